@@ -1,0 +1,1 @@
+"""The receiver a user really has: what it plays, and when, out of the packets that arrived."""

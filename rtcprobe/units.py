@@ -1,0 +1,141 @@
+"""Written quantities to numbers and back: ``"80ms"`` → 0.080 s, ``"1.5Mbps"`` → 1.5e6 bit/s, ``"2%"`` → 0.02.
+
+A number without its unit is refused: a reader must never guess. Spellings are those of tc(8) and of everyday
+writing; both ``mbit`` and ``Mbps`` mean 10⁶ bit/s here (tc's ``bps`` is *bytes* per second, a trap left out).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from rtcprobe.errors import BadInputError
+
+__all__ = [
+    "RTP_CLOCK_HZ",
+    "format_bytes",
+    "format_duration",
+    "format_rate",
+    "format_ratio",
+    "parse_bytes",
+    "parse_duration",
+    "parse_rate",
+    "parse_ratio",
+    "seconds_to_ticks",
+    "ticks_to_seconds",
+]
+
+RTP_CLOCK_HZ = 48_000
+"""Opus RTP clock, whatever the coded bandwidth. Source: RFC 7587 §4.1."""
+
+_DURATION = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
+_RATE = {
+    "bit": 1.0, "kbit": 1e3, "mbit": 1e6, "gbit": 1e9,
+    "bps": 1.0, "kbps": 1e3, "mbps": 1e6, "gbps": 1e9,
+    "bit/s": 1.0, "kbit/s": 1e3, "mbit/s": 1e6, "gbit/s": 1e9,
+    "b/s": 1.0, "kb/s": 1e3, "mb/s": 1e6, "gb/s": 1e9,
+}  # fmt: skip
+_BYTES = {"b": 1.0, "kb": 1e3, "mb": 1e6, "kib": 1024.0, "mib": 1024.0**2}
+_QUANTITY = re.compile(r"\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?)\s*([^\d\s]*)\s*", re.IGNORECASE)
+
+
+def parse_duration(text: object) -> float:
+    """Return seconds from ``"80ms"``, ``"1.5s"``, ``"250us"``, ``"2min"``, ``"1h"``; may be negative.
+
+    Raises:
+        BadInputError: not a number with a unit.
+    """
+    return _parse(text, _DURATION, "duration", "80ms")
+
+
+def parse_rate(text: object) -> float:
+    """Return bits per second from ``"1.5Mbps"``, ``"64kbit"``, ``"500 kb/s"``.
+
+    Raises:
+        BadInputError: not a number with a unit.
+    """
+    return _parse(text, _RATE, "rate", "1mbit")
+
+
+def parse_bytes(text: object) -> int:
+    """Return whole bytes from ``"64kB"`` (10³) or ``"64KiB"`` (2¹⁰); may be negative.
+
+    Raises:
+        BadInputError: not a number with a unit, or not whole.
+    """
+    value = _parse(text, _BYTES, "size", "64kB")
+    if value != round(value):
+        raise BadInputError(f"size {text!r} is not a whole number of bytes", "round it")
+    return round(value)
+
+
+def parse_ratio(text: object) -> float:
+    """Return a ratio from ``"2%"`` (0.02); any sign and size: the caller knows the range.
+
+    Raises:
+        BadInputError: not a number with a per-cent sign.
+    """
+    return _parse(text, {"%": 1e-2}, "share", "2%")
+
+
+def format_duration(seconds: float, digits: int = 3) -> str:
+    """Return seconds as people write them: ``"80ms"``, ``"1.5s"``, ``"250us"``, ``"2min"``."""
+    size = abs(seconds)
+    if size == 0:
+        return "0ms"
+    if size >= 60 and seconds % 60 == 0:
+        return f"{_trim(seconds / 60, digits)}min"
+    if size >= 1:
+        return f"{_trim(seconds, digits)}s"
+    if size >= 1e-3:
+        return f"{_trim(seconds * 1e3, digits)}ms"
+    return f"{_trim(seconds * 1e6, digits)}us"
+
+
+def format_rate(bits_per_second: float) -> str:
+    """Return a rate in the tc spelling: ``"1.5mbit"``."""
+    for unit, factor in (("gbit", 1e9), ("mbit", 1e6), ("kbit", 1e3)):
+        if abs(bits_per_second) >= factor:
+            return f"{_trim(bits_per_second / factor, 3)}{unit}"
+    return f"{_trim(bits_per_second, 3)}bit"
+
+
+def format_ratio(ratio: float, digits: int = 2) -> str:
+    """Return a ratio as per cent: ``"2%"``."""
+    return f"{_trim(ratio * 100, digits)}%"
+
+
+def format_bytes(size_bytes: int) -> str:
+    """Return a size: ``"64kB"`` from 1,000 bytes up, else ``"640B"``."""
+    return f"{_trim(size_bytes / 1e3, 3)}kB" if abs(size_bytes) >= 1000 else f"{size_bytes}B"
+
+
+def seconds_to_ticks(seconds: float) -> int:
+    """Return the RTP timestamp ticks (1/48,000 s) nearest to ``seconds``."""
+    return round(seconds * RTP_CLOCK_HZ)
+
+
+def ticks_to_seconds(ticks: int) -> float:
+    """Return seconds of ``ticks`` of the RTP clock (1/48,000 s)."""
+    return ticks / RTP_CLOCK_HZ
+
+
+def _parse(text: object, units: Mapping[str, float], what: str, example: str) -> float:
+    if isinstance(text, bool) or not isinstance(text, (str, int, float)):
+        raise BadInputError(f"{text!r} is not a {what}", f"write it like {example}")
+    match = _QUANTITY.fullmatch(str(text))
+    if match is None:
+        raise BadInputError(f"{text!r} is not a {what}", f"write it like {example}")
+    number, unit = match.groups()
+    if not unit:
+        raise BadInputError(f"{what} {str(text)!r} has no unit", f"write it like {example}")
+    factor = units.get(unit.lower())
+    if factor is None:
+        known = ", ".join(dict.fromkeys(units))
+        raise BadInputError(f"{what} {text!r} has the unknown unit {unit!r}", f"use one of {known}")
+    return float(number) * factor
+
+
+def _trim(value: float, digits: int) -> str:
+    text = f"{value:.{digits}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
