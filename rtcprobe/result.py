@@ -19,12 +19,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, cast, get_args
 
 from rtcprobe.errors import BadInputError, ExitCode
+from rtcprobe.timeline import Side, Timer
 
 __all__ = [
-    "CALLEE_MILESTONES",
-    "CALLER_MILESTONES",
     "DIRECTIONS",
-    "PHASES",
     "SCHEMA",
     "STAGES",
     "BudgetOutcome",
@@ -52,35 +50,9 @@ Direction = Literal["caller_to_callee", "callee_to_caller"]
 Verdict = Literal["pass", "fail", "inconclusive", "invalid"]
 BudgetVerdict = Literal["met", "missed", "inconclusive"]
 Unit = Literal["s", "share", "number"]
-Timer = Literal["stun", "dtls", "signaling"]
-Side = Literal["caller", "callee"]
 Plain = Mapping[str, Any]
 
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
-
-CALLER_MILESTONES = (
-    "signaling_connected",
-    "offer_sent",
-    "answer_received",
-    "ice_gathered",
-    "ice_connected",
-    "dtls_connected",
-    "first_packet",
-    "first_audio",
-)
-CALLEE_MILESTONES = (
-    "signaling_connected",
-    "offer_received",
-    "answer_sent",
-    "ice_gathered",
-    "ice_connected",
-    "dtls_connected",
-    "first_packet",
-    "first_audio",
-)
-PHASES = ("signaling", "offer", "answer", "ice", "dtls", "media", "playout")
-"""Contiguous on the caller: signaling → connected, offer → sent, answer → received, ice → connected, dtls → connected,
-media → first packet, playout → first audio."""
 
 STAGES = (
     "capture",

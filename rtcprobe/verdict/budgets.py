@@ -1,0 +1,238 @@
+"""Budgets: numbers to stay within, written as one line each and read before anything runs.
+
+Grammar::
+
+    METRIC AGGREGATE OP VALUE [(advisory)]
+
+    join.first_audio p95 < 600ms
+    mouth_to_ear p95 < 100ms                                the worse of both directions
+    mouth_to_ear.caller_to_callee.stages.jitter_buffer mean < 60ms
+    mouth_to_ear share_above(150ms) < 1%
+    join.failed mean <= 0% (advisory)
+
+METRIC is a name of ``rtcprobe.verdict.metrics``; AGGREGATE one of ``p50 p90 p95 p99`` (any ``pNN``), ``min``,
+``mean``, ``max``, ``share_above(VALUE)``; OP one of ``< <= > >=``; VALUE carries its unit (a bare number for counts).
+An advisory budget is judged and shown, and never fails a run.
+
+Rules:
+    1. What was not measured is never met: it is inconclusive.
+    2. A percentile with too few samples is inconclusive and says how many it needs.
+    3. Joins that never came count as later than any limit.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import operator
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from rtcprobe.errors import BadInputError
+from rtcprobe.result import BudgetOutcome, BudgetVerdict, Result, Unit
+from rtcprobe.units import format_duration, format_ratio, parse_duration, parse_ratio
+from rtcprobe.verdict.metrics import METRICS, Metric, Observations
+from rtcprobe.verdict.statistics import quantile
+
+__all__ = ["Budget", "evaluate", "parse_budget"]
+
+Operator = Literal["<", "<=", ">", ">="]
+
+_OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_LINE = re.compile(
+    r"(?P<metric>[\w.]+)\s+(?P<aggregate>[\w.]+(?:\([^()]*\))?)\s*(?P<op><=|>=|<|>)\s*(?P<value>[^()<>=]*?)"
+    r"\s*(?P<advisory>\(advisory\))?"
+)
+_PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
+_SHARE_ABOVE = re.compile(r"share_above\((.*)\)")
+_EXAMPLE = "write it like join.first_audio p95 < 600ms"
+_SERIES_AGGREGATES = ("p50", "p90", "p95", "p99", "min", "mean", "max")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """One line, understood: ``limit`` and ``threshold`` (of ``share_above``) in seconds, shares or bare numbers."""
+
+    expression: str
+    metric: str
+    aggregate: str
+    op: Operator
+    limit: float
+    unit: Unit
+    probability: float | None = None
+    threshold: float | None = None
+    advisory: bool = False
+
+
+def parse_budget(text: object) -> Budget:
+    """Return the budget a line states.
+
+    Raises:
+        BadInputError: not of the grammar, a metric or aggregate that does not exist, or a value that cannot be meant.
+    """
+    if not isinstance(text, str):
+        raise BadInputError(f"{text!r} is not a budget", _EXAMPLE)
+    line = " ".join(text.split())
+    match = _LINE.fullmatch(line)
+    if match is None:
+        raise BadInputError(f"budget {line!r} cannot be read", _EXAMPLE)
+    name = match["metric"]
+    try:
+        metric = _metric(name)
+        probability, threshold = _aggregate(match["aggregate"], metric, name)
+        unit: Unit = metric.unit if threshold is None else "share"
+        limit = _value(match["value"], unit)
+    except BadInputError as error:
+        raise error.within(f"budget {line!r}") from error
+    expression = f"{name} {match['aggregate']} {match['op']} {match['value']}"
+    return Budget(
+        expression=expression,
+        metric=name,
+        aggregate=match["aggregate"],
+        op=cast("Operator", match["op"]),
+        limit=limit,
+        unit=unit,
+        probability=probability,
+        threshold=threshold,
+        advisory=match["advisory"] is not None,
+    )
+
+
+def evaluate(budget: Budget, result: Result) -> BudgetOutcome:
+    """Return what became of ``budget`` in ``result``; of two directions, the worse."""
+    outcomes = [_judge(budget, metric.read(result), metric) for metric in METRICS[budget.metric]]
+    downwards = budget.op in ("<", "<=")
+
+    def badness(outcome: BudgetOutcome) -> tuple[int, float]:
+        value = (math.inf if downwards else -math.inf) if outcome.value is None else outcome.value
+        return ("met", "inconclusive", "missed").index(outcome.verdict), value if downwards else -value
+
+    return max(outcomes, key=badness)
+
+
+def written(value: float, unit: Unit) -> str:
+    """Return a figure as people write it: ``"612ms"``, ``"2.5%"``, ``"7"``."""
+    if unit == "s":
+        return format_duration(value)
+    return format_ratio(value) if unit == "share" else f"{value:g}"
+
+
+def _judge(budget: Budget, seen: Observations, metric: Metric) -> BudgetOutcome:
+    value, low, high, verdict, reason = _verdict(budget, seen)
+    if reason and metric.direction and metric.name != budget.metric:
+        reason = f"{metric.direction.replace('_', ' ')}: {reason}"
+    return BudgetOutcome(
+        expression=budget.expression,
+        metric=budget.metric,
+        aggregate=budget.aggregate,
+        unit=budget.unit,
+        limit=budget.limit,
+        value=value,
+        low=low,
+        high=high,
+        verdict=verdict,
+        advisory=budget.advisory,
+        reason=reason,
+    )
+
+
+def _verdict(budget: Budget, seen: Observations) -> tuple[float | None, float | None, float | None, BudgetVerdict, str]:
+    """Return value, interval, verdict and reason."""
+    if seen.empty:
+        return None, None, None, "inconclusive", "nothing was measured"
+    low = high = needs = None
+    if seen.figures is not None:
+        value = seen.figures.get(budget.aggregate)
+        if value is None:
+            return None, None, None, "inconclusive", "nothing was measured"
+    elif budget.probability is not None:
+        found = quantile(seen.values, budget.probability, never=seen.never, correlated=seen.correlated)
+        value, low, high, needs = found.value, found.low, found.high, found.needs
+    else:
+        value = _figure(budget, seen)
+    if needs is not None:
+        have = len(seen.values) + seen.never
+        return None, None, None, "inconclusive", f"{budget.aggregate} needs {needs} samples, {have} were taken"
+    if value is None:
+        total = len(seen.values) + seen.never
+        return None, low, None, "missed", f"{seen.never} of {total} never came, later than any limit"
+    holds = _OPERATORS[budget.op]
+    verdict: BudgetVerdict = "met" if holds(value, budget.limit) else "missed"
+    undecided = (low is not None and holds(low, budget.limit) != (verdict == "met")) or (
+        high is not None and holds(high, budget.limit) != (verdict == "met")
+    )
+    reason = "the limit lies inside the 95 % interval: another seed may decide otherwise" if undecided else ""
+    return value, low, high, verdict, reason
+
+
+def _figure(budget: Budget, seen: Observations) -> float | None:
+    """Return min, mean, max or share_above of a series; None where failures put it beyond any number."""
+    total = len(seen.values) + seen.never
+    if budget.threshold is not None:
+        return (sum(each > budget.threshold for each in seen.values) + seen.never) / total
+    if budget.aggregate == "min":
+        return min(seen.values)
+    if seen.never:
+        return None
+    return max(seen.values) if budget.aggregate == "max" else math.fsum(seen.values) / total
+
+
+def _metric(name: str) -> Metric:
+    found = METRICS.get(name)
+    if found is not None:
+        return found[0]
+    near = difflib.get_close_matches(name, METRICS, n=3, cutoff=0.5) or _same_root(name)
+    raise BadInputError(f"metric {name!r} does not exist", f"the nearest: {', '.join(near)}")
+
+
+def _same_root(name: str) -> list[str]:
+    root = name.split(".", maxsplit=1)[0]
+    return [each for each in METRICS if each.split(".", maxsplit=1)[0] == root][:3] or [
+        "join.first_audio",
+        "mouth_to_ear",
+    ]
+
+
+def _aggregate(text: str, metric: Metric, name: str) -> tuple[float | None, float | None]:
+    """Return (probability, threshold) of an aggregate; both None for min, mean and max."""
+    known: Iterable[str] = metric.aggregates or (*_SERIES_AGGREGATES, f"share_above({_example(metric.unit)})")
+    percentile = _PERCENTILE.fullmatch(text)
+    above = _SHARE_ABOVE.fullmatch(text)
+    if metric.aggregates is not None:
+        if text in metric.aggregates:
+            return None, None
+    elif percentile is not None and 0 < float(percentile[1]) < 100:
+        return float(percentile[1]) / 100, None
+    elif above is not None:
+        return None, _value(above[1], metric.unit)
+    elif text in _SERIES_AGGREGATES:
+        return None, None
+    raise BadInputError(f"aggregate {text!r} does not exist for {name}", f"use {', '.join(known)}")
+
+
+def _example(unit: Unit) -> str:
+    return {"s": "100ms", "share": "2%", "number": "3"}[unit]
+
+
+def _value(text: str, unit: Unit) -> float:
+    if unit == "s":
+        value = parse_duration(text)
+    elif unit == "share":
+        value = parse_ratio(text)
+        if value > 1.0:
+            raise BadInputError(f"share {text!r} is impossible", "give 0% to 100%")
+    else:
+        try:
+            value = float(text)
+        except ValueError as error:
+            raise BadInputError(f"{text!r} is not a number", "write it like 3") from error
+    if not (math.isfinite(value) and value >= 0.0):
+        raise BadInputError(f"limit {text!r} is impossible", "give zero or more")
+    return value

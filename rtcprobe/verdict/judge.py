@@ -1,0 +1,84 @@
+"""From measurements to a verdict: summaries, budgets, and the one word for the whole run.
+
+Rules, the first that applies:
+    1. *invalid*: the probe said so (the instrument dominated); no figure of the run may be used.
+    2. *fail*: a budget was missed that is not advisory.
+    3. *inconclusive*: silence is not success. No join was heard, an ear heard nothing, the run was interrupted, or a
+       budget that is not advisory could not be judged.
+    4. *pass*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from rtcprobe.result import DIRECTIONS, Result, Summary, Verdict
+from rtcprobe.timeline import PHASE_OF
+from rtcprobe.verdict.budgets import Budget, evaluate
+from rtcprobe.verdict.metrics import METRICS
+from rtcprobe.verdict.statistics import summarise
+
+__all__ = ["judge", "summarise_joins"]
+
+
+def judge(result: Result, budgets: Iterable[Budget]) -> Result:
+    """Return ``result`` with its summaries, budgets, verdict and reasons filled in.
+
+    A verdict of ``"invalid"`` with its reasons, set by the probe, stays.
+    """
+    ears = {
+        direction: replace(ear, summary=summarise((s.delay_s for s in ear.samples), correlated=True))
+        for direction, ear in result.mouth_to_ear.items()
+    }
+    summed = replace(result, join=replace(result.join, summary=summarise_joins(result)), mouth_to_ear=ears)
+    outcomes = tuple(evaluate(budget, summed) for budget in budgets)
+    judged = replace(summed, budgets=outcomes)
+    if result.verdict == "invalid":
+        return judged
+    verdict, reasons = _verdict(judged)
+    return replace(judged, verdict=verdict, reasons=reasons)
+
+
+def summarise_joins(result: Result) -> Mapping[str, Summary]:
+    """Return the summaries of the joins by metric name: ``first_audio``, then the phases that occurred; seconds."""
+    if not result.join.attempts:
+        return {}
+    phases = [p for p in PHASE_OF.values() if any(p in each.phases for each in result.join.attempts)]
+    out: dict[str, Summary] = {}
+    for name in ("first_audio", *phases):
+        seen = METRICS[f"join.{name}"][0].read(result)
+        out[name] = summarise(seen.values, never=seen.never if seen.values else len(result.join.attempts))
+    return out
+
+
+def _verdict(result: Result) -> tuple[Verdict, tuple[str, ...]]:
+    binding = [each for each in result.budgets if not each.advisory]
+    missed = [each for each in binding if each.verdict == "missed"]
+    silent = tuple(_silences(result))
+    open_ones = [each for each in binding if each.verdict == "inconclusive"]
+    if missed:
+        return "fail", (*(_told(each.expression, each.reason) for each in missed), *silent)
+    if silent or open_ones:
+        return "inconclusive", (*silent, *(_told(each.expression, each.reason) for each in open_ones))
+    return "pass", ()
+
+
+def _silences(result: Result) -> Iterable[str]:
+    if result.interrupted:
+        yield "interrupted: only what was measured until then is here"
+    attempts = result.join.attempts
+    if not attempts:
+        yield "no join was tried"
+    elif all(each.first_audio_s is None for each in attempts):
+        steps = ", ".join(dict.fromkeys(each.failed or "unknown step" for each in attempts))
+        yield f"none of {len(attempts)} joins was heard (gave up: {steps})"
+    for direction in DIRECTIONS:
+        ear = result.mouth_to_ear.get(direction)
+        if ear is None or not ear.heard:
+            spoken = 0 if ear is None else ear.scheduled
+            yield f"{direction.replace('_', ' ')}: none of {spoken} markers was heard"
+
+
+def _told(expression: str, reason: str) -> str:
+    return f"{expression}: {reason}" if reason else expression

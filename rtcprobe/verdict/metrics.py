@@ -1,0 +1,137 @@
+"""What a budget can be about: every metric of a result by name, and how its observations are read.
+
+Names follow the JSON: ``join.first_audio``, ``mouth_to_ear.caller_to_callee.stages.jitter_buffer``. A name that could
+stand for both directions and names neither (``mouth_to_ear``, ``link.loss``) means *the worse of the two*: a
+conversation is as good as its worse half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from rtcprobe.result import DIRECTIONS, STAGES, Direction, JoinAttempt, MouthToEar, Result, Unit
+from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, PHASE_OF
+
+__all__ = ["METRICS", "Metric", "Observations"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observations:
+    """What a run holds of one metric: ``values`` in the order taken, and how many more never came.
+
+    ``figures`` instead, by aggregate name, where the run keeps only figures (a link's delay quantiles over packets).
+    """
+
+    values: tuple[float, ...] = ()
+    never: int = 0
+    correlated: bool = False
+    figures: Mapping[str, float] | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing at all was observed."""
+        return not self.values and not self.figures
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """A name a budget may use: its unit, its aggregates (None: any of a series), and how to read it."""
+
+    name: str
+    unit: Unit
+    read: Callable[[Result], Observations]
+    aggregates: tuple[str, ...] | None = None
+    direction: Direction | None = None
+
+
+def _join(name: str, pick: Callable[[JoinAttempt], float | None], unit: Unit = "s") -> Metric:
+    """A figure of each join: one that was not heard to the end never came."""
+
+    def read(result: Result) -> Observations:
+        picked = [pick(each) for each in result.join.attempts]
+        values = tuple(each for each in picked if each is not None)
+        never = sum(each is None for each in picked) if values else 0
+        return Observations(values=values, never=never)
+
+    return Metric(name=name, unit=unit, read=read)
+
+
+def _phase(phase: str) -> Callable[[JoinAttempt], float | None]:
+    """A phase that a join skipped took no time; one that a failed join never reached never came."""
+    return lambda each: each.phases.get(phase, 0.0 if each.phases and each.failed is None else None)
+
+
+def _caller_milestone(name: str) -> Callable[[JoinAttempt], float | None]:
+    return lambda each: each.caller.get(name)
+
+
+def _callee_milestone(name: str) -> Callable[[JoinAttempt], float | None]:
+    return lambda each: each.callee.get(name)
+
+
+def _joins() -> Iterable[Metric]:
+    for milestone in CALLER_ORDER:
+        yield _join(f"join.{milestone}", _caller_milestone(milestone))
+    for phase in PHASE_OF.values():
+        yield _join(f"join.{phase}", _phase(phase))
+    for milestone in CALLEE_ORDER:
+        yield _join(f"join.callee.{milestone}", _callee_milestone(milestone))
+    yield _join("join.rtts", lambda each: each.rtts, unit="number")
+    yield _join("join.retransmissions", lambda each: float(len(each.retransmissions)), unit="number")
+    yield _join("join.retransmission_cost", lambda each: sum(r.cost_s for r in each.retransmissions))
+    yield Metric(
+        name="join.failed",
+        unit="share",
+        read=lambda result: Observations(values=tuple(float(a.failed is not None) for a in result.join.attempts)),
+        aggregates=("mean",),
+    )
+
+
+def _heard(direction: Direction, pick: Callable[[MouthToEar], Observations]) -> Callable[[Result], Observations]:
+    def read(result: Result) -> Observations:
+        found = result.mouth_to_ear.get(direction)
+        return Observations() if found is None else pick(found)
+
+    return read
+
+
+def _share(count: Callable[[MouthToEar], int]) -> Callable[[MouthToEar], Observations]:
+    return lambda m: Observations(figures={"mean": count(m) / m.scheduled} if m.scheduled else {})
+
+
+def _ears(direction: Direction) -> Iterable[Metric]:
+    def metric(
+        suffix: str, unit: Unit, pick: Callable[[MouthToEar], Observations], aggregates: tuple[str, ...] | None
+    ) -> Metric:
+        return Metric(
+            name=f"mouth_to_ear.{direction}{suffix}",
+            unit=unit,
+            read=_heard(direction, pick),
+            aggregates=aggregates,
+            direction=direction,
+        )
+
+    yield metric("", "s", lambda m: Observations(values=tuple(s.delay_s for s in m.samples), correlated=True), None)
+    yield metric(".heard", "share", _share(lambda m: m.heard), ("mean",))
+    yield metric(".rejected", "share", _share(lambda m: m.rejected), ("mean",))
+    yield metric(".lost", "share", _share(lambda m: m.lost), ("mean",))
+    for stage in STAGES:
+        yield metric(f".stages.{stage}", "s", _stage(stage), ("mean",))
+
+
+def _stage(name: str) -> Callable[[MouthToEar], Observations]:
+    return lambda ear: Observations(figures={"mean": ear.stages[name]} if name in ear.stages else {})
+
+
+def _table() -> dict[str, tuple[Metric, ...]]:
+    directed = [metric for direction in DIRECTIONS for metric in _ears(direction)]
+    table: dict[str, tuple[Metric, ...]] = {metric.name: (metric,) for metric in (*_joins(), *directed)}
+    for metric in directed:  # without the direction, both are meant
+        both = metric.name.replace(f".{metric.direction}", "")
+        table[both] = (*table.get(both, ()), metric)
+    return table
+
+
+METRICS: Mapping[str, tuple[Metric, ...]] = _table()
+"""Every name a budget may use, with the metrics it stands for: one, or one per direction."""
