@@ -1,0 +1,11 @@
+"""NetEQ: the receiver inside Chrome and nearly every mobile SDK, in our own words.
+
+Facts:
+    NetEQ decides most of the mouth-to-ear delay a vendor can influence. It has no prefetch: the first packet plays at
+    once, then audio is stretched and shortened until what waits covers how late packets come. The rules are those of
+    libwebrtc ``branch-heads/7871`` (M150), ``modules/audio_coding/neteq``.
+
+Read in this order:
+    ``history`` (how late is a packet), ``delay`` (how long to wait), ``buffer`` and ``red`` (what waits),
+    ``decision`` (what a tick does).
+"""
