@@ -1,0 +1,44 @@
+"""What a network does to packets: pure, seeded, one direction at a time.
+
+The map: ``parse_link`` reads written links into a ``LinkSpec``; a ``Link`` is one hop, a ``Path`` several in a row;
+both ``offer`` a packet and answer its ``Fate`` at once. ``Tally`` counts fates into ``Achieved``, to stand beside
+``Requested``. ``backbone`` and ``ACCESS`` are the catalogue: regions of the world, and how people reach them.
+
+Models: ``delay.py``, ``loss.py``, ``bottleneck.py`` (queue and line). ``hop.py`` puts them in order.
+"""
+
+from rtcprobe.link.delay import Delay, DelayTrace
+from rtcprobe.link.hop import HEADER_BYTES, Fate, Link, Path
+from rtcprobe.link.keys import LINK_KEYS
+from rtcprobe.link.loss import Bernoulli, BurstLoss, FourState, GilbertElliott, Loss, LossTrace
+from rtcprobe.link.parse import parse_link
+from rtcprobe.link.requested import Requested
+from rtcprobe.link.spec import CapacityTrace, Change, Interval, Limit, LinkSpec, Rate, Reorder
+from rtcprobe.link.tally import Achieved, Tally
+
+__all__ = [
+    "HEADER_BYTES",
+    "LINK_KEYS",
+    "Achieved",
+    "Bernoulli",
+    "BurstLoss",
+    "CapacityTrace",
+    "Change",
+    "Delay",
+    "DelayTrace",
+    "Fate",
+    "FourState",
+    "GilbertElliott",
+    "Interval",
+    "Limit",
+    "Link",
+    "LinkSpec",
+    "Loss",
+    "LossTrace",
+    "Path",
+    "Rate",
+    "Reorder",
+    "Requested",
+    "Tally",
+    "parse_link",
+]

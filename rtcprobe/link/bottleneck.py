@@ -1,0 +1,163 @@
+"""The queue before the line: a packet waits its turn, is sent at the rate, or finds the queue full.
+
+Facts:
+    A hop behind one that reorders is offered packets out of time order. Those already sealed cannot be moved, so a
+    latecomer takes the first idle stretch they left that is long enough; failing that it goes to the end. So
+    capacity is never used twice, and a packet that overtook others keeps its lead through the next line.
+
+Rules:
+    1. One packet is sent at a time, in the order offered. What is being sent counts as waiting.
+    2. A change of rate applies to packets offered later; those sealed keep their departure.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from rtcprobe.link.spec import DEFAULT_LIMIT, OPPORTUNITY_BYTES, CapacityTrace, Interval, Limit, Rate
+
+__all__ = ["Bottleneck"]
+
+_IDLE_STRETCHES: Final = 256
+"""How many past idle stretches a latecomer may still use: at 50 packets a second, five seconds of hindsight."""
+
+
+class Bottleneck:
+    """The queue and line of one hop; ``leave`` seals one packet."""
+
+    def __init__(self, handovers: Sequence[Interval], start_s: float) -> None:
+        self._handovers = tuple(handovers)
+        self._start_s = start_s
+        self._line: _Line | _Opportunities = _Line(None)
+        self._limit = DEFAULT_LIMIT
+        self._waiting: deque[tuple[float, int]] = deque()  # (departure, bytes), those yet to leave
+        self._waiting_bytes = 0
+        self._busy_until_s = start_s
+        self._latest_s = start_s
+        self._idle: deque[tuple[float, float]] = deque(maxlen=_IDLE_STRETCHES)
+
+    def configure(self, rate: Rate | CapacityTrace | None, limit: Limit | None) -> None:
+        """Set what holds for packets offered from now on."""
+        if isinstance(rate, CapacityTrace):
+            self._line = _Opportunities(rate, self._start_s, self._held)
+        else:
+            self._line = _Line(rate)
+        self._limit = limit or DEFAULT_LIMIT
+
+    def leave(self, size_bytes: int, now_s: float) -> float | None:
+        """Return when a packet offered at ``now_s`` has left the line; None when the queue is full."""
+        if now_s < self._latest_s:
+            gap_end = self._in_a_gap(size_bytes, now_s)
+            if gap_end is not None:
+                return gap_end
+        self._latest_s = max(self._latest_s, now_s)
+        waiting = self._waiting
+        while waiting and waiting[0][0] <= now_s:
+            self._waiting_bytes -= waiting.popleft()[1]
+        busy = self._busy_until_s
+        start = self._held(max(now_s, busy))
+        if self._full(size_bytes, start - now_s):
+            return None
+        finish = self._line.finish(start, size_bytes, now_s)
+        if start > busy:
+            self._idle.append((busy, start))
+        self._busy_until_s = finish
+        if finish > now_s:
+            waiting.append((finish, size_bytes))
+            self._waiting_bytes += size_bytes
+        return finish
+
+    def _full(self, size_bytes: int, wait_s: float) -> bool:
+        limit = self._limit
+        if limit.packets is not None:
+            return len(self._waiting) >= limit.packets
+        if limit.size_bytes is not None:
+            return self._waiting_bytes + size_bytes > limit.size_bytes
+        return limit.wait_s is not None and wait_s > limit.wait_s
+
+    def _held(self, start_s: float) -> float:
+        moved = True
+        while moved:  # one handover may end inside another
+            moved = False
+            for interval in self._handovers:
+                end = interval.end_after(start_s - self._start_s)
+                if end is not None and self._start_s + end > start_s:
+                    start_s = self._start_s + end
+                    moved = True
+        return start_s
+
+    def _in_a_gap(self, size_bytes: int, now_s: float) -> float | None:
+        if isinstance(self._line, _Opportunities):
+            return None
+        for index, (begun, ended) in enumerate(self._idle):
+            start = max(begun, now_s)
+            if start >= ended:
+                continue
+            start = self._held(start)
+            finish = self._line.finish(start, size_bytes, now_s)
+            if finish <= ended:
+                self._idle[index] = (begun, start)
+                if finish < ended and len(self._idle) < _IDLE_STRETCHES:
+                    self._idle.insert(index + 1, (finish, ended))
+                return finish
+        return None
+
+
+class _Line:
+    """A line of constant rate, or with None one that sends in no time."""
+
+    def __init__(self, rate: Rate | None) -> None:
+        self._rate = rate
+        self._known: dict[int, float] = {}  # audio comes in a handful of sizes
+
+    def finish(self, start_s: float, size_bytes: int, offered_s: float) -> float:
+        del offered_s
+        if self._rate is None:
+            return start_s
+        seconds = self._known.get(size_bytes)
+        if seconds is None:
+            seconds = self._known[size_bytes] = self._rate.seconds(size_bytes)
+        return start_s + seconds
+
+
+class _Opportunities:
+    """A line that may send 1,500 bytes at each recorded instant; an instant nobody waits for is wasted.
+
+    A packet may span instants, and several may share one: bytes are counted, as ``mm-link`` does.
+    """
+
+    def __init__(self, trace: CapacityTrace, start_s: float, held: Callable[[float], float]) -> None:
+        self._instants = trace.opportunities_s
+        self._round_s = trace.opportunities_s[-1]
+        self._start_s = start_s
+        self._held = held
+        self._next = 0  # counted over all rounds
+        self._left_bytes = OPPORTUNITY_BYTES
+
+    def finish(self, start_s: float, size_bytes: int, offered_s: float) -> float:
+        del start_s  # an instant may be shared with the packet before, so being busy is no bar
+        whole_rounds = int((offered_s - self._start_s) // self._round_s) - 1
+        if whole_rounds * len(self._instants) > self._next:  # long silence: skip rounds, not instants one by one
+            self._next, self._left_bytes = whole_rounds * len(self._instants), OPPORTUNITY_BYTES
+        instant_s = self._instant_s()
+        while instant_s <= offered_s:
+            instant_s = self._advance()
+        while size_bytes > self._left_bytes:
+            size_bytes -= self._left_bytes
+            instant_s = self._advance()
+        self._left_bytes -= size_bytes
+        return instant_s
+
+    def _instant_s(self) -> float:
+        rounds, place = divmod(self._next, len(self._instants))
+        return self._start_s + rounds * self._round_s + self._instants[place]
+
+    def _advance(self) -> float:
+        self._left_bytes = OPPORTUNITY_BYTES
+        while True:
+            self._next += 1
+            instant_s = self._instant_s()
+            if self._held(instant_s) == instant_s:
+                return instant_s

@@ -1,0 +1,253 @@
+"""A hop, and a path of hops: offer a packet, learn its fate at once.
+
+Facts:
+    The stages of a hop, in order: schedule → outage → queue and line → loss → delay or reorder → duplicate → corrupt.
+    Loss comes after the line, as in libwebrtc's SimulatedNetwork and at a real bottleneck, so lost packets used
+    capacity; ``loss_before_rate`` is netem's order. A duplicate is a second copy of a packet that survived, with a
+    delay of its own; unlike netem, a lost packet is never saved by its copy, so loss stays what was asked.
+
+Rules:
+    1. Fate is sealed at the door. ``offer`` answers at once and for good; what changes later (schedule, outage,
+       handover) affects packets offered later.
+    2. Order kept means: a packet arrives no earlier than any surviving packet that reached the delay stage before it.
+       Clamped against the last *survivor*: a lost packet holds nobody up.
+    3. One seed, one child per component: who gets lost depends on the seed, the loss model and the packet's place,
+       on nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Final
+
+import numpy as np
+
+from rtcprobe.link.bottleneck import Bottleneck
+from rtcprobe.link.delay import LOST
+from rtcprobe.link.loss import Bernoulli
+from rtcprobe.link.requested import Requested
+from rtcprobe.link.spec import LinkSpec, Reorder
+from rtcprobe.link.streams import Children, uniforms
+
+__all__ = ["HEADER_BYTES", "Fate", "Link", "Path"]
+
+HEADER_BYTES: Final = 28
+"""IPv4 and UDP headers, part of every offered size. Source: RFC 791 §3.1 (20 bytes), RFC 768 (8 bytes)."""
+
+_HINDSIGHT: Final = 256
+"""How many recent packets a latecomer is placed among; see ``_Keeper``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What becomes of one packet: when each copy arrives, or why none does.
+
+    ``corrupt`` is empty when no copy is damaged; else it runs beside ``arrivals_s`` and names the one flipped bit of
+    the UDP payload (bit b is ``payload[b // 8] ^= 1 << b % 8``), None for a copy that is whole.
+    """
+
+    arrivals_s: tuple[float, ...]
+    dropped: str | None = None
+    corrupt: tuple[int | None, ...] = ()
+
+
+_OUTAGE: Final = Fate((), "outage")
+_QUEUE: Final = Fate((), "queue")
+_TRACE: Final = Fate((), "trace")
+
+
+class Link:
+    """One hop in one direction; equal ``spec``, ``seed`` and offers give equal fates.
+
+    ``start_s`` is when the clock of schedules, outages, handovers and capacity traces reads zero.
+    """
+
+    def __init__(self, spec: LinkSpec, seed: np.random.SeedSequence, *, start_s: float = 0.0) -> None:
+        self.spec = spec
+        self._start_s = start_s
+        self._random = Children(seed)
+        needs_queue = bool(spec.handovers) or any(phase.rate for phase in spec.phases)
+        self._bottleneck = Bottleneck(spec.handovers, start_s) if needs_queue else None
+        self._keeper = _Keeper()
+        self._changes = _changes(spec, start_s)
+        self._next_change = next(self._changes)
+        self._now: LinkSpec | None = None
+        self._adopt(spec)
+
+    def offer(self, size_bytes: int, now_s: float) -> Fate:  # noqa: PLR0911 - one return a stage, in order
+        """Return the fate of an IP packet of ``size_bytes`` (headers included) that enters at ``now_s``.
+
+        Times should not fall; where an earlier hop reorders they may, see ``bottleneck.py``.
+        """
+        while now_s >= self._next_change[0]:
+            self._adopt(self._next_change[1])
+            self._next_change = next(self._changes)
+        # One draw from each component for every packet, whatever becomes of it.
+        lost, delay_s, steps_out = next(self._lost), next(self._delays), next(self._steps_out)
+        twice, harm = next(self._twice), next(self._harm)
+        if self._is_out(now_s):
+            return _OUTAGE
+        if lost and self._loss_before_rate:
+            return self._loss_fate
+        left_s = now_s
+        if self._bottleneck is not None:
+            departure_s = self._bottleneck.leave(size_bytes, now_s)
+            if departure_s is None:
+                return _QUEUE
+            left_s = departure_s
+        if lost:
+            return self._loss_fate
+        if delay_s == LOST:
+            return _TRACE
+        if steps_out:
+            arrival_s = left_s + delay_s + self._held_back_s if self._held_back_s else left_s
+        else:
+            arrival_s = left_s + delay_s
+            if self._keeps_order:
+                arrival_s = self._keeper.place(left_s, arrival_s)
+        if twice or harm < self._corrupt:
+            return self._unusual(size_bytes, left_s, arrival_s, harm, twice=twice)
+        return Fate((arrival_s,))
+
+    def requested(self) -> Requested:
+        """Return what was asked of this hop, in the words of ``Achieved``."""
+        return Requested.of([self.spec])
+
+    def _unusual(self, size_bytes: int, left_s: float, arrival_s: float, harm: float, *, twice: bool) -> Fate:
+        bit = self._flipped_bit(harm, size_bytes)
+        if not twice:
+            return Fate((arrival_s,), corrupt=() if bit is None else (bit,))
+        copy_delay_s = next(self._copy_delays)
+        copy_s = left_s + (0.0 if copy_delay_s == LOST else copy_delay_s)
+        if self._keeps_order:
+            copy_s = self._keeper.place(left_s, copy_s)
+        copy_bit = self._flipped_bit(next(self._copy_harm), size_bytes)
+        copies = sorted([(arrival_s, bit), (copy_s, copy_bit)], key=lambda copy: copy[0])
+        corrupt = () if bit is None and copy_bit is None else tuple(flipped for _, flipped in copies)
+        return Fate(tuple(at for at, _ in copies), corrupt=corrupt)
+
+    def _flipped_bit(self, harm: float, size_bytes: int) -> int | None:
+        # Below the threshold c the same number, divided by c, is uniform again: it picks the bit.
+        bits = 8 * max(0, size_bytes - HEADER_BYTES)
+        return int(harm / self._corrupt * bits) if harm < self._corrupt and bits else None
+
+    def _is_out(self, now_s: float) -> bool:
+        if not self.spec.outages:
+            return False
+        since_s = now_s - self._start_s
+        return any(outage.end_after(since_s) is not None for outage in self.spec.outages)
+
+    def _adopt(self, spec: LinkSpec) -> None:
+        """Go over to ``spec``; a component that stays the same goes on where it was."""
+        before, self._now = self._now, spec
+        if before is None or spec.loss != before.loss:
+            self._lost = spec.loss.outcomes(self._random["loss"]) if spec.loss else repeat(False)
+            self._loss_fate = Fate((), spec.loss.cause) if spec.loss else _OUTAGE
+        if before is None or spec.delay != before.delay:
+            self._delays = spec.delay.draws(self._random["delay"])
+            self._copy_delays = spec.delay.draws(self._random["copy delay"])
+        if before is None or spec.reorder != before.reorder:
+            self._steps_out = _stepping_out(spec.reorder, self._random["reorder"]) if spec.reorder else repeat(False)
+        if before is None or spec.duplicate != before.duplicate:
+            copied = Bernoulli(spec.duplicate).outcomes
+            self._twice = copied(self._random["duplicate"]) if spec.duplicate else repeat(False)
+        if before is None or spec.corrupt != before.corrupt:
+            self._harm = uniforms(self._random["corrupt"]) if spec.corrupt else repeat(1.0)
+            self._copy_harm = uniforms(self._random["copy corrupt"]) if spec.corrupt else repeat(1.0)
+        if self._bottleneck is not None and (before is None or (spec.rate, spec.limit) != (before.rate, before.limit)):
+            self._bottleneck.configure(spec.rate, spec.limit)
+        self._corrupt = spec.corrupt
+        self._keeps_order = spec.order == "keep"
+        self._loss_before_rate = spec.loss_before_rate
+        self._held_back_s = spec.reorder.by_s if spec.reorder else 0.0
+
+
+class Path:
+    """Hops in a row (access, backbone, access): each packet enters the next hop when it leaves the one before."""
+
+    def __init__(self, links: Sequence[Link]) -> None:
+        self.links = tuple(links)
+
+    def offer(self, size_bytes: int, now_s: float) -> Fate:
+        """Return the fate of an IP packet of ``size_bytes`` (headers included) that enters at ``now_s``.
+
+        A copy made by one hop goes through the later hops on its own. ``dropped`` names the cause of the first copy.
+        """
+        fate = Fate((now_s,))
+        for link in self.links:
+            if len(fate.arrivals_s) == 1 and not fate.corrupt:
+                fate = link.offer(size_bytes, fate.arrivals_s[0])
+            else:
+                fate = _onward(link, size_bytes, fate)
+            if fate.dropped:
+                break
+        return fate
+
+    def requested(self) -> Requested:
+        """Return what was asked of the hops together, in the words of ``Achieved``."""
+        return Requested.of([link.spec for link in self.links])
+
+
+def _onward(link: Link, size_bytes: int, fate: Fate) -> Fate:
+    """Send every copy of a packet through ``link``."""
+    flips = fate.corrupt or (None,) * len(fate.arrivals_s)
+    fates = [link.offer(size_bytes, arrival_s) for arrival_s in fate.arrivals_s]
+    copies = [
+        (arrival_s, new if new is not None else old)
+        for old, onward in zip(flips, fates, strict=True)
+        for arrival_s, new in zip(onward.arrivals_s, onward.corrupt or (None,) * len(onward.arrivals_s), strict=True)
+    ]
+    if not copies:
+        return fates[0]
+    copies.sort(key=lambda copy: copy[0])
+    corrupt = tuple(bit for _, bit in copies) if any(bit is not None for _, bit in copies) else ()
+    return Fate(tuple(arrival_s for arrival_s, _ in copies), corrupt=corrupt)
+
+
+def _changes(spec: LinkSpec, start_s: float) -> Iterator[tuple[float, LinkSpec]]:
+    """Yield (when, what) of every change of ``spec`` in turn; a repeated round begins again with ``spec`` itself."""
+    round_s = start_s
+    while True:
+        for change in spec.schedule:
+            yield round_s + change.at_s, change.spec
+        if spec.repeat_s is None:
+            break
+        round_s += spec.repeat_s
+        yield round_s, spec
+    while True:
+        yield math.inf, spec
+
+
+def _stepping_out(reorder: Reorder, rng: np.random.Generator) -> Iterator[bool]:
+    """Yield for each packet whether it steps out of the row: ``gap`` - 1 in order, then each with ``ratio``."""
+    in_order = 0
+    for u in uniforms(rng):
+        steps_out = in_order >= reorder.gap - 1 and u < reorder.ratio
+        in_order = 0 if steps_out else in_order + 1
+        yield steps_out
+
+
+class _Keeper:
+    """Keeps order through the delay stage, for packets sealed one by one."""
+
+    def __init__(self) -> None:
+        self._last = (-math.inf, -math.inf)
+        self._recent: deque[tuple[float, float]] = deque(maxlen=_HINDSIGHT)  # (entered, arrives), both rising
+
+    def place(self, entered_s: float, wanted_s: float) -> float:
+        """Return when the packet that entered at ``entered_s`` arrives: as wanted, but never past a neighbour."""
+        last_entered_s, last_arrival_s = self._last
+        if entered_s >= last_entered_s:
+            arrival_s = max(wanted_s, last_arrival_s)
+            self._last = (entered_s, arrival_s)
+            self._recent.append(self._last)
+            return arrival_s
+        # An earlier hop let it be overtaken: it goes between those sealed before it, by the time it entered.
+        place = bisect_right(self._recent, entered_s, key=lambda pair: pair[0])
+        floor_s = self._recent[place - 1][1] if place else wanted_s
+        return min(max(wanted_s, floor_s), self._recent[place][1])

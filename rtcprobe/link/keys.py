@@ -1,0 +1,59 @@
+"""The keys of a link: tc-netem's words, each with its meaning and an example."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
+
+from rtcprobe.errors import BadInputError
+
+__all__ = ["LINK_KEYS", "need_known"]
+
+LINK_KEYS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "delay": "one-way delay: 80ms",
+        "jitter": "spread of the delay: 10ms (standard deviation of normal, half-width of uniform)",
+        "distribution": "shape of the jitter: uniform (default), normal, pareto, paretonormal",
+        "correlation": "how alike neighbouring delays are: 50%",
+        "order": "keep (default) or free: whether jitter may reorder",
+        "delay_samples": "file of delays in ms, one a line, to draw from; delay is added",
+        "delay_trace": "file of each packet's delay in ms in turn, -1 for a lost one; in place of delay",
+        "loss": "share of packets lost: 2%",
+        "burst": "mean run of consecutive losses, packets: 3",
+        "gemodel": "Gilbert-Elliott chain: {p: 1%, r: 20%, 1-h: 70%, 1-k: 0.1%}",
+        "state": "four-state chain: {p13: 2%, p31: 30%, p32: 20%, p23: 40%, p14: 0.5%}",
+        "loss_trace": "file of each packet's fate in turn: 0 arrived, 1 lost",
+        "loss_order": "after-rate (default: lost packets used capacity) or before-rate (netem)",
+        "rate": "speed of the line: 1mbit",
+        "overhead": "bytes the layer below adds to each packet: 28B",
+        "cell": "packets travel in whole cells of: 48B",
+        "celloverhead": "added to each cell: 5B",
+        "capacity_trace": "mahimahi file: ms instants at which 1500 bytes may leave; in place of rate",
+        "limit": "what may wait for the line: 50 (packets, default 1000), 64kB, or 200ms",
+        "reorder": "share of packets that step out of the row: 1%",
+        "gap": "packets in order after one that stepped out, plus one: 5",
+        "reorder_by": "hold a packet that steps out back this much longer, instead of letting it skip the delay: 40ms",
+        "duplicate": "share of delivered packets that arrive twice: 1%",
+        "corrupt": "share of delivered packets with one flipped bit: 0.1%",
+        "outages": "when packets are dropped: [{at: 10s, for: 2s, every: 60s}]",
+        "handovers": "when packets are held back: [{at: 15s, for: 140ms, every: 15s}]",
+        "schedule": "changes in time: [{at: 10s, loss: 5%}]",
+        "repeat": "the schedule starts over after: 60s",
+    }
+)
+"""Every key of a link, with what it means and an example."""
+
+
+def need_known(what: str, keys: Iterable[object], known: Sequence[str]) -> None:
+    """Refuse the first of ``keys`` that is not ``known``, naming the nearest that are.
+
+    Raises:
+        BadInputError: there is one.
+    """
+    for key in keys:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=3, cutoff=0.5)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"use one of {', '.join(known)}"
+            raise BadInputError(f"{what} {str(key)!r} is not known", hint)

@@ -1,0 +1,248 @@
+"""Written links to ``LinkSpec``: a mapping with written units, or one line as tc(8) takes it.
+
+Facts:
+    The keys are tc-netem's words. The one line ``delay 80ms 10ms distribution normal loss 2% burst 3 rate 1mbit
+    limit 50`` becomes the mapping ``{delay: 80ms, jitter: 10ms, distribution: normal, loss: 2%, burst: 3, rate:
+    1mbit, limit: 50}``, and only the mapping is read.
+
+Rules:
+    1. Durations, rates, sizes and shares carry their unit; only counts of packets are bare numbers.
+    2. An unknown key is refused with the nearest known ones; so is a value that cannot be meant.
+    3. A schedule entry changes the keys it names and keeps the rest from the entry before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from rtcprobe.errors import BadInputError
+from rtcprobe.link.delay import Delay, DelayTrace
+from rtcprobe.link.keys import LINK_KEYS, need_known
+from rtcprobe.link.line import lower_line
+from rtcprobe.link.loss import Bernoulli, BurstLoss, FourState, GilbertElliott, Loss
+from rtcprobe.link.spec import CapacityTrace, Change, Interval, Limit, LinkSpec, Rate, Reorder
+from rtcprobe.link.traces import read_capacity_trace, read_delay_samples, read_delay_trace, read_loss_trace
+from rtcprobe.units import parse_bytes, parse_duration, parse_rate, parse_ratio
+
+__all__ = ["parse_link"]
+
+_T = TypeVar("_T")
+
+_RIVALS: Final = (
+    ({"loss"}, {"gemodel"}, {"state"}, {"loss_trace"}),
+    ({"delay", "jitter", "distribution", "correlation", "delay_samples"}, {"delay_trace"}),
+    ({"rate", "overhead", "cell", "celloverhead"}, {"capacity_trace"}),
+)
+"""Keys that say the same thing in different ways; at most one set of each row may be used."""
+
+_NEEDS: Final = {
+    "burst": ("loss",),
+    "jitter": ("delay",),
+    "distribution": ("jitter",),
+    "correlation": ("jitter", "delay_samples"),
+    "overhead": ("rate",),
+    "cell": ("rate",),
+    "celloverhead": ("cell",),
+    "gap": ("reorder",),
+    "reorder_by": ("reorder",),
+}
+"""Keys that mean nothing without one of these."""
+
+_TIMED: Final = frozenset({"outages", "handovers", "schedule", "repeat"})
+
+
+def parse_link(link: str | Mapping[str, Any], *, folder: Path | None = None) -> LinkSpec:
+    """Return the hop that ``link`` writes; trace files named relatively are looked for in ``folder``.
+
+    Raises:
+        BadInputError: an unknown key, a missing unit, an impossible or pointless setting, an unreadable trace.
+    """
+    if isinstance(link, str):
+        link = lower_line(link)
+    if not isinstance(link, Mapping):
+        raise BadInputError(f"link {link!r} is neither a line nor keys", "write it like delay: 80ms")
+    need_known("link key", link, tuple(LINK_KEYS))
+    written = {key: value for key, value in link.items() if value is not None}
+    steady = {key: value for key, value in written.items() if key not in _TIMED}
+    base = _Steady(steady, folder).fields()
+    changes = []
+    for entry in _entries("schedule", written.get("schedule", [])):
+        if not isinstance(entry, Mapping) or "at" not in entry:
+            raise BadInputError(f"schedule entry {entry!r} has no at", "write it like {at: 10s, loss: 5%}")
+        need_known("schedule key", entry, ("at", *(key for key in LINK_KEYS if key not in _TIMED)))
+        steady = _changed(steady, {key: value for key, value in entry.items() if key != "at"})
+        fields = _Steady(steady, folder).fields()
+        if not fields["rate"]:
+            fields["limit"] = None  # the queue it speaks of is that of the other phases
+        changes.append(Change(at_s=_read(parse_duration, entry, "at"), spec=LinkSpec(**fields)))
+    return LinkSpec(
+        **base,
+        outages=tuple(_interval("outages", entry) for entry in _entries("outages", written.get("outages", []))),
+        handovers=tuple(_interval("handovers", entry) for entry in _entries("handovers", written.get("handovers", []))),
+        schedule=tuple(changes),
+        repeat_s=_read(parse_duration, written, "repeat") if "repeat" in written else None,
+    )
+
+
+class _Steady:
+    """The keys of one phase, read."""
+
+    def __init__(self, written: Mapping[str, Any], folder: Path | None) -> None:
+        self._written = written
+        self._folder = folder or Path()
+        for row in _RIVALS:
+            used = [min(ways & written.keys(), key=tuple(LINK_KEYS).index) for ways in row if ways & written.keys()]
+            if len(used) > 1:
+                raise BadInputError(f"{used[0]} and {used[1]} are both given", "leave one out")
+        for key, needed in _NEEDS.items():
+            if key in written and not any(other in written for other in needed):
+                raise BadInputError(f"{key} is given without {' or '.join(needed)}", "give it too, or leave both out")
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of ``LinkSpec`` that these keys set."""
+        written = self._written
+        return {
+            "delay": self._delay(),
+            "order": written.get("order", "keep"),
+            "loss": self._loss(),
+            "loss_before_rate": self._loss_before_rate(),
+            "rate": self._rate(),
+            "limit": _read(_limit, written, "limit") if "limit" in written else None,
+            "reorder": self._reorder(),
+            "duplicate": _read(parse_ratio, written, "duplicate", "0%"),
+            "corrupt": _read(parse_ratio, written, "corrupt", "0%"),
+        }
+
+    def _delay(self) -> Delay | DelayTrace:
+        written = self._written
+        if "delay_trace" in written:
+            return read_delay_trace(self._file("delay_trace"))
+        return Delay(
+            base_s=_read(parse_duration, written, "delay", "0s"),
+            jitter_s=_read(parse_duration, written, "jitter", "0s"),
+            distribution=str(written.get("distribution", "uniform")),
+            correlation=_read(parse_ratio, written, "correlation", "0%"),
+            samples_s=read_delay_samples(self._file("delay_samples")) if "delay_samples" in written else (),
+        )
+
+    def _loss(self) -> Loss | None:
+        written = self._written
+        if "loss_trace" in written:
+            return read_loss_trace(self._file("loss_trace"))
+        if "gemodel" in written:
+            shares = _shares("gemodel", written["gemodel"], ("p", "r", "1-h", "1-k"), ("p",))
+            return GilbertElliott(
+                p=shares["p"],
+                r=shares.get("r", 1 - shares["p"]),
+                h_loss=shares.get("1-h", 1),
+                k_loss=shares.get("1-k", 0),
+            )
+        if "state" in written:
+            return FourState(**_shares("state", written["state"], ("p13", "p31", "p32", "p23", "p14"), ("p13",)))
+        if "loss" not in written:
+            return None
+        ratio = _read(parse_ratio, written, "loss")
+        if "burst" in written:
+            return BurstLoss(ratio, _count("burst", written["burst"]))
+        return Bernoulli(ratio) if ratio else None
+
+    def _loss_before_rate(self) -> bool:
+        order = self._written.get("loss_order", "after-rate")
+        need_known("loss_order", [order], ("after-rate", "before-rate"))
+        return bool(order == "before-rate")
+
+    def _rate(self) -> Rate | CapacityTrace | None:
+        written = self._written
+        if "capacity_trace" in written:
+            return read_capacity_trace(self._file("capacity_trace"))
+        if "rate" not in written:
+            return None
+        return Rate(
+            bps=_read(parse_rate, written, "rate"),
+            overhead_bytes=_read(parse_bytes, written, "overhead", "0B"),
+            cell_bytes=_read(parse_bytes, written, "cell", "0B"),
+            cell_overhead_bytes=_read(parse_bytes, written, "celloverhead", "0B"),
+        )
+
+    def _reorder(self) -> Reorder | None:
+        written = self._written
+        if "reorder" not in written:
+            return None
+        gap = _count("gap", written.get("gap", 1))
+        if gap != int(gap):
+            raise BadInputError(f"gap {gap:g} is impossible", "give whole packets")
+        by_s = _read(parse_duration, written, "reorder_by", "0s")
+        return Reorder(ratio=_read(parse_ratio, written, "reorder"), gap=int(gap), by_s=by_s)
+
+    def _file(self, key: str) -> Path:
+        name = self._written[key]
+        if not isinstance(name, str) or not name:
+            raise BadInputError(f"{key} {name!r} is not a file name", "write it like traces/lte.txt")
+        return self._folder / name
+
+
+def _changed(steady: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``steady`` with the keys of ``entry``; one way to say a thing replaces another; null removes."""
+    dropped = {key for key, value in entry.items() if value is None}
+    for row in _RIVALS:
+        named = [ways for ways in row if ways & entry.keys() - dropped]
+        if named:
+            dropped |= {key for ways in row if ways not in named for key in ways}
+    if dropped & {"loss"}:
+        dropped |= {"burst"}
+    return {key: value for key, value in {**steady, **entry}.items() if key not in dropped}
+
+
+def _read(parse: Callable[[object], _T], written: Mapping[str, Any], key: str, default: str = "") -> _T:
+    """Return the value of ``key``; a refusal says which key it was."""
+    try:
+        return parse(written.get(key, default))
+    except BadInputError as error:
+        raise error.within(key) from None
+
+
+def _limit(written: object) -> Limit:
+    text = str(written).strip().lower().removesuffix("packets").strip()
+    if text.isascii() and text.isdigit() and not isinstance(written, bool):
+        return Limit(packets=int(text))
+    if text.endswith("b"):
+        return Limit(size_bytes=parse_bytes(written))
+    if text.endswith("s"):
+        return Limit(wait_s=parse_duration(written))
+    raise BadInputError(f"limit {str(written)!r} is not a limit", "write it like 50 (packets), 64kB or 200ms")
+
+
+def _count(name: str, written: object) -> float:
+    try:
+        return float(str(written)) if not isinstance(written, bool) else float("nan")
+    except ValueError:
+        raise BadInputError(f"{name} {written!r} is not a number of packets", "write it like 3") from None
+
+
+def _shares(name: str, written: object, known: Sequence[str], needed: Sequence[str]) -> dict[str, float]:
+    if not isinstance(written, Mapping):
+        raise BadInputError(f"{name} {written!r} has no keys", f"write it like {LINK_KEYS[name].split(': ', 1)[1]}")
+    need_known(f"{name} key", written, known)
+    for key in needed:
+        if key not in written:
+            raise BadInputError(f"{name} has no {key}", f"write it like {LINK_KEYS[name].split(': ', 1)[1]}")
+    return {key: _read(parse_ratio, written, key) for key in written}
+
+
+def _entries(name: str, written: object) -> list[Any]:
+    if not isinstance(written, Sequence) or isinstance(written, str):
+        raise BadInputError(f"{name} {written!r} is not a list", f"write it like {LINK_KEYS[name].split(': ', 1)[1]}")
+    return list(written)
+
+
+def _interval(name: str, entry: object) -> Interval:
+    if not isinstance(entry, Mapping) or not {"at", "for"} <= entry.keys():
+        raise BadInputError(f"{name} entry {entry!r} lacks at or for", "write it like {at: 10s, for: 2s}")
+    need_known(f"{name} key", entry, ("at", "for", "every"))
+    return Interval(
+        at_s=_read(parse_duration, entry, "at"),
+        for_s=_read(parse_duration, entry, "for"),
+        every_s=_read(parse_duration, entry, "every") if "every" in entry else None,
+    )

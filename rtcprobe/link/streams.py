@@ -1,0 +1,61 @@
+"""Seeded randomness, one child per component, handed out one number at a time.
+
+Facts:
+    numpy draws a block far faster than single numbers, and a block of n followed by one of m holds the same numbers
+    as a block of n + m. So block sizes are a matter of speed only.
+
+Rules:
+    1. Every component of a hop has a child of its own, at a fixed place: switching one component on or changing it
+       never changes what another draws. Adding jitter does not change who gets lost.
+    2. Every offered packet takes exactly one draw from each component in use, whatever became of the packet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+__all__ = ["COMPONENTS", "Children", "block_sizes", "uniforms"]
+
+COMPONENTS: Final = ("loss", "delay", "reorder", "duplicate", "corrupt", "copy delay", "copy corrupt")
+"""Children in spawn order; append only, for a new place in the middle would change every seeded result."""
+
+_FIRST_BLOCK: Final = 64
+"""A join is some forty packets a direction; drawing thousands for it would cost more than the join."""
+
+_LARGEST_BLOCK: Final = 4096
+
+
+class Children:
+    """The generators of one hop by component name, each made when first asked for."""
+
+    def __init__(self, seed: np.random.SeedSequence) -> None:
+        self._seed = seed
+        self._made: dict[str, np.random.Generator] = {}
+
+    def __getitem__(self, component: str) -> np.random.Generator:
+        """Return the generator of ``component``: that of ``seed.spawn(n)[place]``, without marking ``seed`` as spent.
+
+        ``SeedSequence.spawn`` counts its calls, so a second hop built from the same object would differ; this does not.
+        """
+        if component not in self._made:
+            key = (*self._seed.spawn_key, COMPONENTS.index(component))
+            child = np.random.SeedSequence(self._seed.entropy, spawn_key=key)
+            self._made[component] = np.random.Generator(np.random.PCG64(child))
+        return self._made[component]
+
+
+def block_sizes() -> Iterator[int]:
+    """Yield how many numbers to draw at a time: few at first, thousands once the run is long."""
+    size = _FIRST_BLOCK
+    while True:
+        yield size
+        size = min(2 * size, _LARGEST_BLOCK)
+
+
+def uniforms(rng: np.random.Generator) -> Iterator[float]:
+    """Yield numbers uniform on [0, 1)."""
+    for size in block_sizes():
+        yield from rng.random(size).tolist()

@@ -1,0 +1,127 @@
+"""What a path really did: fed each packet's fate, it states loss, bursts, delays, reordering and drops by cause.
+
+Facts:
+    Loss and bursts go by the order packets were offered in; reordering by the order they arrived in. A packet is
+    *reordered* when one offered after it arrived before it (RFC 4737 §3, Type-P-Reordered); of several copies the
+    first to arrive counts (RFC 4737 §3.4 and RFC 5560 for duplicates).
+
+Rules:
+    1. Nothing offered, nothing said: figures are None, never a zero that was not measured.
+    2. A quantile needs a packet beyond it: p95 takes 20 arrivals, p99 takes 100.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+
+from rtcprobe.link.hop import Fate
+
+__all__ = ["Achieved", "Tally"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Achieved:
+    """Figures of the packets offered so far; None where there is nothing to base them on.
+
+    ``loss`` is of offered packets; ``reordered``, ``duplicated`` and ``corrupted`` of delivered ones. Delays (first
+    copy) in seconds, bursts in packets, rates of IP bytes. ``drops`` counts lost packets by cause.
+    """
+
+    offered: int
+    delivered: int
+    loss: float | None
+    mean_burst: float | None
+    longest_burst: int | None
+    delay_min_s: float | None
+    delay_p5_s: float | None
+    delay_p50_s: float | None
+    delay_p95_s: float | None
+    delay_p99_s: float | None
+    delay_max_s: float | None
+    reordered: float | None
+    duplicated: float | None
+    corrupted: float | None
+    offered_bps: float | None
+    delivered_bps: float | None
+    drops: Mapping[str, int]
+
+
+class Tally:
+    """End-to-end statistics of one direction."""
+
+    def __init__(self) -> None:
+        self._offered_s = array("d")
+        self._arrival_s = array("d")  # of the first copy; NaN when dropped
+        self._bytes = array("q")
+        self._duplicated = 0
+        self._corrupted = 0
+        self._drops: Counter[str] = Counter()
+
+    def add(self, offer_s: float, size_bytes: int, fate: Fate) -> None:
+        """Count one packet; call in the order of offering."""
+        self._offered_s.append(offer_s)
+        self._bytes.append(size_bytes)
+        self._arrival_s.append(fate.arrivals_s[0] if fate.arrivals_s else np.nan)
+        if fate.dropped is not None:
+            self._drops[fate.dropped] += 1
+        self._duplicated += len(fate.arrivals_s) > 1
+        self._corrupted += any(bit is not None for bit in fate.corrupt)
+
+    def achieved(self) -> Achieved:
+        """Return the figures so far."""
+        offered_s, arrival_s = np.array(self._offered_s), np.array(self._arrival_s)
+        sizes = np.array(self._bytes, dtype=np.float64)
+        arrived = ~np.isnan(arrival_s)
+        offered, delivered = len(offered_s), int(arrived.sum())
+        delays = arrival_s[arrived] - offered_s[arrived]
+        runs = _runs(~arrived)
+        return Achieved(
+            offered=offered,
+            delivered=delivered,
+            loss=1 - delivered / offered if offered else None,
+            mean_burst=float(runs.mean()) if len(runs) else None,
+            longest_burst=int(runs.max()) if len(runs) else None,
+            delay_min_s=float(delays.min()) if delivered else None,
+            delay_p5_s=_quantile(delays, 0.05),
+            delay_p50_s=_quantile(delays, 0.5),
+            delay_p95_s=_quantile(delays, 0.95),
+            delay_p99_s=_quantile(delays, 0.99),
+            delay_max_s=float(delays.max()) if delivered else None,
+            reordered=_reordered(arrival_s[arrived]) / delivered if delivered else None,
+            duplicated=self._duplicated / delivered if delivered else None,
+            corrupted=self._corrupted / delivered if delivered else None,
+            offered_bps=_rate(offered_s, sizes),
+            delivered_bps=_rate(arrival_s[arrived], sizes[arrived]),
+            drops=MappingProxyType(dict(sorted(self._drops.items()))),
+        )
+
+
+def _runs(lost: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Return the lengths of the runs of True."""
+    edges = np.diff(np.concatenate(([False], lost, [False])).astype(np.int8))
+    return np.flatnonzero(edges == -1) - np.flatnonzero(edges == 1)
+
+
+def _quantile(delays: npt.NDArray[np.float64], q: float) -> float | None:
+    beyond = len(delays) * min(q, 1 - q)
+    return float(np.quantile(delays, q)) if beyond >= 1 - 1e-9 or (q == 0.5 and len(delays)) else None
+
+
+def _reordered(arrivals_s: npt.NDArray[np.float64]) -> int:
+    """Count packets (in offered order) that arrive after one offered later."""
+    by_arrival = np.argsort(arrivals_s, kind="stable")
+    return int((by_arrival < np.maximum.accumulate(by_arrival)).sum())
+
+
+def _rate(times_s: npt.NDArray[np.float64], sizes: npt.NDArray[np.float64]) -> float | None:
+    """Return bits per second over the time from the first packet to the last, the last not counted."""
+    if len(times_s) < 2 or np.ptp(times_s) == 0:
+        return None
+    return float(8 * (sizes.sum() - sizes[np.argmax(times_s)]) / np.ptp(times_s))
