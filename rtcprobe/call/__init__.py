@@ -1,0 +1,1 @@
+"""A live WebRTC session: two peers, the signalling between them, and who is called."""

@@ -1,0 +1,223 @@
+"""A WebRTC endpoint of ours: a mouth that speaks encoded frames on time, an ear that notes every packet at its arrival.
+
+Rules:
+    1. Frames were encoded before the call, so an encoder never disturbs the pace.
+    2. The microphone is always open: its frames end on a grid of ``ptime`` whose phase is the peer's own. The first
+       frame sent is the one in progress when sending may begin; frame ``i`` leaves when its last sample was captured.
+    3. Packets are noted with their arrival and nothing more. What a listener hears of them is worked out afterwards:
+       playout has no influence on the network, so one call can be heard by any number of playout policies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fractions
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from aiortc import MediaStreamTrack, RTCSessionDescription
+from aiortc.rtp import RtpPacket as StackRtpPacket
+from av.packet import Packet as AudioPacket
+
+from rtcprobe.call.signaling import Sdp
+from rtcprobe.playout.base import RtpPacket
+from rtcprobe.runtime import aiortc_seam
+from rtcprobe.runtime.network import Host, acting_as
+from rtcprobe.runtime.wiretap import WireTap
+from rtcprobe.timeline import Side, Timeline, Wait
+from rtcprobe.units import RTP_CLOCK_HZ
+
+__all__ = ["Arrival", "Peer", "Speech"]
+
+Arrival = tuple[float, RtpPacket]
+
+_TIME_BASE = fractions.Fraction(1, RTP_CLOCK_HZ)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speech:
+    """What a mouth says: encoded frames of ``ptime_s`` each, None where DTX sends nothing; ``endless`` starts over."""
+
+    frames: Sequence[bytes | None]
+    ptime_s: float
+    endless: bool = False
+
+
+class MouthTrack(MediaStreamTrack):
+    """A track of encoded packets, each handed over at the instant its frame ends (rule 2)."""
+
+    kind = "audio"
+
+    def __init__(self, speech: Speech, *, phase_s: float, epoch_s: float, may_speak: asyncio.Event) -> None:
+        super().__init__()
+        self._speech = speech
+        self._phase_s = phase_s
+        self._epoch_s = epoch_s
+        self._may_speak = may_speak
+        self._clock = asyncio.get_running_loop()
+        self._next = 0
+        self.finished = asyncio.Event()
+        self.started_s: float | None = None
+        """When frame 0 begins, in seconds since the epoch; None before the first frame is asked for."""
+
+    async def recv(self) -> AudioPacket[Any]:
+        """Return the next frame's packet when its time has come; waits for ever after the last."""
+        if self.started_s is None:
+            await self._may_speak.wait()
+            now_s = self._clock.time() - self._epoch_s
+            grid = math.floor((now_s - self._phase_s) / self._speech.ptime_s)
+            self.started_s = self._phase_s + grid * self._speech.ptime_s
+        frames = self._speech.frames
+        while True:
+            index = self._next
+            if index >= len(frames) and not self._speech.endless:
+                self.finished.set()
+                await self._clock.create_future()
+            self._next += 1
+            payload = frames[index % len(frames)]
+            if payload is not None:
+                break
+        await self._until(self._epoch_s + self.due_s(index))
+        packet = AudioPacket(payload)
+        packet.pts = index * round(self._speech.ptime_s * RTP_CLOCK_HZ)
+        packet.time_base = _TIME_BASE
+        return packet
+
+    def due_s(self, index: int) -> float:
+        """Return when frame ``index`` leaves, in seconds since the epoch."""
+        assert self.started_s is not None
+        return self.started_s + (index + 1) * self._speech.ptime_s
+
+    async def _until(self, when_s: float) -> None:
+        waiter = self._clock.create_future()
+        self._clock.call_at(when_s, _wake, waiter)
+        await waiter
+
+
+class Peer:
+    """One side of a call; whatever it opens, it opens on ``host``."""
+
+    def __init__(
+        self,
+        host: Host,
+        side: Side,
+        speech: Speech,
+        *,
+        phase_s: float,
+        may_speak: asyncio.Event,
+        dtls_timeout_s: Callable[[float | None], float],
+    ) -> None:
+        aiortc_seam.install()
+        self.side = side
+        self.timeline = Timeline(side)
+        self.arrivals: list[Arrival] = []
+        self.connected = asyncio.Event()
+        self.heard_packet = asyncio.Event()
+        self.failed = asyncio.Event()
+        self.tap = host.tap = WireTap(side)
+        self._host = host
+        self._network = host.network
+        self.track = MouthTrack(speech, phase_s=phase_s, epoch_s=self._network.epoch_s, may_speak=may_speak)
+        self._connection = aiortc_seam.new_peer_connection()
+        self._connection.addTrack(self.track)
+        transceiver = self._connection.getTransceivers()[0]
+        dtls = transceiver.sender.transport
+        aiortc_seam.take_rtp(transceiver.receiver, self._take)
+        aiortc_seam.on_state(dtls.transport, "completed", lambda: self._mark("ice_connected"))
+        aiortc_seam.on_state(dtls, "connected", self._dtls_connected)
+        for emitter in (dtls, dtls.transport):
+            aiortc_seam.on_state(emitter, "failed", self.failed.set)
+        self._handshake = aiortc_seam.HandshakeFlights(dtls, lambda: dtls_timeout_s(self.tap.round_trip_s))
+
+    async def offer(self) -> Sdp:
+        """Gather candidates and return our offer."""
+        with acting_as(self._host):
+            await self._connection.setLocalDescription(await self._connection.createOffer())
+        self._mark("ice_gathered")
+        return self._local()
+
+    async def answer(self, offer: Sdp) -> Sdp:
+        """Take the other side's offer and return our answer; connecting begins."""
+        with acting_as(self._host):
+            await self._connection.setRemoteDescription(RTCSessionDescription(offer.text, offer.kind))
+            await self._connection.setLocalDescription(await self._connection.createAnswer())
+        self._mark("ice_gathered")
+        return self._local()
+
+    async def accept(self, answer: Sdp) -> None:
+        """Take the other side's answer; connecting begins."""
+        with acting_as(self._host):
+            await self._connection.setRemoteDescription(RTCSessionDescription(answer.text, answer.kind))
+
+    async def close(self) -> None:
+        """Hang up."""
+        self._handshake.stop()
+        await self._connection.close()
+
+    def progress_s(self) -> list[float]:
+        """Return when this side's handshake moved on: each new flight, and the end."""
+        flights_s = [self._since(copies_s[0]) for copies_s in self._handshake.sent_s]
+        connected_s = self.timeline.marks.get("dtls_connected")
+        return sorted(flights_s if connected_s is None else [*flights_s, connected_s])
+
+    def waits(self, answers_s: Sequence[float]) -> list[Wait]:
+        """Return this side's STUN and DTLS retransmissions, each as the wait that ended with it.
+
+        ``answers_s`` are the instants at which the other side's handshake moved on (its ``progress_s``): a flight is
+        answered by the first of them after it left.
+        """
+        waits = self.tap.waits()
+        for flight in self._handshake.sent_s:
+            copies_s = [self._since(copy_s) for copy_s in flight]
+            answered_s = next((each for each in answers_s if each > copies_s[0]), None)
+            waits += [
+                Wait(
+                    timer="dtls",
+                    side=self.side,
+                    what="handshake flight",
+                    from_s=from_s,
+                    at_s=at_s,
+                    answered_s=answered_s,
+                )
+                for from_s, at_s in pairwise(copies_s)
+            ]
+        return waits
+
+    def _take(self, packet: StackRtpPacket) -> None:
+        arrived_s = self._network.now_s()
+        self.arrivals.append(
+            (
+                arrived_s,
+                RtpPacket(
+                    sequence=packet.sequence_number,
+                    timestamp=packet.timestamp,
+                    payload=packet.payload,
+                    payload_type=packet.payload_type,
+                ),
+            )
+        )
+        if not self.heard_packet.is_set():
+            self._mark("first_packet")
+            self.heard_packet.set()
+
+    def _dtls_connected(self) -> None:
+        self._mark("dtls_connected")
+        self.connected.set()
+
+    def _local(self) -> Sdp:
+        local = self._connection.localDescription
+        return Sdp(kind=local.type, text=local.sdp)
+
+    def _mark(self, milestone: str) -> None:
+        self.timeline.mark(milestone, self._network.now_s())
+
+    def _since(self, loop_time_s: float) -> float:
+        return loop_time_s - self._network.epoch_s
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

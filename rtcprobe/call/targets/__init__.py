@@ -1,0 +1,1 @@
+"""Who is called: a file each, each turning a plan into a call whose measurements stay readable at any moment."""

@@ -1,0 +1,176 @@
+"""Target ``loopback``: both ends are ours, joined by the emulated network, the signalling server between them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rtcprobe.call.peer import Peer, Speech
+from rtcprobe.call.signaling import Connection, EmulatedSignaling
+from rtcprobe.link import Link, LinkSpec, Path
+from rtcprobe.runtime.network import Network
+from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, Wait
+
+__all__ = ["ROUTES", "CallPlan", "LoopbackCall"]
+
+ROUTES = (
+    ("caller", "callee"),
+    ("callee", "caller"),
+    ("caller", "server"),
+    ("server", "caller"),
+    ("callee", "server"),
+    ("server", "callee"),
+)
+"""Every way packets take, in the fixed order in which seeds are handed out."""
+
+HANG_UP_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallPlan:
+    """What a call is made of.
+
+    ``routes`` gives the hops of every pair in ``ROUTES``; ``linger_s`` is how long a join goes on after both sides have
+    their first packet, so that it can be heard; ``dtls_timeout_s`` turns the measured round trip (None when unknown)
+    into the initial handshake timer, seconds.
+    """
+
+    routes: Mapping[tuple[str, str], Sequence[LinkSpec]]
+    caller_speech: Speech
+    callee_speech: Speech
+    connection: Connection
+    dtls_timeout_s: Callable[[float | None], float]
+    join_timeout_s: float
+    linger_s: float
+
+
+class LoopbackCall:
+    """One call on the running loop. What it measured stays readable at any moment, finished or not."""
+
+    def __init__(self, plan: CallPlan, seed: np.random.SeedSequence, *, sockets: bool) -> None:
+        self.plan = plan
+        loop = asyncio.get_running_loop()
+        network_seed, phase_seed = seed.spawn(2)
+        self.network = Network(loop, sockets=sockets)
+        addresses = ("127.0.0.1",) * 3 if sockets else ("10.0.0.1", "10.0.0.2", "10.0.0.3")
+        caller, callee, server = (
+            self.network.add_host(name, address)
+            for name, address in zip(("caller", "callee", "server"), addresses, strict=True)
+        )
+        hosts = {"caller": caller, "callee": callee, "server": server}
+        for (source, destination), route_seed in zip(ROUTES, network_seed.spawn(len(ROUTES)), strict=True):
+            specs = plan.routes[source, destination]
+            links = [Link(spec, child) for spec, child in zip(specs, route_seed.spawn(len(specs)), strict=True)]
+            self.network.connect(hosts[source], hosts[destination], Path(links))
+        self.may_speak = asyncio.Event()
+        caller_phase, callee_phase = np.random.Generator(np.random.PCG64(phase_seed)).random(2)
+        self.caller = Peer(
+            caller,
+            "caller",
+            plan.caller_speech,
+            phase_s=float(caller_phase) * plan.caller_speech.ptime_s,
+            may_speak=self.may_speak,
+            dtls_timeout_s=plan.dtls_timeout_s,
+        )
+        self.callee = Peer(
+            callee,
+            "callee",
+            plan.callee_speech,
+            phase_s=float(callee_phase) * plan.callee_speech.ptime_s,
+            may_speak=self.may_speak,
+            dtls_timeout_s=plan.dtls_timeout_s,
+        )
+        self.signaling = EmulatedSignaling(
+            self.network, caller=caller, server=server, callee=callee, connection=plan.connection
+        )
+        self.failed: str | None = None
+        """Why the join gave up: the milestone missing and the timer that was still trying; None while it has not."""
+
+    async def join(self) -> bool:
+        """Join, wait until both sides have a packet of the other, linger, hang up; return whether it connected."""
+        self.may_speak.set()
+        try:
+            if await self._within(self._connect(), self.caller.heard_packet, self.callee.heard_packet):
+                await asyncio.sleep(self.plan.linger_s)
+        finally:
+            await self._hang_up()
+        return self.failed is None
+
+    async def talk(self) -> bool:
+        """Join, let both mouths say all they have, wait for the last packet, hang up; return whether it connected."""
+        try:
+            if await self._within(self._connect(), self.caller.connected, self.callee.connected):
+                self.may_speak.set()
+                await self.caller.track.finished.wait()
+                await self.callee.track.finished.wait()
+                await asyncio.sleep(max(0.0, self.network.last_arrival_s - self.network.now_s()))
+        finally:
+            await self._hang_up()
+        return self.failed is None
+
+    def waits(self) -> list[Wait]:
+        """Return every retransmission of the join so far."""
+        return [
+            *self.caller.waits(self.callee.progress_s()),
+            *self.callee.waits(self.caller.progress_s()),
+            *self.signaling.waits(),
+        ]
+
+    async def _connect(self) -> None:
+        offer, _ = await asyncio.gather(self.caller.offer(), self.signaling.connect(self.caller.timeline))
+        answer = await self.signaling.exchange(offer, self.callee.answer, self.caller.timeline, self.callee.timeline)
+        await self.caller.accept(answer)
+
+    async def _within(self, connect: object, *reached: asyncio.Event) -> bool:
+        """Run ``connect`` and wait for ``reached`` until the join timeout; on failure set ``failed``."""
+        deadline = asyncio.timeout(self.plan.join_timeout_s)
+        gave_up = [asyncio.ensure_future(peer.failed.wait()) for peer in (self.caller, self.callee)]
+        try:
+            async with deadline:
+                await connect  # type: ignore[misc]
+                arrived = asyncio.ensure_future(_all(reached))
+                await asyncio.wait([arrived, *gave_up], return_when=asyncio.FIRST_COMPLETED)
+                if arrived.done():
+                    return True
+                arrived.cancel()
+                self.failed = self._blame("gave up")
+        except TimeoutError:
+            self.failed = self._blame(f"not within {self.plan.join_timeout_s:g} s")
+        finally:
+            for task in gave_up:
+                task.cancel()
+        return False
+
+    def _blame(self, how: str) -> str:
+        missing = [
+            f"{peer.side} {milestone}"
+            for peer, order in ((self.caller, CALLER_ORDER), (self.callee, CALLEE_ORDER))
+            for milestone in order[:-1]
+            if milestone not in peer.timeline.marks
+        ]
+        waits = sorted(self.waits(), key=lambda wait: wait.at_s)
+        if not waits:
+            return f"{missing[0] if missing else 'media'} {how}; no timer had fired"
+        last = waits[-1]
+        times = sum(wait.timer == last.timer and wait.side == last.side for wait in waits)
+        return (
+            f"{missing[0] if missing else 'media'} {how}; "
+            f"the {last.side}'s {last.timer} timer had resent {times} time{'s' * (times != 1)}, last its {last.what}"
+        )
+
+    async def _hang_up(self) -> None:
+        self.signaling.close()
+        for peer in (self.caller, self.callee):
+            try:
+                async with asyncio.timeout(HANG_UP_TIMEOUT_S):
+                    await peer.close()
+            except TimeoutError:
+                continue
+
+
+async def _all(events: Sequence[asyncio.Event]) -> None:
+    for event in events:
+        await event.wait()

@@ -1,0 +1,1 @@
+"""Two clocks for one program: the virtual loop, the real loop, the network between hosts, and the aiortc seam."""

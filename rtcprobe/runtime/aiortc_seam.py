@@ -1,0 +1,298 @@
+"""Everything that touches the internals of aiortc and aioice, and nothing else does.
+
+Known to hold for aiortc 1.16 and aioice 0.13; ``tests/runtime/test_aiortc_seam.py`` says which name moved when a new
+release breaks it.
+
+Facts:
+    - The stack reads clocks and draws randomness through module-level names (``time``, ``os``, ``random``,
+      ``secrets``, ``uuid``, ``clock.current_datetime``, ``get_host_addresses``).
+    - OpenSSL's DTLS retransmission timer reads the machine's clock and cannot be told otherwise, so in virtual time a
+      lost handshake datagram would never come again.
+    - aiortc's audio jitter buffer counts packets, not time: RTP is taken before it.
+
+Rules:
+    1. ``install`` replaces those names once per process by stand-ins that look at the running loop: on a loop without
+       ``entropy`` (any loop but ours) they behave as before, so other users of aiortc in the process see no change.
+    2. Handshake retransmission is ours on both clocks (``HandshakeFlights``), between DTLS and ICE.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import os
+import random
+import secrets
+import time
+import types
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aioice.ice
+import aioice.utils
+import aiortc.clock
+import aiortc.mediastreams
+import aiortc.rtcpeerconnection
+import aiortc.rtcrtpreceiver
+import aiortc.rtcrtpsender
+import aiortc.utils
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver
+from aiortc.rtcdtlstransport import RTCDtlsTransport
+from aiortc.rtp import RtpPacket
+
+from rtcprobe.runtime.network import HOST
+from rtcprobe.runtime.virtual import EPOCH_S, VirtualEventLoop
+
+__all__ = ["HandshakeFlights", "SeamError", "install", "new_peer_connection", "on_state", "take_rtp"]
+
+RtpHandler = Callable[[RtpPacket], None]
+
+_NTP_EPOCH_OFFSET_S = EPOCH_S + 2_208_988_800
+"""Virtual time zero in seconds since 1900, NTP's epoch (RFC 5905 §6)."""
+
+_RECEIVER_JITTER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
+_DTLS_HANDSHAKE_DONE = "_RTCDtlsTransport__handshake_done"
+
+
+class SeamError(RuntimeError):
+    """A name inside aiortc or aioice is not where this version of rtcprobe knows it."""
+
+
+def install() -> None:
+    """Put the stand-ins in place; calling it again does nothing.
+
+    Raises:
+        SeamError: an internal name has moved.
+    """
+    if getattr(aiortc.clock, "_rtcprobe", False):
+        return
+    current_datetime = aiortc.clock.current_datetime
+    current_ms = aiortc.clock.current_ms
+    current_ntp_time = aiortc.clock.current_ntp_time
+    host_addresses = aioice.ice.get_host_addresses
+
+    def virtual_datetime() -> dt.datetime:
+        loop = _virtual_loop()
+        if loop is None:
+            return current_datetime()
+        return dt.datetime.fromtimestamp(EPOCH_S + loop.time(), dt.UTC)
+
+    def virtual_ms() -> int:
+        loop = _virtual_loop()
+        return current_ms() if loop is None else int((_NTP_EPOCH_OFFSET_S + loop.time()) * 1e3)
+
+    def virtual_ntp_time() -> int:
+        loop = _virtual_loop()
+        return current_ntp_time() if loop is None else int((_NTP_EPOCH_OFFSET_S + loop.time()) * 2**32)
+
+    def emulated_host_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
+        host = HOST.get()
+        return host_addresses(use_ipv4, use_ipv6) if host is None else [host.address]
+
+    _replace(aiortc.clock, "current_datetime", virtual_datetime)
+    _replace(aiortc.clock, "current_ms", virtual_ms)
+    _replace(aiortc.clock, "current_ntp_time", virtual_ntp_time)
+    _replace(aioice.ice, "get_host_addresses", emulated_host_addresses)
+    for module in (aiortc.rtcrtpsender, aiortc.rtcrtpreceiver, aiortc.mediastreams):
+        _replace(module, "time", _Dispatch(time, time=_virtual_time))
+    for module in (aiortc.rtcrtpsender, aiortc.rtcrtpreceiver, aioice.ice):
+        _replace(module, "random", _Dispatch(random, random=_seeded("random", random.random)))
+    for module in (aiortc.utils, aioice.utils):
+        _replace(module, "os", _Dispatch(os, urandom=_seeded("urandom", os.urandom)))
+    for module in (aioice.ice, aioice.utils):
+        stand_in = _Dispatch(
+            secrets,
+            choice=_seeded("choice", secrets.choice),
+            randbits=_seeded("randbits", secrets.randbits),
+        )
+        _replace(module, "secrets", stand_in)
+    for module in (aiortc.rtcpeerconnection, aiortc.rtcrtpsender, aiortc.mediastreams):
+        _replace(module, "uuid", _Dispatch(uuid, uuid4=_seeded("uuid4", uuid.uuid4)))
+    aiortc.clock._rtcprobe = True  # type: ignore[attr-defined]  # noqa: SLF001 - our own mark
+
+
+def new_peer_connection() -> RTCPeerConnection:
+    """Return a peer connection that asks no STUN server (the default one is public, and a 5 s stall)."""
+    return RTCPeerConnection(RTCConfiguration(iceServers=[]))
+
+
+def on_state(emitter: Any, state: str, call: Callable[[], None]) -> None:
+    """Call ``call`` whenever ``emitter`` (an ICE or DTLS transport) changes into ``state``."""
+
+    def changed() -> None:
+        if emitter.state == state:
+            call()
+
+    emitter.on("statechange", changed)
+
+
+def take_rtp(receiver: RTCRtpReceiver, handler: RtpHandler) -> None:
+    """Give every RTP packet to ``handler`` at its arrival, after SRTP, in order of arrival.
+
+    aiortc goes on to keep its RTCP statistics; its jitter buffer and decoder get nothing.
+
+    Raises:
+        SeamError: an internal name has moved.
+    """
+    handle: Callable[..., Awaitable[None]] = _attribute(receiver, "_handle_rtp_packet")
+    _attribute(receiver, _RECEIVER_JITTER_BUFFER)
+    setattr(receiver, _RECEIVER_JITTER_BUFFER, _NoJitterBuffer())
+
+    async def tapped(packet: RtpPacket, arrival_time_ms: int) -> None:
+        handler(packet)
+        await handle(packet, arrival_time_ms=arrival_time_ms)
+
+    receiver._handle_rtp_packet = tapped  # type: ignore[method-assign]  # noqa: SLF001
+
+
+class HandshakeFlights:
+    """Retransmits DTLS handshake flights on the loop's clock, standing between a DTLS and an ICE transport.
+
+    Facts:
+        - A verbatim copy of a datagram that was lost is accepted; of one that arrived it is dropped by the replay
+          window (RFC 6347 §4.1.2.6) and would not make the peer answer.
+        - The side that sends the last flight is done at once and starts no timer (RFC 6347 §4.2.4).
+
+    Rules:
+        1. The last flight sent is kept. When its timer expires without a new flight, it is sent again, and the
+           timer doubles up to 60 s (RFC 6347 §4.2.4.1).
+        2. The deadline is absolute: media that arrives meanwhile must not postpone it, or a lost last flight hangs.
+        3. A handshake datagram that was seen before is the peer's retransmission: our last flight is sent again.
+    """
+
+    MAX_TIMEOUT_S = 60.0
+
+    def __init__(self, dtls: RTCDtlsTransport, initial_timeout_s: Callable[[], float]) -> None:
+        """Stand between ``dtls`` and its ICE transport; ``initial_timeout_s`` is asked when a flight first leaves."""
+        ice = dtls.transport
+        self.sent_s: list[list[float]] = []
+        """Loop times at which each flight left: the first copy, then every copy sent again."""
+        self._loop = asyncio.get_running_loop()
+        self._send_datagram: Callable[[bytes], Awaitable[None]] = _attribute(ice, "_send")
+        self._receive_datagram: Callable[[], Awaitable[bytes]] = _attribute(ice, "_recv")
+        self._initial_timeout_s = initial_timeout_s
+        self._flight: list[bytes] = []
+        self._answered = True
+        self._seen: set[bytes] = set()
+        self._done = False
+        self._timeout_s = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Future[None]] = set()
+        _attribute(dtls, _DTLS_HANDSHAKE_DONE)
+        setattr(dtls, _DTLS_HANDSHAKE_DONE, True)  # aiortc then never asks OpenSSL's own timer
+        ice._send = self._send  # noqa: SLF001
+        ice._recv = self._recv  # noqa: SLF001
+        for state in ("connected", "closed", "failed"):
+            on_state(dtls, state, self.stop)
+
+    def stop(self) -> None:
+        """The handshake is over on this side: no more timers (a duplicate of the peer's is still answered)."""
+        self._done = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    async def _send(self, data: bytes) -> None:
+        if not self._done and _is_dtls(data):
+            if self._answered:
+                self._answered = False
+                self._flight = []
+                self._timeout_s = self._initial_timeout_s()
+                self.sent_s.append([self._loop.time()])
+            self._flight.append(data)
+            self._arm()
+        await self._send_datagram(data)
+
+    async def _recv(self) -> bytes:
+        data = await self._receive_datagram()
+        if _is_dtls(data):
+            if data in self._seen:
+                self._resend()
+            elif not self._done:
+                self._seen.add(data)
+                self._answered = True
+        return data
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(self._timeout_s, self._expire)
+
+    def _expire(self) -> None:
+        self._timeout_s = min(2 * self._timeout_s, self.MAX_TIMEOUT_S)
+        self._arm()
+        self._resend()
+
+    def _resend(self) -> None:
+        if self._flight:
+            self.sent_s[-1].append(self._loop.time())
+            task = asyncio.ensure_future(self._send_flight(list(self._flight)))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _send_flight(self, flight: list[bytes]) -> None:
+        try:
+            for data in flight:
+                await self._send_datagram(data)
+        except ConnectionError:
+            pass  # ICE has closed: nobody to resend to
+
+
+class _NoJitterBuffer:
+    """Takes the place of aiortc's jitter buffer and never yields a frame, so its decoder thread sleeps."""
+
+    def add(self, _packet: RtpPacket) -> tuple[bool, None]:
+        return False, None
+
+
+class _Dispatch(types.SimpleNamespace):
+    """A module with a few names replaced."""
+
+    def __init__(self, module: types.ModuleType, **replacements: Any) -> None:
+        super().__init__(**replacements)
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._module, name)
+
+
+def _virtual_loop() -> VirtualEventLoop | None:
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+    return loop if isinstance(loop, VirtualEventLoop) else None
+
+
+def _virtual_time() -> float:
+    loop = _virtual_loop()
+    return time.time() if loop is None else EPOCH_S + loop.time()
+
+
+def _seeded(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    def draw(*args: Any) -> Any:
+        loop = _virtual_loop()
+        return original(*args) if loop is None else getattr(loop.entropy, name)(*args)
+
+    return draw
+
+
+def _is_dtls(data: bytes) -> bool:
+    """Return whether a datagram is a DTLS record. Source: RFC 7983 §7."""
+    return len(data) > 0 and 19 < data[0] < 64
+
+
+def _attribute(owner: object, name: str) -> Any:
+    try:
+        return getattr(owner, name)
+    except AttributeError:
+        kind = owner.__name__ if isinstance(owner, types.ModuleType) else type(owner).__name__
+        raise SeamError(
+            f"{kind}.{name} is gone: this rtcprobe knows aiortc 1.16 and aioice 0.13, install those"
+        ) from None
+
+
+def _replace(owner: types.ModuleType, name: str, value: object) -> None:
+    _attribute(owner, name)
+    setattr(owner, name, value)

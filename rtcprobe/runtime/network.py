@@ -1,0 +1,293 @@
+"""Hosts and the paths between them: every datagram passes a path on its way, in memory or over real UDP sockets.
+
+Facts:
+    aiortc and aioice reach the network through ``loop.create_datagram_endpoint`` alone. Both loops of this package
+    hand that call here whenever it is made on behalf of a ``Host`` (the context variable ``HOST``), so the stack
+    above runs unmodified.
+
+Rules:
+    1. A path seals a datagram's fate when it is sent; this module only schedules the delivery.
+    2. Sizes are those of IPv4 packets: payload + 8 (UDP, RFC 768) + 20 (IPv4, RFC 791).
+    3. A corrupted datagram is not delivered: the receiving kernel would drop it for its UDP checksum
+       (RFC 1122 §4.1.3.4). The path's tally counts it under its own cause.
+    4. A DTLS datagram is offered to the path at a rounded size (``wire_size``), because signatures differ in length
+       from run to run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from rtcprobe.errors import MeasurementError
+from rtcprobe.link import Fate, Path, Tally
+
+__all__ = ["HOST", "Direction", "Host", "Network", "Tap", "acting_as", "nominal_s", "wire_size"]
+
+IPV4_UDP_HEADER_BYTES = 28
+DTLS_GRID_BYTES = 64
+
+HOST: ContextVar[Host | None] = ContextVar("rtcprobe_host", default=None)
+"""The host on whose behalf the current task opens sockets."""
+
+
+@contextmanager
+def acting_as(host: Host) -> Iterator[None]:
+    """Open the sockets of this block, and of the tasks it starts, on ``host``."""
+    token = HOST.set(host)
+    try:
+        yield
+    finally:
+        HOST.reset(token)
+
+
+class Tap(Protocol):
+    """Sees every datagram a host sends and receives, with the instant (seconds since the network's epoch)."""
+
+    def sent(self, data: bytes, now_s: float) -> None:
+        """Note a datagram leaving."""
+        ...
+
+    def received(self, data: bytes, now_s: float) -> None:
+        """Note a datagram arriving."""
+        ...
+
+
+class Direction:
+    """One way between two hosts: the path, and the tally of what it did."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.tally = Tally()
+
+    def offer(self, size_bytes: int, now_s: float) -> Fate:
+        """Seal the fate of one packet and count it."""
+        fate = self.path.offer(size_bytes, now_s)
+        self.tally.add(now_s, size_bytes, fate)
+        return fate
+
+
+@dataclass(slots=True, kw_only=True)
+class Lateness:
+    """How late the emulator released datagrams, in seconds, one value a datagram (always 0 in virtual time)."""
+
+    samples_s: list[float] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class Host:
+    """A machine on the emulated network: a name, an address, and taps on everything it sends and receives."""
+
+    name: str
+    address: str
+    network: Network
+    tap: Tap | None = None
+    _next_port: int = 50_000
+
+    def take_port(self) -> int:
+        """Return the next unused UDP port of this host."""
+        self._next_port += 1
+        return self._next_port
+
+
+class Network:
+    """Hosts joined by directed paths, on the running loop's clock.
+
+    Times handed to paths and taps are seconds since ``epoch_s``, the loop time at which the network was made.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, sockets: bool) -> None:
+        self.loop = loop
+        self.epoch_s = loop.time()
+        self.sockets = sockets
+        self.lateness = Lateness()
+        self.last_arrival_s = 0.0
+        """The latest arrival sealed so far: after it, nothing is under way any more."""
+        self._directions: dict[tuple[str, str], Direction] = {}
+        self._endpoints: dict[tuple[str, int], EmulatedTransport] = {}
+
+    def now_s(self) -> float:
+        """Return seconds since the network was made."""
+        return self.loop.time() - self.epoch_s
+
+    def add_host(self, name: str, address: str) -> Host:
+        """Return a new host. With sockets, ``address`` must be one of this machine's loopback addresses."""
+        return Host(name, address, self)
+
+    def connect(self, source: Host, destination: Host, path: Path) -> Direction:
+        """Let packets of ``source`` reach ``destination`` through ``path``."""
+        direction = self._directions[source.name, destination.name] = Direction(path)
+        return direction
+
+    def direction(self, source: Host, destination: Host) -> Direction:
+        """Return the way from ``source`` to ``destination``."""
+        return self._directions[source.name, destination.name]
+
+    def create_endpoint(
+        self, host: Host, protocol_factory: Callable[[], asyncio.DatagramProtocol]
+    ) -> tuple[EmulatedTransport, asyncio.DatagramProtocol]:
+        """Open a datagram endpoint of ``host``.
+
+        Raises:
+            MeasurementError: the machine refuses the socket.
+        """
+        protocol = protocol_factory()
+        kind = SocketTransport if self.sockets else EmulatedTransport
+        transport = kind(self, host, protocol)
+        self._endpoints[transport.address] = transport
+        protocol.connection_made(transport)
+        return transport, protocol
+
+    def carry(self, source: EmulatedTransport, data: bytes, address: tuple[str, int]) -> None:
+        """Take a datagram from ``source``: seal its fate and schedule its delivery."""
+        destination = self._endpoints.get(address)
+        if destination is None:
+            return  # nobody listens there: a real network would lose it too
+        now_s = self.loop.time() - self.epoch_s
+        if source.host.tap is not None:
+            source.host.tap.sent(data, now_s)
+        direction = self._directions.get((source.host.name, destination.host.name))
+        if direction is None:
+            return
+        fate = direction.offer(wire_size(data), now_s)
+        for index, arrival_s in enumerate(fate.arrivals_s):
+            if fate.corrupt and fate.corrupt[index] is not None:
+                continue  # rule 3
+            due_s = self.epoch_s + arrival_s
+            self.last_arrival_s = max(self.last_arrival_s, arrival_s)
+            self.loop.call_at(due_s, self._release, source, destination, data, due_s)
+
+    def forget(self, transport: EmulatedTransport) -> None:
+        """Remove a closed endpoint."""
+        self._endpoints.pop(transport.address, None)
+
+    def _release(self, source: EmulatedTransport, destination: EmulatedTransport, data: bytes, due_s: float) -> None:
+        if self.sockets:
+            self.lateness.samples_s.append(self.loop.time() - due_s)
+        source.release(data, destination)
+
+
+class EmulatedTransport(asyncio.DatagramTransport):
+    """A datagram endpoint in memory."""
+
+    def __init__(self, network: Network, host: Host, protocol: asyncio.DatagramProtocol) -> None:
+        super().__init__()
+        self.network = network
+        self.host = host
+        self.protocol = protocol
+        self.closed = False
+        self.address = self._bind()
+
+    def sendto(self, data: Any, addr: Any = None) -> None:
+        """Send ``data`` to ``addr`` (host, port) through the path between the hosts."""
+        if not self.closed and addr is not None:
+            self.network.carry(self, bytes(data), (addr[0], addr[1]))
+
+    def release(self, data: bytes, destination: EmulatedTransport) -> None:
+        """Deliver ``data`` to ``destination`` now: it has passed the path."""
+        destination.deliver(data, self.address)
+
+    def deliver(self, data: bytes, address: tuple[str, int]) -> None:
+        """Hand an arrived datagram to the protocol."""
+        if self.closed:
+            return
+        if self.host.tap is not None:
+            self.host.tap.received(data, self.network.now_s())
+        self.protocol.datagram_received(data, address)
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Return the endpoint's address as ``sockname``; nothing else is known."""
+        return self.address if name == "sockname" else default
+
+    def is_closing(self) -> bool:
+        """Return whether ``close`` was called."""
+        return self.closed
+
+    def close(self) -> None:
+        """Close: what is still under way to this endpoint is lost."""
+        if not self.closed:
+            self.closed = True
+            self.network.forget(self)
+            self._unbind()
+            self.network.loop.call_soon(self.protocol.connection_lost, None)
+
+    abort = close
+
+    def _bind(self) -> tuple[str, int]:
+        return self.host.address, self.host.take_port()
+
+    def _unbind(self) -> None:
+        pass
+
+
+class SocketTransport(EmulatedTransport):
+    """A datagram endpoint on a real UDP socket of this machine; the path stands before the socket."""
+
+    _socket: socket.socket
+
+    def release(self, data: bytes, destination: EmulatedTransport) -> None:
+        """Send ``data`` over the real socket: it has passed the path."""
+        if not self.closed:
+            try:
+                self._socket.sendto(data, destination.address)
+            except BlockingIOError:
+                pass  # a full socket buffer loses datagrams, as everywhere
+            except OSError as error:
+                self.protocol.error_received(error)
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Return ``sockname`` or the ``socket``."""
+        return self._socket if name == "socket" else super().get_extra_info(name, default)
+
+    def _bind(self) -> tuple[str, int]:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        try:
+            self._socket.bind((self.host.address, 0))
+        except OSError as error:
+            self._socket.close()
+            raise MeasurementError(
+                f"cannot open a UDP socket on {self.host.address}: {error.strerror}",
+                "free some ports or file descriptors",
+            ) from error
+        self.network.loop.add_reader(self._socket, self._read)
+        name = self._socket.getsockname()
+        return name[0], name[1]
+
+    def _read(self) -> None:
+        while not self.closed:
+            try:
+                data, address = self._socket.recvfrom(65_535)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self.protocol.error_received(error)
+                return
+            self.deliver(data, (address[0], address[1]))
+
+    def _unbind(self) -> None:
+        self.network.loop.remove_reader(self._socket)
+        self._socket.close()
+
+
+def nominal_s(path: Path) -> float:
+    """Return the delay a path is asked to have: the median, or its fastest where the median is not known."""
+    requested = path.requested()
+    return requested.delay_p50_s if requested.delay_p50_s is not None else requested.delay_min_s or 0.0
+
+
+def wire_size(data: bytes) -> int:
+    """Return the size in bytes at which a path sees a datagram: IPv4 and UDP headers included (rules 2 and 4).
+
+    A DTLS record (first byte 20..63, RFC 7983 §7) is rounded up to the grid: ECDSA signatures vary by a few bytes
+    from run to run, which would move every later packet on a rate-limited link.
+    """
+    size = len(data)
+    if size and 19 < data[0] < 64:
+        size = -(-size // DTLS_GRID_BYTES) * DTLS_GRID_BYTES
+    return size + IPV4_UDP_HEADER_BYTES

@@ -1,0 +1,112 @@
+"""An event loop whose time jumps: nothing ever waits, so a 60 s call takes a second and is repeatable to the bit.
+
+Facts:
+    asyncio asks its selector to wait until the next timer is due. A selector that moves the clock there instead of
+    waiting gives virtual time: callbacks run in the same order, with the same timestamps, on every machine.
+
+Rules:
+    1. The clock is an integer of nanoseconds; ``time()`` is that integer in seconds. It moves only when nothing
+       is ready to run, and then exactly to the next timer.
+    2. CPU costs no time. What is measured here is network and protocol timers, never the machine.
+    3. There are no sockets. A datagram endpoint comes from ``network``; anything else that would wait for a file
+       descriptor waits for ever, so it is refused.
+    4. Nothing scheduled and nothing ready is a deadlock, and is said at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import selectors
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rtcprobe.runtime.entropy import Entropy
+from rtcprobe.runtime.network import HOST
+
+__all__ = ["EPOCH_S", "VirtualEventLoop", "VirtualTimeStoppedError"]
+
+EPOCH_S = 1_600_000_000.0
+"""Wall-clock instant (Unix seconds) that virtual time zero stands for: 2020-09-13T12:26:40Z, for RTCP's NTP stamps."""
+
+
+class VirtualTimeStoppedError(RuntimeError):
+    """Every task waits for something that can never happen."""
+
+
+class VirtualEventLoop(asyncio.SelectorEventLoop):
+    """An asyncio loop in virtual time, starting at 0 s, with randomness of its own (``entropy``)."""
+
+    def __init__(self, entropy: Entropy) -> None:
+        self._now_ns = 0
+        super().__init__(_JumpingSelector(self._jump))
+        self._clock_resolution = 1e-9
+        self.entropy = entropy
+
+    def time(self) -> float:
+        """Return virtual seconds since the loop was made."""
+        return self._now_ns * 1e-9
+
+    def run_in_executor(  # type: ignore[override]  # simpler than typeshed's variadic generics
+        self, executor: object, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
+        """Run ``func`` here and now: a thread would finish at a moment that no seed decides."""
+        del executor
+        future = self.create_future()
+        try:
+            future.set_result(func(*args))
+        except Exception as error:  # noqa: BLE001 - whatever it is belongs to whoever awaits
+            future.set_exception(error)
+        return future
+
+    async def create_datagram_endpoint(  # type: ignore[override]
+        self, protocol_factory: Callable[[], asyncio.DatagramProtocol], *_args: Any, **_kwargs: Any
+    ) -> tuple[asyncio.DatagramTransport, asyncio.DatagramProtocol]:
+        """Open an endpoint of the current host.
+
+        Raises:
+            NotImplementedError: no host is set: a socket would wait in real time (rule 3).
+        """
+        host = HOST.get()
+        if host is None:
+            raise NotImplementedError("virtual time has no sockets: open endpoints on behalf of a host")
+        return host.network.create_endpoint(host, protocol_factory)
+
+    async def create_connection(self, *_args: Any, **_kwargs: Any) -> Any:
+        """Refuse: a socket would wait in real time (rule 3).
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise NotImplementedError("virtual time has no sockets: use the real loop to reach a server")
+
+    def _jump(self) -> None:
+        scheduled = self._scheduled  # type: ignore[attr-defined]  # asyncio's heap of timers
+        if not scheduled:
+            raise VirtualTimeStoppedError("virtual time stands still: nothing is ready and no timer is set")
+        self._now_ns = max(self._now_ns, math.ceil(scheduled[0].when() * 1e9))
+
+
+class _JumpingSelector(selectors.BaseSelector):
+    """Waits for nothing: asked to wait, it jumps."""
+
+    def __init__(self, jump: Callable[[], None]) -> None:
+        self._jump = jump
+        self._keys: dict[int, selectors.SelectorKey] = {}
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        number = fileobj if isinstance(fileobj, int) else fileobj.fileno()
+        key = selectors.SelectorKey(fileobj, number, events, data)
+        self._keys[number] = key
+        return key
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        return self._keys.pop(fileobj if isinstance(fileobj, int) else fileobj.fileno())
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None or timeout > 0:
+            self._jump()
+        return []
+
+    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+        return self._keys

@@ -1,0 +1,128 @@
+"""Where the time of a join went: milestones, the phases between them, and the timers that fired while it waited.
+
+Facts:
+    Under loss a join is not a smooth distribution but a sum of timer steps: a lost STUN check costs 0.5 s (RFC 8489
+    §6.2.1, initial RTO), a lost DTLS flight the handshake timer (RFC 6347 §4.2.4.1: 1 s), a lost TCP segment its RTO
+    (RFC 6298). Naming the step that was paid is worth more than the total.
+
+Rules:
+    1. Phases are contiguous: each begins where the latest milestone before it ended, so they sum to the total.
+    2. A wait is the span from a transmission to its retransmission. It cost the join that span, unless the answer
+       came too soon after the retransmission to be its answer (then the first copy had arrived: spurious, cost 0).
+    3. Costs never overlap: where two timers ran at once, the earlier takes the common part. So the costs of a join
+       never sum to more than the join.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["CALLEE_ORDER", "CALLER_ORDER", "PHASE_OF", "Cost", "Side", "Timeline", "Timer", "Wait", "phases", "price"]
+
+Timer = Literal["stun", "dtls", "signaling"]
+Side = Literal["caller", "callee"]
+
+CALLER_ORDER = (
+    "signaling_connected",
+    "ice_gathered",
+    "offer_sent",
+    "answer_received",
+    "ice_connected",
+    "dtls_connected",
+    "first_packet",
+    "first_audio",
+)
+CALLEE_ORDER = (
+    "signaling_connected",
+    "offer_received",
+    "ice_gathered",
+    "answer_sent",
+    "ice_connected",
+    "dtls_connected",
+    "first_packet",
+    "first_audio",
+)
+
+PHASE_OF: Mapping[str, str] = {
+    "signaling_connected": "signaling",
+    "ice_gathered": "gathering",
+    "offer_sent": "offer",
+    "answer_received": "answer",
+    "ice_connected": "ice",
+    "dtls_connected": "dtls",
+    "first_packet": "media",
+    "first_audio": "playout",
+}
+"""The caller's milestone that ends each phase."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """A timer that fired: sent at ``from_s``, again at ``at_s``; ``answered_s`` when progress came, None if never."""
+
+    timer: Timer
+    side: Side
+    what: str
+    from_s: float
+    at_s: float
+    answered_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What one retransmission cost the join, in seconds; 0 when it was spurious or something else was awaited."""
+
+    wait: Wait
+    cost_s: float
+
+
+class Timeline:
+    """Milestones of one side, in seconds since the call started; the first mark of a name stands."""
+
+    def __init__(self, side: Side) -> None:
+        self.side = side
+        self.marks: dict[str, float] = {}
+
+    def mark(self, milestone: str, at_s: float) -> None:
+        """Note that ``milestone`` was reached at ``at_s``."""
+        order = CALLER_ORDER if self.side == "caller" else CALLEE_ORDER
+        if milestone not in order:
+            raise ValueError(f"{milestone!r} is not a milestone of the {self.side}")
+        self.marks.setdefault(milestone, at_s)
+
+    def reached(self) -> str | None:
+        """Return the furthest milestone reached, in the order of a join; None before the first."""
+        order = CALLER_ORDER if self.side == "caller" else CALLEE_ORDER
+        return next((name for name in reversed(order) if name in self.marks), None)
+
+
+def phases(marks: Mapping[str, float]) -> dict[str, float]:
+    """Return the caller's phases in seconds, contiguous from 0 (rule 1); phases not reached are absent."""
+    out: dict[str, float] = {}
+    latest_s = 0.0
+    for milestone in CALLER_ORDER:
+        if milestone not in marks:
+            continue
+        out[PHASE_OF[milestone]] = max(0.0, marks[milestone] - latest_s)
+        latest_s = max(latest_s, marks[milestone])
+    return out
+
+
+def price(waits: Iterable[Wait], *, total_s: float, fastest_round_trip_s: float) -> list[Cost]:
+    """Return each wait with what it cost a join of ``total_s`` seconds (rules 2 and 3), in order of time.
+
+    A retransmission answered sooner than half the fastest round trip cannot have caused the answer: the peer's
+    progress needs at least one way. Half, not the whole, because DTLS progress may start at the other side.
+    """
+    out: list[Cost] = []
+    covered_s = 0.0
+    for wait in sorted(waits, key=lambda each: (each.from_s, each.at_s)):
+        spurious = wait.answered_s is not None and wait.answered_s - wait.at_s < fastest_round_trip_s / 2
+        start_s, end_s = max(wait.from_s, covered_s), min(wait.at_s, total_s)
+        cost_s = 0.0 if spurious else max(0.0, end_s - start_s)
+        if cost_s > 0.0:
+            covered_s = end_s
+        out.append(Cost(wait=wait, cost_s=cost_s))
+    return sorted(out, key=lambda each: each.wait.at_s)
