@@ -7,15 +7,16 @@ Rules:
        summation orders never shows), ``null`` for what is absent, never NaN. Only ``environment`` may differ.
     3. An account always balances: scheduled = heard + rejected + lost, and the phases of a join sum to its total.
 
-``link``, ``harness``, ``environment``, ``playout`` and ``side_figures`` are plain mappings of words to numbers, laid
-down by the room that measured them: their keys carry their own units and pass through unchanged but for rounding.
+``link``, ``harness``, ``playout`` and ``side_figures`` are plain mappings of words to numbers, laid down by the room
+that measured them. Their keys carry their units: those in ``_s`` are written as ``_ms``, the rest pass unchanged.
+``environment`` and ``settings`` pass as they are.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, cast, get_args
 
 from rtcprobe.errors import BadInputError, ExitCode
@@ -383,8 +384,8 @@ class MouthToEar:
             "samples": [each.to_dict() for each in self.samples],
             "missed": [each.to_dict() for each in self.missed],
             "stages": _scaled_mapping(self.stages),
-            "playout": _plain(self.playout),
-            "side_figures": _plain(self.side_figures),
+            "playout": _plain(self.playout, edge=True),
+            "side_figures": _plain(self.side_figures, edge=True),
             "summary": None if self.summary is None else self.summary.to_dict(),
         }
 
@@ -399,8 +400,8 @@ class MouthToEar:
             samples=tuple(Sample.from_dict(each) for each in data["samples"]),
             missed=tuple(MissedMarker.from_dict(each) for each in data["missed"]),
             stages=_unscaled_mapping(data["stages"]),
-            playout=data["playout"],
-            side_figures=data["side_figures"],
+            playout=_inside(data["playout"]),
+            side_figures=_inside(data["side_figures"]),
             summary=None if data["summary"] is None else Summary.from_dict(data["summary"]),
         )
 
@@ -414,12 +415,20 @@ class LinkReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values; keys carry their units."""
-        return {"requested": _plain(self.requested), "achieved": _plain(self.achieved)}
+        return {"requested": _plain(self.requested, edge=True), "achieved": _plain(self.achieved, edge=True)}
+
+    @classmethod
+    def of(cls, requested: Any, achieved: Any) -> LinkReport:
+        """Return the report of two dataclass records, as the link room makes them."""
+        return cls(
+            requested={each.name: getattr(requested, each.name) for each in fields(requested)},
+            achieved={each.name: getattr(achieved, each.name) for each in fields(achieved)},
+        )
 
     @classmethod
     def from_dict(cls, data: Plain) -> LinkReport:
         """Read back what ``to_dict`` wrote."""
-        return cls(requested=data["requested"], achieved=data["achieved"])
+        return cls(requested=_inside(data["requested"]), achieved=_inside(data["achieved"]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -526,7 +535,7 @@ class Result:
             "join": self.join.to_dict(),
             "mouth_to_ear": {d: self.mouth_to_ear[d].to_dict() for d in DIRECTIONS if d in self.mouth_to_ear},
             "link": {d: self.link[d].to_dict() for d in DIRECTIONS if d in self.link},
-            "harness": _plain(self.harness),
+            "harness": _plain(self.harness, edge=True),
             "budgets": [each.to_dict() for each in self.budgets],
         }
 
@@ -559,7 +568,7 @@ class Result:
                 join=Joins.from_dict(data["join"]),
                 mouth_to_ear=_directions(data["mouth_to_ear"], MouthToEar.from_dict),
                 link=_directions(data["link"], LinkReport.from_dict),
-                harness=data["harness"],
+                harness=_inside(data["harness"]),
                 budgets=tuple(BudgetOutcome.from_dict(each) for each in data["budgets"]),
             )
         except KeyError as error:
@@ -598,16 +607,47 @@ def _unscaled_mapping(values: Mapping[str, float]) -> dict[str, float]:
     return {name: value / 1e3 for name, value in values.items()}
 
 
-def _plain(value: Any) -> Any:
-    """Return JSON values only: numpy scalars become numbers, tuples lists, NaN and infinity null."""
+def _plain(value: Any, *, edge: bool = False) -> Any:
+    """Return JSON values only: numpy scalars become numbers, tuples lists, NaN and infinity null.
+
+    At the ``edge`` of a measured mapping, keys in seconds are written in milliseconds.
+    """
     if value is None or isinstance(value, (bool, str, int)):
         return value
     if isinstance(value, float):
         return _number(value)
     if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
+        out = {}
+        for key, each in value.items():
+            if edge and str(key).endswith("_s"):
+                out[f"{str(key).removesuffix('_s')}_ms"] = _times(each, 1e3)
+            else:
+                out[str(key)] = _plain(each, edge=edge)
+        return out
     if isinstance(value, Sequence):
-        return [_plain(each) for each in value]
+        return [_plain(each, edge=edge) for each in value]
     if hasattr(value, "tolist"):  # numpy scalars and arrays
         return _plain(value.tolist())
     raise BadInputError(f"{value!r} has no place in a result", "give numbers, words, lists and mappings")
+
+
+def _inside(value: Any) -> Any:
+    """Undo what ``_plain`` did at the edge: milliseconds back to seconds."""
+    if isinstance(value, Mapping):
+        return {
+            f"{key.removesuffix('_ms')}_s" if key.endswith("_ms") else key: _times(each, 1e-3)
+            if key.endswith("_ms")
+            else _inside(each)
+            for key, each in value.items()
+        }
+    return [_inside(each) for each in value] if isinstance(value, list) else value
+
+
+def _times(value: Any, factor: float) -> Any:
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_times(each, factor) for each in value]
+    if value is None:
+        return None
+    return _scaled(value) if factor > 1 else value / 1e3

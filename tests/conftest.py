@@ -1,0 +1,144 @@
+"""A realistic result, built by hand so that reports and verdicts can be tried without making a call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rtcprobe.result import (
+    DIRECTIONS,
+    Direction,
+    JoinAttempt,
+    Joins,
+    LinkReport,
+    MissedMarker,
+    MouthToEar,
+    Result,
+    Retransmission,
+    Sample,
+)
+
+PHASES = {
+    "signaling": 0.132,
+    "gathering": 0.001,
+    "offer": 0.0,
+    "answer": 0.066,
+    "ice": 0.060,
+    "dtls": 0.121,
+    "media": 0.045,
+    "playout": 0.062,
+}
+STAGES = {
+    "capture": 0.010,
+    "packetisation": 0.020,
+    "look_ahead": 0.0065,
+    "sender_pacing": 0.0004,
+    "network_min": 0.041,
+    "network_variable": 0.0082,
+    "jitter_buffer": 0.0518,
+    "device": 0.020,
+    "residual": 0.0001,
+}
+
+
+def attempt(*, dtls_lost: bool = False, failed: str | None = None) -> JoinAttempt:
+    if failed is not None:
+        return JoinAttempt(caller={"signaling_connected": 0.132, "offer_sent": 0.133}, failed=failed)
+    phases = dict(PHASES)
+    retransmissions: tuple[Retransmission, ...] = ()
+    if dtls_lost:
+        phases["dtls"] += 1.0
+        retransmissions = (
+            Retransmission(timer="dtls", side="caller", at_s=1.26, cost_s=1.0, what="flight with ClientHello"),
+        )
+    ends = np.cumsum(list(phases.values())).tolist()
+    names = (
+        "signaling_connected",
+        "ice_gathered",
+        "offer_sent",
+        "answer_received",
+        "ice_connected",
+        "dtls_connected",
+        "first_packet",
+        "first_audio",
+    )
+    return JoinAttempt(
+        caller=dict(zip(names, ends, strict=True)),
+        callee={"signaling_connected": 0.05, "offer_received": 0.17, "first_audio": ends[-1] - 0.02},
+        phases=phases,
+        retransmissions=retransmissions,
+        rtts=ends[-1] / 0.066,
+    )
+
+
+def ear(seed: int, *, heard: int = 118, rejected: int = 1, lost: int = 1) -> MouthToEar:
+    rng = np.random.default_rng(seed)
+    total = sum(STAGES.values())
+    delays = total + 0.001 * rng.standard_normal(heard)
+    return MouthToEar(
+        scheduled=heard + rejected + lost,
+        heard=heard,
+        rejected=rejected,
+        lost=lost,
+        samples=tuple(
+            Sample(marker=i, spoken_s=1 + i / 2, heard_s=1 + i / 2 + d, delay_s=d, correlation=0.98)
+            for i, d in enumerate(delays.tolist())
+        ),
+        missed=(MissedMarker(marker=heard, spoken_s=1 + heard / 2, fate="lost"),) if lost else (),
+        stages=STAGES,
+        playout={"policy": "fixed:60ms", "late": 3, "concealed_samples": 2880, "concealed_share": 0.001},
+        side_figures={"stock_aiortc": {"p50_s": 0.184, "missing_share": 0.05}},
+    )
+
+
+def link_report() -> LinkReport:
+    requested = {
+        "loss": 0.01, "mean_burst": 1.01, "delay_min_s": 0.035, "delay_p5_s": 0.036, "delay_p50_s": 0.041,
+        "delay_p95_s": 0.056, "delay_p99_s": 0.064, "delay_max_s": 0.09, "reordered": 0.0, "duplicated": 0.0,
+        "corrupted": 0.0, "rate_bps": 20e6, "notes": (),
+    }  # fmt: skip
+    achieved = {
+        "offered": 3051, "delivered": 3022, "loss": 29 / 3051, "mean_burst": 1.04, "longest_burst": 2,
+        "delay_min_s": 0.0352, "delay_p5_s": 0.0361, "delay_p50_s": 0.0412, "delay_p95_s": 0.0558,
+        "delay_p99_s": 0.0643, "delay_max_s": 0.081, "reordered": 0.0, "duplicated": 0.0, "corrupted": 0.0,
+        "offered_bps": 48_300.0, "delivered_bps": 47_900.0, "drops": {"loss": 29},
+    }  # fmt: skip
+    return LinkReport(requested=requested, achieved=achieved)
+
+
+def build(**changes: Any) -> Result:
+    attempts = tuple(attempt(dtls_lost=i in (4, 17)) for i in range(20))
+    ears: dict[Direction, MouthToEar] = {direction: ear(seed) for seed, direction in enumerate(DIRECTIONS)}
+    fields: dict[str, Any] = {
+        "scenario": "1v1-social",
+        "scenario_digest": "00112233aabbccdd",
+        "seed": 1,
+        "clock": "virtual",
+        "target": "loopback",
+        "environment": {"rtcprobe": "0.1.0", "python": "3.11.9"},
+        "settings": {"name": "1v1-social"},
+        "join": Joins(attempts=attempts),
+        "mouth_to_ear": ears,
+        "link": {direction: link_report() for direction in DIRECTIONS},
+        "harness": {"loop_lag_p99_s": 0.0, "emulator_lateness_p99_s": 0.0, "pacing_lateness_p99_s": 0.0},
+    }
+    return Result(**(fields | changes))
+
+
+@pytest.fixture
+def make_result() -> Callable[..., Result]:
+    """Return the factory: a call whose joins 4 and 17 lost a DTLS flight; keyword arguments replace fields."""
+    return build
+
+
+@pytest.fixture
+def make_attempt() -> Callable[..., JoinAttempt]:
+    return attempt
+
+
+@pytest.fixture
+def make_ear() -> Callable[..., MouthToEar]:
+    return ear
