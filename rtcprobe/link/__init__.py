@@ -7,19 +7,25 @@ both ``offer`` a packet and answer its ``Fate`` at once. ``Tally`` counts fates 
 Models: ``delay.py``, ``loss.py``, ``bottleneck.py`` (queue and line). ``hop.py`` puts them in order.
 """
 
+from rtcprobe.link.access import ACCESS, Access
 from rtcprobe.link.delay import Delay, DelayTrace
 from rtcprobe.link.hop import HEADER_BYTES, Fate, Link, Path
 from rtcprobe.link.keys import LINK_KEYS
 from rtcprobe.link.loss import Bernoulli, BurstLoss, FourState, GilbertElliott, Loss, LossTrace
 from rtcprobe.link.parse import parse_link
+from rtcprobe.link.regions import REGIONS, Backbone, Region, backbone, distance_km, light_bound_s
 from rtcprobe.link.requested import Requested
 from rtcprobe.link.spec import CapacityTrace, Change, Interval, Limit, LinkSpec, Rate, Reorder
 from rtcprobe.link.tally import Achieved, Tally
 
 __all__ = [
+    "ACCESS",
     "HEADER_BYTES",
     "LINK_KEYS",
+    "REGIONS",
+    "Access",
     "Achieved",
+    "Backbone",
     "Bernoulli",
     "BurstLoss",
     "CapacityTrace",
@@ -37,8 +43,12 @@ __all__ = [
     "LossTrace",
     "Path",
     "Rate",
+    "Region",
     "Reorder",
     "Requested",
     "Tally",
+    "backbone",
+    "distance_km",
+    "light_bound_s",
     "parse_link",
 ]

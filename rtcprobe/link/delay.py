@@ -98,6 +98,7 @@ class Delay:
         if any(not 0 <= sample < math.inf for sample in self.samples_s):
             worst = next(sample for sample in self.samples_s if not 0 <= sample < math.inf)
             raise BadInputError(f"delay sample {format_duration(worst)} is impossible", "give zero or more")
+        object.__setattr__(self, "samples_s", tuple(sorted(self.samples_s)))
 
     @property
     def varies(self) -> bool:
@@ -132,7 +133,7 @@ class Delay:
 
     def _of_normal(self, z: Floats) -> Floats:
         if self.samples_s:
-            return np.asarray(self.base_s + np.quantile(np.array(self.samples_s), ndtr(z)))
+            return self.base_s + np.interp(ndtr(z), np.linspace(0, 1, len(self.samples_s)), self.samples_s)
         if self.jitter_s == 0:
             return np.full(z.shape, self.base_s)
         return np.maximum(0.0, self.base_s + self.jitter_s * DISTRIBUTIONS[self.distribution](z))

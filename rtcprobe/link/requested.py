@@ -9,7 +9,7 @@ Facts:
 Rules:
     1. Nominal delay is what the delay models say. Waiting for a line, keeping order and holding by handovers add to
        it, and show in what was achieved; ``notes`` says so where it applies.
-    2. A figure the schedule changes has no one value: None, and a note.
+    2. A schedule that repeats is averaged over its round; one that does not has no one value: None, and a note.
 """
 
 from __future__ import annotations
@@ -17,18 +17,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from rtcprobe.link.delay import Delay, DelayTrace
+from rtcprobe.link.delay import DelayTrace
 from rtcprobe.link.loss import Loss
 from rtcprobe.link.spec import LinkSpec
 
 __all__ = ["Requested"]
 
 _VALUES: Final = 512
+_DIGITS: Final = 9
+"""Rounds off what floating point adds: one hop's 2 % reads 0.02."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,21 +57,28 @@ class Requested:
 
     @classmethod
     def of(cls, specs: Sequence[LinkSpec]) -> Requested:
-        """Return the figures of hops in a row, each as its schedule would leave it unchanged."""
+        """Return the figures of hops in a row."""
+        open_ended = {name for spec in specs if spec.repeat_s is None for name in _changing(spec)}
         varying = {name for spec in specs for name in _changing(spec)}
         loss, burst = _losses(specs)
-        delays = _delays(specs)
-        quantiles = [None if "delay" in varying else float(np.quantile(delays, q)) for q in (0.05, 0.5, 0.95, 0.99)]
+        delays = reduce(_summed, (_values(spec) for spec in specs), np.zeros(1))
+        delay_s: dict[float, float | None] = {
+            q: float(np.quantile(delays, q, method="hazen")) for q in (0.05, 0.5, 0.95, 0.99)
+        }
+        delay_s[0] = sum(min(phase.delay.quantile_s(0) for phase in spec.phases) for spec in specs)
+        delay_s[1] = sum(max(phase.delay.quantile_s(1) for phase in spec.phases) for spec in specs)
+        if "delay" in open_ended:
+            delay_s = dict.fromkeys(delay_s)
         rates = [spec.rate.bps for spec in specs if spec.rate]
         return cls(
-            loss=None if "loss" in varying else loss,
-            mean_burst=None if "loss" in varying else burst,
-            delay_min_s=None if "delay" in varying else sum(spec.delay.quantile_s(0) for spec in specs),
-            delay_p5_s=quantiles[0],
-            delay_p50_s=quantiles[1],
-            delay_p95_s=quantiles[2],
-            delay_p99_s=quantiles[3],
-            delay_max_s=None if "delay" in varying else sum(spec.delay.quantile_s(1) for spec in specs),
+            loss=None if "loss" in open_ended else loss,
+            mean_burst=None if "loss" in open_ended else burst,
+            delay_min_s=delay_s[0],
+            delay_p5_s=delay_s[0.05],
+            delay_p50_s=delay_s[0.5],
+            delay_p95_s=delay_s[0.95],
+            delay_p99_s=delay_s[0.99],
+            delay_max_s=delay_s[1],
             reordered=_reordered(specs) if not varying & {"delay", "order", "reorder"} else None,
             duplicated=None if "duplicate" in varying else sum(spec.duplicate for spec in specs),
             corrupted=None if "corrupt" in varying else 1 - float(np.prod([1 - spec.corrupt for spec in specs])),
@@ -82,38 +92,55 @@ def _changing(spec: LinkSpec) -> set[str]:
     return {name for name in names for change in spec.schedule if getattr(change.spec, name) != getattr(spec, name)}
 
 
+def _shares(spec: LinkSpec) -> list[float]:
+    """Return the share of time each phase of ``spec`` holds; for an open-ended schedule, all to the first."""
+    if spec.repeat_s is None:
+        return [1.0] + [0.0] * len(spec.schedule)
+    begins = [0.0, *(change.at_s for change in spec.schedule), spec.repeat_s]
+    return [(end - begin) / spec.repeat_s for begin, end in pairwise(begins)]
+
+
 def _losses(specs: Sequence[LinkSpec]) -> tuple[float, float | None]:
     """Return the loss ratio and mean burst of all loss models together."""
-    models: list[Loss] = [spec.loss for spec in specs if spec.loss]
-    models += [spec.delay.as_loss() for spec in specs if isinstance(spec.delay, DelayTrace)]
-    if len(models) == 1:
-        return models[0].ratio, models[0].mean_burst
+    passes = pass_together = 1.0
+    for spec in specs:
+        alone, together = zip(*(_passing(phase) for phase in spec.phases), strict=True)
+        passes *= float(np.dot(_shares(spec), alone))
+        pass_together *= float(np.dot(_shares(spec), together))
+    lost = round(1 - passes, _DIGITS)
+    return lost, round(lost / (passes - pass_together), _DIGITS) if lost and passes > pass_together else None
+
+
+def _passing(phase: LinkSpec) -> tuple[float, float]:
+    """Return the chances that a packet passes, and that two neighbours both do."""
+    models: list[Loss] = [phase.loss] if phase.loss else []
+    if isinstance(phase.delay, DelayTrace):
+        models.append(phase.delay.as_loss())
     passes = pass_together = 1.0
     for model in models:
         ratio, burst = model.ratio, model.mean_burst
-        both = ratio - ratio / burst if burst else ratio
         passes *= 1 - ratio
-        pass_together *= 1 - 2 * ratio + both
-    lost = 1 - passes
-    return lost, lost / (passes - pass_together) if lost > 0 and passes > pass_together else None
+        pass_together *= 1 - 2 * ratio + (ratio - ratio / burst if burst else ratio)
+    return passes, pass_together
 
 
-def _delays(specs: Sequence[LinkSpec]) -> npt.NDArray[np.float64]:
-    """Return equally likely values (seconds) of the summed delay."""
-    return reduce(_summed, (_values(spec.delay) for spec in specs), np.zeros(1))
-
-
-def _values(delay: Delay | DelayTrace) -> npt.NDArray[np.float64]:
-    if not delay.varies:
-        return np.array([delay.quantile_s(0.5)])
-    return delay.quantiles_s((np.arange(_VALUES) + 0.5) / _VALUES)
+def _values(spec: LinkSpec) -> npt.NDArray[np.float64]:
+    """Return equally likely values (seconds) of one hop's delay, over its phases by the time they hold."""
+    if not spec.delay.varies and len(spec.phases) == 1:
+        return np.array([spec.delay.quantile_s(0.5)])
+    ranks = (np.arange(_VALUES) + 0.5) / _VALUES
+    values = np.concatenate([phase.delay.quantiles_s(ranks) for phase in spec.phases])
+    weights = np.repeat(_shares(spec), _VALUES)
+    order = np.argsort(values)
+    up_to = (np.cumsum(weights[order]) - weights[order] / 2) / _VALUES
+    return np.asarray(np.interp(ranks, up_to, values[order]))
 
 
 def _summed(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     both = np.sort(np.add.outer(first, second).ravel())
     if len(both) <= _VALUES:
         return both
-    return np.asarray(np.quantile(both, (np.arange(_VALUES) + 0.5) / _VALUES))
+    return np.asarray(np.quantile(both, (np.arange(_VALUES) + 0.5) / _VALUES, method="hazen"))
 
 
 def _reordered(specs: Sequence[LinkSpec]) -> float | None:
