@@ -1,0 +1,50 @@
+"""The situations that come with rtcprobe, found in a checkout (``scenarios/``) and in an installation alike."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+
+from rtcprobe.errors import BadInputError
+from rtcprobe.scenario.model import Scenario
+from rtcprobe.scenario.read import read_scenario
+
+__all__ = ["find_scenario", "library", "library_folder"]
+
+_SUFFIXES = (".yaml", ".yml")
+
+
+def library_folder() -> Path:
+    """Return the folder of the scenarios: ``rtcprobe/_scenarios`` in a wheel, ``scenarios/`` beside the package.
+
+    Raises:
+        BadInputError: neither is there.
+    """
+    package = Path(__file__).parents[1]
+    for folder in (package / "_scenarios", package.parent / "scenarios"):
+        if folder.is_dir():
+            return folder
+    raise BadInputError("this installation has no scenarios", "give the path of a scenario file, or install again")
+
+
+def library() -> tuple[str, ...]:
+    """Return the names of the scenarios that come with rtcprobe, in alphabetical order."""
+    return tuple(sorted(path.stem for path in library_folder().glob("*.yaml")))
+
+
+def find_scenario(name_or_path: str, settings: Sequence[str] = ()) -> Scenario:
+    """Return the scenario of that name in the library, or in the file at that path, with ``settings`` changed.
+
+    Raises:
+        BadInputError: no such name or file (the nearest names are offered), or a scenario that cannot be meant.
+    """
+    path = Path(name_or_path)
+    if path.suffix in _SUFFIXES or len(path.parts) > 1:
+        return read_scenario(path, settings)
+    known = library()
+    if name_or_path in known:
+        return read_scenario(library_folder() / f"{name_or_path}.yaml", settings, called=f"scenario {name_or_path}")
+    near = difflib.get_close_matches(name_or_path, known, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}, or give a .yaml file"
+    raise BadInputError(f"scenario {name_or_path!r} is not known", hint)

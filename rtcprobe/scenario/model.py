@@ -1,0 +1,228 @@
+"""A situation to measure, understood: frozen records in SI units whose constructors refuse nonsense."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from rtcprobe.audio.opus import OpusSettings
+from rtcprobe.errors import BadInputError
+from rtcprobe.link import ACCESS, LinkSpec, backbone, light_bound_s
+from rtcprobe.result import DIRECTIONS, Direction
+from rtcprobe.timeline import Side
+from rtcprobe.units import format_duration, parse_duration
+from rtcprobe.verdict.budgets import Budget
+
+__all__ = [
+    "CallPlan",
+    "Connection",
+    "Devices",
+    "DtlsTimer",
+    "Mouth",
+    "PlayoutChoice",
+    "Scenario",
+    "SignalingPlan",
+    "Site",
+]
+
+Connection = Literal["cold", "warm"]
+
+_PROSE = ("serves", "sources", "budgets")
+"""Settings that change nothing about what happens, only what is said or judged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Where a side of the call is, and what it is connected by (names of the link catalogue)."""
+
+    region: str
+    access: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalingPlan:
+    """Where the signalling server is; ``"cold"`` pays TCP and TLS first, ``"warm"`` only the request."""
+
+    region: str
+    connection: Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallPlan:
+    """How long the measured call lasts, how many joins come before it, and when a join gives up."""
+
+    duration_s: float
+    joins: int
+    join_timeout_s: float
+
+    def __post_init__(self) -> None:
+        for name, value in (("duration", self.duration_s), ("join_timeout", self.join_timeout_s)):
+            if not 0.0 < value < math.inf:
+                raise BadInputError(f"{name} {format_duration(value)} is impossible", "give more than zero")
+        if self.joins < 1:
+            raise BadInputError(f"joins {self.joins} is impossible", "give 1 or more")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mouth:
+    """What is spoken between the markers."""
+
+    programme: Literal["silence"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Devices:
+    """What microphone and loudspeaker add: assumed, constant, reported as stages of their own."""
+
+    capture_s: float
+    playback_s: float
+
+    def __post_init__(self) -> None:
+        for name, value in (("capture", self.capture_s), ("playback", self.playback_s)):
+            if not 0.0 <= value < math.inf:
+                raise BadInputError(f"{name} {format_duration(value)} is impossible", "give zero or more")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayoutChoice:
+    """The receiver's playout policy by name, and its delay where the policy has one: ``fixed:60ms``."""
+
+    policy: Literal["fixed"]
+    delay_s: float
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.delay_s <= 10.0:
+            raise BadInputError(f"playout delay {format_duration(self.delay_s)} is impossible", "give 0ms to 10s")
+
+    @classmethod
+    def parse(cls, text: object) -> PlayoutChoice:
+        """Return the policy ``text`` names.
+
+        Raises:
+            BadInputError: an unknown policy, or a delay without its unit.
+        """
+        policy, _, delay = text.partition(":") if isinstance(text, str) else ("", "", "")
+        if policy != "fixed" or not delay:
+            raise BadInputError(f"playout {text!r} is not known", "write it like fixed:60ms")
+        return cls(policy="fixed", delay_s=parse_duration(delay))
+
+    def __str__(self) -> str:
+        return f"{self.policy}:{format_duration(self.delay_s)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DtlsTimer:
+    """When a DTLS flight is first sent again.
+
+    Facts:
+        ``openssl``: 1 s (RFC 6347 §4.2.4.1, and what aiortc does). ``libwebrtc``: twice the ICE round trip, at least
+        50 ms and at most 3 s (``p2p/dtls/dtls_transport.cc``), and 400 ms where ICE has no estimate (BoringSSL's
+        default, ``include/openssl/ssl.h``). Otherwise a duration of one's own.
+    """
+
+    name: str
+    initial_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.initial_s is not None and not 0.0 < self.initial_s <= 60.0:
+            raise BadInputError(f"timer {format_duration(self.initial_s)} is impossible", "give above 0ms to 60s")
+
+    @classmethod
+    def parse(cls, text: object) -> DtlsTimer:
+        """Return the timer ``text`` names or writes out.
+
+        Raises:
+            BadInputError: neither a known name nor a duration.
+        """
+        if text == "openssl":
+            return cls(name="openssl", initial_s=1.0)
+        if text == "libwebrtc":
+            return cls(name="libwebrtc")
+        try:
+            return cls(name="explicit", initial_s=parse_duration(text))
+        except BadInputError as error:
+            raise BadInputError(
+                f"timer {text!r} is not known", "use openssl, libwebrtc, or a time like 200ms"
+            ) from error
+
+    def timeout_s(self, round_trip_s: float | None) -> float:
+        """Return the first timeout in seconds, given the round trip ICE measured (None: it has none)."""
+        if self.initial_s is not None:
+            return self.initial_s
+        return 0.4 if round_trip_s is None else min(3.0, max(0.05, 2.0 * round_trip_s))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """A call between two people, and the budgets it should stay within.
+
+    The media path is access, backbone between the regions (of ``rtt_s`` where given), access; ``link`` replaces it in
+    the directions it names. ``settings`` is the whole scenario
+    as it was written, defaults filled in: what a reader needs to run it again.
+
+    Raises:
+        BadInputError: a round trip that could have no effect.
+    """
+
+    name: str
+    serves: str
+    sources: tuple[str, ...]
+    caller: Site
+    callee: Site
+    signaling: SignalingPlan
+    rtt_s: float | None
+    link: Mapping[Direction, LinkSpec]
+    call: CallPlan
+    codec: OpusSettings
+    mouth: Mouth
+    devices: Devices
+    playout: PlayoutChoice
+    dtls: DtlsTimer
+    budgets: tuple[Budget, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.rtt_s is not None and len(self.link) == len(DIRECTIONS):
+            raise BadInputError("rtt has no effect where link replaces both directions", "leave one of them out")
+
+    def media_hops(self, direction: Direction) -> tuple[LinkSpec, ...]:
+        """Return the hops media passes in ``direction``, in order."""
+        if direction in self.link:
+            return (self.link[direction],)
+        sides = (self.caller, self.callee)
+        sender, receiver = sides if direction == "caller_to_callee" else sides[::-1]
+        middle = backbone(sender.region, receiver.region, self.rtt_s).spec
+        return (ACCESS[sender.access].up, middle, ACCESS[receiver.access].down)
+
+    def signaling_hops(self, side: Side) -> tuple[tuple[LinkSpec, ...], tuple[LinkSpec, ...]]:
+        """Return the hops from ``side`` to the signalling server, and those back."""
+        site = self.caller if side == "caller" else self.callee
+        middle = backbone(site.region, self.signaling.region).spec
+        return (ACCESS[site.access].up, middle), (middle, ACCESS[site.access].down)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader should know although it can be run: a path faster than light."""
+        a, b = self.caller.region, self.callee.region
+        if self.rtt_s is not None:
+            warning = backbone(a, b, self.rtt_s).warning
+            return () if warning is None else (warning,)
+        bound_s = light_bound_s(a, b)
+        fastest_s = sum(hop.delay.quantile_s(0) for direction in DIRECTIONS for hop in self.media_hops(direction))
+        if not self.link or fastest_s >= bound_s:
+            return ()
+        fact = (
+            f"link: a round trip of {format_duration(fastest_s, 1)} between {a} and {b} is faster than light in fibre"
+        )
+        return (f"{fact}, which takes {format_duration(bound_s, 1)}",)
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits that differ where the measured situation does (budgets and prose aside)."""
+        measured = {key: value for key, value in self.settings.items() if key not in _PROSE}
+        text = json.dumps(measured, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]

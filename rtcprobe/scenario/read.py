@@ -1,0 +1,291 @@
+"""From YAML to a ``Scenario``: strict, and every refusal one sentence with the place and the cure.
+
+Rules:
+    1. YAML's surprises are refused: keys given twice, keys that are not words, anything but one mapping.
+    2. Overrides (``call.duration=10s``) change the written scenario before anything is judged, so they are judged
+       alike.
+    3. Defaults are filled in from the schema first; ``Scenario.settings`` is that complete form.
+    4. An unknown key is told before anything else: it usually explains the rest.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from copy import deepcopy
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+import yaml
+from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema.exceptions import ValidationError
+
+from rtcprobe.audio.opus import OpusSettings
+from rtcprobe.errors import BadInputError
+from rtcprobe.link import LinkSpec, parse_link
+from rtcprobe.result import DIRECTIONS, Direction
+from rtcprobe.scenario.model import (
+    CallPlan,
+    Devices,
+    DtlsTimer,
+    Mouth,
+    PlayoutChoice,
+    Scenario,
+    SignalingPlan,
+    Site,
+)
+from rtcprobe.scenario.schema import scenario_schema
+from rtcprobe.units import parse_duration, parse_rate, parse_ratio
+from rtcprobe.verdict.budgets import parse_budget
+
+__all__ = ["parse_scenario", "read_scenario"]
+
+_T = TypeVar("_T")
+
+_FORMATS: Final[Mapping[str, Callable[[object], object]]] = {
+    "duration": parse_duration,
+    "rate": parse_rate,
+    "share": parse_ratio,
+    "playout": PlayoutChoice.parse,
+    "timer": DtlsTimer.parse,
+    "budget": parse_budget,
+}
+
+
+def read_scenario(path: Path, settings: Sequence[str] = (), *, called: str | None = None) -> Scenario:
+    """Return the scenario in the file at ``path``, with ``settings`` like ``"call.duration=10s"`` changed.
+
+    Files a link names are looked for beside it. ``called`` is how errors call the file, its path unless given.
+
+    Raises:
+        BadInputError: the file cannot be read, or says something that cannot be meant.
+    """
+    place = called or str(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise BadInputError(f"scenario {place} cannot be read", f"{reason}") from error
+    return parse_scenario(text, settings, called=place, folder=path.parent)
+
+
+def parse_scenario(
+    text: str, settings: Sequence[str] = (), *, called: str = "scenario", folder: Path | None = None
+) -> Scenario:
+    """Return the scenario that the YAML ``text`` writes; see ``read_scenario``."""
+    try:
+        written = _load(text)
+        for setting in settings:
+            _set(written, setting)
+        complete = cast("dict[str, Any]", _with_defaults(written, scenario_schema()))
+        _validate(complete)
+        # A file named on the command line is looked for where the command was given.
+        here = any(setting.lstrip().startswith("link") for setting in settings)
+        return _convert(complete, Path() if here or folder is None else folder)
+    except BadInputError as error:
+        raise error.within(called) from error
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without surprises: a key given twice is refused."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        mapping = super().construct_mapping(node, deep=deep)
+        seen: set[object] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node)
+            line = key_node.start_mark.line + 1
+            if not isinstance(key, str):
+                raise BadInputError(f"line {line}: the key {key!r} is not a word", "put it in quotes")
+            if key in seen:
+                raise BadInputError(f"line {line}: {key} is given twice", "leave one out")
+            seen.add(key)
+        return mapping
+
+
+def _load(text: str) -> dict[str, Any]:
+    try:
+        written = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader, only stricter
+    except yaml.MarkedYAMLError as error:
+        line = "" if error.problem_mark is None else f"line {error.problem_mark.line + 1}: "
+        raise BadInputError(f"{line}this is not YAML", f"{error.problem or error.context}") from error
+    except yaml.YAMLError as error:
+        raise BadInputError("this is not YAML", " ".join(str(error).split())) from error
+    if not isinstance(written, dict):
+        raise BadInputError("this is not a scenario", "write keys: name, caller, callee, signaling")
+    return written
+
+
+def _set(written: dict[str, Any], setting: str) -> None:
+    """Change one key of ``written`` in place."""
+    dotted, equals, text = setting.partition("=")
+    keys = dotted.strip().split(".")
+    if not equals or not all(keys):
+        raise BadInputError(f"setting {setting!r} cannot be read", "write it like call.duration=10s")
+    try:
+        value = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader, only stricter
+    except yaml.YAMLError as error:
+        raise BadInputError(f"setting {setting!r} cannot be read", "put the value in quotes") from error
+    inside: Any = written
+    for depth, key in enumerate(keys[:-1]):
+        inside = inside.setdefault(key, {})
+        if not isinstance(inside, dict):
+            raise BadInputError(
+                f"setting {setting!r} reaches into {'.'.join(keys[: depth + 1])}, which has no keys", "set it whole"
+            )
+    inside[keys[-1]] = value
+
+
+def _with_defaults(value: Any, schema: Mapping[str, Any]) -> Any:
+    """Return a copy of ``value`` with the defaults of ``schema`` where keys are absent, in the schema's order."""
+    if not isinstance(value, Mapping) or "properties" not in schema:
+        return deepcopy(value)
+    out: dict[str, Any] = {}
+    for key, below in schema["properties"].items():
+        if key in value or "default" in below:
+            out[key] = _with_defaults(value.get(key, below.get("default")), below)
+    return out | {key: deepcopy(each) for key, each in value.items() if key not in out}
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    checker = FormatChecker(formats=())
+    for name, parse in _FORMATS.items():
+        checker.checks(name, raises=BadInputError)(_accepts(parse))
+    return Draft202012Validator(scenario_schema(), format_checker=checker)
+
+
+def _accepts(parse: Callable[[object], object]) -> Callable[[object], bool]:
+    def accepts(instance: object) -> bool:
+        parse(instance)
+        return True
+
+    return accepts
+
+
+def _validate(written: Mapping[str, Any]) -> None:
+    """Raise the sentence for the worst error the schema finds."""
+    order = ["additionalProperties", "required", "format"]
+    errors = list(_validator().iter_errors({key: each for key, each in written.items() if key != "link"}))
+    if not errors:
+        return
+    worst = min(errors, key=lambda error: [*order, error.validator].index(error.validator))
+    raise _sentence(worst)
+
+
+def _sentence(error: ValidationError) -> BadInputError:
+    place = ".".join(str(part) for part in error.absolute_path)
+    value, schema = cast("Any", error.instance), cast("Mapping[str, Any]", error.schema)
+    if isinstance(error.cause, BadInputError):
+        # A budget quotes itself whole; every other value is found by its key.
+        return error.cause if schema["format"] == "budget" else error.cause.within(place)
+    if error.validator == "additionalProperties":
+        unknown = next(key for key in value if key not in schema["properties"])
+        return BadInputError(f"{_dotted(place, unknown)} is not known", _nearest(unknown, list(schema["properties"])))
+    if error.validator == "required":
+        missing = next(key for key in schema["required"] if key not in value)
+        return BadInputError(f"{_dotted(place, missing)} is missing", _example(schema["properties"][missing]))
+    if error.validator == "enum":
+        known = [str(each) for each in schema["enum"]]
+        return BadInputError(f"{place} {value!r} is not known", _nearest(value, known))
+    if error.validator in ("minimum", "maximum"):
+        return BadInputError(f"{place} {value!r} is impossible", f"give {schema['minimum']} to {schema['maximum']}")
+    return BadInputError(f"{place} {_shown(value)} is not {_kind(schema)}", _example(schema))
+
+
+def _dotted(place: str, key: str) -> str:
+    return f"{place}.{key}" if place else key
+
+
+def _nearest(word: object, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(str(word), known, n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(near)}?" if near else f"use one of {', '.join(known)}"
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    kinds = {"integer": "a whole number", "boolean": "true or false", "object": "a set of keys", "array": "a list"}
+    return kinds.get(schema.get("type", ""), "a text")
+
+
+def _example(schema: Mapping[str, Any]) -> str:
+    if "examples" in schema:
+        example = schema["examples"][0]
+        return f"write it like {str(example).lower() if isinstance(example, bool) else _shown(example)}"
+    return f"it has the keys {', '.join(schema['properties'])}"
+
+
+def _shown(value: object) -> str:
+    return value if isinstance(value, str) and value else repr(value)
+
+
+def _convert(written: Mapping[str, Any], folder: Path) -> Scenario:
+    return Scenario(
+        name=written["name"],
+        serves=written.get("serves", ""),
+        sources=tuple(written["sources"]),
+        caller=Site(**written["caller"]),
+        callee=Site(**written["callee"]),
+        signaling=SignalingPlan(**written["signaling"]),
+        rtt_s=parse_duration(written["rtt"]) if "rtt" in written else None,
+        link=_links(written["link"], folder),
+        call=_within("call", _call, written["call"]),
+        codec=_within("codec", _codec, written["codec"]),
+        mouth=Mouth(**written["mouth"]),
+        devices=_within("devices", _devices, written["devices"]),
+        playout=PlayoutChoice.parse(written["playout"]),
+        dtls=DtlsTimer.parse(written["dtls"]["timer"]),
+        budgets=tuple(parse_budget(line) for line in written["budgets"]),
+        settings=written,
+    )
+
+
+def _within(place: str, build: Callable[[Any], _T], written: Any) -> _T:
+    try:
+        return build(written)
+    except BadInputError as error:
+        raise error.within(place) from error
+
+
+def _call(written: Mapping[str, Any]) -> CallPlan:
+    return CallPlan(
+        duration_s=parse_duration(written["duration"]),
+        joins=written["joins"],
+        join_timeout_s=parse_duration(written["join_timeout"]),
+    )
+
+
+def _codec(written: Mapping[str, Any]) -> OpusSettings:
+    return OpusSettings(
+        bitrate_bps=round(parse_rate(written["bitrate"])),
+        application=written["application"],
+        fec=written["fec"],
+        expected_loss=parse_ratio(written["expected_loss"]),
+        ptime_s=parse_duration(written["ptime"]),
+        dtx=written["dtx"],
+        complexity=written["complexity"],
+    )
+
+
+def _devices(written: Mapping[str, Any]) -> Devices:
+    return Devices(capture_s=parse_duration(written["capture"]), playback_s=parse_duration(written["playback"]))
+
+
+def _links(written: Any, folder: Path) -> dict[Direction, LinkSpec]:
+    """Return the links given, by direction: one for both, or one each."""
+    if isinstance(written, Mapping) and not written:
+        return {}
+    if isinstance(written, Mapping) and any(key in DIRECTIONS for key in written):
+        for key in written:
+            if key not in DIRECTIONS:
+                raise BadInputError(f"link.{key} is not known", _nearest(key, DIRECTIONS))
+        return {
+            direction: _link(f"link.{direction}", written[direction], folder)
+            for direction in DIRECTIONS
+            if direction in written
+        }
+    return dict.fromkeys(DIRECTIONS, _link("link", written, folder))
+
+
+def _link(place: str, written: Any, folder: Path) -> LinkSpec:
+    return _within(place, partial(parse_link, folder=folder), written)

@@ -1,0 +1,210 @@
+"""The one declaration of a scenario's shape: a JSON Schema that editors show and that ``read.py`` judges by.
+
+Facts:
+    ``format`` names our written quantities (``duration``, ``rate``, ``share``, ``playout``, ``timer``, ``budget``);
+    the reader checks them with the very parsers that convert them. Editors that do not know these formats still have
+    ``pattern``, descriptions and examples. Below ``link`` the sentences are the link parser's own. ``default`` is what
+    an absent key means: the reader fills it in.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from rtcprobe.audio.opus import APPLICATIONS
+from rtcprobe.link import ACCESS, LINK_KEYS, REGIONS
+from rtcprobe.result import DIRECTIONS
+
+__all__ = ["scenario_schema"]
+
+_QUANTITY = r"^\s*[-+]?[0-9.]+([eE][-+]?[0-9]+)?\s*[A-Za-zµ%/]+\s*$"
+"""A number with a unit: coarse on purpose, so that it refuses nothing the exact ``format`` allows."""
+
+
+def _object(properties: dict[str, Any], required: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": properties,
+        **({"required": list(required)} if required else {}),
+        **more,
+    }
+
+
+def _quantity(kind: str, description: str, example: str, **more: Any) -> dict[str, Any]:
+    return _written(kind, _QUANTITY, description, example, **more)
+
+
+def _written(kind: str, pattern: str, description: str, example: str, **more: Any) -> dict[str, Any]:
+    written = {"type": "string", "format": kind, "pattern": pattern}
+    return {**written, "description": description, "examples": [example], **more}
+
+
+def _text(description: str, example: str, **more: Any) -> dict[str, Any]:
+    return {"type": "string", "minLength": 1, "description": description, "examples": [example], **more}
+
+
+def _choice(description: str, known: list[str], **more: Any) -> dict[str, Any]:
+    return {"enum": known, "description": description, "examples": known[:1], **more}
+
+
+@cache
+def scenario_schema() -> dict[str, Any]:
+    """Return the schema (JSON Schema 2020-12). Do not change what is returned: it is shared."""
+    site = _object(
+        {
+            "region": _choice("Where this side is (rtcprobe links lists the regions).", sorted(REGIONS)),
+            "access": _choice("What it is connected by (rtcprobe links lists the accesses).", sorted(ACCESS)),
+        },
+        required=("region", "access"),
+    )
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "rtcprobe scenario",
+        **_object(
+            {
+                "name": _text("Short name of the situation; the file is called after it.", "1v1-social"),
+                "serves": _text("Whom this situation serves.", "Friends in two countries on a video app"),
+                "sources": {
+                    "type": "array",
+                    "items": {"type": "string", "minLength": 1},
+                    "description": "Where the numbers come from; assumptions are called so.",
+                    "examples": [["RTT: AWS p50 (cloudping.co, Jul 2025)"]],
+                    "default": [],
+                },
+                "caller": {**site, "description": "The side that calls, and whose join is timed."},
+                "callee": {**site, "description": "The side that answers."},
+                "signaling": _signaling(),
+                "rtt": _quantity(
+                    "duration", "Round trip between the two regions, in place of the catalogue's.", "30ms"
+                ),
+                "link": _link(),
+                "call": _call(),
+                "codec": _codec(),
+                "mouth": _object(
+                    {"programme": _choice("What is spoken between the markers.", ["silence"], default="silence")},
+                    description="What each side says.",
+                    default={},
+                ),
+                "devices": _devices(),
+                "playout": _written(
+                    "playout",
+                    r"^fixed:.*[0-9].*$",
+                    "How the receiver smooths arrivals: fixed:DELAY holds every packet until DELAY after its fastest.",
+                    "fixed:60ms",
+                    default="fixed:60ms",
+                ),
+                "dtls": _object(
+                    {
+                        "timer": _written(
+                            "timer",
+                            r"^(openssl|libwebrtc|.*[0-9].*)$",
+                            "When a lost handshake flight is first sent again: openssl (1 s), libwebrtc (twice the "
+                            "ICE round trip, 50 ms to 3 s), or a time.",
+                            "libwebrtc",
+                            default="openssl",
+                        )
+                    },
+                    description="The DTLS handshake.",
+                    default={},
+                ),
+                "budgets": {
+                    "type": "array",
+                    "items": _written(
+                        "budget",
+                        r"^.*[<>].*$",
+                        "METRIC AGGREGATE OP VALUE, and (advisory) where missing it should not fail the run.",
+                        "join.first_audio p95 < 600ms",
+                    ),
+                    "description": "Numbers to stay within.",
+                    "default": [],
+                },
+            },
+            required=("name", "caller", "callee", "signaling"),
+        ),
+    }
+
+
+def _signaling() -> dict[str, Any]:
+    return _object(
+        {
+            "region": _choice("Where the signalling server is.", sorted(REGIONS)),
+            "connection": _choice(
+                "cold: TCP, TLS 1.3 and the request are all paid; warm: only the request.",
+                ["cold", "warm"],
+                default="cold",
+            ),
+        },
+        required=("region",),
+        description="How offer and answer are exchanged.",
+    )
+
+
+def _link() -> dict[str, Any]:
+    one = {
+        "anyOf": [
+            {"type": "string", "minLength": 1},
+            _object({key: {"description": meaning} for key, meaning in LINK_KEYS.items()}),
+        ],
+        "description": "One line as tc-netem takes it, or its keys.",
+        "examples": ["delay 80ms 10ms distribution normal loss 2% burst 3", {"delay": "80ms", "loss": "2%"}],
+    }
+    return {
+        "description": "Replaces the media path between the two sides: one link for both directions, or one each.",
+        "anyOf": [*one["anyOf"], _object(dict.fromkeys(DIRECTIONS, one), minProperties=1)],
+        "default": {},
+    }
+
+
+def _call() -> dict[str, Any]:
+    return _object(
+        {
+            "duration": _quantity("duration", "How long the measured call lasts.", "60s", default="60s"),
+            "joins": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": 100_000,
+                "description": "Joins made before the call, so that percentiles of the join mean something.",
+                "examples": [20],
+                "default": 20,
+            },
+            "join_timeout": _quantity("duration", "When a join gives up.", "30s", default="30s"),
+        },
+        description="What is done.",
+        default={},
+    )
+
+
+def _codec() -> dict[str, Any]:
+    return _object(
+        {
+            "bitrate": _quantity("rate", "Opus bit rate.", "32kbit", default="32kbit"),
+            "ptime": _quantity("duration", "Sound in one packet.", "20ms", default="20ms"),
+            "application": _choice("Opus mode.", list(APPLICATIONS), default="voip"),
+            "complexity": {
+                "type": "integer",
+                "minimum": 0,
+                "maximum": 10,
+                "description": "Opus complexity.",
+                "examples": [5],
+                "default": 5,
+            },
+            "fec": {"type": "boolean", "description": "In-band redundancy.", "examples": [True], "default": False},
+            "expected_loss": _quantity("share", "Loss the encoder prepares for.", "5%", default="0%"),
+            "dtx": {"type": "boolean", "description": "Send less in silence.", "examples": [True], "default": False},
+        },
+        description="How each side encodes (Opus).",
+        default={},
+    )
+
+
+def _devices() -> dict[str, Any]:
+    return _object(
+        {
+            "capture": _quantity("duration", "Microphone to first sample in hand.", "10ms", default="10ms"),
+            "playback": _quantity("duration", "Last sample handed over to loudspeaker.", "20ms", default="20ms"),
+        },
+        description="Assumed delays of sound devices, reported as stages of their own.",
+        default={},
+    )
