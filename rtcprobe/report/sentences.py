@@ -1,0 +1,76 @@
+"""Words shared by every report: a join's lost time in one sentence, directions, figures, intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rtcprobe.result import Direction, JoinAttempt, Quantile, Retransmission
+
+__all__ = ["ARROWS", "attribution", "counted", "interval", "milliseconds", "slowest", "typical"]
+
+ARROWS: dict[Direction, str] = {"caller_to_callee": "caller → callee", "callee_to_caller": "callee → caller"}
+
+_LOST = {
+    "stun": ("lost STUN check", "lost STUN checks"),
+    "dtls": ("lost DTLS flight", "lost DTLS flights"),
+    "signaling": ("lost signalling segment", "lost signalling segments"),
+}
+_COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+def milliseconds(seconds: float | None, digits: int = 1) -> str:
+    """Return seconds as milliseconds without the unit: ``"1,420.0"``; a dash for None."""
+    return "-" if seconds is None else f"{seconds * 1e3 + 0.0:,.{digits}f}"
+
+
+def counted(count: int, singular: str, plural: str) -> str:
+    """Return ``"one lost flight"``, ``"three lost flights"``, ``"12 lost flights"``."""
+    number = _COUNTS[count] if count < len(_COUNTS) else f"{count:,}"
+    return f"{number} {singular if count == 1 else plural}"
+
+
+def interval(found: Quantile, digits: int = 1) -> str:
+    """Return a percentile's interval in milliseconds: ``"[157.8-158.2]"``, ``"[488.0-open]"``."""
+    if found.low is None and found.high is None:
+        return "[open]"
+    low, high = ("open" if each is None else milliseconds(each, digits) for each in (found.low, found.high))
+    return f"[{low}–{high}]"
+
+
+def attribution(attempt: JoinAttempt) -> str | None:
+    """Return what a join's timers cost it: ``"1,000 ms of this 1,420 ms join was one lost DTLS flight"``.
+
+    None where no timer cost anything. A join that was never heard is named by the step that gave up.
+    """
+    costly = [each for each in attempt.retransmissions if each.cost_s > 0.0]
+    if not costly:
+        return None
+    groups = [(timer, [each for each in costly if each.timer == timer]) for timer in _LOST]
+    groups = [(timer, found) for timer, found in groups if found]
+    total = attempt.first_audio_s
+    whole = "this failed join" if total is None else f"this {milliseconds(total, 0)} ms join"
+    said = [_said(timer, found, alone=len(groups) == 1) for timer, found in groups]
+    cost = milliseconds(sum(each.cost_s for each in costly), 0)
+    return f"{cost} ms of {whole} {'was' if len(costly) == 1 else 'were'} {' and '.join(said)}"
+
+
+def typical(attempts: Iterable[JoinAttempt]) -> JoinAttempt | None:
+    """Return the join in the middle of those that were heard (the quicker of two)."""
+    heard = _by_total(attempts)
+    return heard[(len(heard) - 1) // 2] if heard else None
+
+
+def slowest(attempts: Iterable[JoinAttempt]) -> JoinAttempt | None:
+    """Return the slowest join of those that were heard."""
+    heard = _by_total(attempts)
+    return heard[-1] if heard else None
+
+
+def _by_total(attempts: Iterable[JoinAttempt]) -> list[JoinAttempt]:
+    heard = [(each.first_audio_s, index, each) for index, each in enumerate(attempts) if each.first_audio_s is not None]
+    return [each for _, _, each in sorted(heard, key=lambda entry: entry[:2])]
+
+
+def _said(timer: str, found: list[Retransmission], *, alone: bool) -> str:
+    words = counted(len(found), *_LOST[timer])
+    return words if alone else f"{words} ({milliseconds(sum(each.cost_s for each in found), 0)} ms)"

@@ -1,0 +1,277 @@
+"""The final screen, made for 80 columns and 40 rows: verdict, join, mouth to ear, link, harness, budgets.
+
+Rules:
+    1. Colour repeats what words already say; without colour, and in ASCII, nothing is lost.
+    2. A percentile stands beside its interval; one that was refused says what it needs.
+    3. What does not fit is budgets that were met: they are counted, and the JSON has them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from rtcprobe.report.sentences import ARROWS, attribution, interval, milliseconds, slowest, typical
+from rtcprobe.result import DIRECTIONS, BudgetOutcome, JoinAttempt, MouthToEar, Result, Summary
+from rtcprobe.units import format_ratio
+from rtcprobe.verdict.budgets import written
+
+__all__ = ["COLUMNS", "ROWS", "print_result", "screen"]
+
+COLUMNS = 80
+ROWS = 39
+"""One less than 40: the shell's prompt takes the last."""
+
+_STYLES = {
+    "pass": "bold green",
+    "fail": "bold red",
+    "inconclusive": "bold yellow",
+    "invalid": "bold magenta",
+    "met": "green",
+    "missed": "red",
+}
+_ASCII = str.maketrans({"─": "-", "█": "#", "▌": "#", "→": ">", "–": "-", "·": "-", "…": "."})
+_NAME = 18
+_BAR = 27
+_EDGES = (54, 79)
+"""Where the two columns of figures end."""
+_SMALL = 0.005
+"""Phases and stages below this share of the total in every column are shown as one, ``other``."""
+
+
+def print_result(result: Result, console: Console) -> None:
+    """Print the final screen of ``result``."""
+    plain = not (console.encoding or "").lower().startswith("utf")
+    for line in screen(result):
+        text = Text(line.plain.translate(_ASCII), spans=line.spans) if plain else line
+        console.print(text, no_wrap=True, overflow="ellipsis", crop=True, highlight=False)
+
+
+def screen(result: Result) -> list[Text]:
+    """Return the lines of the final screen, at most ``ROWS`` of at most ``COLUMNS`` characters."""
+    lines = [*_head(result), *_join(result), *_mouth_to_ear(result), *_link(result), *_harness(result)]
+    lines += _budgets(result.budgets, ROWS - len(lines))
+    for line in lines:
+        line.truncate(COLUMNS, overflow="ellipsis")
+    return lines
+
+
+def _head(result: Result) -> Iterator[Text]:
+    about = f"seed {result.seed} · {result.clock} clock · {result.target}"
+    verdict = result.verdict.upper()
+    gap = COLUMNS - len(verdict) - 2 - len(result.scenario) - len(about)
+    yield Text.assemble(
+        (verdict, _STYLES[result.verdict]), "  ", (result.scenario, "bold"), " " * max(gap, 2), (about, "dim")
+    )
+    judged = tuple(each.expression for each in result.budgets)  # these reasons stand beside their budgets
+    told = [each for each in result.reasons if not each.startswith(judged)]
+    told += [f"warning: {each}" for each in result.warnings]
+    for reason in told[:3]:
+        yield Text(f"  {reason}")
+    if len(told) > 3:
+        yield Text(f"  … and {len(told) - 3} more (see --json)")
+
+
+def _rule(title: str, *columns: str) -> Text:
+    line = f"─ {title} "
+    for edge, column in zip(_EDGES, columns, strict=False):
+        line = line.ljust(edge - len(column) - 1, "─") + f" {column} "
+    return Text(line.ljust(COLUMNS, "─"), style="cyan")
+
+
+def _join(result: Result) -> Iterator[Text]:
+    attempts = result.join.attempts
+    heard = sum(each.first_audio_s is not None for each in attempts)
+    yield _rule(f"Join: {heard} of {len(attempts)} heard, ms", "typical", "slowest")
+    summary = result.join.summary.get("first_audio")
+    if summary is not None and heard:
+        yield Text(f" first audio  {'   '.join(_said(summary, name) for name in ('p50', 'p95'))}")
+    middle, last = typical(attempts), slowest(attempts)
+    if middle is not None and last is not None:
+        yield from _phases(middle, last)
+        told = attribution(last)
+        if told is not None:
+            yield Text(f" slowest: {told}", style="bold")
+    failed = [each.failed for each in attempts if each.failed is not None]
+    if failed:
+        steps = ", ".join(f"{name} ({failed.count(name)})" for name in dict.fromkeys(failed))
+        yield Text(f" gave up: {steps}", style="bold")
+
+
+def _phases(middle: JoinAttempt, last: JoinAttempt) -> Iterator[Text]:
+    yield from _waterfall([middle.phases, last.phases])
+    rtts = ("" if each.rtts is None else f"{each.rtts:.1f}" for each in (middle, last))
+    trips = " and ".join(filter(None, rtts))
+    title = f" total ({trips} round trips)" if trips else " total"
+    yield _row(title, (each.first_audio_s or 0.0 for each in (middle, last)))
+
+
+def _mouth_to_ear(result: Result) -> Iterator[Text]:
+    ears = [result.mouth_to_ear.get(direction) for direction in DIRECTIONS]
+    yield _rule("Mouth to ear, ms", *(ARROWS[direction] for direction in DIRECTIONS))
+    if not any(ears):
+        return
+    for name in ("p50", "p95"):
+        yield _cells(f" {name} [95 %]", (_quantile(ear, name) for ear in ears))
+    yield _cells(" heard, rejected, lost", (_markers(ear) for ear in ears))
+    stages = [{} if ear is None else ear.stages for ear in ears]
+    if any(stages):
+        yield from _waterfall(stages)
+        policies = dict.fromkeys(str(ear.playout.get("policy", "")) for ear in ears if ear is not None)
+        yield _row(f" sum (playout {', '.join(policies)})", (sum(each.values()) for each in stages))
+
+
+def _link(result: Result) -> Iterator[Text]:
+    reports = [result.link.get(direction) for direction in DIRECTIONS]
+    if not any(reports):
+        return
+    yield _rule("Link: requested → achieved", *(ARROWS[direction] for direction in DIRECTIONS))
+    for title, keys, say in _LINK_ROWS:
+        pairs = [
+            [_figures(side, keys, say) for side in (r.requested, r.achieved)] if r else ["-", "-"] for r in reports
+        ]
+        if title != " reordered" or any(got not in ("-", "0%") for pair in pairs for got in pair):
+            yield _cells(title, ("→".join(pair) for pair in pairs))
+    drops = [{} if r is None else r.achieved.get("drops", {}) for r in reports]
+    if any(drops):
+        said = (", ".join(f"{count:,} {cause}" for cause, count in each.items()) or "none" for each in drops)
+        yield _cells(" drops by cause", said)
+
+
+def _figures(side: Mapping[str, Any], keys: tuple[str, ...], say: Callable[[float], str]) -> str:
+    """Return the figures under ``keys`` with slashes between; those there are none of are dashes."""
+    return "/".join("-" if side.get(key) is None else say(side[key]) for key in keys)
+
+
+_LINK_ROWS: tuple[tuple[str, tuple[str, ...], Callable[[float], str]], ...] = (
+    (" loss", ("loss",), format_ratio),
+    (" mean burst, packets", ("mean_burst",), lambda packets: f"{packets:.2f}"),
+    (" delay p50/p95, ms", ("delay_p50_s", "delay_p95_s"), milliseconds),
+    (" reordered", ("reordered",), format_ratio),
+)
+
+
+def _harness(result: Result) -> Iterator[Text]:
+    said = [f"{_title(key)} {_figure(key, value)}" for key, value in result.harness.items() if _simple(value)]
+    if said:
+        yield _rule(f"Harness: {', '.join(said)}")
+
+
+def _simple(value: Any) -> bool:
+    return value is None or isinstance(value, (int, float, str))
+
+
+def _title(key: str) -> str:
+    return key.removesuffix("_s").replace("_", " ")
+
+
+def _figure(key: str, value: Any) -> str:
+    if isinstance(value, (int, float)) and key.endswith("_s"):
+        return f"{milliseconds(value, 2)} ms"
+    return "-" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _budgets(outcomes: tuple[BudgetOutcome, ...], rows: int) -> list[Text]:
+    if not outcomes:
+        return [_rule("Budgets: none given")]
+    order = ("missed", "inconclusive", "met")
+    ranked = sorted(outcomes, key=lambda each: (order.index(each.verdict), each.advisory))
+    fit = len(ranked) if len(ranked) < rows else max(rows - 2, 1)
+    lines = [_rule("Budgets")]
+    spare = rows - len(ranked) - 1
+    for outcome in ranked[:fit]:
+        line = _budget(outcome)
+        reason = f": {outcome.reason}" if outcome.reason else ""
+        if spare > 0 and len(line) + len(reason) > COLUMNS:
+            spare -= 1
+            lines += [line, Text(f"{'':15}{outcome.reason}", style="dim")]
+        else:
+            lines.append(line.append(reason))
+    rest = ranked[fit:]
+    if rest:
+        counts = (f"{sum(each.verdict == word for each in rest)} {word}" for word in order)
+        lines.append(Text(f" … and {', '.join(each for each in counts if each[0] != '0')} (see --json)"))
+    return lines
+
+
+def _budget(outcome: BudgetOutcome) -> Text:
+    if outcome.value is None:
+        value = ""
+    elif outcome.unit == "s":
+        value = f" is {milliseconds(outcome.value)} ms"
+    else:
+        value = f" is {written(outcome.value, outcome.unit)}"
+    note = " (advisory)" if outcome.advisory else ""
+    verdict = (f" {outcome.verdict:<13}", _STYLES.get(outcome.verdict, "yellow"))
+    return Text.assemble(verdict, f"{outcome.expression}{note}{value}")
+
+
+def _said(summary: Summary, name: str) -> str:
+    found = summary.quantile(name)
+    if found is None:
+        return f"{name} -"
+    if found.needs is not None:
+        return f"{name} needs {found.needs} joins, {summary.n} made"
+    if found.value is None:
+        return f"{name} never ({summary.never} of {summary.n} failed)"
+    return f"{name} {milliseconds(found.value)} ms {interval(found)}"
+
+
+def _quantile(ear: MouthToEar | None, name: str) -> str:
+    found = None if ear is None or ear.summary is None else ear.summary.quantile(name)
+    if found is None:
+        return "-"
+    if found.needs is not None:
+        return f"needs {found.needs} markers"
+    return f"{milliseconds(found.value)} {interval(found)}"
+
+
+def _markers(ear: MouthToEar | None) -> str:
+    return "-" if ear is None else f"{ear.heard}, {ear.rejected}, {ear.lost} of {ear.scheduled}"
+
+
+def _waterfall(columns: list[Mapping[str, float]]) -> Iterator[Text]:
+    """One row a phase or stage: a bar where the first column spends it, and every column's milliseconds."""
+    totals = [sum(each.values()) for each in columns]
+    names = list(dict.fromkeys(name for each in columns for name in each))
+    small = [
+        name
+        for name in names
+        if all(abs(each.get(name, 0.0)) <= _SMALL * total for each, total in zip(columns, totals, strict=True))
+    ]
+    rows = [(name.replace("_", " "), [each.get(name, 0.0) for each in columns]) for name in names if name not in small]
+    if small:
+        rows.append(("other", [sum(each.get(name, 0.0) for name in small) for each in columns]))
+    drawn = 0 if columns[0] else 1
+    whole, begin = max(totals[drawn], 1e-9), 0.0
+    for title, values in rows:
+        length = max(values[drawn], 0.0)
+        bar = _bar(begin / whole, (begin + length) / whole)
+        begin += length
+        yield _row(f" {title:<{_NAME}}{bar}", values)
+
+
+def _bar(start: float, end: float) -> str:
+    """Return a bar from ``start`` to ``end`` (shares of the width) in half characters; never empty."""
+    first, last = round(start * _BAR * 2), round(end * _BAR * 2)
+    last = max(last, first + 1)
+    pad, odd = divmod(first, 2)
+    if odd:  # there is no right half at the start of a bar that would not look like a gap: begin on the full cell
+        first -= 1
+    cells, half = divmod(last - first, 2)
+    return (" " * pad + "█" * cells + "▌" * half)[:_BAR].ljust(_BAR)
+
+
+def _row(title: str, seconds: Iterable[float]) -> Text:
+    return _cells(title, (milliseconds(each) for each in seconds))
+
+
+def _cells(title: str, cells: Iterable[str]) -> Text:
+    """A title and right-aligned columns ending at ``_EDGES``."""
+    line = title
+    for edge, cell in zip(_EDGES, cells, strict=False):
+        line = line.ljust(edge - len(cell)) + cell
+    return Text(line)
