@@ -1,0 +1,165 @@
+"""The mouth: a programme with markers in it, and the packets it becomes.
+
+Facts:
+    A receiver that stretches time (NetEQ) treats silence, noise and speech differently, so what is spoken under
+    the markers is part of the measurement. Encoding happens before the call: the encoder's CPU then never disturbs
+    the pacing of packets.
+
+Rules:
+    1. Levels are stated: markers at −20 dBFS over silence and noise; over speech they lie a stated ratio below the
+       speech, which is brought to −26 dBFS active level (the nominal level of listening tests, ITU-T P.830 §7.2.2).
+    2. Silence is a microphone's: a floor of −100 dBFS, below the last bit of 16. True zeros make the SILK layer
+       search for nothing: a 60 s stream takes 0.65 s to encode instead of 0.25 s.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from rtcprobe.audio.marker import MARKER_SAMPLES, MarkerTrain, waveform
+from rtcprobe.audio.opus import SAMPLE_RATE_HZ, OpusEncoder, OpusSettings
+from rtcprobe.audio.wav import read_wav
+from rtcprobe.errors import BadInputError
+
+__all__ = [
+    "MARKER_DBFS",
+    "NOISE_DBFS",
+    "SILENCE_DBFS",
+    "SPEECH_DBFS",
+    "Mouth",
+    "Noise",
+    "Programme",
+    "Speech",
+    "encode_stream",
+]
+
+Pcm = npt.NDArray[np.float32]
+
+MARKER_DBFS = -20.0
+NOISE_DBFS = -55.0
+SILENCE_DBFS = -100.0
+SPEECH_DBFS = -26.0
+MARKER_TO_SPEECH_DB = -10.0
+
+_ACTIVE_BLOCK_SAMPLES = 960
+_ACTIVE_MARGIN_DB = 20.0  # blocks this far below the loudest are pauses
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noise:
+    """White noise of ``level_dbfs`` RMS (dB re full scale 1.0), equal for equal seeds; silence is a very low one."""
+
+    level_dbfs: float = NOISE_DBFS
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not -140.0 <= self.level_dbfs <= -10.0:
+            raise BadInputError(f"noise level {self.level_dbfs:g} dBFS is out of range", "give -140 to -10")
+
+    @property
+    def marker_dbfs(self) -> float:
+        """RMS level of the markers over this programme."""
+        return MARKER_DBFS
+
+    def pcm(self, samples: int) -> Pcm:
+        """Return the first ``samples`` of the programme."""
+        noise = np.random.default_rng(np.random.SeedSequence(self.seed)).standard_normal(samples, dtype=np.float32)
+        return noise * np.float32(_amplitude(self.level_dbfs))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Speech:
+    """Speech, mono at 48 kHz, repeated as long as needed, with markers ``marker_to_speech_db`` relative to it."""
+
+    samples: Pcm
+    marker_to_speech_db: float = MARKER_TO_SPEECH_DB
+    _scaled: Pcm = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not -30.0 <= self.marker_to_speech_db <= 20.0:
+            raise BadInputError(
+                f"marker-to-speech ratio {self.marker_to_speech_db:g} dB is out of range", "give -30 to 20"
+            )
+        if self.samples.ndim != 1 or self.samples.size == 0:
+            raise BadInputError("the speech holds no samples", "give a WAV file with sound in it")
+        if not np.all(np.isfinite(self.samples)):
+            raise BadInputError("the speech holds samples that are not numbers", "give another WAV file")
+        level = active_level(self.samples)
+        if level < _amplitude(-90.0):
+            raise BadInputError("the speech is silent", "give a WAV file with sound in it")
+        object.__setattr__(self, "_scaled", self.samples * np.float32(_amplitude(SPEECH_DBFS) / level))
+
+    @classmethod
+    def from_wav(cls, path: Path, marker_to_speech_db: float = MARKER_TO_SPEECH_DB) -> Speech:
+        """Return the speech of a WAV file of any rate and channel count.
+
+        Raises:
+            BadInputError: unreadable, not PCM, without samples, or silent.
+        """
+        try:
+            return cls(samples=read_wav(path), marker_to_speech_db=marker_to_speech_db)
+        except BadInputError as error:
+            raise error if str(path) in error.message else error.within(str(path)) from None
+
+    @property
+    def marker_dbfs(self) -> float:
+        """RMS level of the markers over this programme."""
+        return SPEECH_DBFS + self.marker_to_speech_db
+
+    def pcm(self, samples: int) -> Pcm:
+        """Return the first ``samples`` of the programme."""
+        return np.resize(self._scaled, samples)
+
+
+Programme = Noise | Speech
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mouth:
+    """Speaks a marker train over a programme (silence unless told otherwise)."""
+
+    train: MarkerTrain = field(default_factory=MarkerTrain)
+    programme: Programme = field(default_factory=lambda: Noise(level_dbfs=SILENCE_DBFS))
+
+    def pcm(self, duration_s: float) -> Pcm:
+        """Return what is spoken: shape (samples,), 48 kHz, full scale ±1.0; no marker is cut off at the end."""
+        pcm = self.programme.pcm(round(duration_s * SAMPLE_RATE_HZ))
+        for marker in self.train.markers(duration_s):
+            start = round(marker.spoken_s * SAMPLE_RATE_HZ)
+            wave = waveform(marker.code)
+            gain = _amplitude(self.programme.marker_dbfs) / float(np.sqrt(np.mean(np.square(wave))))
+            pcm[start : start + MARKER_SAMPLES] += wave * np.float32(gain)
+        return np.clip(pcm, -1.0, 1.0)
+
+
+def encode_stream(pcm: Pcm, settings: OpusSettings) -> list[bytes]:
+    """Return the payloads of ``pcm``, one per packet time, the last one padded with zeros.
+
+    With DTX some of them say "nothing to hear" (``opus.is_dtx``); whether they are sent is the sender's business.
+    """
+    encoder = OpusEncoder(settings)
+    size = settings.frame_samples
+    count = -(-len(pcm) // size)
+    frames = np.zeros((count, size), dtype=np.float32)
+    frames.reshape(-1)[: len(pcm)] = pcm
+    return [encoder.encode(frame) for frame in frames]
+
+
+def active_level(pcm: Pcm) -> float:
+    """Return the RMS of the blocks of 20 ms that are no pauses (within 20 dB of the loudest), as an amplitude.
+
+    A plain stand-in for the speech voltmeter of ITU-T P.56: within about 1 dB of it on speech, and level is not
+    what is measured here.
+    """
+    whole = len(pcm) // _ACTIVE_BLOCK_SAMPLES * _ACTIVE_BLOCK_SAMPLES
+    blocks = pcm[:whole].reshape(-1, _ACTIVE_BLOCK_SAMPLES) if whole else pcm.reshape(1, -1)
+    power = np.mean(np.square(blocks, dtype=np.float64), axis=1)
+    return float(np.sqrt(np.mean(power[power >= power.max() * 10 ** (-_ACTIVE_MARGIN_DB / 10)])))
+
+
+def _amplitude(level_db: float) -> float:
+    return float(10 ** (level_db / 20))

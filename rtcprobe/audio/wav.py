@@ -1,0 +1,74 @@
+"""WAV files in and out: any PCM in, 16-bit mono 48 kHz out."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+from math import gcd
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy.io import wavfile
+from scipy.signal import resample_poly
+
+from rtcprobe.errors import BadInputError
+
+__all__ = ["read_wav", "write_wav"]
+
+SAMPLE_RATE_HZ = 48_000
+
+Pcm = npt.NDArray[np.float32]
+
+
+def read_wav(path: Path) -> Pcm:
+    """Return the sound of a WAV file: mono (channels averaged), resampled to 48 kHz, full scale ±1.0.
+
+    Integer samples of 8 to 32 bits and floating-point samples are read; compressed ones are not.
+
+    Raises:
+        BadInputError: unreadable, not such a WAV file, or without samples.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", wavfile.WavFileWarning)  # chunks of tags are nobody's concern
+            rate_hz, raw = wavfile.read(path)
+    except OSError as error:
+        raise BadInputError(f"cannot read {path}: {error.strerror}", "give a readable WAV file") from None
+    except (ValueError, struct.error, EOFError, ArithmeticError, LookupError, TypeError, NameError):
+        # A malformed file meets the reader's own arithmetic in many ways; to its owner they are one.
+        raise BadInputError(f"{path} is not a PCM WAV file", "convert it to 16-bit PCM") from None
+    if raw.size == 0:
+        raise BadInputError(f"{path} holds no samples", "give a WAV file with sound in it")
+    if not 4_000 <= rate_hz <= 768_000:
+        raise BadInputError(f"{path} has a sample rate of {rate_hz} Hz", "give 4 kHz to 768 kHz")
+    mono = _full_scale(raw)
+    if mono.ndim == 2:
+        mono = mono.mean(axis=1, dtype=np.float32)
+    if rate_hz == SAMPLE_RATE_HZ:
+        return mono
+    common = gcd(rate_hz, SAMPLE_RATE_HZ)
+    resampled: Pcm = resample_poly(mono, SAMPLE_RATE_HZ // common, rate_hz // common).astype(np.float32)
+    return resampled
+
+
+def write_wav(path: Path, pcm: Pcm) -> None:
+    """Write ``pcm`` (shape (samples,), 48 kHz, full scale ±1.0, clipped beyond) as 16-bit mono PCM.
+
+    Raises:
+        BadInputError: the file cannot be written.
+    """
+    samples = np.round(np.clip(pcm, -1.0, 1.0) * 32767.0).astype(np.int16)
+    try:
+        wavfile.write(path, SAMPLE_RATE_HZ, samples)
+    except OSError as error:
+        raise BadInputError(f"cannot write {path}: {error.strerror}", "give a writable directory") from None
+
+
+def _full_scale(raw: npt.NDArray[np.generic]) -> Pcm:
+    """Return samples as float32 of full scale ±1.0; 8-bit PCM is unsigned (its silence is 128)."""
+    if raw.dtype == np.uint8:
+        return (raw.astype(np.float32) - 128.0) / np.float32(128.0)
+    if np.issubdtype(raw.dtype, np.integer):
+        return raw.astype(np.float32) / np.float32(2.0 ** (8 * raw.dtype.itemsize - 1))
+    return raw.astype(np.float32)
