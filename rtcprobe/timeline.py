@@ -7,8 +7,8 @@ Facts:
 
 Rules:
     1. Phases are contiguous: each begins where the latest milestone before it ended, so they sum to the total.
-    2. A wait is the span from a transmission to its retransmission. It cost the join that span, unless the answer
-       came too soon after the retransmission to be its answer (then the first copy had arrived: spurious, cost 0).
+    2. A wait is the span from a transmission to its retransmission. It cost the join that span, unless an earlier
+       copy had arrived after all (then the retransmission was spurious, and cost nothing).
     3. Costs never overlap: where two timers ran at once, the earlier takes the common part. So the costs of a join
        never sum to more than the join.
 """
@@ -19,7 +19,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["CALLEE_ORDER", "CALLER_ORDER", "PHASE_OF", "Cost", "Side", "Timeline", "Timer", "Wait", "phases", "price"]
+__all__ = [
+    "CALLEE_ORDER",
+    "CALLER_ORDER",
+    "PHASE_OF",
+    "Cost",
+    "Side",
+    "Timeline",
+    "Timer",
+    "Wait",
+    "answers",
+    "phases",
+    "price",
+]
 
 Timer = Literal["stun", "dtls", "signaling"]
 Side = Literal["caller", "callee"]
@@ -60,14 +72,18 @@ PHASE_OF: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """A timer that fired: sent at ``from_s``, again at ``at_s``; ``answered_s`` when progress came, None if never."""
+    """A timer that fired: sent at ``from_s``, again at ``at_s``, seconds since the call started.
+
+    ``needed`` is False when the copy sent at ``at_s`` was not the one that moved the join on: an earlier one had
+    arrived after all.
+    """
 
     timer: Timer
     side: Side
     what: str
     from_s: float
     at_s: float
-    answered_s: float | None
+    needed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,19 +126,24 @@ def phases(marks: Mapping[str, float]) -> dict[str, float]:
     return out
 
 
-def price(waits: Iterable[Wait], *, total_s: float, fastest_round_trip_s: float) -> list[Cost]:
-    """Return each wait with what it cost a join of ``total_s`` seconds (rules 2 and 3), in order of time.
-
-    A retransmission answered sooner than half the fastest round trip cannot have caused the answer: the peer's
-    progress needs at least one way. Half, not the whole, because DTLS progress may start at the other side.
-    """
+def price(waits: Iterable[Wait], *, total_s: float) -> list[Cost]:
+    """Return each wait with what it cost a join of ``total_s`` seconds (rules 2 and 3), in order of retransmission."""
     out: list[Cost] = []
     covered_s = 0.0
     for wait in sorted(waits, key=lambda each: (each.from_s, each.at_s)):
-        spurious = wait.answered_s is not None and wait.answered_s - wait.at_s < fastest_round_trip_s / 2
-        start_s, end_s = max(wait.from_s, covered_s), min(wait.at_s, total_s)
-        cost_s = 0.0 if spurious else max(0.0, end_s - start_s)
-        if cost_s > 0.0:
-            covered_s = end_s
+        cost_s = 0.0
+        if wait.needed:
+            start_s, end_s = max(wait.from_s, covered_s), min(wait.at_s, total_s)
+            cost_s = max(0.0, end_s - start_s)
+            covered_s = max(covered_s, end_s)
         out.append(Cost(wait=wait, cost_s=cost_s))
     return sorted(out, key=lambda each: each.wait.at_s)
+
+
+def answers(copy_s: float, answered_s: float | None, least_s: float | None) -> bool:
+    """Return whether what was sent at ``copy_s`` can have brought the answer of ``answered_s``.
+
+    It cannot when less than ``least_s`` lies between them, the fastest way there (and back) that was seen; a tenth
+    less is allowed for, because the fastest may not have been seen. Unanswered, or nothing seen: it is taken to.
+    """
+    return answered_s is None or least_s is None or answered_s - copy_s >= 0.9 * least_s

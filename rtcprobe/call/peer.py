@@ -27,7 +27,7 @@ from rtcprobe.playout.base import RtpPacket
 from rtcprobe.runtime import aiortc_seam
 from rtcprobe.runtime.network import Host, acting_as
 from rtcprobe.runtime.wiretap import WireTap
-from rtcprobe.timeline import Side, Timeline, Wait
+from rtcprobe.timeline import Side, Timeline, Wait, answers
 from rtcprobe.units import RTP_CLOCK_HZ
 
 __all__ = ["Arrival", "Peer", "Speech"]
@@ -163,16 +163,16 @@ class Peer:
         connected_s = self.timeline.marks.get("dtls_connected")
         return sorted(flights_s if connected_s is None else [*flights_s, connected_s])
 
-    def waits(self, answers_s: Sequence[float]) -> list[Wait]:
+    def waits(self, progress_s: Sequence[float], least_s: float | None) -> list[Wait]:
         """Return this side's STUN and DTLS retransmissions, each as the wait that ended with it.
 
-        ``answers_s`` are the instants at which the other side's handshake moved on (its ``progress_s``): a flight is
-        answered by the first of them after it left.
+        ``progress_s`` are the instants at which the other side's handshake moved on: a flight is answered by the first
+        of them after it left, ``least_s`` later at the soonest (the fastest way there; None: not known).
         """
         waits = self.tap.waits()
         for flight in self._handshake.sent_s:
             copies_s = [self._since(copy_s) for copy_s in flight]
-            answered_s = next((each for each in answers_s if each > copies_s[0]), None)
+            answered_s = next((each for each in progress_s if each > copies_s[0]), None)
             waits += [
                 Wait(
                     timer="dtls",
@@ -180,7 +180,7 @@ class Peer:
                     what="handshake flight",
                     from_s=from_s,
                     at_s=at_s,
-                    answered_s=answered_s,
+                    needed=answers(at_s, answered_s, least_s),
                 )
                 for from_s, at_s in pairwise(copies_s)
             ]

@@ -12,12 +12,14 @@ Rules:
        RFC's 1 s, because that is what servers and phones run.
     3. After a timeout the first unacknowledged segment goes alone and the window grows from one by one an
        acknowledgement (RFC 5681 §3.1); three duplicate acknowledgements resend it at once (§3.2).
-    4. Receivers acknowledge every segment at once and deliver in order. No tail loss probes (RFC 8985).
+    4. Receivers acknowledge every segment at once and deliver in order; data acknowledges what came the other way
+       (RFC 9293 §3.4). No tail loss probes (RFC 8985).
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -42,7 +44,8 @@ class _Segment:
     what: str
     last_of: asyncio.Future[None] | None
     sent_s: list[float] = field(default_factory=list)
-    arrived_s: float | None = None
+    arrived_copy_s: float | None = None
+    """When the copy that arrived first was sent."""
 
 
 class TcpConnection:
@@ -59,6 +62,7 @@ class TcpConnection:
         self._round_trip = _RoundTrip(open_round_trip_s)
         self._client = _Sender(network, up, down, self._round_trip)
         self._server = _Sender(network, down, up, self._round_trip)
+        self._client.other, self._server.other = self._server, self._client
         self._up, self._down = up, down
         self._syn = _Segment(0, "TCP SYN", None)
 
@@ -70,19 +74,16 @@ class TcpConnection:
         def syn_ack(sent_s: float) -> None:
             if not connected.done():
                 self._round_trip.sample(self._network.now_s() - sent_s)
+                self._syn.arrived_copy_s = sent_s
                 connected.set_result(None)
 
-        try:
-            while not connected.done():
-                sent_s = self._network.now_s()
-                self._syn.sent_s.append(sent_s)
-                _transmit(
-                    self._network, self._up, 0, lambda at=sent_s: _transmit(self._network, self._down, 0, syn_ack, at)
-                )
-                await asyncio.wait([connected], timeout=timeout_s)
-                timeout_s = min(2 * timeout_s, MAX_RTO_S)
-        finally:
-            self._syn.arrived_s = self._network.now_s() if connected.done() else None
+        while not connected.done():
+            sent_s = self._network.now_s()
+            self._syn.sent_s.append(sent_s)
+            answer = functools.partial(_transmit, self._network, self._down, 0, syn_ack, sent_s)
+            _transmit(self._network, self._up, 0, answer)
+            await asyncio.wait([connected], timeout=timeout_s)
+            timeout_s = min(2 * timeout_s, MAX_RTO_S)
 
     async def send(self, size_bytes: int, what: str, *, from_server: bool = False) -> None:
         """Send a message of ``size_bytes``; returns when its last byte has been delivered at the other end."""
@@ -96,7 +97,7 @@ class TcpConnection:
     def waits(self) -> list[Wait]:
         """Return every retransmission so far as the wait that ended with it, in no particular order.
 
-        A segment is answered when it arrives: what its sender knows of that does not hold the join up.
+        One is needed until a copy arrives: what the sender knows of that does not hold the join up.
         """
         segments = [self._syn, *self._client.segments, *self._server.segments]
         return [
@@ -106,7 +107,7 @@ class TcpConnection:
                 what=segment.what,
                 from_s=before_s,
                 at_s=again_s,
-                answered_s=segment.arrived_s,
+                needed=segment.arrived_copy_s is None or again_s <= segment.arrived_copy_s,
             )
             for segment in segments
             for before_s, again_s in pairwise(segment.sent_s)
@@ -135,6 +136,8 @@ class _Sender:
 
     def __init__(self, network: Network, forward: Direction, backward: Direction, round_trip: _RoundTrip) -> None:
         self.segments: list[_Segment] = []
+        self.other: _Sender | None = None
+        """The sender at the other end, whose segments ours acknowledge."""
         self._network = network
         self._forward, self._backward = forward, backward
         self._round_trip = round_trip
@@ -174,12 +177,15 @@ class _Sender:
         segment = self.segments[index]
         sent_s = self._network.now_s()
         segment.sent_s.append(sent_s)
-        _transmit(self._network, self._forward, segment.size_bytes, self._arrive, index, sent_s)
+        came = 0 if self.other is None else self.other._expected
+        _transmit(self._network, self._forward, segment.size_bytes, self._arrive, index, sent_s, came)
 
-    def _arrive(self, index: int, sent_s: float) -> None:
+    def _arrive(self, index: int, sent_s: float, came: int) -> None:
+        if self.other is not None:
+            self.other._advance(came)
         self._received.add(index)
-        if self.segments[index].arrived_s is None:
-            self.segments[index].arrived_s = self._network.now_s()
+        if self.segments[index].arrived_copy_s is None:
+            self.segments[index].arrived_copy_s = sent_s
         while self._expected in self._received:
             delivered = self.segments[self._expected].last_of
             if delivered is not None and not delivered.done():
@@ -189,10 +195,15 @@ class _Sender:
 
     def _acknowledge(self, expected: int, sent_s: float) -> None:
         self._round_trip.sample(self._network.now_s() - sent_s)
-        if expected <= self._unacknowledged:
+        if expected == self._unacknowledged < self._unsent:
             self._duplicates += 1
-            if self._duplicates == DUPLICATE_ACKS and self._unacknowledged < self._unsent:
+            if self._duplicates == DUPLICATE_ACKS:
                 self._transmit(self._unacknowledged)
+        self._advance(expected)
+
+    def _advance(self, expected: int) -> None:
+        """Take note that everything before segment ``expected`` has arrived."""
+        if expected <= self._unacknowledged:
             return
         self._window += expected - self._unacknowledged
         self._unacknowledged = expected

@@ -17,6 +17,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ __all__ = ["HOST", "Direction", "Host", "Network", "Tap", "acting_as", "nominal_
 
 IPV4_UDP_HEADER_BYTES = 28
 DTLS_GRID_BYTES = 64
+_SAME_INSTANT_S = 1e-9
 
 HOST: ContextVar[Host | None] = ContextVar("rtcprobe_host", default=None)
 """The host on whose behalf the current task opens sockets."""
@@ -64,6 +66,14 @@ class Direction:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.tally = Tally()
+        self._last_due_s = -math.inf
+
+    def in_order(self, due_s: float) -> float:
+        """Return ``due_s``, a hair later where it equals the last one: asyncio's heap swaps timers of equal times."""
+        if self._last_due_s - _SAME_INSTANT_S < due_s <= self._last_due_s:
+            due_s = math.nextafter(self._last_due_s, math.inf)
+        self._last_due_s = due_s
+        return due_s
 
     def offer(self, size_bytes: int, now_s: float) -> Fate:
         """Seal the fate of one packet and count it."""
@@ -158,7 +168,7 @@ class Network:
         for index, arrival_s in enumerate(fate.arrivals_s):
             if fate.corrupt and fate.corrupt[index] is not None:
                 continue  # rule 3
-            due_s = self.epoch_s + arrival_s
+            due_s = direction.in_order(self.epoch_s + arrival_s)
             self.last_arrival_s = max(self.last_arrival_s, arrival_s)
             self.loop.call_at(due_s, self._release, source, destination, data, due_s)
 

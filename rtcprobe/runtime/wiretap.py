@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
-from rtcprobe.timeline import Side, Wait
+from rtcprobe.timeline import Side, Wait, answers
 
 __all__ = ["Departure", "WireTap", "is_rtp"]
 
@@ -75,7 +75,7 @@ class WireTap:
                 what="connectivity check",
                 from_s=before_s,
                 at_s=again_s,
-                answered_s=transaction.answered_s,
+                needed=answers(again_s, transaction.answered_s, self.round_trip_s),
             )
             for transaction in self._transactions.values()
             for before_s, again_s in pairwise(transaction.sent_s)

@@ -11,10 +11,10 @@ import numpy as np
 from rtcprobe.call.peer import Peer, Speech
 from rtcprobe.call.signaling import Connection, EmulatedSignaling
 from rtcprobe.link import Link, LinkSpec, Path
-from rtcprobe.runtime.network import Network
+from rtcprobe.runtime.network import Direction, Network
 from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, Wait
 
-__all__ = ["ROUTES", "CallPlan", "LoopbackCall"]
+__all__ = ["ROUTES", "CallSetup", "LoopbackCall"]
 
 ROUTES = (
     ("caller", "callee"),
@@ -30,7 +30,7 @@ HANG_UP_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CallPlan:
+class CallSetup:
     """What a call is made of.
 
     ``routes`` gives the hops of every pair in ``ROUTES``; ``linger_s`` is how long a join goes on after both sides have
@@ -50,8 +50,8 @@ class CallPlan:
 class LoopbackCall:
     """One call on the running loop. What it measured stays readable at any moment, finished or not."""
 
-    def __init__(self, plan: CallPlan, seed: np.random.SeedSequence, *, sockets: bool) -> None:
-        self.plan = plan
+    def __init__(self, setup: CallSetup, seed: np.random.SeedSequence, *, sockets: bool) -> None:
+        self.setup = setup
         loop = asyncio.get_running_loop()
         network_seed, phase_seed = seed.spawn(2)
         self.network = Network(loop, sockets=sockets)
@@ -60,9 +60,9 @@ class LoopbackCall:
             self.network.add_host(name, address)
             for name, address in zip(("caller", "callee", "server"), addresses, strict=True)
         )
-        hosts = {"caller": caller, "callee": callee, "server": server}
+        hosts = self._hosts = {"caller": caller, "callee": callee, "server": server}
         for (source, destination), route_seed in zip(ROUTES, network_seed.spawn(len(ROUTES)), strict=True):
-            specs = plan.routes[source, destination]
+            specs = setup.routes[source, destination]
             links = [Link(spec, child) for spec, child in zip(specs, route_seed.spawn(len(specs)), strict=True)]
             self.network.connect(hosts[source], hosts[destination], Path(links))
         self.may_speak = asyncio.Event()
@@ -70,21 +70,21 @@ class LoopbackCall:
         self.caller = Peer(
             caller,
             "caller",
-            plan.caller_speech,
-            phase_s=float(caller_phase) * plan.caller_speech.ptime_s,
+            setup.caller_speech,
+            phase_s=float(caller_phase) * setup.caller_speech.ptime_s,
             may_speak=self.may_speak,
-            dtls_timeout_s=plan.dtls_timeout_s,
+            dtls_timeout_s=setup.dtls_timeout_s,
         )
         self.callee = Peer(
             callee,
             "callee",
-            plan.callee_speech,
-            phase_s=float(callee_phase) * plan.callee_speech.ptime_s,
+            setup.callee_speech,
+            phase_s=float(callee_phase) * setup.callee_speech.ptime_s,
             may_speak=self.may_speak,
-            dtls_timeout_s=plan.dtls_timeout_s,
+            dtls_timeout_s=setup.dtls_timeout_s,
         )
         self.signaling = EmulatedSignaling(
-            self.network, caller=caller, server=server, callee=callee, connection=plan.connection
+            self.network, caller=caller, server=server, callee=callee, connection=setup.connection
         )
         self.failed: str | None = None
         """Why the join gave up: the milestone missing and the timer that was still trying; None while it has not."""
@@ -94,7 +94,7 @@ class LoopbackCall:
         self.may_speak.set()
         try:
             if await self._within(self._connect(), self.caller.heard_packet, self.callee.heard_packet):
-                await asyncio.sleep(self.plan.linger_s)
+                await asyncio.sleep(self.setup.linger_s)
         finally:
             await self._hang_up()
         return self.failed is None
@@ -114,10 +114,17 @@ class LoopbackCall:
     def waits(self) -> list[Wait]:
         """Return every retransmission of the join so far."""
         return [
-            *self.caller.waits(self.callee.progress_s()),
-            *self.callee.waits(self.caller.progress_s()),
+            *self.caller.waits(self.callee.progress_s(), self._fastest_s("caller", "callee")),
+            *self.callee.waits(self.caller.progress_s(), self._fastest_s("callee", "caller")),
             *self.signaling.waits(),
         ]
+
+    def direction(self, source: str, destination: str) -> Direction:
+        """Return the way from one host to another (names of ``ROUTES``)."""
+        return self.network.direction(self._hosts[source], self._hosts[destination])
+
+    def _fastest_s(self, source: str, destination: str) -> float | None:
+        return self.direction(source, destination).tally.achieved().delay_min_s
 
     async def _connect(self) -> None:
         offer, _ = await asyncio.gather(self.caller.offer(), self.signaling.connect(self.caller.timeline))
@@ -126,7 +133,7 @@ class LoopbackCall:
 
     async def _within(self, connect: object, *reached: asyncio.Event) -> bool:
         """Run ``connect`` and wait for ``reached`` until the join timeout; on failure set ``failed``."""
-        deadline = asyncio.timeout(self.plan.join_timeout_s)
+        deadline = asyncio.timeout(self.setup.join_timeout_s)
         gave_up = [asyncio.ensure_future(peer.failed.wait()) for peer in (self.caller, self.callee)]
         try:
             async with deadline:
@@ -138,7 +145,7 @@ class LoopbackCall:
                 arrived.cancel()
                 self.failed = self._blame("gave up")
         except TimeoutError:
-            self.failed = self._blame(f"not within {self.plan.join_timeout_s:g} s")
+            self.failed = self._blame(f"not within {self.setup.join_timeout_s:g} s")
         finally:
             for task in gave_up:
                 task.cancel()

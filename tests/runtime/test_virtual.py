@@ -1,0 +1,84 @@
+import asyncio
+
+import numpy as np
+import pytest
+
+from rtcprobe.runtime.entropy import Entropy
+from rtcprobe.runtime.virtual import VirtualEventLoop, VirtualTimeStoppedError
+
+
+def run(coroutine):
+    with asyncio.Runner(loop_factory=lambda: VirtualEventLoop(Entropy(np.random.SeedSequence(1)))) as runner:
+        return runner.run(coroutine)
+
+
+def test_a_day_of_sleep_takes_no_time_and_ends_on_the_nanosecond():
+    async def main():
+        await asyncio.sleep(86_400)
+        return asyncio.get_running_loop().time()
+
+    assert run(main()) == pytest.approx(86_400, abs=1e-9)
+
+
+def test_a_million_short_sleeps_do_not_drift():
+    # 20,000 sleeps of 20 ms on an absolute grid end at 400 s exactly; rounding up costs at most 1 ns each.
+    async def main():
+        loop = asyncio.get_running_loop()
+        for index in range(1, 20_001):
+            waiter = loop.create_future()
+            loop.call_at(index * 0.02, waiter.set_result, None)
+            await waiter
+        return loop.time()
+
+    assert run(main()) == pytest.approx(400.0, abs=2e-9)
+
+
+def test_timers_fire_in_order_of_time():
+    async def main():
+        loop = asyncio.get_running_loop()
+        fired = []
+        for name, due in (("b", 2.0), ("a", 1.0), ("c", 2.5), ("d", 3.0)):
+            loop.call_at(due, fired.append, name)
+        await asyncio.sleep(4)
+        return fired
+
+    assert run(main()) == ["a", "b", "c", "d"]
+
+
+def test_a_wait_that_can_never_end_is_said_at_once():
+    async def main():
+        await asyncio.get_running_loop().create_future()
+
+    with pytest.raises(VirtualTimeStoppedError, match="nothing is ready and no timer is set"):
+        run(main())
+
+
+def test_work_for_an_executor_runs_here_and_now():
+    async def main():
+        loop = asyncio.get_running_loop()
+        before = loop.time()
+        value = await loop.run_in_executor(None, lambda a, b: a + b, 2, 3)
+        with pytest.raises(ZeroDivisionError):
+            await loop.run_in_executor(None, lambda: 1 // 0)
+        return value, loop.time() - before
+
+    assert run(main()) == (5, 0.0)
+
+
+def test_a_socket_is_refused_because_it_would_wait_in_real_time():
+    async def main():
+        with pytest.raises(NotImplementedError, match="virtual time has no sockets"):
+            await asyncio.open_connection("127.0.0.1", 9)
+        with pytest.raises(NotImplementedError, match="on behalf of a host"):
+            await asyncio.get_running_loop().create_datagram_endpoint(asyncio.DatagramProtocol)
+
+    run(main())
+
+
+def test_equal_seeds_draw_equal_values_and_others_do_not():
+    def draws(seed):
+        entropy = Entropy(np.random.SeedSequence(seed))
+        return entropy.urandom(8), entropy.random(), entropy.randbits(64), str(entropy.uuid4())
+
+    assert draws(7) == draws(7)
+    assert draws(7) != draws(8)

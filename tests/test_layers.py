@@ -1,0 +1,76 @@
+"""Who imports whom, read from the sources: the table of the house, and the one seam."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent / "rtcprobe"
+
+# Each room may import only rooms of lower levels; rooms of one level never import each other.
+LEVELS = (
+    ("__init__",),
+    ("errors",),
+    ("units",),
+    ("link", "audio", "playout", "quality", "timeline"),
+    ("result",),
+    ("verdict",),
+    ("scenario",),
+    ("runtime",),
+    ("call",),
+    ("selftest", "probe"),
+    ("report", "exporter"),
+    ("cli", "__main__"),
+)
+LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
+
+
+def modules() -> list[Path]:
+    return sorted(path for path in ROOT.rglob("*.py") if "_scenarios" not in path.parts)
+
+
+def room_of(path: Path) -> str:
+    first = path.relative_to(ROOT).parts[0]
+    return first.removesuffix(".py")
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide the layer"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_room_imports_only_rooms_below_it(path):
+    here = room_of(path)
+    for name in imported(path):
+        parts = name.split(".")
+        if parts[0] != "rtcprobe" or len(parts) < 2:
+            continue
+        there = parts[1] if parts[1] in LEVEL_OF else "__init__"
+        assert there == here or LEVEL_OF[there] < LEVEL_OF[here], f"{here} imports {name}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_aiortc_internals_are_touched_in_the_seam_alone(path):
+    # Public classes are free to use from call/; modules below the packages are not.
+    if path.name == "aiortc_seam.py":
+        return
+    stack = [name for name in imported(path) if name.split(".")[0] in {"aiortc", "aioice"}]
+    if room_of(path) not in {"call", "runtime"}:
+        assert stack == []
+    assert all(not part.startswith("_") for name in stack for part in name.split("."))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in modules() if LEVEL_OF[room_of(path)] < LEVEL_OF["runtime"]],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_a_pure_room_has_no_clock_and_no_global_randomness(path):
+    banned = {"time", "asyncio", "random", "socket", "threading", "secrets", "uuid"}
+    assert banned.isdisjoint(name.split(".")[0] for name in imported(path))
