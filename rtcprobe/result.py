@@ -35,6 +35,7 @@ __all__ = [
     "LinkReport",
     "MissedMarker",
     "MouthToEar",
+    "Progress",
     "Quantile",
     "Result",
     "Retransmission",
@@ -72,6 +73,16 @@ STAGES = (
 _SUM_TOLERANCE_S = 1e-3
 _MS_DIGITS = 6
 _PLAIN_DIGITS = 9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a run is: ``done`` of ``total`` (``unit``: ``"joins"``, ``"s"``) of the ``step`` in hand."""
+
+    step: str
+    done: float
+    total: float
+    unit: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,223 @@
+"""The command line: ``rtcprobe run | scenarios | links | schema | selftest``.
+
+Rules:
+    1. Everything that can be refused is refused before anything runs: scenarios, flags, places to write to.
+    2. An error is one sentence on standard error and an exit code, never a traceback.
+    3. With ``--json -`` standard output carries JSON and nothing else.
+    4. Heavy imports wait until a command needs them: ``--help`` answers at once.
+"""
+# ruff: noqa: PLC0415 - rule 4
+
+from __future__ import annotations
+
+import json as json_format
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from rtcprobe import __version__
+from rtcprobe.errors import BadInputError, ExitCode, RtcprobeError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from rtcprobe.result import Result
+    from rtcprobe.scenario import Scenario
+
+__all__ = ["cli", "main"]
+
+_EPILOG = (
+    "Exit codes: 0 budgets met, 1 a budget missed, 2 bad scenario or usage, 3 could not measure, 130 interrupted "
+    "(what was measured is kept and written)."
+)
+
+
+_BROKEN_PIPE = 141  # 128 + SIGPIPE, the shell's convention: no verdict was delivered
+
+
+@click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="rtcprobe", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Make real WebRTC calls over emulated links, time them from join to mouth-to-ear, and judge them."""
+
+
+@cli.command(epilog=_EPILOG)
+@click.argument("scenarios", nargs=-1, required=True, metavar="SCENARIO...")
+@click.option("--real-time", is_flag=True, help="Run on the machine's clock, over real UDP sockets on this machine.")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, metavar="N", help="Seed of the run.")
+@click.option("--joins", metavar="N", help="Joins before the call; same as --set call.joins=N.")
+@click.option("--duration", metavar="TIME", help="Length of the call, like 60s; same as --set call.duration=TIME.")
+@click.option("--link", metavar="LINE", help="Media path both ways, as tc-netem writes it: 'delay 80ms loss 2%'.")
+@click.option("--playout", metavar="POLICY", help="Receiver's playout, like fixed:60ms.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change any key: --set codec.bitrate=64kbit."
+)
+@click.option("--json", "json_path", metavar="PATH|-", help="Write the result (several scenarios: an array).")
+@click.option(
+    "--wav", "wav_dir", metavar="DIR", help="Write mouth and ear of both directions (several: a folder each)."
+)
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no screen, only the verdict.")
+def run(
+    scenarios: tuple[str, ...],
+    *,
+    real_time: bool,
+    seed: int,
+    joins: str | None,
+    duration: str | None,
+    link: str | None,
+    playout: str | None,
+    settings: tuple[str, ...],
+    json_path: str | None,
+    wav_dir: str | None,
+    quiet: bool,
+) -> int:
+    """Run SCENARIOs, by name (rtcprobe scenarios lists them) or by path to a YAML file."""
+    from rtcprobe.report.json import check_writable
+    from rtcprobe.scenario import find_scenario
+
+    flags = {"call.joins": joins, "call.duration": duration, "link": link, "playout": playout}
+    changed = [*settings, *(f"{key}={value}" for key, value in flags.items() if value is not None)]
+    plans = [find_scenario(each, changed) for each in scenarios]
+    if json_path is not None:
+        check_writable(json_path)
+    folders = _wav_folders(wav_dir, plans)
+    session = _Session(real_time=real_time, seed=seed, json_path=json_path, quiet=quiet)
+    for plan, folder in zip(plans, folders, strict=True):
+        if not session.run(plan, folder):
+            break
+    return session.finish()
+
+
+@cli.command()
+def scenarios() -> None:
+    """List the scenarios that come with rtcprobe, and whom each serves."""
+    from rtcprobe.scenario import find_scenario, library, library_folder
+
+    console = _console()
+    for name in library():
+        console.print(f"[bold]{name:<17}[/bold] {find_scenario(name).serves}", highlight=False, soft_wrap=True)
+    console.print(f"\nfiles: {library_folder()}", highlight=False, soft_wrap=True)
+
+
+@cli.command()
+@click.argument("regions", nargs=-1, metavar="[REGION]...")
+def links(regions: tuple[str, ...]) -> None:
+    """List regions and accesses with what is sourced and what assumed; with REGIONs, the round trips from them."""
+    from rtcprobe.report.links import print_catalogue, print_round_trips
+
+    if regions:
+        print_round_trips(regions, _console())
+    else:
+        print_catalogue(_console())
+
+
+@cli.command()
+def schema() -> None:
+    """Print the JSON Schema of a scenario, for editors."""
+    from rtcprobe.scenario import scenario_schema
+
+    click.echo(json_format.dumps(scenario_schema(), indent=2, ensure_ascii=False))
+
+
+class _Session:
+    """The scenarios of one command: runs each, shows it, keeps the JSON file whole, and finds the exit code."""
+
+    def __init__(self, *, real_time: bool, seed: int, json_path: str | None, quiet: bool) -> None:
+        self.real_time = real_time
+        self.seed = seed
+        self.json_path = json_path
+        self.quiet = quiet
+        self.results: list[Result] = []
+        self.codes: list[ExitCode] = []
+        self.console = _console(stderr=json_path == "-")
+
+    def run(self, scenario: Scenario, wav_dir: Path | None) -> bool:
+        """Run one scenario; return whether to go on with the next."""
+        from rtcprobe.probe import run_probe
+        from rtcprobe.report.json import write_json
+        from rtcprobe.report.progress import narrate
+        from rtcprobe.report.terminal import print_result
+
+        try:
+            with narrate(scenario.name, quiet=self.quiet) as progress:
+                result = run_probe(
+                    scenario,
+                    seed=self.seed,
+                    clock="real" if self.real_time else "virtual",
+                    progress=progress,
+                    wav_dir=wav_dir,
+                )
+        except RtcprobeError as error:
+            click.echo(f"rtcprobe: {scenario.name}: {error}", err=True)
+            self.codes.append(ExitCode(error.exit_code))
+            return True
+        self.results.append(result)
+        self.codes.append(result.exit_code)
+        if self.json_path is not None and self.json_path != "-":
+            write_json(self.results, self.json_path)
+        if not self.quiet:
+            print_result(result, self.console)
+        elif self.json_path != "-":
+            click.echo(f"{result.verdict.upper()} {result.scenario}")
+        return not result.interrupted
+
+    def finish(self) -> int:
+        """Write JSON to standard output where asked, and return the exit code: the gravest of the scenarios'."""
+        from rtcprobe.report.json import write_json
+
+        if self.json_path == "-" and self.results:
+            write_json(self.results, "-")
+        gravest = (ExitCode.INTERRUPTED, ExitCode.BAD_INPUT, ExitCode.MISSED, ExitCode.NOT_MEASURED)
+        return next((code for code in gravest if code in self.codes), ExitCode.MET)
+
+
+def _wav_folders(wav_dir: str | None, plans: Sequence[Scenario]) -> list[Path | None]:
+    """Return a folder for each scenario, made and writable; None for each where no sound is wanted."""
+    if wav_dir is None:
+        return [None] * len(plans)
+    folder = Path(wav_dir)
+    folders = [folder] if len(plans) == 1 else [folder / plan.name for plan in plans]
+    for each in folders:
+        try:
+            each.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadInputError(f"{each} cannot be written", error.strerror or str(error)) from error
+        if not os.access(each, os.W_OK):
+            raise BadInputError(f"{each} cannot be written", "you have no right to write there")
+    return [*folders]
+
+
+def _console(*, stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False)
+
+
+def _say(error: click.ClickException) -> None:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+    else:
+        click.echo(f"rtcprobe: {error.format_message()}", err=True)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit the process with its code."""
+    try:
+        code: Any = cli.main(args=arguments, prog_name="rtcprobe", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        _say(error)
+        code = ExitCode.BAD_INPUT
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("rtcprobe: interrupted", err=True)
+        code = ExitCode.INTERRUPTED
+    except RtcprobeError as error:
+        click.echo(f"rtcprobe: {error}", err=True)
+        code = error.exit_code
+    except SystemExit:  # click and rich leave so when the reader of our output went away, as `head` does
+        code = _BROKEN_PIPE
+    sys.exit(int(code or 0))
