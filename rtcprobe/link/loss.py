@@ -97,11 +97,11 @@ class BurstLoss:
         _need_share("loss", self.ratio)
         if self.ratio == 1:
             raise BadInputError("loss 100% has no bursts", "leave burst out")
-        least = max(1, math.ceil(self.ratio / (1 - self.ratio)))
+        least = max(1, math.ceil(round(self.ratio / (1 - self.ratio), 9)))
         if not least < self.mean_burst < math.inf:
             raise BadInputError(
                 f"burst {self.mean_burst:g} is shorter than possible at loss {format_ratio(self.ratio)}",
-                f"give more than {least} packets, or leave burst out for independent losses",
+                f"give more than {least}, or leave burst out for independent losses",
             )
 
     def outcomes(self, rng: np.random.Generator) -> Iterator[bool]:

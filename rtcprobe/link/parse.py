@@ -109,7 +109,7 @@ class _Steady:
             "loss": self._loss(),
             "loss_before_rate": self._loss_before_rate(),
             "rate": self._rate(),
-            "limit": _read(_limit, written, "limit") if "limit" in written else None,
+            "limit": _limit(written["limit"]) if "limit" in written else None,
             "reorder": self._reorder(),
             "duplicate": _read(parse_ratio, written, "duplicate", "0%"),
             "corrupt": _read(parse_ratio, written, "corrupt", "0%"),
@@ -205,18 +205,18 @@ def _read(parse: Callable[[object], _T], written: Mapping[str, Any], key: str, d
 
 def _limit(written: object) -> Limit:
     text = str(written).strip().lower().removesuffix("packets").strip()
-    if text.isascii() and text.isdigit() and not isinstance(written, bool):
+    if text.isascii() and text.isdigit():
         return Limit(packets=int(text))
-    if text.endswith("b"):
+    if text[:1].isdigit() and text.endswith("b"):
         return Limit(size_bytes=parse_bytes(written))
-    if text.endswith("s"):
+    if text[:1].isdigit() and text.endswith("s"):
         return Limit(wait_s=parse_duration(written))
     raise BadInputError(f"limit {str(written)!r} is not a limit", "write it like 50 (packets), 64kB or 200ms")
 
 
 def _count(name: str, written: object) -> float:
     try:
-        return float(str(written)) if not isinstance(written, bool) else float("nan")
+        return float(str(written))
     except ValueError:
         raise BadInputError(f"{name} {written!r} is not a number of packets", "write it like 3") from None
 

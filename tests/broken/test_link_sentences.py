@@ -1,0 +1,91 @@
+"""A link that cannot be meant is refused in one sentence: the fact, the value, the cure."""
+
+import pytest
+
+from rtcprobe.errors import BadInputError
+from rtcprobe.link import backbone, parse_link
+
+REFUSALS = {
+    "delya 80ms": "link key 'delya' is not known: did you mean delay or delay_trace?",
+    "delay 80": "delay: duration '80' has no unit: write it like 80ms",
+    "delay -5ms": "delay -5ms is impossible: give zero or more",
+    "delay": "delay has no value: write its value after it: one-way delay: 80ms",
+    "delay 1ms delay 2ms": "delay is given twice: leave one out",
+    "delay 80ms 10ms 25% 3ms": (
+        "'3ms' after delay 80ms 10ms 25% belongs to no key: "
+        "take it out; netem's correlations of loss, reorder, duplicate and corrupt are not offered"
+    ),
+    "delay 80ms 10ms 100%": "correlation 100% is impossible: give 0% to under 100%",
+    "delay 80ms 10ms distribution gauss": (
+        "distribution 'gauss' is not known: use one of uniform, normal, pareto, paretonormal"
+    ),
+    "jitter 10ms": "jitter is given without delay: give it too, or leave both out",
+    "delay 10ms order random": "order 'random' is not known: use keep or free",
+    "loss 130%": "loss 130% is impossible: give 0% to 100%",
+    "loss 2": "loss: share '2' has no unit: write it like 2%",
+    "loss 2% 25%": (
+        "'25%' after loss 2% belongs to no key: "
+        "netem's correlated loss loses almost nothing; give burst, the mean run of losses, instead"
+    ),
+    "burst 3": "burst is given without loss: give it too, or leave both out",
+    "loss 2% burst 1": (
+        "burst 1 is shorter than possible at loss 2%: give more than 1, or leave burst out for independent losses"
+    ),
+    "loss 80% burst 4": (
+        "burst 4 is shorter than possible at loss 80%: give more than 4, or leave burst out for independent losses"
+    ),
+    "loss 100% burst 4": "loss 100% has no bursts: leave burst out",
+    "loss 2% burst many": "burst 'many' is not a number of packets: write it like 3",
+    "loss gemodel 1% 0%": "gemodel r 0% never leaves the bad state: give r above 0%",
+    "loss state 60% 40% 70%": "state p31 + p32 is 110%: keep the sum within 100%",
+    "rate -1mbit": "rate -1mbit is impossible: give more than zero; for a dead link use outages",
+    "rate 1mbit limit 0": "limit 0 is impossible: give more than zero",
+    "rate 1mbit limit lots": "limit 'lots' is not a limit: write it like 50 (packets), 64kB or 200ms",
+    "delay 80ms limit 50": "limit without rate limits nothing: give rate or capacity_trace, or leave limit out",
+    "reorder 5%": "reorder without delay moves nothing: give a delay to skip, or reorder_by",
+    "delay 10ms reorder 5% gap 0": "gap 0 is impossible: give 1 or more packets",
+    "duplicate 101%": "duplicate 101% is impossible: give 0% to 100%",
+    "outage 10s": "outages entry {'at': '10s'} lacks at or for: write it like {at: 10s, for: 2s}",
+    "outage 10s 2s 1s": "every 1s is no longer than for 2s: leave time between two of them",
+    "handover 0s 6s 10s handover 5s 6s 10s": "handovers leave no time between them: make them shorter or rarer",
+}
+
+
+@pytest.mark.parametrize("line", REFUSALS)
+def test_a_line_that_cannot_be_meant_is_refused_in_one_sentence(line):
+    with pytest.raises(BadInputError) as refusal:
+        parse_link(line)
+    assert str(refusal.value) == REFUSALS[line]
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        ({"delay": 80}, "delay: duration '80' has no unit: write it like 80ms"),
+        ({"loss": "2%", "gemodel": {"p": "1%"}}, "loss and gemodel are both given: leave one out"),
+        ({"gemodel": {"q": "1%"}}, "gemodel key 'q' is not known: use one of p, r, 1-h, 1-k"),
+        ({"gemodel": {"r": "1%"}}, "gemodel has no p: write it like {p: 1%, r: 20%, 1-h: 70%, 1-k: 0.1%}"),
+        ({"loss": "1%", "burst": True}, "burst True is not a number of packets: write it like 3"),
+        ({"schedule": [{"loss": "1%"}]}, "schedule entry {'loss': '1%'} has no at: write it like {at: 10s, loss: 5%}"),
+        ({"schedule": [{"at": "2s"}, {"at": "1s"}]}, "the schedule goes back in time: sort its entries by at"),
+        ({"repeat": "4s"}, "repeat is given without schedule: give the schedule too"),
+        (
+            {"schedule": [{"at": "5s", "loss": "1%"}], "repeat": "4s"},
+            "repeat 4s cuts off the entry at 5s: give a longer one",
+        ),
+        ({"outages": "10s"}, "outages '10s' is not a list: write it like [{at: 10s, for: 2s, every: 60s}]"),
+        ({"delay_trace": 5}, "delay_trace 5 is not a file name: write it like traces/lte.txt"),
+        ({"loss_trace": "no/such"}, "trace 'no/such' is not there: check the name"),
+        (7, "link 7 is neither a line nor keys: write it like delay: 80ms"),
+    ],
+)
+def test_keys_that_cannot_be_meant_are_refused_in_one_sentence(keys, sentence):
+    with pytest.raises(BadInputError) as refusal:
+        parse_link(keys)
+    assert str(refusal.value) == sentence
+
+
+def test_an_unknown_region_names_its_neighbours():
+    with pytest.raises(BadInputError) as refusal:
+        backbone("bankok", "london")
+    assert str(refusal.value) == "region 'bankok' is not known: did you mean bangkok?"

@@ -1,0 +1,192 @@
+"""One hop: the order of its stages, what holds when, copies and damage."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from rtcprobe.link import Fate, Link, Path, Tally, parse_link
+
+
+def link(written, number=1, **kwargs):
+    return Link(parse_link(written), np.random.SeedSequence(number), **kwargs)
+
+
+def fates(hop, count, every_s=0.02, size_bytes=160):
+    return [hop.offer(size_bytes, n * every_s) for n in range(count)]
+
+
+def test_a_bare_link_delivers_everything_at_once():
+    assert fates(link({}), 3) == [Fate((0.0,)), Fate((0.02,)), Fate((0.04,))]
+
+
+def test_two_hops_from_one_seed_object_are_alike():
+    seed = np.random.SeedSequence(5)
+    first, second = (Link(parse_link("loss 30%"), seed) for _ in range(2))
+    assert fates(first, 200) == fates(second, 200)
+
+
+def test_different_seeds_lose_different_packets():
+    assert fates(link("loss 30%", 1), 200) != fates(link("loss 30%", 2), 200)
+
+
+def test_lost_packets_use_capacity_and_in_netem_order_they_do_not():
+    # 1000 B at 80 kbit/s take 100 ms. Offered every 50 ms, half lost: after the line half of all are dropped by the
+    # full queue; in netem's order only the survivors, at capacity, meet the line.
+    after = Tally()
+    before = Tally()
+    for written, tally in (("loss 50% rate 80kbit limit 5", after), ("loss 50% rate 80kbit limit 50", before)):
+        hop = link(written + (" loss_order before-rate" if tally is before else ""))
+        for n in range(4000):
+            tally.add(0.05 * n, 1000, hop.offer(1000, 0.05 * n))
+    assert after.achieved().drops["queue"] == pytest.approx(2000, rel=0.02)
+    assert before.achieved().drops.get("queue", 0) < 200
+    assert after.achieved().loss == pytest.approx(0.75, abs=0.03)
+
+
+def test_a_fate_is_sealed_when_offered():
+    # A 12,500 B packet takes 1 s at 100 kbit/s; the rate falls at 0.5 s, too late for it but not for the next.
+    hop = link({"rate": "100kbit", "schedule": [{"at": "500ms", "rate": "50kbit"}]})
+    assert hop.offer(12_500, 0.0).arrivals_s == (1.0,)
+    assert hop.offer(12_500, 0.6).arrivals_s == (3.0,)  # waits until 1.0, then 2 s
+
+
+def test_a_schedule_counts_from_the_start_of_the_link_and_repeats():
+    hop = link({"delay": "10ms", "schedule": [{"at": "1s", "delay": "50ms"}], "repeat": "2s"}, start_s=100.0)
+    delays_ms = [
+        round(1e3 * (hop.offer(160, 100 + at).arrivals_s[0] - 100 - at)) for at in (0, 0.9, 1.0, 1.9, 2.0, 3.5)
+    ]
+    assert delays_ms == [10, 10, 50, 50, 10, 50]
+
+
+def test_a_shorter_delay_never_lets_packets_overtake():
+    hop = link({"delay": "100ms", "schedule": [{"at": "1s", "delay": "10ms"}]})
+    assert hop.offer(160, 0.99).arrivals_s[0] == pytest.approx(1.09)
+    assert hop.offer(160, 1.01).arrivals_s[0] == pytest.approx(1.09)  # not 1.02
+    assert hop.offer(160, 1.20).arrivals_s[0] == pytest.approx(1.21)
+
+
+def test_order_is_kept_against_the_last_survivor_not_a_lost_packet():
+    jittery = "delay 100ms 100ms distribution uniform"
+    kept, free = link(f"{jittery} loss 50%"), link(f"{jittery} order free")
+    latest_s = 0.0
+    for n in range(500):
+        fate, wanted_s = kept.offer(160, 0.02 * n), free.offer(160, 0.02 * n).arrivals_s[0]
+        if fate.arrivals_s:
+            latest_s = max(latest_s, wanted_s)
+            assert fate.arrivals_s == (latest_s,)
+
+
+def test_an_outage_drops_what_enters_during_it_and_nothing_else():
+    hop = link("delay 50ms outage 1s 200ms 1s")
+    dropped = [n for n, fate in enumerate(fates(hop, 125)) if fate.dropped == "outage"]
+    # At 1.00..1.18 s and 2.00..2.18 s; those in flight when it begins still arrive.
+    assert dropped == [*range(50, 60), *range(100, 110)]
+
+
+def test_a_handover_holds_packets_and_lets_them_go_together():
+    hop = link("delay 10ms handover 1s 100ms")
+    arrivals_s = [fate.arrivals_s[0] for fate in fates(hop, 60)]
+    assert arrivals_s[49] == pytest.approx(0.99)
+    assert arrivals_s[50:55] == pytest.approx([1.11] * 5)
+    assert arrivals_s[55] == pytest.approx(1.11)  # 1.10 is its end
+    assert arrivals_s[56] == pytest.approx(1.13)
+
+
+def test_a_handover_stops_the_line_and_the_queue_fills():
+    # 100 packets/s into a line that stands for 100 ms; five may wait.
+    hop = link("rate 1mbit limit 5 handover 1s 100ms")
+    causes = [hop.offer(125, 0.01 * n).dropped for n in range(120)]
+    # At 1.100 s the line moves again, but the first of the five is still being sent.
+    assert causes[100:112] == [None] * 5 + ["queue"] * 6 + [None]
+    assert causes.count("queue") == 6
+
+
+def test_duplicates_arrive_twice_and_lost_packets_have_no_copy():
+    tally = Tally()
+    hop = link("delay 10ms 5ms loss 10% duplicate 20%")
+    for n in range(20_000):
+        fate = hop.offer(160, 0.02 * n)
+        assert len(fate.arrivals_s) in {0, 1, 2}
+        tally.add(0.02 * n, 160, fate)
+    achieved = tally.achieved()
+    assert achieved.loss == pytest.approx(0.1, abs=4 * np.sqrt(0.09 / 20_000))
+    assert achieved.duplicated == pytest.approx(0.2, abs=4 * np.sqrt(0.16 / 18_000))
+
+
+def test_damage_flips_one_bit_of_the_payload_anywhere_in_it():
+    hop = link("corrupt 25%")
+    flipped = [fate.corrupt[0] for fate in fates(hop, 20_000) if fate.corrupt]
+    assert len(flipped) / 20_000 == pytest.approx(0.25, abs=4 * np.sqrt(0.1875 / 20_000))
+    # 160 B less 28 of IP and UDP headers: 1,056 bits, each as likely.
+    assert 0 <= min(flipped) < 5
+    assert 1050 < max(flipped) < 1056
+    assert np.mean(flipped) == pytest.approx(527.5, abs=4 * 1056 / np.sqrt(12 * len(flipped)))
+
+
+def test_a_packet_without_payload_cannot_be_damaged():
+    assert link("corrupt 100%").offer(28, 0.0) == Fate((0.0,))
+
+
+def test_a_packet_held_back_is_overtaken_and_holds_nobody_up():
+    hop = link("delay 50ms reorder 10% reorder_by 30ms")
+    late = [fate.arrivals_s[0] - 0.02 * n for n, fate in enumerate(fates(hop, 3000))]
+    assert set(np.round(late, 6)) == {0.05, 0.08}
+    tally = Tally()
+    hop = link("delay 50ms reorder 10% reorder_by 30ms")
+    for n in range(3000):
+        tally.add(0.02 * n, 160, hop.offer(160, 0.02 * n))
+    # Each held-back packet followed by a punctual one is overtaken (RFC 4737), and only those.
+    expected = sum(first > 0.06 and second < 0.06 for first, second in pairwise(late))
+    assert tally.achieved().reordered == pytest.approx(expected / 3000)
+
+
+def test_a_path_adds_its_hops_and_names_the_cause_of_a_drop():
+    path = Path([link("delay 10ms"), link("delay 80ms loss 50%", 2), link("rate 1mbit", 3)])
+    out = [path.offer(125, 0.02 * n) for n in range(100)]
+    assert {fate.dropped for fate in out} == {None, "loss"}
+    arrived = [(n, fate.arrivals_s[0]) for n, fate in enumerate(out) if fate.arrivals_s]
+    assert [at - 0.02 * n for n, at in arrived] == pytest.approx([0.091] * len(arrived))  # 125 B at 1 Mbit/s: 1 ms
+
+
+def test_each_copy_goes_on_alone_and_damage_travels_with_it():
+    path = Path([link("duplicate 100% corrupt 100%"), link("loss 50% delay 5ms", 2)])
+    counts = [0, 0, 0]
+    for n in range(2000):
+        fate = path.offer(160, 0.02 * n)
+        counts[len(fate.arrivals_s)] += 1
+        assert len(fate.corrupt) == len(fate.arrivals_s)
+        assert all(bit is not None for bit in fate.corrupt)
+        assert (fate.dropped == "loss") == (not fate.arrivals_s)
+    assert np.array(counts) / 2000 == pytest.approx([0.25, 0.5, 0.25], abs=0.04)
+
+
+def test_reordering_in_one_hop_survives_the_line_of_the_next():
+    # Every fifth packet skips the 100 ms delay; the next hop takes 1 ms a packet and has room between the sealed ones.
+    path = Path([link("delay 100ms reorder 100% gap 5"), link("delay 30ms 1ms rate 1mbit", 2)])
+    tally = Tally()
+    for n in range(1000):
+        tally.add(0.02 * n, 125, path.offer(125, 0.02 * n))
+    assert tally.achieved().delay_min_s < 0.035
+    alone = Tally()
+    hop = link("delay 100ms reorder 100% gap 5")
+    for n in range(1000):
+        alone.add(0.02 * n, 125, hop.offer(125, 0.02 * n))
+    assert tally.achieved().reordered == alone.achieved().reordered > 0.3
+
+
+def test_capacity_is_never_used_twice_even_by_latecomers():
+    # Jitter of ±40 ms in free order, then a line of 4 ms a packet: departures stay 4 ms apart.
+    path = Path([link("delay 100ms 40ms order free"), link("rate 1mbit", 2)])
+    arrivals_s = sorted(path.offer(500, 0.02 * n).arrivals_s[0] for n in range(3000))
+    assert np.diff(arrivals_s).min() >= 0.004 - 1e-9
+
+
+def test_an_outage_changes_nothing_for_the_packets_outside_it():
+    without, with_outage = (
+        link("delay 50ms 10ms loss 10% order free"),
+        link("delay 50ms 10ms loss 10% order free outage 1s 1s"),
+    )
+    for n in range(500):
+        first, second = without.offer(160, 0.02 * n), with_outage.offer(160, 0.02 * n)
+        assert second == (Fate((), "outage") if 50 <= n < 100 else first)
