@@ -1,0 +1,318 @@
+"""NetEQ itself: packets in, ten milliseconds of sound out.
+
+Facts:
+    All time is the tick counter, which grows by one at each ``get_audio``: ``now_s`` is accepted for the interface's
+    sake and never read. A playout clock that drifts is the caller's matter: pull every 10 ms times (1 + drift), and
+    NetEQ stretches or shortens by itself.
+
+Rules:
+    1. Whatever a packet says, it is counted and survived.
+    2. The first packet plays at once, there is no prefetch; so it is after the packet buffer overflowed.
+    3. Comfort noise is the codec's own (Opus DTX). RFC 3389 packets do not occur beside Opus: libwebrtc offers them
+       at 8 kHz only.
+
+Source: ``neteq_impl.cc`` (``modules/audio_coding/neteq`` of libwebrtc, branch-heads/7871).
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from rtcprobe.errors import BadInputError
+from rtcprobe.playout.base import BLOCK_SAMPLES, Block, Decoder, Pcm, RtpPacket
+from rtcprobe.playout.neteq.buffer import PacketBuffer, WaitingPacket
+from rtcprobe.playout.neteq.decision import Decision, Mode, Operation
+from rtcprobe.playout.neteq.delay import DelayConstraints
+from rtcprobe.playout.neteq.history import TICK_MS
+from rtcprobe.playout.neteq.red import RedBlock, split_red
+from rtcprobe.playout.neteq.sound import Sound
+from rtcprobe.playout.neteq.stats import Counters, NetEqStats
+from rtcprobe.playout.neteq.stretch import NEEDED_SAMPLES
+
+__all__ = ["NetEq", "NetEqTrace"]
+
+OPUS_PAYLOAD_TYPE: Final = 111
+RED_PAYLOAD_TYPE: Final = 63
+"""What Chrome offers for ``opus/48000/2`` and ``red/48000/2``."""
+
+_LEAST_PACKETS: Final = 20  # ``kMinimumPackets`` in ``webrtc_voice_engine.cc``
+_DTX_BYTES: Final = 2
+_STRETCHES: Final = frozenset({Operation.ACCELERATE, Operation.FAST_ACCELERATE, Operation.PREEMPTIVE_EXPAND})
+_INSISTENT: Final = _STRETCHES | {Operation.MERGE}  # done even where there is enough to play
+_SILENCE: Final = np.zeros(BLOCK_SAMPLES, dtype=np.float32)
+_SILENCE.setflags(write=False)
+
+WORDS: Final = ("normal", "expand", "merge", "accelerate", "preemptive expand", "comfort noise", "muted")
+"""What a tick can have done, as ``Block.operation`` says it; a trace holds indexes into this."""
+
+_NORMAL, _EXPAND, _MERGE, _ACCELERATE, _PREEMPTIVE, _NOISE, _MUTED = range(7)
+_DONE: Final = {
+    Operation.NORMAL: _NORMAL,
+    Operation.MERGE: _MERGE,
+    Operation.ACCELERATE: _ACCELERATE,
+    Operation.FAST_ACCELERATE: _ACCELERATE,
+    Operation.PREEMPTIVE_EXPAND: _PREEMPTIVE,
+}
+# A tick that decodes nothing plays what the ones before left over.
+_GOES_ON: Final = dict.fromkeys(Mode, _NORMAL) | {Mode.EXPAND: _EXPAND, Mode.COMFORT_NOISE: _NOISE}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class NetEqTrace:
+    """One entry per tick, all of shape (ticks,).
+
+    ``target_ms`` is the target delay; ``delay_ms`` how late the block just played is beside the fastest packet of two
+    seconds (the playout delay D, which concealment lets grow); ``operations`` are indexes into ``words``.
+    """
+
+    target_ms: npt.NDArray[np.int32]
+    delay_ms: npt.NDArray[np.int32]
+    operations: npt.NDArray[np.uint8]
+    words: tuple[str, ...] = WORDS
+
+
+class NetEq:
+    """A receiver's playout with the rules of libwebrtc's NetEQ; satisfies ``Playout``.
+
+    Args:
+        decoder: decodes this one stream.
+        min_delay_s: what audio/video synchronisation asks for, 0 to 10 s.
+        max_delay_s: the most the target may be; None for no bound.
+        jitter_buffer_target_s: what the application asks for (W3C ``jitterBufferTarget``), 0 to 10 s.
+        max_packets: how many packets may wait; one more empties the buffer.
+        payload_type: of the Opus packets.
+        red_payload_type: of RED packets; None where RED was not negotiated.
+
+    Raises:
+        BadInputError: a delay or a number that cannot be meant.
+    """
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        *,
+        min_delay_s: float = 0.0,
+        max_delay_s: float | None = None,
+        jitter_buffer_target_s: float = 0.0,
+        max_packets: int = 200,
+        payload_type: int = OPUS_PAYLOAD_TYPE,
+        red_payload_type: int | None = RED_PAYLOAD_TYPE,
+    ) -> None:
+        if max_packets < _LEAST_PACKETS:
+            raise BadInputError(
+                f"a packet buffer of {max_packets} packets is too small", f"give {_LEAST_PACKETS} or more"
+            )
+        self._decoder = decoder
+        self._payload_type = payload_type
+        self._red_payload_type = red_payload_type
+        self._decision = Decision(
+            DelayConstraints(
+                max_packets=max_packets,
+                min_delay_ms=round(min_delay_s * 1e3),
+                base_min_delay_ms=round(jitter_buffer_target_s * 1e3),
+                max_delay_ms=None if max_delay_s is None else round(max_delay_s * 1e3),
+            )
+        )
+        self._buffer = PacketBuffer(max_packets)
+        self._counters = Counters()
+        self._sound = Sound(decoder, self._counters)
+        self._tick = 0
+        self._started = False
+        self._new_stream = False
+        self._newest_timestamp = 0
+        self._trace_target = array("i")
+        self._trace_delay = array("i")
+        self._trace_operation = bytearray()
+
+    def insert_packet(self, packet: RtpPacket, now_s: float) -> None:  # noqa: ARG002 - time is the tick counter
+        """Take a packet in; whatever is wrong with it is counted."""
+        self._counters.received += 1
+        if not packet.payload:
+            self._counters.empty_packets += 1
+            return
+        if packet.payload_type == self._red_payload_type:
+            try:
+                blocks = split_red(packet.payload)
+            except ValueError:
+                self._counters.malformed_red += 1
+                return
+        else:
+            blocks = [RedBlock(packet.payload_type, 0, packet.payload, 0)]
+        if not blocks or blocks[0].payload_type != self._payload_type:
+            self._counters.unknown_types += 1
+            return
+        timestamp = self._unwrap(packet.timestamp)
+        if not self._started:
+            self._sound.sync.end_timestamp = timestamp
+        flushed = False
+        for block in blocks:
+            for frame in self._frames(block, timestamp - block.timestamp_offset, packet.sequence):
+                flushed |= self._buffer.insert(frame)
+                if flushed:
+                    self._decision.flushed()
+                elif not self._new_stream:
+                    self._decision.packet_arrived(frame.timestamp, frame.duration, self._tick)
+        if flushed or not self._started:
+            self._started = True
+            self._new_stream = True
+
+    def get_audio(self, now_s: float) -> Block:  # noqa: ARG002 - time is the tick counter
+        """Return the next 10 ms."""
+        self._tick += 1
+        sound, counters = self._sound, self._counters
+        if counters.playing:
+            counters.total += BLOCK_SAMPLES
+        if not self._buffer.packets and sound.expand.muted:
+            counters.conceal(BLOCK_SAMPLES, silent=True)
+            return self._block(_SILENCE, BLOCK_SAMPLES, _MUTED)
+        word = self._act(self._decide())
+        samples = sound.sync.read(BLOCK_SAMPLES)
+        sound.listen()
+        return self._block(samples, sound.sync.invented_in_last(BLOCK_SAMPLES), word)
+
+    def stats(self) -> NetEqStats:
+        """Return all counters as they are now."""
+        return self._counters.snapshot(
+            discarded=self._buffer.discarded,
+            flushes=self._buffer.flushes,
+            target_ms=self._decision.target_ms,
+            current_samples=self._decision.level.level_samples + self._sound.sync.future,
+        )
+
+    def trace(self) -> NetEqTrace:
+        """Return what every tick so far did."""
+        return NetEqTrace(
+            target_ms=np.array(self._trace_target, dtype=np.int32),
+            delay_ms=np.array(self._trace_delay, dtype=np.int32),
+            operations=np.frombuffer(bytes(self._trace_operation), dtype=np.uint8),
+        )
+
+    def _unwrap(self, timestamp: int) -> int:
+        """Return ``timestamp`` counted on beyond 32 bits, as near to the packet before as possible."""
+        if not self._started:
+            self._newest_timestamp = timestamp & 0xFFFFFFFF
+        else:
+            step = (timestamp - self._newest_timestamp + 0x80000000) & 0xFFFFFFFF
+            self._newest_timestamp += step - 0x80000000
+        return self._newest_timestamp
+
+    def _frames(self, block: RedBlock, timestamp: int, sequence: int) -> list[WaitingPacket]:
+        """Return the frames of one block in the order they are inserted: what in-band FEC tells comes first."""
+        payload = block.payload
+        try:
+            duration = self._decoder.duration_samples(payload)
+        except ValueError:
+            duration = 0  # decoding it will fail and be concealed
+        frame = WaitingPacket(
+            timestamp, sequence, payload, duration, len(payload) <= _DTX_BYTES, 0, block.level, self._tick
+        )
+        if duration and self._decoder.has_fec(payload):
+            self._counters.fec_received += 1
+            before = WaitingPacket(timestamp - duration, sequence, payload, duration, False, 1, block.level, self._tick)
+            return [before, frame]
+        return [frame]
+
+    def _decide(self) -> Operation:
+        sound, buffer = self._sound, self._buffer
+        sync, since = sound.sync, sound.noise_since
+        if not self._new_stream:
+            buffer.discard_older(sync.end_timestamp)
+        operation = self._decision.decide(
+            buffer,
+            tick=self._tick,
+            mode=sound.mode,
+            end=sync.end_timestamp,
+            future=sync.future,
+            mute=sound.expand.mute,
+            noise_samples=0 if since is None else (self._tick - since) * BLOCK_SAMPLES,
+            last_duration=sound.last_duration,
+        )
+        # How long a silence really is, is not known yet: nothing is stretched or aligned to its first frame.
+        if operation in _INSISTENT and buffer.packets[0].is_dtx:
+            return Operation.NORMAL
+        return operation
+
+    def _act(self, operation: Operation) -> int:
+        """Carry ``operation`` out; return which of ``WORDS`` it came to."""
+        sound = self._sound
+        left = sound.left
+        if left >= BLOCK_SAMPLES and operation not in _INSISTENT:
+            return _GOES_ON[sound.mode]
+        packets = self._buffer.packets
+        if packets and (self._new_stream or operation is Operation.RESET):
+            operation = Operation.NORMAL
+            sound.sync.end_timestamp = packets[0].timestamp
+            self._new_stream = False
+            self._decision.soft_reset(self._tick)
+        if operation is Operation.COMFORT_NOISE:
+            sound.comfort_noise()
+            return _NOISE
+        if operation is Operation.EXPAND or operation is Operation.RESET:
+            sound.conceal(self._tick)
+            return _EXPAND
+        operation, need = self._needed(operation, left)
+        frames: list[WaitingPacket] = []
+        if need:
+            left += self._extract(need, frames)
+        if operation in _STRETCHES:
+            self._decision.stretch_tried(left)
+            if operation is not Operation.PREEMPTIVE_EXPAND and left < NEEDED_SAMPLES:
+                operation = Operation.NORMAL
+        decoded = sound.decode(frames, self._tick)
+        if decoded is None:
+            sound.conceal(self._tick)
+            return _EXPAND
+        operation = sound.play(operation, decoded)
+        return _NOISE if sound.mode is Mode.COMFORT_NOISE else _DONE[operation]
+
+    def _needed(self, operation: Operation, left: int) -> tuple[Operation, int]:
+        """Return how many samples to take from the buffer, and what the operation becomes for want of them."""
+        if operation not in _STRETCHES:
+            return operation, BLOCK_SAMPLES
+        long_frames = self._sound.last_duration >= NEEDED_SAMPLES
+        if left >= NEEDED_SAMPLES:
+            return operation, 0
+        preemptive = operation is Operation.PREEMPTIVE_EXPAND
+        if left >= BLOCK_SAMPLES and long_frames:  # another long frame might not fit
+            return (operation if preemptive else Operation.NORMAL), 0
+        if left < 2 * BLOCK_SAMPLES and not long_frames:
+            # Two blocks now, so that next time one frame is enough; an accelerate waits for that.
+            return (operation if preemptive else Operation.NORMAL), 2 * BLOCK_SAMPLES
+        return operation, BLOCK_SAMPLES
+
+    def _extract(self, need: int, frames: list[WaitingPacket]) -> int:
+        """Move consecutive packets into ``frames`` until ``need`` samples are there; return how many there are."""
+        buffer, sound, decision = self._buffer, self._sound, self._decision
+        packets = buffer.packets
+        first = sound.sync.end_timestamp = packets[0].timestamp
+        while True:
+            packet = buffer.pop()
+            frames.append(packet)
+            duration = packet.duration or sound.last_duration
+            waited_ms = (self._tick - packet.tick) * TICK_MS
+            self._counters.emit(duration, waited_ms, decision.target_ms, decision.target.target_ms)
+            got = packet.timestamp - first + duration
+            if got >= need or not packets or packets[0].timestamp != packet.timestamp + duration:
+                break
+        buffer.discard_older(packet.timestamp, None)
+        return got
+
+    def _block(self, samples: Pcm, invented: int, word: int) -> Block:
+        """Return the block of this tick and note it in the trace."""
+        sync, decision = self._sound.sync, self._decision
+        playing = sync.end_timestamp - sync.future - BLOCK_SAMPLES
+        self._trace_target.append(decision.target_ms)
+        self._trace_delay.append(decision.history.delay_ms(playing, self._tick))
+        self._trace_operation.append(word)
+        known = self._counters.playing and invented < BLOCK_SAMPLES and word != _NOISE
+        return Block(
+            samples=samples,
+            rtp_timestamp=playing + sync.trailing_invented if known else None,
+            concealed_samples=invented,
+            operation=WORDS[word],
+        )

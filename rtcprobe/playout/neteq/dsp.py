@@ -1,0 +1,180 @@
+"""Small signal tools shared by stretching, concealment and merging: pitch search at 4 kHz, prediction, fades.
+
+Facts:
+    Pitch is searched in a copy of the signal at 4 kHz and refined with a parabola to one sample at 48 kHz. The
+    low-pass in front of it is 7 taps long, so the copy is full of aliases of what lies above 2 kHz; on noise the
+    "pitch" is therefore anywhere from 2.5 to 15 ms, and a receiver's delay moves by such random steps.
+
+Rules:
+    1. Sound is float32, full scale ±1. Energies that meet thresholds of libwebrtc are in its units, full scale 32768.
+    2. ``m`` = 6 everywhere: 48 kHz is six times the 8 kHz in which libwebrtc counts.
+
+Source: ``dsp_helper.cc`` (``modules/audio_coding/neteq`` of libwebrtc, branch-heads/7871).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from rtcprobe.playout.base import Pcm
+
+__all__ = [
+    "DECIMATION",
+    "ENERGY_UNIT",
+    "OVERLAP_SAMPLES",
+    "all_pole",
+    "best_lag",
+    "downsample",
+    "fade_in",
+    "linear_prediction",
+    "noise_table",
+    "peak",
+    "ramp",
+    "residual",
+]
+
+DECIMATION: Final = 12
+"""48 kHz to 4 kHz."""
+
+OVERLAP_SAMPLES: Final = 30
+"""0.625 ms always kept unplayed, to be faded into what comes next. Source: ``overlap_length`` in ``expand.cc``."""
+
+ENERGY_UNIT: Final = 32768.0**2
+"""A sample's energy at full scale, in libwebrtc's units."""
+
+_LOW_PASS: Final = np.array([0.2487, 0.0952, 0.1042, 0.1074, 0.1042, 0.0952, 0.2487], dtype=np.float32)
+"""The filter in front of the decimation, symmetric. Source: ``kDownsample48kHzTbl`` in ``dsp_helper.cc``."""
+
+_AR_LENGTH: Final = 2048
+_TABLE_LENGTH: Final = 256
+
+
+def downsample(signal: Pcm, start: int, count: int) -> Pcm:
+    """Return ``count`` samples at 4 kHz, the first centred on ``signal[start + 3]``.
+
+    Args:
+        signal: at least ``start + 12 * (count - 1) + 7`` samples.
+        start: where the filter's first tap lies.
+        count: how many.
+    """
+    taps = signal[start : start + DECIMATION * count]
+    if len(taps) < DECIMATION * count:
+        taps = np.concatenate([taps, np.zeros(DECIMATION * count - len(taps), dtype=np.float32)])
+    low: Pcm = taps.reshape(count, DECIMATION)[:, :7] @ _LOW_PASS
+    return low
+
+
+def peak(correlation: npt.NDArray[np.floating], length: int, *, spare: bool) -> tuple[int, int, float]:
+    """Return the highest point of a 4 kHz correlation: its index, its place in 48 kHz samples, its height.
+
+    The place is refined by a parabola through the point and its neighbours. ``spare`` says whether a point beyond
+    ``length`` counts as the right neighbour of the last one (missing: zero); without it the last point is only that.
+    """
+    searched = length if spare else length - 1
+    index = int(correlation[:searched].argmax())
+    centre = float(correlation[index])
+    if index == 0:
+        return 0, 0, centre
+    right = float(correlation[index + 1]) if index + 1 < len(correlation) else 0.0
+    if index == searched - 1 and centre <= right:
+        return index, (2 * index + 1) * DECIMATION // 2, (centre + right) / 2
+    left = float(correlation[index - 1])
+    bend = left - 2 * centre + right
+    if bend >= 0:
+        return index, index * DECIMATION, centre
+    # Steps of one sample, at most half a point to either side.
+    step = max(-6, min(6, round(6 * (left - right) / bend)))
+    at = step / DECIMATION
+    return index, index * DECIMATION + step, centre + (right - left) / 2 * at + bend / 2 * at * at
+
+
+def best_lag(signal: Pcm, lowest: int, highest: int, length: int) -> tuple[int, float]:
+    """Return the lag at which the last ``length`` samples differ least from what lies before, and that difference."""
+    tail = signal[-length:]
+    start = len(signal) - length - highest
+    windows = np.lib.stride_tricks.sliding_window_view(signal[start : len(signal) - lowest], length)
+    distances = np.abs(windows - tail).sum(axis=1)[::-1]
+    at = int(distances.argmin())
+    return lowest + at, float(distances[at])
+
+
+def linear_prediction(signal: Pcm, order: int) -> npt.NDArray[np.float64] | None:
+    """Return predictor coefficients ``[1, a1, ..]`` of ``signal`` by Levinson's recursion; None where unstable."""
+    padded = np.concatenate([np.zeros(order, dtype=np.float32), signal])
+    lags = np.correlate(padded, signal, "valid")[::-1].astype(np.float64)
+    error = float(lags[0])
+    if error <= 0:
+        return None
+    coefficients = np.zeros(order + 1)
+    coefficients[0] = 1.0
+    for step in range(1, order + 1):
+        reflection = -float(coefficients[:step] @ lags[step:0:-1]) / error
+        if not abs(reflection) < 1:
+            return None
+        coefficients[1 : step + 1] += reflection * coefficients[step - 1 :: -1][:step]
+        error *= 1 - reflection * reflection
+    return coefficients
+
+
+def residual(signal: Pcm, coefficients: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.float64]:
+    """Return what the predictor cannot tell of the last ``count`` samples of ``signal``."""
+    order = len(coefficients) - 1
+    left: npt.NDArray[np.float64] = np.convolve(signal[-count - order :], coefficients, "valid")
+    return left
+
+
+def all_pole(
+    excitation: npt.NDArray[np.floating], coefficients: npt.NDArray[np.float64], state: npt.NDArray[np.floating]
+) -> Pcm:
+    """Return ``excitation`` through 1/A(z), ``state`` being the outputs before it, oldest first.
+
+    The recursion is done as a product of spectra over 2,048 points; poles are pulled in by half a percent, so that
+    what would wrap around has died out.
+    """
+    order = len(coefficients) - 1
+    damped = coefficients * 0.995 ** np.arange(order + 1)
+    driven = np.array(excitation, dtype=np.float64)
+    for place in range(min(order, len(driven))):
+        # Outputs before the start act on the first `order` samples like more excitation.
+        driven[place] -= damped[place + 1 :] @ state[::-1][: order - place]
+    spectrum = np.fft.rfft(driven, _AR_LENGTH) / np.fft.rfft(damped, _AR_LENGTH)
+    filtered: Pcm = np.fft.irfft(spectrum, _AR_LENGTH)[: len(driven)].astype(np.float32)
+    return filtered
+
+
+@lru_cache(maxsize=1)
+def noise_table() -> npt.NDArray[np.float64]:
+    """Return 256 fixed numbers that look normal, of zero mean and unit power.
+
+    Sums of twelve numbers of a 32-bit linear congruential generator (the constants of ISO C's old ``rand``), so that
+    no library's version changes a result.
+    """
+    state, table = 1, []
+    for _ in range(_TABLE_LENGTH):
+        total = 0.0
+        for _ in range(12):
+            state = (state * 1103515245 + 12345) & 0x7FFFFFFF
+            total += state / 0x80000000
+        table.append(total - 6)
+    numbers = np.array(table)
+    numbers -= numbers.mean()
+    numbers /= np.sqrt(np.mean(numbers**2))
+    return numbers
+
+
+@lru_cache(maxsize=2048)
+def fade_in(length: int) -> Pcm:
+    """Return weights growing linearly from 1/(length + 1) to length/(length + 1)."""
+    weights = (np.arange(1, length + 1) / (length + 1)).astype(np.float32)
+    weights.setflags(write=False)
+    return weights
+
+
+def ramp(start: float, slope: float, length: int) -> Pcm:
+    """Return a gain growing from ``start`` by ``slope`` per sample, at most 1."""
+    gain: Pcm = np.minimum(start + slope * np.arange(length), 1.0).astype(np.float32)
+    return gain
