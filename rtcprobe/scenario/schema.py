@@ -15,6 +15,7 @@ from typing import Any
 from rtcprobe.audio.opus import APPLICATIONS
 from rtcprobe.link import ACCESS, LINK_KEYS, REGIONS
 from rtcprobe.result import DIRECTIONS
+from rtcprobe.verdict.metrics import METRICS
 
 __all__ = ["scenario_schema"]
 
@@ -114,7 +115,9 @@ def scenario_schema() -> dict[str, Any]:
                     "items": _written(
                         "budget",
                         r"^.*[<>].*$",
-                        "METRIC AGGREGATE OP VALUE, and (advisory) where missing it should not fail the run.",
+                        "METRIC AGGREGATE OP VALUE, and (advisory) where missing it should not fail the run. "
+                        "AGGREGATE: p50 p90 p95 p99 min mean max share_above(VALUE); OP: < <= > >=; "
+                        f"METRIC: {' '.join(METRICS)}",
                         "join.first_audio p95 < 600ms",
                     ),
                     "description": "Numbers to stay within.",

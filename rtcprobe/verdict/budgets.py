@@ -53,6 +53,7 @@ _LINE = re.compile(
 _PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
 _SHARE_ABOVE = re.compile(r"share_above\((.*)\)")
 _EXAMPLE = "write it like join.first_audio p95 < 600ms"
+_POPULAR = ("join.first_audio", "join.failed", "mouth_to_ear", "mouth_to_ear.lost", "link.loss")
 _SERIES_AGGREGATES = ("p50", "p90", "p95", "p99", "min", "mean", "max")
 
 
@@ -188,16 +189,11 @@ def _metric(name: str) -> Metric:
     found = METRICS.get(name)
     if found is not None:
         return found[0]
-    near = difflib.get_close_matches(name, METRICS, n=3, cutoff=0.5) or _same_root(name)
-    raise BadInputError(f"metric {name!r} does not exist", f"the nearest: {', '.join(near)}")
-
-
-def _same_root(name: str) -> list[str]:
     root = name.split(".", maxsplit=1)[0]
-    return [each for each in METRICS if each.split(".", maxsplit=1)[0] == root][:3] or [
-        "join.first_audio",
-        "mouth_to_ear",
-    ]
+    family = [each for each in METRICS if each.split(".", maxsplit=1)[0] == root] or list(METRICS)
+    near = difflib.get_close_matches(name, family, n=3, cutoff=0.5)
+    hint = f"the nearest: {', '.join(near)}" if near else f"there are {', '.join(_POPULAR)} and more (rtcprobe schema)"
+    raise BadInputError(f"metric {name!r} does not exist", hint)
 
 
 def _aggregate(text: str, metric: Metric, name: str) -> tuple[float | None, float | None]:

@@ -124,8 +124,49 @@ def _stage(name: str) -> Callable[[MouthToEar], Observations]:
     return lambda ear: Observations(figures={"mean": ear.stages[name]} if name in ear.stages else {})
 
 
+_LINK_FIGURES: Mapping[str, tuple[Unit, Mapping[str, str]]] = {
+    "loss": ("share", {"mean": "loss"}),
+    "mean_burst": ("number", {"mean": "mean_burst"}),
+    "reordered": ("share", {"mean": "reordered"}),
+    "duplicated": ("share", {"mean": "duplicated"}),
+    "corrupted": ("share", {"mean": "corrupted"}),
+    "delay": (
+        "s",
+        {
+            "min": "delay_min_s",
+            "p5": "delay_p5_s",
+            "p50": "delay_p50_s",
+            "p95": "delay_p95_s",
+            "p99": "delay_p99_s",
+            "max": "delay_max_s",
+        },
+    ),
+}
+"""Metrics of a link: unit, and for each aggregate the figure of ``rtcprobe.link.Achieved`` that is it."""
+
+
+def _links(direction: Direction) -> Iterable[Metric]:
+    for name, (unit, figures) in _LINK_FIGURES.items():
+        yield Metric(
+            name=f"link.{direction}.{name}",
+            unit=unit,
+            read=_achieved(direction, figures),
+            aggregates=tuple(figures),
+            direction=direction,
+        )
+
+
+def _achieved(direction: Direction, figures: Mapping[str, str]) -> Callable[[Result], Observations]:
+    def read(result: Result) -> Observations:
+        report = result.link.get(direction)
+        found = {} if report is None else {name: report.achieved.get(key) for name, key in figures.items()}
+        return Observations(figures={name: value for name, value in found.items() if value is not None})
+
+    return read
+
+
 def _table() -> dict[str, tuple[Metric, ...]]:
-    directed = [metric for direction in DIRECTIONS for metric in _ears(direction)]
+    directed = [metric for direction in DIRECTIONS for metric in (*_ears(direction), *_links(direction))]
     table: dict[str, tuple[Metric, ...]] = {metric.name: (metric,) for metric in (*_joins(), *directed)}
     for metric in directed:  # without the direction, both are meant
         both = metric.name.replace(f".{metric.direction}", "")

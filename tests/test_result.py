@@ -1,0 +1,119 @@
+import json
+import math
+
+import numpy as np
+import pytest
+
+from rtcprobe.errors import BadInputError, ExitCode
+from rtcprobe.result import (
+    BudgetOutcome,
+    JoinAttempt,
+    LinkReport,
+    MouthToEar,
+    Quantile,
+    Result,
+    Sample,
+    Summary,
+)
+from rtcprobe.verdict import judge, parse_budget
+
+
+@pytest.fixture
+def judged(make_result):
+    lines = ("join.first_audio p95 < 600ms", "mouth_to_ear p95 < 100ms (advisory)", "mouth_to_ear.lost mean < 1%")
+    return judge(make_result(), [parse_budget(line) for line in lines])
+
+
+def test_a_result_read_back_writes_the_same_bytes(judged):
+    first = json.dumps(judged.to_dict(), allow_nan=False)
+    assert json.dumps(Result.from_dict(json.loads(first)).to_dict(), allow_nan=False) == first
+
+
+def test_a_result_read_back_is_in_seconds_again(judged):
+    read = Result.from_dict(json.loads(json.dumps(judged.to_dict())))
+    attempt = read.join.attempts[4]
+    assert attempt.first_audio_s == pytest.approx(1.487, abs=1e-9)
+    assert attempt.retransmissions[0].cost_s == 1.0
+    assert read.link["caller_to_callee"].requested["delay_p50_s"] == pytest.approx(0.041)
+    assert read.mouth_to_ear["caller_to_callee"].stages["look_ahead"] == pytest.approx(0.0065)
+    assert read.budgets[0].limit == pytest.approx(0.6)
+
+
+def test_json_is_in_milliseconds_under_the_promised_names(judged):
+    data = judged.to_dict()
+    promised = "schema scenario seed clock verdict environment join mouth_to_ear link harness budgets"
+    assert set(promised.split()) <= data.keys()
+    assert data["schema"] == "rtcprobe.result/1"
+    attempt = data["join"]["attempts"][4]
+    # 132 + 1 + 0 + 66 + 60 + (121 + 1000) + 45 + 62 ms
+    assert attempt["caller"]["first_audio"] == 1487.0
+    assert attempt["retransmissions"][0]["at_ms"] == 1260.0
+    assert attempt["retransmissions"][0]["cost_ms"] == 1000.0
+    summary = data["join"]["summary"]["first_audio_ms"]
+    assert {"n", "p50", "p50_ci", "p95", "p95_ci"} <= summary.keys()
+    ear = data["mouth_to_ear"]["caller_to_callee"]
+    assert {"scheduled", "heard", "rejected", "lost", "samples", "stages", "summary"} <= ear.keys()
+    assert {"spoken_ms", "heard_ms", "delay_ms", "correlation"} <= ear["samples"][0].keys()
+    assert ear["stages"]["capture"] == 10.0
+    assert data["link"]["caller_to_callee"]["achieved"]["delay_min_ms"] == 35.2
+    assert {"expression", "value", "verdict"} <= data["budgets"][0].keys()
+
+
+def test_numbers_that_are_no_numbers_become_null():
+    report = LinkReport(requested={"loss": math.nan}, achieved={"delay_min_s": math.inf, "rate": np.float64(2.5)})
+    assert report.to_dict() == {"requested": {"loss": None}, "achieved": {"delay_min_ms": None, "rate": 2.5}}
+
+
+def test_the_last_bits_of_a_sum_do_not_show():
+    # 0.1 + 0.2 and 0.3 differ by 5.6e-17 s; a run must not differ by the order of its additions.
+    one, other = (Sample(marker=0, spoken_s=0.0, heard_s=d, delay_s=d, correlation=1.0) for d in (0.1 + 0.2, 0.3))
+    assert one.to_dict() == other.to_dict()
+
+
+def test_phases_that_do_not_sum_to_the_join_are_refused():
+    with pytest.raises(BadInputError, match=r"^join phases sum to 300\.000 ms of 500\.000 ms"):
+        JoinAttempt(caller={"first_audio": 0.5}, phases={"ice": 0.1, "dtls": 0.2})
+
+
+def test_markers_that_do_not_add_up_are_refused():
+    with pytest.raises(BadInputError, match=r"^3 markers scheduled but 1 heard"):
+        MouthToEar(scheduled=3, heard=1, rejected=0, lost=1)
+
+
+def test_a_summary_keeps_open_intervals_and_refusals():
+    summary = Summary(
+        n=19,
+        effective_n=19.0,
+        quantiles=(
+            Quantile(probability=0.5, value=0.1, low=0.09, high=0.2),
+            Quantile(probability=0.9, value=0.15, low=0.1, high=None),
+            Quantile(probability=0.95, value=None, needs=20),
+        ),
+    )
+    data = summary.to_dict()
+    assert data["p90_ci"] == [100.0, None]
+    assert (data["p95"], data["p95_ci"], data["p95_needs"]) == (None, None, 20)
+    assert Summary.from_dict(data) == summary
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"verdict": "pass"}, ExitCode.MET),
+        ({"verdict": "fail"}, ExitCode.MISSED),
+        ({"verdict": "inconclusive"}, ExitCode.NOT_MEASURED),
+        ({"verdict": "invalid"}, ExitCode.NOT_MEASURED),
+        ({"verdict": "fail", "interrupted": True}, ExitCode.INTERRUPTED),
+    ],
+)
+def test_every_verdict_has_its_exit_code(make_result, changes, code):
+    assert make_result(**changes).exit_code == code
+
+
+def test_a_share_stays_a_share_in_json():
+    outcome = BudgetOutcome(
+        expression="join.failed mean < 1%", metric="join.failed", aggregate="mean", unit="share", limit=0.01,
+        value=0.05, verdict="missed",
+    )  # fmt: skip
+    assert outcome.to_dict()["value"] == 0.05
+    assert BudgetOutcome.from_dict(outcome.to_dict()) == outcome

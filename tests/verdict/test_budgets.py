@@ -1,0 +1,139 @@
+import pytest
+
+from rtcprobe.result import Joins
+from rtcprobe.verdict import METRICS, evaluate, judge, parse_budget
+
+
+def outcome(line, result):
+    return evaluate(parse_budget(line), result)
+
+
+@pytest.mark.parametrize(
+    ("line", "metric", "aggregate", "limit", "advisory"),
+    [
+        ("join.first_audio p95 < 600ms", "join.first_audio", "p95", 0.6, False),
+        ("mouth_to_ear   p95<100ms  (advisory)", "mouth_to_ear", "p95", 0.1, True),
+        ("mouth_to_ear share_above(150ms) <= 1%", "mouth_to_ear", "share_above(150ms)", 0.01, False),
+        ("mouth_to_ear.callee_to_caller.heard mean >= 98%", "mouth_to_ear.callee_to_caller.heard", "mean", 0.98, False),
+        ("join.rtts p50 < 8", "join.rtts", "p50", 8.0, False),
+        ("link.loss mean < 3%", "link.loss", "mean", 0.03, False),
+        ("link.caller_to_callee.delay p95 < 80ms", "link.caller_to_callee.delay", "p95", 0.08, False),
+    ],
+)
+def test_the_grammar_is_read(line, metric, aggregate, limit, advisory):
+    budget = parse_budget(line)
+    assert (budget.metric, budget.aggregate, budget.advisory) == (metric, aggregate, advisory)
+    assert budget.limit == pytest.approx(limit)
+
+
+def test_every_metric_can_be_read_from_a_full_and_from_an_empty_result(make_result):
+    empty = make_result(join=Joins(), mouth_to_ear={}, link={})
+    for name, metrics in METRICS.items():
+        for metric in metrics:
+            aggregate = (metric.aggregates or ("p50",))[0]
+            value = {"s": "1h", "share": "100%", "number": "1000"}[metric.unit]
+            line = f"{name} {aggregate} <= {value}"
+            assert outcome(line, empty).verdict == "inconclusive", name
+            assert outcome(line, make_result()).verdict != "missed", name
+
+
+def test_a_budget_is_met_or_missed_by_its_value(make_result):
+    result = make_result()
+    met, missed = outcome("join.first_audio p50 < 500ms", result), outcome("join.first_audio p50 < 400ms", result)
+    assert (met.verdict, missed.verdict) == ("met", "missed")
+    assert met.value == pytest.approx(0.487)
+
+
+def test_a_figure_without_a_direction_is_the_worse_of_both(make_result, make_ear):
+    good, bad = make_ear(0, lost=0, heard=119), make_ear(1, lost=30, heard=89)
+    result = make_result(mouth_to_ear={"caller_to_callee": good, "callee_to_caller": bad})
+    assert outcome("mouth_to_ear.lost mean < 50%", result).value == 0.25  # 30 of 120, not 30 of 240
+    assert outcome("mouth_to_ear.heard mean > 50%", result).value == pytest.approx(89 / 120)
+
+
+def test_what_was_not_measured_is_never_met(make_result):
+    for line in ("mouth_to_ear p95 < 1h", "mouth_to_ear.lost mean < 100%", "link.loss mean <= 100%"):
+        found = outcome(line, make_result(mouth_to_ear={}, link={}))
+        assert (found.verdict, found.value) == ("inconclusive", None)
+        assert found.reason.endswith("nothing was measured")
+
+
+def test_one_silent_direction_is_enough_to_be_inconclusive(make_result, make_ear):
+    result = make_result(mouth_to_ear={"caller_to_callee": make_ear(0)})
+    found = outcome("mouth_to_ear p50 < 1h", result)
+    assert found.verdict == "inconclusive"
+    assert found.reason == "callee to caller: nothing was measured"
+
+
+def test_too_few_samples_are_inconclusive_and_say_how_many_are_needed(make_result):
+    found = outcome("join.first_audio p99 < 1h", make_result())
+    assert (found.verdict, found.reason) == ("inconclusive", "p99 needs 100 samples, 20 were taken")
+
+
+def test_joins_that_never_came_miss_every_limit(make_result, make_attempt):
+    attempts = [make_attempt(failed="dtls")] * 2 + [make_attempt()] * 18
+    result = make_result(join=Joins(attempts=tuple(attempts)))
+    found = outcome("join.first_audio p95 < 1h", result)
+    assert (found.verdict, found.reason) == ("missed", "2 of 20 never came, later than any limit")
+    assert outcome("join.first_audio max < 1h", result).verdict == "missed"
+    assert outcome("join.first_audio share_above(1h) <= 10%", result).value == pytest.approx(0.1)
+    assert outcome("join.failed mean <= 10%", result).verdict == "met"
+
+
+def test_a_limit_inside_the_interval_says_that_chance_could_decide(make_result):
+    # p95 of the factory's joins is 1,487 ms and its interval 487 ms to open.
+    found = outcome("join.first_audio p95 < 1s", make_result())
+    assert found.verdict == "missed"
+    assert found.reason == "the limit lies inside the 95 % interval: another seed may decide otherwise"
+    assert outcome("join.first_audio p50 < 1s", make_result()).reason == ""
+
+
+def verdict(result, *lines):
+    judged = judge(result, [parse_budget(line) for line in lines])
+    return judged.verdict, judged.reasons
+
+
+def test_a_run_within_its_budgets_passes(make_result):
+    assert verdict(make_result(), "join.first_audio p50 < 500ms") == ("pass", ())
+
+
+def test_a_missed_budget_fails_and_an_advisory_one_does_not(make_result):
+    line = "join.first_audio p50 < 400ms"
+    assert verdict(make_result(), line) == ("fail", ("join.first_audio p50 < 400ms",))
+    assert verdict(make_result(), f"{line} (advisory)") == ("pass", ())
+
+
+def test_a_budget_that_could_not_be_judged_is_inconclusive(make_result):
+    assert verdict(make_result(), "mouth_to_ear p99 < 1h", "join.first_audio p99 < 1h")[0] == "inconclusive"
+
+
+def test_silence_is_not_success_even_without_budgets(make_result, make_ear, make_attempt):
+    assert verdict(make_result(mouth_to_ear={"caller_to_callee": make_ear(0)})) == (
+        "inconclusive",
+        ("callee to caller: none of 0 markers was heard",),
+    )
+    failed = Joins(attempts=(make_attempt(failed="dtls"), make_attempt(failed="ice")))
+    assert verdict(make_result(join=failed)) == (
+        "inconclusive",
+        ("none of 2 joins was heard (gave up: dtls, ice)",),
+    )
+    assert verdict(make_result(join=Joins())) == ("inconclusive", ("no join was tried",))
+
+
+def test_an_interrupted_run_does_not_pass(make_result):
+    assert verdict(make_result(interrupted=True))[0] == "inconclusive"
+
+
+def test_an_invalid_run_stays_invalid_whatever_its_budgets_say(make_result):
+    invalid = make_result(verdict="invalid", reasons=("the loop lagged",))
+    assert verdict(invalid, "join.first_audio p50 < 1ms") == ("invalid", ("the loop lagged",))
+
+
+def test_judging_fills_in_the_summaries(make_result):
+    judged = judge(make_result(), [])
+    first_audio = judged.join.summary["first_audio"]
+    assert first_audio.n == 20
+    assert first_audio.quantile("p50").value == pytest.approx(0.487)
+    assert judged.join.summary["dtls"].maximum == pytest.approx(1.121)
+    ear = judged.mouth_to_ear["caller_to_callee"].summary
+    assert ear.quantile("p50").value == pytest.approx(0.158, abs=0.001)

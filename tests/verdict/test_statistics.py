@@ -1,0 +1,97 @@
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import binom, norm
+
+from rtcprobe.verdict.statistics import correlation_time, interval_ranks, quantile, samples_needed, summarise
+
+
+def test_a_percentile_needs_one_observation_expected_beyond_it():
+    # 1 / (1 - p): half, a tenth, a twentieth, a hundredth of the observations lie beyond.
+    assert [samples_needed(p) for p in (0.5, 0.9, 0.95, 0.99, 0.05)] == [2, 10, 20, 100, 20]
+
+
+def test_a_p99_of_40_samples_is_refused_and_says_what_it_needs():
+    found = quantile(range(40), 0.99)
+    assert (found.value, found.low, found.high, found.needs) == (None, None, None, 100)
+
+
+def test_a_p95_of_20_samples_stands_with_its_interval_open_above():
+    found = quantile(range(1, 21), 0.95)
+    # Type 7: place 19 · 0.95 = 18.05 between the 19th and 20th value, 19 + 0.05.
+    assert found.value == pytest.approx(19.05)
+    # P(B <= 16 | 20, 0.95) = 0.0159 <= 2.5 % < P(B <= 17) = 0.0755: the 17th; all 20 below has chance 0.36: open.
+    assert (found.low, found.high) == (17.0, None)
+
+
+@pytest.mark.parametrize("n", [6, 20, 59, 120, 1000])
+@pytest.mark.parametrize("p", [0.5, 0.9, 0.95, 0.99])
+def test_each_end_of_an_interval_is_missed_no_more_often_than_promised_and_is_the_closest_such(n, p):
+    low, high = interval_ranks(n, p)
+    below = binom(n, p)
+    if low is not None:
+        assert below.cdf(low - 1) <= 0.025 < below.cdf(low)
+    else:
+        assert below.cdf(0) > 0.025
+    if high is not None:
+        assert below.sf(high - 1) <= 0.025 < below.sf(high - 2)
+    else:
+        assert below.sf(n - 1) > 0.025
+
+
+def test_failed_joins_are_later_than_all_others_and_never_left_out():
+    # Two of twenty never came: the p90 place 19 · 0.9 = 17.1 lies between the 18th value and one that never came.
+    found = quantile(range(1, 19), 0.9, never=2)
+    assert (found.value, found.needs) == (None, None)
+    assert found.low is not None
+    assert quantile(range(1, 19), 0.5, never=2).value == pytest.approx(10.5)
+    summary = summarise(range(1, 19), never=2)
+    assert (summary.n, summary.never, summary.mean, summary.maximum, summary.minimum) == (20, 2, None, None, 1.0)
+
+
+def test_nothing_observed_is_an_empty_summary_and_no_number():
+    summary = summarise([])
+    assert (summary.n, summary.mean, summary.quantiles) == (0, None, ())
+
+
+def autoregressive(rng, runs, n, rho):
+    """Stationary AR(1), standard normal margin; shape (runs, n)."""
+    z = np.empty((runs, n))
+    z[:, 0] = rng.standard_normal(runs)
+    steps = rng.standard_normal((runs, n)) * math.sqrt(1 - rho**2)
+    for i in range(1, n):
+        z[:, i] = rho * z[:, i - 1] + steps[:, i]
+    return z
+
+
+def test_correlation_time_of_an_autoregressive_series_is_that_of_theory():
+    series = autoregressive(np.random.default_rng(7), 1, 40_000, 0.8)[0]
+    # tau = (1 + rho) / (1 - rho) = 9; its estimate from 40,000 values has a standard error near 5 %.
+    assert correlation_time(series) == pytest.approx(9.0, rel=0.15)
+
+
+def test_independent_and_constant_series_count_in_full():
+    assert correlation_time(np.full(50, 0.158)) == 1.0
+    series = np.random.default_rng(3).standard_normal(40_000)
+    assert correlation_time(series) == pytest.approx(1.0, abs=0.05)
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.5, 0.8])
+def test_intervals_of_correlated_samples_cover_what_they_promise(rho):
+    series = autoregressive(np.random.default_rng(11), 200, 240, rho)
+    truth = norm.ppf(0.9)
+    covered = 0
+    for each in series:
+        found = quantile(each, 0.9, correlated=True)
+        above = found.high is None or found.high >= truth
+        covered += above and found.low is not None and found.low <= truth
+    # 95 % of 200 is 190; four standard errors of sqrt(200 · 0.95 · 0.05) = 3.1 below. Without the effective sample
+    # size the same check at rho 0.8 covers about 130.
+    assert covered >= 177
+
+
+def test_correlation_makes_the_effective_sample_size_smaller():
+    series = autoregressive(np.random.default_rng(5), 1, 400, 0.8)[0].tolist()
+    assert summarise(series).effective_n == 400
+    assert 20 < summarise(series, correlated=True).effective_n < 120  # 400 / 9 = 44
