@@ -41,7 +41,7 @@ class Bottleneck:
     def configure(self, rate: Rate | CapacityTrace | None, limit: Limit | None) -> None:
         """Set what holds for packets offered from now on."""
         if isinstance(rate, CapacityTrace):
-            self._line = _Opportunities(rate, self._start_s, self._held)
+            self._line = _Opportunities(rate, self._start_s, self._busy_until_s, self._held)
         else:
             self._line = _Line(rate)
         self._limit = limit or DEFAULT_LIMIT
@@ -128,21 +128,25 @@ class _Opportunities:
     A packet may span instants, and several may share one: bytes are counted, as ``mm-link`` does.
     """
 
-    def __init__(self, trace: CapacityTrace, start_s: float, held: Callable[[float], float]) -> None:
+    def __init__(
+        self, trace: CapacityTrace, start_s: float, busy_until_s: float, held: Callable[[float], float]
+    ) -> None:
         self._instants = trace.opportunities_s
         self._round_s = trace.opportunities_s[-1]
         self._start_s = start_s
+        self._busy_until_s = busy_until_s  # with packets of the line before this one
         self._held = held
         self._next = 0  # counted over all rounds
         self._left_bytes = OPPORTUNITY_BYTES
 
     def finish(self, start_s: float, size_bytes: int, offered_s: float) -> float:
         del start_s  # an instant may be shared with the packet before, so being busy is no bar
-        whole_rounds = int((offered_s - self._start_s) // self._round_s) - 1
+        after_s = max(offered_s, self._busy_until_s)
+        whole_rounds = int((after_s - self._start_s) // self._round_s) - 1
         if whole_rounds * len(self._instants) > self._next:  # long silence: skip rounds, not instants one by one
             self._next, self._left_bytes = whole_rounds * len(self._instants), OPPORTUNITY_BYTES
         instant_s = self._instant_s()
-        while instant_s <= offered_s:
+        while instant_s <= after_s or self._held(instant_s) > instant_s:
             instant_s = self._advance()
         while size_bytes > self._left_bytes:
             size_bytes -= self._left_bytes

@@ -28,7 +28,7 @@ from typing import Final
 import numpy as np
 
 from rtcprobe.link.bottleneck import Bottleneck
-from rtcprobe.link.delay import LOST
+from rtcprobe.link.delay import LOST, DelayTrace
 from rtcprobe.link.loss import Bernoulli
 from rtcprobe.link.requested import Requested
 from rtcprobe.link.spec import LinkSpec, Reorder
@@ -123,7 +123,7 @@ class Link:
         if not twice:
             return Fate((arrival_s,), corrupt=() if bit is None else (bit,))
         copy_delay_s = next(self._copy_delays)
-        copy_s = left_s + (0.0 if copy_delay_s == LOST else copy_delay_s)
+        copy_s = arrival_s if copy_delay_s == LOST else left_s + copy_delay_s
         if self._keeps_order:
             copy_s = self._keeper.place(left_s, copy_s)
         copy_bit = self._flipped_bit(next(self._copy_harm), size_bytes)
@@ -150,7 +150,9 @@ class Link:
             self._loss_fate = Fate((), spec.loss.cause) if spec.loss else _OUTAGE
         if before is None or spec.delay != before.delay:
             self._delays = spec.delay.draws(self._random["delay"])
-            self._copy_delays = spec.delay.draws(self._random["copy delay"])
+            # A trace knows one delay a packet, so the copy comes with it.
+            recorded = isinstance(spec.delay, DelayTrace)
+            self._copy_delays = repeat(LOST) if recorded else spec.delay.draws(self._random["copy delay"])
         if before is None or spec.reorder != before.reorder:
             self._steps_out = _stepping_out(spec.reorder, self._random["reorder"]) if spec.reorder else repeat(False)
         if before is None or spec.duplicate != before.duplicate:
@@ -250,4 +252,10 @@ class _Keeper:
         # An earlier hop let it be overtaken: it goes between those sealed before it, by the time it entered.
         place = bisect_right(self._recent, entered_s, key=lambda pair: pair[0])
         floor_s = self._recent[place - 1][1] if place else wanted_s
-        return min(max(wanted_s, floor_s), self._recent[place][1])
+        arrival_s = min(max(wanted_s, floor_s), self._recent[place][1])
+        if len(self._recent) < _HINDSIGHT or place:
+            if len(self._recent) == _HINDSIGHT:
+                self._recent.popleft()
+                place -= 1
+            self._recent.insert(place, (entered_s, arrival_s))
+        return arrival_s

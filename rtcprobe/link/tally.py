@@ -85,7 +85,7 @@ class Tally:
         return Achieved(
             offered=offered,
             delivered=delivered,
-            loss=1 - delivered / offered if offered else None,
+            loss=(offered - delivered) / offered if offered else None,
             mean_burst=float(runs.mean()) if len(runs) else None,
             longest_burst=int(runs.max()) if len(runs) else None,
             delay_min_s=float(delays.min()) if delivered else None,

@@ -40,6 +40,27 @@ def test_an_opportunity_nobody_waits_for_is_wasted_and_the_trace_starts_over(wri
     assert hop.offer(1500, 1005.0501).arrivals_s[0] == pytest.approx(1005.1)  # ten thousand rounds later
 
 
+def test_a_handover_passes_over_the_instants_inside_it(written):
+    hop = Link(
+        parse_link({"capacity_trace": str(written("10\n20\n30\n40\n")), "handovers": [{"at": "15ms", "for": "20ms"}]}),
+        seed(),
+    )
+    assert [hop.offer(1500, 0.0).arrivals_s[0] for _ in range(3)] == pytest.approx([0.01, 0.04, 0.05])
+
+
+def test_a_recorded_line_starts_when_the_one_before_it_has_finished(written):
+    # 1,500 B at 120 kbit/s take 100 ms; the trace takes over meanwhile.
+    then = [{"at": "50ms", "capacity_trace": str(written("10\n"))}]
+    hop = Link(parse_link({"rate": "120kbit", "schedule": then}), seed())
+    assert hop.offer(1500, 0.0).arrivals_s[0] == pytest.approx(0.1)
+    assert hop.offer(1500, 0.06).arrivals_s[0] == pytest.approx(0.11)
+
+
+def test_the_copy_of_a_recorded_packet_comes_with_it(written):
+    hop = Link(parse_link({"delay_trace": str(written("40\n-1\n")), "duplicate": "100%"}), seed())
+    assert [hop.offer(160, 1.0).arrivals_s, hop.offer(160, 2.0).arrivals_s] == [(1.04, 1.04), ()]
+
+
 def test_a_saturated_capacity_trace_delivers_its_mean_rate(written):
     # 3 opportunities in 30 ms are 1.2 Mbit/s; offered 2.4 Mbit/s, half is dropped.
     hop = Link(parse_link({"capacity_trace": str(written("7\n11\n30\n")), "limit": "20"}), seed())
