@@ -91,6 +91,12 @@ class MouthTrack(MediaStreamTrack):
         assert self.started_s is not None
         return self.started_s + (index + 1) * self._speech.ptime_s
 
+    def next_due_s(self, at_s: float) -> float:
+        """Return the latest instant not after ``at_s`` at which a frame was due."""
+        assert self.started_s is not None
+        ptime_s = self._speech.ptime_s
+        return self.started_s + math.floor((at_s - self.started_s) / ptime_s + 1e-6) * ptime_s
+
     async def _until(self, when_s: float) -> None:
         waiter = self._clock.create_future()
         self._clock.call_at(when_s, _wake, waiter)
@@ -156,6 +162,19 @@ class Peer:
         """Hang up."""
         self._handshake.stop()
         await self._connection.close()
+
+    def pacing_lateness_s(self) -> list[float]:
+        """Return how late each frame left, in seconds after it was due (0 in virtual time)."""
+        started_s = self.track.started_s
+        departures = self.tap.departures
+        if started_s is None or not departures:
+            return []
+        first_s = departures[0].at_s
+        origin_s = self.track.next_due_s(first_s)
+        return [
+            each.at_s - origin_s - ((each.timestamp - departures[0].timestamp) % 2**32) / RTP_CLOCK_HZ
+            for each in departures
+        ]
 
     def progress_s(self) -> list[float]:
         """Return when this side's handshake moved on: each new flight, and the end."""

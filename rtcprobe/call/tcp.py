@@ -145,7 +145,7 @@ class _Sender:
         self._unacknowledged = 0  # first segment not acknowledged
         self._unsent = 0  # first segment never sent
         self._received: set[int] = set()
-        self._expected = 0  # the receiver's next segment in order
+        self.expected = 0  # the receiver's next segment in order
         self._duplicates = 0
         self._recover_until = 0  # what had been sent when the last timeout struck
         self._backoff = 1
@@ -177,21 +177,21 @@ class _Sender:
         segment = self.segments[index]
         sent_s = self._network.now_s()
         segment.sent_s.append(sent_s)
-        came = 0 if self.other is None else self.other._expected
+        came = 0 if self.other is None else self.other.expected
         _transmit(self._network, self._forward, segment.size_bytes, self._arrive, index, sent_s, came)
 
     def _arrive(self, index: int, sent_s: float, came: int) -> None:
         if self.other is not None:
-            self.other._advance(came)
+            self.other.advance(came)
         self._received.add(index)
         if self.segments[index].arrived_copy_s is None:
             self.segments[index].arrived_copy_s = sent_s
-        while self._expected in self._received:
-            delivered = self.segments[self._expected].last_of
+        while self.expected in self._received:
+            delivered = self.segments[self.expected].last_of
             if delivered is not None and not delivered.done():
                 delivered.set_result(None)
-            self._expected += 1
-        _transmit(self._network, self._backward, 0, self._acknowledge, self._expected, sent_s)
+            self.expected += 1
+        _transmit(self._network, self._backward, 0, self._acknowledge, self.expected, sent_s)
 
     def _acknowledge(self, expected: int, sent_s: float) -> None:
         self._round_trip.sample(self._network.now_s() - sent_s)
@@ -199,9 +199,9 @@ class _Sender:
             self._duplicates += 1
             if self._duplicates == DUPLICATE_ACKS:
                 self._transmit(self._unacknowledged)
-        self._advance(expected)
+        self.advance(expected)
 
-    def _advance(self, expected: int) -> None:
+    def advance(self, expected: int) -> None:
         """Take note that everything before segment ``expected`` has arrived."""
         if expected <= self._unacknowledged:
             return

@@ -1,0 +1,50 @@
+"""What the instrument itself adds, measured in the run it belongs to, and when that is too much.
+
+Rule: a run is invalid when the instrument dominates: when the 95th percentile of any of its latenesses exceeds
+``LIMIT_S``, a twentieth of the 100 ms that the ear notices. Virtual time is never late, so it is never invalid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+__all__ = ["LIMIT_S", "Harness"]
+
+LIMIT_S = 0.005
+
+
+@dataclass(slots=True)
+class Harness:
+    """Lateness of a run's own clockwork, seconds: the loop's, the emulator's, the mouths'."""
+
+    clock: str
+    detection_error_s: float | None = None
+    loop_s: list[float] = field(default_factory=list)
+    emulator_s: list[float] = field(default_factory=list)
+    pacing_s: list[float] = field(default_factory=list)
+
+    def figures(self) -> Mapping[str, object]:
+        """Return the plain figures for the result: p50, p95, p99 of each lateness."""
+        out: dict[str, object] = {"detection_error_s": self.detection_error_s}
+        if self.clock == "virtual":
+            return {"timers": "virtual, never late", **out}
+        for name, samples in self._named():
+            for quantile in (50, 95, 99):
+                out[f"{name}_p{quantile}_s"] = float(np.percentile(samples, quantile)) if samples else None
+        return out
+
+    def complaints(self) -> tuple[str, ...]:
+        """Return why the run is invalid, a sentence each; nothing when it is not."""
+        if self.clock == "virtual":
+            return ()
+        return tuple(
+            f"the instrument dominated: {words} was {late_s * 1e3:.1f} ms late at p95, more than {LIMIT_S * 1e3:g} ms"
+            for (name, samples), words in zip(self._named(), ("its loop", "its emulator", "its mouth"), strict=True)
+            if samples and (late_s := float(np.percentile(samples, 95))) > LIMIT_S
+        )
+
+    def _named(self) -> Sequence[tuple[str, list[float]]]:
+        return (("loop_lag", self.loop_s), ("emulator_late", self.emulator_s), ("pacing_late", self.pacing_s))

@@ -1,0 +1,70 @@
+"""What both mouths say: a marker train over a programme, encoded once before anything runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from rtcprobe.audio.ear import listen
+from rtcprobe.audio.marker import MarkerTrain
+from rtcprobe.audio.mouth import Mouth, encode_stream
+from rtcprobe.audio.opus import SAMPLE_RATE_HZ, OpusDecoder, OpusEncoder, OpusSettings, is_dtx
+
+__all__ = ["Spoken", "speak"]
+
+Pcm = npt.NDArray[np.float32]
+
+_SELF_CHECK_S = 10.0
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """A speech: its sound, its packets (None where DTX sends nothing), its markers, the codec it went through."""
+
+    pcm: Pcm
+    payloads: tuple[bytes, ...]
+    train: MarkerTrain
+    codec: OpusSettings
+    duration_s: float
+
+    @cached_property
+    def frames(self) -> list[bytes | None]:
+        """What is sent. DTX: the first packet that says "nothing to hear" goes, those after it do not.
+
+        Source: libwebrtc ``modules/audio_coding/codecs/opus/opus_interface.cc``.
+        """
+        out: list[bytes | None] = []
+        quiet = False
+        for payload in self.payloads:
+            nothing = is_dtx(payload)
+            out.append(None if nothing and quiet else payload)
+            quiet = nothing
+        return out
+
+    @cached_property
+    def look_ahead_s(self) -> float:
+        """The codec's algorithmic delay, as libopus states it."""
+        return OpusEncoder(self.codec).lookahead_samples / SAMPLE_RATE_HZ
+
+    def detection_error_s(self) -> float | None:
+        """Return how far the ear errs on this very speech through the codec alone: the worst of its first 10 s.
+
+        None when no marker of it can be heard at all.
+        """
+        decoder = OpusDecoder()
+        count = round(_SELF_CHECK_S / self.codec.ptime_s)
+        pcm = np.concatenate([decoder.decode(payload) for payload in self.payloads[:count]])
+        duration_s = len(pcm) / SAMPLE_RATE_HZ
+        heard = listen(pcm, 0.0, self.train, self.train.markers(min(duration_s, self.duration_s)))
+        errors = np.abs(heard.delays_s - self.look_ahead_s)
+        return float(errors.max()) if len(errors) else None
+
+
+def speak(codec: OpusSettings, duration_s: float) -> Spoken:
+    """Return ``duration_s`` of markers over silence."""
+    mouth = Mouth()
+    pcm = mouth.pcm(duration_s)
+    return Spoken(pcm, tuple(encode_stream(pcm, codec)), mouth.train, codec, duration_s)
