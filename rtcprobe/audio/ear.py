@@ -10,8 +10,9 @@ Rules:
     1. Every scheduled marker ends as heard, rejected or lost, with its reason: scheduled = heard + rejected + lost.
     2. Nothing is heard before it is spoken, nor more than ``max_delay_s`` after; that bound is shorter than the
        period of the codes, so a code names one marker.
-    3. One peak is one marker's: of two markers claiming instants less than half a marker apart the better one
-       keeps its own.
+    3. Sound leaves a loudspeaker in the order it was spoken, one marker at a time: peaks are given away best first,
+       and a marker cannot be heard before, or within, one that was spoken earlier. (Over speech this is what
+       keeps a damaged marker from being found in its neighbour, which it resembles by up to 0.5.)
     4. An instant is only given when ρ reaches the gate. Below it the marker was hit by concealment or stretching,
        and the time of its peak says little: rejected. Below the floor there was nothing like it: lost.
 
@@ -19,23 +20,25 @@ How:
     Segments of 0.6 s, a new one every 0.5 s, are transformed once; every correlation after that is a product of
     spectra. Its envelope is read at 4 kHz (the band is 3.1 kHz wide, so nothing is lost but resolution); around its
     best peaks the correlation itself is read at 48 kHz, with a parabola through the three samples at the top.
-    Markers not heard within two seconds are looked for again up to ``max_delay_s``.
+    Markers are looked for within two seconds of being spoken; those not heard, again up to ``max_delay_s`` between
+    their neighbours, and all of them when most were not heard.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-from collections.abc import Sequence
+import math
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy import fft
 from scipy.ndimage import uniform_filter1d
 
-from rtcprobe.audio.marker import MARKER_BAND_HZ, MARKER_SAMPLES, Marker, MarkerTrain, waveform
+from rtcprobe.audio.marker import MARKER_BAND_HZ, MARKER_S, MARKER_SAMPLES, Marker, MarkerTrain, waveform
 from rtcprobe.errors import BadInputError
 from rtcprobe.units import format_duration
 
@@ -63,11 +66,10 @@ _RANGE = 1e-3  # and no further down than 30 dB
 _QUIET = 1e-5  # 50 dB below the loudest 80 ms is silence, whatever its shape
 _NEAR_S = 2.0
 _CANDIDATES = 3
-_APART = 4  # coarse samples between candidates: 1 ms
+_APART = 8  # coarse samples between candidates: 2 ms
 _SCALLOP = 0.7  # the least share of a peak's height that the coarse samples beside it show
 _FINE = np.arange(-18, 19)  # samples of 48 kHz: the coarse spacing and half a turn of the carrier, each way
 _BEFORE_S = 50e-6  # how early a marker may seem to be heard: the instrument's own error
-_PEAK_S = 0.040  # rule 3: half a marker
 _BATCH = 16  # segments worked on at once, to stay within the cache
 
 
@@ -158,21 +160,38 @@ def listen(
     if not markers:
         return Hearing(())
     if pcm.size < MARKER_SAMPLES:
-        return Hearing(tuple(_lost(marker, 0.0, "the recording is shorter than a marker") for marker in markers))
-    search = _Search(pcm)
-    clock_s = start_s + advance_s
-    found = [search.find(marker, clock_s, min(_NEAR_S, max_delay_s)) for marker in markers]
-    if max_delay_s > _NEAR_S:
-        for index, marker in enumerate(markers):
-            if found[index][1] < gate:
-                found[index] = search.find(marker, clock_s, max_delay_s)
-    return Hearing(tuple(_judge(markers, found, gate)))
+        return Hearing(
+            tuple(_unheard(marker, "lost", 0.0, "the recording is shorter than a marker") for marker in markers)
+        )
+    search = _Search(pcm, start_s + advance_s)
+    score = _Score(markers, gate)
+    near_s = min(_NEAR_S, max_delay_s)
+    for index, marker in enumerate(markers):
+        score.offer(index, search.peaks(marker, marker.spoken_s, marker.spoken_s + near_s, gate))
+    score.settle()
+    if max_delay_s > near_s:
+        if 2 * len(score.missing()) > len(markers):
+            score = _Score(markers, gate)  # the delay is not a near one: what seemed heard may be chance
+        for index in score.missing():
+            after_s, before_s = score.between(index)
+            latest_s = min(before_s, markers[index].spoken_s + max_delay_s)
+            score.offer(index, search.peaks(markers[index], max(after_s, markers[index].spoken_s), latest_s, gate))
+        score.settle()
+    return Hearing(score.outcomes())
+
+
+class _Peak(NamedTuple):
+    """A peak of the correlation: how high, and when its marker would have been heard."""
+
+    rho: float
+    heard_s: float
 
 
 class _Search:
     """Spectra of a recording's segments, and the correlations read from them."""
 
-    def __init__(self, pcm: Pcm) -> None:
+    def __init__(self, pcm: Pcm, clock_s: float) -> None:
+        self._clock_s = clock_s  # instant of the recording's first sample
         self._count = -(-(len(pcm) // _COARSE) // _HOP)
         self._spectra = self._transform(pcm)
         power = np.mean(np.square(self._spectra.real) + np.square(self._spectra.imag), axis=0)
@@ -185,17 +204,12 @@ class _Search:
         self._turns = np.exp(2j * np.pi * np.arange(_SEGMENT) / _SEGMENT).astype(np.complex64)
         self._fine = np.exp(2j * np.pi * np.outer(_FINE, self._bins) / (_SEGMENT * _COARSE)).astype(np.complex64)
 
-    def find(self, marker: Marker, clock_s: float, reach_s: float) -> tuple[float, float]:
-        """Return (heard_s, ρ) of a marker's best peak, from when it was spoken to ``reach_s`` later.
-
-        ``clock_s`` is the instant of the recording's first sample.
-        """
-        earliest_s = marker.spoken_s - _BEFORE_S - clock_s
-        latest_s = marker.spoken_s + reach_s - clock_s
-        first = max(0, int(np.floor(earliest_s * _COARSE_HZ)))
-        last = min(self._count * _HOP - 1, int(np.ceil(latest_s * _COARSE_HZ)))
+    def peaks(self, marker: Marker, earliest_s: float, latest_s: float, gate: float) -> list[_Peak]:
+        """Return a marker's best peak between two instants, and the others that may reach the gate."""
+        first = max(0, math.floor((earliest_s - _BEFORE_S - self._clock_s) * _COARSE_HZ))
+        last = min(self._count * _HOP - 1, math.ceil((latest_s - self._clock_s) * _COARSE_HZ))
         if last < first:
-            return clock_s, 0.0
+            return []
         begin, end = first // _HOP, last // _HOP + 1
         template, template_energy = self._template(marker.code)
         products = self._spectra[begin:end] * template
@@ -203,19 +217,19 @@ class _Search:
         envelope = (lags / np.sqrt(self._energy[begin:end] * template_energy)).reshape(-1)
         envelope[: first - begin * _HOP] = 0.0
         envelope[last - begin * _HOP + 1 :] = 0.0
-        best = (clock_s, 0.0)
+        found: list[_Peak] = []
         for _ in range(_CANDIDATES):
             at = int(envelope.argmax())
-            if envelope[at] < best[1] * _SCALLOP:
+            if found and envelope[at] < _SCALLOP * gate:
                 break
             segment, lag = divmod(at, _HOP)
             offset, height = self._peak(products[segment], lag + _MARGIN)
-            heard_s = ((begin * _HOP + at) * _COARSE + offset) / SAMPLE_RATE_HZ
+            heard_s = self._clock_s + ((begin * _HOP + at) * _COARSE + offset) / SAMPLE_RATE_HZ
             rho = height / float(np.sqrt(self._energy[begin + segment, lag] * template_energy))
-            if rho > best[1] and earliest_s <= heard_s <= latest_s:
-                best = (heard_s + clock_s, min(rho, 1.0))
+            if earliest_s - _BEFORE_S <= heard_s <= latest_s:
+                found.append(_Peak(min(rho, 1.0), heard_s))
             envelope[max(0, at - _APART) : at + _APART + 1] = 0.0
-        return best
+        return found
 
     def _peak(self, product: _Spectra, lag: int) -> tuple[float, float]:
         """Return where (samples of 48 kHz from ``lag``) and how high the correlation itself peaks."""
@@ -270,27 +284,64 @@ def _wave(band: npt.NDArray[np.complexfloating]) -> _Spectra:
     return np.asarray(fft.ifft(full, axis=-1, overwrite_x=True), dtype=np.complex64)
 
 
-def _judge(markers: Sequence[Marker], found: Sequence[tuple[float, float]], gate: float) -> list[MarkerOutcome]:
-    """Return the outcome of each marker from the best peak found for it (rules 3 and 4)."""
-    taken: list[float] = []  # instants given away so far, sorted
-    outcomes: dict[int, MarkerOutcome] = {}
-    for index in sorted(range(len(markers)), key=lambda index: (-found[index][1], index)):
-        marker, (heard_s, rho) = markers[index], found[index]
-        if rho < min(FLOOR, gate):
-            outcomes[index] = _lost(marker, rho, "nothing like it was heard")
-        elif rho < gate:
-            outcomes[index] = _rejected(marker, rho, f"its correlation is below {gate:g}")
-        elif (at := bisect_left(taken, heard_s - _PEAK_S)) < len(taken) and taken[at] <= heard_s + _PEAK_S:
-            outcomes[index] = _rejected(marker, rho, "another marker was heard at its instant")
-        else:
-            insort(taken, heard_s)
-            outcomes[index] = MarkerOutcome(marker=marker, outcome="heard", heard_s=heard_s, correlation=rho)
-    return [outcomes[index] for index in range(len(markers))]
+class _Score:
+    """Which peak is whose (rule 3): the best peak of all is settled first."""
+
+    def __init__(self, markers: Sequence[Marker], gate: float) -> None:
+        self._markers = markers
+        self._gate = gate
+        self._offers: list[tuple[float, int, float]] = []  # -ρ, index, instant: sorts best first
+        self._best = [0.0] * len(markers)
+        self._heard: dict[int, _Peak] = {}
+        self._order: list[int] = []  # indices heard, sorted, and their instants, which are sorted too
+        self._instants: list[float] = []
+
+    def offer(self, index: int, peaks: Iterable[_Peak]) -> None:
+        """Take the peaks found for a marker."""
+        for peak in peaks:
+            self._offers.append((-peak.rho, index, peak.heard_s))
+            self._best[index] = max(self._best[index], peak.rho)
+
+    def settle(self) -> None:
+        """Give every marker its best peak that reaches the gate and is not in the way of a better one."""
+        for negative, index, heard_s in sorted(self._offers):
+            if -negative < self._gate:
+                break
+            if index in self._heard:
+                continue
+            after_s, before_s = self.between(index)
+            if after_s < heard_s < before_s:
+                at = bisect_left(self._order, index)
+                self._order.insert(at, index)
+                self._instants.insert(at, heard_s)
+                self._heard[index] = _Peak(-negative, heard_s)
+        self._offers.clear()
+
+    def missing(self) -> list[int]:
+        """Return the indices without an instant."""
+        return [index for index in range(len(self._markers)) if index not in self._heard]
+
+    def between(self, index: int) -> tuple[float, float]:
+        """Return the instants between which a marker can have been heard, given those heard around it."""
+        at = bisect_left(self._order, index)
+        after_s = self._instants[at - 1] + MARKER_S if at else -math.inf
+        before_s = self._instants[at] - MARKER_S if at < len(self._instants) else math.inf
+        return after_s, before_s
+
+    def outcomes(self) -> tuple[MarkerOutcome, ...]:
+        """Return what became of every marker (rules 1 and 4)."""
+        return tuple(self._outcome(index, marker) for index, marker in enumerate(self._markers))
+
+    def _outcome(self, index: int, marker: Marker) -> MarkerOutcome:
+        peak, best = self._heard.get(index), self._best[index]
+        if peak is not None:
+            return MarkerOutcome(marker=marker, outcome="heard", heard_s=peak.heard_s, correlation=peak.rho)
+        if best >= self._gate:
+            return _unheard(marker, "rejected", best, "another marker was heard in its place")
+        if best >= FLOOR:
+            return _unheard(marker, "rejected", best, f"its correlation is below {self._gate:g}")
+        return _unheard(marker, "lost", best, "nothing like it was heard")
 
 
-def _rejected(marker: Marker, rho: float, reason: str) -> MarkerOutcome:
-    return MarkerOutcome(marker=marker, outcome="rejected", heard_s=None, correlation=rho, reason=reason)
-
-
-def _lost(marker: Marker, rho: float, reason: str) -> MarkerOutcome:
-    return MarkerOutcome(marker=marker, outcome="lost", heard_s=None, correlation=rho, reason=reason)
+def _unheard(marker: Marker, outcome: Literal["rejected", "lost"], rho: float, reason: str) -> MarkerOutcome:
+    return MarkerOutcome(marker=marker, outcome=outcome, heard_s=None, correlation=rho, reason=reason)
