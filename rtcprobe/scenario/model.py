@@ -165,7 +165,7 @@ class Scenario:
     as it was written, defaults filled in: what a reader needs to run it again.
 
     Raises:
-        BadInputError: a round trip that could have no effect.
+        BadInputError: a round trip that is negative, or that could have no effect.
     """
 
     name: str
@@ -186,6 +186,8 @@ class Scenario:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.rtt_s is not None and not 0.0 <= self.rtt_s < math.inf:
+            raise BadInputError(f"rtt {format_duration(self.rtt_s)} is impossible", "give zero or more")
         if self.rtt_s is not None and len(self.link) == len(DIRECTIONS):
             raise BadInputError("rtt has no effect where link replaces both directions", "leave one of them out")
 

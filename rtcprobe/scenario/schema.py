@@ -121,6 +121,7 @@ def scenario_schema() -> dict[str, Any]:
                         "join.first_audio p95 < 600ms",
                     ),
                     "description": "Numbers to stay within.",
+                    "examples": [["join.first_audio p95 < 600ms", "mouth_to_ear p95 < 100ms (advisory)"]],
                     "default": [],
                 },
             },

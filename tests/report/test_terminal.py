@@ -1,0 +1,112 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from rtcprobe.report.terminal import COLUMNS, ROWS, print_result, screen
+from rtcprobe.result import Joins
+from rtcprobe.verdict import judge, parse_budget
+
+BUDGETS = (
+    "join.failed mean <= 0%",
+    "join.first_audio p50 < 1s",
+    "join.first_audio p95 < 600ms (advisory)",
+    "mouth_to_ear p95 < 100ms",
+    "mouth_to_ear.lost mean < 1%",
+    "mouth_to_ear p99 < 200ms",
+)
+
+
+def lines_of(result, budgets=BUDGETS):
+    return [line.plain for line in screen(judge(result, [parse_budget(each) for each in budgets]))]
+
+
+def row(lines, start):
+    return next(line for line in lines if line.startswith(start))
+
+
+def test_the_screen_fits_80_columns_and_leaves_a_row_for_the_prompt(make_result, make_attempt):
+    attempts = (*(make_attempt(dtls_lost=True),) * 10, *(make_attempt(failed="dtls"),) * 10)
+    worst = make_result(
+        join=Joins(attempts=attempts),
+        scenario="a-scenario-with-a-name-of-some-length",
+        warnings=("x" * 200, "y" * 200, "z", "w"),
+    )
+    for result, budgets in ((make_result(), BUDGETS), (worst, BUDGETS), (worst, BUDGETS * 4), (make_result(), ())):
+        lines = lines_of(result, budgets)
+        assert len(lines) <= ROWS < 40
+        assert max(len(line) for line in lines) <= COLUMNS == 80
+
+
+def test_the_verdict_comes_first_in_words(make_result):
+    assert lines_of(make_result())[0].startswith("FAIL  1v1-social")
+    assert lines_of(make_result(), ())[0].startswith("PASS  1v1-social")
+
+
+def test_the_slowest_join_names_the_timer_that_cost_it_time(make_result):
+    assert " slowest: 1,000 ms of this 1,487 ms join was one lost DTLS flight" in lines_of(make_result())
+
+
+def test_phases_stand_beside_each_other_and_sum_to_the_join(make_result):
+    lines = lines_of(make_result())
+    assert row(lines, " dtls ").split()[-2:] == ["121.0", "1,121.0"]
+    assert row(lines, " total ").split()[-2:] == ["487.0", "1,487.0"]
+    # gathering and offer, 1 ms together, are below half a per cent of 487 ms
+    assert row(lines, " other ").split()[-2:] == ["1.0", "1.0"]
+
+
+def test_stages_sum_to_the_mouth_to_ear_delay(make_result):
+    lines = lines_of(make_result())
+    assert row(lines, " jitter buffer ").split()[-2:] == ["51.8", "51.8"]
+    # 10 + 20 + 6.5 + 0.4 + 41 + 8.2 + 51.8 + 20 + 0.1
+    assert row(lines, " sum (playout fixed:60ms)").split()[-1] == "158.0"
+
+
+def test_percentiles_stand_beside_their_intervals_and_open_ones_say_so(make_result):
+    first = row(lines_of(make_result()), " first audio ")
+    assert "p50 487.0 ms [487.0–487.0]" in first
+    assert "p95 1,487.0 ms [487.0–open]" in first
+
+
+def test_a_refused_percentile_says_what_it_needs(make_result, make_attempt):
+    few = make_result(join=Joins(attempts=(make_attempt(),) * 5))
+    assert "p95 needs 20 joins, 5 made" in row(lines_of(few), " first audio ")
+
+
+def test_failed_joins_are_counted_and_named(make_result, make_attempt):
+    attempts = (*(make_attempt(),) * 16, *(make_attempt(failed="dtls"),) * 3, make_attempt(failed="ice"))
+    lines = lines_of(make_result(join=Joins(attempts=attempts)))
+    assert "16 of 20 heard" in row(lines, "─ Join")
+    assert " gave up: dtls (3), ice (1)" in lines
+    assert "p95 never (4 of 20 failed)" in row(lines, " first audio ")
+
+
+def test_requested_and_achieved_stand_side_by_side(make_result):
+    lines = lines_of(make_result())
+    assert row(lines, " loss ").split() == ["loss", "1%→0.95%", "1%→0.95%"]
+    assert row(lines, " delay p50/p95").split()[-1] == "41.0/56.0→41.2/55.8"
+
+
+def test_budgets_that_were_not_met_come_first_and_the_rest_is_counted(make_result):
+    lines = lines_of(make_result())
+    words = [line.split()[0] for line in lines[lines.index(row(lines, "─ Budgets")) + 1 :] if line[1:2].strip()]
+    assert words == ["missed", "missed", "inconclusive", "met", "met", "met"]
+    many = lines_of(make_result(), (*BUDGETS, *["join.first_audio p50 < 1s"] * 30))
+    assert many[-1].startswith(" … and ")
+    assert many[-1].endswith(" met (see --json)")
+
+
+def test_an_empty_result_is_shown_and_not_a_crash(make_result):
+    lines = lines_of(make_result(join=Joins(), mouth_to_ear={}, link={}, harness={}))
+    assert lines[0].startswith("INCONCLUSIVE  1v1-social")
+    assert "  no join was tried" in lines
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_without_unicode_gets_ascii(make_result, encoding):
+    out = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    print_result(judge(make_result(), [parse_budget(each) for each in BUDGETS]), Console(file=out, width=80))
+    out.flush()
+    text = out.buffer.getvalue().decode("ascii")
+    assert "caller > callee" in text
+    assert "####" in text

@@ -1,0 +1,178 @@
+"""The command line with a probe that answers at once; the real one is tried in tests of its own."""
+
+import json
+import subprocess
+import sys
+import types
+
+import pytest
+
+from rtcprobe import __version__, cli
+from rtcprobe.errors import MeasurementError
+from rtcprobe.result import Progress
+from rtcprobe.scenario import scenario_schema
+from rtcprobe.verdict import judge
+
+
+@pytest.fixture
+def probe(monkeypatch, make_result):
+    """Put a probe in place that returns the factory's result, changed by ``probe.changes``; keeps its calls."""
+    calls = []
+    state = types.SimpleNamespace(calls=calls, changes={}, error=None)
+
+    def run_probe(scenario, *, seed, clock, progress, wav_dir):
+        calls.append(types.SimpleNamespace(scenario=scenario, seed=seed, clock=clock, wav_dir=wav_dir))
+        if progress is not None:
+            for done in range(3):
+                progress(Progress(step="joining", done=done, total=2, unit="joins"))
+        if state.error is not None:
+            raise state.error
+        return judge(make_result(scenario=scenario.name, seed=seed, clock=clock, **state.changes), scenario.budgets)
+
+    monkeypatch.setitem(sys.modules, "rtcprobe.probe", types.SimpleNamespace(run_probe=run_probe))
+    return state
+
+
+@pytest.fixture
+def rtcprobe(capfd):
+    """Run the command line; return exit code, standard output and standard error."""
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as left:
+            cli.main([str(each) for each in arguments])
+        out, err = capfd.readouterr()
+        return left.value.code, out, err
+
+    return run
+
+
+def test_help_answers_at_once_and_tells_the_exit_codes(rtcprobe):
+    code, out, _ = rtcprobe("--help")
+    assert code == 0
+    assert "Exit codes: 0 budgets met, 1 a budget missed" in " ".join(out.split())
+
+
+def test_help_imports_nothing_heavy():
+    script = (
+        "import sys\nfrom rtcprobe.cli import main\n"
+        "try:\n    main(['run', '--help'])\nexcept SystemExit:\n    pass\n"
+        "print(sorted({'scipy', 'numpy', 'aiortc', 'av', 'rich', 'yaml', 'jsonschema'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_version_is_the_packages(rtcprobe):
+    assert rtcprobe("--version")[:2] == (0, f"rtcprobe {__version__}\n")
+
+
+def test_scenarios_lists_every_name_with_whom_it_serves(rtcprobe):
+    code, out, _ = rtcprobe("scenarios")
+    assert code == 0
+    assert "1v1-social        Two friends on a social video app, Bangkok 4G to Singapore Wi-Fi" in out.splitlines()
+
+
+def test_links_tells_what_is_sourced_and_what_assumed(rtcprobe):
+    code, out, _ = rtcprobe("links")
+    assert code == 0
+    assert "singapore" in out
+    assert out.count("sourced") == out.count("assumed") == 8  # one of each for every access
+
+
+def test_links_of_a_region_gives_its_round_trips_beside_the_light_bound(rtcprobe):
+    code, out, _ = rtcprobe("links", "singapore")
+    assert code == 0
+    row = next(line.split() for line in out.splitlines() if line.startswith("bangkok"))
+    assert row == ["bangkok", "30", "14", "1,426", "cited"]  # 1,426 km: 14.26 ms of light there and back
+
+
+def test_schema_prints_the_schema(rtcprobe):
+    code, out, _ = rtcprobe("schema")
+    assert code == 0
+    assert json.loads(out) == scenario_schema()
+
+
+def test_a_run_shows_its_screen_and_exits_by_its_verdict(rtcprobe, probe):
+    code, out, err = rtcprobe("run", "1v1-social")
+    assert code == 0
+    assert out.startswith("PASS  1v1-social")
+    assert err == "1v1-social: joining (2 joins)\n"
+    assert (probe.calls[0].seed, probe.calls[0].clock, probe.calls[0].wav_dir) == (1, "virtual", None)
+
+
+def test_flags_change_the_scenario_that_is_run(rtcprobe, probe):
+    flags = ["--joins", "3", "--duration", "10s", "--link", "delay 80ms loss 2% burst 3", "--playout", "fixed:40ms"]
+    code, _, _ = rtcprobe("run", "1v1-social", "--seed", 9, "--real-time", *flags, "--set", "codec.ptime=40ms", "-q")
+    assert code == 0
+    call = probe.calls[0]
+    assert (call.seed, call.clock) == (9, "real")
+    assert (call.scenario.call.joins, call.scenario.call.duration_s) == (3, 10.0)
+    assert call.scenario.link["callee_to_caller"].delay.base_s == 0.08
+    assert str(call.scenario.playout) == "fixed:40ms"
+    assert call.scenario.codec.ptime_s == 0.04
+
+
+def test_a_missed_budget_exits_1(rtcprobe, probe):
+    del probe
+    code, out, _ = rtcprobe("run", "1v1-social", "-q", "--set", "budgets=[join.first_audio p50 < 10ms]")
+    assert (code, out) == (1, "FAIL 1v1-social\n")
+
+
+def test_a_silent_ear_exits_3(rtcprobe, probe):
+    probe.changes = {"mouth_to_ear": {}}
+    assert rtcprobe("run", "1v1-social", "-q")[:2] == (3, "INCONCLUSIVE 1v1-social\n")
+
+
+def test_what_could_not_be_measured_is_one_sentence_and_exits_3(rtcprobe, probe):
+    probe.error = MeasurementError("nobody answered on 127.0.0.1", "start the server")
+    code, out, err = rtcprobe("run", "1v1-social", "-q")
+    assert (code, out) == (3, "")
+    assert err == "rtcprobe: 1v1-social: nobody answered on 127.0.0.1: start the server\n"
+
+
+def test_an_interrupted_run_writes_what_it_has_and_exits_130(rtcprobe, probe, tmp_path):
+    probe.changes = {"interrupted": True}
+    path = tmp_path / "result.json"
+    code, _, _ = rtcprobe("run", "1v1-social", "spoken-practice", "-q", "--json", path)
+    assert code == 130
+    assert json.loads(path.read_text(encoding="utf-8"))["interrupted"] is True
+    assert len(probe.calls) == 1  # the second scenario is not begun
+
+
+def test_json_on_standard_output_is_alone_there(rtcprobe, probe):
+    del probe
+    code, out, err = rtcprobe("run", "1v1-social", "--json", "-")
+    assert code == 0
+    assert json.loads(out)["schema"] == "rtcprobe.result/1"
+    assert "PASS  1v1-social" in err
+
+
+def test_several_scenarios_are_an_array_and_several_screens(rtcprobe, probe, tmp_path):
+    path, wav = tmp_path / "results.json", tmp_path / "wav"
+    code, out, _ = rtcprobe("run", "1v1-social", "1v1-long-haul", "--json", path, "--wav", wav)
+    assert code == 0
+    assert [each["scenario"] for each in json.loads(path.read_text(encoding="utf-8"))] == [
+        "1v1-social",
+        "1v1-long-haul",
+    ]
+    assert "PASS  1v1-social" in out
+    assert "PASS  1v1-long-haul" in out
+    assert [call.wav_dir for call in probe.calls] == [wav / "1v1-social", wav / "1v1-long-haul"]
+    assert all(call.wav_dir.is_dir() for call in probe.calls)
+
+
+def test_equal_results_are_equal_bytes(rtcprobe, probe, tmp_path):
+    del probe
+    for name in ("a.json", "b.json"):
+        rtcprobe("run", "1v1-social", "-q", "--json", tmp_path / name)
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+
+
+def test_a_reader_who_leaves_is_no_traceback_and_no_verdict():
+    command = f"{sys.executable} -c 'from rtcprobe.cli import main; main()' schema"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command} | true"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 141
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,175 @@
+import re
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from rtcprobe.link import parse_link
+from rtcprobe.scenario import (
+    DtlsTimer,
+    find_scenario,
+    library,
+    library_folder,
+    parse_scenario,
+    read_scenario,
+    scenario_schema,
+)
+
+SMALL = """
+name: small
+caller: {region: bangkok, access: 4g-good}
+callee: {region: singapore, access: wifi-good}
+signaling: {region: singapore}
+"""
+
+
+def test_a_small_scenario_is_completed_with_the_defaults():
+    scenario = parse_scenario(SMALL)
+    assert (scenario.call.duration_s, scenario.call.joins, scenario.call.join_timeout_s) == (60.0, 20, 30.0)
+    assert scenario.signaling.connection == "cold"
+    assert (scenario.codec.bitrate_bps, scenario.codec.ptime_s, scenario.codec.application) == (32_000, 0.02, "voip")
+    assert (scenario.devices.capture_s, scenario.devices.playback_s) == (0.01, 0.02)
+    assert str(scenario.playout) == "fixed:60ms"
+    assert scenario.dtls.timeout_s(None) == 1.0
+    assert (scenario.link, scenario.budgets, scenario.warnings, scenario.rtt_s) == ({}, (), (), None)
+
+
+def test_settings_are_complete_enough_to_run_the_scenario_again():
+    scenario = parse_scenario(SMALL, ["call.joins=7", "link=delay 40ms loss 1%"])
+    again = parse_scenario(yaml.safe_dump(dict(scenario.settings)))
+    assert again == scenario
+    assert again.digest == scenario.digest
+
+
+def test_an_override_is_as_good_as_the_written_key():
+    scenario = parse_scenario(SMALL, ["codec.bitrate=64kbit", "codec.fec=true", "budgets=[join.ice p50 < 1s]"])
+    assert scenario.codec.bitrate_bps == 64_000
+    assert scenario.codec.fec is True
+    assert scenario.budgets[0].metric == "join.ice"
+
+
+def test_the_digest_changes_with_the_situation_and_not_with_prose_or_budgets():
+    digest = parse_scenario(SMALL).digest
+    assert parse_scenario(SMALL, ["serves=somebody else", "budgets=[join.ice p50 < 1s]"]).digest == digest
+    assert parse_scenario(SMALL, ["call.joins=21"]).digest != digest
+    assert parse_scenario(SMALL, ["link=delay 40ms"]).digest != digest
+
+
+def test_the_media_path_is_access_backbone_access_in_the_direction_of_travel():
+    scenario = parse_scenario(SMALL)
+    there, back = scenario.media_hops("caller_to_callee"), scenario.media_hops("callee_to_caller")
+    assert len(there) == len(back) == 3
+    assert there[0].rate.bps == 10e6  # 4g-good up
+    assert back[2].rate.bps == 40e6  # 4g-good down
+    assert there[1].delay.quantile_s(0.5) == pytest.approx(0.015, abs=1e-6)  # half of Bangkok-Singapore's 30 ms
+
+
+def test_a_given_round_trip_replaces_the_catalogues():
+    scenario = parse_scenario(SMALL, ["rtt=80ms"])
+    assert scenario.media_hops("caller_to_callee")[1].delay.quantile_s(0.5) == pytest.approx(0.04, abs=1e-6)
+
+
+def test_a_link_replaces_the_media_path_where_it_is_given():
+    both = parse_scenario(SMALL, ["link=delay 40ms"])
+    assert both.media_hops("caller_to_callee") == both.media_hops("callee_to_caller") == (parse_link("delay 40ms"),)
+    one = parse_scenario(SMALL, ["link.callee_to_caller={delay: 70ms}"])
+    assert one.media_hops("callee_to_caller") == (parse_link("delay 70ms"),)
+    assert len(one.media_hops("caller_to_callee")) == 3
+
+
+def test_signalling_goes_to_its_own_region_and_back():
+    scenario = parse_scenario(SMALL)
+    up, down = scenario.signaling_hops("caller")
+    assert (up[0].rate.bps, down[1].rate.bps) == (10e6, 40e6)
+    assert up[1] == down[0] == scenario.media_hops("caller_to_callee")[1]  # the server stands in the callee's region
+
+
+def test_a_path_faster_than_light_is_a_warning_and_not_an_error():
+    # Bangkok-Singapore is 1,426 km: 2 · 1,426 km / 200 km/ms = 14.3 ms.
+    assert parse_scenario(SMALL, ["rtt=3ms"]).warnings == (
+        "rtt 3ms between bangkok and singapore is faster than light in fibre, which takes 14.3ms",
+    )
+    assert parse_scenario(SMALL, ["link=delay 2ms"]).warnings == (
+        "link: a round trip of 4ms between bangkok and singapore is faster than light in fibre, which takes 14.3ms",
+    )
+    assert parse_scenario(SMALL, ["link=delay 8ms"]).warnings == ()
+
+
+def test_the_libwebrtc_timer_is_twice_the_round_trip_within_its_bounds():
+    timer = DtlsTimer.parse("libwebrtc")
+    assert [timer.timeout_s(rtt) for rtt in (0.01, 0.2, 2.0, None)] == [0.05, 0.4, 3.0, 0.4]
+    assert DtlsTimer.parse("200ms").timeout_s(1.0) == 0.2
+
+
+def test_files_a_link_names_are_found_beside_the_scenario(tmp_path):
+    (tmp_path / "path.txt").write_text("40\n41\n-1\n", encoding="utf-8")
+    scenario = tmp_path / "mine.yaml"
+    scenario.write_text(SMALL + "link: {delay_trace: path.txt}\n", encoding="utf-8")
+    assert read_scenario(scenario).link["caller_to_callee"].delay.delays_s[0] == 0.04
+
+
+def test_files_named_on_the_command_line_are_found_where_it_was_given(tmp_path, monkeypatch):
+    (tmp_path / "path.txt").write_text("40\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    scenario = find_scenario("1v1-social", ["link=delay_trace path.txt"])
+    assert scenario.link["caller_to_callee"].delay.delays_s == (0.04,)
+
+
+@pytest.mark.parametrize("name", library())
+def test_every_scenario_of_the_library_can_be_meant(name):
+    scenario = find_scenario(name)
+    assert scenario.name == name
+    assert scenario.serves
+    assert scenario.sources
+    assert scenario.warnings == ()
+    assert any(not budget.advisory for budget in scenario.budgets)
+    assert any(budget.advisory for budget in scenario.budgets)
+
+
+@pytest.mark.parametrize("name", library())
+def test_every_scenario_opens_with_whom_it_serves_and_where_its_numbers_come_from(name):
+    text = (library_folder() / f"{name}.yaml").read_text(encoding="utf-8")
+    comment = text[: text.index("name:")]
+    assert all(line.startswith("#") for line in comment.strip().splitlines())
+    assert "Whom it serves:" in comment
+    assert "Where the numbers come from:" in comment
+    assert re.search(r"assumption", comment)
+
+
+def test_the_first_situations_are_in_the_library():
+    assert {"1v1-social", "1v1-long-haul", "voice-room-pair", "spoken-practice", "video-support"} <= set(library())
+
+
+def test_the_schema_is_a_schema_and_tells_an_editor_about_every_key():
+    schema = scenario_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    for name, below in schema["properties"].items():
+        assert below["description"], name
+        leaves = below.get("properties", {name: below})
+        for key, leaf in leaves.items():
+            assert leaf["description"], key
+            assert name == "link" or leaf["examples"], key
+
+
+@pytest.mark.parametrize("name", library())
+def test_the_exported_schema_alone_accepts_the_library(name):
+    text = (library_folder() / f"{name}.yaml").read_text(encoding="utf-8")
+    jsonschema.Draft202012Validator(scenario_schema()).validate(yaml.safe_load(text))
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "call.duration=1.5min", "call.duration=2 s", "codec.bitrate=1e5bps", "codec.bitrate=.5Mbps",
+        "codec.bitrate=500 kb/s", "codec.expected_loss=2.5%", "devices.capture=250µs", "dtls.timer=0.2s",
+        "playout=fixed:0.06s", "codec.ptime=20MS",
+    ],
+)  # fmt: skip
+def test_what_the_exact_parsers_accept_the_coarse_patterns_of_editors_accept_too(setting):
+    scenario = parse_scenario(SMALL, [setting])
+    jsonschema.Draft202012Validator(scenario_schema()).validate(dict(scenario.settings))
+
+
+def test_the_library_is_found_beside_the_package():
+    assert library_folder() == Path(__file__).parents[1] / "scenarios"
