@@ -1,0 +1,47 @@
+# Two commands do everything on a machine that has Python 3.11 or newer and make:
+#   make run     a real WebRTC call between two regions, measured and judged
+#   make test    the unit suite: no servers, no network, no waiting
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SCENARIO ?= 1v1-social
+
+.PHONY: run test live lint types bench lock clean
+
+run: $(READY)
+	$(BIN)/rtcprobe run $(SCENARIO)
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+live: $(READY)
+	$(BIN)/python -m pytest tests/live
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+bench: $(READY)
+	$(BIN)/python benchmarks/call_speed.py
+	$(BIN)/python benchmarks/link_fates.py
+	$(BIN)/python benchmarks/link_laws.py
+
+# Versions and hashes of everything installed; `uv` is only needed here.
+lock:
+	uv pip compile --universal --upgrade --generate-hashes --no-header --no-emit-index-url --group dev pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is older than 3.11: install a newer Python, or name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "$(PYTHON) has no venv module: on Debian, apt-get install python3-venv"; exit 2; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
