@@ -85,7 +85,7 @@ class OpusSettings:
     expected_loss: float = 0.0
     ptime_s: float = 0.020
     dtx: bool = False
-    complexity: int = 5
+    complexity: int = 0
 
     def __post_init__(self) -> None:
         if not 6_000 <= self.bitrate_bps <= 510_000:  # RFC 6716 §2.1.1

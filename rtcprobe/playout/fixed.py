@@ -24,7 +24,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass, field
-from enum import IntEnum
 
 import numpy as np
 
@@ -43,14 +42,7 @@ _DTX_BYTES = 2  # "nothing to hear". Source: libwebrtc ``modules/audio_coding/co
 _REMEMBERED = 2048  # sequence numbers kept to know a duplicate: 40 s of 20 ms packets
 _TIE = 1e-6  # samples: keeps rule 1's rounding the same on either side of a float's last bit
 
-
-class _Kind(IntEnum):
-    """Where a sample of the output came from."""
-
-    SENDER = 0
-    INVENTED = 1
-    QUIET = 2
-    BEFORE = 3
+_SENDER, _INVENTED, _QUIET, _BEFORE = range(4)  # where a sample of the output came from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +79,7 @@ class _Line:
     due: int | None = None  # RTP sample the next block begins with
     begun: bool = False
     end: int = 0  # RTP sample that sound reaches to, once begun
-    sound: deque[tuple[_Kind, Pcm]] = field(default_factory=deque)  # from due to end
+    sound: deque[tuple[int, Pcm]] = field(default_factory=deque)  # from due to end
     silent: bool = False
     concealing: bool = False
 
@@ -179,7 +171,7 @@ class FixedDelay:
             if first >= end:
                 return
             self._line.begun, self._line.end = True, first
-            self._append(np.zeros(first - begin, dtype=np.float32), _Kind.BEFORE)
+            self._append(np.zeros(first - begin, dtype=np.float32), _BEFORE)
         while self._line.end < end:
             payload = self._line.waiting.pop(self._line.end, None)
             if payload is None or not self._decode(payload):
@@ -200,7 +192,7 @@ class FixedDelay:
         self._line.silent = len(payload) <= _DTX_BYTES
         self._line.concealing = False
         self._line.end += len(sound)
-        self._append(sound, _Kind.SENDER)
+        self._append(sound, _SENDER)
         return True
 
     def _make_up(self) -> None:
@@ -208,7 +200,7 @@ class FixedDelay:
         following = min(self._line.waiting, default=None)
         missing = self._frame_samples if following is None else min(self._frame_samples, following - self._line.end)
         whole = -(-missing // _GRAIN_SAMPLES) * _GRAIN_SAMPLES
-        kind = _Kind.QUIET if self._line.silent else _Kind.INVENTED
+        kind = _QUIET if self._line.silent else _INVENTED
         sound: Pcm | None = None
         if following == self._line.end + missing and self._decoder.has_fec(self._line.waiting[following]):
             try:
@@ -216,38 +208,39 @@ class FixedDelay:
             except ValueError:
                 sound = None  # the packet itself will be counted as corrupt when its turn comes
         if sound is not None:
-            kind = _Kind.SENDER
+            kind = _SENDER
             self._count["recovered"] += 1
         else:
             sound = self._decoder.conceal(whole)
-            self._count["concealment_events"] += kind is _Kind.INVENTED and not self._line.concealing
-            self._line.concealing = kind is _Kind.INVENTED
+            self._count["concealment_events"] += kind == _INVENTED and not self._line.concealing
+            self._line.concealing = kind == _INVENTED
         self._line.end += missing
         self._append(sound[:missing], kind)
 
-    def _append(self, sound: Pcm, kind: _Kind) -> None:
+    def _append(self, sound: Pcm, kind: int) -> None:
         if len(sound):
             self._line.sound.append((kind, sound))
 
     def _block(self, begin: int) -> Block:
         """Take the next 480 samples, counting where they came from."""
         parts: list[Pcm] = []
-        of_kind = [0] * len(_Kind)
+        of_kind = [0, 0, 0, 0]
         missing = BLOCK_SAMPLES
+        queue = self._line.sound
         while missing:
-            kind, sound = self._line.sound.popleft()
+            kind, sound = queue.popleft()
             if len(sound) > missing:
-                self._line.sound.appendleft((kind, sound[missing:]))
+                queue.appendleft((kind, sound[missing:]))
                 sound = sound[:missing]
             parts.append(sound)
             of_kind[kind] += len(sound)
             missing -= len(sound)
-        concealed, quiet = of_kind[_Kind.INVENTED], of_kind[_Kind.QUIET]
+        concealed, quiet = of_kind[_INVENTED], of_kind[_QUIET]
         self._count["concealed_samples"] += concealed
         self._count["quiet_samples"] += quiet
         return Block(
             samples=parts[0] if len(parts) == 1 else np.concatenate(parts),
-            rtp_timestamp=begin if of_kind[_Kind.SENDER] else None,
+            rtp_timestamp=begin if of_kind[_SENDER] else None,
             concealed_samples=concealed,
             operation="conceal" if concealed else "comfort noise" if quiet else "normal",
         )
