@@ -31,7 +31,8 @@ def routes(scenario: Scenario) -> Mapping[Route, Sequence[LinkSpec]]:
         if link is not None:
             out[source, destination] = link
             continue
-        hops = [backbone(regions[source], regions[destination]).spec]
+        rtt_s = None if "server" in (source, destination) else scenario.rtt_s
+        hops = [backbone(regions[source], regions[destination], rtt_s).spec]
         if source in sites:
             hops.insert(0, ACCESS[sites[source].access].up)
         if destination in sites:

@@ -38,6 +38,7 @@ _NAME = 18
 _BAR = 27
 _EDGES = (54, 79)
 """Where the two columns of figures end."""
+_SHOWN_S = 5e-5  # less would read 0.0 ms
 _SMALL = 0.005
 """Phases and stages below this share of the total in every column are shown as one, ``other``."""
 
@@ -243,7 +244,7 @@ def _waterfall(columns: list[Mapping[str, float]]) -> Iterator[Text]:
         if all(abs(each.get(name, 0.0)) <= _SMALL * total for each, total in zip(columns, totals, strict=True))
     ]
     rows = [(name.replace("_", " "), [each.get(name, 0.0) for each in columns]) for name in names if name not in small]
-    if small:
+    if any(abs(sum(each.get(name, 0.0) for name in small)) >= _SHOWN_S for each in columns):
         rows.append(("other", [sum(each.get(name, 0.0) for name in small) for each in columns]))
     drawn = 0 if columns[0] else 1
     whole, begin = max(totals[drawn], 1e-9), 0.0

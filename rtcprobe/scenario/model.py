@@ -13,7 +13,6 @@ from rtcprobe.audio.opus import OpusSettings
 from rtcprobe.errors import BadInputError
 from rtcprobe.link import ACCESS, LinkSpec, backbone, light_bound_s
 from rtcprobe.result import DIRECTIONS, Direction
-from rtcprobe.timeline import Side
 from rtcprobe.units import format_duration, parse_duration
 from rtcprobe.verdict.budgets import Budget
 
@@ -191,21 +190,6 @@ class Scenario:
         if self.rtt_s is not None and len(self.link) == len(DIRECTIONS):
             raise BadInputError("rtt has no effect where link replaces both directions", "leave one of them out")
 
-    def media_hops(self, direction: Direction) -> tuple[LinkSpec, ...]:
-        """Return the hops media passes in ``direction``, in order."""
-        if direction in self.link:
-            return (self.link[direction],)
-        sides = (self.caller, self.callee)
-        sender, receiver = sides if direction == "caller_to_callee" else sides[::-1]
-        middle = backbone(sender.region, receiver.region, self.rtt_s).spec
-        return (ACCESS[sender.access].up, middle, ACCESS[receiver.access].down)
-
-    def signaling_hops(self, side: Side) -> tuple[tuple[LinkSpec, ...], tuple[LinkSpec, ...]]:
-        """Return the hops from ``side`` to the signalling server, and those back."""
-        site = self.caller if side == "caller" else self.callee
-        middle = backbone(site.region, self.signaling.region).spec
-        return (ACCESS[site.access].up, middle), (middle, ACCESS[site.access].down)
-
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a reader should know although it can be run: a path faster than light."""
@@ -214,13 +198,22 @@ class Scenario:
             warning = backbone(a, b, self.rtt_s).warning
             return () if warning is None else (warning,)
         bound_s = light_bound_s(a, b)
-        fastest_s = sum(hop.delay.quantile_s(0) for direction in DIRECTIONS for hop in self.media_hops(direction))
+        fastest_s = sum(self._fastest_s(direction) for direction in DIRECTIONS)
         if not self.link or fastest_s >= bound_s:
             return ()
         fact = (
             f"link: a round trip of {format_duration(fastest_s, 1)} between {a} and {b} is faster than light in fibre"
         )
         return (f"{fact}, which takes {format_duration(bound_s, 1)}",)
+
+    def _fastest_s(self, direction: Direction) -> float:
+        """Return the shortest one-way delay of the media path, by its delay models."""
+        if direction in self.link:
+            return self.link[direction].delay.quantile_s(0)
+        from_caller = direction == "caller_to_callee"
+        sender, receiver = (self.caller, self.callee) if from_caller else (self.callee, self.caller)
+        hops = (ACCESS[sender.access].up, backbone(sender.region, receiver.region).spec, ACCESS[receiver.access].down)
+        return sum(hop.delay.quantile_s(0) for hop in hops)
 
     @property
     def digest(self) -> str:

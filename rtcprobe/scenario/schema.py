@@ -12,9 +12,10 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from rtcprobe.audio.opus import APPLICATIONS
+from rtcprobe.audio.opus import APPLICATIONS, OpusSettings
 from rtcprobe.link import ACCESS, LINK_KEYS, REGIONS
 from rtcprobe.result import DIRECTIONS
+from rtcprobe.units import format_duration, format_rate, format_ratio
 from rtcprobe.verdict.metrics import METRICS
 
 __all__ = ["scenario_schema"]
@@ -181,22 +182,30 @@ def _call() -> dict[str, Any]:
 
 
 def _codec() -> dict[str, Any]:
+    usual = OpusSettings()
     return _object(
         {
-            "bitrate": _quantity("rate", "Opus bit rate.", "32kbit", default="32kbit"),
-            "ptime": _quantity("duration", "Sound in one packet.", "20ms", default="20ms"),
-            "application": _choice("Opus mode.", list(APPLICATIONS), default="voip"),
+            "bitrate": _quantity("rate", "Opus bit rate.", "32kbit", default=format_rate(usual.bitrate_bps)),
+            "ptime": _quantity("duration", "Sound in one packet.", "20ms", default=format_duration(usual.ptime_s)),
+            "application": _choice("Opus mode.", list(APPLICATIONS), default=usual.application),
             "complexity": {
                 "type": "integer",
                 "minimum": 0,
                 "maximum": 10,
-                "description": "Opus complexity.",
+                "description": "How hard the encoder tries: 0 quick, 10 thorough. It changes no delay.",
                 "examples": [5],
-                "default": 5,
+                "default": usual.complexity,
             },
-            "fec": {"type": "boolean", "description": "In-band redundancy.", "examples": [True], "default": False},
-            "expected_loss": _quantity("share", "Loss the encoder prepares for.", "5%", default="0%"),
-            "dtx": {"type": "boolean", "description": "Send less in silence.", "examples": [True], "default": False},
+            "fec": {"type": "boolean", "description": "In-band redundancy.", "examples": [True], "default": usual.fec},
+            "expected_loss": _quantity(
+                "share", "Loss the encoder prepares for.", "5%", default=format_ratio(usual.expected_loss)
+            ),
+            "dtx": {
+                "type": "boolean",
+                "description": "Send less in silence.",
+                "examples": [True],
+                "default": usual.dtx,
+            },
         },
         description="How each side encodes (Opus).",
         default={},
