@@ -2,6 +2,7 @@ import pytest
 
 from rtcprobe.errors import BadInputError
 from rtcprobe.result import LinkReport, Result
+from rtcprobe.result.plain import to_plain
 
 
 def refusal(data):
@@ -44,4 +45,4 @@ def test_a_result_with_a_value_of_the_wrong_kind(make_result):
 
 def test_what_has_no_place_in_a_result():
     with pytest.raises(BadInputError, match="has no place in a result: give numbers, words, lists and mappings"):
-        LinkReport(requested={"x": object()}, achieved={}).to_dict()
+        to_plain(LinkReport(requested={"x": object()}, achieved={}))

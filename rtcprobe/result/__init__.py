@@ -1,0 +1,50 @@
+"""What a run found: frozen records, and their JSON (schema ``rtcprobe.result/1``).
+
+A JSON number is in milliseconds unless its key says another unit; shares lie in 0..1; what is absent is ``null``.
+"""
+
+from rtcprobe.result.records import (
+    DIRECTIONS,
+    SCHEMA,
+    STAGES,
+    BudgetOutcome,
+    BudgetVerdict,
+    Clock,
+    Direction,
+    JoinAttempt,
+    Joins,
+    LinkReport,
+    MissedMarker,
+    MouthToEar,
+    Progress,
+    Quantile,
+    Result,
+    Retransmission,
+    Sample,
+    Summary,
+    Unit,
+    Verdict,
+)
+
+__all__ = [
+    "DIRECTIONS",
+    "SCHEMA",
+    "STAGES",
+    "BudgetOutcome",
+    "BudgetVerdict",
+    "Clock",
+    "Direction",
+    "JoinAttempt",
+    "Joins",
+    "LinkReport",
+    "MissedMarker",
+    "MouthToEar",
+    "Progress",
+    "Quantile",
+    "Result",
+    "Retransmission",
+    "Sample",
+    "Summary",
+    "Unit",
+    "Verdict",
+]
