@@ -62,6 +62,7 @@ MODELS = [
     GilbertElliott(p=0.02, r=0.4),
     GilbertElliott(p=0.01, r=0.2, h_loss=0.7, k_loss=0.001),
     FourState(p13=0.02, p31=0.3, p32=0.2, p23=0.4, p14=0.005),
+    FourState(p13=0.02, p31=0.1, p32=0.5, p23=0.1, p14=0.005),
 ]
 
 
@@ -71,6 +72,20 @@ def test_every_loss_model_keeps_its_ratio_and_its_mean_burst(model):
     lost = losses(model, packets)
     assert abs(lost.mean() - model.ratio) < 4 * standard_error(model, packets)
     assert run_lengths(lost).mean() == pytest.approx(model.mean_burst, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    "model", [BurstLoss(0.3, 8.0), GilbertElliott(p=0.1, r=0.3), FourState(p13=0.2, p31=0.5, p14=0.1)]
+)
+def test_the_first_packet_is_lost_as_often_as_any_other(model):
+    firsts = [next(model.outcomes(np.random.default_rng(n))) for n in range(2000)]
+    assert np.mean(firsts) == pytest.approx(model.ratio, abs=4 * np.sqrt(model.ratio * (1 - model.ratio) / 2000))
+
+
+def test_the_first_delay_spreads_as_any_other():
+    delay = Delay(base_s=10, jitter_s=1, distribution="normal", correlation=0.95)
+    firsts = [next(delay.draws(np.random.default_rng(n))) for n in range(2000)]
+    assert np.std(firsts) == pytest.approx(1, abs=4 / np.sqrt(2 * 2000))
 
 
 def test_the_closed_forms_agree_with_the_worked_examples():

@@ -59,6 +59,33 @@ def test_a_schedule_counts_from_the_start_of_the_link_and_repeats():
     assert delays_ms == [10, 10, 50, 50, 10, 50]
 
 
+def test_a_change_of_delay_does_not_disturb_a_loss_burst():
+    steady = {"delay": "10ms", "loss": "20%", "burst": 5}
+    hops = link(steady), link(steady | {"schedule": [{"at": "1s", "delay": "90ms"}, {"at": "2s", "delay": "5ms"}]})
+    first, second = ([fate.dropped for fate in fates(hop, 500)] for hop in hops)
+    assert first == second
+
+
+def test_a_queue_in_bytes_holds_whole_packets_up_to_its_size():
+    # 1,000 B at 80 kbit/s take 100 ms. 2,500 B hold two of them; two small ones still fit beside, a third does not.
+    hop = link("rate 80kbit limit 2500B")
+    assert [hop.offer(size, 0.0).dropped for size in (1000, 1000, 1000, 300, 200, 1)] == [
+        None, None, "queue", None, None, "queue",
+    ]  # fmt: skip
+    assert hop.offer(1000, 0.1).dropped is None  # the first has just left
+
+
+def test_a_queue_in_time_takes_nobody_who_would_wait_longer():
+    # 100 ms a packet: the third waits 200 ms before it is sent, the fourth would wait 300.
+    hop = link("rate 80kbit limit 200ms")
+    assert [hop.offer(1000, 0.0).dropped for _ in range(4)] == [None, None, None, "queue"]
+
+
+def test_a_queue_in_packets_frees_a_place_the_instant_one_has_left():
+    hop = link("rate 80kbit limit 2")
+    assert [hop.offer(1000, at).dropped for at in (0.0, 0.0, 0.05, 0.1)] == [None, None, "queue", None]
+
+
 def test_a_shorter_delay_never_lets_packets_overtake():
     hop = link({"delay": "100ms", "schedule": [{"at": "1s", "delay": "10ms"}]})
     assert hop.offer(160, 0.99).arrivals_s[0] == pytest.approx(1.09)
@@ -112,6 +139,12 @@ def test_duplicates_arrive_twice_and_lost_packets_have_no_copy():
     achieved = tally.achieved()
     assert achieved.loss == pytest.approx(0.1, abs=4 * np.sqrt(0.09 / 20_000))
     assert achieved.duplicated == pytest.approx(0.2, abs=4 * np.sqrt(0.16 / 18_000))
+
+
+def test_copies_keep_order_too():
+    hop = link("delay 50ms 50ms duplicate 50%")
+    arrivals_s = [arrival_s for fate in fates(hop, 2000) for arrival_s in fate.arrivals_s]
+    assert arrivals_s == sorted(arrivals_s)
 
 
 def test_damage_flips_one_bit_of_the_payload_anywhere_in_it():
