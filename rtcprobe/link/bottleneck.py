@@ -16,12 +16,16 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from rtcprobe.errors import BadInputError
 from rtcprobe.link.spec import DEFAULT_LIMIT, OPPORTUNITY_BYTES, CapacityTrace, Interval, Limit, Rate
 
 __all__ = ["Bottleneck"]
 
 _IDLE_STRETCHES: Final = 256
 """How many past idle stretches a latecomer may still use: at 50 packets a second, five seconds of hindsight."""
+
+_PATIENCE: Final = 100_000
+"""How many instants in a row may fall into handovers before we say that all do."""
 
 
 class Bottleneck:
@@ -160,8 +164,9 @@ class _Opportunities:
 
     def _advance(self) -> float:
         self._left_bytes = OPPORTUNITY_BYTES
-        while True:
+        for _ in range(_PATIENCE):
             self._next += 1
             instant_s = self._instant_s()
             if self._held(instant_s) == instant_s:
                 return instant_s
+        raise BadInputError("handovers cover every instant of the capacity trace", "make them shorter or rarer")

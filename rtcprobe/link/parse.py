@@ -13,6 +13,7 @@ Rules:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -216,9 +217,12 @@ def _limit(written: object) -> Limit:
 
 def _count(name: str, written: object) -> float:
     try:
-        return float(str(written))
+        count = float(str(written))
     except ValueError:
-        raise BadInputError(f"{name} {written!r} is not a number of packets", "write it like 3") from None
+        count = math.nan
+    if not math.isfinite(count):
+        raise BadInputError(f"{name} {written!r} is not a number of packets", "write it like 3")
+    return count
 
 
 def _shares(name: str, written: object, known: Sequence[str], needed: Sequence[str]) -> dict[str, float]:

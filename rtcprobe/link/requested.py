@@ -14,6 +14,7 @@ Rules:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -80,8 +81,8 @@ class Requested:
             delay_p99_s=delay_s[0.99],
             delay_max_s=delay_s[1],
             reordered=_reordered(specs) if not varying & {"delay", "order", "reorder"} else None,
-            duplicated=None if "duplicate" in varying else sum(spec.duplicate for spec in specs),
-            corrupted=None if "corrupt" in varying else 1 - float(np.prod([1 - spec.corrupt for spec in specs])),
+            duplicated=None if "duplicate" in varying else _any_of([spec.duplicate for spec in specs]),
+            corrupted=None if "corrupt" in varying else _any_of([spec.corrupt for spec in specs]),
             rate_bps=min(rates) if rates and "rate" not in varying else None,
             notes=tuple(_notes(specs, varying)),
         )
@@ -147,7 +148,12 @@ def _reordered(specs: Sequence[LinkSpec]) -> float | None:
     """Return the share held back; None where packets overtake, for how many they pass depends on the spacing."""
     if any(_overtakes(spec) for spec in specs):
         return None
-    return 1 - float(np.prod([1 - spec.reorder.share if spec.reorder else 1.0 for spec in specs]))
+    return _any_of([spec.reorder.share if spec.reorder else 0.0 for spec in specs])
+
+
+def _any_of(shares: Sequence[float]) -> float:
+    """Return the chance that at least one of independent hops does a thing."""
+    return round(1 - math.prod(1 - share for share in shares), _DIGITS)
 
 
 def _overtakes(spec: LinkSpec) -> bool:
@@ -157,7 +163,7 @@ def _overtakes(spec: LinkSpec) -> bool:
 
 def _notes(specs: Sequence[LinkSpec], varying: set[str]) -> list[str]:
     notes = []
-    if any(spec.rate for spec in specs):
+    if any(phase.rate for spec in specs for phase in spec.phases):
         notes.append("delays are without the time spent waiting for the line and being sent")
     if any(spec.order == "keep" and spec.delay.varies for spec in specs):
         notes.append("delays are before order is kept: a packet that waits for the one before it takes longer")

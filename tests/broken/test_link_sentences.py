@@ -1,9 +1,10 @@
 """A link that cannot be meant is refused in one sentence: the fact, the value, the cure."""
 
+import numpy as np
 import pytest
 
 from rtcprobe.errors import BadInputError
-from rtcprobe.link import backbone, parse_link
+from rtcprobe.link import Link, backbone, parse_link
 
 REFUSALS = {
     "delya 80ms": "link key 'delya' is not known: did you mean delay or delay_trace?",
@@ -36,6 +37,9 @@ REFUSALS = {
     ),
     "loss 100% burst 4": "loss 100% has no bursts: leave burst out",
     "loss 2% burst many": "burst 'many' is not a number of packets: write it like 3",
+    "loss 2% burst inf": "burst 'inf' is not a number of packets: write it like 3",
+    "delay 1ms reorder 1% gap nan": "gap 'nan' is not a number of packets: write it like 3",
+    "delay 1ms reorder 1% gap 1.5": "gap 1.5 is impossible: give whole packets",
     "loss gemodel 1% 0%": "gemodel r 0% never leaves the bad state: give r above 0%",
     "loss state 60% 40% 70%": "state p31 + p32 is 110%: keep the sum within 100%",
     "rate -1mbit": "rate -1mbit is impossible: give more than zero; for a dead link use outages",
@@ -89,3 +93,13 @@ def test_an_unknown_region_names_its_neighbours():
     with pytest.raises(BadInputError) as refusal:
         backbone("bankok", "london")
     assert str(refusal.value) == "region 'bankok' is not known: did you mean bangkok?"
+
+
+def test_handovers_that_cover_a_whole_capacity_trace_are_refused_not_waited_for(tmp_path):
+    (tmp_path / "trace").write_text("10\n20\n")
+    keys = {"capacity_trace": "trace", "handovers": [{"at": "5ms", "for": "19ms", "every": "20ms"}]}
+    link = Link(parse_link(keys, folder=tmp_path), np.random.SeedSequence(1))
+    with pytest.raises(BadInputError) as refusal:
+        link.offer(160, 0.0)
+    sentence = "handovers cover every instant of the capacity trace: make them shorter or rarer"
+    assert str(refusal.value) == sentence
