@@ -11,21 +11,18 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import fractions
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 from aiortc import MediaStreamTrack, RTCSessionDescription
 from aiortc.rtp import RtpPacket as StackRtpPacket
-from av.packet import Packet as AudioPacket
 
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.playout.base import RtpPacket
 from rtcprobe.runtime import aiortc_seam
-from rtcprobe.runtime.network import Host, acting_as
+from rtcprobe.runtime.network import Host, Network, acting_as
 from rtcprobe.runtime.wiretap import WireTap
 from rtcprobe.timeline import Side, Timeline, Wait, answers
 from rtcprobe.units import RTP_CLOCK_HZ
@@ -33,8 +30,6 @@ from rtcprobe.units import RTP_CLOCK_HZ
 __all__ = ["Arrival", "Peer", "Speech"]
 
 Arrival = tuple[float, RtpPacket]
-
-_TIME_BASE = fractions.Fraction(1, RTP_CLOCK_HZ)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +46,11 @@ class MouthTrack(MediaStreamTrack):
 
     kind = "audio"
 
-    def __init__(self, speech: Speech, *, phase_s: float, epoch_s: float, may_speak: asyncio.Event) -> None:
+    def __init__(self, speech: Speech, *, phase_s: float, network: Network, may_speak: asyncio.Event) -> None:
         super().__init__()
         self._speech = speech
         self._phase_s = phase_s
-        self._epoch_s = epoch_s
+        self._network = network
         self._may_speak = may_speak
         self._clock = asyncio.get_running_loop()
         self._next = 0
@@ -63,11 +58,11 @@ class MouthTrack(MediaStreamTrack):
         self.started_s: float | None = None
         """When frame 0 begins, in seconds since the epoch; None before the first frame is asked for."""
 
-    async def recv(self) -> AudioPacket[Any]:
-        """Return the next frame's packet when its time has come; waits for ever after the last."""
+    async def recv(self) -> aiortc_seam.EncodedFrame:  # type: ignore[override]
+        """Return the next frame when its time has come; wait for ever after the last."""
         if self.started_s is None:
             await self._may_speak.wait()
-            now_s = self._clock.time() - self._epoch_s
+            now_s = self._network.now_s()
             grid = math.floor((now_s - self._phase_s) / self._speech.ptime_s)
             self.started_s = self._phase_s + grid * self._speech.ptime_s
         frames = self._speech.frames
@@ -80,11 +75,8 @@ class MouthTrack(MediaStreamTrack):
             payload = frames[index % len(frames)]
             if payload is not None:
                 break
-        await self._until(self._epoch_s + self.due_s(index))
-        packet = AudioPacket(payload)
-        packet.pts = index * round(self._speech.ptime_s * RTP_CLOCK_HZ)
-        packet.time_base = _TIME_BASE
-        return packet
+        await self._until(self._network.epoch_s + self.due_s(index))
+        return aiortc_seam.EncodedFrame(payload, index * round(self._speech.ptime_s * RTP_CLOCK_HZ))
 
     def due_s(self, index: int) -> float:
         """Return when frame ``index`` leaves, in seconds since the epoch."""
@@ -126,11 +118,12 @@ class Peer:
         self.tap = host.tap = WireTap(side)
         self._host = host
         self._network = host.network
-        self.track = MouthTrack(speech, phase_s=phase_s, epoch_s=self._network.epoch_s, may_speak=may_speak)
+        self.track = MouthTrack(speech, phase_s=phase_s, network=host.network, may_speak=may_speak)
         self._connection = aiortc_seam.new_peer_connection()
         self._connection.addTrack(self.track)
         transceiver = self._connection.getTransceivers()[0]
         dtls = transceiver.sender.transport
+        aiortc_seam.send_encoded(transceiver.sender)
         aiortc_seam.take_rtp(transceiver.receiver, self._take)
         aiortc_seam.on_state(dtls.transport, "completed", lambda: self._mark("ice_connected"))
         aiortc_seam.on_state(dtls, "connected", self._dtls_connected)

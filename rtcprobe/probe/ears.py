@@ -17,6 +17,7 @@ import numpy.typing as npt
 from rtcprobe.audio.ear import Hearing, MarkerOutcome, listen
 from rtcprobe.audio.opus import OpusDecoder
 from rtcprobe.call.peer import Arrival, Peer
+from rtcprobe.playout.aiortc import stock_aiortc
 from rtcprobe.playout.base import BLOCK_S
 from rtcprobe.playout.fixed import FixedDelay
 from rtcprobe.playout.replay import Playback, replay
@@ -27,7 +28,7 @@ from rtcprobe.units import RTP_CLOCK_HZ
 
 __all__ = ["Ear", "first_audio_s"]
 
-_DRAIN_S = 1.0
+_DRAIN_S = 0.1
 _FIRST_PACKETS = 16
 _CYCLE = 1 << 32
 
@@ -84,6 +85,7 @@ class Ear:
             ),
             stages=self._stages(hearing, started_s),
             playout=self._figures(),
+            side_figures={"stock aiortc": asdict(stock_aiortc(self._arrivals))},
         )
 
     def _said_s(self, started_s: float) -> float:

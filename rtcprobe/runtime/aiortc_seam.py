@@ -27,7 +27,7 @@ import time
 import types
 import uuid
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import aioice.ice
 import aioice.utils
@@ -37,20 +37,30 @@ import aiortc.rtcpeerconnection
 import aiortc.rtcrtpreceiver
 import aiortc.rtcrtpsender
 import aiortc.utils
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtp import RtpPacket
 
 from rtcprobe.runtime.network import HOST
 from rtcprobe.runtime.virtual import EPOCH_S, VirtualEventLoop
 
-__all__ = ["HandshakeFlights", "SeamError", "install", "new_peer_connection", "on_state", "take_rtp"]
+__all__ = [
+    "EncodedFrame",
+    "HandshakeFlights",
+    "SeamError",
+    "install",
+    "new_peer_connection",
+    "on_state",
+    "send_encoded",
+    "take_rtp",
+]
 
 RtpHandler = Callable[[RtpPacket], None]
 
 _NTP_EPOCH_OFFSET_S = EPOCH_S + 2_208_988_800
 """Virtual time zero in seconds since 1900, NTP's epoch (RFC 5905 §6)."""
 
+_SENDER_ENCODER = "_RTCRtpSender__encoder"
 _RECEIVER_JITTER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
 _DTLS_HANDSHAKE_DONE = "_RTCDtlsTransport__handshake_done"
 
@@ -125,6 +135,33 @@ def on_state(emitter: Any, state: str, call: Callable[[], None]) -> None:
             call()
 
     emitter.on("statechange", changed)
+
+
+def send_encoded(sender: RTCRtpSender) -> None:
+    """Let ``sender`` send ``EncodedFrame`` items of its track as they are.
+
+    Without this it would open a libopus encoder and a resampler of its own when the first frame comes, a few
+    milliseconds of CPU just when the join is timed.
+
+    Raises:
+        SeamError: an internal name has moved.
+    """
+    _attribute(sender, _SENDER_ENCODER)
+    setattr(sender, _SENDER_ENCODER, _Packer())
+
+
+class EncodedFrame(NamedTuple):
+    """A payload and its place in time, in ticks of the RTP clock since the first frame."""
+
+    payload: bytes
+    timestamp: int
+
+
+class _Packer:
+    """Takes the place of aiortc's encoder: what comes in is encoded already."""
+
+    def pack(self, frame: EncodedFrame) -> tuple[list[bytes], int]:
+        return [frame.payload], frame.timestamp
 
 
 def take_rtp(receiver: RTCRtpReceiver, handler: RtpHandler) -> None:

@@ -23,10 +23,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Protocol
 
 from rtcprobe.errors import MeasurementError
-from rtcprobe.link import Fate, Path, Tally
+from rtcprobe.link import Fate, LinkSpec, Path, Requested, Tally
 
 __all__ = ["HOST", "Direction", "Host", "Network", "Tap", "acting_as", "nominal_s", "wire_size"]
 
@@ -108,7 +109,8 @@ class Host:
 class Network:
     """Hosts joined by directed paths, on the running loop's clock.
 
-    Times handed to paths and taps are seconds since ``epoch_s``, the loop time at which the network was made.
+    Times handed to paths and taps are seconds since ``epoch_s``, the loop time at which the network was made, or
+    ``start`` was called.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, sockets: bool) -> None:
@@ -121,8 +123,12 @@ class Network:
         self._directions: dict[tuple[str, str], Direction] = {}
         self._endpoints: dict[tuple[str, int], EmulatedTransport] = {}
 
+    def start(self) -> None:
+        """Let time begin now; nothing may have been sent yet."""
+        self.epoch_s = self.loop.time()
+
     def now_s(self) -> float:
-        """Return seconds since the network was made."""
+        """Return seconds since time began."""
         return self.loop.time() - self.epoch_s
 
     def add_host(self, name: str, address: str) -> Host:
@@ -287,7 +293,12 @@ class SocketTransport(EmulatedTransport):
 
 def nominal_s(path: Path) -> float:
     """Return the delay a path is asked to have: the median, or its fastest where the median is not known."""
-    requested = path.requested()
+    return _nominal_s(tuple(link.spec for link in path.links))
+
+
+@cache
+def _nominal_s(specs: tuple[LinkSpec, ...]) -> float:
+    requested = Requested.of(specs)
     return requested.delay_p50_s if requested.delay_p50_s is not None else requested.delay_min_s or 0.0
 
 

@@ -127,6 +127,7 @@ class LoopbackCall:
         return self.direction(source, destination).tally.achieved().delay_min_s
 
     async def _connect(self) -> None:
+        self.network.start()  # what it took to build the peers is not part of the call
         offer, _ = await asyncio.gather(self.caller.offer(), self.signaling.connect(self.caller.timeline))
         answer = await self.signaling.exchange(offer, self.callee.answer, self.caller.timeline, self.callee.timeline)
         await self.caller.accept(answer)
