@@ -86,7 +86,7 @@ def test_every_access_says_what_is_sourced_and_what_is_assumed():
         assert access.assumed
 
 
-def achieved(spec, packets=30_000):
+def achieved(spec, packets=10_000):
     hop, tally = Link(spec, np.random.SeedSequence(1)), Tally()
     for n in range(packets):
         tally.add(0.02 * n, 160, hop.offer(160, 0.02 * n))
