@@ -7,11 +7,17 @@ Facts:
       it stays open and is shown so.
     - Successive mouth-to-ear samples resemble each other (the jitter buffer remembers), so n of them are worth fewer.
       What counts for a quantile is how the *indicator* "later than the quantile" persists: its integrated
-      autocorrelation time τ turns n into n/τ. τ is summed over lags until pairs of autocorrelations stop being
-      positive (Geyer, *Practical Markov Chain Monte Carlo*, Statistical Science 7(4), 1992, initial positive sequence).
+      autocorrelation time τ turns n into n/τ. Two estimates, of which the larger counts. One is the indicator's own:
+      autocorrelations summed until pairs of them stop being positive (Geyer, *Practical Markov Chain Monte Carlo*,
+      Statistical Science 7(4), 1992, initial monotone sequence); near a tail it sees few crossings and guesses low. The
+      other takes the neighbours' correlation of normal scores, corrected for its bias (Marriott & Pope, Biometrika 41,
+      1954), and says what a first-order Gaussian chain of that correlation would give.
+    - Coverage of the 95 % interval of p50 and p95 on such chains of 120 and 240 samples: 93 to 100 % up to ρ = 0.8,
+      86 to 100 % up to ρ = 0.95, where 120 samples are worth three (400 simulated series a case).
 
 Rules:
     1. A percentile is given only where at least one observation is expected beyond it: 20 for p95, 100 for p99.
+       Correlation does not refuse it: it widens or opens the interval.
     2. An observation that never came (a failed join) is later than every other, never left out.
     3. The estimate is the linear interpolation NumPy and R call type 7; the interval is made of observations.
 """
@@ -129,10 +135,8 @@ def _quantile(taken: _Floats, probability: float, *, correlated: bool, confidenc
         return Quantile(probability=probability, value=None, needs=minimum)
     ordered = np.sort(taken)
     value = _interpolated(ordered, probability)
-    time = correlation_time((taken > value).astype(np.float64)) if correlated else 1.0
+    time = _indicator_time(taken, value, probability) if correlated else 1.0
     worth = max(1, round(n / time))
-    if worth < minimum:
-        return Quantile(probability=probability, value=None, needs=math.ceil(minimum * time))
     low, high = interval_ranks(worth, probability, confidence)
     # Ranks among `worth` independent observations sit at the same heights among the n correlated ones.
     stretch = (n + 1) / (worth + 1)
@@ -142,6 +146,32 @@ def _quantile(taken: _Floats, probability: float, *, correlated: bool, confidenc
         low=None if low is None else _finite(float(ordered[max(math.floor(low * stretch), 1) - 1])),
         high=None if high is None else _finite(float(ordered[min(math.ceil(high * stretch), n) - 1])),
     )
+
+
+def _indicator_time(taken: _Floats, value: float, probability: float) -> float:
+    """Return how many successive samples are worth one when asking for a quantile (the larger of two estimates)."""
+    from scipy.special import ndtri  # noqa: PLC0415 - as above
+
+    n = len(taken)
+    own = correlation_time((taken > value).astype(np.float64))
+    scores = ndtri((_ranks(taken) - 0.5) / n)
+    scores -= np.mean(scores)
+    power = float(scores @ scores)
+    if n < 4 or power <= 0.0:
+        return own
+    rho = float(scores[1:] @ scores[:-1]) / power
+    rho = min(rho + (1.0 + 3.0 * rho) / n, 0.999)
+    if rho <= 0.0:
+        return own
+    lags = np.arange(1, min(n, math.ceil(math.log(1e-3) / math.log(rho)) + 1))
+    # Covariance of two exceedances of t by normals correlated r: the integral over s from 0 to r of
+    # exp(-t²/(1+s)) / (2π √(1-s²)) (Sheppard 1899, Plackett 1954).
+    t, step = float(ndtri(probability)), 5e-4
+    s = np.arange(0.0, 1.0 - step / 2, step)
+    density = np.exp(-(t**2) / (1.0 + s)) / (2.0 * math.pi * np.sqrt(1.0 - s**2))
+    covariance = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2.0) * step])
+    autocorrelation = np.interp(rho**lags, s, covariance) / (probability * (1.0 - probability))
+    return min(float(n), max(own, 1.0 + 2.0 * float(np.sum(autocorrelation))))
 
 
 def _series(values: Iterable[float], never: int) -> _Floats:

@@ -77,18 +77,28 @@ def test_independent_and_constant_series_count_in_full():
     assert correlation_time(series) == pytest.approx(1.0, abs=0.05)
 
 
-@pytest.mark.parametrize("rho", [0.0, 0.5, 0.8])
-def test_intervals_of_correlated_samples_cover_what_they_promise(rho):
+@pytest.mark.parametrize("rho", [0.0, 0.5, 0.8, 0.9])
+@pytest.mark.parametrize("p", [0.5, 0.95])
+def test_intervals_of_correlated_samples_cover_what_they_promise(rho, p):
     series = autoregressive(np.random.default_rng(11), 200, 240, rho)
-    truth = norm.ppf(0.9)
-    covered = 0
-    for each in series:
-        found = quantile(each, 0.9, correlated=True)
-        above = found.high is None or found.high >= truth
-        covered += above and found.low is not None and found.low <= truth
-    # 95 % of 200 is 190; four standard errors of sqrt(200 · 0.95 · 0.05) = 3.1 below. Without the effective sample
-    # size the same check at rho 0.8 covers about 130.
-    assert covered >= 177
+    truth = norm.ppf(p)
+
+    def covered(*, correlated):
+        found = [quantile(each, p, correlated=correlated) for each in series]
+        return sum((q.low is None or q.low <= truth) and (q.high is None or q.high >= truth) for q in found)
+
+    # 95 % of 200 is 190; four standard errors of sqrt(200 · 0.95 · 0.05) = 3.1 are 12.
+    assert covered(correlated=True) >= 178
+    if rho >= 0.8:
+        assert covered(correlated=False) < 160  # what the same interval would be worth without the effective size
+
+
+def test_strong_correlation_opens_the_interval_and_keeps_the_estimate():
+    series = autoregressive(np.random.default_rng(2), 1, 120, 0.95)[0]
+    # tau = 1.95 / 0.05 = 39: 120 samples are worth about three, and no three enclose a p95.
+    found = quantile(series, 0.95, correlated=True)
+    assert found.value is not None
+    assert found.high is None
 
 
 def test_correlation_makes_the_effective_sample_size_smaller():
