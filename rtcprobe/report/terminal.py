@@ -8,6 +8,7 @@ Rules:
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -38,6 +39,7 @@ _NAME = 18
 _BAR = 27
 _EDGES = (54, 79)
 """Where the two columns of figures end."""
+_REASON_ROWS = 3
 _SHOWN_S = 5e-5  # less would read 0.0 ms
 _SMALL = 0.005
 """Phases and stages below this share of the total in every column are shown as one, ``other``."""
@@ -70,10 +72,25 @@ def _head(result: Result) -> Iterator[Text]:
     judged = tuple(each.expression for each in result.budgets)  # these reasons stand beside their budgets
     told = [each for each in result.reasons if not each.startswith(judged)]
     told += [f"warning: {each}" for each in result.warnings]
-    for reason in told[:3]:
-        yield Text(f"  {reason}")
-    if len(told) > 3:
-        yield Text(f"  … and {len(told) - 3} more (see --json)")
+    lines = [line for each in told for line in _wrapped(each, indent=2)]
+    yield from lines[:_REASON_ROWS]
+    if len(lines) > _REASON_ROWS:
+        yield Text("  … and more (see --json)")
+
+
+def _wrapped(text: str, *, indent: int, style: str = "") -> list[Text]:
+    """Return ``text`` on as many lines as it needs, at most two; later ones are indented further."""
+    return [
+        Text(line, style=style)
+        for line in textwrap.wrap(
+            text,
+            COLUMNS,
+            initial_indent=" " * indent,
+            subsequent_indent=" " * (indent + 2),
+            max_lines=2,
+            placeholder="…",
+        )
+    ]
 
 
 def _rule(title: str, *columns: str) -> Text:
@@ -95,11 +112,11 @@ def _join(result: Result) -> Iterator[Text]:
         yield from _phases(middle, last)
         told = attribution(last)
         if told is not None:
-            yield Text(f" slowest: {told}", style="bold")
+            yield from _wrapped(f"slowest: {told}", indent=1, style="bold")
     failed = [each.failed for each in attempts if each.failed is not None]
     if failed:
         steps = ", ".join(f"{name} ({failed.count(name)})" for name in dict.fromkeys(failed))
-        yield Text(f" gave up: {steps}", style="bold")
+        yield from _wrapped(f"gave up: {steps}", indent=1, style="bold")
 
 
 def _phases(middle: JoinAttempt, last: JoinAttempt) -> Iterator[Text]:
