@@ -136,9 +136,9 @@ def judge(real: list[Figures], ours: list[Figures]) -> list[tuple[str, bool | No
     return [
         (
             f"m2e p50 {my_mid[1]:.1f} ms, real {their_mid[1]:.1f} ({low:.1f} to {high:.1f}); {between}",
-            low - P50_MARGIN_MS <= my_mid[1] <= high + P50_MARGIN_MS,
+            bool(low - P50_MARGIN_MS <= my_mid[1] <= high + P50_MARGIN_MS),
         ),
-        (f"m2e p95 {my_mid[2]:.1f} ms, real {their_mid[2]:.1f}", abs(my_mid[2] - their_mid[2]) <= P95_MARGIN_MS),
+        (f"m2e p95 {my_mid[2]:.1f} ms, real {their_mid[2]:.1f}", bool(abs(my_mid[2] - their_mid[2]) <= P95_MARGIN_MS)),
         (f"m2e p5 {my_mid[0]:.1f} ms, real {their_mid[0]:.1f}", None),
         (f"target {my_target:.1f} ms, real {target:.1f}", abs(my_target - target) <= TARGET_MARGIN_MS),
     ]
