@@ -123,6 +123,15 @@ def schema() -> None:
     click.echo(json_format.dumps(scenario_schema(), indent=2, ensure_ascii=False))
 
 
+@cli.command()
+def selftest() -> int:
+    """Inject known delays across codec settings and print the instrument's own errors, pass or fail."""
+    from rtcprobe.report.selftest import print_selftest
+    from rtcprobe.selftest import selftest_rows
+
+    return ExitCode.MET if print_selftest(selftest_rows(), _console()) else ExitCode.NOT_MEASURED
+
+
 class _Session:
     """The scenarios of one command: runs each, shows it, keeps the JSON file whole, and finds the exit code."""
 

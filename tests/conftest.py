@@ -90,7 +90,9 @@ def ear(seed: int, *, heard: int = 118, rejected: int = 1, lost: int = 1) -> Mou
         missed=(MissedMarker(marker=heard, spoken_s=1 + heard / 2, fate="lost"),) if lost else (),
         stages=STAGES,
         playout={"policy": "fixed:60ms", "late": 3, "concealed_samples": 2880, "concealed_share": 0.001},
-        side_figures={"stock_aiortc": {"p50_s": 0.184, "missing_share": 0.05}},
+        side_figures={
+            "stock aiortc": {"missing_ratio": 0.0136, "holding_p50_s": 0.0815, "holding_p95_s": 0.2221},
+        },
     )
 
 

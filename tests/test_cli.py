@@ -8,9 +8,11 @@ import types
 import pytest
 
 from rtcprobe import __version__, cli
+from rtcprobe.audio.opus import OpusSettings
 from rtcprobe.errors import MeasurementError
 from rtcprobe.result import Progress
 from rtcprobe.scenario import scenario_schema
+from rtcprobe.selftest import SelftestRow
 from rtcprobe.verdict import judge
 
 
@@ -90,6 +92,13 @@ def test_schema_prints_the_schema(rtcprobe):
     code, out, _ = rtcprobe("schema")
     assert code == 0
     assert json.loads(out) == scenario_schema()
+
+
+@pytest.mark.parametrize(("worst_s", "code"), [(1e-6, 0), (60e-6, 3)])
+def test_the_selftest_exits_by_its_verdict(rtcprobe, monkeypatch, worst_s, code):
+    row = SelftestRow(codec=OpusSettings(), scheduled=5, heard=5, bias_s=0.0, sd_s=0.0, worst_s=worst_s)
+    monkeypatch.setattr("rtcprobe.selftest.selftest_rows", lambda: iter([row]))
+    assert rtcprobe("selftest")[0] == code
 
 
 def test_a_run_shows_its_screen_and_exits_by_its_verdict(rtcprobe, probe):

@@ -8,6 +8,7 @@ Rules:
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -39,6 +40,7 @@ _NAME = 18
 _BAR = 27
 _EDGES = (54, 79)
 """Where the two columns of figures end."""
+_QUANTILE_KEY = re.compile(r"_p\d+_s$")
 _REASON_ROWS = 3
 _SHOWN_S = 5e-5  # less would read 0.0 ms
 _SMALL = 0.005
@@ -140,6 +142,9 @@ def _mouth_to_ear(result: Result) -> Iterator[Text]:
         yield from _waterfall(stages)
         policies = dict.fromkeys(str(ear.playout.get("policy", "")) for ear in ears if ear is not None)
         yield _row(f" sum (playout {', '.join(policies)})", (sum(each.values()) for each in stages))
+    stock = [_stock(ear) for ear in ears]
+    if any(stock):
+        yield _cells(" stock aiortc holds p50/p95, misses", stock)
 
 
 def _link(result: Result) -> Iterator[Text]:
@@ -147,11 +152,9 @@ def _link(result: Result) -> Iterator[Text]:
     if not any(reports):
         return
     yield _rule("Link: requested → achieved", *(ARROWS[direction] for direction in DIRECTIONS))
-    for title, keys, say in _LINK_ROWS:
-        pairs = [
-            [_figures(side, keys, say) for side in (r.requested, r.achieved)] if r else ["-", "-"] for r in reports
-        ]
-        if title != " reordered" or any(got not in ("-", "0%") for pair in pairs for got in pair):
+    for title, say in _LINK_ROWS:
+        pairs = [[say(r.requested), say(r.achieved)] if r else ["-", "-"] for r in reports]
+        if any(figure for pair in pairs for figure in pair):
             yield _cells(title, ("→".join(pair) for pair in pairs))
     drops = [{} if r is None else r.achieved.get("drops", {}) for r in reports]
     if any(drops):
@@ -159,37 +162,52 @@ def _link(result: Result) -> Iterator[Text]:
         yield _cells(" drops by cause", said)
 
 
-def _figures(side: Mapping[str, Any], keys: tuple[str, ...], say: Callable[[float], str]) -> str:
-    """Return the figures under ``keys`` with slashes between; those there are none of are dashes."""
-    return "/".join("-" if side.get(key) is None else say(side[key]) for key in keys)
+def _loss(side: Mapping[str, Any]) -> str:
+    burst = side.get("mean_burst")
+    return _share(side.get("loss")) + ("" if burst is None else f" ({burst:.1f})")
 
 
-_LINK_ROWS: tuple[tuple[str, tuple[str, ...], Callable[[float], str]], ...] = (
-    (" loss", ("loss",), format_ratio),
-    (" mean burst, packets", ("mean_burst",), lambda packets: f"{packets:.2f}"),
-    (" delay p50/p95, ms", ("delay_p50_s", "delay_p95_s"), milliseconds),
-    (" reordered", ("reordered",), format_ratio),
+def _share(ratio: float | None) -> str:
+    return "-" if ratio is None else format_ratio(ratio)
+
+
+def _delays(side: Mapping[str, Any]) -> str:
+    return "/".join(milliseconds(side.get(key)) for key in ("delay_p50_s", "delay_p95_s"))
+
+
+def _reordered(side: Mapping[str, Any]) -> str:
+    return format_ratio(side["reordered"]) if side.get("reordered") else ""
+
+
+_LINK_ROWS: tuple[tuple[str, Callable[[Mapping[str, Any]], str]], ...] = (
+    (" loss (mean burst, packets)", _loss),
+    (" delay p50/p95, ms", _delays),
+    (" reordered", _reordered),
 )
 
 
+def _stock(ear: MouthToEar | None) -> str:
+    """Return what stock aiortc would have held and missed: a side figure, not part of the sum above it."""
+    figures = {} if ear is None else ear.side_figures.get("stock aiortc", {})
+    if figures.get("holding_p50_s") is None:
+        return ""
+    held = "/".join(milliseconds(figures.get(key)) for key in ("holding_p50_s", "holding_p95_s"))
+    return f"{held}, {_share(figures.get('missing_ratio'))}"
+
+
 def _harness(result: Result) -> Iterator[Text]:
-    said = [f"{_title(key)} {_figure(key, value)}" for key, value in result.harness.items() if _simple(value)]
-    if said:
-        yield _rule(f"Harness: {', '.join(said)}")
-
-
-def _simple(value: Any) -> bool:
-    return value is None or isinstance(value, (int, float, str))
-
-
-def _title(key: str) -> str:
-    return key.removesuffix("_s").replace("_", " ")
-
-
-def _figure(key: str, value: Any) -> str:
-    if isinstance(value, (int, float)) and key.endswith("_s"):
-        return f"{milliseconds(value, 2)} ms"
-    return "-" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    groups: dict[str, list[str]] = {}
+    for key, value in result.harness.items():
+        stem, quantile = _QUANTILE_KEY.sub("", key), _QUANTILE_KEY.search(key)
+        word = value if isinstance(value, str) else milliseconds(value, 2)
+        groups.setdefault(stem if quantile else key.removesuffix("_s"), []).append(word)
+    said = [f"{name.replace('_', ' ')} {'/'.join(each)}" for name, each in groups.items()]
+    title = "Harness, ms" + (", p50/p95/p99" if any(len(each) == 3 for each in groups.values()) else "")
+    if len(title) + sum(len(each) + 2 for each in said) < COLUMNS - 5:
+        yield _rule(f"{title}: {', '.join(said)}")
+    else:
+        yield _rule(title)
+        yield Text(f" {', '.join(said)}")
 
 
 def _budgets(outcomes: tuple[BudgetOutcome, ...], rows: int) -> list[Text]:
