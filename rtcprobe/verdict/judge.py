@@ -67,6 +67,7 @@ def _verdict(result: Result) -> tuple[Verdict, tuple[str, ...]]:
 def _silences(result: Result) -> Iterable[str]:
     if result.interrupted:
         yield "interrupted: only what was measured until then is here"
+        return
     attempts = result.join.attempts
     if not attempts:
         yield "no join was tried"

@@ -121,7 +121,8 @@ def test_silence_is_not_success_even_without_budgets(make_result, make_ear, make
 
 
 def test_an_interrupted_run_does_not_pass(make_result):
-    assert verdict(make_result(interrupted=True))[0] == "inconclusive"
+    reasons = ("interrupted: only what was measured until then is here",)
+    assert verdict(make_result(interrupted=True, mouth_to_ear={})) == ("inconclusive", reasons)
 
 
 def test_an_invalid_run_stays_invalid_whatever_its_budgets_say(make_result):
