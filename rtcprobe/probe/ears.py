@@ -66,7 +66,9 @@ class Ear:
         if started_s is None:
             return MouthToEar(scheduled=0, heard=0, rejected=0, lost=0, playout=self._figures())
         markers = self._spoken.train.markers(self._said_s(started_s), start_s=started_s)
-        hearing = listen(self.playback.pcm, self.playback.start_s, self._spoken.train, markers)
+        hearing = listen(
+            self.playback.pcm, self.playback.start_s, self._spoken.train, markers, advance_s=self._spoken.advance_s
+        )
         return MouthToEar(
             scheduled=hearing.scheduled,
             heard=len(hearing.heard),

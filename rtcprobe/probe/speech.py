@@ -11,7 +11,7 @@ import numpy.typing as npt
 from rtcprobe.audio.ear import listen
 from rtcprobe.audio.marker import MarkerTrain
 from rtcprobe.audio.mouth import Mouth, encode_stream
-from rtcprobe.audio.opus import SAMPLE_RATE_HZ, OpusDecoder, OpusEncoder, OpusSettings, is_dtx
+from rtcprobe.audio.opus import SAMPLE_RATE_HZ, OpusDecoder, OpusEncoder, OpusSettings, is_dtx, phase_advance_s
 
 __all__ = ["Spoken", "speak"]
 
@@ -49,6 +49,11 @@ class Spoken:
         """The codec's algorithmic delay, as libopus states it."""
         return OpusEncoder(self.codec).lookahead_samples / SAMPLE_RATE_HZ
 
+    @cached_property
+    def advance_s(self) -> float:
+        """How much earlier than its look-ahead says the codec delivers the marker band (``opus.phase_advance_s``)."""
+        return phase_advance_s(self.payloads)
+
     def detection_error_s(self) -> float | None:
         """Return how far the ear errs on this very speech through the codec alone: the worst of its first 10 s.
 
@@ -58,7 +63,9 @@ class Spoken:
         count = round(_SELF_CHECK_S / self.codec.ptime_s)
         pcm = np.concatenate([decoder.decode(payload) for payload in self.payloads[:count]])
         duration_s = len(pcm) / SAMPLE_RATE_HZ
-        heard = listen(pcm, 0.0, self.train, self.train.markers(min(duration_s, self.duration_s)))
+        heard = listen(
+            pcm, 0.0, self.train, self.train.markers(min(duration_s, self.duration_s)), advance_s=self.advance_s
+        )
         errors = np.abs(heard.delays_s - self.look_ahead_s)
         return float(errors.max()) if len(errors) else None
 
