@@ -57,13 +57,14 @@ class EmulatedSignaling:
         self._caller = tcp(caller, "caller", is_open=connection == "warm")
         self._callee = tcp(callee, "callee", is_open=True)
 
-    async def connect(self, timeline: Timeline) -> None:
-        """Reach the server: marks ``signaling_connected``, at once on a warm connection."""
+    async def connect(self, caller: Timeline, callee: Timeline) -> None:
+        """Reach the server: marks ``signaling_connected``, at once on a warm connection and for the callee."""
+        callee.mark("signaling_connected", self._network.now_s())
         if self._connection == "cold":
             await self._caller.connect()
             await self._caller.send(CLIENT_HELLO_BYTES, "TLS client hello")
             await self._caller.send(SERVER_FLIGHT_BYTES, "TLS server flight", from_server=True)
-        timeline.mark("signaling_connected", self._network.now_s())
+        caller.mark("signaling_connected", self._network.now_s())
 
     async def exchange(
         self, offer: Sdp, answer_offer: Callable[[Sdp], Awaitable[Sdp]], caller: Timeline, callee: Timeline

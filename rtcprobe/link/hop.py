@@ -12,7 +12,10 @@ Rules:
     2. Order kept means: a packet arrives no earlier than any surviving packet that reached the delay stage before it.
        Clamped against the last *survivor*: a lost packet holds nobody up.
     3. One seed, one child per component: who gets lost depends on the seed, the loss model and the packet's place,
-       on nothing else.
+       on nothing else but rule 4.
+    4. A burst does not wait. Chains count packets, but a burst on the air lasts for a time: after a silence longer than
+       ``_SILENCE_S`` a chain has moved on as if a packet had come every ``_STEP_S``. Else a lone TCP retransmission,
+       a second after the loss, would meet the same burst again and again.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ import numpy as np
 
 from rtcprobe.link.bottleneck import Bottleneck
 from rtcprobe.link.delay import LOST, DelayTrace
-from rtcprobe.link.loss import Bernoulli
+from rtcprobe.link.loss import Bernoulli, BurstLoss, FourState, GilbertElliott
 from rtcprobe.link.requested import Requested
 from rtcprobe.link.spec import LinkSpec, Reorder
 from rtcprobe.link.streams import Children, uniforms
@@ -61,6 +64,14 @@ _QUEUE: Final = Fate((), "queue")
 _TRACE: Final = Fate((), "trace")
 
 
+_SILENCE_S: Final = 0.200
+"""Longer than any packet spacing of a call (120 ms, RFC 6716 §3.2), no longer than any retransmission timer."""
+
+_STEP_S: Final = 0.020
+_MOST_STEPS: Final = 50
+"""After a second of silence nothing is left of a burst of ten packets (0.9⁵⁰ = 0.5 %)."""
+
+
 class Link:
     """One hop in one direction; equal ``spec``, ``seed`` and offers give equal fates.
 
@@ -74,12 +85,13 @@ class Link:
         needs_queue = bool(spec.handovers) or any(phase.rate for phase in spec.phases)
         self._bottleneck = Bottleneck(spec.handovers, start_s) if needs_queue else None
         self._keeper = _Keeper()
+        self._last_s = math.inf
         self._changes = _changes(spec, start_s)
         self._next_change = next(self._changes)
         self._now: LinkSpec | None = None
         self._adopt(spec)
 
-    def offer(self, size_bytes: int, now_s: float) -> Fate:  # noqa: PLR0911 - one return a stage, in order
+    def offer(self, size_bytes: int, now_s: float) -> Fate:  # noqa: PLR0911, PLR0912 - a branch a stage, in order
         """Return the fate of an IP packet of ``size_bytes`` (headers included) that enters at ``now_s``.
 
         Times should not fall; where an earlier hop reorders they may, see ``bottleneck.py``.
@@ -87,6 +99,10 @@ class Link:
         while now_s >= self._next_change[0]:
             self._adopt(self._next_change[1])
             self._next_change = next(self._changes)
+        if self._fades and now_s - self._last_s > _SILENCE_S:
+            for _ in range(min(int((now_s - self._last_s) / _STEP_S), _MOST_STEPS)):
+                next(self._lost)
+        self._last_s = now_s
         # One draw from each component for every packet, whatever becomes of it.
         lost, delay_s, steps_out = next(self._lost), next(self._delays), next(self._steps_out)
         twice, harm = next(self._twice), next(self._harm)
@@ -148,6 +164,7 @@ class Link:
         if before is None or spec.loss != before.loss:
             self._lost = spec.loss.outcomes(self._random["loss"]) if spec.loss else repeat(False)
             self._loss_fate = Fate((), spec.loss.cause) if spec.loss else _OUTAGE
+            self._fades = isinstance(spec.loss, (BurstLoss, GilbertElliott, FourState))
         if before is None or spec.delay != before.delay:
             self._delays = spec.delay.draws(self._random["delay"])
             # A trace knows one delay a packet, so the copy comes with it.

@@ -128,7 +128,8 @@ class LoopbackCall:
 
     async def _connect(self) -> None:
         self.network.start()  # what it took to build the peers is not part of the call
-        offer, _ = await asyncio.gather(self.caller.offer(), self.signaling.connect(self.caller.timeline))
+        connecting = self.signaling.connect(self.caller.timeline, self.callee.timeline)
+        offer, _ = await asyncio.gather(self.caller.offer(), connecting)
         answer = await self.signaling.exchange(offer, self.callee.answer, self.caller.timeline, self.callee.timeline)
         await self.caller.accept(answer)
 
