@@ -24,7 +24,7 @@ from rtcprobe.playout.base import BLOCK_S, SAMPLE_RATE_HZ, RtpPacket
 from rtcprobe.playout.fixed import FixedDelay
 from rtcprobe.playout.replay import replay
 
-__all__ = ["LIMIT_S", "SETTINGS", "SelftestReport", "SelftestRow", "selftest"]
+__all__ = ["LIMIT_S", "SETTINGS", "SelftestReport", "SelftestRow", "selftest_rows"]
 
 LIMIT_S = 50e-6
 """The most any single sample may be off."""
@@ -76,13 +76,8 @@ class SelftestReport:
         return all(row.passed for row in self.rows)
 
 
-def selftest(settings: tuple[OpusSettings, ...] = SETTINGS, seed: int = 0) -> SelftestReport:
-    """Return the instrument's own errors; the fractions and phases come from ``seed``."""
-    return SelftestReport(rows=tuple(selftest_rows(settings, seed)))
-
-
 def selftest_rows(settings: tuple[OpusSettings, ...] = SETTINGS, seed: int = 0) -> Iterator[SelftestRow]:
-    """Yield the rows of ``selftest`` one by one, for whoever shows progress."""
+    """Yield the errors at each of ``settings``, about half a second each; fractions and phases come from ``seed``."""
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     for codec in settings:
         yield _measure(codec, rng)
