@@ -297,7 +297,7 @@ def programme(signal: str, seed: int, packets: int, spoken_s: tuple[float, ...])
         start = round((spoken + PTIME_S) * SAMPLE_RATE_HZ)
         piece = pcm[start : start + len(template)]
         piece += template[: len(piece)]
-    encoder = OpusEncoder(OpusSettings(complexity=10))
+    encoder = OpusEncoder(OpusSettings(complexity=10, bandwidth="fullband"))
     frames = np.clip(pcm, -1, 1).astype(np.float32).reshape(packets, FRAME_SAMPLES)
     return [encoder.encode(frame) for frame in frames]
 
