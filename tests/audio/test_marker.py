@@ -1,0 +1,64 @@
+"""The marker train: told apart by construction, spoken at whole samples, at every phase."""
+
+import numpy as np
+import pytest
+
+from rtcprobe.audio.marker import CODES, MARKER_SAMPLES, MarkerTrain, waveform
+
+SPECTRA = np.array([np.fft.rfft(waveform(code).astype(np.float64), 16_384) for code in range(CODES)])
+SPECTRA /= np.sqrt(np.sum(np.square([waveform(code) for code in range(CODES)]), axis=1, dtype=np.float64))[:, None]
+
+
+@pytest.mark.parametrize("code", range(CODES))
+def test_no_marker_resembles_another_at_any_shift_or_itself_at_another_shift(code):
+    correlations = np.fft.irfft(SPECTRA * SPECTRA[code].conj(), axis=1)
+    assert correlations[code, 0] == pytest.approx(1.0)
+    correlations[code, :49] = correlations[code, -48:] = 0.0  # its own peak: 1 ms either side
+    assert np.abs(np.delete(correlations, code, axis=0)).max() < 0.28
+    assert np.abs(correlations[code]).max() < 0.20
+
+
+@pytest.mark.parametrize("code", range(CODES))
+def test_a_marker_lies_in_the_telephone_band_and_has_a_low_crest(code):
+    wave = waveform(code)
+    power = np.square(np.abs(np.fft.rfft(wave.astype(np.float64))))
+    hz = np.fft.rfftfreq(MARKER_SAMPLES, 1 / 48_000)
+    assert power[(hz >= 250) & (hz <= 3450)].sum() > 0.99 * power.sum()
+    # A faded sine: √2 for the sine, a little for the fades.
+    assert np.abs(wave).max() / np.sqrt(np.mean(np.square(wave))) < 1.6
+    assert abs(wave[0]) < 1e-3
+    assert abs(wave[-1]) < 1e-3
+
+
+def test_about_two_a_second_none_twice_within_a_period():
+    markers = MarkerTrain().markers(60.0)
+    assert len(markers) == 120
+    assert [marker.code for marker in markers[:CODES]] == list(range(CODES))
+    same = [later.spoken_s - sooner.spoken_s for sooner, later in zip(markers, markers[CODES:], strict=False)]
+    assert min(same) >= MarkerTrain().period_s
+
+
+def test_instants_are_whole_samples_on_a_dithered_grid():
+    train = MarkerTrain(spacing_s=0.5, first_s=0.25, dither_s=0.020)
+    instants = np.array([marker.spoken_s for marker in train.markers(600.0)])
+    samples = instants * 48_000
+    assert np.allclose(samples, np.round(samples), atol=1e-6)
+    late = instants - (0.25 + 0.5 * np.arange(len(instants)))
+    assert late.min() >= 0.0
+    assert late.max() <= 0.020
+    # 1,200 phases in a frame of 20 ms: every millisecond of it is met.
+    assert np.all(np.histogram(late, bins=20, range=(0, 0.020))[0] > 0)
+
+
+def test_a_longer_train_begins_with_the_shorter_one_and_no_marker_is_cut():
+    train = MarkerTrain(seed=5)
+    short, long = train.markers(10.0), train.markers(60.0)
+    assert long[: len(short)] == short
+    assert short[-1].spoken_s + 0.080 <= 10.0
+    assert train.markers(0.3) == ()
+    assert MarkerTrain(seed=6).markers(10.0) != short
+
+
+def test_a_train_may_start_at_any_instant():
+    plain, later = MarkerTrain().markers(5.0), MarkerTrain().markers(5.0, start_s=100.0)
+    assert [marker.spoken_s - 100.0 for marker in later] == pytest.approx([marker.spoken_s for marker in plain])
