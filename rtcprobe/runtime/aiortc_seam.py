@@ -26,7 +26,7 @@ import secrets
 import time
 import types
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NamedTuple
 
 import aioice.ice
@@ -202,12 +202,12 @@ class HandshakeFlights:
 
     def __init__(self, dtls: RTCDtlsTransport, initial_timeout_s: Callable[[], float]) -> None:
         """Stand between ``dtls`` and its ICE transport; ``initial_timeout_s`` is asked when a flight first leaves."""
-        ice = dtls.transport
+        ice = self._ice = dtls.transport
         self.sent_s: list[list[float]] = []
         """Loop times at which each flight left: the first copy, then every copy sent again."""
         self._loop = asyncio.get_running_loop()
-        self._send_datagram: Callable[[bytes], Awaitable[None]] = _attribute(ice, "_send")
-        self._receive_datagram: Callable[[], Awaitable[bytes]] = _attribute(ice, "_recv")
+        self._send_datagram: Callable[[bytes], Coroutine[Any, Any, None]] = _attribute(ice, "_send")
+        self._receive_datagram: Callable[[], Coroutine[Any, Any, bytes]] = _attribute(ice, "_recv")
         self._initial_timeout_s = initial_timeout_s
         self._flight: list[bytes] = []
         self._answered = True
@@ -243,13 +243,20 @@ class HandshakeFlights:
 
     async def _recv(self) -> bytes:
         data = await self._receive_datagram()
-        if _is_dtls(data):
+        if self._done and data[0] > 127:
+            self._step_aside()
+        elif _is_dtls(data):
             if data in self._seen:
                 self._resend()
             elif not self._done:
                 self._seen.add(data)
                 self._answered = True
         return data
+
+    def _step_aside(self) -> None:
+        # Media of the peer's proves that it has our last flight: nothing is left to do here.
+        self._ice._send = self._send_datagram  # noqa: SLF001
+        self._ice._recv = self._receive_datagram  # noqa: SLF001
 
     def _arm(self) -> None:
         if self._timer is not None:
