@@ -94,21 +94,26 @@ class StockQueue:
 
     def _release(self, now_s: float) -> Delivery | None:
         """Let the first frame go when four whole ones stand in a row; a frame is whole when the next has begun."""
-        row: list[tuple[int, float]] = []
-        frames: list[int] = []  # where in the row each frame begins
+        held, start = self._held, self._start
+        if len(held) <= _PREFETCH:
+            return None
+        frames = whole = 0
+        timestamp: int | None = None
         for step in range(_CAPACITY):
-            packet = self._held.get((self._start + step) % 65536)
+            packet = held.get((start + step) % 65536)
             if packet is None:
                 return None
-            if not row or packet[0] != row[-1][0]:
-                frames.append(step)
-            row.append(packet)
-            if len(frames) > _PREFETCH:
-                first = self._start
-                for _ in range(frames[1]):
-                    del self._held[self._start]
-                    self._origin = (self._start + 1) % 65536
-                return Delivery(sequence=first, timestamp=row[0][0], arrived_s=row[0][1], left_s=now_s)
+            if packet[0] != timestamp:
+                timestamp = packet[0]
+                frames += 1
+                if frames == 2:
+                    whole = step  # where the first frame ends
+                elif frames > _PREFETCH:
+                    first = held[start]
+                    for place in range(whole):
+                        del held[(start + place) % 65536]
+                    self._origin = (start + whole) % 65536
+                    return Delivery(sequence=start, timestamp=first[0], arrived_s=first[1], left_s=now_s)
         return None
 
     @property

@@ -255,7 +255,7 @@ class HandshakeFlights:
 
     def _step_aside(self) -> None:
         # Media of the peer's proves that it has our last flight: nothing is left to do here.
-        self._ice._send = self._send_datagram  # noqa: SLF001
+        self._ice._send = self._send_datagram  # type: ignore[assignment]  # noqa: SLF001
         self._ice._recv = self._receive_datagram  # noqa: SLF001
 
     def _arm(self) -> None:
