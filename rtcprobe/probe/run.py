@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import platform
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -63,7 +64,13 @@ def run_probe(
         BadInputError: a WAV that cannot be written.
         MeasurementError: the machine refuses sockets (real clock).
     """
-    return _Run(scenario, seed, clock, progress or _silent).whole(wav_dir)
+    # What is loaded by now stays: the collector need not walk it again and again while packets are timed.
+    gc.collect()
+    gc.freeze()
+    try:
+        return _Run(scenario, seed, clock, progress or _silent).whole(wav_dir)
+    finally:
+        gc.unfreeze()
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ __all__ = ["Spoken", "speak"]
 
 Pcm = npt.NDArray[np.float32]
 
-_SELF_CHECK_S = 10.0
+_SELF_CHECK_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Spoken:
         return phase_advance_s(self.payloads)
 
     def detection_error_s(self) -> float | None:
-        """Return how far the ear errs on this very speech through the codec alone: the worst of its first 10 s.
+        """Return how far the ear errs on this very speech through the codec alone: the worst of its first 5 s.
 
         None when no marker of it can be heard at all.
         """

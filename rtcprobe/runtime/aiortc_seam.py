@@ -61,6 +61,7 @@ _NTP_EPOCH_OFFSET_S = EPOCH_S + 2_208_988_800
 """Virtual time zero in seconds since 1900, NTP's epoch (RFC 5905 §6)."""
 
 _SENDER_ENCODER = "_RTCRtpSender__encoder"
+_RECEIVER_STREAMS = "_RTCRtpReceiver__remote_streams"
 _RECEIVER_JITTER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
 _DTLS_HANDSHAKE_DONE = "_RTCDtlsTransport__handshake_done"
 
@@ -167,7 +168,8 @@ class _Packer:
 def take_rtp(receiver: RTCRtpReceiver, handler: RtpHandler) -> None:
     """Give every RTP packet to ``handler`` at its arrival, after SRTP, in order of arrival.
 
-    aiortc goes on to keep its RTCP statistics; its jitter buffer and decoder get nothing.
+    aiortc goes on to keep its RTCP statistics; its jitter buffer and decoder get nothing. After the first packet of a
+    source nothing else of its own handling matters to a call, so the rest is left out.
 
     Raises:
         SeamError: an internal name has moved.
@@ -175,10 +177,15 @@ def take_rtp(receiver: RTCRtpReceiver, handler: RtpHandler) -> None:
     handle: Callable[..., Awaitable[None]] = _attribute(receiver, "_handle_rtp_packet")
     _attribute(receiver, _RECEIVER_JITTER_BUFFER)
     setattr(receiver, _RECEIVER_JITTER_BUFFER, _NoJitterBuffer())
+    streams: dict[int, aiortc.rtcrtpreceiver.StreamStatistics] = _attribute(receiver, _RECEIVER_STREAMS)
 
     async def tapped(packet: RtpPacket, arrival_time_ms: int) -> None:
         handler(packet)
-        await handle(packet, arrival_time_ms=arrival_time_ms)
+        stream = streams.get(packet.ssrc)
+        if stream is None:
+            await handle(packet, arrival_time_ms=arrival_time_ms)
+        else:
+            stream.add(packet)
 
     receiver._handle_rtp_packet = tapped  # type: ignore[method-assign]  # noqa: SLF001
 
