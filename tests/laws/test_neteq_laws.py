@@ -55,7 +55,7 @@ events = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(events=events, start=st.integers(0, 0xFFFFFFFF))
 def test_nothing_a_network_sends_stops_the_sound(events, start):
     playout = NetEq(OpusDecoder(), max_packets=20)
@@ -110,7 +110,7 @@ def test_the_packet_buffer_stays_sorted_and_accounts_for_every_packet(packets):
         assert buffer.has_dtx == any(packet.is_dtx for packet in buffer.packets)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 1000), level=st.floats(1e-5, 1.0), played=st.integers(0, 700))
 def test_stretching_moves_noise_by_2_5_to_15_ms_and_touches_nothing_else(seed, level, played):
     signal = (level * np.random.default_rng(seed).standard_normal(1440)).astype(np.float32)

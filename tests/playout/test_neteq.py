@@ -165,8 +165,8 @@ def test_one_percent_loss_leaves_one_percent_concealed():
 
 def test_the_delay_rests_between_the_target_and_the_top_of_its_window():
     rng = np.random.default_rng(2)
-    arrivals = [at + rng.uniform(0, 20) for at in punctual(1500)]
-    playout, _ = play(arrivals, until_ms=30_000)
+    arrivals = [at + rng.uniform(0, 20) for at in punctual(1000)]
+    playout, _ = play(arrivals, until_ms=20_000)
     trace = playout.trace()
     delay, target = trace.delay_ms[500:], trace.target_ms[500:]
     assert set(target) <= {20, 40}
@@ -189,18 +189,18 @@ def test_a_wanted_delay_is_stretched_up_to(arguments, lowest_ms, highest_ms):
     assert playout.stats().concealed_samples == 0
 
 
-@pytest.mark.parametrize("ppm", [-2000, 2000])
+@pytest.mark.parametrize("ppm", [-4000, 4000])
 def test_a_playout_clock_that_drifts_is_followed_by_stretching(ppm):
-    # 30 s at 2000 ppm are 60 ms, 2880 samples: a slow receiver (long ticks) drops them, a fast one makes them up.
-    playout, _ = play(punctual(1500), until_ms=30_000, tick_ms=10 * (1 + ppm * 1e-6))
-    steady, _ = play(punctual(1500), until_ms=30_000)
+    # 15 s at 4000 ppm are 60 ms, 2880 samples: a slow receiver (long ticks) drops them, a fast one makes them up.
+    playout, _ = play(punctual(750), until_ms=15_000, tick_ms=10 * (1 + ppm * 1e-6))
+    steady, _ = play(punctual(750), until_ms=15_000)
     inserted, removed = (
         [getattr(p.stats(), name) for p in (playout, steady)]
         for name in ("inserted_samples_for_deceleration", "removed_samples_for_acceleration")
     )
     stretched = (inserted[0] - removed[0]) - (inserted[1] - removed[1])
     made_up = playout.stats().concealed_samples
-    assert playout.stats().concealed_ratio < 0.001  # at most one gap, where D rests on the very edge of the target
+    assert playout.stats().concealed_ratio < 0.002  # at most one gap, where D rests on the very edge of the target
     # All but what drifts within the window of 40 ms (1920 samples).
     assert -np.sign(ppm) * (stretched + made_up) == pytest.approx(2880, abs=1920)
     assert playout.trace().delay_ms[200:].max() < 60

@@ -49,12 +49,14 @@ class WaitingPacket:
 class PacketBuffer:
     """Packets waiting for their turn, oldest timestamp first in ``packets``."""
 
-    __slots__ = ("_dtx", "discarded", "flushes", "max_packets", "packets")
+    __slots__ = ("_dtx", "discarded", "fec_discarded", "flushes", "max_packets", "packets")
 
     def __init__(self, max_packets: int) -> None:
         self.max_packets = max_packets
         self.packets: list[WaitingPacket] = []
         self.discarded = 0
+        """Frames thrown away, copies of what was there already included; ``fec_discarded`` those of in-band FEC."""
+        self.fec_discarded = 0
         self.flushes = 0
         self._dtx = 0
 
@@ -65,7 +67,7 @@ class PacketBuffer:
 
     def flush(self) -> None:
         """Throw everything away."""
-        self.discarded += len(self.packets)
+        self._discard(self.packets)
         self.packets.clear()
         self._dtx = 0
         self.flushes += 1
@@ -80,9 +82,10 @@ class PacketBuffer:
         while at and packets[at - 1].timestamp > packet.timestamp:
             at -= 1
         if at and packets[at - 1].timestamp == packet.timestamp:
-            self.discarded += 1
             rival = packets[at - 1]
-            if not packet.yields_to(rival):
+            yields = packet.yields_to(rival)
+            self._discard([packet if yields else rival])
+            if not yields:
                 self._dtx += packet.is_dtx - rival.is_dtx
                 packets[at - 1] = packet
             return flushed
@@ -103,7 +106,7 @@ class PacketBuffer:
             return
         floor = None if horizon_samples is None else timestamp - horizon_samples
         kept = [p for p in packets if p.timestamp >= timestamp or (floor is not None and p.timestamp <= floor)]
-        self.discarded += len(packets) - len(kept)
+        self._discard([packet for packet in packets if packet not in kept])
         self.packets[:] = kept
         self._dtx = sum(packet.is_dtx for packet in kept)
 
@@ -125,3 +128,8 @@ class PacketBuffer:
             return 0
         last = packets[-1]
         return last.timestamp - packets[0].timestamp + (tick - last.tick) * _SAMPLES_PER_TICK
+
+    def _discard(self, packets: list[WaitingPacket]) -> None:
+        fec = sum(packet.codec_level > 0 for packet in packets)
+        self.fec_discarded += fec
+        self.discarded += len(packets) - fec

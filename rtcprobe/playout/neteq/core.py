@@ -179,6 +179,7 @@ class NetEq:
         """Return all counters as they are now."""
         return self._counters.snapshot(
             discarded=self._buffer.discarded,
+            fec_discarded=self._buffer.fec_discarded,
             flushes=self._buffer.flushes,
             target_ms=self._decision.target_ms,
             current_samples=self._decision.level.level_samples + self._sound.sync.future,
@@ -233,7 +234,7 @@ class NetEq:
             last_duration=sound.last_duration,
         )
         # How long a silence really is, is not known yet: nothing is stretched or aligned to its first frame.
-        if operation in _INSISTENT and buffer.packets[0].is_dtx:
+        if operation is not Operation.NORMAL and operation in _INSISTENT and buffer.packets[0].is_dtx:
             return Operation.NORMAL
         return operation
 
@@ -241,11 +242,12 @@ class NetEq:
         """Carry ``operation`` out; return which of ``WORDS`` it came to."""
         sound = self._sound
         left = sound.left
-        if left >= BLOCK_SAMPLES and operation not in _INSISTENT:
-            return _GOES_ON[sound.mode]
+        ordinary = operation is Operation.NORMAL
+        if left >= BLOCK_SAMPLES and (ordinary or operation not in _INSISTENT):
+            return _NORMAL if sound.mode is Mode.NORMAL else _GOES_ON[sound.mode]
         packets = self._buffer.packets
         if packets and (self._new_stream or operation is Operation.RESET):
-            operation = Operation.NORMAL
+            operation, ordinary = Operation.NORMAL, True
             sound.sync.end_timestamp = packets[0].timestamp
             self._new_stream = False
             self._decision.soft_reset(self._tick)
@@ -255,11 +257,11 @@ class NetEq:
         if operation is Operation.EXPAND or operation is Operation.RESET:
             sound.conceal(self._tick)
             return _EXPAND
-        operation, need = self._needed(operation, left)
+        operation, need = (operation, BLOCK_SAMPLES) if ordinary else self._needed(operation, left)
         frames: list[WaitingPacket] = []
         if need:
             left += self._extract(need, frames)
-        if operation in _STRETCHES:
+        if not ordinary and operation in _STRETCHES:
             self._decision.stretch_tried(left)
             if operation is not Operation.PREEMPTIVE_EXPAND and left < NEEDED_SAMPLES:
                 operation = Operation.NORMAL
@@ -268,6 +270,8 @@ class NetEq:
             sound.conceal(self._tick)
             return _EXPAND
         operation = sound.play(operation, decoded)
+        if sound.mode is Mode.NORMAL:
+            return _NORMAL
         return _NOISE if sound.mode is Mode.COMFORT_NOISE else _DONE[operation]
 
     def _needed(self, operation: Operation, left: int) -> tuple[Operation, int]:

@@ -232,10 +232,10 @@ class DelayConstraints:
     def clamp(self, target_ms: int) -> int:
         """Return what ``target_ms`` becomes."""
         target_ms = max(target_ms, self._effective_min_ms)
-        if self.max_delay_ms is not None:
-            target_ms = min(target_ms, self.max_delay_ms)
-        if self._roof_ms is not None:
-            target_ms = min(target_ms, self._roof_ms)
+        if self.max_delay_ms is not None and target_ms > self.max_delay_ms:
+            target_ms = self.max_delay_ms
+        if self._roof_ms is not None and target_ms > self._roof_ms:
+            target_ms = self._roof_ms
         return target_ms
 
     def _settle(self) -> None:
@@ -269,4 +269,5 @@ class LevelFilter:
         """Take one tick's level; ``stretched_samples`` were taken out by time-stretching (negative: put in)."""
         factor = 251 if target_ms <= 20 else 252 if target_ms <= 60 else 253 if target_ms <= 140 else 254
         level = (factor * self._level_q8 >> 8) + (256 - factor) * samples
-        self._level_q8 = max(0, level - (stretched_samples << 8))
+        level -= stretched_samples << 8
+        self._level_q8 = max(0, level)

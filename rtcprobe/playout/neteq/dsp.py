@@ -25,6 +25,7 @@ from rtcprobe.playout.base import Pcm
 __all__ = [
     "DECIMATION",
     "ENERGY_UNIT",
+    "NOISE_LENGTH",
     "OVERLAP_SAMPLES",
     "all_pole",
     "best_lag",
@@ -49,8 +50,8 @@ ENERGY_UNIT: Final = 32768.0**2
 _LOW_PASS: Final = np.array([0.2487, 0.0952, 0.1042, 0.1074, 0.1042, 0.0952, 0.2487], dtype=np.float32)
 """The filter in front of the decimation, symmetric. Source: ``kDownsample48kHzTbl`` in ``dsp_helper.cc``."""
 
-_AR_LENGTH: Final = 2048
-_TABLE_LENGTH: Final = 256
+NOISE_LENGTH: Final = 8192
+_DYING_SAMPLES: Final = 1024
 
 
 def downsample(signal: Pcm, start: int, count: int) -> Pcm:
@@ -104,20 +105,20 @@ def best_lag(signal: Pcm, lowest: int, highest: int, length: int) -> tuple[int, 
 
 def linear_prediction(signal: Pcm, order: int) -> npt.NDArray[np.float64] | None:
     """Return predictor coefficients ``[1, a1, ..]`` of ``signal`` by Levinson's recursion; None where unstable."""
-    padded = np.concatenate([np.zeros(order, dtype=np.float32), signal])
-    lags = np.correlate(padded, signal, "valid")[::-1].astype(np.float64)
-    error = float(lags[0])
+    lags = [float(signal @ signal), *(float(signal[lag:] @ signal[:-lag]) for lag in range(1, order + 1))]
+    error = lags[0]
     if error <= 0:
         return None
-    coefficients = np.zeros(order + 1)
-    coefficients[0] = 1.0
+    # Plain floats: at these orders the recursion is a handful of products, each cheaper than an array of them.
+    predictor = [1.0]
     for step in range(1, order + 1):
-        reflection = -float(coefficients[:step] @ lags[step:0:-1]) / error
+        reflection = -sum(a * lags[step - place] for place, a in enumerate(predictor)) / error
         if not abs(reflection) < 1:
             return None
-        coefficients[1 : step + 1] += reflection * coefficients[step - 1 :: -1][:step]
+        mirrored = [0.0, *predictor[::-1]]
+        predictor = [a + reflection * b for a, b in zip([*predictor, 0.0], mirrored, strict=True)]
         error *= 1 - reflection * reflection
-    return coefficients
+    return np.array(predictor)
 
 
 def residual(signal: Pcm, coefficients: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.float64]:
@@ -132,8 +133,8 @@ def all_pole(
 ) -> Pcm:
     """Return ``excitation`` through 1/A(z), ``state`` being the outputs before it, oldest first.
 
-    The recursion is done as a product of spectra over 2,048 points; poles are pulled in by half a percent, so that
-    what would wrap around has died out.
+    The recursion is done as a product of spectra, at least 1,024 points longer than the sound; poles are pulled in by
+    half a percent, so that what wraps around has fallen by 45 dB and more.
     """
     order = len(coefficients) - 1
     damped = coefficients * 0.995 ** np.arange(order + 1)
@@ -141,26 +142,24 @@ def all_pole(
     for place in range(min(order, len(driven))):
         # Outputs before the start act on the first `order` samples like more excitation.
         driven[place] -= damped[place + 1 :] @ state[::-1][: order - place]
-    spectrum = np.fft.rfft(driven, _AR_LENGTH) / np.fft.rfft(damped, _AR_LENGTH)
-    filtered: Pcm = np.fft.irfft(spectrum, _AR_LENGTH)[: len(driven)].astype(np.float32)
+    points = 1 << (len(driven) + _DYING_SAMPLES - 1).bit_length()
+    spectrum = np.fft.rfft(driven, points) / np.fft.rfft(damped, points)
+    filtered: Pcm = np.fft.irfft(spectrum, points)[: len(driven)].astype(np.float32)
     return filtered
 
 
 @lru_cache(maxsize=1)
 def noise_table() -> npt.NDArray[np.float64]:
-    """Return 256 fixed numbers that look normal, of zero mean and unit power.
+    """Return 8,192 fixed numbers that look normal, of zero mean and unit power.
 
-    Sums of twelve numbers of a 32-bit linear congruential generator (the constants of ISO C's old ``rand``), so that
-    no library's version changes a result.
+    Each is a sum of twelve uniform ones, the outputs of SplitMix64 for 1, 2, 3, ..., so that no library's version
+    changes a result. Source: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.
     """
-    state, table = 1, []
-    for _ in range(_TABLE_LENGTH):
-        total = 0.0
-        for _ in range(12):
-            state = (state * 1103515245 + 12345) & 0x7FFFFFFF
-            total += state / 0x80000000
-        table.append(total - 6)
-    numbers = np.array(table)
+    mixed = np.arange(1, 12 * NOISE_LENGTH + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed ^= mixed >> np.uint64(31)
+    numbers: npt.NDArray[np.float64] = (mixed / 2.0**64).reshape(NOISE_LENGTH, 12).sum(axis=1)
     numbers -= numbers.mean()
     numbers /= np.sqrt(np.mean(numbers**2))
     return numbers

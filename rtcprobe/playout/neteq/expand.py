@@ -26,6 +26,7 @@ import numpy.typing as npt
 from rtcprobe.playout.base import Pcm
 from rtcprobe.playout.neteq.dsp import (
     DECIMATION,
+    NOISE_LENGTH,
     OVERLAP_SAMPLES,
     all_pole,
     best_lag,
@@ -58,6 +59,7 @@ _SLOPE_ONE: Final = 1 << 20  # mute slopes are Q20 per sample
 _NOISY_SLOPE: Final = 5243 // _M
 _SLOPE_AFTER: Final = {3: 1049 // _M, 7: 2097 // _M}
 _MOST_CALLS: Final = 200
+_NOISE_AHEAD: Final = 2048
 _STEPS: Final = np.float32(32768)
 
 
@@ -75,6 +77,8 @@ class _Material:
     predictor: npt.NDArray[np.float64]
     noise_gain: float
     noise_state: npt.NDArray[np.floating]
+    noise: Pcm  # made ahead, and from where on it is unused
+    noise_at: int = 0
 
 
 class Expand:
@@ -86,10 +90,9 @@ class Expand:
         "_lag_index",
         "_material",
         "_mix",
-        "_seed",
+        "_noise_place",
         "_slope_q20",
         "_steady",
-        "_step",
         "mute_q14",
     )
 
@@ -101,7 +104,7 @@ class Expand:
         self._steady = False
         self._mix = 1.0
         self._slope_q20 = 0
-        self._seed, self._step = 777, 1
+        self._noise_place = 0
         self.mute_q14 = _ONE
 
     @property
@@ -152,13 +155,13 @@ class Expand:
         sound = self._mixed(material, voiced[OVERLAP_SAMPLES:], lag)
         self._fade(material, sound, lag)
         self._calls = min(self._calls + 1, _MOST_CALLS)
-        return np.rint(sound * _STEPS) / _STEPS
+        rounded: Pcm = np.rint(sound * _STEPS) / _STEPS
+        return rounded
 
     def _begin(self) -> None:
         self._lag_index, self._direction, self._steady = -1, 1, False
         self._calls = 0
         self._mix = 1.0
-        self._step = 1
         self.mute_q14 = _ONE
 
     def _next_lag_index(self) -> int:
@@ -184,8 +187,7 @@ class Expand:
         step = 0.0 if self._steady else (256 >> shift) / _ONE
         if target >= 1.0 and self._mix >= 1.0:
             return voiced.copy()
-        noise = all_pole(material.noise_gain * self._noise(lag), material.predictor, material.noise_state)
-        material.noise_state = noise[-_LPC_ORDER:]
+        noise = self._noise(material, lag)
         if step == 0.0:
             weights = np.full(lag, self._mix, dtype=np.float32)
         else:
@@ -196,14 +198,18 @@ class Expand:
         mixed: Pcm = noise + weights * (voiced - noise)
         return mixed
 
-    def _noise(self, length: int) -> npt.NDArray[np.float64]:
-        table = noise_table()
-        if self._calls:
-            self._step = (self._step + 2) & (len(table) - 1)
-        places = self._seed + self._step * np.arange(1, length + 1)
-        self._seed = int(places[-1]) & (len(table) - 1)
-        noise: npt.NDArray[np.float64] = table[places & (len(table) - 1)]
-        return noise
+    def _noise(self, material: _Material, lag: int) -> Pcm:
+        """Return the next ``lag`` samples of noise with the spectrum of the last decoded sound."""
+        if material.noise_at + lag > len(material.noise):
+            # Made ahead for two or three calls, as long as most gaps: one pass through the filter, not three.
+            excitation = noise_table()[self._noise_place : self._noise_place + _NOISE_AHEAD]
+            self._noise_place = (self._noise_place + _NOISE_AHEAD) % NOISE_LENGTH
+            material.noise = all_pole(material.noise_gain * excitation, material.predictor, material.noise_state)
+            material.noise_state = material.noise[-_LPC_ORDER:]
+            material.noise_at = 0
+        start = material.noise_at
+        material.noise_at += lag
+        return material.noise[start : start + lag]
 
     def _fade(self, material: _Material, sound: Pcm, lag: int) -> None:
         self._slope_q20 = max(self._slope_q20, _SLOPE_AFTER.get(self._calls, 0))
@@ -246,6 +252,7 @@ def _analyse(history: Pcm) -> _Material:
         predictor=predictor,
         noise_gain=float(np.sqrt(left @ left / _GAIN_SAMPLES)),
         noise_state=history[-_LPC_ORDER:].copy(),
+        noise=np.zeros(0, dtype=np.float32),
     )
 
 

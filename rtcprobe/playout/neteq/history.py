@@ -87,7 +87,7 @@ class ArrivalHistory:
         if not self._fastest:
             return 0
         late = tick * TICK_MS - timestamp // SAMPLES_PER_MS - self._fast_ms
-        return max(late, 0)
+        return max(0, late)
 
     def _follow_extremes(self, timestamp: int, tick: int) -> None:
         oldest = timestamp - WINDOW_SAMPLES

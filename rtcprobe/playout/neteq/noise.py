@@ -27,18 +27,20 @@ _CREEP: Final = 1 + 229 / 65536
 _START_ENERGY: Final = 2500.0
 _START_THRESHOLD: Final = 500_000.0
 _UNKNOWN_ENERGY: Final = 75_000.0
+_DECAY: Final = 1 - 1 / 1024
 _FLOOR_SHARE: Final = 2.0**-20  # 60 dB below the loudest
 
 
 class BackgroundNoise:
     """The estimate; energies are per sample, full scale 32768."""
 
-    __slots__ = ("_known", "_loudest", "_threshold", "energy")
+    __slots__ = ("_known", "_loudest", "_mean", "_threshold", "energy")
 
     def __init__(self) -> None:
         self.energy = _START_ENERGY
         self._threshold = _START_THRESHOLD
         self._loudest = 0.0
+        self._mean = 0.0
         self._known = False
 
     @property
@@ -49,11 +51,9 @@ class BackgroundNoise:
     def update(self, latest: Pcm) -> None:
         """Take the 256 samples decoded last."""
         total = float(latest @ latest) * ENERGY_UNIT
-        mean = total / WINDOW_SAMPLES
+        self._mean = mean = total / WINDOW_SAMPLES
         if mean >= self._threshold:
-            self._threshold *= _CREEP
-            self._loudest = max(self._loudest * (1 - 1 / 1024), mean)
-            self._threshold = max(self._threshold, self._loudest * _FLOOR_SHARE)
+            self._creep()
             return
         if total < 1:
             return  # digital silence tells nothing
@@ -65,3 +65,15 @@ class BackgroundNoise:
         if 5 * float(left @ left) * ENERGY_UNIT >= 16 * mean:
             self.energy = max(mean, 1.0)
             self._known = True
+
+    def update_again(self) -> None:
+        """Take the same samples as last time once more, as a tick that decodes nothing does."""
+        if self._mean >= self._threshold:
+            self._creep()
+
+    def _creep(self) -> None:
+        self._threshold *= _CREEP
+        loudest = self._loudest * _DECAY
+        self._loudest = max(loudest, self._mean)
+        floor = self._loudest * _FLOOR_SHARE
+        self._threshold = max(self._threshold, floor)

@@ -36,7 +36,7 @@ class Sound:
     """Everything between a decoder and the loudspeaker of one stream."""
 
     __slots__ = (
-        "_background", "_counters", "_decoder", "_noise", "expand", "last_duration", "mode",
+        "_background", "_counters", "_decoder", "_grown", "_noise", "expand", "last_duration", "mode",
         "noise_since", "sync",
     )  # fmt: skip
 
@@ -51,6 +51,7 @@ class Sound:
         """Samples of the frame decoded last."""
         self.noise_since: int | None = None
         """The tick in which the concealment or comfort noise now running began."""
+        self._grown = False  # whether sound was decoded since the background was last listened to
         self._noise = False  # whether what was decoded last is comfort noise
 
     @property
@@ -90,6 +91,7 @@ class Sound:
 
     def play(self, operation: Operation, decoded: Pcm) -> Operation:
         """Append ``decoded`` the way ``operation`` says; return what was done in the end."""
+        self._grown = True
         if operation is Operation.MERGE:
             self._merge(decoded)
         elif operation is Operation.NORMAL:
@@ -118,6 +120,7 @@ class Sound:
         if self.mode is Mode.EXPAND:
             sound = self._after_expand(sound)
         self.sync.push(sound)
+        self._grown = True
         self.mode = Mode.COMFORT_NOISE
         self.expand.reset()
 
@@ -125,8 +128,12 @@ class Sound:
         """Let the background estimate learn from what the last operation left untouched."""
         mode = self.mode
         if mode is Mode.NORMAL or mode is Mode.STRETCH_FAILED or mode is Mode.COMFORT_NOISE:
-            end = self.sync.end
-            self._background.update(self.sync.data[end - WINDOW_SAMPLES : end])
+            if self._grown:
+                end = self.sync.end
+                self._background.update(self.sync.data[end - WINDOW_SAMPLES : end])
+                self._grown = False
+            else:
+                self._background.update_again()
         if mode is not Mode.EXPAND and mode is not Mode.COMFORT_NOISE:
             self.noise_since = None
 

@@ -26,6 +26,8 @@ _INTERRUPTION_SAMPLES: Final = 150 * SAMPLE_RATE_HZ // 1000
 class NetEqStats:
     """Totals since the start; the first block are W3C names in snake case, sums of seconds end in ``_s``.
 
+    ``packets_discarded`` counts every RED copy of a frame that was there already, as libwebrtc does.
+
     ``jitter_buffer_delay_s``, ``_target_delay_s`` and ``_minimum_delay_s`` are sums over samples: divided by
     ``jitter_buffer_emitted_count`` they are means.
     """
@@ -33,6 +35,7 @@ class NetEqStats:
     packets_received: int
     packets_discarded: int
     fec_packets_received: int
+    fec_packets_discarded: int
     total_samples_received: int
     concealed_samples: int
     silent_concealed_samples: int
@@ -137,12 +140,15 @@ class Counters:
             self.interrupted_ms += 1000 * samples // SAMPLE_RATE_HZ
         self._concealed_at_event_end = self.concealed
 
-    def snapshot(self, *, discarded: int, flushes: int, target_ms: int, current_samples: int) -> NetEqStats:
+    def snapshot(
+        self, *, discarded: int, fec_discarded: int, flushes: int, target_ms: int, current_samples: int
+    ) -> NetEqStats:
         """Return the totals as they are now."""
         return NetEqStats(
             packets_received=self.received,
             packets_discarded=discarded,
             fec_packets_received=self.fec_received,
+            fec_packets_discarded=fec_discarded,
             total_samples_received=self.total,
             concealed_samples=self.concealed,
             silent_concealed_samples=self.silent,
