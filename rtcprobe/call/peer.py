@@ -5,7 +5,10 @@ Rules:
     2. The microphone is always open: its frames end on a grid of ``ptime`` whose phase is the peer's own. The first
        frame sent is the one in progress when sending may begin; frame ``i`` leaves when its last sample was captured.
     3. Packets are noted with their arrival and nothing more. What a listener hears of them is worked out afterwards:
-       playout has no influence on the network, so one call can be heard by any number of playout policies.
+       playout has no influence on the network, so one call can be heard by any number of playout policies. Only
+       asking again for what is missing (NACK) happens during the call, because its rule looks at packets alone.
+    4. Protection against loss is what both sides agreed on, not what ours offered. Copies (RED) are made when a frame
+       leaves: what was never sent is not repeated.
 """
 
 from __future__ import annotations
@@ -19,11 +22,14 @@ from itertools import pairwise
 from aiortc import MediaStreamTrack, RTCSessionDescription
 from aiortc.rtp import RtpPacket as StackRtpPacket
 
+from rtcprobe.audio.protection import Protection
+from rtcprobe.audio.red import RedEncoder
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.playout.base import RtpPacket
-from rtcprobe.runtime import aiortc_seam
+from rtcprobe.playout.nack import NackTracker, ResendLimit
+from rtcprobe.runtime import aiortc_seam, negotiation
 from rtcprobe.runtime.network import Host, Network, acting_as
-from rtcprobe.runtime.wiretap import WireTap
+from rtcprobe.runtime.wiretap import Departure, WireTap
 from rtcprobe.timeline import Side, Timeline, Wait, answers
 from rtcprobe.units import RTP_CLOCK_HZ
 
@@ -55,6 +61,8 @@ class MouthTrack(MediaStreamTrack):
         self._clock = asyncio.get_running_loop()
         self._next = 0
         self.finished = asyncio.Event()
+        self.red: RedEncoder | None = None
+        """Puts copies of frames into later packets, where that was negotiated."""
         self.started_s: float | None = None
         """When frame 0 begins, in seconds since the epoch; None before the first frame is asked for."""
 
@@ -76,7 +84,10 @@ class MouthTrack(MediaStreamTrack):
             if payload is not None:
                 break
         await self._until(self._network.epoch_s + self.due_s(index))
-        return aiortc_seam.EncodedFrame(payload, index * round(self._speech.ptime_s * RTP_CLOCK_HZ))
+        timestamp = index * round(self._speech.ptime_s * RTP_CLOCK_HZ)
+        if self.red is not None:
+            payload = self.red.encode(payload, timestamp)
+        return aiortc_seam.EncodedFrame(payload, timestamp)
 
     def due_s(self, index: int) -> float:
         """Return when frame ``index`` leaves, in seconds since the epoch."""
@@ -107,9 +118,12 @@ class Peer:
         phase_s: float,
         may_speak: asyncio.Event,
         dtls_timeout_s: Callable[[float | None], float],
+        protection: Protection,
     ) -> None:
         aiortc_seam.install()
         self.side = side
+        self.negotiated: negotiation.Negotiated | None = None
+        """What both sides agreed on; None until they have."""
         self.timeline = Timeline(side)
         self.arrivals: list[Arrival] = []
         self.connected = asyncio.Event()
@@ -118,10 +132,13 @@ class Peer:
         self.tap = host.tap = WireTap(side)
         self._host = host
         self._network = host.network
+        self._protection = protection
+        self._nack: NackTracker | None = None
         self.track = MouthTrack(speech, phase_s=phase_s, network=host.network, may_speak=may_speak)
         self._connection = aiortc_seam.new_peer_connection()
         self._connection.addTrack(self.track)
         transceiver = self._connection.getTransceivers()[0]
+        self._sender = transceiver.sender
         dtls = transceiver.sender.transport
         aiortc_seam.send_encoded(transceiver.sender)
         aiortc_seam.take_rtp(transceiver.receiver, self._take)
@@ -133,23 +150,25 @@ class Peer:
 
     async def offer(self) -> Sdp:
         """Gather candidates and return our offer."""
-        with acting_as(self._host):
+        with acting_as(self._host), negotiation.offering(self._protection):
             await self._connection.setLocalDescription(await self._connection.createOffer())
         self._mark("ice_gathered")
         return self._local()
 
     async def answer(self, offer: Sdp) -> Sdp:
         """Take the other side's offer and return our answer; connecting begins."""
-        with acting_as(self._host):
+        with acting_as(self._host), negotiation.offering(self._protection):
             await self._connection.setRemoteDescription(RTCSessionDescription(offer.text, offer.kind))
+            self._agree()
             await self._connection.setLocalDescription(await self._connection.createAnswer())
         self._mark("ice_gathered")
         return self._local()
 
     async def accept(self, answer: Sdp) -> None:
         """Take the other side's answer; connecting begins."""
-        with acting_as(self._host):
+        with acting_as(self._host), negotiation.offering(self._protection):
             await self._connection.setRemoteDescription(RTCSessionDescription(answer.text, answer.kind))
+        self._agree()
 
     async def close(self) -> None:
         """Hang up."""
@@ -159,7 +178,10 @@ class Peer:
     def pacing_lateness_s(self) -> list[float]:
         """Return how late each frame left, in seconds after it was due (0 in virtual time)."""
         started_s = self.track.started_s
-        departures = self.tap.departures
+        first_sent: dict[int, Departure] = {}
+        for departure in self.tap.departures:
+            first_sent.setdefault(departure.timestamp, departure)  # what is sent again was asked for, not due
+        departures = list(first_sent.values())
         if started_s is None or not departures:
             return []
         first_s = departures[0].at_s
@@ -198,7 +220,23 @@ class Peer:
             ]
         return waits
 
-    def _take(self, packet: StackRtpPacket) -> None:
+    def _agree(self) -> None:
+        """Do as was agreed on."""
+        self.negotiated = negotiation.agree(self._connection)
+        if self.negotiated.sends_red:
+            self.track.red = RedEncoder(self._protection.red_copies, self.negotiated.opus_payload_type)
+        if self.negotiated.nack:
+            self._nack = NackTracker()
+            limit = ResendLimit()
+            aiortc_seam.limit_resends(
+                self._sender,
+                lambda sequence: limit.may_resend(
+                    sequence, self._network.now_s(), aiortc_seam.round_trip_s(self._sender)
+                ),
+            )
+
+    def _take(self, packet: StackRtpPacket) -> Sequence[int]:
+        """Note an arrival; return the sequence numbers to ask for again."""
         arrived_s = self._network.now_s()
         self.arrivals.append(
             (
@@ -214,6 +252,10 @@ class Peer:
         if not self.heard_packet.is_set():
             self._mark("first_packet")
             self.heard_packet.set()
+        if self._nack is None:
+            return ()
+        round_trip_s = aiortc_seam.round_trip_s(self._sender)
+        return self._nack.packet_arrived(packet.sequence_number, packet.timestamp, arrived_s, round_trip_s)
 
     def _dtls_connected(self) -> None:
         self._mark("dtls_connected")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from rtcprobe.audio.protection import Protection
 from rtcprobe.call.peer import Peer, Speech
 from rtcprobe.call.signaling import Connection, EmulatedSignaling
 from rtcprobe.link import Link, LinkSpec, Path
@@ -35,7 +36,7 @@ class CallSetup:
 
     ``routes`` gives the hops of every pair in ``ROUTES``; ``linger_s`` is how long a join goes on after both sides have
     their first packet, so that it can be heard; ``dtls_timeout_s`` turns the measured round trip (None when unknown)
-    into the initial handshake timer, seconds.
+    into the initial handshake timer, seconds; ``protection`` is what both sides want against loss.
     """
 
     routes: Mapping[tuple[str, str], Sequence[LinkSpec]]
@@ -45,6 +46,7 @@ class CallSetup:
     dtls_timeout_s: Callable[[float | None], float]
     join_timeout_s: float
     linger_s: float
+    protection: Protection = field(default_factory=Protection)
 
 
 class LoopbackCall:
@@ -74,6 +76,7 @@ class LoopbackCall:
             phase_s=float(caller_phase) * setup.caller_speech.ptime_s,
             may_speak=self.may_speak,
             dtls_timeout_s=setup.dtls_timeout_s,
+            protection=setup.protection,
         )
         self.callee = Peer(
             callee,
@@ -82,6 +85,7 @@ class LoopbackCall:
             phase_s=float(callee_phase) * setup.callee_speech.ptime_s,
             may_speak=self.may_speak,
             dtls_timeout_s=setup.dtls_timeout_s,
+            protection=setup.protection,
         )
         self.signaling = EmulatedSignaling(
             self.network, caller=caller, server=server, callee=callee, connection=setup.connection

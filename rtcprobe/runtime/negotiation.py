@@ -1,0 +1,103 @@
+"""What offers and answers say about protection against loss, and what was agreed on.
+
+Facts:
+    Stock aiortc offers Opus without parameters or feedback, and no RED. Browsers offer RED behind Opus and use it when
+    an application moves it to the front (``setCodecPreferences``): the first codec agreed on is the one sent.
+
+Rules:
+    1. Where no protection is asked for, offers and answers are aiortc's own, to the byte.
+    2. RED stands before Opus, at 63, Chrome's number: with the marker bit 191, the last that is no RTCP (RFC 5761 §4).
+    3. NACK is agreed on for Opus, and holds for what carries it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+
+from aiortc import RTCPeerConnection
+from aiortc.codecs import CODECS
+from aiortc.rtcrtpparameters import ParametersDict, RTCRtcpFeedback, RTCRtpCodecParameters
+
+from rtcprobe.audio.protection import Protection
+from rtcprobe.errors import MeasurementError
+from rtcprobe.runtime import aiortc_seam
+
+__all__ = ["Negotiated", "agree", "offering"]
+
+_RED_PAYLOAD_TYPE = 63
+_NACK = RTCRtcpFeedback(type="nack")  # RFC 4585 §4.2
+_FEC: ParametersDict = {"useinbandfec": 1, "minptime": 10}  # RFC 7587 §6.1; what libwebrtc offers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Negotiated:
+    """What both sides agreed on: payload types (``red_payload_type`` None where there is no RED), and NACK.
+
+    ``sends_red`` says that RED stands first: every packet is then sent as RED.
+    """
+
+    opus_payload_type: int
+    red_payload_type: int | None
+    sends_red: bool
+    nack: bool
+
+
+@contextmanager
+def offering(protection: Protection) -> Iterator[None]:
+    """Make offers, and take descriptions, of this block with what ``protection`` asks for."""
+    with aiortc_seam.offering(None if protection == Protection() else _codecs(protection)):
+        yield
+
+
+def agree(connection: RTCPeerConnection) -> Negotiated:
+    """Return what was agreed on, once the other side's description was taken and before an answer is made of it.
+
+    Raises:
+        MeasurementError: the other side takes no Opus.
+    """
+    codecs = aiortc_seam.agreed_codecs(connection)
+    opus = next((codec for codec in codecs if codec.name.lower() == "opus"), None)
+    if opus is None:
+        raise MeasurementError("the other side takes no Opus", "call one that does: every browser has to (RFC 7874)")
+    red = next((codec for codec in codecs if codec.name.lower() == "red"), None)
+    if red is not None:
+        red.parameters = _made_of(opus)  # Opus may have got the other side's number meanwhile
+    return Negotiated(
+        opus_payload_type=_payload_type(opus),
+        red_payload_type=None if red is None else _payload_type(red),
+        sends_red=codecs[0] is red,
+        nack=_NACK in opus.rtcpFeedback,
+    )
+
+
+def _codecs(protection: Protection) -> list[RTCRtpCodecParameters]:
+    """Return aiortc's audio codecs, Opus with what ``protection`` asks for, RED before it."""
+    codecs = deepcopy(CODECS["audio"])
+    opus = next(codec for codec in codecs if codec.name.lower() == "opus")
+    if protection.fec:
+        opus.parameters = dict(_FEC)
+    if protection.nack:
+        opus.rtcpFeedback = [_NACK]
+    if protection.red_copies:
+        red = RTCRtpCodecParameters(
+            mimeType="audio/red",
+            clockRate=opus.clockRate,
+            channels=opus.channels,
+            payloadType=_RED_PAYLOAD_TYPE,
+            parameters=_made_of(opus),
+        )
+        codecs.insert(codecs.index(opus), red)
+    return codecs
+
+
+def _made_of(opus: RTCRtpCodecParameters) -> ParametersDict:
+    """Return RED's parameters: the payload types of frame and copy. Source: RFC 2198 §5."""
+    return {f"{opus.payloadType}/{opus.payloadType}": None}
+
+
+def _payload_type(codec: RTCRtpCodecParameters) -> int:
+    assert codec.payloadType is not None
+    return codec.payloadType
