@@ -167,6 +167,7 @@ class FixedDelay:
     def _fill(self, begin: int, end: int) -> None:
         """Decode or make up sound until it reaches ``end``."""
         if not self._line.begun:
+            self._drop_before(begin)
             first = min(self._line.waiting, default=end)
             if first >= end:
                 return
@@ -176,9 +177,13 @@ class FixedDelay:
             payload = self._line.waiting.pop(self._line.end, None)
             if payload is None or not self._decode(payload):
                 self._make_up()
-            for timestamp in [waiting for waiting in self._line.waiting if waiting < self._line.end]:
-                del self._line.waiting[timestamp]  # it overlaps what was decoded
-                self._count["late"] += 1
+            self._drop_before(self._line.end)  # what overlaps with that
+
+    def _drop_before(self, timestamp: int) -> None:
+        """Count as late what waits with a first sample that is already past."""
+        for waiting in [waiting for waiting in self._line.waiting if waiting < timestamp]:
+            del self._line.waiting[waiting]
+            self._count["late"] += 1
 
     def _decode(self, payload: bytes) -> bool:
         """Append one packet's sound; False where it cannot be decoded."""

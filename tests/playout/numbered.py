@@ -33,7 +33,10 @@ class Numbered:
     def duration_samples(self, payload):
         if len(payload) != 9:
             raise ValueError("malformed")
-        return struct.unpack("<cIi", payload)[1]
+        samples = struct.unpack("<cIi", payload)[1]
+        if not 0 < samples <= 5760:  # as of Opus: 120 ms at most
+            raise ValueError("impossible length")
+        return samples
 
     def has_fec(self, payload):
         return payload[:1] == b"f"

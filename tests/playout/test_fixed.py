@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 from numbered import CONCEALED, FRAME, Numbered, packet_of, payload_of, stream
 
 from rtcprobe.playout.base import BLOCK_SAMPLES, RtpPacket
@@ -212,3 +214,57 @@ def test_blocks_before_the_sender_and_blocks_made_up_hold_no_rtp_time():
     assert all(block.rtp_timestamp is not None for block in playback.blocks if block.operation == "normal")
     normal = [block for block in playback.blocks if block.operation == "normal"]
     assert all(block.samples[0] == block.rtp_timestamp for block in normal)
+
+
+ANY_PACKET = st.builds(
+    RtpPacket,
+    sequence=st.integers(0, 65_535),
+    timestamp=st.one_of(st.integers(0, 2**32 - 1), st.integers(0, 200_000)),
+    payload=st.one_of(
+        st.binary(max_size=12),
+        st.builds(
+            payload_of,
+            st.integers(-1000, 1000),
+            st.sampled_from([120, 480, 960, 2880, 961]),
+            st.sampled_from([b".", b"f", b"!"]),
+        ),
+    ),
+    payload_type=st.sampled_from([111, 111, 111, 0]),
+)
+
+
+@given(
+    events=st.lists(st.tuples(st.floats(0, 3), ANY_PACKET), max_size=60),
+    order=st.permutations(range(40)),
+    kept=st.sets(st.integers(0, 39)),
+)
+@settings(max_examples=50, deadline=None, derandomize=True, phases=[Phase.generate])
+def test_whatever_arrives_every_packet_is_accounted_for_and_every_block_is_whole(events, order, kept):
+    real = [(0.020 * order[index], packet_of(index, kind=b"f" if index % 3 else b".")) for index in kept]
+    policy = FixedDelay(DELAY_S, Numbered())
+    playback = replay(policy, [*real, *events], 0.0037, 3.5)
+    figures = policy.figures
+    assert figures.received == len(real) + len(events)
+    accounted = (
+        figures.played + figures.late + figures.duplicate + figures.corrupt
+        + figures.unknown_type + figures.discarded + figures.waiting
+    )  # fmt: skip
+    assert accounted == figures.received
+    assert figures.lost >= 0
+    assert all(block.samples.shape == (BLOCK_SAMPLES,) for block in playback.blocks)
+    assert figures.concealed_samples == sum(block.concealed_samples for block in playback.blocks)
+
+
+@given(lost=st.sets(st.integers(1, 99)), moved=st.dictionaries(st.integers(1, 99), st.floats(0, 0.2), max_size=30))
+@settings(max_examples=25, deadline=None, derandomize=True)
+def test_no_pattern_of_loss_and_jitter_moves_a_single_sample(lost, moved):
+    arrivals = [
+        (at_s + moved.get(index, 0.0), packet) for index, (at_s, packet) in enumerate(stream(100)) if index not in lost
+    ]
+    playback, figures = play(sorted(arrivals, key=lambda arrival: arrival[0]), first_tick_s=0.0021)
+    sound = playback.pcm > 0
+    # Sample n arrives in a packet 40 ms after its frame's end and is played 60 ms later: n + 120 ms, on this grid.
+    start = round((0.120 - 0.0021) * 48_000)
+    assert np.array_equal(playback.pcm[sound], np.flatnonzero(sound) - start)
+    inside = {index for index in range(max(index for index in range(100) if index not in lost)) if index in lost}
+    assert figures.lost == len(inside)
