@@ -28,6 +28,8 @@ ROUTES = (
 """Every way packets take, in the fixed order in which seeds are handed out."""
 
 HANG_UP_TIMEOUT_S = 5.0
+RETRANSMISSION_S = 1.0
+"""How long after the last packet one that was asked for again can still come: the rule of ``playout.nack``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +113,8 @@ class LoopbackCall:
                 await self.caller.track.finished.wait()
                 await self.callee.track.finished.wait()
                 await asyncio.sleep(max(0.0, self.network.last_arrival_s - self.network.now_s()))
+                if any(peer.negotiated is not None and peer.negotiated.nack for peer in (self.caller, self.callee)):
+                    await asyncio.sleep(RETRANSMISSION_S)
         finally:
             await self._hang_up()
         return self.failed is None
