@@ -48,7 +48,16 @@ SAMPLE_RATE_HZ = 48_000
 MAX_DELAY_S = 10.0
 
 GATE = 0.6
-FLOOR = 0.4
+"""The least ρ that gives an instant, chosen by measurement.
+
+Whole markers reach 0.69 and more through every mode at 16 to 64 kb/s. Of markers damaged by 5 and 20 % loss and
+concealment (fixed delay and NetEQ) every one above 0.6 is where the playout put its sound, within 0.05 ms, or within
+the span of a stretch that fell into it. Chance stays below: 0.25 at best in 10 s of noise, 0.3 in another marker;
+over speech 0.58 once the order is kept. It is also the gate of the measurements of a real libwebrtc we compare with.
+"""
+
+FLOOR = 0.35
+"""The least ρ at which a marker was hit rather than lost: what chance does not reach in noise or another marker."""
 
 Pcm = npt.NDArray[np.float32]
 _Spectra = npt.NDArray[np.complex64]
