@@ -15,7 +15,7 @@ run: $(READY)
 	$(BIN)/rtcprobe run $(SCENARIO)
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 live: $(READY)
 	$(BIN)/python -m pytest tests/live

@@ -1,9 +1,10 @@
-"""A fixed delay, kept by time: every sample is played a stated delay after the first packet says it should be.
+"""A fixed delay, kept by time: every sample is played a stated delay after the fastest first packet says it should be.
 
 Facts:
-    The first packet to arrive ties the sender's clock to the receiver's: its first sample is played ``delay_s``
-    after it arrived, and RTP time does the rest. Nothing that happens later, loss, jitter or reordering, moves a
-    sample; it can only come too late to be played.
+    The fastest packet of those that arrive before playing begins ties the sender's clock to the receiver's: its
+    first sample is played ``delay_s`` after it arrived, and RTP time does the rest. A delay of three packets thus
+    looks at three before it commits itself, and one slow first packet does not lengthen the whole call. Nothing that
+    happens later, loss, jitter or reordering, moves a sample; it can only come too late to be played.
 
 Rules:
     1. The mapping is one integer: which RTP sample leaves first at the first tick. It is rounded once (to
@@ -88,7 +89,7 @@ class FixedDelay:
     """The playout policy ``fixed:60ms``; see the module for its rules. Fills the ``Playout`` protocol.
 
     Args:
-        delay_s: from the first packet's arrival to its first sample's play, 0 to 10 s.
+        delay_s: from the arrival of the fastest first packet to its first sample's play, 0 to 10 s.
         decoder: a fresh decoder, this stream's own.
         payload_type: packets of any other type are counted and dropped.
     """
@@ -142,6 +143,7 @@ class FixedDelay:
             timestamp, play_s = self._line.anchor
             wait_samples = math.floor(max(0.0, play_s - now_s) * SAMPLE_RATE_HZ + 0.5 + _TIE)
             self._line.due = timestamp - wait_samples
+            self._drop_before(self._line.due)
         begin, end = self._line.due, self._line.due + BLOCK_SAMPLES
         self._fill(begin, end)
         self._line.due = end
@@ -156,13 +158,23 @@ class FixedDelay:
             self._count["duplicate"] += 1
             return
         if self._line.anchor is None:
-            self._line.anchor = timestamp, now_s + self.delay_s
             self._clock.set(timestamp, now_s)
+        if not self._line.begun:
+            self._tie(timestamp, now_s + self.delay_s)
         first_useful = self._line.end if self._line.begun else self._line.due
         if first_useful is not None and timestamp < first_useful:
             self._count["late"] += 1
             return
         self._line.waiting[timestamp] = packet.payload
+
+    def _tie(self, timestamp: int, play_s: float) -> None:
+        """Tie the clocks by this packet when it is the fastest so far."""
+        if self._line.anchor is not None:
+            tied, tied_s = self._line.anchor
+            if play_s >= tied_s + (timestamp - tied) / SAMPLE_RATE_HZ:
+                return
+        self._line.anchor = timestamp, play_s
+        self._line.due = None
 
     def _fill(self, begin: int, end: int) -> None:
         """Decode or make up sound until it reaches ``end``."""

@@ -268,3 +268,23 @@ def test_no_pattern_of_loss_and_jitter_moves_a_single_sample(lost, moved):
     assert np.array_equal(playback.pcm[sound], np.flatnonzero(sound) - start)
     inside = {index for index in range(max(index for index in range(100) if index not in lost)) if index in lost}
     assert figures.lost == len(inside)
+
+
+def test_a_slow_first_packet_does_not_lengthen_the_call():
+    # Packet 0 comes 15 ms late; packets 1 and 2 arrive before it is played and tie the clocks: as if it had not been.
+    arrivals = stream(30)
+    (first_s, first), *rest = arrivals
+    slow, figures = play([(first_s + 0.015, first), *rest])
+    steady, _ = play(arrivals)
+    assert place_of(slow, 10 * FRAME) == place_of(steady, 10 * FRAME)
+    assert figures.late == 0
+
+
+def test_packets_that_come_too_late_for_the_fastest_are_late_and_not_played():
+    # A stall: packets 0 to 4 arrive together with packet 5. By packet 5, packet 0 was due 100 − 60 = 40 ms ago.
+    arrivals = stream(30)
+    burst_s = arrivals[5][0]
+    stalled, figures = play([(max(at_s, burst_s), packet) for at_s, packet in arrivals])
+    steady, _ = play(arrivals)
+    assert place_of(stalled, 10 * FRAME) == place_of(steady, 10 * FRAME)
+    assert figures.late == 2  # packets 0 and 1; packet 2 was due at that very instant, its first sample in time
