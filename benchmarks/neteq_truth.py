@@ -96,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Replay every path of a folder; print, judge."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--replays", type=int, default=3, help="of each run, at its tick phase and at random ones")
+    parser.add_argument("--replays", type=int, default=2, help="of each run, at its tick phase and at random ones")
     options = parser.parse_args(arguments)
     runs = load(options.folder)
     if not runs:

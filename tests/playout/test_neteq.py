@@ -206,6 +206,22 @@ def test_a_playout_clock_that_drifts_is_followed_by_stretching(ppm):
     assert playout.trace().delay_ms[200:].max() < 60
 
 
+def test_a_fast_accelerate_clears_a_long_queue_sooner():
+    # A stall of one second: D is 1 s. For two seconds the stall itself raises the upper limit, then that is
+    # T + 20 = 40 ms, and D is above four times that.
+    arrivals = punctual(100) + [40 + 20 * 150.0] * 50 + [40 + 20.0 * i for i in range(150, 450)]
+    ticks = {}
+    for fast in (False, True):
+        arguments = {"max_delay_s": 0.02, "fast_accelerate": fast}
+        playout, _ = play(arrivals, until_ms=9000, playout=NetEq(PlainDecoder(), **arguments))
+        delay = playout.trace().delay_ms
+        ticks[fast] = int(np.count_nonzero((delay[320:] > 200) & (delay[320:] < 800)))
+        assert delay.max() > 900
+        assert delay[-1] < 300
+    # Either way at every chance, but calmly a period of 2.5 to 15 ms at a time, in a hurry all that fits 15 ms.
+    assert ticks[False] > 1.2 * ticks[True] > 0
+
+
 def red(number, copies, ptime_samples=FRAME):
     head, body = b"", b""
     for back in range(min(copies, number), 0, -1):

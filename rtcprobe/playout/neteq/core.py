@@ -85,6 +85,8 @@ class NetEq:
         max_delay_s: the most the target may be; None for no bound.
         jitter_buffer_target_s: what the application asks for (W3C ``jitterBufferTarget``), 0 to 10 s.
         max_packets: how many packets may wait; one more empties the buffer.
+        fast_accelerate: from four times the upper delay limit on, take out all that fits 15 ms at once, also from
+            speech that repeats itself but half (off in Chrome unless a page asks for it).
         payload_type: of the Opus packets.
         red_payload_type: of RED packets; None where RED was not negotiated.
 
@@ -100,6 +102,7 @@ class NetEq:
         max_delay_s: float | None = None,
         jitter_buffer_target_s: float = 0.0,
         max_packets: int = 200,
+        fast_accelerate: bool = False,
         payload_type: int = OPUS_PAYLOAD_TYPE,
         red_payload_type: int | None = RED_PAYLOAD_TYPE,
     ) -> None:
@@ -120,7 +123,7 @@ class NetEq:
         )
         self._buffer = PacketBuffer(max_packets)
         self._counters = Counters()
-        self._sound = Sound(decoder, self._counters)
+        self._sound = Sound(decoder, self._counters, fast_accelerate=fast_accelerate)
         self._tick = 0
         self._started = False
         self._new_stream = False

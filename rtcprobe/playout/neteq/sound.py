@@ -36,12 +36,13 @@ class Sound:
     """Everything between a decoder and the loudspeaker of one stream."""
 
     __slots__ = (
-        "_background", "_counters", "_decoder", "_grown", "_noise", "expand", "last_duration", "mode",
-        "noise_since", "sync",
+        "_background", "_counters", "_decoder", "_fast_accelerate", "_grown", "_noise", "expand", "last_duration",
+        "mode", "noise_since", "sync",
     )  # fmt: skip
 
-    def __init__(self, decoder: Decoder, counters: Counters) -> None:
+    def __init__(self, decoder: Decoder, counters: Counters, *, fast_accelerate: bool = False) -> None:
         self._decoder = decoder
+        self._fast_accelerate = fast_accelerate
         self._counters = counters
         self._background = BackgroundNoise()
         self.sync = SyncBuffer()
@@ -174,7 +175,8 @@ class Sound:
             done = preemptive_expand(signal, played, self._background.speech_energy)
             self._counters.stretch(done.moved_samples)
         else:
-            done = accelerate(signal, self._background.speech_energy)
+            hurry = self._fast_accelerate and operation is Operation.FAST_ACCELERATE
+            done = accelerate(signal, self._background.speech_energy, hurry=hurry)
             self._counters.stretch(-done.moved_samples)
         self.expand.reset()
         if not done.moved_samples:
