@@ -12,7 +12,7 @@ Rules, receiver:
     2. At every packet the listed ones are wanted whose age, by RTP time behind the newest, and a round trip together
        stay below 1 s.
     3. All that is wanted is asked for when the last time is more than 1.5 round trips and 5 ms ago (100 ms while the
-       round trip is not known); meanwhile only what came after the last number asked for. At most 253 at once.
+       round trip is not known); meanwhile only what came after the last number asked for.
 
 Rule, sender:
     4. A packet that was sent again less than a round trip and 5 ms ago is not sent again now.
@@ -36,7 +36,6 @@ _MAX_DELAY_US = 1_000_000  # ``kMaxNackDelay``
 _MAX_PACKET_SAMPLES = 120 * SAMPLE_RATE_HZ // 1000  # ``kMaxPacketDuration``
 _MARGIN_S = 0.005  # on top of round trips, on both sides
 _FIRST_WAIT_S = 0.100  # ``kStartUpRttMs``
-_MAX_ASKED = 253  # ``kRtcpMaxNackFields``
 
 
 class NackTracker:
@@ -96,10 +95,9 @@ class NackTracker:
             self._asked_all_s = now_s
         elif self._last_asked in wanted:
             wanted = wanted[wanted.index(self._last_asked) + 1 :]
-        asked = wanted[:_MAX_ASKED]
-        if asked:
-            self._last_asked = asked[-1]
-        return asked
+        if wanted:
+            self._last_asked = wanted[-1]
+        return wanted
 
 
 class ResendLimit:
