@@ -8,8 +8,8 @@ Facts:
 Rules:
     1. Levels are stated: markers at −20 dBFS over silence and noise; over speech they lie a stated ratio below the
        speech, which is brought to −26 dBFS active level (the nominal level of listening tests, ITU-T P.830 §7.2.2).
-    2. Silence is a microphone's: a floor of −100 dBFS, below the last bit of 16. True zeros make the SILK layer
-       search for nothing: a 60 s stream takes 0.65 s to encode instead of 0.25 s.
+    2. Silence is a microphone's: a floor of −80 dBFS. True zeros make the SILK layer search for nothing (60 s take
+       0.65 s to encode instead of 0.25 s), and leave the CELT layer at 16 kb/s too few bits for the marker after them.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Pcm = npt.NDArray[np.float32]
 
 MARKER_DBFS = -20.0
 NOISE_DBFS = -55.0
-SILENCE_DBFS = -100.0
+SILENCE_DBFS = -80.0
 SPEECH_DBFS = -26.0
 MARKER_TO_SPEECH_DB = -10.0
 
