@@ -9,6 +9,7 @@ import aiortc
 import numpy as np
 import pytest
 from aiortc.rtcdtlstransport import RTCDtlsTransport
+from aiortc.rtp import RTCP_RTPFB_NACK, RtcpPacket, RtcpRtpfbPacket
 
 from rtcprobe.runtime import aiortc_seam
 from rtcprobe.runtime.entropy import Entropy
@@ -176,3 +177,27 @@ def test_an_answer_starts_a_new_flight_with_a_fresh_timer():
         return flights.sent_s
 
     assert virtual(main()) == [[0.0], [pytest.approx(0.9), pytest.approx(1.9)]]
+
+
+def test_missing_numbers_are_asked_for_in_ascending_runs_because_aiortc_cannot_pack_a_wrap():
+    runs = aiortc_seam._without_wraps([65_534, 65_535, 0, 1])
+    assert runs == [[65_534, 65_535], [0, 1]]
+    assert aiortc_seam._without_wraps([3, 9]) == [[3, 9]]
+
+    def packed(lost):
+        sent = bytes(RtcpRtpfbPacket(fmt=RTCP_RTPFB_NACK, ssrc=1, media_ssrc=2, lost=lost))
+        return RtcpPacket.parse(sent)[0].lost
+
+    assert [packed(run) for run in runs] == runs
+    with pytest.raises(ValueError, match="negative shift count"):
+        packed([65_535, 0])  # when this no longer fails, the runs are no longer needed
+
+
+def test_retransmission_has_the_names_that_the_seam_uses():
+    assert callable(aiortc.RTCRtpSender._retransmit)
+    assert callable(aiortc.RTCRtpReceiver._send_rtcp_nack)
+    assert "_RTCRtpSender__rtt" in aiortc.RTCRtpSender.__init__.__code__.co_names
+    with pytest.raises(aiortc_seam.SeamError, match=r"^SimpleNamespace\._retransmit is gone"):
+        aiortc_seam.limit_resends(types.SimpleNamespace(), bool)
+    with pytest.raises(aiortc_seam.SeamError, match=r"^SimpleNamespace\._RTCRtpSender__rtt is gone"):
+        aiortc_seam.round_trip_s(types.SimpleNamespace())
