@@ -34,7 +34,7 @@ def later(pcm, samples):
     return np.concatenate((np.zeros(samples, np.float32), pcm))
 
 
-@pytest.mark.parametrize("delay_samples", [0, 1, 17, 480, 4_801, 23_999, 24_000, 66_666])
+@pytest.mark.parametrize("delay_samples", [0, 17, 4_801, 23_999, 24_000])
 def test_without_a_codec_every_marker_is_heard_to_the_tenth_of_a_microsecond(delay_samples):
     hearing = listen(later(spoken(), delay_samples), 0.0, TRAIN, MARKERS)
     assert len(hearing.heard) == hearing.scheduled == len(MARKERS)
@@ -64,10 +64,10 @@ def test_the_instant_is_on_the_clock_of_the_recording():
 
 CODECS = [
     *(OpusSettings(bitrate_bps=rate) for rate in (16_000, 24_000, 32_000, 64_000)),
-    *(OpusSettings(bitrate_bps=rate, application="audio") for rate in (16_000, 24_000, 32_000, 64_000)),
-    *(OpusSettings(bitrate_bps=rate, application="lowdelay") for rate in (16_000, 24_000, 32_000, 64_000)),
-    *(OpusSettings(ptime_s=ptime_s) for ptime_s in (0.010, 0.040, 0.060)),
-    *(OpusSettings(ptime_s=ptime_s, bitrate_bps=16_000, application="audio") for ptime_s in (0.010, 0.040, 0.060)),
+    *(OpusSettings(bitrate_bps=rate, application="audio") for rate in (16_000, 24_000)),
+    *(OpusSettings(bitrate_bps=rate, application="lowdelay") for rate in (16_000, 64_000)),
+    *(OpusSettings(ptime_s=ptime_s) for ptime_s in (0.010, 0.060)),
+    OpusSettings(ptime_s=0.040, bitrate_bps=16_000, application="audio"),
     OpusSettings(fec=True, expected_loss=0.1, complexity=5),
     OpusSettings(bandwidth="fullband"),
 ]
@@ -108,11 +108,11 @@ def speech():
     return (0.3 * out / np.abs(out).max()).astype(np.float32)
 
 
-@pytest.mark.parametrize("codec", [OpusSettings(), OpusSettings(bitrate_bps=16_000), OpusSettings(application="audio")])
+@pytest.mark.parametrize("codec", [OpusSettings(bitrate_bps=16_000), OpusSettings(application="audio")])
 def test_ten_decibels_below_speech_what_is_heard_is_right_and_the_rest_is_said_to_be_rejected(codec):
     mouth = Mouth(programme=Speech(samples=speech(), marker_to_speech_db=-10.0))
-    pcm, look_ahead_s, advance_s = heard_after(codec, mouth.pcm(30.0))
-    hearing = listen(pcm, 0.0, TRAIN, TRAIN.markers(30.0), advance_s=advance_s)
+    pcm, look_ahead_s, advance_s = heard_after(codec, mouth.pcm(20.0))
+    hearing = listen(pcm, 0.0, TRAIN, TRAIN.markers(20.0), advance_s=advance_s)
     assert np.abs(hearing.delays_s - look_ahead_s).max() < 0.2e-3
     assert len(hearing.heard) > 0.3 * hearing.scheduled
     assert len(hearing.rejected) > 0
@@ -208,7 +208,7 @@ def test_sound_out_of_order_is_heard_in_order_or_not_at_all():
     delay_samples=st.integers(0, 60_000),
     noise=st.sampled_from([0.0, 1e-4, 0.01, 0.1]),
 )
-@settings(max_examples=10, deadline=None, derandomize=True)
+@settings(max_examples=6, deadline=None, derandomize=True)
 def test_whatever_happens_to_the_sound_scheduled_is_heard_plus_rejected_plus_lost(holes, delay_samples, noise):
     pcm = later(spoken(), delay_samples)
     pcm += np.float32(noise) * np.random.default_rng(delay_samples).standard_normal(len(pcm), dtype=np.float32)

@@ -15,7 +15,7 @@ def dbfs(pcm):
     return 10 * np.log10(np.mean(np.square(pcm, dtype=np.float64)))
 
 
-def talk(seconds=6.0, rate_hz=48_000, seed=3):
+def talk(seconds=3.0, rate_hz=48_000, seed=3):
     """Something like speech: syllables of harmonics under formants, with pauses."""
     rng = np.random.default_rng(seed)
     at = np.arange(int(seconds * rate_hz)) / rate_hz
