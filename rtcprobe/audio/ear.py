@@ -39,12 +39,12 @@ from scipy import fft
 from scipy.ndimage import uniform_filter1d
 
 from rtcprobe.audio.marker import MARKER_BAND_HZ, MARKER_S, MARKER_SAMPLES, Marker, MarkerTrain, waveform
+from rtcprobe.audio.pcm import SAMPLE_RATE_HZ, Pcm
 from rtcprobe.errors import BadInputError
 from rtcprobe.units import format_duration
 
 __all__ = ["FLOOR", "GATE", "MAX_DELAY_S", "Hearing", "MarkerOutcome", "listen"]
 
-SAMPLE_RATE_HZ = 48_000
 MAX_DELAY_S = 10.0
 
 GATE = 0.6
@@ -59,7 +59,6 @@ over speech 0.58 once the order is kept. It is also the gate of the measurements
 FLOOR = 0.35
 """The least ρ at which a marker was hit rather than lost: what chance does not reach in noise or another marker."""
 
-Pcm = npt.NDArray[np.float32]
 _Spectra = npt.NDArray[np.complex64]
 
 _COARSE = 12  # 48 kHz to 4 kHz

@@ -25,6 +25,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from rtcprobe.audio.pcm import SAMPLE_RATE_HZ
 from rtcprobe.errors import BadInputError
 from rtcprobe.units import format_duration
 
@@ -38,7 +39,6 @@ __all__ = [
     "waveform",
 ]
 
-SAMPLE_RATE_HZ = 48_000
 MARKER_S = 0.080
 MARKER_SAMPLES = 3840
 MARKER_BAND_HZ = (300.0, 3400.0)

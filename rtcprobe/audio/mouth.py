@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from rtcprobe.audio.marker import MARKER_SAMPLES, MarkerTrain, waveform
-from rtcprobe.audio.opus import SAMPLE_RATE_HZ, OpusEncoder, OpusSettings
+from rtcprobe.audio.opus import OpusEncoder, OpusSettings
+from rtcprobe.audio.pcm import SAMPLE_RATE_HZ, Pcm
 from rtcprobe.audio.wav import read_wav
 from rtcprobe.errors import BadInputError
 
@@ -37,7 +37,6 @@ __all__ = [
     "encode_stream",
 ]
 
-Pcm = npt.NDArray[np.float32]
 
 MARKER_DBFS = -20.0
 NOISE_DBFS = -55.0

@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rtcprobe.audio.pcm import SAMPLE_RATE_HZ, Pcm
 from rtcprobe.errors import BadInputError, MeasurementError
 from rtcprobe.units import format_duration, format_rate, format_ratio
 
@@ -48,9 +49,6 @@ __all__ = [
     "phase_advance_s",
 ]
 
-SAMPLE_RATE_HZ = 48_000
-
-Pcm = npt.NDArray[np.float32]
 
 APPLICATIONS = {"voip": 2048, "audio": 2049, "lowdelay": 2051}
 """Coding modes by name. Source: ``OPUS_APPLICATION_*`` in ``opus_defines.h``."""

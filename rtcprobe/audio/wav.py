@@ -12,13 +12,10 @@ import numpy.typing as npt
 from scipy.io import wavfile
 from scipy.signal import resample_poly
 
+from rtcprobe.audio.pcm import SAMPLE_RATE_HZ, Pcm
 from rtcprobe.errors import BadInputError
 
 __all__ = ["read_wav", "write_wav"]
-
-SAMPLE_RATE_HZ = 48_000
-
-Pcm = npt.NDArray[np.float32]
 
 
 def read_wav(path: Path) -> Pcm:
