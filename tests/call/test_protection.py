@@ -8,12 +8,15 @@ import pytest
 from calls import call, setup
 
 from rtcprobe.audio.mouth import encode_stream
-from rtcprobe.audio.opus import OpusSettings, has_fec
+from rtcprobe.audio.opus import OpusDecoder, OpusSettings, has_fec
 from rtcprobe.audio.protection import Protection
 from rtcprobe.call.peer import Speech
 from rtcprobe.link import Bernoulli, Delay, LinkSpec, LossTrace
+from rtcprobe.playout.copies import WithoutFec, unprotected
+from rtcprobe.playout.neteq import NetEq
 from rtcprobe.playout.neteq.red import split_red
 from rtcprobe.playout.recovery import recovery
+from rtcprobe.playout.replay import replay
 from rtcprobe.runtime.aiortc_seam import round_trip_s
 
 ONE_WAY_S = 0.040
@@ -170,6 +173,30 @@ def test_all_of_it_together_and_equal_seeds_give_equal_calls_to_the_bit():
     for _, _, got in first:
         assert got.recovered_by_red.frames > got.recovered_by_nack.frames > 0
         assert got.lost_after <= 1
+
+
+def heard(arrivals, agreed, decoder):
+    """Return the share NetEQ had to invent of ``arrivals``, and its mean target after a second."""
+    ear = NetEq(decoder, payload_type=agreed.opus_payload_type, red_payload_type=agreed.red_payload_type)
+    begin_s, end_s = arrivals[0][0] - 0.005, arrivals[-1][0]
+    invented = replay(ear, arrivals, begin_s, end_s).concealed_ratio
+    return invented, ear.trace().target_ms[100:].mean()
+
+
+def test_a_listener_with_neteq_hears_what_recovery_says_and_pays_a_packet_time_of_delay():
+    made = talk(Protection(red_copies=1), back=CLEAN, frames=voiced(FRAMES))
+    talker, listener, agreed = made.caller, made.callee, made.callee.negotiated
+    kinds = {"payload_type": agreed.opus_payload_type, "red_payload_type": agreed.red_payload_type}
+    bare = unprotected(talker.tap.departures, listener.arrivals, **kinds)
+    got = recovered(talker, listener)
+    without, target_without_ms = heard(bare, agreed, WithoutFec(OpusDecoder()))
+    with_all, target_ms = heard(listener.arrivals, agreed, OpusDecoder())
+    # A concealed frame is two blocks of 10 ms and part of the next: at these losses within 3 % of all.
+    assert without == pytest.approx(got.loss_ratios()["before"], abs=0.03)
+    assert with_all == pytest.approx(got.loss_ratios()["nack"], abs=0.03)
+    # Loss alone never moves the target from 20 ms; a copy is a frame 20 ms late.
+    assert target_without_ms == pytest.approx(20, abs=1)
+    assert 40 <= target_ms < 80
 
 
 def pairs(made):

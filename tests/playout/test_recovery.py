@@ -13,6 +13,7 @@ BASE = 2**32 - 3 * FRAME  # so that timestamps wrap at frame 3
 
 class Left(NamedTuple):
     at_s: float
+    sequence: int
     timestamp: int
 
 
@@ -22,8 +23,8 @@ def stamp(index):
 
 def sent(count, again=()):
     """Packets of 20 ms; ``again`` are (index, instant) of those sent a second time."""
-    left = [Left(index * PTIME_S, stamp(index)) for index in range(count)]
-    return sorted([*left, *(Left(at_s, stamp(index)) for index, at_s in again)])
+    left = [Left(index * PTIME_S, index, stamp(index)) for index in range(count)]
+    return sorted([*left, *(Left(at_s, index, stamp(index)) for index, at_s in again)])
 
 
 def opus(index, fec=False):
