@@ -52,7 +52,8 @@ def cli() -> None:
 @click.option("--joins", metavar="N", help="Joins before the call; same as --set call.joins=N.")
 @click.option("--duration", metavar="TIME", help="Length of the call, like 60s; same as --set call.duration=TIME.")
 @click.option("--link", metavar="LINE", help="Media path both ways, as tc-netem writes it: 'delay 80ms loss 2%'.")
-@click.option("--playout", metavar="POLICY", help="Receiver's playout, like fixed:60ms.")
+@click.option("--playout", metavar="POLICY", help="Receiver's playout: neteq, neteq:100ms, fixed:60ms or aiortc.")
+@click.option("--mouth", metavar="WAV", help="Speak this WAV file under the markers; also: silence, noise.")
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change any key: --set codec.bitrate=64kbit."
 )
@@ -70,6 +71,7 @@ def run(
     duration: str | None,
     link: str | None,
     playout: str | None,
+    mouth: str | None,
     settings: tuple[str, ...],
     json_path: str | None,
     wav_dir: str | None,
@@ -80,6 +82,7 @@ def run(
     from rtcprobe.scenario import find_scenario
 
     flags = {"call.joins": joins, "call.duration": duration, "link": link, "playout": playout}
+    flags["mouth.programme"] = mouth if mouth in (None, "silence", "noise") else str(Path(mouth).absolute())
     changed = [*settings, *(f"{key}={value}" for key, value in flags.items() if value is not None)]
     plans = [find_scenario(each, changed) for each in scenarios]
     if json_path is not None:

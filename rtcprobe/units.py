@@ -18,7 +18,9 @@ __all__ = [
     "format_rate",
     "format_ratio",
     "parse_bytes",
+    "parse_decibels",
     "parse_duration",
+    "parse_ppm",
     "parse_rate",
     "parse_ratio",
     "seconds_to_ticks",
@@ -76,6 +78,24 @@ def parse_ratio(text: object) -> float:
         BadInputError: not a number with a per-cent sign.
     """
     return _parse(text, {"%": 1e-2}, "share", "2%")
+
+
+def parse_ppm(text: object) -> float:
+    """Return a ratio from ``"50ppm"`` (5e-5).
+
+    Raises:
+        BadInputError: not a number with its unit.
+    """
+    return _parse(text, {"ppm": 1e-6}, "drift", "50ppm")
+
+
+def parse_decibels(text: object) -> float:
+    """Return decibels from ``"-10dB"``.
+
+    Raises:
+        BadInputError: not a number with its unit.
+    """
+    return _parse(text, {"db": 1.0}, "level", "-10dB")
 
 
 def format_duration(seconds: float, digits: int = 3) -> str:

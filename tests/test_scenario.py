@@ -30,7 +30,7 @@ def test_a_small_scenario_is_completed_with_the_defaults():
     assert scenario.signaling.connection == "cold"
     assert (scenario.codec.bitrate_bps, scenario.codec.ptime_s, scenario.codec.application) == (32_000, 0.02, "voip")
     assert (scenario.devices.capture_s, scenario.devices.playback_s) == (0.01, 0.02)
-    assert str(scenario.playout) == "fixed:60ms"
+    assert str(scenario.playout) == "neteq"
     assert scenario.dtls.timeout_s(None) == 1.0
     assert (scenario.link, scenario.budgets, scenario.warnings, scenario.rtt_s) == ({}, (), (), None)
 

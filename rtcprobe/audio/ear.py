@@ -28,8 +28,8 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, NamedTuple
 
@@ -130,6 +130,14 @@ class Hearing:
     def delays_s(self) -> npt.NDArray[np.float64]:
         """Mouth-to-ear delays of the markers heard, shape (heard,), in the order spoken."""
         return np.array([item.delay_s for item in self.heard], dtype=np.float64)
+
+    def with_clock(self, instant: Callable[[float], float]) -> Hearing:
+        """Return the same hearing told on another clock: ``instant`` turns every ``heard_s``."""
+        return Hearing(
+            tuple(
+                item if item.heard_s is None else replace(item, heard_s=instant(item.heard_s)) for item in self.outcomes
+            )
+        )
 
 
 def listen(

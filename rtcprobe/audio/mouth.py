@@ -27,6 +27,7 @@ from rtcprobe.errors import BadInputError
 
 __all__ = [
     "MARKER_DBFS",
+    "MARKER_TO_SPEECH_DB",
     "NOISE_DBFS",
     "SILENCE_DBFS",
     "SPEECH_DBFS",

@@ -16,15 +16,16 @@ Rules:
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-from rtcprobe.playout.base import RtpPacket
+from rtcprobe.playout.base import BLOCK_SAMPLES, Block, Decoder, Pcm, RtpPacket
 
-__all__ = ["Delivery", "StockFigures", "StockQueue", "stock_aiortc"]
+__all__ = ["Delivery", "StockFigures", "StockPlayout", "StockPlayoutFigures", "StockQueue", "stock_aiortc"]
 
 _CAPACITY = 16  # packets. Source: aiortc 1.16, ``rtcrtpreceiver.py``
 _PREFETCH = 4  # whole frames that must stand ready before the first leaves. Source: the same
@@ -120,6 +121,83 @@ class StockQueue:
     def _start(self) -> int:
         assert self._origin is not None
         return self._origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StockPlayoutFigures:
+    """What a loudspeaker behind stock aiortc got; ``silent_samples`` is what it had to fill with nothing."""
+
+    received: int = 0
+    delivered: int = 0
+    corrupt: int = 0
+    unknown_type: int = 0
+    silent_samples: int = 0
+    concealed_samples: int = 0
+
+
+class StockPlayout:
+    """The policy ``aiortc``: frames as stock aiortc hands them over, played one after the other; fills ``Playout``.
+
+    An application that plays ``track.recv()`` keeps a queue of its own: sound waits in it, and what is not there when
+    the loudspeaker asks is silence. Nothing is concealed, and a gap makes everything after it later.
+    """
+
+    def __init__(self, decoder: Decoder, *, payload_type: int = 111) -> None:
+        self._decoder = decoder
+        self._payload_type = payload_type
+        self._queue = StockQueue()
+        self._payloads: dict[int, tuple[int, bytes]] = {}
+        self._sound: deque[tuple[int, Pcm]] = deque()  # RTP sample of the first, samples
+        self._newest: int | None = None
+        self._count = dict.fromkeys(StockPlayoutFigures.__dataclass_fields__, 0)
+
+    @property
+    def figures(self) -> StockPlayoutFigures:
+        """Return the counters as they stand."""
+        return StockPlayoutFigures(**self._count)
+
+    def insert_packet(self, packet: RtpPacket, now_s: float) -> None:
+        """Take a packet that arrived at ``now_s``."""
+        self._count["received"] += 1
+        if packet.payload_type != self._payload_type:
+            self._count["unknown_type"] += 1
+            return
+        self._payloads[packet.timestamp] = self._unwrap(packet.timestamp), packet.payload
+        delivery = self._queue.add(packet.sequence, packet.timestamp, now_s)
+        if delivery is None:
+            return
+        begin, payload = self._payloads.pop(delivery.timestamp)
+        for timestamp in [each for each, (start, _) in self._payloads.items() if start < begin]:
+            del self._payloads[timestamp]
+        try:
+            self._sound.append((begin, self._decoder.decode(payload)))
+            self._count["delivered"] += 1
+        except ValueError:
+            self._count["corrupt"] += 1
+
+    def get_audio(self, now_s: float) -> Block:  # noqa: ARG002 - the queue knows no time
+        """Return the next 480 samples of the queue; silence where it is empty."""
+        begin = self._sound[0][0] if self._sound else None
+        pieces: list[Pcm] = []
+        lacking = BLOCK_SAMPLES
+        while lacking and self._sound:
+            first, sound = self._sound.popleft()
+            pieces.append(sound[:lacking])
+            if len(sound) > lacking:
+                self._sound.appendleft((first + lacking, sound[lacking:]))
+            lacking -= len(pieces[-1])
+        if self._count["delivered"]:
+            self._count["silent_samples"] += lacking
+        samples = np.concatenate([*pieces, np.zeros(lacking, dtype=np.float32)])
+        return Block(samples=samples, rtp_timestamp=begin, concealed_samples=0, operation="queue")
+
+    def _unwrap(self, timestamp: int) -> int:
+        if self._newest is None:
+            self._newest = timestamp
+        step = (timestamp - self._newest + (1 << 31)) % (1 << 32) - (1 << 31)
+        unwrapped = self._newest + step
+        self._newest = max(self._newest, unwrapped)
+        return unwrapped
 
 
 def stock_aiortc(arrivals: Sequence[tuple[float, RtpPacket]]) -> StockFigures:

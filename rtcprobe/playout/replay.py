@@ -7,7 +7,7 @@ Facts:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,11 +22,15 @@ __all__ = ["Playback", "replay"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Playback:
-    """What left a loudspeaker: ``pcm`` (samples,) at 48 kHz from ``start_s`` on, and the blocks it is made of."""
+    """What left a loudspeaker: ``pcm`` (samples,) at 48 kHz from ``start_s`` on, and the blocks it is made of.
+
+    ``drift`` is how much faster than true the loudspeaker's clock runs, as a ratio (100 ppm: 1e-4).
+    """
 
     start_s: float
     pcm: Pcm
     blocks: tuple[Block, ...]
+    drift: float = 0.0
     _begins: npt.NDArray[np.int64] = field(init=False, repr=False)
     _places: npt.NDArray[np.int64] = field(init=False, repr=False)
 
@@ -65,12 +69,18 @@ class Playback:
         offset = rtp_timestamps - self._begins[at]
         held = (at >= 0) & (offset < BLOCK_SAMPLES)
         samples = self._places[at] * BLOCK_SAMPLES + offset
-        instants[held] = self.start_s + samples[held] / SAMPLE_RATE_HZ
+        instants[held] = self.start_s + samples[held] / (SAMPLE_RATE_HZ * (1 + self.drift))
         return instants
 
 
 def replay(
-    playout: Playout, arrivals: Sequence[tuple[float, RtpPacket]], first_tick_s: float, until_s: float
+    playout: Playout,
+    arrivals: Sequence[tuple[float, RtpPacket]],
+    first_tick_s: float,
+    until_s: float,
+    *,
+    drift: float = 0.0,
+    enough: Callable[[Block, float], bool] | None = None,
 ) -> Playback:
     """Return what ``playout`` makes of ``arrivals``, pulled every 10 ms from ``first_tick_s`` until ``until_s``.
 
@@ -79,6 +89,8 @@ def replay(
         arrivals: (instant, packet) in any order; equal instants keep the order given.
         first_tick_s: when the loudspeaker first asks; its phase to the packets is part of a measurement.
         until_s: the last tick is the last one before it.
+        drift: how much faster than true the loudspeaker asks, as a ratio.
+        enough: asked after every block, with its instant; True ends the replay.
 
     Raises:
         BadInputError: ``until_s`` before ``first_tick_s``.
@@ -90,15 +102,19 @@ def replay(
         )
     ordered = sorted(arrivals, key=lambda arrival: arrival[0])
     # Ticks are counted, not added up: the hundredth is at exactly first + 1 s.
-    ticks = int(np.ceil((until_s - first_tick_s) / BLOCK_S - 1e-9))
+    period_s = BLOCK_S / (1 + drift)
+    ticks = int(np.ceil((until_s - first_tick_s) / period_s - 1e-9))
     blocks: list[Block] = []
-    upcoming = 0
+    upcoming, count = 0, len(ordered)
     for tick in range(ticks):
-        now_s = first_tick_s + tick * BLOCK_S
-        while upcoming < len(ordered) and ordered[upcoming][0] <= now_s:
+        now_s = first_tick_s + tick * period_s
+        while upcoming < count and ordered[upcoming][0] <= now_s:
             arrived_s, packet = ordered[upcoming]
             playout.insert_packet(packet, arrived_s)
             upcoming += 1
-        blocks.append(playout.get_audio(now_s))
+        block = playout.get_audio(now_s)
+        blocks.append(block)
+        if enough is not None and enough(block, now_s):
+            break
     pcm = np.concatenate([block.samples for block in blocks]) if blocks else np.zeros(0, dtype=np.float32)
-    return Playback(start_s=first_tick_s, pcm=pcm, blocks=tuple(blocks))
+    return Playback(start_s=first_tick_s, pcm=pcm, blocks=tuple(blocks), drift=drift)

@@ -1,8 +1,9 @@
 """What was heard: recorded arrivals through a playout policy, markers found, every delay taken apart into stages.
 
 The mouth-to-ear delay of a sound in frame ``i`` is
-``capture + packet time + look-ahead + pacing + network + wait in the jitter buffer + device``,
-each measured on its own clockwork; what the markers say beyond their sum is the residual.
+``capture + packet time + look-ahead + pacing + network + wait in the jitter buffer + wait for the block + device``,
+each measured on its own clockwork; what the markers say beyond their sum is the residual. Where NetEQ stretched or
+concealed within a marker, that is where it shows.
 """
 
 from __future__ import annotations
@@ -10,36 +11,44 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from rtcprobe.audio.ear import Hearing, MarkerOutcome, listen
-from rtcprobe.audio.opus import OpusDecoder
+from rtcprobe.audio.opus import OpusDecoder, has_fec
 from rtcprobe.call.peer import Arrival, Peer
 from rtcprobe.playout.aiortc import stock_aiortc
-from rtcprobe.playout.base import BLOCK_S
-from rtcprobe.playout.fixed import FixedDelay
+from rtcprobe.playout.base import BLOCK_S, Block, Decoder
+from rtcprobe.playout.copies import WithoutFec, unpacked, unprotected
+from rtcprobe.playout.policies import PlayoutChoice, make_policy
+from rtcprobe.playout.recovery import recovery
 from rtcprobe.playout.replay import Playback, replay
 from rtcprobe.probe.speech import Spoken
+from rtcprobe.quality import burst_ratio, conversation, listening
 from rtcprobe.result import MissedMarker, MouthToEar, Sample
-from rtcprobe.scenario import Devices, PlayoutChoice
+from rtcprobe.scenario import Devices
 from rtcprobe.units import RTP_CLOCK_HZ
 
 __all__ = ["Ear", "first_audio_s"]
 
-_DRAIN_S = 0.1
+_LONGEST_DRAIN_S = 12.0  # a playout may hold 10 s (libwebrtc's bound on a target), and a little more
+_DRY_S = 0.200  # this long after the last arrival without the sender's sound, there is none left
 _FIRST_PACKETS = 16
+_STEP_SAMPLES = 240
 _CYCLE = 1 << 32
 
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """One frame's way, seconds since the call started: due to leave, left, arrived, began to play."""
+    """One frame's way, seconds since the call started: due to leave, left, arrived, taken up, began to play."""
 
     due_s: float
     left_s: float
     arrived_s: float
+    taken_s: float
     played_s: float
 
 
@@ -53,22 +62,30 @@ class Ear:
         self, talker: Peer, listener: Peer, spoken: Spoken, *, playout: PlayoutChoice, devices: Devices, phase_s: float
     ) -> None:
         self._talker = talker
+        self._listener = listener
         self._spoken = spoken
         self._choice = playout
         self._devices = devices
-        self._arrivals = listener.arrivals
-        self._policy = FixedDelay(playout.delay_s, OpusDecoder(), payload_type=_payload_type(listener.arrivals))
-        self.playback = _play(self._policy, listener.arrivals, phase_s)
-
-    def report(self) -> MouthToEar:
-        """Return the direction's account: every scheduled marker heard, rejected or lost."""
-        started_s = self._talker.track.started_s
-        if started_s is None:
-            return MouthToEar(scheduled=0, heard=0, rejected=0, lost=0, playout=self._figures())
-        markers = self._spoken.train.markers(self._said_s(started_s), start_s=started_s)
-        hearing = listen(
-            self.playback.pcm, self.playback.start_s, self._spoken.train, markers, advance_s=self._spoken.advance_s
+        self._phase_s = phase_s
+        self._whole = _whole_frames(talker, listener)
+        self._arrivals = listener.arrivals if playout.knows_red else self._whole
+        self.playback, self._figures = _play(
+            playout, listener, self._arrivals, OpusDecoder(), phase_s=phase_s, drift=devices.drift
         )
+
+    @property
+    def delay_s(self) -> float | None:
+        """The mean mouth-to-ear delay; None where no marker was heard."""
+        return self._mean_delay_s(self._hearing)
+
+    def report(self, echo_path_s: float | None) -> MouthToEar:
+        """Return the direction's account: every scheduled marker heard, rejected or lost.
+
+        ``echo_path_s`` is the mean of both directions' delays: how far away an echo would come from.
+        """
+        started_s, hearing = self._talker.track.started_s, self._hearing
+        if started_s is None or hearing is None:
+            return MouthToEar(scheduled=0, heard=0, rejected=0, lost=0, playout={"policy": str(self._choice)})
         return MouthToEar(
             scheduled=hearing.scheduled,
             heard=len(hearing.heard),
@@ -86,8 +103,39 @@ class Ear:
                 if each.outcome != "heard"
             ),
             stages=self._stages(hearing, started_s),
-            playout=self._figures(),
-            side_figures={"stock aiortc": asdict(stock_aiortc(self._arrivals))},
+            playout={
+                "policy": str(self._choice),
+                "concealed_ratio": self.playback.concealed_ratio,
+                **self._figures,
+            },
+            protection=self._protection(),
+            quality={} if self.delay_s is None else self._quality(self.delay_s, echo_path_s),
+            side_figures={"stock aiortc": asdict(stock_aiortc(self._unprotected))},
+        )
+
+    @property
+    def _device_s(self) -> float:
+        return self._devices.capture_s + self._devices.playback_s
+
+    def _mean_delay_s(self, hearing: Hearing | None) -> float | None:
+        return float(np.mean(hearing.delays_s)) + self._device_s if hearing is not None and hearing.heard else None
+
+    @cached_property
+    def _hearing(self) -> Hearing | None:
+        return self._hear(self.playback)
+
+    def _hear(self, playback: Playback) -> Hearing | None:
+        """Find the markers; a loudspeaker that drifts is heard on its own clock, then told in true time."""
+        spoken = self._spoken
+        started_s = self._talker.track.started_s
+        if started_s is None:
+            return None
+        markers = spoken.train.markers(self._said_s(started_s), start_s=started_s)
+        hearing = listen(playback.pcm, playback.start_s, spoken.train, markers, advance_s=spoken.advance_s)
+        if not playback.drift:
+            return hearing
+        return hearing.with_clock(
+            lambda heard_s: playback.start_s + (heard_s - playback.start_s) / (1 + playback.drift)
         )
 
     def _said_s(self, started_s: float) -> float:
@@ -109,107 +157,245 @@ class Ear:
             correlation=outcome.correlation,
         )
 
-    def _figures(self) -> Mapping[str, object]:
+    def _protection(self) -> Mapping[str, Any]:
+        """Return what was lost on the way, what each kind of copy brought back and cost, and what was never heard."""
+        found = recovery(
+            self._talker.tap.departures,
+            self._listener.arrivals,
+            frame_samples=self._spoken.codec.frame_samples,
+            has_fec=has_fec,
+            red_payload_type=self._red_payload_type,
+        )
+        return {**asdict(found), "loss": found.loss_ratios(), "unplayed": self._unplayed_ratio, **self._cost()}
+
+    def _cost(self) -> Mapping[str, Any]:
+        """Return what the same call would have been without any copy, and the delay that the copies cost."""
+        agreed = self._listener.negotiated
+        if agreed is None or not (agreed.sends_red or agreed.nack or self._spoken.codec.fec):
+            return {}
+        bare, _ = _play(
+            self._choice,
+            self._listener,
+            self._unprotected,
+            WithoutFec(OpusDecoder()),
+            phase_s=self._phase_s,
+            drift=self._devices.drift,
+        )
+        without_s = self._mean_delay_s(self._hear(bare))
         return {
-            "policy": str(self._choice),
-            "concealed_ratio": self.playback.concealed_ratio,
-            **asdict(self._policy.figures),
+            "without": {"delay_s": without_s, "concealed_ratio": bare.concealed_ratio},
+            "cost_s": None if without_s is None or self.delay_s is None else self.delay_s - without_s,
+        }
+
+    @cached_property
+    def _unprotected(self) -> list[Arrival]:
+        agreed = self._listener.negotiated
+        if agreed is None:
+            return []
+        return unprotected(
+            self._talker.tap.departures,
+            self._listener.arrivals,
+            payload_type=agreed.opus_payload_type,
+            red_payload_type=agreed.red_payload_type,
+        )
+
+    def _quality(self, delay_s: float, echo_path_s: float | None) -> Mapping[str, Any]:
+        """Return R and MOS of the measured delay, the frames that stayed unplayed and their bursts (G.107)."""
+        lost = [bool(each) for each in self._unplayed]
+        burst = burst_ratio(lost)
+        talking = conversation(
+            one_way_delay_s=delay_s, loss_ratio=self._unplayed_ratio, burst_ratio=burst, echo_path_s=echo_path_s
+        )
+        hearing = listening(loss_ratio=self._unplayed_ratio, burst_ratio=burst)
+        return {
+            "r": talking.r,
+            "mos": talking.mos,
+            "listening_mos": hearing.mos,
+            "id": talking.id,
+            "ie_eff": talking.ie_eff,
+            "loss_ratio": self._unplayed_ratio,
+            "burst_ratio": burst,
+            "assumptions": talking.assumptions,
         }
 
     def _stages(self, hearing: Hearing, started_s: float) -> Mapping[str, float]:
         """Return the mean of every stage over the markers heard; they sum to the mean delay."""
         frames = self._frames(started_s)
-        if not frames or not hearing.heard:
+        rows = [self._row(outcome, started_s, frames) for outcome in hearing.heard]
+        known = [row for row in rows if row is not None]
+        if not known:
             return {}
         fastest_s = min(frame.arrived_s - frame.left_s for frame in frames.values())
-        rows = [
-            [
-                (
-                    frame.left_s - frame.due_s,
-                    frame.arrived_s - frame.left_s - fastest_s,
-                    frame.played_s - frame.arrived_s,
-                )
-                for frame in self._frames_of(outcome, started_s, frames)
-            ]
-            for outcome in hearing.heard
-        ]
-        means = np.mean([np.mean(row, axis=0) for row in rows if row], axis=0)
-        codec = self._spoken.codec
+        pacing_s, network_s, buffer_s, block_s = (float(mean) for mean in np.mean(known, axis=0))
         stages = {
             "capture": self._devices.capture_s,
-            "packetisation": codec.ptime_s,
+            "packetisation": self._spoken.codec.ptime_s,
             "look_ahead": self._spoken.look_ahead_s,
-            "sender_pacing": float(means[0]),
+            "sender_pacing": pacing_s,
             "network_min": fastest_s,
-            "network_variable": float(means[1]),
-            "jitter_buffer": float(means[2]),
+            "network_variable": network_s - fastest_s,
+            "jitter_buffer": buffer_s,
+            "decode": block_s,
             "device": self._devices.playback_s,
         }
-        total_s = float(np.mean(hearing.delays_s)) + self._devices.capture_s + self._devices.playback_s
+        assert self.delay_s is not None
+        total_s = self.delay_s
         stages["residual"] = total_s - math.fsum(stages.values())
         return stages
 
-    def _frames_of(self, outcome: MarkerOutcome, started_s: float, frames: Mapping[int, _Frame]) -> list[_Frame]:
-        """Return the frames that carried a marker, those that arrived and were played."""
+    def _row(
+        self, outcome: MarkerOutcome, started_s: float, frames: Mapping[int, _Frame]
+    ) -> tuple[float, float, float, float] | None:
+        """Return a marker's mean pacing, network, buffer and block times; None where none of its frames was played."""
         ptime_s = self._spoken.codec.ptime_s
         begin_s = outcome.marker.spoken_s - started_s + self._spoken.look_ahead_s
         first, last = (math.floor(at_s / ptime_s) for at_s in (begin_s, begin_s + 0.079))
-        return [frames[index] for index in range(first, last + 1) if index in frames]
+        carried = [frames[index] for index in range(first, last + 1) if index in frames]
+        if not carried:
+            return None
+        count = len(carried)
+        return (
+            sum(frame.left_s - frame.due_s for frame in carried) / count,
+            sum(frame.arrived_s - frame.left_s for frame in carried) / count,
+            sum(frame.played_s - frame.taken_s for frame in carried) / count,
+            sum(frame.taken_s - frame.arrived_s for frame in carried) / count,
+        )
 
     def _frames(self, started_s: float) -> dict[int, _Frame]:
         """Return every frame that was sent, arrived, and had its first sample played, by its index."""
-        departures = self._talker.tap.departures
-        if not departures or not self._arrivals:
-            return {}
         size = self._spoken.codec.frame_samples
-        first_sent = next(index for index, payload in enumerate(self._spoken.frames) if payload is not None)
-        origin = departures[0].timestamp - first_sent * size
+        arrived_s = {packet.timestamp: at_s for at_s, packet in self._whole}
+        out: dict[int, _Frame] = {}
+        for index, (timestamp, left_s) in zip(self._sent_indices, self._left_s.items(), strict=True):
+            played_s = float(self._played_s[timestamp])
+            if timestamp in arrived_s and not math.isnan(played_s):
+                at_s = arrived_s[timestamp]
+                due_s = started_s + (index + 1) * size / RTP_CLOCK_HZ
+                out[index] = _Frame(due_s, left_s, at_s, self._taken_s(at_s), played_s)
+        return out
+
+    def _taken_s(self, arrived_s: float) -> float:
+        """Return when a packet was first seen: at the next block for NetEQ, which knows ticks; else at once."""
+        if self._choice.policy != "neteq":
+            return arrived_s
+        period_s = BLOCK_S / (1 + self.playback.drift)
+        ticks = math.ceil((arrived_s - self.playback.start_s) / period_s - 1e-9)
+        return self.playback.start_s + ticks * period_s
+
+    @cached_property
+    def _left_s(self) -> dict[int, float]:
+        """When each frame first left, by RTP timestamp, in the order sent."""
         left_s: dict[int, float] = {}
-        for departure in departures:
-            left_s.setdefault((departure.timestamp - origin) % _CYCLE // size, departure.at_s)
-        arrived_s: dict[int, float] = {}
-        for at_s, packet in self._arrivals:
-            arrived_s.setdefault((packet.timestamp - origin) % _CYCLE // size, at_s)
-        indices = [index for index in left_s if index in arrived_s]
+        for departure in self._talker.tap.departures:
+            left_s.setdefault(departure.timestamp, departure.at_s)
+        return left_s
+
+    @cached_property
+    def _sent_indices(self) -> list[int]:
+        """The place in the speech of each frame of ``_left_s``."""
+        size = self._spoken.codec.frame_samples
+        timestamps = list(self._left_s)
+        if not timestamps:
+            return []
+        first_sent = next(index for index, payload in enumerate(self._spoken.frames) if payload is not None)
+        return [first_sent + (timestamp - timestamps[0]) % _CYCLE // size for timestamp in timestamps]
+
+    @cached_property
+    def _played_s(self) -> dict[int, float]:
+        """When each frame sent began to play, by RTP timestamp; NaN where nothing of it was played."""
+        if not self._arrivals:
+            return dict.fromkeys(self._left_s, math.nan)
+        # Accelerating cuts up to 15 ms out of a frame that is played all the same, so it is asked for all along.
         reference = self._arrivals[0][1].timestamp
-        stamps = np.array([_unwrapped(origin + index * size, reference) for index in indices], dtype=np.int64)
-        played_s = self.playback.play_instants(stamps)
-        return {
-            index: _Frame(started_s + (index + 1) * size / RTP_CLOCK_HZ, left_s[index], arrived_s[index], float(at_s))
-            for index, at_s in zip(indices, played_s, strict=True)
-            if not math.isnan(at_s)
-        }
+        stamps = np.array([_unwrapped(timestamp, reference) for timestamp in self._left_s], dtype=np.int64)
+        instants = np.full(len(stamps), np.nan)
+        for inside in range(0, self._spoken.codec.frame_samples, _STEP_SAMPLES):
+            missing = np.isnan(instants)
+            instants[missing] = self.playback.play_instants(stamps[missing] + inside) - inside / RTP_CLOCK_HZ
+        return dict(zip(self._left_s, instants.tolist(), strict=True))
+
+    @cached_property
+    def _unplayed(self) -> npt.NDArray[np.bool_]:
+        """Of each frame sent, whether its sound never came out: it never came, or too late."""
+        size = self._spoken.codec.frame_samples
+        came = {packet.timestamp for _, packet in self._whole}
+        if self._spoken.codec.fec:
+            came |= {(packet.timestamp - size) % _CYCLE for _, packet in self._whole if has_fec(packet.payload)}
+        return np.array([timestamp not in came or math.isnan(at_s) for timestamp, at_s in self._played_s.items()])
+
+    @property
+    def _red_payload_type(self) -> int | None:
+        agreed = self._listener.negotiated
+        return None if agreed is None else agreed.red_payload_type
+
+    @property
+    def _unplayed_ratio(self) -> float:
+        return float(np.mean(self._unplayed)) if len(self._unplayed) else 0.0
 
 
 def first_audio_s(
-    arrivals: Sequence[Arrival], *, playout: PlayoutChoice, devices: Devices, phase_s: float
+    talker: Peer, listener: Peer, *, playout: PlayoutChoice, devices: Devices, phase_s: float
 ) -> float | None:
-    """Return when the first sample of the other side was heard, seconds since the call started; None if never."""
-    if not arrivals:
+    """Return when the first sample of the talker was heard, seconds since the call started; None if never."""
+    whole = sorted(_whole_frames(talker, listener), key=lambda arrival: arrival[0])[:_FIRST_PACKETS]
+    if not whole:
         return None
-    policy = FixedDelay(playout.delay_s, OpusDecoder(), payload_type=_payload_type(arrivals))
-    first = sorted(arrivals, key=lambda arrival: arrival[0])[:_FIRST_PACKETS]
-    playback = _play(policy, first, phase_s, drain_s=playout.delay_s + 2 * BLOCK_S)
-    reference = first[0][1].timestamp
-    stamps = np.array([_unwrapped(packet.timestamp, reference) for _, packet in first], dtype=np.int64)
-    instants: npt.NDArray[np.float64] = playback.play_instants(stamps)
+    arrivals = listener.arrivals[:_FIRST_PACKETS] if playout.knows_red else whole
+    playback, _ = _play(playout, listener, arrivals, OpusDecoder(), phase_s=phase_s, drift=devices.drift)
+    reference = arrivals[0][1].timestamp
+    stamps = np.array([_unwrapped(packet.timestamp, reference) for _, packet in whole], dtype=np.int64)
+    instants = playback.play_instants(stamps)
     played = instants[~np.isnan(instants)]
     return float(played.min()) + devices.playback_s if len(played) else None
 
 
-def _play(policy: FixedDelay, arrivals: Sequence[Arrival], phase_s: float, drain_s: float | None = None) -> Playback:
-    """Pull audio on the grid of ``phase_s``, from just before the first arrival until the last was surely played."""
+def _whole_frames(talker: Peer, listener: Peer) -> list[Arrival]:
+    """Return every frame that arrived, in a packet of its own, at the instant its first copy came."""
+    agreed = listener.negotiated
+    if agreed is None:
+        return []
+    return unpacked(
+        talker.tap.departures,
+        listener.arrivals,
+        payload_type=agreed.opus_payload_type,
+        red_payload_type=agreed.red_payload_type,
+    )
+
+
+def _play(
+    choice: PlayoutChoice,
+    listener: Peer,
+    arrivals: Sequence[Arrival],
+    decoder: Decoder,
+    *,
+    phase_s: float,
+    drift: float,
+) -> tuple[Playback, Mapping[str, Any]]:
+    """Pull audio on the grid of ``phase_s``, from just before the first arrival until the last frame was played."""
+    agreed = listener.negotiated
+    policy = make_policy(
+        choice,
+        decoder,
+        payload_type=0 if agreed is None else agreed.opus_payload_type,
+        red_payload_type=None if agreed is None else agreed.red_payload_type,
+    )
     if not arrivals:
-        return replay(policy, (), phase_s, phase_s)
-    first_s = min(at_s for at_s, _ in arrivals)
-    last_s = max(at_s for at_s, _ in arrivals)
+        return replay(policy.playout, (), phase_s, phase_s, drift=drift), policy.figures()
+    instants = [at_s for at_s, _ in arrivals]
+    first_s, last_s = min(instants), max(instants)
+    reference = arrivals[0][1].timestamp
+    newest = max(_unwrapped(packet.timestamp, reference) for _, packet in arrivals)
+
+    def enough(block: Block, now_s: float) -> bool:
+        if now_s <= last_s:
+            return False
+        if block.rtp_timestamp is None:
+            return now_s > last_s + _DRY_S + (choice.delay_s or 0.0)
+        return block.rtp_timestamp >= newest
+
     first_tick_s = phase_s + math.floor((first_s - phase_s) / BLOCK_S) * BLOCK_S
-    return replay(policy, arrivals, first_tick_s, last_s + (policy.delay_s + _DRAIN_S if drain_s is None else drain_s))
-
-
-def _payload_type(arrivals: Sequence[Arrival]) -> int:
-    """Return the payload type of the stream: that of its first packet (one codec is negotiated)."""
-    return arrivals[0][1].payload_type if arrivals else 0
+    playback = replay(policy.playout, arrivals, first_tick_s, last_s + _LONGEST_DRAIN_S, drift=drift, enough=enough)
+    return playback, policy.figures()
 
 
 def _unwrapped(timestamp: int, reference: int) -> int:

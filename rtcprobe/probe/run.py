@@ -44,6 +44,9 @@ __all__ = ["run_probe"]
 
 Listener = Callable[[Progress], None]
 
+LINGER_S = 0.150
+"""How long a join goes on beyond a delay its playout was given: stock aiortc lets a frame go when five are there."""
+
 CALL_ATTEMPTS = 3
 """How often the long call is tried: its own join may fail, and joins are counted elsewhere."""
 
@@ -98,7 +101,7 @@ class _Run:
         scenario = self.scenario
         hops = routes(scenario)
         round_trip_s = nominal_round_trip_s(hops)
-        spoken = speak(scenario.codec, scenario.call.duration_s)
+        spoken = speak(scenario.mouth, scenario.codec, scenario.call.duration_s)
         self.harness = Harness(self.clock, detection_error_s=spoken.detection_error_s())
         joins_seed, call_seed = np.random.SeedSequence(self.seed).spawn(2)
         try:
@@ -109,7 +112,9 @@ class _Run:
         ears = self._ears(spoken)
         if wav_dir is not None and self.talk is not None:
             _write_wavs(wav_dir, self.talk.call, spoken, ears)
-        return self._result({direction: ear.report() for direction, ear in ears.items()})
+        delays_s = [ear.delay_s for ear in ears.values() if ear.delay_s is not None]
+        echo_path_s = sum(delays_s) / len(delays_s) if len(delays_s) == len(ears) > 0 else None
+        return self._result({direction: ear.report(echo_path_s) for direction, ear in ears.items()})
 
     def _setup(self, hops: Mapping[tuple[str, str], object], spoken: Spoken, *, endless: bool) -> CallSetup:
         scenario = self.scenario
@@ -121,7 +126,8 @@ class _Run:
             connection=scenario.signaling.connection,
             dtls_timeout_s=scenario.dtls.timeout_s,
             join_timeout_s=scenario.call.join_timeout_s,
-            linger_s=scenario.playout.delay_s + 5 * BLOCK_S,
+            linger_s=(scenario.playout.delay_s or 0.0) + LINGER_S,
+            protection=scenario.protection,
         )
 
     def _join_repeatedly(self, setup: CallSetup, seed: np.random.SeedSequence, round_trip_s: float | None) -> None:
@@ -193,12 +199,16 @@ class _Run:
         call = attempt.call
         marks = {"caller": dict(call.caller.timeline.marks), "callee": dict(call.callee.timeline.marks)}
         if call.failed is None:
-            for peer, phase_s in ((call.caller, attempt.caller_phase_s), (call.callee, attempt.callee_phase_s)):
+            ways = (
+                (call.callee, call.caller, attempt.caller_phase_s),
+                (call.caller, call.callee, attempt.callee_phase_s),
+            )
+            for talker, listener, phase_s in ways:
                 heard_s = first_audio_s(
-                    peer.arrivals, playout=self.scenario.playout, devices=self.scenario.devices, phase_s=phase_s
+                    talker, listener, playout=self.scenario.playout, devices=self.scenario.devices, phase_s=phase_s
                 )
                 if heard_s is not None:
-                    marks[peer.side]["first_audio"] = heard_s
+                    marks[listener.side]["first_audio"] = heard_s
         total_s = marks["caller"].get("first_audio")
         failed = call.failed or (None if total_s is not None else "caller first_audio: nothing of it could be played")
         costs = price(call.waits(), total_s=call.setup.join_timeout_s if total_s is None else total_s)

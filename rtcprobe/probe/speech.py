@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from rtcprobe.audio.ear import listen
 from rtcprobe.audio.marker import MarkerTrain
-from rtcprobe.audio.mouth import Mouth, encode_stream
+from rtcprobe.audio.mouth import SILENCE_DBFS, Mouth, Noise, Programme, Speech, encode_stream
 from rtcprobe.audio.opus import SAMPLE_RATE_HZ, OpusDecoder, OpusEncoder, OpusSettings, is_dtx, phase_advance_s
+from rtcprobe.scenario import MouthPlan
 
 __all__ = ["Spoken", "speak"]
 
@@ -70,8 +72,18 @@ class Spoken:
         return float(errors.max()) if len(errors) else None
 
 
-def speak(codec: OpusSettings, duration_s: float) -> Spoken:
-    """Return ``duration_s`` of markers over silence."""
-    mouth = Mouth()
+def speak(plan: MouthPlan, codec: OpusSettings, duration_s: float) -> Spoken:
+    """Return ``duration_s`` of what ``plan`` asks for.
+
+    Raises:
+        BadInputError: a WAV file that cannot be used.
+    """
+    mouth = Mouth(programme=_programme(plan))
     pcm = mouth.pcm(duration_s)
     return Spoken(pcm, tuple(encode_stream(pcm, codec)), mouth.train, codec, duration_s)
+
+
+def _programme(plan: MouthPlan) -> Programme:
+    if isinstance(plan.programme, Path):
+        return Speech.from_wav(plan.programme, plan.marker_to_speech_db)
+    return Noise() if plan.programme == "noise" else Noise(level_dbfs=SILENCE_DBFS)

@@ -142,9 +142,15 @@ def _mouth_to_ear(result: Result) -> Iterator[Text]:
         yield from _waterfall(stages)
         policies = dict.fromkeys(str(ear.playout.get("policy", "")) for ear in ears if ear is not None)
         yield _row(f" sum (playout {', '.join(policies)})", (sum(each.values()) for each in stages))
-    stock = [_stock(ear) for ear in ears]
-    if any(stock):
-        yield _cells(" stock aiortc holds p50/p95, misses", stock)
+    for title, say in (
+        (" frames lost → not played", _unplayed),
+        (" RED, FEC, NACK brought (+ms)", _copies),
+        (" R, MOS talking, listening", _quality),
+        (" stock aiortc holds p50/p95, misses", _stock),
+    ):
+        cells = [say(ear) for ear in ears]
+        if any(cells):
+            yield _cells(title, cells)
 
 
 def _link(result: Result) -> Iterator[Text]:
@@ -184,6 +190,37 @@ _LINK_ROWS: tuple[tuple[str, Callable[[Mapping[str, Any]], str]], ...] = (
     (" delay p50/p95, ms", _delays),
     (" reordered", _reordered),
 )
+
+
+def _unplayed(ear: MouthToEar | None) -> str:
+    """Return what the network lost, and what after playout and every recovery never came out."""
+    figures = {} if ear is None else ear.protection
+    if not figures.get("sent"):
+        return ""
+    cost_s = figures.get("cost_s")
+    cost = "" if cost_s is None else f" for {cost_s * 1e3:+.1f} ms"
+    return f"{_share(figures.get('loss', {}).get('before'))}→{_share(figures.get('unplayed'))}{cost}"
+
+
+def _copies(ear: MouthToEar | None) -> str:
+    """Return how many frames each kind of copy brought back, and how much later than due; "" where none did."""
+    figures = {} if ear is None else ear.protection
+    kinds = [figures.get(f"recovered_by_{name}", {}) for name in ("red", "fec", "nack")]
+    if not any(kind.get("frames") for kind in kinds):
+        return ""
+    later = (kind.get("later_p50_s") for kind in kinds)
+    return ", ".join(
+        f"{kind.get('frames', 0)}" + ("" if wait is None else f" +{milliseconds(wait, 0)}")
+        for kind, wait in zip(kinds, later, strict=True)
+    )
+
+
+def _quality(ear: MouthToEar | None) -> str:
+    """Return the E-model's figures; what they assume stands in the JSON."""
+    figures = {} if ear is None else ear.quality
+    if figures.get("r") is None:
+        return ""
+    return f"{figures['r']:.1f}, {figures['mos']:.2f}, {figures['listening_mos']:.2f}"
 
 
 def _stock(ear: MouthToEar | None) -> str:

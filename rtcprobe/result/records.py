@@ -266,8 +266,8 @@ class MouthToEar:
     """One direction of the long call: markers spoken on one side, heard on the other.
 
     ``stages`` maps stage names to seconds in the order sound passes them; they sum to the measured total.
-    ``playout`` holds the policy's name and its figures; ``side_figures`` what another receiver would have delivered,
-    by its label.
+    ``playout`` holds the policy's name and its figures; ``protection`` what was lost, and what each kind of copy
+    brought back; ``quality`` R and MOS with their assumptions; ``side_figures`` what another receiver would have given.
 
     Raises:
         BadInputError: markers that do not add up.
@@ -281,6 +281,8 @@ class MouthToEar:
     missed: tuple[MissedMarker, ...] = ()
     stages: Mapping[str, float] = field(default_factory=dict, metadata=SECONDS)
     playout: Plain = field(default_factory=dict, metadata=MEASURED)
+    protection: Plain = field(default_factory=dict, metadata=MEASURED)
+    quality: Plain = field(default_factory=dict, metadata=MEASURED)
     side_figures: Plain = field(default_factory=dict, metadata=MEASURED)
     summary: Summary | None = None
 

@@ -7,11 +7,15 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
+from rtcprobe.audio.mouth import MARKER_TO_SPEECH_DB
 from rtcprobe.audio.opus import OpusSettings
+from rtcprobe.audio.protection import Protection
 from rtcprobe.errors import BadInputError
 from rtcprobe.link import ACCESS, LinkSpec, backbone, light_bound_s
+from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.result import DIRECTIONS, Direction
 from rtcprobe.units import format_duration, parse_duration
 from rtcprobe.verdict.budgets import Budget
@@ -21,14 +25,16 @@ __all__ = [
     "Connection",
     "Devices",
     "DtlsTimer",
-    "Mouth",
-    "PlayoutChoice",
+    "MouthPlan",
     "Scenario",
     "SignalingPlan",
     "Site",
 ]
 
 Connection = Literal["cold", "warm"]
+
+MOST_DRIFT = 1e-3
+"""1,000 ppm: ten times what the crystals of sound devices are off by."""
 
 _PROSE = ("serves", "sources", "budgets")
 """Settings that change nothing about what happens, only what is said or judged."""
@@ -67,50 +73,33 @@ class CallPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mouth:
-    """What is spoken between the markers."""
+class MouthPlan:
+    """What is spoken between the markers: ``"silence"``, ``"noise"``, or speech from a WAV file.
 
-    programme: Literal["silence"]
+    ``marker_to_speech_db`` is how loud the markers are beside the speech.
+    """
+
+    programme: Literal["silence", "noise"] | Path
+    marker_to_speech_db: float = MARKER_TO_SPEECH_DB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Devices:
-    """What microphone and loudspeaker add: assumed, constant, reported as stages of their own."""
+    """What microphone and loudspeaker add: assumed, constant, reported as stages of their own.
+
+    ``drift`` is how much faster than true the loudspeakers' clocks run, as a ratio (100 ppm: 1e-4).
+    """
 
     capture_s: float
     playback_s: float
+    drift: float = 0.0
 
     def __post_init__(self) -> None:
+        if not abs(self.drift) <= MOST_DRIFT:
+            raise BadInputError(f"drift {self.drift * 1e6:g}ppm is impossible", "give -1000ppm to 1000ppm")
         for name, value in (("capture", self.capture_s), ("playback", self.playback_s)):
             if not 0.0 <= value < math.inf:
                 raise BadInputError(f"{name} {format_duration(value)} is impossible", "give zero or more")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlayoutChoice:
-    """The receiver's playout policy by name, and its delay where the policy has one: ``fixed:60ms``."""
-
-    policy: Literal["fixed"]
-    delay_s: float
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.delay_s <= 10.0:
-            raise BadInputError(f"playout delay {format_duration(self.delay_s)} is impossible", "give 0ms to 10s")
-
-    @classmethod
-    def parse(cls, text: object) -> PlayoutChoice:
-        """Return the policy ``text`` names.
-
-        Raises:
-            BadInputError: an unknown policy, or a delay without its unit.
-        """
-        policy, _, delay = text.partition(":") if isinstance(text, str) else ("", "", "")
-        if policy != "fixed" or not delay:
-            raise BadInputError(f"playout {text!r} is not known", "write it like fixed:60ms")
-        return cls(policy="fixed", delay_s=parse_duration(delay))
-
-    def __str__(self) -> str:
-        return f"{self.policy}:{format_duration(self.delay_s)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +166,8 @@ class Scenario:
     link: Mapping[Direction, LinkSpec]
     call: CallPlan
     codec: OpusSettings
-    mouth: Mouth
+    mouth: MouthPlan
+    protection: Protection
     devices: Devices
     playout: PlayoutChoice
     dtls: DtlsTimer

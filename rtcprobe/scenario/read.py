@@ -22,21 +22,22 @@ from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
 
 from rtcprobe.audio.opus import OpusSettings
+from rtcprobe.audio.protection import Protection
 from rtcprobe.errors import BadInputError
 from rtcprobe.link import LinkSpec, parse_link
+from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.result import DIRECTIONS, Direction
 from rtcprobe.scenario.model import (
     CallPlan,
     Devices,
     DtlsTimer,
-    Mouth,
-    PlayoutChoice,
+    MouthPlan,
     Scenario,
     SignalingPlan,
     Site,
 )
 from rtcprobe.scenario.schema import scenario_schema
-from rtcprobe.units import parse_duration, parse_rate, parse_ratio
+from rtcprobe.units import parse_decibels, parse_duration, parse_ppm, parse_rate, parse_ratio
 from rtcprobe.verdict.budgets import parse_budget
 
 __all__ = ["parse_scenario", "read_scenario"]
@@ -47,6 +48,8 @@ _FORMATS: Final[Mapping[str, Callable[[object], object]]] = {
     "duration": parse_duration,
     "rate": parse_rate,
     "share": parse_ratio,
+    "ppm": parse_ppm,
+    "decibels": parse_decibels,
     "playout": PlayoutChoice.parse,
     "timer": DtlsTimer.parse,
     "budget": parse_budget,
@@ -231,7 +234,12 @@ def _convert(written: Mapping[str, Any], folder: Path) -> Scenario:
         link=_links(written["link"], folder),
         call=_within("call", _call, written["call"]),
         codec=_within("codec", _codec, written["codec"]),
-        mouth=Mouth(**written["mouth"]),
+        mouth=_within("mouth", partial(_mouth, folder=folder), written["mouth"]),
+        protection=Protection(
+            red_copies=written["protection"]["red"],
+            fec=written["codec"]["fec"],
+            nack=written["protection"]["nack"],
+        ),
         devices=_within("devices", _devices, written["devices"]),
         playout=PlayoutChoice.parse(written["playout"]),
         dtls=DtlsTimer.parse(written["dtls"]["timer"]),
@@ -268,7 +276,19 @@ def _codec(written: Mapping[str, Any]) -> OpusSettings:
 
 
 def _devices(written: Mapping[str, Any]) -> Devices:
-    return Devices(capture_s=parse_duration(written["capture"]), playback_s=parse_duration(written["playback"]))
+    return Devices(
+        capture_s=parse_duration(written["capture"]),
+        playback_s=parse_duration(written["playback"]),
+        drift=parse_ppm(written["drift"]),
+    )
+
+
+def _mouth(written: Mapping[str, Any], folder: Path) -> MouthPlan:
+    programme = written["programme"]
+    return MouthPlan(
+        programme=programme if programme in ("silence", "noise") else folder / programme,
+        marker_to_speech_db=parse_decibels(written["marker_level"]),
+    )
 
 
 def _links(written: Any, folder: Path) -> dict[Direction, LinkSpec]:

@@ -1,10 +1,10 @@
 """The one declaration of a scenario's shape: a JSON Schema that editors show and that ``read.py`` judges by.
 
 Facts:
-    ``format`` names our written quantities (``duration``, ``rate``, ``share``, ``playout``, ``timer``, ``budget``);
-    the reader checks them with the very parsers that convert them. Editors that do not know these formats still have
-    ``pattern``, descriptions and examples. Below ``link`` the sentences are the link parser's own. ``default`` is what
-    an absent key means: the reader fills it in.
+    ``format`` names our written quantities (``duration``, ``rate``, ``share``, ``ppm``, ``decibels``, ``playout``,
+    ``timer``, ``budget``); the reader checks them with the very parsers that convert them. Editors that do not know
+    these formats still have ``pattern``, descriptions and examples. Below ``link`` the sentences are the link parser's
+    own. ``default`` is what an absent key means: the reader fills it in.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from rtcprobe.audio.mouth import MARKER_TO_SPEECH_DB
 from rtcprobe.audio.opus import APPLICATIONS, OpusSettings
+from rtcprobe.audio.protection import MAX_RED_COPIES
 from rtcprobe.link import ACCESS, LINK_KEYS, REGIONS
 from rtcprobe.result import DIRECTIONS
 from rtcprobe.units import format_duration, format_rate, format_ratio
@@ -84,18 +86,17 @@ def scenario_schema() -> dict[str, Any]:
                 "link": _link(),
                 "call": _call(),
                 "codec": _codec(),
-                "mouth": _object(
-                    {"programme": _choice("What is spoken between the markers.", ["silence"], default="silence")},
-                    description="What each side says.",
-                    default={},
-                ),
+                "mouth": _mouth(),
+                "protection": _protection(),
                 "devices": _devices(),
                 "playout": _written(
                     "playout",
-                    r"^fixed:.*[0-9].*$",
-                    "How the receiver smooths arrivals: fixed:DELAY holds every packet until DELAY after its fastest.",
-                    "fixed:60ms",
-                    default="fixed:60ms",
+                    r"^(neteq(:.*[0-9].*)?|fixed:.*[0-9].*|aiortc)$",
+                    "The receiver's playout. neteq: what Chrome and nearly every mobile SDK have, neteq:DELAY with a "
+                    "jitter buffer target asked for; fixed:DELAY: every packet held until DELAY after the fastest of "
+                    "the first; aiortc: what stock aiortc does.",
+                    "neteq",
+                    default="neteq",
                 ),
                 "dtls": _object(
                     {
@@ -212,11 +213,58 @@ def _codec() -> dict[str, Any]:
     )
 
 
+def _mouth() -> dict[str, Any]:
+    return _object(
+        {
+            "programme": _text(
+                "What is spoken between the markers: silence, noise, or a WAV file of speech (its path, seen from the "
+                "scenario's folder). NetEQ stretches silence freely and speech reluctantly.",
+                "silence",
+                default="silence",
+            ),
+            "marker_level": _quantity(
+                "decibels",
+                "How loud the markers are beside the speech.",
+                "-10dB",
+                default=f"{MARKER_TO_SPEECH_DB:g}dB",
+            ),
+        },
+        description="What each side says.",
+        default={},
+    )
+
+
+def _protection() -> dict[str, Any]:
+    return _object(
+        {
+            "red": {
+                "type": "integer",
+                "minimum": 0,
+                "maximum": MAX_RED_COPIES,
+                "description": "How often each frame is sent again in later packets (RED, RFC 2198); 0 is off.",
+                "examples": [1],
+                "default": 0,
+            },
+            "nack": {
+                "type": "boolean",
+                "description": "Whether the receiver asks again for what is missing (RFC 4585).",
+                "examples": [True],
+                "default": False,
+            },
+        },
+        description="What is done against loss beside the codec's own in-band redundancy (codec.fec).",
+        default={},
+    )
+
+
 def _devices() -> dict[str, Any]:
     return _object(
         {
             "capture": _quantity("duration", "Microphone to first sample in hand.", "10ms", default="10ms"),
             "playback": _quantity("duration", "Last sample handed over to loudspeaker.", "20ms", default="20ms"),
+            "drift": _quantity(
+                "ppm", "How much faster than true the loudspeakers' clocks run.", "50ppm", default="0ppm"
+            ),
         },
         description="Assumed delays of sound devices, reported as stages of their own.",
         default={},

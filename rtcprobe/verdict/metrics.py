@@ -116,8 +116,24 @@ def _ears(direction: Direction) -> Iterable[Metric]:
     yield metric(".heard", "share", _share(lambda m: m.heard), ("mean",))
     yield metric(".rejected", "share", _share(lambda m: m.rejected), ("mean",))
     yield metric(".lost", "share", _share(lambda m: m.lost), ("mean",))
+    yield metric(".unplayed", "share", _plain("protection", "unplayed"), ("mean",))
+    yield metric(".concealed", "share", _plain("playout", "concealed_ratio"), ("mean",))
+    yield metric(".target_delay", "s", _plain("playout", "mean_target_delay_s"), ("mean",))
+    yield metric(".r", "number", _plain("quality", "r"), ("mean",))
+    yield metric(".mos", "number", _plain("quality", "mos"), ("mean",))
+    yield metric(".listening_mos", "number", _plain("quality", "listening_mos"), ("mean",))
     for stage in STAGES:
         yield metric(f".stages.{stage}", "s", _stage(stage), ("mean",))
+
+
+def _plain(part: str, name: str) -> Callable[[MouthToEar], Observations]:
+    """Read one figure of a plain part of the account (``playout``, ``protection``, ``quality``)."""
+
+    def read(ear: MouthToEar) -> Observations:
+        figure = getattr(ear, part).get(name)
+        return Observations(figures={} if figure is None else {"mean": figure})
+
+    return read
 
 
 def _stage(name: str) -> Callable[[MouthToEar], Observations]:

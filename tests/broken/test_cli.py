@@ -43,7 +43,7 @@ def test_flags_are_judged_as_the_keys_they_set(refusal):
         f"{place}: link: loss 130% is impossible: give 0% to 100%"
     )
     assert refusal("run", "1v1-social", "--playout", "60ms") == (
-        f"{place}: playout: playout '60ms' is not known: write it like fixed:60ms"
+        f"{place}: playout: playout '60ms' is not known: use neteq, neteq:100ms, fixed:60ms or aiortc"
     )
     assert refusal("run", "1v1-social", "--set", "call.jions=3") == (
         f"{place}: call.jions is not known: did you mean joins?"
@@ -53,7 +53,7 @@ def test_flags_are_judged_as_the_keys_they_set(refusal):
 def test_a_budget_on_a_metric_that_does_not_exist(refusal):
     assert refusal("run", "1v1-social", "--set", "budgets=[mouth_to_eer p95 < 1s]") == (
         "scenario 1v1-social: budget 'mouth_to_eer p95 < 1s': metric 'mouth_to_eer' does not exist: "
-        "the nearest: mouth_to_ear, mouth_to_ear.lost, mouth_to_ear.heard"
+        "the nearest: mouth_to_ear, mouth_to_ear.r, mouth_to_ear.mos"
     )
 
 

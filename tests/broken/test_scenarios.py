@@ -42,7 +42,7 @@ SETTINGS = {
     ),
     "link=5": "link: link 5 is neither a line nor keys: write it like delay: 80ms",
     "rtt=-3ms": "rtt -3ms is impossible: give zero or more",
-    "playout=magic": "playout: playout 'magic' is not known: write it like fixed:60ms",
+    "playout=magic": "playout: playout 'magic' is not known: use neteq, neteq:100ms, fixed:60ms or aiortc",
     "playout=fixed:60": "playout: duration '60' has no unit: write it like 80ms",
     "playout=fixed:-60ms": "playout: playout delay -60ms is impossible: give 0ms to 10s",
     "dtls.timer=fast": "dtls.timer: timer 'fast' is not known: use openssl, libwebrtc, or a time like 200ms",

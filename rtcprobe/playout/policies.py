@@ -1,0 +1,129 @@
+"""Playout policies by name: ``neteq``, ``fixed:60ms``, ``aiortc``; one call, heard by whichever is asked for.
+
+Rules:
+    1. A policy is named as a user writes it; what stands behind the colon is a delay: of ``fixed`` the one it keeps, of
+       ``neteq`` the application's wish for its jitter buffer (W3C ``jitterBufferTarget``).
+    2. Only NetEQ knows RED. The others are given frames as if each came in a packet of its own
+       (``copies.unpacked``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from rtcprobe.errors import BadInputError
+from rtcprobe.playout.aiortc import StockPlayout
+from rtcprobe.playout.base import Decoder, Playout
+from rtcprobe.playout.fixed import FixedDelay
+from rtcprobe.playout.neteq import NetEq
+from rtcprobe.units import format_duration, parse_duration
+
+__all__ = ["PlayoutChoice", "Policy", "make_policy"]
+
+MOST_DELAY_S = 10.0
+"""As far as libwebrtc lets an application go. Source: ``pc/jitter_buffer_delay.cc``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayoutChoice:
+    """A policy and its delay in seconds; None where the policy chooses for itself."""
+
+    policy: Literal["neteq", "fixed", "aiortc"]
+    delay_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.delay_s is not None and not 0.0 <= self.delay_s <= MOST_DELAY_S:
+            raise BadInputError(f"playout delay {format_duration(self.delay_s)} is impossible", "give 0ms to 10s")
+
+    @classmethod
+    def parse(cls, text: object) -> PlayoutChoice:
+        """Return the policy ``text`` names.
+
+        Raises:
+            BadInputError: an unknown policy, a delay without its unit, one missing or one too many.
+        """
+        policy, colon, delay = text.partition(":") if isinstance(text, str) else ("", "", "")
+        if policy == "neteq" and bool(colon) == bool(delay):
+            return cls(policy="neteq", delay_s=parse_duration(delay) if delay else None)
+        if policy == "fixed" and delay:
+            return cls(policy="fixed", delay_s=parse_duration(delay))
+        if text == "aiortc":
+            return cls(policy="aiortc")
+        raise BadInputError(f"playout {text!r} is not known", "use neteq, neteq:100ms, fixed:60ms or aiortc")
+
+    def __str__(self) -> str:
+        return self.policy if self.delay_s is None else f"{self.policy}:{format_duration(self.delay_s)}"
+
+    @property
+    def knows_red(self) -> bool:
+        """Whether the policy takes RED packets as they are."""
+        return self.policy == "neteq"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """A playout at work, and what it says of itself afterwards (plain words and numbers)."""
+
+    playout: Playout
+    figures: Callable[[], Mapping[str, Any]]
+
+
+def make_policy(
+    choice: PlayoutChoice, decoder: Decoder, *, payload_type: int, red_payload_type: int | None = None
+) -> Policy:
+    """Return a fresh policy that decodes one stream with ``decoder``; ``red_payload_type`` where RED was agreed on."""
+    if choice.policy == "neteq":
+        neteq = NetEq(
+            decoder,
+            jitter_buffer_target_s=choice.delay_s or 0.0,
+            payload_type=payload_type,
+            red_payload_type=red_payload_type,
+        )
+        return Policy(playout=neteq, figures=lambda: _neteq_figures(neteq))
+    playout: FixedDelay | StockPlayout
+    if choice.policy == "fixed":
+        playout = FixedDelay(choice.delay_s or 0.0, decoder, payload_type=payload_type)
+    else:
+        playout = StockPlayout(decoder, payload_type=payload_type)
+    return Policy(playout=playout, figures=lambda: asdict(playout.figures))
+
+
+def _neteq_figures(neteq: NetEq) -> Mapping[str, Any]:
+    """Return W3C's figures under W3C's names and units (webrtc-stats, RTCInboundRtpStreamStats), ours beside them."""
+    stats = neteq.stats()
+    emitted = stats.jitter_buffer_emitted_count
+    trace = neteq.trace()
+    return {
+        "target_delay_s": stats.target_delay_s,
+        "mean_target_delay_s": stats.jitter_buffer_target_delay_s / emitted if emitted else None,
+        "mean_jitter_buffer_delay_s": stats.mean_jitter_buffer_delay_s,
+        "concealed": stats.concealed_ratio,
+        "buffer_flushes": stats.buffer_flushes,
+        "decode_errors": stats.decode_errors,
+        "unknown_payload_types": stats.unknown_payload_types,
+        "malformed_red_packets": stats.malformed_red_packets,
+        "primary_frames_decoded": stats.primary_frames_decoded,
+        "red_frames_decoded": stats.red_frames_decoded,
+        "fec_frames_decoded": stats.fec_frames_decoded,
+        "ticks": {word: int((trace.operations == index).sum()) for index, word in enumerate(trace.words)},
+        "w3c": {
+            "packetsReceived": stats.packets_received,
+            "packetsDiscarded": stats.packets_discarded,
+            "fecPacketsReceived": stats.fec_packets_received,
+            "fecPacketsDiscarded": stats.fec_packets_discarded,
+            "totalSamplesReceived": stats.total_samples_received,
+            "concealedSamples": stats.concealed_samples,
+            "silentConcealedSamples": stats.silent_concealed_samples,
+            "concealmentEvents": stats.concealment_events,
+            "insertedSamplesForDeceleration": stats.inserted_samples_for_deceleration,
+            "removedSamplesForAcceleration": stats.removed_samples_for_acceleration,
+            "jitterBufferDelay": stats.jitter_buffer_delay_s,
+            "jitterBufferTargetDelay": stats.jitter_buffer_target_delay_s,
+            "jitterBufferMinimumDelay": stats.jitter_buffer_minimum_delay_s,
+            "jitterBufferEmittedCount": emitted,
+            "interruptionCount": stats.interruption_count,
+            "totalInterruptionDuration": stats.total_interruption_duration_s,
+        },
+    }

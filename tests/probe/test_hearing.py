@@ -1,0 +1,112 @@
+"""What users of a real receiver would hear: NetEQ in the ear, protection on the way, quality as a number."""
+
+import numpy as np
+import pytest
+
+from rtcprobe.audio.wav import write_wav
+from rtcprobe.probe import run_probe
+from rtcprobe.scenario import find_scenario
+
+BASE = ["call.joins=1", "call.duration=12s", "devices.capture=0ms", "devices.playback=0ms", "budgets=[]"]
+
+
+def ears(link, *more, seed=1):
+    result = run_probe(find_scenario("1v1-social", [f"link={link}", *BASE, *more]), seed=seed, clock="virtual")
+    return result.mouth_to_ear
+
+
+def median_ms(ear, after_s=0.0):
+    first_s = ear.samples[0].spoken_s
+    return float(np.median([s.delay_s for s in ear.samples if s.spoken_s >= first_s + after_s])) * 1e3
+
+
+def test_a_hundred_milliseconds_more_path_are_a_hundred_more_to_the_ear_once_warm():
+    for (_, near), (_, far) in zip(ears("delay 40ms").items(), ears("delay 140ms").items(), strict=True):
+        assert median_ms(far, 3.0) - median_ms(near, 3.0) == pytest.approx(100.0, abs=0.05)
+
+
+def test_on_a_clean_path_nothing_is_concealed_or_left_out_and_the_stages_say_where_the_delay_is():
+    for ear in ears("delay 40ms").values():
+        assert ear.protection["unplayed"] == 0.0
+        assert ear.playout["concealed_ratio"] < 0.001
+        assert ear.playout["target_delay_s"] == pytest.approx(0.020)  # NetEQ's least: one histogram bucket
+        assert abs(ear.stages["residual"]) < 0.0002
+        assert 0.0 <= ear.stages["decode"] <= 0.010  # packets wait for the next block of 10 ms
+
+
+def test_one_per_cent_loss_leaves_about_one_per_cent_concealed_and_stock_aiortc_misses_several_times_that():
+    heard = ears("delay 40ms loss 1%", "call.duration=40s")
+    concealed = np.mean([ear.playout["concealed_ratio"] for ear in heard.values()])
+    lost = np.mean([ear.protection["loss"]["before"] for ear in heard.values()])
+    missing = np.mean([ear.side_figures["stock aiortc"]["missing_ratio"] for ear in heard.values()])
+    assert concealed == pytest.approx(lost, rel=0.3)
+    assert missing > 2 * lost
+
+
+def test_red_brings_back_most_of_what_is_lost_one_frame_later():
+    bare = ears("delay 40ms loss 5%")["caller_to_callee"].protection
+    red = ears("delay 40ms loss 5%", "protection.red=1")["caller_to_callee"].protection
+    assert bare["unplayed"] > 0.03
+    assert red["recovered_by_red"]["frames"] > 0.8 * red["lost_before"]
+    assert red["recovered_by_red"]["later_p50_s"] == pytest.approx(0.020, abs=1e-6)
+    assert red["unplayed"] < bare["unplayed"] / 5
+
+
+def test_in_band_fec_brings_frames_back_through_the_codec():
+    protected = ears("delay 40ms loss 5%", "codec.fec=true", "codec.expected_loss=10%", "codec.complexity=5")
+    for ear in protected.values():
+        assert ear.protection["recovered_by_fec"]["frames"] > 0
+        assert ear.playout["fec_frames_decoded"] > 0
+
+
+def test_asking_again_brings_frames_back_a_round_trip_later():
+    for ear in ears("delay 40ms loss 5%", "protection.nack=true").values():
+        found = ear.protection["recovered_by_nack"]
+        assert found["frames"] > 0.8 * ear.protection["lost_before"]
+        assert found["later_p50_s"] >= 0.080
+
+
+@pytest.mark.parametrize("policy", ["fixed:60ms", "aiortc"])
+def test_policies_that_know_no_red_hear_the_copies_too(policy):
+    for ear in ears("delay 40ms loss 5%", "protection.red=1", f"playout={policy}").values():
+        assert ear.heard > 0.9 * ear.scheduled
+
+
+def test_a_jitter_buffer_target_is_kept():
+    near, far = (ears("delay 40ms", f"playout={name}")["caller_to_callee"] for name in ("neteq", "neteq:200ms"))
+    assert far.playout["target_delay_s"] == pytest.approx(0.200)
+    assert median_ms(far, 5.0) > median_ms(near, 5.0) + 120
+
+
+def test_a_loudspeaker_that_runs_fast_is_heard_earlier_and_earlier_on_a_fixed_delay():
+    # 200 ppm over the call: 2 ms in 10 s. The buffer keeps its mapping, so the delay shrinks by that.
+    drifting = ears("delay 40ms", "playout=fixed:100ms", "devices.drift=200ppm")["caller_to_callee"]
+    samples = drifting.samples
+    span_s = samples[-1].spoken_s - samples[0].spoken_s
+    slope = (samples[-1].delay_s - samples[0].delay_s) / span_s
+    assert slope == pytest.approx(-200e-6, rel=0.05)
+
+
+def test_quality_falls_with_loss_and_with_delay_and_states_its_assumptions():
+    clean = ears("delay 20ms")["caller_to_callee"].quality
+    far = ears("delay 300ms")["caller_to_callee"].quality
+    lossy = ears("delay 20ms loss 5%")["caller_to_callee"].quality
+    assert clean["mos"] > far["mos"]
+    assert clean["listening_mos"] == pytest.approx(far["listening_mos"], abs=1e-9)
+    assert clean["listening_mos"] > lossy["listening_mos"]
+    assert any("provisional" in sentence for sentence in clean["assumptions"])
+
+
+def test_markers_are_found_over_noise_and_over_speech_from_a_file(tmp_path):
+    # Something like speech: voiced bursts of changing pitch with pauses between them.
+    at_s = np.arange(48_000 * 6) / 48_000
+    pitch_hz = 120 + 30 * np.sin(2 * np.pi * 0.7 * at_s)
+    voice = sum(np.sin(2 * np.pi * k * np.cumsum(pitch_hz) / 48_000) / k for k in range(1, 20))
+    speech = (0.1 * voice * (np.sin(2 * np.pi * 1.3 * at_s) > 0)).astype(np.float32)
+    write_wav(tmp_path / "speech.wav", speech)
+    for programme in ("noise", str(tmp_path / "speech.wav")):
+        for ear in ears("delay 40ms", f"mouth.programme={programme}", "playout=fixed:60ms").values():
+            assert ear.scheduled == ear.heard + ear.rejected + ear.lost
+            assert ear.heard > 0.4 * ear.scheduled
+            errors_ms = np.array([sample.delay_s for sample in ear.samples]) * 1e3 - (20 + 6.5 + 40 + 60)
+            assert np.abs(errors_ms).max() < 0.2
