@@ -18,7 +18,7 @@ PLAYOUT_MS = 60.0
 def heard(link, *more, seed=1):
     settings = [
         f"link={link}",
-        "call.duration=5s",
+        "call.duration=3s",
         "call.joins=1",
         "devices.capture=0ms",
         "devices.playback=0ms",
@@ -36,13 +36,14 @@ def delays_ms(result):
     }
 
 
-@pytest.mark.parametrize("bitrate", ["16kbit", "24kbit", "32kbit", "64kbit"])
-@pytest.mark.parametrize("delay_ms", [0, 37, 400])
+@pytest.mark.parametrize(
+    ("delay_ms", "bitrate"), [(0, "16kbit"), (37, "24kbit"), (37, "32kbit"), (200, "64kbit"), (400, "32kbit")]
+)
 def test_every_sample_is_within_fifty_microseconds_of_the_truth(delay_ms, bitrate):
     result = heard(f"delay {delay_ms}ms", f"codec.bitrate={bitrate}")
     truth_ms = PTIME_MS + LOOK_AHEAD_MS + delay_ms + PLAYOUT_MS
     for direction, ms in delays_ms(result).items():
-        assert len(ms) == result.mouth_to_ear[direction].scheduled >= 9
+        assert len(ms) == result.mouth_to_ear[direction].scheduled >= 5
         assert np.abs(ms - truth_ms).max() < 0.05
 
 
@@ -53,8 +54,8 @@ def test_a_hundred_milliseconds_more_link_moves_every_figure_by_a_hundred():
 
 
 def test_five_per_cent_loss_moves_the_median_by_less_than_a_tenth_of_a_millisecond():
-    clean = delays_ms(heard("delay 40ms", "call.duration=20s"))
-    lossy = heard("delay 40ms loss 5%", "call.duration=20s")
+    clean = delays_ms(heard("delay 40ms", "call.duration=12s"))
+    lossy = heard("delay 40ms loss 5%", "call.duration=12s")
     for direction, ms in delays_ms(lossy).items():
         assert abs(np.median(ms) - np.median(clean[direction])) < 0.1
         ear = lossy.mouth_to_ear[direction]
@@ -72,7 +73,7 @@ def test_the_stages_sum_to_what_was_measured_and_the_residual_is_the_instruments
 
 
 def test_phases_of_every_join_sum_to_its_total_within_a_millisecond():
-    result = heard("delay 40ms 8ms distribution normal loss 5%", "call.joins=20")
+    result = heard("delay 40ms 8ms distribution normal loss 5%", "call.joins=8")
     for attempt in result.join.attempts:
         assert sum(attempt.phases.values()) == pytest.approx(attempt.caller["first_audio"], abs=1e-3)
 
@@ -86,9 +87,9 @@ def test_every_packet_time_and_application_is_accounted_for(change):
 
 def test_dtx_sends_fewer_packets_and_what_its_activity_detector_swallows_is_rejected_not_hidden():
     ear = heard("delay 40ms", "codec.dtx=true").mouth_to_ear["caller_to_callee"]
-    assert ear.playout["received"] < 0.8 * 250
+    assert ear.playout["received"] < 0.8 * 150
     assert ear.scheduled == ear.heard + ear.rejected + ear.lost
-    assert ear.heard >= 8
+    assert ear.heard >= 4
     assert abs(ear.stages["residual"]) < 50e-6
 
 
