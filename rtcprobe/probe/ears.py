@@ -190,8 +190,8 @@ class Ear:
     @cached_property
     def _unprotected(self) -> list[Arrival]:
         agreed = self._listener.negotiated
-        if agreed is None:
-            return []
+        if agreed is None or not (agreed.sends_red or agreed.nack):
+            return self._listener.arrivals
         return unprotected(
             self._talker.tap.departures,
             self._listener.arrivals,
@@ -352,8 +352,8 @@ def first_audio_s(
 def _whole_frames(talker: Peer, listener: Peer) -> list[Arrival]:
     """Return every frame that arrived, in a packet of its own, at the instant its first copy came."""
     agreed = listener.negotiated
-    if agreed is None:
-        return []
+    if agreed is None or not agreed.sends_red:
+        return listener.arrivals
     return unpacked(
         talker.tap.departures,
         listener.arrivals,

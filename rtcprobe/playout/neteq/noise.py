@@ -4,8 +4,10 @@ Facts:
     After every tick that played decoded sound untouched, the 5.3 ms decoded last are looked at. Quieter than the
     threshold and spectrally flat, they become the estimate; louder, the threshold creeps up by 0.35 % a tick (four
     times in four seconds), so a room that got louder is believed in the end.
-    The estimate decides whether time-stretching treats a passage as silence. Concealment does *not* fade into it:
-    its gain is set to zero when concealment starts, and nothing raises it, so a long gap ends in exact zeros.
+    The estimate decides whether time-stretching treats a passage as silence; it is worked out when that is asked, from
+    the newest candidate back to the first flat one, because most candidates are never asked for.
+    Concealment does *not* fade into it: its gain is set to zero when concealment starts, and nothing raises it, so a
+    long gap ends in exact zeros.
 
 Source: ``background_noise.cc`` (``modules/audio_coding/neteq`` of libwebrtc, branch-heads/7871); the exact zeros:
 measured on libwebrtc M151.
@@ -28,25 +30,34 @@ _START_ENERGY: Final = 2500.0
 _START_THRESHOLD: Final = 500_000.0
 _UNKNOWN_ENERGY: Final = 75_000.0
 _DECAY: Final = 1 - 1 / 1024
+_MOST_CANDIDATES: Final = 64
 _FLOOR_SHARE: Final = 2.0**-20  # 60 dB below the loudest
 
 
 class BackgroundNoise:
     """The estimate; energies are per sample, full scale 32768."""
 
-    __slots__ = ("_known", "_loudest", "_mean", "_threshold", "energy")
+    __slots__ = ("_candidates", "_energy", "_known", "_loudest", "_mean", "_threshold")
 
     def __init__(self) -> None:
-        self.energy = _START_ENERGY
+        self._energy = _START_ENERGY
         self._threshold = _START_THRESHOLD
         self._loudest = 0.0
         self._mean = 0.0
         self._known = False
+        self._candidates: list[tuple[Pcm, float]] = []  # sound and its mean energy, oldest first
+
+    @property
+    def energy(self) -> float:
+        """The estimate."""
+        self._settle()
+        return self._energy
 
     @property
     def speech_energy(self) -> float:
         """The energy against which time-stretching tells speech: the estimate, or a guess before there is one."""
-        return self.energy if self._known else _UNKNOWN_ENERGY
+        self._settle()
+        return self._energy if self._known else _UNKNOWN_ENERGY
 
     def update(self, latest: Pcm) -> None:
         """Take the 256 samples decoded last."""
@@ -58,18 +69,22 @@ class BackgroundNoise:
         if total < 1:
             return  # digital silence tells nothing
         self._threshold = max(mean, 1.0)
-        coefficients = linear_prediction(latest, _ORDER)
-        if coefficients is None:
-            return
-        left = residual(latest, coefficients, _RESIDUAL_SAMPLES)
-        if 5 * float(left @ left) * ENERGY_UNIT >= 16 * mean:
-            self.energy = max(mean, 1.0)
-            self._known = True
+        self._candidates.append((latest.copy(), mean))
+        if len(self._candidates) >= _MOST_CANDIDATES:
+            self._settle()
 
     def update_again(self) -> None:
         """Take the same samples as last time once more, as a tick that decodes nothing does."""
         if self._mean >= self._threshold:
             self._creep()
+
+    def _settle(self) -> None:
+        for sound, mean in reversed(self._candidates):
+            if _is_flat(sound, mean):
+                self._energy = max(mean, 1.0)
+                self._known = True
+                break
+        self._candidates.clear()
 
     def _creep(self) -> None:
         self._threshold *= _CREEP
@@ -77,3 +92,12 @@ class BackgroundNoise:
         self._loudest = max(loudest, self._mean)
         floor = self._loudest * _FLOOR_SHARE
         self._threshold = max(self._threshold, floor)
+
+
+def _is_flat(sound: Pcm, mean: float) -> bool:
+    """Return whether a predictor makes little of ``sound``: then it is noise."""
+    coefficients = linear_prediction(sound, _ORDER)
+    if coefficients is None:
+        return False
+    left = residual(sound, coefficients, _RESIDUAL_SAMPLES)
+    return 5 * float(left @ left) * ENERGY_UNIT >= 16 * mean
