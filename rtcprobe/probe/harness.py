@@ -25,6 +25,8 @@ class Harness:
     loop_s: list[float] = field(default_factory=list)
     emulator_s: list[float] = field(default_factory=list)
     pacing_s: list[float] = field(default_factory=list)
+    join_cpu_s: list[float] = field(default_factory=list)
+    """CPU that each join cost this process while it was timed: on the real clock, part of its time."""
 
     def figures(self) -> Mapping[str, object]:
         """Return the plain figures for the result: p50, p95, p99 of each lateness."""
@@ -34,6 +36,7 @@ class Harness:
         for name, samples in self._named():
             for quantile in (50, 95, 99):
                 out[f"{name}_p{quantile}_s"] = float(np.percentile(samples, quantile)) if samples else None
+        out["join_cpu_s"] = float(np.median(self.join_cpu_s)) if self.join_cpu_s else None
         return out
 
     def complaints(self) -> tuple[str, ...]:

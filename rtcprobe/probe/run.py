@@ -135,6 +135,8 @@ class _Run:
         for done, child in enumerate(seed.spawn(count)):
             self.progress(Progress(step="joining", done=done, total=count, unit="joins"))
             attempt = self._on_a_loop(setup, child, LoopbackCall.join)
+            if attempt.call.cpu_s is not None:
+                self.harness.join_cpu_s.append(attempt.call.cpu_s)
             self.attempts.append(self._judge_join(attempt, round_trip_s))
         self.progress(Progress(step="joining", done=count, total=count, unit="joins"))
 

@@ -8,7 +8,7 @@ from rtcprobe.probe import run_probe
 from rtcprobe.scenario import find_scenario
 
 # A link whose every figure is known, so that the two clocks differ by nothing but the clock.
-SETTINGS = ["link=delay 40ms", "call.duration=10s", "call.joins=21", "budgets=[]"]
+SETTINGS = ["link=delay 40ms", "playout=fixed:60ms", "call.duration=10s", "call.joins=21", "budgets=[]"]
 TRIES = 3
 """A busy machine makes a real run invalid, which is a verdict about the machine: it is tried again."""
 
@@ -39,10 +39,13 @@ def test_mouth_to_ear_agrees_within_two_milliseconds(pair):
         assert got == pytest.approx(expected, abs=0.002)
 
 
-def test_joins_agree_within_ten_milliseconds(pair):
-    # What is left is CPU, which virtual time does not count: certificates, signatures, session descriptions.
+def test_joins_differ_by_no_more_than_the_cpu_that_virtual_time_does_not_count(pair):
+    # Certificates, signatures, session descriptions of both sides, one process: the real run says what they cost it.
+    # Part of that goes on while packets travel, so the CPU bounds the difference from above.
     virtual, real = pair
-    assert join_p50_s(real) == pytest.approx(join_p50_s(virtual), abs=0.010)
+    later_s = join_p50_s(real) - join_p50_s(virtual)
+    assert -0.010 <= later_s <= real.harness["join_cpu_s"] + 0.010
+    assert real.harness["join_cpu_s"] < 0.100
 
 
 def test_a_valid_real_run_states_its_own_latenesses(pair):

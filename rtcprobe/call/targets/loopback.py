@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -92,6 +93,8 @@ class LoopbackCall:
         self.signaling = EmulatedSignaling(
             self.network, caller=caller, server=server, callee=callee, connection=setup.connection
         )
+        self.cpu_s: float | None = None
+        """CPU seconds this process spent from the start of the call until both sides had what they waited for."""
         self.failed: str | None = None
         """Why the join gave up: the milestone missing and the timer that was still trying; None while it has not."""
 
@@ -143,6 +146,7 @@ class LoopbackCall:
 
     async def _within(self, connect: object, *reached: asyncio.Event) -> bool:
         """Run ``connect`` and wait for ``reached`` until the join timeout; on failure set ``failed``."""
+        begun_s = time.process_time()
         deadline = asyncio.timeout(self.setup.join_timeout_s)
         gave_up = [asyncio.ensure_future(peer.failed.wait()) for peer in (self.caller, self.callee)]
         try:
@@ -151,6 +155,7 @@ class LoopbackCall:
                 arrived = asyncio.ensure_future(_all(reached))
                 await asyncio.wait([arrived, *gave_up], return_when=asyncio.FIRST_COMPLETED)
                 if arrived.done():
+                    self.cpu_s = time.process_time() - begun_s
                     return True
                 arrived.cancel()
                 self.failed = self._blame("gave up")
