@@ -1,4 +1,4 @@
-"""The command line: ``rtcprobe run | scenarios | links | schema | selftest``.
+"""The command line: ``rtcprobe run | score | scenarios | links | schema | selftest``.
 
 Rules:
     1. Everything that can be refused is refused before anything runs: scenarios, flags, places to write to.
@@ -93,6 +93,16 @@ def run(
         if not session.run(plan, folder):
             break
     return session.finish()
+
+
+@cli.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+def score(folder: Path) -> None:
+    """Score the sound that run --wav DIR wrote, speech only: ViSQOL's MOS-LQO of each ear against its mouth."""
+    from rtcprobe.listening import score_folder, visqol
+    from rtcprobe.report.listening import print_listening
+
+    print_listening(score_folder(folder, visqol), _console())
 
 
 @cli.command()

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtcprobe.audio.ear import Hearing, MarkerOutcome, listen
-from rtcprobe.audio.opus import OpusDecoder, has_fec
+from rtcprobe.audio.opus import OpusDecoder, has_fec, is_dtx
 from rtcprobe.call.peer import Arrival, Peer
 from rtcprobe.playout.aiortc import stock_aiortc
 from rtcprobe.playout.base import BLOCK_S, Block, Decoder
@@ -321,7 +321,14 @@ class Ear:
         came = {packet.timestamp for _, packet in self._whole}
         if self._spoken.codec.fec:
             came |= {(packet.timestamp - size) % _CYCLE for _, packet in self._whole if has_fec(packet.payload)}
-        return np.array([timestamp not in came or math.isnan(at_s) for timestamp, at_s in self._played_s.items()])
+        frames = self._spoken.frames
+        return np.array(
+            [
+                timestamp not in came or math.isnan(at_s)
+                for index, (timestamp, at_s) in zip(self._sent_indices, self._played_s.items(), strict=True)
+                if not is_dtx(frames[index % len(frames)] or b"")  # of those nothing is played: they say so
+            ]
+        )
 
     @property
     def _red_payload_type(self) -> int | None:
