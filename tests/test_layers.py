@@ -19,7 +19,7 @@ LEVELS = (
     ("scenario",),
     ("runtime",),
     ("call",),
-    ("selftest", "probe"),
+    ("selftest", "probe", "listening"),
     ("report", "exporter"),
     ("cli", "__main__"),
 )
