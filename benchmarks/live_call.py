@@ -25,7 +25,7 @@ import heapq
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -133,7 +133,9 @@ class PlannedNetwork(Network):
         super().__init__(loop, sockets=True)
         self.releaser = Releaser()
         self.t0_s = 0.0
-        """When frame 0 was complete, on the monotonic clock; set before the first packet."""
+        """When frame 0 was complete, on the monotonic clock; known from the first packet on."""
+        self.first_due_s: Callable[[], float] = lambda: 0.0
+        """Says when the stack was to get frame 0, in seconds since the epoch."""
         self._delays_s = delays_s
         self._first_timestamp: int | None = None
 
@@ -145,10 +147,12 @@ class PlannedNetwork(Network):
         timestamp = int.from_bytes(data[4:8])
         if self._first_timestamp is None:
             self._first_timestamp = timestamp
+            self.t0_s = self.epoch_s + self.first_due_s() + HEAD_START_S
         number = ((timestamp - self._first_timestamp) & 0xFFFFFFFF) // FRAME_TICKS
         delay_s = self._delays_s[number] if number < len(self._delays_s) else float("nan")
         if not np.isnan(delay_s):
-            self.releaser.put(_Waiting(self.t0_s + PTIME_S * number + delay_s, number, source, data, address))
+            due_s = round(self.t0_s + PTIME_S * number + delay_s, 6)  # equal instants stay equal, and in order
+            self.releaser.put(_Waiting(due_s, number, source, data, address))
 
 
 def call(receiver: Receiver, frames: Sequence[bytes], delays_s: Sequence[float]) -> Call:
@@ -176,6 +180,7 @@ async def _call(receiver: Receiver, frames: Sequence[bytes], delays_s: Sequence[
         dtls_timeout_s=lambda _: 1.0,
         protection=Protection(),
     )
+    network.first_due_s = lambda: peer.track.due_s(0)
     network.releaser.start()
     try:
         offer = await peer.offer()
@@ -188,9 +193,8 @@ async def _call(receiver: Receiver, frames: Sequence[bytes], delays_s: Sequence[
             ) from None
         await asyncio.sleep(IDLE_S)
         may_speak.set()
-        while peer.track.started_s is None:  # noqa: ASYNC110 - it starts when the sender's task next runs
-            await asyncio.sleep(0.001)
-        network.t0_s = network.epoch_s + peer.track.due_s(0) + HEAD_START_S
+        await asyncio.sleep(2 * PTIME_S)  # the first packet is on its way, so t0 is known
+        assert network.t0_s
         await asyncio.sleep(network.t0_s + SETTLED_S - loop.time())
         settled = await receiver.snapshot()
         await asyncio.sleep(network.t0_s + len(frames) * PTIME_S - loop.time())

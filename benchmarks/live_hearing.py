@@ -29,6 +29,7 @@ OPUS_DELAY_S = 310 / SAMPLE_RATE_HZ  # by the same matched filter: 6.46 ms
 EQUAL = 0.9  # a block that correlates less with every piece of the decode was not played as it came
 _WINDOW = 100  # ticks over which the grid's phase is taken as steady
 _EDGE = 5.0  # percentile of the lateness taken for its lower edge
+_EARLY = 0.2  # of a tick: the grid may slip that much within a window
 _REACH_S = 0.5
 
 
@@ -60,8 +61,8 @@ def on_grid(blocks: Sequence[tuple[float, npt.NDArray[np.float32]]]) -> Heard:
     """Return the recording on its grid."""
     noted_s = np.array([at_s for at_s, _ in blocks])
     phases_s = phases(noted_s)
-    numbers = np.floor((noted_s - phases_s) / BLOCK_S + 0.03).astype(np.int64)  # 0.3 ms before an edge is an edge
-    for place in range(len(numbers) - 2, -1, -1):  # blocks that came in a bunch were pulled one tick after another
+    numbers = np.floor((noted_s - phases_s) / BLOCK_S + _EARLY).astype(np.int64)
+    for place in range(len(numbers) - 2, -1, -1):  # what came in a bunch was pulled one tick after another
         numbers[place] = min(numbers[place], numbers[place + 1] - 1)
     first = int(numbers[0])
     ticks = np.arange(first, int(numbers[-1]) + 1)
