@@ -153,7 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             folder=options.folder,
             receiver=options.receiver,
             path=path,
-            number=number + 1 + sum(row["path"] == path for row in existing),
+            number=number + 1 + max((int(row["seed"]) for row in existing if row["path"] == path), default=0),
             seconds=options.seconds,
         )
         for number in range(options.runs)
