@@ -60,7 +60,7 @@ SEGMENT_S = 8.0
 SCORING_RATE_HZ = 16_000
 """What ViSQOL's speech mode is made for. Source: github.com/google/visqol, README."""
 
-_WORST = 1.0  # MOS of "bad". Source: ITU-T P.800.1
+_WORST = 1.0  # "bad" on the listening-quality scale. Source: ITU-T P.800
 _TRAIN = MarkerTrain()  # the one every mouth speaks
 _BLOCK_SAMPLES = 320  # 20 ms at the scoring rate
 _SPEECH_DBFS = -50.0  # between speech (-26 dBFS, markers 10 dB below) and the mouth's own noise (-55 dBFS)
