@@ -1,12 +1,13 @@
 """A real libwebrtc measured here and now, then our NetEQ judged beside it: how a new libwebrtc is followed.
 
 Usage: python benchmarks/neteq_live.py OUT_DIR [--receiver reactor|chromium] [--paths p01_const40,...] [--runs 3]
-           [--seconds 70] [--at-once 1] [--no-judge]
+           [--seconds 70] [--at-once 1] [--traces DIR] [--no-judge]
 
 Our peer sends noise at -55 dBFS with an 80 ms chirp every 500 ms (Opus, 32 kb/s mono, fullband, 20 ms) to a real
 receiver over a real UDP socket of this machine, every datagram released by the arrival pattern of a named path. What
 the receiver would play is recorded, and OUT_DIR gets it in the format ``benchmarks/neteq_truth.py`` reads, which then
-judges our NetEQ by it. Runs are added to those OUT_DIR holds already, if they are of the same receiver.
+judges our NetEQ by it. With ``--traces`` the delays are those of another such folder, so that two versions of libwebrtc
+can be compared over the same arrivals; without, every run draws its own. Runs are added to those OUT_DIR holds already, if they are of the same receiver.
 
 Needs: ``uv pip install --group live`` (or pip 25.1: ``pip install --group live``); for Chromium the browser as well.
 
@@ -70,6 +71,7 @@ class Task:
     path: str
     number: int
     seconds: float
+    traces: Path | None = None
 
     @property
     def name(self) -> str:
@@ -155,6 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             path=path,
             number=number + 1 + max((int(row["seed"]) for row in existing if row["path"] == path), default=0),
             seconds=options.seconds,
+            traces=options.traces,
         )
         for number in range(options.runs)
         for path in options.paths
@@ -190,6 +193,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=3, help="of each path; runs of one path differ, and by much")
     parser.add_argument("--seconds", type=float, default=70.0, help="length of a run")
     parser.add_argument("--at-once", type=int, default=1, help="runs made at the same time")
+    parser.add_argument("--traces", type=Path, help="a folder whose <path>.seed<k>.csv are used in turn")
     parser.add_argument("--no-judge", dest="judge", action="store_false", help="measure only")
     options = parser.parse_args(arguments)
     known: list[str] = []
@@ -199,6 +203,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
             parser.error(f"path {wanted!r} is unknown: use {', '.join(PATHS)}")
         known += [name for name in found if name not in known]
     options.paths = known
+    if options.traces is not None and not all(any(options.traces.glob(f"{name}.seed*.csv")) for name in known):
+        parser.error(f"{options.traces} holds no <path>.seed<k>.csv for some of {', '.join(known)}")
     if options.seconds < 10:
         parser.error(f"{options.seconds:g} s are too short: figures begin after 5 s, give 10 or more")
     if options.runs < 1 or options.at_once < 1:
@@ -210,7 +216,7 @@ def measure(task: Task) -> tuple[str, Row | None]:
     """Make one run and write its files; return what is said of it, and its row (None: invalid)."""
     packets = round(task.seconds / neteq_truth.PTIME_S)
     spoken_s = tuple(float(at) for at in np.arange(FIRST_MARKER_S, task.seconds - MARKER_GAP_S + 0.1, MARKER_GAP_S))
-    delays_s = PATHS[task.path](packets, np.random.default_rng([task.number, 0x4C495645]))
+    delays_s = planned(task, packets)
     frames = neteq_truth.programme(SIGNAL, 1000 + task.number, packets, spoken_s)  # judged over other noises
     live_call.hurry()
     try:
@@ -224,6 +230,16 @@ def measure(task: Task) -> tuple[str, Row | None]:
     blocks = live_hearing.alignment(heard, live_hearing.decoded(frames, np.isfinite(delays_s)))
     record(task, delays_s, call, markers, blocks)
     return summarise(task, delays_s=delays_s, call=call, heard=heard, markers=markers, blocks=blocks)
+
+
+def planned(task: Task, packets: int) -> Array:
+    """Return the delay of each packet, NaN where it is lost: drawn, or of a trace that was written before."""
+    if task.traces is None:
+        return PATHS[task.path](packets, np.random.default_rng([task.number, 0x4C495645]))
+    files = sorted(task.traces.glob(f"{task.path}.seed*.csv"))
+    cells = [row["delay_ms"] for row in neteq_truth.rows(files[(task.number - 1) % len(files)])]
+    trace_s = np.array([np.nan if cell == "lost" else float(cell) / 1e3 for cell in cells])
+    return np.resize(trace_s, packets)
 
 
 def summarise(
