@@ -89,7 +89,16 @@ def ear(seed: int, *, heard: int = 118, rejected: int = 1, lost: int = 1) -> Mou
         ),
         missed=(MissedMarker(marker=heard, spoken_s=1 + heard / 2, fate="lost"),) if lost else (),
         stages=STAGES,
-        playout={"policy": "fixed:60ms", "late": 3, "concealed_samples": 2880, "concealed_share": 0.001},
+        playout={"policy": "fixed:60ms", "late": 3, "concealed_samples": 2880, "concealed_ratio": 0.001},
+        protection={
+            "sent": 3000,
+            "lost_before": 29,
+            "lost_after": 29,
+            "recovered_by_red": {"frames": 0, "later_p50_s": None, "later_p95_s": None},
+            "loss": {"before": 0.0097, "red": 0.0097, "fec": 0.0097, "nack": 0.0097},
+            "unplayed": 0.0097,
+        },
+        quality={"r": 84.1, "mos": 4.17, "listening_mos": 4.26, "loss_ratio": 0.0097, "burst_ratio": 1.02},
         side_figures={
             "stock aiortc": {"missing_ratio": 0.0136, "holding_p50_s": 0.0815, "holding_p95_s": 0.2221},
         },

@@ -97,7 +97,7 @@ def test_the_harness_stands_on_one_line_in_virtual_and_two_in_real_time(make_res
 
 
 def test_stock_aiortc_is_a_labelled_side_figure(make_result):
-    line = row(lines_of(make_result()), " stock aiortc")
+    line = row(lines_of(make_result(), ()), " stock aiortc")
     assert line.split()[-2:] == ["81.5/222.1,", "1.36%"]
 
 
