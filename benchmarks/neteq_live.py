@@ -6,8 +6,9 @@ Usage: python benchmarks/neteq_live.py OUT_DIR [--receiver reactor|chromium] [--
 Our peer sends noise at -55 dBFS with an 80 ms chirp every 500 ms (Opus, 32 kb/s mono, fullband, 20 ms) to a real
 receiver over a real UDP socket of this machine, every datagram released by the arrival pattern of a named path. What
 the receiver would play is recorded, and OUT_DIR gets it in the format ``benchmarks/neteq_truth.py`` reads, which then
-judges our NetEQ by it. With ``--traces`` the delays are those of another such folder, so that two versions of libwebrtc
-can be compared over the same arrivals; without, every run draws its own. Runs are added to those OUT_DIR holds already, if they are of the same receiver.
+judges our NetEQ by it. With ``--traces`` the delays are those of another such folder, so that two versions of
+libwebrtc can be compared over the same arrivals; without, every run draws its own. Runs are added to those OUT_DIR
+holds already, if they are of the same receiver.
 
 Needs: ``uv pip install --group live`` (or pip 25.1: ``pip install --group live``); for Chromium the browser as well.
 
@@ -21,8 +22,9 @@ Paths (delays after a frame is complete):
     p12_step80       40 ms, then 120 ms, then 40 ms again (changes at 5/14 and 10/14 of the run)
 
 What the instrument adds is measured in the same run: how late datagrams left, and how late blocks of sound were noted.
-A run is invalid, and stays out of the index, when either exceeds 2 ms in its 99th percentile or a tick (10 ms) at
-worst. It is made again, up to twice: give the machine less to do, or the right to real-time priority.
+A run is invalid, and stays out of the index, when either exceeds 2 ms in its 99th percentile or a tick (10 ms) in that
+of a thousand. It is made again, up to twice: give the machine less to do, or the right to real-time priority. Single
+datagrams that were later still do no harm to the comparison: our NetEQ gets them as they left.
 Exit code 0 when every path holds, 1 when one does not, 2 when nothing could be measured.
 """
 
@@ -51,7 +53,8 @@ Array = npt.NDArray[np.float64]
 
 LEAST_S = 0.040
 FIRST_MARKER_S, MARKER_GAP_S = 0.080, 0.500
-LATE_P99_S, LATE_MOST_S = 0.002, 0.010
+LATE_PERCENTILES = [99, 99.9, 100]
+LATE_LIMITS_S = [0.002, 0.010, np.inf]
 SIGNAL = "noise"
 ATTEMPTS = 3  # at a run that is invalid
 INDEX = [
@@ -264,15 +267,15 @@ def summarise(
     if after.concealed is not None and after.total:
         concealed = f"{100 * after.concealed / after.total:.2f}"
     unaligned = np.mean([np.isnan(delay_s) for _, delay_s, _, _ in blocks])
-    released_p99_s, released_s = np.percentile(call.lateness_s, [99, 100])
-    pulled_p99_s, pulled_s = np.percentile(heard.lateness_s, [99, 100])
+    released_s = np.percentile(call.lateness_s, LATE_PERCENTILES)
+    pulled_s = np.percentile(heard.lateness_s, LATE_PERCENTILES)
     line = (
         f"{task.name}: m2e p5/p50/p95 {p5:.1f} / {p50:.1f} / {p95:.1f} ms, target {target_ms:.1f} ms, "
         f"{len(settled)} markers, {f'concealed {concealed} %, ' if concealed else ''}"
-        f"unlike the decode {100 * unaligned:.2f} %; late p99 (max): release {1e3 * released_p99_s:.2f} "
-        f"({1e3 * released_s:.2f}) ms, pull {1e3 * pulled_p99_s:.2f} ({1e3 * pulled_s:.2f}) ms"
+        f"unlike the decode {100 * unaligned:.2f} %; late p99 / p99.9 / max: release {late(released_s)}, "
+        f"pull {late(pulled_s)} ms"
     )
-    if max(released_p99_s, pulled_p99_s) > LATE_P99_S or max(released_s, pulled_s) > LATE_MOST_S:
+    if np.any(np.maximum(released_s, pulled_s) > LATE_LIMITS_S):
         return f"{line}: INVALID, the machine was too busy", None
     figures = {"m2e_p5_ms": p5, "m2e_p50_ms": p50, "m2e_p95_ms": p95}
     return line, {
@@ -287,8 +290,8 @@ def summarise(
         **{key: f"{value:.2f}" for key, value in figures.items()},
         "target_ms": f"{target_ms:.1f}",
         "concealed_percent": concealed,
-        "release_late_p99_ms": f"{1e3 * released_p99_s:.3f}",
-        "pull_late_p99_ms": f"{1e3 * pulled_p99_s:.3f}",
+        "release_late_p99_ms": f"{1e3 * released_s[0]:.3f}",
+        "pull_late_p99_ms": f"{1e3 * pulled_s[0]:.3f}",
     }
 
 
@@ -313,6 +316,11 @@ def record(
         [f"{at:.4f}", cell(1e3 * delay_s, 1), f"{match:.2f}", int(silent)] for at, delay_s, match, silent in blocks
     )
     write(task.folder / f"{task.name}.blocks.csv.gz", ["tick_s", "m2e_ms", "corr", "zero"], ticks)
+
+
+def late(percentiles_s: Array) -> str:
+    """Return them in milliseconds."""
+    return " / ".join(f"{1e3 * value:.2f}" for value in percentiles_s)
 
 
 def cell(value: float, digits: int) -> str:
