@@ -36,6 +36,55 @@ from rtcprobe.errors import BadInputError, MeasurementError
 
 GATHER_S = 10.0
 PAGE_LOOKS = 50
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+BROWSER_FLAGS = [
+    "--no-sandbox",
+    "--autoplay-policy=no-user-gesture-required",
+    "--disable-features=WebRtcHideLocalIpsWithMdns",  # host candidates as addresses: no multicast
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PAGE_ANSWERS = """async offer => {
+  const pc = window.pc = new RTCPeerConnection({iceServers: []});
+  const noted = window.noted = {stamps: [], reads: [], pieces: [], rates: []};
+  pc.ontrack = async ({track}) => {
+    const player = window.player = new Audio();
+    player.srcObject = new MediaStream([track]);
+    player.play();
+    const reader = new MediaStreamTrackProcessor({track, maxBufferSize: 1000}).readable.getReader();
+    for (;;) {
+      const {done, value} = await reader.read();
+      if (done) break;
+      noted.reads.push(performance.now());
+      const samples = new Float32Array(value.numberOfFrames);
+      value.copyTo(samples, {planeIndex: 0, format: 'f32-planar'});
+      noted.stamps.push(value.timestamp);
+      noted.rates.push(value.sampleRate);
+      noted.pieces.push(Int16Array.from(samples, x => Math.max(-32768, Math.min(32767, Math.round(x * 32768)))));
+      value.close();
+    }
+  };
+  await pc.setRemoteDescription({type: 'offer', sdp: offer});
+  await pc.setLocalDescription(await pc.createAnswer());
+  while (pc.iceGatheringState !== 'complete') await new Promise(wake => setTimeout(wake, 10));
+  return pc.localDescription.sdp;
+}"""
+PAGE_COUNTS = """async () => {
+  for (const stats of (await window.pc.getStats()).values()) if (stats.type === 'inbound-rtp') return stats;
+}"""
+PAGE_RECORDED = """async () => {
+  const {stamps, reads, pieces, rates} = window.noted;
+  const bytes = new Blob(pieces);
+  const url = await new Promise(done => {
+    const reader = new FileReader();
+    reader.onload = () => done(reader.result);
+    reader.readAsDataURL(bytes);
+  });
+  return [stamps, reads, pieces.map(piece => piece.length), rates, url.slice(url.indexOf(',') + 1)];
+}"""
 
 Block = tuple[float, npt.NDArray[np.float32]]
 
@@ -164,9 +213,9 @@ class Chromium:
     """A headless Chromium of this machine, driven by ``playwright``."""
 
     def __init__(self) -> None:
-        from playwright.async_api import async_playwright  # noqa: PLC0415 - of a dependency group that few install
+        from playwright.async_api import Error, async_playwright  # noqa: PLC0415 - of a group that few install
 
-        self._start = async_playwright
+        self._start, self._refused = async_playwright, Error
         self._path = next((path for path in map(shutil.which, BROWSERS) if path), None)
         if self._path is None:
             raise BadInputError("Chromium is not installed", "apt-get install chromium")
@@ -184,7 +233,11 @@ class Chromium:
         with unhurried():
             driver = await self._start().start()
             self._closing.append(driver.stop)
-            browser = await driver.chromium.launch(executable_path=self._path, args=BROWSER_FLAGS)
+            try:
+                browser = await driver.chromium.launch(executable_path=self._path, args=BROWSER_FLAGS)
+            except self._refused as error:
+                said = str(error).splitlines()[0]
+                raise MeasurementError(f"{self._path} does not start ({said})", "start it by hand to see why") from None
             self._closing.append(browser.close)
         self._page = await browser.new_page()
         return str(await self._page.evaluate(PAGE_ANSWERS, offer))
@@ -233,64 +286,16 @@ class Chromium:
 
 @contextmanager
 def unhurried() -> Iterator[None]:
-    """Start processes of ordinary priority in this block."""
+    """Start processes of ordinary priority in this block: a whole browser would leave the machine nothing."""
+    if not hasattr(os, "sched_setscheduler"):
+        yield
+        return
     before, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     try:
         yield
     finally:
         os.sched_setscheduler(0, before, parameters)
-
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-BROWSER_FLAGS = [
-    "--no-sandbox",
-    "--autoplay-policy=no-user-gesture-required",
-    "--disable-features=WebRtcHideLocalIpsWithMdns",  # host candidates as addresses: no multicast
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-PAGE_ANSWERS = """async offer => {
-  const pc = window.pc = new RTCPeerConnection({iceServers: []});
-  const noted = window.noted = {stamps: [], reads: [], pieces: [], rates: []};
-  pc.ontrack = async ({track}) => {
-    const player = window.player = new Audio();
-    player.srcObject = new MediaStream([track]);
-    player.play();
-    const reader = new MediaStreamTrackProcessor({track, maxBufferSize: 1000}).readable.getReader();
-    for (;;) {
-      const {done, value} = await reader.read();
-      if (done) break;
-      noted.reads.push(performance.now());
-      const samples = new Float32Array(value.numberOfFrames);
-      value.copyTo(samples, {planeIndex: 0, format: 'f32-planar'});
-      noted.stamps.push(value.timestamp);
-      noted.rates.push(value.sampleRate);
-      noted.pieces.push(Int16Array.from(samples, x => Math.max(-32768, Math.min(32767, Math.round(x * 32768)))));
-      value.close();
-    }
-  };
-  await pc.setRemoteDescription({type: 'offer', sdp: offer});
-  await pc.setLocalDescription(await pc.createAnswer());
-  while (pc.iceGatheringState !== 'complete') await new Promise(wake => setTimeout(wake, 10));
-  return pc.localDescription.sdp;
-}"""
-PAGE_COUNTS = """async () => {
-  for (const stats of (await window.pc.getStats()).values()) if (stats.type === 'inbound-rtp') return stats;
-}"""
-PAGE_RECORDED = """async () => {
-  const {stamps, reads, pieces, rates} = window.noted;
-  const bytes = new Blob(pieces);
-  const url = await new Promise(done => {
-    const reader = new FileReader();
-    reader.onload = () => done(reader.result);
-    reader.readAsDataURL(bytes);
-  });
-  return [stamps, reads, pieces.map(piece => piece.length), rates, url.slice(url.indexOf(',') + 1)];
-}"""
 
 
 def describe(name: str) -> str:

@@ -96,7 +96,8 @@ def exponential(packets: int, rng: np.random.Generator) -> Array:
     """40 ms and 10 ms on average, order kept."""
     sent_s = neteq_truth.PTIME_S * np.arange(packets)
     arrived_s = sent_s + LEAST_S + rng.exponential(0.010, packets)
-    return np.asarray(np.maximum.accumulate(arrived_s)) - sent_s
+    in_order_s: Array = np.maximum.accumulate(arrived_s)
+    return in_order_s - sent_s
 
 
 def stalls(packets: int, _rng: np.random.Generator) -> Array:
