@@ -15,9 +15,9 @@ from typing import Any, Literal
 
 from rtcprobe.errors import BadInputError
 from rtcprobe.playout.aiortc import StockPlayout
-from rtcprobe.playout.base import Decoder, Playout
+from rtcprobe.playout.base import BLOCK_S, Decoder, Playout
 from rtcprobe.playout.fixed import FixedDelay
-from rtcprobe.playout.neteq import NetEq
+from rtcprobe.playout.neteq import NetEq, NetEqTrace
 from rtcprobe.units import format_duration, parse_duration
 
 __all__ = ["PlayoutChoice", "Policy", "make_policy"]
@@ -95,7 +95,11 @@ def _neteq_figures(neteq: NetEq) -> Mapping[str, Any]:
     stats = neteq.stats()
     emitted = stats.jitter_buffer_emitted_count
     trace = neteq.trace()
+    late, lost = _gaps(trace)
     return {
+        "gaps_by_loss": len(lost),
+        "gaps_by_lateness": len(late),
+        "delay_raised_by_lateness_s": sum(late) * BLOCK_S,
         "target_delay_s": stats.target_delay_s,
         "mean_target_delay_s": stats.jitter_buffer_target_delay_s / emitted if emitted else None,
         "mean_jitter_buffer_delay_s": stats.mean_jitter_buffer_delay_s,
@@ -127,3 +131,26 @@ def _neteq_figures(neteq: NetEq) -> Mapping[str, Any]:
             "totalInterruptionDuration": stats.total_interruption_duration_s,
         },
     }
+
+
+def _gaps(trace: NetEqTrace) -> tuple[list[int], list[int]]:
+    """Return the lengths (ticks) of the gaps that were concealed: those a late packet ended, those a later one did.
+
+    A packet that comes late after all is played where it belongs: everything behind it is later by the gap, until
+    NetEQ wins it back. A gap that a later packet ends (merge) takes its own time and moves nothing. What was concealed
+    before the first sound is no gap.
+    """
+    normal, expand, merge, muted = (trace.words.index(word) for word in ("normal", "expand", "merge", "muted"))
+    late: list[int] = []
+    lost: list[int] = []
+    length, begun = 0, False
+    for operation in trace.operations.tolist():
+        if operation in (expand, muted):
+            length += begun
+            continue
+        if length and operation == normal:
+            late.append(length)
+        elif length and operation == merge:
+            lost.append(length)
+        length, begun = 0, True
+    return late, lost

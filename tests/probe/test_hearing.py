@@ -113,3 +113,29 @@ def test_markers_are_found_over_noise_and_over_speech_from_a_file(tmp_path):
             assert ear.heard > 0.4 * ear.scheduled
             errors_ms = np.array([sample.delay_s for sample in ear.samples]) * 1e3 - (20 + 6.5 + 40 + 60)
             assert np.abs(errors_ms).max() < 0.2
+
+
+def test_a_lost_packet_moves_the_steady_delay_by_no_more_than_a_merge_and_a_late_one_by_its_lateness(tmp_path):
+    # One delay a packet; handshake and markers shift where in the call packet 250 of this direction falls, not that it
+    # is one media packet in the middle of it.
+    def steady_change_ms(fate):
+        lines = ["40"] * 600
+        lines[250] = fate
+        trace = tmp_path / f"{fate}.txt"
+        trace.write_text("\n".join(lines))
+        ear = ears(f"delay_trace {trace}")["caller_to_callee"]
+        middle_s = 250 * 0.02
+        first_s = ear.samples[0].spoken_s
+        before, after = (
+            [s.delay_s for s in ear.samples if low < s.spoken_s - first_s < high]
+            for low, high in ((middle_s - 1.5, middle_s - 0.6), (middle_s + 0.3, middle_s + 0.9))
+        )
+        return (np.median(after) - np.median(before)) * 1e3, ear.playout
+
+    lost_ms, lost = steady_change_ms("lost")
+    late_ms, late = steady_change_ms("100")
+    assert abs(lost_ms) < 15  # a merge aligns to within a pitch period: libwebrtc, merge.cc
+    assert (lost["gaps_by_loss"], lost["gaps_by_lateness"]) == (1, 0)
+    assert late["gaps_by_lateness"] == 1
+    assert late_ms == pytest.approx(late["delay_raised_by_lateness_s"] * 1e3, abs=12)
+    assert late_ms > 20
