@@ -6,7 +6,8 @@ Facts (reactor-webrtc 0.24):
     - What a callback raises is swallowed: it only notes the instant and the bytes.
 Facts (Chromium):
     - A remote track's blocks come from the same place. Their timestamp is the instant of that, in µs since an origin of
-      its own; the page's clock at the quickest read tells where that lies, to about 0.2 ms.
+      its own. The page's clock at the quickest read tells where that lies, too late by what that read took; the page's
+      clock itself is known to half the time of the quickest look at it.
     - It pulls as its audio output asks for sound: an element has to play the track. Without a sound card there is a
       stand-in.
 Rule: both are given an empty list of ICE servers; nothing is asked of anybody outside.
@@ -94,9 +95,7 @@ class Snapshot:
     """Counters of a receiver, as W3C webrtc-stats names them; seconds × samples. None: not told."""
 
     target_delay_s: float
-    buffer_delay_s: float
     emitted: int
-    received: int
     concealed: int | None = None
     total: int | None = None
 
@@ -170,9 +169,7 @@ class Reactor:
         inbound = report.inbound_rtp[0]
         return Snapshot(
             target_delay_s=inbound.jitter_buffer_target_delay_s,
-            buffer_delay_s=inbound.jitter_buffer_delay_s,
             emitted=inbound.jitter_buffer_emitted_count,
-            received=inbound.packets_received,
         )
 
     async def recording(self) -> list[Block]:
@@ -247,9 +244,7 @@ class Chromium:
         inbound = await self._page.evaluate(PAGE_COUNTS)
         return Snapshot(
             target_delay_s=inbound["jitterBufferTargetDelay"],
-            buffer_delay_s=inbound["jitterBufferDelay"],
             emitted=inbound["jitterBufferEmittedCount"],
-            received=inbound["packetsReceived"],
             concealed=inbound["concealedSamples"],
             total=inbound["totalSamplesReceived"],
         )
