@@ -9,7 +9,7 @@ concealed within a marker, that is where it shows.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -348,7 +348,9 @@ def first_audio_s(
     if not whole:
         return None
     arrivals = listener.arrivals[:_FIRST_PACKETS] if playout.knows_red else whole
-    playback, _ = _play(playout, listener, arrivals, OpusDecoder(), phase_s=phase_s, drift=devices.drift)
+    playback, _ = _play(
+        playout, listener, arrivals, OpusDecoder(), phase_s=phase_s, drift=devices.drift, enough=_is_whole
+    )
     reference = arrivals[0][1].timestamp
     stamps = np.array([_unwrapped(packet.timestamp, reference) for _, packet in whole], dtype=np.int64)
     instants = playback.play_instants(stamps)
@@ -377,8 +379,12 @@ def _play(
     *,
     phase_s: float,
     drift: float,
+    enough: Callable[[Block, float], bool] | None = None,
 ) -> tuple[Playback, Mapping[str, Any]]:
-    """Pull audio on the grid of ``phase_s``, from just before the first arrival until the last frame was played."""
+    """Pull audio on the grid of ``phase_s``, from just before the first arrival until ``enough``.
+
+    That is when the last frame was played, unless told otherwise.
+    """
     agreed = listener.negotiated
     policy = make_policy(
         choice,
@@ -393,7 +399,7 @@ def _play(
     reference = arrivals[0][1].timestamp
     newest = max(_unwrapped(packet.timestamp, reference) for _, packet in arrivals)
 
-    def enough(block: Block, now_s: float) -> bool:
+    def at_the_end(block: Block, now_s: float) -> bool:
         if now_s <= last_s:
             return False
         if block.rtp_timestamp is None:
@@ -401,8 +407,15 @@ def _play(
         return block.rtp_timestamp >= newest
 
     first_tick_s = phase_s + math.floor((first_s - phase_s) / BLOCK_S) * BLOCK_S
-    playback = replay(policy.playout, arrivals, first_tick_s, last_s + _LONGEST_DRAIN_S, drift=drift, enough=enough)
+    playback = replay(
+        policy.playout, arrivals, first_tick_s, last_s + _LONGEST_DRAIN_S, drift=drift, enough=enough or at_the_end
+    )
     return playback, policy.figures()
+
+
+def _is_whole(block: Block, _now_s: float) -> bool:
+    """Return whether all of a block is the sender's sound."""
+    return block.rtp_timestamp is not None and not block.concealed_samples
 
 
 def _unwrapped(timestamp: int, reference: int) -> int:
