@@ -11,6 +11,8 @@ Rules:
        copy had arrived after all (then the retransmission was spurious, and cost nothing).
     3. Costs never overlap: where two timers ran at once, the earlier takes the common part. So the costs of a join
        never sum to more than the join.
+    4. A timer costs nothing while something before it is still awaited: a connectivity check until the answer has come,
+       a handshake flight until both sides have a path.
 """
 
 from __future__ import annotations
@@ -126,16 +128,21 @@ def phases(marks: Mapping[str, float]) -> dict[str, float]:
     return out
 
 
-def price(waits: Iterable[Wait], *, total_s: float) -> list[Cost]:
-    """Return each wait with what it cost a join of ``total_s`` seconds (rules 2 and 3), in order of retransmission."""
+def price(waits: Iterable[Wait], *, total_s: float, not_before_s: Mapping[Timer, float] | None = None) -> list[Cost]:
+    """Return each wait with what it cost a join of ``total_s`` seconds (rules 2 to 4), in order of retransmission.
+
+    ``not_before_s`` says from when on each kind of timer can hold the join up (rule 4); at once where it says nothing.
+    """
+    begins_s = not_before_s or {}
+    spans: list[tuple[float, float, Wait]] = []
+    for wait in waits:
+        start_s = max(wait.from_s, begins_s.get(wait.timer, 0.0))
+        spans.append((start_s, min(wait.at_s, total_s) if wait.needed else start_s, wait))
     out: list[Cost] = []
     covered_s = 0.0
-    for wait in sorted(waits, key=lambda each: (each.from_s, each.at_s)):
-        cost_s = 0.0
-        if wait.needed:
-            start_s, end_s = max(wait.from_s, covered_s), min(wait.at_s, total_s)
-            cost_s = max(0.0, end_s - start_s)
-            covered_s = max(covered_s, end_s)
+    for start_s, end_s, wait in sorted(spans, key=lambda span: span[:2]):
+        cost_s = max(0.0, end_s - max(start_s, covered_s))
+        covered_s = max(covered_s, end_s) if cost_s else covered_s
         out.append(Cost(wait=wait, cost_s=cost_s))
     return sorted(out, key=lambda each: each.wait.at_s)
 

@@ -72,6 +72,14 @@ def test_waits_that_ran_at_once_are_paid_once():
     assert [cost.cost_s for cost in costs] == pytest.approx([0.5, 0.2])
 
 
+def test_a_timer_costs_nothing_while_something_before_it_is_awaited():
+    # The handshake's timer ran from 0.4 s, but the other side had no path before 3.9 s: the checks cost that time.
+    costs = price(
+        [wait(0.3, 3.8, "stun"), wait(0.4, 1.4), wait(1.4, 3.4)], total_s=4.2, not_before_s={"stun": 0.3, "dtls": 3.9}
+    )
+    assert {cost.wait.timer: cost.cost_s for cost in costs if cost.cost_s} == {"stun": pytest.approx(3.5)}
+
+
 def test_a_wait_that_outlasted_the_join_costs_only_its_part_of_the_join():
     (cost,) = price([wait(0.2, 5.0)], total_s=1.0)
     assert cost.cost_s == pytest.approx(0.8)

@@ -213,7 +213,8 @@ class _Run:
                     marks[listener.side]["first_audio"] = heard_s
         total_s = marks["caller"].get("first_audio")
         failed = call.failed or (None if total_s is not None else "caller first_audio: nothing of it could be played")
-        costs = price(call.waits(), total_s=call.setup.join_timeout_s if total_s is None else total_s)
+        end_s = call.setup.join_timeout_s if total_s is None else total_s
+        costs = price(call.waits(), total_s=end_s, not_before_s=call.awaited_s(end_s))
         return JoinAttempt(
             caller=marks["caller"],
             callee=marks["callee"],

@@ -69,6 +69,8 @@ RtpHandler = Callable[[RtpPacket], Sequence[int]]
 _NTP_EPOCH_OFFSET_S = EPOCH_S + 2_208_988_800
 """Virtual time zero in seconds since 1900, NTP's epoch (RFC 5905 §6)."""
 
+LEAST_PATIENCE_S = 0.020
+
 _SENDER_ENCODER = "_RTCRtpSender__encoder"
 _SENDER_ROUND_TRIP = "_RTCRtpSender__rtt"
 _RECEIVER_STREAMS = "_RTCRtpReceiver__remote_streams"
@@ -271,7 +273,9 @@ class HandshakeFlights:
         1. The last flight sent is kept. When its timer expires without a new flight, it is sent again, and the
            timer doubles up to 60 s (RFC 6347 §4.2.4.1).
         2. The deadline is absolute: media that arrives meanwhile must not postpone it, or a lost last flight hangs.
-        3. A handshake datagram that was seen before is the peer's retransmission: our last flight is sent again.
+        3. A handshake datagram that was seen before is the peer's retransmission: our last flight is sent again; but
+           not within half a timeout of the last time, for that was the network's own copy, and two such would chase
+           each other.
     """
 
     MAX_TIMEOUT_S = 60.0
@@ -290,6 +294,7 @@ class HandshakeFlights:
         self._seen: set[bytes] = set()
         self._done = False
         self._timeout_s = 0.0
+        self._patience_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Future[None]] = set()
         _attribute(dtls, _DTLS_HANDSHAKE_DONE)
@@ -312,6 +317,7 @@ class HandshakeFlights:
                 self._answered = False
                 self._flight = []
                 self._timeout_s = self._initial_timeout_s()
+                self._patience_s = max(self._timeout_s / 2, LEAST_PATIENCE_S)
                 self.sent_s.append([self._loop.time()])
             self._flight.append(data)
             self._arm()
@@ -323,7 +329,8 @@ class HandshakeFlights:
             self._step_aside()
         elif _is_dtls(data):
             if data in self._seen:
-                self._resend()
+                if self.sent_s and self._loop.time() - self.sent_s[-1][-1] >= self._patience_s:
+                    self._resend()
             elif not self._done:
                 self._seen.add(data)
                 self._answered = True

@@ -164,6 +164,22 @@ def test_a_handshake_datagram_seen_before_brings_our_last_flight_again_even_afte
     assert flights == [[0.0, pytest.approx(10.0)]]
 
 
+def test_a_copy_that_the_network_made_is_not_answered():
+    async def main():
+        ice = FakeIce()
+        flights = aiortc_seam.HandshakeFlights(FakeDtls(ice), lambda: 1.0)
+        for _ in range(3):  # the peer's datagram, and two copies of it right behind
+            ice.inbox.put_nowait(ANSWER)
+        await ice._recv()
+        await ice._send(FLIGHT)
+        for _ in range(2):
+            await ice._recv()
+            await asyncio.sleep(0.1)
+        return flights.sent_s
+
+    assert virtual(main()) == [[0.0]]
+
+
 def test_an_answer_starts_a_new_flight_with_a_fresh_timer():
     async def main():
         ice = FakeIce()

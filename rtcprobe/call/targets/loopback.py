@@ -14,7 +14,7 @@ from rtcprobe.call.peer import Peer, Speech
 from rtcprobe.call.signaling import Connection, EmulatedSignaling
 from rtcprobe.link import Link, LinkSpec, Path
 from rtcprobe.runtime.network import Direction, Network
-from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, Wait
+from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, Timer, Wait
 
 __all__ = ["ROUTES", "CallSetup", "LoopbackCall"]
 
@@ -129,6 +129,16 @@ class LoopbackCall:
             *self.callee.waits(self.caller.progress_s(), self._fastest_s("callee", "caller")),
             *self.signaling.waits(),
         ]
+
+    def awaited_s(self, never_s: float) -> dict[Timer, float]:
+        """Return from when on each kind of timer can have held the join up; ``never_s`` for what was never reached.
+
+        What is sent one way before the other side can take it in is not early.
+        """
+        ways_s = [self._fastest_s(*route) or 0.0 for route in (("caller", "callee"), ("callee", "caller"))]
+        caller, callee = self.caller.timeline.marks, self.callee.timeline.marks
+        ready_s = max(marks.get("ice_connected", never_s) for marks in (caller, callee))
+        return {"stun": caller.get("answer_received", never_s) - min(ways_s), "dtls": ready_s - min(ways_s)}
 
     def direction(self, source: str, destination: str) -> Direction:
         """Return the way from one host to another (names of ``ROUTES``)."""
