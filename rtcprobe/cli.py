@@ -10,9 +10,11 @@ Rules:
 
 from __future__ import annotations
 
+import io
 import json as json_format
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -36,6 +38,12 @@ _EPILOG = (
 )
 
 
+_LINK_HELP = (
+    "Replace the path both ways, media and signalling alike (the server at the callee's end), in tc-netem's words: "
+    "'delay 80ms loss 2%'. Packets keep their order; add 'order free' to let jitter reorder them. Rates are in bits "
+    "per second, bps and kbps too (tc's would be bytes)."
+)
+
 _BROKEN_PIPE = 141  # 128 + SIGPIPE, the shell's convention: no verdict was delivered
 
 
@@ -51,7 +59,7 @@ def cli() -> None:
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, metavar="N", help="Seed of the run.")
 @click.option("--joins", metavar="N", help="Joins before the call; same as --set call.joins=N.")
 @click.option("--duration", metavar="TIME", help="Length of the call, like 60s; same as --set call.duration=TIME.")
-@click.option("--link", metavar="LINE", help="Media path both ways, as tc-netem writes it: 'delay 80ms loss 2%'.")
+@click.option("--link", metavar="LINE", help=_LINK_HELP)
 @click.option("--playout", metavar="POLICY", help="Receiver's playout: neteq, neteq:100ms, fixed:60ms or aiortc.")
 @click.option("--mouth", metavar="WAV", help="Speak this WAV file under the markers; also: silence, noise.")
 @click.option(
@@ -83,15 +91,21 @@ def run(
 
     flags = {"call.joins": joins, "call.duration": duration, "link": link, "playout": playout}
     flags["mouth.programme"] = mouth if mouth in (None, "silence", "noise") else str(Path(mouth).absolute())
+    if link is not None and any(each.strip().partition("=")[0].split(".")[0].strip() == "link" for each in settings):
+        raise BadInputError("--link and --set link are given together", "write the whole link in one of them")
     changed = [*settings, *(f"{key}={value}" for key, value in flags.items() if value is not None)]
     plans = [find_scenario(each, changed) for each in scenarios]
     if json_path is not None:
         check_writable(json_path)
     folders = _wav_folders(wav_dir, plans)
     session = _Session(real_time=real_time, seed=seed, json_path=json_path, quiet=quiet)
-    for plan, folder in zip(plans, folders, strict=True):
-        if not session.run(plan, folder):
-            break
+    try:
+        for plan, folder in zip(plans, folders, strict=True):
+            if not session.run(plan, folder):
+                break
+    except KeyboardInterrupt:
+        click.echo("rtcprobe: interrupted", err=True)
+        session.codes.append(ExitCode.INTERRUPTED)
     return session.finish()
 
 
@@ -133,7 +147,7 @@ def schema() -> None:
     """Print the JSON Schema of a scenario, for editors."""
     from rtcprobe.scenario import scenario_schema
 
-    click.echo(json_format.dumps(scenario_schema(), indent=2, ensure_ascii=False))
+    click.echo(json_format.dumps(scenario_schema(), indent=2))
 
 
 @cli.command()
@@ -201,6 +215,14 @@ def _wav_folders(wav_dir: str | None, plans: Sequence[Scenario]) -> list[Path | 
     """Return a folder for each scenario, made and writable; None for each where no sound is wanted."""
     if wav_dir is None:
         return [None] * len(plans)
+    if not wav_dir:
+        raise BadInputError("--wav '' is no folder", "name one, or leave --wav out")
+    names = [plan.name for plan in plans]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise BadInputError(
+            f"--wav {wav_dir}: two scenarios are named {twice}", "run them one by one, each into a folder of its own"
+        )
     folder = Path(wav_dir)
     folders = [folder] if len(plans) == 1 else [folder / plan.name for plan in plans]
     for each in folders:
@@ -216,6 +238,9 @@ def _wav_folders(wav_dir: str | None, plans: Sequence[Scenario]) -> list[Path | 
 def _console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
+    stream = sys.stderr if stderr else sys.stdout
+    if isinstance(stream, io.TextIOWrapper):  # a name that a terminal cannot spell is no reason to stop
+        stream.reconfigure(errors="replace")
     return Console(stderr=stderr, highlight=False)
 
 
@@ -242,4 +267,13 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         code = error.exit_code
     except SystemExit:  # click and rich leave so when the reader of our output went away, as `head` does
         code = _BROKEN_PIPE
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = _BROKEN_PIPE
+    except Exception as error:  # noqa: BLE001 - rule 2 holds for our own faults too, and exit code 1 is a verdict
+        if os.environ.get("RTCPROBE_TRACEBACK") == "1":
+            traceback.print_exc()
+        fault = " ".join(f"{type(error).__name__}: {error}".split())
+        click.echo(f"rtcprobe: this is a fault of rtcprobe itself: {fault}; please report it", err=True)
+        code = ExitCode.NOT_MEASURED
     sys.exit(int(code or 0))

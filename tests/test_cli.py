@@ -1,6 +1,7 @@
 """The command line with a probe that answers at once; the real one is tried in tests of its own."""
 
 import json
+import os
 import subprocess
 import sys
 import types
@@ -20,10 +21,11 @@ from rtcprobe.verdict import judge
 def probe(monkeypatch, make_result):
     """Put a probe in place that returns the factory's result, changed by ``probe.changes``; keeps its calls."""
     calls = []
-    state = types.SimpleNamespace(calls=calls, changes={}, error=None)
+    state = types.SimpleNamespace(calls=calls, changes={}, error=None, before=lambda _scenario: None)
 
     def run_probe(scenario, *, seed, clock, progress, wav_dir):
         calls.append(types.SimpleNamespace(scenario=scenario, seed=seed, clock=clock, wav_dir=wav_dir))
+        state.before(scenario)
         if progress is not None:
             for done in range(3):
                 progress(Progress(step="joining", done=done, total=2, unit="joins"))
@@ -185,3 +187,43 @@ def test_a_reader_who_leaves_is_no_traceback_and_no_verdict():
     )  # fmt: skip
     assert done.returncode == 141
     assert "Traceback" not in done.stderr
+
+
+def test_a_fault_of_our_own_is_one_sentence_and_no_verdict(rtcprobe, probe, monkeypatch):
+    probe.error = ZeroDivisionError("float division\nby zero")
+    code, out, err = rtcprobe("run", "1v1-social", "-q")
+    assert (code, out) == (3, "")
+    assert err == (
+        "rtcprobe: this is a fault of rtcprobe itself: ZeroDivisionError: float division by zero; please report it\n"
+    )
+    monkeypatch.setenv("RTCPROBE_TRACEBACK", "1")
+    assert "Traceback (most recent call last)" in rtcprobe("run", "1v1-social", "-q")[2]
+
+
+def test_an_interrupted_second_scenario_leaves_the_first(rtcprobe, probe):
+    def interrupt(scenario):
+        if scenario.name == "1v1-long-haul":
+            raise KeyboardInterrupt
+
+    probe.before = interrupt
+    code, out, err = rtcprobe("run", "1v1-social", "1v1-long-haul", "-q", "--json", "-")
+    assert (code, err) == (130, "rtcprobe: interrupted\n")
+    assert json.loads(out)["scenario"] == "1v1-social"
+
+
+@pytest.mark.parametrize("arguments", ["scenarios", "links"])
+def test_a_terminal_that_knows_only_ascii_is_no_error(arguments):
+    done = subprocess.run(
+        [sys.executable, "-c", "from rtcprobe.cli import main; main()", *arguments.split()],
+        capture_output=True, check=False, env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.isascii()
+
+
+def test_json_on_standard_output_is_ascii(rtcprobe, probe):
+    probe.changes = {"warnings": ("µ",)}
+    code, out, _ = rtcprobe("run", "1v1-social", "-q", "--json", "-")
+    assert code == 0
+    assert out.isascii()
+    assert json.loads(out)["warnings"] == ["µ"]

@@ -2,7 +2,7 @@
 
 Rules:
     1. A file appears whole or not at all: written beside its place, then renamed into it.
-    2. ``-`` is standard output.
+    2. ``-`` is standard output, in ASCII: whatever encoding a pipe has, it is valid.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from rtcprobe.result import Result
 __all__ = ["check_writable", "dumps", "write_json"]
 
 
-def dumps(results: Sequence[Result]) -> str:
+def dumps(results: Sequence[Result], *, ascii_only: bool = False) -> str:
     """Return the JSON text of one result (an object) or several (an array), ending in a newline."""
     plain = [each.to_dict() for each in results]
-    return json.dumps(plain[0] if len(plain) == 1 else plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    value = plain[0] if len(plain) == 1 else plain
+    return json.dumps(value, indent=1, ensure_ascii=ascii_only, allow_nan=False) + "\n"
 
 
 def check_writable(path: str) -> None:
@@ -50,11 +51,11 @@ def write_json(results: Sequence[Result], path: str) -> None:
     Raises:
         BadInputError: the place cannot be written to.
     """
-    text = dumps(results)
     if path == "-":
-        sys.stdout.write(text)
+        sys.stdout.write(dumps(results, ascii_only=True))
         sys.stdout.flush()
         return
+    text = dumps(results)
     check_writable(path)
     target = Path(path)
     try:

@@ -33,11 +33,25 @@ __all__ = [
 
 Connection = Literal["cold", "warm"]
 
+LONGEST_CALL_S = 4 * 3600.0
+"""Every packet of a call is kept until it is judged: four hours are what an ordinary machine's memory holds."""
+
+LONGEST_JOIN_S = 600.0
+LONGEST_DEVICE_S = 10.0
+
 MOST_DRIFT = 1e-3
 """1,000 ppm: ten times what the crystals of sound devices are off by."""
 
 _PROSE = ("serves", "sources", "budgets")
 """Settings that change nothing about what happens, only what is said or judged."""
+
+
+def _time(seconds: float) -> str:
+    """Return a time as people write it; one beyond any clock in powers of ten, for a sentence that stays short."""
+    if abs(seconds) >= 1e9:
+        return f"{seconds:g}s"
+    hours = seconds / 3600.0
+    return f"{hours:.0f}h" if hours >= 1.0 and hours.is_integer() else format_duration(seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +79,12 @@ class CallPlan:
     join_timeout_s: float
 
     def __post_init__(self) -> None:
-        for name, value in (("duration", self.duration_s), ("join_timeout", self.join_timeout_s)):
-            if not 0.0 < value < math.inf:
-                raise BadInputError(f"{name} {format_duration(value)} is impossible", "give more than zero")
+        for name, value, most in (
+            ("duration", self.duration_s, LONGEST_CALL_S),
+            ("join_timeout", self.join_timeout_s, LONGEST_JOIN_S),
+        ):
+            if not 0.0 < value <= most:
+                raise BadInputError(f"{name} {_time(value)} is impossible", f"give above 0ms to {_time(most)}")
         if self.joins < 1:
             raise BadInputError(f"joins {self.joins} is impossible", "give 1 or more")
 
@@ -98,8 +115,8 @@ class Devices:
         if not abs(self.drift) <= MOST_DRIFT:
             raise BadInputError(f"drift {self.drift * 1e6:g}ppm is impossible", "give -1000ppm to 1000ppm")
         for name, value in (("capture", self.capture_s), ("playback", self.playback_s)):
-            if not 0.0 <= value < math.inf:
-                raise BadInputError(f"{name} {format_duration(value)} is impossible", "give zero or more")
+            if not 0.0 <= value <= LONGEST_DEVICE_S:
+                raise BadInputError(f"{name} {_time(value)} is impossible", f"give 0ms to {_time(LONGEST_DEVICE_S)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +134,7 @@ class DtlsTimer:
 
     def __post_init__(self) -> None:
         if self.initial_s is not None and not 0.0 < self.initial_s <= 60.0:
-            raise BadInputError(f"timer {format_duration(self.initial_s)} is impossible", "give above 0ms to 60s")
+            raise BadInputError(f"timer {_time(self.initial_s)} is impossible", "give above 0ms to 60s")
 
     @classmethod
     def parse(cls, text: object) -> DtlsTimer:
@@ -131,11 +148,12 @@ class DtlsTimer:
         if text == "libwebrtc":
             return cls(name="libwebrtc")
         try:
-            return cls(name="explicit", initial_s=parse_duration(text))
+            initial_s = parse_duration(text)
         except BadInputError as error:
             raise BadInputError(
                 f"timer {text!r} is not known", "use openssl, libwebrtc, or a time like 200ms"
             ) from error
+        return cls(name="explicit", initial_s=initial_s)
 
     def timeout_s(self, round_trip_s: float | None) -> float:
         """Return the first timeout in seconds, given the round trip ICE measured (None: it has none)."""

@@ -36,13 +36,15 @@ from rtcprobe.scenario.model import (
     SignalingPlan,
     Site,
 )
-from rtcprobe.scenario.schema import scenario_schema
+from rtcprobe.scenario.schema import NAME, scenario_schema
 from rtcprobe.units import parse_decibels, parse_duration, parse_ppm, parse_rate, parse_ratio
 from rtcprobe.verdict.budgets import parse_budget
 
 __all__ = ["parse_scenario", "read_scenario"]
 
 _T = TypeVar("_T")
+
+_NAME_CURE: Final = "use small letters and digits, and . _ - after the first"
 
 _FORMATS: Final[Mapping[str, Callable[[object], object]]] = {
     "duration": parse_duration,
@@ -192,8 +194,10 @@ def _sentence(error: ValidationError) -> BadInputError:
     if error.validator == "enum":
         known = [str(each) for each in schema["enum"]]
         return BadInputError(f"{place} {value!r} is not known", _nearest(value, known))
-    if error.validator in ("minimum", "maximum"):
-        return BadInputError(f"{place} {value!r} is impossible", f"give {schema['minimum']} to {schema['maximum']}")
+    bad_name = error.validator == "pattern" and schema["pattern"] == NAME
+    if bad_name or error.validator in ("minimum", "maximum"):
+        cure = _NAME_CURE if bad_name else f"give {schema['minimum']} to {schema['maximum']}"
+        return BadInputError(f"{place} {value!r} is impossible", cure)
     return BadInputError(f"{place} {_shown(value)} is not {_kind(schema)}", _example(schema))
 
 

@@ -22,6 +22,9 @@ from rtcprobe.verdict.metrics import METRICS
 
 __all__ = ["scenario_schema"]
 
+NAME = r"^[a-z0-9][a-z0-9._-]*$"
+"""Names become names of folders (``--wav``): none may lead out of where it is put."""
+
 _QUANTITY = r"^\s*[-+]?[0-9.]+([eE][-+]?[0-9]+)?\s*[A-Za-zµ%/]+\s*$"
 """A number with a unit: coarse on purpose, so that it refuses nothing the exact ``format`` allows."""
 
@@ -68,7 +71,11 @@ def scenario_schema() -> dict[str, Any]:
         "title": "rtcprobe scenario",
         **_object(
             {
-                "name": _text("Short name of the situation; the file is called after it.", "1v1-social"),
+                "name": _text(
+                    "Short name of the situation, in small letters, digits and . _ -; files are called after it.",
+                    "1v1-social",
+                    pattern=NAME,
+                ),
                 "serves": _text("Whom this situation serves.", "Friends in two countries on a video app"),
                 "sources": {
                     "type": "array",
@@ -153,11 +160,12 @@ def _link() -> dict[str, Any]:
             {"type": "string", "minLength": 1},
             _object({key: {"description": meaning} for key, meaning in LINK_KEYS.items()}),
         ],
-        "description": "One line as tc-netem takes it, or its keys.",
+        "description": "One line in tc-netem's words, or its keys; bps, kbps and mbps are bits per second here.",
         "examples": ["delay 80ms 10ms distribution normal loss 2% burst 3", {"delay": "80ms", "loss": "2%"}],
     }
     return {
-        "description": "Replaces the media path between the two sides: one link for both directions, or one each.",
+        "description": "Replaces the path between the two sides, media and signalling alike, the server at the "
+        "callee's end: one link for both directions, or one each. Packets keep their order unless order is free.",
         "anyOf": [*one["anyOf"], _object(dict.fromkeys(DIRECTIONS, one), minProperties=1)],
         "default": {},
     }

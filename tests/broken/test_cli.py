@@ -91,3 +91,16 @@ def test_bad_usage_is_one_sentence_too(refusal):
 
 def test_an_unknown_region(refusal):
     assert refusal("links", "singapur") == "region 'singapur' is not known: did you mean singapore?"
+
+
+def test_link_and_set_link_together(refusal):
+    sentence = "--link and --set link are given together: write the whole link in one of them"
+    for setting in ("link.loss=2%", "link=loss 2%", " link .loss=2%"):
+        assert refusal("run", "1v1-social", "--link", "delay 80ms", "--set", setting) == sentence
+
+
+def test_sound_of_one_scenario_over_that_of_another(refusal, tmp_path):
+    assert refusal("run", "1v1-social", "1v1-social", "--wav", tmp_path) == (
+        f"--wav {tmp_path}: two scenarios are named 1v1-social: run them one by one, each into a folder of its own"
+    )
+    assert refusal("run", "1v1-social", "--wav", "") == "--wav '' is no folder: name one, or leave --wav out"

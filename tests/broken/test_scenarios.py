@@ -22,7 +22,11 @@ SETTINGS = {
     "calls.joins=3": "calls is not known: did you mean call or caller or callee?",
     "call.duration=60": "call.duration: duration '60' has no unit: write it like 80ms",
     "call.duration=60x": "call.duration: duration '60x' has the unknown unit 'x': use one of us, µs, ms, s, min, m, h",
-    "call.duration=0s": "call: duration 0ms is impossible: give more than zero",
+    "call.duration=0s": "call: duration 0ms is impossible: give above 0ms to 4h",
+    "call.duration=3000h": "call: duration 3000h is impossible: give above 0ms to 4h",
+    "call.duration=1e300s": "call: duration 1e+300s is impossible: give above 0ms to 4h",
+    "call.duration=1e400s": "call: duration infs is impossible: give above 0ms to 4h",
+    "call.join_timeout=11min": "call: join_timeout 11min is impossible: give above 0ms to 10min",
     "call.joins=0": "call.joins 0 is impossible: give 1 to 100000",
     "call.joins=many": "call.joins many is not a whole number: write it like 20",
     "caller.region=bankok": "caller.region 'bankok' is not known: did you mean bangkok?",
@@ -52,7 +56,13 @@ SETTINGS = {
     "codec=5": (
         "codec 5 is not a set of keys: it has the keys bitrate, ptime, application, complexity, fec, expected_loss, dtx"
     ),
-    "devices.capture=-3ms": "devices: capture -3ms is impossible: give zero or more",
+    "devices.capture=-3ms": "devices: capture -3ms is impossible: give 0ms to 10s",
+    "devices.playback=1e9s": "devices: playback 1e+09s is impossible: give 0ms to 10s",
+    "dtls.timer=0ms": "dtls.timer: timer 0ms is impossible: give above 0ms to 60s",
+    "dtls.timer=90s": "dtls.timer: timer 90s is impossible: give above 0ms to 60s",
+    "name=../../../tmp/evil": (
+        "name '../../../tmp/evil' is impossible: use small letters and digits, and . _ - after the first"
+    ),
     "budgets=[join.frist_audio p95 < 1s]": (
         "budget 'join.frist_audio p95 < 1s': metric 'join.frist_audio' does not exist: "
         "the nearest: join.first_audio, join.callee.first_audio, join.first_packet"
