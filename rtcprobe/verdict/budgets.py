@@ -166,11 +166,15 @@ def _verdict(budget: Budget, seen: Observations) -> tuple[float | None, float | 
         return None, low, None, "missed", f"{seen.never} of {total} never came, later than any limit"
     holds = _OPERATORS[budget.op]
     verdict: BudgetVerdict = "met" if holds(value, budget.limit) else "missed"
-    undecided = (low is not None and holds(low, budget.limit) != (verdict == "met")) or (
-        high is not None and holds(high, budget.limit) != (verdict == "met")
-    )
-    reason = "the limit lies inside the 95 % interval: another seed may decide otherwise" if undecided else ""
-    return value, low, high, verdict, reason
+    return value, low, high, verdict, "" if budget.probability is None else _doubt(low, high, holds, budget.limit)
+
+
+def _doubt(low: float | None, high: float | None, holds: Callable[[float, float], bool], limit: float) -> str:
+    """Return why chance could decide otherwise: the ends of the interval (None: open) disagree; "" when they agree."""
+    if holds(-math.inf if low is None else low, limit) == holds(math.inf if high is None else high, limit):
+        return ""
+    kind = "95 % interval" if low is not None and high is not None else "95 % interval, which is open"
+    return f"the limit lies inside the {kind}: another seed may decide otherwise"
 
 
 def _figure(budget: Budget, seen: Observations) -> float | None:

@@ -2,10 +2,11 @@
 
 Rules, the first that applies:
     1. *invalid*: the probe said so (the instrument dominated); no figure of the run may be used.
-    2. *fail*: a budget was missed that is not advisory.
-    3. *inconclusive*: silence is not success. No join was heard, an ear heard nothing, the run was interrupted, or a
-       budget that is not advisory could not be judged.
-    4. *pass*.
+    2. *inconclusive*: no join was heard, whatever the budgets say: an unreachable far side is no measurement.
+    3. *fail*: a budget was missed that is not advisory.
+    4. *inconclusive*: silence is not success. An ear heard nothing, the run was interrupted, or a budget that is not
+       advisory could not be judged.
+    5. *pass*.
 """
 
 from __future__ import annotations
@@ -57,10 +58,12 @@ def _verdict(result: Result) -> tuple[Verdict, tuple[str, ...]]:
     missed = [each for each in binding if each.verdict == "missed"]
     silent = tuple(_silences(result))
     open_ones = [each for each in binding if each.verdict == "inconclusive"]
-    if missed:
+    heard = any(each.first_audio_s is not None for each in result.join.attempts)
+    if missed and heard:
         return "fail", (*(_told(each.expression, each.reason) for each in missed), *silent)
-    if silent or open_ones:
-        return "inconclusive", (*silent, *(_told(each.expression, each.reason) for each in open_ones))
+    undone = [*missed, *open_ones]
+    if silent or undone:
+        return "inconclusive", (*silent, *(_told(each.expression, each.reason) for each in undone))
     return "pass", ()
 
 

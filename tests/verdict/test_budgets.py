@@ -84,8 +84,25 @@ def test_a_limit_inside_the_interval_says_that_chance_could_decide(make_result):
     # p95 of the factory's joins is 1,487 ms and its interval 487 ms to open.
     found = outcome("join.first_audio p95 < 1s", make_result())
     assert found.verdict == "missed"
-    assert found.reason == "the limit lies inside the 95 % interval: another seed may decide otherwise"
+    doubt = "the limit lies inside the 95 % interval, which is open: another seed may decide otherwise"
+    assert found.reason == doubt
     assert outcome("join.first_audio p50 < 1s", make_result()).reason == ""
+    # Above 1,487 ms nothing was seen, and the open end says that it could have been.
+    above = outcome("join.first_audio p95 < 2s", make_result())
+    assert (above.verdict, above.reason) == ("met", doubt)
+    below = outcome("join.first_audio p95 > 400ms", make_result())  # the end at 487 ms is closed
+    assert (below.verdict, below.reason) == ("met", "")
+
+
+def test_a_limit_inside_a_closed_interval_says_so_too(make_result, make_attempt):
+    attempts = tuple(make_attempt(dtls_lost=i < 10) for i in range(20))  # half 487 ms, half 1,487 ms
+    found = outcome("join.first_audio p50 < 1s", make_result(join=Joins(attempts=attempts)))
+    assert (found.low, found.high) == pytest.approx((0.487, 1.487))
+    assert found.reason == "the limit lies inside the 95 % interval: another seed may decide otherwise"
+
+
+def test_a_figure_without_an_interval_has_no_doubt(make_result):
+    assert outcome("join.first_audio mean < 1s", make_result()).reason == ""
 
 
 def verdict(result, *lines):
@@ -118,6 +135,16 @@ def test_silence_is_not_success_even_without_budgets(make_result, make_ear, make
         ("none of 2 joins was heard (gave up: dtls, ice)",),
     )
     assert verdict(make_result(join=Joins())) == ("inconclusive", ("no join was tried",))
+
+
+def test_no_join_heard_is_no_measurement_even_where_a_budget_is_missed(make_result, make_attempt):
+    failed = make_result(join=Joins(attempts=(make_attempt(failed="ice"),) * 20))
+    told, reasons = verdict(failed, "join.failed mean <= 0%")
+    assert told == "inconclusive"
+    assert reasons == ("none of 20 joins was heard (gave up: ice)", "join.failed mean <= 0%")
+    assert judge(failed, [parse_budget("join.failed mean <= 0%")]).exit_code == 3
+    one = make_result(join=Joins(attempts=(*failed.join.attempts, make_attempt())))
+    assert verdict(one, "join.failed mean <= 0%")[0] == "fail"
 
 
 def test_an_interrupted_run_does_not_pass(make_result):
