@@ -1,3 +1,42 @@
-"""rtcprobe: a mouth speaks markers, a link harms them, playout smooths them, an ear hears them; a verdict judges."""
+"""rtcprobe: real WebRTC calls over emulated links, timed from join to mouth-to-ear, and judged.
+
+A **mouth** speaks markers, a **link** harms them, **playout** smooths them, an **ear** hears them, a **call** makes it
+real, a **verdict** judges. The map, read downwards: ``link``, ``audio``, ``playout``, ``quality``, ``timeline`` (pure)
+→ ``result`` → ``verdict`` → ``scenario`` → ``runtime`` (two clocks) → ``call`` → ``probe`` → ``report``, ``cli``.
+
+From Python::
+
+    from rtcprobe import find_scenario, run_probe
+
+    result = run_probe(find_scenario("1v1-social"), seed=1, clock="virtual")
+    print(result.verdict, result.mouth_to_ear["caller_to_callee"].summary)
+"""
+
+from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "BadInputError": "errors",
+    "MeasurementError": "errors",
+    "RtcprobeError": "errors",
+    "LinkSpec": "link",
+    "parse_link": "link",
+    "NetEq": "playout.neteq",
+    "Result": "result",
+    "Budget": "verdict",
+    "judge": "verdict",
+    "Scenario": "scenario",
+    "find_scenario": "scenario",
+    "run_probe": "probe",
+}
+"""The public names and where they live; imported when first asked for, so that ``rtcprobe --help`` answers at once."""
+
+__all__ = ["__version__", *_HOMES]  # noqa: PLE0604 - each of them is a string
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rtcprobe' has no attribute {name!r}")
+    return getattr(import_module(f"rtcprobe.{_HOMES[name]}"), name)

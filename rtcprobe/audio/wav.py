@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from scipy.io import wavfile
-from scipy.signal import resample_poly
 
 from rtcprobe.audio.pcm import SAMPLE_RATE_HZ, Pcm
 from rtcprobe.errors import BadInputError
@@ -45,6 +44,8 @@ def read_wav(path: Path) -> Pcm:
     if rate_hz == SAMPLE_RATE_HZ:
         return mono
     common = gcd(rate_hz, SAMPLE_RATE_HZ)
+    from scipy.signal import resample_poly  # noqa: PLC0415 - a second of import that only other rates should pay
+
     resampled: Pcm = resample_poly(mono, SAMPLE_RATE_HZ // common, rate_hz // common).astype(np.float32)
     return resampled
 

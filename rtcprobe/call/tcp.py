@@ -235,6 +235,5 @@ def _transmit(
 ) -> None:
     """Offer one TCP packet to ``direction`` and call ``arrive`` when a copy of it arrives."""
     fate = direction.offer(size_bytes + HEADER_BYTES, network.now_s())
-    for index, arrival_s in enumerate(fate.arrivals_s):
-        if not fate.corrupt or fate.corrupt[index] is None:
-            network.loop.call_at(network.epoch_s + arrival_s, arrive, *args)
+    for arrival_s in fate.arrivals_s:
+        network.loop.call_at(network.epoch_s + arrival_s, arrive, *args)

@@ -30,7 +30,8 @@ __all__ = ["Achieved", "Tally"]
 class Achieved:
     """Figures of the packets offered so far; None where there is nothing to base them on.
 
-    ``loss`` is of offered packets; ``reordered``, ``duplicated`` and ``corrupted`` of delivered ones. Delays (first
+    ``loss`` is of offered packets; ``reordered``, ``duplicated`` and ``corrupted`` of delivered ones (those a
+    receiver drops for their damage, cause ``corrupt``, among the last). Delays (first
     copy) in seconds, bursts in packets, rates of IP bytes. ``drops`` counts lost packets by cause.
     """
 
@@ -72,7 +73,7 @@ class Tally:
         if fate.dropped is not None:
             self._drops[fate.dropped] += 1
         self._duplicated += len(fate.arrivals_s) > 1
-        self._corrupted += any(bit is not None for bit in fate.corrupt)
+        self._corrupted += fate.dropped == "corrupt" or any(bit is not None for bit in fate.corrupt)
 
     def achieved(self) -> Achieved:
         """Return the figures so far."""
@@ -96,7 +97,7 @@ class Tally:
             delay_max_s=float(delays.max()) if delivered else None,
             reordered=_reordered(arrival_s[arrived]) / delivered if delivered else None,
             duplicated=self._duplicated / delivered if delivered else None,
-            corrupted=self._corrupted / delivered if delivered else None,
+            corrupted=self._corrupted / came if (came := delivered + self._drops["corrupt"]) else None,
             offered_bps=_rate(offered_s, sizes),
             delivered_bps=_rate(arrival_s[arrived], sizes[arrived]),
             drops=MappingProxyType(dict(sorted(self._drops.items()))),

@@ -130,7 +130,7 @@ class Ear:
         started_s = self._talker.track.started_s
         if started_s is None:
             return None
-        markers = spoken.train.markers(self._said_s(started_s), start_s=started_s)
+        markers = spoken.train.markers(self.said_s(), start_s=started_s)
         hearing = listen(playback.pcm, playback.start_s, spoken.train, markers, advance_s=spoken.advance_s)
         if not playback.drift:
             return hearing
@@ -138,9 +138,11 @@ class Ear:
             lambda heard_s: playback.start_s + (heard_s - playback.start_s) / (1 + playback.drift)
         )
 
-    def _said_s(self, started_s: float) -> float:
+    def said_s(self) -> float:
         """Return how much of the speech left the talker: all of it, or as much as an interruption let pass."""
-        departures = self._talker.tap.departures
+        departures, started_s = self._talker.tap.departures, self._talker.track.started_s
+        if started_s is None:
+            return 0.0
         if self._talker.track.finished.is_set() or not departures:
             return self._spoken.duration_s if departures else 0.0
         return min(self._spoken.duration_s, max(0.0, departures[-1].at_s - started_s))
@@ -235,7 +237,7 @@ class Ear:
             "network_min": fastest_s,
             "network_variable": network_s - fastest_s,
             "jitter_buffer": buffer_s,
-            "decode": block_s,
+            "decode_block": block_s,
             "device": self._devices.playback_s,
         }
         assert self.delay_s is not None

@@ -1,7 +1,9 @@
 """What the instrument itself adds, measured in the run it belongs to, and when that is too much.
 
 Rule: a run is invalid when the instrument dominates: when the 95th percentile of any of its latenesses exceeds
-``LIMIT_S``, a twentieth of the 100 ms that the ear notices. Virtual time is never late, so it is never invalid.
+``LIMIT_S``, a twentieth of the 100 ms that the ear notices. Virtual time is never late. On either clock a run is
+invalid when the codec itself, at the settings asked for, lets fewer than ``LEAST_SURVIVING`` of the markers through:
+what was lost or rejected then says nothing of the network.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import numpy as np
 __all__ = ["LIMIT_S", "Harness"]
 
 LIMIT_S = 0.005
+LEAST_SURVIVING = 0.8
 
 
 @dataclass(slots=True)
@@ -22,6 +25,8 @@ class Harness:
 
     clock: str
     detection_error_s: float | None = None
+    survived: int = 0
+    checked: int = 0
     loop_s: list[float] = field(default_factory=list)
     emulator_s: list[float] = field(default_factory=list)
     pacing_s: list[float] = field(default_factory=list)
@@ -31,6 +36,8 @@ class Harness:
     def figures(self) -> Mapping[str, object]:
         """Return the plain figures for the result: p50, p95, p99 of each lateness."""
         out: dict[str, object] = {"detection_error_s": self.detection_error_s}
+        if self.survived < self.checked:
+            out["markers_through_codec"] = f"{self.survived} of {self.checked}"
         if self.clock == "virtual":
             return {"timers": "virtual, never late", **out}
         for name, samples in self._named():
@@ -41,9 +48,14 @@ class Harness:
 
     def complaints(self) -> tuple[str, ...]:
         """Return why the run is invalid, a sentence each; nothing when it is not."""
+        muffled: tuple[str, ...] = ()
+        if self.survived < LEAST_SURVIVING * self.checked:
+            through = f"{self.survived} of {self.checked} markers survive it without any network"
+            cure = "give it more bits, another application or shorter packets"
+            muffled = (f"the instrument cannot hear through this codec: {through}; {cure}",)
         if self.clock == "virtual":
-            return ()
-        return tuple(
+            return muffled
+        return muffled + tuple(
             f"the instrument dominated: {words} was {late_s * 1e3:.1f} ms late at p95, more than {LIMIT_S * 1e3:g} ms"
             for (name, samples), words in zip(self._named(), ("its loop", "its emulator", "its mouth"), strict=True)
             if samples and (late_s := float(np.percentile(samples, 95))) > LIMIT_S

@@ -36,7 +36,7 @@ from rtcprobe.result import (
 from rtcprobe.runtime.entropy import Entropy
 from rtcprobe.runtime.real import LagMeter, RealEventLoop
 from rtcprobe.runtime.virtual import VirtualEventLoop
-from rtcprobe.scenario import Scenario
+from rtcprobe.scenario import Devices, Scenario
 from rtcprobe.timeline import phases, price
 from rtcprobe.verdict import judge
 
@@ -102,19 +102,28 @@ class _Run:
         hops = routes(scenario)
         round_trip_s = nominal_round_trip_s(hops)
         spoken = speak(scenario.mouth, scenario.codec, scenario.call.duration_s)
-        self.harness = Harness(self.clock, detection_error_s=spoken.detection_error_s())
+        error_s, survived, checked = spoken.self_check()
+        self.harness = Harness(self.clock, detection_error_s=error_s, survived=survived, checked=checked)
         joins_seed, call_seed = np.random.SeedSequence(self.seed).spawn(2)
         try:
             self._join_repeatedly(self._setup(hops, spoken, endless=True), joins_seed, round_trip_s)
             self._talk(self._setup(hops, spoken, endless=False), call_seed)
         except KeyboardInterrupt:
             self.interrupted = True
+        mouth_to_ear: Mapping[Direction, MouthToEar] = {}
+        try:
+            mouth_to_ear = self._listen(spoken, wav_dir)
+        except KeyboardInterrupt:
+            self.interrupted = True
+        return self._result(mouth_to_ear)
+
+    def _listen(self, spoken: Spoken, wav_dir: Path | None) -> Mapping[Direction, MouthToEar]:
         ears = self._ears(spoken)
         if wav_dir is not None and self.talk is not None:
-            _write_wavs(wav_dir, self.talk.call, spoken, ears)
+            _write_wavs(wav_dir, self.talk.call, spoken, ears, self.scenario.devices)
         delays_s = [ear.delay_s for ear in ears.values() if ear.delay_s is not None]
         echo_path_s = sum(delays_s) / len(delays_s) if len(delays_s) == len(ears) > 0 else None
-        return self._result({direction: ear.report(echo_path_s) for direction, ear in ears.items()})
+        return {direction: ear.report(echo_path_s) for direction, ear in ears.items()}
 
     def _setup(self, hops: Mapping[tuple[str, str], object], spoken: Spoken, *, endless: bool) -> CallSetup:
         scenario = self.scenario
@@ -281,15 +290,20 @@ class _Run:
         return reports
 
 
-def _write_wavs(folder: Path, call: LoopbackCall, spoken: Spoken, ears: Mapping[Direction, Ear]) -> None:
-    """Write four files whose first sample is the start of the call."""
+def _write_wavs(
+    folder: Path, call: LoopbackCall, spoken: Spoken, ears: Mapping[Direction, Ear], devices: Devices
+) -> None:
+    """Write four files whose first sample is the start of the call: sound in the air, devices' delays included.
+
+    The mouth's file ends with what was spoken when the call ended.
+    """
     talkers = {"caller_to_callee": call.caller, "callee_to_caller": call.callee}
     for direction, ear in ears.items():
-        started_s = talkers[direction].track.started_s
-        mouth = spoken.pcm if started_s is not None else spoken.pcm[:0]
+        started_s = talkers[direction].track.started_s or 0.0
+        mouth = spoken.pcm[: round(ear.said_s() * SAMPLE_RATE_HZ)]
         for name, start_s, pcm in (
-            ("mouth", started_s or 0.0, mouth),
-            ("ear", ear.playback.start_s, ear.playback.pcm),
+            ("mouth", started_s - devices.capture_s, mouth),
+            ("ear", ear.playback.start_s + devices.playback_s, ear.playback.pcm),
         ):
             lead = round(start_s * SAMPLE_RATE_HZ)
             aligned = np.concatenate([np.zeros(max(lead, 0), dtype=np.float32), pcm[max(-lead, 0) :]])

@@ -19,7 +19,7 @@ __all__ = ["Spoken", "speak"]
 
 Pcm = npt.NDArray[np.float32]
 
-_SELF_CHECK_S = 5.0
+_SELF_CHECK_S = 12.0
 
 
 @dataclass(frozen=True)
@@ -56,20 +56,19 @@ class Spoken:
         """How much earlier than its look-ahead says the codec delivers the marker band (``opus.phase_advance_s``)."""
         return phase_advance_s(self.payloads)
 
-    def detection_error_s(self) -> float | None:
-        """Return how far the ear errs on this very speech through the codec alone: the worst of its first 5 s.
+    def self_check(self) -> tuple[float | None, int, int]:
+        """Hear the first 12 s of this very speech through the codec alone, no network.
 
-        None when no marker of it can be heard at all.
+        Returns the worst error of an instant in seconds (None when nothing was heard), the markers heard, and those
+        spoken: what is not heard here cannot be heard in the call.
         """
         decoder = OpusDecoder()
         count = round(_SELF_CHECK_S / self.codec.ptime_s)
         pcm = np.concatenate([decoder.decode(payload) for payload in self.payloads[:count]])
-        duration_s = len(pcm) / SAMPLE_RATE_HZ
-        heard = listen(
-            pcm, 0.0, self.train, self.train.markers(min(duration_s, self.duration_s)), advance_s=self.advance_s
-        )
+        markers = self.train.markers(min(len(pcm) / SAMPLE_RATE_HZ, self.duration_s))
+        heard = listen(pcm, 0.0, self.train, markers, advance_s=self.advance_s)
         errors = np.abs(heard.delays_s - self.look_ahead_s)
-        return float(errors.max()) if len(errors) else None
+        return float(errors.max()) if len(errors) else None, len(heard.heard), heard.scheduled
 
 
 def speak(plan: MouthPlan, codec: OpusSettings, duration_s: float) -> Spoken:

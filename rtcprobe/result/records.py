@@ -62,7 +62,7 @@ STAGES = (
     "network_min",
     "network_variable",
     "jitter_buffer",
-    "decode",
+    "decode_block",
     "device",
     "residual",
 )

@@ -9,7 +9,7 @@ Rules:
     1. A path seals a datagram's fate when it is sent; this module only schedules the delivery.
     2. Sizes are those of IPv4 packets: payload + 8 (UDP, RFC 768) + 20 (IPv4, RFC 791).
     3. A corrupted datagram is not delivered: the receiving kernel would drop it for its UDP checksum
-       (RFC 1122 §4.1.3.4). The path's tally counts it under its own cause.
+       (RFC 1122 §4.1.3.4). The path's tally counts it as dropped, cause ``corrupt``.
     4. A DTLS datagram is offered to the path at a rounded size (``wire_size``), because signatures differ in length
        from run to run.
 """
@@ -79,6 +79,8 @@ class Direction:
     def offer(self, size_bytes: int, now_s: float) -> Fate:
         """Seal the fate of one packet and count it."""
         fate = self.path.offer(size_bytes, now_s)
+        if fate.corrupt:
+            fate = _whole(fate)
         self.tally.add(now_s, size_bytes, fate)
         return fate
 
@@ -171,9 +173,7 @@ class Network:
         if direction is None:
             return
         fate = direction.offer(wire_size(data), now_s)
-        for index, arrival_s in enumerate(fate.arrivals_s):
-            if fate.corrupt and fate.corrupt[index] is not None:
-                continue  # rule 3
+        for arrival_s in fate.arrivals_s:
             due_s = direction.in_order(self.epoch_s + arrival_s)
             self.last_arrival_s = max(self.last_arrival_s, arrival_s)
             self.loop.call_at(due_s, self._release, source, destination, data, due_s)
@@ -289,6 +289,12 @@ class SocketTransport(EmulatedTransport):
     def _unbind(self) -> None:
         self.network.loop.remove_reader(self._socket)
         self._socket.close()
+
+
+def _whole(fate: Fate) -> Fate:
+    """Return a fate without its damaged copies (rule 3)."""
+    arrivals_s = tuple(at_s for at_s, bit in zip(fate.arrivals_s, fate.corrupt, strict=True) if bit is None)
+    return Fate(arrivals_s, None if arrivals_s else "corrupt")
 
 
 def nominal_s(path: Path) -> float:

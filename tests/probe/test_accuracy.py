@@ -117,3 +117,9 @@ def test_equal_seeds_give_equal_bytes_in_other_processes_and_with_other_hash_see
     }
     assert len(outputs) == 1
     assert json.loads(outputs.pop())["mouth_to_ear"]["caller_to_callee"]["heard"] > 0
+
+
+def test_a_codec_that_markers_do_not_survive_makes_the_run_invalid_and_says_so():
+    result = heard("delay 40ms", "codec.bitrate=6kbit")
+    assert result.verdict == "invalid"
+    assert "the instrument cannot hear through this codec" in result.reasons[0]
