@@ -44,8 +44,14 @@ _QUANTILE_KEY = re.compile(r"_p\d+_s$")
 _REASON_ROWS = 3
 _SHOWN_S = 5e-5  # less would read 0.0 ms
 _SPARE = (" drops by cause", " stock aiortc")
-_SMALL = 0.005
-"""Phases and stages below this share of the total in every column are shown as one, ``other``."""
+"""Rows that go so that every budget is seen, least missed first; the JSON has them all."""
+_SPARE_TOO = (" reordered", " R, MOS", " frames lost", " RED, FEC")
+"""Rows that go so that any budget is seen."""
+_FEWEST = 3
+"""Rows that budgets always have: their title, the worst of them, and how many more there are."""
+_SMALL = (0.005, 0.02, 0.05, 0.1, 0.2)
+"""Phases and stages below this share of the total in every column are shown as one, ``other``; the later shares are
+for screens too full otherwise."""
 
 
 def print_result(result: Result, console: Console) -> None:
@@ -58,14 +64,27 @@ def print_result(result: Result, console: Console) -> None:
 
 def screen(result: Result) -> list[Text]:
     """Return the lines of the final screen, at most ``ROWS`` of at most ``COLUMNS`` characters."""
-    lines = [*_head(result), *_join(result), *_mouth_to_ear(result), *_link(result), *_harness(result)]
     wanted = len(result.budgets) + 1
-    for spare in _SPARE:  # what the JSON has too, least missed first
-        if len(lines) + wanted > ROWS:
-            lines = [line for line in lines if not line.plain.startswith(spare)]
+    fewest = min(wanted, _FEWEST)
+    lines: list[Text] = []
+    for small in _SMALL:
+        lines = [*_head(result), *_join(result, small), *_mouth_to_ear(result, small)]
+        lines += [*_link(result), *_harness(result)]
+        lines = _without(_SPARE_TOO, _without(_SPARE, lines, ROWS - wanted), ROWS - fewest)
+        if len(lines) + fewest <= ROWS:
+            break
+    lines = lines[: ROWS - fewest]
     lines += _budgets(result.budgets, ROWS - len(lines))
     for line in lines:
         line.truncate(COLUMNS, overflow="ellipsis")
+    return lines
+
+
+def _without(spares: Iterable[str], lines: list[Text], rows: int) -> list[Text]:
+    """Return ``lines`` without as many of the rows that begin like ``spares`` as it takes to fit ``rows``."""
+    for spare in spares:
+        if len(lines) > rows:
+            lines = [line for line in lines if not line.plain.startswith(spare)]
     return lines
 
 
@@ -107,7 +126,7 @@ def _rule(title: str, *columns: str) -> Text:
     return Text(line.ljust(COLUMNS, "─"), style="cyan")
 
 
-def _join(result: Result) -> Iterator[Text]:
+def _join(result: Result, small: float) -> Iterator[Text]:
     attempts = result.join.attempts
     heard = sum(each.first_audio_s is not None for each in attempts)
     yield _rule(f"Join: {heard} of {len(attempts)} heard, ms", "typical", "slowest")
@@ -116,7 +135,7 @@ def _join(result: Result) -> Iterator[Text]:
         yield Text(f" first audio  {'   '.join(_said(summary, name) for name in ('p50', 'p95'))}")
     middle, last = typical(attempts), slowest(attempts)
     if middle is not None and last is not None:
-        yield from _phases(middle, last)
+        yield from _phases(middle, last, small)
         told = attribution(last)
         if told is not None:
             yield from _wrapped(f"slowest: {told}", indent=1, style="bold")
@@ -126,15 +145,15 @@ def _join(result: Result) -> Iterator[Text]:
         yield from _wrapped(f"gave up: {steps}", indent=1, style="bold")
 
 
-def _phases(middle: JoinAttempt, last: JoinAttempt) -> Iterator[Text]:
-    yield from _waterfall([middle.phases, last.phases])
+def _phases(middle: JoinAttempt, last: JoinAttempt, small: float) -> Iterator[Text]:
+    yield from _waterfall([middle.phases, last.phases], small)
     rtts = ("" if each.rtts is None else f"{each.rtts:.1f}" for each in (middle, last))
     trips = " and ".join(filter(None, rtts))
     title = f" total ({trips} round trips)" if trips else " total"
     yield _row(title, (each.first_audio_s or 0.0 for each in (middle, last)))
 
 
-def _mouth_to_ear(result: Result) -> Iterator[Text]:
+def _mouth_to_ear(result: Result, small: float) -> Iterator[Text]:
     ears = [result.mouth_to_ear.get(direction) for direction in DIRECTIONS]
     yield _rule("Mouth to ear, ms", *(ARROWS[direction] for direction in DIRECTIONS))
     if not any(ears):
@@ -144,14 +163,14 @@ def _mouth_to_ear(result: Result) -> Iterator[Text]:
     yield _cells(" heard, rejected, lost", (_markers(ear) for ear in ears))
     stages = [{} if ear is None else ear.stages for ear in ears]
     if any(stages):
-        yield from _waterfall(stages)
+        yield from _waterfall(stages, small)
         policies = dict.fromkeys(str(ear.playout.get("policy", "")) for ear in ears if ear is not None)
         yield _row(f" sum (playout {', '.join(policies)})", (sum(each.values()) for each in stages))
     for title, say in (
         (" frames lost → not played", _unplayed),
         (" RED, FEC, NACK brought (+ms)", _copies),
         (" R, MOS talking, listening", _quality),
-        (" stock aiortc holds p50/p95, misses", _stock),
+        (" stock aiortc p50/p95, misses", _stock),
     ):
         cells = [say(ear) for ear in ears]
         if any(cells):
@@ -237,19 +256,29 @@ def _stock(ear: MouthToEar | None) -> str:
     return f"{held}, {_share(figures.get('missing_ratio'))}"
 
 
+_HARNESS = {
+    "detection_error": "detection",
+    "emulator_late": "emulator",
+    "pacing_late": "pacing",
+    "join_cpu": "CPU a join",
+}
+
+
 def _harness(result: Result) -> Iterator[Text]:
     groups: dict[str, list[str]] = {}
     for key, value in result.harness.items():
         stem, quantile = _QUANTILE_KEY.sub("", key), _QUANTILE_KEY.search(key)
         word = value if isinstance(value, str) else milliseconds(value, 2)
         groups.setdefault(stem if quantile else key.removesuffix("_s"), []).append(word)
-    said = [f"{name.replace('_', ' ')} {'/'.join(each)}" for name, each in groups.items()]
+    said = [f"{_HARNESS.get(name, name.replace('_', ' '))} {'/'.join(each)}" for name, each in groups.items()]
     title = "Harness, ms" + (", p50/p95/p99" if any(len(each) == 3 for each in groups.values()) else "")
     if len(title) + sum(len(each) + 2 for each in said) < COLUMNS - 5:
         yield _rule(f"{title}: {', '.join(said)}")
     else:
         yield _rule(title)
-        yield Text(f" {', '.join(said)}")
+        whole = [each.replace(" ", "\0") for each in said]  # lines break between figures, not within one
+        for line in textwrap.wrap(", ".join(whole), COLUMNS - 1, break_long_words=False, break_on_hyphens=False):
+            yield Text(f" {line}".replace("\0", " "))
 
 
 def _budgets(outcomes: tuple[BudgetOutcome, ...], rows: int) -> list[Text]:
@@ -311,14 +340,14 @@ def _markers(ear: MouthToEar | None) -> str:
     return "-" if ear is None else f"{ear.heard}, {ear.rejected}, {ear.lost} of {ear.scheduled}"
 
 
-def _waterfall(columns: list[Mapping[str, float]]) -> Iterator[Text]:
+def _waterfall(columns: list[Mapping[str, float]], below: float) -> Iterator[Text]:
     """One row a phase or stage: a bar where the first column spends it, and every column's milliseconds."""
     totals = [sum(each.values()) for each in columns]
     names = list(dict.fromkeys(name for each in columns for name in each))
     small = [
         name
         for name in names
-        if all(abs(each.get(name, 0.0)) <= _SMALL * total for each, total in zip(columns, totals, strict=True))
+        if all(abs(each.get(name, 0.0)) <= below * total for each, total in zip(columns, totals, strict=True))
     ]
     rows = [(name.replace("_", " "), [each.get(name, 0.0) for each in columns]) for name in names if name not in small]
     if any(abs(sum(each.get(name, 0.0) for name in small)) >= _SHOWN_S for each in columns):
@@ -348,8 +377,9 @@ def _row(title: str, seconds: Iterable[float]) -> Text:
 
 
 def _cells(title: str, cells: Iterable[str]) -> Text:
-    """A title and right-aligned columns ending at ``_EDGES``."""
+    """A title and columns that end at ``_EDGES``, or later where what is before them needs the room."""
     line = title
     for edge, cell in zip(_EDGES, cells, strict=False):
-        line = line.ljust(edge - len(cell)) + cell
+        said = line.rstrip()
+        line = said.ljust(max(edge - len(cell), len(said) + 1)) + cell
     return Text(line)

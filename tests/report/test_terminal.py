@@ -1,10 +1,11 @@
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from rtcprobe.report.terminal import COLUMNS, ROWS, print_result, screen
-from rtcprobe.result import Joins
+from rtcprobe.result import DIRECTIONS, Joins
 from rtcprobe.verdict import judge, parse_budget
 
 BUDGETS = (
@@ -87,13 +88,47 @@ def test_requested_and_achieved_stand_side_by_side(make_result):
     assert row(lines, " delay p50/p95").split()[-1] == "41.0/56.0→41.2/55.8"
 
 
-def test_the_harness_stands_on_one_line_in_virtual_and_two_in_real_time(make_result):
+def test_the_harness_stands_on_one_line_in_virtual_and_whole_in_real_time(make_result):
     virtual = make_result(harness={"timers": "virtual, never late", "detection_error_s": 6e-5})
-    assert "─ Harness, ms: timers virtual, never late, detection error 0.06 " in row(lines_of(virtual), "─ Harness")
+    assert "─ Harness, ms: timers virtual, never late, detection 0.06 " in row(lines_of(virtual), "─ Harness")
     late = {f"{name}_p{q}_s": q / 1e5 for name in ("loop_lag", "emulator_late", "pacing_late") for q in (50, 95, 99)}
-    lines = lines_of(make_result(harness={"detection_error_s": 6e-5, **late}))
+    lines = lines_of(make_result(harness={"detection_error_s": 6e-5, **late, "join_cpu_s": 0.0123}))
     assert row(lines, "─ Harness").startswith("─ Harness, ms, p50/p95/p99 ─")
-    assert " detection error 0.06, loop lag 0.50/0.95/0.99, emulator late 0.50/0.95/0.99" in row(lines, " detection")
+    first = lines.index(row(lines, " detection"))
+    assert " ".join(line.strip() for line in lines[first : first + 2]) == (
+        "detection 0.06, loop lag 0.50/0.95/0.99, emulator 0.50/0.95/0.99, pacing 0.50/0.95/0.99, CPU a join 12.30"
+    )
+
+
+def test_however_much_there_is_to_say_three_rows_are_left_for_budgets(make_result, make_attempt, make_ear):
+    late = {f"{name}_p{q}_s": q / 10 for name in ("loop_lag", "emulator_late", "pacing_late") for q in (50, 95, 99)}
+
+    def even(parts):  # none of them small
+        return dict.fromkeys(parts, sum(parts.values()) / len(parts))
+
+    heard = make_attempt(dtls_lost=True)
+    attempts = (*(replace(heard, phases=even(heard.phases)),) * 15, *(make_attempt(failed="dtls"),) * 5)
+    ear = make_ear(0)
+    red = {"frames": 9, "later_p50_s": 0.02}
+    ear = replace(ear, stages=even(ear.stages), protection={**ear.protection, "recovered_by_red": red})
+    link = make_result().link["caller_to_callee"]
+    link = replace(link, achieved={**link.achieved, "reordered": 0.02})
+    result = make_result(
+        join=Joins(attempts=attempts), harness={"detection_error_s": 6e-5, **late}, warnings=("x " * 200,) * 4,
+        mouth_to_ear=dict.fromkeys(DIRECTIONS, ear), link=dict.fromkeys(DIRECTIONS, link),
+    )  # fmt: skip
+    lines = lines_of(result, BUDGETS * 3)
+    assert len(lines) <= ROWS
+    assert lines[lines.index(row(lines, "─ Budgets")) + 1].split()[0] == "missed"
+    assert lines[-1].startswith(" … and ")
+
+
+def test_cells_never_touch_their_title_or_each_other(make_result, make_ear):
+    held = {"missing_ratio": 0.1236, "holding_p50_s": 12276.5e-3, "holding_p95_s": 12304.0e-3}
+    ears = dict.fromkeys(DIRECTIONS, replace(make_ear(0), side_figures={"stock aiortc": held}))
+    line = row(lines_of(make_result(mouth_to_ear=ears), ()), " stock aiortc")
+    assert line.split()[-4:-2] == ["12,276.5/12,304.0,", "12.36%"]
+    assert line.split()[-5] == "misses"
 
 
 def test_stock_aiortc_is_a_labelled_side_figure(make_result):
