@@ -9,5 +9,5 @@ def test_every_public_name_is_there():
 
 
 def test_a_name_that_is_not_there_is_said_as_python_says_it():
-    with pytest.raises(AttributeError, match="^module 'rtcprobe' has no attribute 'nothing'$"):
+    with pytest.raises(AttributeError, match=r"^module 'rtcprobe' has no attribute 'nothing'$"):
         rtcprobe.nothing  # noqa: B018
