@@ -6,6 +6,7 @@ writing; both ``mbit`` and ``Mbps`` mean 10⁶ bit/s here (tc's ``bps`` is *byte
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 
@@ -38,6 +39,8 @@ _RATE = {
     "b/s": 1.0, "kb/s": 1e3, "mb/s": 1e6, "gb/s": 1e9,
 }  # fmt: skip
 _BYTES = {"b": 1.0, "kb": 1e3, "mb": 1e6, "kib": 1024.0, "mib": 1024.0**2}
+_ENDLESS = 1e9
+"""Seconds, or Gbit/s, from which powers of ten keep a sentence readable."""
 _QUANTITY = re.compile(r"\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?)\s*([^\d\s]*)\s*", re.IGNORECASE)
 
 
@@ -103,6 +106,8 @@ def format_duration(seconds: float, digits: int = 3) -> str:
     size = abs(seconds)
     if size == 0:
         return "0ms"
+    if size >= _ENDLESS:
+        return f"{seconds:g}s"
     if size >= 60 and seconds % 60 == 0:
         return f"{_trim(seconds / 60, digits)}min"
     if size >= 1:
@@ -114,6 +119,8 @@ def format_duration(seconds: float, digits: int = 3) -> str:
 
 def format_rate(bits_per_second: float) -> str:
     """Return a rate in the tc spelling: ``"1.5mbit"``."""
+    if abs(bits_per_second) >= _ENDLESS * 1e9:
+        return f"{bits_per_second:g}bit"
     for unit, factor in (("gbit", 1e9), ("mbit", 1e6), ("kbit", 1e3)):
         if abs(bits_per_second) >= factor:
             return f"{_trim(bits_per_second / factor, 3)}{unit}"
@@ -153,7 +160,10 @@ def _parse(text: object, units: Mapping[str, float], what: str, example: str) ->
     if factor is None:
         known = ", ".join(dict.fromkeys(units))
         raise BadInputError(f"{what} {text!r} has the unknown unit {unit!r}", f"use one of {known}")
-    return float(number) * factor
+    value = float(number) * factor
+    if not math.isfinite(value):
+        raise BadInputError(f"{what} {text!r} is impossible", f"write it like {example}")
+    return value
 
 
 def _trim(value: float, digits: int) -> str:

@@ -47,11 +47,9 @@ _PROSE = ("serves", "sources", "budgets")
 
 
 def _time(seconds: float) -> str:
-    """Return a time as people write it; one beyond any clock in powers of ten, for a sentence that stays short."""
-    if abs(seconds) >= 1e9:
-        return f"{seconds:g}s"
+    """Return a time as people write it, whole hours as such."""
     hours = seconds / 3600.0
-    return f"{hours:.0f}h" if hours >= 1.0 and hours.is_integer() else format_duration(seconds)
+    return f"{hours:.0f}h" if 1.0 <= hours < 1e5 and hours.is_integer() else format_duration(seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
