@@ -9,7 +9,7 @@ from rtcprobe.audio.wav import read_wav, write_wav
 from rtcprobe.probe import run_probe
 from rtcprobe.scenario import find_scenario
 
-BASE = ["call.joins=1", "call.duration=8s", "devices.capture=0ms", "devices.playback=0ms", "budgets=[]"]
+BASE = ["call.joins=1", "call.duration=6s", "devices.capture=0ms", "devices.playback=0ms", "budgets=[]"]
 
 
 @cache
@@ -38,7 +38,7 @@ def test_on_a_clean_path_nothing_is_concealed_or_left_out_and_the_stages_say_whe
 
 
 def test_one_per_cent_loss_leaves_about_one_per_cent_concealed_and_stock_aiortc_misses_several_times_that():
-    heard = ears("delay 40ms loss 1%", "call.duration=25s")
+    heard = ears("delay 40ms loss 1%", "call.duration=15s")
     concealed = np.mean([ear.playout["concealed_ratio"] for ear in heard.values()])
     lost = np.mean([ear.protection["loss"]["before"] for ear in heard.values()])
     missing = np.mean([ear.side_figures["stock aiortc"]["missing_ratio"] for ear in heard.values()])
@@ -123,7 +123,7 @@ def test_a_lost_packet_moves_the_steady_delay_by_no_more_than_a_merge_and_a_late
         lines[250] = fate
         trace = tmp_path / f"{fate}.txt"
         trace.write_text("\n".join(lines))
-        ear = ears(f"delay_trace {trace}")["caller_to_callee"]
+        ear = ears(f"delay_trace {trace}", "call.duration=7s")["caller_to_callee"]
         middle_s = 250 * 0.02
         first_s = ear.samples[0].spoken_s
         before, after = (
