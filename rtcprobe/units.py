@@ -14,7 +14,6 @@ from rtcprobe.errors import BadInputError
 
 __all__ = [
     "RTP_CLOCK_HZ",
-    "format_bytes",
     "format_duration",
     "format_rate",
     "format_ratio",
@@ -24,8 +23,6 @@ __all__ = [
     "parse_ppm",
     "parse_rate",
     "parse_ratio",
-    "seconds_to_ticks",
-    "ticks_to_seconds",
 ]
 
 RTP_CLOCK_HZ = 48_000
@@ -130,21 +127,6 @@ def format_rate(bits_per_second: float) -> str:
 def format_ratio(ratio: float, digits: int = 2) -> str:
     """Return a ratio as per cent: ``"2%"``."""
     return f"{_trim(ratio * 100, digits)}%"
-
-
-def format_bytes(size_bytes: int) -> str:
-    """Return a size: ``"64kB"`` from 1,000 bytes up, else ``"640B"``."""
-    return f"{_trim(size_bytes / 1e3, 3)}kB" if abs(size_bytes) >= 1000 else f"{size_bytes}B"
-
-
-def seconds_to_ticks(seconds: float) -> int:
-    """Return the RTP timestamp ticks (1/48,000 s) nearest to ``seconds``."""
-    return round(seconds * RTP_CLOCK_HZ)
-
-
-def ticks_to_seconds(ticks: int) -> float:
-    """Return seconds of ``ticks`` of the RTP clock (1/48,000 s)."""
-    return ticks / RTP_CLOCK_HZ
 
 
 def _parse(text: object, units: Mapping[str, float], what: str, example: str) -> float:

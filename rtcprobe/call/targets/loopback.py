@@ -14,7 +14,7 @@ from rtcprobe.call.peer import Peer, Speech
 from rtcprobe.call.signaling import Connection, EmulatedSignaling
 from rtcprobe.link import Link, LinkSpec, Path
 from rtcprobe.runtime.network import Direction, Network
-from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, Timer, Wait
+from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, Side, Timer, Wait
 
 __all__ = ["ROUTES", "CallSetup", "LoopbackCall"]
 
@@ -71,25 +71,21 @@ class LoopbackCall:
             links = [Link(spec, child) for spec, child in zip(specs, route_seed.spawn(len(specs)), strict=True)]
             self.network.connect(hosts[source], hosts[destination], Path(links))
         self.may_speak = asyncio.Event()
-        caller_phase, callee_phase = np.random.Generator(np.random.PCG64(phase_seed)).random(2)
-        self.caller = Peer(
-            caller,
-            "caller",
-            setup.caller_speech,
-            phase_s=float(caller_phase) * setup.caller_speech.ptime_s,
-            may_speak=self.may_speak,
-            dtls_timeout_s=setup.dtls_timeout_s,
-            protection=setup.protection,
-        )
-        self.callee = Peer(
-            callee,
-            "callee",
-            setup.callee_speech,
-            phase_s=float(callee_phase) * setup.callee_speech.ptime_s,
-            may_speak=self.may_speak,
-            dtls_timeout_s=setup.dtls_timeout_s,
-            protection=setup.protection,
-        )
+        phases = np.random.Generator(np.random.PCG64(phase_seed)).random(2).tolist()
+
+        def peer(side: Side, speech: Speech, phase: float) -> Peer:
+            return Peer(
+                hosts[side],
+                side,
+                speech,
+                phase_s=phase * speech.ptime_s,
+                may_speak=self.may_speak,
+                dtls_timeout_s=setup.dtls_timeout_s,
+                protection=setup.protection,
+            )
+
+        self.caller = peer("caller", setup.caller_speech, phases[0])
+        self.callee = peer("callee", setup.callee_speech, phases[1])
         self.signaling = EmulatedSignaling(
             self.network, caller=caller, server=server, callee=callee, connection=setup.connection
         )
