@@ -1,42 +1,23 @@
-"""The command line: ``rtcprobe run | score | scenarios | links | schema | selftest``.
-
-Rules:
-    1. Everything that can be refused is refused before anything runs: scenarios, flags, places to write to.
-    2. An error is one sentence on standard error and an exit code, never a traceback.
-    3. With ``--json -`` standard output carries JSON and nothing else.
-    4. Heavy imports wait until a command needs them: ``--help`` answers at once.
-"""
-# ruff: noqa: PLC0415 - rule 4
+"""``rtcprobe run``: scenarios measured, shown, judged and written down."""
+# ruff: noqa: PLC0415 - heavy imports wait until a command needs them
 
 from __future__ import annotations
 
-import io
-import json as json_format
 import os
-import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
-from rtcprobe import __version__
+from rtcprobe.cli.common import EXIT_CODES, console
 from rtcprobe.errors import BadInputError, ExitCode, RtcprobeError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from rtcprobe.result import Result
     from rtcprobe.scenario import Scenario
 
-__all__ = ["cli", "main"]
-
-_EPILOG = (
-    "Exit codes: 0 budgets met, 1 a budget missed, 2 bad scenario or usage, 3 could not measure, 130 interrupted "
-    "(what was measured is kept and written)."
-)
-
+__all__ = ["run"]
 
 _LINK_HELP = (
     "Replace the path both ways, media and signalling alike (the server at the callee's end), in tc-netem's words: "
@@ -44,16 +25,8 @@ _LINK_HELP = (
     "per second, bps and kbps too (tc's would be bytes)."
 )
 
-_BROKEN_PIPE = 141  # 128 + SIGPIPE, the shell's convention: no verdict was delivered
 
-
-@click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="rtcprobe", message="%(prog)s %(version)s")
-def cli() -> None:
-    """Make real WebRTC calls over emulated links, time them from join to mouth-to-ear, and judge them."""
-
-
-@cli.command(epilog=_EPILOG)
+@click.command(epilog=EXIT_CODES)
 @click.argument("scenarios", nargs=-1, required=True, metavar="SCENARIO...")
 @click.option("--real-time", is_flag=True, help="Run on the machine's clock, over real UDP sockets on this machine.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, metavar="N", help="Seed of the run.")
@@ -109,56 +82,6 @@ def run(
     return session.finish()
 
 
-@cli.command()
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-def score(folder: Path) -> None:
-    """Score the sound that run --wav DIR wrote, speech only: ViSQOL's MOS-LQO of each ear against its mouth."""
-    from rtcprobe.listening import score_folder, visqol
-    from rtcprobe.report.listening import print_listening
-
-    print_listening(score_folder(folder, visqol), _console())
-
-
-@cli.command()
-def scenarios() -> None:
-    """List the scenarios that come with rtcprobe, and whom each serves."""
-    from rtcprobe.scenario import find_scenario, library, library_folder
-
-    console = _console()
-    for name in library():
-        console.print(f"[bold]{name:<17}[/bold] {find_scenario(name).serves}", highlight=False, soft_wrap=True)
-    console.print(f"\nfiles: {library_folder()}", highlight=False, soft_wrap=True)
-
-
-@cli.command()
-@click.argument("regions", nargs=-1, metavar="[REGION]...")
-def links(regions: tuple[str, ...]) -> None:
-    """List regions and accesses with what is sourced and what assumed; with REGIONs, the round trips from them."""
-    from rtcprobe.report.links import print_catalogue, print_round_trips
-
-    if regions:
-        print_round_trips(regions, _console())
-    else:
-        print_catalogue(_console())
-
-
-@cli.command()
-def schema() -> None:
-    """Print the JSON Schema of a scenario, for editors."""
-    from rtcprobe.scenario import scenario_schema
-
-    click.echo(json_format.dumps(scenario_schema(), indent=2))
-
-
-@cli.command()
-def selftest() -> int:
-    """Inject known delays across codec settings and print the instrument's own errors, pass or fail."""
-    from rtcprobe.report.selftest import print_selftest
-    from rtcprobe.selftest import selftest_rows
-
-    return ExitCode.MET if print_selftest(selftest_rows(), _console()) else ExitCode.NOT_MEASURED
-
-
 class _Session:
     """The scenarios of one command: runs each, shows it, keeps the JSON file whole, and finds the exit code."""
 
@@ -169,7 +92,7 @@ class _Session:
         self.quiet = quiet
         self.results: list[Result] = []
         self.codes: list[ExitCode] = []
-        self.console = _console(stderr=json_path == "-")
+        self.console = console(stderr=json_path == "-")
 
     def run(self, scenario: Scenario, wav_dir: Path | None) -> bool:
         """Run one scenario; return whether to go on with the next."""
@@ -233,47 +156,3 @@ def _wav_folders(wav_dir: str | None, plans: Sequence[Scenario]) -> list[Path | 
         if not os.access(each, os.W_OK):
             raise BadInputError(f"{each} cannot be written", "you have no right to write there")
     return [*folders]
-
-
-def _console(*, stderr: bool = False) -> Console:
-    from rich.console import Console
-
-    stream = sys.stderr if stderr else sys.stdout
-    if isinstance(stream, io.TextIOWrapper):  # a name that a terminal cannot spell is no reason to stop
-        stream.reconfigure(errors="replace")
-    return Console(stderr=stderr, highlight=False)
-
-
-def _say(error: click.ClickException) -> None:
-    if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        error.show()
-    else:
-        click.echo(f"rtcprobe: {error.format_message()}", err=True)
-
-
-def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the command line and exit the process with its code."""
-    try:
-        code: Any = cli.main(args=arguments, prog_name="rtcprobe", standalone_mode=False)
-        sys.stdout.flush()
-    except click.ClickException as error:
-        _say(error)
-        code = ExitCode.BAD_INPUT
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("rtcprobe: interrupted", err=True)
-        code = ExitCode.INTERRUPTED
-    except RtcprobeError as error:
-        click.echo(f"rtcprobe: {error}", err=True)
-        code = error.exit_code
-    except SystemExit:  # click and rich leave so when the reader of our output went away, as `head` does
-        code = _BROKEN_PIPE
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = _BROKEN_PIPE
-    except Exception as error:  # noqa: BLE001 - rule 2 holds for our own faults too, and exit code 1 is a verdict
-        if os.environ.get("RTCPROBE_TRACEBACK") == "1":
-            traceback.print_exc()
-        fault = " ".join(f"{type(error).__name__}: {error}".split())
-        click.echo(f"rtcprobe: this is a fault of rtcprobe itself: {fault}; please report it", err=True)
-        code = ExitCode.NOT_MEASURED
-    sys.exit(int(code or 0))

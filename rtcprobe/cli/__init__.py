@@ -1,0 +1,72 @@
+"""The command line: ``rtcprobe run | score | scenarios | links | schema | selftest``, a file each or a few together.
+
+Rules:
+    1. Everything that can be refused is refused before anything runs: scenarios, flags, places to write to.
+    2. An error is one sentence on standard error and an exit code, never a traceback.
+    3. With ``--json -`` standard output carries JSON and nothing else.
+    4. Heavy imports wait until a command needs them: ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Any, NoReturn
+
+import click
+
+from rtcprobe import __version__
+from rtcprobe.cli.common import EXIT_CODES
+from rtcprobe.cli.look import links, scenarios, schema, score, selftest
+from rtcprobe.cli.run import run
+from rtcprobe.errors import ExitCode, RtcprobeError
+
+__all__ = ["cli", "main"]
+
+_BROKEN_PIPE = 141  # 128 + SIGPIPE, the shell's convention: no verdict was delivered
+
+
+@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="rtcprobe", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Make real WebRTC calls over emulated links, time them from join to mouth-to-ear, and judge them."""
+
+
+for _command in (run, score, scenarios, links, schema, selftest):
+    cli.add_command(_command)
+
+
+def _say(error: click.ClickException) -> None:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+    else:
+        click.echo(f"rtcprobe: {error.format_message()}", err=True)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit the process with its code."""
+    try:
+        code: Any = cli.main(args=arguments, prog_name="rtcprobe", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        _say(error)
+        code = ExitCode.BAD_INPUT
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("rtcprobe: interrupted", err=True)
+        code = ExitCode.INTERRUPTED
+    except RtcprobeError as error:
+        click.echo(f"rtcprobe: {error}", err=True)
+        code = error.exit_code
+    except SystemExit:  # click and rich leave so when the reader of our output went away, as `head` does
+        code = _BROKEN_PIPE
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = _BROKEN_PIPE
+    except Exception as error:  # noqa: BLE001 - rule 2 holds for our own faults too, and exit code 1 is a verdict
+        if os.environ.get("RTCPROBE_TRACEBACK") == "1":
+            traceback.print_exc()
+        fault = " ".join(f"{type(error).__name__}: {error}".split())
+        click.echo(f"rtcprobe: this is a fault of rtcprobe itself: {fault}; please report it", err=True)
+        code = ExitCode.NOT_MEASURED
+    sys.exit(int(code or 0))

@@ -1,0 +1,64 @@
+"""Commands that measure no call: the catalogues, the schema, the instrument itself, recorded sound."""
+# ruff: noqa: PLC0415 - heavy imports wait until a command needs them
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from rtcprobe.cli.common import console
+from rtcprobe.errors import ExitCode
+
+__all__ = ["links", "scenarios", "schema", "score", "selftest"]
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+def score(folder: Path) -> None:
+    """Score the sound that run --wav DIR wrote, speech only: ViSQOL's MOS-LQO of each ear against its mouth."""
+    from rtcprobe.listening import score_folder, visqol
+    from rtcprobe.report.listening import print_listening
+
+    print_listening(score_folder(folder, visqol), console())
+
+
+@click.command()
+def scenarios() -> None:
+    """List the scenarios that come with rtcprobe, and whom each serves."""
+    from rtcprobe.scenario import find_scenario, library, library_folder
+
+    screen = console()
+    for name in library():
+        screen.print(f"[bold]{name:<17}[/bold] {find_scenario(name).serves}", highlight=False, soft_wrap=True)
+    screen.print(f"\nfiles: {library_folder()}", highlight=False, soft_wrap=True)
+
+
+@click.command()
+@click.argument("regions", nargs=-1, metavar="[REGION]...")
+def links(regions: tuple[str, ...]) -> None:
+    """List regions and accesses with what is sourced and what assumed; with REGIONs, the round trips from them."""
+    from rtcprobe.report.links import print_catalogue, print_round_trips
+
+    if regions:
+        print_round_trips(regions, console())
+    else:
+        print_catalogue(console())
+
+
+@click.command()
+def schema() -> None:
+    """Print the JSON Schema of a scenario, for editors."""
+    from rtcprobe.scenario import scenario_schema
+
+    click.echo(json.dumps(scenario_schema(), indent=2))
+
+
+@click.command()
+def selftest() -> int:
+    """Inject known delays across codec settings and print the instrument's own errors, pass or fail."""
+    from rtcprobe.report.selftest import print_selftest
+    from rtcprobe.selftest import selftest_rows
+
+    return ExitCode.MET if print_selftest(selftest_rows(), console()) else ExitCode.NOT_MEASURED
