@@ -26,8 +26,10 @@ from rtcprobe.audio.wav import read_wav
 from rtcprobe.errors import BadInputError
 
 __all__ = [
+    "LEAST_MARKER_DB",
     "MARKER_DBFS",
     "MARKER_TO_SPEECH_DB",
+    "MOST_MARKER_DB",
     "NOISE_DBFS",
     "SILENCE_DBFS",
     "SPEECH_DBFS",
@@ -43,6 +45,7 @@ MARKER_DBFS = -20.0
 NOISE_DBFS = -55.0
 SILENCE_DBFS = -80.0
 SPEECH_DBFS = -26.0
+LEAST_MARKER_DB, MOST_MARKER_DB = -30.0, 20.0
 MARKER_TO_SPEECH_DB = -10.0
 
 _ACTIVE_BLOCK_SAMPLES = 960
@@ -80,9 +83,10 @@ class Speech:
     _scaled: Pcm = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not -30.0 <= self.marker_to_speech_db <= 20.0:
+        if not LEAST_MARKER_DB <= self.marker_to_speech_db <= MOST_MARKER_DB:
             raise BadInputError(
-                f"marker-to-speech ratio {self.marker_to_speech_db:g} dB is out of range", "give -30 to 20"
+                f"marker-to-speech ratio {self.marker_to_speech_db:g} dB is out of range",
+                f"give {LEAST_MARKER_DB:g} to {MOST_MARKER_DB:g}",
             )
         if self.samples.ndim != 1 or self.samples.size == 0:
             raise BadInputError("the speech holds no samples", "give a WAV file with sound in it")

@@ -37,15 +37,20 @@ from rtcprobe.link.loss import LossTrace
 from rtcprobe.link.streams import block_sizes
 from rtcprobe.units import format_duration, format_ratio
 
-__all__ = ["DISTRIBUTIONS", "LOST", "Delay", "DelayTrace"]
+__all__ = ["DISTRIBUTIONS", "LONGEST_S", "LOST", "Delay", "DelayTrace"]
 
 Floats = npt.NDArray[np.float64]
 
 LOST: Final = math.inf
 """What a delay trace draws for a packet it says was lost."""
 
+LONGEST_S: Final = 60.0
+"""The longest one-way delay a hop may be given: beyond every timer that a call has."""
+
 _TABLE_END: Final = 4.0
 """tc's tables are 16-bit with 8192 a unit, so no shape reaches past ±4 (iproute2 ``netem/README.distribution``)."""
+
+_CURE = f"give 0ms to {LONGEST_S:g}s"
 
 
 def _pareto(z: Floats) -> Floats:
@@ -86,8 +91,8 @@ class Delay:
 
     def __post_init__(self) -> None:
         for name, value in (("delay", self.base_s), ("jitter", self.jitter_s)):
-            if not 0 <= value < math.inf:
-                raise BadInputError(f"{name} {format_duration(value)} is impossible", "give zero or more")
+            if not 0 <= value <= LONGEST_S:
+                raise BadInputError(f"{name} {format_duration(value)} is impossible", _CURE)
         if self.distribution not in DISTRIBUTIONS:
             known = ", ".join(DISTRIBUTIONS)
             raise BadInputError(f"distribution {self.distribution!r} is not known", f"use one of {known}")
@@ -95,9 +100,9 @@ class Delay:
             raise BadInputError(f"correlation {format_ratio(self.correlation)} is impossible", "give 0% to under 100%")
         if self.samples_s and self.jitter_s:
             raise BadInputError("delay samples and jitter are both given", "the samples are the jitter: leave one out")
-        if any(not 0 <= sample < math.inf for sample in self.samples_s):
-            worst = next(sample for sample in self.samples_s if not 0 <= sample < math.inf)
-            raise BadInputError(f"delay sample {format_duration(worst)} is impossible", "give zero or more")
+        if any(not 0 <= sample <= LONGEST_S for sample in self.samples_s):
+            worst = next(sample for sample in self.samples_s if not 0 <= sample <= LONGEST_S)
+            raise BadInputError(f"delay sample {format_duration(worst)} is impossible", _CURE)
         object.__setattr__(self, "samples_s", tuple(sorted(self.samples_s)))
 
     @property
@@ -152,8 +157,9 @@ class DelayTrace:
     def __post_init__(self) -> None:
         if not any(delay < LOST for delay in self.delays_s):
             raise BadInputError("the delay trace delivers no packet", "give one delay in ms a line, -1 for a lost one")
-        if min(self.delays_s) < 0:
-            raise BadInputError(f"delay {format_duration(min(self.delays_s))} is impossible", "give zero or more")
+        for delay_s in (min(self.delays_s), max(delay_s for delay_s in self.delays_s if delay_s < LOST)):
+            if not 0 <= delay_s <= LONGEST_S:
+                raise BadInputError(f"delay {format_duration(delay_s)} is impossible", _CURE)
 
     @property
     def varies(self) -> bool:

@@ -26,7 +26,7 @@ from types import MappingProxyType
 from typing import Final
 
 from rtcprobe.errors import BadInputError
-from rtcprobe.link.delay import Delay
+from rtcprobe.link.delay import LONGEST_S, Delay
 from rtcprobe.link.keys import need_known
 from rtcprobe.link.spec import LinkSpec
 from rtcprobe.units import format_duration
@@ -182,8 +182,8 @@ def backbone(a: str, b: str, rtt_s: float | None = None) -> Backbone:
     bound_s = light_bound_s(a, b)
     warning = None
     if rtt_s is not None:
-        if not 0 <= rtt_s < math.inf:
-            raise BadInputError(f"rtt {format_duration(rtt_s)} is impossible", "give zero or more")
+        if not 0 <= rtt_s <= 2 * LONGEST_S:
+            raise BadInputError(f"rtt {format_duration(rtt_s)} is impossible", f"give 0ms to {2 * LONGEST_S:g}s")
         provenance = "given"
         if rtt_s < bound_s:
             warning = (

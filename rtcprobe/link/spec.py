@@ -27,6 +27,10 @@ puts packets in a time-sorted queue, is "free"."""
 OPPORTUNITY_BYTES: Final = 1500
 """What one line of a mahimahi capacity trace delivers. Source: mahimahi(1), ``mm-link``."""
 
+LEAST_BPS: Final = 1e3
+MOST_BPS: Final = 1e12
+"""Between them lies every line a call was ever made over; a lone packet takes 8 s on the slowest."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
@@ -43,9 +47,9 @@ class Rate:
     cell_overhead_bytes: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 < self.bps < math.inf:
+        if not LEAST_BPS <= self.bps <= MOST_BPS:
             raise BadInputError(
-                f"rate {format_rate(self.bps)} is impossible", "give more than zero; for a dead link use outages"
+                f"rate {format_rate(self.bps)} is impossible", "give 1kbit to 1000gbit; for a dead link use outages"
             )
         if self.cell_bytes < 0:
             raise BadInputError(f"cell {self.cell_bytes}B is impossible", "give zero or more")

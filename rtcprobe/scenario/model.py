@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from rtcprobe.audio.mouth import MARKER_TO_SPEECH_DB
+from rtcprobe.audio.mouth import LEAST_MARKER_DB, MARKER_TO_SPEECH_DB, MOST_MARKER_DB
 from rtcprobe.audio.opus import OpusSettings
 from rtcprobe.audio.protection import Protection
 from rtcprobe.errors import BadInputError
@@ -96,6 +95,13 @@ class MouthPlan:
 
     programme: Literal["silence", "noise"] | Path
     marker_to_speech_db: float = MARKER_TO_SPEECH_DB
+
+    def __post_init__(self) -> None:
+        if not LEAST_MARKER_DB <= self.marker_to_speech_db <= MOST_MARKER_DB:
+            raise BadInputError(
+                f"marker_level {self.marker_to_speech_db:g}dB is impossible",
+                f"give {LEAST_MARKER_DB:g}dB to {MOST_MARKER_DB:g}dB",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,8 +197,8 @@ class Scenario:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.rtt_s is not None and not 0.0 <= self.rtt_s < math.inf:
-            raise BadInputError(f"rtt {format_duration(self.rtt_s)} is impossible", "give zero or more")
+        if self.rtt_s is not None:
+            backbone(self.caller.region, self.callee.region, self.rtt_s)  # refuses what cannot be
         if self.rtt_s is not None and len(self.link) == len(DIRECTIONS):
             raise BadInputError("rtt has no effect where link replaces both directions", "leave one of them out")
 

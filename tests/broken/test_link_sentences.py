@@ -9,7 +9,9 @@ from rtcprobe.link import Link, backbone, parse_link
 REFUSALS = {
     "delya 80ms": "link key 'delya' is not known: did you mean delay or delay_trace?",
     "delay 80": "delay: duration '80' has no unit: write it like 80ms",
-    "delay -5ms": "delay -5ms is impossible: give zero or more",
+    "delay -5ms": "delay -5ms is impossible: give 0ms to 60s",
+    "delay 61s": "delay 61s is impossible: give 0ms to 60s",
+    "delay 1e300ms": "delay 1e+297s is impossible: give 0ms to 60s",
     "delay": "delay has no value: write its value after it: one-way delay: 80ms",
     "delay 1ms delay 2ms": "delay is given twice: leave one out",
     "delay 80ms 10ms 25% 3ms": (
@@ -42,7 +44,8 @@ REFUSALS = {
     "delay 1ms reorder 1% gap 1.5": "gap 1.5 is impossible: give whole packets",
     "loss gemodel 1% 0%": "gemodel r 0% never leaves the bad state: give r above 0%",
     "loss state 60% 40% 70%": "state p31 + p32 is 110%: keep the sum within 100%",
-    "rate -1mbit": "rate -1mbit is impossible: give more than zero; for a dead link use outages",
+    "rate -1mbit": "rate -1mbit is impossible: give 1kbit to 1000gbit; for a dead link use outages",
+    "rate 1bit": "rate 1bit is impossible: give 1kbit to 1000gbit; for a dead link use outages",
     "rate 1mbit limit 0": "limit 0 is impossible: give more than zero",
     "rate 1mbit limit lots": "limit 'lots' is not a limit: write it like 50 (packets), 64kB or 200ms",
     "delay 80ms limit 50": "limit without rate limits nothing: give rate or capacity_trace, or leave limit out",

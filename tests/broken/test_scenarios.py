@@ -34,7 +34,7 @@ SETTINGS = {
     "signaling.connection=hot": "signaling.connection 'hot' is not known: use one of cold, warm",
     "link=loss 130%": "link: loss 130% is impossible: give 0% to 100%",
     "link.caller_to_callee=rate -3mbit": (
-        "link.caller_to_callee: rate -3mbit is impossible: give more than zero; for a dead link use outages"
+        "link.caller_to_callee: rate -3mbit is impossible: give 1kbit to 1000gbit; for a dead link use outages"
     ),
     "link=loss 2% burst 0.5": (
         "link: burst 0.5 is shorter than possible at loss 2%: "
@@ -45,7 +45,9 @@ SETTINGS = {
         "link.loss is not known: use one of caller_to_callee, callee_to_caller"
     ),
     "link=5": "link: link 5 is neither a line nor keys: write it like delay: 80ms",
-    "rtt=-3ms": "rtt -3ms is impossible: give zero or more",
+    "rtt=-3ms": "rtt -3ms is impossible: give 0ms to 120s",
+    "rtt=1e300ms": "rtt 1e+297s is impossible: give 0ms to 120s",
+    "mouth.marker_level=21dB": "mouth: marker_level 21dB is impossible: give -30dB to 20dB",
     "playout=magic": "playout: playout 'magic' is not known: use neteq, neteq:100ms, fixed:60ms or aiortc",
     "playout=fixed:60": "playout: duration '60' has no unit: write it like 80ms",
     "playout=fixed:-60ms": "playout: playout delay -60ms is impossible: give 0ms to 10s",
