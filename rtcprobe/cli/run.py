@@ -11,33 +11,20 @@ from typing import TYPE_CHECKING
 import click
 
 from rtcprobe.cli.common import EXIT_CODES, console
+from rtcprobe.cli.measuring import Measuring, measuring_options
 from rtcprobe.errors import BadInputError, ExitCode, RtcprobeError
 
 if TYPE_CHECKING:
-    from rtcprobe.result import Result
+    from rtcprobe.result import Clock, Result
     from rtcprobe.scenario import Scenario
 
 __all__ = ["run"]
 
-_LINK_HELP = (
-    "Replace the path both ways, media and signalling alike (the server at the callee's end), in tc-netem's words: "
-    "'delay 80ms loss 2%'. Packets keep their order; add 'order free' to let jitter reorder them. Rates are in bits "
-    "per second, bps and kbps too (tc's would be bytes)."
-)
-
 
 @click.command(epilog=EXIT_CODES)
 @click.argument("scenarios", nargs=-1, required=True, metavar="SCENARIO...")
-@click.option("--real-time", is_flag=True, help="Run on the machine's clock, over real UDP sockets on this machine.")
+@measuring_options
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, metavar="N", help="Seed of the run.")
-@click.option("--joins", metavar="N", help="Joins before the call; same as --set call.joins=N.")
-@click.option("--duration", metavar="TIME", help="Length of the call, like 60s; same as --set call.duration=TIME.")
-@click.option("--link", metavar="LINE", help=_LINK_HELP)
-@click.option("--playout", metavar="POLICY", help="Receiver's playout: neteq, neteq:100ms, fixed:60ms or aiortc.")
-@click.option("--mouth", metavar="WAV", help="Speak this WAV file under the markers; also: silence, noise.")
-@click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change any key: --set codec.bitrate=64kbit."
-)
 @click.option("--json", "json_path", metavar="PATH|-", help="Write the result (several scenarios: an array).")
 @click.option(
     "--wav", "wav_dir", metavar="DIR", help="Write mouth and ear of both directions (several: a folder each)."
@@ -46,32 +33,20 @@ _LINK_HELP = (
 def run(
     scenarios: tuple[str, ...],
     *,
-    real_time: bool,
+    measuring: Measuring,
     seed: int,
-    joins: str | None,
-    duration: str | None,
-    link: str | None,
-    playout: str | None,
-    mouth: str | None,
-    settings: tuple[str, ...],
     json_path: str | None,
     wav_dir: str | None,
     quiet: bool,
 ) -> int:
     """Run SCENARIOs, by name (rtcprobe scenarios lists them) or by path to a YAML file."""
     from rtcprobe.report.json import check_writable
-    from rtcprobe.scenario import find_scenario
 
-    flags = {"call.joins": joins, "call.duration": duration, "link": link, "playout": playout}
-    flags["mouth.programme"] = mouth if mouth in (None, "silence", "noise") else str(Path(mouth).absolute())
-    if link is not None and any(each.strip().partition("=")[0].split(".")[0].strip() == "link" for each in settings):
-        raise BadInputError("--link and --set link are given together", "write the whole link in one of them")
-    changed = [*settings, *(f"{key}={value}" for key, value in flags.items() if value is not None)]
-    plans = [find_scenario(each, changed) for each in scenarios]
+    plans = measuring.plans(scenarios)
     if json_path is not None:
         check_writable(json_path)
     folders = _wav_folders(wav_dir, plans)
-    session = _Session(real_time=real_time, seed=seed, json_path=json_path, quiet=quiet)
+    session = _Session(clock=measuring.clock, seed=seed, json_path=json_path, quiet=quiet)
     try:
         for plan, folder in zip(plans, folders, strict=True):
             if not session.run(plan, folder):
@@ -85,8 +60,8 @@ def run(
 class _Session:
     """The scenarios of one command: runs each, shows it, keeps the JSON file whole, and finds the exit code."""
 
-    def __init__(self, *, real_time: bool, seed: int, json_path: str | None, quiet: bool) -> None:
-        self.real_time = real_time
+    def __init__(self, *, clock: Clock, seed: int, json_path: str | None, quiet: bool) -> None:
+        self.clock = clock
         self.seed = seed
         self.json_path = json_path
         self.quiet = quiet
@@ -106,7 +81,7 @@ class _Session:
                 result = run_probe(
                     scenario,
                     seed=self.seed,
-                    clock="real" if self.real_time else "virtual",
+                    clock=self.clock,
                     progress=progress,
                     wav_dir=wav_dir,
                 )

@@ -1,0 +1,90 @@
+"""What commands that measure share: the flags that say what to measure, and the scenarios they come to."""
+# ruff: noqa: PLC0415 - heavy imports wait until a command needs them
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rtcprobe.errors import BadInputError
+
+if TYPE_CHECKING:
+    from rtcprobe.result import Clock
+    from rtcprobe.scenario import Scenario
+
+__all__ = ["Measuring", "measuring_options"]
+
+_LINK_HELP = (
+    "Replace the path both ways, media and signalling alike (the server at the callee's end), in tc-netem's words: "
+    "'delay 80ms loss 2%'. Packets keep their order; add 'order free' to let jitter reorder them. Rates are in bits "
+    "per second, bps and kbps too (tc's would be bytes)."
+)
+
+_OPTIONS = (
+    click.option("--real-time", is_flag=True, help="Run on the machine's clock, over real UDP sockets."),
+    click.option("--joins", metavar="N", help="Joins before the call; same as --set call.joins=N."),
+    click.option("--duration", metavar="TIME", help="Length of the call, like 60s; same as --set call.duration=TIME."),
+    click.option("--link", metavar="LINE", help=_LINK_HELP),
+    click.option("--playout", metavar="POLICY", help="Receiver's playout: neteq, neteq:100ms, fixed:60ms or aiortc."),
+    click.option("--mouth", metavar="WAV", help="Speak this WAV file under the markers; also: silence, noise."),
+    click.option(
+        "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change any key: --set codec.bitrate=64kbit."
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measuring:
+    """What was asked to be measured: the clock, and what is changed in every scenario."""
+
+    real_time: bool = False
+    joins: str | None = None
+    duration: str | None = None
+    link: str | None = None
+    playout: str | None = None
+    mouth: str | None = None
+    settings: tuple[str, ...] = ()
+
+    @property
+    def clock(self) -> Clock:
+        """The clock to run on."""
+        return "real" if self.real_time else "virtual"
+
+    def plans(self, names: Sequence[str]) -> list[Scenario]:
+        """Return the scenarios of these names or paths, changed as the flags say.
+
+        Raises:
+            BadInputError: no such scenario, or a value that cannot be meant.
+        """
+        from rtcprobe.scenario import find_scenario
+
+        flags = {"call.joins": self.joins, "call.duration": self.duration, "link": self.link, "playout": self.playout}
+        spoken = self.mouth in (None, "silence", "noise")
+        flags["mouth.programme"] = self.mouth if spoken else str(Path(self.mouth or "").absolute())
+        if self.link is not None and any(_about_link(each) for each in self.settings):
+            raise BadInputError("--link and --set link are given together", "write the whole link in one of them")
+        changed = [*self.settings, *(f"{key}={value}" for key, value in flags.items() if value is not None)]
+        return [find_scenario(each, changed) for each in names]
+
+
+def measuring_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Give ``command`` the flags that say what to measure; it gets them as one ``measuring``."""
+    names = tuple(Measuring.__dataclass_fields__)
+
+    @functools.wraps(command)
+    def collected(**given: Any) -> int:
+        measuring = Measuring(**{name: given.pop(name) for name in names})
+        return command(measuring=measuring, **given)
+
+    for option in reversed(_OPTIONS):
+        option(collected)
+    return collected
+
+
+def _about_link(setting: str) -> bool:
+    return setting.strip().partition("=")[0].split(".")[0].strip() == "link"
