@@ -1,0 +1,348 @@
+"""Every metric rtcprobe exports, in one table: name, type, unit, labels, buckets, meaning.
+
+Facts:
+    Names follow Prometheus' practice (prometheus.io/docs/practices/naming): base units, ``_total`` for counters. A
+    bucket stands on every limit people set, because only there is a share exact: 600 ms to join, 100, 150 and 400 ms
+    mouth to ear (ITU-T G.114). The failed joins are in no histogram; a share of good joins divides by the attempts.
+
+Rules:
+    1. Nothing is exported that is not in ``TABLE``, and the table in grafana/METRICS.md is this one; tests compare.
+    2. What was not measured or not reached is absent, never 0. An invalid run moves no figure but the count of runs,
+       its duration and the harness.
+    3. Label values come from the configuration or from closed lists in the code, never from a measured text.
+    4. ``rtcprobe_last_…`` and ``…_info`` are of one run, so they alone are pushed, written to textfiles and answered
+       by ``/probe``; counters and histograms live in a process that stays.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Literal
+
+from rtcprobe.result import STAGES
+from rtcprobe.timeline import PHASE_OF
+
+__all__ = ["PROBE_LABELS", "TABLE", "Metric", "Scope", "markdown"]
+
+Kind = Literal["counter", "gauge", "histogram"]
+Scope = Literal["run", "probe", "server"]
+"""``run``: of one run, everywhere; ``probe``: over the runs of a probe, in serve; ``server``: of serve itself."""
+
+PROBE_LABELS = ("probe", "scenario", "target", "caller_region", "callee_region")
+"""On every metric of a run or probe. ``probe`` names the rest: they multiply no series."""
+
+JOIN_BUCKETS_S = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 10.0, 30.0)
+PHASE_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
+EAR_BUCKETS_S = (0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.6, 1.0, 2.0)
+STAGE_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.15, 0.25, 0.5)
+RUN_BUCKETS_S = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+WAIT_BUCKETS_S = (0.01, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+LAG_BUCKETS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+HTTP_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 120.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One row. ``labels`` come after ``PROBE_LABELS`` (scope run or probe); ``values`` say what each may hold."""
+
+    name: str
+    kind: Kind
+    scope: Scope
+    meaning: str
+    labels: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+    unit: str = ""
+    buckets: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.kind == "counter") != self.name.endswith("_total") or (self.kind == "histogram") != bool(self.buckets):
+            raise ValueError(f"{self.name}: counters end in _total, histograms have buckets, and nothing else does")
+        if self.unit and not self.name.removesuffix("_total").endswith(f"_{self.unit}"):
+            raise ValueError(f"{self.name}: the name ends in its unit, {self.unit}")
+
+
+def _row(kind: Kind, scope: Scope, name: str, meaning: str, more: tuple[str, str, tuple[float, ...]]) -> Metric:
+    labels, values, buckets = more
+    bare = name.removesuffix("_total")
+    return Metric(
+        name=f"rtcprobe_{name}",
+        kind=kind,
+        scope=scope,
+        meaning=meaning,
+        labels=tuple(labels.split()),
+        values=tuple(values.split("; ")) if values else (),
+        unit=next((each for each in ("seconds", "ratio", "bytes") if bare.endswith(f"_{each}")), ""),
+        buckets=buckets,
+    )
+
+
+def _counter(scope: Scope, name: str, meaning: str, labels: str = "", values: str = "") -> Metric:
+    return _row("counter", scope, name, meaning, (labels, values, ()))
+
+
+def _gauge(scope: Scope, name: str, meaning: str, labels: str = "", values: str = "") -> Metric:
+    return _row("gauge", scope, name, meaning, (labels, values, ()))
+
+
+def _histogram(
+    scope: Scope, name: str, meaning: str, labels: str = "", values: str = "", *, buckets: tuple[float, ...]
+) -> Metric:
+    return _row("histogram", scope, name, meaning, (labels, values, buckets))
+
+
+_VERDICTS = "pass, fail, inconclusive, invalid"
+_PHASES = f"phase: {', '.join(PHASE_OF.values())}"
+_WAYS = "direction: caller_to_callee, callee_to_caller, round_trip (an echo)"
+_AGGREGATES = "aggregate: min, mean, p50, p95, max (a percentile of too few samples is absent)"
+_TIMERS = "timer: stun, dtls, signaling"
+_FATES = "fate: heard, rejected, lost"
+_STAGES = f"stage: {', '.join(STAGES)}"
+_BUDGETS = "budget: its line; advisory: true, false"
+_SEEN = "seen: requested, achieved"
+_ERRORS = (
+    "timeout (killed), crash (its process died), unmeasured (it could not measure), refused (its scenario), cancelled"
+)
+
+_PROBE_ROWS = (
+    _counter("probe", "runs_scheduled_total", "Starts that were due: each becomes a run, an error or a miss."),
+    _counter("probe", "runs_total", "Runs that ended with a verdict.", "verdict", f"verdict: {_VERDICTS}"),
+    _counter("probe", "run_errors_total", "Runs that ended without one.", "reason", f"reason: {_ERRORS}"),
+    _counter(
+        "probe",
+        "runs_missed_total",
+        "Starts that were due and did not take place.",
+        "reason",
+        "reason: overlap (the run before was still going on), busy (no worker was free until the next was due), "
+        "stalled (the process or machine was asleep), cancelled (shutdown or reload while waiting)",
+    ),
+    _counter("probe", "join_attempts_total", "Joins tried, in runs that are not invalid."),
+    _counter(
+        "probe",
+        "join_failures_total",
+        "Joins that were not heard, by the phase they never finished.",
+        "phase",
+        _PHASES,
+    ),
+    _counter(
+        "probe",
+        "join_retransmissions_total",
+        "Retransmissions while joining.",
+        "timer side",
+        f"{_TIMERS}; side: caller, callee",
+    ),
+    _counter(
+        "probe",
+        "join_retransmission_cost_seconds_total",
+        "What those retransmissions cost the joins.",
+        "timer",
+        _TIMERS,
+    ),
+    _counter(
+        "probe",
+        "markers_total",
+        "Markers spoken, by what became of them.",
+        "direction fate",
+        f"{_WAYS}; {_FATES}",
+    ),
+    _counter(
+        "probe",
+        "budget_verdicts_total",
+        "Verdicts on each budget line.",
+        "budget advisory verdict",
+        f"{_BUDGETS}; verdict: met, missed, undecided, inconclusive",
+    ),
+    _histogram(
+        "probe",
+        "join_seconds",
+        "Call started until the other side is heard, of the joins that were heard.",
+        buckets=JOIN_BUCKETS_S,
+    ),
+    _histogram(
+        "probe", "join_phase_seconds", "Each phase that a join finished.", "phase", _PHASES, buckets=PHASE_BUCKETS_S
+    ),
+    _histogram(
+        "probe",
+        "mouth_to_ear_seconds",
+        "Marker spoken until heard, an observation a marker.",
+        "direction",
+        _WAYS,
+        buckets=EAR_BUCKETS_S,
+    ),
+    _histogram(
+        "probe",
+        "mouth_to_ear_stage_seconds",
+        "Each stage of the delay, an observation a run: its mean. Without the residual, which may be negative.",
+        "direction stage",
+        f"{_WAYS}; {_STAGES}",
+        buckets=STAGE_BUCKETS_S,
+    ),
+    _histogram("probe", "run_duration_seconds", "How long runs took on the machine.", buckets=RUN_BUCKETS_S),
+    _histogram("probe", "run_wait_seconds", "How long due runs waited for a worker.", buckets=WAIT_BUCKETS_S),
+    _gauge("probe", "probe_interval_seconds", "Time between two due starts."),
+    _gauge("probe", "probe_timeout_seconds", "How long a run may take before it is killed."),
+    _gauge("probe", "probe_running", "1 while a run is going on."),
+    _gauge("probe", "last_valid_run_timestamp_seconds", "When the last run ended whose figures count."),
+)
+
+_RUN_ROWS = (
+    _gauge(
+        "run",
+        "probe_info",
+        "1; how the probe is set up.",
+        "clock caller_access callee_access",
+        "clock: virtual, real; caller_access: rtcprobe links lists them; callee_access: likewise",
+    ),
+    _gauge(
+        "run",
+        "last_run_verdict",
+        "1 for what became of the last run, 0 for the rest.",
+        "verdict",
+        f"verdict: {_VERDICTS}, error",
+    ),
+    _gauge("run", "last_run_timestamp_seconds", "When the last run ended."),
+    _gauge("run", "last_run_duration_seconds", "How long it took on the machine."),
+    _gauge("run", "last_join_seconds", "Its joins that were heard.", "aggregate", _AGGREGATES),
+    _gauge("run", "last_join_attempts", "Its joins tried."),
+    _gauge("run", "last_join_failures", "Its joins not heard, by the phase never finished.", "phase", _PHASES),
+    _gauge("run", "last_join_phase_seconds", "Mean of each phase over its joins.", "phase", _PHASES),
+    _gauge("run", "last_join_retransmissions", "Its retransmissions while joining.", "timer", _TIMERS),
+    _gauge(
+        "run",
+        "last_mouth_to_ear_seconds",
+        "Its mouth-to-ear delay.",
+        "direction aggregate",
+        f"{_WAYS}; {_AGGREGATES}",
+    ),
+    _gauge(
+        "run",
+        "last_mouth_to_ear_stage_seconds",
+        "The stages of that delay, which sum to its mean.",
+        "direction stage",
+        f"{_WAYS}; {_STAGES}",
+    ),
+    _gauge("run", "last_markers", "Its markers.", "direction fate", f"{_WAYS}; {_FATES}"),
+    _gauge("run", "last_concealed_ratio", "Share of the sound that playout made up.", "direction", _WAYS),
+    _gauge("run", "last_unplayed_ratio", "Share of the frames that were never played.", "direction", _WAYS),
+    _gauge("run", "last_r", "R of the E-model (ITU-T G.107), at most 93.2.", "direction", _WAYS),
+    _gauge("run", "last_mos", "MOS of talking, from R (ITU-T G.107 Annex B), 1 to 4.5.", "direction", _WAYS),
+    _gauge("run", "last_listening_mos", "MOS of listening: the delay left out.", "direction", _WAYS),
+    _gauge(
+        "run",
+        "last_link_delay_seconds",
+        "One-way delay of the emulated link.",
+        "direction seen aggregate",
+        f"{_WAYS}; {_SEEN}; aggregate: min, p5, p50, p95, p99, max",
+    ),
+    _gauge(
+        "run",
+        "last_link_loss_ratio",
+        "Share of the packets lost on the emulated link.",
+        "direction seen",
+        f"{_WAYS}; {_SEEN}",
+    ),
+    _gauge(
+        "run",
+        "last_harness_lateness_seconds",
+        "How late the instrument itself was; a virtual clock is never late and has none.",
+        "part aggregate",
+        "part: loop_lag, emulator_late, pacing_late; aggregate: p50, p95, p99",
+    ),
+    _gauge("run", "last_harness_detection_error_seconds", "How far the ear misses the truth on this speech."),
+    _gauge("run", "last_budget_met", "1 met, 0 missed; absent while open.", "budget advisory", _BUDGETS),
+)
+
+_HANDLERS = "handler: /, /metrics, /probe, /runs, /-/healthy, /-/ready, /-/reload, other"
+
+_SERVER_ROWS = (
+    _gauge("server", "build_info", "1; what is running.", "version python aiortc", ""),
+    _gauge("server", "config_last_reload_successful", "Whether the configuration last read was understood."),
+    _gauge(
+        "server",
+        "config_last_reload_success_timestamp_seconds",
+        "When the configuration in force was read.",
+    ),
+    _gauge("server", "probes", "Probes configured."),
+    _gauge("server", "workers_wanted", "Worker processes configured (concurrency)."),
+    _gauge("server", "workers", "Worker processes.", "state", "state: starting, idle, busy"),
+    _gauge("server", "worker_max_resident_memory_bytes", "Memory of the largest worker after its last run."),
+    _counter(
+        "server",
+        "worker_exits_total",
+        "Worker processes that ended.",
+        "reason",
+        "reason: timeout (killed), crash, recycled (after its share of runs or memory), cancelled",
+    ),
+    _gauge("server", "on_demand_running", "Requests to /probe being answered."),
+    _counter(
+        "server",
+        "on_demand_runs_total",
+        "Runs that /probe asked for, by how they ended.",
+        "outcome",
+        f"outcome: {_VERDICTS}, timeout, crash, unmeasured, refused, cancelled",
+    ),
+    _gauge("server", "reports", "HTML reports kept on disk."),
+    _gauge("server", "reports_bytes", "What they take."),
+    _gauge("server", "reports_limit_bytes", "What they may take."),
+    _gauge("server", "reports_writable", "Whether the last report could be written."),
+    _counter("server", "report_failures_total", "Reports that could not be made or written."),
+    _counter(
+        "server",
+        "http_requests_total",
+        "Requests answered.",
+        "handler code",
+        f"{_HANDLERS}; code: HTTP status",
+    ),
+    _histogram(
+        "server", "http_request_duration_seconds", "Time to answer.", "handler", _HANDLERS, buckets=HTTP_BUCKETS_S
+    ),
+    _histogram("server", "loop_lag_seconds", "How late the server's own loop runs.", buckets=LAG_BUCKETS_S),
+)
+
+TABLE: tuple[Metric, ...] = (*_PROBE_ROWS, *_RUN_ROWS, *_SERVER_ROWS)
+
+_SCOPES: tuple[tuple[Scope, str, str], ...] = (
+    ("run", "The last run", "Exported by `rtcprobe serve`, `/probe`, `rtcprobe run --push` and `--openmetrics`."),
+    ("probe", "All runs of a probe", "Exported by `rtcprobe serve`."),
+    ("server", "The server itself", "Exported by `rtcprobe serve`, beside `process_…` of this process."),
+)
+
+
+_PREFACE = """\
+Written by `python -m rtcprobe.exporter.metrics > grafana/METRICS.md`; a test compares.
+
+Metrics of a run or a probe carry {common} before the labels below. `probe` is its name in the configuration (the
+scenario's for `rtcprobe run` and `/probe`) and names the others. Durations are seconds, shares are ratios; what was not
+measured is absent, never 0.
+
+`/probe` adds the blackbox exporter's `probe_success` (1: its verdict is pass) and `probe_duration_seconds`."""
+
+
+def markdown() -> str:
+    """Return the table as Markdown, as grafana/METRICS.md holds it."""
+    common = ", ".join(f"`{name}`" for name in PROBE_LABELS)
+    lines = ["# Metrics", "", _PREFACE.format(common=common)]
+    for scope, title, where in _SCOPES:
+        lines += ["", f"## {title}", "", where, "", "| name | type | meaning | labels |", "|---|---|---|---|"]
+        lines += [
+            f"| `{each.name}` | {each.kind} | {each.meaning} | {', '.join(f'`{label}`' for label in each.labels)} |"
+            for each in TABLE
+            if each.scope == scope
+        ]
+    lines += ["", "## Label values", "", "| label | values | of |", "|---|---|---|"]
+    told: dict[str, list[str]] = {}
+    for each in TABLE:
+        for value in each.values:
+            told.setdefault(value, []).append(f"`{each.name}`")
+    for value, names in told.items():
+        label, _, text = value.partition(": ")
+        lines.append(f"| `{label}` | {text} | {', '.join(names)} |")
+    lines += ["", "## Buckets", "", "| name | upper bounds in seconds, and +Inf |", "|---|---|"]
+    lines += [
+        f"| `{each.name}` | {' '.join(f'{bound:g}' for bound in each.buckets)} |" for each in TABLE if each.buckets
+    ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(markdown())
