@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent / "rtcprobe"
 LEVELS = (
     ("__init__",),
     ("errors",),
-    ("units",),
+    ("units", "secrets"),
     ("link", "audio", "playout", "quality", "timeline"),
     ("result",),
     ("verdict",),

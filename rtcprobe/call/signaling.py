@@ -16,8 +16,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from rtcprobe.call.tcp import TcpConnection
 from rtcprobe.runtime.network import Host, Network, nominal_s
+from rtcprobe.runtime.tcp import TcpConnection
 from rtcprobe.timeline import Side, Timeline, Wait
 
 __all__ = ["Connection", "EmulatedSignaling", "Sdp"]

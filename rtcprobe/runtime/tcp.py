@@ -1,5 +1,8 @@
 """A TCP connection over emulated paths, as far as a join feels it: handshake, segments, acknowledgements, timers.
 
+Both ways of signalling ride on it: messages that are sizes alone (``call.signaling``), and the bytes of a real
+connection (``streams``).
+
 Facts:
     Signalling rides on TCP, so a lost segment of an offer costs a retransmission timeout, and a lost SYN a second.
     What matters for a join of a few kilobytes is the initial window, the timers, and order; not the long run of
@@ -19,15 +22,14 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import functools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from rtcprobe.runtime.network import Direction, Network
 from rtcprobe.timeline import Side, Wait
 
-__all__ = ["TcpConnection"]
+__all__ = ["SEGMENT_BYTES", "TcpConnection", "ask", "carry", "resends"]
 
 SEGMENT_BYTES = 1448
 HEADER_BYTES = 52  # IPv4 20 + TCP 20 + timestamp option 12
@@ -42,7 +44,8 @@ DUPLICATE_ACKS = 3
 class _Segment:
     size_bytes: int
     what: str
-    last_of: asyncio.Future[None] | None
+    delivered: Callable[[], None] | None
+    """Called once, when everything up to the end of this segment is there."""
     sent_s: list[float] = field(default_factory=list)
     arrived_copy_s: float | None = None
     """When the copy that arrived first was sent."""
@@ -66,28 +69,33 @@ class TcpConnection:
         self._up, self._down = up, down
         self._syn = _Segment(0, "TCP SYN", None)
 
-    async def connect(self) -> None:
-        """Shake hands: returns at the client when the SYN-ACK has come."""
-        connected = self._network.loop.create_future()
-        timeout_s = INITIAL_RTO_S
+    async def connect(self, accept: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Shake hands: returns at the client when the SYN-ACK has come.
 
-        def syn_ack(sent_s: float) -> None:
-            if not connected.done():
-                self._round_trip.sample(self._network.now_s() - sent_s)
-                self._syn.arrived_copy_s = sent_s
-                connected.set_result(None)
-
-        while not connected.done():
-            sent_s = self._network.now_s()
-            self._syn.sent_s.append(sent_s)
-            answer = functools.partial(_transmit, self._network, self._down, 0, syn_ack, sent_s)
-            _transmit(self._network, self._up, 0, answer)
-            await asyncio.wait([connected], timeout=timeout_s)
-            timeout_s = min(2 * timeout_s, MAX_RTO_S)
+        ``accept`` is what the server does before it answers; what it raises is raised here, when a RST has come.
+        """
+        sent_s = self._syn.sent_s
+        answered_s = await ask(
+            self._network,
+            self._up,
+            self._down,
+            sizes_bytes=(HEADER_BYTES, HEADER_BYTES),
+            timeouts_s=_doubling(INITIAL_RTO_S),
+            sent_s=sent_s,
+            serve=accept,
+        )
+        self._round_trip.sample(self._network.now_s() - answered_s)
+        self._syn.arrived_copy_s = answered_s
 
     async def send(self, size_bytes: int, what: str, *, from_server: bool = False) -> None:
         """Send a message of ``size_bytes``; returns when its last byte has been delivered at the other end."""
         await (self._server if from_server else self._client).send(size_bytes, what)
+
+    def push(
+        self, size_bytes: int, what: str, delivered: Callable[[], None] | None, *, from_server: bool = False
+    ) -> None:
+        """Send at most a segment; ``delivered`` is called when its turn has come at the other end."""
+        (self._server if from_server else self._client).push([size_bytes], what, delivered)
 
     def close(self) -> None:
         """Stop all timers."""
@@ -101,16 +109,9 @@ class TcpConnection:
         """
         segments = [self._syn, *self._client.segments, *self._server.segments]
         return [
-            Wait(
-                timer="signaling",
-                side=self._side,
-                what=segment.what,
-                from_s=before_s,
-                at_s=again_s,
-                needed=segment.arrived_copy_s is None or again_s <= segment.arrived_copy_s,
-            )
+            wait
             for segment in segments
-            for before_s, again_s in pairwise(segment.sent_s)
+            for wait in resends(self._side, segment.what, segment.sent_s, segment.arrived_copy_s)
         ]
 
 
@@ -156,10 +157,18 @@ class _Sender:
         sizes = [SEGMENT_BYTES] * (size_bytes // SEGMENT_BYTES)
         if size_bytes % SEGMENT_BYTES or not sizes:
             sizes.append(size_bytes % SEGMENT_BYTES)
-        self.segments += [_Segment(size, what, None) for size in sizes]
-        self.segments[-1].last_of = delivered
-        self._fill_window()
+
+        def there() -> None:
+            if not delivered.done():
+                delivered.set_result(None)
+
+        self.push(sizes, what, there)
         await delivered
+
+    def push(self, sizes_bytes: Sequence[int], what: str, delivered: Callable[[], None] | None) -> None:
+        self.segments += [_Segment(size_bytes, what, None) for size_bytes in sizes_bytes]
+        self.segments[-1].delivered = delivered
+        self._fill_window()
 
     def close(self) -> None:
         if self._timer is not None:
@@ -178,20 +187,24 @@ class _Sender:
         sent_s = self._network.now_s()
         segment.sent_s.append(sent_s)
         came = 0 if self.other is None else self.other.expected
-        _transmit(self._network, self._forward, segment.size_bytes, self._arrive, index, sent_s, came)
+        size_bytes = segment.size_bytes + HEADER_BYTES
+        carry(self._network, self._forward, size_bytes, self._arrive, index, sent_s, came)
 
     def _arrive(self, index: int, sent_s: float, came: int) -> None:
         if self.other is not None:
             self.other.advance(came)
-        self._received.add(index)
+        if index >= self.expected:
+            self._received.add(index)
         if self.segments[index].arrived_copy_s is None:
             self.segments[index].arrived_copy_s = sent_s
         while self.expected in self._received:
-            delivered = self.segments[self.expected].last_of
-            if delivered is not None and not delivered.done():
-                delivered.set_result(None)
+            self._received.remove(self.expected)
+            segment = self.segments[self.expected]
+            delivered, segment.delivered = segment.delivered, None
             self.expected += 1
-        _transmit(self._network, self._backward, 0, self._acknowledge, self.expected, sent_s)
+            if delivered is not None:
+                delivered()
+        carry(self._network, self._backward, HEADER_BYTES, self._acknowledge, self.expected, sent_s)
 
     def _acknowledge(self, expected: int, sent_s: float) -> None:
         self._round_trip.sample(self._network.now_s() - sent_s)
@@ -230,10 +243,97 @@ class _Sender:
         self._restart_timer()
 
 
-def _transmit(
+async def ask(
+    network: Network,
+    up: Direction,
+    down: Direction,
+    *,
+    sizes_bytes: tuple[int, int],
+    timeouts_s: Iterable[float],
+    sent_s: list[float],
+    serve: Callable[[], Awaitable[None]] | None = None,
+) -> float:
+    """Send a question (IP packet) until its answer comes; return when the copy that was answered had been sent.
+
+    ``sizes_bytes`` are those of question and answer, ``timeouts_s`` how long each copy is waited for, and ``sent_s``
+    takes the instants of all copies. ``serve`` is done at the other end, once, before anything is answered; what it
+    raises is raised here after the way back.
+
+    Raises:
+        TimeoutError: all timeouts passed.
+    """
+    answered: asyncio.Future[float] = network.loop.create_future()
+    serving: asyncio.Future[None] | None = None
+
+    def at_server(copy_s: float) -> None:
+        nonlocal serving
+        if serve is None or (serving is not None and serving.done()):
+            carry(network, down, sizes_bytes[1], at_client, copy_s)
+        elif serving is None:
+            serving = asyncio.ensure_future(serve())
+            serving.add_done_callback(lambda task: served(task, copy_s))
+
+    def served(task: asyncio.Future[None], copy_s: float) -> None:
+        if not task.cancelled():
+            task.exception()  # looked at in any case: the client may have gone
+            at_server(copy_s)
+
+    def at_client(copy_s: float) -> None:
+        error = None if serving is None else serving.exception()
+        if answered.done():
+            return
+        if error is None:
+            answered.set_result(copy_s)
+        else:
+            answered.set_exception(error)
+
+    try:
+        for timeout_s in timeouts_s:
+            now_s = network.now_s()
+            sent_s.append(now_s)
+            carry(network, up, sizes_bytes[0], at_server, now_s)
+            await asyncio.wait([answered], timeout=timeout_s)
+            if answered.done():
+                return answered.result()
+        raise TimeoutError
+    finally:
+        answered.cancel()
+        if serving is not None:
+            serving.cancel()
+
+
+def carry(
     network: Network, direction: Direction, size_bytes: int, arrive: Callable[..., object], *args: object
 ) -> None:
-    """Offer one TCP packet to ``direction`` and call ``arrive`` when a copy of it arrives."""
-    fate = direction.offer(size_bytes + HEADER_BYTES, network.now_s())
+    """Offer one IP packet to ``direction`` and call ``arrive`` whenever a copy of it arrives."""
+    fate = direction.offer(size_bytes, network.now_s())
     for arrival_s in fate.arrivals_s:
-        network.loop.call_at(network.epoch_s + arrival_s, arrive, *args)
+        due_s = network.epoch_s + arrival_s
+        network.loop.call_at(due_s, _release, network, due_s, arrive, *args)
+
+
+def resends(side: Side, what: str, sent_s: Sequence[float], arrived_copy_s: float | None) -> list[Wait]:
+    """Return the waits between the copies of one packet; those after the copy that arrived were not needed."""
+    return [
+        Wait(
+            timer="signaling",
+            side=side,
+            what=what,
+            from_s=before_s,
+            at_s=again_s,
+            needed=arrived_copy_s is None or again_s <= arrived_copy_s,
+        )
+        for before_s, again_s in pairwise(sent_s)
+    ]
+
+
+def _release(network: Network, due_s: float, arrive: Callable[..., object], *args: object) -> None:
+    if network.sockets:
+        network.lateness.samples_s.append(network.loop.time() - due_s)
+    arrive(*args)
+
+
+def _doubling(timeout_s: float) -> Iterator[float]:
+    while True:
+        yield timeout_s
+        timeout_s = min(2 * timeout_s, MAX_RTO_S)

@@ -3,7 +3,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from rtcprobe.call.tcp import TcpConnection
+from rtcprobe.runtime.tcp import TcpConnection
 from rtcprobe.link import Delay, Link, LinkSpec, LossTrace, Path
 from rtcprobe.runtime.entropy import Entropy
 from rtcprobe.runtime.network import Network
