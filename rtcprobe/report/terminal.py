@@ -284,7 +284,7 @@ def _harness(result: Result) -> Iterator[Text]:
 def _budgets(outcomes: tuple[BudgetOutcome, ...], rows: int) -> list[Text]:
     if not outcomes:
         return [_rule("Budgets: none given")]
-    order = ("missed", "inconclusive", "met")
+    order = ("missed", "inconclusive", "undecided", "met")
     ranked = sorted(outcomes, key=lambda each: (order.index(each.verdict), each.advisory))
     fit = len(ranked) if len(ranked) < rows else max(rows - 2, 1)
     lines = [_rule("Budgets")]

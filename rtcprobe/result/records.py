@@ -48,7 +48,7 @@ SCHEMA = "rtcprobe.result/1"
 Clock = Literal["virtual", "real"]
 Direction = Literal["caller_to_callee", "callee_to_caller"]
 Verdict = Literal["pass", "fail", "inconclusive", "invalid"]
-BudgetVerdict = Literal["met", "missed", "inconclusive"]
+BudgetVerdict = Literal["met", "missed", "undecided", "inconclusive"]
 Unit = Literal["s", "share", "number"]
 Plain = Mapping[str, Any]
 
@@ -318,7 +318,11 @@ class LinkReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetOutcome:
-    """One budget line and what became of it; ``value`` and ``limit`` in ``unit`` (seconds, a share, a bare number)."""
+    """One budget line and what became of it; ``value`` and ``limit`` in ``unit`` (seconds, a share, a bare number).
+
+    ``low``/``high`` are the 95 % interval, None where it is open. ``exact``: a figure of the run itself without a
+    distribution, so without an interval. *Undecided*: the limit lies inside the interval.
+    """
 
     expression: str
     metric: str
@@ -329,6 +333,7 @@ class BudgetOutcome:
     verdict: BudgetVerdict
     low: float | None = None
     high: float | None = None
+    exact: bool = False
     advisory: bool = False
     reason: str = ""
 
@@ -345,6 +350,7 @@ class BudgetOutcome:
             "value_ci": None
             if self.low is None and self.high is None
             else [scaled(self.low, factor), scaled(self.high, factor)],
+            "exact": self.exact,
             "verdict": self.verdict,
             "advisory": self.advisory,
             "reason": self.reason,
@@ -364,6 +370,7 @@ class BudgetOutcome:
             value=unscaled(data["value"], factor),
             low=unscaled(low, factor),
             high=unscaled(high, factor),
+            exact=data["exact"],
             verdict=data["verdict"],
             advisory=data["advisory"],
             reason=data["reason"],

@@ -1,17 +1,49 @@
-"""Judging: budgets, statistics, and the verdict of a run."""
+"""Judging: budgets, statistics, comparisons, baselines, and the verdict of a run."""
 
+from rtcprobe.verdict.baseline import (
+    STATISTICAL,
+    Culprit,
+    Gate,
+    RegressionCheck,
+    Tolerance,
+    check,
+    parse_tolerance,
+    refuse,
+)
+from rtcprobe.verdict.budget_file import BudgetFile, read_budgets
 from rtcprobe.verdict.budgets import Budget, evaluate, parse_budget
+from rtcprobe.verdict.comparison import Comparison, Place, RankedMetric, Ranking, Side, compare, rank
+from rtcprobe.verdict.difference import Difference, Estimate
 from rtcprobe.verdict.judge import judge, summarise_joins
 from rtcprobe.verdict.metrics import METRICS
 from rtcprobe.verdict.statistics import quantile, samples_needed, summarise
 
 __all__ = [
     "METRICS",
+    "STATISTICAL",
     "Budget",
+    "BudgetFile",
+    "Comparison",
+    "Culprit",
+    "Difference",
+    "Estimate",
+    "Gate",
+    "Place",
+    "RankedMetric",
+    "Ranking",
+    "RegressionCheck",
+    "Side",
+    "Tolerance",
+    "check",
+    "compare",
     "evaluate",
     "judge",
     "parse_budget",
+    "parse_tolerance",
     "quantile",
+    "rank",
+    "read_budgets",
+    "refuse",
     "samples_needed",
     "summarise",
     "summarise_joins",

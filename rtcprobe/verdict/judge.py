@@ -6,7 +6,8 @@ Rules, the first that applies:
     3. *fail*: a budget was missed that is not advisory.
     4. *inconclusive*: silence is not success. An ear heard nothing, the run was interrupted, or a budget that is not
        advisory could not be judged.
-    5. *pass*.
+    5. *pass*; undecided budgets, whose limit lies inside the interval, are among its reasons. Under ``strict`` they
+       count as missed.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from rtcprobe.verdict.statistics import summarise
 __all__ = ["judge", "summarise_joins"]
 
 
-def judge(result: Result, budgets: Iterable[Budget]) -> Result:
+def judge(result: Result, budgets: Iterable[Budget], *, strict: bool = False) -> Result:
     """Return ``result`` with its summaries, budgets, verdict and reasons filled in.
+
+    ``strict``: an undecided budget fails the run.
 
     A verdict of ``"invalid"`` with its reasons, set by the probe, stays.
     """
@@ -37,7 +40,7 @@ def judge(result: Result, budgets: Iterable[Budget]) -> Result:
     judged = replace(summed, budgets=outcomes)
     if result.verdict == "invalid":
         return judged
-    verdict, reasons = _verdict(judged)
+    verdict, reasons = _verdict(judged, strict=strict)
     return replace(judged, verdict=verdict, reasons=reasons)
 
 
@@ -53,9 +56,10 @@ def summarise_joins(result: Result) -> Mapping[str, Summary]:
     return out
 
 
-def _verdict(result: Result) -> tuple[Verdict, tuple[str, ...]]:
+def _verdict(result: Result, *, strict: bool) -> tuple[Verdict, tuple[str, ...]]:
     binding = [each for each in result.budgets if not each.advisory]
-    missed = [each for each in binding if each.verdict == "missed"]
+    undecided = [each for each in binding if each.verdict == "undecided"]
+    missed = [each for each in binding if each.verdict == "missed" or (strict and each.verdict == "undecided")]
     silent = tuple(_silences(result))
     open_ones = [each for each in binding if each.verdict == "inconclusive"]
     heard = any(each.first_audio_s is not None for each in result.join.attempts)
@@ -64,7 +68,7 @@ def _verdict(result: Result) -> tuple[Verdict, tuple[str, ...]]:
     undone = [*missed, *open_ones]
     if silent or undone:
         return "inconclusive", (*silent, *(_told(each.expression, each.reason) for each in undone))
-    return "pass", ()
+    return "pass", tuple(_told(each.expression, each.reason) for each in undecided)
 
 
 def _silences(result: Result) -> Iterable[str]:
