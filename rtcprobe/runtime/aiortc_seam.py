@@ -115,7 +115,7 @@ def install() -> None:
 
     def emulated_host_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
         host = HOST.get()
-        return host_addresses(use_ipv4, use_ipv6) if host is None else [host.address]
+        return host_addresses(use_ipv4, use_ipv6) if host is None else host.addresses()
 
     _replace(aiortc.clock, "current_datetime", virtual_datetime)
     _replace(aiortc.clock, "current_ms", virtual_ms)

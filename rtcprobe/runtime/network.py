@@ -102,6 +102,10 @@ class Host:
     tap: Tap | None = None
     _next_port: int = 50_000
 
+    def addresses(self) -> list[str]:
+        """Return the addresses from which candidates are gathered."""
+        return [self.address]
+
     def take_port(self) -> int:
         """Return the next unused UDP port of this host."""
         self._next_port += 1
@@ -147,13 +151,19 @@ class Network:
         return self._directions[source.name, destination.name]
 
     def create_endpoint(
-        self, host: Host, protocol_factory: Callable[[], asyncio.DatagramProtocol]
+        self,
+        host: Host,
+        protocol_factory: Callable[[], asyncio.DatagramProtocol],
+        *,
+        local_addr: tuple[str, int] | None = None,
+        remote_addr: tuple[str, int] | None = None,
     ) -> tuple[EmulatedTransport, asyncio.DatagramProtocol]:
-        """Open a datagram endpoint of ``host``.
+        """Open a datagram endpoint of ``host``; its address is the network's to choose.
 
         Raises:
             MeasurementError: the machine refuses the socket.
         """
+        del local_addr, remote_addr
         protocol = protocol_factory()
         kind = SocketTransport if self.sockets else EmulatedTransport
         transport = kind(self, host, protocol)

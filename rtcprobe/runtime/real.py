@@ -31,9 +31,11 @@ class RealEventLoop(asyncio.SelectorEventLoop):
     ) -> tuple[asyncio.DatagramTransport, asyncio.DatagramProtocol]:
         """Open an endpoint of the current host, or asyncio's own where no host is set."""
         host = HOST.get()
-        if host is None:
+        if host is None or "sock" in kwargs:  # a socket made elsewhere (mDNS) is no part of the call
             return await super().create_datagram_endpoint(protocol_factory, *args, **kwargs)
-        return host.network.create_endpoint(host, protocol_factory)
+        return host.network.create_endpoint(
+            host, protocol_factory, local_addr=kwargs.get("local_addr"), remote_addr=kwargs.get("remote_addr")
+        )
 
 
 class LagMeter:
