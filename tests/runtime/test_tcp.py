@@ -3,10 +3,10 @@ import asyncio
 import numpy as np
 import pytest
 
-from rtcprobe.runtime.tcp import TcpConnection
 from rtcprobe.link import Delay, Link, LinkSpec, LossTrace, Path
 from rtcprobe.runtime.entropy import Entropy
 from rtcprobe.runtime.network import Network
+from rtcprobe.runtime.tcp import TcpConnection
 from rtcprobe.runtime.virtual import VirtualEventLoop
 
 ONE_WAY_S = 0.050
