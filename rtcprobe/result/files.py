@@ -1,0 +1,249 @@
+"""Results read from files: one JSON object, a JSON array (``--json``), or one result a line (``--append``).
+
+Rules:
+    1. Nothing is built that is not wanted: a history is read from its end, and reading stops at ``last`` results.
+    2. Every whole line of a history counts. A last line without its end is a writer that crashed: it is left out, and a
+       warning names it. A damaged line anywhere else is refused: something other than a crash happened to the file.
+    3. More results than can be read in seconds are refused with the cure, never read in vain.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+from rtcprobe.errors import BadInputError
+from rtcprobe.result.records import Result
+
+__all__ = ["MOST_RESULTS", "Loaded", "begins_a_history", "load_results", "parse_line"]
+
+MOST_RESULTS = 500
+"""How many results are read from one file at most: a minute's call takes some 15 ms to build."""
+
+MOST_BYTES = 256 * 2**20
+"""Longest JSON document, or line of a history: an hour's call is 4 MB."""
+
+_BLOCK_BYTES = 2**20
+_HEAD = re.compile(rb'\s*\{\s*"schema"\s*:\s*"[^"\\]*"\s*,\s*"scenario"\s*:\s*"([^"\\]*)"')
+"""How a line that rtcprobe wrote begins: it names its scenario, so lines of another need not be parsed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """The results of a file in the order they were written, and what a reader should know about the file."""
+
+    results: tuple[Result, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def load_results(path: str | Path, *, scenario: str | None = None, last: int | None = None) -> Loaded:
+    """Return the results in the file at ``path``: those of ``scenario`` if given, of these the ``last``.
+
+    Raises:
+        BadInputError: no such file, not results, cut off, of another schema version, none of that scenario, or too
+            many to read.
+    """
+    place = str(path)
+    try:
+        with Path(path).open("rb") as file:
+            return _read(file, _Wanted(place=place, scenario=scenario, last=last))
+    except _TooManyError as error:
+        narrower = "" if scenario else ", or one scenario with --scenario NAME"
+        raise BadInputError(
+            f"{place} holds more than {MOST_RESULTS} results", f"choose the last ones with --last N{narrower}"
+        ) from error
+    except OSError as error:
+        reason = "it is a folder; name a file in it" if isinstance(error, IsADirectoryError) else error.strerror
+        raise BadInputError(f"{place} cannot be read", reason or str(error)) from error
+
+
+def begins_a_history(first: bytes) -> bool:
+    """Whether a file with this first line holds one result a line: JSON laid out for people opens with a bracket."""
+    line = first.strip()
+    return line.startswith(b"{") and (_HEAD.match(line) is not None or line.endswith(b"}"))
+
+
+def parse_line(line: bytes) -> Any:
+    """Return the JSON value of ``line``.
+
+    Raises:
+        ValueError: it is not JSON; NaN and infinity are not.
+    """
+    try:
+        return json.loads(line, parse_constant=_no_number)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+class _TooManyError(Exception):
+    """More results are wanted than are read."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Wanted:
+    """Which results of a file are wanted, those built so far, and what was met on the way."""
+
+    place: str
+    scenario: str | None
+    last: int | None
+    names: dict[str, None] = field(default_factory=dict)
+    results: list[Result] = field(default_factory=list)
+
+    @property
+    def enough(self) -> bool:
+        return self.last is not None and len(self.results) >= self.last
+
+    def take(self, data: Any) -> None:
+        """Build the result in ``data`` if it is wanted.
+
+        Raises:
+            BadInputError: it is no result, or one too many.
+        """
+        name = data.get("scenario") if isinstance(data, dict) else None
+        if isinstance(name, str):
+            self.names[name] = None
+        if self.scenario is not None and name is not None and name != self.scenario:
+            return
+        if len(self.results) >= MOST_RESULTS:
+            raise _TooManyError
+        self.results.append(Result.from_dict(data))
+
+    def loaded(self, *warnings: str) -> Loaded:
+        """Return what was found, newest last."""
+        if not self.results and self.scenario is not None and self.names:
+            known = ", ".join(list(self.names)[:5])
+            raise BadInputError(f"{self.place} holds no result of scenario {self.scenario!r}", f"it has {known}")
+        if not self.results:
+            raise BadInputError(f"{self.place} holds no result", "write one with rtcprobe run --json or --append")
+        return Loaded(results=tuple(self.results), warnings=warnings)
+
+
+def _read(file: BinaryIO, wanted: _Wanted) -> Loaded:
+    if not stat.S_ISREG(_mode(file)):  # a pipe: it cannot be read from its end
+        file = io.BytesIO(_bounded(file, wanted.place))
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    first = file.readline(_BLOCK_BYTES)
+    while first.isspace():
+        first = file.readline(_BLOCK_BYTES)
+    if not first:
+        raise BadInputError(f"{wanted.place} is empty", "write a result with rtcprobe run --json or --append")
+    return _lines(file, size, wanted) if begins_a_history(first) else _document(file, wanted)
+
+
+def _document(file: BinaryIO, wanted: _Wanted) -> Loaded:
+    """Read one JSON value: a result, or an array of them."""
+    file.seek(0)
+    data = _bounded(file, wanted.place)
+    try:
+        value = parse_line(data)
+    except ValueError as error:
+        _refuse(error, wanted.place)
+    for each in reversed(value if isinstance(value, list) else [value]):
+        if wanted.enough:
+            break
+        try:
+            wanted.take(each)
+        except BadInputError as error:
+            raise error.within(wanted.place) from error
+    wanted.results.reverse()
+    return wanted.loaded()
+
+
+def _lines(file: BinaryIO, size: int, wanted: _Wanted) -> Loaded:
+    """Read a history from its end."""
+    warnings: list[str] = []
+    for begin, line, whole in _backwards(file, size, wanted.place):
+        if wanted.enough:
+            break
+        head = _HEAD.match(line)
+        name = None if head is None or not whole else head[1].decode(errors="replace")
+        if name is not None and wanted.scenario not in (None, name):
+            wanted.names[name] = None
+        if not line.strip() or (name is not None and wanted.scenario not in (None, name)):
+            continue
+        try:
+            wanted.take(parse_line(line))
+        except ValueError as error:
+            if whole or begin == 0:
+                _refuse(error, _place(file, begin, wanted.place))
+            warnings.append(f"{_place(file, begin, wanted.place)} has no end, its writer crashed: it is left out")
+        except BadInputError as error:
+            raise error.within(_place(file, begin, wanted.place)) from error
+    wanted.results.reverse()
+    return wanted.loaded(*warnings)
+
+
+def _backwards(file: BinaryIO, size: int, place: str) -> Iterator[tuple[int, bytes, bool]]:
+    """Yield (offset, line, whether it has its end) from the last line to the first."""
+    begin, rest, whole = size, b"", False
+    while begin > 0:
+        length = min(max(_BLOCK_BYTES, len(rest)), begin)  # twice as much each time, so a long line costs no more
+        begin -= length
+        file.seek(begin)
+        rest, *lines = (file.read(length) + rest).split(b"\n")
+        if len(rest) > MOST_BYTES:
+            _too_long(place)
+        end = begin + len(rest) + sum(len(line) + 1 for line in lines)
+        for line in reversed(lines):
+            end -= len(line)
+            yield end, line, whole
+            end, whole = end - 1, True
+    yield 0, rest, whole
+
+
+def _place(file: BinaryIO, offset: int, name: str) -> str:
+    """Return where the line that begins at ``offset`` stands: ``"history.jsonl, line 12"``."""
+    return f"{name}, line {_number(file, offset)}"
+
+
+def _number(file: BinaryIO, offset: int) -> int:
+    """Return the number of the line that begins at ``offset``, the first being 1."""
+    file.seek(0)
+    count, left = 1, offset
+    while left > 0 and (block := file.read(min(_BLOCK_BYTES, left))):
+        count += block.count(b"\n")
+        left -= len(block)
+    return count
+
+
+def _refuse(error: ValueError, place: str) -> NoReturn:
+    """Say why ``data`` is not JSON: cut off, or something else."""
+    if isinstance(error, json.JSONDecodeError):
+        rest = len(error.doc.rstrip()) - error.pos
+        if rest <= 0 or error.msg.startswith("Unterminated string"):
+            raise BadInputError(f"{place} is cut off: its JSON has no end", "copy it again or measure again") from error
+        raise BadInputError(
+            f"{place} is not JSON (line {error.lineno}, column {error.colno})",
+            "name a file that rtcprobe run --json or --append wrote",
+        ) from error
+    fact = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else f"not JSON ({error})"
+    raise BadInputError(f"{place} is {fact}", "name a file that rtcprobe run --json or --append wrote") from error
+
+
+def _bounded(file: BinaryIO, place: str) -> bytes:
+    data = file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        _too_long(place)
+    return data
+
+
+def _too_long(place: str) -> NoReturn:
+    raise BadInputError(
+        f"{place} is a JSON document of more than {MOST_BYTES // 2**20} MB",
+        "keep many results as a history, one a line, with --append",
+    )
+
+
+def _mode(file: BinaryIO) -> int:
+    return 0 if isinstance(file, io.BytesIO) else Path(file.name).stat().st_mode
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
