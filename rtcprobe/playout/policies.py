@@ -13,6 +13,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from rtcprobe.errors import BadInputError
 from rtcprobe.playout.aiortc import StockPlayout
 from rtcprobe.playout.base import BLOCK_S, Decoder, Playout
@@ -64,10 +67,14 @@ class PlayoutChoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """A playout at work, and what it says of itself afterwards (plain words and numbers)."""
+    """A playout at work, and what it says of itself afterwards (plain words and numbers).
+
+    ``targets_s`` returns the delay it aimed at, tick by tick: shape (ticks,), or one for all; empty without an aim.
+    """
 
     playout: Playout
     figures: Callable[[], Mapping[str, Any]]
+    targets_s: Callable[[], npt.NDArray[np.float64]]
 
 
 def make_policy(
@@ -81,13 +88,16 @@ def make_policy(
             payload_type=payload_type,
             red_payload_type=red_payload_type,
         )
-        return Policy(playout=neteq, figures=lambda: _neteq_figures(neteq))
+        return Policy(
+            playout=neteq, figures=lambda: _neteq_figures(neteq), targets_s=lambda: neteq.trace().target_ms / 1e3
+        )
     playout: FixedDelay | StockPlayout
     if choice.policy == "fixed":
         playout = FixedDelay(choice.delay_s or 0.0, decoder, payload_type=payload_type)
     else:
         playout = StockPlayout(decoder, payload_type=payload_type)
-    return Policy(playout=playout, figures=lambda: asdict(playout.figures))
+    aims = [] if choice.delay_s is None else [choice.delay_s]
+    return Policy(playout=playout, figures=lambda: asdict(playout.figures), targets_s=lambda: np.array(aims))
 
 
 def _neteq_figures(neteq: NetEq) -> Mapping[str, Any]:

@@ -412,7 +412,16 @@ def _play(
     playback = replay(
         policy.playout, arrivals, first_tick_s, last_s + _LONGEST_DRAIN_S, drift=drift, enough=enough or at_the_end
     )
-    return playback, policy.figures()
+    return playback, {**policy.figures(), **_target_steps(policy.targets_s(), playback)}
+
+
+def _target_steps(targets_s: npt.NDArray[np.float64], playback: Playback) -> Mapping[str, Any]:
+    """Return what the jitter buffer aimed at as steps: since when (the call's clock), and how much delay."""
+    if not len(targets_s):
+        return {}
+    ticks = np.flatnonzero(np.diff(targets_s, prepend=np.nan))
+    since_s = playback.start_s + ticks * (BLOCK_S / (1 + playback.drift))
+    return {"target_steps": {"since_s": since_s.tolist(), "target_delay_s": targets_s[ticks].tolist()}}
 
 
 def _is_whole(block: Block, _now_s: float) -> bool:
