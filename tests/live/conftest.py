@@ -1,0 +1,162 @@
+"""Real servers for the live tests: each started when first asked for, ended with the session.
+
+Rules:
+    1. Everything here happens in a network of the tests' own (``servers/network.py``), entered before the first test.
+    2. A server that is not installed skips its tests with the command that installs it; ``RTCPROBE_LIVE=required``,
+       set in CI, fails them instead.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "servers"))
+
+from certificates import Authority  # noqa: E402 - the folder must be named first
+from coturn import Coturn  # noqa: E402
+from janus import Janus  # noqa: E402
+from network import LiveNetwork, enter  # noqa: E402
+from process import ServerProcess  # noqa: E402
+from services import AiortcEcho, ChromiumPeer, PionEcho  # noqa: E402
+from whip import Whep, Whip  # noqa: E402
+
+INSTALLED = HERE.parents[1] / ".live"
+INSTALL = ".ci/install-live installs it"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+def missing(what: str) -> None:
+    """Skip, or fail where live tests are required."""
+    if os.environ.get("RTCPROBE_LIVE") == "required":
+        pytest.fail(f"{what} is missing, and RTCPROBE_LIVE=required: {INSTALL}")
+    pytest.skip(f"{what} is missing: {INSTALL}")
+
+
+def need(*commands: str) -> None:
+    """Skip or fail unless one of ``commands`` is there (a name on the path, or a file)."""
+    if not any(shutil.which(command) or Path(command).exists() for command in commands):
+        missing(commands[0].rsplit("/", 1)[-1])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_network() -> LiveNetwork | None:
+    return enter()
+
+
+@pytest.fixture(scope="session")
+def network(_own_network: LiveNetwork | None) -> LiveNetwork:
+    """Where servers and probe meet."""
+    if _own_network is None:
+        missing("an address that is not the loopback's (run as root, or give the machine one)")
+        raise AssertionError
+    return _own_network
+
+
+@pytest.fixture(scope="session")
+def _running() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Signs the servers' certificates; its own is the file ``authority.ca``."""
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="session")
+def janus(
+    network: LiveNetwork, authority: Authority, tmp_path_factory: pytest.TempPathFactory, _running: ExitStack
+) -> Janus:
+    """A Janus that all tests share."""
+    need("janus")
+    server = Janus(network.address, tmp_path_factory.mktemp("janus"), authority.sign("janus", network.address))
+    return _started(server, _running)
+
+
+@pytest.fixture
+def own_janus(network: LiveNetwork, tmp_path: Path) -> Iterator[Callable[..., Janus]]:
+    """Starts a Janus of the test's own, to be killed or locked."""
+    need("janus")
+    with ExitStack() as stack:
+        yield lambda **options: _started(Janus(network.address, tmp_path / "janus", **options), stack)
+
+
+@pytest.fixture(scope="session")
+def whip(janus: Janus, tmp_path_factory: pytest.TempPathFactory, _running: ExitStack) -> Whip:
+    need("node")
+    need(str(INSTALLED / "whip" / "server.js"))
+    return _started(Whip(janus, tmp_path_factory.mktemp("whip"), INSTALLED), _running)
+
+
+@pytest.fixture(scope="session")
+def whep(janus: Janus, tmp_path_factory: pytest.TempPathFactory, _running: ExitStack) -> Whep:
+    need("node")
+    need(str(INSTALLED / "npm" / "node_modules" / "janus-whep-server"))
+    return _started(Whep(janus, tmp_path_factory.mktemp("whep"), INSTALLED), _running)
+
+
+@pytest.fixture(scope="session")
+def turn_certificate(network: LiveNetwork, authority: Authority) -> tuple[Path, Path]:
+    return authority.sign("coturn", network.address)
+
+
+@pytest.fixture(scope="session")
+def coturn(
+    network: LiveNetwork,
+    turn_certificate: tuple[Path, Path],
+    tmp_path_factory: pytest.TempPathFactory,
+    _running: ExitStack,
+) -> Coturn:
+    """TURN with long-term credentials."""
+    need("turnserver")
+    return _started(Coturn(network.address, tmp_path_factory.mktemp("coturn"), turn_certificate), _running)
+
+
+@pytest.fixture(scope="session")
+def rest_coturn(
+    network: LiveNetwork,
+    turn_certificate: tuple[Path, Path],
+    tmp_path_factory: pytest.TempPathFactory,
+    _running: ExitStack,
+) -> Coturn:
+    """TURN with credentials made of a shared secret."""
+    need("turnserver")
+    folder = tmp_path_factory.mktemp("rest-coturn")
+    return _started(Coturn(network.address, folder, turn_certificate, rest=True), _running)
+
+
+@pytest.fixture(scope="session")
+def pion(network: LiveNetwork, tmp_path_factory: pytest.TempPathFactory, _running: ExitStack) -> PionEcho:
+    need(str(INSTALLED / "pion-echo"))
+    return _started(PionEcho(network.address, tmp_path_factory.mktemp("pion"), INSTALLED), _running)
+
+
+@pytest.fixture(scope="session")
+def aiortc_echo(network: LiveNetwork, tmp_path_factory: pytest.TempPathFactory, _running: ExitStack) -> AiortcEcho:
+    return _started(AiortcEcho(network.address, tmp_path_factory.mktemp("aiortc")), _running)
+
+
+@pytest.fixture(scope="session")
+def chromium(network: LiveNetwork, tmp_path_factory: pytest.TempPathFactory, _running: ExitStack) -> ChromiumPeer:
+    need(*BROWSERS)
+    if find_spec("playwright") is None:
+        missing("playwright")
+    return _started(ChromiumPeer(network.address, tmp_path_factory.mktemp("chromium")), _running)
+
+
+def _started(server: object, stack: ExitStack) -> object:
+    """Start ``server``; it is stopped when ``stack`` is left."""
+    process: ServerProcess = server.process
+    stack.callback(process.stop)
+    server.start()
+    return server
