@@ -98,9 +98,9 @@ class TcpConnection:
         (self._server if from_server else self._client).push([size_bytes], what, delivered)
 
     def close(self) -> None:
-        """Stop all timers."""
-        self._client.close()
-        self._server.close()
+        """Stop all timers, for good."""
+        self._client.stop()
+        self._server.stop()
 
     def waits(self) -> list[Wait]:
         """Return every retransmission so far as the wait that ended with it, in no particular order.
@@ -151,6 +151,7 @@ class _Sender:
         self._recover_until = 0  # what had been sent when the last timeout struck
         self._backoff = 1
         self._timer: asyncio.TimerHandle | None = None
+        self._stopped = False
 
     async def send(self, size_bytes: int, what: str) -> None:
         delivered: asyncio.Future[None] = self._network.loop.create_future()
@@ -170,7 +171,11 @@ class _Sender:
         self.segments[-1].delivered = delivered
         self._fill_window()
 
-    def close(self) -> None:
+    def stop(self) -> None:
+        self._stopped = True
+        self._stop_timer()
+
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -222,7 +227,7 @@ class _Sender:
         self._unacknowledged = expected
         self._duplicates = 0
         self._backoff = 1
-        self.close()
+        self._stop_timer()
         if self._unacknowledged < self._recover_until:
             self._transmit(self._unacknowledged)  # the rest of the flight that timed out, without another timeout
         if self._unacknowledged < self._unsent:
@@ -230,7 +235,9 @@ class _Sender:
         self._fill_window()
 
     def _restart_timer(self) -> None:
-        self.close()
+        self._stop_timer()
+        if self._stopped:
+            return
         delay_s = min(self._round_trip.rto_s * self._backoff, MAX_RTO_S)
         self._timer = self._network.loop.call_later(delay_s, self._expire)
 
