@@ -32,11 +32,11 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-from scipy.signal import resample_poly
 
 from rtcprobe.audio.ear import Hearing, listen
 from rtcprobe.audio.marker import MarkerTrain
 from rtcprobe.audio.pcm import SAMPLE_RATE_HZ, Pcm
+from rtcprobe.audio.resample import resampled
 from rtcprobe.audio.wav import read_wav
 from rtcprobe.errors import BadInputError
 from rtcprobe.result import DIRECTIONS, Direction
@@ -138,7 +138,7 @@ def cut(mouth: Pcm, ear: Pcm) -> tuple[Segment, ...]:
             f"the mouth speaks for {ends_s - began_s:.1f}s, too short to be scored",
             f"run a call of {SEGMENT_S:g}s or longer, better of 60s",
         )
-    spoken, heard = _resampled(mouth), _resampled(ear)
+    spoken, heard = resampled(mouth, SAMPLE_RATE_HZ, SCORING_RATE_HZ), resampled(ear, SAMPLE_RATE_HZ, SCORING_RATE_HZ)
     grid_s = [began_s + SEGMENT_S * index for index in range(int((ends_s - began_s) / SEGMENT_S + 1e-6))]
     starts_s = [start_s for start_s in grid_s if _is_speech(_stretch(spoken, start_s))]
     if not starts_s:
@@ -247,9 +247,4 @@ def _stretch(pcm: Pcm, start_s: float) -> Pcm:
     out = np.zeros(size, dtype=np.float32)
     found = pcm[start : start + size]
     out[: len(found)] = found
-    return out
-
-
-def _resampled(pcm: Pcm) -> Pcm:
-    out: Pcm = resample_poly(pcm, 1, SAMPLE_RATE_HZ // SCORING_RATE_HZ).astype(np.float32)
     return out

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 import warnings
-from math import gcd
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from scipy.io import wavfile
 
 from rtcprobe.audio.pcm import SAMPLE_RATE_HZ, Pcm
+from rtcprobe.audio.resample import resampled
 from rtcprobe.errors import BadInputError
 
 __all__ = ["read_wav", "write_wav"]
@@ -41,13 +41,7 @@ def read_wav(path: Path) -> Pcm:
     mono = _full_scale(raw)
     if mono.ndim == 2:
         mono = mono.mean(axis=1, dtype=np.float32)
-    if rate_hz == SAMPLE_RATE_HZ:
-        return mono
-    common = gcd(rate_hz, SAMPLE_RATE_HZ)
-    from scipy.signal import resample_poly  # noqa: PLC0415 - a second of import that only other rates should pay
-
-    resampled: Pcm = resample_poly(mono, SAMPLE_RATE_HZ // common, rate_hz // common).astype(np.float32)
-    return resampled
+    return resampled(mono, rate_hz, SAMPLE_RATE_HZ)
 
 
 def write_wav(path: Path, pcm: Pcm) -> None:
