@@ -39,7 +39,7 @@ from rtcprobe.audio.pcm import SAMPLE_RATE_HZ, Pcm
 from rtcprobe.audio.resample import resampled
 from rtcprobe.audio.wav import read_wav
 from rtcprobe.errors import BadInputError
-from rtcprobe.result import DIRECTIONS, Direction
+from rtcprobe.result import WAYS, Direction
 
 __all__ = [
     "SCORING_RATE_HZ",
@@ -191,7 +191,7 @@ def visqol() -> Compare:
 
 def _pairs(folder: Path) -> dict[Direction, tuple[Path, Path]]:
     """Return mouth and ear of each direction; all four files are there."""
-    pairs = {each: (folder / f"{each}.mouth.wav", folder / f"{each}.ear.wav") for each in DIRECTIONS}
+    pairs = {each: (folder / f"{each}.mouth.wav", folder / f"{each}.ear.wav") for each in WAYS}
     missing = [path.name for pair in pairs.values() for path in pair if not path.is_file()]
     if not folder.is_dir():
         raise BadInputError(f"{folder} is no folder", "give the one that rtcprobe run --wav wrote")

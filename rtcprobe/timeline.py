@@ -17,13 +17,14 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 __all__ = [
     "CALLEE_ORDER",
     "CALLER_ORDER",
+    "OUTSIDE_ORDER",
     "PHASE_OF",
     "Cost",
     "Side",
@@ -58,8 +59,25 @@ CALLEE_ORDER = (
     "first_packet",
     "first_audio",
 )
+OUTSIDE_ORDER = (
+    "dns_resolved",
+    "tcp_connected",
+    "tls_connected",
+    "signaling_connected",
+    "ice_gathered",
+    "offer_sent",
+    "answer_received",
+    "ice_connected",
+    "dtls_connected",
+    "first_packet",
+    "first_audio",
+)
+"""A join to a real server; a target whose signalling takes more exchanges puts a milestone of each where it belongs."""
 
 PHASE_OF: Mapping[str, str] = {
+    "dns_resolved": "dns",
+    "tcp_connected": "tcp",
+    "tls_connected": "tls",
     "signaling_connected": "signaling",
     "ice_gathered": "gathering",
     "offer_sent": "offer",
@@ -69,7 +87,7 @@ PHASE_OF: Mapping[str, str] = {
     "first_packet": "media",
     "first_audio": "playout",
 }
-"""The caller's milestone that ends each phase."""
+"""The joiner's milestone that ends each phase; a milestone that is not here ends a phase of its own name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,33 +115,41 @@ class Cost:
 
 
 class Timeline:
-    """Milestones of one side, in seconds since the call started; the first mark of a name stands."""
+    """Milestones of one side, in seconds since it began; the first mark of a name stands.
 
-    def __init__(self, side: Side) -> None:
+    ``order`` is the milestones in the order of a join, that of a loopback call unless told; ``begun_s`` is when this
+    side began, seconds since the call started.
+    """
+
+    def __init__(self, side: Side, order: Sequence[str] | None = None) -> None:
         self.side = side
+        self.order = order or (CALLER_ORDER if side == "caller" else CALLEE_ORDER)
+        self.begun_s = 0.0
         self.marks: dict[str, float] = {}
 
+    def begin(self, at_s: float) -> None:
+        """Let this side begin ``at_s`` seconds after the call started."""
+        self.begun_s = at_s
+
     def mark(self, milestone: str, at_s: float) -> None:
-        """Note that ``milestone`` was reached at ``at_s``."""
-        order = CALLER_ORDER if self.side == "caller" else CALLEE_ORDER
-        if milestone not in order:
+        """Note that ``milestone`` was reached ``at_s`` seconds after the call started."""
+        if milestone not in self.order:
             raise ValueError(f"{milestone!r} is not a milestone of the {self.side}")
-        self.marks.setdefault(milestone, at_s)
+        self.marks.setdefault(milestone, at_s - self.begun_s)
 
     def reached(self) -> str | None:
         """Return the furthest milestone reached, in the order of a join; None before the first."""
-        order = CALLER_ORDER if self.side == "caller" else CALLEE_ORDER
-        return next((name for name in reversed(order) if name in self.marks), None)
+        return next((name for name in reversed(self.order) if name in self.marks), None)
 
 
-def phases(marks: Mapping[str, float]) -> dict[str, float]:
-    """Return the caller's phases in seconds, contiguous from 0 (rule 1); phases not reached are absent."""
+def phases(marks: Mapping[str, float], order: Sequence[str] = CALLER_ORDER) -> dict[str, float]:
+    """Return the joiner's phases in seconds, contiguous from 0 (rule 1); phases not reached are absent."""
     out: dict[str, float] = {}
     latest_s = 0.0
-    for milestone in CALLER_ORDER:
+    for milestone in order:
         if milestone not in marks:
             continue
-        out[PHASE_OF[milestone]] = max(0.0, marks[milestone] - latest_s)
+        out[PHASE_OF.get(milestone, milestone)] = max(0.0, marks[milestone] - latest_s)
         latest_s = max(latest_s, marks[milestone])
     return out
 

@@ -18,6 +18,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 from aiortc import MediaStreamTrack, RTCSessionDescription
 from aiortc.rtp import RtpPacket as StackRtpPacket
@@ -33,9 +34,11 @@ from rtcprobe.runtime.wiretap import Departure, WireTap
 from rtcprobe.timeline import Side, Timeline, Wait, answers
 from rtcprobe.units import RTP_CLOCK_HZ
 
-__all__ = ["Arrival", "Peer", "Speech"]
+__all__ = ["Arrival", "Media", "Peer", "Speech"]
 
 Arrival = tuple[float, RtpPacket]
+
+Media = Literal["sendrecv", "sendonly", "recvonly"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,12 +122,18 @@ class Peer:
         may_speak: asyncio.Event,
         dtls_timeout_s: Callable[[float | None], float],
         protection: Protection,
+        media: Media = "sendrecv",
+        milestones: Sequence[str] | None = None,
     ) -> None:
+        """Make an endpoint that speaks (``"sendonly"``), listens (``"recvonly"``) or both; connect it with the others.
+
+        ``milestones`` are those of its join where they are not a loopback call's.
+        """
         aiortc_seam.install()
         self.side = side
         self.negotiated: negotiation.Negotiated | None = None
         """What both sides agreed on; None until they have."""
-        self.timeline = Timeline(side)
+        self.timeline = Timeline(side, milestones)
         self.arrivals: list[Arrival] = []
         self.connected = asyncio.Event()
         self.heard_packet = asyncio.Event()
@@ -136,7 +145,10 @@ class Peer:
         self._nack: NackTracker | None = None
         self.track = MouthTrack(speech, phase_s=phase_s, network=host.network, may_speak=may_speak)
         self._connection = aiortc_seam.new_peer_connection()
-        self._connection.addTrack(self.track)
+        if media == "sendrecv":
+            self._connection.addTrack(self.track)
+        else:
+            self._connection.addTransceiver("audio" if media == "recvonly" else self.track, direction=media)
         transceiver = self._connection.getTransceivers()[0]
         self._sender = transceiver.sender
         dtls = transceiver.sender.transport

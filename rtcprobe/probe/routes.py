@@ -1,38 +1,52 @@
-"""From the places of a scenario to the hops of every route."""
+"""From the places of a scenario to the hops of every route.
+
+Rules:
+    1. A loopback call is emulated whole: access, backbone, access; the signalling server has no access of its own.
+    2. Calling an outside target, a side keeps its access, and the rest of the way is the real one: the network to the
+       server and the server itself. ``target.region`` adds the backbone between the side's region and that one.
+    3. A link written out carries everything in its direction, signalling too: the server, and so an outside target,
+       stands at the callee's end of it. ``rtt``, without ``target.region``, is put on the caller's side likewise.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from rtcprobe.call.targets.loopback import ROUTES
+from rtcprobe.call.targets.base import Route
 from rtcprobe.link import ACCESS, LinkSpec, Requested, backbone
 from rtcprobe.scenario import Scenario
 
 __all__ = ["Route", "nominal_round_trip_s", "routes"]
 
-Route = tuple[str, str]
+_FAR = ("server", "target")
 
 
-def routes(scenario: Scenario) -> Mapping[Route, Sequence[LinkSpec]]:
-    """Return the hops of every route: access, backbone, access; the signalling server has no access of its own.
-
-    A link written out in the scenario carries everything in its direction, signalling too: the server then stands at
-    the callee's end of it.
-    """
+def routes(scenario: Scenario, wanted: Sequence[Route]) -> Mapping[Route, Sequence[LinkSpec]]:
+    """Return the hops of every route that is wanted."""
     sites = {"caller": scenario.caller, "callee": scenario.callee}
-    regions = {"caller": scenario.caller.region, "callee": scenario.callee.region, "server": scenario.signaling.region}
+    regions: dict[str, str | None] = {
+        "caller": scenario.caller.region,
+        "callee": scenario.callee.region,
+        "server": scenario.signaling.region,
+        "target": scenario.target.region,
+    }
     written = {
         ("caller", "callee"): scenario.link.get("caller_to_callee"),
         ("callee", "caller"): scenario.link.get("callee_to_caller"),
     }
     out: dict[Route, Sequence[LinkSpec]] = {}
-    for source, destination in ROUTES:
+    for source, destination in wanted:
         link = _carries(written, source, destination)
         if link is not None:
             out[source, destination] = link
             continue
-        rtt_s = None if "server" in (source, destination) else scenario.rtt_s
-        hops = [backbone(regions[source], regions[destination], rtt_s).spec]
+        hops = []
+        ends = (regions[source], regions[destination])
+        if ends[0] is not None and ends[1] is not None:
+            rtt_s = None if {source, destination} & set(_FAR) else scenario.rtt_s
+            hops = [backbone(ends[0], ends[1], rtt_s).spec]
+        elif scenario.rtt_s is not None and "caller" in (source, destination):
+            hops = [backbone(scenario.caller.region, scenario.callee.region, scenario.rtt_s).spec]
         if source in sites:
             hops.insert(0, ACCESS[sites[source].access].up)
         if destination in sites:
@@ -43,6 +57,8 @@ def routes(scenario: Scenario) -> Mapping[Route, Sequence[LinkSpec]]:
 
 def nominal_round_trip_s(hops: Mapping[Route, Sequence[LinkSpec]]) -> float | None:
     """Return the round trip the media path is asked to have: its median delays there and back, None if not known."""
+    if ("caller", "callee") not in hops:
+        return None  # part of the way is a real one
     ways = [Requested.of(hops[route]).delay_p50_s for route in (("caller", "callee"), ("callee", "caller"))]
     return None if None in ways else sum(way for way in ways if way is not None)
 
@@ -53,5 +69,5 @@ def _carries(written: Mapping[Route, LinkSpec | None], source: str, destination:
     link = written["caller", "callee"] if towards_callee else written["callee", "caller"]
     if link is None:
         return None
-    at_one_end = "server" in (source, destination) and "callee" in (source, destination)
+    at_one_end = bool({source, destination} & set(_FAR)) and "callee" in (source, destination)
     return [] if at_one_end else [link]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import platform
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +16,8 @@ import rtcprobe
 from rtcprobe.audio.opus import SAMPLE_RATE_HZ, library_version
 from rtcprobe.audio.wav import write_wav
 from rtcprobe.call.peer import Peer, Speech
-from rtcprobe.call.targets.loopback import CallSetup, LoopbackCall
+from rtcprobe.call.targets.base import Call, CallSetup, Target, Way, find_target
+from rtcprobe.errors import BadInputError
 from rtcprobe.playout.base import BLOCK_S
 from rtcprobe.probe.ears import Ear, first_audio_s
 from rtcprobe.probe.harness import Harness
@@ -27,7 +28,6 @@ from rtcprobe.result import (
     Direction,
     JoinAttempt,
     Joins,
-    LinkReport,
     MouthToEar,
     Progress,
     Result,
@@ -39,8 +39,9 @@ from rtcprobe.runtime.virtual import VirtualEventLoop
 from rtcprobe.scenario import Devices, Scenario
 from rtcprobe.timeline import phases, price
 from rtcprobe.verdict import judge
+from rtcprobe.verdict.metrics import METRICS
 
-__all__ = ["run_probe"]
+__all__ = ["check_target", "run_probe"]
 
 Listener = Callable[[Progress], None]
 
@@ -64,30 +65,37 @@ def run_probe(
     ``wav_dir`` gets mouth and ear of both directions, aligned to the start of the call.
 
     Raises:
-        BadInputError: a WAV that cannot be written.
+        BadInputError: a WAV that cannot be written; a target that cannot be meant, or not on this clock; a budget about
+            a direction that the target does not measure.
         MeasurementError: the machine refuses sockets (real clock).
     """
     # What is loaded by now stays: the collector need not walk it again and again while packets are timed.
-    gc.collect()
+    if clock == "real":
+        gc.collect()  # and what is garbage by now is no walk in the middle of a call
     gc.freeze()
     try:
-        return _Run(scenario, seed, clock, progress or _silent).whole(wav_dir)
+        return _Run(scenario, check_target(scenario, clock), seed, clock, progress or _silent).whole(wav_dir)
     finally:
         gc.unfreeze()
 
 
 @dataclass(slots=True)
 class _Attempt:
-    """A join or the call: its own network, and where its loudspeakers' grids lie."""
+    """A join or the call: its own network, and where the grid of each listener's loudspeaker lies."""
 
-    call: LoopbackCall
-    caller_phase_s: float
-    callee_phase_s: float
+    call: Call
+    phases_s: Sequence[float]
+    """The caller's, the callee's, and those of any more listeners."""
+
+    def phase_s(self, listener: Peer) -> float:
+        """Return where the grid of ``listener``'s loudspeaker lies."""
+        return self.phases_s[self.call.peers.index(listener)]
 
 
 @dataclass(slots=True)
 class _Run:
     scenario: Scenario
+    target: Target
     seed: int
     clock: Clock
     progress: Listener
@@ -99,7 +107,7 @@ class _Run:
 
     def whole(self, wav_dir: Path | None) -> Result:
         scenario = self.scenario
-        hops = routes(scenario)
+        hops = routes(scenario, self.target.routes)
         round_trip_s = nominal_round_trip_s(hops)
         spoken = speak(scenario.mouth, scenario.codec, scenario.call.duration_s)
         error_s, survived, checked = spoken.self_check()
@@ -143,16 +151,16 @@ class _Run:
         count = self.scenario.call.joins
         for done, child in enumerate(seed.spawn(count)):
             self.progress(Progress(step="joining", done=done, total=count, unit="joins"))
-            attempt = self._on_a_loop(setup, child, LoopbackCall.join)
+            attempt = self._on_a_loop(setup, child, lambda call: call.join())
             if attempt.call.cpu_s is not None:
                 self.harness.join_cpu_s.append(attempt.call.cpu_s)
-            self.attempts.append(self._judge_join(attempt, round_trip_s))
+            self.attempts += [self._judge_join(attempt, joiner, round_trip_s) for joiner in attempt.call.joiners]
         self.progress(Progress(step="joining", done=count, total=count, unit="joins"))
 
     def _talk(self, setup: CallSetup, seed: np.random.SeedSequence) -> None:
         for child in seed.spawn(CALL_ATTEMPTS):
             self.talk = None
-            attempt = self._on_a_loop(setup, child, LoopbackCall.talk, keep=True)
+            attempt = self._on_a_loop(setup, child, lambda call: call.talk(), keep=True)
             if attempt.call.failed is None:
                 return
             self.warnings.append(f"the long call did not join: {attempt.call.failed}")
@@ -161,17 +169,17 @@ class _Run:
         self,
         setup: CallSetup,
         seed: np.random.SeedSequence,
-        use: Callable[[LoopbackCall], Awaitable[bool]],
+        use: Callable[[Call], Awaitable[bool]],
         *,
         keep: bool = False,
     ) -> _Attempt:
         """Make a call on a loop of its own and ``use`` it; ``keep`` makes it the call that an interruption leaves."""
         entropy_seed, call_seed, phase_seed = seed.spawn(3)
-        caller_phase, callee_phase = np.random.Generator(np.random.PCG64(phase_seed)).random(2) * BLOCK_S
 
         async def main() -> _Attempt:
-            call = LoopbackCall(setup, call_seed, sockets=self.clock == "real")
-            attempt = _Attempt(call, float(caller_phase), float(callee_phase))
+            call = self.target.call(setup, call_seed, self.clock)
+            phases = np.random.Generator(np.random.PCG64(phase_seed)).random(max(2, len(call.peers))) * BLOCK_S
+            attempt = _Attempt(call, phases.tolist())
             if keep:
                 self.talk = attempt
             meter = LagMeter(asyncio.get_running_loop()) if self.clock == "real" else None
@@ -192,42 +200,41 @@ class _Run:
         with asyncio.Runner(loop_factory=make_loop) as runner:
             return runner.run(main())
 
-    async def _tick(self, call: LoopbackCall) -> None:
+    async def _tick(self, call: Call) -> None:
         total_s = self.scenario.call.duration_s
         while True:
-            started_s = call.caller.track.started_s
+            started_s = call.ways[0].talker.track.started_s if call.ways else None
             done_s = 0.0 if started_s is None else min(total_s, max(0.0, call.network.now_s() - started_s))
             self.progress(Progress(step="talking", done=done_s, total=total_s, unit="s"))
             await asyncio.sleep(1.0)
 
-    def _measure_harness(self, call: LoopbackCall, meter: LagMeter) -> None:
+    def _measure_harness(self, call: Call, meter: LagMeter) -> None:
         self.harness.loop_s += meter.samples_s
         self.harness.emulator_s += call.network.lateness.samples_s
-        for peer in (call.caller, call.callee):
+        for peer in call.peers:
             self.harness.pacing_s += peer.pacing_lateness_s()
 
-    def _judge_join(self, attempt: _Attempt, round_trip_s: float | None) -> JoinAttempt:
+    def _judge_join(self, attempt: _Attempt, joiner: Peer, round_trip_s: float | None) -> JoinAttempt:
         call = attempt.call
-        marks = {"caller": dict(call.caller.timeline.marks), "callee": dict(call.callee.timeline.marks)}
+        marks = {peer.side: dict(peer.timeline.marks) for peer in call.peers}
+        marks[joiner.side] = dict(joiner.timeline.marks)
         if call.failed is None:
-            ways = (
-                (call.callee, call.caller, attempt.caller_phase_s),
-                (call.caller, call.callee, attempt.callee_phase_s),
-            )
-            for talker, listener, phase_s in ways:
-                heard_s = first_audio_s(
-                    talker, listener, playout=self.scenario.playout, devices=self.scenario.devices, phase_s=phase_s
-                )
+            for way in call.ways:
+                if way.listener is not joiner and joiner.side == way.listener.side:
+                    continue  # another listener of the room: an attempt of its own
+                heard_s = self._first_audio_s(attempt, way)
                 if heard_s is not None:
-                    marks[listener.side]["first_audio"] = heard_s
-        total_s = marks["caller"].get("first_audio")
-        failed = call.failed or (None if total_s is not None else "caller first_audio: nothing of it could be played")
+                    marks[way.listener.side]["first_audio"] = heard_s
+        total_s = marks[joiner.side].get("first_audio")
+        failed = call.failed
+        if failed is None and total_s is None:
+            failed = f"{joiner.side} first_audio: nothing of it could be played"
         end_s = call.setup.join_timeout_s if total_s is None else total_s
-        costs = price(call.waits(), total_s=end_s, not_before_s=call.awaited_s(end_s))
+        costs = price(call.waits(joiner), total_s=end_s, not_before_s=call.awaited_s(joiner, end_s))
         return JoinAttempt(
             caller=marks["caller"],
-            callee=marks["callee"],
-            phases=phases(marks["caller"]),
+            callee=marks.get("callee", {}),
+            phases=phases(marks[joiner.side], joiner.timeline.order),
             retransmissions=tuple(
                 Retransmission(
                     timer=cost.wait.timer,
@@ -240,24 +247,39 @@ class _Run:
             ),
             rtts=total_s / round_trip_s if total_s is not None and round_trip_s else None,
             failed=failed,
+            joiner=joiner.side,
         )
+
+    def _first_audio_s(self, attempt: _Attempt, way: Way) -> float | None:
+        """Return when the listener heard the talker first, seconds since the listener began."""
+        heard_s = first_audio_s(
+            way.talker,
+            way.listener,
+            playout=self.scenario.playout,
+            devices=self.scenario.devices,
+            phase_s=attempt.phase_s(way.listener),
+        )
+        return None if heard_s is None else heard_s - way.listener.timeline.begun_s
 
     def _ears(self, spoken: Spoken) -> dict[Direction, Ear]:
         if self.talk is None:
             return {}
-        caller, callee = self.talk.call.caller, self.talk.call.callee
-        ways: tuple[tuple[Direction, Peer, Peer, float], ...] = (
-            ("caller_to_callee", caller, callee, self.talk.callee_phase_s),
-            ("callee_to_caller", callee, caller, self.talk.caller_phase_s),
-        )
         playout, devices = self.scenario.playout, self.scenario.devices
         return {
-            direction: Ear(talker, listener, spoken, playout=playout, devices=devices, phase_s=phase_s)
-            for direction, talker, listener, phase_s in ways
+            way.direction: Ear(
+                way.talker,
+                way.listener,
+                spoken,
+                playout=playout,
+                devices=devices,
+                phase_s=self.talk.phase_s(way.listener),
+            )
+            for way in self.talk.call.ways
         }
 
     def _result(self, mouth_to_ear: Mapping[Direction, MouthToEar]) -> Result:
         complaints = self.harness.complaints()
+        talk = self.talk
         result = Result(
             scenario=self.scenario.name,
             scenario_digest=self.scenario.digest,
@@ -271,33 +293,43 @@ class _Run:
             environment=_environment(),
             join=Joins(attempts=tuple(self.attempts)),
             mouth_to_ear=mouth_to_ear,
-            link=self._links(),
+            link={} if talk is None else talk.call.links(),
             harness=self.harness.figures(),
+            target=self.target.name,
+            measures=tuple(self.target.directions),
+            cut=None if talk is None else talk.call.cut,
+            peers={} if talk is None else talk.call.report(),
         )
         return judge(result, self.scenario.budgets)
 
-    def _links(self) -> dict[Direction, LinkReport]:
-        if self.talk is None:
-            return {}
-        ways: tuple[tuple[Direction, str, str], ...] = (
-            ("caller_to_callee", "caller", "callee"),
-            ("callee_to_caller", "callee", "caller"),
+
+def check_target(scenario: Scenario, clock: Clock) -> Target:
+    """Return whom ``scenario`` calls, once everything that can be known before has been refused.
+
+    Raises:
+        BadInputError: a target that cannot be meant, or not on this clock; a budget about a direction that the target
+            does not measure.
+    """
+    target = find_target(scenario.target)
+    if clock not in target.clocks:
+        raise BadInputError(
+            f"target {target.name} cannot be called in virtual time", "time passes at a real server: add --real-time"
         )
-        reports: dict[Direction, LinkReport] = {}
-        for name, source, destination in ways:
-            direction = self.talk.call.direction(source, destination)
-            reports[name] = LinkReport.of(direction.path.requested(), direction.tally.achieved())
-        return reports
+    for budget in scenario.budgets:
+        wanted = {each.direction for each in METRICS[budget.metric] if each.direction is not None and not each.of_link}
+        if wanted and not wanted & set(target.directions):
+            measured = " and ".join(target.directions) or "joins alone"
+            fact = f"budget {budget.expression!r}: {target.name} does not measure that direction"
+            raise BadInputError(fact, f"it measures {measured}")
+    return target
 
 
-def _write_wavs(
-    folder: Path, call: LoopbackCall, spoken: Spoken, ears: Mapping[Direction, Ear], devices: Devices
-) -> None:
+def _write_wavs(folder: Path, call: Call, spoken: Spoken, ears: Mapping[Direction, Ear], devices: Devices) -> None:
     """Write four files whose first sample is the start of the call: sound in the air, devices' delays included.
 
     The mouth's file ends with what was spoken when the call ended.
     """
-    talkers = {"caller_to_callee": call.caller, "callee_to_caller": call.callee}
+    talkers = {way.direction: way.talker for way in call.ways}
     for direction, ear in ears.items():
         started_s = talkers[direction].track.started_s or 0.0
         mouth = spoken.pcm[: round(ear.said_s() * SAMPLE_RATE_HZ)]

@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rtcprobe.result import Direction, JoinAttempt, Quantile, Retransmission
+from rtcprobe.result import Direction, JoinAttempt, Quantile, Retransmission, Unit
+from rtcprobe.units import format_ratio
 
-__all__ = ["ARROWS", "attribution", "counted", "interval", "milliseconds", "slowest", "typical"]
+__all__ = [
+    "ARROWS",
+    "attribution",
+    "bare",
+    "bounds",
+    "counted",
+    "figure",
+    "interval",
+    "milliseconds",
+    "slowest",
+    "typical",
+]
 
-ARROWS: dict[Direction, str] = {"caller_to_callee": "caller → callee", "callee_to_caller": "callee → caller"}
+ARROWS: dict[Direction, str] = {
+    "caller_to_callee": "caller → callee",
+    "callee_to_caller": "callee → caller",
+    "round_trip": "there and back",
+}
 
 _LOST = {
     "stun": ("lost STUN check", "lost STUN checks"),
@@ -20,7 +36,7 @@ _COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight",
 
 def milliseconds(seconds: float | None, digits: int = 1) -> str:
     """Return seconds as milliseconds without the unit: ``"1,420.0"``; a dash for None."""
-    return "-" if seconds is None else f"{seconds * 1e3 + 0.0:,.{digits}f}"
+    return "-" if seconds is None else f"{round(seconds * 1e3, digits) + 0.0:,.{digits}f}"
 
 
 def counted(count: int, singular: str, plural: str) -> str:
@@ -35,6 +51,32 @@ def interval(found: Quantile, digits: int = 1) -> str:
         return "[open]"
     low, high = ("open" if each is None else milliseconds(each, digits) for each in (found.low, found.high))
     return f"[{low}–{high}]"
+
+
+def figure(value: float | None, unit: Unit, *, sign: bool = False) -> str:
+    """Return a figure with its unit: ``"155.4 ms"``, ``"0.5%"``, ``"84.6"``; a dash for None.
+
+    ``sign`` says of a difference which way it goes: ``"+15.0 ms"``.
+    """
+    if value is None:
+        return "-"
+    text = bare(abs(value), unit)
+    way = "" if not text.strip("0.%") else "-" if value < 0 else "+" if sign else ""
+    return f"{way}{text}" + (" ms" if unit == "s" else "")
+
+
+def bare(value: float, unit: Unit) -> str:
+    """Return a figure without its unit's name, for a column that names it; a share keeps its sign."""
+    if unit == "s":
+        return milliseconds(value)
+    return format_ratio(value) if unit == "share" else f"{value:,.4g}"
+
+
+def bounds(low: float | None, high: float | None, unit: Unit) -> str:
+    """Return an interval in the unit of its figure: ``"[157.8–158.2]"``, ``"[2%–open]"``."""
+    if low is None and high is None:
+        return "[open]"
+    return f"[{'–'.join('open' if each is None else bare(each, unit) for each in (low, high))}]"
 
 
 def attribution(attempt: JoinAttempt) -> str | None:

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from rtcprobe.report.sentences import ARROWS, attribution, interval, milliseconds, slowest, typical
-from rtcprobe.result import DIRECTIONS, BudgetOutcome, JoinAttempt, MouthToEar, Result, Summary
+from rtcprobe.result import WAYS, BudgetOutcome, JoinAttempt, MouthToEar, Result, Summary
 from rtcprobe.units import format_ratio
 from rtcprobe.verdict.budgets import written
 
@@ -154,8 +154,8 @@ def _phases(middle: JoinAttempt, last: JoinAttempt, small: float) -> Iterator[Te
 
 
 def _mouth_to_ear(result: Result, small: float) -> Iterator[Text]:
-    ears = [result.mouth_to_ear.get(direction) for direction in DIRECTIONS]
-    yield _rule("Mouth to ear, ms", *(ARROWS[direction] for direction in DIRECTIONS))
+    ears = [result.mouth_to_ear.get(direction) for direction in result.measures]
+    yield _rule("Mouth to ear, ms", *(ARROWS[direction] for direction in result.measures))
     if not any(ears):
         return
     for name in ("p50", "p95"):
@@ -178,10 +178,10 @@ def _mouth_to_ear(result: Result, small: float) -> Iterator[Text]:
 
 
 def _link(result: Result) -> Iterator[Text]:
-    reports = [result.link.get(direction) for direction in DIRECTIONS]
+    reports = [result.link.get(direction) for direction in WAYS]
     if not any(reports):
         return
-    yield _rule("Link: requested → achieved", *(ARROWS[direction] for direction in DIRECTIONS))
+    yield _rule("Link: requested → achieved", *(ARROWS[direction] for direction in WAYS))
     for title, say in _LINK_ROWS:
         pairs = [[say(r.requested), say(r.achieved)] if r else ["-", "-"] for r in reports]
         if any(figure for pair in pairs for figure in pair):

@@ -4,27 +4,31 @@ Rules:
     1. A field or key that ends in ``_s`` is written as ``_ms``; so are the values of a field marked ``SECONDS``.
     2. A field marked ``MEASURED`` is a plain mapping of words to numbers whose keys follow rule 1 at any depth.
     3. Numbers are rounded to 10⁻⁶ ms or nine decimals; NaN and infinity become null; order is that of the fields.
-    4. A class with ``to_dict`` / ``from_dict`` of its own decides for itself.
+    4. A field marked ``SPARSE`` is left out where it has its default, and may be absent.
+    5. A class with ``to_dict`` / ``from_dict`` of its own decides for itself.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Final, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from rtcprobe.errors import BadInputError
 
-__all__ = ["MEASURED", "SECONDS", "from_plain", "number", "scaled", "to_plain", "unscaled"]
+__all__ = ["MEASURED", "SECONDS", "SPARSE", "from_plain", "number", "scaled", "to_plain", "unscaled"]
 
 SECONDS: Final = {"rtcprobe": "seconds"}
 """Field metadata: a mapping of names to seconds."""
 
 MEASURED: Final = {"rtcprobe": "measured"}
 """Field metadata: a plain mapping as the room that measured it laid it down."""
+
+SPARSE: Final = {"sparse": True}
+"""Field metadata: written only where it says something."""
 
 _MS_DIGITS: Final = 6
 _DIGITS: Final = 9
@@ -37,6 +41,8 @@ def to_plain(record: Any) -> dict[str, Any]:
     for each in fields(record):
         value = getattr(record, each.name)
         kind = each.metadata.get("rtcprobe")
+        if "sparse" in each.metadata and value == _default(each):
+            continue
         if kind == "seconds":
             out[each.name] = {name: scaled(at_s) for name, at_s in value.items()}
         elif kind == "measured" or not each.name.endswith("_s"):
@@ -59,6 +65,8 @@ def from_plain(cls: type[_T], data: Any) -> _T:
     values: dict[str, Any] = {}
     for each in fields(cls):  # type: ignore[arg-type]
         kind = each.metadata.get("rtcprobe")
+        if "sparse" in each.metadata and each.name not in data:
+            continue
         if kind == "seconds":
             values[each.name] = {name: unscaled(at_ms) for name, at_ms in data[each.name].items()}
         elif kind == "measured":
@@ -117,6 +125,10 @@ def _inward(value: Any) -> Any:
             for key, each in value.items()
         )
     return [_inward(each) for each in value] if isinstance(value, list) else value
+
+
+def _default(each: Field[Any]) -> Any:
+    return each.default if each.default_factory is MISSING else each.default_factory()
 
 
 def _edge_name(name: str) -> str:

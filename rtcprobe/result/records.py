@@ -17,13 +17,14 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
 from rtcprobe.errors import BadInputError, ExitCode
-from rtcprobe.result.plain import MEASURED, SECONDS, from_plain, number, scaled, to_plain, unscaled
+from rtcprobe.result.plain import MEASURED, SECONDS, SPARSE, from_plain, number, scaled, to_plain, unscaled
 from rtcprobe.timeline import Side, Timer
 
 __all__ = [
     "DIRECTIONS",
     "SCHEMA",
     "STAGES",
+    "WAYS",
     "BudgetOutcome",
     "BudgetVerdict",
     "Clock",
@@ -46,13 +47,17 @@ __all__ = [
 SCHEMA = "rtcprobe.result/1"
 
 Clock = Literal["virtual", "real"]
-Direction = Literal["caller_to_callee", "callee_to_caller"]
+Direction = Literal["caller_to_callee", "callee_to_caller", "round_trip"]
 Verdict = Literal["pass", "fail", "inconclusive", "invalid"]
 BudgetVerdict = Literal["met", "missed", "undecided", "inconclusive"]
 Unit = Literal["s", "share", "number"]
 Plain = Mapping[str, Any]
 
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
+"""Every direction a result may have: a target measures one way, both ways, or there and back."""
+
+WAYS: tuple[Direction, ...] = ("caller_to_callee", "callee_to_caller")
+"""The two ways of a call between two people: what links are written for, and what the loopback measures."""
 
 STAGES = (
     "capture",
@@ -61,6 +66,7 @@ STAGES = (
     "sender_pacing",
     "network_min",
     "network_variable",
+    "network_and_target",
     "jitter_buffer",
     "decode_block",
     "device",
@@ -182,10 +188,12 @@ class Retransmission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JoinAttempt:
-    """One join: milestones of both sides in seconds since the call started, and what delayed them.
+    """One join: milestones of both sides in seconds since each began, and what delayed them.
 
-    ``phases`` are the caller's, contiguous, and sum to ``caller["first_audio"]``; ``rtts`` is the join in round trips
-    of the media path; ``failed`` names the timer or step that gave up, None for a join that was heard.
+    ``joiner`` is the side whose join is timed: the caller, or the callee where it alone listens (it begins when the
+    caller has been heard of). ``phases`` are the joiner's, contiguous, and sum to its ``"first_audio"``; ``rtts`` is
+    the join in round trips of the media path; ``failed`` names the timer or step that gave up, None for a join that
+    was heard.
 
     Raises:
         BadInputError: a milestone before the call, or phases that do not sum to the total within 1 ms.
@@ -197,6 +205,7 @@ class JoinAttempt:
     retransmissions: tuple[Retransmission, ...] = ()
     rtts: float | None = None
     failed: str | None = None
+    joiner: Side = field(default="caller", metadata=SPARSE)
 
     def __post_init__(self) -> None:
         for side, milestones in (("caller", self.caller), ("callee", self.callee)):
@@ -212,9 +221,14 @@ class JoinAttempt:
                 )
 
     @property
+    def milestones(self) -> Mapping[str, float]:
+        """The joiner's milestones."""
+        return self.caller if self.joiner == "caller" else self.callee
+
+    @property
     def first_audio_s(self) -> float | None:
-        """Call started → first sample of the other side heard by the caller; None where it never was."""
-        return self.caller.get("first_audio")
+        """The joiner began → first sample of the other side heard by it; None where it never was."""
+        return self.milestones.get("first_audio")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -382,7 +396,9 @@ class Result:
     """A whole run. ``reasons`` say why it is not a pass; ``warnings`` what a reader should know in any case.
 
     ``scenario`` is its name, ``scenario_digest`` the digest of ``settings`` (the scenario as one plain mapping with
-    written units, overrides included): two results compare only where the digests agree.
+    written units, overrides included, but for the target): two results compare only where the digests agree.
+    ``measures`` are the directions the target can measure; ``cut`` says what ended the long call before its time;
+    ``peers`` is, by side, what was negotiated with an outside target and what it reported.
     """
 
     scenario: str
@@ -401,6 +417,9 @@ class Result:
     link: Mapping[Direction, LinkReport] = field(default_factory=dict)
     harness: Plain = field(default_factory=dict, metadata=MEASURED)
     budgets: tuple[BudgetOutcome, ...] = ()
+    measures: tuple[Direction, ...] = field(default=WAYS, metadata=SPARSE)
+    cut: str | None = field(default=None, metadata=SPARSE)
+    peers: Plain = field(default_factory=dict, metadata={**MEASURED, **SPARSE})
 
     @property
     def exit_code(self) -> ExitCode:
@@ -434,6 +453,6 @@ class Result:
             raise BadInputError("result holds a value of the wrong kind", str(error)) from error
         for name in (*result.mouth_to_ear, *result.link):
             if name not in DIRECTIONS:
-                known = " and ".join(DIRECTIONS)
+                known = ", ".join(DIRECTIONS)
                 raise BadInputError(f"result has the unknown direction {name!r}", f"they are {known}")
         return result

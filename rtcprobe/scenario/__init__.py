@@ -9,6 +9,7 @@ from rtcprobe.scenario.model import (
     Scenario,
     SignalingPlan,
     Site,
+    TargetPlan,
 )
 from rtcprobe.scenario.read import parse_scenario, read_scenario
 from rtcprobe.scenario.schema import scenario_schema
@@ -21,6 +22,7 @@ __all__ = [
     "Scenario",
     "SignalingPlan",
     "Site",
+    "TargetPlan",
     "find_scenario",
     "library",
     "library_folder",

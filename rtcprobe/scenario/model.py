@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +16,8 @@ from rtcprobe.audio.protection import Protection
 from rtcprobe.errors import BadInputError
 from rtcprobe.link import ACCESS, LinkSpec, backbone, light_bound_s
 from rtcprobe.playout.policies import PlayoutChoice
-from rtcprobe.result import DIRECTIONS, Direction
+from rtcprobe.result import WAYS, Direction
+from rtcprobe.secrets import scrub
 from rtcprobe.units import format_duration, parse_duration
 from rtcprobe.verdict.budgets import Budget
 
@@ -28,6 +30,7 @@ __all__ = [
     "Scenario",
     "SignalingPlan",
     "Site",
+    "TargetPlan",
 ]
 
 Connection = Literal["cold", "warm"]
@@ -41,8 +44,8 @@ LONGEST_DEVICE_S = 10.0
 MOST_DRIFT = 1e-3
 """1,000 ppm: ten times what the crystals of sound devices are off by."""
 
-_PROSE = ("serves", "sources", "budgets")
-"""Settings that change nothing about what happens, only what is said or judged."""
+_PROSE = ("serves", "sources", "budgets", "target")
+"""Settings that change nothing about the situation: what is said, what is judged, and who is called in it."""
 
 
 def _time(seconds: float) -> str:
@@ -167,6 +170,43 @@ class DtlsTimer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TargetPlan:
+    """Who is called: ``url`` (its scheme says what kind of target), and what that kind wants to know (``options``).
+
+    ``region`` is where an outside target should seem to be, seen from the emulated sides; None: where it really is.
+    ``folder`` is where files that the options name are looked for.
+    """
+
+    url: str = "loopback"
+    region: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    folder: Path = field(default_factory=Path)
+
+    @property
+    def scheme(self) -> str:
+        """The kind of target, in small letters."""
+        return self.url.partition("://")[0].lower()
+
+    @property
+    def shown(self) -> str:
+        """The URL as results and sentences may show it: without secrets."""
+        return scrub(self.url)
+
+    def only(self, known: Iterable[str]) -> None:
+        """Refuse options that are not among ``known``.
+
+        Raises:
+            BadInputError: one that is not.
+        """
+        known = list(known)
+        for key in self.options:
+            if key not in known:
+                near = difflib.get_close_matches(key, [*known, "region"], n=3, cutoff=0.5)
+                cure = f"did you mean {' or '.join(near)}?" if near else f"use {', '.join([*known, 'region'])}"
+                raise BadInputError(f"target.{key} is not known to {self.scheme}", cure)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
     """A call between two people, and the budgets it should stay within.
 
@@ -194,12 +234,13 @@ class Scenario:
     playout: PlayoutChoice
     dtls: DtlsTimer
     budgets: tuple[Budget, ...]
+    target: TargetPlan = field(default_factory=TargetPlan)
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.rtt_s is not None:
             backbone(self.caller.region, self.callee.region, self.rtt_s)  # refuses what cannot be
-        if self.rtt_s is not None and len(self.link) == len(DIRECTIONS):
+        if self.rtt_s is not None and len(self.link) == len(WAYS):
             raise BadInputError("rtt has no effect where link replaces both directions", "leave one of them out")
 
     @property
@@ -210,7 +251,7 @@ class Scenario:
             warning = backbone(a, b, self.rtt_s).warning
             return () if warning is None else (warning,)
         bound_s = light_bound_s(a, b)
-        fastest_s = sum(self._fastest_s(direction) for direction in DIRECTIONS)
+        fastest_s = sum(self._fastest_s(direction) for direction in WAYS)
         if not self.link or fastest_s >= bound_s:
             return ()
         fact = (

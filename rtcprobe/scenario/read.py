@@ -24,9 +24,9 @@ from jsonschema.exceptions import ValidationError
 from rtcprobe.audio.opus import OpusSettings
 from rtcprobe.audio.protection import Protection
 from rtcprobe.errors import BadInputError
-from rtcprobe.link import LinkSpec, parse_link
+from rtcprobe.link import REGIONS, LinkSpec, parse_link
 from rtcprobe.playout.policies import PlayoutChoice
-from rtcprobe.result import DIRECTIONS, Direction
+from rtcprobe.result import WAYS, Direction
 from rtcprobe.scenario.model import (
     CallPlan,
     Devices,
@@ -35,6 +35,7 @@ from rtcprobe.scenario.model import (
     Scenario,
     SignalingPlan,
     Site,
+    TargetPlan,
 )
 from rtcprobe.scenario.schema import NAME, scenario_schema
 from rtcprobe.units import parse_decibels, parse_duration, parse_ppm, parse_rate, parse_ratio
@@ -45,6 +46,9 @@ __all__ = ["parse_scenario", "read_scenario"]
 _T = TypeVar("_T")
 
 _NAME_CURE: Final = "use small letters and digits, and . _ - after the first"
+
+_OWN_SENTENCES: Final = ("link", "target")
+"""Keys judged by parsers of their own."""
 
 _FORMATS: Final[Mapping[str, Callable[[object], object]]] = {
     "duration": parse_duration,
@@ -128,6 +132,8 @@ def _set(written: dict[str, Any], setting: str) -> None:
     keys = dotted.strip().split(".")
     if not equals or not all(keys):
         raise BadInputError(f"setting {setting!r} cannot be read", "write it like call.duration=10s")
+    if keys[0] == "target" and len(keys) > 1 and isinstance(written.get("target"), str):
+        written["target"] = {"url": written["target"]}
     try:
         value = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader, only stricter
     except yaml.YAMLError as error:
@@ -172,7 +178,7 @@ def _accepts(parse: Callable[[object], object]) -> Callable[[object], bool]:
 def _validate(written: Mapping[str, Any]) -> None:
     """Raise the sentence for the worst error the schema finds."""
     order = ["additionalProperties", "required", "format"]
-    errors = list(_validator().iter_errors({key: each for key, each in written.items() if key != "link"}))
+    errors = list(_validator().iter_errors({key: each for key, each in written.items() if key not in _OWN_SENTENCES}))
     if not errors:
         return
     worst = min(errors, key=lambda error: [*order, error.validator].index(error.validator))
@@ -248,6 +254,7 @@ def _convert(written: Mapping[str, Any], folder: Path) -> Scenario:
         playout=PlayoutChoice.parse(written["playout"]),
         dtls=DtlsTimer.parse(written["dtls"]["timer"]),
         budgets=tuple(parse_budget(line) for line in written["budgets"]),
+        target=_target(written.get("target", "loopback"), folder),
         settings=written,
     )
 
@@ -295,20 +302,35 @@ def _mouth(written: Mapping[str, Any], folder: Path) -> MouthPlan:
     )
 
 
+def _target(written: Any, folder: Path) -> TargetPlan:
+    """Return who is called: a URL, or keys; what the keys beside ``url`` and ``region`` mean is the target's matter."""
+    keys = {"url": written} if isinstance(written, str) else written
+    if not isinstance(keys, Mapping) or not keys:
+        raise BadInputError(f"target {written!r} is not a target", "write a URL, or keys: url, region, token")
+    options = {key: each for key, each in keys.items() if key not in ("url", "region")}
+    url = keys.get("url", "whip+whep" if {"whip", "whep"} & set(options) else None)
+    if not isinstance(url, str) or not url.strip():
+        raise BadInputError("target.url is missing", "write it like url: janus+ws://host:8188/echotest")
+    region = keys.get("region")
+    if region is not None and region not in REGIONS:
+        raise BadInputError(f"target.region {region!r} is not known", _nearest(region, sorted(REGIONS)))
+    return TargetPlan(url=url.strip(), region=region, options=options, folder=folder)
+
+
 def _links(written: Any, folder: Path) -> dict[Direction, LinkSpec]:
     """Return the links given, by direction: one for both, or one each."""
     if isinstance(written, Mapping) and not written:
         return {}
-    if isinstance(written, Mapping) and any(key in DIRECTIONS for key in written):
+    if isinstance(written, Mapping) and any(key in WAYS for key in written):
         for key in written:
-            if key not in DIRECTIONS:
-                raise BadInputError(f"link.{key} is not known", _nearest(key, DIRECTIONS))
+            if key not in WAYS:
+                raise BadInputError(f"link.{key} is not known", _nearest(key, WAYS))
         return {
             direction: _link(f"link.{direction}", written[direction], folder)
-            for direction in DIRECTIONS
+            for direction in WAYS
             if direction in written
         }
-    return dict.fromkeys(DIRECTIONS, _link("link", written, folder))
+    return dict.fromkeys(WAYS, _link("link", written, folder))
 
 
 def _link(place: str, written: Any, folder: Path) -> LinkSpec:

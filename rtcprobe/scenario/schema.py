@@ -16,7 +16,7 @@ from rtcprobe.audio.mouth import MARKER_TO_SPEECH_DB
 from rtcprobe.audio.opus import APPLICATIONS, OpusSettings
 from rtcprobe.audio.protection import MAX_RED_COPIES
 from rtcprobe.link import ACCESS, LINK_KEYS, REGIONS
-from rtcprobe.result import DIRECTIONS
+from rtcprobe.result import WAYS
 from rtcprobe.units import format_duration, format_rate, format_ratio
 from rtcprobe.verdict.metrics import METRICS
 
@@ -91,6 +91,7 @@ def scenario_schema() -> dict[str, Any]:
                     "duration", "Round trip between the two regions, in place of the catalogue's.", "30ms"
                 ),
                 "link": _link(),
+                "target": _target(),
                 "call": _call(),
                 "codec": _codec(),
                 "mouth": _mouth(),
@@ -166,9 +167,35 @@ def _link() -> dict[str, Any]:
     return {
         "description": "Replaces the path between the two sides, media and signalling alike, the server at the "
         "callee's end: one link for both directions, or one each. Packets keep their order unless order is free.",
-        "anyOf": [*one["anyOf"], _object(dict.fromkeys(DIRECTIONS, one), minProperties=1)],
+        "anyOf": [*one["anyOf"], _object(dict.fromkeys(WAYS, one), minProperties=1)],
         "default": {},
     }
+
+
+def _target() -> dict[str, Any]:
+    url = _text(
+        "Who is called. loopback: our own far end, everything emulated. whip+whep://HOST/PATH/{whip,whep}, "
+        "janus+ws://HOST:PORT/videoroom/1234, sdp+https://HOST/PATH and others: a real server, on the real clock.",
+        "janus+ws://192.0.2.7:8188/echotest",
+    )
+    keys = {
+        "type": "object",
+        "properties": {
+            "url": url,
+            "region": _choice(
+                "Where the server should seem to be: adds the backbone between it and each side. Without it, the "
+                "distance is the real one.",
+                sorted(REGIONS),
+            ),
+            "whip": _text("Where to publish (whip+whep).", "https://media.example/whip/room"),
+            "whep": _text("Where to listen (whip+whep).", "https://media.example/whep/room"),
+            "token": _text("Bearer token, by name: env:NAME or file:PATH.", "env:WHIP_TOKEN"),
+            "headers": {"type": "object", "description": "Further headers of every request; values may be env:NAME."},
+            "ca": _text("File of the authorities that sign the server's certificate.", "our-ca.pem"),
+        },
+        "description": "Who is called: its URL, and what that kind of target wants to know.",
+    }
+    return {"description": "Who is called, a URL or keys.", "anyOf": [url, keys], "examples": url["examples"]}
 
 
 def _call() -> dict[str, Any]:

@@ -108,7 +108,9 @@ def parse_budget(text: object) -> Budget:
 
 def evaluate(budget: Budget, result: Result) -> BudgetOutcome:
     """Return what became of ``budget`` in ``result``; of two directions, the worse."""
-    outcomes = [_judge(budget, metric.read(result), metric) for metric in METRICS[budget.metric]]
+    metrics = METRICS[budget.metric]
+    measured = [each for each in metrics if each.of_link or each.direction in (None, *result.measures)]
+    outcomes = [_judge(budget, metric.read(result), metric) for metric in measured or metrics]
     downwards = budget.op in ("<", "<=")
 
     def badness(outcome: BudgetOutcome) -> tuple[int, float]:

@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from rtcprobe.result import DIRECTIONS, Result, Summary, Verdict
+from rtcprobe.result import Result, Summary, Verdict
 from rtcprobe.timeline import PHASE_OF
 from rtcprobe.verdict.budgets import Budget, evaluate
-from rtcprobe.verdict.metrics import METRICS
+from rtcprobe.verdict.metrics import METRICS, phase_metric
 from rtcprobe.verdict.statistics import summarise
 
 __all__ = ["judge", "summarise_joins"]
@@ -48,10 +48,12 @@ def summarise_joins(result: Result) -> Mapping[str, Summary]:
     """Return the summaries of the joins by metric name: ``first_audio``, then the phases that occurred; seconds."""
     if not result.join.attempts:
         return {}
-    phases = [p for p in PHASE_OF.values() if any(p in each.phases for each in result.join.attempts)]
+    found = dict.fromkeys(phase for each in result.join.attempts for phase in each.phases)
+    phases = [each for each in PHASE_OF.values() if each in found]
     out: dict[str, Summary] = {}
-    for name in ("first_audio", *phases):
-        seen = METRICS[f"join.{name}"][0].read(result)
+    for name in ("first_audio", *phases, *(each for each in found if each not in phases)):
+        metric = METRICS[f"join.{name}"][0] if f"join.{name}" in METRICS else phase_metric(name)
+        seen = metric.read(result)
         out[name] = summarise(seen.values, never=seen.never if seen.values else len(result.join.attempts))
     return out
 
@@ -75,13 +77,15 @@ def _silences(result: Result) -> Iterable[str]:
     if result.interrupted:
         yield "interrupted: only what was measured until then is here"
         return
+    if result.cut is not None:
+        yield f"the call was cut: {result.cut}"
     attempts = result.join.attempts
     if not attempts:
         yield "no join was tried"
     elif all(each.first_audio_s is None for each in attempts):
         steps = ", ".join(dict.fromkeys(each.failed or "unknown step" for each in attempts))
         yield f"none of {len(attempts)} joins was heard (gave up: {steps})"
-    for direction in DIRECTIONS:
+    for direction in result.measures:
         ear = result.mouth_to_ear.get(direction)
         if ear is None or not ear.heard:
             spoken = 0 if ear is None else ear.scheduled

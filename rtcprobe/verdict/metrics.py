@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from rtcprobe.result import DIRECTIONS, STAGES, Direction, JoinAttempt, MouthToEar, Result, Unit
+from rtcprobe.result import DIRECTIONS, STAGES, WAYS, Direction, JoinAttempt, MouthToEar, Result, Unit
 from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, PHASE_OF
 
-__all__ = ["METRICS", "Metric", "Observations"]
+__all__ = ["METRICS", "Metric", "Observations", "phase_metric"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,11 @@ class Metric:
     aggregates: tuple[str, ...] | None = None
     direction: Direction | None = None
 
+    @property
+    def of_link(self) -> bool:
+        """Whether it is about the link: links go both ways, whatever the target measures."""
+        return self.name.startswith("link.")
+
 
 def _join(name: str, pick: Callable[[JoinAttempt], float | None], unit: Unit = "s") -> Metric:
     """A figure of each join: one that was not heard to the end never came."""
@@ -62,8 +67,13 @@ def _phase(phase: str) -> Callable[[JoinAttempt], float | None]:
     return lambda each: each.phases.get(phase, 0.0 if each.phases and each.failed is None else None)
 
 
-def _caller_milestone(name: str) -> Callable[[JoinAttempt], float | None]:
-    return lambda each: each.caller.get(name)
+def phase_metric(phase: str) -> Metric:
+    """Return the metric of any phase, those that only some target has included."""
+    return _join(f"join.{phase}", _phase(phase))
+
+
+def _joiner_milestone(name: str) -> Callable[[JoinAttempt], float | None]:
+    return lambda each: each.milestones.get(name)
 
 
 def _callee_milestone(name: str) -> Callable[[JoinAttempt], float | None]:
@@ -72,9 +82,9 @@ def _callee_milestone(name: str) -> Callable[[JoinAttempt], float | None]:
 
 def _joins() -> Iterable[Metric]:
     for milestone in CALLER_ORDER:
-        yield _join(f"join.{milestone}", _caller_milestone(milestone))
+        yield _join(f"join.{milestone}", _joiner_milestone(milestone))
     for phase in PHASE_OF.values():
-        yield _join(f"join.{phase}", _phase(phase))
+        yield phase_metric(phase)
     for milestone in CALLEE_ORDER:
         yield _join(f"join.callee.{milestone}", _callee_milestone(milestone))
     yield _join("join.rtts", lambda each: each.rtts, unit="number")
@@ -182,7 +192,8 @@ def _achieved(direction: Direction, figures: Mapping[str, str]) -> Callable[[Res
 
 
 def _table() -> dict[str, tuple[Metric, ...]]:
-    directed = [metric for direction in DIRECTIONS for metric in (*_ears(direction), *_links(direction))]
+    directed = [metric for direction in DIRECTIONS for metric in _ears(direction)]
+    directed += [metric for direction in WAYS for metric in _links(direction)]
     table: dict[str, tuple[Metric, ...]] = {metric.name: (metric,) for metric in (*_joins(), *directed)}
     for metric in directed:  # without the direction, both are meant
         both = metric.name.replace(f".{metric.direction}", "")

@@ -33,7 +33,8 @@ def test_a_result_with_an_unknown_direction(make_result):
     data = make_result().to_dict()
     data["link"]["sideways"] = data["link"].pop("caller_to_callee")
     assert (
-        refusal(data) == "result has the unknown direction 'sideways': they are caller_to_callee and callee_to_caller"
+        refusal(data)
+        == "result has the unknown direction 'sideways': they are caller_to_callee, callee_to_caller, round_trip"
     )
 
 

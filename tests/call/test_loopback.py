@@ -78,7 +78,7 @@ def costs(made):
     total_s = made.caller.timeline.marks["first_packet"]
     return {
         cost.wait.timer: cost
-        for cost in price(made.waits(), total_s=total_s, not_before_s=made.awaited_s(total_s))
+        for cost in price(made.waits(), total_s=total_s, not_before_s=made.awaited_s(made.caller, total_s))
         if cost.cost_s
     }
 
@@ -134,7 +134,7 @@ def test_what_timers_cost_is_what_the_join_was_late(dtls_s):
         made = call(setup(lossy, dtls_s=dtls_s), seed)
         assert made.failed is None
         total_s = made.caller.timeline.marks["dtls_connected"]
-        priced = price(made.waits(), total_s=total_s, not_before_s=made.awaited_s(total_s))
+        priced = price(made.waits(), total_s=total_s, not_before_s=made.awaited_s(made.caller, total_s))
         paid_s = sum(cost.cost_s for cost in priced)
         assert total_s == pytest.approx(clean + paid_s, abs=RTT_S + 1e-6), (seed, priced)
         delayed += paid_s > 0

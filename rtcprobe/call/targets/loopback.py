@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import numpy as np
 
-from rtcprobe.audio.protection import Protection
 from rtcprobe.call.peer import Peer, Speech
-from rtcprobe.call.signaling import Connection, EmulatedSignaling
-from rtcprobe.link import Link, LinkSpec, Path
-from rtcprobe.runtime.network import Direction, Network
+from rtcprobe.call.signaling import EmulatedSignaling
+from rtcprobe.call.targets.base import CallSetup, Way
+from rtcprobe.errors import BadInputError
+from rtcprobe.link import Link, Path
+from rtcprobe.result import WAYS, Clock, Direction, LinkReport
+from rtcprobe.runtime.network import Direction as PathDirection
+from rtcprobe.runtime.network import Network
+from rtcprobe.scenario import TargetPlan
 from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, Side, Timer, Wait
 
-__all__ = ["ROUTES", "CallSetup", "LoopbackCall"]
+__all__ = ["ROUTES", "CallSetup", "LoopbackCall", "LoopbackTarget", "make_target"]
 
 ROUTES = (
     ("caller", "callee"),
@@ -33,23 +36,29 @@ RETRANSMISSION_S = 1.0
 """How long after the last packet one that was asked for again can still come: the rule of ``playout.nack``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallSetup:
-    """What a call is made of.
+class LoopbackTarget:
+    """The far end is ours, on either clock."""
 
-    ``routes`` gives the hops of every pair in ``ROUTES``; ``linger_s`` is how long a join goes on after both sides have
-    their first packet, so that it can be heard; ``dtls_timeout_s`` turns the measured round trip (None when unknown)
-    into the initial handshake timer, seconds; ``protection`` is what both sides want against loss.
+    name = "loopback"
+    directions = WAYS
+    routes = ROUTES
+    clocks: tuple[Clock, ...] = ("virtual", "real")
+
+    def call(self, setup: CallSetup, seed: np.random.SeedSequence, clock: Clock) -> LoopbackCall:
+        """Return a call, not yet begun, on the running loop."""
+        return LoopbackCall(setup, seed, sockets=clock == "real")
+
+
+def make_target(plan: TargetPlan) -> LoopbackTarget:
+    """Return the loopback.
+
+    Raises:
+        BadInputError: options, for it has none.
     """
-
-    routes: Mapping[tuple[str, str], Sequence[LinkSpec]]
-    caller_speech: Speech
-    callee_speech: Speech
-    connection: Connection
-    dtls_timeout_s: Callable[[float | None], float]
-    join_timeout_s: float
-    linger_s: float
-    protection: Protection = field(default_factory=Protection)
+    if plan.url != "loopback" or plan.region is not None:
+        raise BadInputError(f"target {plan.shown!r} is impossible", "loopback stands alone: both ends are emulated")
+    plan.only(())
+    return LoopbackTarget()
 
 
 class LoopbackCall:
@@ -93,6 +102,37 @@ class LoopbackCall:
         """CPU seconds this process spent from the start of the call until both sides had what they waited for."""
         self.failed: str | None = None
         """Why the join gave up: the milestone missing and the timer that was still trying; None while it has not."""
+        self.cut: str | None = None
+
+    @property
+    def ways(self) -> list[Way]:
+        """Both directions, as links are named."""
+        return [
+            Way("caller_to_callee", self.caller, self.callee),
+            Way("callee_to_caller", self.callee, self.caller),
+        ]
+
+    @property
+    def joiners(self) -> list[Peer]:
+        """The caller."""
+        return [self.caller]
+
+    @property
+    def peers(self) -> list[Peer]:
+        """Both."""
+        return [self.caller, self.callee]
+
+    def links(self) -> dict[Direction, LinkReport]:
+        """Return what both directions of the media path were asked for, and did."""
+        reports: dict[Direction, LinkReport] = {}
+        for way in self.ways:
+            path = self.direction(way.talker.side, way.listener.side)
+            reports[way.direction] = LinkReport.of(path.path.requested(), path.tally.achieved())
+        return reports
+
+    def report(self) -> dict[str, object]:
+        """Return nothing: both sides are ours."""
+        return {}
 
     async def join(self) -> bool:
         """Join, wait until both sides have a packet of the other, linger, hang up; return whether it connected."""
@@ -118,25 +158,27 @@ class LoopbackCall:
             await self._hang_up()
         return self.failed is None
 
-    def waits(self) -> list[Wait]:
-        """Return every retransmission of the join so far."""
+    def waits(self, joiner: Peer | None = None) -> list[Wait]:
+        """Return every retransmission of the join so far, on either side."""
+        del joiner
         return [
             *self.caller.waits(self.callee.progress_s(), self._fastest_s("caller", "callee")),
             *self.callee.waits(self.caller.progress_s(), self._fastest_s("callee", "caller")),
             *self.signaling.waits(),
         ]
 
-    def awaited_s(self, never_s: float) -> dict[Timer, float]:
+    def awaited_s(self, joiner: Peer, never_s: float) -> dict[Timer, float]:
         """Return from when on each kind of timer can have held the join up; ``never_s`` for what was never reached.
 
         What is sent one way before the other side can take it in is not early.
         """
+        del joiner
         ways_s = [self._fastest_s(*route) or 0.0 for route in (("caller", "callee"), ("callee", "caller"))]
         caller, callee = self.caller.timeline.marks, self.callee.timeline.marks
         ready_s = max(marks.get("ice_connected", never_s) for marks in (caller, callee))
         return {"stun": caller.get("answer_received", never_s) - min(ways_s), "dtls": ready_s - min(ways_s)}
 
-    def direction(self, source: str, destination: str) -> Direction:
+    def direction(self, source: str, destination: str) -> PathDirection:
         """Return the way from one host to another (names of ``ROUTES``)."""
         return self.network.direction(self._hosts[source], self._hosts[destination])
 

@@ -1,0 +1,212 @@
+"""What a target is: whoever is called, from the URL that names it to calls that can be measured.
+
+A target is found by the scheme of its URL: one of ours, or one that another package brings in the entry point group
+``rtcprobe.targets`` (name: the scheme; object: a factory ``TargetPlan -> Target``)::
+
+    [project.entry-points."rtcprobe.targets"]
+    "acme+https" = "acme_rtcprobe:make_target"
+
+``tests/call/echo_target.py`` is a whole target in a hundred lines; most subclass ``outside.OutsideCall``.
+
+Rules:
+    1. A factory reads the plan and refuses what cannot be meant, in a sentence, before anything runs. It opens nothing.
+    2. ``call`` is asked on the loop that runs the call. Every join has a call of its own, with connections of its own.
+    3. What a call measured stays readable at any moment, finished or not; what failed it is a sentence in ``failed``,
+       never an exception.
+    4. ``join`` and ``talk`` end within their timeouts, hang up in any case, and leave nothing open here or there.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, Final, Literal, NamedTuple, Protocol, cast
+
+import numpy as np
+
+from rtcprobe.audio.protection import Protection
+from rtcprobe.call.peer import Peer, Speech
+from rtcprobe.errors import BadInputError
+from rtcprobe.link import LinkSpec
+from rtcprobe.result import Clock, Direction, LinkReport
+from rtcprobe.runtime.network import Network
+from rtcprobe.scenario import TargetPlan
+from rtcprobe.timeline import Timer, Wait
+
+__all__ = [
+    "ECHO_ROUTES",
+    "GROUP",
+    "TWO_ENDS_ROUTES",
+    "Call",
+    "CallSetup",
+    "Route",
+    "Target",
+    "Way",
+    "find_target",
+    "target_schemes",
+]
+
+GROUP: Final = "rtcprobe.targets"
+"""The entry point group in which other packages bring targets."""
+
+Route = tuple[str, str]
+
+ECHO_ROUTES: Final[tuple[Route, ...]] = (("caller", "target"), ("target", "caller"))
+"""The ways of an *echo*: one peer of ours, and the target sends back what it hears."""
+
+TWO_ENDS_ROUTES: Final[tuple[Route, ...]] = (*ECHO_ROUTES, ("callee", "target"), ("target", "callee"))
+"""The ways of *two ends*: both peers are ours, the target between them."""
+
+_BUILT_IN: Final[Mapping[str, str]] = {
+    "loopback": "rtcprobe.call.targets.loopback:make_target",
+    "whip+whep": "rtcprobe.call.targets.whip:make_target",
+    "whip+whep+http": "rtcprobe.call.targets.whip:make_target",
+    "sdp+https": "rtcprobe.call.targets.sdp_http:make_target",
+    "sdp+http": "rtcprobe.call.targets.sdp_http:make_target",
+    "janus": "rtcprobe.call.targets.janus:make_target",
+    "janus+http": "rtcprobe.call.targets.janus:make_target",
+    "janus+ws": "rtcprobe.call.targets.janus:make_target",
+    "janus+https": "rtcprobe.call.targets.janus:make_target",
+    "janus+wss": "rtcprobe.call.targets.janus:make_target",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallSetup:
+    """What a call is made of.
+
+    ``routes`` gives the hops of every pair in the target's ``routes``; ``linger_s`` is how long a join goes on after it
+    has its first packets, so that it can be heard; ``dtls_timeout_s`` turns the measured round trip (None when unknown)
+    into the initial handshake timer, seconds; ``protection`` is what both sides want against loss.
+    """
+
+    routes: Mapping[Route, Sequence[LinkSpec]]
+    caller_speech: Speech
+    callee_speech: Speech
+    connection: Literal["cold", "warm"]
+    dtls_timeout_s: Callable[[float | None], float]
+    join_timeout_s: float
+    linger_s: float
+    protection: Protection = field(default_factory=Protection)
+
+
+class Way(NamedTuple):
+    """One direction of a call whose sound is measured: who speaks, who listens (the same peer in a round trip)."""
+
+    direction: Direction
+    talker: Peer
+    listener: Peer
+
+
+class Call(Protocol):
+    """One call on the running loop."""
+
+    setup: CallSetup
+    network: Network
+    failed: str | None
+    """Why the call did not come about, in a sentence that names the step reached; None while nothing failed."""
+    cut: str | None
+    """What ended a call that had come about before its time; None otherwise."""
+    cpu_s: float | None
+    """CPU seconds this process spent until the join had what it waited for."""
+
+    @property
+    def ways(self) -> Sequence[Way]:
+        """The directions whose sound can be heard, the joiner's own listening first."""
+        ...
+
+    @property
+    def joiners(self) -> Sequence[Peer]:
+        """The peers whose join is timed; each listens in one of ``ways``."""
+        ...
+
+    @property
+    def peers(self) -> Sequence[Peer]:
+        """Every peer of ours."""
+        ...
+
+    async def join(self) -> bool:
+        """Join until every joiner has a packet of the other side, linger, hang up; return whether it connected."""
+        ...
+
+    async def talk(self) -> bool:
+        """Join, let the mouths say all they have, wait for the last packet, hang up; return whether it connected."""
+        ...
+
+    def waits(self, joiner: Peer) -> list[Wait]:
+        """Return every retransmission that can have held ``joiner`` up, on its timeline."""
+        ...
+
+    def awaited_s(self, joiner: Peer, never_s: float) -> Mapping[Timer, float]:
+        """Return from when on each kind of timer can have held ``joiner`` up; ``never_s`` for what was not reached."""
+        ...
+
+    def links(self) -> Mapping[Direction, LinkReport]:
+        """Return what the emulated part of each direction was asked for, and did."""
+        ...
+
+    def report(self) -> Mapping[str, Any]:
+        """Return, by peer, what was negotiated with the target and what it said; {} where there is nobody else."""
+        ...
+
+
+class Target(Protocol):
+    """Whoever is called."""
+
+    @property
+    def name(self) -> str:
+        """What results call it, without secrets."""
+        ...
+
+    @property
+    def directions(self) -> Sequence[Direction]:
+        """The directions in which it can measure mouth to ear."""
+        ...
+
+    @property
+    def routes(self) -> Sequence[Route]:
+        """Every way packets take whose hops a call needs; ``"target"`` is the far side."""
+        ...
+
+    @property
+    def clocks(self) -> Sequence[Clock]:
+        """The clocks it can be called on: outside, time cannot jump."""
+        ...
+
+    def call(self, setup: CallSetup, seed: np.random.SeedSequence, clock: Clock) -> Call:
+        """Return a call, not yet begun, on the running loop."""
+        ...
+
+
+def target_schemes() -> list[str]:
+    """Return every scheme a target can be named by, ours first."""
+    return [*_BUILT_IN, *(each.name for each in entry_points(group=GROUP) if each.name not in _BUILT_IN)]
+
+
+def find_target(plan: TargetPlan) -> Target:
+    """Return the target that ``plan`` names.
+
+    Raises:
+        BadInputError: no such scheme, a target that cannot be loaded, or a plan it refuses.
+    """
+    scheme = plan.scheme
+    if scheme in _BUILT_IN:
+        module, _, name = _BUILT_IN[scheme].partition(":")
+        factory = getattr(import_module(module), name)
+        return cast("Target", factory(plan))
+    brought = next((each for each in entry_points(group=GROUP) if each.name == scheme), None)
+    if brought is None:
+        known = target_schemes()
+        near = difflib.get_close_matches(scheme, known, n=2, cutoff=0.6)
+        cure = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
+        raise BadInputError(f"target {plan.shown!r} is of no known kind", cure)
+    try:
+        factory = brought.load()
+    except Exception as error:
+        raise BadInputError(
+            f"target {plan.shown!r} cannot be loaded from {brought.value}", f"{type(error).__name__}: {error}"
+        ) from error
+    return cast("Target", factory(plan))
