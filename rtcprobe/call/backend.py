@@ -142,10 +142,3 @@ class Backend(httpcore.AsyncNetworkBackend):
     def keep(self, host: str, port: int, stream: NetStream) -> None:
         """Hand ``stream`` out to the next who connects there."""
         self._ahead.setdefault((host, port), []).append(stream)
-
-    async def aclose(self) -> None:
-        """Close what was opened ahead and never used."""
-        for streams in self._ahead.values():
-            for stream in streams:
-                await stream.aclose()
-        self._ahead.clear()

@@ -128,6 +128,7 @@ class HttpClient:
         self.exchanges: list[Exchange] = []
         self.tls = tls_context(ca_file)
         self.backend = Backend(line)
+        self._opened: list[NetStream] = []
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=self.tls, network_backend=self.backend, max_connections=16, keepalive_expiry=None
         )
@@ -139,7 +140,7 @@ class HttpClient:
             MeasurementError: it cannot be opened within ``limits.exchange_s``.
         """
         address = parse_url(url)
-        exchange = self._begin(what, "CONNECT", address)
+        exchange = self.begin(what, "CONNECT", address)
         port = address.port or _PORTS[address.scheme]
         stream = await self.connect(exchange, address)
         self.backend.keep(address.raw_host.decode(), port, stream)
@@ -172,7 +173,7 @@ class HttpClient:
         """
         address = parse_url(url)
         request = _Request(method, address, body, content_type, form, headers or {}, token, tuple(media_types))
-        exchange = self._begin(what, method, address)
+        exchange = self.begin(what, method, address)
         limit_s = self.limits.exchange_s if timeout_s is None else timeout_s
         try:
             async with asyncio.timeout(limit_s):
@@ -182,7 +183,7 @@ class HttpClient:
                     if onward is None:
                         return self._judged(reply, request, statuses, media_types)
                     request = onward
-                    exchange = self._begin(f"{what}, redirected", method, request.url)
+                    exchange = self.begin(f"{what}, redirected", method, request.url)
         except TimeoutError:
             raise faults.timed_out(exchange, limit_s) from None
         raise MeasurementError(
@@ -210,6 +211,7 @@ class HttpClient:
             raise faults.fault(exchange, error) from error
         finally:
             EXCHANGE.reset(token)
+        self._opened.append(stream)
         return stream
 
     def waits(self) -> list[Wait]:
@@ -218,11 +220,13 @@ class HttpClient:
 
     async def aclose(self) -> None:
         """Close every connection; takes a second at most."""
-        await self.backend.aclose()
         await self._pool.aclose()
+        for stream in self._opened:
+            await stream.aclose()
         await self.line.close()
 
-    def _begin(self, what: str, method: str, url: httpx.URL) -> Exchange:
+    def begin(self, what: str, method: str, url: httpx.URL) -> Exchange:
+        """Return a new exchange, begun now and kept among ``exchanges``."""
         exchange = Exchange(
             what=what, method=method, url=scrub(str(url)), host=url.host, begun_s=self.line.network.now_s()
         )
