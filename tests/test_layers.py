@@ -22,7 +22,7 @@ LEVELS = (
     ("call",),
     ("selftest", "probe", "listening"),
     ("report", "exporter"),
-    ("cli", "__main__"),
+    ("cli", "pytest_plugin", "__main__"),
 )
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 

@@ -1,0 +1,147 @@
+"""Results as GitHub-flavoured Markdown: for a step's summary, a pull request, a wiki.
+
+Rules:
+    1. What came from outside is text: nothing in it is read as Markdown, HTML or a mention.
+    2. The verdict comes first; what was met is folded away.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from rtcprobe.report.cases import unjudged_reasons
+from rtcprobe.report.sentences import ARROWS, attribution, bounds, figure, interval, milliseconds, slowest, typical
+from rtcprobe.result import BudgetOutcome, Direction, MouthToEar, Result, Summary
+
+__all__ = ["code", "plain", "result_markdown", "results_markdown", "table"]
+
+_BUDGET_ORDER = ("missed", "inconclusive", "undecided", "met")
+_SPECIAL = re.compile(r"([\\`*\[\]<>|&@#~!])")
+
+
+def results_markdown(results: Sequence[Result], *, brief: bool = False) -> str:
+    """Return a table of every result, and then (unless ``brief``) a section each; one result is its section alone."""
+    if len(results) == 1 and not brief:
+        return result_markdown(results[0])
+    rows = [
+        [f"**{each.verdict.upper()}**", plain(each.scenario), _headline(each), plain("; ".join(each.reasons))]
+        for each in results
+    ]
+    overview = "## rtcprobe\n\n" + table(["verdict", "scenario", "figures", "why"], rows)
+    return "\n".join([overview, *([] if brief else map(result_markdown, results))])
+
+
+def result_markdown(result: Result) -> str:
+    """Return one result: verdict, budgets, join, mouth to ear."""
+    about = f"seed {result.seed}, {result.clock} clock, {result.target}"
+    parts = [f"### {result.verdict.upper()}: {plain(result.scenario)}\n", f"{plain(about)}\n"]
+    told = [*unjudged_reasons(result), *(f"warning: {each}" for each in result.warnings)]
+    parts += [f"- {plain(each)}" for each in told] + ([""] if told else [])
+    parts += [_budgets(result.budgets)] if result.budgets else ["No budgets were given.\n"]
+    parts += [_figures(result)]
+    return "\n".join(parts)
+
+
+def plain(text: str) -> str:
+    """Return ``text`` on one line, so that Markdown shows it as it is."""
+    escaped = _SPECIAL.sub(lambda found: f"&#{ord(found[1])};", " ".join(text.split()))
+    return re.sub(r"\bhttps?:", lambda found: f"{found[0][:-1]}&#58;", escaped)
+
+
+def code(text: str) -> str:
+    """Return ``text`` as code, also within a table; backticks in it become quotes."""
+    line = " ".join(text.split()).replace("`", "'").replace("|", "\\|")
+    return f"`{line}`" if line else ""
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: int | None = None) -> str:
+    """Return a table; columns from ``numbers`` on (all after the first where not told) are set flush right."""
+    first = len(head) if numbers is None else numbers
+    lines = [head, ["---" if index < first else "---:" for index in range(len(head))], *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _headline(result: Result) -> str:
+    figures = [
+        ("join", result.join.summary.get("first_audio")),
+        *((ARROWS.get(name, name), ear.summary) for name, ear in result.mouth_to_ear.items()),
+    ]
+    return ", ".join(f"{name} {_value(summary, 'p50')} ms" for name, summary in figures if summary is not None)
+
+
+def _budgets(outcomes: Iterable[BudgetOutcome]) -> str:
+    ranked = sorted(outcomes, key=lambda each: (_BUDGET_ORDER.index(each.verdict), each.advisory))
+    rows = {met: [_budget(each) for each in ranked if (each.verdict == "met") == met] for met in (False, True)}
+    head = ["verdict", "budget", "is", "95 %", "why"]
+    shown = table(head, rows[False]) if rows[False] else ""
+    if not rows[True]:
+        return shown
+    count = len(rows[True])
+    title = f"{count} budget{'' if count == 1 else 's'} met"
+    folded = f"<details><summary>{title}</summary>\n\n{table(head, rows[True])}\n</details>\n"
+    return f"{shown}\n{folded}"
+
+
+def _budget(outcome: BudgetOutcome) -> list[str]:
+    spread = "" if (outcome.low, outcome.high) == (None, None) else bounds(outcome.low, outcome.high, outcome.unit)
+    verdict = outcome.verdict if outcome.verdict == "met" else f"**{outcome.verdict}**"
+    advisory = " (advisory)" if outcome.advisory else ""
+    expression = f"{code(outcome.expression)}{advisory}"
+    return [verdict, expression, figure(outcome.value, outcome.unit), spread, plain(outcome.reason)]
+
+
+def _figures(result: Result) -> str:
+    attempts = result.join.attempts
+    heard = sum(each.first_audio_s is not None for each in attempts)
+    joined = result.join.summary.get("first_audio")
+    parts = [f"Join: {heard} of {len(attempts)} heard" + (f", {_said(joined)}." if joined and heard else ".") + "\n"]
+    middle, last = typical(attempts), slowest(attempts)
+    if middle is not None and last is not None:
+        phases = dict.fromkeys([*middle.phases, *last.phases])
+        rows = [[_name(name), *(milliseconds(each.phases.get(name)) for each in (middle, last))] for name in phases]
+        rows.append(["**total**", milliseconds(middle.first_audio_s), milliseconds(last.first_audio_s)])
+        parts.append(table(["phase, ms", "typical join", "slowest join"], rows, numbers=1))
+        told = attribution(last)
+        parts += [] if told is None else [f"Slowest: {plain(told)}.\n"]
+    if result.mouth_to_ear:
+        parts.append(_ears(result.mouth_to_ear))
+    return "\n".join(parts)
+
+
+def _ears(ears: Mapping[Direction, MouthToEar]) -> str:
+    rows = [[f"**{name}**", *(_quantile(each.summary, name) for each in ears.values())] for name in ("p50", "p95")]
+    rows.append(
+        ["heard, rejected, lost", *(f"{e.heard}, {e.rejected}, {e.lost} of {e.scheduled}" for e in ears.values())]
+    )
+    stages = dict.fromkeys(name for each in ears.values() for name in each.stages)
+    rows += [[_name(name), *(milliseconds(each.stages.get(name)) for each in ears.values())] for name in stages]
+    head = ["mouth to ear, ms", *(ARROWS.get(name, name) for name in ears)]
+    return table(head, rows, numbers=1)
+
+
+def _name(part: str) -> str:
+    return plain(part.replace("_", " "))
+
+
+def _quantile(summary: Summary | None, name: str) -> str:
+    found = None if summary is None else summary.quantile(name)
+    if found is None:
+        return "-"
+    if found.needs is not None:
+        return f"needs {found.needs} markers"
+    return f"{milliseconds(found.value)} {interval(found)}"
+
+
+def _value(summary: Summary, name: str) -> str:
+    found = summary.quantile(name)
+    return milliseconds(None if found is None else found.value)
+
+
+def _said(summary: Summary) -> str:
+    said = []
+    for name in ("p50", "p95"):
+        found = summary.quantile(name)
+        if found is not None and found.value is not None:
+            said.append(f"{name} {milliseconds(found.value)} ms {interval(found)}")
+    return ", ".join(said) or "too few for a percentile"
