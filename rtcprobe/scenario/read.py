@@ -41,7 +41,7 @@ from rtcprobe.scenario.schema import NAME, scenario_schema
 from rtcprobe.units import parse_decibels, parse_duration, parse_ppm, parse_rate, parse_ratio
 from rtcprobe.verdict.budgets import parse_budget
 
-__all__ = ["parse_scenario", "read_scenario"]
+__all__ = ["load_yaml", "parse_scenario", "read_scenario"]
 
 _T = TypeVar("_T")
 
@@ -96,6 +96,21 @@ def parse_scenario(
         raise error.within(called) from error
 
 
+def load_yaml(text: str) -> object:
+    """Return what the YAML ``text`` says, without YAML's surprises (rule 1).
+
+    Raises:
+        BadInputError: it is not YAML, or has a key twice or a key that is not a word.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader, only stricter
+    except yaml.MarkedYAMLError as error:
+        line = "" if error.problem_mark is None else f"line {error.problem_mark.line + 1}: "
+        raise BadInputError(f"{line}this is not YAML", f"{error.problem or error.context}") from error
+    except yaml.YAMLError as error:
+        raise BadInputError("this is not YAML", " ".join(str(error).split())) from error
+
+
 class _Loader(yaml.SafeLoader):
     """YAML without surprises: a key given twice is refused."""
 
@@ -114,13 +129,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _load(text: str) -> dict[str, Any]:
-    try:
-        written = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader, only stricter
-    except yaml.MarkedYAMLError as error:
-        line = "" if error.problem_mark is None else f"line {error.problem_mark.line + 1}: "
-        raise BadInputError(f"{line}this is not YAML", f"{error.problem or error.context}") from error
-    except yaml.YAMLError as error:
-        raise BadInputError("this is not YAML", " ".join(str(error).split())) from error
+    written = load_yaml(text)
     if not isinstance(written, dict):
         raise BadInputError("this is not a scenario", "write keys: name, caller, callee, signaling")
     return written
