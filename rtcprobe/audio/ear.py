@@ -30,7 +30,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -216,9 +216,6 @@ class _Search:
         self._weight = 1.0 / np.maximum(smooth, max(float(smooth.max()) * _RANGE, 1e-30))
         self._energy = self._local_energy()
         self._templates: dict[int, tuple[_Spectra, float]] = {}
-        self._bins = np.arange(_BINS.start, _BINS.stop)
-        self._turns = np.exp(2j * np.pi * np.arange(_SEGMENT) / _SEGMENT).astype(np.complex64)
-        self._fine = np.exp(2j * np.pi * np.outer(_FINE, self._bins) / (_SEGMENT * _COARSE)).astype(np.complex64)
 
     def peaks(self, marker: Marker, earliest_s: float, latest_s: float, gate: float) -> list[_Peak]:
         """Return a marker's best peak between two instants, and the others that may reach the gate."""
@@ -249,9 +246,10 @@ class _Search:
 
     def _peak(self, product: _Spectra, lag: int) -> tuple[float, float]:
         """Return where (samples of 48 kHz from ``lag``) and how high the correlation itself peaks."""
-        turned = product * self._turns[self._bins * lag % _SEGMENT]
+        bins, turns, finely = _turns()
+        turned = product * turns[bins * lag % _SEGMENT]
         # Not a BLAS product: its threads cost more than they save on so small a one.
-        fine = np.einsum("lb,b->l", self._fine, turned).real / _SEGMENT
+        fine = np.einsum("lb,b->l", finely, turned).real / _SEGMENT
         top = int(fine.argmax())
         if not 0 < top < len(fine) - 1:
             return float(_FINE[top]), float(fine[top])
@@ -262,7 +260,7 @@ class _Search:
     def _template(self, code: int) -> tuple[_Spectra, float]:
         """Return a marker's conjugate spectrum, whitened twice (once for either side), and its whitened energy."""
         if code not in self._templates:
-            spectrum = fft.rfft(waveform(code), _SEGMENT * _COARSE)[_BINS]
+            spectrum = _spectrum(code)
             white = _wave(spectrum * np.sqrt(self._weight))
             energy = float(np.sum(np.square(np.abs(white)), dtype=np.float64))
             self._templates[code] = (spectrum.conj() * self._weight).astype(np.complex64), energy
@@ -291,6 +289,20 @@ class _Search:
             energy[begin : begin + _BATCH] = total[:, _MARGIN - 1 + _MARKER : _MARGIN - 1 + _MARKER + _HOP] - head
         quiet: npt.NDArray[np.float32] = np.maximum(energy, max(float(energy.max()) * _QUIET, 1e-30))
         return quiet
+
+
+@cache
+def _turns() -> tuple[npt.NDArray[np.int64], _Spectra, _Spectra]:
+    """Return the bins of the marker band, a turn by coarse samples, and the band's turns by each of ``_FINE``."""
+    bins = np.arange(_BINS.start, _BINS.stop)
+    turns = np.exp(2j * np.pi * np.arange(_SEGMENT) / _SEGMENT).astype(np.complex64)
+    return bins, turns, np.exp(2j * np.pi * np.outer(_FINE, bins) / (_SEGMENT * _COARSE)).astype(np.complex64)
+
+
+@cache
+def _spectrum(code: int) -> _Spectra:
+    """Return the marker band of a marker's spectrum."""
+    return np.asarray(fft.rfft(waveform(code), _SEGMENT * _COARSE)[_BINS], dtype=np.complex64)
 
 
 def _wave(band: npt.NDArray[np.complexfloating]) -> _Spectra:
