@@ -168,14 +168,15 @@ def _no_tls(host: str, error: BaseException) -> tuple[str, str]:
 def _bad_answer(exchange: Exchange, reason: str) -> tuple[str, str]:
     closed = "the server closed the connection"
     if "without sending a response" in reason:
-        return f"{closed} without an answer", "look into its log"
+        plain = exchange.url.startswith(("http:", "ws:"))
+        return f"{closed} without an answer", f"look into its log{', or does it want TLS' * plain}"
     if "peer closed connection" in reason:
         return f"{closed} in the middle of its answer, after {exchange.body_bytes} bytes", "look into its log"
     if exchange.phase == "response_body":
         return f"the answer breaks the rules of HTTP, {quoted(reason)}", "look into the server's log"
     if "too" in reason and "long" in reason:
         return "the header of the answer is too long", "is this an HTTP server?"
-    return f"the answer is not HTTP, {quoted(reason)}", "is this an HTTP server, and the right port?"
+    return "the answer is not HTTP", "is this an HTTP server, and the right port?"
 
 
 def _words(body: bytes) -> str:
