@@ -190,8 +190,10 @@ async def test_tls_to_a_server_without_tls_is_said_and_the_other_way_round(autho
     )
     async with open_zoo(authority.server(tmp_path, "localhost")) as zoo:
         said = await sentence(f"http://localhost:{zoo.port}/fine")
-    assert said == "WHIP offer (POST http://localhost:PORT/fine): the server closed the connection without an answer: "
-        "look into its log, or does it want TLS"
+    assert said == (
+        "WHIP offer (POST http://localhost:PORT/fine): the server closed the connection without an answer: look into its "
+        "log, or does it want TLS"
+    )
 
 
 @pytest.mark.parametrize(
