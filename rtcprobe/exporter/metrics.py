@@ -12,6 +12,10 @@ Rules:
     3. Label values come from the configuration or from closed lists in the code, never from a measured text.
     4. ``rtcprobe_last_…`` and ``…_info`` are of one run, so they alone are pushed, written to textfiles and answered
        by ``/probe``; counters and histograms live in a process that stays.
+    5. An objective of a probe (configuration key ``objectives``: for ``join`` and ``mouth_to_ear`` a limit and a share,
+       by default 95% within 600ms and within 150ms) is counted exactly, event by event, not read off buckets: alerts
+       burn on it (grafana/prometheus), each probe against its own limit. Events are joins tried (never heard: bad) and
+       markers heard or lost (lost: bad; rejected ones say nothing of the product). Both outcomes exist from the start.
 """
 
 from __future__ import annotations
@@ -92,7 +96,7 @@ def _histogram(
 
 
 _VERDICTS = "pass, fail, inconclusive, invalid"
-_PHASES = f"phase: {', '.join(PHASE_OF.values())}"
+_PHASES = f"phase: {', '.join(PHASE_OF.values())}, other (what a target adds)"
 _WAYS = "direction: caller_to_callee, callee_to_caller, round_trip (an echo)"
 _AGGREGATES = "aggregate: min, mean, p50, p95, max (a percentile of too few samples is absent)"
 _TIMERS = "timer: stun, dtls, signaling"
@@ -100,6 +104,7 @@ _FATES = "fate: heard, rejected, lost"
 _STAGES = f"stage: {', '.join(STAGES)}"
 _BUDGETS = "budget: its line; advisory: true, false"
 _SEEN = "seen: requested, achieved"
+_SLOS = "slo: join, mouth_to_ear"
 _ERRORS = (
     "timeout (killed), crash (its process died), unmeasured (it could not measure), refused (its scenario), cancelled"
 )
@@ -152,6 +157,15 @@ _PROBE_ROWS = (
         "budget advisory verdict",
         f"{_BUDGETS}; verdict: met, missed, undecided, inconclusive",
     ),
+    _counter(
+        "probe",
+        "slo_events_total",
+        "Joins tried, and markers heard or lost, by whether they kept the limit of the probe's objective.",
+        "slo outcome",
+        f"{_SLOS}; outcome: good, bad",
+    ),
+    _gauge("probe", "slo_limit_seconds", "The limit of the objective.", "slo", _SLOS),
+    _gauge("probe", "slo_objective_ratio", "The share of the events that is meant to keep it.", "slo", _SLOS),
     _histogram(
         "probe",
         "join_seconds",
