@@ -1,0 +1,316 @@
+"""A session at a Janus server, over HTTP with a long poll or over WebSocket: one question at a time, answered by name.
+
+Facts:
+    1. A question carries a ``transaction`` of its own. What takes time is acknowledged (``ack``) and answered later by
+       an ``event`` with the same transaction: over HTTP in the long poll, which is asked again after every answer.
+    2. Everything else that comes belongs to a handle (``sender``): it hung up, media flows, a candidate was found.
+    3. A session of which nothing is heard for a minute is ended by the server. A long poll counts; over WebSocket a
+       ``keepalive`` is sent.
+    4. Errors of the server come as ``error`` (code, reason), those of a plugin within its data (error_code, error).
+
+Source: https://janus.conf.meetecho.com/docs/rest.html; janus-gateway 1.1.2, ``apierror.h`` and ``plugins/*.c``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from rtcprobe.call.faults import quoted
+from rtcprobe.call.http import HttpClient
+from rtcprobe.call.signaling import Sdp
+from rtcprobe.call.websocket import WebSocket
+from rtcprobe.errors import MeasurementError
+from rtcprobe.secrets import Secret
+from rtcprobe.units import format_duration
+
+__all__ = ["JanusAnswer", "JanusSession"]
+
+SUBPROTOCOL: Final = "janus-protocol"
+KEEPALIVE_S: Final = 25.0
+POLL_TIMEOUT_S: Final = 45.0
+"""The server lets a long poll rest for 30 s."""
+POLL_EVENTS: Final = 10
+GOODBYE_S: Final = 1.0
+
+_CURES: Final[Mapping[int, str]] = {
+    # The server's own.
+    403: "check the server's api secret and token (target.secret, target.token)",
+    405: "check the server's token (target.token)",
+    460: "load the plugin on the server",
+    # The VideoRoom's.
+    426: "create the room on the server, or correct the URL",
+    428: "the publisher has left the room",
+    432: "wait until a publisher has left, or take another room",
+    433: "check the room's pin (target.pin)",
+}
+"""What to do about an error code; the plugins' begin at 411 and 421, and do not collide for the codes named here."""
+
+
+@dataclass(frozen=True, slots=True)
+class JanusAnswer:
+    """What a plugin answered: its ``data``, and a session description if one came along."""
+
+    data: Mapping[str, Any]
+    sdp: Sdp | None = None
+
+
+class JanusSession:
+    """A session and its handles; made by ``open``, ended by ``close``.
+
+    ``gone`` is a sentence once the server ended the session or hung up one of its calls; ``on_gone`` is called then.
+    ``on_candidate`` gets each candidate the server sends after its description (full trickle), as an SDP attribute.
+    """
+
+    def __init__(self, client: HttpClient, url: str, *, api_secret: Secret | None, token: Secret | None) -> None:
+        self.gone: str | None = None
+        self.on_gone: Callable[[str], None] = _ignore
+        self.on_candidate: Callable[[str], None] = _ignore
+        self._client = client
+        self._url = url
+        self._secrets = {
+            name: secret for name, secret in (("apisecret", api_secret), ("token", token)) if secret is not None
+        }
+        self._socket: WebSocket | None = None
+        self._session: int | None = None
+        self._handles: set[int] = set()
+        self._names = (f"rtcprobe{number}" for number in itertools.count(1))
+        self._answers: dict[str, asyncio.Future[Mapping[str, Any]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def _over_websocket(self) -> bool:
+        return self._url.startswith("ws")
+
+    async def connect(self) -> None:
+        """Open the connection, so that the next question finds it open.
+
+        Raises:
+            BadInputError: a URL that cannot be called.
+            MeasurementError: it did not open.
+        """
+        if self._over_websocket:
+            self._socket = await WebSocket.open(self._client, "Janus WebSocket", self._url, subprotocol=SUBPROTOCOL)
+            self._go_on(self._receive(self._socket))
+            self._go_on(self._keep_alive())
+        else:
+            await self._client.open("Janus session", self._url)
+
+    async def create(self) -> None:
+        """Create the session.
+
+        Raises:
+            MeasurementError: the server refused, or did not answer.
+        """
+        answer = await self._ask("create session", {"janus": "create"})
+        self._session = _number(answer, "create session")
+        if not self._over_websocket:
+            self._go_on(self._poll())
+
+    async def attach(self, plugin: str) -> int:
+        """Return a new handle of ``plugin`` (such as ``janus.plugin.echotest``).
+
+        Raises:
+            MeasurementError: the server refused, or did not answer.
+        """
+        what = f"attach {plugin}"
+        handle = _number(await self._ask(what, {"janus": "attach", "plugin": plugin}), what)
+        self._handles.add(handle)
+        return handle
+
+    async def message(
+        self, what: str, handle: int, body: Mapping[str, Any], sdp: Sdp | None = None, *, pin: Secret | None = None
+    ) -> JanusAnswer:
+        """Say ``body`` to the plugin of ``handle``, with a session description if there is one; return its answer.
+
+        Raises:
+            MeasurementError: the server or the plugin refused, hung up, or did not answer.
+        """
+        body = dict(body) if pin is None else {**body, "pin": pin.reveal()}
+        request: dict[str, Any] = {"janus": "message", "body": body}
+        if sdp is not None:
+            request["jsep"] = {"type": sdp.kind, "sdp": sdp.text}
+        answer = await self._ask(what, request, handle)
+        plugin = answer.get("plugindata")
+        data = plugin.get("data") if isinstance(plugin, Mapping) else None
+        if not isinstance(data, Mapping):
+            raise MeasurementError(f"Janus, {what}: the answer holds no data of the plugin")
+        if "error" in data or "error_code" in data:
+            raise _refused(what, data.get("error_code"), data.get("error"))
+        return JanusAnswer(data, _description(what, answer.get("jsep")))
+
+    async def close(self) -> None:
+        """Destroy the session, whatever has become of it; takes a second or so at most."""
+        if self._session is not None and self.gone is None:
+            with suppress(MeasurementError, TimeoutError):
+                async with asyncio.timeout(GOODBYE_S):
+                    await self._ask("destroy session", {"janus": "destroy"})
+        self._session = None
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._socket is not None:
+            await self._socket.aclose()
+
+    async def _ask(self, what: str, request: Mapping[str, Any], handle: int | None = None) -> Mapping[str, Any]:
+        """Send ``request`` and return its final answer."""
+        if self.gone is not None:
+            raise MeasurementError(self.gone)
+        name = next(self._names)
+        answer: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
+        self._answers[name] = answer
+        limit_s = self._client.limits.exchange_s
+        try:
+            async with asyncio.timeout(limit_s):
+                await self._send(what, {**request, "transaction": name}, handle)
+                return _judged(what, await answer)
+        except TimeoutError:
+            raise MeasurementError(f"Janus, {what}: no answer within {format_duration(limit_s)}") from None
+        finally:
+            del self._answers[name]
+            answer.cancel()
+
+    async def _send(self, what: str, request: Mapping[str, Any], handle: int | None) -> None:
+        place = {"session_id": self._session, "handle_id": handle}
+        secrets = {name: secret.reveal() for name, secret in self._secrets.items()}
+        if self._socket is not None:
+            known = {name: value for name, value in place.items() if value is not None}
+            await self._socket.send(json.dumps({**request, **known, **secrets}))
+            return
+        path = "".join(f"/{part}" for part in place.values() if part is not None)
+        reply = await self._client.exchange(
+            f"Janus, {what}",
+            "POST",
+            self._url + path,
+            body=json.dumps({**request, **secrets}),
+            content_type="application/json",
+            media_types=("application/json",),
+        )
+        said = reply.json()
+        if not isinstance(said, Mapping) or "janus" not in said:
+            raise MeasurementError(f"{reply.exchange}: the answer is not one of Janus", "is this its API?")
+        self._take(said)
+
+    async def _poll(self) -> None:
+        """Ask for events for as long as the session lives."""
+        query = urlencode({"maxev": POLL_EVENTS, **{name: secret.reveal() for name, secret in self._secrets.items()}})
+        url = f"{self._url}/{self._session}?{query}"
+        try:
+            while True:
+                reply = await self._client.exchange(
+                    "Janus, long poll", "GET", url, media_types=("application/json",), timeout_s=POLL_TIMEOUT_S
+                )
+                events = reply.json()
+                for event in events if isinstance(events, list) else [events]:
+                    self._take(event)
+        except MeasurementError as error:
+            self._lose(str(error))
+
+    async def _receive(self, socket: WebSocket) -> None:
+        try:
+            while True:
+                text = await socket.receive()
+                try:
+                    self._take(json.loads(text))
+                except (ValueError, RecursionError):
+                    self._lose(f"{socket.exchange}: a message is not JSON, it begins {quoted(text)}")
+        except MeasurementError as error:
+            self._lose(str(error))
+
+    async def _keep_alive(self) -> None:
+        with suppress(MeasurementError):
+            while True:
+                await asyncio.sleep(KEEPALIVE_S)
+                if self._session is not None:
+                    await self._send("keepalive", {"janus": "keepalive", "transaction": next(self._names)}, None)
+
+    def _take(self, said: Any) -> None:
+        """Act on one message of the server; what concerns other sessions, or nobody, is nothing to us."""
+        if not isinstance(said, Mapping) or said.get("session_id", self._session) != self._session:
+            return
+        kind = said.get("janus")
+        if kind == "ack":
+            return
+        answer = self._answers.get(str(said.get("transaction")))
+        if answer is not None:
+            if not answer.done():
+                answer.set_result(said)
+            return
+        if kind == "error" and "transaction" not in said:
+            self._lose(str(_judge_error("session", said)))
+        elif kind == "timeout":
+            self._lose("Janus ended the session: it heard nothing from us for too long")
+        elif said.get("sender") in self._handles:
+            self._take_of_handle(kind, said)
+
+    def _take_of_handle(self, kind: object, said: Mapping[str, Any]) -> None:
+        if kind in {"hangup", "detached"}:
+            reason = said.get("reason")
+            why = f", {quoted(reason)}" if isinstance(reason, str) else ""
+            self._lose(f"Janus hung up{why}" if kind == "hangup" else "Janus took the plugin's handle away")
+        elif kind == "trickle":
+            candidate = said.get("candidate")
+            text = candidate.get("candidate") if isinstance(candidate, Mapping) else None
+            if isinstance(text, str):
+                self.on_candidate(text)
+
+    def _lose(self, sentence: str) -> None:
+        if self.gone is not None:
+            return
+        self.gone = sentence
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(MeasurementError(sentence))
+        self.on_gone(sentence)
+
+    def _go_on(self, work: Any) -> None:
+        task: asyncio.Task[None] = asyncio.ensure_future(work)
+        self._tasks.add(task)
+
+
+def _judged(what: str, said: Mapping[str, Any]) -> Mapping[str, Any]:
+    if said.get("janus") == "error":
+        raise _judge_error(what, said)
+    return said
+
+
+def _judge_error(what: str, said: Mapping[str, Any]) -> MeasurementError:
+    error = said.get("error")
+    error = error if isinstance(error, Mapping) else {}
+    return _refused(what, error.get("code"), error.get("reason"))
+
+
+def _refused(what: str, code: object, reason: object) -> MeasurementError:
+    number = f" {code}" if isinstance(code, int) else ""
+    words = f", {quoted(reason)}" if isinstance(reason, str) else ""
+    cure = _CURES.get(code, "") if isinstance(code, int) else ""
+    return MeasurementError(f"Janus, {what}: the server answered error{number}{words}", cure)
+
+
+def _number(said: Mapping[str, Any], what: str) -> int:
+    """Return the id that a successful answer gives."""
+    data = said.get("data")
+    number = data.get("id") if isinstance(data, Mapping) else None
+    if said.get("janus") != "success" or not isinstance(number, int):
+        raise MeasurementError(f"Janus, {what}: the answer is not one of Janus", "is this the address of its API?")
+    return number
+
+
+def _description(what: str, jsep: object) -> Sdp | None:
+    if jsep is None:
+        return None
+    if isinstance(jsep, Mapping):
+        kind, text = jsep.get("type"), jsep.get("sdp")
+        if kind in {"offer", "answer"} and isinstance(text, str):
+            return Sdp(kind=kind, text=text)
+    raise MeasurementError(f"Janus, {what}: the session description of the answer cannot be read")
+
+
+def _ignore(_: str) -> None:
+    """Do nothing."""
