@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +23,9 @@ from rtcprobe.result import (
     Retransmission,
     Sample,
 )
+
+# A command annotates its step there; what tests read is what a terminal would show.
+os.environ.pop("GITHUB_ACTIONS", None)
 
 PHASES = {
     "signaling": 0.132,
@@ -153,3 +159,41 @@ def make_attempt() -> Callable[..., JoinAttempt]:
 @pytest.fixture
 def make_ear() -> Callable[..., MouthToEar]:
     return ear
+
+
+@pytest.fixture
+def probe(monkeypatch, make_result):
+    """Put a probe in place that returns the factory's result, changed by ``probe.changes``; keeps its calls."""
+    from rtcprobe.result import Progress
+    from rtcprobe.verdict import judge
+
+    calls = []
+    state = types.SimpleNamespace(calls=calls, changes={}, error=None, before=lambda _scenario: None)
+
+    def run_probe(scenario, *, seed, clock, progress, wav_dir):
+        calls.append(types.SimpleNamespace(scenario=scenario, seed=seed, clock=clock, wav_dir=wav_dir))
+        state.before(scenario)
+        if progress is not None:
+            for done in range(3):
+                progress(Progress(step="joining", done=done, total=2, unit="joins"))
+        if state.error is not None:
+            raise state.error
+        about = {"scenario_digest": scenario.digest, "settings": scenario.settings, "seed": seed, "clock": clock}
+        return judge(make_result(scenario=scenario.name, **(about | state.changes)), scenario.budgets)
+
+    monkeypatch.setitem(sys.modules, "rtcprobe.probe", types.SimpleNamespace(run_probe=run_probe))
+    return state
+
+
+@pytest.fixture
+def rtcprobe(capfd):
+    """Run the command line; return exit code, standard output and standard error."""
+    from rtcprobe import cli
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as left:
+            cli.main([str(each) for each in arguments])
+        out, err = capfd.readouterr()
+        return left.value.code, out, err
+
+    return run

@@ -4,50 +4,14 @@ import json
 import os
 import subprocess
 import sys
-import types
 
 import pytest
 
-from rtcprobe import __version__, cli
+from rtcprobe import __version__
 from rtcprobe.audio.opus import OpusSettings
 from rtcprobe.errors import MeasurementError
-from rtcprobe.result import Progress
 from rtcprobe.scenario import scenario_schema
 from rtcprobe.selftest import SelftestRow
-from rtcprobe.verdict import judge
-
-
-@pytest.fixture
-def probe(monkeypatch, make_result):
-    """Put a probe in place that returns the factory's result, changed by ``probe.changes``; keeps its calls."""
-    calls = []
-    state = types.SimpleNamespace(calls=calls, changes={}, error=None, before=lambda _scenario: None)
-
-    def run_probe(scenario, *, seed, clock, progress, wav_dir):
-        calls.append(types.SimpleNamespace(scenario=scenario, seed=seed, clock=clock, wav_dir=wav_dir))
-        state.before(scenario)
-        if progress is not None:
-            for done in range(3):
-                progress(Progress(step="joining", done=done, total=2, unit="joins"))
-        if state.error is not None:
-            raise state.error
-        return judge(make_result(scenario=scenario.name, seed=seed, clock=clock, **state.changes), scenario.budgets)
-
-    monkeypatch.setitem(sys.modules, "rtcprobe.probe", types.SimpleNamespace(run_probe=run_probe))
-    return state
-
-
-@pytest.fixture
-def rtcprobe(capfd):
-    """Run the command line; return exit code, standard output and standard error."""
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as left:
-            cli.main([str(each) for each in arguments])
-        out, err = capfd.readouterr()
-        return left.value.code, out, err
-
-    return run
 
 
 def test_help_answers_at_once_and_tells_the_exit_codes(rtcprobe):

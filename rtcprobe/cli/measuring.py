@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rtcprobe.result import Clock
     from rtcprobe.scenario import Scenario
 
-__all__ = ["Measuring", "measuring_options"]
+__all__ = ["Measuring", "budgeted", "budgets_option", "measuring_options", "strict_option"]
 
 _LINK_HELP = (
     "Replace the path both ways, media and signalling alike (the server at the callee's end), in tc-netem's words: "
@@ -36,6 +36,11 @@ _OPTIONS = (
         "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change any key: --set codec.bitrate=64kbit."
     ),
 )
+
+budgets_option = click.option(
+    "--budgets", "budgets_path", metavar="FILE", help="Judge by the budgets of this YAML file, not the scenario's."
+)
+strict_option = click.option("--strict", is_flag=True, help="Count what is undecided as missed.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +75,34 @@ class Measuring:
             raise BadInputError("--link and --set link are given together", "write the whole link in one of them")
         changed = [*self.settings, *(f"{key}={value}" for key, value in flags.items() if value is not None)]
         return [find_scenario(each, changed) for each in names]
+
+
+def budgeted(plans: Sequence[Scenario], path: str | None) -> list[Scenario]:
+    """Return ``plans`` with the budgets of the file at ``path`` in place of their own; as they are without one.
+
+    Raises:
+        BadInputError: the file cannot be read or meant, or holds nothing for one of them.
+    """
+    if path is None:
+        return list(plans)
+    from rtcprobe.verdict import read_budgets
+
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise BadInputError(f"budgets {path} cannot be read", reason or "it is not UTF-8 text") from error
+    found = read_budgets(text, path)
+    out = []
+    for plan in plans:
+        budgets = found.budgets_for(plan.name)
+        if not budgets:
+            raise BadInputError(
+                f"{path} has no budgets for {plan.name}", 'name it there, or write "*" for every scenario'
+            )
+        lines = [each.expression + (" (advisory)" if each.advisory else "") for each in budgets]
+        out.append(replace(plan, budgets=budgets, settings={**plan.settings, "budgets": lines}))
+    return out
 
 
 def measuring_options(command: Callable[..., int]) -> Callable[..., int]:

@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from rtcprobe.cli.common import EXIT_CODES, console
-from rtcprobe.cli.measuring import Measuring, measuring_options
+from rtcprobe.cli.common import EXIT_CODES
+from rtcprobe.cli.measuring import Measuring, budgeted, budgets_option, measuring_options, strict_option
+from rtcprobe.cli.outputs import Outputs, output_options
 from rtcprobe.errors import BadInputError, ExitCode, RtcprobeError
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ __all__ = ["run"]
 @click.argument("scenarios", nargs=-1, required=True, metavar="SCENARIO...")
 @measuring_options
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, metavar="N", help="Seed of the run.")
-@click.option("--json", "json_path", metavar="PATH|-", help="Write the result (several scenarios: an array).")
+@budgets_option
+@strict_option
+@output_options
 @click.option(
     "--wav", "wav_dir", metavar="DIR", help="Write mouth and ear of both directions (several: a folder each)."
 )
@@ -34,19 +37,18 @@ def run(
     scenarios: tuple[str, ...],
     *,
     measuring: Measuring,
+    outputs: Outputs,
     seed: int,
-    json_path: str | None,
+    budgets_path: str | None,
+    strict: bool,
     wav_dir: str | None,
     quiet: bool,
 ) -> int:
     """Run SCENARIOs, by name (rtcprobe scenarios lists them) or by path to a YAML file."""
-    from rtcprobe.report.json import check_writable
-
-    plans = measuring.plans(scenarios)
-    if json_path is not None:
-        check_writable(json_path)
+    plans = budgeted(measuring.plans(scenarios), budgets_path)
+    outputs.refuse()
     folders = _wav_folders(wav_dir, plans)
-    session = _Session(clock=measuring.clock, seed=seed, json_path=json_path, quiet=quiet)
+    session = _Session(clock=measuring.clock, seed=seed, strict=strict, outputs=outputs, quiet=quiet)
     try:
         for plan, folder in zip(plans, folders, strict=True):
             if not session.run(plan, folder):
@@ -58,55 +60,80 @@ def run(
 
 
 class _Session:
-    """The scenarios of one command: runs each, shows it, keeps the JSON file whole, and finds the exit code."""
+    """The scenarios of one command: runs each, shows it, keeps what is written whole, and finds the exit code."""
 
-    def __init__(self, *, clock: Clock, seed: int, json_path: str | None, quiet: bool) -> None:
+    def __init__(self, *, clock: Clock, seed: int, strict: bool, outputs: Outputs, quiet: bool) -> None:
         self.clock = clock
         self.seed = seed
-        self.json_path = json_path
+        self.strict = strict
+        self.outputs = outputs
         self.quiet = quiet
         self.results: list[Result] = []
+        self.faults: list[tuple[str, str]] = []
         self.codes: list[ExitCode] = []
-        self.console = console(stderr=json_path == "-")
+        self.console = outputs.screen()
 
     def run(self, scenario: Scenario, wav_dir: Path | None) -> bool:
         """Run one scenario; return whether to go on with the next."""
-        from rtcprobe.probe import run_probe
-        from rtcprobe.report.json import write_json
-        from rtcprobe.report.progress import narrate
         from rtcprobe.report.terminal import print_result
 
         try:
-            with narrate(scenario.name, quiet=self.quiet) as progress:
-                result = run_probe(
-                    scenario,
-                    seed=self.seed,
-                    clock=self.clock,
-                    progress=progress,
-                    wav_dir=wav_dir,
-                )
+            result = self._measured(scenario, wav_dir)
         except RtcprobeError as error:
             click.echo(f"rtcprobe: {scenario.name}: {error}", err=True)
+            self.faults.append((scenario.name, str(error)))
             self.codes.append(ExitCode(error.exit_code))
             return True
         self.results.append(result)
         self.codes.append(result.exit_code)
-        if self.json_path is not None and self.json_path != "-":
-            write_json(self.results, self.json_path)
         if not self.quiet:
             print_result(result, self.console)
-        elif self.json_path != "-":
+        elif not self.outputs.pipes:
             click.echo(f"{result.verdict.upper()} {result.scenario}")
+        self._written(lambda: self.outputs.append(result))
+        if self.outputs.json_path not in (None, "-"):
+            self._written(self._write_json)
         return not result.interrupted
 
     def finish(self) -> int:
-        """Write JSON to standard output where asked, and return the exit code: the gravest of the scenarios'."""
-        from rtcprobe.report.json import write_json
-
-        if self.json_path == "-" and self.results:
-            write_json(self.results, "-")
+        """Write what is written once, and return the exit code: the gravest of the scenarios'."""
+        if self.outputs.json_path == "-" and self.results:
+            self._written(self._write_json)
+        self._written(self._write_cases)
         gravest = (ExitCode.INTERRUPTED, ExitCode.BAD_INPUT, ExitCode.MISSED, ExitCode.NOT_MEASURED)
         return next((code for code in gravest if code in self.codes), ExitCode.MET)
+
+    def _measured(self, scenario: Scenario, wav_dir: Path | None) -> Result:
+        from rtcprobe.probe import run_probe
+        from rtcprobe.report.progress import narrate
+        from rtcprobe.verdict import judge
+
+        with narrate(scenario.name, quiet=self.quiet) as progress:
+            result = run_probe(scenario, seed=self.seed, clock=self.clock, progress=progress, wav_dir=wav_dir)
+        return judge(result, scenario.budgets, strict=True) if self.strict else result
+
+    def _write_json(self) -> None:
+        from rtcprobe.report.json import dumps
+
+        self.outputs.write_json(dumps(self.results, ascii_only=self.outputs.json_path == "-"))
+
+    def _write_cases(self) -> None:
+        from rtcprobe.report.cases import fault, result_cases
+        from rtcprobe.report.markdown import faults_markdown, results_markdown
+
+        cases = [case for each in self.results for case in result_cases(each, strict=self.strict)]
+        cases += [fault(name, sentence) for name, sentence in self.faults]
+        self.outputs.write_cases(
+            cases, lambda brief: faults_markdown(self.faults) + results_markdown(self.results, brief=brief)
+        )
+
+    def _written(self, write: Callable[[], None]) -> None:
+        """Write, and go on where that cannot be: what was measured is shown and kept elsewhere."""
+        try:
+            write()
+        except RtcprobeError as error:
+            click.echo(f"rtcprobe: {error}", err=True)
+            self.codes.append(ExitCode(error.exit_code))
 
 
 def _wav_folders(wav_dir: str | None, plans: Sequence[Scenario]) -> list[Path | None]:

@@ -1,4 +1,4 @@
-"""Results as JSON: one result is one object; several are an array, in the order they were run.
+"""Results as JSON: one result is one object; several are an array, in the order they were run. And whole files.
 
 Rules:
     1. A file appears whole or not at all: written beside its place, then renamed into it.
@@ -17,7 +17,7 @@ from pathlib import Path
 from rtcprobe.errors import BadInputError
 from rtcprobe.result import Result
 
-__all__ = ["check_writable", "dumps", "write_json"]
+__all__ = ["check_writable", "dumps", "write_json", "write_whole"]
 
 
 def dumps(results: Sequence[Result], *, ascii_only: bool = False) -> str:
@@ -51,16 +51,27 @@ def write_json(results: Sequence[Result], path: str) -> None:
     Raises:
         BadInputError: the place cannot be written to.
     """
+    write_whole(dumps(results, ascii_only=path == "-"), path)
+
+
+def write_whole(text: str, path: str) -> None:
+    """Write ``text`` to ``path``, whole or not at all, or to standard output for ``"-"``.
+
+    Raises:
+        BadInputError: the place cannot be written to.
+    """
     if path == "-":
-        sys.stdout.write(dumps(results, ascii_only=True))
+        sys.stdout.write(text)
         sys.stdout.flush()
         return
-    text = dumps(results)
     check_writable(path)
     target = Path(path)
     try:
+        if target.exists() and not target.is_file():  # /dev/null, a pipe: nothing could be renamed into its place
+            target.write_text(text, encoding="utf-8")
+            return
         with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}.", delete=False
+            "w", encoding="utf-8", errors="replace", dir=target.parent, prefix=f".{target.name}.", delete=False
         ) as file:
             beside = Path(file.name)
             try:

@@ -14,7 +14,7 @@ from rtcprobe.report.cases import unjudged_reasons
 from rtcprobe.report.sentences import ARROWS, attribution, bounds, figure, interval, milliseconds, slowest, typical
 from rtcprobe.result import BudgetOutcome, Direction, MouthToEar, Result, Summary
 
-__all__ = ["code", "plain", "result_markdown", "results_markdown", "table"]
+__all__ = ["code", "faults_markdown", "plain", "result_markdown", "results_markdown", "table"]
 
 _BUDGET_ORDER = ("missed", "inconclusive", "undecided", "met")
 _SPECIAL = re.compile(r"([\\`*\[\]<>|&@#~!])")
@@ -22,6 +22,8 @@ _SPECIAL = re.compile(r"([\\`*\[\]<>|&@#~!])")
 
 def results_markdown(results: Sequence[Result], *, brief: bool = False) -> str:
     """Return a table of every result, and then (unless ``brief``) a section each; one result is its section alone."""
+    if not results:
+        return ""
     if len(results) == 1 and not brief:
         return result_markdown(results[0])
     rows = [
@@ -30,6 +32,11 @@ def results_markdown(results: Sequence[Result], *, brief: bool = False) -> str:
     ]
     overview = "## rtcprobe\n\n" + table(["verdict", "scenario", "figures", "why"], rows)
     return "\n".join([overview, *([] if brief else map(result_markdown, results))])
+
+
+def faults_markdown(faults: Iterable[tuple[str, str]]) -> str:
+    """Return a section each for scenarios (name, sentence) that could not be measured."""
+    return "".join(f"### NOT MEASURED: {plain(name)}\n\n{plain(sentence)}\n\n" for name, sentence in faults)
 
 
 def result_markdown(result: Result) -> str:

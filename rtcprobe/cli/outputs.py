@@ -1,0 +1,133 @@
+"""Where a command writes besides the screen: JSON, JUnit, Markdown, a history, GitHub Actions."""
+# ruff: noqa: PLC0415 - heavy imports wait until a command needs them
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rtcprobe.cli.common import console
+from rtcprobe.errors import BadInputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from rtcprobe.report.cases import Case
+    from rtcprobe.result import Result
+
+__all__ = ["Outputs", "output_options"]
+
+_GITHUB_HELP = "Annotate the step and append to its summary [default: within GitHub Actions]."
+
+_OPTIONS = (
+    click.option("--json", "json_path", metavar="PATH|-", help="Write everything as JSON (several: an array)."),
+    click.option("--junit", "junit_path", metavar="PATH|-", help="Write JUnit XML: a suite a scenario, a case a budget."),
+    click.option("--markdown", "markdown_path", metavar="PATH|-", help="Write Markdown."),
+    click.option("--append", "append_path", metavar="PATH", help="Append every result to this history, one a line."),
+    click.option("--github/--no-github", "github", default=None, help=_GITHUB_HELP),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outputs:
+    """What was asked to be written."""
+
+    json_path: str | None = None
+    junit_path: str | None = None
+    markdown_path: str | None = None
+    append_path: str | None = None
+    github: bool | None = None
+
+    def refuse(self) -> None:
+        """Refuse places that could not be written to, before anything is measured.
+
+        Raises:
+            BadInputError: one of them, or two outputs in one place.
+        """
+        from rtcprobe.report.json import check_writable
+
+        flags = {"--json": self.json_path, "--junit": self.junit_path, "--markdown": self.markdown_path}
+        places: dict[str, str] = {}
+        for flag, path in {**flags, "--append": self.append_path}.items():
+            if path is None:
+                continue
+            if path in places:
+                raise BadInputError(f"{places[path]} and {flag} are both {path}", "give each a place of its own")
+            places[path] = flag
+            check_writable(path)
+        if self.append_path == "-":
+            raise BadInputError("--append - is no file", "name one")
+        if self.append_path is not None:
+            from rtcprobe.report.history import check_appendable
+
+            check_appendable(self.append_path)
+
+    @property
+    def pipes(self) -> bool:
+        """Whether standard output carries something for a program."""
+        return "-" in (self.json_path, self.junit_path, self.markdown_path)
+
+    def screen(self) -> Console:
+        """Return where people read: standard output, or standard error where that is for a program."""
+        return console(stderr=self.pipes)
+
+    def append(self, result: Result) -> None:
+        """Append ``result`` to the history, if there is one.
+
+        Raises:
+            BadInputError: it cannot be.
+        """
+        if self.append_path is None:
+            return
+        from rtcprobe.report.history import append_result
+
+        said = append_result(result, self.append_path)
+        if said is not None:
+            click.echo(f"rtcprobe: {said}", err=True)
+
+    def write_json(self, text: str) -> None:
+        """Write the JSON ``text`` where it was asked for."""
+        if self.json_path is not None:
+            _write(text, self.json_path)
+
+    def write_cases(self, cases: Sequence[Case], markdown: Callable[[bool], str]) -> None:
+        """Write ``cases`` as JUnit and annotations; ``markdown(brief)`` to its file and the summary of the step."""
+        if self.junit_path is not None:
+            from rtcprobe.report.junit import junit
+
+            _write(junit(cases), self.junit_path)
+        if self.markdown_path is not None:
+            _write(markdown(False), self.markdown_path)
+        from rtcprobe.report.github import annotation_lines, append_summary, is_github
+
+        if is_github() if self.github is None else self.github:
+            for line in annotation_lines(cases):
+                click.echo(line, err=self.pipes)
+            append_summary(f"{markdown(brief)}\n" for brief in (False, True))
+
+
+def output_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Give ``command`` the flags that say what to write; it gets them as one ``outputs``."""
+    names = tuple(Outputs.__dataclass_fields__)
+
+    @functools.wraps(command)
+    def collected(**given: Any) -> int:
+        outputs = Outputs(**{name: given.pop(name) for name in names})
+        return command(outputs=outputs, **given)
+
+    for option in reversed(_OPTIONS):
+        option(collected)
+    return collected
+
+
+def _write(text: str, path: str) -> None:
+    from rtcprobe.report.json import write_whole
+
+    if path != "-":
+        write_whole(text, path)
+        return
+    click.echo(text, nl=False)
