@@ -25,7 +25,7 @@ _GITHUB_HELP = "Annotate the step and append to its summary [default: within Git
 
 _OPTIONS = (
     click.option("--json", "json_path", metavar="PATH|-", help="Write everything as JSON (several: an array)."),
-    click.option("--junit", "junit_path", metavar="PATH|-", help="Write JUnit XML: a suite a scenario, a case a budget."),
+    click.option("--junit", "junit_path", metavar="PATH|-", help="Write JUnit XML: a case a budget."),
     click.option("--markdown", "markdown_path", metavar="PATH|-", help="Write Markdown."),
     click.option("--append", "append_path", metavar="PATH", help="Append every result to this history, one a line."),
     click.option("--github/--no-github", "github", default=None, help=_GITHUB_HELP),
