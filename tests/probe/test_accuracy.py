@@ -1,8 +1,10 @@
 """Whole calls over links whose delay is known: the figure that comes out is the one that went in."""
 
 import json
+import os
 import subprocess
 import sys
+from functools import cache
 
 import numpy as np
 import pytest
@@ -15,7 +17,8 @@ PTIME_MS = 20.0
 PLAYOUT_MS = 60.0
 
 
-def heard(link, *more, seed=1):
+@cache
+def heard(link, *more):
     settings = [
         f"link={link}",
         "call.duration=3s",
@@ -26,7 +29,7 @@ def heard(link, *more, seed=1):
         "budgets=[]",
         *more,
     ]
-    return run_probe(find_scenario("1v1-social", settings), seed=seed, clock="virtual")
+    return run_probe(find_scenario("1v1-social", settings), seed=1, clock="virtual")
 
 
 def delays_ms(result):
@@ -37,7 +40,8 @@ def delays_ms(result):
 
 
 @pytest.mark.parametrize(
-    ("delay_ms", "bitrate"), [(0, "16kbit"), (37, "24kbit"), (37, "32kbit"), (200, "64kbit"), (400, "32kbit")]
+    ("delay_ms", "bitrate"),
+    [(0, "16kbit"), (37, "24kbit"), (50, "32kbit"), (150, "32kbit"), (200, "64kbit"), (400, "32kbit")],
 )
 def test_every_sample_is_within_fifty_microseconds_of_the_truth(delay_ms, bitrate):
     result = heard(f"delay {delay_ms}ms", f"codec.bitrate={bitrate}")
@@ -48,23 +52,27 @@ def test_every_sample_is_within_fifty_microseconds_of_the_truth(delay_ms, bitrat
 
 
 def test_a_hundred_milliseconds_more_link_moves_every_figure_by_a_hundred():
-    near, far = (delays_ms(heard(f"delay {delay_ms}ms")) for delay_ms in (50, 150))
+    near, far = (delays_ms(heard(f"delay {delay_ms}ms", "codec.bitrate=32kbit")) for delay_ms in (50, 150))
     for direction, ms in near.items():
         assert np.abs(far[direction] - ms - 100.0).max() < 0.02
 
 
 def test_five_per_cent_loss_moves_the_median_by_less_than_a_tenth_of_a_millisecond():
-    clean = delays_ms(heard("delay 40ms", "call.duration=12s"))
-    lossy = heard("delay 40ms loss 5%", "call.duration=12s")
+    lossy = heard("delay 40ms loss 5%", "call.duration=8s")
     for direction, ms in delays_ms(lossy).items():
-        assert abs(np.median(ms) - np.median(clean[direction])) < 0.1
+        assert abs(np.median(ms) - (PTIME_MS + LOOK_AHEAD_MS + 40 + PLAYOUT_MS)) < 0.1
         ear = lossy.mouth_to_ear[direction]
         assert ear.scheduled == ear.heard + ear.rejected + ear.lost
         assert ear.heard < ear.scheduled  # a marker spans four or five packets: one in five is hit
 
 
+def jittery():
+    link, devices = "delay 40ms 8ms distribution normal loss 5%", ("devices.capture=10ms", "devices.playback=20ms")
+    return heard(link, *devices, "call.joins=8")
+
+
 def test_the_stages_sum_to_what_was_measured_and_the_residual_is_the_instruments_own_error():
-    result = heard("delay 40ms 8ms distribution normal loss 1%", "devices.capture=10ms", "devices.playback=20ms")
+    result = jittery()
     for direction, ear in result.mouth_to_ear.items():
         assert sum(ear.stages.values()) * 1e3 == pytest.approx(delays_ms(result)[direction].mean(), abs=1e-6)
         assert abs(ear.stages["residual"]) < 50e-6
@@ -73,14 +81,14 @@ def test_the_stages_sum_to_what_was_measured_and_the_residual_is_the_instruments
 
 
 def test_phases_of_every_join_sum_to_its_total_within_a_millisecond():
-    result = heard("delay 40ms 8ms distribution normal loss 5%", "call.joins=8")
-    for attempt in result.join.attempts:
+    for attempt in jittery().join.attempts:
         assert sum(attempt.phases.values()) == pytest.approx(attempt.caller["first_audio"], abs=1e-3)
 
 
-@pytest.mark.parametrize("change", ["codec.ptime=10ms", "codec.ptime=60ms", "codec.application=lowdelay"])
-def test_every_packet_time_and_application_is_accounted_for(change):
-    for ear in heard("delay 40ms", change).mouth_to_ear.values():
+@pytest.mark.parametrize(("ptime", "application"), [("10ms", "lowdelay"), ("60ms", "audio")])
+def test_every_packet_time_and_application_is_accounted_for(ptime, application):
+    made = heard("delay 40ms", f"codec.ptime={ptime}", f"codec.application={application}")
+    for ear in made.mouth_to_ear.values():
         assert ear.heard == ear.scheduled > 0
         assert abs(ear.stages["residual"]) < 50e-6
 
@@ -100,23 +108,24 @@ from rtcprobe.scenario import find_scenario
 settings = ["link=delay 40ms 10ms loss 3% rate 128kbit limit 20", "call.duration=2s", "call.joins=2"]
 found = run_probe(find_scenario("1v1-social", settings), seed=11, clock="virtual").to_dict()
 del found["environment"]
-print(json.dumps(found))
+out = json.dumps(found)
 """
 
 
 def test_equal_seeds_give_equal_bytes_in_other_processes_and_with_other_hash_seeds():
     # Over a rate-limited link, where the random sizes of DTLS signatures would show if they were let through.
-    outputs = {
-        subprocess.run(
-            [sys.executable, "-c", PROGRAM],
-            capture_output=True,
-            check=True,
-            env={"PYTHONHASHSEED": hash_seed},
-        ).stdout
-        for hash_seed in ("1", "2")
-    }
-    assert len(outputs) == 1
-    assert json.loads(outputs.pop())["mouth_to_ear"]["caller_to_callee"]["heard"] > 0
+    here = {}
+    exec(PROGRAM, here)  # this process has made calls before, and has a hash seed of its own
+    other = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
+    there = subprocess.run(
+        [sys.executable, "-c", f"{PROGRAM}print(out)"],
+        capture_output=True,
+        check=True,
+        text=True,
+        env={"PYTHONHASHSEED": other},
+    ).stdout
+    assert there == here["out"] + "\n"
+    assert json.loads(there)["mouth_to_ear"]["caller_to_callee"]["heard"] > 0
 
 
 def test_a_codec_that_markers_do_not_survive_makes_the_run_invalid_and_says_so():

@@ -9,7 +9,7 @@ from rtcprobe.audio.wav import read_wav, write_wav
 from rtcprobe.probe import run_probe
 from rtcprobe.scenario import find_scenario
 
-BASE = ["call.joins=1", "call.duration=6s", "devices.capture=0ms", "devices.playback=0ms", "budgets=[]"]
+BASE = ["call.joins=1", "call.duration=5s", "devices.capture=0ms", "devices.playback=0ms", "budgets=[]"]
 
 
 @cache
@@ -37,8 +37,8 @@ def test_on_a_clean_path_nothing_is_concealed_or_left_out_and_the_stages_say_whe
         assert 0.0 <= ear.stages["decode_block"] <= 0.010  # packets wait for the next block of 10 ms
 
 
-def test_one_per_cent_loss_leaves_about_one_per_cent_concealed_and_stock_aiortc_misses_several_times_that():
-    heard = ears("delay 40ms loss 1%", "call.duration=15s")
+def test_about_as_much_is_concealed_as_is_lost_and_stock_aiortc_misses_several_times_that():
+    heard = ears("delay 40ms loss 5%")
     concealed = np.mean([ear.playout["concealed_ratio"] for ear in heard.values()])
     lost = np.mean([ear.protection["loss"]["before"] for ear in heard.values()])
     missing = np.mean([ear.side_figures["stock aiortc"]["missing_ratio"] for ear in heard.values()])
@@ -47,12 +47,12 @@ def test_one_per_cent_loss_leaves_about_one_per_cent_concealed_and_stock_aiortc_
 
 
 def test_red_brings_back_most_of_what_is_lost_one_frame_later():
-    bare = ears("delay 40ms loss 5%")["caller_to_callee"].protection
-    red = ears("delay 40ms loss 5%", "protection.red=1")["caller_to_callee"].protection
-    assert bare["unplayed"] > 0.03
-    assert red["recovered_by_red"]["frames"] > 0.8 * red["lost_before"]
-    assert red["recovered_by_red"]["later_p50_s"] == pytest.approx(0.020, abs=1e-6)
-    assert red["unplayed"] < bare["unplayed"] / 5
+    bare = [ear.protection for ear in ears("delay 40ms loss 5%").values()]
+    red = [ear.protection for ear in ears("delay 40ms loss 5%", "protection.red=1").values()]
+    assert sum(each["recovered_by_red"]["frames"] for each in red) > 0.8 * sum(each["lost_before"] for each in red)
+    assert [each["recovered_by_red"]["later_p50_s"] for each in red] == pytest.approx([0.020] * 2, abs=1e-6)
+    assert sum(each["unplayed"] for each in bare) > 0.06
+    assert sum(each["unplayed"] for each in red) < sum(each["unplayed"] for each in bare) / 5
 
 
 def test_in_band_fec_brings_frames_back_through_the_codec():
@@ -72,13 +72,13 @@ def test_asking_again_brings_frames_back_a_round_trip_later():
 @pytest.mark.parametrize("policy", ["fixed:60ms", "aiortc"])
 def test_policies_that_know_no_red_hear_the_copies_too(policy):
     for ear in ears("delay 40ms loss 5%", "protection.red=1", f"playout={policy}").values():
-        assert ear.heard > 0.9 * ear.scheduled
+        assert ear.heard >= 0.9 * ear.scheduled
 
 
 def test_a_jitter_buffer_target_is_kept():
     near, far = (ears("delay 40ms", f"playout={name}")["caller_to_callee"] for name in ("neteq", "neteq:200ms"))
     assert far.playout["target_delay_s"] == pytest.approx(0.200)
-    assert median_ms(far, 4.0) > median_ms(near, 4.0) + 120
+    assert median_ms(far, 3.0) > median_ms(near, 3.0) + 120
 
 
 def test_a_loudspeaker_that_runs_fast_is_heard_earlier_and_earlier_on_a_fixed_delay():
@@ -116,15 +116,15 @@ def test_markers_are_found_over_noise_and_over_speech_from_a_file(tmp_path):
 
 
 def test_a_lost_packet_moves_the_steady_delay_by_no_more_than_a_merge_and_a_late_one_by_its_lateness(tmp_path):
-    # One delay a packet; handshake and markers shift where in the call packet 250 of this direction falls, not that it
+    # One delay a packet; handshake and markers shift where in the call packet 175 of this direction falls, not that it
     # is one media packet in the middle of it.
     def steady_change_ms(fate):
         lines = ["40"] * 600
-        lines[250] = fate
+        lines[175] = fate
         trace = tmp_path / f"{fate}.txt"
         trace.write_text("\n".join(lines))
-        ear = ears(f"delay_trace {trace}", "call.duration=7s")["caller_to_callee"]
-        middle_s = 250 * 0.02
+        ear = ears(f"delay_trace {trace}")["caller_to_callee"]
+        middle_s = 175 * 0.02
         first_s = ear.samples[0].spoken_s
         before, after = (
             [s.delay_s for s in ear.samples if low < s.spoken_s - first_s < high]
