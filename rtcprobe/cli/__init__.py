@@ -19,6 +19,7 @@ import click
 from rtcprobe import __version__
 from rtcprobe.cli.common import EXIT_CODES
 from rtcprobe.cli.look import links, scenarios, schema, score, selftest
+from rtcprobe.cli.report import report
 from rtcprobe.cli.run import run
 from rtcprobe.errors import ExitCode, RtcprobeError
 
@@ -33,7 +34,7 @@ def cli() -> None:
     """Make real WebRTC calls over emulated links, time them from join to mouth-to-ear, and judge them."""
 
 
-for _command in (run, score, scenarios, links, schema, selftest):
+for _command in (run, report, score, scenarios, links, schema, selftest):
     cli.add_command(_command)
 
 

@@ -1,0 +1,33 @@
+"""``rtcprobe report``: stored results as one page that opens anywhere."""
+# ruff: noqa: PLC0415 - heavy imports wait until a command needs them
+
+from __future__ import annotations
+
+import click
+
+from rtcprobe.cli.reading import read_results, selecting_options
+from rtcprobe.errors import ExitCode
+
+__all__ = ["report"]
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="RESULT...")
+@click.option("-o", "--output", required=True, metavar="PATH|-", help="Write the page here.")
+@click.option("--title", metavar="TEXT", help="What the browser's tab says [default: the scenarios].")
+@selecting_options
+def report(paths: tuple[str, ...], *, output: str, title: str | None, scenario: str | None, last: int | None) -> int:
+    """Turn RESULTs (written by run --json or --append) into one HTML page that needs nothing else."""
+    from rtcprobe.report.html import render_report
+    from rtcprobe.report.json import check_writable, write_whole
+
+    check_writable(output)
+    results = [each for path in paths for each in read_results(path, scenario=scenario, last=last)]
+    page = render_report(results, title=title)
+    write_whole(page, output)
+    if output != "-":
+        counts = {word: sum(each.verdict == word for each in results) for word in ("pass", "fail")}
+        counts["inconclusive or invalid"] = len(results) - sum(counts.values())
+        said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+        click.echo(f"{output}: {said} ({len(page.encode()) // 1000} kB)")
+    return ExitCode.MET
