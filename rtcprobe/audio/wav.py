@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from scipy.io import wavfile
 
 from rtcprobe.audio.pcm import SAMPLE_RATE_HZ, Pcm
 from rtcprobe.audio.resample import resampled
@@ -25,6 +24,8 @@ def read_wav(path: Path) -> Pcm:
     Raises:
         BadInputError: unreadable, not such a WAV file, or without samples.
     """
+    from scipy.io import wavfile  # noqa: PLC0415 - a fifth of a second that calls without WAVs should not pay
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", wavfile.WavFileWarning)  # chunks of tags are nobody's concern
@@ -50,6 +51,8 @@ def write_wav(path: Path, pcm: Pcm) -> None:
     Raises:
         BadInputError: the file cannot be written.
     """
+    from scipy.io import wavfile  # noqa: PLC0415 - as above
+
     samples = np.round(np.clip(pcm, -1.0, 1.0) * 32767.0).astype(np.int16)
     try:
         wavfile.write(path, SAMPLE_RATE_HZ, samples)
