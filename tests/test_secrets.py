@@ -1,0 +1,126 @@
+import json
+import pickle
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import pytest
+
+from rtcprobe.errors import BadInputError
+from rtcprobe.secrets import Secret, read_secret, scrub, scrubbed
+
+VALUE = "pl@nted/s3cret+value&more"
+
+
+def test_a_secret_prints_as_stars_whatever_prints_it():
+    secret = Secret(VALUE, "env:TOKEN")
+    for shown in (
+        str(secret),
+        repr(secret),
+        f"{secret}",
+        f"{secret!r:>20}",
+        f"{[secret]}",
+        "{}".format(secret),  # noqa: UP032 - this way too
+        str({1: secret}),
+    ):
+        assert VALUE not in shown
+    assert f"{secret:>5}" == "  ***"
+    assert secret.reveal() == VALUE
+
+
+def test_a_secret_survives_the_way_to_a_worker_process_and_is_equal_to_itself():
+    secret = Secret(VALUE, "env:TOKEN")
+    assert pickle.loads(pickle.dumps(secret)) == secret
+    assert secret != Secret("another value", "env:TOKEN")
+    assert len({secret, Secret(VALUE)}) == 1
+
+
+def test_it_is_read_from_the_environment_or_a_file(monkeypatch, tmp_path):
+    monkeypatch.setenv("RTCPROBE_TEST_TOKEN", VALUE)
+    (tmp_path / "token").write_text(f"{VALUE}\n")
+    for written in ("env:RTCPROBE_TEST_TOKEN", f"file:{tmp_path / 'token'}"):
+        secret = read_secret(written)
+        assert (secret.reveal(), secret.source) == (VALUE, written)
+
+
+@pytest.mark.parametrize(
+    "form", [VALUE, quote(VALUE), quote(VALUE, safe=""), json.dumps(VALUE), VALUE.replace("&", "&amp;"), repr(VALUE)]
+)
+def test_a_known_secret_is_scrubbed_in_every_form_it_takes(form):
+    Secret(VALUE)
+    assert (
+        scrub(f"the server said {form!s} and left").replace('"', "").replace("'", "") == "the server said *** and left"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("POST https://me:pass@host/x", "POST https://***@host/x"),
+        ("https://host/x?access_token=abc&room=7", "https://host/x?access_token=***&room=7"),
+        ("wss://host/?room=7&TOKEN=abc", "wss://host/?room=7&TOKEN=***"),
+        ("'Authorization': 'Bearer abc.def'", "'Authorization': 'Bearer ***'"),
+        ("authorization: basic YWJj", "authorization: basic ***"),
+        ("turn:host:3478?transport=tcp", "turn:host:3478?transport=tcp"),
+        ("mail me@host, see https://host/@user", "mail me@host, see https://host/@user"),
+        ("a bearer of news; the token ran out", "a bearer of news; the token ran out"),
+    ],
+)
+def test_what_looks_like_a_secret_is_scrubbed_and_other_text_is_left(text, clean):
+    assert scrub(text) == clean
+
+
+def test_a_short_secret_hides_where_it_stands_alone_and_leaves_figures_be():
+    Secret("1357")
+    assert scrub("pin 1357 at 0.13579 s, 21357 packets, 13.57 ms, pin=1357") == (
+        "pin *** at 0.13579 s, 21357 packets, 13.57 ms, pin=***"
+    )
+
+
+@dataclass(frozen=True)
+class Record:
+    reasons: tuple[str, ...]
+    figures: dict
+    inner: object = None
+
+
+def test_records_and_plain_structures_are_scrubbed_whole():
+    Secret(VALUE)
+    record = Record((f"said {VALUE}",), {VALUE: [1.5, VALUE, None]}, Record((VALUE,), {}))
+    assert scrubbed(record) == Record(("said ***",), {"***": [1.5, "***", None]}, Record(("***",), {}))
+    clean = Record(("fine",), {"a": 1})
+    assert scrubbed(clean) is clean
+
+
+def refusal(written, **more):
+    with pytest.raises(BadInputError) as caught:
+        read_secret(written, **more)
+    return str(caught.value)
+
+
+CURE = "put it into an environment variable and write env:NAME, or into a file and write file:PATH"
+
+
+def test_a_literal_is_refused_and_not_quoted():
+    for literal in ("sk-planted", "env:sk-planted", "bearer:planted", 1234, None, ""):
+        assert refusal(literal) == f"the token is written out: {CURE}"
+    assert refusal("env:", what="the TURN password") == f"the TURN password 'env:' names nothing: {CURE}"
+
+
+def test_what_a_secret_cannot_be_read_from(monkeypatch, tmp_path):
+    monkeypatch.delenv("RTCPROBE_TEST_TOKEN", raising=False)
+    name, path = "env:RTCPROBE_TEST_TOKEN", tmp_path / "token"
+    assert refusal(name) == f"the token '{name}' is not set: export RTCPROBE_TEST_TOKEN first"
+    monkeypatch.setenv("RTCPROBE_TEST_TOKEN", "")
+    assert refusal(name) == f"the token '{name}' is empty: put the value into RTCPROBE_TEST_TOKEN"
+    monkeypatch.setenv("RTCPROBE_TEST_TOKEN", "a\r\nX-Evil: b")
+    assert refusal(name) == f"the token '{name}' holds several lines or control characters: one line, please"
+    assert refusal(f"file:{path}") == f"the token 'file:{path}' cannot be read: No such file or directory"
+    cure = "name a file that holds the value alone"
+    for content, fact in (
+        (b" \n", "is empty: put the value into it"),
+        (b"a\nb\n", "holds several lines or control characters: one line, please"),
+        (b"\xff\xfe", f"is not text: {cure}, in UTF-8"),
+        (b"x" * 20_000, f"is larger than 16384 bytes: {cure}"),
+    ):
+        path.write_bytes(content)
+        assert refusal(f"file:{path}") == f"the token 'file:{path}' {fact}"
