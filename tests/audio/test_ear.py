@@ -64,12 +64,10 @@ def test_the_instant_is_on_the_clock_of_the_recording():
 
 CODECS = [
     *(OpusSettings(bitrate_bps=rate) for rate in (16_000, 24_000, 32_000, 64_000)),
-    *(OpusSettings(bitrate_bps=rate, application="audio") for rate in (16_000, 24_000)),
     *(OpusSettings(bitrate_bps=rate, application="lowdelay") for rate in (16_000, 64_000)),
     *(OpusSettings(ptime_s=ptime_s) for ptime_s in (0.010, 0.060)),
     OpusSettings(ptime_s=0.040, bitrate_bps=16_000, application="audio"),
-    OpusSettings(fec=True, expected_loss=0.1, complexity=5),
-    OpusSettings(bandwidth="fullband"),
+    OpusSettings(fec=True, expected_loss=0.1, complexity=5, bandwidth="fullband"),
 ]
 
 
