@@ -1,0 +1,32 @@
+"""Results as one self-contained HTML page: verdict on top, plots, tables, and how to run it again.
+
+Rules:
+    1. A page asks nothing of anybody: no script, no font, no image from elsewhere; its policy (CSP) forbids it too.
+    2. Everything that came from outside is escaped; characters that are no text are replaced.
+    3. Equal results give equal bytes.
+    4. Plots are matplotlib's; waterfalls are tables with bars in them: to a listener they are tables, and on a phone
+       their words keep their size.
+    5. Matplotlib and Jinja are imported when a page is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rtcprobe.result import Result
+
+__all__ = ["render_report"]
+
+
+def render_report(results: Sequence[Result], *, title: str | None = None) -> str:
+    """Return the page of one result, or of several with a table of all on top.
+
+    ``title`` is what the browser's tab says; the scenarios' names unless given. Plots are drawn for the first
+    ``page.MOST_WHOLE`` results, failed ones before others, so that a page stays below 1 MB; the page says so.
+
+    Raises:
+        BadInputError: no result, or more than ``page.MOST_RESULTS``.
+    """
+    from rtcprobe.report.html.page import report  # noqa: PLC0415 - rule 5
+
+    return report(results, title=title)

@@ -1,0 +1,246 @@
+"""The plots of a result: mouth-to-ear delay over time, and the distributions of joins and delays.
+
+Rules:
+    1. Axes of delay begin at zero, and nothing is cut off: an outlier makes the scale it needs.
+    2. What never came (failed joins, lost markers) is in the picture: a distribution that ends below 100 %, a cross.
+    3. Every plot has a sentence that says what it shows, with its figures.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import Final, Literal, ParamSpec
+
+import numpy as np
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from rtcprobe.report.html.reduce import Floats, binned, binned_steps, ecdf
+from rtcprobe.report.html.svg import ACCENT, BAD, INK, LINE, PAPER, SOFT, WARN, drawing, inline
+
+__all__ = ["Heard", "Limit", "Series", "distribution", "in_bins", "over_time"]
+
+Width = Literal["wide", "narrow"]
+
+_DOTS: Final = {"wide": 420, "narrow": 140}
+"""As many samples as can be told apart; more are drawn as bins."""
+_BINS: Final = {"wide": 280, "narrow": 100}
+_PIXELS: Final = {"wide": 1120, "narrow": 380}
+_TEXT: Final = 11.5
+_MINUTES_FROM_S: Final = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """One direction of a call: when markers were spoken (s), how late each was heard (ms), and which were not.
+
+    ``target_since_s``/``target_ms`` are the jitter buffer's target as steps; empty where it has none.
+    """
+
+    title: str
+    spoken_s: Floats
+    delay_ms: Floats
+    lost_s: Floats
+    rejected_s: Floats
+    target_since_s: Floats
+    target_ms: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """One line of a distribution: ``values_ms`` came, of ``of`` observations; the rest never did."""
+
+    title: str
+    values_ms: Floats
+    of: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """An upright line: a budget's limit, or a landmark; ``share`` is how much of the line must lie before it."""
+
+    text: str
+    at_ms: float
+    share: float | None = None
+    tone: Literal["plain", "bad"] = "plain"
+
+
+def in_bins(directions: Sequence[Heard]) -> bool:
+    """Return whether a panel has more markers than can be told apart at every width."""
+    return any(len(each.delay_ms) > min(_DOTS.values()) for each in directions)
+
+
+_P = ParamSpec("_P")
+
+
+def _in_style(draw: Callable[_P, Markup]) -> Callable[_P, Markup]:
+    @wraps(draw)
+    def styled(*args: _P.args, **kwargs: _P.kwargs) -> Markup:
+        with drawing(str(kwargs["name"])):
+            return draw(*args, **kwargs)
+
+    return styled
+
+
+@_in_style
+def over_time(directions: Sequence[Heard], *, name: str, width: Width, label: str) -> Markup:
+    """Return the delay of every marker over the call, a panel each direction, on common axes.
+
+    Dots are markers heard; where they are too many, bins from least to greatest with the median in it. The line of
+    steps is the jitter buffer's target; crosses at the top are markers lost, circles those rejected.
+    """
+    pixels, panel = _PIXELS[width], 132
+    gap, top, bottom, left, right = 26, 20, 34, 40, 10
+    height = top + bottom + len(directions) * panel + (len(directions) - 1) * gap
+    figure = Figure(figsize=(pixels / 72, height / 72), dpi=72)
+    ends = [_end(each) for each in directions]
+    begin_s, end_s = min(each[0] for each in ends), max(each[1] for each in ends)
+    span_s = max(end_s - begin_s, 1e-3)
+    tallest = max(
+        (float(part.max()) for each in directions for part in (each.delay_ms, each.target_ms) if len(part)),
+        default=100.0,
+    )
+    for index, each in enumerate(directions):
+        base = height - top - (index + 1) * panel - index * gap
+        axes = figure.add_axes((left / pixels, base / height, (pixels - left - right) / pixels, panel / height))
+        axes.set_xlim(begin_s - 0.004 * span_s, end_s + 0.004 * span_s)
+        axes.set_ylim(0.0, tallest * 1.18)
+        _style(axes, ticks_x=8 if width == "wide" else 5, ticks_y=4)
+        axes.set_title(f"{each.title}, ms", loc="left", fontsize=_TEXT, color=INK, pad=6)
+        _time_axis(axes, span_s, last=index == len(directions) - 1)
+        _draw_heard(axes, each, np.linspace(begin_s, end_s, _BINS[width] + 1), _DOTS[width])
+    return inline(figure, name=name, label=label, classes=f"chart {width}")
+
+
+@_in_style
+def distribution(
+    series: Sequence[Series], limits: Sequence[Limit], *, name: str, label: str, dots: bool = False
+) -> Markup:
+    """Return the share of observations at most so late, a line each of ``series``, with ``limits`` upright.
+
+    ``dots`` shows each observation.
+    """
+    pixels, height, left, right, top, bottom = 380, 256, 40, 12, 10, 38
+    figure = Figure(figsize=(pixels / 72, height / 72), dpi=72)
+    axes = figure.add_axes(
+        (left / pixels, bottom / height, (pixels - left - right) / pixels, (height - top - bottom) / height)
+    )
+    farthest = max(
+        [
+            *(float(each.values_ms.max()) for each in series if len(each.values_ms)),
+            *(each.at_ms for each in limits),
+            1.0,
+        ]
+    )
+    axes.set_xlim(0.0, farthest * 1.06)
+    axes.set_ylim(0.0, 1.0)
+    _style(axes, ticks_x=5, ticks_y=4)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share * 100:g}%"))
+    axes.set_xlabel("ms", fontsize=_TEXT, color=SOFT, labelpad=2)
+    _limits(axes, limits)
+    for index, each in enumerate(series):
+        _draw_share(axes, each, farthest * 1.06, second=index > 0, dots=dots)
+    return inline(figure, name=name, label=label)
+
+
+def _end(each: Heard) -> tuple[float, float]:
+    every = np.concatenate([each.spoken_s, each.lost_s, each.rejected_s])
+    return (float(every.min()), float(every.max())) if len(every) else (0.0, 1.0)
+
+
+def _style(axes: Axes, *, ticks_x: int, ticks_y: int) -> None:
+    axes.set_axisbelow(True)
+    axes.patch.set_visible(False)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color(LINE)
+    axes.tick_params(length=0, labelsize=_TEXT, labelcolor=SOFT, pad=4)
+    axes.grid(axis="y", color=LINE, linewidth=0.8)
+    axes.xaxis.set_major_locator(MaxNLocator(ticks_x, steps=[1, 2, 3, 5, 6, 10]))
+    axes.yaxis.set_major_locator(MaxNLocator(ticks_y, steps=[1, 2, 2.5, 5, 10]))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value + 0.0:,.4g}"))
+
+
+def _time_axis(axes: Axes, span_s: float, *, last: bool) -> None:
+    minutes = span_s >= _MINUTES_FROM_S
+    if minutes:
+        step_s = 60.0 * next(step for step in (1, 2, 5, 10, 15, 30, 60, 120, 1440) if span_s / 60 / step <= 9)
+        low, high = axes.get_xlim()
+        axes.set_xticks(np.arange(math.ceil(low / step_s), math.floor(high / step_s) + 1) * step_s)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 60:g}"))
+    if last:
+        unit = "minutes" if minutes else "seconds"
+        axes.set_xlabel(f"{unit} since the call started", fontsize=_TEXT, color=SOFT, labelpad=2)
+    else:
+        axes.tick_params(labelbottom=False)
+
+
+def _draw_heard(axes: Axes, each: Heard, edges: Floats, most: int) -> None:
+    if len(each.target_ms):
+        if len(each.target_ms) > most:
+            aims = binned_steps(each.target_since_s, each.target_ms, edges)
+            axes.stairs(aims.highest, edges, baseline=aims.lowest, fill=True, facecolor=WARN, edgecolor=WARN, lw=0.8)
+        else:
+            since = np.append(each.target_since_s, max(edges[-1], each.target_since_s[-1]))
+            aims_ms = np.append(each.target_ms, each.target_ms[-1])
+            axes.step(since, aims_ms, where="post", color=WARN, linewidth=1.4)
+    if len(each.delay_ms) > most:
+        bins = binned(each.spoken_s, each.delay_ms, edges)
+        # An edge keeps bins whose samples are all alike from having no height at all.
+        axes.stairs(
+            bins.highest, edges, baseline=bins.lowest, fill=True, facecolor=ACCENT, edgecolor=ACCENT, lw=0.6, alpha=0.35
+        )
+        axes.stairs(bins.median, edges, baseline=None, color=ACCENT, linewidth=1.3)
+    elif len(each.delay_ms):
+        axes.plot(each.spoken_s, each.delay_ms, "o", markersize=3.4, markerfacecolor=ACCENT, markeredgewidth=0)
+    above = axes.get_xaxis_transform()
+    for missed_s, marker, colour in ((each.rejected_s, "o", WARN), (each.lost_s, "x", BAD)):
+        at_s = missed_s
+        if len(missed_s) > most:  # a sign for each bin that has one
+            at_s = np.unique(edges[np.clip(np.searchsorted(edges, missed_s, side="right") - 1, 0, len(edges) - 2)])
+        if len(at_s):
+            axes.plot(
+                at_s, np.full(len(at_s), 0.95), marker, transform=above, markersize=5, clip_on=False,
+                markerfacecolor="none", markeredgecolor=colour, markeredgewidth=1.4,
+            )  # fmt: skip
+
+
+def _limits(axes: Axes, limits: Sequence[Limit]) -> None:
+    right = axes.get_xlim()[1]
+    for index, each in enumerate(sorted(limits, key=lambda limit: limit.at_ms)):
+        colour = BAD if each.tone == "bad" else SOFT
+        axes.axvline(each.at_ms, color=colour, linewidth=1.0, linestyle=(0, (4, 3)))
+        if each.share is not None:
+            axes.plot([each.at_ms], [each.share], "s", markersize=4.5, color=colour, markeredgewidth=0, clip_on=False)
+        left_of_it = each.at_ms > 0.55 * right
+        axes.annotate(
+            each.text, (each.at_ms, 0.06 + 0.075 * (index % 6)), xytext=(-5 if left_of_it else 5, 0),
+            textcoords="offset points", ha="right" if left_of_it else "left", va="center", fontsize=_TEXT - 0.5,
+            color=colour, bbox={"facecolor": PAPER, "edgecolor": "none", "alpha": 0.8, "pad": 0.5},
+        )  # fmt: skip
+
+
+def _draw_share(axes: Axes, each: Series, farthest: float, *, second: bool, dots: bool) -> None:
+    x, share = ecdf(each.values_ms, of=max(each.of, 1))
+    if not len(x):
+        return
+    colour = INK if second else ACCENT
+    line = "--" if second else "-"
+    axes.step([0.0, *x, farthest], [0.0, *share, share[-1]], where="post", color=colour, linewidth=1.6, linestyle=line)
+    if dots and len(x) == len(each.values_ms) <= 200:
+        axes.plot(
+            x,
+            share,
+            "o",
+            markersize=4,
+            markerfacecolor=colour,
+            markeredgecolor=PAPER,
+            markeredgewidth=0.6,
+            clip_on=False,
+        )

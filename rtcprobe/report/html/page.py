@@ -1,0 +1,233 @@
+"""The page: what every section shows, handed to the templates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from rtcprobe.errors import BadInputError
+from rtcprobe.report.html import view
+from rtcprobe.report.html.charts import Heard, Limit, Series, distribution, in_bins, over_time
+from rtcprobe.report.html.repeat import Repeat, repeat
+from rtcprobe.report.sentences import milliseconds
+from rtcprobe.result import BudgetOutcome, Direction, MouthToEar, Result
+
+__all__ = ["MOST_RESULTS", "MOST_WHOLE", "environment", "report"]
+
+MOST_WHOLE: Final = 8
+"""Results shown whole in one page; each takes some 60 kB."""
+MOST_RESULTS: Final = 500
+LANDMARK_MS: Final = 100.0
+"""The line of every distribution of delays, whatever its budgets."""
+
+_NO_TEXT: Final = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
+"""Controls, halves of characters, and what turns the direction of writing around."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """All that is shown of one result."""
+
+    anchor: str
+    result: Result
+    tone: view.Tone
+    sentence: str
+    slow: tuple[str, ...]
+    notes: tuple[str, ...]
+    tiles: tuple[view.Tile, ...]
+    budgets: tuple[view.BudgetRow, ...]
+    joins: tuple[view.Waterfall, ...]
+    join_table: view.Table | None
+    join_plot: Markup | None
+    stages: tuple[view.Waterfall, ...]
+    ear_table: view.Table | None
+    ear_plots: tuple[Markup, ...]
+    in_bins: bool
+    share_plot: Markup | None
+    link: view.Table | None
+    link_notes: tuple[str, ...]
+    tables: tuple[view.Table, ...]
+    repeat: Repeat
+
+
+def report(results: Sequence[Result], *, title: str | None) -> str:
+    """Return the page of ``results``; see ``render_report``."""
+    if not results:
+        raise BadInputError("there is no result to report", "give at least one")
+    if len(results) > MOST_RESULTS:
+        raise BadInputError(f"{len(results):,} results make no page", f"give {MOST_RESULTS} or fewer")
+    names = list(dict.fromkeys(each.scenario for each in results))
+    whole = _chosen(results)
+    sections = [_section(results[index], f"r{index + 1}") for index in whole]
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            title=title or f"{', '.join(names[:3])}{' …' if len(names) > 3 else ''} · rtcprobe",
+            single=len(results) == 1,
+            count=len(results),
+            overview=view.overview(results),
+            shown=[
+                (each.verdict, view.TONES[each.verdict], f"r{index + 1}" if index in whole else "")
+                for index, each in enumerate(results)
+            ],
+            sections=sections,
+        )
+    )
+
+
+@cache
+def environment() -> Environment:
+    """Return the templates, which escape whatever they are given."""
+    made = Environment(
+        loader=PackageLoader("rtcprobe.report.html"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_text,
+    )
+    made.globals |= {"ms": milliseconds, "percent": _percent, "arrow": view.arrow}
+    return made
+
+
+def _text(value: Any) -> Any:
+    """Replace what is no text in whatever a template writes."""
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    return _NO_TEXT.sub("\ufffd", value)
+
+
+def _percent(part: float, whole: float) -> str:
+    return f"{min(max(part / whole, 0.0), 1.0) * 100:.2f}"
+
+
+def _chosen(results: Sequence[Result]) -> list[int]:
+    """Return the places of the results shown whole: those that did not pass before others, in their order."""
+    ranked = sorted(range(len(results)), key=lambda index: (results[index].verdict == "pass", index))
+    return sorted(ranked[:MOST_WHOLE])
+
+
+def _section(result: Result, anchor: str) -> Section:
+    told = tuple(each.expression for each in result.budgets)
+    notes = [each for each in result.reasons if not (told and each.startswith(told))]
+    notes += [f"Warning: {each}" for each in result.warnings]
+    ears = [(direction, ear) for direction, ear in result.mouth_to_ear.items() if ear.scheduled]
+    heard = [_heard(direction, ear) for direction, ear in ears]
+    label = " ".join(_told(each) for each in heard)
+    tables = (
+        view.mapping_table("Harness: what the instrument itself adds", result.harness),
+        view.mapping_table("Negotiated with the other side", getattr(result, "peers", {})),
+        view.mapping_table("Versions", result.environment),
+    )
+    return Section(
+        anchor=anchor,
+        result=result,
+        tone=view.TONES[result.verdict],
+        sentence=view.sentence(result),
+        slow=view.slow_parts(result),
+        notes=tuple(notes),
+        tiles=view.tiles(result),
+        budgets=view.budget_rows(result.budgets),
+        joins=view.join_waterfalls(result.join.attempts),
+        join_table=view.join_table(result),
+        join_plot=_join_plot(result, f"{anchor}-joins"),
+        stages=view.stage_waterfalls(result),
+        ear_table=view.mouth_to_ear_table(result),
+        ear_plots=tuple(
+            over_time(heard, name=f"{anchor}-{width}", width=width, label=label)
+            for width in (("wide", "narrow") if heard else ())
+        ),
+        in_bins=in_bins(heard),
+        share_plot=_share_plot(result, ears, f"{anchor}-share"),
+        link=view.link_table(result),
+        link_notes=tuple(dict.fromkeys(str(n) for r in result.link.values() for n in r.requested.get("notes") or ())),
+        tables=tuple(each for each in tables if each is not None),
+        repeat=repeat(result),
+    )
+
+
+def _heard(direction: Direction, ear: MouthToEar) -> Heard:
+    steps = ear.playout.get("target_steps") or {}
+    return Heard(
+        title=view.arrow(direction),
+        spoken_s=np.array([each.spoken_s for each in ear.samples]),
+        delay_ms=np.array([each.delay_s for each in ear.samples]) * 1e3,
+        lost_s=np.array([each.spoken_s for each in ear.missed if each.fate == "lost"]),
+        rejected_s=np.array([each.spoken_s for each in ear.missed if each.fate == "rejected"]),
+        target_since_s=np.array(steps.get("since_s", ()), dtype=np.float64),
+        target_ms=np.array(steps.get("target_delay_s", ()), dtype=np.float64) * 1e3,
+    )
+
+
+def _told(each: Heard) -> str:
+    """Return what the plot of one direction shows, for who cannot see it."""
+    missed = f"{len(each.lost_s)} markers lost, {len(each.rejected_s)} rejected"
+    if not len(each.delay_ms):
+        return f"{each.title}: no marker was heard, {missed}."
+    low, middle, high = np.min(each.delay_ms), np.median(each.delay_ms), np.max(each.delay_ms)
+    aim = ""
+    if len(each.target_ms):
+        aim = f"; the jitter buffer aimed at {np.min(each.target_ms):g} to {np.max(each.target_ms):g} ms"
+    return (
+        f"{each.title}: {len(each.delay_ms)} markers heard {low:.1f} to {high:.1f} ms late, median {middle:.1f} ms; "
+        f"{missed}{aim}."
+    )
+
+
+def _join_plot(result: Result, name: str) -> Markup | None:
+    attempts = result.join.attempts
+    heard = np.array([a.first_audio_s for a in attempts if a.first_audio_s is not None]) * 1e3
+    if not len(attempts):
+        return None
+    limits = _limits(result.budgets, "join.first_audio")
+    failed = len(attempts) - len(heard)
+    label = f"Distribution of {len(attempts)} joins: {failed} never heard the other side"
+    if len(heard):
+        label += f"; the others took {heard.min():.0f} to {heard.max():.0f} ms, median {np.median(heard):.0f} ms"
+    return distribution(
+        [Series(title="joins", values_ms=heard, of=len(attempts))],
+        limits, name=name, label=f"{label}.", dots=True,
+    )  # fmt: skip
+
+
+def _share_plot(result: Result, ears: Sequence[tuple[Direction, MouthToEar]], name: str) -> Markup | None:
+    if not ears:
+        return None
+    series = [
+        Series(title=view.arrow(d), values_ms=np.array([s.delay_s for s in ear.samples]) * 1e3, of=ear.scheduled)
+        for d, ear in ears
+    ]
+    limits = [Limit(text="100 ms", at_ms=LANDMARK_MS)]
+    for metric in ("mouth_to_ear", *(f"mouth_to_ear.{direction}" for direction, _ in ears)):
+        limits += _limits(result.budgets, metric)
+    label = "Distribution of mouth-to-ear delays. " + " ".join(
+        f"{each.title}: {float(np.mean(each.values_ms <= LANDMARK_MS)) * len(each.values_ms) / each.of:.0%} of "
+        f"{each.of} markers heard within 100 ms."
+        for each in series
+        if len(each.values_ms)
+    )
+    return distribution(series, limits, name=name, label=label)
+
+
+def _limits(budgets: Sequence[BudgetOutcome], metric: str) -> list[Limit]:
+    """Return the lines of the budgets on exactly ``metric`` that are delays."""
+    out: list[Limit] = []
+    for each in budgets:
+        if each.metric != metric or each.unit != "s":
+            continue
+        share = float(each.aggregate[1:]) / 100 if re.fullmatch(r"p\d+(\.\d+)?", each.aggregate) else None
+        text = each.expression.removeprefix(metric).strip()
+        out.append(
+            Limit(text=text, at_ms=each.limit * 1e3, share=share, tone="bad" if each.verdict == "missed" else "plain")
+        )
+    return out

@@ -1,0 +1,135 @@
+"""A matplotlib figure as a piece of a page: SVG with the page's own colours, fonts and a text alternative.
+
+Facts:
+    Matplotlib writes colours as they were drawn. A figure is drawn in a few colours that mean a part (``INK``,
+    ``ACCENT``, ...); each becomes a CSS variable here, so one picture serves light, dark and paper.
+
+Rules:
+    1. Text stays text: selectable, in the page's font, escaped by the XML writer. Dollar signs are not mathematics.
+    2. Only what is referred to keeps an id, and ids carry the figure's name: many figures share one page.
+    3. Equal figures give equal bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import threading
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import matplotlib as mpl
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+__all__ = ["ACCENT", "BAD", "INK", "LINE", "PAPER", "SOFT", "WARN", "drawing", "inline"]
+
+INK: Final = "#010203"
+SOFT: Final = "#010204"
+LINE: Final = "#010205"
+ACCENT: Final = "#010206"
+BAD: Final = "#010207"
+WARN: Final = "#010208"
+PAPER: Final = "#010209"
+
+_VARIABLES: Final = {
+    INK: "var(--ink)",
+    SOFT: "var(--soft)",
+    LINE: "var(--line)",
+    ACCENT: "var(--accent)",
+    BAD: "var(--bad)",
+    WARN: "var(--warn)",
+    PAPER: "var(--paper)",
+}
+_SVG: Final = "{http://www.w3.org/2000/svg}"
+_HREF: Final = "{http://www.w3.org/1999/xlink}href"
+_COLOUR: Final = re.compile("|".join(_VARIABLES))
+_FONT: Final = re.compile(r"font-family:[^;]*;?\s*")
+_LONG_DECIMAL: Final = re.compile(r"-?\d+\.\d+")
+_REFERENCE: Final = re.compile(r"#(\w+)")
+_NO_TURN: Final = re.compile(r"rotate\(-?0(\.0+)? [^)]*\)")
+_NOT_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_settings_are_shared = threading.Lock()
+
+
+@contextmanager
+def drawing(name: str) -> Iterator[None]:
+    """Draw with matplotlib's own defaults and rule 1, whatever a user's ``matplotlibrc`` says; ``name`` as ``inline``.
+
+    Matplotlib's settings belong to the process: while they are ours, no other thread may draw.
+    """
+    with _settings_are_shared, mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams["svg.fonttype"] = "none"
+        mpl.rcParams["svg.hashsalt"] = name
+        mpl.rcParams["text.parse_math"] = False
+        mpl.rcParams["path.simplify"] = False
+        yield
+
+
+def inline(figure: Figure, *, name: str, label: str, classes: str = "chart") -> Markup:
+    """Return ``figure``, made and finished within ``drawing``, as an ``<svg role="img">`` to put into a page.
+
+    Args:
+        figure: drawn at 72 dots an inch, so that a point is a CSS pixel.
+        name: unique in the page, a word; ids begin with it.
+        label: what a listener is told instead of the picture.
+        classes: CSS classes of the element.
+    """
+    text = io.StringIO()
+    figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    root = ET.fromstring(_NOT_XML.sub("\ufffd", text.getvalue()))  # noqa: S314 - matplotlib's own, not from outside
+    referred = {found for element in root.iter() for found in _references(element)}
+    names = {old: f"{name}-{number}" for number, old in enumerate(sorted(referred))}
+    _tidy(root, names)
+    view_box = root.get("viewBox", "")
+    root.attrib.clear()
+    root.attrib.update(
+        {"class": classes, "role": "img", "aria-label": _NOT_XML.sub("\ufffd", label), "viewBox": view_box}
+    )
+    return Markup(ET.tostring(root, encoding="unicode"))  # noqa: S704 - the XML writer has escaped every text
+
+
+def _references(element: ET.Element) -> Iterator[str]:
+    for attribute, value in element.attrib.items():
+        if attribute == _HREF or "url(" in value:
+            yield from _REFERENCE.findall(value)
+
+
+def _tidy(element: ET.Element, names: dict[str, str]) -> None:
+    """Take out of ``element`` and what it holds all that a page has no use for."""
+    element.tag = element.tag.removeprefix(_SVG)
+    element.tail = None
+    if element.tag != "text":
+        element.text = None
+    for attribute, value in list(element.attrib.items()):
+        del element.attrib[attribute]
+        tidied = _attribute(attribute, value, names)
+        if tidied:
+            element.attrib[attribute.replace(_HREF, "href")] = tidied
+    kept: list[ET.Element] = []
+    for child in list(element):
+        tag = child.tag.removeprefix(_SVG)
+        if tag in {"metadata", "style"}:
+            continue
+        _tidy(child, names)
+        if tag in {"g", "defs"} and not child.attrib and (tag == "g" or not len(child)):
+            kept.extend(child)
+        else:
+            kept.append(child)
+    element[:] = kept
+
+
+def _attribute(attribute: str, value: str, names: dict[str, str]) -> str:
+    if attribute == "id":
+        return names.get(value, "")
+    if attribute == _HREF or "url(" in value:
+        return _REFERENCE.sub(lambda found: f"#{names[found[1]]}", value)
+    if attribute == "style":
+        value = _FONT.sub("", _COLOUR.sub(lambda found: _VARIABLES[found[0]], value))
+    elif attribute == "transform":
+        value = _NO_TURN.sub("", value).strip()
+    short = _LONG_DECIMAL.sub(lambda found: f"{round(float(found[0]), 2) + 0.0:g}", value)
+    return " ".join(short.split())
