@@ -138,27 +138,20 @@ class Peer:
         self.connected = asyncio.Event()
         self.heard_packet = asyncio.Event()
         self.failed = asyncio.Event()
+        self.ended = asyncio.Event()
+        """Set when the path broke or the other side hung up."""
+        self.strangers = 0
+        """Media packets of a source other than the first one heard: ignored."""
+        self._source: int | None = None
         self.tap = host.tap = WireTap(side)
         self._host = host
         self._network = host.network
         self._protection = protection
         self._nack: NackTracker | None = None
         self.track = MouthTrack(speech, phase_s=phase_s, network=host.network, may_speak=may_speak)
-        self._connection = aiortc_seam.new_peer_connection()
-        if media == "sendrecv":
-            self._connection.addTrack(self.track)
-        else:
-            self._connection.addTransceiver("audio" if media == "recvonly" else self.track, direction=media)
-        transceiver = self._connection.getTransceivers()[0]
-        self._sender = transceiver.sender
-        dtls = transceiver.sender.transport
-        aiortc_seam.send_encoded(transceiver.sender)
-        aiortc_seam.take_rtp(transceiver.receiver, self._take)
-        aiortc_seam.on_state(dtls.transport, "completed", lambda: self._mark("ice_connected"))
-        aiortc_seam.on_state(dtls, "connected", self._dtls_connected)
-        for emitter in (dtls, dtls.transport):
-            aiortc_seam.on_state(emitter, "failed", self.failed.set)
-        self._handshake = aiortc_seam.HandshakeFlights(dtls, lambda: dtls_timeout_s(self.tap.round_trip_s))
+        self._media = media
+        self._dtls_timeout_s = dtls_timeout_s
+        self._open()
 
     async def offer(self) -> Sdp:
         """Gather candidates and return our offer."""
@@ -181,6 +174,27 @@ class Peer:
         with acting_as(self._host), negotiation.offering(self._protection):
             await self._connection.setRemoteDescription(RTCSessionDescription(answer.text, answer.kind))
         self._agree()
+
+    async def start_over(self) -> None:
+        """Forget our offer: the other side makes one of its own. Nothing may be connected yet."""
+        forgotten, handshake = self._connection, self._handshake
+        self._open()
+        handshake.stop()
+        await forgotten.close()
+
+    def refuse_video(self) -> None:
+        """Take no part in anything but our audio; before an answer is made."""
+        for transceiver in self._connection.getTransceivers()[1:]:
+            transceiver.direction = "inactive"
+
+    def path(self) -> aiortc_seam.MediaPath:
+        """Return what ICE and DTLS agreed on so far."""
+        return aiortc_seam.media_path(self._sender)
+
+    @property
+    def round_trip_s(self) -> float | None:
+        """The round trip RTCP reports say, smoothed; None before the first."""
+        return aiortc_seam.round_trip_s(self._sender)
 
     async def close(self) -> None:
         """Hang up."""
@@ -232,6 +246,31 @@ class Peer:
             ]
         return waits
 
+    def _open(self) -> None:
+        """Make the connection."""
+        connection = self._connection = aiortc_seam.new_peer_connection()
+        if self._media == "sendrecv":
+            connection.addTrack(self.track)
+        else:
+            track = "audio" if self._media == "recvonly" else self.track
+            connection.addTransceiver(track, direction=self._media)
+        transceiver = connection.getTransceivers()[0]
+        self._sender = transceiver.sender
+        dtls = transceiver.sender.transport
+        aiortc_seam.send_encoded(transceiver.sender)
+        aiortc_seam.take_rtp(transceiver.receiver, self._take)
+        aiortc_seam.on_state(dtls.transport, "completed", lambda: self._mark("ice_connected"))
+        aiortc_seam.on_state(dtls, "connected", self._dtls_connected)
+        for emitter in (dtls, dtls.transport):
+            aiortc_seam.on_state(emitter, "failed", self.failed.set)
+            for state in ("failed", "closed"):
+                aiortc_seam.on_state(emitter, state, lambda: self._end(connection))
+        self._handshake = aiortc_seam.HandshakeFlights(dtls, lambda: self._dtls_timeout_s(self.tap.round_trip_s))
+
+    def _end(self, connection: object) -> None:
+        if connection is self._connection:
+            self.ended.set()
+
     def _agree(self) -> None:
         """Do as was agreed on."""
         self.negotiated = negotiation.agree(self._connection)
@@ -249,6 +288,11 @@ class Peer:
 
     def _take(self, packet: StackRtpPacket) -> Sequence[int]:
         """Note an arrival; return the sequence numbers to ask for again."""
+        if packet.ssrc != self._source:
+            if self._source is not None:
+                self.strangers += 1
+                return ()
+            self._source = packet.ssrc
         arrived_s = self._network.now_s()
         self.arrivals.append(
             (

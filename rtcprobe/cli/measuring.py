@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +26,13 @@ _LINK_HELP = (
     "per second, bps and kbps too (tc's would be bytes)."
 )
 
+_TARGET_HELP = (
+    "Call this instead of the scenario's target, with --real-time: whip+whep://HOST/PATH/{whip,whep}, "
+    "janus+ws://HOST:PORT/videoroom/ROOM, sdp+https://HOST/PATH. Tokens by name: --set target.token=env:NAME."
+)
+
 _OPTIONS = (
+    click.option("--target", metavar="URL", help=_TARGET_HELP),
     click.option("--real-time", is_flag=True, help="Run on the machine's clock, over real UDP sockets."),
     click.option("--joins", metavar="N", help="Joins before the call; same as --set call.joins=N."),
     click.option("--duration", metavar="TIME", help="Length of the call, like 60s; same as --set call.duration=TIME."),
@@ -47,6 +54,7 @@ strict_option = click.option("--strict", is_flag=True, help="Count what is undec
 class Measuring:
     """What was asked to be measured: the clock, and what is changed in every scenario."""
 
+    target: str | None = None
     real_time: bool = False
     joins: str | None = None
     duration: str | None = None
@@ -73,7 +81,9 @@ class Measuring:
         flags["mouth.programme"] = self.mouth if spoken else str(Path(self.mouth or "").absolute())
         if self.link is not None and any(_about_link(each) for each in self.settings):
             raise BadInputError("--link and --set link are given together", "write the whole link in one of them")
-        changed = [*self.settings, *(f"{key}={value}" for key, value in flags.items() if value is not None)]
+        # First, so that nothing meant for the scenario's own target, its token above all, goes to this one.
+        target = [] if self.target is None else [f"target={json.dumps(self.target)}"]
+        changed = [*target, *self.settings, *(f"{key}={value}" for key, value in flags.items() if value is not None)]
         return [find_scenario(each, changed) for each in names]
 
 

@@ -48,6 +48,9 @@ Listener = Callable[[Progress], None]
 LINGER_S = 0.150
 """How long a join goes on beyond a delay its playout was given: stock aiortc lets a frame go when five are there."""
 
+VAIN_JOINS = 3
+"""So many joins to an outside target, none of them heard, are enough."""
+
 CALL_ATTEMPTS = 3
 """How often the long call is tried: its own join may fail, and joins are counted elsewhere."""
 
@@ -151,13 +154,23 @@ class _Run:
         count = self.scenario.call.joins
         for done, child in enumerate(seed.spawn(count)):
             self.progress(Progress(step="joining", done=done, total=count, unit="joins"))
+            if self._hopeless():
+                self.warnings.append(f"{count - done} joins and the call were not tried: none of {done} was heard")
+                return
             attempt = self._on_a_loop(setup, child, lambda call: call.join())
             if attempt.call.cpu_s is not None:
                 self.harness.join_cpu_s.append(attempt.call.cpu_s)
             self.attempts += [self._judge_join(attempt, joiner, round_trip_s) for joiner in attempt.call.joiners]
         self.progress(Progress(step="joining", done=count, total=count, unit="joins"))
 
+    def _hopeless(self) -> bool:
+        """Return whether an outside target has not been heard at all: it need not be asked again and again."""
+        heard = any(each.first_audio_s is not None for each in self.attempts)
+        return "virtual" not in self.target.clocks and not heard and len(self.attempts) >= VAIN_JOINS
+
     def _talk(self, setup: CallSetup, seed: np.random.SeedSequence) -> None:
+        if self._hopeless():
+            return
         for child in seed.spawn(CALL_ATTEMPTS):
             self.talk = None
             attempt = self._on_a_loop(setup, child, lambda call: call.talk(), keep=True)
@@ -187,6 +200,7 @@ class _Run:
             try:
                 await use(call)
             finally:
+                self.warnings += [each for each in call.warnings if each not in self.warnings]
                 if ticker is not None:
                     ticker.cancel()
                 if meter is not None:
@@ -275,6 +289,7 @@ class _Run:
                 phase_s=self.talk.phase_s(way.listener),
             )
             for way in self.talk.call.ways
+            if way.direction in self.target.directions
         }
 
     def _result(self, mouth_to_ear: Mapping[Direction, MouthToEar]) -> Result:

@@ -29,6 +29,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -52,10 +53,12 @@ from rtcprobe.runtime.virtual import EPOCH_S, VirtualEventLoop
 __all__ = [
     "EncodedFrame",
     "HandshakeFlights",
+    "MediaPath",
     "SeamError",
     "agreed_codecs",
     "install",
     "limit_resends",
+    "media_path",
     "new_peer_connection",
     "offering",
     "on_state",
@@ -249,6 +252,47 @@ def limit_resends(sender: RTCRtpSender, may_resend: Callable[[int], bool]) -> No
             await retransmit(sequence)
 
     sender._retransmit = limited  # type: ignore[assignment, method-assign]  # noqa: SLF001
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaPath:
+    """What ICE and DTLS agreed on; None for what they have not yet.
+
+    ``local`` and ``remote`` are the types of the candidates in use, ``remote_address`` is host and port of the far one.
+    """
+
+    local: str | None = None
+    local_address: str | None = None
+    remote: str | None = None
+    remote_address: str | None = None
+    dtls: str | None = None
+    cipher: str | None = None
+    srtp: str | None = None
+
+
+def media_path(sender: RTCRtpSender) -> MediaPath:
+    """Return what ICE and DTLS of ``sender`` agreed on so far.
+
+    Raises:
+        SeamError: an internal name has moved.
+    """
+    dtls = sender.transport
+    pair = _attribute(_attribute(dtls.transport, "_connection"), "_nominated").get(1)
+    ice = {}
+    if pair is not None:
+        ice = {
+            "local": pair.local_candidate.type,
+            "local_address": f"{pair.local_addr[0]}:{pair.local_addr[1]}",
+            "remote": pair.remote_candidate.type,
+            "remote_address": f"{pair.remote_addr[0]}:{pair.remote_addr[1]}",
+        }
+    tls = _attribute(dtls, "_ssl")
+    if tls is None or tls.get_cipher_name() is None:
+        return MediaPath(**ice)
+    profile: bytes = tls.get_selected_srtp_profile()
+    return MediaPath(
+        **ice, dtls=tls.get_protocol_version_name(), cipher=tls.get_cipher_name(), srtp=profile.decode() or None
+    )
 
 
 def round_trip_s(sender: RTCRtpSender) -> float | None:

@@ -31,7 +31,7 @@ from rtcprobe.errors import MeasurementError
 from rtcprobe.link import Path
 from rtcprobe.runtime.network import Direction, EmulatedTransport, Host, Network, wire_size
 
-__all__ = ["OutsideHost", "OutsideNetwork", "local_addresses"]
+__all__ = ["OutsideHost", "OutsideNetwork", "all_addresses", "local_addresses"]
 
 _SOCKET_BUFFER_BYTES = 1 << 20
 _LARGEST_DATAGRAM = 65_535
@@ -236,7 +236,7 @@ def local_addresses(targets: Iterable[str]) -> list[str]:
         MeasurementError: this machine has no way to any of them.
     """
     targets = list(targets)
-    own = _own_addresses()
+    own = all_addresses()
     found: list[str] = []
     for target in targets:
         source = _source_of(target)
@@ -244,17 +244,17 @@ def local_addresses(targets: Iterable[str]) -> list[str]:
             continue
         here = ipaddress.ip_address(target.partition("%")[0]).is_loopback or target in own
         # A server on this machine may listen for media on any of its addresses.
-        found += [*own, "127.0.0.1"] if here else [source]
+        found += own if here else [source]
     if not found:
         shown = ", ".join(targets) or "nowhere"
         raise MeasurementError(f"this machine has no way to {shown}", "connect it to that network first")
     return list(dict.fromkeys(found))
 
 
-def _own_addresses() -> list[str]:
-    """Return the IPv4 addresses of this machine's interfaces, loopback left out."""
+def all_addresses() -> list[str]:
+    """Return the IPv4 addresses of this machine: those of its interfaces, then 127.0.0.1."""
     found = [ip.ip for adapter in ifaddr.get_adapters() for ip in adapter.ips if isinstance(ip.ip, str)]
-    return [each for each in found if not ipaddress.ip_address(each).is_loopback]
+    return [*(each for each in found if not ipaddress.ip_address(each).is_loopback), "127.0.0.1"]
 
 
 def _source_of(target: str) -> str | None:

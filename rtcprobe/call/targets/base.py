@@ -110,6 +110,8 @@ class Call(Protocol):
     """Why the call did not come about, in a sentence that names the step reached; None while nothing failed."""
     cut: str | None
     """What ended a call that had come about before its time; None otherwise."""
+    warnings: list[str]
+    """What a reader should know although the call went on, a sentence each."""
     cpu_s: float | None
     """CPU seconds this process spent until the join had what it waited for."""
 

@@ -103,6 +103,7 @@ class LoopbackCall:
         self.failed: str | None = None
         """Why the join gave up: the milestone missing and the timer that was still trying; None while it has not."""
         self.cut: str | None = None
+        self.warnings: list[str] = []
 
     @property
     def ways(self) -> list[Way]:

@@ -1,0 +1,175 @@
+"""Targets ``sdp+https://`` and ``sdp+http://``: POST a session description, get one back.
+
+So are joined: OpenAI's realtime endpoint (the description as it is, or in a form), Pipecat's small transport and
+aiortc's own examples (JSON ``{sdp, type}``), and many others. Options of ``target``::
+
+    url:      sdp+https://host/path
+    body:     sdp (default) | json | form      how the offer travels
+    fields:   {key: value}                     further JSON members or form fields
+    token, headers, ca                         as everywhere
+    echo:     true (default) | false           whether the far end sends back what it hears
+    delete:   true | false (default)           whether the Location of the answer is deleted at the end
+
+Rules:
+    1. The answer is JSON where it says so or looks so, a bare description otherwise.
+    2. Where the far end does not echo, joins are all that can be measured.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from rtcprobe.call.http import HttpClient, Reply
+from rtcprobe.call.signaling import Sdp
+from rtcprobe.call.targets import plain
+from rtcprobe.call.targets.base import ECHO_ROUTES, CallSetup
+from rtcprobe.call.targets.outside import OutsideCall
+from rtcprobe.errors import BadInputError, MeasurementError
+from rtcprobe.result import Clock, Direction
+from rtcprobe.scenario import TargetPlan
+from rtcprobe.secrets import Secret
+
+__all__ = ["SdpHttpCall", "SdpHttpTarget", "make_target"]
+
+Body = Literal["sdp", "json", "form"]
+
+_OPTIONS: Final = (*plain.CONNECTION_OPTIONS, "body", "fields", "echo", "delete")
+_BODIES: Final[Mapping[str, Body]] = {"sdp": "sdp", "json": "json", "form": "form"}
+_YES_NO: Final = {True: True, False: False}
+_SDP = "application/sdp"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SdpHttpTarget:
+    """A service behind one URL."""
+
+    name: str
+    url: str
+    body: Body = "sdp"
+    fields: Mapping[str, Any]
+    token: Secret | None = None
+    headers: Mapping[str, str | Secret]
+    ca_file: Path | None = None
+    echo: bool = True
+    delete: bool = False
+
+    routes = ECHO_ROUTES
+    clocks: tuple[Clock, ...] = ("real",)
+
+    @property
+    def directions(self) -> tuple[Direction, ...]:
+        """There and back, or nothing."""
+        return ("round_trip",) if self.echo else ()
+
+    def call(self, setup: CallSetup, seed: np.random.SeedSequence, clock: Clock) -> SdpHttpCall:
+        """Return a call, not yet begun, on the running loop."""
+        del clock
+        return SdpHttpCall(setup, seed, self)
+
+
+def make_target(plan: TargetPlan) -> SdpHttpTarget:
+    """Return the service that ``plan`` names.
+
+    Raises:
+        BadInputError: a URL or option that cannot be meant.
+    """
+    plan.only(_OPTIONS)
+    fields = plan.options.get("fields", {})
+    if not isinstance(fields, Mapping) or not all(isinstance(key, str) for key in fields):
+        raise BadInputError(f"target.fields {fields!r} is not a set of fields", "write them like {model: gpt-realtime}")
+    body = plain.choice(plan, "body", _BODIES, "sdp")
+    if fields and body == "sdp":
+        raise BadInputError("target.fields has no effect with body sdp", "add body: json or body: form")
+    return SdpHttpTarget(
+        name=plan.shown,
+        url=plain.web_url(plan.url.partition("+")[2], "target"),
+        body=body,
+        fields=fields,
+        token=plain.token(plan),
+        headers=plain.headers(plan),
+        ca_file=plain.ca_file(plan),
+        echo=plain.choice(plan, "echo", _YES_NO, default=True),
+        delete=plain.choice(plan, "delete", _YES_NO, default=False),
+    )
+
+
+class SdpHttpCall(OutsideCall):
+    """One call to the service."""
+
+    def __init__(self, setup: CallSetup, seed: np.random.SeedSequence, target: SdpHttpTarget) -> None:
+        super().__init__(setup, seed, server=plain.host_of(target.url))
+        self._target = target
+        self._client: HttpClient | None = None
+        self._session_url: str | None = None
+
+    async def connect(self) -> None:
+        """Connect, POST the offer, take the answer."""
+        target, caller = self._target, self.caller
+        client = self._client = self.new_client(caller, ca_file=target.ca_file)
+        offer = await self.offered(caller, client, target.url)
+        self.mark(caller, "offer_sent")
+        reply = await client.exchange(
+            "offer",
+            "POST",
+            target.url,
+            **_written(offer, target),
+            headers=target.headers,
+            token=target.token,
+            statuses=(200, 201),
+        )
+        self.mark(caller, "answer_received")
+        if "location" in reply.headers:
+            self._session_url = reply.location()
+        if "server" in reply.headers:
+            self.said(caller, server=reply.headers["server"][:80])
+        await self.accept(caller, _answer_of(reply), offer)
+
+    async def leave(self) -> None:
+        """Delete the session, where that was asked for."""
+        if self._target.delete and self._client is not None and self._session_url is not None:
+            await self._client.exchange(
+                "end of the session",
+                "DELETE",
+                self._session_url,
+                headers=self._target.headers,
+                token=self._target.token,
+                statuses=(200, 202, 204),
+            )
+
+
+def _written(offer: Sdp, target: SdpHttpTarget) -> dict[str, Any]:
+    """Return the offer as the body of a request."""
+    if target.body == "sdp":
+        return {"body": offer.text, "content_type": _SDP}
+    if target.body == "json":
+        written = json.dumps({"sdp": offer.text, "type": offer.kind, **target.fields})
+        return {"body": written, "content_type": "application/json"}
+    others = {
+        name: ("text/plain", value) if isinstance(value, str) else ("application/json", json.dumps(value))
+        for name, value in target.fields.items()
+    }
+    return {"form": {"sdp": (_SDP, offer.text), **others}}
+
+
+def _answer_of(reply: Reply) -> str:
+    """Return the description in an answer (rule 1).
+
+    Raises:
+        MeasurementError: JSON without one.
+    """
+    text = reply.text()
+    if not (reply.media_type.endswith("json") or text.lstrip().startswith("{")):
+        return text
+    found = reply.json()
+    if isinstance(found, Mapping) and isinstance(found.get("sdp"), str):
+        if found.get("type", "answer") != "answer":
+            raise MeasurementError(f"{reply.exchange}: the answer is of type {found['type']!r}, not answer")
+        return str(found["sdp"])
+    keys = ", ".join(sorted(map(str, found))[:8]) if isinstance(found, Mapping) else type(found).__name__
+    raise MeasurementError(f"{reply.exchange}: the answer holds no sdp, only {keys or 'nothing'}")
