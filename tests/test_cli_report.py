@@ -20,7 +20,7 @@ def history(tmp_path, make_result):
 def rendered(monkeypatch):
     """Keep what the page is made of, and render nothing."""
     asked = []
-    monkeypatch.setattr("rtcprobe.report.html.render_report", lambda results, *, title: asked.append(results) or "page")
+    monkeypatch.setattr("rtcprobe.report.html.render_report", lambda results, **_title: asked.append(results) or "page")
     return asked
 
 

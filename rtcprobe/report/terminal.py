@@ -16,6 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from rtcprobe.report.lines import COLUMNS, STYLES, cells, print_lines, rule, wrapped
 from rtcprobe.report.sentences import ARROWS, attribution, interval, milliseconds, slowest, typical
 from rtcprobe.result import WAYS, BudgetOutcome, JoinAttempt, MouthToEar, Result, Summary
 from rtcprobe.units import format_ratio
@@ -23,19 +24,9 @@ from rtcprobe.verdict.budgets import written
 
 __all__ = ["COLUMNS", "ROWS", "print_result", "screen"]
 
-COLUMNS = 80
 ROWS = 39
 """One less than 40: the shell's prompt takes the last."""
 
-_STYLES = {
-    "pass": "bold green",
-    "fail": "bold red",
-    "inconclusive": "bold yellow",
-    "invalid": "bold magenta",
-    "met": "green",
-    "missed": "red",
-}
-_ASCII = str.maketrans({"─": "-", "█": "#", "▌": "#", "→": ">", "–": "-", "·": "-", "…": "."})
 _NAME = 18
 _BAR = 27
 _EDGES = (54, 79)
@@ -56,10 +47,7 @@ for screens too full otherwise."""
 
 def print_result(result: Result, console: Console) -> None:
     """Print the final screen of ``result``."""
-    plain = not (console.encoding or "").lower().startswith("utf")
-    for line in screen(result):
-        text = Text(line.plain.translate(_ASCII), spans=line.spans) if plain else line
-        console.print(text, no_wrap=True, overflow="ellipsis", crop=True, highlight=False)
+    print_lines(screen(result), console)
 
 
 def screen(result: Result) -> list[Text]:
@@ -93,37 +81,19 @@ def _head(result: Result) -> Iterator[Text]:
     verdict = result.verdict.upper()
     gap = COLUMNS - len(verdict) - 2 - len(result.scenario) - len(about)
     yield Text.assemble(
-        (verdict, _STYLES[result.verdict]), "  ", (result.scenario, "bold"), " " * max(gap, 2), (about, "dim")
+        (verdict, STYLES[result.verdict]), "  ", (result.scenario, "bold"), " " * max(gap, 2), (about, "dim")
     )
     judged = tuple(each.expression for each in result.budgets)  # these reasons stand beside their budgets
     told = [each for each in result.reasons if not each.startswith(judged)]
     told += [f"warning: {each}" for each in result.warnings]
-    lines = [line for each in told for line in _wrapped(each, indent=2)]
+    lines = [line for each in told for line in wrapped(each, indent=2)]
     yield from lines[:_REASON_ROWS]
     if len(lines) > _REASON_ROWS:
         yield Text("  … and more (see --json)")
 
 
-def _wrapped(text: str, *, indent: int, style: str = "") -> list[Text]:
-    """Return ``text`` on as many lines as it needs, at most two; later ones are indented further."""
-    return [
-        Text(line, style=style)
-        for line in textwrap.wrap(
-            text,
-            COLUMNS,
-            initial_indent=" " * indent,
-            subsequent_indent=" " * (indent + 2),
-            max_lines=2,
-            placeholder="…",
-        )
-    ]
-
-
 def _rule(title: str, *columns: str) -> Text:
-    line = f"─ {title} "
-    for edge, column in zip(_EDGES, columns, strict=False):
-        line = line.ljust(edge - len(column) - 1, "─") + f" {column} "
-    return Text(line.ljust(COLUMNS, "─"), style="cyan")
+    return rule(title, columns, edges=_EDGES)
 
 
 def _join(result: Result, small: float) -> Iterator[Text]:
@@ -138,11 +108,11 @@ def _join(result: Result, small: float) -> Iterator[Text]:
         yield from _phases(middle, last, small)
         told = attribution(last)
         if told is not None:
-            yield from _wrapped(f"slowest: {told}", indent=1, style="bold")
+            yield from wrapped(f"slowest: {told}", indent=1, style="bold")
     failed = [each.failed for each in attempts if each.failed is not None]
     if failed:
         steps = ", ".join(f"{name} ({failed.count(name)})" for name in dict.fromkeys(failed))
-        yield from _wrapped(f"gave up: {steps}", indent=1, style="bold")
+        yield from wrapped(f"gave up: {steps}", indent=1, style="bold")
 
 
 def _phases(middle: JoinAttempt, last: JoinAttempt, small: float) -> Iterator[Text]:
@@ -312,7 +282,7 @@ def _budget(outcome: BudgetOutcome) -> Text:
     else:
         value = f" is {written(outcome.value, outcome.unit)}"
     note = " (advisory)" if outcome.advisory else ""
-    verdict = (f" {outcome.verdict:<13}", _STYLES.get(outcome.verdict, "yellow"))
+    verdict = (f" {outcome.verdict:<13}", STYLES.get(outcome.verdict, "yellow"))
     return Text.assemble(verdict, f"{outcome.expression}{note}{value}")
 
 
@@ -376,10 +346,5 @@ def _row(title: str, seconds: Iterable[float]) -> Text:
     return _cells(title, (milliseconds(each) for each in seconds))
 
 
-def _cells(title: str, cells: Iterable[str]) -> Text:
-    """A title and columns that end at ``_EDGES``, or later where what is before them needs the room."""
-    line = title
-    for edge, cell in zip(_EDGES, cells, strict=False):
-        said = line.rstrip()
-        line = said.ljust(max(edge - len(cell), len(said) + 1)) + cell
-    return Text(line)
+def _cells(title: str, columns: Iterable[str]) -> Text:
+    return cells(title, columns, edges=_EDGES)

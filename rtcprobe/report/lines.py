@@ -1,0 +1,65 @@
+"""Lines of a terminal: rules, cells that never touch, wrapped sentences; made for 80 columns, whole in ASCII too."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.text import Text
+
+__all__ = ["COLUMNS", "STYLES", "cells", "print_lines", "rule", "wrapped"]
+
+COLUMNS = 80
+
+STYLES = {
+    "pass": "bold green",
+    "fail": "bold red",
+    "inconclusive": "bold yellow",
+    "invalid": "bold magenta",
+    "met": "green",
+    "missed": "red",
+    "better": "green",
+    "worse": "red",
+}
+"""Colour repeats what the word already says."""
+
+_ASCII = str.maketrans({"─": "-", "█": "#", "▌": "#", "→": ">", "–": "-", "·": "-", "…": ".", "±": "~"})
+
+
+def print_lines(lines: Iterable[Text], console: Console) -> None:
+    """Print ``lines`` as they are, cut where the terminal ends; in ASCII where it knows no more."""
+    plain = not (console.encoding or "").lower().startswith("utf")
+    for line in lines:
+        text = Text(line.plain.translate(_ASCII), spans=line.spans) if plain else line
+        console.print(text, no_wrap=True, overflow="ellipsis", crop=True, highlight=False)
+
+
+def wrapped(text: str, *, indent: int, style: str = "", most: int | None = 2) -> list[Text]:
+    """Return ``text`` on as many lines as it needs, at most ``most``; later ones are indented further."""
+    lines = textwrap.wrap(
+        text,
+        COLUMNS,
+        initial_indent=" " * indent,
+        subsequent_indent=" " * (indent + 2),
+        max_lines=most,
+        placeholder="…",
+    )
+    return [Text(line, style=style) for line in lines]
+
+
+def rule(title: str, columns: Iterable[str] = (), *, edges: Iterable[int] = ()) -> Text:
+    """Return a line across the screen with a title, and the titles of columns that end at ``edges``."""
+    line = f"─ {title} "
+    for edge, column in zip(edges, columns, strict=False):
+        line = line.ljust(edge - len(column) - 1, "─") + f" {column} "
+    return Text(line.ljust(COLUMNS, "─"), style="cyan")
+
+
+def cells(title: str, columns: Iterable[str], *, edges: Iterable[int]) -> Text:
+    """Return a title and columns that end at ``edges``, or later where what is before them needs the room."""
+    line = title
+    for edge, cell in zip(edges, columns, strict=False):
+        said = line.rstrip()
+        line = said.ljust(max(edge - len(cell), len(said) + 1)) + cell
+    return Text(line)
