@@ -21,7 +21,8 @@ LEVELS = (
     ("runtime",),
     ("call",),
     ("selftest", "probe", "listening"),
-    ("report", "exporter"),
+    ("report",),
+    ("exporter",),
     ("cli", "pytest_plugin", "__main__"),
 )
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

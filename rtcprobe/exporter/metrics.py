@@ -119,7 +119,7 @@ _PROBE_ROWS = (
         "Starts that were due and did not take place.",
         "reason",
         "reason: overlap (the run before was still going on), busy (no worker was free until the next was due), "
-        "stalled (the process or machine was asleep), cancelled (shutdown or reload while waiting)",
+        "stalled (the process was asleep), cancelled (shutdown or reload while waiting)",
     ),
     _counter("probe", "join_attempts_total", "Joins tried, in runs that are not invalid."),
     _counter(
@@ -298,7 +298,7 @@ _SERVER_ROWS = (
     _gauge("server", "reports", "HTML reports kept on disk."),
     _gauge("server", "reports_bytes", "What they take."),
     _gauge("server", "reports_limit_bytes", "What they may take."),
-    _gauge("server", "reports_writable", "Whether the last report could be written."),
+    _gauge("server", "reports_writable", "0 after a report could not be written; 1 otherwise."),
     _counter("server", "report_failures_total", "Reports that could not be made or written."),
     _counter(
         "server",

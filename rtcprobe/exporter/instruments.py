@@ -1,0 +1,148 @@
+"""The metrics of the table, alive: counted, set and observed by name, and written out in both formats.
+
+Facts:
+    A server with 20 probes has some ten thousand series; the client library needs 100 ms and more to write them. So
+    every owner of series (a probe, the server) keeps its own text by family until it changes, and a scrape only joins
+    texts: families must stand together (both formats say so), so the join goes family by family.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.registry import Collector
+
+from rtcprobe.exporter.metrics import PROBE_LABELS, TABLE, Metric, Scope
+
+__all__ = ["CONTENT_TYPES", "Format", "Instruments", "expose", "negotiate"]
+
+Format = Literal["text", "openmetrics"]
+
+CONTENT_TYPES: Mapping[Format, str] = {
+    "text": "text/plain; version=0.0.4; charset=utf-8",
+    "openmetrics": "application/openmetrics-text; version=1.0.0; charset=utf-8",
+}
+
+_END = b"# EOF\n"
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, that nobody reads
+
+
+class Instruments:
+    """The metrics of some scopes, in a registry of their own.
+
+    ``common`` are the values of ``PROBE_LABELS``; None for the server's own metrics, which have none.
+    """
+
+    def __init__(self, scopes: Iterable[Scope], common: Mapping[str, str] | None = None) -> None:
+        wanted = tuple(scopes)
+        self.common = dict(common or {})
+        if self.common and set(self.common) != set(PROBE_LABELS):
+            raise ValueError(f"a probe has the labels {PROBE_LABELS}, not {tuple(self.common)}")
+        self.registry = CollectorRegistry()
+        self._metrics = {
+            row.name: _made(row, self.registry, common=bool(common)) for row in TABLE if row.scope in wanted
+        }
+        self._texts: dict[Format, dict[bytes, tuple[bytes, bytes]]] = {}
+
+    def count(self, name: str, amount: float = 1.0, /, **labels: str) -> None:
+        """Add to a counter; with 0, only make its series known, so that its first increase can be seen."""
+        metric = self._child(name, labels)
+        if not isinstance(metric, Counter):
+            raise TypeError(f"{name} is no counter")
+        metric.inc(amount)
+
+    def set(self, name: str, value: float, /, **labels: str) -> None:
+        """Set a gauge."""
+        metric = self._child(name, labels)
+        if not isinstance(metric, Gauge):
+            raise TypeError(f"{name} is no gauge")
+        metric.set(value)
+
+    def observe(self, name: str, value: float, /, **labels: str) -> None:
+        """Add one observation to a histogram."""
+        metric = self._child(name, labels)
+        if not isinstance(metric, Histogram):
+            raise TypeError(f"{name} is no histogram")
+        metric.observe(value)
+
+    def clear(self, names: Iterable[str]) -> None:
+        """Forget every series of these gauges: what the last run did not measure is absent."""
+        self._texts.clear()
+        for name in names:
+            self._metrics[name].clear()
+
+    def texts(self, form: Format) -> Mapping[bytes, tuple[bytes, bytes]]:
+        """Return by family its header (HELP, TYPE, UNIT) and its sample lines; kept until something changes."""
+        if form not in self._texts:
+            self._texts[form] = _by_family(_written(self.registry, form))
+        return self._texts[form]
+
+    def _child(self, name: str, labels: Mapping[str, str]) -> Counter | Gauge | Histogram:
+        self._texts.clear()
+        metric = self._metrics[name]
+        return metric.labels(**self.common, **labels) if self.common or labels else metric
+
+
+def expose(owners: Iterable[Instruments], form: Format, more: Iterable[Collector] = ()) -> bytes:
+    """Return the whole exposition of ``owners``, families together, then that of other collectors (``process_…``)."""
+    families: dict[bytes, list[bytes]] = {}
+    for owner in owners:
+        for name, (header, lines) in owner.texts(form).items():
+            if lines:
+                families.setdefault(name, [header]).append(lines)
+    parts = [part for family in families.values() for part in family]
+    parts.extend(_written(collector, form) for collector in more)
+    return b"".join(parts) + (_END if form == "openmetrics" else b"")
+
+
+def negotiate(accept: str) -> Format:
+    """Return the format that an Accept header prefers; text for whoever accepts anything."""
+    weights: dict[Format, float] = {"text": 0.0, "openmetrics": 0.0}
+    for each in accept.lower().split(","):
+        kind, *parameters = (part.strip() for part in each.split(";"))
+        words = dict(part.split("=", 1) for part in parameters if "=" in part)
+        try:
+            weight = float(words.get("q", "1"))
+        except ValueError:
+            weight = 0.0
+        if kind == "application/openmetrics-text" and words.get("version", "1.0.0") == "1.0.0":
+            weights["openmetrics"] = max(weights["openmetrics"], weight)
+        elif kind in {"text/plain", "text/*"}:
+            weights["text"] = max(weights["text"], weight)
+    return "openmetrics" if weights["openmetrics"] > weights["text"] else "text"
+
+
+def _made(row: Metric, registry: CollectorRegistry, *, common: bool) -> Counter | Gauge | Histogram:
+    labels = (*PROBE_LABELS, *row.labels) if common else row.labels
+    if row.kind == "counter":
+        return Counter(row.name, row.meaning, labels, unit=row.unit, registry=registry)
+    if row.kind == "gauge":
+        return Gauge(row.name, row.meaning, labels, unit=row.unit, registry=registry)
+    return Histogram(row.name, row.meaning, labels, unit=row.unit, buckets=row.buckets, registry=registry)
+
+
+def _written(registry: Collector, form: Format) -> bytes:
+    """Return the text of one registry; of OpenMetrics without its end."""
+    if form == "text":
+        return generate_latest(registry)
+    text: bytes = openmetrics.generate_latest(registry, version="1.0.0")  # type: ignore[no-untyped-call]
+    return text.removesuffix(_END)
+
+
+def _by_family(text: bytes) -> dict[bytes, tuple[bytes, bytes]]:
+    families: dict[bytes, tuple[bytes, bytes]] = {}
+    for block in (b"\n" + text).split(b"\n# HELP ")[1:]:
+        header: list[bytes] = []
+        lines: list[bytes] = []
+        for line in block.splitlines(keepends=True):
+            (header if line.startswith(b"# ") or not header else lines).append(line)
+        families[block.split(b" ", 1)[0]] = (b"# HELP " + b"".join(header), _ended(b"".join(lines)))
+    return families
+
+
+def _ended(lines: bytes) -> bytes:
+    return lines if not lines or lines.endswith(b"\n") else lines + b"\n"

@@ -1,0 +1,250 @@
+"""What a run came to, and what it does to the metrics.
+
+Rules:
+    1. Of an invalid run only the verdict, the duration and the harness count; of a run without result only the error.
+    2. ``last_…`` gauges are forgotten before each run's are set: what this run did not reach is absent.
+    3. A join that failed counts as an attempt and a failure, and is in no histogram.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from rtcprobe.exporter.instruments import Instruments
+from rtcprobe.exporter.metrics import TABLE
+from rtcprobe.result import BudgetVerdict, Clock, JoinAttempt, MouthToEar, Result, Verdict
+from rtcprobe.scenario import Scenario
+from rtcprobe.secrets import scrub
+from rtcprobe.timeline import CALLER_ORDER, OUTSIDE_ORDER, PHASE_OF, Timer
+
+__all__ = ["Failure", "Outcome", "add_run", "failed_phase", "probe_labels", "set_last_run", "set_up", "start_series"]
+
+Failure = Literal["timeout", "crash", "unmeasured", "refused", "cancelled"]
+MISSES = ("overlap", "busy", "stalled", "cancelled")
+
+_LAST = tuple(row.name for row in TABLE if row.scope == "run" and row.name != "rtcprobe_probe_info")
+_AGGREGATES = ("p50", "p95")
+_CONNECTING = ("dns_resolved", "tcp_connected", "tls_connected")
+_OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a run ended: its ``result``, or the ``failure`` with its sentence. Wall-clock seconds."""
+
+    seed: int
+    ended_unix_s: float
+    duration_s: float
+    waited_s: float = 0.0
+    result: Result | None = None
+    failure: Failure | None = None
+    sentence: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.result is None) == (self.failure is None):
+            raise ValueError("a run has a result or a failure")
+
+    @property
+    def verdict(self) -> str:
+        """The verdict, or ``"error"``."""
+        return self.result.verdict if self.result is not None else "error"
+
+
+def probe_labels(probe: str, scenario: Scenario, target: str) -> dict[str, str]:
+    """Return the labels that all metrics of a probe carry; ``target`` is what results call it."""
+    return {
+        "probe": probe,
+        "scenario": scenario.name,
+        "target": scrub(target),
+        "caller_region": scenario.caller.region,
+        "callee_region": scenario.callee.region,
+    }
+
+
+def set_up(into: Instruments, scenario: Scenario, clock: Clock) -> None:
+    """Set what is known of a probe before it runs."""
+    into.clear(["rtcprobe_probe_info"])
+    access = {"caller_access": scenario.caller.access, "callee_access": scenario.callee.access}
+    into.set("rtcprobe_probe_info", 1, clock=clock, **access)
+
+
+def start_series(into: Instruments, scenario: Scenario, *, outside: bool) -> None:
+    """Make every series of closed lists known at 0, so that the first increase can be seen."""
+    into.count("rtcprobe_runs_scheduled_total", 0)
+    into.count("rtcprobe_join_attempts_total", 0)
+    for verdict in get_args(Verdict):
+        into.count("rtcprobe_runs_total", 0, verdict=verdict)
+    for reason in get_args(Failure):
+        into.count("rtcprobe_run_errors_total", 0, reason=reason)
+    for reason in MISSES:
+        into.count("rtcprobe_runs_missed_total", 0, reason=reason)
+    for milestone in OUTSIDE_ORDER if outside else CALLER_ORDER:
+        into.count("rtcprobe_join_failures_total", 0, phase=PHASE_OF[milestone])
+    for timer in get_args(Timer):
+        into.count("rtcprobe_join_retransmission_cost_seconds_total", 0, timer=timer)
+        for side in ("caller", "callee"):
+            into.count("rtcprobe_join_retransmissions_total", 0, timer=timer, side=side)
+    for budget in scenario.budgets:
+        for verdict in get_args(BudgetVerdict):
+            labels = {"budget": scrub(budget.expression), "advisory": str(budget.advisory).lower()}
+            into.count("rtcprobe_budget_verdicts_total", 0, verdict=verdict, **labels)
+
+
+def add_run(into: Instruments, outcome: Outcome) -> None:
+    """Add a run to the counters and histograms of its probe."""
+    into.observe("rtcprobe_run_duration_seconds", outcome.duration_s)
+    into.observe("rtcprobe_run_wait_seconds", outcome.waited_s)
+    result = outcome.result
+    if result is None:
+        into.count("rtcprobe_run_errors_total", reason=outcome.failure or "crash")
+        return
+    into.count("rtcprobe_runs_total", verdict=result.verdict)
+    if result.verdict == "invalid":
+        return
+    into.set("rtcprobe_last_valid_run_timestamp_seconds", outcome.ended_unix_s)
+    _add_joins(into, result)
+    for direction, ear in result.mouth_to_ear.items():
+        for sample in ear.samples:
+            into.observe("rtcprobe_mouth_to_ear_seconds", sample.delay_s, direction=direction)
+        for stage, seconds in ear.stages.items():
+            if stage != "residual":
+                labels = {"direction": direction, "stage": stage}
+                into.observe("rtcprobe_mouth_to_ear_stage_seconds", max(0.0, seconds), **labels)
+        for fate, number in _fates(ear):
+            into.count("rtcprobe_markers_total", number, direction=direction, fate=fate)
+    for each in result.budgets:
+        labels = {"budget": scrub(each.expression), "advisory": str(each.advisory).lower()}
+        into.count("rtcprobe_budget_verdicts_total", verdict=each.verdict, **labels)
+
+
+def set_last_run(into: Instruments, outcome: Outcome) -> None:
+    """Set the ``last_…`` gauges to this run alone."""
+    into.clear(_LAST)
+    for verdict in (*get_args(Verdict), "error"):
+        into.set("rtcprobe_last_run_verdict", float(verdict == outcome.verdict), verdict=verdict)
+    into.set("rtcprobe_last_run_timestamp_seconds", outcome.ended_unix_s)
+    into.set("rtcprobe_last_run_duration_seconds", outcome.duration_s)
+    result = outcome.result
+    if result is None:
+        return
+    _set_harness(into, result)
+    if result.verdict == "invalid":
+        return
+    _set_joins(into, result)
+    for direction, ear in result.mouth_to_ear.items():
+        _set_ear(into, direction, ear)
+    _set_links(into, result)
+    for each in result.budgets:
+        if each.verdict in ("met", "missed"):
+            labels = {"budget": scrub(each.expression), "advisory": str(each.advisory).lower()}
+            into.set("rtcprobe_last_budget_met", float(each.verdict == "met"), **labels)
+
+
+def failed_phase(attempt: JoinAttempt, target: str) -> str:
+    """Return the phase that a failed join never finished: the first not reached, of a connection what it has of it."""
+    order = CALLER_ORDER if target == "loopback" else OUTSIDE_ORDER
+    reached = attempt.milestones
+    connected = any(name in reached for name in order if name not in _CONNECTING)
+    for milestone in order:
+        if milestone not in reached and not (connected and milestone in _CONNECTING):
+            return PHASE_OF[milestone]
+    return _OTHER
+
+
+def _add_joins(into: Instruments, result: Result) -> None:
+    attempts = result.join.attempts
+    into.count("rtcprobe_join_attempts_total", len(attempts))
+    for attempt in attempts:
+        if attempt.failed is not None or attempt.first_audio_s is None:
+            into.count("rtcprobe_join_failures_total", phase=failed_phase(attempt, result.target))
+        else:
+            into.observe("rtcprobe_join_seconds", attempt.first_audio_s)
+        for phase, seconds in attempt.phases.items():
+            into.observe("rtcprobe_join_phase_seconds", seconds, phase=_phase(phase))
+        for each in attempt.retransmissions:
+            into.count("rtcprobe_join_retransmissions_total", timer=each.timer, side=each.side)
+            into.count("rtcprobe_join_retransmission_cost_seconds_total", each.cost_s, timer=each.timer)
+
+
+def _set_joins(into: Instruments, result: Result) -> None:
+    attempts = result.join.attempts
+    into.set("rtcprobe_last_join_attempts", len(attempts))
+    failures: dict[str, int] = {}
+    timers: dict[str, int] = dict.fromkeys(get_args(Timer), 0)
+    phases: dict[str, list[float]] = {}
+    for attempt in attempts:
+        if attempt.failed is not None or attempt.first_audio_s is None:
+            phase = failed_phase(attempt, result.target)
+            failures[phase] = failures.get(phase, 0) + 1
+        for name, seconds in attempt.phases.items():
+            phases.setdefault(_phase(name), []).append(seconds)
+        for each in attempt.retransmissions:
+            timers[each.timer] += 1
+    for phase, number in failures.items():
+        into.set("rtcprobe_last_join_failures", number, phase=phase)
+    for timer, number in timers.items():
+        into.set("rtcprobe_last_join_retransmissions", number, timer=timer)
+    for phase, each_s in phases.items():
+        into.set("rtcprobe_last_join_phase_seconds", math.fsum(each_s) / len(each_s), phase=phase)
+    summary = result.join.summary.get("first_audio")
+    heard_s = [each.first_audio_s for each in attempts if each.failed is None and each.first_audio_s is not None]
+    if summary is not None and heard_s:
+        figures = {"min": min(heard_s), "mean": math.fsum(heard_s) / len(heard_s), "max": max(heard_s)}
+        quantiles = {name: found.value for name in _AGGREGATES if (found := summary.quantile(name)) is not None}
+        _set_all(into, "rtcprobe_last_join_seconds", {**figures, **quantiles})
+
+
+def _set_ear(into: Instruments, direction: str, ear: MouthToEar) -> None:
+    for fate, number in _fates(ear):
+        into.set("rtcprobe_last_markers", number, direction=direction, fate=fate)
+    for stage, seconds in ear.stages.items():
+        into.set("rtcprobe_last_mouth_to_ear_stage_seconds", seconds, direction=direction, stage=stage)
+    if ear.summary is not None:
+        summary = ear.summary
+        figures = {"min": summary.minimum, "mean": summary.mean, "max": summary.maximum}
+        quantiles = {name: found.value for name in _AGGREGATES if (found := summary.quantile(name)) is not None}
+        _set_all(into, "rtcprobe_last_mouth_to_ear_seconds", {**figures, **quantiles}, direction=direction)
+    for name, value in (
+        ("concealed_ratio", ear.playout.get("concealed_ratio")),
+        ("unplayed_ratio", ear.protection.get("unplayed")),
+        ("r", ear.quality.get("r")),
+        ("mos", ear.quality.get("mos")),
+        ("listening_mos", ear.quality.get("listening_mos")),
+    ):
+        if value is not None:
+            into.set(f"rtcprobe_last_{name}", value, direction=direction)
+
+
+def _set_links(into: Instruments, result: Result) -> None:
+    for direction, report in result.link.items():
+        for seen, figures in (("requested", report.requested), ("achieved", report.achieved)):
+            delays = {each: figures.get(f"delay_{each}_s") for each in ("min", "p5", "p50", "p95", "p99", "max")}
+            _set_all(into, "rtcprobe_last_link_delay_seconds", delays, direction=direction, seen=seen)
+            if figures.get("loss") is not None:
+                into.set("rtcprobe_last_link_loss_ratio", figures["loss"], direction=direction, seen=seen)
+
+
+def _set_harness(into: Instruments, result: Result) -> None:
+    harness = result.harness
+    if harness.get("detection_error_s") is not None:
+        into.set("rtcprobe_last_harness_detection_error_seconds", harness["detection_error_s"])
+    for part in ("loop_lag", "emulator_late", "pacing_late"):
+        figures = {each: harness.get(f"{part}_{each}_s") for each in ("p50", "p95", "p99")}
+        _set_all(into, "rtcprobe_last_harness_lateness_seconds", figures, part=part)
+
+
+def _set_all(into: Instruments, name: str, figures: Mapping[str, float | None], **labels: str) -> None:
+    for aggregate, value in figures.items():
+        if value is not None:
+            into.set(name, value, aggregate=aggregate, **labels)
+
+
+def _fates(ear: MouthToEar) -> Iterable[tuple[str, int]]:
+    return (("heard", ear.heard), ("rejected", ear.rejected), ("lost", ear.lost))
+
+
+def _phase(name: str) -> str:
+    return name if name in PHASE_OF.values() else _OTHER

@@ -1,0 +1,216 @@
+"""When probes run: each on its own beat, a bounded number at once, and every start accounted for.
+
+Facts:
+    A probe's beat is start + offset + k · interval; jitter moves single starts, never the beat. The offset comes from
+    the probe's name, so probes of one interval do not run in lockstep, here or on the neighbour's machine.
+
+Rules:
+    1. Every due start ends as exactly one of: a run, an error, a miss; the ``Watcher`` is told which.
+    2. A start is never made up for: a probe that was held up goes on with its next beat.
+    3. A probe never overlaps itself; a due run waits for a free slot until its next beat is due, then it is missed.
+    4. Time is the loop's, and nothing here waits but on it: in virtual time a week takes seconds.
+    5. Every run has a fresh seed, kept with its outcome.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from random import Random
+from typing import Literal, Protocol
+
+from rtcprobe.exporter.config import ProbePlan
+from rtcprobe.exporter.outcome import Outcome
+
+__all__ = ["Miss", "Scheduler", "Slots", "Watcher"]
+
+Miss = Literal["overlap", "busy", "stalled", "cancelled"]
+
+LONGEST_OFFSET_S = 60.0
+"""The first figures of an hourly probe should not take an hour."""
+
+_BEAT_SLACK_S = 1e-6
+
+
+class Watcher(Protocol):
+    """Who is told what becomes of the starts of a probe."""
+
+    def due(self, plan: ProbePlan) -> None:
+        """A start was due."""
+        ...
+
+    def missed(self, plan: ProbePlan, reason: Miss) -> None:
+        """It did not take place."""
+        ...
+
+    def began(self, plan: ProbePlan) -> None:
+        """It did."""
+        ...
+
+    def ended(self, plan: ProbePlan, outcome: Outcome) -> None:
+        """And so it ended."""
+        ...
+
+
+class Slots:
+    """How many runs may go on at once, first come first served; the number may change meanwhile."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.taken = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def take(self, within_s: float) -> bool:
+        """Wait for a slot; return whether there was one within ``within_s`` seconds."""
+        if self.taken < self.limit and not self._waiting:
+            self.taken += 1
+            return True
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            async with asyncio.timeout(max(0.0, within_s)):
+                await turn
+        except TimeoutError:
+            if turn.done() and not turn.cancelled():  # the slot came in the very moment the time was up
+                return True
+            self._leave(turn)
+            return False
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.give()
+            else:
+                self._leave(turn)
+            raise
+        return True
+
+    def give(self) -> None:
+        """Give a slot back."""
+        self.taken -= 1
+        self._admit()
+
+    def resize(self, limit: int) -> None:
+        """Change how many there are; those taken stay taken."""
+        self.limit = limit
+        self._admit()
+
+    def _admit(self) -> None:
+        while self._waiting and self.taken < self.limit:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self.taken += 1
+                turn.set_result(None)
+
+    def _leave(self, turn: asyncio.Future[None]) -> None:
+        if turn in self._waiting:
+            self._waiting.remove(turn)
+
+
+@dataclass(slots=True, eq=False)
+class _Probe:
+    plan: ProbePlan
+    beat: asyncio.Task[None] | None = None
+    run: asyncio.Task[None] | None = None
+    removed: bool = False
+
+
+class Scheduler:
+    """Runs probes on their beats. ``execute`` makes one run and returns how it ended, whatever happens to it."""
+
+    def __init__(
+        self,
+        execute: Callable[[ProbePlan, int, float], Awaitable[Outcome]],
+        slots: Slots,
+        watcher: Watcher,
+        random: Random,
+    ) -> None:
+        self._execute = execute
+        self._slots = slots
+        self._watcher = watcher
+        self._random = random
+        self._probes: dict[str, _Probe] = {}
+        self._runs: set[asyncio.Task[None]] = set()
+
+    @property
+    def in_hand(self) -> int:
+        """How many due starts wait for a slot or run."""
+        return len(self._runs)
+
+    def apply(self, plans: Iterable[ProbePlan]) -> None:
+        """Make these the probes: new ones begin, others end after the run in hand, those that stay keep their beat."""
+        wanted = {plan.name: plan for plan in plans}
+        for name in [name for name in self._probes if name not in wanted]:
+            self._end(self._probes.pop(name))
+        for name, plan in wanted.items():
+            probe = self._probes.get(name)
+            if probe is None:
+                probe = self._probes[name] = _Probe(plan)
+                probe.beat = asyncio.ensure_future(self._keep_beat(probe))
+                continue
+            same_beat = (plan.interval_s, plan.jitter_s) == (probe.plan.interval_s, probe.plan.jitter_s)
+            probe.plan = plan
+            if not same_beat and probe.beat is not None:
+                probe.beat.cancel()
+                probe.beat = asyncio.ensure_future(self._keep_beat(probe))
+
+    async def stop(self, grace_s: float) -> None:
+        """End all: runs in hand have ``grace_s`` seconds to finish, then they are cancelled and counted as such."""
+        for probe in self._probes.values():
+            if probe.beat is not None:
+                probe.beat.cancel()
+        if not self._runs:
+            return
+        _, late = await asyncio.wait(self._runs, timeout=grace_s)
+        for run in late:
+            run.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    def _end(self, probe: _Probe) -> None:
+        probe.removed = True
+        if probe.beat is not None:
+            probe.beat.cancel()
+
+    async def _keep_beat(self, probe: _Probe) -> None:
+        loop = asyncio.get_running_loop()
+        interval_s = probe.plan.interval_s
+        share = zlib.crc32(probe.plan.name.encode()) / 2**32
+        beat_s = loop.time() + share * min(interval_s, LONGEST_OFFSET_S)
+        while True:
+            due_s = beat_s + self._random.random() * probe.plan.jitter_s
+            await asyncio.sleep(due_s - loop.time())
+            self._watcher.due(probe.plan)
+            if probe.run is not None:
+                self._watcher.missed(probe.plan, "overlap")
+            else:
+                probe.run = asyncio.ensure_future(self._run(probe, due_s, beat_s + interval_s))
+                self._runs.add(probe.run)
+                probe.run.add_done_callback(self._runs.discard)
+            beat_s += interval_s
+            while beat_s + interval_s < loop.time() - _BEAT_SLACK_S:  # a whole beat passed while nothing ran here
+                self._watcher.due(probe.plan)
+                self._watcher.missed(probe.plan, "stalled")
+                beat_s += interval_s
+
+    async def _run(self, probe: _Probe, due_s: float, next_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        plan = probe.plan
+        try:
+            if not await self._slots.take(next_s - loop.time()):
+                self._watcher.missed(plan, "busy")
+                return
+        except asyncio.CancelledError:
+            self._watcher.missed(plan, "cancelled")
+            raise
+        waited_s = max(0.0, loop.time() - due_s)
+        try:
+            if probe.removed:
+                self._watcher.missed(plan, "cancelled")
+                return
+            self._watcher.began(plan)
+            outcome = await self._execute(plan, self._random.getrandbits(31), waited_s)
+            self._watcher.ended(plan, outcome)
+        finally:
+            self._slots.give()
+            probe.run = None

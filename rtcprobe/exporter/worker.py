@@ -1,0 +1,112 @@
+"""A worker: a process that measures what it is told, one run after another, and says so in lines of JSON.
+
+``python -m rtcprobe.exporter.worker`` reads requests from standard input and answers on standard output::
+
+    {"scenario": "1v1-social", "settings": [], "clock": "virtual", "seed": 7, "report": "reports/x.html" | null}
+
+with ``{"result": …}`` or ``{"failure": …, "sentence": …}``, then ``{"done": true, …}`` once the report is written.
+
+Rules:
+    1. Standard output carries answers and nothing else; whatever a library prints goes to standard error.
+    2. It ends with its parent: when standard input ends, in the midst of a run too.
+    3. No answer holds a secret: this process knows them all, its parent none.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any, TextIO
+
+from rtcprobe.errors import BadInputError, RtcprobeError
+from rtcprobe.probe import run_probe
+from rtcprobe.report.html import render_report
+from rtcprobe.result import Result
+from rtcprobe.scenario import find_scenario
+from rtcprobe.secrets import scrub, scrubbed
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Answer requests until standard input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to handle
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    requests: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(requests,), daemon=True).start()
+    _say(answers, {"ready": True})
+    while True:
+        request = json.loads(requests.get())
+        result = _measure(answers, request)
+        fault = _report(result, request["report"]) if result is not None and request["report"] else ""
+        _say(answers, {"done": True, "report_fault": fault, "resident_bytes": _resident_bytes()})
+
+
+def _listen(requests: queue.SimpleQueue[str]) -> None:
+    for line in sys.stdin:
+        requests.put(line)
+    os._exit(0)  # rule 2: there is nobody left to answer
+
+
+def _measure(answers: TextIO, request: dict[str, Any]) -> Result | None:
+    try:
+        scenario = find_scenario(request["scenario"], request["settings"])
+        result = run_probe(scenario, seed=request["seed"], clock=request["clock"])
+    except RtcprobeError as error:
+        failure = "refused" if isinstance(error, BadInputError) else "unmeasured"
+        _say(answers, {"failure": failure, "sentence": scrub(str(error))})
+        return None
+    except Exception as error:  # noqa: BLE001 - a fault of ours is told, and the worker lives on
+        fault = " ".join(f"{type(error).__name__}: {error}".split())
+        sentence = f"this is a fault of rtcprobe itself: {fault}; please report it"
+        _say(answers, {"failure": "crash", "sentence": scrub(sentence)})
+        return None
+    _say(answers, {"result": scrubbed(result.to_dict())})
+    return result
+
+
+def _report(result: Result, path: str) -> str:
+    """Write the HTML report to ``path``, whole or not at all; return why it could not be, or ``""``."""
+    target = Path(path)
+    try:
+        text = scrub(render_report([result]))
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=target.parent, prefix=".", delete=False) as file:
+            beside = Path(file.name)
+            try:
+                file.write(text)
+                file.flush()
+                beside.chmod(0o644)
+                beside.replace(target)
+            except BaseException:
+                beside.unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        return error.strerror or str(error)
+    except Exception as error:  # noqa: BLE001 - the figures are out already; a page is no reason to lose a worker
+        return scrub(" ".join(f"{type(error).__name__}: {error}".split()))
+    return ""
+
+
+def _say(answers: TextIO, what: dict[str, Any]) -> None:
+    answers.write(json.dumps(what, allow_nan=False) + "\n")
+    answers.flush()
+
+
+def _resident_bytes() -> int | None:
+    """Return the memory this process holds; None where the system does not tell (not Linux)."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+if __name__ == "__main__":
+    main()
