@@ -57,7 +57,7 @@ class MouthTrack(MediaStreamTrack):
 
     def __init__(self, speech: Speech, *, phase_s: float, network: Network, may_speak: asyncio.Event) -> None:
         super().__init__()
-        self._speech = speech
+        self.speech = speech
         self._phase_s = phase_s
         self._network = network
         self._may_speak = may_speak
@@ -74,12 +74,12 @@ class MouthTrack(MediaStreamTrack):
         if self.started_s is None:
             await self._may_speak.wait()
             now_s = self._network.now_s()
-            grid = math.floor((now_s - self._phase_s) / self._speech.ptime_s)
-            self.started_s = self._phase_s + grid * self._speech.ptime_s
-        frames = self._speech.frames
+            grid = math.floor((now_s - self._phase_s) / self.speech.ptime_s)
+            self.started_s = self._phase_s + grid * self.speech.ptime_s
+        frames = self.speech.frames
         while True:
             index = self._next
-            if index >= len(frames) and not self._speech.endless:
+            if index >= len(frames) and not self.speech.endless:
                 self.finished.set()
                 await self._clock.create_future()
             self._next += 1
@@ -87,7 +87,7 @@ class MouthTrack(MediaStreamTrack):
             if payload is not None:
                 break
         await self._until(self._network.epoch_s + self.due_s(index))
-        timestamp = index * round(self._speech.ptime_s * RTP_CLOCK_HZ)
+        timestamp = index * round(self.speech.ptime_s * RTP_CLOCK_HZ)
         if self.red is not None:
             payload = self.red.encode(payload, timestamp)
         return aiortc_seam.EncodedFrame(payload, timestamp)
@@ -95,12 +95,12 @@ class MouthTrack(MediaStreamTrack):
     def due_s(self, index: int) -> float:
         """Return when frame ``index`` leaves, in seconds since the epoch."""
         assert self.started_s is not None
-        return self.started_s + (index + 1) * self._speech.ptime_s
+        return self.started_s + (index + 1) * self.speech.ptime_s
 
     def next_due_s(self, at_s: float) -> float:
         """Return the latest instant not after ``at_s`` at which a frame was due."""
         assert self.started_s is not None
-        ptime_s = self._speech.ptime_s
+        ptime_s = self.speech.ptime_s
         return self.started_s + math.floor((at_s - self.started_s) / ptime_s + 1e-6) * ptime_s
 
     async def _until(self, when_s: float) -> None:
@@ -174,6 +174,11 @@ class Peer:
         with acting_as(self._host), negotiation.offering(self._protection):
             await self._connection.setRemoteDescription(RTCSessionDescription(answer.text, answer.kind))
         self._agree()
+
+    async def add_candidate(self, attribute: str) -> None:
+        """Take a candidate that came after the other side's description; an empty one says there are no more."""
+        with acting_as(self._host):
+            await aiortc_seam.add_candidate(self._sender, attribute)
 
     async def start_over(self) -> None:
         """Forget our offer: the other side makes one of its own. Nothing may be connected yet."""

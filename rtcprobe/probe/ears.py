@@ -3,16 +3,18 @@
 The mouth-to-ear delay of a sound in frame ``i`` is
 ``capture + packet time + look-ahead + pacing + network + wait in the jitter buffer + wait for the block + device``,
 each measured on its own clockwork; what the markers say beyond their sum is the residual. Where NetEQ stretched or
-concealed within a marker, that is where it shows.
+concealed within a marker, that is where it shows. Through a server that is not ours, network and server are one stage:
+what passed between departure and arrival; where it encodes anew, whatever our own sides do not account for.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +28,7 @@ from rtcprobe.playout.copies import WithoutFec, unpacked, unprotected
 from rtcprobe.playout.policies import PlayoutChoice, make_policy
 from rtcprobe.playout.recovery import recovery
 from rtcprobe.playout.replay import Playback, replay
+from rtcprobe.probe.relate import related
 from rtcprobe.probe.speech import Spoken
 from rtcprobe.quality import burst_ratio, conversation, listening
 from rtcprobe.result import MissedMarker, MouthToEar, Sample
@@ -55,20 +58,33 @@ class _Frame:
 class Ear:
     """One listening side: plays what arrived, hears the markers, and accounts for every millisecond.
 
-    ``phase_s`` is where the loudspeaker's 10 ms grid lies.
+    ``phase_s`` is where the loudspeaker's 10 ms grid lies; ``outside`` says that a server stands between the two.
     """
 
     def __init__(
-        self, talker: Peer, listener: Peer, spoken: Spoken, *, playout: PlayoutChoice, devices: Devices, phase_s: float
+        self,
+        talker: Peer,
+        listener: Peer,
+        spoken: Spoken,
+        *,
+        playout: PlayoutChoice,
+        devices: Devices,
+        phase_s: float,
+        outside: bool = False,
     ) -> None:
         self._talker = talker
         self._listener = listener
+        self._outside = outside
+        found = related(talker, listener) if outside else listener.arrivals
+        self._related = found is not None
+        """Whether packets that arrived can be told from those that left."""
+        self._came = listener.arrivals if found is None else found
         self._spoken = spoken
         self._choice = playout
         self._devices = devices
         self._phase_s = phase_s
-        self._whole = _whole_frames(talker, listener)
-        self._arrivals = listener.arrivals if playout.knows_red else self._whole
+        self._whole = _whole_frames(talker, listener, self._came) if self._related else self._came
+        self._arrivals = self._came if playout.knows_red else self._whole
         self.playback, self._figures = _play(
             playout, listener, self._arrivals, OpusDecoder(), phase_s=phase_s, drift=devices.drift
         )
@@ -108,10 +124,14 @@ class Ear:
                 "concealed_ratio": self.playback.concealed_ratio,
                 **self._figures,
             },
-            protection=self._protection(),
-            quality={} if self.delay_s is None else self._quality(self.delay_s, echo_path_s),
+            protection=self._protection() if self._related else {},
+            quality=self._quality(self.delay_s, echo_path_s) if self._judged(self.delay_s) else {},
             side_figures={"stock aiortc": asdict(stock_aiortc(self._unprotected))},
         )
+
+    def _judged(self, delay_s: float | None) -> TypeGuard[float]:
+        """Return whether the E-model can say anything: it is about one way, and about what became of our frames."""
+        return delay_s is not None and self._related and self._talker is not self._listener
 
     @property
     def _device_s(self) -> float:
@@ -163,7 +183,7 @@ class Ear:
         """Return what was lost on the way, what each kind of copy brought back and cost, and what was never heard."""
         found = recovery(
             self._talker.tap.departures,
-            self._listener.arrivals,
+            self._came,
             frame_samples=self._spoken.codec.frame_samples,
             has_fec=has_fec,
             red_payload_type=self._red_payload_type,
@@ -192,11 +212,11 @@ class Ear:
     @cached_property
     def _unprotected(self) -> list[Arrival]:
         agreed = self._listener.negotiated
-        if agreed is None or not (agreed.sends_red or agreed.nack):
-            return self._listener.arrivals
+        if agreed is None or not (agreed.sends_red or agreed.nack) or not self._related:
+            return self._came
         return unprotected(
             self._talker.tap.departures,
-            self._listener.arrivals,
+            self._came,
             payload_type=agreed.opus_payload_type,
             red_payload_type=agreed.red_payload_type,
         )
@@ -222,6 +242,8 @@ class Ear:
 
     def _stages(self, hearing: Hearing, started_s: float) -> Mapping[str, float]:
         """Return the mean of every stage over the markers heard; they sum to the mean delay."""
+        if not self._related:
+            return self._stages_around(hearing)
         frames = self._frames(started_s)
         rows = [self._row(outcome, started_s, frames) for outcome in hearing.heard]
         known = [row for row in rows if row is not None]
@@ -234,8 +256,11 @@ class Ear:
             "packetisation": self._spoken.codec.ptime_s,
             "look_ahead": self._spoken.look_ahead_s,
             "sender_pacing": pacing_s,
-            "network_min": fastest_s,
-            "network_variable": network_s - fastest_s,
+            **(
+                {"network_and_target": network_s}
+                if self._outside
+                else {"network_min": fastest_s, "network_variable": network_s - fastest_s}
+            ),
             "jitter_buffer": buffer_s,
             "decode_block": block_s,
             "device": self._devices.playback_s,
@@ -244,6 +269,45 @@ class Ear:
         total_s = self.delay_s
         stages["residual"] = total_s - math.fsum(stages.values())
         return stages
+
+    def _stages_around(self, hearing: Hearing) -> Mapping[str, float]:
+        """Return the stages on our own sides, and what is between: the network, and a server that encodes anew."""
+        rows = [row for outcome in hearing.heard for row in self._waits(outcome)]
+        pacing_s = self._talker.pacing_lateness_s()
+        if not rows or not pacing_s or self.delay_s is None:
+            return {}
+        buffer_s, block_s = (float(mean) for mean in np.mean(rows, axis=0))
+        stages = {
+            "capture": self._devices.capture_s,
+            "packetisation": self._spoken.codec.ptime_s,
+            "look_ahead": self._spoken.look_ahead_s,
+            "sender_pacing": float(np.mean(pacing_s)),
+            "network_and_target": 0.0,
+            "jitter_buffer": buffer_s,
+            "decode_block": block_s,
+            "device": self._devices.playback_s,
+        }
+        stages["network_and_target"] = self.delay_s - math.fsum(stages.values())
+        return stages
+
+    def _waits(self, outcome: MarkerOutcome) -> list[tuple[float, float]]:
+        """Return how long the packets that a marker was heard from waited, in the buffer and for their block."""
+        assert outcome.heard_s is not None
+        reference = self._arrivals[0][1].timestamp
+        came_s = {_unwrapped(packet.timestamp, reference): at_s for at_s, packet in reversed(self._arrivals)}
+        stamps = sorted(came_s)
+        first = (outcome.heard_s - self.playback.start_s) * (1 + self.playback.drift) / BLOCK_S
+        waits = []
+        for place in range(math.floor(first), math.floor(first + 0.079 / BLOCK_S) + 1):
+            block = self.playback.blocks[place] if 0 <= place < len(self.playback.blocks) else None
+            if block is None or block.rtp_timestamp is None:
+                continue
+            stamp = stamps[max(0, bisect_right(stamps, block.rtp_timestamp) - 1)]
+            played_s = self.playback.start_s + place * BLOCK_S / (1 + self.playback.drift)
+            played_s -= (block.rtp_timestamp - stamp) / RTP_CLOCK_HZ
+            taken_s = self._taken_s(came_s[stamp])
+            waits.append((played_s - taken_s, taken_s - came_s[stamp]))
+        return waits
 
     def _row(
         self, outcome: MarkerOutcome, started_s: float, frames: Mapping[int, _Frame]
@@ -343,13 +407,16 @@ class Ear:
 
 
 def first_audio_s(
-    talker: Peer, listener: Peer, *, playout: PlayoutChoice, devices: Devices, phase_s: float
+    talker: Peer, listener: Peer, *, playout: PlayoutChoice, devices: Devices, phase_s: float, outside: bool = False
 ) -> float | None:
     """Return when the first sample of the talker was heard, seconds since the call started; None if never."""
-    whole = sorted(_whole_frames(talker, listener), key=lambda arrival: arrival[0])[:_FIRST_PACKETS]
+    found = related(talker, listener) if outside else listener.arrivals
+    came = listener.arrivals if found is None else found
+    whole = came if found is None else _whole_frames(talker, listener, came)
+    whole = sorted(whole, key=lambda arrival: arrival[0])[:_FIRST_PACKETS]
     if not whole:
         return None
-    arrivals = listener.arrivals[:_FIRST_PACKETS] if playout.knows_red else whole
+    arrivals = came[:_FIRST_PACKETS] if playout.knows_red else whole
     playback, _ = _play(
         playout, listener, arrivals, OpusDecoder(), phase_s=phase_s, drift=devices.drift, enough=_is_whole
     )
@@ -360,14 +427,14 @@ def first_audio_s(
     return float(played.min()) + devices.playback_s if len(played) else None
 
 
-def _whole_frames(talker: Peer, listener: Peer) -> list[Arrival]:
+def _whole_frames(talker: Peer, listener: Peer, came: list[Arrival]) -> list[Arrival]:
     """Return every frame that arrived, in a packet of its own, at the instant its first copy came."""
     agreed = listener.negotiated
     if agreed is None or not agreed.sends_red:
-        return listener.arrivals
+        return came
     return unpacked(
         talker.tap.departures,
-        listener.arrivals,
+        came,
         payload_type=agreed.opus_payload_type,
         red_payload_type=agreed.red_payload_type,
     )

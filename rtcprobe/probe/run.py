@@ -163,10 +163,15 @@ class _Run:
             self.attempts += [self._judge_join(attempt, joiner, round_trip_s) for joiner in attempt.call.joiners]
         self.progress(Progress(step="joining", done=count, total=count, unit="joins"))
 
+    @property
+    def _outside(self) -> bool:
+        """Whether the far side is not ours: then time cannot jump."""
+        return "virtual" not in self.target.clocks
+
     def _hopeless(self) -> bool:
         """Return whether an outside target has not been heard at all: it need not be asked again and again."""
         heard = any(each.first_audio_s is not None for each in self.attempts)
-        return "virtual" not in self.target.clocks and not heard and len(self.attempts) >= VAIN_JOINS
+        return self._outside and not heard and len(self.attempts) >= VAIN_JOINS
 
     def _talk(self, setup: CallSetup, seed: np.random.SeedSequence) -> None:
         if self._hopeless():
@@ -272,6 +277,7 @@ class _Run:
             playout=self.scenario.playout,
             devices=self.scenario.devices,
             phase_s=attempt.phase_s(way.listener),
+            outside=self._outside,
         )
         return None if heard_s is None else heard_s - way.listener.timeline.begun_s
 
@@ -287,6 +293,7 @@ class _Run:
                 playout=playout,
                 devices=devices,
                 phase_s=self.talk.phase_s(way.listener),
+                outside=self._outside,
             )
             for way in self.talk.call.ways
             if way.direction in self.target.directions

@@ -27,7 +27,7 @@ import time
 import types
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import pairwise
@@ -41,6 +41,7 @@ import aiortc.mediastreams
 import aiortc.rtcpeerconnection
 import aiortc.rtcrtpreceiver
 import aiortc.rtcrtpsender
+import aiortc.sdp
 import aiortc.utils
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
 from aiortc.rtcdtlstransport import RTCDtlsTransport
@@ -55,6 +56,7 @@ __all__ = [
     "HandshakeFlights",
     "MediaPath",
     "SeamError",
+    "add_candidate",
     "agreed_codecs",
     "install",
     "limit_resends",
@@ -168,6 +170,21 @@ def agreed_codecs(connection: RTCPeerConnection) -> list[RTCRtpCodecParameters]:
     """
     codecs: list[RTCRtpCodecParameters] = _attribute(connection.getTransceivers()[0], "_codecs")
     return codecs
+
+
+async def add_candidate(sender: RTCRtpSender, attribute: str) -> None:
+    """Take a remote candidate that came after its description: an SDP attribute's value; empty: there are no more.
+
+    One that cannot be read, or that no UDP socket could use, is left out, as browsers do.
+    """
+    text = attribute.removeprefix("candidate:")
+    if not text:
+        await sender.transport.transport.addRemoteCandidate(None)
+        return
+    with suppress(ValueError, IndexError, AssertionError):
+        candidate = aiortc.sdp.candidate_from_sdp(text)
+        if candidate.protocol.lower() == "udp":
+            await sender.transport.transport.addRemoteCandidate(candidate)
 
 
 def on_state(emitter: Any, state: str, call: Callable[[], None]) -> None:

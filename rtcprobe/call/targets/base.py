@@ -104,8 +104,6 @@ class Way(NamedTuple):
 class Call(Protocol):
     """One call on the running loop."""
 
-    setup: CallSetup
-    network: Network
     failed: str | None
     """Why the call did not come about, in a sentence that names the step reached; None while nothing failed."""
     cut: str | None
@@ -114,6 +112,16 @@ class Call(Protocol):
     """What a reader should know although the call went on, a sentence each."""
     cpu_s: float | None
     """CPU seconds this process spent until the join had what it waited for."""
+
+    @property
+    def setup(self) -> CallSetup:
+        """What it is made of."""
+        ...
+
+    @property
+    def network(self) -> Network:
+        """Its hosts, and the clock that everything of it is told in."""
+        ...
 
     @property
     def ways(self) -> Sequence[Way]:

@@ -29,7 +29,7 @@ import contextlib
 import time
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -64,8 +64,8 @@ _CONNECTION = {"dns": "dns_resolved", "tcp": "tcp_connected", "tls": "tls_connec
 class OutsideCall:
     """One call on the running real loop. What it measured stays readable at any moment, finished or not."""
 
-    sides: ClassVar[Sequence[tuple[Side, Media]]] = (("caller", "sendrecv"),)
-    milestones: ClassVar[Sequence[str]] = OUTSIDE_ORDER
+    sides: Sequence[tuple[Side, Media]] = (("caller", "sendrecv"),)
+    milestones: Sequence[str] = OUTSIDE_ORDER
 
     def __init__(self, setup: CallSetup, seed: np.random.SeedSequence, *, server: str) -> None:
         """Make a call to ``server``, a host name or address; nothing is opened yet."""
@@ -122,7 +122,8 @@ class OutsideCall:
     ) -> None:
         """Open the signalling connection of ``peer``: marks its steps, and ``signaling_connected``.
 
-        ``opening`` does it in another way than by HTTP, through ``client`` too. With a warm connection the steps lie before the beginning, where nobody waits for them.
+        ``opening`` does it in another way than by HTTP, through ``client`` too. With a warm connection the steps lie
+        before the beginning, where nobody waits for them.
         """
         if not peer.timeline.marks:
             self.begin(peer)

@@ -1,0 +1,82 @@
+"""Which frame of the talker's is in which packet that arrived, when a server stood between.
+
+Facts:
+    A server that forwards gives packets timestamps, numbers and sources of its own, and leaves the encoded sound as it
+    is; timestamps then differ from the talker's by one number for the whole stream. One that decodes and encodes (a
+    mixer, an echo made of media frameworks) sends packets that are its own from end to end.
+
+Rules:
+    1. A payload that left once, and is long enough not to be chance, tells the difference of its timestamps. The
+       difference most of them tell is taken, when at least half of those that say anything agree.
+    2. Where they do not, packets have no relation to the talker's, and None says so.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from rtcprobe.call.peer import Arrival, Peer
+from rtcprobe.playout.base import RtpPacket
+from rtcprobe.playout.neteq.red import split_red
+from rtcprobe.units import RTP_CLOCK_HZ
+
+__all__ = ["related"]
+
+_LEAST_BYTES = 12
+_LEAST_SHARE = 0.5
+_CYCLE = 1 << 32
+
+
+def related(talker: Peer, listener: Peer) -> list[Arrival] | None:
+    """Return what arrived at ``listener`` with the talker's own timestamps; None where there is no relation."""
+    left = _timestamps_of_payloads(talker)
+    red = None if listener.negotiated is None else listener.negotiated.red_payload_type
+    told: Counter[int] = Counter()
+    for _, packet in listener.arrivals:
+        timestamp = left.get(_primary(packet, red))
+        if timestamp is not None:
+            told[(packet.timestamp - timestamp) % _CYCLE] += 1
+    if not told:
+        return None
+    offset, count = told.most_common(1)[0]
+    if count < _LEAST_SHARE * told.total():
+        return None
+    return [
+        (
+            at_s,
+            RtpPacket(
+                sequence=packet.sequence,
+                timestamp=(packet.timestamp - offset) % _CYCLE,
+                payload=packet.payload,
+                payload_type=packet.payload_type,
+            ),
+        )
+        for at_s, packet in listener.arrivals
+    ]
+
+
+def _timestamps_of_payloads(talker: Peer) -> Mapping[bytes, int]:
+    """Return the timestamp with which each payload left that left in one frame alone."""
+    frames, size = talker.track.speech.frames, round(talker.track.speech.ptime_s * RTP_CLOCK_HZ)
+    departures = talker.tap.departures
+    if not departures:
+        return {}
+    first = next(index for index, payload in enumerate(frames) if payload is not None)
+    found: dict[bytes, int | None] = {}
+    for timestamp in dict.fromkeys(departure.timestamp for departure in departures):
+        index = first + (timestamp - departures[0].timestamp) % _CYCLE // size
+        payload = frames[index % len(frames)]
+        if payload is not None and len(payload) >= _LEAST_BYTES:
+            found[payload] = None if payload in found else timestamp
+    return {payload: timestamp for payload, timestamp in found.items() if timestamp is not None}
+
+
+def _primary(packet: RtpPacket, red: int | None) -> bytes:
+    """Return a packet's own frame, out of RED where it is in it."""
+    if packet.payload_type != red:
+        return packet.payload
+    try:
+        return next((block.payload for block in split_red(packet.payload) if block.level == 0), b"")
+    except ValueError:
+        return b""
