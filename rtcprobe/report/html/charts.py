@@ -161,7 +161,7 @@ def _style(axes: Axes, *, ticks_x: int, ticks_y: int) -> None:
     axes.spines["bottom"].set_color(LINE)
     axes.tick_params(length=0, labelsize=_TEXT, labelcolor=SOFT, pad=4)
     axes.grid(axis="y", color=LINE, linewidth=0.8)
-    axes.xaxis.set_major_locator(MaxNLocator(ticks_x, steps=[1, 2, 3, 5, 6, 10]))
+    axes.xaxis.set_major_locator(MaxNLocator(ticks_x, steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_locator(MaxNLocator(ticks_y, steps=[1, 2, 2.5, 5, 10]))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value + 0.0:,.4g}"))
@@ -198,7 +198,14 @@ def _draw_heard(axes: Axes, each: Heard, edges: Floats, most: int) -> None:
         )
         axes.stairs(bins.median, edges, baseline=None, color=ACCENT, linewidth=1.3)
     elif len(each.delay_ms):
-        axes.plot(each.spoken_s, each.delay_ms, "o", markersize=3.4, markerfacecolor=ACCENT, markeredgewidth=0)
+        axes.plot(
+            each.spoken_s,
+            each.delay_ms,
+            "o",
+            markersize=3.4 if len(each.delay_ms) > 40 else 5.0,
+            markerfacecolor=ACCENT,
+            markeredgewidth=0,
+        )
     above = axes.get_xaxis_transform()
     for missed_s, marker, colour in ((each.rejected_s, "o", WARN), (each.lost_s, "x", BAD)):
         at_s = missed_s

@@ -46,6 +46,7 @@ class Section:
     tiles: tuple[view.Tile, ...]
     budgets: tuple[view.BudgetRow, ...]
     joins: tuple[view.Waterfall, ...]
+    gave_up: view.Table | None
     join_table: view.Table | None
     join_plot: Markup | None
     stages: tuple[view.Waterfall, ...]
@@ -54,6 +55,7 @@ class Section:
     in_bins: bool
     share_plot: Markup | None
     link: view.Table | None
+    harness: view.Table | None
     link_notes: tuple[str, ...]
     tables: tuple[view.Table, ...]
     repeat: Repeat
@@ -118,14 +120,10 @@ def _chosen(results: Sequence[Result]) -> list[int]:
 
 
 def _section(result: Result, anchor: str) -> Section:
-    told = tuple(each.expression for each in result.budgets)
-    notes = [each for each in result.reasons if not (told and each.startswith(told))]
-    notes += [f"Warning: {each}" for each in result.warnings]
     ears = [(direction, ear) for direction, ear in result.mouth_to_ear.items() if ear.scheduled]
     heard = [_heard(direction, ear) for direction, ear in ears]
     label = " ".join(_told(each) for each in heard)
     tables = (
-        view.mapping_table("Harness: what the instrument itself adds", result.harness),
         view.mapping_table("Negotiated with the other side", getattr(result, "peers", {})),
         view.mapping_table("Versions", result.environment),
     )
@@ -135,7 +133,9 @@ def _section(result: Result, anchor: str) -> Section:
         tone=view.TONES[result.verdict],
         sentence=view.sentence(result),
         slow=view.slow_parts(result),
-        notes=tuple(notes),
+        notes=view.notes(result),
+        gave_up=view.gave_up(result.join.attempts),
+        harness=view.mapping_table("Harness: what the instrument itself adds", result.harness),
         tiles=view.tiles(result),
         budgets=view.budget_rows(result.budgets),
         joins=view.join_waterfalls(result.join.attempts),
@@ -187,13 +187,14 @@ def _told(each: Heard) -> str:
 def _join_plot(result: Result, name: str) -> Markup | None:
     attempts = result.join.attempts
     heard = np.array([a.first_audio_s for a in attempts if a.first_audio_s is not None]) * 1e3
-    if not len(attempts):
+    if not len(heard):
         return None
     limits = _limits(result.budgets, "join.first_audio")
     failed = len(attempts) - len(heard)
-    label = f"Distribution of {len(attempts)} joins: {failed} never heard the other side"
-    if len(heard):
-        label += f"; the others took {heard.min():.0f} to {heard.max():.0f} ms, median {np.median(heard):.0f} ms"
+    label = (
+        f"Distribution of {len(attempts)} joins: {failed} never heard the other side; the others took "
+        f"{heard.min():.0f} to {heard.max():.0f} ms, median {np.median(heard):.0f} ms"
+    )
     return distribution(
         [Series(title="joins", values_ms=heard, of=len(attempts))],
         limits, name=name, label=f"{label}.", dots=True,

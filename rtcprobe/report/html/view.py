@@ -25,11 +25,13 @@ __all__ = [
     "Waterfall",
     "arrow",
     "budget_rows",
+    "gave_up",
     "join_table",
     "join_waterfalls",
     "link_table",
     "mapping_table",
     "mouth_to_ear_table",
+    "notes",
     "overview",
     "sentence",
     "slow_parts",
@@ -125,7 +127,7 @@ def arrow(direction: str) -> str:
 def sentence(result: Result) -> str:
     """Return why the verdict is what it is, in one sentence."""
     if result.verdict == "invalid":
-        return f"Not to be trusted: {_first(result.reasons)}."
+        return f"Not to be trusted: {_reason(result)}."
     if result.interrupted:
         return "Interrupted: only what was measured until then is here."
     binding = [each for each in result.budgets if not each.advisory]
@@ -135,7 +137,7 @@ def sentence(result: Result) -> str:
         worst = missed[0]
         return f"{len(missed)} of {len(binding)} budgets missed: {worst.expression} is {_value(worst)}{more}."
     if result.verdict != "pass":
-        return f"{_first(result.reasons)}."
+        return f"{_upper(_reason(result))}."
     if not result.budgets:
         return "Measured; there was no budget to judge it by."
     met = sum(each.verdict == "met" for each in binding)
@@ -146,6 +148,18 @@ def sentence(result: Result) -> str:
     advisory = sum(each.advisory and each.verdict == "missed" for each in result.budgets)
     said += f", {undecided} undecided" if undecided else ""
     return said + (f"; {advisory} advisory missed." if advisory else ".")
+
+
+def notes(result: Result) -> tuple[str, ...]:
+    """Return what neither the sentence on top nor the budgets say: further reasons, and warnings; each once."""
+    told = tuple(each.expression for each in result.budgets)
+    said = sentence(result)
+    reasons = [each for each in result.reasons if not (told and each.startswith(told)) and each not in said]
+    cut = getattr(result, "cut", None)
+    extra = [f"The call was cut short: {cut}"] if cut else []
+    warned = [f"Warning: {each}" for each in result.warnings]
+    every = [*(_upper(each) for each in reasons if _upper(each) not in said), *extra, *warned]
+    return tuple(each if (n := every.count(each)) == 1 else f"{each} ({n} times)" for each in dict.fromkeys(every))
 
 
 def slow_parts(result: Result) -> tuple[str, ...]:
@@ -173,6 +187,8 @@ def tiles(result: Result) -> tuple[Tile, ...]:
     if attempts:
         out += _pair("Join", result.join.summary.get("first_audio"), f"{heard} of {len(attempts)} heard")
     for direction, ear in result.mouth_to_ear.items():
+        if not ear.scheduled:
+            continue
         out += _pair(f"Mouth to ear, {arrow(direction)}", ear.summary, f"{ear.heard} of {ear.scheduled} markers heard")
     return tuple(out)
 
@@ -205,14 +221,21 @@ def join_waterfalls(attempts: Sequence[JoinAttempt]) -> tuple[Waterfall, ...]:
     return tuple(shown)
 
 
+def gave_up(attempts: Sequence[JoinAttempt]) -> Table | None:
+    """Return where the joins that were never heard gave up."""
+    steps = [each.failed or "unknown step" for each in attempts if each.first_audio_s is None]
+    rows = tuple((step, f"{steps.count(step)} of {len(attempts)}") for step in dict.fromkeys(steps))
+    return Table(caption="Joins never heard", columns=("gave up", "joins"), rows=rows) if rows else None
+
+
 def join_table(result: Result) -> Table | None:
     """Return every phase's percentiles over all joins."""
     summary = result.join.summary
-    if not any(each.n for each in summary.values()):
+    if all(each.first_audio_s is None for each in result.join.attempts):
         return None
     names = list(dict.fromkeys(q.name for each in summary.values() for q in each.quantiles))
     rows = tuple(
-        ("whole join" if name == "first_audio" else _words(name), *_cells(each, names), milliseconds(each.mean))
+        ("whole join" if name == "first_audio" else _words(name), *_cells(each, names), _ms(each.mean))
         for name, each in summary.items()
     )
     return Table(caption="All joins, ms [95 % interval]", columns=("phase", *names, "mean"), rows=rows)
@@ -229,7 +252,7 @@ def stage_waterfalls(result: Result) -> tuple[Waterfall, ...]:
             bars=_bars(ear.stages),
             total_s=ear.total_s,
             scale_s=max(scale_s, 1e-9),
-            note=f"playout {ear.playout['policy']}" if "policy" in ear.playout else "",
+            note=f"playout {ear.playout.get('policy', 'unknown')}; grey: set by the scenario",
         )
         for direction, ear in shown
     )
@@ -507,10 +530,8 @@ def _rank(verdict: str) -> int:
     return _ORDER.index(verdict) if verdict in _ORDER else len(_ORDER)
 
 
-def _first(reasons: Sequence[str]) -> str:
-    if not reasons:
-        return "no reason was recorded"
-    return _upper(reasons[0]) + (f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else "")
+def _reason(result: Result) -> str:
+    return result.reasons[0] if result.reasons else "no reason was recorded"
 
 
 def _upper(text: str) -> str:
