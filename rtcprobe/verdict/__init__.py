@@ -12,10 +12,11 @@ from rtcprobe.verdict.baseline import (
 )
 from rtcprobe.verdict.budget_file import BudgetFile, read_budgets
 from rtcprobe.verdict.budgets import Budget, evaluate, parse_budget
-from rtcprobe.verdict.comparison import Comparison, Place, RankedMetric, Ranking, Side, compare, rank
+from rtcprobe.verdict.comparison import Comparison, Place, RankedMetric, Ranking, compare, rank
 from rtcprobe.verdict.difference import Difference, Estimate
 from rtcprobe.verdict.judge import judge, summarise_joins
 from rtcprobe.verdict.metrics import METRICS
+from rtcprobe.verdict.sides import Side
 from rtcprobe.verdict.statistics import quantile, samples_needed, summarise
 
 __all__ = [

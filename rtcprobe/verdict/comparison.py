@@ -6,34 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rtcprobe.result import Clock, Result, Unit
-from rtcprobe.verdict.difference import Difference, Estimate
+from rtcprobe.errors import BadInputError
+from rtcprobe.result import Result, Unit
+from rtcprobe.verdict import ear_figures, join_figures
+from rtcprobe.verdict.difference import Difference, Estimate, Row, settle
+from rtcprobe.verdict.figures import RUNS, Pair
+from rtcprobe.verdict.sides import Side, are_pairs, gather, settings_apart
 from rtcprobe.verdict.statistics import CONFIDENCE
 
 __all__ = ["Comparison", "Place", "RankedMetric", "Ranking", "Side", "compare", "rank"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
-    """Who was measured: the caller's ``label`` (a target, a file), and the runs that count."""
-
-    label: str
-    scenario: str
-    scenario_digest: str
-    clock: Clock
-    target: str
-    seeds: tuple[int, ...]
-    joins: int
-
-    @property
-    def runs(self) -> int:
-        """How many runs count."""
-        return len(self.seeds)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Two sides of one scenario: ``differences`` judge, ``phases`` (of the join) and ``stages`` (per direction) explain.
+    """Two sides of one scenario: ``differences`` judge, ``phases`` of the join and ``stages`` per direction explain.
 
     The mean phases sum to the mean join of each side, the stages to the mean mouth-to-ear delay: their ``a.value`` and
     ``b.value`` are the waterfalls. ``timers`` is what retransmissions cost the mean join, by timer. ``notes`` are what
@@ -52,7 +38,17 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, milliseconds."""
-        raise NotImplementedError
+        return {
+            "confidence": self.confidence,
+            "paired": self.paired,
+            "a": self.a.to_dict(),
+            "b": self.b.to_dict(),
+            "differences": [each.to_dict() for each in self.differences],
+            "phases": [each.to_dict() for each in self.phases],
+            "stages": [each.to_dict() for each in self.stages],
+            "timers": [each.to_dict() for each in self.timers],
+            "notes": list(self.notes),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +78,17 @@ class RankedMetric:
         """Whether any two sides really differ."""
         return any(each.verdict in ("better", "worse") for each in self.pairs)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values; a figure of seconds is in milliseconds."""
+        factor = 1e3 if self.unit == "s" else 1.0
+        return {
+            "metric": self.metric,
+            "aggregate": self.aggregate,
+            "unit": "ms" if self.unit == "s" else self.unit,
+            "decided": self.decided,
+            "places": [{"label": p.label, "rank": p.rank, **p.estimate.to_dict(factor)} for p in self.places],
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranking:
@@ -95,7 +102,13 @@ class Ranking:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, milliseconds."""
-        raise NotImplementedError
+        return {
+            "confidence": self.confidence,
+            "sides": [each.to_dict() for each in self.sides],
+            "metrics": [each.to_dict() for each in self.metrics],
+            "pairs": [each.to_dict() for each in self.pairs],
+            "notes": list(self.notes),
+        }
 
 
 def compare(
@@ -108,15 +121,135 @@ def compare(
     """Return how ``b`` differs from ``a``: each one or several runs of one scenario.
 
     Raises:
-        BadInputError: a side without runs, sides of different scenarios, invalid runs only.
+        BadInputError: a side without runs that count, a side or two sides of different scenarios.
     """
-    raise NotImplementedError
+    return _compared([_Both.of(labels[0], a, labels[1], b)], confidence)[0]
 
 
 def rank(sides: Sequence[tuple[str, Sequence[Result]]], *, confidence: float = CONFIDENCE) -> Ranking:
     """Return every side (label, runs) ranked per metric; two sides are a ranking too.
 
+    All pairs and metrics are corrected together: that any rank is chance happens with at most ``1 − confidence``.
+
     Raises:
         BadInputError: as ``compare``; fewer than two sides; a label given twice.
     """
-    raise NotImplementedError
+    labels = [label for label, _ in sides]
+    if len(labels) < 2:
+        raise BadInputError(f"{len(labels)} side cannot be ranked", "give two or more")
+    for label in labels:
+        if labels.count(label) > 1:
+            raise BadInputError(f"side {label!r} is given twice", "give each its own name")
+    pairs = _compared(
+        [_Both.of(*sides[i], *sides[j]) for i in range(len(sides)) for j in range(i + 1, len(sides))], confidence
+    )
+    found: dict[str, Side] = {}
+    for each in pairs:
+        found |= {each.a.label: each.a, each.b.label: each.b}
+    names = dict.fromkeys(row.name for each in pairs for row in each.differences)
+    return Ranking(
+        sides=tuple(found[label] for label in labels),
+        confidence=confidence,
+        metrics=tuple(_ranked(name, labels, pairs) for name in names),
+        pairs=pairs,
+        notes=tuple(dict.fromkeys(note for each in pairs for note in each.notes)),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Both:
+    """Two sides before they are compared."""
+
+    a: Side
+    b: Side
+    pair: Pair
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, label_a: str, a: Sequence[Result], label_b: str, b: Sequence[Result]) -> _Both:
+        one, runs_a, notes_a = gather(label_a, a)
+        two, runs_b, notes_b = gather(label_b, b)
+        if one.scenario != two.scenario:
+            raise BadInputError(
+                f"{label_a} is of scenario {one.scenario}, {label_b} of {two.scenario}", "compare runs of one scenario"
+            )
+        pair = Pair(a=runs_a, b=runs_b, paired=are_pairs(runs_a, runs_b))
+        return cls(a=one, b=two, pair=pair, notes=(*notes_a, *notes_b, *_remarks(one, two, pair)))
+
+
+def _remarks(a: Side, b: Side, pair: Pair) -> list[str]:
+    notes = []
+    apart = settings_apart(pair.a[0].settings, pair.b[0].settings)
+    if apart:
+        more = f", and {len(apart) - 3} more" if len(apart) > 3 else ""
+        notes.append(f"settings differ ({a.label} there, {b.label} here): {'; '.join(apart[:3])}{more}")
+    if a.clock != b.clock:
+        notes.append(f"clocks differ: {a.label} is {a.clock}, {b.label} {b.clock}; CPU time is only in the real one")
+    if pair.paired:
+        what = "seed" if a.runs == 1 else "seeds"
+        notes.append(f"paired: equal {what}, so each join and marker is compared with its own")
+        if not pair.by_runs:
+            notes.append(f"{a.runs} {what}: a change shown here is real for it; {RUNS} or more say it of the scenario")
+    elif not pair.by_runs:
+        notes.append(
+            f"{a.runs} and {b.runs} runs: calls with other seeds differ too, so mouth-to-ear is not judged; "
+            f"give each side {RUNS} or more"
+        )
+    return notes
+
+
+def _compared(both: Sequence[_Both], confidence: float) -> tuple[Comparison, ...]:
+    """Return the comparisons, their headline figures corrected together."""
+    if not 0.5 <= confidence < 1.0:
+        raise BadInputError(f"confidence {confidence} is impossible", "give one from 0.5 to below 1, like 0.95")
+    families: list[list[Row]] = []
+    for each in both:
+        pair = each.pair
+        families += [
+            [*join_figures.headlines(pair), *ear_figures.headlines(pair)],
+            list(join_figures.phases(pair)),
+            list(ear_figures.stages(pair)),
+            list(join_figures.timers(pair)),
+        ]
+    settled = settle(families, confidence)
+    return tuple(
+        Comparison(
+            a=each.a,
+            b=each.b,
+            paired=each.pair.paired,
+            confidence=confidence,
+            differences=settled[4 * i],
+            phases=settled[4 * i + 1],
+            stages=settled[4 * i + 2],
+            timers=settled[4 * i + 3],
+            notes=each.notes,
+        )
+        for i, each in enumerate(both)
+    )
+
+
+def _ranked(name: str, labels: Sequence[str], pairs: Sequence[Comparison]) -> RankedMetric:
+    rows = {(each.a.label, each.b.label): row for each in pairs for row in each.differences if row.name == name}
+    first = next(iter(rows.values()))
+    decided = any(row.verdict in ("better", "worse") for row in rows.values())
+    beaten = dict.fromkeys(labels, 0)
+    estimates: dict[str, Estimate] = {}
+    for (one, two), row in rows.items():
+        estimates |= {one: row.a, two: row.b}
+        if row.verdict in ("better", "worse"):
+            beaten[one if row.verdict == "better" else two] += 1
+    absent = Estimate(value=None)
+    return RankedMetric(
+        metric=first.metric,
+        aggregate=first.aggregate,
+        unit=first.unit,
+        places=tuple(
+            Place(
+                label=label,
+                estimate=estimates.get(label, absent),
+                rank=1 + beaten[label] if decided and estimates.get(label, absent).value is not None else None,
+            )
+            for label in labels
+        ),
+        pairs=tuple(rows.values()),
+    )

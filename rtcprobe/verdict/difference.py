@@ -1,19 +1,31 @@
-"""Two sides, one figure: what each is, how far they are apart, and how sure that is."""
+"""One figure of two sides: what each is, how far they are apart, how sure that is, and whether it is real.
+
+Rules:
+    1. A difference is real where its p-value, corrected for all headline figures judged together, stays within
+       ``1 − confidence`` (Holm, Scandinavian J. of Statistics 6, 1979), and it exceeds the instrument's own error.
+    2. ``detectable`` is how far the interval reaches at the confidence of the strictest of these tests: a change twice
+       as large is found nine times in ten (``benchmarks/calibration.py``).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from rtcprobe.result import Direction, Unit
 from rtcprobe.result.plain import number, scaled
+from rtcprobe.verdict.spread import Spread, p_value
 
-__all__ = ["Difference", "DifferenceVerdict", "Estimate", "Method"]
+__all__ = ["RESOLUTION_S", "Difference", "DifferenceVerdict", "Estimate", "Method", "Row", "holm", "settle"]
 
 DifferenceVerdict = Literal["better", "worse", "no difference shown", "not measured"]
 
-Method = Literal["attempts", "runs", "within calls", "shares", "none"]
-"""What was counted as one observation: join attempts, whole runs, stretches of calls, single events, or nothing."""
+Method = Literal["attempts", "runs", "within calls", "events", "none"]
+"""What counted as one observation: join attempts, whole runs, stretches of calls, single events, or nothing."""
+
+RESOLUTION_S = 1e-4
+"""Smaller differences of delays are the instrument's: two ears, each within 0.05 ms of the truth (``selftest``)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,13 +46,13 @@ class Estimate:
 
     def to_dict(self, factor: float = 1.0) -> dict[str, Any]:
         """Return plain JSON values, each figure multiplied by ``factor``."""
-        bounded = self.low is not None or self.high is not None
         return {
             "value": scaled(self.value, factor),
-            "value_ci": [scaled(self.low, factor), scaled(self.high, factor)] if bounded else None,
+            "value_ci": _ends(self.low, self.high, factor),
             "n": self.n,
             "runs": self.runs,
             "never": self.never,
+            "exact": self.exact,
         }
 
 
@@ -49,9 +61,8 @@ class Difference:
     """``b`` minus ``a`` of one metric, its interval at ``confidence``, and whether it is real.
 
     ``low``/``high`` None: open on that side. ``detectable``: the smallest change, either way, that this pair could have
-    shown under the same correction as the verdict; None where no change would have been enough. ``p_adjusted`` is
-    Holm's over the family that ``headline`` metrics form; figures that only explain (phases, stages) have their own
-    p-value there. ``part`` names the phase, stage or timer of an explaining figure.
+    shown; None where no change would have been enough. ``p_adjusted`` is Holm's over the ``headline`` figures; figures
+    that only explain (phases, stages, timers: their name in ``part``) stand alone.
 
     ``verdict`` is about ``b``: ``"worse"`` means b is worse than a.
     """
@@ -82,10 +93,14 @@ class Difference:
         """Metric and aggregate as a budget writes them: ``"join.first_audio p95"``."""
         return f"{self.metric} {self.aggregate}"
 
+    @property
+    def measured(self) -> bool:
+        """Whether both sides have this figure, or know that it lies among joins that never came."""
+        return self.verdict != "not measured"
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values: milliseconds where ``unit`` is ``"ms"``."""
         factor = 1e3 if self.unit == "s" else 1.0
-        bounded = self.low is not None or self.high is not None
         return {
             "metric": self.metric,
             "aggregate": self.aggregate,
@@ -93,7 +108,7 @@ class Difference:
             "a": self.a.to_dict(factor),
             "b": self.b.to_dict(factor),
             "difference": scaled(self.difference, factor),
-            "difference_ci": [scaled(self.low, factor), scaled(self.high, factor)] if bounded else None,
+            "difference_ci": _ends(self.low, self.high, factor),
             "detectable": scaled(self.detectable, factor),
             "paired": self.paired,
             "method": self.method,
@@ -104,3 +119,93 @@ class Difference:
             "headline": self.headline,
             "note": self.note,
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A difference not yet judged, and its spread; None where the figure has no distribution or was not measured.
+
+    ``withheld``: the spread is of these very calls, which is not what a verdict is about.
+    """
+
+    difference: Difference
+    spread: Spread | None
+    withheld: bool = False
+
+    @property
+    def in_family(self) -> bool:
+        """Whether it is one of the figures judged together."""
+        return self.spread is not None and not self.withheld and self.difference.headline
+
+
+def settle(families: Sequence[Sequence[Row]], confidence: float) -> tuple[tuple[Difference, ...], ...]:
+    """Return the rows of every family judged; all headline rows of all families are corrected together."""
+    judged = [row for rows in families for row in rows if row.in_family]
+    adjusted = dict(zip(map(id, judged), holm([p_value(_known(row)) for row in judged]), strict=True))
+    strictest = 1.0 - (1.0 - confidence) / max(len(judged), 1)
+    return tuple(
+        tuple(_settled(row, adjusted.get(id(row)), confidence, strictest) for row in rows) for rows in families
+    )
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return Holm's adjusted p-values, in the order given."""
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    for place, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - place) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted
+
+
+def _settled(row: Row, adjusted: float | None, confidence: float, strictest: float) -> Difference:
+    seen = row.difference
+    if row.spread is None:
+        return replace(seen, confidence=confidence, verdict=_plain_verdict(seen))
+    low, high = row.spread.interval(confidence)
+    if row.withheld:
+        return replace(seen, confidence=confidence, low=low, high=high, verdict="no difference shown")
+    p = p_value(row.spread)
+    larger, smaller = row.spread.tails(0.0)
+    shown = (p if adjusted is None else adjusted) <= 1.0 - confidence and _matters(seen)
+    worse = (larger > smaller) == seen.higher_is_better  # few tosses reach this far: b is really larger
+    return replace(
+        seen,
+        confidence=confidence,
+        low=low,
+        high=high,
+        detectable=_detectable(row.spread, seen, strictest if adjusted is not None else confidence),
+        p_value=p,
+        p_adjusted=adjusted,
+        verdict=("worse" if worse else "better") if shown else "no difference shown",
+    )
+
+
+def _plain_verdict(seen: Difference) -> DifferenceVerdict:
+    """Return the verdict of a figure without a distribution: real where pairs part, not known otherwise."""
+    if seen.difference is None:
+        return "not measured"
+    if not (seen.paired and seen.method == "none" and _matters(seen)) or seen.difference == 0.0:
+        return "no difference shown"
+    return "worse" if (seen.difference > 0.0) != seen.higher_is_better else "better"
+
+
+def _matters(seen: Difference) -> bool:
+    return seen.unit != "s" or seen.difference is None or abs(seen.difference) > RESOLUTION_S
+
+
+def _detectable(spread: Spread, seen: Difference, confidence: float) -> float | None:
+    low, high = spread.interval(confidence)
+    if low is None or high is None or seen.difference is None:
+        return None
+    reach = max(seen.difference - low, high - seen.difference)
+    return max(reach, RESOLUTION_S) if seen.unit == "s" else reach
+
+
+def _known(row: Row) -> Spread:
+    assert row.spread is not None
+    return row.spread
+
+
+def _ends(low: float | None, high: float | None, factor: float) -> list[float | None] | None:
+    return None if low is None and high is None else [scaled(low, factor), scaled(high, factor)]

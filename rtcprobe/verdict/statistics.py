@@ -1,4 +1,4 @@
-"""What a handful of observations can honestly say: percentiles with intervals, and when to refuse one.
+"""What a handful of observations can honestly say: percentiles, means and shares with intervals, and when to refuse.
 
 Facts:
     - The number of observations below a quantile is binomial, whatever the distribution. Two order statistics
@@ -7,13 +7,19 @@ Facts:
       it stays open and is shown so.
     - Successive mouth-to-ear samples resemble each other (the jitter buffer remembers), so n of them are worth fewer.
       What counts for a quantile is how the *indicator* "later than the quantile" persists: its integrated
-      autocorrelation time τ turns n into n/τ. Two estimates, of which the larger counts. One is the indicator's own:
-      autocorrelations summed until pairs of them stop being positive (Geyer, *Practical Markov Chain Monte Carlo*,
-      Statistical Science 7(4), 1992, initial monotone sequence); near a tail it sees few crossings and guesses low. The
-      other takes the neighbours' correlation of normal scores, corrected for its bias (Marriott & Pope, Biometrika 41,
-      1954), and says what a first-order Gaussian chain of that correlation would give.
-    - Coverage of the 95 % interval of p50 and p95 on such chains of 120 and 240 samples: 93 to 100 % up to ρ = 0.8,
-      86 to 100 % up to ρ = 0.95, where 120 samples are worth three (400 simulated series a case).
+      autocorrelation time τ turns n into n/τ. τ is taken from the correlation ρ of neighbours' normal scores, as in a
+      first-order Gaussian chain; where the indicator's own autocorrelations (summed until pairs of them stop being
+      positive: Geyer, *Practical Markov Chain Monte Carlo*, Statistical Science 7(4), 1992) say plainly more, they do.
+    - n/τ is no whole number, so ranks are fractional (Hutson, *Calculating nonparametric confidence intervals for
+      quantiles using fractional order statistics*, J. Applied Statistics 26(3), 1999).
+    - ρ of a short series is a guess, and guessed low: the mean is estimated too (Marriott & Pope, Biometrika 41, 1954:
+      (1 + 3ρ)/n), and scores of ranks hide about as much again (measured: (1 + 1.4ρ) times that). What remains unsure
+      is averaged over: ρ spreads about its guess with twice its standard error on Fisher's scale, as Student's t
+      spreads a variance.
+    - The count of exceedances is binomial-like only where a few of their clumps are seen. So an end of a correlated
+      interval is closed only where ``CLUMPS`` effective observations are expected beyond it; else it is open.
+    - ``benchmarks/calibration.py`` shows what that reaches: 95 ± 2 %, more where an end is open.
+    - A share's interval is Wilson's (JASA 22, 1927), with the effective number of events.
 
 Rules:
     1. A percentile is given only where at least one observation is expected beyond it: 20 for p95, 100 for p99.
@@ -26,6 +32,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -35,17 +42,34 @@ from rtcprobe.result import Quantile, Summary
 __all__ = [
     "CONFIDENCE",
     "PERCENTILES",
+    "Ends",
+    "batches",
     "correlation_time",
     "interval_ranks",
+    "mean_interval",
+    "neighbours",
     "quantile",
     "samples_needed",
+    "share_interval",
     "summarise",
 ]
 
 CONFIDENCE = 0.95
 PERCENTILES = (0.50, 0.90, 0.95, 0.99)
 
+CLUMPS = 5.0
+"""Effective observations that must be expected beyond a correlated interval's end for it to be closed."""
+
 _Floats = npt.NDArray[np.float64]
+Ends = tuple[float | None, float | None]
+"""An interval: None where it is open."""
+
+BATCH_TIMES, BATCH_BEYOND = 6.0, 8.0
+
+_PLAINLY = 2.0
+# Gauss-Hermite: five likely values of a normal, and their weights.
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(5)
+_WEIGHTS = _WEIGHTS / np.sum(_WEIGHTS)
 
 
 def summarise(
@@ -128,6 +152,62 @@ def correlation_time(series: _Floats) -> float:
     return float(np.clip(2.0 * np.sum(pairs) - 1.0, 1.0, n))
 
 
+def neighbours(series: _Floats) -> float:
+    """Return the correlation of successive observations (shape (n,)); 0 where nothing varies."""
+    centred = series - np.mean(series)
+    power = float(centred @ centred)
+    return float(centred[1:] @ centred[:-1]) / power if len(series) > 3 and power > 1e-18 * len(series) else 0.0
+
+
+def mean_interval(values: Iterable[float], *, correlated: bool = False, confidence: float = CONFIDENCE) -> Ends:
+    """Return the interval of a mean: Student's t, over batches long enough to forget each other where ``correlated``.
+
+    Open on both sides where fewer than two independent observations (or batches) are there.
+    """
+    from scipy.special import stdtrit  # noqa: PLC0415 - as above
+
+    taken = _series(values, 0)
+    means = np.array([np.mean(each) for each in np.array_split(taken, batches(taken))]) if correlated else taken
+    k = len(means)
+    if k < 2:
+        return None, None
+    half = float(stdtrit(k - 1, (1.0 + confidence) / 2.0)) * float(np.std(means, ddof=1)) / math.sqrt(k)
+    centre = float(np.mean(taken))
+    return centre - half, centre + half
+
+
+def share_interval(share: float, n: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Return Wilson's interval of a share seen among ``n`` (effective, so perhaps fractional) events."""
+    from scipy.special import ndtri  # noqa: PLC0415 - as above
+
+    z2 = float(ndtri((1.0 + confidence) / 2.0)) ** 2
+    centre = (share + z2 / (2.0 * n)) / (1.0 + z2 / n)
+    half = math.sqrt(z2 * (share * (1.0 - share) / n + z2 / (4.0 * n * n))) / (1.0 + z2 / n)
+    return max(centre - half, 0.0), min(centre + half, 1.0)
+
+
+def batches(series: _Floats, rarer: float = 0.5) -> int:
+    """Return into how many batches of successive observations ``series`` may be cut so that they forget each other.
+
+    Two to ten: ``BATCH_TIMES`` correlation times each, and ``BATCH_BEYOND`` observations expected beyond a quantile
+    that leaves the share ``rarer`` on its rarer side. Few long batches and Student's t keep their promise where many
+    short ones do not (Schmeiser, *Batch size effects in the analysis of simulation output*, Operations Research 30(3),
+    1982; the two constants are the smallest with which ``benchmarks/calibration.py`` holds).
+    """
+    from scipy.special import ndtri  # noqa: PLC0415 - as above
+
+    n = len(series)
+    rho = _likely_correlation(ndtri((_ranks(series) - 0.5) / n)) if n > 3 and np.ptp(series) > 0.0 else 0.0
+    time = (1.0 + rho) / (1.0 - rho)
+    return int(min(max(min(n / (BATCH_TIMES * time), n * rarer / BATCH_BEYOND), 2.0), 10.0))
+
+
+def _likely_correlation(scores: _Floats) -> float:
+    """Return the correlation of neighbours in the chain behind ``scores``, its bias undone; 0 to 0.99."""
+    rho = neighbours(scores)
+    return min(max(rho + (1.0 + 1.4 * rho) * (1.0 + 3.0 * rho) / len(scores), 0.0), 0.99)
+
+
 def _quantile(taken: _Floats, probability: float, *, correlated: bool, confidence: float) -> Quantile:
     n = len(taken)
     minimum = samples_needed(probability)
@@ -135,43 +215,88 @@ def _quantile(taken: _Floats, probability: float, *, correlated: bool, confidenc
         return Quantile(probability=probability, value=None, needs=minimum)
     ordered = np.sort(taken)
     value = _interpolated(ordered, probability)
-    time = _indicator_time(taken, value, probability) if correlated else 1.0
-    worth = max(1, round(n / time))
-    low, high = interval_ranks(worth, probability, confidence)
-    # Ranks among `worth` independent observations sit at the same heights among the n correlated ones.
-    stretch = (n + 1) / (worth + 1)
-    return Quantile(
-        probability=probability,
-        value=_finite(value),
-        low=None if low is None else _finite(float(ordered[max(math.floor(low * stretch), 1) - 1])),
-        high=None if high is None else _finite(float(ordered[min(math.ceil(high * stretch), n) - 1])),
+    low, high = (
+        _correlated_ends(taken, ordered, value, probability, confidence)
+        if correlated
+        else _ranked_ends(ordered, probability, confidence)
+    )
+    return Quantile(probability=probability, value=_finite(value), low=low, high=high)
+
+
+def _ranked_ends(ordered: _Floats, probability: float, confidence: float) -> Ends:
+    low, high = interval_ranks(len(ordered), probability, confidence)
+    return (
+        None if low is None else _finite(float(ordered[low - 1])),
+        None if high is None else _finite(float(ordered[high - 1])),
     )
 
 
-def _indicator_time(taken: _Floats, value: float, probability: float) -> float:
-    """Return how many successive samples are worth one when asking for a quantile (the larger of two estimates)."""
+def _correlated_ends(taken: _Floats, ordered: _Floats, value: float, probability: float, confidence: float) -> Ends:
+    """Return the ends at fractional ranks of the effective number of observations, averaged over what it may be."""
+    n = len(taken)
+    worth, weights = _effective_sizes(taken, value, probability)
+    typical = 1.0 / float(weights @ (1.0 / worth))
+    tail = (1.0 - confidence) / 2.0
+
+    def end(share_below: float, expected_beyond: float) -> float | None:
+        if expected_beyond < CLUMPS:
+            return None
+        place = (n + 1) * _height(worth, weights, probability, share_below) - 1.0
+        below = math.floor(place)
+        if not 0 <= below < n - 1:
+            return None
+        first, second = float(ordered[below]), float(ordered[below + 1])
+        return _finite(second if math.isinf(second) else first + (place - below) * (second - first))
+
+    return end(1.0 - tail, typical * probability), end(tail, typical * (1.0 - probability))
+
+
+def _height(worth: _Floats, weights: _Floats, probability: float, share_below: float) -> float:
+    """Return u such that the u-th of ``worth`` uniform observations lies below ``probability`` that often."""
+    from scipy.special import betainc  # noqa: PLC0415 - as above
+
+    low, high = 0.0, 1.0
+    for _ in range(48):
+        u = (low + high) / 2.0
+        if float(weights @ betainc((worth + 1.0) * u, (worth + 1.0) * (1.0 - u), probability)) > share_below:
+            low = u
+        else:
+            high = u
+    return (low + high) / 2.0
+
+
+def _effective_sizes(taken: _Floats, value: float, probability: float) -> tuple[_Floats, _Floats]:
+    """Return how many independent observations ``taken`` may be worth for a quantile, and how likely each number is."""
     from scipy.special import ndtri  # noqa: PLC0415 - as above
 
     n = len(taken)
+    rho = _likely_correlation(ndtri((_ranks(taken) - 0.5) / n))
+    step = 2.0 / math.sqrt(n * (1.0 - rho**2))
+    rhos, times = _chain_times(probability)
+    likely = np.interp(np.tanh(math.atanh(rho) + step * _NODES), rhos, times)
     own = correlation_time((taken > value).astype(np.float64))
-    scores = ndtri((_ranks(taken) - 0.5) / n)
-    scores -= np.mean(scores)
-    power = float(scores @ scores)
-    if n < 4 or power <= 0.0:
-        return own
-    rho = float(scores[1:] @ scores[:-1]) / power
-    rho = min(rho + (1.0 + 3.0 * rho) / n, 0.999)
-    if rho <= 0.0:
-        return own
-    lags = np.arange(1, min(n, math.ceil(math.log(1e-3) / math.log(rho)) + 1))
-    # Covariance of two exceedances of t by normals correlated r: the integral over s from 0 to r of
-    # exp(-t²/(1+s)) / (2π √(1-s²)) (Sheppard 1899, Plackett 1954).
+    if own > _PLAINLY * float(np.interp(rho, rhos, times)):
+        likely = np.maximum(likely, own)
+    return np.maximum(n / likely, 1.0), _WEIGHTS
+
+
+@cache
+def _chain_times(probability: float) -> tuple[_Floats, _Floats]:
+    """Return correlations ρ and, of a Gaussian chain with each, the correlation time of "later than the quantile".
+
+    Covariance of two exceedances of t by normals correlated r: the integral over s from 0 to r of
+    exp(-t²/(1+s)) / (2π √(1-s²)) (Sheppard 1899, Plackett 1954).
+    """
+    from scipy.special import ndtri  # noqa: PLC0415 - as above
+
     t, step = float(ndtri(probability)), 5e-4
     s = np.arange(0.0, 1.0 - step / 2, step)
     density = np.exp(-(t**2) / (1.0 + s)) / (2.0 * math.pi * np.sqrt(1.0 - s**2))
     covariance = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2.0) * step])
-    autocorrelation = np.interp(rho**lags, s, covariance) / (probability * (1.0 - probability))
-    return min(float(n), max(own, 1.0 + 2.0 * float(np.sum(autocorrelation))))
+    rhos = np.concatenate([np.linspace(0.0, 0.9, 46), np.linspace(0.91, 0.995, 18)])
+    lags = np.arange(1, 1500)
+    shares = np.interp(rhos[:, None] ** lags, s, covariance) / (probability * (1.0 - probability))
+    return rhos, 1.0 + 2.0 * np.sum(shares, axis=1)
 
 
 def _series(values: Iterable[float], never: int) -> _Floats:

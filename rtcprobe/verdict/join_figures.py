@@ -1,0 +1,132 @@
+"""The figures of joining that two sides are compared by.
+
+Facts:
+    - Join attempts are independent draws on the virtual clock, and are pooled over the runs. On the real clock they
+      share the network of the hour, and runs count where there are ``RUNS``.
+
+Rules:
+    1. Percentiles are of all attempts, failed ones included; phases and timers of those that were heard.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from rtcprobe.result import JoinAttempt, Result
+from rtcprobe.timeline import PHASE_OF
+from rtcprobe.verdict.difference import Estimate, Row
+from rtcprobe.verdict.figures import Figure, Floats, Pair, batched, mean_estimate, mean_of, named, share_estimate
+from rtcprobe.verdict.spread import Randomised, ScoreSpread, TSpread, percentile
+from rtcprobe.verdict.statistics import quantile, samples_needed
+
+__all__ = ["headlines", "phases", "timers"]
+
+_RANDOMISED = 400
+"""Attempts of both sides up to which tosses are made; more are cut into batches."""
+
+
+def headlines(pair: Pair) -> Iterator[Row]:
+    """Yield the figures that judge joining; nothing where neither side tried."""
+    if any(each.join.attempts for each in (*pair.a, *pair.b)):
+        yield _join_percentile(pair, 0.50)
+        yield _join_percentile(pair, 0.95)
+        yield _failed(pair)
+
+
+def phases(pair: Pair) -> Iterator[Row]:
+    """Yield the mean of every phase of the joins that were heard."""
+    named = dict.fromkeys(name for run in (*pair.a, *pair.b) for each in run.join.attempts for name in each.phases)
+    known = [each for each in PHASE_OF.values() if each in named]
+    for name in (*known, *(each for each in named if each not in known)):
+        yield _join_mean(pair, f"join.{name}", name, lambda each, name=name: each.phases.get(name, 0.0))  # type: ignore[misc]
+
+
+def timers(pair: Pair) -> Iterator[Row]:
+    """Yield what each timer's retransmissions cost the mean join that was heard."""
+    named = {r.timer for run in (*pair.a, *pair.b) for each in run.join.attempts for r in each.retransmissions}
+    for name in sorted(named):
+        yield _join_mean(
+            pair,
+            f"join.retransmission_cost.{name}",
+            name,
+            lambda each, name=name: math.fsum(r.cost_s for r in each.retransmissions if r.timer == name),  # type: ignore[misc]
+        )
+
+
+def _join_percentile(pair: Pair, p: float) -> Row:
+    of_runs = [tuple(_joined(run) for run in side) for side in (pair.a, pair.b)]
+    a, b = (np.concatenate(side) for side in of_runs)
+    found = [
+        quantile(each[np.isfinite(each)].tolist(), p, never=int(np.count_nonzero(np.isinf(each)))) for each in (a, b)
+    ]
+    estimates = [
+        Estimate(
+            value=q.value,
+            low=q.low,
+            high=q.high,
+            n=len(each),
+            runs=len(side),
+            never=int(np.count_nonzero(np.isinf(each))),
+        )
+        for q, each, side in zip(found, (a, b), of_runs, strict=True)
+    ]
+    row = Figure(pair, "join.first_audio", named(p), "s", estimates[0], estimates[1])
+    needed = samples_needed(p)
+    if min(len(a), len(b)) < needed or not (np.any(np.isfinite(a)) and np.any(np.isfinite(b))):
+        return row.unmeasured(f"{named(p)} needs {needed} joins a side, {len(a)} and {len(b)} were tried")
+    paired = pair.paired and [len(each) for each in of_runs[0]] == [len(each) for each in of_runs[1]]
+    if not pair.virtual and pair.by_runs and all(len(each) >= needed for side in of_runs for each in side):
+        one, two = (np.array([float(percentile(each, p)) for each in side]) for side in of_runs)
+        return row.over("runs", TSpread.unpaired(one, two), value_a=mean_of(one), value_b=mean_of(two))
+    if len(a) + len(b) <= _RANDOMISED:
+        return row.over("attempts", Randomised(a, b, p, paired=paired), paired=paired)
+    if estimates[0].value is None or estimates[1].value is None:
+        return row.unmeasured(f"{named(p)} lies among joins that never came")
+    apart = estimates[1].value - estimates[0].value
+    return row.over("attempts", batched(a, b, p, apart, paired=paired), paired=paired)
+
+
+def _failed(pair: Pair) -> Row:
+    counts = []
+    for side in (pair.a, pair.b):
+        fates = np.array([each.failed is not None for run in side for each in run.join.attempts], dtype=np.float64)
+        counts.append(fates)
+    a, b = counts
+    estimates = [
+        share_estimate(float(np.mean(each)), len(each), len(each), len(pair.a)) for each in (a, b) if len(each)
+    ]
+    if len(estimates) < 2:
+        empty = Estimate(value=None)
+        return Figure(pair, "join.failed", "mean", "share", empty, empty).unmeasured("no join was tried")
+    row = Figure(pair, "join.failed", "mean", "share", estimates[0], estimates[1])
+    if pair.paired and len(a) == len(b) and np.array_equal(a, b):
+        return row.over("attempts", TSpread(difference=0.0, error=0.0, freedom=len(a) - 1.0 or 1.0), paired=True)
+    spread = ScoreSpread(a=float(np.mean(a)), b=float(np.mean(b)), n_a=len(a), n_b=len(b))
+    return row.over("attempts", spread)
+
+
+def _join_mean(pair: Pair, metric: str, part: str, read: Callable[[JoinAttempt], float]) -> Row:
+    sides = [
+        [np.array([read(e) if e.first_audio_s is not None else math.nan for e in run.join.attempts]) for run in side]
+        for side in (pair.a, pair.b)
+    ]
+    a, b = (np.concatenate(side) if side else np.empty(0) for side in sides)
+    heard_a, heard_b = a[~np.isnan(a)], b[~np.isnan(b)]
+    estimates = [mean_estimate(each, len(side)) for each, side in ((heard_a, sides[0]), (heard_b, sides[1]))]
+    row = Figure(pair, metric, "mean", "s", estimates[0], estimates[1], headline=False, part=part)
+    if not len(heard_a) or not len(heard_b):
+        return row.unmeasured("no join was heard")
+    if pair.paired and len(a) == len(b):
+        both = ~(np.isnan(a) | np.isnan(b))
+        return row.over("attempts", TSpread.paired(b[both] - a[both]), paired=True)
+    if not pair.virtual and pair.by_runs:
+        one, two = (np.array([np.nanmean(each) for each in side if not np.all(np.isnan(each))]) for side in sides)
+        return row.over("runs", TSpread.unpaired(one, two))
+    return row.over("attempts", TSpread.unpaired(heard_a, heard_b))
+
+
+def _joined(run: Result) -> Floats:
+    return np.array([math.inf if e.first_audio_s is None else e.first_audio_s for e in run.join.attempts])

@@ -1,0 +1,133 @@
+"""Who is compared: the runs of a side that count, whether two sides are pairs, and in what their settings differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rtcprobe.errors import BadInputError
+from rtcprobe.result import Clock, Result
+
+__all__ = ["Side", "are_pairs", "gather", "settings_apart"]
+
+_PROSE = frozenset({"name", "serves", "sources", "budgets"})
+"""Keys of a scenario that change nothing of what is measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """Who was measured: the caller's ``label`` (a target, a file), and the runs that count (``seeds`` one each)."""
+
+    label: str
+    scenario: str
+    scenario_digest: str
+    clock: Clock
+    target: str
+    seeds: tuple[int, ...]
+    joins: int
+
+    @property
+    def runs(self) -> int:
+        """How many runs count."""
+        return len(self.seeds)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            "label": self.label,
+            "scenario": self.scenario,
+            "scenario_digest": self.scenario_digest,
+            "clock": self.clock,
+            "target": self.target,
+            "seeds": list(self.seeds),
+            "joins": self.joins,
+        }
+
+
+def gather(label: str, results: Sequence[Result]) -> tuple[Side, tuple[Result, ...], tuple[str, ...]]:
+    """Return the side, its runs that count in order of their seeds (virtual clock), and notes on those that do not.
+
+    Invalid and interrupted runs say nothing; of virtual runs with one seed the last counts, as they are one draw.
+
+    Raises:
+        BadInputError: no run counts, or the runs are of different scenarios, settings, clocks or targets.
+    """
+    if not results:
+        raise BadInputError(f"{label} holds no results", "measure first, with --json or --append")
+    good = [each for each in results if each.verdict != "invalid" and not each.interrupted]
+    if not good:
+        raise BadInputError(f"{label} holds no run that counts: {len(results)} invalid or interrupted", "measure again")
+    notes = []
+    if len(good) < len(results):
+        notes.append(
+            f"{label}: {len(results) - len(good)} of {len(results)} runs were invalid or interrupted: left out"
+        )
+    first = good[0]
+    for each in good[1:]:
+        _same(label, first, each)
+    if first.clock == "virtual":
+        by_seed = {each.seed: each for each in good}
+        if len(by_seed) < len(good):
+            notes.append(f"{label}: of virtual runs with equal seeds the last counts, {len(by_seed)} of {len(good)}")
+        good = [by_seed[seed] for seed in sorted(by_seed)]
+    side = Side(
+        label=label,
+        scenario=first.scenario,
+        scenario_digest=first.scenario_digest,
+        clock=first.clock,
+        target=first.target,
+        seeds=tuple(each.seed for each in good),
+        joins=sum(len(each.join.attempts) for each in good),
+    )
+    return side, tuple(good), tuple(notes)
+
+
+def are_pairs(a: Sequence[Result], b: Sequence[Result]) -> bool:
+    """Whether both sides drew the same: virtual clock, equal seeds, joins and call alike in number and length."""
+    if {each.clock for each in (*a, *b)} != {"virtual"} or [each.seed for each in a] != [each.seed for each in b]:
+        return False
+    return _part(a[0], "call") == _part(b[0], "call")
+
+
+def settings_apart(a: Mapping[str, Any], b: Mapping[str, Any], place: str = "") -> tuple[str, ...]:
+    """Return in which keys two settings differ, as sentences (``"devices.playback is 20ms there, 35ms here"``).
+
+    Prose and budgets do not count: they change nothing of what is measured.
+    """
+    found: list[str] = []
+    for key in dict.fromkeys((*a, *b)):
+        if not place and key in _PROSE:
+            continue
+        ours, theirs = a.get(key), b.get(key)
+        name = f"{place}{key}"
+        if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
+            found += settings_apart(ours, theirs, f"{name}.")
+        elif ours != theirs:
+            found.append(f"{name} is {_shown(ours)} there, {_shown(theirs)} here")
+    return tuple(found)
+
+
+def _same(label: str, first: Result, other: Result) -> None:
+    facts = (
+        ("scenarios", first.scenario, other.scenario),
+        ("clocks", first.clock, other.clock),
+        ("targets", first.target, other.target),
+    )
+    for what, ours, theirs in facts:
+        if ours != theirs:
+            raise BadInputError(f"{label} holds runs of different {what}: {ours} and {theirs}", "keep them apart")
+    apart = settings_apart(first.settings, other.settings)
+    if apart or (first.scenario_digest != other.scenario_digest and not (first.settings and other.settings)):
+        said = apart[0] if apart else f"digests {first.scenario_digest} and {other.scenario_digest}"
+        raise BadInputError(
+            f"{label} holds runs of {first.scenario} with different settings: {said}", "keep them apart"
+        )
+
+
+def _part(result: Result, name: str) -> object:
+    return result.settings.get(name)
+
+
+def _shown(value: object) -> str:
+    return "not set" if value is None else str(value)

@@ -1,0 +1,242 @@
+"""How far a difference may be off: three ways to say it, each with an interval at any confidence and a p-value.
+
+Facts:
+    - *Student's t* over units that forget each other: whole runs, or long batches of one call. Differences of pairs
+      where both sides share their seeds, Welch's two samples otherwise (Biometrika 34, 1947).
+    - *Randomisation* for joins, which are independent: if nothing changed, it was a coin toss on which side a join was
+      counted. A pair (the same attempt under the same seed) is swapped; unpaired attempts are dealt anew. How often
+      tosses part the two percentiles as far as was seen is exact for any distribution, timers and joins that never came
+      included (Pitman, JRSS Supplement 4, 1937; Edgington & Onghena, *Randomization Tests*, 4th ed., 2007). The
+      interval holds every shift that, taken back, leaves a difference tosses explain.
+    - *Scores* for shares: Newcombe's interval of a difference from Wilson's of each side (Statistics in Medicine 17,
+      1998, method 10).
+
+Rules:
+    1. Equal is equal: where every unit moved by the same amount, the interval is that amount and nothing else.
+    2. Intervals and tails agree: the interval at confidence c leaves a shift out where a tail of it is smaller than
+       half of 1 − c.
+    3. Tosses come from a fixed seed: the same figures give the same verdict.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from rtcprobe.verdict.statistics import Ends, share_interval
+
+__all__ = ["EQUAL", "Randomised", "ScoreSpread", "Spread", "TSpread", "p_value", "percentile"]
+
+_Floats = npt.NDArray[np.float64]
+
+EQUAL = 1e-8
+"""Differences (seconds, shares) no further apart are the same figure, rounded by JSON."""
+_MOST_TOSSES = 9999
+_FIGURES = 400_000
+_STEPS = 8
+_SEED = 20_240_229
+
+
+class Spread(Protocol):
+    """What is known about a difference ``b − a``."""
+
+    def interval(self, confidence: float) -> Ends:
+        """Return the interval at ``confidence``; an end is None where it is open."""
+
+    def tails(self, shift: float) -> tuple[float, float]:
+        """Return the chances of a difference this large or larger, and this small or smaller, were ``shift`` true."""
+
+
+def p_value(spread: Spread) -> float:
+    """Return how likely a difference this far from zero is when nothing changed (two-sided)."""
+    return min(1.0, 2.0 * min(spread.tails(0.0)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TSpread:
+    """A difference with its standard error, and the degrees of freedom of that."""
+
+    difference: float
+    error: float
+    freedom: float
+
+    @classmethod
+    def paired(cls, moved: _Floats, difference: float | None = None, *, least_variance: float = 0.0) -> TSpread | None:
+        """Return the spread of pairs that ``moved`` (shape (k,)), about ``difference`` (their mean unless given)."""
+        if len(moved) < 2 or not np.all(np.isfinite(moved)):
+            return None
+        variance = max(0.0 if np.ptp(moved) <= EQUAL else float(np.var(moved, ddof=1)), least_variance)
+        error = math.sqrt(variance / len(moved))
+        return cls(
+            difference=float(np.mean(moved)) if difference is None else difference, error=error, freedom=len(moved) - 1
+        )
+
+    @classmethod
+    def unpaired(cls, a: _Floats, b: _Floats, least_variance: tuple[float, float] = (0.0, 0.0)) -> TSpread | None:
+        """Return Welch's spread of two samples; each varies at least by ``least_variance`` (of one observation)."""
+        if min(len(a), len(b)) < 2 or not (np.all(np.isfinite(a)) and np.all(np.isfinite(b))):
+            return None
+        of_a = max(float(np.var(a, ddof=1)), least_variance[0]) / len(a)
+        of_b = max(float(np.var(b, ddof=1)), least_variance[1]) / len(b)
+        whole = of_a + of_b
+        freedom = whole**2 / (of_a**2 / (len(a) - 1) + of_b**2 / (len(b) - 1)) if whole > 0.0 else len(a) + len(b) - 2.0
+        return cls(difference=float(np.mean(b) - np.mean(a)), error=math.sqrt(whole), freedom=freedom)
+
+    def interval(self, confidence: float) -> Ends:
+        """Return Student's interval."""
+        from scipy.special import stdtrit  # noqa: PLC0415 - a quarter of a second that --help should not pay
+
+        half = float(stdtrit(self.freedom, (1.0 + confidence) / 2.0)) * self.error if self.error > 0.0 else 0.0
+        return self.difference - half, self.difference + half
+
+    def tails(self, shift: float) -> tuple[float, float]:
+        """Return Student's tails."""
+        from scipy.special import stdtr  # noqa: PLC0415 - as above
+
+        off = self.difference - shift
+        if self.error <= 0.0:
+            return float(off <= EQUAL), float(off >= -EQUAL)
+        return float(stdtr(self.freedom, -off / self.error)), float(stdtr(self.freedom, off / self.error))
+
+
+class Randomised:
+    """A difference of one percentile between two sides of independent observations (``inf``: never came).
+
+    ``paired``: ``a[i]`` and ``b[i]`` are the same attempt. Shapes (n,) and (m,), equal where paired.
+    """
+
+    def __init__(self, a: _Floats, b: _Floats, probability: float, *, paired: bool) -> None:
+        self._a, self._b, self._probability, self._paired = a, b, probability, paired
+        self.difference = float(_apart(percentile(a, probability), percentile(b, probability)))
+        self._constant = _constant(a, b) if paired else None
+        self._at_zero: tuple[float, float] | None = None
+        self._tosses: npt.NDArray[np.bool_] | npt.NDArray[np.intp] | None = None
+        finite = np.concatenate([a[np.isfinite(a)], b[np.isfinite(b)]])
+        self._reach = float(np.ptp(finite)) if len(finite) else 0.0
+
+    def interval(self, confidence: float) -> Ends:
+        """Return the shifts that tosses explain."""
+        if self._constant is not None:
+            return self._constant, self._constant
+        if not math.isfinite(self.difference):
+            return None, None
+        if self._tosses is None:
+            self._tosses = self._toss(int(np.clip(_FIGURES // (len(self._a) + len(self._b)), 1999, 4999)))
+        tail = (1.0 - confidence) / 2.0
+        return self._end(0, -1.0, tail), self._end(1, 1.0, tail)
+
+    def tails(self, shift: float) -> tuple[float, float]:
+        """Return the share of tosses that part the sides as far, ``shift`` taken back; never none."""
+        if self._constant is not None:
+            every = 0.5 ** len(self._a)  # no toss but the one that was seen has every attempt moved this way
+            off = self._constant - shift
+            return (every if off > EQUAL else 1.0), (every if off < -EQUAL else 1.0)
+        if shift != 0.0:
+            return self._tails(shift, self._toss(_MOST_TOSSES))
+        if self._at_zero is None:
+            self._at_zero = self._tails(0.0, self._toss(_MOST_TOSSES))
+        return self._at_zero
+
+    def _toss(self, count: int) -> npt.NDArray[np.bool_] | npt.NDArray[np.intp]:
+        rng = np.random.default_rng(_SEED)
+        if self._paired:
+            return rng.random((count, len(self._a))) < 0.5
+        return np.argsort(rng.random((count, len(self._a) + len(self._b))), axis=1)
+
+    def _tails(self, shift: float, tosses: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> tuple[float, float]:
+        a, b, p = self._a, self._b - shift, self._probability
+        seen = float(_apart(percentile(a, p), percentile(b, p)))
+        if self._paired:
+            apart = _apart(percentile(np.where(tosses, b, a), p), percentile(np.where(tosses, a, b), p))
+        else:
+            dealt = np.concatenate([a, b])[tosses]
+            apart = _apart(percentile(dealt[:, : len(a)], p), percentile(dealt[:, len(a) :], p))
+        count = len(apart) + 1.0
+        return (
+            (1.0 + float(np.count_nonzero(apart >= seen - EQUAL))) / count,
+            (1.0 + float(np.count_nonzero(apart <= seen + EQUAL))) / count,
+        )
+
+    def _end(self, which: int, way: float, tail: float) -> float | None:
+        """Return the nearest shift ``way`` of the difference whose tail is smaller than ``tail``; None if none is."""
+        assert self._tosses is not None
+        inside, outside, farthest = 0.0, 0.02 * self._reach + EQUAL, 1.05 * self._reach + EQUAL
+        while self._tails(self.difference + way * outside, self._tosses)[which] >= tail:
+            if outside >= farthest:
+                return None
+            inside, outside = outside, min(2.0 * outside, farthest)
+        for _ in range(_STEPS):
+            middle = (inside + outside) / 2.0
+            if self._tails(self.difference + way * middle, self._tosses)[which] >= tail:
+                inside = middle
+            else:
+                outside = middle
+        return self.difference + way * outside
+
+
+def _constant(a: _Floats, b: _Floats) -> float | None:
+    """Return by how much every pair moved, where all moved alike; joins that never came on both sides did not move."""
+    if np.any(np.isinf(a) != np.isinf(b)):
+        return None
+    heard = np.isfinite(a)
+    moved = b[heard] - a[heard]
+    return float(np.mean(moved)) if len(moved) and np.ptp(moved) <= EQUAL else None
+
+
+def _apart(first: _Floats, second: _Floats) -> _Floats:
+    """Return ``second − first``; two percentiles that never came are not apart."""
+    with np.errstate(invalid="ignore"):
+        return np.where(np.isinf(first) & np.isinf(second), 0.0, second - first)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreSpread:
+    """A difference of two shares, each seen among so many (effective) events."""
+
+    a: float
+    b: float
+    n_a: float
+    n_b: float
+
+    def interval(self, confidence: float) -> Ends:
+        """Return Newcombe's interval."""
+        low_a, high_a = share_interval(self.a, self.n_a, confidence)
+        low_b, high_b = share_interval(self.b, self.n_b, confidence)
+        apart = self.b - self.a
+        return apart - math.hypot(self.b - low_b, high_a - self.a), apart + math.hypot(high_b - self.b, self.a - low_a)
+
+    def tails(self, shift: float) -> tuple[float, float]:
+        """Return the tails by asking at which confidence the interval just reaches ``shift``."""
+        apart = self.b - self.a
+        if abs(apart - shift) <= EQUAL:
+            return 0.5, 0.5
+        low, high = 0.0, 1.0
+        for _ in range(40):
+            confidence = (low + high) / 2.0
+            ends = self.interval(confidence)
+            assert ends[0] is not None
+            assert ends[1] is not None
+            if ends[0] <= shift <= ends[1]:
+                high = confidence
+            else:
+                low = confidence
+        tail = (1.0 - high) / 2.0
+        return (tail, 1.0 - tail) if apart > shift else (1.0 - tail, tail)
+
+
+def percentile(values: _Floats, probability: float) -> _Floats:
+    """Return the type-7 percentile along the last axis; ``inf`` where it lies among values that never came."""
+    n = values.shape[-1]
+    place = (n - 1) * probability
+    below = math.floor(place)
+    share = place - below
+    if share < 1e-12:
+        return np.asarray(np.partition(values, below, axis=-1)[..., below], dtype=np.float64)
+    ordered = np.partition(values, (below, below + 1), axis=-1)
+    low, high = ordered[..., below], ordered[..., below + 1]
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(np.isinf(high), high, low + share * (high - low)), dtype=np.float64)
