@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -30,7 +30,7 @@ from rtcprobe.errors import MeasurementError
 from rtcprobe.secrets import Secret
 from rtcprobe.units import format_duration
 
-__all__ = ["JanusAnswer", "JanusSession"]
+__all__ = ["JanusAnswer", "JanusHandle", "JanusSession"]
 
 SUBPROTOCOL: Final = "janus-protocol"
 KEEPALIVE_S: Final = 25.0
@@ -38,6 +38,7 @@ POLL_TIMEOUT_S: Final = 45.0
 """The server lets a long poll rest for 30 s."""
 POLL_EVENTS: Final = 10
 GOODBYE_S: Final = 1.0
+MOST_OF_A_NAME: Final = 80
 
 _CURES: Final[Mapping[int, str]] = {
     # The server's own.
@@ -62,16 +63,14 @@ class JanusAnswer:
 
 
 class JanusSession:
-    """A session and its handles; made by ``open``, ended by ``close``.
+    """A session and its handles: ``connect``, ``create``, ``attach``; ended by ``close`` in any case.
 
-    ``gone`` is a sentence once the server ended the session or hung up one of its calls; ``on_gone`` is called then.
-    ``on_candidate`` gets each candidate the server sends after its description (full trickle), as an SDP attribute.
+    It carries one call. ``gone`` is a sentence once the server has ended either; ``on_gone`` is called then.
     """
 
     def __init__(self, client: HttpClient, url: str, *, api_secret: Secret | None, token: Secret | None) -> None:
         self.gone: str | None = None
         self.on_gone: Callable[[str], None] = _ignore
-        self.on_candidate: Callable[[str], None] = _ignore
         self._client = client
         self._url = url
         self._secrets = {
@@ -83,6 +82,7 @@ class JanusSession:
         self._names = (f"rtcprobe{number}" for number in itertools.count(1))
         self._answers: dict[str, asyncio.Future[Mapping[str, Any]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._candidates: asyncio.Queue[str] = asyncio.Queue()
 
     @property
     def _over_websocket(self) -> bool:
@@ -108,49 +108,28 @@ class JanusSession:
         Raises:
             MeasurementError: the server refused, or did not answer.
         """
-        answer = await self._ask("create session", {"janus": "create"})
+        answer = await self.ask("create session", {"janus": "create"})
         self._session = _number(answer, "create session")
         if not self._over_websocket:
             self._go_on(self._poll())
 
-    async def attach(self, plugin: str) -> int:
+    async def attach(self, plugin: str) -> JanusHandle:
         """Return a new handle of ``plugin`` (such as ``janus.plugin.echotest``).
 
         Raises:
             MeasurementError: the server refused, or did not answer.
         """
         what = f"attach {plugin}"
-        handle = _number(await self._ask(what, {"janus": "attach", "plugin": plugin}), what)
-        self._handles.add(handle)
-        return handle
-
-    async def message(
-        self, what: str, handle: int, body: Mapping[str, Any], sdp: Sdp | None = None, *, pin: Secret | None = None
-    ) -> JanusAnswer:
-        """Say ``body`` to the plugin of ``handle``, with a session description if there is one; return its answer.
-
-        Raises:
-            MeasurementError: the server or the plugin refused, hung up, or did not answer.
-        """
-        body = dict(body) if pin is None else {**body, "pin": pin.reveal()}
-        request: dict[str, Any] = {"janus": "message", "body": body}
-        if sdp is not None:
-            request["jsep"] = {"type": sdp.kind, "sdp": sdp.text}
-        answer = await self._ask(what, request, handle)
-        plugin = answer.get("plugindata")
-        data = plugin.get("data") if isinstance(plugin, Mapping) else None
-        if not isinstance(data, Mapping):
-            raise MeasurementError(f"Janus, {what}: the answer holds no data of the plugin")
-        if "error" in data or "error_code" in data:
-            raise _refused(what, data.get("error_code"), data.get("error"))
-        return JanusAnswer(data, _description(what, answer.get("jsep")))
+        number = _number(await self.ask(what, {"janus": "attach", "plugin": plugin}), what)
+        self._handles.add(number)
+        return JanusHandle(self, number)
 
     async def close(self) -> None:
-        """Destroy the session, whatever has become of it; takes a second or so at most."""
-        if self._session is not None and self.gone is None:
+        """Destroy the session, whatever has become of its call; takes a second or so at most."""
+        if self._session is not None:
             with suppress(MeasurementError, TimeoutError):
                 async with asyncio.timeout(GOODBYE_S):
-                    await self._ask("destroy session", {"janus": "destroy"})
+                    await self._answered("destroy session", {"janus": "destroy"})
         self._session = None
         for task in self._tasks:
             task.cancel()
@@ -158,17 +137,51 @@ class JanusSession:
         if self._socket is not None:
             await self._socket.aclose()
 
-    async def _ask(self, what: str, request: Mapping[str, Any], handle: int | None = None) -> Mapping[str, Any]:
-        """Send ``request`` and return its final answer."""
+    def deliver(self, take: Callable[[str], Awaitable[None]]) -> None:
+        """Give ``take`` the candidates of the session's call as they come."""
+        self._go_on(self._deliver(take))
+
+    async def ask(
+        self,
+        what: str,
+        request: Mapping[str, Any],
+        handle: int | None = None,
+        sent: Callable[[float], None] | None = None,
+    ) -> Mapping[str, Any]:
+        """Send ``request`` and return its final answer; ``sent`` is told when it had left.
+
+        Raises:
+            MeasurementError: the server refused, is gone, or did not answer.
+        """
         if self.gone is not None:
             raise MeasurementError(self.gone)
+        return await self._answered(what, request, handle, sent)
+
+    async def server(self) -> str:
+        """Return what the server calls itself, with its version.
+
+        Raises:
+            MeasurementError: it did not say.
+        """
+        said = await self.ask("info", {"janus": "info"})
+        return f"{said.get('name', 'Janus')} {said.get('version_string', '')}".strip()[:MOST_OF_A_NAME]
+
+    async def _answered(
+        self,
+        what: str,
+        request: Mapping[str, Any],
+        handle: int | None = None,
+        sent: Callable[[float], None] | None = None,
+    ) -> Mapping[str, Any]:
         name = next(self._names)
         answer: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
         self._answers[name] = answer
         limit_s = self._client.limits.exchange_s
         try:
             async with asyncio.timeout(limit_s):
-                await self._send(what, {**request, "transaction": name}, handle)
+                left_s = await self._send(what, {**request, "transaction": name}, handle)
+                if sent is not None:
+                    sent(left_s)
                 return _judged(what, await answer)
         except TimeoutError:
             raise MeasurementError(f"Janus, {what}: no answer within {format_duration(limit_s)}") from None
@@ -176,13 +189,14 @@ class JanusSession:
             del self._answers[name]
             answer.cancel()
 
-    async def _send(self, what: str, request: Mapping[str, Any], handle: int | None) -> None:
+    async def _send(self, what: str, request: Mapping[str, Any], handle: int | None) -> float:
+        """Send ``request``; return when it had left."""
         place = {"session_id": self._session, "handle_id": handle}
         secrets = {name: secret.reveal() for name, secret in self._secrets.items()}
         if self._socket is not None:
             known = {name: value for name, value in place.items() if value is not None}
             await self._socket.send(json.dumps({**request, **known, **secrets}))
-            return
+            return self._client.line.network.now_s()
         path = "".join(f"/{part}" for part in place.values() if part is not None)
         reply = await self._client.exchange(
             f"Janus, {what}",
@@ -196,6 +210,7 @@ class JanusSession:
         if not isinstance(said, Mapping) or "janus" not in said:
             raise MeasurementError(f"{reply.exchange}: the answer is not one of Janus", "is this its API?")
         self._take(said)
+        return reply.exchange.marks["request_sent"]
 
     async def _poll(self) -> None:
         """Ask for events for as long as the session lives."""
@@ -222,6 +237,10 @@ class JanusSession:
                     self._lose(f"{socket.exchange}: a message is not JSON, it begins {quoted(text)}")
         except MeasurementError as error:
             self._lose(str(error))
+
+    async def _deliver(self, take: Callable[[str], Awaitable[None]]) -> None:
+        while True:
+            await take(await self._candidates.get())
 
     async def _keep_alive(self) -> None:
         with suppress(MeasurementError):
@@ -257,8 +276,7 @@ class JanusSession:
         elif kind == "trickle":
             candidate = said.get("candidate")
             text = candidate.get("candidate") if isinstance(candidate, Mapping) else None
-            if isinstance(text, str):
-                self.on_candidate(text)
+            self._candidates.put_nowait(text if isinstance(text, str) else "")
 
     def _lose(self, sentence: str) -> None:
         if self.gone is not None:
@@ -269,9 +287,53 @@ class JanusSession:
                 answer.set_exception(MeasurementError(sentence))
         self.on_gone(sentence)
 
-    def _go_on(self, work: Any) -> None:
-        task: asyncio.Task[None] = asyncio.ensure_future(work)
+    def _go_on(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
         self._tasks.add(task)
+
+
+class JanusHandle:
+    """Our end of a plugin."""
+
+    def __init__(self, session: JanusSession, number: int) -> None:
+        self._session = session
+        self._number = number
+
+    async def message(
+        self,
+        what: str,
+        body: Mapping[str, Any],
+        sdp: Sdp | None = None,
+        *,
+        pin: Secret | None = None,
+        sent: Callable[[float], None] | None = None,
+    ) -> JanusAnswer:
+        """Say ``body`` to the plugin, with a session description if there is one; return its answer.
+
+        ``sent`` is told when the request had left, in seconds since the call started.
+
+        Raises:
+            MeasurementError: the server or the plugin refused, hung up, or did not answer.
+        """
+        body = dict(body) if pin is None else {**body, "pin": pin.reveal()}
+        request: dict[str, Any] = {"janus": "message", "body": body}
+        if sdp is not None:
+            request["jsep"] = {"type": sdp.kind, "sdp": sdp.text}
+        answer = await self._session.ask(what, request, self._number, sent)
+        plugin = answer.get("plugindata")
+        data = plugin.get("data") if isinstance(plugin, Mapping) else None
+        if not isinstance(data, Mapping):
+            raise MeasurementError(f"Janus, {what}: the answer holds no data of the plugin")
+        if "error" in data or "error_code" in data:
+            raise _refused(what, data.get("error_code"), data.get("error"))
+        return JanusAnswer(data, _description(what, answer.get("jsep")))
+
+    def deliver_candidates(self, take: Callable[[str], Awaitable[None]]) -> None:
+        """Give ``take`` every candidate that the server sends after its description, those that came before too.
+
+        Each is an SDP attribute's value (``candidate:...``); an empty one says there are no more.
+        """
+        self._session.deliver(take)
 
 
 def _judged(what: str, said: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -39,10 +39,10 @@ async def test_a_session_asks_a_plugin_and_is_gone_afterwards(janus, url):
     async with session(url) as asked:
         await asked.create()
         handle = await asked.attach(VIDEOROOM)
-        listed = await asked.message("list rooms", handle, {"request": "list"})
+        listed = await handle.message("list rooms", {"request": "list"})
         assert ROOM in [room["room"] for room in listed.data["list"]]
-        joined = await asked.message(
-            "join", handle, {"request": "join", "ptype": "publisher", "room": ROOM, "display": "probe"}
+        joined = await handle.message(
+            "join", {"request": "join", "ptype": "publisher", "room": ROOM, "display": "probe"}
         )
         assert joined.data["videoroom"] == "joined"
         assert [each["display"] for each in janus.participants()] == ["probe"]
@@ -54,11 +54,10 @@ async def test_what_a_plugin_refuses_is_a_sentence_with_its_words_and_a_cure(url
         await asked.create()
         handle = await asked.attach(VIDEOROOM)
         with pytest.raises(MeasurementError) as no_room:
-            await asked.message("join room 99", handle, {"request": "join", "ptype": "publisher", "room": 99})
+            await handle.message("join room 99", {"request": "join", "ptype": "publisher", "room": 99})
         with pytest.raises(MeasurementError) as wrong_pin:
-            await asked.message(
+            await handle.message(
                 f"join room {PIN_ROOM}",
-                handle,
                 {"request": "join", "ptype": "publisher", "room": PIN_ROOM},
                 pin=Secret("not-the-pin"),
             )
