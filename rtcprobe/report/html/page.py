@@ -13,9 +13,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from rtcprobe.errors import BadInputError
-from rtcprobe.report.html import view
+from rtcprobe.report.html import tables, view, waterfall
 from rtcprobe.report.html.charts import Heard, Limit, Series, distribution, in_bins, over_time
 from rtcprobe.report.html.repeat import Repeat, repeat
+from rtcprobe.report.html.words import arrow
 from rtcprobe.report.sentences import milliseconds
 from rtcprobe.result import BudgetOutcome, Direction, MouthToEar, Result
 
@@ -45,19 +46,19 @@ class Section:
     notes: tuple[str, ...]
     tiles: tuple[view.Tile, ...]
     budgets: tuple[view.BudgetRow, ...]
-    joins: tuple[view.Waterfall, ...]
-    gave_up: view.Table | None
-    join_table: view.Table | None
+    joins: tuple[waterfall.Waterfall, ...]
+    gave_up: tables.Table | None
+    join_table: tables.Table | None
     join_plot: Markup | None
-    stages: tuple[view.Waterfall, ...]
-    ear_table: view.Table | None
+    stages: tuple[waterfall.Waterfall, ...]
+    ear_table: tables.Table | None
     ear_plots: tuple[Markup, ...]
     in_bins: bool
     share_plot: Markup | None
-    link: view.Table | None
-    harness: view.Table | None
+    link: tables.Table | None
+    harness: tables.Table | None
     link_notes: tuple[str, ...]
-    tables: tuple[view.Table, ...]
+    tables: tuple[tables.Table, ...]
     repeat: Repeat
 
 
@@ -77,7 +78,7 @@ def report(results: Sequence[Result], *, title: str | None) -> str:
             title=title or f"{', '.join(names[:3])}{' …' if len(names) > 3 else ''} · rtcprobe",
             single=len(results) == 1,
             count=len(results),
-            overview=view.overview(results),
+            overview=tables.overview(results),
             shown=[
                 (each.verdict, view.TONES[each.verdict], f"r{index + 1}" if index in whole else "")
                 for index, each in enumerate(results)
@@ -98,7 +99,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         finalize=_text,
     )
-    made.globals |= {"ms": milliseconds, "percent": _percent, "arrow": view.arrow}
+    made.globals |= {"ms": milliseconds, "percent": _percent, "arrow": arrow}
     return made
 
 
@@ -123,9 +124,9 @@ def _section(result: Result, anchor: str) -> Section:
     ears = [(direction, ear) for direction, ear in result.mouth_to_ear.items() if ear.scheduled]
     heard = [_heard(direction, ear) for direction, ear in ears]
     label = " ".join(_told(each) for each in heard)
-    tables = (
-        view.mapping_table("Negotiated with the other side", getattr(result, "peers", {})),
-        view.mapping_table("Versions", result.environment),
+    plain = (
+        tables.mapping_table("Negotiated with the other side", getattr(result, "peers", {})),
+        tables.mapping_table("Versions", result.environment),
     )
     return Section(
         anchor=anchor,
@@ -134,24 +135,24 @@ def _section(result: Result, anchor: str) -> Section:
         sentence=view.sentence(result),
         slow=view.slow_parts(result),
         notes=view.notes(result),
-        gave_up=view.gave_up(result.join.attempts),
-        harness=view.mapping_table("Harness: what the instrument itself adds", result.harness),
+        gave_up=tables.gave_up(result.join.attempts),
+        harness=tables.mapping_table("Harness: what the instrument itself adds", result.harness),
         tiles=view.tiles(result),
         budgets=view.budget_rows(result.budgets),
-        joins=view.join_waterfalls(result.join.attempts),
-        join_table=view.join_table(result),
+        joins=waterfall.join_waterfalls(result.join.attempts),
+        join_table=tables.join_table(result),
         join_plot=_join_plot(result, f"{anchor}-joins"),
-        stages=view.stage_waterfalls(result),
-        ear_table=view.mouth_to_ear_table(result),
+        stages=waterfall.stage_waterfalls(result),
+        ear_table=tables.mouth_to_ear_table(result),
         ear_plots=tuple(
             over_time(heard, name=f"{anchor}-{width}", width=width, label=label)
             for width in (("wide", "narrow") if heard else ())
         ),
         in_bins=in_bins(heard),
         share_plot=_share_plot(result, ears, f"{anchor}-share"),
-        link=view.link_table(result),
+        link=tables.link_table(result),
         link_notes=tuple(dict.fromkeys(str(n) for r in result.link.values() for n in r.requested.get("notes") or ())),
-        tables=tuple(each for each in tables if each is not None),
+        tables=tuple(each for each in plain if each is not None),
         repeat=repeat(result),
     )
 
@@ -159,7 +160,7 @@ def _section(result: Result, anchor: str) -> Section:
 def _heard(direction: Direction, ear: MouthToEar) -> Heard:
     steps = ear.playout.get("target_steps") or {}
     return Heard(
-        title=view.arrow(direction),
+        title=arrow(direction),
         spoken_s=np.array([each.spoken_s for each in ear.samples]),
         delay_ms=np.array([each.delay_s for each in ear.samples]) * 1e3,
         lost_s=np.array([each.spoken_s for each in ear.missed if each.fate == "lost"]),
@@ -205,7 +206,7 @@ def _share_plot(result: Result, ears: Sequence[tuple[Direction, MouthToEar]], na
     if not ears:
         return None
     series = [
-        Series(title=view.arrow(d), values_ms=np.array([s.delay_s for s in ear.samples]) * 1e3, of=ear.scheduled)
+        Series(title=arrow(d), values_ms=np.array([s.delay_s for s in ear.samples]) * 1e3, of=ear.scheduled)
         for d, ear in ears
     ]
     limits = [Limit(text="100 ms", at_ms=LANDMARK_MS)]

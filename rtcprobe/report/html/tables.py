@@ -1,0 +1,237 @@
+"""Every figure of a result in a table: joins, delays, link, harness, and results next to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rtcprobe.report.html.words import NOTHING, arrow, ms, percentile, spaced
+from rtcprobe.report.sentences import interval, milliseconds
+from rtcprobe.result import JoinAttempt, MouthToEar, Quantile, Result, Summary
+from rtcprobe.units import format_ratio
+
+__all__ = [
+    "Column",
+    "Table",
+    "gave_up",
+    "join_table",
+    "link_table",
+    "mapping_table",
+    "mouth_to_ear_table",
+    "overview",
+]
+
+_NO_NEWS = frozenset({NOTHING, "0%"})
+
+_LINK_ROWS = (
+    ("loss", "loss"),
+    ("mean burst, packets", "mean_burst"),
+    ("delay least, ms", "delay_min_s"),
+    ("delay p50, ms", "delay_p50_s"),
+    ("delay p95, ms", "delay_p95_s"),
+    ("delay p99, ms", "delay_p99_s"),
+    ("delay most, ms", "delay_max_s"),
+    ("reordered", "reordered"),
+    ("duplicated", "duplicated"),
+    ("corrupted", "corrupted"),
+    ("rate of the line, kbit/s", "rate_bps"),
+    ("bit rate sent, kbit/s", "offered_bps"),
+    ("packets sent", "offered"),
+    ("packets delivered", "delivered"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A table's heading over ``span`` columns."""
+
+    text: str
+    span: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Rows that begin with their heading; ``groups`` stand above ``columns`` where there are two rows of headings."""
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    groups: tuple[Column, ...] = ()
+    words: bool = False
+    """Whether the cells hold words, not figures."""
+
+
+def join_table(result: Result) -> Table | None:
+    """Return every phase's percentiles over all joins."""
+    summary = result.join.summary
+    if all(each.first_audio_s is None for each in result.join.attempts):
+        return None
+    names = list(dict.fromkeys(q.name for each in summary.values() for q in each.quantiles))
+    rows = tuple(
+        ("whole join" if name == "first_audio" else spaced(name), *_cells(each, names), ms(each.mean))
+        for name, each in summary.items()
+    )
+    return Table(caption="All joins, ms [95 % interval]", columns=("phase", *names, "mean"), rows=rows)
+
+
+def gave_up(attempts: Sequence[JoinAttempt]) -> Table | None:
+    """Return where the joins that were never heard gave up."""
+    steps = [each.failed or "unknown step" for each in attempts if each.first_audio_s is None]
+    rows = tuple((step, f"{steps.count(step)} of {len(attempts)}") for step in dict.fromkeys(steps))
+    return Table(caption="Joins never heard", columns=("gave up", "joins"), rows=rows) if rows else None
+
+
+def mouth_to_ear_table(result: Result) -> Table | None:
+    """Return the figures of every direction next to each other."""
+    ears = list(result.mouth_to_ear.items())
+    if not ears:
+        return None
+    rows: list[tuple[str, ...]] = []
+    for name in ("p50", "p90", "p95", "p99"):
+        cells = [_cell(ear.summary, name) for _, ear in ears]
+        if any(cell != NOTHING for cell in cells):
+            rows.append((f"{name}, ms", *cells))
+    rows.append(("mean; min–max, ms", *(NOTHING if ear.summary is None else _extremes(ear.summary) for _, ear in ears)))
+    rows.append(
+        ("heard, rejected, lost", *(f"{ear.heard}, {ear.rejected}, {ear.lost} of {ear.scheduled}" for _, ear in ears))
+    )
+    rows += _figures([ear for _, ear in ears])
+    columns = ("", *(arrow(direction) for direction, _ in ears))
+    return Table(caption="Mouth-to-ear delay, by direction", columns=columns, rows=tuple(rows))
+
+
+def link_table(result: Result) -> Table | None:
+    """Return what was asked of the link next to what its packets met."""
+    reports = list(result.link.items())
+    if not reports:
+        return None
+    sides = [side for _, report in reports for side in (report.requested, report.achieved)]
+    rows = [(title, *(_link_figure(side, key) for side in sides)) for title, key in _LINK_ROWS]
+    drops = [
+        ", ".join(f"{count:,} {cause}" for cause, count in dict(side.get("drops") or {}).items()) or NOTHING
+        for side in sides
+    ]
+    rows.append(("drops by cause", *drops))
+    return Table(
+        caption="Link: requested next to achieved",
+        columns=("", *("requested", "achieved") * len(reports)),
+        rows=tuple(row for row in rows if not _NO_NEWS.issuperset(row[1:])),
+        groups=(Column(text=""), *(Column(text=arrow(direction), span=2) for direction, _ in reports)),
+    )
+
+
+def mapping_table(caption: str, mapping: Mapping[str, Any]) -> Table | None:
+    """Return any plain mapping as rows of name and value; mappings inside are named by their path."""
+    rows = tuple(_flat(mapping, ""))
+    return Table(caption=caption, columns=("what", "value"), rows=rows, words=True) if rows else None
+
+
+def overview(results: Sequence[Result]) -> Table:
+    """Return all results, a row each."""
+    rows = []
+    for result in results:
+        worst = [_worst(result, name) for name in ("p50", "p95")]
+        joins = [percentile(result.join.summary.get("first_audio"), name) for name in ("p50", "p95")]
+        rows.append(
+            (
+                result.scenario,
+                result.target,
+                f"{result.seed}",
+                *(NOTHING if q is None else _quantile(q, short=True) for q in joins),
+                *(NOTHING if value is None else milliseconds(value) for value in worst),
+            )
+        )
+    columns = ("scenario", "target", "seed", "join p50", "join p95", "mouth to ear p50", "mouth to ear p95")
+    return Table(caption="All results, ms; mouth to ear: the slower direction", columns=columns, rows=tuple(rows))
+
+
+def _link_figure(side: Mapping[str, Any], key: str) -> str:
+    value = side.get(key)
+    if not isinstance(value, (int, float)):
+        return NOTHING
+    if key.endswith("_s"):
+        return milliseconds(value)
+    if key.endswith("_bps"):
+        return f"{value / 1e3:,.0f}"
+    if key == "mean_burst":
+        return f"{value:.1f}"
+    return f"{value:,}" if isinstance(value, int) else format_ratio(value)
+
+
+def _figures(ears: Sequence[MouthToEar]) -> Iterator[tuple[str, ...]]:
+    """Return the rows of figures that only some runs have."""
+    readers: tuple[tuple[str, Callable[[MouthToEar], str]], ...] = (
+        ("frames lost on the way", lambda e: _ratio(dict(e.protection.get("loss") or {}).get("before"))),
+        ("frames not played", lambda e: _ratio(e.protection.get("unplayed"))),
+        ("delay that copies cost, ms", lambda e: ms(e.protection.get("cost_s"))),
+        ("concealed sound", lambda e: _ratio(e.playout.get("concealed_ratio"))),
+        ("jitter buffer's mean target, ms", lambda e: ms(e.playout.get("mean_target_delay_s"))),
+        ("R (E-model)", lambda e: _plain(e.quality.get("r"), 1)),
+        ("MOS talking, listening", lambda e: _both(e.quality.get("mos"), e.quality.get("listening_mos"))),
+    )
+    for title, read in readers:
+        cells = [read(ear) for ear in ears]
+        if any(cell != NOTHING for cell in cells):
+            yield (title, *cells)
+    names = dict.fromkeys(name for ear in ears for name in ear.side_figures)
+    for name in names:
+        figures = [dict(ear.side_figures.get(name) or {}) for ear in ears]
+        held = [f"{ms(each.get('holding_p50_s'))} / {ms(each.get('holding_p95_s'))}" for each in figures]
+        yield (f"for comparison, {name}: holds p50 / p95, ms", *held)
+
+
+def _worst(result: Result, name: str) -> float | None:
+    """Return the percentile of the slower direction."""
+    found = (percentile(ear.summary, name) for ear in result.mouth_to_ear.values())
+    return max((each.value for each in found if each is not None and each.value is not None), default=None)
+
+
+def _cells(summary: Summary, names: Iterable[str]) -> Iterator[str]:
+    yield from (_cell(summary, name) for name in names)
+
+
+def _cell(summary: Summary | None, name: str) -> str:
+    found = percentile(summary, name)
+    return NOTHING if found is None else _quantile(found)
+
+
+def _quantile(found: Quantile, *, short: bool = False) -> str:
+    if found.needs is not None:
+        return f"needs {found.needs}"
+    if found.value is None:
+        return "never"
+    return milliseconds(found.value) if short else f"{milliseconds(found.value)} {interval(found)}"
+
+
+def _extremes(summary: Summary) -> str:
+    if summary.mean is None:
+        return NOTHING
+    return f"{milliseconds(summary.mean)}; {milliseconds(summary.minimum)}–{milliseconds(summary.maximum)}"
+
+
+def _flat(mapping: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:
+    for key, value in mapping.items():
+        name = f"{path}{spaced(key)}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{name}, ")
+        elif value is None:
+            yield name, NOTHING
+        elif isinstance(value, (list, tuple)):
+            yield name, "; ".join(str(each) for each in value) or NOTHING
+        elif key.endswith("_s") and isinstance(value, (int, float)):
+            yield f"{path}{spaced(key.removesuffix('_s'))}", f"{milliseconds(value, 2)} ms"
+        else:
+            yield name, f"{value:,.6g}" if isinstance(value, float) else str(value)
+
+
+def _ratio(value: Any) -> str:
+    return format_ratio(value) if isinstance(value, (int, float)) else NOTHING
+
+
+def _plain(value: Any, digits: int) -> str:
+    return f"{value:.{digits}f}" if isinstance(value, (int, float)) else NOTHING
+
+
+def _both(first: Any, second: Any) -> str:
+    return NOTHING if first is None and second is None else f"{_plain(first, 2)}, {_plain(second, 2)}"

@@ -1,0 +1,120 @@
+"""Where the time of a join and of a mouth-to-ear delay went: parts one after the other, on a scale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rtcprobe.report.html.words import arrow, spaced, upper
+from rtcprobe.report.sentences import milliseconds, slowest, typical
+from rtcprobe.result import JoinAttempt, Result
+
+__all__ = ["Bar", "Waterfall", "join_waterfalls", "stage_waterfalls"]
+
+_LOST_ROWS = {"stun": "lost STUN check", "dtls": "lost DTLS flight", "signaling": "lost segment"}
+
+_GIVEN = frozenset({"capture", "packetisation", "look_ahead", "device"})
+
+"""Stages the scenario sets; they are no finding."""
+
+_SHOWN_S = 5e-5  # less would read 0.0 ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """One row of a waterfall: spans of (begin, length) in seconds."""
+
+    name: str
+    spans: tuple[tuple[float, float], ...]
+    value: str
+    kind: Literal["plain", "most", "given", "lost"] = "plain"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waterfall:
+    """Rows one after the other that add up to ``total_s``, drawn on a scale of ``scale_s``."""
+
+    caption: str
+    head: str
+    bars: tuple[Bar, ...]
+    total_s: float
+    scale_s: float
+    note: str = ""
+
+
+def join_waterfalls(attempts: Sequence[JoinAttempt]) -> tuple[Waterfall, ...]:
+    """Return the phases of the typical and of the slowest join, on one scale; the slowest with its lost time."""
+    middle, last = typical(attempts), slowest(attempts)
+    if middle is None or last is None or not (middle.phases or last.phases):
+        return ()
+    scale_s = max(last.first_audio_s or 0.0, 1e-9)
+    shown = [_join_waterfall("Typical join", middle, scale_s)]
+    if last is not middle:
+        shown.append(_join_waterfall("Slowest join", last, scale_s))
+    return tuple(shown)
+
+
+def stage_waterfalls(result: Result) -> tuple[Waterfall, ...]:
+    """Return where each direction's mean delay went, on one scale."""
+    shown = [(direction, ear) for direction, ear in result.mouth_to_ear.items() if ear.stages]
+    scale_s = max([sum(max(s, 0.0) for s in ear.stages.values()) for _, ear in shown] or [0.0])
+    return tuple(
+        Waterfall(
+            caption=f"{upper(arrow(direction))}, mean {milliseconds(ear.total_s)} ms",
+            head="stage",
+            bars=_bars(ear.stages),
+            total_s=ear.total_s,
+            scale_s=max(scale_s, 1e-9),
+            note=f"playout {ear.playout.get('policy', 'unknown')}; grey: set by the scenario",
+        )
+        for direction, ear in shown
+    )
+
+
+def _join_waterfall(title: str, attempt: JoinAttempt, scale_s: float) -> Waterfall:
+    bars = list(_bars(attempt.phases))
+    for timer in dict.fromkeys(each.timer for each in attempt.retransmissions):
+        fired = [each for each in attempt.retransmissions if each.timer == timer and each.cost_s > 0.0]
+        if fired:
+            sides = " and ".join(dict.fromkeys(each.side for each in fired))
+            bars.append(
+                Bar(
+                    name=f"{_LOST_ROWS.get(timer, f'lost {timer}')}, {sides}",
+                    spans=tuple((each.at_s - each.cost_s, each.cost_s) for each in fired),
+                    value=milliseconds(sum(each.cost_s for each in fired)),
+                    kind="lost",
+                )
+            )
+    spurious = sum(each.cost_s <= 0.0 for each in attempt.retransmissions)
+    notes = [] if attempt.rtts is None else [f"{attempt.rtts:.1f} round trips of the media path"]
+    if spurious:
+        notes.append(f"{spurious} more retransmission{'s' if spurious > 1 else ''} cost it nothing")
+    return Waterfall(
+        caption=f"{title}, {milliseconds(attempt.first_audio_s)} ms",
+        head="phase",
+        bars=tuple(bars),
+        total_s=attempt.first_audio_s or 0.0,
+        scale_s=scale_s,
+        note="; ".join(notes),
+    )
+
+
+def _bars(parts: Mapping[str, float]) -> tuple[Bar, ...]:
+    """Return the parts one after the other; what would read 0.0 ms moves the next along and is left out."""
+    most = max(parts.values(), default=0.0)
+    bars: list[Bar] = []
+    begin_s = 0.0
+    for name, length_s in parts.items():
+        if abs(length_s) >= _SHOWN_S:
+            kind: Literal["plain", "most", "given"] = "given" if name in _GIVEN else "plain"
+            bars.append(
+                Bar(
+                    name=spaced(name),
+                    spans=((begin_s + min(length_s, 0.0), abs(length_s)),),
+                    value=milliseconds(length_s),
+                    kind="most" if length_s == most else kind,
+                )
+            )
+        begin_s += length_s
+    return tuple(bars)

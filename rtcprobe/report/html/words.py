@@ -1,0 +1,38 @@
+"""Words and figures as every part of a page writes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rtcprobe.report.sentences import ARROWS, milliseconds
+from rtcprobe.result import Quantile, Summary
+
+__all__ = ["NOTHING", "arrow", "ms", "percentile", "spaced", "upper"]
+
+NOTHING = "–"
+"""What stands where nothing was measured."""
+
+
+def arrow(direction: str) -> str:
+    """Return a direction as people read it: ``"caller → callee"``."""
+    return next((said for name, said in ARROWS.items() if name == direction), direction.replace("_", " "))
+
+
+def percentile(summary: Summary | None, name: str) -> Quantile | None:
+    """Return the percentile called ``name``, or None where nothing was summed up or it was not asked for."""
+    return None if summary is None or not summary.n else summary.quantile(name)
+
+
+def ms(value: Any) -> str:
+    """Return seconds as milliseconds; a dash where there is no number."""
+    return milliseconds(value) if isinstance(value, (int, float)) else NOTHING
+
+
+def spaced(name: str) -> str:
+    """Return a name of the code as people write it: ``"jitter buffer"``."""
+    return name.replace("_", " ")
+
+
+def upper(text: str) -> str:
+    """Return ``text`` with a capital to begin with."""
+    return text[:1].upper() + text[1:]
