@@ -11,7 +11,7 @@ from rtcprobe.errors import BadInputError
 from rtcprobe.scenario import TargetPlan
 from rtcprobe.secrets import Secret, read_secret
 
-__all__ = ["CONNECTION_OPTIONS", "ca_file", "choice", "headers", "host_of", "token", "web_url"]
+__all__ = ["CONNECTION_OPTIONS", "ca_file", "choice", "headers", "host_of", "token", "web_url", "whole_number"]
 
 CONNECTION_OPTIONS = ("token", "headers", "ca")
 """What every target reached over HTTP knows."""
@@ -92,6 +92,20 @@ def choice(plan: TargetPlan, key: str, known: Mapping[Any, _T], default: _T) -> 
         shown = ", ".join(str(each).lower() if isinstance(each, bool) else str(each) for each in known)
         raise BadInputError(f"target.{key} {written!r} is not known", f"use {shown}")
     return known[written]
+
+
+def whole_number(plan: TargetPlan, key: str, least: int, most: int, *, default: int) -> int:
+    """Return the whole number of the option ``key``.
+
+    Raises:
+        BadInputError: none, or outside ``least`` to ``most``.
+    """
+    written = plan.options.get(key, default)
+    if not isinstance(written, int) or isinstance(written, bool):
+        raise BadInputError(f"target.{key} {written!r} is not a whole number", f"give {least} to {most}")
+    if not least <= written <= most:
+        raise BadInputError(f"target.{key} {written} is impossible", f"give {least} to {most}")
+    return written
 
 
 def _header(name: str, value: str) -> str | Secret:

@@ -1,0 +1,129 @@
+"""A forwarder with WHIP and WHEP by aiortc: ``python aiortc_sfu.py ADDRESS PORT``.
+
+What is published at ``/whip`` goes, still encoded, to everyone at ``/whep``, with timestamps, numbers and a source of the
+forwarder's own. One room. It can be as awkward as real servers are, by the path asked for:
+    /whep              an answer, as the draft has it
+    /whep-actpass      an answer whose DTLS role is actpass, as streaming servers give
+    /whep-counter      406 with the server's own offer, answered by PATCH to the Location
+    /whep-later        409 with Retry-After twice, then an answer
+    /whip-bare         201 without a Location
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from fractions import Fraction
+
+from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.rtp import RtpPacket
+from av import Packet
+from small_http import Answer, Request, serve_forever
+
+SDP = "application/sdp"
+TIME_BASE = Fraction(1, 48_000)
+
+
+class Forwarded(MediaStreamTrack):
+    """What one listener gets."""
+
+    kind = "audio"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.packets: asyncio.Queue[RtpPacket] = asyncio.Queue(maxsize=50)
+
+    async def recv(self) -> Packet:
+        came = await self.packets.get()
+        packet = Packet(came.payload)
+        packet.pts = came.timestamp
+        packet.time_base = TIME_BASE
+        return packet
+
+
+class Room:
+    """One publisher's sound to every listener; sessions by number."""
+
+    def __init__(self) -> None:
+        self.sessions: dict[int, RTCPeerConnection] = {}
+        self.listeners: dict[int, Forwarded] = {}
+        self._made = 0
+        self.refusals = 0
+
+    def _open(self) -> tuple[int, RTCPeerConnection]:
+        peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._made += 1
+        self.sessions[self._made] = peer
+        return self._made, peer
+
+    async def publish(self, offer: str) -> tuple[int, str]:
+        number, peer = self._open()
+        await peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+
+        async def take(packet: RtpPacket, arrival_time_ms: int) -> None:  # noqa: ARG001 - aiortc passes it by name
+            for track in self.listeners.values():
+                if not track.packets.full():
+                    track.packets.put_nowait(packet)
+
+        peer.getTransceivers()[0].receiver._handle_rtp_packet = take
+        await peer.setLocalDescription(await peer.createAnswer())
+        return number, peer.localDescription.sdp
+
+    async def listen(self, offer: str) -> tuple[int, str]:
+        number, peer = self._open()
+        track = self.listeners[number] = Forwarded()
+        await peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+        peer.addTrack(track)
+        await peer.setLocalDescription(await peer.createAnswer())
+        return number, peer.localDescription.sdp
+
+    async def offer_to_listen(self) -> tuple[int, str]:
+        number, peer = self._open()
+        track = self.listeners[number] = Forwarded()
+        peer.addTransceiver(track, direction="sendonly")
+        await peer.setLocalDescription(await peer.createOffer())
+        return number, peer.localDescription.sdp
+
+    async def hang_up(self, number: int) -> bool:
+        self.listeners.pop(number, None)
+        peer = self.sessions.pop(number, None)
+        if peer is not None:
+            await peer.close()
+        return peer is not None
+
+
+async def respond(room: Room, request: Request) -> Answer:
+    """Answer ``request``."""
+    way = request.path.strip("/")
+    if request.method == "GET" and way == "sessions":
+        return Answer("200 OK", str(len(room.sessions)))
+    if request.method == "DELETE":
+        gone = await room.hang_up(int(way.rsplit("/", 1)[1]))
+        return Answer("200 OK" if gone else "404 Not Found")
+    if request.method == "PATCH":
+        peer = room.sessions[int(way.rsplit("/", 1)[1])]
+        await peer.setRemoteDescription(RTCSessionDescription(request.body, "answer"))
+        return Answer("204 No Content")
+    if way == "whep-later" and room.refusals < 2:
+        room.refusals += 1
+        return Answer("409 Conflict", "nobody is on the air", headers={"Retry-After": "0"})
+    if way.startswith("whip"):
+        number, answer = await room.publish(request.body)
+        headers = {} if way == "whip-bare" else {"Location": f"/session/{number}", "ETag": '"1"'}
+        return Answer("201 Created", answer, SDP, headers)
+    if way == "whep-counter":
+        number, offer = await room.offer_to_listen()
+        return Answer("406 Not Acceptable", offer, SDP, {"Location": f"/session/{number}"})
+    number, answer = await room.listen(request.body)
+    if way == "whep-actpass":
+        answer = answer.replace("a=setup:active", "a=setup:actpass").replace("a=setup:passive", "a=setup:actpass")
+    return Answer("201 Created", answer, SDP, {"Location": f"/session/{number}"})
+
+
+async def main(address: str, port: int) -> None:
+    room = Room()
+    await serve_forever(address, port, lambda request: respond(room, request))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], int(sys.argv[2])))
