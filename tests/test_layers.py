@@ -14,7 +14,7 @@ LEVELS = (
     ("__init__",),
     ("errors",),
     ("units", "secrets"),
-    ("link", "audio", "playout", "quality", "timeline"),
+    ("link", "audio", "playout", "quality", "timeline", "ice"),
     ("result",),
     ("verdict",),
     ("scenario",),

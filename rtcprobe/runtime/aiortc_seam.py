@@ -43,7 +43,7 @@ import aiortc.rtcrtpreceiver
 import aiortc.rtcrtpsender
 import aiortc.sdp
 import aiortc.utils
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
+from aiortc import RTCConfiguration, RTCIceTransportPolicy, RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtp import RtpPacket
@@ -145,9 +145,13 @@ def install() -> None:
     aiortc.clock._rtcprobe = True  # type: ignore[attr-defined]  # noqa: SLF001 - our own mark
 
 
-def new_peer_connection() -> RTCPeerConnection:
-    """Return a peer connection that asks no STUN server (the default one is public, and a 5 s stall)."""
-    return RTCPeerConnection(RTCConfiguration(iceServers=[]))
+def new_peer_connection(*, relay_only: bool = False) -> RTCPeerConnection:
+    """Return a peer connection that asks no STUN server (the default one is public, and a 5 s stall).
+
+    ``relay_only`` leaves its own addresses out: what others add to it (``ice_seam``) is all it has.
+    """
+    policy = RTCIceTransportPolicy.RELAY if relay_only else RTCIceTransportPolicy.ALL
+    return RTCPeerConnection(RTCConfiguration(iceServers=[], iceTransportPolicy=policy))
 
 
 @contextmanager

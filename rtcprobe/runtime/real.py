@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rtcprobe.runtime.network import HOST
+from rtcprobe.runtime.transports import DIALER
 
 __all__ = ["LagMeter", "RealEventLoop"]
 
@@ -36,6 +37,15 @@ class RealEventLoop(asyncio.SelectorEventLoop):
         return host.network.create_endpoint(
             host, protocol_factory, local_addr=kwargs.get("local_addr"), remote_addr=kwargs.get("remote_addr")
         )
+
+    async def create_connection(
+        self, protocol_factory: Callable[[], Any], host: Any = None, port: Any = None, **kwargs: Any
+    ) -> tuple[asyncio.Transport, Any]:
+        """Open a connection: as the current dialer does it where one is set, else asyncio's own."""
+        dialer = DIALER.get()
+        if dialer is None or host is None:
+            return await super().create_connection(protocol_factory, host, port, **kwargs)
+        return await dialer(protocol_factory, host, port)
 
 
 class LagMeter:

@@ -34,7 +34,7 @@ from rtcprobe.runtime.network import Direction, Network
 from rtcprobe.runtime.tcp import SEGMENT_BYTES, TcpConnection, ask, resends
 from rtcprobe.timeline import Side, Wait
 
-__all__ = ["Line", "ShapedStream", "StreamError", "dial", "needs_dns"]
+__all__ = ["Line", "Mark", "ShapedStream", "StreamError", "dial", "needs_dns", "resolve"]
 
 Mark = Callable[[str], None]
 
@@ -107,10 +107,7 @@ async def dial(line: Line, host: str, port: int, *, mark: Mark, what: Callable[[
     Raises:
         StreamError: the name does not resolve, nobody answers there, or the machine has no way there.
     """
-    resolved = _known(host)
-    if resolved is None:
-        resolved = await _resolve(line, host, port)
-        mark("dns")
+    resolved = await resolve(line, host, port, mark=mark)
     if line.bare:
         plain = await _race(resolved, port)
         mark("tcp")
@@ -126,6 +123,19 @@ async def dial(line: Line, host: str, port: int, *, mark: Mark, what: Callable[[
         raise
     mark("tcp")
     return shaped
+
+
+async def resolve(line: Line, host: str, port: int, *, mark: Mark) -> list[str]:
+    """Return the addresses of ``host``; marks ``"dns"`` where that took a query through the line.
+
+    Raises:
+        StreamError: the name does not resolve.
+    """
+    addresses = _known(host)
+    if addresses is None:
+        addresses = await _resolve(line, host, port)
+        mark("dns")
+    return addresses
 
 
 def needs_dns(host: str) -> bool:

@@ -19,6 +19,7 @@ _RTP_FIELDS = struct.Struct("!HI")  # RFC 3550 §5.1: sequence number, timestamp
 _STUN_HEADER_BYTES = 20
 _STUN_CLASS_MASK = 0x0110  # RFC 8489 §5: the two class bits of the message type
 _STUN_REQUEST = 0x0000
+_BINDING_REQUEST = b"\x00\x01"  # RFC 8489 §18.2; other methods are TURN's
 
 
 class Departure(NamedTuple):
@@ -51,7 +52,7 @@ class WireTap:
         if is_rtp(data):
             sequence, timestamp = _RTP_FIELDS.unpack_from(data, 2)
             self.departures.append(Departure(now_s, sequence, timestamp, len(data)))
-        elif _is_stun(data) and _stun_class(data) == _STUN_REQUEST:
+        elif _is_check(data):
             self._transactions.setdefault(data[8:20], _Transaction()).sent_s.append(now_s)
 
     def received(self, data: bytes, now_s: float) -> None:
@@ -85,6 +86,11 @@ class WireTap:
 def is_rtp(data: bytes) -> bool:
     """Return whether a datagram is RTP and not RTCP. Source: RFC 7983 §7, RFC 5761 §4 (types 64..95 are RTCP)."""
     return len(data) >= 12 and 127 < data[0] < 192 and not 64 <= data[1] & 0x7F < 96
+
+
+def _is_check(data: bytes) -> bool:
+    """Return whether a datagram is a check: a Binding request with attributes, which servers are asked without."""
+    return _is_stun(data) and data[:2] == _BINDING_REQUEST and len(data) > _STUN_HEADER_BYTES
 
 
 def _is_stun(data: bytes) -> bool:

@@ -2,12 +2,25 @@ import struct
 
 from rtcprobe.runtime.wiretap import WireTap, is_rtp
 
+PRIORITY = struct.pack("!HHI", 0x0024, 4, 1)  # an attribute of connectivity checks (RFC 8445 §16.1)
 
-def stun(kind, transaction):
-    return struct.pack("!HHI", kind, 0, 0x2112A442) + transaction.ljust(12, b"\0")
+
+def stun(kind, transaction, attributes=PRIORITY):
+    return struct.pack("!HHI", kind, len(attributes), 0x2112A442) + transaction.ljust(12, b"\0") + attributes
 
 
 REQUEST, SUCCESS = 0x0001, 0x0101
+ALLOCATE = 0x0003
+
+
+def test_what_is_asked_of_stun_and_turn_servers_is_no_connectivity_check():
+    tap = WireTap("caller")
+    for question in (stun(REQUEST, b"a", b""), stun(ALLOCATE, b"b")):
+        for at_s in (1.0, 1.5):
+            tap.sent(question, at_s)
+    tap.received(stun(SUCCESS, b"a"), 1.6)
+    assert tap.waits() == []
+    assert tap.round_trip_s is None
 
 
 def test_a_request_sent_again_is_a_wait_and_its_answer_ends_it():
