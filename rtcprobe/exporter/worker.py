@@ -19,7 +19,6 @@ import os
 import queue
 import signal
 import sys
-import tempfile
 import threading
 from pathlib import Path
 from typing import Any, TextIO
@@ -27,6 +26,7 @@ from typing import Any, TextIO
 from rtcprobe.errors import BadInputError, RtcprobeError
 from rtcprobe.probe import run_probe
 from rtcprobe.report.html import render_report
+from rtcprobe.report.json import write_whole
 from rtcprobe.result import Result
 from rtcprobe.scenario import find_scenario
 from rtcprobe.secrets import scrub, scrubbed
@@ -74,21 +74,10 @@ def _measure(answers: TextIO, request: dict[str, Any]) -> Result | None:
 
 def _report(result: Result, path: str) -> str:
     """Write the HTML report to ``path``, whole or not at all; return why it could not be, or ``""``."""
-    target = Path(path)
     try:
-        text = scrub(render_report([result]))
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=target.parent, prefix=".", delete=False) as file:
-            beside = Path(file.name)
-            try:
-                file.write(text)
-                file.flush()
-                beside.chmod(0o644)
-                beside.replace(target)
-            except BaseException:
-                beside.unlink(missing_ok=True)
-                raise
-    except OSError as error:
-        return error.strerror or str(error)
+        write_whole(scrub(render_report([result])), path)
+    except RtcprobeError as error:
+        return str(error)
     except Exception as error:  # noqa: BLE001 - the figures are out already; a page is no reason to lose a worker
         return scrub(" ".join(f"{type(error).__name__}: {error}".split()))
     return ""

@@ -51,7 +51,7 @@ class PoolWatcher(Protocol):
         ...
 
     def worker_resident(self, resident_bytes: int) -> None:
-        """A worker said how much memory it holds."""
+        """A worker said how much memory it holds; so much is the most of any."""
         ...
 
     def report_written(self, path: Path, fault: str) -> None:
@@ -71,6 +71,7 @@ class _Worker:
         assert process.stdout is not None
         self.process = process
         self.runs = 0
+        self.resident_bytes = 0
         self._requests = process.stdin
         self._answers = process.stdout
 
@@ -217,7 +218,8 @@ class Pool:
         worker.runs += 1
         resident = done["resident_bytes"]
         if resident is not None:
-            self._watcher.worker_resident(resident)
+            worker.resident_bytes = resident
+            self._watcher.worker_resident(max(each.resident_bytes for each in (*self._idle, *self._busy)))
         if report is not None:
             self._watcher.report_written(report, done["report_fault"])
         if worker.runs >= MOST_RUNS or (resident or 0) > MOST_RESIDENT_BYTES:

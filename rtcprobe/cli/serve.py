@@ -1,0 +1,68 @@
+"""``rtcprobe serve``: probes on schedules, for Prometheus and for people."""
+# ruff: noqa: PLC0415 - heavy imports wait until a command needs them
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+import click
+
+__all__ = ["serve"]
+
+
+@click.command()
+@click.option(
+    "--config",
+    required=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="What to probe and when (YAML); read again on SIGHUP and POST /-/reload.",
+)
+@click.option(
+    "--listen", default="127.0.0.1:9817", show_default=True, metavar="HOST:PORT", help="Where to answer; port 0: any."
+)
+@click.option(
+    "--web-config",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="TLS and basic auth, in the web config format of Prometheus' own servers.",
+)
+@click.option("--check", is_flag=True, help="Read the configuration, say what it comes to, and end.")
+def serve(config: Path, *, listen: str, web_config: Path | None, check: bool) -> int:
+    """Run probes on their schedules and answer /metrics, /probe and a page at /.
+
+    Every run has a fresh seed, shown with it. SIGTERM ends it with exit code 0.
+    """
+    from rtcprobe.exporter.config import read_config
+    from rtcprobe.exporter.server import bind
+    from rtcprobe.exporter.server import serve as serve_until_told
+    from rtcprobe.exporter.webconfig import read_web_config
+
+    if check:
+        understood = read_config(config)
+        if web_config is not None:
+            read_web_config(web_config)
+        for plan in understood.probes:
+            click.echo(f"{plan.name}: {plan.scenario.name}, {plan.target}, {plan.job.clock} clock")
+        return 0
+    _log_to_stderr()
+    asyncio.run(serve_until_told(config, bind(listen), web_config))
+    return 0
+
+
+class _Scrubbed(logging.Formatter):
+    """Log lines without secrets, whoever wrote them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        from rtcprobe.secrets import scrub
+
+        return scrub(super().format(record))
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Scrubbed("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("rtcprobe").setLevel(logging.INFO)

@@ -1,0 +1,304 @@
+"""Everything serve runs and knows: probes with their metrics and last runs, workers, reports, the configuration.
+
+Rules:
+    1. A reload is whole or not at all: a bad configuration changes one gauge and nothing else.
+    2. A probe that stays keeps its counters while its labels stay; a removed probe leaves no series behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from random import Random, SystemRandom
+from typing import Final, Protocol
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+
+import rtcprobe
+from rtcprobe.errors import BadInputError
+from rtcprobe.exporter.board import Board, view
+from rtcprobe.exporter.config import Job, ProbePlan, ServeConfig
+from rtcprobe.exporter.instruments import Format, Instruments, expose
+from rtcprobe.exporter.outcome import Outcome, add_run, probe_labels, set_last_run, set_up, start_series
+from rtcprobe.exporter.schedule import Miss, Scheduler, Slots
+from rtcprobe.exporter.shelf import Shelf
+from rtcprobe.exporter.workers import Exit, Pool
+
+__all__ = ["Fleet", "Runner"]
+
+LOG: Final = logging.getLogger("rtcprobe")
+
+LAG_PERIOD_S: Final = 1.0
+
+
+class Runner(Protocol):
+    """Who makes runs: ``workers.Pool``, or a test's stand-in."""
+
+    async def run(self, job: Job, seed: int, *, timeout_s: float, waited_s: float, report: Path | None) -> Outcome:
+        """Make one run and return how it ended, whatever happens to it."""
+        ...
+
+    def warm(self, count: int) -> None:
+        """Keep this many workers ready."""
+        ...
+
+    def states(self) -> Mapping[str, int]:
+        """Return how many workers are starting, idle and busy."""
+        ...
+
+    async def close(self) -> None:
+        """End them all."""
+        ...
+
+
+class Fleet:
+    """The state of a server. ``read`` reads the configuration anew; ``wall`` is the wall clock.
+
+    ``runner`` stands in for worker processes; seeds and jitter come from ``random``.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], ServeConfig],
+        *,
+        runner: Runner | None = None,
+        wall: Callable[[], float] = time.time,
+        random: Random | None = None,
+    ) -> None:
+        self.config = read()
+        self.board = Board()
+        self.shelf = Shelf(self.config.reports)
+        self.stopping = False
+        self.slots = Slots(self.config.concurrency)
+        self.random = random or SystemRandom()
+        self._read = read
+        self._wall = wall
+        self._probes: dict[str, tuple[ProbePlan, Instruments]] = {}
+        self._reports: dict[str, Path] = {}
+        self._server = Instruments(("server",))
+        self._process = CollectorRegistry()
+        ProcessCollector(registry=self._process)
+        self._runner: Runner = runner or Pool(self)
+        self._scheduler = Scheduler(self._execute, self.slots, self, self.random)
+        self._running: set[str] = set()
+        self._refused = ""
+        self._on_demand = 0
+        self._lag: asyncio.Task[None] | None = None
+        self._set_constants()
+
+    async def start(self) -> None:
+        """Begin to probe."""
+        self._lag = asyncio.ensure_future(self._measure_lag())
+        self._apply(self.config)
+        LOG.info("%d probes, %d at once", len(self.config.probes), self.config.concurrency)
+
+    def reload(self) -> None:
+        """Read the configuration anew and go over to it; refused, the old one goes on.
+
+        Raises:
+            BadInputError: it cannot be meant.
+        """
+        try:
+            config = self._read()
+        except BadInputError as error:
+            self._refused = str(error)
+            self._server.set("rtcprobe_config_last_reload_successful", 0)
+            raise
+        self._apply(config)
+        LOG.info("configuration read: %d probes, %d at once", len(config.probes), config.concurrency)
+
+    async def stop(self, grace_s: float) -> None:
+        """End probing: runs in hand have ``grace_s`` seconds; then their processes are killed."""
+        self.stopping = True
+        await self._scheduler.stop(grace_s)
+        await self._runner.close()
+        if self._lag is not None:
+            self._lag.cancel()
+
+    @property
+    def probes(self) -> Sequence[ProbePlan]:
+        """The probes, in the order of the configuration."""
+        return self.config.probes
+
+    def running(self, probe: str) -> bool:
+        """Return whether a run of it is going on."""
+        return probe in self._running
+
+    def troubles(self) -> Sequence[str]:
+        """Return what somebody should see to, in sentences."""
+        troubles = []
+        if self._refused:
+            troubles.append(f"the configuration last read was refused, the old one goes on: {self._refused}")
+        if not self.shelf.writable:
+            troubles.append("the last report could not be written: see the log, and the disk")
+        if self.stopping:
+            troubles.append("the server is ending")
+        return troubles
+
+    def exposition(self, form: Format) -> bytes:
+        """Return everything, as a scrape wants it."""
+        self._set_states()
+        owners = [instruments for _, instruments in self._probes.values()]
+        return expose([*owners, self._server], form, [self._process])
+
+    def answered(self, handler: str, code: int, took_s: float) -> None:
+        """Count a request."""
+        self._server.count("rtcprobe_http_requests_total", handler=handler, code=str(code))
+        self._server.observe("rtcprobe_http_request_duration_seconds", took_s, handler=handler)
+
+    async def run_on_demand(self, plan: ProbePlan, within_s: float) -> Outcome | None:
+        """Run ``plan`` once for ``/probe``, done or killed within ``within_s`` seconds; None when it found no slot."""
+        if self._on_demand >= self.config.on_demand.concurrency or self.stopping:
+            return None
+        self._on_demand += 1
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        try:
+            if not await self.slots.take(within_s):
+                return None
+            try:
+                waited_s = loop.time() - began_s
+                outcome = await self._runner.run(
+                    plan.job,
+                    self.random.getrandbits(31),
+                    timeout_s=max(0.0, min(plan.timeout_s, within_s - waited_s)),
+                    waited_s=waited_s,
+                    report=None,
+                )
+            finally:
+                self.slots.give()
+        finally:
+            self._on_demand -= 1
+        ended = outcome.failure or outcome.verdict
+        self._server.count("rtcprobe_on_demand_runs_total", outcome=ended)
+        return outcome
+
+    # What the scheduler tells.
+
+    def due(self, plan: ProbePlan) -> None:
+        """Count a start that was due."""
+        self._count(plan, "rtcprobe_runs_scheduled_total")
+
+    def missed(self, plan: ProbePlan, reason: Miss) -> None:
+        """Count a start that did not take place."""
+        self._count(plan, "rtcprobe_runs_missed_total", reason=reason)
+        LOG.warning("probe %s: a run was missed: %s", plan.name, reason)
+
+    def began(self, plan: ProbePlan) -> None:
+        """Take note that a run is going on."""
+        self._running.add(plan.name)
+        instruments = self._instruments(plan)
+        if instruments is not None:
+            instruments.set("rtcprobe_probe_running", 1)
+
+    def ended(self, plan: ProbePlan, outcome: Outcome) -> None:
+        """Add a run to the figures of its probe, where that probe is still there."""
+        self._running.discard(plan.name)
+        instruments = self._instruments(plan)
+        LOG.info("probe %s: %s%s", plan.name, outcome.verdict, f" ({outcome.sentence})" if outcome.sentence else "")
+        if instruments is None:
+            return
+        instruments.set("rtcprobe_probe_running", 0)
+        add_run(instruments, outcome)
+        set_last_run(instruments, outcome)
+        path = self._reports.pop(plan.name, None)
+        kept = path is not None and self.shelf.find(path.name) is not None
+        self.board.add(plan.name, view(outcome, report=path.name if path is not None and kept else ""))
+
+    # What the pool tells.
+
+    def worker_ended(self, reason: Exit) -> None:
+        """Count a process that ended."""
+        self._server.count("rtcprobe_worker_exits_total", reason=reason)
+        if reason in ("timeout", "crash"):
+            LOG.warning("a worker process ended: %s", reason)
+
+    def worker_resident(self, resident_bytes: int) -> None:
+        """Take note of the memory of the largest worker."""
+        self._server.set("rtcprobe_worker_max_resident_memory_bytes", resident_bytes)
+
+    def report_written(self, path: Path, fault: str) -> None:
+        """Take note of a report, written or not."""
+        self.shelf.note(path, fault)
+        if fault:
+            self._server.count("rtcprobe_report_failures_total")
+            LOG.warning("report %s could not be written: %s", path.name, fault)
+
+    async def _execute(self, plan: ProbePlan, seed: int, waited_s: float) -> Outcome:
+        report = self.shelf.place(plan.name, seed, self._wall())
+        if report is not None:
+            self._reports[plan.name] = report
+        return await self._runner.run(plan.job, seed, timeout_s=plan.timeout_s, waited_s=waited_s, report=report)
+
+    def _apply(self, config: ServeConfig) -> None:
+        self.config = config
+        self._refused = ""
+        if config.reports != self.shelf.reports:
+            self.shelf = Shelf(config.reports)
+        wanted = {plan.name for plan in config.probes}
+        for name in [name for name in self._probes if name not in wanted]:
+            del self._probes[name]
+            self.board.forget(name)
+        for plan in config.probes:
+            self._probes[plan.name] = (plan, self._set_up(plan))
+        self._probes = {plan.name: self._probes[plan.name] for plan in config.probes}
+        self._runner.warm(config.concurrency)
+        self.slots.resize(config.concurrency)
+        self._scheduler.apply(config.probes)
+        self._server.set("rtcprobe_config_last_reload_successful", 1)
+        self._server.set("rtcprobe_config_last_reload_success_timestamp_seconds", self._wall())
+
+    def _set_up(self, plan: ProbePlan) -> Instruments:
+        labels = probe_labels(plan.name, plan.scenario, plan.target)
+        before = self._probes.get(plan.name)
+        instruments = before[1] if before is not None and before[1].common == labels else None
+        if instruments is None:
+            instruments = Instruments(("probe", "run"), labels)
+            start_series(instruments, plan.scenario, outside=plan.target != "loopback")
+            instruments.set("rtcprobe_probe_running", float(plan.name in self._running))
+        set_up(instruments, plan.scenario, plan.job.clock)
+        instruments.set("rtcprobe_probe_interval_seconds", plan.interval_s)
+        instruments.set("rtcprobe_probe_timeout_seconds", plan.timeout_s)
+        return instruments
+
+    def _instruments(self, plan: ProbePlan) -> Instruments | None:
+        """Return the instruments of a probe; None where it went away, or became another, while it ran."""
+        found = self._probes.get(plan.name)
+        same = found is not None and found[1].common == probe_labels(plan.name, plan.scenario, plan.target)
+        return found[1] if found is not None and same else None
+
+    def _count(self, plan: ProbePlan, name: str, **labels: str) -> None:
+        instruments = self._instruments(plan)
+        if instruments is not None:
+            instruments.count(name, **labels)
+
+    def _set_constants(self) -> None:
+        versions = {"version": rtcprobe.__version__, "python": platform.python_version(), "aiortc": version("aiortc")}
+        self._server.set("rtcprobe_build_info", 1, **versions)
+        for reason in ("timeout", "crash", "recycled", "cancelled"):
+            self._server.count("rtcprobe_worker_exits_total", 0, reason=reason)
+
+    def _set_states(self) -> None:
+        """Set the gauges that say how things are right now; the server's texts are few."""
+        self._server.set("rtcprobe_probes", len(self.config.probes))
+        self._server.set("rtcprobe_workers_wanted", self.config.concurrency)
+        for state, number in self._runner.states().items():
+            self._server.set("rtcprobe_workers", number, state=state)
+        self._server.set("rtcprobe_on_demand_running", self._on_demand)
+        self._server.set("rtcprobe_reports", self.shelf.count)
+        self._server.set("rtcprobe_reports_bytes", self.shelf.total_bytes)
+        limit_bytes = 0 if self.shelf.reports.folder is None else self.shelf.reports.limit_bytes
+        self._server.set("rtcprobe_reports_limit_bytes", limit_bytes)
+        self._server.set("rtcprobe_reports_writable", float(self.shelf.writable))
+
+    async def _measure_lag(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due_s = loop.time() + LAG_PERIOD_S
+            await asyncio.sleep(LAG_PERIOD_S)
+            self._server.observe("rtcprobe_loop_lag_seconds", max(0.0, loop.time() - due_s))

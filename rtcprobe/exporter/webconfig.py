@@ -1,0 +1,167 @@
+"""TLS and basic auth from a web config file, in the format of Prometheus' own servers (exporter-toolkit).
+
+It looks like this; the hash is what ``htpasswd -nBC 12 prometheus`` prints after the colon::
+
+    tls_server_config: {cert_file: server.crt, key_file: server.key}
+    basic_auth_users: {prometheus: $2b$12$…}
+
+Facts:
+    bcrypt takes 50 ms and more on purpose. So what was right once is remembered, as exporter-toolkit does: a keyed
+    digest of the header, never the password. A user who is not there costs as much as one who is.
+
+Source: prometheus/exporter-toolkit, docs/web-configuration.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import os
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import bcrypt
+
+from rtcprobe.errors import BadInputError
+from rtcprobe.scenario import load_yaml
+
+__all__ = ["Gate", "WebConfig", "read_web_config"]
+
+_TLS_KEYS: Final = ("cert_file", "key_file", "client_auth_type", "client_ca_file", "min_version", "max_version")
+_VERSIONS: Final = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
+_CLIENT_AUTH: Final = {
+    "NoClientCert": ssl.CERT_NONE,
+    "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
+    "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
+}
+_NOBODY: Final = b"$2b$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi"
+"""A well-formed hash that nobody's password has: what an unknown user is compared with."""
+_MOST_REMEMBERED: Final = 100
+_LONGEST_PASSWORD_BYTES: Final = 72  # bcrypt's own limit: the rest would be ignored
+
+
+class WebConfig:
+    """A web config file, understood: ``users`` by name with their bcrypt hashes, and the TLS context, None without."""
+
+    def __init__(self, users: Mapping[str, bytes], tls: ssl.SSLContext | None) -> None:
+        self.users = dict(users)
+        self.tls = tls
+
+
+def read_web_config(path: Path) -> WebConfig:
+    """Return the web config in the file at ``path``; files it names are seen from its folder.
+
+    Raises:
+        BadInputError: it cannot be read, or says something that cannot be meant. No hash is quoted.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise BadInputError(f"web config {path} cannot be read", f"{reason}") from error
+    try:
+        written = load_yaml(text) if text.strip() else {}
+        top = _known(written, "it", ("tls_server_config", "basic_auth_users"))
+        users = _users(top.get("basic_auth_users") or {})
+        tls = _tls(top["tls_server_config"], path.parent) if top.get("tls_server_config") else None
+    except BadInputError as error:
+        raise error.within(f"web config {path}") from error
+    return WebConfig(users, tls)
+
+
+class Gate:
+    """Who may come in, by the Authorization header of basic auth; everybody where there are no users."""
+
+    def __init__(self, users: Mapping[str, bytes]) -> None:
+        self._users = dict(users)
+        self._key = os.urandom(32)
+        self._right: dict[bytes, None] = {}
+
+    async def admits(self, authorization: str) -> bool:
+        """Return whether the header names a user with the right password."""
+        if not self._users:
+            return True
+        digest = hashlib.blake2b(authorization.encode(errors="replace"), key=self._key).digest()
+        if digest in self._right:
+            return True
+        user, password = _credentials(authorization)
+        known = self._users.get(user, _NOBODY)
+        right = await asyncio.to_thread(bcrypt.checkpw, password[:_LONGEST_PASSWORD_BYTES], known)
+        if not right or user not in self._users:
+            return False
+        if len(self._right) >= _MOST_REMEMBERED:
+            self._right.pop(next(iter(self._right)))
+        self._right[digest] = None
+        return True
+
+
+def _credentials(authorization: str) -> tuple[str, bytes]:
+    scheme, _, encoded = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        return "", b""
+    try:
+        user, _, password = base64.b64decode(encoded.strip(), validate=True).partition(b":")
+        return user.decode(), password
+    except (binascii.Error, UnicodeDecodeError):
+        return "", b""
+
+
+def _known(written: object, place: str, keys: tuple[str, ...]) -> Mapping[str, Any]:
+    if not isinstance(written, Mapping):
+        raise BadInputError(f"{place} is not a set of keys", f"it has the keys {', '.join(keys)}")
+    for key in written:
+        if key not in keys:
+            raise BadInputError(f"{key} is not known", f"rtcprobe understands {', '.join(keys)}")
+    return written
+
+
+def _users(written: object) -> dict[str, bytes]:
+    if not isinstance(written, Mapping):
+        raise BadInputError("basic_auth_users is not a set of keys", "write each user with a bcrypt hash")
+    users: dict[str, bytes] = {}
+    for name, hashed in written.items():
+        try:
+            encoded = str(hashed).encode("ascii")
+            bcrypt.checkpw(b"", encoded)
+        except (ValueError, UnicodeEncodeError) as error:
+            fact = f"basic_auth_users.{name} is not a bcrypt hash"
+            raise BadInputError(fact, "make one with htpasswd -nBC 12 USER") from error
+        users[name] = encoded
+    return users
+
+
+def _tls(written: object, folder: Path) -> ssl.SSLContext:
+    keys = _known(written, "tls_server_config", _TLS_KEYS)
+    for needed in ("cert_file", "key_file"):
+        if not isinstance(keys.get(needed), str) or not keys[needed]:
+            raise BadInputError(f"tls_server_config.{needed} is missing", "give both cert_file and key_file")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = _choice(keys, "min_version", _VERSIONS, "TLS12")
+    if "max_version" in keys:
+        context.maximum_version = _choice(keys, "max_version", _VERSIONS, "TLS13")
+    try:
+        context.load_cert_chain(folder / keys["cert_file"], folder / keys["key_file"])
+    except (OSError, ssl.SSLError) as error:
+        raise BadInputError(
+            f"certificate {keys['cert_file']} and its key cannot be used", error.strerror or str(error)
+        ) from error
+    context.verify_mode = _choice(keys, "client_auth_type", _CLIENT_AUTH, "NoClientCert")
+    if keys.get("client_ca_file"):
+        try:
+            context.load_verify_locations(folder / keys["client_ca_file"])
+        except (OSError, ssl.SSLError) as error:
+            raise BadInputError(f"client_ca_file {keys['client_ca_file']} cannot be used", str(error)) from error
+    elif context.verify_mode != ssl.CERT_NONE:
+        raise BadInputError("client_auth_type asks for certificates that nobody signs", "give client_ca_file")
+    return context
+
+
+def _choice(keys: Mapping[str, Any], key: str, known: Mapping[str, Any], default: str) -> Any:
+    value = keys.get(key, default)
+    if value not in known:
+        raise BadInputError(f"tls_server_config.{key} {value!r} is not known", f"use {' or '.join(known)}")
+    return known[value]
