@@ -2,7 +2,6 @@
 
 from rtcprobe.verdict.baseline import (
     STATISTICAL,
-    Culprit,
     Gate,
     RegressionCheck,
     Tolerance,
@@ -13,6 +12,7 @@ from rtcprobe.verdict.baseline import (
 from rtcprobe.verdict.budget_file import BudgetFile, read_budgets
 from rtcprobe.verdict.budgets import Budget, evaluate, parse_budget
 from rtcprobe.verdict.comparison import Comparison, Place, RankedMetric, Ranking, compare, rank
+from rtcprobe.verdict.culprits import Culprit
 from rtcprobe.verdict.difference import Difference, Estimate
 from rtcprobe.verdict.judge import judge, summarise_joins
 from rtcprobe.verdict.metrics import METRICS

@@ -1,17 +1,36 @@
-"""Regression against a stored baseline: refused, passed, failed with the part that moved, or honestly undecided."""
+"""Regression against a stored baseline: refused, passed, failed with the part that moved, or honestly undecided.
+
+Rules:
+    1. Only like is compared with like: the same scenario (budgets and prose apart), target, clock and requested link;
+       on the virtual clock the same seeds, so that every join and marker has its own counterpart.
+    2. Few headline figures gate: joining p50, p95 and failed; each direction's delay p50 and p95, lost and unplayed.
+       All of them are corrected together, so that unchanged code fails one check in twenty at most. Under equal seeds
+       unchanged code measures equal figures, and never fails.
+    3. *Fail*: a figure is shown to be worse than the tolerance allows. *Inconclusive*: it could not be measured any
+       more, or is worse than an explicit tolerance without being shown so. *Pass* otherwise; ``detectable`` of each
+       difference says what could have been seen.
+    4. Phases, timers and stages explain and never gate. The means of phases sum to the mean join, those of stages to
+       the mean mouth-to-ear delay: so what they moved by adds up to the change.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rtcprobe.result import Clock, Direction, Result
-from rtcprobe.verdict.comparison import Comparison
-from rtcprobe.verdict.difference import Difference
+from rtcprobe.errors import BadInputError, MeasurementError
+from rtcprobe.result import Clock, Result
+from rtcprobe.units import format_duration, format_ratio, parse_duration, parse_ratio
+from rtcprobe.verdict.comparison import Both, Comparison
+from rtcprobe.verdict.culprits import Culprit, find_culprits, told
+from rtcprobe.verdict.difference import Difference, Row, holm, settle
+from rtcprobe.verdict.sides import gather, settings_apart
 from rtcprobe.verdict.statistics import CONFIDENCE
 
-__all__ = ["STATISTICAL", "Culprit", "Gate", "RegressionCheck", "Tolerance", "check", "parse_tolerance", "refuse"]
+__all__ = ["STATISTICAL", "Gate", "RegressionCheck", "Tolerance", "check", "parse_tolerance", "refuse"]
+
+GateVerdict = Literal["pass", "fail", "inconclusive"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +45,15 @@ class Tolerance:
 
     def __str__(self) -> str:
         """Return it as it is written on the command line: ``"+15ms"``."""
-        raise NotImplementedError
+        if self.kind == "statistical":
+            return self.kind
+        return f"+{format_duration(self.value) if self.kind == 'absolute' else format_ratio(self.value)}"
+
+    def limit(self, difference: Difference) -> float:
+        """Return by how much a figure may be worse, in its unit."""
+        if self.kind == "statistical" or difference.unit != "s":
+            return 0.0
+        return self.value * (1.0 if self.kind == "absolute" else difference.a.value or 0.0)
 
 
 STATISTICAL = Tolerance()
@@ -38,40 +65,26 @@ class Gate:
 
     difference: Difference
     limit: float
-    verdict: Literal["pass", "fail", "inconclusive"]
+    verdict: GateVerdict
     reason: str = ""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Culprit:
-    """A part that made it worse: ``moved`` seconds of the mean (positive is slower) and ``share`` of the whole change.
-
-    ``kind``: ``"phase"`` of the join, ``"stage"`` of the mouth-to-ear delay (then ``direction``), ``"timer"`` whose
-    retransmissions cost that much more. ``difference`` holds both sides and the interval.
-    """
-
-    kind: Literal["phase", "stage", "timer"]
-    name: str
-    moved: float
-    share: float
-    difference: Difference
-    direction: Direction | None = None
-
-    @property
-    def sentence(self) -> str:
-        """Return it said to a person: ``"stage device, caller to callee: +15 ms (20 → 35 ms)"``."""
-        raise NotImplementedError
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        factor = 1e3 if self.difference.unit == "s" else 1.0
+        return {
+            "metric": self.difference.metric,
+            "aggregate": self.difference.aggregate,
+            "limit": self.limit * factor,
+            "verdict": self.verdict,
+            "reason": self.reason,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegressionCheck:
-    """The verdict of a check: *fail* where a headline figure is really worse than the tolerance allows.
+    """The verdict of a check: ``reasons`` say why it is not a pass, ``culprits`` (largest first) which part moved."""
 
-    *inconclusive* where a headline figure was not measured, or lies too near the tolerance to say; ``reasons`` say why
-    it is not a pass, ``culprits`` (largest first) which part moved.
-    """
-
-    verdict: Literal["pass", "fail", "inconclusive"]
+    verdict: GateVerdict
     reasons: tuple[str, ...]
     gates: tuple[Gate, ...]
     culprits: tuple[Culprit, ...]
@@ -81,7 +94,15 @@ class RegressionCheck:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, milliseconds."""
-        raise NotImplementedError
+        return {
+            "verdict": self.verdict,
+            "reasons": list(self.reasons),
+            "tolerance": str(self.tolerance),
+            "gates": [each.to_dict() for each in self.gates],
+            "culprits": [each.to_dict() for each in self.culprits],
+            "comparison": self.comparison.to_dict(),
+            "notes": list(self.notes),
+        }
 
 
 def parse_tolerance(text: object) -> Tolerance:
@@ -90,7 +111,18 @@ def parse_tolerance(text: object) -> Tolerance:
     Raises:
         BadInputError: none of these.
     """
-    raise NotImplementedError
+    cure = "write statistical, +15ms or +5%"
+    word = str(text).strip()
+    if word == "statistical":
+        return STATISTICAL
+    try:
+        relative = word.endswith("%")
+        value = parse_ratio(word) if relative else parse_duration(word)
+    except BadInputError as error:
+        raise BadInputError(f"tolerance {word!r} cannot be read", cure) from error
+    if not word.startswith("+") or value <= 0.0:
+        raise BadInputError(f"tolerance {word!r} is not above zero, with a plus", cure)
+    return Tolerance(kind="relative" if relative else "absolute", value=value)
 
 
 def refuse(
@@ -98,10 +130,11 @@ def refuse(
     *,
     scenario: str,
     scenario_digest: str,
-    seeds: Sequence[int],
+    seeds: Iterable[int],
     clock: Clock,
     target: str = "loopback",
-    settings: object = None,
+    settings: Mapping[str, Any] | None = None,
+    fresh_seeds: bool = False,
 ) -> None:
     """Refuse, before anything is measured, a baseline that such a run could not be checked against.
 
@@ -110,7 +143,27 @@ def refuse(
     Raises:
         BadInputError: another scenario, clock or target, other seeds (virtual clock), or nothing usable in it.
     """
-    raise NotImplementedError
+    side, runs, _ = gather("the baseline", baseline)
+    anew = "measure the baseline anew, or give the one that belongs to this run"
+    for what, theirs, ours in (
+        ("scenario", side.scenario, scenario),
+        ("target", side.target, target),
+        ("clock", side.clock, clock),
+    ):
+        if theirs != ours:
+            raise BadInputError(f"the baseline is of {what} {theirs}, this run of {ours}", anew)
+    if side.scenario_digest != scenario_digest:
+        apart = settings_apart(runs[0].settings, settings or {})
+        if apart or not settings:
+            said = apart[0] if settings and apart else f"digest {side.scenario_digest} there, {scenario_digest} here"
+            more = f" (and {len(apart) - 1} more)" if settings and len(apart) > 1 else ""
+            raise BadInputError(f"the baseline measured another {scenario}: {said}{more}", anew)
+    wanted = tuple(sorted(set(seeds)))
+    if clock == "virtual" and not fresh_seeds and wanted != side.seeds:
+        raise BadInputError(
+            f"the baseline has {_seeds(side.seeds)}, this run {_seeds(wanted)}",
+            "give this run the baseline's seeds, or measure the baseline anew",
+        )
 
 
 def check(
@@ -128,5 +181,126 @@ def check(
 
     Raises:
         BadInputError: the two do not compare; see ``refuse``.
+        MeasurementError: no run of ``current`` counts: all are invalid or interrupted.
     """
-    raise NotImplementedError
+    if current and all(each.verdict == "invalid" or each.interrupted for each in current):
+        why = next((reason for each in current for reason in each.reasons), "")
+        raise MeasurementError("no run to check counts: invalid or interrupted", why)
+    both = Both.of("the baseline", baseline, "this run", current)
+    first = both.pair.b[0]
+    refuse(
+        both.pair.a,
+        scenario=first.scenario,
+        scenario_digest=first.scenario_digest,
+        seeds=both.b.seeds,
+        clock=first.clock,
+        target=first.target,
+        settings=first.settings,
+        fresh_seeds=fresh_seeds,
+    )
+    _refuse_other_link(both.pair.a[0], first)
+    families = both.rows()
+    comparison = both.settled(iter(settle(families, confidence)), confidence)
+    gates, unjudged = _gates(families[0], comparison.differences, tolerance, confidence)
+    verdict, reasons = _verdict(gates, both.pair.b)
+    failed = [each.difference for each in gates if each.verdict == "fail"]
+    return RegressionCheck(
+        verdict=verdict,
+        reasons=reasons,
+        gates=gates,
+        culprits=find_culprits(failed, comparison, both.pair),
+        tolerance=tolerance,
+        comparison=comparison,
+        notes=(*comparison.notes, *unjudged, *_other_environment(both.pair.a[0], first)),
+    )
+
+
+def _gates(
+    rows: Sequence[Row], differences: Sequence[Difference], tolerance: Tolerance, confidence: float
+) -> tuple[tuple[Gate, ...], list[str]]:
+    """Return the figures that gate, judged; and notes on those that the baseline does not hold."""
+    gates, notes = [], []
+    judged = [(row, seen) for row, seen in zip(rows, differences, strict=True) if seen.headline]
+    limits = {seen.name: tolerance.limit(seen) for _, seen in judged}
+    known = [(row, seen) for row, seen in judged if row.in_family]
+    chances = holm([_chance(row, limits[seen.name]) for row, seen in known])
+    beyond = {seen.name: chance <= 1.0 - confidence for (_, seen), chance in zip(known, chances, strict=True)}
+    for row, seen in judged:
+        limit = limits[seen.name]
+        if not seen.measured:
+            if seen.a.value is None:
+                notes.append(f"{seen.name} does not gate, the baseline does not hold it: {seen.note}")
+            else:
+                reason = f"{seen.name} was measured in the baseline, not now: {seen.note}"
+                gates.append(Gate(difference=seen, limit=limit, verdict="inconclusive", reason=reason))
+            continue
+        if row.withheld:
+            notes.append(f"{seen.name} does not gate: {seen.note}")
+            continue
+        if limit == 0.0:
+            fails = seen.verdict == "worse"
+            over = False
+        else:
+            fails = beyond.get(seen.name, False)
+            over = not fails and (seen.difference is None or seen.difference > limit)
+        verdict: GateVerdict = "fail" if fails else "inconclusive" if over else "pass"
+        gates.append(
+            Gate(difference=seen, limit=limit, verdict=verdict, reason=_reason(seen, limit, tolerance, verdict))
+        )
+    return tuple(gates), notes
+
+
+def _chance(row: Row, limit: float) -> float:
+    """Return how likely a change this large is if the truth were exactly what the tolerance allows."""
+    assert row.spread is not None
+    return min(1.0, 2.0 * row.spread.tails(limit)[0])
+
+
+def _reason(seen: Difference, limit: float, tolerance: Tolerance, verdict: GateVerdict) -> str:
+    if verdict == "pass":
+        return ""
+    allowed = f", more than {tolerance} allows" if limit else ""
+    unsure = "" if verdict == "fail" else ", but chance could do that: more runs would tell"
+    return f"{seen.name} {told(seen)}{allowed}{unsure}"
+
+
+def _verdict(gates: Sequence[Gate], current: Sequence[Result]) -> tuple[GateVerdict, tuple[str, ...]]:
+    attempts = [each for run in current for each in run.join.attempts]
+    if attempts and all(each.first_audio_s is None for each in attempts):
+        steps = ", ".join(dict.fromkeys(each.failed or "unknown step" for each in attempts))
+        return "inconclusive", (f"none of {len(attempts)} joins was heard (gave up: {steps})",)
+    if not gates:
+        return "inconclusive", ("nothing could be compared: the baseline holds no figure that gates",)
+    failed = tuple(each.reason for each in gates if each.verdict == "fail")
+    unsure = tuple(each.reason for each in gates if each.verdict == "inconclusive")
+    return ("fail" if failed else "inconclusive" if unsure else "pass"), (*failed, *unsure)
+
+
+def _refuse_other_link(baseline: Result, current: Result) -> None:
+    for direction, report in current.link.items():
+        there = baseline.link.get(direction)
+        if there is None:
+            continue
+        for name, ours in report.requested.items():
+            theirs = there.requested.get(name)
+            if (
+                isinstance(ours, (int, float))
+                and isinstance(theirs, (int, float))
+                and abs(ours - theirs) > 1e-6 * max(abs(ours), abs(theirs))
+            ):
+                raise BadInputError(
+                    f"the baseline's link was another, {direction.replace('_', ' ')}: {name} is {theirs:g} there, "
+                    f"{ours:g} here",
+                    "measure the baseline anew",
+                )
+
+
+def _other_environment(baseline: Result, current: Result) -> list[str]:
+    apart = settings_apart(baseline.environment, current.environment)
+    return [f"measured with other software: {'; '.join(apart[:4])}"] if apart else []
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    if len(seeds) > 2 and list(seeds) == list(range(seeds[0], seeds[-1] + 1)):
+        return f"seeds {seeds[0]} to {seeds[-1]}"
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from rtcprobe.verdict.figures import RUNS, Pair
 from rtcprobe.verdict.sides import Side, are_pairs, gather, settings_apart
 from rtcprobe.verdict.statistics import CONFIDENCE
 
-__all__ = ["Comparison", "Place", "RankedMetric", "Ranking", "Side", "compare", "rank"]
+__all__ = ["Both", "Comparison", "Place", "RankedMetric", "Ranking", "Side", "compare", "rank"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +123,7 @@ def compare(
     Raises:
         BadInputError: a side without runs that count, a side or two sides of different scenarios.
     """
-    return _compared([_Both.of(labels[0], a, labels[1], b)], confidence)[0]
+    return _compared([Both.of(labels[0], a, labels[1], b)], confidence)[0]
 
 
 def rank(sides: Sequence[tuple[str, Sequence[Result]]], *, confidence: float = CONFIDENCE) -> Ranking:
@@ -141,7 +141,7 @@ def rank(sides: Sequence[tuple[str, Sequence[Result]]], *, confidence: float = C
         if labels.count(label) > 1:
             raise BadInputError(f"side {label!r} is given twice", "give each its own name")
     pairs = _compared(
-        [_Both.of(*sides[i], *sides[j]) for i in range(len(sides)) for j in range(i + 1, len(sides))], confidence
+        [Both.of(*sides[i], *sides[j]) for i in range(len(sides)) for j in range(i + 1, len(sides))], confidence
     )
     found: dict[str, Side] = {}
     for each in pairs:
@@ -157,7 +157,7 @@ def rank(sides: Sequence[tuple[str, Sequence[Result]]], *, confidence: float = C
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Both:
+class Both:
     """Two sides before they are compared."""
 
     a: Side
@@ -166,7 +166,12 @@ class _Both:
     notes: tuple[str, ...]
 
     @classmethod
-    def of(cls, label_a: str, a: Sequence[Result], label_b: str, b: Sequence[Result]) -> _Both:
+    def of(cls, label_a: str, a: Sequence[Result], label_b: str, b: Sequence[Result]) -> Both:
+        """Return what counts of two sides.
+
+        Raises:
+            BadInputError: see ``compare``.
+        """
         one, runs_a, notes_a = gather(label_a, a)
         two, runs_b, notes_b = gather(label_b, b)
         if one.scenario != two.scenario:
@@ -175,6 +180,30 @@ class _Both:
             )
         pair = Pair(a=runs_a, b=runs_b, paired=are_pairs(runs_a, runs_b))
         return cls(a=one, b=two, pair=pair, notes=(*notes_a, *notes_b, *_remarks(one, two, pair)))
+
+    def rows(self) -> tuple[list[Row], list[Row], list[Row], list[Row]]:
+        """Return what is compared: what judges, and the phases, stages and timers that explain."""
+        return (
+            [*join_figures.headlines(self.pair), *ear_figures.headlines(self.pair)],
+            list(join_figures.phases(self.pair)),
+            list(ear_figures.stages(self.pair)),
+            list(join_figures.timers(self.pair)),
+        )
+
+    def settled(self, families: Iterator[tuple[Difference, ...]], confidence: float) -> Comparison:
+        """Return the comparison of the next four families, ``rows`` judged."""
+        differences, phases, stages, timers = (next(families) for _ in range(4))
+        return Comparison(
+            a=self.a,
+            b=self.b,
+            paired=self.pair.paired,
+            confidence=confidence,
+            differences=differences,
+            phases=phases,
+            stages=stages,
+            timers=timers,
+            notes=self.notes,
+        )
 
 
 def _remarks(a: Side, b: Side, pair: Pair) -> list[str]:
@@ -198,34 +227,13 @@ def _remarks(a: Side, b: Side, pair: Pair) -> list[str]:
     return notes
 
 
-def _compared(both: Sequence[_Both], confidence: float) -> tuple[Comparison, ...]:
+def _compared(both: Sequence[Both], confidence: float) -> tuple[Comparison, ...]:
     """Return the comparisons, their headline figures corrected together."""
     if not 0.5 <= confidence < 1.0:
         raise BadInputError(f"confidence {confidence} is impossible", "give one from 0.5 to below 1, like 0.95")
-    families: list[list[Row]] = []
-    for each in both:
-        pair = each.pair
-        families += [
-            [*join_figures.headlines(pair), *ear_figures.headlines(pair)],
-            list(join_figures.phases(pair)),
-            list(ear_figures.stages(pair)),
-            list(join_figures.timers(pair)),
-        ]
-    settled = settle(families, confidence)
-    return tuple(
-        Comparison(
-            a=each.a,
-            b=each.b,
-            paired=each.pair.paired,
-            confidence=confidence,
-            differences=settled[4 * i],
-            phases=settled[4 * i + 1],
-            stages=settled[4 * i + 2],
-            timers=settled[4 * i + 3],
-            notes=each.notes,
-        )
-        for i, each in enumerate(both)
-    )
+    families = [rows for each in both for rows in each.rows()]
+    settled = iter(settle(families, confidence))
+    return tuple(each.settled(settled, confidence) for each in both)
 
 
 def _ranked(name: str, labels: Sequence[str], pairs: Sequence[Comparison]) -> RankedMetric:

@@ -170,7 +170,7 @@ def _over_runs(
         low, high = mean_interval(each.tolist()) if not np.any(np.isnan(each)) else (None, None)
         if name[2] == "share" and low is not None and high is not None:
             low, high = max(low, 0.0), min(high, 1.0)
-        estimates.append(Estimate(value=mean_of(each), low=low, high=high, n=size, runs=len(each)))
+        estimates.append(Estimate(value=mean_of(each[~np.isnan(each)]), low=low, high=high, n=size, runs=len(each)))
     row = Figure(pair, *name, estimates[0], estimates[1], direction=direction)
     if np.any(np.isnan(a)) or np.any(np.isnan(b)):
         missing = int(np.count_nonzero(np.isnan(a)) + np.count_nonzero(np.isnan(b)))
@@ -179,11 +179,11 @@ def _over_runs(
         moved = b - a
         least = 0.0 if counted is None else abs(float(np.mean(moved))) / float(np.mean([e.worth for e in counted[0]]))
         return row.over("runs", TSpread.paired(moved, least_variance=least), paired=True)
-    least_each = (0.0, 0.0)
-    if counted is not None:
-        share = float(np.mean(np.concatenate([a, b])))
-        least_each = tuple(share * (1.0 - share) / float(np.mean([e.worth for e in side])) for side in counted)  # type: ignore[assignment]
-    return row.over("runs", TSpread.unpaired(a, b, least_each))
+    if counted is None:
+        return row.over("runs", TSpread.unpaired(a, b))
+    share = float(np.mean(np.concatenate([a, b])))
+    of_a, of_b = (share * (1.0 - share) / float(np.mean([each.worth for each in side])) for side in counted)
+    return row.over("runs", TSpread.unpaired(a, b, (of_a, of_b)))
 
 
 def _lost(ear: MouthToEar) -> _Counted | None:

@@ -36,24 +36,27 @@ def headlines(pair: Pair) -> Iterator[Row]:
         yield _failed(pair)
 
 
-def phases(pair: Pair) -> Iterator[Row]:
-    """Yield the mean of every phase of the joins that were heard."""
-    named = dict.fromkeys(name for run in (*pair.a, *pair.b) for each in run.join.attempts for name in each.phases)
-    known = [each for each in PHASE_OF.values() if each in named]
-    for name in (*known, *(each for each in named if each not in known)):
-        yield _join_mean(pair, f"join.{name}", name, lambda each, name=name: each.phases.get(name, 0.0))  # type: ignore[misc]
+def phases(pair: Pair, *, slowest: bool = False) -> Iterator[Row]:
+    """Yield the mean of every phase of the joins that were heard; of the ``slowest`` tenth of them only."""
+    every = dict.fromkeys(name for run in (*pair.a, *pair.b) for each in run.join.attempts for name in each.phases)
+    known = [each for each in PHASE_OF.values() if each in every]
+    for name in (*known, *(each for each in every if each not in known)):
+
+        def read(each: JoinAttempt, name: str = name) -> float:
+            return each.phases.get(name, 0.0)
+
+        yield _join_mean(pair, f"join.{name}", name, read, slowest=slowest)
 
 
-def timers(pair: Pair) -> Iterator[Row]:
-    """Yield what each timer's retransmissions cost the mean join that was heard."""
-    named = {r.timer for run in (*pair.a, *pair.b) for each in run.join.attempts for r in each.retransmissions}
-    for name in sorted(named):
-        yield _join_mean(
-            pair,
-            f"join.retransmission_cost.{name}",
-            name,
-            lambda each, name=name: math.fsum(r.cost_s for r in each.retransmissions if r.timer == name),  # type: ignore[misc]
-        )
+def timers(pair: Pair, *, slowest: bool = False) -> Iterator[Row]:
+    """Yield what each timer's retransmissions cost the mean join that was heard; of the ``slowest`` tenth only."""
+    every = {r.timer for run in (*pair.a, *pair.b) for each in run.join.attempts for r in each.retransmissions}
+    for name in sorted(every):
+
+        def read(each: JoinAttempt, name: str = name) -> float:
+            return math.fsum(r.cost_s for r in each.retransmissions if r.timer == name)
+
+        yield _join_mean(pair, f"join.retransmission_cost.{name}", name, read, slowest=slowest)
 
 
 def _join_percentile(pair: Pair, p: float) -> Row:
@@ -108,24 +111,42 @@ def _failed(pair: Pair) -> Row:
     return row.over("attempts", spread)
 
 
-def _join_mean(pair: Pair, metric: str, part: str, read: Callable[[JoinAttempt], float]) -> Row:
-    sides = [
-        [np.array([read(e) if e.first_audio_s is not None else math.nan for e in run.join.attempts]) for run in side]
-        for side in (pair.a, pair.b)
-    ]
-    a, b = (np.concatenate(side) if side else np.empty(0) for side in sides)
+def _join_mean(pair: Pair, metric: str, part: str, read: Callable[[JoinAttempt], float], *, slowest: bool) -> Row:
+    """Return the row of a mean over joins that were heard; of the slowest tenth, without an interval."""
+    sides = [[_picked(run, read) for run in side] for side in (pair.a, pair.b)]
+    a, b = (np.concatenate(side) for side in sides)
+    if slowest:
+        tails = [_of_slowest(each, runs) for each, runs in ((a, pair.a), (b, pair.b))]
+        one, two = (
+            Estimate(value=mean_of(e), n=len(e), runs=len(s), exact=True) for e, s in zip(tails, sides, strict=True)
+        )
+        return Figure(pair, metric, "mean of the slowest tenth", "s", one, two, headline=False, part=part).exact()
     heard_a, heard_b = a[~np.isnan(a)], b[~np.isnan(b)]
-    estimates = [mean_estimate(each, len(side)) for each, side in ((heard_a, sides[0]), (heard_b, sides[1]))]
-    row = Figure(pair, metric, "mean", "s", estimates[0], estimates[1], headline=False, part=part)
+    one, two = mean_estimate(heard_a, len(pair.a)), mean_estimate(heard_b, len(pair.b))
+    row = Figure(pair, metric, "mean", "s", one, two, headline=False, part=part)
     if not len(heard_a) or not len(heard_b):
         return row.unmeasured("no join was heard")
     if pair.paired and len(a) == len(b):
         both = ~(np.isnan(a) | np.isnan(b))
-        return row.over("attempts", TSpread.paired(b[both] - a[both]), paired=True)
+        apart = float(np.mean(heard_b) - np.mean(heard_a))
+        return row.over("attempts", TSpread.paired(b[both] - a[both], apart), paired=True)
     if not pair.virtual and pair.by_runs:
-        one, two = (np.array([np.nanmean(each) for each in side if not np.all(np.isnan(each))]) for side in sides)
-        return row.over("runs", TSpread.unpaired(one, two))
+        means_a, means_b = (
+            np.array([float(np.nanmean(each)) for each in side if not np.all(np.isnan(each))]) for side in sides
+        )
+        return row.over("runs", TSpread.unpaired(means_a, means_b))
     return row.over("attempts", TSpread.unpaired(heard_a, heard_b))
+
+
+def _picked(run: Result, read: Callable[[JoinAttempt], float]) -> Floats:
+    """Return a figure of every attempt; NaN where the join was not heard."""
+    return np.array([math.nan if e.first_audio_s is None else read(e) for e in run.join.attempts])
+
+
+def _of_slowest(picked: Floats, runs: tuple[Result, ...]) -> Floats:
+    joined = np.concatenate([_joined(run) for run in runs])
+    order = [int(i) for i in np.argsort(joined, kind="stable") if math.isfinite(joined[i])]
+    return picked[order[len(order) - math.ceil(len(order) / 10) :]]
 
 
 def _joined(run: Result) -> Floats:
