@@ -21,8 +21,8 @@ __all__ = ["render_report"]
 def render_report(results: Sequence[Result], *, title: str | None = None) -> str:
     """Return the page of one result, or of several with a table of all on top.
 
-    ``title`` is what the browser's tab says; the scenarios' names unless given. Plots are drawn for the first
-    ``page.MOST_WHOLE`` results, failed ones before others, so that a page stays below 1 MB; the page says so.
+    ``title`` is what the browser's tab says; the scenarios' names unless given. A page stays under 1 MB: where that is
+    too little for all, those that did not pass are shown whole before others, and the page says so.
 
     Raises:
         BadInputError: no result, or more than ``page.MOST_RESULTS``.

@@ -111,7 +111,7 @@ def over_time(directions: Sequence[Heard], *, name: str, width: Width, label: st
         axes.set_xlim(begin_s - 0.004 * span_s, end_s + 0.004 * span_s)
         axes.set_ylim(0.0, tallest * 1.18)
         _style(axes, ticks_x=8 if width == "wide" else 5, ticks_y=4)
-        axes.set_title(f"{each.title}, ms", loc="left", fontsize=_TEXT, color=INK, pad=6)
+        axes.set_title(f"{each.title}, ms", loc="left", fontsize=_TEXT, color=INK, pad=6, y=1.0)
         _time_axis(axes, span_s, last=index == len(directions) - 1)
         _draw_heard(axes, each, np.linspace(begin_s, end_s, _BINS[width] + 1), _DOTS[width])
     return inline(figure, name=name, label=label, classes=f"chart {width}")
@@ -155,6 +155,7 @@ def _end(each: Heard) -> tuple[float, float]:
 
 def _style(axes: Axes, *, ticks_x: int, ticks_y: int) -> None:
     axes.set_axisbelow(True)
+    axes.set_title("", y=1.0)  # told where titles stand, matplotlib need not lay out everything to find out
     axes.patch.set_visible(False)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)

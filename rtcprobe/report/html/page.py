@@ -20,10 +20,10 @@ from rtcprobe.report.html.words import arrow
 from rtcprobe.report.sentences import milliseconds
 from rtcprobe.result import BudgetOutcome, Direction, MouthToEar, Result
 
-__all__ = ["MOST_RESULTS", "MOST_WHOLE", "environment", "report"]
+__all__ = ["MOST_BYTES", "MOST_RESULTS", "environment", "report"]
 
-MOST_WHOLE: Final = 8
-"""Results shown whole in one page; each takes some 60 kB."""
+MOST_BYTES: Final = 900_000
+"""What the results shown whole may take of a page, which stays under 1 MB: some 90 kB each, an hour's 170."""
 MOST_RESULTS: Final = 500
 LANDMARK_MS: Final = 100.0
 """The line of every distribution of delays, whatever its budgets."""
@@ -69,21 +69,19 @@ def report(results: Sequence[Result], *, title: str | None) -> str:
     if len(results) > MOST_RESULTS:
         raise BadInputError(f"{len(results):,} results make no page", f"give {MOST_RESULTS} or fewer")
     names = list(dict.fromkeys(each.scenario for each in results))
-    whole = _chosen(results)
-    sections = [_section(results[index], f"r{index + 1}") for index in whole]
+    whole = _whole(results)
     return (
         environment()
         .get_template("report.html.j2")
         .render(
             title=title or f"{', '.join(names[:3])}{' …' if len(names) > 3 else ''} · rtcprobe",
-            single=len(results) == 1,
             count=len(results),
             overview=tables.overview(results),
             shown=[
                 (each.verdict, view.TONES[each.verdict], f"r{index + 1}" if index in whole else "")
                 for index, each in enumerate(results)
             ],
-            sections=sections,
+            sections=[text for _, text in sorted(whole.items())],
         )
     )
 
@@ -114,10 +112,20 @@ def _percent(part: float, whole: float) -> str:
     return f"{min(max(part / whole, 0.0), 1.0) * 100:.2f}"
 
 
-def _chosen(results: Sequence[Result]) -> list[int]:
-    """Return the places of the results shown whole: those that did not pass before others, in their order."""
+def _whole(results: Sequence[Result]) -> dict[int, Markup]:
+    """Return the sections of as many results as fit, by place: those that did not pass before others."""
+    template = environment().get_template("_section.html.j2")
     ranked = sorted(range(len(results)), key=lambda index: (results[index].verdict == "pass", index))
-    return sorted(ranked[:MOST_WHOLE])
+    whole: dict[int, Markup] = {}
+    room = MOST_BYTES
+    for index in ranked:
+        section = _section(results[index], f"r{index + 1}")
+        text = Markup(template.render(s=section, single=len(results) == 1))  # noqa: S704 - the template has escaped it
+        room -= len(text.encode())
+        if room < 0 and whole:
+            break
+        whole[index] = text
+    return whole
 
 
 def _section(result: Result, anchor: str) -> Section:
@@ -125,7 +133,7 @@ def _section(result: Result, anchor: str) -> Section:
     heard = [_heard(direction, ear) for direction, ear in ears]
     label = " ".join(_told(each) for each in heard)
     plain = (
-        tables.mapping_table("Negotiated with the other side", getattr(result, "peers", {})),
+        tables.mapping_table("Negotiated with the other side", result.peers),
         tables.mapping_table("Versions", result.environment),
     )
     return Section(

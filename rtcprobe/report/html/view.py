@@ -85,8 +85,7 @@ def notes(result: Result) -> tuple[str, ...]:
     told = tuple(each.expression for each in result.budgets)
     said = sentence(result)
     reasons = [each for each in result.reasons if not (told and each.startswith(told)) and each not in said]
-    cut = getattr(result, "cut", None)
-    extra = [f"The call was cut short: {cut}"] if cut else []
+    extra = [f"The call was cut short: {result.cut}"] if result.cut else []
     warned = [f"Warning: {each}" for each in result.warnings]
     every = [*(upper(each) for each in reasons if upper(each) not in said), *extra, *warned]
     return tuple(each if (n := every.count(each)) == 1 else f"{each} ({n} times)" for each in dict.fromkeys(every))

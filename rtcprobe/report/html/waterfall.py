@@ -15,7 +15,6 @@ __all__ = ["Bar", "Waterfall", "join_waterfalls", "stage_waterfalls"]
 _LOST_ROWS = {"stun": "lost STUN check", "dtls": "lost DTLS flight", "signaling": "lost segment"}
 
 _GIVEN = frozenset({"capture", "packetisation", "look_ahead", "device"})
-
 """Stages the scenario sets; they are no finding."""
 
 _SHOWN_S = 5e-5  # less would read 0.0 ms

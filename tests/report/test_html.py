@@ -1,0 +1,310 @@
+"""The HTML report, without a browser; tests/live/test_report_page.py opens it in one."""
+
+import re
+from collections import Counter
+from dataclasses import replace
+from html.parser import HTMLParser
+from importlib.resources import files
+from itertools import pairwise
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from markupsafe import Markup
+
+from rtcprobe.report.html import page as page_module
+from rtcprobe.report.html import render_report
+from rtcprobe.report.html.charts import Heard, Limit, Series, distribution, over_time
+from rtcprobe.report.html.reduce import binned, binned_steps, ecdf
+from rtcprobe.report.html.repeat import repeat
+from rtcprobe.report.html.tables import link_table, mapping_table
+from rtcprobe.report.html.view import notes, sentence, slow_parts
+from rtcprobe.report.html.waterfall import join_waterfalls, stage_waterfalls
+from rtcprobe.result import Joins, Retransmission
+from rtcprobe.scenario import find_scenario, parse_scenario
+from rtcprobe.verdict import judge, parse_budget
+
+BUDGETS = ("join.first_audio p50 < 1s", "join.first_audio p95 < 600ms", "mouth_to_ear p95 < 100ms (advisory)")
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>"
+
+
+def judged(result, lines=BUDGETS):
+    return judge(result, [parse_budget(line) for line in lines])
+
+
+class Elements(HTMLParser):
+    """Every element of a page with its attributes, and the words between."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.found, self.words = [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    def all(self, *tags):
+        return [attributes for tag, attributes in self.found if tag in tags]
+
+
+PAGES = {}
+
+
+@pytest.fixture
+def text(make_result):
+    """One page for all who look at it: plots take a while."""
+    if not PAGES:
+        PAGES["usual"] = render_report([judged(make_result())])
+    return PAGES["usual"]
+
+
+@pytest.fixture
+def page(text):
+    return Elements(text)
+
+
+@pytest.fixture
+def plain(monkeypatch):
+    """Pages without plots, for what is not about them."""
+    for name in ("over_time", "distribution"):
+        monkeypatch.setattr(page_module, name, lambda *_, **__: Markup())
+
+
+def test_a_page_asks_nothing_of_anybody(page):
+    assert not {"script", "iframe", "object", "embed", "form", "img", "base"} & {tag for tag, _ in page.found}
+    assert [each["href"] for each in page.all("link")] == ["data:,"]
+    for tag, attributes in page.found:
+        assert not [name for name in attributes if name.startswith("on") or name == "src"]
+        assert attributes.get("href", "#").startswith(("#", "data:,")), tag
+        assert all(found.startswith("#") for found in re.findall(r"url\(([^)]*)\)", attributes.get("style", "")))
+    (policy,) = [each["content"] for each in page.all("meta") if each.get("http-equiv") == "Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; ")
+
+
+def test_ids_are_unique_and_every_reference_has_its_place(page):
+    ids = Counter(attributes["id"] for _, attributes in page.found if "id" in attributes)
+    assert max(ids.values()) == 1
+    text = [value or "" for _, attributes in page.found for value in attributes.values()]
+    referred = {found for value in text for found in re.findall(r"(?:^|url\()#([\w-]+)", value)}
+    assert referred <= ids.keys()
+    assert {each["aria-labelledby"] for each in page.all("section")} <= ids.keys()
+
+
+def test_pictures_are_told_in_words_and_tables_have_captions_and_headings(page):
+    pictures = page.all("svg")
+    assert len(pictures) == 4  # joins, over time wide and narrow, delays
+    assert {each["role"] for each in pictures} == {"img"}
+    assert any("118 markers heard" in each["aria-label"] for each in pictures)
+    assert len(page.all("table")) == len(page.all("caption")) > 5
+    assert all(each.get("scope") in {"row", "col", "colgroup"} for each in page.all("th"))
+
+
+def test_everything_from_outside_is_escaped(make_result, make_attempt, make_ear):
+    attempt = make_attempt(dtls_lost=True)
+    strange = replace(attempt, phases={HOSTILE: attempt.first_audio_s})
+    ear = make_ear(0)
+    result = make_result(
+        scenario=HOSTILE,
+        target=HOSTILE,
+        scenario_digest=HOSTILE,
+        warnings=(HOSTILE,),
+        environment={HOSTILE: HOSTILE},
+        settings={"serves": HOSTILE, HOSTILE: [HOSTILE]},
+        harness={HOSTILE: HOSTILE},
+        join=Joins(attempts=(strange, make_attempt(failed=HOSTILE))),
+        mouth_to_ear={
+            "caller_to_callee": replace(
+                ear, stages={HOSTILE: ear.total_s}, playout={"policy": HOSTILE}, side_figures={HOSTILE: {}}
+            )
+        },
+    )
+    result = judged(result)
+    wild = replace(result.budgets[0], expression=f"join.first_audio {HOSTILE} $x^2$", reason=HOSTILE)
+    page = Elements(render_report([replace(result, budgets=(wild,), reasons=(HOSTILE,))], title=HOSTILE))
+    assert not page.all("script", "img")
+    assert not [name for _, attributes in page.found for name in attributes if name.startswith("on")]
+    assert sum(HOSTILE in each for each in page.words) >= 12
+    assert any("$x^2$" in each for each in page.words)  # in the picture: no mathematics
+
+
+@pytest.mark.usefixtures("plain")
+def test_what_is_no_text_is_replaced(make_result):
+    text = render_report([judged(make_result(scenario="a\x00b\ud800c\u202ed", warnings=("e\x1b[31m",)))])
+    assert "a\ufffdb\ufffdc\ufffdd" in text
+    assert not {"\x00", "\ud800", "\u202e", "\x1b"} & set(text)
+    assert text.encode()
+
+
+def test_equal_results_give_equal_bytes_whatever_matplotlib_was_told(make_result, text):
+    with mpl.rc_context({"font.size": 30, "svg.fonttype": "path", "axes.facecolor": "red"}):
+        assert render_report([judged(make_result())]) == text
+
+
+@pytest.mark.usefixtures("plain")
+def test_several_results_stand_in_a_table_that_leads_to_each(make_result, monkeypatch):
+    results = [judged(make_result(scenario=name), ()) for name in ("one", "two")]
+    results.append(judged(make_result(scenario="three", mouth_to_ear={}), ()))
+    page = Elements(render_report(results))
+    assert [each["id"] for each in page.all("section")] == ["r1", "r2", "r3"]
+    assert {each["href"] for each in page.all("a")} == {"#r1", "#r2", "#r3"}
+    # room for one alone: the one that did not pass
+    monkeypatch.setattr(page_module, "MOST_BYTES", 1)
+    page = Elements(render_report(results))
+    assert [each["id"] for each in page.all("section")] == ["r3"]
+    assert any("1 of 3 results are shown whole below" in each for each in page.words)
+
+
+def test_the_verdict_is_told_in_one_sentence(make_result, make_attempt):
+    assert sentence(judged(make_result())) == ("1 of 2 budgets missed: join.first_audio p95 < 600ms is 1,487.0 ms.")
+    assert sentence(judged(make_result(), BUDGETS[:1])) == "All 1 budgets met."
+    assert sentence(judged(make_result(), BUDGETS[2:])) == "Nothing binding; 1 advisory missed."
+    assert sentence(judged(make_result(), ())) == "Measured; there was no budget to judge it by."
+    assert sentence(judged(make_result(interrupted=True))).startswith("Interrupted: ")
+    lag = make_result(verdict="invalid", reasons=("the loop was 9.0 ms late at p95",))
+    assert sentence(judged(lag)) == "Not to be trusted: the loop was 9.0 ms late at p95."
+    dead = judged(make_result(join=Joins(attempts=(make_attempt(failed="dtls"),) * 2), mouth_to_ear={}))
+    assert sentence(dead) == "None of 2 joins was heard (gave up: dtls)."
+
+
+def test_each_note_is_told_once(make_result):
+    result = make_result(verdict="invalid", reasons=("late",), warnings=("odd", "odd", "even"), cut="the server went")
+    assert notes(judged(result)) == (
+        "The call was cut short: the server went", "Warning: odd (2 times)", "Warning: even",
+    )  # fmt: skip
+
+
+def test_the_slow_part_and_the_lost_time_are_named(make_result):
+    said = slow_parts(judged(make_result()))
+    # 132 of 487 ms; stages of 158 ms: jitter buffer 51.8
+    assert said[0] == "Typical join: longest is signaling, 132 of 487 ms (27%)."
+    assert said[1] == "Slowest join: 1,000 ms of this 1,487 ms join was one lost DTLS flight."
+    assert said[2] == "Mouth to ear, caller → callee: longest is jitter buffer, 52 of 158 ms (33%)."
+
+
+def test_waterfalls_are_contiguous_on_one_scale_with_lost_time_inside(make_result, make_attempt):
+    middle, last = join_waterfalls(make_result().join.attempts)
+    assert middle.scale_s == last.scale_s == last.total_s == pytest.approx(1.487)
+    plain = [bar for bar in last.bars if bar.kind != "lost"]
+    for bar, after in pairwise(plain):
+        (begin_s, length_s), (next_s, _) = bar.spans[0], after.spans[0]
+        assert next_s == pytest.approx(begin_s + length_s, abs=1e-4)
+    (lost,) = [bar for bar in last.bars if bar.kind == "lost"]
+    assert (lost.name, lost.spans, lost.value) == ("lost DTLS flight, caller", ((pytest.approx(0.26), 1.0),), "1,000.0")
+    spurious = Retransmission(timer="stun", side="caller", at_s=0.4, cost_s=0.0)
+    (one,) = join_waterfalls([replace(make_attempt(), retransmissions=(spurious,))])
+    assert one.note == "7.4 round trips of the media path; 1 more retransmission cost it nothing"
+
+
+def test_a_residual_below_zero_is_drawn_back_from_where_it_begins(make_result, make_ear):
+    ear = replace(make_ear(0), stages={"network_min": 0.1, "residual": -0.002})
+    (drawn,) = stage_waterfalls(make_result(mouth_to_ear={"round_trip": ear}))
+    assert drawn.bars[1].spans == ((pytest.approx(0.098), pytest.approx(0.002)),)
+    assert drawn.bars[1].value == "-2.0"
+
+
+def test_figures_without_news_have_no_row_and_missing_ones_a_dash(make_result):
+    rows = {row[0]: row[1:] for row in link_table(make_result()).rows}
+    assert rows["delay p50, ms"][:2] == ("41.0", "41.2")
+    assert rows["packets sent"][:2] == ("–", "3,051")
+    assert "reordered" not in rows
+    nested = mapping_table("x", {"caller": {"codec": "opus", "rtt_s": 0.05}, "late_p50_s": None})
+    assert nested.rows == (("caller, codec", "opus"), ("caller, rtt", "50.00 ms"), ("late p50 s", "–"))
+
+
+def test_a_command_is_given_only_where_it_measures_the_same(make_result):
+    changes = ["call.joins=5", "link=delay 80ms loss 2%"]
+    plan = find_scenario("1v1-social", changes)
+    ran = make_result(settings=plan.settings, scenario_digest=plan.digest, clock="real", seed=7)
+    again = repeat(ran)
+    assert again.command.startswith("rtcprobe run 1v1-social --seed 7 --real-time --set ")
+    assert "--set call.joins=5" in again.command
+    assert "--set 'link=delay 80ms loss 2%'" in again.command
+    assert not again.needs_file
+    ours = repeat(replace(ran, scenario="of-my-own"))
+    assert ours.command == "rtcprobe run scenario.yaml --seed 7 --real-time"
+    assert parse_scenario(ours.file).digest == plan.digest
+    assert repeat(replace(ran, scenario_digest="of another version")).needs_file
+
+
+def test_bins_keep_every_extreme():
+    rng = np.random.default_rng(1)
+    at, values = np.sort(rng.uniform(0, 3600, 7200)), rng.normal(150, 2, 7200)
+    values[[17, 5000]] = 900.0, 3.0
+    edges = np.linspace(0, 3600, 101)
+    bins = binned(at, values, edges)
+    for index in range(100):
+        inside = values[(at >= edges[index]) & (at < edges[index + 1])]
+        assert (bins.lowest[index], bins.highest[index]) == (inside.min(), inside.max())
+        assert bins.median[index] == np.median(inside)
+    assert (np.nanmax(bins.highest), np.nanmin(bins.lowest)) == (900.0, 3.0)
+
+
+def test_an_empty_bin_is_a_gap_and_the_last_edge_belongs_to_the_last_bin():
+    bins = binned(np.array([0.0, 3.0]), np.array([1.0, 2.0]), np.array([0.0, 1.0, 2.0, 3.0]))
+    assert bins.lowest.tolist() == pytest.approx([1.0, np.nan, 2.0], nan_ok=True)
+
+
+def test_steps_hold_until_the_next():
+    bins = binned_steps(np.array([0.5, 2.2]), np.array([40.0, 60.0]), np.arange(5.0))
+    assert bins.lowest.tolist() == [40.0, 40.0, 40.0, 60.0]
+    assert bins.highest.tolist() == [40.0, 40.0, 60.0, 60.0]
+
+
+def test_a_distribution_ends_at_the_share_that_came_and_keeps_both_ends():
+    x, share = ecdf(np.arange(5000.0), of=10_000, most=200)
+    assert len(x) <= 200
+    assert (x[0], x[-1], share[-1]) == (0.0, 4999.0, 0.5)
+    # every corner is on the curve, and no two are further apart than all in equal steps (rounded to whole ranks)
+    assert share.tolist() == pytest.approx((x + 1) / 10_000)
+    assert np.diff(share).max() <= 0.5 / 199 + 1 / 10_000
+
+
+def an_hour(*, lost=20):
+    at = np.arange(7200) / 2
+    rng = np.random.default_rng(3)
+    return Heard(
+        title="caller → callee", spoken_s=at, delay_ms=150 + rng.standard_normal(7200), lost_s=at[:lost],
+        rejected_s=at[:0], target_since_s=at, target_ms=40.0 + 20 * rng.integers(0, 3, 7200),
+    )  # fmt: skip
+
+
+def test_an_hour_of_markers_is_a_small_picture():
+    drawn = over_time([an_hour(lost=3000)], name="x", width="wide", label="an hour")
+    assert len(drawn) < 90_000
+    assert "minutes since the call started" in drawn
+
+
+def test_pictures_use_the_colours_of_the_page_alone():
+    drawn = over_time([an_hour()], name="x", width="narrow", label="l") + distribution(
+        [Series(title="s", values_ms=np.array([1.0, 2.0]), of=3)],
+        [Limit(text="p50 < 2ms", at_ms=2.0)],
+        name="y",
+        label="l",
+    )
+    assert set(re.findall(r"(?:fill|stroke): ([^;\"]+)", drawn)) <= {
+        "none", *(f"var(--{name})" for name in ("ink", "soft", "line", "accent", "bad", "warn", "paper"))
+    }  # fmt: skip
+    assert "<style" not in drawn
+
+
+def luminance(colour):
+    """WCAG 2.2, relative luminance."""
+    parts = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_words_stand_out_from_paper_and_panel_by_the_aa_ratio(scheme):
+    css = (files("rtcprobe.report.html") / "templates" / "style.css").read_text(encoding="utf-8")
+    colours = dict(re.findall(r"--(\w+): (#\w{6})", re.findall(r":root \{(.*?)\}", css, re.DOTALL)[scheme]))
+    for text in ("ink", "soft", "accent", "good", "bad", "warn"):
+        for ground in ("paper", "panel"):
+            light, dark = sorted((luminance(colours[text]), luminance(colours[ground])), reverse=True)
+            assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, ground)
+    for bar in ("accent", "bad"):  # WCAG 1.4.11 for what carries meaning; the other bars have their figures beside them
+        light, dark = sorted((luminance(colours[bar]), luminance(colours["paper"])), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 3.0
