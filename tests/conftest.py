@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from rtcprobe.result import (
-    DIRECTIONS,
+    WAYS,
     Direction,
     JoinAttempt,
     Joins,
@@ -128,7 +128,7 @@ def link_report() -> LinkReport:
 
 def build(**changes: Any) -> Result:
     attempts = tuple(attempt(dtls_lost=i in (4, 17)) for i in range(20))
-    ears: dict[Direction, MouthToEar] = {direction: ear(seed) for seed, direction in enumerate(DIRECTIONS)}
+    ears: dict[Direction, MouthToEar] = {direction: ear(seed) for seed, direction in enumerate(WAYS)}
     fields: dict[str, Any] = {
         "scenario": "1v1-social",
         "scenario_digest": "00112233aabbccdd",
@@ -139,7 +139,7 @@ def build(**changes: Any) -> Result:
         "settings": {"name": "1v1-social"},
         "join": Joins(attempts=attempts),
         "mouth_to_ear": ears,
-        "link": {direction: link_report() for direction in DIRECTIONS},
+        "link": {direction: link_report() for direction in WAYS},
         "harness": {"loop_lag_p99_s": 0.0, "emulator_lateness_p99_s": 0.0, "pacing_lateness_p99_s": 0.0},
     }
     return Result(**(fields | changes))

@@ -17,10 +17,13 @@ from typing import Any, NoReturn
 import click
 
 from rtcprobe import __version__
+from rtcprobe.cli.check import check
 from rtcprobe.cli.common import EXIT_CODES
+from rtcprobe.cli.compare import compare
 from rtcprobe.cli.look import links, scenarios, schema, score, selftest
 from rtcprobe.cli.report import report
 from rtcprobe.cli.run import run
+from rtcprobe.cli.serve import serve
 from rtcprobe.errors import ExitCode, RtcprobeError
 
 __all__ = ["cli", "main"]
@@ -34,7 +37,7 @@ def cli() -> None:
     """Make real WebRTC calls over emulated links, time them from join to mouth-to-ear, and judge them."""
 
 
-for _command in (run, report, score, scenarios, links, schema, selftest):
+for _command in (run, serve, check, compare, report, score, scenarios, links, schema, selftest):
     cli.add_command(_command)
 
 

@@ -15,10 +15,10 @@ import click
 from rtcprobe.errors import BadInputError
 
 if TYPE_CHECKING:
-    from rtcprobe.result import Clock
+    from rtcprobe.result import Clock, Result
     from rtcprobe.scenario import Scenario
 
-__all__ = ["Measuring", "budgeted", "budgets_option", "measuring_options", "strict_option"]
+__all__ = ["Measuring", "budgeted", "budgets_option", "measured", "measuring_options", "strict_option"]
 
 _LINK_HELP = (
     "Replace the path both ways, media and signalling alike (the server at the callee's end), in tc-netem's words: "
@@ -37,6 +37,9 @@ _OPTIONS = (
     click.option("--joins", metavar="N", help="Joins before the call; same as --set call.joins=N."),
     click.option("--duration", metavar="TIME", help="Length of the call, like 60s; same as --set call.duration=TIME."),
     click.option("--link", metavar="LINE", help=_LINK_HELP),
+    click.option(
+        "--ice-policy", type=click.Choice(["all", "relay"]), help="Candidates used outside; same as --set ice.policy=…."
+    ),
     click.option("--playout", metavar="POLICY", help="Receiver's playout: neteq, neteq:100ms, fixed:60ms or aiortc."),
     click.option("--mouth", metavar="WAV", help="Speak this WAV file under the markers; also: silence, noise."),
     click.option(
@@ -59,6 +62,7 @@ class Measuring:
     joins: str | None = None
     duration: str | None = None
     link: str | None = None
+    ice_policy: str | None = None
     playout: str | None = None
     mouth: str | None = None
     settings: tuple[str, ...] = ()
@@ -77,6 +81,7 @@ class Measuring:
         from rtcprobe.scenario import find_scenario
 
         flags = {"call.joins": self.joins, "call.duration": self.duration, "link": self.link, "playout": self.playout}
+        flags["ice.policy"] = self.ice_policy
         spoken = self.mouth in (None, "silence", "noise")
         flags["mouth.programme"] = self.mouth if spoken else str(Path(self.mouth or "").absolute())
         if self.link is not None and any(_about_link(each) for each in self.settings):
@@ -113,6 +118,23 @@ def budgeted(plans: Sequence[Scenario], path: str | None) -> list[Scenario]:
         lines = [each.expression + (" (advisory)" if each.advisory else "") for each in budgets]
         out.append(replace(plan, budgets=budgets, settings={**plan.settings, "budgets": lines}))
     return out
+
+
+def measured(
+    plan: Scenario, *, seed: int, clock: Clock, quiet: bool, strict: bool = False, wav_dir: Path | None = None
+) -> Result:
+    """Place the call, with its progress on standard error, and return its judged result.
+
+    Raises:
+        BadInputError, MeasurementError: as ``run_probe``.
+    """
+    from rtcprobe.probe import run_probe
+    from rtcprobe.report.progress import narrate
+    from rtcprobe.verdict import judge
+
+    with narrate(plan.name, quiet=quiet) as progress:
+        result = run_probe(plan, seed=seed, clock=clock, progress=progress, wav_dir=wav_dir)
+    return judge(result, plan.budgets, strict=True) if strict else result
 
 
 def measuring_options(command: Callable[..., int]) -> Callable[..., int]:

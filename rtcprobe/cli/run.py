@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rtcprobe.cli.common import EXIT_CODES
-from rtcprobe.cli.measuring import Measuring, budgeted, budgets_option, measuring_options, strict_option
+from rtcprobe.cli.measuring import Measuring, budgeted, budgets_option, measured, measuring_options, strict_option
 from rtcprobe.cli.outputs import Outputs, output_options
 from rtcprobe.errors import BadInputError, ExitCode, RtcprobeError
 
@@ -78,7 +78,9 @@ class _Session:
         from rtcprobe.report.terminal import print_result
 
         try:
-            result = self._measured(scenario, wav_dir)
+            result = measured(
+                scenario, seed=self.seed, clock=self.clock, quiet=self.quiet, strict=self.strict, wav_dir=wav_dir
+            )
         except RtcprobeError as error:
             click.echo(f"rtcprobe: {scenario.name}: {error}", err=True)
             self.faults.append((scenario.name, str(error)))
@@ -102,15 +104,6 @@ class _Session:
         self._written(self._write_cases)
         gravest = (ExitCode.INTERRUPTED, ExitCode.BAD_INPUT, ExitCode.MISSED, ExitCode.NOT_MEASURED)
         return next((code for code in gravest if code in self.codes), ExitCode.MET)
-
-    def _measured(self, scenario: Scenario, wav_dir: Path | None) -> Result:
-        from rtcprobe.probe import run_probe
-        from rtcprobe.report.progress import narrate
-        from rtcprobe.verdict import judge
-
-        with narrate(scenario.name, quiet=self.quiet) as progress:
-            result = run_probe(scenario, seed=self.seed, clock=self.clock, progress=progress, wav_dir=wav_dir)
-        return judge(result, scenario.budgets, strict=True) if self.strict else result
 
     def _write_json(self) -> None:
         from rtcprobe.report.json import dumps

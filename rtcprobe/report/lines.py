@@ -19,6 +19,7 @@ STYLES = {
     "invalid": "bold magenta",
     "met": "green",
     "missed": "red",
+    "unsure": "yellow",
     "better": "green",
     "worse": "red",
 }

@@ -69,7 +69,9 @@ def bare(value: float, unit: Unit) -> str:
     """Return a figure without its unit's name, for a column that names it; a share keeps its sign."""
     if unit == "s":
         return milliseconds(value)
-    return format_ratio(value) if unit == "share" else f"{value:,.4g}"
+    if unit == "share":
+        return format_ratio(value)
+    return f"{value:,.2f}".rstrip("0").rstrip(".") if abs(value) >= 0.01 or value == 0.0 else f"{value:.2g}"
 
 
 def bounds(low: float | None, high: float | None, unit: Unit) -> str:

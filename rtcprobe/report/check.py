@@ -1,0 +1,108 @@
+"""A regression check on a terminal, in Markdown, and as cases for a CI.
+
+Rules:
+    1. The verdict and the part that moved are said before any figure.
+    2. Every gate is shown with its interval and the smallest change it could have detected, passed ones too: a gate
+       that sees nothing must not look like a gate that is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.text import Text
+
+from rtcprobe.report.cases import Case, Outcome
+from rtcprobe.report.comparison import difference_lines, difference_table, metric_name, part_lines
+from rtcprobe.report.lines import COLUMNS, STYLES, rule, wrapped
+from rtcprobe.report.markdown import plain
+from rtcprobe.report.sentences import ARROWS, counted, figure
+from rtcprobe.verdict.baseline import Gate, RegressionCheck
+
+__all__ = ["check_cases", "check_lines", "check_markdown"]
+
+_TITLES = ("baseline", "now")
+_OUTCOMES: dict[str, Outcome] = {"pass": "passed", "fail": "failed", "inconclusive": "error"}
+
+
+def check_lines(check: RegressionCheck) -> list[Text]:
+    """Return the screen of ``check``: verdict, what moved, gates, and the waterfalls where something moved."""
+    return list(_lines(check))
+
+
+def check_markdown(check: RegressionCheck) -> str:
+    """Return ``check`` as Markdown."""
+    scenario = check.comparison.b.scenario
+    parts = [f"### {check.verdict.upper()}: {plain(scenario)} against its baseline\n", f"{plain(_about(check))}\n"]
+    parts += [f"- {plain(each)}" for each in check.reasons]
+    parts += [f"- **{plain(each.sentence)}**" for each in check.culprits]
+    parts += [""] if check.reasons or check.culprits else []
+    parts.append(difference_table((gate.difference for gate in check.gates), _TITLES, _words(check)))
+    parts += [f"- {plain(each)}" for each in _notes(check)]
+    return "\n".join(parts) + "\n"
+
+
+def check_cases(check: RegressionCheck, *, strict: bool = False) -> list[Case]:
+    """Return a case each gate; a failed one names the parts that moved. ``strict``: what is undecided failed."""
+    scenario = check.comparison.b.scenario
+    moved = "; ".join(each.sentence for each in check.culprits)
+    cases = []
+    for gate in check.gates:
+        outcome = "failed" if strict and gate.verdict == "inconclusive" else _OUTCOMES[gate.verdict]
+        message = _gate_sentence(gate)
+        if gate.verdict == "fail" and moved:
+            message += f"; what moved: {moved}"
+        name = f"{gate.difference.name} against its baseline"
+        cases.append(Case(suite=scenario, name=name, outcome=outcome, message=message))
+    if check.verdict != "pass" and all(each.outcome == "passed" for each in cases):
+        outcome = "failed" if strict else _OUTCOMES[check.verdict]
+        told = "; ".join(check.reasons) or check.verdict
+        cases.append(Case(suite=scenario, name="check", outcome=outcome, message=told))
+    return cases
+
+
+def _lines(check: RegressionCheck) -> Iterator[Text]:
+    scenario, about, verdict = check.comparison.b.scenario, _about(check), check.verdict.upper()
+    gap = COLUMNS - len(verdict) - 2 - len(scenario) - len(about)
+    yield Text.assemble((verdict, STYLES[check.verdict]), "  ", (scenario, "bold"), " " * max(gap, 2), (about, "dim"))
+    for each in check.reasons:
+        yield from wrapped(each, indent=2, most=3)
+    if check.culprits:
+        yield rule("What moved")
+        for culprit in check.culprits:
+            yield from wrapped(culprit.sentence, indent=1, style="bold")
+    yield from difference_lines((gate.difference for gate in check.gates), _TITLES, _words(check))
+    found = check.comparison
+    if any(each.kind in ("phase", "timer") for each in check.culprits):
+        yield from part_lines("Phases of a mean join, ms", found.phases, _TITLES)
+    for direction in dict.fromkeys(each.direction for each in check.culprits if each.kind == "stage"):
+        parts = [each for each in found.stages if each.direction == direction]
+        arrow = "" if direction is None else f", {ARROWS[direction]}"
+        yield from part_lines(f"Stages{arrow}, ms", parts, _TITLES)
+    for each in _notes(check):
+        yield from wrapped(f"note: {each}", indent=1, style="dim", most=None)
+
+
+def _words(check: RegressionCheck) -> list[tuple[str, str]]:
+    """Return what became of each gate and why, short enough for a column."""
+    words = {"pass": "pass", "fail": "fail", "inconclusive": "unsure"}
+    return [(words[gate.verdict], gate.reason or gate.difference.note) for gate in check.gates]
+
+
+def _about(check: RegressionCheck) -> str:
+    side = check.comparison.b
+    paired = "paired" if check.comparison.paired else "unpaired"
+    return f"{counted(side.runs, 'run', 'runs')}, {paired} · {side.clock} clock · tolerance {check.tolerance}"
+
+
+def _gate_sentence(gate: Gate) -> str:
+    found = gate.difference
+    sides = " → ".join(figure(each.value, found.unit) for each in (found.a, found.b))
+    change = figure(found.difference, found.unit, sign=True)
+    could = "" if found.detectable is None else f", could show {figure(found.detectable, found.unit)}"
+    reason = f": {gate.reason}" if gate.reason else ""
+    return f"{found.metric.partition('.')[0].replace('_', ' ')} {metric_name(found)}: {change} ({sides}{could}){reason}"
+
+
+def _notes(check: RegressionCheck) -> list[str]:
+    return list(dict.fromkeys([*check.notes, *check.comparison.notes]))

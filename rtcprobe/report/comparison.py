@@ -1,0 +1,350 @@
+"""Sides next to each other on a terminal and in Markdown: figures, their differences, ranks, waterfalls.
+
+Rules:
+    1. What is really different is said first, in a sentence; the figures follow, each with its interval.
+    2. Beside every difference stands the smallest change this pair of runs could have shown.
+    3. *Not shown* is not *equal*: it is a difference smaller than chance, or than what could be shown.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Sequence
+
+from rich.text import Text
+
+from rtcprobe.report.lines import STYLES, cells, rule, wrapped
+from rtcprobe.report.markdown import plain, table
+from rtcprobe.report.sentences import ARROWS, bare, bounds, counted, figure, milliseconds
+from rtcprobe.verdict.comparison import Comparison, Place, RankedMetric, Ranking, Side
+from rtcprobe.verdict.difference import Difference, Estimate
+
+__all__ = [
+    "difference_lines",
+    "difference_table",
+    "metric_name",
+    "part_lines",
+    "ranking_lines",
+    "ranking_markdown",
+    "signed_bounds",
+]
+
+_EDGES = (38, 54, 70)
+"""Where a, b and their difference end."""
+
+_WORDS = {"better": "better", "worse": "worse", "no difference shown": "not shown", "not measured": "no data"}
+_GROUPS = {"join": "Join", "mouth_to_ear": "Mouth to ear", "link": "Link", "harness": "Harness"}
+_NAMES = {"r": "R", "mos": "MOS", "listening_mos": "listening MOS", **{str(k): v for k, v in ARROWS.items()}}
+_TOGETHER = "intervals are of each figure alone; what is called better, worse or first holds for all of them together"
+_MOST_NAMED = 4
+_SHOWN_S = 5e-5  # less would read 0.0 ms
+_MOST_COLUMNS = 5
+_RANK_NAME = 24
+
+
+def ranking_lines(ranking: Ranking) -> list[Text]:
+    """Return the screen of a comparison: of two sides their differences, of more their ranks."""
+    lines = list(_head(ranking))
+    if len(ranking.sides) == 2:
+        lines += _two_sides(ranking.pairs[0])
+    else:
+        for metric in ranking.metrics:
+            lines += _ranked(metric, ranking)
+        lines += _waterfalls(ranking)
+    lines += [line for each in _notes(ranking) for line in wrapped(f"note: {each}", indent=1, style="dim", most=None)]
+    return lines
+
+
+def difference_lines(
+    differences: Iterable[Difference], titles: tuple[str, str], words: Sequence[tuple[str, str]] = ()
+) -> Iterator[Text]:
+    """Yield two lines for each difference, grouped: figures and what became of them; their intervals below.
+
+    ``words``: a word and a reason for each, in place of its verdict and note.
+    """
+    group = None
+    for index, each in enumerate(differences):
+        if each.metric.partition(".")[0] != group:
+            group = each.metric.partition(".")[0]
+            yield rule(_GROUPS.get(group, group), (*titles, "difference"), edges=_EDGES)
+        word, note = words[index] if words else (each.verdict, each.note)
+        yield _marked(_values(f" {metric_name(each)}{_unit(each)}", each), word)
+        intervals = (*(_interval(side, each) for side in (each.a, each.b)), signed_bounds(each))
+        told = "" if each.detectable is None else f"   could show {bare(each.detectable, each.unit)}"
+        line = cells(told, intervals, edges=_EDGES)
+        if line.plain.strip():
+            line.stylize("dim")
+            yield line
+        if note:
+            yield from wrapped(note, indent=3, style="dim")
+
+
+def part_lines(title: str, parts: Sequence[Difference], titles: tuple[str, str]) -> Iterator[Text]:
+    """Yield one line for each phase, stage or timer that is there, and their sum."""
+    shown = [each for each in parts if _seen(each)]
+    if not shown:
+        return
+    yield rule(title, (*titles, "difference"), edges=_EDGES)
+    for each in shown:
+        name = each.part.replace("_", " ") or metric_name(each)
+        yield _marked(_values(f" {name}", each), each.verdict if each.verdict in ("better", "worse") else "")
+
+
+def difference_table(
+    differences: Iterable[Difference], titles: tuple[str, str], words: Sequence[tuple[str, str]] = ()
+) -> str:
+    """Return a Markdown table of differences with their intervals; ``words`` as of ``difference_lines``."""
+    rows = []
+    for index, each in enumerate(differences):
+        sides = [f"{_value(side, each)} {_interval(side, each)}".strip() for side in (each.a, each.b)]
+        moved = f"{_moved(each)} {signed_bounds(each)}".strip()
+        word = words[index][0] if words else each.verdict
+        said = _WORDS.get(word, word)
+        verdict = f"**{said}**" if word in STYLES and word != "pass" else said
+        could = "" if each.detectable is None else figure(each.detectable, each.unit)
+        rows.append([_full_name(each) + _unit(each), *sides, moved, could, verdict])
+    head = ["figure", *(plain(each) for each in titles), "difference (95 %)", "could show", "verdict"]
+    return table(head, rows, numbers=1)
+
+
+def ranking_markdown(ranking: Ranking) -> str:
+    """Return a comparison as Markdown."""
+    names = [side.label for side in ranking.sides]
+    parts = [f"### {plain(ranking.sides[0].scenario)}: {' against '.join(plain(each) for each in reversed(names))}\n"]
+    parts += [f"- {plain(_about(letter, side))}" for letter, side in zip(_letters(ranking), ranking.sides, strict=True)]
+    parts += ["", f"{plain(_verdict(ranking))}\n"]
+    if len(ranking.sides) == 2:
+        pair = ranking.pairs[0]
+        titles = (pair.a.label, pair.b.label)
+        parts.append(difference_table(pair.differences, titles))
+        parts += [f"{title}\n\n{_part_table(found, titles)}" for title, found in _part_groups(pair) if found]
+    else:
+        parts.append(_rank_table(ranking))
+        for title, rows in _waterfall_rows(ranking):
+            head = [title, *(plain(each) for each in names)]
+            parts.append(table(head, [[plain(name), *values] for name, values in rows], numbers=1))
+    parts += [f"- {plain(each)}" for each in _notes(ranking)]
+    return "\n".join(parts) + "\n"
+
+
+def metric_name(difference: Difference | RankedMetric) -> str:
+    """Return a metric and its aggregate as people read them, below the title of their group."""
+    words = [_NAMES.get(each, each.replace("_", " ")) for each in difference.metric.split(".")[1:]]
+    whole = difference.aggregate == "mean" and difference.unit != "s"  # one figure a run: nothing to tell apart
+    return " ".join([*words, *([] if whole else [difference.aggregate])])
+
+
+def signed_bounds(each: Difference, *, turned: bool = False) -> str:
+    """Return the interval of a difference: ``"[+14.8 to +15.2]"``; "" where nothing was measured.
+
+    ``turned``: of a minus b.
+    """
+    if each.difference is None or (each.a.exact and each.b.exact):
+        return ""
+    ends = [(each.low, 1.0), (each.high, 1.0)] if not turned else [(each.high, -1.0), (each.low, -1.0)]
+    said = ["open" if end is None else _signed(way * end, each).removesuffix("pp") for end, way in ends]
+    return "[open]" if said == ["open", "open"] else f"[{' to '.join(said)}]"
+
+
+def _head(ranking: Ranking) -> Iterator[Text]:
+    first = ranking.sides[0]
+    clocks = ", ".join(dict.fromkeys(side.clock for side in ranking.sides))
+    about = f"{clocks} clock, {ranking.confidence * 100:g} % confidence"
+    yield Text.assemble((first.scenario, "bold"), " " * max(2, 80 - len(first.scenario) - len(about)), (about, "dim"))
+    for letter, side in zip(_letters(ranking), ranking.sides, strict=True):
+        yield from wrapped(_about(letter, side), indent=1)
+    yield from wrapped(_verdict(ranking), indent=1, style="bold", most=6)
+
+
+def _about(letter: str, side: Side) -> str:
+    runs = counted(side.runs, "run", "runs")
+    seeds = f"seed {_span(side.seeds)}" if side.runs == 1 else f"seeds {_span(side.seeds)}"
+    target = "" if side.target == "loopback" else f", {side.target}"
+    return f"{letter}  {side.label}: {runs} ({seeds}), {side.joins} joins{target}"
+
+
+def _span(seeds: Sequence[int]) -> str:
+    ordered = sorted(seeds)
+    if len(ordered) > 2 and ordered == list(range(ordered[0], ordered[-1] + 1)):
+        return f"{ordered[0]} to {ordered[-1]}"
+    return ", ".join(map(str, ordered[:6])) + (" …" if len(ordered) > 6 else "")
+
+
+def _letters(ranking: Ranking) -> list[str]:
+    return [chr(ord("A") + index) if index < 26 else str(index + 1) for index in range(len(ranking.sides))]
+
+
+def _verdict(ranking: Ranking) -> str:
+    """Return what is really different, in one sentence."""
+    if len(ranking.sides) > 2:
+        won = [f"{_full_name(each)}: {_best(each)}" for each in ranking.metrics if each.decided]
+        return f"Best, where the difference is real: {_some(won, '; ')}." if won else "No difference is shown."
+    pair = ranking.pairs[0]
+    said = []
+    for word in ("worse", "better"):
+        found = [each for each in pair.differences if each.verdict == word]
+        named = [f"{_full_name(each)} ({_moved(each)}{_ms(each)})" for each in found]
+        said += [f"{word} in {_some(named, ', ')}"] if named else []
+    if not said:
+        return f"No difference is shown between {pair.a.label} and {pair.b.label}."
+    return f"{pair.b.label} is {'; '.join(said)}."
+
+
+def _some(named: Sequence[str], comma: str) -> str:
+    rest = len(named) - _MOST_NAMED
+    return comma.join([*named[:_MOST_NAMED], *([f"and {rest} more"] if rest > 0 else [])])
+
+
+def _best(metric: RankedMetric) -> str:
+    return " and ".join(place.label for place in metric.places if place.rank == 1)
+
+
+def _two_sides(pair: Comparison) -> Iterator[Text]:
+    yield from difference_lines(pair.differences, ("A", "B"))
+    for title, parts in _part_groups(pair):
+        yield from part_lines(f"{title}, ms", parts, ("A", "B"))
+
+
+def _part_groups(pair: Comparison) -> Iterator[tuple[str, Sequence[Difference]]]:
+    yield "Phases of a mean join", pair.phases
+    yield "Timers of a mean join", pair.timers
+    for direction in dict.fromkeys(each.direction for each in pair.stages):
+        arrow = "" if direction is None else f", {ARROWS[direction]}"
+        yield f"Stages{arrow}", [each for each in pair.stages if each.direction == direction]
+
+
+def _ranked(metric: RankedMetric, ranking: Ranking) -> Iterator[Text]:
+    letters = dict(zip((side.label for side in ranking.sides), _letters(ranking), strict=True))
+    column = "from the first" if metric.decided else "no difference shown"
+    yield rule(f"{_full_name(metric)}{_unit(metric)}", (column,), edges=(79,))
+    order = sorted(metric.places, key=lambda place: (place.rank or 0, _rankable(place.estimate, metric)))
+    for place in order:
+        name = f" {'-' if place.rank is None else place.rank:>2}  {letters[place.label]}  {place.label}"
+        name = name if len(name) <= _RANK_NAME else f"{name[: _RANK_NAME - 1]}…"
+        said = f"{_value(place.estimate, metric)} {_interval(place.estimate, metric)}".rstrip()
+        yield cells(name, (said, _from(order[0], place, metric) if metric.decided else ""), edges=(47, 79))
+
+
+def _from(first: Place, place: Place, metric: RankedMetric) -> str:
+    """Return how far ``place`` is from ``first``, with the interval; "" for itself."""
+    labels = [each.label for each in metric.places]
+    pairs = dict(zip(itertools.combinations(labels, 2), metric.pairs, strict=False))
+    turned = (place.label, first.label) in pairs
+    found = pairs.get((place.label, first.label) if turned else (first.label, place.label))
+    if found is None or found.difference is None:
+        return ""
+    return f"{_signed(-found.difference if turned else found.difference, found)} {signed_bounds(found, turned=turned)}"
+
+
+def _waterfalls(ranking: Ranking) -> Iterator[Text]:
+    letters = _letters(ranking)
+    for title, rows in _waterfall_rows(ranking):
+        for start in range(0, len(letters), _MOST_COLUMNS):
+            part = slice(start, start + _MOST_COLUMNS)
+            edges = [35 + 11 * index for index in range(len(letters[part]))]
+            yield rule(title, letters[part], edges=edges)
+            for name, values in rows:
+                yield cells(f" {name}", values[part], edges=edges)
+
+
+def _waterfall_rows(ranking: Ranking) -> Iterator[tuple[str, list[tuple[str, list[str]]]]]:
+    """Yield the waterfalls of every side: (title, rows of a name and one figure a side)."""
+    first = ranking.sides[0].label
+    against = {pair.b.label: pair for pair in ranking.pairs if pair.a.label == first}
+    pairs = [against[side.label] for side in ranking.sides[1:]]
+    groups = [dict(_part_groups(pair)) for pair in pairs]
+    for title in dict.fromkeys(title for each in groups for title in each):
+        found = [{each.part: each for each in group.get(title, ())} for group in groups]
+        rows = []
+        for name in dict.fromkeys(name for each in found for name in each):
+            sides = [next((each[name].a for each in found if name in each), None)]
+            sides += [each[name].b if name in each else None for each in found]
+            joined = all(each.phases for each in pairs) and not title.startswith("Stages")
+            none = (
+                0.0 if joined else None
+            )  # a join that skipped a phase, or no timer of which fired, took no time for it
+            values = [none if side is None else side.value for side in sides]
+            if any(abs(value or 0.0) >= _SHOWN_S for value in values):
+                rows.append((name.replace("_", " "), [milliseconds(value) for value in values]))
+        if rows:
+            yield f"{title}, ms", rows
+
+
+def _rank_table(ranking: Ranking) -> str:
+    rows = []
+    for metric in ranking.metrics:
+        row = [_full_name(metric) + _unit(metric)]
+        for place in metric.places:
+            rank = "" if place.rank is None else f" **({place.rank})**"
+            row.append(f"{_value(place.estimate, metric)} {_interval(place.estimate, metric)}{rank}")
+        rows.append([*row, "" if metric.decided else "no difference shown"])
+    return table(["figure (rank)", *(plain(side.label) for side in ranking.sides), ""], rows, numbers=1)
+
+
+def _part_table(parts: Iterable[Difference], titles: tuple[str, str]) -> str:
+    rows = []
+    for each in parts:
+        if _seen(each):
+            bold = "**" if each.verdict in ("better", "worse") else ""
+            name = plain(each.part.replace("_", " "))
+            rows.append([name, *(_value(side, each) for side in (each.a, each.b)), f"{bold}{_moved(each)}{bold}"])
+    return table(["ms", *(plain(each) for each in titles), "difference"], rows, numbers=1) if rows else ""
+
+
+def _notes(ranking: Ranking) -> list[str]:
+    found = [*ranking.notes, *(note for pair in ranking.pairs for note in pair.notes)]
+    return list(dict.fromkeys([_TOGETHER, *found]))
+
+
+def _seen(each: Difference) -> bool:
+    return any(abs(side.value or 0.0) >= _SHOWN_S for side in (each.a, each.b))
+
+
+def _values(title: str, each: Difference) -> Text:
+    return cells(title, (_value(each.a, each), _value(each.b, each), _moved(each)), edges=_EDGES)
+
+
+def _marked(line: Text, verdict: str) -> Text:
+    return line.append(f" {_WORDS.get(verdict, verdict)}", STYLES.get(verdict, "dim")) if verdict else line
+
+
+def _value(estimate: Estimate, of: Difference | RankedMetric) -> str:
+    if estimate.value is None:
+        return "never" if estimate.never else "-"
+    return bare(estimate.value, of.unit)
+
+
+def _interval(estimate: Estimate, of: Difference | RankedMetric) -> str:
+    if estimate.exact or (estimate.value is None and not estimate.never):
+        return ""
+    return bounds(estimate.low, estimate.high, of.unit)
+
+
+def _moved(each: Difference) -> str:
+    return "-" if each.difference is None else _signed(each.difference, each)
+
+
+def _signed(value: float, each: Difference) -> str:
+    """Return a change with its sign; that of a share is in percentage points."""
+    return figure(value, each.unit, sign=True).removesuffix(" ms").replace("%", "pp")
+
+
+def _unit(each: Difference | RankedMetric) -> str:
+    return ", ms" if each.unit == "s" else ""
+
+
+def _ms(each: Difference) -> str:
+    return " ms" if each.unit == "s" else ""
+
+
+def _full_name(each: Difference | RankedMetric) -> str:
+    root = each.metric.partition(".")[0].replace("_", " ")
+    return f"{root} {metric_name(each)}"
+
+
+def _rankable(estimate: Estimate, metric: RankedMetric) -> float:
+    if estimate.value is None:
+        return math.inf
+    upwards = any(each.higher_is_better for each in metric.pairs)
+    return -estimate.value if upwards else estimate.value

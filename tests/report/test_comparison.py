@@ -1,0 +1,95 @@
+"""Sides next to each other: the screen and the Markdown of comparisons and checks."""
+
+from dataclasses import replace
+
+import pytest
+
+from rtcprobe.report.comparison import ranking_lines, ranking_markdown
+from rtcprobe.result import Joins
+from rtcprobe.verdict import rank
+
+
+def slower(result, phase_s=0.0, stage_s=0.0, label=""):
+    """Return ``result`` with that much more in the phase ``dtls`` and in the stage ``device``, both directions."""
+    attempts = tuple(
+        replace(
+            each,
+            caller={**each.caller, "first_audio": each.caller["first_audio"] + phase_s},
+            phases={**each.phases, "dtls": each.phases["dtls"] + phase_s},
+        )
+        for each in result.join.attempts
+    )
+    ears = {
+        direction: replace(
+            ear,
+            samples=tuple(
+                replace(each, heard_s=each.heard_s + stage_s, delay_s=each.delay_s + stage_s) for each in ear.samples
+            ),
+            stages={**ear.stages, "device": ear.stages["device"] + stage_s},
+        )
+        for direction, ear in result.mouth_to_ear.items()
+    }
+    return replace(result, join=Joins(attempts=attempts), mouth_to_ear=ears, target=label or result.target)
+
+
+@pytest.fixture
+def runs(make_result):
+    """Return three runs with seeds 1 to 3."""
+    return [make_result(seed=seed) for seed in (1, 2, 3)]
+
+
+@pytest.fixture
+def slow(runs):
+    return [slower(each, phase_s=0.066, stage_s=0.015) for each in runs]
+
+
+def text(ranking):
+    return "\n".join(line.plain.rstrip() for line in ranking_lines(ranking))
+
+
+def test_two_sides_say_first_what_is_really_different(runs, slow):
+    screen = text(rank([("old", runs), ("new", slow)]))
+    head = " ".join(screen.split("─ Join")[0].split())
+    assert "A old: three runs (seeds 1 to 3), 60 joins" in head
+    assert "new is worse in join first audio p50 (+66.0 ms), join first audio p95 (+66.0 ms)" in head
+    rows = screen.splitlines()
+    assert any(row.split()[-4:] == ["487.0", "553.0", "+66.0", "worse"] for row in rows)  # conftest: 487 ms
+    assert any(row.split() == ["dtls", "221.0", "287.0", "+66.0", "worse"] for row in rows)  # 121 ms, 2 of 20 + 1 s
+    assert sum(row.split() == ["device", "20.0", "35.0", "+15.0", "worse"] for row in rows) == 2
+
+
+def test_equal_sides_show_no_difference(runs):
+    screen = text(rank([("old", runs), ("again", runs)]))
+    assert "No difference is shown between old and again." in screen
+    assert " worse" not in screen.split("note:")[0]
+    assert "could show" in screen
+
+
+def test_three_sides_are_ranked_where_the_difference_is_real(runs, slow):
+    slowest = [slower(each, phase_s=0.2) for each in runs]
+    screen = text(rank([("slowest", slowest), ("old", runs), ("new", slow)]))
+    block = screen.split("─ join first audio p50, ms")[1].split("─ join")[0].splitlines()[1:]
+    assert [row.split()[:3] for row in block] == [["1", "B", "old"], ["2", "C", "new"], ["3", "A", "slowest"]]
+    assert block[1].split()[-4:] == ["+66.0", "[+66.0", "to", "+66.0]"]
+    assert block[2].split()[-4:] == ["+200.0", "[+200.0", "to", "+200.0]"]
+    assert "no difference shown" in next(row for row in screen.splitlines() if row.startswith("─ join failed"))
+    # Phases stand in the order the files were given: 221 ms as conftest has it, and what was planted.
+    assert next(row.split() for row in screen.splitlines() if row.startswith(" dtls")) == [
+        "dtls", "421.0", "221.0", "287.0",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [2, 3, 7])
+def test_no_line_is_wider_than_the_screen(runs, slow, count):
+    sides = [(f"a-rather-long-name-of-a-vendor-{i}", slow if i % 2 else runs) for i in range(count)]
+    assert max(len(line.plain) for line in ranking_lines(rank(sides))) <= 80
+
+
+def test_markdown_holds_the_same_figures_and_no_markup_from_outside(runs, slow):
+    found = rank([("old", runs), ("<b>|new", slow)])
+    markdown = ranking_markdown(found)
+    assert "| join first audio p50, ms | 487.0 [" in markdown
+    assert "| +66.0 [+66.0 to +66.0] |" in markdown
+    assert "<b>" not in markdown
+    assert "&#60;b&#62;&#124;new is worse in join first audio p50" in markdown
+    assert "**(1)**" in ranking_markdown(rank([("a", runs), ("b", slow), ("c", slow)]))

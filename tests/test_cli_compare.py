@@ -1,0 +1,68 @@
+"""``rtcprobe compare``: files in, sides out."""
+
+import json
+
+import pytest
+
+from rtcprobe.report.history import line_of
+
+
+@pytest.fixture
+def write(tmp_path, make_result):
+    """Write a history of runs of these scenarios with seeds 1 to 3; return its path."""
+
+    def history(name, *scenarios):
+        path = tmp_path / name
+        runs = [make_result(seed=seed, scenario=each) for each in scenarios or ("1v1-social",) for seed in (1, 2, 3)]
+        path.write_bytes(b"".join(line_of(each) for each in runs))
+        return path
+
+    return history
+
+
+def test_files_are_sides_and_their_results_runs(rtcprobe, write, tmp_path):
+    markdown, plain = tmp_path / "x.md", tmp_path / "x.json"
+    code, out, err = rtcprobe(
+        "compare", write("a.jsonl"), write("b.jsonl"), "--markdown", markdown, "--json", plain, "--last", 2
+    )
+    assert (code, err) == (0, "")
+    assert " A  a: two runs (seeds 2, 3), 40 joins\n" in out
+    assert "No difference is shown between a and b." in out
+    assert markdown.read_text(encoding="utf-8").startswith("### 1v1-social: b against a\n")
+    assert [each["label"] for each in json.loads(plain.read_text(encoding="utf-8"))["sides"]] == ["a", "b"]
+
+
+def test_every_scenario_that_all_files_hold_is_compared(rtcprobe, write):
+    a, b = write("a.jsonl", "x", "y", "only-a"), write("b.jsonl", "y", "x")
+    code, out, err = rtcprobe("compare", a, b, "--json", "-")
+    assert code == 0
+    assert [each["sides"][0]["scenario"] for each in json.loads(out)] == ["x", "y"]
+    assert "rtcprobe: warning: not in every file, so not compared: only-a\n" in err
+    assert "No difference is shown" in err  # the screen gives way to the program that reads
+    assert json.loads(rtcprobe("compare", a, b, "--scenario", "y", "--json", "-", "-q")[1])["sides"]
+
+
+def test_files_of_one_name_are_told_apart_by_their_paths(rtcprobe, write, tmp_path):
+    (tmp_path / "b").mkdir()
+    a, b = write("a.jsonl"), write("b/a.jsonl")
+    out = rtcprobe("compare", a, b)[1]
+    assert f" A  {a}" in out.replace("\n   ", " ")
+
+
+def test_what_cannot_be_compared_is_a_sentence(rtcprobe, write, tmp_path):
+    a, b = write("a.jsonl", "x"), write("b.jsonl", "y")
+    missing = tmp_path / "missing.json"
+    for arguments, sentence in (
+        ((a,), f"{a} alone cannot be compared: name two files or more"),
+        ((a, a), f"{a} is named twice: compare it with another file"),
+        (
+            (a, b),
+            "no scenario is in every file (a holds x; b holds y): measure the same scenario on every side",
+        ),
+        ((a, missing), f"{missing} cannot be read: No such file or directory"),
+        (
+            (a, b, "--json", "x.out", "--markdown", "x.out"),
+            "two outputs are in one place: give each a place of its own",
+        ),
+    ):
+        assert rtcprobe("compare", *arguments) == (2, "", f"rtcprobe: {sentence}\n")
