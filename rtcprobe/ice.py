@@ -15,6 +15,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from rtcprobe.errors import BadInputError
@@ -88,6 +89,8 @@ class IceSettings:
 
     servers: tuple[IceServer, ...] = ()
     policy: IcePolicy = "all"
+    ca_file: Path | None = None
+    """Whom ``turns:`` servers are trusted for beside the system's authorities (PEM)."""
 
     def and_servers(self, more: Iterable[IceServer]) -> IceSettings:
         """Return the same with the servers that a target named, those already known left out."""
@@ -95,8 +98,10 @@ class IceSettings:
         return replace(self, servers=(*self.servers, *(each for each in more if each.url not in known)))
 
 
-def read_ice(written: object) -> IceSettings:
-    """Return the settings a scenario writes: ``{servers: [{urls, username, credential | secret}], policy}``.
+def read_ice(written: object, folder: Path = Path()) -> IceSettings:
+    """Return the settings a scenario writes: ``{servers: [{urls, username, credential | secret}], policy, ca}``.
+
+    ``ca`` is the path of a file, seen from ``folder``.
 
     ``credential`` and ``secret`` (of time-limited credentials) are ``env:NAME`` or ``file:PATH``.
 
@@ -107,7 +112,7 @@ def read_ice(written: object) -> IceSettings:
         raise BadInputError(
             f"ice {written!r} has no keys", "write it like {servers: [{urls: turn:host}], policy: relay}"
         )
-    _only("ice", written, ("servers", "policy"))
+    _only("ice", written, ("servers", "policy", "ca"))
     policy = written.get("policy", "all")
     if policy not in POLICIES:
         raise BadInputError(f"ice.policy {policy!r} is not known", "write all or relay")
@@ -115,7 +120,10 @@ def read_ice(written: object) -> IceSettings:
     if not isinstance(entries, Sequence) or isinstance(entries, str):
         raise BadInputError(f"ice.servers {entries!r} is not a list", "write it like [{urls: turn:host}]")
     servers = tuple(server for index, entry in enumerate(entries) for server in _read_entry(index, entry))
-    return IceSettings(servers=servers, policy=policy)
+    ca = written.get("ca")
+    if ca is not None and not isinstance(ca, str):
+        raise BadInputError(f"ice.ca {ca!r} is not a file", "write its path")
+    return IceSettings(servers=servers, policy=policy, ca_file=None if ca is None else folder / ca)
 
 
 def servers_of_links(headers: Iterable[str]) -> tuple[IceServer, ...]:

@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -28,7 +30,8 @@ from rtcprobe.audio.red import RedEncoder
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.playout.base import RtpPacket
 from rtcprobe.playout.nack import NackTracker, ResendLimit
-from rtcprobe.runtime import aiortc_seam, negotiation
+from rtcprobe.runtime import aiortc_seam, ice_seam, negotiation
+from rtcprobe.runtime.gathering import Gathering
 from rtcprobe.runtime.network import Host, Network, acting_as
 from rtcprobe.runtime.wiretap import Departure, WireTap
 from rtcprobe.timeline import Side, Timeline, Wait, answers
@@ -124,10 +127,12 @@ class Peer:
         protection: Protection,
         media: Media = "sendrecv",
         milestones: Sequence[str] | None = None,
+        gathering: Gathering | None = None,
     ) -> None:
         """Make an endpoint that speaks (``"sendonly"``), listens (``"recvonly"``) or both; connect it with the others.
 
-        ``milestones`` are those of its join where they are not a loopback call's.
+        ``milestones`` are those of its join where they are not a loopback call's; ``gathering`` asks STUN and TURN
+        servers for candidates.
         """
         aiortc_seam.install()
         self.side = side
@@ -150,28 +155,39 @@ class Peer:
         self._nack: NackTracker | None = None
         self.track = MouthTrack(speech, phase_s=phase_s, network=host.network, may_speak=may_speak)
         self._media = media
+        self._gathering = gathering
+        if gathering is not None:
+            gathering.tap = self.tap
         self._dtls_timeout_s = dtls_timeout_s
-        self._open()
+        self.own_s: dict[str, float] = {}
+        """CPU seconds that our own side of it took: the certificate (before the call begins), offer and answer."""
+        with self._taking("certificate"):
+            self._open()
 
     async def offer(self) -> Sdp:
-        """Gather candidates and return our offer."""
-        with acting_as(self._host), negotiation.offering(self._protection):
+        """Gather candidates and return our offer.
+
+        Raises:
+            MeasurementError: relayed candidates alone are wanted, and no TURN server gave one.
+        """
+        with acting_as(self._host), negotiation.offering(self._protection), self._taking("offer"):
             await self._connection.setLocalDescription(await self._connection.createOffer())
-        self._mark("ice_gathered")
+        self._gathered()
         return self._local()
 
     async def answer(self, offer: Sdp) -> Sdp:
         """Take the other side's offer and return our answer; connecting begins."""
         with acting_as(self._host), negotiation.offering(self._protection):
             await self._connection.setRemoteDescription(RTCSessionDescription(offer.text, offer.kind))
+            self.refuse_video()
             self._agree()
             await self._connection.setLocalDescription(await self._connection.createAnswer())
-        self._mark("ice_gathered")
+        self._gathered()
         return self._local()
 
     async def accept(self, answer: Sdp) -> None:
         """Take the other side's answer; connecting begins."""
-        with acting_as(self._host), negotiation.offering(self._protection):
+        with acting_as(self._host), negotiation.offering(self._protection), self._taking("answer"):
             await self._connection.setRemoteDescription(RTCSessionDescription(answer.text, answer.kind))
         self._agree()
 
@@ -226,7 +242,7 @@ class Peer:
         """Return when this side's handshake moved on: each new flight, and the end."""
         flights_s = [self._since(copies_s[0]) for copies_s in self._handshake.sent_s]
         connected_s = self.timeline.marks.get("dtls_connected")
-        return sorted(flights_s if connected_s is None else [*flights_s, connected_s])
+        return sorted(flights_s if connected_s is None else [*flights_s, self.timeline.begun_s + connected_s])
 
     def waits(self, progress_s: Sequence[float], least_s: float | None) -> list[Wait]:
         """Return this side's STUN and DTLS retransmissions, each as the wait that ended with it.
@@ -253,7 +269,9 @@ class Peer:
 
     def _open(self) -> None:
         """Make the connection."""
-        connection = self._connection = aiortc_seam.new_peer_connection()
+        gathering = self._gathering
+        relay_only = gathering is not None and gathering.settings.policy == "relay"
+        connection = self._connection = aiortc_seam.new_peer_connection(relay_only=relay_only)
         if self._media == "sendrecv":
             connection.addTrack(self.track)
         else:
@@ -262,6 +280,8 @@ class Peer:
         transceiver = connection.getTransceivers()[0]
         self._sender = transceiver.sender
         dtls = transceiver.sender.transport
+        if gathering is not None:
+            ice_seam.gather_with(dtls, gathering.gather)
         aiortc_seam.send_encoded(transceiver.sender)
         aiortc_seam.take_rtp(transceiver.receiver, self._take)
         aiortc_seam.on_state(dtls.transport, "completed", lambda: self._mark("ice_connected"))
@@ -272,9 +292,23 @@ class Peer:
                 aiortc_seam.on_state(emitter, state, lambda: self._end(connection))
         self._handshake = aiortc_seam.HandshakeFlights(dtls, lambda: self._dtls_timeout_s(self.tap.round_trip_s))
 
+    @contextmanager
+    def _taking(self, step: str) -> Iterator[None]:
+        """Count the CPU of this block; what others do while it waits is counted with it."""
+        begun_s = time.thread_time()
+        try:
+            yield
+        finally:
+            self.own_s[step] = self.own_s.get(step, 0.0) + time.thread_time() - begun_s
+
     def _end(self, connection: object) -> None:
         if connection is self._connection:
             self.ended.set()
+
+    def _gathered(self) -> None:
+        if self._gathering is not None:
+            self._gathering.check()
+        self._mark("ice_gathered")
 
     def _agree(self) -> None:
         """Do as was agreed on."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import platform
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -107,6 +109,8 @@ class _Run:
     talk: _Attempt | None = None
     warnings: list[str] = field(default_factory=list)
     interrupted: bool = False
+    listeners_s: list[float | None] = field(default_factory=list)
+    """The mean mouth-to-ear delay of each listener, where there are several; None where nothing was heard."""
 
     def whole(self, wav_dir: Path | None) -> Result:
         scenario = self.scenario
@@ -148,6 +152,7 @@ class _Run:
             join_timeout_s=scenario.call.join_timeout_s,
             linger_s=(scenario.playout.delay_s or 0.0) + LINGER_S,
             protection=scenario.protection,
+            ice=scenario.ice,
         )
 
     def _join_repeatedly(self, setup: CallSetup, seed: np.random.SeedSequence, round_trip_s: float | None) -> None:
@@ -160,6 +165,8 @@ class _Run:
             attempt = self._on_a_loop(setup, child, lambda call: call.join())
             if attempt.call.cpu_s is not None:
                 self.harness.join_cpu_s.append(attempt.call.cpu_s)
+                for peer in attempt.call.peers:
+                    self.harness.count_own(peer.own_s)
             self.attempts += [self._judge_join(attempt, joiner, round_trip_s) for joiner in attempt.call.joiners]
         self.progress(Progress(step="joining", done=count, total=count, unit="joins"))
 
@@ -282,22 +289,27 @@ class _Run:
         return None if heard_s is None else heard_s - way.listener.timeline.begun_s
 
     def _ears(self, spoken: Spoken) -> dict[Direction, Ear]:
+        """Return the ear of each direction: of several listeners the one that hears latest, or not at all."""
         if self.talk is None:
             return {}
-        playout, devices = self.scenario.playout, self.scenario.devices
-        return {
-            way.direction: Ear(
+        ears: dict[Direction, list[Ear]] = {}
+        for way in self.talk.call.ways:
+            if way.direction not in self.target.directions:
+                continue
+            ear = Ear(
                 way.talker,
                 way.listener,
                 spoken,
-                playout=playout,
-                devices=devices,
+                playout=self.scenario.playout,
+                devices=self.scenario.devices,
                 phase_s=self.talk.phase_s(way.listener),
                 outside=self._outside,
             )
-            for way in self.talk.call.ways
-            if way.direction in self.target.directions
-        }
+            ears.setdefault(way.direction, []).append(ear)
+        for several in ears.values():
+            if len(several) > 1:
+                self.listeners_s = [ear.delay_s for ear in several]
+        return {direction: max(several, key=_lateness_s) for direction, several in ears.items()}
 
     def _result(self, mouth_to_ear: Mapping[Direction, MouthToEar]) -> Result:
         complaints = self.harness.complaints()
@@ -320,9 +332,20 @@ class _Run:
             target=self.target.name,
             measures=tuple(self.target.directions),
             cut=None if talk is None else talk.call.cut,
-            peers={} if talk is None else talk.call.report(),
+            peers={} if talk is None else self._peers(talk.call),
         )
         return judge(result, self.scenario.budgets)
+
+    def _peers(self, call: Call) -> Mapping[str, Any]:
+        """Return what was agreed with the target, and of several listeners how late each heard."""
+        peers = dict(call.report())
+        for name, delay_s in zip(list(peers)[1:], self.listeners_s, strict=False):
+            peers[name] = {**peers[name], "mouth_to_ear_mean_s": delay_s}
+        return peers
+
+
+def _lateness_s(ear: Ear) -> float:
+    return math.inf if ear.delay_s is None else ear.delay_s
 
 
 def check_target(scenario: Scenario, clock: Clock) -> Target:

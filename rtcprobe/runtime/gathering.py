@@ -62,11 +62,11 @@ class Allocation:
     address: str | None = None
     failed: str | None = None
 
-    def plain(self) -> dict[str, object]:
-        """Return it for a result, without secrets."""
-        steps = {f"{name}_s": at_s for name, at_s in self.marks.items()}
+    def plain(self, origin_s: float) -> dict[str, object]:
+        """Return it for a result, without secrets, its times from ``origin_s`` on."""
+        steps = {f"{name}_s": at_s - origin_s for name, at_s in self.marks.items()}
         outcome = {"address": self.address} if self.failed is None else {"failed": self.failed}
-        return {"url": self.server.url, "begun_s": self.begun_s, **steps, **outcome}
+        return {"url": self.server.url, "begun_s": self.begun_s - origin_s, **steps, **outcome}
 
 
 class Gathering:
@@ -79,7 +79,6 @@ class Gathering:
         *,
         tls: Callable[[], ssl.SSLContext] = ssl.create_default_context,
         unix_s: Callable[[], float] = time.time,
-        tap: Tap | None = None,
     ) -> None:
         """Ask the servers of ``settings`` over ``line``; ``tls`` is what ``turns:`` servers are verified by."""
         self.settings = settings
@@ -87,7 +86,8 @@ class Gathering:
         self._line = line
         self._tls = tls
         self._unix_s = unix_s
-        self._tap = tap
+        self.tap: Tap | None = None
+        """Sees what is relayed."""
 
     async def gather(self, agent: IceAgent) -> None:
         """Add what the servers give to ``agent``; it has its host candidates already."""
@@ -157,7 +157,7 @@ class Gathering:
                 username,
                 password,
                 transport="udp" if server.transport == "udp" else "tcp",
-                tap=self._tap,
+                tap=self.tap,
                 clock=self._line.network.now_s,
             )
         finally:

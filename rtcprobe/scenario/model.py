@@ -14,6 +14,7 @@ from rtcprobe.audio.mouth import LEAST_MARKER_DB, MARKER_TO_SPEECH_DB, MOST_MARK
 from rtcprobe.audio.opus import OpusSettings
 from rtcprobe.audio.protection import Protection
 from rtcprobe.errors import BadInputError
+from rtcprobe.ice import IceSettings
 from rtcprobe.link import ACCESS, LinkSpec, backbone, light_bound_s
 from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.result import WAYS, Direction
@@ -235,6 +236,7 @@ class Scenario:
     dtls: DtlsTimer
     budgets: tuple[Budget, ...]
     target: TargetPlan = field(default_factory=TargetPlan)
+    ice: IceSettings = field(default_factory=IceSettings)
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -245,7 +247,11 @@ class Scenario:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a reader should know although it can be run: a path faster than light."""
+        """What a reader should know although it can be run: servers nobody asks, a path faster than light."""
+        unasked = self.ice != IceSettings() and self.target.scheme == "loopback"
+        return (*(("ice has no effect on loopback, where both ends are ours",) * unasked), *self._too_fast())
+
+    def _too_fast(self) -> tuple[str, ...]:
         a, b = self.caller.region, self.callee.region
         if self.rtt_s is not None:
             warning = backbone(a, b, self.rtt_s).warning

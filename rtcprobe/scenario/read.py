@@ -24,6 +24,7 @@ from jsonschema.exceptions import ValidationError
 from rtcprobe.audio.opus import OpusSettings
 from rtcprobe.audio.protection import Protection
 from rtcprobe.errors import BadInputError
+from rtcprobe.ice import read_ice
 from rtcprobe.link import REGIONS, LinkSpec, parse_link
 from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.result import WAYS, Direction
@@ -47,7 +48,7 @@ _T = TypeVar("_T")
 
 _NAME_CURE: Final = "use small letters and digits, and . _ - after the first"
 
-_OWN_SENTENCES: Final = ("link", "target")
+_OWN_SENTENCES: Final = ("link", "target", "ice")
 """Keys judged by parsers of their own."""
 
 _FORMATS: Final[Mapping[str, Callable[[object], object]]] = {
@@ -264,6 +265,7 @@ def _convert(written: Mapping[str, Any], folder: Path) -> Scenario:
         dtls=DtlsTimer.parse(written["dtls"]["timer"]),
         budgets=tuple(parse_budget(line) for line in written["budgets"]),
         target=_target(written.get("target", "loopback"), folder),
+        ice=read_ice(written.get("ice", {}), folder),
         settings=written,
     )
 

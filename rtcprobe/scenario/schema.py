@@ -92,6 +92,7 @@ def scenario_schema() -> dict[str, Any]:
                 ),
                 "link": _link(),
                 "target": _target(),
+                "ice": _ice(),
                 "call": _call(),
                 "codec": _codec(),
                 "mouth": _mouth(),
@@ -196,6 +197,38 @@ def _target() -> dict[str, Any]:
         "description": "Who is called: its URL, and what that kind of target wants to know.",
     }
     return {"description": "Who is called, a URL or keys.", "anyOf": [url, keys], "examples": url["examples"]}
+
+
+def _ice() -> dict[str, Any]:
+    urls = _text("stun:HOST, turn:HOST:PORT?transport=udp or tcp, turns:HOST.", "turn:turn.example:3478?transport=tcp")
+    server = _object(
+        {
+            "urls": {
+                "description": "One address of the server, or several.",
+                "anyOf": [urls, {"type": "array", "items": urls}],
+                "examples": urls["examples"],
+            },
+            "username": _text("User name.", "probe"),
+            "credential": _text("Password, by name: env:NAME or file:PATH.", "env:TURN_PASSWORD"),
+            "secret": _text(
+                "Shared secret of time-limited credentials (REST), by name: env:NAME or file:PATH.", "env:TURN_SECRET"
+            ),
+        },
+        required=("urls",),
+    )
+    return _object(
+        {
+            "servers": {
+                "type": "array",
+                "items": server,
+                "description": "STUN and TURN servers; nobody is asked who is not named here or by the target.",
+                "examples": [[{"urls": "turn:turn.example", "username": "probe", "credential": "env:TURN_PASSWORD"}]],
+            },
+            "policy": _choice("Which candidates are used: all, or relayed ones alone.", ["all", "relay"]),
+            "ca": _text("File of the authorities that sign the certificates of turns: servers.", "our-ca.pem"),
+        },
+        description="How a target outside is reached: STUN and TURN servers.",
+    )
 
 
 def _call() -> dict[str, Any]:

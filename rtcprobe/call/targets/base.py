@@ -30,6 +30,7 @@ import numpy as np
 from rtcprobe.audio.protection import Protection
 from rtcprobe.call.peer import Peer, Speech
 from rtcprobe.errors import BadInputError
+from rtcprobe.ice import IceSettings
 from rtcprobe.link import LinkSpec
 from rtcprobe.result import Clock, Direction, LinkReport
 from rtcprobe.runtime.network import Network
@@ -80,7 +81,8 @@ class CallSetup:
 
     ``routes`` gives the hops of every pair in the target's ``routes``; ``linger_s`` is how long a join goes on after it
     has its first packets, so that it can be heard; ``dtls_timeout_s`` turns the measured round trip (None when unknown)
-    into the initial handshake timer, seconds; ``protection`` is what both sides want against loss.
+    into the initial handshake timer, seconds; ``protection`` is what both sides want against loss; ``ice`` says which
+    STUN and TURN servers are asked outside.
     """
 
     routes: Mapping[Route, Sequence[LinkSpec]]
@@ -91,6 +93,7 @@ class CallSetup:
     join_timeout_s: float
     linger_s: float
     protection: Protection = field(default_factory=Protection)
+    ice: IceSettings = field(default_factory=IceSettings)
 
 
 class Way(NamedTuple):

@@ -34,14 +34,16 @@ from typing import Any, TypeVar
 import numpy as np
 
 from rtcprobe.call.faults import Exchange
-from rtcprobe.call.http import HttpClient
+from rtcprobe.call.http import HttpClient, tls_context
 from rtcprobe.call.peer import Media, Peer
 from rtcprobe.call.sdp import read_description, usable_answer, usable_offer
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.targets.base import CallSetup, Route, Way
 from rtcprobe.errors import MeasurementError, RtcprobeError
-from rtcprobe.link import Achieved, Link, Path, Requested
+from rtcprobe.link import Achieved, Link, Path, Requested, Tally
 from rtcprobe.result import Direction, LinkReport
+from rtcprobe.runtime.gathering import Gathering
+from rtcprobe.runtime.aiortc_seam import MediaPath
 from rtcprobe.runtime.network import Direction as PathDirection
 from rtcprobe.runtime.outside import OutsideHost, OutsideNetwork, all_addresses, local_addresses
 from rtcprobe.runtime.streams import Line
@@ -55,6 +57,9 @@ SILENCE_S = 0.5
 LONGEST_END_S = 3.0
 GONE_S = 3.0
 """A listener that heard nothing for so long before the mouths fell silent had lost the target."""
+
+_RANKS = 512
+"""Equally likely delays a line is taken apart into, to be added to those of another."""
 
 _T = TypeVar("_T")
 
@@ -81,9 +86,11 @@ class OutsideCall:
         """What is closed at the end."""
         self.lines: dict[Peer, Line] = {}
         self._hosts: dict[Peer, OutsideHost] = {}
+        self._gatherings: dict[Peer, Gathering] = {}
         self._lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._remote: dict[Peer, str] = {}
         self._said: dict[Peer, dict[str, Any]] = {}
+        self._paths: dict[Peer, MediaPath] = {}
         self._peers = self._make_peers(seed)
 
     # What a target's call fills in.
@@ -281,7 +288,7 @@ class OutsideCall:
         return {name: self._report_of(peer) for name, peer in zip(names, self.peers, strict=True)}
 
     def _report_of(self, peer: Peer) -> dict[str, Any]:
-        path, agreed, host = peer.path(), peer.negotiated, self._hosts[peer]
+        path, agreed, host = self._paths.get(peer) or peer.path(), peer.negotiated, self._hosts[peer]
         out: dict[str, Any] = {
             "candidates": self._candidates_of(peer),
             "pair": None if path.local is None else f"{path.local} to {path.remote}",
@@ -299,6 +306,9 @@ class OutsideCall:
                 "red": agreed.red_payload_type is not None,
                 "nack": agreed.nack,
             }
+        if self._gatherings[peer].allocations:
+            begun_s = peer.timeline.begun_s
+            out["ice_servers"] = [each.plain(begun_s) for each in self._gatherings[peer].allocations]
         counts = {"unexpected_source_packets": peer.strangers, "unsendable_datagrams": host.unsendable}
         return out | {name: count for name, count in counts.items() if count} | self._said.get(peer, {})
 
@@ -324,6 +334,8 @@ class OutsideCall:
                 up=self._path((side, "target"), up_seed),
                 down=self._path(("target", side), down_seed),
             )
+            line = Line(self.network, host.stream_up, host.stream_down, side)
+            gathering = Gathering(self.setup.ice, line, tls=lambda: tls_context(self.setup.ice.ca_file))
             speech = self.setup.caller_speech if side == "caller" else self.setup.callee_speech
             peer = Peer(
                 host,
@@ -335,9 +347,11 @@ class OutsideCall:
                 protection=self.setup.protection,
                 media=media,
                 milestones=self.milestones,
+                gathering=gathering,
             )
             self._hosts[peer] = host
-            self.lines[peer] = Line(self.network, host.stream_up, host.stream_down, side)
+            self.lines[peer] = line
+            self._gatherings[peer] = gathering
             peers.append(peer)
         return peers
 
@@ -446,6 +460,10 @@ class OutsideCall:
 
     async def _hang_up(self) -> None:
         """Leave, close peers and clients, then whatever socket is left (rule 4)."""
+        if self.setup.ice.policy == "all":  # else they failed the call
+            complaints = (each for gathering in self._gatherings.values() for each in gathering.complaints())
+            self.warnings += dict.fromkeys(complaints)
+        self._paths = {peer: peer.path() for peer in self.peers}
         await _bounded(self._leave())
         await asyncio.gather(*(_bounded(peer.close()) for peer in self.peers))
         await asyncio.gather(*(_bounded(client.aclose()) for client in self.clients))
@@ -518,40 +536,49 @@ def _report(legs: Sequence[PathDirection]) -> LinkReport:
     """Return what one or two access lines in a row did; of two, as if they were independent."""
     requested = Requested.of([link.spec for leg in legs for link in leg.path.links])
     emulated = [leg for leg in legs if leg.path.links] or list(legs[:1])
-    achieved = [leg.tally.achieved() for leg in emulated]
-    return LinkReport.of(requested, achieved[0] if len(achieved) == 1 else _in_a_row(*achieved))
+    achieved = emulated[0].tally.achieved() if len(emulated) == 1 else _in_a_row(emulated[0].tally, emulated[1].tally)
+    return LinkReport.of(requested, achieved)
 
 
-def _in_a_row(first: Achieved, second: Achieved) -> Achieved:
+def _in_a_row(speaker: Tally, listener: Tally) -> Achieved:
     """Return the figures of two lines passed one after the other: chances multiply, delays add.
 
-    Quantiles of sums are not sums of quantiles, so of the delays only those that do add are given.
+    Bursts span both lines, so nothing is said of them.
     """
+    first, second = speaker.achieved(), listener.achieved()
 
     def passing(a: float | None, b: float | None) -> float | None:
         return None if a is None or b is None else 1 - (1 - a) * (1 - b)
 
-    def together(a: float | None, b: float | None) -> float | None:
-        return None if a is None or b is None else a + b
+    delays = np.zeros(0)
+    if first.delivered and second.delivered:
+        ranks = (np.arange(_RANKS) + 0.5) / _RANKS
+        delays = np.add.outer(*(np.quantile(each.delays_s(), ranks) for each in (speaker, listener))).ravel()
 
-    drops = {
-        cause: first.drops.get(cause, 0) + second.drops.get(cause, 0) for cause in sorted({*first.drops, *second.drops})
-    }
+    def quantile(q: float) -> float | None:
+        return float(np.quantile(delays, q)) if len(delays) else None
+
+    def known(q: float, *both: float | None) -> float | None:
+        return None if None in both else quantile(q)  # too few packets for it on one of the lines
+
     return replace(
         first,
-        delivered=second.delivered,
+        delivered=min(first.delivered, second.delivered),
         loss=passing(first.loss, second.loss),
         mean_burst=None,
         longest_burst=None,
-        delay_min_s=together(first.delay_min_s, second.delay_min_s),
-        delay_p5_s=None,
-        delay_p50_s=None,
-        delay_p95_s=None,
-        delay_p99_s=None,
-        delay_max_s=together(first.delay_max_s, second.delay_max_s),
+        delay_min_s=quantile(0.0),
+        delay_p5_s=known(0.05, first.delay_p5_s, second.delay_p5_s),
+        delay_p50_s=quantile(0.5),
+        delay_p95_s=known(0.95, first.delay_p95_s, second.delay_p95_s),
+        delay_p99_s=known(0.99, first.delay_p99_s, second.delay_p99_s),
+        delay_max_s=quantile(1.0),
         reordered=passing(first.reordered, second.reordered),
         duplicated=passing(first.duplicated, second.duplicated),
         corrupted=passing(first.corrupted, second.corrupted),
         delivered_bps=second.delivered_bps,
-        drops=drops,
+        drops={
+            cause: first.drops.get(cause, 0) + second.drops.get(cause, 0)
+            for cause in sorted({*first.drops, *second.drops})
+        },
     )
