@@ -83,6 +83,8 @@ class JanusSession:
         self._answers: dict[str, asyncio.Future[Mapping[str, Any]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._candidates: asyncio.Queue[str] = asyncio.Queue()
+        self.media_up = asyncio.Event()
+        """Set when the server says that the call's media path is up, on its side too."""
 
     @property
     def _over_websocket(self) -> bool:
@@ -273,6 +275,8 @@ class JanusSession:
             reason = said.get("reason")
             why = f", {quoted(reason)}" if isinstance(reason, str) else ""
             self._lose(f"Janus hung up{why}" if kind == "hangup" else "Janus took the plugin's handle away")
+        elif kind == "webrtcup":
+            self.media_up.set()
         elif kind == "trickle":
             candidate = said.get("candidate")
             text = candidate.get("candidate") if isinstance(candidate, Mapping) else None

@@ -208,6 +208,7 @@ class _RoomCall(_JanusCall):
         """Let the caller speak in the room; when it is connected, let the callees listen, one after the other."""
         feed = await self._speak()
         await self.connected(self.caller)
+        await self._sessions[0].media_up.wait()  # earlier, the room has no such feed
         for listener in self.callees:
             self.begin(listener)
             await self._listen(listener, feed)
