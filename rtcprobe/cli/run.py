@@ -13,6 +13,7 @@ import click
 from rtcprobe.cli.common import EXIT_CODES
 from rtcprobe.cli.measuring import Measuring, budgeted, budgets_option, measured, measuring_options, strict_option
 from rtcprobe.cli.outputs import Outputs, output_options
+from rtcprobe.cli.pushing import Pushing, pushing_options
 from rtcprobe.errors import BadInputError, ExitCode, RtcprobeError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ __all__ = ["run"]
 @budgets_option
 @strict_option
 @output_options
+@pushing_options
 @click.option(
     "--wav", "wav_dir", metavar="DIR", help="Write mouth and ear of both directions (several: a folder each)."
 )
@@ -38,6 +40,7 @@ def run(
     *,
     measuring: Measuring,
     outputs: Outputs,
+    pushing: Pushing,
     seed: int,
     budgets_path: str | None,
     strict: bool,
@@ -47,8 +50,11 @@ def run(
     """Run SCENARIOs, by name (rtcprobe scenarios lists them) or by path to a YAML file."""
     plans = budgeted(measuring.plans(scenarios), budgets_path)
     outputs.refuse()
+    pushing.refuse()
+    if pushing.push_delete:
+        return pushing.delete(plans)
     folders = _wav_folders(wav_dir, plans)
-    session = _Session(clock=measuring.clock, seed=seed, strict=strict, outputs=outputs, quiet=quiet)
+    session = _Session(clock=measuring.clock, seed=seed, strict=strict, outputs=outputs, pushing=pushing, quiet=quiet)
     try:
         for plan, folder in zip(plans, folders, strict=True):
             if not session.run(plan, folder):
@@ -62,11 +68,14 @@ def run(
 class _Session:
     """The scenarios of one command: runs each, shows it, keeps what is written whole, and finds the exit code."""
 
-    def __init__(self, *, clock: Clock, seed: int, strict: bool, outputs: Outputs, quiet: bool) -> None:
+    def __init__(
+        self, *, clock: Clock, seed: int, strict: bool, outputs: Outputs, pushing: Pushing, quiet: bool
+    ) -> None:
         self.clock = clock
         self.seed = seed
         self.strict = strict
         self.outputs = outputs
+        self.pushing = pushing
         self.quiet = quiet
         self.results: list[Result] = []
         self.faults: list[tuple[str, str]] = []
@@ -77,6 +86,7 @@ class _Session:
         """Run one scenario; return whether to go on with the next."""
         from rtcprobe.report.terminal import print_result
 
+        self.pushing.begin()
         try:
             result = measured(
                 scenario, seed=self.seed, clock=self.clock, quiet=self.quiet, strict=self.strict, wav_dir=wav_dir
@@ -85,6 +95,7 @@ class _Session:
             click.echo(f"rtcprobe: {scenario.name}: {error}", err=True)
             self.faults.append((scenario.name, str(error)))
             self.codes.append(ExitCode(error.exit_code))
+            self.pushing.hand_over(scenario, seed=self.seed, clock=self.clock, fault=str(error))
             return True
         self.results.append(result)
         self.codes.append(result.exit_code)
@@ -95,6 +106,8 @@ class _Session:
         self._written(lambda: self.outputs.append(result))
         if self.outputs.json_path not in (None, "-"):
             self._written(self._write_json)
+        if not result.interrupted:
+            self.pushing.hand_over(scenario, seed=self.seed, clock=self.clock, result=result)
         return not result.interrupted
 
     def finish(self) -> int:

@@ -7,7 +7,8 @@ Facts:
 Rules:
     1. SIGHUP reads the configuration anew; a bad one is said and the old goes on. SIGTERM and SIGINT end the server:
        runs in hand have ``GRACE_S``, answers ``HANG_UP_S``, then it is over, with exit code 0.
-    2. A request's head must be whole within ``HEAD_S`` and ``MOST_HEAD_BYTES``; connections are bounded.
+    2. A request's head must be whole within ``HEAD_S``, and a part of it is kept up to ``MOST_HEADER_BYTES`` (h11 reads
+       64 kB at once, so the application looks at the whole again); connections are bounded.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from rtcprobe.errors import BadInputError
 from rtcprobe.exporter.config import read_config
 from rtcprobe.exporter.fleet import Fleet
-from rtcprobe.exporter.web import make_app
+from rtcprobe.exporter.web import MOST_HEADER_BYTES, make_app
 from rtcprobe.exporter.webconfig import Gate, WebConfig, read_web_config
 
 __all__ = ["bind", "serve"]
@@ -39,7 +40,6 @@ LOG: Final = logging.getLogger("rtcprobe")
 GRACE_S: Final = 8.0
 HANG_UP_S: Final = 2
 HEAD_S: Final = 10.0
-MOST_HEAD_BYTES: Final = 16_384
 MOST_CONNECTIONS: Final = 200
 
 
@@ -194,7 +194,7 @@ def _uvicorn_config(app: Any, doors: _Doors) -> uvicorn.Config:
         limit_concurrency=MOST_CONNECTIONS,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=HANG_UP_S,
-        h11_max_incomplete_event_size=MOST_HEAD_BYTES,
+        h11_max_incomplete_event_size=MOST_HEADER_BYTES,
         ssl_context_factory=doors.context if doors.tls else None,
     )
 

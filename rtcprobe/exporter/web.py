@@ -33,6 +33,7 @@ __all__ = ["HANDLERS", "make_app"]
 HANDLERS: Final = ("/", "/metrics", "/probe", "/runs", "/-/healthy", "/-/ready", "/-/reload")
 
 MOST_QUERY_BYTES: Final = 4_096
+MOST_HEADER_BYTES: Final = 16_384
 
 _LEAST_GZIP_BYTES: Final = 2_000
 _GZIP_LEVEL: Final = 1
@@ -140,6 +141,8 @@ class _Door:
             self._fleet.answered(_handler(scope["path"]), code, time.perf_counter() - began_s)
 
     async def _let_in(self, scope: Scope) -> ASGIApp:
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > MOST_HEADER_BYTES:
+            return PlainTextResponse(f"the headers are longer than {MOST_HEADER_BYTES} bytes\n", 431)
         if len(scope["query_string"]) > MOST_QUERY_BYTES:
             return PlainTextResponse(f"the query is longer than {MOST_QUERY_BYTES} bytes\n", 414)
         if not await self._gate().admits(Headers(scope=scope).get("authorization", "")):
