@@ -383,10 +383,11 @@ def parse_url(written: str) -> httpx.URL:
 
 
 @cache
+@cache
 def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:
     """Return what TLS connections are verified by: this machine's CAs, Mozilla's, and ``ca_file`` (PEM).
 
-    Made once a process: reading all CAs takes a fifth of a second.
+    Made once: reading the CAs takes tens of milliseconds, which are no part of anybody's join.
 
     Raises:
         BadInputError: ``ca_file`` cannot be read, or holds no certificate.

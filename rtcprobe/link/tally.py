@@ -75,6 +75,11 @@ class Tally:
         self._duplicated += len(fate.arrivals_s) > 1
         self._corrupted += fate.dropped == "corrupt" or any(bit is not None for bit in fate.corrupt)
 
+    def delays_s(self) -> npt.NDArray[np.float64]:
+        """Return the delay of every packet delivered so far (first copy), shape (delivered,)."""
+        delays: npt.NDArray[np.float64] = np.array(self._arrival_s) - np.array(self._offered_s)
+        return np.asarray(delays[~np.isnan(delays)])
+
     def achieved(self) -> Achieved:
         """Return the figures so far."""
         offered_s, arrival_s = np.array(self._offered_s), np.array(self._arrival_s)

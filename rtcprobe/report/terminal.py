@@ -57,7 +57,7 @@ def screen(result: Result) -> list[Text]:
     lines: list[Text] = []
     for small in _SMALL:
         lines = [*_head(result), *_join(result, small), *_mouth_to_ear(result, small)]
-        lines += [*_link(result), *_harness(result)]
+        lines += [*_peers(result), *_link(result), *_harness(result)]
         lines = _without(_SPARE_TOO, _without(_SPARE, lines, ROWS - wanted), ROWS - fewest)
         if len(lines) + fewest <= ROWS:
             break
@@ -77,8 +77,11 @@ def _without(spares: Iterable[str], lines: list[Text], rows: int) -> list[Text]:
 
 
 def _head(result: Result) -> Iterator[Text]:
-    about = f"seed {result.seed} · {result.clock} clock · {result.target}"
     verdict = result.verdict.upper()
+    about = f"seed {result.seed} · {result.clock} clock · "
+    room = COLUMNS - len(verdict) - len(result.scenario) - len(about) - 4
+    # A longer name has a row of its own.
+    about += result.target if len(result.target) <= room else result.target.partition("://")[0]
     gap = COLUMNS - len(verdict) - 2 - len(result.scenario) - len(about)
     yield Text.assemble(
         (verdict, STYLES[result.verdict]), "  ", (result.scenario, "bold"), " " * max(gap, 2), (about, "dim")
@@ -145,6 +148,22 @@ def _mouth_to_ear(result: Result, small: float) -> Iterator[Text]:
         cells = [say(ear) for ear in ears]
         if any(cells):
             yield _cells(title, cells)
+
+
+def _peers(result: Result) -> Iterator[Text]:
+    """Say what an outside target agreed on with each peer of ours."""
+    if not result.peers:
+        return
+    yield _rule(f"Target: {result.target}")
+    for name, peer in result.peers.items():
+        said = [peer.get("pair"), peer.get("dtls"), peer.get("codec")]
+        said += [word for word in ("red", "nack") if peer.get(word)]
+        for title, key in (("RTCP round trip", "rtcp_round_trip_s"), ("mouth to ear", "mouth_to_ear_mean_s")):
+            if peer.get(key) is not None:
+                said.append(f"{title} {milliseconds(peer[key])} ms")
+        count = peer.get("unexpected_source_packets")
+        said += [f"{count:,} packets of a stranger"] if count else []
+        yield Text(f" {name}: {', '.join(each for each in said if each)}")
 
 
 def _link(result: Result) -> Iterator[Text]:

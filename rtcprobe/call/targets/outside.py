@@ -42,8 +42,8 @@ from rtcprobe.call.targets.base import CallSetup, Route, Way
 from rtcprobe.errors import MeasurementError, RtcprobeError
 from rtcprobe.link import Achieved, Link, Path, Requested, Tally
 from rtcprobe.result import Direction, LinkReport
-from rtcprobe.runtime.gathering import Gathering
 from rtcprobe.runtime.aiortc_seam import MediaPath
+from rtcprobe.runtime.gathering import Gathering
 from rtcprobe.runtime.network import Direction as PathDirection
 from rtcprobe.runtime.outside import OutsideHost, OutsideNetwork, all_addresses, local_addresses
 from rtcprobe.runtime.streams import Line
