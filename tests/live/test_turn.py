@@ -11,6 +11,7 @@ from coturn import REST_SECRET, TURN_PASSWORD, TURN_USER
 from rtcprobe.errors import MeasurementError
 from rtcprobe.ice import read_ice
 from rtcprobe.link import Delay, Link, LinkSpec, Path
+from rtcprobe.probe import run_probe
 from rtcprobe.runtime import aiortc_seam
 from rtcprobe.runtime.gathering import Gathering
 from rtcprobe.runtime.ice_seam import gather_with
@@ -18,6 +19,7 @@ from rtcprobe.runtime.network import acting_as
 from rtcprobe.runtime.outside import OutsideNetwork
 from rtcprobe.runtime.real import RealEventLoop
 from rtcprobe.runtime.streams import Line
+from rtcprobe.scenario import find_scenario
 
 
 def on_the_real_loop(main):
@@ -171,3 +173,23 @@ def test_two_peers_talk_through_the_relay_alone(coturn, authority, transport):
         return heard
 
     assert on_the_real_loop(main) == "hello"
+
+
+def test_a_whole_run_is_relayed_and_says_so(coturn, aiortc_echo):
+    server = f"urls: 'turn:{coturn.address}:{coturn.port}?transport=tcp', username: {TURN_USER}"
+    changes = [
+        f"target=sdp+{aiortc_echo.origin}/plain",
+        "call.joins=2",
+        "call.duration=5s",
+        "link.delay=20ms",
+        "ice.policy=relay",
+        f"ice.servers=[{{{server}, credential: 'env:TURN_PASSWORD'}}]",
+    ]
+    result = run_probe(find_scenario("1v1-social", changes), seed=1, clock="real")
+    assert [attempt.failed for attempt in result.join.attempts] == [None, None]
+    caller = result.peers["caller"]
+    assert caller["pair"].startswith("relay to ")
+    (asked,) = caller["ice_servers"]
+    assert asked["gathered_s"] >= 3 * 0.040
+    assert result.mouth_to_ear["round_trip"].heard > 0
+    assert TURN_PASSWORD not in str(result)
