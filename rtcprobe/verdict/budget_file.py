@@ -16,11 +16,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from rtcprobe.verdict.budgets import Budget
+import yaml
+
+from rtcprobe.errors import BadInputError
+from rtcprobe.verdict.budgets import Budget, parse_budget
 
 __all__ = ["EVERY", "BudgetFile", "read_budgets"]
 
 EVERY = "*"
+_SHAPE = "write a list of lines like join.first_audio p95 < 600ms, or scenario names with such lists"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,4 +44,39 @@ def read_budgets(text: str, source_name: str) -> BudgetFile:
     Raises:
         BadInputError: not YAML, of another shape, empty, or a line that is no budget.
     """
-    raise NotImplementedError
+    try:
+        return BudgetFile(by_scenario=_by_scenario(_loaded(text)))
+    except BadInputError as error:
+        raise error.within(source_name) from error
+
+
+def _by_scenario(written: object) -> dict[str, tuple[Budget, ...]]:
+    if isinstance(written, Mapping):
+        return {str(name): _lines(lines, str(name)) for name, lines in written.items()}
+    return {EVERY: _lines(written, "")}
+
+
+def _lines(written: object, scenario: str) -> tuple[Budget, ...]:
+    place = f"scenario {scenario}" if scenario not in ("", EVERY) else ""
+    if not isinstance(written, list) or not written:
+        what = "nothing" if written is None or written == [] else repr(written)
+        raise BadInputError(f"{place + ': ' if place else ''}{what} is no list of budgets", _SHAPE)
+    try:
+        return tuple(parse_budget(line) for line in written)
+    except BadInputError as error:
+        raise (error.within(place) if place else error) from error
+
+
+def _loaded(text: str) -> object:
+    """Return what the YAML says; a key given twice is refused, not overwritten."""
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        written: object = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BadInputError("this is not YAML", " ".join(str(error).split())) from error
+    if isinstance(node, yaml.MappingNode):
+        names = [key.value for key, _ in node.value]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise BadInputError(f"scenario {twice} is given twice", "put its budgets into one list")
+    return written

@@ -18,6 +18,10 @@ Rules:
     1. What was not measured is never met: it is inconclusive.
     2. A percentile with too few samples is inconclusive and says how many it needs.
     3. Joins that never came count as later than any limit.
+    4. *Met* and *missed* are said where the whole 95 % interval agrees; where the limit lies inside it (an open end
+       reaches everywhere), the budget is *undecided*. Percentiles, means and shares have intervals; extremes, ratings,
+       stages and figures of the link are what this run was: exact.
+    5. No number of joins proves that none ever fails: a share limited to 0 % or 100 % is about this run, and decided.
 """
 
 from __future__ import annotations
@@ -34,7 +38,7 @@ from rtcprobe.errors import BadInputError
 from rtcprobe.result import BudgetOutcome, BudgetVerdict, Result, Unit
 from rtcprobe.units import format_duration, format_ratio, parse_duration, parse_ratio
 from rtcprobe.verdict.metrics import METRICS, Metric, Observations
-from rtcprobe.verdict.statistics import quantile
+from rtcprobe.verdict.statistics import mean_interval, quantile, share_above, share_interval
 
 __all__ = ["Budget", "evaluate", "parse_budget"]
 
@@ -54,6 +58,7 @@ _PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
 _SHARE_ABOVE = re.compile(r"share_above\((.*)\)")
 _EXAMPLE = "write it like join.first_audio p95 < 600ms"
 _POPULAR = ("join.first_audio", "join.failed", "mouth_to_ear", "mouth_to_ear.lost", "link.loss")
+_WORSE: tuple[BudgetVerdict, ...] = ("met", "undecided", "inconclusive", "missed")
 _SERIES_AGGREGATES = ("p50", "p90", "p95", "p99", "min", "mean", "max")
 
 
@@ -115,7 +120,7 @@ def evaluate(budget: Budget, result: Result) -> BudgetOutcome:
 
     def badness(outcome: BudgetOutcome) -> tuple[int, float]:
         value = (math.inf if downwards else -math.inf) if outcome.value is None else outcome.value
-        return ("met", "inconclusive", "missed").index(outcome.verdict), value if downwards else -value
+        return _WORSE.index(outcome.verdict), value if downwards else -value
 
     return max(outcomes, key=badness)
 
@@ -128,7 +133,7 @@ def written(value: float, unit: Unit) -> str:
 
 
 def _judge(budget: Budget, seen: Observations, metric: Metric) -> BudgetOutcome:
-    value, low, high, verdict, reason = _verdict(budget, seen)
+    found, verdict, reason = _verdict(budget, seen)
     if reason and metric.direction and metric.name != budget.metric:
         reason = f"{metric.direction.replace('_', ' ')}: {reason}"
     return BudgetOutcome(
@@ -137,38 +142,44 @@ def _judge(budget: Budget, seen: Observations, metric: Metric) -> BudgetOutcome:
         aggregate=budget.aggregate,
         unit=budget.unit,
         limit=budget.limit,
-        value=value,
-        low=low,
-        high=high,
+        value=found.value,
+        low=found.low,
+        high=found.high,
+        exact=found.exact,
         verdict=verdict,
         advisory=budget.advisory,
         reason=reason,
     )
 
 
-def _verdict(budget: Budget, seen: Observations) -> tuple[float | None, float | None, float | None, BudgetVerdict, str]:
-    """Return value, interval, verdict and reason."""
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The figure a budget is about, and its interval; ``needs`` that many samples where it is refused."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    exact: bool = False
+    needs: int | None = None
+
+
+def _verdict(budget: Budget, seen: Observations) -> tuple[_Found, BudgetVerdict, str]:
     if seen.empty:
-        return None, None, None, "inconclusive", "nothing was measured"
-    low = high = needs = None
-    if seen.figures is not None:
-        value = seen.figures.get(budget.aggregate)
-        if value is None:
-            return None, None, None, "inconclusive", "nothing was measured"
-    elif budget.probability is not None:
-        found = quantile(seen.values, budget.probability, never=seen.never, correlated=seen.correlated)
-        value, low, high, needs = found.value, found.low, found.high, found.needs
-    else:
-        value = _figure(budget, seen)
-    if needs is not None:
-        have = len(seen.values) + seen.never
-        return None, None, None, "inconclusive", f"{budget.aggregate} needs {needs} samples, {have} were taken"
-    if value is None:
-        total = len(seen.values) + seen.never
-        return None, low, None, "missed", f"{seen.never} of {total} never came, later than any limit"
+        return _Found(None), "inconclusive", "nothing was measured"
+    found = _figure(budget, seen)
+    have = len(seen.values) + seen.never
+    if found.needs is not None:
+        return found, "inconclusive", f"{budget.aggregate} needs {found.needs} samples, {have} were taken"
+    if found.value is None and seen.figures is not None:
+        return found, "inconclusive", "nothing was measured"
+    if found.value is None:
+        return found, "missed", f"{seen.never} of {have} never came, later than any limit"
     holds = _OPERATORS[budget.op]
-    verdict: BudgetVerdict = "met" if holds(value, budget.limit) else "missed"
-    return value, low, high, verdict, "" if budget.probability is None else _doubt(low, high, holds, budget.limit)
+    met: BudgetVerdict = "met" if holds(found.value, budget.limit) else "missed"
+    if found.exact or (budget.unit == "share" and budget.limit in (0.0, 1.0)):
+        return found, met, ""
+    doubt = _doubt(found.low, found.high, holds, budget.limit)
+    return found, "undecided" if doubt else met, doubt
 
 
 def _doubt(low: float | None, high: float | None, holds: Callable[[float, float], bool], limit: float) -> str:
@@ -179,16 +190,34 @@ def _doubt(low: float | None, high: float | None, holds: Callable[[float, float]
     return f"the limit lies inside the {kind}: another seed may decide otherwise"
 
 
-def _figure(budget: Budget, seen: Observations) -> float | None:
-    """Return min, mean, max or share_above of a series; None where failures put it beyond any number."""
-    total = len(seen.values) + seen.never
+def _figure(budget: Budget, seen: Observations) -> _Found:
+    """Return the figure; its value is None where it was not measured, or failures put it beyond any number."""
+    if seen.figures is not None:
+        value = seen.figures.get(budget.aggregate)
+        if value is None or seen.events is None:
+            return _Found(value, exact=value is not None)
+        return _Found(value, *share_interval(value, seen.events))
+    if budget.probability is not None:
+        q = quantile(seen.values, budget.probability, never=seen.never, correlated=seen.correlated)
+        return _Found(q.value, q.low, q.high, needs=q.needs)
     if budget.threshold is not None:
-        return (sum(each > budget.threshold for each in seen.values) + seen.never) / total
-    if budget.aggregate == "min":
-        return min(seen.values)
+        return _Found(*share_above(seen.values, budget.threshold, never=seen.never, correlated=seen.correlated))
+    return _mean(budget, seen) if budget.aggregate == "mean" else _extreme(budget, seen)
+
+
+def _mean(budget: Budget, seen: Observations) -> _Found:
     if seen.never:
-        return None
-    return max(seen.values) if budget.aggregate == "max" else math.fsum(seen.values) / total
+        return _Found(None)
+    mean = math.fsum(seen.values) / len(seen.values)
+    if budget.unit == "share":
+        return _Found(mean, *share_interval(mean, len(seen.values)))
+    return _Found(mean, *mean_interval(seen.values, correlated=seen.correlated))
+
+
+def _extreme(budget: Budget, seen: Observations) -> _Found:
+    if budget.aggregate == "min":
+        return _Found(min(seen.values), exact=True)
+    return _Found(None) if seen.never else _Found(max(seen.values), exact=True)
 
 
 def _metric(name: str) -> Metric:

@@ -8,8 +8,7 @@ Facts:
 
 Rules:
     1. A side's figure over several runs is the mean of the runs' figures.
-    2. A share varies at least as counting makes it vary; lost frames come in bursts, and count as fewer: a chain whose
-       bursts are BurstR (ITU-T G.107 §3.5) times as long as chance makes them is worth n / (2 BurstR − 1) frames.
+    2. A share varies at least as counting makes it vary; lost frames come in bursts, and count as fewer.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ import numpy as np
 from rtcprobe.result import Direction, MouthToEar, Result, Unit
 from rtcprobe.verdict.difference import Estimate, Row
 from rtcprobe.verdict.figures import RUNS, Figure, Floats, Pair, batched, mean_of, named, share_estimate
+from rtcprobe.verdict.metrics import frames_worth
 from rtcprobe.verdict.spread import EQUAL, ScoreSpread, TSpread, percentile
 from rtcprobe.verdict.statistics import mean_interval, quantile, samples_needed
 
@@ -192,11 +192,8 @@ def _lost(ear: MouthToEar) -> _Counted | None:
 
 
 def _unplayed(ear: MouthToEar) -> _Counted | None:
-    share, sent = ear.protection.get("unplayed"), ear.protection.get("sent")
-    if share is None or not sent:
-        return None
-    burst_ratio = max(float(ear.quality.get("burst_ratio") or 1.0), 1.0)
-    return _Counted(float(share), float(sent), float(sent) / (2.0 * burst_ratio - 1.0))
+    share, worth = ear.protection.get("unplayed"), frames_worth(ear)
+    return None if share is None or worth is None else _Counted(float(share), float(ear.protection["sent"]), worth)
 
 
 def _pooled(counted: Sequence[_Counted]) -> _Counted:

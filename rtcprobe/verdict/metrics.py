@@ -13,20 +13,22 @@ from dataclasses import dataclass
 from rtcprobe.result import DIRECTIONS, STAGES, WAYS, Direction, JoinAttempt, MouthToEar, Result, Unit
 from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, PHASE_OF
 
-__all__ = ["METRICS", "Metric", "Observations", "phase_metric"]
+__all__ = ["METRICS", "Metric", "Observations", "frames_worth", "phase_metric"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observations:
     """What a run holds of one metric: ``values`` in the order taken, and how many more never came.
 
-    ``figures`` instead, by aggregate name, where the run keeps only figures (a link's delay quantiles over packets).
+    ``figures`` instead, by aggregate name, where the run keeps only figures (a link's delay quantiles over packets);
+    ``events``: they are shares, seen among as many independent events as this.
     """
 
     values: tuple[float, ...] = ()
     never: int = 0
     correlated: bool = False
     figures: Mapping[str, float] | None = None
+    events: float | None = None
 
     @property
     def empty(self) -> bool:
@@ -107,7 +109,24 @@ def _heard(direction: Direction, pick: Callable[[MouthToEar], Observations]) -> 
 
 
 def _share(count: Callable[[MouthToEar], int]) -> Callable[[MouthToEar], Observations]:
-    return lambda m: Observations(figures={"mean": count(m) / m.scheduled} if m.scheduled else {})
+    # Markers are half a second apart, longer than a burst of losses lasts: each counts in full.
+    return lambda m: Observations(figures={"mean": count(m) / m.scheduled} if m.scheduled else {}, events=m.scheduled)
+
+
+def _unplayed(ear: MouthToEar) -> Observations:
+    share = ear.protection.get("unplayed")
+    return Observations(figures={} if share is None else {"mean": share}, events=frames_worth(ear))
+
+
+def frames_worth(ear: MouthToEar) -> float | None:
+    """Return how many independent frames those sent are worth, as frames are lost in bursts; None if not known.
+
+    Bursts BurstR times as long as chance makes them (ITU-T G.107 §3.5) are those of a two-state chain whose states
+    persist by 1 − 1/BurstR, and whose correlation time so is 2 BurstR − 1.
+    """
+    sent = ear.protection.get("sent")
+    burst_ratio = max(float(ear.quality.get("burst_ratio") or 1.0), 1.0)
+    return float(sent) / (2.0 * burst_ratio - 1.0) if sent else None
 
 
 def _ears(direction: Direction) -> Iterable[Metric]:
@@ -126,7 +145,7 @@ def _ears(direction: Direction) -> Iterable[Metric]:
     yield metric(".heard", "share", _share(lambda m: m.heard), ("mean",))
     yield metric(".rejected", "share", _share(lambda m: m.rejected), ("mean",))
     yield metric(".lost", "share", _share(lambda m: m.lost), ("mean",))
-    yield metric(".unplayed", "share", _plain("protection", "unplayed"), ("mean",))
+    yield metric(".unplayed", "share", _unplayed, ("mean",))
     yield metric(".concealed", "share", _plain("playout", "concealed_ratio"), ("mean",))
     yield metric(".target_delay", "s", _plain("playout", "mean_target_delay_s"), ("mean",))
     yield metric(".r", "number", _plain("quality", "r"), ("mean",))
@@ -191,10 +210,29 @@ def _achieved(direction: Direction, figures: Mapping[str, str]) -> Callable[[Res
     return read
 
 
+_LATENESSES = ("loop_lag", "emulator_late", "pacing_late")
+"""What ``rtcprobe.probe`` measures of its own clockwork on the real clock. Virtual time is never late: 0."""
+
+
+def _harness() -> Iterable[Metric]:
+    for name in _LATENESSES:
+
+        def read(result: Result, name: str = name) -> Observations:
+            late = {
+                each: 0.0 if result.clock == "virtual" else result.harness.get(f"{name}_{each}_s") for each in _KEPT
+            }
+            return Observations(figures={each: value for each, value in late.items() if value is not None})
+
+        yield Metric(name=f"harness.{name}", unit="s", read=read, aggregates=_KEPT)
+
+
+_KEPT = ("p50", "p95", "p99")
+
+
 def _table() -> dict[str, tuple[Metric, ...]]:
     directed = [metric for direction in DIRECTIONS for metric in _ears(direction)]
     directed += [metric for direction in WAYS for metric in _links(direction)]
-    table: dict[str, tuple[Metric, ...]] = {metric.name: (metric,) for metric in (*_joins(), *directed)}
+    table: dict[str, tuple[Metric, ...]] = {metric.name: (metric,) for metric in (*_joins(), *directed, *_harness())}
     for metric in directed:  # without the direction, both are meant
         both = metric.name.replace(f".{metric.direction}", "")
         table[both] = (*table.get(both, ()), metric)

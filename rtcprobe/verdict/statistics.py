@@ -50,6 +50,7 @@ __all__ = [
     "neighbours",
     "quantile",
     "samples_needed",
+    "share_above",
     "share_interval",
     "summarise",
 ]
@@ -206,6 +207,27 @@ def _likely_correlation(scores: _Floats) -> float:
     """Return the correlation of neighbours in the chain behind ``scores``, its bias undone; 0 to 0.99."""
     rho = neighbours(scores)
     return min(max(rho + (1.0 + 1.4 * rho) * (1.0 + 3.0 * rho) / len(scores), 0.0), 0.99)
+
+
+def share_above(
+    values: Iterable[float],
+    threshold: float,
+    *,
+    never: int = 0,
+    correlated: bool = False,
+    confidence: float = CONFIDENCE,
+) -> tuple[float, float, float]:
+    """Return the share of observations above ``threshold`` (those that never came are), and its interval."""
+    taken = _series(values, never)
+    n = len(taken)
+    share = float(np.count_nonzero(taken > threshold)) / n
+    worth = float(n)
+    if correlated and n > 3:
+        # Where none (or all) are above, how they would persist is still known from how the delays do.
+        near = min(max(1.0 - share, 1.0 / (n + 1.0)), n / (n + 1.0))
+        sizes, weights = _effective_sizes(taken, threshold, round(near, 3) or 1e-3)
+        worth = 1.0 / float(weights @ (1.0 / sizes))
+    return share, *share_interval(share, worth, confidence)
 
 
 def _quantile(taken: _Floats, probability: float, *, correlated: bool, confidence: float) -> Quantile:
