@@ -17,8 +17,6 @@ __all__ = ["LIMIT_S", "Harness"]
 
 LIMIT_S = 0.005
 LEAST_SURVIVING = 0.8
-LEAST_JOINS = 3
-"""More joins than these tell what the first one cost beyond the others."""
 
 
 @dataclass(slots=True)
@@ -36,6 +34,8 @@ class Harness:
     """CPU that each join cost this process while it was timed: on the real clock, part of its time."""
     own_s: dict[str, list[float]] = field(default_factory=dict)
     """Of that, what single steps of ours took, a value a peer; ``"certificate"`` comes before and is no part of it."""
+    first_run_s: float | None = None
+    """CPU of a join made before the measured ones, so that none of them is the first of the process."""
 
     def figures(self) -> Mapping[str, object]:
         """Return the plain figures for the result: p50, p95, p99 of each lateness."""
@@ -49,8 +49,8 @@ class Harness:
                 out[f"{name}_p{quantile}_s"] = float(np.percentile(samples, quantile)) if samples else None
         out["join_cpu_s"] = float(np.median(self.join_cpu_s)) if self.join_cpu_s else None
         out |= {f"{step}_s": float(np.median(taken_s)) for step, taken_s in self.own_s.items()}
-        if len(self.join_cpu_s) > LEAST_JOINS:
-            out["first_run_s"] = max(0.0, self.join_cpu_s[0] - float(np.median(self.join_cpu_s[1:])))
+        if self.first_run_s is not None:
+            out["first_run_s"] = self.first_run_s
         return out
 
     def count_own(self, own_s: Mapping[str, float]) -> None:

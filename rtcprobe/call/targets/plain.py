@@ -71,7 +71,7 @@ def ca_file(plan: TargetPlan) -> Path | None:
     """
     written = plan.options.get("ca")
     if written is None:
-        tls_context()  # read now, not during the first join
+        tls_context(None)  # read now, not during the first join
         return None
     if not isinstance(written, str):
         raise BadInputError(f"target.ca {written!r} is no file name", "write it like our-ca.pem")
