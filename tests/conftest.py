@@ -6,6 +6,7 @@ import os
 import sys
 import types
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -161,6 +162,35 @@ def make_ear() -> Callable[..., MouthToEar]:
     return ear
 
 
+def later(result: Result, phase_s: float = 0.0, stage_s: float = 0.0) -> Result:
+    """Return ``result`` with that much more in the phase ``dtls`` and in the stage ``device``, both directions."""
+    attempts = tuple(
+        replace(
+            each,
+            caller={**each.caller, "first_audio": each.caller["first_audio"] + phase_s},
+            phases={**each.phases, "dtls": each.phases["dtls"] + phase_s},
+        )
+        for each in result.join.attempts
+    )
+    ears = {
+        direction: replace(
+            ear,
+            samples=tuple(
+                replace(each, heard_s=each.heard_s + stage_s, delay_s=each.delay_s + stage_s) for each in ear.samples
+            ),
+            stages={**ear.stages, "device": ear.stages["device"] + stage_s},
+        )
+        for direction, ear in result.mouth_to_ear.items()
+    }
+    return replace(result, join=Joins(attempts=attempts), mouth_to_ear=ears)
+
+
+@pytest.fixture
+def slower() -> Callable[..., Result]:
+    """Return ``later``: what plants a slower phase or stage into a result."""
+    return later
+
+
 @pytest.fixture
 def probe(monkeypatch, make_result):
     """Put a probe in place that returns the factory's result, changed by ``probe.changes``; keeps its calls."""
@@ -168,7 +198,9 @@ def probe(monkeypatch, make_result):
     from rtcprobe.verdict import judge
 
     calls = []
-    state = types.SimpleNamespace(calls=calls, changes={}, error=None, before=lambda _scenario: None)
+    state = types.SimpleNamespace(
+        calls=calls, changes={}, error=None, before=lambda _scenario: None, alter=lambda result: result
+    )
 
     def run_probe(scenario, *, seed, clock, progress, wav_dir):
         calls.append(types.SimpleNamespace(scenario=scenario, seed=seed, clock=clock, wav_dir=wav_dir))
@@ -179,7 +211,7 @@ def probe(monkeypatch, make_result):
         if state.error is not None:
             raise state.error
         about = {"scenario_digest": scenario.digest, "settings": scenario.settings, "seed": seed, "clock": clock}
-        return judge(make_result(scenario=scenario.name, **(about | state.changes)), scenario.budgets)
+        return judge(state.alter(make_result(scenario=scenario.name, **(about | state.changes))), scenario.budgets)
 
     monkeypatch.setitem(sys.modules, "rtcprobe.probe", types.SimpleNamespace(run_probe=run_probe))
     return state

@@ -143,9 +143,10 @@ class _Job:
                 self.before,
                 scenario=plan.name,
                 scenario_digest=plan.digest,
-                seeds=() if self.fresh_seeds else self.seeds,
+                seeds=self.seeds,
+                fresh_seeds=self.fresh_seeds,
                 clock=self.clock,
-                target=plan.target.url,
+                target=plan.target.shown,
                 settings=plan.settings,
             )
         except BadInputError as error:
@@ -252,12 +253,14 @@ class _Session:
 
     def _first(self, job: _Job, runs: list[Result], useless: Result | None) -> None:
         """Say what became of a first baseline."""
+        from rtcprobe.report.sentences import counted
+
         if useless is not None:
             reasons = "; ".join(useless.reasons) or useless.verdict
             click.echo(f"rtcprobe: {job.plan.name}: seed {useless.seed} is no baseline: {reasons}", err=True)
             self.codes.append(ExitCode.NOT_MEASURED)
         elif not self.outputs.pipes:
-            click.echo(f"NEW   {job.plan.name}: {len(runs)} run{'' if len(runs) == 1 else 's'} to compare with")
+            click.echo(f"NEW   {job.plan.name}: {counted(len(runs), 'run', 'runs')} to compare with")
 
     def _store(self, path: str, stored: Sequence[Result]) -> None:
         """Write the baseline anew: of the scenarios measured what is fit, of all others what was there."""
@@ -305,7 +308,7 @@ def _stored(path: str, names: Sequence[str], *, update: bool, outputs: Outputs) 
     missing = next((name for name in names if name not in held), None)
     if missing is not None and not update:
         raise BadInputError(
-            f"baseline {path} holds no result of {missing} (it has {', '.join(held)})", "add it with --update-baseline"
+            f"baseline {path} holds nothing of {missing} (it has {', '.join(held)})", "add it with --update-baseline"
         )
     return results
 

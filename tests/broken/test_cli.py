@@ -104,3 +104,28 @@ def test_sound_of_one_scenario_over_that_of_another(refusal, tmp_path):
         f"--wav {tmp_path}: two scenarios are named 1v1-social: run them one by one, each into a folder of its own"
     )
     assert refusal("run", "1v1-social", "--wav", "") == "--wav '' is no folder: name one, or leave --wav out"
+
+
+def test_outputs_that_cannot_be_meant(refusal, tmp_path):
+    path = tmp_path / "x.json"
+    assert refusal("run", "1v1-social", "--json", path, "--junit", path) == (
+        f"--json and --junit are both {path}: give each a place of its own"
+    )
+    assert refusal("run", "1v1-social", "--append", "-") == "--append - is no file: name one"
+    path.write_text("{\n}", encoding="utf-8")
+    assert refusal("run", "1v1-social", "--append", path) == (
+        f"{path} is no history of results, one a line: name another file, or a new one"
+    )
+
+
+def test_budget_files_that_cannot_be_meant(refusal, tmp_path):
+    path = tmp_path / "budgets.yaml"
+    assert refusal("run", "1v1-social", "--budgets", path) == (
+        f"budgets {path} cannot be read: No such file or directory"
+    )
+    path.write_text("spoken-practice: [join.failed mean <= 0%]", encoding="utf-8")
+    assert refusal("run", "1v1-social", "--budgets", path) == (
+        f'{path} has no budgets for 1v1-social: name it there, or write "*" for every scenario'
+    )
+    path.write_bytes(b"\xff")
+    assert refusal("run", "1v1-social", "--budgets", path) == f"budgets {path} cannot be read: it is not UTF-8 text"

@@ -1,35 +1,9 @@
 """Sides next to each other: the screen and the Markdown of comparisons and checks."""
 
-from dataclasses import replace
-
 import pytest
 
 from rtcprobe.report.comparison import ranking_lines, ranking_markdown
-from rtcprobe.result import Joins
 from rtcprobe.verdict import rank
-
-
-def slower(result, phase_s=0.0, stage_s=0.0, label=""):
-    """Return ``result`` with that much more in the phase ``dtls`` and in the stage ``device``, both directions."""
-    attempts = tuple(
-        replace(
-            each,
-            caller={**each.caller, "first_audio": each.caller["first_audio"] + phase_s},
-            phases={**each.phases, "dtls": each.phases["dtls"] + phase_s},
-        )
-        for each in result.join.attempts
-    )
-    ears = {
-        direction: replace(
-            ear,
-            samples=tuple(
-                replace(each, heard_s=each.heard_s + stage_s, delay_s=each.delay_s + stage_s) for each in ear.samples
-            ),
-            stages={**ear.stages, "device": ear.stages["device"] + stage_s},
-        )
-        for direction, ear in result.mouth_to_ear.items()
-    }
-    return replace(result, join=Joins(attempts=attempts), mouth_to_ear=ears, target=label or result.target)
 
 
 @pytest.fixture
@@ -39,7 +13,7 @@ def runs(make_result):
 
 
 @pytest.fixture
-def slow(runs):
+def slow(runs, slower):
     return [slower(each, phase_s=0.066, stage_s=0.015) for each in runs]
 
 
@@ -65,7 +39,7 @@ def test_equal_sides_show_no_difference(runs):
     assert "could show" in screen
 
 
-def test_three_sides_are_ranked_where_the_difference_is_real(runs, slow):
+def test_three_sides_are_ranked_where_the_difference_is_real(runs, slow, slower):
     slowest = [slower(each, phase_s=0.2) for each in runs]
     screen = text(rank([("slowest", slowest), ("old", runs), ("new", slow)]))
     block = screen.split("─ join first audio p50, ms")[1].split("─ join")[0].splitlines()[1:]

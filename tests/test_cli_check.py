@@ -1,0 +1,169 @@
+"""``rtcprobe check``: what passes, what fails and is named, what is refused, what is never overwritten."""
+
+import json
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from rtcprobe.cli.check import _seeds
+from rtcprobe.result import Joins
+from rtcprobe.result.files import load_results
+
+
+@pytest.fixture
+def baseline(rtcprobe, probe, tmp_path):
+    """Return a baseline of 1v1-social, seeds 1 to 3, just stored; the calls it took are forgotten."""
+    path = tmp_path / "baseline.jsonl"
+    code, out, _ = rtcprobe("check", "1v1-social", "--baseline", path, "--update-baseline", "-q")
+    assert (code, out) == (
+        0,
+        f"NEW   1v1-social: three runs to compare with\n{path}: baseline of 1v1-social written\n",
+    )
+    probe.calls.clear()
+    return path
+
+
+def test_unchanged_code_passes_with_the_seeds_of_the_baseline(rtcprobe, probe, baseline):
+    before = baseline.read_bytes()
+    code, out, _ = rtcprobe("check", "1v1-social", "--baseline", baseline)
+    assert code == 0
+    assert out.startswith("PASS  1v1-social      three runs, paired · virtual clock · tolerance statistical\n")
+    assert [each.seed for each in probe.calls] == [1, 2, 3]
+    assert baseline.read_bytes() == before
+
+
+def test_fifteen_milliseconds_in_one_stage_fail_and_the_stage_is_named(rtcprobe, probe, slower, baseline):
+    probe.alter = lambda result: slower(result, stage_s=0.015)
+    code, out, _ = rtcprobe("check", "1v1-social", "--baseline", baseline)
+    assert code == 1
+    assert out.startswith("FAIL  1v1-social")
+    moved = out.split("─ What moved ─")[1].split("─ Join")[0]
+    assert "stage device, caller to callee: +15" in moved
+    assert "stage device, callee to caller: +15" in moved
+    assert "phase" not in moved
+
+
+def test_one_more_round_trip_in_a_join_fails_and_the_phase_is_named(rtcprobe, probe, slower, baseline, tmp_path):
+    probe.alter = lambda result: slower(result, phase_s=0.066)  # conftest: a round trip is 66 ms
+    junit = tmp_path / "junit.xml"
+    code, out, _ = rtcprobe("check", "1v1-social", "--baseline", baseline, "--junit", junit)
+    assert code == 1
+    moved = out.split("─ What moved ─")[1].split("─ Join")[0]
+    assert "phase dtls: +66" in moved
+    assert "stage" not in moved
+    cases = ET.parse(junit).getroot().findall("testsuite/testcase")
+    failed = {
+        each.get("name"): each.find("failure").get("message") for each in cases if each.find("failure") is not None
+    }
+    assert set(failed) == {f"join.first_audio {p} against its baseline" for p in ("p50", "p95")}
+    assert all("what moved: phase dtls: +66" in each for each in failed.values())
+
+
+def test_what_is_within_the_tolerance_passes(rtcprobe, probe, slower, baseline):
+    probe.alter = lambda result: slower(result, stage_s=0.015)
+    assert rtcprobe("check", "1v1-social", "--baseline", baseline, "--tolerance", "+20ms", "-q")[:2] == (
+        0,
+        "PASS 1v1-social\n",
+    )
+    assert rtcprobe("check", "1v1-social", "--baseline", baseline, "--tolerance", "+5ms", "-q")[0] == 1
+
+
+def test_a_baseline_is_replaced_only_when_asked_and_others_stay_in_it(rtcprobe, probe, slower, baseline):
+    rtcprobe("check", "spoken-practice", "--baseline", baseline, "--update-baseline", "--runs", 1, "-q")
+    probe.alter = lambda result: slower(result, stage_s=0.015)
+    assert rtcprobe("check", "1v1-social", "--baseline", baseline, "-q")[0] == 1
+    update = ("check", "1v1-social", "--baseline", baseline, "--update-baseline", "-q")
+    assert rtcprobe(*update)[:2] == (1, f"FAIL 1v1-social\n{baseline}: baseline of 1v1-social written\n")
+    assert rtcprobe("check", "1v1-social", "--baseline", baseline, "-q")[0] == 0
+    held = [(each.scenario, each.seed) for each in load_results(baseline).results]
+    assert held == [("spoken-practice", 1), *(("1v1-social", seed) for seed in (1, 2, 3))]
+
+
+def test_another_situation_may_replace_the_baseline_without_being_compared(rtcprobe, probe, baseline):
+    del probe
+    code, out, err = rtcprobe(
+        "check", "1v1-social", "--baseline", baseline, "--update-baseline", "--runs", 2, "--link", "delay 80ms", "-q"
+    )
+    assert code == 0
+    assert out.startswith("NEW   1v1-social: two runs to compare with\n")
+    assert "rtcprobe: warning: not compared with the old baseline: " in err
+
+
+def test_runs_that_cannot_be_trusted_are_no_baseline(rtcprobe, probe, baseline):
+    before = baseline.read_bytes()
+    probe.changes = {"verdict": "invalid", "reasons": ("the loop was late by 9 ms at p95",)}
+    code, _, err = rtcprobe("check", "1v1-social", "--baseline", baseline, "--update-baseline", "-q")
+    assert code == 3
+    assert err.endswith(f"rtcprobe: {baseline} is left as it was\n")
+    assert baseline.read_bytes() == before
+
+
+def test_an_interrupted_check_leaves_the_baseline(rtcprobe, probe, baseline):
+    before = baseline.read_bytes()
+    probe.changes = {"interrupted": True}
+    code, _, err = rtcprobe("check", "1v1-social", "--baseline", baseline, "--update-baseline", "-q")
+    assert (code, err) == (130, f"rtcprobe: {baseline} is left as it was\n")
+    assert len(probe.calls) == 1
+    assert baseline.read_bytes() == before
+
+
+def test_budgets_decide_too_where_they_are_named(rtcprobe, probe, baseline, tmp_path):
+    del probe
+    budgets = tmp_path / "budgets.yaml"
+    budgets.write_text("[join.first_audio p50 < 10ms]", encoding="utf-8")
+    code, out, _ = rtcprobe("check", "1v1-social", "--baseline", baseline, "--budgets", budgets, "-q")
+    assert code == 1
+    assert out.splitlines()[0].startswith("1v1-social, seed 1: join.first_audio p50 < 10ms is 487.0 ms")
+    assert out.splitlines()[-1] == "PASS 1v1-social"
+
+
+def test_seeds_are_the_baseline_s_unless_told(make_result):
+    held = [make_result(seed=seed, join=Joins(), mouth_to_ear={}, link={}) for seed in (4, 5)]
+    assert _seeds(held, None, None, fresh=False) == (4, 5)
+    assert _seeds(held, 3, None, fresh=False) == (4, 5, 6)
+    assert _seeds(held, None, 9, fresh=False) == (9, 10)
+    assert _seeds(held, None, None, fresh=True) == (6, 7)  # as many, which the baseline does not have
+    assert _seeds([], None, None, fresh=False) == (1, 2, 3)
+
+
+def test_a_check_is_written_as_json_and_markdown_and_its_runs_appended(rtcprobe, probe, slower, baseline, tmp_path):
+    probe.alter = lambda result: slower(result, stage_s=0.015)
+    markdown, history = tmp_path / "x.md", tmp_path / "history.jsonl"
+    _, out, err = rtcprobe(
+        "check", "1v1-social", "--baseline", baseline, "--json", "-", "--markdown", markdown, "--append", history
+    )
+    assert json.loads(out)["verdict"] == "fail"
+    assert "FAIL  1v1-social" in err
+    assert "- **stage device, caller to callee: +15" in markdown.read_text(encoding="utf-8")
+    assert len(load_results(history).results) == 3
+
+
+def test_what_does_not_compare_is_refused_before_anything_is_measured(rtcprobe, probe, baseline, tmp_path):
+    missing = tmp_path / "missing.jsonl"
+    check = ("check", "1v1-social", "--baseline", baseline)
+    for arguments, sentence in (
+        (
+            ("check", "1v1-social", "--baseline", missing),
+            f"baseline {missing} does not exist: store a first one with --update-baseline",
+        ),
+        (
+            ("check", "spoken-practice", "--baseline", baseline),
+            f"baseline {baseline} holds nothing of spoken-practice (it has 1v1-social): add it with --update-baseline",
+        ),
+        (
+            ("check", "1v1-social", "1v1-social", "--baseline", baseline),
+            "two scenarios are named 1v1-social: check them one by one, each with its own baseline",
+        ),
+        ((*check, "--append", baseline), f"--baseline {baseline} is an output too: give each a place of its own"),
+    ):
+        assert rtcprobe(*arguments) == (2, "", f"rtcprobe: {sentence}\n")
+    for arguments, start in (
+        (("--link", "delay 80ms"), f"{baseline}: the baseline measured another 1v1-social: link"),
+        (("--real-time",), f"{baseline}: the baseline is of clock virtual, this run of real: "),
+        (("--runs", "5"), f"{baseline}: the baseline has seeds 1 to 3, this run seeds 1 to 5: give this run the"),
+        (("--tolerance", "15"), "tolerance '15'"),
+    ):
+        code, out, err = rtcprobe(*check, *arguments)
+        assert (code, out, err.count("\n")) == (2, "", 1), err
+        assert err.startswith(f"rtcprobe: {start}"), err
+    assert probe.calls == []
