@@ -30,7 +30,7 @@ from rtcprobe.audio.red import RedEncoder
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.playout.base import RtpPacket
 from rtcprobe.playout.nack import NackTracker, ResendLimit
-from rtcprobe.runtime import aiortc_seam, ice_seam, negotiation
+from rtcprobe.runtime import aiortc_seam, dtls_seam, ice_seam, negotiation
 from rtcprobe.runtime.gathering import Gathering
 from rtcprobe.runtime.network import Host, Network, acting_as
 from rtcprobe.runtime.wiretap import Departure, WireTap
@@ -282,6 +282,7 @@ class Peer:
         dtls = transceiver.sender.transport
         if gathering is not None:
             ice_seam.gather_with(dtls, gathering.gather)
+        dtls_seam.prepare_handshake(dtls)
         aiortc_seam.send_encoded(transceiver.sender)
         aiortc_seam.take_rtp(transceiver.receiver, self._take)
         aiortc_seam.on_state(dtls.transport, "completed", lambda: self._mark("ice_connected"))
@@ -290,7 +291,7 @@ class Peer:
             aiortc_seam.on_state(emitter, "failed", self.failed.set)
             for state in ("failed", "closed"):
                 aiortc_seam.on_state(emitter, state, lambda: self._end(connection))
-        self._handshake = aiortc_seam.HandshakeFlights(dtls, lambda: self._dtls_timeout_s(self.tap.round_trip_s))
+        self._handshake = dtls_seam.HandshakeFlights(dtls, lambda: self._dtls_timeout_s(self.tap.round_trip_s))
 
     @contextmanager
     def _taking(self, step: str) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""Everything that touches the internals of aiortc and aioice, and nothing else does.
+"""What touches the internals of aiortc and aioice: clocks, randomness, codecs, packets (``*_seam`` has all of them).
 
 Known to hold for aiortc 1.16 and aioice 0.13; ``tests/runtime/test_aiortc_seam.py`` says which name moved when a new
 release breaks it.
@@ -6,14 +6,12 @@ release breaks it.
 Facts:
     - The stack reads clocks and draws randomness through module-level names (``time``, ``os``, ``random``,
       ``secrets``, ``uuid``, ``clock.current_datetime``, ``get_host_addresses``).
-    - OpenSSL's DTLS retransmission timer reads the machine's clock and cannot be told otherwise, so in virtual time a
-      lost handshake datagram would never come again.
     - aiortc's audio jitter buffer counts packets, not time: RTP is taken before it.
 
 Rules:
     1. ``install`` replaces those names once per process by stand-ins that look at the running loop: on a loop without
        ``entropy`` (any loop but ours) they behave as before, so other users of aiortc in the process see no change.
-    2. Handshake retransmission is ours on both clocks (``HandshakeFlights``), between DTLS and ICE.
+    2. What a call never uses is not started while it is timed: no encoder of aiortc's, no decoder and no thread of one.
 """
 
 from __future__ import annotations
@@ -23,10 +21,11 @@ import datetime as dt
 import os
 import random
 import secrets
+import threading
 import time
 import types
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -44,8 +43,7 @@ import aiortc.rtcrtpsender
 import aiortc.sdp
 import aiortc.utils
 from aiortc import RTCConfiguration, RTCIceTransportPolicy, RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
-from aiortc.rtcdtlstransport import RTCDtlsTransport
-from aiortc.rtcrtpparameters import RTCRtpCodecParameters
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpReceiveParameters
 from aiortc.rtp import RtpPacket
 
 from rtcprobe.runtime.network import HOST
@@ -53,11 +51,11 @@ from rtcprobe.runtime.virtual import EPOCH_S, VirtualEventLoop
 
 __all__ = [
     "EncodedFrame",
-    "HandshakeFlights",
     "MediaPath",
     "SeamError",
     "add_candidate",
     "agreed_codecs",
+    "attribute",
     "install",
     "limit_resends",
     "media_path",
@@ -74,21 +72,36 @@ RtpHandler = Callable[[RtpPacket], Sequence[int]]
 _NTP_EPOCH_OFFSET_S = EPOCH_S + 2_208_988_800
 """Virtual time zero in seconds since 1900, NTP's epoch (RFC 5905 §6)."""
 
-LEAST_PATIENCE_S = 0.020
-
 _SENDER_ENCODER = "_RTCRtpSender__encoder"
 _SENDER_ROUND_TRIP = "_RTCRtpSender__rtt"
 _RECEIVER_STREAMS = "_RTCRtpReceiver__remote_streams"
 _RECEIVER_JITTER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
-_DTLS_HANDSHAKE_DONE = "_RTCDtlsTransport__handshake_done"
 
 
 _AUDIO_CODECS: ContextVar[list[RTCRtpCodecParameters] | None] = ContextVar("rtcprobe_audio_codecs", default=None)
 """What offers and answers made in this context may hold; None for aiortc's own list."""
 
+_DECODING: ContextVar[bool] = ContextVar("rtcprobe_decoding", default=True)
+"""Whether a receiver started in this context gets aiortc's decoder thread."""
+
 
 class SeamError(RuntimeError):
     """A name inside aiortc or aioice is not where this version of rtcprobe knows it."""
+
+
+def attribute(owner: object, name: str) -> Any:
+    """Return ``owner.name``.
+
+    Raises:
+        SeamError: it has moved.
+    """
+    try:
+        return getattr(owner, name)
+    except AttributeError:
+        kind = owner.__name__ if isinstance(owner, types.ModuleType) else type(owner).__name__
+        raise SeamError(
+            f"{kind}.{name} is gone: this rtcprobe knows aiortc 1.16 and aioice 0.13, install those"
+        ) from None
 
 
 def install() -> None:
@@ -141,6 +154,7 @@ def install() -> None:
         _replace(module, "secrets", stand_in)
     for module in (aiortc.rtcpeerconnection, aiortc.rtcrtpsender, aiortc.mediastreams):
         _replace(module, "uuid", _Dispatch(uuid, uuid4=_seeded("uuid4", uuid.uuid4)))
+    _replace(aiortc.rtcrtpreceiver, "threading", _Dispatch(threading, Thread=_decoder_thread))
     _replace(aiortc.rtcpeerconnection, "CODECS", _OfferedCodecs(aiortc.codecs.CODECS))
     aiortc.clock._rtcprobe = True  # type: ignore[attr-defined]  # noqa: SLF001 - our own mark
 
@@ -172,7 +186,7 @@ def agreed_codecs(connection: RTCPeerConnection) -> list[RTCRtpCodecParameters]:
     Raises:
         SeamError: an internal name has moved.
     """
-    codecs: list[RTCRtpCodecParameters] = _attribute(connection.getTransceivers()[0], "_codecs")
+    codecs: list[RTCRtpCodecParameters] = attribute(connection.getTransceivers()[0], "_codecs")
     return codecs
 
 
@@ -210,7 +224,7 @@ def send_encoded(sender: RTCRtpSender) -> None:
     Raises:
         SeamError: an internal name has moved.
     """
-    _attribute(sender, _SENDER_ENCODER)
+    attribute(sender, _SENDER_ENCODER)
     setattr(sender, _SENDER_ENCODER, _Packer())
 
 
@@ -232,17 +246,17 @@ def take_rtp(receiver: RTCRtpReceiver, handler: RtpHandler) -> None:
     """Give every RTP packet to ``handler`` at its arrival, after SRTP, in order of arrival.
 
     The sequence numbers it returns are asked for again (NACK). aiortc goes on to keep its RTCP statistics; its jitter
-    buffer and decoder get nothing. After the first packet of a source nothing else of its own handling matters to a
-    call, so the rest is left out.
+    buffer gets nothing, and its decoder no thread. After the first packet of a source nothing else of its own handling
+    matters to a call, so the rest is left out.
 
     Raises:
         SeamError: an internal name has moved.
     """
-    handle: Callable[..., Awaitable[None]] = _attribute(receiver, "_handle_rtp_packet")
-    ask_again: Callable[[int, list[int]], Awaitable[None]] = _attribute(receiver, "_send_rtcp_nack")
-    _attribute(receiver, _RECEIVER_JITTER_BUFFER)
+    handle: Callable[..., Awaitable[None]] = attribute(receiver, "_handle_rtp_packet")
+    ask_again: Callable[[int, list[int]], Awaitable[None]] = attribute(receiver, "_send_rtcp_nack")
+    attribute(receiver, _RECEIVER_JITTER_BUFFER)
     setattr(receiver, _RECEIVER_JITTER_BUFFER, _NoJitterBuffer())
-    streams: dict[int, aiortc.rtcrtpreceiver.StreamStatistics] = _attribute(receiver, _RECEIVER_STREAMS)
+    streams: dict[int, aiortc.rtcrtpreceiver.StreamStatistics] = attribute(receiver, _RECEIVER_STREAMS)
 
     async def tapped(packet: RtpPacket, arrival_time_ms: int) -> None:
         missing = handler(packet)
@@ -255,7 +269,17 @@ def take_rtp(receiver: RTCRtpReceiver, handler: RtpHandler) -> None:
             for ascending in _without_wraps(missing):
                 await ask_again(packet.ssrc, ascending)
 
+    receive = receiver.receive
+
+    async def without_decoder(parameters: RTCRtpReceiveParameters) -> None:
+        token = _DECODING.set(False)
+        try:
+            await receive(parameters)
+        finally:
+            _DECODING.reset(token)
+
     receiver._handle_rtp_packet = tapped  # type: ignore[method-assign]  # noqa: SLF001
+    receiver.receive = without_decoder  # type: ignore[method-assign]
 
 
 def limit_resends(sender: RTCRtpSender, may_resend: Callable[[int], bool]) -> None:
@@ -266,7 +290,7 @@ def limit_resends(sender: RTCRtpSender, may_resend: Callable[[int], bool]) -> No
     Raises:
         SeamError: an internal name has moved.
     """
-    retransmit: Callable[[int], Awaitable[None]] = _attribute(sender, "_retransmit")
+    retransmit: Callable[[int], Awaitable[None]] = attribute(sender, "_retransmit")
 
     async def limited(sequence: int) -> None:
         if may_resend(sequence):
@@ -298,7 +322,7 @@ def media_path(sender: RTCRtpSender) -> MediaPath:
         SeamError: an internal name has moved.
     """
     dtls = sender.transport
-    pair = _attribute(_attribute(dtls.transport, "_connection"), "_nominated").get(1)
+    pair = attribute(attribute(dtls.transport, "_connection"), "_nominated").get(1)
     ice = {}
     if pair is not None:
         ice = {
@@ -307,7 +331,7 @@ def media_path(sender: RTCRtpSender) -> MediaPath:
             "remote": pair.remote_candidate.type,
             "remote_address": f"{pair.remote_addr[0]}:{pair.remote_addr[1]}",
         }
-    tls = _attribute(dtls, "_ssl")
+    tls = attribute(dtls, "_ssl")
     if tls is None or tls.get_cipher_name() is None:
         return MediaPath(**ice)
     profile: bytes = tls.get_selected_srtp_profile()
@@ -322,113 +346,8 @@ def round_trip_s(sender: RTCRtpSender) -> float | None:
     Raises:
         SeamError: an internal name has moved.
     """
-    measured: float | None = _attribute(sender, _SENDER_ROUND_TRIP)
+    measured: float | None = attribute(sender, _SENDER_ROUND_TRIP)
     return measured
-
-
-class HandshakeFlights:
-    """Retransmits DTLS handshake flights on the loop's clock, standing between a DTLS and an ICE transport.
-
-    Facts:
-        - A verbatim copy of a datagram that was lost is accepted; of one that arrived it is dropped by the replay
-          window (RFC 6347 §4.1.2.6) and would not make the peer answer.
-        - The side that sends the last flight is done at once and starts no timer (RFC 6347 §4.2.4).
-
-    Rules:
-        1. The last flight sent is kept. When its timer expires without a new flight, it is sent again, and the
-           timer doubles up to 60 s (RFC 6347 §4.2.4.1).
-        2. The deadline is absolute: media that arrives meanwhile must not postpone it, or a lost last flight hangs.
-        3. A handshake datagram that was seen before is the peer's retransmission: our last flight is sent again; but
-           not within half a timeout of the last time, for that was the network's own copy, and two such would chase
-           each other.
-    """
-
-    MAX_TIMEOUT_S = 60.0
-
-    def __init__(self, dtls: RTCDtlsTransport, initial_timeout_s: Callable[[], float]) -> None:
-        """Stand between ``dtls`` and its ICE transport; ``initial_timeout_s`` is asked when a flight first leaves."""
-        ice = self._ice = dtls.transport
-        self.sent_s: list[list[float]] = []
-        """Loop times at which each flight left: the first copy, then every copy sent again."""
-        self._loop = asyncio.get_running_loop()
-        self._send_datagram: Callable[[bytes], Coroutine[Any, Any, None]] = _attribute(ice, "_send")
-        self._receive_datagram: Callable[[], Coroutine[Any, Any, bytes]] = _attribute(ice, "_recv")
-        self._initial_timeout_s = initial_timeout_s
-        self._flight: list[bytes] = []
-        self._answered = True
-        self._seen: set[bytes] = set()
-        self._done = False
-        self._timeout_s = 0.0
-        self._patience_s = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Future[None]] = set()
-        _attribute(dtls, _DTLS_HANDSHAKE_DONE)
-        setattr(dtls, _DTLS_HANDSHAKE_DONE, True)  # aiortc then never asks OpenSSL's own timer
-        ice._send = self._send  # noqa: SLF001
-        ice._recv = self._recv  # noqa: SLF001
-        for state in ("connected", "closed", "failed"):
-            on_state(dtls, state, self.stop)
-
-    def stop(self) -> None:
-        """The handshake is over on this side: no more timers (a duplicate of the peer's is still answered)."""
-        self._done = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    async def _send(self, data: bytes) -> None:
-        if not self._done and _is_dtls(data):
-            if self._answered:
-                self._answered = False
-                self._flight = []
-                self._timeout_s = self._initial_timeout_s()
-                self._patience_s = max(self._timeout_s / 2, LEAST_PATIENCE_S)
-                self.sent_s.append([self._loop.time()])
-            self._flight.append(data)
-            self._arm()
-        await self._send_datagram(data)
-
-    async def _recv(self) -> bytes:
-        data = await self._receive_datagram()
-        if self._done and data[0] > 127:
-            self._step_aside()
-        elif _is_dtls(data):
-            if data in self._seen:
-                if self.sent_s and self._loop.time() - self.sent_s[-1][-1] >= self._patience_s:
-                    self._resend()
-            elif not self._done:
-                self._seen.add(data)
-                self._answered = True
-        return data
-
-    def _step_aside(self) -> None:
-        # Media of the peer's proves that it has our last flight: nothing is left to do here.
-        self._ice._send = self._send_datagram  # type: ignore[assignment]  # noqa: SLF001
-        self._ice._recv = self._receive_datagram  # noqa: SLF001
-
-    def _arm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_later(self._timeout_s, self._expire)
-
-    def _expire(self) -> None:
-        self._timeout_s = min(2 * self._timeout_s, self.MAX_TIMEOUT_S)
-        self._arm()
-        self._resend()
-
-    def _resend(self) -> None:
-        if self._flight:
-            self.sent_s[-1].append(self._loop.time())
-            task = asyncio.ensure_future(self._send_flight(list(self._flight)))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _send_flight(self, flight: list[bytes]) -> None:
-        try:
-            for data in flight:
-                await self._send_datagram(data)
-        except ConnectionError:
-            pass  # ICE has closed: nobody to resend to
 
 
 class _OfferedCodecs(dict[str, list[RTCRtpCodecParameters]]):
@@ -440,10 +359,24 @@ class _OfferedCodecs(dict[str, list[RTCRtpCodecParameters]]):
 
 
 class _NoJitterBuffer:
-    """Takes the place of aiortc's jitter buffer and never yields a frame, so its decoder thread sleeps."""
+    """Takes the place of aiortc's jitter buffer and never yields a frame."""
 
     def add(self, _packet: RtpPacket) -> tuple[bool, None]:
         return False, None
+
+
+class _NoThread:
+    """Takes the place of a thread that would have nothing to do."""
+
+    def start(self) -> None:
+        pass
+
+    def join(self) -> None:
+        pass
+
+
+def _decoder_thread(*args: Any, **kwargs: Any) -> threading.Thread | _NoThread:
+    return threading.Thread(*args, **kwargs) if _DECODING.get() else _NoThread()
 
 
 class _Dispatch(types.SimpleNamespace):
@@ -484,21 +417,6 @@ def _without_wraps(sequences: Sequence[int]) -> list[list[int]]:
     return [list(sequences[begin:end]) for begin, end in pairwise([0, *cuts, len(sequences)])]
 
 
-def _is_dtls(data: bytes) -> bool:
-    """Return whether a datagram is a DTLS record. Source: RFC 7983 §7."""
-    return len(data) > 0 and 19 < data[0] < 64
-
-
-def _attribute(owner: object, name: str) -> Any:
-    try:
-        return getattr(owner, name)
-    except AttributeError:
-        kind = owner.__name__ if isinstance(owner, types.ModuleType) else type(owner).__name__
-        raise SeamError(
-            f"{kind}.{name} is gone: this rtcprobe knows aiortc 1.16 and aioice 0.13, install those"
-        ) from None
-
-
 def _replace(owner: types.ModuleType, name: str, value: object) -> None:
-    _attribute(owner, name)
+    attribute(owner, name)
     setattr(owner, name, value)

@@ -1,6 +1,7 @@
 """Each name of aiortc and aioice that the seam leans on, held: a new release that moves one fails here, and says so."""
 
 import asyncio
+import threading
 import time
 import types
 
@@ -9,9 +10,10 @@ import aiortc
 import numpy as np
 import pytest
 from aiortc.rtcdtlstransport import RTCDtlsTransport
+from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
 from aiortc.rtp import RTCP_RTPFB_NACK, RtcpPacket, RtcpRtpfbPacket
 
-from rtcprobe.runtime import aiortc_seam
+from rtcprobe.runtime import aiortc_seam, dtls_seam
 from rtcprobe.runtime.entropy import Entropy
 from rtcprobe.runtime.virtual import EPOCH_S, VirtualEventLoop
 
@@ -118,10 +120,51 @@ def test_the_real_dtls_transport_has_the_names_that_the_handshake_uses():
     assert "_RTCDtlsTransport__handshake_done" in RTCDtlsTransport.__init__.__code__.co_names
 
 
+def test_a_handshake_uses_the_context_and_the_fingerprints_that_were_made_before():
+    async def main():
+        connection = aiortc_seam.new_peer_connection()
+        connection.addTransceiver("audio")
+        dtls = connection.getTransceivers()[0].sender.transport
+        certificate = dtls._RTCDtlsTransport__local_certificate
+        fingerprints = certificate.getFingerprints()
+        dtls_seam.prepare_handshake(dtls)
+        contexts = [certificate._create_ssl_context(srtp_profiles=dtls._srtp_profiles) for _ in range(2)]
+        other = certificate._create_ssl_context(srtp_profiles=dtls._srtp_profiles[:1])
+        said = dtls.getLocalParameters().fingerprints
+        await connection.close()
+        return contexts, other, said == fingerprints
+
+    (first, second), other, same = asyncio.run(main())
+    assert first is second
+    assert other is not first
+    assert same
+
+
+def test_a_receiver_whose_packets_are_taken_starts_no_thread_and_others_do():
+    aiortc_seam.install()
+
+    async def started(*, taken):
+        connection = aiortc_seam.new_peer_connection()
+        connection.addTransceiver("audio")
+        receiver = connection.getTransceivers()[0].receiver
+        receiver._track = aiortc.rtcrtpreceiver.RemoteStreamTrack(kind="audio")
+        if taken:
+            aiortc_seam.take_rtp(receiver, lambda _packet: ())
+        before = threading.active_count()
+        await receiver.receive(RTCRtpReceiveParameters())
+        more = threading.active_count() - before
+        await receiver.stop()
+        await connection.close()
+        return more
+
+    assert asyncio.run(started(taken=True)) == 0
+    assert asyncio.run(started(taken=False)) == 1
+
+
 def test_a_flight_without_an_answer_goes_again_with_doubling_timers():
     async def main():
         ice = FakeIce()
-        aiortc_seam.HandshakeFlights(FakeDtls(ice), lambda: 1.0)
+        dtls_seam.HandshakeFlights(FakeDtls(ice), lambda: 1.0)
         await ice._send(FLIGHT)
         await asyncio.sleep(8)
         return [at for at, _ in ice.sent]
@@ -133,7 +176,7 @@ def test_a_flight_without_an_answer_goes_again_with_doubling_timers():
 def test_media_that_arrives_meanwhile_does_not_postpone_the_timer():
     async def main():
         ice = FakeIce()
-        aiortc_seam.HandshakeFlights(FakeDtls(ice), lambda: 1.0)
+        dtls_seam.HandshakeFlights(FakeDtls(ice), lambda: 1.0)
         await ice._send(FLIGHT)
         for _ in range(100):
             ice.inbox.put_nowait(MEDIA)
@@ -148,7 +191,7 @@ def test_a_handshake_datagram_seen_before_brings_our_last_flight_again_even_afte
     async def main():
         ice = FakeIce()
         dtls = FakeDtls(ice)
-        flights = aiortc_seam.HandshakeFlights(dtls, lambda: 1.0)
+        flights = dtls_seam.HandshakeFlights(dtls, lambda: 1.0)
         ice.inbox.put_nowait(ANSWER)
         await ice._recv()
         await ice._send(FLIGHT)
@@ -167,7 +210,7 @@ def test_a_handshake_datagram_seen_before_brings_our_last_flight_again_even_afte
 def test_a_copy_that_the_network_made_is_not_answered():
     async def main():
         ice = FakeIce()
-        flights = aiortc_seam.HandshakeFlights(FakeDtls(ice), lambda: 1.0)
+        flights = dtls_seam.HandshakeFlights(FakeDtls(ice), lambda: 1.0)
         for _ in range(3):  # the peer's datagram, and two copies of it right behind
             ice.inbox.put_nowait(ANSWER)
         await ice._recv()
@@ -183,7 +226,7 @@ def test_a_copy_that_the_network_made_is_not_answered():
 def test_an_answer_starts_a_new_flight_with_a_fresh_timer():
     async def main():
         ice = FakeIce()
-        flights = aiortc_seam.HandshakeFlights(FakeDtls(ice), lambda: 1.0)
+        flights = dtls_seam.HandshakeFlights(FakeDtls(ice), lambda: 1.0)
         await ice._send(FLIGHT)
         await asyncio.sleep(0.9)
         ice.inbox.put_nowait(ANSWER)

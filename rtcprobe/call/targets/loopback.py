@@ -189,7 +189,7 @@ class LoopbackCall:
     async def _connect(self) -> None:
         self.network.start()  # what it took to build the peers is not part of the call
         connecting = self.signaling.connect(self.caller.timeline, self.callee.timeline)
-        offer, _ = await asyncio.gather(self.caller.offer(), connecting)
+        _, offer = await asyncio.gather(connecting, self.caller.offer())  # made while the first packet is under way
         answer = await self.signaling.exchange(offer, self.callee.answer, self.caller.timeline, self.callee.timeline)
         await self.caller.accept(answer)
 
