@@ -19,9 +19,19 @@ from rtcprobe.probe.run import check_target
 from rtcprobe.result import Clock
 from rtcprobe.scenario import Scenario, find_scenario, library, load_yaml
 from rtcprobe.secrets import scrub
-from rtcprobe.units import format_duration, parse_bytes, parse_duration
+from rtcprobe.units import format_duration, parse_bytes, parse_duration, parse_ratio
 
-__all__ = ["Job", "OnDemand", "ProbePlan", "Reports", "ServeConfig", "parse_config", "read_config"]
+__all__ = [
+    "OBJECTIVES",
+    "Job",
+    "Objective",
+    "OnDemand",
+    "ProbePlan",
+    "Reports",
+    "ServeConfig",
+    "parse_config",
+    "read_config",
+]
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _NAME_CURE: Final = "use small letters and digits, and . _ - after the first, 64 at most"
@@ -49,6 +59,21 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """A promise to users: ``share`` of all joins, or markers, within ``limit_s``; alerts burn on it."""
+
+    limit_s: float
+    share: float
+
+
+OBJECTIVES: Final[Mapping[str, Objective]] = {
+    "join": Objective(limit_s=0.6, share=0.95),
+    "mouth_to_ear": Objective(limit_s=0.15, share=0.95),
+}
+"""What is promised where nothing is written: 600 ms to join, and ITU-T G.114's 150 ms."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProbePlan:
     """One probe: what it runs, and when. ``target`` is what its results call it."""
 
@@ -59,6 +84,7 @@ class ProbePlan:
     interval_s: float
     jitter_s: float
     timeout_s: float
+    objectives: Mapping[str, Objective] = field(default_factory=lambda: OBJECTIVES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +152,7 @@ def parse_config(text: str, *, called: str = "configuration", folder: Path | Non
     return config
 
 
-_PROBE_DEFAULTS = ("interval", "jitter", "timeout", "clock", "set")
+_PROBE_DEFAULTS = ("interval", "jitter", "timeout", "clock", "set", "objectives")
 
 
 def _probe(written: object, place: str, defaults: _Keys, folder: Path) -> ProbePlan:
@@ -173,13 +199,26 @@ def _plan(keys: _Keys, name: str, times_s: tuple[float, float, float], defaults:
         interval_s=interval_s,
         jitter_s=jitter_s,
         timeout_s=timeout_s,
+        objectives={**_objectives(defaults), **_objectives(keys)},
     )
+
+
+def _objectives(keys: _Keys) -> Mapping[str, Objective]:
+    below = keys.below("objectives", tuple(OBJECTIVES))
+    out: dict[str, Objective] = dict(OBJECTIVES) if keys.place == "defaults" else {}
+    for name in below.written:
+        one = below.below(name, ("limit", "share"))
+        limit_s = one.seconds("limit", one, format_duration(OBJECTIVES[name].limit_s), 1e-3)
+        out[name] = Objective(limit_s=limit_s, share=one.share("share", OBJECTIVES[name].share))
+    return out
 
 
 def _on_demand(keys: _Keys, defaults: _Keys, folder: Path) -> OnDemand:
     if "on_demand" not in keys.written:
         return OnDemand()
-    below = _Keys(keys.get("on_demand", {}), "on_demand", ("scenarios", "targets", "concurrency", *_PROBE_DEFAULTS[2:]))
+    below = _Keys(
+        keys.get("on_demand", {}), "on_demand", ("scenarios", "targets", "concurrency", "timeout", "clock", "set")
+    )
     timeout_s = below.seconds("timeout", defaults, "60s", 1.0)
     plans: dict[tuple[str, str], ProbePlan] = {}
     for scenario in below.list("scenarios"):
@@ -236,6 +275,21 @@ class _Keys:
 
     def called(self, place: str) -> _Keys:
         return _Keys(self.written, place, None)
+
+    def below(self, key: str, known: Sequence[str]) -> _Keys:
+        return _Keys(self.written.get(key, {}), self._at(key), known)
+
+    def share(self, key: str, default: float) -> float:
+        value = self.written.get(key)
+        if value is None:
+            return default
+        try:
+            share = parse_ratio(value)
+        except BadInputError as error:
+            raise error.within(self._at(key)) from error
+        if not 0.0 < share < 1.0:
+            raise BadInputError(f"{self._at(key)} {value!r} is impossible", "give above 0% and below 100%")
+        return share
 
     def get(self, key: str, default: Any) -> Any:
         return self.written.get(key, default)

@@ -24,7 +24,15 @@ from rtcprobe.errors import BadInputError
 from rtcprobe.exporter.board import Board, view
 from rtcprobe.exporter.config import Job, ProbePlan, ServeConfig
 from rtcprobe.exporter.instruments import Format, Instruments, expose
-from rtcprobe.exporter.outcome import Outcome, add_run, probe_labels, set_last_run, set_up, start_series
+from rtcprobe.exporter.outcome import (
+    Outcome,
+    add_run,
+    probe_labels,
+    set_last_run,
+    set_objectives,
+    set_up,
+    start_series,
+)
 from rtcprobe.exporter.schedule import Miss, Scheduler, Slots
 from rtcprobe.exporter.shelf import Shelf
 from rtcprobe.exporter.workers import Exit, Pool
@@ -204,7 +212,7 @@ class Fleet:
         if instruments is None:
             return
         instruments.set("rtcprobe_probe_running", 0)
-        add_run(instruments, outcome)
+        add_run(instruments, outcome, plan.objectives)
         set_last_run(instruments, outcome)
         path = self._reports.pop(plan.name, None)
         kept = path is not None and self.shelf.find(path.name) is not None
@@ -262,6 +270,7 @@ class Fleet:
             start_series(instruments, plan.scenario, outside=plan.target != "loopback")
             instruments.set("rtcprobe_probe_running", float(plan.name in self._running))
         set_up(instruments, plan.scenario, plan.job.clock)
+        set_objectives(instruments, plan.objectives)
         instruments.set("rtcprobe_probe_interval_seconds", plan.interval_s)
         instruments.set("rtcprobe_probe_timeout_seconds", plan.timeout_s)
         return instruments

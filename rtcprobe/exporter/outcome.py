@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from rtcprobe.exporter.config import OBJECTIVES, Objective
 from rtcprobe.exporter.instruments import Instruments
 from rtcprobe.exporter.metrics import TABLE
 from rtcprobe.result import BudgetVerdict, Clock, JoinAttempt, MouthToEar, Result, Verdict
@@ -20,7 +21,17 @@ from rtcprobe.scenario import Scenario
 from rtcprobe.secrets import scrub
 from rtcprobe.timeline import CALLER_ORDER, OUTSIDE_ORDER, PHASE_OF, Timer
 
-__all__ = ["Failure", "Outcome", "add_run", "failed_phase", "probe_labels", "set_last_run", "set_up", "start_series"]
+__all__ = [
+    "Failure",
+    "Outcome",
+    "add_run",
+    "failed_phase",
+    "probe_labels",
+    "set_last_run",
+    "set_objectives",
+    "set_up",
+    "start_series",
+]
 
 Failure = Literal["timeout", "crash", "unmeasured", "refused", "cancelled"]
 MISSES = ("overlap", "busy", "stalled", "cancelled")
@@ -64,6 +75,13 @@ def probe_labels(probe: str, scenario: Scenario, target: str) -> dict[str, str]:
     }
 
 
+def set_objectives(into: Instruments, objectives: Mapping[str, Objective]) -> None:
+    """Set what a probe promises."""
+    for slo, objective in objectives.items():
+        into.set("rtcprobe_slo_limit_seconds", objective.limit_s, slo=slo)
+        into.set("rtcprobe_slo_objective_ratio", objective.share, slo=slo)
+
+
 def set_up(into: Instruments, scenario: Scenario, clock: Clock) -> None:
     """Set what is known of a probe before it runs."""
     into.clear(["rtcprobe_probe_info"])
@@ -83,6 +101,9 @@ def start_series(into: Instruments, scenario: Scenario, *, outside: bool) -> Non
         into.count("rtcprobe_runs_missed_total", 0, reason=reason)
     for milestone in OUTSIDE_ORDER if outside else CALLER_ORDER:
         into.count("rtcprobe_join_failures_total", 0, phase=PHASE_OF[milestone])
+    for slo in OBJECTIVES:
+        for kept in ("good", "bad"):
+            into.count("rtcprobe_slo_events_total", 0, slo=slo, outcome=kept)
     for timer in get_args(Timer):
         into.count("rtcprobe_join_retransmission_cost_seconds_total", 0, timer=timer)
         for side in ("caller", "callee"):
@@ -93,8 +114,8 @@ def start_series(into: Instruments, scenario: Scenario, *, outside: bool) -> Non
             into.count("rtcprobe_budget_verdicts_total", 0, verdict=verdict, **labels)
 
 
-def add_run(into: Instruments, outcome: Outcome) -> None:
-    """Add a run to the counters and histograms of its probe."""
+def add_run(into: Instruments, outcome: Outcome, objectives: Mapping[str, Objective]) -> None:
+    """Add a run to the counters and histograms of its probe, its joins and markers judged by ``objectives``."""
     into.observe("rtcprobe_run_duration_seconds", outcome.duration_s)
     into.observe("rtcprobe_run_wait_seconds", outcome.waited_s)
     result = outcome.result
@@ -106,6 +127,7 @@ def add_run(into: Instruments, outcome: Outcome) -> None:
         return
     into.set("rtcprobe_last_valid_run_timestamp_seconds", outcome.ended_unix_s)
     _add_joins(into, result)
+    _add_events(into, result, objectives)
     for direction, ear in result.mouth_to_ear.items():
         for sample in ear.samples:
             into.observe("rtcprobe_mouth_to_ear_seconds", sample.delay_s, direction=direction)
@@ -167,6 +189,19 @@ def _add_joins(into: Instruments, result: Result) -> None:
         for each in attempt.retransmissions:
             into.count("rtcprobe_join_retransmissions_total", timer=each.timer, side=each.side)
             into.count("rtcprobe_join_retransmission_cost_seconds_total", each.cost_s, timer=each.timer)
+
+
+def _add_events(into: Instruments, result: Result, objectives: Mapping[str, Objective]) -> None:
+    """Count what kept its limit: of joins all that were tried, of markers all but the rejected ones."""
+    joins_s = [None if each.failed is not None else each.first_audio_s for each in result.join.attempts]
+    delays_s: list[float | None] = []
+    for ear in result.mouth_to_ear.values():
+        delays_s += [each.delay_s for each in ear.samples]
+        delays_s += [None] * ear.lost
+    for slo, events_s in (("join", joins_s), ("mouth_to_ear", delays_s)):
+        good = sum(each is not None and each <= objectives[slo].limit_s for each in events_s)
+        into.count("rtcprobe_slo_events_total", good, slo=slo, outcome="good")
+        into.count("rtcprobe_slo_events_total", len(events_s) - good, slo=slo, outcome="bad")
 
 
 def _set_joins(into: Instruments, result: Result) -> None:
