@@ -20,11 +20,15 @@ from rtcprobe.report.html.repeat import repeat
 from rtcprobe.report.html.tables import link_table, mapping_table
 from rtcprobe.report.html.view import notes, sentence, slow_parts
 from rtcprobe.report.html.waterfall import join_waterfalls, stage_waterfalls
-from rtcprobe.result import Joins, Retransmission
+from rtcprobe.result import BudgetOutcome, Joins, Retransmission
 from rtcprobe.scenario import find_scenario, parse_scenario
 from rtcprobe.verdict import judge, parse_budget
 
 BUDGETS = ("join.first_audio p50 < 1s", "join.first_audio max < 600ms", "mouth_to_ear p95 < 100ms (advisory)")
+FAST = BudgetOutcome(
+    expression="join.first_audio p95 < 1s", metric="join.first_audio", aggregate="p95", unit="s", limit=1.0,
+    value=1.487, verdict="met",
+)  # fmt: skip
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>"
 
 
@@ -157,9 +161,18 @@ def test_several_results_stand_in_a_table_that_leads_to_each(make_result, monkey
 
 
 def test_the_verdict_is_told_in_one_sentence(make_result, make_attempt):
-    assert sentence(judged(make_result())) == ("1 of 2 budgets missed: join.first_audio max < 600ms is 1,487.0 ms.")
-    assert sentence(judged(make_result(), BUDGETS[:1])) == "All 1 budgets met."
-    assert sentence(judged(make_result(), BUDGETS[2:])) == "Nothing binding; 1 advisory missed."
+    def with_budgets(*verdicts, run="pass"):
+        kinds = [replace(FAST, verdict=word.removeprefix("*"), advisory=word[0] == "*") for word in verdicts]
+        return sentence(replace(judged(make_result(), ()), budgets=tuple(kinds), verdict=run))
+
+    assert (
+        with_budgets("met", "missed", run="fail") == "1 of 2 budgets missed: join.first_audio p95 < 1s is 1,487.0 ms."
+    )
+    assert with_budgets("missed", "missed", run="fail").endswith("join.first_audio p95 < 1s is 1,487.0 ms, and 1 more.")
+    assert with_budgets("met", "met") == "All 2 budgets were met."
+    assert with_budgets("met", "*missed") == "The budget was met; 1 advisory missed."
+    assert with_budgets("*missed") == "No budget was binding; 1 advisory missed."
+    assert with_budgets("met", "undecided") == "No budget missed; 1 of 2 undecided at 95% confidence."
     assert sentence(judged(make_result(), ())) == "Measured; there was no budget to judge it by."
     assert sentence(judged(make_result(interrupted=True))).startswith("Interrupted: ")
     lag = make_result(verdict="invalid", reasons=("the loop was 9.0 ms late at p95",))

@@ -70,13 +70,14 @@ def sentence(result: Result) -> str:
         return f"{upper(_reason(result))}."
     if not result.budgets:
         return "Measured; there was no budget to judge it by."
-    met = sum(each.verdict == "met" for each in binding)
-    said = (
-        f"{'All' if met == len(binding) else f'{met} of'} {len(binding)} budgets met" if binding else "Nothing binding"
-    )
     undecided = sum(each.verdict == "undecided" for each in binding)
     advisory = sum(each.advisory and each.verdict == "missed" for each in result.budgets)
-    said += f", {undecided} undecided" if undecided else ""
+    if undecided:
+        said = f"No budget missed; {undecided} of {len(binding)} undecided at {_confidence(result)}"
+    elif binding:
+        said = "The budget was met" if len(binding) == 1 else f"All {len(binding)} budgets were met"
+    else:
+        said = "No budget was binding"
     return said + (f"; {advisory} advisory missed." if advisory else ".")
 
 
@@ -172,6 +173,11 @@ def _value(outcome: BudgetOutcome) -> str:
 
 def _rank(verdict: str) -> int:
     return _ORDER.index(verdict) if verdict in _ORDER else len(_ORDER)
+
+
+def _confidence(result: Result) -> str:
+    summaries = [*result.join.summary.values(), *(e.summary for e in result.mouth_to_ear.values() if e.summary)]
+    return f"{summaries[0].confidence:.0%} confidence" if summaries else "the confidence asked for"
 
 
 def _reason(result: Result) -> str:
