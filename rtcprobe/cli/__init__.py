@@ -21,6 +21,7 @@ from rtcprobe.cli.check import check
 from rtcprobe.cli.common import EXIT_CODES
 from rtcprobe.cli.compare import compare
 from rtcprobe.cli.look import links, scenarios, schema, score, selftest
+from rtcprobe.cli.relay import relay
 from rtcprobe.cli.report import report
 from rtcprobe.cli.run import run
 from rtcprobe.cli.serve import serve
@@ -37,7 +38,7 @@ def cli() -> None:
     """Make real WebRTC calls over emulated links, time them from join to mouth-to-ear, and judge them."""
 
 
-for _command in (run, serve, check, compare, report, score, scenarios, links, schema, selftest):
+for _command in (run, serve, check, compare, relay, report, score, scenarios, links, schema, selftest):
     cli.add_command(_command)
 
 

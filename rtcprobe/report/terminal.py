@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -18,7 +18,7 @@ from rich.text import Text
 
 from rtcprobe.report.lines import COLUMNS, STYLES, cells, print_lines, rule, wrapped
 from rtcprobe.report.sentences import ARROWS, attribution, interval, milliseconds, slowest, typical
-from rtcprobe.result import WAYS, BudgetOutcome, JoinAttempt, MouthToEar, Result, Summary
+from rtcprobe.result import WAYS, BudgetOutcome, JoinAttempt, LinkReport, MouthToEar, Result, Summary
 from rtcprobe.units import format_ratio
 from rtcprobe.verdict.budgets import written
 
@@ -168,13 +168,17 @@ def _peers(result: Result) -> Iterator[Text]:
 
 def _link(result: Result) -> Iterator[Text]:
     reports = [result.link.get(direction) for direction in WAYS]
-    if not any(reports):
-        return
-    yield _rule("Link: requested → achieved", *(ARROWS[direction] for direction in WAYS))
-    for title, say in _LINK_ROWS:
+    if any(reports):
+        yield from link_lines("Link", reports, [ARROWS[direction] for direction in WAYS])
+
+
+def link_lines(title: str, reports: Sequence[LinkReport | None], columns: Iterable[str]) -> Iterator[Text]:
+    """Return what was asked of links and what they did, a column each."""
+    yield _rule(f"{title}: requested → achieved", *columns)
+    for name, say in _LINK_ROWS:
         pairs = [[say(r.requested), say(r.achieved)] if r else ["-", "-"] for r in reports]
         if any(figure for pair in pairs for figure in pair):
-            yield _cells(title, ("→".join(pair) for pair in pairs))
+            yield _cells(name, ("→".join(pair) for pair in pairs))
     drops = [{} if r is None else r.achieved.get("drops", {}) for r in reports]
     if any(drops):
         said = (", ".join(f"{count:,} {cause}" for cause, count in each.items()) or "none" for each in drops)

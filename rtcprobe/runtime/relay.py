@@ -1,0 +1,253 @@
+"""A UDP relay that does to anybody's packets what a link says: for clients that are not ours, such as a browser.
+
+Facts:
+    A client sends to the relay in place of the server, and the relay sends on from a socket of its own, one a client:
+    the server tells clients apart by it, and answers to it. ICE puts up with that: to the server the client is a
+    peer-reflexive candidate (RFC 8445 §7.3.1.3).
+
+Rules:
+    1. Every client has a link of its own, each way, seeded by the order in which clients came.
+    2. A client silent for ``IDLE_S`` both ways is forgotten; what was done to its packets is not. At most
+       ``MOST_CLIENTS`` are served at a time; whoever comes beyond them is not, and is counted.
+    3. After ``MOST_COUNTED`` packets a way nothing more is counted: what was is the sample, and memory has its bound.
+    4. Sizes, corruption and order are those of ``network``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rtcprobe.errors import BadInputError
+from rtcprobe.link import Achieved, Fate, Link, LinkSpec, Path, Requested, Tally
+from rtcprobe.runtime.network import Direction, wire_size
+
+__all__ = ["Flow", "Relay", "resolve_udp", "written"]
+
+Address = tuple[str, int]
+
+IDLE_S = 60.0
+MOST_CLIENTS = 256
+MOST_COUNTED = 1_000_000
+_LARGEST_DATAGRAM = 65_535
+_BUFFER_BYTES = 1 << 20
+
+
+class _Way:
+    """One direction of one client: its link, and what that did, counted as long as there is room (rule 3)."""
+
+    def __init__(self, specs: Sequence[LinkSpec], seed: np.random.SeedSequence) -> None:
+        links = [Link(spec, child) for spec, child in zip(specs, seed.spawn(len(specs)), strict=True)]
+        self.direction = Direction(Path(links))
+        self.packets = 0
+        self._counted = self.direction.tally
+
+    def offer(self, size_bytes: int, now_s: float) -> Fate:
+        """Seal the fate of one packet."""
+        self.packets += 1
+        if self.packets == MOST_COUNTED:
+            self.direction.tally = _NoTally()
+        return self.direction.offer(size_bytes, now_s)
+
+    def requested(self) -> Requested:
+        """Return what was asked of the link."""
+        return self.direction.path.requested()
+
+    def achieved(self) -> Achieved:
+        """Return what it did to the packets counted."""
+        return self._counted.achieved()
+
+
+class _NoTally(Tally):
+    def add(self, offer_s: float, size_bytes: int, fate: Fate) -> None:
+        """Count nothing."""
+
+
+@dataclass(slots=True, eq=False)
+class Flow:
+    """One client: where it is, when it came (seconds since the relay began), and both ways of its link."""
+
+    client: Address
+    begun_s: float
+    to_server: _Way
+    to_client: _Way
+    refused: int = 0
+    """Datagrams that the server's machine sent back: nobody listened there."""
+    unsendable: int = 0
+    """Datagrams that this machine would not send."""
+    last_s: float = 0.0
+
+
+class Relay:
+    """Relays until closed; what it did stays readable."""
+
+    def __init__(
+        self, *, listen: Address, to: Address, up: Sequence[LinkSpec], down: Sequence[LinkSpec], seed: int
+    ) -> None:
+        """Listen at ``listen`` (an IP address; port 0: any free one) and send on to ``to``, on the running loop.
+
+        ``up`` are the hops towards the server, ``down`` those back.
+
+        Raises:
+            BadInputError: the address is not this machine's, or taken.
+        """
+        self.flows: list[Flow] = []
+        """Every client so far, in the order they came."""
+        self.turned_away = 0
+        """Datagrams of clients that found no room (rule 2)."""
+        self.latenesses_s: list[float] = []
+        """How late datagrams were let out, seconds."""
+        self._loop = asyncio.get_running_loop()
+        self._epoch_s = self._loop.time()
+        self._to = to
+        self._up, self._down = tuple(up), tuple(down)
+        self._seed = np.random.SeedSequence(seed)
+        self._sockets: dict[Address, tuple[Flow, socket.socket]] = {}
+        self._closed = False
+        self._front = _listening(listen)
+        self._loop.add_reader(self._front, self._from_clients)
+        self._sweeper = self._loop.call_later(IDLE_S / 4, self._sweep)
+
+    @property
+    def address(self) -> Address:
+        """Where it listens."""
+        name = self._front.getsockname()
+        return name[0], name[1]
+
+    def now_s(self) -> float:
+        """Return seconds since the relay began."""
+        return self._loop.time() - self._epoch_s
+
+    def close(self) -> None:
+        """Stop; what is under way is lost."""
+        if self._closed:
+            return
+        self._closed = True
+        self._sweeper.cancel()
+        for client in list(self._sockets):
+            self._forget(client)
+        self._loop.remove_reader(self._front)
+        self._front.close()
+
+    def _from_clients(self) -> None:
+        while not self._closed:
+            try:
+                data, address = self._front.recvfrom(_LARGEST_DATAGRAM)
+            except BlockingIOError:
+                return
+            except OSError:
+                continue  # what a client's machine refused is told here, and is no fault of the relay
+            client: Address = (address[0], address[1])
+            flow, back = self._sockets.get(client) or self._welcome(client)
+            if flow is not None and back is not None:
+                flow.last_s = self.now_s()
+                self._carry(flow, flow.to_server, data, back.send)
+
+    def _welcome(self, client: Address) -> tuple[Flow, socket.socket] | tuple[None, None]:
+        if len(self._sockets) >= MOST_CLIENTS:
+            self.turned_away += 1
+            return None, None
+        back = socket.socket(socket.AF_INET6 if ":" in self._to[0] else socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            back.setblocking(False)
+            back.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
+            back.connect(self._to)
+        except OSError:
+            back.close()
+            self.turned_away += 1
+            return None, None
+        up_seed, down_seed = self._seed.spawn(1)[0].spawn(2)
+        flow = Flow(client, self.now_s(), _Way(self._up, up_seed), _Way(self._down, down_seed))
+        self.flows.append(flow)
+        self._sockets[client] = flow, back
+        self._loop.add_reader(back, self._from_server, flow, back)
+        return flow, back
+
+    def _from_server(self, flow: Flow, back: socket.socket) -> None:
+        while not self._closed:
+            try:
+                data = back.recv(_LARGEST_DATAGRAM)
+            except BlockingIOError:
+                return
+            except ConnectionRefusedError:
+                flow.refused += 1
+                continue
+            except OSError:
+                return
+            flow.last_s = self.now_s()
+            self._carry(flow, flow.to_client, data, lambda out: self._front.sendto(out, flow.client))
+
+    def _carry(self, flow: Flow, way: _Way, data: bytes, send: Callable[[bytes], object]) -> None:
+        """Let one datagram pass a way; ``send`` is called as each copy comes out."""
+        fate = way.offer(wire_size(data), self.now_s())
+        for arrival_s in fate.arrivals_s:
+            due_s = way.direction.in_order(self._epoch_s + arrival_s)
+            self._loop.call_at(due_s, self._release, due_s, flow, data, send)
+
+    def _release(self, due_s: float, flow: Flow, data: bytes, send: Callable[[bytes], object]) -> None:
+        if self._closed:
+            return
+        if len(self.latenesses_s) < MOST_COUNTED:
+            self.latenesses_s.append(self._loop.time() - due_s)
+        try:
+            send(data)
+        except BlockingIOError:
+            pass  # a full socket buffer loses datagrams, as everywhere
+        except ConnectionRefusedError:
+            flow.refused += 1
+        except OSError:
+            flow.unsendable += 1
+
+    def _sweep(self) -> None:
+        now_s = self.now_s()
+        for client, (flow, _) in list(self._sockets.items()):
+            if now_s - flow.last_s > IDLE_S:
+                self._forget(client)
+        self._sweeper = self._loop.call_later(IDLE_S / 4, self._sweep)
+
+    def _forget(self, client: Address) -> None:
+        _, back = self._sockets.pop(client)
+        self._loop.remove_reader(back)
+        # What is still under way to the server goes nowhere: the socket is gone.
+        back.close()
+
+
+def resolve_udp(text: str, what: str) -> Address:
+    """Return the IP address and port that ``HOST:PORT`` names.
+
+    Raises:
+        BadInputError: it names none.
+    """
+    host, colon, port = text.strip().rpartition(":")
+    host = host.strip("[]")
+    if not colon or not host:
+        raise BadInputError(f"{what} {text!r} is not HOST:PORT", "write it like 127.0.0.1:5000 or [::1]:5000")
+    if not (port.isascii() and port.isdigit() and int(port) < 1 << 16):
+        raise BadInputError(f"{what} {text!r} has no port", "write it like 127.0.0.1:5000")
+    try:
+        found = socket.getaddrinfo(host, int(port), type=socket.SOCK_DGRAM)
+    except (OSError, UnicodeError):
+        raise BadInputError(f"{what}: the name {host!r} does not resolve", "check it, or write an address") from None
+    return str(found[0][4][0]), int(port)
+
+
+def _listening(address: Address) -> socket.socket:
+    front = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        front.setblocking(False)
+        front.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
+        front.bind(address)
+    except OSError as error:
+        front.close()
+        cure = "take another port, or 0 for any free one" if address[1] else "give an address of this machine"
+        raise BadInputError(f"cannot listen at {written(address)}, {error.strerror}", cure) from None
+    return front
+
+
+def written(address: Address) -> str:
+    """Return an address as people write it."""
+    return f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"
