@@ -40,6 +40,8 @@ POLL_EVENTS: Final = 10
 GOODBYE_S: Final = 1.0
 MOST_OF_A_NAME: Final = 80
 
+_OUTSIDE_SESSIONS: Final = ("create", "info")
+
 _CURES: Final[Mapping[int, str]] = {
     # The server's own.
     403: "check the server's api secret and token (target.secret, target.token)",
@@ -193,7 +195,8 @@ class JanusSession:
 
     async def _send(self, what: str, request: Mapping[str, Any], handle: int | None) -> float:
         """Send ``request``; return when it had left."""
-        place = {"session_id": self._session, "handle_id": handle}
+        session = None if request["janus"] in _OUTSIDE_SESSIONS else self._session
+        place = {"session_id": session, "handle_id": handle}
         secrets = {name: secret.reveal() for name, secret in self._secrets.items()}
         if self._socket is not None:
             known = {name: value for name, value in place.items() if value is not None}

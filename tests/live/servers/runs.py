@@ -1,0 +1,38 @@
+"""Runs against real servers: settings that leave the link alone, and another try where the machine was too busy."""
+
+from __future__ import annotations
+
+import statistics
+
+from rtcprobe.probe import run_probe
+from rtcprobe.result import Direction, Result
+from rtcprobe.scenario import find_scenario
+
+__all__ = ["BARE", "measured", "median_s", "valid_run"]
+
+BARE = ("link.caller_to_callee=delay 0ms", "link.callee_to_caller=delay 0ms", "budgets=[]")
+"""A link that adds nothing, so that a test can say what it does."""
+TRIES = 6
+
+
+def measured(target: str, *settings: str, seed: int = 1) -> Result:
+    """Return a valid run of a short call to ``target`` over a link that adds nothing."""
+    return valid_run("1v1-social", f"target={target}", *BARE, "call.duration=5s", "call.joins=1", *settings, seed=seed)
+
+
+def valid_run(scenario: str, *settings: str, seed: int = 1) -> Result:
+    """Return a run of ``scenario`` on the real clock; a busy machine makes one invalid, and it is tried again."""
+    complaints = []
+    for _ in range(TRIES):
+        result = run_probe(find_scenario(scenario, list(settings)), seed=seed, clock="real")
+        if result.verdict != "invalid":
+            return result
+        complaints.append(result.reasons)
+    raise AssertionError(f"the machine was too busy for a valid run {TRIES} times: {complaints}")
+
+
+def median_s(result: Result, direction: Direction) -> float:
+    """Return the median mouth-to-ear delay, of enough markers to have one."""
+    ear = result.mouth_to_ear[direction]
+    assert ear.heard >= 0.8 * ear.scheduled, (ear.heard, ear.scheduled, result.warnings)
+    return statistics.median(sample.delay_s for sample in ear.samples)
