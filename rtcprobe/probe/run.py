@@ -41,6 +41,7 @@ from rtcprobe.runtime.entropy import Entropy
 from rtcprobe.runtime.real import LagMeter, RealEventLoop
 from rtcprobe.runtime.virtual import VirtualEventLoop
 from rtcprobe.scenario import Devices, Scenario
+from rtcprobe.secrets import scrubbed
 from rtcprobe.timeline import phases, price
 from rtcprobe.verdict import judge
 from rtcprobe.verdict.metrics import METRICS
@@ -317,7 +318,13 @@ class _Run:
 
     def _result(self, mouth_to_ear: Mapping[Direction, MouthToEar]) -> Result:
         complaints = self.harness.complaints()
+        warnings = (*self.scenario.warnings, *self.warnings)
+        if self._hopeless():  # the instrument spoilt nothing: there was nothing to measure
+            complaints, warnings = (), (*warnings, *complaints)
         talk = self.talk
+        cut = None if talk is None else talk.call.cut
+        if complaints and cut is not None:
+            complaints = (*complaints, f"the call was cut: {cut}")
         result = Result(
             scenario=self.scenario.name,
             scenario_digest=self.scenario.digest,
@@ -326,7 +333,7 @@ class _Run:
             settings=self.scenario.settings,
             verdict="invalid" if complaints else "inconclusive",
             reasons=complaints,
-            warnings=(*self.scenario.warnings, *self.warnings),
+            warnings=warnings,
             interrupted=self.interrupted,
             environment=_environment(),
             join=Joins(attempts=tuple(self.attempts)),
@@ -335,10 +342,10 @@ class _Run:
             harness=self.harness.figures(),
             target=self.target.name,
             measures=tuple(self.target.directions),
-            cut=None if talk is None else talk.call.cut,
+            cut=cut,
             peers={} if talk is None else self._peers(talk.call),
         )
-        return judge(result, self.scenario.budgets)
+        return judge(scrubbed(result) if self._outside else result, self.scenario.budgets)
 
     def _peers(self, call: Call) -> Mapping[str, Any]:
         """Return what was agreed with the target, and of several listeners how late each heard."""

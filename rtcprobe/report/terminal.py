@@ -163,7 +163,8 @@ def _peers(result: Result) -> Iterator[Text]:
                 said.append(f"{title} {milliseconds(peer[key])} ms")
         count = peer.get("unexpected_source_packets")
         said += [f"{count:,} packets of a stranger"] if count else []
-        yield Text(f" {name}: {', '.join(each for each in said if each)}")
+        if any(said):
+            yield Text(f" {name}: {', '.join(each for each in said if each)}")
 
 
 def _link(result: Result) -> Iterator[Text]:

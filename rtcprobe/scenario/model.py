@@ -244,11 +244,17 @@ class Scenario:
             backbone(self.caller.region, self.callee.region, self.rtt_s)  # refuses what cannot be
         if self.rtt_s is not None and len(self.link) == len(WAYS):
             raise BadInputError("rtt has no effect where link replaces both directions", "leave one of them out")
+        if self.rtt_s is not None and self.target.region is not None:
+            raise BadInputError("rtt and target.region both say how far it is", "leave one of them out")
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a reader should know although it can be run: servers nobody asks, a path faster than light."""
-        unasked = self.ice != IceSettings() and self.target.scheme == "loopback"
+        """What a reader should know although it can be run: what has no effect, a path faster than light."""
+        if self.target.scheme != "loopback":
+            placed = self.link or self.target.region is not None or self.rtt_s is not None
+            fact = "only the access lines are emulated, the way to the target is the real one"
+            return () if placed else (f"{fact}: target.region adds a distance",)
+        unasked = self.ice != IceSettings()
         return (*(("ice has no effect on loopback, where both ends are ours",) * unasked), *self._too_fast())
 
     def _too_fast(self) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from rtcprobe.call.faults import Exchange
+from rtcprobe.call.faults import Exchange, timed_out
 from rtcprobe.call.http import HttpClient, tls_context
 from rtcprobe.call.peer import Media, Peer
 from rtcprobe.call.sdp import read_description, usable_answer, usable_offer
@@ -386,8 +386,7 @@ class OutsideCall:
                 await self._whole_join(reached)
             self.cpu_s = time.process_time() - begun_s
         except TimeoutError:
-            late = self._latecomer(reached)
-            self.failed = f"{late.side} {self._missing(late)} not within {self.setup.join_timeout_s:g} s; {_came(late)}"
+            self.failed = self._too_late(self._latecomer(reached))
         except RtcprobeError as error:
             self.failed = str(error)
         return self.failed is None
@@ -485,6 +484,15 @@ class OutsideCall:
         unconnected = [peer for peer in self.peers if not peer.connected.is_set()]
         return (unconnected or waiting or self.joiners)[0]
 
+    def _too_late(self, peer: Peer) -> str:
+        """Return what ``peer`` was waiting for when the time was up: an exchange, or a milestone."""
+        limit_s = self.setup.join_timeout_s
+        asked = [client.exchanges[-1] for client in self.clients if client.exchanges and client.line.side == peer.side]
+        open_now = next((each for each in asked if not _is_over(each)), None)
+        if open_now is not None:
+            return f"{timed_out(open_now, limit_s).message}; {_came(peer)}"
+        return f"{peer.side} {self._missing(peer)} not within {limit_s:g} s; {_came(peer)}"
+
     def _missing(self, peer: Peer) -> str:
         return next((each for each in peer.timeline.order if self._lacks(peer, each)), "media")
 
@@ -500,6 +508,11 @@ class OutsideCall:
 def _came(peer: Peer) -> str:
     reached = peer.timeline.reached()
     return f"the {peer.side} had come to {reached}" if reached else f"the {peer.side} had reached nothing"
+
+
+def _is_over(exchange: Exchange) -> bool:
+    last = ("tls" if exchange.url.startswith(("https", "wss")) else "tcp") if exchange.method == "CONNECT" else None
+    return (last or "response_body") in exchange.marks
 
 
 async def _understood(what: str, taking: Awaitable[_T]) -> _T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +16,8 @@ __all__ = ["CONNECTION_OPTIONS", "ca_file", "choice", "headers", "host_of", "tok
 
 CONNECTION_OPTIONS = ("token", "headers", "ca")
 """What every target reached over HTTP knows."""
+
+_SECRET = re.compile("auth|token|key|secret|cookie|password", re.IGNORECASE)
 
 _T = TypeVar("_T")
 
@@ -52,7 +55,7 @@ def token(plan: TargetPlan) -> Secret | None:
 
 
 def headers(plan: TargetPlan) -> dict[str, str | Secret]:
-    """Return the further headers of ``target.headers``; values like ``env:NAME`` are secrets.
+    """Return the further headers of ``target.headers``; values like ``env:NAME`` are secrets, as some names tell.
 
     Raises:
         BadInputError: not a mapping of words, or a secret that cannot be read.
@@ -110,4 +113,5 @@ def whole_number(plan: TargetPlan, key: str, least: int, most: int, *, default: 
 
 
 def _header(name: str, value: str) -> str | Secret:
-    return read_secret(value, f"target.headers.{name}") if value.startswith(("env:", "file:")) else value
+    named = value.startswith(("env:", "file:")) or _SECRET.search(name) is not None
+    return read_secret(value, f"target.headers.{name}") if named else value
