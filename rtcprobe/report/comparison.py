@@ -21,13 +21,22 @@ from rtcprobe.verdict.comparison import Comparison, Place, RankedMetric, Ranking
 from rtcprobe.verdict.difference import Difference, Estimate
 
 __all__ = [
+    "about_side",
     "difference_lines",
     "difference_table",
+    "estimate_interval",
+    "estimate_value",
+    "full_name",
     "metric_name",
+    "moved",
+    "part_groups",
     "part_lines",
     "ranking_lines",
     "ranking_markdown",
+    "ranking_notes",
+    "ranking_sentence",
     "signed_bounds",
+    "unit_words",
 ]
 
 _EDGES = (38, 54, 70)
@@ -52,7 +61,9 @@ def ranking_lines(ranking: Ranking) -> list[Text]:
         for metric in ranking.metrics:
             lines += _ranked(metric, ranking)
         lines += _waterfalls(ranking)
-    lines += [line for each in _notes(ranking) for line in wrapped(f"note: {each}", indent=1, style="dim", most=None)]
+    lines += [
+        line for each in ranking_notes(ranking) for line in wrapped(f"note: {each}", indent=1, style="dim", most=None)
+    ]
     return lines
 
 
@@ -69,8 +80,8 @@ def difference_lines(
             group = each.metric.partition(".")[0]
             yield rule(_GROUPS.get(group, group), (*titles, "difference"), edges=_EDGES)
         word, note = words[index] if words else (each.verdict, each.note)
-        yield _marked(_values(f" {metric_name(each)}{_unit(each)}", each), word)
-        intervals = (*(_interval(side, each) for side in (each.a, each.b)), signed_bounds(each))
+        yield _marked(_values(f" {metric_name(each)}{unit_words(each)}", each), word)
+        intervals = (*(estimate_interval(side, each) for side in (each.a, each.b)), signed_bounds(each))
         told = "" if each.detectable is None else f"   could show {bare(each.detectable, each.unit)}"
         line = cells(told, intervals, edges=_EDGES)
         if line.plain.strip():
@@ -97,13 +108,13 @@ def difference_table(
     """Return a Markdown table of differences with their intervals; ``words`` as of ``difference_lines``."""
     rows = []
     for index, each in enumerate(differences):
-        sides = [f"{_value(side, each)} {_interval(side, each)}".strip() for side in (each.a, each.b)]
-        moved = f"{_moved(each)} {signed_bounds(each)}".strip()
+        sides = [f"{estimate_value(side, each)} {estimate_interval(side, each)}".strip() for side in (each.a, each.b)]
+        apart = f"{moved(each)} {signed_bounds(each)}".strip()
         word = words[index][0] if words else each.verdict
         said = _WORDS.get(word, word)
         verdict = f"**{said}**" if word in STYLES and word != "pass" else said
         could = "" if each.detectable is None else figure(each.detectable, each.unit)
-        rows.append([_full_name(each) + _unit(each), *sides, moved, could, verdict])
+        rows.append([full_name(each) + unit_words(each), *sides, apart, could, verdict])
     head = ["figure", *(plain(each) for each in titles), "difference (95 %)", "could show", "verdict"]
     return table(head, rows, numbers=1)
 
@@ -112,19 +123,21 @@ def ranking_markdown(ranking: Ranking) -> str:
     """Return a comparison as Markdown."""
     names = [side.label for side in ranking.sides]
     parts = [f"### {plain(ranking.sides[0].scenario)}: {' against '.join(plain(each) for each in reversed(names))}\n"]
-    parts += [f"- {plain(_about(letter, side))}" for letter, side in zip(_letters(ranking), ranking.sides, strict=True)]
-    parts += ["", f"{plain(_verdict(ranking))}\n"]
+    parts += [
+        f"- {plain(about_side(letter, side))}" for letter, side in zip(_letters(ranking), ranking.sides, strict=True)
+    ]
+    parts += ["", f"{plain(ranking_sentence(ranking))}\n"]
     if len(ranking.sides) == 2:
         pair = ranking.pairs[0]
         titles = (pair.a.label, pair.b.label)
         parts.append(difference_table(pair.differences, titles))
-        parts += [f"{title}\n\n{_part_table(found, titles)}" for title, found in _part_groups(pair) if found]
+        parts += [f"{title}\n\n{_part_table(found, titles)}" for title, found in part_groups(pair) if found]
     else:
         parts.append(_rank_table(ranking))
         for title, rows in _waterfall_rows(ranking):
             head = [title, *(plain(each) for each in names)]
             parts.append(table(head, [[plain(name), *values] for name, values in rows], numbers=1))
-    parts += [f"- {plain(each)}" for each in _notes(ranking)]
+    parts += [f"- {plain(each)}" for each in ranking_notes(ranking)]
     return "\n".join(parts) + "\n"
 
 
@@ -153,11 +166,12 @@ def _head(ranking: Ranking) -> Iterator[Text]:
     about = f"{clocks} clock, {ranking.confidence * 100:g} % confidence"
     yield Text.assemble((first.scenario, "bold"), " " * max(2, 80 - len(first.scenario) - len(about)), (about, "dim"))
     for letter, side in zip(_letters(ranking), ranking.sides, strict=True):
-        yield from wrapped(_about(letter, side), indent=1)
-    yield from wrapped(_verdict(ranking), indent=1, style="bold", most=6)
+        yield from wrapped(about_side(letter, side), indent=1)
+    yield from wrapped(ranking_sentence(ranking), indent=1, style="bold", most=6)
 
 
-def _about(letter: str, side: Side) -> str:
+def about_side(letter: str, side: Side) -> str:
+    """Return who a side is, behind its letter: ``"A  old: five runs (seeds 1 to 5), 100 joins"``."""
     runs = counted(side.runs, "run", "runs")
     seeds = f"seed {_span(side.seeds)}" if side.runs == 1 else f"seeds {_span(side.seeds)}"
     target = "" if side.target == "loopback" else f", {side.target}"
@@ -175,16 +189,16 @@ def _letters(ranking: Ranking) -> list[str]:
     return [chr(ord("A") + index) if index < 26 else str(index + 1) for index in range(len(ranking.sides))]
 
 
-def _verdict(ranking: Ranking) -> str:
+def ranking_sentence(ranking: Ranking) -> str:
     """Return what is really different, in one sentence."""
     if len(ranking.sides) > 2:
-        won = [f"{_full_name(each)}: {_best(each)}" for each in ranking.metrics if each.decided]
+        won = [f"{full_name(each)}: {_best(each)}" for each in ranking.metrics if each.decided]
         return f"Best, where the difference is real: {_some(won, '; ')}." if won else "No difference is shown."
     pair = ranking.pairs[0]
     said = []
     for word in ("worse", "better"):
         found = [each for each in pair.differences if each.verdict == word]
-        named = [f"{_full_name(each)} ({_moved(each)}{_ms(each)})" for each in found]
+        named = [f"{full_name(each)} ({moved(each)}{_ms(each)})" for each in found]
         said += [f"{word} in {_some(named, ', ')}"] if named else []
     if not said:
         return f"No difference is shown between {pair.a.label} and {pair.b.label}."
@@ -202,11 +216,12 @@ def _best(metric: RankedMetric) -> str:
 
 def _two_sides(pair: Comparison) -> Iterator[Text]:
     yield from difference_lines(pair.differences, ("A", "B"))
-    for title, parts in _part_groups(pair):
+    for title, parts in part_groups(pair):
         yield from part_lines(f"{title}, ms", parts, ("A", "B"))
 
 
-def _part_groups(pair: Comparison) -> Iterator[tuple[str, Sequence[Difference]]]:
+def part_groups(pair: Comparison) -> Iterator[tuple[str, Sequence[Difference]]]:
+    """Yield what explains a comparison: the title of a waterfall, and its parts."""
     yield "Phases of a mean join", pair.phases
     yield "Timers of a mean join", pair.timers
     for direction in dict.fromkeys(each.direction for each in pair.stages):
@@ -217,12 +232,12 @@ def _part_groups(pair: Comparison) -> Iterator[tuple[str, Sequence[Difference]]]
 def _ranked(metric: RankedMetric, ranking: Ranking) -> Iterator[Text]:
     letters = dict(zip((side.label for side in ranking.sides), _letters(ranking), strict=True))
     column = "from the first" if metric.decided else "no difference shown"
-    yield rule(f"{_full_name(metric)}{_unit(metric)}", (column,), edges=(79,))
+    yield rule(f"{full_name(metric)}{unit_words(metric)}", (column,), edges=(79,))
     order = sorted(metric.places, key=lambda place: (place.rank or 0, _rankable(place.estimate, metric)))
     for place in order:
         name = f" {'-' if place.rank is None else place.rank:>2}  {letters[place.label]}  {place.label}"
         name = name if len(name) <= _RANK_NAME else f"{name[: _RANK_NAME - 1]}…"
-        said = f"{_value(place.estimate, metric)} {_interval(place.estimate, metric)}".rstrip()
+        said = f"{estimate_value(place.estimate, metric)} {estimate_interval(place.estimate, metric)}".rstrip()
         yield cells(name, (said, _from(order[0], place, metric) if metric.decided else ""), edges=(47, 79))
 
 
@@ -253,7 +268,7 @@ def _waterfall_rows(ranking: Ranking) -> Iterator[tuple[str, list[tuple[str, lis
     first = ranking.sides[0].label
     against = {pair.b.label: pair for pair in ranking.pairs if pair.a.label == first}
     pairs = [against[side.label] for side in ranking.sides[1:]]
-    groups = [dict(_part_groups(pair)) for pair in pairs]
+    groups = [dict(part_groups(pair)) for pair in pairs]
     for title in dict.fromkeys(title for each in groups for title in each):
         found = [{each.part: each for each in group.get(title, ())} for group in groups]
         rows = []
@@ -274,10 +289,10 @@ def _waterfall_rows(ranking: Ranking) -> Iterator[tuple[str, list[tuple[str, lis
 def _rank_table(ranking: Ranking) -> str:
     rows = []
     for metric in ranking.metrics:
-        row = [_full_name(metric) + _unit(metric)]
+        row = [full_name(metric) + unit_words(metric)]
         for place in metric.places:
             rank = "" if place.rank is None else f" **({place.rank})**"
-            row.append(f"{_value(place.estimate, metric)} {_interval(place.estimate, metric)}{rank}")
+            row.append(f"{estimate_value(place.estimate, metric)} {estimate_interval(place.estimate, metric)}{rank}")
         rows.append([*row, "" if metric.decided else "no difference shown"])
     return table(["figure (rank)", *(plain(side.label) for side in ranking.sides), ""], rows, numbers=1)
 
@@ -288,11 +303,14 @@ def _part_table(parts: Iterable[Difference], titles: tuple[str, str]) -> str:
         if _seen(each):
             bold = "**" if each.verdict in ("better", "worse") else ""
             name = plain(each.part.replace("_", " "))
-            rows.append([name, *(_value(side, each) for side in (each.a, each.b)), f"{bold}{_moved(each)}{bold}"])
+            rows.append(
+                [name, *(estimate_value(side, each) for side in (each.a, each.b)), f"{bold}{moved(each)}{bold}"]
+            )
     return table(["ms", *(plain(each) for each in titles), "difference"], rows, numbers=1) if rows else ""
 
 
-def _notes(ranking: Ranking) -> list[str]:
+def ranking_notes(ranking: Ranking) -> list[str]:
+    """Return what a reader must know, each once."""
     found = [*ranking.notes, *(note for pair in ranking.pairs for note in pair.notes)]
     return list(dict.fromkeys([_TOGETHER, *found]))
 
@@ -302,26 +320,29 @@ def _seen(each: Difference) -> bool:
 
 
 def _values(title: str, each: Difference) -> Text:
-    return cells(title, (_value(each.a, each), _value(each.b, each), _moved(each)), edges=_EDGES)
+    return cells(title, (estimate_value(each.a, each), estimate_value(each.b, each), moved(each)), edges=_EDGES)
 
 
 def _marked(line: Text, verdict: str) -> Text:
     return line.append(f" {_WORDS.get(verdict, verdict)}", STYLES.get(verdict, "dim")) if verdict else line
 
 
-def _value(estimate: Estimate, of: Difference | RankedMetric) -> str:
+def estimate_value(estimate: Estimate, of: Difference | RankedMetric) -> str:
+    """Return a figure in the unit of what it is of; "never" for joins that never came, a dash for no measurement."""
     if estimate.value is None:
         return "never" if estimate.never else "-"
     return bare(estimate.value, of.unit)
 
 
-def _interval(estimate: Estimate, of: Difference | RankedMetric) -> str:
+def estimate_interval(estimate: Estimate, of: Difference | RankedMetric) -> str:
+    """Return the interval of a figure; "" for one that has none."""
     if estimate.exact or (estimate.value is None and not estimate.never):
         return ""
     return bounds(estimate.low, estimate.high, of.unit)
 
 
-def _moved(each: Difference) -> str:
+def moved(each: Difference) -> str:
+    """Return a difference with its sign, without the name of its unit."""
     return "-" if each.difference is None else _signed(each.difference, each)
 
 
@@ -330,7 +351,8 @@ def _signed(value: float, each: Difference) -> str:
     return figure(value, each.unit, sign=True).removesuffix(" ms").replace("%", "pp")
 
 
-def _unit(each: Difference | RankedMetric) -> str:
+def unit_words(each: Difference | RankedMetric) -> str:
+    """Return what follows a figure's name: ``", ms"`` where it is a time."""
     return ", ms" if each.unit == "s" else ""
 
 
@@ -338,7 +360,8 @@ def _ms(each: Difference) -> str:
     return " ms" if each.unit == "s" else ""
 
 
-def _full_name(each: Difference | RankedMetric) -> str:
+def full_name(each: Difference | RankedMetric) -> str:
+    """Return a metric and its aggregate with the group they are of: ``"join first audio p50"``."""
     root = each.metric.partition(".")[0].replace("_", " ")
     return f"{root} {metric_name(each)}"
 
