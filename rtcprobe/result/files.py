@@ -13,8 +13,9 @@ import io
 import json
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
@@ -87,41 +88,39 @@ class _TooManyError(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class _Wanted:
-    """Which results of a file are wanted, those built so far, and what was met on the way."""
+    """Which results of a file are wanted, and the scenarios met while looking for one."""
 
     place: str
     scenario: str | None
     last: int | None
     names: dict[str, None] = field(default_factory=dict)
-    results: list[Result] = field(default_factory=list)
 
-    @property
-    def enough(self) -> bool:
-        return self.last is not None and len(self.results) >= self.last
-
-    def take(self, data: Any) -> None:
-        """Build the result in ``data`` if it is wanted.
-
-        Raises:
-            BadInputError: it is no result, or one too many.
-        """
-        name = data.get("scenario") if isinstance(data, dict) else None
+    def named(self, name: object) -> bool:
+        """Whether a result of the scenario ``name`` is wanted; what names none is: it will be refused."""
         if isinstance(name, str):
             self.names[name] = None
-        if self.scenario is not None and name is not None and name != self.scenario:
-            return
-        if len(self.results) >= MOST_RESULTS:
-            raise _TooManyError
-        self.results.append(Result.from_dict(data))
+        return self.scenario is None or not isinstance(name, str) or name == self.scenario
 
-    def loaded(self, *warnings: str) -> Loaded:
-        """Return what was found, newest last."""
-        if not self.results and self.scenario is not None and self.names:
+    def built(self, chosen: Sequence[tuple[Callable[[], str], Any]], *warnings: str) -> Loaded:
+        """Return the results in ``chosen`` (where each stands, its JSON), newest last.
+
+        Raises:
+            BadInputError: there is none, or one that cannot be read.
+        """
+        if not chosen and self.scenario is not None and self.names:
             known = ", ".join(list(self.names)[:5])
             raise BadInputError(f"{self.place} holds no result of scenario {self.scenario!r}", f"it has {known}")
-        if not self.results:
+        if not chosen:
             raise BadInputError(f"{self.place} holds no result", "write one with rtcprobe run --json or --append")
-        return Loaded(results=tuple(self.results), warnings=warnings)
+        results = []
+        for place, data in chosen:
+            try:
+                results.append(Result.from_dict(parse_line(data) if isinstance(data, bytes) else data))
+            except BadInputError as error:
+                raise error.within(place()) from error
+            except ValueError as error:
+                _refuse(error, place())
+        return Loaded(results=tuple(results), warnings=warnings)
 
 
 def _read(file: BinaryIO, wanted: _Wanted) -> Loaded:
@@ -140,44 +139,54 @@ def _read(file: BinaryIO, wanted: _Wanted) -> Loaded:
 def _document(file: BinaryIO, wanted: _Wanted) -> Loaded:
     """Read one JSON value: a result, or an array of them."""
     file.seek(0)
-    data = _bounded(file, wanted.place)
     try:
-        value = parse_line(data)
+        value = parse_line(_bounded(file, wanted.place))
     except ValueError as error:
         _refuse(error, wanted.place)
-    for each in reversed(value if isinstance(value, list) else [value]):
-        if wanted.enough:
-            break
-        try:
-            wanted.take(each)
-        except BadInputError as error:
-            raise error.within(wanted.place) from error
-    wanted.results.reverse()
-    return wanted.loaded()
+    every = value if isinstance(value, list) else [value]
+    chosen = [each for each in every if wanted.named(each.get("scenario") if isinstance(each, dict) else None)]
+    if wanted.last is not None:
+        chosen = chosen[-wanted.last :]
+    if len(chosen) > MOST_RESULTS:
+        raise _TooManyError
+    return wanted.built([(lambda: wanted.place, each) for each in chosen])
 
 
 def _lines(file: BinaryIO, size: int, wanted: _Wanted) -> Loaded:
     """Read a history from its end."""
     warnings: list[str] = []
+    chosen: list[tuple[Callable[[], str], bytes]] = []
     for begin, line, whole in _backwards(file, size, wanted.place):
-        if wanted.enough:
+        if len(chosen) == wanted.last:
             break
-        head = _HEAD.match(line)
-        name = None if head is None or not whole else head[1].decode(errors="replace")
-        if name is not None and wanted.scenario not in (None, name):
-            wanted.names[name] = None
-        if not line.strip() or (name is not None and wanted.scenario not in (None, name)):
-            continue
-        try:
-            wanted.take(parse_line(line))
-        except ValueError as error:
-            if whole or begin == 0:
-                _refuse(error, _place(file, begin, wanted.place))
-            warnings.append(f"{_place(file, begin, wanted.place)} has no end, its writer crashed: it is left out")
-        except BadInputError as error:
-            raise error.within(_place(file, begin, wanted.place)) from error
-    wanted.results.reverse()
-    return wanted.loaded(*warnings)
+        place = partial(_place, file, begin, wanted.place)
+        if not whole and begin > 0 and line.strip() and not _is_json(line):
+            warnings.append(f"{place()} has no end, its writer crashed: it is left out")
+        elif line.strip() and wanted.named(_scenario_of(line) if wanted.scenario is not None else None):
+            if len(chosen) == MOST_RESULTS:
+                raise _TooManyError
+            chosen.append((place, line))
+    return wanted.built(chosen[::-1], *warnings)
+
+
+def _scenario_of(line: bytes) -> object:
+    """Return the scenario that a line of a history names; None where it cannot be told."""
+    head = _HEAD.match(line)
+    if head is not None:
+        return head[1].decode(errors="replace")
+    try:
+        value = parse_line(line)
+    except ValueError:
+        return None
+    return value.get("scenario") if isinstance(value, dict) else None
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        parse_line(line)
+    except ValueError:
+        return False
+    return True
 
 
 def _backwards(file: BinaryIO, size: int, place: str) -> Iterator[tuple[int, bytes, bool]]:
