@@ -32,6 +32,18 @@ def test_files_are_sides_and_their_results_runs(rtcprobe, write, tmp_path):
     assert [each["label"] for each in json.loads(plain.read_text(encoding="utf-8"))["sides"]] == ["a", "b"]
 
 
+def test_a_page_is_made_of_the_comparisons_and_their_runs(rtcprobe, write, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "rtcprobe.report.html.render_comparison", lambda rankings, runs: asked.append((rankings, runs)) or "page"
+    )
+    page = tmp_path / "x.html"
+    assert rtcprobe("compare", write("a.jsonl"), write("b.jsonl"), "-q", "--html", page) == (0, "", "")
+    assert page.read_text(encoding="utf-8") == "page"
+    ((ranking,), runs) = asked[0]
+    assert [side.label for side in ranking.sides] == ["a", "b"] == [label for label, _ in runs]
+
+
 def test_every_scenario_that_all_files_hold_is_compared(rtcprobe, write):
     a, b = write("a.jsonl", "x", "y", "only-a"), write("b.jsonl", "y", "x")
     code, out, err = rtcprobe("compare", a, b, "--json", "-")

@@ -26,6 +26,7 @@ __all__ = ["compare"]
 @selecting_options
 @click.option("--json", "json_path", metavar="PATH|-", help="Write everything as JSON (several scenarios: an array).")
 @click.option("--markdown", "markdown_path", metavar="PATH|-", help="Write Markdown.")
+@click.option("--html", "html_path", metavar="PATH|-", help="Write one HTML page that needs nothing else.")
 @click.option("-q", "--quiet", is_flag=True, help="No screen.")
 def compare(
     paths: tuple[str, ...],
@@ -34,6 +35,7 @@ def compare(
     last: int | None,
     json_path: str | None,
     markdown_path: str | None,
+    html_path: str | None,
     quiet: bool,
 ) -> int:
     """Compare the results in files A, B, ...: each file is a side, all its results of a scenario are runs of it.
@@ -47,7 +49,7 @@ def compare(
 
     if len(paths) < 2:
         raise BadInputError(f"{paths[0]} alone cannot be compared", "name two files or more")
-    outputs = [each for each in (json_path, markdown_path) if each is not None]
+    outputs = [each for each in (json_path, markdown_path, html_path) if each is not None]
     if len(set(outputs)) < len(outputs):
         raise BadInputError("two outputs are in one place", "give each a place of its own")
     for path in outputs:
@@ -66,6 +68,11 @@ def compare(
                 screen.print()
             print_lines(ranking_lines(ranking), screen)
     _write(rankings, json_path=json_path, markdown_path=markdown_path)
+    if html_path is not None:
+        from rtcprobe.report.html import render_comparison
+        from rtcprobe.report.json import write_whole
+
+        write_whole(render_comparison(rankings, sides), html_path)
     return ExitCode.MET
 
 
