@@ -12,10 +12,14 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rtcprobe.result import Result
 
-__all__ = ["render_report"]
+if TYPE_CHECKING:
+    from rtcprobe.verdict import Ranking
+
+__all__ = ["render_comparison", "render_report"]
 
 
 def render_report(results: Sequence[Result], *, title: str | None = None) -> str:
@@ -30,3 +34,18 @@ def render_report(results: Sequence[Result], *, title: str | None = None) -> str
     from rtcprobe.report.html.page import report  # noqa: PLC0415 - rule 5
 
     return report(results, title=title)
+
+
+def render_comparison(
+    rankings: Sequence[Ranking], runs: Sequence[tuple[str, Sequence[Result]]] = (), *, title: str | None = None
+) -> str:
+    """Return the page of one comparison, or of one for each scenario.
+
+    ``runs`` are the results of every side (label, results), as they were ranked: with them distributions are drawn.
+
+    Raises:
+        BadInputError: no comparison, or one of more than ``versus.MOST_SIDES``.
+    """
+    from rtcprobe.report.html.versus import comparison  # noqa: PLC0415 - rule 5
+
+    return comparison(rankings, runs, title=title)

@@ -23,7 +23,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from rtcprobe.report.html.reduce import Floats, binned, binned_steps, ecdf
 from rtcprobe.report.html.svg import ACCENT, BAD, INK, LINE, PAPER, SOFT, WARN, drawing, inline
 
-__all__ = ["Heard", "Limit", "Series", "distribution", "in_bins", "over_time"]
+__all__ = ["MOST_LINES", "Heard", "Limit", "Series", "distribution", "in_bins", "over_time"]
 
 Width = Literal["wide", "narrow"]
 
@@ -32,6 +32,9 @@ _DOTS: Final = {"wide": 420, "narrow": 140}
 _BINS: Final = {"wide": 280, "narrow": 100}
 _PIXELS: Final = {"wide": 1120, "narrow": 380}
 _TEXT: Final = 11.5
+_LINES: Final = ((ACCENT, "-"), (INK, "--"), (WARN, "-"), (SOFT, ":"), (ACCENT, ":"), (INK, ":"))
+MOST_LINES: Final = len(_LINES)
+"""As many as can be told apart without knowing colours."""
 _MINUTES_FROM_S: Final = 300.0
 
 
@@ -144,7 +147,7 @@ def distribution(
     axes.set_xlabel("ms", fontsize=_TEXT, color=SOFT, labelpad=2)
     _limits(axes, limits)
     for index, each in enumerate(series):
-        _draw_share(axes, each, farthest * 1.06, second=index > 0, dots=dots)
+        _draw_share(axes, each, farthest * 1.06, _LINES[index], dots=dots)
     return inline(figure, name=name, label=label)
 
 
@@ -234,12 +237,11 @@ def _limits(axes: Axes, limits: Sequence[Limit]) -> None:
         )  # fmt: skip
 
 
-def _draw_share(axes: Axes, each: Series, farthest: float, *, second: bool, dots: bool) -> None:
+def _draw_share(axes: Axes, each: Series, farthest: float, look: tuple[str, str], *, dots: bool) -> None:
     x, share = ecdf(each.values_ms, of=max(each.of, 1))
     if not len(x):
         return
-    colour = INK if second else ACCENT
-    line = "--" if second else "-"
+    colour, line = look
     axes.step([0.0, *x, farthest], [0.0, *share, share[-1]], where="post", color=colour, linewidth=1.6, linestyle=line)
     if dots and len(x) == len(each.values_ms) <= 200:
         axes.plot(

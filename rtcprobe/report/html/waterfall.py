@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from rtcprobe.report.html.words import arrow, spaced, upper
 from rtcprobe.report.sentences import milliseconds, slowest, typical
 from rtcprobe.result import JoinAttempt, Result
 
-__all__ = ["Bar", "Waterfall", "join_waterfalls", "stage_waterfalls"]
+__all__ = ["Bar", "Waterfall", "falling", "join_waterfalls", "stage_waterfalls"]
 
 _LOST_ROWS = {"stun": "lost STUN check", "dtls": "lost DTLS flight", "signaling": "lost segment"}
 
@@ -69,6 +69,16 @@ def stage_waterfalls(result: Result) -> tuple[Waterfall, ...]:
         )
         for direction, ear in shown
     )
+
+
+def falling(
+    parts: Mapping[str, float], *, caption: str, head: str, scale_s: float, side_by_side: bool = False
+) -> Waterfall:
+    """Return ``parts`` one after the other; ``side_by_side``: each from zero, where they are no sequence."""
+    bars = _bars(parts)
+    if side_by_side:
+        bars = tuple(replace(bar, spans=((0.0, bar.spans[0][1]),)) for bar in bars)
+    return Waterfall(caption=caption, head=head, bars=bars, total_s=sum(parts.values()), scale_s=scale_s)
 
 
 def _join_waterfall(title: str, attempt: JoinAttempt, scale_s: float) -> Waterfall:

@@ -1,0 +1,239 @@
+"""The page of a comparison: what is really different, ranks, waterfalls and distributions side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from markupsafe import Markup
+
+from rtcprobe.errors import BadInputError
+from rtcprobe.report.comparison import (
+    about_side,
+    estimate_interval,
+    estimate_value,
+    full_name,
+    moved,
+    part_groups,
+    ranking_notes,
+    ranking_sentence,
+    signed_bounds,
+    unit_words,
+)
+from rtcprobe.report.html.charts import MOST_LINES, Limit, Series, distribution
+from rtcprobe.report.html.page import LANDMARK_MS, environment
+from rtcprobe.report.html.waterfall import Waterfall, falling
+from rtcprobe.report.html.words import NOTHING, arrow
+from rtcprobe.report.sentences import figure, milliseconds
+from rtcprobe.result import DIRECTIONS, Direction, Result
+from rtcprobe.verdict import Comparison, Difference, Ranking
+
+__all__ = ["comparison"]
+
+Runs = Sequence[tuple[str, Sequence[Result]]]
+
+MOST_SIDES: Final = 12
+_TONES: Final = {"better": "good", "worse": "bad"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One figure of a pair: both sides, how far apart, what could have been shown, and the verdict."""
+
+    name: str
+    a: tuple[str, str]
+    b: tuple[str, str]
+    difference: tuple[str, str]
+    detectable: str
+    verdict: str
+    tone: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranked:
+    """One figure of every side: (figure, interval, rank or "")."""
+
+    name: str
+    places: tuple[tuple[str, str, str], ...]
+    decided: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """The waterfalls of every side next to each other, on one scale."""
+
+    title: str
+    waterfalls: tuple[Waterfall, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """All that is shown of one scenario's comparison."""
+
+    anchor: str
+    ranking: Ranking
+    sentence: str
+    sides: tuple[str, ...]
+    pairs: tuple[tuple[str, Comparison, tuple[Row, ...]], ...]
+    ranked: tuple[Ranked, ...]
+    groups: tuple[Group, ...]
+    plots: tuple[tuple[str, Markup], ...]
+    keys: tuple[tuple[str, str, str], ...]
+    notes: tuple[str, ...]
+
+
+def comparison(rankings: Sequence[Ranking], runs: Runs, *, title: str | None) -> str:
+    """Return the page of ``rankings``; see ``render_comparison``."""
+    if not rankings:
+        raise BadInputError("there is no comparison to show", "compare two results or more")
+    most = max(len(each.sides) for each in rankings)
+    if most > MOST_SIDES:
+        raise BadInputError(f"{most} sides make no page", f"compare {MOST_SIDES} or fewer")
+    sections = [_section(each, runs, f"c{index + 1}") for index, each in enumerate(rankings)]
+    names = [each.ranking.sides[0].scenario for each in sections]
+    return (
+        environment()
+        .get_template("comparison.html.j2")
+        .render(
+            title=title or f"{' against '.join(reversed([each.label for each in rankings[0].sides]))} · rtcprobe",
+            names=names,
+            sections=sections,
+        )
+    )
+
+
+def _section(ranking: Ranking, runs: Runs, anchor: str) -> Section:
+    letters = [chr(ord("A") + index) for index in range(len(ranking.sides))]
+    name_of = dict(zip((side.label for side in ranking.sides), letters, strict=True))
+    plots, keys = _plots(ranking, runs, letters, anchor)
+    return Section(
+        anchor=anchor,
+        ranking=ranking,
+        sentence=ranking_sentence(ranking),
+        sides=tuple(about_side(letter, side) for letter, side in zip(letters, ranking.sides, strict=True)),
+        pairs=tuple(
+            (f"{name_of[each.b.label]} against {name_of[each.a.label]}", each, tuple(_row(d) for d in each.differences))
+            for each in ranking.pairs
+        ),
+        ranked=tuple(
+            Ranked(
+                name=full_name(each) + unit_words(each),
+                places=tuple(
+                    (
+                        estimate_value(place.estimate, each),
+                        estimate_interval(place.estimate, each),
+                        "" if place.rank is None else str(place.rank),
+                    )
+                    for place in each.places
+                ),
+                decided=each.decided,
+            )
+            for each in (ranking.metrics if len(ranking.sides) > 2 else ())
+        ),
+        groups=tuple(_groups(ranking, letters)),
+        plots=plots,
+        keys=keys,
+        notes=tuple(ranking_notes(ranking)),
+    )
+
+
+def _row(each: Difference) -> Row:
+    return Row(
+        name=full_name(each) + unit_words(each),
+        a=(estimate_value(each.a, each), estimate_interval(each.a, each)),
+        b=(estimate_value(each.b, each), estimate_interval(each.b, each)),
+        difference=(moved(each), signed_bounds(each)),
+        detectable=NOTHING if each.detectable is None else figure(each.detectable, each.unit),
+        verdict=each.verdict,
+        tone=_TONES.get(each.verdict, "plain"),
+        note=each.note,
+    )
+
+
+def _groups(ranking: Ranking, letters: Sequence[str]) -> list[Group]:
+    """Return what each side's mean join and mean delays were made of."""
+    first = ranking.sides[0].label
+    against = [pair for pair in ranking.pairs if pair.a.label == first]
+    found = [dict(part_groups(pair)) for pair in against]
+    groups: list[Group] = []
+    for title in dict.fromkeys(title for each in found for title in each):
+        sides = [_parts(found[0].get(title, ()), side="a")]
+        sides += [_parts(each.get(title, ()), side="b") for each in found]
+        totals = [sum(each.values()) for each in sides]
+        scale_s = max(totals, default=0.0)
+        if scale_s <= 0.0:
+            continue
+        # Timers are not contiguous: each is a cost of its own, told in the differences.
+        names = list(dict.fromkeys(name for each in sides for name in each))
+        groups.append(
+            Group(
+                title=title,
+                waterfalls=tuple(
+                    falling(
+                        {name: parts.get(name, 0.0) for name in names},
+                        caption=f"{letter}: {milliseconds(total)} ms",
+                        head="part",
+                        scale_s=scale_s,
+                        side_by_side=title.startswith("Timers"),
+                    )
+                    for letter, parts, total in zip(letters, sides, totals, strict=True)
+                ),
+            )
+        )
+    return groups
+
+
+def _parts(differences: Sequence[Difference], *, side: str) -> Mapping[str, float]:
+    estimates = ((each.part, each.a if side == "a" else each.b) for each in differences)
+    return {name: estimate.value for name, estimate in estimates if estimate.value is not None}
+
+
+def _plots(
+    ranking: Ranking, runs: Runs, letters: Sequence[str], anchor: str
+) -> tuple[tuple[tuple[str, Markup], ...], tuple[tuple[str, str, str], ...]]:
+    """Return distributions with a line each side (title, picture), and their key; none for too many sides."""
+    scenario = ranking.sides[0].scenario
+    held = {label: [each for each in results if each.scenario == scenario] for label, results in runs}
+    sides = [(letter, held.get(side.label, [])) for letter, side in zip(letters, ranking.sides, strict=True)]
+    if len(sides) > MOST_LINES or not all(results for _, results in sides):
+        return (), ()
+    drawn: list[tuple[str, Markup]] = []
+    series = [_joins(letter, results) for letter, results in sides]
+    drawn += _drawn("Joins: share heard within so many ms", series, (), f"{anchor}-joins")
+    for direction in DIRECTIONS:
+        series = [_delays(letter, results, direction) for letter, results in sides]
+        title = f"Mouth to ear, {arrow(direction)}: share heard within so many ms"
+        limit = Limit(text=f"{LANDMARK_MS:g} ms", at_ms=LANDMARK_MS)
+        drawn += _drawn(title, series, (limit,), f"{anchor}-{direction.replace('_', '-')}")
+    keys = tuple(
+        (f"line{index}", letter, side.label)
+        for index, (letter, side) in enumerate(zip(letters, ranking.sides, strict=True))
+    )
+    return tuple(drawn), keys
+
+
+def _joins(letter: str, results: Sequence[Result]) -> Series:
+    attempts = [each for result in results for each in result.join.attempts]
+    heard = [each.first_audio_s for each in attempts if each.first_audio_s is not None]
+    return Series(title=letter, values_ms=np.array(heard) * 1e3, of=len(attempts))
+
+
+def _delays(letter: str, results: Sequence[Result], direction: Direction) -> Series:
+    ears = [result.mouth_to_ear[direction] for result in results if direction in result.mouth_to_ear]
+    delays = np.array([sample.delay_s for ear in ears for sample in ear.samples])
+    return Series(title=letter, values_ms=delays * 1e3, of=sum(ear.scheduled for ear in ears))
+
+
+def _drawn(title: str, series: Sequence[Series], limits: Sequence[Limit], name: str) -> list[tuple[str, Markup]]:
+    if not any(len(each.values_ms) for each in series):
+        return []
+    label = f"{title}. " + " ".join(
+        f"{each.title}: {len(each.values_ms)} of {each.of}, median {np.median(each.values_ms):.1f} ms."
+        if len(each.values_ms)
+        else f"{each.title}: none of {each.of}."
+        for each in series
+    )
+    return [(title, distribution(series, limits, name=name, label=label))]
