@@ -204,6 +204,7 @@ class TargetPlan:
             if key not in known:
                 near = difflib.get_close_matches(key, [*known, "region"], n=3, cutoff=0.5)
                 cure = f"did you mean {' or '.join(near)}?" if near else f"use {', '.join([*known, 'region'])}"
+                cure = cure if known else "it takes no options"
                 raise BadInputError(f"target.{key} is not known to {self.scheme}", cure)
 
 

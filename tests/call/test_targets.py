@@ -1,0 +1,70 @@
+from importlib.metadata import EntryPoint
+
+import echo_target
+import pytest
+
+from rtcprobe.call.targets import base
+from rtcprobe.call.targets.base import find_target, target_schemes
+from rtcprobe.call.targets.loopback import LoopbackTarget
+from rtcprobe.result import WAYS
+from rtcprobe.scenario import TargetPlan
+
+ACME = EntryPoint("acme+http", "echo_target:make_target", base.GROUP)
+
+
+@pytest.fixture
+def _acme(monkeypatch):
+    monkeypatch.setattr(base, "entry_points", lambda group: [ACME] if group == base.GROUP else [])
+
+
+def test_nothing_said_is_the_loopback_on_either_clock():
+    target = find_target(TargetPlan())
+    assert isinstance(target, LoopbackTarget)
+    assert (target.directions, target.clocks) == (WAYS, ("virtual", "real"))
+
+
+@pytest.mark.usefixtures("_acme")
+def test_another_package_brings_a_target_by_its_scheme():
+    target = find_target(TargetPlan(url="acme+http://echo.example:8080/kitchen"))
+    assert isinstance(target, echo_target.AcmeTarget)
+    assert target.sessions_url == "http://echo.example:8080/rooms/kitchen/sessions"
+    assert target_schemes()[-1] == "acme+http"
+
+
+def test_an_echo_measures_there_and_back_and_a_service_that_sends_nothing_back_joins_alone():
+    assert find_target(TargetPlan(url="sdp+https://host/offer")).directions == ("round_trip",)
+    assert find_target(TargetPlan(url="sdp+https://host/offer", options={"echo": False})).directions == ()
+
+
+@pytest.mark.parametrize(
+    ("url", "whip", "whep"),
+    [
+        ("whip+whep://host/live", "https://host/live/whip", "https://host/live/whep"),
+        ("whip+whep://host", "https://host/whip", "https://host/whep"),
+        (
+            "whip+whep+http://host:8889/a/{publish,play}?s=1",
+            "http://host:8889/a/publish?s=1",
+            "http://host:8889/a/play?s=1",
+        ),
+        ("whip+whep://host/live/?key=7", "https://host/live/whip?key=7", "https://host/live/whep?key=7"),
+    ],
+)
+def test_one_url_names_where_to_publish_and_where_to_listen(url, whip, whep):
+    target = find_target(TargetPlan(url=url))
+    assert (target.whip, target.whep) == (whip, whep)
+
+
+def test_two_urls_do_too_and_the_name_holds_no_secret():
+    target = find_target(
+        TargetPlan(url="whip+whep", options={"whip": "https://a/in?token=abcdefgh", "whep": "https://b/out"})
+    )
+    assert (target.whip, target.whep) == ("https://a/in?token=abcdefgh", "https://b/out")
+    assert target.name == "whip https://a/in?token=***, whep https://b/out"
+
+
+def test_tokens_for_each_end_go_before_the_one_for_both(monkeypatch):
+    monkeypatch.setenv("BOTH", "both-token")
+    monkeypatch.setenv("LISTEN", "listen-token")
+    options = {"token": "env:BOTH", "whep_token": "env:LISTEN"}
+    target = find_target(TargetPlan(url="whip+whep://host/live", options=options))
+    assert (target.whip_token.reveal(), target.whep_token.reveal()) == ("both-token", "listen-token")

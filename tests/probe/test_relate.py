@@ -1,0 +1,65 @@
+from types import SimpleNamespace
+
+from rtcprobe.playout.base import RtpPacket
+from rtcprobe.probe.relate import related
+from rtcprobe.runtime.wiretap import Departure
+
+SIZE = 960
+PAYLOADS = [bytes([index]) * 20 for index in range(50)]
+FIRST = 2**32 - 10 * SIZE  # timestamps wrap on the way
+
+
+def talker(frames=PAYLOADS):
+    departures = [
+        Departure(0.02 * index, index, (FIRST + index * SIZE) % 2**32, 40)
+        for index, payload in enumerate(frames)
+        if payload is not None
+    ]
+    speech = SimpleNamespace(frames=frames, ptime_s=0.020)
+    return SimpleNamespace(track=SimpleNamespace(speech=speech), tap=SimpleNamespace(departures=departures))
+
+
+def listener(packets, red=None):
+    arrivals = [(0.1 + 0.02 * index, packet) for index, packet in enumerate(packets)]
+    return SimpleNamespace(arrivals=arrivals, negotiated=SimpleNamespace(red_payload_type=red))
+
+
+def packet(index, payload, offset, payload_type=111):
+    timestamp = (FIRST + index * SIZE + offset) % 2**32
+    return RtpPacket(sequence=index + 7000, timestamp=timestamp, payload=payload, payload_type=payload_type)
+
+
+def test_a_forwarder_s_own_timestamps_are_told_in_the_talker_s():
+    came = related(talker(), listener([packet(index, PAYLOADS[index], 123_456_789) for index in range(5, 45)]))
+    assert [each.timestamp for _, each in came] == [(FIRST + index * SIZE) % 2**32 for index in range(5, 45)]
+    assert [at_s for at_s, _ in came] == [0.1 + 0.02 * index for index in range(40)]
+    assert came[0][1].sequence == 7005  # numbers stay the listener's: playout orders by them
+
+
+def test_frames_that_sound_alike_do_not_tell():
+    alike = [b"\x00" * 20] * 40 + PAYLOADS[40:]
+    came = related(talker(alike), listener([packet(index, alike[index], 960) for index in range(50)]))
+    assert came[0][1].timestamp == FIRST
+
+
+def test_a_frame_inside_red_tells_too():
+    red = bytes([111 & 0x7F])  # one last block: the frame itself, RFC 2198 §3
+    came = related(
+        talker(), listener([packet(index, red + PAYLOADS[index], 480, payload_type=63) for index in range(20)], red=63)
+    )
+    assert came[0][1].timestamp == FIRST
+
+
+def test_what_was_encoded_anew_has_no_relation():
+    assert related(talker(), listener([packet(index, bytes(30), 0) for index in range(20)])) is None
+
+
+def test_chance_is_not_taken_for_a_relation():
+    # Every packet tells another difference.
+    scattered = [packet(index, PAYLOADS[index], 1000 * index) for index in range(20)]
+    assert related(talker(), listener(scattered)) is None
+
+
+def test_nothing_sent_or_nothing_come_is_no_relation():
+    assert related(talker([None]), listener([packet(0, PAYLOADS[0], 0)])) is None
+    assert related(talker(), listener([])) is None
