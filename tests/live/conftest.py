@@ -106,6 +106,15 @@ def whep(janus: Janus, tmp_path_factory: pytest.TempPathFactory, _running: ExitS
 
 
 @pytest.fixture(scope="session")
+def tshark(network: LiveNetwork) -> str:
+    """The capturing command; it wants the right to look, root's or that of a network of one's own."""
+    need("tshark")
+    if not network.own and os.geteuid() != 0:
+        missing("the right to capture packets")
+    return "tshark"
+
+
+@pytest.fixture(scope="session")
 def turn_certificate(network: LiveNetwork, authority: Authority) -> tuple[Path, Path]:
     return authority.sign("coturn", network.address)
 

@@ -58,9 +58,9 @@ NAME_TIMEOUT_S: Final = 0.5
 _CONNECTION: Final = ("dns_resolved", "tcp_connected", "tls_connected", "signaling_connected")
 _MEDIA: Final = ("ice_connected", "dtls_connected", "first_packet", "first_audio")
 _SESSION: Final = ("session_created", "plugin_attached")
-ECHO_ORDER: Final = (*_CONNECTION, "ice_gathered", *_SESSION, "offer_sent", "answer_received", *_MEDIA)
+ECHO_ORDER: Final = (*_CONNECTION, *_SESSION, "ice_gathered", "offer_sent", "answer_received", *_MEDIA)
 SPEAKER_ORDER: Final = (
-    *_CONNECTION, "ice_gathered", *_SESSION, "room_joined", "offer_sent", "answer_received", *_MEDIA,
+    *_CONNECTION, *_SESSION, "room_joined", "ice_gathered", "offer_sent", "answer_received", *_MEDIA,
 )  # fmt: skip
 LISTENER_ORDER: Final = (
     *_CONNECTION, *_SESSION, "offer_received", "ice_gathered", "answer_sent", "answer_accepted", *_MEDIA,
@@ -163,17 +163,10 @@ class _JanusCall(OutsideCall):
         self.mark(peer, "plugin_attached")
         return handle
 
-    async def attach_offering(self, peer: Peer) -> tuple[JanusHandle, Sdp]:
-        """Return ``peer``'s handle and its offer, for which candidates are gathered meanwhile."""
-        if self.setup.connection == "warm":
-            return await self.attach(peer), await peer.offer()  # the join begins when the connection is there
-        handle, offer = await asyncio.gather(self.attach(peer), peer.offer())
-        return handle, offer
-
-    async def exchange_descriptions(
-        self, peer: Peer, handle: JanusHandle, offer: Sdp, what: str, body: Mapping[str, Any]
-    ) -> None:
-        """Say ``body`` and our ``offer`` to the plugin; take its answer."""
+    async def exchange_descriptions(self, peer: Peer, handle: JanusHandle, what: str, body: Mapping[str, Any]) -> None:
+        """Say ``body`` and ``peer``'s offer to the plugin; take its answer."""
+        # Not earlier: making an offer takes milliseconds in which no answer of the server would be noticed.
+        offer = await peer.offer()
         answer = await handle.message(what, body, offer, sent=lambda at_s: peer.timeline.mark("offer_sent", at_s))
         self.mark(peer, "answer_received")
         described = _described(answer, what)
@@ -188,9 +181,8 @@ class _EchoTestCall(_JanusCall):
 
     async def connect(self) -> None:
         """Have the EchoTest send back what we send."""
-        handle, offer = await self.attach_offering(self.caller)
-        body = {"audio": True, "video": False}
-        await self.exchange_descriptions(self.caller, handle, offer, "EchoTest", body)
+        handle = await self.attach(self.caller)
+        await self.exchange_descriptions(self.caller, handle, "EchoTest", {"audio": True, "video": False})
 
 
 class _RoomCall(_JanusCall):
@@ -216,7 +208,7 @@ class _RoomCall(_JanusCall):
 
     async def _speak(self) -> int | str:
         """Publish the caller's audio; return the id of its feed."""
-        handle, offer = await self.attach_offering(self.caller)
+        handle = await self.attach(self.caller)
         room, pin = self.target.room, self.target.pin
         what = f"join room {room}"
         body = {"request": "join", "ptype": "publisher", "room": room, "display": "rtcprobe"}
@@ -226,7 +218,7 @@ class _RoomCall(_JanusCall):
         if not isinstance(feed, (int, str)):
             raise MeasurementError(f"Janus, {what}: the answer names no feed", "is this a VideoRoom of Janus?")
         body = {"request": "publish", "audiocodec": "opus"}
-        await self.exchange_descriptions(self.caller, handle, offer, f"publish in room {room}", body)
+        await self.exchange_descriptions(self.caller, handle, f"publish in room {room}", body)
         return feed
 
     async def _listen(self, peer: Peer, feed: int | str) -> None:
