@@ -186,6 +186,15 @@ def later(result: Result, phase_s: float = 0.0, stage_s: float = 0.0) -> Result:
 
 
 @pytest.fixture
+def light() -> dict[str, Any]:
+    """Return changes that make a result quick to judge: 8 joins, the fifth with a flight lost, and 24 markers a way."""
+    return {
+        "join": Joins(attempts=tuple(attempt(dtls_lost=i == 4) for i in range(8))),
+        "mouth_to_ear": {direction: ear(seed, heard=24, rejected=0, lost=0) for seed, direction in enumerate(WAYS)},
+    }
+
+
+@pytest.fixture
 def slower() -> Callable[..., Result]:
     """Return ``later``: what plants a slower phase or stage into a result."""
     return later

@@ -8,12 +8,13 @@ from rtcprobe.report.history import line_of
 
 
 @pytest.fixture
-def write(tmp_path, make_result):
+def write(tmp_path, make_result, light):
     """Write a history of runs of these scenarios with seeds 1 to 3; return its path."""
 
     def history(name, *scenarios):
         path = tmp_path / name
-        runs = [make_result(seed=seed, scenario=each) for each in scenarios or ("1v1-social",) for seed in (1, 2, 3)]
+        names = scenarios or ("1v1-social",)
+        runs = [make_result(seed=seed, scenario=each, **light) for each in names for seed in (1, 2, 3)]
         path.write_bytes(b"".join(line_of(each) for each in runs))
         return path
 
@@ -26,7 +27,7 @@ def test_files_are_sides_and_their_results_runs(rtcprobe, write, tmp_path):
         "compare", write("a.jsonl"), write("b.jsonl"), "--markdown", markdown, "--json", plain, "--last", 2
     )
     assert (code, err) == (0, "")
-    assert " A  a: two runs (seeds 2, 3), 40 joins\n" in out
+    assert " A  a: two runs (seeds 2, 3), 16 joins\n" in out
     assert "No difference is shown between a and b." in out
     assert markdown.read_text(encoding="utf-8").startswith("### 1v1-social: b against a\n")
     assert [each["label"] for each in json.loads(plain.read_text(encoding="utf-8"))["sides"]] == ["a", "b"]

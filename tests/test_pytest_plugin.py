@@ -12,7 +12,7 @@ from rtcprobe.verdict import judge
 
 pytest_plugins = ("pytester",)
 
-SHORT = {"call.joins": 2, "call.duration": "5s"}
+SHORT = {"call.joins": 1, "call.duration": "2s"}
 
 
 # The example of the README: these two place real calls, in virtual time.
@@ -24,13 +24,13 @@ def test_two_friends_are_connected_quickly(rtcprobe_run):
 
 
 async def test_a_slower_link_is_heard_later(rtcprobe_run_async):
-    slow = {**SHORT, "call.joins": 1, "call.duration": "2s", "link": "delay 200ms"}
+    slow = {**SHORT, "link": "delay 200ms"}
     result = await rtcprobe_run_async("1v1-social", settings=slow, budgets=["mouth_to_ear mean > 200ms"], check=False)
     assert result.budgets[0].value > 0.2
 
 
 @pytest.fixture
-def suite(pytester, monkeypatch, make_result):
+def suite(pytester, monkeypatch, make_result, light):
     """Run a suite whose calls answer at once with the factory's result, changed by ``suite.changes``."""
     state = types.SimpleNamespace(changes={}, error=None, seeds=[])
 
@@ -38,7 +38,9 @@ def suite(pytester, monkeypatch, make_result):
         state.seeds.append((seed, clock))
         if state.error is not None:
             raise state.error
-        return judge(make_result(scenario=scenario.name, seed=seed, clock=clock, **state.changes), scenario.budgets)
+        return judge(
+            make_result(scenario=scenario.name, seed=seed, clock=clock, **(light | state.changes)), scenario.budgets
+        )
 
     def run(body, *options):
         monkeypatch.setitem(sys.modules, "rtcprobe.probe", types.SimpleNamespace(run_probe=run_probe))
