@@ -52,7 +52,7 @@ def serve(config: Path, *, listen: str, web_config: Path | None, check: bool) ->
     return 0
 
 
-class _Scrubbed(logging.Formatter):
+class Scrubbed(logging.Formatter):
     """Log lines without secrets, whoever wrote them."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -63,6 +63,6 @@ class _Scrubbed(logging.Formatter):
 
 def _log_to_stderr() -> None:
     handler = logging.StreamHandler()
-    handler.setFormatter(_Scrubbed("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(Scrubbed("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("rtcprobe").setLevel(logging.INFO)

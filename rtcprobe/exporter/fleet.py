@@ -41,7 +41,7 @@ __all__ = ["Fleet", "Runner"]
 
 LOG: Final = logging.getLogger("rtcprobe")
 
-LAG_PERIOD_S: Final = 1.0
+LAG_PERIOD_S: Final = 5.0
 
 
 class Runner(Protocol):

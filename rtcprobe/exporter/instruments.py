@@ -8,7 +8,8 @@ Facts:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
@@ -27,6 +28,9 @@ CONTENT_TYPES: Mapping[Format, str] = {
 }
 
 _END = b"# EOF\n"
+_LABELS: Mapping[str, tuple[str, ...]] = {row.name: row.labels for row in TABLE}
+
+_Key = tuple[tuple[str, str], ...]
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, that nobody reads
 
@@ -47,6 +51,8 @@ class Instruments:
             row.name: _made(row, self.registry, common=bool(common)) for row in TABLE if row.scope in wanted
         }
         self._texts: dict[Format, dict[bytes, tuple[bytes, bytes]]] = {}
+        self._fresh: dict[str, set[_Key]] = {}
+        self._children: dict[str, dict[_Key, Counter | Gauge | Histogram]] = {}
 
     def count(self, name: str, amount: float = 1.0, /, **labels: str) -> None:
         """Add to a counter; with 0, only make its series known, so that its first increase can be seen."""
@@ -69,11 +75,23 @@ class Instruments:
             raise TypeError(f"{name} is no histogram")
         metric.observe(value)
 
-    def clear(self, names: Iterable[str]) -> None:
-        """Forget every series of these gauges: what the last run did not measure is absent."""
+    @contextmanager
+    def anew(self, names: Iterable[str]) -> Iterator[None]:
+        """Forget every series of these gauges that is not set meanwhile: what a run did not measure is absent.
+
+        Making a series costs ten times as much as setting it, so those that stay are kept.
+        """
         self._texts.clear()
-        for name in names:
-            self._metrics[name].clear()
+        self._fresh = {name: set() for name in names}
+        yield
+        for name, fresh in self._fresh.items():
+            children = self._children.get(name, {})
+            metric = self._metrics[name]
+            for key in [key for key in children if key not in fresh]:
+                del children[key]
+                values = {**self.common, **dict(key)}
+                metric.remove(*(values[label] for label in (*PROBE_LABELS, *_LABELS[name])))
+        self._fresh = {}
 
     def texts(self, form: Format) -> Mapping[bytes, tuple[bytes, bytes]]:
         """Return by family its header (HELP, TYPE, UNIT) and its sample lines; kept until something changes."""
@@ -83,8 +101,14 @@ class Instruments:
 
     def _child(self, name: str, labels: Mapping[str, str]) -> Counter | Gauge | Histogram:
         self._texts.clear()
-        metric = self._metrics[name]
-        return metric.labels(**self.common, **labels) if self.common or labels else metric
+        children = self._children.setdefault(name, {})
+        key = tuple(labels.items())
+        if name in self._fresh:
+            self._fresh[name].add(key)
+        if key not in children:
+            metric = self._metrics[name]
+            children[key] = metric.labels(**self.common, **labels) if self.common or labels else metric
+        return children[key]
 
 
 def expose(owners: Iterable[Instruments], form: Format, more: Iterable[Collector] = ()) -> bytes:

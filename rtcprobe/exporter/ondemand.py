@@ -23,6 +23,7 @@ from rtcprobe.exporter.fleet import Fleet
 from rtcprobe.exporter.instruments import CONTENT_TYPES, Format, Instruments, expose, negotiate
 from rtcprobe.exporter.outcome import Outcome, probe_labels, set_last_run, set_up
 from rtcprobe.report.terminal import screen
+from rtcprobe.secrets import scrub
 
 __all__ = ["Answer", "Refusal", "answer_probe"]
 
@@ -61,7 +62,7 @@ async def answer_probe(fleet: Fleet, query: Iterable[tuple[str, str]], headers: 
         raise Refusal(503, "no worker is free for this: ask again, or raise on_demand.concurrency or concurrency")
     form = negotiate(headers.get("accept", ""))
     if asked.get("debug") == "true":
-        return Answer(body=_explained(plan, outcome).encode(), content_type="text/plain; charset=utf-8")
+        return Answer(body=scrub(_explained(plan, outcome)).encode(), content_type="text/plain; charset=utf-8")
     return Answer(body=_exposition(plan, outcome, form), content_type=CONTENT_TYPES[form])
 
 

@@ -2,7 +2,7 @@
 
 Rules:
     1. Of an invalid run only the verdict, the duration and the harness count; of a run without result only the error.
-    2. ``last_…`` gauges are forgotten before each run's are set: what this run did not reach is absent.
+    2. ``last_…`` gauges are this run's alone: what it did not reach is absent.
     3. A join that failed counts as an attempt and a failure, and is in no histogram.
 """
 
@@ -84,9 +84,9 @@ def set_objectives(into: Instruments, objectives: Mapping[str, Objective]) -> No
 
 def set_up(into: Instruments, scenario: Scenario, clock: Clock) -> None:
     """Set what is known of a probe before it runs."""
-    into.clear(["rtcprobe_probe_info"])
     access = {"caller_access": scenario.caller.access, "callee_access": scenario.callee.access}
-    into.set("rtcprobe_probe_info", 1, clock=clock, **access)
+    with into.anew(["rtcprobe_probe_info"]):
+        into.set("rtcprobe_probe_info", 1, clock=clock, **access)
 
 
 def start_series(into: Instruments, scenario: Scenario, *, outside: bool) -> None:
@@ -144,25 +144,15 @@ def add_run(into: Instruments, outcome: Outcome, objectives: Mapping[str, Object
 
 def set_last_run(into: Instruments, outcome: Outcome) -> None:
     """Set the ``last_…`` gauges to this run alone."""
-    into.clear(_LAST)
-    for verdict in (*get_args(Verdict), "error"):
-        into.set("rtcprobe_last_run_verdict", float(verdict == outcome.verdict), verdict=verdict)
-    into.set("rtcprobe_last_run_timestamp_seconds", outcome.ended_unix_s)
-    into.set("rtcprobe_last_run_duration_seconds", outcome.duration_s)
-    result = outcome.result
-    if result is None:
-        return
-    _set_harness(into, result)
-    if result.verdict == "invalid":
-        return
-    _set_joins(into, result)
-    for direction, ear in result.mouth_to_ear.items():
-        _set_ear(into, direction, ear)
-    _set_links(into, result)
-    for each in result.budgets:
-        if each.verdict in ("met", "missed"):
-            labels = {"budget": scrub(each.expression), "advisory": str(each.advisory).lower()}
-            into.set("rtcprobe_last_budget_met", float(each.verdict == "met"), **labels)
+    with into.anew(_LAST):
+        for verdict in (*get_args(Verdict), "error"):
+            into.set("rtcprobe_last_run_verdict", float(verdict == outcome.verdict), verdict=verdict)
+        into.set("rtcprobe_last_run_timestamp_seconds", outcome.ended_unix_s)
+        into.set("rtcprobe_last_run_duration_seconds", outcome.duration_s)
+        if outcome.result is not None:
+            _set_harness(into, outcome.result)
+            if outcome.result.verdict != "invalid":
+                _set_figures(into, outcome.result)
 
 
 def failed_phase(attempt: JoinAttempt, target: str) -> str:
@@ -202,6 +192,17 @@ def _add_events(into: Instruments, result: Result, objectives: Mapping[str, Obje
         good = sum(each is not None and each <= objectives[slo].limit_s for each in events_s)
         into.count("rtcprobe_slo_events_total", good, slo=slo, outcome="good")
         into.count("rtcprobe_slo_events_total", len(events_s) - good, slo=slo, outcome="bad")
+
+
+def _set_figures(into: Instruments, result: Result) -> None:
+    _set_joins(into, result)
+    for direction, ear in result.mouth_to_ear.items():
+        _set_ear(into, direction, ear)
+    _set_links(into, result)
+    for each in result.budgets:
+        if each.verdict in ("met", "missed"):
+            labels = {"budget": scrub(each.expression), "advisory": str(each.advisory).lower()}
+            into.set("rtcprobe_last_budget_met", float(each.verdict == "met"), **labels)
 
 
 def _set_joins(into: Instruments, result: Result) -> None:

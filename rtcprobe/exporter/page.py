@@ -89,7 +89,8 @@ def render_page(fleet: Fleet, now_unix_s: float) -> str:
     counts = {verdict: sum(card.verdict == verdict for card in cards) for verdict in (*TONES, "")}
     said = [f"{number} {verdict or 'not yet run'}" for verdict, number in counts.items() if number]
     template = _environment().get_template("page.html.j2")
-    return template.render(cards=cards, summary=", ".join(said), troubles=fleet.troubles(), on_demand=_on_demand(fleet))
+    page = template.render(cards=cards, summary=", ".join(said), troubles=fleet.troubles(), on_demand=_on_demand(fleet))
+    return scrub(page)
 
 
 @cache

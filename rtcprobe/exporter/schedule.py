@@ -15,17 +15,20 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import logging
 import zlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from random import Random
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from rtcprobe.exporter.config import ProbePlan
 from rtcprobe.exporter.outcome import Outcome
 
 __all__ = ["Miss", "Scheduler", "Slots", "Watcher"]
+
+LOG: Final = logging.getLogger("rtcprobe")
 
 Miss = Literal["overlap", "busy", "stalled", "cancelled"]
 
@@ -147,13 +150,13 @@ class Scheduler:
             probe = self._probes.get(name)
             if probe is None:
                 probe = self._probes[name] = _Probe(plan)
-                probe.beat = asyncio.ensure_future(self._keep_beat(probe))
+                self._begin(probe)
                 continue
             same_beat = (plan.interval_s, plan.jitter_s) == (probe.plan.interval_s, probe.plan.jitter_s)
             probe.plan = plan
             if not same_beat and probe.beat is not None:
                 probe.beat.cancel()
-                probe.beat = asyncio.ensure_future(self._keep_beat(probe))
+                self._begin(probe)
 
     async def stop(self, grace_s: float) -> None:
         """End all: runs in hand have ``grace_s`` seconds to finish, then they are cancelled and counted as such."""
@@ -166,6 +169,10 @@ class Scheduler:
         for run in late:
             run.cancel()
         await asyncio.gather(*late, return_exceptions=True)
+
+    def _begin(self, probe: _Probe) -> None:
+        probe.beat = asyncio.ensure_future(self._keep_beat(probe))
+        probe.beat.add_done_callback(_tell)
 
     def _end(self, probe: _Probe) -> None:
         probe.removed = True
@@ -187,6 +194,7 @@ class Scheduler:
                 probe.run = asyncio.ensure_future(self._run(probe, due_s, beat_s + interval_s))
                 self._runs.add(probe.run)
                 probe.run.add_done_callback(self._runs.discard)
+                probe.run.add_done_callback(_tell)
             beat_s += interval_s
             while beat_s + interval_s < loop.time() - _BEAT_SLACK_S:  # a whole beat passed while nothing ran here
                 self._watcher.due(probe.plan)
@@ -200,17 +208,24 @@ class Scheduler:
             if not await self._slots.take(next_s - loop.time()):
                 self._watcher.missed(plan, "busy")
                 return
+            try:
+                if probe.removed:
+                    self._watcher.missed(plan, "cancelled")
+                    return
+                self._watcher.began(plan)
+                waited_s = max(0.0, loop.time() - due_s)
+                self._watcher.ended(plan, await self._execute(plan, self._random.getrandbits(31), waited_s))
+            finally:
+                self._slots.give()
         except asyncio.CancelledError:
-            self._watcher.missed(plan, "cancelled")
+            self._watcher.missed(plan, "cancelled")  # it was still waiting: ``execute`` makes an outcome of it
             raise
-        waited_s = max(0.0, loop.time() - due_s)
-        try:
-            if probe.removed:
-                self._watcher.missed(plan, "cancelled")
-                return
-            self._watcher.began(plan)
-            outcome = await self._execute(plan, self._random.getrandbits(31), waited_s)
-            self._watcher.ended(plan, outcome)
         finally:
-            self._slots.give()
             probe.run = None
+
+
+def _tell(task: asyncio.Task[None]) -> None:
+    """Say that a task of ours ended as none should; a probe that goes silent must not do so silently."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        LOG.error("this is a fault of rtcprobe itself: %s: %s", type(error).__name__, error, exc_info=error)

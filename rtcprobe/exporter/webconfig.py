@@ -38,8 +38,6 @@ _CLIENT_AUTH: Final = {
     "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
     "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
 }
-_NOBODY: Final = b"$2b$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi"
-"""A well-formed hash that nobody's password has: what an unknown user is compared with."""
 _MOST_REMEMBERED: Final = 100
 _LONGEST_PASSWORD_BYTES: Final = 72  # bcrypt's own limit: the rest would be ignored
 
@@ -89,7 +87,7 @@ class Gate:
         if digest in self._right:
             return True
         user, password = _credentials(authorization)
-        known = self._users.get(user, _NOBODY)
+        known = self._users.get(user, next(iter(self._users.values())))
         right = await asyncio.to_thread(bcrypt.checkpw, password[:_LONGEST_PASSWORD_BYTES], known)
         if not right or user not in self._users:
             return False

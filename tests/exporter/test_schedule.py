@@ -1,0 +1,264 @@
+"""When probes run, in virtual time: every due start is a run, an error or a miss, and nothing is made up for."""
+
+import asyncio
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from rtcprobe.errors import BadInputError
+from rtcprobe.exporter.config import parse_config
+from rtcprobe.exporter.schedule import Slots
+
+RUNS = "rtcprobe_runs_total"
+DUE = "rtcprobe_runs_scheduled_total"
+MISSED = "rtcprobe_runs_missed_total"
+ERRORS = "rtcprobe_run_errors_total"
+
+
+def account(got, probe):
+    """Return due starts, and the sum of what became of them."""
+
+    def total(name):
+        return sum(value for key, value in got.items() if key[0] == name and f"probe={probe}" in key)
+
+    return total(DUE), total(RUNS) + total(ERRORS) + total(MISSED)
+
+
+def lasting(fleet, seconds, grace_s=0.0):
+    async def main():
+        await fleet.start()
+        await asyncio.sleep(seconds)
+        await fleet.stop(grace_s)
+
+    return main()
+
+
+async def begun(fleet, probe):
+    while not fleet.running(probe):  # noqa: ASYNC110 - in virtual time, which costs nothing
+        await asyncio.sleep(0.5)
+
+
+@pytest.fixture
+def small(make_result, make_attempt, make_ear):
+    """A result of one join and two markers: what a week of runs can afford."""
+    ear = make_ear(1, heard=2, rejected=0, lost=0)
+    ways = {"caller_to_callee": ear, "callee_to_caller": ear}
+    from rtcprobe.result import Joins
+
+    return make_result(join=Joins(attempts=(make_attempt(),)), mouth_to_ear=ways, verdict="pass")
+
+
+def test_a_probe_runs_once_an_interval(make_fleet, in_virtual_time, series, small):
+    fleet = make_fleet(small)
+    in_virtual_time(lasting(fleet, 3600.0))
+    got = series(fleet.exposition("text"))
+    assert got[RUNS, "probe=here", "verdict=pass"] in (59, 60)
+    assert got[RUNS, "probe=far", "verdict=pass"] in (29, 30)
+    assert account(got, "here")[0] == account(got, "here")[1]
+
+
+def test_no_two_runs_have_the_same_seed_and_probes_do_not_run_in_lockstep(make_fleet, in_virtual_time, small):
+    starts = {}
+    text = "probes: [" + ", ".join(f"{{name: p{n}, scenario: 1v1-social, interval: 10s}}" for n in range(20)) + "]"
+    fleet = make_fleet(small, text)
+    began = fleet.began
+
+    def note(plan):
+        starts.setdefault(plan.name, []).append(asyncio.get_running_loop().time())
+        began(plan)
+
+    fleet.began = note
+    in_virtual_time(lasting(fleet, 45.0))
+    seeds = [seed for _, seed, _, _ in fleet._runner.asked]
+    assert len(set(seeds)) == len(seeds) >= 80
+    firsts = sorted(each[0] for each in starts.values())
+    assert max(b - a for a, b in pairwise(firsts)) < 5.0  # spread over the interval of 10 s
+    assert len({round(each, 2) for each in firsts}) == 20
+
+
+def test_a_run_longer_than_its_interval_is_no_second_run_but_missed_ones(make_fleet, in_virtual_time, series, small):
+    fleet = make_fleet(small, "probes: [{name: slow, scenario: 1v1-social, interval: 10s, jitter: 0ms}]", takes_s=25.0)
+    in_virtual_time(lasting(fleet, 300.0, grace_s=60.0))
+    got = series(fleet.exposition("text"))
+    assert got[MISSED, "probe=slow", "reason=overlap"] == 20
+    assert got[RUNS, "probe=slow", "verdict=pass"] == 10
+    assert account(got, "slow") == (30, 30)
+
+
+def test_runs_beyond_the_limit_wait_and_are_missed_when_the_next_is_due(make_fleet, in_virtual_time, series, small):
+    text = "probes: [" + ", ".join(f"{{name: p{n}, scenario: 1v1-social, interval: 10s}}" for n in range(4)) + "]"
+    fleet = make_fleet(small, text, takes_s=12.0)
+    in_virtual_time(lasting(fleet, 600.0, grace_s=60.0))
+    got = series(fleet.exposition("text"))
+    runs = sum(got[RUNS, f"probe=p{n}", "verdict=pass"] for n in range(4))
+    assert 49 <= runs <= 52  # one at a time, 12 s each, for 600 s
+    assert sum(got[MISSED, f"probe=p{n}", "reason=busy"] for n in range(4)) > 50
+    for n in range(4):
+        assert account(got, f"p{n}")[0] == account(got, f"p{n}")[1]
+        assert got["rtcprobe_run_wait_seconds_count", f"probe=p{n}"] == got[RUNS, f"probe=p{n}", "verdict=pass"]
+
+
+def test_a_hung_run_is_killed_at_its_timeout_and_the_next_one_runs(make_fleet, in_virtual_time, series, small):
+    text = "probes: [{name: p, scenario: 1v1-social, interval: 60s, timeout: 30s}]"
+    hang = iter([1e9, 0.0, 0.0])
+    fleet = make_fleet(small, text, takes_s=lambda _job: next(hang))
+    in_virtual_time(lasting(fleet, 190.0))
+    got = series(fleet.exposition("text"))
+    assert got[ERRORS, "probe=p", "reason=timeout"] == 1
+    assert got[RUNS, "probe=p", "verdict=pass"] == 2
+    assert got["rtcprobe_last_run_verdict", "probe=p", "verdict=pass"] == 1
+
+
+def test_a_target_that_dies_and_returns_is_seen_in_the_counters(make_fleet, in_virtual_time, series, small):
+    dead = {"failure": "unmeasured", "sentence": "the target did not answer"}
+    answers = iter([small, dead, dead, small, small, small])
+    fleet = make_fleet(lambda _job: next(answers), "probes: [{name: p, scenario: 1v1-social}]")
+    in_virtual_time(lasting(fleet, 290.0))
+    got = series(fleet.exposition("text"))
+    assert got[ERRORS, "probe=p", "reason=unmeasured"] == 2
+    assert got[RUNS, "probe=p", "verdict=pass"] in (2, 3)
+    assert [run.verdict for run in fleet.board.runs("p")][-3:] == ["error", "error", "pass"]
+    assert got["rtcprobe_last_join_attempts", "probe=p"] == 1  # of the last run, which measured again
+
+
+def test_a_loop_that_stood_still_reports_the_starts_it_slept_through(make_fleet, in_virtual_time, series, small):
+    fleet = make_fleet(small, "probes: [{name: p, scenario: 1v1-social, interval: 10s, jitter: 0ms}]")
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        await fleet.start()
+        await asyncio.sleep(95.0)
+        loop._now_ns += 60_000_000_000  # as SIGSTOP and SIGCONT a minute later
+        await asyncio.sleep(45.0)
+        await fleet.stop(0.0)
+
+    in_virtual_time(main())
+    got = series(fleet.exposition("text"))
+    due, accounted = account(got, "p")
+    assert due == accounted == 20  # 200 s of beats
+    assert got[MISSED, "probe=p", "reason=stalled"] in (4, 5)
+
+
+def test_a_reload_keeps_counters_removes_what_went_and_a_run_in_hand_is_not_lost(
+    make_fleet, in_virtual_time, series, small
+):
+    texts = ["probes: [{name: a, scenario: 1v1-social}, {name: b, scenario: 1v1-social}]"] * 2
+    texts += ["probes: [{name: a, scenario: 1v1-social, interval: 30s}, {name: c, scenario: 1v1-long-haul}]"]
+    reads = iter(texts[1:])
+    fleet = make_fleet(small, lambda: parse_config(next(reads), folder=Path()), takes_s=20.0)
+
+    async def main():
+        await fleet.start()
+        await begun(fleet, "a")
+        fleet.reload()  # in the midst of a run
+        await asyncio.sleep(200.0)
+        await fleet.stop(30.0)
+
+    in_virtual_time(main())
+    got = series(fleet.exposition("text"))
+    assert account(got, "a")[0] == account(got, "a")[1] >= 6
+    assert got[RUNS, "probe=a", "verdict=pass"] >= 3
+    assert {key for key in got if "probe=b" in key} == set()
+    assert got["rtcprobe_probe_interval_seconds", "probe=a"] == 30
+    assert got["rtcprobe_config_last_reload_successful",] == 1
+
+
+def test_a_bad_configuration_is_refused_and_the_old_one_goes_on(make_fleet, in_virtual_time, series, small):
+    texts = iter(["probes: [{name: a, scenario: 1v1-social}]", "probes: [{name: a, scenario: 1v1-socal}]"])
+    fleet = make_fleet(small, lambda: parse_config(next(texts), folder=Path()))
+
+    async def main():
+        await fleet.start()
+        await asyncio.sleep(90.0)
+        with pytest.raises(BadInputError):
+            fleet.reload()
+        await asyncio.sleep(90.0)
+        await fleet.stop(0.0)
+
+    in_virtual_time(main())
+    got = series(fleet.exposition("text"))
+    assert got["rtcprobe_config_last_reload_successful",] == 0
+    assert got[RUNS, "probe=a", "verdict=pass"] == 3
+    assert "refused" in " ".join(fleet.troubles())
+
+
+def test_the_end_waits_for_a_run_as_long_as_it_may_and_counts_what_it_cut(make_fleet, in_virtual_time, series, small):
+    for takes_s, grace_s, name, label in (
+        (5.0, 10.0, RUNS, "verdict=pass"),
+        (50.0, 10.0, ERRORS, "reason=cancelled"),
+    ):
+        fleet = make_fleet(small, "probes: [{name: p, scenario: 1v1-social, timeout: 60s}]", takes_s=takes_s)
+
+        async def main(fleet=fleet, grace_s=grace_s):
+            await fleet.start()
+            await begun(fleet, "p")
+            began_s = asyncio.get_running_loop().time()
+            await fleet.stop(grace_s)
+            return asyncio.get_running_loop().time() - began_s
+
+        assert in_virtual_time(main()) <= grace_s + 0.1
+        got = series(fleet.exposition("text"))
+        assert got[name, *sorted(("probe=p", label))] == 1
+        assert account(got, "p") == (1, 1)
+
+
+def test_slots_are_given_in_order_and_none_is_lost_when_a_waiter_gives_up(in_virtual_time):
+    async def main():
+        slots = Slots(1)
+        order = []
+
+        async def use(name, within_s, holds_s):
+            if not await slots.take(within_s):
+                order.append(f"{name} left")
+                return
+            order.append(name)
+            await asyncio.sleep(holds_s)
+            slots.give()
+
+        cancelled = None
+        async with asyncio.TaskGroup() as group:
+            group.create_task(use("first", 0.0, 10.0))
+            group.create_task(use("second", 20.0, 1.0))
+            group.create_task(use("third", 5.0, 1.0))
+            cancelled = group.create_task(use("fourth", 50.0, 1.0))
+            group.create_task(use("fifth", 50.0, 1.0))
+            await asyncio.sleep(7.0)
+            cancelled.cancel()
+        assert order == ["first", "third left", "second", "fifth"]
+        assert slots.taken == 0
+        slots.resize(0)
+        assert not await slots.take(1.0)
+        slots.resize(2)
+        assert await slots.take(0.0)
+
+    in_virtual_time(main())
+
+
+def test_six_hours_of_ten_probes_leaves_nothing_behind(make_fleet, in_virtual_time, series, small):
+    """The week of twenty is benchmarks/soak.py --virtual; here most are quick, some unreachable, and one hangs."""
+    names = [f"p{n}" for n in range(10)]
+    text = (
+        "concurrency: 4\ndefaults: {interval: 20min, timeout: 2min}\nprobes: ["
+        + ", ".join(
+            f"{{name: {name}, scenario: {'video-support' if name == 'p3' else '1v1-social'}}}" for name in names
+        )
+        + "]"
+    )
+    chance = Random(11)
+    fleet = make_fleet(
+        lambda _job: small if chance.random() < 0.95 else {"failure": "unmeasured", "sentence": "unreachable"},
+        text,
+        takes_s=lambda job: 1e9 if job.scenario == "video-support" else chance.expovariate(1 / 40.0),
+    )
+    in_virtual_time(lasting(fleet, 21_600.0, grace_s=120.0))
+    body = fleet.exposition("text")
+    got = series(body)
+    for name in names:
+        due, accounted = account(got, name)
+        assert due == accounted in (17, 18, 19)
+    assert got[ERRORS, "probe=p3", "reason=timeout"] >= 15
+    assert len(fleet.board.runs("p0")) <= 20
+    assert fleet._scheduler.in_hand == 0
+    assert len(body) < 1_500_000
