@@ -12,15 +12,16 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import Final, Literal, ParamSpec
+from typing import Any, Final, Literal, ParamSpec
 
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import StepPatch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from rtcprobe.report.html.reduce import Floats, binned, binned_steps, ecdf
+from rtcprobe.report.html.reduce import Bins, Floats, binned, binned_steps, ecdf
 from rtcprobe.report.html.svg import ACCENT, BAD, INK, LINE, PAPER, SOFT, WARN, drawing, inline
 
 __all__ = ["MOST_LINES", "Heard", "Limit", "Series", "distribution", "in_bins", "over_time"]
@@ -189,18 +190,15 @@ def _draw_heard(axes: Axes, each: Heard, edges: Floats, most: int) -> None:
     if len(each.target_ms):
         if len(each.target_ms) > most:
             aims = binned_steps(each.target_since_s, each.target_ms, edges)
-            axes.stairs(aims.highest, edges, baseline=aims.lowest, fill=True, facecolor=WARN, edgecolor=WARN, lw=0.8)
+            _band(axes, aims, WARN, lw=0.8)
         else:
             since = np.append(each.target_since_s, max(edges[-1], each.target_since_s[-1]))
             aims_ms = np.append(each.target_ms, each.target_ms[-1])
             axes.step(since, aims_ms, where="post", color=WARN, linewidth=1.4)
     if len(each.delay_ms) > most:
         bins = binned(each.spoken_s, each.delay_ms, edges)
-        # An edge keeps bins whose samples are all alike from having no height at all.
-        axes.stairs(
-            bins.highest, edges, baseline=bins.lowest, fill=True, facecolor=ACCENT, edgecolor=ACCENT, lw=0.6, alpha=0.35
-        )
-        axes.stairs(bins.median, edges, baseline=None, color=ACCENT, linewidth=1.3)
+        _band(axes, bins, ACCENT, lw=0.6, alpha=0.35)
+        _stairs(axes, bins.median, bins, baseline=None, fill=False, edgecolor=ACCENT, lw=1.3)
     elif len(each.delay_ms):
         axes.plot(
             each.spoken_s,
@@ -220,6 +218,16 @@ def _draw_heard(axes: Axes, each: Heard, edges: Floats, most: int) -> None:
                 at_s, np.full(len(at_s), 0.95), marker, transform=above, markersize=5, clip_on=False,
                 markerfacecolor="none", markeredgecolor=colour, markeredgewidth=1.4,
             )  # fmt: skip
+
+
+def _band(axes: Axes, bins: Bins, colour: str, *, lw: float, alpha: float | None = None) -> None:
+    """Draw bins from least to greatest; the edge keeps one whose values are all alike from having no height."""
+    _stairs(axes, bins.highest, bins, baseline=bins.lowest, facecolor=colour, edgecolor=colour, lw=lw, alpha=alpha)
+
+
+def _stairs(axes: Axes, values: Floats, bins: Bins, **look: Any) -> None:
+    # Not ``Axes.stairs``, which spends half of a page's time on limits that are set already.
+    axes.add_artist(StepPatch(values, bins.edges, **look))
 
 
 def _limits(axes: Axes, limits: Sequence[Limit]) -> None:

@@ -30,13 +30,15 @@ class Bins:
 def binned(at: Floats, values: Floats, edges: Floats) -> Bins:
     """Return what the bins between ``edges`` (ascending) hold of ``values`` at ``at``, both of shape (n,)."""
     count = len(edges) - 1
-    lowest, median, highest = (np.full(count, np.nan) for _ in range(3))
     place = np.clip(np.searchsorted(edges, at, side="right") - 1, 0, count - 1)
-    order = np.argsort(place, kind="stable")
-    for part in np.split(order, np.flatnonzero(np.diff(place[order])) + 1):
-        if len(part):
-            here, inside = place[part[0]], values[part]
-            lowest[here], median[here], highest[here] = inside.min(), np.median(inside), inside.max()
+    ordered = values[np.lexsort((values, place))]
+    ends = np.cumsum(np.bincount(place, minlength=count))
+    begins = np.concatenate([[0], ends[:-1]])
+    full = ends > begins
+    first, last = begins[full], ends[full] - 1
+    lowest, median, highest = (np.full(count, np.nan) for _ in range(3))
+    lowest[full], highest[full] = ordered[first], ordered[last]
+    median[full] = (ordered[(first + last) // 2] + ordered[(first + last + 1) // 2]) / 2
     return Bins(edges=edges, lowest=lowest, median=median, highest=highest)
 
 
