@@ -35,8 +35,9 @@ _Floats = npt.NDArray[np.float64]
 
 EQUAL = 1e-8
 """Differences (seconds, shares) no further apart are the same figure, rounded by JSON."""
-_MOST_TOSSES = 9999
-_FIGURES = 400_000
+_FEW_TOSSES, _INTERVAL_TOSSES, _MANY_TOSSES = 999, 2499, 9999
+_FIGURES = 100_000
+_FAR = 0.95
 _STEPS = 8
 _SEED = 20_240_229
 
@@ -114,6 +115,7 @@ class Randomised:
         self.difference = float(_apart(percentile(a, probability), percentile(b, probability)))
         self._constant = _constant(a, b) if paired else None
         self._at_zero: tuple[float, float] | None = None
+        self._intervals: dict[float, Ends] = {}
         self._tosses: npt.NDArray[np.bool_] | npt.NDArray[np.intp] | None = None
         finite = np.concatenate([a[np.isfinite(a)], b[np.isfinite(b)]])
         self._reach = float(np.ptp(finite)) if len(finite) else 0.0
@@ -124,10 +126,26 @@ class Randomised:
             return self._constant, self._constant
         if not math.isfinite(self.difference):
             return None, None
+        if confidence > _FAR:
+            return self._far(confidence)
         if self._tosses is None:
-            self._tosses = self._toss(int(np.clip(_FIGURES // (len(self._a) + len(self._b)), 1999, 4999)))
-        tail = (1.0 - confidence) / 2.0
-        return self._end(0, -1.0, tail), self._end(1, 1.0, tail)
+            count = _FIGURES // (len(self._a) + len(self._b))
+            self._tosses = self._toss(min(max(count, _FEW_TOSSES), _INTERVAL_TOSSES))
+        if confidence not in self._intervals:
+            tail = (1.0 - confidence) / 2.0
+            self._intervals[confidence] = self._end(0, -1.0, tail), self._end(1, 1.0, tail)
+        return self._intervals[confidence]
+
+    def _far(self, confidence: float) -> Ends:
+        """Return an interval too wide for so few tosses: that of ``_FAR``, stretched as a normal's would be."""
+        from scipy.special import ndtri  # noqa: PLC0415 - as above
+
+        stretch = float(ndtri((1.0 + confidence) / 2.0) / ndtri((1.0 + _FAR) / 2.0))
+        low, high = self.interval(_FAR)
+        return (
+            None if low is None else self.difference + stretch * (low - self.difference),
+            None if high is None else self.difference + stretch * (high - self.difference),
+        )
 
     def tails(self, shift: float) -> tuple[float, float]:
         """Return the share of tosses that part the sides as far, ``shift`` taken back; never none."""
@@ -135,11 +153,14 @@ class Randomised:
             every = 0.5 ** len(self._a)  # no toss but the one that was seen has every attempt moved this way
             off = self._constant - shift
             return (every if off > EQUAL else 1.0), (every if off < -EQUAL else 1.0)
-        if shift != 0.0:
-            return self._tails(shift, self._toss(_MOST_TOSSES))
-        if self._at_zero is None:
-            self._at_zero = self._tails(0.0, self._toss(_MOST_TOSSES))
-        return self._at_zero
+        if shift == 0.0 and self._at_zero is not None:
+            return self._at_zero
+        tails = self._tails(shift, self._toss(_FEW_TOSSES))
+        if min(tails) < 0.02:  # what may be a finding is tossed for in earnest
+            tails = self._tails(shift, self._toss(_MANY_TOSSES))
+        if shift == 0.0:
+            self._at_zero = tails
+        return tails
 
     def _toss(self, count: int) -> npt.NDArray[np.bool_] | npt.NDArray[np.intp]:
         rng = np.random.default_rng(_SEED)
