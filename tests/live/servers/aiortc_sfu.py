@@ -1,17 +1,18 @@
 """A forwarder with WHIP and WHEP by aiortc: ``python aiortc_sfu.py ADDRESS PORT``.
 
-What is published at ``/whip`` goes, still encoded, to everyone at ``/whep``, with timestamps, numbers and a source of the
-forwarder's own. One room. It can be as awkward as real servers are, by the path asked for:
+What is published at ``/whip`` goes, still encoded, to everyone at ``/whep``, with timestamps, numbers and a source of
+the forwarder's own. One room. It can be as awkward as real servers are, by the path asked for:
     /whep              an answer, as the draft has it
     /whep-actpass      an answer whose DTLS role is actpass, as streaming servers give
     /whep-counter      406 with the server's own offer, answered by PATCH to the Location
     /whep-later        409 with Retry-After twice, then an answer
-    /whip-bare         201 without a Location
+    /rooms/x/sessions  no WHIP at all: the API of the example target, an echo
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from fractions import Fraction
 
@@ -77,6 +78,21 @@ class Room:
         await peer.setLocalDescription(await peer.createAnswer())
         return number, peer.localDescription.sdp
 
+    async def echo(self, offer: str) -> tuple[int, str]:
+        """Let one who speaks hear himself."""
+        number, peer = self._open()
+        track = Forwarded()
+        await peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+        peer.addTrack(track)
+
+        async def take(packet: RtpPacket, arrival_time_ms: int) -> None:  # noqa: ARG001 - aiortc passes it by name
+            if not track.packets.full():
+                track.packets.put_nowait(packet)
+
+        peer.getTransceivers()[0].receiver._handle_rtp_packet = take
+        await peer.setLocalDescription(await peer.createAnswer())
+        return number, peer.localDescription.sdp
+
     async def offer_to_listen(self) -> tuple[int, str]:
         number, peer = self._open()
         track = self.listeners[number] = Forwarded()
@@ -95,26 +111,34 @@ class Room:
 async def respond(room: Room, request: Request) -> Answer:
     """Answer ``request``."""
     way = request.path.strip("/")
-    if request.method == "GET" and way == "sessions":
-        return Answer("200 OK", str(len(room.sessions)))
-    if request.method == "DELETE":
-        gone = await room.hang_up(int(way.rsplit("/", 1)[1]))
-        return Answer("200 OK" if gone else "404 Not Found")
-    if request.method == "PATCH":
-        peer = room.sessions[int(way.rsplit("/", 1)[1])]
-        await peer.setRemoteDescription(RTCSessionDescription(request.body, "answer"))
-        return Answer("204 No Content")
+    match request.method:
+        case "GET":
+            return Answer("200 OK", str(len(room.sessions)))
+        case "DELETE":
+            gone = await room.hang_up(int(way.rsplit("/", 1)[1]))
+            return Answer("200 OK" if gone else "404 Not Found")
+        case "PATCH":
+            peer = room.sessions[int(way.rsplit("/", 1)[1])]
+            await peer.setRemoteDescription(RTCSessionDescription(request.body, "answer"))
+            return Answer("204 No Content")
+    return await take_offer(room, way, request.body)
+
+
+async def take_offer(room: Room, way: str, offer: str) -> Answer:
+    """Answer an offer in the ``way`` asked for."""
     if way == "whep-later" and room.refusals < 2:
         room.refusals += 1
         return Answer("409 Conflict", "nobody is on the air", headers={"Retry-After": "0"})
-    if way.startswith("whip"):
-        number, answer = await room.publish(request.body)
-        headers = {} if way == "whip-bare" else {"Location": f"/session/{number}", "ETag": '"1"'}
-        return Answer("201 Created", answer, SDP, headers)
+    if way.startswith("rooms/"):
+        number, answer = await room.echo(json.loads(offer)["offer"])
+        return Answer("201 Created", json.dumps({"id": number, "answer": answer}), "application/json")
+    if way == "whip":
+        number, answer = await room.publish(offer)
+        return Answer("201 Created", answer, SDP, {"Location": f"/session/{number}", "ETag": '"1"'})
     if way == "whep-counter":
-        number, offer = await room.offer_to_listen()
-        return Answer("406 Not Acceptable", offer, SDP, {"Location": f"/session/{number}"})
-    number, answer = await room.listen(request.body)
+        number, own = await room.offer_to_listen()
+        return Answer("406 Not Acceptable", own, SDP, {"Location": f"/session/{number}"})
+    number, answer = await room.listen(offer)
     if way == "whep-actpass":
         answer = answer.replace("a=setup:active", "a=setup:actpass").replace("a=setup:passive", "a=setup:actpass")
     return Answer("201 Created", answer, SDP, {"Location": f"/session/{number}"})
