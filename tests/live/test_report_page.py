@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rtcprobe.report.html import render_report
+from rtcprobe.report.html import render_comparison, render_report
 from rtcprobe.result import Joins, MissedMarker, MouthToEar, Sample
-from rtcprobe.verdict import judge, parse_budget
+from rtcprobe.verdict import judge, parse_budget, rank
 
 AXE = Path(__file__).parents[2] / ".live" / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 BUDGETS = ("join.first_audio p95 < 600ms", "mouth_to_ear p95 < 200ms (advisory)", "mouth_to_ear.lost mean < 1%")
@@ -70,6 +70,11 @@ def pages(make_result, make_attempt, tmp_path_factory):
         for name, results in states(make_result, make_attempt).items():
             FILES[name] = folder / f"{name}.html"
             FILES[name].write_text(render_report(results), encoding="utf-8")
+        runs = [(label, [make_result(seed=seed) for seed in (1, 2)]) for label in ("old", "new", "newer")]
+        for count in (2, 3):
+            FILES[f"compare-{count}"] = folder / f"compare-{count}.html"
+            page = render_comparison([rank(runs[:count])], runs)
+            FILES[f"compare-{count}"].write_text(page, encoding="utf-8")
     return FILES
 
 

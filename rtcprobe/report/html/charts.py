@@ -190,7 +190,8 @@ def _draw_heard(axes: Axes, each: Heard, edges: Floats, most: int) -> None:
     if len(each.target_ms):
         if len(each.target_ms) > most:
             aims = binned_steps(each.target_since_s, each.target_ms, edges)
-            _band(axes, aims, WARN, lw=0.8)
+            _band(axes, aims, WARN, lw=0.6, alpha=0.35)
+            _stairs(axes, aims.median, aims, baseline=None, fill=False, edgecolor=WARN, lw=1.2)
         else:
             since = np.append(each.target_since_s, max(edges[-1], each.target_since_s[-1]))
             aims_ms = np.append(each.target_ms, each.target_ms[-1])
