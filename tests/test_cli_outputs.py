@@ -119,3 +119,16 @@ def test_strict_fails_what_is_undecided(rtcprobe, probe):
     undecided = ["run", "1v1-social", "-q", "--set", "budgets=[join.first_audio p50 < 1s]"]
     assert rtcprobe(*undecided)[0] == 0
     assert rtcprobe(*undecided, "--strict")[0] == 1
+
+
+def test_a_reader_who_leaves_costs_no_output(rtcprobe, probe, tmp_path, monkeypatch):
+    def leave(*_args):
+        raise SystemExit(1)  # as rich and click do where the pipe is broken
+
+    monkeypatch.setattr("rtcprobe.report.terminal.print_result", leave)
+    paths = {flag: tmp_path / flag for flag in ("json", "junit", "markdown", "append")}
+    words = [word for flag, path in paths.items() for word in (f"--{flag}", path)]
+    code, _, _ = rtcprobe("run", "1v1-social", "spoken-practice", *words)
+    assert code == 141  # no verdict was delivered, and the second scenario not begun
+    assert len(probe.calls) == 1
+    assert all(path.stat().st_size for path in paths.values())

@@ -113,6 +113,9 @@ def check(
     except KeyboardInterrupt:
         click.echo("rtcprobe: interrupted", err=True)
         session.codes.append(ExitCode.INTERRUPTED)
+    except (BrokenPipeError, SystemExit):  # who read the screen went away: what was measured is written all the same
+        session.finish(baseline_path if update else None, stored)
+        raise
     return session.finish(baseline_path if update else None, stored)
 
 
@@ -247,7 +250,10 @@ class _Session:
         unsure = ExitCode.MISSED if self.strict else ExitCode.NOT_MEASURED
         self.codes.append({"pass": ExitCode.MET, "fail": ExitCode.MISSED}.get(found.verdict, unsure))
         if not self.quiet:
-            print_lines(check_lines(found), self.outputs.screen())
+            screen = self.outputs.screen()
+            if len(self.checks) > 1:
+                screen.print()
+            print_lines(check_lines(found), screen)
         elif not self.outputs.pipes:
             click.echo(f"{found.verdict.upper()} {job.plan.name}")
 

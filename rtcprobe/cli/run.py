@@ -62,6 +62,9 @@ def run(
     except KeyboardInterrupt:
         click.echo("rtcprobe: interrupted", err=True)
         session.codes.append(ExitCode.INTERRUPTED)
+    except (BrokenPipeError, SystemExit):  # who read the screen went away: what was measured is written all the same
+        session.finish()
+        raise
     return session.finish()
 
 
@@ -99,15 +102,15 @@ class _Session:
             return True
         self.results.append(result)
         self.codes.append(result.exit_code)
-        if not self.quiet:
-            print_result(result, self.console)
-        elif not self.outputs.pipes:
-            click.echo(f"{result.verdict.upper()} {result.scenario}")
         self._written(lambda: self.outputs.append(result))
         if self.outputs.json_path not in (None, "-"):
             self._written(self._write_json)
         if not result.interrupted:
             self.pushing.hand_over(scenario, seed=self.seed, clock=self.clock, result=result)
+        if not self.quiet:
+            print_result(result, self.console)
+        elif not self.outputs.pipes:
+            click.echo(f"{result.verdict.upper()} {result.scenario}")
         return not result.interrupted
 
     def finish(self) -> int:

@@ -53,7 +53,7 @@ def check_cases(check: RegressionCheck, *, strict: bool = False) -> list[Case]:
         if gate.verdict == "fail" and moved:
             message += f"; what moved: {moved}"
         name = f"{gate.difference.name} against its baseline"
-        cases.append(Case(suite=scenario, name=name, outcome=outcome, message=message))
+        cases.append(Case(suite=scenario, name=name, outcome="noted" if _blind(gate) else outcome, message=message))
     if check.verdict != "pass" and all(each.outcome == "passed" for each in cases):
         outcome = "failed" if strict else _OUTCOMES[check.verdict]
         told = "; ".join(check.reasons) or check.verdict
@@ -86,7 +86,15 @@ def _lines(check: RegressionCheck) -> Iterator[Text]:
 def _words(check: RegressionCheck) -> list[tuple[str, str]]:
     """Return what became of each gate and why, short enough for a column."""
     words = {"pass": "pass", "fail": "fail", "inconclusive": "unsure"}
-    return [(words[gate.verdict], gate.reason or gate.difference.note) for gate in check.gates]
+    return [
+        ("blind" if _blind(gate) else words[gate.verdict], gate.reason or gate.difference.note) for gate in check.gates
+    ]
+
+
+def _blind(gate: Gate) -> bool:
+    """Whether the gate let pass what it could not have seen: no change at all would have been enough."""
+    found = gate.difference
+    return gate.verdict == "pass" and found.detectable is None and not (found.a.exact and found.b.exact)
 
 
 def _about(check: RegressionCheck) -> str:
@@ -99,7 +107,8 @@ def _gate_sentence(gate: Gate) -> str:
     found = gate.difference
     sides = " → ".join(figure(each.value, found.unit) for each in (found.a, found.b))
     change = figure(found.difference, found.unit, sign=True)
-    could = "" if found.detectable is None else f", could show {figure(found.detectable, found.unit)}"
+    seen = "nothing" if _blind(gate) else None if found.detectable is None else figure(found.detectable, found.unit)
+    could = "" if seen is None else f", could show {seen}"
     reason = f": {gate.reason}" if gate.reason else ""
     return f"{found.metric.partition('.')[0].replace('_', ' ')} {metric_name(found)}: {change} ({sides}{could}){reason}"
 

@@ -22,6 +22,7 @@ from rtcprobe.verdict.difference import Difference, Estimate
 
 __all__ = [
     "about_side",
+    "could_show",
     "difference_lines",
     "difference_table",
     "estimate_interval",
@@ -82,7 +83,7 @@ def difference_lines(
         word, note = words[index] if words else (each.verdict, each.note)
         yield _marked(_values(f" {metric_name(each)}{unit_words(each)}", each), word)
         intervals = (*(estimate_interval(side, each) for side in (each.a, each.b)), signed_bounds(each))
-        told = "" if each.detectable is None else f"   could show {bare(each.detectable, each.unit)}"
+        told = f"   could show {could_show(each)}" if could_show(each) else ""
         line = cells(told, intervals, edges=_EDGES)
         if line.plain.strip():
             line.stylize("dim")
@@ -113,8 +114,7 @@ def difference_table(
         word = words[index][0] if words else each.verdict
         said = _WORDS.get(word, word)
         verdict = f"**{said}**" if word in STYLES and word != "pass" else said
-        could = "" if each.detectable is None else figure(each.detectable, each.unit)
-        rows.append([full_name(each) + unit_words(each), *sides, apart, could, verdict])
+        rows.append([full_name(each) + unit_words(each), *sides, apart, could_show(each), verdict])
     head = ["figure", *(plain(each) for each in titles), "difference (95 %)", "could show", "verdict"]
     return table(head, rows, numbers=1)
 
@@ -339,6 +339,13 @@ def estimate_interval(estimate: Estimate, of: Difference | RankedMetric) -> str:
     if estimate.exact or (estimate.value is None and not estimate.never):
         return ""
     return bounds(estimate.low, estimate.high, of.unit)
+
+
+def could_show(each: Difference) -> str:
+    """Return the smallest change this pair could have shown; "" where nothing was measured or there is no chance."""
+    if each.difference is None or (each.a.exact and each.b.exact):
+        return ""
+    return "nothing" if each.detectable is None else bare(each.detectable, each.unit)
 
 
 def moved(each: Difference) -> str:

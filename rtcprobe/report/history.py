@@ -9,7 +9,6 @@ Rules:
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import stat
@@ -83,6 +82,10 @@ def append_result(result: Result, path: str) -> str | None:
 @contextmanager
 def _locked(path: str) -> Iterator[int]:
     """Open ``path`` for appending and hold its lock; the lock goes with the file, whatever happens to us."""
+    try:
+        import fcntl  # noqa: PLC0415 - not on Windows
+    except ImportError as error:
+        raise BadInputError(f"{path} cannot be locked on this system", "write results with --json") from error
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     try:
         if not stat.S_ISREG(os.fstat(file).st_mode):

@@ -20,6 +20,7 @@ STYLES = {
     "met": "green",
     "missed": "red",
     "unsure": "yellow",
+    "blind": "yellow",
     "better": "green",
     "worse": "red",
 }
