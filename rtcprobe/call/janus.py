@@ -50,6 +50,7 @@ _CURES: Final[Mapping[int, str]] = {
     # The VideoRoom's.
     426: "create the room on the server, or correct the URL",
     428: "the publisher has left the room",
+    429: "give what is missing, such as the room's pin (target.pin)",
     432: "wait until a publisher has left, or take another room",
     433: "check the room's pin (target.pin)",
 }

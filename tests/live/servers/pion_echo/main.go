@@ -1,40 +1,29 @@
 // Answers SDP offers over HTTP and sends every RTP packet back: a WebRTC stack that is neither ours nor Janus's.
 //
 //	POST /offer  body {"sdp", "type"} or a plain SDP, by Content-Type; the answer comes in the same form
-//	GET  /calls  how many peer connections are open
 package main
 
 import (
 	"encoding/json"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"log"
 	"net/http"
 	"strings"
-	"sync/atomic"
 
 	"github.com/pion/webrtc/v3"
 )
 
 const maxOfferBytes = 1 << 20
 
-var open atomic.Int64
-
 func echo(offer string, api *webrtc.API) (string, error) {
 	peer, err := api.NewPeerConnection(webrtc.Configuration{})
 	if err != nil {
 		return "", err
 	}
-	open.Add(1)
 	peer.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {
-		switch state {
-		case webrtc.PeerConnectionStateFailed:
-			_ = peer.Close()
-		case webrtc.PeerConnectionStateClosed:
-			open.Add(-1)
-		case webrtc.PeerConnectionStateDisconnected:
+		if state == webrtc.PeerConnectionStateFailed || state == webrtc.PeerConnectionStateDisconnected {
 			_ = peer.Close()
 		}
 	})
@@ -127,7 +116,6 @@ func main() {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer})
 	})
-	http.HandleFunc("/calls", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, open.Load()) })
 	log.Printf("listening on %s", *listen)
 	log.Fatal(http.ListenAndServe(*listen, nil))
 }
