@@ -28,6 +28,7 @@ from aiortc.rtp import RtpPacket as StackRtpPacket
 from rtcprobe.audio.protection import Protection
 from rtcprobe.audio.red import RedEncoder
 from rtcprobe.call.signaling import Sdp
+from rtcprobe.call.sources import Arrival, Sources
 from rtcprobe.playout.base import RtpPacket
 from rtcprobe.playout.nack import NackTracker, ResendLimit
 from rtcprobe.runtime import aiortc_seam, dtls_seam, ice_seam, negotiation
@@ -38,8 +39,6 @@ from rtcprobe.timeline import Side, Timeline, Wait, answers
 from rtcprobe.units import RTP_CLOCK_HZ
 
 __all__ = ["Arrival", "Media", "Peer", "Speech"]
-
-Arrival = tuple[float, RtpPacket]
 
 Media = Literal["sendrecv", "sendonly", "recvonly"]
 
@@ -145,9 +144,7 @@ class Peer:
         self.failed = asyncio.Event()
         self.ended = asyncio.Event()
         """Set when the path broke or the other side hung up."""
-        self.strangers = 0
-        """Media packets of a source other than the first one heard: ignored."""
-        self._source: int | None = None
+        self.sources = Sources()
         self.tap = host.tap = WireTap(side)
         self._host = host
         self._network = host.network
@@ -328,25 +325,22 @@ class Peer:
 
     def _take(self, packet: StackRtpPacket) -> Sequence[int]:
         """Note an arrival; return the sequence numbers to ask for again."""
-        if packet.ssrc != self._source:
-            if self._source is not None:
-                self.strangers += 1
-                return ()
-            self._source = packet.ssrc
         arrived_s = self._network.now_s()
-        self.arrivals.append(
-            (
-                arrived_s,
-                RtpPacket(
-                    sequence=packet.sequence_number,
-                    timestamp=packet.timestamp,
-                    payload=packet.payload,
-                    payload_type=packet.payload_type,
-                ),
-            )
+        arrival = (
+            arrived_s,
+            RtpPacket(
+                sequence=packet.sequence_number,
+                timestamp=packet.timestamp,
+                payload=packet.payload,
+                payload_type=packet.payload_type,
+            ),
         )
+        heard = self.sources.take(packet.ssrc, arrival)
+        if not heard:
+            return ()
+        self.arrivals += heard
         if not self.heard_packet.is_set():
-            self._mark("first_packet")
+            self.timeline.mark("first_packet", heard[0][0])
             self.heard_packet.set()
         if self._nack is None:
             return ()

@@ -32,6 +32,7 @@ _QUOTED = 60
 _CANDIDATE = re.compile(
     r"a=candidate:\S+ \d+ (?P<transport>\S+) \d+ (?P<host>\S+) \d+ typ (?P<type>\S+)", re.IGNORECASE
 )
+_SSRC = re.compile(r"a=ssrc:(\d{1,10})(?:\s|$)")
 _SETUP = re.compile(r"a=setup:(\S+)")
 _KINDS = ("audio", "video", "application")
 
@@ -50,6 +51,11 @@ class Description:
     def audio(self) -> list[list[str]]:
         """Return the sections of audio."""
         return [section for section in self.media if section[0].startswith("m=audio ")]
+
+    def sources(self) -> set[int]:
+        """Return the sources of audio that are announced (``a=ssrc``)."""
+        found = (_SSRC.match(line) for section in self.audio() for line in section)
+        return {int(match[1]) for match in found if match is not None}
 
     def candidate_types(self) -> dict[str, int]:
         """Return how many candidates of each type are offered, such as ``{"host udp": 2}``."""

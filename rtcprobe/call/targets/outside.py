@@ -176,7 +176,9 @@ class OutsideCall:
             MeasurementError: it cannot be used.
         """
         self._remote[peer] = answer
-        await _understood("the answer", peer.accept(usable_answer(answer, offer, more_candidates=more_candidates)))
+        usable = usable_answer(answer, offer, more_candidates=more_candidates)
+        peer.sources.announced = read_description(usable.text, "the answer").sources()
+        await _understood("the answer", peer.accept(usable))
 
     async def answer(self, peer: Peer, offer: str, *, more_candidates: bool = False) -> Sdp:
         """Take the server's own offer and return our answer, of its audio alone; connecting begins.
@@ -186,6 +188,7 @@ class OutsideCall:
         """
         self._remote[peer] = offer
         usable = usable_offer(offer, more_candidates=more_candidates)
+        peer.sources.announced = read_description(usable.text, "the server's offer").sources()
         return await _understood("the server's offer", peer.answer(usable))
 
     async def connected(self, peer: Peer) -> None:
@@ -309,7 +312,7 @@ class OutsideCall:
         if self._gatherings[peer].allocations:
             begun_s = peer.timeline.begun_s
             out["ice_servers"] = [each.plain(begun_s) for each in self._gatherings[peer].allocations]
-        counts = {"unexpected_source_packets": peer.strangers, "unsendable_datagrams": host.unsendable}
+        counts = {"unexpected_source_packets": peer.sources.strangers, "unsendable_datagrams": host.unsendable}
         return out | {name: count for name, count in counts.items() if count} | self._said.get(peer, {})
 
     def _candidates_of(self, peer: Peer) -> Mapping[str, int]:

@@ -1,0 +1,54 @@
+"""Which source of media a peer listens to, when more than one sends.
+
+Facts:
+    A description may announce sources (``a=ssrc``, RFC 5576); servers that forward often do, and some announce one and
+    send another.
+
+Rules:
+    1. An announced source is listened to; where none was announced, the first that sends.
+    2. Others are ignored and counted. One that was not announced is listened to after all when it has sent
+       ``PATIENCE_PACKETS`` and nothing announced has come: then what it sent until now counts too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from rtcprobe.playout.base import RtpPacket
+
+__all__ = ["PATIENCE_PACKETS", "Arrival", "Sources"]
+
+Arrival = tuple[float, RtpPacket]
+
+PATIENCE_PACKETS = 25
+"""Half a second of ordinary packets."""
+
+
+class Sources:
+    """The sources of one peer."""
+
+    def __init__(self) -> None:
+        self.announced: Collection[int] = ()
+        self.listened: int | None = None
+        """The source listened to; None before it has sent."""
+        self.strangers = 0
+        """Packets of others."""
+        self._held: dict[int, list[Arrival]] = {}
+
+    def take(self, ssrc: int, arrival: Arrival) -> Sequence[Arrival]:
+        """Return what is to be listened to now that ``arrival`` came from ``ssrc``: nothing, it, or what waited too."""
+        if ssrc == self.listened:
+            return (arrival,)
+        if self.listened is None and (not self.announced or ssrc in self.announced):
+            self.listened = ssrc
+            return (arrival,)
+        self.strangers += 1
+        if self.listened is not None:
+            return ()
+        held = self._held.setdefault(ssrc, [])
+        held.append(arrival)
+        if len(held) < PATIENCE_PACKETS:
+            return ()
+        self.listened = ssrc
+        self.strangers -= len(held)
+        return held
