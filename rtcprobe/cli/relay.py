@@ -52,12 +52,11 @@ def relay(
     all media passes the relay.
     """
     from rtcprobe.link import parse_link
-    from rtcprobe.probe.harness import LIMIT_S
     from rtcprobe.report.json import check_writable, write_whole
     from rtcprobe.report.lines import print_lines
     from rtcprobe.report.relay import relay_lines
     from rtcprobe.runtime.real import RealEventLoop
-    from rtcprobe.runtime.relay import resolve_udp
+    from rtcprobe.runtime.relay import LATE_S, resolve_udp
     from rtcprobe.units import parse_duration
 
     up = _read("--link", parse_link, link)
@@ -81,7 +80,7 @@ def relay(
     if late_s is None:
         click.echo(f"rtcprobe: nothing was relayed: let a client send to {report.listen}", err=True)
         return ExitCode.NOT_MEASURED
-    if late_s > LIMIT_S:
+    if late_s > LATE_S:
         click.echo(
             f"rtcprobe: the relay was {late_s * 1e3:.1f} ms late at p95: this machine is too busy for it", err=True
         )

@@ -26,13 +26,16 @@ from rtcprobe.errors import BadInputError
 from rtcprobe.link import Achieved, Fate, Link, LinkSpec, Path, Requested, Tally
 from rtcprobe.runtime.network import Direction, wire_size
 
-__all__ = ["Flow", "Relay", "resolve_udp", "written"]
+__all__ = ["LATE_S", "Flow", "Relay", "resolve_udp", "written"]
 
 Address = tuple[str, int]
 
 IDLE_S = 60.0
 MOST_CLIENTS = 256
 MOST_COUNTED = 1_000_000
+LATE_S = 0.005
+"""The 95th percentile of its own lateness beyond which a relay is of no use: ``probe.harness``' limit."""
+
 _LARGEST_DATAGRAM = 65_535
 _BUFFER_BYTES = 1 << 20
 
@@ -49,7 +52,7 @@ class _Way:
     def offer(self, size_bytes: int, now_s: float) -> Fate:
         """Seal the fate of one packet."""
         self.packets += 1
-        if self.packets == MOST_COUNTED:
+        if self.packets == MOST_COUNTED + 1:
             self.direction.tally = _NoTally()
         return self.direction.offer(size_bytes, now_s)
 

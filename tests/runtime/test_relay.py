@@ -1,0 +1,186 @@
+import asyncio
+import socket
+
+import pytest
+
+from rtcprobe.link import parse_link
+from rtcprobe.probe.harness import LIMIT_S
+from rtcprobe.runtime.real import RealEventLoop
+from rtcprobe.runtime.relay import LATE_S, Relay, resolve_udp, written
+
+
+class Peer(asyncio.DatagramProtocol):
+    """Keeps what came, and when; an echo sends it back."""
+
+    def __init__(self, *, echo=False):
+        self.echo = echo
+        self.came = []
+        self.arrived = asyncio.Event()
+        self.enough = asyncio.Event()
+        self.awaited = 0
+
+    async def heard(self, count):
+        self.awaited = count
+        if len(self.came) < count:
+            await self.enough.wait()
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def datagram_received(self, data, addr):
+        self.came.append((data, addr, asyncio.get_running_loop().time()))
+        self.arrived.set()
+        if len(self.came) == self.awaited:
+            self.enough.set()
+        if self.echo:
+            self.transport.sendto(data, addr)
+
+
+async def peer(*, echo=False, remote=None):
+    local = None if remote else ("127.0.0.1", 0)
+    _, protocol = await asyncio.get_running_loop().create_datagram_endpoint(
+        lambda: Peer(echo=echo), local_addr=local, remote_addr=remote
+    )
+    return protocol
+
+
+def relayed(main, up, down, *, seed=1):
+    async def run():
+        server = await peer(echo=True)
+        relay = Relay(
+            listen=("127.0.0.1", 0),
+            to=server.transport.get_extra_info("sockname"),
+            up=[parse_link(up)],
+            down=[parse_link(down)],
+            seed=seed,
+        )
+        try:
+            await main(relay, server)
+        finally:
+            relay.close()
+            server.transport.close()
+        return relay, server
+
+    with asyncio.Runner(loop_factory=RealEventLoop) as runner:
+        return runner.run(run())
+
+
+def test_datagrams_go_there_and_back_each_way_through_its_own_link():
+    async def main(relay, _server):
+        client = await peer(remote=relay.address)
+        sent_s = asyncio.get_running_loop().time()
+        client.transport.sendto(b"hello")
+        await client.arrived.wait()
+        ((data, _, came_s),) = client.came
+        assert data == b"hello"
+        assert came_s - sent_s >= 0.030 + 0.010
+        client.transport.close()
+
+    relay, _ = relayed(main, "delay 30ms", "delay 10ms")
+    (flow,) = relay.flows
+    up, down = flow.to_server.achieved(), flow.to_client.achieved()
+    assert (up.offered, up.delay_min_s) == (1, pytest.approx(0.030))
+    assert (down.offered, down.delay_min_s) == (1, pytest.approx(0.010))
+    assert len(relay.latenesses_s) == 2
+
+
+def test_every_client_has_a_link_of_its_own_and_the_server_tells_them_apart():
+    async def main(relay, server):
+        clients = [await peer(remote=relay.address) for _ in range(3)]
+        for client in clients:
+            client.transport.sendto(b"x")
+        for client in clients:
+            await client.arrived.wait()
+            client.transport.close()
+        assert len({address for _, address, _ in server.came}) == 3
+
+    # A queue of one packet would lose the others, were it shared.
+    relay, _ = relayed(main, "rate 10kbit limit 1", "delay 1ms")
+    assert [flow.to_server.achieved().loss for flow in relay.flows] == [0.0, 0.0, 0.0]
+
+
+def test_equal_seeds_lose_the_same_packets():
+    def outcome(seed):
+        async def main(relay, _server):
+            client = await peer(remote=relay.address)
+            for index in range(200):
+                client.transport.sendto(bytes([index]))
+                if index % 20 == 0:
+                    await asyncio.sleep(0.001)
+            await asyncio.sleep(0.05)
+            client.transport.close()
+
+        _, server = relayed(main, "delay 1ms loss 30%", "loss 100%", seed=seed)
+        return [data for data, _, _ in server.came]
+
+    first = outcome(7)
+    assert 100 < len(first) < 180  # 140 expected, sd 6.5
+    assert outcome(7) == first
+    assert outcome(8) != first
+
+
+def test_a_server_that_is_not_there_is_counted_and_the_relay_goes_on():
+    async def main(relay, server):
+        server.transport.close()
+        await asyncio.sleep(0)
+        client = await peer(remote=relay.address)
+        for _ in range(3):
+            client.transport.sendto(b"x")
+            await asyncio.sleep(0.02)
+        client.transport.close()
+
+    relay, _ = relayed(main, "delay 1ms", "delay 1ms")
+    assert relay.flows[0].refused >= 1
+
+
+def test_more_clients_than_there_is_room_for_are_turned_away_and_counted(monkeypatch):
+    monkeypatch.setattr("rtcprobe.runtime.relay.MOST_CLIENTS", 2)
+
+    async def main(relay, _server):
+        for _ in range(3):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plain:
+                plain.sendto(b"x", relay.address)
+                await asyncio.sleep(0.005)
+
+    relay, _ = relayed(main, "delay 1ms", "delay 1ms")
+    assert (len(relay.flows), relay.turned_away) == (2, 1)
+
+
+def test_what_no_longer_fits_is_relayed_and_not_counted(monkeypatch):
+    monkeypatch.setattr("rtcprobe.runtime.relay.MOST_COUNTED", 3)
+
+    async def main(relay, server):
+        client = await peer(remote=relay.address)
+        for _ in range(6):
+            client.transport.sendto(b"x")
+        await server.heard(6)
+        client.transport.close()
+
+    relay, _ = relayed(main, "delay 1ms", "delay 1ms")
+    assert (relay.flows[0].to_server.packets, relay.flows[0].to_server.achieved().offered) == (6, 3)
+
+
+def test_a_silent_client_is_forgotten_and_what_was_done_to_it_is_not(monkeypatch):
+    monkeypatch.setattr("rtcprobe.runtime.relay.IDLE_S", 0.02)
+
+    async def main(relay, server):
+        client = await peer(remote=relay.address)
+        client.transport.sendto(b"first")
+        await client.arrived.wait()
+        await asyncio.sleep(0.06)
+        client.transport.sendto(b"second")
+        await server.heard(2)
+        client.transport.close()
+
+    relay, server = relayed(main, "delay 1ms", "delay 1ms")
+    assert len(relay.flows) == 2
+    assert len({address for _, address, _ in server.came}) == 2
+
+
+def test_a_relay_may_be_as_late_as_a_run():
+    assert LATE_S == LIMIT_S
+
+
+def test_addresses_are_read_and_written():
+    assert resolve_udp("127.0.0.1:5000", "--to") == ("127.0.0.1", 5000)
+    assert written(resolve_udp("[::1]:5000", "--to")) == "[::1]:5000"
