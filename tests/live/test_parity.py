@@ -8,9 +8,10 @@ from rtcprobe.probe import run_probe
 from rtcprobe.scenario import find_scenario
 
 # A link whose every figure is known, so that the two clocks differ by nothing but the clock.
-SETTINGS = ["link=delay 40ms", "playout=fixed:60ms", "call.duration=10s", "call.joins=21", "budgets=[]"]
+SETTINGS = ["link=delay 40ms", "playout=fixed:60ms", "call.duration=10s", "call.joins=41", "budgets=[]"]
 TRIES = 3
-"""A busy machine makes a real run invalid, which is a verdict about the machine: it is tried again."""
+QUIET_S = 0.001
+"""How late 19 datagrams of 20 leave the emulator at most on a quiet machine; on another, the run is made again."""
 
 
 def measured(clock):
@@ -26,9 +27,10 @@ def pair():
     virtual = measured("virtual")
     for _ in range(TRIES):
         real = measured("real")
-        if real.verdict != "invalid":
+        late_s = real.harness["emulator_late_p95_s"]
+        if late_s < QUIET_S:
             return virtual, real
-    pytest.fail(f"the machine was too busy for a valid run {TRIES} times: {real.reasons}")
+    pytest.fail(f"the machine was too busy {TRIES} times: the emulator was {late_s * 1e3:.1f} ms late at p95")
 
 
 def test_mouth_to_ear_agrees_within_two_milliseconds(pair):
@@ -39,17 +41,18 @@ def test_mouth_to_ear_agrees_within_two_milliseconds(pair):
         assert got == pytest.approx(expected, abs=0.002)
 
 
-def test_joins_differ_by_no_more_than_the_cpu_that_virtual_time_does_not_count(pair):
-    # Certificates, signatures, session descriptions of both sides, one process: the real run says what they cost it.
-    # Part of that goes on while packets travel, so the CPU bounds the difference from above.
+def test_joins_differ_by_ten_milliseconds_or_by_the_cpu_between_packets_that_virtual_time_does_not_count(pair):
+    # Signatures, session descriptions, checks of both sides, in one process: the real run says what they cost it. A
+    # quarter and more of that goes on while packets travel, so three quarters bound the difference from above; where
+    # the machine is quick enough, 10 ms do.
     virtual, real = pair
     later_s = join_p50_s(real) - join_p50_s(virtual)
-    assert -0.010 <= later_s <= real.harness["join_cpu_s"] + 0.010
-    assert real.harness["join_cpu_s"] < 0.100
+    assert -0.005 <= later_s <= max(0.010, 0.75 * real.harness["join_cpu_s"])
+    assert real.harness["join_cpu_s"] < 0.060
 
 
 def test_a_valid_real_run_states_its_own_latenesses(pair):
     _, real = pair
     for name in ("loop_lag", "emulator_late", "pacing_late"):
         assert 0 <= real.harness[f"{name}_p50_s"] <= real.harness[f"{name}_p99_s"]
-    assert real.harness["emulator_late_p95_s"] < 0.005
+    assert real.verdict == "pass"
