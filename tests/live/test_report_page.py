@@ -33,14 +33,20 @@ def browser():
         missing("chromium")
     if find_spec("playwright") is None:
         missing("playwright")
-    if not AXE.exists():
-        missing("axe-core")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="module")
+def axe():
+    """The checker's source, read once."""
+    if not AXE.exists():
+        missing("axe-core")
+    return AXE.read_text(encoding="utf-8")
 
 
 def an_hour():
@@ -100,7 +106,7 @@ def states(make_result, make_attempt):
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
-def test_every_page_opens_offline_fits_and_passes_axe(browser, pages, width, scheme):
+def test_every_page_opens_offline_fits_and_passes_axe(browser, axe, pages, width, scheme):
     shots = os.environ.get("RTCPROBE_SCREENSHOTS")
     faults = []
     for name, file in pages.items():
@@ -118,7 +124,7 @@ def test_every_page_opens_offline_fits_and_passes_axe(browser, pages, width, sch
                 faults.append(f"{name} scrolls sideways")
             if [url for url in asked if not url.startswith(("file:", "data:"))] or said:
                 faults.append(f"{name}: {asked} {said}")
-            page.add_script_tag(path=AXE)
+            page.evaluate(axe)
             found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
             faults += [f"{name}: {each['id']}: {each['nodes'][0]['html'][:200]}" for each in found["violations"]]
     assert faults == []
