@@ -1,4 +1,4 @@
-"""The command line: ``rtcprobe run | score | scenarios | links | schema | selftest``, a file each or a few together.
+"""The command line: ``rtcprobe run | check | compare | report | …``, a file each or a few together.
 
 Rules:
     1. Everything that can be refused is refused before anything runs: scenarios, flags, places to write to.

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtcprobe.cli.common import EXIT_CODES
 from rtcprobe.cli.measuring import (
     Measuring,
     budgeted,
@@ -44,8 +43,13 @@ __all__ = ["check"]
 RUNS = 3
 """Runs of a new baseline: one call is one draw of how playout ties itself to the network."""
 
+_EXIT_CODES = (
+    "Exit codes: 0 no worse, 1 worse (or a budget of --budgets missed), 2 bad usage or a baseline of something else, "
+    "3 could not measure or tell, 130 interrupted."
+)
 
-@click.command(epilog=EXIT_CODES)
+
+@click.command(epilog=_EXIT_CODES, short_help="Compare fresh runs with a stored baseline.")
 @click.argument("scenarios", nargs=-1, required=True, metavar="SCENARIO...")
 @click.option("--baseline", "baseline_path", required=True, metavar="FILE", help="Results to compare with.")
 @click.option("--update-baseline", "update", is_flag=True, help="Store what is measured as the new baseline.")

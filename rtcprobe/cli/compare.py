@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["compare"]
 
 
-@click.command()
+@click.command(short_help="Compare files of results side by side.")
 @click.argument("paths", nargs=-1, required=True, metavar="A B [C]...")
 @selecting_options
 @click.option("--json", "json_path", metavar="PATH|-", help="Write everything as JSON (several scenarios: an array).")

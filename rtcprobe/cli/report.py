@@ -11,7 +11,7 @@ from rtcprobe.errors import ExitCode
 __all__ = ["report"]
 
 
-@click.command()
+@click.command(short_help="Turn stored results into one HTML page.")
 @click.argument("paths", nargs=-1, required=True, metavar="RESULT...")
 @click.option("-o", "--output", required=True, metavar="PATH|-", help="Write the page here.")
 @click.option("--title", metavar="TEXT", help="What the browser's tab says [default: the scenarios].")
