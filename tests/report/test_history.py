@@ -2,8 +2,9 @@
 
 import errno
 import fcntl
-import multiprocessing
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -11,7 +12,7 @@ from rtcprobe.errors import BadInputError
 from rtcprobe.report import history
 from rtcprobe.report.history import append_result, check_appendable, line_of
 from rtcprobe.report.json import dumps
-from rtcprobe.result import Joins, Result
+from rtcprobe.result import Joins
 from rtcprobe.result.files import load_results
 
 
@@ -25,21 +26,22 @@ def path(tmp_path):
     return tmp_path / "history.jsonl"
 
 
-def write_many(path, data: dict, first: int) -> None:
-    for seed in range(first, first + 25):
-        append_result(Result.from_dict(data | {"seed": seed}), str(path))
+WRITER = """
+import json, sys
+from rtcprobe.report.history import append_result
+from rtcprobe.result import Result
+data, path, first = json.load(open(sys.argv[1])), sys.argv[2], int(sys.argv[3])
+for seed in range(first, first + 25):
+    append_result(Result.from_dict(data | {"seed": seed}), path)
+"""
 
 
-def test_four_processes_lose_no_line_and_tear_none(small, path):
-    data = small(warnings=("x" * 20_000,)).to_dict()  # longer than a pipe's or a page's atomic write
-    context = multiprocessing.get_context("fork")
-    writers = [context.Process(target=write_many, args=(path, data, first)) for first in range(0, 100, 25)]
-    for each in writers:
-        each.start()
-    for each in writers:
-        each.join()
-    assert [each.exitcode for each in writers] == [0] * 4
-    assert sorted(each.seed for each in load_results(path).results) == list(range(100))
+def test_three_processes_lose_no_line_and_tear_none(small, path, tmp_path):
+    data = tmp_path / "data.json"
+    data.write_text(dumps([small(warnings=("x" * 20_000,))]), encoding="utf-8")  # longer than a page
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, data, path, str(first)]) for first in range(0, 75, 25)]
+    assert [each.wait() for each in writers] == [0] * 3
+    assert sorted(each.seed for each in load_results(path).results) == list(range(75))
 
 
 def test_a_torn_line_is_removed_and_said(small, path):
