@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from rtcprobe.result import (
     Sample,
     Summary,
 )
-from rtcprobe.result.plain import to_plain
+from rtcprobe.result.plain import from_plain, to_plain
 from rtcprobe.verdict import judge, parse_budget
 
 
@@ -118,3 +119,26 @@ def test_a_share_stays_a_share_in_json():
     )  # fmt: skip
     assert outcome.to_dict()["value"] == 0.05
     assert BudgetOutcome.from_dict(outcome.to_dict()) == outcome
+
+
+def test_what_only_outside_targets_say_is_written_only_by_them(make_result):
+    plain = make_result().to_dict()
+    assert not {"measures", "cut", "peers"} & set(plain)
+    assert "joiner" not in plain["join"]["attempts"][0]
+    outside = replace(
+        make_result(),
+        measures=("round_trip",),
+        cut="nothing came any more",
+        peers={"caller": {"pair": "host to relay", "rtcp_round_trip_s": 0.052}},
+    )
+    data = json.loads(json.dumps(outside.to_dict()))
+    assert data["peers"]["caller"]["rtcp_round_trip_ms"] == 52.0
+    read = Result.from_dict(data)
+    assert (read.measures, read.cut, read.peers) == (outside.measures, outside.cut, outside.peers)
+
+
+def test_the_join_of_a_listener_is_the_callee_s(make_attempt):
+    heard = make_attempt()
+    attempt = JoinAttempt(caller={"dtls_connected": 0.3}, callee=heard.caller, phases=heard.phases, joiner="callee")
+    assert attempt.first_audio_s == heard.first_audio_s
+    assert from_plain(JoinAttempt, to_plain(attempt)).joiner == "callee"

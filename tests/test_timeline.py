@@ -1,6 +1,6 @@
 import pytest
 
-from rtcprobe.timeline import Timeline, Wait, answers, phases, price
+from rtcprobe.timeline import OUTSIDE_ORDER, Timeline, Wait, answers, phases, price
 
 MARKS = {
     "ice_gathered": 0.005,
@@ -91,3 +91,30 @@ def test_an_answer_that_came_too_soon_belongs_to_an_earlier_copy():
     assert answers(0.50, 0.54, 0.04)
     assert answers(0.50, None, 0.04)
     assert answers(0.50, 0.51, None)
+
+
+def test_a_side_s_milestones_count_from_its_own_beginning():
+    timeline = Timeline("callee", OUTSIDE_ORDER)
+    timeline.begin(2.0)
+    timeline.mark("tcp_connected", 2.1)
+    timeline.mark("answer_received", 2.5)
+    assert timeline.marks == {"tcp_connected": pytest.approx(0.1), "answer_received": pytest.approx(0.5)}
+    assert timeline.reached() == "answer_received"
+
+
+def test_the_phases_of_a_join_outside_are_named_by_its_steps_and_sum_to_it():
+    # Candidates were there before the connection: gathering cost nothing. "attached" is some target's own milestone.
+    order = (*OUTSIDE_ORDER[:4], "attached", *OUTSIDE_ORDER[4:])
+    marks = {
+        "dns_resolved": 0.02,
+        "tcp_connected": 0.05,
+        "tls_connected": 0.09,
+        "ice_gathered": 0.01,
+        "attached": 0.12,
+        "answer_received": 0.2,
+        "first_audio": 0.5,
+    }
+    found = phases(marks, order)
+    assert list(found) == ["dns", "tcp", "tls", "attached", "gathering", "answer", "playout"]
+    assert found["gathering"] == 0.0
+    assert sum(found.values()) == pytest.approx(0.5)

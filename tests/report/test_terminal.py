@@ -159,3 +159,34 @@ def test_a_terminal_without_unicode_gets_ascii(make_result, encoding):
     text = out.buffer.getvalue().decode("ascii")
     assert "caller > callee" in text
     assert "####" in text
+
+
+def test_an_outside_target_says_what_was_agreed_with_each_peer(make_result):
+    name = "whip+whep://media.a-vendor-with-a-long-name.example/live/{whip,whep}"
+    peer = {"pair": "host to srflx", "dtls": "DTLSv1.2", "codec": "opus 111", "nack": True, "rtcp_round_trip_s": 0.0521}
+    ears = {"caller_to_callee": make_result().mouth_to_ear["caller_to_callee"]}
+    lines = lines_of(
+        make_result(
+            target=name, peers={"caller": peer, "callee": {}}, measures=("caller_to_callee",), mouth_to_ear=ears
+        )
+    )
+    assert lines[0].endswith("whip+whep")
+    assert row(lines, "─ Target").startswith(f"─ Target: {name}")
+    assert row(lines, " caller:") == " caller: host to srflx, DTLSv1.2, opus 111, nack, RTCP round trip 52.1 ms"
+    assert not [line for line in lines if line.startswith(" callee")]
+    assert "callee → caller" not in row(lines, "─ Mouth to ear")
+
+
+def test_there_and_back_is_called_so(make_result):
+    ears = {"round_trip": make_result().mouth_to_ear["caller_to_callee"]}
+    lines = lines_of(make_result(measures=("round_trip",), mouth_to_ear=ears), ["mouth_to_ear p50 < 1s"])
+    assert "there and back" in row(lines, "─ Mouth to ear")
+    assert row(lines, " met").strip().startswith("met")
+
+
+def test_a_call_that_was_cut_is_no_pass(make_result):
+    result = judge(make_result(cut="nothing came to the caller any more 3.2 s into the call"), [])
+    assert (result.verdict, result.reasons) == (
+        "inconclusive",
+        ("the call was cut: nothing came to the caller any more 3.2 s into the call",),
+    )
