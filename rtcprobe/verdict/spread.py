@@ -5,7 +5,7 @@ Facts:
       where both sides share their seeds, Welch's two samples otherwise (Biometrika 34, 1947).
     - *Randomisation* for joins, which are independent: if nothing changed, it was a coin toss on which side a join was
       counted. A pair (the same attempt under the same seed) is swapped; unpaired attempts are dealt anew. How often
-      tosses part the two percentiles as far as was seen is exact for any distribution, timers and joins that never came
+      tosses part the two sides as far as was seen is exact for any distribution, timers and joins that never came
       included (Pitman, JRSS Supplement 4, 1937; Edgington & Onghena, *Randomization Tests*, 4th ed., 2007). The
       interval holds every shift that, taken back, leaves a difference tosses explain.
     - *Scores* for shares: Newcombe's interval of a difference from Wilson's of each side (Statistics in Medicine 17,
@@ -35,8 +35,7 @@ _Floats = npt.NDArray[np.float64]
 
 EQUAL = 1e-8
 """Differences (seconds, shares) no further apart are the same figure, rounded by JSON."""
-_FEW_TOSSES, _INTERVAL_TOSSES, _MANY_TOSSES = 999, 2499, 9999
-_FIGURES = 100_000
+_FEW_TOSSES, _MANY_TOSSES = 999, 9999
 _FAR = 0.95
 _STEPS = 8
 _SEED = 20_240_229
@@ -129,8 +128,7 @@ class Randomised:
         if confidence > _FAR:
             return self._far(confidence)
         if self._tosses is None:
-            count = _FIGURES // (len(self._a) + len(self._b))
-            self._tosses = self._toss(min(max(count, _FEW_TOSSES), _INTERVAL_TOSSES))
+            self._tosses = self._toss(_FEW_TOSSES)
         if confidence not in self._intervals:
             tail = (1.0 - confidence) / 2.0
             self._intervals[confidence] = self._end(0, -1.0, tail), self._end(1, 1.0, tail)
@@ -169,17 +167,34 @@ class Randomised:
         return np.argsort(rng.random((count, len(self._a) + len(self._b))), axis=1)
 
     def _tails(self, shift: float, tosses: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> tuple[float, float]:
+        """Return the tails of how far apart the percentiles are and of how many more of b lie beyond the common one.
+
+        The first is what is asked; but where joins either pay a timer or do not, it cannot be more than the timer, and
+        tosses reach that easily. The second knows how many pay. Each is taken in units of its spread over the tosses.
+        """
         a, b, p = self._a, self._b - shift, self._probability
-        seen = float(_apart(percentile(a, p), percentile(b, p)))
+        both = np.concatenate([a, b])
         if self._paired:
-            apart = _apart(percentile(np.where(tosses, b, a), p), percentile(np.where(tosses, a, b), p))
+            first, second = np.where(tosses, b, a), np.where(tosses, a, b)
         else:
-            dealt = np.concatenate([a, b])[tosses]
-            apart = _apart(percentile(dealt[:, : len(a)], p), percentile(dealt[:, len(a) :], p))
-        count = len(apart) + 1.0
+            dealt = both[tosses]
+            first, second = dealt[:, : len(a)], dealt[:, len(a) :]
+        common = percentile(both, p)
+        never = 2.0 * (self._reach + abs(shift)) + 1.0  # a percentile among joins that never came is this far off
+        score, seen = np.zeros(len(tosses)), 0.0
+        for of_tosses, of_sides in (
+            (_apart(percentile(first, p), percentile(second, p)), _apart(percentile(a, p), percentile(b, p))),
+            (_beyond(second, common) - _beyond(first, common), _beyond(b, common) - _beyond(a, common)),
+        ):
+            bounded = np.clip(of_tosses, -never, never)
+            unit = float(np.std(bounded))
+            if unit > EQUAL:
+                score += bounded / unit
+                seen += float(np.clip(of_sides, -never, never)) / unit
+        count = len(score) + 1.0
         return (
-            (1.0 + float(np.count_nonzero(apart >= seen - EQUAL))) / count,
-            (1.0 + float(np.count_nonzero(apart <= seen + EQUAL))) / count,
+            (1.0 + float(np.count_nonzero(score >= seen - 1e-9))) / count,
+            (1.0 + float(np.count_nonzero(score <= seen + 1e-9))) / count,
         )
 
     def _end(self, which: int, way: float, tail: float) -> float | None:
@@ -206,6 +221,11 @@ def _constant(a: _Floats, b: _Floats) -> float | None:
     heard = np.isfinite(a)
     moved = b[heard] - a[heard]
     return float(np.mean(moved)) if len(moved) and np.ptp(moved) <= EQUAL else None
+
+
+def _beyond(values: _Floats, common: _Floats) -> _Floats:
+    """Return how large a share of ``values`` lies beyond the ``common`` percentile, half counted where on it."""
+    return np.asarray(np.mean(values > common, axis=-1) + 0.5 * np.mean(values == common, axis=-1), dtype=np.float64)
 
 
 def _apart(first: _Floats, second: _Floats) -> _Floats:

@@ -1,0 +1,95 @@
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import fisher_exact, ttest_ind, ttest_rel
+
+from rtcprobe.verdict.difference import holm
+from rtcprobe.verdict.spread import Randomised, ScoreSpread, TSpread, p_value, percentile
+
+
+def normal(seed, n):
+    return np.random.default_rng(seed).standard_normal(n)
+
+
+def test_students_spread_is_the_t_test_of_pairs_and_welchs_of_two_samples():
+    a, b = normal(1, 6), normal(2, 6) + 0.5
+    assert p_value(TSpread.paired(b - a)) == pytest.approx(ttest_rel(b, a).pvalue)
+    welch = ttest_ind(b[:4], a, equal_var=False)
+    found = TSpread.unpaired(a, b[:4])
+    assert p_value(found) == pytest.approx(welch.pvalue)
+    assert found.interval(0.95) == pytest.approx(tuple(welch.confidence_interval(0.95)))
+
+
+def test_equal_is_equal_and_a_common_shift_is_that_shift():
+    a = normal(3, 20)
+    for shift in (0.0, 0.015):
+        for spread in (TSpread.paired(np.full(5, shift)), Randomised(a, a + shift, 0.95, paired=True)):
+            assert spread.interval(0.999) == pytest.approx((shift, shift))
+            assert (p_value(spread) < 1e-4) == (shift > 0.0)
+
+
+def test_shares_that_happen_to_agree_in_every_run_still_count_as_chance_makes_them():
+    moved = np.full(3, 1 / 120)  # one marker more in each run: s is 0, counting alone gives 1 / 120
+    assert p_value(TSpread.paired(moved)) == 0.0
+    assert p_value(TSpread.paired(moved, least_variance=(1 / 120) ** 2)) == pytest.approx(
+        0.2254, abs=1e-4
+    )  # t 1.732, 2
+
+
+def test_tosses_agree_with_the_exact_count_of_them():
+    # 4 against 4, the four of b larger: one of 70 deals parts medians and counts as far, either way: 2 in 70.
+    a, b = np.arange(4.0), np.arange(4.0) + 10
+    assert p_value(Randomised(a, b, 0.5, paired=False)) == pytest.approx(2 / 70, abs=0.006)
+    # Pairs that all moved alike: one toss in 2^8, either way.
+    pairs = np.arange(8.0)
+    assert p_value(Randomised(pairs, pairs + 0.5, 0.5, paired=True)) == pytest.approx(2 / 2**8)
+
+
+def test_the_interval_of_tosses_moves_with_the_shift_and_leaves_out_what_they_reject():
+    a, b = normal(4, 30), normal(5, 30)
+    low, high = Randomised(a, b, 0.5, paired=False).interval(0.95)
+    moved = Randomised(a, b + 3.0, 0.5, paired=False)
+    assert moved.interval(0.95) == pytest.approx((low + 3.0, high + 3.0), abs=0.05)
+    assert low < 0.0 < high
+    assert p_value(moved) < 0.001
+    # For two medians of 30 normals: 1.96 · sqrt(2) · 1.2533 / sqrt(30) = 0.634 either way, give or take.
+    assert 0.4 < (high - low) / 2 < 1.0
+
+
+def test_a_timer_that_more_joins_pay_is_found_though_the_median_cannot_move_further():
+    # 3 of 24 pay a second, then 21 of 24: the median moves by that second, as it does in four tosses of ten.
+    a = 0.5 + 0.01 * normal(8, 24) + (np.arange(24) < 3)
+    b = 0.5 + 0.01 * normal(9, 24) + (np.arange(24) < 21)
+    for paired in (True, False):
+        assert p_value(Randomised(a, b, 0.5, paired=paired)) < 0.001
+
+
+def test_joins_that_never_came_are_later_than_any():
+    a, b = np.full(20, 0.6) + 0.01 * normal(6, 20), np.full(20, 0.6) + 0.01 * normal(7, 20)
+    b[:12] = math.inf
+    found = Randomised(a, b, 0.5, paired=False)
+    assert found.interval(0.95) == (None, None)
+    assert p_value(found) < 0.05
+    assert percentile(b, 0.5) == math.inf
+    same = Randomised(b, b.copy(), 0.95, paired=True)
+    assert same.interval(0.95) == (0.0, 0.0)
+
+
+def test_the_difference_of_shares_is_newcombes():
+    # Newcombe 1998, table II, method 10: 56/70 − 48/80 is 0.0524 to 0.3339; 9/10 − 3/10 is 0.1705 to 0.8090.
+    found = ScoreSpread(a=48 / 80, b=56 / 70, n_a=80, n_b=70)
+    assert found.interval(0.95) == pytest.approx((0.0524, 0.3339), abs=1e-4)
+    small = ScoreSpread(a=0.3, b=0.9, n_a=10, n_b=10)
+    assert small.interval(0.95) == pytest.approx((0.1705, 0.8090), abs=1e-4)
+    exact = fisher_exact([[9, 1], [3, 7]]).pvalue  # 0.0198
+    assert p_value(small) == pytest.approx(exact, abs=0.015)
+    low, _ = small.interval(1.0 - p_value(small))
+    assert low == pytest.approx(0.0, abs=1e-6)
+    assert p_value(ScoreSpread(a=0.0, b=0.0, n_a=20, n_b=20)) == 1.0
+
+
+def test_holm_corrects_as_published():
+    # Holm's steps by hand: 4 · 0.005, 3 · 0.01, then 2 · 0.03, and 0.04 may not be smaller than the one before.
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([]) == []
