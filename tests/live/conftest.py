@@ -9,7 +9,6 @@ Rules:
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -25,26 +24,12 @@ from certificates import Authority  # noqa: E402 - the folder must be named firs
 from coturn import Coturn  # noqa: E402
 from janus import Janus  # noqa: E402
 from network import LiveNetwork, enter  # noqa: E402
+from presence import INSTALLED, missing, need  # noqa: E402
 from process import ServerProcess  # noqa: E402
 from services import AiortcEcho, ChromiumPeer, PionEcho  # noqa: E402
 from whip import Whep, Whip  # noqa: E402
 
-INSTALLED = HERE.parents[1] / ".live"
-INSTALL = ".ci/install-live installs it"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-
-
-def missing(what: str) -> None:
-    """Skip, or fail where live tests are required."""
-    if os.environ.get("RTCPROBE_LIVE") == "required":
-        pytest.fail(f"{what} is missing, and RTCPROBE_LIVE=required: {INSTALL}")
-    pytest.skip(f"{what} is missing: {INSTALL}")
-
-
-def need(*commands: str) -> None:
-    """Skip or fail unless one of ``commands`` is there (a name on the path, or a file)."""
-    if not any(shutil.which(command) or Path(command).exists() for command in commands):
-        missing(commands[0].rsplit("/", 1)[-1])
 
 
 @pytest.fixture(scope="session", autouse=True)

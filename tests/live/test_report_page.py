@@ -11,19 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from presence import INSTALLED, missing
 
 from rtcprobe.report.html import render_comparison, render_report
 from rtcprobe.result import Joins, MissedMarker, MouthToEar, Sample
 from rtcprobe.verdict import judge, parse_budget, rank
 
-AXE = Path(__file__).parents[2] / ".live" / "npm" / "node_modules" / "axe-core" / "axe.min.js"
+AXE = INSTALLED / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 BUDGETS = ("join.first_audio p95 < 600ms", "mouth_to_ear p95 < 200ms (advisory)", "mouth_to_ear.lost mean < 1%")
-
-
-def missing(what):
-    if os.environ.get("RTCPROBE_LIVE") == "required":
-        pytest.fail(f"{what} is missing, and RTCPROBE_LIVE=required: .ci/install-live installs it")
-    pytest.skip(f"{what} is missing: .ci/install-live installs it")
 
 
 @pytest.fixture(scope="module")
