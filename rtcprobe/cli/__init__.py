@@ -18,7 +18,7 @@ import click
 
 from rtcprobe import __version__
 from rtcprobe.cli.check import check
-from rtcprobe.cli.common import EXIT_CODES
+from rtcprobe.cli.common import EXIT_CODES, complain
 from rtcprobe.cli.compare import compare
 from rtcprobe.cli.look import links, scenarios, schema, score, selftest
 from rtcprobe.cli.relay import relay
@@ -26,6 +26,7 @@ from rtcprobe.cli.report import report
 from rtcprobe.cli.run import run
 from rtcprobe.cli.serve import serve
 from rtcprobe.errors import ExitCode, RtcprobeError
+from rtcprobe.secrets import scrub
 
 __all__ = ["cli", "main"]
 
@@ -46,7 +47,7 @@ def _say(error: click.ClickException) -> None:
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
     else:
-        click.echo(f"rtcprobe: {error.format_message()}", err=True)
+        complain(error.format_message())
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -61,7 +62,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         click.echo("rtcprobe: interrupted", err=True)
         code = ExitCode.INTERRUPTED
     except RtcprobeError as error:
-        click.echo(f"rtcprobe: {error}", err=True)
+        complain(str(error))
         code = error.exit_code
     except SystemExit:  # click and rich leave so when the reader of our output went away, as `head` does
         code = _BROKEN_PIPE
@@ -70,8 +71,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         code = _BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 - rule 2 holds for our own faults too, and exit code 1 is a verdict
         if os.environ.get("RTCPROBE_TRACEBACK") == "1":
-            traceback.print_exc()
+            click.echo(scrub(traceback.format_exc()), err=True, nl=False)
         fault = " ".join(f"{type(error).__name__}: {error}".split())
-        click.echo(f"rtcprobe: this is a fault of rtcprobe itself: {fault}; please report it", err=True)
+        complain(f"this is a fault of rtcprobe itself: {fault}; please report it")
         code = ExitCode.NOT_MEASURED
     sys.exit(int(code or 0))

@@ -7,10 +7,14 @@ import io
 import sys
 from typing import TYPE_CHECKING
 
+import click
+
+from rtcprobe.secrets import scrub
+
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["EXIT_CODES", "console"]
+__all__ = ["EXIT_CODES", "complain", "console"]
 
 EXIT_CODES = (
     "Exit codes: 0 budgets met, 1 a budget missed, 2 bad scenario or usage, 3 could not measure, 130 interrupted "
@@ -26,3 +30,8 @@ def console(*, stderr: bool = False) -> Console:
     if isinstance(stream, io.TextIOWrapper):  # a name that a terminal cannot spell is no reason to stop
         stream.reconfigure(errors="replace")
     return Console(stderr=stderr, highlight=False)
+
+
+def complain(sentence: str) -> None:
+    """Print a sentence on standard error, without any secret it may hold."""
+    click.echo(f"rtcprobe: {scrub(sentence)}", err=True)

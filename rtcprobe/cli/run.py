@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtcprobe.cli.common import EXIT_CODES
+from rtcprobe.cli.common import EXIT_CODES, complain
 from rtcprobe.cli.measuring import Measuring, budgeted, budgets_option, measured, measuring_options, strict_option
 from rtcprobe.cli.outputs import Outputs, output_options
 from rtcprobe.cli.pushing import Pushing, pushing_options
 from rtcprobe.errors import BadInputError, ExitCode, RtcprobeError
+from rtcprobe.secrets import scrub
 
 if TYPE_CHECKING:
     from rtcprobe.result import Clock, Result
@@ -95,10 +96,11 @@ class _Session:
                 scenario, seed=self.seed, clock=self.clock, quiet=self.quiet, strict=self.strict, wav_dir=wav_dir
             )
         except RtcprobeError as error:
-            click.echo(f"rtcprobe: {scenario.name}: {error}", err=True)
-            self.faults.append((scenario.name, str(error)))
+            fault = scrub(str(error))
+            complain(f"{scenario.name}: {fault}")
+            self.faults.append((scenario.name, fault))
             self.codes.append(ExitCode(error.exit_code))
-            self.pushing.hand_over(scenario, seed=self.seed, clock=self.clock, fault=str(error))
+            self.pushing.hand_over(scenario, seed=self.seed, clock=self.clock, fault=fault)
             return True
         self.results.append(result)
         self.codes.append(result.exit_code)
@@ -141,7 +143,7 @@ class _Session:
         try:
             write()
         except RtcprobeError as error:
-            click.echo(f"rtcprobe: {error}", err=True)
+            complain(str(error))
             self.codes.append(ExitCode(error.exit_code))
 
 
