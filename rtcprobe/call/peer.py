@@ -29,6 +29,7 @@ from rtcprobe.audio.protection import Protection
 from rtcprobe.audio.red import RedEncoder
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.sources import Arrival, Sources
+from rtcprobe.ice import IceServer
 from rtcprobe.playout.base import RtpPacket
 from rtcprobe.playout.nack import NackTracker, ResendLimit
 from rtcprobe.runtime import aiortc_seam, dtls_seam, ice_seam, negotiation
@@ -172,6 +173,29 @@ class Peer:
         self._gathered()
         return self._local()
 
+    async def offer_at_once(self) -> tuple[Sdp, asyncio.Future[list[str]]]:
+        """Return our offer without candidates, and what gathers them: attributes such as ``"candidate:..."``."""
+        with acting_as(self._host), negotiation.offering(self._protection), self._taking("offer"):
+            offer = await self._connection.createOffer()
+            gathered = asyncio.ensure_future(self._gather(offer))
+        return Sdp(kind=offer.type, text=offer.sdp), gathered
+
+    async def gather_from(self, servers: Sequence[IceServer]) -> list[str]:
+        """Gather from servers that the target named; return the candidates won, like ``offer_at_once``.
+
+        Raises:
+            MeasurementError: relayed candidates alone are wanted, and no TURN server gave one.
+        """
+        gathering = self._gathering
+        if gathering is None:
+            return []
+        with acting_as(self._host):
+            found = await ice_seam.gather_more(
+                self._sender.transport, lambda agent: gathering.gather_from(servers, agent)
+            )
+        gathering.check()
+        return found
+
     async def answer(self, offer: Sdp) -> Sdp:
         """Take the other side's offer and return our answer; connecting begins."""
         with acting_as(self._host), negotiation.offering(self._protection):
@@ -302,6 +326,12 @@ class Peer:
     def _end(self, connection: object) -> None:
         if connection is self._connection:
             self.ended.set()
+
+    async def _gather(self, offer: RTCSessionDescription) -> list[str]:
+        await self._connection.setLocalDescription(offer)
+        self._mark("ice_gathered")
+        lines = self._local().text.splitlines()
+        return [line.removeprefix("a=") for line in lines if line.startswith("a=candidate:")]
 
     def _gathered(self) -> None:
         if self._gathering is not None:

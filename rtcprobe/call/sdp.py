@@ -25,7 +25,7 @@ from rtcprobe.call.signaling import Sdp
 from rtcprobe.errors import MeasurementError
 from rtcprobe.secrets import scrub
 
-__all__ = ["Description", "read_description", "usable_answer", "usable_offer"]
+__all__ = ["Description", "candidates_fragment", "read_description", "usable_answer", "usable_offer"]
 
 _LARGEST = 200_000
 _QUOTED = 60
@@ -128,6 +128,19 @@ def usable_offer(text: str, *, more_candidates: bool = False) -> Sdp:
         raise MeasurementError(f"the server's offer has {_listed(_kinds(offer))} and no audio", "is anybody speaking?")
     _put_right(offer, "the server's offer", "offer", more_candidates=more_candidates)
     return Sdp(kind="offer", text=str(offer))
+
+
+def candidates_fragment(offer: Sdp, candidates: Sequence[str]) -> str:
+    """Return ``candidates`` (``"candidate:..."``) of ``offer``, all there are, as a fragment to be sent after it.
+
+    Source: RFC 8840 §9, RFC 9725 §4.3.2.
+    """
+    found = read_description(offer.text, "our offer")
+    section = found.audio()[0]
+    kept = [line for line in section if line.startswith(("a=mid:", "a=ice-ufrag:", "a=ice-pwd:"))]
+    group = [line for line in found.session if line.startswith("a=group:BUNDLE")]
+    lines = [*group, section[0], *kept, *(f"a={each}" for each in candidates), "a=end-of-candidates"]
+    return "\r\n".join(lines) + "\r\n"
 
 
 def _put_right(found: Description, whose: str, kind: Literal["offer", "answer"], *, more_candidates: bool) -> None:

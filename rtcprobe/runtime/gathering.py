@@ -91,8 +91,16 @@ class Gathering:
 
     async def gather(self, agent: IceAgent) -> None:
         """Add what the servers give to ``agent``; it has its host candidates already."""
+        await self._gather_from(self.settings.servers, agent)
+
+    async def gather_from(self, servers: Sequence[IceServer], agent: IceAgent) -> None:
+        """Add what further servers give, those left out that were asked before."""
+        asked = {each.server.url for each in self.allocations}
+        await self._gather_from([each for each in servers if each.url not in asked], agent)
+
+    async def _gather_from(self, servers: Sequence[IceServer], agent: IceAgent) -> None:
         now_s = self._line.network.now_s()
-        fresh = [Allocation(server, now_s) for server in self.settings.servers if self._useful(server)]
+        fresh = [Allocation(server, now_s) for server in servers if self._useful(server)]
         self.allocations += fresh
         await asyncio.gather(*(self._ask(agent, allocation) for allocation in fresh))
 

@@ -23,7 +23,7 @@ from aiortc.rtcdtlstransport import RTCDtlsTransport
 from rtcprobe.runtime.aiortc_seam import SeamError
 from rtcprobe.runtime.network import Tap
 
-__all__ = ["IceAgent", "gather_with"]
+__all__ = ["IceAgent", "gather_more", "gather_with"]
 
 
 class IceAgent:
@@ -103,6 +103,20 @@ def gather_with(dtls: RTCDtlsTransport, gather: Callable[[IceAgent], Awaitable[N
         return candidates + agent.found
 
     connection.get_component_candidates = together  # type: ignore[method-assign]
+
+
+async def gather_more(dtls: RTCDtlsTransport, gather: Callable[[IceAgent], Awaitable[None]]) -> list[str]:
+    """Let ``gather`` add candidates to a transport that has gathered before; return them as SDP has them.
+
+    Raises:
+        SeamError: an internal name has moved.
+    """
+    connection: Connection = _attribute(dtls.transport, "_connection")
+    agent = IceAgent(connection, 1)
+    await gather(agent)
+    candidates: list[Candidate] = _attribute(connection, "_local_candidates")
+    candidates += agent.found
+    return [f"candidate:{each.to_sdp()}" for each in agent.found]
 
 
 def _tapped(protocol: StunProtocol, tap: Tap, clock: Callable[[], float]) -> None:

@@ -86,6 +86,16 @@ def test_published_by_whip_heard_by_whep(forwarder, way):
     assert forwarder.open_sessions() == 0
 
 
+def test_candidates_follow_an_offer_that_went_without_them(forwarder):
+    result = run({"url": f"whip+whep+http://{address_of(forwarder)}", "trickle": True})
+    assert only_ear(result).heard == 6
+    for attempt in result.join.attempts:
+        assert attempt.phases["candidates_sent"] > 0.019  # a round trip of its own, here after the answer
+        assert sum(attempt.phases.values()) == pytest.approx(attempt.first_audio_s, abs=1e-3)
+    assert not [each for each in result.warnings if "candidates" in each]
+    assert forwarder.open_sessions() == 0
+
+
 def test_every_listener_of_a_room_joins_and_hears(forwarder):
     target = {"url": f"whip+whep+http://{address_of(forwarder)}", "listeners": 3}
     result = run(target)

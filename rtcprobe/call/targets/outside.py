@@ -116,6 +116,11 @@ class OutsideCall(Course):
         finally:
             gathering.cancel()
 
+    async def offered_at_once(self, peer: Peer, client: HttpClient, url: str) -> tuple[Sdp, asyncio.Future[list[str]]]:
+        """Return the offer of ``peer`` without candidates, and what gathers them, once there is a connection."""
+        await self.reach(peer, client, url)
+        return await peer.offer_at_once()
+
     def mark_connection(self, peer: Peer, exchange: Exchange) -> None:
         """Mark the steps of a new connection: DNS, TCP, TLS, as far as it came."""
         for step, milestone in CONNECTION.items():

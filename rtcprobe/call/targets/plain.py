@@ -12,10 +12,23 @@ from rtcprobe.errors import BadInputError
 from rtcprobe.scenario import TargetPlan
 from rtcprobe.secrets import Secret, read_secret
 
-__all__ = ["CONNECTION_OPTIONS", "ca_file", "choice", "headers", "host_of", "token", "web_url", "whole_number"]
+__all__ = [
+    "CONNECTION_OPTIONS",
+    "YES_NO",
+    "ca_file",
+    "choice",
+    "headers",
+    "host_of",
+    "token",
+    "web_url",
+    "whole_number",
+]
 
 CONNECTION_OPTIONS = ("token", "headers", "ca")
 """What every target reached over HTTP knows."""
+
+YES_NO = {True: True, False: False}
+"""What an option that is true or false chooses from."""
 
 _SECRET = re.compile("auth|token|key|secret|cookie|password", re.IGNORECASE)
 

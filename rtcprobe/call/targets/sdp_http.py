@@ -41,7 +41,6 @@ Body = Literal["sdp", "json", "form"]
 
 _OPTIONS: Final = (*plain.CONNECTION_OPTIONS, "body", "fields", "echo", "delete")
 _BODIES: Final[Mapping[str, Body]] = {"sdp": "sdp", "json": "json", "form": "form"}
-_YES_NO: Final = {True: True, False: False}
 _SDP = "application/sdp"
 
 
@@ -94,8 +93,8 @@ def make_target(plan: TargetPlan) -> SdpHttpTarget:
         token=plain.token(plan),
         headers=plain.headers(plan),
         ca_file=plain.ca_file(plan),
-        echo=plain.choice(plan, "echo", _YES_NO, default=True),
-        delete=plain.choice(plan, "delete", _YES_NO, default=False),
+        echo=plain.choice(plan, "echo", plain.YES_NO, default=True),
+        delete=plain.choice(plan, "delete", plain.YES_NO, default=False),
     )
 
 

@@ -8,12 +8,14 @@ word is for publishing, the second for listening; without them ``/whip`` and ``/
     token: env:NAME                   for both; whip_token and whep_token for one of them
     headers, ca                       as everywhere
     listeners: 3                      how many listen at the same time, 1 to 16
+    trickle: true                     offers go without candidates, those follow by PATCH
 
 ``whip+whep+http://`` goes without TLS.
 
 Facts:
     - WHIP: POST of an offer, 201 with the answer, its Location, and the ETag of the ICE session; DELETE ends it.
-      Source: RFC 9725 §4. ICE servers come in Link headers (§4.6).
+      Source: RFC 9725 §4. ICE servers come in Link headers (§4.6):
+      their candidates follow by PATCH, and so do all others where an offer was sent before they were gathered.
     - WHEP is a draft (draft-ietf-wish-whep). A server may answer 406 with an offer of its own, whose answer is sent by
       PATCH to the Location; or 409, with Retry-After, while nobody publishes.
 
@@ -21,6 +23,7 @@ Rules:
     1. The callee's join begins when the caller is connected: it joins what is on the air. It is the join that is timed.
     2. A server is asked once: one POST, and one more for each 409 that says when, until the join's timeout.
     3. Every session the server named is deleted at the end, also after half a join.
+    4. No ICE restarts: aiortc has none.
 """
 
 from __future__ import annotations
@@ -37,10 +40,13 @@ import numpy as np
 from rtcprobe.call import faults
 from rtcprobe.call.http import HttpClient, Reply
 from rtcprobe.call.peer import Peer
+from rtcprobe.call.sdp import candidates_fragment
+from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.targets import plain
 from rtcprobe.call.targets.base import TWO_ENDS_ROUTES, CallSetup
 from rtcprobe.call.targets.outside import OutsideCall
 from rtcprobe.errors import BadInputError
+from rtcprobe.ice import servers_of_links
 from rtcprobe.result import Clock, Direction
 from rtcprobe.scenario import TargetPlan
 from rtcprobe.secrets import Secret, read_secret, scrub
@@ -49,9 +55,19 @@ from rtcprobe.timeline import OUTSIDE_ORDER
 __all__ = ["WhipWhepCall", "WhipWhepTarget", "make_target"]
 
 MOST_LISTENERS = 16
-_OPTIONS: Final = (*plain.CONNECTION_OPTIONS, "whip", "whep", "whip_token", "whep_token", "listeners")
+_OPTIONS: Final = (*plain.CONNECTION_OPTIONS, "whip", "whep", "whip_token", "whep_token", "listeners", "trickle")
 _BRACES = re.compile(r"\{([^{},]*),([^{},]*)\}")
 _SDP = "application/sdp"
+_FRAGMENT = "application/trickle-ice-sdpfrag"
+_NO_TRICKLE: Final = (405, 415, 422, 501)
+"""What a server says that takes no candidates after the offer. Source: RFC 9725 §4.3."""
+
+_BEFORE: Final[Mapping[str, tuple[str, ...]]] = {
+    "answer_received": ("counter_offer",),
+    "ice_connected": ("candidates_sent",),
+}
+"""Milestones of these servers alone, and what they come before."""
+
 _RETRY_S = (0.2, 5.0)
 """How soon and how late a 409 is asked again, whatever it says."""
 
@@ -68,6 +84,7 @@ class WhipWhepTarget:
     headers: Mapping[str, str | Secret]
     ca_file: Path | None = None
     listeners: int = 1
+    trickle: bool = False
 
     directions: tuple[Direction, ...] = ("caller_to_callee",)
     routes = TWO_ENDS_ROUTES
@@ -97,27 +114,35 @@ def make_target(plan: TargetPlan) -> WhipWhepTarget:
         headers=plain.headers(plan),
         ca_file=plain.ca_file(plan),
         listeners=plain.whole_number(plan, "listeners", 1, MOST_LISTENERS, default=1),
+        trickle=plain.choice(plan, "trickle", plain.YES_NO, default=False),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Session:
+    """What a server made of an offer: whose it is, where it is changed and ended, and by what right."""
+
+    peer: Peer
+    client: HttpClient
+    url: str
+    etag: str | None
+    token: Secret | None
 
 
 class WhipWhepCall(OutsideCall):
     """One publisher, and those who listen to it."""
 
-    milestones = tuple(
-        each
-        for milestone in OUTSIDE_ORDER
-        for each in (("counter_offer", milestone) if milestone == "answer_received" else (milestone,))
-    )
+    milestones = tuple(each for milestone in OUTSIDE_ORDER for each in (*_BEFORE.get(milestone, ()), milestone))
 
     def __init__(self, setup: CallSetup, seed: np.random.SeedSequence, target: WhipWhepTarget) -> None:
         self.sides = (("caller", "sendonly"), *((("callee", "recvonly"),) * target.listeners))
         super().__init__(setup, seed, server=plain.host_of(target.whip))
         self._target = target
-        self._sessions: list[tuple[HttpClient, str, Secret | None]] = []
+        self._sessions: list[_Session] = []
 
     async def connect(self) -> None:
         """Publish; when the caller is connected, listen."""
-        await self._publish()
+        await self._join(self.caller, self._target.whip, self._target.whip_token)
         await self.connected(self.caller)
         listening = [asyncio.ensure_future(self._listen(callee)) for callee in self.callees]
         try:
@@ -128,96 +153,112 @@ class WhipWhepCall(OutsideCall):
 
     async def leave(self) -> None:
         """Delete every session."""
-        await asyncio.gather(*(self._delete(*session) for session in self._sessions))
-
-    async def _publish(self) -> None:
-        target, caller = self._target, self.caller
-        client = self.new_client(caller, ca_file=target.ca_file)
-        offer = await self.offered(caller, client, target.whip)
-        self.mark(caller, "offer_sent")
-        reply = await client.exchange(
-            "WHIP offer",
-            "POST",
-            target.whip,
-            body=offer.text,
-            content_type=_SDP,
-            headers=target.headers,
-            token=target.whip_token,
-            statuses=(201,),
-            media_types=(_SDP,),
-        )
-        self.mark(caller, "answer_received")
-        self._keep(caller, client, reply, target.whip_token)
-        await self.accept(caller, reply.text(), offer)
+        ended = await asyncio.gather(*(self._delete(each) for each in self._sessions), return_exceptions=True)
+        for outcome in ended:
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     async def _listen(self, callee: Peer) -> None:
-        target = self._target
         self.begin(callee)
-        client = self.new_client(callee, ca_file=target.ca_file)
-        offer = await self.offered(callee, client, target.whep)
-        self.mark(callee, "offer_sent")
-        reply = await self._ask_to_listen(callee, client, offer.text)
-        if reply.status != 406:
-            self.mark(callee, "answer_received")
-            self._keep(callee, client, reply, target.whep_token)
-            await self.accept(callee, reply.text(), offer)
-            return
-        self.mark(callee, "counter_offer")
-        session = self._keep(callee, client, reply, target.whep_token)
-        await callee.start_over()
-        answer = await self.answer(callee, reply.text())
-        etag = reply.headers.get("etag")
-        await client.exchange(
-            "WHEP answer",
-            "PATCH",
-            session,
-            body=answer.text,
-            content_type=_SDP,
-            headers={**target.headers, **({} if etag is None else {"If-Match": etag})},
-            token=target.whep_token,
-            statuses=(200, 204),
-        )
-        self.mark(callee, "answer_received")
+        await self._join(callee, self._target.whep, self._target.whep_token)
 
-    async def _ask_to_listen(self, callee: Peer, client: HttpClient, offer: str) -> Reply:
+    async def _join(self, peer: Peer, url: str, token: Secret | None) -> None:
+        """Send an offer and take the answer, or answer the server's own offer."""
+        client = self.new_client(peer, ca_file=self._target.ca_file)
+        gathered = None
+        if self._target.trickle:
+            offer, gathered = await self.offered_at_once(peer, client, url)
+        else:
+            offer = await self.offered(peer, client, url)
+        try:
+            self.mark(peer, "offer_sent")
+            reply = await self._post(peer, client, url, token, offer.text)
+            session = self._keep(peer, client, reply, token)
+            if reply.status == 406:
+                await self._answer(session, reply.text())
+                return
+            self.mark(peer, "answer_received")
+            await self._trickle(session, offer, reply, gathered)
+        finally:
+            if gathered is not None:
+                gathered.cancel()
+        await self.accept(peer, reply.text(), offer)
+
+    async def _post(self, peer: Peer, client: HttpClient, url: str, token: Secret | None, offer: str) -> Reply:
         """Return the server's answer, or its own offer (406); asks again when a 409 says so (rule 2)."""
-        target, conflicts = self._target, 0
+        publishing = peer is self.caller
+        conflicts = 0
         while True:
             reply = await client.exchange(
-                "WHEP offer",
+                "WHIP offer" if publishing else "WHEP offer",
                 "POST",
-                target.whep,
+                url,
                 body=offer,
                 content_type=_SDP,
-                headers=target.headers,
-                token=target.whep_token,
-                statuses=(201, 406, 409),
+                headers=self._target.headers,
+                token=token,
+                statuses=(201,) if publishing else (201, 406, 409),
+                media_types=(_SDP,) if publishing else (),
             )
             if reply.status != 409:
                 break
             conflicts += 1
-            self.said(callee, conflicts=conflicts)
+            self.said(peer, conflicts=conflicts)
             await asyncio.sleep(_retry_s(reply.headers.get("retry-after")))
         if reply.status == 406 and reply.media_type != _SDP:  # no offer of its own: a refusal
-            token = None if target.whep_token is None else target.whep_token.source
-            raise faults.refusal(reply.exchange, reply.body, token=token)
+            raise faults.refusal(reply.exchange, reply.body, token=None if token is None else token.source)
         return reply
 
-    def _keep(self, peer: Peer, client: HttpClient, reply: Reply, token: Secret | None) -> str:
-        """Keep what is to be deleted at the end, and what the server says of itself; return the session's URL."""
-        session = reply.location()
-        self._sessions.append((client, session, token))
+    async def _answer(self, session: _Session, offer: str) -> None:
+        """Answer the server's own offer."""
+        self.mark(session.peer, "counter_offer")
+        await session.peer.start_over()
+        answer = await self.answer(session.peer, offer)
+        await self._patch("WHEP answer", session, answer.text, _SDP)
+        self.mark(session.peer, "answer_received")
+
+    async def _trickle(
+        self, session: _Session, offer: Sdp, reply: Reply, gathered: asyncio.Future[list[str]] | None
+    ) -> None:
+        """Send the candidates that were not in the offer, and those of ICE servers that the server named."""
+        late = [] if gathered is None else await gathered
+        late += await session.peer.gather_from(servers_of_links(reply.headers.get_list("link")))
+        if gathered is None and not late:
+            return
+        sent = await self._patch("candidates", session, candidates_fragment(offer, late), _FRAGMENT, *_NO_TRICKLE)
+        if sent.status in _NO_TRICKLE:
+            self.warnings.append(
+                f"the {session.peer.side}'s candidates were not taken: the server answered {sent.status}"
+            )
+        self.mark(session.peer, "candidates_sent")
+
+    async def _patch(self, what: str, session: _Session, body: str, content_type: str, *more_statuses: int) -> Reply:
+        return await session.client.exchange(
+            what,
+            "PATCH",
+            session.url,
+            body=body,
+            content_type=content_type,
+            headers={**self._target.headers, **({} if session.etag is None else {"If-Match": session.etag})},
+            token=session.token,
+            statuses=(200, 204, *more_statuses),
+        )
+
+    def _keep(self, peer: Peer, client: HttpClient, reply: Reply, token: Secret | None) -> _Session:
+        """Keep what is to be deleted at the end, and what the server says of itself."""
+        session = _Session(peer=peer, client=client, url=reply.location(), etag=reply.headers.get("etag"), token=token)
+        self._sessions.append(session)
         if "server" in reply.headers:
             self.said(peer, server=reply.headers["server"][:80])
         return session
 
-    async def _delete(self, client: HttpClient, session: str, token: Secret | None) -> None:
-        await client.exchange(
+    async def _delete(self, session: _Session) -> None:
+        await session.client.exchange(
             "end of the session",
             "DELETE",
-            session,
+            session.url,
             headers=self._target.headers,
-            token=token,
+            token=session.token,
             statuses=(200, 202, 204, 404),
         )
 

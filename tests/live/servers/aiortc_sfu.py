@@ -18,6 +18,7 @@ from fractions import Fraction
 
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.rtp import RtpPacket
+from aiortc.sdp import candidate_from_sdp
 from av import Packet
 from small_http import Answer, Request, serve_forever
 
@@ -119,9 +120,24 @@ async def respond(room: Room, request: Request) -> Answer:
             return Answer("200 OK" if gone else "404 Not Found")
         case "PATCH":
             peer = room.sessions[int(way.rsplit("/", 1)[1])]
+            if request.headers.get("content-type") == "application/trickle-ice-sdpfrag":
+                return await take_candidates(peer, request)
             await peer.setRemoteDescription(RTCSessionDescription(request.body, "answer"))
             return Answer("204 No Content")
     return await take_offer(room, way, request.body)
+
+
+async def take_candidates(peer: RTCPeerConnection, request: Request) -> Answer:
+    """Take the candidates that an offer lacked."""
+    if request.headers.get("if-match") != '"1"':
+        return Answer("412 Precondition Failed")
+    for line in request.body.splitlines():
+        if line.startswith("a=candidate:"):
+            candidate = candidate_from_sdp(line.removeprefix("a=candidate:"))
+            candidate.sdpMid = "0"
+            await peer.addIceCandidate(candidate)
+    await peer.addIceCandidate(None)
+    return Answer("204 No Content")
 
 
 async def take_offer(room: Room, way: str, offer: str) -> Answer:
@@ -141,7 +157,7 @@ async def take_offer(room: Room, way: str, offer: str) -> Answer:
     number, answer = await room.listen(offer)
     if way == "whep-actpass":
         answer = answer.replace("a=setup:active", "a=setup:actpass").replace("a=setup:passive", "a=setup:actpass")
-    return Answer("201 Created", answer, SDP, {"Location": f"/session/{number}"})
+    return Answer("201 Created", answer, SDP, {"Location": f"/session/{number}", "ETag": '"1"'})
 
 
 async def main(address: str, port: int) -> None:
