@@ -4,7 +4,17 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from rtcprobe.verdict.statistics import correlation_time, interval_ranks, quantile, samples_needed, summarise
+from rtcprobe.verdict.statistics import (
+    batches,
+    correlation_time,
+    interval_ranks,
+    mean_interval,
+    quantile,
+    samples_needed,
+    share_above,
+    share_interval,
+    summarise,
+)
 
 
 def test_a_percentile_needs_one_observation_expected_beyond_it():
@@ -84,8 +94,7 @@ def test_independent_and_constant_series_count_in_full():
     assert correlation_time(series) == pytest.approx(1.0, abs=0.05)
 
 
-@pytest.mark.parametrize("rho", [0.0, 0.5, 0.8, 0.9])
-@pytest.mark.parametrize("p", [0.5, 0.95])
+@pytest.mark.parametrize(("p", "rho"), [(0.5, 0.0), (0.5, 0.9), (0.95, 0.5), (0.95, 0.8)])
 def test_intervals_of_correlated_samples_cover_what_they_promise(rho, p):
     series = autoregressive(np.random.default_rng(11), 200, 240, rho)
     truth = NormalDist().inv_cdf(p)
@@ -112,3 +121,29 @@ def test_correlation_makes_the_effective_sample_size_smaller():
     series = autoregressive(np.random.default_rng(5), 1, 400, 0.8)[0].tolist()
     assert summarise(series).effective_n == 400
     assert 20 < summarise(series, correlated=True).effective_n < 120  # 400 / 9 = 44
+
+
+def test_a_few_long_batches_are_made_of_what_resembles_its_neighbours():
+    rng = np.random.default_rng(6)
+    assert batches(rng.standard_normal(480)) == 10
+    assert batches(np.full(480, 0.158)) == 10
+    # tau = 1.9 / 0.1 = 19, six of which are a batch: 480 / 114 = 4, give or take what rho is guessed as.
+    assert batches(autoregressive(rng, 1, 480, 0.9)[0]) in {2, 3, 4, 5, 6}
+    assert batches(rng.standard_normal(120), rarer=0.05) == 2  # six beyond p95, eight to a batch
+
+
+def test_a_mean_of_correlated_samples_is_less_sure():
+    series = autoregressive(np.random.default_rng(12), 1, 480, 0.9)[0]
+    plain, honest = mean_interval(series), mean_interval(series, correlated=True)
+    assert honest[1] - honest[0] > 2 * (plain[1] - plain[0])  # sqrt(19) = 4.4 in the long run
+    assert mean_interval([0.5]) == (None, None)
+
+
+def test_a_share_has_wilsons_interval_and_correlation_widens_it():
+    assert share_interval(0.0, 20) == pytest.approx((0.0, 0.1611), abs=1e-4)  # 3.8415 / 23.8415
+    series = autoregressive(np.random.default_rng(13), 1, 480, 0.9)[0]
+    plain, honest = share_above(series, 1.0), share_above(series, 1.0, correlated=True)
+    assert plain[0] == honest[0]
+    assert honest[2] - honest[1] > 1.5 * (plain[2] - plain[1])
+    none = share_above(np.zeros(20), 1.0, never=5)
+    assert none[0] == 0.2
