@@ -41,6 +41,7 @@ def test_fifteen_milliseconds_in_one_stage_fail_and_the_stage_is_named(rtcprobe,
     code, out, _ = rtcprobe("check", "1v1-social", "--baseline", baseline)
     assert code == 1
     assert out.startswith("FAIL  1v1-social")
+    assert out.count("\n") <= 39  # the verdict stays on a screen of 40 rows
     moved = out.split("─ What moved ─")[1].split("─ Join")[0]
     assert "stage device, caller to callee: +15" in moved
     assert "stage device, callee to caller: +15" in moved

@@ -13,21 +13,24 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from rtcprobe.report.cases import Case, Outcome
-from rtcprobe.report.comparison import difference_lines, difference_table, metric_name, part_lines
-from rtcprobe.report.lines import COLUMNS, STYLES, rule, wrapped
+from rtcprobe.report.comparison import difference_lines, difference_table, metric_name
+from rtcprobe.report.lines import COLUMNS, ROWS, STYLES, rule, wrapped
 from rtcprobe.report.markdown import plain
-from rtcprobe.report.sentences import ARROWS, counted, figure
+from rtcprobe.report.sentences import counted, figure
 from rtcprobe.verdict.baseline import Gate, RegressionCheck
 
 __all__ = ["check_cases", "check_lines", "check_markdown"]
 
 _TITLES = ("baseline", "now")
+_MOST_REASONS = 2
+_MOST_NOTES = 3
 _OUTCOMES: dict[str, Outcome] = {"pass": "passed", "fail": "failed", "inconclusive": "error"}
 
 
 def check_lines(check: RegressionCheck) -> list[Text]:
-    """Return the screen of ``check``: verdict, what moved, gates, and the waterfalls where something moved."""
-    return list(_lines(check))
+    """Return the screen of ``check``: verdict, what moved, gates, notes; shortened where it would scroll away."""
+    lines = list(_lines(check))
+    return lines if len(lines) <= ROWS else list(_lines(check, brief=True))
 
 
 def check_markdown(check: RegressionCheck) -> str:
@@ -61,33 +64,34 @@ def check_cases(check: RegressionCheck, *, strict: bool = False) -> list[Case]:
     return cases
 
 
-def _lines(check: RegressionCheck) -> Iterator[Text]:
+def _lines(check: RegressionCheck, *, brief: bool = False) -> Iterator[Text]:
+    """Yield the screen; ``brief``: gates that passed have one line, and notes that do not fit are counted."""
     scenario, about, verdict = check.comparison.b.scenario, _about(check), check.verdict.upper()
     gap = COLUMNS - len(verdict) - 2 - len(scenario) - len(about)
     yield Text.assemble((verdict, STYLES[check.verdict]), "  ", (scenario, "bold"), " " * max(gap, 2), (about, "dim"))
-    for each in check.reasons:
-        yield from wrapped(each, indent=2, most=3)
+    for each in check.reasons[:_MOST_REASONS]:
+        yield from wrapped(each, indent=2)
+    if len(check.reasons) > _MOST_REASONS:
+        yield Text(f"  … and {len(check.reasons) - _MOST_REASONS} more, below")
     if check.culprits:
         yield rule("What moved")
         for culprit in check.culprits:
             yield from wrapped(culprit.sentence, indent=1, style="bold")
-    yield from difference_lines((gate.difference for gate in check.gates), _TITLES, _words(check))
-    found = check.comparison
-    if any(each.kind in ("phase", "timer") for each in check.culprits):
-        yield from part_lines("Phases of a mean join, ms", found.phases, _TITLES)
-    for direction in dict.fromkeys(each.direction for each in check.culprits if each.kind == "stage"):
-        parts = [each for each in found.stages if each.direction == direction]
-        arrow = "" if direction is None else f", {ARROWS[direction]}"
-        yield from part_lines(f"Stages{arrow}, ms", parts, _TITLES)
-    for each in _notes(check):
-        yield from wrapped(f"note: {each}", indent=1, style="dim", most=None)
+    gates = (gate.difference for gate in check.gates)
+    yield from difference_lines(gates, _TITLES, _words(check), brief=brief)
+    notes = _notes(check)
+    for each in notes[:_MOST_NOTES] if brief else notes:
+        yield from wrapped(f"note: {each}", indent=1, style="dim", most=1 if brief else None)
+    if brief and len(notes) > _MOST_NOTES:
+        yield Text(f" … and {len(notes) - _MOST_NOTES} more notes (see --json)", style="dim")
 
 
 def _words(check: RegressionCheck) -> list[tuple[str, str]]:
-    """Return what became of each gate and why, short enough for a column."""
+    """Return what became of each gate in a word, and why where the reasons on top do not say it better."""
     words = {"pass": "pass", "fail": "fail", "inconclusive": "unsure"}
     return [
-        ("blind" if _blind(gate) else words[gate.verdict], gate.reason or gate.difference.note) for gate in check.gates
+        ("blind" if _blind(gate) else words[gate.verdict], "" if gate.verdict == "fail" else gate.reason)
+        for gate in check.gates
     ]
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from rich.text import Text
 
-from rtcprobe.report.lines import STYLES, cells, rule, wrapped
+from rtcprobe.report.lines import ROWS, STYLES, cells, rule, wrapped
 from rtcprobe.report.markdown import plain, table
 from rtcprobe.report.sentences import ARROWS, bare, bounds, counted, figure, milliseconds
 from rtcprobe.verdict.comparison import Comparison, Place, RankedMetric, Ranking, Side
@@ -62,18 +62,24 @@ def ranking_lines(ranking: Ranking) -> list[Text]:
         for metric in ranking.metrics:
             lines += _ranked(metric, ranking)
         lines += _waterfalls(ranking)
-    lines += [
-        line for each in ranking_notes(ranking) for line in wrapped(f"note: {each}", indent=1, style="dim", most=None)
-    ]
+    for each in ranking_notes(ranking):
+        lines += wrapped(f"note: {each}", indent=1, style="dim", most=None)
+    if len(lines) > ROWS:  # what scrolled away is said again where people look
+        lines += wrapped(ranking_sentence(ranking), indent=1, style="bold", most=6)
     return lines
 
 
 def difference_lines(
-    differences: Iterable[Difference], titles: tuple[str, str], words: Sequence[tuple[str, str]] = ()
+    differences: Iterable[Difference],
+    titles: tuple[str, str],
+    words: Sequence[tuple[str, str]] = (),
+    *,
+    brief: bool = False,
 ) -> Iterator[Text]:
     """Yield two lines for each difference, grouped: figures and what became of them; their intervals below.
 
-    ``words``: a word and a reason for each, in place of its verdict and note.
+    ``words``: a word and a reason for each, in place of its verdict and note. ``brief``: no second line where the word
+    is ``"pass"``.
     """
     group = None
     for index, each in enumerate(differences):
@@ -85,7 +91,7 @@ def difference_lines(
         intervals = (*(estimate_interval(side, each) for side in (each.a, each.b)), signed_bounds(each))
         told = f"   could show {could_show(each)}" if could_show(each) else ""
         line = cells(told, intervals, edges=_EDGES)
-        if line.plain.strip():
+        if line.plain.strip() and not (brief and word == "pass"):
             line.stylize("dim")
             yield line
         if note:

@@ -8,9 +8,11 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.text import Text
 
-__all__ = ["COLUMNS", "STYLES", "cells", "print_lines", "rule", "wrapped"]
+__all__ = ["COLUMNS", "ROWS", "STYLES", "cells", "print_lines", "rule", "wrapped"]
 
 COLUMNS = 80
+ROWS = 39
+"""One less than 40: the shell's prompt takes the last."""
 
 STYLES = {
     "pass": "bold green",

@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from rtcprobe.report.lines import COLUMNS, STYLES, cells, print_lines, rule, wrapped
+from rtcprobe.report.lines import COLUMNS, ROWS, STYLES, cells, print_lines, rule, wrapped
 from rtcprobe.report.sentences import ARROWS, attribution, interval, milliseconds, slowest, typical
 from rtcprobe.result import WAYS, BudgetOutcome, JoinAttempt, LinkReport, MouthToEar, Result, Summary
 from rtcprobe.units import format_ratio
@@ -24,8 +24,6 @@ from rtcprobe.verdict.budgets import written
 
 __all__ = ["COLUMNS", "ROWS", "print_result", "screen"]
 
-ROWS = 39
-"""One less than 40: the shell's prompt takes the last."""
 
 _NAME = 18
 _BAR = 27
