@@ -44,11 +44,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse, before any test, a history that could not be written.
+    """Refuse, before any test, options that cannot be meant.
 
     Raises:
-        pytest.UsageError: it cannot be written, or is something else.
+        pytest.UsageError: a seed below zero; a history that cannot be written, or is something else.
     """
+    seed = config.getoption("--rtcprobe-seed")
+    if seed < 0:
+        raise pytest.UsageError(f"--rtcprobe-seed {seed} is impossible: give zero or more")
     history = config.getoption("--rtcprobe-append")
     if history is None:
         return

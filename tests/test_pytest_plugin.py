@@ -126,6 +126,12 @@ def test_options_give_the_seed_and_keep_a_history(suite, pytester):
     assert [each.seed for each in load_results(pytester.path / "history.jsonl").results] == [9, 9]
 
 
+def test_a_seed_below_zero_is_told_before_any_test(suite):
+    suite.run(CALL, "--rtcprobe-seed=-1").stderr.fnmatch_lines(
+        ["ERROR: --rtcprobe-seed -1 is impossible: give zero or more"]
+    )
+
+
 def test_a_history_that_cannot_be_written_is_told_before_any_test(suite):
     done = suite.run(CALL, "--rtcprobe-append=missing/history.jsonl")
     assert done.ret == pytest.ExitCode.USAGE_ERROR
