@@ -18,7 +18,8 @@ Facts:
       spreads a variance.
     - The count of exceedances is binomial-like only where a few of their clumps are seen. So an end of a correlated
       interval is closed only where ``CLUMPS`` effective observations are expected beyond it; else it is open.
-    - ``benchmarks/calibration.py`` shows what that reaches: 95 ± 2 %, more where an end is open.
+    - ``benchmarks/calibration.py`` shows what that reaches: 95 ± 2 %, more where an end is open; the mean of a heavy
+      tail 92 %, as Student's t knows nothing of skewness.
     - A share's interval is Wilson's (JASA 22, 1927), with the effective number of events.
 
 Rules:
