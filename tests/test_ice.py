@@ -112,8 +112,8 @@ CURE = "write it like turn:host:3478?transport=tcp, turns:host or stun:host"
         (
             {"servers": ["turns:a?transport=udp"]},
             (
-                "ice.servers[0]: 'turns:a?transport=udp' asks for a transport that is not offered: turn: takes udp or tcp, "
-                "turns: tcp"
+                "ice.servers[0]: 'turns:a?transport=udp' asks for a transport that is not offered: turn: takes udp or "
+                "tcp, turns: tcp"
             ),
         ),
         ({"servers": ["turn:[zz]"]}, f"ice.servers[0]: 'turn:[zz]' is not the URL of a STUN or TURN server: {CURE}"),
@@ -132,8 +132,8 @@ CURE = "write it like turn:host:3478?transport=tcp, turns:host or stun:host"
         (
             {"servers": [{"urls": "turn:a", "username": "me", "credential": "hunter22"}]},
             (
-                "ice.servers[0].credential is written out: put it into an environment variable and write env:NAME, or into "
-                "a file and write file:PATH"
+                "ice.servers[0].credential is written out: put it into an environment variable and write env:NAME, or "
+                "into a file and write file:PATH"
             ),
         ),
         (

@@ -20,7 +20,8 @@ from anyio.abc import ByteStream, SocketAttribute
 from anyio.streams.tls import TLSAttribute, TLSStream
 
 from rtcprobe.call.faults import Exchange
-from rtcprobe.runtime.streams import Line, ShapedStream, dial, needs_dns
+from rtcprobe.runtime.reach import needs_dns
+from rtcprobe.runtime.streams import Line, ShapedStream, dial
 
 importlib.import_module("anyio._backends._asyncio")  # or the first exchange would wait for it, a quarter of a second
 

@@ -19,7 +19,7 @@ import anyio
 import httpcore
 
 from rtcprobe.errors import MeasurementError
-from rtcprobe.runtime.streams import StreamError
+from rtcprobe.runtime.reach import StreamError
 from rtcprobe.secrets import scrub
 from rtcprobe.units import format_duration
 

@@ -28,10 +28,10 @@ import certifi
 import httpcore
 import httpx
 
-from rtcprobe import __version__
 from rtcprobe.call import faults
 from rtcprobe.call.backend import EXCHANGE, Backend, NetStream
 from rtcprobe.call.faults import Exchange
+from rtcprobe.call.request import PORTS, REDIRECTS, Request, joined, parse_url, redirected
 from rtcprobe.errors import BadInputError, MeasurementError
 from rtcprobe.runtime.streams import Line
 from rtcprobe.secrets import Secret, scrub
@@ -50,8 +50,6 @@ _COMPLETE = {
     "http11.send_request_body.complete": "request_sent",
     "http11.receive_response_headers.complete": "response_headers",
 }
-_REDIRECTS = {301, 302, 303, 307, 308}
-_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +110,7 @@ class Reply:
         written = self.headers.get("location")
         if not written:
             raise MeasurementError(f"{self.exchange}: the answer names no Location, so the session cannot be ended")
-        return _joined(self.exchange, self.url, written)
+        return joined(self.exchange, self.url, written)
 
 
 class HttpClient:
@@ -142,7 +140,7 @@ class HttpClient:
         """
         address = parse_url(url)
         exchange = self.begin(what, "CONNECT", address)
-        port = address.port or _PORTS[address.scheme]
+        port = address.port or PORTS[address.scheme]
         stream = await self.connect(exchange, address)
         self.backend.keep(address.raw_host.decode(), port, stream)
         return exchange
@@ -173,17 +171,16 @@ class HttpClient:
             MeasurementError: anything that went wrong on the way; the sentence names the exchange and how far it came.
         """
         address = parse_url(url)
-        request = _Request(method, address, body, content_type, form, headers or {}, token, tuple(media_types))
+        request = Request(method, address, body, content_type, form, headers or {}, token, tuple(media_types))
         exchange = self.begin(what, method, address)
         limit_s = self.limits.exchange_s if timeout_s is None else timeout_s
         try:
             async with asyncio.timeout(limit_s):
                 for _ in range(self.limits.redirects + 1):
                     reply = await self._once(exchange, request)
-                    onward = _onward(reply, request, statuses)
-                    if onward is None:
+                    if reply.status not in REDIRECTS or reply.status in statuses:
                         return self._judged(reply, request, statuses, media_types)
-                    request = onward
+                    request = redirected(request, exchange, reply.headers.get("location"))
                     exchange = self.begin(f"{what}, redirected", method, request.url)
         except TimeoutError:
             raise faults.timed_out(exchange, limit_s) from None
@@ -202,7 +199,7 @@ class HttpClient:
         try:
             async with asyncio.timeout(self.limits.exchange_s):
                 host = address.raw_host.decode()
-                await stream.connect(host, address.port or _PORTS[address.scheme])
+                await stream.connect(host, address.port or PORTS[address.scheme])
                 if address.scheme in {"https", "wss"}:
                     await stream.start_tls(self.tls, host)
         except TimeoutError:
@@ -234,7 +231,7 @@ class HttpClient:
         self.exchanges.append(exchange)
         return exchange
 
-    async def _once(self, exchange: Exchange, request: _Request) -> Reply:
+    async def _once(self, exchange: Exchange, request: Request) -> Reply:
         async def trace(event: str, _info: object) -> None:
             if event in _STARTED:
                 exchange.phase = _STARTED[event]
@@ -300,9 +297,7 @@ class HttpClient:
             )
         return bytes(body)
 
-    def _judged(
-        self, reply: Reply, request: _Request, statuses: Collection[int], media_types: Collection[str]
-    ) -> Reply:
+    def _judged(self, reply: Reply, request: Request, statuses: Collection[int], media_types: Collection[str]) -> Reply:
         if reply.status not in statuses:
             source = None if request.token is None else request.token.source
             raise faults.refusal(reply.exchange, reply.body, token=source, withheld=request.withheld)
@@ -311,78 +306,6 @@ class HttpClient:
         return reply
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
-    method: str
-    url: httpx.URL
-    body: str | bytes | None
-    content_type: str | None
-    form: Mapping[str, tuple[str, str]] | None
-    headers: Mapping[str, str | Secret]
-    token: Secret | None
-    media_types: tuple[str, ...]
-    withheld: bool = False
-    """Whether a token was left behind at a redirect (rule 2)."""
-
-    def build(self) -> httpx.Request:
-        headers = {
-            "Accept": ", ".join(self.media_types) or "*/*",
-            "Accept-Encoding": "identity",
-            "User-Agent": f"rtcprobe/{__version__}",
-        }
-        if self.content_type is not None:
-            headers["Content-Type"] = self.content_type
-        for name, value in self.headers.items():
-            headers[name] = value.reveal() if isinstance(value, Secret) else value
-        if self.token is not None:
-            headers["Authorization"] = f"Bearer {self.token.reveal()}"
-        for name, value in headers.items():
-            if not (value.isascii() and value.isprintable() and name.isascii() and name.isprintable()):
-                raise BadInputError(f"the header {name!r} holds characters HTTP cannot send", "use plain ASCII")
-        parts = None if self.form is None else {name: (None, text, kind) for name, (kind, text) in self.form.items()}
-        return httpx.Request(self.method, self.url, headers=headers, content=self.body, files=parts)
-
-    def at(self, url: httpx.URL) -> _Request:
-        """Return the same request to another place (rule 2)."""
-        same = _origin(url) == _origin(self.url)
-        open_headers = {name: value for name, value in self.headers.items() if same or not isinstance(value, Secret)}
-        return _Request(
-            self.method,
-            url,
-            self.body,
-            self.content_type,
-            self.form,
-            open_headers,
-            self.token if same else None,
-            self.media_types,
-            withheld=self.withheld or (not same and (self.token is not None or open_headers != dict(self.headers))),
-        )
-
-
-def parse_url(written: str) -> httpx.URL:
-    """Return ``written`` as a URL that can be called.
-
-    Raises:
-        BadInputError: another scheme than http, https, ws, wss; no host; a name or password inside; no URL at all.
-    """
-    try:
-        url = httpx.URL(written)
-        host, port = url.host, url.port
-    except (httpx.InvalidURL, ValueError, TypeError):
-        raise BadInputError(f"{scrub(str(written))!r} is not a URL", "write it like https://host/path") from None
-    shown = scrub(str(written))
-    if url.scheme not in _PORTS:
-        raise BadInputError(f"{shown!r} is not an HTTP address", "write it like https://host/path")
-    if not host:
-        raise BadInputError(f"{shown!r} names no host", "write it like https://host/path")
-    if port is not None and not 0 < port < 1 << 16:
-        raise BadInputError(f"port {port} of {shown!r} does not exist", "give 1 to 65535")
-    if url.userinfo:
-        raise BadInputError(f"{shown!r} holds a name or password", "give a token instead, as env:NAME or file:PATH")
-    return url
-
-
-@cache
 @cache
 def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:
     """Return what TLS connections are verified by: this machine's CAs, Mozilla's, and ``ca_file`` (PEM).
@@ -402,38 +325,3 @@ def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:
         except OSError as error:
             raise BadInputError(f"the CA file {str(ca_file)!r} cannot be read", error.strerror or "") from None
     return context
-
-
-def _onward(reply: Reply, request: _Request, statuses: Collection[int]) -> _Request | None:
-    """Return the request a redirect leads to; None where the answer is none."""
-    if reply.status not in _REDIRECTS or reply.status in statuses:
-        return None
-    exchange = reply.exchange
-    written = reply.headers.get("location")
-    if not written:
-        raise MeasurementError(f"{exchange}: the server answered {reply.status}, a redirect that leads nowhere")
-    target = _joined(exchange, reply.url, written)
-    shown = faults.quoted(target)
-    if reply.status not in {307, 308} and request.method not in {"GET", "HEAD"}:
-        raise MeasurementError(
-            f"{exchange}: the server answered {reply.status}, which would turn the {request.method} into a GET of "
-            f"{shown}",
-            "redirect with 307 or 308, or call that address itself",
-        )
-    url = httpx.URL(target)
-    if request.url.scheme == "https" and url.scheme != "https":
-        raise MeasurementError(f"{exchange}: redirected from https to {shown}", "nothing is sent there unencrypted")
-    return request.at(url)
-
-
-def _joined(exchange: Exchange, base: str, written: str) -> str:
-    try:
-        url = httpx.URL(base).join(written)
-        parse_url(str(url))
-    except (httpx.InvalidURL, BadInputError, ValueError):
-        raise MeasurementError(f"{exchange}: its Location {faults.quoted(written)} is no address of HTTP") from None
-    return str(url)
-
-
-def _origin(url: httpx.URL) -> tuple[str, str, int]:
-    return url.scheme, url.host, url.port or _PORTS.get(url.scheme, 0)

@@ -25,7 +25,8 @@ from rtcprobe.errors import MeasurementError
 from rtcprobe.ice import IceServer, IceSettings
 from rtcprobe.runtime.ice_seam import IceAgent
 from rtcprobe.runtime.network import Tap
-from rtcprobe.runtime.streams import Line, StreamError, needs_dns, resolve
+from rtcprobe.runtime.reach import StreamError, needs_dns
+from rtcprobe.runtime.streams import Line, resolve
 from rtcprobe.runtime.transports import DIALER, StreamTransport, open_transport
 from rtcprobe.secrets import scrub
 

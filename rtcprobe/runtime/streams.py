@@ -8,20 +8,15 @@ Facts:
 Rules:
     1. Over the link runs ``tcp``: segments, acknowledgements, timers, retransmission, delivery in order.
     2. A name costs a DNS query through the link, even where this machine knows it already: users' phones do not. The
-       resolver stands at the link's far end. Addresses and ``localhost`` cost none (RFC 6761 §6.3).
+       resolver stands at the link's far end. What needs no look-up (``reach``) costs none.
     3. A lost query is sent again after 5 s, once. Source: resolv.conf(5), timeout and attempts.
-    4. Of several addresses the first that answers is taken, each next one tried 250 ms after the one before
-       (RFC 8305 §8), in the order of the system; a refused one passes its turn at once.
+    4. Where several addresses are tried, that costs the far end's time, not the link's.
     5. A bare link (no hops) is the plain connection, timed alike.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ipaddress
-import socket
-import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,29 +26,20 @@ import anyio
 from anyio.abc import ByteStream, SocketAttribute, SocketStream
 
 from rtcprobe.runtime.network import Direction, Network
+from rtcprobe.runtime.reach import StreamError, connected, known_addresses, look_up
 from rtcprobe.runtime.tcp import SEGMENT_BYTES, TcpConnection, ask, resends
 from rtcprobe.timeline import Side, Wait
 
-__all__ = ["Line", "Mark", "ShapedStream", "StreamError", "dial", "needs_dns", "resolve"]
+__all__ = ["Line", "Mark", "ShapedStream", "dial", "resolve"]
 
 Mark = Callable[[str], None]
 
 DNS_TIMEOUTS_S = (5.0, 5.0)
 _DNS_QUERY_BYTES = 20 + 8 + 12 + 6  # IPv4, UDP, DNS header, root label with type and class (RFC 1035 §4.1)
 _DNS_ANSWER_BYTES = 16  # a compressed name and an A record
-_NEXT_ADDRESS_S = 0.250
 _MOST_IN_FLIGHT_BYTES = 256 * 1024
 _GRACE_S = 1.0
 """How long a closed stream may take to bring its last bytes away."""
-
-
-class StreamError(OSError):
-    """Why no stream came about: ``kind`` is ``"dns"``, ``"refused"``, ``"unreachable"`` or ``"resolver"``."""
-
-    def __init__(self, kind: str, reason: str) -> None:
-        super().__init__(reason)
-        self.kind = kind
-        self.reason = reason
 
 
 @dataclass(slots=True, eq=False)
@@ -109,7 +95,7 @@ async def dial(line: Line, host: str, port: int, *, mark: Mark, what: Callable[[
     """
     resolved = await resolve(line, host, port, mark=mark)
     if line.bare:
-        plain = await _race(resolved, port)
+        plain = await connected(resolved, port)
         mark("tcp")
         return await SocketStream.from_socket(plain)
     up, down = line.emulated()
@@ -131,16 +117,11 @@ async def resolve(line: Line, host: str, port: int, *, mark: Mark) -> list[str]:
     Raises:
         StreamError: the name does not resolve.
     """
-    addresses = _known(host)
+    addresses = known_addresses(host)
     if addresses is None:
         addresses = await _resolve(line, host, port)
         mark("dns")
     return addresses
-
-
-def needs_dns(host: str) -> bool:
-    """Return whether reaching ``host`` begins with a DNS query (rule 2)."""
-    return _known(host) is None
 
 
 class ShapedStream(ByteStream):
@@ -165,7 +146,7 @@ class ShapedStream(ByteStream):
 
     async def reach(self, addresses: Sequence[str], port: int) -> None:
         """Connect the far end to the server."""
-        plain = await _race(addresses, port)
+        plain = await connected(addresses, port)
         try:
             await self._line.network.loop.create_connection(lambda: self._far, sock=plain)
         except BaseException:
@@ -345,11 +326,11 @@ async def _resolve(line: Line, host: str, port: int) -> list[str]:
     """Return the addresses of ``host`` when the answer has come through the line (rules 2 and 3)."""
     found: list[str] = []
 
-    async def look_up() -> None:
-        found.extend(await _look_up(line.network.loop, host, port))
+    async def ask_resolver() -> None:
+        found.extend(await look_up(line.network.loop, host, port))
 
     if line.bare:
-        await look_up()
+        await ask_resolver()
         return found
     up, down = line.emulated()
     query_bytes = _DNS_QUERY_BYTES + len(host) + 1
@@ -364,103 +345,8 @@ async def _resolve(line: Line, host: str, port: int) -> list[str]:
             sizes_bytes=(query_bytes, query_bytes + _DNS_ANSWER_BYTES),
             timeouts_s=DNS_TIMEOUTS_S,
             sent_s=sent_s,
-            serve=look_up,
+            serve=ask_resolver,
         )
     except TimeoutError:
         raise StreamError("resolver", f"{len(sent_s)} queries for it were lost on the link") from None
     return found
-
-
-async def _look_up(loop: asyncio.AbstractEventLoop, host: str, port: int) -> list[str]:
-    """Ask the system's resolver, in a thread that holds nobody up at the end: a dead resolver takes half a minute."""
-    answer: asyncio.Future[list[str]] = loop.create_future()
-
-    def settle(found: list[str] | StreamError) -> None:
-        if answer.done():
-            return
-        if isinstance(found, StreamError):
-            answer.set_exception(found)
-        else:
-            answer.set_result(found)
-
-    def work() -> None:
-        found: list[str] | StreamError
-        try:
-            entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            found = list(dict.fromkeys(str(entry[4][0]) for entry in entries))
-        except socket.gaierror as error:
-            found = StreamError("dns", error.strerror or str(error))
-        except (OSError, UnicodeError) as error:
-            found = StreamError("dns", str(error))
-        with contextlib.suppress(RuntimeError):  # the loop may be closed by now
-            loop.call_soon_threadsafe(settle, found)
-
-    threading.Thread(target=work, name=f"look up {host}", daemon=True).start()
-    return await answer
-
-
-def _known(host: str) -> list[str] | None:
-    """Return where ``host`` is when no resolver need be asked (rule 2), else None."""
-    host = host.strip("[]").rstrip(".").lower()
-    if host == "localhost" or host.endswith(".localhost"):
-        return ["127.0.0.1", "::1"]
-    try:
-        ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return None
-    return [host]
-
-
-async def _race(addresses: Sequence[str], port: int) -> socket.socket:
-    """Return a socket connected to the first of ``addresses`` that answers (rule 4)."""
-    todo = list(addresses)
-    trying: set[asyncio.Task[socket.socket]] = set()
-    faults: list[StreamError] = []
-    try:
-        while todo or trying:
-            if todo:
-                trying.add(asyncio.ensure_future(_connected(todo.pop(0), port)))
-            timeout_s = _NEXT_ADDRESS_S if todo else None
-            done, trying = await asyncio.wait(trying, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                error = task.exception()
-                if error is None:
-                    done.discard(task)
-                    trying |= done
-                    return task.result()
-                if not isinstance(error, StreamError):
-                    raise error
-                faults.append(error)
-        raise faults[0]
-    finally:
-        for task in trying:
-            task.cancel()
-            task.add_done_callback(_drop_connected)
-
-
-async def _connected(address: str, port: int) -> socket.socket:
-    where = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-    try:
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        plain = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or a body waits 40 ms for its header's ACK
-    except OSError as error:
-        raise StreamError("unreachable", f"{where}: {error.strerror or error}") from None
-    try:
-        plain.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(plain, (address, port))
-    except ConnectionRefusedError:
-        plain.close()
-        raise StreamError("refused", where) from None
-    except OSError as error:
-        plain.close()
-        raise StreamError("unreachable", f"{where}: {error.strerror or error}") from None
-    except BaseException:
-        plain.close()
-        raise
-    return plain
-
-
-def _drop_connected(task: asyncio.Task[socket.socket]) -> None:
-    if not task.cancelled() and task.exception() is None:
-        task.result().close()

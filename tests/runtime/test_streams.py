@@ -1,5 +1,5 @@
 import asyncio
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 
 import anyio
 import numpy as np
@@ -7,7 +7,8 @@ import pytest
 
 from rtcprobe.link import Bernoulli, Delay, Link, LinkSpec, LossTrace, Path
 from rtcprobe.runtime.network import Direction, Network
-from rtcprobe.runtime.streams import Line, StreamError, dial, needs_dns
+from rtcprobe.runtime.reach import StreamError, needs_dns
+from rtcprobe.runtime.streams import Line, dial
 
 ONE_WAY_S = 0.020
 
@@ -27,11 +28,10 @@ def lost(*indices):
 @asynccontextmanager
 async def echo_server():
     async def echo(reader, writer):
-        with suppress(ConnectionError):
+        with closing(writer), suppress(ConnectionError):
             while data := await reader.read(65_536):
                 writer.write(data)
                 await writer.drain()
-        writer.close()
 
     server = await asyncio.start_server(echo, "127.0.0.1", 0)
     yield server.sockets[0].getsockname()[1]
@@ -95,7 +95,7 @@ async def test_bytes_arrive_whole_and_in_order_through_loss_duplicates_and_reord
 
 async def test_a_reader_that_stops_stops_the_server():
     async def pour(_reader, writer):
-        with suppress(ConnectionError):
+        with closing(writer), suppress(ConnectionError):
             while True:
                 writer.write(bytes(65_536))
                 await writer.drain()
