@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, TypeGuard
@@ -23,11 +23,12 @@ from rtcprobe.audio.ear import Hearing, MarkerOutcome, listen
 from rtcprobe.audio.opus import OpusDecoder, has_fec, is_dtx
 from rtcprobe.call.peer import Arrival, Peer
 from rtcprobe.playout.aiortc import stock_aiortc
-from rtcprobe.playout.base import BLOCK_S, Block, Decoder
-from rtcprobe.playout.copies import WithoutFec, unpacked, unprotected
-from rtcprobe.playout.policies import PlayoutChoice, make_policy
+from rtcprobe.playout.base import BLOCK_S
+from rtcprobe.playout.copies import WithoutFec, unprotected
+from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.playout.recovery import recovery
-from rtcprobe.playout.replay import Playback, replay
+from rtcprobe.playout.replay import Playback
+from rtcprobe.probe.playing import play, unwrapped, whole_frames
 from rtcprobe.probe.relate import related
 from rtcprobe.probe.speech import Spoken
 from rtcprobe.quality import burst_ratio, conversation, listening
@@ -35,11 +36,8 @@ from rtcprobe.result import MissedMarker, MouthToEar, Sample
 from rtcprobe.scenario import Devices
 from rtcprobe.units import RTP_CLOCK_HZ
 
-__all__ = ["Ear", "first_audio_s"]
+__all__ = ["Ear"]
 
-_LONGEST_DRAIN_S = 12.0  # a playout may hold 10 s (libwebrtc's bound on a target), and a little more
-_DRY_S = 0.200  # this long after the last arrival without the sender's sound, there is none left
-_FIRST_PACKETS = 16
 _STEP_SAMPLES = 240
 _CYCLE = 1 << 32
 
@@ -83,9 +81,9 @@ class Ear:
         self._choice = playout
         self._devices = devices
         self._phase_s = phase_s
-        self._whole = _whole_frames(talker, listener, self._came) if self._related else self._came
+        self._whole = whole_frames(talker, listener, self._came) if self._related else self._came
         self._arrivals = self._came if playout.knows_red else self._whole
-        self.playback, self._figures = _play(
+        self.playback, self._figures = play(
             playout, listener, self._arrivals, OpusDecoder(), phase_s=phase_s, drift=devices.drift
         )
 
@@ -195,7 +193,7 @@ class Ear:
         agreed = self._listener.negotiated
         if agreed is None or not (agreed.sends_red or agreed.nack or self._spoken.codec.fec):
             return {}
-        bare, _ = _play(
+        bare, _ = play(
             self._choice,
             self._listener,
             self._unprotected,
@@ -294,7 +292,7 @@ class Ear:
         """Return how long the packets that a marker was heard from waited, in the buffer and for their block."""
         assert outcome.heard_s is not None
         reference = self._arrivals[0][1].timestamp
-        came_s = {_unwrapped(packet.timestamp, reference): at_s for at_s, packet in reversed(self._arrivals)}
+        came_s = {unwrapped(packet.timestamp, reference): at_s for at_s, packet in reversed(self._arrivals)}
         stamps = sorted(came_s)
         first = (outcome.heard_s - self.playback.start_s) * (1 + self.playback.drift) / BLOCK_S
         waits = []
@@ -373,7 +371,7 @@ class Ear:
             return dict.fromkeys(self._left_s, math.nan)
         # Accelerating cuts up to 15 ms out of a frame that is played all the same, so it is asked for all along.
         reference = self._arrivals[0][1].timestamp
-        stamps = np.array([_unwrapped(timestamp, reference) for timestamp in self._left_s], dtype=np.int64)
+        stamps = np.array([unwrapped(timestamp, reference) for timestamp in self._left_s], dtype=np.int64)
         instants = np.full(len(stamps), np.nan)
         for inside in range(0, self._spoken.codec.frame_samples, _STEP_SAMPLES):
             missing = np.isnan(instants)
@@ -404,99 +402,3 @@ class Ear:
     @property
     def _unplayed_ratio(self) -> float:
         return float(np.mean(self._unplayed)) if len(self._unplayed) else 0.0
-
-
-def first_audio_s(
-    talker: Peer, listener: Peer, *, playout: PlayoutChoice, devices: Devices, phase_s: float, outside: bool = False
-) -> float | None:
-    """Return when the first sample of the talker was heard, seconds since the call started; None if never."""
-    found = related(talker, listener) if outside else listener.arrivals
-    came = listener.arrivals if found is None else found
-    whole = came if found is None else _whole_frames(talker, listener, came)
-    whole = sorted(whole, key=lambda arrival: arrival[0])[:_FIRST_PACKETS]
-    if not whole:
-        return None
-    arrivals = came[:_FIRST_PACKETS] if playout.knows_red else whole
-    playback, _ = _play(
-        playout, listener, arrivals, OpusDecoder(), phase_s=phase_s, drift=devices.drift, enough=_is_whole
-    )
-    reference = arrivals[0][1].timestamp
-    stamps = np.array([_unwrapped(packet.timestamp, reference) for _, packet in whole], dtype=np.int64)
-    instants = playback.play_instants(stamps)
-    played = instants[~np.isnan(instants)]
-    return float(played.min()) + devices.playback_s if len(played) else None
-
-
-def _whole_frames(talker: Peer, listener: Peer, came: list[Arrival]) -> list[Arrival]:
-    """Return every frame that arrived, in a packet of its own, at the instant its first copy came."""
-    agreed = listener.negotiated
-    if agreed is None or not agreed.sends_red:
-        return came
-    return unpacked(
-        talker.tap.departures,
-        came,
-        payload_type=agreed.opus_payload_type,
-        red_payload_type=agreed.red_payload_type,
-    )
-
-
-def _play(
-    choice: PlayoutChoice,
-    listener: Peer,
-    arrivals: Sequence[Arrival],
-    decoder: Decoder,
-    *,
-    phase_s: float,
-    drift: float,
-    enough: Callable[[Block, float], bool] | None = None,
-) -> tuple[Playback, Mapping[str, Any]]:
-    """Pull audio on the grid of ``phase_s``, from just before the first arrival until ``enough``.
-
-    That is when the last frame was played, unless told otherwise.
-    """
-    agreed = listener.negotiated
-    policy = make_policy(
-        choice,
-        decoder,
-        payload_type=0 if agreed is None else agreed.opus_payload_type,
-        red_payload_type=None if agreed is None else agreed.red_payload_type,
-    )
-    if not arrivals:
-        return replay(policy.playout, (), phase_s, phase_s, drift=drift), policy.figures()
-    instants = [at_s for at_s, _ in arrivals]
-    first_s, last_s = min(instants), max(instants)
-    reference = arrivals[0][1].timestamp
-    newest = max(_unwrapped(packet.timestamp, reference) for _, packet in arrivals)
-
-    def at_the_end(block: Block, now_s: float) -> bool:
-        if now_s <= last_s:
-            return False
-        if block.rtp_timestamp is None:
-            return now_s > last_s + _DRY_S + (choice.delay_s or 0.0)
-        return block.rtp_timestamp >= newest
-
-    first_tick_s = phase_s + math.floor((first_s - phase_s) / BLOCK_S) * BLOCK_S
-    playback = replay(
-        policy.playout, arrivals, first_tick_s, last_s + _LONGEST_DRAIN_S, drift=drift, enough=enough or at_the_end
-    )
-    return playback, {**policy.figures(), **_target_steps(policy.targets_s(), playback)}
-
-
-def _target_steps(targets_s: npt.NDArray[np.float64], playback: Playback) -> Mapping[str, Any]:
-    """Return what the jitter buffer aimed at as steps: since when (the call's clock), and how much delay."""
-    if not len(targets_s):
-        return {}
-    ticks = np.flatnonzero(np.diff(targets_s, prepend=np.nan))
-    since_s = playback.start_s + ticks * (BLOCK_S / (1 + playback.drift))
-    return {"target_steps": {"since_s": since_s.tolist(), "target_delay_s": targets_s[ticks].tolist()}}
-
-
-def _is_whole(block: Block, _now_s: float) -> bool:
-    """Return whether all of a block is the sender's sound."""
-    return block.rtp_timestamp is not None and not block.concealed_samples
-
-
-def _unwrapped(timestamp: int, reference: int) -> int:
-    """Return ``timestamp`` without wraps, nearest to ``reference`` (an RTP timestamp as it stood in a packet)."""
-    half = _CYCLE // 2
-    return reference + (timestamp - reference + half) % _CYCLE - half

@@ -6,7 +6,6 @@ import asyncio
 import gc
 import math
 import platform
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -19,12 +18,13 @@ import rtcprobe
 from rtcprobe.audio.opus import SAMPLE_RATE_HZ, library_version
 from rtcprobe.audio.wav import write_wav
 from rtcprobe.call.peer import Peer, Speech
-from rtcprobe.call.targets.base import Call, CallSetup, Target, Way, find_target
-from rtcprobe.call.targets.loopback import ROUTES, LoopbackTarget
-from rtcprobe.errors import BadInputError
+from rtcprobe.call.targets.base import Call, CallSetup, Target, Way
+from rtcprobe.call.targets.loopback import ROUTES
 from rtcprobe.playout.base import BLOCK_S
-from rtcprobe.probe.ears import Ear, first_audio_s
+from rtcprobe.probe.beforehand import check_target, warm_up
+from rtcprobe.probe.ears import Ear
 from rtcprobe.probe.harness import Harness
+from rtcprobe.probe.playing import first_audio_s
 from rtcprobe.probe.routes import nominal_round_trip_s, routes
 from rtcprobe.probe.speech import Spoken, speak
 from rtcprobe.result import (
@@ -44,7 +44,6 @@ from rtcprobe.scenario import Devices, Scenario
 from rtcprobe.secrets import scrubbed
 from rtcprobe.timeline import phases, price
 from rtcprobe.verdict import judge
-from rtcprobe.verdict.metrics import METRICS
 
 __all__ = ["check_target", "run_probe"]
 
@@ -124,7 +123,7 @@ class _Run:
         self.harness = Harness(self.clock, detection_error_s=error_s, survived=survived, checked=checked)
         joins_seed, call_seed = np.random.SeedSequence(self.seed).spawn(2)
         if self._outside:
-            self.harness.first_run_s = _warm_up(self._setup(dict.fromkeys(ROUTES, ()), spoken, endless=True))
+            self.harness.first_run_s = warm_up(self._setup(dict.fromkeys(ROUTES, ()), spoken, endless=True))
         try:
             self._join_repeatedly(self._setup(hops, spoken, endless=True), joins_seed, round_trip_s)
             self._talk(self._setup(hops, spoken, endless=False), call_seed)
@@ -355,42 +354,8 @@ class _Run:
         return peers
 
 
-def _warm_up(setup: CallSetup) -> float:
-    """Join once, here and in no time, so that no measured join is the first of the process; return the CPU it took."""
-    begun_s = time.process_time()
-    nobody = np.random.SeedSequence(0)
-
-    async def main() -> None:
-        await LoopbackTarget().call(setup, nobody, "virtual").join()
-
-    with asyncio.Runner(loop_factory=lambda: VirtualEventLoop(Entropy(nobody))) as runner:
-        runner.run(main())
-    return time.process_time() - begun_s
-
-
 def _lateness_s(ear: Ear) -> float:
     return math.inf if ear.delay_s is None else ear.delay_s
-
-
-def check_target(scenario: Scenario, clock: Clock) -> Target:
-    """Return whom ``scenario`` calls, once everything that can be known before has been refused.
-
-    Raises:
-        BadInputError: a target that cannot be meant, or not on this clock; a budget about a direction that the target
-            does not measure.
-    """
-    target = find_target(scenario.target)
-    if clock not in target.clocks:
-        raise BadInputError(
-            f"target {target.name} cannot be called in virtual time", "time passes at a real server: add --real-time"
-        )
-    for budget in scenario.budgets:
-        wanted = {each.direction for each in METRICS[budget.metric] if each.direction is not None and not each.of_link}
-        if wanted and not wanted & set(target.directions):
-            measured = " and ".join(target.directions) or "joins alone"
-            fact = f"budget {budget.expression!r}: {target.name} does not measure that direction"
-            raise BadInputError(fact, f"it measures {measured}")
-    return target
 
 
 def _write_wavs(folder: Path, call: Call, spoken: Spoken, ears: Mapping[Direction, Ear], devices: Devices) -> None:

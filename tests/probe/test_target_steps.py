@@ -3,7 +3,7 @@ import pytest
 
 from rtcprobe.playout.policies import PlayoutChoice, make_policy
 from rtcprobe.playout.replay import Playback
-from rtcprobe.probe.ears import _target_steps
+from rtcprobe.probe.playing import _target_steps
 
 
 def played(*, drift=0.0):

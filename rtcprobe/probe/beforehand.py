@@ -1,0 +1,53 @@
+"""What comes before a run: refusing what cannot be run, and the first join of the process, which nobody measures."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import numpy as np
+
+from rtcprobe.call.targets.base import CallSetup, Target, find_target
+from rtcprobe.call.targets.loopback import LoopbackTarget
+from rtcprobe.errors import BadInputError
+from rtcprobe.result import Clock
+from rtcprobe.runtime.entropy import Entropy
+from rtcprobe.runtime.virtual import VirtualEventLoop
+from rtcprobe.scenario import Scenario
+from rtcprobe.verdict.metrics import METRICS
+
+__all__ = ["check_target", "warm_up"]
+
+
+def check_target(scenario: Scenario, clock: Clock) -> Target:
+    """Return whom ``scenario`` calls, once everything that can be known before has been refused.
+
+    Raises:
+        BadInputError: a target that cannot be meant, or not on this clock; a budget about a direction that the target
+            does not measure.
+    """
+    target = find_target(scenario.target)
+    if clock not in target.clocks:
+        raise BadInputError(
+            f"target {target.name} cannot be called in virtual time", "time passes at a real server: add --real-time"
+        )
+    for budget in scenario.budgets:
+        wanted = {each.direction for each in METRICS[budget.metric] if each.direction is not None and not each.of_link}
+        if wanted and not wanted & set(target.directions):
+            measured = " and ".join(target.directions) or "joins alone"
+            fact = f"budget {budget.expression!r}: {target.name} does not measure that direction"
+            raise BadInputError(fact, f"it measures {measured}")
+    return target
+
+
+def warm_up(setup: CallSetup) -> float:
+    """Join once, here and in no time, so that no measured join is the first of the process; return the CPU it took."""
+    begun_s = time.process_time()
+    nobody = np.random.SeedSequence(0)
+
+    async def main() -> None:
+        await LoopbackTarget().call(setup, nobody, "virtual").join()
+
+    with asyncio.Runner(loop_factory=lambda: VirtualEventLoop(Entropy(nobody))) as runner:
+        runner.run(main())
+    return time.process_time() - begun_s

@@ -1,0 +1,125 @@
+"""What a listener's loudspeaker makes of the packets that arrived: played again after the call, by any policy.
+
+Playout has no influence on the network, so this can be done as often as there are questions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rtcprobe.audio.opus import OpusDecoder
+from rtcprobe.call.peer import Arrival, Peer
+from rtcprobe.playout.base import BLOCK_S, Block, Decoder
+from rtcprobe.playout.copies import unpacked
+from rtcprobe.playout.policies import PlayoutChoice, make_policy
+from rtcprobe.playout.replay import Playback, replay
+from rtcprobe.probe.relate import related
+from rtcprobe.scenario import Devices
+
+__all__ = ["first_audio_s", "play", "unwrapped", "whole_frames"]
+
+_LONGEST_DRAIN_S = 12.0  # a playout may hold 10 s (libwebrtc's bound on a target), and a little more
+_DRY_S = 0.200  # this long after the last arrival without the sender's sound, there is none left
+_FIRST_PACKETS = 16
+_CYCLE = 1 << 32
+
+
+def first_audio_s(
+    talker: Peer, listener: Peer, *, playout: PlayoutChoice, devices: Devices, phase_s: float, outside: bool = False
+) -> float | None:
+    """Return when the first sample of the talker was heard, seconds since the call started; None if never."""
+    found = related(talker, listener) if outside else listener.arrivals
+    came = listener.arrivals if found is None else found
+    whole = came if found is None else whole_frames(talker, listener, came)
+    whole = sorted(whole, key=lambda arrival: arrival[0])[:_FIRST_PACKETS]
+    if not whole:
+        return None
+    arrivals = came[:_FIRST_PACKETS] if playout.knows_red else whole
+    playback, _ = play(
+        playout, listener, arrivals, OpusDecoder(), phase_s=phase_s, drift=devices.drift, enough=_is_whole
+    )
+    reference = arrivals[0][1].timestamp
+    stamps = np.array([unwrapped(packet.timestamp, reference) for _, packet in whole], dtype=np.int64)
+    instants = playback.play_instants(stamps)
+    played = instants[~np.isnan(instants)]
+    return float(played.min()) + devices.playback_s if len(played) else None
+
+
+def whole_frames(talker: Peer, listener: Peer, came: list[Arrival]) -> list[Arrival]:
+    """Return every frame that arrived, in a packet of its own, at the instant its first copy came."""
+    agreed = listener.negotiated
+    if agreed is None or not agreed.sends_red:
+        return came
+    return unpacked(
+        talker.tap.departures,
+        came,
+        payload_type=agreed.opus_payload_type,
+        red_payload_type=agreed.red_payload_type,
+    )
+
+
+def play(
+    choice: PlayoutChoice,
+    listener: Peer,
+    arrivals: Sequence[Arrival],
+    decoder: Decoder,
+    *,
+    phase_s: float,
+    drift: float,
+    enough: Callable[[Block, float], bool] | None = None,
+) -> tuple[Playback, Mapping[str, Any]]:
+    """Pull audio on the grid of ``phase_s``, from just before the first arrival until ``enough``.
+
+    That is when the last frame was played, unless told otherwise.
+    """
+    agreed = listener.negotiated
+    policy = make_policy(
+        choice,
+        decoder,
+        payload_type=0 if agreed is None else agreed.opus_payload_type,
+        red_payload_type=None if agreed is None else agreed.red_payload_type,
+    )
+    if not arrivals:
+        return replay(policy.playout, (), phase_s, phase_s, drift=drift), policy.figures()
+    instants = [at_s for at_s, _ in arrivals]
+    first_s, last_s = min(instants), max(instants)
+    reference = arrivals[0][1].timestamp
+    newest = max(unwrapped(packet.timestamp, reference) for _, packet in arrivals)
+
+    def at_the_end(block: Block, now_s: float) -> bool:
+        if now_s <= last_s:
+            return False
+        if block.rtp_timestamp is None:
+            return now_s > last_s + _DRY_S + (choice.delay_s or 0.0)
+        return block.rtp_timestamp >= newest
+
+    first_tick_s = phase_s + math.floor((first_s - phase_s) / BLOCK_S) * BLOCK_S
+    playback = replay(
+        policy.playout, arrivals, first_tick_s, last_s + _LONGEST_DRAIN_S, drift=drift, enough=enough or at_the_end
+    )
+    return playback, {**policy.figures(), **_target_steps(policy.targets_s(), playback)}
+
+
+def _target_steps(targets_s: npt.NDArray[np.float64], playback: Playback) -> Mapping[str, Any]:
+    """Return what the jitter buffer aimed at as steps: since when (the call's clock), and how much delay."""
+    if not len(targets_s):
+        return {}
+    ticks = np.flatnonzero(np.diff(targets_s, prepend=np.nan))
+    since_s = playback.start_s + ticks * (BLOCK_S / (1 + playback.drift))
+    return {"target_steps": {"since_s": since_s.tolist(), "target_delay_s": targets_s[ticks].tolist()}}
+
+
+def _is_whole(block: Block, _now_s: float) -> bool:
+    """Return whether all of a block is the sender's sound."""
+    return block.rtp_timestamp is not None and not block.concealed_samples
+
+
+def unwrapped(timestamp: int, reference: int) -> int:
+    """Return ``timestamp`` without wraps, nearest to ``reference`` (an RTP timestamp as it stood in a packet)."""
+    half = _CYCLE // 2
+    return reference + (timestamp - reference + half) % _CYCLE - half
