@@ -180,6 +180,8 @@ def _plan(keys: _Keys, name: str, times_s: tuple[float, float, float], defaults:
         settings["target"] = target
     outside = "target" in settings and settings["target"] != "loopback"
     clock = keys.choice("clock", defaults, ("virtual", "real"), "real" if outside else "virtual")
+    if outside and clock == "virtual":
+        raise BadInputError(f"{keys.place}: time passes at an outside target", "write clock: real, or leave it out")
     job = Job(
         scenario=_scenario_place(keys.text("scenario"), folder),
         settings=tuple(f"{key}={json.dumps(value)}" for key, value in settings.items()),
@@ -338,7 +340,8 @@ class _Keys:
         return seconds
 
     def _at(self, key: str) -> str:
-        return f"{self.place}: {key}" if " " in self.place else f"{self.place}.{key}" if self.place else key
+        joint = ": " if self.place.startswith("probe ") and ":" not in self.place else "."
+        return f"{self.place}{joint}{key}" if self.place else key
 
 
 _EXAMPLES: Mapping[str, str] = {
