@@ -1,9 +1,15 @@
 """A real Janus between two ends of ours, and as an echo: repeatable, and the link shows as it was set."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from janus import PIN, PIN_ROOM, ROOM, SMALL_ROOM
-from runs import measured, median_s, valid_run
+from runs import called, measured, median_s, valid_run
 
+RTCPROBE = Path(sys.executable).with_name("rtcprobe")
 WAY = "caller_to_callee"
 NETEQ = "playout=neteq"
 MORE_JOINS = "call.joins=5"
@@ -62,7 +68,7 @@ def test_phases_of_every_join_sum_to_its_total(five, janus):
 @pytest.mark.parametrize("scheme", ["janus+http", "janus+ws"])
 def test_the_echo_test_comes_back_over_either_transport(janus, scheme):
     port = janus.http_port if scheme == "janus+http" else janus.ws_port
-    result = measured(f"{scheme}://{janus.address}:{port}/echotest", MORE_JOINS)
+    result = called(f"{scheme}://{janus.address}:{port}/echotest", MORE_JOINS)
     assert len(heard(result)) == 5
     # Two jitter buffers' worth of nothing: what comes back is what was sent, so the delay is one of ours, not twice.
     assert 0.04 < median_s(result, "round_trip") < 0.2
@@ -85,15 +91,53 @@ def test_the_harness_says_its_own_share_of_a_join(five):
 
 def test_a_room_with_a_pin_takes_it_from_the_environment(janus, monkeypatch):
     monkeypatch.setenv("LIVE_ROOM_PIN", PIN)
-    result = measured(room_url(janus, PIN_ROOM), "target.pin=env:LIVE_ROOM_PIN", "call.duration=2s")
+    result = called(room_url(janus, PIN_ROOM), "target.pin=env:LIVE_ROOM_PIN", "call.duration=2s")
     assert heard(result)
     assert PIN not in repr(result)
 
 
 def test_several_listeners_hear_one_speaker(janus):
-    result = measured(room_url(janus), "target.listeners=3", "call.joins=2", "call.duration=3s")
+    result = called(room_url(janus), "target.listeners=3", "call.joins=2", "call.duration=3s")
     assert len(heard(result)) == 6
     assert set(result.peers) == {"caller", "callee 1", "callee 2", "callee 3"}
+
+
+def test_candidates_that_come_after_the_answer_are_taken(own_janus):
+    server = own_janus(full_trickle=True)
+    for url in (f"janus+http://{server.address}:{server.http_port}/echotest", room_url(server)):
+        result = called(url, "call.duration=2s")
+        assert heard(result)
+        assert {peer["pair"] for peer in result.peers.values()} == {"host to host"}
+
+
+@pytest.mark.parametrize("scheme", ["janus", "janus+wss"])
+def test_a_janus_behind_tls_is_called_with_the_authority_that_signed_it_alone(janus, authority, scheme):
+    port = janus.https_port if scheme == "janus" else janus.wss_port
+    url = f"{scheme}://{janus.address}:{port}/echotest"
+    result = called(url, f"target.ca={authority.ca}", "call.duration=2s")
+    (attempt,) = heard(result)
+    assert attempt.phases["tls"] > 0
+    (stranger,) = called(url, "call.duration=2s").join.attempts
+    assert "comes from a CA not trusted here: name the CA file that vouches for it" in stranger.failed
+
+
+def test_a_planted_api_secret_is_found_in_nothing_that_leaves(own_janus, tmp_path):
+    secret = "planted-janus-api-secret"
+    server = own_janus(api_secret=secret)
+    url = f"janus+http://{server.address}:{server.http_port}/echotest"
+    written = {}
+    for name, value in (("right", secret), ("wrong", secret[::-1])):
+        out = tmp_path / f"{name}.json"
+        how = ["--real-time", "--set", "target.secret=env:LIVE_SECRET", "--joins", "1", "--duration", "2s"]
+        command = [RTCPROBE, "run", "1v1-social", "--target", url, *how, "--json", out]
+        environment = {**os.environ, "LIVE_SECRET": value}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environment)
+        written[name] = done.stdout + done.stderr + out.read_text()
+    assert "round_trip" in written["right"]
+    assert "error 403, 'Unauthorized request (wrong or missing secret/token)'" in written["wrong"]
+    for text in written.values():
+        assert secret not in text
+        assert secret[::-1] not in text
 
 
 def test_nothing_is_left_in_the_rooms(janus, five):

@@ -6,10 +6,7 @@ import time
 
 import pytest
 from janus import PIN_ROOM, ROOM
-from runs import BARE, measured
-
-from rtcprobe.probe import run_probe
-from rtcprobe.scenario import find_scenario
+from runs import called
 
 TRANSPORTS = ("janus+ws", "janus+http")
 MARKERS = 9
@@ -32,11 +29,6 @@ WRONG_PIN = (
 def url(janus, scheme="janus+ws", path=f"videoroom/{ROOM}"):
     port = janus.ws_port if scheme == "janus+ws" else janus.http_port
     return f"{scheme}://{janus.address}:{port}/{path}"
-
-
-def run(target, *settings):
-    written = [f"target={target}", *BARE, "call.duration=5s", "call.joins=1", "call.join_timeout=3s", *settings]
-    return run_probe(find_scenario("1v1-social", written), seed=1, clock="real")
 
 
 @contextlib.contextmanager
@@ -64,7 +56,7 @@ def test_a_server_killed_in_the_call_keeps_what_was_heard(own_janus, scheme):
     # The first DTLS that Janus logs is that of the only join; the call's follows a few hundred milliseconds later.
     with killed_when(server, "WebRTC media is now available", 3.5):
         begun_s = time.monotonic()
-        result = run(url(server, scheme, "echotest"))
+        result = called(url(server, scheme, "echotest"))
     assert time.monotonic() - begun_s < 20
     assert result.exit_code == 3
     assert result.cut is not None
@@ -80,7 +72,7 @@ def test_a_server_killed_in_a_join_is_said_with_the_step_it_had_come_to(own_janu
     with killed_when(server, "Creating new handle", 0.0):
         begun_s = time.monotonic()
         # A far-away server, so that it is dead before our next question reaches it.
-        result = run(url(server, scheme), "link.caller_to_callee=delay 100ms", "link.callee_to_caller=delay 100ms")
+        result = called(url(server, scheme), "link.caller_to_callee=delay 100ms", "link.callee_to_caller=delay 100ms")
     assert time.monotonic() - begun_s < 15
     assert result.exit_code == 3
     (attempt,) = result.join.attempts
@@ -93,12 +85,12 @@ def test_a_server_killed_in_a_join_is_said_with_the_step_it_had_come_to(own_janu
 def test_a_server_that_comes_back_is_called_as_if_nothing_had_been(own_janus):
     server = own_janus()
     server.process.kill()
-    refused = run(url(server))
+    refused = called(url(server))
     assert refused.exit_code == 3
     (attempt,) = refused.join.attempts
     assert "refuses the TCP connection: start the server, or correct host and port" in attempt.failed
     server.start()
-    again = measured(url(server), "call.duration=2s")
+    again = called(url(server), "call.duration=2s")
     assert [each.failed for each in again.join.attempts] == [None]
 
 
@@ -112,7 +104,7 @@ def test_a_server_that_comes_back_is_called_as_if_nothing_had_been(own_janus):
 )
 def test_what_janus_refuses_is_the_reason_of_the_failed_join(janus, path, settings, sentence, monkeypatch):
     monkeypatch.setenv("LIVE_PIN", "planted-wrong-pin")
-    result = run(url(janus, path=path), *settings)
+    result = called(url(janus, path=path), *settings)
     assert result.exit_code == 3
     assert [attempt.failed for attempt in result.join.attempts] == [sentence]
     assert "planted-wrong-pin" not in repr(result)
@@ -120,7 +112,7 @@ def test_what_janus_refuses_is_the_reason_of_the_failed_join(janus, path, settin
 
 def test_an_http_server_that_is_no_janus_is_told_from_one(aiortc_echo):
     address = aiortc_echo.origin.removeprefix("http://")
-    result = run(f"janus+http://{address}/echotest")
+    result = called(f"janus+http://{address}/echotest")
     (attempt,) = result.join.attempts
     assert attempt.failed.startswith("Janus, create session (POST http://")
     assert "405 Method Not Allowed" in attempt.failed or "404" in attempt.failed or "answer" in attempt.failed

@@ -5,7 +5,7 @@ import urllib.request
 
 import pytest
 from janus import MOUNTPOINT, ROOM, ROOM_SECRET
-from runs import measured, median_s
+from runs import called, median_s
 
 TOKEN = "live-whip-bearer-token"
 ONE_WAY = "caller_to_callee"
@@ -29,7 +29,7 @@ def test_published_by_whip_and_heard_by_whep_which_answers_with_its_own_offer(wh
         whep=whep.create("room-view", room=ROOM, token=TOKEN),
         token="env:LIVE_TOKEN",
     )
-    result = measured(target, "call.joins=2")
+    result = called(target, "call.joins=2")
     assert len(heard(result)) == 2
     assert 0.05 < median_s(result, ONE_WAY) < 0.2
     assert TOKEN not in repr(result)
@@ -53,7 +53,7 @@ def test_a_mountpoint_answers_the_listeners_offer_with_a_role_that_is_no_answer(
     with urllib.request.urlopen(request, timeout=5):
         pass
     whep_url = whep.create("mountpoint-view", mountpoint=MOUNTPOINT)
-    result = measured(written(whip=f"{whip.base_url}/endpoint/mountpoint-feed", whep=whep_url))
+    result = called(written(whip=f"{whip.base_url}/endpoint/mountpoint-feed", whep=whep_url))
     assert heard(result)
     assert 0.05 < median_s(result, ONE_WAY) < 0.2
 
@@ -63,7 +63,7 @@ def test_a_wrong_token_is_said_with_where_it_came_from_and_no_one_keeps_asking(w
     target = written(
         whip=whip.create("locked", token=TOKEN), whep=whep.create("locked-view", room=ROOM), token="env:LIVE_TOKEN"
     )
-    result = measured(target)
+    result = called(target)
     assert result.exit_code == 3
     (attempt,) = result.join.attempts
     assert "403 Forbidden, 'Unauthorized': check the token (env:LIVE_TOKEN)" in attempt.failed
@@ -73,7 +73,7 @@ def test_a_wrong_token_is_said_with_where_it_came_from_and_no_one_keeps_asking(w
 def test_a_pion_echo_comes_back_as_plain_sdp_and_as_json(pion):
     address = pion.origin.removeprefix("http://")
     for body in ("sdp", "json"):
-        result = measured(written(url=f"sdp+http://{address}/offer", body=body), "call.duration=3s")
+        result = called(written(url=f"sdp+http://{address}/offer", body=body), "call.duration=3s")
         assert heard(result)
         assert 0.05 < median_s(result, BACK) < 0.2
         assert result.peers["caller"]["dtls"].startswith("DTLSv1.")
@@ -82,7 +82,7 @@ def test_a_pion_echo_comes_back_as_plain_sdp_and_as_json(pion):
 def test_a_browser_hears_us_and_sends_it_back(chromium):
     address = chromium.origin.removeprefix("http://")
     target = written(url=f"sdp+http://{address}/echo", delete=True)
-    result = measured(target, "call.duration=8s")
+    result = called(target, "call.duration=8s")
     assert heard(result)
     # Our ear, the browser's NetEQ, its mixer and its encoder: twice 60 ms and more, and less than half a second.
     assert 0.1 < median_s(result, BACK) < 0.5
@@ -92,7 +92,7 @@ def test_a_browser_hears_us_and_sends_it_back(chromium):
 def test_a_browser_that_speaks_by_itself_is_joined_and_nothing_more_is_claimed(chromium):
     address = chromium.origin.removeprefix("http://")
     target = written(url=f"sdp+http://{address}/publish", delete=True, echo=False)
-    result = measured(target, "call.duration=2s", "call.joins=3")
+    result = called(target, "call.duration=2s", "call.joins=3")
     assert len(heard(result)) == 3
     assert result.mouth_to_ear == {}
 
@@ -105,7 +105,7 @@ def test_a_room_of_janus_is_reached_through_a_relay_alone(janus, coturn, transpo
     before = coturn.allocations()
     servers = [{"urls": coturn.url(transport), "username": TURN_USER, "credential": "env:LIVE_TURN"}]
     target = f"janus+ws://{janus.address}:{janus.ws_port}/videoroom/{ROOM}"
-    result = measured(target, f"ice.servers={json.dumps(servers)}", "ice.policy=relay", "call.duration=3s")
+    result = called(target, f"ice.servers={json.dumps(servers)}", "ice.policy=relay", "call.duration=3s")
     assert heard(result)
     assert coturn.allocations() - before >= 2
     assert {peer["pair"].split()[0] for peer in result.peers.values()} == {"relay"}

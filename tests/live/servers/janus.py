@@ -34,7 +34,7 @@ RTP_PORTS = "20000-20999"
 class Janus:
     """A Janus of ours at ``address``, with TLS too if it gets a ``certificate`` (its file and its key's).
 
-    ``api_secret``: its API wants this secret in every request.
+    ``api_secret``: its API wants this secret in every request; ``full_trickle``: candidates come after descriptions.
     """
 
     def __init__(
@@ -44,10 +44,12 @@ class Janus:
         certificate: tuple[Path, Path] | None = None,
         *,
         api_secret: str | None = None,
+        full_trickle: bool = False,
     ) -> None:
         self.address = address
         self.api_secret = api_secret
         self._certificate = certificate
+        self._full_trickle = full_trickle
         self.http_port, self.https_port, self.ws_port, self.wss_port, self.mountpoint_port = free_ports(5, address)
         folder.mkdir(parents=True, exist_ok=True)
         self._write_configuration(folder)
@@ -109,7 +111,7 @@ general: {{
   {secret}
 }}
 media: {{ rtp_port_range = "{RTP_PORTS}" }}
-nat: {{ ice_enforce_list = "{self.address}" }}
+nat: {{ ice_enforce_list = "{self.address}", full_trickle = {str(self._full_trickle).lower()} }}
 plugins: {{ disable = "{plugins}" }}
 transports: {{ disable = "{transports}" }}
 """)
