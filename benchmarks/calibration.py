@@ -330,7 +330,7 @@ def main() -> int:
             results = list(pool.map(real_run, range(1, options.real_runs + 1)))
             sizes = [size for size in (3, 5, 10) if 2 * size <= len(results)]
             kept &= told(
-                "Real runs", (real_alarms(results, size, max(round(200 * options.scale), 20)) for size in sizes)
+                "Real runs", (real_alarms(results, size, max(round(100 * options.scale), 20)) for size in sizes)
             )
     print(f"\n{'Every promise kept' if kept else 'NOT AS PROMISED'}, {time.perf_counter() - began:.0f} s")
     return 0 if kept else 1
