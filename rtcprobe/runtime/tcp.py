@@ -51,6 +51,10 @@ class _Segment:
     """When the copy that arrived first was sent."""
 
 
+_ARRIVED = _Segment(0, "", None, arrived_copy_s=0.0)
+"""Stands for every segment that arrived at its first copy."""
+
+
 class TcpConnection:
     """A connection between a client and a server; ``up`` carries the client's packets, ``down`` the server's.
 
@@ -224,6 +228,9 @@ class _Sender:
         if expected <= self._unacknowledged:
             return
         self._window += expected - self._unacknowledged
+        for index in range(self._unacknowledged, expected):
+            if len(self.segments[index].sent_s) == 1:  # it tells of no retransmission: hours of media ride on TURN
+                self.segments[index] = _ARRIVED
         self._unacknowledged = expected
         self._duplicates = 0
         self._backoff = 1
