@@ -1,6 +1,6 @@
 import pytest
 
-from rtcprobe.call.sdp import read_description, usable_answer, usable_offer
+from rtcprobe.call.sdp import candidates_fragment, read_description, usable_answer, usable_offer
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.errors import MeasurementError
 
@@ -116,3 +116,21 @@ def test_an_offer_of_the_servers_own_needs_audio():
 def test_nothing_endless_is_read():
     with pytest.raises(MeasurementError, match=r"^the answer is 300,000 characters long: no session description is$"):
         usable_answer("v" * 300_000, OFFER)
+
+
+def test_candidates_sent_later_name_the_session_they_belong_to():
+    fragment = candidates_fragment(OFFER, ["candidate:1 1 udp 2130706431 192.0.2.1 5000 typ host"])
+    assert fragment.splitlines() == [
+        "a=group:BUNDLE 0",
+        "m=audio 9 UDP/TLS/RTP/SAVPF 96",
+        "a=mid:0",
+        "a=ice-ufrag:abcd",
+        "a=ice-pwd:abcdefghijklmnopqrstuv",
+        "a=candidate:1 1 udp 2130706431 192.0.2.1 5000 typ host",
+        "a=end-of-candidates",
+    ]
+
+
+def test_announced_sources_are_read():
+    found = read_description(written(("a=setup", "a=ssrc:4294967295 cname:x")), "it")
+    assert found.sources() == {4294967295}

@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+
+from rtcprobe.call.targets import access
+from rtcprobe.link import Link, Path, parse_link
+from rtcprobe.runtime.network import Direction
+
+
+def line(text, packets=2000, seed=1):
+    """Return a direction that has carried ``packets`` of 200 bytes, one every 20 ms."""
+    links = [Link(parse_link(text), np.random.SeedSequence(seed))] if text else []
+    way = Direction(Path(links))
+    for index in range(packets):
+        way.offer(200, 0.02 * index)
+    return way
+
+
+def test_one_line_beside_a_bare_one_is_told_exactly():
+    speaker = line("delay 30ms loss 10%")
+    found = access.report([speaker, line(None)])
+    assert found.achieved["loss"] == speaker.tally.achieved().loss
+    assert found.achieved["mean_burst"] is not None
+    assert found.requested["loss"] == pytest.approx(0.10)
+
+
+def test_of_two_lines_chances_multiply_and_delays_add():
+    speaker, listener = line("delay 30ms loss 10%"), line("delay 20ms 5ms loss 20%", seed=2)
+    first, second = speaker.tally.achieved(), listener.tally.achieved()
+    found = access.report([speaker, listener])
+    assert found.requested["loss"] == pytest.approx(1 - 0.9 * 0.8)
+    assert found.achieved["loss"] == pytest.approx(1 - (1 - first.loss) * (1 - second.loss))
+    assert found.achieved["delay_p50_s"] == pytest.approx(0.030 + second.delay_p50_s, abs=2e-4)
+    assert found.achieved["delay_p95_s"] == pytest.approx(0.030 + second.delay_p95_s, abs=2e-4)
+    assert found.achieved["drops"] == {"loss": first.drops["loss"] + second.drops["loss"]}
+    assert found.achieved["mean_burst"] is None
+
+
+def test_a_line_that_carried_nothing_says_nothing():
+    found = access.report([line("delay 30ms", packets=0), line("delay 20ms", packets=0)])
+    assert found.achieved["loss"] is None
+    assert found.achieved["delay_p50_s"] is None
