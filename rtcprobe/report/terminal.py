@@ -155,7 +155,7 @@ def _peers(result: Result) -> Iterator[Text]:
     yield _rule(f"Target: {result.target}")
     for name, peer in result.peers.items():
         said = [peer.get("pair"), peer.get("dtls"), peer.get("codec")]
-        said += [word for word in ("red", "nack") if peer.get(word)]
+        said += [word.upper() for word in ("fec", "red", "nack") if peer.get(word)]
         for title, key in (("RTCP round trip", "rtcp_round_trip_s"), ("mouth to ear", "mouth_to_ear_mean_s")):
             if peer.get(key) is not None:
                 said.append(f"{title} {milliseconds(peer[key])} ms")

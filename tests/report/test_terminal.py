@@ -172,7 +172,7 @@ def test_an_outside_target_says_what_was_agreed_with_each_peer(make_result):
     )
     assert lines[0].endswith("whip+whep")
     assert row(lines, "─ Target").startswith(f"─ Target: {name}")
-    assert row(lines, " caller:") == " caller: host to srflx, DTLSv1.2, opus 111, nack, RTCP round trip 52.1 ms"
+    assert row(lines, " caller:") == " caller: host to srflx, DTLSv1.2, opus 111, NACK, RTCP round trip 52.1 ms"
     assert not [line for line in lines if line.startswith(" callee")]
     assert "callee → caller" not in row(lines, "─ Mouth to ear")
 

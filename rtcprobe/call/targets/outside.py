@@ -232,6 +232,7 @@ class OutsideCall(Course):
         if agreed is not None:
             out |= {
                 "codec": f"opus {agreed.opus_payload_type}",
+                "fec": "useinbandfec=1" in self._remote.get(peer, ""),
                 "red": agreed.red_payload_type is not None,
                 "nack": agreed.nack,
             }
