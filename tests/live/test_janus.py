@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from janus import PIN, PIN_ROOM, ROOM, SMALL_ROOM
-from runs import called, measured, median_s, valid_run
+from runs import called, measured, median_s, quiet_run, valid_run
 
 RTCPROBE = Path(sys.executable).with_name("rtcprobe")
 WAY = "caller_to_callee"
@@ -34,7 +34,7 @@ def heard(result):
 @pytest.fixture(scope="module")
 def five(janus):
     """Five runs alike through a room."""
-    return [measured(room_url(janus), NETEQ) for _ in range(5)]
+    return [quiet_run(room_url(janus), NETEQ) for _ in range(5)]
 
 
 def test_mouth_to_ear_through_a_room_is_repeatable_within_three_milliseconds(five):
@@ -43,13 +43,13 @@ def test_mouth_to_ear_through_a_room_is_repeatable_within_three_milliseconds(fiv
 
 
 def test_a_delay_added_to_the_speakers_link_is_added_to_mouth_to_ear(five, janus):
-    later = measured(room_url(janus), NETEQ, f"link.{WAY}=delay 80ms")
+    later = quiet_run(room_url(janus), NETEQ, f"link.{WAY}=delay 80ms")
     before_s = sorted(median_s(result, WAY) for result in five)[2]
     assert median_s(later, WAY) - before_s == pytest.approx(ADDED_S, abs=0.001)
 
 
 def test_loss_on_the_link_is_achieved_and_arrives_as_missing_frames(janus):
-    result = measured(room_url(janus), NETEQ, f"link.{WAY}=delay 0ms loss 5%", "call.duration=20s")
+    result = measured(room_url(janus), NETEQ, f"link.{WAY}=delay 0ms loss 5%", "codec.ptime=10ms", "call.duration=12s")
     link, ear = result.link[WAY], result.mouth_to_ear[WAY]
     assert link.requested["loss"] == LOSS
     assert link.achieved["offered"] > 1000
