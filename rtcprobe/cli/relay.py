@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from rtcprobe.cli.common import EXIT_CODES, console
+from rtcprobe.cli.common import complain, console
 from rtcprobe.errors import BadInputError, ExitCode
 
 if TYPE_CHECKING:
@@ -29,10 +29,15 @@ __all__ = ["relay"]
 
 _T = TypeVar("_T")
 
+_EXIT_CODES = (
+    "Exit codes: 0 relayed, 2 bad usage, 3 nothing came, or this machine was too busy to let packets out in time. "
+    "Ctrl-C is the usual end."
+)
+
 LONGEST_S = 30 * 86_400.0
 
 
-@click.command(epilog=EXIT_CODES)
+@click.command(epilog=_EXIT_CODES, short_help="Relay anybody's UDP packets through a link.")
 @click.option("--listen", required=True, metavar="HOST:PORT", help="Where clients send to; port 0: any free one.")
 @click.option("--to", required=True, metavar="HOST:PORT", help="The server that is meant.")
 @click.option("--link", required=True, metavar="LINE", help="Both ways, in tc-netem's words: 'delay 80ms loss 2%'.")
@@ -78,12 +83,10 @@ def relay(
     print_lines(relay_lines(report), console(stderr=json_path == "-"))
     late_s = report.late_quantile_s(0.95)
     if late_s is None:
-        click.echo(f"rtcprobe: nothing was relayed: let a client send to {report.listen}", err=True)
+        complain(f"nothing was relayed: let a client send to {report.listen}")
         return ExitCode.NOT_MEASURED
     if late_s > LATE_S:
-        click.echo(
-            f"rtcprobe: the relay was {late_s * 1e3:.1f} ms late at p95: this machine is too busy for it", err=True
-        )
+        complain(f"the relay was {late_s * 1e3:.1f} ms late at p95: this machine is too busy for it")
         return ExitCode.NOT_MEASURED
     return ExitCode.MET
 
