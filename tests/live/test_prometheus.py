@@ -30,7 +30,7 @@ probes:
   - {name: long-haul, scenario: 1v1-long-haul}
   - {name: lossy, scenario: 1v1-social, set: {link: delay 80ms 20ms loss 8%}}
   - {name: practice, scenario: spoken-practice}
-on_demand: {scenarios: [1v1-social]}
+on_demand: {scenarios: [1v1-social], concurrency: 3}
 reports: {folder: reports, limit: 20MB}
 """
 
@@ -184,7 +184,8 @@ def test_what_is_exported_is_clean_by_promtool(monitored):
 
 
 def test_both_jobs_are_up_and_what_blackbox_rules_expect_is_there(monitored):
-    assert {row["metric"]["job"]: row["value"][1] for row in monitored.ask("up")} == {"rtcprobe": "1", "on-demand": "1"}
+    up = monitored.ask("max by (job) (max_over_time(up[1m]))")
+    assert {row["metric"]["job"]: row["value"][1] for row in up} == {"rtcprobe": "1", "on-demand": "1"}
     (row,) = monitored.ask("probe_success")
     assert row["metric"]["instance"] == "loopback"
     assert monitored.ask('rtcprobe_last_join_seconds{job="on-demand"}')
