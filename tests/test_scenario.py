@@ -153,3 +153,19 @@ def test_what_the_exact_parsers_accept_the_coarse_patterns_of_editors_accept_too
 
 def test_the_library_is_found_beside_the_package():
     assert library_folder() == Path(__file__).parents[1] / "scenarios"
+
+
+def test_a_target_is_a_url_or_keys_and_no_part_of_the_situation():
+    plain = find_scenario("1v1-social")
+    called = find_scenario("1v1-social", ["target=sdp+https://host/x", "target.token=env:TOKEN"])
+    assert plain.target.scheme == "loopback"
+    assert (called.target.url, called.target.options) == ("sdp+https://host/x", {"token": "env:TOKEN"})
+    assert called.settings["target"] == {"url": "sdp+https://host/x", "token": "env:TOKEN"}
+    assert called.digest == plain.digest  # two vendors are compared in one situation
+
+
+def test_what_is_not_emulated_on_the_way_to_a_target_is_said():
+    warning = "only the access lines are emulated: target.region adds a distance"
+    assert find_scenario("1v1-social", ["target=sdp+https://host/x"]).warnings == (warning,)
+    assert find_scenario("1v1-social", ["target={url: sdp+https://host/x, region: tokyo}"]).warnings == ()
+    assert find_scenario("1v1-social", ["target=sdp+https://host/x", "link=delay 1ms"]).warnings == ()

@@ -253,8 +253,7 @@ class Scenario:
         """What a reader should know although it can be run: what has no effect, a path faster than light."""
         if self.target.scheme != "loopback":
             placed = self.link or self.target.region is not None or self.rtt_s is not None
-            fact = "only the access lines are emulated, the way to the target is the real one"
-            return () if placed else (f"{fact}: target.region adds a distance",)
+            return () if placed else ("only the access lines are emulated: target.region adds a distance",)
         unasked = self.ice != IceSettings()
         return (*(("ice has no effect on loopback, where both ends are ours",) * unasked), *self._too_fast())
 

@@ -130,3 +130,11 @@ def test_targets_in_a_scenario():
     assert refused("target={url: sdp+http://h/x, region: bangkock}") == (
         f"{where}target.region 'bangkock' is not known: did you mean bangkok?"
     )
+
+
+def test_a_distance_said_twice():
+    with pytest.raises(BadInputError) as caught:
+        find_scenario("1v1-social", ["target={url: sdp+http://h/x, region: tokyo}", "rtt=30ms"])
+    assert str(caught.value) == (
+        "scenario 1v1-social: rtt and target.region both say how far it is: leave one of them out"
+    )
