@@ -60,7 +60,7 @@ class OutsideNetwork(Network):
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop, sockets=True)
-        self._hosts: list[OutsideHost] = []
+        self.hosts: list[OutsideHost] = []
 
     def add_outside_host(self, name: str, candidates: Sequence[str], *, up: Path, down: Path) -> OutsideHost:
         """Return a host of ours whose packets leave through ``up`` and arrive through ``down``."""
@@ -74,7 +74,7 @@ class OutsideNetwork(Network):
             stream_down=Direction(down),
             candidates=tuple(candidates),
         )
-        self._hosts.append(host)
+        self.hosts.append(host)
         return host
 
     def create_endpoint(
@@ -103,9 +103,15 @@ class OutsideNetwork(Network):
         if isinstance(host, OutsideHost) and transport in host.open:
             host.open.remove(transport)
 
+    @property
+    def pauses(self) -> bool:
+        """Whether a line of a host is asked to stand still, or to change, at times of its own."""
+        links = (link for host in self.hosts for way in (host.up, host.down) for link in way.path.links)
+        return any(link.spec.outages or link.spec.schedule for link in links)
+
     def close(self) -> None:
         """Close every socket still open."""
-        for host in self._hosts:
+        for host in self.hosts:
             for transport in list(host.open):
                 transport.close()
 

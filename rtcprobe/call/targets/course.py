@@ -201,7 +201,7 @@ class Course:
         silent_s = self.network.now_s()
         for way in self.ways:
             last_s = way.listener.arrivals[-1][0] if way.listener.arrivals else begun_s
-            if silent_s - last_s > GONE_S and not self._paused(way.talker, last_s):
+            if silent_s - last_s > GONE_S and not self._paused(way.talker, last_s) and not self.network.pauses:
                 self.cut = f"nothing came to the {way.listener.side} any more {last_s - begun_s:.1f} s into the call"
         await self._last_packets(silent_s)
 
