@@ -3,8 +3,8 @@
 Rules:
     1. A difference is real where its p-value, corrected for all headline figures judged together, stays within
        ``1 − confidence`` (Holm, Scandinavian J. of Statistics 6, 1979), and it exceeds the instrument's own error.
-    2. ``detectable`` is how far the interval reaches at the confidence of the strictest of these tests: a change twice
-       as large is found nine times in ten (``benchmarks/calibration.py``).
+    2. ``detectable`` is how far the interval reaches at the confidence of the strictest of these tests: of pairs with a
+       change twice as large as they print, nine in ten show it (``benchmarks/calibration.py``).
 """
 
 from __future__ import annotations
@@ -195,10 +195,9 @@ def _matters(seen: Difference) -> bool:
 
 
 def _detectable(spread: Spread, seen: Difference, confidence: float) -> float | None:
-    low, high = spread.interval(confidence)
-    if low is None or high is None or seen.difference is None:
+    reach = spread.reach(confidence)
+    if reach is None or seen.difference is None:
         return None
-    reach = max(seen.difference - low, high - seen.difference)
     return max(reach, RESOLUTION_S) if seen.unit == "s" else reach
 
 

@@ -36,13 +36,15 @@ _Floats = npt.NDArray[np.float64]
 EQUAL = 1e-8
 """Differences (seconds, shares) no further apart are the same figure, rounded by JSON."""
 _FEW_TOSSES, _MANY_TOSSES = 999, 9999
-_FAR = 0.95
 _STEPS = 8
 _SEED = 20_240_229
 
 
 class Spread(Protocol):
     """What is known about a difference ``b − a``."""
+
+    def reach(self, confidence: float) -> float | None:
+        """Return the change that half of such pairs show at ``confidence``, and nearly all show twice; None: none."""
 
     def interval(self, confidence: float) -> Ends:
         """Return the interval at ``confidence``; an end is None where it is open."""
@@ -86,6 +88,18 @@ class TSpread:
         freedom = whole**2 / (of_a**2 / (len(a) - 1) + of_b**2 / (len(b) - 1)) if whole > 0.0 else len(a) + len(b) - 2.0
         return cls(difference=float(np.mean(b) - np.mean(a)), error=math.sqrt(whole), freedom=freedom)
 
+    def reach(self, confidence: float) -> float | None:
+        """Return the interval's half; more where one or two degrees of freedom are all that is known of the spread.
+
+        Then the next pair's may well be larger: by half the ratio of an unlucky one (of twenty) to a usual one.
+        """
+        from scipy.special import chdtri  # noqa: PLC0415 - as below
+
+        low, high = self.interval(confidence)
+        assert low is not None
+        assert high is not None
+        return (high - low) / 2.0 * max(1.0, 0.5 * math.sqrt(chdtri(self.freedom, 0.05) / chdtri(self.freedom, 0.5)))
+
     def interval(self, confidence: float) -> Ends:
         """Return Student's interval."""
         from scipy.special import stdtrit  # noqa: PLC0415 - a quarter of a second that --help should not pay
@@ -125,8 +139,6 @@ class Randomised:
             return self._constant, self._constant
         if not math.isfinite(self.difference):
             return None, None
-        if confidence > _FAR:
-            return self._far(confidence)
         if self._tosses is None:
             self._tosses = self._toss(_FEW_TOSSES)
         if confidence not in self._intervals:
@@ -134,16 +146,25 @@ class Randomised:
             self._intervals[confidence] = self._end(0, -1.0, tail), self._end(1, 1.0, tail)
         return self._intervals[confidence]
 
-    def _far(self, confidence: float) -> Ends:
-        """Return an interval too wide for so few tosses: that of ``_FAR``, stretched as a normal's would be."""
+    def reach(self, confidence: float) -> float | None:
+        """Return the longer side of the 95 % interval, stretched as a normal's would be; and more, until it is true.
+
+        Far out there are too few tosses to turn into an interval, but enough to try: a change twice as large, planted
+        into these very joins, is shown either way.
+        """
         from scipy.special import ndtri  # noqa: PLC0415 - as above
 
-        stretch = float(ndtri((1.0 + confidence) / 2.0) / ndtri((1.0 + _FAR) / 2.0))
-        low, high = self.interval(_FAR)
-        return (
-            None if low is None else self.difference + stretch * (low - self.difference),
-            None if high is None else self.difference + stretch * (high - self.difference),
-        )
+        low, high = self.interval(0.95)
+        if low is None or high is None or self._constant is not None:
+            return 0.0 if self._constant is not None else None
+        reach = max(self.difference - low, high - self.difference)
+        reach *= max(1.0, float(ndtri((1.0 + confidence) / 2.0) / ndtri(0.975)))
+        tail = (1.0 - confidence) / 2.0
+        while reach < 2.0 * self._reach:
+            if self.tails(-2.0 * reach)[0] <= tail and self.tails(2.0 * reach)[1] <= tail:
+                return reach
+            reach *= 1.5
+        return None
 
     def tails(self, shift: float) -> tuple[float, float]:
         """Return the share of tosses that part the sides as far, ``shift`` taken back; never none."""
@@ -242,6 +263,13 @@ class ScoreSpread:
     b: float
     n_a: float
     n_b: float
+
+    def reach(self, confidence: float) -> float | None:
+        """Return the longer side of the interval."""
+        low, high = self.interval(confidence)
+        assert low is not None
+        assert high is not None
+        return max(high - (self.b - self.a), self.b - self.a - low)
 
     def interval(self, confidence: float) -> Ends:
         """Return Newcombe's interval."""
