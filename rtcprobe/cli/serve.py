@@ -48,7 +48,8 @@ def serve(config: Path, *, listen: str, web_config: Path | None, check: bool) ->
             click.echo(f"{plan.name}: {plan.scenario.name}, {plan.target}, {plan.job.clock} clock")
         return 0
     _log_to_stderr()
-    asyncio.run(serve_until_told(config, bind(listen), web_config))
+    with bind(listen) as listener:
+        asyncio.run(serve_until_told(config, listener, web_config))
     return 0
 
 

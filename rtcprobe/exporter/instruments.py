@@ -2,17 +2,18 @@
 
 Facts:
     A server with 20 probes has some ten thousand series; the client library needs 100 ms and more to write them. So
-    every owner of series (a probe, the server) keeps its own text by family until it changes, and a scrape only joins
-    texts: families must stand together (both formats say so), so the join goes family by family.
+    every owner of series (a probe, the server) keeps the text of each family until one of its figures changes, and a
+    scrape joins texts: families must stand together (both formats say so), so the join goes family by family.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import Metric as Family
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
@@ -50,7 +51,8 @@ class Instruments:
         self._metrics = {
             row.name: _made(row, self.registry, common=bool(common)) for row in TABLE if row.scope in wanted
         }
-        self._texts: dict[Format, dict[bytes, tuple[bytes, bytes]]] = {}
+        self._texts: dict[Format, dict[bytes, tuple[bytes, bytes]]] = {"text": {}, "openmetrics": {}}
+        self._stale: dict[Format, set[str]] = {form: set(self._metrics) for form in self._texts}
         self._fresh: dict[str, set[_Key]] = {}
         self._children: dict[str, dict[_Key, Counter | Gauge | Histogram]] = {}
 
@@ -81,10 +83,10 @@ class Instruments:
 
         Making a series costs ten times as much as setting it, so those that stay are kept.
         """
-        self._texts.clear()
         self._fresh = {name: set() for name in names}
         yield
         for name, fresh in self._fresh.items():
+            self._touch(name)
             children = self._children.get(name, {})
             metric = self._metrics[name]
             for key in [key for key in children if key not in fresh]:
@@ -94,13 +96,20 @@ class Instruments:
         self._fresh = {}
 
     def texts(self, form: Format) -> Mapping[bytes, tuple[bytes, bytes]]:
-        """Return by family its header (HELP, TYPE, UNIT) and its sample lines; kept until something changes."""
-        if form not in self._texts:
-            self._texts[form] = _by_family(_written(self.registry, form))
+        """Return by family its header (HELP, TYPE, UNIT) and its sample lines; each kept until it changes."""
+        stale = self._stale[form]
+        if stale:
+            changed = _Some([metric for name, metric in self._metrics.items() if name in stale])
+            self._texts[form].update(_by_family(_written(changed, form)))
+            stale.clear()
         return self._texts[form]
 
+    def _touch(self, name: str) -> None:
+        for stale in self._stale.values():
+            stale.add(name)
+
     def _child(self, name: str, labels: Mapping[str, str]) -> Counter | Gauge | Histogram:
-        self._texts.clear()
+        self._touch(name)
         children = self._children.setdefault(name, {})
         key = tuple(labels.items())
         if name in self._fresh:
@@ -109,6 +118,17 @@ class Instruments:
             metric = self._metrics[name]
             children[key] = metric.labels(**self.common, **labels) if self.common or labels else metric
         return children[key]
+
+
+class _Some(Collector):
+    """Some metrics of a registry."""
+
+    def __init__(self, metrics: Sequence[Counter | Gauge | Histogram]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Family]:
+        for metric in self._metrics:
+            yield from metric.collect()
 
 
 def expose(owners: Iterable[Instruments], form: Format, more: Iterable[Collector] = ()) -> bytes:

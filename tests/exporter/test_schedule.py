@@ -52,10 +52,10 @@ def small(make_result, make_attempt, make_ear):
 
 def test_a_probe_runs_once_an_interval(make_fleet, in_virtual_time, series, small):
     fleet = make_fleet(small)
-    in_virtual_time(lasting(fleet, 3600.0))
+    in_virtual_time(lasting(fleet, 1200.0))
     got = series(fleet.exposition("text"))
-    assert got[RUNS, "probe=here", "verdict=pass"] in (59, 60)
-    assert got[RUNS, "probe=far", "verdict=pass"] in (29, 30)
+    assert got[RUNS, "probe=here", "verdict=pass"] in (19, 20)
+    assert got[RUNS, "probe=far", "verdict=pass"] in (9, 10)
     assert account(got, "here")[0] == account(got, "here")[1]
 
 
@@ -70,9 +70,9 @@ def test_no_two_runs_have_the_same_seed_and_probes_do_not_run_in_lockstep(make_f
         began(plan)
 
     fleet.began = note
-    in_virtual_time(lasting(fleet, 45.0))
+    in_virtual_time(lasting(fleet, 25.0))
     seeds = [seed for _, seed, _, _ in fleet._runner.asked]
-    assert len(set(seeds)) == len(seeds) >= 80
+    assert len(set(seeds)) == len(seeds) >= 40
     firsts = sorted(each[0] for each in starts.values())
     assert max(b - a for a, b in pairwise(firsts)) < 5.0  # spread over the interval of 10 s
     assert len({round(each, 2) for each in firsts}) == 20
@@ -90,11 +90,11 @@ def test_a_run_longer_than_its_interval_is_no_second_run_but_missed_ones(make_fl
 def test_runs_beyond_the_limit_wait_and_are_missed_when_the_next_is_due(make_fleet, in_virtual_time, series, small):
     text = "probes: [" + ", ".join(f"{{name: p{n}, scenario: 1v1-social, interval: 10s}}" for n in range(4)) + "]"
     fleet = make_fleet(small, text, takes_s=12.0)
-    in_virtual_time(lasting(fleet, 600.0, grace_s=60.0))
+    in_virtual_time(lasting(fleet, 240.0, grace_s=60.0))
     got = series(fleet.exposition("text"))
     runs = sum(got[RUNS, f"probe=p{n}", "verdict=pass"] for n in range(4))
-    assert 49 <= runs <= 52  # one at a time, 12 s each, for 600 s
-    assert sum(got[MISSED, f"probe=p{n}", "reason=busy"] for n in range(4)) > 50
+    assert 19 <= runs <= 22  # one at a time, 12 s each, for 240 s
+    assert sum(got[MISSED, f"probe=p{n}", "reason=busy"] for n in range(4)) > 15
     for n in range(4):
         assert account(got, f"p{n}")[0] == account(got, f"p{n}")[1]
         assert got["rtcprobe_run_wait_seconds_count", f"probe=p{n}"] == got[RUNS, f"probe=p{n}", "verdict=pass"]
@@ -236,7 +236,7 @@ def test_slots_are_given_in_order_and_none_is_lost_when_a_waiter_gives_up(in_vir
     in_virtual_time(main())
 
 
-def test_six_hours_of_ten_probes_leaves_nothing_behind(make_fleet, in_virtual_time, series, small):
+def test_two_hours_of_ten_probes_leaves_nothing_behind(make_fleet, in_virtual_time, series, small):
     """The week of twenty is benchmarks/soak.py --virtual; here most are quick, some unreachable, and one hangs."""
     names = [f"p{n}" for n in range(10)]
     text = (
@@ -252,13 +252,13 @@ def test_six_hours_of_ten_probes_leaves_nothing_behind(make_fleet, in_virtual_ti
         text,
         takes_s=lambda job: 1e9 if job.scenario == "video-support" else chance.expovariate(1 / 40.0),
     )
-    in_virtual_time(lasting(fleet, 21_600.0, grace_s=120.0))
+    in_virtual_time(lasting(fleet, 7_200.0, grace_s=120.0))
     body = fleet.exposition("text")
     got = series(body)
     for name in names:
         due, accounted = account(got, name)
-        assert due == accounted in (17, 18, 19)
-    assert got[ERRORS, "probe=p3", "reason=timeout"] >= 15
+        assert due == accounted in (5, 6, 7)
+    assert got[ERRORS, "probe=p3", "reason=timeout"] >= 4
     assert len(fleet.board.runs("p0")) <= 20
     assert fleet._scheduler.in_hand == 0
     assert len(body) < 1_500_000
