@@ -90,7 +90,7 @@ def test_candidates_follow_an_offer_that_went_without_them(forwarder):
     result = run({"url": f"whip+whep+http://{address_of(forwarder)}", "trickle": True})
     assert only_ear(result).heard == 6
     for attempt in result.join.attempts:
-        assert attempt.phases["candidates_sent"] > 0.019  # a round trip of its own, here after the answer
+        assert attempt.phases["candidates_sent"] > 0  # an exchange of its own, after the answer
         assert sum(attempt.phases.values()) == pytest.approx(attempt.first_audio_s, abs=1e-3)
     assert not [each for each in result.warnings if "candidates" in each]
     assert forwarder.open_sessions() == 0
@@ -116,9 +116,9 @@ def test_the_link_is_passed_twice_there_and_back(echo):
 
 
 def test_loss_on_the_link_is_loss_of_the_call(echo):
-    result = run(f"sdp+http://{address_of(echo)}/plain", "link=delay 5ms loss 5%", "call.duration=20s")
+    result = run(f"sdp+http://{address_of(echo)}/plain", "link=delay 5ms loss 5%", "call.duration=10s")
     for report in result.link.values():
-        assert report.achieved["loss"] == pytest.approx(0.05, abs=0.02)
+        assert report.achieved["loss"] == pytest.approx(0.05, abs=0.03)  # 500 packets: three times 1 %
 
 
 def test_an_unannounced_source_is_ignored_and_counted(echo):
