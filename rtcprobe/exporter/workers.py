@@ -3,7 +3,7 @@
 Facts (2 cores, Python 3.11, a run of three joins and 10 s of call in virtual time):
     A fresh process costs 3 to 4.5 s of imports before a run of 0.7 s, so one process a run (spawn) can feed no probe
     every 10 s. A fork of a process that has imported everything costs 0.02 s, but copies locks of threads it has not
-    (OpenSSL, BLAS, aiortc's decoders). A warm process costs nothing and grows by about 2 MB a run, 3 with its report.
+    (OpenSSL, BLAS, aiortc's decoders). A warm process costs nothing and grows by 1.8 MB a run, 2.4 with its report.
     So workers are warm, run one probe at a time, and are replaced by a fresh one after ``MOST_RUNS`` runs or beyond
     ``MOST_RESIDENT_BYTES``: memory is bounded, and a run never waits for imports unless a worker was just lost.
 
