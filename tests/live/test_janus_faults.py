@@ -56,7 +56,7 @@ def test_a_server_killed_in_the_call_keeps_what_was_heard(own_janus, scheme):
     # The first DTLS that Janus logs is that of the only join; the call's follows a few hundred milliseconds later.
     with killed_when(server, "WebRTC media is now available", 3.5):
         begun_s = time.monotonic()
-        result = called(url(server, scheme, "echotest"))
+        result = called(url(server, scheme, "echotest"), "call.duration=5s")
     assert time.monotonic() - begun_s < 20
     assert result.exit_code == 3
     assert result.cut is not None

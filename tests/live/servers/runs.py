@@ -25,7 +25,8 @@ def measured(target: str, *settings: str) -> Result:
 
 def called(target: str, *settings: str) -> Result:
     """Return one such run, valid or not: for what is true on a busy machine too."""
-    return run_probe(find_scenario("1v1-social", [f"target={target}", *QUICK, *settings]), seed=1, clock="real")
+    written = [f"target={target}", *QUICK, "call.duration=3s", *settings]
+    return run_probe(find_scenario("1v1-social", written), seed=1, clock="real")
 
 
 def quiet_run(target: str, *settings: str) -> Result:
