@@ -2,7 +2,8 @@
 
 What is asked:
     - *Coverage*: a 95 % interval of correlated samples holds the truth 95 ± 2 times in a hundred; where an end is open
-      it can only miss at the other, and may do better. The mean of a heavy tail is let down to 91 %.
+      or beyond all samples it seldom misses but at the other, and may do better. The mean of a heavy tail is let down
+      to 91 %.
     - *False alarms*: of 1,000 pairs in which nothing changed, at most 5 % (± 1.5) are called different: each figure by
       itself, and any figure of a whole check, paired, independent and over several runs.
     - *Findings*: a change twice the detectable difference that was printed is found nine times in ten.
@@ -85,11 +86,12 @@ def coverage(case: tuple[str, int, float, int]) -> Line:
             found = quantile(np.exp(each), p, correlated=True)
             low, high, truth = found.low, found.high, math.exp(ndtri(p))
         held += (low is None or low <= truth) and (high is None or high >= truth)
-        closed += low is not None and high is not None
+        seen = np.exp(each) if figure in ("p50", "p95") else (-math.inf, math.inf)
+        closed += low is not None and high is not None and min(seen) < low and high < max(seen)
     share = held / runs
     least = COVERED_HEAVY_MEAN if figure == "heavy mean" else COVERED[0]
     kept = share >= least and (share <= COVERED[1] or closed < 0.95 * runs)
-    text = f"{figure:<12} n {n:>5}  ρ {rho:.1f}   holds {share:6.1%}   both ends closed {closed / runs:5.0%}"
+    text = f"{figure:<12} n {n:>5}  ρ {rho:<4}   holds {share:6.1%}   both ends among the samples {closed / runs:5.0%}"
     return Line(text, kept)
 
 
@@ -99,8 +101,8 @@ def coverage_cases(scale: float) -> list[tuple[str, int, float, int]]:
     runs = max(round(1000 * scale), 50)
     return [
         (figure, n, rho, runs)
-        for figure, n, rho in itertools.product(figures, (120, 480, 2000), (0.0, 0.3, 0.6, 0.8, 0.9))
-        if n < 2000 or rho in (0.0, 0.9)
+        for figure, n, rho in itertools.product(figures, (120, 480, 2000), (0.0, 0.3, 0.6, 0.8, 0.9, 0.97))
+        if (n < 2000 or rho in (0.0, 0.9)) and (rho < 0.95 or figure in ("p50", "p95"))
     ]
 
 

@@ -109,12 +109,25 @@ def test_intervals_of_correlated_samples_cover_what_they_promise(rho, p):
         assert covered(correlated=False) < 160  # what the same interval would be worth without the effective size
 
 
+DRIFT = np.linspace(0.100, 0.200, 120)
+"""A delay that only ever rises: worth about one observation, as none is unlike its neighbours."""
+
+
 def test_strong_correlation_opens_the_interval_and_keeps_the_estimate():
-    series = autoregressive(np.random.default_rng(2), 1, 120, 0.95)[0]
-    # tau = 1.95 / 0.05 = 39: 120 samples are worth about three, and no three enclose a p95.
-    found = quantile(series, 0.95, correlated=True)
-    assert found.value is not None
+    found = quantile(DRIFT, 0.95, correlated=True)
+    assert found.value == pytest.approx(0.195)
     assert found.high is None
+
+
+def test_an_end_that_ranks_cannot_close_lies_beyond_every_observation():
+    found = quantile(DRIFT, 0.5, correlated=True)
+    # Of 120 samples half the range beyond either end, as of 60 it would be all of it; a delay is never negative.
+    assert (found.low, found.high) == (pytest.approx(0.050), pytest.approx(0.250))
+    assert quantile(DRIFT - 0.080, 0.5, correlated=True).low == 0.0
+    # A buffer that never moves leaves nothing to doubt; a marker that never came, everything.
+    still = quantile([0.150] * 120, 0.95, correlated=True)
+    assert (still.low, still.high) == (0.150, 0.150)
+    assert quantile(DRIFT, 0.5, never=1, correlated=True).high is None
 
 
 def test_correlation_makes_the_effective_sample_size_smaller():
