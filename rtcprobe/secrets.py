@@ -31,12 +31,16 @@ _MOST_BYTES: Final = 16_384
 _CURE: Final = "put it into an environment variable and write env:NAME, or into a file and write file:PATH"
 
 _USERINFO = re.compile(r"([a-z][a-z0-9+.-]*://)[^/\s@\"'<>?#]*@", re.IGNORECASE)
+_CLEAR: Final = r"(?!\*{3}(?!\w))"
+"""Not hidden yet: scrubbed again, a sentence may not lose what stands behind."""
 _PARAMETER = re.compile(
     r"([?&;#](?:access_token|id_token|token|jwt|auth|authorization|api_?key|key|secret|apisecret|client_secret|"
-    r"password|passwd|pwd|pin|credential|sig|signature)=)[^&\s#\"'<>]+",
+    rf"password|passwd|pwd|pin|credential|sig|signature)=){_CLEAR}[^&\s#\"'<>]+",
     re.IGNORECASE,
 )
-_AUTHORIZATION = re.compile(r"(authorization[\"']?\s*[:=]\s*[\"']?(?:bearer|basic|digest)\s+)[^\s\"']+", re.IGNORECASE)
+_AUTHORIZATION = re.compile(
+    rf"(authorization[\"']?\s*[:=]\s*[\"']?(?:bearer|basic|digest)\s+){_CLEAR}[^\s\"']+", re.IGNORECASE
+)
 
 _T = TypeVar("_T")
 

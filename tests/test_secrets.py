@@ -69,6 +69,12 @@ def test_what_looks_like_a_secret_is_scrubbed_and_other_text_is_left(text, clean
     assert scrub(text) == clean
 
 
+@pytest.mark.parametrize("hidden", ["(POST http://host/x?token=***): gone", "(Authorization: Bearer ***): gone"])
+def test_scrubbed_twice_a_sentence_loses_nothing_more(hidden):
+    assert scrub(hidden) == hidden
+    assert scrub(hidden.replace("***", "***x")) != hidden.replace("***", "***x")  # a value that begins like this
+
+
 def test_a_short_secret_hides_where_it_stands_alone_and_leaves_figures_be():
     Secret("1357")
     assert scrub("pin 1357 at 0.13579 s, 21357 packets, 13.57 ms, pin=1357") == (

@@ -181,13 +181,18 @@ class _Run:
 
     def _hopeless(self) -> bool:
         """Return whether an outside target has not been heard at all: it need not be asked again and again."""
-        heard = any(each.first_audio_s is not None for each in self.attempts)
-        return self._outside and not heard and len(self.attempts) >= VAIN_JOINS
+        return self._outside and not self._heard() and len(self.attempts) >= VAIN_JOINS
+
+    def _heard(self) -> bool:
+        return any(each.first_audio_s is not None for each in self.attempts)
 
     def _talk(self, setup: CallSetup, seed: np.random.SeedSequence) -> None:
         if self._hopeless():
             return
-        for child in seed.spawn(CALL_ATTEMPTS):
+        attempts = CALL_ATTEMPTS
+        if self._outside and not self._heard():
+            attempts = VAIN_JOINS - len(self.attempts)  # what the joins may be, the call may not exceed
+        for child in seed.spawn(CALL_ATTEMPTS)[:attempts]:
             self.talk = None
             attempt = self._on_a_loop(setup, child, lambda call: call.talk(), keep=True)
             if attempt.call.failed is None:
@@ -318,9 +323,10 @@ class _Run:
     def _result(self, mouth_to_ear: Mapping[Direction, MouthToEar]) -> Result:
         complaints = self.harness.complaints()
         warnings = (*self.scenario.warnings, *self.warnings)
-        if self._hopeless():  # the instrument spoilt nothing: there was nothing to measure
-            complaints, warnings = (), (*warnings, *complaints)
         talk = self.talk
+        if self._outside and not self._heard() and (talk is None or talk.call.failed is not None):
+            # The instrument spoilt nothing: there was nothing to measure.
+            complaints, warnings = (), (*warnings, *complaints)
         cut = None if talk is None else talk.call.cut
         if complaints and cut is not None:
             complaints = (*complaints, f"the call was cut: {cut}")

@@ -17,6 +17,7 @@ from services import AiortcEcho, _Service
 
 from rtcprobe.call.targets import base
 from rtcprobe.probe import run_probe
+from rtcprobe.probe.harness import Harness
 from rtcprobe.scenario import find_scenario
 
 HERE = Path(__file__).parent
@@ -159,6 +160,14 @@ def test_a_fault_is_one_sentence_and_nothing_measured(echo, way):
     assert (result.verdict, int(result.exit_code)) == ("inconclusive", 3)
     assert [attempt.failed for attempt in result.join.attempts] == [FAULTS[way]] * 3
     assert "2 joins and the call were not tried: none of 3 was heard" in result.warnings
+
+
+def test_where_nothing_was_heard_a_busy_machine_has_spoilt_nothing(network, monkeypatch):
+    monkeypatch.setattr(Harness, "complaints", lambda _: ("late",))
+    result = run(f"sdp+http://{network.address}:1/x")
+    assert (result.verdict, int(result.exit_code)) == ("inconclusive", 3)
+    assert "refuses the TCP connection" in result.reasons[0]
+    assert "late" in result.warnings
 
 
 def test_a_server_that_never_answers_is_left_in_time(echo):
