@@ -19,7 +19,8 @@ from rtcprobe.verdict.spread import Spread, p_value
 
 __all__ = ["RESOLUTION_S", "Difference", "DifferenceVerdict", "Estimate", "Method", "Row", "holm", "settle"]
 
-DifferenceVerdict = Literal["better", "worse", "no difference shown", "not measured"]
+DifferenceVerdict = Literal["better", "worse", "no difference shown", "not judged", "not measured"]
+"""*Not judged*: both sides have the figure, but nothing says how far chance moves it (``note`` says why)."""
 
 Method = Literal["attempts", "runs", "within calls", "events", "none"]
 """What counted as one observation: join attempts, whole runs, stretches of calls, single events, or nothing."""
@@ -161,10 +162,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def _settled(row: Row, adjusted: float | None, confidence: float, strictest: float) -> Difference:
     seen = row.difference
     if row.spread is None:
-        return replace(seen, confidence=confidence, verdict=_plain_verdict(seen))
+        # A figure without a distribution: one number a side says nothing of how far chance moves it.
+        unknown: DifferenceVerdict = "not measured" if seen.difference is None else "not judged"
+        return replace(seen, confidence=confidence, verdict=unknown)
     low, high = row.spread.interval(confidence)
     if row.withheld:
-        return replace(seen, confidence=confidence, low=low, high=high, verdict="no difference shown")
+        return replace(seen, confidence=confidence, low=low, high=high, verdict="not judged")
     p = p_value(row.spread)
     larger, smaller = row.spread.tails(0.0)
     shown = (p if adjusted is None else adjusted) <= 1.0 - confidence and _matters(seen)
@@ -179,15 +182,6 @@ def _settled(row: Row, adjusted: float | None, confidence: float, strictest: flo
         p_adjusted=adjusted,
         verdict=("worse" if worse else "better") if shown else "no difference shown",
     )
-
-
-def _plain_verdict(seen: Difference) -> DifferenceVerdict:
-    """Return the verdict of a figure without a distribution: real where pairs part, not known otherwise."""
-    if seen.difference is None:
-        return "not measured"
-    if not (seen.paired and seen.method == "none" and _matters(seen)) or seen.difference == 0.0:
-        return "no difference shown"
-    return "worse" if (seen.difference > 0.0) != seen.higher_is_better else "better"
 
 
 def _matters(seen: Difference) -> bool:

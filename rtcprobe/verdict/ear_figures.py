@@ -109,10 +109,10 @@ def _share(pair: Pair, direction: Direction, name: str, read: Callable[[MouthToE
         share_estimate(each.share, each.n, each.worth, len(side)) for each, side in zip(pooled, known, strict=True)
     ]
     row = Figure(pair, metric, "mean", "share", estimates[0], estimates[1], direction=direction)
-    if pair.paired and all(abs(x.share - y.share) <= EQUAL for x, y in zip(*known, strict=True)):
-        return row.over("events", TSpread(difference=0.0, error=0.0, freedom=1.0), paired=True)
-    spread = ScoreSpread(a=pooled[0].share, b=pooled[1].share, n_a=pooled[0].worth, n_b=pooled[1].worth)
-    return row.over("events", spread, withheld="" if pair.paired else _ONE_CALL)
+    one, two = pooled
+    same = pair.paired and all(abs(x.share - y.share) <= EQUAL for x, y in zip(*known, strict=True))
+    spread = ScoreSpread(a=one.share, b=two.share, n_a=one.worth, n_b=two.worth, same=same)
+    return row.over("events", spread, paired=same, withheld="" if pair.paired else _ONE_CALL)
 
 
 def _rating(pair: Pair, direction: Direction) -> Row:
@@ -176,12 +176,12 @@ def _over_runs(
         missing = int(np.count_nonzero(np.isnan(a)) + np.count_nonzero(np.isnan(b)))
         return row.unmeasured(f"{missing} of {len(a) + len(b)} runs did not measure it")
     if pair.paired:
-        moved = b - a
-        least = 0.0 if counted is None else abs(float(np.mean(moved))) / float(np.mean([e.worth for e in counted[0]]))
-        return row.over("runs", TSpread.paired(moved, least_variance=least), paired=True)
+        worth = math.inf if counted is None else float(np.mean([e.worth for e in counted[0]]))
+        return row.over("runs", TSpread.paired(b - a, worth=worth), paired=True)
     if counted is None:
         return row.over("runs", TSpread.unpaired(a, b))
-    share = float(np.mean(np.concatenate([a, b])))
+    events = math.fsum(each.worth for side in counted for each in side)
+    share = min(max(float(np.mean(np.concatenate([a, b]))), 1.0 / events), 1.0 - 1.0 / events)  # none seen is not never
     of_a, of_b = (share * (1.0 - share) / float(np.mean([each.worth for each in side])) for side in counted)
     return row.over("runs", TSpread.unpaired(a, b, (of_a, of_b)))
 

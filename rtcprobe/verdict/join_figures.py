@@ -105,10 +105,9 @@ def _failed(pair: Pair) -> Row:
         empty = Estimate(value=None)
         return Figure(pair, "join.failed", "mean", "share", empty, empty).unmeasured("no join was tried")
     row = Figure(pair, "join.failed", "mean", "share", estimates[0], estimates[1])
-    if pair.paired and len(a) == len(b) and np.array_equal(a, b):
-        return row.over("attempts", TSpread(difference=0.0, error=0.0, freedom=len(a) - 1.0 or 1.0), paired=True)
-    spread = ScoreSpread(a=float(np.mean(a)), b=float(np.mean(b)), n_a=len(a), n_b=len(b))
-    return row.over("attempts", spread)
+    same = pair.paired and np.array_equal(a, b)
+    spread = ScoreSpread(a=float(np.mean(a)), b=float(np.mean(b)), n_a=len(a), n_b=len(b), same=same)
+    return row.over("attempts", spread, paired=same)
 
 
 def _join_mean(pair: Pair, metric: str, part: str, read: Callable[[JoinAttempt], float], *, slowest: bool) -> Row:

@@ -60,21 +60,31 @@ def p_value(spread: Spread) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TSpread:
-    """A difference with its standard error, and the degrees of freedom of that."""
+    """A difference with its standard error, and the degrees of freedom of that.
+
+    ``counted``: the squared error that a change of one would have by counting alone, where the figures are shares.
+    """
 
     difference: float
     error: float
     freedom: float
+    counted: float = 0.0
 
     @classmethod
-    def paired(cls, moved: _Floats, difference: float | None = None, *, least_variance: float = 0.0) -> TSpread | None:
-        """Return the spread of pairs that ``moved`` (shape (k,)), about ``difference`` (their mean unless given)."""
+    def paired(cls, moved: _Floats, difference: float | None = None, *, worth: float = math.inf) -> TSpread | None:
+        """Return the spread of pairs that ``moved`` (shape (k,)), about ``difference`` (their mean unless given).
+
+        ``worth``: of how many events each figure is a share, so that counting them makes it vary that much at least.
+        """
         if len(moved) < 2 or not np.all(np.isfinite(moved)):
             return None
-        variance = max(0.0 if np.ptp(moved) <= EQUAL else float(np.var(moved, ddof=1)), least_variance)
-        error = math.sqrt(variance / len(moved))
+        mean = float(np.mean(moved))
+        variance = max(0.0 if np.ptp(moved) <= EQUAL else float(np.var(moved, ddof=1)), abs(mean) / worth)
         return cls(
-            difference=float(np.mean(moved)) if difference is None else difference, error=error, freedom=len(moved) - 1
+            difference=mean if difference is None else difference,
+            error=math.sqrt(variance / len(moved)),
+            freedom=len(moved) - 1,
+            counted=1.0 / worth / len(moved),
         )
 
     @classmethod
@@ -93,12 +103,11 @@ class TSpread:
 
         Then the next pair's may well be larger: by half the ratio of an unlucky one (of twenty) to a usual one.
         """
-        from scipy.special import chdtri  # noqa: PLC0415 - as below
+        from scipy.special import chdtri, stdtrit  # noqa: PLC0415 - as below
 
-        low, high = self.interval(confidence)
-        assert low is not None
-        assert high is not None
-        return (high - low) / 2.0 * max(1.0, 0.5 * math.sqrt(chdtri(self.freedom, 0.05) / chdtri(self.freedom, 0.5)))
+        t = float(stdtrit(self.freedom, (1.0 + confidence) / 2.0))
+        unlucky = max(1.0, 0.5 * math.sqrt(chdtri(self.freedom, 0.05) / chdtri(self.freedom, 0.5)))
+        return max(t * self.error * unlucky, t**2 * self.counted)
 
     def interval(self, confidence: float) -> Ends:
         """Return Student's interval."""
@@ -160,8 +169,9 @@ class Randomised:
         reach = max(self.difference - low, high - self.difference)
         reach *= max(1.0, float(ndtri((1.0 + confidence) / 2.0) / ndtri(0.975)))
         tail = (1.0 - confidence) / 2.0
+        real = max(low, 0.0) + min(high, 0.0)  # what surely differs already is taken back before anything is planted
         while reach < 2.0 * self._reach:
-            if self.tails(-2.0 * reach)[0] <= tail and self.tails(2.0 * reach)[1] <= tail:
+            if self.tails(real - 2.0 * reach)[0] <= tail and self.tails(real + 2.0 * reach)[1] <= tail:
                 return reach
             reach *= 1.5
         return None
@@ -257,22 +267,28 @@ def _apart(first: _Floats, second: _Floats) -> _Floats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreSpread:
-    """A difference of two shares, each seen among so many (effective) events."""
+    """A difference of two shares, each seen among so many (effective) events.
+
+    ``same``: the very events of both sides are known to be equal, so the difference is none; but one event that
+    differed would not have been enough, and ``reach`` knows.
+    """
 
     a: float
     b: float
     n_a: float
     n_b: float
+    same: bool = False
 
     def reach(self, confidence: float) -> float | None:
         """Return the longer side of the interval."""
-        low, high = self.interval(confidence)
-        assert low is not None
-        assert high is not None
+        low, high = self._newcombe(confidence)
         return max(high - (self.b - self.a), self.b - self.a - low)
 
     def interval(self, confidence: float) -> Ends:
         """Return Newcombe's interval."""
+        return (0.0, 0.0) if self.same else self._newcombe(confidence)
+
+    def _newcombe(self, confidence: float) -> tuple[float, float]:
         low_a, high_a = share_interval(self.a, self.n_a, confidence)
         low_b, high_b = share_interval(self.b, self.n_b, confidence)
         apart = self.b - self.a
@@ -283,6 +299,8 @@ class ScoreSpread:
         apart = self.b - self.a
         if abs(apart - shift) <= EQUAL:
             return 0.5, 0.5
+        if self.same:
+            return (0.0, 1.0) if shift < 0.0 else (1.0, 0.0)
         low, high = 0.0, 1.0
         for _ in range(40):
             confidence = (low + high) / 2.0

@@ -56,9 +56,19 @@ def test_phases_and_stages_sum_to_what_they_are_parts_of(runs):
 def test_single_calls_with_seeds_of_their_own_get_no_verdict_on_the_ear(runs, slow):
     found = compare([runs[0]], [slow[1]])
     ears = [each for each in found.differences if each.metric.startswith("mouth_to_ear") and each.unit == "s"]
-    assert {each.verdict for each in ears} == {"no difference shown"}
+    assert {each.verdict for each in ears} == {"not judged"}
     assert all("within these calls only" in each.note for each in ears)
     assert {each.method for each in ears if each.verdict != "not measured"} == {"within calls"}
+
+
+def test_a_figure_that_one_run_has_one_of_is_not_judged_from_one_run(runs):
+    ears = {name: replace(ear, quality={"r": 80.0}) for name, ear in runs[0].mouth_to_ear.items()}
+    better = {name: replace(ear, quality={"r": 79.9}) for name, ear in runs[0].mouth_to_ear.items()}
+    found = compare([replace(runs[0], mouth_to_ear=better)], [replace(runs[0], mouth_to_ear=ears)])
+    ratings = [each for each in found.differences if each.metric.endswith(".r")]
+    assert [each.difference for each in ratings] == pytest.approx([0.1, 0.1])
+    assert {each.verdict for each in ratings} == {"not judged"}
+    assert {each.verdict for each in found.stages} == {"not judged"}
 
 
 def test_smaller_than_the_ear_can_tell_is_no_difference(runs, slower):

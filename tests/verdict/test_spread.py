@@ -32,9 +32,7 @@ def test_equal_is_equal_and_a_common_shift_is_that_shift():
 def test_shares_that_happen_to_agree_in_every_run_still_count_as_chance_makes_them():
     moved = np.full(3, 1 / 120)  # one marker more in each run: s is 0, counting alone gives 1 / 120
     assert p_value(TSpread.paired(moved)) == 0.0
-    assert p_value(TSpread.paired(moved, least_variance=(1 / 120) ** 2)) == pytest.approx(
-        0.2254, abs=1e-4
-    )  # t 1.732, 2
+    assert p_value(TSpread.paired(moved, worth=120)) == pytest.approx(0.2254, abs=1e-4)  # t 1.732, 2
 
 
 def test_tosses_agree_with_the_exact_count_of_them():
@@ -87,6 +85,30 @@ def test_the_difference_of_shares_is_newcombes():
     low, _ = small.interval(1.0 - p_value(small))
     assert low == pytest.approx(0.0, abs=1e-6)
     assert p_value(ScoreSpread(a=0.0, b=0.0, n_a=20, n_b=20)) == 1.0
+
+
+def test_equal_shares_differ_by_nothing_but_few_events_could_not_have_shown_little():
+    equal = ScoreSpread(a=0.0, b=0.0, n_a=20, n_b=20, same=True)
+    assert equal.interval(0.95) == (0.0, 0.0)
+    assert p_value(equal) == 1.0
+    # Wilson: none of 20 may be z²/(20 + z²) = 16.1 %, so one failed join of twenty would not have been shown.
+    assert equal.reach(0.95) == pytest.approx(0.161, abs=0.001)
+    # Three runs of 120 markers, none lost: t(2) = 4.303 at 95 %, and 4.303²/(3 · 120) = 5.1 % is not reached by chance.
+    runs = TSpread.paired(np.zeros(3), worth=120)
+    assert runs.interval(0.95) == (0.0, 0.0)
+    assert runs.reach(0.95) == pytest.approx(0.0514, abs=0.0001)
+    assert (
+        p_value(TSpread.paired(np.full(3, 0.0515), worth=120))
+        < 0.05
+        < p_value(TSpread.paired(np.full(3, 0.0513), worth=120))
+    )
+
+
+def test_what_tosses_could_show_does_not_count_what_differs_already():
+    rng = np.random.default_rng(8)
+    a = rng.normal(0.6, 0.02, 20)
+    near, far = (Randomised(a, a + shift + rng.normal(0.0, 0.002, 20), 0.5, paired=True) for shift in (0.0, 0.5))
+    assert far.reach(0.99) < 5 * near.reach(0.99) < 0.1
 
 
 def test_holm_corrects_as_published():
