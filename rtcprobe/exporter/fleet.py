@@ -94,7 +94,6 @@ class Fleet:
         self._runner: Runner = runner or Pool(self)
         self._scheduler = Scheduler(self._execute, self.slots, self, self.random)
         self._running: set[str] = set()
-        self._asked: set[Format] = set()
         self._refused = ""
         self._on_demand = 0
         self._lag: asyncio.Task[None] | None = None
@@ -151,7 +150,6 @@ class Fleet:
 
     def exposition(self, form: Format) -> bytes:
         """Return everything, as a scrape wants it."""
-        self._asked.add(form)
         self._set_states()
         owners = [instruments for _, instruments in self._probes.values()]
         return expose([*owners, self._server], form, [self._process])
@@ -218,8 +216,6 @@ class Fleet:
         set_last_run(instruments, outcome)
         path = self._reports.pop(plan.name, None)
         kept = path is not None and self.shelf.find(path.name) is not None
-        for form in self._asked:  # now, when nobody waits for it
-            instruments.texts(form)
         self.board.add(plan.name, view(outcome, report=path.name if path is not None and kept else ""))
 
     # What the pool tells.

@@ -97,6 +97,17 @@ def test_both_formats_say_the_same_and_openmetrics_ends(one):
     assert body.count("# UNIT rtcprobe_join_seconds seconds") == 1
 
 
+def test_a_label_is_read_back_as_it_was_whatever_is_in_it():
+    odd = {**LABELS, "caller_region": 'a "b" \\ c\nd\\n {e="f"}, é'}
+    instruments = Instruments(("probe", "run"), odd)
+    instruments.set("rtcprobe_probe_running", 1)
+    instruments.observe("rtcprobe_join_seconds", 0.6)
+    for read, form in ((read_text, "text"), (read_openmetrics, "openmetrics")):
+        samples = [s for family in read(expose([instruments], form).decode()) for s in family.samples]
+        assert {s.labels["caller_region"] for s in samples} == {odd["caller_region"]}
+        assert {s.labels["le"]: s.value for s in samples if "le" in s.labels}["0.6"] == 1.0  # the bound is within
+
+
 def test_names_and_labels_are_what_prometheus_wants():
     for row in TABLE:
         assert re.fullmatch(r"rtcprobe_[a-z0-9_]+", row.name)
