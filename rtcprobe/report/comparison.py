@@ -1,9 +1,10 @@
 """Sides next to each other on a terminal and in Markdown: figures, their differences, ranks, waterfalls.
 
 Rules:
-    1. What is really different is said first, in a sentence; the figures follow, each with its interval.
+    1. What is really different is said in one sentence where people look: first, or last where all else scrolls away.
     2. Beside every difference stands the smallest change this pair of runs could have shown.
-    3. *Not shown* is not *equal*: it is a difference smaller than chance, or than what could be shown.
+    3. *Not shown* is not *equal*: chance could make as large a difference. *Equal* is what was the same in every pair,
+       *unjudged* what nothing says the chance of.
 """
 
 from __future__ import annotations
@@ -38,14 +39,22 @@ __all__ = [
     "ranking_sentence",
     "signed_bounds",
     "unit_words",
+    "verdict_word",
 ]
 
 _EDGES = (38, 54, 70)
 """Where a, b and their difference end."""
 
-_WORDS = {"better": "better", "worse": "worse", "no difference shown": "not shown", "not measured": "no data"}
+_WORDS = {"no difference shown": "not shown", "not judged": "unjudged", "not measured": "no data"}
 _GROUPS = {"join": "Join", "mouth_to_ear": "Mouth to ear", "link": "Link", "harness": "Harness"}
 _NAMES = {"r": "R", "mos": "MOS", "listening_mos": "listening MOS", **{str(k): v for k, v in ARROWS.items()}}
+_MEANINGS = {
+    "not shown": "not shown: chance could make as large a difference in one of so many figures",
+    "unjudged": "unjudged: one figure a side, or one call, does not say what chance does",
+}
+_COULD_SHOW = (
+    "could show: the smallest change that chance lets these runs show; twice as large is shown nine times in ten"
+)
 _TOGETHER = "intervals are of each figure alone; what is called better, worse or first holds for all of them together"
 _MOST_NAMED = 4
 _SHOWN_S = 5e-5  # less would read 0.0 ms
@@ -55,7 +64,7 @@ _RANK_NAME = 24
 
 def ranking_lines(ranking: Ranking) -> list[Text]:
     """Return the screen of a comparison: of two sides their differences, of more their ranks."""
-    lines = list(_head(ranking))
+    lines: list[Text] = []
     if len(ranking.sides) == 2:
         lines += _two_sides(ranking.pairs[0])
     else:
@@ -64,9 +73,9 @@ def ranking_lines(ranking: Ranking) -> list[Text]:
         lines += _waterfalls(ranking)
     for each in ranking_notes(ranking):
         lines += wrapped(f"note: {each}", indent=1, style="dim", most=None)
-    if len(lines) > ROWS:  # what scrolled away is said again where people look
-        lines += wrapped(ranking_sentence(ranking), indent=1, style="bold", most=6)
-    return lines
+    head, sentence = list(_head(ranking)), wrapped(ranking_sentence(ranking), indent=1, style="bold", most=6)
+    fits = len(head) + len(sentence) + len(lines) <= ROWS
+    return [*head, *sentence, *lines] if fits else [*head, *lines, *sentence]
 
 
 def difference_lines(
@@ -86,7 +95,7 @@ def difference_lines(
         if each.metric.partition(".")[0] != group:
             group = each.metric.partition(".")[0]
             yield rule(_GROUPS.get(group, group), (*titles, "difference"), edges=_EDGES)
-        word, note = words[index] if words else (each.verdict, each.note)
+        word, note = words[index] if words else (verdict_word(each), each.note)
         yield _marked(_values(f" {metric_name(each)}{unit_words(each)}", each), word)
         intervals = (*(estimate_interval(side, each) for side in (each.a, each.b)), signed_bounds(each))
         told = f"   could show {could_show(each)}" if could_show(each) else ""
@@ -117,9 +126,8 @@ def difference_table(
     for index, each in enumerate(differences):
         sides = [f"{estimate_value(side, each)} {estimate_interval(side, each)}".strip() for side in (each.a, each.b)]
         apart = f"{moved(each)} {signed_bounds(each)}".strip()
-        word = words[index][0] if words else each.verdict
-        said = _WORDS.get(word, word)
-        verdict = f"**{said}**" if word in STYLES and word != "pass" else said
+        word = words[index][0] if words else verdict_word(each)
+        verdict = f"**{word}**" if word in STYLES and word != "pass" else word
         rows.append([full_name(each) + unit_words(each), *sides, apart, could_show(each), verdict])
     head = ["figure", *(plain(each) for each in titles), "difference (95 %)", "could show", "verdict"]
     return table(head, rows, numbers=1)
@@ -145,6 +153,13 @@ def ranking_markdown(ranking: Ranking) -> str:
             parts.append(table(head, [[plain(name), *values] for name, values in rows], numbers=1))
     parts += [f"- {plain(each)}" for each in ranking_notes(ranking)]
     return "\n".join(parts) + "\n"
+
+
+def verdict_word(each: Difference) -> str:
+    """Return what became of a difference: better, worse, equal, not shown, unjudged, or no data."""
+    if each.verdict == "no difference shown" and each.low == each.high == 0.0:
+        return "equal"
+    return _WORDS.get(each.verdict, each.verdict)
 
 
 def metric_name(difference: Difference | RankedMetric) -> str:
@@ -173,7 +188,6 @@ def _head(ranking: Ranking) -> Iterator[Text]:
     yield Text.assemble((first.scenario, "bold"), " " * max(2, 80 - len(first.scenario) - len(about)), (about, "dim"))
     for letter, side in zip(_letters(ranking), ranking.sides, strict=True):
         yield from wrapped(about_side(letter, side), indent=1)
-    yield from wrapped(ranking_sentence(ranking), indent=1, style="bold", most=6)
 
 
 def about_side(letter: str, side: Side) -> str:
@@ -239,7 +253,7 @@ def _ranked(metric: RankedMetric, ranking: Ranking) -> Iterator[Text]:
     letters = dict(zip((side.label for side in ranking.sides), _letters(ranking), strict=True))
     column = "from the first" if metric.decided else "no difference shown"
     yield rule(f"{full_name(metric)}{unit_words(metric)}", (column,), edges=(79,))
-    order = sorted(metric.places, key=lambda place: (place.rank or 0, _rankable(place.estimate, metric)))
+    order = sorted(metric.places, key=lambda place: (place.rank or math.inf, _rankable(place.estimate, metric)))
     for place in order:
         name = f" {'-' if place.rank is None else place.rank:>2}  {letters[place.label]}  {place.label}"
         name = name if len(name) <= _RANK_NAME else f"{name[: _RANK_NAME - 1]}…"
@@ -318,7 +332,11 @@ def _part_table(parts: Iterable[Difference], titles: tuple[str, str]) -> str:
 def ranking_notes(ranking: Ranking) -> list[str]:
     """Return what a reader must know, each once."""
     found = [*ranking.notes, *(note for pair in ranking.pairs for note in pair.notes)]
-    return list(dict.fromkeys([_TOGETHER, *found]))
+    rows = [each for pair in ranking.pairs for each in pair.differences]
+    words = {verdict_word(each) for each in rows}
+    told = [meaning for word, meaning in _MEANINGS.items() if word in words]
+    told += [_COULD_SHOW] if any(each.detectable is not None for each in rows) else []
+    return list(dict.fromkeys([*found, *told, _TOGETHER]))
 
 
 def _seen(each: Difference) -> bool:
@@ -330,7 +348,7 @@ def _values(title: str, each: Difference) -> Text:
 
 
 def _marked(line: Text, verdict: str) -> Text:
-    return line.append(f" {_WORDS.get(verdict, verdict)}", STYLES.get(verdict, "dim")) if verdict else line
+    return line.append(f" {verdict}", STYLES.get(verdict, "dim")) if verdict else line
 
 
 def estimate_value(estimate: Estimate, of: Difference | RankedMetric) -> str:

@@ -53,7 +53,10 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """One side in one metric: its figure, and its rank (1 is best; equal where no difference is shown)."""
+    """One side in one metric: its figure, and its rank (1 is best; equal where no difference is shown).
+
+    ``rank`` None: shown to be neither better nor worse than any other.
+    """
 
     label: str
     estimate: Estimate
@@ -64,7 +67,7 @@ class Place:
 class RankedMetric:
     """One metric of every side, in the order the sides were given; ``decided`` when any difference is real.
 
-    A side's rank is one more than the number of sides shown to be better; None for all where nothing is decided.
+    A side's rank is one more than the number of sides shown to be better.
     """
 
     metric: str
@@ -239,13 +242,14 @@ def _compared(both: Sequence[Both], confidence: float) -> tuple[Comparison, ...]
 def _ranked(name: str, labels: Sequence[str], pairs: Sequence[Comparison]) -> RankedMetric:
     rows = {(each.a.label, each.b.label): row for each in pairs for row in each.differences if row.name == name}
     first = next(iter(rows.values()))
-    decided = any(row.verdict in ("better", "worse") for row in rows.values())
     beaten = dict.fromkeys(labels, 0)
+    placed: set[str] = set()
     estimates: dict[str, Estimate] = {}
     for (one, two), row in rows.items():
         estimates |= {one: row.a, two: row.b}
         if row.verdict in ("better", "worse"):
             beaten[one if row.verdict == "better" else two] += 1
+            placed |= {one, two}
     absent = Estimate(value=None)
     return RankedMetric(
         metric=first.metric,
@@ -255,7 +259,7 @@ def _ranked(name: str, labels: Sequence[str], pairs: Sequence[Comparison]) -> Ra
             Place(
                 label=label,
                 estimate=estimates.get(label, absent),
-                rank=1 + beaten[label] if decided and estimates.get(label, absent).value is not None else None,
+                rank=1 + beaten[label] if label in placed else None,
             )
             for label in labels
         ),

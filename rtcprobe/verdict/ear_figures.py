@@ -24,7 +24,7 @@ from rtcprobe.verdict.difference import Estimate, Row
 from rtcprobe.verdict.figures import RUNS, Figure, Floats, Pair, batched, mean_of, named, share_estimate
 from rtcprobe.verdict.metrics import frames_worth
 from rtcprobe.verdict.spread import EQUAL, ScoreSpread, TSpread, percentile
-from rtcprobe.verdict.statistics import mean_interval, quantile, samples_needed
+from rtcprobe.verdict.statistics import mean_interval, quantile, samples_needed, share_interval
 
 __all__ = ["headlines", "stages"]
 
@@ -166,10 +166,12 @@ def _over_runs(
     """Return the row of a figure (metric, aggregate, unit) that each run of each side has; NaN where it has not."""
     a, b = (np.array(each) for each in figures)
     estimates = []
-    for each, size in zip((a, b), sizes, strict=True):
+    for side, (each, size) in enumerate(zip((a, b), sizes, strict=True)):
         low, high = mean_interval(each.tolist()) if not np.any(np.isnan(each)) else (None, None)
-        if name[2] == "share" and low is not None and high is not None:
-            low, high = max(low, 0.0), min(high, 1.0)
+        if counted is not None and low is not None and high is not None:
+            pooled = _pooled(counted[side])  # runs that happen to agree still vary as counting makes them
+            least, most = share_interval(pooled.share, pooled.worth)
+            low, high = max(min(low, least), 0.0), min(max(high, most), 1.0)
         estimates.append(Estimate(value=mean_of(each[~np.isnan(each)]), low=low, high=high, n=size, runs=len(each)))
     row = Figure(pair, *name, estimates[0], estimates[1], direction=direction)
     if np.any(np.isnan(a)) or np.any(np.isnan(b)):

@@ -130,4 +130,4 @@ def _part(result: Result, name: str) -> object:
 
 
 def _shown(value: object) -> str:
-    return "not set" if value is None else str(value)
+    return "not set" if value is None or value == {} else str(value)

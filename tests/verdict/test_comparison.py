@@ -99,6 +99,21 @@ def test_missing_joins_and_ears_are_not_measured_and_never_better(runs, make_res
     assert compare(silent, silent).differences == ()
 
 
+def test_a_side_neither_better_nor_worse_than_any_other_has_no_rank(runs, slow, slower):
+    wild = [slower(run, stage_s=stage_s) for run, stage_s in zip(runs, (0.02, -0.02, 0.0), strict=True)]
+    found = rank([("a", runs), ("b", slow), ("wild", wild)])
+    delay = next(each for each in found.metrics if each.metric == "mouth_to_ear.caller_to_callee")
+    assert [place.rank for place in delay.places] == [1, 2, None]
+
+
+def test_runs_that_lost_nothing_do_not_promise_that_none_is_ever_lost(runs):
+    whole = {name: replace(ear, scheduled=ear.heard, rejected=0, lost=0) for name, ear in runs[0].mouth_to_ear.items()}
+    found = compare(*[[replace(run, mouth_to_ear=whole) for run in runs]] * 2)
+    lost = next(each for each in found.differences if each.metric.endswith(".lost"))
+    assert (lost.a.value, lost.a.low) == (0.0, 0.0)
+    assert lost.a.high == pytest.approx(1.96**2 / (lost.a.n + 1.96**2), abs=1e-4)  # Wilson's of none in n
+
+
 def test_sides_are_ranked_where_the_difference_is_real(runs, slow):
     found = rank([("a", runs), ("b", slow), ("c", runs)])
     ranks = {(each.metric, each.aggregate): [place.rank for place in each.places] for each in found.metrics}

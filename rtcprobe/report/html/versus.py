@@ -21,6 +21,7 @@ from rtcprobe.report.comparison import (
     ranking_sentence,
     signed_bounds,
     unit_words,
+    verdict_word,
 )
 from rtcprobe.report.html.charts import MOST_LINES, Limit, Series, distribution
 from rtcprobe.report.html.page import LANDMARK_MS, environment
@@ -147,7 +148,7 @@ def _row(each: Difference) -> Row:
         b=(estimate_value(each.b, each), estimate_interval(each.b, each)),
         difference=(moved(each), signed_bounds(each)),
         detectable=NOTHING if each.detectable is None else figure(each.detectable, each.unit),
-        verdict=each.verdict,
+        verdict=verdict_word(each),
         tone=_TONES.get(each.verdict, "plain"),
         note=each.note,
     )
