@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rtcprobe.result import Direction, JoinAttempt, Quantile, Retransmission, Unit
+from rtcprobe.result import Direction, JoinAttempt, Quantile, Result, Retransmission, Unit
 from rtcprobe.units import format_ratio
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "counted",
     "figure",
     "interval",
+    "link_arrow",
     "milliseconds",
     "slowest",
     "typical",
@@ -26,12 +27,21 @@ ARROWS: dict[Direction, str] = {
     "round_trip": "there and back",
 }
 
+_ALONE: dict[Direction, str] = {"caller_to_callee": "caller → target", "callee_to_caller": "target → caller"}
+"""The same ways of a link where no callee is ours."""
+
 _LOST = {
     "stun": ("lost STUN check", "lost STUN checks"),
     "dtls": ("lost DTLS flight", "lost DTLS flights"),
     "signaling": ("lost signalling segment", "lost signalling segments"),
 }
 _COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+def link_arrow(result: Result, direction: Direction) -> str:
+    """Return which way a link's packets went: to the target and back where the caller alone is ours."""
+    names = _ALONE if set(result.peers) == {"caller"} else ARROWS
+    return names.get(direction, direction.replace("_", " "))
 
 
 def milliseconds(seconds: float | None, digits: int = 1) -> str:

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from rtcprobe.report.lines import COLUMNS, ROWS, STYLES, cells, print_lines, rule, wrapped
-from rtcprobe.report.sentences import ARROWS, attribution, interval, milliseconds, slowest, typical
+from rtcprobe.report.sentences import ARROWS, attribution, interval, link_arrow, milliseconds, slowest, typical
 from rtcprobe.result import WAYS, BudgetOutcome, JoinAttempt, LinkReport, MouthToEar, Result, Summary
 from rtcprobe.units import format_ratio
 from rtcprobe.verdict.budgets import written
@@ -31,6 +31,10 @@ _EDGES = (54, 79)
 """Where the two columns of figures end."""
 _QUANTILE_KEY = re.compile(r"_p\d+_s$")
 _REASON_ROWS = 3
+_FAULT_ROWS = 12
+"""For the reasons of a run that heard nothing: what went wrong, and the cure, are all there is to read."""
+_ROUND_TRIPS = (("RTCP round trip", "rtcp_round_trip_s"), ("STUN round trip", "stun_round_trip_s"))
+"""What a peer heard of the distance, the first known one shown: who only listens gets no report about itself."""
 _SHOWN_S = 5e-5  # less would read 0.0 ms
 _SPARE = (" drops by cause", " stock aiortc")
 """Rows that go so that every budget is seen, least missed first; the JSON has them all."""
@@ -87,10 +91,18 @@ def _head(result: Result) -> Iterator[Text]:
     judged = tuple(each.expression for each in result.budgets)  # these reasons stand beside their budgets
     told = [each for each in result.reasons if not each.startswith(judged)]
     told += [f"warning: {each}" for each in result.warnings]
-    lines = [line for each in told for line in wrapped(each, indent=2)]
-    yield from lines[:_REASON_ROWS]
-    if len(lines) > _REASON_ROWS:
+    dead = _is_dead(result)
+    rows = _FAULT_ROWS if dead else _REASON_ROWS
+    lines = [line for each in told for line in wrapped(each, indent=2, most=rows if dead else 2)]
+    yield from lines[:rows]
+    if len(lines) > rows:
         yield Text("  … and more (see --json)")
+
+
+def _is_dead(result: Result) -> bool:
+    """Return whether every join failed; then the reasons say how."""
+    attempts = result.join.attempts
+    return bool(attempts) and result.verdict != "invalid" and all(each.first_audio_s is None for each in attempts)
 
 
 def _rule(title: str, *columns: str) -> Text:
@@ -111,7 +123,7 @@ def _join(result: Result, small: float) -> Iterator[Text]:
         if told is not None:
             yield from wrapped(f"slowest: {told}", indent=1, style="bold")
     failed = [each.failed for each in attempts if each.failed is not None]
-    if failed:
+    if failed and not _is_dead(result):
         steps = ", ".join(f"{name} ({failed.count(name)})" for name in dict.fromkeys(failed))
         yield from wrapped(f"gave up: {steps}", indent=1, style="bold")
 
@@ -154,21 +166,25 @@ def _peers(result: Result) -> Iterator[Text]:
         return
     yield _rule(f"Target: {result.target}")
     for name, peer in result.peers.items():
-        said = [peer.get("pair"), peer.get("dtls"), peer.get("codec")]
-        said += [word.upper() for word in ("fec", "red", "nack") if peer.get(word)]
-        for title, key in (("RTCP round trip", "rtcp_round_trip_s"), ("mouth to ear", "mouth_to_ear_mean_s")):
-            if peer.get(key) is not None:
-                said.append(f"{title} {milliseconds(peer[key])} ms")
+        said = [str(peer[key]) for key in ("pair", "dtls", "codec") if peer.get(key)]
+        offered = peer.get("candidates") or {}
+        if len(offered) > 1:  # else the pair tells
+            said.insert(0, f"offered {' and '.join(offered)}")
+        if peer.get("codec"):
+            said += [word.upper() for word in ("fec", "red", "nack") if peer.get(word)] or ["no protection"]
+        timed = [(title, peer[key]) for title, key in _ROUND_TRIPS if peer.get(key) is not None][:1]
+        timed += [("mouth to ear", peer[key]) for key in ("mouth_to_ear_mean_s",) if peer.get(key) is not None]
+        said += [f"{title} {milliseconds(seconds)} ms" for title, seconds in timed]
         count = peer.get("unexpected_source_packets")
         said += [f"{count:,} packets of a stranger"] if count else []
-        if any(said):
-            yield Text(f" {name}: {', '.join(each for each in said if each)}")
+        if said:
+            yield from wrapped(f"{name}: {', '.join(said)}", indent=1)
 
 
 def _link(result: Result) -> Iterator[Text]:
     reports = [result.link.get(direction) for direction in WAYS]
     if any(reports):
-        yield from link_lines("Link", reports, [ARROWS[direction] for direction in WAYS])
+        yield from link_lines("Link", reports, [link_arrow(result, direction) for direction in WAYS])
 
 
 def link_lines(title: str, reports: Sequence[LinkReport | None], columns: Iterable[str]) -> Iterator[Text]:

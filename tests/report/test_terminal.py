@@ -1,4 +1,5 @@
 import io
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -175,6 +176,28 @@ def test_an_outside_target_says_what_was_agreed_with_each_peer(make_result):
     assert row(lines, " caller:") == " caller: host to srflx, DTLSv1.2, opus 111, NACK, RTCP round trip 52.1 ms"
     assert not [line for line in lines if line.startswith(" callee")]
     assert "callee → caller" not in row(lines, "─ Mouth to ear")
+
+
+def test_of_several_candidate_types_and_no_protection_the_screen_tells_too(make_result):
+    peer = {"pair": "host to relay", "dtls": "DTLSv1.2", "codec": "opus 96", "stun_round_trip_s": 0.0521}
+    lines = lines_of(make_result(peers={"caller": peer | {"candidates": {"host udp": 2, "relay udp": 1}}}))
+    assert (
+        " caller: offered host udp and relay udp, host to relay, DTLSv1.2, opus 96, no",
+        "   protection, STUN round trip 52.1 ms",
+    ) in itertools.pairwise(lines)
+
+
+def test_the_link_of_a_caller_alone_leads_to_the_target(make_result):
+    lines = lines_of(make_result(measures=("round_trip",), peers={"caller": {}}))
+    assert row(lines, "─ Link").endswith("caller → target ──────── target → caller ")
+
+
+def test_what_kept_every_join_from_being_heard_is_told_whole(make_result, make_attempt):
+    fault = f"offer (POST https://media.example/{'x' * 80}): {'the server said no ' * 9}: and here is the cure"
+    lines = lines_of(make_result(join=Joins(attempts=(make_attempt(failed=fault),) * 3)))
+    assert "and here is the cure)" in " ".join(line.strip() for line in lines[:8])
+    assert not [line for line in lines if line.startswith(" gave up")]  # once is enough
+    assert len(lines) <= ROWS
 
 
 def test_there_and_back_is_called_so(make_result):

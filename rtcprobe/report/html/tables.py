@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rtcprobe.report.html.words import NOTHING, arrow, ms, percentile, spaced
-from rtcprobe.report.sentences import interval, milliseconds
+from rtcprobe.report.sentences import interval, link_arrow, milliseconds
 from rtcprobe.result import JoinAttempt, MouthToEar, Quantile, Result, Summary
 from rtcprobe.units import format_ratio
 
@@ -117,7 +117,7 @@ def link_table(result: Result) -> Table | None:
         caption="Link: requested next to achieved",
         columns=("", *("requested", "achieved") * len(reports)),
         rows=tuple(row for row in rows if not _NO_NEWS.issuperset(row[1:])),
-        groups=(Column(text=""), *(Column(text=arrow(direction), span=2) for direction, _ in reports)),
+        groups=(Column(text=""), *(Column(text=link_arrow(result, direction), span=2) for direction, _ in reports)),
     )
 
 
