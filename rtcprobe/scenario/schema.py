@@ -29,6 +29,21 @@ _QUANTITY = r"^\s*[-+]?[0-9.]+([eE][-+]?[0-9]+)?\s*[A-Za-zµ%/]+\s*$"
 """A number with a unit: coarse on purpose, so that it refuses nothing the exact ``format`` allows."""
 
 
+_TARGET_OPTIONS: dict[str, tuple[str, Any]] = {
+    "whip_token": ("Bearer token for publishing alone (whip+whep), by name.", "env:WHIP_TOKEN"),
+    "whep_token": ("Bearer token for listening alone (whip+whep), by name.", "env:WHEP_TOKEN"),
+    "trickle": ("Whether offers go without candidates, which follow by PATCH (whip+whep).", True),
+    "listeners": ("How many listen at the same time (whip+whep up to 16, janus videoroom up to 8).", 3),
+    "body": ("How the offer travels: sdp, json or form (sdp+https).", "json"),
+    "fields": ("Further JSON members or form fields (sdp+https).", {"model": "gpt-realtime"}),
+    "echo": ("Whether the far end sends back what it hears (sdp+https); if not, joins alone are measured.", False),
+    "delete": ("Whether the Location of the answer is deleted at the end (sdp+https).", True),
+    "secret": ("The API's secret (janus), by name: env:NAME or file:PATH.", "env:JANUS_SECRET"),
+    "pin": ("The room's pin (janus), by name: env:NAME or file:PATH.", "env:ROOM_PIN"),
+}
+"""Described, not judged: what an option may be is its target's matter, who also may come from another package."""
+
+
 def _object(properties: dict[str, Any], required: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
     return {
         "type": "object",
@@ -193,6 +208,7 @@ def _target() -> dict[str, Any]:
             "token": _text("Bearer token, by name: env:NAME or file:PATH.", "env:WHIP_TOKEN"),
             "headers": {"type": "object", "description": "Further headers of every request; values may be env:NAME."},
             "ca": _text("File of the authorities that sign the server's certificate.", "our-ca.pem"),
+            **{key: {"description": told, "examples": [example]} for key, (told, example) in _TARGET_OPTIONS.items()},
         },
         "description": "Who is called: its URL, and what that kind of target wants to know.",
     }

@@ -3,11 +3,11 @@ from importlib.metadata import EntryPoint
 import echo_target
 import pytest
 
-from rtcprobe.call.targets import base
+from rtcprobe.call.targets import base, janus, sdp_http, whip
 from rtcprobe.call.targets.base import find_target, target_schemes
 from rtcprobe.call.targets.loopback import LoopbackTarget
 from rtcprobe.result import WAYS
-from rtcprobe.scenario import TargetPlan
+from rtcprobe.scenario import TargetPlan, scenario_schema
 
 ACME = EntryPoint("acme+http", "echo_target:make_target", base.GROUP)
 
@@ -68,3 +68,9 @@ def test_tokens_for_each_end_go_before_the_one_for_both(monkeypatch):
     options = {"token": "env:BOTH", "whep_token": "env:LISTEN"}
     target = find_target(TargetPlan(url="whip+whep://host/live", options=options))
     assert (target.whip_token.reveal(), target.whep_token.reveal()) == ("both-token", "listen-token")
+
+
+@pytest.mark.parametrize("kind", [janus, sdp_http, whip], ids=["janus", "sdp+http", "whip+whep"])
+def test_editors_are_told_of_every_option_of_our_targets(kind):
+    _url, keys = scenario_schema()["properties"]["target"]["anyOf"]
+    assert set(kind.OPTIONS) <= {key for key, each in keys["properties"].items() if each["description"]}

@@ -39,7 +39,7 @@ __all__ = ["SdpHttpCall", "SdpHttpTarget", "make_target"]
 
 Body = Literal["sdp", "json", "form"]
 
-_OPTIONS: Final = (*plain.CONNECTION_OPTIONS, "body", "fields", "echo", "delete")
+OPTIONS: Final = (*plain.CONNECTION_OPTIONS, "body", "fields", "echo", "delete")
 _BODIES: Final[Mapping[str, Body]] = {"sdp": "sdp", "json": "json", "form": "form"}
 _SDP = "application/sdp"
 
@@ -78,7 +78,7 @@ def make_target(plan: TargetPlan) -> SdpHttpTarget:
     Raises:
         BadInputError: a URL or option that cannot be meant.
     """
-    plan.only(_OPTIONS)
+    plan.only(OPTIONS)
     fields = plan.options.get("fields", {})
     if not isinstance(fields, Mapping) or not all(isinstance(key, str) for key in fields):
         raise BadInputError(f"target.fields {fields!r} is not a set of fields", "write them like {model: gpt-realtime}")

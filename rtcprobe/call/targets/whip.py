@@ -55,7 +55,7 @@ from rtcprobe.timeline import OUTSIDE_ORDER
 __all__ = ["WhipWhepCall", "WhipWhepTarget", "make_target"]
 
 MOST_LISTENERS = 16
-_OPTIONS: Final = (*plain.CONNECTION_OPTIONS, "whip", "whep", "whip_token", "whep_token", "listeners", "trickle")
+OPTIONS: Final = (*plain.CONNECTION_OPTIONS, "whip", "whep", "whip_token", "whep_token", "listeners", "trickle")
 _BRACES = re.compile(r"\{([^{},]*),([^{},]*)\}")
 _SDP = "application/sdp"
 _FRAGMENT = "application/trickle-ice-sdpfrag"
@@ -102,7 +102,7 @@ def make_target(plan: TargetPlan) -> WhipWhepTarget:
     Raises:
         BadInputError: a URL or option that cannot be meant.
     """
-    plan.only(_OPTIONS)
+    plan.only(OPTIONS)
     both = plain.token(plan)
     whip, whep = _urls(plan)
     return WhipWhepTarget(
