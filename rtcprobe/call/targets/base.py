@@ -18,6 +18,7 @@ Rules:
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,9 +34,9 @@ from rtcprobe.errors import BadInputError
 from rtcprobe.ice import IceSettings
 from rtcprobe.link import LinkSpec
 from rtcprobe.result import Clock, Direction, LinkReport
-from rtcprobe.runtime.network import Network
+from rtcprobe.runtime.network import Host, Network
 from rtcprobe.scenario import TargetPlan
-from rtcprobe.timeline import Timer, Wait
+from rtcprobe.timeline import Side, Timer, Wait
 
 __all__ = [
     "ECHO_ROUTES",
@@ -94,6 +95,20 @@ class CallSetup:
     linger_s: float
     protection: Protection = field(default_factory=Protection)
     ice: IceSettings = field(default_factory=IceSettings)
+
+    def peer(self, host: Host, side: Side, *, phase: float, may_speak: asyncio.Event, **more: Any) -> Peer:
+        """Return the peer of one side at ``host``; ``phase`` is how far into a packet time its mouth begins, 0 to 1."""
+        speech = self.caller_speech if side == "caller" else self.callee_speech
+        return Peer(
+            host,
+            side,
+            speech,
+            phase_s=phase * speech.ptime_s,
+            may_speak=may_speak,
+            dtls_timeout_s=self.dtls_timeout_s,
+            protection=self.protection,
+            **more,
+        )
 
 
 class Way(NamedTuple):

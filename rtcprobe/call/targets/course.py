@@ -3,7 +3,7 @@
 Rules:
     1. Whatever fails is one sentence in ``failed`` that says how far which side had come.
     2. After a call has come about, what ends it early is a sentence in ``cut``; what was measured until then stands.
-    3. The end is bounded: leaving, every peer and every client have ``HANG_UP_TIMEOUT_S`` each.
+    3. The end is bounded: leaving, every peer and every client have ``endings.HANG_UP_TIMEOUT_S`` each.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rtcprobe.call.faults import Exchange, timed_out
 from rtcprobe.call.http import HttpClient
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import CallSetup, Way
+from rtcprobe.call.targets.endings import all_of, bounded
 from rtcprobe.errors import MeasurementError, RtcprobeError
 from rtcprobe.runtime.aiortc_seam import MediaPath
 from rtcprobe.runtime.outside import OutsideNetwork
 
-__all__ = ["CONNECTION", "HANG_UP_TIMEOUT_S", "Course"]
+__all__ = ["CONNECTION", "Course"]
 
-HANG_UP_TIMEOUT_S = 5.0
 SILENCE_S = 0.5
 """How long nothing may have come for the end of the call to be the end."""
 LONGEST_END_S = 3.0
@@ -161,7 +161,7 @@ class Course:
             MeasurementError: the signalling failed, a path gave up, or the server ended the call.
         """
         connecting = asyncio.ensure_future(self.connect())
-        arrived = asyncio.ensure_future(_all(reached))
+        arrived = asyncio.ensure_future(all_of(reached))
         ended = {asyncio.ensure_future(peer.ended.wait()): peer for peer in self.peers}
         try:
             pending: set[asyncio.Future[Any]] = {connecting, arrived, self._lost, *ended}
@@ -184,7 +184,7 @@ class Course:
         """Wait until the talkers have said all, and the last of it has come; ends early when the call does."""
         begun_s = self.network.now_s()
         talkers = dict.fromkeys(way.talker for way in self.ways)
-        finished = asyncio.ensure_future(_all([talker.track.finished for talker in talkers]))
+        finished = asyncio.ensure_future(all_of([talker.track.finished for talker in talkers]))
         ended = {asyncio.ensure_future(peer.ended.wait()): peer for peer in self.peers}
         try:
             watched: list[asyncio.Future[Any]] = [finished, self._lost, *ended]
@@ -224,9 +224,9 @@ class Course:
         """Leave, close peers and clients, then whatever socket is left (rule 3)."""
         self.warnings += dict.fromkeys(self.complaints())
         self.paths = {peer: peer.path() for peer in self.peers}
-        await _bounded(self._leave())
-        await asyncio.gather(*(_bounded(peer.close()) for peer in self.peers))
-        await asyncio.gather(*(_bounded(client.aclose()) for client in self.clients))
+        await bounded(self._leave())
+        await asyncio.gather(*(bounded(peer.close()) for peer in self.peers))
+        await asyncio.gather(*(bounded(client.aclose()) for client in self.clients))
         self.network.close()
 
     async def _leave(self) -> None:
@@ -274,14 +274,3 @@ def _came(peer: Peer) -> str:
 def _is_over(exchange: Exchange) -> bool:
     last = ("tls" if exchange.url.startswith(("https", "wss")) else "tcp") if exchange.method == "CONNECT" else None
     return (last or "response_body") in exchange.marks
-
-
-async def _bounded(ending: Awaitable[object]) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(HANG_UP_TIMEOUT_S):
-            await ending
-
-
-async def _all(events: Sequence[asyncio.Event]) -> None:
-    for event in events:
-        await event.wait()

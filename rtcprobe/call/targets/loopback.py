@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
 
 import numpy as np
 
-from rtcprobe.call.peer import Peer, Speech
+from rtcprobe.call.peer import Peer
 from rtcprobe.call.signaling import EmulatedSignaling
 from rtcprobe.call.targets.base import CallSetup, Way
+from rtcprobe.call.targets.endings import all_of, bounded
 from rtcprobe.errors import BadInputError
 from rtcprobe.link import Link, Path
 from rtcprobe.result import WAYS, Clock, Direction, LinkReport
 from rtcprobe.runtime.network import Direction as PathDirection
 from rtcprobe.runtime.network import Network
 from rtcprobe.scenario import TargetPlan
-from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, Side, Timer, Wait
+from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, Timer, Wait
 
 __all__ = ["ROUTES", "CallSetup", "LoopbackCall", "LoopbackTarget", "make_target"]
 
@@ -31,7 +31,6 @@ ROUTES = (
 )
 """Every way packets take, in the fixed order in which seeds are handed out."""
 
-HANG_UP_TIMEOUT_S = 5.0
 RETRANSMISSION_S = 1.0
 """How long after the last packet one that was asked for again can still come: the rule of ``playout.nack``."""
 
@@ -81,20 +80,8 @@ class LoopbackCall:
             self.network.connect(hosts[source], hosts[destination], Path(links))
         self.may_speak = asyncio.Event()
         phases = np.random.Generator(np.random.PCG64(phase_seed)).random(2).tolist()
-
-        def peer(side: Side, speech: Speech, phase: float) -> Peer:
-            return Peer(
-                hosts[side],
-                side,
-                speech,
-                phase_s=phase * speech.ptime_s,
-                may_speak=self.may_speak,
-                dtls_timeout_s=setup.dtls_timeout_s,
-                protection=setup.protection,
-            )
-
-        self.caller = peer("caller", setup.caller_speech, phases[0])
-        self.callee = peer("callee", setup.callee_speech, phases[1])
+        self.caller = setup.peer(caller, "caller", phase=phases[0], may_speak=self.may_speak)
+        self.callee = setup.peer(callee, "callee", phase=phases[1], may_speak=self.may_speak)
         self.signaling = EmulatedSignaling(
             self.network, caller=caller, server=server, callee=callee, connection=setup.connection
         )
@@ -201,7 +188,7 @@ class LoopbackCall:
         try:
             async with deadline:
                 await connect  # type: ignore[misc]
-                arrived = asyncio.ensure_future(_all(reached))
+                arrived = asyncio.ensure_future(all_of(reached))
                 await asyncio.wait([arrived, *gave_up], return_when=asyncio.FIRST_COMPLETED)
                 if arrived.done():
                     self.cpu_s = time.process_time() - begun_s
@@ -235,13 +222,4 @@ class LoopbackCall:
     async def _hang_up(self) -> None:
         self.signaling.close()
         for peer in (self.caller, self.callee):
-            try:
-                async with asyncio.timeout(HANG_UP_TIMEOUT_S):
-                    await peer.close()
-            except TimeoutError:
-                continue
-
-
-async def _all(events: Sequence[asyncio.Event]) -> None:
-    for event in events:
-        await event.wait()
+            await bounded(peer.close())

@@ -270,15 +270,11 @@ class OutsideCall(Course):
             )
             line = Line(self.network, host.stream_up, host.stream_down, side)
             gathering = Gathering(self.setup.ice, line, tls=lambda: tls_context(self.setup.ice.ca_file))
-            speech = self.setup.caller_speech if side == "caller" else self.setup.callee_speech
-            peer = Peer(
+            peer = self.setup.peer(
                 host,
                 side,
-                speech,
-                phase_s=phase * speech.ptime_s,
+                phase=phase,
                 may_speak=self.may_speak,
-                dtls_timeout_s=self.setup.dtls_timeout_s,
-                protection=self.setup.protection,
                 media=media,
                 milestones=self.milestones,
                 gathering=gathering,
