@@ -208,7 +208,8 @@ class Fleet:
         """Add a run to the figures of its probe, where that probe is still there."""
         self._running.discard(plan.name)
         instruments = self._instruments(plan)
-        LOG.info("probe %s: %s%s", plan.name, outcome.verdict, f" ({outcome.sentence})" if outcome.sentence else "")
+        why = outcome.sentence or (", ".join(outcome.result.reasons[:1]) if outcome.result is not None else "")
+        LOG.info("probe %s: %s%s", plan.name, outcome.verdict, f" ({why})" if why else "")
         if instruments is None:
             return
         instruments.set("rtcprobe_probe_running", 0)

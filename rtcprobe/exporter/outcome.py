@@ -12,11 +12,13 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
+from urllib.parse import urlsplit
 
 from rtcprobe.exporter.config import OBJECTIVES, Objective
 from rtcprobe.exporter.instruments import Instruments
 from rtcprobe.exporter.metrics import TABLE
 from rtcprobe.result import BudgetVerdict, Clock, JoinAttempt, MouthToEar, Result, Verdict
+from rtcprobe.runtime.reach import needs_dns
 from rtcprobe.scenario import Scenario
 from rtcprobe.secrets import scrub
 from rtcprobe.timeline import CALLER_ORDER, OUTSIDE_ORDER, PHASE_OF, Timer
@@ -39,6 +41,9 @@ MISSES = ("overlap", "busy", "stalled", "cancelled")
 _LAST = tuple(row.name for row in TABLE if row.scope == "run" and row.name != "rtcprobe_probe_info")
 _AGGREGATES = ("p50", "p95")
 _CONNECTING = ("dns_resolved", "tcp_connected", "tls_connected")
+_UNCONNECTED = (*_CONNECTING, "ice_gathered")
+"""What a join may reach before it is connected: gathering goes on beside that."""
+
 _OTHER = "other"
 
 
@@ -159,11 +164,10 @@ def failed_phase(attempt: JoinAttempt, target: str) -> str:
     """Return the phase that a failed join never finished: the first not reached, of a connection what it has of it."""
     order = CALLER_ORDER if target == "loopback" else OUTSIDE_ORDER
     reached = attempt.milestones
-    connected = any(name in reached for name in order if name not in _CONNECTING)
-    for milestone in order:
-        if milestone not in reached and not (connected and milestone in _CONNECTING):
-            return PHASE_OF[milestone]
-    return _OTHER
+    passed = set() if _named(target) else {"dns_resolved"}
+    if any(name in reached for name in order if name not in _UNCONNECTED):
+        passed |= set(_CONNECTING)
+    return next((PHASE_OF[name] for name in order if name not in reached and name not in passed), _OTHER)
 
 
 def _add_joins(into: Instruments, result: Result) -> None:
@@ -276,6 +280,12 @@ def _set_all(into: Instruments, name: str, figures: Mapping[str, float | None], 
     for aggregate, value in figures.items():
         if value is not None:
             into.set(name, value, aggregate=aggregate, **labels)
+
+
+def _named(target: str) -> bool:
+    """Return whether the host of ``target`` is a name that has to be looked up."""
+    host = urlsplit(target).hostname
+    return host is not None and needs_dns(host)
 
 
 def _fates(ear: MouthToEar) -> Iterable[tuple[str, int]]:

@@ -218,6 +218,10 @@ def test_an_invalid_run_moves_the_count_of_runs_and_no_figure(one, judged, serie
         ({"ice_gathered": 0.0}, "loopback", "signaling"),  # gathered at once, and never connected
         ({"signaling_connected": 0.1, "ice_gathered": 0.0, "offer_sent": 0.1}, "loopback", "answer"),
         ({}, "janus+ws://h/echotest", "dns"),
+        ({"ice_gathered": 0.0}, "sdp+http://h/", "dns"),  # gathered beside the connection
+        ({"ice_gathered": 0.0, "dns_resolved": 0.1}, "sdp+http://h/", "tcp"),
+        ({"ice_gathered": 0.0}, "sdp+http://127.0.0.1:9/", "tcp"),  # no name, no query
+        ({"ice_gathered": 0.0}, "whip+https://[::1]:9/", "tcp"),
         ({"dns_resolved": 0.1, "tcp_connected": 0.2}, "janus+wss://h/echotest", "tls"),
         # No TLS on a plain connection: it went past it.
         ({"tcp_connected": 0.2, "signaling_connected": 0.3, "ice_gathered": 0.3}, "sdp+http://h/", "offer"),
