@@ -17,6 +17,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
 from urllib.parse import quote, quote_plus
@@ -133,20 +134,23 @@ def _scrubbed(value: Any) -> Any:
 _known: set[str] = set()
 
 
-def _forms(value: str) -> set[str]:
+@cache
+def _forms(value: str) -> frozenset[str]:
     """Return how ``value`` looks on its way through URLs, JSON, HTML and Python's own quoting."""
     if not value:
-        return set()
+        return frozenset()
     quoted = json.dumps(value)[1:-1]
-    return {
-        value,
-        quote(value, safe=""),
-        quote(value),
-        quote_plus(value),
-        quoted,
-        html.escape(value),
-        repr(value)[1:-1],
-    }
+    return frozenset(
+        {
+            value,
+            quote(value, safe=""),
+            quote(value),
+            quote_plus(value),
+            quoted,
+            html.escape(value),
+            repr(value)[1:-1],
+        }
+    )
 
 
 def _from_environment(what: str, name: str) -> str:

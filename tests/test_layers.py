@@ -28,6 +28,7 @@ LEVELS = (
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 
 
+@cache
 def modules() -> list[Path]:
     return sorted(path for path in ROOT.rglob("*.py") if "_scenarios" not in path.parts)
 
@@ -51,33 +52,39 @@ def _imported(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_room_imports_only_rooms_below_it(path):
-    here = room_of(path)
-    for name in imported(path):
-        parts = name.split(".")
-        if parts[0] != "rtcprobe" or len(parts) < 2:
-            continue
-        there = parts[1] if parts[1] in LEVEL_OF else "__init__"
-        assert there == here or LEVEL_OF[there] < LEVEL_OF[here], f"{here} imports {name}"
+def rooms(*, below: str | None = None) -> list[str]:
+    found = {room_of(path) for path in modules()}
+    return sorted(room for room in found if below is None or LEVEL_OF[room] < LEVEL_OF[below])
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_aiortc_internals_are_touched_in_the_seam_alone(path):
+def files_of(room: str) -> list[Path]:
+    return [path for path in modules() if room_of(path) == room]
+
+
+@pytest.mark.parametrize("here", rooms())
+def test_a_room_imports_only_rooms_below_it(here):
+    for path in files_of(here):
+        for name in imported(path):
+            parts = name.split(".")
+            if parts[0] != "rtcprobe" or len(parts) < 2:
+                continue
+            there = parts[1] if parts[1] in LEVEL_OF else "__init__"
+            assert there == here or LEVEL_OF[there] < LEVEL_OF[here], f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("room", rooms())
+def test_aiortc_internals_are_touched_in_the_seam_alone(room):
     # Public classes are free to use from call/; modules below the packages are not.
-    if path.parent.name == "runtime" and path.stem.endswith("_seam"):
-        return
-    stack = [name for name in imported(path) if name.split(".")[0] in {"aiortc", "aioice"}]
-    if room_of(path) not in {"call", "runtime"}:
-        assert stack == []
-    assert all(not part.startswith("_") for name in stack for part in name.split("."))
+    for path in files_of(room):
+        if room == "runtime" and path.stem.endswith("_seam"):
+            continue
+        stack = [name for name in imported(path) if name.split(".")[0] in {"aiortc", "aioice"}]
+        assert not stack or room in {"call", "runtime"}, path
+        assert all(not part.startswith("_") for name in stack for part in name.split(".")), path
 
 
-@pytest.mark.parametrize(
-    "path",
-    [path for path in modules() if LEVEL_OF[room_of(path)] < LEVEL_OF["runtime"]],
-    ids=lambda path: str(path.relative_to(ROOT)),
-)
-def test_a_pure_room_has_no_clock_and_no_global_randomness(path):
+@pytest.mark.parametrize("room", rooms(below="runtime"))
+def test_a_pure_room_has_no_clock_and_no_global_randomness(room):
     banned = {"time", "asyncio", "random", "socket", "threading", "secrets", "uuid"}
-    assert banned.isdisjoint(name.split(".")[0] for name in imported(path))
+    for path in files_of(room):
+        assert banned.isdisjoint(name.split(".")[0] for name in imported(path)), path

@@ -13,7 +13,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from copy import deepcopy
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -85,7 +85,7 @@ def parse_scenario(
 ) -> Scenario:
     """Return the scenario that the YAML ``text`` writes; see ``read_scenario``."""
     try:
-        written = _load(text)
+        written = deepcopy(_load(text))
         for setting in settings:
             _set(written, setting)
         complete = cast("dict[str, Any]", _with_defaults(written, scenario_schema()))
@@ -129,6 +129,7 @@ class _Loader(yaml.SafeLoader):
         return mapping
 
 
+@lru_cache(maxsize=64)  # a server and a suite read one situation hundreds of times
 def _load(text: str) -> dict[str, Any]:
     written = load_yaml(text)
     if not isinstance(written, dict):
