@@ -35,6 +35,7 @@ _Floats = npt.NDArray[np.float64]
 
 EQUAL = 1e-8
 """Differences (seconds, shares) no further apart are the same figure, rounded by JSON."""
+_MOST_FREEDOM = 1e6
 _FEW_TOSSES, _MANY_TOSSES = 999, 9999
 _STEPS = 8
 _SEED = 20_240_229
@@ -75,15 +76,18 @@ class TSpread:
         """Return the spread of pairs that ``moved`` (shape (k,)), about ``difference`` (their mean unless given).
 
         ``worth``: of how many events each figure is a share, so that counting them makes it vary that much at least.
+        That is known, not guessed from a few pairs: the more of the variance it is, the more degrees of freedom.
         """
         if len(moved) < 2 or not np.all(np.isfinite(moved)):
             return None
         mean = float(np.mean(moved))
-        variance = max(0.0 if np.ptp(moved) <= EQUAL else float(np.var(moved, ddof=1)), abs(mean) / worth)
+        seen = 0.0 if np.ptp(moved) <= EQUAL else float(np.var(moved, ddof=1))
+        variance = max(seen, abs(mean) / worth)
+        known = math.inf if seen <= 0.0 < 1.0 / worth else variance / seen if seen > 0.0 else 1.0
         return cls(
             difference=mean if difference is None else difference,
             error=math.sqrt(variance / len(moved)),
-            freedom=len(moved) - 1,
+            freedom=min((len(moved) - 1) * known**2, _MOST_FREEDOM),
             counted=1.0 / worth / len(moved),
         )
 

@@ -32,7 +32,7 @@ def test_equal_is_equal_and_a_common_shift_is_that_shift():
 def test_shares_that_happen_to_agree_in_every_run_still_count_as_chance_makes_them():
     moved = np.full(3, 1 / 120)  # one marker more in each run: s is 0, counting alone gives 1 / 120
     assert p_value(TSpread.paired(moved)) == 0.0
-    assert p_value(TSpread.paired(moved, worth=120)) == pytest.approx(0.2254, abs=1e-4)  # t 1.732, 2
+    assert p_value(TSpread.paired(moved, worth=120)) == pytest.approx(0.0833, abs=1e-4)  # normal, 1.732
 
 
 def test_tosses_agree_with_the_exact_count_of_them():
@@ -93,15 +93,21 @@ def test_equal_shares_differ_by_nothing_but_few_events_could_not_have_shown_litt
     assert p_value(equal) == 1.0
     # Wilson: none of 20 may be z²/(20 + z²) = 16.1 %, so one failed join of twenty would not have been shown.
     assert equal.reach(0.95) == pytest.approx(0.161, abs=0.001)
-    # Three runs of 120 markers, none lost: t(2) = 4.303 at 95 %, and 4.303²/(3 · 120) = 5.1 % is not reached by chance.
+    # Three runs of 120 markers, none lost: 1.96²/(3 · 120) = 1.07 % is not reached by chance at 95 %.
     runs = TSpread.paired(np.zeros(3), worth=120)
     assert runs.interval(0.95) == (0.0, 0.0)
-    assert runs.reach(0.95) == pytest.approx(0.0514, abs=0.0001)
-    assert (
-        p_value(TSpread.paired(np.full(3, 0.0515), worth=120))
-        < 0.05
-        < p_value(TSpread.paired(np.full(3, 0.0513), worth=120))
-    )
+    assert runs.reach(0.95) == pytest.approx(0.01067, abs=1e-5)
+    more, less = (p_value(TSpread.paired(np.full(3, each), worth=120)) for each in (0.0107, 0.0106))
+    assert more < 0.05 < less
+
+
+def test_a_third_of_all_markers_lost_in_each_of_three_runs_is_no_chance():
+    # 33 to 36 more of 120: what varies is what counting makes vary (0.29 / 120), so it is not guessed from three runs.
+    assert p_value(TSpread.paired(np.array([33, 36, 35]) / 120, worth=120)) < 1e-5
+    # Where runs part far more than counting would, three of them are all that is known: t(2).
+    wild = TSpread.paired(np.array([0.0, 0.4, 0.8]), worth=120)
+    assert wild.freedom == 2
+    assert p_value(wild) > 0.2
 
 
 def test_what_tosses_could_show_does_not_count_what_differs_already():
