@@ -8,8 +8,7 @@ from rtcprobe.selftest import LIMIT_S, SelftestReport, SelftestRow, selftest_row
 
 
 def test_the_instrument_passes_its_own_test():
-    settings = (OpusSettings(bitrate_bps=16_000), OpusSettings(application="lowdelay", ptime_s=0.010))
-    report = SelftestReport(rows=tuple(selftest_rows(settings)))
+    report = SelftestReport(rows=tuple(selftest_rows((OpusSettings(application="lowdelay", ptime_s=0.010),))))
     assert report.passed
     assert all(row.heard == row.scheduled > 80 for row in report.rows)
     assert all(0.0 < row.sd_s < abs(row.worst_s) <= LIMIT_S for row in report.rows)

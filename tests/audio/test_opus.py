@@ -54,7 +54,7 @@ def test_samples_of_another_shape_or_type_are_refused(pcm):
 
 
 @given(payload=st.binary(min_size=1, max_size=24))
-@settings(max_examples=120, deadline=None, derandomize=True)
+@settings(max_examples=50, deadline=None, derandomize=True)
 def test_the_duration_of_any_bytes_is_what_libopus_says(payload):
     said = LIBRARY.opus_packet_get_nb_samples(payload, len(payload), 48_000)
     try:
@@ -65,7 +65,7 @@ def test_the_duration_of_any_bytes_is_what_libopus_says(payload):
 
 
 @given(payload=st.binary(min_size=1, max_size=400))
-@settings(max_examples=120, deadline=None, derandomize=True)
+@settings(max_examples=50, deadline=None, derandomize=True)
 def test_redundancy_is_read_as_libopus_reads_it(payload):
     if not hasattr(LIBRARY, "opus_packet_has_lbrr"):
         pytest.skip("this libopus is older than 1.4")
@@ -105,7 +105,7 @@ def test_redundancy_brings_back_more_of_a_lost_frame_than_concealment():
 
 
 @given(payloads=st.lists(st.binary(max_size=60), min_size=1, max_size=6))
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None, derandomize=True)
 def test_no_bytes_break_a_decoder(payloads):
     decoder = OpusDecoder()
     for payload in payloads:

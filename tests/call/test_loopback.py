@@ -130,7 +130,7 @@ def test_what_timers_cost_is_what_the_join_was_late(dtls_s):
     clean = call(setup(CLEAN, dtls_s=1.0)).caller.timeline.marks["dtls_connected"]
     lossy = LinkSpec(delay=Delay(base_s=ONE_WAY_S), loss=Bernoulli(0.10))
     delayed = 0
-    for seed in range(30):
+    for seed in range(12):
         made = call(setup(lossy, dtls_s=dtls_s), seed)
         assert made.failed is None
         total_s = made.caller.timeline.marks["dtls_connected"]

@@ -55,7 +55,7 @@ events = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(events=events, start=st.integers(0, 0xFFFFFFFF))
 def test_nothing_a_network_sends_stops_the_sound(events, start):
     playout = NetEq(OpusDecoder(), max_packets=20)
@@ -85,7 +85,7 @@ def test_nothing_a_network_sends_stops_the_sound(events, start):
     assert not ticks or trace.target_ms.min() >= 20
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.binary(max_size=80))
 def test_red_is_taken_apart_without_losing_or_inventing_a_byte(payload):
     try:
@@ -97,7 +97,7 @@ def test_red_is_taken_apart_without_losing_or_inventing_a_byte(payload):
     assert [block.level for block in blocks] == sorted({block.level for block in blocks})
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 40), st.integers(0, 2), st.booleans()), max_size=80))
 def test_the_packet_buffer_stays_sorted_and_accounts_for_every_packet(packets):
     buffer = PacketBuffer(25)
@@ -110,7 +110,7 @@ def test_the_packet_buffer_stays_sorted_and_accounts_for_every_packet(packets):
         assert buffer.has_dtx == any(packet.is_dtx for packet in buffer.packets)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 1000), level=st.floats(1e-5, 1.0), played=st.integers(0, 700))
 def test_stretching_moves_noise_by_2_5_to_15_ms_and_touches_nothing_else(seed, level, played):
     signal = (level * np.random.default_rng(seed).standard_normal(1440)).astype(np.float32)
@@ -129,7 +129,7 @@ def test_stretching_moves_noise_by_2_5_to_15_ms_and_touches_nothing_else(seed, l
     assert np.array_equal(longer.samples[middle + longer.moved_samples :], signal[middle:])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(radius=st.floats(0.1, 0.97), angle=st.floats(0.1, 3.0), seed=st.integers(0, 100), length=st.integers(1, 720))
 def test_the_all_pole_filter_is_its_own_recursion(radius, angle, seed, length):
     rng = np.random.default_rng(seed)

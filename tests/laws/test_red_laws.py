@@ -9,7 +9,7 @@ from rtcprobe.playout.neteq.red import split_red
 FRAMES = st.lists(st.tuples(st.binary(min_size=1, max_size=1_400), st.integers(120, 20_000)), min_size=1, max_size=12)
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(FRAMES, st.integers(0, 9), st.integers(0, 127), st.integers(0, 2**32 - 1))
 def test_every_block_that_is_unpacked_was_a_frame_at_that_time(frames, copies, payload_type, origin):
     red = RedEncoder(copies, payload_type)
@@ -30,7 +30,7 @@ def test_every_block_that_is_unpacked_was_a_frame_at_that_time(frames, copies, p
         spoken[timestamp] = payload
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(st.lists(st.binary(min_size=3, max_size=100), min_size=1, max_size=20), st.integers(0, 9))
 def test_of_short_frames_in_a_row_every_one_is_repeated_as_often_as_asked_for(payloads, copies):
     # 9 copies of 100 bytes, 10 ms apart: 936 + 101 bytes and 4,320 samples, within both bounds.

@@ -238,7 +238,7 @@ ANY_PACKET = st.builds(
     order=st.permutations(range(40)),
     kept=st.sets(st.integers(0, 39)),
 )
-@settings(max_examples=30, deadline=None, derandomize=True, phases=[Phase.generate])
+@settings(max_examples=15, deadline=None, derandomize=True, phases=[Phase.generate])
 def test_whatever_arrives_every_packet_is_accounted_for_and_every_block_is_whole(events, order, kept):
     real = [(0.020 * order[index], packet_of(index, kind=b"f" if index % 3 else b".")) for index in kept]
     policy = FixedDelay(DELAY_S, Numbered())
@@ -256,7 +256,7 @@ def test_whatever_arrives_every_packet_is_accounted_for_and_every_block_is_whole
 
 
 @given(lost=st.sets(st.integers(1, 99)), moved=st.dictionaries(st.integers(1, 99), st.floats(0, 0.2), max_size=30))
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=12, deadline=None, derandomize=True)
 def test_no_pattern_of_loss_and_jitter_moves_a_single_sample(lost, moved):
     arrivals = [
         (at_s + moved.get(index, 0.0), packet) for index, (at_s, packet) in enumerate(stream(100)) if index not in lost
