@@ -80,6 +80,10 @@ def test_options_of_the_wrong_kind():
     assert refusal("sdp+http://h/x", fields={"a": 1}) == (
         "target.fields has no effect with body sdp: add body: json or body: form"
     )
+    assert refusal("sdp+http://h/x", body="json", fields={"session": {"token": "abc"}}) == (
+        "target.fields.session.token is written out: put it into an environment variable and write env:NAME, or into "
+        "a file and write file:PATH"
+    )
     assert refusal("sdp+http://h/x", body="json", fields=["a"]) == (
         "target.fields ['a'] is not a set of fields: write them like {model: gpt-realtime}"
     )

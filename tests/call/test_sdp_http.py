@@ -44,6 +44,15 @@ def test_an_offer_travels_in_a_form_whose_structured_fields_are_json():
     }
 
 
+@pytest.mark.parametrize("body", ["json", "form"])
+def test_a_secret_field_is_named_and_sent_in_clear(body, monkeypatch):
+    monkeypatch.setenv("API_KEY", "planted")
+    written = request(body=body, fields={"session": {"api_key": "env:API_KEY"}, "max_tokens": "many"})
+    sent = json.loads(written["body"]) if body == "json" else written["form"]
+    assert sent["session"] in ({"api_key": "planted"}, ("application/json", '{"api_key": "planted"}'))
+    assert sent["max_tokens"] in ("many", ("text/plain", "many"))
+
+
 @pytest.mark.parametrize(
     ("body", "media_type"),
     [

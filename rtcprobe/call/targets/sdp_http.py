@@ -5,7 +5,7 @@ aiortc's own examples (JSON ``{sdp, type}``), and many others. Options of ``targ
 
     url:      sdp+https://host/path
     body:     sdp (default) | json | form      how the offer travels
-    fields:   {key: value}                     further JSON members or form fields
+    fields:   {key: value}                     further JSON members or form fields; secrets as env:NAME or file:PATH
     token, headers, ca                         as everywhere
     echo:     true (default) | false           whether the far end sends back what it hears
     delete:   true | false (default)           whether the Location of the answer is deleted at the end
@@ -13,11 +13,13 @@ aiortc's own examples (JSON ``{sdp, type}``), and many others. Options of ``targ
 Rules:
     1. The answer is JSON where it says so or looks so, a bare description otherwise.
     2. Where the far end does not echo, joins are all that can be measured.
+    3. Fields are shown with the settings of a result, so what is called a token or a password there is named, not written.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +35,7 @@ from rtcprobe.call.targets.outside import OutsideCall
 from rtcprobe.errors import BadInputError, MeasurementError
 from rtcprobe.result import Clock, Direction
 from rtcprobe.scenario import TargetPlan
-from rtcprobe.secrets import Secret
+from rtcprobe.secrets import Secret, read_secret
 
 __all__ = ["SdpHttpCall", "SdpHttpTarget", "make_target"]
 
@@ -42,6 +44,10 @@ Body = Literal["sdp", "json", "form"]
 OPTIONS: Final = (*plain.CONNECTION_OPTIONS, "body", "fields", "echo", "delete")
 _BODIES: Final[Mapping[str, Body]] = {"sdp": "sdp", "json": "json", "form": "form"}
 _SDP = "application/sdp"
+_SECRET = re.compile(
+    "(access_?|auth_?|client_?|api_?)?(token|secret|key)|authorization|password|credential", re.IGNORECASE
+)
+"""Fields that hold a secret."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +95,7 @@ def make_target(plan: TargetPlan) -> SdpHttpTarget:
         name=plan.shown,
         url=plain.web_url(plan.url.partition("+")[2], "target"),
         body=body,
-        fields=fields,
+        fields={name: _field(f"target.fields.{name}", name, value) for name, value in fields.items()},
         token=plain.token(plan),
         headers=plain.headers(plan),
         ca_file=plain.ca_file(plan),
@@ -142,16 +148,37 @@ class SdpHttpCall(OutsideCall):
             )
 
 
+def _field(place: str, name: str, value: Any) -> Any:
+    """Return what a field holds, with the secrets that it names (rule 3).
+
+    Raises:
+        BadInputError: a secret that is written out, or cannot be read.
+    """
+    if isinstance(value, Mapping):
+        return {inner: _field(f"{place}.{inner}", str(inner), each) for inner, each in value.items()}
+    if isinstance(value, str) and (value.startswith(("env:", "file:")) or _SECRET.fullmatch(name)):
+        return read_secret(value, place)
+    return value
+
+
+def _revealed(value: Any) -> Any:
+    """Return what is sent of a field: its secrets in clear."""
+    if isinstance(value, Mapping):
+        return {name: _revealed(each) for name, each in value.items()}
+    return value.reveal() if isinstance(value, Secret) else value
+
+
 def _written(offer: Sdp, target: SdpHttpTarget) -> dict[str, Any]:
     """Return the offer as the body of a request."""
     if target.body == "sdp":
         return {"body": offer.text, "content_type": _SDP}
+    fields = _revealed(target.fields)
     if target.body == "json":
-        written = json.dumps({"sdp": offer.text, "type": offer.kind, **target.fields})
+        written = json.dumps({"sdp": offer.text, "type": offer.kind, **fields})
         return {"body": written, "content_type": "application/json"}
     others = {
         name: ("text/plain", value) if isinstance(value, str) else ("application/json", json.dumps(value))
-        for name, value in target.fields.items()
+        for name, value in fields.items()
     }
     return {"form": {"sdp": (_SDP, offer.text), **others}}
 
