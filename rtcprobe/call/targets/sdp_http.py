@@ -13,7 +13,7 @@ aiortc's own examples (JSON ``{sdp, type}``), and many others. Options of ``targ
 Rules:
     1. The answer is JSON where it says so or looks so, a bare description otherwise.
     2. Where the far end does not echo, joins are all that can be measured.
-    3. Fields are shown with the settings of a result, so what is called a token or a password there is named, not written.
+    3. Fields are shown with the settings of a result: what is called a token or a password there is named, not written.
 """
 
 from __future__ import annotations
