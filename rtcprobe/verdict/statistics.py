@@ -306,7 +306,7 @@ def _height(worth: _Floats, weights: _Floats, probability: float, share_below: f
     from scipy.special import betainc  # noqa: PLC0415 - as above
 
     low, high = 0.0, 1.0
-    for _ in range(48):
+    for _ in range(32):  # to a thousandth of a rank of a million
         u = (low + high) / 2.0
         if float(weights @ betainc((worth + 1.0) * u, (worth + 1.0) * (1.0 - u), probability)) > share_below:
             low = u

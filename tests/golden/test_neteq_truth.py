@@ -21,7 +21,7 @@ def truth():
     module = importlib.util.module_from_spec(spec)
     sys.modules["neteq_truth"] = module
     spec.loader.exec_module(module)
-    yield module
+    yield module, module.load(FOLDER)
     del sys.modules["neteq_truth"]
 
 
@@ -35,7 +35,8 @@ def truth():
     ],
 )
 def test_our_receiver_falls_among_the_real_ones(truth, path, concealed):
-    runs = [run for run in truth.load(FOLDER) if run.path == path]
+    truth, every = truth
+    runs = [run for run in every if run.path == path]
     real = [truth.figures_of(run) for run in runs]
     ours = [truth.simulate(run, run.phase_s, seed=1) for run in runs]
     said = dict(truth.judge(real, ours))
