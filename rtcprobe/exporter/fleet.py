@@ -23,7 +23,7 @@ import rtcprobe
 from rtcprobe.errors import BadInputError
 from rtcprobe.exporter.board import Board, view
 from rtcprobe.exporter.config import Job, ProbePlan, ServeConfig
-from rtcprobe.exporter.instruments import Format, Instruments, expose
+from rtcprobe.exporter.instruments import Format, Instruments, expose, expose_gzip
 from rtcprobe.exporter.outcome import (
     Outcome,
     add_run,
@@ -148,11 +148,11 @@ class Fleet:
             troubles.append("the server is ending")
         return troubles
 
-    def exposition(self, form: Format) -> bytes:
-        """Return everything, as a scrape wants it."""
+    def exposition(self, form: Format, *, packed: bool = False) -> bytes:
+        """Return everything, as a scrape wants it; ``packed`` by gzip."""
         self._set_states()
         owners = [instruments for _, instruments in self._probes.values()]
-        return expose([*owners, self._server], form, [self._process])
+        return (expose_gzip if packed else expose)([*owners, self._server], form, [self._process])
 
     def answered(self, handler: str, code: int, took_s: float) -> None:
         """Count a request."""

@@ -1,5 +1,6 @@
 """The table of metrics: what is exported is in it, what is in it is exported, and its figures are the result's."""
 
+import gzip
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from rtcprobe.exporter.config import OBJECTIVES, Objective
-from rtcprobe.exporter.instruments import Instruments, expose, negotiate
+from rtcprobe.exporter.instruments import Instruments, expose, expose_gzip, negotiate
 from rtcprobe.exporter.metrics import EAR_BUCKETS_S, JOIN_BUCKETS_S, PROBE_LABELS, TABLE, markdown
 from rtcprobe.exporter.outcome import (
     Outcome,
@@ -95,6 +96,17 @@ def test_both_formats_say_the_same_and_openmetrics_ends(one):
     assert text == strict
     assert body.endswith("# EOF\n")
     assert body.count("# UNIT rtcprobe_join_seconds seconds") == 1
+
+
+def test_what_is_packed_is_what_is_said_also_after_a_change(one):
+    nothing = Instruments(("probe",), {**LABELS, "probe": "q"})
+    for value in (1, 0):
+        one.set("rtcprobe_probe_running", value)
+        for form in ("text", "openmetrics"):
+            packed = expose_gzip([one, nothing], form)
+            assert gzip.decompress(packed) == expose([one, nothing], form)
+            assert len(packed) < len(expose([one], form)) / 8
+    assert gzip.decompress(expose_gzip([], "text")) == b""
 
 
 def test_a_label_is_read_back_as_it_was_whatever_is_in_it():
