@@ -4,7 +4,10 @@ Rules:
     1. A dashboard answers one question; a panel's title is a question or a fact, its description says how to read it.
     2. Every panel has a unit. Limits are drawn where people set them: 600 ms, 100 ms, 150 ms.
     3. Queries use only metrics of ``METRICS.md``; a share divides counters, never averages of averages.
-    4. The one time people choose is ``$window``: probes run once in minutes, so a rate needs several runs.
+    4. Figures of several servers are put together only by counters; what only one server can be said to do is told by
+       `instance`. The variable `$instance` holds servers that run on schedules, so what /probe and pushes leave in the
+       same Prometheus is in no picture.
+    5. The one time people choose is ``$window``: probes run once in minutes, so a rate needs several runs.
 """
 
 from __future__ import annotations
@@ -17,8 +20,9 @@ from panels import BAD, FAIR, GOOD, Dashboard, Query, as_json, bars, heatmap, li
 
 FOLDER = Path(__file__).resolve().parent / "dashboards"
 
-PROBE = 'probe=~"$probe"'
-ONE = 'probe="$probe"'
+SERVER = 'instance=~"$instance"'
+PROBE = f'{SERVER}, probe=~"$probe"'
+ONE = f'{SERVER}, probe="$probe"'
 
 
 def increase(metric: str, more: str = "", matchers: str = PROBE) -> str:
@@ -521,7 +525,7 @@ IS_THE_PROBE_HEALTHY = Dashboard(
                     "Configuration",
                     "1: the file last read is in force; 0: it was refused, and the one before goes on.",
                     "none",
-                    now("min(rtcprobe_config_last_reload_successful)", "understood"),
+                    now(f"min(rtcprobe_config_last_reload_successful{{{SERVER}}})", "understood"),
                     limits=((1, GOOD),),
                     base=BAD,
                     width=6,
@@ -556,8 +560,8 @@ IS_THE_PROBE_HEALTHY = Dashboard(
                     "Are there workers enough?",
                     "Worker processes by what they do, beside how many were asked for.",
                     "none",
-                    q("sum by (state) (rtcprobe_workers)", "{{state}}"),
-                    q("sum(rtcprobe_workers_wanted)", "wanted"),
+                    q(f"sum by (state) (rtcprobe_workers{{{SERVER}}})", "{{state}}"),
+                    q(f"sum(rtcprobe_workers_wanted{{{SERVER}}})", "wanted"),
                 ),
             ),
         ),
@@ -580,8 +584,9 @@ IS_THE_PROBE_HEALTHY = Dashboard(
                     "p99 within the window: late, and scrapes time out.",
                     "s",
                     q(
-                        "histogram_quantile(0.99, sum by (le, job) (rate(rtcprobe_loop_lag_seconds_bucket[$window])))",
-                        "p99",
+                        "histogram_quantile(0.99, sum by (le, instance) "
+                        f"(rate(rtcprobe_loop_lag_seconds_bucket{{{SERVER}}}[$window])))",
+                        "{{instance}}",
                     ),
                 ),
                 lines(
@@ -590,7 +595,7 @@ IS_THE_PROBE_HEALTHY = Dashboard(
                     "s",
                     q(
                         "histogram_quantile(0.99, sum by (le, handler) "
-                        "(rate(rtcprobe_http_request_duration_seconds_bucket[$window])))",
+                        f"(rate(rtcprobe_http_request_duration_seconds_bucket{{{SERVER}}}[$window])))",
                         "{{handler}}",
                     ),
                 ),
@@ -598,21 +603,21 @@ IS_THE_PROBE_HEALTHY = Dashboard(
                     "Does memory grow?",
                     "Resident memory of the server, and of the largest worker after its last run.",
                     "bytes",
-                    q('process_resident_memory_bytes{job=~".*rtcprobe.*"}', "server"),
-                    q("rtcprobe_worker_max_resident_memory_bytes", "largest worker"),
+                    q(f"process_resident_memory_bytes{{{SERVER}}}", "{{instance}}: server"),
+                    q(f"rtcprobe_worker_max_resident_memory_bytes{{{SERVER}}}", "{{instance}}: largest worker"),
                 ),
                 lines(
                     "Is there room for reports?",
                     "Bytes of HTML reports on disk, beside how many they may take.",
                     "bytes",
-                    q("rtcprobe_reports_bytes", "used"),
-                    q("rtcprobe_reports_limit_bytes", "may be used"),
+                    q(f"rtcprobe_reports_bytes{{{SERVER}}}", "{{instance}}: used"),
+                    q(f"rtcprobe_reports_limit_bytes{{{SERVER}}}", "{{instance}}: may be used"),
                 ),
                 lines(
                     "Why did worker processes end?",
                     "Within the window: recycled is housekeeping; timeout and crash are not.",
                     "none",
-                    q("sum by (reason) (increase(rtcprobe_worker_exits_total[$window]))", "{{reason}}"),
+                    q(f"sum by (reason) (increase(rtcprobe_worker_exits_total{{{SERVER}}}[$window]))", "{{reason}}"),
                 ),
             ),
         ),

@@ -272,7 +272,7 @@ def _variables(*, single: bool) -> list[dict[str, Any]]:
         "name": "probe",
         "label": "probe",
         "datasource": DATASOURCE,
-        "query": "label_values(rtcprobe_probe_interval_seconds, probe)",
+        "query": 'label_values(rtcprobe_probe_interval_seconds{instance=~"$instance"}, probe)',
         "refresh": 2,
         "sort": 1,
         "multi": not single,
@@ -290,8 +290,20 @@ def _variables(*, single: bool) -> list[dict[str, Any]]:
         "multi": False,
         "includeAll": False,
     }
+    instance = {
+        "type": "query",
+        "name": "instance",
+        "label": "server",
+        "datasource": DATASOURCE,
+        "query": "label_values(rtcprobe_probe_interval_seconds, instance)",
+        "refresh": 2,
+        "sort": 1,
+        "multi": True,
+        "includeAll": True,
+        "current": {"selected": True, "text": "All", "value": "$__all"},
+    }
     source = {"type": "datasource", "name": "datasource", "label": "Prometheus", "query": "prometheus", "refresh": 1}
-    return [source, probe] if single else [source, probe, window]
+    return [source, instance, probe] if single else [source, instance, probe, window]
 
 
 def _panels(rows: Iterable[tuple[str, tuple[Panel, ...]]]) -> Iterable[dict[str, Any]]:

@@ -68,7 +68,7 @@ def expressions():
 
 
 def _chosen(expression):
-    times = {"window": "1m", "__rate_interval": "1m", "__range": "5m", "__interval": "15s"}
+    times = {"window": "1m", "__rate_interval": "1m", "__range": "5m", "__interval": "15s", "instance": ".+"}
     for name, value in times.items():
         expression = re.sub(rf"\$\{{?{name}(:\w+)?\}}?(?!\w)", value, expression)
     return re.sub(r"\$\{?\w+(:\w+)?\}?", "lossy", expression)  # a probe, the one of the most kinds of events
