@@ -36,6 +36,14 @@ def test_unchanged_code_passes_with_the_seeds_of_the_baseline(rtcprobe, probe, b
     assert baseline.read_bytes() == before
 
 
+def test_a_run_that_the_baseline_lost_is_told_even_when_quiet(rtcprobe, probe, baseline):
+    baseline.write_bytes(baseline.read_bytes()[:-400])
+    code, out, err = rtcprobe("check", "1v1-social", "--baseline", baseline, "-q")
+    assert (code, out) == (0, "PASS 1v1-social\n")
+    assert [each.seed for each in probe.calls] == [1, 2]
+    assert f"rtcprobe: warning: {baseline}, line 3 has no end, its writer crashed: it is left out" in err
+
+
 def test_fifteen_milliseconds_in_one_stage_fail_and_the_stage_is_named(rtcprobe, probe, slower, baseline):
     probe.alter = lambda result: slower(result, stage_s=0.015)
     code, out, _ = rtcprobe("check", "1v1-social", "--baseline", baseline)

@@ -30,6 +30,7 @@ from rtcprobe.cli.measuring import (
     strict_option,
 )
 from rtcprobe.cli.outputs import Outputs, output_options
+from rtcprobe.cli.reading import read_results
 from rtcprobe.errors import BadInputError, ExitCode, RtcprobeError
 
 if TYPE_CHECKING:
@@ -303,7 +304,6 @@ def _stored(path: str, names: Sequence[str], *, update: bool, outputs: Outputs) 
         BadInputError: it cannot be read, holds nothing of a scenario, or could not be written although it shall be.
     """
     from rtcprobe.report.json import check_writable
-    from rtcprobe.result.files import load_results
 
     if path in (outputs.json_path, outputs.junit_path, outputs.markdown_path, outputs.append_path):
         raise BadInputError(f"--baseline {path} is an output too", "give each a place of its own")
@@ -313,7 +313,7 @@ def _stored(path: str, names: Sequence[str], *, update: bool, outputs: Outputs) 
             return ()
     elif not Path(path).exists():
         raise BadInputError(f"baseline {path} does not exist", "store a first one with --update-baseline")
-    results = load_results(path).results
+    results = read_results(path, scenario=None, last=None)
     held = dict.fromkeys(each.scenario for each in results)
     missing = next((name for name in names if name not in held), None)
     if missing is not None and not update:

@@ -38,7 +38,7 @@ from rtcprobe.errors import BadInputError
 from rtcprobe.result import BudgetOutcome, BudgetVerdict, Result, Unit
 from rtcprobe.units import format_duration, format_ratio, parse_duration, parse_ratio
 from rtcprobe.verdict.metrics import METRICS, Metric, Observations
-from rtcprobe.verdict.statistics import mean_interval, quantile, share_above, share_interval
+from rtcprobe.verdict.statistics import CONFIDENCE, mean_interval, quantile, share_above, share_interval
 
 __all__ = ["Budget", "evaluate", "parse_budget"]
 
@@ -179,6 +179,8 @@ def _verdict(budget: Budget, seen: Observations) -> tuple[_Found, BudgetVerdict,
     if found.exact or (budget.unit == "share" and budget.limit in (0.0, 1.0)):
         return found, met, ""
     doubt = _doubt(found.low, found.high, holds, budget.limit)
+    if doubt and budget.probability is not None and None in (found.low, found.high):
+        doubt += _closing(budget.probability, seen)
     return found, "undecided" if doubt else met, doubt
 
 
@@ -188,6 +190,14 @@ def _doubt(low: float | None, high: float | None, holds: Callable[[float, float]
         return ""
     kind = "95 % interval" if low is not None and high is not None else "95 % interval, which is open"
     return f"the limit lies inside the {kind}: another seed may decide otherwise"
+
+
+def _closing(probability: float, seen: Observations) -> str:
+    """Return what would close an interval that is open; "" where joins that never came keep it open."""
+    if seen.correlated:
+        return "; a longer call would close it"
+    needed = math.ceil(math.log((1.0 - CONFIDENCE) / 2.0) / math.log(max(probability, 1.0 - probability)))
+    return f"; {needed} samples would close it" if len(seen.values) < needed and not seen.never else ""
 
 
 def _figure(budget: Budget, seen: Observations) -> _Found:

@@ -86,7 +86,9 @@ def test_joins_that_never_came_miss_every_limit(make_result, make_attempt):
 
 def test_a_limit_inside_the_interval_is_undecided_and_says_that_chance_could_decide(make_result):
     # p95 of the factory's joins is 1,487 ms and its interval 487 ms to open.
-    doubt = "the limit lies inside the 95 % interval, which is open: another seed may decide otherwise"
+    # 0.95^72 is the first power below 2.5 %: that none of so many joins lies beyond p95 is no longer likely.
+    doubt = "the limit lies inside the 95 % interval, which is open: another seed may decide otherwise; "
+    doubt += "72 samples would close it"
     for line in ("join.first_audio p95 < 1s", "join.first_audio p95 < 2s", "join.first_audio p95 > 1s"):
         found = outcome(
             line, make_result()
@@ -179,6 +181,7 @@ def test_a_missed_budget_fails_and_an_advisory_one_does_not(make_result):
 def test_an_undecided_budget_passes_and_is_told_and_fails_only_a_strict_run(make_result):
     line = "join.first_audio p95 < 1s"
     told = f"{line}: the limit lies inside the 95 % interval, which is open: another seed may decide otherwise"
+    told += "; 72 samples would close it"
     assert verdict(make_result(), line) == ("pass", (told,))
     strict = judge(make_result(), [parse_budget(line)], strict=True)
     assert (strict.verdict, strict.reasons) == ("fail", (told,))
