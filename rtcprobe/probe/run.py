@@ -197,7 +197,8 @@ class _Run:
             attempt = self._on_a_loop(setup, child, lambda call: call.talk(), keep=True)
             if attempt.call.failed is None:
                 return
-            self.warnings.append(f"the long call did not join: {attempt.call.failed}")
+            said = f"the long call did not join: {attempt.call.failed}"
+            self.warnings += [said] if said not in self.warnings else []
 
     def _on_a_loop(
         self,

@@ -180,6 +180,16 @@ def test_a_server_that_never_answers_is_left_in_time(echo):
     assert time.monotonic() - begun_s < 20
 
 
+def test_a_turn_server_that_never_answers_is_named(echo, network):
+    url = f"turn:{network.address}:1?transport=udp"
+    ice = f"ice={{servers: [{{urls: '{url}'}}], policy: relay}}"
+    result = run(f"sdp+http://{address_of(echo)}/plain", "call.join_timeout=1s", "call.joins=1", ice)
+    assert result.join.attempts[0].failed == (
+        f"caller ice_gathered not within 1 s, waiting for {url}; the caller had come to signaling_connected"
+    )
+    assert len(set(result.warnings)) == len(result.warnings)
+
+
 def test_tls_where_there_is_none_is_left_in_time(network):
     with socket.create_server((network.address, 0)) as deaf:
         url = f"{network.address}:{deaf.getsockname()[1]}"

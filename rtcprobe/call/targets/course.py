@@ -91,6 +91,11 @@ class Course:
         """Return what went wrong on the way without ending the call, a sentence each."""
         return ()
 
+    def unanswered(self, peer: Peer) -> str:
+        """Return who beside the target still owes ``peer`` an answer, as the end of a sentence; "" for nobody."""
+        del peer
+        return ""
+
     # How it runs.
 
     async def join(self) -> bool:
@@ -252,7 +257,7 @@ class Course:
         open_now = next((each for each in asked if not _is_over(each)), None)
         if open_now is not None:
             return f"{timed_out(open_now, limit_s).message}; {_came(peer)}"
-        return f"{peer.side} {self._missing(peer)} not within {limit_s:g} s; {_came(peer)}"
+        return f"{peer.side} {self._missing(peer)} not within {limit_s:g} s{self.unanswered(peer)}; {_came(peer)}"
 
     def _missing(self, peer: Peer) -> str:
         return next((each for each in peer.timeline.order if self._lacks(peer, each)), "media")

@@ -248,6 +248,11 @@ class OutsideCall(Course):
             for gathering in self._gatherings.values():
                 yield from gathering.complaints()
 
+    def unanswered(self, peer: Peer) -> str:
+        """Return which STUN and TURN servers have not answered ``peer`` yet."""
+        open_now = [each.server.url for each in self._gatherings[peer].allocations if not (each.address or each.failed)]
+        return f", waiting for {' and '.join(open_now)}" if open_now else ""
+
     def _candidates_of(self, peer: Peer) -> Mapping[str, int]:
         try:
             return read_description(self._remote.get(peer, ""), "it").candidate_types()
