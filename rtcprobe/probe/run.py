@@ -8,6 +8,7 @@ import math
 import platform
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -119,7 +120,7 @@ class _Run:
         hops = routes(scenario, self.target.routes)
         round_trip_s = nominal_round_trip_s(hops)
         spoken = speak(scenario.mouth, scenario.codec, scenario.call.duration_s)
-        error_s, survived, checked = spoken.self_check()
+        error_s, survived, checked = spoken.self_check
         self.harness = Harness(self.clock, detection_error_s=error_s, survived=survived, checked=checked)
         joins_seed, call_seed = np.random.SeedSequence(self.seed).spawn(2)
         if self._outside:
@@ -385,14 +386,19 @@ def _write_wavs(folder: Path, call: Call, spoken: Spoken, ears: Mapping[Directio
 
 def _environment() -> Mapping[str, object]:
     """Return what the figures were made with: versions, machine."""
-    packages = ("aiortc", "aioice", "av", "numpy", "scipy", "pyopenssl", "cryptography", "pylibsrtp")
     return {
         "rtcprobe": rtcprobe.__version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "libopus": library_version(),
-        **{name: version(name) for name in packages},
+        **_versions(),
     }
+
+
+@cache
+def _versions() -> Mapping[str, str]:
+    packages = ("aiortc", "aioice", "av", "numpy", "scipy", "pyopenssl", "cryptography", "pylibsrtp")
+    return {name: version(name) for name in packages}
 
 
 def _silent(_progress: Progress) -> None:
