@@ -64,7 +64,7 @@ PERCENTILES = (0.50, 0.90, 0.95, 0.99)
 
 CLUMPS = 5.0
 """Effective observations that must be expected beyond a correlated interval's end for it to be among them."""
-GLIMPSE = 0.5
+GLIMPSE = 0.7
 """Effective observations that must be expected beyond the end on the rarer side for it to be closed at all."""
 STRETCH = 60.0
 """Successive observations that may leave as wide a range unseen as they span; twice as many leave half of it."""
