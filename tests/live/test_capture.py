@@ -5,7 +5,7 @@ import time
 
 import pytest
 from capture import Capture, milestones
-from runs import measured
+from runs import quiet_run
 
 from rtcprobe.timeline import Timeline
 
@@ -34,7 +34,7 @@ def lags_s(janus, begun, tshark, tmp_path_factory):
     capture = Capture(tmp_path_factory.mktemp("capture"), tshark)
     try:
         target = f"janus+ws://{janus.address}:{janus.ws_port}/echotest"
-        result = measured(target, f"call.joins={JOINS}", "call.duration=1s")
+        result = quiet_run(target, f"call.joins={JOINS}", "call.duration=1s")
         joins = slice(-JOINS - 1, -1)  # the last is the call; before them are those of runs that were too busy
         seen = milestones(capture.frames(), server_port=janus.ws_port)[joins]
         starts_s = begun()[joins]
