@@ -208,7 +208,8 @@ class Fleet:
         """Add a run to the figures of its probe, where that probe is still there."""
         self._running.discard(plan.name)
         instruments = self._instruments(plan)
-        why = outcome.sentence or (", ".join(outcome.result.reasons[:1]) if outcome.result is not None else "")
+        result = outcome.result
+        why = "; ".join(result.reasons[:1]) if result is not None and result.verdict != "pass" else outcome.sentence
         LOG.info("probe %s: %s%s", plan.name, outcome.verdict, f" ({why})" if why else "")
         if instruments is None:
             return
