@@ -68,7 +68,7 @@ def test_phases_of_every_join_sum_to_its_total(five, janus):
 @pytest.mark.parametrize("scheme", ["janus+http", "janus+ws"])
 def test_the_echo_test_comes_back_over_either_transport(janus, scheme):
     port = janus.http_port if scheme == "janus+http" else janus.ws_port
-    result = called(f"{scheme}://{janus.address}:{port}/echotest", MORE_JOINS)
+    result = measured(f"{scheme}://{janus.address}:{port}/echotest", MORE_JOINS)
     assert len(heard(result)) == 5
     # Two jitter buffers' worth of nothing: what comes back is what was sent, so the delay is one of ours, not twice.
     assert 0.04 < median_s(result, "round_trip") < 0.2

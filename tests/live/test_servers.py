@@ -5,7 +5,7 @@ import urllib.request
 
 import pytest
 from janus import MOUNTPOINT, ROOM, ROOM_SECRET
-from runs import called, median_s
+from runs import called, measured, median_s
 
 TOKEN = "live-whip-bearer-token"
 ONE_WAY = "caller_to_callee"
@@ -29,9 +29,9 @@ def test_published_by_whip_and_heard_by_whep_which_answers_with_its_own_offer(wh
         whep=whep.create("room-view", room=ROOM, token=TOKEN),
         token="env:LIVE_TOKEN",
     )
-    result = called(target, "call.joins=2")
+    result = measured(target, "call.joins=2")
     assert len(heard(result)) == 2
-    assert 0.05 < median_s(result, ONE_WAY) < 0.2
+    assert 0.05 < median_s(result, ONE_WAY) < 0.3
     assert TOKEN not in repr(result)
     # Every session was deleted: the endpoint is free, the room empty.
     assert not whip.busy("room-feed")
@@ -53,9 +53,9 @@ def test_a_mountpoint_answers_the_listeners_offer_with_a_role_that_is_no_answer(
     with urllib.request.urlopen(request, timeout=5):
         pass
     whep_url = whep.create("mountpoint-view", mountpoint=MOUNTPOINT)
-    result = called(written(whip=f"{whip.base_url}/endpoint/mountpoint-feed", whep=whep_url))
+    result = measured(written(whip=f"{whip.base_url}/endpoint/mountpoint-feed", whep=whep_url))
     assert heard(result)
-    assert 0.05 < median_s(result, ONE_WAY) < 0.2
+    assert 0.05 < median_s(result, ONE_WAY) < 0.3
 
 
 def test_a_wrong_token_is_said_with_where_it_came_from_and_no_one_keeps_asking(whip, whep, monkeypatch):
@@ -73,16 +73,16 @@ def test_a_wrong_token_is_said_with_where_it_came_from_and_no_one_keeps_asking(w
 def test_a_pion_echo_comes_back_as_plain_sdp_and_as_json(pion):
     address = pion.origin.removeprefix("http://")
     for body in ("sdp", "json"):
-        result = called(written(url=f"sdp+http://{address}/offer", body=body), "call.duration=3s")
+        result = measured(written(url=f"sdp+http://{address}/offer", body=body), "call.duration=3s")
         assert heard(result)
-        assert 0.05 < median_s(result, BACK) < 0.2
+        assert 0.05 < median_s(result, BACK) < 0.3
         assert result.peers["caller"]["dtls"].startswith("DTLSv1.")
 
 
 def test_a_browser_hears_us_and_sends_it_back(chromium):
     address = chromium.origin.removeprefix("http://")
     target = written(url=f"sdp+http://{address}/echo", delete=True)
-    result = called(target, "call.duration=8s")
+    result = measured(target, "call.duration=8s")
     assert heard(result)
     # Our ear, the browser's NetEQ, its mixer and its encoder: twice 60 ms and more, and less than half a second.
     assert 0.1 < median_s(result, BACK) < 0.5
