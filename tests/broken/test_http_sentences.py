@@ -17,7 +17,7 @@ WHERE = "WHIP offer (POST http://127.0.0.1:PORT/{path}): "
 
 def client_of(**limits):
     line = Line(Network(asyncio.get_running_loop(), sockets=True))
-    return HttpClient(line, limits=Limits(**{"exchange_s": 5.0, **limits}))
+    return HttpClient(line, limits=Limits(**{"exchange_s": 30.0, **limits}))
 
 
 async def sentence(url, *, client=None, method="POST", **more):
@@ -75,10 +75,10 @@ async def test_every_cage_has_its_sentence():
 async def test_a_server_that_never_answers_or_stops_in_the_middle_is_given_up_in_time():
     async with open_zoo() as zoo:
         base = f"http://127.0.0.1:{zoo.port}"
-        said = await sentence(f"{base}/never", timeout_s=0.1)
-        assert said == WHERE.format(path="never") + "not within 100ms, waiting for the answer to begin"
-        said = await sentence(f"{base}/stalls", timeout_s=0.1)
-        waiting = "not within 100ms, waiting for the rest of the answer, 3 bytes of it had come"
+        said = await sentence(f"{base}/never", timeout_s=0.3)
+        assert said == WHERE.format(path="never") + "not within 300ms, waiting for the answer to begin"
+        said = await sentence(f"{base}/stalls", timeout_s=0.3)
+        waiting = "not within 300ms, waiting for the rest of the answer, 3 bytes of it had come"
         assert said == WHERE.format(path="stalls") + waiting
 
 
@@ -185,7 +185,7 @@ async def test_our_own_ca_is_trusted_and_https_is_never_left_for_http(authority,
 
 async def test_tls_to_a_server_without_tls_is_said_and_the_other_way_round(authority, tmp_path):
     async with open_zoo() as zoo:
-        said = await sentence(f"https://localhost:{zoo.port}/garbage", timeout_s=1.0)
+        said = await sentence(f"https://localhost:{zoo.port}/garbage", timeout_s=30.0)
     assert said == (
         "WHIP offer (POST https://localhost:PORT/garbage): localhost does not speak TLS on this port: is it http:// or "
         "another port?"

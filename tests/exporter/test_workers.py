@@ -62,7 +62,7 @@ def run_all(make_result, tmp_path, monkeypatch):
             pool.warm(1)
             outcomes = []
             for kind in kinds:
-                within_s = 0.3 if kind.startswith("hang") else timeout_s
+                within_s = {"hang": 0.3, "hang after": 1.0}.get(kind, timeout_s)
                 job = Job(scenario=kind)
                 outcomes.append(await pool.run(job, 9, timeout_s=within_s, waited_s=0.0, report=report))
             states = dict(pool.states())
@@ -87,7 +87,7 @@ def test_a_result_comes_back_as_it_was_and_the_worker_stays(run_all, make_result
 def test_a_hung_run_is_killed_and_a_new_worker_takes_the_next(run_all):
     (hung, fine), watcher, _ = run_all("hang", "fine")
     assert (hung.failure, hung.sentence) == ("timeout", "the run took longer than 0.3 s and was killed")
-    assert hung.duration_s < 5.0
+    assert hung.duration_s < 15.0
     assert fine.failure is None
     assert watcher.exits == ["timeout"]
 

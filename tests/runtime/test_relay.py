@@ -44,6 +44,12 @@ async def peer(*, echo=False, remote=None):
     return protocol
 
 
+async def until(holds):
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110 - counters ring no bell
+            await asyncio.sleep(0.002)
+
+
 def relayed(main, up, down, *, seed=1):
     async def run():
         server = await peer(echo=True)
@@ -101,13 +107,14 @@ def test_every_client_has_a_link_of_its_own_and_the_server_tells_them_apart():
 
 def test_equal_seeds_lose_the_same_packets():
     def outcome(seed):
-        async def main(relay, _server):
+        async def main(relay, server):
             client = await peer(remote=relay.address)
             for index in range(200):
                 client.transport.sendto(bytes([index]))
                 if index % 20 == 0:
                     await asyncio.sleep(0.001)
-            await asyncio.sleep(0.05)
+            await until(lambda: relay.flows and relay.flows[0].to_server.packets == 200)
+            await until(lambda: len(server.came) == relay.flows[0].to_server.achieved().delivered)
             client.transport.close()
 
         _, server = relayed(main, "delay 1ms loss 30%", "loss 100%", seed=seed)
@@ -124,9 +131,12 @@ def test_a_server_that_is_not_there_is_counted_and_the_relay_goes_on():
         server.transport.close()
         await asyncio.sleep(0)
         client = await peer(remote=relay.address)
-        for _ in range(3):
+
+        def refused():
             client.transport.sendto(b"x")
-            await asyncio.sleep(0.02)
+            return relay.flows and relay.flows[0].refused
+
+        await until(refused)
         client.transport.close()
 
     relay, _ = relayed(main, "delay 1ms", "delay 1ms")
@@ -140,7 +150,7 @@ def test_more_clients_than_there_is_room_for_are_turned_away_and_counted(monkeyp
         for _ in range(3):
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plain:
                 plain.sendto(b"x", relay.address)
-                await asyncio.sleep(0.005)
+        await until(lambda: len(relay.flows) + relay.turned_away == 3)
 
     relay, _ = relayed(main, "delay 1ms", "delay 1ms")
     assert (len(relay.flows), relay.turned_away) == (2, 1)
