@@ -27,7 +27,7 @@ _LINK_HELP = (
 )
 
 _TARGET_HELP = (
-    "Call this instead of the scenario's target, with --real-time: whip+whep://HOST/PATH/{whip,whep}, "
+    "Call this instead of the scenario's target, with --real-time: 'whip+whep://HOST/PATH/{whip,whep}', "
     "janus+ws://HOST:PORT/videoroom/ROOM, sdp+https://HOST/PATH. Tokens by name: --set target.token=env:NAME."
 )
 
