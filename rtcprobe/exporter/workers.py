@@ -209,7 +209,7 @@ class Pool:
         try:
             await worker.answer()
         except BaseException:
-            self._watcher.worker_ended("crash")
+            self._watcher.worker_ended("cancelled" if self._closed else "crash")
             await worker.end()
             raise
         return worker
