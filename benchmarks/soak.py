@@ -2,7 +2,7 @@
 
 ``python benchmarks/soak.py --virtual [--days 7]`` runs the very scheduler and metrics on a virtual loop, with runs
 answered by a stand-in: some slow, some unreachable, one probe that hangs. Fails unless every due start is accounted
-for. A due start costs 1 ms: a week at ``--interval 60s`` (201,600 starts) takes 4 minutes of CPU, a day (as in CI) 30 s.
+for. A due start costs 1 ms: a week at ``--interval 60s`` (201,600 starts) takes 4 minutes of CPU, a day half one.
 
 ``python benchmarks/soak.py [--minutes 30] [--probes 20] [--interval 10s]`` starts a server with real worker processes,
 scrapes it twice a second from two scrapers, and reads its memory and file descriptors from /proc. Fails when, beyond
