@@ -44,12 +44,20 @@ def imported(path: Path) -> tuple[str, ...]:
 
 
 def _imported(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in _statements(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative imports hide the layer"
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Walk the statements at any depth; no import stands in an expression, and of those there are many."""
+    for inside in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for each in getattr(node, inside, ()):
+            yield each
+            yield from _statements(each)
 
 
 def rooms(*, below: str | None = None) -> list[str]:

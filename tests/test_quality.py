@@ -172,7 +172,7 @@ delays = st.floats(0.005, 2)
 ratios = st.floats(0, 1)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(delays, delays, ratios, ratios, st.floats(0.1, 20))
 def test_more_delay_or_more_loss_never_improves_a_call(delay_a, delay_b, loss_a, loss_b, burst):
     (delay_a, delay_b), (loss_a, loss_b) = sorted((delay_a, delay_b)), sorted((loss_a, loss_b))
@@ -182,7 +182,7 @@ def test_more_delay_or_more_loss_never_improves_a_call(delay_a, delay_b, loss_a,
     assert 1 <= worse.mos <= better.mos + 1e-6
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(delays, ratios, st.floats(0, 20))
 def test_r_is_the_sum_of_its_printed_terms(delay_s, loss_ratio, advantage):
     q = conversation(one_way_delay_s=delay_s, loss_ratio=loss_ratio, advantage=advantage)
@@ -190,7 +190,7 @@ def test_r_is_the_sum_of_its_printed_terms(delay_s, loss_ratio, advantage):
     assert q.a == advantage
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.floats(-200, 300), st.floats(0, 50))
 def test_mos_rises_with_r_and_stays_from_1_to_4_5(r, more):
     assert 1 <= mos(r) <= mos(r + more) + 1e-12 <= 4.5 + 1e-12

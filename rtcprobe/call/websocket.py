@@ -167,7 +167,9 @@ class WebSocket:
         try:
             data = await self._stream.read(65_536)
         except httpcore.NetworkError as error:
-            raise faults.fault(self.exchange, error) from error
+            if self._response is None:
+                raise faults.fault(self.exchange, error) from error
+            data = b""  # whether a server that breaks off is seen to hang up or to reset is a matter of its machine
         if data:
             self._protocol.receive_data(data)
         else:
@@ -180,7 +182,7 @@ class WebSocket:
                 if event.fin:
                     self._messages.append(b"".join(self._parts).decode(errors="replace"))
                     self._parts.clear()
-        if self._protocol.state is not State.CLOSED:
+        if data and self._protocol.state is not State.CLOSED:
             await self._flush()
         if self._response is None and (not data or self._protocol.handshake_exc is not None):
             raise self._ended()

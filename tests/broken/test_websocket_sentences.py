@@ -1,5 +1,7 @@
 import asyncio
 import re
+import socket
+import struct
 
 import pytest
 from websockets.asyncio.server import serve
@@ -20,6 +22,10 @@ async def behave(websocket):
         if message == "close":
             await websocket.close(1001, "going down, token ws-planted-token")
         elif message == "break":
+            websocket.transport.abort()
+        elif message == "reset":
+            linger = struct.pack("ii", 1, 0)  # closed so, it sends a reset and not an end
+            websocket.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             websocket.transport.abort()
         elif message == "huge":
             await websocket.send("x" * 20_000)
@@ -79,6 +85,7 @@ async def test_messages_come_and_go_in_pieces_or_whole(client, server):
     [
         ("close", "the server closed the WebSocket (1001, 'going down, token ***')"),
         ("break", "the WebSocket broke: look into the server's log"),
+        ("reset", "the WebSocket broke: look into the server's log"),
         ("huge", "a message was larger than 10000 bytes and was not read on"),
     ],
 )
