@@ -165,6 +165,34 @@ def test_a_reload_keeps_counters_removes_what_went_and_a_run_in_hand_is_not_lost
     assert got["rtcprobe_config_last_reload_successful",] == 1
 
 
+def test_an_objective_changed_by_a_reload_judges_what_comes_after_it(make_fleet, in_virtual_time, series, small):
+    text = "probes: [{name: a, scenario: 1v1-social, interval: 10s, objectives: {join: {limit: %s, share: %s}}}]"
+    texts = iter([text % ("30s", "95%"), text % ("1ms", "99%")])
+    fleet = make_fleet(small, lambda: parse_config(next(texts), folder=Path()))
+    seen = []
+
+    async def main():
+        await fleet.start()
+        seen.append(series(fleet.exposition("text")))  # before the first run
+        await asyncio.sleep(60.0)
+        seen.append(series(fleet.exposition("text")))
+        fleet.reload()
+        await asyncio.sleep(60.0)
+        seen.append(series(fleet.exposition("text")))
+        await fleet.stop(0.0)
+
+    in_virtual_time(main())
+    events = [
+        [got["rtcprobe_slo_events_total", f"outcome={outcome}", "probe=a", "slo=join"] for outcome in ("good", "bad")]
+        for got in seen
+    ]
+    runs = [got[RUNS, "probe=a", "verdict=pass"] for got in seen]
+    assert events == [[0, 0], [runs[1], 0], [runs[1], runs[2] - runs[1]]]
+    assert runs[2] > runs[1] > 0
+    assert seen[2]["rtcprobe_slo_limit_seconds", "probe=a", "slo=join"] == 0.001
+    assert seen[2]["rtcprobe_slo_objective_ratio", "probe=a", "slo=join"] == 0.99
+
+
 def test_a_bad_configuration_is_refused_and_the_old_one_goes_on(make_fleet, in_virtual_time, series, small):
     texts = iter(["probes: [{name: a, scenario: 1v1-social}]", "probes: [{name: a, scenario: 1v1-socal}]"])
     fleet = make_fleet(small, lambda: parse_config(next(texts), folder=Path()))
