@@ -103,7 +103,7 @@ def test_losses_of_several_hops_combine_as_they_really_do():
     asked = Requested.of(hops)
     assert asked.loss == pytest.approx(1 - 0.95 * 0.9 * 0.97)
     path, tally = Path([Link(spec, np.random.SeedSequence(n)) for n, spec in enumerate(hops)]), Tally()
-    for n in range(20_000):
+    for n in range(10_000):
         tally.add(0.02 * n, 160, path.offer(160, 0.02 * n))
     achieved = tally.achieved()
     assert achieved.loss == pytest.approx(asked.loss, abs=0.012)

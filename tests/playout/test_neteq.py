@@ -194,11 +194,16 @@ def test_a_wanted_delay_is_stretched_up_to(arguments, lowest_ms, highest_ms):
     assert playout.stats().concealed_samples == 0
 
 
+@cache
+def undisturbed():
+    return play(punctual(750), until_ms=15_000)
+
+
 @pytest.mark.parametrize("ppm", [-4000, 4000])
 def test_a_playout_clock_that_drifts_is_followed_by_stretching(ppm):
     # 15 s at 4000 ppm are 60 ms, 2880 samples: a slow receiver (long ticks) drops them, a fast one makes them up.
     playout, _ = play(punctual(750), until_ms=15_000, tick_ms=10 * (1 + ppm * 1e-6))
-    steady, _ = play(punctual(750), until_ms=15_000)
+    steady, _ = undisturbed()
     inserted, removed = (
         [getattr(p.stats(), name) for p in (playout, steady)]
         for name in ("inserted_samples_for_deceleration", "removed_samples_for_acceleration")
