@@ -136,17 +136,19 @@ def test_a_worker_that_never_comes_up_is_a_crash_and_not_a_hang(run_all):
     assert set(watcher.exits) == {"crash"}
 
 
-def test_a_worker_that_was_still_coming_up_at_the_end_is_no_crash(tmp_path):
-    there = tmp_path / "there"
-
+def test_a_worker_that_was_still_coming_up_at_the_end_is_no_crash(monkeypatch):
     async def main():
-        watcher = Watcher()
-        script = f"import sys; open({str(there)!r}, 'w').close(); sys.stdin.read()"
-        pool = Pool(watcher, (sys.executable, "-S", "-c", script))
+        watcher, awaited = Watcher(), asyncio.Event()
+
+        async def answer(_worker):
+            awaited.set()
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(workers._Worker, "answer", answer)
+        pool = Pool(watcher, (sys.executable, "-S", "-c", "import sys; sys.stdin.read()"))
         pool.warm(1)
         async with asyncio.timeout(20.0):
-            while not there.exists():  # noqa: ASYNC110 - a file tells nobody
-                await asyncio.sleep(0.005)
+            await awaited.wait()
         await pool.close()
         return watcher.exits
 
