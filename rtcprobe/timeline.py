@@ -59,19 +59,7 @@ CALLEE_ORDER = (
     "first_packet",
     "first_audio",
 )
-OUTSIDE_ORDER = (
-    "dns_resolved",
-    "tcp_connected",
-    "tls_connected",
-    "signaling_connected",
-    "ice_gathered",
-    "offer_sent",
-    "answer_received",
-    "ice_connected",
-    "dtls_connected",
-    "first_packet",
-    "first_audio",
-)
+OUTSIDE_ORDER = ("dns_resolved", "tcp_connected", "tls_connected", *CALLER_ORDER)
 """A join to a real server; a target whose signalling takes more exchanges puts a milestone of each where it belongs."""
 
 PHASE_OF: Mapping[str, str] = {

@@ -31,6 +31,7 @@ __all__ = ["LATE_S", "Flow", "Relay", "resolve_udp", "written"]
 Address = tuple[str, int]
 
 IDLE_S = 60.0
+SWEEP_S = 15.0
 MOST_CLIENTS = 256
 MOST_COUNTED = 1_000_000
 LATE_S = 0.005
@@ -113,7 +114,7 @@ class Relay:
         self._closed = False
         self._front = _listening(listen)
         self._loop.add_reader(self._front, self._from_clients)
-        self._sweeper = self._loop.call_later(IDLE_S / 4, self._sweep)
+        self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
 
     @property
     def address(self) -> Address:
@@ -210,7 +211,7 @@ class Relay:
         for client, (flow, _) in list(self._sockets.items()):
             if now_s - flow.last_s > IDLE_S:
                 self._forget(client)
-        self._sweeper = self._loop.call_later(IDLE_S / 4, self._sweep)
+        self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
 
     def _forget(self, client: Address) -> None:
         _, back = self._sockets.pop(client)

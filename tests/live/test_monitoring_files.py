@@ -74,8 +74,8 @@ def test_the_kustomize_base_builds():
     assert built.count("\nkind: ") == 3
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="only where systemd is")
 def test_the_systemd_unit_has_no_key_that_systemd_does_not_know(tmp_path):
+    need("systemd-analyze")
     unit = (GRAFANA / "deploy" / "systemd" / "rtcprobe.service").read_text(encoding="utf-8")
     copy = tmp_path / "rtcprobe.service"
     copy.write_text(unit.replace("/opt/rtcprobe/bin/rtcprobe", "/bin/true"), encoding="utf-8")

@@ -7,13 +7,11 @@ import subprocess
 import sys
 import urllib.request
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("playwright")
-
-from playwright.sync_api import sync_playwright
+from presence import missing
 
 DELAY_S = 0.040
 LOSS = 0.05
@@ -84,7 +82,11 @@ def posted(url, offer):
 def test_a_browsers_call_gets_the_links_delay_and_loss_and_the_relay_says_so(network, aiortc_echo, tmp_path):
     executable = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if executable is None:
-        pytest.skip("no Chromium")
+        missing("chromium")
+    if find_spec("playwright") is None:
+        missing("playwright")
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, headless=True, args=list(FLAGS))
         page = browser.new_page()

@@ -61,7 +61,8 @@ def relayed(main, up, down, *, seed=1):
             seed=seed,
         )
         try:
-            await main(relay, server)
+            async with asyncio.timeout(60):
+                await main(relay, server)
         finally:
             relay.close()
             server.transport.close()
@@ -171,13 +172,15 @@ def test_what_no_longer_fits_is_relayed_and_not_counted(monkeypatch):
 
 
 def test_a_silent_client_is_forgotten_and_what_was_done_to_it_is_not(monkeypatch):
-    monkeypatch.setattr("rtcprobe.runtime.relay.IDLE_S", 0.02)
+    monkeypatch.setattr("rtcprobe.runtime.relay.SWEEP_S", 0.005)
 
     async def main(relay, server):
         client = await peer(remote=relay.address)
         client.transport.sendto(b"first")
         await client.arrived.wait()
-        await asyncio.sleep(0.06)
+        with monkeypatch.context() as silent:
+            silent.setattr("rtcprobe.runtime.relay.IDLE_S", 0.02)
+            await asyncio.sleep(0.06)
         client.transport.sendto(b"second")
         await server.heard(2)
         client.transport.close()

@@ -20,31 +20,11 @@ import asyncio
 import json
 import os
 import sys
-from fractions import Fraction
 
-from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.rtp import RtpPacket
-from av import Packet
+from encoded_track import EncodedTrack
 from small_http import Answer, Request, serve_forever
-
-TIME_BASE = Fraction(1, 48_000)
-
-
-class EchoTrack(MediaStreamTrack):
-    """Hands out what came in, still encoded."""
-
-    kind = "audio"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.packets: asyncio.Queue[RtpPacket] = asyncio.Queue(maxsize=50)
-
-    async def recv(self) -> Packet:
-        came = await self.packets.get()
-        packet = Packet(came.payload)
-        packet.pts = came.timestamp
-        packet.time_base = TIME_BASE
-        return packet
 
 
 class Echo:
@@ -68,7 +48,7 @@ class Echo:
             if peer.connectionState in {"failed", "closed"}:
                 await self.hang_up(number)
 
-        track = EchoTrack()
+        track = EncodedTrack()
         await peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
         if way != "silent":
             peer.addTrack(track)

@@ -14,33 +14,14 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from fractions import Fraction
 
-from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.rtp import RtpPacket
 from aiortc.sdp import candidate_from_sdp
-from av import Packet
+from encoded_track import EncodedTrack
 from small_http import Answer, Request, serve_forever
 
 SDP = "application/sdp"
-TIME_BASE = Fraction(1, 48_000)
-
-
-class Forwarded(MediaStreamTrack):
-    """What one listener gets."""
-
-    kind = "audio"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.packets: asyncio.Queue[RtpPacket] = asyncio.Queue(maxsize=50)
-
-    async def recv(self) -> Packet:
-        came = await self.packets.get()
-        packet = Packet(came.payload)
-        packet.pts = came.timestamp
-        packet.time_base = TIME_BASE
-        return packet
 
 
 class Room:
@@ -48,7 +29,7 @@ class Room:
 
     def __init__(self) -> None:
         self.sessions: dict[int, RTCPeerConnection] = {}
-        self.listeners: dict[int, Forwarded] = {}
+        self.listeners: dict[int, EncodedTrack] = {}
         self._made = 0
         self.refusals = 0
 
@@ -73,7 +54,7 @@ class Room:
 
     async def listen(self, offer: str) -> tuple[int, str]:
         number, peer = self._open()
-        track = self.listeners[number] = Forwarded()
+        track = self.listeners[number] = EncodedTrack()
         await peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
         peer.addTrack(track)
         await peer.setLocalDescription(await peer.createAnswer())
@@ -82,7 +63,7 @@ class Room:
     async def echo(self, offer: str) -> tuple[int, str]:
         """Let one who speaks hear himself."""
         number, peer = self._open()
-        track = Forwarded()
+        track = EncodedTrack()
         await peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
         peer.addTrack(track)
 
@@ -96,7 +77,7 @@ class Room:
 
     async def offer_to_listen(self) -> tuple[int, str]:
         number, peer = self._open()
-        track = self.listeners[number] = Forwarded()
+        track = self.listeners[number] = EncodedTrack()
         peer.addTransceiver(track, direction="sendonly")
         await peer.setLocalDescription(await peer.createOffer())
         return number, peer.localDescription.sdp
