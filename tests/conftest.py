@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import sys
 import types
@@ -24,6 +25,9 @@ from rtcprobe.result import (
     Retransmission,
     Sample,
 )
+
+# Whatever hangs ends, and says where: one watch for the whole session, since one a test costs a second in all.
+faulthandler.dump_traceback_later(1800, exit=True)
 
 # A command annotates its step there; what tests read is what a terminal would show.
 os.environ.pop("GITHUB_ACTIONS", None)

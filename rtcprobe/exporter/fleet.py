@@ -280,8 +280,11 @@ class Fleet:
     def _instruments(self, plan: ProbePlan) -> Instruments | None:
         """Return the instruments of a probe; None where it went away, or became another, while it ran."""
         found = self._probes.get(plan.name)
-        same = found is not None and found[1].common == probe_labels(plan.name, plan.scenario, plan.target)
-        return found[1] if found is not None and same else None
+        if found is None:
+            return None
+        now, instruments = found
+        same = now is plan or instruments.common == probe_labels(plan.name, plan.scenario, plan.target)
+        return instruments if same else None
 
     def _count(self, plan: ProbePlan, name: str, **labels: str) -> None:
         instruments = self._instruments(plan)

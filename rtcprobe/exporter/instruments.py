@@ -15,9 +15,10 @@ from __future__ import annotations
 import functools
 import zlib
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
+from operator import itemgetter
 from typing import Literal
 
 from prometheus_client import generate_latest
@@ -41,7 +42,8 @@ _GZIP_LEVEL = 1
 _GZIP_HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # RFC 1952: deflate, no name, no time, no system
 _LAST_BLOCK = b"\x03\x00"
 
-_Key = tuple[str, ...]
+_Key = str | tuple[str, ...]
+"""The values of a series' labels in the order of the table; of one label, its value."""
 
 
 class Instruments:
@@ -159,6 +161,7 @@ class _Family:
         self.row = row
         self.fresh: set[_Key] | None = None
         self._common = common
+        self._key: Callable[[Mapping[str, str]], _Key] = itemgetter(*row.labels) if row.labels else lambda _labels: ()
         self._numbers: dict[_Key, _Number] = {}
         self._histograms: dict[_Key, _Histogram] = {}
         self._part: _Part | None = None
@@ -190,8 +193,9 @@ class _Family:
         """Forget what was not touched since ``fresh`` was emptied."""
         fresh = self.fresh or set()
         self.fresh = None
-        self._numbers = {key: number for key, number in self._numbers.items() if key in fresh}
-        self._part = None
+        if len(fresh) < len(self._numbers):
+            self._numbers = {key: number for key, number in self._numbers.items() if key in fresh}
+            self._part = None
 
     def part(self) -> _Part:
         if self._part is None:
@@ -203,7 +207,7 @@ class _Family:
     def _touched(self, labels: Mapping[str, str]) -> _Key:
         if len(labels) != len(self.row.labels):
             raise ValueError(f"{self.row.name} has the labels {self.row.labels}, not {tuple(labels)}")
-        key = tuple([labels[name] for name in self.row.labels])
+        key = self._key(labels)
         self._part = None
         if self.fresh is not None:
             self.fresh.add(key)

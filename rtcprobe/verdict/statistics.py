@@ -35,7 +35,7 @@ Rules:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
 import numpy as np
@@ -305,14 +305,31 @@ def _height(worth: _Floats, weights: _Floats, probability: float, share_below: f
     """Return u such that the u-th of ``worth`` uniform observations lies below ``probability`` that often."""
     from scipy.special import betainc  # noqa: PLC0415 - as above
 
-    low, high = 0.0, 1.0
-    for _ in range(32):  # to a thousandth of a rank of a million
-        u = (low + high) / 2.0
-        if float(weights @ betainc((worth + 1.0) * u, (worth + 1.0) * (1.0 - u), probability)) > share_below:
-            low = u
+    def excess(u: float) -> float:
+        return float(weights @ betainc((worth + 1.0) * u, (worth + 1.0) * (1.0 - u), probability)) - share_below
+
+    return _root(excess, 0.0, 1.0 - share_below, 1.0, -share_below)
+
+
+def _root(falling: Callable[[float], float], low: float, at_low: float, high: float, at_high: float) -> float:
+    """Return where a smooth function falls through 0, by regula falsi with the Illinois rule (Dowell & Jarratt 1971).
+
+    A third of the calls that halving needs; a few halvings come first, for the ends of a steep step say nothing.
+    """
+    middle, held = low, 0.0
+    for turn in range(64):
+        middle = (low + high) / 2.0 if turn < 3 else (low * at_high - high * at_low) / (at_high - at_low)
+        here = falling(middle)
+        if abs(here) < 1e-10:
+            break
+        if here > 0.0:
+            low, at_low = middle, here
+            at_high *= 0.5 if held > 0.0 else 1.0  # an end that stays twice counts half
         else:
-            high = u
-    return (low + high) / 2.0
+            high, at_high = middle, here
+            at_low *= 0.5 if held < 0.0 else 1.0
+        held = here
+    return middle
 
 
 def _effective_sizes(taken: _Floats, value: float, probability: float) -> tuple[_Floats, _Floats]:
