@@ -181,7 +181,7 @@ class Reactor:
                     f"the receiver plays at {rate_hz} Hz, not at 48000 Hz", "set its output to 48 kHz"
                 )
             pcm = np.frombuffer(data, dtype="<i2").reshape(-1, channels)[:, 0]
-            blocks.append((at_s, pcm.astype(np.float32) / 32768))
+            blocks.append((at_s, pcm.astype(np.float32) / np.float32(32768)))
         return blocks
 
     async def close(self) -> None:
@@ -257,7 +257,7 @@ class Chromium:
             raise MeasurementError(
                 f"the receiver plays at {max(rates):g} Hz, not at 48000 Hz", "set its output to 48 kHz"
             )
-        pcm = np.frombuffer(base64.b64decode(sound), dtype="<i2").astype(np.float32) / 32768
+        pcm = np.frombuffer(base64.b64decode(sound), dtype="<i2").astype(np.float32) / np.float32(32768)
         pieces = np.split(pcm, np.cumsum(lengths)[:-1])
         noted_s = np.array(stamps) / 1e6
         noted_s += page_zero_s + float((np.array(reads) / 1e3 - noted_s).min(initial=np.inf))
