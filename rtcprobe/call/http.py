@@ -315,13 +315,13 @@ def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:
     Raises:
         BadInputError: ``ca_file`` cannot be read, or holds no certificate.
     """
-    context = ssl.create_default_context(cafile=certifi.where())
-    context.load_default_certs()
+    try:
+        context = ssl.create_default_context(cafile=ca_file)  # without one, this machine's
+    except ssl.SSLError:
+        raise BadInputError(f"the CA file {str(ca_file)!r} holds no certificate", "give one in PEM form") from None
+    except OSError as error:
+        raise BadInputError(f"the CA file {str(ca_file)!r} cannot be read", error.strerror or "") from None
     if ca_file is not None:
-        try:
-            context.load_verify_locations(cafile=ca_file)
-        except ssl.SSLError:
-            raise BadInputError(f"the CA file {str(ca_file)!r} holds no certificate", "give one in PEM form") from None
-        except OSError as error:
-            raise BadInputError(f"the CA file {str(ca_file)!r} cannot be read", error.strerror or "") from None
+        context.load_default_certs()
+    context.load_verify_locations(cafile=certifi.where())
     return context

@@ -77,12 +77,13 @@ def run_probe(
             a direction that the target does not measure.
         MeasurementError: the machine refuses sockets (real clock).
     """
+    target = check_target(scenario, clock)
     # What is loaded by now stays: the collector need not walk it again and again while packets are timed.
     if clock == "real":
         gc.collect()  # and what is garbage by now is no walk in the middle of a call
     gc.freeze()
     try:
-        return _Run(scenario, check_target(scenario, clock), seed, clock, progress or _silent).whole(wav_dir)
+        return _Run(scenario, target, seed, clock, progress or _silent).whole(wav_dir)
     finally:
         gc.unfreeze()
 

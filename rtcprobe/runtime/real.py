@@ -14,6 +14,7 @@ import asyncio
 import ctypes
 import selectors
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -31,9 +32,16 @@ _PR_SET_TIMERSLACK = 29  # prctl(2), in nanoseconds, of the calling thread
 class RealEventLoop(asyncio.SelectorEventLoop):
     """An asyncio loop with sub-millisecond timers whose datagram endpoints belong to hosts of a ``Network``."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, awake: bool = False) -> None:
+        """Make a loop; one that is ``awake`` never sleeps while a timer is set, and counts the CPU that costs."""
         _without_slack()
-        super().__init__(_PunctualSelector())
+        self._watch = _AwakeSelector() if awake else None
+        super().__init__(self._watch or _PunctualSelector())
+
+    @property
+    def watching_s(self) -> float:
+        """CPU seconds that an ``awake`` loop has spent with nothing to do."""
+        return 0.0 if self._watch is None else self._watch.watching_s
 
     async def create_datagram_endpoint(  # type: ignore[override]
         self, protocol_factory: Callable[[], asyncio.DatagramProtocol], *args: Any, **kwargs: Any
@@ -63,6 +71,23 @@ class _PunctualSelector(selectors.SelectSelector):
         if timeout is not None and timeout > _EARLY_S:
             timeout -= _EARLY_S
         return super().select(timeout)
+
+
+class _AwakeSelector(selectors.SelectSelector):
+    """Looks again and again instead of sleeping."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.watching_s = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None or timeout <= 0.0:
+            return super().select(timeout)
+        began_s, ends_s = time.thread_time(), time.monotonic() + timeout
+        while not (ready := super().select(0.0)) and time.monotonic() < ends_s:
+            pass
+        self.watching_s += time.thread_time() - began_s
+        return ready
 
 
 def _without_slack() -> None:
