@@ -8,6 +8,7 @@ import sys
 import types
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,7 @@ STAGES = {
 }
 
 
+@cache
 def attempt(*, dtls_lost: bool = False, failed: str | None = None) -> JoinAttempt:
     if failed is not None:
         return JoinAttempt(caller={"signaling_connected": 0.132, "offer_sent": 0.133}, failed=failed)
@@ -85,6 +87,7 @@ def attempt(*, dtls_lost: bool = False, failed: str | None = None) -> JoinAttemp
     )
 
 
+@cache
 def ear(seed: int, *, heard: int = 118, rejected: int = 1, lost: int = 1) -> MouthToEar:
     rng = np.random.default_rng(seed)
     total = sum(STAGES.values())

@@ -75,11 +75,12 @@ async def test_every_cage_has_its_sentence():
 async def test_a_server_that_never_answers_or_stops_in_the_middle_is_given_up_in_time():
     async with open_zoo() as zoo:
         base = f"http://127.0.0.1:{zoo.port}"
-        said = await sentence(f"{base}/never", timeout_s=0.3)
-        assert said == WHERE.format(path="never") + "not within 300ms, waiting for the answer to begin"
-        said = await sentence(f"{base}/stalls", timeout_s=0.3)
-        waiting = "not within 300ms, waiting for the rest of the answer, 3 bytes of it had come"
-        assert said == WHERE.format(path="stalls") + waiting
+        never, stalls = await asyncio.gather(
+            sentence(f"{base}/never", timeout_s=0.3), sentence(f"{base}/stalls", timeout_s=0.3)
+        )
+    assert never == WHERE.format(path="never") + "not within 300ms, waiting for the answer to begin"
+    waiting = "not within 300ms, waiting for the rest of the answer, 3 bytes of it had come"
+    assert stalls == WHERE.format(path="stalls") + waiting
 
 
 async def test_a_redirect_that_never_ends_ends():
@@ -159,20 +160,21 @@ async def test_nobody_there_no_such_name_no_way():
         ("example.org", {}, True, "is for another host name: call the server by the name in its certificate"),
     ],
 )
-async def test_a_certificate_that_proves_nothing_is_refused(  # noqa: PLR0917 - two fixtures, four parameters
-    authority, tmp_path, host, kind, trusted, expected
+async def test_a_certificate_that_proves_nothing_is_refused(  # noqa: PLR0917 - three fixtures, four parameters
+    authority, ca_file, tmp_path, host, kind, trusted, expected
 ):
-    ca_file = authority.write(tmp_path / "ca.pem") if trusted else None
     async with open_zoo(authority.server(tmp_path, host, **kind)) as zoo:
-        client = HttpClient(Line(Network(asyncio.get_running_loop(), sockets=True)), ca_file=ca_file)
+        client = HttpClient(
+            Line(Network(asyncio.get_running_loop(), sockets=True)), ca_file=ca_file if trusted else None
+        )
         said = await sentence(f"https://localhost:{zoo.port}/fine", client=client)
     assert said == f"WHIP offer (POST https://localhost:PORT/fine): the certificate of localhost {expected}"
     assert zoo.seen == []
 
 
-async def test_our_own_ca_is_trusted_and_https_is_never_left_for_http(authority, tmp_path):
+async def test_our_own_ca_is_trusted_and_https_is_never_left_for_http(authority, ca_file, tmp_path):
     line = Line(Network(asyncio.get_running_loop(), sockets=True))
-    client = HttpClient(line, ca_file=authority.write(tmp_path / "ca.pem"))
+    client = HttpClient(line, ca_file=ca_file)
     async with open_zoo(authority.server(tmp_path, "localhost")) as zoo:
         reply = await client.exchange("offer", "POST", f"https://localhost:{zoo.port}/fine")
         assert (reply.status, reply.exchange.tls_version) == (201, "TLSv1.3")
@@ -238,3 +240,9 @@ def test_ca_files_that_vouch_for_nothing(tmp_path):
 @pytest.fixture(scope="module")
 def authority():
     return Authority()
+
+
+@pytest.fixture(scope="module")
+def ca_file(authority, tmp_path_factory):
+    """One for all: a context of it is made once."""
+    return authority.write(tmp_path_factory.mktemp("ca") / "ca.pem")

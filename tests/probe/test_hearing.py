@@ -9,6 +9,7 @@ from rtcprobe.audio.wav import read_wav, write_wav
 from rtcprobe.probe import run_probe
 from rtcprobe.scenario import find_scenario
 
+SHORT = "call.duration=3s"
 BASE = ["call.joins=1", "call.duration=5s", "devices.capture=0ms", "devices.playback=0ms", "budgets=[]"]
 
 
@@ -63,7 +64,7 @@ def test_in_band_fec_brings_frames_back_through_the_codec():
 
 
 def test_asking_again_brings_frames_back_a_round_trip_later():
-    for ear in ears("delay 40ms loss 5%", "protection.nack=true").values():
+    for ear in ears("delay 40ms loss 5%", "protection.nack=true", SHORT).values():
         found = ear.protection["recovered_by_nack"]
         assert found["frames"] > 0.8 * ear.protection["lost_before"]
         assert found["later_p50_s"] >= 0.080
@@ -83,7 +84,7 @@ def test_a_jitter_buffer_target_is_kept():
 
 def test_a_loudspeaker_that_runs_fast_is_heard_earlier_and_earlier_on_a_fixed_delay():
     # 200 ppm over the call: 2 ms in 10 s. The buffer keeps its mapping, so the delay shrinks by that.
-    drifting = ears("delay 40ms", "playout=fixed:100ms", "devices.drift=200ppm")["caller_to_callee"]
+    drifting = ears("delay 40ms", "playout=fixed:100ms", "devices.drift=200ppm", SHORT)["caller_to_callee"]
     samples = drifting.samples
     span_s = samples[-1].spoken_s - samples[0].spoken_s
     slope = (samples[-1].delay_s - samples[0].delay_s) / span_s
@@ -102,13 +103,13 @@ def test_quality_falls_with_loss_and_with_delay_and_states_its_assumptions():
 
 def test_markers_are_found_over_noise_and_over_speech_from_a_file(tmp_path):
     # Something like speech: voiced bursts of changing pitch with pauses between them.
-    at_s = np.arange(48_000 * 6) / 48_000
-    pitch_hz = 120 + 30 * np.sin(2 * np.pi * 0.7 * at_s)
-    voice = sum(np.sin(2 * np.pi * k * np.cumsum(pitch_hz) / 48_000) / k for k in range(1, 20))
+    at_s = np.arange(48_000 * 3) / 48_000
+    turn = 2 * np.pi * np.cumsum(120 + 30 * np.sin(2 * np.pi * 0.7 * at_s)) / 48_000
+    voice = sum(np.sin(k * turn) / k for k in range(1, 20))
     speech = (0.1 * voice * (np.sin(2 * np.pi * 1.3 * at_s) > 0)).astype(np.float32)
     write_wav(tmp_path / "speech.wav", speech)
     for programme in ("noise", str(tmp_path / "speech.wav")):
-        for ear in ears("delay 40ms", f"mouth.programme={programme}", "playout=fixed:60ms").values():
+        for ear in ears("delay 40ms", f"mouth.programme={programme}", "playout=fixed:60ms", SHORT).values():
             assert ear.scheduled == ear.heard + ear.rejected + ear.lost
             assert ear.heard > 0.4 * ear.scheduled
             errors_ms = np.array([sample.delay_s for sample in ear.samples]) * 1e3 - (20 + 6.5 + 40 + 60)
@@ -142,7 +143,7 @@ def test_a_lost_packet_moves_the_steady_delay_by_no_more_than_a_merge_and_a_late
 
 
 def test_the_wavs_are_as_far_apart_as_the_figures_say(tmp_path):
-    settings = ["link=delay 50ms", "playout=fixed:60ms", "call.joins=1", "call.duration=3s", "budgets=[]"]
+    settings = ["link=delay 50ms", "playout=fixed:60ms", "call.joins=1", SHORT, "budgets=[]"]
     found = run_probe(find_scenario("1v1-social", settings), seed=1, clock="virtual", wav_dir=tmp_path)
     for direction, ear in found.mouth_to_ear.items():
         mouth, heard = (read_wav(tmp_path / f"{direction}.{side}.wav") for side in ("mouth", "ear"))

@@ -1,4 +1,5 @@
 import math
+from itertools import accumulate
 from statistics import NormalDist
 
 import numpy as np
@@ -74,12 +75,10 @@ def test_nothing_observed_is_an_empty_summary_and_no_number():
 
 def autoregressive(rng, runs, n, rho):
     """Stationary AR(1), standard normal margin; shape (runs, n)."""
-    z = np.empty((runs, n))
-    z[:, 0] = rng.standard_normal(runs)
+    firsts = rng.standard_normal(runs)
     steps = rng.standard_normal((runs, n)) * math.sqrt(1 - rho**2)
-    for i in range(1, n):
-        z[:, i] = rho * z[:, i - 1] + steps[:, i]
-    return z
+    steps[:, 0] = firsts
+    return np.array([list(accumulate(each, lambda z, step: rho * z + step)) for each in steps.tolist()])
 
 
 def test_correlation_time_of_an_autoregressive_series_is_that_of_theory():
