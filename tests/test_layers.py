@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parent.parent / "rtcprobe"
 
 # Each room may import only rooms of lower levels; rooms of one level never import each other.
@@ -60,18 +58,9 @@ def _statements(node: ast.AST) -> Iterator[ast.AST]:
             yield from _statements(each)
 
 
-def rooms(*, below: str | None = None) -> list[str]:
-    found = {room_of(path) for path in modules()}
-    return sorted(room for room in found if below is None or LEVEL_OF[room] < LEVEL_OF[below])
-
-
-def files_of(room: str) -> list[Path]:
-    return [path for path in modules() if room_of(path) == room]
-
-
-@pytest.mark.parametrize("here", rooms())
-def test_a_room_imports_only_rooms_below_it(here):
-    for path in files_of(here):
+def test_a_room_imports_only_rooms_below_it():
+    for path in modules():
+        here = room_of(path)
         for name in imported(path):
             parts = name.split(".")
             if parts[0] != "rtcprobe" or len(parts) < 2:
@@ -80,10 +69,10 @@ def test_a_room_imports_only_rooms_below_it(here):
             assert there == here or LEVEL_OF[there] < LEVEL_OF[here], f"{path} imports {name}"
 
 
-@pytest.mark.parametrize("room", rooms())
-def test_aiortc_internals_are_touched_in_the_seam_alone(room):
+def test_aiortc_internals_are_touched_in_the_seam_alone():
     # Public classes are free to use from call/; modules below the packages are not.
-    for path in files_of(room):
+    for path in modules():
+        room = room_of(path)
         if room == "runtime" and path.stem.endswith("_seam"):
             continue
         stack = [name for name in imported(path) if name.split(".")[0] in {"aiortc", "aioice"}]
@@ -91,8 +80,9 @@ def test_aiortc_internals_are_touched_in_the_seam_alone(room):
         assert all(not part.startswith("_") for name in stack for part in name.split(".")), path
 
 
-@pytest.mark.parametrize("room", rooms(below="runtime"))
-def test_a_pure_room_has_no_clock_and_no_global_randomness(room):
+def test_a_pure_room_has_no_clock_and_no_global_randomness():
     banned = {"time", "asyncio", "random", "socket", "threading", "secrets", "uuid"}
-    for path in files_of(room):
+    pure = [path for path in modules() if LEVEL_OF[room_of(path)] < LEVEL_OF["runtime"]]
+    assert pure
+    for path in pure:
         assert banned.isdisjoint(name.split(".")[0] for name in imported(path)), path
