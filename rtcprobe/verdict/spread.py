@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -196,10 +197,7 @@ class Randomised:
         return tails
 
     def _toss(self, count: int) -> npt.NDArray[np.bool_] | npt.NDArray[np.intp]:
-        rng = np.random.default_rng(_SEED)
-        if self._paired:
-            return rng.random((count, len(self._a))) < 0.5
-        return np.argsort(rng.random((count, len(self._a) + len(self._b))), axis=1)
+        return _tosses(count, len(self._a)) if self._paired else _deals(count, len(self._a) + len(self._b))
 
     def _tails(self, shift: float, tosses: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> tuple[float, float]:
         """Return the tails of how far apart the percentiles are and of how many more of b lie beyond the common one.
@@ -247,6 +245,18 @@ class Randomised:
             else:
                 outside = middle
         return self.difference + way * outside
+
+
+@lru_cache(maxsize=4)
+def _tosses(count: int, pairs: int) -> npt.NDArray[np.bool_]:
+    """Return for each pair whether a toss exchanges it, shape (count, pairs)."""
+    return np.random.default_rng(_SEED).random((count, pairs)) < 0.5
+
+
+@lru_cache(maxsize=4)
+def _deals(count: int, values: int) -> npt.NDArray[np.intp]:
+    """Return orders in which the values of both sides are dealt out again, shape (count, values)."""
+    return np.argsort(np.random.default_rng(_SEED).random((count, values)), axis=1)
 
 
 def _constant(a: _Floats, b: _Floats) -> float | None:
