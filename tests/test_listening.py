@@ -76,8 +76,8 @@ def test_a_speech_that_opens_with_digital_silence_begins_where_it_began():
 
 
 def test_pauses_as_long_as_a_segment_are_not_scored():
-    # Speech for 9 s, then markers alone, which fill 80 ms of every 500 ms: only the first of three segments counts.
-    mouth = spoken(24.0, pause_from=9.0)
+    # Speech for 9 s, then markers alone, which fill 80 ms of every 500 ms: only the first of two segments counts.
+    mouth = spoken(16.0, pause_from=9.0)
     assert [each.start_s for each in cut(mouth, mouth)] == pytest.approx([0.0], abs=1e-4)
 
 

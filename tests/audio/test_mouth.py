@@ -1,6 +1,7 @@
 """Levels, programmes and WAV files."""
 
 import wave
+from functools import cache
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ def dbfs(pcm):
     return 10 * np.log10(np.mean(np.square(pcm, dtype=np.float64)))
 
 
+@cache
 def talk(seconds=3.0, rate_hz=48_000, seed=3):
     """Something like speech: syllables of harmonics under formants, with pauses."""
     rng = np.random.default_rng(seed)

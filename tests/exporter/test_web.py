@@ -16,13 +16,19 @@ from rtcprobe.verdict import judge
 OPENMETRICS = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2"
 
 
+JUDGED = {}
+
+
 @pytest.fixture
 def visit(make_fleet, make_result):
     """Ask a server for pages; ``fleet`` is its state."""
 
+    if not JUDGED:
+        JUDGED["usual"] = judge(make_result(), [])
+
     class Visitor:
         def __init__(self):
-            self.fleet = make_fleet(judge(make_result(), []))
+            self.fleet = make_fleet(JUDGED["usual"])
             self.gate = Gate({})
             self.reload = self.fleet.reload
 

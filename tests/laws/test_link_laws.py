@@ -121,7 +121,7 @@ def test_gilbert_bursts_are_geometric():
 @pytest.mark.parametrize("burst", [2, 5, 10])
 def test_mean_loss_and_mean_burst_are_what_was_asked(ratio, burst):
     model = BurstLoss(ratio, burst)
-    packets = 100_000
+    packets = 50_000
     lost = losses(model, packets)
     assert abs(lost.mean() - ratio) < 4 * standard_error(model, packets)
     runs = run_lengths(lost)
