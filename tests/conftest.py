@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import gc
 import os
 import sys
 import types
@@ -29,6 +30,9 @@ from rtcprobe.result import (
 
 # Whatever hangs ends, and says where: one watch for the whole session, since one a test costs a second in all.
 faulthandler.dump_traceback_later(1800, exit=True)
+
+# Garbage waits a little longer: looking through all that imports left, after every few hundred objects, takes seconds.
+gc.set_threshold(10_000, 10, 10)
 
 # A command annotates its step there; what tests read is what a terminal would show.
 os.environ.pop("GITHUB_ACTIONS", None)

@@ -13,7 +13,7 @@ from rtcprobe.audio.opus import OpusDecoder, OpusEncoder, OpusSettings, duration
 
 LIBRARY = opus._library()
 LIBRARY.opus_packet_get_nb_samples.argtypes = [ctypes.c_char_p, ctypes.c_int32, ctypes.c_int32]
-SPEECH = Mouth().pcm(2.0)
+SPEECH = Mouth().pcm(1.2)
 
 
 def decoded(payloads):

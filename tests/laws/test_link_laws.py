@@ -75,8 +75,9 @@ MODELS = [
 
 @pytest.mark.parametrize("model", MODELS, ids=repr)
 def test_every_loss_model_keeps_its_ratio_and_its_mean_burst(model):
-    lost = losses(model, N)
-    assert abs(lost.mean() - model.ratio) < 4 * standard_error(model, N)
+    packets = N // 2
+    lost = losses(model, packets)
+    assert abs(lost.mean() - model.ratio) < 4 * standard_error(model, packets)
     runs = run_lengths(lost)
     assert abs(runs.mean() - model.mean_burst) < 4 * runs.std() / np.sqrt(len(runs))
 

@@ -232,7 +232,7 @@ def test_a_burst_is_over_after_a_second_of_silence_but_not_after_a_packet_time()
 
     def lost_after_a_loss(gap_s):
         again = []
-        for seed in range(150):
+        for seed in range(100):
             link = Link(spec, np.random.SeedSequence(seed))
             now_s = 0.0
             while not link.offer(100, now_s).dropped:
