@@ -12,6 +12,7 @@ Rules:
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -42,6 +43,10 @@ class Sdp:
     text: str
 
 
+_Message = tuple[TcpConnection, int, str]
+"""The connection that carries it, its size in bytes, and what it is."""
+
+
 class EmulatedSignaling:
     """The caller's way to the callee by a signalling server that is a host of the same network."""
 
@@ -62,8 +67,10 @@ class EmulatedSignaling:
         callee.mark("signaling_connected", self._network.now_s())
         if self._connection == "cold":
             await self._caller.connect()
-            await self._caller.send(CLIENT_HELLO_BYTES, "TLS client hello")
-            await self._caller.send(SERVER_FLIGHT_BYTES, "TLS server flight", from_server=True)
+            await _through(
+                (self._caller, CLIENT_HELLO_BYTES, "TLS client hello"),
+                (self._caller, SERVER_FLIGHT_BYTES, "TLS server flight"),
+            )
         caller.mark("signaling_connected", self._network.now_s())
 
     async def exchange(
@@ -72,13 +79,17 @@ class EmulatedSignaling:
         """Carry ``offer`` to the callee and return its answer; marks the milestones of both sides."""
         finished_bytes = CLIENT_FINISHED_BYTES if self._connection == "cold" else 0
         caller.mark("offer_sent", self._network.now_s())
-        await self._caller.send(len(offer.text) + REQUEST_HEADER_BYTES + finished_bytes, "offer to the server")
-        await self._callee.send(len(offer.text) + PUSH_HEADER_BYTES, "offer to the callee", from_server=True)
+        await _through(
+            (self._caller, len(offer.text) + REQUEST_HEADER_BYTES + finished_bytes, "offer to the server"),
+            (self._callee, len(offer.text) + PUSH_HEADER_BYTES, "offer to the callee"),
+        )
         callee.mark("offer_received", self._network.now_s())
         answer = await answer_offer(offer)
         callee.mark("answer_sent", self._network.now_s())
-        await self._callee.send(len(answer.text) + REQUEST_HEADER_BYTES, "answer to the server")
-        await self._caller.send(len(answer.text) + RESPONSE_HEADER_BYTES, "answer to the caller", from_server=True)
+        await _through(
+            (self._callee, len(answer.text) + REQUEST_HEADER_BYTES, "answer to the server"),
+            (self._caller, len(answer.text) + RESPONSE_HEADER_BYTES, "answer to the caller"),
+        )
         caller.mark("answer_received", self._network.now_s())
         return answer
 
@@ -90,3 +101,18 @@ class EmulatedSignaling:
         """Stop all timers."""
         self._caller.close()
         self._callee.close()
+
+
+async def _through(up: _Message, down: _Message) -> None:
+    """Send a message to the server and, the moment it has come there, what follows from there; return when that came.
+
+    No task of a peer's, at work on the same machine, may come between: the server is a host of its own.
+    """
+    there = asyncio.Event()
+    (sender, up_bytes, up_what), (receiver, down_bytes, down_what) = up, down
+
+    def forward() -> None:
+        receiver.post(down_bytes, down_what, there.set, from_server=True)
+
+    sender.post(up_bytes, up_what, forward)
+    await there.wait()

@@ -126,6 +126,8 @@ class Network:
         self.lateness = Lateness()
         self.last_arrival_s = 0.0
         """The latest arrival sealed so far: after it, nothing is under way any more."""
+        self.arrival_s: float | None = None
+        """When the packet was due whose arrival is being handled on the real clock (``tcp``); None otherwise."""
         self._directions: dict[tuple[str, str], Direction] = {}
         self._endpoints: dict[tuple[str, int], EmulatedTransport] = {}
 

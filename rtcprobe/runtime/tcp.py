@@ -17,6 +17,8 @@ Rules:
        acknowledgement (RFC 5681 §3.1); three duplicate acknowledgements resend it at once (§3.2).
     4. Receivers acknowledge every segment at once and deliver in order; data acknowledges what came the other way
        (RFC 9293 §3.4). No tail loss probes (RFC 8985).
+    5. What follows from a packet's arrival leaves at the instant at which that was due, not at which the real loop came
+       round to it: on the real clock, no work of a peer's on this machine delays a server.
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ DUPLICATE_ACKS = 3
 class _Segment:
     size_bytes: int
     what: str
-    delivered: Callable[[], None] | None
+    delivered: Callable[[], object] | None
     """Called once, when everything up to the end of this segment is there."""
     sent_s: list[float] = field(default_factory=list)
     arrived_copy_s: float | None = None
@@ -93,10 +95,19 @@ class TcpConnection:
 
     async def send(self, size_bytes: int, what: str, *, from_server: bool = False) -> None:
         """Send a message of ``size_bytes``; returns when its last byte has been delivered at the other end."""
-        await (self._server if from_server else self._client).send(size_bytes, what)
+        there = asyncio.Event()
+        self.post(size_bytes, what, there.set, from_server=from_server)
+        await there.wait()
+
+    def post(self, size_bytes: int, what: str, delivered: Callable[[], object], *, from_server: bool = False) -> None:
+        """Send a message of ``size_bytes``; ``delivered`` is called at once when its last byte has come."""
+        sizes = [SEGMENT_BYTES] * (size_bytes // SEGMENT_BYTES)
+        if size_bytes % SEGMENT_BYTES or not sizes:
+            sizes.append(size_bytes % SEGMENT_BYTES)
+        (self._server if from_server else self._client).push(sizes, what, delivered)
 
     def push(
-        self, size_bytes: int, what: str, delivered: Callable[[], None] | None, *, from_server: bool = False
+        self, size_bytes: int, what: str, delivered: Callable[[], object] | None, *, from_server: bool = False
     ) -> None:
         """Send at most a segment; ``delivered`` is called when its turn has come at the other end."""
         (self._server if from_server else self._client).push([size_bytes], what, delivered)
@@ -157,20 +168,7 @@ class _Sender:
         self._timer: asyncio.TimerHandle | None = None
         self._stopped = False
 
-    async def send(self, size_bytes: int, what: str) -> None:
-        delivered: asyncio.Future[None] = self._network.loop.create_future()
-        sizes = [SEGMENT_BYTES] * (size_bytes // SEGMENT_BYTES)
-        if size_bytes % SEGMENT_BYTES or not sizes:
-            sizes.append(size_bytes % SEGMENT_BYTES)
-
-        def there() -> None:
-            if not delivered.done():
-                delivered.set_result(None)
-
-        self.push(sizes, what, there)
-        await delivered
-
-    def push(self, sizes_bytes: Sequence[int], what: str, delivered: Callable[[], None] | None) -> None:
+    def push(self, sizes_bytes: Sequence[int], what: str, delivered: Callable[[], object] | None) -> None:
         self.segments += [_Segment(size_bytes, what, None) for size_bytes in sizes_bytes]
         self.segments[-1].delivered = delivered
         self._fill_window()
@@ -193,7 +191,7 @@ class _Sender:
 
     def _transmit(self, index: int) -> None:
         segment = self.segments[index]
-        sent_s = self._network.now_s()
+        sent_s = _instant_s(self._network)
         segment.sent_s.append(sent_s)
         came = 0 if self.other is None else self.other.expected
         size_bytes = segment.size_bytes + HEADER_BYTES
@@ -206,17 +204,20 @@ class _Sender:
             self._received.add(index)
         if self.segments[index].arrived_copy_s is None:
             self.segments[index].arrived_copy_s = sent_s
+        complete: list[Callable[[], object]] = []
         while self.expected in self._received:
             self._received.remove(self.expected)
             segment = self.segments[self.expected]
-            delivered, segment.delivered = segment.delivered, None
+            if segment.delivered is not None:
+                complete.append(segment.delivered)
+                segment.delivered = None
             self.expected += 1
-            if delivered is not None:
-                delivered()
         carry(self._network, self._backward, HEADER_BYTES, self._acknowledge, self.expected, sent_s)
+        for delivered in complete:
+            delivered()
 
     def _acknowledge(self, expected: int, sent_s: float) -> None:
-        self._round_trip.sample(self._network.now_s() - sent_s)
+        self._round_trip.sample(_instant_s(self._network) - sent_s)
         if expected == self._unacknowledged < self._unsent:
             self._duplicates += 1
             if self._duplicates == DUPLICATE_ACKS:
@@ -320,7 +321,7 @@ def carry(
     network: Network, direction: Direction, size_bytes: int, arrive: Callable[..., object], *args: object
 ) -> None:
     """Offer one IP packet to ``direction`` and call ``arrive`` whenever a copy of it arrives."""
-    fate = direction.offer(size_bytes, network.now_s())
+    fate = direction.offer(size_bytes, _instant_s(network))
     for arrival_s in fate.arrivals_s:
         due_s = network.epoch_s + arrival_s
         network.loop.call_at(due_s, _release, network, due_s, arrive, *args)
@@ -342,9 +343,20 @@ def resends(side: Side, what: str, sent_s: Sequence[float], arrived_copy_s: floa
 
 
 def _release(network: Network, due_s: float, arrive: Callable[..., object], *args: object) -> None:
-    if network.sockets:
-        network.lateness.samples_s.append(network.loop.time() - due_s)
-    arrive(*args)
+    if not network.sockets:
+        arrive(*args)
+        return
+    network.lateness.samples_s.append(network.loop.time() - due_s)
+    network.arrival_s = due_s - network.epoch_s
+    try:
+        arrive(*args)
+    finally:
+        network.arrival_s = None
+
+
+def _instant_s(network: Network) -> float:
+    """Return the instant of what is being done: when the packet that caused it was due, or now (rule 5)."""
+    return network.now_s() if network.arrival_s is None else network.arrival_s
 
 
 def _doubling(timeout_s: float) -> Iterator[float]:

@@ -1,4 +1,5 @@
 import asyncio
+import time
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from rtcprobe.link import Delay, Link, LinkSpec, LossTrace, Path
 from rtcprobe.runtime.entropy import Entropy
 from rtcprobe.runtime.network import Network
+from rtcprobe.runtime.real import RealEventLoop
 from rtcprobe.runtime.tcp import TcpConnection
 from rtcprobe.runtime.virtual import VirtualEventLoop
 
@@ -113,3 +115,30 @@ def test_messages_arrive_in_order_even_when_the_first_was_lost():
     done, _ = run(both, up=(0,), known_s=0.1)
     assert [name for name, _ in done] == ["first", "second"]
     assert done[1][1] >= 0.3
+
+
+def test_a_server_answers_when_the_question_was_due_though_this_machine_was_busy():
+    async def main():
+        network = Network(asyncio.get_running_loop(), sockets=True)
+        client, server = network.add_host("client", "127.0.0.1"), network.add_host("server", "127.0.0.1")
+        up, down = (
+            network.connect(a, b, Path([Link(spec(), np.random.SeedSequence(1))]))
+            for a, b in ((client, server), (server, client))
+        )
+        connection = TcpConnection(network, up, down, side="caller", open_round_trip_s=2 * ONE_WAY_S)
+        offered_s = {"up": [], "down": []}
+        for name, way in (("up", up), ("down", down)):
+            note, offer = offered_s[name].append, way.offer
+            way.offer = lambda size, now_s, note=note, offer=offer: note(now_s) or offer(size, now_s)
+        there = asyncio.Event()
+        connection.post(100, "question", lambda: connection.post(100, "answer", there.set, from_server=True))
+        network.loop.call_later(0.9 * ONE_WAY_S, time.sleep, 0.5 * ONE_WAY_S)  # a peer at work when the question comes
+        await there.wait()
+        connection.close()
+        return offered_s, max(network.lateness.samples_s)
+
+    with asyncio.Runner(loop_factory=RealEventLoop) as runner:
+        offered_s, late_s = runner.run(main())
+    assert late_s > 0.3 * ONE_WAY_S
+    asked_s = offered_s["up"][0]
+    assert offered_s["down"] == pytest.approx([asked_s + ONE_WAY_S] * 2, abs=1e-6)  # acknowledgement and answer
