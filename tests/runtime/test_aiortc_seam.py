@@ -1,6 +1,7 @@
 """Each name of aiortc and aioice that the seam leans on, held: a new release that moves one fails here, and says so."""
 
 import asyncio
+import hashlib
 import threading
 import time
 import types
@@ -12,6 +13,7 @@ import pytest
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
 from aiortc.rtp import RTCP_RTPFB_NACK, RtcpPacket, RtcpRtpfbPacket
+from cryptography.hazmat.primitives import serialization
 
 from rtcprobe.runtime import aiortc_seam, dtls_seam
 from rtcprobe.runtime.entropy import Entropy
@@ -260,3 +262,24 @@ def test_retransmission_has_the_names_that_the_seam_uses():
         aiortc_seam.limit_resends(types.SimpleNamespace(), bool)
     with pytest.raises(aiortc_seam.SeamError, match=r"^SimpleNamespace\._RTCRtpSender__rtt is gone"):
         aiortc_seam.round_trip_s(types.SimpleNamespace())
+
+
+def test_fingerprints_are_written_as_rfc_8122_has_them():
+    aiortc_seam.install()
+    certificate = aiortc.RTCCertificate.generateCertificate()
+    for fingerprint in certificate.getFingerprints():
+        digest = getattr(hashlib, fingerprint.algorithm.replace("-", ""))(
+            certificate._cert.public_bytes(serialization.Encoding.DER)
+        ).digest()
+        assert fingerprint.value == ":".join(f"{byte:02X}" for byte in digest)
+
+
+def test_a_codec_agreed_on_is_a_copy_to_its_last_part():
+    aiortc_seam.install()
+    ours = aiortc.codecs.CODECS["video"][0]
+    (copied,) = aiortc.rtcpeerconnection.find_common_codecs([ours], [ours])
+    assert copied == ours
+    copied.parameters["x"] = 1
+    copied.rtcpFeedback.clear()
+    assert "x" not in ours.parameters
+    assert ours.rtcpFeedback
