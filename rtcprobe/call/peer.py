@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +34,7 @@ from rtcprobe.playout.nack import NackTracker, ResendLimit
 from rtcprobe.runtime import aiortc_seam, dtls_seam, ice_seam, negotiation
 from rtcprobe.runtime.gathering import Gathering
 from rtcprobe.runtime.network import Host, Network, acting_as
+from rtcprobe.runtime.real import work_s
 from rtcprobe.runtime.wiretap import Departure, WireTap
 from rtcprobe.timeline import Side, Timeline, Wait, answers
 from rtcprobe.units import RTP_CLOCK_HZ
@@ -317,11 +317,11 @@ class Peer:
     @contextmanager
     def _taking(self, step: str) -> Iterator[None]:
         """Count the CPU of this block; what others do while it waits is counted with it."""
-        begun_s = time.thread_time()
+        begun_s = work_s()
         try:
             yield
         finally:
-            self.own_s[step] = self.own_s.get(step, 0.0) + time.thread_time() - begun_s
+            self.own_s[step] = self.own_s.get(step, 0.0) + work_s() - begun_s
 
     def _end(self, connection: object) -> None:
         if connection is self._connection:

@@ -40,6 +40,7 @@ from rtcprobe.result import (
 )
 from rtcprobe.runtime.entropy import Entropy
 from rtcprobe.runtime.real import LagMeter, RealEventLoop
+from rtcprobe.runtime.rehearsal_seam import rehearsals
 from rtcprobe.runtime.virtual import VirtualEventLoop
 from rtcprobe.scenario import Devices, Scenario
 from rtcprobe.secrets import scrubbed
@@ -233,7 +234,12 @@ class _Run:
             return attempt
 
         def make_loop() -> asyncio.AbstractEventLoop:
-            return RealEventLoop() if self.clock == "real" else VirtualEventLoop(Entropy(entropy_seed))
+            if self.clock == "virtual":
+                return VirtualEventLoop(Entropy(entropy_seed))
+            # Where both ends are ours, whatever this process takes is added to a join; a server here needs its core.
+            if keep or self._outside:
+                return RealEventLoop()
+            return RealEventLoop(awake=True, rehearsals=rehearsals())
 
         with asyncio.Runner(loop_factory=make_loop) as runner:
             return runner.run(main())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from rtcprobe.link import Link, Path
 from rtcprobe.result import WAYS, Clock, Direction, LinkReport
 from rtcprobe.runtime.network import Direction as PathDirection
 from rtcprobe.runtime.network import Network
+from rtcprobe.runtime.real import work_s
 from rtcprobe.scenario import TargetPlan
 from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, Timer, Wait
 
@@ -182,7 +182,7 @@ class LoopbackCall:
 
     async def _within(self, connect: object, *reached: asyncio.Event) -> bool:
         """Run ``connect`` and wait for ``reached`` until the join timeout; on failure set ``failed``."""
-        begun_s = time.process_time()
+        begun_s = work_s()
         deadline = asyncio.timeout(self.setup.join_timeout_s)
         gave_up = [asyncio.ensure_future(peer.failed.wait()) for peer in (self.caller, self.callee)]
         try:
@@ -191,7 +191,7 @@ class LoopbackCall:
                 arrived = asyncio.ensure_future(all_of(reached))
                 await asyncio.wait([arrived, *gave_up], return_when=asyncio.FIRST_COMPLETED)
                 if arrived.done():
-                    self.cpu_s = time.process_time() - begun_s
+                    self.cpu_s = work_s() - begun_s
                     return True
                 arrived.cancel()
                 self.failed = self._blame("gave up")

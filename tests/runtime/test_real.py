@@ -1,0 +1,72 @@
+"""The loop that never sleeps: what it does meanwhile, and what that is not counted as."""
+
+import asyncio
+import time
+
+from rtcprobe.runtime.real import RealEventLoop, work_s
+
+
+def awake(main, *rehearsals):
+    with asyncio.Runner(loop_factory=lambda: RealEventLoop(awake=True, rehearsals=rehearsals)) as runner:
+        return runner.run(main())
+
+
+def test_timers_end_in_their_order_and_never_early():
+    async def main():
+        loop = asyncio.get_running_loop()
+        due_s = [loop.time() + after_s for after_s in (0.003, 0.001, 0.002)]
+        ended = []
+        for each in due_s:
+            loop.call_at(each, lambda each=each: ended.append((each, loop.time())))
+        await asyncio.sleep(0.005)
+        return due_s, ended
+
+    due_s, ended = awake(main)
+    assert [each for each, _ in ended] == sorted(due_s)
+    assert all(at_s >= each for each, at_s in ended)
+
+
+def test_watching_is_no_work():
+    async def main():
+        began_s = work_s()
+        await asyncio.sleep(0.050)
+        return work_s() - began_s, asyncio.get_running_loop().watched_s
+
+    worked_s, watched_s = awake(main)
+    assert 0.0 <= worked_s < watched_s
+
+
+def test_a_loop_that_sleeps_watches_nothing():
+    async def main():
+        await asyncio.sleep(0.001)
+        return asyncio.get_running_loop().watched_s
+
+    with asyncio.Runner(loop_factory=RealEventLoop) as runner:
+        assert runner.run(main()) == 0.0
+
+
+def test_what_is_rehearsed_is_done_while_there_is_nothing_else_to_do():
+    done = []
+
+    async def main():
+        before = len(done)
+        await asyncio.sleep(0.020)
+        return before
+
+    before = awake(main, lambda: done.append(1))
+    assert len(done) > before > 0  # and once to know how long it takes
+
+
+def test_nothing_is_rehearsed_that_might_not_end_before_the_timer():
+    done = []
+
+    def part():
+        done.append(1)
+        time.sleep(0.010)
+
+    async def main():
+        before = len(done)
+        await asyncio.sleep(0.015)
+        return before
+
+    assert awake(main, part) == len(done)
