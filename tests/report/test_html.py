@@ -7,14 +7,11 @@ from html.parser import HTMLParser
 from importlib.resources import files
 from itertools import pairwise
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 from markupsafe import Markup
 
-from rtcprobe.report.html import page as page_module
 from rtcprobe.report.html import render_report
-from rtcprobe.report.html.charts import Heard, Limit, Series, distribution, over_time
 from rtcprobe.report.html.reduce import binned, binned_steps, ecdf
 from rtcprobe.report.html.repeat import repeat
 from rtcprobe.report.html.tables import link_table, mapping_table
@@ -74,7 +71,7 @@ def page(text):
 def plain(monkeypatch):
     """Pages without plots, for what is not about them."""
     for name in ("over_time", "distribution"):
-        monkeypatch.setattr(page_module, name, lambda *_, **__: Markup())
+        monkeypatch.setattr(f"rtcprobe.report.html.page.{name}", lambda *_, **__: Markup())
 
 
 def test_a_page_asks_nothing_of_anybody(page):
@@ -142,6 +139,8 @@ def test_what_is_no_text_is_replaced(make_result):
 
 
 def test_equal_results_give_equal_bytes_whatever_matplotlib_was_told(make_result, text):
+    import matplotlib as mpl
+
     with mpl.rc_context({"font.size": 30, "svg.fonttype": "path", "axes.facecolor": "red"}):
         assert render_report([judged(make_result())]) == text
 
@@ -154,7 +153,7 @@ def test_several_results_stand_in_a_table_that_leads_to_each(make_result, monkey
     assert [each["id"] for each in page.all("section")] == ["r1", "r2", "r3"]
     assert {each["href"] for each in page.all("a")} == {"#r1", "#r2", "#r3"}
     # room for one alone: the one that did not pass
-    monkeypatch.setattr(page_module, "MOST_BYTES", 1)
+    monkeypatch.setattr("rtcprobe.report.html.page.MOST_BYTES", 1)
     page = Elements(render_report(results))
     assert [each["id"] for each in page.all("section")] == ["r3"]
     assert any("1 of 3 results are shown whole below" in each for each in page.words)
@@ -274,25 +273,32 @@ def test_a_distribution_ends_at_the_share_that_came_and_keeps_both_ends():
     assert np.diff(share).max() <= 0.5 / 199 + 1 / 10_000
 
 
-def an_hour(*, lost=20):
+@pytest.fixture
+def charts():
+    from rtcprobe.report.html import charts  # matplotlib is a second that not every process of tests should pay
+
+    return charts
+
+
+def an_hour(charts, *, lost=20):
     at = np.arange(7200) / 2
     rng = np.random.default_rng(3)
-    return Heard(
+    return charts.Heard(
         title="caller → callee", spoken_s=at, delay_ms=150 + rng.standard_normal(7200), lost_s=at[:lost],
         rejected_s=at[:0], target_since_s=at, target_ms=40.0 + 20 * rng.integers(0, 3, 7200),
     )  # fmt: skip
 
 
-def test_an_hour_of_markers_is_a_small_picture():
-    drawn = over_time([an_hour(lost=3000)], name="x", width="wide", label="an hour")
+def test_an_hour_of_markers_is_a_small_picture(charts):
+    drawn = charts.over_time([an_hour(charts, lost=3000)], name="x", width="wide", label="an hour")
     assert len(drawn) < 90_000
     assert "minutes since the call started" in drawn
 
 
-def test_pictures_use_the_colours_of_the_page_alone():
-    drawn = over_time([an_hour()], name="x", width="narrow", label="l") + distribution(
-        [Series(title="s", values_ms=np.array([1.0, 2.0]), of=3)],
-        [Limit(text="p50 < 2ms", at_ms=2.0)],
+def test_pictures_use_the_colours_of_the_page_alone(charts):
+    drawn = charts.over_time([an_hour(charts)], name="x", width="narrow", label="l") + charts.distribution(
+        [charts.Series(title="s", values_ms=np.array([1.0, 2.0]), of=3)],
+        [charts.Limit(text="p50 < 2ms", at_ms=2.0)],
         name="y",
         label="l",
     )
