@@ -6,9 +6,9 @@ Facts:
     of 1,024 descriptors is far away.
     Linux lets a wait end late by the thread's timer slack (50 µs) or by a thousandth of the wait, whichever is more
     (``select_estimate_accuracy`` in fs/select.c): a wait that ends early, then a short one without slack halve the p50.
-    A core that has slept comes back slowly, its caches cold: joins on a loop that is awake, and rehearses, when a packet
-    comes are 3 to 4 ms shorter (81 of them, 40 ms each way). All the time awake would be no better, and would lose 50 ms
-    of every second to Linux where the process runs at real-time priority (sched(7), sched_rt_runtime_us).
+    A core that has slept comes back slowly, its caches cold: joins on a loop that is awake, and rehearses, when a
+    packet comes are 2 to 4 ms shorter (81 of them, 40 ms each way). Awake all the time they are no shorter, and Linux
+    would take 50 ms of every second away from a process at real-time priority (sched(7), sched_rt_runtime_us).
 """
 
 from __future__ import annotations
