@@ -19,18 +19,23 @@ import selectors
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from rtcprobe.runtime.network import HOST
 from rtcprobe.runtime.transports import DIALER
 
-__all__ = ["LagMeter", "RealEventLoop", "work_s"]
+__all__ = ["LagMeter", "RealEventLoop", "Rehearsal", "work_s"]
+
+Rehearsal = Iterator[str]
+"""Goes on for ever, one short step each time: it yields the name of the step that comes next, and comes round again."""
 
 LAG_PERIOD_S = 0.020
 
 _AWAKE_S = 0.012
 _EARLY_S = 0.0004
+_LAPS = 2
+_CAUTION = 1.3
 _FORGETTING = 0.95
 _PR_SET_TIMERSLACK = 29  # prctl(2), in nanoseconds, of the calling thread
 
@@ -38,10 +43,10 @@ _PR_SET_TIMERSLACK = 29  # prctl(2), in nanoseconds, of the calling thread
 class RealEventLoop(asyncio.SelectorEventLoop):
     """An asyncio loop with sub-millisecond timers whose datagram endpoints belong to hosts of a ``Network``."""
 
-    def __init__(self, *, awake: bool = False, rehearsals: Sequence[Callable[[], object]] = ()) -> None:
+    def __init__(self, *, awake: bool = False, rehearsals: Sequence[Rehearsal] = ()) -> None:
         """Make a loop; one that is ``awake`` does not sleep for ``_AWAKE_S`` before a timer is due.
 
-        ``rehearsals`` are short pieces of the work to come, done again and again meanwhile: they keep caches warm.
+        ``rehearsals`` are the work to come in short steps, done again and again meanwhile: they keep caches warm.
         """
         _without_slack()
         self._watch = _AwakeSelector(rehearsals) if awake else None
@@ -85,10 +90,10 @@ class _PunctualSelector(selectors.SelectSelector):
 class _AwakeSelector(selectors.SelectSelector):
     """Looks again and again instead of sleeping before a timer is due, and rehearses where there is time for it."""
 
-    def __init__(self, rehearsals: Sequence[Callable[[], object]]) -> None:
+    def __init__(self, rehearsals: Sequence[Rehearsal]) -> None:
         super().__init__()
         self.watched_s = 0.0
-        self._parts = deque((part, min(_took_s(part), _took_s(part))) for part in rehearsals)  # the first time is cold
+        self._waiting = deque(_Timed(each) for each in rehearsals)
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None or timeout <= 0.0:
@@ -106,18 +111,38 @@ class _AwakeSelector(selectors.SelectSelector):
         return ready
 
     def _rehearse(self, left_s: float) -> None:
-        """Run the next part, unless it might not end in time: it may take twice as long as it ever did lately."""
-        if self._parts:
-            part, longest_s = self._parts[0]
-            self._parts.rotate(-1)
-            if left_s > 2 * longest_s:
-                self._parts[-1] = part, max(_took_s(part), _FORGETTING * longest_s)
+        """Go one step on with the first rehearsal whose next step should end in time."""
+        for _ in range(len(self._waiting)):
+            self._waiting.rotate(-1)
+            if self._waiting[-1].goes_on(left_s):
+                return
 
 
-def _took_s(part: Callable[[], object]) -> float:
-    began_s = time.monotonic()
-    part()
-    return time.monotonic() - began_s
+class _Timed:
+    """A rehearsal that knows how long each of its steps took lately."""
+
+    def __init__(self, rehearsal: Rehearsal) -> None:
+        self._steps = rehearsal
+        self._longest_s: dict[str, float] = {}
+        first = self._next = next(rehearsal)
+        for _ in range(_LAPS):
+            self._step()
+            while self._next != first:
+                self._step()
+
+    def goes_on(self, left_s: float) -> bool:
+        """Do the next step, unless it might not end within ``left_s``; return whether it did."""
+        if left_s < _CAUTION * self._longest_s[self._next]:
+            return False
+        self._step()
+        return True
+
+    def _step(self) -> None:
+        step, began_s = self._next, time.monotonic()
+        self._next = next(self._steps)
+        took_s = time.monotonic() - began_s
+        known_s = self._longest_s.get(step)  # of the first lap nothing is kept: it is cold
+        self._longest_s[step] = 0.0 if known_s is None else max(took_s, _FORGETTING * known_s)
 
 
 def work_s() -> float:

@@ -46,7 +46,15 @@ def test_a_loop_that_sleeps_watches_nothing():
         assert runner.run(main()) == 0.0
 
 
-def test_what_is_rehearsed_is_done_while_there_is_nothing_else_to_do():
+def over_and_over(*parts):
+    """A rehearsal of named steps."""
+    while True:
+        for name, part in parts:
+            yield name
+            part()
+
+
+def test_what_is_rehearsed_is_done_step_by_step_while_there_is_nothing_else_to_do():
     done = []
 
     async def main():
@@ -54,20 +62,23 @@ def test_what_is_rehearsed_is_done_while_there_is_nothing_else_to_do():
         await asyncio.sleep(0.020)
         return before
 
-    before = awake(main, lambda: done.append(1))
-    assert len(done) > before > 0  # and once to know how long it takes
+    before = awake(main, over_and_over(("first", lambda: done.append(1)), ("second", lambda: done.append(2))))
+    assert len(done) > before > 0  # and at first, to know how long each takes
+    assert all(each == 1 + index % 2 for index, each in enumerate(done))
 
 
-def test_nothing_is_rehearsed_that_might_not_end_before_the_timer():
-    done = []
-
-    def part():
-        done.append(1)
-        time.sleep(0.010)  # twice of which is longer than the loop is awake
+def test_a_step_that_might_not_end_before_the_timer_waits_and_another_rehearsal_goes_on():
+    done, waited = [], []
 
     async def main():
-        before = len(done)
+        before = len(done), len(waited)
         await asyncio.sleep(0.040)
         return before
 
-    assert awake(main, part) == len(done)
+    def long():
+        waited.append(1)
+        time.sleep(0.013)  # longer than the loop is awake
+
+    before = awake(main, over_and_over(("long", long)), over_and_over(("short", lambda: done.append(1))))
+    assert len(waited) == before[1]
+    assert len(done) > before[0]
