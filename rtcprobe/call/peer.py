@@ -31,7 +31,7 @@ from rtcprobe.call.sources import Arrival, Sources
 from rtcprobe.ice import IceServer
 from rtcprobe.playout.base import RtpPacket
 from rtcprobe.playout.nack import NackTracker, ResendLimit
-from rtcprobe.runtime import aiortc_seam, dtls_seam, ice_seam, negotiation
+from rtcprobe.runtime import aiortc_seam, dtls_seam, ice_seam, media_seam, negotiation
 from rtcprobe.runtime.gathering import Gathering
 from rtcprobe.runtime.network import Host, Network, acting_as
 from rtcprobe.runtime.real import work_s
@@ -72,7 +72,7 @@ class MouthTrack(MediaStreamTrack):
         self.started_s: float | None = None
         """When frame 0 begins, in seconds since the epoch; None before the first frame is asked for."""
 
-    async def recv(self) -> aiortc_seam.EncodedFrame:  # type: ignore[override]
+    async def recv(self) -> media_seam.EncodedFrame:  # type: ignore[override]
         """Return the next frame when its time has come; wait for ever after the last."""
         if self.started_s is None:
             await self._may_speak.wait()
@@ -93,7 +93,7 @@ class MouthTrack(MediaStreamTrack):
         timestamp = index * round(self.speech.ptime_s * RTP_CLOCK_HZ)
         if self.red is not None:
             payload = self.red.encode(payload, timestamp)
-        return aiortc_seam.EncodedFrame(payload, timestamp)
+        return media_seam.EncodedFrame(payload, timestamp)
 
     def due_s(self, index: int) -> float:
         """Return when frame ``index`` leaves, in seconds since the epoch."""
@@ -229,14 +229,14 @@ class Peer:
         for transceiver in self._connection.getTransceivers()[1:]:
             transceiver.direction = "inactive"
 
-    def path(self) -> aiortc_seam.MediaPath:
+    def path(self) -> media_seam.MediaPath:
         """Return what ICE and DTLS agreed on so far."""
-        return aiortc_seam.media_path(self._sender)
+        return media_seam.media_path(self._sender)
 
     @property
     def round_trip_s(self) -> float | None:
         """The round trip RTCP reports say, smoothed; None before the first."""
-        return aiortc_seam.round_trip_s(self._sender)
+        return media_seam.round_trip_s(self._sender)
 
     async def close(self) -> None:
         """Hang up."""
@@ -304,8 +304,8 @@ class Peer:
         if gathering is not None:
             ice_seam.gather_with(dtls, gathering.gather)
         dtls_seam.prepare_handshake(dtls)
-        aiortc_seam.send_encoded(transceiver.sender)
-        aiortc_seam.take_rtp(transceiver.receiver, self._take)
+        media_seam.send_encoded(transceiver.sender)
+        media_seam.take_rtp(transceiver.receiver, self._take)
         aiortc_seam.on_state(dtls.transport, "completed", lambda: self._mark("ice_connected"))
         aiortc_seam.on_state(dtls, "connected", self._dtls_connected)
         for emitter in (dtls, dtls.transport):
@@ -346,10 +346,10 @@ class Peer:
         if self.negotiated.nack:
             self._nack = NackTracker()
             limit = ResendLimit()
-            aiortc_seam.limit_resends(
+            media_seam.limit_resends(
                 self._sender,
                 lambda sequence: limit.may_resend(
-                    sequence, self._network.now_s(), aiortc_seam.round_trip_s(self._sender)
+                    sequence, self._network.now_s(), media_seam.round_trip_s(self._sender)
                 ),
             )
 
@@ -374,7 +374,7 @@ class Peer:
             self.heard_packet.set()
         if self._nack is None:
             return ()
-        round_trip_s = aiortc_seam.round_trip_s(self._sender)
+        round_trip_s = media_seam.round_trip_s(self._sender)
         return self._nack.packet_arrived(packet.sequence_number, packet.timestamp, arrived_s, round_trip_s)
 
     def _dtls_connected(self) -> None:

@@ -1,4 +1,4 @@
-"""What touches the internals of aiortc and aioice: clocks, randomness, codecs, packets (``*_seam`` has all of them).
+"""What touches the internals of aiortc and aioice: clocks, randomness, descriptions (``*_seam`` has all of them).
 
 Known to hold for aiortc 1.16 and aioice 0.13; ``tests/runtime/test_aiortc_seam.py`` says which name moved when a new
 release breaks it.
@@ -6,7 +6,6 @@ release breaks it.
 Facts:
     - The stack reads clocks and draws randomness through module-level names (``time``, ``os``, ``random``,
       ``secrets``, ``uuid``, ``clock.current_datetime``, ``get_host_addresses``).
-    - aiortc's audio jitter buffer counts packets, not time: RTP is taken before it.
 
 Rules:
     1. ``install`` replaces those names once per process by stand-ins that look at the running loop: on a loop without
@@ -26,12 +25,11 @@ import threading
 import time
 import types
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
-from itertools import pairwise
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 import aioice.ice
 import aioice.utils
@@ -44,42 +42,27 @@ import aiortc.rtcrtpreceiver
 import aiortc.rtcrtpsender
 import aiortc.sdp
 import aiortc.utils
-from aiortc import RTCConfiguration, RTCIceTransportPolicy, RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
-from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpReceiveParameters
-from aiortc.rtp import RtpPacket
+from aiortc import RTCConfiguration, RTCIceTransportPolicy, RTCPeerConnection, RTCRtpSender
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from cryptography.x509 import Certificate
 
 from rtcprobe.runtime.network import HOST
 from rtcprobe.runtime.virtual import EPOCH_S, VirtualEventLoop
 
 __all__ = [
-    "EncodedFrame",
-    "MediaPath",
     "SeamError",
     "add_candidate",
     "agreed_codecs",
     "attribute",
     "install",
-    "limit_resends",
-    "media_path",
     "new_peer_connection",
     "offering",
     "on_state",
-    "round_trip_s",
-    "send_encoded",
-    "take_rtp",
+    "without_decoder",
 ]
-
-RtpHandler = Callable[[RtpPacket], Sequence[int]]
 
 _NTP_EPOCH_OFFSET_S = EPOCH_S + 2_208_988_800
 """Virtual time zero in seconds since 1900, NTP's epoch (RFC 5905 §6)."""
-
-_SENDER_ENCODER = "_RTCRtpSender__encoder"
-_SENDER_ROUND_TRIP = "_RTCRtpSender__rtt"
-_RECEIVER_STREAMS = "_RTCRtpReceiver__remote_streams"
-_RECEIVER_JITTER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
-
 
 _AUDIO_CODECS: ContextVar[list[RTCRtpCodecParameters] | None] = ContextVar("rtcprobe_audio_codecs", default=None)
 """What offers and answers made in this context may hold; None for aiortc's own list."""
@@ -183,6 +166,16 @@ def offering(audio: list[RTCRtpCodecParameters] | None) -> Iterator[None]:
         _AUDIO_CODECS.reset(token)
 
 
+@contextmanager
+def without_decoder() -> Iterator[None]:
+    """Start receivers of this block without a decoder, and without its thread."""
+    token = _DECODING.set(False)
+    try:
+        yield
+    finally:
+        _DECODING.reset(token)
+
+
 def agreed_codecs(connection: RTCPeerConnection) -> list[RTCRtpCodecParameters]:
     """Return the audio codecs both sides have, the other side's first choice first, for reading and changing.
 
@@ -220,141 +213,6 @@ def on_state(emitter: Any, state: str, call: Callable[[], None]) -> None:
     emitter.on("statechange", changed)
 
 
-def send_encoded(sender: RTCRtpSender) -> None:
-    """Let ``sender`` send ``EncodedFrame`` items of its track as they are.
-
-    Without this it would open a libopus encoder and a resampler of its own when the first frame comes, a few
-    milliseconds of CPU just when the join is timed.
-
-    Raises:
-        SeamError: an internal name has moved.
-    """
-    attribute(sender, _SENDER_ENCODER)
-    setattr(sender, _SENDER_ENCODER, _Packer())
-
-
-class EncodedFrame(NamedTuple):
-    """A payload and its place in time, in ticks of the RTP clock since the first frame."""
-
-    payload: bytes
-    timestamp: int
-
-
-class _Packer:
-    """Takes the place of aiortc's encoder: what comes in is encoded already."""
-
-    def pack(self, frame: EncodedFrame) -> tuple[list[bytes], int]:
-        return [frame.payload], frame.timestamp
-
-
-def take_rtp(receiver: RTCRtpReceiver, handler: RtpHandler) -> None:
-    """Give every RTP packet to ``handler`` at its arrival, after SRTP, in order of arrival.
-
-    The sequence numbers it returns are asked for again (NACK). aiortc goes on to keep its RTCP statistics; its jitter
-    buffer gets nothing, and its decoder no thread. After the first packet of a source nothing else of its own handling
-    matters to a call, so the rest is left out.
-
-    Raises:
-        SeamError: an internal name has moved.
-    """
-    handle: Callable[..., Awaitable[None]] = attribute(receiver, "_handle_rtp_packet")
-    ask_again: Callable[[int, list[int]], Awaitable[None]] = attribute(receiver, "_send_rtcp_nack")
-    attribute(receiver, _RECEIVER_JITTER_BUFFER)
-    setattr(receiver, _RECEIVER_JITTER_BUFFER, _NoJitterBuffer())
-    streams: dict[int, aiortc.rtcrtpreceiver.StreamStatistics] = attribute(receiver, _RECEIVER_STREAMS)
-
-    async def tapped(packet: RtpPacket, arrival_time_ms: int) -> None:
-        missing = handler(packet)
-        stream = streams.get(packet.ssrc)
-        if stream is None:
-            await handle(packet, arrival_time_ms=arrival_time_ms)
-        else:
-            stream.add(packet)
-        if missing:
-            for ascending in _without_wraps(missing):
-                await ask_again(packet.ssrc, ascending)
-
-    receive = receiver.receive
-
-    async def without_decoder(parameters: RTCRtpReceiveParameters) -> None:
-        token = _DECODING.set(False)
-        try:
-            await receive(parameters)
-        finally:
-            _DECODING.reset(token)
-
-    receiver._handle_rtp_packet = tapped  # type: ignore[method-assign]  # noqa: SLF001
-    receiver.receive = without_decoder  # type: ignore[method-assign]
-
-
-def limit_resends(sender: RTCRtpSender, may_resend: Callable[[int], bool]) -> None:
-    """Ask ``may_resend`` before ``sender`` sends a sequence number again that was asked for (NACK).
-
-    aiortc itself resends whatever it still has, 128 packets: 2.6 s of 20 ms packets, but 0.6 s of 5 ms packets.
-
-    Raises:
-        SeamError: an internal name has moved.
-    """
-    retransmit: Callable[[int], Awaitable[None]] = attribute(sender, "_retransmit")
-
-    async def limited(sequence: int) -> None:
-        if may_resend(sequence):
-            await retransmit(sequence)
-
-    sender._retransmit = limited  # type: ignore[assignment, method-assign]  # noqa: SLF001
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MediaPath:
-    """What ICE and DTLS agreed on; None for what they have not yet.
-
-    ``local`` and ``remote`` are the types of the candidates in use, ``remote_address`` is host and port of the far one.
-    """
-
-    local: str | None = None
-    local_address: str | None = None
-    remote: str | None = None
-    remote_address: str | None = None
-    dtls: str | None = None
-    cipher: str | None = None
-    srtp: str | None = None
-
-
-def media_path(sender: RTCRtpSender) -> MediaPath:
-    """Return what ICE and DTLS of ``sender`` agreed on so far.
-
-    Raises:
-        SeamError: an internal name has moved.
-    """
-    dtls = sender.transport
-    pair = attribute(attribute(dtls.transport, "_connection"), "_nominated").get(1)
-    ice = {}
-    if pair is not None:
-        ice = {
-            "local": pair.local_candidate.type,
-            "local_address": f"{pair.local_addr[0]}:{pair.local_addr[1]}",
-            "remote": pair.remote_candidate.type,
-            "remote_address": f"{pair.remote_addr[0]}:{pair.remote_addr[1]}",
-        }
-    tls = attribute(dtls, "_ssl")
-    if tls is None or tls.get_cipher_name() is None:
-        return MediaPath(**ice)
-    profile: bytes = tls.get_selected_srtp_profile()
-    return MediaPath(
-        **ice, dtls=tls.get_protocol_version_name(), cipher=tls.get_cipher_name(), srtp=profile.decode() or None
-    )
-
-
-def round_trip_s(sender: RTCRtpSender) -> float | None:
-    """Return the round trip that ``sender`` measured by RTCP reports, smoothed; None before the first.
-
-    Raises:
-        SeamError: an internal name has moved.
-    """
-    measured: float | None = attribute(sender, _SENDER_ROUND_TRIP)
-    return measured
-
-
 class _OfferedCodecs(dict[str, list[RTCRtpCodecParameters]]):
     """Takes the place of aiortc's list of codecs: the context's own where there is one."""
 
@@ -372,13 +230,6 @@ def _digest(certificate: Certificate, algorithm: str) -> str:
 def _copied(codec: RTCRtpCodecParameters) -> RTCRtpCodecParameters:
     """Return what ``deepcopy`` would, a tenth of a millisecond sooner: all that can change in a codec is new."""
     return replace(codec, rtcpFeedback=list(codec.rtcpFeedback), parameters=dict(codec.parameters))
-
-
-class _NoJitterBuffer:
-    """Takes the place of aiortc's jitter buffer and never yields a frame."""
-
-    def add(self, _packet: RtpPacket) -> tuple[bool, None]:
-        return False, None
 
 
 class _NoThread:
@@ -425,12 +276,6 @@ def _seeded(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         return original(*args) if loop is None else getattr(loop.entropy, name)(*args)
 
     return draw
-
-
-def _without_wraps(sequences: Sequence[int]) -> list[list[int]]:
-    """Return ``sequences`` cut where they wrap: aiortc's NACK takes ascending numbers only."""
-    cuts = [index for index, (before, after) in enumerate(pairwise(sequences), 1) if after < before]
-    return [list(sequences[begin:end]) for begin, end in pairwise([0, *cuts, len(sequences)])]
 
 
 def _replace(owner: types.ModuleType, name: str, value: object) -> None:

@@ -1,6 +1,6 @@
 """The part of the seam that touches aiortc's DTLS transport: retransmission, and what a handshake needs beforehand.
 
-Known to hold for aiortc 1.16; ``tests/runtime/test_aiortc_seam.py`` says which name moved when a new release breaks it.
+Known to hold for aiortc 1.16; ``tests/runtime/test_dtls_seam.py`` says which name moved when a new release breaks it.
 
 Facts:
     - OpenSSL's DTLS retransmission timer reads the machine's clock and cannot be told otherwise, so in virtual time a

@@ -17,7 +17,7 @@ from rtcprobe.playout.neteq import NetEq
 from rtcprobe.playout.neteq.red import split_red
 from rtcprobe.playout.recovery import recovery
 from rtcprobe.playout.replay import replay
-from rtcprobe.runtime.aiortc_seam import round_trip_s
+from rtcprobe.runtime.media_seam import round_trip_s
 
 ONE_WAY_S = 0.040
 CLEAN = LinkSpec(delay=Delay(base_s=ONE_WAY_S))

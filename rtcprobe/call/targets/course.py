@@ -20,7 +20,7 @@ from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import CallSetup, Way
 from rtcprobe.call.targets.endings import all_of, bounded
 from rtcprobe.errors import MeasurementError, RtcprobeError
-from rtcprobe.runtime.aiortc_seam import MediaPath
+from rtcprobe.runtime.media_seam import MediaPath
 from rtcprobe.runtime.outside import OutsideNetwork
 
 __all__ = ["CONNECTION", "Course"]

@@ -1,0 +1,176 @@
+"""The part of the seam that touches aiortc's senders and receivers: frames in, packets out, what both ends agreed on.
+
+Known to hold for aiortc 1.16; ``tests/runtime/test_media_seam.py`` says which name moved when a new release breaks it.
+
+Fact: aiortc's audio jitter buffer counts packets, not time: RTP is taken before it.
+
+Rule: no encoder of aiortc's, no jitter buffer and no decoder takes part in a call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import aiortc.rtcrtpreceiver
+from aiortc import RTCRtpReceiver, RTCRtpSender
+from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
+from aiortc.rtp import RtpPacket
+
+from rtcprobe.runtime.aiortc_seam import attribute, without_decoder
+
+__all__ = ["EncodedFrame", "MediaPath", "limit_resends", "media_path", "round_trip_s", "send_encoded", "take_rtp"]
+
+RtpHandler = Callable[[RtpPacket], Sequence[int]]
+
+_SENDER_ENCODER = "_RTCRtpSender__encoder"
+_SENDER_ROUND_TRIP = "_RTCRtpSender__rtt"
+_RECEIVER_STREAMS = "_RTCRtpReceiver__remote_streams"
+_RECEIVER_JITTER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
+
+
+class EncodedFrame(NamedTuple):
+    """A payload and its place in time, in ticks of the RTP clock since the first frame."""
+
+    payload: bytes
+    timestamp: int
+
+
+def send_encoded(sender: RTCRtpSender) -> None:
+    """Let ``sender`` send ``EncodedFrame`` items of its track as they are.
+
+    Without this it would open a libopus encoder and a resampler of its own when the first frame comes, a few
+    milliseconds of CPU just when the join is timed.
+
+    Raises:
+        SeamError: an internal name has moved.
+    """
+    attribute(sender, _SENDER_ENCODER)
+    setattr(sender, _SENDER_ENCODER, _Packer())
+
+
+class _Packer:
+    """Takes the place of aiortc's encoder: what comes in is encoded already."""
+
+    def pack(self, frame: EncodedFrame) -> tuple[list[bytes], int]:
+        return [frame.payload], frame.timestamp
+
+
+def take_rtp(receiver: RTCRtpReceiver, handler: RtpHandler) -> None:
+    """Give every RTP packet to ``handler`` at its arrival, after SRTP, in order of arrival.
+
+    The sequence numbers it returns are asked for again (NACK). aiortc goes on to keep its RTCP statistics; its jitter
+    buffer gets nothing, and its decoder no thread. After the first packet of a source nothing else of its own handling
+    matters to a call, so the rest is left out.
+
+    Raises:
+        SeamError: an internal name has moved.
+    """
+    handle: Callable[..., Awaitable[None]] = attribute(receiver, "_handle_rtp_packet")
+    ask_again: Callable[[int, list[int]], Awaitable[None]] = attribute(receiver, "_send_rtcp_nack")
+    attribute(receiver, _RECEIVER_JITTER_BUFFER)
+    setattr(receiver, _RECEIVER_JITTER_BUFFER, _NoJitterBuffer())
+    streams: dict[int, aiortc.rtcrtpreceiver.StreamStatistics] = attribute(receiver, _RECEIVER_STREAMS)
+
+    async def tapped(packet: RtpPacket, arrival_time_ms: int) -> None:
+        missing = handler(packet)
+        stream = streams.get(packet.ssrc)
+        if stream is None:
+            await handle(packet, arrival_time_ms=arrival_time_ms)
+        else:
+            stream.add(packet)
+        if missing:
+            for ascending in _without_wraps(missing):
+                await ask_again(packet.ssrc, ascending)
+
+    receive = receiver.receive
+
+    async def undecoded(parameters: RTCRtpReceiveParameters) -> None:
+        with without_decoder():
+            await receive(parameters)
+
+    receiver._handle_rtp_packet = tapped  # type: ignore[method-assign]  # noqa: SLF001
+    receiver.receive = undecoded  # type: ignore[method-assign]
+
+
+def limit_resends(sender: RTCRtpSender, may_resend: Callable[[int], bool]) -> None:
+    """Ask ``may_resend`` before ``sender`` sends a sequence number again that was asked for (NACK).
+
+    aiortc itself resends whatever it still has, 128 packets: 2.6 s of 20 ms packets, but 0.6 s of 5 ms packets.
+
+    Raises:
+        SeamError: an internal name has moved.
+    """
+    retransmit: Callable[[int], Awaitable[None]] = attribute(sender, "_retransmit")
+
+    async def limited(sequence: int) -> None:
+        if may_resend(sequence):
+            await retransmit(sequence)
+
+    sender._retransmit = limited  # type: ignore[assignment, method-assign]  # noqa: SLF001
+
+
+def round_trip_s(sender: RTCRtpSender) -> float | None:
+    """Return the round trip that ``sender`` measured by RTCP reports, smoothed; None before the first.
+
+    Raises:
+        SeamError: an internal name has moved.
+    """
+    measured: float | None = attribute(sender, _SENDER_ROUND_TRIP)
+    return measured
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaPath:
+    """What ICE and DTLS agreed on; None for what they have not yet.
+
+    ``local`` and ``remote`` are the types of the candidates in use, ``remote_address`` is host and port of the far one.
+    """
+
+    local: str | None = None
+    local_address: str | None = None
+    remote: str | None = None
+    remote_address: str | None = None
+    dtls: str | None = None
+    cipher: str | None = None
+    srtp: str | None = None
+
+
+def media_path(sender: RTCRtpSender) -> MediaPath:
+    """Return what ICE and DTLS of ``sender`` agreed on so far.
+
+    Raises:
+        SeamError: an internal name has moved.
+    """
+    dtls = sender.transport
+    pair = attribute(attribute(dtls.transport, "_connection"), "_nominated").get(1)
+    ice = {}
+    if pair is not None:
+        ice = {
+            "local": pair.local_candidate.type,
+            "local_address": f"{pair.local_addr[0]}:{pair.local_addr[1]}",
+            "remote": pair.remote_candidate.type,
+            "remote_address": f"{pair.remote_addr[0]}:{pair.remote_addr[1]}",
+        }
+    tls = attribute(dtls, "_ssl")
+    if tls is None or tls.get_cipher_name() is None:
+        return MediaPath(**ice)
+    profile: bytes = tls.get_selected_srtp_profile()
+    return MediaPath(
+        **ice, dtls=tls.get_protocol_version_name(), cipher=tls.get_cipher_name(), srtp=profile.decode() or None
+    )
+
+
+class _NoJitterBuffer:
+    """Takes the place of aiortc's jitter buffer and never yields a frame."""
+
+    def add(self, _packet: RtpPacket) -> tuple[bool, None]:
+        return False, None
+
+
+def _without_wraps(sequences: Sequence[int]) -> list[list[int]]:
+    """Return ``sequences`` cut where they wrap: aiortc's NACK takes ascending numbers only."""
+    cuts = [index for index, (before, after) in enumerate(pairwise(sequences), 1) if after < before]
+    return [list(sequences[begin:end]) for begin, end in pairwise([0, *cuts, len(sequences)])]

@@ -1,0 +1,150 @@
+"""Handshake flights on the loop's clock, and what a handshake needs before it."""
+
+import asyncio
+
+import numpy as np
+import pytest
+from aiortc.rtcdtlstransport import RTCDtlsTransport
+
+from rtcprobe.runtime import aiortc_seam, dtls_seam
+from rtcprobe.runtime.entropy import Entropy
+from rtcprobe.runtime.virtual import VirtualEventLoop
+
+
+def virtual(coroutine):
+    with asyncio.Runner(loop_factory=lambda: VirtualEventLoop(Entropy(np.random.SeedSequence(1)))) as runner:
+        return runner.run(coroutine)
+
+
+class FakeIce:
+    """The two methods of an ICE transport that a handshake uses."""
+
+    def __init__(self):
+        self.sent = []
+        self.inbox = asyncio.Queue()
+
+    async def _send(self, data):
+        self.sent.append((asyncio.get_running_loop().time(), data))
+
+    async def _recv(self):
+        return await self.inbox.get()
+
+
+class FakeDtls:
+    def __init__(self, ice):
+        self.transport = ice
+        self.state = "connecting"
+        self._RTCDtlsTransport__handshake_done = False
+        self.listeners = []
+
+    def on(self, _event, listener):
+        self.listeners.append(listener)
+
+    def become(self, state):
+        self.state = state
+        for listener in self.listeners:
+            listener()
+
+
+FLIGHT, ANSWER, MEDIA = b"\x16flight", b"\x16answer", b"\x80media"
+
+
+def test_the_real_dtls_transport_has_the_names_that_the_handshake_uses():
+    assert "_RTCDtlsTransport__handshake_done" in RTCDtlsTransport.__init__.__code__.co_names
+
+
+def test_a_handshake_uses_the_context_and_the_fingerprints_that_were_made_before():
+    async def main():
+        connection = aiortc_seam.new_peer_connection()
+        connection.addTransceiver("audio")
+        dtls = connection.getTransceivers()[0].sender.transport
+        certificate = dtls._RTCDtlsTransport__local_certificate
+        fingerprints = certificate.getFingerprints()
+        dtls_seam.prepare_handshake(dtls)
+        contexts = [certificate._create_ssl_context(srtp_profiles=dtls._srtp_profiles) for _ in range(2)]
+        other = certificate._create_ssl_context(srtp_profiles=dtls._srtp_profiles[:1])
+        said = dtls.getLocalParameters().fingerprints
+        await connection.close()
+        return contexts, other, said == fingerprints
+
+    (first, second), other, same = asyncio.run(main())
+    assert first is second
+    assert other is not first
+    assert same
+
+
+def test_a_flight_without_an_answer_goes_again_with_doubling_timers():
+    async def main():
+        ice = FakeIce()
+        dtls_seam.HandshakeFlights(FakeDtls(ice), lambda: 1.0)
+        await ice._send(FLIGHT)
+        await asyncio.sleep(8)
+        return [at for at, _ in ice.sent]
+
+    # Sent at 0, again after 1, 2 and 4 s. Source: RFC 6347 §4.2.4.1.
+    assert virtual(main()) == pytest.approx([0, 1, 3, 7], abs=1e-6)
+
+
+def test_media_that_arrives_meanwhile_does_not_postpone_the_timer():
+    async def main():
+        ice = FakeIce()
+        dtls_seam.HandshakeFlights(FakeDtls(ice), lambda: 1.0)
+        await ice._send(FLIGHT)
+        for _ in range(100):
+            ice.inbox.put_nowait(MEDIA)
+            await ice._recv()
+            await asyncio.sleep(0.02)
+        return [at for at, _ in ice.sent]
+
+    assert virtual(main()) == pytest.approx([0, 1], abs=1e-6)
+
+
+def test_a_handshake_datagram_seen_before_brings_our_last_flight_again_even_after_the_end():
+    async def main():
+        ice = FakeIce()
+        dtls = FakeDtls(ice)
+        flights = dtls_seam.HandshakeFlights(dtls, lambda: 1.0)
+        ice.inbox.put_nowait(ANSWER)
+        await ice._recv()
+        await ice._send(FLIGHT)
+        dtls.become("connected")
+        await asyncio.sleep(10)
+        ice.inbox.put_nowait(ANSWER)
+        await ice._recv()
+        await asyncio.sleep(0.1)
+        return ice.sent, flights.sent_s
+
+    sent, flights = virtual(main())
+    assert sent == [(0.0, FLIGHT), (pytest.approx(10.0), FLIGHT)]
+    assert flights == [[0.0, pytest.approx(10.0)]]
+
+
+def test_a_copy_that_the_network_made_is_not_answered():
+    async def main():
+        ice = FakeIce()
+        flights = dtls_seam.HandshakeFlights(FakeDtls(ice), lambda: 1.0)
+        for _ in range(3):  # the peer's datagram, and two copies of it right behind
+            ice.inbox.put_nowait(ANSWER)
+        await ice._recv()
+        await ice._send(FLIGHT)
+        for _ in range(2):
+            await ice._recv()
+            await asyncio.sleep(0.1)
+        return flights.sent_s
+
+    assert virtual(main()) == [[0.0]]
+
+
+def test_an_answer_starts_a_new_flight_with_a_fresh_timer():
+    async def main():
+        ice = FakeIce()
+        flights = dtls_seam.HandshakeFlights(FakeDtls(ice), lambda: 1.0)
+        await ice._send(FLIGHT)
+        await asyncio.sleep(0.9)
+        ice.inbox.put_nowait(ANSWER)
+        await ice._recv()
+        await ice._send(b"\x16next")
+        await asyncio.sleep(1.05)
+        return flights.sent_s
+
+    assert virtual(main()) == [[0.0], [pytest.approx(0.9), pytest.approx(1.9)]]
