@@ -3,9 +3,8 @@
 Known to hold for aiortc 1.16 and aioice 0.13; ``tests/runtime/test_aiortc_seam.py`` says which name moved when a new
 release breaks it.
 
-Facts:
-    - The stack reads clocks and draws randomness through module-level names (``time``, ``os``, ``random``,
-      ``secrets``, ``uuid``, ``clock.current_datetime``, ``get_host_addresses``).
+Fact: the stack reads clocks and draws randomness through module-level names (``time``, ``os``, ``random``,
+``secrets``, ``uuid``, ``clock.current_datetime``, ``get_host_addresses``).
 
 Rules:
     1. ``install`` replaces those names once per process by stand-ins that look at the running loop: on a loop without
