@@ -19,7 +19,8 @@ from scipy import fft
 
 from rtcprobe.audio.ear import listen
 from rtcprobe.audio.mouth import Mouth, encode_stream
-from rtcprobe.audio.opus import OpusDecoder, OpusEncoder, OpusSettings, phase_advance_s
+from rtcprobe.audio.opus import OpusDecoder, OpusEncoder, OpusSettings
+from rtcprobe.audio.opus_packet import phase_advance_s
 from rtcprobe.playout.base import BLOCK_S, SAMPLE_RATE_HZ, RtpPacket
 from rtcprobe.playout.fixed import FixedDelay
 from rtcprobe.playout.replay import replay

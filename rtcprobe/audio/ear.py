@@ -160,7 +160,7 @@ def listen(
         max_delay_s: no marker is looked for later than this after it was spoken.
         gate: the least correlation that gives an instant, 0 to 1.
         advance_s: how much earlier than its nominal look-ahead the codec delivers the marker band
-            (``opus.phase_advance_s``); added to every instant.
+            (``opus_packet.phase_advance_s``); added to every instant.
 
     Raises:
         BadInputError: ``max_delay_s`` longer than the codes can tell apart, or ``gate`` outside 0 to 1.

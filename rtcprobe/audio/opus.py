@@ -19,8 +19,6 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
@@ -30,6 +28,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rtcprobe.audio.opus_packet import MAX_PACKET_SAMPLES, duration_samples, has_fec
 from rtcprobe.audio.pcm import SAMPLE_RATE_HZ, Pcm
 from rtcprobe.errors import BadInputError, MeasurementError
 from rtcprobe.units import format_duration, format_rate, format_ratio
@@ -42,11 +41,7 @@ __all__ = [
     "OpusDecoder",
     "OpusEncoder",
     "OpusSettings",
-    "duration_samples",
-    "has_fec",
-    "is_dtx",
     "library_version",
-    "phase_advance_s",
 ]
 
 
@@ -59,7 +54,6 @@ BANDWIDTHS = {"narrowband": 1101, "mediumband": 1102, "wideband": 1103, "superwi
 PTIMES_S = (0.0025, 0.005, 0.010, 0.020, 0.040, 0.060, 0.080, 0.100, 0.120)
 """Packet times libopus encodes. Source: ``opus_encode`` in ``opus.h``; RFC 6716 §2.1.4."""
 
-_MAX_PACKET_SAMPLES = 5760  # 120 ms, the longest packet. Source: RFC 6716 §3.2, requirement R5
 _MAX_PAYLOAD_BYTES = 1275 * 6 + 7  # 120 ms of the largest frames and their framing. Source: RFC 6716 §3.2, §3.4
 _PLC_GRAIN_SAMPLES = 120  # concealment comes in multiples of 2.5 ms. Source: ``opus_decode`` in ``opus.h``
 _CODE = {
@@ -72,11 +66,6 @@ _CODE = {
     "lookahead": 4027,
 }
 """Encoder controls; a request that reads is odd. Source: ``OPUS_SET_*_REQUEST``, ``OPUS_GET_LOOKAHEAD_REQUEST``."""
-
-
-_CELT_CONFIG = 16  # from here on configurations have no SILK layer (RFC 6716 table 2)
-_ADVANCE_S = ((4, -67e-6), (8, 57e-6), (_CELT_CONFIG, 48e-6), (32, 0.0))
-"""Configurations below (RFC 6716 table 2: narrowband, mediumband, wideband and hybrid, CELT) and their advance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +180,7 @@ class OpusDecoder:
     def __init__(self) -> None:
         self._lib = _library()
         self._state = ctypes.create_string_buffer(self._lib.opus_decoder_get_size(1))
-        self._out = np.empty(_MAX_PACKET_SAMPLES, dtype=np.float32)
+        self._out = np.empty(MAX_PACKET_SAMPLES, dtype=np.float32)
         self._out_address = self._out.ctypes.data
         _check(self._lib.opus_decoder_init(self._state, SAMPLE_RATE_HZ, 1), "opus_decoder_init")
 
@@ -203,7 +192,7 @@ class OpusDecoder:
         """
         if not payload:
             raise ValueError("an empty payload holds no Opus packet")
-        return self._decode(payload, _MAX_PACKET_SAMPLES, fec=0)
+        return self._decode(payload, MAX_PACKET_SAMPLES, fec=0)
 
     def decode_fec(self, payload: bytes, samples: int) -> Pcm:
         """Return the ``samples`` before ``payload`` from its in-band redundancy; without any, concealment.
@@ -239,122 +228,13 @@ class OpusDecoder:
         return self._out[:got].copy()
 
 
-def duration_samples(payload: bytes) -> int:
-    """Return how many 48 kHz samples ``payload`` decodes to, from its first two bytes.
-
-    Raises:
-        ValueError: empty, without its frame count, or longer than 120 ms.
-
-    Source: RFC 6716 §3.1 (table of contents byte), §3.2 (frame count codes).
-    """
-    if not payload:
-        raise ValueError("an empty payload holds no Opus packet")
-    code = payload[0] & 3
-    if code < 3:
-        count = (1, 2, 2)[code]
-    elif len(payload) < 2:
-        raise ValueError("an Opus packet of code 3 ends before its frame count")
-    else:
-        count = payload[1] & 63
-    samples = count * _frame_samples(payload[0])
-    if not 0 < samples <= _MAX_PACKET_SAMPLES:
-        raise ValueError(f"an Opus packet of {count} frames, {samples} samples, is not 2.5 to 120 ms long")
-    return samples
-
-
-def has_fec(payload: bytes) -> bool:
-    """Return whether ``payload`` carries the frame before it at low bitrate (LBRR); False for a malformed one.
-
-    Only a SILK layer has it. The layer opens with one voice-activity bit per 20 ms (one for 10 ms) and then the
-    LBRR bit of the channel, all coded at probability one half, hence readable from the top of its first byte.
-
-    Source: RFC 6716 §4.2.3 and §4.2.4.
-    """
-    if not payload or payload[0] >> 3 >= _CELT_CONFIG:
-        return False
-    first = _first_frame(payload)
-    if not first:
-        return False
-    silk_frames = max(1, _frame_samples(payload[0]) // 960)
-    channels = 2 if payload[0] & 4 else 1
-    return any(first[0] & (0x80 >> ((channel + 1) * (silk_frames + 1) - 1)) for channel in range(channels))
-
-
-def is_dtx(payload: bytes) -> bool:
-    """Return whether ``payload`` says "nothing to hear": at most two bytes.
-
-    Source: ``modules/audio_coding/codecs/opus`` of libwebrtc; ``OPUS_SET_DTX`` in ``opus_defines.h``.
-    """
-    return len(payload) <= 2
-
-
-def phase_advance_s(payloads: Iterable[bytes]) -> float:
-    """Return how much earlier than its nominal look-ahead the codec delivers 300–3400 Hz, in the stream's main mode.
-
-    The look-ahead libopus states (6.5 ms, or 2.5) is exact for its CELT layer. The SILK layer's resamplers, and in
-    ``voip`` its high-pass filter, turn the phase: measured with this library's markers at 12 to 64 kb/s, wideband
-    and hybrid packets come 50 µs early in ``voip`` and 46 in ``audio``, mediumband 57 early, narrowband 67 late.
-    An ear that adds this constant measures the nominal look-ahead in every mode.
-    """
-    modes = Counter(payload[0] >> 3 for payload in payloads if payload)
-    config = modes.most_common(1)[0][0] if modes else _CELT_CONFIG
-    return next(advance_s for below, advance_s in _ADVANCE_S if config < below)
-
-
 def library_version() -> str:
     """Return what the loaded library calls itself, e.g. ``"libopus 1.6.1"``."""
     return str(_library().opus_get_version_string().decode())
 
 
-def _frame_samples(toc: int) -> int:
-    """Return samples of each frame behind a table-of-contents byte. Source: RFC 6716 table 2."""
-    config = toc >> 3
-    if config < 12:  # SILK: 10, 20, 40, 60 ms
-        return (480, 960, 1920, 2880)[config & 3]
-    if config < 16:  # hybrid: 10, 20 ms
-        return (480, 960)[config & 1]
-    return (120, 240, 480, 960)[config & 3]  # CELT: 2.5, 5, 10, 20 ms
-
-
-def _first_frame(payload: bytes) -> bytes:
-    """Return the first frame of a packet, or nothing where it is malformed. Source: RFC 6716 §3.2.1 to §3.2.5."""
-    code = payload[0] & 3
-    if code == 0:
-        return payload[1:]
-    if code == 1:
-        return payload[1 : 1 + (len(payload) - 1) // 2]
-    if code == 2:
-        size, start = _length(payload, 1)
-        return payload[start : start + size]
-    if len(payload) < 2 or not payload[1] & 63:
-        return b""
-    start = 2
-    if payload[1] & 0x40:  # padding: 255 says "254 and another byte"
-        while start < len(payload) and payload[start] == 255:
-            start += 1
-        start += 1
-    if payload[1] & 0x80:  # variable bitrate: one length per frame but the last
-        count = payload[1] & 63
-        size, start = _length(payload, start) if count > 1 else (len(payload) - start, start)
-        for _ in range(count - 2):
-            _, start = _length(payload, start)
-        return payload[start : start + size]
-    return payload[start:]
-
-
-def _length(payload: bytes, at: int) -> tuple[int, int]:
-    """Return a frame length and where the bytes after it begin. Source: RFC 6716 §3.2.1."""
-    if at >= len(payload):
-        return 0, at
-    if payload[at] < 252:
-        return payload[at], at + 1
-    if at + 1 >= len(payload):
-        return 0, at + 1
-    return payload[at] + 4 * payload[at + 1], at + 2
-
-
 def _grain(samples: int) -> int:
-    if samples % _PLC_GRAIN_SAMPLES or not 0 < samples <= _MAX_PACKET_SAMPLES:
+    if samples % _PLC_GRAIN_SAMPLES or not 0 < samples <= MAX_PACKET_SAMPLES:
         raise ValueError(f"libopus conceals multiples of 120 samples up to 5760, not {samples}")
     return samples
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from rtcprobe.audio.opus import is_dtx
+from rtcprobe.audio.opus_packet import is_dtx
 
 __all__ = ["RedEncoder"]
 

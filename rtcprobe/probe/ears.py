@@ -20,7 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rtcprobe.audio.ear import Hearing, MarkerOutcome, listen
-from rtcprobe.audio.opus import OpusDecoder, has_fec, is_dtx
+from rtcprobe.audio.opus import OpusDecoder
+from rtcprobe.audio.opus_packet import has_fec, is_dtx
 from rtcprobe.call.peer import Arrival, Peer
 from rtcprobe.playout.aiortc import stock_aiortc
 from rtcprobe.playout.base import BLOCK_S

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from rtcprobe.audio.ear import listen
 from rtcprobe.audio.marker import MarkerTrain
 from rtcprobe.audio.mouth import SILENCE_DBFS, Mouth, Noise, Programme, Speech, encode_stream
-from rtcprobe.audio.opus import SAMPLE_RATE_HZ, OpusDecoder, OpusEncoder, OpusSettings, is_dtx, phase_advance_s
+from rtcprobe.audio.opus import SAMPLE_RATE_HZ, OpusDecoder, OpusEncoder, OpusSettings
+from rtcprobe.audio.opus_packet import is_dtx, phase_advance_s
 from rtcprobe.scenario import MouthPlan
 
 __all__ = ["Spoken", "speak"]
@@ -53,7 +54,7 @@ class Spoken:
 
     @cached_property
     def advance_s(self) -> float:
-        """How much earlier than its look-ahead says the codec delivers the marker band (``opus.phase_advance_s``)."""
+        """How much earlier than its look-ahead says the codec delivers the marker band (``opus_packet.phase_advance_s``)."""
         return phase_advance_s(self.payloads)
 
     @cached_property

@@ -18,14 +18,13 @@ from rtcprobe.result.records import (
     MissedMarker,
     MouthToEar,
     Progress,
-    Quantile,
     Result,
     Retransmission,
     Sample,
-    Summary,
     Unit,
     Verdict,
 )
+from rtcprobe.result.summary import Quantile, Summary
 
 __all__ = [
     "DIRECTIONS",

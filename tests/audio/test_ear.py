@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from rtcprobe.audio.ear import FLOOR, listen
 from rtcprobe.audio.marker import CODES, MARKER_SAMPLES, Marker, MarkerTrain, waveform
 from rtcprobe.audio.mouth import Mouth, Noise, Speech, encode_stream
-from rtcprobe.audio.opus import OpusDecoder, OpusEncoder, OpusSettings, phase_advance_s
+from rtcprobe.audio.opus import OpusDecoder, OpusEncoder, OpusSettings
+from rtcprobe.audio.opus_packet import phase_advance_s
 
 TRAIN = MarkerTrain()
 SECONDS = 6.0

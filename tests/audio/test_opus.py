@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from rtcprobe.audio import opus
 from rtcprobe.audio.mouth import Mouth, encode_stream
-from rtcprobe.audio.opus import OpusDecoder, OpusEncoder, OpusSettings, duration_samples, has_fec, is_dtx
+from rtcprobe.audio.opus import OpusDecoder, OpusEncoder, OpusSettings
+from rtcprobe.audio.opus_packet import duration_samples, has_fec, is_dtx, phase_advance_s
 
 LIBRARY = opus._library()
 LIBRARY.opus_packet_get_nb_samples.argtypes = [ctypes.c_char_p, ctypes.c_int32, ctypes.c_int32]
@@ -147,7 +148,7 @@ def test_dtx_says_nothing_to_hear_between_markers_only():
 def test_the_phase_advance_is_that_of_the_streams_main_mode():
     silk = encode_stream(SPEECH, OpusSettings())
     celt = encode_stream(SPEECH, OpusSettings(application="lowdelay"))
-    assert opus.phase_advance_s(silk) == pytest.approx(48e-6)
-    assert opus.phase_advance_s(celt) == 0.0
-    assert opus.phase_advance_s([*silk, *celt[:10]]) == pytest.approx(48e-6)
-    assert opus.phase_advance_s([]) == 0.0
+    assert phase_advance_s(silk) == pytest.approx(48e-6)
+    assert phase_advance_s(celt) == 0.0
+    assert phase_advance_s([*silk, *celt[:10]]) == pytest.approx(48e-6)
+    assert phase_advance_s([]) == 0.0

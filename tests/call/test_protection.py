@@ -8,7 +8,8 @@ import pytest
 from calls import call, setup
 
 from rtcprobe.audio.mouth import encode_stream
-from rtcprobe.audio.opus import OpusDecoder, OpusSettings, has_fec
+from rtcprobe.audio.opus import OpusDecoder, OpusSettings
+from rtcprobe.audio.opus_packet import has_fec
 from rtcprobe.audio.protection import Protection
 from rtcprobe.call.peer import Speech
 from rtcprobe.link import Bernoulli, Delay, LinkSpec, LossTrace

@@ -7,7 +7,8 @@ import pytest
 
 from rtcprobe.audio.ear import listen
 from rtcprobe.audio.mouth import Mouth, encode_stream
-from rtcprobe.audio.opus import OpusDecoder, OpusSettings, phase_advance_s
+from rtcprobe.audio.opus import OpusDecoder, OpusSettings
+from rtcprobe.audio.opus_packet import phase_advance_s
 from rtcprobe.playout.base import RtpPacket
 from rtcprobe.playout.fixed import FixedDelay
 from rtcprobe.playout.replay import replay
