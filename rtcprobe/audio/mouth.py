@@ -143,7 +143,7 @@ class Mouth:
 def encode_stream(pcm: Pcm, settings: OpusSettings) -> list[bytes]:
     """Return the payloads of ``pcm``, one per packet time, the last one padded with zeros.
 
-    With DTX some of them say "nothing to hear" (``opus_packet.is_dtx``); whether they are sent is the sender's business.
+    With DTX some of them say "nothing to hear" (``is_dtx``); whether they are sent is the sender's business.
     """
     encoder = OpusEncoder(settings)
     size = settings.frame_samples

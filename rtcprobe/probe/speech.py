@@ -54,7 +54,7 @@ class Spoken:
 
     @cached_property
     def advance_s(self) -> float:
-        """How much earlier than its look-ahead says the codec delivers the marker band (``opus_packet.phase_advance_s``)."""
+        """How much earlier than its look-ahead says the codec delivers the marker band (``phase_advance_s``)."""
         return phase_advance_s(self.payloads)
 
     @cached_property
