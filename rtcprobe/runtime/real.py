@@ -132,13 +132,14 @@ class _Timed:
 
     def goes_on(self, left_s: float) -> bool:
         """Do the next step, unless it might not end within ``left_s``; return whether it did."""
-        if left_s < _CAUTION * self._longest_s[self._next]:
+        if not self._next or left_s < _CAUTION * self._longest_s[self._next]:
             return False
         self._step()
         return True
 
     def _step(self) -> None:
         step, began_s = self._next, time.monotonic()
+        self._next = ""  # an interruption ends a rehearsal, and the loop goes on
         self._next = next(self._steps)
         took_s = time.monotonic() - began_s
         known_s = self._longest_s.get(step)  # of the first lap nothing is kept: it is cold

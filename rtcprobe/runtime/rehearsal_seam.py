@@ -12,7 +12,7 @@ Rule: what is rehearsed touches nothing of a call: it has sessions, descriptions
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 
@@ -31,6 +31,7 @@ __all__ = ["rehearsals"]
 _FLIGHTS = 5
 """Each side's last one included, which nobody answers. Source: RFC 6347 §4.2.4, figure 1, without cookies."""
 _DATAGRAM_BYTES = 1500
+_PROFILES = aiortc.rtcdtlstransport.SRTP_PROFILES
 _KEY = b"a password of an ICE agent"
 _DESCRIPTION = """\
 v=0
@@ -60,22 +61,26 @@ a=setup:actpass
 """.replace("\n", "\r\n")
 
 
-@cache
 def rehearsals() -> tuple[Rehearsal, ...]:
     """Return what can be done any time: DTLS handshakes with their SRTP sessions, descriptions, connectivity checks.
 
     Raises:
         SeamError: an internal name has moved.
     """
-    profiles = aiortc.rtcdtlstransport.SRTP_PROFILES
-    certificates = [RTCCertificate.generateCertificate() for _ in range(2)]
-    contexts = [attribute(each, "_create_ssl_context")(profiles) for each in certificates]
-    return _handshakes(contexts, profiles[0]), _again("description", _describe), _again("check", _check)
+    return _handshakes(*_contexts()), _again("description", _describe), _again("check", _check)
 
 
-def _handshakes(contexts: Sequence[SSL.Context], profile: aiortc.rtcdtlstransport.SRTPProtectionProfile) -> Rehearsal:
+@cache
+def _contexts() -> tuple[SSL.Context, SSL.Context]:
+    client, server = (
+        attribute(RTCCertificate.generateCertificate(), "_create_ssl_context")(_PROFILES) for _ in range(2)
+    )
+    return client, server
+
+
+def _handshakes(*contexts: SSL.Context) -> Rehearsal:
     while True:
-        client, server = (SSL.Connection(context) for context in contexts)
+        client, server = map(SSL.Connection, contexts)
         client.set_connect_state()
         server.set_accept_state()
         here, there = client, server
@@ -92,7 +97,7 @@ def _handshakes(contexts: Sequence[SSL.Context], profile: aiortc.rtcdtlstranspor
             here, there = there, here
         for side in (client, server):
             yield "keys"
-            _secure(side, profile)
+            _secure(side)
 
 
 def _again(name: str, step: Callable[[], None]) -> Rehearsal:
@@ -101,7 +106,8 @@ def _again(name: str, step: Callable[[], None]) -> Rehearsal:
         step()
 
 
-def _secure(tls: SSL.Connection, profile: aiortc.rtcdtlstransport.SRTPProtectionProfile) -> None:
+def _secure(tls: SSL.Connection) -> None:
+    profile = _PROFILES[0]
     certificate = tls.get_peer_certificate(as_cryptography=True)
     assert certificate is not None
     for algorithm in aiortc.rtcdtlstransport.X509_DIGEST_ALGORITHMS:

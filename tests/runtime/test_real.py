@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+import pytest
+
 from rtcprobe.runtime.real import RealEventLoop, work_s
 
 
@@ -82,3 +84,23 @@ def test_a_step_that_might_not_end_before_the_timer_waits_and_another_rehearsal_
     before = awake(main, over_and_over(("long", long)), over_and_over(("short", lambda: done.append(1))))
     assert len(waited) == before[1]
     assert len(done) > before[0]
+
+
+def test_an_interruption_in_the_middle_of_a_step_ends_the_rehearsal_and_not_the_loop():
+    done = []
+
+    def part():
+        done.append(1)
+        if len(done) == 10:
+            raise KeyboardInterrupt
+
+    async def main():
+        await asyncio.sleep(0.020)
+
+    with asyncio.Runner(
+        loop_factory=lambda: RealEventLoop(awake=True, rehearsals=[over_and_over(("it", part))])
+    ) as run:
+        with pytest.raises(KeyboardInterrupt):
+            run.run(main())
+        run.run(main())
+    assert len(done) == 10
