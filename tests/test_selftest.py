@@ -17,6 +17,7 @@ def test_the_instrument_passes_its_own_test():
 def test_an_instrument_that_is_off_fails_it(monkeypatch):
     # 0.1 ms on every instant is what a wrong phase constant would do, whatever the delay.
     monkeypatch.setattr(selftest, "_DELAYS_S", (0.1000073,))
+    monkeypatch.setattr(selftest, "_SPEECH_S", 3.0)
     monkeypatch.setattr(selftest, "phase_advance_s", lambda _: 48e-6 + 100e-6)
     (row,) = selftest_rows((OpusSettings(bitrate_bps=24_000),))
     assert not row.passed

@@ -23,7 +23,7 @@ ONE_WAY_S = 0.040
 CLEAN = LinkSpec(delay=Delay(base_s=ONE_WAY_S))
 LOSS = 0.20
 LOSSY = LinkSpec(delay=Delay(base_s=ONE_WAY_S), loss=Bernoulli(LOSS))
-FRAMES = 300
+FRAMES = 200
 
 
 def numbered(count):

@@ -10,7 +10,14 @@ from rtcprobe.probe import run_probe
 from rtcprobe.scenario import find_scenario
 
 SHORT = "call.duration=3s"
-BASE = ["call.joins=1", "call.duration=5s", "devices.capture=0ms", "devices.playback=0ms", "budgets=[]"]
+BASE = [
+    "call.joins=1",
+    "call.duration=4s",
+    "codec.complexity=5",  # half the time of 9, and what is heard of markers is the same
+    "devices.capture=0ms",
+    "devices.playback=0ms",
+    "budgets=[]",
+]
 
 
 @cache
@@ -26,7 +33,7 @@ def median_ms(ear, after_s=0.0):
 
 def test_a_hundred_milliseconds_more_path_are_a_hundred_more_to_the_ear_once_warm():
     for (_, near), (_, far) in zip(ears("delay 40ms").items(), ears("delay 140ms").items(), strict=True):
-        assert median_ms(far, 3.0) - median_ms(near, 3.0) == pytest.approx(100.0, abs=0.05)
+        assert median_ms(far, 2.5) - median_ms(near, 2.5) == pytest.approx(100.0, abs=0.05)
 
 
 def test_on_a_clean_path_nothing_is_concealed_or_left_out_and_the_stages_say_where_the_delay_is():
@@ -57,7 +64,7 @@ def test_red_brings_back_most_of_what_is_lost_one_frame_later():
 
 
 def test_in_band_fec_brings_frames_back_through_the_codec():
-    protected = ears("delay 40ms loss 5%", "codec.fec=true", "codec.expected_loss=10%", "codec.complexity=5")
+    protected = ears("delay 40ms loss 5%", "codec.fec=true", "codec.expected_loss=10%")
     for ear in protected.values():
         assert ear.protection["recovered_by_fec"]["frames"] > 0
         assert ear.playout["fec_frames_decoded"] > 0
@@ -72,14 +79,14 @@ def test_asking_again_brings_frames_back_a_round_trip_later():
 
 @pytest.mark.parametrize("policy", ["fixed:60ms", "aiortc"])
 def test_policies_that_know_no_red_hear_the_copies_too(policy):
-    for ear in ears("delay 40ms loss 5%", "protection.red=1", f"playout={policy}").values():
+    for ear in ears("delay 40ms loss 5%", "protection.red=1", f"playout={policy}", "call.duration=5s").values():
         assert ear.heard >= 0.9 * ear.scheduled
 
 
 def test_a_jitter_buffer_target_is_kept():
     near, far = (ears("delay 40ms", f"playout={name}")["caller_to_callee"] for name in ("neteq", "neteq:200ms"))
     assert far.playout["target_delay_s"] == pytest.approx(0.200)
-    assert median_ms(far, 3.0) > median_ms(near, 3.0) + 120
+    assert median_ms(far, 2.5) > median_ms(near, 2.5) + 120
 
 
 def test_a_loudspeaker_that_runs_fast_is_heard_earlier_and_earlier_on_a_fixed_delay():
@@ -124,7 +131,7 @@ def test_a_lost_packet_moves_the_steady_delay_by_no_more_than_a_merge_and_a_late
         lines[175] = fate
         trace = tmp_path / f"{fate}.txt"
         trace.write_text("\n".join(lines))
-        ear = ears(f"delay_trace {trace}")["caller_to_callee"]
+        ear = ears(f"delay_trace {trace}", "call.duration=5s")["caller_to_callee"]
         middle_s = 175 * 0.02
         first_s = ear.samples[0].spoken_s
         before, after = (
