@@ -88,9 +88,9 @@ def test_markers_over_noise_are_heard_as_over_silence():
 
 @cache
 def speech():
-    """Voiced syllables under three formants with pauses, 10 s: enough of speech to get in a marker's way."""
+    """Voiced syllables under three formants with pauses, 7 s: enough of speech to get in a marker's way."""
     rng = np.random.default_rng(3)
-    out = np.zeros(480_000)
+    out = np.zeros(336_000)
     start = 0
     while start < len(out) - 24_000:
         length, pitch = int(rng.uniform(0.12, 0.3) * 48_000), rng.uniform(90, 220)
@@ -109,8 +109,8 @@ def speech():
 @pytest.mark.parametrize("codec", [OpusSettings(bitrate_bps=16_000), OpusSettings(application="audio")])
 def test_ten_decibels_below_speech_what_is_heard_is_right_and_the_rest_is_said_to_be_rejected(codec):
     mouth = Mouth(programme=Speech(samples=speech(), marker_to_speech_db=-10.0))
-    pcm, look_ahead_s, advance_s = heard_after(codec, mouth.pcm(10.0))
-    hearing = listen(pcm, 0.0, TRAIN, TRAIN.markers(10.0), advance_s=advance_s)
+    pcm, look_ahead_s, advance_s = heard_after(codec, mouth.pcm(7.0))
+    hearing = listen(pcm, 0.0, TRAIN, TRAIN.markers(7.0), advance_s=advance_s)
     assert np.abs(hearing.delays_s - look_ahead_s).max() < 0.2e-3
     assert len(hearing.heard) > 0.3 * hearing.scheduled
     assert len(hearing.rejected) > 0

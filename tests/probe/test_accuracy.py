@@ -78,7 +78,7 @@ def test_five_per_cent_loss_moves_the_median_by_less_than_a_tenth_of_a_milliseco
 
 def jittery():
     link, devices = "delay 40ms 8ms distribution normal loss 5%", ("devices.capture=10ms", "devices.playback=20ms")
-    return heard(link, *devices, "call.joins=4")
+    return heard(link, *devices, "call.joins=3")
 
 
 def test_the_stages_sum_to_what_was_measured_and_the_residual_is_the_instruments_own_error():
