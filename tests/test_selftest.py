@@ -7,10 +7,11 @@ from rtcprobe.audio.opus import OpusSettings
 from rtcprobe.selftest import LIMIT_S, SelftestReport, SelftestRow, selftest_rows
 
 
-def test_the_instrument_passes_its_own_test():
+def test_the_instrument_passes_its_own_test(monkeypatch):
+    monkeypatch.setattr(selftest, "_SPEECH_S", 6.0)  # half of the codes
     report = SelftestReport(rows=tuple(selftest_rows((OpusSettings(application="lowdelay", ptime_s=0.010),))))
     assert report.passed
-    assert all(row.heard == row.scheduled > 80 for row in report.rows)
+    assert all(row.heard == row.scheduled >= 4 * 10 for row in report.rows)
     assert all(0.0 < row.sd_s < abs(row.worst_s) <= LIMIT_S for row in report.rows)
 
 

@@ -164,7 +164,7 @@ def test_all_of_it_together_and_equal_seeds_give_equal_calls_to_the_bit():
     everything = Protection(red_copies=1, fec=True, nack=True)
 
     def figures(seed):
-        made = talk(everything, seed=seed, frames=voiced(FRAMES)[:150])
+        made = talk(everything, seed=seed, frames=voiced(FRAMES)[:100])
         return [(peer.arrivals, peer.tap.departures, recovered(peer, other)) for peer, other in pairs(made)]
 
     first = figures(3)
