@@ -37,6 +37,12 @@ def later(pcm, seconds):
     return np.concatenate((np.zeros(round(seconds * RATE), np.float32), pcm))
 
 
+@pytest.fixture
+def short(monkeypatch):
+    """Segments of 3 s: what is cut where is one law for all lengths, and the first test keeps the real one."""
+    monkeypatch.setattr("rtcprobe.listening.SEGMENT_S", 3.0)
+
+
 def likeness(segment):
     return float(np.corrcoef(segment.mouth, segment.ear)[0, 1])
 
@@ -51,40 +57,45 @@ def test_a_segment_is_held_against_its_own_sound():
     assert min(likeness(each) for each in segments) > 0.99
 
 
+@pytest.mark.usefixtures("short")
 def test_a_delay_that_changes_is_followed():
-    mouth = spoken(16.0)
-    half = 8 * RATE
+    mouth = spoken(6.0)
+    half = 3 * RATE
     ear = np.concatenate((later(mouth[:half], 0.1), np.zeros(round(0.3 * RATE), np.float32), mouth[half:]))
     segments = cut(mouth, ear)
     assert [each.delay_s for each in segments] == pytest.approx([0.1, 0.4], abs=1e-4)
     assert min(likeness(each) for each in segments) > 0.99
 
 
+@pytest.mark.usefixtures("short")
 @pytest.mark.parametrize("lead_s", [0.0, 0.1, 31.0])
 def test_speaking_may_begin_at_once_or_after_a_long_join(lead_s):
-    mouth = later(spoken(9.0), lead_s)
+    mouth = later(spoken(3.5), lead_s)
     (segment,) = cut(mouth, later(mouth, 0.05))
     assert segment.start_s == pytest.approx(lead_s, abs=1e-4)
 
 
+@pytest.mark.usefixtures("short")
 def test_a_speech_that_opens_with_digital_silence_begins_where_it_began():
-    speech = syllables(12.0).copy()
-    speech[: 2 * RATE] = 0.0
-    mouth = later(Mouth(programme=Speech(samples=speech)).pcm(9.0), 1.5)
+    speech = syllables(6.0).copy()
+    speech[:RATE] = 0.0
+    mouth = later(Mouth(programme=Speech(samples=speech)).pcm(4.0), 1.5)
     (segment,) = cut(mouth, mouth)
     assert segment.start_s == pytest.approx(1.5, abs=1e-4)
 
 
+@pytest.mark.usefixtures("short")
 def test_pauses_as_long_as_a_segment_are_not_scored():
-    # Speech for 9 s, then markers alone, which fill 80 ms of every 500 ms: only the first of two segments counts.
-    mouth = spoken(16.0, pause_from=9.0)
+    # Speech for 3.5 s, then markers alone, which fill 80 ms of every 500 ms: only the first of two segments counts.
+    mouth = spoken(6.0, pause_from=3.5)
     assert [each.start_s for each in cut(mouth, mouth)] == pytest.approx([0.0], abs=1e-4)
 
 
+@pytest.mark.usefixtures("short")
 def test_a_segment_without_a_marker_heard_is_cut_at_the_nearest_ones_delay_and_scores_the_worst():
-    mouth = spoken(24.0)
+    mouth = spoken(9.0)
     ear = later(mouth, 0.2)
-    ear[round(7.9 * RATE) : round(16.4 * RATE)] = 0.0
+    ear[round(2.9 * RATE) : round(6.4 * RATE)] = 0.0
     assert [each.delay_s for each in cut(mouth, ear)] == pytest.approx([0.2] * 3, abs=1e-4)
 
     def compare(_mouth, heard):
@@ -94,16 +105,18 @@ def test_a_segment_without_a_marker_heard_is_cut_at_the_nearest_ones_delay_and_s
     assert score(mouth, ear, compare).scores == (4.0, 1.0, 4.0)
 
 
+@pytest.mark.usefixtures("short")
 def test_what_the_ear_did_not_record_is_not_scored():
-    mouth = spoken(16.0)
+    mouth = spoken(6.0)
     ear = later(mouth, 0.2)
-    # The second segment ends at 16.2 s: 0.4 s may be missing, 0.7 s not.
-    assert len(cut(mouth, ear[: round(15.8 * RATE)])) == 2
-    assert len(cut(mouth, ear[: round(15.5 * RATE)])) == 1
+    # The second segment ends at 6.2 s: 0.4 s may be missing, 0.7 s not.
+    assert len(cut(mouth, ear[: round(5.8 * RATE)])) == 2
+    assert len(cut(mouth, ear[: round(5.5 * RATE)])) == 1
 
 
+@pytest.mark.usefixtures("short")
 def test_the_figures_of_a_direction_are_those_of_its_segments_and_of_a_copy():
-    mouth = spoken(24.0)
+    mouth = spoken(9.0)
     asked = []
 
     def compare(first, second):
@@ -132,10 +145,11 @@ def test_visqol_is_asked_in_speech_mode_with_its_own_mapping(monkeypatch):
     assert asked == [{"mode": "speech", "use_lattice_model": True}, (np.float64, np.float64, 16_000)]
 
 
+@pytest.mark.usefixtures("short")
 def test_the_command_shows_a_row_a_direction(monkeypatch, capfd, tmp_path):
     for direction in DIRECTIONS:
-        write_wav(tmp_path / f"{direction}.mouth.wav", spoken(16.0))
-        write_wav(tmp_path / f"{direction}.ear.wav", later(spoken(16.0), 0.1))
+        write_wav(tmp_path / f"{direction}.mouth.wav", spoken(6.0))
+        write_wav(tmp_path / f"{direction}.ear.wav", later(spoken(6.0), 0.1))
     answers = iter((4.0, 3.0, 4.5, 2.0, 2.5, 4.5))
     monkeypatch.setattr("rtcprobe.listening.visqol", lambda: lambda _mouth, _ear: next(answers))
     with pytest.raises(SystemExit) as left:

@@ -92,20 +92,23 @@ def test_check_false_leaves_the_verdict_to_the_test(suite):
     assert suite.seeds == [(4, "virtual")]
 
 
-@pytest.mark.parametrize(
-    ("call", "sentence"),
-    [
-        ("rtcprobe_run('1v1-socail')", "rtcprobe: scenario '1v1-socail' is not known: *"),
-        (
-            "rtcprobe_run('1v1-social', budgets=['join p50 < 1'])",
+def test_what_cannot_be_meant_is_one_sentence(suite):
+    done = suite.run(
+        """
+        def test_name(rtcprobe_run):
+            rtcprobe_run("1v1-socail")
+
+        def test_budget(rtcprobe_run):
+            rtcprobe_run("1v1-social", budgets=["join p50 < 1"])
+        """
+    )
+    done.assert_outcomes(failed=2)
+    done.stdout.fnmatch_lines(
+        [
+            "rtcprobe: scenario '1v1-socail' is not known: *",
             "rtcprobe: budget 'join p50 < 1': metric 'join' does not exist: *",
-        ),
-    ],
-)
-def test_what_cannot_be_meant_is_one_sentence(suite, call, sentence):
-    done = suite.run(f"def test_call(rtcprobe_run):\n    {call}\n")
-    done.assert_outcomes(failed=1)
-    done.stdout.fnmatch_lines([sentence])
+        ]
+    )
 
 
 def test_what_could_not_be_measured_is_one_sentence(suite):

@@ -68,18 +68,16 @@ def test_delay_at_twice_its_free_span_costs_what_the_equation_says_by_hand():
 
 
 @pytest.mark.parametrize(
-    ("codec", "loss_percent", "published"),
+    ("codec", "published"),
     [
-        *[
-            (G729A, p, ie)
-            for p, ie in ((0, 11), (0.5, 13), (1, 15), (1.5, 17), (2, 19), (3, 23), (4, 26), (8, 36), (16, 49))
-        ],
-        *[(G711_PLC, p, ie) for p, ie in ((0, 0), (2, 7), (3, 10), (5, 15))],
+        (G729A, {0: 11, 0.5: 13, 1: 15, 1.5: 17, 2: 19, 3: 23, 4: 26, 8: 36, 16: 49}),
+        (G711_PLC, {0: 0, 2: 7, 3: 10, 5: 15}),
     ],
 )
-def test_random_loss_costs_what_g113_tabulates(codec, loss_percent, published):
+def test_random_loss_costs_what_g113_tabulates(codec, published):
     # G.113 Appendix I (05/2002) gave Ie per loss in whole numbers; Bpl was then fitted to them.
-    assert listening(loss_ratio=loss_percent / 100, codec=codec).ie_eff == pytest.approx(published, abs=0.9)
+    ours = {percent: listening(loss_ratio=percent / 100, codec=codec).ie_eff for percent in published}
+    assert ours == pytest.approx(published, abs=0.9)
 
 
 def test_the_published_example_of_sixteen_packets_has_a_burst_ratio_of_one_and_a_half():
@@ -272,9 +270,14 @@ REFUSALS = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSALS)
-def test_what_cannot_be_is_refused_in_one_sentence(case):
-    act, sentence = REFUSALS[case]
-    with pytest.raises(BadInputError) as refusal:
+def refusal_of(act):
+    try:
         act()
-    assert str(refusal.value) == sentence
+    except BadInputError as error:
+        return str(error)
+    return "not refused"
+
+
+def test_what_cannot_be_is_refused_in_one_sentence():
+    told = {case: refusal_of(act) for case, (act, _) in REFUSALS.items()}
+    assert told == {case: sentence for case, (_, sentence) in REFUSALS.items()}

@@ -183,9 +183,7 @@ class _Family:
         key = self._touched(labels)
         found = self._histograms.get(key)
         if found is None:
-            bounds = [*map(_figure, self.row.buckets), "+Inf"]
-            heads = [self._head("_bucket", {**labels, "le": bound}) for bound in bounds]
-            heads += [self._head("_count", labels), self._head("_sum", labels)]
+            heads = [*self._bucket_heads(labels), self._head("_count", labels), self._head("_sum", labels)]
             found = self._histograms[key] = _Histogram(self.row.buckets, heads)
         return found
 
@@ -214,8 +212,20 @@ class _Family:
         return key
 
     def _head(self, suffix: str, labels: Mapping[str, str]) -> str:
-        written = ",".join(f'{name}="{_escaped(value)}"' for name, value in sorted({**self._common, **labels}.items()))
+        written = ",".join([text for _, text in self._written(labels)])
         return f"{self.row.name}{suffix}{{{written}}}" if written else f"{self.row.name}{suffix}"
+
+    def _bucket_heads(self, labels: Mapping[str, str]) -> list[str]:
+        """Return the head of each bucket's line: the same labels twenty times and more, but for the bound."""
+        written = self._written(labels)
+        before = "".join([f"{text}," for name, text in written if name < "le"])
+        after = "".join([f",{text}" for name, text in written if name > "le"])
+        bounds = [*map(_figure, self.row.buckets), "+Inf"]
+        return [f'{self.row.name}_bucket{{{before}le="{bound}"{after}}}' for bound in bounds]
+
+    def _written(self, labels: Mapping[str, str]) -> list[tuple[str, str]]:
+        """Return each label's name and how it is written, in the order of names."""
+        return [(name, f'{name}="{_escaped(value)}"') for name, value in sorted({**self._common, **labels}.items())]
 
 
 def expose(owners: Iterable[Instruments], form: Format, more: Iterable[Collector] = ()) -> bytes:

@@ -11,9 +11,9 @@ Rules:
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
-from functools import cache
+from functools import cache, partial
 from types import NoneType, UnionType
 from typing import Any, Final, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -38,7 +38,7 @@ _T = TypeVar("_T")
 def to_plain(record: Any) -> dict[str, Any]:
     """Return the JSON values of a record."""
     out: dict[str, Any] = {}
-    for each in fields(record):
+    for each in _fields(cast("Any", type(record))):
         value = getattr(record, each.name)
         kind = each.metadata.get("rtcprobe")
         if "sparse" in each.metadata and value == _default(each):
@@ -63,7 +63,7 @@ def from_plain(cls: type[_T], data: Any) -> _T:
         raise TypeError(f"{cls.__name__} is written as keys, not as {data!r}")
     hints = _hints(cast("Any", cls))
     values: dict[str, Any] = {}
-    for each in fields(cls):  # type: ignore[arg-type]
+    for each in _fields(cast("Any", cls)):
         kind = each.metadata.get("rtcprobe")
         if "sparse" in each.metadata and each.name not in data:
             continue
@@ -74,7 +74,8 @@ def from_plain(cls: type[_T], data: Any) -> _T:
         elif each.name.endswith("_s"):
             values[each.name] = _times(data[_edge_name(each.name)], unscaled)
         else:
-            values[each.name] = _typed(hints[each.name], data[each.name])
+            reader = _reader(hints[each.name])
+            values[each.name] = data[each.name] if reader is None else reader(data[each.name])
     return cls(**values)
 
 
@@ -96,10 +97,10 @@ def unscaled(value: float | None, factor: float = 1e3) -> float | None:
 
 
 def _outward(value: Any, *, measured: bool) -> Any:
+    if isinstance(value, float):  # most of a result
+        return number(value)
     if value is None or isinstance(value, (bool, str, int)):
         return value
-    if isinstance(value, float):
-        return number(value)
     if is_dataclass(value):
         return value.to_dict() if hasattr(value, "to_dict") else to_plain(value)
     if isinstance(value, Mapping):
@@ -145,21 +146,37 @@ def _times(value: Any, change: Any) -> Any:
 
 
 @cache
+def _fields(cls: Any) -> tuple[Field[Any], ...]:
+    return fields(cls)
+
+
+@cache
 def _hints(cls: Any) -> dict[str, Any]:
     return get_type_hints(cls)
 
 
-def _typed(hint: Any, value: Any) -> Any:
-    """Return ``value`` as the type hint says: records and tuples built, mappings filled, the rest as it is."""
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+@cache
+def _reader(hint: Any) -> Callable[[Any], Any] | None:
+    """Return what makes of a value what the type hint says: records and tuples built, mappings filled.
+
+    None where a value is taken as it is.
+    """
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
-        if value is None and NoneType in arguments:
-            return None
-        return _typed(next(each for each in arguments if each is not NoneType), value)
+        given = _reader(next(each for each in arguments if each is not NoneType))
+        if given is None or NoneType not in arguments:
+            return given
+        return lambda value: None if value is None else given(value)
     if origin is tuple:
-        return tuple(_typed(arguments[0], each) for each in value)
+        part = _reader(arguments[0]) or _as_it_is
+        return lambda value: tuple([part(each) for each in value])
     if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
-        return {key: _typed(arguments[1], each) for key, each in value.items()}
+        part = _reader(arguments[1]) or _as_it_is
+        return lambda value: {key: part(each) for key, each in value.items()}
     if is_dataclass(hint) and isinstance(hint, type):
-        return hint.from_dict(value) if hasattr(hint, "from_dict") else from_plain(hint, value)
-    return value
+        return getattr(hint, "from_dict", None) or partial(from_plain, hint)
+    return None

@@ -186,11 +186,22 @@ def _accepts(parse: Callable[[object], object]) -> Callable[[object], bool]:
     return accepts
 
 
+_valid: Final[set[str]] = set()
+"""What the schema found nothing wrong with: probes of a server, and runs of a check, are of few scenarios."""
+_MOST_VALID: Final = 64
+
+
 def _validate(written: Mapping[str, Any]) -> None:
     """Raise the sentence for the worst error the schema finds."""
     order = ["additionalProperties", "required", "format"]
-    errors = list(_validator().iter_errors({key: each for key, each in written.items() if key not in _OWN_SENTENCES}))
+    judged = {key: each for key, each in written.items() if key not in _OWN_SENTENCES}
+    if repr(judged) in _valid:
+        return
+    errors = list(_validator().iter_errors(judged))
     if not errors:
+        if len(_valid) == _MOST_VALID:
+            _valid.clear()
+        _valid.add(repr(judged))
         return
     worst = min(errors, key=lambda error: [*order, error.validator].index(error.validator))
     raise _sentence(worst)

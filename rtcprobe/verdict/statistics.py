@@ -36,7 +36,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -100,10 +100,11 @@ def summarise(
         return Summary(n=0, effective_n=0.0, confidence=confidence)
     complete = never == 0
     effective = len(taken) / (correlation_time(_ranks(taken)) if correlated else 1.0)
+    rho = _persistence(taken) if correlated else None
     return Summary(
         n=len(taken),
         effective_n=effective,
-        quantiles=tuple(_quantile(taken, p, correlated=correlated, confidence=confidence) for p in probabilities),
+        quantiles=tuple(_quantile(taken, p, rho, confidence) for p in probabilities),
         mean=float(np.mean(taken)) if complete else None,
         minimum=_finite(float(np.min(taken))),
         maximum=float(np.max(taken)) if complete else None,
@@ -121,7 +122,8 @@ def quantile(
     confidence: float = CONFIDENCE,
 ) -> Quantile:
     """Return one percentile of ``values`` with its interval; refused (value None) where rule 1 says so."""
-    return _quantile(_series(values, never), probability, correlated=correlated, confidence=confidence)
+    taken = _series(values, never)
+    return _quantile(taken, probability, _persistence(taken) if correlated and len(taken) else None, confidence)
 
 
 def samples_needed(probability: float) -> int:
@@ -129,6 +131,7 @@ def samples_needed(probability: float) -> int:
     return math.ceil(round(1.0 / min(probability, 1.0 - probability), 9))
 
 
+@lru_cache(maxsize=1024)
 def interval_ranks(n: int, probability: float, confidence: float = CONFIDENCE) -> tuple[int | None, int | None]:
     """Return the ranks (1 = smallest) of the two of ``n`` independent observations that enclose the quantile.
 
@@ -204,18 +207,19 @@ def batches(series: _Floats, rarer: float = 0.5) -> int:
     short ones do not (Schmeiser, *Batch size effects in the analysis of simulation output*, Operations Research 30(3),
     1982; the two constants are the smallest with which ``benchmarks/calibration.py`` holds).
     """
-    from scipy.special import ndtri  # noqa: PLC0415 - as above
-
     n = len(series)
-    rho = _likely_correlation(ndtri((_ranks(series) - 0.5) / n)) if n > 3 and np.ptp(series) > 0.0 else 0.0
+    rho = _persistence(series) if n > 3 and np.ptp(series) > 0.0 else 0.0
     time = (1.0 + rho) / (1.0 - rho)
     return int(min(max(min(n / (BATCH_TIMES * time), n * rarer / BATCH_BEYOND), 2.0), 10.0))
 
 
-def _likely_correlation(scores: _Floats) -> float:
-    """Return the correlation of neighbours in the chain behind ``scores``, its bias undone; 0 to 0.99."""
-    rho = neighbours(scores)
-    return min(max(rho + (1.0 + 1.4 * rho) * (1.0 + 3.0 * rho) / len(scores), 0.0), 0.99)
+def _persistence(series: _Floats) -> float:
+    """Return the correlation of neighbours in the normal chain behind ``series``, its bias undone; 0 to 0.99."""
+    from scipy.special import ndtri  # noqa: PLC0415 - as above
+
+    n = len(series)
+    rho = neighbours(ndtri((_ranks(series) - 0.5) / n))
+    return min(max(rho + (1.0 + 1.4 * rho) * (1.0 + 3.0 * rho) / n, 0.0), 0.99)
 
 
 def share_above(
@@ -234,12 +238,13 @@ def share_above(
     if correlated and n > 3:
         # Where none (or all) are above, how they would persist is still known from how the delays do.
         near = min(max(1.0 - share, 1.0 / (n + 1.0)), n / (n + 1.0))
-        sizes, weights = _effective_sizes(taken, threshold, round(near, 3) or 1e-3)
+        sizes, weights = _effective_sizes(taken, _persistence(taken), threshold, round(near, 3) or 1e-3)
         worth = 1.0 / float(weights @ (1.0 / sizes))
     return share, *share_interval(share, worth, confidence)
 
 
-def _quantile(taken: _Floats, probability: float, *, correlated: bool, confidence: float) -> Quantile:
+def _quantile(taken: _Floats, probability: float, rho: float | None, confidence: float) -> Quantile:
+    """Return the percentile of observations whose ``_persistence`` is ``rho``; None where they are independent."""
     n = len(taken)
     minimum = samples_needed(probability)
     if n < minimum:
@@ -247,9 +252,9 @@ def _quantile(taken: _Floats, probability: float, *, correlated: bool, confidenc
     ordered = np.sort(taken)
     value = _interpolated(ordered, probability)
     low, high = (
-        _correlated_ends(taken, ordered, value, probability, confidence)
-        if correlated
-        else _ranked_ends(ordered, probability, confidence)
+        _ranked_ends(ordered, probability, confidence)
+        if rho is None
+        else _correlated_ends(ordered, _effective_sizes(taken, rho, value, probability), probability, confidence)
     )
     return Quantile(probability=probability, value=_finite(value), low=low, high=high)
 
@@ -262,13 +267,13 @@ def _ranked_ends(ordered: _Floats, probability: float, confidence: float) -> End
     )
 
 
-def _correlated_ends(taken: _Floats, ordered: _Floats, value: float, probability: float, confidence: float) -> Ends:
+def _correlated_ends(ordered: _Floats, sizes: tuple[_Floats, _Floats], probability: float, confidence: float) -> Ends:
     """Return the ends at fractional ranks of the effective number of observations, averaged over what it may be.
 
     Where too few are expected beyond an end it is stretched beyond all that were seen, or open.
     """
-    n = len(taken)
-    worth, weights = _effective_sizes(taken, value, probability)
+    n = len(ordered)
+    worth, weights = sizes
     typical = 1.0 / float(weights @ (1.0 / worth))
     tail = (1.0 - confidence) / 2.0
 
@@ -332,12 +337,9 @@ def _root(falling: Callable[[float], float], low: float, at_low: float, high: fl
     return middle
 
 
-def _effective_sizes(taken: _Floats, value: float, probability: float) -> tuple[_Floats, _Floats]:
+def _effective_sizes(taken: _Floats, rho: float, value: float, probability: float) -> tuple[_Floats, _Floats]:
     """Return how many independent observations ``taken`` may be worth for a quantile, and how likely each number is."""
-    from scipy.special import ndtri  # noqa: PLC0415 - as above
-
     n = len(taken)
-    rho = _likely_correlation(ndtri((_ranks(taken) - 0.5) / n))
     step = 2.0 / math.sqrt(n * (1.0 - rho**2))
     rhos, times = _chain_times(probability)
     likely = np.interp(np.tanh(math.atanh(rho) + step * _NODES), rhos, times)

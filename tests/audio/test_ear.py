@@ -14,7 +14,7 @@ from rtcprobe.audio.opus import OpusDecoder, OpusEncoder, OpusSettings
 from rtcprobe.audio.opus_packet import phase_advance_s
 
 TRAIN = MarkerTrain()
-SECONDS = 6.0
+SECONDS = 4.0
 MARKERS = TRAIN.markers(SECONDS)
 
 
@@ -89,9 +89,9 @@ def test_markers_over_noise_are_heard_as_over_silence():
 
 @cache
 def speech():
-    """Voiced syllables under three formants with pauses, 10 s: enough of speech to get in a marker's way."""
+    """Voiced syllables under three formants with pauses, 7 s: enough of speech to get in a marker's way."""
     rng = np.random.default_rng(3)
-    out = np.zeros(480_000)
+    out = np.zeros(336_000)
     start = 0
     while start < len(out) - 24_000:
         length, pitch = int(rng.uniform(0.12, 0.3) * 48_000), rng.uniform(90, 220)
@@ -110,8 +110,8 @@ def speech():
 @pytest.mark.parametrize("codec", [OpusSettings(bitrate_bps=16_000), OpusSettings(application="audio")])
 def test_ten_decibels_below_speech_what_is_heard_is_right_and_the_rest_is_said_to_be_rejected(codec):
     mouth = Mouth(programme=Speech(samples=speech(), marker_to_speech_db=-10.0))
-    pcm, look_ahead_s, advance_s = heard_after(codec, mouth.pcm(10.0))
-    hearing = listen(pcm, 0.0, TRAIN, TRAIN.markers(10.0), advance_s=advance_s)
+    pcm, look_ahead_s, advance_s = heard_after(codec, mouth.pcm(7.0))
+    hearing = listen(pcm, 0.0, TRAIN, TRAIN.markers(7.0), advance_s=advance_s)
     assert np.abs(hearing.delays_s - look_ahead_s).max() < 0.2e-3
     assert len(hearing.heard) > 0.3 * hearing.scheduled
     assert len(hearing.rejected) > 0
@@ -125,11 +125,11 @@ def test_a_delay_longer_than_the_spacing_is_not_ambiguous(delay_s):
 
 
 def test_a_delay_that_jumps_by_more_than_the_spacing_is_followed():
-    cut = round(MARKERS[7].spoken_s * 48_000) - 2_000
+    cut = round(MARKERS[4].spoken_s * 48_000) - 2_000
     pcm = np.concatenate((spoken()[:cut], np.zeros(3 * 48_000, np.float32), spoken()[cut:]))
     hearing = listen(pcm, 0.0, TRAIN, MARKERS)
-    assert np.abs(hearing.delays_s[:7]).max() < 1e-6
-    assert np.abs(hearing.delays_s[7:] - 3.0).max() < 1e-6
+    assert np.abs(hearing.delays_s[:4]).max() < 1e-6
+    assert np.abs(hearing.delays_s[4:] - 3.0).max() < 1e-6
     assert len(hearing.heard) == len(MARKERS)
 
 
@@ -154,9 +154,9 @@ def test_from_nothing_nothing_is_heard(pcm):
 
 
 def test_noise_is_no_marker():
-    noise = np.random.default_rng(2).standard_normal(48_000 * 15).astype(np.float32)
+    noise = np.random.default_rng(2).standard_normal(48_000 * 8).astype(np.float32)
     hearing = listen(noise, 0.0, TRAIN, MARKERS)
-    # Twelve thousand chances a marker, ρ about 0.05 RMS: the best of them stays below the floor.
+    # Six thousand chances a marker, ρ about 0.05 RMS: the best of them stays below the floor.
     assert len(hearing.lost) == len(MARKERS)
     assert max(item.correlation for item in hearing.outcomes) < FLOOR
 
@@ -208,7 +208,7 @@ def test_sound_out_of_order_is_heard_in_order_or_not_at_all():
     delay_samples=st.integers(0, 60_000),
     noise=st.sampled_from([0.0, 1e-4, 0.01, 0.1]),
 )
-@settings(max_examples=6, deadline=None, derandomize=True)
+@settings(max_examples=4, deadline=None, derandomize=True)
 def test_whatever_happens_to_the_sound_scheduled_is_heard_plus_rejected_plus_lost(holes, delay_samples, noise):
     pcm = later(spoken(), delay_samples)
     pcm += np.float32(noise) * np.random.default_rng(delay_samples).standard_normal(len(pcm), dtype=np.float32)

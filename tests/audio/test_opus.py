@@ -28,12 +28,12 @@ def test_the_look_ahead_is_six_and_a_half_or_two_and_a_half_milliseconds(applica
     assert OpusEncoder(OpusSettings(application=application)).lookahead_samples == samples
 
 
-@pytest.mark.parametrize("ptime_s", opus.PTIMES_S)
 @pytest.mark.parametrize("application", ["voip", "lowdelay"])
-def test_a_packet_decodes_to_its_packet_time(ptime_s, application):
-    codec = OpusSettings(ptime_s=ptime_s, application=application)
-    payload = encode_stream(SPEECH[: codec.frame_samples], codec)[0]
-    assert duration_samples(payload) == codec.frame_samples == len(OpusDecoder().decode(payload))
+def test_a_packet_decodes_to_its_packet_time(application):
+    for ptime_s in opus.PTIMES_S:
+        codec = OpusSettings(ptime_s=ptime_s, application=application)
+        payload = encode_stream(SPEECH[: codec.frame_samples], codec)[0]
+        assert duration_samples(payload) == codec.frame_samples == len(OpusDecoder().decode(payload)), ptime_s
 
 
 def test_what_is_decoded_is_what_was_encoded_at_a_high_rate():

@@ -70,12 +70,17 @@ REFUSALS = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSALS)
-def test_nonsense_is_refused_in_one_sentence(case):
-    attempt, sentence = REFUSALS[case]
-    with pytest.raises(BadInputError) as refusal:
+def refusal_of(attempt):
+    try:
         attempt()
-    assert str(refusal.value) == sentence
+    except BadInputError as error:
+        return str(error)
+    return "not refused"
+
+
+def test_nonsense_is_refused_in_one_sentence():
+    told = {case: refusal_of(attempt) for case, (attempt, _) in REFUSALS.items()}
+    assert told == {case: sentence for case, (_, sentence) in REFUSALS.items()}
 
 
 def test_a_missing_wav_file_is_named(tmp_path):

@@ -82,7 +82,7 @@ def test_what_was_done_to_the_packets_is_told_and_whether_the_machine_kept_up(rt
     ended = threading.Event()
     talking = threading.Thread(target=talk)
     talking.start()
-    arguments = ("--listen", f"127.0.0.1:{port}", *TO, "--link", "delay 5ms", "--duration", "300ms")
+    arguments = ("--listen", f"127.0.0.1:{port}", *TO, "--link", "delay 5ms", "--duration", "120ms")
     left, out, err = rtcprobe("relay", *arguments)
     ended.set()
     talking.join()

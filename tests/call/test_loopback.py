@@ -135,7 +135,7 @@ def test_what_timers_cost_is_what_the_join_was_late(dtls_s):
     clean_s = clean().caller.timeline.marks["dtls_connected"]
     lossy = LinkSpec(delay=Delay(base_s=ONE_WAY_S), loss=Bernoulli(0.10))
     delayed = 0
-    for seed in range(8):
+    for seed in range(5):
         made = call(setup(lossy, dtls_s=dtls_s), seed)
         assert made.failed is None
         total_s = made.caller.timeline.marks["dtls_connected"]
@@ -143,7 +143,7 @@ def test_what_timers_cost_is_what_the_join_was_late(dtls_s):
         paid_s = sum(cost.cost_s for cost in priced)
         assert total_s == pytest.approx(clean_s + paid_s, abs=RTT_S + 1e-6), (seed, priced)
         delayed += paid_s > 0
-    assert delayed >= 4  # at 10 % loss each way a join without a retransmission is the exception
+    assert delayed >= 3  # at 10 % loss each way a join without a retransmission is the exception
 
 
 def test_a_join_over_a_dead_path_ends_and_names_what_never_came():

@@ -24,7 +24,7 @@ ONE_WAY_S = 0.040
 CLEAN = LinkSpec(delay=Delay(base_s=ONE_WAY_S))
 LOSS = 0.20
 LOSSY = LinkSpec(delay=Delay(base_s=ONE_WAY_S), loss=Bernoulli(LOSS))
-FRAMES = 300
+FRAMES = 200
 
 
 def numbered(count):
@@ -165,7 +165,7 @@ def test_all_of_it_together_and_equal_seeds_give_equal_calls_to_the_bit():
     everything = Protection(red_copies=1, fec=True, nack=True)
 
     def figures(seed):
-        made = talk(everything, seed=seed, frames=voiced(FRAMES)[:150])
+        made = talk(everything, seed=seed, frames=voiced(FRAMES)[:100])
         return [(peer.arrivals, peer.tap.departures, recovered(peer, other)) for peer, other in pairs(made)]
 
     first = figures(3)

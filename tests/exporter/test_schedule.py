@@ -264,7 +264,7 @@ def test_slots_are_given_in_order_and_none_is_lost_when_a_waiter_gives_up(in_vir
     in_virtual_time(main())
 
 
-def test_two_hours_of_ten_probes_leaves_nothing_behind(make_fleet, in_virtual_time, series, small):
+def test_an_hour_of_ten_probes_leaves_nothing_behind(make_fleet, in_virtual_time, series, small):
     """The week of twenty is benchmarks/soak.py --virtual; here most are quick, some unreachable, and one hangs."""
     names = [f"p{n}" for n in range(10)]
     text = (
@@ -280,13 +280,13 @@ def test_two_hours_of_ten_probes_leaves_nothing_behind(make_fleet, in_virtual_ti
         text,
         takes_s=lambda job: 1e9 if job.scenario == "video-support" else chance.expovariate(1 / 40.0),
     )
-    in_virtual_time(lasting(fleet, 7_200.0, grace_s=120.0))
+    in_virtual_time(lasting(fleet, 3_600.0, grace_s=120.0))
     body = fleet.exposition("text")
     got = series(body)
     for name in names:
         due, accounted = account(got, name)
-        assert due == accounted in (5, 6, 7)
-    assert got[ERRORS, "probe=p3", "reason=timeout"] >= 4
+        assert due == accounted in (2, 3, 4)
+    assert got[ERRORS, "probe=p3", "reason=timeout"] >= 2
     assert len(fleet.board.runs("p0")) <= 20
     assert fleet._scheduler.in_hand == 0
     assert len(body) < 1_500_000

@@ -14,7 +14,7 @@ from rtcprobe.playout.fixed import FixedDelay
 from rtcprobe.playout.replay import replay
 
 MOUTH = Mouth()
-SECONDS = 6.0
+SECONDS = 4.0
 MARKERS = MOUTH.train.markers(SECONDS)
 PLAYOUT_S = 0.060
 LOOK_AHEAD_S = 0.0065

@@ -161,9 +161,9 @@ def test_a_late_packet_is_played_and_the_delay_grows_by_what_was_concealed():
 
 
 def test_one_percent_loss_leaves_one_percent_concealed():
-    lost = np.random.default_rng(4).random(1000) < 0.01
-    arrivals = [None if gone else at for at, gone in zip(punctual(1000), lost, strict=True)]
-    playout, _ = play(arrivals, until_ms=20_000)
+    lost = np.random.default_rng(4).random(500) < 0.01
+    arrivals = [None if gone else at for at, gone in zip(punctual(500), lost, strict=True)]
+    playout, _ = play(arrivals, until_ms=10_000)
     # Each merge adds or saves up to a period of the 20 ms it covers.
     assert playout.stats().concealed_ratio == pytest.approx(lost.mean(), rel=0.25)
 
@@ -196,13 +196,13 @@ def test_a_wanted_delay_is_stretched_up_to(arguments, lowest_ms, highest_ms):
 
 @cache
 def undisturbed():
-    return play(punctual(750), until_ms=15_000)
+    return play(punctual(375), until_ms=7_500)
 
 
-@pytest.mark.parametrize("ppm", [-4000, 4000])
+@pytest.mark.parametrize("ppm", [-8000, 8000])
 def test_a_playout_clock_that_drifts_is_followed_by_stretching(ppm):
-    # 15 s at 4000 ppm are 60 ms, 2880 samples: a slow receiver (long ticks) drops them, a fast one makes them up.
-    playout, _ = play(punctual(750), until_ms=15_000, tick_ms=10 * (1 + ppm * 1e-6))
+    # 7.5 s at 8000 ppm are 60 ms, 2880 samples: a slow receiver (long ticks) drops them, a fast one makes them up.
+    playout, _ = play(punctual(375), until_ms=7_500, tick_ms=10 * (1 + ppm * 1e-6))
     steady, _ = undisturbed()
     inserted, removed = (
         [getattr(p.stats(), name) for p in (playout, steady)]
@@ -210,7 +210,7 @@ def test_a_playout_clock_that_drifts_is_followed_by_stretching(ppm):
     )
     stretched = (inserted[0] - removed[0]) - (inserted[1] - removed[1])
     made_up = playout.stats().concealed_samples
-    assert playout.stats().concealed_ratio < 0.002  # at most one gap, where D rests on the very edge of the target
+    assert playout.stats().concealed_ratio < 0.004  # at most one gap, where D rests on the very edge of the target
     # All but what drifts within the window of 40 ms (1920 samples).
     assert -np.sign(ppm) * (stretched + made_up) == pytest.approx(2880, abs=1920)
     assert playout.trace().delay_ms[200:].max() < 60
@@ -339,7 +339,7 @@ def test_a_gap_of_150_ms_and_more_is_an_interruption():
 
 def test_noise_ends_in_exact_zeros_after_some_120_ms_of_concealment():
     rng = np.random.default_rng(1)
-    for _ in range(5):
+    for _ in range(3):
         frames = (10 ** (-55 / 20) * rng.standard_normal((60, FRAME))).astype(np.float32)
         encoder = OpusEncoder(OpusSettings(bandwidth="fullband"))
         packets = [encoder.encode(frame) for frame in frames]

@@ -10,7 +10,14 @@ from rtcprobe.probe import run_probe
 from rtcprobe.scenario import find_scenario
 
 SHORT = "call.duration=3s"
-BASE = ["call.joins=1", "call.duration=5s", "devices.capture=0ms", "devices.playback=0ms", "budgets=[]"]
+BASE = [
+    "call.joins=1",
+    "call.duration=4s",
+    "codec.complexity=5",  # half the time of 9, and what is heard of markers is the same
+    "devices.capture=0ms",
+    "devices.playback=0ms",
+    "budgets=[]",
+]
 
 
 @cache
@@ -26,7 +33,7 @@ def median_ms(ear, after_s=0.0):
 
 def test_a_hundred_milliseconds_more_path_are_a_hundred_more_to_the_ear_once_warm():
     for (_, near), (_, far) in zip(ears("delay 40ms").items(), ears("delay 140ms").items(), strict=True):
-        assert median_ms(far, 3.0) - median_ms(near, 3.0) == pytest.approx(100.0, abs=0.05)
+        assert median_ms(far, 2.5) - median_ms(near, 2.5) == pytest.approx(100.0, abs=0.05)
 
 
 def test_on_a_clean_path_nothing_is_concealed_or_left_out_and_the_stages_say_where_the_delay_is():
@@ -57,7 +64,7 @@ def test_red_brings_back_most_of_what_is_lost_one_frame_later():
 
 
 def test_in_band_fec_brings_frames_back_through_the_codec():
-    protected = ears("delay 40ms loss 5%", "codec.fec=true", "codec.expected_loss=10%", "codec.complexity=5")
+    protected = ears("delay 40ms loss 5%", "codec.fec=true", "codec.expected_loss=10%")
     for ear in protected.values():
         assert ear.protection["recovered_by_fec"]["frames"] > 0
         assert ear.playout["fec_frames_decoded"] > 0
@@ -70,16 +77,16 @@ def test_asking_again_brings_frames_back_a_round_trip_later():
         assert found["later_p50_s"] >= 0.080
 
 
-@pytest.mark.parametrize("policy", ["fixed:60ms", "aiortc"])
-def test_policies_that_know_no_red_hear_the_copies_too(policy):
-    for ear in ears("delay 40ms loss 5%", "protection.red=1", f"playout={policy}").values():
+@pytest.mark.parametrize(("policy", "duration"), [("fixed:60ms", SHORT), ("aiortc", "call.duration=5s")])
+def test_policies_that_know_no_red_hear_the_copies_too(policy, duration):
+    for ear in ears("delay 40ms loss 5%", "protection.red=1", f"playout={policy}", duration).values():
         assert ear.heard >= 0.9 * ear.scheduled
 
 
 def test_a_jitter_buffer_target_is_kept():
-    near, far = (ears("delay 40ms", f"playout={name}")["caller_to_callee"] for name in ("neteq", "neteq:200ms"))
+    near, far = (ears("delay 40ms", *more)["caller_to_callee"] for more in ((), ("playout=neteq:200ms",)))
     assert far.playout["target_delay_s"] == pytest.approx(0.200)
-    assert median_ms(far, 3.0) > median_ms(near, 3.0) + 120
+    assert median_ms(far, 2.5) > median_ms(near, 2.5) + 120
 
 
 def test_a_loudspeaker_that_runs_fast_is_heard_earlier_and_earlier_on_a_fixed_delay():
@@ -101,19 +108,23 @@ def test_quality_falls_with_loss_and_with_delay_and_states_its_assumptions():
     assert any("provisional" in sentence for sentence in clean["assumptions"])
 
 
-def test_markers_are_found_over_noise_and_over_speech_from_a_file(tmp_path):
+def assert_right(ear, delay_ms):
+    """Over a programme not every marker can be told, but what is told is right; of a fixed delay of 60 ms."""
+    assert ear.scheduled == ear.heard + ear.rejected + ear.lost
+    assert ear.heard > 0.4 * ear.scheduled
+    errors_ms = np.array([sample.delay_s for sample in ear.samples]) * 1e3 - (20 + 6.5 + delay_ms + 60)
+    assert np.abs(errors_ms).max() < 0.2
+
+
+def test_markers_are_found_over_speech_from_a_file(tmp_path):
     # Something like speech: voiced bursts of changing pitch with pauses between them.
     at_s = np.arange(48_000 * 3) / 48_000
     turn = 2 * np.pi * np.cumsum(120 + 30 * np.sin(2 * np.pi * 0.7 * at_s)) / 48_000
     voice = sum(np.sin(k * turn) / k for k in range(1, 20))
     speech = (0.1 * voice * (np.sin(2 * np.pi * 1.3 * at_s) > 0)).astype(np.float32)
     write_wav(tmp_path / "speech.wav", speech)
-    for programme in ("noise", str(tmp_path / "speech.wav")):
-        for ear in ears("delay 40ms", f"mouth.programme={programme}", "playout=fixed:60ms", SHORT).values():
-            assert ear.scheduled == ear.heard + ear.rejected + ear.lost
-            assert ear.heard > 0.4 * ear.scheduled
-            errors_ms = np.array([sample.delay_s for sample in ear.samples]) * 1e3 - (20 + 6.5 + 40 + 60)
-            assert np.abs(errors_ms).max() < 0.2
+    for ear in ears("delay 40ms", f"mouth.programme={tmp_path / 'speech.wav'}", "playout=fixed:60ms", SHORT).values():
+        assert_right(ear, delay_ms=40)
 
 
 def test_a_lost_packet_moves_the_steady_delay_by_no_more_than_a_merge_and_a_late_one_by_its_lateness(tmp_path):
@@ -124,7 +135,7 @@ def test_a_lost_packet_moves_the_steady_delay_by_no_more_than_a_merge_and_a_late
         lines[175] = fate
         trace = tmp_path / f"{fate}.txt"
         trace.write_text("\n".join(lines))
-        ear = ears(f"delay_trace {trace}")["caller_to_callee"]
+        ear = ears(f"delay_trace {trace}", "call.duration=5s")["caller_to_callee"]
         middle_s = 175 * 0.02
         first_s = ear.samples[0].spoken_s
         before, after = (
@@ -142,10 +153,11 @@ def test_a_lost_packet_moves_the_steady_delay_by_no_more_than_a_merge_and_a_late
     assert late_ms > 20
 
 
-def test_the_wavs_are_as_far_apart_as_the_figures_say(tmp_path):
-    settings = ["link=delay 50ms", "playout=fixed:60ms", "call.joins=1", SHORT, "budgets=[]"]
+def test_markers_are_found_over_noise_and_the_wavs_are_as_far_apart_as_the_figures_say(tmp_path):
+    settings = ["link=delay 50ms", "playout=fixed:60ms", "mouth.programme=noise", *BASE, SHORT]
     found = run_probe(find_scenario("1v1-social", settings), seed=1, clock="virtual", wav_dir=tmp_path)
     for direction, ear in found.mouth_to_ear.items():
+        assert_right(ear, delay_ms=50)
         mouth, heard = (read_wav(tmp_path / f"{direction}.{side}.wav") for side in ("mouth", "ear"))
         size = 1 << 18
         spectrum = np.fft.rfft(heard, size) * np.conj(np.fft.rfft(mouth, size))

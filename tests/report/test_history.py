@@ -5,6 +5,7 @@ import fcntl
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -31,6 +32,8 @@ import json, sys
 from rtcprobe.report.history import append_result
 from rtcprobe.result import Result
 data, path, first = json.load(open(sys.argv[1])), sys.argv[2], int(sys.argv[3])
+print("ready", flush=True)
+sys.stdin.read(1)
 for seed in range(first, first + 25):
     append_result(Result.from_dict(data | {"seed": seed}), path)
 """
@@ -38,9 +41,19 @@ for seed in range(first, first + 25):
 
 def test_three_processes_lose_no_line_and_tear_none(small, path, tmp_path):
     data = tmp_path / "data.json"
-    data.write_text(dumps([small(warnings=("x" * 20_000,))]), encoding="utf-8")  # longer than a page
-    writers = [subprocess.Popen([sys.executable, "-c", WRITER, data, path, str(first)]) for first in range(0, 75, 25)]
-    assert [each.wait() for each in writers] == [0] * 3
+    long = small(warnings=("x" * 20_000,))  # longer than a page
+    data.write_text(dumps([long]), encoding="utf-8")
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, data, path, str(first)], **pipes) for first in (25, 50)]
+    assert [each.stdout.readline() for each in writers] == ["ready\n"] * 2
+    for each in writers:
+        each.stdin.write(".")
+        each.stdin.flush()
+    for seed in range(25):  # the third is this one
+        append_result(replace(long, seed=seed), str(path))
+    for each in writers:
+        each.communicate()
+    assert [each.returncode for each in writers] == [0] * 2
     assert sorted(each.seed for each in load_results(path).results) == list(range(75))
 
 

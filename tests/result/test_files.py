@@ -29,12 +29,13 @@ def seeds(loaded):
 
 def test_an_object_an_array_and_a_history_hold_the_same_results(make_result, path):
     results = [make_result(seed=seed) for seed in (1, 2)]
+    written = [each.to_dict() for each in results]
     path.write_text(dumps(results[:1]), encoding="utf-8")
-    assert load_results(path).results[0].to_dict() == results[0].to_dict()
+    assert load_results(path).results[0].to_dict() == written[0]
     path.write_text(dumps(results), encoding="utf-8")
-    assert [each.to_dict() for each in load_results(path).results] == [each.to_dict() for each in results]
+    assert [each.to_dict() for each in load_results(path).results] == written
     path.write_bytes(b"".join(line_of(each) for each in results))
-    assert [each.to_dict() for each in load_results(path).results] == [each.to_dict() for each in results]
+    assert [each.to_dict() for each in load_results(path).results] == written
 
 
 @pytest.mark.parametrize("history", [True, False])

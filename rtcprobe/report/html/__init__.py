@@ -6,20 +6,23 @@ Rules:
     3. Equal results give equal bytes.
     4. Plots are matplotlib's; waterfalls are tables with bars in them: to a listener they are tables, and on a phone
        their words keep their size.
-    5. Matplotlib and Jinja are imported when a page is asked for.
+    5. Matplotlib and Jinja are imported when a page is asked for, and a page there will be.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from rtcprobe.errors import BadInputError
 from rtcprobe.result import Result
 
 if TYPE_CHECKING:
     from rtcprobe.verdict import Ranking
 
-__all__ = ["render_comparison", "render_report"]
+__all__ = ["MOST_RESULTS", "render_comparison", "render_report"]
+
+MOST_RESULTS: Final = 500
 
 
 def render_report(results: Sequence[Result], *, title: str | None = None) -> str:
@@ -29,8 +32,12 @@ def render_report(results: Sequence[Result], *, title: str | None = None) -> str
     too little for all, those that did not pass are shown whole before others, and the page says so.
 
     Raises:
-        BadInputError: no result, or more than ``page.MOST_RESULTS``.
+        BadInputError: no result, or more than ``MOST_RESULTS``.
     """
+    if not results:
+        raise BadInputError("there is no result to report", "give at least one")
+    if len(results) > MOST_RESULTS:
+        raise BadInputError(f"{len(results):,} results make no page", f"give {MOST_RESULTS} or fewer")
     from rtcprobe.report.html.page import report  # noqa: PLC0415 - rule 5
 
     return report(results, title=title)

@@ -12,7 +12,6 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from rtcprobe.errors import BadInputError
 from rtcprobe.report.html import tables, view, waterfall
 from rtcprobe.report.html.charts import Heard, Limit, Series, distribution, in_bins, over_time
 from rtcprobe.report.html.repeat import Repeat, repeat
@@ -20,11 +19,10 @@ from rtcprobe.report.html.words import arrow
 from rtcprobe.report.sentences import milliseconds
 from rtcprobe.result import BudgetOutcome, Direction, MouthToEar, Result
 
-__all__ = ["MOST_BYTES", "MOST_RESULTS", "environment", "report"]
+__all__ = ["MOST_BYTES", "environment", "report"]
 
 MOST_BYTES: Final = 900_000
 """What the results shown whole may take of a page, which stays under 1 MB: some 90 kB each, an hour's 170."""
-MOST_RESULTS: Final = 500
 LANDMARK_MS: Final = 100.0
 """The line of every distribution of delays, whatever its budgets."""
 
@@ -64,10 +62,6 @@ class Section:
 
 def report(results: Sequence[Result], *, title: str | None) -> str:
     """Return the page of ``results``; see ``render_report``."""
-    if not results:
-        raise BadInputError("there is no result to report", "give at least one")
-    if len(results) > MOST_RESULTS:
-        raise BadInputError(f"{len(results):,} results make no page", f"give {MOST_RESULTS} or fewer")
     names = list(dict.fromkeys(each.scenario for each in results))
     whole = _whole(results)
     return (
