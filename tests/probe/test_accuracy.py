@@ -43,6 +43,7 @@ def delays_ms(result):
     ("delay_ms", "codec", "at_the_ends_ms"),
     [
         (0, {"bitrate": "16kbit"}, PTIME_MS + LOOK_AHEAD_MS),
+        (50, {"bitrate": "32kbit"}, PTIME_MS + LOOK_AHEAD_MS),
         (100, {"bitrate": "16kbit"}, PTIME_MS + LOOK_AHEAD_MS),
         (217, {"bitrate": "64kbit", "ptime": "10ms", "application": "lowdelay"}, 10.0 + 2.5),
         (400, {"bitrate": "24kbit", "ptime": "60ms", "application": "audio"}, 60.0 + LOOK_AHEAD_MS),
