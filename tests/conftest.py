@@ -40,6 +40,12 @@ def pytest_collection_finish():
     gc.freeze()
 
 
+def pytest_sessionfinish():
+    """Search for garbage once: pytest, and the interpreter's end, then have nothing left to search again and again."""
+    gc.collect()
+    gc.freeze()
+
+
 # A command annotates its step there; what tests read is what a terminal would show.
 os.environ.pop("GITHUB_ACTIONS", None)
 
