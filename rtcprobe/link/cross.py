@@ -4,7 +4,7 @@ Facts:
     ===========  ==============================================================================================
     random-walk  a rate of ``peak`` times an intensity, which every 200 ms steps by a normal number of mean -0.1
                  and standard deviation 0.6 times the root of the seconds passed, held to 0..1
-    pulses       ``peak`` for ``on``, nothing for ``off``
+    pulses       ``peak`` for a while, then nothing, and again
     tcp          a download without end: slow start, then one packet more a round trip, half the window on a loss
     ===========  ==============================================================================================
 
@@ -18,9 +18,9 @@ Rules:
     2. After a longer silence of the call, flows stand still until ``REMEMBERED_S`` before it ends: a relay that idles
        for an hour must not run an hour of downloads at the next packet.
     3. Flows and call pass the queue in the order of time; at the same instant flows are first.
-    4. TCP is told of a loss by the next packet that arrives (RFC 9002's packet number would do; three duplicates would
-       change little), or after a second or two round trips, and halves at most once a round trip. Packets lost are not
-       in flight any more once noticed; libwebrtc counts them for a second and stands still meanwhile.
+    4. TCP learns of a loss from the next packet that arrives, or after a second or two round trips. One halving answers
+       for all that was sent before it (RFC 6582's ``recover``; libwebrtc counts a round trip from it, and so often
+       halves twice). What is known lost is not in flight; libwebrtc counts it for a second and stands still meanwhile.
     5. Packets are 1,200 bytes of TCP, for the others what has come together in at least 1 ms, at least 200 and at most
        1,500 bytes. (libwebrtc sends longer ones at high rates.)
 
@@ -113,21 +113,25 @@ class RandomWalk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pulses:
-    """``peak_bps`` for ``on_s``, nothing for ``off_s``, and again.
+    """``peak_bps`` for ``for_s``, and again ``every_s``. In YAML, on and off would be true and false.
 
     Raises:
         BadInputError: a peak of nothing, no pulse, no pause.
     """
 
     peak_bps: float = 100e3
-    on_s: float = 0.100
-    off_s: float = 2.0
+    for_s: float = 0.100
+    every_s: float = 2.1
 
     def __post_init__(self) -> None:
         _need_peak(self.peak_bps)
-        for name, value in (("on", self.on_s), ("off", self.off_s)):
-            if not _TICK_S <= value <= _LONGEST_S:
-                raise BadInputError(f"{name} {format_duration(value)} is impossible", "give 1ms to 60s")
+        if not _TICK_S <= self.for_s <= _LONGEST_S:
+            raise BadInputError(f"for {format_duration(self.for_s)} is impossible", "give 1ms to 60s")
+        if not self.for_s + _TICK_S <= self.every_s <= 2 * _LONGEST_S:
+            raise BadInputError(
+                f"every {format_duration(self.every_s)} is no longer than for {format_duration(self.for_s)}",
+                "leave time between two of them, up to 2min in all",
+            )
 
     def packets_per_s(self, line_bps: float) -> float:
         """Return the most packets a second it could send into a line of that speed."""
@@ -311,8 +315,8 @@ class _Pulser(_Ticking):
     def __init__(self, asked: Pulses, rng: np.random.Generator, begin_s: float) -> None:
         super().__init__(begin_s)
         self._peak_bytes = asked.peak_bps / 8 * _TICK_S
-        self._on = round(asked.on_s / _TICK_S)
-        self._cycle = self._on + round(asked.off_s / _TICK_S)
+        self._on = round(asked.for_s / _TICK_S)
+        self._cycle = round(asked.every_s / _TICK_S)
         self._place = int(rng.integers(self._cycle))
 
     def _from(self, tick: int) -> tuple[float, int]:
@@ -351,13 +355,15 @@ class _Download:
         if self._arriving and self._arriving[0][0] <= now_s:
             _, number, sent_s = self._arriving.popleft()
             self._rtt_s = now_s - sent_s
-            if self._notice(lambda missing: missing[0] < number):
-                self._halve(in_flight, now_s)
-            else:
+            lost_s = self._notice(lambda missing: missing[0] < number)
+            if lost_s is None:
                 self._window += 1 if self._window <= self._threshold else 1 / self._window
                 self._window = min(self._window, self._most)
-        elif self._notice(lambda missing: missing[1] + self._patience_s <= now_s):
-            self._halve(in_flight, now_s)
+        else:
+            lost_s = self._notice(lambda missing: missing[1] + self._patience_s <= now_s)
+        if lost_s is not None and lost_s >= self._halved_s:  # what is sent at that instant is sent after it
+            self._halved_s = now_s
+            self._threshold = self._window = float(max(in_flight // 2, _LEAST_WINDOW))
         for _ in range(math.ceil(self._window) - len(self._arriving) - len(self._missing)):
             self._send(queue, now_s)
         told_s = self._arriving[0][0] if self._arriving else math.inf
@@ -378,15 +384,9 @@ class _Download:
             self._arriving.append((left_s + self._asked_rtt_s, self._number, now_s))
         self._number += 1
 
-    def _notice(self, gone: Callable[[tuple[int, float]], bool]) -> bool:
-        """Take what is ``gone`` off the missing packets; return whether anything was."""
-        before = len(self._missing)
+    def _notice(self, gone: Callable[[tuple[int, float]], bool]) -> float | None:
+        """Take what is ``gone`` off the missing packets; return when the last of it was sent."""
+        lost_s = None
         while self._missing and gone(self._missing[0]):
-            self._missing.popleft()
-        return len(self._missing) < before
-
-    def _halve(self, in_flight: int, now_s: float) -> None:
-        if now_s - self._halved_s < self._rtt_s:
-            return
-        self._halved_s = now_s
-        self._threshold = self._window = float(max(in_flight // 2, _LEAST_WINDOW))
+            _, lost_s = self._missing.popleft()
+        return lost_s

@@ -39,8 +39,8 @@ LINK_KEYS: Final[Mapping[str, str]] = MappingProxyType(
         "aqm_interval": "how long codel lets packets wait longer: 100ms (default)",
         "aqm_max": "wait from which ecn-ramp marks everything: 8ms (default)",
         "ecn": "what the call's packets say of ECN: none (default), ect0, or ect1 (L4S); marked instead of dropped",
-        "cross_traffic": "others in the same queue: [{kind: tcp, rtt: 100ms}, {kind: pulses, peak: 2mbit, on: 100ms, "
-        "off: 2s}, {kind: random-walk, peak: 500kbit}]",
+        "cross_traffic": "others in the same queue: [{kind: tcp, rtt: 100ms}, {kind: pulses, peak: 2mbit, for: 100ms, "
+        "every: 2s}, {kind: random-walk, peak: 500kbit}]",
         "slot": "packets leave only in slots, so far apart: {min: 5ms, max: 10ms, packets: 4}",
         "reorder": "share of packets that step out of the row: 1%",
         "gap": "packets in order after one that stepped out, plus one: 5",
@@ -57,7 +57,7 @@ LINK_KEYS: Final[Mapping[str, str]] = MappingProxyType(
 
 
 CROSS_KEYS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {"tcp": ("rtt", "window"), "pulses": ("peak", "on", "off"), "random-walk": ("peak",)}
+    {"tcp": ("rtt", "window"), "pulses": ("peak", "for", "every"), "random-walk": ("peak",)}
 )
 """What each kind of cross traffic takes, in the order of a line."""
 

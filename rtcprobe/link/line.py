@@ -4,9 +4,9 @@ Facts:
     Each keyword takes a fixed number of words, some of them optional: ``delay TIME [JITTER [CORRELATION]]``,
     ``rate RATE [OVERHEAD [CELL [CELLOVERHEAD]]]``, ``loss [random] SHARE``, ``loss gemodel P [R [1-H [1-K]]]``,
     ``loss state P13 [P31 [P32 [P23 [P14]]]]``, ``outage AT FOR [EVERY]``, ``handover AT FOR [EVERY]``,
-    ``police RATE BUCKET``, ``cross tcp RTT [WINDOW]``, ``cross pulses [PEAK [ON [OFF]]]``, ``cross random-walk [PEAK]``
-    and ``slot MIN [MAX] [packets N] [bytes B]`` or ``slot distribution SHAPE DELAY JITTER ...``; every other key of
-    ``LINK_KEYS`` takes one word. Bare sizes after ``rate`` and slot's ``bytes`` are bytes, as tc has them.
+    ``police RATE BUCKET``, ``cross tcp RTT [WINDOW]``, ``cross pulses [PEAK [FOR [EVERY]]]``, ``cross random-walk
+    [PEAK]`` and ``slot MIN [MAX] [packets N] [bytes B]`` or ``slot distribution SHAPE DELAY JITTER ...``; every other
+    key of ``LINK_KEYS`` takes one word. Bare sizes after ``rate`` and slot's ``bytes`` are bytes, as tc has them.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _SLOT_CARRIES: Final = ("packets", "bytes")
 _LIKE: Final = {
     "outage": "AT FOR [EVERY], like 10s 2s 60s",
     "handover": "AT FOR [EVERY], like 10s 2s 60s",
-    "cross": "tcp RTT, pulses PEAK ON OFF or random-walk PEAK, like tcp 100ms",
+    "cross": "tcp RTT, pulses PEAK FOR EVERY or random-walk PEAK, like tcp 100ms",
     "police": "RATE BUCKET, like 500kbit 16kB",
     "slot": "MIN [MAX], or distribution SHAPE DELAY JITTER; then packets N, bytes B: like 5ms 10ms packets 4",
     "slot packets": "how many packets a slot carries, like 4",

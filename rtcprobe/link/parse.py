@@ -225,7 +225,7 @@ _FLOWS: Final[Mapping[str, tuple[Callable[..., CrossTraffic], Mapping[str, tuple
     "tcp": (Tcp, {"rtt": ("rtt_s", parse_duration), "window": ("window_bytes", parse_bytes)}),
     "pulses": (
         Pulses,
-        {"peak": ("peak_bps", parse_rate), "on": ("on_s", parse_duration), "off": ("off_s", parse_duration)},
+        {"peak": ("peak_bps", parse_rate), "for": ("for_s", parse_duration), "every": ("every_s", parse_duration)},
     ),
     "random-walk": (RandomWalk, {"peak": ("peak_bps", parse_rate)}),
 }
