@@ -10,8 +10,9 @@ Models: ``delay.py``, ``loss.py``, ``slot.py``, ``bottleneck.py`` (queue and lin
 
 from rtcprobe.link.access import ACCESS, Access
 from rtcprobe.link.aqm import Aqm, CoDel, EcnRamp, Pi2
-from rtcprobe.link.cross import Crossed, CrossTraffic, Pulses, RandomWalk, Tcp
+from rtcprobe.link.cross import CrossTraffic, Pulses, RandomWalk, Tcp
 from rtcprobe.link.delay import Delay, DelayTrace
+from rtcprobe.link.flows import Crossed
 from rtcprobe.link.hop import HEADER_BYTES, Fate, Link, Path
 from rtcprobe.link.keys import LINK_KEYS
 from rtcprobe.link.loss import Bernoulli, BurstLoss, FourState, GilbertElliott, Loss, LossTrace

@@ -34,8 +34,9 @@ import numpy as np
 
 from rtcprobe.link.bottleneck import Bottleneck
 from rtcprobe.link.bucket import Policer
-from rtcprobe.link.cross import REMEMBERED_S, Crossed, Crossing
+from rtcprobe.link.cross import REMEMBERED_S, Crossing
 from rtcprobe.link.delay import LOST, DelayTrace
+from rtcprobe.link.flows import Crossed
 from rtcprobe.link.loss import Bernoulli, BurstLoss, FourState, GilbertElliott
 from rtcprobe.link.requested import Requested
 from rtcprobe.link.slot import Slots
@@ -107,7 +108,7 @@ class Link:
         Times should not fall; where an earlier hop reorders they may, see ``bottleneck.py``.
         """
         while now_s >= self._next_change[0]:
-            self._change()
+            self._change(now_s)
         if self._fades and now_s - self._last_s > _SILENCE_S:
             for _ in range(min(int((now_s - self._last_s) / _STEP_S), _MOST_STEPS)):
                 next(self._lost)
@@ -178,10 +179,10 @@ class Link:
         since_s = now_s - self._start_s
         return any(outage.end_after(since_s) is not None for outage in self.spec.outages)
 
-    def _change(self) -> None:
-        """Go over to what the schedule says next; cross traffic before it passes the line as it was."""
+    def _change(self, now_s: float) -> None:
+        """Go over to what the schedule says next; recent cross traffic passes the line as it was until then."""
         at_s, spec = self._next_change
-        if self._crossing is not None:
+        if self._crossing is not None and at_s > now_s - REMEMBERED_S:
             self._crossing.advance(at_s)
         self._adopt(spec, at_s)
         self._next_change = next(self._changes)

@@ -202,8 +202,7 @@ def test_a_flow_that_the_schedule_brings_begins_then():
 def test_after_a_long_silence_only_the_last_seconds_are_run():
     hop = link("rate 10mbit cross tcp 50ms cross random-walk 1mbit")
     hop.offer(160, 0.0)
-    before = hop.crossed()
-    before = [each.sent for each in before]
+    before = [each.sent for each in hop.crossed()]
     hop.offer(160, 3600.0)
     sent = [now.sent - then for now, then in zip(hop.crossed(), before, strict=True)]
     assert sent[0] == pytest.approx(10 * 10e6 / 8 / 1200, rel=0.05)
@@ -219,3 +218,15 @@ def test_equal_seeds_meet_equal_traffic_and_others_other():
 def test_cross_traffic_changes_nobody_s_loss():
     alone, shared = (link(f"loss 20% rate 10mbit{more}") for more in ("", " cross random-walk cross tcp 50ms 20kB"))
     assert [fate.dropped for fate in fates(alone, 10)] == [fate.dropped for fate in fates(shared, 10)]
+
+
+def test_a_schedule_that_repeats_through_a_long_silence_runs_the_last_seconds_too():
+    pulses = [{"kind": "pulses", "peak": "1mbit"}]
+    download = [{"kind": "tcp", "rtt": "50ms"}]
+    hop = link(
+        {"rate": "10mbit", "cross_traffic": pulses, "repeat": "20s",
+         "schedule": [{"at": "10s", "cross_traffic": download}]}
+    )  # fmt: skip
+    hop.offer(160, 0.0)
+    hop.offer(160, 3619.0)  # the download of this round began at 3,610 s
+    assert hop.crossed()[0].sent == pytest.approx(9 * 10e6 / 8 / 1200, rel=0.1)
