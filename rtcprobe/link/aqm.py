@@ -19,8 +19,9 @@ Rules:
     2. CoDel spares a queue of a single packet, which matters where a packet takes longer to send than the target, and
        which later arrivals would decide. Instead the targets of codel and pi2 are never less than the largest packet
        so far takes to send (RFC 8290 §5.2 asks for such a target); below it a slow line would idle and drop at once.
-    3. pi2 is the controller of DualPI2 with its one queue shared by all, as De Schepper et al. had it first: a packet
-       of L4S cannot be let past others whose fate is sealed. Wait is what a packet coming at that moment would find.
+    3. pi2 is the controller of DualPI2 with one queue shared by all, as De Schepper et al. had it first: a packet of
+       L4S cannot be let past others whose fate is sealed. Nor is there the step of libwebrtc's two queues (all dropped
+       or marked from twice the target on): the limit bounds the queue. Wait is what a packet coming then would find.
 
 Sources: RFC 8289 §5 (CoDel), RFC 9332 Appendix A (PI², its figures), K. De Schepper et al., "PI²", CoNEXT 2016,
 libwebrtc ``dual_pi2_network_queue.cc`` and ``leaky_bucket_network_queue.cc`` (the ramp).
@@ -158,7 +159,8 @@ def _need_target(target_s: float) -> None:
 class _CoDel:
     """RFC 8289 §5, packet by packet.
 
-    ``_above_s`` is when the wait will have been too long for an interval, ``_due_s`` when the next drop is due.
+    ``_above_s`` is when the wait will have been too long for an interval, ``_due_s`` when the next drop is due, and
+    ``_owed`` that it is later than that, should the packet after the last drop have waited too long as well.
     """
 
     waits: ClassVar[bool] = True
@@ -169,6 +171,7 @@ class _CoDel:
         self._above_s: float | None = None
         self._dropping = False
         self._due_s = -math.inf
+        self._owed = False
         self._count = 0
         self._last_count = 0
 
@@ -182,12 +185,15 @@ class _CoDel:
         too_long = self._too_long(turn)
         if self._dropping:
             if not too_long:
-                self._dropping = False
+                self._dropping = self._owed = False
                 return False
+            if self._owed:
+                self._due_s += self._interval_s / math.sqrt(self._count)
+                self._owed = False
             if now_s < self._due_s:
                 return False
             self._count += 1
-            self._due_s += self._interval_s / math.sqrt(self._count)
+            self._owed = True
             return True
         if not too_long:
             return False
