@@ -70,6 +70,6 @@ def need_known(what: str, keys: Iterable[object], known: Sequence[str]) -> None:
     """
     for key in keys:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=3, cutoff=0.5)
+            near = difflib.get_close_matches(str(key), known, n=3)
             hint = f"did you mean {' or '.join(near)}?" if near else f"use one of {', '.join(known)}"
             raise BadInputError(f"{what} {str(key)!r} is not known", hint)

@@ -7,7 +7,7 @@ from rtcprobe.errors import BadInputError
 from rtcprobe.link import Link, backbone, parse_link
 
 REFUSALS = {
-    "delya 80ms": "link key 'delya' is not known: did you mean delay or delay_trace?",
+    "delya 80ms": "link key 'delya' is not known: did you mean delay?",
     "delay 80": "delay: duration '80' has no unit: write it like 80ms",
     "delay -5ms": "delay -5ms is impossible: give 0ms to 60s",
     "delay 61s": "delay 61s is impossible: give 0ms to 60s",

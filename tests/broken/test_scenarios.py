@@ -40,7 +40,7 @@ SETTINGS = {
         "link: burst 0.5 is shorter than possible at loss 2%: "
         "give more than 1, or leave burst out for independent losses"
     ),
-    "link={dealy: 3ms}": "link: link key 'dealy' is not known: did you mean delay or gemodel or delay_trace?",
+    "link={dealy: 3ms}": "link: link key 'dealy' is not known: did you mean delay?",
     "link={caller_to_callee: loss 3%, loss: 3%}": (
         "link.loss is not known: use one of caller_to_callee, callee_to_caller"
     ),
