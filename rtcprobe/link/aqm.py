@@ -11,7 +11,9 @@ Facts:
 
     A packet of a sender that understands ECN (RFC 3168, ``ecn: ect0`` or ``ect1``) is marked instead of dropped;
     ``ect1`` says that it wants the finer marks of L4S (RFC 9331). Nothing in aiortc sees a mark or slows down, so marks
-    are counted, not answered: a call that overloads a marking queue runs into its limit.
+    are counted, not answered: a call that overloads a marking queue runs into its limit. Nor does it answer drops. PI²
+    finds the share to drop whatever it is; CoDel, made for senders that do answer, keeps 2 % too much at 5 to 7 ms, but
+    of 25 % too much it lets half a second stand before it has caught up.
 
 Rules:
     1. All is known at the door. CoDel and the ramp decide by how long the packet has waited when its turn to be sent
@@ -31,7 +33,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Final, Literal, Protocol
+from typing import ClassVar, Final, Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -49,8 +51,7 @@ Verdict = Literal["pass", "mark", "drop"]
 _LONGEST_S: Final = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(NamedTuple):
     """A packet whose turn in the queue is known: offered, and taken out to be sent, at these times (seconds).
 
     ``free_s`` is when the line is done with everyone before it, ``largest_s`` how long it sends the largest packet.

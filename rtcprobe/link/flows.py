@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -207,10 +207,6 @@ class Download:
         """The congestion window, packets."""
         return self._window
 
-    @property
-    def _patience_s(self) -> float:
-        return max(_TIMEOUT_S, 2 * self._rtt_s)
-
     def step(self, queue: Queue) -> None:
         """Take in what has become known, and send what the window allows."""
         now_s = self.next_s
@@ -218,19 +214,19 @@ class Download:
         if self._arriving and self._arriving[0][0] <= now_s:
             _, number, sent_s = self._arriving.popleft()
             self._rtt_s = now_s - sent_s
-            lost_s = self._notice(lambda missing: missing[0] < number)
+            lost_s = self._notice(before=number)
             if lost_s is None:
                 self._window += 1 if self._window <= self._threshold else 1 / self._window
                 self._window = min(self._window, self._most)
         else:
-            lost_s = self._notice(lambda missing: missing[1] + self._patience_s <= now_s)
+            lost_s = self._notice(until_s=now_s)
         if lost_s is not None and lost_s >= self._halved_s:  # what is sent at that instant is sent after it
             self._halved_s = now_s
             self._threshold = self._window = float(max(in_flight // 2, LEAST_WINDOW))
         for _ in range(math.ceil(self._window) - len(self._arriving) - len(self._missing)):
             self._send(queue, now_s)
         told_s = self._arriving[0][0] if self._arriving else math.inf
-        given_up_s = self._missing[0][1] + self._patience_s if self._missing else math.inf
+        given_up_s = self._given_up_s() if self._missing else math.inf
         self.next_s = min(told_s, given_up_s)
 
     def stand_still(self, for_s: float) -> None:
@@ -248,9 +244,12 @@ class Download:
             self._arriving.append((left_s + self._asked_rtt_s, self._number, now_s))
         self._number += 1
 
-    def _notice(self, gone: Callable[[tuple[int, float]], bool]) -> float | None:
-        """Take what is ``gone`` off the missing packets; return when the last of it was sent."""
+    def _notice(self, *, before: int = 0, until_s: float = -math.inf) -> float | None:
+        """Take those ``before`` a number, or given up by then, off the missing; return when the last was sent."""
         lost_s = None
-        while self._missing and gone(self._missing[0]):
+        while self._missing and (self._missing[0][0] < before or self._given_up_s() <= until_s):
             _, lost_s = self._missing.popleft()
         return lost_s
+
+    def _given_up_s(self) -> float:
+        return self._missing[0][1] + max(_TIMEOUT_S, 2 * self._rtt_s)

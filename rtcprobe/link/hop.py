@@ -230,6 +230,8 @@ class Link:
             begin_s = at_s - REMEMBERED_S if before is None else at_s
             flows = [flow.flow(self._random.nth("cross", place), begin_s) for place, flow in places]
             self._crossing = Crossing(queue, flows, begin_s) if flows else None
+            if self._crossing is not None:
+                self._crossing.advance(at_s)  # now, not when the call's first packet waits for it
 
 
 class Path:

@@ -31,7 +31,10 @@ from rtcprobe.units import format_duration
 __all__ = ["Slot", "Slots"]
 
 SHORTEST_S: Final = 1e-4
-"""Shorter intervals are drawn out to this: a second of silence is then at most 10⁴ slots to pass over."""
+"""Shorter intervals are drawn out to this: no more than 10⁴ slots a second."""
+
+_REMEMBERED_S: Final = 10.0
+"""Of a longer silence only the end is gone through slot by slot; before it whole usual intervals are passed over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,7 @@ class Slots:
 
     def __init__(self, slot: Slot, rng: np.random.Generator, begin_s: float) -> None:
         self._intervals = slot.interval.draws(rng)
+        self._usual_s = slot.interval.quantile_s(0.5)
         self._packets = slot.packets or math.inf
         self._bytes = slot.size_bytes or math.inf
         self._opens_s = begin_s
@@ -68,6 +72,8 @@ class Slots:
 
     def release(self, due_s: float, size_bytes: int) -> float:
         """Return when a packet due at ``due_s`` leaves: with the first slot from then on that has room."""
+        if due_s - self._opens_s > _REMEMBERED_S:
+            self._opens_s += (due_s - self._opens_s - _REMEMBERED_S) // self._usual_s * self._usual_s
         while self._opens_s < due_s:
             self._next()
         released_s = self._opens_s

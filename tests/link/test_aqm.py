@@ -5,7 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from rtcprobe.link import Link, Path, Tally, parse_link
+from rtcprobe.link import EcnRamp, Link, Path, Tally, parse_link
+from rtcprobe.link.aqm import Turn
 
 
 def link(written, number=1):
@@ -154,6 +155,18 @@ def test_the_ramp_marks_by_how_long_a_packet_waited():
     first, second, third = np.mean(pairs, axis=0)
     assert (first, third) == (0.0, 1.0)  # waits of 0 and 12 ms
     assert second == pytest.approx(0.5, abs=4 * np.sqrt(0.25 / 3000))
+
+
+def test_the_ramp_marks_packets_of_l4s_alone():
+    ramp = EcnRamp().controller(np.random.default_rng(1))
+    assert [ramp.judge(Turn(0.0, 1.0, 1.0, 0.0, ecn)) for ecn in ("none", "ect0", "ect1")] == ["pass", "pass", "mark"]
+
+
+def test_a_latecomer_that_fits_an_idle_stretch_is_not_marked():
+    hop = link("rate 10mbit aqm ecn-ramp ecn ect1")
+    assert [hop.offer(7500, 1.0).marked for _ in range(3)][2]
+    late = hop.offer(28, 0.5)
+    assert (late.arrivals_s, late.marked) == ((pytest.approx(0.5 + 8 * 28 / 10e6),), False)
 
 
 def test_a_mark_of_any_hop_is_a_mark_and_is_counted_among_the_delivered():

@@ -88,6 +88,13 @@ def test_what_the_policer_drops_uses_no_line():
     assert hop.offer(500, 0.0).arrivals_s == pytest.approx((0.15,))
 
 
+def test_a_latecomer_goes_to_the_end_for_the_past_tokens_are_spoken_for():
+    hop = link("rate 8kbit bucket 2000B")
+    assert departures_s(hop, [(1000, 0.0)] * 2 + [(1000, 10.0), (1000, 5.0), (1000, 5.0)]) == pytest.approx(
+        [0, 0, 10, 10, 11]
+    )
+
+
 def test_a_change_of_limit_does_not_fill_the_bucket_and_a_new_rate_does():
     hop = link(
         {

@@ -70,6 +70,17 @@ def test_intervals_of_nothing_are_drawn_out():
     assert np.diff(opened_s).min() == pytest.approx(0.0001)
 
 
+def test_a_long_silence_is_not_gone_through_slot_by_slot_but_constant_slots_stay_where_they_are():
+    hop = link("slot 10ms")
+    slots = hop._slots
+    step, steps = slots._next, []
+    slots._next = lambda: steps.append(1) or step()
+    assert arrivals_ms(hop, [1, 3_600_004]) == [10, 3_600_010]
+    assert len(steps) <= 1002  # 10 s of them
+    randomly = link("slot 5ms 15ms").offer(160, 3600.0).arrivals_s[0]
+    assert 3600 <= randomly < 3600.015
+
+
 def test_order_is_kept_when_a_schedule_takes_the_slots_away():
     hop = link({"slot": {"min": "100ms"}, "schedule": [{"at": "1.01s", "slot": None}]})
     assert hop.offer(160, 1.005).arrivals_s[0] == pytest.approx(1.1)
