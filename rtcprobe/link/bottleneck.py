@@ -87,7 +87,9 @@ class Bottleneck:
         while waiting and waiting[0][0] <= now_s:
             self._waiting_bytes -= waiting.popleft()[1]
         busy = self._busy_until_s
-        start = self._held(max(now_s, busy))
+        start = max(now_s, busy)
+        if self._handovers:
+            start = self._held(start)
         if self._bucket is not None:
             start = self._held(self._bucket.ready_s(self._length_bytes(size_bytes), start))
         if self._full(size_bytes, start - now_s):

@@ -89,9 +89,10 @@ class Link:
 
     def __init__(self, spec: LinkSpec, seed: np.random.SeedSequence, *, start_s: float = 0.0) -> None:
         self.spec = spec
+        self._outages = spec.outages
         self._start_s = start_s
         self._random = Children(seed)
-        needs_queue = bool(spec.handovers) or any(phase.rate for phase in spec.phases)
+        needs_queue = bool(spec.handovers) or any(phase.rate or phase.police for phase in spec.phases)
         begin_s = start_s - REMEMBERED_S if spec.cross_traffic else start_s
         self._bottleneck = Bottleneck(spec.handovers, start_s, begin_s) if needs_queue else None
         self._crossing: Crossing | None = None
@@ -116,14 +117,14 @@ class Link:
         # One draw from each component for every packet, whatever becomes of it.
         lost, delay_s, steps_out = next(self._lost), next(self._delays), next(self._steps_out)
         twice, harm = next(self._twice), next(self._harm)
-        if self.spec.outages and self._is_out(now_s):
+        if self._outages and self._is_out(now_s):
             return _OUTAGE
         if lost and self._loss_before_rate:
             return self._loss_fate
-        if self._policer is not None and not self._policer.passes(size_bytes, now_s):
-            return _POLICER
         left_s = now_s
         if self._bottleneck is not None:
+            if self._policer is not None and not self._policer.passes(size_bytes, now_s):
+                return _POLICER
             if self._crossing is not None:
                 self._crossing.advance(now_s)
             departure_s = self._bottleneck.leave(size_bytes, now_s, self._ecn)
@@ -177,7 +178,7 @@ class Link:
 
     def _is_out(self, now_s: float) -> bool:
         since_s = now_s - self._start_s
-        return any(outage.end_after(since_s) is not None for outage in self.spec.outages)
+        return any(outage.end_after(since_s) is not None for outage in self._outages)
 
     def _change(self, now_s: float) -> None:
         """Go over to what the schedule says next; recent cross traffic passes the line as it was until then."""
