@@ -144,7 +144,7 @@ def test_equal_results_are_equal_bytes(rtcprobe, probe, tmp_path):
 
 
 def test_a_reader_who_leaves_is_no_traceback_and_no_verdict():
-    command = f"{sys.executable} -c 'from rtcprobe.cli import main; main()' --help"
+    command = f"{sys.executable} -m rtcprobe --help"
     done = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {command} | true"],
         capture_output=True, text=True, check=False,

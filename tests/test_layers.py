@@ -21,7 +21,8 @@ LEVELS = (
     ("selftest", "probe", "listening"),
     ("report",),
     ("exporter",),
-    ("cli", "pytest_plugin", "__main__"),
+    ("cli", "pytest_plugin"),
+    ("__main__",),
 )
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 

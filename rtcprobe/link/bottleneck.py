@@ -8,15 +8,20 @@ Facts:
 Rules:
     1. One packet is sent at a time, in the order offered. What is being sent counts as waiting.
     2. A change of rate applies to packets offered later; those sealed keep their departure.
+    3. A full queue drops before its AQM is asked. A latecomer that fits an idle stretch passes the AQM unseen, for
+       nobody waited there; behind a token bucket there are no stretches, so it goes to the end.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from rtcprobe.errors import BadInputError
+from rtcprobe.link.aqm import Controller, Ecn, Turn
+from rtcprobe.link.bucket import TokenBucket
 from rtcprobe.link.spec import DEFAULT_LIMIT, OPPORTUNITY_BYTES, CapacityTrace, Interval, Limit, Rate
 
 __all__ = ["Bottleneck"]
@@ -29,17 +34,28 @@ _PATIENCE: Final = 100_000
 
 
 class Bottleneck:
-    """The queue and line of one hop; ``leave`` seals one packet."""
+    """The queue and line of one hop; ``leave`` seals one packet.
 
-    def __init__(self, handovers: Sequence[Interval], start_s: float) -> None:
+    ``start_s`` is when handovers and capacity traces count from, ``begin_s`` (no later) when the first packet may come.
+    After ``leave``, ``marked`` says whether the packet got a CE mark, and if it was dropped ``cause`` says why.
+    """
+
+    def __init__(self, handovers: Sequence[Interval], start_s: float, begin_s: float | None = None) -> None:
+        begin_s = start_s if begin_s is None else begin_s
+        self.marked = False
+        self.cause = "queue"
         self._handovers = tuple(handovers)
         self._start_s = start_s
         self._line: _Line | _Opportunities = _Line(None)
+        self._rate: Rate | CapacityTrace | None = None
+        self._bucket: TokenBucket | None = None
+        self._aqm: Controller | None = None
+        self._largest_bytes = 0
         self._limit = DEFAULT_LIMIT
         self._waiting: deque[tuple[float, int]] = deque()  # (departure, bytes), those yet to leave
         self._waiting_bytes = 0
-        self._busy_until_s = start_s
-        self._latest_s = start_s
+        self._busy_until_s = begin_s
+        self._latest_s = begin_s
         self._idle: deque[tuple[float, float]] = deque(maxlen=_IDLE_STRETCHES)
 
     def configure(self, rate: Rate | CapacityTrace | None, limit: Limit | None) -> None:
@@ -48,10 +64,20 @@ class Bottleneck:
             self._line = _Opportunities(rate, self._start_s, self._busy_until_s, self._held)
         else:
             self._line = _Line(rate)
+        if not isinstance(rate, Rate) or not rate.bucket_bytes:
+            self._bucket = None
+        elif rate != self._rate:
+            self._bucket = TokenBucket(rate.bps, rate.bucket_bytes)
+        self._rate = rate
         self._limit = limit or DEFAULT_LIMIT
 
-    def leave(self, size_bytes: int, now_s: float) -> float | None:
-        """Return when a packet offered at ``now_s`` has left the line; None when the queue is full."""
+    def manage(self, aqm: Controller | None) -> None:
+        """Let ``aqm`` manage the queue from now on."""
+        self._aqm = aqm
+
+    def leave(self, size_bytes: int, now_s: float, ecn: Ecn = "none") -> float | None:
+        """Return when a packet offered at ``now_s`` has left the line; None when it is dropped."""
+        self.marked = False
         if now_s < self._latest_s:
             gap_end = self._in_a_gap(size_bytes, now_s)
             if gap_end is not None:
@@ -61,9 +87,19 @@ class Bottleneck:
         while waiting and waiting[0][0] <= now_s:
             self._waiting_bytes -= waiting.popleft()[1]
         busy = self._busy_until_s
-        start = self._held(max(now_s, busy))
+        start = max(now_s, busy)
+        if self._handovers:
+            start = self._held(start)
+        if self._bucket is not None:
+            start = self._held(self._bucket.ready_s(self._length_bytes(size_bytes), start))
         if self._full(size_bytes, start - now_s):
+            self.cause = "queue"
             return None
+        if self._aqm is not None and not self._may_pass(self._aqm, size_bytes, now_s, start, ecn):
+            self.cause = "aqm"
+            return None
+        if self._bucket is not None:
+            self._bucket.take(self._length_bytes(size_bytes), start)
         finish = self._line.finish(start, size_bytes, now_s)
         if start > busy:
             self._idle.append((busy, start))
@@ -72,6 +108,21 @@ class Bottleneck:
             waiting.append((finish, size_bytes))
             self._waiting_bytes += size_bytes
         return finish
+
+    def _may_pass(self, aqm: Controller, size_bytes: int, now_s: float, start_s: float, ecn: Ecn) -> bool:
+        """Ask the AQM; what it drops in its turn has stood in the queue until then."""
+        self._largest_bytes = max(self._largest_bytes, size_bytes)
+        taken_s = self._line.taken_s(start_s, now_s)
+        largest_s = self._rate.seconds(self._largest_bytes) if self._rate is not None else 0.0
+        verdict = aqm.judge(Turn(now_s, taken_s, self._busy_until_s, largest_s, ecn))
+        self.marked = verdict == "mark"
+        if verdict == "drop" and aqm.waits and taken_s > now_s:
+            self._waiting.append((taken_s, size_bytes))
+            self._waiting_bytes += size_bytes
+        return verdict != "drop"
+
+    def _length_bytes(self, size_bytes: int) -> int:
+        return self._rate.length_bytes(size_bytes) if isinstance(self._rate, Rate) else size_bytes
 
     def _full(self, size_bytes: int, wait_s: float) -> bool:
         limit = self._limit
@@ -93,7 +144,7 @@ class Bottleneck:
         return start_s
 
     def _in_a_gap(self, size_bytes: int, now_s: float) -> float | None:
-        if isinstance(self._line, _Opportunities):
+        if isinstance(self._line, _Opportunities) or self._bucket is not None:
             return None
         for index, (begun, ended) in enumerate(self._idle):
             start = max(begun, now_s)
@@ -110,11 +161,15 @@ class Bottleneck:
 
 
 class _Line:
-    """A line of constant rate, or with None one that sends in no time."""
+    """A line of constant rate; one that sends in no time with None, or with a bucket, where it is tokens that wait."""
 
     def __init__(self, rate: Rate | None) -> None:
-        self._rate = rate
+        self._rate = rate if rate is not None and not rate.bucket_bytes else None
         self._known: dict[int, float] = {}  # audio comes in a handful of sizes
+
+    def taken_s(self, start_s: float, offered_s: float) -> float:
+        del offered_s
+        return start_s
 
     def finish(self, start_s: float, size_bytes: int, offered_s: float) -> float:
         del offered_s
@@ -140,10 +195,12 @@ class _Opportunities:
         self._start_s = start_s
         self._busy_until_s = busy_until_s  # with packets of the line before this one
         self._held = held
-        self._next = 0  # counted over all rounds
+        # Counted over all rounds; cross traffic may come before the start, in rounds below the first.
+        self._next = min(0, math.floor((busy_until_s - start_s) / self._round_s)) * len(self._instants)
         self._left_bytes = OPPORTUNITY_BYTES
 
-    def finish(self, start_s: float, size_bytes: int, offered_s: float) -> float:
+    def taken_s(self, start_s: float, offered_s: float) -> float:
+        """Return the first instant that a packet may use; passing over those nobody used changes nothing."""
         del start_s  # an instant may be shared with the packet before, so being busy is no bar
         after_s = max(offered_s, self._busy_until_s)
         whole_rounds = int((after_s - self._start_s) // self._round_s) - 1
@@ -152,6 +209,10 @@ class _Opportunities:
         instant_s = self._instant_s()
         while instant_s <= after_s or self._held(instant_s) > instant_s:
             instant_s = self._advance()
+        return instant_s
+
+    def finish(self, start_s: float, size_bytes: int, offered_s: float) -> float:
+        instant_s = self.taken_s(start_s, offered_s)
         while size_bytes > self._left_bytes:
             size_bytes -= self._left_bytes
             instant_s = self._advance()

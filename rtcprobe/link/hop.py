@@ -1,10 +1,12 @@
 """A hop, and a path of hops: offer a packet, learn its fate at once.
 
 Facts:
-    The stages of a hop, in order: schedule → outage → queue and line → loss → delay or reorder → duplicate → corrupt.
+    The stages of a hop, in order: schedule → outage → policer → queue and line → loss → delay or reorder → slot →
+    duplicate → corrupt.
     Loss comes after the line, as in libwebrtc's SimulatedNetwork and at a real bottleneck, so lost packets used
-    capacity; ``loss_before_rate`` is netem's order. A duplicate is a second copy of a packet that survived, with a
-    delay of its own; unlike netem, a lost packet is never saved by its copy, so loss stays what was asked.
+    capacity; ``loss_before_rate`` is netem's order. A policer stands at the door, where one customer's packets come in:
+    before the queue and the cross traffic in it. A duplicate is a second copy of a packet that survived, with a delay
+    of its own; unlike netem, a lost packet is never saved by its copy, so loss stays what was asked.
 
 Rules:
     1. Fate is sealed at the door. ``offer`` answers at once and for good; what changes later (schedule, outage,
@@ -24,16 +26,20 @@ import math
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import Final
 
 import numpy as np
 
 from rtcprobe.link.bottleneck import Bottleneck
+from rtcprobe.link.bucket import Policer
+from rtcprobe.link.cross import REMEMBERED_S, Crossing
 from rtcprobe.link.delay import LOST, DelayTrace
+from rtcprobe.link.flows import Crossed
 from rtcprobe.link.loss import Bernoulli, BurstLoss, FourState, GilbertElliott
 from rtcprobe.link.requested import Requested
+from rtcprobe.link.slot import Slots
 from rtcprobe.link.spec import LinkSpec, Reorder
 from rtcprobe.link.streams import Children, uniforms
 
@@ -51,16 +57,19 @@ class Fate:
     """What becomes of one packet: when each copy arrives, or why none does.
 
     ``corrupt`` is empty when no copy is damaged; else it runs beside ``arrivals_s`` and names the one flipped bit of
-    the UDP payload (bit b is ``payload[b // 8] ^= 1 << b % 8``), None for a copy that is whole.
+    the UDP payload (bit b is ``payload[b // 8] ^= 1 << b % 8``), None for a copy that is whole. ``marked`` says that a
+    queue met congestion and wrote so into the IP header (CE, RFC 3168 §5).
     """
 
     arrivals_s: tuple[float, ...]
     dropped: str | None = None
     corrupt: tuple[int | None, ...] = ()
+    marked: bool = False
 
 
 _OUTAGE: Final = Fate((), "outage")
-_QUEUE: Final = Fate((), "queue")
+_POLICER: Final = Fate((), "policer")
+_REFUSED: Final = {"queue": Fate((), "queue"), "aqm": Fate((), "aqm")}
 _TRACE: Final = Fate((), "trace")
 
 
@@ -80,16 +89,19 @@ class Link:
 
     def __init__(self, spec: LinkSpec, seed: np.random.SeedSequence, *, start_s: float = 0.0) -> None:
         self.spec = spec
+        self._outages = spec.outages
         self._start_s = start_s
         self._random = Children(seed)
-        needs_queue = bool(spec.handovers) or any(phase.rate for phase in spec.phases)
-        self._bottleneck = Bottleneck(spec.handovers, start_s) if needs_queue else None
+        needs_queue = bool(spec.handovers) or any(phase.rate or phase.police for phase in spec.phases)
+        begin_s = start_s - REMEMBERED_S if spec.cross_traffic else start_s
+        self._bottleneck = Bottleneck(spec.handovers, start_s, begin_s) if needs_queue else None
+        self._crossing: Crossing | None = None
         self._keeper = _Keeper()
         self._last_s = math.inf
         self._changes = _changes(spec, start_s)
         self._next_change = next(self._changes)
         self._now: LinkSpec | None = None
-        self._adopt(spec)
+        self._adopt(spec, start_s)
 
     def offer(self, size_bytes: int, now_s: float) -> Fate:  # noqa: PLR0911, PLR0912 - a branch a stage, in order
         """Return the fate of an IP packet of ``size_bytes`` (headers included) that enters at ``now_s``.
@@ -97,8 +109,7 @@ class Link:
         Times should not fall; where an earlier hop reorders they may, see ``bottleneck.py``.
         """
         while now_s >= self._next_change[0]:
-            self._adopt(self._next_change[1])
-            self._next_change = next(self._changes)
+            self._change(now_s)
         if self._fades and now_s - self._last_s > _SILENCE_S:
             for _ in range(min(int((now_s - self._last_s) / _STEP_S), _MOST_STEPS)):
                 next(self._lost)
@@ -106,15 +117,19 @@ class Link:
         # One draw from each component for every packet, whatever becomes of it.
         lost, delay_s, steps_out = next(self._lost), next(self._delays), next(self._steps_out)
         twice, harm = next(self._twice), next(self._harm)
-        if self._is_out(now_s):
+        if self._outages and self._is_out(now_s):
             return _OUTAGE
         if lost and self._loss_before_rate:
             return self._loss_fate
         left_s = now_s
         if self._bottleneck is not None:
-            departure_s = self._bottleneck.leave(size_bytes, now_s)
+            if self._policer is not None and not self._policer.passes(size_bytes, now_s):
+                return _POLICER
+            if self._crossing is not None:
+                self._crossing.advance(now_s)
+            departure_s = self._bottleneck.leave(size_bytes, now_s, self._ecn)
             if departure_s is None:
-                return _QUEUE
+                return _REFUSED[self._bottleneck.cause]
             left_s = departure_s
         if lost:
             return self._loss_fate
@@ -124,9 +139,11 @@ class Link:
             arrival_s = left_s + delay_s + self._held_back_s if self._held_back_s else left_s
         else:
             arrival_s = left_s + delay_s
+            if self._slots is not None:
+                arrival_s = self._slots.release(arrival_s, size_bytes)
             if self._keeps_order:
                 arrival_s = self._keeper.place(left_s, arrival_s)
-        if twice or harm < self._corrupt:
+        if twice or harm < self._corrupt or self._markable:
             return self._unusual(size_bytes, left_s, arrival_s, harm, twice=twice)
         return Fate((arrival_s,))
 
@@ -134,18 +151,25 @@ class Link:
         """Return what was asked of this hop, in the words of ``Achieved``."""
         return Requested.of([self.spec])
 
+    def crossed(self) -> tuple[Crossed, ...]:
+        """Return what each flow of cross traffic did so far."""
+        return () if self._crossing is None else self._crossing.crossed()
+
     def _unusual(self, size_bytes: int, left_s: float, arrival_s: float, harm: float, *, twice: bool) -> Fate:
         bit = self._flipped_bit(harm, size_bytes)
+        marked = self._bottleneck is not None and self._bottleneck.marked
         if not twice:
-            return Fate((arrival_s,), corrupt=() if bit is None else (bit,))
+            return Fate((arrival_s,), corrupt=() if bit is None else (bit,), marked=marked)
         copy_delay_s = next(self._copy_delays)
         copy_s = arrival_s if copy_delay_s == LOST else left_s + copy_delay_s
+        if self._slots is not None:
+            copy_s = self._slots.release(copy_s, size_bytes)
         if self._keeps_order:
             copy_s = self._keeper.place(left_s, copy_s)
         copy_bit = self._flipped_bit(next(self._copy_harm), size_bytes)
         copies = sorted([(arrival_s, bit), (copy_s, copy_bit)], key=lambda copy: copy[0])
         corrupt = () if bit is None and copy_bit is None else tuple(flipped for _, flipped in copies)
-        return Fate(tuple(at for at, _ in copies), corrupt=corrupt)
+        return Fate(tuple(at for at, _ in copies), corrupt=corrupt, marked=marked)
 
     def _flipped_bit(self, harm: float, size_bytes: int) -> int | None:
         # Below the threshold c the same number, divided by c, is uniform again: it picks the bit.
@@ -153,13 +177,19 @@ class Link:
         return int(harm / self._corrupt * bits) if harm < self._corrupt and bits else None
 
     def _is_out(self, now_s: float) -> bool:
-        if not self.spec.outages:
-            return False
         since_s = now_s - self._start_s
-        return any(outage.end_after(since_s) is not None for outage in self.spec.outages)
+        return any(outage.end_after(since_s) is not None for outage in self._outages)
 
-    def _adopt(self, spec: LinkSpec) -> None:
-        """Go over to ``spec``; a component that stays the same goes on where it was."""
+    def _change(self, now_s: float) -> None:
+        """Go over to what the schedule says next; recent cross traffic passes the line as it was until then."""
+        at_s, spec = self._next_change
+        if self._crossing is not None and at_s > now_s - REMEMBERED_S:
+            self._crossing.advance(at_s)
+        self._adopt(spec, at_s)
+        self._next_change = next(self._changes)
+
+    def _adopt(self, spec: LinkSpec, at_s: float) -> None:
+        """Go over to ``spec`` at ``at_s``; a component that stays the same goes on where it was."""
         before, self._now = self._now, spec
         if before is None or spec.loss != before.loss:
             self._lost = spec.loss.outcomes(self._random["loss"]) if spec.loss else repeat(False)
@@ -178,12 +208,31 @@ class Link:
         if before is None or spec.corrupt != before.corrupt:
             self._harm = uniforms(self._random["corrupt"]) if spec.corrupt else repeat(1.0)
             self._copy_harm = uniforms(self._random["copy corrupt"]) if spec.corrupt else repeat(1.0)
-        if self._bottleneck is not None and (before is None or (spec.rate, spec.limit) != (before.rate, before.limit)):
-            self._bottleneck.configure(spec.rate, spec.limit)
+        if before is None or spec.police != before.police:
+            self._policer = Policer(spec.police) if spec.police else None
+        if before is None or spec.slot != before.slot:
+            self._slots = Slots(spec.slot, self._random["slot"], at_s) if spec.slot else None
+        if self._bottleneck is not None:
+            self._adopt_queue(self._bottleneck, spec, before, at_s)
+        self._ecn = spec.ecn
+        self._markable = spec.ecn != "none"
         self._corrupt = spec.corrupt
         self._keeps_order = spec.order == "keep"
         self._loss_before_rate = spec.loss_before_rate
         self._held_back_s = spec.reorder.by_s if spec.reorder else 0.0
+
+    def _adopt_queue(self, queue: Bottleneck, spec: LinkSpec, before: LinkSpec | None, at_s: float) -> None:
+        if before is None or (spec.rate, spec.limit) != (before.rate, before.limit):
+            queue.configure(spec.rate, spec.limit)
+        if before is None or spec.aqm != before.aqm:
+            queue.manage(spec.aqm.controller(self._random["aqm"]) if spec.aqm else None)
+        if before is None or spec.cross_traffic != before.cross_traffic:
+            places = enumerate(spec.cross_traffic)
+            begin_s = at_s - REMEMBERED_S if before is None else at_s
+            flows = [flow.flow(self._random.nth("cross", place), begin_s) for place, flow in places]
+            self._crossing = Crossing(queue, flows, begin_s) if flows else None
+            if self._crossing is not None:
+                self._crossing.advance(at_s)  # now, not when the call's first packet waits for it
 
 
 class Path:
@@ -197,15 +246,16 @@ class Path:
 
         A copy made by one hop goes through the later hops on its own. ``dropped`` names the cause of the first copy.
         """
-        fate = Fate((now_s,))
+        fate, marked = Fate((now_s,)), False
         for link in self.links:
             if len(fate.arrivals_s) == 1 and not fate.corrupt:
                 fate = link.offer(size_bytes, fate.arrivals_s[0])
             else:
                 fate = _onward(link, size_bytes, fate)
             if fate.dropped:
-                break
-        return fate
+                return fate
+            marked |= fate.marked
+        return replace(fate, marked=True) if marked and not fate.marked else fate
 
     def requested(self) -> Requested:
         """Return what was asked of the hops together, in the words of ``Achieved``."""
@@ -225,7 +275,8 @@ def _onward(link: Link, size_bytes: int, fate: Fate) -> Fate:
         return fates[0]
     copies.sort(key=lambda copy: copy[0])
     corrupt = tuple(bit for _, bit in copies) if any(bit is not None for _, bit in copies) else ()
-    return Fate(tuple(arrival_s for arrival_s, _ in copies), corrupt=corrupt)
+    marked = any(each.marked for each in fates)
+    return Fate(tuple(arrival_s for arrival_s, _ in copies), corrupt=corrupt, marked=marked)
 
 
 def _changes(spec: LinkSpec, start_s: float) -> Iterator[tuple[float, LinkSpec]]:

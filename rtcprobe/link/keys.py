@@ -9,7 +9,7 @@ from typing import Final
 
 from rtcprobe.errors import BadInputError
 
-__all__ = ["LINK_KEYS", "need_known"]
+__all__ = ["CROSS_KEYS", "LINK_KEYS", "need_known"]
 
 LINK_KEYS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -30,8 +30,18 @@ LINK_KEYS: Final[Mapping[str, str]] = MappingProxyType(
         "overhead": "bytes the layer below adds to each packet: 28B",
         "cell": "packets travel in whole cells of: 48B",
         "celloverhead": "added to each cell: 5B",
+        "bucket": "what may go at once after a silence, the rate being that of a token bucket then: 16kB",
         "capacity_trace": "mahimahi file: ms instants at which 1500 bytes may leave; in place of rate",
         "limit": "what may wait for the line: 50 (packets, default 1000), 64kB, or 200ms",
+        "police": "drop what comes faster than, with that much in hand: {rate: 500kbit, bucket: 16kB}",
+        "aqm": "how the queue is kept short: codel, pi2 or ecn-ramp",
+        "aqm_target": "wait the AQM allows: 5ms (codel's default; pi2's is 15ms, ecn-ramp's 4ms)",
+        "aqm_interval": "how long codel lets packets wait longer: 100ms (default)",
+        "aqm_max": "wait from which ecn-ramp marks everything: 8ms (default)",
+        "ecn": "what the call's packets say of ECN: none (default), ect0, or ect1 (L4S); marked instead of dropped",
+        "cross_traffic": "others in the same queue: [{kind: tcp, rtt: 100ms}, {kind: pulses, peak: 2mbit, for: 100ms, "
+        "every: 2s}, {kind: random-walk, peak: 500kbit}]",
+        "slot": "packets leave only in slots, so far apart: {min: 5ms, max: 10ms, packets: 4}",
         "reorder": "share of packets that step out of the row: 1%",
         "gap": "packets in order after one that stepped out, plus one: 5",
         "reorder_by": "hold a packet that steps out back this much longer, instead of letting it skip the delay: 40ms",
@@ -46,6 +56,12 @@ LINK_KEYS: Final[Mapping[str, str]] = MappingProxyType(
 """Every key of a link, with what it means and an example."""
 
 
+CROSS_KEYS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {"tcp": ("rtt", "window"), "pulses": ("peak", "for", "every"), "random-walk": ("peak",)}
+)
+"""What each kind of cross traffic takes, in the order of a line."""
+
+
 def need_known(what: str, keys: Iterable[object], known: Sequence[str]) -> None:
     """Refuse the first of ``keys`` that is not ``known``, naming the nearest that are.
 
@@ -54,6 +70,6 @@ def need_known(what: str, keys: Iterable[object], known: Sequence[str]) -> None:
     """
     for key in keys:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=3, cutoff=0.5)
+            near = difflib.get_close_matches(str(key), known, n=3)
             hint = f"did you mean {' or '.join(near)}?" if near else f"use one of {', '.join(known)}"
             raise BadInputError(f"{what} {str(key)!r} is not known", hint)

@@ -19,13 +19,16 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from rtcprobe.errors import BadInputError
+from rtcprobe.link.aqm import Aqm, CoDel, EcnRamp, Pi2
+from rtcprobe.link.cross import CrossTraffic, Pulses, RandomWalk, Tcp
 from rtcprobe.link.delay import Delay, DelayTrace
-from rtcprobe.link.keys import LINK_KEYS, need_known
+from rtcprobe.link.keys import CROSS_KEYS, LINK_KEYS, need_known
 from rtcprobe.link.line import lower_line
 from rtcprobe.link.loss import Bernoulli, BurstLoss, FourState, GilbertElliott, Loss
-from rtcprobe.link.spec import CapacityTrace, Change, Interval, Limit, LinkSpec, Rate, Reorder
+from rtcprobe.link.slot import Slot
+from rtcprobe.link.spec import CapacityTrace, Change, Interval, Limit, LinkSpec, Police, Rate, Reorder
 from rtcprobe.link.traces import read_capacity_trace, read_delay_samples, read_delay_trace, read_loss_trace
-from rtcprobe.units import parse_bytes, parse_duration, parse_rate, parse_ratio
+from rtcprobe.units import format_duration, parse_bytes, parse_duration, parse_rate, parse_ratio
 
 __all__ = ["parse_link"]
 
@@ -34,7 +37,7 @@ _T = TypeVar("_T")
 _RIVALS: Final = (
     ({"loss"}, {"gemodel"}, {"state"}, {"loss_trace"}),
     ({"delay", "jitter", "distribution", "correlation", "delay_samples"}, {"delay_trace"}),
-    ({"rate", "overhead", "cell", "celloverhead"}, {"capacity_trace"}),
+    ({"rate", "overhead", "cell", "celloverhead", "bucket"}, {"capacity_trace"}),
 )
 """Keys that say the same thing in different ways; at most one set of each row may be used."""
 
@@ -46,6 +49,10 @@ _NEEDS: Final = {
     "overhead": ("rate",),
     "cell": ("rate",),
     "celloverhead": ("cell",),
+    "bucket": ("rate",),
+    "aqm_target": ("aqm",),
+    "aqm_interval": ("aqm",),
+    "aqm_max": ("aqm",),
     "gap": ("reorder",),
     "reorder_by": ("reorder",),
 }
@@ -76,7 +83,10 @@ def parse_link(link: str | Mapping[str, Any], *, folder: Path | None = None) -> 
         steady = _changed(steady, {key: value for key, value in entry.items() if key != "at"})
         fields = _Steady(steady, folder).fields()
         if not fields["rate"]:
-            fields["limit"] = None  # the queue it speaks of is that of the other phases
+            # The queue they speak of is that of the other phases.
+            fields |= {"limit": None, "aqm": None, "cross_traffic": ()}
+        if not fields["aqm"]:
+            fields["ecn"] = "none"
         changes.append(Change(at_s=_read(parse_duration, entry, "at"), spec=LinkSpec(**fields)))
     return LinkSpec(
         **base,
@@ -111,6 +121,13 @@ class _Steady:
             "loss_before_rate": self._loss_before_rate(),
             "rate": self._rate(),
             "limit": _limit(written["limit"]) if "limit" in written else None,
+            "police": _police(written["police"]) if "police" in written else None,
+            "aqm": self._aqm(),
+            "ecn": written.get("ecn", "none"),
+            "cross_traffic": tuple(_flow(entry) for entry in _entries("cross_traffic", written["cross_traffic"]))
+            if "cross_traffic" in written
+            else (),
+            "slot": _slot(written["slot"]) if "slot" in written else None,
             "reorder": self._reorder(),
             "duplicate": _read(parse_ratio, written, "duplicate", "0%"),
             "corrupt": _read(parse_ratio, written, "corrupt", "0%"),
@@ -165,7 +182,20 @@ class _Steady:
             overhead_bytes=_read(parse_bytes, written, "overhead", "0B"),
             cell_bytes=_read(parse_bytes, written, "cell", "0B"),
             cell_overhead_bytes=_read(parse_bytes, written, "celloverhead", "0B"),
+            bucket_bytes=_bucket(written) if "bucket" in written else 0,
         )
+
+    def _aqm(self) -> Aqm | None:
+        written = self._written
+        if "aqm" not in written:
+            return None
+        kind = written["aqm"]
+        need_known("aqm", [kind], tuple(_AQM))
+        made, takes = _AQM[kind]
+        for key in ("aqm_interval", "aqm_max"):
+            if key in written and key not in takes:
+                raise BadInputError(f"{key} means nothing to aqm {kind}", "leave it out")
+        return made(**{takes[key]: _read(parse_duration, written, key) for key in takes if key in written})
 
     def _reorder(self) -> Reorder | None:
         written = self._written
@@ -184,6 +214,79 @@ class _Steady:
         return self._folder / name
 
 
+_AQM: Final[Mapping[str, tuple[Callable[..., Aqm], Mapping[str, str]]]] = {
+    "codel": (CoDel, {"aqm_target": "target_s", "aqm_interval": "interval_s"}),
+    "pi2": (Pi2, {"aqm_target": "target_s"}),
+    "ecn-ramp": (EcnRamp, {"aqm_target": "target_s", "aqm_max": "max_s"}),
+}
+"""What makes each AQM, and of which keys."""
+
+_FLOWS: Final[Mapping[str, tuple[Callable[..., CrossTraffic], Mapping[str, tuple[str, Callable[[object], float]]]]]] = {
+    "tcp": (Tcp, {"rtt": ("rtt_s", parse_duration), "window": ("window_bytes", parse_bytes)}),
+    "pulses": (
+        Pulses,
+        {"peak": ("peak_bps", parse_rate), "for": ("for_s", parse_duration), "every": ("every_s", parse_duration)},
+    ),
+    "random-walk": (RandomWalk, {"peak": ("peak_bps", parse_rate)}),
+}
+"""What makes each kind of cross traffic, and of which keys."""
+
+
+def _flow(entry: object) -> CrossTraffic:
+    if not isinstance(entry, Mapping) or "kind" not in entry:
+        raise BadInputError(f"cross_traffic entry {entry!r} has no kind", "write it like {kind: tcp, rtt: 100ms}")
+    kind = entry["kind"]
+    need_known("cross_traffic kind", [kind], tuple(CROSS_KEYS))
+    need_known(f"cross_traffic {kind} key", entry, ("kind", *CROSS_KEYS[kind]))
+    if kind == "tcp" and "rtt" not in entry:
+        raise BadInputError("cross_traffic tcp has no rtt", "write it like {kind: tcp, rtt: 100ms}")
+    made, takes = _FLOWS[kind]
+    return made(**{takes[key][0]: _read(takes[key][1], entry, key) for key in takes if key in entry})
+
+
+def _bucket(written: Mapping[str, Any]) -> int:
+    size_bytes = _read(parse_bytes, written, "bucket")
+    if size_bytes <= 0:
+        raise BadInputError(f"bucket {size_bytes}B is impossible", "give more than zero")
+    return size_bytes
+
+
+def _police(written: object) -> Police:
+    keys = _keys("police", written, ("rate", "bucket"), ("rate", "bucket"))
+    return Police(bps=_read(parse_rate, keys, "rate"), bucket_bytes=_bucket(keys))
+
+
+def _slot(written: object) -> Slot:
+    keys = _keys("slot", written, ("min", "max", "delay", "jitter", "distribution", "packets", "bytes"), ())
+    for key, other in (("max", "min"), ("jitter", "delay"), ("distribution", "jitter")):
+        if key in keys and other not in keys:
+            raise BadInputError(f"slot {key} is given without {other}", "give it too, or leave both out")
+    if ("min" in keys) == ("delay" in keys):
+        raise BadInputError("slot has not one of min and delay", "write it like {min: 5ms, max: 10ms}")
+    if "delay" in keys:
+        interval = Delay(
+            base_s=_read(parse_duration, keys, "delay"),
+            jitter_s=_read(parse_duration, keys, "jitter", "0s"),
+            distribution=str(keys.get("distribution", "uniform")),
+        )
+    else:
+        least_s = _read(parse_duration, keys, "min")
+        most_s = _read(parse_duration, keys, "max") if "max" in keys else least_s
+        if not 0 <= least_s <= most_s:
+            raise BadInputError(
+                f"slot max {format_duration(most_s)} is below min {format_duration(least_s)}", "give min, then max"
+            )
+        interval = Delay(base_s=(least_s + most_s) / 2, jitter_s=(most_s - least_s) / 2)
+    packets = _count("slot packets", keys["packets"]) if "packets" in keys else None
+    if packets is not None and packets != int(packets):
+        raise BadInputError(f"slot packets {packets:g} is impossible", "give whole packets")
+    return Slot(
+        interval=interval,
+        packets=None if packets is None else int(packets),
+        size_bytes=_read(parse_bytes, keys, "bytes") if "bytes" in keys else None,
+    )
+
+
 def _changed(steady: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``steady`` with the keys of ``entry``; one way to say a thing replaces another; null removes."""
     dropped = {key for key, value in entry.items() if value is None}
@@ -193,6 +296,8 @@ def _changed(steady: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, A
             dropped |= {key for ways in row if ways not in named for key in ways}
     if dropped & {"loss"}:
         dropped |= {"burst"}
+    if "aqm" in entry:
+        dropped |= {"aqm_target", "aqm_interval", "aqm_max"} - entry.keys()
     return {key: value for key, value in {**steady, **entry}.items() if key not in dropped}
 
 
@@ -225,14 +330,19 @@ def _count(name: str, written: object) -> float:
     return count
 
 
-def _shares(name: str, written: object, known: Sequence[str], needed: Sequence[str]) -> dict[str, float]:
+def _keys(name: str, written: object, known: Sequence[str], needed: Sequence[str]) -> Mapping[str, Any]:
     if not isinstance(written, Mapping):
         raise BadInputError(f"{name} {written!r} has no keys", f"write it like {LINK_KEYS[name].split(': ', 1)[1]}")
     need_known(f"{name} key", written, known)
     for key in needed:
         if key not in written:
             raise BadInputError(f"{name} has no {key}", f"write it like {LINK_KEYS[name].split(': ', 1)[1]}")
-    return {key: _read(parse_ratio, written, key) for key in written}
+    return written
+
+
+def _shares(name: str, written: object, known: Sequence[str], needed: Sequence[str]) -> dict[str, float]:
+    keys = _keys(name, written, known, needed)
+    return {key: _read(parse_ratio, keys, key) for key in keys}
 
 
 def _entries(name: str, written: object) -> list[Any]:

@@ -53,6 +53,7 @@ class Requested:
     reordered: float | None
     duplicated: float | None
     corrupted: float | None
+    marked: float | None
     rate_bps: float | None
     notes: tuple[str, ...] = ()
 
@@ -83,13 +84,15 @@ class Requested:
             reordered=_reordered(specs) if not varying & {"delay", "order", "reorder"} else None,
             duplicated=None if "duplicate" in varying else _any_of([spec.duplicate for spec in specs]),
             corrupted=None if "corrupt" in varying else _any_of([spec.corrupt for spec in specs]),
+            marked=None if any(_marks(phase) for spec in specs for phase in spec.phases) else 0.0,
             rate_bps=min(rates) if rates and "rate" not in varying else None,
             notes=tuple(_notes(specs, varying)),
         )
 
 
 def _changing(spec: LinkSpec) -> set[str]:
-    names = ("delay", "order", "loss", "rate", "reorder", "duplicate", "corrupt")
+    queue = ("rate", "police", "aqm", "ecn", "cross_traffic")
+    names = ("delay", "order", "loss", *queue, "slot", "reorder", "duplicate", "corrupt")
     return {name for name in names for change in spec.schedule if getattr(change.spec, name) != getattr(spec, name)}
 
 
@@ -161,9 +164,24 @@ def _overtakes(spec: LinkSpec) -> bool:
     return jumps or (spec.order == "free" and spec.delay.varies)
 
 
+def _marks(phase: LinkSpec) -> bool:
+    return phase.aqm is not None and phase.ecn != "none"
+
+
 def _notes(specs: Sequence[LinkSpec], varying: set[str]) -> list[str]:
+    phases = [phase for spec in specs for phase in spec.phases]
     notes = []
-    if any(phase.rate for spec in specs for phase in spec.phases):
+    if any(phase.police for phase in phases):
+        notes.append("loss is without what the policer drops")
+    if any(phase.aqm for phase in phases):
+        notes.append("how many packets the AQM drops or marks depends on how full the queue is")
+    if any(_marks(phase) for phase in phases):
+        notes.append("marks are counted, nobody answers them")
+    if any(phase.cross_traffic for phase in phases):
+        notes.append("the rate is shared with cross traffic")
+    if any(phase.slot for phase in phases):
+        notes.append("delays are without the wait for a slot")
+    if any(phase.rate for phase in phases):
         notes.append("delays are without the time spent waiting for the line and being sent")
     if any(spec.order == "keep" and spec.delay.varies for spec in specs):
         notes.append("delays are before order is kept: a packet that waits for the one before it takes longer")

@@ -14,11 +14,25 @@ from itertools import pairwise
 from typing import Final, Literal
 
 from rtcprobe.errors import BadInputError
+from rtcprobe.link.aqm import Aqm, Ecn, EcnRamp
+from rtcprobe.link.cross import MOST_PACKETS_PER_S, CrossTraffic
 from rtcprobe.link.delay import Delay, DelayTrace
 from rtcprobe.link.loss import Loss
+from rtcprobe.link.slot import Slot
 from rtcprobe.units import format_duration, format_rate, format_ratio
 
-__all__ = ["DEFAULT_LIMIT", "CapacityTrace", "Change", "Interval", "Limit", "LinkSpec", "Order", "Rate", "Reorder"]
+__all__ = [
+    "DEFAULT_LIMIT",
+    "CapacityTrace",
+    "Change",
+    "Interval",
+    "Limit",
+    "LinkSpec",
+    "Order",
+    "Police",
+    "Rate",
+    "Reorder",
+]
 
 Order = Literal["keep", "free"]
 """Whether jitter may reorder packets. Real paths keep order nearly always, so "keep" is the default; netem, which
@@ -38,13 +52,15 @@ class Rate:
 
     ``overhead_bytes`` (may be negative) is added first; then, with ``cell_bytes``, the packet is cut into whole
     cells of that size, each carrying ``cell_overhead_bytes`` more. ATM is cell 48, cell overhead 5.
-    Source: tc-netem(8) ``rate``.
+    With ``bucket_bytes`` it is a shaper: that much may go at once after a silence, see ``bucket.py``.
+    Source: tc-netem(8) ``rate``, tc-tbf(8).
     """
 
     bps: float
     overhead_bytes: int = 0
     cell_bytes: int = 0
     cell_overhead_bytes: int = 0
+    bucket_bytes: int = 0
 
     def __post_init__(self) -> None:
         if not LEAST_BPS <= self.bps <= MOST_BPS:
@@ -57,13 +73,39 @@ class Rate:
             raise BadInputError("celloverhead is given without cell", "give the cell size too")
         if self.cell_bytes + self.cell_overhead_bytes <= 0 < self.cell_bytes:
             raise BadInputError(f"celloverhead {self.cell_overhead_bytes}B leaves nothing of the cell", "give less")
+        if self.bucket_bytes:
+            _need_bucket(self.bucket_bytes, self.length_bytes(OPPORTUNITY_BYTES))
 
-    def seconds(self, size_bytes: int) -> float:
-        """Return how long a packet of ``size_bytes`` occupies the line."""
+    def length_bytes(self, size_bytes: int) -> int:
+        """Return what a packet of ``size_bytes`` measures on the line."""
         length = max(0, size_bytes + self.overhead_bytes)
         if self.cell_bytes:
             length = -(-length // self.cell_bytes) * (self.cell_bytes + self.cell_overhead_bytes)
-        return 8 * length / self.bps
+        return length
+
+    def seconds(self, size_bytes: int) -> float:
+        """Return how long a packet of ``size_bytes`` occupies the line."""
+        return 8 * self.length_bytes(size_bytes) / self.bps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Police:
+    """A policer at the door: what comes faster than ``bps`` with ``bucket_bytes`` in hand is dropped, not queued."""
+
+    bps: float
+    bucket_bytes: int
+
+    def __post_init__(self) -> None:
+        if not LEAST_BPS <= self.bps <= MOST_BPS:
+            raise BadInputError(f"police rate {format_rate(self.bps)} is impossible", "give 1kbit to 1000gbit")
+        _need_bucket(self.bucket_bytes, OPPORTUNITY_BYTES)
+
+
+def _need_bucket(bucket_bytes: int, packet_bytes: int) -> None:
+    if bucket_bytes < packet_bytes:
+        raise BadInputError(
+            f"bucket {bucket_bytes}B holds less than a packet", f"give {packet_bytes}B or more, a full packet"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +131,10 @@ class CapacityTrace:
     def bps(self) -> float:
         """Mean capacity, bits per second."""
         return 8 * OPPORTUNITY_BYTES * len(self.opportunities_s) / self.opportunities_s[-1]
+
+    def seconds(self, size_bytes: int) -> float:
+        """Return how long a packet of ``size_bytes`` occupies the line, on average."""
+        return 8 * size_bytes / self.bps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +236,7 @@ class LinkSpec:
     ``outages`` drop what enters during them; ``handovers`` hold it until they end (then the queue ``limit`` counts).
     ``schedule`` changes everything but outages, handovers and the schedule itself; with ``repeat_s`` it starts over.
     ``loss_before_rate`` is netem's order: lost packets never used capacity. The default is libwebrtc's, and a
-    bottleneck's: they did.
+    bottleneck's: they did. ``ecn`` is what the call's packets say of themselves to ``aqm``; cross traffic says none.
 
     Raises:
         BadInputError: settings that contradict each other, or that could have no effect.
@@ -202,6 +248,11 @@ class LinkSpec:
     loss_before_rate: bool = False
     rate: Rate | CapacityTrace | None = None
     limit: Limit | None = None
+    police: Police | None = None
+    aqm: Aqm | None = None
+    ecn: Ecn = "none"
+    cross_traffic: tuple[CrossTraffic, ...] = ()
+    slot: Slot | None = None
     reorder: Reorder | None = None
     duplicate: float = 0.0
     corrupt: float = 0.0
@@ -224,12 +275,33 @@ class LinkSpec:
         for name, intervals in (("outages", self.outages), ("handovers", self.handovers)):
             if sum(i.for_s / i.every_s for i in intervals if i.every_s) >= 1:
                 raise BadInputError(f"{name} leave no time between them", "make them shorter or rarer")
+        if self.slot and self.order == "free":
+            raise BadInputError("order free beside slot changes nothing: slots keep order", "leave order out")
+        self._check_queue()
         self._check_schedule()
 
     @property
     def phases(self) -> tuple[LinkSpec, ...]:
         """The hop as it starts, then as each scheduled change leaves it."""
         return (self, *(change.spec for change in self.schedule))
+
+    def _check_queue(self) -> None:
+        for name, asked in (("aqm", self.aqm), ("cross_traffic", self.cross_traffic)):
+            if asked and not self.rate:
+                raise BadInputError(f"{name} without rate has no queue", "give rate or capacity_trace")
+        if self.ecn not in ("none", "ect0", "ect1"):
+            raise BadInputError(f"ecn {self.ecn!r} is not known", "use none, ect0 or ect1")
+        if self.ecn != "none" and not any(phase.aqm for phase in self.phases):
+            raise BadInputError(f"ecn {self.ecn} without aqm is never marked", "give aqm, or leave ecn out")
+        if isinstance(self.aqm, EcnRamp) and self.ecn != "ect1":
+            raise BadInputError("aqm ecn-ramp marks L4S packets alone", "give ecn ect1")
+        if self.rate and self.cross_traffic:
+            packets = sum(flow.packets_per_s(self.rate.bps) for flow in self.cross_traffic)
+            if packets > MOST_PACKETS_PER_S:
+                raise BadInputError(
+                    f"cross_traffic could send {packets:,.0f} packets a second, more than {MOST_PACKETS_PER_S:,.0f}",
+                    "give a slower line, lower peaks, or tcp a smaller window",
+                )
 
     def _check_schedule(self) -> None:
         times = [change.at_s for change in self.schedule]

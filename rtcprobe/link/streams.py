@@ -7,7 +7,9 @@ Facts:
 Rules:
     1. Every component of a hop has a child of its own, at a fixed place: switching one component on or changing it
        never changes what another draws. Adding jitter does not change who gets lost.
-    2. Every offered packet takes exactly one draw from each component in use, whatever became of the packet.
+    2. Every offered packet takes exactly one draw from each component in use, whatever became of the packet. What is
+       not the packet's own draws otherwise: a slot one an interval, an AQM one a packet that it judges, cross traffic
+       one a step, each flow from a generator of its own.
 """
 
 from __future__ import annotations
@@ -19,7 +21,18 @@ import numpy as np
 
 __all__ = ["COMPONENTS", "Children", "block_sizes", "uniforms"]
 
-COMPONENTS: Final = ("loss", "delay", "reorder", "duplicate", "corrupt", "copy delay", "copy corrupt")
+COMPONENTS: Final = (
+    "loss",
+    "delay",
+    "reorder",
+    "duplicate",
+    "corrupt",
+    "copy delay",
+    "copy corrupt",
+    "slot",
+    "aqm",
+    "cross",
+)
 """Children in spawn order; append only, for a new place in the middle would change every seeded result."""
 
 _FIRST_BLOCK: Final = 64
@@ -41,10 +54,16 @@ class Children:
         ``SeedSequence.spawn`` counts its calls, so a second hop built from the same object would differ; this does not.
         """
         if component not in self._made:
-            key = (*self._seed.spawn_key, COMPONENTS.index(component))
-            child = np.random.SeedSequence(self._seed.entropy, spawn_key=key)
-            self._made[component] = np.random.Generator(np.random.PCG64(child))
+            self._made[component] = self._new(COMPONENTS.index(component))
         return self._made[component]
+
+    def nth(self, component: str, place: int) -> np.random.Generator:
+        """Return the generator of the one at ``place`` of a component that is several, afresh each time."""
+        return self._new(COMPONENTS.index(component), place)
+
+    def _new(self, *key: int) -> np.random.Generator:
+        child = np.random.SeedSequence(self._seed.entropy, spawn_key=(*self._seed.spawn_key, *key))
+        return np.random.Generator(np.random.PCG64(child))
 
 
 def block_sizes() -> Iterator[int]:

@@ -30,8 +30,8 @@ __all__ = ["Achieved", "Tally"]
 class Achieved:
     """Figures of the packets offered so far; None where there is nothing to base them on.
 
-    ``loss`` is of offered packets; ``reordered``, ``duplicated`` and ``corrupted`` of delivered ones (those a
-    receiver drops for their damage, cause ``corrupt``, among the last). Delays (first
+    ``loss`` is of offered packets; ``reordered``, ``duplicated``, ``corrupted`` and ``marked`` of delivered ones (those
+    a receiver drops for their damage, cause ``corrupt``, among the corrupted). Delays (first
     copy) in seconds, bursts in packets, rates of IP bytes. ``drops`` counts lost packets by cause.
     """
 
@@ -49,6 +49,7 @@ class Achieved:
     reordered: float | None
     duplicated: float | None
     corrupted: float | None
+    marked: float | None
     offered_bps: float | None
     delivered_bps: float | None
     drops: Mapping[str, int]
@@ -63,6 +64,7 @@ class Tally:
         self._bytes = array("q")
         self._duplicated = 0
         self._corrupted = 0
+        self._marked = 0
         self._drops: Counter[str] = Counter()
 
     def add(self, offer_s: float, size_bytes: int, fate: Fate) -> None:
@@ -73,6 +75,7 @@ class Tally:
         if fate.dropped is not None:
             self._drops[fate.dropped] += 1
         self._duplicated += len(fate.arrivals_s) > 1
+        self._marked += fate.marked
         self._corrupted += fate.dropped == "corrupt" or any(bit is not None for bit in fate.corrupt)
 
     def delays_s(self) -> npt.NDArray[np.float64]:
@@ -103,6 +106,7 @@ class Tally:
             reordered=_reordered(arrival_s[arrived]) / delivered if delivered else None,
             duplicated=self._duplicated / delivered if delivered else None,
             corrupted=self._corrupted / came if (came := delivered + self._drops["corrupt"]) else None,
+            marked=self._marked / delivered if delivered else None,
             offered_bps=_rate(offered_s, sizes),
             delivered_bps=_rate(arrival_s[arrived], sizes[arrived]),
             drops=MappingProxyType(dict(sorted(self._drops.items()))),

@@ -217,10 +217,15 @@ def _reordered(side: Mapping[str, Any]) -> str:
     return format_ratio(side["reordered"]) if side.get("reordered") else ""
 
 
+def _marked(side: Mapping[str, Any]) -> str:
+    return format_ratio(side["marked"]) if side.get("marked") else ""
+
+
 _LINK_ROWS: tuple[tuple[str, Callable[[Mapping[str, Any]], str]], ...] = (
     (" loss (mean burst, packets)", _loss),
     (" delay p50/p95, ms", _delays),
     (" reordered", _reordered),
+    (" marked (ECN)", _marked),
 )
 
 

@@ -317,7 +317,7 @@ class SocketTransport(EmulatedTransport):
 def _whole(fate: Fate) -> Fate:
     """Return a fate without its damaged copies (rule 3)."""
     arrivals_s = tuple(at_s for at_s, bit in zip(fate.arrivals_s, fate.corrupt, strict=True) if bit is None)
-    return Fate(arrivals_s, None if arrivals_s else "corrupt")
+    return Fate(arrivals_s, None if arrivals_s else "corrupt", marked=fate.marked)
 
 
 def nominal_s(path: Path) -> float:

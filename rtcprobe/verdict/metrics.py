@@ -175,6 +175,7 @@ _LINK_FIGURES: Mapping[str, tuple[Unit, Mapping[str, str]]] = {
     "reordered": ("share", {"mean": "reordered"}),
     "duplicated": ("share", {"mean": "duplicated"}),
     "corrupted": ("share", {"mean": "corrupted"}),
+    "marked": ("share", {"mean": "marked"}),
     "delay": (
         "s",
         {

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from refusals import refusal_of
 
 from rtcprobe.audio import opus
 from rtcprobe.audio.ear import listen
@@ -68,14 +69,6 @@ REFUSALS = {
         "a correlation gate of 1.5 is impossible: give more than 0 and at most 1",
     ),
 }
-
-
-def refusal_of(attempt):
-    try:
-        attempt()
-    except BadInputError as error:
-        return str(error)
-    return "not refused"
 
 
 def test_nonsense_is_refused_in_one_sentence():

@@ -1,4 +1,5 @@
 import pytest
+from refusals import refusal_of
 
 from rtcprobe.errors import BadInputError
 from rtcprobe.verdict import parse_budget
@@ -25,16 +26,8 @@ REFUSALS = {
 }
 
 
-def refusal_of(line):
-    try:
-        parse_budget(line)
-    except BadInputError as error:
-        return str(error)
-    return "not refused"
-
-
 def test_a_budget_that_cannot_be_meant():
-    told = {line: refusal_of(line) for line in REFUSALS}
+    told = {line: refusal_of(parse_budget, line) for line in REFUSALS}
     assert told == {line: f"budget {line!r}: {reason}" for line, reason in REFUSALS.items()}
 
 

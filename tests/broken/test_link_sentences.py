@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+from refusals import refusal_of
 
 from rtcprobe.errors import BadInputError
 from rtcprobe.link import Link, backbone, parse_link
 
 REFUSALS = {
-    "delya 80ms": "link key 'delya' is not known: did you mean delay or delay_trace?",
+    "delya 80ms": "link key 'delya' is not known: did you mean delay?",
     "delay 80": "delay: duration '80' has no unit: write it like 80ms",
     "delay -5ms": "delay -5ms is impossible: give 0ms to 60s",
     "delay 61s": "delay 61s is impossible: give 0ms to 60s",
@@ -54,20 +55,73 @@ REFUSALS = {
     "duplicate 101%": "duplicate 101% is impossible: give 0% to 100%",
     "outage 10s": "outages entry {'at': '10s'} lacks at or for: write it like {at: 10s, for: 2s}",
     "outage 10s 2s 1s": "every 1s is no longer than for 2s: leave time between two of them",
+    "slot 5ms 10ms 15ms": (
+        "'15ms' after slot 5ms 10ms belongs to no key: "
+        "take it out; netem's correlations of loss, reorder, duplicate and corrupt are not offered"
+    ),
+    "slot": (
+        "slot has no value: write its value after it: "
+        "MIN [MAX], or distribution SHAPE DELAY JITTER; then packets N, bytes B: like 5ms 10ms packets 4"
+    ),
+    "slot 5ms packets": "slot packets has no value: write its value after it: how many packets a slot carries, like 4",
+    "slot 10ms 5ms": "slot max 5ms is below min 10ms: give min, then max",
+    "slot 50us": "slot 50us is impossible: give 0.1ms or more",
+    "slot 5ms packets 0": "slot packets 0 carries nothing: give 1 or more, or leave it out",
+    "slot 5ms packets 1.5": "slot packets 1.5 is impossible: give whole packets",
+    "slot 5ms bytes 0": "slot bytes 0 carries nothing: give 1 or more, or leave it out",
+    "slot distribution gauss 8ms 2ms": (
+        "distribution 'gauss' is not known: use one of uniform, normal, pareto, paretonormal"
+    ),
+    "delay 10ms 5ms order free slot 5ms": ("order free beside slot changes nothing: slots keep order: leave order out"),
+    "bucket 16kB": "bucket is given without rate: give it too, or leave both out",
+    "rate 1mbit bucket 0B": "bucket 0B is impossible: give more than zero",
+    "rate 1mbit bucket 1kB": "bucket 1000B holds less than a packet: give 1500B or more, a full packet",
+    "rate 1mbit 100 bucket 1500B": "bucket 1500B holds less than a packet: give 1600B or more, a full packet",
+    "police 500kbit": "police has no bucket: write it like {rate: 500kbit, bucket: 16kB}",
+    "police 500kbit 1kB": "bucket 1000B holds less than a packet: give 1500B or more, a full packet",
+    "police 1bit 16kB": "police rate 1bit is impossible: give 1kbit to 1000gbit",
+    "rate 1mbit aqm red": "aqm 'red' is not known: use one of codel, pi2, ecn-ramp",
+    "aqm codel": "aqm without rate has no queue: give rate or capacity_trace",
+    "rate 1mbit aqm_target 5ms": "aqm_target is given without aqm: give it too, or leave both out",
+    "rate 1mbit aqm codel aqm_target 0ms": "aqm_target 0ms is impossible: give more than 0ms, up to 60s",
+    "rate 1mbit aqm codel aqm_target 200ms": (
+        "aqm_interval 100ms is impossible: give more than aqm_target 200ms, up to 60s"
+    ),
+    "rate 1mbit aqm pi2 aqm_interval 100ms": "aqm_interval means nothing to aqm pi2: leave it out",
+    "rate 1mbit ecn ect1 aqm ecn-ramp aqm_max 4ms": (
+        "aqm_max 4ms is impossible: give more than aqm_target 4ms, up to 60s"
+    ),
+    "rate 1mbit aqm ecn-ramp": "aqm ecn-ramp marks L4S packets alone: give ecn ect1",
+    "rate 1mbit aqm codel ecn yes": "ecn 'yes' is not known: use none, ect0 or ect1",
+    "rate 1mbit ecn ect0": "ecn ect0 without aqm is never marked: give aqm, or leave ecn out",
+    "cross tcp 100ms": "cross_traffic without rate has no queue: give rate or capacity_trace",
+    "rate 1mbit cross": (
+        "cross has no value: write its value after it: "
+        "tcp RTT, pulses PEAK FOR EVERY or random-walk PEAK, like tcp 100ms"
+    ),
+    "rate 1mbit cross udp 1mbit": "cross 'udp' is not known: use one of tcp, pulses, random-walk",
+    "rate 1mbit cross tcp": "cross_traffic tcp has no rtt: write it like {kind: tcp, rtt: 100ms}",
+    "rate 1mbit cross tcp 0ms": "rtt 0ms is impossible: give 1ms to 60s",
+    "rate 1mbit cross tcp 100ms 1kB": "window 1000B is impossible: give 2400B or more",
+    "rate 1mbit cross pulses 2mbit 0ms": "for 0ms is impossible: give 1ms to 60s",
+    "rate 1mbit cross pulses 2mbit 100ms 100ms": (
+        "every 100ms is no longer than for 100ms: leave time between two of them, up to 2min in all"
+    ),
+    "rate 1mbit cross random-walk 1bit": "peak 1bit is impossible: give 1kbit or more",
+    "rate 1gbit cross tcp 5ms": (
+        "cross_traffic could send 104,167 packets a second, more than 10,000: "
+        "give a slower line, lower peaks, or tcp a smaller window"
+    ),
+    "rate 1gbit cross pulses 100mbit cross pulses 100mbit": (
+        "cross_traffic could send 18,000 packets a second, more than 10,000: "
+        "give a slower line, lower peaks, or tcp a smaller window"
+    ),
     "handover 0s 6s 10s handover 5s 6s 10s": "handovers leave no time between them: make them shorter or rarer",
 }
 
 
-def refusal_of(written):
-    try:
-        parse_link(written)
-    except BadInputError as error:
-        return str(error)
-    return "not refused"
-
-
 def test_a_line_that_cannot_be_meant_is_refused_in_one_sentence():
-    assert {line: refusal_of(line) for line in REFUSALS} == REFUSALS
+    assert {line: refusal_of(parse_link, line) for line in REFUSALS} == REFUSALS
 
 
 KEYS = [
@@ -83,6 +137,32 @@ KEYS = [
         {"schedule": [{"at": "5s", "loss": "1%"}], "repeat": "4s"},
         "repeat 4s cuts off the entry at 5s: give a longer one",
     ),
+    (
+        {"police": "500kbit"},
+        "police '500kbit' has no keys: write it like {rate: 500kbit, bucket: 16kB}",
+    ),
+    ({"slot": {"max": "5ms"}}, "slot max is given without min: give it too, or leave both out"),
+    ({"slot": {"packets": 4}}, "slot has not one of min and delay: write it like {min: 5ms, max: 10ms}"),
+    (
+        {"slot": {"min": "5ms", "delay": "5ms"}},
+        "slot has not one of min and delay: write it like {min: 5ms, max: 10ms}",
+    ),
+    ({"slot": {"mim": "5ms"}}, "slot key 'mim' is not known: did you mean min?"),
+    (
+        {"rate": "1mbit", "cross_traffic": [{"rtt": "5ms"}]},
+        "cross_traffic entry {'rtt': '5ms'} has no kind: write it like {kind: tcp, rtt: 100ms}",
+    ),
+    (
+        {"rate": "1mbit", "cross_traffic": [{"kind": "tcp", "peak": "1mbit"}]},
+        "cross_traffic tcp key 'peak' is not known: use one of kind, rtt, window",
+    ),
+    (
+        {"rate": "1mbit", "cross_traffic": {"kind": "tcp"}},
+        (
+            "cross_traffic {'kind': 'tcp'} is not a list: write it like [{kind: tcp, rtt: 100ms}, "
+            "{kind: pulses, peak: 2mbit, for: 100ms, every: 2s}, {kind: random-walk, peak: 500kbit}]"
+        ),
+    ),
     ({"outages": "10s"}, "outages '10s' is not a list: write it like [{at: 10s, for: 2s, every: 60s}]"),
     ({"delay_trace": 5}, "delay_trace 5 is not a file name: write it like traces/lte.txt"),
     ({"loss_trace": "no/such"}, "trace 'no/such' is not there: check the name"),
@@ -91,7 +171,7 @@ KEYS = [
 
 
 def test_keys_that_cannot_be_meant_are_refused_in_one_sentence():
-    assert [(keys, refusal_of(keys)) for keys, _ in KEYS] == KEYS
+    assert [(keys, refusal_of(parse_link, keys)) for keys, _ in KEYS] == KEYS
 
 
 def test_an_unknown_region_names_its_neighbours():

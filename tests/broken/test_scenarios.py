@@ -1,4 +1,5 @@
 import pytest
+from refusals import refusal_of
 
 from rtcprobe.errors import BadInputError
 from rtcprobe.scenario import find_scenario, library, parse_scenario, read_scenario
@@ -12,11 +13,7 @@ signaling: {region: singapore}
 
 
 def refusal(text, *settings):
-    try:
-        parse_scenario(text, settings, called="my.yaml")
-    except BadInputError as error:
-        return str(error)
-    return "not refused"
+    return refusal_of(parse_scenario, text, settings, called="my.yaml")
 
 
 SETTINGS = {
@@ -42,7 +39,7 @@ SETTINGS = {
         "link: burst 0.5 is shorter than possible at loss 2%: "
         "give more than 1, or leave burst out for independent losses"
     ),
-    "link={dealy: 3ms}": "link: link key 'dealy' is not known: did you mean delay or gemodel or delay_trace?",
+    "link={dealy: 3ms}": "link: link key 'dealy' is not known: did you mean delay?",
     "link={caller_to_callee: loss 3%, loss: 3%}": (
         "link.loss is not known: use one of caller_to_callee, callee_to_caller"
     ),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from refusals import refusal_of
 
 from rtcprobe.errors import BadInputError, MeasurementError
 from rtcprobe.exporter.config import parse_config, read_config
@@ -90,16 +91,10 @@ CONFIGURATIONS = [
 ]
 
 
-def refusal_of(text):
-    try:
-        parse_config(text, called="c", folder=Path())
-    except BadInputError as error:
-        return str(error)
-    return "not refused"
-
-
 def test_a_bad_configuration_is_refused_in_a_sentence():
-    assert [(text, refusal_of(text)) for text, _ in CONFIGURATIONS] == CONFIGURATIONS
+    assert [
+        (text, refusal_of(parse_config, text, called="c", folder=Path())) for text, _ in CONFIGURATIONS
+    ] == CONFIGURATIONS
 
 
 def test_no_sentence_of_a_configuration_quotes_a_secret():

@@ -35,6 +35,14 @@ def test_of_two_lines_chances_multiply_and_delays_add():
     assert found.achieved["mean_burst"] is None
 
 
+def test_of_two_lines_a_mark_of_either_is_a_mark():
+    # 200 B every 20 ms are 80 kbit/s: into 64, every packet soon waits longer than the ramp. The other marks none.
+    speaker, listener = line("rate 64kbit limit 10 aqm ecn-ramp ecn ect1"), line("delay 20ms")
+    found = access.report([speaker, listener])
+    assert found.achieved["marked"] == speaker.tally.achieved().marked > 0.95
+    assert found.requested["marked"] is None
+
+
 def test_a_line_that_carried_nothing_says_nothing():
     found = access.report([line("delay 30ms", packets=0), line("delay 20ms", packets=0)])
     assert found.achieved["loss"] is None

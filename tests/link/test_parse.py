@@ -5,14 +5,22 @@ import pytest
 from rtcprobe.link import (
     Bernoulli,
     BurstLoss,
+    CoDel,
     Delay,
+    EcnRamp,
     FourState,
     GilbertElliott,
     Interval,
     Limit,
     LinkSpec,
+    Pi2,
+    Police,
+    Pulses,
+    RandomWalk,
     Rate,
     Reorder,
+    Slot,
+    Tcp,
     parse_link,
 )
 
@@ -48,6 +56,40 @@ def test_one_line_says_what_the_keys_say():
         ("rate 1mbit limit 64kB", LinkSpec(rate=Rate(bps=1e6), limit=Limit(size_bytes=64_000))),
         ("rate 1mbit limit 200ms", LinkSpec(rate=Rate(bps=1e6), limit=Limit(wait_s=0.2))),
         ("delay 10ms reorder 25% gap 5", LinkSpec(delay=Delay(base_s=0.01), reorder=Reorder(ratio=0.25, gap=5))),
+        ("rate 1mbit bucket 16kB", LinkSpec(rate=Rate(bps=1e6, bucket_bytes=16_000))),
+        ("police 500kbit 16kB", LinkSpec(police=Police(bps=5e5, bucket_bytes=16_000))),
+        ("slot 5ms", LinkSpec(slot=Slot(interval=Delay(base_s=0.005)))),
+        (
+            "slot 5ms 10ms packets 4 bytes 3000",
+            LinkSpec(slot=Slot(interval=Delay(base_s=0.0075, jitter_s=0.0025), packets=4, size_bytes=3000)),
+        ),
+        (
+            "delay 8ms 1ms slot distribution normal 8ms 2ms packets 4 distribution pareto",
+            LinkSpec(
+                delay=Delay(base_s=0.008, jitter_s=0.001, distribution="pareto"),
+                slot=Slot(interval=Delay(base_s=0.008, jitter_s=0.002, distribution="normal"), packets=4),
+            ),
+        ),
+        ("rate 1mbit aqm codel", LinkSpec(rate=Rate(bps=1e6), aqm=CoDel(target_s=0.005, interval_s=0.1))),
+        (
+            "rate 1mbit aqm codel aqm_target 10ms aqm_interval 200ms ecn ect0",
+            LinkSpec(rate=Rate(bps=1e6), aqm=CoDel(target_s=0.01, interval_s=0.2), ecn="ect0"),
+        ),
+        ("rate 1mbit aqm pi2 aqm_target 20ms", LinkSpec(rate=Rate(bps=1e6), aqm=Pi2(target_s=0.02))),
+        (
+            "rate 1mbit aqm ecn-ramp aqm_max 20ms ecn ect1",
+            LinkSpec(rate=Rate(bps=1e6), aqm=EcnRamp(target_s=0.004, max_s=0.02), ecn="ect1"),
+        ),
+        (
+            "rate 5mbit cross tcp 100ms cross pulses 2mbit 50ms cross random-walk cross tcp 20ms 64kB",
+            LinkSpec(
+                rate=Rate(bps=5e6),
+                cross_traffic=(
+                    Tcp(rtt_s=0.1, window_bytes=1_000_000), Pulses(peak_bps=2e6, for_s=0.05, every_s=2.1),
+                    RandomWalk(peak_bps=1e5), Tcp(rtt_s=0.02, window_bytes=64_000),
+                ),
+            ),
+        ),
         ("duplicate 1% corrupt 0.1%", LinkSpec(duplicate=0.01, corrupt=0.001)),
         (
             "outage 10s 2s outage 60s 1s handover 15s 140ms 15s",
@@ -88,3 +130,41 @@ def test_a_schedule_entry_changes_what_it_names_and_keeps_the_rest():
 
 def test_null_leaves_a_key_out():
     assert parse_link({"delay": "10ms", "loss": None}) == LinkSpec(delay=Delay(base_s=0.01))
+
+
+def test_the_keys_of_the_queue_say_what_the_line_says():
+    keys = {
+        "rate": "1mbit", "bucket": "16kB", "police": {"rate": "500kbit", "bucket": "16kB"}, "aqm": "pi2", "ecn": "ect1",
+        "cross_traffic": [{"kind": "tcp", "rtt": "100ms"},
+                          {"kind": "pulses", "peak": "2mbit", "for": "50ms", "every": "1s"}],
+        "slot": {"delay": "8ms", "jitter": "2ms", "distribution": "normal", "bytes": "3kB"},
+    }  # fmt: skip
+    line = (
+        "rate 1mbit bucket 16kB police 500kbit 16kB aqm pi2 ecn ect1 cross tcp 100ms cross pulses 2mbit 50ms 1s "
+        "slot distribution normal 8ms 2ms bytes 3kB"
+    )
+    assert parse_link(keys) == parse_link(line)
+
+
+def test_a_schedule_changes_the_queue_and_a_phase_without_a_rate_has_none():
+    spec = parse_link(
+        {
+            "rate": "1mbit", "aqm": "codel", "aqm_interval": "50ms", "ecn": "ect0",
+            "cross_traffic": [{"kind": "tcp", "rtt": "100ms"}],
+            "schedule": [
+                {"at": "1s", "aqm": "pi2"},
+                {"at": "2s", "rate": None},
+                {"at": "3s", "rate": "2mbit", "slot": {"min": "5ms"}, "police": {"rate": "1mbit", "bucket": "2kB"}},
+                {"at": "4s", "aqm": None, "cross_traffic": None},
+            ],
+        }
+    )  # fmt: skip
+    tcp = (Tcp(rtt_s=0.1),)
+    assert [(phase.aqm, phase.ecn, phase.cross_traffic) for phase in spec.phases] == [
+        (CoDel(interval_s=0.05), "ect0", tcp),
+        (Pi2(), "ect0", tcp),
+        (None, "none", ()),
+        (Pi2(), "ect0", tcp),
+        (None, "none", ()),
+    ]
+    assert [bool(phase.slot and phase.police) for phase in spec.phases] == [False, False, False, True, True]

@@ -159,3 +159,34 @@ def test_an_order_that_jitter_breaks_promises_no_reordering_figure():
     assert Requested.of([parse_link("delay 50ms 20ms order free")]).reordered is None
     assert Requested.of([parse_link("delay 50ms 20ms")]).reordered == 0.0
     assert Requested.of([parse_link("delay 50ms reorder 5% reorder_by 50ms")]).reordered == pytest.approx(0.05)
+
+
+def test_marks_are_of_the_delivered_and_asked_for_without_a_figure():
+    tally = Tally()
+    for fate in (Fate((0.1,), marked=True), Fate((0.1,)), Fate((0.1, 0.2), marked=True), Fate((), "loss")):
+        tally.add(0.0, 100, fate)
+    assert tally.achieved().marked == 2 / 3
+    asked = {line: Requested.of([parse_link(line)]) for line in ("rate 1mbit aqm pi2", "rate 1mbit aqm pi2 ecn ect1")}
+    assert [each.marked for each in asked.values()] == [0.0, None]
+    assert "marks are counted, nobody answers them" in asked["rate 1mbit aqm pi2 ecn ect1"].notes
+
+
+@pytest.mark.parametrize(
+    ("line", "note"),
+    [
+        ("police 1mbit 16kB", "loss is without what the policer drops"),
+        ("rate 1mbit aqm codel", "how many packets the AQM drops or marks depends on how full the queue is"),
+        ("rate 1mbit cross tcp 100ms", "the rate is shared with cross traffic"),
+        ("slot 5ms", "delays are without the wait for a slot"),
+        ("rate 1mbit bucket 16kB", "delays are without the time spent waiting for the line and being sent"),
+    ],
+)
+def test_what_the_queue_adds_to_the_figures_asked_for_is_said(line, note):
+    assert note in Requested.of([parse_link(line)]).notes
+
+
+def test_a_schedule_of_the_queue_is_said():
+    notes = Requested.of(
+        [parse_link({"rate": "1mbit", "schedule": [{"at": "1s", "aqm": "codel", "ecn": "ect0"}]})]
+    ).notes
+    assert "the schedule changes aqm, ecn" in notes

@@ -221,6 +221,11 @@ def test_figures_without_news_have_no_row_and_missing_ones_a_dash(make_result):
     assert rows["delay p50, ms"][:2] == ("41.0", "41.2")
     assert rows["packets sent"][:2] == ("–", "3,051")
     assert "reordered" not in rows
+    assert "marked (ECN)" not in rows
+    link = make_result().link["caller_to_callee"]
+    marked = replace(link, achieved={**link.achieved, "marked": 0.25})
+    rows = {row[0]: row[1:] for row in link_table(make_result(link={"caller_to_callee": marked})).rows}
+    assert rows["marked (ECN)"] == ("–", "25%")
     nested = mapping_table("x", {"caller": {"codec": "opus", "rtt_s": 0.05}, "late_p50_s": None})
     assert nested.rows == (("caller, codec", "opus"), ("caller, rtt", "50.00 ms"), ("late p50 s", "–"))
 

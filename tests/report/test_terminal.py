@@ -124,6 +124,15 @@ def test_however_much_there_is_to_say_three_rows_are_left_for_budgets(make_resul
     assert lines[-1].startswith(" … and ")
 
 
+def test_marks_have_a_row_where_there_are_any(make_result):
+    link = make_result().link["caller_to_callee"]  # written before marks were counted
+    assert not any("marked" in line for line in lines_of(make_result(link=dict.fromkeys(DIRECTIONS, link)), ()))
+    for marked, cells in ((0.0, None), (0.25, ["→25%", "→25%"])):
+        told = replace(link, requested={**link.requested, "marked": None}, achieved={**link.achieved, "marked": marked})
+        found = [line for line in lines_of(make_result(link=dict.fromkeys(DIRECTIONS, told)), ()) if "marked" in line]
+        assert [line.split()[2:] for line in found] == ([cells] if cells else [])
+
+
 def test_cells_never_touch_their_title_or_each_other(make_result, make_ear):
     held = {"missing_ratio": 0.1236, "holding_p50_s": 12276.5e-3, "holding_p95_s": 12304.0e-3}
     ears = dict.fromkeys(DIRECTIONS, replace(make_ear(0), side_figures={"stock aiortc": held}))

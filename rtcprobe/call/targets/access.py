@@ -61,6 +61,7 @@ def _in_a_row(speaker: Tally, listener: Tally) -> Achieved:
         reordered=passing(first.reordered, second.reordered),
         duplicated=passing(first.duplicated, second.duplicated),
         corrupted=passing(first.corrupted, second.corrupted),
+        marked=passing(first.marked, second.marked),
         delivered_bps=second.delivered_bps,
         drops={
             cause: first.drops.get(cause, 0) + second.drops.get(cause, 0)

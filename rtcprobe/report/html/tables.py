@@ -35,6 +35,7 @@ _LINK_ROWS = (
     ("reordered", "reordered"),
     ("duplicated", "duplicated"),
     ("corrupted", "corrupted"),
+    ("marked (ECN)", "marked"),
     ("rate of the line, kbit/s", "rate_bps"),
     ("bit rate sent, kbit/s", "offered_bps"),
     ("packets sent", "offered"),

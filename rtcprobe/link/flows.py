@@ -1,0 +1,255 @@
+"""The flows of cross traffic at work: they send into a queue and learn at once what became of it.
+
+Rules:
+    1. A flow names the next instant at which it does something, and does it when told to; whoever runs several runs
+       them in the order of time.
+    2. Packets are 1,200 bytes of TCP, for the others what has come together in at least 1 ms, at least 200 and at most
+       1,500 bytes. (libwebrtc sends longer ones at high rates.)
+    3. TCP learns of a loss from the next packet that arrives, or after a second or two round trips. One halving answers
+       for all that was sent before it (RFC 6582's ``recover``; libwebrtc counts a round trip from it, and so often
+       halves twice). What is known lost is not in flight; libwebrtc counts it for a second and stands still meanwhile.
+
+Source: libwebrtc ``test/network/cross_traffic.cc`` and ``api/test/network_emulation/cross_traffic.h``; RFC 5681 for
+half of what is in flight.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+
+from rtcprobe.link.streams import block_sizes
+
+__all__ = [
+    "LEAST_WINDOW",
+    "TCP_BYTES",
+    "TICK_S",
+    "Crossed",
+    "Download",
+    "Flow",
+    "Pulser",
+    "Queue",
+    "Wanderer",
+    "packets_per_s",
+]
+
+TICK_S: Final = 0.001
+_LEAST_BYTES: Final = 200
+_MOST_BYTES: Final = 1500
+_UPDATE_TICKS: Final = 200
+_BIAS: Final = -0.1
+_DEVIATION: Final = 0.6
+TCP_BYTES: Final = 1200
+_FIRST_WINDOW: Final = 10
+LEAST_WINDOW: Final = 2
+_TIMEOUT_S: Final = 1.0
+"""The constants of libwebrtc's cross traffic, but for ``_MOST_BYTES``, an Ethernet packet."""
+
+_FORGETTING: Final = 200
+"""Steps of the walk (40 s) after which nothing is left of where it began."""
+
+
+class Queue(Protocol):
+    """Where flows send to: the bottleneck of the hop."""
+
+    def leave(self, size_bytes: int, now_s: float) -> float | None:
+        """Return when a packet offered at ``now_s`` has left; None when it was dropped."""
+        ...
+
+
+@dataclass(slots=True)
+class Crossed:
+    """What a flow did so far: packets sent into the queue, those lost there, bytes that left it."""
+
+    sent: int = 0
+    lost: int = 0
+    delivered_bytes: int = 0
+
+
+class Flow(Protocol):
+    """A flow at work."""
+
+    crossed: Crossed
+    next_s: float
+    """When it does something again."""
+
+    def step(self, queue: Queue) -> None:
+        """Do what is due at ``next_s``."""
+        ...
+
+    def stand_still(self, for_s: float) -> None:
+        """Move everything that is to come ``for_s`` into the future."""
+        ...
+
+
+def _send(queue: Queue, size_bytes: int, now_s: float, crossed: Crossed) -> float | None:
+    left_s = queue.leave(size_bytes, now_s)
+    crossed.sent += 1
+    if left_s is None:
+        crossed.lost += 1
+    else:
+        crossed.delivered_bytes += size_bytes
+    return left_s
+
+
+def packets_per_s(peak_bps: float) -> float:
+    """Return how many packets a second come of a rate: all that a tick brings in pieces, or fewer and smaller ones."""
+    a_tick = peak_bps / 8 * TICK_S
+    return math.ceil(a_tick / _MOST_BYTES) / TICK_S if a_tick > _LEAST_BYTES else a_tick / _LEAST_BYTES / TICK_S
+
+
+class _Ticking:
+    """A flow that looks every millisecond whether enough has come together; looks that would find nothing are left out.
+
+    Subclasses say what comes in a tick until when.
+    """
+
+    def __init__(self, begin_s: float) -> None:
+        self.crossed = Crossed()
+        self.next_s = begin_s
+        self._begin_s = begin_s
+        self._tick = 0
+        self._next_tick = 0
+        self._bytes_per_tick = 0.0
+        self._pending_bytes = 0.0
+
+    def step(self, queue: Queue) -> None:
+        """Send what has come together, and find out when to look again."""
+        self._pending_bytes += self._bytes_per_tick * (self._next_tick - self._tick)
+        self._tick = self._next_tick
+        while self._pending_bytes >= _LEAST_BYTES:
+            size_bytes = int(min(self._pending_bytes, _MOST_BYTES))
+            self._pending_bytes -= size_bytes
+            _send(queue, size_bytes, self.next_s, self.crossed)
+        self._bytes_per_tick, until_tick = self._from(self._tick)
+        if self._bytes_per_tick > 0:
+            wanting = math.ceil((_LEAST_BYTES - self._pending_bytes) / self._bytes_per_tick)
+            until_tick = min(until_tick, self._tick + max(1, wanting))
+        self._next_tick = until_tick
+        self.next_s = self._begin_s + until_tick * TICK_S
+
+    def stand_still(self, for_s: float) -> None:
+        """Move everything that is to come ``for_s`` into the future."""
+        self._begin_s += for_s
+        self.next_s += for_s
+
+    def _from(self, tick: int) -> tuple[float, int]:
+        """Return the bytes a tick from ``tick`` on, and the tick until which that holds."""
+        raise NotImplementedError
+
+
+class Wanderer(_Ticking):
+    """A rate that wanders."""
+
+    def __init__(self, peak_bps: float, rng: np.random.Generator, begin_s: float) -> None:
+        super().__init__(begin_s)
+        self._peak_bytes = peak_bps / 8 * TICK_S
+        self._intensity = float(rng.random())
+        self._steps = _walk(rng)
+        for _ in range(_FORGETTING):
+            self._move()
+
+    def _from(self, tick: int) -> tuple[float, int]:
+        if tick % _UPDATE_TICKS == 0 and tick:
+            self._move()
+        return self._peak_bytes * self._intensity, (tick // _UPDATE_TICKS + 1) * _UPDATE_TICKS
+
+    def _move(self) -> None:
+        self._intensity = min(1.0, max(0.0, self._intensity + next(self._steps)))
+
+
+def _walk(rng: np.random.Generator) -> Iterator[float]:
+    root = math.sqrt(_UPDATE_TICKS * TICK_S)
+    for size in block_sizes():
+        yield from (rng.normal(_BIAS, _DEVIATION, size) * root).tolist()
+
+
+class Pulser(_Ticking):
+    """A rate that comes in pulses."""
+
+    def __init__(self, peak_bps: float, for_s: float, every_s: float, rng: np.random.Generator, begin_s: float) -> None:
+        super().__init__(begin_s)
+        self._peak_bytes = peak_bps / 8 * TICK_S
+        self._on = round(for_s / TICK_S)
+        self._cycle = round(every_s / TICK_S)
+        self._place = int(rng.integers(self._cycle))
+
+    def _from(self, tick: int) -> tuple[float, int]:
+        place = (tick + self._place) % self._cycle
+        if place < self._on:
+            return self._peak_bytes, tick + self._on - place
+        return 0.0, tick + self._cycle - place
+
+
+class Download:
+    """TCP with always something to send."""
+
+    def __init__(self, rtt_s: float, window_bytes: int, begin_s: float) -> None:
+        self.crossed = Crossed()
+        self.next_s = begin_s
+        self._asked_rtt_s = rtt_s
+        self._most = window_bytes // TCP_BYTES
+        self._window = float(min(_FIRST_WINDOW, self._most))
+        self._threshold = math.inf
+        self._halved_s = -math.inf
+        self._rtt_s = rtt_s
+        self._number = 0
+        self._arriving: deque[tuple[float, int, float]] = deque()  # (told of at, number, sent at)
+        self._missing: deque[tuple[int, float]] = deque()  # (number, sent at), dropped and not noticed yet
+
+    @property
+    def window(self) -> float:
+        """The congestion window, packets."""
+        return self._window
+
+    def step(self, queue: Queue) -> None:
+        """Take in what has become known, and send what the window allows."""
+        now_s = self.next_s
+        in_flight = len(self._arriving) + len(self._missing)
+        if self._arriving and self._arriving[0][0] <= now_s:
+            _, number, sent_s = self._arriving.popleft()
+            self._rtt_s = now_s - sent_s
+            lost_s = self._notice(before=number)
+            if lost_s is None:
+                self._window += 1 if self._window <= self._threshold else 1 / self._window
+                self._window = min(self._window, self._most)
+        else:
+            lost_s = self._notice(until_s=now_s)
+        if lost_s is not None and lost_s >= self._halved_s:  # what is sent at that instant is sent after it
+            self._halved_s = now_s
+            self._threshold = self._window = float(max(in_flight // 2, LEAST_WINDOW))
+        for _ in range(math.ceil(self._window) - len(self._arriving) - len(self._missing)):
+            self._send(queue, now_s)
+        told_s = self._arriving[0][0] if self._arriving else math.inf
+        given_up_s = self._given_up_s() if self._missing else math.inf
+        self.next_s = min(told_s, given_up_s)
+
+    def stand_still(self, for_s: float) -> None:
+        """Move everything that is to come ``for_s`` into the future."""
+        self.next_s += for_s
+        self._halved_s += for_s
+        self._arriving = deque((at_s + for_s, number, sent_s + for_s) for at_s, number, sent_s in self._arriving)
+        self._missing = deque((number, sent_s + for_s) for number, sent_s in self._missing)
+
+    def _send(self, queue: Queue, now_s: float) -> None:
+        left_s = _send(queue, TCP_BYTES, now_s, self.crossed)
+        if left_s is None:
+            self._missing.append((self._number, now_s))
+        else:
+            self._arriving.append((left_s + self._asked_rtt_s, self._number, now_s))
+        self._number += 1
+
+    def _notice(self, *, before: int = 0, until_s: float = -math.inf) -> float | None:
+        """Take those ``before`` a number, or given up by then, off the missing; return when the last was sent."""
+        lost_s = None
+        while self._missing and (self._missing[0][0] < before or self._given_up_s() <= until_s):
+            _, lost_s = self._missing.popleft()
+        return lost_s
+
+    def _given_up_s(self) -> float:
+        return self._missing[0][1] + max(_TIMEOUT_S, 2 * self._rtt_s)
