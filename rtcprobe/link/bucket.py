@@ -31,9 +31,12 @@ class TokenBucket:
         self._at_s = -math.inf
 
     def ready_s(self, length_bytes: int, now_s: float) -> float:
-        """Return when ``length_bytes`` may go: ``now_s``, or later. Changes nothing."""
+        """Return when ``length_bytes`` may go: ``now_s``, or later. Changes nothing.
+
+        A packet longer than the bucket goes when the bucket is full, for no more will ever be in it.
+        """
         at_s = max(now_s, self._at_s)
-        missing = length_bytes - self._tokens_at(at_s)
+        missing = min(length_bytes, self._most) - self._tokens_at(at_s)
         return at_s + missing / self._bytes_per_s if missing > 0 else at_s
 
     def take(self, length_bytes: int, at_s: float) -> None:
@@ -50,12 +53,13 @@ class Policer:
 
     def __init__(self, police: Police) -> None:
         self._bucket = TokenBucket(police.bps, police.bucket_bytes)
+        self._longest_bytes = police.bucket_bytes
 
     def passes(self, size_bytes: int, now_s: float) -> bool:
         """Return whether a packet offered at ``now_s`` finds its tokens; it takes them if so."""
         ready_s = self._bucket.ready_s(size_bytes, now_s)
         earliest_s = self._bucket.ready_s(0, now_s)
-        if ready_s > earliest_s:
+        if ready_s > earliest_s or size_bytes > self._longest_bytes:
             return False
         self._bucket.take(size_bytes, ready_s)
         return True

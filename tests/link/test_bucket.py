@@ -50,6 +50,13 @@ def test_overhead_costs_tokens():
     assert departures_s(hop, [(1000, 0.0)] * 3) == pytest.approx([0, 0, 1.25])
 
 
+def test_a_packet_longer_than_the_bucket_goes_when_it_is_full_and_pays_later():
+    # 3,000 B of 1,000 B a second: one every 3 s, though no more than 1,500 B are ever in hand. A policer drops it.
+    assert departures_s(link("rate 8kbit bucket 1500B"), [(3000, 0.0)] * 4) == pytest.approx([0, 3, 6, 9])
+    police = link("police 8kbit 1500B")
+    assert [police.offer(size, 9.0).dropped for size in (1501, 1500)] == ["policer", None]
+
+
 def test_in_every_window_a_shaper_lets_through_its_bucket_and_its_rate_at_most():
     rng = np.random.default_rng(3)
     sizes, offers_s = rng.integers(40, 1500, 400), np.cumsum(rng.exponential(0.005, 400))
