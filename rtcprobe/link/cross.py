@@ -47,13 +47,25 @@ from rtcprobe.link.flows import (
 )
 from rtcprobe.units import format_duration, format_rate
 
-__all__ = ["MOST_PACKETS_PER_S", "REMEMBERED_S", "CrossTraffic", "Crossing", "Pulses", "RandomWalk", "Tcp"]
+__all__ = [
+    "MOST_FLOWS",
+    "MOST_PACKETS_PER_S",
+    "REMEMBERED_S",
+    "CrossTraffic",
+    "Crossing",
+    "Pulses",
+    "RandomWalk",
+    "Tcp",
+]
 
 REMEMBERED_S: Final = 10.0
 """What flows did longer ago is forgotten: TCP fills the deepest usual queue, and the walk finds its level, in less."""
 
 MOST_PACKETS_PER_S: Final = 1e4
 """More would cost more than the call: some 5 µs of CPU each, and ``REMEMBERED_S`` of them when a link is made."""
+
+MOST_FLOWS: Final = 20
+"""Whoever is next is looked for among all of them, at every packet and every look of each."""
 
 _LONGEST_S: Final = 60.0
 
