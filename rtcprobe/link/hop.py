@@ -199,6 +199,8 @@ class Link:
                 self._changes = _changes(spec, round_s)
         if self._crossing is not None and at_s > now_s - REMEMBERED_S:
             self._crossing.advance(at_s)
+        elif self._crossing is not None:
+            self._crossing.stand_still(at_s)
         self._adopt(spec, at_s)
         self._next_change = next(self._changes)
 
@@ -241,9 +243,14 @@ class Link:
         if before is None or spec.aqm != before.aqm:
             queue.manage(spec.aqm.controller(self._random["aqm"]) if spec.aqm else None)
         if before is None or spec.cross_traffic != before.cross_traffic:
-            places = enumerate(spec.cross_traffic)
             begin_s = at_s - REMEMBERED_S if before is None else at_s
-            flows = [flow.flow(self._random.nth("cross", place), begin_s) for place, flow in places]
+            asked = before.cross_traffic if before is not None else ()
+            flows = [
+                self._crossing.flows[place]
+                if self._crossing is not None and asked[place : place + 1] == (flow,)
+                else flow.flow(self._random.nth("cross", place), begin_s)
+                for place, flow in enumerate(spec.cross_traffic)
+            ]
             self._crossing = Crossing(queue, flows, begin_s) if flows else None
             if self._crossing is not None:
                 self._crossing.advance(at_s)  # now, not when the call's first packet waits for it
