@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rtcprobe.link import Link, parse_link
+from rtcprobe.link import Link, Path, parse_link
 
 
 def link(written, number=1):
@@ -85,6 +85,24 @@ def test_a_policer_passes_in_the_long_run_what_its_rate_allows():
     assert dropped.count("policer") == pytest.approx(
         0.2 * 2000, abs=11
     )  # the bucket is 10 packets' worth of the excess
+
+
+def test_a_policer_behind_a_hop_that_reorders_drops_no_more_than_comes_too_fast():
+    # 320 kbit/s into 400, sealed in the order sent. In the order of time those held back only come between the others:
+    # in any stretch ten of 400 B more than the stretch's share would have to, to empty the bucket.
+    path = Path([link("delay 20ms reorder 5% reorder_by 155ms", 5), link("police 400kbit 4kB")])
+    assert {path.offer(400, 0.01 * n).dropped for n in range(3000)} == {None}
+
+
+def test_a_policer_sees_latecomers_in_the_order_of_time_and_takes_nobody_s_tokens():
+    # 1,000 B a second, 2,000 in hand. At 1 s both go. At 3 s it is full again, and one of 2,000 passes.
+    hop = link("police 8kbit 2000B")
+    assert [hop.offer(1000, at).dropped for at in (1.0, 1.0)] == [None, None]
+    assert hop.offer(1500, 3.0).dropped is None
+    # At 2 s there were 1,000 B; of them 500 would have been missing at 3 s, but for what is beyond 1,500.
+    assert [hop.offer(size, 2.0).dropped for size in (600, 500, 28)] == ["policer", None, "policer"]
+    # None are left at 3 s; a second later 1,000.
+    assert [hop.offer(size, 4.0).dropped for size in (1001, 1000)] == ["policer", None]
 
 
 def test_what_the_policer_drops_uses_no_line():
