@@ -95,14 +95,19 @@ def test_a_policer_behind_a_hop_that_reorders_drops_no_more_than_comes_too_fast(
 
 
 def test_a_policer_sees_latecomers_in_the_order_of_time_and_takes_nobody_s_tokens():
-    # 1,000 B a second, 2,000 in hand. At 1 s both go. At 3 s it is full again, and one of 2,000 passes.
+    # 1,000 B a second, 2,000 in hand, all of which the first takes at 10 s.
     hop = link("police 8kbit 2000B")
-    assert [hop.offer(1000, at).dropped for at in (1.0, 1.0)] == [None, None]
-    assert hop.offer(1500, 3.0).dropped is None
-    # At 2 s there were 1,000 B; of them 500 would have been missing at 3 s, but for what is beyond 1,500.
-    assert [hop.offer(size, 2.0).dropped for size in (600, 500, 28)] == ["policer", None, "policer"]
-    # None are left at 3 s; a second later 1,000.
-    assert [hop.offer(size, 4.0).dropped for size in (1001, 1000)] == ["policer", None]
+    assert hop.offer(2000, 10.0).dropped is None
+    # What 1,500 B take at 5 s is back by 6.5 s. What 28 B take at 9.99 s is not, by 10 s; 500 of 8 s are.
+    assert [hop.offer(size, at).dropped for size, at in ((1500, 5.0), (28, 9.99), (500, 8.0))] == [
+        None,
+        "policer",
+        None,
+    ]
+    # At 6 s there are 500 B left of 5 s and 1,000 more; taken, there are 2,000 again by 8 s.
+    assert [hop.offer(size, 6.0).dropped for size in (1501, 1500)] == ["policer", None]
+    # None are left at 10 s; a second later 1,000.
+    assert [hop.offer(size, 11.0).dropped for size in (1001, 1000)] == ["policer", None]
 
 
 def test_what_the_policer_drops_uses_no_line():
