@@ -54,7 +54,8 @@ _LONGEST_S: Final = 60.0
 class Turn(NamedTuple):
     """A packet whose turn in the queue is known: offered, and taken out to be sent, at these times (seconds).
 
-    ``free_s`` is when the line is done with everyone before it, ``largest_s`` how long it sends the largest packet.
+    ``free_s`` is when the line is done with everyone before it (and a bucket has its tokens), ``largest_s`` how long it
+    sends the largest packet.
     """
 
     offered_s: float

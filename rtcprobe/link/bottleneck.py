@@ -114,7 +114,10 @@ class Bottleneck:
         self._largest_bytes = max(self._largest_bytes, size_bytes)
         taken_s = self._line.taken_s(start_s, now_s)
         largest_s = self._rate.seconds(self._largest_bytes) if self._rate is not None else 0.0
-        verdict = aqm.judge(Turn(now_s, taken_s, self._busy_until_s, largest_s, ecn))
+        free_s = self._busy_until_s
+        if self._bucket is not None:  # nothing is being sent, but tokens are missing
+            free_s = max(free_s, self._bucket.ready_s(self._length_bytes(size_bytes), free_s))
+        verdict = aqm.judge(Turn(now_s, taken_s, free_s, largest_s, ecn))
         self.marked = verdict == "mark"
         if verdict == "drop" and aqm.waits and taken_s > now_s:
             self._waiting.append((taken_s, size_bytes))

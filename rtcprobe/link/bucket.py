@@ -7,7 +7,8 @@ Facts:
 
 Rules:
     1. A bucket is full when it is made, as tc makes it.
-    2. Time does not run backwards: who is offered late, behind a hop that reorders, finds what the others left.
+    2. Who is offered late, behind a hop that reorders, finds in a shaper what the others left. A policer lets it pass
+       if there were tokens for it in its time, and without them still enough for those already let pass.
 
 Source: RFC 2697 §3 for the bucket; ``net/sched/sch_tbf.c``, ``act_police.c`` and libwebrtc's simulated token bucket.
 """
@@ -15,10 +16,19 @@ Source: RFC 2697 §3 for the bucket; ``net/sched/sch_tbf.c``, ``act_police.c`` a
 from __future__ import annotations
 
 import math
+from collections import deque
+from itertools import islice
+from typing import Final
 
 from rtcprobe.link.spec import Police
 
 __all__ = ["Policer", "TokenBucket"]
+
+_HINDSIGHT: Final = 256
+"""How many recent packets a latecomer is placed among; at 50 packets a second, five seconds of them."""
+
+_ROUNDING_BYTES: Final = 1e-6
+"""What floating point may be short of."""
 
 
 class TokenBucket:
@@ -31,9 +41,12 @@ class TokenBucket:
         self._at_s = -math.inf
 
     def ready_s(self, length_bytes: int, now_s: float) -> float:
-        """Return when ``length_bytes`` may go: ``now_s``, or later. Changes nothing."""
+        """Return when ``length_bytes`` may go: ``now_s``, or later. Changes nothing.
+
+        A packet longer than the bucket goes when the bucket is full, for no more will ever be in it.
+        """
         at_s = max(now_s, self._at_s)
-        missing = length_bytes - self._tokens_at(at_s)
+        missing = min(length_bytes, self._most) - self._tokens_at(at_s)
         return at_s + missing / self._bytes_per_s if missing > 0 else at_s
 
     def take(self, length_bytes: int, at_s: float) -> None:
@@ -49,13 +62,28 @@ class Policer:
     """Who passes a policer."""
 
     def __init__(self, police: Police) -> None:
-        self._bucket = TokenBucket(police.bps, police.bucket_bytes)
+        self._bytes_per_s = police.bps / 8
+        self._most = float(police.bucket_bytes)
+        self._passed: deque[tuple[float, int, float]] = deque(maxlen=_HINDSIGHT)  # (at, bytes, tokens left), in time
 
     def passes(self, size_bytes: int, now_s: float) -> bool:
         """Return whether a packet offered at ``now_s`` finds its tokens; it takes them if so."""
-        ready_s = self._bucket.ready_s(size_bytes, now_s)
-        earliest_s = self._bucket.ready_s(0, now_s)
-        if ready_s > earliest_s:
-            return False
-        self._bucket.take(size_bytes, ready_s)
+        passed = self._passed
+        place = len(passed)
+        while place and passed[place - 1][0] > now_s:
+            place -= 1
+        if not place and len(passed) == _HINDSIGHT:  # what was in the bucket then is forgotten
+            now_s, place = passed[-1][0], len(passed)
+        at_s, _, tokens = passed[place - 1] if place else (-math.inf, 0, self._most)
+        taken = []
+        later = [(at, length_bytes) for at, length_bytes, _ in islice(passed, place, None)]
+        for when_s, length_bytes in ((now_s, size_bytes), *later):
+            tokens = min(self._most, tokens + (when_s - at_s) * self._bytes_per_s) - length_bytes
+            if tokens < -_ROUNDING_BYTES:
+                return False
+            at_s = when_s
+            taken.append((when_s, length_bytes, tokens))
+        while len(passed) > place:
+            passed.pop()
+        passed.extend(taken)
         return True

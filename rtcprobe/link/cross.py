@@ -14,7 +14,7 @@ Facts:
 Rules:
     1. What has to share a line was there before: flows of the link as it starts have been running for
        ``REMEMBERED_S``, the walk at a level drawn from where it usually is, pulses anywhere in their cycle. A flow
-       that the schedule brings begins then.
+       that the schedule brings begins then; one that stays the same, at its place in the list, goes on.
     2. After a longer silence of the call, flows stand still until ``REMEMBERED_S`` before it ends: a relay that idles
        for an hour must not run an hour of downloads at the next packet.
     3. Flows and call pass the queue in the order of time; at the same instant flows are first.
@@ -47,13 +47,25 @@ from rtcprobe.link.flows import (
 )
 from rtcprobe.units import format_duration, format_rate
 
-__all__ = ["MOST_PACKETS_PER_S", "REMEMBERED_S", "CrossTraffic", "Crossing", "Pulses", "RandomWalk", "Tcp"]
+__all__ = [
+    "MOST_FLOWS",
+    "MOST_PACKETS_PER_S",
+    "REMEMBERED_S",
+    "CrossTraffic",
+    "Crossing",
+    "Pulses",
+    "RandomWalk",
+    "Tcp",
+]
 
 REMEMBERED_S: Final = 10.0
 """What flows did longer ago is forgotten: TCP fills the deepest usual queue, and the walk finds its level, in less."""
 
 MOST_PACKETS_PER_S: Final = 1e4
 """More would cost more than the call: some 5 µs of CPU each, and ``REMEMBERED_S`` of them when a link is made."""
+
+MOST_FLOWS: Final = 20
+"""Whoever is next is looked for among all of them, at every packet and every look of each."""
 
 _LONGEST_S: Final = 60.0
 
@@ -164,22 +176,27 @@ class Crossing:
 
     def __init__(self, queue: Queue, flows: Sequence[Flow], begin_s: float) -> None:
         self._queue = queue
-        self._flows = flows
+        self.flows = tuple(flows)
         self._now_s = begin_s
 
     def crossed(self) -> tuple[Crossed, ...]:
         """Return what each flow did so far."""
-        return tuple(flow.crossed for flow in self._flows)
+        return tuple(flow.crossed for flow in self.flows)
+
+    def stand_still(self, until_s: float) -> None:
+        """Let the flows do nothing up to ``until_s``."""
+        idle_s = until_s - self._now_s
+        if idle_s > 0:
+            for flow in self.flows:
+                flow.stand_still(idle_s)
+            self._now_s = until_s
 
     def advance(self, now_s: float) -> None:
         """Let the flows send everything up to ``now_s``."""
-        idle_s = now_s - self._now_s - REMEMBERED_S
-        if idle_s > 0:
-            for flow in self._flows:
-                flow.stand_still(idle_s)
+        self.stand_still(now_s - REMEMBERED_S)
         queue = self._queue
         while True:
-            flow = min(self._flows, key=_next_s)
+            flow = min(self.flows, key=_next_s)
             if flow.next_s > now_s:
                 break
             flow.step(queue)

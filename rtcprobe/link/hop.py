@@ -71,6 +71,7 @@ _OUTAGE: Final = Fate((), "outage")
 _POLICER: Final = Fate((), "policer")
 _REFUSED: Final = {"queue": Fate((), "queue"), "aqm": Fate((), "aqm")}
 _TRACE: Final = Fate((), "trace")
+_CROWDED: Final = Fate((), "slot")
 
 
 _SILENCE_S: Final = 0.200
@@ -140,8 +141,11 @@ class Link:
         else:
             arrival_s = left_s + delay_s
             if self._slots is not None:
-                arrival_s = self._slots.release(arrival_s, size_bytes)
-            if self._keeps_order:
+                released_s = self._slots.release(arrival_s, size_bytes)
+                if released_s is None:
+                    return _CROWDED
+                arrival_s = self._keeper.place_last(left_s, released_s)
+            elif self._keeps_order:
                 arrival_s = self._keeper.place(left_s, arrival_s)
         if twice or harm < self._corrupt or self._markable:
             return self._unusual(size_bytes, left_s, arrival_s, harm, twice=twice)
@@ -163,8 +167,11 @@ class Link:
         copy_delay_s = next(self._copy_delays)
         copy_s = arrival_s if copy_delay_s == LOST else left_s + copy_delay_s
         if self._slots is not None:
-            copy_s = self._slots.release(copy_s, size_bytes)
-        if self._keeps_order:
+            released_s = self._slots.release(copy_s, size_bytes)
+            if released_s is None:
+                return Fate((arrival_s,), corrupt=() if bit is None else (bit,), marked=marked)
+            copy_s = self._keeper.place_last(left_s, released_s)
+        elif self._keeps_order:
             copy_s = self._keeper.place(left_s, copy_s)
         copy_bit = self._flipped_bit(next(self._copy_harm), size_bytes)
         copies = sorted([(arrival_s, bit), (copy_s, copy_bit)], key=lambda copy: copy[0])
@@ -183,8 +190,17 @@ class Link:
     def _change(self, now_s: float) -> None:
         """Go over to what the schedule says next; recent cross traffic passes the line as it was until then."""
         at_s, spec = self._next_change
+        if self.spec.repeat_s is not None:
+            # Of a longer silence only the last rounds are gone through: each makes anew all that changes in one.
+            rounds = math.floor((now_s - REMEMBERED_S - self._start_s) / self.spec.repeat_s) - 1
+            round_s = self._start_s + rounds * self.spec.repeat_s
+            if round_s > at_s:
+                at_s, spec = round_s, self.spec
+                self._changes = _changes(spec, round_s)
         if self._crossing is not None and at_s > now_s - REMEMBERED_S:
             self._crossing.advance(at_s)
+        elif self._crossing is not None:
+            self._crossing.stand_still(at_s)
         self._adopt(spec, at_s)
         self._next_change = next(self._changes)
 
@@ -227,9 +243,14 @@ class Link:
         if before is None or spec.aqm != before.aqm:
             queue.manage(spec.aqm.controller(self._random["aqm"]) if spec.aqm else None)
         if before is None or spec.cross_traffic != before.cross_traffic:
-            places = enumerate(spec.cross_traffic)
             begin_s = at_s - REMEMBERED_S if before is None else at_s
-            flows = [flow.flow(self._random.nth("cross", place), begin_s) for place, flow in places]
+            asked = before.cross_traffic if before is not None else ()
+            flows = [
+                self._crossing.flows[place]
+                if self._crossing is not None and asked[place : place + 1] == (flow,)
+                else flow.flow(self._random.nth("cross", place), begin_s)
+                for place, flow in enumerate(spec.cross_traffic)
+            ]
             self._crossing = Crossing(queue, flows, begin_s) if flows else None
             if self._crossing is not None:
                 self._crossing.advance(at_s)  # now, not when the call's first packet waits for it
@@ -317,6 +338,13 @@ class _Keeper:
             self._last = (entered_s, arrival_s)
             self._recent.append(self._last)
             return arrival_s
+        return self._place_among(entered_s, wanted_s)
+
+    def place_last(self, entered_s: float, wanted_s: float) -> float:
+        """Return when it arrives behind everyone, were it overtaken or not: slots have room for it there alone."""
+        return self.place(max(entered_s, self._last[0]), wanted_s)
+
+    def _place_among(self, entered_s: float, wanted_s: float) -> float:
         # An earlier hop let it be overtaken: it goes between those sealed before it, by the time it entered.
         place = bisect_right(self._recent, entered_s, key=lambda pair: pair[0])
         floor_s = self._recent[place - 1][1] if place else wanted_s

@@ -106,6 +106,8 @@ def _slot(words: list[str]) -> dict[str, str]:
     taken = _named("slot", names, words, until=_SLOT_CARRIES)
     while words and words[0] in _SLOT_CARRIES:
         name = words.pop(0)
+        if name in taken:
+            raise BadInputError(f"slot {name} is given twice", "leave one out")
         taken |= _named(f"slot {name}", (name,), words, until=_SLOT_CARRIES)
     if taken.get("bytes", "").isdigit():
         taken["bytes"] += "B"

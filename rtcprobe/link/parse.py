@@ -21,7 +21,7 @@ from typing import Any, Final, TypeVar
 from rtcprobe.errors import BadInputError
 from rtcprobe.link.aqm import Aqm, CoDel, EcnRamp, Pi2
 from rtcprobe.link.cross import CrossTraffic, Pulses, RandomWalk, Tcp
-from rtcprobe.link.delay import Delay, DelayTrace
+from rtcprobe.link.delay import LONGEST_S, Delay, DelayTrace
 from rtcprobe.link.keys import CROSS_KEYS, LINK_KEYS, need_known
 from rtcprobe.link.line import lower_line
 from rtcprobe.link.loss import Bernoulli, BurstLoss, FourState, GilbertElliott, Loss
@@ -57,6 +57,9 @@ _NEEDS: Final = {
     "reorder_by": ("reorder",),
 }
 """Keys that mean nothing without one of these."""
+
+_MOST_DIGITS: Final = 15
+"""Of a count; Python refuses to read a number of some thousands."""
 
 _TIMED: Final = frozenset({"outages", "handovers", "schedule", "repeat"})
 
@@ -272,7 +275,12 @@ def _slot(written: object) -> Slot:
     else:
         least_s = _read(parse_duration, keys, "min")
         most_s = _read(parse_duration, keys, "max") if "max" in keys else least_s
-        if not 0 <= least_s <= most_s:
+        for key, value_s in (("min", least_s), ("max", most_s)):
+            if not 0 <= value_s <= LONGEST_S:
+                raise BadInputError(
+                    f"slot {key} {format_duration(value_s)} is impossible", f"give 0ms to {LONGEST_S:g}s"
+                )
+        if least_s > most_s:
             raise BadInputError(
                 f"slot max {format_duration(most_s)} is below min {format_duration(least_s)}", "give min, then max"
             )
@@ -311,7 +319,7 @@ def _read(parse: Callable[[object], _T], written: Mapping[str, Any], key: str, d
 
 def _limit(written: object) -> Limit:
     text = str(written).strip().lower().removesuffix("packets").strip()
-    if text.isascii() and text.isdigit():
+    if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS:
         return Limit(packets=int(text))
     if text[:1].isdigit() and text.endswith("b"):
         return Limit(size_bytes=parse_bytes(written))

@@ -9,9 +9,10 @@ Facts:
 Rules:
     1. Slots open whether or not anybody waits, the first when the link starts. (netem counts the next interval from
        the moment it last looked, so that a packet rarer than slots waits a whole one.)
-    2. Slots keep the order packets were offered in; hence ``order: free`` beside them is refused. A packet that
-       ``reorder`` lets step out passes them by, as in netem.
+    2. Slots keep the order packets were offered in, also where an earlier hop reorders; hence ``order: free`` beside
+       them is refused. A packet that ``reorder`` lets step out passes them by, as in netem.
     3. A slot closes once it has carried its packets, or its bytes or more.
+    4. No more than ``MOST_WAITING`` packets wait for slots, as in netem by default; who comes then is dropped.
 
 Source: tc-netem(8) ``slot``; ``net/sched/sch_netem.c``.
 """
@@ -19,6 +20,7 @@ Source: tc-netem(8) ``slot``; ``net/sched/sch_netem.c``.
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,7 +30,10 @@ from rtcprobe.errors import BadInputError
 from rtcprobe.link.delay import Delay
 from rtcprobe.units import format_duration
 
-__all__ = ["Slot", "Slots"]
+__all__ = ["MOST_WAITING", "Slot", "Slots"]
+
+MOST_WAITING: Final = 1000
+"""tc's own default (``sch_netem``), and that of the queue before the line."""
 
 SHORTEST_S: Final = 1e-4
 """Shorter intervals are drawn out to this: no more than 10⁴ slots a second."""
@@ -69,14 +74,21 @@ class Slots:
         self._opens_s = begin_s
         self._packets_left = self._packets
         self._bytes_left = self._bytes
+        self._waiting: deque[float] = deque()
 
-    def release(self, due_s: float, size_bytes: int) -> float:
-        """Return when a packet due at ``due_s`` leaves: with the first slot from then on that has room."""
+    def release(self, due_s: float, size_bytes: int) -> float | None:
+        """Return when a packet due at ``due_s`` leaves: with the first slot that has room; None if it finds none."""
+        waiting = self._waiting
+        while waiting and waiting[0] <= due_s:
+            waiting.popleft()
+        if len(waiting) >= MOST_WAITING:
+            return None
         if due_s - self._opens_s > _REMEMBERED_S:
             self._opens_s += (due_s - self._opens_s - _REMEMBERED_S) // self._usual_s * self._usual_s
         while self._opens_s < due_s:
             self._next()
         released_s = self._opens_s
+        waiting.append(released_s)
         self._packets_left -= 1
         self._bytes_left -= size_bytes
         if self._packets_left <= 0 or self._bytes_left <= 0:

@@ -15,8 +15,9 @@ from typing import Final, Literal
 
 from rtcprobe.errors import BadInputError
 from rtcprobe.link.aqm import Aqm, Ecn, EcnRamp
-from rtcprobe.link.cross import MOST_PACKETS_PER_S, CrossTraffic
+from rtcprobe.link.cross import MOST_FLOWS, MOST_PACKETS_PER_S, REMEMBERED_S, CrossTraffic
 from rtcprobe.link.delay import Delay, DelayTrace
+from rtcprobe.link.flows import TCP_BYTES
 from rtcprobe.link.loss import Loss
 from rtcprobe.link.slot import Slot
 from rtcprobe.units import format_duration, format_rate, format_ratio
@@ -44,6 +45,10 @@ OPPORTUNITY_BYTES: Final = 1500
 LEAST_BPS: Final = 1e3
 MOST_BPS: Final = 1e12
 """Between them lies every line a call was ever made over; a lone packet takes 8 s on the slowest."""
+
+
+SHORTEST_ROUND_S: Final = 1e-3
+"""Shorter than any packet spacing of a call; every change of every round is made, also those nobody sees."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +140,15 @@ class CapacityTrace:
     def seconds(self, size_bytes: int) -> float:
         """Return how long a packet of ``size_bytes`` occupies the line, on average."""
         return 8 * size_bytes / self.bps
+
+
+def _fillable_bps(rate: Rate | CapacityTrace) -> float:
+    """Return what TCP could fill, in bits of its own packets: overhead may shorten them, a bucket lets them all go."""
+    seconds = rate.seconds(TCP_BYTES)
+    line_bps = 8 * TCP_BYTES / seconds if seconds else math.inf
+    if isinstance(rate, Rate) and rate.bucket_bytes:
+        line_bps *= 1 + 8 * rate.bucket_bytes / rate.bps / REMEMBERED_S
+    return line_bps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,8 +309,13 @@ class LinkSpec:
             raise BadInputError(f"ecn {self.ecn} without aqm is never marked", "give aqm, or leave ecn out")
         if isinstance(self.aqm, EcnRamp) and self.ecn != "ect1":
             raise BadInputError("aqm ecn-ramp marks L4S packets alone", "give ecn ect1")
+        if len(self.cross_traffic) > MOST_FLOWS:
+            raise BadInputError(
+                f"cross_traffic has {len(self.cross_traffic)} flows, more than {MOST_FLOWS}",
+                "give fewer, with higher peaks",
+            )
         if self.rate and self.cross_traffic:
-            packets = sum(flow.packets_per_s(self.rate.bps) for flow in self.cross_traffic)
+            packets = sum(flow.packets_per_s(_fillable_bps(self.rate)) for flow in self.cross_traffic)
             if packets > MOST_PACKETS_PER_S:
                 raise BadInputError(
                     f"cross_traffic could send {packets:,.0f} packets a second, more than {MOST_PACKETS_PER_S:,.0f}",
@@ -313,6 +332,8 @@ class LinkSpec:
             return
         if not times:
             raise BadInputError("repeat is given without schedule", "give the schedule too")
+        if self.repeat_s < SHORTEST_ROUND_S:
+            raise BadInputError(f"repeat {format_duration(self.repeat_s)} is impossible", "give 1ms or more")
         if not times[-1] < self.repeat_s < math.inf:
             raise BadInputError(
                 f"repeat {format_duration(self.repeat_s)} cuts off the entry at {format_duration(times[-1])}",

@@ -115,6 +115,15 @@ def load_yaml(text: str) -> object:
 class _Loader(yaml.SafeLoader):
     """YAML without surprises: a key given twice is refused."""
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep=deep)
+        except ValueError as error:  # a date that is none, a number of thousands of digits
+            if not isinstance(node, yaml.ScalarNode):
+                raise
+            line = node.start_mark.line + 1
+            raise BadInputError(f"line {line}: {node.value[:40]!r} cannot be read", "put it in quotes") from error
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         mapping = super().construct_mapping(node, deep=deep)
         seen: set[object] = set()

@@ -48,6 +48,9 @@ REFUSALS = {
     "rate -1mbit": "rate -1mbit is impossible: give 1kbit to 1000gbit; for a dead link use outages",
     "rate 1bit": "rate 1bit is impossible: give 1kbit to 1000gbit; for a dead link use outages",
     "rate 1mbit limit 0": "limit 0 is impossible: give more than zero",
+    f"rate 1mbit limit {'9' * 5000}": (
+        f"limit '{'9' * 5000}' is not a limit: write it like 50 (packets), 64kB or 200ms"
+    ),
     "rate 1mbit limit lots": "limit 'lots' is not a limit: write it like 50 (packets), 64kB or 200ms",
     "delay 80ms limit 50": "limit without rate limits nothing: give rate or capacity_trace, or leave limit out",
     "reorder 5%": "reorder without delay moves nothing: give a delay to skip, or reorder_by",
@@ -65,6 +68,9 @@ REFUSALS = {
     ),
     "slot 5ms packets": "slot packets has no value: write its value after it: how many packets a slot carries, like 4",
     "slot 10ms 5ms": "slot max 5ms is below min 10ms: give min, then max",
+    "slot -5ms": "slot min -5ms is impossible: give 0ms to 60s",
+    "slot 1s 2min": "slot max 2min is impossible: give 0ms to 60s",
+    "slot 5ms packets 4 packets 5": "slot packets is given twice: leave one out",
     "slot 50us": "slot 50us is impossible: give 0.1ms or more",
     "slot 5ms packets 0": "slot packets 0 carries nothing: give 1 or more, or leave it out",
     "slot 5ms packets 1.5": "slot packets 1.5 is impossible: give whole packets",
@@ -112,6 +118,18 @@ REFUSALS = {
         "cross_traffic could send 104,167 packets a second, more than 10,000: "
         "give a slower line, lower peaks, or tcp a smaller window"
     ),
+    # Overhead that shortens its packets to a byte, and a bucket as deep as an hour, are no line of 1 Mbit/s.
+    "rate 1mbit -1199B cross tcp 5ms 100kB": (
+        "cross_traffic could send 16,667 packets a second, more than 10,000: "
+        "give a slower line, lower peaks, or tcp a smaller window"
+    ),
+    "rate 1mbit bucket 450MB cross tcp 5ms": (
+        "cross_traffic could send 37,604 packets a second, more than 10,000: "
+        "give a slower line, lower peaks, or tcp a smaller window"
+    ),
+    "rate 1mbit " + 21 * "cross random-walk 1kbit ": (
+        "cross_traffic has 21 flows, more than 20: give fewer, with higher peaks"
+    ),
     "rate 1gbit cross pulses 100mbit cross pulses 100mbit": (
         "cross_traffic could send 18,000 packets a second, more than 10,000: "
         "give a slower line, lower peaks, or tcp a smaller window"
@@ -133,6 +151,10 @@ KEYS = [
     ({"schedule": [{"loss": "1%"}]}, "schedule entry {'loss': '1%'} has no at: write it like {at: 10s, loss: 5%}"),
     ({"schedule": [{"at": "2s"}, {"at": "1s"}]}, "the schedule goes back in time: sort its entries by at"),
     ({"repeat": "4s"}, "repeat is given without schedule: give the schedule too"),
+    (
+        {"schedule": [{"at": "1us", "loss": "1%"}], "repeat": "2us"},
+        "repeat 2us is impossible: give 1ms or more",
+    ),
     (
         {"schedule": [{"at": "5s", "loss": "1%"}], "repeat": "4s"},
         "repeat 4s cuts off the entry at 5s: give a longer one",

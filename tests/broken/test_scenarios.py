@@ -93,6 +93,8 @@ TEXTS = {
         "line 1: this is not YAML: "
         "could not determine a constructor for the tag 'tag:yaml.org,2002:python/name:os.system'"
     ),
+    "name: a\nserves: 2026-13-45": "line 2: '2026-13-45' cannot be read: put it in quotes",
+    f"name: {'9' * 5000}": f"line 1: '{'9' * 40}' cannot be read: put it in quotes",
     "name: a\x00b": "this is not YAML: unacceptable character #x0000: special characters are not allowed in "
     '"<unicode string>", position 7',
     SMALL.replace("signaling: {region: singapore}", ""): ("signaling is missing: it has the keys region, connection"),

@@ -119,6 +119,17 @@ def test_pi2_drops_what_is_too_much_and_waits_as_long_as_its_target():
     assert np.mean(tally.delays_s()) - 0.001 == pytest.approx(0.015, abs=0.002)
 
 
+@pytest.mark.parametrize("rate", ["400kbit", "1mbit"])
+def test_pi2_waits_no_longer_for_tokens_than_for_a_line(rate):
+    # A bucket of a packet is a line: 1,250 B take 25 ms or 10 ms either way, a bucket's packet leaving as it begins.
+    bps = parse_link(f"rate {rate}").rate.bps
+    waits_s = []
+    for written, sending_s in ((f"rate {rate} aqm pi2", 8 * 1250 / bps), (f"rate {rate} bucket 1500B aqm pi2", 0)):
+        every_s = 8 * 1250 / bps / 1.25
+        waits_s.append(np.mean(offered(link(written), 9_000, every_s, 1250, after=4_000).delays_s()) - sending_s)
+    assert waits_s[1] == pytest.approx(waits_s[0], abs=0.001)
+
+
 def test_pi2_marks_l4s_packets_at_twice_the_root_of_the_drops():
     # Classic packets of another sender overload the line to p² = 1 - 1/1.25; each tenth packet is ours, 28 B of L4S.
     # k·p = 2·√0.04 = 0.4 for an overload of 1/0.96.

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rtcprobe.link import Link, parse_link
+from rtcprobe.link import Link, Path, parse_link
 
 
 def link(written, number=1):
@@ -50,6 +50,13 @@ def test_overhead_costs_tokens():
     assert departures_s(hop, [(1000, 0.0)] * 3) == pytest.approx([0, 0, 1.25])
 
 
+def test_a_packet_longer_than_the_bucket_goes_when_it_is_full_and_pays_later():
+    # 3,000 B of 1,000 B a second: one every 3 s, though no more than 1,500 B are ever in hand. A policer drops it.
+    assert departures_s(link("rate 8kbit bucket 1500B"), [(3000, 0.0)] * 4) == pytest.approx([0, 3, 6, 9])
+    police = link("police 8kbit 1500B")
+    assert [police.offer(size, 9.0).dropped for size in (1501, 1500)] == ["policer", None]
+
+
 def test_in_every_window_a_shaper_lets_through_its_bucket_and_its_rate_at_most():
     rng = np.random.default_rng(3)
     sizes, offers_s = rng.integers(40, 1500, 400), np.cumsum(rng.exponential(0.005, 400))
@@ -78,6 +85,29 @@ def test_a_policer_passes_in_the_long_run_what_its_rate_allows():
     assert dropped.count("policer") == pytest.approx(
         0.2 * 2000, abs=11
     )  # the bucket is 10 packets' worth of the excess
+
+
+def test_a_policer_behind_a_hop_that_reorders_drops_no_more_than_comes_too_fast():
+    # 320 kbit/s into 400, sealed in the order sent. In the order of time those held back only come between the others:
+    # in any stretch ten of 400 B more than the stretch's share would have to, to empty the bucket.
+    path = Path([link("delay 20ms reorder 5% reorder_by 155ms", 5), link("police 400kbit 4kB")])
+    assert {path.offer(400, 0.01 * n).dropped for n in range(3000)} == {None}
+
+
+def test_a_policer_sees_latecomers_in_the_order_of_time_and_takes_nobody_s_tokens():
+    # 1,000 B a second, 2,000 in hand, all of which the first takes at 10 s.
+    hop = link("police 8kbit 2000B")
+    assert hop.offer(2000, 10.0).dropped is None
+    # What 1,500 B take at 5 s is back by 6.5 s. What 28 B take at 9.99 s is not, by 10 s; 500 of 8 s are.
+    assert [hop.offer(size, at).dropped for size, at in ((1500, 5.0), (28, 9.99), (500, 8.0))] == [
+        None,
+        "policer",
+        None,
+    ]
+    # At 6 s there are 500 B left of 5 s and 1,000 more; taken, there are 2,000 again by 8 s.
+    assert [hop.offer(size, 6.0).dropped for size in (1501, 1500)] == ["policer", None]
+    # None are left at 10 s; a second later 1,000.
+    assert [hop.offer(size, 11.0).dropped for size in (1001, 1000)] == ["policer", None]
 
 
 def test_what_the_policer_drops_uses_no_line():

@@ -51,6 +51,21 @@ def test_a_fate_is_sealed_when_offered():
     assert hop.offer(12_500, 0.6).arrivals_s == (3.0,)  # waits until 1.0, then 2 s
 
 
+@pytest.mark.parametrize("repeat", ["40ms", "7s"])
+def test_a_long_silence_costs_a_schedule_no_more_than_its_last_rounds(repeat):
+    # Delay 10 ms in the first half of a round, 50 in the second; so it does two million rounds later.
+    half_s = {"40ms": 0.020, "7s": 3.5}[repeat]
+    schedule = [{"at": f"{half_s}s", "delay": "50ms"}]
+    hop = link({"delay": "10ms", "order": "free", "schedule": schedule, "repeat": repeat})
+    adopt, adopted = hop._adopt, []
+    hop._adopt = lambda *spec: adopted.append(1) or adopt(*spec)
+    late_s = 2 * half_s * 2_000_000
+    for after_s, delay_s in ((0.3 * half_s, 0.010), (1.4 * half_s, 0.050), (2.2 * half_s, 0.010)):
+        arrival_s = hop.offer(160, late_s + after_s).arrivals_s[0]
+        assert arrival_s - late_s - after_s == pytest.approx(delay_s, abs=1e-6)
+    assert len(adopted) < 2 * (10 / (2 * half_s) + 4)  # ten seconds, and what is not whole
+
+
 def test_a_schedule_counts_from_the_start_of_the_link_and_repeats():
     hop = link({"delay": "10ms", "schedule": [{"at": "1s", "delay": "50ms"}], "repeat": "2s"}, start_s=100.0)
     delays_ms = [

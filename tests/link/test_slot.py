@@ -1,9 +1,11 @@
 """Slots: what is due leaves together, some at a time."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
-from rtcprobe.link import Link, parse_link
+from rtcprobe.link import Link, Path, parse_link
 
 
 def link(written, number=1, **kwargs):
@@ -59,8 +61,28 @@ def test_a_lone_packet_waits_half_an_interval_and_longer_the_more_they_differ():
 def test_a_backlog_leaves_at_so_many_packets_an_interval():
     # 4 packets every 8 ms: 500 a second, though 1,000 are offered.
     hop = link("slot distribution normal 8ms 1ms packets 4")
-    last_s = [hop.offer(160, 0.001 * n).arrivals_s[0] for n in range(4000)][-1]
-    assert last_s == pytest.approx(4000 / 4 * 0.008, rel=4 * 1 / 8 / np.sqrt(1000))
+    last_s = [hop.offer(160, 0.001 * n).arrivals_s[0] for n in range(1900)][-1]  # 950 wait at the end
+    assert last_s == pytest.approx(1900 / 4 * 0.008, rel=4 * 1 / 8 / np.sqrt(475))
+
+
+def test_no_more_than_a_thousand_packets_wait_for_slots():
+    # 10 a second leave of 50: after 25 s of a backlog that grows by 40 a second the thousandth waits, for 100 s.
+    hop = link("slot 100ms packets 1")
+    fates = [hop.offer(160, 0.02 * n) for n in range(10_000)]
+    assert [fate.dropped for fate in fates].index("slot") == pytest.approx(25 * 50, abs=2)
+    waits_s = [fate.arrivals_s[0] - 0.02 * n for n, fate in enumerate(fates) if fate.arrivals_s]
+    assert max(waits_s) == pytest.approx(100, abs=0.2)
+    # A copy that finds no room is no loss: the first one had some.
+    hop = link("slot 100ms packets 1 duplicate 100%")
+    hop.offer(160, 0.001)
+    hop._slots.release(0.001, 160)
+    assert [len(hop.offer(160, 0.001).arrivals_s) for _ in range(500)] == [2] * 498 + [1, 0]
+
+
+def test_where_an_earlier_hop_reorders_a_slot_still_carries_no_more_than_it_may():
+    path = Path([link("delay 5ms reorder 10% reorder_by 70ms", 3), link("delay 5ms slot 40ms packets 2", 4)])
+    carried = Counter(round(path.offer(160, 0.02 * n).arrivals_s[0], 6) for n in range(3000))
+    assert max(carried.values()) == 2
 
 
 def test_intervals_of_nothing_are_drawn_out():
