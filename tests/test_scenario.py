@@ -5,6 +5,7 @@ import jsonschema
 import pytest
 import yaml
 
+from rtcprobe.errors import BadInputError
 from rtcprobe.link import parse_link
 from rtcprobe.scenario import (
     DtlsTimer,
@@ -136,6 +137,48 @@ def test_the_schema_is_a_schema_and_tells_an_editor_about_every_key():
 def test_the_exported_schema_alone_accepts_the_library(name):
     text = (library_folder() / f"{name}.yaml").read_text(encoding="utf-8")
     jsonschema.Draft202012Validator(scenario_schema()).validate(yaml.safe_load(text))
+
+
+LINKS = """
+- {delay: 80ms, jitter: 10ms, distribution: normal, correlation: 50%, order: free, loss: 2%, burst: 3}
+- {delay: 80ms, burst: "2.5", loss: .5%, loss_order: before-rate, reorder: 1%, gap: 5, reorder_by: 40ms}
+- {gemodel: {p: 1%, r: 20%, 1-h: 70%, 1-k: 0.1%}, duplicate: 1%, corrupt: 0.1%}
+- {state: {p13: 2%, p31: 30%}, outages: [{at: 10s, for: 2s, every: 60s}], handovers: null}
+- {rate: 1mbit, overhead: -4B, cell: 48B, celloverhead: 5B, limit: 64kB, police: {rate: 500kbit, bucket: 16kB}}
+- {rate: 1mbit, limit: 50, bucket: 16kB, aqm: codel, aqm_target: 5ms, aqm_interval: 100ms, ecn: ect0}
+- {rate: 10mbit, cross_traffic: [{kind: tcp, rtt: 100ms}, {kind: pulses, peak: 2mbit, for: 100ms, every: 2s}]}
+- {slot: {min: 5ms, max: 10ms, packets: 4, bytes: 3kB}}
+- {slot: {delay: 8ms, jitter: 2ms, distribution: normal}}
+- {delay: 20ms, schedule: [{at: 10s, loss: 5%}, {at: 20s, loss: null, slot: {min: 5ms}}], repeat: 60s}
+"""
+NO_LINKS = """
+- {delay: 80}
+- {delay: 80ms, jitter: 10ms, distribution: gauss}
+- {order: any}
+- {loss: [1%]}
+- {gemodel: {q: 1%}}
+- {police: 500kbit}
+- {slot: 5}
+- {aqm: red}
+- {ecn: true}
+- {cross_traffic: 5}
+- {cross_traffic: [{kind: udp}]}
+- {outages: 10s}
+- {schedule: [{loss: 5%}]}
+- {schedule: [{at: 1s, repeat: 2s}]}
+- {delya: 80ms}
+"""
+
+
+def test_an_editor_is_told_of_a_link_that_cannot_be_meant_and_of_no_other():
+    editor = jsonschema.Draft202012Validator(scenario_schema()["properties"]["link"])
+    for link in yaml.safe_load(LINKS):
+        parse_link(link)
+        assert list(editor.iter_errors(link)) == [], link
+    for link in yaml.safe_load(NO_LINKS):
+        with pytest.raises(BadInputError):
+            parse_link(link)
+        assert not editor.is_valid(link), link
 
 
 @pytest.mark.parametrize(

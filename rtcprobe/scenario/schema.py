@@ -15,8 +15,9 @@ from typing import Any
 from rtcprobe.audio.mouth import MARKER_TO_SPEECH_DB
 from rtcprobe.audio.opus import APPLICATIONS, OpusSettings
 from rtcprobe.audio.protection import MAX_RED_COPIES
-from rtcprobe.link import ACCESS, LINK_KEYS, REGIONS
+from rtcprobe.link import ACCESS, REGIONS
 from rtcprobe.result import WAYS
+from rtcprobe.scenario.link_schema import QUANTITY, link_keys_schema
 from rtcprobe.units import format_duration, format_rate, format_ratio
 from rtcprobe.verdict.metrics import METRICS
 
@@ -24,10 +25,6 @@ __all__ = ["scenario_schema"]
 
 NAME = r"^[a-z0-9][a-z0-9._-]*$"
 """Names become names of folders (``--wav``): none may lead out of where it is put."""
-
-_QUANTITY = r"^\s*[-+]?[0-9.]+([eE][-+]?[0-9]+)?\s*[A-Za-zµ%/]+\s*$"
-"""A number with a unit: coarse on purpose, so that it refuses nothing the exact ``format`` allows."""
-
 
 _TARGET_OPTIONS: dict[str, tuple[str, Any]] = {
     "whip_token": ("Bearer token for publishing alone (whip+whep), by name.", "env:WHIP_TOKEN"),
@@ -55,7 +52,7 @@ def _object(properties: dict[str, Any], required: tuple[str, ...] = (), **more: 
 
 
 def _quantity(kind: str, description: str, example: str, **more: Any) -> dict[str, Any]:
-    return _written(kind, _QUANTITY, description, example, **more)
+    return _written(kind, QUANTITY, description, example, **more)
 
 
 def _written(kind: str, pattern: str, description: str, example: str, **more: Any) -> dict[str, Any]:
@@ -175,7 +172,7 @@ def _link() -> dict[str, Any]:
     one = {
         "anyOf": [
             {"type": "string", "minLength": 1},
-            _object({key: {"description": meaning} for key, meaning in LINK_KEYS.items()}),
+            link_keys_schema(),
         ],
         "description": "One line in tc-netem's words, or its keys; bps, kbps and mbps are bits per second here.",
         "examples": ["delay 80ms 10ms distribution normal loss 2% burst 3", {"delay": "80ms", "loss": "2%"}],
