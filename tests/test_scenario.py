@@ -159,6 +159,7 @@ NO_LINKS = """
 - {gemodel: {q: 1%}}
 - {police: 500kbit}
 - {slot: 5}
+- {slot: {delay: 8ms, jitter: 2ms, correlation: 50%}}
 - {aqm: red}
 - {ecn: true}
 - {cross_traffic: 5}

@@ -9,7 +9,7 @@ from typing import Final
 
 from rtcprobe.errors import BadInputError
 
-__all__ = ["CROSS_KEYS", "LINK_KEYS", "need_known"]
+__all__ = ["CROSS_KEYS", "LINK_KEYS", "LOSS_ORDERS", "NESTED_KEYS", "need_known"]
 
 LINK_KEYS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -55,6 +55,20 @@ LINK_KEYS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Every key of a link, with what it means and an example."""
 
+
+NESTED_KEYS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "gemodel": ("p", "r", "1-h", "1-k"),
+        "state": ("p13", "p31", "p32", "p23", "p14"),
+        "police": ("rate", "bucket"),
+        "slot": ("min", "max", "delay", "jitter", "distribution", "packets", "bytes"),
+        "outages": ("at", "for", "every"),
+        "handovers": ("at", "for", "every"),
+    }
+)
+"""The keys inside a key, or of each of its entries; in the order of a line where it takes them all."""
+
+LOSS_ORDERS: Final = ("after-rate", "before-rate")
 
 CROSS_KEYS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {"tcp": ("rtt", "window"), "pulses": ("peak", "for", "every"), "random-walk": ("peak",)}

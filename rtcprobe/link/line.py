@@ -15,22 +15,19 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from rtcprobe.errors import BadInputError
-from rtcprobe.link.keys import CROSS_KEYS, LINK_KEYS, need_known
+from rtcprobe.link.keys import CROSS_KEYS, LINK_KEYS, NESTED_KEYS, need_known
 
 __all__ = ["lower_line"]
 
 _WORDS: Final[dict[str, tuple[str, ...]]] = {
     "delay": ("delay", "jitter", "correlation"),
     "rate": ("rate", "overhead", "cell", "celloverhead"),
-    "outage": ("at", "for", "every"),
-    "handover": ("at", "for", "every"),
-    "police": ("rate", "bucket"),
+    "outage": NESTED_KEYS["outages"],
+    "handover": NESTED_KEYS["handovers"],
+    "police": NESTED_KEYS["police"],
     "slot": ("min", "max"),
 }
-_CHAINS: Final[dict[str, tuple[str, ...]]] = {
-    "gemodel": ("p", "r", "1-h", "1-k"),
-    "state": ("p13", "p31", "p32", "p23", "p14"),
-}
+_CHAINS: Final = {chain: NESTED_KEYS[chain] for chain in ("gemodel", "state")}
 _LISTS: Final = {"outage": "outages", "handover": "handovers", "cross": "cross_traffic"}
 _NESTED: Final = frozenset({"police", "slot"})
 _KEYWORDS: Final = (

@@ -22,7 +22,7 @@ from rtcprobe.errors import BadInputError
 from rtcprobe.link.aqm import Aqm, CoDel, EcnRamp, Pi2
 from rtcprobe.link.cross import CrossTraffic, Pulses, RandomWalk, Tcp
 from rtcprobe.link.delay import LONGEST_S, Delay, DelayTrace
-from rtcprobe.link.keys import CROSS_KEYS, LINK_KEYS, need_known
+from rtcprobe.link.keys import CROSS_KEYS, LINK_KEYS, LOSS_ORDERS, NESTED_KEYS, need_known
 from rtcprobe.link.line import lower_line
 from rtcprobe.link.loss import Bernoulli, BurstLoss, FourState, GilbertElliott, Loss
 from rtcprobe.link.slot import Slot
@@ -30,7 +30,7 @@ from rtcprobe.link.spec import CapacityTrace, Change, Interval, Limit, LinkSpec,
 from rtcprobe.link.traces import read_capacity_trace, read_delay_samples, read_delay_trace, read_loss_trace
 from rtcprobe.units import format_duration, parse_bytes, parse_duration, parse_rate, parse_ratio
 
-__all__ = ["parse_link"]
+__all__ = ["AQMS", "parse_link"]
 
 _T = TypeVar("_T")
 
@@ -153,7 +153,7 @@ class _Steady:
         if "loss_trace" in written:
             return read_loss_trace(self._file("loss_trace"))
         if "gemodel" in written:
-            shares = _shares("gemodel", written["gemodel"], ("p", "r", "1-h", "1-k"), ("p",))
+            shares = _shares("gemodel", written["gemodel"], ("p",))
             return GilbertElliott(
                 p=shares["p"],
                 r=shares.get("r", 1 - shares["p"]),
@@ -161,7 +161,7 @@ class _Steady:
                 k_loss=shares.get("1-k", 0),
             )
         if "state" in written:
-            return FourState(**_shares("state", written["state"], ("p13", "p31", "p32", "p23", "p14"), ("p13",)))
+            return FourState(**_shares("state", written["state"], ("p13",)))
         if "loss" not in written:
             return None
         ratio = _read(parse_ratio, written, "loss")
@@ -171,7 +171,7 @@ class _Steady:
 
     def _loss_before_rate(self) -> bool:
         order = self._written.get("loss_order", "after-rate")
-        need_known("loss_order", [order], ("after-rate", "before-rate"))
+        need_known("loss_order", [order], LOSS_ORDERS)
         return bool(order == "before-rate")
 
     def _rate(self) -> Rate | CapacityTrace | None:
@@ -193,8 +193,8 @@ class _Steady:
         if "aqm" not in written:
             return None
         kind = written["aqm"]
-        need_known("aqm", [kind], tuple(_AQM))
-        made, takes = _AQM[kind]
+        need_known("aqm", [kind], tuple(AQMS))
+        made, takes = AQMS[kind]
         for key in ("aqm_interval", "aqm_max"):
             if key in written and key not in takes:
                 raise BadInputError(f"{key} means nothing to aqm {kind}", "leave it out")
@@ -217,7 +217,7 @@ class _Steady:
         return self._folder / name
 
 
-_AQM: Final[Mapping[str, tuple[Callable[..., Aqm], Mapping[str, str]]]] = {
+AQMS: Final[Mapping[str, tuple[Callable[..., Aqm], Mapping[str, str]]]] = {
     "codel": (CoDel, {"aqm_target": "target_s", "aqm_interval": "interval_s"}),
     "pi2": (Pi2, {"aqm_target": "target_s"}),
     "ecn-ramp": (EcnRamp, {"aqm_target": "target_s", "aqm_max": "max_s"}),
@@ -255,12 +255,12 @@ def _bucket(written: Mapping[str, Any]) -> int:
 
 
 def _police(written: object) -> Police:
-    keys = _keys("police", written, ("rate", "bucket"), ("rate", "bucket"))
+    keys = _keys("police", written, NESTED_KEYS["police"])
     return Police(bps=_read(parse_rate, keys, "rate"), bucket_bytes=_bucket(keys))
 
 
 def _slot(written: object) -> Slot:
-    keys = _keys("slot", written, ("min", "max", "delay", "jitter", "distribution", "packets", "bytes"), ())
+    keys = _keys("slot", written)
     for key, other in (("max", "min"), ("jitter", "delay"), ("distribution", "jitter")):
         if key in keys and other not in keys:
             raise BadInputError(f"slot {key} is given without {other}", "give it too, or leave both out")
@@ -338,18 +338,18 @@ def _count(name: str, written: object) -> float:
     return count
 
 
-def _keys(name: str, written: object, known: Sequence[str], needed: Sequence[str]) -> Mapping[str, Any]:
+def _keys(name: str, written: object, needed: Sequence[str] = ()) -> Mapping[str, Any]:
     if not isinstance(written, Mapping):
         raise BadInputError(f"{name} {written!r} has no keys", f"write it like {LINK_KEYS[name].split(': ', 1)[1]}")
-    need_known(f"{name} key", written, known)
+    need_known(f"{name} key", written, NESTED_KEYS[name])
     for key in needed:
         if key not in written:
             raise BadInputError(f"{name} has no {key}", f"write it like {LINK_KEYS[name].split(': ', 1)[1]}")
     return written
 
 
-def _shares(name: str, written: object, known: Sequence[str], needed: Sequence[str]) -> dict[str, float]:
-    keys = _keys(name, written, known, needed)
+def _shares(name: str, written: object, needed: Sequence[str]) -> dict[str, float]:
+    keys = _keys(name, written, needed)
     return {key: _read(parse_ratio, keys, key) for key in keys}
 
 
@@ -362,7 +362,7 @@ def _entries(name: str, written: object) -> list[Any]:
 def _interval(name: str, entry: object) -> Interval:
     if not isinstance(entry, Mapping) or not {"at", "for"} <= entry.keys():
         raise BadInputError(f"{name} entry {entry!r} lacks at or for", "write it like {at: 10s, for: 2s}")
-    need_known(f"{name} key", entry, ("at", "for", "every"))
+    need_known(f"{name} key", entry, NESTED_KEYS[name])
     return Interval(
         at_s=_read(parse_duration, entry, "at"),
         for_s=_read(parse_duration, entry, "for"),

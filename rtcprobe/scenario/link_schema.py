@@ -11,7 +11,8 @@ from typing import Any, Final, get_args
 from rtcprobe.link import LINK_KEYS
 from rtcprobe.link.aqm import Ecn
 from rtcprobe.link.delay import DISTRIBUTIONS
-from rtcprobe.link.keys import CROSS_KEYS
+from rtcprobe.link.keys import CROSS_KEYS, LOSS_ORDERS, NESTED_KEYS
+from rtcprobe.link.parse import AQMS
 from rtcprobe.link.spec import Order
 
 __all__ = ["QUANTITY", "link_keys_schema"]
@@ -57,19 +58,14 @@ _DISTRIBUTION: Final = _one_of(*DISTRIBUTIONS)
 _KINDS: Final[Mapping[str, dict[str, Any]]] = {
     "distribution": _DISTRIBUTION,
     "order": _one_of(*get_args(Order)),
-    "loss_order": _one_of("after-rate", "before-rate"),
-    "aqm": _one_of("codel", "pi2", "ecn-ramp"),
+    "loss_order": _one_of(*LOSS_ORDERS),
+    "aqm": _one_of(*AQMS),
     "ecn": _one_of(*get_args(Ecn)),
     **dict.fromkeys(("delay_samples", "delay_trace", "loss_trace", "capacity_trace"), _FILE),
     **dict.fromkeys(("burst", "gap", "limit"), _COUNT),
-    "gemodel": _maybe(_amounts("p", "r", "1-h", "1-k")),
-    "state": _maybe(_amounts("p13", "p31", "p32", "p23", "p14")),
-    "police": _maybe(_amounts("rate", "bucket")),
-    "slot": _maybe(
-        _amounts("min", "max", "delay", "jitter", "correlation", "bytes", distribution=_DISTRIBUTION, packets=_COUNT)
-    ),
-    "outages": _list(_amounts("at", "for", "every")),
-    "handovers": _list(_amounts("at", "for", "every")),
+    **{key: _maybe(_amounts(*NESTED_KEYS[key])) for key in ("gemodel", "state", "police")},
+    "slot": _maybe(_amounts(*NESTED_KEYS["slot"], distribution=_DISTRIBUTION, packets=_COUNT)),
+    **{key: _list(_amounts(*NESTED_KEYS[key])) for key in ("outages", "handovers")},
     "cross_traffic": _list(
         _amounts(*sorted({key for keys in CROSS_KEYS.values() for key in keys}), kind={"enum": [*CROSS_KEYS]})
     ),
