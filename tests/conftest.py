@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from rtcprobe.result import (
     WAYS,
@@ -30,6 +31,10 @@ from rtcprobe.result import (
 
 # Whatever hangs ends, and says where: one watch for the whole session, since one a test costs a second in all.
 faulthandler.dump_traceback_later(1800, exit=True)
+
+# What hypothesis tries depends on the test alone: a run that fails today fails tomorrow, and in every clone.
+settings.register_profile("repeatable", derandomize=True, database=None)
+settings.load_profile("repeatable")
 
 # Garbage waits a little longer: looking through all that imports left, after every few hundred objects, takes seconds.
 gc.set_threshold(50_000, 10, 10)

@@ -196,7 +196,8 @@ def share_interval(share: float, n: float, confidence: float = CONFIDENCE) -> tu
     z2 = float(ndtri((1.0 + confidence) / 2.0)) ** 2
     centre = (share + z2 / (2.0 * n)) / (1.0 + z2 / n)
     half = math.sqrt(z2 * (share * (1.0 - share) / n + z2 / (4.0 * n * n))) / (1.0 + z2 / n)
-    return max(centre - half, 0.0), min(centre + half, 1.0)
+    # It holds the share itself, whatever was rounded: of 395 in 395 the upper end came out a hair below 1.
+    return min(max(centre - half, 0.0), share), max(min(centre + half, 1.0), share)
 
 
 def batches(series: _Floats, rarer: float = 0.5) -> int:

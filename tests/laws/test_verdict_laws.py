@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rtcprobe.verdict import compare
@@ -29,6 +29,7 @@ def chain(rng, n, rho):
 
 @settings(max_examples=25, deadline=None)
 @given(a=shares, b=shares, n=counts, m=counts)
+@example(a=0.0, b=1.0, n=1, m=395)
 def test_a_difference_of_shares_turns_its_sign_with_its_sides(a, b, n, m):
     low, high = ScoreSpread(a=a, b=b, n_a=n, n_b=m).interval(0.95)
     other_low, other_high = ScoreSpread(a=b, b=a, n_a=m, n_b=n).interval(0.95)
@@ -36,6 +37,13 @@ def test_a_difference_of_shares_turns_its_sign_with_its_sides(a, b, n, m):
     assert low - 1e-12 <= b - a <= high + 1e-12
     assert low >= -1.0
     assert high <= 1.0
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_the_interval_of_a_share_holds_it_and_lies_between_none_and_all(share):
+    for n in range(1, 501):
+        low, high = share_interval(share, n)
+        assert 0.0 <= low <= share <= high <= 1.0, n
 
 
 @settings(max_examples=25, deadline=None)
