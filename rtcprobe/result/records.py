@@ -30,11 +30,13 @@ __all__ = [
     "BudgetVerdict",
     "Clock",
     "Direction",
+    "HeardCall",
     "JoinAttempt",
     "Joins",
     "LinkReport",
     "MissedMarker",
     "MouthToEar",
+    "PlacedCall",
     "Progress",
     "Result",
     "Retransmission",
@@ -167,13 +169,17 @@ class Joins:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One marker heard: spoken and heard in seconds since the call started, and how surely (correlation 0..1)."""
+    """One marker heard: spoken and heard in seconds since its call started, and how surely (correlation 0..1).
+
+    ``call`` is which call of the run it was spoken in, counted from 0.
+    """
 
     marker: int
     spoken_s: float
     heard_s: float
     delay_s: float
     correlation: float
+    call: int = field(default=0, metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,15 +190,48 @@ class MissedMarker:
     spoken_s: float
     fate: Literal["rejected", "lost"]
     correlation: float | None = None
+    call: int = field(default=0, metadata=SPARSE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeardCall:
+    """What one call of a run says of one direction: markers, mean stages (they sum to its mean delay), shares, R.
+
+    Calls are the units that forget each other: intervals rest on how these figures differ between calls.
+    """
+
+    call: int
+    scheduled: int
+    heard: int
+    stages: Mapping[str, float] = field(default_factory=dict, metadata=SECONDS)
+    unplayed: float | None = None
+    concealed: float | None = None
+    r: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedCall:
+    """One call that a run placed, counted from 0, and which try it was (1, 2, ...).
+
+    ``void`` says why its markers are not counted (a stall of the probe's own machine); ``cut`` what ended it before
+    its time; ``failed`` why it was never joined. A void or failed try is followed by another of the same ``call``.
+    """
+
+    call: int
+    attempt: int = 1
+    void: str | None = None
+    cut: str | None = None
+    failed: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MouthToEar:
-    """One direction of the long call: markers spoken on one side, heard on the other.
+    """One direction of the run's calls: markers spoken on one side, heard on the other.
 
     ``stages`` maps stage names to seconds in the order sound passes them; they sum to the measured total.
     ``playout`` holds the policy's name and its figures; ``protection`` what was lost, and what each kind of copy
     brought back; ``quality`` R and MOS with their assumptions; ``side_figures`` what another receiver would have given.
+    ``calls`` has the figures of each call of the run; a result without them is of one call.
 
     Raises:
         BadInputError: markers that do not add up.
@@ -210,6 +249,7 @@ class MouthToEar:
     quality: Plain = field(default_factory=dict, metadata=MEASURED)
     side_figures: Plain = field(default_factory=dict, metadata=MEASURED)
     summary: Summary | None = None
+    calls: tuple[HeardCall, ...] = field(default=(), metadata=SPARSE)
 
     def __post_init__(self) -> None:
         if self.scheduled != self.heard + self.rejected + self.lost or len(self.samples) != self.heard:
@@ -308,7 +348,7 @@ class Result:
 
     ``scenario`` is its name, ``scenario_digest`` the digest of ``settings`` (the scenario as one plain mapping with
     written units, overrides included, but for the target): two results compare only where the digests agree.
-    ``measures`` are the directions the target can measure; ``cut`` says what ended the long call before its time;
+    ``measures`` are the directions the target can measure; ``cut`` says what ended a call before its time;
     ``peers`` is, by side, what was negotiated with an outside target and what it reported.
     """
 
@@ -330,6 +370,7 @@ class Result:
     budgets: tuple[BudgetOutcome, ...] = ()
     measures: tuple[Direction, ...] = field(default=WAYS, metadata=SPARSE)
     cut: str | None = field(default=None, metadata=SPARSE)
+    calls: tuple[PlacedCall, ...] = field(default=(), metadata=SPARSE)
     peers: Plain = field(default_factory=dict, metadata={**MEASURED, **SPARSE})
 
     @property
