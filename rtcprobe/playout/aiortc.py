@@ -16,13 +16,14 @@ Rules:
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
+from rtcprobe.playout.arrivals import Arrival, in_time
 from rtcprobe.playout.base import BLOCK_SAMPLES, Block, Decoder, Pcm, RtpPacket
 
 __all__ = ["Delivery", "StockFigures", "StockPlayout", "StockPlayoutFigures", "StockQueue", "stock_aiortc"]
@@ -200,22 +201,27 @@ class StockPlayout:
         return unwrapped
 
 
-def stock_aiortc(arrivals: Sequence[tuple[float, RtpPacket]]) -> StockFigures:
+def stock_aiortc(arrivals: Sequence[Arrival]) -> StockFigures:
     """Return what stock aiortc would have delivered of ``arrivals`` ((instant, packet) in any order)."""
     queue = StockQueue()
-    deliveries = [
-        delivery
-        for now_s, packet in sorted(arrivals, key=lambda arrival: arrival[0])
-        if (delivery := queue.add(packet.sequence, packet.timestamp, now_s)) is not None
-    ]
-    missing = sum(_skipped(before, after) for before, after in pairwise(deliveries))
-    held_s = [delivery.left_s - delivery.arrived_s for delivery in deliveries]
+    held_s = array("d")
+    missing = 0
+    before: Delivery | None = None
+    for now_s, packet in in_time(arrivals):
+        delivery = queue.add(packet.sequence, packet.timestamp, now_s)
+        if delivery is None:
+            continue
+        held_s.append(delivery.left_s - delivery.arrived_s)
+        if before is not None:
+            missing += _skipped(before, delivery)
+        before = delivery
+    delivered = len(held_s)
     return StockFigures(
         packets=len(arrivals),
-        delivered=len(deliveries),
-        missing_ratio=missing / (missing + len(deliveries)) if deliveries else float(bool(arrivals)),
-        holding_p50_s=float(np.percentile(held_s, 50)) if held_s else None,
-        holding_p95_s=float(np.percentile(held_s, 95)) if held_s else None,
+        delivered=delivered,
+        missing_ratio=missing / (missing + delivered) if delivered else float(bool(arrivals)),
+        holding_p50_s=float(np.percentile(held_s, 50)) if delivered else None,
+        holding_p95_s=float(np.percentile(held_s, 95)) if delivered else None,
     )
 
 

@@ -8,6 +8,7 @@ what was lost or rejected then says nothing of the network.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -19,6 +20,10 @@ LIMIT_S = 0.005
 LEAST_SURVIVING = 0.8
 
 
+def _seconds() -> array[float]:
+    return array("d")
+
+
 @dataclass(slots=True)
 class Harness:
     """Lateness of a run's own clockwork, seconds: the loop's, the emulator's, the mouths'."""
@@ -27,9 +32,9 @@ class Harness:
     detection_error_s: float | None = None
     survived: int = 0
     checked: int = 0
-    loop_s: list[float] = field(default_factory=list)
-    emulator_s: list[float] = field(default_factory=list)
-    pacing_s: list[float] = field(default_factory=list)
+    loop_s: array[float] = field(default_factory=_seconds)
+    emulator_s: array[float] = field(default_factory=_seconds)
+    pacing_s: array[float] = field(default_factory=_seconds)
     join_cpu_s: list[float] = field(default_factory=list)
     """CPU that each join cost this process while it was timed: on the real clock, part of its time."""
     own_s: dict[str, list[float]] = field(default_factory=dict)
@@ -73,5 +78,5 @@ class Harness:
             if samples and (late_s := float(np.percentile(samples, 95))) > LIMIT_S
         )
 
-    def _named(self) -> Sequence[tuple[str, list[float]]]:
+    def _named(self) -> Sequence[tuple[str, array[float]]]:
         return (("loop_lag", self.loop_s), ("emulator_late", self.emulator_s), ("pacing_late", self.pacing_s))

@@ -17,7 +17,7 @@ import numpy as np
 
 import rtcprobe
 from rtcprobe.audio.opus import SAMPLE_RATE_HZ, library_version
-from rtcprobe.audio.wav import write_wav
+from rtcprobe.audio.wav import wav_file
 from rtcprobe.call.peer import Peer, Speech
 from rtcprobe.call.targets.base import Call, CallSetup, Target, Way
 from rtcprobe.call.targets.loopback import ROUTES
@@ -253,10 +253,10 @@ class _Run:
             await asyncio.sleep(1.0)
 
     def _measure_harness(self, call: Call, meter: LagMeter) -> None:
-        self.harness.loop_s += meter.samples_s
-        self.harness.emulator_s += call.network.lateness.samples_s
+        self.harness.loop_s.extend(meter.samples_s)
+        self.harness.emulator_s.extend(call.network.lateness.samples_s)
         for peer in call.peers:
-            self.harness.pacing_s += peer.pacing_lateness_s()
+            self.harness.pacing_s.extend(peer.pacing_lateness_s())
 
     def _judge_join(self, attempt: _Attempt, joiner: Peer, round_trip_s: float | None) -> JoinAttempt:
         call = attempt.call
@@ -380,15 +380,15 @@ def _write_wavs(folder: Path, call: Call, spoken: Spoken, ears: Mapping[Directio
     """
     talkers = {way.direction: way.talker for way in call.ways}
     for direction, ear in ears.items():
-        started_s = talkers[direction].track.started_s or 0.0
-        mouth = spoken.pcm[: round(ear.said_s() * SAMPLE_RATE_HZ)]
-        for name, start_s, pcm in (
-            ("mouth", started_s - devices.capture_s, mouth),
-            ("ear", ear.playback.start_s + devices.playback_s, ear.playback.pcm),
-        ):
-            lead = round(start_s * SAMPLE_RATE_HZ)
-            aligned = np.concatenate([np.zeros(max(lead, 0), dtype=np.float32), pcm[max(-lead, 0) :]])
-            write_wav(folder / f"{direction}.{name}.wav", aligned)
+        with wav_file(folder / f"{direction}.mouth.wav") as mouth:
+            mouth.begin((talkers[direction].track.started_s or 0.0) - devices.capture_s)
+            left = round(ear.said_s() * SAMPLE_RATE_HZ)
+            for piece in spoken.mouth.pieces(spoken.duration_s):
+                mouth.write(piece[:left])
+                left = max(0, left - len(piece))
+        with wav_file(folder / f"{direction}.ear.wav") as heard:
+            heard.begin(ear.playback.start_s + devices.playback_s)
+            ear.sound(heard.write)
 
 
 def _environment() -> Mapping[str, object]:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -89,7 +90,7 @@ class Direction:
 class Lateness:
     """How late the emulator released datagrams, in seconds, one value a datagram (always 0 in virtual time)."""
 
-    samples_s: list[float] = field(default_factory=list)
+    samples_s: array[float] = field(default_factory=lambda: array("d"))
 
 
 @dataclass(slots=True, eq=False)

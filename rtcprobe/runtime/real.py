@@ -18,6 +18,7 @@ import ctypes
 import selectors
 import sys
 import time
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -164,7 +165,7 @@ class LagMeter:
     """Measures how late the loop itself runs: a timer every 20 ms, its lateness kept in seconds."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.samples_s: list[float] = []
+        self.samples_s = array("d")
         self._loop = loop
         self._due_s = loop.time() + LAG_PERIOD_S
         self._handle = loop.call_at(self._due_s, self._tick)
