@@ -86,6 +86,8 @@ def run_probe(
     try:
         return _Run(scenario, target, seed, clock, progress or _silent).whole(wav_dir)
     finally:
+        # A call leaves circles behind, 2 MB each. What is frozen need not be walked to find them: 2 ms instead of 48.
+        gc.collect()
         gc.unfreeze()
 
 
