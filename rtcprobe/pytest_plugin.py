@@ -152,7 +152,8 @@ class Run:
         from rich.console import Console
 
         from rtcprobe.report.history import append_result
-        from rtcprobe.report.terminal import COLUMNS, print_result
+        from rtcprobe.report.lines import COLUMNS
+        from rtcprobe.report.terminal import print_result
 
         print_result(result, Console(width=COLUMNS, no_color=True, highlight=False))
         if self.history is not None:
