@@ -73,9 +73,7 @@ def test_a_sentence_on_top_says_what_was_found(make_result):
 def test_both_goals_stand_with_the_share_beyond_them_and_its_interval(make_result):
     lines = lines_of(make_result())
     # Two joins of twenty took 1,487 ms: Wilson's interval of 2 in 20 is 2.8 % to 30.1 %.
-    assert row(lines, " later than 600 ms") == (
-        " later than 600 ms: 10% [2.8%–30%] of 20 joins (goal 5%): undecided"
-    )
+    assert row(lines, " later than 600 ms") == (" later than 600 ms: 10% [2.8%–30%] of 20 joins (goal 5%): undecided")
     assert row(lines, " later than 100 ms").count("100% [") == 2
 
 
