@@ -38,6 +38,8 @@ class FarEnd:
     requests: list[Request] = field(default_factory=list)
     peers: list[Peer] = field(default_factory=list)
     network: OutsideNetwork | None = None
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when there is a peer."""
 
     @property
     def url(self) -> str:
@@ -59,6 +61,7 @@ class FarEnd:
             media=media,
         )
         self.peers.append(made)
+        self.asked.set()
         return made
 
     async def answer(self, offer: str, **how: object) -> str:
@@ -112,7 +115,7 @@ def outside_setup(target, *, link=None, frames=5, endless=True, join_timeout_s=5
     speech = Speech(frames=[OPUS_SILENCE] * frames, ptime_s=0.020, endless=endless)
     spec = parse_link(link) if link else LinkSpec()
     return CallSetup(
-        routes=dict.fromkeys(target.routes, [spec]),
+        routes={route: [spec] for route in target.routes},
         caller_speech=speech,
         callee_speech=speech,
         connection="cold",

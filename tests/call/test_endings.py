@@ -1,6 +1,7 @@
 """A call ends in bounded time wherever the other side stops, says where that was, and leaves nothing behind."""
 
 import asyncio
+import re
 
 import pytest
 from calls import call as virtual_call
@@ -39,8 +40,10 @@ def stopping_at(milestone):
         ),
         (
             "half an answer",
-            "offer (POST {url}/): not within 300ms, waiting for the rest of the answer, 5 bytes of it had come; "
-            "the caller had come to offer_sent",
+            (
+                "offer (POST {url}/): not within 300ms, waiting for the rest of the answer, 5 bytes of it had come; "
+                "the caller had come to offer_sent"
+            ),
             Stop("offer_sent", "answer_received"),
         ),
         (
@@ -72,8 +75,8 @@ def test_a_server_that_falls_silent_in_the_middle_of_a_call_cuts_it():
     async def main():
         async with far_end(respond) as server:
             calling = asyncio.ensure_future(called(f"sdp+{server.url}/", talk=True, frames=1000))
-            while not (server.peers and server.peers[0].heard_packet.is_set()):
-                await asyncio.sleep(0.005)
+            await server.asked.wait()
+            await server.peers[0].heard_packet.wait()
             await server.peers[0].close()  # it says goodbye
             return await calling
 

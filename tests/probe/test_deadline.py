@@ -23,9 +23,16 @@ class StuckCall(LoopbackCall):
         return await self._until_stuck(super().talk())
 
     async def _until_stuck(self, using):
-        doing = asyncio.ensure_future(using)
-        while self.stuck_at not in self.caller.timeline.marks:
-            await asyncio.sleep(0.001)
+        doing, stuck = asyncio.ensure_future(using), asyncio.Event()
+        mark = self.caller.timeline.mark
+
+        def marked(milestone, at_s):
+            mark(milestone, at_s)
+            if milestone == self.stuck_at:
+                stuck.set()
+
+        self.caller.timeline.mark = marked
+        await stuck.wait()
         doing.cancel()
         await asyncio.get_running_loop().create_future()
 
@@ -46,8 +53,13 @@ class SpinningCall(LoopbackCall):
     """Works for ever at one instant."""
 
     async def join(self):
-        while True:
-            await asyncio.sleep(0)
+        loop = asyncio.get_running_loop()
+
+        def again():
+            loop.call_soon(again)
+
+        again()
+        await loop.create_future()
 
 
 class Calling(LoopbackTarget):
@@ -55,11 +67,12 @@ class Calling(LoopbackTarget):
         self.kind = type(kind.__name__, (kind,), attributes)
 
     def call(self, setup, seed, clock):
+        del clock
         return self.kind(setup, seed, sockets=False)
 
 
 def ran(monkeypatch, target, *more):
-    monkeypatch.setattr(run, "check_target", lambda scenario, clock: target)
+    monkeypatch.setattr(run, "check_target", lambda *_: target)
     return run_probe(find_scenario("1v1-social", [*SETTINGS, *more]), seed=1, clock="virtual")
 
 
