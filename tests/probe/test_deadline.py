@@ -79,7 +79,7 @@ def ran(monkeypatch, target, *more):
 @pytest.mark.parametrize(
     ("milestone", "awaited"),
     [
-        ("signaling_connected", "answer_received"),  # the offer was ready and left at once
+        ("signaling_connected", "offer_sent"),
         ("offer_sent", "answer_received"),
         ("answer_received", "ice_connected"),
         ("ice_connected", "dtls_connected"),
