@@ -268,7 +268,9 @@ class Pool:
     async def _warm_one(self) -> None:
         with contextlib.suppress(_WorkerLostError, OSError, ValueError, TimeoutError):
             async with asyncio.timeout(START_TIMEOUT_S):
-                self._idle.append(await self._start())
+                worker = await self._start()
+                self._warming.discard(cast("asyncio.Task[None]", asyncio.current_task()))  # it is counted once
+                self._idle.append(worker)
 
     async def _start(self) -> _Worker:
         process = await asyncio.create_subprocess_exec(
