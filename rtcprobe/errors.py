@@ -7,9 +7,12 @@ measure, 130 interrupted.
 from __future__ import annotations
 
 import difflib
+import logging
+import traceback
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
-from typing import ClassVar
+from pathlib import Path
+from typing import ClassVar, Final
 
 __all__ = [
     "BadInputError",
@@ -20,7 +23,12 @@ __all__ = [
     "nearest",
     "printable",
     "same_name",
+    "unforeseen",
 ]
+
+LOG: Final = logging.getLogger("rtcprobe")
+_ROOT = Path(__file__).parent
+_MOST_WORDS = 120
 
 
 class ExitCode(IntEnum):
@@ -75,6 +83,19 @@ class MeasurementError(RtcprobeError):
     """The call could not be measured: unreachable, no samples, or the harness dominated."""
 
     exit_code = ExitCode.NOT_MEASURED
+
+
+def unforeseen(error: BaseException) -> str:
+    """Return the sentence for an exception that nobody expected: what it is, and where in which file it arose.
+
+    The whole of it goes to the log. What failed is then one join, or one call, never the run.
+    """
+    LOG.info("unforeseen: %s", type(error).__name__, exc_info=error)
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [each for each in frames if f"{_ROOT.name}/" in each.filename.replace("\\", "/")] or frames
+    place = f" ({Path(ours[-1].filename).name}:{ours[-1].lineno})" if ours else ""
+    words = " ".join(str(error).split())[:_MOST_WORDS]
+    return f"a fault of rtcprobe itself, {type(error).__name__}{f': {words}' if words else ''}{place}; please report it"
 
 
 _ALIKE = 0.6
