@@ -6,7 +6,6 @@ and the one before goes on. Files are seen from the configuration's folder.
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,11 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
 
-from rtcprobe.errors import BadInputError
+from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.probe.run import check_target
 from rtcprobe.result import Clock
-from rtcprobe.scenario import Scenario, find_scenario, library, load_yaml
+from rtcprobe.scenario import Scenario, find_scenario, library
 from rtcprobe.secrets import scrub
+from rtcprobe.strictyaml import load_yaml
+from rtcprobe.textfiles import read_text
 from rtcprobe.units import format_duration, parse_bytes, parse_duration, parse_ratio
 
 __all__ = [
@@ -121,8 +122,8 @@ def read_config(path: Path) -> ServeConfig:
         BadInputError: the file cannot be read, or says something that cannot be meant.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path)
+    except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise BadInputError(f"configuration {path} cannot be read", f"{reason}") from error
     return parse_config(text, called=str(path), folder=path.parent)
@@ -271,9 +272,7 @@ class _Keys:
         self.place = place
         for key in written if known is not None else ():
             if key not in (known or ()):
-                near = difflib.get_close_matches(key, known or (), n=3, cutoff=0.5)
-                cure = f"did you mean {' or '.join(near)}?" if near else f"use one of {', '.join(known or ())}"
-                raise BadInputError(f"{self._at(key)} is not known", cure)
+                raise BadInputError(f"{self._at(key)} is not known", did_you_mean(key, known or ()))
 
     def called(self, place: str) -> _Keys:
         return _Keys(self.written, place, None)

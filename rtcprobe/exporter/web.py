@@ -80,6 +80,9 @@ def make_app(fleet: Fleet, gate: Callable[[], Gate], reload: Callable[[], None])
     async def ready(_request: Request) -> Response:
         if fleet.stopping:
             return PlainTextResponse("rtcprobe is stopping.\n", 503)
+        silent = fleet.silent()
+        if silent:
+            return PlainTextResponse(f"no outcome for two intervals: {', '.join(silent)}\n", 503)
         return PlainTextResponse("rtcprobe is ready.\n")
 
     async def reload_config(_request: Request) -> Response:

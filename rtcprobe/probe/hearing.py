@@ -20,7 +20,7 @@ from rtcprobe.probe.pooled import Account
 from rtcprobe.probe.speech import Spoken
 from rtcprobe.result import Direction, JoinAttempt, Retransmission
 from rtcprobe.scenario import Devices, Scenario
-from rtcprobe.timeline import phases, price
+from rtcprobe.timeline import Stop, phases, price
 
 __all__ = ["Heard", "hear_call", "judge_join"]
 
@@ -86,9 +86,10 @@ def judge_join(
             if heard_s is not None:
                 marks[way.listener.side]["first_audio"] = heard_s
     total_s = marks[joiner.side].get("first_audio")
-    failed = call.failed
+    failed, stopped = call.failed, call.stopped
     if failed is None and total_s is None:
         failed = f"{joiner.side} first_audio: nothing of it could be played"
+        stopped = Stop(joiner.timeline.reached(), "first_audio")
     end_s = call.setup.join_timeout_s if total_s is None else total_s
     costs = price(call.waits(joiner), total_s=end_s, not_before_s=call.awaited_s(joiner, end_s))
     return JoinAttempt(
@@ -108,6 +109,8 @@ def judge_join(
         rtts=total_s / round_trip_s if total_s is not None and round_trip_s else None,
         failed=failed,
         joiner=joiner.side,
+        reached=None if stopped is None else stopped.reached,
+        awaited=None if stopped is None else stopped.awaited,
     )
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import Call, CallSetup, Target
+from rtcprobe.errors import RtcprobeError, unforeseen
 from rtcprobe.playout.base import BLOCK_S
+from rtcprobe.probe.deadline import Deadline, end, in_time, longest_join_s, longest_talk_s
 from rtcprobe.result import Clock
 from rtcprobe.runtime.entropy import Entropy
 from rtcprobe.runtime.real import LagMeter, RealEventLoop
@@ -41,10 +44,11 @@ class Attempt:
 
 @dataclass(slots=True)
 class Placing:
-    """How attempts are made: whom they call, and on which clock."""
+    """How attempts are made: whom they call, on which clock, and how much time is left for them."""
 
     target: Target
     clock: Clock
+    deadline: Deadline = field(default_factory=lambda: Deadline(math.inf))
 
     @property
     def outside(self) -> bool:
@@ -53,7 +57,8 @@ class Placing:
 
     def join(self, setup: CallSetup, seed: np.random.SeedSequence) -> Attempt:
         """Make a call, join it, hang up."""
-        return self._place(setup, seed, lambda call: call.join(), _no_one, awake=not self.outside)
+        longest_s = longest_join_s(setup)
+        return self._place(setup, seed, lambda call: call.join(), _no_one, longest_s, awake=not self.outside)
 
     def talk(
         self,
@@ -74,7 +79,7 @@ class Placing:
             finally:
                 ticker.cancel()
 
-        return self._place(setup, seed, use, begun)
+        return self._place(setup, seed, use, begun, longest_talk_s(setup))
 
     def _place(
         self,
@@ -82,24 +87,32 @@ class Placing:
         seed: np.random.SeedSequence,
         use: Callable[[Call], Awaitable[bool]],
         begun: Callable[[Attempt], None],
+        longest_s: float,
         *,
         awake: bool = False,
     ) -> Attempt:
-        entropy_seed, call_seed, phase_seed = seed.spawn(3)
+        """Make a call on a loop of its own and ``use`` it, ``longest_s`` at most.
 
-        async def main() -> Attempt:
+        Whatever nobody foresaw fails the call, and leaves the run what it has.
+        """
+        entropy_seed, call_seed, phase_seed = seed.spawn(3)
+        made: list[Attempt] = []
+
+        async def main() -> None:
+            loop = asyncio.get_running_loop()
+            begun_s = loop.time()
             call = self.target.call(setup, call_seed, self.clock)
             phases = np.random.Generator(np.random.PCG64(phase_seed)).random(max(2, len(call.peers))) * BLOCK_S
-            attempt = Attempt(call, phases.tolist())
-            begun(attempt)
-            meter = LagMeter(asyncio.get_running_loop()) if self.clock == "real" else None
+            made.append(Attempt(call, phases.tolist()))
+            begun(made[0])
+            meter = LagMeter(loop) if self.clock == "real" else None
             try:
-                await use(call)
+                await in_time(call, use(call), min(longest_s, self.deadline.left_s))
             finally:
+                self.deadline.spend(loop.time() - begun_s)
                 if meter is not None:
                     meter.stop()
-                    attempt.lag_s = meter.samples_s
-            return attempt
+                    made[0].lag_s = meter.samples_s
 
         def make_loop() -> asyncio.AbstractEventLoop:
             if self.clock == "virtual":
@@ -107,8 +120,14 @@ class Placing:
             # Where both ends are ours, whatever this process takes is added to a join; a server here needs its core.
             return RealEventLoop(awake=True, rehearsals=rehearsals()) if awake else RealEventLoop()
 
-        with asyncio.Runner(loop_factory=make_loop) as runner:
-            return runner.run(main())
+        try:
+            with asyncio.Runner(loop_factory=make_loop) as runner:
+                runner.run(main())
+        except Exception as error:
+            if isinstance(error, RtcprobeError) or not made:
+                raise
+            end(made[0].call, unforeseen(error))
+        return made[0]
 
 
 async def _tick(call: Call, tick: Callable[[float], None]) -> None:

@@ -17,6 +17,7 @@ from rtcprobe.call.targets.base import Call, CallSetup
 from rtcprobe.call.targets.loopback import ROUTES
 from rtcprobe.errors import BadInputError
 from rtcprobe.probe.beforehand import check_target, warm_up
+from rtcprobe.probe.deadline import Deadline, longest_join_s, longest_talk_s
 from rtcprobe.probe.environment import environment
 from rtcprobe.probe.harness import Harness
 from rtcprobe.probe.hearing import Heard, hear_call, judge_join
@@ -111,9 +112,14 @@ class _Run:
         joins_seed, calls_seed = np.random.SeedSequence(self.seed).spawn(2)
         if self.placing.outside:
             self.harness.first_run_s = warm_up(self._setup(dict.fromkeys(ROUTES, ()), endless=True))
+        joining, talking = (self._setup(hops, endless=endless) for endless in (True, False))
+        plan = scenario.call
+        self.placing.deadline = Deadline(
+            plan.joins * longest_join_s(joining) + plan.calls * CALL_ATTEMPTS * longest_talk_s(talking)
+        )
         try:
-            self._join_repeatedly(self._setup(hops, endless=True), joins_seed, nominal_round_trip_s(hops))
-            self._call_repeatedly(self._setup(hops, endless=False), calls_seed)
+            self._join_repeatedly(joining, joins_seed, nominal_round_trip_s(hops))
+            self._call_repeatedly(talking, calls_seed)
         except KeyboardInterrupt:
             self.interrupted = True
         return self._result(made_with)
@@ -142,6 +148,9 @@ class _Run:
                 rest = "the call was" if self.scenario.call.calls == 1 else "the calls were"
                 self.warnings.append(f"{count - done} joins and {rest} not tried: none of {done} was heard")
                 return
+            if self.placing.deadline.passed:
+                self.warnings.append(f"{count - done} joins were not tried: {self.placing.deadline}")
+                return
             attempt = self.placing.join(setup, child)
             self._take(attempt)
             if attempt.call.cpu_s is not None:
@@ -153,7 +162,11 @@ class _Run:
 
     def _call_repeatedly(self, setup: CallSetup, seed: np.random.SeedSequence) -> None:
         for number, child in enumerate(seed.spawn(self.scenario.call.calls)):
-            if not self._call(number, setup, child) and self.placing.outside:
+            if self._call(number, setup, child):
+                continue
+            if self.placing.deadline.passed:
+                return
+            if self.placing.outside:
                 self._leave_out(number + 1)
                 return
 
@@ -161,6 +174,9 @@ class _Run:
         """Place one call, as often as it takes, and hear it; return whether it came about."""
         for tried, child in enumerate(seed.spawn(CALL_ATTEMPTS), start=1):
             if self._hopeless():
+                return False
+            if self.placing.deadline.passed:
+                self._warn(f"{self._called(number)} was not tried again: {self.placing.deadline}")
                 return False
             attempt = self._talk(number, setup, child)
             failed = attempt.call.failed
