@@ -21,6 +21,7 @@ __all__ = [
     "RtcprobeError",
     "did_you_mean",
     "nearest",
+    "printable",
     "same_name",
     "unforeseen",
 ]
@@ -40,6 +41,20 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130  # 128 + SIGINT, the shell's convention
 
 
+def printable(text: str) -> str:
+    """Return ``text`` on one line, with whatever a terminal would obey or could not show written as an escape.
+
+    Sentences quote what strangers wrote: a terminal must not be moved, coloured or named by them.
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else " " if each.isspace() else _escaped(each) for each in text)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
 class RtcprobeError(Exception):
     """Root of every error a user can cause: ``message`` is the fact, quoting the value; ``hint`` the cure.
 
@@ -49,9 +64,9 @@ class RtcprobeError(Exception):
     exit_code: ClassVar[ExitCode] = ExitCode.NOT_MEASURED
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(f"{message}: {hint}" if hint else message)
-        self.message = message
-        self.hint = hint
+        self.message = printable(message)
+        self.hint = printable(hint)
+        super().__init__(f"{self.message}: {self.hint}" if hint else self.message)
 
 
 class BadInputError(RtcprobeError):

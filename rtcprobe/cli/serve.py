@@ -9,6 +9,9 @@ from pathlib import Path
 
 import click
 
+from rtcprobe.cli.common import say
+from rtcprobe.errors import printable
+
 __all__ = ["serve"]
 
 
@@ -45,7 +48,7 @@ def serve(config: Path, *, listen: str, web_config: Path | None, check: bool) ->
         if web_config is not None:
             read_web_config(web_config)
         for plan in understood.probes:
-            click.echo(f"{plan.name}: {plan.scenario.name}, {plan.target}, {plan.job.clock} clock")
+            say(f"{plan.name}: {plan.scenario.name}, {plan.target}, {plan.job.clock} clock")
         return 0
     _log_to_stderr()
     with bind(listen) as listener:
@@ -54,12 +57,12 @@ def serve(config: Path, *, listen: str, web_config: Path | None, check: bool) ->
 
 
 class Scrubbed(logging.Formatter):
-    """Log lines without secrets, whoever wrote them."""
+    """Log lines without secrets and control characters, whoever wrote them."""
 
     def format(self, record: logging.LogRecord) -> str:
         from rtcprobe.secrets import scrub
 
-        return scrub(super().format(record))
+        return "\n".join(map(printable, scrub(super().format(record)).split("\n")))
 
 
 def _log_to_stderr() -> None:
