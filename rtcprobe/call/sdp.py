@@ -41,10 +41,10 @@ __all__ = [
 
 _LARGEST = 200_000
 _QUOTED = 60
-_SSRC = re.compile(r"a=ssrc:(\d{1,10})(?:\s|$)")
+_SSRC = re.compile(r"a=ssrc:(\d{1,10})(?:\s|$)", re.ASCII)
 _CANDIDATE = re.compile(r"a=candidate:\S+ +\d+ +(\S+) +\d+ +\S+ +\d+ +typ +(\S+)", re.IGNORECASE)
 # m=MEDIA PORT[/COUNT] PROTOCOL FORMATS, RFC 8866 §5.14.
-_MEDIA = re.compile(r"m=(?P<kind>\S+) +(?P<port>\d{1,5})(?:/\d{1,5})? +(?P<protocol>\S+)(?: +\S+)*")
+_MEDIA = re.compile(r"m=(?P<kind>\S+) +(?P<port>\d{1,5})(?:/\d{1,5})? +(?P<protocol>\S+)(?: +\S+)*", re.ASCII)
 _KINDS = ("audio", "video", "application")
 _SESSION = ("v=0", "o=- 1 2 IN IP4 0.0.0.0", "s=-", "t=0 0")
 _NO_CODEC = "we offer Opus, as every browser does"

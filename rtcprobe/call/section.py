@@ -46,14 +46,14 @@ _OPUS_NUMBERS: Final = ("minptime", "useinbandfec", "stereo", "maxplaybackrate")
 _CANDIDATE = re.compile(
     r"candidate:(?P<foundation>\S+) +(?P<component>\d{1,5}) +(?P<transport>\S+) +(?P<priority>\d{1,10}) +"
     r"(?P<host>\S+) +(?P<port>\d{1,5}) +typ +(?P<type>\S+)",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 # rtpmap:NUMBER NAME/CLOCK[/CHANNELS], RFC 8866 §6.6.
-_RTPMAP = re.compile(r"(\d{1,3}) +([^/\s]+)/(\d{1,6})(?:/(\d{1,2}))?")
+_RTPMAP = re.compile(r"(\d{1,3}) +([^/\s]+)/(\d{1,6})(?:/(\d{1,2}))?", re.ASCII)
 # extmap:NUMBER[/DIRECTION] URI [ATTRIBUTES], RFC 8285 §8.
-_EXTMAP = re.compile(r"(\d{1,5})(?:/([a-z]+))? +(\S+)( .*)?")
+_EXTMAP = re.compile(r"(\d{1,5})(?:/([a-z]+))? +(\S+)( .*)?", re.ASCII)
 _FINGERPRINT = re.compile(r"(\S+) +([0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2})*)")
-_SSRC = re.compile(r"(\d{1,10})(?: +(?:cname:(\S+))?.*)?")
+_SSRC = re.compile(r"(\d{1,10})(?: +(?:cname:(\S+))?.*)?", re.ASCII)
 _NAME = re.compile(r"(?=.{1,253}\.?$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})*\.?", re.IGNORECASE)
 _TOKEN = re.compile(r"[!-~]{1,256}")
 
