@@ -12,6 +12,9 @@ from pathlib import Path
 
 import click
 
+from rtcprobe.cli.common import say
+from rtcprobe.errors import printable
+
 __all__ = ["serve"]
 
 
@@ -64,7 +67,7 @@ def _serve(config: Path, listen: str, web_config: Path | None, told_before: Call
         if web_config is not None:
             read_web_config(web_config)
         for plan in understood.probes:
-            click.echo(described(plan))
+            say(described(plan))
         return 0
     _log_to_stderr()
     with bind(listen) as listener:
@@ -73,12 +76,12 @@ def _serve(config: Path, listen: str, web_config: Path | None, told_before: Call
 
 
 class Scrubbed(logging.Formatter):
-    """Log lines without secrets, whoever wrote them."""
+    """Log lines without secrets and control characters, whoever wrote them."""
 
     def format(self, record: logging.LogRecord) -> str:
         from rtcprobe.secrets import scrub
 
-        return scrub(super().format(record))
+        return "\n".join(map(printable, scrub(super().format(record)).split("\n")))
 
 
 def _log_to_stderr() -> None:

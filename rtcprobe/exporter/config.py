@@ -17,8 +17,10 @@ from typing import Any, Final, cast
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.probe.run import check_target
 from rtcprobe.result import Clock
-from rtcprobe.scenario import Scenario, find_scenario, library, load_yaml
+from rtcprobe.scenario import Scenario, find_scenario, library
 from rtcprobe.secrets import scrub
+from rtcprobe.strictyaml import load_yaml
+from rtcprobe.textfiles import read_text
 from rtcprobe.units import format_duration, format_ratio, parse_bytes, parse_duration, parse_ratio
 
 __all__ = [
@@ -133,8 +135,8 @@ def read_config(path: Path) -> ServeConfig:
         BadInputError: the file cannot be read, or says something that cannot be meant.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path)
+    except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise BadInputError(f"configuration {path} cannot be read", f"{reason}") from error
     return parse_config(text, called=str(path), folder=path.parent)

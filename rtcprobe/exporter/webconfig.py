@@ -36,7 +36,8 @@ from typing import Any, Final, Literal
 import bcrypt
 
 from rtcprobe.errors import BadInputError
-from rtcprobe.scenario import load_yaml
+from rtcprobe.strictyaml import load_yaml
+from rtcprobe.textfiles import need_regular, read_text
 
 __all__ = ["Admission", "Gate", "WebConfig", "read_web_config"]
 
@@ -71,8 +72,8 @@ def read_web_config(path: Path) -> WebConfig:
         BadInputError: it cannot be read, or says something that cannot be meant. No hash is quoted.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path)
+    except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise BadInputError(f"web config {path} cannot be read", f"{reason}") from error
     try:
@@ -199,6 +200,8 @@ def _tls(written: object, folder: Path) -> ssl.SSLContext:
     if "max_version" in keys:
         context.maximum_version = _choice(keys, "max_version", _VERSIONS, "TLS13")
     try:
+        for key in ("cert_file", "key_file"):
+            need_regular(folder / keys[key])
         context.load_cert_chain(folder / keys["cert_file"], folder / keys["key_file"])
     except (OSError, ssl.SSLError) as error:
         raise BadInputError(
@@ -207,7 +210,8 @@ def _tls(written: object, folder: Path) -> ssl.SSLContext:
     context.verify_mode = _choice(keys, "client_auth_type", _CLIENT_AUTH, "NoClientCert")
     if keys.get("client_ca_file"):
         try:
-            context.load_verify_locations(folder / keys["client_ca_file"])
+            need_regular(folder / str(keys["client_ca_file"]))
+            context.load_verify_locations(folder / str(keys["client_ca_file"]))
         except (OSError, ssl.SSLError) as error:
             raise BadInputError(f"client_ca_file {keys['client_ca_file']} cannot be used", str(error)) from error
     elif context.verify_mode != ssl.CERT_NONE:
