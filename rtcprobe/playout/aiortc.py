@@ -26,7 +26,15 @@ import numpy as np
 from rtcprobe.playout.arrivals import Arrival, in_time
 from rtcprobe.playout.base import BLOCK_SAMPLES, Block, Decoder, Pcm, RtpPacket
 
-__all__ = ["Delivery", "StockFigures", "StockPlayout", "StockPlayoutFigures", "StockQueue", "stock_aiortc"]
+__all__ = [
+    "Delivery",
+    "StockFigures",
+    "StockPlayout",
+    "StockPlayoutFigures",
+    "StockQueue",
+    "StockTrace",
+    "stock_aiortc",
+]
 
 _CAPACITY = 16  # packets. Source: aiortc 1.16, ``rtcrtpreceiver.py``
 _PREFETCH = 4  # whole frames that must stand ready before the first leaves. Source: the same
@@ -201,7 +209,36 @@ class StockPlayout:
         return unwrapped
 
 
-def stock_aiortc(arrivals: Sequence[Arrival]) -> StockFigures:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StockTrace:
+    """What stock aiortc would have delivered in one call or in several: counts, and how long each frame was held."""
+
+    packets: int
+    missing: int
+    held_s: array[float]
+
+    @classmethod
+    def together(cls, calls: Sequence[StockTrace]) -> StockTrace:
+        """Return what it would have delivered in all ``calls``."""
+        return cls(
+            packets=sum(each.packets for each in calls),
+            missing=sum(each.missing for each in calls),
+            held_s=array("d", (held_s for each in calls for held_s in each.held_s)),
+        )
+
+    def figures(self) -> StockFigures:
+        """Return the figures."""
+        held_s = self.held_s
+        return StockFigures(
+            packets=self.packets,
+            delivered=len(held_s),
+            missing_ratio=self.missing / (self.missing + len(held_s)) if held_s else float(bool(self.packets)),
+            holding_p50_s=float(np.percentile(held_s, 50)) if held_s else None,
+            holding_p95_s=float(np.percentile(held_s, 95)) if held_s else None,
+        )
+
+
+def stock_aiortc(arrivals: Sequence[Arrival]) -> StockTrace:
     """Return what stock aiortc would have delivered of ``arrivals`` ((instant, packet) in any order)."""
     queue = StockQueue()
     held_s = array("d")
@@ -215,14 +252,7 @@ def stock_aiortc(arrivals: Sequence[Arrival]) -> StockFigures:
         if before is not None:
             missing += _skipped(before, delivery)
         before = delivery
-    delivered = len(held_s)
-    return StockFigures(
-        packets=len(arrivals),
-        delivered=delivered,
-        missing_ratio=missing / (missing + delivered) if delivered else float(bool(arrivals)),
-        holding_p50_s=float(np.percentile(held_s, 50)) if delivered else None,
-        holding_p95_s=float(np.percentile(held_s, 95)) if delivered else None,
-    )
+    return StockTrace(packets=len(arrivals), missing=missing, held_s=held_s)
 
 
 def _skipped(before: Delivery, after: Delivery) -> int:

@@ -43,13 +43,16 @@ class Playback:
     drift: float = 0.0
 
     @property
+    def sounding(self) -> npt.NDArray[np.uint16]:
+        """What was invented in each block from the first with the sender's sound to the last, shape (blocks,)."""
+        sound = np.flatnonzero(self.stamps != NO_SOUND)
+        return self.concealed[sound[0] : sound[-1] + 1] if len(sound) else self.concealed[:0]
+
+    @property
     def concealed_ratio(self) -> float:
         """Samples invented for the listener, as a share of all from the first block with the sender's sound on."""
-        sound = np.flatnonzero(self.stamps != NO_SOUND)
-        if not len(sound):
-            return 0.0
-        concealed = self.concealed[sound[0] : sound[-1] + 1]
-        return int(concealed.sum()) / (len(concealed) * BLOCK_SAMPLES)
+        concealed = self.sounding
+        return int(concealed.sum()) / (len(concealed) * BLOCK_SAMPLES) if len(concealed) else 0.0
 
     def play_instant(self, rtp_timestamp: int) -> float | None:
         """Return when the sender's sample of (unwrapped) RTP time ``rtp_timestamp`` left the loudspeaker.

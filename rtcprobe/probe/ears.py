@@ -24,15 +24,16 @@ from rtcprobe.audio.opus import OpusDecoder
 from rtcprobe.audio.opus_packet import has_fec
 from rtcprobe.audio.pcm import Pcm
 from rtcprobe.call.peer import Peer
-from rtcprobe.playout.aiortc import stock_aiortc
+from rtcprobe.playout.aiortc import StockTrace, stock_aiortc
 from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.playout.base import BLOCK_S, Block, Decoder
 from rtcprobe.playout.copies import WithoutFec, unprotected
 from rtcprobe.playout.policies import PlayoutChoice
-from rtcprobe.playout.recovery import recovery
+from rtcprobe.playout.recovery import Traced, traced
 from rtcprobe.playout.replay import NO_SOUND, Playback
 from rtcprobe.probe.frames import Seconds, SentFrames
 from rtcprobe.probe.playing import play, unwrapped, whole_frames
+from rtcprobe.probe.pooled import Account
 from rtcprobe.probe.relate import related
 from rtcprobe.probe.speech import Spoken
 from rtcprobe.quality import burst_ratio, conversation, listening
@@ -80,14 +81,15 @@ class Ear:
         """The mean mouth-to-ear delay; None where no marker was heard."""
         return self._mean_delay_s(self._hearing)
 
-    def report(self, echo_path_s: float | None) -> MouthToEar:
+    def account(self, echo_path_s: float | None) -> Account:
         """Return the direction's account: every scheduled marker heard, rejected or lost.
 
         ``echo_path_s`` is the mean of both directions' delays: how far away an echo would come from.
         """
         started_s, hearing = self._talker.track.started_s, self._hearing
         if started_s is None or hearing is None:
-            return MouthToEar(scheduled=0, heard=0, rejected=0, lost=0, playout={"policy": str(self._choice)})
+            silent = MouthToEar(scheduled=0, heard=0, rejected=0, lost=0, playout={"policy": str(self._choice)})
+            return Account(ear=silent)
         frames = SentFrames(
             self._talker.tap.departures,
             self._spoken,
@@ -95,6 +97,32 @@ class Ear:
             arrivals=self._arrivals,
             playback=self.playback,
         )
+        found = self._traced() if self._related else None
+        stock = stock_aiortc(self._unprotected)
+        return Account(
+            ear=self._report(
+                hearing,
+                stages=self._stages(hearing, started_s, frames),
+                protection={} if found is None else self._protection(found, frames.unplayed),
+                quality=self._quality(self.delay_s, echo_path_s, frames.unplayed) if self._judged(self.delay_s) else {},
+                stock=stock,
+            ),
+            blocks=len(self.playback.sounding),
+            unplayed=frames.unplayed if self._related else None,
+            traced=found,
+            stock=stock,
+            echo_path_s=echo_path_s,
+        )
+
+    def _report(
+        self,
+        hearing: Hearing,
+        *,
+        stages: Mapping[str, float],
+        protection: Mapping[str, Any],
+        quality: Mapping[str, Any],
+        stock: StockTrace,
+    ) -> MouthToEar:
         return MouthToEar(
             scheduled=hearing.scheduled,
             heard=len(hearing.heard),
@@ -111,15 +139,15 @@ class Ear:
                 for each in hearing.outcomes
                 if each.outcome != "heard"
             ),
-            stages=self._stages(hearing, started_s, frames),
+            stages=stages,
             playout={
                 "policy": str(self._choice),
                 "concealed_ratio": self.playback.concealed_ratio,
                 **self._figures,
             },
-            protection=self._protection(frames.unplayed) if self._related else {},
-            quality=self._quality(self.delay_s, echo_path_s, frames.unplayed) if self._judged(self.delay_s) else {},
-            side_figures={"stock aiortc": asdict(stock_aiortc(self._unprotected))},
+            protection=protection,
+            quality=quality,
+            side_figures={"stock aiortc": asdict(stock.figures())},
         )
 
     def _judged(self, delay_s: float | None) -> TypeGuard[float]:
@@ -187,16 +215,19 @@ class Ear:
             correlation=outcome.correlation,
         )
 
-    def _protection(self, unplayed: npt.NDArray[np.bool_]) -> Mapping[str, Any]:
+    def _protection(self, gone: Traced, unplayed: npt.NDArray[np.bool_]) -> Mapping[str, Any]:
         """Return what was lost on the way, what each kind of copy brought back and cost, and what was never heard."""
-        found = recovery(
+        found = gone.recovery()
+        return {**asdict(found), "loss": found.loss_ratios(), "unplayed": _ratio(unplayed), **self._cost()}
+
+    def _traced(self) -> Traced:
+        return traced(
             self._talker.tap.departures,
             self._came,
             frame_samples=self._spoken.codec.frame_samples,
             has_fec=has_fec,
             red_payload_type=self._red_payload_type,
         )
-        return {**asdict(found), "loss": found.loss_ratios(), "unplayed": _ratio(unplayed), **self._cost()}
 
     def _cost(self) -> Mapping[str, Any]:
         """Return what the same call would have been without any copy, and the delay that the copies cost."""
