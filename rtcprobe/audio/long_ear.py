@@ -26,7 +26,7 @@ from rtcprobe.audio.pcm import SAMPLE_RATE_HZ, Pcm
 
 __all__ = ["STRETCH_S", "LongEar"]
 
-STRETCH_S = 60.0
+STRETCH_S = 45.0
 _LEAD_S = 0.1  # what a stretch begins with before its first marker: room for the tails of the whitened marker
 _SAMPLE_BYTES = 4
 _TAIL_S = 0.5  # and ends with, behind the latest instant at which its last marker may begin
