@@ -6,10 +6,12 @@ measure, 130 interrupted.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import ClassVar
 
-__all__ = ["BadInputError", "ExitCode", "MeasurementError", "RtcprobeError"]
+__all__ = ["BadInputError", "ExitCode", "MeasurementError", "RtcprobeError", "did_you_mean", "nearest", "same_name"]
 
 
 class ExitCode(IntEnum):
@@ -50,3 +52,28 @@ class MeasurementError(RtcprobeError):
     """The call could not be measured: unreachable, no samples, or the harness dominated."""
 
     exit_code = ExitCode.NOT_MEASURED
+
+
+_ALIKE = 0.6
+"""How alike two names are that may be meant for each other (``difflib``: "singapur" is, "5g" for "4g" is not)."""
+
+
+def same_name(word: str, known: Iterable[str]) -> str | None:
+    """Return the one of ``known`` that ``word`` is but for its case; None where there is none."""
+    known = tuple(known)
+    return word if word in known else next((each for each in known if each.casefold() == word.casefold()), None)
+
+
+def nearest(word: object, known: Iterable[str], most: int = 3) -> list[str]:
+    """Return the names that ``word`` may be meant for: those it is the first word of, then those spelt most like it."""
+    folded = {each.casefold(): each for each in known}
+    said = str(word).casefold()
+    begun = [each for each in folded if said and each.startswith((f"{said}-", f"{said}."))]
+    alike = difflib.get_close_matches(said, list(folded), n=most, cutoff=_ALIKE)
+    return [folded[each] for each in dict.fromkeys([*begun, *alike])][:most]
+
+
+def did_you_mean(word: object, known: Sequence[str], most: int = 3) -> str:
+    """Return the cure for a name that is not ``known``: the nearest, else all there are."""
+    near = nearest(word, known, most)
+    return f"did you mean {' or '.join(near)}?" if near else f"use one of {', '.join(known)}"

@@ -6,7 +6,6 @@ and the one before goes on. Files are seen from the configuration's folder.
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
 
-from rtcprobe.errors import BadInputError
+from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.probe.run import check_target
 from rtcprobe.result import Clock
 from rtcprobe.scenario import Scenario, find_scenario, library, load_yaml
@@ -271,9 +270,7 @@ class _Keys:
         self.place = place
         for key in written if known is not None else ():
             if key not in (known or ()):
-                near = difflib.get_close_matches(key, known or (), n=3, cutoff=0.5)
-                cure = f"did you mean {' or '.join(near)}?" if near else f"use one of {', '.join(known or ())}"
-                raise BadInputError(f"{self._at(key)} is not known", cure)
+                raise BadInputError(f"{self._at(key)} is not known", did_you_mean(key, known or ()))
 
     def called(self, place: str) -> _Keys:
         return _Keys(self.written, place, None)

@@ -10,7 +10,6 @@ Rules:
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from copy import deepcopy
 from functools import cache, lru_cache, partial
@@ -23,7 +22,7 @@ from jsonschema.exceptions import ValidationError
 
 from rtcprobe.audio.opus import OpusSettings
 from rtcprobe.audio.protection import Protection
-from rtcprobe.errors import BadInputError
+from rtcprobe.errors import BadInputError, did_you_mean, same_name
 from rtcprobe.ice import read_ice
 from rtcprobe.link import REGIONS, LinkSpec, parse_link
 from rtcprobe.playout.policies import PlayoutChoice
@@ -38,7 +37,7 @@ from rtcprobe.scenario.model import (
     Site,
     TargetPlan,
 )
-from rtcprobe.scenario.schema import NAME, scenario_schema
+from rtcprobe.scenario.schema import NAME, PLACES, scenario_schema
 from rtcprobe.units import parse_decibels, parse_duration, parse_ppm, parse_rate, parse_ratio
 from rtcprobe.verdict.budgets import parse_budget
 
@@ -90,6 +89,7 @@ def parse_scenario(
             _set(written, setting)
         complete = cast("dict[str, Any]", _with_defaults(written, scenario_schema()))
         _validate(complete)
+        _placed(complete)
         # A file named on the command line is looked for where the command was given.
         here = any(setting.lstrip().startswith("link") for setting in settings)
         return _convert(complete, Path() if here or folder is None else folder)
@@ -142,7 +142,7 @@ class _Loader(yaml.SafeLoader):
 def _load(text: str) -> dict[str, Any]:
     written = load_yaml(text)
     if not isinstance(written, dict):
-        raise BadInputError("this is not a scenario", "write keys: name, caller, callee, signaling")
+        raise BadInputError("this is not a scenario", "write keys: name, and link, or caller, callee, signaling")
     return written
 
 
@@ -169,7 +169,12 @@ def _set(written: dict[str, Any], setting: str) -> None:
 
 
 def _with_defaults(value: Any, schema: Mapping[str, Any]) -> Any:
-    """Return a copy of ``value`` with the defaults of ``schema`` where keys are absent, in the schema's order."""
+    """Return a copy of ``value`` with the defaults of ``schema`` where keys are absent, in the schema's order.
+
+    Names of a list are written as the list has them, whatever their case: equal situations have equal digests.
+    """
+    if isinstance(value, str) and "enum" in schema:
+        return same_name(value, (each for each in schema["enum"] if isinstance(each, str))) or value
     if not isinstance(value, Mapping) or "properties" not in schema:
         return deepcopy(value)
     out: dict[str, Any] = {}
@@ -184,7 +189,9 @@ def _validator() -> Draft202012Validator:
     checker = FormatChecker(formats=())
     for name, parse in _FORMATS.items():
         checker.checks(name, raises=BadInputError)(_accepts(parse))
-    return Draft202012Validator(scenario_schema(), format_checker=checker)
+    # What link replaces is judged with it, by ``_placed``.
+    judged = {key: each for key, each in scenario_schema().items() if key != "anyOf"}
+    return Draft202012Validator(judged, format_checker=checker)
 
 
 def _accepts(parse: Callable[[object], object]) -> Callable[[object], bool]:
@@ -216,6 +223,31 @@ def _validate(written: Mapping[str, Any]) -> None:
     raise _sentence(worst)
 
 
+def _placed(written: Mapping[str, Any]) -> None:
+    """Refuse a scenario that does not say where somebody is, unless a link replaces the path both ways.
+
+    Raises:
+        BadInputError: a place is missing.
+    """
+    link = written["link"]
+    ways = [way for way in WAYS if isinstance(link, Mapping) and way in link]
+    if link and (not ways or len(ways) == len(WAYS)):
+        return
+    needed = [(place,) for place in PLACES] + [("signaling", "region")]
+    for keys in needed:
+        inside = written if len(keys) == 1 else written[keys[0]]
+        if keys[-1] not in inside:
+            cure = _example(_schema_of(keys))
+            raise BadInputError(f"{'.'.join(keys)} is missing", f"{cure}; or give link, which replaces the whole path")
+
+
+def _schema_of(keys: Sequence[str]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = scenario_schema()
+    for key in keys:
+        found = found["properties"][key]
+    return found
+
+
 def _sentence(error: ValidationError) -> BadInputError:
     place = ".".join(str(part) for part in error.absolute_path)
     value, schema = cast("Any", error.instance), cast("Mapping[str, Any]", error.schema)
@@ -224,13 +256,15 @@ def _sentence(error: ValidationError) -> BadInputError:
         return error.cause if schema["format"] == "budget" else error.cause.within(place)
     if error.validator == "additionalProperties":
         unknown = next(key for key in value if key not in schema["properties"])
-        return BadInputError(f"{_dotted(place, unknown)} is not known", _nearest(unknown, list(schema["properties"])))
+        return BadInputError(
+            f"{_dotted(place, unknown)} is not known", did_you_mean(unknown, list(schema["properties"]))
+        )
     if error.validator == "required":
         missing = next(key for key in schema["required"] if key not in value)
         return BadInputError(f"{_dotted(place, missing)} is missing", _example(schema["properties"][missing]))
     if error.validator == "enum":
         known = [str(each) for each in schema["enum"]]
-        return BadInputError(f"{place} {value!r} is not known", _nearest(value, known))
+        return BadInputError(f"{place} {value!r} is not known", did_you_mean(value, known))
     bad_name = error.validator == "pattern" and schema["pattern"] == NAME
     if bad_name or error.validator in ("minimum", "maximum"):
         cure = _NAME_CURE if bad_name else f"give {schema['minimum']} to {schema['maximum']}"
@@ -240,11 +274,6 @@ def _sentence(error: ValidationError) -> BadInputError:
 
 def _dotted(place: str, key: str) -> str:
     return f"{place}.{key}" if place else key
-
-
-def _nearest(word: object, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(str(word), known, n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(near)}?" if near else f"use one of {', '.join(known)}"
 
 
 def _kind(schema: Mapping[str, Any]) -> str:
@@ -268,9 +297,9 @@ def _convert(written: Mapping[str, Any], folder: Path) -> Scenario:
         name=written["name"],
         serves=written.get("serves", ""),
         sources=tuple(written["sources"]),
-        caller=Site(**written["caller"]),
-        callee=Site(**written["callee"]),
-        signaling=SignalingPlan(**written["signaling"]),
+        caller=Site(**written.get("caller", {})),
+        callee=Site(**written.get("callee", {})),
+        signaling=SignalingPlan(**written.get("signaling", {"connection": "cold"})),
         rtt_s=parse_duration(written["rtt"]) if "rtt" in written else None,
         link=_links(written["link"], folder),
         call=_within("call", _call, written["call"]),
@@ -344,8 +373,9 @@ def _target(written: Any, folder: Path) -> TargetPlan:
     if not isinstance(url, str) or not url.strip():
         raise BadInputError("target.url is missing", "write it like url: janus+ws://host:8188/echotest")
     region = keys.get("region")
+    region = same_name(region, REGIONS) or region if isinstance(region, str) else region
     if region is not None and region not in REGIONS:
-        raise BadInputError(f"target.region {region!r} is not known", _nearest(region, sorted(REGIONS)))
+        raise BadInputError(f"target.region {region!r} is not known", did_you_mean(region, sorted(REGIONS)))
     return TargetPlan(url=url.strip(), region=region, options=options, folder=folder)
 
 
@@ -356,7 +386,7 @@ def _links(written: Any, folder: Path) -> dict[Direction, LinkSpec]:
     if isinstance(written, Mapping) and any(key in WAYS for key in written):
         for key in written:
             if key not in WAYS:
-                raise BadInputError(f"link.{key} is not known", _nearest(key, WAYS))
+                raise BadInputError(f"link.{key} is not known", did_you_mean(key, WAYS))
         return {
             direction: _link(f"link.{direction}", written[direction], folder)
             for direction in WAYS

@@ -9,6 +9,11 @@
       - join.failed mean <= 0%
     1v1-social:
       - join.first_audio p95 < 700ms
+
+    budgets:                            # or as a scenario writes its own, the scenario itself even: for every scenario
+      - join.failed mean <= 0%
+
+Names are without regard to case.
 """
 
 from __future__ import annotations
@@ -24,7 +29,7 @@ from rtcprobe.verdict.budgets import Budget, parse_budget
 __all__ = ["EVERY", "BudgetFile", "read_budgets"]
 
 EVERY = "*"
-_SHAPE = "write a list of lines like join.first_audio p95 < 600ms, or scenario names with such lists"
+_SHAPE = "write a list of lines like '- join.first_audio p95 < 600ms', or scenario names with such lists"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +40,8 @@ class BudgetFile:
 
     def budgets_for(self, scenario: str) -> tuple[Budget, ...]:
         """Return the budgets ``scenario`` must keep: those of all, then its own."""
-        return self.by_scenario.get(EVERY, ()) + self.by_scenario.get(scenario, ())
+        own = next((each for name, each in self.by_scenario.items() if name.casefold() == scenario.casefold()), ())
+        return self.by_scenario.get(EVERY, ()) + own
 
 
 def read_budgets(text: str, source_name: str) -> BudgetFile:
@@ -51,6 +57,8 @@ def read_budgets(text: str, source_name: str) -> BudgetFile:
 
 
 def _by_scenario(written: object) -> dict[str, tuple[Budget, ...]]:
+    if isinstance(written, Mapping) and "budgets" in written and (len(written) == 1 or "name" in written):
+        return _by_scenario(written["budgets"])
     if isinstance(written, Mapping):
         return {str(name): _lines(lines, str(name)) for name, lines in written.items()}
     return {EVERY: _lines(written, "")}

@@ -19,7 +19,7 @@ CONFIGURATIONS = [
     ("", "c: this is not a set of keys: it has the keys probes, defaults, concurrency, on_demand, reports"),
     ("probes: []", "c: there is nothing to run: name at least one of probes or on_demand"),
     ("probes: {a: b}", "c: probes is not a list: begin each entry with a dash"),
-    ("probs: []", "c: probs is not known: did you mean probes or reports?"),
+    ("probs: []", "c: probs is not known: did you mean probes?"),
     (
         "probes: [x]",
         (
@@ -39,7 +39,7 @@ CONFIGURATIONS = [
     ("probes: [{name: a}]", "c: probe a: scenario is missing: write it like 1v1-social"),
     (
         "probes: [{name: a, scenario: 1v1-socal}]",
-        ("c: probe a: scenario '1v1-socal' is not known: did you mean 1v1-social or 1v1-long-haul?"),
+        ("c: probe a: scenario '1v1-socal' is not known: did you mean 1v1-social?"),
     ),
     (ONE % ", interval: 10", "c: probe a: interval: duration '10' has no unit: write it like 80ms"),
     (ONE % ", interval: 10ms", "c: probe a: interval '10ms' is impossible: give 1s to 10080min"),

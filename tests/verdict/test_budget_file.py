@@ -5,7 +5,7 @@ from rtcprobe.verdict import read_budgets
 
 LIST = "- join.failed mean <= 0%\n- mouth_to_ear p95 < 200ms (advisory)\n"
 WRONG = "aggregate 'p95' does not exist for join.failed: use mean"
-SHAPE = "write a list of lines like join.first_audio p95 < 600ms, or scenario names with such lists"
+SHAPE = "write a list of lines like '- join.first_audio p95 < 600ms', or scenario names with such lists"
 
 
 def lines(found, scenario):
@@ -22,6 +22,13 @@ def test_a_mapping_adds_what_one_scenario_must_keep():
     found = read_budgets('"*": [join.failed mean <= 0%]\n1v1-social: [join.first_audio p95 < 700ms]\n', "b.yaml")
     assert lines(found, "1v1-social") == ["join.failed mean <= 0%", "join.first_audio p95 < 700ms"]
     assert lines(found, "video-support") == ["join.failed mean <= 0%"]
+
+
+def test_the_shape_of_a_scenario_is_taken_and_so_is_a_scenario():
+    found = read_budgets("budgets:\n" + LIST, "b.yaml")
+    assert lines(found, "any") == ["join.failed mean <= 0%", "mouth_to_ear p95 < 200ms"]
+    assert lines(read_budgets("name: mine\nlink: delay 3ms\nbudgets:\n" + LIST, "b.yaml"), "any") == lines(found, "any")
+    assert lines(read_budgets("1V1-Social:\n" + LIST, "b.yaml"), "1v1-social") == lines(found, "any")
 
 
 @pytest.mark.parametrize(

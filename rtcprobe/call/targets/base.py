@@ -19,7 +19,6 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -30,7 +29,7 @@ import numpy as np
 
 from rtcprobe.audio.protection import Protection
 from rtcprobe.call.peer import Peer, Speech
-from rtcprobe.errors import BadInputError
+from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.ice import IceSettings
 from rtcprobe.link import LinkSpec
 from rtcprobe.result import Clock, Direction, LinkReport
@@ -227,9 +226,7 @@ def find_target(plan: TargetPlan) -> Target:
         return cast("Target", factory(plan))
     brought = next((each for each in entry_points(group=GROUP) if each.name == scheme), None)
     if brought is None:
-        known = target_schemes()
-        near = difflib.get_close_matches(scheme, known, n=2, cutoff=0.6)
-        cure = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
+        cure = f"{did_you_mean(scheme, target_schemes(), most=2)}"
         raise BadInputError(f"target {plan.shown!r} is of no known kind", cure)
     try:
         factory = brought.load()
