@@ -52,6 +52,11 @@ class Speech:
     ptime_s: float
     endless: bool = False
 
+    @property
+    def duration_s(self) -> float:
+        """How long it takes to say all of it once."""
+        return len(self.frames) * self.ptime_s
+
 
 class MouthTrack(MediaStreamTrack):
     """A track of encoded packets, each handed over at the instant its frame ends (rule 2)."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtcprobe.errors import BadInputError
+from rtcprobe.textfiles import read_text
 
 if TYPE_CHECKING:
     from rtcprobe.result import Clock, Result
@@ -103,8 +104,8 @@ def budgeted(plans: Sequence[Scenario], path: str | None) -> list[Scenario]:
     from rtcprobe.verdict import read_budgets
 
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(Path(path))
+    except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else None
         raise BadInputError(f"budgets {path} cannot be read", reason or "it is not UTF-8 text") from error
     found = read_budgets(text, path)

@@ -21,8 +21,10 @@ from rtcprobe.audio.wav import write_wav
 from rtcprobe.call.peer import Peer, Speech
 from rtcprobe.call.targets.base import Call, CallSetup, Target, Way
 from rtcprobe.call.targets.loopback import ROUTES
+from rtcprobe.errors import RtcprobeError, unforeseen
 from rtcprobe.playout.base import BLOCK_S
 from rtcprobe.probe.beforehand import check_target, warm_up
+from rtcprobe.probe.deadline import Deadline, end, in_time, longest_join_s, longest_talk_s
 from rtcprobe.probe.ears import Ear
 from rtcprobe.probe.harness import Harness
 from rtcprobe.probe.playing import first_audio_s
@@ -44,7 +46,7 @@ from rtcprobe.runtime.rehearsal_seam import rehearsals
 from rtcprobe.runtime.virtual import VirtualEventLoop
 from rtcprobe.scenario import Devices, Scenario
 from rtcprobe.secrets import scrubbed
-from rtcprobe.timeline import phases, price
+from rtcprobe.timeline import Stop, phases, price
 from rtcprobe.verdict import judge
 
 __all__ = ["check_target", "run_probe"]
@@ -110,6 +112,7 @@ class _Run:
     clock: Clock
     progress: Listener
     harness: Harness = field(init=False)
+    deadline: Deadline = field(init=False)
     attempts: list[JoinAttempt] = field(default_factory=list)
     talk: _Attempt | None = None
     warnings: list[str] = field(default_factory=list)
@@ -127,9 +130,12 @@ class _Run:
         joins_seed, call_seed = np.random.SeedSequence(self.seed).spawn(2)
         if self._outside:
             self.harness.first_run_s = warm_up(self._setup(dict.fromkeys(ROUTES, ()), spoken, endless=True))
+        joining, talking = (self._setup(hops, spoken, endless=endless) for endless in (True, False))
+        longest_s = scenario.call.joins * longest_join_s(joining) + CALL_ATTEMPTS * longest_talk_s(talking)
+        self.deadline = Deadline(longest_s)
         try:
-            self._join_repeatedly(self._setup(hops, spoken, endless=True), joins_seed, round_trip_s)
-            self._talk(self._setup(hops, spoken, endless=False), call_seed)
+            self._join_repeatedly(joining, joins_seed, round_trip_s)
+            self._talk(talking, call_seed)
         except KeyboardInterrupt:
             self.interrupted = True
         mouth_to_ear: Mapping[Direction, MouthToEar] = {}
@@ -169,6 +175,9 @@ class _Run:
             if self._hopeless():
                 self.warnings.append(f"{count - done} joins and the call were not tried: none of {done} was heard")
                 return
+            if self.deadline.passed:
+                self.warnings.append(f"{count - done} joins were not tried: {self.deadline}")
+                return
             attempt = self._on_a_loop(setup, child, lambda call: call.join())
             if attempt.call.cpu_s is not None:
                 self.harness.join_cpu_s.append(attempt.call.cpu_s)
@@ -196,6 +205,9 @@ class _Run:
         if self._outside and not self._heard():
             attempts = VAIN_JOINS - len(self.attempts)  # what the joins may be, the call may not exceed
         for child in seed.spawn(CALL_ATTEMPTS)[:attempts]:
+            if self.deadline.passed:
+                self.warnings.append(f"the call was not tried again: {self.deadline}")
+                return
             self.talk = None
             attempt = self._on_a_loop(setup, child, lambda call: call.talk(), keep=True)
             if attempt.call.failed is None:
@@ -211,27 +223,34 @@ class _Run:
         *,
         keep: bool = False,
     ) -> _Attempt:
-        """Make a call on a loop of its own and ``use`` it; ``keep`` makes it the call that an interruption leaves."""
-        entropy_seed, call_seed, phase_seed = seed.spawn(3)
+        """Make a call on a loop of its own and ``use`` it; ``keep`` makes it the call that an interruption leaves.
 
-        async def main() -> _Attempt:
+        Whatever nobody foresaw fails the call, and leaves the run what it has.
+        """
+        entropy_seed, call_seed, phase_seed = seed.spawn(3)
+        made: list[_Attempt] = []
+
+        async def main() -> None:
+            loop = asyncio.get_running_loop()
+            begun_s = loop.time()
             call = self.target.call(setup, call_seed, self.clock)
             phases = np.random.Generator(np.random.PCG64(phase_seed)).random(max(2, len(call.peers))) * BLOCK_S
-            attempt = _Attempt(call, phases.tolist())
+            made.append(_Attempt(call, phases.tolist()))
             if keep:
-                self.talk = attempt
-            meter = LagMeter(asyncio.get_running_loop()) if self.clock == "real" else None
+                self.talk = made[0]
+            meter = LagMeter(loop) if self.clock == "real" else None
             ticker = asyncio.ensure_future(self._tick(call)) if keep else None
             try:
-                await use(call)
+                longest_s = longest_talk_s(setup) if keep else longest_join_s(setup)
+                await in_time(call, use(call), min(longest_s, self.deadline.left_s))
             finally:
+                self.deadline.spend(loop.time() - begun_s)
                 self.warnings += [each for each in call.warnings if each not in self.warnings]
                 if ticker is not None:
                     ticker.cancel()
                 if meter is not None:
                     meter.stop()
                     self._measure_harness(call, meter)
-            return attempt
 
         def make_loop() -> asyncio.AbstractEventLoop:
             if self.clock == "virtual":
@@ -241,8 +260,14 @@ class _Run:
                 return RealEventLoop()
             return RealEventLoop(awake=True, rehearsals=rehearsals())
 
-        with asyncio.Runner(loop_factory=make_loop) as runner:
-            return runner.run(main())
+        try:
+            with asyncio.Runner(loop_factory=make_loop) as runner:
+                runner.run(main())
+        except Exception as error:
+            if isinstance(error, RtcprobeError) or not made:
+                raise
+            end(made[0].call, unforeseen(error))
+        return made[0]
 
     async def _tick(self, call: Call) -> None:
         total_s = self.scenario.call.duration_s
@@ -270,9 +295,10 @@ class _Run:
                 if heard_s is not None:
                     marks[way.listener.side]["first_audio"] = heard_s
         total_s = marks[joiner.side].get("first_audio")
-        failed = call.failed
+        failed, stopped = call.failed, call.stopped
         if failed is None and total_s is None:
             failed = f"{joiner.side} first_audio: nothing of it could be played"
+            stopped = Stop(joiner.timeline.reached(), "first_audio")
         end_s = call.setup.join_timeout_s if total_s is None else total_s
         costs = price(call.waits(joiner), total_s=end_s, not_before_s=call.awaited_s(joiner, end_s))
         return JoinAttempt(
@@ -292,6 +318,8 @@ class _Run:
             rtts=total_s / round_trip_s if total_s is not None and round_trip_s else None,
             failed=failed,
             joiner=joiner.side,
+            reached=None if stopped is None else stopped.reached,
+            awaited=None if stopped is None else stopped.awaited,
         )
 
     def _first_audio_s(self, attempt: _Attempt, way: Way) -> float | None:

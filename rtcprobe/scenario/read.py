@@ -10,13 +10,12 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
-import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
 
@@ -38,10 +37,12 @@ from rtcprobe.scenario.model import (
     TargetPlan,
 )
 from rtcprobe.scenario.schema import NAME, PLACES, scenario_schema
+from rtcprobe.strictyaml import load_yaml
+from rtcprobe.textfiles import read_text
 from rtcprobe.units import parse_decibels, parse_duration, parse_ppm, parse_rate, parse_ratio
 from rtcprobe.verdict.budgets import parse_budget
 
-__all__ = ["load_yaml", "parse_scenario", "read_scenario"]
+__all__ = ["parse_scenario", "read_scenario"]
 
 _T = TypeVar("_T")
 
@@ -72,8 +73,8 @@ def read_scenario(path: Path, settings: Sequence[str] = (), *, called: str | Non
     """
     place = called or str(path)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path)
+    except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise BadInputError(f"scenario {place} cannot be read", f"{reason}") from error
     return parse_scenario(text, settings, called=place, folder=path.parent)
@@ -97,47 +98,6 @@ def parse_scenario(
         raise error.within(called) from error
 
 
-def load_yaml(text: str) -> object:
-    """Return what the YAML ``text`` says, without YAML's surprises (rule 1).
-
-    Raises:
-        BadInputError: it is not YAML, or has a key twice or a key that is not a word.
-    """
-    try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader, only stricter
-    except yaml.MarkedYAMLError as error:
-        line = "" if error.problem_mark is None else f"line {error.problem_mark.line + 1}: "
-        raise BadInputError(f"{line}this is not YAML", f"{error.problem or error.context}") from error
-    except yaml.YAMLError as error:
-        raise BadInputError("this is not YAML", " ".join(str(error).split())) from error
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML without surprises: a key given twice is refused."""
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        try:
-            return super().construct_object(node, deep=deep)
-        except ValueError as error:  # a date that is none, a number of thousands of digits
-            if not isinstance(node, yaml.ScalarNode):
-                raise
-            line = node.start_mark.line + 1
-            raise BadInputError(f"line {line}: {node.value[:40]!r} cannot be read", "put it in quotes") from error
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        mapping = super().construct_mapping(node, deep=deep)
-        seen: set[object] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node)
-            line = key_node.start_mark.line + 1
-            if not isinstance(key, str):
-                raise BadInputError(f"line {line}: the key {key!r} is not a word", "put it in quotes")
-            if key in seen:
-                raise BadInputError(f"line {line}: {key} is given twice", "leave one out")
-            seen.add(key)
-        return mapping
-
-
 @lru_cache(maxsize=64)  # a server and a suite read one situation hundreds of times
 def _load(text: str) -> dict[str, Any]:
     written = load_yaml(text)
@@ -155,8 +115,8 @@ def _set(written: dict[str, Any], setting: str) -> None:
     if keys[0] == "target" and len(keys) > 1 and isinstance(written.get("target"), str):
         written["target"] = {"url": written["target"]}
     try:
-        value = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader, only stricter
-    except yaml.YAMLError as error:
+        value = load_yaml(text)
+    except BadInputError as error:
         raise BadInputError(f"setting {setting!r} cannot be read", "put the value in quotes") from error
     inside: Any = written
     for depth, key in enumerate(keys[:-1]):

@@ -21,9 +21,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import yaml
-
 from rtcprobe.errors import BadInputError
+from rtcprobe.strictyaml import load_yaml
 from rtcprobe.verdict.budgets import Budget, parse_budget
 
 __all__ = ["EVERY", "BudgetFile", "read_budgets"]
@@ -51,7 +50,7 @@ def read_budgets(text: str, source_name: str) -> BudgetFile:
         BadInputError: not YAML, of another shape, empty, or a line that is no budget.
     """
     try:
-        return BudgetFile(by_scenario=_by_scenario(_loaded(text)))
+        return BudgetFile(by_scenario=_by_scenario(load_yaml(text)))
     except BadInputError as error:
         raise error.within(source_name) from error
 
@@ -73,18 +72,3 @@ def _lines(written: object, scenario: str) -> tuple[Budget, ...]:
         return tuple(parse_budget(line) for line in written)
     except BadInputError as error:
         raise (error.within(place) if place else error) from error
-
-
-def _loaded(text: str) -> object:
-    """Return what the YAML says; a key given twice is refused, not overwritten."""
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        written: object = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise BadInputError("this is not YAML", " ".join(str(error).split())) from error
-    if isinstance(node, yaml.MappingNode):
-        names = [key.value for key, _ in node.value]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise BadInputError(f"scenario {twice} is given twice", "put its budgets into one list")
-    return written

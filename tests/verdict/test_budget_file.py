@@ -45,7 +45,7 @@ def test_the_shape_of_a_scenario_is_taken_and_so_is_a_scenario():
         ),
         (
             "a: [join.failed mean <= 0%]\na: [join.failed mean <= 1%]",
-            "b.yaml: scenario a is given twice: put its budgets into one list",
+            "b.yaml: line 2: a is given twice: leave one out",
         ),
     ],
 )
@@ -56,5 +56,5 @@ def test_a_file_that_cannot_be_meant(text, sentence):
 
 
 def test_a_file_that_is_no_yaml_is_refused():
-    with pytest.raises(BadInputError, match=r"^b\.yaml: this is not YAML: "):
+    with pytest.raises(BadInputError, match=r"^b\.yaml: line 1: this is not YAML: "):
         read_budgets("a: [", "b.yaml")

@@ -35,7 +35,7 @@ from rtcprobe.link import LinkSpec
 from rtcprobe.result import Clock, Direction, LinkReport
 from rtcprobe.runtime.network import Host, Network
 from rtcprobe.scenario import TargetPlan
-from rtcprobe.timeline import Side, Timer, Wait
+from rtcprobe.timeline import Side, Stop, Timer, Wait
 
 __all__ = [
     "ECHO_ROUTES",
@@ -123,6 +123,8 @@ class Call(Protocol):
 
     failed: str | None
     """Why the call did not come about, in a sentence that names the step reached; None while nothing failed."""
+    stopped: Stop | None
+    """Where it failed; None while nothing failed."""
     cut: str | None
     """What ended a call that had come about before its time; None otherwise."""
     warnings: list[str]

@@ -36,12 +36,14 @@ from rtcprobe.call.sdp import read_description, usable_answer, usable_offer
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.targets import access
 from rtcprobe.call.targets.base import CallSetup, Route, Way
-from rtcprobe.call.targets.course import CONNECTION, Course
+from rtcprobe.call.targets.blame import CONNECTION
+from rtcprobe.call.targets.course import Course
 from rtcprobe.errors import MeasurementError, RtcprobeError
 from rtcprobe.link import Link, LinkSpec, Path
 from rtcprobe.result import Direction, LinkReport
 from rtcprobe.runtime.gathering import Gathering
 from rtcprobe.runtime.outside import OutsideHost, all_addresses, local_addresses
+from rtcprobe.runtime.reach import known_addresses, look_up
 from rtcprobe.runtime.streams import Line
 from rtcprobe.timeline import OUTSIDE_ORDER, Side, Timer, Wait
 
@@ -299,8 +301,8 @@ class OutsideCall(Course):
     async def prepare(self) -> None:
         """Find the local addresses from which the server is reached: no part of the join."""
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(self.server, None)
-            addresses = local_addresses(dict.fromkeys(str(each[4][0]) for each in found))
+            found = known_addresses(self.server) or await look_up(asyncio.get_running_loop(), self.server, 0)
+            addresses = local_addresses(found)
         except OSError:
             addresses = all_addresses()  # the join will find out that there is no such server, and say so
         for host in self._hosts.values():
