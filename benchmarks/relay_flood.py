@@ -3,8 +3,8 @@
 ``python benchmarks/relay_flood.py [--duration 3]`` starts ``rtcprobe relay`` with a delay of 200 ms, floods it from two
 processes until it has ended, and prints how long it relayed beyond its ``--duration``, how long its process went on
 beside one that nobody floods, and its peak memory. Fails when either is more than half a second, or the memory more
-than what may be under way (``network.MOST_UNDER_WAY_BYTES``) and a relay's own. Traffic stays on 127.0.0.1, and everything
-ends after two minutes at the latest.
+than what may be under way (``network.MOST_UNDER_WAY_BYTES``) and a relay's own. Traffic stays on 127.0.0.1, all ends
+after two minutes at the latest.
 """
 
 from __future__ import annotations

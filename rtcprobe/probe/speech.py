@@ -61,23 +61,25 @@ class Spoken:
         return float(errors.max()) if len(errors) else None, len(heard.heard), heard.scheduled
 
 
-def speak(plan: MouthPlan, codec: OpusSettings, duration_s: float) -> Spoken:
-    """Return ``duration_s`` of what ``plan`` asks for.
+def speak(plan: MouthPlan, codec: OpusSettings, duration_s: float, train: MarkerTrain | None = None) -> Spoken:
+    """Return ``duration_s`` of what ``plan`` asks for, under the markers of ``train`` (of a lone talker if None).
 
     What needs no file is the same each time: seeds and servers that run one situation often pay for it once.
 
     Raises:
         BadInputError: a WAV file that cannot be used.
     """
-    return (_speak if isinstance(plan.programme, Path) else _remembered)(plan, codec, duration_s)
+    return (_speak if isinstance(plan.programme, Path) else _remembered)(
+        plan, codec, duration_s, train or MarkerTrain()
+    )
 
 
-def _speak(plan: MouthPlan, codec: OpusSettings, duration_s: float) -> Spoken:
+def _speak(plan: MouthPlan, codec: OpusSettings, duration_s: float, train: MarkerTrain) -> Spoken:
     """Encode it, packet by packet. DTX: the first packet that says "nothing to hear" goes, those after it do not.
 
     Source: libwebrtc ``modules/audio_coding/codecs/opus/opus_interface.cc``.
     """
-    mouth = Mouth(programme=_programme(plan))
+    mouth = Mouth(train=train, programme=_programme(plan))
     frames, opening, heads = Payloads(), list[bytes](), bytearray()
     most = round(_SELF_CHECK_S / codec.ptime_s)
     quiet = False
@@ -92,7 +94,7 @@ def _speak(plan: MouthPlan, codec: OpusSettings, duration_s: float) -> Spoken:
     return Spoken(mouth, frames, tuple(opening), advance_s, codec, duration_s)
 
 
-_remembered = lru_cache(maxsize=2)(_speak)  # a quarter of a megabyte a minute
+_remembered = lru_cache(maxsize=4)(_speak)  # a quarter of a megabyte a minute
 
 
 def _programme(plan: MouthPlan) -> Programme:
