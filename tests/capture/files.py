@@ -90,7 +90,7 @@ def on_the_wire(packets):
     return sorted((at_s, ethernet(ipv4(udp(data)))) for at_s, data in packets)
 
 
-# An event log, encoded as ``delta_encoding.cc`` describes: every column with deltas of 64 bits, or none where all equal.
+# An event log, encoded as ``delta_encoding.cc`` describes: a column is a base and deltas, or a base that all equal.
 def _varint(value):
     out = b""
     while True:
