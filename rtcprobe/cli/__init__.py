@@ -21,7 +21,7 @@ from rtcprobe.cli.check import check
 from rtcprobe.cli.common import EXIT_CODES, complain
 from rtcprobe.cli.compare import compare
 from rtcprobe.cli.hear import hear
-from rtcprobe.cli.look import links, scenarios, schema, score, selftest
+from rtcprobe.cli.look import links, scenarios, schema, score, selftest, targets
 from rtcprobe.cli.relay import relay
 from rtcprobe.cli.report import report
 from rtcprobe.cli.run import run
@@ -40,7 +40,9 @@ def cli() -> None:
     """Make real WebRTC calls over emulated links, time them from join to mouth-to-ear, and judge them."""
 
 
-for _command in (run, serve, check, compare, hear, relay, report, score, scenarios, links, schema, selftest):
+for _command in (
+    run, serve, check, compare, hear, relay, report, score, scenarios, links, targets, schema, selftest,
+):  # fmt: skip
     cli.add_command(_command)
 
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtcprobe.cli.common import console
+from rtcprobe.cli.common import complain, console
 from rtcprobe.errors import BadInputError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from rtcprobe.report.cases import Case
+    from rtcprobe.report.cases import Case, Suite
     from rtcprobe.result import Result
 
 __all__ = ["Outputs", "output_options"]
@@ -87,19 +87,19 @@ class Outputs:
 
         said = append_result(result, self.append_path)
         if said is not None:
-            click.echo(f"rtcprobe: {said}", err=True)
+            complain(said)
 
     def write_json(self, text: str) -> None:
         """Write the JSON ``text`` where it was asked for."""
         if self.json_path is not None:
             _write(text, self.json_path)
 
-    def write_cases(self, cases: Sequence[Case], markdown: Callable[[bool], str]) -> None:
+    def write_cases(self, cases: Sequence[Case], suites: Sequence[Suite], markdown: Callable[[bool], str]) -> None:
         """Write ``cases`` as JUnit and annotations; ``markdown(brief)`` to its file and the summary of the step."""
         if self.junit_path is not None:
             from rtcprobe.report.junit import junit
 
-            _write(junit(cases), self.junit_path)
+            _write(junit(cases, suites), self.junit_path)
         if self.markdown_path is not None:
             _write(markdown(False), self.markdown_path)
         from rtcprobe.report.github import annotation_lines, append_summary, is_github
