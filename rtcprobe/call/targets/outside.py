@@ -286,7 +286,11 @@ class OutsideCall(Course):
         if self._gatherings[peer].allocations:
             begun_s = peer.timeline.begun_s
             out["ice_servers"] = [each.plain(begun_s) for each in self._gatherings[peer].allocations]
-        counts = {"unexpected_source_packets": peer.sources.strangers, "unsendable_datagrams": host.unsendable}
+        counts = {
+            "unexpected_source_packets": peer.sources.strangers,
+            "unreadable_packets": peer.unreadable + host.unreadable,
+            "unsendable_datagrams": host.unsendable,
+        }
         return out | {name: count for name, count in counts.items() if count} | self._said.get(peer, {})
 
     def complaints(self) -> Iterator[str]:
