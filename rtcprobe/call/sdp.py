@@ -198,8 +198,8 @@ def read_candidate(attribute: str) -> Candidates:
     return Candidates.read([f"a={attribute.strip().removeprefix('a=')}"])
 
 
-def candidates_fragment(offer: Sdp, candidates: Sequence[str]) -> str:
-    """Return ``candidates`` (``"candidate:..."``) of ``offer``, all there are, as a fragment to be sent after it.
+def candidates_fragment(offer: Sdp, candidates: Sequence[str], *, last: bool = True) -> str:
+    """Return ``candidates`` (``"candidate:..."``) of ``offer`` as a fragment to be sent later; ``last``: all are told.
 
     Source: RFC 8840 §9, RFC 9725 §4.3.2.
     """
@@ -207,7 +207,8 @@ def candidates_fragment(offer: Sdp, candidates: Sequence[str]) -> str:
     section = found.audio()[0]
     kept = [line for line in section if line.startswith(("a=mid:", "a=ice-ufrag:", "a=ice-pwd:"))]
     group = [line for line in found.session if line.startswith("a=group:BUNDLE")]
-    lines = [*group, section[0], *kept, *(f"a={each}" for each in candidates), "a=end-of-candidates"]
+    lines = [*group, section[0], *kept, *(f"a={each}" for each in candidates)]
+    lines += ["a=end-of-candidates"] if last else []
     return "\r\n".join(lines) + "\r\n"
 
 

@@ -40,6 +40,7 @@ LOG: Final = logging.getLogger("rtcprobe")
 
 RtpHandler = Callable[[RtpPacket], Sequence[int]]
 
+_DTLS_LOG = "_RTCDtlsTransport__log_debug"
 _SENDER_ENCODER = "_RTCRtpSender__encoder"
 _SENDER_ROUND_TRIP = "_RTCRtpSender__rtt"
 _RECEIVER_STREAMS = "_RTCRtpReceiver__remote_streams"
@@ -134,6 +135,14 @@ def skip_unreadable(dtls: RTCDtlsTransport, skipped: Callable[[], None]) -> None
 
     for name in ("_handle_rtp_data", "_handle_rtcp_data"):
         setattr(dtls, name, careful(attribute(dtls, name)))
+    said: Callable[..., None] = attribute(dtls, _DTLS_LOG)
+
+    def saying(message: str, *args: object) -> None:
+        if message.endswith("parsing failed: %s"):  # what aiortc drops by itself, it says here alone
+            skipped()
+        said(message, *args)
+
+    setattr(dtls, _DTLS_LOG, saying)
 
 
 def only_possible_round_trips(sender: RTCRtpSender) -> None:
