@@ -9,7 +9,6 @@ Rules:
 from __future__ import annotations
 
 import json
-import re
 import ssl
 import unicodedata
 from dataclasses import dataclass, field
@@ -26,7 +25,6 @@ from rtcprobe.units import format_duration
 __all__ = ["Exchange", "fault", "printable", "quoted", "refusal", "timed_out", "wrong_type"]
 
 _QUOTE_LENGTH = 120
-_MARKUP = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 _WORDS = ("message", "error", "reason", "detail", "title", "description")
 
 _WAITING_FOR = {
@@ -199,7 +197,31 @@ def _words(body: bytes) -> str:
             plain = next((plain[key] for key in _WORDS if isinstance(plain.get(key), (str, dict))), None)
         if isinstance(plain, str):
             return plain
-    return _MARKUP.sub(" ", text).strip()
+    return without_markup(text).strip()
+
+
+def without_markup(page: str) -> str:
+    """Return the words of a page: no tags, no scripts, no styles; in one pass, whatever the page is made of."""
+    low = "".join(each.lower() if each.isascii() else each for each in page)  # as long as the page
+    endless: set[str] = set()
+    words: list[str] = []
+    at = 0
+    while (begin := page.find("<", at)) >= 0:
+        words.append(page[at:begin])
+        end = begin
+        for kind in ("script", "style"):
+            if kind not in endless and low.startswith(kind, begin + 1):
+                end = low.find(f"</{kind}", begin)
+                if end < 0:
+                    endless.add(kind)
+                    end = begin
+        end = page.find(">", end)
+        if end < 0:
+            at = begin  # a "<" that begins nothing
+            break
+        at = end + 1
+    words.append(page[at:])
+    return " ".join(words)
 
 
 def _phrase(status: int) -> str:

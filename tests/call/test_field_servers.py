@@ -3,14 +3,18 @@
 import asyncio
 import json
 import socket
+import time
 
 import numpy as np
 import pytest
 from aiortc import sdp
 from far_end import called, far_end, on_the_real_loop, reply
 
+from rtcprobe.call.faults import without_markup
 from rtcprobe.call.janus import JanusSession
-from rtcprobe.ice import read_ice
+from rtcprobe.call.sdp import read_description
+from rtcprobe.call.section import Candidates
+from rtcprobe.ice import read_ice, read_links
 from rtcprobe.runtime import gathering
 
 SDP = "application/sdp"
@@ -381,3 +385,35 @@ def test_a_fault_of_ours_in_a_join_is_a_failure_of_that_join(monkeypatch):
     call = on_the_real_loop(main())
     assert call.failed.startswith("a fault of rtcprobe itself, IndexError: ")
     assert call.stopped.awaited == "ice_connected"
+
+
+# What a server can make us read: 64 kB of its worst, in less than 50 ms of CPU.
+
+WORST = 64_000
+PAGES = ["<", "<script>", "<script><style>", "< ", "<a ", "</script", "</script><script", "a>"]
+LINKS = ["<", "<a>;", "; a=", "'=", "= '", '"\\', ",", "<stun:" + " " * 100]
+LINES = [
+    "a=candidate:" + "1 " * 9,
+    "a=candidate:1 1 udp 1 " + "a." * 5000,
+    "a=rtpmap:96 " + "o" * 90,
+    "a=ssrc:1 cname:" * 9,
+]
+
+
+@pytest.mark.parametrize(
+    ("read", "worst"),
+    [
+        *((without_markup, piece) for piece in PAGES),
+        *((lambda text: read_links([text]), piece) for piece in LINKS),
+        *(
+            (lambda text: read_description("v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 96\r\n" + text, "it"), f"{line}\r\n")
+            for line in LINES
+        ),
+        *((lambda text: Candidates.read(text.splitlines()), f"{line}\r\n") for line in LINES),
+    ],
+)
+def test_no_text_of_a_server_can_keep_us(read, worst):
+    text = worst * (WORST // len(worst))
+    begun_s = time.process_time()
+    read(text)
+    assert time.process_time() - begun_s < 0.05
