@@ -40,7 +40,7 @@ from rtcprobe.call.targets.blame import CONNECTION
 from rtcprobe.call.targets.course import Course
 from rtcprobe.errors import MeasurementError, RtcprobeError
 from rtcprobe.link import Link, LinkSpec, Path
-from rtcprobe.result import Direction, LinkReport
+from rtcprobe.result import Direction
 from rtcprobe.runtime.gathering import Gathering
 from rtcprobe.runtime.outside import OutsideHost, all_addresses, local_addresses
 from rtcprobe.runtime.reach import StreamError, known_addresses, look_up
@@ -253,13 +253,16 @@ class OutsideCall(Course):
         marks = joiner.timeline.marks
         return {"stun": marks.get("answer_received", never_s), "dtls": marks.get("ice_connected", never_s)}
 
-    def links(self) -> dict[Direction, LinkReport]:
-        """Return what the access lines of each direction did together: the speaker's up, the first listener's down."""
+    def legs(self) -> dict[Direction, list[access.Leg]]:
+        """Return the access lines of each direction: the speaker's up, the first listener's down."""
         caller = self._hosts[self.caller]
         callee = self._hosts[self.callees[0]] if self.callees else None
         there = [caller.up] if callee is None else [caller.up, callee.down]
         back = [caller.down] if callee is None else [callee.up, caller.down]
-        return {"caller_to_callee": access.report(there), "callee_to_caller": access.report(back)}
+        return {
+            "caller_to_callee": [access.Leg.of(line) for line in there],
+            "callee_to_caller": [access.Leg.of(line) for line in back],
+        }
 
     def report(self) -> dict[str, Any]:
         """Return, by peer, what was agreed on with the server, and what each side says of the path."""
