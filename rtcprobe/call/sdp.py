@@ -262,8 +262,10 @@ def _agreed(theirs: str, ours: str) -> str:
         raise MeasurementError(
             f"the answer does not take our audio ({theirs})", "does the server take Opus, and this kind of call?"
         )
-    if ours != "sendonly" and theirs in ("inactive", "recvonly"):
+    if ours == "recvonly" and theirs in ("inactive", "recvonly"):
         raise MeasurementError(f"the answer sends no audio ({theirs})", "is anybody speaking there?")
+    if theirs == "recvonly":
+        return theirs  # it takes ours and sends nothing: the join will wait for what it was offered
     return {"sendonly": "recvonly", "recvonly": "sendonly"}.get(ours, "sendrecv")
 
 
