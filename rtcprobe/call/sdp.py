@@ -47,7 +47,7 @@ _CANDIDATE = re.compile(r"a=candidate:\S+ +\d+ +(\S+) +\d+ +\S+ +\d+ +typ +(\S+)
 _MEDIA = re.compile(r"m=(?P<kind>\S+) +(?P<port>\d{1,5})(?:/\d{1,5})? +(?P<protocol>\S+)(?: +\S+)*", re.ASCII)
 _KINDS = ("audio", "video", "application")
 _SESSION = ("v=0", "o=- 1 2 IN IP4 0.0.0.0", "s=-", "t=0 0")
-_NO_CODEC = "we offer Opus, as every browser does"
+_NO_OPUS = ("the other side takes no Opus", "call one that does: every browser has to (RFC 7874)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +234,7 @@ def _usable(
         raise MeasurementError(f"{where}, puts RTCP on another port", "WebRTC wants rtcp-mux (RFC 8834 §4.5)")
     codecs = Codecs.read(section)
     if codecs is None:
-        raise MeasurementError(f"{whose} has no codec that we have", _NO_CODEC)
+        raise MeasurementError(*_NO_OPUS)
     candidates = Candidates.read(section if any(True for _ in values(section, "candidate")) else tagged)
     ended = (candidates.ended or bool(candidates.lines)) and not candidates.names and not more_candidates
     session = [*_SESSION, *(["a=ice-lite"] if transport.lite else []), f"a=group:BUNDLE {mid}"]
@@ -288,7 +288,7 @@ def _why_none(offer: Description, bundle: Sequence[str]) -> NoReturn:
     if not sending:
         direction = direction_of(meant[0], offer.session)
         raise MeasurementError(f"the server's offer sends no audio ({direction})", "is anybody speaking?")
-    raise MeasurementError("the server's offer has no codec that we have", _NO_CODEC)
+    raise MeasurementError(*_NO_OPUS)
 
 
 def _tagged(found: Description, section: Sequence[str]) -> Sequence[str]:

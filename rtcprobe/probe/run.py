@@ -145,8 +145,8 @@ class _Run:
         for done, child in enumerate(seed.spawn(count)):
             self.progress(Progress(step="joining", done=done, total=count, unit="joins"))
             if self._hopeless():
-                rest = "the call was" if self.scenario.call.calls == 1 else "the calls were"
-                self.warnings.append(f"{count - done} joins and {rest} not tried: none of {done} was heard")
+                rest = "the call" if self.scenario.call.calls == 1 else "the calls"
+                self.warnings.append(f"{count - done} joins and {rest} were not tried: none of {done} was heard")
                 return
             if self.placing.deadline.passed:
                 self.warnings.append(f"{count - done} joins were not tried: {self.placing.deadline}")

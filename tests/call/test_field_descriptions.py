@@ -192,7 +192,7 @@ def test_opus_is_found_whatever_its_number_and_case_and_nothing_else_is_agreed_o
     text = answer(line="m=audio 9 UDP/TLS/RTP/SAVPF 0 111 96").replace("a=rtpmap:96 opus", "a=rtpmap:111 OPUS")
     assert "m=audio 9 UDP/TLS/RTP/SAVPF 111" in taken(text)
     assert refused(answer().replace("opus", "speex")) == (
-        "the answer has no codec that we have: we offer Opus, as every browser does"
+        "the other side takes no Opus: call one that does: every browser has to (RFC 7874)"
     )
 
 
@@ -295,7 +295,7 @@ def test_a_session_without_mids_is_answered_without_mids():
         ),
         (
             offer().replace("opus", "PCMU"),
-            "the server's offer has no codec that we have: we offer Opus, as every browser does",
+            "the other side takes no Opus: call one that does: every browser has to (RFC 7874)",
         ),
         (
             offer().replace("m=audio 9 UDP/TLS/RTP/SAVPF 96", "m=audio"),
