@@ -245,7 +245,7 @@ class JanusSession:
         while True:
             text = await socket.receive()
             try:
-                said = json.loads(text)
+                said = json.loads(text.removeprefix("\ufeff"))
             except (ValueError, RecursionError):
                 raise MeasurementError(f"{socket.exchange}: a message is not JSON, it begins {quoted(text)}") from None
             self._take(said)
@@ -289,7 +289,8 @@ class JanusSession:
         elif kind == "trickle":
             candidate = said.get("candidate")
             text = candidate.get("candidate") if isinstance(candidate, Mapping) else None
-            self._candidates.put_nowait(text if isinstance(text, str) else "")
+            if isinstance(text, str) or (isinstance(candidate, Mapping) and candidate.get("completed") is True):
+                self._candidates.put_nowait(text if isinstance(text, str) else "")
 
     def _lose(self, sentence: str) -> None:
         if self.gone is not None:

@@ -165,6 +165,8 @@ def _tapped(protocol: StunProtocol, tap: Tap, clock: Callable[[], float]) -> Non
         send(data, addr)
 
     def datagram_received(data: bytes | str, addr: tuple[Any, ...]) -> None:
+        if not data:
+            return  # nothing, relayed: DTLS would look at its first byte
         if isinstance(data, bytes):
             tap.received(data, clock())
         receive(data, addr)

@@ -5,17 +5,24 @@ import json
 import socket
 import time
 
+import httpx
 import numpy as np
 import pytest
 from aiortc import sdp
-from far_end import called, far_end, on_the_real_loop, reply
+from far_end import called, far_end, on_the_real_loop, outside_setup, reply
 
-from rtcprobe.call.faults import without_markup
-from rtcprobe.call.janus import JanusSession
+from rtcprobe.call.faults import Exchange, without_markup
+from rtcprobe.call.http import Reply
+from rtcprobe.call.janus import JanusRefusalError, JanusSession
 from rtcprobe.call.sdp import read_description
 from rtcprobe.call.section import Candidates
+from rtcprobe.call.session import Rights, Session
+from rtcprobe.call.targets.base import find_target
+from rtcprobe.errors import BadInputError, MeasurementError
 from rtcprobe.ice import read_ice, read_links
 from rtcprobe.runtime import gathering
+from rtcprobe.scenario import TargetPlan
+from rtcprobe.secrets import Secret
 
 SDP = "application/sdp"
 TOKEN = "planted-token-of-ours"
@@ -124,6 +131,75 @@ def test_a_session_without_an_address_is_measured_all_the_same(location, said):
     assert set(call.warnings) == {said}
 
 
+def test_a_redirect_that_withheld_the_token_is_not_forgotten_by_the_session():
+    async def main():
+        async def elsewhere(server, request):
+            if request.method != "POST":
+                return reply("200 OK")
+            return await playing(server, request, location="/session/1")
+
+        async with far_end(elsewhere) as other:
+
+            async def respond(_server, _request):
+                return reply("307 Temporary Redirect", location=f"http://127.0.0.1:{other.port}/there")
+
+            async with far_end(respond) as server:
+                call = await called(whip(server), options={"token": "env:FIELD_TOKEN"})
+                return call, [carries(each) for each in server.requests], [carries(each) for each in other.requests]
+
+    call, here, there = on_the_real_loop(main())
+    assert call.failed is None
+    assert here == [(True, False)] * 2
+    assert there == [(False, False)] * 4  # two offers, two ends
+
+
+@pytest.mark.parametrize(
+    ("location", "place"),
+    [
+        ("https://host/session", "https://host/session"),
+        ("/session", "https://host/session"),
+        ("http://host/session", None),
+        ("wss://host/session", None),
+    ],
+)
+def test_nothing_goes_from_https_to_anything_else(location, place):
+    exchange = Exchange(what="offer", method="POST", url="https://host/in", host="host", begun_s=0.0)
+    headers = httpx.Headers({"location": location, "etag": '"é"'.encode()})
+    made = Reply(status=201, headers=headers, body=b"", url="https://host/in", exchange=exchange)
+    session = Session.of(made, None, Rights(url="https://host/in", token=Secret(TOKEN), headers={}))
+    assert session.url == place
+    assert session.etag is None  # one that could not be sent back
+    assert (session.warning is None) is (place is not None)
+    if place is None:
+        with pytest.raises(MeasurementError, match=r"^end: the session can neither be changed nor ended: its Location"):
+            asyncio.run(session.exchange("end", "DELETE", statuses=(200,)))
+
+
+@pytest.mark.parametrize(
+    ("written", "sentence"),
+    [
+        (7, "target.session_origin 7 is no origin: write it like https://media.example"),
+        ("media", "target.session_origin: 'media' is not an HTTP address: write it like https://host/path"),
+        (
+            "https://media.example/path",
+            (
+                "target.session_origin 'https://media.example/path' is no origin: "
+                "write scheme, host and port: https://media.example"
+            ),
+        ),
+        (
+            "http://media.example",
+            "target.session_origin 'http://media.example' is not encrypted, the target is: write it with https",
+        ),
+    ],
+)
+@pytest.mark.parametrize("url", ["whip+whep://host/live", "sdp+https://host/offer"])
+def test_an_origin_that_cannot_be_meant(url, written, sentence):
+    with pytest.raises(BadInputError) as caught:
+        find_target(TargetPlan(url=url, options={"session_origin": written}))
+    assert str(caught.value) == sentence
+
+
 # Listeners that come the instant their publisher is up.
 
 
@@ -161,6 +237,35 @@ def test_a_listener_that_is_told_so_to_the_end_fails_with_the_servers_words():
     assert "callee answer_received not within 0.5 s, WHEP offer (POST" in call.failed
     assert "the server answered 500 Internal Server Error, 'no such feed'" in call.failed
     assert call.stopped.awaited == "answer_received"
+
+
+def test_a_listener_of_a_room_that_does_not_know_the_feed_yet_asks_again():
+    class Handle:
+        asked = 0
+
+        async def message(self, *_args, **_options):
+            self.asked += 1
+            if self.asked < 3:
+                raise JanusRefusalError("Janus, listen: the server answered error 428", "", 428)
+            if self.asked == 4:
+                raise JanusRefusalError("Janus, listen: the server answered error 426", "create the room", 426)
+            return self.asked
+
+    async def main():
+        target = find_target(TargetPlan(url="janus+http://127.0.0.1:1/videoroom/7"))
+        call = target.call(outside_setup(target), np.random.SeedSequence(1), "real")
+        listener, handle = call.callees[0], Handle()
+        call.begin(listener)
+        offered = await call._offered(listener, handle, "listen", {})
+        with pytest.raises(JanusRefusalError, match="426"):
+            await call._offered(listener, handle, "listen", {})
+        await call._hang_up()
+        return offered, listener.timeline
+
+    offered, timeline = on_the_real_loop(main())
+    assert offered == 3
+    assert timeline.marks["feed_ready"] >= 2 * 0.1  # two waits of the target's own
+    assert timeline.order.index("feed_ready") < timeline.order.index("offer_received")
 
 
 def test_a_publisher_that_is_refused_is_refused_at_once():

@@ -83,6 +83,9 @@ _BEFORE: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Milestones of these servers alone, and what they come before."""
 
+_MADE: Final = (200, 201)
+"""RFC 9725 §4.2 wants 201; servers that answer 200 mean it."""
+
 _RETRY_S = (0.2, 5.0)
 """How soon and how late a 409 is asked again, whatever it says."""
 
@@ -228,7 +231,7 @@ class WhipWhepCall(OutsideCall):
                 content_type=_SDP,
                 headers=rights.headers,
                 token=rights.token,
-                statuses=(201,) if publishing else (201, 406, 409, *_NOT_YET_S),
+                statuses=_MADE if publishing else (*_MADE, 406, 409, *_NOT_YET_S),
                 media_types=(_SDP,) if publishing else (),
             )
             refusal = faults.refusal(
@@ -242,7 +245,7 @@ class WhipWhepCall(OutsideCall):
                 self.refused(peer, refusal)
                 await asyncio.sleep(wait_s)
                 wait_s = min(2 * wait_s, _AGAIN_S[1])
-            elif reply.status == 201 or (reply.status == 406 and reply.media_type == _SDP):
+            elif reply.status in _MADE or (reply.status == 406 and reply.media_type == _SDP):
                 break
             else:  # of 406 too, where there is no offer of its own
                 raise refusal
