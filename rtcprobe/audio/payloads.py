@@ -19,7 +19,7 @@ class Payloads(Sequence[bytes | None]):
 
     def __init__(self, payloads: Iterable[bytes | None] = ()) -> None:
         self._bytes = bytearray()
-        self._ends = array("Q", [0])
+        self._ends = array("I", [0])  # four gigabytes are a week of speech
         for payload in payloads:
             self.append(payload)
 

@@ -133,20 +133,21 @@ class Peer:
         dtls_timeout_s: Callable[[float | None], float],
         protection: Protection,
         media: Media = "sendrecv",
+        expected: Sequence[bytes | None] = (),
         milestones: Sequence[str] | None = None,
         gathering: Gathering | None = None,
     ) -> None:
         """Make an endpoint that speaks (``"sendonly"``), listens (``"recvonly"``) or both; connect it with the others.
 
-        ``milestones`` are those of its join where they are not a loopback call's; ``gathering`` asks STUN and TURN
-        servers for candidates.
+        ``expected`` are the frames it will likely hear: those that come are not kept twice. ``milestones`` are those of
+        its join where they are not a loopback call's; ``gathering`` asks STUN and TURN servers for candidates.
         """
         aiortc_seam.install()
         self.side = side
         self.negotiated: negotiation.Negotiated | None = None
         """What both sides agreed on; None until they have."""
         self.timeline = Timeline(side, milestones)
-        self.arrivals = Arrivals(likely=speech.frames)
+        self.arrivals = Arrivals(likely=expected)
         self.connected = asyncio.Event()
         self.heard_packet = asyncio.Event()
         self.failed = asyncio.Event()
@@ -164,6 +165,8 @@ class Peer:
         if gathering is not None:
             gathering.tap = self.tap
         self._dtls_timeout_s = dtls_timeout_s
+        self.unreadable = 0
+        """Packets that came through SRTP and could not be read: dropped."""
         self.own_s: dict[str, float] = {}
         """CPU seconds that our own side of it took: the certificate (before the call begins), offer and answer."""
         with self._taking("certificate"):
@@ -226,6 +229,8 @@ class Peer:
     async def start_over(self) -> None:
         """Forget our offer: the other side makes one of its own. Nothing may be connected yet."""
         forgotten, handshake = self._connection, self._handshake
+        if self._gathering is not None:
+            await self._gathering.start_over()
         self._open()
         handshake.stop()
         await forgotten.close()
@@ -242,6 +247,8 @@ class Peer:
     async def close(self) -> None:
         """Hang up."""
         self._handshake.stop()
+        if self._gathering is not None:
+            await self._gathering.stop()
         await self._connection.close()
 
     def pacing_lateness_s(self) -> list[float]:
@@ -302,6 +309,8 @@ class Peer:
             ice_seam.gather_with(dtls, gathering.gather)
         dtls_seam.prepare_handshake(dtls)
         media_seam.send_encoded(transceiver.sender)
+        media_seam.only_possible_round_trips(transceiver.sender)
+        media_seam.skip_unreadable(dtls, self._skip)
         media_seam.take_rtp(transceiver.receiver, self._take)
         aiortc_seam.on_state(dtls.transport, "completed", lambda: self._mark("ice_connected"))
         aiortc_seam.on_state(dtls, "connected", self._dtls_connected)
@@ -319,6 +328,9 @@ class Peer:
             yield
         finally:
             self.own_s[step] = self.own_s.get(step, 0.0) + work_s() - begun_s
+
+    def _skip(self) -> None:
+        self.unreadable += 1
 
     def _end(self, connection: object) -> None:
         if connection is self._connection:

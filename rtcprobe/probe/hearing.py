@@ -15,7 +15,7 @@ from rtcprobe.probe.ears import Ear
 from rtcprobe.probe.placing import Attempt
 from rtcprobe.probe.playing import first_audio_s
 from rtcprobe.probe.pooled import Account
-from rtcprobe.probe.speech import Spoken
+from rtcprobe.probe.speech import Voices
 from rtcprobe.result import Direction, JoinAttempt, Retransmission
 from rtcprobe.scenario import Devices, Scenario
 from rtcprobe.timeline import Stop, phases, price
@@ -33,7 +33,7 @@ class Heard:
 
 def hear_call(
     attempt: Attempt,
-    spoken: Spoken,
+    voices: Voices,
     scenario: Scenario,
     *,
     wanted: tuple[Direction, ...],
@@ -53,7 +53,7 @@ def hear_call(
             ear = Ear(
                 way.talker,
                 way.listener,
-                spoken,
+                voices[way.talker.side],
                 playout=scenario.playout,
                 devices=scenario.devices,
                 phase_s=attempt.phase_s(way.listener),
@@ -63,7 +63,7 @@ def hear_call(
     listeners_s = next((tuple(ear.delay_s for ear in each) for each in ears.values() if len(each) > 1), ())
     latest = {direction: max(several, key=_lateness_s) for direction, several in ears.items()}
     if wav_dir is not None:
-        _write_wavs(wav_dir, attempt.call, spoken, latest, scenario.devices)
+        _write_wavs(wav_dir, attempt.call, voices, latest, scenario.devices)
     delays_s = [ear.delay_s for ear in latest.values() if ear.delay_s is not None]
     echo_path_s = sum(delays_s) / len(delays_s) if len(delays_s) == len(latest) > 0 else None
     return Heard({direction: ear.account(echo_path_s) for direction, ear in latest.items()}, listeners_s)
@@ -129,17 +129,19 @@ def _lateness_s(ear: Ear) -> float:
     return math.inf if ear.delay_s is None else ear.delay_s
 
 
-def _write_wavs(folder: Path, call: Call, spoken: Spoken, ears: Mapping[Direction, Ear], devices: Devices) -> None:
+def _write_wavs(folder: Path, call: Call, voices: Voices, ears: Mapping[Direction, Ear], devices: Devices) -> None:
     """Write four files whose first sample is the start of the call: sound in the air, devices' delays included.
 
     The mouth's file ends with what was spoken when the call ended.
     """
     talkers = {way.direction: way.talker for way in call.ways}
     for direction, ear in ears.items():
+        talker = talkers[direction]
+        voice = voices[talker.side]
         with wav_file(folder / f"{direction}.mouth.wav") as mouth:
-            mouth.begin((talkers[direction].track.started_s or 0.0) - devices.capture_s)
+            mouth.begin((talker.track.started_s or 0.0) - devices.capture_s)
             left = round(ear.said_s() * SAMPLE_RATE_HZ)
-            for piece in spoken.mouth.pieces(spoken.duration_s):
+            for piece in voice.mouth.pieces(voice.duration_s):
                 mouth.write(piece[:left])
                 left = max(0, left - len(piece))
         with wav_file(folder / f"{direction}.ear.wav") as heard:
