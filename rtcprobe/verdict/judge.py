@@ -18,6 +18,7 @@ from dataclasses import replace
 from rtcprobe.result import Result, Summary, Verdict
 from rtcprobe.timeline import PHASE_OF
 from rtcprobe.verdict.budgets import Budget, evaluate
+from rtcprobe.verdict.intervals import of_calls
 from rtcprobe.verdict.metrics import METRICS, phase_metric
 from rtcprobe.verdict.statistics import summarise
 
@@ -32,7 +33,7 @@ def judge(result: Result, budgets: Iterable[Budget], *, strict: bool = False) ->
     A verdict of ``"invalid"`` with its reasons, set by the probe, stays.
     """
     ears = {
-        direction: replace(ear, summary=summarise((s.delay_s for s in ear.samples), correlated=True))
+        direction: replace(ear, summary=of_calls(ear).summary())
         for direction, ear in result.mouth_to_ear.items()
     }
     summed = replace(result, join=replace(result.join, summary=summarise_joins(result)), mouth_to_ear=ears)
