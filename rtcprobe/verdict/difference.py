@@ -22,8 +22,8 @@ __all__ = ["RESOLUTION_S", "Difference", "DifferenceVerdict", "Estimate", "Metho
 DifferenceVerdict = Literal["better", "worse", "no difference shown", "not judged", "not measured"]
 """*Not judged*: both sides have the figure, but nothing says how far chance moves it (``note`` says why)."""
 
-Method = Literal["attempts", "runs", "within calls", "events", "none"]
-"""What counted as one observation: join attempts, whole runs, stretches of calls, single events, or nothing."""
+Method = Literal["attempts", "calls", "runs", "within calls", "events", "none"]
+"""What counted as one observation: join attempts, calls, whole runs, stretches of a call, single events, or nothing."""
 
 RESOLUTION_S = 1e-4
 """Smaller differences of delays are the instrument's: two ears, each within 0.05 ms of the truth (``selftest``)."""

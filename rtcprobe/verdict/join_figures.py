@@ -19,8 +19,9 @@ from rtcprobe.result import JoinAttempt, Result
 from rtcprobe.timeline import PHASE_OF
 from rtcprobe.verdict.difference import Estimate, Row
 from rtcprobe.verdict.figures import Figure, Floats, Pair, batched, mean_estimate, mean_of, named, share_estimate
-from rtcprobe.verdict.spread import Randomised, ScoreSpread, TSpread, percentile
+from rtcprobe.verdict.spread import HybridSpread, TSpread, percentile
 from rtcprobe.verdict.statistics import quantile, samples_needed
+from rtcprobe.verdict.tosses import Randomised
 
 __all__ = ["headlines", "phases", "timers"]
 
@@ -106,7 +107,7 @@ def _failed(pair: Pair) -> Row:
         return Figure(pair, "join.failed", "mean", "share", empty, empty).unmeasured("no join was tried")
     row = Figure(pair, "join.failed", "mean", "share", estimates[0], estimates[1])
     same = pair.paired and np.array_equal(a, b)
-    spread = ScoreSpread(a=float(np.mean(a)), b=float(np.mean(b)), n_a=len(a), n_b=len(b), same=same)
+    spread = HybridSpread.of_shares(float(np.mean(a)), float(np.mean(b)), len(a), len(b), same=same)
     return row.over("attempts", spread, paired=same)
 
 
