@@ -9,9 +9,10 @@ Facts:
       1991): n = p(1−p) / Var. Ten calls that each keep one delay are ten; ten that differ in nothing are all their
       markers.
     - With a few calls that variance is a guess, and far out in the tail hardly that: one call of ten makes a p95. So it
-      is taken at the median, as the correlation ρ of two markers of a call behind normal scores, and carried to any
-      other quantile as two normals correlated by ρ would have it (Sheppard 1899). What remains unsure of ρ is averaged
-      over: the variance between K calls spreads as a χ² of K−1 degrees of freedom.
+      is taken at the median, as the correlation ρ of two markers of a call behind normal scores (where two calls reach
+      farther out and are more alike there, half-way to that), and carried to the quantile as two normals correlated by
+      ρ would have it (Sheppard 1899). What remains unsure of ρ is averaged over: the variance between K calls spreads
+      as a χ² of K−1 degrees of freedom.
     - The ends then are order statistics of n blocks, at fractional ranks (Hutson, J. Applied Statistics 26(3), 1999): a
       block is the mean of an n-th part of all sorted markers. Where calls are constant, blocks are calls.
     - An end that would lie beyond the outermost block is a tolerance bound (Hahn & Meeker, *Statistical Intervals*,
@@ -113,14 +114,23 @@ def _worths(calls: Sequence[_Floats], ordered: _Floats, probability: float) -> t
     from scipy.special import chdtri, ndtr  # noqa: PLC0415 - as above
 
     k, n = len(calls), len(ordered)
-    alike, shared = _exceedances(0.5)
-    rho = float(np.interp(_between(calls, float(np.median(ordered))), shared, alike))
-    rho = min(max(rho, _LEAST_ALIKE), _MOST_ALIKE)
+    rho = _alike(calls, ordered, 0.5)
+    if probability != 0.5:
+        # Two calls or more must be expected beyond a level for it to show how alike its markers are.
+        level = min(max(probability, 2.0 / k), 1.0 - 2.0 / k) if k > 4 else 0.5
+        rho = max(rho, (rho + _alike(calls, ordered, level)) / 2.0)
     between = rho * (k - 1.0) / chdtri(k - 1.0, ndtr(-NODES))
     likely = np.clip(between / (between + 1.0 - rho), _LEAST_ALIKE, _MOST_ALIKE)
     alike, shared = _exceedances(round(min(probability, 1.0 - probability), 6))
     effective = len(calls) * _evenness(calls)
     return np.clip(effective / np.interp(likely, alike, shared), 1.0, n), WEIGHTS
+
+
+def _alike(calls: Sequence[_Floats], ordered: _Floats, level: float) -> float:
+    """Return the correlation of two markers of a call, as how calls differ in the share below a quantile says it."""
+    alike, shared = _exceedances(round(min(level, 1.0 - level), 6))
+    value = float(np.quantile(ordered, level))
+    return min(max(float(np.interp(_between(calls, value), shared, alike)), _LEAST_ALIKE), _MOST_ALIKE)
 
 
 def _between(calls: Sequence[_Floats], value: float) -> float:
