@@ -12,7 +12,7 @@ from rtcprobe.verdict import judge
 
 pytest_plugins = ("pytester",)
 
-SHORT = {"call.joins": 1, "call.duration": "2s"}
+SHORT = {"call.calls": 1, "call.joins": 1, "call.duration": "2s"}
 
 
 # The example of the README: these two place real calls, in virtual time.

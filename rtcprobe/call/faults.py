@@ -139,7 +139,7 @@ def _explain(exchange: Exchange, error: BaseException) -> tuple[str, str]:  # no
             return f"the certificate of {exchange.host} {known[0]}", known[1]
         return f"the certificate of {exchange.host} is not valid, {quoted(error.verify_message)}", ""
     if exchange.phase == "tls":
-        return _no_tls(exchange.host, error)
+        return _no_tls(exchange, error)
     if isinstance(error, httpcore.RemoteProtocolError):
         return _bad_answer(exchange, str(error))
     if isinstance(error, (httpcore.NetworkError, OSError, anyio.BrokenResourceError, anyio.ClosedResourceError)):
@@ -157,9 +157,11 @@ def _no_stream(host: str, error: StreamError) -> tuple[str, str]:
     return f"there is no way to {error.reason}", "check the address and this machine's network"
 
 
-def _no_tls(host: str, error: BaseException) -> tuple[str, str]:
+def _no_tls(exchange: Exchange, error: BaseException) -> tuple[str, str]:
+    host = exchange.host
     if isinstance(error, ssl.SSLError) and error.reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST"}:
-        return f"{host} does not speak TLS on this port", "is it http:// or another port?"
+        plain = "janus+ws://" if exchange.url.startswith("wss:") else "whip+whep+http://, sdp+http:// or janus+http://"
+        return f"{host} does not speak TLS on this port", f"without TLS write {plain}, else correct the port"
     if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError) and error.reason:
         return f"the TLS handshake with {host} failed, {quoted(error.reason.replace('_', ' ').lower())}", ""
     return f"{host} closed the connection in the TLS handshake", "does it speak TLS on this port?"

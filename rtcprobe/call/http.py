@@ -35,6 +35,7 @@ from rtcprobe.call.request import PORTS, REDIRECTS, Request, joined, parse_url, 
 from rtcprobe.errors import BadInputError, MeasurementError
 from rtcprobe.runtime.streams import Line
 from rtcprobe.secrets import Secret, scrub
+from rtcprobe.textfiles import need_regular
 from rtcprobe.timeline import Wait
 
 __all__ = ["MILESTONES", "Exchange", "HttpClient", "Limits", "Reply", "parse_url", "tls_context"]
@@ -316,6 +317,8 @@ def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:
         BadInputError: ``ca_file`` cannot be read, or holds no certificate.
     """
     try:
+        if ca_file is not None:
+            need_regular(ca_file)
         context = ssl.create_default_context(cafile=ca_file)  # without one, this machine's
     except ssl.SSLError:
         raise BadInputError(f"the CA file {str(ca_file)!r} holds no certificate", "give one in PEM form") from None

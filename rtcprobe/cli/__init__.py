@@ -20,7 +20,7 @@ from rtcprobe import __version__
 from rtcprobe.cli.check import check
 from rtcprobe.cli.common import EXIT_CODES, complain
 from rtcprobe.cli.compare import compare
-from rtcprobe.cli.look import links, scenarios, schema, score, selftest
+from rtcprobe.cli.look import links, scenarios, schema, score, selftest, targets
 from rtcprobe.cli.relay import relay
 from rtcprobe.cli.report import report
 from rtcprobe.cli.run import run
@@ -39,7 +39,7 @@ def cli() -> None:
     """Make real WebRTC calls over emulated links, time them from join to mouth-to-ear, and judge them."""
 
 
-for _command in (run, serve, check, compare, relay, report, score, scenarios, links, schema, selftest):
+for _command in (run, serve, check, compare, relay, report, score, scenarios, links, targets, schema, selftest):
     cli.add_command(_command)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtcprobe.cli.common import console
+from rtcprobe.cli.common import complain, console
 from rtcprobe.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Outputs:
 
         said = append_result(result, self.append_path)
         if said is not None:
-            click.echo(f"rtcprobe: {said}", err=True)
+            complain(said)
 
     def write_json(self, text: str) -> None:
         """Write the JSON ``text`` where it was asked for."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rtcprobe.cli.common import complain, say
 from rtcprobe.errors import BadInputError, ExitCode, RtcprobeError
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Pushing:
         assert self._gateway is not None
         for plan in plans:
             self._gateway.delete(plan.name)
-            click.echo(f"deleted {self._gateway.place(plan.name)}")
+            say(f"deleted {self._gateway.place(plan.name)}")
         return ExitCode.MET
 
     def begin(self) -> None:
@@ -134,4 +135,4 @@ def _said(hand_over: Callable[[], None]) -> None:
     try:
         hand_over()
     except RtcprobeError as error:
-        click.echo(f"rtcprobe: {error}", err=True)
+        complain(str(error))

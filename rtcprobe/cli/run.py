@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtcprobe.cli.common import EXIT_CODES, complain
+from rtcprobe.cli.common import EXIT_CODES, complain, say
 from rtcprobe.cli.measuring import Measuring, budgeted, budgets_option, measured, measuring_options, strict_option
 from rtcprobe.cli.outputs import Outputs, output_options
 from rtcprobe.cli.pushing import Pushing, pushing_options
@@ -61,7 +61,7 @@ def run(
             if not session.run(plan, folder):
                 break
     except KeyboardInterrupt:
-        click.echo("rtcprobe: interrupted", err=True)
+        complain("interrupted")
         session.codes.append(ExitCode.INTERRUPTED)
     except (BrokenPipeError, SystemExit):  # who read the screen went away: what was measured is written all the same
         session.finish()
@@ -112,7 +112,7 @@ class _Session:
         if not self.quiet:
             print_result(result, self.console)
         elif not self.outputs.pipes:
-            click.echo(f"{result.verdict.upper()} {result.scenario}")
+            say(f"{result.verdict.upper()} {result.scenario}")
         return not result.interrupted
 
     def finish(self) -> int:

@@ -35,7 +35,10 @@ def print_lines(lines: Iterable[Text], console: Console) -> None:
     """Print ``lines`` as they are, cut where the terminal ends; in ASCII where it knows no more."""
     plain = not (console.encoding or "").lower().startswith("utf")
     for line in lines:
-        text = Text(line.plain.translate(_ASCII), spans=line.spans) if plain else line
+        said = line.plain.translate(_ASCII) if plain else line.plain
+        if not said.isprintable():  # from a file that somebody edited: a terminal would obey it
+            said = "".join(each if each.isprintable() else "?" for each in said)
+        text = line if said is line.plain else Text(said, spans=line.spans)
         console.print(text, no_wrap=True, overflow="ellipsis", crop=True, highlight=False)
 
 

@@ -50,7 +50,8 @@ def one(judged):
     set_objectives(instruments, OBJECTIVES)
     for name in ("interval", "timeout"):
         instruments.set(f"rtcprobe_probe_{name}_seconds", 60)
-    instruments.set("rtcprobe_probe_running", 0)
+    for name in ("running", "silent"):
+        instruments.set(f"rtcprobe_probe_{name}", 0)
     instruments.count("rtcprobe_runs_missed_total", reason="overlap")
     real = replace(judged, harness={**judged.harness, "loop_lag_p50_s": 1e-4, "detection_error_s": 1e-5})
     add_run(instruments, outcome(real), OBJECTIVES)

@@ -102,7 +102,13 @@ def test_serve_says_what_a_configuration_comes_to_and_refuses_a_bad_one(rtcprobe
     config = tmp_path / "probes.yaml"
     config.write_text("probes: [{name: a, scenario: 1v1-social}]", encoding="utf-8")
     code, out, _ = rtcprobe("serve", "--config", str(config), "--check")
-    assert (code, out) == (0, "a: 1v1-social, loopback, virtual clock\n")
+    assert (code, out) == (
+        0,
+        (
+            "a: 1v1-social, loopback, virtual clock, every 1min, at most 5min a run, "
+            "join 95% within 600ms, mouth to ear 95% within 150ms\n"
+        ),
+    )
     config.write_text("probes: 3", encoding="utf-8")
     code, _, err = rtcprobe("serve", "--config", str(config))
     assert (code, err) == (2, f"rtcprobe: {config}: probes is not a list: begin each entry with a dash\n")

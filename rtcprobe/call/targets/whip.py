@@ -132,6 +132,7 @@ class _Session:
 class WhipWhepCall(OutsideCall):
     """One publisher, and those who listen to it."""
 
+    optional = ("counter_offer", "candidates_sent")
     milestones = tuple(each for milestone in OUTSIDE_ORDER for each in (*_BEFORE.get(milestone, ()), milestone))
 
     def __init__(self, setup: CallSetup, seed: np.random.SeedSequence, target: WhipWhepTarget) -> None:
