@@ -287,8 +287,7 @@ def _ranked(name: str, labels: Sequence[str], pairs: Sequence[Comparison]) -> Ra
         aggregate=first.aggregate,
         unit=first.unit,
         places=tuple(
-            Place(label=labels[each], estimate=estimates[labels[each]], letters=letters.get(each, ""))
-            for each in order
+            Place(label=labels[each], estimate=estimates[labels[each]], letters=letters.get(each, "")) for each in order
         ),
         best=tuple(labels[each] for each in there if each not in losers),
         pairs=rows,

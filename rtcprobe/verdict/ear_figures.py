@@ -204,9 +204,7 @@ def _rated(pair: Pair, metric: str, unit: Unit, direction: Direction, part: str 
         known = by_calls or judges
         low, high = side.rated.ends() if known else (None, None)
         n = side.markers if judges else len(side.keys)
-        estimates.append(
-            Estimate(value=side.rated.value, low=low, high=high, n=n, runs=len(runs), exact=not known)
-        )
+        estimates.append(Estimate(value=side.rated.value, low=low, high=high, n=n, runs=len(runs), exact=not known))
     row = Figure(
         pair,
         metric,

@@ -86,7 +86,7 @@ class Calls:
         """Return the interval of a percentile of several calls."""
         asked = probability, confidence
         if asked not in self._known:
-            least = min(self.least, min(float(np.min(each)) for each in self.parts))
+            least = min(self.least, float(np.min(self.values)))
             self._known[asked] = clusters.quantile_ends(self.parts, probability, confidence, least=least)
         return self._known[asked]
 

@@ -32,10 +32,7 @@ def judge(result: Result, budgets: Iterable[Budget], *, strict: bool = False) ->
 
     A verdict of ``"invalid"`` with its reasons, set by the probe, stays.
     """
-    ears = {
-        direction: replace(ear, summary=of_calls(ear).summary())
-        for direction, ear in result.mouth_to_ear.items()
-    }
+    ears = {direction: replace(ear, summary=of_calls(ear).summary()) for direction, ear in result.mouth_to_ear.items()}
     summed = replace(result, join=replace(result.join, summary=summarise_joins(result)), mouth_to_ear=ears)
     outcomes = tuple(evaluate(budget, summed) for budget in budgets)
     judged = replace(summed, budgets=outcomes)

@@ -36,9 +36,7 @@ def grouped(order: Sequence[int], apart: Collection[tuple[int, int]]) -> dict[in
     """Return the letters of each side of ``order`` (best first), given the pairs that are shown to differ."""
     groups: list[frozenset[int]] = [frozenset(order)]
     for one, two in apart:
-        split = [
-            group - {each} for group in groups for each in ((one, two) if {one, two} <= group else (None,))
-        ]
+        split = [group - {each} for group in groups for each in ((one, two) if {one, two} <= group else (None,))]
         groups = []
         for group in sorted(dict.fromkeys(split), key=len, reverse=True):  # a group inside another says nothing
             if group and not any(group <= other for other in groups):

@@ -19,8 +19,8 @@ _PROSE = frozenset({"name", "serves", "sources", "budgets"})
 class Side:
     """Who was measured: the caller's ``label`` (a target, a file), and the runs that count (``seeds`` one each).
 
-    ``calls`` of all its runs; ``troubles`` are sentences that a reader must see before any figure: runs left out, budgets
-    missed, nothing heard.
+    ``calls`` of all its runs; ``troubles`` are sentences that a reader must see before any figure: runs left out,
+    budgets missed, nothing heard.
     """
 
     label: str
@@ -108,7 +108,9 @@ def _troubles(label: str, runs: Sequence[Result]) -> list[str]:
         steps = ", ".join(dict.fromkeys(each.failed or "unknown step" for each in attempts))
         found.append(f"{label} failed: none of its {len(attempts)} joins was heard (gave up: {steps})")
     elif silent := [
-        way for way in runs[0].measures if not any(way in run.mouth_to_ear and run.mouth_to_ear[way].heard for run in runs)
+        way
+        for way in runs[0].measures
+        if not any(way in run.mouth_to_ear and run.mouth_to_ear[way].heard for run in runs)
     ]:
         ways = " and ".join(way.replace("_", " ") for way in silent)
         found.append(f"{label} failed: nothing was heard {ways}")

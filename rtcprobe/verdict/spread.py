@@ -163,10 +163,12 @@ class HybridSpread:
 
     def _joined(self, confidence: float) -> Ends:
         (low_a, high_a), (low_b, high_b) = self._ends_a(confidence), self._ends_b(confidence)
-        return (
-            None if low_b is None or high_a is None else self.difference - math.hypot(self._b - low_b, high_a - self._a),
-            None if high_b is None or low_a is None else self.difference + math.hypot(high_b - self._b, self._a - low_a),
-        )
+        low = high = None
+        if low_b is not None and high_a is not None:
+            low = self.difference - math.hypot(self._b - low_b, high_a - self._a)
+        if high_b is not None and low_a is not None:
+            high = self.difference + math.hypot(high_b - self._b, self._a - low_a)
+        return low, high
 
     def tails(self, shift: float) -> tuple[float, float]:
         """Return the tails by asking at which confidence the interval just reaches ``shift``."""

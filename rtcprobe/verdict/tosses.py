@@ -139,7 +139,7 @@ class Randomised:
         """Return of every toss how far apart the percentiles are, and how many more of b lie beyond the common one."""
         p = self._probability
         if self._calls is not None:
-            return _exchanged(a, b, self._calls, p, float(common), tosses.astype(np.bool_, copy=False))
+            return _exchanged((a, b), self._calls, tosses.astype(np.bool_, copy=False), p, float(common))
         if self._paired:
             first, second = np.where(tosses, b, a), np.where(tosses, a, b)
         else:
@@ -165,14 +165,14 @@ class Randomised:
 
 
 def _exchanged(
-    a: _Floats, b: _Floats, calls: npt.NDArray[np.intp], p: float, common: float, tosses: npt.NDArray[np.bool_]
+    sides: tuple[_Floats, _Floats], calls: npt.NDArray[np.intp], tosses: npt.NDArray[np.bool_], p: float, common: float
 ) -> tuple[_Floats, _Floats]:
     """Return what ``Randomised._tossed`` does, where whole calls are exchanged: (tosses, n) values are never sorted.
 
     All values are sorted once; where a side's percentile lies is where as many of them are counted as its rank.
     """
-    n = len(a)
-    both = np.concatenate([a, b])
+    n = len(calls)
+    both = np.concatenate(sides)
     order = np.argsort(both, kind="stable")
     ordered = both[order]
     of_b = order >= n
@@ -189,7 +189,7 @@ def _exchanged(
         return low if share < 1e-12 else low + share * (ranked(counts, below + 1) - low)
 
     def beyond(counts: npt.NDArray[np.int32]) -> _Floats:
-        ends = [int(np.searchsorted(ordered, common, side=side)) for side in ("left", "right")]  # type: ignore[call-overload]
+        ends = [int(np.searchsorted(ordered, common, side=side)) for side in ("left", "right")]
         at_most = [counts[:, end - 1] if end else np.zeros(len(counts)) for end in ends]
         return np.asarray(1.0 - (at_most[0] + at_most[1]) / (2.0 * n))
 

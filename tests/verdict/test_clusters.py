@@ -57,8 +57,8 @@ def test_an_interval_moves_and_stretches_with_its_values_and_grows_with_confiden
 
 
 def test_an_end_beyond_every_call_is_no_farther_than_their_spread_supports():
-    # Normal levels, n = 10: were all ten as good for one side, the one-sided 97.5 % bound of the p95 would be the mean +
-    # 3.3 s (Hahn & Meeker 1991, §4.4); the maximum + the range of ten lies 1.54 + 3.08 = 4.6 s above it.
+    # Normal levels, n = 10: were all ten as good for one side, the one-sided 97.5 % bound of the p95 would be the mean
+    # + 3.3 s (Hahn & Meeker 1991, §4.4); the maximum + the range of ten lies 1.54 + 3.08 = 4.6 s above it.
     rng = np.random.default_rng(6)
     ends = [quantile_ends(steady(rng.standard_normal(10)), 0.95)[1] for _ in range(60)]
     assert 2.6 < np.median(ends) < 4.0
@@ -94,7 +94,10 @@ def test_a_share_is_worth_what_the_variance_between_calls_makes_it():
     # events, times (1.96 / 2.262)² = 0.751: Wilson of 4 % in 649.
     low, high = share_ends([0.02, 0.06] * 5, [1] * 10)
     n, z2 = 864 * (1.959964 / 2.262157) ** 2, 1.959964**2
-    centre, half = (0.04 + z2 / (2 * n)) / (1 + z2 / n), math.sqrt(z2 * (0.04 * 0.96 / n + z2 / (4 * n * n))) / (1 + z2 / n)
+    centre, half = (
+        (0.04 + z2 / (2 * n)) / (1 + z2 / n),
+        math.sqrt(z2 * (0.04 * 0.96 / n + z2 / (4 * n * n))) / (1 + z2 / n),
+    )
     assert (low, high) == pytest.approx((centre - half, centre + half), rel=1e-4)
     # As few events as bursts leave are fewer; a share that no call had is none of them.
     assert share_ends([0.02, 0.06] * 5, [1] * 10, events=100)[1] > high

@@ -33,11 +33,7 @@ def test_a_side_shown_to_be_worse_never_stands_above_a_better_one():
     for _ in range(200):
         size = rng.randint(2, 7)
         truth = rng.sample(range(size), size)
-        beaten = [
-            (worse, better)
-            for better, worse in itertools.combinations(truth, 2)
-            if rng.random() < 0.4
-        ]
+        beaten = [(worse, better) for better, worse in itertools.combinations(truth, 2) if rng.random() < 0.4]
         order = ordered([rng.random() for _ in range(size)], beaten)
         assert all(order.index(better) < order.index(worse) for worse, better in beaten)
     assert ordered([2.0, 1.0, 3.0], [(0, 1), (1, 2), (2, 0)])[0] == 1  # a circle: the figures decide

@@ -115,7 +115,7 @@ def _section(ranking: Ranking, runs: Runs, anchor: str) -> Section:
     return Section(
         anchor=anchor,
         ranking=ranking,
-        sentence=ranking_sentence(ranking),
+        sentence=" ".join([*(f"{each}." for each in ranking.troubles), ranking_sentence(ranking)]),
         sides=tuple(about_side(letter, side) for letter, side in zip(letters, ranking.sides, strict=True)),
         pairs=tuple(
             (f"{name_of[each.b.label]} against {name_of[each.a.label]}", each, tuple(_row(d) for d in each.differences))
