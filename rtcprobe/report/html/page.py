@@ -18,6 +18,7 @@ from rtcprobe.report.html import tables, view, waterfall
 from rtcprobe.report.html.charts import Heard, Limit, Series, distribution, in_bins, over_time
 from rtcprobe.report.html.repeat import Repeat, repeat
 from rtcprobe.report.html.words import arrow
+from rtcprobe.report.lead import lead
 from rtcprobe.report.sentences import milliseconds
 from rtcprobe.result import BudgetOutcome, Direction, MouthToEar, Result
 
@@ -43,6 +44,7 @@ class Section:
     anchor: str
     result: Result
     tone: view.Tone
+    lead: str
     sentence: str
     slow: tuple[str, ...]
     notes: tuple[str, ...]
@@ -139,6 +141,7 @@ def _section(result: Result, anchor: str) -> Section:
         anchor=anchor,
         result=result,
         tone=view.TONES[result.verdict],
+        lead=lead(result),
         sentence=view.sentence(result),
         slow=view.slow_parts(result),
         notes=view.notes(result),
