@@ -37,8 +37,9 @@ from rtcprobe.result import DIRECTIONS, JoinAttempt, Joins, MouthToEar, Result, 
 from rtcprobe.verdict import check
 from rtcprobe.verdict.comparison import Both, compare
 from rtcprobe.verdict.difference import holm
-from rtcprobe.verdict.spread import Randomised, TSpread, p_value
+from rtcprobe.verdict.spread import TSpread, p_value
 from rtcprobe.verdict.statistics import mean_interval, quantile, share_above
+from rtcprobe.verdict.tosses import Randomised
 
 Floats = npt.NDArray[np.float64]
 ALARMS_AT_MOST = 0.065

@@ -13,42 +13,44 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from rich.text import Text
 
+from rtcprobe.report.differences import (
+    ABSENT,
+    could_show,
+    estimate_interval,
+    estimate_value,
+    full_name,
+    metric_name,
+    moved,
+    ms_of,
+    signed,
+    signed_bounds,
+    unit_words,
+    verdict_word,
+)
 from rtcprobe.report.lines import ROWS, STYLES, cells, rule, wrapped
 from rtcprobe.report.markdown import plain, table
-from rtcprobe.report.sentences import ARROWS, bare, bounds, counted, figure, milliseconds
+from rtcprobe.report.sentences import ARROWS, counted, milliseconds
 from rtcprobe.verdict.comparison import Comparison, Place, RankedMetric, Ranking, Side
-from rtcprobe.verdict.difference import Difference, Estimate
+from rtcprobe.verdict.difference import Difference
 from rtcprobe.verdict.join_figures import merged
 
 __all__ = [
-    "ABSENT",
     "about_side",
-    "could_show",
     "difference_lines",
     "difference_table",
-    "estimate_interval",
-    "estimate_value",
-    "full_name",
     "in_order_given",
-    "metric_name",
-    "moved",
     "part_groups",
     "part_lines",
     "ranking_lines",
     "ranking_markdown",
     "ranking_notes",
     "ranking_sentence",
-    "signed_bounds",
-    "unit_words",
-    "verdict_word",
 ]
 
 _EDGES = (38, 54, 70)
 """Where a, b and their difference end."""
 
-_WORDS = {"no difference shown": "not shown", "not judged": "unjudged", "not measured": "no data"}
 _GROUPS = {"join": "Join", "mouth_to_ear": "Mouth to ear", "link": "Link", "harness": "Harness"}
-_NAMES = {"r": "R", "mos": "MOS", "listening_mos": "listening MOS", **{str(k): v for k, v in ARROWS.items()}}
 _MEANINGS = {
     "not shown": "not shown: chance could make as large a difference in one of so many figures",
     "unjudged": "unjudged: one figure a side, or one call, does not say what chance does",
@@ -61,8 +63,6 @@ _TOGETHER = (
     "percentiles and what stayed unplayed, or failed joins and lost markers"
 )
 _LETTERS = "letters: sides that share one are not told apart; the first is a, none stands above a better one"
-ABSENT = "not there"
-"""A phase or stage that a side does not have."""
 _MOST_NAMED = 4
 _SHOWN_S = 5e-5  # less would read 0.0 ms
 _MOST_COLUMNS = 5
@@ -164,32 +164,6 @@ def ranking_markdown(ranking: Ranking) -> str:
     return "\n".join(parts) + "\n"
 
 
-def verdict_word(each: Difference) -> str:
-    """Return what became of a difference: better, worse, equal, not shown, unjudged, or no data."""
-    if each.verdict == "no difference shown" and each.low == each.high == 0.0:
-        return "equal"
-    return _WORDS.get(each.verdict, each.verdict)
-
-
-def metric_name(difference: Difference | RankedMetric) -> str:
-    """Return a metric and its aggregate as people read them, below the title of their group."""
-    words = [_NAMES.get(each, each.replace("_", " ")) for each in difference.metric.split(".")[1:]]
-    whole = difference.aggregate == "mean" and difference.unit != "s"  # one figure a run: nothing to tell apart
-    return " ".join([*words, *([] if whole else [difference.aggregate])])
-
-
-def signed_bounds(each: Difference, *, turned: bool = False) -> str:
-    """Return the interval of a difference: ``"[+14.8 to +15.2]"``; "" where nothing was measured.
-
-    ``turned``: of a minus b.
-    """
-    if each.difference is None or (each.a.exact and each.b.exact):
-        return ""
-    ends = [(each.low, 1.0), (each.high, 1.0)] if not turned else [(each.high, -1.0), (each.low, -1.0)]
-    said = ["open" if end is None else _signed(way * end, each).removesuffix("pp") for end, way in ends]
-    return "[open]" if said == ["open", "open"] else f"[{' to '.join(said)}]"
-
-
 def _head(ranking: Ranking) -> Iterator[Text]:
     first = ranking.sides[0]
     clocks = ", ".join(dict.fromkeys(side.clock for side in ranking.sides))
@@ -228,7 +202,7 @@ def ranking_sentence(ranking: Ranking) -> str:
     said = []
     for word in ("worse", "better"):
         found = [each for each in pair.differences if each.verdict == word]
-        named = [f"{full_name(each)} ({moved(each)}{_ms(each)})" for each in found]
+        named = [f"{full_name(each)} ({moved(each)}{ms_of(each)})" for each in found]
         said += [f"{word} in {_some(named, ', ')}"] if named else []
     if not said:
         return f"No difference is shown between {pair.a.label} and {pair.b.label}."
@@ -278,7 +252,7 @@ def _from(first: Place, place: Place, metric: RankedMetric) -> str:
     found = metric.pairs.get((place.label, first.label) if turned else (first.label, place.label))
     if found is None or found.difference is None:
         return ""
-    return f"{_signed(-found.difference if turned else found.difference, found)} {signed_bounds(found, turned=turned)}"
+    return f"{signed(-found.difference if turned else found.difference, found)} {signed_bounds(found, turned=turned)}"
 
 
 def _waterfalls(ranking: Ranking) -> Iterator[Text]:
@@ -364,49 +338,3 @@ def _values(title: str, each: Difference) -> Text:
 
 def _marked(line: Text, verdict: str) -> Text:
     return line.append(f" {verdict}", STYLES.get(verdict, "dim")) if verdict else line
-
-
-def estimate_value(estimate: Estimate, of: Difference | RankedMetric) -> str:
-    """Return a figure in the unit of what it is of; "never" for joins that never came, a dash for no measurement."""
-    if estimate.value is None:
-        return "never" if estimate.never else ABSENT if isinstance(of, Difference) and of.part else "-"
-    return bare(estimate.value, of.unit)
-
-
-def estimate_interval(estimate: Estimate, of: Difference | RankedMetric) -> str:
-    """Return the interval of a figure; "" for one that has none."""
-    if estimate.exact or (estimate.value is None and not estimate.never):
-        return ""
-    return bounds(estimate.low, estimate.high, of.unit)
-
-
-def could_show(each: Difference) -> str:
-    """Return the smallest change this pair could have shown; "" where nothing was measured or there is no chance."""
-    if each.difference is None or (each.a.exact and each.b.exact):
-        return ""
-    return "nothing" if each.detectable is None else bare(each.detectable, each.unit)
-
-
-def moved(each: Difference) -> str:
-    """Return a difference with its sign, without the name of its unit."""
-    return "-" if each.difference is None else _signed(each.difference, each)
-
-
-def _signed(value: float, each: Difference) -> str:
-    """Return a change with its sign; that of a share is in percentage points."""
-    return figure(value, each.unit, sign=True).removesuffix(" ms").replace("%", "pp")
-
-
-def unit_words(each: Difference | RankedMetric) -> str:
-    """Return what follows a figure's name: ``", ms"`` where it is a time."""
-    return ", ms" if each.unit == "s" else ""
-
-
-def _ms(each: Difference) -> str:
-    return " ms" if each.unit == "s" else ""
-
-
-def full_name(each: Difference | RankedMetric) -> str:
-    """Return a metric and its aggregate with the group they are of: ``"join first audio p50"``."""
-    root = each.metric.partition(".")[0].replace("_", " ")
-    return f"{root} {metric_name(each)}"

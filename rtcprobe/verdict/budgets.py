@@ -131,10 +131,12 @@ def evaluate(budget: Budget, result: Result) -> BudgetOutcome:
 
 
 def written(value: float, unit: Unit) -> str:
-    """Return a figure as people write it: ``"612ms"``, ``"2.5%"``, ``"7"``."""
+    """Return a figure as people write it: ``"612ms"``, ``"2.5%"``, ``"84.3"``."""
     if unit == "s":
         return format_duration(value)
-    return format_ratio(value) if unit == "share" else f"{value:g}"
+    if unit == "share":
+        return format_ratio(value)
+    return f"{round(value, 1 if abs(value) >= 10.0 else 2):g}"  # an R of 84.3: no interval of it is narrower
 
 
 def _judge(budget: Budget, seen: Observations, metric: Metric) -> BudgetOutcome:

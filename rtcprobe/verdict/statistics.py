@@ -76,7 +76,6 @@ _FEWEST_STRETCHED = 20
 _Floats = npt.NDArray[np.float64]
 Ends = tuple[float | None, float | None]
 """An interval: None where it is open."""
-
 BATCH_TIMES, BATCH_BEYOND = 6.0, 8.0
 
 _PLAINLY = 2.0

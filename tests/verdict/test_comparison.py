@@ -204,7 +204,7 @@ def test_phases_stand_in_the_order_of_the_run_and_one_that_a_side_lacks_is_not_t
     )
 
 
-def test_one_call_a_run_beside_several_is_refused_in_one_side_and_told_of_two(runs, make_result, light):
+def test_one_call_a_run_beside_several_is_refused_in_one_side_and_told_of_two(runs):
     ear = next(iter(runs[0].mouth_to_ear.values()))
     samples = tuple(replace(each, call=i % 2) for i, each in enumerate(ear.samples))
     half = ear.scheduled // 2

@@ -12,14 +12,16 @@ from markupsafe import Markup
 from rtcprobe.errors import BadInputError
 from rtcprobe.report.comparison import (
     about_side,
-    estimate_interval,
-    estimate_value,
-    full_name,
     in_order_given,
-    moved,
     part_groups,
     ranking_notes,
     ranking_sentence,
+)
+from rtcprobe.report.differences import (
+    estimate_interval,
+    estimate_value,
+    full_name,
+    moved,
     signed_bounds,
     unit_words,
     verdict_word,
