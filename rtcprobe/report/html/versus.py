@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,7 +35,7 @@ from rtcprobe.result import DIRECTIONS, Direction, Result
 from rtcprobe.verdict import Comparison, Difference, Ranking
 from rtcprobe.verdict.join_figures import merged
 
-__all__ = ["comparison"]
+__all__ = ["comparison", "difference_rows"]
 
 Runs = Sequence[tuple[str, Sequence[Result]]]
 
@@ -120,7 +120,7 @@ def _section(ranking: Ranking, runs: Runs, anchor: str) -> Section:
         sentence=" ".join([*(f"{each}." for each in ranking.troubles), ranking_sentence(ranking)]),
         sides=tuple(about_side(letter, side) for letter, side in zip(letters, ranking.sides, strict=True)),
         pairs=tuple(
-            (f"{name_of[each.b.label]} against {name_of[each.a.label]}", each, tuple(_row(d) for d in each.differences))
+            (f"{name_of[each.b.label]} against {name_of[each.a.label]}", each, difference_rows(each.differences))
             for each in ranking.pairs
         ),
         ranked=tuple(
@@ -143,6 +143,11 @@ def _section(ranking: Ranking, runs: Runs, anchor: str) -> Section:
         keys=keys,
         notes=tuple(ranking_notes(ranking)),
     )
+
+
+def difference_rows(differences: Iterable[Difference]) -> tuple[Row, ...]:
+    """Return a row for each figure of a pair."""
+    return tuple(_row(each) for each in differences)
 
 
 def _row(each: Difference) -> Row:
