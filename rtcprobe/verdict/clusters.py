@@ -41,7 +41,7 @@ import numpy.typing as npt
 
 from rtcprobe.verdict.statistics import CONFIDENCE, NODES, WEIGHTS, Ends, rank_height, share_interval
 
-__all__ = ["mean_ends", "quantile_ends", "share_ends", "worth"]
+__all__ = ["Quantiles", "mean_ends", "quantile_ends", "share_ends", "worth"]
 
 _Floats = npt.NDArray[np.float64]
 
@@ -49,36 +49,50 @@ HALF = 2.0 / 3.0
 """Share of the degrees of freedom that one side of the median has. A half lets the library's scenarios, whose calls are
 bounded above, over-cover (99 %) with ends half as far again; with all of them normal levels are missed above by 6 %."""
 
+PLAINLY = 0.02
+"""How seldom calls would differ as little at the quantile itself, were they as alike there as elsewhere."""
+
 _LEAST_ALIKE, _MOST_ALIKE = 1e-6, 0.9999
 """Correlations between none and one: at either the table of normals has no slope."""
 
 
+class Quantiles:
+    """The intervals of one quantile of all values of two ``calls`` or more (shape (m,) each, none empty).
+
+    ``least``: what no value can be below. What does not depend on the confidence is found once.
+    """
+
+    def __init__(self, calls: Sequence[_Floats], probability: float, *, least: float = -math.inf) -> None:
+        self._ordered = np.sort(np.concatenate(calls))
+        self._probability, self._least = probability, least
+        self._point = bool(self._ordered[-1] <= self._ordered[0])
+        self._sizes, self._weights = _worths(calls, self._ordered, probability)
+        self.worth = 1.0 / float(self._weights @ (1.0 / self._sizes))
+        self._blocks = _Blocks(self._ordered, self.worth, freedom=HALF * (len(calls) - 1.0))
+
+    def ends(self, confidence: float = CONFIDENCE) -> tuple[float, float]:
+        """Return the interval at ``confidence``; a point where all values are equal."""
+        if self._point:
+            return float(self._ordered[0]), float(self._ordered[0])
+        p, tail = self._probability, (1.0 - confidence) / 2.0
+        low = rank_height(self._sizes, self._weights, p, 1.0 - tail)
+        high = rank_height(self._sizes, self._weights, p, tail)
+        return (
+            max(self._blocks.lower(low, p, tail), self._least),
+            max(self._blocks.upper(high, p, tail), self._least),
+        )
+
+
 def quantile_ends(
     calls: Sequence[_Floats], probability: float, confidence: float = CONFIDENCE, *, least: float = -math.inf
-) -> Ends:
-    """Return the interval of a quantile of all values of two ``calls`` or more (shape (m,) each, none empty).
-
-    ``least``: what no value can be below.
-    """
-    ordered = np.sort(np.concatenate(calls))
-    if ordered[-1] - ordered[0] <= 0.0:
-        return float(ordered[0]), float(ordered[0])
-    sizes, weights = _worths(calls, ordered, probability)
-    blocks = _Blocks(ordered, 1.0 / float(weights @ (1.0 / sizes)), freedom=HALF * (len(calls) - 1.0))
-    tail = (1.0 - confidence) / 2.0
-    low = rank_height(sizes, weights, probability, 1.0 - tail)
-    high = rank_height(sizes, weights, probability, tail)
-    return (
-        max(blocks.lower(low, probability, tail), least),
-        max(blocks.upper(high, probability, tail), least),
-    )
+) -> tuple[float, float]:
+    """Return the interval of a quantile of ``calls``; see ``Quantiles``."""
+    return Quantiles(calls, probability, least=least).ends(confidence)
 
 
 def worth(calls: Sequence[_Floats], probability: float = 0.5) -> float:
     """Return how many independent observations ``calls`` are worth for a quantile."""
-    ordered = np.sort(np.concatenate(calls))
-    sizes, weights = _worths(calls, ordered, probability)
-    return 1.0 / float(weights @ (1.0 / sizes))
+    return Quantiles(calls, probability).worth
 
 
 def mean_ends(figures: Sequence[float], weights: Sequence[float], confidence: float = CONFIDENCE) -> Ends:
@@ -124,6 +138,11 @@ def _worths(calls: Sequence[_Floats], ordered: _Floats, probability: float) -> t
         # Two calls or more must be expected beyond a level for it to show how alike its markers are.
         level = min(max(probability, 2.0 / k), 1.0 - 2.0 / k) if k > 4 else 0.5
         rho = max(rho, (rho + _alike(calls, ordered, level)) / 2.0)
+        # Where each call has its share of the tail (its first markers), calls hardly differ there, and that is plain.
+        alike, shared = _exceedances(round(min(probability, 1.0 - probability), 6))
+        seen = _between(calls, float(np.quantile(ordered, probability)))
+        rho = min(rho, float(np.interp(min(seen * (k - 1.0) / chdtri(k - 1.0, 1.0 - PLAINLY), 1.0), shared, alike)))
+        rho = max(rho, _LEAST_ALIKE)
     between = rho * (k - 1.0) / chdtri(k - 1.0, ndtr(-NODES))
     likely = np.clip(between / (between + 1.0 - rho), _LEAST_ALIKE, _MOST_ALIKE)
     alike, shared = _exceedances(round(min(probability, 1.0 - probability), 6))
@@ -143,7 +162,9 @@ def _between(calls: Sequence[_Floats], value: float) -> float:
 
     Values that equal ``value`` count half on either side, so that a call which keeps just that is neither.
     """
-    below = np.array([np.mean(each < value) + 0.5 * np.mean(each == value) for each in calls])
+    ends = (np.cumsum([len(each) for each in calls]), np.concatenate(calls))
+    halves = (ends[1] < value) + 0.5 * (ends[1] == value)
+    below = np.add.reduceat(halves, ends[0] - [len(each) for each in calls]) / [len(each) for each in calls]
     sizes = np.array([len(each) for each in calls], dtype=np.float64)
     shares = sizes / np.sum(sizes)
     share = float(below @ shares)

@@ -49,7 +49,7 @@ class Calls:
 
     parts: tuple[_Floats, ...]
     least: float = -math.inf
-    _known: dict[tuple[float, float], Ends] = field(default_factory=dict, compare=False, repr=False)
+    _known: dict[float, clusters.Quantiles] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def values(self) -> _Floats:
@@ -84,11 +84,10 @@ class Calls:
 
     def ends(self, probability: float, confidence: float) -> Ends:
         """Return the interval of a percentile of several calls."""
-        asked = probability, confidence
-        if asked not in self._known:
+        if probability not in self._known:
             least = min(self.least, float(np.min(self.values)))
-            self._known[asked] = clusters.quantile_ends(self.parts, probability, confidence, least=least)
-        return self._known[asked]
+            self._known[probability] = clusters.Quantiles(self.parts, probability, least=least)
+        return self._known[probability].ends(confidence)
 
     def mean(self, confidence: float = CONFIDENCE) -> Ends:
         """Return the interval of the mean."""
