@@ -186,7 +186,8 @@ def test_what_does_not_compare_is_refused_before_anything_is_measured(rtcprobe, 
     ("change", "culprit"),
     [("device +30ms", "stage device, caller to callee: +30ms"), ("dtls +66ms", "phase dtls: +66ms")],
 )
-def test_a_gate_can_be_seen_red_and_the_baseline_stays(rtcprobe, probe, baseline, change, culprit):
+@pytest.mark.usefixtures("probe")
+def test_a_gate_can_be_seen_red_and_the_baseline_stays(rtcprobe, baseline, change, culprit):
     before = baseline.read_bytes()
     code, out, _ = rtcprobe("check", "1v1-social", "--baseline", baseline, "--break", change)
     assert code == 1

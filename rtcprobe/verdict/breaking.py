@@ -79,9 +79,7 @@ class Break:
             stages=self._longer(ear.stages),
             quality=self._rated(ear),
             calls=tuple(
-                replace(
-                    each, stages=self._longer(each.stages), r=None if each.r is None else each.r + self._loss_of_r(ear)
-                )
+                replace(each, stages=self._longer(each.stages), r=None if each.r is None else each.r + lost)
                 for each in ear.calls
             ),
         )
