@@ -16,6 +16,7 @@ LEVELS = (
     ("result",),
     ("verdict",),
     ("scenario", "capture"),
+    ("fit",),
     ("runtime",),
     ("call",),
     ("selftest", "probe", "listening"),

@@ -21,6 +21,7 @@ from rtcprobe.cli.check import check
 from rtcprobe.cli.common import EXIT_CODES, complain
 from rtcprobe.cli.compare import compare
 from rtcprobe.cli.hear import hear
+from rtcprobe.cli.link import link
 from rtcprobe.cli.look import links, scenarios, schema, score, selftest
 from rtcprobe.cli.relay import relay
 from rtcprobe.cli.report import report
@@ -40,7 +41,7 @@ def cli() -> None:
     """Make real WebRTC calls over emulated links, time them from join to mouth-to-ear, and judge them."""
 
 
-for _command in (run, serve, check, compare, hear, relay, report, score, scenarios, links, schema, selftest):
+for _command in (run, serve, check, compare, hear, link, relay, report, score, scenarios, links, schema, selftest):
     cli.add_command(_command)
 
 
