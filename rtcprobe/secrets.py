@@ -12,6 +12,7 @@ Rules:
 from __future__ import annotations
 
 import dataclasses
+import errno
 import html
 import json
 import os
@@ -23,6 +24,7 @@ from typing import Any, Final, NoReturn, TypeVar
 from urllib.parse import quote, quote_plus
 
 from rtcprobe.errors import BadInputError
+from rtcprobe.textfiles import read_text
 
 __all__ = ["HIDDEN", "Secret", "read_secret", "scrub", "scrubbed"]
 
@@ -31,7 +33,7 @@ _SHORT: Final = 8
 _MOST_BYTES: Final = 16_384
 _CURE: Final = "put it into an environment variable and write env:NAME, or into a file and write file:PATH"
 
-_USERINFO = re.compile(r"([a-z][a-z0-9+.-]*://)[^/\s@\"'<>?#]*@", re.IGNORECASE)
+_USERINFO = re.compile(r"([a-z][a-z0-9+.-]{0,31}://)[^/\s@\"'<>?#]*@", re.IGNORECASE)
 _CLEAR: Final = r"(?!\*{3}(?!\w))"
 """Not hidden yet: scrubbed again, a sentence may not lose what stands behind."""
 _PARAMETER = re.compile(
@@ -165,15 +167,12 @@ def _from_environment(what: str, name: str) -> str:
 def _from_file(what: str, path: Path) -> str:
     written = f"file:{path}"
     try:
-        with path.expanduser().open("rb") as file:
-            raw = file.read(_MOST_BYTES + 1)
+        value = read_text(path.expanduser(), most=_MOST_BYTES).strip()
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            _refuse(what, written, f"is larger than {_MOST_BYTES} bytes", "name a file that holds the value alone")
         _refuse(what, written, "cannot be read", error.strerror or str(error))
-    if len(raw) > _MOST_BYTES:
-        _refuse(what, written, f"is larger than {_MOST_BYTES} bytes", "name a file that holds the value alone")
-    try:
-        value = raw.decode().strip()
-    except UnicodeDecodeError:
+    except UnicodeError:
         _refuse(what, written, "is not text", "name a file that holds the value alone, in UTF-8")
     if not value:
         _refuse(what, written, "is empty", "put the value into it")

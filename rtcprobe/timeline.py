@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 __all__ = [
     "CALLEE_ORDER",
@@ -28,6 +28,7 @@ __all__ = [
     "PHASE_OF",
     "Cost",
     "Side",
+    "Stop",
     "Timeline",
     "Timer",
     "Wait",
@@ -102,6 +103,13 @@ class Cost:
     cost_s: float
 
 
+class Stop(NamedTuple):
+    """Where a join ended that failed: the last milestone of the side that held it up, and the one that never came."""
+
+    reached: str | None
+    awaited: str
+
+
 class Timeline:
     """Milestones of one side, in seconds since it began; the first mark of a name stands.
 
@@ -128,6 +136,13 @@ class Timeline:
     def reached(self) -> str | None:
         """Return the furthest milestone reached, in the order of a join; None before the first."""
         return next((name for name in reversed(self.order) if name in self.marks), None)
+
+    def awaited(self, optional: Iterable[str] = ()) -> str:
+        """Return the first milestone not reached that is not ``optional``; the last of all where none is missing."""
+        passed = {*optional, *self.marks}
+        if "offer_sent" in passed:
+            passed.add("ice_gathered")  # an offer that left waited for no candidates
+        return next((name for name in self.order if name not in passed), self.order[-1])
 
 
 def phases(marks: Mapping[str, float], order: Sequence[str] = CALLER_ORDER) -> dict[str, float]:

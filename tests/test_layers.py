@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent / "rtcprobe"
 LEVELS = (
     ("__init__",),
     ("errors",),
+    ("strictyaml", "textfiles"),
     ("units", "secrets"),
     ("link", "audio", "playout", "quality", "timeline", "ice"),
     ("result",),

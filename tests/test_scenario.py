@@ -27,7 +27,8 @@ signaling: {region: singapore}
 
 def test_a_small_scenario_is_completed_with_the_defaults():
     scenario = parse_scenario(SMALL)
-    assert (scenario.call.duration_s, scenario.call.joins, scenario.call.join_timeout_s) == (60.0, 20, 30.0)
+    assert (scenario.call.calls, scenario.call.duration_s, scenario.call.joins) == (5, 10.0, 20)
+    assert scenario.call.join_timeout_s == 30.0
     assert scenario.signaling.connection == "cold"
     assert (scenario.codec.bitrate_bps, scenario.codec.ptime_s, scenario.codec.application) == (32_000, 0.02, "voip")
     assert (scenario.devices.capture_s, scenario.devices.playback_s) == (0.01, 0.02)
@@ -213,3 +214,38 @@ def test_what_is_not_emulated_on_the_way_to_a_target_is_said():
     assert find_scenario("1v1-social", ["target=sdp+https://host/x"]).warnings == (warning,)
     assert find_scenario("1v1-social", ["target={url: sdp+https://host/x, region: tokyo}"]).warnings == ()
     assert find_scenario("1v1-social", ["target=sdp+https://host/x", "link=delay 1ms"]).warnings == ()
+
+
+def test_names_are_without_regard_to_case_and_the_digest_is_the_same():
+    small = parse_scenario(SMALL)
+    shouted = parse_scenario(SMALL.replace("bangkok", "Bangkok").replace("4g-good", "4G-Good"))
+    assert (shouted.caller, shouted.digest) == (small.caller, small.digest)
+    assert find_scenario("1V1-Social").name == "1v1-social"
+    assert parse_scenario(SMALL + "target: {url: janus+ws://host/echotest, region: Singapore}").target.region == (
+        "singapore"
+    )
+
+
+def test_what_a_link_replaces_both_ways_need_not_be_written():
+    bare = parse_scenario("name: bare\nlink: delay 40ms loss 1%\n")
+    assert bare.link.keys() == {"caller_to_callee", "callee_to_caller"}
+    assert (bare.caller.region, bare.signaling.region, bare.signaling.connection) == ("anywhere", "anywhere", "cold")
+    assert bare.warnings == ()
+    warm = parse_scenario("name: bare\nlink: delay 40ms\nsignaling: {connection: warm}\n")
+    assert warm.signaling.connection == "warm"
+    again = parse_scenario(yaml.safe_dump(dict(bare.settings)))
+    assert again.digest == bare.digest
+    jsonschema.validate({"name": "bare", "link": "delay 40ms"}, scenario_schema())
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        ("name: a\nlink: {caller_to_callee: delay 40ms}\n", "caller"),
+        ("name: a\n", "caller"),
+        (SMALL.replace("{region: singapore}", "{connection: warm}"), "signaling.region"),
+    ],
+)
+def test_a_link_one_way_replaces_no_place(text, missing):
+    with pytest.raises(BadInputError, match=f"{missing} is missing: .*; or give link, which replaces the whole path"):
+        parse_scenario(text)

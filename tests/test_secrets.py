@@ -125,7 +125,7 @@ def test_what_a_secret_cannot_be_read_from(monkeypatch, tmp_path):
     for content, fact in (
         (b" \n", "is empty: put the value into it"),
         (b"a\nb\n", "holds several lines or control characters: one line, please"),
-        (b"\xff\xfe", f"is not text: {cure}, in UTF-8"),
+        (b"\xff\xfa", f"is not text: {cure}, in UTF-8"),
         (b"x" * 20_000, f"is larger than 16384 bytes: {cure}"),
     ):
         path.write_bytes(content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import warnings
 from pathlib import Path
@@ -12,8 +13,12 @@ import numpy.typing as npt
 from rtcprobe.audio.pcm import SAMPLE_RATE_HZ, Pcm
 from rtcprobe.audio.resample import resampled
 from rtcprobe.errors import BadInputError
+from rtcprobe.textfiles import read_bytes
 
 __all__ = ["read_wav", "write_wav"]
+
+_MOST_BYTES = 2**30
+"""An hour and a half of stereo at 48 kHz."""
 
 
 def read_wav(path: Path) -> Pcm:
@@ -29,7 +34,7 @@ def read_wav(path: Path) -> Pcm:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", wavfile.WavFileWarning)  # chunks of tags are nobody's concern
-            rate_hz, raw = wavfile.read(path)
+            rate_hz, raw = wavfile.read(io.BytesIO(read_bytes(path, most=_MOST_BYTES)))
     except OSError as error:
         raise BadInputError(f"cannot read {path}: {error.strerror}", "give a readable WAV file") from None
     except (ValueError, struct.error, EOFError, ArithmeticError, LookupError, TypeError, NameError):

@@ -22,11 +22,12 @@ from rtcprobe.cli.common import EXIT_CODES, complain
 from rtcprobe.cli.compare import compare
 from rtcprobe.cli.hear import hear
 from rtcprobe.cli.link import link
-from rtcprobe.cli.look import links, scenarios, schema, score, selftest
+from rtcprobe.cli.look import links, scenarios, schema, score, selftest, targets
 from rtcprobe.cli.relay import relay
 from rtcprobe.cli.report import report
 from rtcprobe.cli.run import run
 from rtcprobe.cli.serve import serve
+from rtcprobe.cli.vendors import vendors
 from rtcprobe.errors import ExitCode, RtcprobeError
 from rtcprobe.secrets import scrub
 
@@ -41,7 +42,9 @@ def cli() -> None:
     """Make real WebRTC calls over emulated links, time them from join to mouth-to-ear, and judge them."""
 
 
-for _command in (run, serve, check, compare, hear, link, relay, report, score, scenarios, links, schema, selftest):
+_MEASURING = (run, serve, check, compare, vendors, relay)
+_LOOKING = (hear, link, report, score, scenarios, links, targets, schema, selftest)
+for _command in (*_MEASURING, *_LOOKING):
     cli.add_command(_command)
 
 

@@ -14,6 +14,7 @@ Rules:
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rtcprobe.cli.common import complain, say
 from rtcprobe.cli.measuring import (
     Measuring,
     budgeted,
@@ -34,7 +36,7 @@ from rtcprobe.cli.reading import read_results
 from rtcprobe.errors import BadInputError, ExitCode, RtcprobeError
 
 if TYPE_CHECKING:
-    from rtcprobe.report.cases import Case
+    from rtcprobe.report.cases import Case, Suite
     from rtcprobe.result import Clock, Result
     from rtcprobe.scenario import Scenario
     from rtcprobe.verdict import RegressionCheck, Tolerance
@@ -116,7 +118,7 @@ def check(
             if not session.run(job):
                 break
     except KeyboardInterrupt:
-        click.echo("rtcprobe: interrupted", err=True)
+        complain("interrupted")
         session.codes.append(ExitCode.INTERRUPTED)
     except (BrokenPipeError, SystemExit):  # who read the screen went away: what was measured is written all the same
         session.finish(baseline_path if update else None, stored)
@@ -160,7 +162,7 @@ class _Job:
         except BadInputError as error:
             if not update:
                 raise error.within(path) from error
-            click.echo(f"rtcprobe: warning: not compared with the old baseline: {error.message}", err=True)
+            complain(f"warning: not compared with the old baseline: {error.message}")
             return replace(self, compared=False)
         return self
 
@@ -176,6 +178,7 @@ class _Session:
     quiet: bool
     checks: list[RegressionCheck] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
+    took_s: dict[str, float] = field(default_factory=dict)
     cases: list[Case] = field(default_factory=list)
     faults: list[tuple[str, str]] = field(default_factory=list)
     fit: dict[str, list[Result]] = field(default_factory=dict)
@@ -212,17 +215,27 @@ class _Session:
                 plain = [each.to_dict() for each in self.checks]
                 value = plain[0] if len(plain) == 1 else plain
                 self.outputs.write_json(json.dumps(value, indent=1, allow_nan=False) + "\n")
-            self.outputs.write_cases(self.cases, markdown)
+            self.outputs.write_cases(self.cases, self._suites(), markdown)
         except RtcprobeError as error:
-            click.echo(f"rtcprobe: {error}", err=True)
+            complain(str(error))
             self.codes.append(ExitCode(error.exit_code))
         gravest = (ExitCode.INTERRUPTED, ExitCode.BAD_INPUT, ExitCode.MISSED, ExitCode.NOT_MEASURED)
         return next((code for code in gravest if code in self.codes), ExitCode.MET)
 
+    def _suites(self) -> list[Suite]:
+        from rtcprobe.report.cases import Suite
+
+        return [
+            Suite.of(name, [each for each in self.results if each.scenario == name], took_s)
+            for name, took_s in self.took_s.items()
+        ]
+
     def _measured(self, job: _Job, seed: int) -> Result:
         from rtcprobe.report.cases import budget_sentence, result_cases
 
+        began_s = time.monotonic()
         result = measured(job.plan, seed=seed, clock=job.clock, quiet=self.quiet, strict=self.strict)
+        self.took_s[job.plan.name] = self.took_s.get(job.plan.name, 0.0) + time.monotonic() - began_s
         self.results.append(result)
         self.outputs.append(result)
         if not self.budgets:
@@ -232,7 +245,7 @@ class _Session:
             self.codes.append(result.exit_code)
             told = [budget_sentence(each) for each in result.budgets if each.verdict != "met" and not each.advisory]
             for sentence in told:
-                click.echo(f"{job.plan.name}, seed {seed}: {sentence}", err=self.outputs.pipes)
+                say(f"{job.plan.name}, seed {seed}: {sentence}", err=self.outputs.pipes)
         return result
 
     def _judge(self, job: _Job, runs: list[Result]) -> None:
@@ -260,7 +273,7 @@ class _Session:
                 screen.print()
             print_lines(check_lines(found), screen)
         elif not self.outputs.pipes:
-            click.echo(f"{found.verdict.upper()} {job.plan.name}")
+            say(f"{found.verdict.upper()} {job.plan.name}")
 
     def _first(self, job: _Job, runs: list[Result], useless: Result | None) -> None:
         """Say what became of a first baseline."""
@@ -268,10 +281,10 @@ class _Session:
 
         if useless is not None:
             reasons = "; ".join(useless.reasons) or useless.verdict
-            click.echo(f"rtcprobe: {job.plan.name}: seed {useless.seed} is no baseline: {reasons}", err=True)
+            complain(f"{job.plan.name}: seed {useless.seed} is no baseline: {reasons}")
             self.codes.append(ExitCode.NOT_MEASURED)
         elif not self.outputs.pipes:
-            click.echo(f"NEW   {job.plan.name}: {counted(len(runs), 'run', 'runs')} to compare with")
+            say(f"NEW   {job.plan.name}: {counted(len(runs), 'run', 'runs')} to compare with")
 
     def _store(self, path: str, stored: Sequence[Result]) -> None:
         """Write the baseline anew: of the scenarios measured what is fit, of all others what was there."""
@@ -279,19 +292,19 @@ class _Session:
         from rtcprobe.report.json import dumps, write_whole
 
         if not self.fit or ExitCode.INTERRUPTED in self.codes:
-            click.echo(f"rtcprobe: {path} is left as it was", err=True)
+            complain(f"{path} is left as it was")
             return
         kept = [each for each in stored if each.scenario not in self.fit]
         results = [*kept, *(each for runs in self.fit.values() for each in runs)]
         lines = Path(path).suffix == ".jsonl"
         write_whole("".join(line_of(each).decode() for each in results) if lines else dumps(results), path)
         if not self.outputs.pipes:
-            click.echo(f"{path}: baseline of {', '.join(self.fit)} written")
+            say(f"{path}: baseline of {', '.join(self.fit)} written")
 
     def _fault(self, name: str, error: RtcprobeError) -> None:
         from rtcprobe.report.cases import fault
 
-        click.echo(f"rtcprobe: {name}: {error}", err=True)
+        complain(f"{name}: {error}")
         self.faults.append((name, str(error)))
         self.cases.append(fault(name, str(error)))
         self.codes.append(ExitCode(error.exit_code))

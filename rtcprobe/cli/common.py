@@ -9,16 +9,21 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rtcprobe.errors import printable
 from rtcprobe.secrets import scrub
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["EXIT_CODES", "complain", "console"]
+__all__ = ["EXIT_CODES", "complain", "console", "say"]
+
+_NARROWEST = 20
+_USUAL = 80
 
 EXIT_CODES = (
-    "Exit codes: 0 budgets met, 1 a budget missed, 2 bad scenario or usage, 3 could not measure, 130 interrupted "
-    "(what was measured is kept and written)."
+    "Exit codes: 0 budgets met, 1 a budget missed, 2 bad scenario or usage, 3 could not measure, 4 budgets met but "
+    "the figures could not be handed over (--push, --openmetrics), 130 interrupted (what was measured is kept and "
+    "written)."
 )
 
 
@@ -29,9 +34,17 @@ def console(*, stderr: bool = False) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     if isinstance(stream, io.TextIOWrapper):  # a name that a terminal cannot spell is no reason to stop
         stream.reconfigure(errors="replace")
-    return Console(stderr=stderr, highlight=False)
+    screen = Console(stderr=stderr, highlight=False)
+    if screen.width < _NARROWEST:  # COLUMNS=0 and its like say that nobody knows
+        screen.width = _USUAL
+    return screen
 
 
 def complain(sentence: str) -> None:
-    """Print a sentence on standard error, without any secret it may hold."""
-    click.echo(f"rtcprobe: {scrub(sentence)}", err=True)
+    """Print a sentence on standard error, without any secret or control character it may hold."""
+    click.echo(f"rtcprobe: {printable(scrub(sentence))}", err=True)
+
+
+def say(line: str, *, err: bool = False) -> None:
+    """Print a line, without any secret or control character it may hold."""
+    click.echo(printable(scrub(line)), err=err)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtcprobe.cli.common import console
+from rtcprobe.cli.common import complain, console
 from rtcprobe.cli.reading import read_results, selecting_options
 from rtcprobe.errors import BadInputError, ExitCode
 
@@ -117,7 +117,7 @@ def _common(sides: Sequence[tuple[str, Sequence[Result]]]) -> list[str]:
     left = [name for each in held for name in each if name not in common]
     if left:
         names = ", ".join(dict.fromkeys(left))
-        click.echo(f"rtcprobe: warning: not in every file, so not compared: {names}", err=True)
+        complain(f"warning: not in every file, so not compared: {names}")
     return common
 
 

@@ -11,7 +11,7 @@ import click
 from rtcprobe.cli.common import console
 from rtcprobe.errors import ExitCode
 
-__all__ = ["links", "scenarios", "schema", "score", "selftest"]
+__all__ = ["links", "scenarios", "schema", "score", "selftest", "targets"]
 
 
 @click.command()
@@ -45,6 +45,25 @@ def links(regions: tuple[str, ...]) -> None:
         print_round_trips(regions, console())
     else:
         print_catalogue(console())
+
+
+@click.command()
+def targets() -> None:
+    """List the kinds of targets: how each is written, what is heard, which keys it takes under target."""
+    from rtcprobe.call.targets.base import target_schemes
+    from rtcprobe.call.targets.kinds import KINDS
+
+    screen = console()
+    for kind in KINDS:
+        screen.print(f"[bold]{kind.written}[/bold]", highlight=False, soft_wrap=True)
+        told = {"calls": kind.calls, "hears": kind.hears, "without TLS": kind.plain, "keys": ", ".join(kind.options)}
+        for name, said in told.items():
+            if said:
+                screen.print(f"  {name:<12}{said}", highlight=False, soft_wrap=True)
+    known = {scheme for kind in KINDS for scheme in kind.schemes}
+    for scheme in (each for each in target_schemes() if each not in known):
+        screen.print(f"[bold]{scheme}://[/bold]\n  brought by another package", highlight=False, soft_wrap=True)
+    screen.print("\nEvery target takes region too: how far away it should seem (rtcprobe links).", soft_wrap=True)
 
 
 @click.command()

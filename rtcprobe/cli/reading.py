@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from rtcprobe.cli.common import complain
+
 if TYPE_CHECKING:
     from rtcprobe.result import Result
 
@@ -34,5 +36,5 @@ def read_results(path: str, *, scenario: str | None, last: int | None) -> tuple[
 
     loaded = load_results(path, scenario=scenario, last=last)
     for warning in loaded.warnings:
-        click.echo(f"rtcprobe: warning: {warning}", err=True)
+        complain(f"warning: {warning}")
     return loaded.results

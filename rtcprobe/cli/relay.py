@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from rtcprobe.cli.common import complain, console
+from rtcprobe.cli.common import complain, console, say
 from rtcprobe.errors import BadInputError, ExitCode
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ async def _until_ended(
     running = Relay(listen=listen, to=to, up=[links[0]], down=[links[1]], seed=seed)
     shown = written(running.address)
     try:
-        click.echo(f"relaying {shown} → {written(to)}, Ctrl-C ends it", err=True)
+        say(f"relaying {shown} → {written(to)}, Ctrl-C ends it", err=True)
         async with asyncio.timeout(seconds):
             await ended.wait()
     except (TimeoutError, asyncio.CancelledError):  # the latter is Ctrl-C

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import click
 
+from rtcprobe.cli.common import say
 from rtcprobe.cli.reading import read_results, selecting_options
 from rtcprobe.errors import ExitCode
 
@@ -29,5 +30,5 @@ def report(paths: tuple[str, ...], *, output: str, title: str | None, scenario: 
         counts = {word: sum(each.verdict == word for each in results) for word in ("pass", "fail")}
         counts["inconclusive or invalid"] = len(results) - sum(counts.values())
         said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
-        click.echo(f"{output}: {said} ({len(page.encode()) // 1000} kB)")
+        say(f"{output}: {said} ({len(page.encode()) // 1000} kB)")
     return ExitCode.MET

@@ -3,11 +3,14 @@
 Rules:
     1. A reload is whole or not at all: a bad configuration changes one gauge and nothing else.
     2. A probe that stays keeps its counters while its labels stay; a removed probe leaves no series behind.
+    3. A run whose figures cannot be counted counts as a crash, and moves none of them.
+    4. A probe without an outcome for two intervals is *silent*: readiness, page and a metric say so.
 """
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import platform
 import time
@@ -21,9 +24,9 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 import rtcprobe
 from rtcprobe.errors import BadInputError
-from rtcprobe.exporter.board import Board, view
+from rtcprobe.exporter.board import Board, RunView, view
 from rtcprobe.exporter.config import Job, ProbePlan, ServeConfig
-from rtcprobe.exporter.instruments import Format, Instruments, expose, expose_gzip
+from rtcprobe.exporter.instruments import Draft, Format, Instruments, expose, expose_gzip
 from rtcprobe.exporter.outcome import (
     Outcome,
     add_run,
@@ -36,6 +39,7 @@ from rtcprobe.exporter.outcome import (
 from rtcprobe.exporter.schedule import Miss, Scheduler, Slots
 from rtcprobe.exporter.shelf import Shelf
 from rtcprobe.exporter.workers import Exit, Pool
+from rtcprobe.secrets import scrub
 
 __all__ = ["Fleet", "Runner"]
 
@@ -92,33 +96,42 @@ class Fleet:
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
         self._runner: Runner = runner or Pool(self)
-        self._scheduler = Scheduler(self._execute, self.slots, self, self.random)
+        self._scheduler = Scheduler(self._execute, self.slots, self, self.random, wall)
         self._running: set[str] = set()
+        self._heard_s: dict[str, float] = {}
+        self._clock: Callable[[], float] = lambda: 0.0
         self._refused = ""
+        self._reloading = asyncio.Lock()
         self._on_demand = 0
         self._lag: asyncio.Task[None] | None = None
         self._set_constants()
 
     async def start(self) -> None:
         """Begin to probe."""
+        self._clock = asyncio.get_running_loop().time
         self._lag = asyncio.ensure_future(self._measure_lag())
         self._apply(self.config)
         LOG.info("%d probes, %d at once", len(self.config.probes), self.config.concurrency)
 
-    def reload(self) -> None:
-        """Read the configuration anew and go over to it; refused, the old one goes on.
+    async def reload(self) -> None:
+        """Read the configuration anew, beside the loop, and go over to it; refused, the old one goes on.
 
         Raises:
             BadInputError: it cannot be meant.
         """
-        try:
-            config = self._read()
-        except BadInputError as error:
-            self._refused = str(error)
-            self._server.set("rtcprobe_config_last_reload_successful", 0)
-            raise
-        self._apply(config)
+        async with self._reloading:
+            try:
+                config = await asyncio.to_thread(self._read)
+            except BadInputError as error:
+                self.refuse(error)
+                raise
+            self._apply(config)
         LOG.info("configuration read: %d probes, %d at once", len(config.probes), config.concurrency)
+
+    def refuse(self, error: BadInputError) -> None:
+        """Take note that a new configuration was refused, and why."""
+        self._refused = str(error)
+        self._server.set("rtcprobe_config_last_reload_successful", 0)
 
     async def stop(self, grace_s: float) -> None:
         """End probing: runs in hand have ``grace_s`` seconds; then their processes are killed."""
@@ -137,13 +150,25 @@ class Fleet:
         """Return whether a run of it is going on."""
         return probe in self._running
 
+    def silent(self) -> Sequence[str]:
+        """Return the probes that have had no outcome for two intervals; those that just came have as long."""
+        now_s = self._clock()
+        return [
+            plan.name
+            for plan in self.probes
+            if now_s - self._heard_s.get(plan.name, now_s) > 2 * plan.interval_s + plan.jitter_s
+        ]
+
     def troubles(self) -> Sequence[str]:
         """Return what somebody should see to, in sentences."""
         troubles = []
         if self._refused:
             troubles.append(f"the configuration last read was refused, the old one goes on: {self._refused}")
         if not self.shelf.writable:
-            troubles.append("the last report could not be written: see the log, and the disk")
+            troubles.append(f"reports are not being written: {self.shelf.fault}")
+        silent = self.silent()
+        if silent:
+            troubles.append(f"no outcome for two intervals: {', '.join(silent)}")
         if self.stopping:
             troubles.append("the server is ending")
         return troubles
@@ -207,18 +232,19 @@ class Fleet:
     def ended(self, plan: ProbePlan, outcome: Outcome) -> None:
         """Add a run to the figures of its probe, where that probe is still there."""
         self._running.discard(plan.name)
-        instruments = self._instruments(plan)
+        path = self._reports.pop(plan.name, None)
+        outcome, draft, small = _drafted(plan, outcome)
         result = outcome.result
         why = "; ".join(result.reasons[:1]) if result is not None and result.verdict != "pass" else outcome.sentence
         LOG.info("probe %s: %s%s", plan.name, outcome.verdict, f" ({why})" if why else "")
+        instruments = self._instruments(plan)
         if instruments is None:
             return
+        self._heard_s[plan.name] = self._clock()
         instruments.set("rtcprobe_probe_running", 0)
-        add_run(instruments, outcome, plan.objectives)
-        set_last_run(instruments, outcome)
-        path = self._reports.pop(plan.name, None)
+        draft.apply(instruments)
         kept = path is not None and self.shelf.find(path.name) is not None
-        self.board.add(plan.name, view(outcome, report=path.name if path is not None and kept else ""))
+        self.board.add(plan.name, dataclasses.replace(small, report=path.name if path is not None and kept else ""))
 
     # What the pool tells.
 
@@ -243,6 +269,9 @@ class Fleet:
         report = self.shelf.place(plan.name, seed, self._wall())
         if report is not None:
             self._reports[plan.name] = report
+        elif not self.shelf.writable:
+            self._server.count("rtcprobe_report_failures_total")
+            LOG.warning("probe %s: no report is written: %s", plan.name, self.shelf.fault)
         return await self._runner.run(plan.job, seed, timeout_s=plan.timeout_s, waited_s=waited_s, report=report)
 
     def _apply(self, config: ServeConfig) -> None:
@@ -253,9 +282,11 @@ class Fleet:
         wanted = {plan.name for plan in config.probes}
         for name in [name for name in self._probes if name not in wanted]:
             del self._probes[name]
+            self._heard_s.pop(name, None)
             self.board.forget(name)
         for plan in config.probes:
             self._probes[plan.name] = (plan, self._set_up(plan))
+            self._heard_s.setdefault(plan.name, self._clock())
         self._probes = {plan.name: self._probes[plan.name] for plan in config.probes}
         self._runner.warm(config.concurrency)
         self.slots.resize(config.concurrency)
@@ -300,6 +331,9 @@ class Fleet:
     def _set_states(self) -> None:
         """Set the gauges that say how things are right now; the server's texts are few."""
         self._server.set("rtcprobe_probes", len(self.config.probes))
+        silent = set(self.silent())
+        for name, (_, instruments) in self._probes.items():
+            instruments.set("rtcprobe_probe_silent", float(name in silent))
         self._server.set("rtcprobe_workers_wanted", self.config.concurrency)
         for state, number in self._runner.states().items():
             self._server.set("rtcprobe_workers", number, state=state)
@@ -316,3 +350,19 @@ class Fleet:
             due_s = loop.time() + LAG_PERIOD_S
             await asyncio.sleep(LAG_PERIOD_S)
             self._server.observe("rtcprobe_loop_lag_seconds", max(0.0, loop.time() - due_s))
+
+
+def _drafted(plan: ProbePlan, outcome: Outcome) -> tuple[Outcome, Draft, RunView]:
+    """Return a run with what it changes and its small picture; of one that cannot be counted, a crash with its own."""
+    draft = Draft()
+    try:
+        add_run(draft, outcome, plan.objectives)
+        set_last_run(draft, outcome)
+        return outcome, draft, view(outcome)
+    except Exception as error:
+        if outcome.result is None:
+            raise
+        LOG.exception("this is a fault of rtcprobe itself")
+        sentence = f"the run cannot be counted: {type(error).__name__}: {' '.join(str(error).split())}"
+        crash = dataclasses.replace(outcome, result=None, failure="crash", sentence=scrub(sentence))
+        return _drafted(plan, crash)

@@ -13,6 +13,7 @@ Facts:
 from __future__ import annotations
 
 import functools
+import math
 import zlib
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -28,7 +29,7 @@ from prometheus_client.utils import floatToGoString
 
 from rtcprobe.exporter.metrics import PROBE_LABELS, TABLE, Metric, Scope
 
-__all__ = ["CONTENT_TYPES", "Format", "Instruments", "expose", "expose_gzip", "negotiate"]
+__all__ = ["CONTENT_TYPES", "Draft", "Format", "Instruments", "expose", "expose_gzip", "negotiate", "takes_gzip"]
 
 Format = Literal["text", "openmetrics"]
 
@@ -79,14 +80,57 @@ class Instruments:
         families = [self._families[name] for name in names]
         for family in families:
             family.fresh = set()
-        yield
-        for family in families:
-            family.forget_old()
+        try:
+            yield
+        finally:
+            for family in families:
+                family.forget_old()
 
     def families(self) -> Iterable[tuple[Metric, _Part]]:
         """Return each row that has series, with its sample lines."""
         parts = [(family.row, family.part()) for family in self._families.values()]
         return [(row, part) for row, part in parts if part.text]
+
+
+class Draft:
+    """What a run would change, laid down whole before anything is: one that cannot be counted changes nothing."""
+
+    def __init__(self) -> None:
+        self._changes: list[tuple[str, str, float, Mapping[str, str]]] = []
+        self._anew: tuple[str, ...] = ()
+
+    def count(self, name: str, amount: float = 1.0, /, **labels: str) -> None:
+        """See ``Instruments.count``."""
+        self._lay("count", name, amount, labels)
+
+    def set(self, name: str, value: float, /, **labels: str) -> None:
+        """See ``Instruments.set``."""
+        self._lay("set", name, value, labels)
+
+    def observe(self, name: str, value: float, /, **labels: str) -> None:
+        """See ``Instruments.observe``."""
+        self._lay("observe", name, value, labels)
+
+    @contextmanager
+    def anew(self, names: Iterable[str]) -> Iterator[None]:
+        """See ``Instruments.anew``; once a draft."""
+        self._anew = tuple(names)
+        yield
+
+    def apply(self, into: Instruments) -> None:
+        """Make the changes."""
+        with into.anew(self._anew):
+            for kind, name, value, labels in self._changes:
+                getattr(into, kind)(name, value, **labels)
+
+    def _lay(self, kind: str, name: str, value: object, labels: Mapping[str, str]) -> None:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise ValueError(f"{name} cannot be {value!r}")
+        if kind == "count" and value < 0:
+            raise ValueError(f"{name} only grows, not by {value}")
+        if not all(isinstance(each, str) for each in labels.values()):
+            raise ValueError(f"{name} cannot have the labels {labels}")
+        self._changes.append((kind, name, value, labels))
 
 
 class _Part:
@@ -297,3 +341,19 @@ def _written(collector: Collector, form: Format) -> bytes:
         return generate_latest(collector)
     text: bytes = openmetrics.generate_latest(collector, version="1.0.0")  # type: ignore[no-untyped-call]
     return text.removesuffix(_END)
+
+
+def takes_gzip(accepted: str) -> bool:
+    """Return whether an ``Accept-Encoding`` header allows gzip: named, or meant by ``*``, and not with ``q=0``.
+
+    Source: RFC 9110 §12.5.3.
+    """
+    weights: dict[str, float] = {}
+    for each in accepted.split(","):
+        coding, *parameters = (part.strip().lower() for part in each.split(";"))
+        weight = next((part[2:] for part in parameters if part.startswith("q=")), "1")
+        try:
+            weights[coding] = float(weight)
+        except ValueError:
+            weights[coding] = 0.0  # what cannot be read asks for nothing
+    return weights.get("gzip", weights.get("x-gzip", weights.get("*", 0.0))) > 0.0

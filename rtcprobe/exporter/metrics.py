@@ -196,6 +196,7 @@ _PROBE_ROWS = (
     _gauge("probe", "probe_interval_seconds", "Time between two due starts."),
     _gauge("probe", "probe_timeout_seconds", "How long a run may take before it is killed."),
     _gauge("probe", "probe_running", "1 while a run is going on."),
+    _gauge("probe", "probe_silent", "1 while the probe has had no outcome (a run or an error) for two intervals."),
     _gauge("probe", "last_valid_run_timestamp_seconds", "When the last run ended whose figures count."),
 )
 

@@ -15,7 +15,7 @@ from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 from rtcprobe.exporter.config import OBJECTIVES, Objective
-from rtcprobe.exporter.instruments import Instruments
+from rtcprobe.exporter.instruments import Draft, Instruments
 from rtcprobe.exporter.metrics import TABLE
 from rtcprobe.result import BudgetVerdict, Clock, JoinAttempt, MouthToEar, Result, Verdict
 from rtcprobe.runtime.reach import needs_dns
@@ -62,6 +62,10 @@ class Outcome:
     def __post_init__(self) -> None:
         if (self.result is None) == (self.failure is None):
             raise ValueError("a run has a result or a failure")
+        if self.failure is not None and self.failure not in get_args(Failure):
+            raise ValueError(f"{self.failure!r} is no way to fail")
+        if not all(math.isfinite(each) for each in (self.ended_unix_s, self.duration_s, self.waited_s)):
+            raise ValueError("a run ends at a time and takes some")
 
     @property
     def verdict(self) -> str:
@@ -87,7 +91,7 @@ def set_objectives(into: Instruments, objectives: Mapping[str, Objective]) -> No
         into.set("rtcprobe_slo_objective_ratio", objective.share, slo=slo)
 
 
-def set_up(into: Instruments, scenario: Scenario, clock: Clock) -> None:
+def set_up(into: Instruments | Draft, scenario: Scenario, clock: Clock) -> None:
     """Set what is known of a probe before it runs."""
     access = {"caller_access": scenario.caller.access, "callee_access": scenario.callee.access}
     with into.anew(["rtcprobe_probe_info"]):
@@ -119,7 +123,7 @@ def start_series(into: Instruments, scenario: Scenario, *, outside: bool) -> Non
             into.count("rtcprobe_budget_verdicts_total", 0, verdict=verdict, **labels)
 
 
-def add_run(into: Instruments, outcome: Outcome, objectives: Mapping[str, Objective]) -> None:
+def add_run(into: Instruments | Draft, outcome: Outcome, objectives: Mapping[str, Objective]) -> None:
     """Add a run to the counters and histograms of its probe, its joins and markers judged by ``objectives``."""
     into.observe("rtcprobe_run_duration_seconds", outcome.duration_s)
     into.observe("rtcprobe_run_wait_seconds", outcome.waited_s)
@@ -127,6 +131,8 @@ def add_run(into: Instruments, outcome: Outcome, objectives: Mapping[str, Object
     if result is None:
         into.count("rtcprobe_run_errors_total", reason=outcome.failure or "crash")
         return
+    if result.verdict not in get_args(Verdict):
+        raise ValueError(f"{result.verdict!r} is no verdict")
     into.count("rtcprobe_runs_total", verdict=result.verdict)
     if result.verdict == "invalid":
         return
@@ -147,7 +153,7 @@ def add_run(into: Instruments, outcome: Outcome, objectives: Mapping[str, Object
         into.count("rtcprobe_budget_verdicts_total", verdict=each.verdict, **labels)
 
 
-def set_last_run(into: Instruments, outcome: Outcome) -> None:
+def set_last_run(into: Instruments | Draft, outcome: Outcome) -> None:
     """Set the ``last_…`` gauges to this run alone."""
     with into.anew(_LAST):
         for verdict in (*get_args(Verdict), "error"):
@@ -170,7 +176,7 @@ def failed_phase(attempt: JoinAttempt, target: str) -> str:
     return next((PHASE_OF[name] for name in order if name not in reached and name not in passed), _OTHER)
 
 
-def _add_joins(into: Instruments, result: Result) -> None:
+def _add_joins(into: Instruments | Draft, result: Result) -> None:
     attempts = result.join.attempts
     into.count("rtcprobe_join_attempts_total", len(attempts))
     for attempt in attempts:
@@ -185,7 +191,7 @@ def _add_joins(into: Instruments, result: Result) -> None:
             into.count("rtcprobe_join_retransmission_cost_seconds_total", each.cost_s, timer=each.timer)
 
 
-def _add_events(into: Instruments, result: Result, objectives: Mapping[str, Objective]) -> None:
+def _add_events(into: Instruments | Draft, result: Result, objectives: Mapping[str, Objective]) -> None:
     """Count what kept its limit: of joins all that were tried, of markers all but the rejected ones."""
     joins_s = [None if each.failed is not None else each.first_audio_s for each in result.join.attempts]
     delays_s: list[float | None] = []
@@ -198,7 +204,7 @@ def _add_events(into: Instruments, result: Result, objectives: Mapping[str, Obje
         into.count("rtcprobe_slo_events_total", len(events_s) - good, slo=slo, outcome="bad")
 
 
-def _set_figures(into: Instruments, result: Result) -> None:
+def _set_figures(into: Instruments | Draft, result: Result) -> None:
     _set_joins(into, result)
     for direction, ear in result.mouth_to_ear.items():
         _set_ear(into, direction, ear)
@@ -209,7 +215,7 @@ def _set_figures(into: Instruments, result: Result) -> None:
             into.set("rtcprobe_last_budget_met", float(each.verdict == "met"), **labels)
 
 
-def _set_joins(into: Instruments, result: Result) -> None:
+def _set_joins(into: Instruments | Draft, result: Result) -> None:
     attempts = result.join.attempts
     into.set("rtcprobe_last_join_attempts", len(attempts))
     failures: dict[str, int] = {}
@@ -237,7 +243,7 @@ def _set_joins(into: Instruments, result: Result) -> None:
         _set_all(into, "rtcprobe_last_join_seconds", {**figures, **quantiles})
 
 
-def _set_ear(into: Instruments, direction: str, ear: MouthToEar) -> None:
+def _set_ear(into: Instruments | Draft, direction: str, ear: MouthToEar) -> None:
     for fate, number in _fates(ear):
         into.set("rtcprobe_last_markers", number, direction=direction, fate=fate)
     for stage, seconds in ear.stages.items():
@@ -258,7 +264,7 @@ def _set_ear(into: Instruments, direction: str, ear: MouthToEar) -> None:
             into.set(f"rtcprobe_last_{name}", value, direction=direction)
 
 
-def _set_links(into: Instruments, result: Result) -> None:
+def _set_links(into: Instruments | Draft, result: Result) -> None:
     for direction, report in result.link.items():
         for seen, figures in (("requested", report.requested), ("achieved", report.achieved)):
             delays = {each: figures.get(f"delay_{each}_s") for each in ("min", "p5", "p50", "p95", "p99", "max")}
@@ -267,7 +273,7 @@ def _set_links(into: Instruments, result: Result) -> None:
                 into.set("rtcprobe_last_link_loss_ratio", figures["loss"], direction=direction, seen=seen)
 
 
-def _set_harness(into: Instruments, result: Result) -> None:
+def _set_harness(into: Instruments | Draft, result: Result) -> None:
     harness = result.harness
     if harness.get("detection_error_s") is not None:
         into.set("rtcprobe_last_harness_detection_error_seconds", harness["detection_error_s"])
@@ -276,7 +282,7 @@ def _set_harness(into: Instruments, result: Result) -> None:
         _set_all(into, "rtcprobe_last_harness_lateness_seconds", figures, part=part)
 
 
-def _set_all(into: Instruments, name: str, figures: Mapping[str, float | None], **labels: str) -> None:
+def _set_all(into: Instruments | Draft, name: str, figures: Mapping[str, float | None], **labels: str) -> None:
     for aggregate, value in figures.items():
         if value is not None:
             into.set(name, value, aggregate=aggregate, **labels)

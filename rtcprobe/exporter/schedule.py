@@ -1,11 +1,13 @@
 """When probes run: each on its own beat, a bounded number at once, and every start accounted for.
 
 Facts:
-    A probe's beat is start + offset + k · interval; jitter moves single starts, never the beat. The offset comes from
-    the probe's name, so probes of one interval do not run in lockstep, here or on the neighbour's machine.
+    A probe starts at once, so that there are figures, then on its beat: start + offset + k · interval, at least half an
+    interval later. Jitter moves single starts, never the beat. The offset comes from the probe's name, so probes of one
+    interval do not run in lockstep, here or on the neighbour's machine.
 
 Rules:
-    1. Every due start ends as exactly one of: a run, an error, a miss; the ``Watcher`` is told which.
+    1. Every due start ends as exactly one of: a run, an error, a miss; the ``Watcher`` is told which, whatever
+       ``execute`` raises or returns: due = runs + errors + missed + in hand, at any time.
     2. A start is never made up for: a probe that was held up goes on with its next beat.
     3. A probe never overlaps itself; a due run waits for a free slot until its next beat is due, then it is missed.
     4. Time is the loop's, and nothing here waits but on it: in virtual time a week takes seconds.
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import zlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
@@ -24,7 +27,8 @@ from random import Random
 from typing import Final, Literal, Protocol
 
 from rtcprobe.exporter.config import ProbePlan
-from rtcprobe.exporter.outcome import Outcome
+from rtcprobe.exporter.outcome import Failure, Outcome
+from rtcprobe.secrets import scrub
 
 __all__ = ["Miss", "Scheduler", "Slots", "Watcher"]
 
@@ -32,10 +36,8 @@ LOG: Final = logging.getLogger("rtcprobe")
 
 Miss = Literal["overlap", "busy", "stalled", "cancelled"]
 
-LONGEST_OFFSET_S = 60.0
-"""The first figures of an hourly probe should not take an hour."""
-
 _BEAT_SLACK_S = 1e-6
+_FAULT = "this is a fault of rtcprobe itself, please report it"
 
 
 class Watcher(Protocol):
@@ -116,11 +118,12 @@ class _Probe:
     plan: ProbePlan
     beat: asyncio.Task[None] | None = None
     run: asyncio.Task[None] | None = None
+    started: bool = False
     removed: bool = False
 
 
 class Scheduler:
-    """Runs probes on their beats. ``execute`` makes one run and returns how it ended, whatever happens to it."""
+    """Runs probes on their beats. ``execute`` makes one run and returns how it ended; ``wall`` is the wall clock."""
 
     def __init__(
         self,
@@ -128,7 +131,9 @@ class Scheduler:
         slots: Slots,
         watcher: Watcher,
         random: Random,
+        wall: Callable[[], float] = time.time,
     ) -> None:
+        self._wall = wall
         self._execute = execute
         self._slots = slots
         self._watcher = watcher
@@ -182,24 +187,30 @@ class Scheduler:
     async def _keep_beat(self, probe: _Probe) -> None:
         loop = asyncio.get_running_loop()
         interval_s = probe.plan.interval_s
-        share = zlib.crc32(probe.plan.name.encode()) / 2**32
-        beat_s = loop.time() + share * min(interval_s, LONGEST_OFFSET_S)
+        beat_s = loop.time() + _offset_s(probe.plan)
+        if not probe.started:
+            probe.started = True
+            self._due(probe, loop.time(), beat_s)
         while True:
             due_s = beat_s + self._random.random() * probe.plan.jitter_s
             await asyncio.sleep(due_s - loop.time())
-            self._watcher.due(probe.plan)
-            if probe.run is not None:
-                self._watcher.missed(probe.plan, "overlap")
-            else:
-                probe.run = asyncio.ensure_future(self._run(probe, due_s, beat_s + interval_s))
-                self._runs.add(probe.run)
-                probe.run.add_done_callback(self._runs.discard)
-                probe.run.add_done_callback(_tell)
+            self._due(probe, due_s, beat_s + interval_s)
             beat_s += interval_s
             while beat_s + interval_s < loop.time() - _BEAT_SLACK_S:  # a whole beat passed while nothing ran here
                 self._watcher.due(probe.plan)
                 self._watcher.missed(probe.plan, "stalled")
                 beat_s += interval_s
+
+    def _due(self, probe: _Probe, due_s: float, next_s: float) -> None:
+        """Let a start be due: a run, or at once a miss where the run before still goes on."""
+        self._watcher.due(probe.plan)
+        if probe.run is not None:
+            self._watcher.missed(probe.plan, "overlap")
+            return
+        probe.run = asyncio.ensure_future(self._run(probe, due_s, next_s))
+        self._runs.add(probe.run)
+        probe.run.add_done_callback(self._runs.discard)
+        probe.run.add_done_callback(_tell)
 
     async def _run(self, probe: _Probe, due_s: float, next_s: float) -> None:
         loop = asyncio.get_running_loop()
@@ -213,15 +224,48 @@ class Scheduler:
                     self._watcher.missed(plan, "cancelled")
                     return
                 self._watcher.began(plan)
-                waited_s = max(0.0, loop.time() - due_s)
-                self._watcher.ended(plan, await self._execute(plan, self._random.getrandbits(31), waited_s))
+                outcome = await self._outcome(plan, max(0.0, loop.time() - due_s))
             finally:
                 self._slots.give()
         except asyncio.CancelledError:
-            self._watcher.missed(plan, "cancelled")  # it was still waiting: ``execute`` makes an outcome of it
+            self._watcher.missed(plan, "cancelled")  # it was still waiting: of what began there is an outcome
             raise
         finally:
             probe.run = None
+        self._watcher.ended(plan, outcome)
+
+    async def _outcome(self, plan: ProbePlan, waited_s: float) -> Outcome:
+        """Return how a run ends; what ``execute`` raises or returns beside an outcome is a failure of ours (rule 1)."""
+        seed, began_s = self._random.getrandbits(31), asyncio.get_running_loop().time()
+
+        def failed(failure: Failure, sentence: str) -> Outcome:
+            return Outcome(
+                seed=seed,
+                ended_unix_s=self._wall(),
+                duration_s=asyncio.get_running_loop().time() - began_s,
+                waited_s=waited_s,
+                failure=failure,
+                sentence=scrub(sentence),
+            )
+
+        try:
+            outcome: object = await self._execute(plan, seed, waited_s)
+        except asyncio.CancelledError:
+            return failed("cancelled", "the run was cancelled")
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            LOG.exception("this is a fault of rtcprobe itself")
+            return failed("crash", f"{_FAULT}: {type(error).__name__}: {' '.join(str(error).split())}")
+        if not isinstance(outcome, Outcome):
+            return failed("crash", f"{_FAULT}: a run returned {type(outcome).__name__}")
+        return outcome
+
+
+def _offset_s(plan: ProbePlan) -> float:
+    """Return how long after its first start the beat of a probe begins: half an interval to one and a half."""
+    share = zlib.crc32(plan.name.encode()) / 2**32
+    return plan.interval_s * (share if share >= 0.5 else 1.0 + share)
 
 
 def _tell(task: asyncio.Task[None]) -> None:

@@ -1,15 +1,17 @@
 """HTML reports on disk: so many of each probe, so many bytes in all, and a full disk is a state, not a stop.
 
 Rules:
-    1. Only files named as ours are counted, served or removed; the folder may hold others.
+    1. Only plain files named as ours are counted, served or removed; the folder may hold others.
     2. The newest are kept. Space is made before a report is written, so the limit holds at any time but for the one
        being written.
+    3. Whatever the file system says no to costs a report, never a run: it is the ``fault`` until a report is written.
 """
 
 from __future__ import annotations
 
-import contextlib
+import os
 import re
+import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,12 +29,17 @@ class Shelf:
 
     def __init__(self, reports: Reports) -> None:
         self.reports = reports
-        self.writable = True
+        self.fault = ""
+        """Why reports cannot be written; "" while they can."""
         self._bytes: dict[str, int] = {}
         if reports.folder is not None:
-            with contextlib.suppress(OSError):
-                reports.folder.mkdir(parents=True, exist_ok=True)
-            self._look()
+            self._open(reports.folder)
+            self._look(reports.folder)
+
+    @property
+    def writable(self) -> bool:
+        """Whether reports can be written, as far as is known."""
+        return not self.fault
 
     @property
     def count(self) -> int:
@@ -45,22 +52,22 @@ class Shelf:
         return sum(self._bytes.values())
 
     def place(self, probe: str, seed: int, now_unix_s: float) -> Path | None:
-        """Return where the report of a run goes, with room made for it; None where none is kept."""
-        if self.reports.folder is None:
+        """Return where the report of a run goes, with room made for it; None where none is kept, or none can be."""
+        if self.reports.folder is None or not self._open(self.reports.folder):
             return None
-        self._make_room(probe)
+        if not self._make_room(probe):
+            return None
         stamp = datetime.fromtimestamp(now_unix_s, UTC).strftime("%Y%m%dT%H%M%SZ")
         return self.reports.folder / f"{probe}--{stamp}--{seed}.html"
 
     def note(self, path: Path, fault: str) -> None:
         """Take note that a report was written to ``path``; or not, for the reason in ``fault``."""
-        self.writable = not fault
-        if fault:
-            return
-        try:
-            self._bytes[path.name] = path.stat().st_size
-        except OSError:
-            self.writable = False
+        self.fault = fault
+        if not fault:
+            try:
+                self._bytes[path.name] = path.stat().st_size
+            except OSError as error:
+                self.fault = f"{path.name} is not there: {_reason(error)}"
 
     def find(self, name: str) -> Path | None:
         """Return the report of that name; None where there is none, or the name is not one of ours."""
@@ -68,36 +75,64 @@ class Shelf:
             return None
         return self.reports.folder / name
 
-    def _look(self) -> None:
-        folder = self.reports.folder
-        assert folder is not None
-        with contextlib.suppress(OSError):
-            for path in folder.iterdir():
-                if _OURS.fullmatch(path.name):
-                    self._bytes[path.name] = path.stat().st_size
+    def _open(self, folder: Path) -> bool:
+        """Make the folder where it is not there; return whether something can be written into it."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            self.fault = f"{folder} cannot be made: {_reason(error)}"
+            return False
+        if not os.access(folder, os.W_OK | os.X_OK):  # a file system that is read-only says so too
+            self.fault = f"{folder} cannot be written to"
+            return False
+        return True
 
-    def _make_room(self, probe: str) -> None:
-        def age(name: str) -> str:
-            match = _OURS.fullmatch(name)
-            return match["at"] if match else ""
+    def _look(self, folder: Path) -> None:
+        try:
+            names = [path.name for path in folder.iterdir() if _OURS.fullmatch(path.name)]
+        except OSError as error:
+            self.fault = self.fault or f"{folder} cannot be read: {_reason(error)}"
+            return
+        for name in names:
+            try:
+                found = (folder / name).lstat()
+            except OSError:
+                continue  # gone since
+            if stat.S_ISREG(found.st_mode):
+                self._bytes[name] = found.st_size
 
-        def probe_of(name: str) -> str:
-            match = _OURS.fullmatch(name)
-            return match["probe"] if match else ""
-
-        own = sorted((name for name in self._bytes if probe_of(name) == probe), key=age)
+    def _make_room(self, probe: str) -> bool:
+        """Remove what is beyond the number and the bytes; return whether there is room for one more."""
+        own = sorted((name for name in self._bytes if _part(name, "probe") == probe), key=_at)
         for name in own[: max(0, len(own) + 1 - self.reports.keep)]:
-            self._remove(name)
-        for name in sorted(self._bytes, key=age):
+            if not self._remove(name):
+                return False
+        for name in sorted(self._bytes, key=_at):
             if self.total_bytes + _USUAL_BYTES <= self.reports.limit_bytes:
                 break
-            self._remove(name)
+            if not self._remove(name):
+                return False
+        return True
 
-    def _remove(self, name: str) -> None:
+    def _remove(self, name: str) -> bool:
         assert self.reports.folder is not None
-        with contextlib.suppress(FileNotFoundError):
-            try:
-                (self.reports.folder / name).unlink()
-            except PermissionError:
-                return  # it stays, and stays counted
+        try:
+            (self.reports.folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            self.fault = f"{name} cannot be removed: {_reason(error)}"
+            return False  # it stays, and stays counted
         del self._bytes[name]
+        return True
+
+
+def _at(name: str) -> str:
+    return _part(name, "at")
+
+
+def _part(name: str, part: str) -> str:
+    match = _OURS.fullmatch(name)
+    return match[part] if match else ""
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or type(error).__name__

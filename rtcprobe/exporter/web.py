@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rtcprobe.errors import BadInputError
 from rtcprobe.exporter.fleet import Fleet
-from rtcprobe.exporter.instruments import CONTENT_TYPES, negotiate
+from rtcprobe.exporter.instruments import CONTENT_TYPES, negotiate, takes_gzip
 from rtcprobe.exporter.ondemand import Refusal, answer_probe
 from rtcprobe.exporter.page import render_page
 from rtcprobe.exporter.webconfig import Gate
@@ -47,12 +47,12 @@ _REPORT_POLICY: Final = (
 _Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def make_app(fleet: Fleet, gate: Callable[[], Gate], reload: Callable[[], None]) -> ASGIApp:
+def make_app(fleet: Fleet, gate: Callable[[], Gate], reload: Callable[[], Awaitable[None]]) -> ASGIApp:
     """Return the application. ``gate`` returns who may come in now; ``reload`` reads the configuration anew."""
 
     async def metrics(request: Request) -> Response:
         form = negotiate(request.headers.get("accept", ""))
-        packed = "gzip" in request.headers.get("accept-encoding", "")
+        packed = takes_gzip(request.headers.get("accept-encoding", ""))
         headers = {"content-type": CONTENT_TYPES[form], "vary": "accept, accept-encoding"}
         if packed:
             headers["content-encoding"] = "gzip"
@@ -80,11 +80,14 @@ def make_app(fleet: Fleet, gate: Callable[[], Gate], reload: Callable[[], None])
     async def ready(_request: Request) -> Response:
         if fleet.stopping:
             return PlainTextResponse("rtcprobe is stopping.\n", 503)
+        silent = fleet.silent()
+        if silent:
+            return PlainTextResponse(f"no outcome for two intervals: {', '.join(silent)}\n", 503)
         return PlainTextResponse("rtcprobe is ready.\n")
 
     async def reload_config(_request: Request) -> Response:
         try:
-            reload()
+            await reload()
         except BadInputError as error:
             return PlainTextResponse(f"the old configuration goes on; {error}\n", 400)
         return PlainTextResponse("the configuration was read.\n")
@@ -138,7 +141,10 @@ class _Door:
             return PlainTextResponse(f"the headers are longer than {MOST_HEADER_BYTES} bytes\n", 431)
         if len(scope["query_string"]) > MOST_QUERY_BYTES:
             return PlainTextResponse(f"the query is longer than {MOST_QUERY_BYTES} bytes\n", 414)
-        if not await self._gate().admits(Headers(scope=scope).get("authorization", "")):
+        admission = await self._gate().admits(Headers(scope=scope).get("authorization", ""))
+        if admission == "busy":
+            return PlainTextResponse("too many are being asked for their password\n", 503, headers={"retry-after": "5"})
+        if admission == "refused":
             challenge = {"www-authenticate": 'Basic realm="rtcprobe"'}
             return PlainTextResponse("a user and a password are needed\n", 401, headers=challenge)
         return self._app

@@ -4,7 +4,8 @@
 
     {"scenario": "1v1-social", "settings": [], "clock": "virtual", "seed": 7, "report": "reports/x.html" | null}
 
-with ``{"result": …}`` or ``{"failure": …, "sentence": …}``, then ``{"done": true, …}`` once the report is written.
+with ``{"began": true}`` at once, then ``{"result": …}`` or ``{"failure": …, "sentence": …}``, then
+``{"done": true, …}`` once the report is written.
 
 Rules:
     1. Standard output carries answers and nothing else; whatever a library prints goes to standard error.
@@ -43,7 +44,9 @@ def main() -> None:
     threading.Thread(target=_listen, args=(requests,), daemon=True).start()
     _say(answers, {"ready": True})
     while True:
-        request = json.loads(requests.get())
+        line = requests.get()
+        _say(answers, {"began": True})
+        request = json.loads(line)
         result = _measure(answers, request)
         fault = _report(result, request["report"]) if result is not None and request["report"] else ""
         _say(answers, {"done": True, "report_fault": fault, "resident_bytes": _resident_bytes()})

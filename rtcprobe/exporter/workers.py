@@ -11,6 +11,11 @@ Rules:
     1. A run is a worker's only task: its own loop, its own process; nothing it does can block a scrape.
     2. At its timeout a run is killed with its process. What it had measured is lost with it, and is counted so.
     3. A figure that is out stays out: a report that hangs or fails costs its worker, never the result.
+    4. Whatever happens in a run is its outcome, and its worker is back among the idle or ended: what a process says is
+       what somebody wrote, so no list of exceptions is long enough.
+    5. A worker says that it began before it reads what to do. One that was killed while idle never says it: the run
+       goes to another, and loses nothing.
+    6. After every run there are as many workers as are wanted: lost ones are replaced, those too many are ended.
 """
 
 from __future__ import annotations
@@ -18,13 +23,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol, cast, get_args
 
+from rtcprobe.errors import RtcprobeError
 from rtcprobe.exporter.config import Job
 from rtcprobe.exporter.outcome import Failure, Outcome
 from rtcprobe.result import Result
@@ -32,12 +40,18 @@ from rtcprobe.secrets import scrub
 
 __all__ = ["Exit", "Pool", "PoolWatcher"]
 
+LOG: Final = logging.getLogger("rtcprobe")
+
 Exit = Literal["timeout", "crash", "recycled", "cancelled"]
 
 MOST_RUNS = 500
 MOST_RESIDENT_BYTES = 400_000_000
 START_TIMEOUT_S = 120.0
 MOST_ANSWER_BYTES = 512_000_000
+MOST_TRIES = 3
+"""Workers a run is offered, one after another, while none of them begins."""
+PROVEN_S = 10.0
+"""A worker that ends by itself, idle and younger than this, is not replaced until it is needed: no loop of starts."""
 
 _COMMAND = (sys.executable, "-m", "rtcprobe.exporter.worker")
 _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
@@ -70,6 +84,8 @@ class _Worker:
         assert process.stdin is not None
         assert process.stdout is not None
         self.process = process
+        self.since_s = asyncio.get_running_loop().time()
+        self.gone = asyncio.ensure_future(process.wait())
         self.runs = 0
         self.resident_bytes = 0
         self._requests = process.stdin
@@ -80,6 +96,11 @@ class _Worker:
         with contextlib.suppress(ConnectionError):
             await self._requests.drain()
 
+    async def began(self) -> None:
+        """Wait until it says that it has what was asked."""
+        if (await self.answer()).get("began") is not True:
+            raise _WorkerLostError("it answered before it was asked")
+
     async def answer(self) -> dict[str, Any]:
         try:
             line = await self._answers.readline()
@@ -88,7 +109,10 @@ class _Worker:
         if not line.endswith(b"\n"):
             code = await self.process.wait()
             raise _WorkerLostError(f"its process ended ({f'signal {-code}' if code < 0 else f'exit code {code}'})")
-        return await asyncio.to_thread(json.loads, line)  # a result may be megabytes
+        answer = await asyncio.to_thread(json.loads, line)  # a result may be megabytes
+        if not isinstance(answer, dict):
+            raise _WorkerLostError(f"it said {str(answer)[:40]!r}, which is no answer")
+        return answer
 
     async def end(self) -> None:
         """Kill the process, whatever it does, and collect it."""
@@ -96,6 +120,36 @@ class _Worker:
             self.process.kill()
         await self.process.wait()
         self._requests.close()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Run:
+    """One run while it is made: the worker that has it, and what it came to so far."""
+
+    job: Job
+    seed: int
+    timeout_s: float
+    waited_s: float
+    report: Path | None
+    began_s: float
+    wall: Callable[[], float]
+    worker: _Worker | None = None
+    begun: bool = False
+    outcome: Outcome | None = None
+
+    def ends(self, result: Result | None = None, failure: Failure | None = None, sentence: str = "") -> Outcome:
+        """Return how it ended: so, unless it had ended before."""
+        if self.outcome is None:
+            self.outcome = Outcome(
+                seed=self.seed,
+                ended_unix_s=self.wall(),
+                duration_s=asyncio.get_running_loop().time() - self.began_s,
+                waited_s=self.waited_s,
+                result=result,
+                failure=failure,
+                sentence=scrub(sentence),
+            )
+        return self.outcome
 
 
 class Pool:
@@ -110,64 +164,51 @@ class Pool:
         self._watcher = watcher
         self._command = command
         self._wall = wall
+        self._wanted = 0
         self._idle: list[_Worker] = []
         self._busy: set[_Worker] = set()
         self._warming: set[asyncio.Task[None]] = set()
+        self._awaited = 0
         self._ending: set[asyncio.Task[None]] = set()
         self._closed = False
 
     def states(self) -> Mapping[str, int]:
         """Return how many processes are starting, idle and busy."""
-        return {"starting": len(self._warming), "idle": len(self._idle), "busy": len(self._busy)}
+        return {"starting": len(self._warming) + self._awaited, "idle": len(self._idle), "busy": len(self._busy)}
 
     def warm(self, count: int) -> None:
-        """Start workers until ``count`` are there or on their way; end idle ones beyond it."""
-        for _ in range(count - sum(self.states().values())):
-            task = asyncio.ensure_future(self._warm_one())
-            self._warming.add(task)
-            task.add_done_callback(self._warming.discard)
-        while self._idle and sum(self.states().values()) > count:
-            self._retire(self._idle.pop(), "recycled", replace=False)
+        """Let there be ``count`` workers from now on: those that lack are started, idle ones beyond are ended."""
+        self._wanted = count
+        self._fill()
 
     async def run(self, job: Job, seed: int, *, timeout_s: float, waited_s: float, report: Path | None) -> Outcome:
-        """Make one run and return how it ended; every failure is an outcome, a cancellation too."""
-        began_s = asyncio.get_running_loop().time()
-
-        def ended(result: Result | None = None, failure: Failure | None = None, sentence: str = "") -> Outcome:
-            return Outcome(
-                seed=seed,
-                ended_unix_s=self._wall(),
-                duration_s=asyncio.get_running_loop().time() - began_s,
-                waited_s=waited_s,
-                result=result,
-                failure=failure,
-                sentence=scrub(sentence),
-            )
-
-        worker: _Worker | None = None
+        """Make one run and return how it ended; whatever happens is an outcome, a cancellation too."""
+        run = _Run(
+            job=job,
+            seed=seed,
+            timeout_s=timeout_s,
+            waited_s=waited_s,
+            report=report,
+            began_s=asyncio.get_running_loop().time(),
+            wall=self._wall,
+        )
         reason: Exit = "crash"
-        outcome: Outcome | None = None
         try:
-            async with asyncio.timeout(START_TIMEOUT_S):
-                worker = await self._take()
-            began_s = asyncio.get_running_loop().time()
-            async with asyncio.timeout(timeout_s):
-                await worker.ask(_request(job, seed, report))
-                outcome = ended(**await _read(worker))
-                done = await worker.answer()
-            self._finished(worker, done, report if outcome.result is not None else None)
+            await self._make(run)
         except TimeoutError:
             reason = "timeout"
-            outcome = outcome or ended(failure="timeout", sentence=_overdue(worker, timeout_s))
-        except (_WorkerLostError, OSError, ValueError, KeyError) as error:
-            outcome = outcome or ended(failure="crash", sentence=f"the run was lost: {error}")
+            outcome = run.ends(failure="timeout", sentence=_overdue(run))
         except asyncio.CancelledError:
             reason = "cancelled"
-            outcome = outcome or ended(failure="cancelled", sentence="the run was cancelled")
+            outcome = run.ends(failure="cancelled", sentence="the run was cancelled")
+        except Exception as error:
+            if not isinstance(error, (_WorkerLostError, OSError, RtcprobeError)):
+                LOG.exception("what a worker said was not understood")
+            outcome = run.ends(failure="crash", sentence=f"the run was lost: {_told(error)}")
         else:
-            return outcome
-        if worker is not None:
-            self._retire(worker, reason)
+            return run.ends(failure="crash", sentence="the run was lost: nothing came of it")
+        if run.worker is not None:
+            self._retire(run.worker, reason)
         if report is not None and outcome.result is not None:
             self._watcher.report_written(report, f"the run ended first ({reason})")
         return outcome
@@ -184,17 +225,52 @@ class Pool:
             *(worker.end() for worker in workers), *self._warming, *self._ending, return_exceptions=True
         )
 
+    async def _make(self, run: _Run) -> None:
+        async with asyncio.timeout(START_TIMEOUT_S):
+            worker = run.worker = await self._begin(run)
+        run.begun, run.began_s = True, asyncio.get_running_loop().time()
+        async with asyncio.timeout(run.timeout_s):
+            run.ends(**await _read(worker))
+            done = await worker.answer()
+        self._finished(worker, done, run.report if run.outcome and run.outcome.result is not None else None)
+
+    async def _begin(self, run: _Run) -> _Worker:
+        """Return a worker that has begun the run (rule 5)."""
+        tries = 0
+        while True:
+            worker = run.worker = await self._take()
+            try:
+                await worker.ask(_request(run.job, run.seed, run.report))
+                await worker.began()
+            except _WorkerLostError:
+                tries += 1
+                if tries == MOST_TRIES:
+                    raise
+                run.worker = None
+                self._retire(worker, "crash")
+            else:
+                return worker
+
     async def _take(self) -> _Worker:
         while self._warming and not self._idle:
             await asyncio.wait(self._warming, return_when=asyncio.FIRST_COMPLETED)
-        worker = self._idle.pop() if self._idle else await self._start()
+        if self._idle:
+            worker = self._idle.pop()
+        else:
+            self._awaited += 1
+            try:
+                worker = await self._start()
+            finally:
+                self._awaited -= 1
         self._busy.add(worker)
         return worker
 
     async def _warm_one(self) -> None:
-        with contextlib.suppress(_WorkerLostError, OSError, TimeoutError):
+        with contextlib.suppress(_WorkerLostError, OSError, ValueError, TimeoutError):
             async with asyncio.timeout(START_TIMEOUT_S):
-                self._idle.append(await self._start())
+                worker = await self._start()
+                self._warming.discard(cast("asyncio.Task[None]", asyncio.current_task()))  # it is counted once
+                self._idle.append(worker)
 
     async def _start(self) -> _Worker:
         process = await asyncio.create_subprocess_exec(
@@ -208,36 +284,59 @@ class Pool:
         worker = _Worker(process)
         try:
             await worker.answer()
-        except BaseException:
-            self._watcher.worker_ended("cancelled" if self._closed else "crash")
+        except BaseException as error:
+            self._watcher.worker_ended("cancelled" if isinstance(error, asyncio.CancelledError) else "crash")
             await worker.end()
             raise
+        worker.gone.add_done_callback(lambda _: self._ended_idle(worker))
         return worker
 
+    def _ended_idle(self, worker: _Worker) -> None:
+        """Let a worker go that ended by itself while nobody wanted anything of it."""
+        if worker not in self._idle:
+            return
+        self._idle.remove(worker)
+        self._drop(worker, "crash")
+        if worker.runs or asyncio.get_running_loop().time() - worker.since_s > PROVEN_S:
+            self._fill()
+
     def _finished(self, worker: _Worker, done: Mapping[str, Any], report: Path | None) -> None:
+        resident, fault = done["resident_bytes"], str(done["report_fault"])
         worker.runs += 1
-        resident = done["resident_bytes"]
         if resident is not None:
-            worker.resident_bytes = resident
+            worker.resident_bytes = int(resident)
             self._watcher.worker_resident(max(each.resident_bytes for each in (*self._idle, *self._busy)))
         if report is not None:
-            self._watcher.report_written(report, done["report_fault"])
-        if worker.runs >= MOST_RUNS or (resident or 0) > MOST_RESIDENT_BYTES:
+            self._watcher.report_written(report, fault)
+        if worker.runs >= MOST_RUNS or worker.resident_bytes > MOST_RESIDENT_BYTES:
             self._retire(worker, "recycled")
         else:
             self._busy.discard(worker)
             self._idle.append(worker)
+            self._fill()
 
-    def _retire(self, worker: _Worker, reason: Exit, *, replace: bool = True) -> None:
+    def _fill(self) -> None:
+        """Start what lacks of the workers wanted, end idle ones beyond (rule 6)."""
+        if self._closed:
+            return
+        for _ in range(self._wanted - sum(self.states().values())):
+            task = asyncio.ensure_future(self._warm_one())
+            self._warming.add(task)
+            task.add_done_callback(self._warming.discard)
+        while self._idle and sum(self.states().values()) > self._wanted:
+            self._drop(self._idle.pop(), "recycled")
+
+    def _retire(self, worker: _Worker, reason: Exit) -> None:
         """End a worker in the background, and put another in its place."""
-        count = sum(self.states().values())
+        self._drop(worker, reason)
+        self._fill()
+
+    def _drop(self, worker: _Worker, reason: Exit) -> None:
         self._busy.discard(worker)
         self._watcher.worker_ended(reason)
         task = asyncio.ensure_future(worker.end())
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
-        if replace and not self._closed:
-            self.warm(count)
 
 
 def _request(job: Job, seed: int, report: Path | None) -> Mapping[str, Any]:
@@ -254,10 +353,19 @@ async def _read(worker: _Worker) -> dict[str, Any]:
     first = await worker.answer()
     if "result" in first:
         return {"result": await asyncio.to_thread(Result.from_dict, first["result"])}
-    return {"failure": first["failure"], "sentence": first["sentence"]}
+    failure = first["failure"]
+    if failure not in get_args(Failure):
+        raise _WorkerLostError(f"it said {str(failure)[:40]!r}, which is no way to fail")
+    return {"failure": cast("Failure", failure), "sentence": str(first["sentence"])}
 
 
-def _overdue(worker: _Worker | None, timeout_s: float) -> str:
-    if worker is None:
+def _told(error: Exception) -> str:
+    """Return what an exception says, in one line; of those that are not ours the kind too."""
+    said = " ".join(str(error).split())
+    return said if isinstance(error, (_WorkerLostError, RtcprobeError)) else f"{type(error).__name__}: {said}"
+
+
+def _overdue(run: _Run) -> str:
+    if not run.begun:
         return f"no worker came up within {START_TIMEOUT_S:g} s"
-    return f"the run took longer than {timeout_s:g} s and was killed"
+    return f"the run took longer than {run.timeout_s:g} s and was killed"

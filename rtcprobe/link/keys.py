@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from rtcprobe.errors import BadInputError
+from rtcprobe.errors import BadInputError, did_you_mean
 
 __all__ = ["CROSS_KEYS", "LINK_KEYS", "LOSS_ORDERS", "NESTED_KEYS", "need_known"]
 
@@ -84,6 +83,4 @@ def need_known(what: str, keys: Iterable[object], known: Sequence[str]) -> None:
     """
     for key in keys:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=3)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"use one of {', '.join(known)}"
-            raise BadInputError(f"{what} {str(key)!r} is not known", hint)
+            raise BadInputError(f"{what} {str(key)!r} is not known", did_you_mean(key, known))

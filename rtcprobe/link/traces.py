@@ -4,7 +4,7 @@ Facts:
     ===================  ====================================================================================
     capacity             one line an opportunity: whole ms since the start at which 1,500 bytes may leave
                          (mahimahi's ``mm-link``)
-    delay                one line a packet: delay in ms, or -1 (or ``lost``) when it never came
+    delay                one line a packet: delay in ms, or -1 (-1.0, ``lost``) when it never came
                          (the shape of ITU-T G.192 and 3GPP TS 26.132 delay profiles)
     delay samples        one line a sample, ms
     loss                 one digit a packet, 0 arrived, 1 lost; spaces and line breaks do not matter
@@ -27,6 +27,7 @@ from rtcprobe.errors import BadInputError
 from rtcprobe.link.delay import LOST, DelayTrace
 from rtcprobe.link.loss import LossTrace
 from rtcprobe.link.spec import CapacityTrace
+from rtcprobe.textfiles import read_text
 
 __all__ = ["read_capacity_trace", "read_delay_samples", "read_delay_trace", "read_loss_trace"]
 
@@ -57,8 +58,7 @@ def read_delay_trace(path: Path) -> DelayTrace:
         BadInputError: unreadable, malformed, or without a single arrival.
     """
     delays_s = tuple(
-        LOST if word in {"-1", "lost"} else _delay_s(place, word, "-1 for a lost packet")
-        for place, word in _lines(path)
+        LOST if _is_lost(word) else _delay_s(place, word, "-1 for a lost packet") for place, word in _lines(path)
     )
     if all(delay == LOST for delay in delays_s):
         raise BadInputError(f"{path}: no packet of the trace arrives", "give one delay in ms a line")
@@ -97,12 +97,12 @@ def read_loss_trace(path: Path) -> LossTrace:
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
     """Yield ("file, line 3", what stands there)."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except FileNotFoundError:
         raise BadInputError(f"trace {str(path)!r} is not there", "check the name") from None
     except OSError as error:
         raise BadInputError(f"trace {str(path)!r} cannot be read ({error.strerror})", "check the file") from None
-    except UnicodeDecodeError:
+    except UnicodeError:
         raise BadInputError(f"trace {str(path)!r} is not text", "give a text file, one value a line") from None
     for number, line in enumerate(text.splitlines(), start=1):
         written = line.partition("#")[0].strip()
@@ -118,6 +118,14 @@ def _number(place: str, word: str, what: str) -> float:
     if not math.isfinite(value):
         raise BadInputError(f"{place}: {word!r} is not {what}", "give one number a line")
     return value
+
+
+def _is_lost(word: str) -> bool:
+    """Whether ``word`` is −1, as any program writes it (numpy and pandas: ``-1.0``, ``-1.000000e+00``), or says so."""
+    try:
+        return word == "lost" or float(word) == -1.0
+    except ValueError:
+        return False
 
 
 def _delay_s(place: str, word: str, hint: str) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.table import Table
 
+from rtcprobe.errors import same_name
 from rtcprobe.link import ACCESS, REGIONS, LinkSpec, Requested, backbone, distance_km, light_bound_s
 from rtcprobe.report.sentences import milliseconds
 from rtcprobe.units import format_rate, format_ratio
@@ -40,7 +41,8 @@ def print_round_trips(names: Sequence[str], console: Console) -> None:
     Raises:
         BadInputError: no such region.
     """
-    for name in names:
+    for written in names:
+        name = same_name(written, REGIONS) or written
         table = Table(box=None, pad_edge=False, title=f"From {name}", title_justify="left")
         table.add_column("to", style="bold")
         for column in ("RTT, ms", "light, ms", "km"):

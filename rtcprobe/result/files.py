@@ -9,10 +9,10 @@ Rules:
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import re
-import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +21,7 @@ from typing import Any, BinaryIO, NoReturn
 
 from rtcprobe.errors import BadInputError
 from rtcprobe.result.records import Result
+from rtcprobe.textfiles import is_marked, read_bytes, without_mark
 
 __all__ = ["MOST_RESULTS", "Loaded", "begins_a_history", "load_results", "parse_line"]
 
@@ -30,6 +31,7 @@ MOST_RESULTS = 500
 MOST_BYTES = 256 * 2**20
 """Longest JSON document, or line of a history: an hour's call is 4 MB."""
 
+_CURE = "name a file that rtcprobe run --json or --append wrote"
 _BLOCK_BYTES = 2**20
 _HEAD = re.compile(rb'\s*\{\s*"schema"\s*:\s*"[^"\\]*"\s*,\s*"scenario"\s*:\s*"([^"\\]*)"')
 """How a line that rtcprobe wrote begins: it names its scenario, so lines of another need not be parsed."""
@@ -52,7 +54,7 @@ def load_results(path: str | Path, *, scenario: str | None = None, last: int | N
     """
     place = str(path)
     try:
-        with Path(path).open("rb") as file:
+        with _opened(Path(path)) as file:
             return _read(file, _Wanted(place=place, scenario=scenario, last=last))
     except _TooManyError as error:
         narrower = "" if scenario else ", or one scenario with --scenario NAME"
@@ -62,6 +64,8 @@ def load_results(path: str | Path, *, scenario: str | None = None, last: int | N
     except OSError as error:
         reason = "it is a folder; name a file in it" if isinstance(error, IsADirectoryError) else error.strerror
         raise BadInputError(f"{place} cannot be read", reason or str(error)) from error
+    except UnicodeError as error:
+        raise BadInputError(f"{place} is not UTF-8 text", _CURE) from error
 
 
 def begins_a_history(first: bytes) -> bool:
@@ -123,9 +127,22 @@ class _Wanted:
         return Loaded(results=tuple(results), warnings=warnings)
 
 
+def _opened(path: Path) -> BinaryIO:
+    """Return the file at ``path``, which can be read from its end: of a pipe, and of marked text, what it holds."""
+    try:
+        regular = path.is_file()
+    except ValueError as error:
+        raise OSError(errno.EINVAL, f"no file can have that name ({error})") from error
+    if regular:
+        file = path.open("rb")
+        if not is_marked(file.read(3)):
+            file.seek(0)
+            return file
+        file.close()
+    return io.BytesIO(without_mark(read_bytes(path, most=MOST_BYTES)))
+
+
 def _read(file: BinaryIO, wanted: _Wanted) -> Loaded:
-    if not stat.S_ISREG(_mode(file)):  # a pipe: it cannot be read from its end
-        file = io.BytesIO(_bounded(file, wanted.place))
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     first = file.readline(_BLOCK_BYTES)
@@ -230,10 +247,10 @@ def _refuse(error: ValueError, place: str) -> NoReturn:
             raise BadInputError(f"{place} is cut off: its JSON has no end", "copy it again or measure again") from error
         raise BadInputError(
             f"{place} is not JSON (line {error.lineno}, column {error.colno})",
-            "name a file that rtcprobe run --json or --append wrote",
+            _CURE,
         ) from error
     fact = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else f"not JSON ({error})"
-    raise BadInputError(f"{place} is {fact}", "name a file that rtcprobe run --json or --append wrote") from error
+    raise BadInputError(f"{place} is {fact}", _CURE) from error
 
 
 def _bounded(file: BinaryIO, place: str) -> bytes:
@@ -248,10 +265,6 @@ def _too_long(place: str) -> NoReturn:
         f"{place} is a JSON document of more than {MOST_BYTES // 2**20} MB",
         "keep many results as a history, one a line, with --append",
     )
-
-
-def _mode(file: BinaryIO) -> int:
-    return 0 if isinstance(file, io.BytesIO) else Path(file.name).stat().st_mode
 
 
 def _no_number(name: str) -> NoReturn:

@@ -106,7 +106,8 @@ class JoinAttempt:
     ``joiner`` is the side whose join is timed: the caller, or the callee where it alone listens (it begins when the
     caller has been heard of). ``phases`` are the joiner's, contiguous, and sum to its ``"first_audio"``; ``rtts`` is
     the join in round trips of the media path; ``failed`` names the timer or step that gave up, None for a join that
-    was heard.
+    was heard. Of a failed join ``reached`` is the last milestone of the side that held it up (which may be the other
+    one), ``awaited`` the milestone that never came: it ends the phase in which the join failed (``timeline.PHASE_OF``).
 
     Raises:
         BadInputError: a milestone before the call, or phases that do not sum to the total within 1 ms.
@@ -119,6 +120,8 @@ class JoinAttempt:
     rtts: float | None = None
     failed: str | None = None
     joiner: Side = field(default="caller", metadata=SPARSE)
+    reached: str | None = field(default=None, metadata=SPARSE)
+    awaited: str | None = field(default=None, metadata=SPARSE)
 
     def __post_init__(self) -> None:
         for side, milestones in (("caller", self.caller), ("callee", self.callee)):

@@ -12,7 +12,8 @@ Rules:
        (``stream_up``, ``stream_down``: the same paths, counted apart).
     3. The candidates of a call are the addresses from which its server is reached; when that is this machine, all of
        its own and 127.0.0.1.
-    4. Sizes, corruption and order are those of ``network``. A datagram to a name, a port of 0, or an address of another
+    4. What was sent before an endpoint was closed still leaves: a goodbye takes as long as anything else.
+    5. Sizes, corruption and order are those of ``network``. A datagram to a name, a port of 0, or an address of another
        family is not sent, and counted.
 """
 
@@ -20,10 +21,12 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
+import math
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import ifaddr
 
@@ -33,7 +36,11 @@ from rtcprobe.runtime.network import Direction, EmulatedTransport, Host, Network
 
 __all__ = ["OutsideHost", "OutsideNetwork", "all_addresses", "local_addresses"]
 
+LOG: Final = logging.getLogger("rtcprobe")
+
 _SOCKET_BUFFER_BYTES = 1 << 20
+_HAIR_S = 1e-4
+"""So much later than the last packet the socket goes: timers of one instant come in no order."""
 _LARGEST_DATAGRAM = 65_535
 
 
@@ -48,6 +55,8 @@ class OutsideHost(Host):
     candidates: Sequence[str] = ()
     unsendable: int = 0
     """Datagrams that no socket could send: addressed to a name, to nowhere, or refused by the machine."""
+    unreadable: int = 0
+    """Datagrams that the stack could not read: dropped."""
     open: list[OutsideTransport] = field(default_factory=list)
 
     def addresses(self) -> list[str]:
@@ -61,6 +70,8 @@ class OutsideNetwork(Network):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop, sockets=True)
         self.hosts: list[OutsideHost] = []
+        self.draining: set[OutsideTransport] = set()
+        """Closed endpoints from which something has yet to leave."""
 
     def add_outside_host(self, name: str, candidates: Sequence[str], *, up: Path, down: Path) -> OutsideHost:
         """Return a host of ours whose packets leave through ``up`` and arrive through ``down``."""
@@ -114,12 +125,24 @@ class OutsideNetwork(Network):
         for host in self.hosts:
             for transport in list(host.open):
                 transport.close()
+        for transport in list(self.draining):
+            transport.shut()
 
-    def deliver(self, direction: Direction, size_bytes: int, act: Callable[..., None], *args: object) -> None:
-        """Let one packet pass ``direction``; ``act`` is called as each copy comes out, at once on a bare path."""
+    async def drained(self, limit_s: float) -> None:
+        """Wait until what closed endpoints had sent has left, ``limit_s`` at most."""
+        if self.draining:
+            left_s = max(each.sent_until_s for each in self.draining) - self.loop.time()
+            await asyncio.sleep(min(max(left_s, 0.0) + _HAIR_S, limit_s))
+
+    def deliver(self, direction: Direction, size_bytes: int, act: Callable[..., None], *args: object) -> float:
+        """Let one packet pass ``direction``; ``act`` is called as each copy comes out, at once on a bare path.
+
+        Return when the last copy comes out, in the loop's time; -inf where none is on its way.
+        """
         now_s = self.now_s()
         fate = direction.offer(size_bytes, now_s)
         bare = not direction.path.links
+        last_s = -math.inf
         for arrival_s in fate.arrivals_s:
             self.last_arrival_s = max(self.last_arrival_s, arrival_s)
             if bare:
@@ -127,6 +150,8 @@ class OutsideNetwork(Network):
             else:
                 due_s = direction.in_order(self.epoch_s + arrival_s)
                 self.loop.call_at(due_s, self._let_out, due_s, act, *args)
+                last_s = max(last_s, due_s)
+        return last_s
 
     def _let_out(self, due_s: float, act: Callable[..., None], *args: object) -> None:
         self.lateness.samples_s.append(self.loop.time() - due_s)
@@ -150,6 +175,8 @@ class OutsideTransport(EmulatedTransport):
     ) -> None:
         self._local_addr = local_addr
         self._remote_addr = None if remote_addr is None else (_resolved(remote_addr[0]), remote_addr[1])
+        self.sent_until_s = -math.inf
+        """When the last of what was sent comes out of the up path, in the loop's time."""
         super().__init__(network, host, protocol)
 
     def sendto(self, data: Any, addr: Any = None) -> None:
@@ -163,7 +190,17 @@ class OutsideTransport(EmulatedTransport):
         data = bytes(data)
         if self.host.tap is not None:
             self.host.tap.sent(data, self.network.now_s())
-        self.network.deliver(self.host.up, wire_size(data), self._put, data, to)
+        self.sent_until_s = max(
+            self.sent_until_s, self.network.deliver(self.host.up, wire_size(data), self._put, data, to)
+        )
+
+    def deliver(self, data: bytes, address: tuple[str, int]) -> None:
+        """Hand an arrived datagram to the protocol; what that cannot read is dropped: anybody may send us anything."""
+        try:
+            super().deliver(data, address)
+        except Exception as error:
+            LOG.debug("a datagram of %s was not read: %s", address, error, exc_info=error)
+            self.host.unreadable += 1
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Return ``sockname``, ``peername`` or the ``socket``."""
@@ -183,7 +220,7 @@ class OutsideTransport(EmulatedTransport):
         return (host, port) if family == ours and 0 < port < 1 << 16 else None
 
     def _put(self, data: bytes, to: tuple[str, int]) -> None:
-        if self.closed:
+        if self._socket.fileno() < 0:
             return
         try:
             self._socket.sendto(data, to)
@@ -231,7 +268,18 @@ class OutsideTransport(EmulatedTransport):
                 self.network.deliver(self.host.down, wire_size(data), self.deliver, data, (address[0], address[1]))
 
     def _unbind(self) -> None:
-        self.network.loop.remove_reader(self._socket)
+        """Hear no more; the socket stays until the last that was sent has left."""
+        loop = self.network.loop
+        loop.remove_reader(self._socket)
+        if self.sent_until_s <= loop.time():
+            self._socket.close()
+            return
+        self.network.draining.add(self)
+        loop.call_at(self.sent_until_s + _HAIR_S, self.shut)
+
+    def shut(self) -> None:
+        """Give the socket back, whatever is still on its way to it."""
+        self.network.draining.discard(self)
         self._socket.close()
 
 

@@ -10,7 +10,8 @@ Rules:
     2. CPU costs no time. What is measured here is network and protocol timers, never the machine.
     3. There are no sockets. A datagram endpoint comes from ``network``; anything else that would wait for a file
        descriptor waits for ever, so it is refused.
-    4. Nothing scheduled and nothing ready is a deadlock, and is said at once.
+    4. Nothing scheduled and nothing ready is a deadlock, and is said at once. So is its opposite: work that goes on for
+       ever without letting time pass.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ EPOCH_S = 1_600_000_000.0
 """Wall-clock instant (Unix seconds) that virtual time zero stands for: 2020-09-13T12:26:40Z, for RTCP's NTP stamps."""
 
 
+_MOST_ROUNDS = 1_000_000
+"""Rounds of the loop at one instant; a call of eight parties takes some hundreds, what spins takes all there are."""
+
+
 class VirtualTimeStoppedError(RuntimeError):
     """Every task waits for something that can never happen."""
 
@@ -40,6 +45,7 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
 
     def __init__(self, entropy: Entropy) -> None:
         self._now_ns = 0
+        self._rounds = 0
         super().__init__(_NoSelector())
         self._clock_resolution = 1e-9
         self.entropy = entropy
@@ -58,6 +64,10 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
             heapq.heappop(scheduled)._scheduled = False  # noqa: SLF001
         if not ready and not self._stopping:  # type: ignore[attr-defined]
             self._jump()
+        self._rounds += 1
+        if self._rounds > _MOST_ROUNDS:
+            self._rounds = 0
+            raise VirtualTimeStoppedError(f"virtual time stands still at {self.time():.6f} s: something works for ever")
         due_s = self._now_ns * 1e-9 + self._clock_resolution
         while scheduled and scheduled[0]._when < due_s:  # noqa: SLF001
             timer = heapq.heappop(scheduled)
@@ -106,6 +116,7 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
         if not scheduled:
             raise VirtualTimeStoppedError("virtual time stands still: nothing is ready and no timer is set")
         self._now_ns = max(self._now_ns, math.ceil(scheduled[0].when() * 1e9))
+        self._rounds = 0
 
 
 class _NoSelector(selectors.BaseSelector):

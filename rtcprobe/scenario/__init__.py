@@ -11,7 +11,7 @@ from rtcprobe.scenario.model import (
     Site,
     TargetPlan,
 )
-from rtcprobe.scenario.read import load_yaml, parse_scenario, read_scenario
+from rtcprobe.scenario.read import parse_scenario, read_scenario
 from rtcprobe.scenario.schema import scenario_schema
 
 __all__ = [
@@ -26,7 +26,6 @@ __all__ = [
     "find_scenario",
     "library",
     "library_folder",
-    "load_yaml",
     "parse_scenario",
     "read_scenario",
     "scenario_schema",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
-from rtcprobe.errors import BadInputError
+from rtcprobe.errors import BadInputError, nearest, same_name
 from rtcprobe.scenario.model import Scenario
 from rtcprobe.scenario.read import read_scenario
 
@@ -43,8 +42,9 @@ def find_scenario(name_or_path: str, settings: Sequence[str] = ()) -> Scenario:
     if path.suffix in _SUFFIXES or len(path.parts) > 1:
         return read_scenario(path, settings)
     known = library()
-    if name_or_path in known:
-        return read_scenario(library_folder() / f"{name_or_path}.yaml", settings, called=f"scenario {name_or_path}")
-    near = difflib.get_close_matches(name_or_path, known, n=3, cutoff=0.4)
+    name = same_name(name_or_path, known)
+    if name is not None:
+        return read_scenario(library_folder() / f"{name}.yaml", settings, called=f"scenario {name}")
+    near = nearest(name_or_path, known)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}, or give a .yaml file"
     raise BadInputError(f"scenario {name_or_path!r} is not known", hint)

@@ -10,20 +10,18 @@ Rules:
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
-import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
 
 from rtcprobe.audio.opus import OpusSettings
 from rtcprobe.audio.protection import Protection
-from rtcprobe.errors import BadInputError
+from rtcprobe.errors import BadInputError, did_you_mean, same_name
 from rtcprobe.ice import read_ice
 from rtcprobe.link import REGIONS, LinkSpec, parse_link
 from rtcprobe.playout.policies import PlayoutChoice
@@ -38,11 +36,13 @@ from rtcprobe.scenario.model import (
     Site,
     TargetPlan,
 )
-from rtcprobe.scenario.schema import NAME, scenario_schema
+from rtcprobe.scenario.schema import NAME, PLACES, scenario_schema
+from rtcprobe.strictyaml import load_yaml
+from rtcprobe.textfiles import read_text
 from rtcprobe.units import parse_decibels, parse_duration, parse_ppm, parse_rate, parse_ratio
 from rtcprobe.verdict.budgets import parse_budget
 
-__all__ = ["load_yaml", "parse_scenario", "read_scenario"]
+__all__ = ["parse_scenario", "read_scenario"]
 
 _T = TypeVar("_T")
 
@@ -73,8 +73,8 @@ def read_scenario(path: Path, settings: Sequence[str] = (), *, called: str | Non
     """
     place = called or str(path)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path)
+    except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise BadInputError(f"scenario {place} cannot be read", f"{reason}") from error
     return parse_scenario(text, settings, called=place, folder=path.parent)
@@ -90,6 +90,7 @@ def parse_scenario(
             _set(written, setting)
         complete = cast("dict[str, Any]", _with_defaults(written, scenario_schema()))
         _validate(complete)
+        _placed(complete)
         # A file named on the command line is looked for where the command was given.
         here = any(setting.lstrip().startswith("link") for setting in settings)
         return _convert(complete, Path() if here or folder is None else folder)
@@ -97,52 +98,11 @@ def parse_scenario(
         raise error.within(called) from error
 
 
-def load_yaml(text: str) -> object:
-    """Return what the YAML ``text`` says, without YAML's surprises (rule 1).
-
-    Raises:
-        BadInputError: it is not YAML, or has a key twice or a key that is not a word.
-    """
-    try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader, only stricter
-    except yaml.MarkedYAMLError as error:
-        line = "" if error.problem_mark is None else f"line {error.problem_mark.line + 1}: "
-        raise BadInputError(f"{line}this is not YAML", f"{error.problem or error.context}") from error
-    except yaml.YAMLError as error:
-        raise BadInputError("this is not YAML", " ".join(str(error).split())) from error
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML without surprises: a key given twice is refused."""
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        try:
-            return super().construct_object(node, deep=deep)
-        except ValueError as error:  # a date that is none, a number of thousands of digits
-            if not isinstance(node, yaml.ScalarNode):
-                raise
-            line = node.start_mark.line + 1
-            raise BadInputError(f"line {line}: {node.value[:40]!r} cannot be read", "put it in quotes") from error
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        mapping = super().construct_mapping(node, deep=deep)
-        seen: set[object] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node)
-            line = key_node.start_mark.line + 1
-            if not isinstance(key, str):
-                raise BadInputError(f"line {line}: the key {key!r} is not a word", "put it in quotes")
-            if key in seen:
-                raise BadInputError(f"line {line}: {key} is given twice", "leave one out")
-            seen.add(key)
-        return mapping
-
-
 @lru_cache(maxsize=64)  # a server and a suite read one situation hundreds of times
 def _load(text: str) -> dict[str, Any]:
     written = load_yaml(text)
     if not isinstance(written, dict):
-        raise BadInputError("this is not a scenario", "write keys: name, caller, callee, signaling")
+        raise BadInputError("this is not a scenario", "write keys: name, and link, or caller, callee, signaling")
     return written
 
 
@@ -155,8 +115,8 @@ def _set(written: dict[str, Any], setting: str) -> None:
     if keys[0] == "target" and len(keys) > 1 and isinstance(written.get("target"), str):
         written["target"] = {"url": written["target"]}
     try:
-        value = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader, only stricter
-    except yaml.YAMLError as error:
+        value = load_yaml(text)
+    except BadInputError as error:
         raise BadInputError(f"setting {setting!r} cannot be read", "put the value in quotes") from error
     inside: Any = written
     for depth, key in enumerate(keys[:-1]):
@@ -169,7 +129,12 @@ def _set(written: dict[str, Any], setting: str) -> None:
 
 
 def _with_defaults(value: Any, schema: Mapping[str, Any]) -> Any:
-    """Return a copy of ``value`` with the defaults of ``schema`` where keys are absent, in the schema's order."""
+    """Return a copy of ``value`` with the defaults of ``schema`` where keys are absent, in the schema's order.
+
+    Names of a list are written as the list has them, whatever their case: equal situations have equal digests.
+    """
+    if isinstance(value, str) and "enum" in schema:
+        return same_name(value, (each for each in schema["enum"] if isinstance(each, str))) or value
     if not isinstance(value, Mapping) or "properties" not in schema:
         return deepcopy(value)
     out: dict[str, Any] = {}
@@ -184,7 +149,9 @@ def _validator() -> Draft202012Validator:
     checker = FormatChecker(formats=())
     for name, parse in _FORMATS.items():
         checker.checks(name, raises=BadInputError)(_accepts(parse))
-    return Draft202012Validator(scenario_schema(), format_checker=checker)
+    # What link replaces is judged with it, by ``_placed``.
+    judged = {key: each for key, each in scenario_schema().items() if key != "anyOf"}
+    return Draft202012Validator(judged, format_checker=checker)
 
 
 def _accepts(parse: Callable[[object], object]) -> Callable[[object], bool]:
@@ -216,6 +183,31 @@ def _validate(written: Mapping[str, Any]) -> None:
     raise _sentence(worst)
 
 
+def _placed(written: Mapping[str, Any]) -> None:
+    """Refuse a scenario that does not say where somebody is, unless a link replaces the path both ways.
+
+    Raises:
+        BadInputError: a place is missing.
+    """
+    link = written["link"]
+    ways = [way for way in WAYS if isinstance(link, Mapping) and way in link]
+    if link and (not ways or len(ways) == len(WAYS)):
+        return
+    needed = [(place,) for place in PLACES] + [("signaling", "region")]
+    for keys in needed:
+        inside = written if len(keys) == 1 else written[keys[0]]
+        if keys[-1] not in inside:
+            cure = _example(_schema_of(keys))
+            raise BadInputError(f"{'.'.join(keys)} is missing", f"{cure}; or give link, which replaces the whole path")
+
+
+def _schema_of(keys: Sequence[str]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = scenario_schema()
+    for key in keys:
+        found = found["properties"][key]
+    return found
+
+
 def _sentence(error: ValidationError) -> BadInputError:
     place = ".".join(str(part) for part in error.absolute_path)
     value, schema = cast("Any", error.instance), cast("Mapping[str, Any]", error.schema)
@@ -224,13 +216,15 @@ def _sentence(error: ValidationError) -> BadInputError:
         return error.cause if schema["format"] == "budget" else error.cause.within(place)
     if error.validator == "additionalProperties":
         unknown = next(key for key in value if key not in schema["properties"])
-        return BadInputError(f"{_dotted(place, unknown)} is not known", _nearest(unknown, list(schema["properties"])))
+        return BadInputError(
+            f"{_dotted(place, unknown)} is not known", did_you_mean(unknown, list(schema["properties"]))
+        )
     if error.validator == "required":
         missing = next(key for key in schema["required"] if key not in value)
         return BadInputError(f"{_dotted(place, missing)} is missing", _example(schema["properties"][missing]))
     if error.validator == "enum":
         known = [str(each) for each in schema["enum"]]
-        return BadInputError(f"{place} {value!r} is not known", _nearest(value, known))
+        return BadInputError(f"{place} {value!r} is not known", did_you_mean(value, known))
     bad_name = error.validator == "pattern" and schema["pattern"] == NAME
     if bad_name or error.validator in ("minimum", "maximum"):
         cure = _NAME_CURE if bad_name else f"give {schema['minimum']} to {schema['maximum']}"
@@ -240,11 +234,6 @@ def _sentence(error: ValidationError) -> BadInputError:
 
 def _dotted(place: str, key: str) -> str:
     return f"{place}.{key}" if place else key
-
-
-def _nearest(word: object, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(str(word), known, n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(near)}?" if near else f"use one of {', '.join(known)}"
 
 
 def _kind(schema: Mapping[str, Any]) -> str:
@@ -268,9 +257,9 @@ def _convert(written: Mapping[str, Any], folder: Path) -> Scenario:
         name=written["name"],
         serves=written.get("serves", ""),
         sources=tuple(written["sources"]),
-        caller=Site(**written["caller"]),
-        callee=Site(**written["callee"]),
-        signaling=SignalingPlan(**written["signaling"]),
+        caller=Site(**written.get("caller", {})),
+        callee=Site(**written.get("callee", {})),
+        signaling=SignalingPlan(**written.get("signaling", {"connection": "cold"})),
         rtt_s=parse_duration(written["rtt"]) if "rtt" in written else None,
         link=_links(written["link"], folder),
         call=_within("call", _call, written["call"]),
@@ -303,6 +292,7 @@ def _call(written: Mapping[str, Any]) -> CallPlan:
         duration_s=parse_duration(written["duration"]),
         joins=written["joins"],
         join_timeout_s=parse_duration(written["join_timeout"]),
+        calls=written["calls"],
     )
 
 
@@ -344,8 +334,9 @@ def _target(written: Any, folder: Path) -> TargetPlan:
     if not isinstance(url, str) or not url.strip():
         raise BadInputError("target.url is missing", "write it like url: janus+ws://host:8188/echotest")
     region = keys.get("region")
+    region = same_name(region, REGIONS) or region if isinstance(region, str) else region
     if region is not None and region not in REGIONS:
-        raise BadInputError(f"target.region {region!r} is not known", _nearest(region, sorted(REGIONS)))
+        raise BadInputError(f"target.region {region!r} is not known", did_you_mean(region, sorted(REGIONS)))
     return TargetPlan(url=url.strip(), region=region, options=options, folder=folder)
 
 
@@ -356,7 +347,7 @@ def _links(written: Any, folder: Path) -> dict[Direction, LinkSpec]:
     if isinstance(written, Mapping) and any(key in WAYS for key in written):
         for key in written:
             if key not in WAYS:
-                raise BadInputError(f"link.{key} is not known", _nearest(key, WAYS))
+                raise BadInputError(f"link.{key} is not known", did_you_mean(key, WAYS))
         return {
             direction: _link(f"link.{direction}", written[direction], folder)
             for direction in WAYS

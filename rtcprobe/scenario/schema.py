@@ -21,10 +21,13 @@ from rtcprobe.scenario.link_schema import QUANTITY, link_keys_schema
 from rtcprobe.units import format_duration, format_rate, format_ratio
 from rtcprobe.verdict.metrics import METRICS
 
-__all__ = ["scenario_schema"]
+__all__ = ["PLACES", "scenario_schema"]
 
 NAME = r"^[a-z0-9][a-z0-9._-]*$"
 """Names become names of folders (``--wav``): none may lead out of where it is put."""
+
+PLACES = ("caller", "callee", "signaling")
+"""Keys that say where everybody is: what ``link`` replaces need not be written."""
 
 _TARGET_OPTIONS: dict[str, tuple[str, Any]] = {
     "whip_token": ("Bearer token for publishing alone (whip+whep), by name.", "env:WHIP_TOKEN"),
@@ -35,6 +38,10 @@ _TARGET_OPTIONS: dict[str, tuple[str, Any]] = {
     "fields": ("Further JSON members or form fields (sdp+https).", {"model": "gpt-realtime"}),
     "echo": ("Whether the far end sends back what it hears (sdp+https); if not, joins alone are measured.", False),
     "delete": ("Whether the Location of the answer is deleted at the end (sdp+https).", True),
+    "session_origin": (
+        "Where else than at its URLs the token may go, to change and end a session (whip+whep, sdp+https).",
+        "https://media.example",
+    ),
     "secret": ("The API's secret (janus), by name: env:NAME or file:PATH.", "env:JANUS_SECRET"),
     "pin": ("The room's pin (janus), by name: env:NAME or file:PATH.", "env:ROOM_PIN"),
 }
@@ -78,6 +85,7 @@ def scenario_schema() -> dict[str, Any]:
         },
         required=("region", "access"),
     )
+    unneeded = "Not needed where link replaces the path both ways."
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "rtcprobe scenario",
@@ -96,8 +104,8 @@ def scenario_schema() -> dict[str, Any]:
                     "examples": [["RTT: AWS p50 (cloudping.co, Jul 2025)"]],
                     "default": [],
                 },
-                "caller": {**site, "description": "The side that calls, and whose join is timed."},
-                "callee": {**site, "description": "The side that answers."},
+                "caller": {**site, "description": f"The side that calls, and whose join is timed. {unneeded}"},
+                "callee": {**site, "description": f"The side that answers. {unneeded}"},
                 "signaling": _signaling(),
                 "rtt": _quantity(
                     "duration", "Round trip between the two regions, in place of the catalogue's.", "30ms"
@@ -148,22 +156,22 @@ def scenario_schema() -> dict[str, Any]:
                     "default": [],
                 },
             },
-            required=("name", "caller", "callee", "signaling"),
+            required=("name",),
         ),
+        "anyOf": [{"required": ["link"]}, {"required": list(PLACES)}],
     }
 
 
 def _signaling() -> dict[str, Any]:
     return _object(
         {
-            "region": _choice("Where the signalling server is.", sorted(REGIONS)),
+            "region": _choice("Where the signalling server is; not needed where link is given.", sorted(REGIONS)),
             "connection": _choice(
                 "cold: TCP, TLS 1.3 and the request are all paid; warm: only the request.",
                 ["cold", "warm"],
                 default="cold",
             ),
         },
-        required=("region",),
         description="How offer and answer are exchanged.",
     )
 
@@ -247,12 +255,20 @@ def _ice() -> dict[str, Any]:
 def _call() -> dict[str, Any]:
     return _object(
         {
-            "duration": _quantity("duration", "How long the measured call lasts.", "60s", default="60s"),
+            "calls": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": 1_000,
+                "description": "Calls measured, each with a seed of its own: intervals rest on how they differ.",
+                "examples": [5],
+                "default": 5,
+            },
+            "duration": _quantity("duration", "How long each of the measured calls lasts.", "10s", default="10s"),
             "joins": {
                 "type": "integer",
                 "minimum": 1,
                 "maximum": 100_000,
-                "description": "Joins made before the call, so that percentiles of the join mean something.",
+                "description": "Joins made before the calls, so that percentiles of the join mean something.",
                 "examples": [20],
                 "default": 20,
             },

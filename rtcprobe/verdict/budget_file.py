@@ -9,6 +9,11 @@
       - join.failed mean <= 0%
     1v1-social:
       - join.first_audio p95 < 700ms
+
+    budgets:                            # or as a scenario writes its own, the scenario itself even: for every scenario
+      - join.failed mean <= 0%
+
+Names are without regard to case.
 """
 
 from __future__ import annotations
@@ -16,15 +21,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import yaml
-
 from rtcprobe.errors import BadInputError
+from rtcprobe.strictyaml import load_yaml
 from rtcprobe.verdict.budgets import Budget, parse_budget
 
 __all__ = ["EVERY", "BudgetFile", "read_budgets"]
 
 EVERY = "*"
-_SHAPE = "write a list of lines like join.first_audio p95 < 600ms, or scenario names with such lists"
+_SHAPE = "write a list of lines like '- join.first_audio p95 < 600ms', or scenario names with such lists"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +39,8 @@ class BudgetFile:
 
     def budgets_for(self, scenario: str) -> tuple[Budget, ...]:
         """Return the budgets ``scenario`` must keep: those of all, then its own."""
-        return self.by_scenario.get(EVERY, ()) + self.by_scenario.get(scenario, ())
+        own = next((each for name, each in self.by_scenario.items() if name.casefold() == scenario.casefold()), ())
+        return self.by_scenario.get(EVERY, ()) + own
 
 
 def read_budgets(text: str, source_name: str) -> BudgetFile:
@@ -45,12 +50,14 @@ def read_budgets(text: str, source_name: str) -> BudgetFile:
         BadInputError: not YAML, of another shape, empty, or a line that is no budget.
     """
     try:
-        return BudgetFile(by_scenario=_by_scenario(_loaded(text)))
+        return BudgetFile(by_scenario=_by_scenario(load_yaml(text)))
     except BadInputError as error:
         raise error.within(source_name) from error
 
 
 def _by_scenario(written: object) -> dict[str, tuple[Budget, ...]]:
+    if isinstance(written, Mapping) and "budgets" in written and (len(written) == 1 or "name" in written):
+        return _by_scenario(written["budgets"])
     if isinstance(written, Mapping):
         return {str(name): _lines(lines, str(name)) for name, lines in written.items()}
     return {EVERY: _lines(written, "")}
@@ -65,18 +72,3 @@ def _lines(written: object, scenario: str) -> tuple[Budget, ...]:
         return tuple(parse_budget(line) for line in written)
     except BadInputError as error:
         raise (error.within(place) if place else error) from error
-
-
-def _loaded(text: str) -> object:
-    """Return what the YAML says; a key given twice is refused, not overwritten."""
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        written: object = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise BadInputError("this is not YAML", " ".join(str(error).split())) from error
-    if isinstance(node, yaml.MappingNode):
-        names = [key.value for key, _ in node.value]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise BadInputError(f"scenario {twice} is given twice", "put its budgets into one list")
-    return written

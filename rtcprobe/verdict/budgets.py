@@ -26,7 +26,6 @@ Rules:
 
 from __future__ import annotations
 
-import difflib
 import math
 import operator
 import re
@@ -34,7 +33,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from rtcprobe.errors import BadInputError
+from rtcprobe.errors import BadInputError, nearest
 from rtcprobe.result import BudgetOutcome, BudgetVerdict, Result, Unit
 from rtcprobe.units import format_duration, format_ratio, parse_duration, parse_ratio
 from rtcprobe.verdict.metrics import METRICS, Metric, Observations
@@ -236,7 +235,7 @@ def _metric(name: str) -> Metric:
         return found[0]
     root = name.split(".", maxsplit=1)[0]
     family = [each for each in METRICS if each.split(".", maxsplit=1)[0] == root] or list(METRICS)
-    near = difflib.get_close_matches(name, family, n=3, cutoff=0.5)
+    near = nearest(name, family)
     hint = f"the nearest: {', '.join(near)}" if near else f"there are {', '.join(_POPULAR)} and more (rtcprobe schema)"
     raise BadInputError(f"metric {name!r} does not exist", hint)
 

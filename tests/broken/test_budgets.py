@@ -11,7 +11,7 @@ REFUSALS = {
         "metric 'join.frist_audio' does not exist: "
         "the nearest: join.first_audio, join.callee.first_audio, join.first_packet"
     ),
-    "link.los mean < 1%": "metric 'link.los' does not exist: the nearest: link.loss, link.delay, link.reordered",
+    "link.los mean < 1%": "metric 'link.los' does not exist: the nearest: link.loss, link.delay",
     "fps p50 < 3s": (
         "metric 'fps' does not exist: there are join.first_audio, join.failed, mouth_to_ear, mouth_to_ear.lost, "
         "link.loss and more (rtcprobe schema)"

@@ -189,8 +189,8 @@ async def test_tls_to_a_server_without_tls_is_said_and_the_other_way_round(autho
     async with open_zoo() as zoo:
         said = await sentence(f"https://localhost:{zoo.port}/garbage", timeout_s=30.0)
     assert said == (
-        "WHIP offer (POST https://localhost:PORT/garbage): localhost does not speak TLS on this port: is it http:// or "
-        "another port?"
+        "WHIP offer (POST https://localhost:PORT/garbage): localhost does not speak TLS on this port: without TLS "
+        "write whip+whep+http://, sdp+http:// or janus+http://, else correct the port"
     )
     async with open_zoo(authority.server(tmp_path, "localhost")) as zoo:
         said = await sentence(f"http://localhost:{zoo.port}/fine")

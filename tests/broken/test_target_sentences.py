@@ -25,7 +25,7 @@ def test_a_scheme_nobody_knows():
         == "target 'wipp+whep://host/x' is of no known kind: did you mean whip+whep or whip+whep+http?"
     )
     assert refusal("ftp://host").startswith(
-        "target 'ftp://host' is of no known kind: there are loopback, whip+whep, whip+whep+http, sdp+https, sdp+http, "
+        "target 'ftp://host' is of no known kind: use one of loopback, whip+whep, whip+whep+http, sdp+https, sdp+http, "
     )
 
 
@@ -53,8 +53,8 @@ def test_loopback_stands_alone():
 def test_options_nobody_reads():
     assert refusal("sdp+http://host/x", tokn="env:X") == ("target.tokn is not known to sdp+http: did you mean token?")
     assert refusal("whip+whep://host/x", nonsense=1) == (
-        "target.nonsense is not known to whip+whep: use token, headers, ca, whip, whep, whip_token, whep_token, "
-        "listeners, trickle, region"
+        "target.nonsense is not known to whip+whep: use one of token, headers, ca, whip, whep, whip_token, whep_token, "
+        "listeners, trickle, session_origin, region"
     )
 
 

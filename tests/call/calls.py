@@ -26,11 +26,15 @@ def setup(link=None, *, routes=None, frames=40, endless=True, connection="cold",
     )
 
 
-def call(plan, seed=1, *, talk=False):
+def call(plan, seed=1, *, talk=False, deaf=False):
+    """Return a call that has ended; ``deaf``: nothing tells the mouths that they have come to their end."""
     entropy_seed, call_seed = np.random.SeedSequence(seed).spawn(2)
 
     async def main():
         made = LoopbackCall(plan, call_seed, sockets=False)
+        if deaf:
+            made.caller.track.finished = asyncio.Event()
+            made.caller.track.finished.set = lambda: None
         await (made.talk() if talk else made.join())
         return made
 

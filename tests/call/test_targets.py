@@ -5,6 +5,7 @@ import pytest
 
 from rtcprobe.call.targets import base, janus, sdp_http, whip
 from rtcprobe.call.targets.base import find_target, target_schemes
+from rtcprobe.call.targets.kinds import KINDS
 from rtcprobe.call.targets.loopback import LoopbackTarget
 from rtcprobe.result import WAYS
 from rtcprobe.scenario import TargetPlan, scenario_schema
@@ -74,3 +75,23 @@ def test_tokens_for_each_end_go_before_the_one_for_both(monkeypatch):
 def test_editors_are_told_of_every_option_of_our_targets(kind):
     _url, keys = scenario_schema()["properties"]["target"]["anyOf"]
     assert set(kind.OPTIONS) <= {key for key, each in keys["properties"].items() if each["description"]}
+
+
+def test_the_table_of_targets_holds_every_scheme_and_every_option_of_ours():
+    told = {scheme: set() for kind in KINDS for scheme in kind.schemes}
+    for kind in KINDS:
+        for scheme in kind.schemes:
+            told[scheme] |= set(kind.options)
+    assert set(told) == set(base._BUILT_IN)
+    read = {"whip+whep": whip.OPTIONS, "janus+wss": janus.OPTIONS, "sdp+https": sdp_http.OPTIONS, "loopback": ()}
+    assert {scheme: told[scheme] for scheme in read} == {scheme: set(options) for scheme, options in read.items()}
+
+
+@pytest.mark.parametrize("kind", [each for each in KINDS if each.plain], ids=lambda each: each.written)
+def test_every_kind_is_a_target_as_the_table_writes_it(kind):
+    written = kind.written.replace("HOST:PORT", "sfu.example:8989").replace("HOST", "sfu.example")
+    hears = {"one way": ("caller_to_callee",), "there and": ("round_trip",)}
+    found = find_target(TargetPlan(url=written))
+    assert found.directions == next(ways for words, ways in hears.items() if kind.hears.startswith(words))
+    shouted = find_target(TargetPlan(url=written.replace(kind.schemes[0], kind.schemes[0].upper())))
+    assert type(shouted) is type(found)

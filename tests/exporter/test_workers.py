@@ -20,12 +20,15 @@ say(ready=True)
 for line in sys.stdin:
     asked = json.loads(line)
     kind = asked["scenario"]
+    say(began=True)
     if kind == "hang":
         time.sleep(600)
     if kind == "die":
         os._exit(7)
     if kind == "babble":
         print("no json", flush=True)
+    if kind.startswith("say "):
+        print(kind.removeprefix("say "), flush=True)
     if kind == "refused":
         say(failure="refused", sentence="it is not known")
     else:
@@ -99,6 +102,74 @@ def test_a_process_that_dies_or_babbles_loses_its_run_and_no_other(run_all):
     assert babbled.failure == "crash"
     assert fine.failure is None
     assert watcher.exits == ["crash", "crash"]
+
+
+RUBBISH = [
+    "[1]",
+    "7",
+    "{}",
+    '{"result": null}',
+    '{"result": {"schema": "x"}}',
+    '{"result": {"schema": "rtcprobe.result/1", "scenario": []}}',
+    '{"failure": "bored", "sentence": ""}',
+    '{"failure": "refused"}',
+    '{"failure": []}',
+    "[" * 100_000,
+]
+
+
+def test_whatever_a_worker_says_its_run_is_an_outcome_and_there_are_as_many_workers_as_wanted(run_all):
+    outcomes, watcher, states = run_all(*(f"say {said}" for said in RUBBISH), "fine")
+    assert [each.failure for each in outcomes] == ["crash"] * len(RUBBISH) + [None]
+    assert all(each.sentence.startswith("the run was lost: ") for each in outcomes[:-1])
+    assert watcher.exits == ["crash"] * len(RUBBISH)
+    assert states == {"starting": 0, "idle": 1, "busy": 0}
+
+
+def test_a_worker_killed_while_idle_costs_no_run_and_is_replaced(make_result, tmp_path, monkeypatch):
+    (tmp_path / "result.json").write_text(json.dumps(make_result().to_dict()), encoding="utf-8")
+    monkeypatch.setenv("RTCPROBE_TEST_RESULT", str(tmp_path / "result.json"))
+
+    async def main():
+        watcher = Watcher()
+        pool = Pool(watcher, (sys.executable, "-S", "-c", WORKER))
+        pool.warm(1)
+        told = {"timeout_s": 20.0, "waited_s": 0.0, "report": None}
+        outcomes = [await pool.run(Job(scenario="fine"), 1, **told)]
+        pool._idle[0].process.kill()  # its end is not known yet
+        outcomes.append(await pool.run(Job(scenario="fine"), 2, **told))
+        pool._idle[0].process.kill()
+        while pool.states()["idle"]:  # noqa: ASYNC110 - a process ends when it does
+            await asyncio.sleep(0.01)
+        while not pool.states()["idle"]:  # noqa: ASYNC110 - and another comes
+            await asyncio.sleep(0.01)
+        states = pool.states()
+        await pool.close()
+        return outcomes, watcher.exits, states
+
+    outcomes, exits, states = asyncio.run(main())
+    assert [each.failure for each in outcomes] == [None, None]
+    assert exits == ["crash", "crash"]
+    assert states == {"starting": 0, "idle": 1, "busy": 0}
+
+
+def test_workers_that_die_as_soon_as_they_are_up_are_not_started_over_and_over():
+    dies = "import json, time; print(json.dumps({'ready': True}), flush=True); time.sleep(0.05)"
+
+    async def main():
+        watcher = Watcher()
+        pool = Pool(watcher, (sys.executable, "-S", "-c", dies))
+        pool.warm(1)
+        while not watcher.exits:  # noqa: ASYNC110 - a process ends when it does
+            await asyncio.sleep(0.01)
+        waiting = pool.states()
+        outcome = await pool.run(Job(scenario="fine"), 1, timeout_s=20.0, waited_s=0.0, report=None)
+        await pool.close()
+        return waiting, outcome
+
+    waiting, outcome = asyncio.run(main())
+    assert waiting == {"starting": 0, "idle": 0, "busy": 0}
+    assert outcome.failure == "crash"
 
 
 def test_a_result_that_is_out_outlives_a_report_that_hangs(run_all):

@@ -5,7 +5,7 @@ from rtcprobe.verdict import read_budgets
 
 LIST = "- join.failed mean <= 0%\n- mouth_to_ear p95 < 200ms (advisory)\n"
 WRONG = "aggregate 'p95' does not exist for join.failed: use mean"
-SHAPE = "write a list of lines like join.first_audio p95 < 600ms, or scenario names with such lists"
+SHAPE = "write a list of lines like '- join.first_audio p95 < 600ms', or scenario names with such lists"
 
 
 def lines(found, scenario):
@@ -24,6 +24,13 @@ def test_a_mapping_adds_what_one_scenario_must_keep():
     assert lines(found, "video-support") == ["join.failed mean <= 0%"]
 
 
+def test_the_shape_of_a_scenario_is_taken_and_so_is_a_scenario():
+    found = read_budgets("budgets:\n" + LIST, "b.yaml")
+    assert lines(found, "any") == ["join.failed mean <= 0%", "mouth_to_ear p95 < 200ms"]
+    assert lines(read_budgets("name: mine\nlink: delay 3ms\nbudgets:\n" + LIST, "b.yaml"), "any") == lines(found, "any")
+    assert lines(read_budgets("1V1-Social:\n" + LIST, "b.yaml"), "1v1-social") == lines(found, "any")
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -38,7 +45,7 @@ def test_a_mapping_adds_what_one_scenario_must_keep():
         ),
         (
             "a: [join.failed mean <= 0%]\na: [join.failed mean <= 1%]",
-            "b.yaml: scenario a is given twice: put its budgets into one list",
+            "b.yaml: line 2: a is given twice: leave one out",
         ),
     ],
 )
@@ -49,5 +56,5 @@ def test_a_file_that_cannot_be_meant(text, sentence):
 
 
 def test_a_file_that_is_no_yaml_is_refused():
-    with pytest.raises(BadInputError, match=r"^b\.yaml: this is not YAML: "):
+    with pytest.raises(BadInputError, match=r"^b\.yaml: line 1: this is not YAML: "):
         read_budgets("a: [", "b.yaml")

@@ -19,7 +19,6 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -30,13 +29,14 @@ import numpy as np
 
 from rtcprobe.audio.protection import Protection
 from rtcprobe.call.peer import Peer, Speech
-from rtcprobe.errors import BadInputError
+from rtcprobe.call.targets.access import Leg
+from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.ice import IceSettings
 from rtcprobe.link import LinkSpec
-from rtcprobe.result import Clock, Direction, LinkReport
+from rtcprobe.result import Clock, Direction
 from rtcprobe.runtime.network import Host, Network
 from rtcprobe.scenario import TargetPlan
-from rtcprobe.timeline import Side, Timer, Wait
+from rtcprobe.timeline import Side, Stop, Timer, Wait
 
 __all__ = [
     "ECHO_ROUTES",
@@ -124,6 +124,8 @@ class Call(Protocol):
 
     failed: str | None
     """Why the call did not come about, in a sentence that names the step reached; None while nothing failed."""
+    stopped: Stop | None
+    """Where it failed; None while nothing failed."""
     cut: str | None
     """What ended a call that had come about before its time; None otherwise."""
     warnings: list[str]
@@ -172,8 +174,8 @@ class Call(Protocol):
         """Return from when on each kind of timer can have held ``joiner`` up; ``never_s`` for what was not reached."""
         ...
 
-    def links(self) -> Mapping[Direction, LinkReport]:
-        """Return what the emulated part of each direction was asked for, and did."""
+    def legs(self) -> Mapping[Direction, Sequence[Leg]]:
+        """Return the emulated lines of each direction, in the order packets pass them: one or two."""
         ...
 
     def report(self) -> Mapping[str, Any]:
@@ -227,9 +229,7 @@ def find_target(plan: TargetPlan) -> Target:
         return cast("Target", factory(plan))
     brought = next((each for each in entry_points(group=GROUP) if each.name == scheme), None)
     if brought is None:
-        known = target_schemes()
-        near = difflib.get_close_matches(scheme, known, n=2, cutoff=0.6)
-        cure = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
+        cure = f"{did_you_mean(scheme, target_schemes(), most=2)}"
         raise BadInputError(f"target {plan.shown!r} is of no known kind", cure)
     try:
         factory = brought.load()

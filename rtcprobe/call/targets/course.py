@@ -1,29 +1,31 @@
 """How a call to an outside target runs: joined within its time, talked through to the last packet, hung up in any case.
 
 Rules:
-    1. Whatever fails is one sentence in ``failed`` that says how far which side had come.
+    1. Whatever fails is one sentence in ``failed`` that says how far which side had come, our own faults too.
     2. After a call has come about, what ends it early is a sentence in ``cut``; what was measured until then stands.
-    3. The end is bounded: leaving, every peer and every client have ``endings.HANG_UP_TIMEOUT_S`` each.
+    3. The end is bounded: leaving, every peer and every client have ``endings.HANG_UP_TIMEOUT_S`` each. What is on its
+       way up the line by then still leaves: without the goodbye (RTCP BYE, the alert of DTLS) the far side would keep
+       the session until its ICE consent runs out, half a minute later (RFC 7675 §5.1).
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any
 
-from rtcprobe.call.faults import Exchange, timed_out
 from rtcprobe.call.http import HttpClient
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import CallSetup, Way
-from rtcprobe.call.targets.endings import all_of, bounded
-from rtcprobe.errors import MeasurementError, RtcprobeError
+from rtcprobe.call.targets.blame import came, gave_up, latecomer, stop_of, too_late
+from rtcprobe.call.targets.endings import HANG_UP_TIMEOUT_S, all_of, bounded, said_all
+from rtcprobe.errors import MeasurementError, RtcprobeError, unforeseen
 from rtcprobe.runtime.media_seam import MediaPath
 from rtcprobe.runtime.outside import OutsideNetwork
+from rtcprobe.timeline import Stop
 
-__all__ = ["CONNECTION", "Course"]
+__all__ = ["Course"]
 
 SILENCE_S = 0.5
 """How long nothing may have come for the end of the call to be the end."""
@@ -31,16 +33,17 @@ LONGEST_END_S = 3.0
 GONE_S = 3.0
 """A listener that heard nothing for so long before the mouths fell silent had lost the target."""
 
-CONNECTION = {"dns": "dns_resolved", "tcp": "tcp_connected", "tls": "tls_connected"}
-"""The steps of a new connection, and the milestones they are."""
-
 
 class Course:
     """What runs a call; who takes part, and how they connect, is a subclass's matter."""
 
+    optional: Sequence[str] = ()
+    """Milestones that a join may do without: it is never said to have waited for them."""
+
     def __init__(self, setup: CallSetup) -> None:
         self.setup = setup
         self.failed: str | None = None
+        self.stopped: Stop | None = None
         self.cut: str | None = None
         self.cpu_s: float | None = None
         self.warnings: list[str] = []
@@ -51,6 +54,7 @@ class Course:
         self.paths: dict[Peer, MediaPath] = {}
         """What ICE and DTLS had agreed on when the call ended."""
         self._lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._meanwhile: set[asyncio.Task[None]] = set()
 
     # What a subclass fills in.
 
@@ -123,6 +127,12 @@ class Course:
         if not self._lost.done():
             self._lost.set_result(why)
 
+    def meanwhile(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do ``work`` beside the join, until the call ends; what goes wrong is a warning."""
+        task = asyncio.ensure_future(work)
+        self._meanwhile.add(task)
+        task.add_done_callback(self._done_meanwhile)
+
     async def connected(self, peer: Peer) -> None:
         """Wait until ``peer`` has its media path.
 
@@ -136,27 +146,31 @@ class Course:
             for task in waiting:
                 task.cancel()
         if not peer.connected.is_set():
-            raise MeasurementError(self._gave_up(peer))
+            raise MeasurementError(gave_up(peer, self._stop_of(peer)))
 
     async def _within(self, reached: Sequence[asyncio.Event]) -> bool:
-        """Connect and wait for ``reached`` until the join timeout; on failure set ``failed``."""
-        try:
-            await self.prepare()
-        except RtcprobeError as error:
-            self.failed = str(error)
-            return False
-        self.network.start()  # what it took to build the peers is not part of the call
-        for peer in self.peers:
-            peer.timeline.begin(self.network.now_s())
+        """Connect and wait for ``reached`` until the join timeout; on failure set ``failed`` and ``stopped``."""
+        limit_s = self.setup.join_timeout_s
         begun_s = time.process_time()
         try:
-            async with asyncio.timeout(self.setup.join_timeout_s):
+            async with asyncio.timeout(limit_s):
+                await self.prepare()
+            self.network.start()  # what it took to build the peers is not part of the call
+            for peer in self.peers:
+                peer.timeline.begin(self.network.now_s())
+            begun_s = time.process_time()
+            async with asyncio.timeout(limit_s):
                 await self._whole_join(reached)
             self.cpu_s = time.process_time() - begun_s
         except TimeoutError:
-            self.failed = self._too_late(self._latecomer(reached))
+            late = self._latecomer(reached)
+            self.failed = too_late(late, self.clients, self._stop_of(late), limit_s, self.unanswered(late))
         except RtcprobeError as error:
             self.failed = str(error)
+        except Exception as error:  # noqa: BLE001 - a fault of ours fails this join, not those before and after it
+            self.failed = unforeseen(error)
+        if self.failed is not None:
+            self.stopped = self._stop_of(self._latecomer(reached))
         return self.failed is None
 
     async def _whole_join(self, reached: Sequence[asyncio.Event]) -> None:
@@ -175,33 +189,23 @@ class Course:
                 if connecting in done:
                     connecting.result()
                 if self._lost in done:
-                    raise MeasurementError(f"{self._lost.result()}; {_came(self._latecomer(reached))}")
+                    raise MeasurementError(f"{self._lost.result()}; {came(self._latecomer(reached))}")
                 broken = next((peer for task, peer in ended.items() if task in done), None)
                 if broken is not None:
-                    raise MeasurementError(self._gave_up(broken))
+                    raise MeasurementError(gave_up(broken, self._stop_of(broken)) + self.unanswered(broken))
         finally:
             for task in (connecting, arrived, *ended):
                 task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, RtcprobeError):
-                await connecting
+            await asyncio.wait({connecting}, timeout=HANG_UP_TIMEOUT_S)
+            if connecting.done() and not connecting.cancelled():
+                connecting.exception()  # known by now, or of no interest any more
 
     async def _say_all(self) -> None:
         """Wait until the talkers have said all, and the last of it has come; ends early when the call does."""
         begun_s = self.network.now_s()
         talkers = dict.fromkeys(way.talker for way in self.ways)
-        finished = asyncio.ensure_future(all_of([talker.track.finished for talker in talkers]))
-        ended = {asyncio.ensure_future(peer.ended.wait()): peer for peer in self.peers}
-        try:
-            watched: list[asyncio.Future[Any]] = [finished, self._lost, *ended]
-            done, _ = await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (finished, *ended):
-                task.cancel()
-        if finished not in done:
-            after_s = self.network.now_s() - begun_s
-            broken = next((peer for task, peer in ended.items() if task in done), None)
-            why = self._lost.result() if broken is None else f"the {broken.side}'s media path broke"
-            self.cut = f"{why} {after_s:.1f} s into the call"
+        self.cut = await said_all(talkers, self.peers, self.network, self._lost)
+        if self.cut is not None:
             return
         silent_s = self.network.now_s()
         for way in self.ways:
@@ -227,55 +231,25 @@ class Course:
 
     async def _hang_up(self) -> None:
         """Leave, close peers and clients, then whatever socket is left (rule 3)."""
-        self.warnings += dict.fromkeys(self.complaints())
+        for task in self._meanwhile:
+            task.cancel()
         self.paths = {peer: peer.path() for peer in self.peers}
-        await bounded(self._leave())
-        await asyncio.gather(*(bounded(peer.close()) for peer in self.peers))
-        await asyncio.gather(*(bounded(client.aclose()) for client in self.clients))
+        left = await bounded(self.leave())
+        self.warnings += [] if left is None else [f"leaving: {left}"]
+        closed = await asyncio.gather(*(bounded(peer.close()) for peer in self.peers))
+        closed += await asyncio.gather(*(bounded(client.aclose()) for client in self.clients))
+        self.warnings += dict.fromkeys([*(f"hanging up: {each}" for each in closed if each), *self.complaints()])
+        await self.network.drained(HANG_UP_TIMEOUT_S)
         self.network.close()
 
-    async def _leave(self) -> None:
-        try:
-            await self.leave()
-        except RtcprobeError as error:
-            self.warnings.append(f"leaving: {error}")
+    def _done_meanwhile(self, task: asyncio.Task[None]) -> None:
+        self._meanwhile.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self.warnings.append(str(error) if isinstance(error, RtcprobeError) else unforeseen(error))
 
     def _latecomer(self, reached: Sequence[asyncio.Event]) -> Peer:
-        """Return the side that has come the least far of those waited for."""
-        waiting = [
-            peer
-            for peer in self.peers
-            if any(event in reached and not event.is_set() for event in (peer.connected, peer.heard_packet))
-        ]
-        unconnected = [peer for peer in self.peers if not peer.connected.is_set()]
-        return (unconnected or waiting or self.joiners)[0]
+        return latecomer(self.peers, self.joiners, reached)
 
-    def _too_late(self, peer: Peer) -> str:
-        """Return what ``peer`` was waiting for when the time was up: an exchange, or a milestone."""
-        limit_s = self.setup.join_timeout_s
-        asked = [client.exchanges[-1] for client in self.clients if client.exchanges and client.line.side == peer.side]
-        open_now = next((each for each in asked if not _is_over(each)), None)
-        if open_now is not None:
-            return f"{timed_out(open_now, limit_s).message}; {_came(peer)}"
-        return f"{peer.side} {self._missing(peer)} not within {limit_s:g} s{self.unanswered(peer)}; {_came(peer)}"
-
-    def _missing(self, peer: Peer) -> str:
-        return next((each for each in peer.timeline.order if self._lacks(peer, each)), "media")
-
-    def _lacks(self, peer: Peer, milestone: str) -> bool:
-        optional = (*CONNECTION.values(), "first_audio")  # https alone has TLS, a name alone DNS
-        return milestone not in optional and milestone not in peer.timeline.marks
-
-    def _gave_up(self, peer: Peer) -> str:
-        how = "gave up" if "dtls_connected" not in peer.timeline.marks else "was ended by the target"
-        return f"{peer.side} {self._missing(peer)} {how}; {_came(peer)}"
-
-
-def _came(peer: Peer) -> str:
-    reached = peer.timeline.reached()
-    return f"the {peer.side} had come to {reached}" if reached else f"the {peer.side} had reached nothing"
-
-
-def _is_over(exchange: Exchange) -> bool:
-    last = ("tls" if exchange.url.startswith(("https", "wss")) else "tcp") if exchange.method == "CONNECT" else None
-    return (last or "response_body") in exchange.marks
+    def _stop_of(self, peer: Peer) -> Stop:
+        return stop_of(peer, self.clients, self.optional)

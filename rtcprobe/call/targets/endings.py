@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Iterable
+from typing import Any
 
-__all__ = ["HANG_UP_TIMEOUT_S", "all_of", "bounded"]
+from rtcprobe.call.peer import Peer
+from rtcprobe.errors import RtcprobeError, unforeseen
+from rtcprobe.runtime.network import Network
+
+__all__ = ["HANG_UP_TIMEOUT_S", "OVERTIME_S", "all_of", "bounded", "said_all"]
 
 HANG_UP_TIMEOUT_S = 5.0
+OVERTIME_S = 5.0
+"""How much longer than they have words mouths may take: the first frame waits for ICE, DTLS and SRTP to settle."""
 
 
 async def all_of(events: Iterable[asyncio.Event]) -> None:
@@ -17,8 +23,49 @@ async def all_of(events: Iterable[asyncio.Event]) -> None:
         await event.wait()
 
 
-async def bounded(ending: Awaitable[object]) -> None:
-    """Await a step of hanging up, ``HANG_UP_TIMEOUT_S`` at most."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(HANG_UP_TIMEOUT_S):
-            await ending
+async def bounded(ending: Awaitable[object]) -> str | None:
+    """Await a step of hanging up, ``HANG_UP_TIMEOUT_S`` at most, even where it does not let itself be cancelled.
+
+    Return what went wrong, in a sentence; a call that has ended is not undone by how it ended.
+    """
+    task = asyncio.ensure_future(ending)
+    try:
+        await asyncio.wait({task}, timeout=HANG_UP_TIMEOUT_S)
+    finally:
+        task.cancel()
+    if not task.done() or task.cancelled():
+        return None
+    error = task.exception()
+    if error is None:
+        return None
+    return str(error) if isinstance(error, RtcprobeError) else unforeseen(error)
+
+
+async def said_all(
+    talkers: Iterable[Peer], watched: Iterable[Peer], network: Network, lost: asyncio.Future[str] | None = None
+) -> str | None:
+    """Wait until ``talkers`` have said all they have; return what ended the call before, in a sentence, or None.
+
+    The path of one of the ``watched`` may break, the server may end the call (``lost`` says why), or a mouth may never
+    get to its end: none of these is waited for without a limit.
+    """
+    begun_s = network.now_s()
+    tracks = [talker.track for talker in talkers]
+    finished = asyncio.ensure_future(all_of([track.finished for track in tracks]))
+    ended = {asyncio.ensure_future(peer.ended.wait()): peer for peer in watched}
+    waited_for: list[asyncio.Future[Any]] = [finished, *([] if lost is None else [lost]), *ended]
+    longest_s = max(track.speech.duration_s for track in tracks) + OVERTIME_S
+    try:
+        done, _ = await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED, timeout=longest_s)
+    finally:
+        for task in (finished, *ended):
+            task.cancel()
+    if finished in done:
+        return None
+    after_s = network.now_s() - begun_s
+    broken = next((peer for task, peer in ended.items() if task in done), None)
+    if broken is not None:
+        return f"the {broken.side}'s media path broke {after_s:.1f} s into the call"
+    if lost is not None and lost in done:
+        return f"{lost.result()} {after_s:.1f} s into the call"
+    return f"a mouth had not said all it has {after_s:.1f} s into the call: nothing asked for its frames"

@@ -8,16 +8,17 @@ import numpy as np
 
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.signaling import EmulatedSignaling
+from rtcprobe.call.targets.access import Leg
 from rtcprobe.call.targets.base import CallSetup, Way
-from rtcprobe.call.targets.endings import all_of, bounded
+from rtcprobe.call.targets.endings import all_of, bounded, said_all
 from rtcprobe.errors import BadInputError
 from rtcprobe.link import Link, Path
-from rtcprobe.result import WAYS, Clock, Direction, LinkReport
+from rtcprobe.result import WAYS, Clock, Direction
 from rtcprobe.runtime.network import Direction as PathDirection
 from rtcprobe.runtime.network import Network
 from rtcprobe.runtime.real import work_s
 from rtcprobe.scenario import TargetPlan
-from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, Timer, Wait
+from rtcprobe.timeline import Stop, Timer, Wait
 
 __all__ = ["ROUTES", "CallSetup", "LoopbackCall", "LoopbackTarget", "make_target"]
 
@@ -33,6 +34,10 @@ ROUTES = (
 
 RETRANSMISSION_S = 1.0
 """How long after the last packet one that was asked for again can still come: the rule of ``playout.nack``."""
+
+
+LAST_PACKET_S = 0.010
+"""How long a call goes on after its last packet was due: who hangs up at that very instant may be ahead of it."""
 
 
 class LoopbackTarget:
@@ -89,6 +94,7 @@ class LoopbackCall:
         """CPU seconds this process spent from the start of the call until both sides had what they waited for."""
         self.failed: str | None = None
         """Why the join gave up: the milestone missing and the timer that was still trying; None while it has not."""
+        self.stopped: Stop | None = None
         self.cut: str | None = None
         self.warnings: list[str] = []
 
@@ -110,13 +116,9 @@ class LoopbackCall:
         """Both."""
         return [self.caller, self.callee]
 
-    def links(self) -> dict[Direction, LinkReport]:
-        """Return what both directions of the media path were asked for, and did."""
-        reports: dict[Direction, LinkReport] = {}
-        for way in self.ways:
-            path = self.direction(way.talker.side, way.listener.side)
-            reports[way.direction] = LinkReport.of(path.path.requested(), path.tally.achieved())
-        return reports
+    def legs(self) -> dict[Direction, list[Leg]]:
+        """Return the media path of both directions."""
+        return {way.direction: [Leg.of(self.direction(way.talker.side, way.listener.side))] for way in self.ways}
 
     def report(self) -> dict[str, object]:
         """Return nothing: both sides are ours."""
@@ -133,14 +135,16 @@ class LoopbackCall:
         return self.failed is None
 
     async def talk(self) -> bool:
-        """Join, let both mouths say all they have, wait for the last packet, hang up; return whether it connected."""
+        """Join, let both mouths say all they have, wait for the last packet, hang up; return whether it connected.
+
+        A path that breaks meanwhile ends it early: ``cut`` says when.
+        """
         try:
             if await self._within(self._connect(), self.caller.connected, self.callee.connected):
                 self.may_speak.set()
-                await self.caller.track.finished.wait()
-                await self.callee.track.finished.wait()
-                await asyncio.sleep(max(0.0, self.network.last_arrival_s - self.network.now_s()))
-                if any(peer.negotiated is not None and peer.negotiated.nack for peer in (self.caller, self.callee)):
+                self.cut = await said_all(self.peers, self.peers, self.network)
+                await asyncio.sleep(max(0.0, self.network.last_arrival_s - self.network.now_s()) + LAST_PACKET_S)
+                if any(peer.negotiated is not None and peer.negotiated.nack for peer in self.peers):
                     await asyncio.sleep(RETRANSMISSION_S)
         finally:
             await self._hang_up()
@@ -203,19 +207,17 @@ class LoopbackCall:
         return False
 
     def _blame(self, how: str) -> str:
-        missing = [
-            f"{peer.side} {milestone}"
-            for peer, order in ((self.caller, CALLER_ORDER), (self.callee, CALLEE_ORDER))
-            for milestone in order[:-1]
-            if milestone not in peer.timeline.marks
-        ]
+        late = next((peer for peer in self.peers if peer.timeline.awaited() != "first_audio"), self.caller)
+        awaited = late.timeline.awaited()
+        self.stopped = Stop(late.timeline.reached(), awaited)
+        missing = f"{late.side} {awaited}"
         waits = sorted(self.waits(), key=lambda wait: wait.at_s)
         if not waits:
-            return f"{missing[0] if missing else 'media'} {how}; no timer had fired"
+            return f"{missing} {how}; no timer had fired"
         last = waits[-1]
         times = sum(wait.timer == last.timer and wait.side == last.side for wait in waits)
         return (
-            f"{missing[0] if missing else 'media'} {how}; "
+            f"{missing} {how}; "
             f"the {last.side}'s {last.timer} timer had resent {times} time{'s' * (times != 1)}, last its {last.what}"
         )
 

@@ -19,9 +19,9 @@ from rtcprobe.result import Result
 
 if TYPE_CHECKING:
     from rtcprobe.capture import Heard
-    from rtcprobe.verdict import Ranking
+    from rtcprobe.verdict import Panel, Ranking
 
-__all__ = ["MOST_RESULTS", "render_comparison", "render_heard", "render_report"]
+__all__ = ["MOST_RESULTS", "render_comparison", "render_heard", "render_report", "render_vendors"]
 
 MOST_RESULTS: Final = 500
 
@@ -64,3 +64,10 @@ def render_heard(heard: Sequence[Heard], *, title: str | None = None) -> str:
     from rtcprobe.report.html.heard import heard_page  # noqa: PLC0415 - rule 5
 
     return heard_page(list(heard), title=title)
+
+
+def render_vendors(panel: Panel, *, title: str | None = None) -> str:
+    """Return the page of vendors measured in turns: a sentence, a card each, a matrix of vendors and links."""
+    from rtcprobe.report.html.vendors import page  # noqa: PLC0415 - rule 5
+
+    return page(panel, title=title)

@@ -1,0 +1,71 @@
+"""Which side of a call to an outside target held it up, what that side was waiting for, and the sentence that says so.
+
+Rules:
+    1. The side that has come the least far is to blame: one without a media path before one without sound.
+    2. What a join may do without (DNS, TLS, an offer of the server's own) is never what it was waiting for, unless an
+       exchange stands open at just that step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+from rtcprobe.call.faults import Exchange, timed_out
+from rtcprobe.call.http import HttpClient
+from rtcprobe.call.peer import Peer
+from rtcprobe.timeline import Stop
+
+__all__ = ["CONNECTION", "came", "gave_up", "latecomer", "stop_of", "too_late"]
+
+CONNECTION = {"dns": "dns_resolved", "tcp": "tcp_connected", "tls": "tls_connected"}
+"""The steps of a new connection, and the milestones they are."""
+
+
+def latecomer(peers: Sequence[Peer], joiners: Sequence[Peer], waited_for: Collection[object]) -> Peer:
+    """Return the side to blame (rule 1); ``waited_for`` are the events of its peers that the call waited for."""
+    waiting = [
+        peer
+        for peer in peers
+        if any(event in waited_for and not event.is_set() for event in (peer.connected, peer.heard_packet))
+    ]
+    unconnected = [peer for peer in peers if not peer.connected.is_set()]
+    return (unconnected or waiting or joiners)[0]
+
+
+def stop_of(peer: Peer, clients: Iterable[HttpClient], optional: Iterable[str]) -> Stop:
+    """Return where ``peer`` stopped (rule 2)."""
+    reached = peer.timeline.reached()
+    if "signaling_connected" not in peer.timeline.marks:
+        asked = [each for each in _last_exchanges(peer, clients) if each.phase in CONNECTION]
+        if asked and CONNECTION[asked[-1].phase] in peer.timeline.order:
+            return Stop(reached, CONNECTION[asked[-1].phase])
+    return Stop(reached, peer.timeline.awaited((*CONNECTION.values(), *optional)))
+
+
+def too_late(peer: Peer, clients: Iterable[HttpClient], stop: Stop, limit_s: float, owed: str) -> str:
+    """Return what ``peer`` was waiting for after ``limit_s``: an exchange, or a milestone and what is ``owed`` it."""
+    open_now = next((each for each in _last_exchanges(peer, clients) if not _is_over(each)), None)
+    if open_now is not None:
+        return f"{timed_out(open_now, limit_s).message}; {came(peer)}"
+    return f"{peer.side} {stop.awaited} not within {limit_s:g} s{owed}; {came(peer)}"
+
+
+def gave_up(peer: Peer, stop: Stop) -> str:
+    """Return that the media path of ``peer`` gave up, or was ended by the other side."""
+    how = "gave up" if "dtls_connected" not in peer.timeline.marks else "was ended by the target"
+    return f"{peer.side} {stop.awaited} {how}; {came(peer)}"
+
+
+def came(peer: Peer) -> str:
+    """Return how far ``peer`` had come."""
+    reached = peer.timeline.reached()
+    return f"the {peer.side} had come to {reached}" if reached else f"the {peer.side} had reached nothing"
+
+
+def _last_exchanges(peer: Peer, clients: Iterable[HttpClient]) -> list[Exchange]:
+    return [each.exchanges[-1] for each in clients if each.exchanges and each.line.side == peer.side]
+
+
+def _is_over(exchange: Exchange) -> bool:
+    last = ("tls" if exchange.url.startswith(("https", "wss")) else "tcp") if exchange.method == "CONNECT" else None
+    return (last or "response_body") in exchange.marks

@@ -1,0 +1,66 @@
+"""The kinds of targets that come with rtcprobe: how each is written, what it measures, what it wants to know.
+
+One table for ``rtcprobe targets`` and the README; ``tests/call/test_targets.py`` holds it against the targets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["KINDS", "Kind"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind. ``plain``: the scheme to write where the server has no TLS; ``options``: keys under ``target``."""
+
+    written: str
+    schemes: tuple[str, ...]
+    plain: str = ""
+    calls: str
+    hears: str
+    options: tuple[str, ...] = ()
+
+
+_HTTP = ("token", "headers", "ca")
+
+KINDS = (
+    Kind(
+        written="loopback",
+        schemes=("loopback",),
+        calls="our own far end: the whole path emulated, on either clock",
+        hears="both ways",
+    ),
+    Kind(
+        written="whip+whep://HOST/PATH/{whip,whep}",
+        schemes=("whip+whep", "whip+whep+http"),
+        plain="whip+whep+http://",
+        calls="any media server: publish by WHIP (RFC 9725), listen by WHEP",
+        hears="one way, through the server",
+        options=(*_HTTP, "whip", "whep", "whip_token", "whep_token", "listeners", "trickle", "session_origin"),
+    ),
+    Kind(
+        written="janus+wss://HOST:PORT/videoroom/ROOM",
+        schemes=("janus+wss", "janus+ws", "janus", "janus+https", "janus+http"),
+        plain="janus+ws://, janus+http://",
+        calls="a room of Janus: one speaks, others listen (janus:// asks over HTTPS)",
+        hears="one way, through the server",
+        options=("secret", "token", "pin", "ca", "listeners"),
+    ),
+    Kind(
+        written="janus+wss://HOST:PORT/echotest",
+        schemes=("janus+wss", "janus+ws", "janus", "janus+https", "janus+http"),
+        plain="janus+ws://, janus+http://",
+        calls="the EchoTest of Janus",
+        hears="there and back",
+        options=("secret", "token", "ca"),
+    ),
+    Kind(
+        written="sdp+https://HOST/PATH",
+        schemes=("sdp+https", "sdp+http"),
+        plain="sdp+http://",
+        calls="whoever answers a POST of an offer: voice agents, aiortc's examples",
+        hears="there and back; with echo: false joins alone",
+        options=(*_HTTP, "body", "fields", "echo", "delete", "session_origin"),
+    ),
+)
