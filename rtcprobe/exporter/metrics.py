@@ -95,8 +95,15 @@ def _histogram(
     return _row("histogram", scope, name, meaning, (labels, values, buckets))
 
 
+PHASES = (
+    *PHASE_OF.values(),
+    *("session_created", "plugin_attached", "room_joined", "offer_received", "answer_sent", "answer_accepted"),  # Janus
+    *("counter_offer", "candidates_sent"),  # WHIP and WHEP
+)
+"""Every phase of a join to any target; a milestone that is the target's own ends a phase of its own name."""
+
 _VERDICTS = "pass, fail, inconclusive, invalid"
-_PHASES = f"phase: {', '.join(PHASE_OF.values())}, other (what a target adds)"
+_PHASES = f"phase: {', '.join(PHASES)}, other (one that is not known)"
 _WAYS = "direction: caller_to_callee, callee_to_caller, round_trip (an echo)"
 _AGGREGATES = "aggregate: min, mean, p50, p95, max (a percentile of too few samples is absent)"
 _TIMERS = "timer: stun, dtls, signaling"

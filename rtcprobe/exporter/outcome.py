@@ -12,13 +12,11 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
-from urllib.parse import urlsplit
 
 from rtcprobe.exporter.config import OBJECTIVES, Objective
 from rtcprobe.exporter.instruments import Draft, Instruments
-from rtcprobe.exporter.metrics import TABLE
+from rtcprobe.exporter.metrics import PHASES, TABLE
 from rtcprobe.result import BudgetVerdict, Clock, JoinAttempt, MouthToEar, Result, Verdict
-from rtcprobe.runtime.reach import needs_dns
 from rtcprobe.scenario import Scenario
 from rtcprobe.secrets import scrub
 from rtcprobe.timeline import CALLER_ORDER, OUTSIDE_ORDER, PHASE_OF, Timer
@@ -40,10 +38,6 @@ MISSES = ("overlap", "busy", "stalled", "cancelled")
 
 _LAST = tuple(row.name for row in TABLE if row.scope == "run" and row.name != "rtcprobe_probe_info")
 _AGGREGATES = ("p50", "p95")
-_CONNECTING = ("dns_resolved", "tcp_connected", "tls_connected")
-_UNCONNECTED = (*_CONNECTING, "ice_gathered")
-"""What a join may reach before it is connected: gathering goes on beside that."""
-
 _OTHER = "other"
 
 
@@ -166,14 +160,10 @@ def set_last_run(into: Instruments | Draft, outcome: Outcome) -> None:
                 _set_figures(into, outcome.result)
 
 
-def failed_phase(attempt: JoinAttempt, target: str) -> str:
-    """Return the phase that a failed join never finished: the first not reached, of a connection what it has of it."""
-    order = CALLER_ORDER if target == "loopback" else OUTSIDE_ORDER
-    reached = attempt.milestones
-    passed = set() if _named(target) else {"dns_resolved"}
-    if any(name in reached for name in order if name not in _UNCONNECTED):
-        passed |= set(_CONNECTING)
-    return next((PHASE_OF[name] for name in order if name not in reached and name not in passed), _OTHER)
+def failed_phase(attempt: JoinAttempt) -> str:
+    """Return the phase that a failed join never finished: the one that ends with the milestone it awaited."""
+    awaited = attempt.awaited
+    return _OTHER if awaited is None else _phase(PHASE_OF.get(awaited, awaited))
 
 
 def _add_joins(into: Instruments | Draft, result: Result) -> None:
@@ -181,7 +171,7 @@ def _add_joins(into: Instruments | Draft, result: Result) -> None:
     into.count("rtcprobe_join_attempts_total", len(attempts))
     for attempt in attempts:
         if attempt.failed is not None or attempt.first_audio_s is None:
-            into.count("rtcprobe_join_failures_total", phase=failed_phase(attempt, result.target))
+            into.count("rtcprobe_join_failures_total", phase=failed_phase(attempt))
         else:
             into.observe("rtcprobe_join_seconds", attempt.first_audio_s)
         for phase, seconds in attempt.phases.items():
@@ -223,7 +213,7 @@ def _set_joins(into: Instruments | Draft, result: Result) -> None:
     phases: dict[str, list[float]] = {}
     for attempt in attempts:
         if attempt.failed is not None or attempt.first_audio_s is None:
-            phase = failed_phase(attempt, result.target)
+            phase = failed_phase(attempt)
             failures[phase] = failures.get(phase, 0) + 1
         for name, seconds in attempt.phases.items():
             phases.setdefault(_phase(name), []).append(seconds)
@@ -288,15 +278,9 @@ def _set_all(into: Instruments | Draft, name: str, figures: Mapping[str, float |
             into.set(name, value, aggregate=aggregate, **labels)
 
 
-def _named(target: str) -> bool:
-    """Return whether the host of ``target`` is a name that has to be looked up."""
-    host = urlsplit(target).hostname
-    return host is not None and needs_dns(host)
-
-
 def _fates(ear: MouthToEar) -> Iterable[tuple[str, int]]:
     return (("heard", ear.heard), ("rejected", ear.rejected), ("lost", ear.lost))
 
 
 def _phase(name: str) -> str:
-    return name if name in PHASE_OF.values() else _OTHER
+    return name if name in PHASES else _OTHER

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from rtcprobe.exporter.config import OBJECTIVES, Objective
 from rtcprobe.exporter.instruments import Instruments, expose, expose_gzip, negotiate
-from rtcprobe.exporter.metrics import EAR_BUCKETS_S, JOIN_BUCKETS_S, PROBE_LABELS, TABLE, markdown
+from rtcprobe.exporter.metrics import EAR_BUCKETS_S, JOIN_BUCKETS_S, PHASES, PROBE_LABELS, TABLE, markdown
 from rtcprobe.exporter.outcome import (
     Outcome,
     add_run,
@@ -175,7 +175,7 @@ def test_a_share_at_a_bucket_is_exact(one, judged, series):
 
 def test_a_failed_join_is_an_attempt_and_a_failure_and_in_no_histogram(one, series):
     got = series(expose([one], "text"))
-    assert got["rtcprobe_join_failures_total", "phase=gathering", "probe=p"] == 1
+    assert got["rtcprobe_join_failures_total", "phase=answer", "probe=p"] == 1
     assert got["rtcprobe_join_failures_total", "phase=ice", "probe=p"] == 0
     assert got["rtcprobe_join_seconds_count", "probe=p"] == 21
     assert got["rtcprobe_join_retransmissions_total", "probe=p", "side=caller", "timer=dtls"] == 1
@@ -201,7 +201,7 @@ def test_the_last_run_is_that_run_alone_and_what_it_did_not_reach_is_absent(one,
     set_last_run(one, outcome(nothing))
     got = series(expose([one], "text"))
     assert got["rtcprobe_last_run_verdict", "probe=p", "verdict=inconclusive"] == 1
-    assert got["rtcprobe_last_join_failures", "phase=gathering", "probe=p"] == 1
+    assert got["rtcprobe_last_join_failures", "phase=answer", "probe=p"] == 1
     last = {key[0] for key in got if key[0].startswith("rtcprobe_last_")}
     assert "rtcprobe_last_join_seconds" not in last
     assert "rtcprobe_last_mouth_to_ear_seconds" not in last
@@ -225,23 +225,28 @@ def test_an_invalid_run_moves_the_count_of_runs_and_no_figure(one, judged, serie
 
 
 @pytest.mark.parametrize(
-    ("reached", "target", "phase"),
+    ("awaited", "phase"),
     [
-        ({}, "loopback", "signaling"),
-        ({"ice_gathered": 0.0}, "loopback", "signaling"),  # gathered at once, and never connected
-        ({"signaling_connected": 0.1, "ice_gathered": 0.0, "offer_sent": 0.1}, "loopback", "answer"),
-        ({}, "janus+ws://h/echotest", "dns"),
-        ({"ice_gathered": 0.0}, "sdp+http://h/", "dns"),  # gathered beside the connection
-        ({"ice_gathered": 0.0, "dns_resolved": 0.1}, "sdp+http://h/", "tcp"),
-        ({"ice_gathered": 0.0}, "sdp+http://127.0.0.1:9/", "tcp"),  # no name, no query
-        ({"ice_gathered": 0.0}, "whip+https://[::1]:9/", "tcp"),
-        ({"dns_resolved": 0.1, "tcp_connected": 0.2}, "janus+wss://h/echotest", "tls"),
-        # No TLS on a plain connection: it went past it.
-        ({"tcp_connected": 0.2, "signaling_connected": 0.3, "ice_gathered": 0.3}, "sdp+http://h/", "offer"),
+        ("signaling_connected", "signaling"),
+        ("tcp_connected", "tcp"),
+        ("ice_connected", "ice"),  # also of a listener in a room, who was never sent an answer
+        ("answer_received", "answer"),
+        ("first_audio", "playout"),
+        ("session_created", "session_created"),
+        ("a milestone of nobody's", "other"),
+        (None, "other"),  # an older result
     ],
 )
-def test_a_failed_join_is_blamed_on_the_first_phase_it_never_finished(reached, target, phase):
-    assert failed_phase(JoinAttempt(caller=reached, failed="x"), target) == phase
+def test_a_failed_join_is_blamed_on_the_phase_that_its_missing_milestone_ends(awaited, phase):
+    assert failed_phase(JoinAttempt(caller={"offer_sent": 0.1}, failed="x", awaited=awaited)) == phase
+
+
+def test_every_milestone_of_every_target_ends_a_phase_of_the_table():
+    from rtcprobe.call.targets import janus, whip
+    from rtcprobe.timeline import PHASE_OF
+
+    orders = (janus.ECHO_ORDER, janus.SPEAKER_ORDER, janus.LISTENER_ORDER, whip.WhipWhepCall.milestones)
+    assert {PHASE_OF.get(each, each) for order in orders for each in order} == set(PHASES)
 
 
 def test_a_phase_that_a_strange_target_brings_is_other(series, make_result):
