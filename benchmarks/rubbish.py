@@ -227,7 +227,7 @@ class Rubbish:
         status = self._next("status", (*STATUSES, *STATUSES_MORE))
         yield _http(status, text, "application/sdp", self._next("header", HEADERS))
 
-    async def _slow(self, request: Request) -> AsyncIterator[bytes]:
+    async def _slow(self, _request: Request) -> AsyncIterator[bytes]:
         """Say what never comes to an end, comes too slowly, or is no HTTP at all."""
         whole = _http("201 Created", "v=0\r\n", "application/sdp")
         bomb = gzip.compress(b"v" * 20_000_000)

@@ -298,9 +298,8 @@ def _watched(server: subprocess.Popen[bytes], url: str, minutes: float, interval
     largest = max(workers_bytes)
     worker_grown = float(np.median(workers_bytes[-third:]) - np.median(workers_bytes[:third]))
     lost = sum(counted.get(f"{each}, crash", 0.0) for each in ("run errors", "worker exits"))
-    print(
-        f"descriptors {min(descriptors):.0f} to {max(descriptors):.0f}; largest worker {largest / 1e6:.0f} MB, {worker_grown / 1e6:+.1f} MB"
-    )
+    print(f"descriptors {min(descriptors):.0f} to {max(descriptors):.0f}")
+    print(f"largest worker {largest / 1e6:.0f} MB, {worker_grown / 1e6:+.1f} MB")
     return (
         not watch.faults
         and workers == wanted
