@@ -25,17 +25,20 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 import rtcprobe
 from rtcprobe.errors import BadInputError
 from rtcprobe.exporter.board import Board, RunView, view
+from rtcprobe.exporter.burn import Ledger
 from rtcprobe.exporter.config import Job, ProbePlan, ServeConfig
 from rtcprobe.exporter.instruments import Draft, Format, Instruments, expose, expose_gzip
 from rtcprobe.exporter.outcome import (
     Outcome,
     add_run,
+    events_of,
     probe_labels,
     set_last_run,
     set_objectives,
     set_up,
     start_series,
 )
+from rtcprobe.exporter.promises import NAMES, Promise, promises
 from rtcprobe.exporter.schedule import Miss, Scheduler, Slots
 from rtcprobe.exporter.shelf import Shelf
 from rtcprobe.exporter.workers import Exit, Pool
@@ -99,6 +102,7 @@ class Fleet:
         self._scheduler = Scheduler(self._execute, self.slots, self, self.random, wall)
         self._running: set[str] = set()
         self._heard_s: dict[str, float] = {}
+        self._ledger = Ledger()
         self._clock: Callable[[], float] = lambda: 0.0
         self._refused = ""
         self._reloading = asyncio.Lock()
@@ -158,6 +162,10 @@ class Fleet:
             for plan in self.probes
             if now_s - self._heard_s.get(plan.name, now_s) > 2 * plan.interval_s + plan.jitter_s
         ]
+
+    def promises(self, plan: ProbePlan) -> Sequence[Promise]:
+        """Return the objectives of a probe and how they stand: as Prometheus' alerts see them."""
+        return promises(plan, self._ledger, self._clock())
 
     def troubles(self) -> Sequence[str]:
         """Return what somebody should see to, in sentences."""
@@ -236,11 +244,15 @@ class Fleet:
         outcome, draft, small = _drafted(plan, outcome)
         result = outcome.result
         why = "; ".join(result.reasons[:1]) if result is not None and result.verdict != "pass" else outcome.sentence
-        LOG.info("probe %s: %s%s", plan.name, outcome.verdict, f" ({why})" if why else "")
+        said = [f"{outcome.verdict} ({why})" if why else outcome.verdict]
         instruments = self._instruments(plan)
+        if instruments is not None:
+            self._heard_s[plan.name] = self._clock()
+            self._ledger.add(plan.name, self._clock(), events_of(outcome, plan.objectives))
+            said += [f"{NAMES[each.slo]} {each.alarm}" for each in self.promises(plan) if each.alarm]
+        LOG.info("probe %s: %s", plan.name, "; ".join(said))
         if instruments is None:
             return
-        self._heard_s[plan.name] = self._clock()
         instruments.set("rtcprobe_probe_running", 0)
         draft.apply(instruments)
         kept = path is not None and self.shelf.find(path.name) is not None
@@ -283,6 +295,7 @@ class Fleet:
         for name in [name for name in self._probes if name not in wanted]:
             del self._probes[name]
             self._heard_s.pop(name, None)
+            self._ledger.forget(name)
             self.board.forget(name)
         for plan in config.probes:
             self._probes[plan.name] = (plan, self._set_up(plan))
@@ -299,11 +312,13 @@ class Fleet:
         before = self._probes.get(plan.name)
         instruments = before[1] if before is not None and before[1].common == labels else None
         if instruments is None:
+            self._ledger.forget(plan.name)
             instruments = Instruments(("probe", "run"), labels)
             start_series(instruments, plan.scenario, outside=plan.target != "loopback")
             instruments.set("rtcprobe_probe_running", float(plan.name in self._running))
         set_up(instruments, plan.scenario, plan.job.clock)
         set_objectives(instruments, plan.objectives)
+        self._ledger.open(plan.name, plan.objectives, self._clock())
         instruments.set("rtcprobe_probe_interval_seconds", plan.interval_s)
         instruments.set("rtcprobe_probe_timeout_seconds", plan.timeout_s)
         return instruments
@@ -357,7 +372,7 @@ def _drafted(plan: ProbePlan, outcome: Outcome) -> tuple[Outcome, Draft, RunView
     draft = Draft()
     try:
         add_run(draft, outcome, plan.objectives)
-        set_last_run(draft, outcome)
+        set_last_run(draft, outcome, plan.objectives)
         return outcome, draft, view(outcome)
     except Exception as error:
         if outcome.result is None:

@@ -271,6 +271,7 @@ _RUN_ROWS = (
         "part: loop_lag, emulator_late, pacing_late; aggregate: p50, p95, p99",
     ),
     _gauge("run", "last_harness_detection_error_seconds", "How far the ear misses the truth on this speech."),
+    _gauge("run", "last_slo_kept_ratio", "Share of its events that kept the limit of the objective.", "slo", _SLOS),
     _gauge("run", "last_budget_met", "1 met, 0 missed; absent while open.", "budget advisory", _BUDGETS),
 )
 

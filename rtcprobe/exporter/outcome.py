@@ -25,6 +25,7 @@ __all__ = [
     "Failure",
     "Outcome",
     "add_run",
+    "events_of",
     "failed_phase",
     "probe_labels",
     "set_last_run",
@@ -132,7 +133,7 @@ def add_run(into: Instruments | Draft, outcome: Outcome, objectives: Mapping[str
         return
     into.set("rtcprobe_last_valid_run_timestamp_seconds", outcome.ended_unix_s)
     _add_joins(into, result)
-    _add_events(into, result, objectives)
+    _add_events(into, outcome, objectives)
     for direction, ear in result.mouth_to_ear.items():
         for sample in ear.samples:
             into.observe("rtcprobe_mouth_to_ear_seconds", sample.delay_s, direction=direction)
@@ -147,8 +148,8 @@ def add_run(into: Instruments | Draft, outcome: Outcome, objectives: Mapping[str
         into.count("rtcprobe_budget_verdicts_total", verdict=each.verdict, **labels)
 
 
-def set_last_run(into: Instruments | Draft, outcome: Outcome) -> None:
-    """Set the ``last_…`` gauges to this run alone."""
+def set_last_run(into: Instruments | Draft, outcome: Outcome, objectives: Mapping[str, Objective] = OBJECTIVES) -> None:
+    """Set the ``last_…`` gauges to this run alone, its joins and markers judged by ``objectives``."""
     with into.anew(_LAST):
         for verdict in (*get_args(Verdict), "error"):
             into.set("rtcprobe_last_run_verdict", float(verdict == outcome.verdict), verdict=verdict)
@@ -158,6 +159,9 @@ def set_last_run(into: Instruments | Draft, outcome: Outcome) -> None:
             _set_harness(into, outcome.result)
             if outcome.result.verdict != "invalid":
                 _set_figures(into, outcome.result)
+                for slo, (events, bad) in events_of(outcome, objectives).items():
+                    if events:
+                        into.set("rtcprobe_last_slo_kept_ratio", 1.0 - bad / events, slo=slo)
 
 
 def failed_phase(attempt: JoinAttempt) -> str:
@@ -181,17 +185,30 @@ def _add_joins(into: Instruments | Draft, result: Result) -> None:
             into.count("rtcprobe_join_retransmission_cost_seconds_total", each.cost_s, timer=each.timer)
 
 
-def _add_events(into: Instruments | Draft, result: Result, objectives: Mapping[str, Objective]) -> None:
-    """Count what kept its limit: of joins all that were tried, of markers all but the rejected ones."""
+def events_of(outcome: Outcome, objectives: Mapping[str, Objective]) -> Mapping[str, tuple[int, int]]:
+    """Return by objective how many events a run had, and how many broke their limit; of an invalid run, none.
+
+    Events are all joins that were tried, and all markers but the rejected ones.
+    """
+    result = outcome.result
+    if result is None or result.verdict == "invalid":
+        return dict.fromkeys(objectives, (0, 0))
     joins_s = [None if each.failed is not None else each.first_audio_s for each in result.join.attempts]
     delays_s: list[float | None] = []
     for ear in result.mouth_to_ear.values():
         delays_s += [each.delay_s for each in ear.samples]
         delays_s += [None] * ear.lost
+    out = {}
     for slo, events_s in (("join", joins_s), ("mouth_to_ear", delays_s)):
         good = sum(each is not None and each <= objectives[slo].limit_s for each in events_s)
-        into.count("rtcprobe_slo_events_total", good, slo=slo, outcome="good")
-        into.count("rtcprobe_slo_events_total", len(events_s) - good, slo=slo, outcome="bad")
+        out[slo] = (len(events_s), len(events_s) - good)
+    return out
+
+
+def _add_events(into: Instruments | Draft, outcome: Outcome, objectives: Mapping[str, Objective]) -> None:
+    for slo, (events, bad) in events_of(outcome, objectives).items():
+        into.count("rtcprobe_slo_events_total", events - bad, slo=slo, outcome="good")
+        into.count("rtcprobe_slo_events_total", bad, slo=slo, outcome="bad")
 
 
 def _set_figures(into: Instruments | Draft, result: Result) -> None:
