@@ -16,7 +16,7 @@ from rtcprobe.errors import BadInputError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from rtcprobe.report.cases import Case
+    from rtcprobe.report.cases import Case, Suite
     from rtcprobe.result import Result
 
 __all__ = ["Outputs", "output_options"]
@@ -94,12 +94,12 @@ class Outputs:
         if self.json_path is not None:
             _write(text, self.json_path)
 
-    def write_cases(self, cases: Sequence[Case], markdown: Callable[[bool], str]) -> None:
+    def write_cases(self, cases: Sequence[Case], suites: Sequence[Suite], markdown: Callable[[bool], str]) -> None:
         """Write ``cases`` as JUnit and annotations; ``markdown(brief)`` to its file and the summary of the step."""
         if self.junit_path is not None:
             from rtcprobe.report.junit import junit
 
-            _write(junit(cases), self.junit_path)
+            _write(junit(cases, suites), self.junit_path)
         if self.markdown_path is not None:
             _write(markdown(False), self.markdown_path)
         from rtcprobe.report.github import annotation_lines, append_summary, is_github

@@ -14,12 +14,17 @@ from rtcprobe.verdict.budgets import Budget, evaluate, parse_budget
 from rtcprobe.verdict.comparison import Comparison, Place, RankedMetric, Ranking, compare, rank
 from rtcprobe.verdict.culprits import Culprit
 from rtcprobe.verdict.difference import Difference, Estimate
+from rtcprobe.verdict.goals import BEYOND, CONNECT_S, EAR_S, Goal, goals
 from rtcprobe.verdict.judge import judge, summarise_joins
+from rtcprobe.verdict.link_loss import loss_interval
 from rtcprobe.verdict.metrics import METRICS
 from rtcprobe.verdict.sides import Side
 from rtcprobe.verdict.statistics import quantile, samples_needed, summarise
 
 __all__ = [
+    "BEYOND",
+    "CONNECT_S",
+    "EAR_S",
     "METRICS",
     "STATISTICAL",
     "Budget",
@@ -29,6 +34,7 @@ __all__ = [
     "Difference",
     "Estimate",
     "Gate",
+    "Goal",
     "Place",
     "RankedMetric",
     "Ranking",
@@ -38,7 +44,9 @@ __all__ = [
     "check",
     "compare",
     "evaluate",
+    "goals",
     "judge",
+    "loss_interval",
     "parse_budget",
     "parse_tolerance",
     "quantile",

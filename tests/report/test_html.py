@@ -331,3 +331,12 @@ def test_words_stand_out_from_paper_and_panel_by_the_aa_ratio(scheme):
     for bar in ("accent", "bad"):  # WCAG 1.4.11 for what carries meaning; the other bars have their figures beside them
         light, dark = sorted((luminance(colours[bar]), luminance(colours["paper"])), reverse=True)
         assert (light + 0.05) / (dark + 0.05) >= 3.0
+
+
+def test_a_page_opens_with_what_was_found_and_has_a_tile_for_each_goal(make_result):
+    page = render_report([judge(make_result(), [])])
+    said = "Joining took 487 ms, for one call in twenty more than 1,487, 887 over the goal of 600; you hear each other"
+    assert page.index(said) < page.index("Typical join")
+    for tile in ("Later than 600 ms to connect", "Later than 100 ms to the ear, caller → callee"):
+        assert tile in page
+    assert "[2.8%–30%] of 20 joins · goal 5%: undecided" in page
