@@ -16,10 +16,11 @@ from typing import Literal, get_args
 from rtcprobe.exporter.config import OBJECTIVES, Objective
 from rtcprobe.exporter.instruments import Draft, Instruments
 from rtcprobe.exporter.metrics import PHASES, TABLE
-from rtcprobe.result import BudgetVerdict, Clock, JoinAttempt, MouthToEar, Result, Verdict
+from rtcprobe.result import BudgetVerdict, Clock, JoinAttempt, MouthToEar, PlacedCall, Result, Verdict
 from rtcprobe.scenario import Scenario
 from rtcprobe.secrets import scrub
 from rtcprobe.timeline import CALLER_ORDER, OUTSIDE_ORDER, PHASE_OF, Timer
+from rtcprobe.verdict import Goal
 
 __all__ = [
     "Failure",
@@ -44,13 +45,17 @@ _OTHER = "other"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a run ended: its ``result``, or the ``failure`` with its sentence. Wall-clock seconds."""
+    """How a run ended: its ``result``, or the ``failure`` with its sentence. Wall-clock seconds.
+
+    ``goals`` are what ``rtcprobe.verdict.goals`` says of the result: worth a thread, so made where the result is read.
+    """
 
     seed: int
     ended_unix_s: float
     duration_s: float
     waited_s: float = 0.0
     result: Result | None = None
+    goals: tuple[Goal, ...] = ()
     failure: Failure | None = None
     sentence: str = ""
 
@@ -108,6 +113,8 @@ def start_series(into: Instruments, scenario: Scenario, *, outside: bool) -> Non
     for slo in OBJECTIVES:
         for kept in ("good", "bad"):
             into.count("rtcprobe_slo_events_total", 0, slo=slo, outcome=kept)
+    for fate in ("whole", "cut", "failed", "void"):
+        into.count("rtcprobe_calls_total", 0, fate=fate)
     for timer in get_args(Timer):
         into.count("rtcprobe_join_retransmission_cost_seconds_total", 0, timer=timer)
         for side in ("caller", "callee"):
@@ -129,6 +136,8 @@ def add_run(into: Instruments | Draft, outcome: Outcome, objectives: Mapping[str
     if result.verdict not in get_args(Verdict):
         raise ValueError(f"{result.verdict!r} is no verdict")
     into.count("rtcprobe_runs_total", verdict=result.verdict)
+    for placed in result.calls:
+        into.count("rtcprobe_calls_total", fate=_call_fate(placed))
     if result.verdict == "invalid":
         return
     into.set("rtcprobe_last_valid_run_timestamp_seconds", outcome.ended_unix_s)
@@ -159,6 +168,7 @@ def set_last_run(into: Instruments | Draft, outcome: Outcome, objectives: Mappin
             _set_harness(into, outcome.result)
             if outcome.result.verdict != "invalid":
                 _set_figures(into, outcome.result)
+                _set_goals(into, outcome.goals)
                 for slo, (events, bad) in events_of(outcome, objectives).items():
                     if events:
                         into.set("rtcprobe_last_slo_kept_ratio", 1.0 - bad / events, slo=slo)
@@ -220,6 +230,18 @@ def _set_figures(into: Instruments | Draft, result: Result) -> None:
         if each.verdict in ("met", "missed"):
             labels = {"budget": scrub(each.expression), "advisory": str(each.advisory).lower()}
             into.set("rtcprobe_last_budget_met", float(each.verdict == "met"), **labels)
+
+
+def _set_goals(into: Instruments | Draft, goals: Iterable[Goal]) -> None:
+    for goal in goals:
+        found = goal.outcome
+        for bound, value in (("share", found.value), ("low", found.low), ("high", found.high)):
+            if value is None:
+                continue
+            if goal.direction is None:
+                into.set("rtcprobe_last_join_beyond_600ms_ratio", value, bound=bound)
+            else:
+                into.set("rtcprobe_last_mouth_to_ear_beyond_100ms_ratio", value, direction=goal.direction, bound=bound)
 
 
 def _set_joins(into: Instruments | Draft, result: Result) -> None:
@@ -293,6 +315,13 @@ def _set_all(into: Instruments | Draft, name: str, figures: Mapping[str, float |
     for aggregate, value in figures.items():
         if value is not None:
             into.set(name, value, aggregate=aggregate, **labels)
+
+
+def _call_fate(placed: PlacedCall) -> str:
+    """Return what became of a call: a void one is that, whatever else befell it."""
+    if placed.void is not None:
+        return "void"
+    return "failed" if placed.failed is not None else "cut" if placed.cut is not None else "whole"
 
 
 def _fates(ear: MouthToEar) -> Iterable[tuple[str, int]]:

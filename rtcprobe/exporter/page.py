@@ -80,6 +80,7 @@ class Card:
     tone: str
     alarm: str
     promises: Sequence[Promise]
+    goals: Sequence[tuple[str, str]]
     when: str
     reasons: tuple[str, ...]
     join: str
@@ -127,6 +128,7 @@ def _card(fleet: Fleet, plan: ProbePlan, now_unix_s: float) -> Card:
         tone="" if last is None else TONES[last.verdict],
         alarm="page" if "page" in alarms else "ticket" if alarms else "",
         promises=kept,
+        goals=() if last is None else last.goals,
         when="" if last is None else f"{_ago(now_unix_s - last.at_unix_s)}, seed {last.seed}",
         reasons=() if last is None else tuple(scrub(each) for each in last.reasons),
         join="" if last is None else _join(last),

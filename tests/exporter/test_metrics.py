@@ -9,6 +9,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
+from rtcprobe.exporter.board import view
 from rtcprobe.exporter.config import OBJECTIVES, Objective
 from rtcprobe.exporter.instruments import Instruments, expose, expose_gzip, negotiate
 from rtcprobe.exporter.metrics import EAR_BUCKETS_S, JOIN_BUCKETS_S, PHASES, PROBE_LABELS, TABLE, markdown
@@ -22,9 +23,10 @@ from rtcprobe.exporter.outcome import (
     set_up,
     start_series,
 )
-from rtcprobe.result import JoinAttempt, Joins
+from rtcprobe.probe import run_probe
+from rtcprobe.result import JoinAttempt, Joins, PlacedCall
 from rtcprobe.scenario import find_scenario
-from rtcprobe.verdict import judge, parse_budget
+from rtcprobe.verdict import goals, judge, parse_budget
 
 LABELS = dict(zip(PROBE_LABELS, ("p", "1v1-social", "loopback", "bangkok", "singapore"), strict=True))
 
@@ -55,7 +57,7 @@ def one(judged):
     instruments.count("rtcprobe_runs_missed_total", reason="overlap")
     real = replace(judged, harness={**judged.harness, "loop_lag_p50_s": 1e-4, "detection_error_s": 1e-5})
     add_run(instruments, outcome(real), OBJECTIVES)
-    set_last_run(instruments, outcome(real))
+    set_last_run(instruments, outcome(real, goals=goals(real)))
     return instruments
 
 
@@ -171,6 +173,60 @@ def test_a_share_at_a_bucket_is_exact(one, judged, series):
     under = sum(a.first_audio_s is not None and a.first_audio_s <= 0.6 for a in judged.join.attempts)
     assert got["rtcprobe_join_seconds_bucket", "le=0.6", "probe=p"] == under == 20
     assert got["rtcprobe_join_attempts_total", "probe=p"] == 22  # one late, one never
+
+
+def test_the_goals_of_everybody_stand_with_their_share_and_its_interval(one, judged, series):
+    got = series(expose([one], "text"))
+    # Two of 22 joins are beyond 600 ms: one of 1,487 ms, one never heard.
+    name = "rtcprobe_last_join_beyond_600ms_ratio"
+    assert got[name, "bound=share", "probe=p"] == pytest.approx(2 / 22)
+    assert got[name, "bound=low", "probe=p"] < 2 / 22 < got[name, "bound=high", "probe=p"]
+    name = "rtcprobe_last_mouth_to_ear_beyond_100ms_ratio"
+    for direction, ear in judged.mouth_to_ear.items():
+        share = sum(each.delay_s > 0.1 for each in ear.samples) / ear.heard
+        assert got[name, "bound=share", f"direction={direction}", "probe=p"] == pytest.approx(share)
+
+
+def test_calls_are_counted_by_what_became_of_them_those_of_an_invalid_run_too(judged, series):
+    placed = (
+        PlacedCall(call=0),
+        PlacedCall(call=1, void="this machine stopped for 0.61 s at 14.2 s", cut="x"),
+        PlacedCall(call=1, attempt=2, cut="the path broke"),
+        PlacedCall(call=2, failed="never joined"),
+    )
+    for verdict in ("pass", "invalid"):
+        instruments = Instruments(("probe", "run"), LABELS)
+        add_run(instruments, outcome(replace(judged, calls=placed, verdict=verdict)), OBJECTIVES)
+        got = series(expose([instruments], "text"))
+        fates = {
+            fate: got["rtcprobe_calls_total", f"fate={fate}", "probe=p"] for fate in ("whole", "void", "cut", "failed")
+        }
+        assert fates == {"whole": 1, "void": 1, "cut": 1, "failed": 1}
+
+
+def test_a_run_of_several_calls_counts_every_marker_that_counts_once_and_draws_them_call_by_call(series):
+    scenario = find_scenario("1v1-social", ["call.joins=2", "call.calls=3", "call.duration=6s"])
+    result = run_probe(scenario, seed=5, clock="virtual")
+    assert len({each.call for each in result.mouth_to_ear["caller_to_callee"].samples}) == 3
+    instruments = Instruments(("probe", "run"), LABELS)
+    tight = {"join": Objective(limit_s=1e-3, share=0.9), "mouth_to_ear": Objective(limit_s=10.0, share=0.9)}
+    ended = outcome(result)
+    add_run(instruments, ended, tight)
+    got = series(expose([instruments], "text"))
+    for direction, ear in result.mouth_to_ear.items():
+        key = (f"direction={direction}", "probe=p")
+        assert got["rtcprobe_mouth_to_ear_seconds_count", *key] == ear.heard == sum(each.heard for each in ear.calls)
+        fates = sum(
+            got["rtcprobe_markers_total", key[0], f"fate={fate}", key[1]] for fate in ("heard", "rejected", "lost")
+        )
+        assert fates == ear.scheduled == sum(each.scheduled for each in ear.calls)
+        in_order = sorted(ear.samples, key=lambda each: (each.call, each.spoken_s))
+        drawn = [each for each in view(ended).delays[direction] if each is not None]
+        assert drawn == [each.delay_s for each in in_order]
+    good = got["rtcprobe_slo_events_total", "outcome=good", "probe=p", "slo=mouth_to_ear"]
+    assert good == sum(ear.heard for ear in result.mouth_to_ear.values())
+    assert got["rtcprobe_calls_total", "fate=whole", "probe=p"] == 3
+    assert got["rtcprobe_join_attempts_total", "probe=p"] == len(result.join.attempts)
 
 
 def test_a_failed_join_is_an_attempt_and_a_failure_and_in_no_histogram(one, series):

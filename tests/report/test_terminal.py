@@ -256,4 +256,6 @@ def test_a_column_more_than_there_are_places_stands_behind_the_last_and_never_va
     from rtcprobe.report.lines import cells, rule
 
     assert cells("a", ("1", "2", "3"), edges=(10, 20)).plain == "a        1         2 3"
-    assert rule("t", ("one", "two", "three"), edges=(20, 30)).plain.startswith("─ t ──────────── one ───── two  three ─")
+    assert rule("t", ("one", "two", "three"), edges=(20, 30)).plain.startswith(
+        "─ t ──────────── one ───── two  three ─"
+    )
