@@ -31,7 +31,7 @@ STYLES = {
 }
 """Colour repeats what the word already says."""
 
-_ASCII = str.maketrans({"─": "-", "█": "#", "▌": "#", "→": ">", "–": "-", "·": "-", "…": ".", "±": "~"})
+_ASCII = str.maketrans({"─": "-", "█": "#", "▌": "#", "→": ">", "–": "-", "·": "-", "…": ".", "±": "~", "◄": "<"})
 
 
 def print_lines(lines: Iterable[Text], console: Console) -> None:

@@ -20,6 +20,7 @@ from rtcprobe.verdict.link_loss import loss_interval
 from rtcprobe.verdict.metrics import METRICS
 from rtcprobe.verdict.sides import Side
 from rtcprobe.verdict.statistics import quantile, samples_needed, summarise
+from rtcprobe.verdict.vendors import Account, Panel, headline, panel
 
 __all__ = [
     "BEYOND",
@@ -27,6 +28,7 @@ __all__ = [
     "EAR_S",
     "METRICS",
     "STATISTICAL",
+    "Account",
     "Budget",
     "BudgetFile",
     "Comparison",
@@ -35,6 +37,7 @@ __all__ = [
     "Estimate",
     "Gate",
     "Goal",
+    "Panel",
     "Place",
     "RankedMetric",
     "Ranking",
@@ -45,8 +48,10 @@ __all__ = [
     "compare",
     "evaluate",
     "goals",
+    "headline",
     "judge",
     "loss_interval",
+    "panel",
     "parse_budget",
     "parse_tolerance",
     "quantile",

@@ -14,13 +14,14 @@ Rules:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from rtcprobe.result import BudgetOutcome, Direction, MouthToEar, Result
+from rtcprobe.result import BudgetOutcome, Direction, HeardCall, Joins, MouthToEar, Result, Sample
 from rtcprobe.units import format_duration
 from rtcprobe.verdict.budgets import evaluate, parse_budget
 
-__all__ = ["BEYOND", "CONNECT_S", "EAR_S", "Goal", "goals"]
+__all__ = ["BEYOND", "CONNECT_S", "EAR_S", "Goal", "goals", "pooled"]
 
 CONNECT_S = 0.600
 EAR_S = 0.100
@@ -65,6 +66,44 @@ def goals(result: Result) -> tuple[Goal, ...]:
         if ear is not None and direction != "round_trip":
             found.append(_ear(result, direction, ear))
     return tuple(found)
+
+
+def pooled(results: Sequence[Result]) -> Result:
+    """Return the runs of one scenario as one run of so many more joins and calls, for what is said of all of them.
+
+    Seed, verdict and the rest are the first's: only joins and markers are pooled.
+    """
+    first = results[0]
+    attempts = tuple(each for result in results for each in result.join.attempts)
+    ears = {}
+    for direction in first.measures:
+        found = [ear for each in results if (ear := each.mouth_to_ear.get(direction)) is not None]
+        if found:
+            ears[direction] = _pooled_ear(found)
+    return replace(first, join=Joins(attempts=attempts), mouth_to_ear=ears)
+
+
+def _pooled_ear(ears: Sequence[MouthToEar]) -> MouthToEar:
+    calls: list[HeardCall] = []
+    samples: list[Sample] = []
+    for ear in ears:
+        begin = len(calls)
+        own = ear.calls or (HeardCall(call=0, scheduled=ear.scheduled, heard=ear.heard, stages=ear.stages),)
+        place = {each.call: begin + index for index, each in enumerate(own)}
+        calls += [replace(each, call=place[each.call]) for each in own]
+        samples += [replace(each, call=place[each.call]) for each in ear.samples]
+    heard = sum(each.heard for each in ears)
+    names = dict.fromkeys(name for each in ears for name in each.stages)
+    weight = max(heard, 1)
+    return MouthToEar(
+        scheduled=sum(each.scheduled for each in ears),
+        heard=heard,
+        rejected=sum(each.rejected for each in ears),
+        lost=sum(each.lost for each in ears),
+        samples=tuple(samples),
+        stages={name: math.fsum(each.stages.get(name, 0.0) * each.heard for each in ears) / weight for name in names},
+        calls=tuple(calls),
+    )
 
 
 def _join(result: Result) -> Goal:
