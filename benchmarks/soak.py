@@ -227,7 +227,7 @@ def real(minutes: float, text: str, interval: str, *, worst: bool = False) -> bo
         rtcprobe = str(Path(sys.executable).with_name("rtcprobe"))
         command = [rtcprobe, "serve", "--config", str(config), "--listen", f"127.0.0.1:{port}"]
         log_path = Path(folder, "log")
-        with log_path.open("wb") as log, subprocess.Popen(command, cwd=folder, stderr=log) as server:
+        with log_path.open("wb") as log, subprocess.Popen(command, cwd=folder, stderr=log, start_new_session=True) as server:
             url = f"http://127.0.0.1:{port}/metrics"
             try:
                 kept = _watched(server, url, minutes, parse_duration(interval), worst=worst)
@@ -264,10 +264,13 @@ def _read_log(log: str) -> bool:
 def _watched(server: subprocess.Popen[bytes], url: str, minutes: float, interval_s: float, *, worst: bool) -> bool:
     _await_ready(server, url)
     watch = Watch(url)
-    scrapers = [threading.Thread(target=watch.scrape) for _ in range(2)]
+    scrapers = [threading.Thread(target=watch.scrape, daemon=True) for _ in range(2)]
     for each in scrapers:
         each.start()
-    time.sleep(minutes * 60)
+    began_s = time.monotonic()
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C: what was seen so far is told
+        time.sleep(minutes * 60)
+    minutes = (time.monotonic() - began_s) / 60
     watch.ended.set()
     for each in scrapers:
         each.join()
@@ -281,7 +284,7 @@ def _watched(server: subprocess.Popen[bytes], url: str, minutes: float, interval
     p50, p99 = np.percentile(watch.took_s, [50, 99])
     third = max(1, len(memory) // 3)
     grown = float(np.median(memory[-third:]) - np.median(memory[:third]))
-    print(f"{sum(due.values()):.0f} due starts in {minutes:g} min, {in_hand:.0f} of them in hand at the end")
+    print(f"{sum(due.values()):.0f} due starts in {minutes:.3g} min, {in_hand:.0f} of them in hand at the end")
     counted = dict(_counted(text))
     for reason, count in counted.items():
         print(f"  {reason}: {count:.0f}")
