@@ -227,7 +227,10 @@ def real(minutes: float, text: str, interval: str, *, worst: bool = False) -> bo
         rtcprobe = str(Path(sys.executable).with_name("rtcprobe"))
         command = [rtcprobe, "serve", "--config", str(config), "--listen", f"127.0.0.1:{port}"]
         log_path = Path(folder, "log")
-        with log_path.open("wb") as log, subprocess.Popen(command, cwd=folder, stderr=log, start_new_session=True) as server:
+        with (
+            log_path.open("wb") as log,
+            subprocess.Popen(command, cwd=folder, stderr=log, start_new_session=True) as server,
+        ):
             url = f"http://127.0.0.1:{port}/metrics"
             try:
                 kept = _watched(server, url, minutes, parse_duration(interval), worst=worst)
