@@ -99,6 +99,7 @@ PHASES = (
     *PHASE_OF.values(),
     *("session_created", "plugin_attached", "room_joined", "offer_received", "answer_sent", "answer_accepted"),  # Janus
     *("counter_offer", "candidates_sent"),  # WHIP and WHEP
+    "feed_ready",  # of a listener that came before its publisher was known
 )
 """Every phase of a join to any target; a milestone that is the target's own ends a phase of its own name."""
 

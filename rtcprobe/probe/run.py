@@ -15,7 +15,7 @@ from rtcprobe.call.peer import Speech
 from rtcprobe.call.targets import access
 from rtcprobe.call.targets.base import Call, CallSetup
 from rtcprobe.call.targets.loopback import ROUTES
-from rtcprobe.errors import BadInputError
+from rtcprobe.errors import BadInputError, RtcprobeError
 from rtcprobe.probe.beforehand import check_target, warm_up
 from rtcprobe.probe.deadline import Deadline, longest_join_s, longest_talk_s
 from rtcprobe.probe.environment import environment
@@ -122,6 +122,10 @@ class _Run:
             self._call_repeatedly(talking, calls_seed)
         except KeyboardInterrupt:
             self.interrupted = True
+        except RtcprobeError as error:
+            if not self.joins:
+                raise
+            self._warn(f"the run ended early: {error}")  # what was measured before stands
         return self._result(made_with)
 
     def _setup(self, hops: Mapping[tuple[str, str], object], *, endless: bool) -> CallSetup:
@@ -145,8 +149,8 @@ class _Run:
         for done, child in enumerate(seed.spawn(count)):
             self.progress(Progress(step="joining", done=done, total=count, unit="joins"))
             if self._hopeless():
-                rest = "the call was" if self.scenario.call.calls == 1 else "the calls were"
-                self.warnings.append(f"{count - done} joins and {rest} not tried: none of {done} was heard")
+                rest = "the call" if self.scenario.call.calls == 1 else "the calls"
+                self.warnings.append(f"{count - done} joins and {rest} were not tried: none of {done} was heard")
                 return
             if self.placing.deadline.passed:
                 self.warnings.append(f"{count - done} joins were not tried: {self.placing.deadline}")
