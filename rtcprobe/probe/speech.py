@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtcprobe.audio.ear import MAX_DELAY_S, listen
-from rtcprobe.audio.marker import CODES, MarkerTrain
+from rtcprobe.audio.marker import MarkerTrain, trains
 from rtcprobe.audio.mouth import SILENCE_DBFS, Mouth, Noise, Programme, Speech, encode_stream
 from rtcprobe.audio.opus import SAMPLE_RATE_HZ, OpusDecoder, OpusEncoder, OpusSettings
 from rtcprobe.audio.opus_packet import is_dtx, phase_advance_s
@@ -74,38 +74,42 @@ class Spoken:
         return float(errors.max()) if len(errors) else None, len(heard.heard), heard.scheduled
 
 
-def speak(plan: MouthPlan, codec: OpusSettings, duration_s: float) -> Spoken:
-    """Return ``duration_s`` of what ``plan`` asks for.
+def speak(plan: MouthPlan, codec: OpusSettings, duration_s: float, train: MarkerTrain | None = None) -> Spoken:
+    """Return ``duration_s`` of what ``plan`` asks for, under the markers of ``train`` (of a lone talker if None).
 
     What needs no file is the same each time: seeds and servers that run one situation often pay for it once.
 
     Raises:
         BadInputError: a WAV file that cannot be used.
     """
-    return (_speak if isinstance(plan.programme, Path) else _remembered)(plan, codec, duration_s)
+    return (_speak if isinstance(plan.programme, Path) else _remembered)(
+        plan, codec, duration_s, train or MarkerTrain()
+    )
 
 
-def _speak(plan: MouthPlan, codec: OpusSettings, duration_s: float) -> Spoken:
-    mouth = Mouth(programme=_programme(plan))
+def _speak(plan: MouthPlan, codec: OpusSettings, duration_s: float, train: MarkerTrain) -> Spoken:
+    mouth = Mouth(train=train, programme=_programme(plan))
     pcm = mouth.pcm(duration_s)
     pcm.flags.writeable = False
     return Spoken(pcm, tuple(encode_stream(pcm, codec)), mouth.train, codec, duration_s)
 
 
 def _carries_markers(pcm: Pcm) -> bool:
-    """Return whether the first of ``pcm`` are markers, wherever it begins in their train.
+    """Return whether the first of ``pcm`` are markers of either talker of a call, wherever it begins in their train.
 
     Two of them at the least, and half of those there is room for: over speech chance alone stays below the gate.
     """
     sounding = np.flatnonzero(pcm)  # a recording is led by the silence of the join
     begun = pcm[int(sounding[0]) if len(sounding) else 0 :][: round(_SELF_CHECK_S * SAMPLE_RATE_HZ)]
-    train = MarkerTrain()
-    every = train.markers(train.period_s + train.spacing_s)[:CODES]
-    hearing = listen(begun, MAX_DELAY_S - 1.0, train, every)  # so late that any of them may be the first
-    return len(hearing.heard) >= max(2, len(begun) / SAMPLE_RATE_HZ / train.spacing_s / 2)
+    for train in trains(2):
+        every = train.markers(train.period_s + 2 * train.spacing_s)[: len(train.codes)]
+        hearing = listen(begun, MAX_DELAY_S - 1.0, train, every)  # so late that any of them may be the first
+        if len(hearing.heard) >= max(2, len(begun) / SAMPLE_RATE_HZ / train.spacing_s / 2):
+            return True
+    return False
 
 
-_remembered = lru_cache(maxsize=2)(_speak)  # 12 MB a minute of sound
+_remembered = lru_cache(maxsize=4)(_speak)  # 12 MB a minute of sound
 
 
 def _programme(plan: MouthPlan) -> Programme:

@@ -17,7 +17,9 @@ from markupsafe import Markup
 from rtcprobe.report.html import tables, view, waterfall
 from rtcprobe.report.html.charts import Heard, Limit, Series, distribution, in_bins, over_time
 from rtcprobe.report.html.repeat import Repeat, repeat
+from rtcprobe.report.html.trend import newest_first, trends
 from rtcprobe.report.html.words import arrow
+from rtcprobe.report.lead import lead
 from rtcprobe.report.sentences import milliseconds
 from rtcprobe.result import BudgetOutcome, Direction, MouthToEar, Result
 
@@ -43,6 +45,7 @@ class Section:
     anchor: str
     result: Result
     tone: view.Tone
+    lead: str
     sentence: str
     slow: tuple[str, ...]
     notes: tuple[str, ...]
@@ -66,6 +69,7 @@ class Section:
 
 def report(results: Sequence[Result], *, title: str | None) -> str:
     """Return the page of ``results``; see ``render_report``."""
+    results = newest_first(results)
     names = list(dict.fromkeys(each.scenario for each in results))
     whole = _whole(results)
     return (
@@ -74,6 +78,7 @@ def report(results: Sequence[Result], *, title: str | None) -> str:
         .render(
             title=title or f"{', '.join(names[:3])}{' …' if len(names) > 3 else ''} · rtcprobe",
             count=len(results),
+            trends=trends(results),
             overview=tables.overview(results),
             shown=[
                 (each.verdict, view.TONES[each.verdict], f"r{index + 1}" if index in whole else "")
@@ -139,6 +144,7 @@ def _section(result: Result, anchor: str) -> Section:
         anchor=anchor,
         result=result,
         tone=view.TONES[result.verdict],
+        lead=lead(result),
         sentence=view.sentence(result),
         slow=view.slow_parts(result),
         notes=view.notes(result),
