@@ -13,7 +13,8 @@ import hashlib
 import hmac
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -35,8 +36,13 @@ _URL = re.compile(
     r"(\?transport=(?P<transport>[a-z]+))?",
     re.IGNORECASE,
 )
-_LINK = re.compile(r"<\s*([^>]*?)\s*>((?:\s*;\s*[!#$%&'*+.^_`|~\w-]+(?:\s*=\s*(?:\"(?:[^\"\\]|\\.)*\"|[^\s\",;]+))?)*)")
-_PARAMETER = re.compile(r";\s*([!#$%&'*+.^_`|~\w-]+)(?:\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^\s\",;]+)))?")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~\w-]*")  # RFC 9110 §5.6.2
+_PLAIN = re.compile(r'[^\s",;]*')  # looser than a token: URLs are left unquoted too
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')  # RFC 9110 §5.6.4
+_ESCAPED = re.compile(r"\\(.)")
+_SPACE = re.compile(r"\s*")
+_MOST_HEADER = 16_384
+_MOST_SERVERS = 32
 _CURE = "write it like turn:host:3478?transport=tcp, turns:host or stun:host"
 
 
@@ -80,7 +86,7 @@ class IceServer:
             return Credentials(self.username or None, None if self.password is None else self.password.reveal())
         username = f"{int(unix_s) + REST_LIFETIME_S}:{self.username or 'rtcprobe'}"
         digest = hmac.new(self.shared_secret.reveal().encode(), username.encode(), hashlib.sha1).digest()
-        return Credentials(username, Secret(base64.b64encode(digest).decode()).reveal())
+        return Credentials(username, Secret(base64.b64encode(digest).decode(), passing=True).reveal())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,21 +138,57 @@ def servers_of_links(headers: Iterable[str]) -> tuple[IceServer, ...]:
     Source: RFC 9725 §4.6: ``<turn:…>; rel="ice-server"; username=…; credential=…``.
     """
     found: list[IceServer] = []
-    for header in headers:
-        for link in _LINK.finditer(header):
-            parameters = {
-                name.lower(): re.sub(r"\\(.)", r"\1", quoted) or plain
-                for name, quoted, plain in _PARAMETER.findall(link.group(2))
-            }
-            if "ice-server" not in parameters.get("rel", "").lower().split():
-                continue
-            credential = parameters.get("credential")
-            password = Secret(credential, "the server") if credential else None
-            try:
-                found += [replace(_parsed(link.group(1)), username=parameters.get("username", ""), password=password)]
-            except BadInputError:
-                continue
-    return tuple(found)
+    for url, parameters in (link for header in headers for link in _links(header[:_MOST_HEADER])):
+        if "ice-server" not in parameters.get("rel", "").lower().split():
+            continue
+        credential = parameters.get("credential")
+        password = Secret(credential, "the server", passing=True) if credential else None
+        with suppress(BadInputError):
+            found.append(replace(_parsed(url), username=parameters.get("username", ""), password=password))
+    return tuple(found[:_MOST_SERVERS])
+
+
+def _links(header: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the links of a header: their URL, and their parameters by name in small letters.
+
+    Source: RFC 8288 §3: ``link-value = "<" URI-Reference ">" *( OWS ";" OWS token BWS [ "=" BWS ( token /
+    quoted-string ) ] )``. Each character is looked at once: the header is a stranger's.
+    """
+    at = 0
+    while (begin := header.find("<", at)) >= 0:
+        end = header.find(">", begin)
+        if end < 0:
+            return
+        at = end + 1
+        parameters: dict[str, str] = {}
+        while (next_at := _after_space(header, at)) < len(header) and header[next_at] == ";":
+            at, name, value = _parameter(header, next_at + 1)
+            parameters.setdefault(name.lower(), value)
+        yield header[begin + 1 : end].strip(), parameters
+
+
+def _parameter(header: str, at: int) -> tuple[int, str, str]:
+    """Return where the parameter that begins at ``at`` ends, its name and its value."""
+    name = _TOKEN.match(header, _after_space(header, at))
+    assert name is not None  # it may be empty
+    at = _after_space(header, name.end())
+    if at == len(header) or header[at] != "=":
+        return name.end(), name[0], ""
+    at = _after_space(header, at + 1)
+    if header[at : at + 1] == '"':
+        quoted = _QUOTED.match(header, at)
+        if quoted is None:
+            return len(header), name[0], ""
+        return quoted.end(), name[0], _ESCAPED.sub(r"\1", quoted[1])
+    plain = _PLAIN.match(header, at)
+    assert plain is not None
+    return plain.end(), name[0], plain[0]
+
+
+def _after_space(header: str, at: int) -> int:
+    space = _SPACE.match(header, at)
+    assert space is not None
+    return space.end()
 
 
 def _read_entry(index: int, entry: object) -> list[IceServer]:

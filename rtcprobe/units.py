@@ -38,7 +38,7 @@ _RATE = {
 _BYTES = {"b": 1.0, "kb": 1e3, "mb": 1e6, "kib": 1024.0, "mib": 1024.0**2}
 _ENDLESS = 1e9
 """Seconds, or Gbit/s, from which powers of ten keep a sentence readable."""
-_QUANTITY = re.compile(r"\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?)\s*([^\d\s]*)\s*", re.IGNORECASE)
+_QUANTITY = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?)\s*([^\d\s]*)", re.IGNORECASE)
 
 
 def parse_duration(text: object) -> float:
@@ -132,7 +132,7 @@ def format_ratio(ratio: float, digits: int = 2) -> str:
 def _parse(text: object, units: Mapping[str, float], what: str, example: str) -> float:
     if isinstance(text, bool) or not isinstance(text, (str, int, float)):
         raise BadInputError(f"{text!r} is not a {what}", f"write it like {example}")
-    match = _QUANTITY.fullmatch(str(text))
+    match = _QUANTITY.fullmatch(str(text).strip())
     if match is None:
         raise BadInputError(f"{text!r} is not a {what}", f"write it like {example}")
     number, unit = match.groups()

@@ -9,7 +9,6 @@ Rules:
 from __future__ import annotations
 
 import json
-import re
 import ssl
 import unicodedata
 from dataclasses import dataclass, field
@@ -26,7 +25,7 @@ from rtcprobe.units import format_duration
 __all__ = ["Exchange", "fault", "quoted", "refusal", "timed_out", "wrong_type"]
 
 _QUOTE_LENGTH = 120
-_MARKUP = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
+_UNREAD = ("script", "style")
 _WORDS = ("message", "error", "reason", "detail", "title", "description")
 
 _WAITING_FOR = {
@@ -187,13 +186,30 @@ def _words(body: bytes) -> str:
     if text.startswith("{"):
         try:
             plain = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             plain = None
         while isinstance(plain, dict):
             plain = next((plain[key] for key in _WORDS if isinstance(plain.get(key), (str, dict))), None)
         if isinstance(plain, str):
             return plain
-    return _MARKUP.sub(" ", text).strip()
+    return _without_markup(text)
+
+
+def _without_markup(text: str) -> str:
+    """Return what a browser would show of ``text``: no tags, no scripts and styles; looked through once."""
+    low, shown, at = text.lower(), [], 0
+    while (begin := text.find("<", at)) >= 0 and (end := text.find(">", begin)) >= 0:
+        if not (text[begin + 1].isalpha() or text[begin + 1] in "/!?"):  # a sign of its own, as in "2 < 3"
+            shown.append(text[at : begin + 1])
+            at = begin + 1
+            continue
+        shown.append(f"{text[at:begin]} ")
+        at = end + 1
+        unread = next((each for each in _UNREAD if low.startswith(each, begin + 1)), None)
+        if unread is not None:
+            closed = low.find(f"</{unread}", at)
+            at = len(text) if closed < 0 else max(text.find(">", closed) + 1, closed)
+    return "".join([*shown, text[at:]]).strip()
 
 
 def _phrase(status: int) -> str:

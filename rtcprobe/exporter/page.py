@@ -89,8 +89,8 @@ def render_page(fleet: Fleet, now_unix_s: float) -> str:
     counts = {verdict: sum(card.verdict == verdict for card in cards) for verdict in (*TONES, "")}
     said = [f"{number} {verdict or 'not yet run'}" for verdict, number in counts.items() if number]
     template = _environment().get_template("page.html.j2")
-    page = template.render(cards=cards, summary=", ".join(said), troubles=fleet.troubles(), on_demand=_on_demand(fleet))
-    return scrub(page)
+    troubles = [scrub(each) for each in fleet.troubles()]
+    return template.render(cards=cards, summary=", ".join(said), troubles=troubles, on_demand=_on_demand(fleet))
 
 
 @cache
@@ -104,7 +104,7 @@ def _card(fleet: Fleet, plan: ProbePlan, now_unix_s: float) -> Card:
     last = runs[0] if runs else None
     scenario = plan.scenario
     about = (
-        f"{scenario.name} · {plan.target} · {scenario.caller.region} to {scenario.callee.region} · "
+        f"{scenario.name} · {scrub(plan.target)} · {scenario.caller.region} to {scenario.callee.region} · "
         f"{plan.job.clock} clock · every {format_duration(plan.interval_s)}"
     )
     return Card(

@@ -45,7 +45,7 @@ from rtcprobe.runtime.real import LagMeter, RealEventLoop
 from rtcprobe.runtime.rehearsal_seam import rehearsals
 from rtcprobe.runtime.virtual import VirtualEventLoop
 from rtcprobe.scenario import Devices, Scenario
-from rtcprobe.secrets import scrubbed
+from rtcprobe.secrets import hiding, scrubbed
 from rtcprobe.timeline import Stop, phases, price
 from rtcprobe.verdict import judge
 
@@ -86,7 +86,8 @@ def run_probe(
         gc.collect()  # and what is garbage by now is no walk in the middle of a call
     gc.freeze()
     try:
-        return _Run(scenario, target, seed, clock, progress or _silent).whole(wav_dir)
+        with hiding():
+            return _Run(scenario, target, seed, clock, progress or _silent).whole(wav_dir)
     finally:
         gc.unfreeze()
 

@@ -18,13 +18,14 @@ from types import NoneType, UnionType
 from typing import Any, Final, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from rtcprobe.errors import BadInputError
+from rtcprobe.secrets import WORDS
 
 __all__ = ["MEASURED", "SECONDS", "SPARSE", "from_plain", "number", "scaled", "to_plain", "unscaled"]
 
 SECONDS: Final = {"rtcprobe": "seconds"}
 """Field metadata: a mapping of names to seconds."""
 
-MEASURED: Final = {"rtcprobe": "measured"}
+MEASURED: Final = {"rtcprobe": "measured", **WORDS}
 """Field metadata: a plain mapping as the room that measured it laid it down."""
 
 SPARSE: Final = {"sparse": True}

@@ -19,6 +19,7 @@ from typing import Any, Literal, get_args
 from rtcprobe.errors import BadInputError, ExitCode
 from rtcprobe.result.plain import MEASURED, SECONDS, SPARSE, from_plain, scaled, to_plain, unscaled
 from rtcprobe.result.summary import Summary
+from rtcprobe.secrets import NAME, WORDS
 from rtcprobe.timeline import Side, Timer
 
 __all__ = [
@@ -292,9 +293,9 @@ class BudgetOutcome:
     distribution, so without an interval. *Undecided*: the limit lies inside the interval.
     """
 
-    expression: str
-    metric: str
-    aggregate: str
+    expression: str = field(metadata=NAME)
+    metric: str = field(metadata=NAME)
+    aggregate: str = field(metadata=NAME)
     unit: Unit
     limit: float
     value: float | None
@@ -355,8 +356,8 @@ class Result:
     ``peers`` is, by side, what was negotiated with an outside target and what it reported.
     """
 
-    scenario: str
-    scenario_digest: str = ""
+    scenario: str = field(metadata=NAME)
+    scenario_digest: str = field(default="", metadata=NAME)
     seed: int
     clock: Clock
     target: str = "loopback"
@@ -364,8 +365,8 @@ class Result:
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     interrupted: bool = False
-    environment: Plain = field(default_factory=dict)
-    settings: Plain = field(default_factory=dict)
+    environment: Plain = field(default_factory=dict, metadata=WORDS)
+    settings: Plain = field(default_factory=dict, metadata=WORDS)
     join: Joins = field(default_factory=Joins)
     mouth_to_ear: Mapping[Direction, MouthToEar] = field(default_factory=dict)
     link: Mapping[Direction, LinkReport] = field(default_factory=dict)
@@ -374,7 +375,7 @@ class Result:
     measures: tuple[Direction, ...] = field(default=WAYS, metadata=SPARSE)
     cut: str | None = field(default=None, metadata=SPARSE)
     calls: tuple[PlacedCall, ...] = field(default=(), metadata=SPARSE)
-    peers: Plain = field(default_factory=dict, metadata={**MEASURED, **SPARSE})
+    peers: Plain = field(default_factory=dict, metadata={**MEASURED, **SPARSE, "text": "free"})
 
     @property
     def exit_code(self) -> ExitCode:
