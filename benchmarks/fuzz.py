@@ -172,9 +172,17 @@ def edited(value: Any, chance: Random) -> tuple[str, Any]:
     return f"{place} = {json.dumps(after)[:60]}", value
 
 
+@cache
+def _warm() -> None:
+    """Import and make once what every use needs: no part of a case."""
+    for use in ("page", "compare", "check", "outputs"):
+        _used(_results()[0], use)
+
+
 def results(chance: Random) -> Case:
     """Return a result with one value changed, used as ``report``, ``compare`` and ``check`` would."""
     plain = _results()
+    _warm()
     which = chance.randrange(len(plain))
     shown, changed = edited(plain[which], chance)
     use = chance.choice(["page", "compare", "check", "outputs"])

@@ -257,7 +257,8 @@ def _quality(ear: MouthToEar | None) -> str:
     figures = {} if ear is None else ear.quality
     if figures.get("r") is None:
         return ""
-    return f"{figures['r']:.1f}, {figures['mos']:.2f}, {figures['listening_mos']:.2f}"
+    scores = (figures.get("mos"), figures.get("listening_mos"))
+    return ", ".join([f"{figures['r']:.1f}", *("–" if each is None else f"{each:.2f}" for each in scores)])
 
 
 def _stock(ear: MouthToEar | None) -> str:

@@ -17,7 +17,9 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
 from rtcprobe.errors import BadInputError, ExitCode
-from rtcprobe.result.plain import MEASURED, SECONDS, SPARSE, from_plain, scaled, to_plain, unscaled
+from rtcprobe.result import shapes
+from rtcprobe.result.plain import MEASURED, SECONDS, SPARSE, UnfitError, from_plain, read_as, scaled, to_plain, unscaled
+from rtcprobe.result.shapes import shaped
 from rtcprobe.result.summary import Summary
 from rtcprobe.secrets import NAME, WORDS
 from rtcprobe.timeline import Side, Timer
@@ -166,8 +168,10 @@ class Joins:
     def from_dict(cls, data: Plain) -> Joins:
         """Read back what ``to_dict`` wrote."""
         return cls(
-            attempts=tuple(from_plain(JoinAttempt, each) for each in data["attempts"]),
-            summary={name.removesuffix("_ms"): Summary.from_dict(each) for name, each in data["summary"].items()},
+            attempts=read_as(tuple[JoinAttempt, ...], data, "attempts"),
+            summary={
+                name.removesuffix("_ms"): each for name, each in read_as(Mapping[str, Summary], data, "summary").items()
+            },
         )
 
 
@@ -248,10 +252,10 @@ class MouthToEar:
     samples: tuple[Sample, ...] = ()
     missed: tuple[MissedMarker, ...] = ()
     stages: Mapping[str, float] = field(default_factory=dict, metadata=SECONDS)
-    playout: Plain = field(default_factory=dict, metadata=MEASURED)
-    protection: Plain = field(default_factory=dict, metadata=MEASURED)
-    quality: Plain = field(default_factory=dict, metadata=MEASURED)
-    side_figures: Plain = field(default_factory=dict, metadata=MEASURED)
+    playout: Plain = field(default_factory=dict, metadata={**MEASURED, **shaped(shapes.PLAYOUT)})
+    protection: Plain = field(default_factory=dict, metadata={**MEASURED, **shaped(shapes.PROTECTION)})
+    quality: Plain = field(default_factory=dict, metadata={**MEASURED, **shaped(shapes.QUALITY)})
+    side_figures: Plain = field(default_factory=dict, metadata={**MEASURED, **shaped(shapes.SIDE_FIGURES)})
     summary: Summary | None = None
     calls: tuple[HeardCall, ...] = field(default=(), metadata=SPARSE)
 
@@ -273,8 +277,8 @@ class MouthToEar:
 class LinkReport:
     """One direction of the media path: what was asked for and what the packets of the run really met."""
 
-    requested: Plain = field(metadata=MEASURED)
-    achieved: Plain = field(metadata=MEASURED)
+    requested: Plain = field(metadata={**MEASURED, **shaped(shapes.LINK)})
+    achieved: Plain = field(metadata={**MEASURED, **shaped(shapes.LINK)})
 
     @classmethod
     def of(cls, requested: Any, achieved: Any) -> LinkReport:
@@ -328,21 +332,21 @@ class BudgetOutcome:
     @classmethod
     def from_dict(cls, data: Plain) -> BudgetOutcome:
         """Read back what ``to_dict`` wrote."""
-        factor = 1e3 if data["unit"] == "ms" else 1.0
-        low, high = data["value_ci"] or (None, None)
+        unit: Unit = "s" if data["unit"] == "ms" else read_as(Literal["share", "number"], data, "unit")
+        factor = 1e3 if unit == "s" else 1.0
+        ends = read_as(tuple[float | None, ...] | None, data, "value_ci")
+        low, high = ends if ends is not None and len(ends) == 2 else (None, None)
+        words = {key: read_as(str, data, key) for key in ("expression", "metric", "aggregate", "reason")}
         return cls(
-            expression=data["expression"],
-            metric=data["metric"],
-            aggregate=data["aggregate"],
-            unit="s" if data["unit"] == "ms" else data["unit"],
-            limit=data["limit"] / factor,
-            value=unscaled(data["value"], factor),
+            **words,
+            unit=unit,
+            limit=read_as(float, data, "limit") / factor,
+            value=unscaled(read_as(float | None, data, "value"), factor),
             low=unscaled(low, factor),
             high=unscaled(high, factor),
-            exact=data["exact"],
-            verdict=data["verdict"],
-            advisory=data["advisory"],
-            reason=data["reason"],
+            exact=read_as(bool, data, "exact"),
+            verdict=read_as(BudgetVerdict, data, "verdict"),
+            advisory=read_as(bool, data, "advisory"),
         )
 
 
@@ -370,7 +374,7 @@ class Result:
     join: Joins = field(default_factory=Joins)
     mouth_to_ear: Mapping[Direction, MouthToEar] = field(default_factory=dict)
     link: Mapping[Direction, LinkReport] = field(default_factory=dict)
-    harness: Plain = field(default_factory=dict, metadata=MEASURED)
+    harness: Plain = field(default_factory=dict, metadata={**MEASURED, **shaped(shapes.HARNESS)})
     budgets: tuple[BudgetOutcome, ...] = ()
     measures: tuple[Direction, ...] = field(default=WAYS, metadata=SPARSE)
     cut: str | None = field(default=None, metadata=SPARSE)
@@ -402,13 +406,8 @@ class Result:
                 f"result schema {data['schema']!r} cannot be read", f"this version reads {SCHEMA}; measure again"
             )
         try:
-            result = from_plain(cls, data)
+            return from_plain(cls, data)
         except KeyError as error:
             raise BadInputError(f"result lacks {error.args[0]!r}", "the file is damaged; measure again") from error
-        except (TypeError, ValueError, AttributeError) as error:
-            raise BadInputError("result holds a value of the wrong kind", str(error)) from error
-        for name in (*result.mouth_to_ear, *result.link):
-            if name not in DIRECTIONS:
-                known = ", ".join(DIRECTIONS)
-                raise BadInputError(f"result has the unknown direction {name!r}", f"they are {known}")
-        return result
+        except UnfitError as error:
+            raise BadInputError(f"result holds a value of the wrong kind: {error}", "measure again") from error
