@@ -282,7 +282,7 @@ def _found(pair: tuple[list[Result], list[Result]], name: str) -> bool:
 
 def real_run(seed: int) -> dict[str, Any]:
     """Return a short virtual call, as JSON has it (results do not travel between processes)."""
-    settings = ("call.duration=15s", "call.joins=20")
+    settings = ("call.calls=1", "call.duration=15s", "call.joins=20")
     return dict(run_probe(find_scenario("1v1-social", settings), seed=seed, clock="virtual").to_dict())
 
 

@@ -44,7 +44,7 @@ def main() -> None:
 
 def scenario(*settings: str) -> Scenario:
     """Return the measured scenario, one join and 60 s unless told otherwise."""
-    return find_scenario("1v1-social", [LINK, f"call.duration={CALL_S:g}s", "call.joins=1", *settings])
+    return find_scenario("1v1-social", [LINK, "call.calls=1", f"call.duration={CALL_S:g}s", "call.joins=1", *settings])
 
 
 def cpu_s(scenario: Scenario) -> float:

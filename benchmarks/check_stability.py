@@ -18,7 +18,7 @@ from rtcprobe import Result, Scenario, find_scenario, run_probe
 from rtcprobe.verdict import RegressionCheck, check
 
 SEEDS = (1, 2, 3)
-SETTINGS = ("call.joins=5", "call.duration=12s", "signaling.connection=warm")
+SETTINGS = ("call.joins=5", "call.calls=1", "call.duration=12s", "signaling.connection=warm")
 PLANTED_S = 0.015
 
 

@@ -8,6 +8,7 @@ is a fault, and the command ends with exit code 1 and says how to make each agai
 results      one value of a result changed; read, shown, compared, checked, rendered     10,000
 links        link lines of the words of tc(8), damaged                                   10,000
 scenarios    one edit of a scenario's YAML text or of one of its values                   5,000
+descriptions a server's answer or offer, damaged; used as a call would, and by the stack 10,000
 ===========  ==========================================================================  ======
 
 It is bounded in time (``--seconds`` a kind, 900 unless told; cases left out are said), seeded, and sends nothing
@@ -33,6 +34,8 @@ from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
+
+import fuzz_servers
 
 from rtcprobe.errors import RtcprobeError
 
@@ -352,10 +355,16 @@ def _read(text: str) -> None:
         find_scenario(file.name)
 
 
+def descriptions(chance: Random) -> Case:
+    """Return what a server answers or offers, damaged."""
+    return Case(*fuzz_servers.descriptions(chance))
+
+
 KINDS: dict[str, tuple[int, Callable[[Random], Case]]] = {
     "results": (10_000, results),
     "links": (10_000, links),
     "scenarios": (5_000, scenarios),
+    "descriptions": (10_000, descriptions),
 }
 """How many cases are tried unless told, and what makes one."""
 

@@ -191,7 +191,7 @@ def _tops(seconds: float) -> npt.NDArray[np.float64]:
     """Return the windows at which a download met a loss, after slow start."""
     queue = Bottleneck((), 0.0)
     queue.configure(Rate(bps=5e6), Limit(packets=21))  # the one being sent included
-    flow, tops, window = Download(0.05, 1_000_000, 0.0), [], 0.0
+    flow, tops, window = Download(0.05, 1_000_000, np.random.default_rng(1), 0.0), [], 0.0
     while flow.next_s < seconds:
         flow.step(queue)
         if flow.window < window:

@@ -7,6 +7,10 @@ DIR holds runs of a real libwebrtc: ``index.csv`` (a row a run: run, path, signa
 some runs ``<run>.blocks.csv.gz`` (a row a tick; an empty m2e_ms is concealment, merge or stretch), and a README.md
 whose table may state the concealed share of a path. Every path found in it is replayed; nothing is known of any.
 
+A run whose signal is ``dtx`` was sent with the encoder's DTX on. ``packet`` counts frames there too, and
+``<path>.seed<k>.csv`` (a row a frame: delay_ms, ``lost`` or ``dtx``) says which were never sent. Sequence numbers count
+what was sent. Ours speaks where theirs spoke and is silent where theirs was, so that the same frames are missing.
+
 How it judges:
     Which point of its hysteresis a receiver rests at depends on the noise it happened to stretch, and the runs of a
     folder share one noise; so no single replay can be compared with a single run. Each run is replayed N times at
@@ -34,6 +38,7 @@ import csv
 import gzip
 import re
 import sys
+from bisect import bisect_left
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -59,6 +64,9 @@ IDLE_S = 1.0  # the receiver pulled audio before the first packet
 SETTLED_S = 5.0
 CHIRP_S, CHIRP_HZ, CHIRP_LEVEL = 0.080, (300.0, 3400.0), 0.25
 NOISE_DBFS = -55.0
+SILENCE = 0.4 / 32768  # what a talker's pause is made of under DTX
+DTX_AFTER_FRAMES = 8  # from the end of speech to the first frame not sent (libopus: some 200 ms without activity)
+DTX_REFRESH_FRAMES = 4  # sent in the middle of a silence at most: a fresh picture of the noise and a new first packet
 HEARD = 0.6  # a lower score: the marker was hit by concealment
 FIRST_TIMESTAMP = 12_345
 
@@ -71,7 +79,8 @@ class Run:
     """One run of the real receiver.
 
     ``departures`` (packets, 2): number and second; ``markers`` (n, 3): spoken second, delay in ms, score;
-    ``unaligned``: the share of ticks that fit no loss-free decode, where known.
+    ``unsent``: numbers of the frames that DTX kept back; ``unaligned``: the share of ticks that fit no loss-free
+    decode, where known.
     """
 
     name: str
@@ -81,15 +90,16 @@ class Run:
     target_ms: float
     departures: Array
     markers: Array
+    unsent: tuple[int, ...]
     unaligned: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Figures:
-    """What is compared: quantiles after 5 s, the delay of each marker (NaN: not heard), target, shares."""
+    """What is compared: quantiles after 5 s, the delay of each marker before (NaN: not heard), target, shares."""
 
     quantiles_ms: Array
-    curve_ms: Array
+    start_ms: Array
     target_ms: float
     concealed: float
     worked: float  # share of ticks that merged or stretched
@@ -163,12 +173,11 @@ def judge(real: list[Figures], ours: list[Figures]) -> list[Line]:
 
 def judge_startup(real: list[Figures], ours: list[Figures]) -> Line:
     """Return what is said of the first five seconds, and whether ours stays among the runs."""
-    count = round(SETTLED_S / 0.5)
-    curves = np.array([f.curve_ms[:count] for f in real])
-    mine = medians(np.array([f.curve_ms[:count] for f in ours]))
+    curves = np.array([f.start_ms for f in real])
+    mine = medians(np.array([f.start_ms for f in ours]))
     theirs = medians(curves)
     known = np.isfinite(theirs) & np.isfinite(mine)
-    low, high = np.full(count, np.nan), np.full(count, np.nan)
+    low, high = np.full(len(mine), np.nan), np.full(len(mine), np.nan)
     low[known], high[known] = np.nanmin(curves[:, known], axis=0), np.nanmax(curves[:, known], axis=0)
     outside = np.maximum(np.maximum(low - mine, mine - high)[known], 0)
     apart = np.abs(theirs - mine)[known].max(initial=0)
@@ -224,12 +233,12 @@ def opening(run: Run) -> Run:
 
 def simulate(run: Run, phase_s: float, seed: int) -> Figures:
     """Return what our NetEQ makes of a run's packets over the programme of ``seed``, pulled at ``phase_s``."""
-    packets = programme(run.signal, seed, int(run.departures[:, 0].max()) + 1, tuple(run.markers[:, 0]))
+    packets = programme(run.signal, seed, int(run.departures[:, 0].max()) + 1, tuple(run.markers[:, 0]), run.unsent)
     arrivals = [
         (
             departure_s + TRANSIT_S,
             RtpPacket(
-                sequence=int(number) & 0xFFFF,
+                sequence=(int(number) - bisect_left(run.unsent, number)) & 0xFFFF,
                 timestamp=(FIRST_TIMESTAMP + FRAME_SAMPLES * int(number)) & 0xFFFFFFFF,
                 payload=packets[int(number)],
             ),
@@ -264,7 +273,7 @@ def measured(spoken_s: Array, delays_ms: Array, *, target_ms: float, concealed: 
     settled = delays_ms[(spoken_s >= SETTLED_S) & np.isfinite(delays_ms)]
     return Figures(
         quantiles_ms=np.percentile(settled, [5, 50, 95]) if len(settled) else np.full(3, np.nan),
-        curve_ms=delays_ms,
+        start_ms=delays_ms[spoken_s < SETTLED_S],
         target_ms=target_ms,
         concealed=concealed,
         worked=worked,
@@ -308,11 +317,20 @@ def best_match(piece: Array, template: Array) -> tuple[float, float]:
 
 
 @cache
-def programme(signal: str, seed: int, packets: int, spoken_s: tuple[float, ...]) -> list[bytes]:
-    """Return Opus packets (32 kb/s, mono, voip, 20 ms) of noise or speech with a chirp at each ``spoken_s``."""
+def programme(
+    signal: str, seed: int, packets: int, spoken_s: tuple[float, ...], unsent: tuple[int, ...]
+) -> list[bytes]:
+    """Return Opus packets (32 kb/s, mono, voip, 20 ms) of noise or speech with a chirp at each ``spoken_s``.
+
+    Where frames are ``unsent``, speech pauses and the last one sent says so, as the first packet of a silence does.
+    """
     rng = np.random.default_rng([seed, 0x50524F47])
     samples = packets * FRAME_SAMPLES
-    pcm = speech(samples, rng) if signal == "speech" else 10 ** (NOISE_DBFS / 20) * rng.standard_normal(samples)
+    pcm = 10 ** (NOISE_DBFS / 20) * rng.standard_normal(samples) if signal == "noise" else speech(samples, rng)
+    for first, last in silences(unsent):
+        pcm[first * FRAME_SAMPLES : last * FRAME_SAMPLES] = SILENCE * rng.standard_normal(
+            max(0, min(last, packets) - first) * FRAME_SAMPLES
+        )
     template = CHIRP_LEVEL * chirp()
     for spoken in spoken_s:
         start = round((spoken + PTIME_S) * SAMPLE_RATE_HZ)
@@ -320,7 +338,23 @@ def programme(signal: str, seed: int, packets: int, spoken_s: tuple[float, ...])
         piece += template[: len(piece)]
     encoder = OpusEncoder(OpusSettings(complexity=10, bandwidth="fullband"))
     frames = np.clip(pcm, -1, 1).astype(np.float32).reshape(packets, FRAME_SAMPLES)
-    return [encoder.encode(frame) for frame in frames]
+    encoded = [encoder.encode(frame) for frame in frames]
+    kept_back = set(unsent)
+    for number in kept_back:
+        if 0 < number < packets and number - 1 not in kept_back:
+            encoded[number - 1] = encoded[number - 1][:1]  # the table of contents alone
+    return encoded
+
+
+def silences(unsent: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Return where the talker was silent, frames from and to: DTX sets in late, and is refreshed now and then."""
+    spells: list[tuple[int, int]] = []
+    for number in unsent:
+        if spells and number - spells[-1][1] <= DTX_REFRESH_FRAMES:
+            spells[-1] = spells[-1][0], number + 1
+        else:
+            spells.append((max(0, number - DTX_AFTER_FRAMES), number + 1))
+    return spells
 
 
 def chirp() -> Array:
@@ -382,6 +416,7 @@ def load(folder: Path) -> list[Run]:
                 (float(line["spoken_s"]), float(line["m2e_ms"] or "nan"), float(line["score"] or 0))
                 for line in rows(folder / f"{row['run']}.m2e.csv")
             ]),
+            unsent=unsent_frames(folder / f"{row['path']}.seed{row['seed']}.csv") if row["signal"] == "dtx" else (),
             unaligned=unaligned_share(folder / f"{row['run']}.blocks.csv.gz"),
         )
         for row in rows(index)
@@ -392,6 +427,11 @@ def rows(file: Path) -> list[dict[str, str]]:
     """Return the rows of a CSV file, compressed or not."""
     with gzip.open(file, "rt") if file.suffix == ".gz" else file.open() as lines:
         return list(csv.DictReader(lines))
+
+
+def unsent_frames(file: Path) -> tuple[int, ...]:
+    """Return the numbers of the frames that a trace says were not sent."""
+    return tuple(number for number, line in enumerate(rows(file)) if line["delay_ms"] == "dtx")
 
 
 def unaligned_share(file: Path) -> float | None:

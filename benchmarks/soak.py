@@ -55,7 +55,7 @@ def configuration(probes: int, interval: str, concurrency: int, reports: str = "
     names = ("1v1-social", "voice-room-pair", "spoken-practice", "1v1-long-haul")
     lines = [
         f"concurrency: {concurrency}",
-        f"defaults: {{interval: {interval}, timeout: 60s, set: {{call.joins: 1, call.duration: 3s}}}}",
+        f"defaults: {{interval: {interval}, timeout: 60s, set: {{call.joins: 1, call.calls: 1, call.duration: 3s}}}}",
         *([f"reports: {{folder: {reports}, limit: 20MB}}"] if reports else []),
         "probes:",
         *(f"  - {{name: p{number}, scenario: {names[number % len(names)]}}}" for number in range(probes)),
@@ -108,7 +108,7 @@ class StandIn:
 def virtual(days: float, interval: str) -> bool:
     """Run ``days`` of 20 probes in virtual time; return whether all is accounted for and nothing grew."""
     text = configuration(20, interval, concurrency=8).replace(
-        "name: p3, ", "name: p3, set: {call.joins: 2, call.duration: 3s}, "
+        "name: p3, ", "name: p3, set: {call.joins: 2, call.calls: 1, call.duration: 3s}, "
     )
 
     def read() -> ServeConfig:

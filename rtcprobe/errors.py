@@ -1,7 +1,7 @@
 """What can go wrong, said to a person: the fact with the value quoted, then the cure.
 
 Exit codes are part of the interface: 0 budgets met, 1 a budget missed, 2 bad scenario or usage, 3 could not
-measure, 130 interrupted.
+measure, 4 measured and met but not handed over (``--push``, ``--openmetrics``), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class ExitCode(IntEnum):
     MISSED = 1
     BAD_INPUT = 2
     NOT_MEASURED = 3
+    NOT_HANDED_OVER = 4
     INTERRUPTED = 130  # 128 + SIGINT, the shell's convention
 
 

@@ -6,7 +6,7 @@
         rtcprobe_run("1v1-social", budgets=["join.first_audio p95 < 700ms", "mouth_to_ear p95 < 200ms"])
 
     async def test_a_lossy_access(rtcprobe_run_async):
-        result = await rtcprobe_run_async("1v1-social", settings={"link": "delay 40ms loss 5%"}, check=False)
+        result = await rtcprobe_run_async("1v1-social", link="delay 40ms loss 5%", check=False)
         assert result.mouth_to_ear["caller_to_callee"].quality["r"] > 70
 
 Rules:
@@ -23,15 +23,15 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import pytest
 
 if TYPE_CHECKING:
-    from rtcprobe.result import Result
+    from rtcprobe.result import Clock, Result
     from rtcprobe.scenario import Scenario
 
-__all__ = ["AsyncRun", "Run", "rtcprobe_run", "rtcprobe_run_async"]
+__all__ = ["Asked", "AsyncRun", "Run", "rtcprobe_run", "rtcprobe_run_async"]
 
 _TURN = threading.Lock()
 
@@ -76,6 +76,23 @@ def rtcprobe_run_async(rtcprobe_run: Run) -> AsyncRun:
     return AsyncRun(run=rtcprobe_run)
 
 
+class Asked(TypedDict, total=False):
+    """What may be asked of a call beside its scenario.
+
+    ``settings``: keys of the scenario to change, as a mapping (``{"call.joins": 5}``) or as lines of ``--set``
+    (``["call.joins=5"]``). ``link``: the path both ways in its place (``"delay 40ms loss 5%"``). ``budgets``: lines in
+    place of the scenario's own. ``seed``: ``--rtcprobe-seed`` unless given. ``real_time``: on the machine's clock, as a
+    server needs. ``strict``: undecided budgets count as missed.
+    """
+
+    settings: Mapping[str, object] | Sequence[str]
+    link: str
+    budgets: Sequence[str]
+    seed: int
+    real_time: bool
+    strict: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """What ``rtcprobe_run`` is: call it with a scenario."""
@@ -83,22 +100,11 @@ class Run:
     seed: int
     history: str | None = None
 
-    def __call__(
-        self,
-        scenario: str | Path | Scenario,
-        *,
-        settings: Mapping[str, object] | None = None,
-        budgets: Sequence[str] | None = None,
-        seed: int | None = None,
-        real_time: bool = False,
-        strict: bool = False,
-        check: bool = True,
-    ) -> Result:
+    def __call__(self, scenario: str | Path | Scenario, *, check: bool = True, **asked: Unpack[Asked]) -> Result:
         """Return the judged result of ``scenario``: a name of the library, a path to YAML, or a ``Scenario``.
 
-        ``settings`` change its keys (``{"call.joins": 5}``); ``budgets`` replace its own. ``strict`` counts undecided
-        budgets as missed. ``check=False`` leaves the verdict to the test. The screen of the run is printed, so pytest
-        shows it where the test fails.
+        What may be asked is in ``Asked``. ``check=False`` leaves the verdict to the test. The screen of the run is
+        printed, so pytest shows it where the test fails.
         """
         __tracebackhide__ = True
         try:
@@ -107,42 +113,28 @@ class Run:
             pass
         else:
             pytest.fail("rtcprobe_run blocks: in an async test await rtcprobe_run_async(...)", pytrace=False)
-        result = self.measure(
-            scenario, settings=settings, budgets=budgets, seed=seed, real_time=real_time, strict=strict
-        )
-        return _checked(result, strict=strict) if check else result
+        result = self.measure(scenario, asked)
+        return _checked(result, strict=asked.get("strict", False)) if check else result
 
-    def measure(
-        self,
-        scenario: str | Path | Scenario,
-        *,
-        settings: Mapping[str, object] | None,
-        budgets: Sequence[str] | None,
-        seed: int | None,
-        real_time: bool,
-        strict: bool,
-    ) -> Result:
+    def measure(self, scenario: str | Path | Scenario, asked: Asked) -> Result:
         """Place the call and judge it; what cannot be run or measured fails the test with its sentence."""
         __tracebackhide__ = True
         from rtcprobe.errors import RtcprobeError
         from rtcprobe.probe import run_probe
-        from rtcprobe.scenario import find_scenario
         from rtcprobe.verdict import judge, parse_budget
 
+        unknown = set(asked) - set(Asked.__annotations__)
+        if unknown:
+            known = ", ".join(Asked.__annotations__)
+            raise TypeError(f"rtcprobe_run has no parameter {min(unknown)!r}: use {known}")
         try:
-            if isinstance(scenario, (str, Path)):
-                changed = [f"{key}={value}" for key, value in (settings or {}).items()]
-                plan = find_scenario(str(scenario), changed)
-            elif settings:
-                pytest.fail("settings change a scenario that is named, not one that is made", pytrace=False)
-            else:
-                plan = scenario
-            if budgets is not None:
-                plan = replace(plan, budgets=tuple(parse_budget(each) for each in budgets))
-            seed = self.seed if seed is None else seed
+            plan = _planned(scenario, asked)
+            if "budgets" in asked:
+                plan = replace(plan, budgets=tuple(parse_budget(each) for each in asked["budgets"]))
             with _TURN:
-                result = run_probe(plan, seed=seed, clock="real" if real_time else "virtual")
-            result = judge(result, plan.budgets, strict=strict) if strict else result
+                clock: Clock = "real" if asked.get("real_time") else "virtual"
+                result = run_probe(plan, seed=asked.get("seed", self.seed), clock=clock)
+            result = judge(result, plan.budgets, strict=True) if asked.get("strict") else result
         except RtcprobeError as error:
             pytest.fail(f"rtcprobe: {error}", pytrace=False)
         self._keep(result)
@@ -152,7 +144,8 @@ class Run:
         from rich.console import Console
 
         from rtcprobe.report.history import append_result
-        from rtcprobe.report.terminal import COLUMNS, print_result
+        from rtcprobe.report.lines import COLUMNS
+        from rtcprobe.report.terminal import print_result
 
         print_result(result, Console(width=COLUMNS, no_color=True, highlight=False))
         if self.history is not None:
@@ -165,29 +158,35 @@ class AsyncRun:
 
     run: Run
 
-    async def __call__(
-        self,
-        scenario: str | Path | Scenario,
-        *,
-        settings: Mapping[str, object] | None = None,
-        budgets: Sequence[str] | None = None,
-        seed: int | None = None,
-        real_time: bool = False,
-        strict: bool = False,
-        check: bool = True,
-    ) -> Result:
+    async def __call__(self, scenario: str | Path | Scenario, *, check: bool = True, **asked: Unpack[Asked]) -> Result:
         """Return the judged result of ``scenario``, measured in a thread; the arguments are those of ``Run``."""
         __tracebackhide__ = True
-        result = await asyncio.to_thread(
-            self.run.measure,
-            scenario,
-            settings=settings,
-            budgets=budgets,
-            seed=seed,
-            real_time=real_time,
-            strict=strict,
-        )
-        return _checked(result, strict=strict) if check else result
+        result = await asyncio.to_thread(self.run.measure, scenario, asked)
+        return _checked(result, strict=asked.get("strict", False)) if check else result
+
+
+def _planned(scenario: str | Path | Scenario, asked: Asked) -> Scenario:
+    """Return the scenario to place, changed as asked.
+
+    Raises:
+        BadInputError: it cannot be meant.
+    """
+    from rtcprobe.errors import BadInputError
+    from rtcprobe.scenario import find_scenario
+
+    settings, link = asked.get("settings") or {}, asked.get("link")
+    if isinstance(settings, str):
+        raise BadInputError(f"settings {settings!r} is one text", "write a list of them, or a mapping")
+    lines = [f"{key}={value}" for key, value in settings.items()] if isinstance(settings, Mapping) else [*settings]
+    if link is not None:
+        if any(line.partition("=")[0].strip().split(".")[0] == "link" for line in lines):
+            raise BadInputError("link is given and among the settings too", "write the whole link in one of them")
+        lines.append(f"link={link}")
+    if isinstance(scenario, (str, Path)):
+        return find_scenario(str(scenario), lines)
+    if lines:
+        raise BadInputError("settings and link change a scenario that is named, not one that is made", "name one")
+    return scenario
 
 
 def _checked(result: Result, *, strict: bool) -> Result:

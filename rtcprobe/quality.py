@@ -92,17 +92,18 @@ class Quality:
     assumptions: tuple[str, ...]
 
 
-def burst_ratio(losses: Sequence[bool]) -> float | None:
+def burst_ratio(*calls: Sequence[bool]) -> float | None:
     """Return BurstR: mean length of the observed bursts over 1/(1−p), their mean length were the losses random.
 
-    ``losses`` holds one flag a packet in sequence order, true where it stayed lost. None where nothing or
-    everything was lost: there is no burst, or no random loss to compare with. Source: G.107 clause 7.5.
+    Each of ``calls`` holds one flag a packet in sequence order, true where it stayed lost; no burst spans two of them.
+    None where nothing or everything was lost: there is no burst, or no random loss to compare with. Source: G.107
+    clause 7.5.
     """
-    bursts = [sum(1 for _ in run) for lost, run in groupby(losses, key=bool) if lost]
-    total = sum(bursts)
-    if total in (0, len(losses)):
+    bursts = [sum(1 for _ in run) for losses in calls for lost, run in groupby(losses, key=bool) if lost]
+    total, packets = sum(bursts), sum(len(losses) for losses in calls)
+    if total in (0, packets):
         return None
-    return total / len(bursts) * (1 - total / len(losses))
+    return total / len(bursts) * (1 - total / packets)
 
 
 def conversation(

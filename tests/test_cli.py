@@ -76,12 +76,24 @@ def test_a_run_shows_its_screen_and_exits_by_its_verdict(rtcprobe, probe):
 
 
 def test_flags_change_the_scenario_that_is_run(rtcprobe, probe):
-    flags = ["--joins", "3", "--duration", "10s", "--link", "delay 80ms loss 2% burst 3", "--playout", "fixed:40ms"]
+    flags = [
+        "--joins",
+        "3",
+        "--calls",
+        "2",
+        "--duration",
+        "10s",
+        "--link",
+        "delay 80ms loss 2% burst 3",
+        "--playout",
+        "fixed:40ms",
+    ]
     code, _, _ = rtcprobe("run", "1v1-social", "--seed", 9, "--real-time", *flags, "--set", "codec.ptime=40ms", "-q")
     assert code == 0
     call = probe.calls[0]
     assert (call.seed, call.clock) == (9, "real")
-    assert (call.scenario.call.joins, call.scenario.call.duration_s) == (3, 10.0)
+    plan = call.scenario.call
+    assert (plan.joins, plan.calls, plan.duration_s) == (3, 2, 10.0)
     assert call.scenario.link["callee_to_caller"].delay.base_s == 0.08
     assert str(call.scenario.playout) == "fixed:40ms"
     assert call.scenario.codec.ptime_s == 0.04

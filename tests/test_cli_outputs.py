@@ -32,9 +32,10 @@ def test_junit_holds_a_suite_a_scenario(rtcprobe, probe, tmp_path):
     assert code == 1
     suites = ET.parse(path).getroot().findall("testsuite")
     assert [(each.get("name"), each.get("tests"), each.get("failures")) for each in suites] == [
-        ("1v1-social", "3", "1"),
-        ("spoken-practice", "3", "1"),
+        ("1v1-social", "6", "1"),  # the measurement, two budgets, three goals
+        ("spoken-practice", "6", "1"),
     ]
+    assert all(float(each.get("time")) >= 0.0 for each in suites)
 
 
 def test_a_scenario_that_could_not_be_measured_is_an_error_in_every_output(rtcprobe, probe, tmp_path, github):

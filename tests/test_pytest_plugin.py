@@ -12,7 +12,7 @@ from rtcprobe.verdict import judge
 
 pytest_plugins = ("pytester",)
 
-SHORT = {"call.joins": 1, "call.duration": "2s"}
+SHORT = {"call.calls": 1, "call.joins": 1, "call.duration": "2s"}
 
 
 # The example of the README: these two place real calls, in virtual time.
@@ -24,18 +24,20 @@ def test_two_friends_are_connected_quickly(rtcprobe_run):
 
 
 async def test_a_slower_link_is_heard_later(rtcprobe_run_async):
-    slow = {**SHORT, "link": "delay 200ms"}
-    result = await rtcprobe_run_async("1v1-social", settings=slow, budgets=["mouth_to_ear mean > 200ms"], check=False)
+    result = await rtcprobe_run_async(
+        "1v1-social", settings=SHORT, link="delay 200ms", budgets=["mouth_to_ear mean > 200ms"], check=False
+    )
     assert result.budgets[0].value > 0.2
 
 
 @pytest.fixture
 def suite(pytester, monkeypatch, make_result, light):
     """Run a suite whose calls answer at once with the factory's result, changed by ``suite.changes``."""
-    state = types.SimpleNamespace(changes={}, error=None, seeds=[])
+    state = types.SimpleNamespace(changes={}, error=None, seeds=[], plans=[])
 
     def run_probe(scenario, *, seed, clock):
         state.seeds.append((seed, clock))
+        state.plans.append(scenario)
         if state.error is not None:
             raise state.error
         return judge(
@@ -107,6 +109,45 @@ def test_what_cannot_be_meant_is_one_sentence(suite):
         [
             "rtcprobe: scenario '1v1-socail' is not known: *",
             "rtcprobe: budget 'join p50 < 1': metric 'join' does not exist: *",
+        ]
+    )
+
+
+def test_settings_are_a_mapping_or_lines_and_a_link_stands_beside_them(suite):
+    done = suite.run(
+        """
+        def test_mapping(rtcprobe_run):
+            rtcprobe_run("1v1-social", settings={"call.joins": 7}, link="delay 40ms loss 5%", budgets=[])
+
+        def test_lines(rtcprobe_run):
+            rtcprobe_run("1v1-social", settings=["call.joins=7"], link="delay 40ms loss 5%", budgets=[])
+        """
+    )
+    done.assert_outcomes(passed=2)
+    first, second = suite.plans
+    assert first.digest == second.digest
+    assert (first.call.joins, first.settings["link"]) == (7, "delay 40ms loss 5%")
+
+
+def test_parameters_that_cannot_be_meant_are_told_so(suite):
+    done = suite.run(
+        """
+        def test_text(rtcprobe_run):
+            rtcprobe_run("1v1-social", settings="call.joins=7")
+
+        def test_twice(rtcprobe_run):
+            rtcprobe_run("1v1-social", settings=["link=delay 3ms"], link="delay 40ms")
+
+        def test_unknown(rtcprobe_run):
+            rtcprobe_run("1v1-social", budget=["join.failed mean <= 0%"])
+        """
+    )
+    done.assert_outcomes(failed=3)
+    done.stdout.fnmatch_lines(
+        [
+            "rtcprobe: settings 'call.joins=7' is one text: write a list of them, or a mapping",
+            "rtcprobe: link is given and among the settings too: write the whole link in one of them",
+            "*rtcprobe_run has no parameter 'budget': use settings, link, budgets, *",
         ]
     )
 

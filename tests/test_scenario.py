@@ -27,7 +27,8 @@ signaling: {region: singapore}
 
 def test_a_small_scenario_is_completed_with_the_defaults():
     scenario = parse_scenario(SMALL)
-    assert (scenario.call.duration_s, scenario.call.joins, scenario.call.join_timeout_s) == (60.0, 20, 30.0)
+    assert (scenario.call.calls, scenario.call.duration_s, scenario.call.joins) == (5, 10.0, 20)
+    assert scenario.call.join_timeout_s == 30.0
     assert scenario.signaling.connection == "cold"
     assert (scenario.codec.bitrate_bps, scenario.codec.ptime_s, scenario.codec.application) == (32_000, 0.02, "voip")
     assert (scenario.devices.capture_s, scenario.devices.playback_s) == (0.01, 0.02)

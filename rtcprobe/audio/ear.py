@@ -13,7 +13,9 @@ Rules:
     3. Sound leaves a loudspeaker in the order it was spoken, one marker at a time: peaks are given away best first,
        and a marker cannot be heard before, or within, one that was spoken earlier. (Over speech this is what
        keeps a damaged marker from being found in its neighbour, which it resembles by up to 0.5.)
-    4. An instant is only given when ρ reaches the gate. Below it the marker was hit by concealment or stretching,
+    4. A marker heard twice could be another talker's who speaks the same codes (a second rtcprobe in the room): where
+       two peaks reach the gate it is rejected. (Other codes resemble its own by up to 0.5, in part.)
+    5. An instant is only given when ρ reaches the gate. Below it the marker was hit by concealment or stretching,
        and the time of its peak says little: rejected. Below the floor there was nothing like it: lost.
 
 How:
@@ -77,6 +79,7 @@ _CANDIDATES = 3
 _APART = 8  # coarse samples between candidates: 2 ms
 _SCALLOP = 0.7  # the least share of a peak's height that the coarse samples beside it show
 _FINE = np.arange(-18, 19)  # samples of 48 kHz: the coarse spacing and half a turn of the carrier, each way
+_SAME_S = 1e-3  # two peaks nearer to each other than that are one, found twice
 _BEFORE_S = 50e-6  # how early a marker may seem to be heard: the instrument's own error
 _BATCH = 16  # segments worked on at once, to stay within the cache
 
@@ -320,6 +323,7 @@ class _Score:
         self._gate = gate
         self._offers: list[tuple[float, int, float]] = []  # -ρ, index, instant: sorts best first
         self._best = [0.0] * len(markers)
+        self._loud: list[list[float]] = [[] for _ in markers]  # instants of all peaks that reach the gate
         self._heard: dict[int, _Peak] = {}
         self._order: list[int] = []  # indices heard, sorted, and their instants, which are sorted too
         self._instants: list[float] = []
@@ -329,6 +333,8 @@ class _Score:
         for peak in peaks:
             self._offers.append((-peak.rho, index, peak.heard_s))
             self._best[index] = max(self._best[index], peak.rho)
+            if peak.rho >= self._gate:
+                self._loud[index].append(peak.heard_s)
 
     def settle(self) -> None:
         """Give every marker its best peak that reaches the gate and is not in the way of a better one."""
@@ -357,11 +363,13 @@ class _Score:
         return after_s, before_s
 
     def outcomes(self) -> tuple[MarkerOutcome, ...]:
-        """Return what became of every marker (rules 1 and 4)."""
+        """Return what became of every marker (rules 1, 4 and 5)."""
         return tuple(self._outcome(index, marker) for index, marker in enumerate(self._markers))
 
     def _outcome(self, index: int, marker: Marker) -> MarkerOutcome:
         peak, best = self._heard.get(index), self._best[index]
+        if peak is not None and any(abs(each_s - peak.heard_s) > _SAME_S for each_s in self._loud[index]):
+            return _unheard(marker, "rejected", best, "it was heard twice: it could be another talker's")
         if peak is not None:
             return MarkerOutcome(marker=marker, outcome="heard", heard_s=peak.heard_s, correlation=peak.rho)
         if best >= self._gate:

@@ -1,20 +1,24 @@
-"""The markers a mouth speaks: twenty-four short sweeps that an ear can tell apart, in a fixed order.
+"""The markers that mouths speak: forty-eight short sweeps that an ear can tell apart, shared out among talkers.
 
 Facts:
     A marker is a sweep of constant amplitude through 300–3400 Hz whose path bends once or twice. Sweeps that jump
     between bands would correlate less with one another, but a speech codec cannot follow the jumps: at 16 kb/s
     they come out of Opus with a correlation of 0.5 to 0.8 and timing errors of 30 µs, bent sweeps with 0.7 to 0.99
-    and 10 µs. The table below was chosen from 892 bent sweeps by measurement: each keeps a correlation of 0.7 or
-    more through Opus at 16 kb/s in the worst mode (restricted low delay, 10 ms packets); no two of them correlate
-    by more than 0.28 at any shift, and none with itself by more than 0.2 beyond 1 ms.
+    and 10 µs. The table below was chosen by measurement, 24 from 892 bent sweeps and 24 more from 2,802: each keeps
+    a correlation of 0.7 or more through Opus at 16 kb/s in the worst mode (restricted low delay, 10 ms packets); no
+    two of them correlate by more than 0.36 at any shift (of the first 24: 0.28), and none with itself by more than
+    0.24 beyond 1 ms (0.2).
 
 Rules:
-    1. Code ``index mod 24``: with two markers a second a code comes again after 12 s, so that within any delay
-       shorter than that a code names one marker.
-    2. Marker instants are dithered by up to ``dither_s`` around the even grid, so that they meet every phase of
+    1. A talker speaks its own codes in turn: with 24 codes and two markers a second a code comes again after 12 s,
+       so that within any delay shorter than that a code names one marker.
+    2. Talkers of one call share no code, so that in a mix no marker is taken for another's; and they speak in turn,
+       a slot of 250 ms each, so that in a mix few markers fall on one another. More talkers mean fewer codes and
+       fewer markers each, and the period stays what it is (``trains``).
+    3. Marker instants are dithered by up to ``dither_s`` around the even grid, so that they meet every phase of
        the codec's frames and of the playout's ticks, and no period of the network hides behind theirs
        (RFC 2330 §11.1.1: periodic probing sees periodic behaviour as constant).
-    3. Instants are whole samples: what is spoken is exact.
+    4. Instants are whole samples: what is spoken is exact.
 """
 
 from __future__ import annotations
@@ -36,6 +40,7 @@ __all__ = [
     "MARKER_SAMPLES",
     "Marker",
     "MarkerTrain",
+    "trains",
     "waveform",
 ]
 
@@ -73,8 +78,35 @@ _PATHS: tuple[tuple[tuple[float, ...], tuple[float, ...]], ...] = (
     ((2900, 800, 3400), (0.3,)),
     ((3400, 2400, 300, 2400), _THIRDS),
     ((2900, 1300, 300, 1850), _THIRDS),
+    # From here on chosen later, against all before.
+    ((300, 3400, 800), (0.7,)),
+    ((2900, 800, 2900), (0.6,)),
+    ((300, 3400, 1850, 1300), _THIRDS),
+    ((2400, 800, 2900), (0.4,)),
+    ((1300, 2900, 300, 2900), _THIRDS),
+    ((1850, 300, 2400), (0.6,)),
+    ((1300, 300, 3400, 800), _THIRDS),
+    ((300, 2900, 1300, 2400), _THIRDS),
+    ((2400, 300, 1300, 300), _THIRDS),
+    ((1300, 2400, 800), (0.6,)),
+    ((2400, 1850, 300, 2400), _THIRDS),
+    ((800, 1850, 1300, 300), _THIRDS),
+    ((1850, 800, 2400), (0.7,)),
+    ((800, 2900, 300), (0.7,)),
+    ((3400, 300, 2400, 2900), _THIRDS),
+    ((2400, 800, 3400, 300), _THIRDS),
+    ((2900, 300, 1850, 3400), _THIRDS),
+    ((1300, 300, 2900, 3400), _THIRDS),
+    ((3400, 2900, 800, 3400), _THIRDS),
+    ((2400, 1300, 2400, 300), _THIRDS),
+    ((2400, 3400, 1300), (0.7,)),
+    ((300, 800, 2900, 800), _THIRDS),
+    ((300, 2900, 1850, 3400), _THIRDS),
+    ((3400, 2400, 800, 2900), _THIRDS),
 )
 CODES = len(_PATHS)
+SLOT_S = 0.25
+"""From one talker's marker to the next one's: it, its dither, and 150 ms by which two ways may differ in delay."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +120,12 @@ class Marker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarkerTrain:
-    """When markers are spoken: about every ``spacing_s`` from ``first_s`` on, dithered by ``seed``."""
+    """When which markers are spoken: about every ``spacing_s`` from ``first_s`` on, dithered by ``seed``.
 
+    ``codes`` are this talker's, each 0 to 47, spoken in turn.
+    """
+
+    codes: tuple[int, ...] = tuple(range(CODES // 2))
     spacing_s: float = 0.5
     first_s: float = 0.25
     dither_s: float = 0.020
@@ -110,11 +146,16 @@ class MarkerTrain:
             )
         if self.seed < 0:
             raise BadInputError(f"marker seed {self.seed} is negative", "give 0 or more")
+        if not self.codes or len(set(self.codes)) < len(self.codes) or not set(self.codes) <= set(range(CODES)):
+            raise BadInputError(
+                f"marker codes {', '.join(map(str, self.codes)) or 'of no number'} are impossible",
+                f"give one or more of 0 to {CODES - 1}, each once",
+            )
 
     @property
     def period_s(self) -> float:
         """After how long a code comes again: no delay longer than this (less the dither) can be told apart."""
-        return CODES * self.spacing_s - self.dither_s
+        return len(self.codes) * self.spacing_s - self.dither_s
 
     def markers(self, duration_s: float, start_s: float = 0.0) -> tuple[Marker, ...]:
         """Return the markers that end within ``duration_s``; ``spoken_s`` counts from ``start_s``.
@@ -127,15 +168,40 @@ class MarkerTrain:
         samples = np.round(grid * SAMPLE_RATE_HZ).astype(np.int64)
         last = round(duration_s * SAMPLE_RATE_HZ) - MARKER_SAMPLES
         return tuple(
-            Marker(index=index, code=index % CODES, spoken_s=start_s + int(sample) / SAMPLE_RATE_HZ)
+            Marker(
+                index=index, code=self.codes[index % len(self.codes)], spoken_s=start_s + int(sample) / SAMPLE_RATE_HZ
+            )
             for index, sample in enumerate(samples)
             if sample <= last
         )
 
 
+def trains(talkers: int) -> tuple[MarkerTrain, ...]:
+    """Return a train for each of ``talkers`` who can be heard in one call, the first one's as if alone or of two.
+
+    Raises:
+        BadInputError: nobody, or more talkers than there are codes.
+    """
+    if not 0 < talkers <= CODES:
+        raise BadInputError(
+            f"{talkers} talkers cannot be told apart in one call by {CODES} marker codes", f"give 1 to {CODES}"
+        )
+    sharing = max(2, talkers)
+    each, usual = CODES // sharing, MarkerTrain()
+    return tuple(
+        MarkerTrain(
+            codes=tuple(range(talker * each, (talker + 1) * each)),
+            spacing_s=SLOT_S * sharing,
+            first_s=usual.first_s + SLOT_S * talker,
+            seed=talker,
+        )
+        for talker in range(talkers)
+    )
+
+
 @lru_cache(maxsize=CODES)
 def waveform(code: int) -> npt.NDArray[np.float32]:
-    """Return the marker of ``code`` (0 to 23): shape (3840,), 48 kHz, peak 1.0, RMS 0.66, read-only."""
+    """Return the marker of ``code`` (0 to 47): shape (3840,), 48 kHz, peak 1.0, RMS 0.66, read-only."""
     knots, bends = _PATHS[code]
     at = (np.arange(MARKER_SAMPLES) + 0.5) / MARKER_SAMPLES
     frequency_hz = np.interp(at, (0.0, *bends, 1.0), knots)

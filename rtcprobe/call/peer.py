@@ -205,7 +205,6 @@ class Peer:
         """Take the other side's offer and return our answer; connecting begins."""
         with acting_as(self._host), negotiation.offering(self._protection):
             await self._connection.setRemoteDescription(RTCSessionDescription(offer.text, offer.kind))
-            self.refuse_video()
             self._agree()
             await self._connection.setLocalDescription(await self._connection.createAnswer())
         self._gathered()
@@ -228,11 +227,6 @@ class Peer:
         self._open()
         handshake.stop()
         await forgotten.close()
-
-    def refuse_video(self) -> None:
-        """Take no part in anything but our audio; before an answer is made."""
-        for transceiver in self._connection.getTransceivers()[1:]:
-            transceiver.direction = "inactive"
 
     def path(self) -> media_seam.MediaPath:
         """Return what ICE and DTLS agreed on so far."""

@@ -2,15 +2,18 @@
 
 Facts:
     - aiortc takes what RFC 9429 lets through and no more: an answer's m-lines are those of the offer, by kind and mid;
-      its DTLS role ``active`` or ``passive``; a candidate line that it cannot read is an exception.
+      its DTLS role ``active`` or ``passive``.
     - Servers are looser. Streaming servers answer ``a=setup:actpass``, which RFC 5763 §5 forbids; it means that we may
       choose, and the offerer then acts as the server of the handshake (``active`` on their side). Some leave out the
-      mid, give TCP candidates, or candidates with names.
+      mid, the direction or the role, give TCP candidates, or candidates with names.
     - Where an answer holds candidates and no end of them, an ICE agent waits for more for ever.
 
 Rules:
-    1. What is put right changes no meaning: the role, a missing mid, candidates no UDP socket could use, their end.
-    2. What cannot be used is refused here, before the stack sees it.
+    1. What is put right changes no meaning. Of a section the stack sees what our audio needs, and nothing else
+       (``section``); of a server's offer its audio alone, and what else it offers is answered with port 0
+       (RFC 9429 §5.3.1).
+    2. What cannot be used is refused here, before the stack sees it: also an answer that takes or sends no audio where
+       the offer wanted that.
 """
 
 from __future__ import annotations
@@ -18,23 +21,33 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import NoReturn
 
+from rtcprobe.call.faults import quoted
+from rtcprobe.call.section import Candidates, Codecs, Kind, Transport, audio_section, direction_of, speaks_rtp, values
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.errors import MeasurementError
-from rtcprobe.secrets import scrub
 
-__all__ = ["Description", "candidates_fragment", "read_description", "usable_answer", "usable_offer"]
+__all__ = [
+    "Description",
+    "Usable",
+    "candidates_fragment",
+    "read_candidate",
+    "read_description",
+    "usable_answer",
+    "usable_offer",
+]
 
 _LARGEST = 200_000
 _QUOTED = 60
-_CANDIDATE = re.compile(
-    r"a=candidate:\S+ \d+ (?P<transport>\S+) \d+ (?P<host>\S+) \d+ typ (?P<type>\S+)", re.IGNORECASE
-)
-_SSRC = re.compile(r"a=ssrc:(\d{1,10})(?:\s|$)")
-_SETUP = re.compile(r"a=setup:(\S+)")
+_SSRC = re.compile(r"a=ssrc:(\d{1,10})(?:\s|$)", re.ASCII)
+_CANDIDATE = re.compile(r"a=candidate:\S+ +\d+ +(\S+) +\d+ +\S+ +\d+ +typ +(\S+)", re.IGNORECASE)
+# m=MEDIA PORT[/COUNT] PROTOCOL FORMATS, RFC 8866 §5.14.
+_MEDIA = re.compile(r"m=(?P<kind>\S+) +(?P<port>\d{1,5})(?:/\d{1,5})? +(?P<protocol>\S+)(?: +\S+)*", re.ASCII)
 _KINDS = ("audio", "video", "application")
+_SESSION = ("v=0", "o=- 1 2 IN IP4 0.0.0.0", "s=-", "t=0 0")
+_NO_CODEC = "we offer Opus, as every browser does"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +65,11 @@ class Description:
         """Return the sections of audio."""
         return [section for section in self.media if section[0].startswith("m=audio ")]
 
+    def bundle(self) -> list[str]:
+        """Return the mids of the sections that share one path, the tagged one first (RFC 9143 §5)."""
+        groups = (value.split() for value in values(self.session, "group"))
+        return next((words[1:] for words in groups if words and words[0].upper() == "BUNDLE"), [])
+
     def sources(self) -> set[int]:
         """Return the sources of audio that are announced (``a=ssrc``)."""
         found = (_SSRC.match(line) for section in self.audio() for line in section)
@@ -63,8 +81,37 @@ class Description:
         for line in (line for section in self.media for line in section):
             match = _CANDIDATE.match(line)
             if match is not None:
-                found[f"{match['type']} {match['transport'].lower()}"] += 1
+                found[f"{match[2][:_QUOTED]} {match[1][:_QUOTED].lower()}"] += 1
         return dict(sorted(found.items()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usable(Sdp):
+    """A description that the stack can take, and what it cannot do by itself.
+
+    ``names`` are candidates whose address is a name; ``left_out`` says which were none of ours to use, and
+    ``unreachable`` that no other are left; ``announced`` are the sources of audio named; ``refused`` are the sections
+    of an offer that our answer turns down, by place, and ``bundled`` whether it has a bundle to be in.
+    """
+
+    names: tuple[str, ...]
+    left_out: tuple[str, ...]
+    unreachable: bool
+    announced: frozenset[int]
+    refused: tuple[tuple[int, tuple[str, ...]], ...] = ()
+    bundled: bool = True
+
+    def answered(self, answer: Sdp) -> Sdp:
+        """Return our ``answer`` to the audio of an offer as the answer to all of it (rule 1)."""
+        ours = read_description(answer.text, "our answer")
+        session = ours.session
+        if not self.bundled:
+            session = [line for line in session if not line.startswith("a=group:")]
+            ours.media[0][:] = [line for line in ours.media[0] if not line.startswith("a=mid:")]
+        media = list(ours.media)
+        for place, section in self.refused:
+            media.insert(place, list(section))
+        return Sdp(kind=answer.kind, text=str(Description(session, media)))
 
 
 def read_description(text: str, whose: str) -> Description:
@@ -75,59 +122,80 @@ def read_description(text: str, whose: str) -> Description:
     """
     if len(text) > _LARGEST:
         raise MeasurementError(f"{whose} is {len(text):,} characters long", "no session description is")
+    text = text.removeprefix("\ufeff")  # a byte order mark, which editors write before text
     lines = [line.strip() for line in text.replace("\r", "\n").split("\n") if line.strip()]
     if not lines or not lines[0].startswith("v="):
-        begins = scrub(" ".join(text.split())[:_QUOTED])
-        raise MeasurementError(
-            f"{whose} is no session description, it begins {begins!r}", "is this the endpoint's URL?"
-        )
-    if any(len(line) < 2 or line[1] != "=" for line in lines):
-        wrong = next(line for line in lines if len(line) < 2 or line[1] != "=")
-        raise MeasurementError(f"{whose} has a line that is none of SDP: {scrub(wrong[:_QUOTED])!r}")
+        begins = quoted(" ".join(text[:_LARGEST].split())[:_QUOTED])
+        raise MeasurementError(f"{whose} is no session description, it begins {begins}", "is this the endpoint's URL?")
+    wrong = next((line for line in lines if len(line) < 2 or line[1] != "="), None)
+    if wrong is not None:
+        raise MeasurementError(f"{whose} has a line that is none of SDP: {quoted(wrong[:_QUOTED])}")
     session: list[str] = []
     media: list[list[str]] = []
     for line in lines:
         if line.startswith("m="):
+            if _MEDIA.fullmatch(line) is None:
+                raise MeasurementError(f"{whose} has an m-line that is none of SDP: {quoted(line[:_QUOTED])}")
             media.append([])
         (media[-1] if media else session).append(line)
     return Description(session, media)
 
 
-def usable_answer(text: str, offer: Sdp, *, more_candidates: bool = False) -> Sdp:
+def usable_answer(text: str, offer: Sdp, *, more_candidates: bool = False) -> Usable:
     """Return a server's answer to ``offer`` as the stack can take it (rule 1).
 
     ``more_candidates``: some will come by other ways, so their end is not said.
 
     Raises:
-        MeasurementError: it is no description, has other m-lines than the offer, or rejects our audio.
+        MeasurementError: it is no description, has other m-lines than the offer, or does not take or send our audio.
     """
-    answer = read_description(text, "the answer")
+    whose = "the answer"
+    answer = read_description(text, whose)
     ours = read_description(offer.text, "our offer")
     kinds, asked = _kinds(answer), _kinds(ours)
     if kinds != asked:
         raise MeasurementError(
             f"the answer has {_listed(kinds)} where {_listed(asked)} was offered", "a server answers every m-line"
         )
-    for section, own in zip(answer.media, ours.media, strict=True):
-        if section[0].split()[1] == "0":
-            raise MeasurementError("the answer rejects our audio", "does the server take Opus, and this kind of call?")
-        if not any(line.startswith("a=mid:") for line in section):
-            section.append(next(line for line in own if line.startswith("a=mid:")))
-    _put_right(answer, "the answer", "answer", more_candidates=more_candidates)
-    return Sdp(kind="answer", text=str(answer))
+    section, own = answer.media[0], ours.media[0]
+    if _port(section) == 0:
+        raise MeasurementError("the answer rejects our audio", "does the server take Opus, and this kind of call?")
+    direction = _agreed(direction_of(section, answer.session), direction_of(own, ours.session))
+    mid = next(values(own, "mid"), "0")
+    return _usable(
+        answer, section, whose=whose, kind="answer", direction=direction, mid=mid, more_candidates=more_candidates
+    )
 
 
-def usable_offer(text: str, *, more_candidates: bool = False) -> Sdp:
-    """Return a server's own offer as the stack can take it.
+def usable_offer(text: str, *, more_candidates: bool = False) -> Usable:
+    """Return a server's own offer as the stack can take it: its audio.
 
     Raises:
-        MeasurementError: it is no description, or offers no audio.
+        MeasurementError: it is no description, or offers no audio that we could listen to.
     """
-    offer = read_description(text, "the server's offer")
+    whose = "the server's offer"
+    offer = read_description(text, whose)
     if not offer.audio():
-        raise MeasurementError(f"the server's offer has {_listed(_kinds(offer))} and no audio", "is anybody speaking?")
-    _put_right(offer, "the server's offer", "offer", more_candidates=more_candidates)
-    return Sdp(kind="offer", text=str(offer))
+        raise MeasurementError(f"{whose} has {_listed(_kinds(offer))} and no audio", "is anybody speaking?")
+    bundle = offer.bundle()
+    chosen = next((each for each in offer.audio() if _offered(each, bundle) and _sends(each, offer)), None)
+    if chosen is None:
+        _why_none(offer, bundle)
+    written = next(values(chosen, "mid"), "")
+    mid = written if re.fullmatch(r"[!-~]{1,32}", written) else "0"
+    direction = direction_of(chosen, offer.session)
+    found = _usable(
+        offer, chosen, whose=whose, kind="offer", direction=direction, mid=mid, more_candidates=more_candidates
+    )
+    turned_down = tuple(
+        (place, _turned_down(section)) for place, section in enumerate(offer.media) if section is not chosen
+    )
+    return replace(found, refused=turned_down, bundled=bool(written) and written in bundle)
+
+
+def read_candidate(attribute: str) -> Candidates:
+    """Return what a candidate that came by itself is, an attribute's value such as ``"candidate:..."``."""
+    return Candidates.read([f"a={attribute.strip().removeprefix('a=')}"])
 
 
 def candidates_fragment(offer: Sdp, candidates: Sequence[str]) -> str:
@@ -143,38 +211,101 @@ def candidates_fragment(offer: Sdp, candidates: Sequence[str]) -> str:
     return "\r\n".join(lines) + "\r\n"
 
 
-def _put_right(found: Description, whose: str, kind: Literal["offer", "answer"], *, more_candidates: bool) -> None:
-    everything = [found.session, *found.media]
-    for section in everything:
-        section[:] = [line for line in section if _usable(line)]
-        for at, line in enumerate(section):
-            role = _SETUP.match(line)
-            if role is None:
-                continue
-            if role[1] not in ("active", "passive", "actpass"):
-                raise MeasurementError(
-                    f"{whose} has the DTLS role {scrub(role[1][:_QUOTED])!r}", "there is no such role"
-                )
-            if kind == "answer" and role[1] == "actpass":
-                section[at] = "a=setup:active"
-    for section in found.media:
-        where = f"{whose}, its {section[0].split()[0][2:]}"
-        for prefix, what in (("a=ice-ufrag:", "ICE name"), ("a=ice-pwd:", "ICE password"), ("a=fingerprint:", "key")):
-            if not any(line.startswith(prefix) for line in [*found.session, *section]):
-                raise MeasurementError(f"{where}, has no {what} ({prefix[2:-1]})", "is the server one for WebRTC?")
-        if section[0].startswith(("m=audio", "m=video")) and "a=rtcp-mux" not in section:
-            raise MeasurementError(f"{where}, puts RTCP on another port", "WebRTC wants rtcp-mux (RFC 8834 §4.5)")
-        ended = "a=end-of-candidates" in section
-        if any(line.startswith("a=candidate:") for line in section) and not ended and not more_candidates:
-            section.append("a=end-of-candidates")
+def _usable(
+    found: Description,
+    section: Sequence[str],
+    *,
+    whose: str,
+    kind: Kind,
+    direction: str,
+    mid: str,
+    more_candidates: bool,
+) -> Usable:
+    where = f"{whose}, its audio"
+    if not speaks_rtp(section):
+        protocol = quoted(section[0].split()[2])
+        raise MeasurementError(f"{where}, speaks {protocol}", "WebRTC speaks UDP/TLS/RTP/SAVPF (RFC 9429 §5.1.2)")
+    tagged = _tagged(found, section)
+    transport = Transport.read((section, tagged, found.session), kind, where, whose)
+    if not any(
+        True for place in (section, tagged) for name in ("rtcp-mux", "rtcp-mux-only") for _ in values(place, name)
+    ):
+        raise MeasurementError(f"{where}, puts RTCP on another port", "WebRTC wants rtcp-mux (RFC 8834 §4.5)")
+    codecs = Codecs.read(section)
+    if codecs is None:
+        raise MeasurementError(f"{whose} has no codec that we have", _NO_CODEC)
+    candidates = Candidates.read(section if any(True for _ in values(section, "candidate")) else tagged)
+    ended = (candidates.ended or bool(candidates.lines)) and not candidates.names and not more_candidates
+    session = [*_SESSION, *(["a=ice-lite"] if transport.lite else []), f"a=group:BUNDLE {mid}"]
+    written = audio_section(
+        section,
+        direction=direction,
+        mid=mid,
+        codecs=codecs,
+        transport=transport,
+        candidates=replace(candidates, ended=ended),
+    )
+    return Usable(
+        kind=kind,
+        text=str(Description(session, [written])),
+        names=candidates.names,
+        left_out=candidates.left_out,
+        unreachable=bool(candidates.left_out) and not (candidates.lines or candidates.names or more_candidates),
+        announced=frozenset(Description([], [written]).sources()),
+    )
 
 
-def _usable(line: str) -> bool:
-    """Return whether a line is one that a UDP socket of ours can follow."""
-    if not line.startswith("a=candidate:"):
-        return True
-    match = _CANDIDATE.match(line)
-    return match is not None and match["transport"].lower() == "udp" and match["type"] in ("host", "srflx", "relay")
+def _agreed(theirs: str, ours: str) -> str:
+    """Return the direction of an answer to an offer of ours; a server that says sendrecv to one way means that way."""
+    if ours != "recvonly" and theirs in ("inactive", "sendonly"):
+        raise MeasurementError(
+            f"the answer does not take our audio ({theirs})", "does the server take Opus, and this kind of call?"
+        )
+    if ours != "sendonly" and theirs in ("inactive", "recvonly"):
+        raise MeasurementError(f"the answer sends no audio ({theirs})", "is anybody speaking there?")
+    return {"sendonly": "recvonly", "recvonly": "sendonly"}.get(ours, "sendrecv")
+
+
+def _offered(section: Sequence[str], bundle: Sequence[str]) -> bool:
+    """Return whether an offer means this section: port 0 rejects it, unless it is bundle-only (RFC 9143 §6)."""
+    bundled = next(values(section, "mid"), None) in bundle
+    return _port(section) != 0 or (bundled and any(True for _ in values(section, "bundle-only")))
+
+
+def _sends(section: Sequence[str], offer: Description) -> bool:
+    return direction_of(section, offer.session) in ("sendrecv", "sendonly") and Codecs.read(section) is not None
+
+
+def _why_none(offer: Description, bundle: Sequence[str]) -> NoReturn:
+    """Say why none of the audio that is offered can be listened to."""
+    meant = [each for each in offer.audio() if _offered(each, bundle)]
+    if not meant:
+        raise MeasurementError("the server's offer rejects its own audio (port 0)", "is anybody speaking?")
+    sending = [each for each in meant if direction_of(each, offer.session) in ("sendrecv", "sendonly")]
+    if not sending:
+        direction = direction_of(meant[0], offer.session)
+        raise MeasurementError(f"the server's offer sends no audio ({direction})", "is anybody speaking?")
+    raise MeasurementError("the server's offer has no codec that we have", _NO_CODEC)
+
+
+def _tagged(found: Description, section: Sequence[str]) -> Sequence[str]:
+    """Return the section that speaks for the bundle of ``section``; nothing where it is in none."""
+    bundle = found.bundle()
+    if next(values(section, "mid"), None) not in bundle:
+        return ()
+    return next((each for each in found.media if next(values(each, "mid"), None) == bundle[0]), ())
+
+
+def _turned_down(section: Sequence[str]) -> tuple[str, ...]:
+    """Return the answer to a section that we take no part in. Source: RFC 3264 §6, RFC 9429 §5.3.1."""
+    kind, _, protocol, *formats = section[0][2:].split()
+    mids = [f"a=mid:{mid}" for mid in values(section, "mid") if mid][:1]
+    return (f"m={kind} 0 {protocol} {' '.join(formats or ['0'])}", "c=IN IP4 0.0.0.0", "a=inactive", *mids)
+
+
+def _port(section: Sequence[str]) -> int:
+    match = _MEDIA.fullmatch(section[0])
+    return 0 if match is None else int(match["port"])
 
 
 def _kinds(found: Description) -> list[str]:
@@ -183,4 +314,6 @@ def _kinds(found: Description) -> list[str]:
 
 
 def _listed(kinds: Sequence[str]) -> str:
+    if len(kinds) > 4:
+        kinds = [*kinds[:3], f"{len(kinds) - 3} more"]
     return " and ".join(kinds) if kinds else "no m-lines"

@@ -25,6 +25,7 @@ from rtcprobe.cli.relay import relay
 from rtcprobe.cli.report import report
 from rtcprobe.cli.run import run
 from rtcprobe.cli.serve import serve
+from rtcprobe.cli.vendors import vendors
 from rtcprobe.errors import ExitCode, RtcprobeError
 from rtcprobe.secrets import scrub
 
@@ -39,7 +40,9 @@ def cli() -> None:
     """Make real WebRTC calls over emulated links, time them from join to mouth-to-ear, and judge them."""
 
 
-for _command in (run, serve, check, compare, relay, report, score, scenarios, links, targets, schema, selftest):
+_MEASURING = (run, serve, check, compare, vendors, relay)
+_LOOKING = (report, score, scenarios, links, targets, schema, selftest)
+for _command in (*_MEASURING, *_LOOKING):
     cli.add_command(_command)
 
 

@@ -14,6 +14,7 @@ Rules:
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -35,7 +36,7 @@ from rtcprobe.cli.reading import read_results
 from rtcprobe.errors import BadInputError, ExitCode, RtcprobeError
 
 if TYPE_CHECKING:
-    from rtcprobe.report.cases import Case
+    from rtcprobe.report.cases import Case, Suite
     from rtcprobe.result import Clock, Result
     from rtcprobe.scenario import Scenario
     from rtcprobe.verdict import RegressionCheck, Tolerance
@@ -177,6 +178,7 @@ class _Session:
     quiet: bool
     checks: list[RegressionCheck] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
+    took_s: dict[str, float] = field(default_factory=dict)
     cases: list[Case] = field(default_factory=list)
     faults: list[tuple[str, str]] = field(default_factory=list)
     fit: dict[str, list[Result]] = field(default_factory=dict)
@@ -213,17 +215,27 @@ class _Session:
                 plain = [each.to_dict() for each in self.checks]
                 value = plain[0] if len(plain) == 1 else plain
                 self.outputs.write_json(json.dumps(value, indent=1, allow_nan=False) + "\n")
-            self.outputs.write_cases(self.cases, markdown)
+            self.outputs.write_cases(self.cases, self._suites(), markdown)
         except RtcprobeError as error:
             complain(str(error))
             self.codes.append(ExitCode(error.exit_code))
         gravest = (ExitCode.INTERRUPTED, ExitCode.BAD_INPUT, ExitCode.MISSED, ExitCode.NOT_MEASURED)
         return next((code for code in gravest if code in self.codes), ExitCode.MET)
 
+    def _suites(self) -> list[Suite]:
+        from rtcprobe.report.cases import Suite
+
+        return [
+            Suite.of(name, [each for each in self.results if each.scenario == name], took_s)
+            for name, took_s in self.took_s.items()
+        ]
+
     def _measured(self, job: _Job, seed: int) -> Result:
         from rtcprobe.report.cases import budget_sentence, result_cases
 
+        began_s = time.monotonic()
         result = measured(job.plan, seed=seed, clock=job.clock, quiet=self.quiet, strict=self.strict)
+        self.took_s[job.plan.name] = self.took_s.get(job.plan.name, 0.0) + time.monotonic() - began_s
         self.results.append(result)
         self.outputs.append(result)
         if not self.budgets:

@@ -35,8 +35,9 @@ _TARGET_HELP = (
 _OPTIONS = (
     click.option("--target", metavar="URL", help=_TARGET_HELP),
     click.option("--real-time", is_flag=True, help="Run on the machine's clock, over real UDP sockets."),
-    click.option("--joins", metavar="N", help="Joins before the call; same as --set call.joins=N."),
-    click.option("--duration", metavar="TIME", help="Length of the call, like 60s; same as --set call.duration=TIME."),
+    click.option("--joins", metavar="N", help="Joins before the calls; same as --set call.joins=N."),
+    click.option("--calls", metavar="N", help="Calls measured; same as --set call.calls=N."),
+    click.option("--duration", metavar="TIME", help="Length of each call, like 10s; same as --set call.duration=TIME."),
     click.option("--link", metavar="LINE", help=_LINK_HELP),
     click.option(
         "--ice-policy", type=click.Choice(["all", "relay"]), help="Candidates used outside; same as --set ice.policy=…."
@@ -61,6 +62,7 @@ class Measuring:
     target: str | None = None
     real_time: bool = False
     joins: str | None = None
+    calls: str | None = None
     duration: str | None = None
     link: str | None = None
     ice_policy: str | None = None
@@ -81,8 +83,8 @@ class Measuring:
         """
         from rtcprobe.scenario import find_scenario
 
-        flags = {"call.joins": self.joins, "call.duration": self.duration, "link": self.link, "playout": self.playout}
-        flags["ice.policy"] = self.ice_policy
+        flags = {"call.joins": self.joins, "call.calls": self.calls, "call.duration": self.duration}
+        flags |= {"link": self.link, "playout": self.playout, "ice.policy": self.ice_policy}
         spoken = self.mouth in (None, "silence", "noise")
         flags["mouth.programme"] = self.mouth if spoken else str(Path(self.mouth or "").absolute())
         if self.link is not None and any(_about_link(each) for each in self.settings):

@@ -16,7 +16,7 @@ from rtcprobe.errors import BadInputError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from rtcprobe.report.cases import Case
+    from rtcprobe.report.cases import Case, Suite
     from rtcprobe.result import Result
 
 __all__ = ["Outputs", "output_options"]
@@ -39,6 +39,7 @@ class Outputs:
     json_path: str | None = None
     junit_path: str | None = None
     markdown_path: str | None = None
+    html_path: str | None = None
     append_path: str | None = None
     github: bool | None = None
 
@@ -51,6 +52,7 @@ class Outputs:
         from rtcprobe.report.json import check_writable
 
         flags = {"--json": self.json_path, "--junit": self.junit_path, "--markdown": self.markdown_path}
+        flags["--html"] = self.html_path
         places: dict[str, str] = {}
         for flag, path in {**flags, "--append": self.append_path}.items():
             if path is None:
@@ -69,7 +71,7 @@ class Outputs:
     @property
     def pipes(self) -> bool:
         """Whether standard output carries something for a program."""
-        return "-" in (self.json_path, self.junit_path, self.markdown_path)
+        return "-" in (self.json_path, self.junit_path, self.markdown_path, self.html_path)
 
     def screen(self) -> Console:
         """Return where people read: standard output, or standard error where that is for a program."""
@@ -94,12 +96,22 @@ class Outputs:
         if self.json_path is not None:
             _write(text, self.json_path)
 
-    def write_cases(self, cases: Sequence[Case], markdown: Callable[[bool], str]) -> None:
+    def write_markdown(self, text: str) -> None:
+        """Write the Markdown ``text`` where it was asked for."""
+        if self.markdown_path is not None:
+            _write(text, self.markdown_path)
+
+    def write_html(self, text: str) -> None:
+        """Write the page ``text`` where it was asked for."""
+        if self.html_path is not None:
+            _write(text, self.html_path)
+
+    def write_cases(self, cases: Sequence[Case], suites: Sequence[Suite], markdown: Callable[[bool], str]) -> None:
         """Write ``cases`` as JUnit and annotations; ``markdown(brief)`` to its file and the summary of the step."""
         if self.junit_path is not None:
             from rtcprobe.report.junit import junit
 
-            _write(junit(cases), self.junit_path)
+            _write(junit(cases, suites), self.junit_path)
         if self.markdown_path is not None:
             _write(markdown(False), self.markdown_path)
         from rtcprobe.report.github import annotation_lines, append_summary, is_github
@@ -116,7 +128,7 @@ def output_options(command: Callable[..., int]) -> Callable[..., int]:
 
     @functools.wraps(command)
     def collected(**given: Any) -> int:
-        outputs = Outputs(**{name: given.pop(name) for name in names})
+        outputs = Outputs(**{name: given.pop(name) for name in names if name in given})
         return command(outputs=outputs, **given)
 
     for option in reversed(_OPTIONS):

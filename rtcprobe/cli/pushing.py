@@ -91,10 +91,10 @@ class Pushing:
 
     def hand_over(
         self, scenario: Scenario, *, seed: int, clock: Clock, result: Result | None = None, fault: str = ""
-    ) -> None:
-        """Hand over a run, its ``result`` or the ``fault`` that kept it from one; what fails is said, and no more."""
+    ) -> bool:
+        """Hand over a run, its ``result`` or the ``fault`` that kept it from one; return whether all of it arrived."""
         if self._gateway is None and self.openmetrics_path is None:
-            return
+            return True
         from rtcprobe.exporter.outcome import Outcome
         from rtcprobe.exporter.push import run_instruments, textfile
         from rtcprobe.report.json import write_whole
@@ -110,10 +110,12 @@ class Pushing:
         )
         run = run_instruments(scenario, clock, outcome)
         self._runs.append(run)
+        arrived = True
         if self.openmetrics_path is not None:
-            _said(functools.partial(write_whole, textfile(self._runs), self.openmetrics_path))
+            arrived &= _said(functools.partial(write_whole, textfile(self._runs), self.openmetrics_path))
         if self._gateway is not None:
-            _said(functools.partial(self._gateway.put, run))
+            arrived &= _said(functools.partial(self._gateway.put, run))
+        return arrived
 
 
 def pushing_options(command: Callable[..., int]) -> Callable[..., int]:
@@ -130,9 +132,11 @@ def pushing_options(command: Callable[..., int]) -> Callable[..., int]:
     return collected
 
 
-def _said(hand_over: Callable[[], None]) -> None:
-    """Hand over, and say where that failed: the exit code is the run's own."""
+def _said(hand_over: Callable[[], None]) -> bool:
+    """Hand over, and say where that failed; return whether it did not."""
     try:
         hand_over()
     except RtcprobeError as error:
         complain(str(error))
+        return False
+    return True

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
     from rtcprobe.scenario import Scenario
 
 __all__ = ["run"]
+
+_GRAVEST = (
+    ExitCode.INTERRUPTED,
+    ExitCode.BAD_INPUT,
+    ExitCode.MISSED,
+    ExitCode.NOT_MEASURED,
+    ExitCode.NOT_HANDED_OVER,
+)
 
 
 @click.command(epilog=EXIT_CODES, short_help="Run scenarios and judge them by their budgets.")
@@ -82,6 +91,7 @@ class _Session:
         self.pushing = pushing
         self.quiet = quiet
         self.results: list[Result] = []
+        self.took_s: list[float] = []
         self.faults: list[tuple[str, str]] = []
         self.codes: list[ExitCode] = []
         self.console = outputs.screen()
@@ -91,6 +101,7 @@ class _Session:
         from rtcprobe.report.terminal import print_result
 
         self.pushing.begin()
+        began_s = time.monotonic()
         try:
             result = measured(
                 scenario, seed=self.seed, clock=self.clock, quiet=self.quiet, strict=self.strict, wav_dir=wav_dir
@@ -100,15 +111,16 @@ class _Session:
             complain(f"{scenario.name}: {fault}")
             self.faults.append((scenario.name, fault))
             self.codes.append(ExitCode(error.exit_code))
-            self.pushing.hand_over(scenario, seed=self.seed, clock=self.clock, fault=fault)
+            self._handed(self.pushing.hand_over(scenario, seed=self.seed, clock=self.clock, fault=fault))
             return True
         self.results.append(result)
+        self.took_s.append(time.monotonic() - began_s)
         self.codes.append(result.exit_code)
         self._written(lambda: self.outputs.append(result))
         if self.outputs.json_path not in (None, "-"):
             self._written(self._write_json)
         if not result.interrupted:
-            self.pushing.hand_over(scenario, seed=self.seed, clock=self.clock, result=result)
+            self._handed(self.pushing.hand_over(scenario, seed=self.seed, clock=self.clock, result=result))
         if not self.quiet:
             print_result(result, self.console)
         elif not self.outputs.pipes:
@@ -120,8 +132,11 @@ class _Session:
         if self.outputs.json_path == "-" and self.results:
             self._written(self._write_json)
         self._written(self._write_cases)
-        gravest = (ExitCode.INTERRUPTED, ExitCode.BAD_INPUT, ExitCode.MISSED, ExitCode.NOT_MEASURED)
-        return next((code for code in gravest if code in self.codes), ExitCode.MET)
+        return next((code for code in _GRAVEST if code in self.codes), ExitCode.MET)
+
+    def _handed(self, arrived: bool) -> None:
+        if not arrived:
+            self.codes.append(ExitCode.NOT_HANDED_OVER)
 
     def _write_json(self) -> None:
         from rtcprobe.report.json import dumps
@@ -129,13 +144,15 @@ class _Session:
         self.outputs.write_json(dumps(self.results, ascii_only=self.outputs.json_path == "-"))
 
     def _write_cases(self) -> None:
-        from rtcprobe.report.cases import fault, result_cases
+        from rtcprobe.report.cases import Suite, fault, result_cases
         from rtcprobe.report.markdown import faults_markdown, results_markdown
 
         cases = [case for each in self.results for case in result_cases(each, strict=self.strict)]
         cases += [fault(name, sentence) for name, sentence in self.faults]
+        made = zip(self.results, self.took_s, strict=True)
+        suites = [Suite.of(each.scenario, [each], took_s) for each, took_s in made]
         self.outputs.write_cases(
-            cases, lambda brief: faults_markdown(self.faults) + results_markdown(self.results, brief=brief)
+            cases, suites, lambda brief: faults_markdown(self.faults) + results_markdown(self.results, brief=brief)
         )
 
     def _written(self, write: Callable[[], None]) -> None:

@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -38,7 +41,23 @@ def serve(config: Path, *, listen: str, web_config: Path | None, check: bool) ->
 
     Every run has a fresh seed, shown with it. SIGTERM ends it with exit code 0.
     """
-    from rtcprobe.exporter.config import read_config
+    with _hang_ups() as told_before:
+        return _serve(config, listen, web_config, told_before, check=check)
+
+
+@contextlib.contextmanager
+def _hang_ups() -> Iterator[Callable[[], bool]]:
+    """Take note of a SIGHUP that comes while all is still being loaded: unheeded, it would end the process."""
+    told: list[int] = []
+    before = signal.signal(signal.SIGHUP, lambda number, _frame: told.append(number))
+    try:
+        yield lambda: bool(told)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def _serve(config: Path, listen: str, web_config: Path | None, told_before: Callable[[], bool], *, check: bool) -> int:
+    from rtcprobe.exporter.config import described, read_config
     from rtcprobe.exporter.server import bind
     from rtcprobe.exporter.server import serve as serve_until_told
     from rtcprobe.exporter.webconfig import read_web_config
@@ -48,11 +67,11 @@ def serve(config: Path, *, listen: str, web_config: Path | None, check: bool) ->
         if web_config is not None:
             read_web_config(web_config)
         for plan in understood.probes:
-            say(f"{plan.name}: {plan.scenario.name}, {plan.target}, {plan.job.clock} clock")
+            say(described(plan))
         return 0
     _log_to_stderr()
     with bind(listen) as listener:
-        asyncio.run(serve_until_told(config, listener, web_config))
+        asyncio.run(serve_until_told(config, listener, web_config, told_before=told_before))
     return 0
 
 

@@ -100,9 +100,9 @@ def _total_s(attempt: JoinAttempt) -> float:
 
 def _delays(result: Result, direction: str) -> Sequence[float | None]:
     ear = result.mouth_to_ear[direction]  # type: ignore[index]  # it came from there
-    spoken: list[tuple[float, float | None]] = [(each.spoken_s, each.delay_s) for each in ear.samples]
-    spoken += [(each.spoken_s, None) for each in ear.missed]
-    delays = [delay_s for _, delay_s in sorted(spoken, key=lambda each: each[0])]
+    spoken: list[tuple[int, float, float | None]] = [(each.call, each.spoken_s, each.delay_s) for each in ear.samples]
+    spoken += [(each.call, each.spoken_s, None) for each in ear.missed]
+    delays = [delay_s for _, _, delay_s in sorted(spoken, key=lambda each: each[:2])]
     if len(delays) <= MOST_POINTS:
         return tuple(delays)
     step = len(delays) / MOST_POINTS  # of each stretch the worst: a small picture must not hide it

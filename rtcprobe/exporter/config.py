@@ -6,6 +6,7 @@ and the one before goes on. Files are seen from the configuration's folder.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from rtcprobe.scenario import Scenario, find_scenario, library
 from rtcprobe.secrets import scrub
 from rtcprobe.strictyaml import load_yaml
 from rtcprobe.textfiles import read_text
-from rtcprobe.units import format_duration, parse_bytes, parse_duration, parse_ratio
+from rtcprobe.units import format_duration, format_ratio, parse_bytes, parse_duration, parse_ratio
 
 __all__ = [
     "OBJECTIVES",
@@ -30,6 +31,7 @@ __all__ = [
     "ProbePlan",
     "Reports",
     "ServeConfig",
+    "described",
     "parse_config",
     "read_config",
 ]
@@ -115,6 +117,17 @@ class ServeConfig:
     concurrency: int = 1
 
 
+def described(plan: ProbePlan) -> str:
+    """Return what a probe is in one line: what it runs, how often, and what users are promised."""
+    promises = [
+        f"{name.replace('_', ' ')} {format_ratio(each.share)} within {format_duration(each.limit_s)}"
+        for name, each in plan.objectives.items()
+    ]
+    times = f"every {format_duration(plan.interval_s)}, at most {format_duration(plan.timeout_s)} a run"
+    said = (plan.scenario.name, plan.target, f"{plan.job.clock} clock", times, *promises)
+    return f"{plan.name}: {', '.join(said)}"
+
+
 def read_config(path: Path) -> ServeConfig:
     """Return the configuration in the file at ``path``.
 
@@ -179,17 +192,22 @@ def _plan(keys: _Keys, name: str, times_s: tuple[float, float, float], defaults:
         if "target" in settings:
             raise BadInputError(f"{keys.place}: target and set.target are given together", "leave one out")
         settings["target"] = target
-    outside = "target" in settings and settings["target"] != "loopback"
-    clock = keys.choice("clock", defaults, ("virtual", "real"), "real" if outside else "virtual")
-    if outside and clock == "virtual":
-        raise BadInputError(f"{keys.place}: time passes at an outside target", "write clock: real, or leave it out")
+    # What is whole comes before its parts, wherever they stand: a target replaced later would lose its token.
+    ordered = sorted(settings.items(), key=lambda each: str(each[0]).count("."))
     job = Job(
         scenario=_scenario_place(keys.text("scenario"), folder),
-        settings=tuple(f"{key}={json.dumps(value)}" for key, value in settings.items()),
-        clock=cast("Clock", clock),
+        settings=tuple(f"{key}={json.dumps(value)}" for key, value in ordered),
     )
     try:
         scenario = job.plan()
+        outside = scenario.target.url != "loopback"
+        clock = keys.choice("clock", defaults, ("virtual", "real"), "real" if outside else "virtual")
+    except BadInputError as error:
+        raise error if error.message.startswith(keys.place) else error.within(keys.place) from error
+    if outside and clock == "virtual":
+        raise BadInputError(f"{keys.place}: time passes at an outside target", "write clock: real, or leave it out")
+    job = dataclasses.replace(job, clock=cast("Clock", clock))
+    try:
         called = check_target(scenario, job.clock).name
     except BadInputError as error:
         raise error.within(keys.place) from error

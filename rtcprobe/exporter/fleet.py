@@ -101,6 +101,7 @@ class Fleet:
         self._heard_s: dict[str, float] = {}
         self._clock: Callable[[], float] = lambda: 0.0
         self._refused = ""
+        self._reloading = asyncio.Lock()
         self._on_demand = 0
         self._lag: asyncio.Task[None] | None = None
         self._set_constants()
@@ -112,20 +113,25 @@ class Fleet:
         self._apply(self.config)
         LOG.info("%d probes, %d at once", len(self.config.probes), self.config.concurrency)
 
-    def reload(self) -> None:
-        """Read the configuration anew and go over to it; refused, the old one goes on.
+    async def reload(self) -> None:
+        """Read the configuration anew, beside the loop, and go over to it; refused, the old one goes on.
 
         Raises:
             BadInputError: it cannot be meant.
         """
-        try:
-            config = self._read()
-        except BadInputError as error:
-            self._refused = str(error)
-            self._server.set("rtcprobe_config_last_reload_successful", 0)
-            raise
-        self._apply(config)
+        async with self._reloading:
+            try:
+                config = await asyncio.to_thread(self._read)
+            except BadInputError as error:
+                self.refuse(error)
+                raise
+            self._apply(config)
         LOG.info("configuration read: %d probes, %d at once", len(config.probes), config.concurrency)
+
+    def refuse(self, error: BadInputError) -> None:
+        """Take note that a new configuration was refused, and why."""
+        self._refused = str(error)
+        self._server.set("rtcprobe_config_last_reload_successful", 0)
 
     async def stop(self, grace_s: float) -> None:
         """End probing: runs in hand have ``grace_s`` seconds; then their processes are killed."""

@@ -9,18 +9,26 @@ Rules:
        runs in hand have ``GRACE_S``, answers ``HANG_UP_S``, then it is over, with exit code 0.
     2. A request's head must be whole within ``HEAD_S``, and a part of it is kept up to ``MOST_HEADER_BYTES`` (h11 reads
        64 kB at once, so the application looks at the whole again); connections are bounded.
+    3. A connection that waits for a request holds its place until others want it: beyond ``MOST_WAITING`` the one that
+       has waited longest is closed. So nobody keeps scrapes out by saying nothing. An answer that is not taken within
+       ``TAKEN_S`` is dropped, with its connection.
+    4. Out of file descriptors, connections wait and the log says so once in ``SAID_AGAIN_S``: asyncio says it for each
+       place of its backlog, every second.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
+import resource
 import signal
 import socket
 import ssl
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,7 +49,13 @@ LOG: Final = logging.getLogger("rtcprobe")
 GRACE_S: Final = 8.0
 HANG_UP_S: Final = 2
 HEAD_S: Final = 10.0
+TAKEN_S: Final = 30.0
+SAID_AGAIN_S: Final = 60.0
 MOST_CONNECTIONS: Final = 200
+MOST_WAITING: Final = 100
+BACKLOG: Final = 128
+_DESCRIPTORS: Final = 16_384
+_SPENT: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 SWITCH_S: Final = 0.0005
 """How long a thread that reads a result may keep the loop waiting at a time; Python's usual 5 ms add up in a scrape."""
 
@@ -64,7 +78,7 @@ def bind(listen: str) -> socket.socket:
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
-            listener.listen(128)
+            listener.listen(BACKLOG)
         except OSError:
             listener.close()
             raise
@@ -75,28 +89,42 @@ def bind(listen: str) -> socket.socket:
 
 
 async def serve(
-    config: Path, listener: socket.socket, web_config: Path | None = None, grace_s: float = GRACE_S
+    config: Path,
+    listener: socket.socket,
+    web_config: Path | None = None,
+    grace_s: float = GRACE_S,
+    *,
+    told_before: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Probe and answer until a signal ends it.
+    """Probe and answer until a signal ends it; ``told_before`` says whether a SIGHUP came before this could take it.
 
     Raises:
         BadInputError: a configuration that cannot be meant.
     """
     sys.setswitchinterval(SWITCH_S)
+    _raise_limit()
+    asyncio.get_running_loop().set_exception_handler(_Complaints())
     fleet = Fleet(lambda: read_config(config))
     doors = _Doors(web_config)
 
-    def reload() -> None:
-        doors.reload()
-        fleet.reload()
+    async def reload() -> None:
+        try:
+            web = await asyncio.to_thread(doors.read)
+        except BadInputError as error:
+            fleet.refuse(error)
+            raise
+        await fleet.reload()
+        doors.turn(web)
 
     server = _Server(_uvicorn_config(make_app(fleet, lambda: doors.gate, reload), doors))
-    with _signals(server, reload):
+    with _signals(server, reload) as hang_up:
         await fleet.start()
         serving = asyncio.ensure_future(server.serve(sockets=[listener]))
         serving.add_done_callback(lambda _: server.ended.set())
         scheme = "https" if doors.tls else "http"
         LOG.info("listening on %s://%s", scheme, _shown(listener))
+        if told_before():
+            hang_up()
         await server.ended.wait()
         LOG.info("ending: runs in hand have %g s", grace_s)
         await fleet.stop(grace_s)
@@ -118,19 +146,23 @@ class _Doors:
         """Whether connections are TLS; that stays as it was at the start."""
         return self._web.tls is not None
 
-    def reload(self) -> None:
-        """Read the web config anew.
+    def read(self) -> WebConfig:
+        """Read the web config anew, beside the loop, and change nothing.
 
         Raises:
             BadInputError: it cannot be meant, or turns TLS on or off.
         """
         if self._path is None:
-            return
+            return self._web
         web = read_web_config(self._path)
         if (web.tls is None) == self.tls:
             raise BadInputError(f"web config {self._path} turns TLS on or off", "start the server again for that")
+        return web
+
+    def turn(self, web: WebConfig) -> None:
+        """Go over to what was read."""
         self._web = web
-        self.gate = Gate(web.users)
+        self.gate.turn(web.users)
 
     def context(self, *_given: Any) -> ssl.SSLContext:
         """Return a TLS context that goes over to the newest certificate at every handshake."""
@@ -145,30 +177,91 @@ class _Doors:
         return outer
 
 
-class _Protocol(H11Protocol):
-    """HTTP/1.1 whose request heads must be whole in time: a connection that says nothing, or very slowly, is closed."""
+class _Room:
+    """The connections of a server that wait for a request, the one that has waited longest first (rule 3)."""
 
-    _deadline: asyncio.TimerHandle | None = None
+    def __init__(self, most: int = MOST_WAITING) -> None:
+        self._most = most
+        self._waiting: dict[_Protocol, None] = {}
+
+    def enter(self, connection: _Protocol) -> None:
+        self._waiting.setdefault(connection)
+        if len(self._waiting) > self._most:
+            longest = next(iter(self._waiting))
+            del self._waiting[longest]
+            longest.transport.close()
+
+    def leave(self, connection: _Protocol) -> None:
+        self._waiting.pop(connection, None)
+
+
+class _Protocol(H11Protocol):
+    """HTTP/1.1 whose request heads must be whole in time, and whose answers must be taken in time."""
+
+    def __init__(self, room: _Room, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._room = room
+        self._deadline: asyncio.TimerHandle | None = None
+        self._stuck: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
+        self._room.enter(self)
         self._deadline = self.loop.call_later(HEAD_S, transport.close)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self.conn.their_state is not h11.IDLE:
             self._forget()
+            self._room.leave(self)
         elif self._deadline is None and not self.transport.is_closing():
             self._deadline = self.loop.call_later(HEAD_S, self.transport.close)
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
+            self._room.enter(self)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stuck = self._stuck or self.loop.call_later(TAKEN_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._unstick()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget()
+        self._unstick()
+        self._room.leave(self)
         super().connection_lost(exc)
 
     def _forget(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def _unstick(self) -> None:
+        if self._stuck is not None:
+            self._stuck.cancel()
+            self._stuck = None
+
+
+class _Complaints:
+    """What the loop has to complain of; that descriptors are spent, once in a while (rule 4)."""
+
+    def __init__(self) -> None:
+        self._said_s: float | None = None
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if not isinstance(error, OSError) or error.errno not in _SPENT:
+            loop.default_exception_handler(context)
+            return
+        now_s = loop.time()
+        if self._said_s is None or now_s - self._said_s >= SAID_AGAIN_S:
+            self._said_s = now_s
+            LOG.error("connections wait: %s (raise ulimit -n)", error.strerror)
 
 
 class _Server(uvicorn.Server):
@@ -177,6 +270,20 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ended = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen as uvicorn does, with a bounded time for a TLS handshake and a backlog that fits."""
+        loop, config = asyncio.get_running_loop(), self.config
+        protocol: Any = config.http_protocol_class
+        make = partial(protocol, config=config, server_state=self.server_state, app_state={})
+        handshake_s = HEAD_S if config.ssl is not None else None
+        self.servers = [
+            await loop.create_server(
+                make, sock=each, ssl=config.ssl, backlog=BACKLOG, ssl_handshake_timeout=handshake_s
+            )
+            for each in sockets or ()
+        ]
+        self.started = True
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -187,7 +294,7 @@ class _Server(uvicorn.Server):
 def _uvicorn_config(app: Any, doors: _Doors) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=_Protocol,
+        http=partial(_Protocol, _Room()),  # type: ignore[arg-type]  # it is called, and that is all
         ws="none",
         lifespan="off",
         log_config=None,
@@ -204,23 +311,42 @@ def _uvicorn_config(app: Any, doors: _Doors) -> uvicorn.Config:
 
 
 @contextlib.contextmanager
-def _signals(server: _Server, reload: Any) -> Iterator[None]:
+def _signals(server: _Server, reload: Callable[[], Awaitable[None]]) -> Iterator[Callable[[], None]]:
+    """Take the signals; yield what a SIGHUP does."""
     loop = asyncio.get_running_loop()
+    reloads: set[asyncio.Task[None]] = set()
 
-    def hang_up() -> None:
+    async def read() -> None:
         try:
-            reload()
+            await reload()
         except BadInputError as error:
             LOG.warning("the old configuration goes on; %s", error)
+        except Exception:
+            LOG.exception("the old configuration goes on; this is a fault of rtcprobe itself")
+
+    def hang_up() -> None:
+        task = loop.create_task(read())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
 
     loop.add_signal_handler(signal.SIGHUP, hang_up)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.ended.set)
     try:
-        yield
+        yield hang_up
     finally:
-        for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # all is over but the exit: nothing is left to read for
+
+
+def _raise_limit() -> None:
+    """Let this process have as many file descriptors as it may: the usual 1,024 are few for a server."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _shown(listener: socket.socket) -> str:

@@ -47,7 +47,7 @@ _REPORT_POLICY: Final = (
 _Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def make_app(fleet: Fleet, gate: Callable[[], Gate], reload: Callable[[], None]) -> ASGIApp:
+def make_app(fleet: Fleet, gate: Callable[[], Gate], reload: Callable[[], Awaitable[None]]) -> ASGIApp:
     """Return the application. ``gate`` returns who may come in now; ``reload`` reads the configuration anew."""
 
     async def metrics(request: Request) -> Response:
@@ -87,7 +87,7 @@ def make_app(fleet: Fleet, gate: Callable[[], Gate], reload: Callable[[], None])
 
     async def reload_config(_request: Request) -> Response:
         try:
-            reload()
+            await reload()
         except BadInputError as error:
             return PlainTextResponse(f"the old configuration goes on; {error}\n", 400)
         return PlainTextResponse("the configuration was read.\n")
@@ -141,7 +141,10 @@ class _Door:
             return PlainTextResponse(f"the headers are longer than {MOST_HEADER_BYTES} bytes\n", 431)
         if len(scope["query_string"]) > MOST_QUERY_BYTES:
             return PlainTextResponse(f"the query is longer than {MOST_QUERY_BYTES} bytes\n", 414)
-        if not await self._gate().admits(Headers(scope=scope).get("authorization", "")):
+        admission = await self._gate().admits(Headers(scope=scope).get("authorization", ""))
+        if admission == "busy":
+            return PlainTextResponse("too many are being asked for their password\n", 503, headers={"retry-after": "5"})
+        if admission == "refused":
             challenge = {"www-authenticate": 'Basic realm="rtcprobe"'}
             return PlainTextResponse("a user and a password are needed\n", 401, headers=challenge)
         return self._app

@@ -6,8 +6,15 @@ It looks like this; the hash is what ``htpasswd -nBC 12 prometheus`` prints afte
     basic_auth_users: {prometheus: $2b$12$…}
 
 Facts:
-    bcrypt takes 50 ms and more on purpose. So what was right once is remembered, as exporter-toolkit does: a keyed
-    digest of the header, never the password. A user who is not there costs as much as one who is.
+    bcrypt takes 50 ms and more on purpose, twice as much for each step of its cost: 2¹² rounds take 0.2 s, 2³¹ a day.
+    So what was right or wrong once is remembered, as exporter-toolkit does: a keyed digest of the header, never the
+    password. A user who is not there costs as much as one who is.
+
+Rules:
+    1. Whoever brings no user and password is refused at once: only credentials are worth a hash.
+    2. Hashes are made in a thread of their own, a few waiting at most: strangers who guess take no time from runs, and
+       those who are remembered come in whatever waits.
+    3. Nobody who came in is asked again after a reload that left the user as it was.
 
 Source: prometheus/exporter-toolkit, docs/web-configuration.md.
 """
@@ -19,10 +26,12 @@ import base64
 import binascii
 import hashlib
 import os
+import re
 import ssl
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import bcrypt
 
@@ -30,7 +39,7 @@ from rtcprobe.errors import BadInputError
 from rtcprobe.strictyaml import load_yaml
 from rtcprobe.textfiles import need_regular, read_text
 
-__all__ = ["Gate", "WebConfig", "read_web_config"]
+__all__ = ["Admission", "Gate", "WebConfig", "read_web_config"]
 
 _TLS_KEYS: Final = ("cert_file", "key_file", "client_auth_type", "client_ca_file", "min_version", "max_version")
 _VERSIONS: Final = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
@@ -40,6 +49,11 @@ _CLIENT_AUTH: Final = {
     "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
 }
 _MOST_REMEMBERED: Final = 100
+_MOST_WAITING: Final = 8
+"""Credentials being hashed or waiting for it; at the highest cost allowed, the last waits some seconds."""
+_HASH: Final = re.compile(rb"\$2[abxy]\$(?P<cost>\d\d)\$[./A-Za-z0-9]{53}")
+_COSTS: Final = range(4, 15)
+"""bcrypt's least, and what takes about a second on one core: beyond that a login is a denial of service."""
 _LONGEST_PASSWORD_BYTES: Final = 72  # bcrypt's own limit: the rest would be ignored
 
 
@@ -72,41 +86,72 @@ def read_web_config(path: Path) -> WebConfig:
     return WebConfig(users, tls)
 
 
+Admission = Literal["admitted", "refused", "busy"]
+
+_hashing: Final = ThreadPoolExecutor(max_workers=1, thread_name_prefix="password")
+
+
 class Gate:
     """Who may come in, by the Authorization header of basic auth; everybody where there are no users."""
 
     def __init__(self, users: Mapping[str, bytes]) -> None:
         self._users = dict(users)
         self._key = os.urandom(32)
-        self._right: dict[bytes, None] = {}
+        self._right: dict[bytes, str] = {}
+        self._wrong: dict[bytes, str] = {}
+        self._waiting = 0
 
-    async def admits(self, authorization: str) -> bool:
-        """Return whether the header names a user with the right password."""
+    def turn(self, users: Mapping[str, bytes]) -> None:
+        """Let these be the users; those who stay as they were are remembered."""
+        stay = {user for user, known in users.items() if self._users.get(user) == known}
+        self._right = {digest: user for digest, user in self._right.items() if user in stay}
+        self._wrong = {}
+        self._users = dict(users)
+
+    async def admits(self, authorization: str) -> Admission:
+        """Return whether the header names a user with the right password; ``"busy"`` where too many are asking."""
         if not self._users:
-            return True
+            return "admitted"
+        credentials = _credentials(authorization)
+        if credentials is None:
+            return "refused"
         digest = hashlib.blake2b(authorization.encode(errors="replace"), key=self._key).digest()
         if digest in self._right:
-            return True
-        user, password = _credentials(authorization)
-        known = self._users.get(user, next(iter(self._users.values())))
-        right = await asyncio.to_thread(bcrypt.checkpw, password[:_LONGEST_PASSWORD_BYTES], known)
-        if not right or user not in self._users:
-            return False
-        if len(self._right) >= _MOST_REMEMBERED:
-            self._right.pop(next(iter(self._right)))
-        self._right[digest] = None
-        return True
+            return "admitted"
+        if digest in self._wrong:
+            return "refused"
+        if self._waiting >= _MOST_WAITING:
+            return "busy"
+        user, password = credentials
+        users = self._users
+        self._waiting += 1
+        try:
+            right = await asyncio.get_running_loop().run_in_executor(_hashing, _matches, users, user, password)
+        finally:
+            self._waiting -= 1
+        if users is self._users:
+            remembered = self._right if right else self._wrong
+            if len(remembered) >= _MOST_REMEMBERED:
+                remembered.pop(next(iter(remembered)))
+            remembered[digest] = user
+        return "admitted" if right else "refused"
 
 
-def _credentials(authorization: str) -> tuple[str, bytes]:
+def _matches(users: Mapping[str, bytes], user: str, password: bytes) -> bool:
+    known = users.get(user, next(iter(users.values())))
+    return bcrypt.checkpw(password[:_LONGEST_PASSWORD_BYTES], known) and user in users
+
+
+def _credentials(authorization: str) -> tuple[str, bytes] | None:
+    """Return the user and the password; None where the header holds none (RFC 7617)."""
     scheme, _, encoded = authorization.partition(" ")
     if scheme.lower() != "basic":
-        return "", b""
+        return None
     try:
-        user, _, password = base64.b64decode(encoded.strip(), validate=True).partition(b":")
-        return user.decode(), password
-    except (binascii.Error, UnicodeDecodeError):
-        return "", b""
+        user, colon, password = base64.b64decode(encoded.strip(), validate=True).partition(b":")
+        return (user.decode(), password) if colon else None
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        return None
 
 
 def _known(written: object, place: str, keys: tuple[str, ...]) -> Mapping[str, Any]:
@@ -123,14 +168,26 @@ def _users(written: object) -> dict[str, bytes]:
         raise BadInputError("basic_auth_users is not a set of keys", "write each user with a bcrypt hash")
     users: dict[str, bytes] = {}
     for name, hashed in written.items():
-        try:
-            encoded = str(hashed).encode("ascii")
-            bcrypt.checkpw(b"", encoded)
-        except (ValueError, UnicodeEncodeError) as error:
+        encoded = str(hashed).encode(errors="replace")
+        found = _HASH.fullmatch(encoded)
+        if found is None or not _is_understood(encoded):
             fact = f"basic_auth_users.{name} is not a bcrypt hash"
-            raise BadInputError(fact, "make one with htpasswd -nBC 12 USER") from error
-        users[name] = encoded
+            raise BadInputError(fact, "make one with htpasswd -nBC 12 USER")
+        cost = int(found["cost"])
+        if cost not in _COSTS:
+            fact = f"basic_auth_users.{name} has a bcrypt hash of cost {cost}"
+            raise BadInputError(fact, f"give {_COSTS[0]} to {_COSTS[-1]}, as htpasswd -nBC 12 USER does")
+        users[str(name)] = encoded
     return users
+
+
+def _is_understood(hashed: bytes) -> bool:
+    """Return whether bcrypt understands a hash; asked at its least cost, which takes a millisecond."""
+    try:
+        bcrypt.checkpw(b"", hashed[:4] + b"04" + hashed[6:])
+    except ValueError:
+        return False
+    return True
 
 
 def _tls(written: object, folder: Path) -> ssl.SSLContext:

@@ -21,7 +21,7 @@ from rtcprobe.link.regions import REGIONS, Backbone, Region, backbone, distance_
 from rtcprobe.link.requested import Requested
 from rtcprobe.link.slot import Slot
 from rtcprobe.link.spec import CapacityTrace, Change, Interval, Limit, LinkSpec, Police, Rate, Reorder
-from rtcprobe.link.tally import Achieved, Tally
+from rtcprobe.link.tally import Achieved, Tally, achieved
 
 __all__ = [
     "ACCESS",
@@ -63,6 +63,7 @@ __all__ = [
     "Slot",
     "Tally",
     "Tcp",
+    "achieved",
     "backbone",
     "distance_km",
     "light_bound_s",

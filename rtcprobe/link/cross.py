@@ -13,8 +13,9 @@ Facts:
 
 Rules:
     1. What has to share a line was there before: flows of the link as it starts have been running for
-       ``REMEMBERED_S``, the walk at a level drawn from where it usually is, pulses anywhere in their cycle. A flow
-       that the schedule brings begins then; one that stays the same, at its place in the list, goes on.
+       ``REMEMBERED_S``, the walk at a level drawn from where it usually is, pulses anywhere in their cycle, TCP
+       anywhere in its sawtooth: each join and call of a run meets them at another phase. A flow that the schedule
+       brings begins then; one that stays the same, at its place in the list, goes on.
     2. After a longer silence of the call, flows stand still until ``REMEMBERED_S`` before it ends: a relay that idles
        for an hour must not run an hour of downloads at the next packet.
     3. Flows and call pass the queue in the order of time; at the same instant flows are first.
@@ -162,8 +163,7 @@ class Tcp:
 
     def flow(self, rng: np.random.Generator, begin_s: float) -> Flow:
         """Return the flow, to begin at ``begin_s``."""
-        del rng
-        return Download(self.rtt_s, self.window_bytes, begin_s)
+        return Download(self.rtt_s, self.window_bytes, rng, begin_s)
 
 
 def _need_peak(peak_bps: float) -> None:

@@ -187,11 +187,18 @@ class Pulser(_Ticking):
 
 
 class Download:
-    """TCP with always something to send."""
+    """TCP with always something to send, which those who look at it later find anywhere in its sawtooth.
 
-    def __init__(self, rtt_s: float, window_bytes: int, begin_s: float) -> None:
+    Without a phase of its own every join would meet the very same queue. Slow start ends with what line and queue
+    hold in flight, which is the top of the sawtooth, and as much again lost; the first cut leaves anything between that
+    top and its half, the foot.
+    """
+
+    def __init__(self, rtt_s: float, window_bytes: int, rng: np.random.Generator, begin_s: float) -> None:
+        into_trip, into_tooth = rng.random(2).tolist()
         self.crossed = Crossed()
-        self.next_s = begin_s
+        self.next_s = begin_s + into_trip * rtt_s
+        self._place = 0.5 + 0.5 * into_tooth
         self._asked_rtt_s = rtt_s
         self._most = window_bytes // TCP_BYTES
         self._window = float(min(_FIRST_WINDOW, self._most))
@@ -210,7 +217,8 @@ class Download:
     def step(self, queue: Queue) -> None:
         """Take in what has become known, and send what the window allows."""
         now_s = self.next_s
-        in_flight = len(self._arriving) + len(self._missing)
+        held = len(self._arriving)
+        in_flight = held + len(self._missing)
         if self._arriving and self._arriving[0][0] <= now_s:
             _, number, sent_s = self._arriving.popleft()
             self._rtt_s = now_s - sent_s
@@ -221,8 +229,9 @@ class Download:
         else:
             lost_s = self._notice(until_s=now_s)
         if lost_s is not None and lost_s >= self._halved_s:  # what is sent at that instant is sent after it
+            left = in_flight // 2 if self._halved_s > -math.inf else int(self._place * max(held, in_flight // 2))
             self._halved_s = now_s
-            self._threshold = self._window = float(max(in_flight // 2, LEAST_WINDOW))
+            self._threshold = self._window = float(max(left, LEAST_WINDOW))
         for _ in range(math.ceil(self._window) - len(self._arriving) - len(self._missing)):
             self._send(queue, now_s)
         told_s = self._arriving[0][0] if self._arriving else math.inf

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -23,7 +23,9 @@ import numpy.typing as npt
 
 from rtcprobe.link.hop import Fate
 
-__all__ = ["Achieved", "Tally"]
+__all__ = ["Achieved", "Counted", "Tally", "achieved"]
+
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,32 +87,72 @@ class Tally:
 
     def achieved(self) -> Achieved:
         """Return the figures so far."""
-        offered_s, arrival_s = np.array(self._offered_s), np.array(self._arrival_s)
-        sizes = np.array(self._bytes, dtype=np.float64)
-        arrived = ~np.isnan(arrival_s)
-        offered, delivered = len(offered_s), int(arrived.sum())
-        delays = arrival_s[arrived] - offered_s[arrived]
-        runs = _runs(~arrived)
-        return Achieved(
-            offered=offered,
-            delivered=delivered,
-            loss=(offered - delivered) / offered if offered else None,
-            mean_burst=float(runs.mean()) if len(runs) else None,
-            longest_burst=int(runs.max()) if len(runs) else None,
-            delay_min_s=float(delays.min()) if delivered else None,
-            delay_p5_s=_quantile(delays, 0.05),
-            delay_p50_s=_quantile(delays, 0.5),
-            delay_p95_s=_quantile(delays, 0.95),
-            delay_p99_s=_quantile(delays, 0.99),
-            delay_max_s=float(delays.max()) if delivered else None,
-            reordered=_reordered(arrival_s[arrived]) / delivered if delivered else None,
-            duplicated=self._duplicated / delivered if delivered else None,
-            corrupted=self._corrupted / came if (came := delivered + self._drops["corrupt"]) else None,
-            marked=self._marked / delivered if delivered else None,
-            offered_bps=_rate(offered_s, sizes),
-            delivered_bps=_rate(arrival_s[arrived], sizes[arrived]),
-            drops=MappingProxyType(dict(sorted(self._drops.items()))),
+        return achieved([self])
+
+    def counted(self) -> Counted:
+        """Return what was counted so far."""
+        return Counted(
+            offered_s=np.array(self._offered_s),
+            arrival_s=np.array(self._arrival_s),
+            sizes=np.array(self._bytes, dtype=np.float64),
+            duplicated=self._duplicated,
+            corrupted=self._corrupted,
+            marked=self._marked,
+            drops=self._drops,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Counted:
+    """What a tally counted, a value a packet in the order offered; ``arrival_s`` is NaN where it was dropped."""
+
+    offered_s: Floats
+    arrival_s: Floats
+    sizes: Floats
+    duplicated: int
+    corrupted: int
+    marked: int
+    drops: Counter[str]
+
+    @property
+    def arrived(self) -> npt.NDArray[np.bool_]:
+        """Whether each packet came."""
+        return ~np.isnan(self.arrival_s)
+
+    @property
+    def came_s(self) -> Floats:
+        """When those came that did."""
+        return self.arrival_s[self.arrived]
+
+
+def achieved(tallies: Sequence[Tally]) -> Achieved:
+    """Return the figures of several calls' packets together: no burst and no overtaking from one to the next."""
+    calls = [tally.counted() for tally in tallies]
+    delays = np.concatenate([np.zeros(0), *(each.came_s - each.offered_s[each.arrived] for each in calls)])
+    runs = np.concatenate([np.zeros(0, dtype=np.int64), *(_runs(~each.arrived) for each in calls)])
+    offered, delivered = sum(len(each.offered_s) for each in calls), len(delays)
+    drops = sum((each.drops for each in calls), Counter[str]())
+    came = delivered + drops["corrupt"]
+    return Achieved(
+        offered=offered,
+        delivered=delivered,
+        loss=(offered - delivered) / offered if offered else None,
+        mean_burst=float(runs.mean()) if len(runs) else None,
+        longest_burst=int(runs.max()) if len(runs) else None,
+        delay_min_s=float(delays.min()) if delivered else None,
+        delay_p5_s=_quantile(delays, 0.05),
+        delay_p50_s=_quantile(delays, 0.5),
+        delay_p95_s=_quantile(delays, 0.95),
+        delay_p99_s=_quantile(delays, 0.99),
+        delay_max_s=float(delays.max()) if delivered else None,
+        reordered=sum(_reordered(each.came_s) for each in calls) / delivered if delivered else None,
+        duplicated=sum(each.duplicated for each in calls) / delivered if delivered else None,
+        corrupted=sum(each.corrupted for each in calls) / came if came else None,
+        marked=sum(each.marked for each in calls) / delivered if delivered else None,
+        offered_bps=_rate((each.offered_s, each.sizes) for each in calls),
+        delivered_bps=_rate((each.came_s, each.sizes[each.arrived]) for each in calls),
+        drops=MappingProxyType({cause: drops[cause] for cause in sorted(drops) if drops[cause]}),
+    )
 
 
 def _runs(lost: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
@@ -130,8 +172,14 @@ def _reordered(arrivals_s: npt.NDArray[np.float64]) -> int:
     return int((by_arrival < np.maximum.accumulate(by_arrival)).sum())
 
 
-def _rate(times_s: npt.NDArray[np.float64], sizes: npt.NDArray[np.float64]) -> float | None:
-    """Return bits per second over the time from the first packet to the last, the last not counted."""
-    if len(times_s) < 2 or np.ptp(times_s) == 0:
-        return None
-    return float(8 * (sizes.sum() - sizes[np.argmax(times_s)]) / np.ptp(times_s))
+def _rate(calls: Iterable[tuple[Floats, Floats]]) -> float | None:
+    """Return bits per second over the time from each call's first packet to its last, the last not counted.
+
+    A call is the instants of its packets and their sizes in bytes.
+    """
+    lasted_s = carried = 0.0
+    for times_s, sizes in calls:
+        if len(times_s):
+            lasted_s += float(np.ptp(times_s))
+            carried += float(sizes.sum() - sizes[np.argmax(times_s)])
+    return 8 * carried / lasted_s if lasted_s else None

@@ -25,7 +25,15 @@ import numpy as np
 
 from rtcprobe.playout.base import BLOCK_SAMPLES, Block, Decoder, Pcm, RtpPacket
 
-__all__ = ["Delivery", "StockFigures", "StockPlayout", "StockPlayoutFigures", "StockQueue", "stock_aiortc"]
+__all__ = [
+    "Delivery",
+    "StockFigures",
+    "StockPlayout",
+    "StockPlayoutFigures",
+    "StockQueue",
+    "StockTrace",
+    "stock_aiortc",
+]
 
 _CAPACITY = 16  # packets. Source: aiortc 1.16, ``rtcrtpreceiver.py``
 _PREFETCH = 4  # whole frames that must stand ready before the first leaves. Source: the same
@@ -200,7 +208,36 @@ class StockPlayout:
         return unwrapped
 
 
-def stock_aiortc(arrivals: Sequence[tuple[float, RtpPacket]]) -> StockFigures:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StockTrace:
+    """What stock aiortc would have delivered in one call or in several: counts, and how long each frame was held."""
+
+    packets: int
+    missing: int
+    held_s: tuple[float, ...]
+
+    @classmethod
+    def together(cls, calls: Sequence[StockTrace]) -> StockTrace:
+        """Return what it would have delivered in all ``calls``."""
+        return cls(
+            packets=sum(each.packets for each in calls),
+            missing=sum(each.missing for each in calls),
+            held_s=tuple(held_s for each in calls for held_s in each.held_s),
+        )
+
+    def figures(self) -> StockFigures:
+        """Return the figures."""
+        held_s = self.held_s
+        return StockFigures(
+            packets=self.packets,
+            delivered=len(held_s),
+            missing_ratio=self.missing / (self.missing + len(held_s)) if held_s else float(bool(self.packets)),
+            holding_p50_s=float(np.percentile(held_s, 50)) if held_s else None,
+            holding_p95_s=float(np.percentile(held_s, 95)) if held_s else None,
+        )
+
+
+def stock_aiortc(arrivals: Sequence[tuple[float, RtpPacket]]) -> StockTrace:
     """Return what stock aiortc would have delivered of ``arrivals`` ((instant, packet) in any order)."""
     queue = StockQueue()
     deliveries = [
@@ -208,14 +245,10 @@ def stock_aiortc(arrivals: Sequence[tuple[float, RtpPacket]]) -> StockFigures:
         for now_s, packet in sorted(arrivals, key=lambda arrival: arrival[0])
         if (delivery := queue.add(packet.sequence, packet.timestamp, now_s)) is not None
     ]
-    missing = sum(_skipped(before, after) for before, after in pairwise(deliveries))
-    held_s = [delivery.left_s - delivery.arrived_s for delivery in deliveries]
-    return StockFigures(
+    return StockTrace(
         packets=len(arrivals),
-        delivered=len(deliveries),
-        missing_ratio=missing / (missing + len(deliveries)) if deliveries else float(bool(arrivals)),
-        holding_p50_s=float(np.percentile(held_s, 50)) if held_s else None,
-        holding_p95_s=float(np.percentile(held_s, 95)) if held_s else None,
+        missing=sum(_skipped(before, after) for before, after in pairwise(deliveries)),
+        held_s=tuple(delivery.left_s - delivery.arrived_s for delivery in deliveries),
     )
 
 

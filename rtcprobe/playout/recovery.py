@@ -17,13 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
 from rtcprobe.playout.base import RtpPacket
 from rtcprobe.playout.copies import SAME_INSTANT_S, Sent, carried, first_departures
 
-__all__ = ["Recovered", "Recovery", "recovery"]
+__all__ = ["Recovered", "Recovery", "Traced", "recovery", "traced"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,36 @@ class Recovery:
         return ratios
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traced:
+    """What became of the frames of one call or of several: counts, and how much later each kind of copy came."""
+
+    sent: int
+    lost: int
+    later_s: tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]
+    """By RED, by FEC, by NACK: one value a frame brought back."""
+
+    @classmethod
+    def together(cls, calls: Sequence[Traced]) -> Traced:
+        """Return what became of the frames of all ``calls``."""
+        red, fec, nack = (tuple(chain.from_iterable(each.later_s[kind] for each in calls)) for kind in range(3))
+        return cls(
+            sent=sum(each.sent for each in calls), lost=sum(each.lost for each in calls), later_s=(red, fec, nack)
+        )
+
+    def recovery(self) -> Recovery:
+        """Return the figures."""
+        by_red, by_fec, by_nack = (_recovered(each) for each in self.later_s)
+        return Recovery(
+            sent=self.sent,
+            lost_before=self.lost,
+            recovered_by_red=by_red,
+            recovered_by_fec=by_fec,
+            recovered_by_nack=by_nack,
+            lost_after=self.lost - sum(len(each) for each in self.later_s),
+        )
+
+
 def recovery(
     sent: Iterable[Sent],
     arrivals: Iterable[tuple[float, RtpPacket]],
@@ -68,6 +99,19 @@ def recovery(
     has_fec: Callable[[bytes], bool],
     red_payload_type: int | None = None,
 ) -> Recovery:
+    """Return the figures of what became of every frame of ``sent``; see ``traced``."""
+    found = traced(sent, arrivals, frame_samples=frame_samples, has_fec=has_fec, red_payload_type=red_payload_type)
+    return found.recovery()
+
+
+def traced(
+    sent: Iterable[Sent],
+    arrivals: Iterable[tuple[float, RtpPacket]],
+    *,
+    frame_samples: int,
+    has_fec: Callable[[bytes], bool],
+    red_payload_type: int | None = None,
+) -> Traced:
     """Return what became of every frame of ``sent``.
 
     Args:
@@ -97,15 +141,8 @@ def recovery(
             soonest_s = min(found)[0]
             at_s, kind = next(each for each in found if each[0] <= soonest_s + SAME_INSTANT_S)
             later[kind].append(at_s - left_s[timestamp] - way_s)
-    by_red, by_fec, by_nack = (_recovered(each) for each in later)
-    return Recovery(
-        sent=len(left_s),
-        lost_before=len(lost),
-        recovered_by_red=by_red,
-        recovered_by_fec=by_fec,
-        recovered_by_nack=by_nack,
-        lost_after=len(lost) - sum(len(each) for each in later),
-    )
+    red_s, fec_s, nack_s = (tuple(each) for each in later)
+    return Traced(sent=len(left_s), lost=len(lost), later_s=(red_s, fec_s, nack_s))
 
 
 def _recovered(later_s: Sequence[float]) -> Recovered:

@@ -44,13 +44,16 @@ class Playback:
         object.__setattr__(self, "_places", table[:, 1])
 
     @property
+    def sounding(self) -> Sequence[Block]:
+        """The blocks from the first with the sender's sound to the last."""
+        sound = [place for place, block in enumerate(self.blocks) if block.rtp_timestamp is not None]
+        return self.blocks[sound[0] : sound[-1] + 1] if sound else ()
+
+    @property
     def concealed_ratio(self) -> float:
         """Samples invented for the listener, as a share of all from the first block with the sender's sound on."""
-        sound = [place for place, block in enumerate(self.blocks) if block.rtp_timestamp is not None]
-        if not sound:
-            return 0.0
-        blocks = self.blocks[sound[0] : sound[-1] + 1]
-        return sum(block.concealed_samples for block in blocks) / (len(blocks) * BLOCK_SAMPLES)
+        blocks = self.sounding
+        return sum(block.concealed_samples for block in blocks) / (len(blocks) * BLOCK_SAMPLES) if blocks else 0.0
 
     def play_instant(self, rtp_timestamp: int) -> float | None:
         """Return when the sender's sample of (unwrapped) RTP time ``rtp_timestamp`` left the loudspeaker.

@@ -1,9 +1,16 @@
-"""Scenario to result: repeated joins, then the long call, then both ears listen to what arrived.
+"""Scenario to result: repeated joins, then several calls; after each, both ears listen to what arrived in it.
+
+Facts:
+    Within a call delays depend on each other: what NetEQ aimed at in the first second, where the loudspeaker's grid
+    lies. Measured over 40 calls of ``1v1-social``, p50 differs between calls by 7 ms (standard deviation) whether they
+    last 4 s or 20 s. Only another call tells something new, so a run is several short ones.
 
 Rules:
-    1. One seed, spawned in a fixed order: the joins, the call; every join its own. More joins do not change the call.
-    2. Every join and the call meet a network made anew.
-    3. Ears listen afterwards, to packets with their arrivals: playout has no influence on the network.
+    1. One seed, spawned in a fixed order: the joins, the calls; each its own. More joins do not change the calls, more
+       calls do not change the first ones.
+    2. Every join and every call meet a network made anew.
+    3. Ears listen afterwards, to packets with their arrivals: playout has no influence on the network. Of a call that
+       was heard nothing else stays in memory.
     4. What was measured until an interruption is kept.
 """
 

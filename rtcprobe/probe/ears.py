@@ -23,13 +23,14 @@ from rtcprobe.audio.ear import Hearing, MarkerOutcome, listen
 from rtcprobe.audio.opus import OpusDecoder
 from rtcprobe.audio.opus_packet import has_fec, is_dtx
 from rtcprobe.call.peer import Arrival, Peer
-from rtcprobe.playout.aiortc import stock_aiortc
+from rtcprobe.playout.aiortc import StockTrace, stock_aiortc
 from rtcprobe.playout.base import BLOCK_S
 from rtcprobe.playout.copies import WithoutFec, unprotected
 from rtcprobe.playout.policies import PlayoutChoice
-from rtcprobe.playout.recovery import recovery
+from rtcprobe.playout.recovery import Traced, traced
 from rtcprobe.playout.replay import Playback
 from rtcprobe.probe.playing import play, unwrapped, whole_frames
+from rtcprobe.probe.pooled import Account
 from rtcprobe.probe.relate import related
 from rtcprobe.probe.speech import Spoken
 from rtcprobe.quality import burst_ratio, conversation, listening
@@ -93,14 +94,26 @@ class Ear:
         """The mean mouth-to-ear delay; None where no marker was heard."""
         return self._mean_delay_s(self._hearing)
 
-    def report(self, echo_path_s: float | None) -> MouthToEar:
+    def account(self, echo_path_s: float | None) -> Account:
         """Return the direction's account: every scheduled marker heard, rejected or lost.
 
         ``echo_path_s`` is the mean of both directions' delays: how far away an echo would come from.
         """
         started_s, hearing = self._talker.track.started_s, self._hearing
         if started_s is None or hearing is None:
-            return MouthToEar(scheduled=0, heard=0, rejected=0, lost=0, playout={"policy": str(self._choice)})
+            silent = MouthToEar(scheduled=0, heard=0, rejected=0, lost=0, playout={"policy": str(self._choice)})
+            return Account(ear=silent)
+        stock = stock_aiortc(self._unprotected)
+        return Account(
+            ear=self._report(hearing, started_s, echo_path_s, stock),
+            blocks=len(self.playback.sounding),
+            unplayed=self._unplayed if self._related else None,
+            traced=self._traced if self._related else None,
+            stock=stock,
+            echo_path_s=echo_path_s,
+        )
+
+    def _report(self, hearing: Hearing, started_s: float, echo_path_s: float | None, stock: StockTrace) -> MouthToEar:
         return MouthToEar(
             scheduled=hearing.scheduled,
             heard=len(hearing.heard),
@@ -125,7 +138,7 @@ class Ear:
             },
             protection=self._protection() if self._related else {},
             quality=self._quality(self.delay_s, echo_path_s) if self._judged(self.delay_s) else {},
-            side_figures={"stock aiortc": asdict(stock_aiortc(self._unprotected))},
+            side_figures={"stock aiortc": asdict(stock.figures())},
         )
 
     def _judged(self, delay_s: float | None) -> TypeGuard[float]:
@@ -180,14 +193,18 @@ class Ear:
 
     def _protection(self) -> Mapping[str, Any]:
         """Return what was lost on the way, what each kind of copy brought back and cost, and what was never heard."""
-        found = recovery(
+        found = self._traced.recovery()
+        return {**asdict(found), "loss": found.loss_ratios(), "unplayed": self._unplayed_ratio, **self._cost()}
+
+    @cached_property
+    def _traced(self) -> Traced:
+        return traced(
             self._talker.tap.departures,
             self._came,
             frame_samples=self._spoken.codec.frame_samples,
             has_fec=has_fec,
             red_payload_type=self._red_payload_type,
         )
-        return {**asdict(found), "loss": found.loss_ratios(), "unplayed": self._unplayed_ratio, **self._cost()}
 
     def _cost(self) -> Mapping[str, Any]:
         """Return what the same call would have been without any copy, and the delay that the copies cost."""

@@ -73,25 +73,27 @@ class Spoken:
         return float(errors.max()) if len(errors) else None, len(heard.heard), heard.scheduled
 
 
-def speak(plan: MouthPlan, codec: OpusSettings, duration_s: float) -> Spoken:
-    """Return ``duration_s`` of what ``plan`` asks for.
+def speak(plan: MouthPlan, codec: OpusSettings, duration_s: float, train: MarkerTrain | None = None) -> Spoken:
+    """Return ``duration_s`` of what ``plan`` asks for, under the markers of ``train`` (of a lone talker if None).
 
     What needs no file is the same each time: seeds and servers that run one situation often pay for it once.
 
     Raises:
         BadInputError: a WAV file that cannot be used.
     """
-    return (_speak if isinstance(plan.programme, Path) else _remembered)(plan, codec, duration_s)
+    return (_speak if isinstance(plan.programme, Path) else _remembered)(
+        plan, codec, duration_s, train or MarkerTrain()
+    )
 
 
-def _speak(plan: MouthPlan, codec: OpusSettings, duration_s: float) -> Spoken:
-    mouth = Mouth(programme=_programme(plan))
+def _speak(plan: MouthPlan, codec: OpusSettings, duration_s: float, train: MarkerTrain) -> Spoken:
+    mouth = Mouth(train=train, programme=_programme(plan))
     pcm = mouth.pcm(duration_s)
     pcm.flags.writeable = False
     return Spoken(pcm, tuple(encode_stream(pcm, codec)), mouth.train, codec, duration_s)
 
 
-_remembered = lru_cache(maxsize=2)(_speak)  # 12 MB a minute of sound
+_remembered = lru_cache(maxsize=4)(_speak)  # 12 MB a minute of sound
 
 
 def _programme(plan: MouthPlan) -> Programme:

@@ -8,7 +8,8 @@ Facts:
 Rules:
     1. A miss is a *failure*, what could not be judged an *error*; an advisory miss is *skipped* with its sentence; an
        undecided budget passes and says so in ``system-out``.
-    2. Equal results give equal bytes: no time of day, no host.
+    2. Equal results give equal cases; when, where and how fast they were measured is an attribute of their suite.
+       Measuring is the case that takes the time; judging takes none.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import re
 from collections.abc import Iterable
 from xml.etree import ElementTree as ET
 
-from rtcprobe.report.cases import Case
+from rtcprobe.report.cases import MEASUREMENT, Case, Suite
 
 __all__ = ["junit"]
 
@@ -25,8 +26,9 @@ _UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]
 """What is no character of XML 1.0 (§2.2)."""
 
 
-def junit(cases: Iterable[Case]) -> str:
-    """Return the JUnit XML of ``cases``."""
+def junit(cases: Iterable[Case], measured: Iterable[Suite] = ()) -> str:
+    """Return the JUnit XML of ``cases``; ``measured`` is what is known of their suites."""
+    known = {each.name: each for each in measured}
     suites: dict[str, list[Case]] = {}
     for case in cases:
         suites.setdefault(case.suite, []).append(case)
@@ -35,11 +37,23 @@ def junit(cases: Iterable[Case]) -> str:
     )
     for name, found in suites.items():
         skipped = {"skipped": str(sum(_skipped(each) for each in found))}
-        suite = ET.SubElement(root, "testsuite", {"name": _written(name)} | _counts(found) | skipped)
+        about = known.get(name, Suite(name=name, time_s=0.0))
+        suite = ET.SubElement(root, "testsuite", {"name": _written(name)} | _counts(found) | skipped | _made(about))
+        if about.properties:
+            held = ET.SubElement(suite, "properties")
+            for key, said in about.properties.items():
+                ET.SubElement(held, "property", name=_written(key), value=_written(said))
         for each in found:
-            _add(suite, each)
+            _add(suite, each, about.time_s if each.name == MEASUREMENT else 0.0)
+    root.set("time", f"{sum(each.time_s for each in known.values()):.3f}")
     ET.indent(root, " ")
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _made(about: Suite) -> dict[str, str]:
+    """Return when, where and how fast: the timestamp without its zone, as JUnit's own schema wants it (UTC)."""
+    found = {"time": f"{about.time_s:.3f}", "timestamp": about.began[:19], "hostname": _written(about.host)}
+    return {key: said for key, said in found.items() if said}
 
 
 def _counts(cases: list[Case]) -> dict[str, str]:
@@ -55,8 +69,9 @@ def _skipped(case: Case) -> bool:
     return case.outcome == "noted" and case.skips
 
 
-def _add(suite: ET.Element, case: Case) -> None:
-    element = ET.SubElement(suite, "testcase", classname=f"rtcprobe.{_written(case.suite)}", name=_written(case.name))
+def _add(suite: ET.Element, case: Case, time_s: float) -> None:
+    names = {"classname": f"rtcprobe.{_written(case.suite)}", "name": _written(case.name), "time": f"{time_s:.3f}"}
+    element = ET.SubElement(suite, "testcase", names)
     message = _written(case.message)
     if case.outcome == "failed":
         ET.SubElement(element, "failure", type="missed", message=message).text = message

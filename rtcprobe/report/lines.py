@@ -8,11 +8,13 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.text import Text
 
-__all__ = ["COLUMNS", "ROWS", "STYLES", "cells", "print_lines", "rule", "wrapped"]
+__all__ = ["COLUMNS", "ROWS", "STYLES", "WIDEST", "cells", "print_lines", "rule", "width_of", "wrapped"]
 
 COLUMNS = 80
 ROWS = 39
 """One less than 40: the shell's prompt takes the last."""
+WIDEST = 120
+"""Lines longer than this are not read at a glance, whatever room there is."""
 
 STYLES = {
     "pass": "bold green",
@@ -28,7 +30,7 @@ STYLES = {
 }
 """Colour repeats what the word already says."""
 
-_ASCII = str.maketrans({"─": "-", "█": "#", "▌": "#", "→": ">", "–": "-", "·": "-", "…": ".", "±": "~"})
+_ASCII = str.maketrans({"─": "-", "█": "#", "▌": "#", "→": ">", "–": "-", "·": "-", "…": ".", "±": "~", "◄": "<"})
 
 
 def print_lines(lines: Iterable[Text], console: Console) -> None:
@@ -42,11 +44,16 @@ def print_lines(lines: Iterable[Text], console: Console) -> None:
         console.print(text, no_wrap=True, overflow="ellipsis", crop=True, highlight=False)
 
 
-def wrapped(text: str, *, indent: int, style: str = "", most: int | None = 2) -> list[Text]:
-    """Return ``text`` on as many lines as it needs, at most ``most``; later ones are indented further."""
+def width_of(console: Console) -> int:
+    """Return how wide a screen may be drawn on ``console``; what it is narrower than 80 columns is cut."""
+    return min(max(console.width, COLUMNS), WIDEST)
+
+
+def wrapped(text: str, *, indent: int, style: str = "", most: int | None = None, width: int = COLUMNS) -> list[Text]:
+    """Return ``text`` on as many lines as it needs, at most ``most`` if told; later ones are indented further."""
     lines = textwrap.wrap(
         text,
-        COLUMNS,
+        width,
         initial_indent=" " * indent,
         subsequent_indent=" " * (indent + 2),
         max_lines=most,
@@ -55,12 +62,12 @@ def wrapped(text: str, *, indent: int, style: str = "", most: int | None = 2) ->
     return [Text(line, style=style) for line in lines]
 
 
-def rule(title: str, columns: Iterable[str] = (), *, edges: Iterable[int] = ()) -> Text:
+def rule(title: str, columns: Iterable[str] = (), *, edges: Iterable[int] = (), width: int = COLUMNS) -> Text:
     """Return a line across the screen with a title, and the titles of columns that end at ``edges``."""
     line = f"─ {title} "
     for edge, column in zip(edges, columns, strict=False):
         line = line.ljust(edge - len(column) - 1, "─") + f" {column} "
-    return Text(line.ljust(COLUMNS, "─"), style="cyan")
+    return Text(line.ljust(width, "─"), style="cyan")
 
 
 def cells(title: str, columns: Iterable[str], *, edges: Iterable[int]) -> Text:

@@ -11,8 +11,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from rtcprobe.report.cases import unjudged_reasons
+from rtcprobe.report.lead import goal_sentence, lead
 from rtcprobe.report.sentences import ARROWS, attribution, bounds, figure, interval, milliseconds, slowest, typical
 from rtcprobe.result import BudgetOutcome, Direction, MouthToEar, Result, Summary
+from rtcprobe.verdict import Goal, goals
 
 __all__ = ["code", "faults_markdown", "plain", "result_markdown", "results_markdown", "table"]
 
@@ -45,7 +47,9 @@ def result_markdown(result: Result) -> str:
     about = f"seed {result.seed}, {result.clock} clock, {result.target}"
     parts = [f"### {result.verdict.upper()}: {plain(result.scenario)}\n", f"{plain(about)}\n"]
     told = [*unjudged_reasons(result), *(f"warning: {each}" for each in result.warnings)]
-    parts += [f"- {plain(each)}" for each in told] + ([""] if told else [])
+    parts += [f"**{plain(lead(result))}**\n"]
+    parts += [f"- {plain(each)}" for each in told]
+    parts += [f"- Goal: {goal.name}{_way(goal)}: {plain(goal_sentence(goal))}" for goal in goals(result)] + [""]
     parts += [_budgets(result.budgets)] if result.budgets else ["No budgets were given.\n"]
     parts += [_figures(result)]
     return "\n".join(parts)
@@ -68,6 +72,10 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: int | 
     first = len(head) if numbers is None else numbers
     lines = [head, ["---" if index < first else "---:" for index in range(len(head))], *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _way(goal: Goal) -> str:
+    return "" if goal.direction is None else f", {ARROWS[goal.direction]}"
 
 
 def _headline(result: Result) -> str:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rtcprobe.result import Direction, JoinAttempt, Quantile, Result, Retransmission, Unit
+from rtcprobe.result import BudgetOutcome, Direction, JoinAttempt, Quantile, Result, Retransmission, Unit
 from rtcprobe.units import format_ratio
 
 __all__ = [
     "ARROWS",
     "attribution",
     "bare",
+    "beyond",
     "bounds",
     "counted",
     "figure",
     "interval",
     "link_arrow",
     "milliseconds",
+    "rough_share",
     "slowest",
     "typical",
 ]
@@ -89,6 +91,19 @@ def bounds(low: float | None, high: float | None, unit: Unit) -> str:
     if low is None and high is None:
         return "[open]"
     return f"[{'–'.join('open' if each is None else bare(each, unit) for each in (low, high))}]"
+
+
+def rough_share(share: float) -> str:
+    """Return a share as it is said: whole per cent, finer only near none and all."""
+    return f"{share:.0%}" if 0.1 <= share <= 0.99 else format_ratio(round(share, 3))
+
+
+def beyond(outcome: BudgetOutcome) -> str:
+    """Return the share beyond a goal with its interval: ``"55% [34%–74%]"``; a dash where nothing was measured."""
+    if outcome.value is None:
+        return "-"
+    ends = ("open" if each is None else rough_share(each) for each in (outcome.low, outcome.high))
+    return f"{rough_share(outcome.value)} [{'–'.join(ends)}]"
 
 
 def attribution(attempt: JoinAttempt) -> str | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from rtcprobe.audio.marker import MarkerTrain
 from rtcprobe.audio.mouth import LEAST_MARKER_DB, MARKER_TO_SPEECH_DB, MOST_MARKER_DB
 from rtcprobe.audio.opus import OpusSettings
 from rtcprobe.audio.protection import Protection
@@ -37,6 +38,9 @@ Connection = Literal["cold", "warm"]
 
 LONGEST_CALL_S = 4 * 3600.0
 """Every packet of a call is kept until it is judged: four hours are what an ordinary machine's memory holds."""
+
+LEAST_CALL_S = 0.35
+"""The first marker is over by then: it begins after 250 to 270 ms and lasts 80 ms (``rtcprobe.audio.marker``)."""
 
 LONGEST_JOIN_S = 600.0
 LONGEST_DEVICE_S = 10.0
@@ -76,11 +80,12 @@ class SignalingPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallPlan:
-    """How long the measured call lasts, how many joins come before it, and when a join gives up."""
+    """How many calls are measured and how long each lasts, how many joins come before, and when a join gives up."""
 
     duration_s: float
     joins: int
     join_timeout_s: float
+    calls: int = 1
 
     def __post_init__(self) -> None:
         for name, value, most in (
@@ -89,8 +94,12 @@ class CallPlan:
         ):
             if not 0.0 < value <= most:
                 raise BadInputError(f"{name} {_time(value)} is impossible", f"give above 0ms to {_time(most)}")
-        if self.joins < 1:
-            raise BadInputError(f"joins {self.joins} is impossible", "give 1 or more")
+        for name, count in (("calls", self.calls), ("joins", self.joins)):
+            if count < 1:
+                raise BadInputError(f"{name} {count} is impossible", "give 1 or more")
+        if not MarkerTrain().markers(self.duration_s):
+            least = format_duration(LEAST_CALL_S)
+            raise BadInputError(f"duration {_time(self.duration_s)} is too short for a marker", f"give {least} or more")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

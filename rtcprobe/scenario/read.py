@@ -292,6 +292,7 @@ def _call(written: Mapping[str, Any]) -> CallPlan:
         duration_s=parse_duration(written["duration"]),
         joins=written["joins"],
         join_timeout_s=parse_duration(written["join_timeout"]),
+        calls=written["calls"],
     )
 
 

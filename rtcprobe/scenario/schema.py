@@ -251,12 +251,20 @@ def _ice() -> dict[str, Any]:
 def _call() -> dict[str, Any]:
     return _object(
         {
-            "duration": _quantity("duration", "How long the measured call lasts.", "60s", default="60s"),
+            "calls": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": 1_000,
+                "description": "Calls measured, each with a seed of its own: intervals rest on how they differ.",
+                "examples": [5],
+                "default": 5,
+            },
+            "duration": _quantity("duration", "How long each of the measured calls lasts.", "10s", default="10s"),
             "joins": {
                 "type": "integer",
                 "minimum": 1,
                 "maximum": 100_000,
-                "description": "Joins made before the call, so that percentiles of the join mean something.",
+                "description": "Joins made before the calls, so that percentiles of the join mean something.",
                 "examples": [20],
                 "default": 20,
             },

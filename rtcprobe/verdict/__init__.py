@@ -14,14 +14,21 @@ from rtcprobe.verdict.budgets import Budget, evaluate, parse_budget
 from rtcprobe.verdict.comparison import Comparison, Place, RankedMetric, Ranking, compare, rank
 from rtcprobe.verdict.culprits import Culprit
 from rtcprobe.verdict.difference import Difference, Estimate
+from rtcprobe.verdict.goals import BEYOND, CONNECT_S, EAR_S, Goal, goals
 from rtcprobe.verdict.judge import judge, summarise_joins
+from rtcprobe.verdict.link_loss import loss_interval
 from rtcprobe.verdict.metrics import METRICS
 from rtcprobe.verdict.sides import Side
 from rtcprobe.verdict.statistics import quantile, samples_needed, summarise
+from rtcprobe.verdict.vendors import Account, Panel, headline, panel
 
 __all__ = [
+    "BEYOND",
+    "CONNECT_S",
+    "EAR_S",
     "METRICS",
     "STATISTICAL",
+    "Account",
     "Budget",
     "BudgetFile",
     "Comparison",
@@ -29,6 +36,8 @@ __all__ = [
     "Difference",
     "Estimate",
     "Gate",
+    "Goal",
+    "Panel",
     "Place",
     "RankedMetric",
     "Ranking",
@@ -38,7 +47,11 @@ __all__ = [
     "check",
     "compare",
     "evaluate",
+    "goals",
+    "headline",
     "judge",
+    "loss_interval",
+    "panel",
     "parse_budget",
     "parse_tolerance",
     "quantile",

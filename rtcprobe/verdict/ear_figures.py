@@ -206,7 +206,9 @@ def _pooled(counted: Sequence[_Counted]) -> _Counted:
 def _common(a: Result, b: Result, direction: Direction) -> tuple[Floats, Floats]:
     """Return the delays of the markers that both heard, in order."""
     ours, theirs = (
-        {} if direction not in run.mouth_to_ear else {s.marker: s.delay_s for s in run.mouth_to_ear[direction].samples}
+        {(s.call, s.marker): s.delay_s for s in run.mouth_to_ear[direction].samples}
+        if direction in run.mouth_to_ear
+        else {}
         for run in (a, b)
     )
     both = [each for each in ours if each in theirs]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtcprobe.audio.ear import FLOOR, listen
-from rtcprobe.audio.marker import CODES, MARKER_SAMPLES, Marker, MarkerTrain, waveform
+from rtcprobe.audio.marker import MARKER_SAMPLES, Marker, MarkerTrain, trains, waveform
 from rtcprobe.audio.mouth import Mouth, Noise, Speech, encode_stream
 from rtcprobe.audio.opus import OpusDecoder, OpusEncoder, OpusSettings
 from rtcprobe.audio.opus_packet import phase_advance_s
@@ -222,5 +222,60 @@ def test_whatever_happens_to_the_sound_scheduled_is_heard_plus_rejected_plus_los
 
 
 def test_the_period_of_the_codes_is_longer_than_the_longest_delay_looked_for():
-    assert TRAIN.period_s == CODES * 0.5 - 0.02
+    assert TRAIN.period_s == len(TRAIN.codes) * 0.5 - 0.02
     assert listen(spoken(), 0.0, TRAIN, MARKERS, max_delay_s=TRAIN.period_s - 0.08).scheduled == len(MARKERS)
+
+
+def mix(talkers, seconds, delays_s):
+    """Return what a server that mixes plays: every talker through Opus, each later by its own delay."""
+    heard = []
+    for train, delay_s in zip(talkers, delays_s, strict=True):
+        pcm, look_ahead_s, advance_s = heard_after(OpusSettings(), Mouth(train=train).pcm(seconds))
+        heard.append(later(pcm, round(delay_s * 48_000)))
+    mixed = np.zeros(max(map(len, heard)), np.float32)
+    for pcm in heard:
+        mixed[: len(pcm)] += pcm
+    return mixed, look_ahead_s, advance_s
+
+
+@pytest.mark.parametrize("talkers", [2, 4, 8])
+def test_in_a_mix_every_talker_is_heard_at_its_own_delay(talkers):
+    every = trains(talkers)
+    delays_s = 0.1 + 0.14 * np.random.default_rng(talkers).permutation(talkers) / talkers
+    pcm, look_ahead_s, advance_s = mix(every, 8.0, delays_s)
+    for train, delay_s in zip(every, delays_s, strict=True):
+        hearing = listen(pcm, 0.0, train, train.markers(8.0), advance_s=advance_s)
+        assert len(hearing.heard) == hearing.scheduled >= 3
+        assert np.abs(hearing.delays_s - look_ahead_s - round(delay_s * 48_000) / 48_000).max() < 0.07e-3
+
+
+def test_talkers_whose_markers_fall_on_one_another_are_heard_right_or_rejected():
+    # Slots of 250 ms and delays 250 ms apart: the first talker's marker always meets the second one's.
+    every = trains(4)
+    delays_s = [0.35, 0.10, 0.20, 0.15]
+    pcm, look_ahead_s, advance_s = mix(every, 12.0, delays_s)
+    for train, delay_s in zip(every, delays_s, strict=True):
+        hearing = listen(pcm, 0.0, train, train.markers(12.0), advance_s=advance_s)
+        assert hearing.scheduled == len(hearing.heard) + len(hearing.rejected)
+        assert len(hearing.heard) >= 1
+        assert np.abs(hearing.delays_s - look_ahead_s - delay_s).max() < 0.07e-3
+
+
+def test_markers_of_one_talker_are_not_heard_in_anothers():
+    caller, callee = trains(2)
+    pcm = Mouth(train=callee).pcm(13.0)
+    hearing = listen(pcm, 0.0, caller, caller.markers(13.0))
+    assert len(hearing.heard) == 0
+    assert hearing.scheduled == 26
+    # Part of a marker resembles part of another more than the whole does, still well below the gate.
+    assert max(item.correlation for item in hearing.outcomes) < 0.57
+
+
+def test_a_marker_that_is_heard_twice_is_rejected_because_either_could_be_anothers():
+    # Two mouths that know nothing of each other speak the same codes: 265 ms apart, in one mix.
+    pcm = later(spoken(), 17_520)
+    pcm[4_800 : 4_800 + len(spoken())] += spoken()
+    hearing = listen(pcm, 0.0, TRAIN, MARKERS)
+    assert len(hearing.heard) == 0
+    assert {item.reason for item in hearing.rejected} == {"it was heard twice: it could be another talker's"}
+    assert len(hearing.rejected) == len(MARKERS)

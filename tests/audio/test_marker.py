@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rtcprobe.audio.marker import CODES, MARKER_SAMPLES, MarkerTrain, waveform
+from rtcprobe.audio.marker import CODES, MARKER_SAMPLES, MarkerTrain, trains, waveform
 
 SPECTRA = np.array([np.fft.rfft(waveform(code).astype(np.float64), 16_384) for code in range(CODES)])
 SPECTRA /= np.sqrt(np.sum(np.square([waveform(code) for code in range(CODES)]), axis=1, dtype=np.float64))[:, None]
@@ -14,8 +14,10 @@ def test_no_marker_resembles_another_at_any_shift_or_itself_at_another_shift():
         correlations = np.fft.irfft(SPECTRA * SPECTRA[code].conj(), axis=1)
         assert correlations[code, 0] == pytest.approx(1.0), code
         correlations[code, :49] = correlations[code, -48:] = 0.0  # its own peak: 1 ms either side
-        assert np.abs(np.delete(correlations, code, axis=0)).max() < 0.28, code
-        assert np.abs(correlations[code]).max() < 0.20, code
+        assert np.abs(np.delete(correlations, code, axis=0)).max() < 0.36, code
+        # The first 24, what one talker of two speaks, less: they were chosen first.
+        assert np.abs(np.delete(correlations, code, axis=0)[: CODES // 2 - 1]).max() < 0.28 or code >= CODES // 2, code
+        assert np.abs(correlations[code]).max() < 0.24, code
 
 
 def test_a_marker_lies_in_the_telephone_band_and_has_a_low_crest():
@@ -33,8 +35,9 @@ def test_a_marker_lies_in_the_telephone_band_and_has_a_low_crest():
 def test_about_two_a_second_none_twice_within_a_period():
     markers = MarkerTrain().markers(60.0)
     assert len(markers) == 120
-    assert [marker.code for marker in markers[:CODES]] == list(range(CODES))
-    same = [later.spoken_s - sooner.spoken_s for sooner, later in zip(markers, markers[CODES:], strict=False)]
+    codes = CODES // 2
+    assert [marker.code for marker in markers[:codes]] == list(range(codes))
+    same = [later.spoken_s - sooner.spoken_s for sooner, later in zip(markers, markers[codes:], strict=False)]
     assert min(same) >= MarkerTrain().period_s
 
 
@@ -62,3 +65,16 @@ def test_a_longer_train_begins_with_the_shorter_one_and_no_marker_is_cut():
 def test_a_train_may_start_at_any_instant():
     plain, later = MarkerTrain().markers(5.0), MarkerTrain().markers(5.0, start_s=100.0)
     assert [marker.spoken_s - 100.0 for marker in later] == pytest.approx([marker.spoken_s for marker in plain])
+
+
+@pytest.mark.parametrize("talkers", [1, 2, 3, 4, 7, 8, 24, 48])
+def test_talkers_share_no_code_and_take_turns(talkers):
+    every = trains(talkers)
+    assert every[0] == trains(1)[0] or talkers > 2
+    codes = [code for train in every for code in train.codes]
+    assert len(codes) == len(set(codes))
+    # A code comes again after no less than the longest delay an ear looks for, however many talk.
+    assert min(train.period_s for train in every) > 10.08
+    spoken = sorted(marker.spoken_s for train in every for marker in train.markers(60.0))
+    assert np.diff(spoken).min() > 0.080 + 0.100
+    assert len(spoken) <= 4 * 60

@@ -10,7 +10,7 @@ from refusals import refusal_of
 
 from rtcprobe.audio import opus
 from rtcprobe.audio.ear import listen
-from rtcprobe.audio.marker import MarkerTrain
+from rtcprobe.audio.marker import MarkerTrain, trains
 from rtcprobe.audio.mouth import Noise, Speech
 from rtcprobe.audio.opus import OpusEncoder, OpusSettings
 from rtcprobe.audio.wav import read_wav, write_wav
@@ -51,6 +51,22 @@ REFUSALS = {
     "first": (lambda: MarkerTrain(first_s=-1.0), "first marker at -1s is before the start: give 0ms or more"),
     "dither": (lambda: MarkerTrain(dither_s=-0.01), "marker dither -10ms is negative: give 0ms or more"),
     "seed": (lambda: MarkerTrain(seed=-1), "marker seed -1 is negative: give 0 or more"),
+    "codes": (
+        lambda: MarkerTrain(codes=(3, 48)),
+        "marker codes 3, 48 are impossible: give one or more of 0 to 47, each once",
+    ),
+    "codes twice": (
+        lambda: MarkerTrain(codes=(3, 3)),
+        "marker codes 3, 3 are impossible: give one or more of 0 to 47, each once",
+    ),
+    "no codes": (
+        lambda: MarkerTrain(codes=()),
+        "marker codes of no number are impossible: give one or more of 0 to 47, each once",
+    ),
+    "talkers": (
+        lambda: trains(49),
+        "49 talkers cannot be told apart in one call by 48 marker codes: give 1 to 48",
+    ),
     "noise": (lambda: Noise(level_dbfs=3.0), "noise level 3 dBFS is out of range: give -140 to -10"),
     "ratio": (
         lambda: Speech(samples=np.ones(48_000, np.float32), marker_to_speech_db=-60.0),

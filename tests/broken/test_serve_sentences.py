@@ -97,6 +97,33 @@ def test_a_bad_configuration_is_refused_in_a_sentence():
     ] == CONFIGURATIONS
 
 
+def test_a_target_keeps_its_token_and_region_wherever_they_are_written(monkeypatch):
+    monkeypatch.setenv("TOKEN", "s3cr3t-t0ken")
+    url = "whip+whep://127.0.0.1:1/x"
+    for text in (
+        (
+            f"probes: [{{name: a, scenario: 1v1-social, target: '{url}', "
+            "set: {target.token: env:TOKEN, target.region: tokyo}}]"
+        ),
+        (
+            f"probes: [{{name: a, scenario: 1v1-social, set: {{target.token: env:TOKEN, target.region: tokyo, "
+            f"target: '{url}'}}}}]"
+        ),
+        (
+            "defaults: {set: {target.token: env:TOKEN, target.region: tokyo}}\n"
+            f"probes: [{{name: a, scenario: 1v1-social, target: '{url}'}}]"
+        ),
+        (
+            f"probes: [{{name: a, scenario: 1v1-social, set: {{target.url: '{url}', target.token: env:TOKEN, "
+            "target.region: tokyo}}]"
+        ),
+    ):
+        (plan,) = parse_config(text).probes
+        target = plan.scenario.target
+        assert (target.url, target.region, target.options) == (url, "tokyo", {"token": "env:TOKEN"}), text
+        assert plan.job.clock == "real"
+
+
 def test_no_sentence_of_a_configuration_quotes_a_secret():
     text = ONE % ", target: 'whip+whep://u:hunter2@h/x?token=hunter3', clock: fast"
     with pytest.raises(BadInputError) as caught:
@@ -119,6 +146,20 @@ def test_a_configuration_that_is_not_there_is_refused():
     [
         (
             "basic_auth_users: {ci: hunter2}",
+            "basic_auth_users.ci is not a bcrypt hash: make one with htpasswd -nBC 12 USER",
+        ),
+        *(
+            (
+                f"basic_auth_users: {{ci: '$2b${cost}${'.' * 53}'}}",
+                (
+                    f"basic_auth_users.ci has a bcrypt hash of cost {int(cost)}: "
+                    "give 4 to 14, as htpasswd -nBC 12 USER does"
+                ),
+            )
+            for cost in ("31", "15", "99", "03")
+        ),
+        (
+            f"basic_auth_users: {{ci: '$2b$12${'!' * 53}'}}",
             "basic_auth_users.ci is not a bcrypt hash: make one with htpasswd -nBC 12 USER",
         ),
         ("basic_auth_users: [ci]", "basic_auth_users is not a set of keys: write each user with a bcrypt hash"),

@@ -43,6 +43,13 @@ def test_openmetrics_goes_to_a_file_whole_and_of_all_scenarios(rtcprobe, tmp_pat
 
 
 @pytest.mark.usefixtures("probe")
+def test_a_missed_budget_weighs_more_than_a_gateway_that_is_away(rtcprobe, gateway):
+    gateway.status = 500
+    missed = "budgets=[join.first_audio p50 < 1ms]"
+    assert rtcprobe("run", "1v1-social", "-q", "--push", "http://h:9091", "--set", missed)[0] == 1
+
+
+@pytest.mark.usefixtures("probe")
 def test_push_replaces_the_group_of_the_scenario(rtcprobe, gateway):
     code, _, err = rtcprobe("run", "1v1-social", "-q", "--push", "http://h:9091", "--push-grouping", "instance=ci-7")
     assert (code, err) == (0, "")
@@ -56,10 +63,10 @@ def test_push_replaces_the_group_of_the_scenario(rtcprobe, gateway):
 
 
 @pytest.mark.usefixtures("probe")
-def test_a_gateway_that_refuses_is_told_and_the_exit_code_is_the_runs(rtcprobe, gateway):
+def test_a_gateway_that_refuses_is_told_and_has_an_exit_code_of_its_own(rtcprobe, gateway):
     gateway.status = 500
     code, _, err = rtcprobe("run", "1v1-social", "-q", "--push", "http://h:9091")
-    assert code == 0
+    assert code == 4
     assert err == "rtcprobe: the Pushgateway http://h:9091 refused it with 500: no room\n"
 
 
@@ -85,7 +92,7 @@ def test_a_password_goes_to_the_gateway_and_nowhere_else(rtcprobe, gateway, monk
     code, out, err = rtcprobe(
         "run", "1v1-social", "-q", "--push", "http://h:9091", "--push-auth", "ci:env:RTCPROBE_TEST_PUSH"
     )
-    assert code == 0
+    assert code == 4
     assert "hunter2" not in out + err
     header = next(gateway.asked[0][4].sync_auth_flow(httpx.Request("PUT", "http://h"))).headers["authorization"]
     assert header == "Basic Y2k6aHVudGVyMi1hbmQtbW9yZQ=="
@@ -102,7 +109,13 @@ def test_serve_says_what_a_configuration_comes_to_and_refuses_a_bad_one(rtcprobe
     config = tmp_path / "probes.yaml"
     config.write_text("probes: [{name: a, scenario: 1v1-social}]", encoding="utf-8")
     code, out, _ = rtcprobe("serve", "--config", str(config), "--check")
-    assert (code, out) == (0, "a: 1v1-social, loopback, virtual clock\n")
+    assert (code, out) == (
+        0,
+        (
+            "a: 1v1-social, loopback, virtual clock, every 1min, at most 5min a run, "
+            "join 95% within 600ms, mouth to ear 95% within 150ms\n"
+        ),
+    )
     config.write_text("probes: 3", encoding="utf-8")
     code, _, err = rtcprobe("serve", "--config", str(config))
     assert (code, err) == (2, f"rtcprobe: {config}: probes is not a list: begin each entry with a dash\n")

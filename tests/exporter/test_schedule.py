@@ -303,7 +303,7 @@ def test_a_reload_keeps_counters_removes_what_went_and_a_run_in_hand_is_not_lost
     async def main():
         await fleet.start()
         await begun(fleet, "a")
-        fleet.reload()  # in the midst of a run
+        await fleet.reload()  # in the midst of a run
         await asyncio.sleep(200.0)
         await fleet.stop(30.0)
 
@@ -327,7 +327,7 @@ def test_an_objective_changed_by_a_reload_judges_what_comes_after_it(make_fleet,
         seen.append(series(fleet.exposition("text")))  # before the first run
         await asyncio.sleep(60.0)
         seen.append(series(fleet.exposition("text")))
-        fleet.reload()
+        await fleet.reload()
         await asyncio.sleep(60.0)
         seen.append(series(fleet.exposition("text")))
         await fleet.stop(0.0)
@@ -352,7 +352,7 @@ def test_a_bad_configuration_is_refused_and_the_old_one_goes_on(make_fleet, in_v
         await fleet.start()
         await asyncio.sleep(90.0)
         with pytest.raises(BadInputError):
-            fleet.reload()
+            await fleet.reload()
         await asyncio.sleep(90.0)
         await fleet.stop(0.0)
 

@@ -1,6 +1,9 @@
 """The doors: what they answer, to whom, and what they refuse."""
 
+import asyncio
+import base64
 import gzip
+import threading
 
 import bcrypt
 import httpx
@@ -78,10 +81,18 @@ async def test_health_and_readiness_differ_while_ending(visit):
     assert (await visit("/-/healthy")).status_code == 200
 
 
+async def test_a_probe_that_is_silent_is_not_ready_and_is_named(visit, monkeypatch):
+    monkeypatch.setattr(visit.fleet, "silent", lambda: ["here"])
+    answer = await visit("/-/ready")
+    assert (answer.status_code, answer.text) == (503, "no outcome for two intervals: here\n")
+    assert "no outcome for two intervals: here" in (await visit("/")).text
+    assert (await visit("/-/healthy")).status_code == 200
+
+
 async def test_reload_answers_what_became_of_it_and_only_to_a_post(visit):
     assert (await visit("/-/reload")).status_code == 405
 
-    def refuse():
+    async def refuse():
         raise BadInputError("probes.yaml: probe a: scenario 'x' is not known", "did you mean y?")
 
     visit.reload = refuse
@@ -155,8 +166,6 @@ async def test_debug_explains_the_run_in_text(visit):
 
 
 async def test_two_probes_at_once_are_one_too_many_where_one_is_allowed(visit):
-    import asyncio
-
     visit.fleet._runner.takes_s = 0.05
     answers = await asyncio.gather(visit("/probe"), visit("/probe"))
     assert sorted(each.status_code for each in answers) == [200, 503]
@@ -173,11 +182,6 @@ async def test_users_are_asked_for_their_password(visit):
         answer = await visit(path)
         assert (answer.status_code, answer.headers["www-authenticate"]) == (401, 'Basic realm="rtcprobe"')
 
-    def basic(words):
-        import base64
-
-        return "Basic " + base64.b64encode(words).decode()
-
     right = basic(b"ci:hunter2")
     assert (await visit("/metrics", authorization=right)).status_code == 200
     assert (await visit("/metrics", authorization=right)).status_code == 200  # remembered
@@ -190,6 +194,72 @@ async def test_users_are_asked_for_their_password(visit):
         basic(b"\xff:\xff"),
     ):
         assert (await visit("/metrics", authorization=wrong)).status_code == 401
+
+
+class Asked:
+    """Counts the hashes that a gate makes; with ``held`` they wait until it is set."""
+
+    def __init__(self, monkeypatch, held=None):
+        self.hashes = 0
+        self.checkpw = bcrypt.checkpw
+        self.held = held
+        monkeypatch.setattr(bcrypt, "checkpw", self)
+
+    def __call__(self, password, known):
+        self.hashes += 1
+        if self.held is not None:
+            self.held.wait(20.0)
+        return self.checkpw(password, known)
+
+
+def basic(words):
+    return "Basic " + base64.b64encode(words).decode()
+
+
+async def test_only_credentials_cost_a_hash_and_each_of_them_once(visit, monkeypatch):
+    visit.gate = Gate({"ci": bcrypt.hashpw(b"hunter2", bcrypt.gensalt(4))})
+    asked = Asked(monkeypatch)
+    for header in ("", "Basic", "Basic ***", "Bearer x", basic(b"no colon"), basic(b"\xff:x"), "Basic é"):
+        assert (await visit("/metrics", authorization=header.encode())).status_code == 401
+    assert asked.hashes == 0
+    for _ in range(3):
+        assert (await visit("/metrics", authorization=basic(b"ci:hunter2"))).status_code == 200
+        assert (await visit("/metrics", authorization=basic(b"ci:wrong"))).status_code == 401
+        assert (await visit("/metrics", authorization=basic(b"who:hunter2"))).status_code == 401
+    assert asked.hashes == 3
+
+
+async def test_strangers_who_guess_are_turned_away_and_those_who_are_known_come_in(visit, monkeypatch):
+    visit.gate = Gate({"ci": bcrypt.hashpw(b"hunter2", bcrypt.gensalt(4))})
+    right = basic(b"ci:hunter2")
+    assert (await visit("/metrics", authorization=right)).status_code == 200
+    held = threading.Event()
+    asked = Asked(monkeypatch, held)
+    guesses = [asyncio.ensure_future(visit("/metrics", authorization=basic(b"ci:%d" % n))) for n in range(40)]
+    done, waiting = await asyncio.wait(guesses, timeout=20.0, return_when=asyncio.FIRST_COMPLETED)
+    while len(done) < 32:
+        more, waiting = await asyncio.wait(waiting, timeout=20.0, return_when=asyncio.FIRST_COMPLETED)
+        done |= more
+    assert {each.result().status_code for each in done} == {503}
+    assert {each.result().headers["retry-after"] for each in done} == {"5"}
+    assert (await visit("/metrics", authorization=right)).status_code == 200
+    held.set()
+    assert [each.status_code for each in await asyncio.gather(*waiting)] == [401] * 8
+    assert asked.hashes == 8
+
+
+async def test_a_reload_forgets_only_those_whose_password_changed(monkeypatch):
+    one, two = (bcrypt.hashpw(b"x", bcrypt.gensalt(4)) for _ in range(2))
+    gate = Gate({"stays": one, "changes": one, "goes": one})
+    for user in (b"stays", b"changes", b"goes"):
+        assert await gate.admits(basic(user + b":x")) == "admitted"
+    gate.turn({"stays": one, "changes": two})
+    asked = Asked(monkeypatch)
+    assert await gate.admits(basic(b"stays:x")) == "admitted"
+    assert asked.hashes == 0
+    assert await gate.admits(basic(b"changes:x")) == "admitted"
+    assert await gate.admits(basic(b"goes:x")) == "refused"
+    assert asked.hashes == 2
 
 
 async def test_the_page_shows_probes_and_escapes_what_they_say(visit):

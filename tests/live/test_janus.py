@@ -128,7 +128,17 @@ def test_a_planted_api_secret_is_found_in_nothing_that_leaves(own_janus, tmp_pat
     written = {}
     for name, value in (("right", secret), ("wrong", secret[::-1])):
         out = tmp_path / f"{name}.json"
-        how = ["--real-time", "--set", "target.secret=env:LIVE_SECRET", "--joins", "1", "--duration", "2s"]
+        how = [
+            "--real-time",
+            "--set",
+            "target.secret=env:LIVE_SECRET",
+            "--joins",
+            "1",
+            "--calls",
+            "1",
+            "--duration",
+            "2s",
+        ]
         command = [RTCPROBE, "run", "1v1-social", "--target", url, *how, "--json", out]
         environment = {**os.environ, "LIVE_SECRET": value}
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environment)
@@ -155,7 +165,7 @@ def test_the_same_file_runs_on_loopback_and_on_janus(janus, tmp_path):
         "caller: {region: frankfurt, access: wifi-good}\n"
         "callee: {region: london, access: wifi-good}\n"
         "signaling: {region: london, connection: cold}\n"
-        "call: {duration: 3s, joins: 2}\n"
+        "call: {calls: 1, duration: 3s, joins: 2}\n"
         "budgets: [mouth_to_ear p50 < 1s]\n"
     )
     loopback = valid_run(str(scenario))

@@ -5,7 +5,7 @@ from rtcprobe.scenario import find_scenario
 
 
 def test_five_hundred_joins_at_ten_per_cent_loss_all_end():
-    settings = ["link=delay 40ms loss 10%", "call.joins=500", "call.duration=1s", "budgets=[]"]
+    settings = ["link=delay 40ms loss 10%", "call.joins=500", "call.calls=1", "call.duration=1s", "budgets=[]"]
     attempts = run_probe(find_scenario("1v1-social", settings), seed=1, clock="virtual").join.attempts
     assert len(attempts) == 500
     for attempt in attempts:

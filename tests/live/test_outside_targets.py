@@ -22,7 +22,15 @@ from rtcprobe.scenario import find_scenario
 
 HERE = Path(__file__).parent
 LINK = "link=delay 10ms"
-QUICK = [LINK, "playout=fixed:60ms", "call.duration=3s", "call.joins=2", "call.join_timeout=5s", "budgets=[]"]
+QUICK = [
+    LINK,
+    "playout=fixed:60ms",
+    "call.calls=1",
+    "call.duration=3s",
+    "call.joins=2",
+    "call.join_timeout=5s",
+    "budgets=[]",
+]
 TRIES = 3
 """A busy machine makes a run invalid, which is a verdict about the machine: it is tried again."""
 

@@ -56,7 +56,19 @@ def test_a_token_that_the_server_echoes_is_in_no_output(rtcprobe, monkeypatch, t
     files = {flag: tmp_path / flag for flag in ("--json", "--junit", "--markdown", "--append", "--openmetrics")}
     with zoo_beside() as zoo, caplog.at_level("DEBUG"):
         target = f"sdp+http://127.0.0.1:{zoo.port}/forbidden?access_token={quote(VALUE)}&room=7"
-        arguments = ["run", "1v1-social", "--real-time", "--target", target, "--joins", "1", "--duration", "1s"]
+        arguments = [
+            "run",
+            "1v1-social",
+            "--real-time",
+            "--target",
+            target,
+            "--joins",
+            "1",
+            "--calls",
+            "1",
+            "--duration",
+            "1s",
+        ]
         arguments += ["--set", "target.token=env:PLANTED", "--set", "target.headers={X-Key: env:PLANTED}"]
         code, out, err = rtcprobe(*arguments, *(str(each) for pair in files.items() for each in pair))
         heads = " ".join(head for head, _ in zoo.seen)

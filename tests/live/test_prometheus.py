@@ -24,7 +24,7 @@ ENOUGH_S = 150.0
 """How long four probes may take to have run twice each on a busy machine."""
 
 PROBES = """
-defaults: {interval: 8s, timeout: 60s, set: {call.joins: 3, call.duration: 5s}}
+defaults: {interval: 8s, timeout: 60s, set: {call.joins: 3, call.calls: 1, call.duration: 5s}}
 probes:
   - {name: social, scenario: 1v1-social}
   - {name: long-haul, scenario: 1v1-long-haul}

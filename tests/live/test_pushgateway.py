@@ -14,7 +14,18 @@ from presence import need
 from process import ServerProcess, answers_tcp, free_port
 
 PASSWORD = "correct horse 7741"
-SHORT = ("1v1-social", "--set", "call.joins=1", "--set", "call.duration=3s", "--set", "budgets=[]", "-q")
+SHORT = (
+    "1v1-social",
+    "--set",
+    "call.joins=1",
+    "--set",
+    "call.calls=1",
+    "--set",
+    "call.duration=3s",
+    "--set",
+    "budgets=[]",
+    "-q",
+)
 PASSED = "PASS 1v1-social\n"
 
 

@@ -21,6 +21,7 @@ probes:
       target.token: env:ECHO_TOKEN
       link: delay 10ms
       playout: fixed:60ms
+      call.calls: 1
       call.duration: 2s
       call.joins: 1
       call.join_timeout: 4s

@@ -180,6 +180,7 @@ def test_a_whole_run_is_relayed_and_says_so(coturn, aiortc_echo):
     changes = [
         f"target=sdp+{aiortc_echo.origin}/plain",
         "call.joins=2",
+        "call.calls=1",
         "call.duration=5s",
         "link.delay=20ms",
         "ice.policy=relay",

@@ -62,7 +62,7 @@ def test_the_model_agrees_where_frames_span_several_packets(seed):
 
 
 def test_a_clean_path_is_held_for_four_packets():
-    figures = stock_aiortc(arrivals_of(500))
+    figures = stock_aiortc(arrivals_of(500)).figures()
     # A frame leaves with the packet four later: 4 × 20 ms. The last four never leave.
     assert figures.delivered == 496
     assert figures.missing_ratio == 0.0
@@ -71,7 +71,7 @@ def test_a_clean_path_is_held_for_four_packets():
 
 
 def test_one_lost_packet_leaves_280_ms_in_the_buffer_for_the_rest_of_the_call():
-    figures = stock_aiortc(arrivals_of(1000, lost={50}))
+    figures = stock_aiortc(arrivals_of(1000, lost={50})).figures()
     # Frames 46 to 49 wait for a row of five that the hole at 50 breaks. Packets 62, 63, 64 each push one of them out
     # of the sixteen places, 65 pushes the last and the hole with it: five frames missing. Now 51 to 65 stand in a
     # row, so 51 leaves at the arrival of 65, 14 × 20 ms after its own, and every frame after it does likewise.
@@ -80,6 +80,6 @@ def test_one_lost_packet_leaves_280_ms_in_the_buffer_for_the_rest_of_the_call():
 
 
 def test_silence_from_the_network_is_everything_missing():
-    assert stock_aiortc([]).missing_ratio == 0.0
-    nothing = stock_aiortc(arrivals_of(3))
+    assert stock_aiortc([]).figures().missing_ratio == 0.0
+    nothing = stock_aiortc(arrivals_of(3)).figures()
     assert (nothing.delivered, nothing.missing_ratio, nothing.holding_p50_s) == (0, 1.0, None)

@@ -304,6 +304,25 @@ def test_speech_that_comes_back_after_dtx_is_played_whole():
         assert match.max() > 0.9 * float(sound(frame)[:480] @ sound(frame)[:480])
 
 
+def test_a_silence_that_dtx_keeps_back_leaves_the_delay_as_it_was_to_the_sample():
+    # As libwebrtc sends it: the first silent frame goes, and after 20 frames a fresh picture of the noise and a first
+    # silent frame again. The receiver plays noise as long as the timestamps say, no more and no less.
+    silent = {100, 121, 142}
+    spoken = [i for i in range(300) if i <= 100 or i in (120, 121, 141, 142) or i >= 160]
+    playout, blocks = play(
+        [40.0 + 20 * i for i in spoken],
+        until_ms=6000,
+        packet=lambda n: RtpPacket(
+            sequence=n, timestamp=FRAME * spoken[n], payload=DTX if spoken[n] in silent else payload(spoken[n])
+        ),
+    )
+    waits = waits_ms(blocks)
+    assert set(np.round(waits[170:200], 6)) == set(np.round(waits[400:500], 6))
+    assert len(set(np.round(waits[400:500], 6))) == 1
+    assert playout.stats().concealed_samples == 0
+    assert {block.operation for block in blocks[320:360]} == {"comfort noise", "normal"}
+
+
 def test_a_full_buffer_is_thrown_away_and_the_stream_starts_anew():
     playout = NetEq(PlainDecoder(), max_packets=50)
     for i in range(60):

@@ -21,6 +21,7 @@ PLAYOUT_MS = 60.0
 def heard(link, *more):
     settings = [
         f"link={link}",
+        "call.calls=1",
         "call.duration=3s",
         "call.joins=1",
         "devices.capture=0ms",
@@ -108,7 +109,7 @@ PROGRAM = """
 import json
 from rtcprobe.probe import run_probe
 from rtcprobe.scenario import find_scenario
-settings = ["link=delay 40ms 10ms loss 3% rate 128kbit limit 20", "call.duration=2s", "call.joins=2"]
+settings = ["link=delay 40ms 10ms loss 3% rate 128kbit limit 20", "call.calls=2", "call.duration=1s", "call.joins=2"]
 found = run_probe(find_scenario("1v1-social", settings), seed=11, clock="virtual").to_dict()
 del found["environment"]
 out = json.dumps(found)

@@ -11,6 +11,7 @@ from rtcprobe.scenario import find_scenario
 
 SHORT = "call.duration=3s"
 BASE = [
+    "call.calls=1",
     "call.joins=1",
     "call.duration=4s",
     "codec.complexity=5",  # half the time of 9, and what is heard of markers is the same
@@ -79,7 +80,8 @@ def test_asking_again_brings_frames_back_a_round_trip_later():
 
 @pytest.mark.parametrize(("policy", "duration"), [("fixed:60ms", SHORT), ("aiortc", "call.duration=5s")])
 def test_policies_that_know_no_red_hear_the_copies_too(policy, duration):
-    for ear in ears("delay 40ms loss 5%", "protection.red=1", f"playout={policy}", duration).values():
+    # Stock aiortc never lets its last frames go, so it is heard less well at best; without copies it hears 7 of 10.
+    for ear in ears("delay 40ms loss 5%", "protection.red=1", f"playout={policy}", duration, seed=4).values():
         assert ear.heard >= 0.9 * ear.scheduled
 
 
@@ -163,3 +165,11 @@ def test_markers_are_found_over_noise_and_the_wavs_are_as_far_apart_as_the_figur
         spectrum = np.fft.rfft(heard, size) * np.conj(np.fft.rfft(mouth, size))
         apart_ms = int(np.argmax(np.fft.irfft(spectrum))) / 48
         assert apart_ms == pytest.approx(median_ms(ear), abs=0.1)
+
+
+def test_the_last_packet_of_a_call_is_waited_for():
+    # Hung up at the very instant the last packet was due, one call in six had lost a frame that no link had lost.
+    settings = ["link=delay 40ms 10ms distribution normal", *BASE, "call.calls=12", "call.duration=400ms"]
+    found = run_probe(find_scenario("1v1-social", settings), seed=1, clock="virtual")
+    assert [report.achieved["loss"] for report in found.link.values()] == [0.0, 0.0]
+    assert [ear.protection["lost_before"] for ear in found.mouth_to_ear.values()] == [0, 0]

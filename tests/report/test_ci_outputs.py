@@ -7,11 +7,12 @@ import junitparser
 import pytest
 
 from rtcprobe.errors import BadInputError
-from rtcprobe.report.cases import Case, fault, result_cases
+from rtcprobe.report.cases import Case, Suite, fault, result_cases
 from rtcprobe.report.github import annotation_lines, append_summary
 from rtcprobe.report.junit import junit
 from rtcprobe.report.markdown import plain, results_markdown, table
 from rtcprobe.result import BudgetOutcome
+from rtcprobe.verdict import judge
 
 # Children and attributes of each element, of which the first are required. Source: xunit-plugin, junit-10.xsd.
 XSD = {
@@ -21,6 +22,8 @@ XSD = {
         {"name", "tests", "failures", "errors"},
         {"group", "time", "skipped", "timestamp", "hostname", "id", "package", "file", "log", "url"},
     ),
+    "properties": ({"property"}, set(), set()),
+    "property": (set(), {"name", "value"}, set()),
     "testcase": (
         {"skipped", "error", "failure", "system-out", "system-err"},
         {"name"},
@@ -56,13 +59,19 @@ def result(make_result):
     )
 
 
+def outcomes(result):
+    return [each.outcome for each in result_cases(result) if not each.goal]
+
+
 def suites(text):
     return list(junitparser.JUnitXml.fromstring(text.encode()))
 
 
 def test_junit_has_a_case_a_budget_each_with_its_outcome_and_sentence(result):
     (suite,) = suites(junit(result_cases(result)))
-    assert (suite.name, suite.tests, suite.failures, suite.errors, suite.skipped) == ("1v1-social", 6, 1, 1, 1)
+    assert (suite.name, suite.tests, suite.failures, suite.errors, suite.skipped) == (
+        "1v1-social", 9, 1, 1, 3,  # three goals, of which the ears' are missed
+    )  # fmt: skip
     by_name = {case.name: case for case in suite}
     assert next(iter(by_name)) == "measurement"
     missed = by_name["join.first_audio p95 < 606ms"].result[0]
@@ -75,13 +84,46 @@ def test_junit_has_a_case_a_budget_each_with_its_outcome_and_sentence(result):
     assert isinstance(by_name["join.first_audio p95 < 606ms (advisory)"].result[0], junitparser.Skipped)
 
 
+def test_a_suite_says_when_where_and_how_long_and_its_main_figures(make_result):
+    made = {"date": "2026-11-29T11:44:06+00:00", "host": "ci-7", "commit": "abc-dirty", "rtcprobe": "0.1"}
+    result = judge(make_result(environment=made), [])
+    root = ET.fromstring(junit(result_cases(result), [Suite.of(result.scenario, [result], 12.3456)]))
+    suite = root.find("testsuite")
+    assert (suite.get("time"), suite.get("timestamp"), suite.get("hostname")) == (
+        "12.346", "2026-11-29T11:44:06", "ci-7",
+    )  # fmt: skip
+    assert [case.get("time") for case in suite.iter("testcase")] == ["12.346", "0.000", "0.000", "0.000"]
+    assert root.get("time") == "12.346"
+    told = {each.get("name"): each.get("value") for each in suite.iter("property")}
+    assert {key: told[key] for key in ("seed", "clock", "target", "commit")} == {
+        "seed": "1", "clock": "virtual", "target": "loopback", "commit": "abc-dirty",
+    }  # fmt: skip
+    assert told["join.first_audio p95"] == "1,487.0 ms [487.0–open]"
+    several = Suite.of("a", [result, replace(result, seed=2)], 1.0).properties
+    assert several["seed"] == "1, 2"
+    assert "join.first_audio p95" not in several
+
+
+def test_goals_are_cases_that_never_fail_and_are_not_annotated(result):
+    cases = [each for each in result_cases(result) if each.goal]
+    assert [each.name for each in cases] == [
+        "goal: 600 ms to connect",
+        "goal: 100 ms to the ear, caller → callee",
+        "goal: 100 ms to the ear, callee → caller",
+    ]
+    assert {each.outcome for each in cases} == {"noted"}
+    assert cases[1].message.startswith("100% [")
+    assert not annotation_lines(cases)
+
+
 def test_an_undecided_budget_is_a_failure_under_strict(result):
     (suite,) = suites(junit(result_cases(result, strict=True)))
     assert suite.failures == 2
 
 
 def test_junit_keeps_to_the_schema_of_jenkins(result):
-    for element in ET.fromstring(junit([*result_cases(result), fault("other", "nobody answered")])).iter():
+    told = [Suite.of(result.scenario, [result], 1.5), Suite.of("other", [], 0.5)]
+    for element in ET.fromstring(junit([*result_cases(result), fault("other", "nobody answered")], told)).iter():
         children, required, optional = XSD[element.tag]
         assert required <= set(element.keys()) <= required | optional
         assert {child.tag for child in element} <= children
@@ -95,9 +137,9 @@ def test_characters_that_xml_cannot_hold_are_spelt(result):
 
 def test_a_run_that_heard_nothing_is_red_without_any_budget(make_result):
     silent = make_result(verdict="inconclusive", reasons=("none of 20 joins was heard",))
-    assert [each.outcome for each in result_cases(silent)] == ["error"]
-    assert [each.outcome for each in result_cases(make_result(verdict="invalid", reasons=("loop lag",)))] == ["error"]
-    assert [each.outcome for each in result_cases(make_result(verdict="pass"))] == ["passed"]
+    assert outcomes(silent) == ["error"]
+    assert outcomes(make_result(verdict="invalid", reasons=("loop lag",))) == ["error"]
+    assert outcomes(make_result(verdict="pass")) == ["passed"]
 
 
 def test_annotations_come_gravest_first_and_escaped(result):
@@ -159,3 +201,13 @@ def test_columns_of_numbers_are_flush_right():
 
 def test_cases_without_a_message_say_their_name():
     assert annotation_lines([Case(suite="s", name="n", outcome="failed")]) == ["::error title=rtcprobe s::n"]
+
+
+def test_markdown_opens_with_what_was_found_and_holds_it_against_the_goals(make_result):
+    text = results_markdown([judge(make_result(), [])])
+    assert "**Joining took 487 ms, for one call in twenty more than 1,487, 887 over the goal of 600;" in text
+    assert (
+        "- Goal: 600 ms to connect: 10% &#91;2.8%–30%&#93; of 20 joins took longer, one in twenty may: undecided"
+        in text
+    )
+    assert "- Goal: 100 ms to the ear, caller → callee: 100% " in text

@@ -15,6 +15,7 @@ from rtcprobe.report.html import render_report
 from rtcprobe.report.html.reduce import binned, binned_steps, ecdf
 from rtcprobe.report.html.repeat import repeat
 from rtcprobe.report.html.tables import link_table, mapping_table
+from rtcprobe.report.html.trend import newest_first, trends
 from rtcprobe.report.html.view import notes, sentence, slow_parts
 from rtcprobe.report.html.waterfall import join_waterfalls, stage_waterfalls
 from rtcprobe.result import BudgetOutcome, Joins, Retransmission
@@ -331,3 +332,59 @@ def test_words_stand_out_from_paper_and_panel_by_the_aa_ratio(scheme):
     for bar in ("accent", "bad"):  # WCAG 1.4.11 for what carries meaning; the other bars have their figures beside them
         light, dark = sorted((luminance(colours[bar]), luminance(colours["paper"])), reverse=True)
         assert (light + 0.05) / (dark + 0.05) >= 3.0
+
+
+def test_a_page_opens_with_what_was_found_and_has_a_tile_for_each_goal(make_result):
+    page = render_report([judge(make_result(), [])])
+    said = "Joining took 487 ms, for one call in twenty more than 1,487, 887 over the goal of 600; you hear each other"
+    assert page.index(said) < page.index("Typical join")
+    for tile in ("Later than 600 ms to connect", "Later than 100 ms to the ear, caller → callee"):
+        assert tile in page
+    assert "[2.8%–30%] of 20 joins · goal 5%: undecided" in page
+
+
+def history(make_result, *dates):
+    return [
+        judge(make_result(seed=index + 1, environment={"date": date} if date else {}), [])
+        for index, date in enumerate(dates)
+    ]
+
+
+def test_a_history_opens_with_a_line_a_figure_and_lists_its_runs_newest_first(make_result):
+    runs = history(make_result, "", "", "")
+    page = render_report(runs)
+    assert page.index('class="trends"') < page.index('class="overview"')
+    assert [len(each.lines) for each in trends(runs)] == [6]  # joins, and both ways, p50 and p95 each
+    assert page.count('<svg class="trend"') == 6
+    seeds = [each.seed for each in newest_first(runs)]
+    assert seeds == [3, 2, 1]
+    assert "Join p50: 3 runs, oldest 487.0 ms, newest 487.0 ms" in page
+
+
+def test_the_newest_run_is_the_one_with_the_latest_date(make_result):
+    runs = history(make_result, "2026-11-02T00:00:00+00:00", "2026-11-03T00:00:00+00:00", "2026-11-01T00:00:00+00:00")
+    assert [each.seed for each in newest_first(runs)] == [2, 1, 3]
+
+
+def test_runs_of_different_situations_share_no_line_and_keep_their_order(make_result):
+    runs = [judge(make_result(scenario=name), []) for name in ("a", "b")]
+    assert trends(runs) == []
+    assert newest_first(runs) == runs
+
+
+def test_an_invalid_run_is_a_gap_in_the_line(make_result):
+    good = history(make_result, "", "")
+    bad = make_result(verdict="invalid", reasons=("loop lag",), seed=9)
+    (group,) = trends([good[0], bad, good[1]])
+    assert group.runs == 3
+    for line in group.lines:
+        points = re.search('polyline points="([^"]*)"', line.picture)[1].split()
+        assert [point.split(",")[0] for point in points] == ["4.0", "256.0"]  # the first and the last of three places
+
+
+def test_a_figure_the_newest_run_lacks_is_a_dash_and_not_the_one_before(make_result):
+    first, second = history(make_result, "", "")
+    few = replace(first, join=Joins(attempts=first.join.attempts[:5]))
+    (group,) = trends([judge(few, []), second, first])
+    (line,) = [each for each in group.lines if each.name == "Join p95, ms"]
+    assert (line.now, line.before) == ("–", "1,487.0 · 1,487.0")

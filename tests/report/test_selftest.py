@@ -1,10 +1,11 @@
 import io
+from dataclasses import replace
 
 from rich.console import Console
 
 from rtcprobe.audio.opus import OpusSettings
 from rtcprobe.report.selftest import print_selftest
-from rtcprobe.selftest import SelftestRow
+from rtcprobe.selftest import SETTINGS, SelftestRow
 
 
 def row(worst_s, *, heard=156):
@@ -37,3 +38,11 @@ def test_one_sample_too_far_off_or_one_marker_unheard_is_a_failure():
     assert not passed
     assert [line.split()[-1] for line in lines[1:4]] == ["pass", "FAIL", "FAIL"]
     assert lines[-1] == "FAIL  2 of 3 settings failed"
+
+
+def test_every_setting_has_a_line_of_its_own_and_no_two_read_alike():
+    rows = [replace(row(-25e-6), codec=codec) for codec in SETTINGS]
+    _, lines = printed(*rows)
+    settings = [line.partition("156/156")[0].strip() for line in lines[1 : len(SETTINGS) + 1]]
+    assert len(set(settings)) == len(SETTINGS)
+    assert all(line.endswith("pass") and len(line) < 80 for line in lines[1 : len(SETTINGS) + 1])

@@ -1,36 +1,51 @@
-"""What the access lines of a call did, as a link report: of one line, or of the two that a direction passes."""
+"""What the emulated lines of calls did, as a link report: of one line, or of the two that a direction passes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rtcprobe.link import Achieved, Requested, Tally
+from rtcprobe.link import Achieved, LinkSpec, Requested, Tally, achieved
 from rtcprobe.result import LinkReport
 from rtcprobe.runtime.network import Direction
 
-__all__ = ["report"]
+__all__ = ["Leg", "report"]
 
 _RANKS = 512
 """Equally likely delays a line is taken apart into, to be added to those of another."""
 
 
-def report(legs: Sequence[Direction]) -> LinkReport:
-    """Return what one or two access lines in a row did; of two, as if they were independent."""
-    requested = Requested.of([link.spec for leg in legs for link in leg.path.links])
-    emulated = [leg for leg in legs if leg.path.links] or list(legs[:1])
-    achieved = emulated[0].tally.achieved() if len(emulated) == 1 else _in_a_row(emulated[0].tally, emulated[1].tally)
-    return LinkReport.of(requested, achieved)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leg:
+    """What one emulated line was asked for (``specs``, a hop each), and the tally of what it did in one call."""
+
+    specs: tuple[LinkSpec, ...]
+    tally: Tally
+
+    @classmethod
+    def of(cls, way: Direction) -> Leg:
+        """Return the leg of one way between two hosts."""
+        return cls(specs=tuple(link.spec for link in way.path.links), tally=way.tally)
 
 
-def _in_a_row(speaker: Tally, listener: Tally) -> Achieved:
+def report(calls: Sequence[Sequence[Leg]]) -> LinkReport:
+    """Return what the one or two lines of a direction did in all ``calls``; two lines as if they were independent."""
+    legs = calls[0]
+    emulated = [place for place, leg in enumerate(legs) if leg.specs] or [0]
+    tallies = [[call[place].tally for call in calls] for place in emulated]
+    found = achieved(tallies[0]) if len(tallies) == 1 else _in_a_row(*tallies)
+    return LinkReport.of(Requested.of([spec for leg in legs for spec in leg.specs]), found)
+
+
+def _in_a_row(speaker: Sequence[Tally], listener: Sequence[Tally]) -> Achieved:
     """Return the figures of two lines passed one after the other: chances multiply, delays add.
 
     Bursts span both lines, so nothing is said of them.
     """
-    first, second = speaker.achieved(), listener.achieved()
+    first, second = achieved(speaker), achieved(listener)
+    of_each = [np.concatenate([tally.delays_s() for tally in line]) for line in (speaker, listener)]
 
     def passing(a: float | None, b: float | None) -> float | None:
         return None if a is None or b is None else 1 - (1 - a) * (1 - b)
@@ -38,7 +53,7 @@ def _in_a_row(speaker: Tally, listener: Tally) -> Achieved:
     delays = np.zeros(0)
     if first.delivered and second.delivered:
         ranks = (np.arange(_RANKS) + 0.5) / _RANKS
-        delays = np.add.outer(*(np.quantile(each.delays_s(), ranks) for each in (speaker, listener))).ravel()
+        delays = np.add.outer(*(np.quantile(each, ranks) for each in of_each)).ravel()
 
     def quantile(q: float) -> float | None:
         return float(np.quantile(delays, q)) if len(delays) else None

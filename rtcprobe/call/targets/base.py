@@ -29,10 +29,11 @@ import numpy as np
 
 from rtcprobe.audio.protection import Protection
 from rtcprobe.call.peer import Peer, Speech
+from rtcprobe.call.targets.access import Leg
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.ice import IceSettings
 from rtcprobe.link import LinkSpec
-from rtcprobe.result import Clock, Direction, LinkReport
+from rtcprobe.result import Clock, Direction
 from rtcprobe.runtime.network import Host, Network
 from rtcprobe.scenario import TargetPlan
 from rtcprobe.timeline import Side, Stop, Timer, Wait
@@ -173,8 +174,8 @@ class Call(Protocol):
         """Return from when on each kind of timer can have held ``joiner`` up; ``never_s`` for what was not reached."""
         ...
 
-    def links(self) -> Mapping[Direction, LinkReport]:
-        """Return what the emulated part of each direction was asked for, and did."""
+    def legs(self) -> Mapping[Direction, Sequence[Leg]]:
+        """Return the emulated lines of each direction, in the order packets pass them: one or two."""
         ...
 
     def report(self) -> Mapping[str, Any]:

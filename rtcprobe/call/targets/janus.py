@@ -163,6 +163,13 @@ class _JanusCall(OutsideCall):
         self.mark(peer, "plugin_attached")
         return handle
 
+    def let_candidates_in(self, handle: JanusHandle, peer: Peer, described: Sdp) -> bool:
+        """Hand ``peer`` the candidates that come later, if the description holds none (fact 3); return whether."""
+        trickles = "a=candidate:" not in described.text
+        if trickles:
+            handle.deliver_candidates(lambda attribute: self.add_candidate(peer, attribute))
+        return trickles
+
     async def exchange_descriptions(self, peer: Peer, handle: JanusHandle, what: str, body: Mapping[str, Any]) -> None:
         """Say ``body`` and ``peer``'s offer to the plugin; take its answer."""
         # Not earlier: making an offer takes milliseconds in which no answer of the server would be noticed.
@@ -170,7 +177,7 @@ class _JanusCall(OutsideCall):
         answer = await handle.message(what, body, offer, sent=lambda at_s: peer.timeline.mark("offer_sent", at_s))
         self.mark(peer, "answer_received")
         described = _described(answer, what)
-        more = _let_candidates_in(handle, peer, described)
+        more = self.let_candidates_in(handle, peer, described)
         await self.accept(peer, described.text, offer, more_candidates=more)
 
 
@@ -229,7 +236,7 @@ class _RoomCall(_JanusCall):
         offered = await handle.message(what, body, pin=self.target.pin)
         self.mark(peer, "offer_received")
         described = _described(offered, what)
-        more = _let_candidates_in(handle, peer, described)
+        more = self.let_candidates_in(handle, peer, described)
         answer = await self.answer(peer, described.text, more_candidates=more)
         await handle.message(
             f"answer in room {room}",
@@ -244,14 +251,6 @@ def _described(answer: JanusAnswer, what: str) -> Sdp:
     if answer.sdp is None:
         raise MeasurementError(f"Janus, {what}: the answer holds no session description")
     return answer.sdp
-
-
-def _let_candidates_in(handle: JanusHandle, peer: Peer, described: Sdp) -> bool:
-    """Hand ``peer`` the candidates that come later, if the description holds none (fact 3); return whether."""
-    trickles = "a=candidate:" not in described.text
-    if trickles:
-        handle.deliver_candidates(peer.add_candidate)
-    return trickles
 
 
 def _address(plan: TargetPlan) -> tuple[str, int | str | None]:

@@ -8,11 +8,12 @@ import numpy as np
 
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.signaling import EmulatedSignaling
+from rtcprobe.call.targets.access import Leg
 from rtcprobe.call.targets.base import CallSetup, Way
 from rtcprobe.call.targets.endings import all_of, bounded, said_all
 from rtcprobe.errors import BadInputError
 from rtcprobe.link import Link, Path
-from rtcprobe.result import WAYS, Clock, Direction, LinkReport
+from rtcprobe.result import WAYS, Clock, Direction
 from rtcprobe.runtime.network import Direction as PathDirection
 from rtcprobe.runtime.network import Network
 from rtcprobe.runtime.real import work_s
@@ -33,6 +34,10 @@ ROUTES = (
 
 RETRANSMISSION_S = 1.0
 """How long after the last packet one that was asked for again can still come: the rule of ``playout.nack``."""
+
+
+LAST_PACKET_S = 0.010
+"""How long a call goes on after its last packet was due: who hangs up at that very instant may be ahead of it."""
 
 
 class LoopbackTarget:
@@ -111,13 +116,9 @@ class LoopbackCall:
         """Both."""
         return [self.caller, self.callee]
 
-    def links(self) -> dict[Direction, LinkReport]:
-        """Return what both directions of the media path were asked for, and did."""
-        reports: dict[Direction, LinkReport] = {}
-        for way in self.ways:
-            path = self.direction(way.talker.side, way.listener.side)
-            reports[way.direction] = LinkReport.of(path.path.requested(), path.tally.achieved())
-        return reports
+    def legs(self) -> dict[Direction, list[Leg]]:
+        """Return the media path of both directions."""
+        return {way.direction: [Leg.of(self.direction(way.talker.side, way.listener.side))] for way in self.ways}
 
     def report(self) -> dict[str, object]:
         """Return nothing: both sides are ours."""
@@ -142,7 +143,7 @@ class LoopbackCall:
             if await self._within(self._connect(), self.caller.connected, self.callee.connected):
                 self.may_speak.set()
                 self.cut = await said_all(self.peers, self.peers, self.network)
-                await asyncio.sleep(max(0.0, self.network.last_arrival_s - self.network.now_s()))
+                await asyncio.sleep(max(0.0, self.network.last_arrival_s - self.network.now_s()) + LAST_PACKET_S)
                 if any(peer.negotiated is not None and peer.negotiated.nack for peer in self.peers):
                     await asyncio.sleep(RETRANSMISSION_S)
         finally:

@@ -32,7 +32,7 @@ import numpy as np
 from rtcprobe.call.faults import Exchange
 from rtcprobe.call.http import HttpClient, tls_context
 from rtcprobe.call.peer import Media, Peer
-from rtcprobe.call.sdp import read_description, usable_answer, usable_offer
+from rtcprobe.call.sdp import Usable, read_candidate, read_description, usable_answer, usable_offer
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.targets import access
 from rtcprobe.call.targets.base import CallSetup, Route, Way
@@ -40,16 +40,17 @@ from rtcprobe.call.targets.blame import CONNECTION
 from rtcprobe.call.targets.course import Course
 from rtcprobe.errors import MeasurementError, RtcprobeError
 from rtcprobe.link import Link, LinkSpec, Path
-from rtcprobe.result import Direction, LinkReport
+from rtcprobe.result import Direction
 from rtcprobe.runtime.gathering import Gathering
 from rtcprobe.runtime.outside import OutsideHost, all_addresses, local_addresses
-from rtcprobe.runtime.reach import known_addresses, look_up
-from rtcprobe.runtime.streams import Line
+from rtcprobe.runtime.reach import StreamError, known_addresses, look_up
+from rtcprobe.runtime.streams import Line, resolve
 from rtcprobe.timeline import OUTSIDE_ORDER, Side, Timer, Wait
 
 __all__ = ["OutsideCall"]
 
 _T = TypeVar("_T")
+_MOST_REASONS = 3
 
 
 class OutsideCall(Course):
@@ -145,8 +146,8 @@ class OutsideCall(Course):
         """
         self._remote[peer] = answer
         usable = usable_answer(answer, offer, more_candidates=more_candidates)
-        peer.sources.announced = read_description(usable.text, "the answer").sources()
         await _understood("the answer", peer.accept(usable))
+        self._follow(peer, "the answer", usable, more_candidates=more_candidates)
 
     async def answer(self, peer: Peer, offer: str, *, more_candidates: bool = False) -> Sdp:
         """Take the server's own offer and return our answer, of its audio alone; connecting begins.
@@ -156,8 +157,52 @@ class OutsideCall(Course):
         """
         self._remote[peer] = offer
         usable = usable_offer(offer, more_candidates=more_candidates)
-        peer.sources.announced = read_description(usable.text, "the server's offer").sources()
-        return await _understood("the server's offer", peer.answer(usable))
+        answer = await _understood("the server's offer", peer.answer(usable))
+        self._follow(peer, "the server's offer", usable, more_candidates=more_candidates)
+        return usable.answered(answer)
+
+    async def add_candidate(self, peer: Peer, attribute: str) -> None:
+        """Take a candidate that came after the description ("candidate:..."), "" at their end; names are looked up."""
+        found = read_candidate(attribute)
+        for name in found.names:
+            self.meanwhile(self._look_up(peer, name))
+        for line in found.lines or (() if attribute.strip() else ("",)):
+            await peer.add_candidate(line)
+
+    def _follow(self, peer: Peer, what: str, usable: Usable, *, more_candidates: bool) -> None:
+        """Do about a description what the stack does not: know its sources, look up names, tell what was left out.
+
+        Raises:
+            MeasurementError: it has candidates, and none that anything could be sent to.
+        """
+        peer.sources.announced = set(usable.announced)
+        reasons = ", ".join(usable.left_out[:_MOST_REASONS])
+        if usable.unreachable:
+            raise MeasurementError(
+                f"{what} has no candidate that we could reach, only {reasons}", "open a UDP port there"
+            )
+        if reasons and any("UDP" not in each for each in usable.left_out):  # TCP beside UDP is everybody's
+            self.warnings.append(f"{what} has candidates that were left out: {reasons}")
+        if usable.names:
+            self.meanwhile(self._look_up_all(peer, usable.names, more_candidates=more_candidates))
+
+    async def _look_up_all(self, peer: Peer, names: Sequence[str], *, more_candidates: bool) -> None:
+        await asyncio.gather(*(self._look_up(peer, each) for each in names))
+        if not more_candidates:
+            await peer.add_candidate("")
+
+    async def _look_up(self, peer: Peer, candidate: str) -> None:
+        """Add a candidate whose address is a name: RFC 8839 §5.1; names of mDNS are the stack's own matter."""
+        words = candidate.split()
+        name = words[4]
+        if name.lower().endswith(".local"):
+            await peer.add_candidate(candidate)
+            return
+        try:
+            for address in await resolve(self.lines[peer], name, int(words[5]), mark=lambda _: None):
+                await peer.add_candidate(" ".join([*words[:4], address, *words[5:]]))
+        except StreamError as error:
+            self.warnings.append(f"the {peer.side} could not look up a candidate of the server, {name}: {error.reason}")
 
     def said(self, peer: Peer, **figures: Any) -> None:
         """Keep what the server said of itself to ``peer``, for the report."""
@@ -203,13 +248,16 @@ class OutsideCall(Course):
         marks = joiner.timeline.marks
         return {"stun": marks.get("answer_received", never_s), "dtls": marks.get("ice_connected", never_s)}
 
-    def links(self) -> dict[Direction, LinkReport]:
-        """Return what the access lines of each direction did together: the speaker's up, the first listener's down."""
+    def legs(self) -> dict[Direction, list[access.Leg]]:
+        """Return the access lines of each direction: the speaker's up, the first listener's down."""
         caller = self._hosts[self.caller]
         callee = self._hosts[self.callees[0]] if self.callees else None
         there = [caller.up] if callee is None else [caller.up, callee.down]
         back = [caller.down] if callee is None else [callee.up, caller.down]
-        return {"caller_to_callee": access.report(there), "callee_to_caller": access.report(back)}
+        return {
+            "caller_to_callee": [access.Leg.of(line) for line in there],
+            "callee_to_caller": [access.Leg.of(line) for line in back],
+        }
 
     def report(self) -> dict[str, Any]:
         """Return, by peer, what was agreed on with the server, and what each side says of the path."""
@@ -321,9 +369,7 @@ async def _understood(what: str, taking: Awaitable[_T]) -> _T:
     except RtcprobeError:
         raise
     except Exception as error:  # whatever a parser of strangers' text raises, it is about the text
-        words = str(error) or type(error).__name__
-        if "description send parameters" in words:
-            raise MeasurementError(
-                f"{what} has no codec that we have", "we offer Opus, as every browser does"
-            ) from error
-        raise MeasurementError(f"{what} cannot be used", words) from error
+        raise MeasurementError(
+            f"{what} is well formed, and our WebRTC stack does not take it ({type(error).__name__})",
+            "please report it, with the description",
+        ) from error

@@ -18,9 +18,9 @@ from rtcprobe.errors import BadInputError
 from rtcprobe.result import Result
 
 if TYPE_CHECKING:
-    from rtcprobe.verdict import Ranking
+    from rtcprobe.verdict import Panel, Ranking
 
-__all__ = ["MOST_RESULTS", "render_comparison", "render_report"]
+__all__ = ["MOST_RESULTS", "render_comparison", "render_report", "render_vendors"]
 
 MOST_RESULTS: Final = 500
 
@@ -56,3 +56,10 @@ def render_comparison(
     from rtcprobe.report.html.versus import comparison  # noqa: PLC0415 - rule 5
 
     return comparison(rankings, runs, title=title)
+
+
+def render_vendors(panel: Panel, *, title: str | None = None) -> str:
+    """Return the page of vendors measured in turns: a sentence, a card each, a matrix of vendors and links."""
+    from rtcprobe.report.html.vendors import page  # noqa: PLC0415 - rule 5
+
+    return page(panel, title=title)

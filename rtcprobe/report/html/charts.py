@@ -41,9 +41,10 @@ _MINUTES_FROM_S: Final = 300.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """One direction of a call: when markers were spoken (s), how late each was heard (ms), and which were not.
+    """One direction: when markers were spoken (s), how late each was heard (ms), and which were not.
 
-    ``target_since_s``/``target_ms`` are the jitter buffer's target as steps; empty where it has none.
+    Several calls lie end to end on one axis; ``begins_s`` says where each begins. ``target_since_s``/``target_ms`` are
+    the jitter buffer's target as steps; empty where it has none.
     """
 
     title: str
@@ -53,6 +54,7 @@ class Heard:
     rejected_s: Floats
     target_since_s: Floats
     target_ms: Floats
+    begins_s: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +95,7 @@ def _in_style(draw: Callable[_P, Markup]) -> Callable[_P, Markup]:
 
 @_in_style
 def over_time(directions: Sequence[Heard], *, name: str, width: Width, label: str) -> Markup:
-    """Return the delay of every marker over the call, a panel each direction, on common axes.
+    """Return the delay of every marker over the calls, a panel each direction, on common axes.
 
     Dots are markers heard; where they are too many, bins from least to greatest with the median in it. The line of
     steps is the jitter buffer's target; crosses at the top are markers lost, circles those rejected.
@@ -116,7 +118,9 @@ def over_time(directions: Sequence[Heard], *, name: str, width: Width, label: st
         axes.set_ylim(0.0, tallest * 1.18)
         _style(axes, ticks_x=8 if width == "wide" else 5, ticks_y=4)
         axes.set_title(f"{each.title}, ms", loc="left", fontsize=_TEXT, color=INK, pad=6, y=1.0)
-        _time_axis(axes, span_s, last=index == len(directions) - 1)
+        _time_axis(axes, span_s, calls=len(each.begins_s), last=index == len(directions) - 1)
+        for border_s in each.begins_s[1:]:
+            axes.axvline(border_s, color=SOFT, linewidth=0.6)
         _draw_heard(axes, each, np.linspace(begin_s, end_s, _BINS[width] + 1), _DOTS[width])
     return inline(figure, name=name, label=label, classes=f"chart {width}")
 
@@ -172,7 +176,7 @@ def _style(axes: Axes, *, ticks_x: int, ticks_y: int) -> None:
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value + 0.0:,.4g}"))
 
 
-def _time_axis(axes: Axes, span_s: float, *, last: bool) -> None:
+def _time_axis(axes: Axes, span_s: float, *, calls: int, last: bool) -> None:
     minutes = span_s >= _MINUTES_FROM_S
     if minutes:
         step_s = 60.0 * next(step for step in (1, 2, 5, 10, 15, 30, 60, 120, 1440) if span_s / 60 / step <= 9)
@@ -181,7 +185,8 @@ def _time_axis(axes: Axes, span_s: float, *, last: bool) -> None:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 60:g}"))
     if last:
         unit = "minutes" if minutes else "seconds"
-        axes.set_xlabel(f"{unit} since the call started", fontsize=_TEXT, color=SOFT, labelpad=2)
+        since = "since the call started" if calls < 2 else f"of {calls} calls, one after the other"
+        axes.set_xlabel(f"{unit} {since}", fontsize=_TEXT, color=SOFT, labelpad=2)
     else:
         axes.tick_params(labelbottom=False)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +17,9 @@ from markupsafe import Markup
 from rtcprobe.report.html import tables, view, waterfall
 from rtcprobe.report.html.charts import Heard, Limit, Series, distribution, in_bins, over_time
 from rtcprobe.report.html.repeat import Repeat, repeat
+from rtcprobe.report.html.trend import newest_first, trends
 from rtcprobe.report.html.words import arrow
+from rtcprobe.report.lead import lead
 from rtcprobe.report.sentences import milliseconds
 from rtcprobe.result import BudgetOutcome, Direction, MouthToEar, Result
 
@@ -27,6 +31,8 @@ LANDMARK_MS: Final = 100.0
 """The line of every distribution of delays, whatever its budgets."""
 
 _PERCENTILE: Final = re.compile(r"p\d{1,2}(\.\d+)?")
+_PAUSE_S: Final = 0.5
+
 _NO_TEXT: Final = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 )
@@ -40,6 +46,7 @@ class Section:
     anchor: str
     result: Result
     tone: view.Tone
+    lead: str
     sentence: str
     slow: tuple[str, ...]
     notes: tuple[str, ...]
@@ -63,6 +70,7 @@ class Section:
 
 def report(results: Sequence[Result], *, title: str | None) -> str:
     """Return the page of ``results``; see ``render_report``."""
+    results = newest_first(results)
     names = list(dict.fromkeys(each.scenario for each in results))
     whole = _whole(results)
     return (
@@ -71,6 +79,7 @@ def report(results: Sequence[Result], *, title: str | None) -> str:
         .render(
             title=title or f"{', '.join(names[:3])}{' …' if len(names) > 3 else ''} · rtcprobe",
             count=len(results),
+            trends=trends(results),
             overview=tables.overview(results),
             shown=[
                 (each.verdict, view.TONES[each.verdict], f"r{index + 1}" if index in whole else "")
@@ -125,7 +134,8 @@ def _whole(results: Sequence[Result]) -> dict[int, Markup]:
 
 def _section(result: Result, anchor: str) -> Section:
     ears = [(direction, ear) for direction, ear in result.mouth_to_ear.items() if ear.scheduled]
-    heard = [_heard(direction, ear) for direction, ear in ears]
+    laid_out = _laid_out([ear for _, ear in ears])
+    heard = [_heard(direction, ear, *laid_out) for direction, ear in ears]
     label = " ".join(_told(each) for each in heard)
     plain = (
         tables.mapping_table("Negotiated with the other side", result.peers),
@@ -135,6 +145,7 @@ def _section(result: Result, anchor: str) -> Section:
         anchor=anchor,
         result=result,
         tone=view.TONES[result.verdict],
+        lead=lead(result),
         sentence=view.sentence(result),
         slow=view.slow_parts(result),
         notes=view.notes(result),
@@ -160,17 +171,46 @@ def _section(result: Result, anchor: str) -> Section:
     )
 
 
-def _heard(direction: Direction, ear: MouthToEar) -> Heard:
+def _heard(direction: Direction, ear: MouthToEar, moved_s: Mapping[int, float], begins_s: tuple[float, ...]) -> Heard:
+    """Return what is drawn of one direction, the time of each call ``moved_s`` later."""
     steps = ear.playout.get("target_steps") or {}
+    since_s = steps.get("since_s", ())
+    of_calls = steps.get("call") or (0,) * len(since_s)
     return Heard(
         title=arrow(direction),
-        spoken_s=np.array([each.spoken_s for each in ear.samples]),
+        spoken_s=np.array([moved_s[each.call] + each.spoken_s for each in ear.samples]),
         delay_ms=np.array([each.delay_s for each in ear.samples]) * 1e3,
-        lost_s=np.array([each.spoken_s for each in ear.missed if each.fate == "lost"]),
-        rejected_s=np.array([each.spoken_s for each in ear.missed if each.fate == "rejected"]),
-        target_since_s=np.array(steps.get("since_s", ()), dtype=np.float64),
+        lost_s=np.array([moved_s[each.call] + each.spoken_s for each in ear.missed if each.fate == "lost"]),
+        rejected_s=np.array([moved_s[each.call] + each.spoken_s for each in ear.missed if each.fate == "rejected"]),
+        target_since_s=np.array(
+            [moved_s.get(call, 0.0) + at_s for call, at_s in zip(of_calls, since_s, strict=True)], dtype=np.float64
+        ),
         target_ms=np.array(steps.get("target_delay_s", ()), dtype=np.float64) * 1e3,
+        begins_s=begins_s,
     )
+
+
+def _laid_out(ears: Sequence[MouthToEar]) -> tuple[Mapping[int, float], tuple[float, ...]]:
+    """Return what is added to each call's time so that calls lie end to end, and where each then begins.
+
+    One call keeps its own time. Of several the silence while they join is left out; half a second parts them.
+    """
+    spans_s: dict[int, tuple[float, float]] = {}
+    spoken = [(each.call, each.spoken_s) for ear in ears for each in ear.samples]
+    spoken += [(each.call, each.spoken_s) for ear in ears for each in ear.missed]
+    for call, at_s in spoken:
+        first_s, last_s = spans_s.get(call, (math.inf, -math.inf))
+        spans_s[call] = min(first_s, at_s), max(last_s, at_s)
+    if len(spans_s) < 2:
+        return dict.fromkeys(spans_s, 0.0), ()
+    begins_s = list(
+        accumulate((last_s - first_s + _PAUSE_S for _, (first_s, last_s) in sorted(spans_s.items())), initial=0.0)
+    )
+    moved_s = {
+        call: begin_s + _PAUSE_S / 2 - first_s
+        for begin_s, (call, (first_s, _)) in zip(begins_s, sorted(spans_s.items()), strict=False)
+    }
+    return moved_s, tuple(begins_s[:-1])
 
 
 def _told(each: Heard) -> str:

@@ -131,6 +131,7 @@ def mapping_table(caption: str, mapping: Mapping[str, Any]) -> Table | None:
 def overview(results: Sequence[Result]) -> Table:
     """Return all results, a row each."""
     rows = []
+    dated = any(_when(each) != NOTHING for each in results)
     for result in results:
         worst = [_worst(result, name) for name in ("p50", "p95")]
         joins = [percentile(result.join.summary.get("first_audio"), name) for name in ("p50", "p95")]
@@ -141,10 +142,19 @@ def overview(results: Sequence[Result]) -> Table:
                 f"{result.seed}",
                 *(NOTHING if q is None else _quantile(q, short=True) for q in joins),
                 *(NOTHING if value is None else milliseconds(value) for value in worst),
+                *((_when(result),) if dated else ()),
             )
         )
     columns = ("scenario", "target", "seed", "join p50", "join p95", "mouth to ear p50", "mouth to ear p95")
-    return Table(caption="All results, ms; mouth to ear: the slower direction", columns=columns, rows=tuple(rows))
+    when = ("when, UTC",) if dated else ()
+    return Table(
+        caption="All results, ms; mouth to ear: the slower direction", columns=(*columns, *when), rows=tuple(rows)
+    )
+
+
+def _when(result: Result) -> str:
+    """Return when a result was measured, to the minute."""
+    return str(result.environment.get("date", NOTHING))[:16].replace("T", " ")
 
 
 def _link_figure(side: Mapping[str, Any], key: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,7 +31,7 @@ from rtcprobe.report.sentences import figure, milliseconds
 from rtcprobe.result import DIRECTIONS, Direction, Result
 from rtcprobe.verdict import Comparison, Difference, Ranking
 
-__all__ = ["comparison"]
+__all__ = ["comparison", "difference_rows"]
 
 Runs = Sequence[tuple[str, Sequence[Result]]]
 
@@ -116,7 +116,7 @@ def _section(ranking: Ranking, runs: Runs, anchor: str) -> Section:
         sentence=ranking_sentence(ranking),
         sides=tuple(about_side(letter, side) for letter, side in zip(letters, ranking.sides, strict=True)),
         pairs=tuple(
-            (f"{name_of[each.b.label]} against {name_of[each.a.label]}", each, tuple(_row(d) for d in each.differences))
+            (f"{name_of[each.b.label]} against {name_of[each.a.label]}", each, difference_rows(each.differences))
             for each in ranking.pairs
         ),
         ranked=tuple(
@@ -139,6 +139,11 @@ def _section(ranking: Ranking, runs: Runs, anchor: str) -> Section:
         keys=keys,
         notes=tuple(ranking_notes(ranking)),
     )
+
+
+def difference_rows(differences: Iterable[Difference]) -> tuple[Row, ...]:
+    """Return a row for each figure of a pair."""
+    return tuple(_row(each) for each in differences)
 
 
 def _row(each: Difference) -> Row:

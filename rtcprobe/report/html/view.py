@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rtcprobe.report.html.words import NOTHING, arrow, percentile, spaced, upper
-from rtcprobe.report.sentences import attribution, bounds, figure, interval, milliseconds, slowest, typical
+from rtcprobe.report.lead import out_of_reach
+from rtcprobe.report.sentences import attribution, beyond, bounds, figure, interval, milliseconds, slowest, typical
 from rtcprobe.result import BudgetOutcome, Quantile, Result, Summary
+from rtcprobe.verdict import Goal, goals
 
 __all__ = ["TONES", "BudgetRow", "Tile", "Tone", "budget_rows", "notes", "sentence", "slow_parts", "tiles"]
 
@@ -88,7 +90,8 @@ def notes(result: Result) -> tuple[str, ...]:
     reasons = [each for each in result.reasons if not (told and each.startswith(told)) and each not in said]
     extra = [f"The call was cut short: {result.cut}"] if result.cut else []
     warned = [f"Warning: {each}" for each in result.warnings]
-    every = [*(upper(each) for each in reasons if upper(each) not in said), *extra, *warned]
+    far = [upper(each) for each in out_of_reach(goals(result))]
+    every = [*(upper(each) for each in reasons if upper(each) not in said), *extra, *warned, *far]
     return tuple(each if (n := every.count(each)) == 1 else f"{each} ({n} times)" for each in dict.fromkeys(every))
 
 
@@ -120,7 +123,18 @@ def tiles(result: Result) -> tuple[Tile, ...]:
         if not ear.scheduled:
             continue
         out += _pair(f"Mouth to ear, {arrow(direction)}", ear.summary, f"{ear.heard} of {ear.scheduled} markers heard")
-    return tuple(out)
+    return (*out, *map(_goal, goals(result)))
+
+
+def _goal(goal: Goal) -> Tile:
+    """Return the share beyond a goal as a tile."""
+    way = "" if goal.direction is None else f", {arrow(goal.direction)}"
+    share, _, spread = beyond(goal.outcome).partition(" ")
+    word = "out of reach" if goal.out_of_reach else goal.outcome.verdict
+    what = "joins" if goal.direction is None else "markers"
+    name = f"Later than {goal.limit_s * 1e3:g} ms {'to connect' if goal.direction is None else f'to the ear{way}'}"
+    note = f"{spread} of {goal.of:,} {what} · goal 5%: {word}".strip()
+    return Tile(name=name, value=NOTHING if share == "-" else share, note=note)
 
 
 def budget_rows(outcomes: Iterable[BudgetOutcome]) -> tuple[BudgetRow, ...]:

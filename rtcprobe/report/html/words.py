@@ -34,5 +34,5 @@ def spaced(name: str) -> str:
 
 
 def upper(text: str) -> str:
-    """Return ``text`` with a capital to begin with."""
-    return text[:1].upper() + text[1:]
+    """Return ``text`` with a capital to begin with, unless it begins with the name of a metric."""
+    return text if {"_", "."} & set(text.partition(" ")[0].rstrip(".")) else text[:1].upper() + text[1:]

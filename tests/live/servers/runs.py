@@ -12,7 +12,7 @@ __all__ = ["BARE", "called", "measured", "median_s", "quiet_run", "valid_run"]
 
 BARE = ("link.caller_to_callee=delay 0ms", "link.callee_to_caller=delay 0ms", "budgets=[]")
 """A link that adds nothing, so that a test can say what it does."""
-QUICK = (*BARE, "call.duration=5s", "call.joins=1", "call.join_timeout=10s")
+QUICK = (*BARE, "call.calls=1", "call.duration=5s", "call.joins=1", "call.join_timeout=10s")
 TRIES = 8
 QUIET_S = 0.003
 LATENESSES = ("loop_lag", "emulator_late", "pacing_late")

@@ -1,0 +1,149 @@
+"""From an attempt to what was heard in it: when a join first heard the other side, and a call's account each way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rtcprobe.audio.opus import SAMPLE_RATE_HZ
+from rtcprobe.audio.wav import write_wav
+from rtcprobe.call.peer import Peer
+from rtcprobe.call.targets.base import Call, Way
+from rtcprobe.probe.ears import Ear
+from rtcprobe.probe.placing import Attempt
+from rtcprobe.probe.playing import first_audio_s
+from rtcprobe.probe.pooled import Account
+from rtcprobe.probe.speech import Spoken
+from rtcprobe.result import Direction, JoinAttempt, Retransmission
+from rtcprobe.scenario import Devices, Scenario
+from rtcprobe.timeline import Stop, phases, price
+
+__all__ = ["Heard", "hear_call", "judge_join"]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What one call says: an account each direction, and how late each of several listeners heard (None: never)."""
+
+    accounts: Mapping[Direction, Account]
+    listeners_s: tuple[float | None, ...] = ()
+
+
+def hear_call(
+    attempt: Attempt,
+    spoken: Spoken,
+    scenario: Scenario,
+    *,
+    wanted: tuple[Direction, ...],
+    outside: bool,
+    wav_dir: Path | None,
+) -> Heard:
+    """Hear a call in every direction ``wanted``: of several listeners the one that hears latest, or not at all.
+
+    ``wav_dir`` gets mouth and ear of each.
+
+    Raises:
+        BadInputError: a WAV that cannot be written.
+    """
+    ears: dict[Direction, list[Ear]] = {}
+    for way in attempt.call.ways:
+        if way.direction in wanted:
+            ear = Ear(
+                way.talker,
+                way.listener,
+                spoken,
+                playout=scenario.playout,
+                devices=scenario.devices,
+                phase_s=attempt.phase_s(way.listener),
+                outside=outside,
+            )
+            ears.setdefault(way.direction, []).append(ear)
+    listeners_s = next((tuple(ear.delay_s for ear in each) for each in ears.values() if len(each) > 1), ())
+    latest = {direction: max(several, key=_lateness_s) for direction, several in ears.items()}
+    if wav_dir is not None:
+        _write_wavs(wav_dir, attempt.call, spoken, latest, scenario.devices)
+    delays_s = [ear.delay_s for ear in latest.values() if ear.delay_s is not None]
+    echo_path_s = sum(delays_s) / len(delays_s) if len(delays_s) == len(latest) > 0 else None
+    return Heard({direction: ear.account(echo_path_s) for direction, ear in latest.items()}, listeners_s)
+
+
+def judge_join(
+    attempt: Attempt, joiner: Peer, scenario: Scenario, *, round_trip_s: float | None, outside: bool
+) -> JoinAttempt:
+    """Return what the join of ``joiner`` came to; ``round_trip_s`` is the media path's, None if not known."""
+    call = attempt.call
+    marks = {peer.side: dict(peer.timeline.marks) for peer in call.peers}
+    marks[joiner.side] = dict(joiner.timeline.marks)
+    if call.failed is None:
+        for way in call.ways:
+            if way.listener is not joiner and joiner.side == way.listener.side:
+                continue  # another listener of the room: an attempt of its own
+            heard_s = _first_audio_s(attempt, way, scenario, outside=outside)
+            if heard_s is not None:
+                marks[way.listener.side]["first_audio"] = heard_s
+    total_s = marks[joiner.side].get("first_audio")
+    failed, stopped = call.failed, call.stopped
+    if failed is None and total_s is None:
+        failed = f"{joiner.side} first_audio: nothing of it could be played"
+        stopped = Stop(joiner.timeline.reached(), "first_audio")
+    end_s = call.setup.join_timeout_s if total_s is None else total_s
+    costs = price(call.waits(joiner), total_s=end_s, not_before_s=call.awaited_s(joiner, end_s))
+    return JoinAttempt(
+        caller=marks["caller"],
+        callee=marks.get("callee", {}),
+        phases=phases(marks[joiner.side], joiner.timeline.order),
+        retransmissions=tuple(
+            Retransmission(
+                timer=cost.wait.timer,
+                side=cost.wait.side,
+                at_s=cost.wait.at_s,
+                cost_s=cost.cost_s,
+                what=cost.wait.what,
+            )
+            for cost in costs
+        ),
+        rtts=total_s / round_trip_s if total_s is not None and round_trip_s else None,
+        failed=failed,
+        joiner=joiner.side,
+        reached=None if stopped is None else stopped.reached,
+        awaited=None if stopped is None else stopped.awaited,
+    )
+
+
+def _first_audio_s(attempt: Attempt, way: Way, scenario: Scenario, *, outside: bool) -> float | None:
+    """Return when the listener heard the talker first, seconds since the listener began."""
+    heard_s = first_audio_s(
+        way.talker,
+        way.listener,
+        playout=scenario.playout,
+        devices=scenario.devices,
+        phase_s=attempt.phase_s(way.listener),
+        outside=outside,
+    )
+    return None if heard_s is None else heard_s - way.listener.timeline.begun_s
+
+
+def _lateness_s(ear: Ear) -> float:
+    return math.inf if ear.delay_s is None else ear.delay_s
+
+
+def _write_wavs(folder: Path, call: Call, spoken: Spoken, ears: Mapping[Direction, Ear], devices: Devices) -> None:
+    """Write four files whose first sample is the start of the call: sound in the air, devices' delays included.
+
+    The mouth's file ends with what was spoken when the call ended.
+    """
+    talkers = {way.direction: way.talker for way in call.ways}
+    for direction, ear in ears.items():
+        started_s = talkers[direction].track.started_s or 0.0
+        mouth = spoken.pcm[: round(ear.said_s() * SAMPLE_RATE_HZ)]
+        for name, start_s, pcm in (
+            ("mouth", started_s - devices.capture_s, mouth),
+            ("ear", ear.playback.start_s + devices.playback_s, ear.playback.pcm),
+        ):
+            lead = round(start_s * SAMPLE_RATE_HZ)
+            aligned = np.concatenate([np.zeros(max(lead, 0), dtype=np.float32), pcm[max(-lead, 0) :]])
+            write_wav(folder / f"{direction}.{name}.wav", aligned)

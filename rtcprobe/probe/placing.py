@@ -1,0 +1,141 @@
+"""Placing one call on a loop of its own, on either clock, with the clockwork of the machine measured beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rtcprobe.call.peer import Peer
+from rtcprobe.call.targets.base import Call, CallSetup, Target
+from rtcprobe.errors import RtcprobeError, unforeseen
+from rtcprobe.playout.base import BLOCK_S
+from rtcprobe.probe.deadline import Deadline, end, in_time, longest_join_s, longest_talk_s
+from rtcprobe.result import Clock
+from rtcprobe.runtime.entropy import Entropy
+from rtcprobe.runtime.real import LagMeter, RealEventLoop
+from rtcprobe.runtime.rehearsal_seam import rehearsals
+from rtcprobe.runtime.virtual import VirtualEventLoop
+
+__all__ = ["Attempt", "Placing"]
+
+_TICK_S = 1.0
+
+
+@dataclass(slots=True)
+class Attempt:
+    """A join or a call: its own network, where the grid of each listener's loudspeaker lies, and how late its loop ran.
+
+    ``lag_s`` is empty in virtual time, and while the call goes on.
+    """
+
+    call: Call
+    phases_s: Sequence[float]
+    """The caller's, the callee's, and those of any more listeners."""
+    lag_s: Sequence[float] = ()
+
+    def phase_s(self, listener: Peer) -> float:
+        """Return where the grid of ``listener``'s loudspeaker lies."""
+        return self.phases_s[self.call.peers.index(listener)]
+
+
+@dataclass(slots=True)
+class Placing:
+    """How attempts are made: whom they call, on which clock, and how much time is left for them."""
+
+    target: Target
+    clock: Clock
+    deadline: Deadline = field(default_factory=lambda: Deadline(math.inf))
+
+    @property
+    def outside(self) -> bool:
+        """Whether the far side is not ours: then time cannot jump."""
+        return "virtual" not in self.target.clocks
+
+    def join(self, setup: CallSetup, seed: np.random.SeedSequence) -> Attempt:
+        """Make a call, join it, hang up."""
+        longest_s = longest_join_s(setup)
+        return self._place(setup, seed, lambda call: call.join(), _no_one, longest_s, awake=not self.outside)
+
+    def talk(
+        self,
+        setup: CallSetup,
+        seed: np.random.SeedSequence,
+        begun: Callable[[Attempt], None],
+        tick: Callable[[float], None],
+    ) -> Attempt:
+        """Make a call and talk; ``begun`` gets it before anything else, so that an interruption leaves it.
+
+        ``tick`` is told every second how many seconds were talked so far.
+        """
+
+        async def use(call: Call) -> bool:
+            ticker = asyncio.ensure_future(_tick(call, tick))
+            try:
+                return await call.talk()
+            finally:
+                ticker.cancel()
+
+        return self._place(setup, seed, use, begun, longest_talk_s(setup))
+
+    def _place(
+        self,
+        setup: CallSetup,
+        seed: np.random.SeedSequence,
+        use: Callable[[Call], Awaitable[bool]],
+        begun: Callable[[Attempt], None],
+        longest_s: float,
+        *,
+        awake: bool = False,
+    ) -> Attempt:
+        """Make a call on a loop of its own and ``use`` it, ``longest_s`` at most.
+
+        Whatever nobody foresaw fails the call, and leaves the run what it has.
+        """
+        entropy_seed, call_seed, phase_seed = seed.spawn(3)
+        made: list[Attempt] = []
+
+        async def main() -> None:
+            loop = asyncio.get_running_loop()
+            begun_s = loop.time()
+            call = self.target.call(setup, call_seed, self.clock)
+            phases = np.random.Generator(np.random.PCG64(phase_seed)).random(max(2, len(call.peers))) * BLOCK_S
+            made.append(Attempt(call, phases.tolist()))
+            begun(made[0])
+            meter = LagMeter(loop) if self.clock == "real" else None
+            try:
+                await in_time(call, use(call), min(longest_s, self.deadline.left_s))
+            finally:
+                self.deadline.spend(loop.time() - begun_s)
+                if meter is not None:
+                    meter.stop()
+                    made[0].lag_s = meter.samples_s
+
+        def make_loop() -> asyncio.AbstractEventLoop:
+            if self.clock == "virtual":
+                return VirtualEventLoop(Entropy(entropy_seed))
+            # Where both ends are ours, whatever this process takes is added to a join; a server here needs its core.
+            return RealEventLoop(awake=True, rehearsals=rehearsals()) if awake else RealEventLoop()
+
+        try:
+            with asyncio.Runner(loop_factory=make_loop) as runner:
+                runner.run(main())
+        except Exception as error:
+            if isinstance(error, RtcprobeError) or not made:
+                raise
+            end(made[0].call, unforeseen(error))
+        return made[0]
+
+
+async def _tick(call: Call, tick: Callable[[float], None]) -> None:
+    while True:
+        started_s = call.ways[0].talker.track.started_s if call.ways else None
+        tick(0.0 if started_s is None else max(0.0, call.network.now_s() - started_s))
+        await asyncio.sleep(_TICK_S)
+
+
+def _no_one(_attempt: Attempt) -> None:
+    """Tell nobody."""

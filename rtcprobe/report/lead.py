@@ -1,0 +1,119 @@
+"""What a run found in one sentence that needs no further word: how long joining took, how late people are heard.
+
+Rules:
+    1. Each figure is held against the goal people feel (``rtcprobe.verdict.goals``), and how far it is beyond it.
+    2. What was not measured is said; what the machine spoilt is said first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rtcprobe.report.sentences import beyond, counted, milliseconds, rough_share
+from rtcprobe.result import MouthToEar, Quantile, Result, Summary
+from rtcprobe.verdict.goals import BEYOND, CONNECT_S, EAR_S, Goal, goals
+
+__all__ = ["goal_sentence", "lead", "out_of_reach"]
+
+_WAYS = {"caller_to_callee": "the callee hears the caller", "callee_to_caller": "the caller hears the callee"}
+_ALIKE_S = 1.5e-3
+"""Two directions that differ by less read as one figure."""
+
+
+def lead(result: Result) -> str:
+    """Return what was found, in one sentence: ``"Joining took 603 ms, …; you hear each other after 145 ms, …."``."""
+    if result.verdict == "invalid":
+        return "These figures are not to be trusted: the reason is below."
+    said = "; ".join(each for each in (_joining(result), _hearing(result)) if each)
+    return f"{said[:1].upper()}{said[1:]}." if said else "Nothing was measured."
+
+
+def goal_sentence(goal: Goal) -> str:
+    """Return what became of a goal: ``"35% [18%–57%] of 20 joins took longer, one in twenty may: missed"``."""
+    found = goal.outcome
+    what, verb = ("joins", "took longer") if goal.direction is None else ("markers", "came later")
+    if found.value is None:
+        return f"not judged: {found.reason or 'nothing was measured'}"
+    reach = f"out of reach, as {_takes([goal])}" if goal.out_of_reach else found.verdict
+    return f"{beyond(found)} of {goal.of:,} {what} {verb}, one in twenty may: {reach}"
+
+
+def out_of_reach(found: Iterable[Goal]) -> list[str]:
+    """Return which goals no luck could have kept, and why, a sentence each."""
+    far: dict[str, list[Goal]] = {}
+    for goal in found:
+        if goal.out_of_reach:
+            far.setdefault(goal.name, []).append(goal)
+    return [f"{name} is out of reach here: {_takes(each)}" for name, each in far.items()]
+
+
+def _takes(far: Sequence[Goal]) -> str:
+    least = dict.fromkeys(milliseconds(each.least_s, 0) for each in far)
+    return f"{far[0].parts} take {' and '.join(least)} ms"
+
+
+def _joining(result: Result) -> str:
+    attempts = result.join.attempts
+    if not attempts:
+        return ""
+    failed = sum(each.first_audio_s is None for each in attempts)
+    if failed == len(attempts):
+        return f"none of {len(attempts)} joins was heard" if failed > 1 else "the join was never heard"
+    summary = result.join.summary.get("first_audio")
+    middle, tail = _quantile(summary, "p50"), _quantile(summary, "p95")
+    lost = f"; {counted(failed, 'join', 'joins')} of {len(attempts)} failed" if failed else ""
+    if middle is None:
+        return f"{len(attempts)} joins were too few to say how long joining takes{lost}"
+    took = f"joining took {milliseconds(middle, 0)} ms"
+    if tail is None and failed > len(attempts) * BEYOND:
+        return f"{took}{lost}, where the goal allows one in twenty"
+    if tail is None:  # too few joins to say more
+        return f"{took}, {_against(middle)}{lost}"
+    return f"{took}, for one call in twenty more than {milliseconds(tail, 0)}, {_against(tail)}{lost}"
+
+
+def _against(found_s: float) -> str:
+    """Return how far a join is beyond its goal."""
+    goal = f"the goal of {CONNECT_S * 1e3:g}"
+    return f"{milliseconds(found_s - CONNECT_S, 0)} over {goal}" if found_s > CONNECT_S else f"within {goal}"
+
+
+def _hearing(result: Result) -> str:
+    heard = [(way, ear) for way in result.measures if (ear := result.mouth_to_ear.get(way)) is not None and ear.heard]
+    if not heard:
+        return "nobody was heard" if result.mouth_to_ear else ""
+    middles = [(way, _middle(ear)) for way, ear in heard]
+    if heard[0][0] == "round_trip":
+        return f"what you say comes back after {milliseconds(middles[0][1], 0)} ms, there and back"
+    late = [each for each in goals(result) if each.direction is not None]
+    if len(middles) == 1 or len(late) != len(middles):
+        who = _WAYS.get(middles[0][0], "the other side is heard")
+        return f"{who} after {milliseconds(middles[0][1], 0)} ms, {_late(late[:1])}"
+    low, high = sorted(each for _, each in middles)
+    both = milliseconds(high, 0) if high - low < _ALIKE_S else f"{milliseconds(low, 0)} and {milliseconds(high, 0)}"
+    return f"you hear each other after {both} ms, {_late(late)}"
+
+
+def _late(found: list[Goal]) -> str:
+    """Return how often people are heard later than an ear notices."""
+    shares = [each.outcome.value for each in found if each.outcome.value is not None]
+    limit = f"the {EAR_S * 1e3:g} ms that an ear notices"
+    if not shares:
+        return f"{limit} not judged"
+    if min(shares) == 1.0:
+        return f"later than {limit}, every time"
+    if max(shares) == 0.0:
+        return f"never later than {limit}"
+    low, high = rough_share(min(shares)), rough_share(max(shares))
+    return f"later than {limit} in {low if low == high else f'{low} and {high}'} of what is said"
+
+
+def _middle(ear: MouthToEar) -> float:
+    found = _quantile(ear.summary, "p50")
+    delays = sorted(each.delay_s for each in ear.samples)
+    return delays[(len(delays) - 1) // 2] if found is None else found
+
+
+def _quantile(summary: Summary | None, name: str) -> float | None:
+    found: Quantile | None = None if summary is None else summary.quantile(name)
+    return None if found is None else found.value
