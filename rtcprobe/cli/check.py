@@ -48,7 +48,7 @@ RUNS = 3
 
 _EXIT_CODES = (
     "Exit codes: 0 no worse, 1 worse (or a budget of --budgets missed), 2 bad usage or a baseline of something else, "
-    "3 could not measure or tell, 130 interrupted."
+    "3 could not measure or tell, 130 interrupted (143 by SIGTERM)."
 )
 
 
