@@ -289,15 +289,18 @@ class _Session:
     def _store(self, path: str, stored: Sequence[Result]) -> None:
         """Write the baseline anew: of the scenarios measured what is fit, of all others what was there."""
         from rtcprobe.report.history import line_of
-        from rtcprobe.report.json import dumps, write_whole
+        from rtcprobe.report.json import dumps, locked_folder, write_whole
 
         if not self.fit or ExitCode.INTERRUPTED in self.codes:
             complain(f"{path} is left as it was")
             return
-        kept = [each for each in stored if each.scenario not in self.fit]
-        results = [*kept, *(each for runs in self.fit.values() for each in runs)]
         lines = Path(path).suffix == ".jsonl"
-        write_whole("".join(line_of(each).decode() for each in results) if lines else dumps(results), path)
+        with locked_folder(path):
+            if Path(path).exists():  # another check may have put its own there since
+                stored = read_results(path, scenario=None, last=None)
+            kept = [each for each in stored if each.scenario not in self.fit]
+            results = [*kept, *(each for runs in self.fit.values() for each in runs)]
+            write_whole("".join(line_of(each).decode() for each in results) if lines else dumps(results), path)
         if not self.outputs.pipes:
             say(f"{path}: baseline of {', '.join(self.fit)} written")
 
