@@ -130,8 +130,8 @@ def _results() -> tuple[dict[str, Any], ...]:
     from rtcprobe.probe import run_probe  # noqa: PLC0415
     from rtcprobe.scenario import find_scenario  # noqa: PLC0415
 
-    plain = find_scenario("1v1-social", ["call.joins=2", "call.duration=6s"])
-    hard = ["call.joins=3", "call.duration=6s", "link=delay 40ms 10ms loss 25%", "call.join_timeout=2s"]
+    plain = find_scenario("1v1-social", ["call.calls=2", "call.joins=2", "call.duration=6s"])
+    hard = ["call.calls=2", "call.joins=3", "call.duration=6s", "link=delay 40ms 10ms loss 25%", "call.join_timeout=2s"]
     lossy = find_scenario("1v1-social", [*hard, "protection.red=1", "protection.nack=true"])
     runs = [(plain, 1), (plain, 2), (lossy, 1)]
     return tuple(json.loads(json.dumps(run_probe(each, seed=seed, clock="virtual").to_dict())) for each, seed in runs)

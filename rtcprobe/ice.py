@@ -14,7 +14,6 @@ import hmac
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -22,7 +21,7 @@ from typing import Final, Literal, NamedTuple
 from rtcprobe.errors import BadInputError
 from rtcprobe.secrets import Secret, read_secret, scrub
 
-__all__ = ["Credentials", "IcePolicy", "IceServer", "IceSettings", "read_ice", "servers_of_links"]
+__all__ = ["Credentials", "IcePolicy", "IceServer", "IceSettings", "read_ice", "read_links", "servers_of_links"]
 
 IcePolicy = Literal["all", "relay"]
 POLICIES: Final[tuple[IcePolicy, ...]] = ("all", "relay")
@@ -36,12 +35,7 @@ _URL = re.compile(
     r"(\?transport=(?P<transport>[a-z]+))?",
     re.IGNORECASE,
 )
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~\w-]*")  # RFC 9110 §5.6.2
-_PLAIN = re.compile(r'[^\s",;]*')  # looser than a token: URLs are left unquoted too
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')  # RFC 9110 §5.6.4
-_ESCAPED = re.compile(r"\\(.)")
-_SPACE = re.compile(r"\s*")
-_MOST_HEADER = 16_384
+_LONGEST_LINK = 8192
 _MOST_SERVERS = 32
 _CURE = "write it like turn:host:3478?transport=tcp, turns:host or stun:host"
 
@@ -137,58 +131,70 @@ def servers_of_links(headers: Iterable[str]) -> tuple[IceServer, ...]:
 
     Source: RFC 9725 §4.6: ``<turn:…>; rel="ice-server"; username=…; credential=…``.
     """
+    return read_links(headers)[0]
+
+
+def read_links(headers: Iterable[str]) -> tuple[tuple[IceServer, ...], tuple[str, ...]]:
+    """Return the servers that ``Link`` headers name, and a sentence for each that cannot be asked.
+
+    Forms seen in the field are taken for what they mean: an address without angle brackets, ``rel='ice-server'``, a
+    STUN server with ``?transport=udp``.
+    """
     found: list[IceServer] = []
-    for url, parameters in (link for header in headers for link in _links(header[:_MOST_HEADER])):
+    complaints: list[str] = []
+    for target, parameters in (link for header in headers for link in _links(header[:_LONGEST_LINK])):
         if "ice-server" not in parameters.get("rel", "").lower().split():
             continue
         credential = parameters.get("credential")
+        url = target.partition("?transport=udp")[0] if target.lower().startswith("stun:") else target
+        try:
+            parsed = _parsed(url)
+        except BadInputError as error:
+            complaints.append(f"an ICE server that the target names was not asked, {error.message}")
+            continue
         password = Secret(credential, "the server", passing=True) if credential else None
-        with suppress(BadInputError):
-            found.append(replace(_parsed(url), username=parameters.get("username", ""), password=password))
-    return tuple(found[:_MOST_SERVERS])
+        found.append(replace(parsed, username=parameters.get("username", ""), password=password))
+    if len(found) > _MOST_SERVERS:
+        complaints.append(f"of {len(found)} ICE servers that the target names {_MOST_SERVERS} were asked")
+    return tuple(found[:_MOST_SERVERS]), tuple(dict.fromkeys(complaints))
 
 
 def _links(header: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield the links of a header: their URL, and their parameters by name in small letters.
-
-    Source: RFC 8288 §3: ``link-value = "<" URI-Reference ">" *( OWS ";" OWS token BWS [ "=" BWS ( token /
-    quoted-string ) ] )``. Each character is looked at once: the header is a stranger's.
-    """
-    at = 0
-    while (begin := header.find("<", at)) >= 0:
-        end = header.find(">", begin)
-        if end < 0:
-            return
-        at = end + 1
+    """Yield the target and the parameters of every link of a header. Source: RFC 8288 §3."""
+    for link in _pieces(header, ","):
+        target, *written = _pieces(link, ";")
         parameters: dict[str, str] = {}
-        while (next_at := _after_space(header, at)) < len(header) and header[next_at] == ";":
-            at, name, value = _parameter(header, next_at + 1)
-            parameters.setdefault(name.lower(), value)
-        yield header[begin + 1 : end].strip(), parameters
+        for each in written:
+            name, _, value = each.partition("=")
+            parameters.setdefault(name.strip().lower(), _unquoted(value.strip()))
+        yield target.strip().removeprefix("<").removesuffix(">").strip(), parameters
 
 
-def _parameter(header: str, at: int) -> tuple[int, str, str]:
-    """Return where the parameter that begins at ``at`` ends, its name and its value."""
-    name = _TOKEN.match(header, _after_space(header, at))
-    assert name is not None  # it may be empty
-    at = _after_space(header, name.end())
-    if at == len(header) or header[at] != "=":
-        return name.end(), name[0], ""
-    at = _after_space(header, at + 1)
-    if header[at : at + 1] == '"':
-        quoted = _QUOTED.match(header, at)
-        if quoted is None:
-            return len(header), name[0], ""
-        return quoted.end(), name[0], _ESCAPED.sub(r"\1", quoted[1])
-    plain = _PLAIN.match(header, at)
-    assert plain is not None
-    return plain.end(), name[0], plain[0]
+def _pieces(text: str, separator: str) -> Iterator[str]:
+    """Yield ``text`` cut at ``separator``, but not inside quotes or angle brackets: one pass, however it is written."""
+    begin, ends, escaped = 0, "", False
+    for at, each in enumerate(text):
+        if escaped:
+            escaped = False
+        elif ends:
+            escaped = each == "\\" and ends == '"'
+            ends = "" if each == ends else ends
+        elif each == '"' or (each == "'" and text[begin:at].rstrip().endswith("=")):
+            ends = each
+        elif each == "<" and not text[begin:at].strip():
+            ends = ">"
+        elif each == separator:
+            yield text[begin:at]
+            begin = at + 1
+    yield text[begin:]
 
 
-def _after_space(header: str, at: int) -> int:
-    space = _SPACE.match(header, at)
-    assert space is not None
-    return space.end()
+def _unquoted(value: str) -> str:
+    if len(value) > 1 and value[0] == value[-1] == "'":
+        return value[1:-1]
+    if len(value) > 1 and value[0] == value[-1] == '"':
+        return re.sub(r"\\(.)", r"\1", value[1:-1])
+    return value
 
 
 def _read_entry(index: int, entry: object) -> list[IceServer]:

@@ -16,7 +16,7 @@ LEVELS = (
     ("link", "audio", "playout", "quality", "timeline", "ice"),
     ("result",),
     ("verdict",),
-    ("scenario",),
+    ("scenario", "capture"),
     ("runtime",),
     ("call",),
     ("selftest", "probe", "listening"),

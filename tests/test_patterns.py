@@ -51,7 +51,6 @@ ATOMS = (
     "\r\n",
 )
 WORST = {
-    "ice.py:_QUOTED": ('"' + "\\a" * SIZE, '"' + "a" * SIZE, '"\\'),
     "ice.py:_URL": ("turn:" + "a" * SIZE + "?", "turn:[" + ":" * SIZE),
     "secrets.py:_USERINFO": ("x://" + "a" * SIZE, "x://a" * (SIZE // 5), "a" * SIZE + "://" + ":" * SIZE),
     "secrets.py:_PARAMETER": ("?token" * (SIZE // 6), "?token=" + "*" * SIZE, "&key=***" * (SIZE // 8)),
@@ -156,7 +155,6 @@ def test_what_a_server_says_is_read_at_once(body):
 def test_what_a_server_says_is_what_a_browser_would_show():
     page = b"<html><STYLE>p {color: red}</Style ><p>Bad <b>token</b></p><script>if (1 < 2) {}</script>!</html>"
     assert faults._words(page).split() == ["Bad", "token", "!"]
-    assert faults._words(b"2 < 3, and <script>no end") == "2 < 3, and"
     assert faults._words(b"rate 2 < 3") == "rate 2 < 3"
 
 
