@@ -140,8 +140,9 @@ def _resolved(path: str) -> Path:
     Raises:
         BadInputError: it leads in a circle, or no file can have that name.
     """
+    target = Path(path)
     try:
-        return Path(path).resolve()
+        return target.resolve() if target.is_symlink() else target
     except (OSError, RuntimeError, ValueError) as error:
         raise BadInputError(f"{path} cannot be written", f"it leads nowhere ({error})") from error
 
