@@ -184,7 +184,6 @@ def test_what_does_not_compare_is_refused_before_anything_is_measured(rtcprobe, 
     assert probe.calls == []
 
 
-<<<<<<< HEAD
 def test_what_another_check_stored_in_the_meantime_stays_in_the_baseline(rtcprobe, probe, baseline, make_result):
     def other_check(_scenario):
         if "elsewhere" not in baseline.read_text(encoding="utf-8"):
@@ -201,7 +200,8 @@ def test_a_baseline_of_endless_numbers_is_refused(rtcprobe, probe, baseline):
     code, _, err = rtcprobe("check", "1v1-social", "--baseline", baseline, "-q")
     assert (code, probe.calls) == (2, [])
     assert "caller_to_callee.samples.0.delay_ms inf is no number that was measured: measure again" in err
-=======
+
+
 @pytest.mark.parametrize(
     ("change", "culprit"),
     [("device +30ms", "stage device, caller to callee: +30ms"), ("dtls +66ms", "phase dtls: +66ms")],
@@ -241,4 +241,3 @@ def test_a_break_that_cannot_be_meant_is_a_sentence_before_anything_is_measured(
     code, _, err = rtcprobe("check", "1v1-social", "--baseline", baseline, *arguments)
     assert (code, probe.calls) == (2, [])
     assert sentence in " ".join(err.split())
->>>>>>> main
