@@ -1,7 +1,8 @@
-"""What both mouths say: a marker train over a programme, encoded once before anything runs."""
+"""What the mouths say: a marker train over a programme, encoded once before anything runs."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -9,18 +10,23 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from rtcprobe.audio.ear import listen
-from rtcprobe.audio.marker import MarkerTrain
+from rtcprobe.audio.ear import MAX_DELAY_S, listen
+from rtcprobe.audio.marker import TWO_PARTIES, MarkerTrain
 from rtcprobe.audio.mouth import SILENCE_DBFS, Mouth, Noise, Programme, Speech, encode_stream
 from rtcprobe.audio.opus import SAMPLE_RATE_HZ, OpusDecoder, OpusEncoder, OpusSettings
 from rtcprobe.audio.opus_packet import is_dtx, phase_advance_s
+from rtcprobe.errors import BadInputError
 from rtcprobe.scenario import MouthPlan
+from rtcprobe.timeline import Side
 
-__all__ = ["Spoken", "speak"]
+__all__ = ["TRAINS", "Spoken", "Voices", "checked_alone", "speak"]
 
 Pcm = npt.NDArray[np.float32]
 
 _SELF_CHECK_S = 12.0
+
+TRAINS: Mapping[Side, MarkerTrain] = dict(zip(("caller", "callee"), TWO_PARTIES, strict=True))
+"""What each side speaks: no code is both sides', so no marker is ever taken for the other side's."""
 
 
 @dataclass(frozen=True)
@@ -73,17 +79,26 @@ class Spoken:
         return float(errors.max()) if len(errors) else None, len(heard.heard), heard.scheduled
 
 
-def speak(plan: MouthPlan, codec: OpusSettings, duration_s: float, train: MarkerTrain | None = None) -> Spoken:
-    """Return ``duration_s`` of what ``plan`` asks for, under the markers of ``train`` (of a lone talker if None).
+Voices = Mapping[Side, Spoken]
+"""What each side says."""
+
+
+def checked_alone(voices: Voices) -> tuple[float | None, int, int]:
+    """Return the ``self_check`` of all voices: the worst error, the markers heard and those spoken."""
+    errors_s, heard, spoken = zip(*(voice.self_check for voice in voices.values()), strict=True)
+    return max((error_s for error_s in errors_s if error_s is not None), default=None), sum(heard), sum(spoken)
+
+
+def speak(plan: MouthPlan, codec: OpusSettings, duration_s: float) -> Voices:
+    """Return ``duration_s`` of what ``plan`` asks for, by side, each under its own markers.
 
     What needs no file is the same each time: seeds and servers that run one situation often pay for it once.
 
     Raises:
         BadInputError: a WAV file that cannot be used.
     """
-    return (_speak if isinstance(plan.programme, Path) else _remembered)(
-        plan, codec, duration_s, train or MarkerTrain()
-    )
+    one = _speak if isinstance(plan.programme, Path) else _remembered
+    return {side: one(plan, codec, duration_s, train) for side, train in TRAINS.items()}
 
 
 def _speak(plan: MouthPlan, codec: OpusSettings, duration_s: float, train: MarkerTrain) -> Spoken:
@@ -93,10 +108,30 @@ def _speak(plan: MouthPlan, codec: OpusSettings, duration_s: float, train: Marke
     return Spoken(pcm, tuple(encode_stream(pcm, codec)), mouth.train, codec, duration_s)
 
 
+def _carries_markers(pcm: Pcm) -> bool:
+    """Return whether the first of ``pcm`` are markers of either talker of a call, wherever it begins in their train.
+
+    Two of them at the least, and half of those there is room for: over speech chance alone stays below the gate.
+    """
+    sounding = np.flatnonzero(pcm)  # a recording is led by the silence of the join
+    begun = pcm[int(sounding[0]) if len(sounding) else 0 :][: round(_SELF_CHECK_S * SAMPLE_RATE_HZ)]
+    for train in TWO_PARTIES:
+        every = train.markers(train.period_s + 2 * train.spacing_s)[: len(train.codes)]
+        hearing = listen(begun, MAX_DELAY_S - 1.0, train, every)  # so late that any of them may be the first
+        if len(hearing.heard) >= max(2, len(begun) / SAMPLE_RATE_HZ / train.spacing_s / 2):
+            return True
+    return False
+
+
 _remembered = lru_cache(maxsize=4)(_speak)  # 12 MB a minute of sound
 
 
 def _programme(plan: MouthPlan) -> Programme:
     if isinstance(plan.programme, Path):
-        return Speech.from_wav(plan.programme, plan.marker_to_speech_db)
+        speech = Speech.from_wav(plan.programme, plan.marker_to_speech_db)
+        if _carries_markers(speech.samples):
+            raise BadInputError(
+                f"{plan.programme} carries markers already, as --wav writes them", "give the speech without them"
+            )
+        return speech
     return Noise() if plan.programme == "noise" else Noise(level_dbfs=SILENCE_DBFS)
