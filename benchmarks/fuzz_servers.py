@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from random import Random
 from typing import Any
 
@@ -256,6 +257,7 @@ _HEADERS = (
 
 def messages(chance: Random) -> tuple[str, Callable[[], object]]:
     """Return a message of a Janus, an answer's body or its headers with values of any kind, and what reads them."""
+    _loaded()
     kind = chance.choice(("janus", "janus", "body", "headers"))
     if kind == "headers":
         headers = {name: chance.choice(_HEADERS) for name in ("location", "etag", "retry-after", "link", "server")}
@@ -274,6 +276,13 @@ def messages(chance: Random) -> tuple[str, Callable[[], object]]:
             place[key] = chance.choice(_VALUES)
     value: Any = chance.choice([[said], *_VALUES]) if chance.random() < 0.05 else said
     return f"{kind} {value}"[:300], lambda: _read_janus(value) if kind == "janus" else _read_body(value)
+
+
+@cache
+def _loaded() -> None:
+    """Import what the cases use: no part of any of them."""
+    for name in ("janus", "session", "targets.sdp_http", "targets.whip"):
+        import_module(f"rtcprobe.call.{name}")
 
 
 def _read_janus(said: object) -> None:
