@@ -155,7 +155,9 @@ def _phases(middle: JoinAttempt, last: JoinAttempt, page: _Page) -> Iterator[Tex
 
 def _mouth_to_ear(result: Result, page: _Page) -> Iterator[Text]:
     ears = [result.mouth_to_ear.get(direction) for direction in result.measures]
-    yield page.rule("Mouth to ear, ms", [ARROWS[direction] for direction in result.measures])
+    calls = len({each.call for each in result.calls if each.void is None and each.failed is None})
+    title = f"Mouth to ear: {calls} calls, ms" if calls > 1 else "Mouth to ear, ms"
+    yield page.rule(title, [ARROWS[direction] for direction in result.measures])
     if not any(ears):
         return
     for name in ("p50", "p95"):
