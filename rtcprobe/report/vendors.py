@@ -105,10 +105,11 @@ def panel_notes(panel: Panel) -> list[str]:
     said = [note for ranking in panel.rankings.values() if ranking is not None for note in ranking.notes]
     said += [note for each in panel.rankings.values() if each is not None for pair in each.pairs for note in pair.notes]
     chance = round(1.0 / (1.0 - panel.confidence))
-    told = [
-        f"{BEST}: shown to be better than all others on that link; any such mark here is chance one time in {chance}",
-        "runs were made in turns, and each round began with another vendor: a noisy minute hits all alike",
-    ]
+    marks = (
+        f"{BEST}: shown to be better than all others on that link; any such mark here is chance one time in {chance}"
+    )
+    turns = "runs were made in turns, and each round began with another vendor: a noisy minute hits all alike"
+    told = [marks, turns] if panel.wins else [turns]
     return list(dict.fromkeys([*told, *said]))
 
 
@@ -165,7 +166,7 @@ def _card(vendor: str, panel: Panel) -> Card:
         vendor=vendor,
         target=runs[0].target if runs else "never measured",
         runs=f"{kept} of {made} runs counted",
-        best=won or "is not shown to be best in anything",
+        best=won or ("is not shown to be best in anything" if kept else "could not be measured"),
         goals=tuple(goals),
         faults=tuple(f"{each.link}: left out: {each.why_not}" for each in accounts if each.why_not),
     )
