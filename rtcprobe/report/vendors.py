@@ -100,7 +100,7 @@ def _matrix_cell(
     return (*_figure(place.estimate), (vendor, link, full_name(metric)) in best)
 
 
-def panel_notes(panel: Panel) -> list[str]:
+def panel_notes(panel: Panel, *, mark: str = BEST) -> list[str]:
     """Return what a reader must know, each once."""
     said = [note for ranking in panel.rankings.values() if ranking is not None for note in ranking.notes]
     said += [note for each in panel.rankings.values() if each is not None for pair in each.pairs for note in pair.notes]
