@@ -106,7 +106,7 @@ def panel_notes(panel: Panel, *, mark: str = BEST) -> list[str]:
     said += [note for each in panel.rankings.values() if each is not None for pair in each.pairs for note in pair.notes]
     chance = round(1.0 / (1.0 - panel.confidence))
     marks = (
-        f"{BEST}: shown to be better than all others on that link; any such mark here is chance one time in {chance}"
+        f"{mark}: shown to be better than all others on that link; any such mark here is chance one time in {chance}"
     )
     turns = "runs were made in turns, and each round began with another vendor: a noisy minute hits all alike"
     told = [marks, turns] if panel.wins else [turns]
