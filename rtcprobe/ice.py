@@ -13,7 +13,7 @@ import hashlib
 import hmac
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -21,7 +21,7 @@ from typing import Final, Literal, NamedTuple
 from rtcprobe.errors import BadInputError
 from rtcprobe.secrets import Secret, read_secret, scrub
 
-__all__ = ["Credentials", "IcePolicy", "IceServer", "IceSettings", "read_ice", "servers_of_links"]
+__all__ = ["Credentials", "IcePolicy", "IceServer", "IceSettings", "read_ice", "read_links", "servers_of_links"]
 
 IcePolicy = Literal["all", "relay"]
 POLICIES: Final[tuple[IcePolicy, ...]] = ("all", "relay")
@@ -35,8 +35,8 @@ _URL = re.compile(
     r"(\?transport=(?P<transport>[a-z]+))?",
     re.IGNORECASE,
 )
-_LINK = re.compile(r"<\s*([^>]*?)\s*>((?:\s*;\s*[!#$%&'*+.^_`|~\w-]+(?:\s*=\s*(?:\"(?:[^\"\\]|\\.)*\"|[^\s\",;]+))?)*)")
-_PARAMETER = re.compile(r";\s*([!#$%&'*+.^_`|~\w-]+)(?:\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^\s\",;]+)))?")
+_LONGEST_LINK = 8192
+_MOST_SERVERS = 32
 _CURE = "write it like turn:host:3478?transport=tcp, turns:host or stun:host"
 
 
@@ -131,22 +131,70 @@ def servers_of_links(headers: Iterable[str]) -> tuple[IceServer, ...]:
 
     Source: RFC 9725 §4.6: ``<turn:…>; rel="ice-server"; username=…; credential=…``.
     """
+    return read_links(headers)[0]
+
+
+def read_links(headers: Iterable[str]) -> tuple[tuple[IceServer, ...], tuple[str, ...]]:
+    """Return the servers that ``Link`` headers name, and a sentence for each that cannot be asked.
+
+    Forms seen in the field are taken for what they mean: an address without angle brackets, ``rel='ice-server'``, a
+    STUN server with ``?transport=udp``.
+    """
     found: list[IceServer] = []
-    for header in headers:
-        for link in _LINK.finditer(header):
-            parameters = {
-                name.lower(): re.sub(r"\\(.)", r"\1", quoted) or plain
-                for name, quoted, plain in _PARAMETER.findall(link.group(2))
-            }
-            if "ice-server" not in parameters.get("rel", "").lower().split():
-                continue
-            credential = parameters.get("credential")
-            password = Secret(credential, "the server") if credential else None
-            try:
-                found += [replace(_parsed(link.group(1)), username=parameters.get("username", ""), password=password)]
-            except BadInputError:
-                continue
-    return tuple(found)
+    complaints: list[str] = []
+    for target, parameters in (link for header in headers for link in _links(header[:_LONGEST_LINK])):
+        if "ice-server" not in parameters.get("rel", "").lower().split():
+            continue
+        credential = parameters.get("credential")
+        url = target.partition("?transport=udp")[0] if target.lower().startswith("stun:") else target
+        try:
+            parsed = _parsed(url)
+        except BadInputError as error:
+            complaints.append(f"an ICE server that the target names was not asked, {error.message}")
+            continue
+        password = Secret(credential, "the server") if credential else None
+        found.append(replace(parsed, username=parameters.get("username", ""), password=password))
+    if len(found) > _MOST_SERVERS:
+        complaints.append(f"of {len(found)} ICE servers that the target names {_MOST_SERVERS} were asked")
+    return tuple(found[:_MOST_SERVERS]), tuple(dict.fromkeys(complaints))
+
+
+def _links(header: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the target and the parameters of every link of a header. Source: RFC 8288 §3."""
+    for link in _pieces(header, ","):
+        target, *written = _pieces(link, ";")
+        parameters: dict[str, str] = {}
+        for each in written:
+            name, _, value = each.partition("=")
+            parameters.setdefault(name.strip().lower(), _unquoted(value.strip()))
+        yield target.strip().removeprefix("<").removesuffix(">").strip(), parameters
+
+
+def _pieces(text: str, separator: str) -> Iterator[str]:
+    """Yield ``text`` cut at ``separator``, but not inside quotes or angle brackets: one pass, however it is written."""
+    begin, ends, escaped = 0, "", False
+    for at, each in enumerate(text):
+        if escaped:
+            escaped = False
+        elif ends:
+            escaped = each == "\\" and ends == '"'
+            ends = "" if each == ends else ends
+        elif each == '"' or (each == "'" and text[begin:at].rstrip().endswith("=")):
+            ends = each
+        elif each == "<" and not text[begin:at].strip():
+            ends = ">"
+        elif each == separator:
+            yield text[begin:at]
+            begin = at + 1
+    yield text[begin:]
+
+
+def _unquoted(value: str) -> str:
+    if len(value) > 1 and value[0] == value[-1] == "'":
+        return value[1:-1]
+    if len(value) > 1 and value[0] == value[-1] == '"':
+        return re.sub(r"\\(.)", r"\1", value[1:-1])
+    return value
 
 
 def _read_entry(index: int, entry: object) -> list[IceServer]:

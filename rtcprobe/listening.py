@@ -34,7 +34,7 @@ from statistics import median
 import numpy as np
 
 from rtcprobe.audio.ear import Hearing, listen
-from rtcprobe.audio.marker import MarkerTrain
+from rtcprobe.audio.marker import TWO_PARTIES, MarkerTrain
 from rtcprobe.audio.pcm import SAMPLE_RATE_HZ, Pcm
 from rtcprobe.audio.resample import resampled
 from rtcprobe.audio.wav import read_wav
@@ -61,7 +61,6 @@ SCORING_RATE_HZ = 16_000
 """What ViSQOL's speech mode is made for. Source: github.com/google/visqol, README."""
 
 _WORST = 1.0  # "bad" on the listening-quality scale. Source: ITU-T P.800
-_TRAIN = MarkerTrain()  # the one every mouth speaks
 _BLOCK_SAMPLES = 320  # 20 ms at the scoring rate
 _SPEECH_DBFS = -50.0  # between speech (-26 dBFS, markers 10 dB below) and the mouth's own noise (-55 dBFS)
 _LEAST_ACTIVE = 0.4  # of a segment's blocks; markers alone fill 0.2 of them
@@ -131,7 +130,7 @@ def cut(mouth: Pcm, ear: Pcm) -> tuple[Segment, ...]:
     for name, pcm in (("mouth", mouth), ("ear", ear)):
         if not np.all(np.isfinite(pcm)):
             raise BadInputError(f"the {name} holds samples that are not numbers", "give what rtcprobe run --wav wrote")
-    began_s = _began_s(mouth)
+    train, began_s = _began(mouth)
     ends_s = len(mouth) / SAMPLE_RATE_HZ
     if ends_s - began_s < SEGMENT_S:
         raise BadInputError(
@@ -145,7 +144,7 @@ def cut(mouth: Pcm, ear: Pcm) -> tuple[Segment, ...]:
         raise BadInputError(
             "the mouth speaks no speech, only markers over silence or noise", "run with --mouth and a WAV of speech"
         )
-    hearing = _heard(mouth, ear, began_s)
+    hearing = _heard(train, mouth, ear, began_s)
     recorded_s = len(ear) / SAMPLE_RATE_HZ + _MISSING_S
     placed = [(start_s, _delay_s(hearing, start_s)) for start_s in starts_s]
     segments = tuple(
@@ -202,23 +201,26 @@ def _pairs(folder: Path) -> dict[Direction, tuple[Path, Path]]:
     return pairs
 
 
-def _began_s(mouth: Pcm) -> float:
-    """Return when the mouth began to speak: its recording is led by the zeros of the join, however long that took."""
+def _began(mouth: Pcm) -> tuple[MarkerTrain, float]:
+    """Return which side's mouth it is and when it began: its recording is led by the zeros of the join."""
     sounding = np.flatnonzero(mouth)
     if not len(sounding):
         raise BadInputError("the mouth is silent", "run a call that joins, with --mouth and a WAV of speech")
     lead_s = max(0.0, int(sounding[0]) / SAMPLE_RATE_HZ - _SEARCH_S)
     lead = round(lead_s * SAMPLE_RATE_HZ)
-    markers = _TRAIN.markers(len(mouth) / SAMPLE_RATE_HZ - lead_s)
-    hearing = listen(mouth[lead:], 0.0, _TRAIN, markers, max_delay_s=2 * _SEARCH_S)
+    hearings = [
+        listen(mouth[lead:], 0.0, train, train.markers(len(mouth) / SAMPLE_RATE_HZ - lead_s), max_delay_s=2 * _SEARCH_S)
+        for train in TWO_PARTIES
+    ]
+    train, hearing = max(zip(TWO_PARTIES, hearings, strict=True), key=lambda each: len(each[1].heard))
     if not hearing.heard:
         raise BadInputError("the mouth holds no markers", "give the WAV files that rtcprobe run --wav wrote")
-    return lead / SAMPLE_RATE_HZ + float(np.median(hearing.delays_s))
+    return train, lead / SAMPLE_RATE_HZ + float(np.median(hearing.delays_s))
 
 
-def _heard(mouth: Pcm, ear: Pcm, began_s: float) -> Hearing:
-    markers = _TRAIN.markers(len(mouth) / SAMPLE_RATE_HZ - began_s, start_s=began_s)
-    hearing = listen(ear, 0.0, _TRAIN, markers)
+def _heard(train: MarkerTrain, mouth: Pcm, ear: Pcm, began_s: float) -> Hearing:
+    markers = train.markers(len(mouth) / SAMPLE_RATE_HZ - began_s, start_s=began_s)
+    hearing = listen(ear, 0.0, train, markers)
     if not hearing.heard:
         raise BadInputError(
             "no marker of the mouth was heard by the ear, so they cannot be aligned",

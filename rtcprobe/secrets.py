@@ -33,7 +33,7 @@ _SHORT: Final = 8
 _MOST_BYTES: Final = 16_384
 _CURE: Final = "put it into an environment variable and write env:NAME, or into a file and write file:PATH"
 
-_USERINFO = re.compile(r"([a-z][a-z0-9+.-]*://)[^/\s@\"'<>?#]*@", re.IGNORECASE)
+_USERINFO = re.compile(r"([a-z][a-z0-9+.-]{0,31}://)[^/\s@\"'<>?#]*@", re.IGNORECASE)
 _CLEAR: Final = r"(?!\*{3}(?!\w))"
 """Not hidden yet: scrubbed again, a sentence may not lose what stands behind."""
 _PARAMETER = re.compile(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rtcprobe import cli
+from rtcprobe.audio.marker import TWO_PARTIES
 from rtcprobe.audio.mouth import Mouth, Speech
 from rtcprobe.audio.wav import write_wav
 from rtcprobe.listening import SCORING_RATE_HZ, SEGMENT_S, Listening, cut, score, visqol
@@ -55,6 +56,14 @@ def test_a_segment_is_held_against_its_own_sound():
     assert [each.delay_s for each in segments] == pytest.approx([0.123, 0.123], abs=1e-4)
     assert all(len(each.mouth) == len(each.ear) == SEGMENT for each in segments)
     assert min(likeness(each) for each in segments) > 0.99
+
+
+def test_the_callee_s_mouth_speaks_other_markers_and_is_known_by_them():
+    speech = syllables(8.5)
+    mouth = later(Mouth(train=TWO_PARTIES[1], programme=Speech(samples=speech)).pcm(8.5), 0.7)
+    (segment,) = cut(mouth, later(mouth, 0.150))
+    assert segment.start_s == pytest.approx(0.7, abs=1e-3)
+    assert segment.delay_s == pytest.approx(0.150, abs=1e-3)
 
 
 @pytest.mark.usefixtures("short")

@@ -38,6 +38,7 @@ __all__ = [
     "MARKER_BAND_HZ",
     "MARKER_S",
     "MARKER_SAMPLES",
+    "TWO_PARTIES",
     "Marker",
     "MarkerTrain",
     "trains",
@@ -197,6 +198,10 @@ def trains(talkers: int) -> tuple[MarkerTrain, ...]:
         )
         for talker in range(talkers)
     )
+
+
+TWO_PARTIES: tuple[MarkerTrain, ...] = tuple(MarkerTrain(codes=train.codes) for train in trains(2))
+"""What caller and callee of a call of two speak: each hears the other alone, so their markers need not take turns."""
 
 
 @lru_cache(maxsize=CODES)

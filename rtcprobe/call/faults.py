@@ -9,7 +9,6 @@ Rules:
 from __future__ import annotations
 
 import json
-import re
 import ssl
 import unicodedata
 from dataclasses import dataclass, field
@@ -23,10 +22,9 @@ from rtcprobe.runtime.reach import StreamError
 from rtcprobe.secrets import scrub
 from rtcprobe.units import format_duration
 
-__all__ = ["Exchange", "fault", "quoted", "refusal", "timed_out", "wrong_type"]
+__all__ = ["Exchange", "fault", "printable", "quoted", "refusal", "timed_out", "wrong_type"]
 
 _QUOTE_LENGTH = 120
-_MARKUP = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 _WORDS = ("message", "error", "reason", "detail", "title", "description")
 
 _WAITING_FOR = {
@@ -91,14 +89,16 @@ def refusal(exchange: Exchange, body: bytes, *, token: str | None, withheld: boo
     """Return the sentence for a status that was not hoped for.
 
     ``token`` says where the token came from that went with the request (None: there was none); ``withheld`` that it
-    stayed behind at a redirect to another origin.
+    stayed behind, at a redirect to another origin or because the session is at one.
     """
     status = exchange.status or 0
     words = _words(body)
     said = f"the server answered {status}{_phrase(status)}{f', {quoted(words)}' if words else ''}"
     if status in {401, 403}:
-        if withheld:
+        if withheld and exchange.what.endswith("redirected"):
             cure = "the redirect led to another origin, where the token is not sent: call that origin itself"
+        elif withheld:
+            cure = "the session is at another origin, where the token is not sent: name it as target.session_origin"
         elif token is None:
             cure = "no token was sent: give it one"
         else:
@@ -123,11 +123,15 @@ def wrong_type(exchange: Exchange, media_type: str, wanted: str, body: bytes) ->
 
 def quoted(text: str) -> str:
     """Return what a server said in quotes: one line, printable, cut short, without secrets (rule 1)."""
-    plain = "".join(" " if unicodedata.category(each)[0] in "CZ" else each for each in text)
-    line = " ".join(scrub(plain).split())
-    if len(line) > _QUOTE_LENGTH:
-        line = line[: _QUOTE_LENGTH - 1] + "…"
+    line = printable(text, _QUOTE_LENGTH)
     return "'" + line.replace("'", "’") + "'"
+
+
+def printable(text: str, most: int = _QUOTE_LENGTH) -> str:
+    """Return what a server said as one line of at most ``most`` characters, printable and without secrets (rule 1)."""
+    plain = "".join(" " if unicodedata.category(each)[0] in "CZ" else each for each in text[: 4 * most + 4096])
+    line = " ".join(scrub(plain).split())
+    return line if len(line) <= most else line[: most - 1] + "…"
 
 
 def _explain(exchange: Exchange, error: BaseException) -> tuple[str, str]:  # noqa: PLR0911 - one return a fault
@@ -187,13 +191,37 @@ def _words(body: bytes) -> str:
     if text.startswith("{"):
         try:
             plain = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             plain = None
         while isinstance(plain, dict):
             plain = next((plain[key] for key in _WORDS if isinstance(plain.get(key), (str, dict))), None)
         if isinstance(plain, str):
             return plain
-    return _MARKUP.sub(" ", text).strip()
+    return without_markup(text).strip()
+
+
+def without_markup(page: str) -> str:
+    """Return the words of a page: no tags, no scripts, no styles; in one pass, whatever the page is made of."""
+    low = "".join(each.lower() if each.isascii() else each for each in page)  # as long as the page
+    endless: set[str] = set()
+    words: list[str] = []
+    at = 0
+    while (begin := page.find("<", at)) >= 0:
+        words.append(page[at:begin])
+        end = begin
+        for kind in ("script", "style"):
+            if kind not in endless and low.startswith(kind, begin + 1):
+                end = low.find(f"</{kind}", begin)
+                if end < 0:
+                    endless.add(kind)
+                    end = begin
+        end = page.find(">", end)
+        if end < 0:
+            at = begin  # a "<" that begins nothing
+            break
+        at = end + 1
+    words.append(page[at:])
+    return " ".join(words)
 
 
 def _phrase(status: int) -> str:

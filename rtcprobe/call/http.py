@@ -86,7 +86,7 @@ class Reply:
             MeasurementError: it is not UTF-8.
         """
         try:
-            return self.body.decode()
+            return self.body.decode("utf-8-sig")  # editors write a byte order mark before text
         except UnicodeDecodeError:
             raise MeasurementError(f"{self.exchange}: the answer is not text in UTF-8") from None
 
@@ -160,19 +160,22 @@ class HttpClient:
         statuses: Collection[int] = (200, 201, 204),
         media_types: Collection[str] = (),
         timeout_s: float | None = None,
+        withheld: bool = False,
     ) -> Reply:
         """Send one request and return its answer, read to the end.
 
         ``what`` names it in errors ("WHIP offer"). ``form`` is sent as multipart/form-data: name → (media type, text).
         An answer whose status is not in ``statuses`` is an error; so is one with a body whose media type is named and
-        not in ``media_types`` (where any are given).
+        not in ``media_types`` (where any are given). ``withheld`` says that a token was not to be sent there.
 
         Raises:
             BadInputError: a URL that cannot be called, a token or header that cannot be sent.
             MeasurementError: anything that went wrong on the way; the sentence names the exchange and how far it came.
         """
         address = parse_url(url)
-        request = Request(method, address, body, content_type, form, headers or {}, token, tuple(media_types))
+        request = Request(
+            method, address, body, content_type, form, headers or {}, token, tuple(media_types), withheld=withheld
+        )
         exchange = self.begin(what, method, address)
         limit_s = self.limits.exchange_s if timeout_s is None else timeout_s
         try:

@@ -16,21 +16,22 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from rtcprobe.call.faults import quoted
+from rtcprobe.call.faults import printable, quoted
 from rtcprobe.call.http import HttpClient
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.websocket import WebSocket
-from rtcprobe.errors import MeasurementError
+from rtcprobe.errors import MeasurementError, RtcprobeError, unforeseen
 from rtcprobe.secrets import Secret
 from rtcprobe.units import format_duration
 
-__all__ = ["JanusAnswer", "JanusHandle", "JanusSession"]
+__all__ = ["NO_SUCH_FEED", "JanusAnswer", "JanusHandle", "JanusRefusalError", "JanusSession"]
 
 SUBPROTOCOL: Final = "janus-protocol"
 KEEPALIVE_S: Final = 25.0
@@ -38,6 +39,8 @@ POLL_TIMEOUT_S: Final = 45.0
 """The server lets a long poll rest for 30 s."""
 POLL_EVENTS: Final = 10
 GOODBYE_S: Final = 1.0
+NO_SUCH_FEED: Final = 428
+"""Source: ``JANUS_VIDEOROOM_ERROR_NO_SUCH_FEED`` in plugins/janus_videoroom.c."""
 MOST_OF_A_NAME: Final = 80
 
 _OUTSIDE_SESSIONS: Final = ("create", "info")
@@ -55,6 +58,14 @@ _CURES: Final[Mapping[int, str]] = {
     433: "check the room's pin (target.pin)",
 }
 """What to do about an error code; the plugins' begin at 411 and 421, and do not collide for the codes named here."""
+
+
+class JanusRefusalError(MeasurementError):
+    """The server or a plugin answered with an error; ``code`` is its number, None where it gave none."""
+
+    def __init__(self, message: str, hint: str, code: int | None) -> None:
+        super().__init__(message, hint)
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +113,8 @@ class JanusSession:
         """
         if self._over_websocket:
             self._socket = await WebSocket.open(self._client, "Janus WebSocket", self._url, subprotocol=SUBPROTOCOL)
-            self._go_on(self._receive(self._socket))
-            self._go_on(self._keep_alive())
+            self._go_on(partial(self._receive, self._socket))
+            self._go_on(self._keep_alive)
         else:
             await self._client.open("Janus session", self._url)
 
@@ -116,7 +127,7 @@ class JanusSession:
         answer = await self.ask("create session", {"janus": "create"})
         self._session = _number(answer, "create session")
         if not self._over_websocket:
-            self._go_on(self._poll())
+            self._go_on(self._poll)
 
     async def attach(self, plugin: str) -> JanusHandle:
         """Return a new handle of ``plugin`` (such as ``janus.plugin.echotest``).
@@ -144,7 +155,7 @@ class JanusSession:
 
     def deliver(self, take: Callable[[str], Awaitable[None]]) -> None:
         """Give ``take`` the candidates of the session's call as they come."""
-        self._go_on(self._deliver(take))
+        self._go_on(partial(self._deliver, take))
 
     async def ask(
         self,
@@ -169,7 +180,7 @@ class JanusSession:
             MeasurementError: it did not say.
         """
         said = await self.ask("info", {"janus": "info"})
-        return f"{said.get('name', 'Janus')} {said.get('version_string', '')}".strip()[:MOST_OF_A_NAME]
+        return printable(f"{said.get('name', 'Janus')} {said.get('version_string', '')}", MOST_OF_A_NAME)
 
     async def _answered(
         self,
@@ -222,45 +233,39 @@ class JanusSession:
         """Ask for events for as long as the session lives."""
         query = urlencode({"maxev": POLL_EVENTS, **{name: secret.reveal() for name, secret in self._secrets.items()}})
         url = f"{self._url}/{self._session}?{query}"
-        try:
-            while True:
-                reply = await self._client.exchange(
-                    "Janus, long poll", "GET", url, media_types=("application/json",), timeout_s=POLL_TIMEOUT_S
-                )
-                events = reply.json()
-                for event in events if isinstance(events, list) else [events]:
-                    self._take(event)
-        except MeasurementError as error:
-            self._lose(str(error))
+        while True:
+            reply = await self._client.exchange(
+                "Janus, long poll", "GET", url, media_types=("application/json",), timeout_s=POLL_TIMEOUT_S
+            )
+            events = reply.json()
+            for event in events if isinstance(events, list) else [events]:
+                self._take(event)
 
     async def _receive(self, socket: WebSocket) -> None:
-        try:
-            while True:
-                text = await socket.receive()
-                try:
-                    self._take(json.loads(text))
-                except (ValueError, RecursionError):
-                    self._lose(f"{socket.exchange}: a message is not JSON, it begins {quoted(text)}")
-        except MeasurementError as error:
-            self._lose(str(error))
+        while True:
+            text = await socket.receive()
+            try:
+                said = json.loads(text.removeprefix("\ufeff"))
+            except (ValueError, RecursionError):
+                raise MeasurementError(f"{socket.exchange}: a message is not JSON, it begins {quoted(text)}") from None
+            self._take(said)
 
     async def _deliver(self, take: Callable[[str], Awaitable[None]]) -> None:
         while True:
             await take(await self._candidates.get())
 
     async def _keep_alive(self) -> None:
-        with suppress(MeasurementError):
-            while True:
-                await asyncio.sleep(KEEPALIVE_S)
-                if self._session is not None:
-                    await self._send("keepalive", {"janus": "keepalive", "transaction": next(self._names)}, None)
+        while True:
+            await asyncio.sleep(KEEPALIVE_S)
+            if self._session is not None:
+                await self._send("keepalive", {"janus": "keepalive", "transaction": next(self._names)}, None)
 
     def _take(self, said: Any) -> None:
         """Act on one message of the server; what concerns other sessions, or nobody, is nothing to us."""
         if not isinstance(said, Mapping) or said.get("session_id", self._session) != self._session:
             return
         kind = said.get("janus")
-        if kind == "ack":
+        if kind == "ack" or not isinstance(kind, str):
             return
         answer = self._answers.get(str(said.get("transaction")))
         if answer is not None:
@@ -271,10 +276,10 @@ class JanusSession:
             self._lose(str(_judge_error("session", said)))
         elif kind == "timeout":
             self._lose("Janus ended the session: it heard nothing from us for too long")
-        elif said.get("sender") in self._handles:
+        elif any(said.get("sender") == handle for handle in self._handles):
             self._take_of_handle(kind, said)
 
-    def _take_of_handle(self, kind: object, said: Mapping[str, Any]) -> None:
+    def _take_of_handle(self, kind: str, said: Mapping[str, Any]) -> None:
         if kind in {"hangup", "detached"}:
             reason = said.get("reason")
             why = f", {quoted(reason)}" if isinstance(reason, str) else ""
@@ -284,7 +289,8 @@ class JanusSession:
         elif kind == "trickle":
             candidate = said.get("candidate")
             text = candidate.get("candidate") if isinstance(candidate, Mapping) else None
-            self._candidates.put_nowait(text if isinstance(text, str) else "")
+            if isinstance(text, str) or (isinstance(candidate, Mapping) and candidate.get("completed") is True):
+                self._candidates.put_nowait(text if isinstance(text, str) else "")
 
     def _lose(self, sentence: str) -> None:
         if self.gone is not None:
@@ -295,9 +301,17 @@ class JanusSession:
                 answer.set_exception(MeasurementError(sentence))
         self.on_gone(sentence)
 
-    def _go_on(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
+    def _go_on(self, work: Callable[[], Awaitable[None]]) -> None:
+        self._tasks.add(asyncio.ensure_future(self._to_the_end(work)))
+
+    async def _to_the_end(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do ``work``; when it ends with a fault, of the server's or of ours, the session is lost, and says so."""
+        try:
+            await work()
+        except RtcprobeError as error:
+            self._lose(str(error))
+        except Exception as error:  # noqa: BLE001 - a task that died in silence would leave everybody waiting
+            self._lose(unforeseen(error))
 
 
 class JanusHandle:
@@ -357,10 +371,12 @@ def _judge_error(what: str, said: Mapping[str, Any]) -> MeasurementError:
 
 
 def _refused(what: str, code: object, reason: object) -> MeasurementError:
-    number = f" {code}" if isinstance(code, int) else ""
+    code = code if isinstance(code, int) and abs(code) < 1_000_000 else None
+    number = "" if code is None else f" {code}"
     words = f", {quoted(reason)}" if isinstance(reason, str) else ""
     cure = _CURES.get(code, "") if isinstance(code, int) else ""
-    return MeasurementError(f"Janus, {what}: the server answered error{number}{words}", cure)
+    sentence = f"Janus, {what}: the server answered error{number}{words}"
+    return JanusRefusalError(sentence, cure, code if isinstance(code, int) else None)
 
 
 def _number(said: Mapping[str, Any], what: str) -> int:
@@ -377,7 +393,7 @@ def _description(what: str, jsep: object) -> Sdp | None:
         return None
     if isinstance(jsep, Mapping):
         kind, text = jsep.get("type"), jsep.get("sdp")
-        if kind in {"offer", "answer"} and isinstance(text, str):
+        if isinstance(kind, str) and kind in {"offer", "answer"} and isinstance(text, str):
             return Sdp(kind=kind, text=text)
     raise MeasurementError(f"Janus, {what}: the session description of the answer cannot be read")
 

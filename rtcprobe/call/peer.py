@@ -162,6 +162,8 @@ class Peer:
         if gathering is not None:
             gathering.tap = self.tap
         self._dtls_timeout_s = dtls_timeout_s
+        self.unreadable = 0
+        """Packets that came through SRTP and could not be read: dropped."""
         self.own_s: dict[str, float] = {}
         """CPU seconds that our own side of it took: the certificate (before the call begins), offer and answer."""
         with self._taking("certificate"):
@@ -224,6 +226,8 @@ class Peer:
     async def start_over(self) -> None:
         """Forget our offer: the other side makes one of its own. Nothing may be connected yet."""
         forgotten, handshake = self._connection, self._handshake
+        if self._gathering is not None:
+            await self._gathering.start_over()
         self._open()
         handshake.stop()
         await forgotten.close()
@@ -240,6 +244,8 @@ class Peer:
     async def close(self) -> None:
         """Hang up."""
         self._handshake.stop()
+        if self._gathering is not None:
+            await self._gathering.stop()
         await self._connection.close()
 
     def pacing_lateness_s(self) -> list[float]:
@@ -304,6 +310,8 @@ class Peer:
             ice_seam.gather_with(dtls, gathering.gather)
         dtls_seam.prepare_handshake(dtls)
         media_seam.send_encoded(transceiver.sender)
+        media_seam.only_possible_round_trips(transceiver.sender)
+        media_seam.skip_unreadable(dtls, self._skip)
         media_seam.take_rtp(transceiver.receiver, self._take)
         aiortc_seam.on_state(dtls.transport, "completed", lambda: self._mark("ice_connected"))
         aiortc_seam.on_state(dtls, "connected", self._dtls_connected)
@@ -321,6 +329,9 @@ class Peer:
             yield
         finally:
             self.own_s[step] = self.own_s.get(step, 0.0) + work_s() - begun_s
+
+    def _skip(self) -> None:
+        self.unreadable += 1
 
     def _end(self, connection: object) -> None:
         if connection is self._connection:

@@ -13,7 +13,7 @@ from rtcprobe.call.faults import Exchange
 from rtcprobe.errors import BadInputError, MeasurementError
 from rtcprobe.secrets import Secret, scrub
 
-__all__ = ["PORTS", "REDIRECTS", "Request", "joined", "parse_url", "redirected"]
+__all__ = ["PORTS", "REDIRECTS", "Request", "joined", "origin", "parse_url", "redirected"]
 
 REDIRECTS = {301, 302, 303, 307, 308}
 PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
@@ -32,7 +32,7 @@ class Request:
     token: Secret | None
     media_types: tuple[str, ...]
     withheld: bool = False
-    """Whether a token was left behind at a redirect (rule 2)."""
+    """Whether a token was left behind: at a redirect (rule 2), or because the session is elsewhere."""
 
     def build(self) -> httpx.Request:
         """Return it as it is sent, secrets in clear.
@@ -59,7 +59,7 @@ class Request:
 
     def at(self, url: httpx.URL) -> Request:
         """Return the same request to another place (rule 2)."""
-        same = _origin(url) == _origin(self.url)
+        same = origin(url) == origin(self.url)
         open_headers = {name: value for name, value in self.headers.items() if same or not isinstance(value, Secret)}
         return Request(
             self.method,
@@ -133,5 +133,7 @@ def joined(exchange: Exchange, base: str, written: str) -> str:
     return str(url)
 
 
-def _origin(url: httpx.URL) -> tuple[str, str, int]:
+def origin(url: httpx.URL | str) -> tuple[str, str, int]:
+    """Return scheme, host and port of a URL: what is meant for one origin is not meant for another (RFC 6454 §4)."""
+    url = httpx.URL(url)
     return url.scheme, url.host, url.port or PORTS.get(url.scheme, 0)

@@ -47,7 +47,7 @@ _CANDIDATE = re.compile(r"a=candidate:\S+ +\d+ +(\S+) +\d+ +\S+ +\d+ +typ +(\S+)
 _MEDIA = re.compile(r"m=(?P<kind>\S+) +(?P<port>\d{1,5})(?:/\d{1,5})? +(?P<protocol>\S+)(?: +\S+)*", re.ASCII)
 _KINDS = ("audio", "video", "application")
 _SESSION = ("v=0", "o=- 1 2 IN IP4 0.0.0.0", "s=-", "t=0 0")
-_NO_CODEC = "we offer Opus, as every browser does"
+_NO_OPUS = ("the other side takes no Opus", "call one that does: every browser has to (RFC 7874)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +198,8 @@ def read_candidate(attribute: str) -> Candidates:
     return Candidates.read([f"a={attribute.strip().removeprefix('a=')}"])
 
 
-def candidates_fragment(offer: Sdp, candidates: Sequence[str]) -> str:
-    """Return ``candidates`` (``"candidate:..."``) of ``offer``, all there are, as a fragment to be sent after it.
+def candidates_fragment(offer: Sdp, candidates: Sequence[str], *, last: bool = True) -> str:
+    """Return ``candidates`` (``"candidate:..."``) of ``offer`` as a fragment to be sent later; ``last``: all are told.
 
     Source: RFC 8840 §9, RFC 9725 §4.3.2.
     """
@@ -207,7 +207,8 @@ def candidates_fragment(offer: Sdp, candidates: Sequence[str]) -> str:
     section = found.audio()[0]
     kept = [line for line in section if line.startswith(("a=mid:", "a=ice-ufrag:", "a=ice-pwd:"))]
     group = [line for line in found.session if line.startswith("a=group:BUNDLE")]
-    lines = [*group, section[0], *kept, *(f"a={each}" for each in candidates), "a=end-of-candidates"]
+    lines = [*group, section[0], *kept, *(f"a={each}" for each in candidates)]
+    lines += ["a=end-of-candidates"] if last else []
     return "\r\n".join(lines) + "\r\n"
 
 
@@ -233,7 +234,7 @@ def _usable(
         raise MeasurementError(f"{where}, puts RTCP on another port", "WebRTC wants rtcp-mux (RFC 8834 §4.5)")
     codecs = Codecs.read(section)
     if codecs is None:
-        raise MeasurementError(f"{whose} has no codec that we have", _NO_CODEC)
+        raise MeasurementError(*_NO_OPUS)
     candidates = Candidates.read(section if any(True for _ in values(section, "candidate")) else tagged)
     ended = (candidates.ended or bool(candidates.lines)) and not candidates.names and not more_candidates
     session = [*_SESSION, *(["a=ice-lite"] if transport.lite else []), f"a=group:BUNDLE {mid}"]
@@ -261,8 +262,10 @@ def _agreed(theirs: str, ours: str) -> str:
         raise MeasurementError(
             f"the answer does not take our audio ({theirs})", "does the server take Opus, and this kind of call?"
         )
-    if ours != "sendonly" and theirs in ("inactive", "recvonly"):
+    if ours == "recvonly" and theirs in ("inactive", "recvonly"):
         raise MeasurementError(f"the answer sends no audio ({theirs})", "is anybody speaking there?")
+    if theirs == "recvonly":
+        return theirs  # it takes ours and sends nothing: the join will wait for what it was offered
     return {"sendonly": "recvonly", "recvonly": "sendonly"}.get(ours, "sendrecv")
 
 
@@ -285,7 +288,7 @@ def _why_none(offer: Description, bundle: Sequence[str]) -> NoReturn:
     if not sending:
         direction = direction_of(meant[0], offer.session)
         raise MeasurementError(f"the server's offer sends no audio ({direction})", "is anybody speaking?")
-    raise MeasurementError("the server's offer has no codec that we have", _NO_CODEC)
+    raise MeasurementError(*_NO_OPUS)
 
 
 def _tagged(found: Description, section: Sequence[str]) -> Sequence[str]:

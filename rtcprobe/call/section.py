@@ -34,6 +34,8 @@ Kind = Literal["offer", "answer"]
 DIRECTIONS: Final = ("sendrecv", "sendonly", "recvonly", "inactive")
 MOST_CANDIDATES: Final = 100
 """Source: RFC 8445 §6.1.2.5, the pairs that an agent need check at most."""
+_LONGEST_CANDIDATE: Final = 512
+"""A name of 253 characters (RFC 1035 §3.1), and as much again for the rest."""
 _MOST_SOURCES: Final = 32
 _PROTOCOLS: Final = ("RTP/SAVPF", "RTP/SAVP", "RTP/AVPF", "RTP/AVP")
 """How the protocol of a section may end; RFC 9429 §5.1.2 takes them all for what WebRTC speaks."""
@@ -155,7 +157,7 @@ class Candidates:
         names: list[str] = []
         left_out: list[str] = []
         for value in values(section, "candidate"):
-            match = _CANDIDATE.match(f"candidate:{value}")
+            match = _CANDIDATE.match(f"candidate:{value}") if len(value) <= _LONGEST_CANDIDATE else None
             if match is None:
                 left_out.append(f"{quoted(value)} cannot be read")
                 continue

@@ -29,7 +29,7 @@ from prometheus_client.utils import floatToGoString
 
 from rtcprobe.exporter.metrics import PROBE_LABELS, TABLE, Metric, Scope
 
-__all__ = ["CONTENT_TYPES", "Draft", "Format", "Instruments", "expose", "expose_gzip", "negotiate"]
+__all__ = ["CONTENT_TYPES", "Draft", "Format", "Instruments", "expose", "expose_gzip", "negotiate", "takes_gzip"]
 
 Format = Literal["text", "openmetrics"]
 
@@ -341,3 +341,19 @@ def _written(collector: Collector, form: Format) -> bytes:
         return generate_latest(collector)
     text: bytes = openmetrics.generate_latest(collector, version="1.0.0")  # type: ignore[no-untyped-call]
     return text.removesuffix(_END)
+
+
+def takes_gzip(accepted: str) -> bool:
+    """Return whether an ``Accept-Encoding`` header allows gzip: named, or meant by ``*``, and not with ``q=0``.
+
+    Source: RFC 9110 §12.5.3.
+    """
+    weights: dict[str, float] = {}
+    for each in accepted.split(","):
+        coding, *parameters = (part.strip().lower() for part in each.split(";"))
+        weight = next((part[2:] for part in parameters if part.startswith("q=")), "1")
+        try:
+            weights[coding] = float(weight)
+        except ValueError:
+            weights[coding] = 0.0  # what cannot be read asks for nothing
+    return weights.get("gzip", weights.get("x-gzip", weights.get("*", 0.0))) > 0.0

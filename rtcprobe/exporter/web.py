@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rtcprobe.errors import BadInputError
 from rtcprobe.exporter.fleet import Fleet
-from rtcprobe.exporter.instruments import CONTENT_TYPES, negotiate
+from rtcprobe.exporter.instruments import CONTENT_TYPES, negotiate, takes_gzip
 from rtcprobe.exporter.ondemand import Refusal, answer_probe
 from rtcprobe.exporter.page import render_page
 from rtcprobe.exporter.webconfig import Gate
@@ -52,7 +52,7 @@ def make_app(fleet: Fleet, gate: Callable[[], Gate], reload: Callable[[], Awaita
 
     async def metrics(request: Request) -> Response:
         form = negotiate(request.headers.get("accept", ""))
-        packed = "gzip" in request.headers.get("accept-encoding", "")
+        packed = takes_gzip(request.headers.get("accept-encoding", ""))
         headers = {"content-type": CONTENT_TYPES[form], "vary": "accept, accept-encoding"}
         if packed:
             headers["content-encoding"] = "gzip"

@@ -17,7 +17,7 @@ from rtcprobe.probe.ears import Ear
 from rtcprobe.probe.placing import Attempt
 from rtcprobe.probe.playing import first_audio_s
 from rtcprobe.probe.pooled import Account
-from rtcprobe.probe.speech import Spoken
+from rtcprobe.probe.speech import Voices
 from rtcprobe.result import Direction, JoinAttempt, Retransmission
 from rtcprobe.scenario import Devices, Scenario
 from rtcprobe.timeline import Stop, phases, price
@@ -35,7 +35,7 @@ class Heard:
 
 def hear_call(
     attempt: Attempt,
-    spoken: Spoken,
+    voices: Voices,
     scenario: Scenario,
     *,
     wanted: tuple[Direction, ...],
@@ -55,7 +55,7 @@ def hear_call(
             ear = Ear(
                 way.talker,
                 way.listener,
-                spoken,
+                voices[way.talker.side],
                 playout=scenario.playout,
                 devices=scenario.devices,
                 phase_s=attempt.phase_s(way.listener),
@@ -65,7 +65,7 @@ def hear_call(
     listeners_s = next((tuple(ear.delay_s for ear in each) for each in ears.values() if len(each) > 1), ())
     latest = {direction: max(several, key=_lateness_s) for direction, several in ears.items()}
     if wav_dir is not None:
-        _write_wavs(wav_dir, attempt.call, spoken, latest, scenario.devices)
+        _write_wavs(wav_dir, attempt.call, voices, latest, scenario.devices)
     delays_s = [ear.delay_s for ear in latest.values() if ear.delay_s is not None]
     echo_path_s = sum(delays_s) / len(delays_s) if len(delays_s) == len(latest) > 0 else None
     return Heard({direction: ear.account(echo_path_s) for direction, ear in latest.items()}, listeners_s)
@@ -131,15 +131,16 @@ def _lateness_s(ear: Ear) -> float:
     return math.inf if ear.delay_s is None else ear.delay_s
 
 
-def _write_wavs(folder: Path, call: Call, spoken: Spoken, ears: Mapping[Direction, Ear], devices: Devices) -> None:
+def _write_wavs(folder: Path, call: Call, voices: Voices, ears: Mapping[Direction, Ear], devices: Devices) -> None:
     """Write four files whose first sample is the start of the call: sound in the air, devices' delays included.
 
     The mouth's file ends with what was spoken when the call ended.
     """
     talkers = {way.direction: way.talker for way in call.ways}
     for direction, ear in ears.items():
-        started_s = talkers[direction].track.started_s or 0.0
-        mouth = spoken.pcm[: round(ear.said_s() * SAMPLE_RATE_HZ)]
+        talker = talkers[direction]
+        started_s = talker.track.started_s or 0.0
+        mouth = voices[talker.side].pcm[: round(ear.said_s() * SAMPLE_RATE_HZ)]
         for name, start_s, pcm in (
             ("mouth", started_s - devices.capture_s, mouth),
             ("ear", ear.playback.start_s + devices.playback_s, ear.playback.pcm),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Final
 
 import numpy as np
 
@@ -21,6 +23,8 @@ from rtcprobe.runtime.rehearsal_seam import rehearsals
 from rtcprobe.runtime.virtual import VirtualEventLoop
 
 __all__ = ["Attempt", "Placing"]
+
+LOG: Final = logging.getLogger("rtcprobe")
 
 _TICK_S = 1.0
 
@@ -100,6 +104,7 @@ class Placing:
 
         async def main() -> None:
             loop = asyncio.get_running_loop()
+            loop.set_exception_handler(_log)
             begun_s = loop.time()
             call = self.target.call(setup, call_seed, self.clock)
             phases = np.random.Generator(np.random.PCG64(phase_seed)).random(max(2, len(call.peers))) * BLOCK_S
@@ -135,6 +140,11 @@ async def _tick(call: Call, tick: Callable[[float], None]) -> None:
         started_s = call.ways[0].talker.track.started_s if call.ways else None
         tick(0.0 if started_s is None else max(0.0, call.network.now_s() - started_s))
         await asyncio.sleep(_TICK_S)
+
+
+def _log(_loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
+    """Keep what a task of the stack's own died of for the log: on a terminal it would be a traceback."""
+    LOG.info("%s", context.get("message", "a task died"), exc_info=context.get("exception"))
 
 
 def _no_one(_attempt: Attempt) -> None:

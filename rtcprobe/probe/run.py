@@ -15,7 +15,7 @@ from rtcprobe.call.peer import Speech
 from rtcprobe.call.targets import access
 from rtcprobe.call.targets.base import Call, CallSetup
 from rtcprobe.call.targets.loopback import ROUTES
-from rtcprobe.errors import BadInputError
+from rtcprobe.errors import BadInputError, RtcprobeError
 from rtcprobe.probe.beforehand import check_target, warm_up
 from rtcprobe.probe.deadline import Deadline, longest_join_s, longest_talk_s
 from rtcprobe.probe.environment import environment
@@ -24,7 +24,7 @@ from rtcprobe.probe.hearing import Heard, hear_call, judge_join
 from rtcprobe.probe.placing import Attempt, Placing
 from rtcprobe.probe.pooled import Account, pooled
 from rtcprobe.probe.routes import nominal_round_trip_s, routes
-from rtcprobe.probe.speech import Spoken, speak
+from rtcprobe.probe.speech import Voices, checked_alone, speak
 from rtcprobe.result import (
     Clock,
     Direction,
@@ -90,7 +90,7 @@ class _Run:
     seed: int
     progress: Listener
     wav_dir: Path | None
-    spoken: Spoken = field(init=False)
+    voices: Voices = field(init=False)
     harness: Harness = field(init=False)
     joins: list[JoinAttempt] = field(default_factory=list)
     calls: list[PlacedCall] = field(default_factory=list)
@@ -106,8 +106,8 @@ class _Run:
     def whole(self) -> Result:
         scenario, made_with = self.scenario, environment()
         hops = routes(scenario, self.placing.target.routes)
-        spoken = self.spoken = speak(scenario.mouth, scenario.codec, scenario.call.duration_s)
-        error_s, survived, checked = spoken.self_check
+        self.voices = speak(scenario.mouth, scenario.codec, scenario.call.duration_s)
+        error_s, survived, checked = checked_alone(self.voices)
         self.harness = Harness(self.placing.clock, detection_error_s=error_s, survived=survived, checked=checked)
         joins_seed, calls_seed = np.random.SeedSequence(self.seed).spawn(2)
         if self.placing.outside:
@@ -122,15 +122,22 @@ class _Run:
             self._call_repeatedly(talking, calls_seed)
         except KeyboardInterrupt:
             self.interrupted = True
+        except RtcprobeError as error:
+            if not self.joins:
+                raise
+            self._warn(f"the run ended early: {error}")  # what was measured before stands
         return self._result(made_with)
 
     def _setup(self, hops: Mapping[tuple[str, str], object], *, endless: bool) -> CallSetup:
-        scenario, spoken = self.scenario, self.spoken
-        speech = Speech(frames=spoken.frames, ptime_s=spoken.codec.ptime_s, endless=endless)
+        scenario = self.scenario
+        speech = {
+            side: Speech(frames=voice.frames, ptime_s=voice.codec.ptime_s, endless=endless)
+            for side, voice in self.voices.items()
+        }
         return CallSetup(
             routes=hops,  # type: ignore[arg-type]
-            caller_speech=speech,
-            callee_speech=speech,
+            caller_speech=speech["caller"],
+            callee_speech=speech["callee"],
             connection=scenario.signaling.connection,
             dtls_timeout_s=scenario.dtls.timeout_s,
             join_timeout_s=scenario.call.join_timeout_s,
@@ -145,8 +152,8 @@ class _Run:
         for done, child in enumerate(seed.spawn(count)):
             self.progress(Progress(step="joining", done=done, total=count, unit="joins"))
             if self._hopeless():
-                rest = "the call was" if self.scenario.call.calls == 1 else "the calls were"
-                self.warnings.append(f"{count - done} joins and {rest} not tried: none of {done} was heard")
+                rest = "the call" if self.scenario.call.calls == 1 else "the calls"
+                self.warnings.append(f"{count - done} joins and {rest} were not tried: none of {done} was heard")
                 return
             if self.placing.deadline.passed:
                 self.warnings.append(f"{count - done} joins were not tried: {self.placing.deadline}")
@@ -218,7 +225,7 @@ class _Run:
                 raise BadInputError(f"{wav_dir} cannot be written", error.strerror or str(error)) from error
         self.heard[number] = hear_call(
             attempt,
-            self.spoken,
+            self.voices,
             self.scenario,
             wanted=tuple(self.placing.target.directions),
             outside=self.placing.outside,

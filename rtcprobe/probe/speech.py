@@ -1,7 +1,8 @@
-"""What both mouths say: a marker train over a programme, encoded once before anything runs."""
+"""What the mouths say: a marker train over a programme, encoded once before anything runs."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -10,17 +11,21 @@ import numpy as np
 import numpy.typing as npt
 
 from rtcprobe.audio.ear import listen
-from rtcprobe.audio.marker import MarkerTrain
+from rtcprobe.audio.marker import TWO_PARTIES, MarkerTrain
 from rtcprobe.audio.mouth import SILENCE_DBFS, Mouth, Noise, Programme, Speech, encode_stream
 from rtcprobe.audio.opus import SAMPLE_RATE_HZ, OpusDecoder, OpusEncoder, OpusSettings
 from rtcprobe.audio.opus_packet import is_dtx, phase_advance_s
 from rtcprobe.scenario import MouthPlan
+from rtcprobe.timeline import Side
 
-__all__ = ["Spoken", "speak"]
+__all__ = ["TRAINS", "Spoken", "Voices", "checked_alone", "speak"]
 
 Pcm = npt.NDArray[np.float32]
 
 _SELF_CHECK_S = 12.0
+
+TRAINS: Mapping[Side, MarkerTrain] = dict(zip(("caller", "callee"), TWO_PARTIES, strict=True))
+"""What each side speaks: no code is both sides', so no marker is ever taken for the other side's."""
 
 
 @dataclass(frozen=True)
@@ -73,17 +78,26 @@ class Spoken:
         return float(errors.max()) if len(errors) else None, len(heard.heard), heard.scheduled
 
 
-def speak(plan: MouthPlan, codec: OpusSettings, duration_s: float, train: MarkerTrain | None = None) -> Spoken:
-    """Return ``duration_s`` of what ``plan`` asks for, under the markers of ``train`` (of a lone talker if None).
+Voices = Mapping[Side, Spoken]
+"""What each side says."""
+
+
+def checked_alone(voices: Voices) -> tuple[float | None, int, int]:
+    """Return the ``self_check`` of all voices: the worst error, the markers heard and those spoken."""
+    errors_s, heard, spoken = zip(*(voice.self_check for voice in voices.values()), strict=True)
+    return max((error_s for error_s in errors_s if error_s is not None), default=None), sum(heard), sum(spoken)
+
+
+def speak(plan: MouthPlan, codec: OpusSettings, duration_s: float) -> Voices:
+    """Return ``duration_s`` of what ``plan`` asks for, by side, each under its own markers.
 
     What needs no file is the same each time: seeds and servers that run one situation often pay for it once.
 
     Raises:
         BadInputError: a WAV file that cannot be used.
     """
-    return (_speak if isinstance(plan.programme, Path) else _remembered)(
-        plan, codec, duration_s, train or MarkerTrain()
-    )
+    one = _speak if isinstance(plan.programme, Path) else _remembered
+    return {side: one(plan, codec, duration_s, train) for side, train in TRAINS.items()}
 
 
 def _speak(plan: MouthPlan, codec: OpusSettings, duration_s: float, train: MarkerTrain) -> Spoken:

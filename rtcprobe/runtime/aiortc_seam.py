@@ -193,10 +193,10 @@ async def add_candidate(sender: RTCRtpSender, attribute: str) -> None:
     One that cannot be read, or that no UDP socket could use, is left out, as browsers do.
     """
     text = attribute.removeprefix("candidate:")
-    if not text:
-        await sender.transport.transport.addRemoteCandidate(None)
-        return
-    with suppress(ValueError, IndexError, AssertionError):
+    with suppress(ValueError, IndexError, AssertionError):  # so are those that come after their end was said
+        if not text:
+            await sender.transport.transport.addRemoteCandidate(None)
+            return
         candidate = aiortc.sdp.candidate_from_sdp(text)
         if candidate.protocol.lower() == "udp":
             await sender.transport.transport.addRemoteCandidate(candidate)

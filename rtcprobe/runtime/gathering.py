@@ -7,8 +7,11 @@ Facts:
 Rules:
     1. A server's name is resolved through the line (``streams``). TURN over TCP and TLS passes the line, TURN over UDP
        and STUN the host's own paths, as everything of the host does.
-    2. A server that has not answered after ``GATHER_TIMEOUT_S`` is given up. What came until then is used.
-    3. Relayed packets are tapped where they are still ours to read: inside the TURN frames, before TLS.
+    2. What has been gathered is used at once. An offer waits for a server as long as that shows signs of life: an
+       answer, or a step towards it, within ``SILENCE_S`` and two round trips of the line. What comes later is added to
+       the checks that are going on, and a server that has not answered after ``GATHER_TIMEOUT_S`` is given up.
+    3. With relayed candidates alone the first of them is waited for: without it there is nothing to call with.
+    4. Relayed packets are tapped where they are still ours to read: inside the TURN frames, before TLS.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from aioice.stun import TransactionFailed, TransactionTimeout
@@ -24,7 +28,7 @@ from aioice.stun import TransactionFailed, TransactionTimeout
 from rtcprobe.errors import MeasurementError
 from rtcprobe.ice import IceServer, IceSettings
 from rtcprobe.runtime.ice_seam import IceAgent
-from rtcprobe.runtime.network import Tap
+from rtcprobe.runtime.network import Tap, nominal_s
 from rtcprobe.runtime.reach import StreamError, needs_dns
 from rtcprobe.runtime.streams import Line, resolve
 from rtcprobe.runtime.transports import DIALER, StreamTransport, open_transport
@@ -34,6 +38,11 @@ __all__ = ["GATHER_TIMEOUT_S", "Allocation", "Gathering"]
 
 GATHER_TIMEOUT_S = 5.0
 """aioice's own; browsers take a little longer, and trickle meanwhile."""
+SILENCE_S = 0.5
+"""After so long a question is asked again (RFC 8489 §6.2.1): it was answered, or it is lost."""
+
+_SETTLING_S = 0.1
+"""A server that is given up says so a moment later."""
 
 # RFC 8656 §19 and RFC 8489 §14.8: what a server says, and what to do about it.
 _ADVICE = {
@@ -63,6 +72,16 @@ class Allocation:
     address: str | None = None
     failed: str | None = None
 
+    @property
+    def open(self) -> bool:
+        """Whether nothing has become of it yet."""
+        return self.address is None and self.failed is None
+
+    @property
+    def last_sign_s(self) -> float:
+        """When it last showed that it lives, or was first asked."""
+        return max([self.begun_s, *self.marks.values()])
+
     def plain(self, origin_s: float) -> dict[str, object]:
         """Return it for a result, without secrets, its times from ``origin_s`` on."""
         steps = {f"{name}_s": at_s - origin_s for name, at_s in self.marks.items()}
@@ -85,6 +104,8 @@ class Gathering:
         self.settings = settings
         self.allocations: list[Allocation] = []
         self._line = line
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._news = asyncio.Event()
         self._tls = tls
         self._unix_s = unix_s
         self.tap: Tap | None = None
@@ -99,11 +120,51 @@ class Gathering:
         asked = {each.server.url for each in self.allocations}
         await self._gather_from([each for each in servers if each.url not in asked], agent)
 
+    async def stop(self) -> None:
+        """Ask nobody any more: the call ends, or begins anew."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for each in self.allocations:
+            if each.open:
+                each.failed = "no answer came while the call lasted: check host, port and transport"
+
+    async def start_over(self) -> None:
+        """Forget what was asked: a new agent will ask for itself."""
+        await self.stop()
+        self.allocations.clear()
+
     async def _gather_from(self, servers: Sequence[IceServer], agent: IceAgent) -> None:
         now_s = self._line.network.now_s()
         fresh = [Allocation(server, now_s) for server in servers if self._useful(server)]
         self.allocations += fresh
-        await asyncio.gather(*(self._ask(agent, allocation) for allocation in fresh))
+        for allocation in fresh:
+            task = asyncio.ensure_future(self._ask(agent, allocation))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        while (left_s := self._worth_waiting_s(fresh)) > 0.0:
+            self._news.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left_s):
+                    await self._news.wait()
+
+    def _worth_waiting_s(self, allocations: Sequence[Allocation]) -> float:
+        """Return how much longer an offer waits for one of ``allocations`` that is open (rules 2 and 3)."""
+        now_s = self._line.network.now_s()
+        relayed = any(each.server.kind == "turn" and each.address for each in self.allocations)
+        needed = self.settings.policy == "relay" and not relayed
+        ends_s = [
+            each.begun_s + GATHER_TIMEOUT_S + _SETTLING_S if needed else each.last_sign_s + self._silence_s
+            for each in allocations
+            if each.open
+        ]
+        return max(ends_s, default=now_s) - now_s
+
+    @property
+    def _silence_s(self) -> float:
+        ways = (self._line.up, self._line.down)
+        return SILENCE_S + 2 * sum(nominal_s(way.path) for way in ways if way is not None)
 
     def check(self) -> None:
         """Make sure there is something to call with.
@@ -129,20 +190,24 @@ class Gathering:
     async def _ask(self, agent: IceAgent, allocation: Allocation) -> None:
         def mark(milestone: str) -> None:
             allocation.marks.setdefault(milestone, self._line.network.now_s())
+            self._news.set()
+
+        def seen(address: str) -> None:
+            allocation.address = allocation.address or address
+            mark("gathered")
 
         try:
             async with asyncio.timeout(GATHER_TIMEOUT_S):
                 if allocation.server.kind == "stun":
-                    allocation.address = await self._reflexive(agent, allocation.server, mark)
+                    (address, *_) = await self._addresses(allocation.server, mark)
+                    await agent.add_reflexive((address, allocation.server.port), seen)
                 else:
-                    allocation.address = await self._relayed(agent, allocation.server, mark)
-            mark("gathered")
-        except Exception as error:  # noqa: BLE001 - whatever it was, this server gave nothing, and that is said
-            allocation.failed = scrub(_reason(error, allocation))
-
-    async def _reflexive(self, agent: IceAgent, server: IceServer, mark: Callable[[str], None]) -> str:
-        (address, *_) = await self._addresses(server, mark)
-        return await agent.add_reflexive((address, server.port))
+                    seen(await self._relayed(agent, allocation.server, mark))
+        except Exception as error:  # noqa: BLE001 - whatever it was, this server gave nothing more, and that is said
+            if allocation.address is None:
+                allocation.failed = scrub(_reason(error, allocation))
+        finally:
+            self._news.set()
 
     async def _relayed(self, agent: IceAgent, server: IceServer, mark: Callable[[str], None]) -> str:
         username, password = server.credentials(self._unix_s())

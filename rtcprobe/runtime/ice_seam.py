@@ -27,30 +27,50 @@ __all__ = ["IceAgent", "gather_more", "gather_with"]
 
 
 class IceAgent:
-    """One component of an ICE agent while it gathers; what is added here are candidates of it."""
+    """One component of an ICE agent while it gathers; what is added here are candidates of it.
+
+    What comes after the agent has told what it gathered (``late``) joins the checks that are going on.
+    """
 
     def __init__(self, connection: Connection, component: int) -> None:
         self.found: list[Candidate] = []
+        self.late = False
         self._connection = connection
         self._component = component
         self._protocols: list[StunProtocol] = _attribute(connection, "_protocols")
         self._hosts = [each for each in self._protocols if each.local_candidate.component == component]
 
-    async def add_reflexive(self, server: tuple[str, int]) -> str:
-        """Ask a STUN server (address, port) from every host candidate of IPv4; return the first address it sees.
+    async def add_reflexive(self, server: tuple[str, int], seen: Callable[[str], None]) -> None:
+        """Ask a STUN server (address, port) from every host candidate of IPv4; ``seen`` is told each address it sees.
+
+        One of our addresses may reach it at once, and another never.
 
         Raises:
             ConnectionError: no host candidate could ask.
-            TransactionError: it refused, or did not answer.
+            TransactionError: it refused, or did not answer any of them.
         """
         query = _attribute(aioice.ice, "server_reflexive_candidate")
         asked = [each for each in self._hosts if ipaddress.ip_address(each.local_candidate.host).version == 4]
-        outcomes = await asyncio.gather(*(query(each, server) for each in asked), return_exceptions=True)
-        seen = [each[0] for each in outcomes if not isinstance(each, BaseException)]
-        if not seen:
-            raise next((each for each in outcomes if isinstance(each, Exception)), ConnectionError("no IPv4 address"))
-        self.found += seen
-        return f"{seen[0].host}:{seen[0].port}"
+        fault: Exception = ConnectionError("no IPv4 address")
+        answered = False
+        pending = {asyncio.ensure_future(query(each, server)) for each in asked}
+        try:
+            while pending:
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    error = task.exception()
+                    if isinstance(error, Exception):
+                        fault = error  # of one address; the others may be answered
+                        continue
+                    answered = True
+                    candidate, _ = task.result()
+                    self._add(candidate)
+                    seen(f"{candidate.host}:{candidate.port}")
+        finally:
+            for task in pending:
+                task.cancel()
+        if not answered:
+            raise fault
 
     async def add_relayed(
         self,
@@ -83,8 +103,25 @@ class IceAgent:
         if tap is not None:
             _tapped(protocol, tap, clock)
         self._protocols.append(protocol)
-        self.found.append(candidate)
+        self._add(candidate)
         return f"{candidate.host}:{candidate.port}"
+
+    def _add(self, candidate: Candidate) -> None:
+        self.found.append(candidate)
+        if not self.late:
+            return
+        connection = self._connection
+        _attribute(connection, "_local_candidates").append(candidate)
+        if not _attribute(connection, "_early_checks_done") or _attribute(connection, "_check_list_done"):
+            return  # the checks have not begun, and will find it; or they are over
+        pairs = _attribute(connection, "_check_list")
+        before = len(pairs)
+        for remote in _attribute(connection, "_remote_candidates"):
+            _attribute(connection, "_pair_remote_candidate")(remote)
+        fresh = list(pairs[before:])
+        connection.sort_check_list()
+        for pair in fresh:
+            connection.check_start_task(pair)
 
 
 def gather_with(dtls: RTCDtlsTransport, gather: Callable[[IceAgent], Awaitable[None]]) -> None:
@@ -100,6 +137,7 @@ def gather_with(dtls: RTCDtlsTransport, gather: Callable[[IceAgent], Awaitable[N
         candidates: list[Candidate] = await own(component, addresses, timeout)
         agent = IceAgent(connection, component)
         await gather(agent)
+        agent.late = True
         return candidates + agent.found
 
     connection.get_component_candidates = together  # type: ignore[method-assign]
@@ -113,9 +151,8 @@ async def gather_more(dtls: RTCDtlsTransport, gather: Callable[[IceAgent], Await
     """
     connection: Connection = _attribute(dtls.transport, "_connection")
     agent = IceAgent(connection, 1)
+    agent.late = True
     await gather(agent)
-    candidates: list[Candidate] = _attribute(connection, "_local_candidates")
-    candidates += agent.found
     return [f"candidate:{each.to_sdp()}" for each in agent.found]
 
 
@@ -128,6 +165,8 @@ def _tapped(protocol: StunProtocol, tap: Tap, clock: Callable[[], float]) -> Non
         send(data, addr)
 
     def datagram_received(data: bytes | str, addr: tuple[Any, ...]) -> None:
+        if not data:
+            return  # nothing, relayed: DTLS would look at its first byte
         if isinstance(data, bytes):
             tap.received(data, clock())
         receive(data, addr)

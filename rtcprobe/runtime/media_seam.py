@@ -9,22 +9,38 @@ Rule: no encoder of aiortc's, no jitter buffer and no decoder takes part in a ca
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 import aiortc.rtcrtpreceiver
-from aiortc import RTCRtpReceiver, RTCRtpSender
+import aiortc.rtcrtpsender
+from aiortc import RTCDtlsTransport, RTCRtpReceiver, RTCRtpSender
 from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
 from aiortc.rtp import RtpPacket
 
 from rtcprobe.runtime.aiortc_seam import attribute, without_decoder
 
-__all__ = ["EncodedFrame", "MediaPath", "limit_resends", "media_path", "round_trip_s", "send_encoded", "take_rtp"]
+__all__ = [
+    "EncodedFrame",
+    "MediaPath",
+    "limit_resends",
+    "media_path",
+    "only_possible_round_trips",
+    "round_trip_s",
+    "send_encoded",
+    "skip_unreadable",
+    "take_rtp",
+]
+
+LOG: Final = logging.getLogger("rtcprobe")
 
 RtpHandler = Callable[[RtpPacket], Sequence[int]]
 
+_DTLS_LOG = "_RTCDtlsTransport__log_debug"
 _SENDER_ENCODER = "_RTCRtpSender__encoder"
 _SENDER_ROUND_TRIP = "_RTCRtpSender__rtt"
 _RECEIVER_STREAMS = "_RTCRtpReceiver__remote_streams"
@@ -93,6 +109,67 @@ def take_rtp(receiver: RTCRtpReceiver, handler: RtpHandler) -> None:
 
     receiver._handle_rtp_packet = tapped  # type: ignore[method-assign]  # noqa: SLF001
     receiver.receive = undecoded  # type: ignore[method-assign]
+
+
+def skip_unreadable(dtls: RTCDtlsTransport, skipped: Callable[[], None]) -> None:
+    """Drop each packet of ``dtls`` that the stack cannot read, and tell ``skipped``.
+
+    aiortc expects ``ValueError`` alone of its parsers; anything else (an extension of the wrong length, a name that is
+    no UTF-8) would end the task that receives, and the whole media path with it, without a word.
+
+    Raises:
+        SeamError: an internal name has moved.
+    """
+
+    def careful(handle: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+        async def handled(*args: Any, **options: Any) -> None:
+            try:
+                await handle(*args, **options)
+            except (ConnectionError, asyncio.CancelledError):
+                raise
+            except Exception as error:
+                LOG.debug("a packet was not read: %s", error, exc_info=error)
+                skipped()
+
+        return handled
+
+    for name in ("_handle_rtp_data", "_handle_rtcp_data"):
+        setattr(dtls, name, careful(attribute(dtls, name)))
+    said: Callable[..., None] = attribute(dtls, _DTLS_LOG)
+
+    def saying(message: str, *args: object) -> None:
+        if message.endswith("parsing failed: %s"):  # what aiortc drops by itself, it says here alone
+            skipped()
+        said(message, *args)
+
+    setattr(dtls, _DTLS_LOG, saying)
+
+
+def only_possible_round_trips(sender: RTCRtpSender) -> None:
+    """Leave out round trips of less than nothing.
+
+    aiortc takes the time since its report left, by the wall clock, less the time that the far side says it kept it
+    (RFC 3550 §6.4.1): where that clock was set back meanwhile, or the far side lies, nothing is left. One such value
+    would spoil the smoothed one for minutes.
+
+    Raises:
+        SeamError: an internal name has moved.
+    """
+    handle: Callable[..., Awaitable[None]] = attribute(sender, "_handle_rtcp_packet")
+    attribute(sender, _SENDER_ROUND_TRIP)
+
+    async def handled(packet: object) -> None:
+        before_s: float | None = getattr(sender, _SENDER_ROUND_TRIP)
+        await handle(packet)
+        after_s: float | None = getattr(sender, _SENDER_ROUND_TRIP)
+        if after_s is None or after_s == before_s:
+            return
+        # The smoothed value falls by no more than to RTT_ALPHA of itself, unless what came in was below nothing.
+        least_s = 0.0 if before_s is None else aiortc.rtcrtpsender.RTT_ALPHA * before_s
+        if after_s < least_s:
+            setattr(sender, _SENDER_ROUND_TRIP, before_s)
+
+    sender._handle_rtcp_packet = handled  # type: ignore[method-assign]  # noqa: SLF001
 
 
 def limit_resends(sender: RTCRtpSender, may_resend: Callable[[int], bool]) -> None:

@@ -21,11 +21,12 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import math
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import ifaddr
 
@@ -34,6 +35,8 @@ from rtcprobe.link import Path
 from rtcprobe.runtime.network import Direction, EmulatedTransport, Host, Network, wire_size
 
 __all__ = ["OutsideHost", "OutsideNetwork", "all_addresses", "local_addresses"]
+
+LOG: Final = logging.getLogger("rtcprobe")
 
 _SOCKET_BUFFER_BYTES = 1 << 20
 _HAIR_S = 1e-4
@@ -52,6 +55,8 @@ class OutsideHost(Host):
     candidates: Sequence[str] = ()
     unsendable: int = 0
     """Datagrams that no socket could send: addressed to a name, to nowhere, or refused by the machine."""
+    unreadable: int = 0
+    """Datagrams that the stack could not read: dropped."""
     open: list[OutsideTransport] = field(default_factory=list)
 
     def addresses(self) -> list[str]:
@@ -188,6 +193,14 @@ class OutsideTransport(EmulatedTransport):
         self.sent_until_s = max(
             self.sent_until_s, self.network.deliver(self.host.up, wire_size(data), self._put, data, to)
         )
+
+    def deliver(self, data: bytes, address: tuple[str, int]) -> None:
+        """Hand an arrived datagram to the protocol; what that cannot read is dropped: anybody may send us anything."""
+        try:
+            super().deliver(data, address)
+        except Exception as error:
+            LOG.debug("a datagram of %s was not read: %s", address, error, exc_info=error)
+            self.host.unreadable += 1
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Return ``sockname``, ``peername`` or the ``socket``."""

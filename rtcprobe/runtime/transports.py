@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import anyio
 from anyio.abc import ByteStream, SocketAttribute
@@ -15,6 +16,8 @@ from anyio.streams.tls import TLSStream
 from rtcprobe.runtime.streams import Line, Mark, dial
 
 __all__ = ["DIALER", "Dialer", "StreamTransport", "open_transport"]
+
+LOG: Final = logging.getLogger("rtcprobe")
 
 _P = TypeVar("_P", bound=asyncio.Protocol)
 
@@ -113,4 +116,7 @@ class StreamTransport(asyncio.Transport):
             while True:
                 self._protocol.data_received(await self._stream.receive())
         except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
+            self.close()
+        except Exception as error:
+            LOG.info("what came over TCP was not read: %s", error, exc_info=error)
             self.close()

@@ -38,6 +38,10 @@ _TARGET_OPTIONS: dict[str, tuple[str, Any]] = {
     "fields": ("Further JSON members or form fields (sdp+https).", {"model": "gpt-realtime"}),
     "echo": ("Whether the far end sends back what it hears (sdp+https); if not, joins alone are measured.", False),
     "delete": ("Whether the Location of the answer is deleted at the end (sdp+https).", True),
+    "session_origin": (
+        "Where else than at its URLs the token may go, to change and end a session (whip+whep, sdp+https).",
+        "https://media.example",
+    ),
     "secret": ("The API's secret (janus), by name: env:NAME or file:PATH.", "env:JANUS_SECRET"),
     "pin": ("The room's pin (janus), by name: env:NAME or file:PATH.", "env:ROOM_PIN"),
 }

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rtcprobe.audio.marker import CODES, MARKER_SAMPLES, MarkerTrain, trains, waveform
+from rtcprobe.audio.marker import CODES, MARKER_SAMPLES, TWO_PARTIES, MarkerTrain, trains, waveform
 
 SPECTRA = np.array([np.fft.rfft(waveform(code).astype(np.float64), 16_384) for code in range(CODES)])
 SPECTRA /= np.sqrt(np.sum(np.square([waveform(code) for code in range(CODES)]), axis=1, dtype=np.float64))[:, None]
@@ -78,3 +78,9 @@ def test_talkers_share_no_code_and_take_turns(talkers):
     spoken = sorted(marker.spoken_s for train in every for marker in train.markers(60.0))
     assert np.diff(spoken).min() > 0.080 + 0.100
     assert len(spoken) <= 4 * 60
+
+
+def test_caller_and_callee_share_no_code():
+    caller, callee = TWO_PARTIES
+    assert not set(caller.codes) & set(callee.codes)
+    assert [each.spoken_s for each in caller.markers(60.0)] == [each.spoken_s for each in callee.markers(60.0)]

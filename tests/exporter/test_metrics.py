@@ -10,7 +10,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from rtcprobe.exporter.config import OBJECTIVES, Objective
-from rtcprobe.exporter.instruments import Instruments, expose, expose_gzip, negotiate
+from rtcprobe.exporter.instruments import Instruments, expose, expose_gzip, negotiate, takes_gzip
 from rtcprobe.exporter.metrics import EAR_BUCKETS_S, JOIN_BUCKETS_S, PROBE_LABELS, TABLE, markdown
 from rtcprobe.exporter.outcome import (
     Outcome,
@@ -284,3 +284,24 @@ def test_labels_of_a_probe_hold_no_secret():
 )
 def test_the_format_is_what_the_scraper_prefers(accept, form):
     assert negotiate(accept) == form
+
+
+@pytest.mark.parametrize(
+    ("accepted", "packed"),
+    [
+        ("gzip", True),
+        ("br, GZIP;q=0.5", True),
+        ("*", True),
+        ("x-gzip", True),
+        ("gzip;q=0", False),
+        ("gzip; q=0.000, identity", False),
+        ("*;q=0, gzip", True),
+        ("*, gzip;q=0", False),
+        ("gzip;q=nonsense", False),
+        ("deflate", False),
+        ("", False),
+    ],
+)
+def test_a_scrape_is_packed_where_the_scraper_takes_gzip(accepted, packed):
+    # RFC 9110 §12.5.3: q=0 is "not acceptable", and what is named goes before *.
+    assert takes_gzip(accepted) is packed

@@ -110,3 +110,13 @@ def test_a_room_of_janus_is_reached_through_a_relay_alone(janus, coturn, transpo
     assert coturn.allocations() - before >= 2
     assert {peer["pair"].split()[0] for peer in result.peers.values()} == {"relay"}
     assert TURN_PASSWORD not in repr(result)
+
+
+def test_a_listener_that_comes_before_the_room_knows_its_feed_waits_for_the_server(whip, whep, janus):
+    # The publisher's last handshake flight is still in the link when we are connected: Janus knows no feed yet.
+    target = written(whip=whip.create("early-feed"), whep=whep.create("early-view", room=ROOM))
+    result = called(target, "call.joins=3", "call.duration=2s", "link=delay 60ms")
+    waits = [attempt.phases.get("feed_ready") for attempt in heard(result)]
+    assert all(wait is None or wait > 0.0 for wait in waits)
+    room = f"janus+ws://{janus.address}:{janus.ws_port}/videoroom/{ROOM}"
+    assert len(heard(called(room, "call.joins=3", "call.duration=2s", "link=delay 60ms"))) == 3

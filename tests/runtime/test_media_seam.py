@@ -7,7 +7,7 @@ import types
 import aiortc
 import pytest
 from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
-from aiortc.rtp import RTCP_RTPFB_NACK, RtcpPacket, RtcpRtpfbPacket
+from aiortc.rtp import RTCP_RTPFB_NACK, RtcpPacket, RtcpReceiverInfo, RtcpRrPacket, RtcpRtpfbPacket
 
 from rtcprobe.runtime import aiortc_seam, media_seam
 
@@ -62,3 +62,26 @@ def test_retransmission_has_the_names_that_the_seam_uses():
         media_seam.limit_resends(types.SimpleNamespace(), bool)
     with pytest.raises(aiortc_seam.SeamError, match=r"^SimpleNamespace\._RTCRtpSender__rtt is gone"):
         media_seam.round_trip_s(types.SimpleNamespace())
+
+
+def test_round_trips_of_less_than_nothing_are_left_out(monkeypatch):
+    # RFC 3550 §6.4.1: arrival - LSR - DLSR, which aiortc takes from the wall clock.
+    async def told(*trips_s):
+        sender = aiortc_seam.new_peer_connection().addTransceiver("audio").sender
+        media_seam.only_possible_round_trips(sender)
+        sender._RTCRtpSender__lsr, sender._RTCRtpSender__lsr_time = 7, 0.0
+        out = []
+        for trip_s in trips_s:
+            monkeypatch.setattr(aiortc.rtcrtpsender.time, "time", lambda trip_s=trip_s: 1.0 + trip_s, raising=False)
+            report = RtcpReceiverInfo(
+                ssrc=sender._ssrc, fraction_lost=0, packets_lost=0, highest_sequence=0, jitter=0, lsr=7, dlsr=65_536
+            )
+            await sender._handle_rtcp_packet(RtcpRrPacket(ssrc=1, reports=[report]))
+            out.append(media_seam.round_trip_s(sender))
+        return out
+
+    aiortc_seam.install()
+    assert asyncio.run(told(-0.058)) == [None]
+    kept = asyncio.run(told(0.040, -0.058, 0.040))
+    assert kept == pytest.approx([0.040] * 3)
+    assert asyncio.run(told(0.040, 0.0))[-1] == pytest.approx(0.85 * 0.040)  # nothing at all is possible

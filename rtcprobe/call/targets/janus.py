@@ -11,6 +11,9 @@ Facts:
     2. A web application learns of feeds from the room's own events, on a connection it has long before. So a listener
        here begins with the feed known, and pays its connection, its session, its handle, and the offer.
     3. With ``full_trickle`` Janus sends its candidates after the description, as events.
+    4. A room knows a feed when the speaker's media path is up on the server's side too, which is a moment after it is
+       on ours. A listener that is told "no such feed" asks again for as long as an exchange may take; the time the
+       server needed is a phase of its own, ``feed_ready``.
 
 Source: https://janus.conf.meetecho.com/docs/videoroom.html, echotest.html (1.1.2).
 """
@@ -29,7 +32,7 @@ import httpx
 import numpy as np
 
 from rtcprobe.call.http import parse_url
-from rtcprobe.call.janus import JanusAnswer, JanusHandle, JanusSession
+from rtcprobe.call.janus import NO_SUCH_FEED, JanusAnswer, JanusHandle, JanusRefusalError, JanusSession
 from rtcprobe.call.peer import Media, Peer
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.targets.base import ECHO_ROUTES, TWO_ENDS_ROUTES, CallSetup, Route
@@ -54,6 +57,10 @@ OPTIONS: Final = ("secret", "token", "pin", "ca", "listeners")
 MOST_LISTENERS: Final = 8
 HTTP_BASE: Final = "/janus"
 NAME_TIMEOUT_S: Final = 0.5
+FEED_TIMEOUT_S: Final = 2.0
+FEED_LIMIT_S: Final = 10.0
+"""As long as any exchange may take (``http.Limits``)."""
+FEED_AGAIN_S: Final = 0.1
 
 _CONNECTION: Final = ("dns_resolved", "tcp_connected", "tls_connected", "signaling_connected")
 _MEDIA: Final = ("ice_connected", "dtls_connected", "first_packet", "first_audio")
@@ -63,7 +70,7 @@ SPEAKER_ORDER: Final = (
     *_CONNECTION, *_SESSION, "room_joined", "ice_gathered", "offer_sent", "answer_received", *_MEDIA,
 )  # fmt: skip
 LISTENER_ORDER: Final = (
-    *_CONNECTION, *_SESSION, "offer_received", "ice_gathered", "answer_sent", "answer_accepted", *_MEDIA,
+    *_CONNECTION, *_SESSION, "feed_ready", "offer_received", "ice_gathered", "answer_sent", "answer_accepted", *_MEDIA,
 )  # fmt: skip
 
 
@@ -194,6 +201,7 @@ class _EchoTestCall(_JanusCall):
 
 class _RoomCall(_JanusCall):
     plugin = "janus.plugin.videoroom"
+    optional = ("feed_ready",)
     milestones = SPEAKER_ORDER
 
     def __init__(self, target: JanusTarget, setup: CallSetup, seed: np.random.SeedSequence) -> None:
@@ -207,7 +215,9 @@ class _RoomCall(_JanusCall):
         """Let the caller speak in the room; when it is connected, let the callees listen, one after the other."""
         feed = await self._speak()
         await self.connected(self.caller)
-        await self._sessions[0].media_up.wait()  # earlier, the room has no such feed
+        with suppress(TimeoutError):  # earlier, the room has no such feed; but it may forget to say that it is up
+            async with asyncio.timeout(FEED_TIMEOUT_S):
+                await self._sessions[0].media_up.wait()
         for listener in self.callees:
             self.begin(listener)
             await self._listen(listener, feed)
@@ -233,7 +243,7 @@ class _RoomCall(_JanusCall):
         room = self.target.room
         what = f"listen in room {room}"
         body = {"request": "join", "ptype": "subscriber", "room": room, "streams": [{"feed": feed}]}
-        offered = await handle.message(what, body, pin=self.target.pin)
+        offered = await self._offered(peer, handle, what, body)
         self.mark(peer, "offer_received")
         described = _described(offered, what)
         more = self.let_candidates_in(handle, peer, described)
@@ -245,6 +255,24 @@ class _RoomCall(_JanusCall):
             sent=lambda at_s: peer.timeline.mark("answer_sent", at_s),
         )
         self.mark(peer, "answer_accepted")
+
+    async def _offered(self, peer: Peer, handle: JanusHandle, what: str, body: Mapping[str, Any]) -> JanusAnswer:
+        """Return the room's offer of a feed, asked for again while it does not know the feed yet (fact 4)."""
+        begun_s, asked = self.network.now_s(), 0
+        while True:
+            asked_s = self.network.now_s()
+            asked += 1
+            try:
+                offered = await handle.message(what, body, pin=self.target.pin)
+            except JanusRefusalError as refusal:
+                if refusal.code != NO_SUCH_FEED or asked_s - begun_s > FEED_LIMIT_S:
+                    raise
+                self.refused(peer, refusal)
+                await asyncio.sleep(FEED_AGAIN_S)
+                continue
+            if asked > 1:
+                peer.timeline.mark("feed_ready", asked_s)
+            return offered
 
 
 def _described(answer: JanusAnswer, what: str) -> Sdp:

@@ -37,7 +37,7 @@ KINDS = (
         plain="whip+whep+http://",
         calls="any media server: publish by WHIP (RFC 9725), listen by WHEP",
         hears="one way, through the server",
-        options=(*_HTTP, "whip", "whep", "whip_token", "whep_token", "listeners", "trickle"),
+        options=(*_HTTP, "whip", "whep", "whip_token", "whep_token", "listeners", "trickle", "session_origin"),
     ),
     Kind(
         written="janus+wss://HOST:PORT/videoroom/ROOM",
@@ -61,6 +61,6 @@ KINDS = (
         plain="sdp+http://",
         calls="whoever answers a POST of an offer: voice agents, aiortc's examples",
         hears="there and back; with echo: false joins alone",
-        options=(*_HTTP, "body", "fields", "echo", "delete"),
+        options=(*_HTTP, "body", "fields", "echo", "delete", "session_origin"),
     ),
 )

@@ -68,6 +68,7 @@ class OutsideCall(Course):
         self._gatherings: dict[Peer, Gathering] = {}
         self._remote: dict[Peer, str] = {}
         self._said: dict[Peer, dict[str, Any]] = {}
+        self._refused: dict[Peer, str] = {}
         self._peers = self._make_peers(seed)
 
     # What ``connect`` and ``leave`` are made of.
@@ -208,6 +209,10 @@ class OutsideCall(Course):
         """Keep what the server said of itself to ``peer``, for the report."""
         self._said.setdefault(peer, {}).update(figures)
 
+    def refused(self, peer: Peer, why: MeasurementError) -> None:
+        """Keep what the server refused ``peer`` with, who asks again: a join that fails meanwhile says so."""
+        self._refused[peer] = str(why)
+
     # What the probe asks (``base.Call``).
 
     @property
@@ -289,7 +294,11 @@ class OutsideCall(Course):
         if self._gatherings[peer].allocations:
             begun_s = peer.timeline.begun_s
             out["ice_servers"] = [each.plain(begun_s) for each in self._gatherings[peer].allocations]
-        counts = {"unexpected_source_packets": peer.sources.strangers, "unsendable_datagrams": host.unsendable}
+        counts = {
+            "unexpected_source_packets": peer.sources.strangers,
+            "unreadable_packets": peer.unreadable + host.unreadable,
+            "unsendable_datagrams": host.unsendable,
+        }
         return out | {name: count for name, count in counts.items() if count} | self._said.get(peer, {})
 
     def complaints(self) -> Iterator[str]:
@@ -299,8 +308,10 @@ class OutsideCall(Course):
                 yield from gathering.complaints()
 
     def unanswered(self, peer: Peer) -> str:
-        """Return which STUN and TURN servers have not answered ``peer`` yet."""
-        open_now = [each.server.url for each in self._gatherings[peer].allocations if not (each.address or each.failed)]
+        """Return which STUN and TURN servers have not answered ``peer`` yet, and what it was refused with."""
+        open_now = [each.server.url for each in self._gatherings[peer].allocations if each.open]
+        if peer in self._refused and "answer_received" not in peer.timeline.marks:
+            return f", {self._refused[peer]}"
         return f", waiting for {' and '.join(open_now)}" if open_now else ""
 
     def _candidates_of(self, peer: Peer) -> Mapping[str, int]:

@@ -9,6 +9,7 @@ aiortc's own examples (JSON ``{sdp, type}``), and many others. Options of ``targ
     token, headers, ca                         as everywhere
     echo:     true (default) | false           whether the far end sends back what it hears
     delete:   true | false (default)           whether the Location of the answer is deleted at the end
+    session_origin                             where else than at ``url`` the token may go for that
 
 Rules:
     1. The answer is JSON where it says so or looks so, a bare description otherwise.
@@ -27,7 +28,9 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from rtcprobe.call.http import HttpClient, Reply
+from rtcprobe.call.faults import printable, quoted
+from rtcprobe.call.http import Reply
+from rtcprobe.call.session import Rights, Session, session_origin
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.targets import plain
 from rtcprobe.call.targets.base import ECHO_ROUTES, CallSetup
@@ -41,9 +44,10 @@ __all__ = ["SdpHttpCall", "SdpHttpTarget", "make_target"]
 
 Body = Literal["sdp", "json", "form"]
 
-OPTIONS: Final = (*plain.CONNECTION_OPTIONS, "body", "fields", "echo", "delete")
+OPTIONS: Final = (*plain.CONNECTION_OPTIONS, "body", "fields", "echo", "delete", "session_origin")
 _BODIES: Final[Mapping[str, Body]] = {"sdp": "sdp", "json": "json", "form": "form"}
 _SDP = "application/sdp"
+_MOST_OF_A_NAME = 80
 _SECRET = re.compile(
     "(access_?|auth_?|client_?|api_?)?(token|secret|key)|authorization|password|credential", re.IGNORECASE
 )
@@ -63,6 +67,7 @@ class SdpHttpTarget:
     ca_file: Path | None = None
     echo: bool = True
     delete: bool = False
+    session_origin: str | None = None
 
     routes = ECHO_ROUTES
     clocks: tuple[Clock, ...] = ("real",)
@@ -91,9 +96,11 @@ def make_target(plan: TargetPlan) -> SdpHttpTarget:
     body = plain.choice(plan, "body", _BODIES, "sdp")
     if fields and body == "sdp":
         raise BadInputError("target.fields has no effect with body sdp", "add body: json or body: form")
+    url = plain.web_url(plan.url.partition("+")[2], "target")
     return SdpHttpTarget(
         name=plan.shown,
-        url=plain.web_url(plan.url.partition("+")[2], "target"),
+        url=url,
+        session_origin=session_origin(plan, url),
         body=body,
         fields={name: _field(f"target.fields.{name}", name, value) for name, value in fields.items()},
         token=plain.token(plan),
@@ -110,13 +117,12 @@ class SdpHttpCall(OutsideCall):
     def __init__(self, setup: CallSetup, seed: np.random.SeedSequence, target: SdpHttpTarget) -> None:
         super().__init__(setup, seed, server=plain.host_of(target.url))
         self._target = target
-        self._client: HttpClient | None = None
-        self._session_url: str | None = None
+        self._session: Session | None = None
 
     async def connect(self) -> None:
         """Connect, POST the offer, take the answer."""
         target, caller = self._target, self.caller
-        client = self._client = self.new_client(caller, ca_file=target.ca_file)
+        client = self.new_client(caller, ca_file=target.ca_file)
         offer = await self.offered(caller, client, target.url)
         self.mark(caller, "offer_sent")
         reply = await client.exchange(
@@ -129,23 +135,18 @@ class SdpHttpCall(OutsideCall):
             statuses=(200, 201),
         )
         self.mark(caller, "answer_received")
-        if "location" in reply.headers:
-            self._session_url = reply.location()
+        if target.delete:
+            rights = Rights(url=target.url, token=target.token, headers=target.headers, trusted=target.session_origin)
+            self._session = Session.of(reply, client, rights)
+            self.warnings += [self._session.warning] if self._session.warning else []
         if "server" in reply.headers:
-            self.said(caller, server=reply.headers["server"][:80])
+            self.said(caller, server=printable(reply.headers["server"], _MOST_OF_A_NAME))
         await self.accept(caller, _answer_of(reply), offer)
 
     async def leave(self) -> None:
         """Delete the session, where that was asked for."""
-        if self._target.delete and self._client is not None and self._session_url is not None:
-            await self._client.exchange(
-                "end of the session",
-                "DELETE",
-                self._session_url,
-                headers=self._target.headers,
-                token=self._target.token,
-                statuses=(200, 202, 204),
-            )
+        if self._session is not None and self._session.url is not None:
+            await self._session.exchange("end of the session", "DELETE", statuses=(200, 202, 204))
 
 
 def _field(place: str, name: str, value: Any) -> Any:
@@ -195,7 +196,12 @@ def _answer_of(reply: Reply) -> str:
     found = reply.json()
     if isinstance(found, Mapping) and isinstance(found.get("sdp"), str):
         if found.get("type", "answer") != "answer":
-            raise MeasurementError(f"{reply.exchange}: the answer is of type {found['type']!r}, not answer")
+            kind = quoted(str(found["type"]))
+            raise MeasurementError(f"{reply.exchange}: the answer is of type {kind}, not answer")
         return str(found["sdp"])
-    keys = ", ".join(sorted(map(str, found))[:8]) if isinstance(found, Mapping) else type(found).__name__
+    keys = (
+        ", ".join(printable(each, 40) for each in sorted(map(str, found))[:8])
+        if isinstance(found, Mapping)
+        else type(found).__name__
+    )
     raise MeasurementError(f"{reply.exchange}: the answer holds no sdp, only {keys or 'nothing'}")

@@ -7,6 +7,7 @@ word is for publishing, the second for listening; without them ``/whip`` and ``/
     whip: https://host/publish        whep: https://host/play
     token: env:NAME                   for both; whip_token and whep_token for one of them
     headers, ca                       as everywhere
+    session_origin                    where else than at the two URLs the token may go, to change and end sessions
     listeners: 3                      how many listen at the same time, 1 to 16
     trickle: true                     offers go without candidates, those follow by PATCH
 
@@ -21,16 +22,20 @@ Facts:
 
 Rules:
     1. The callee's join begins when the caller is connected: it joins what is on the air. It is the join that is timed.
-    2. A server is asked once: one POST, and one more for each 409 that says when, until the join's timeout.
-    3. Every session the server named is deleted at the end, also after half a join.
-    4. No ICE restarts: aiortc has none.
+    2. A server is asked once: one POST, and one more for each 409 that says when, until the join's timeout. A listener
+       comes the instant its publisher is up: a server that does not know the stream yet (404, 500, 503) is asked again
+       for as long as an exchange may take, and the time it needed is a phase of its own, ``feed_ready``.
+    3. ICE starts on the answer. What else there is to gather and to send (candidates of servers that the answer names)
+       is done beside it.
+    4. Every session the server named is deleted at the end, also after half a join.
+    5. No ICE restarts: aiortc has none.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -41,12 +46,13 @@ from rtcprobe.call import faults
 from rtcprobe.call.http import HttpClient, Reply
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.sdp import candidates_fragment
+from rtcprobe.call.session import Rights, Session, session_origin
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.targets import plain
 from rtcprobe.call.targets.base import TWO_ENDS_ROUTES, CallSetup
 from rtcprobe.call.targets.outside import OutsideCall
 from rtcprobe.errors import BadInputError
-from rtcprobe.ice import servers_of_links
+from rtcprobe.ice import IceServer, read_links
 from rtcprobe.result import Clock, Direction
 from rtcprobe.scenario import TargetPlan
 from rtcprobe.secrets import Secret, read_secret, scrub
@@ -55,7 +61,16 @@ from rtcprobe.timeline import OUTSIDE_ORDER
 __all__ = ["WhipWhepCall", "WhipWhepTarget", "make_target"]
 
 MOST_LISTENERS = 16
-OPTIONS: Final = (*plain.CONNECTION_OPTIONS, "whip", "whep", "whip_token", "whep_token", "listeners", "trickle")
+OPTIONS: Final = (
+    *plain.CONNECTION_OPTIONS,
+    "whip",
+    "whep",
+    "whip_token",
+    "whep_token",
+    "listeners",
+    "trickle",
+    "session_origin",
+)
 _BRACES = re.compile(r"\{([^{},]*),([^{},]*)\}")
 _SDP = "application/sdp"
 _FRAGMENT = "application/trickle-ice-sdpfrag"
@@ -63,13 +78,22 @@ _NO_TRICKLE: Final = (405, 415, 422, 501)
 """What a server says that takes no candidates after the offer. Source: RFC 9725 §4.3."""
 
 _BEFORE: Final[Mapping[str, tuple[str, ...]]] = {
-    "answer_received": ("counter_offer",),
+    "answer_received": ("feed_ready", "counter_offer"),
     "ice_connected": ("candidates_sent",),
 }
 """Milestones of these servers alone, and what they come before."""
 
+_MADE: Final = (200, 201)
+"""RFC 9725 §4.2 wants 201; servers that answer 200 mean it."""
+
 _RETRY_S = (0.2, 5.0)
 """How soon and how late a 409 is asked again, whatever it says."""
+
+_NOT_YET_S: Final[Mapping[int, float]] = {404: 2.0, 500: 10.0, 503: 10.0}
+"""What a server says that does not know a stream yet, and how long it is asked again: a wrong path is 404 for ever."""
+_AGAIN_S = (0.05, 0.5)
+"""How soon such a server is asked again, at first and at last."""
+_MOST_OF_A_NAME = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +109,7 @@ class WhipWhepTarget:
     ca_file: Path | None = None
     listeners: int = 1
     trickle: bool = False
+    session_origin: str | None = None
 
     directions: tuple[Direction, ...] = ("caller_to_callee",)
     routes = TWO_ENDS_ROUTES
@@ -115,35 +140,25 @@ def make_target(plan: TargetPlan) -> WhipWhepTarget:
         ca_file=plain.ca_file(plan),
         listeners=plain.whole_number(plan, "listeners", 1, MOST_LISTENERS, default=1),
         trickle=plain.choice(plan, "trickle", plain.YES_NO, default=False),
+        session_origin=session_origin(plan, whip, whep),
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Session:
-    """What a server made of an offer: whose it is, where it is changed and ended, and by what right."""
-
-    peer: Peer
-    client: HttpClient
-    url: str
-    etag: str | None
-    token: Secret | None
 
 
 class WhipWhepCall(OutsideCall):
     """One publisher, and those who listen to it."""
 
-    optional = ("counter_offer", "candidates_sent")
+    optional = ("feed_ready", "counter_offer", "candidates_sent")
     milestones = tuple(each for milestone in OUTSIDE_ORDER for each in (*_BEFORE.get(milestone, ()), milestone))
 
     def __init__(self, setup: CallSetup, seed: np.random.SeedSequence, target: WhipWhepTarget) -> None:
         self.sides = (("caller", "sendonly"), *((("callee", "recvonly"),) * target.listeners))
         super().__init__(setup, seed, server=plain.host_of(target.whip))
         self._target = target
-        self._sessions: list[_Session] = []
+        self._sessions: list[Session] = []
 
     async def connect(self) -> None:
         """Publish; when the caller is connected, listen."""
-        await self._join(self.caller, self._target.whip, self._target.whip_token)
+        await self._join(self.caller)
         await self.connected(self.caller)
         listening = [asyncio.ensure_future(self._listen(callee)) for callee in self.callees]
         try:
@@ -154,114 +169,136 @@ class WhipWhepCall(OutsideCall):
 
     async def leave(self) -> None:
         """Delete every session."""
-        ended = await asyncio.gather(*(self._delete(each) for each in self._sessions), return_exceptions=True)
+        ended = await asyncio.gather(*(_delete(each) for each in self._sessions if each.url), return_exceptions=True)
         for outcome in ended:
             if isinstance(outcome, BaseException):
                 raise outcome
 
     async def _listen(self, callee: Peer) -> None:
         self.begin(callee)
-        await self._join(callee, self._target.whep, self._target.whep_token)
+        await self._join(callee)
 
-    async def _join(self, peer: Peer, url: str, token: Secret | None) -> None:
+    def _rights(self, peer: Peer) -> Rights:
+        """Return where ``peer`` publishes or listens, and what may be sent there."""
+        target = self._target
+        url, token = (target.whip, target.whip_token) if peer is self.caller else (target.whep, target.whep_token)
+        return Rights(url=url, token=token, headers=target.headers, trusted=target.session_origin)
+
+    async def _join(self, peer: Peer) -> None:
         """Send an offer and take the answer, or answer the server's own offer."""
+        rights = self._rights(peer)
         client = self.new_client(peer, ca_file=self._target.ca_file)
         gathered = None
         if self._target.trickle:
-            offer, gathered = await self.offered_at_once(peer, client, url)
+            offer, gathered = await self.offered_at_once(peer, client, rights.url)
         else:
-            offer = await self.offered(peer, client, url)
+            offer = await self.offered(peer, client, rights.url)
         try:
             self.mark(peer, "offer_sent")
-            reply = await self._post(peer, client, url, token, offer.text)
-            session = self._keep(peer, client, reply, token)
+            reply = await self._post(peer, client, rights, offer.text)
+            session = self._keep(peer, client, reply, rights)
             if reply.status == 406:
-                await self._answer(session, reply.text())
+                await self._answer(peer, session, reply.text())
                 return
             self.mark(peer, "answer_received")
-            await self._trickle(session, offer, reply, gathered)
+            servers, unusable = read_links(reply.headers.get_list("link"))
+            self.warnings += unusable
+            if servers and self.setup.ice.policy == "relay":
+                await self._more(peer, session, offer, servers)  # without them there is nothing to call with
+                servers = ()
+            await self.accept(peer, reply.text(), offer)
+            if gathered is not None:
+                await self._send_candidates(peer, session, offer, await gathered, last=not servers)
         finally:
             if gathered is not None:
                 gathered.cancel()
-        await self.accept(peer, reply.text(), offer)
+        if servers:
+            self.meanwhile(self._more(peer, session, offer, servers))
 
-    async def _post(self, peer: Peer, client: HttpClient, url: str, token: Secret | None, offer: str) -> Reply:
-        """Return the server's answer, or its own offer (406); asks again when a 409 says so (rule 2)."""
+    async def _post(self, peer: Peer, client: HttpClient, rights: Rights, offer: str) -> Reply:
+        """Return the server's answer, or its own offer (406); asks again where that may help (rule 2)."""
         publishing = peer is self.caller
-        conflicts = 0
+        begun_s, wait_s = self.network.now_s(), _AGAIN_S[0]
+        asked = 0
         while True:
+            asked_s = self.network.now_s()
+            asked += 1
             reply = await client.exchange(
                 "WHIP offer" if publishing else "WHEP offer",
                 "POST",
-                url,
+                rights.url,
                 body=offer,
                 content_type=_SDP,
-                headers=self._target.headers,
-                token=token,
-                statuses=(201,) if publishing else (201, 406, 409),
+                headers=rights.headers,
+                token=rights.token,
+                statuses=_MADE if publishing else (*_MADE, 406, 409, *_NOT_YET_S),
                 media_types=(_SDP,) if publishing else (),
             )
-            if reply.status != 409:
+            refusal = faults.refusal(
+                reply.exchange, reply.body, token=None if rights.token is None else rights.token.source
+            )
+            if reply.status == 409:
+                self.said(peer, conflicts=asked)
+                self.refused(peer, refusal)
+                await asyncio.sleep(_retry_s(reply.headers.get("retry-after")))
+            elif reply.status in _NOT_YET_S and asked_s + wait_s - begun_s < _NOT_YET_S[reply.status]:
+                self.refused(peer, refusal)
+                await asyncio.sleep(wait_s)
+                wait_s = min(2 * wait_s, _AGAIN_S[1])
+            elif reply.status in _MADE or (reply.status == 406 and reply.media_type == _SDP):
                 break
-            conflicts += 1
-            self.said(peer, conflicts=conflicts)
-            await asyncio.sleep(_retry_s(reply.headers.get("retry-after")))
-        if reply.status == 406 and reply.media_type != _SDP:  # no offer of its own: a refusal
-            raise faults.refusal(reply.exchange, reply.body, token=None if token is None else token.source)
+            else:  # of 406 too, where there is no offer of its own
+                raise refusal
+        if asked > 1:
+            peer.timeline.mark("feed_ready", asked_s)
         return reply
 
-    async def _answer(self, session: _Session, offer: str) -> None:
+    async def _answer(self, peer: Peer, session: Session, offer: str) -> None:
         """Answer the server's own offer."""
-        self.mark(session.peer, "counter_offer")
-        await session.peer.start_over()
-        answer = await self.answer(session.peer, offer)
+        self.mark(peer, "counter_offer")
+        await peer.start_over()
+        answer = await self.answer(peer, offer)
         await self._patch("WHEP answer", session, answer.text, _SDP)
-        self.mark(session.peer, "answer_received")
+        self.mark(peer, "answer_received")
 
-    async def _trickle(
-        self, session: _Session, offer: Sdp, reply: Reply, gathered: asyncio.Future[list[str]] | None
+    async def _more(self, peer: Peer, session: Session, offer: Sdp, servers: Sequence[IceServer]) -> None:
+        """Ask the ICE servers that the target named, and send on what they gave."""
+        found = await peer.gather_from(servers)
+        if found:
+            await self._send_candidates(peer, session, offer, found, last=True)
+
+    async def _send_candidates(
+        self, peer: Peer, session: Session, offer: Sdp, candidates: Sequence[str], *, last: bool
     ) -> None:
-        """Send the candidates that were not in the offer, and those of ICE servers that the server named."""
-        late = [] if gathered is None else await gathered
-        late += await session.peer.gather_from(servers_of_links(reply.headers.get_list("link")))
-        if gathered is None and not late:
-            return
-        sent = await self._patch("candidates", session, candidates_fragment(offer, late), _FRAGMENT, *_NO_TRICKLE)
+        """Send candidates that were not in the offer; ``last`` says that no more will come."""
+        if session.url is None:
+            return  # that it has no address was said
+        fragment = candidates_fragment(offer, candidates, last=last)
+        sent = await self._patch("candidates", session, fragment, _FRAGMENT, *_NO_TRICKLE)
         if sent.status in _NO_TRICKLE:
-            self.warnings.append(
-                f"the {session.peer.side}'s candidates were not taken: the server answered {sent.status}"
-            )
-        self.mark(session.peer, "candidates_sent")
+            self.warnings.append(f"the {peer.side}'s candidates were not taken: the server answered {sent.status}")
+        self.mark(peer, "candidates_sent")
 
-    async def _patch(self, what: str, session: _Session, body: str, content_type: str, *more_statuses: int) -> Reply:
-        return await session.client.exchange(
-            what,
-            "PATCH",
-            session.url,
-            body=body,
-            content_type=content_type,
-            headers={**self._target.headers, **({} if session.etag is None else {"If-Match": session.etag})},
-            token=session.token,
-            statuses=(200, 204, *more_statuses),
+    async def _patch(self, what: str, session: Session, body: str, content_type: str, *more_statuses: int) -> Reply:
+        headers = {} if session.etag is None else {"If-Match": session.etag}
+        statuses = (200, 204, *more_statuses)
+        return await session.exchange(
+            what, "PATCH", body=body, content_type=content_type, headers=headers, statuses=statuses
         )
 
-    def _keep(self, peer: Peer, client: HttpClient, reply: Reply, token: Secret | None) -> _Session:
+    def _keep(self, peer: Peer, client: HttpClient, reply: Reply, rights: Rights) -> Session:
         """Keep what is to be deleted at the end, and what the server says of itself."""
-        session = _Session(peer=peer, client=client, url=reply.location(), etag=reply.headers.get("etag"), token=token)
+        session = Session.of(reply, client, rights)
         self._sessions.append(session)
+        if session.warning is not None:
+            self.warnings.append(session.warning)
         if "server" in reply.headers:
-            self.said(peer, server=reply.headers["server"][:80])
+            self.said(peer, server=faults.printable(reply.headers["server"], _MOST_OF_A_NAME))
         return session
 
-    async def _delete(self, session: _Session) -> None:
-        await session.client.exchange(
-            "end of the session",
-            "DELETE",
-            session.url,
-            headers=self._target.headers,
-            token=session.token,
-            statuses=(200, 202, 204, 404),
-        )
+
+async def _delete(session: Session) -> None:
+    await session.exchange("end of the session", "DELETE", statuses=(200, 202, 204, 404))
 
 
 def _urls(plan: TargetPlan) -> tuple[str, str]:
@@ -297,5 +334,6 @@ def _own_token(plan: TargetPlan, key: str) -> Secret | None:
 
 def _retry_s(said: str | None) -> float:
     """Return how long to wait as Retry-After says, within bounds; a second where it says nothing, or a date."""
-    wanted = float(said) if said is not None and said.strip().isdigit() else 1.0
+    said = "" if said is None else said.strip()
+    wanted = float(said[:9]) if said.isascii() and said.isdigit() else 1.0
     return min(max(wanted, _RETRY_S[0]), _RETRY_S[1])
