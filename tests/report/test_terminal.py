@@ -256,3 +256,12 @@ def test_a_run_of_several_calls_says_of_how_many_and_void_ones_are_none(make_res
     placed = (*(PlacedCall(call=index) for index in range(5)), PlacedCall(call=5, void="this machine stopped"))
     assert row(lines_of(make_result(calls=placed)), "─ Mouth to ear").startswith("─ Mouth to ear: 5 calls, ms ─")
     assert row(lines_of(make_result()), "─ Mouth to ear").startswith("─ Mouth to ear, ms ─")
+
+
+def test_a_column_more_than_there_are_places_stands_behind_the_last_and_never_vanishes():
+    from rtcprobe.report.lines import cells, rule
+
+    assert cells("a", ("1", "2", "3"), edges=(10, 20)).plain == "a        1         2 3"
+    assert rule("t", ("one", "two", "three"), edges=(20, 30)).plain.startswith(
+        "─ t ──────────── one ───── two  three ─"
+    )
