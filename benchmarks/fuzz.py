@@ -9,6 +9,7 @@ results      one value of a result changed; read, shown, compared, checked, rend
 links        link lines of the words of tc(8), damaged                                   10,000
 scenarios    one edit of a scenario's YAML text or of one of its values                   5,000
 descriptions a server's answer or offer, damaged; used as a call would, and by the stack 10,000
+messages     what a Janus says, an answer's JSON or its headers, with values of any kind 10,000
 ===========  ==========================================================================  ======
 
 It is bounded in time (``--seconds`` a kind, 900 unless told; cases left out are said), seeded, and sends nothing
@@ -352,11 +353,17 @@ def descriptions(chance: Random) -> Case:
     return Case(*fuzz_servers.descriptions(chance))
 
 
+def messages(chance: Random) -> Case:
+    """Return what a server says beside descriptions, with values of any kind."""
+    return Case(*fuzz_servers.messages(chance))
+
+
 KINDS: dict[str, tuple[int, Callable[[Random], Case]]] = {
     "results": (10_000, results),
     "links": (10_000, links),
     "scenarios": (5_000, scenarios),
     "descriptions": (10_000, descriptions),
+    "messages": (10_000, messages),
 }
 """How many cases are tried unless told, and what makes one."""
 
