@@ -38,6 +38,28 @@ def test_unchanged_code_passes_with_the_seeds_of_the_baseline(rtcprobe, probe, b
     assert baseline.read_bytes() == before
 
 
+def test_a_check_says_what_the_goals_came_to_and_that_time_passed_is_no_other_software(
+    rtcprobe, probe, baseline, tmp_path
+):
+    probe.changes |= {
+        "environment": {
+            "rtcprobe": "0.1.0",
+            "python": "3.11.9",
+            "date": "2026-11-29T12:00:00+00:00",
+            "host": "other",
+            "commit": "abc",
+        }
+    }
+    markdown = tmp_path / "x.md"
+    code, out, _ = rtcprobe("check", "1v1-social", "--baseline", baseline, "--markdown", markdown)
+    assert code == 0
+    said = " ".join(out.split())
+    assert "] of joins later than 600 ms, 100% [" in said
+    assert "of markers later than 100 ms" in said
+    assert "other software" not in said
+    assert "of joins later than 600 ms" in markdown.read_text(encoding="utf-8")
+
+
 def test_a_run_that_the_baseline_lost_is_told_even_when_quiet(rtcprobe, probe, baseline):
     baseline.write_bytes(baseline.read_bytes()[:-400])
     code, out, err = rtcprobe("check", "1v1-social", "--baseline", baseline, "-q")

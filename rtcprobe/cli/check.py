@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from rtcprobe.report.cases import Case, Suite
     from rtcprobe.result import Clock, Result
     from rtcprobe.scenario import Scenario
-    from rtcprobe.verdict import RegressionCheck, Tolerance
+    from rtcprobe.verdict import Goal, RegressionCheck, Tolerance
     from rtcprobe.verdict.breaking import Break
 
 __all__ = ["check"]
@@ -223,7 +223,7 @@ class _Session:
 
         def markdown(brief: bool) -> str:
             missed = [each for each in self.results if self.budgets and each.verdict != "pass"]
-            parts = [faults_markdown(self.faults), *map(check_markdown, self.checks)]
+            parts = [faults_markdown(self.faults), *(check_markdown(each, self._goals(each)) for each in self.checks)]
             return "\n".join([*parts, results_markdown(missed, brief=brief)])
 
         try:
@@ -239,6 +239,14 @@ class _Session:
             self.codes.append(ExitCode(error.exit_code))
         gravest = (ExitCode.INTERRUPTED, ExitCode.BAD_INPUT, ExitCode.MISSED, ExitCode.NOT_MEASURED)
         return next((code for code in gravest if code in self.codes), ExitCode.MET)
+
+    def _goals(self, check: RegressionCheck) -> tuple[Goal, ...]:
+        """Return what the goals people feel came to over the runs of a check that count."""
+        from rtcprobe.verdict import goals
+        from rtcprobe.verdict.goals import pooled
+
+        runs = self.fit.get(check.comparison.b.scenario, [])
+        return goals(pooled(runs)) if runs else ()
 
     def _suites(self) -> list[Suite]:
         from rtcprobe.report.cases import Suite
@@ -295,7 +303,7 @@ class _Session:
             screen = self.outputs.screen()
             if len(self.checks) > 1:
                 screen.print()
-            print_lines(check_lines(found), screen)
+            print_lines(check_lines(found, self._goals(found)), screen)
         elif not self.outputs.pipes:
             say(f"{found.verdict.upper()} {job.plan.name}")
 
