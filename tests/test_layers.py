@@ -17,6 +17,7 @@ LEVELS = (
     ("result",),
     ("verdict",),
     ("scenario", "capture"),
+    ("fit",),
     ("runtime",),
     ("call",),
     ("selftest", "probe", "listening"),
