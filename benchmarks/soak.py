@@ -8,6 +8,11 @@ for. A due start costs 1 ms: a week at ``--interval 60s`` (201,600 starts) takes
 scrapes it twice a second from two scrapers, and reads its memory and file descriptors from /proc. Fails when, beyond
 warm-up (the first fifth), memory or descriptors grow, when the p99 of scrapes reaches 100 ms, or when a start is not
 accounted for. Traffic stays on 127.0.0.1.
+
+``python benchmarks/soak.py --rubbish [--minutes 30] [--interval 5s]`` does the same, and probes a server that answers
+each request with another rubbish (``benchmarks/rubbish.py``). Fails, besides, where a run is a crash or a worker was
+lost, where there are more or fewer workers than wanted, where the log tells of a fault of rtcprobe itself, or where
+workers grow.
 """
 
 from __future__ import annotations
@@ -25,6 +30,7 @@ import tempfile
 import threading
 import time
 import urllib.request
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -47,6 +53,7 @@ SERIES = re.compile(
 )
 MEMORY = re.compile(r"^process_resident_memory_bytes (\S+)$", re.MULTILINE)
 DESCRIPTORS = re.compile(r"^process_open_fds (\S+)$", re.MULTILINE)
+WORKERS = re.compile(r"^rtcprobe_workers\{.*\} (\S+)$", re.MULTILINE)
 LARGEST_WORKER = re.compile(r"^rtcprobe_worker_max_resident_memory_bytes (\S+)$", re.MULTILINE)
 
 
@@ -60,6 +67,32 @@ def configuration(probes: int, interval: str, concurrency: int, reports: str = "
         "probes:",
         *(f"  - {{name: p{number}, scenario: {names[number % len(names)]}}}" for number in range(probes)),
     ]
+    return "\n".join(lines)
+
+
+DOORS = {
+    "sdp": "sdp+http://127.0.0.1:{port}/sdp",
+    "json": "sdp+http://127.0.0.1:{port}/json",
+    "whip": "whip+whep+http://127.0.0.1:{port}/{{whip,whep}}",
+    "janus": "janus+http://127.0.0.1:{port}/echotest",
+    "janus-room": "janus+http://127.0.0.1:{port}/videoroom/1",
+    "janus-ws": "janus+ws://127.0.0.1:{next}/echotest",
+}
+
+
+def rubbish_configuration(interval: str, concurrency: int, port: int) -> str:
+    """Return a configuration that probes every door of the rubbish server."""
+    lines = [
+        f"concurrency: {concurrency}",
+        f"defaults: {{interval: {interval}, timeout: 60s, set: {{link: delay 5ms, playout: 'fixed:60ms', budgets: [],",
+        "  call.joins: 1, call.duration: 2s, call.join_timeout: 2s}}",
+        "reports: {folder: reports, limit: 20MB}",
+        "probes:",
+    ]
+    for name, url in DOORS.items():
+        more = ", set: {target.body: json, target.fields: {model: x}}" if name == "json" else ""
+        target = url.format(port=port, next=port + 1)
+        lines.append(f"  - {{name: {name}, scenario: 1v1-social, target: '{target}'{more}}}")
     return "\n".join(lines)
 
 
@@ -185,31 +218,62 @@ class Watch:
         self.seen.append((minute, figures[0], figures[1], figures[2]))
 
 
-def real(minutes: float, probes: int, interval: str, concurrency: int) -> bool:
-    """Soak a server process; return whether it kept within its limits."""
+def real(minutes: float, text: str, interval: str, *, worst: bool = False) -> bool:
+    """Soak a server process of the configuration ``text``; return whether it kept within its limits."""
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder, "probes.yaml")
-        config.write_text(configuration(probes, interval, concurrency, "reports"), encoding="utf-8")
+        config.write_text(text, encoding="utf-8")
         port = 19_817
         rtcprobe = str(Path(sys.executable).with_name("rtcprobe"))
         command = [rtcprobe, "serve", "--config", str(config), "--listen", f"127.0.0.1:{port}"]
-        with Path(folder, "log").open("wb") as log, subprocess.Popen(command, stderr=log) as server:
+        log_path = Path(folder, "log")
+        with (
+            log_path.open("wb") as log,
+            subprocess.Popen(command, cwd=folder, stderr=log, start_new_session=True) as server,
+        ):
             url = f"http://127.0.0.1:{port}/metrics"
             try:
-                return _watched(server, url, minutes, parse_duration(interval))
+                kept = _watched(server, url, minutes, parse_duration(interval), worst=worst)
             finally:
                 with contextlib.suppress(ProcessLookupError):
                     server.send_signal(signal.SIGTERM)
                 print(f"SIGTERM: exit code {server.wait(30)}")
+        return _read_log(log_path.read_text(encoding="utf-8", errors="replace")) and kept
 
 
-def _watched(server: subprocess.Popen[bytes], url: str, minutes: float, interval_s: float) -> bool:
+def rubbish(minutes: float, interval: str, concurrency: int) -> bool:
+    """Soak a server that probes rubbish; return whether it kept within its limits."""
+    port = 19_830
+    place = str(Path(__file__).with_name("rubbish.py"))
+    with subprocess.Popen([sys.executable, place, str(port)], stderr=subprocess.DEVNULL) as server:
+        try:
+            return real(minutes, rubbish_configuration(interval, concurrency, port), interval, worst=True)
+        finally:
+            server.kill()
+
+
+def _read_log(log: str) -> bool:
+    """Say what the log tells of faults; return whether it is none."""
+    faults = [line for line in log.splitlines() if "fault of rtcprobe" in line or line.startswith("Traceback")]
+    for line, count in Counter(re.sub(r"^\S+ \S+ ", "", each) for each in faults).most_common(10):
+        print(f"  log, {count} times: {line[:300]}")
+    reasons = Counter(re.sub(r"[\d.]+", "0", each) for each in re.findall(r"INFO probe \S+: (.*)", log))
+    print(f"log: {len(log) / 1e3:.0f} kB, {len(faults)} faults; {len(reasons)} different endings of runs, such as")
+    for reason, count in reasons.most_common(12):
+        print(f"  {count} times: {reason[:160]}")
+    return not faults
+
+
+def _watched(server: subprocess.Popen[bytes], url: str, minutes: float, interval_s: float, *, worst: bool) -> bool:
     _await_ready(server, url)
     watch = Watch(url)
-    scrapers = [threading.Thread(target=watch.scrape) for _ in range(2)]
+    scrapers = [threading.Thread(target=watch.scrape, daemon=True) for _ in range(2)]
     for each in scrapers:
         each.start()
-    time.sleep(minutes * 60)
+    began_s = time.monotonic()
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C: what was seen so far is told
+        time.sleep(minutes * 60)
+    minutes = (time.monotonic() - began_s) / 60
     watch.ended.set()
     for each in scrapers:
         each.join()
@@ -223,19 +287,29 @@ def _watched(server: subprocess.Popen[bytes], url: str, minutes: float, interval
     p50, p99 = np.percentile(watch.took_s, [50, 99])
     third = max(1, len(memory) // 3)
     grown = float(np.median(memory[-third:]) - np.median(memory[:third]))
-    print(f"{sum(due.values()):.0f} due starts in {minutes:g} min, {in_hand:.0f} of them in hand at the end")
-    for reason, count in _counted(text):
+    print(f"{sum(due.values()):.0f} due starts in {minutes:.3g} min, {in_hand:.0f} of them in hand at the end")
+    counted = dict(_counted(text))
+    for reason, count in counted.items():
         print(f"  {reason}: {count:.0f}")
+    workers = sum(float(each) for each in WORKERS.findall(text))
+    wanted = float(found[1]) if (found := re.search(r"^rtcprobe_workers_wanted (\S+)$", text, re.MULTILINE)) else 0.0
+    print(f"workers: {workers:.0f}, wanted {wanted:.0f}")
     scrapes = f"{len(watch.took_s)} scrapes of {len(text) / 1e6:.1f} MB"
     bare_p50, bare_p99 = np.percentile(watch.bare_s, [50, 99])
     print(f"{scrapes}: p50 {p50 * 1e3:.1f} ms, p99 {p99 * 1e3:.1f} ms; {len(watch.faults)} failed")
     print(f"/-/healthy: p50 {bare_p50 * 1e3:.1f} ms, p99 {bare_p99 * 1e3:.1f} ms; ", end="")
     print(f"a scrape's p50 is {p50 / bare_p50:.1f} of that, its p99 {p99 / bare_p99:.1f}")
     print(f"server memory {memory[0] / 1e6:.1f} MB warm, {memory[-1] / 1e6:.1f} MB at the end: {grown / 1e6:+.1f} MB")
-    largest = max(each[3] for each in warm)
-    print(f"descriptors {min(descriptors):.0f} to {max(descriptors):.0f}; largest worker {largest / 1e6:.0f} MB")
+    workers_bytes = [each[3] for each in warm]
+    largest = max(workers_bytes)
+    worker_grown = float(np.median(workers_bytes[-third:]) - np.median(workers_bytes[:third]))
+    lost = sum(counted.get(f"{each}, crash", 0.0) for each in ("run errors", "worker exits"))
+    print(f"descriptors {min(descriptors):.0f} to {max(descriptors):.0f}")
+    print(f"largest worker {largest / 1e6:.0f} MB, {worker_grown / 1e6:+.1f} MB")
     return (
         not watch.faults
+        and workers == wanted
+        and not (worst and (lost or worker_grown >= GROWTH_LIMIT_BYTES))
         and 0 <= in_hand <= len(due)
         and p99 < SCRAPE_LIMIT_S
         and grown < GROWTH_LIMIT_BYTES
@@ -247,7 +321,7 @@ def _watched(server: subprocess.Popen[bytes], url: str, minutes: float, interval
 def _counted(text: str) -> list[tuple[str, float]]:
     totals: dict[str, float] = {}
     for line in text.splitlines():
-        for name in ("runs_total", "run_errors_total", "runs_missed_total"):
+        for name in ("runs_total", "run_errors_total", "runs_missed_total", "worker_exits_total"):
             if line.startswith(f"rtcprobe_{name}{{"):
                 word = re.search(r'(?:verdict|reason)="([^"]+)"', line)
                 key = f"{name.removesuffix('_total').replace('_', ' ')}, {word[1] if word else ''}"
@@ -272,6 +346,7 @@ def main() -> None:
     """Soak, say what was seen, and exit with 1 where it was too much."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--virtual", action="store_true")
+    parser.add_argument("--rubbish", action="store_true")
     parser.add_argument("--days", type=float, default=7.0)
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--probes", type=int, default=20)
@@ -280,8 +355,11 @@ def main() -> None:
     given = parser.parse_args()
     if given.virtual:
         kept = virtual(given.days, given.interval)
+    elif given.rubbish:
+        kept = rubbish(given.minutes, given.interval, given.concurrency)
     else:
-        kept = real(given.minutes, given.probes, given.interval, given.concurrency)
+        text = configuration(given.probes, given.interval, given.concurrency, "reports")
+        kept = real(given.minutes, text, given.interval)
     print("kept within its limits" if kept else "NOT within its limits")
     raise SystemExit(0 if kept else 1)
 

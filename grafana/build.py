@@ -55,6 +55,21 @@ def left(slo: str, by: str) -> str:
     return f"1 - (1 - {kept(slo, by)}) / {allowed}"
 
 
+WAY = 'direction!="round_trip"'  # there and back is no way between two people
+
+
+def beyond_connect(by: str) -> str:
+    """The share of the joins tried that took longer than 600 ms, or were never heard: exact, a bucket ends there."""
+    within = increase("rtcprobe_join_seconds_bucket", 'le="0.6"')
+    return f"1 - sum by ({by}) ({within}) / sum by ({by}) ({increase('rtcprobe_join_attempts_total')})"
+
+
+def beyond_ear(by: str) -> str:
+    """The share of the markers heard that came later than 100 ms: exact, a bucket ends there."""
+    within = increase("rtcprobe_mouth_to_ear_seconds_bucket", f'{WAY}, le="0.1"')
+    return f"1 - sum by ({by}) ({within}) / sum by ({by}) ({increase('rtcprobe_mouth_to_ear_seconds_count', WAY)})"
+
+
 UNHEARD, INVALID = 'fate!="heard"', 'verdict="invalid"'
 ROUTE = "probe, target, caller_region, callee_region"
 ROUTE_NAME = "{{probe}}"
@@ -74,6 +89,85 @@ SHARE_LIMITS = ((0.9, FAIR), (0.95, GOOD))
 LEFT_LIMITS = ((0.0, FAIR), (0.25, GOOD))
 EAR_LIMITS = ((0.1, FAIR), (0.15, BAD))
 
+BEYOND_LIMITS = ((0.05, FAIR), (0.25, BAD))
+GOALS = (
+    "The two numbers people feel: 600 ms, 100 ms",
+    (
+        number(
+            "Joins beyond 600 ms",
+            "Of the joins tried within the window, those that took longer than 600 ms or were never heard. One in "
+            "twenty may.",
+            "percentunit",
+            now(beyond_connect("job"), "beyond"),
+            limits=BEYOND_LIMITS,
+            base=GOOD,
+            width=4,
+            decimals=1,
+        ),
+        number(
+            "Speech later than 100 ms",
+            "Of the markers heard within the window, those that came later than 100 ms, from where the ear notices "
+            "(ITU-T G.107: no delay impairment up to it). One in twenty may; an ocean alone takes more.",
+            "percentunit",
+            now(beyond_ear("job"), "beyond"),
+            limits=BEYOND_LIMITS,
+            base=GOOD,
+            width=4,
+            decimals=1,
+        ),
+        lines(
+            "Joins beyond 600 ms, by probe",
+            "Share of the joins tried that took longer, or were never heard. Dashed: one in twenty.",
+            "percentunit",
+            q(beyond_connect("probe"), ROUTE_NAME),
+            limits=((0.05, BAD),),
+            width=8,
+            top=1.0,
+            height=5,
+        ),
+        lines(
+            "Speech later than 100 ms, by probe",
+            "Share of the markers heard that came later. Dashed: one in twenty.",
+            "percentunit",
+            q(beyond_ear("probe"), ROUTE_NAME),
+            limits=((0.05, BAD),),
+            width=8,
+            top=1.0,
+            height=5,
+        ),
+    ),
+)
+LAST_GOALS = (
+    "The two numbers people feel: 600 ms, 100 ms",
+    (
+        number(
+            "Joins beyond 600 ms",
+            "Of the joins of the last run, those that took longer than 600 ms or were never heard, and the ends of the "
+            "share's 95 % interval. One in twenty may.",
+            "percentunit",
+            now(f"max by (bound) (rtcprobe_last_join_beyond_600ms_ratio{{{ONE}}})", "{{bound}}"),
+            limits=BEYOND_LIMITS,
+            base=GOOD,
+            width=12,
+            decimals=1,
+        ),
+        number(
+            "Speech later than 100 ms",
+            "Of the markers heard in the last run, by direction: those that came later than 100 ms, and the ends of "
+            "the share's 95 % interval. One in twenty may.",
+            "percentunit",
+            now(
+                f"max by (direction, bound) (rtcprobe_last_mouth_to_ear_beyond_100ms_ratio{{{ONE}}})",
+                "{{direction}} {{bound}}",
+            ),
+            limits=BEYOND_LIMITS,
+            base=GOOD,
+            width=12,
+            decimals=1,
+        ),
+    ),
+)
+
 IS_IT_GOOD = Dashboard(
     uid="rtcprobe-good",
     title="rtcprobe: is it good?",
@@ -81,6 +175,7 @@ IS_IT_GOOD = Dashboard(
         "Do calls connect in time and sound immediate, by region pair and target, and how much may still go wrong?"
     ),
     rows=(
+        GOALS,
         (
             "Over the chosen window",
             (
@@ -231,6 +326,7 @@ WHY_IS_IT_SLOW = Dashboard(
     title="rtcprobe: why is it slow?",
     description="Which phase of joining, which stage of the mouth-to-ear delay, which timer, which link?",
     rows=(
+        GOALS,
         (
             "Joining",
             (
@@ -363,6 +459,7 @@ ONE_CALL = Dashboard(
     ),
     single_probe=True,
     rows=(
+        LAST_GOALS,
         (
             "The verdict",
             (
@@ -487,6 +584,7 @@ IS_THE_PROBE_HEALTHY = Dashboard(
         "Do the figures mean anything: do runs start when due, end in time, and is the instrument out of its own way?"
     ),
     rows=(
+        GOALS,
         (
             "Schedules",
             (
@@ -612,6 +710,21 @@ IS_THE_PROBE_HEALTHY = Dashboard(
                     "bytes",
                     q(f"rtcprobe_reports_bytes{{{SERVER}}}", "{{instance}}: used"),
                     q(f"rtcprobe_reports_limit_bytes{{{SERVER}}}", "{{instance}}: may be used"),
+                ),
+                lines(
+                    "What became of the calls?",
+                    "Calls that runs placed, by what became of them; void ones this machine's stalls took out of every "
+                    "figure.",
+                    "none",
+                    q(f"sum by (fate) ({increase('rtcprobe_calls_total')})", "{{fate}}"),
+                    stacked=True,
+                ),
+                lines(
+                    "Which probes are silent?",
+                    "1 while a probe has had no outcome, a run or an error, for two intervals.",
+                    "none",
+                    q(f"max by (probe) (rtcprobe_probe_silent{{{PROBE}}})", ROUTE_NAME),
+                    top=1.0,
                 ),
                 lines(
                     "Why did worker processes end?",

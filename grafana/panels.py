@@ -67,6 +67,7 @@ def lines(
     stacked: bool = False,
     limits: Sequence[tuple[float, str]] = (),
     width: int = 12,
+    height: int = 8,
     top: float | None = None,
 ) -> Panel:
     """Curves over time, perhaps stacked; ``limits`` are drawn as dashed lines."""
@@ -92,6 +93,7 @@ def lines(
         unit=unit,
         queries=queries,
         width=width,
+        height=height,
         defaults=defaults,
         options={
             "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},

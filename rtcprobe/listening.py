@@ -39,7 +39,7 @@ from rtcprobe.audio.pcm import SAMPLE_RATE_HZ, Pcm
 from rtcprobe.audio.resample import resampled
 from rtcprobe.audio.wav import read_wav
 from rtcprobe.errors import BadInputError
-from rtcprobe.result import WAYS, Direction
+from rtcprobe.result import DIRECTIONS, Direction
 
 __all__ = [
     "SCORING_RATE_HZ",
@@ -92,7 +92,7 @@ class Listening:
 
 
 def score_folder(folder: Path, make_compare: Callable[[], Compare]) -> Iterator[tuple[Direction, Listening]]:
-    """Yield what each direction scores, from the four WAV files that ``rtcprobe run --wav`` writes.
+    """Yield what each direction scores, from the two WAV files of each that ``rtcprobe run --wav`` writes.
 
     ``make_compare`` (usually ``visqol``) is asked for once the files are known to be there.
 
@@ -189,11 +189,12 @@ def visqol() -> Compare:
 
 
 def _pairs(folder: Path) -> dict[Direction, tuple[Path, Path]]:
-    """Return mouth and ear of each direction; all four files are there."""
-    pairs = {each: (folder / f"{each}.mouth.wav", folder / f"{each}.ear.wav") for each in WAYS}
-    missing = [path.name for pair in pairs.values() for path in pair if not path.is_file()]
+    """Return mouth and ear of each direction that was recorded, which depends on the target; both files are there."""
     if not folder.is_dir():
         raise BadInputError(f"{folder} is no folder", "give the one that rtcprobe run --wav wrote")
+    every = {each: (folder / f"{each}.mouth.wav", folder / f"{each}.ear.wav") for each in DIRECTIONS}
+    pairs = {each: pair for each, pair in every.items() if any(path.is_file() for path in pair)}
+    missing = [path.name for pair in (pairs or every).values() for path in pair if not path.is_file()]
     if missing:
         inside = sorted(path.parent.name for path in folder.glob(f"*/{missing[0]}"))
         hint = f"give one of the folders in it, like {folder / inside[0]}" if inside else ""

@@ -80,7 +80,8 @@ STAGES = {
 @cache
 def attempt(*, dtls_lost: bool = False, failed: str | None = None) -> JoinAttempt:
     if failed is not None:
-        return JoinAttempt(caller={"signaling_connected": 0.132, "offer_sent": 0.133}, failed=failed)
+        marks = {"signaling_connected": 0.132, "offer_sent": 0.133}
+        return JoinAttempt(caller=marks, failed=failed, reached="offer_sent", awaited="answer_received")
     phases = dict(PHASES)
     retransmissions: tuple[Retransmission, ...] = ()
     if dtls_lost:

@@ -180,3 +180,44 @@ def test_what_does_not_compare_is_refused_before_anything_is_measured(rtcprobe, 
         assert (code, out, err.count("\n")) == (2, "", 1), err
         assert err.startswith(f"rtcprobe: {start}"), err
     assert probe.calls == []
+
+
+@pytest.mark.parametrize(
+    ("change", "culprit"),
+    [("device +30ms", "stage device, caller to callee: +30ms"), ("dtls +66ms", "phase dtls: +66ms")],
+)
+@pytest.mark.usefixtures("probe")
+def test_a_gate_can_be_seen_red_and_the_baseline_stays(rtcprobe, baseline, change, culprit):
+    before = baseline.read_bytes()
+    code, out, _ = rtcprobe("check", "1v1-social", "--baseline", baseline, "--break", change)
+    assert code == 1
+    assert culprit in out
+    assert f"note: broken on purpose: {change}; the baseline is as it was" in " ".join(out.split())
+    assert baseline.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ("--break", "devise +30ms"),
+            "--break 'devise +30ms': these runs have no stage or phase 'devise': did you mean device?",
+        ),
+        (("--break", "device 30ms"), "--break 'device 30ms' cannot be read: write it like 'device +30ms'"),
+        (("--break", "device +0ms"), "--break 'device +0ms' breaks nothing: give a delay above 0ms"),
+        (
+            ("--break", "device +30ms", "--update-baseline"),
+            "--update-baseline would keep runs that --break broke on purpose: leave out --update-baseline or --break",
+        ),
+        (
+            ("--break", "device +30ms", "--append", "history.jsonl"),
+            "--append would keep runs that --break broke on purpose: leave out --append or --break",
+        ),
+    ],
+)
+def test_a_break_that_cannot_be_meant_is_a_sentence_before_anything_is_measured(
+    rtcprobe, probe, baseline, arguments, sentence
+):
+    code, _, err = rtcprobe("check", "1v1-social", "--baseline", baseline, *arguments)
+    assert (code, probe.calls) == (2, [])
+    assert sentence in " ".join(err.split())

@@ -20,6 +20,8 @@ from rtcprobe import __version__
 from rtcprobe.cli.check import check
 from rtcprobe.cli.common import EXIT_CODES, complain
 from rtcprobe.cli.compare import compare
+from rtcprobe.cli.hear import hear
+from rtcprobe.cli.link import link
 from rtcprobe.cli.look import links, scenarios, schema, score, selftest, targets
 from rtcprobe.cli.relay import relay
 from rtcprobe.cli.report import report
@@ -41,7 +43,7 @@ def cli() -> None:
 
 
 _MEASURING = (run, serve, check, compare, vendors, relay)
-_LOOKING = (report, score, scenarios, links, targets, schema, selftest)
+_LOOKING = (hear, link, report, score, scenarios, links, targets, schema, selftest)
 for _command in (*_MEASURING, *_LOOKING):
     cli.add_command(_command)
 

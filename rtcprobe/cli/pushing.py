@@ -98,6 +98,7 @@ class Pushing:
         from rtcprobe.exporter.outcome import Outcome
         from rtcprobe.exporter.push import run_instruments, textfile
         from rtcprobe.report.json import write_whole
+        from rtcprobe.verdict import goals
 
         failure: Failure | None = None if result is not None else "unmeasured"
         outcome = Outcome(
@@ -105,6 +106,7 @@ class Pushing:
             ended_unix_s=time.time(),
             duration_s=time.monotonic() - self._began_s,
             result=result,
+            goals=() if result is None else goals(result),
             failure=failure,
             sentence=fault,
         )

@@ -7,7 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rtcprobe.exporter.outcome import Outcome
+from rtcprobe.report.lead import goal_sentence
+from rtcprobe.report.sentences import ARROWS
 from rtcprobe.result import JoinAttempt, Result
+from rtcprobe.verdict import Goal
 
 __all__ = ["KEPT", "Board", "RunView", "view"]
 
@@ -24,7 +27,8 @@ _MOST_REASONS = 3
 class RunView:
     """One run: Unix seconds, seconds, ``phases`` of the middle join, ``delays`` per direction in the order heard.
 
-    A delay of None is a marker that was not heard. ``report`` is the file name of its HTML report, "" without.
+    A delay of None is a marker that was not heard. ``goals`` are names and sentences. ``report`` is
+    the file name of its HTML report, "" without.
     """
 
     at_unix_s: float
@@ -39,6 +43,7 @@ class RunView:
     delays: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
     delay_p50_s: Mapping[str, float | None] = field(default_factory=dict)
     delay_p95_s: Mapping[str, float | None] = field(default_factory=dict)
+    goals: Sequence[tuple[str, str]] = ()
     report: str = ""
 
 
@@ -71,6 +76,7 @@ def view(outcome: Outcome, report: str = "") -> RunView:
         delays={direction: _delays(result, direction) for direction in result.mouth_to_ear},
         delay_p50_s={direction: _quantile(result, direction, "p50") for direction in result.mouth_to_ear},
         delay_p95_s={direction: _quantile(result, direction, "p95") for direction in result.mouth_to_ear},
+        goals=() if result.verdict == "invalid" else tuple(_goal(each) for each in outcome.goals),
         report=report,
     )
 
@@ -92,6 +98,11 @@ class Board:
     def forget(self, probe: str) -> None:
         """Forget a probe."""
         self._runs.pop(probe, None)
+
+
+def _goal(goal: Goal) -> tuple[str, str]:
+    way = "" if goal.direction is None else f", {ARROWS[goal.direction]}"
+    return f"{goal.name}{way}", goal_sentence(goal)
 
 
 def _total_s(attempt: JoinAttempt) -> float:

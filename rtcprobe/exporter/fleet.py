@@ -12,40 +12,39 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-import rtcprobe
 from rtcprobe.errors import BadInputError
 from rtcprobe.exporter.board import Board, RunView, view
+from rtcprobe.exporter.burn import Ledger
 from rtcprobe.exporter.config import Job, ProbePlan, ServeConfig
+from rtcprobe.exporter.figures import ServerFigures
 from rtcprobe.exporter.instruments import Draft, Format, Instruments, expose, expose_gzip
 from rtcprobe.exporter.outcome import (
     Outcome,
     add_run,
+    events_of,
     probe_labels,
     set_last_run,
     set_objectives,
     set_up,
     start_series,
 )
+from rtcprobe.exporter.promises import NAMES, Promise, promises
 from rtcprobe.exporter.schedule import Miss, Scheduler, Slots
 from rtcprobe.exporter.shelf import Shelf
-from rtcprobe.exporter.workers import Exit, Pool
+from rtcprobe.exporter.workers import Pool
 from rtcprobe.secrets import scrub
 
 __all__ = ["Fleet", "Runner"]
 
 LOG: Final = logging.getLogger("rtcprobe")
-
-LAG_PERIOD_S: Final = 5.0
 
 
 class Runner(Protocol):
@@ -92,24 +91,24 @@ class Fleet:
         self._wall = wall
         self._probes: dict[str, tuple[ProbePlan, Instruments]] = {}
         self._reports: dict[str, Path] = {}
-        self._server = Instruments(("server",))
+        self.figures = ServerFigures(lambda: self.shelf)
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
-        self._runner: Runner = runner or Pool(self)
+        self._runner: Runner = runner or Pool(self.figures)
         self._scheduler = Scheduler(self._execute, self.slots, self, self.random, wall)
         self._running: set[str] = set()
         self._heard_s: dict[str, float] = {}
+        self._ledger = Ledger()
         self._clock: Callable[[], float] = lambda: 0.0
         self._refused = ""
         self._reloading = asyncio.Lock()
         self._on_demand = 0
         self._lag: asyncio.Task[None] | None = None
-        self._set_constants()
 
     async def start(self) -> None:
         """Begin to probe."""
         self._clock = asyncio.get_running_loop().time
-        self._lag = asyncio.ensure_future(self._measure_lag())
+        self._lag = asyncio.ensure_future(self.figures.measure_lag())
         self._apply(self.config)
         LOG.info("%d probes, %d at once", len(self.config.probes), self.config.concurrency)
 
@@ -131,7 +130,7 @@ class Fleet:
     def refuse(self, error: BadInputError) -> None:
         """Take note that a new configuration was refused, and why."""
         self._refused = str(error)
-        self._server.set("rtcprobe_config_last_reload_successful", 0)
+        self.figures.config_refused()
 
     async def stop(self, grace_s: float) -> None:
         """End probing: runs in hand have ``grace_s`` seconds; then their processes are killed."""
@@ -159,6 +158,10 @@ class Fleet:
             if now_s - self._heard_s.get(plan.name, now_s) > 2 * plan.interval_s + plan.jitter_s
         ]
 
+    def promises(self, plan: ProbePlan) -> Sequence[Promise]:
+        """Return the objectives of a probe and how they stand: as Prometheus' alerts see them."""
+        return promises(plan, self._ledger, self._clock())
+
     def troubles(self) -> Sequence[str]:
         """Return what somebody should see to, in sentences."""
         troubles = []
@@ -175,14 +178,12 @@ class Fleet:
 
     def exposition(self, form: Format, *, packed: bool = False) -> bytes:
         """Return everything, as a scrape wants it; ``packed`` by gzip."""
-        self._set_states()
-        owners = [instruments for _, instruments in self._probes.values()]
-        return (expose_gzip if packed else expose)([*owners, self._server], form, [self._process])
-
-    def answered(self, handler: str, code: int, took_s: float) -> None:
-        """Count a request."""
-        self._server.count("rtcprobe_http_requests_total", handler=handler, code=str(code))
-        self._server.observe("rtcprobe_http_request_duration_seconds", took_s, handler=handler)
+        self.figures.set_states(self.config, self._runner.states(), self._on_demand)
+        silent = set(self.silent())
+        for name, (_, instruments) in self._probes.items():
+            instruments.set("rtcprobe_probe_silent", float(name in silent))
+        owners = [*(instruments for _, instruments in self._probes.values()), self.figures.instruments]
+        return (expose_gzip if packed else expose)(owners, form, [self._process])
 
     async def run_on_demand(self, plan: ProbePlan, within_s: float) -> Outcome | None:
         """Run ``plan`` once for ``/probe``, done or killed within ``within_s`` seconds; None when it found no slot."""
@@ -207,8 +208,7 @@ class Fleet:
                 self.slots.give()
         finally:
             self._on_demand -= 1
-        ended = outcome.failure or outcome.verdict
-        self._server.count("rtcprobe_on_demand_runs_total", outcome=ended)
+        self.figures.ran_on_demand(outcome.failure or outcome.verdict)
         return outcome
 
     # What the scheduler tells.
@@ -236,42 +236,26 @@ class Fleet:
         outcome, draft, small = _drafted(plan, outcome)
         result = outcome.result
         why = "; ".join(result.reasons[:1]) if result is not None and result.verdict != "pass" else outcome.sentence
-        LOG.info("probe %s: %s%s", plan.name, outcome.verdict, f" ({why})" if why else "")
+        said = [f"{outcome.verdict} ({why})" if why else outcome.verdict]
         instruments = self._instruments(plan)
+        if instruments is not None:
+            self._heard_s[plan.name] = self._clock()
+            self._ledger.add(plan.name, self._clock(), events_of(outcome, plan.objectives))
+            said += [f"{NAMES[each.slo]} {each.alarm}" for each in self.promises(plan) if each.alarm]
+        LOG.info("probe %s: %s", plan.name, "; ".join(said))
         if instruments is None:
             return
-        self._heard_s[plan.name] = self._clock()
         instruments.set("rtcprobe_probe_running", 0)
         draft.apply(instruments)
         kept = path is not None and self.shelf.find(path.name) is not None
         self.board.add(plan.name, dataclasses.replace(small, report=path.name if path is not None and kept else ""))
-
-    # What the pool tells.
-
-    def worker_ended(self, reason: Exit) -> None:
-        """Count a process that ended."""
-        self._server.count("rtcprobe_worker_exits_total", reason=reason)
-        if reason in ("timeout", "crash"):
-            LOG.warning("a worker process ended: %s", reason)
-
-    def worker_resident(self, resident_bytes: int) -> None:
-        """Take note of the memory of the largest worker."""
-        self._server.set("rtcprobe_worker_max_resident_memory_bytes", resident_bytes)
-
-    def report_written(self, path: Path, fault: str) -> None:
-        """Take note of a report, written or not."""
-        self.shelf.note(path, fault)
-        if fault:
-            self._server.count("rtcprobe_report_failures_total")
-            LOG.warning("report %s could not be written: %s", path.name, fault)
 
     async def _execute(self, plan: ProbePlan, seed: int, waited_s: float) -> Outcome:
         report = self.shelf.place(plan.name, seed, self._wall())
         if report is not None:
             self._reports[plan.name] = report
         elif not self.shelf.writable:
-            self._server.count("rtcprobe_report_failures_total")
-            LOG.warning("probe %s: no report is written: %s", plan.name, self.shelf.fault)
+            self.figures.report_has_no_place(plan.name)
         return await self._runner.run(plan.job, seed, timeout_s=plan.timeout_s, waited_s=waited_s, report=report)
 
     def _apply(self, config: ServeConfig) -> None:
@@ -283,6 +267,7 @@ class Fleet:
         for name in [name for name in self._probes if name not in wanted]:
             del self._probes[name]
             self._heard_s.pop(name, None)
+            self._ledger.forget(name)
             self.board.forget(name)
         for plan in config.probes:
             self._probes[plan.name] = (plan, self._set_up(plan))
@@ -291,19 +276,20 @@ class Fleet:
         self._runner.warm(config.concurrency)
         self.slots.resize(config.concurrency)
         self._scheduler.apply(config.probes)
-        self._server.set("rtcprobe_config_last_reload_successful", 1)
-        self._server.set("rtcprobe_config_last_reload_success_timestamp_seconds", self._wall())
+        self.figures.config_read(self._wall())
 
     def _set_up(self, plan: ProbePlan) -> Instruments:
         labels = probe_labels(plan.name, plan.scenario, plan.target)
         before = self._probes.get(plan.name)
         instruments = before[1] if before is not None and before[1].common == labels else None
         if instruments is None:
+            self._ledger.forget(plan.name)
             instruments = Instruments(("probe", "run"), labels)
             start_series(instruments, plan.scenario, outside=plan.target != "loopback")
             instruments.set("rtcprobe_probe_running", float(plan.name in self._running))
         set_up(instruments, plan.scenario, plan.job.clock)
         set_objectives(instruments, plan.objectives)
+        self._ledger.open(plan.name, plan.objectives, self._clock())
         instruments.set("rtcprobe_probe_interval_seconds", plan.interval_s)
         instruments.set("rtcprobe_probe_timeout_seconds", plan.timeout_s)
         return instruments
@@ -322,42 +308,13 @@ class Fleet:
         if instruments is not None:
             instruments.count(name, **labels)
 
-    def _set_constants(self) -> None:
-        versions = {"version": rtcprobe.__version__, "python": platform.python_version(), "aiortc": version("aiortc")}
-        self._server.set("rtcprobe_build_info", 1, **versions)
-        for reason in ("timeout", "crash", "recycled", "cancelled"):
-            self._server.count("rtcprobe_worker_exits_total", 0, reason=reason)
-
-    def _set_states(self) -> None:
-        """Set the gauges that say how things are right now; the server's texts are few."""
-        self._server.set("rtcprobe_probes", len(self.config.probes))
-        silent = set(self.silent())
-        for name, (_, instruments) in self._probes.items():
-            instruments.set("rtcprobe_probe_silent", float(name in silent))
-        self._server.set("rtcprobe_workers_wanted", self.config.concurrency)
-        for state, number in self._runner.states().items():
-            self._server.set("rtcprobe_workers", number, state=state)
-        self._server.set("rtcprobe_on_demand_running", self._on_demand)
-        self._server.set("rtcprobe_reports", self.shelf.count)
-        self._server.set("rtcprobe_reports_bytes", self.shelf.total_bytes)
-        limit_bytes = 0 if self.shelf.reports.folder is None else self.shelf.reports.limit_bytes
-        self._server.set("rtcprobe_reports_limit_bytes", limit_bytes)
-        self._server.set("rtcprobe_reports_writable", float(self.shelf.writable))
-
-    async def _measure_lag(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            due_s = loop.time() + LAG_PERIOD_S
-            await asyncio.sleep(LAG_PERIOD_S)
-            self._server.observe("rtcprobe_loop_lag_seconds", max(0.0, loop.time() - due_s))
-
 
 def _drafted(plan: ProbePlan, outcome: Outcome) -> tuple[Outcome, Draft, RunView]:
     """Return a run with what it changes and its small picture; of one that cannot be counted, a crash with its own."""
     draft = Draft()
     try:
         add_run(draft, outcome, plan.objectives)
-        set_last_run(draft, outcome)
+        set_last_run(draft, outcome, plan.objectives)
         return outcome, draft, view(outcome)
     except Exception as error:
         if outcome.result is None:

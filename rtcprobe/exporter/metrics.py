@@ -8,7 +8,7 @@ Facts:
 Rules:
     1. Nothing is exported that is not in ``TABLE``, and the table in grafana/METRICS.md is this one; tests compare.
     2. What was not measured or not reached is absent, never 0. An invalid run moves no figure but the count of runs,
-       its duration and the harness.
+       its duration, what became of its calls, and the harness. A void call moves none in any run.
     3. Label values come from the configuration or from closed lists in the code, never from a measured text.
     4. ``rtcprobe_last_…`` and ``…_info`` are of one run, so they alone are pushed, written to textfiles and answered
        by ``/probe``; counters and histograms live in a process that stays.
@@ -95,8 +95,16 @@ def _histogram(
     return _row("histogram", scope, name, meaning, (labels, values, buckets))
 
 
+PHASES = (
+    *PHASE_OF.values(),
+    *("session_created", "plugin_attached", "room_joined", "offer_received", "answer_sent", "answer_accepted"),  # Janus
+    *("counter_offer", "candidates_sent"),  # WHIP and WHEP
+    "feed_ready",  # of a listener that came before its publisher was known
+)
+"""Every phase of a join to any target; a milestone that is the target's own ends a phase of its own name."""
+
 _VERDICTS = "pass, fail, inconclusive, invalid"
-_PHASES = f"phase: {', '.join(PHASE_OF.values())}, other (what a target adds)"
+_PHASES = f"phase: {', '.join(PHASES)}, other (one that is not known)"
 _WAYS = "direction: caller_to_callee, callee_to_caller, round_trip (an echo)"
 _AGGREGATES = "aggregate: min, mean, p50, p95, max (a percentile of too few samples is absent)"
 _TIMERS = "timer: stun, dtls, signaling"
@@ -104,6 +112,7 @@ _FATES = "fate: heard, rejected, lost"
 _STAGES = f"stage: {', '.join(STAGES)}"
 _BUDGETS = "budget: its line; advisory: true, false"
 _SEEN = "seen: requested, achieved"
+_BOUNDS = "bound: share, low, high (the ends of its 95 % interval)"
 _SLOS = "slo: join, mouth_to_ear"
 _ERRORS = (
     "timeout (killed), crash (its process died), unmeasured (it could not measure), refused (its scenario), cancelled"
@@ -142,6 +151,14 @@ _PROBE_ROWS = (
         "What those retransmissions cost the joins.",
         "timer",
         _TIMERS,
+    ),
+    _counter(
+        "probe",
+        "calls_total",
+        "Calls that runs placed to hear markers in, by what became of them.",
+        "fate",
+        "fate: whole, cut (it ended before its time), failed (never joined), "
+        "void (this machine stalled: nothing of it counts)",
     ),
     _counter(
         "probe",
@@ -264,6 +281,21 @@ _RUN_ROWS = (
         "part: loop_lag, emulator_late, pacing_late; aggregate: p50, p95, p99",
     ),
     _gauge("run", "last_harness_detection_error_seconds", "How far the ear misses the truth on this speech."),
+    _gauge(
+        "run",
+        "last_join_beyond_600ms_ratio",
+        "Share of its joins that took longer than 600 ms, those never heard among them.",
+        "bound",
+        _BOUNDS,
+    ),
+    _gauge(
+        "run",
+        "last_mouth_to_ear_beyond_100ms_ratio",
+        "Share of its markers heard that came later than 100 ms.",
+        "direction bound",
+        f"{_WAYS}; {_BOUNDS}",
+    ),
+    _gauge("run", "last_slo_kept_ratio", "Share of its events that kept the limit of the objective.", "slo", _SLOS),
     _gauge("run", "last_budget_met", "1 met, 0 missed; absent while open.", "budget advisory", _BUDGETS),
 )
 

@@ -21,7 +21,8 @@ from prometheus_client import CollectorRegistry, Gauge
 from rtcprobe.exporter.config import ProbePlan
 from rtcprobe.exporter.fleet import Fleet
 from rtcprobe.exporter.instruments import CONTENT_TYPES, Format, Instruments, expose, negotiate
-from rtcprobe.exporter.outcome import Outcome, probe_labels, set_last_run, set_up
+from rtcprobe.exporter.outcome import Outcome, events_of, probe_labels, set_last_run, set_up
+from rtcprobe.exporter.promises import run_said
 from rtcprobe.report.terminal import screen
 from rtcprobe.secrets import scrub
 
@@ -116,7 +117,7 @@ def _patience_s(headers: Mapping[str, str], timeout_s: float) -> float:
 def _exposition(plan: ProbePlan, outcome: Outcome, form: Format) -> bytes:
     instruments = Instruments(("run",), probe_labels(plan.name, plan.scenario, plan.target))
     set_up(instruments, plan.scenario, plan.job.clock)
-    set_last_run(instruments, outcome)
+    set_last_run(instruments, outcome, plan.objectives)
     registry = CollectorRegistry()
     passed = float(outcome.verdict == "pass")
     Gauge("probe_success", "Whether the verdict of the run is pass.", registry=registry).set(passed)
@@ -136,4 +137,6 @@ def _explained(plan: ProbePlan, outcome: Outcome) -> str:
     else:
         lines += [line.plain.rstrip() for line in screen(outcome.result)]
         lines += ["", *(f"reason: {each}" for each in outcome.result.reasons)]
+        for slo, (events, bad) in events_of(outcome, plan.objectives).items():
+            lines.append(f"objective: {run_said(slo, plan.objectives[slo], events, bad)}")
     return "\n".join([*lines, "", "metrics:", "", _exposition(plan, outcome, "text").decode()])

@@ -12,21 +12,21 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
-from urllib.parse import urlsplit
 
 from rtcprobe.exporter.config import OBJECTIVES, Objective
 from rtcprobe.exporter.instruments import Draft, Instruments
-from rtcprobe.exporter.metrics import TABLE
-from rtcprobe.result import BudgetVerdict, Clock, JoinAttempt, MouthToEar, Result, Verdict
-from rtcprobe.runtime.reach import needs_dns
+from rtcprobe.exporter.metrics import PHASES, TABLE
+from rtcprobe.result import BudgetVerdict, Clock, JoinAttempt, MouthToEar, PlacedCall, Result, Verdict
 from rtcprobe.scenario import Scenario
 from rtcprobe.secrets import scrub
 from rtcprobe.timeline import CALLER_ORDER, OUTSIDE_ORDER, PHASE_OF, Timer
+from rtcprobe.verdict import Goal
 
 __all__ = [
     "Failure",
     "Outcome",
     "add_run",
+    "events_of",
     "failed_phase",
     "probe_labels",
     "set_last_run",
@@ -40,22 +40,22 @@ MISSES = ("overlap", "busy", "stalled", "cancelled")
 
 _LAST = tuple(row.name for row in TABLE if row.scope == "run" and row.name != "rtcprobe_probe_info")
 _AGGREGATES = ("p50", "p95")
-_CONNECTING = ("dns_resolved", "tcp_connected", "tls_connected")
-_UNCONNECTED = (*_CONNECTING, "ice_gathered")
-"""What a join may reach before it is connected: gathering goes on beside that."""
-
 _OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a run ended: its ``result``, or the ``failure`` with its sentence. Wall-clock seconds."""
+    """How a run ended: its ``result``, or the ``failure`` with its sentence. Wall-clock seconds.
+
+    ``goals`` are what ``rtcprobe.verdict.goals`` says of the result: worth a thread, so made where the result is read.
+    """
 
     seed: int
     ended_unix_s: float
     duration_s: float
     waited_s: float = 0.0
     result: Result | None = None
+    goals: tuple[Goal, ...] = ()
     failure: Failure | None = None
     sentence: str = ""
 
@@ -113,6 +113,8 @@ def start_series(into: Instruments, scenario: Scenario, *, outside: bool) -> Non
     for slo in OBJECTIVES:
         for kept in ("good", "bad"):
             into.count("rtcprobe_slo_events_total", 0, slo=slo, outcome=kept)
+    for fate in ("whole", "cut", "failed", "void"):
+        into.count("rtcprobe_calls_total", 0, fate=fate)
     for timer in get_args(Timer):
         into.count("rtcprobe_join_retransmission_cost_seconds_total", 0, timer=timer)
         for side in ("caller", "callee"):
@@ -134,11 +136,13 @@ def add_run(into: Instruments | Draft, outcome: Outcome, objectives: Mapping[str
     if result.verdict not in get_args(Verdict):
         raise ValueError(f"{result.verdict!r} is no verdict")
     into.count("rtcprobe_runs_total", verdict=result.verdict)
+    for placed in result.calls:
+        into.count("rtcprobe_calls_total", fate=_call_fate(placed))
     if result.verdict == "invalid":
         return
     into.set("rtcprobe_last_valid_run_timestamp_seconds", outcome.ended_unix_s)
     _add_joins(into, result)
-    _add_events(into, result, objectives)
+    _add_events(into, outcome, objectives)
     for direction, ear in result.mouth_to_ear.items():
         for sample in ear.samples:
             into.observe("rtcprobe_mouth_to_ear_seconds", sample.delay_s, direction=direction)
@@ -153,8 +157,8 @@ def add_run(into: Instruments | Draft, outcome: Outcome, objectives: Mapping[str
         into.count("rtcprobe_budget_verdicts_total", verdict=each.verdict, **labels)
 
 
-def set_last_run(into: Instruments | Draft, outcome: Outcome) -> None:
-    """Set the ``last_…`` gauges to this run alone."""
+def set_last_run(into: Instruments | Draft, outcome: Outcome, objectives: Mapping[str, Objective] = OBJECTIVES) -> None:
+    """Set the ``last_…`` gauges to this run alone, its joins and markers judged by ``objectives``."""
     with into.anew(_LAST):
         for verdict in (*get_args(Verdict), "error"):
             into.set("rtcprobe_last_run_verdict", float(verdict == outcome.verdict), verdict=verdict)
@@ -164,16 +168,16 @@ def set_last_run(into: Instruments | Draft, outcome: Outcome) -> None:
             _set_harness(into, outcome.result)
             if outcome.result.verdict != "invalid":
                 _set_figures(into, outcome.result)
+                _set_goals(into, outcome.goals)
+                for slo, (events, bad) in events_of(outcome, objectives).items():
+                    if events:
+                        into.set("rtcprobe_last_slo_kept_ratio", 1.0 - bad / events, slo=slo)
 
 
-def failed_phase(attempt: JoinAttempt, target: str) -> str:
-    """Return the phase that a failed join never finished: the first not reached, of a connection what it has of it."""
-    order = CALLER_ORDER if target == "loopback" else OUTSIDE_ORDER
-    reached = attempt.milestones
-    passed = set() if _named(target) else {"dns_resolved"}
-    if any(name in reached for name in order if name not in _UNCONNECTED):
-        passed |= set(_CONNECTING)
-    return next((PHASE_OF[name] for name in order if name not in reached and name not in passed), _OTHER)
+def failed_phase(attempt: JoinAttempt) -> str:
+    """Return the phase that a failed join never finished: the one that ends with the milestone it awaited."""
+    awaited = attempt.awaited
+    return _OTHER if awaited is None else _phase(PHASE_OF.get(awaited, awaited))
 
 
 def _add_joins(into: Instruments | Draft, result: Result) -> None:
@@ -181,7 +185,7 @@ def _add_joins(into: Instruments | Draft, result: Result) -> None:
     into.count("rtcprobe_join_attempts_total", len(attempts))
     for attempt in attempts:
         if attempt.failed is not None or attempt.first_audio_s is None:
-            into.count("rtcprobe_join_failures_total", phase=failed_phase(attempt, result.target))
+            into.count("rtcprobe_join_failures_total", phase=failed_phase(attempt))
         else:
             into.observe("rtcprobe_join_seconds", attempt.first_audio_s)
         for phase, seconds in attempt.phases.items():
@@ -191,17 +195,30 @@ def _add_joins(into: Instruments | Draft, result: Result) -> None:
             into.count("rtcprobe_join_retransmission_cost_seconds_total", each.cost_s, timer=each.timer)
 
 
-def _add_events(into: Instruments | Draft, result: Result, objectives: Mapping[str, Objective]) -> None:
-    """Count what kept its limit: of joins all that were tried, of markers all but the rejected ones."""
+def events_of(outcome: Outcome, objectives: Mapping[str, Objective]) -> Mapping[str, tuple[int, int]]:
+    """Return by objective how many events a run had, and how many broke their limit; of an invalid run, none.
+
+    Events are all joins that were tried, and all markers but the rejected ones.
+    """
+    result = outcome.result
+    if result is None or result.verdict == "invalid":
+        return dict.fromkeys(objectives, (0, 0))
     joins_s = [None if each.failed is not None else each.first_audio_s for each in result.join.attempts]
     delays_s: list[float | None] = []
     for ear in result.mouth_to_ear.values():
         delays_s += [each.delay_s for each in ear.samples]
         delays_s += [None] * ear.lost
+    out = {}
     for slo, events_s in (("join", joins_s), ("mouth_to_ear", delays_s)):
         good = sum(each is not None and each <= objectives[slo].limit_s for each in events_s)
-        into.count("rtcprobe_slo_events_total", good, slo=slo, outcome="good")
-        into.count("rtcprobe_slo_events_total", len(events_s) - good, slo=slo, outcome="bad")
+        out[slo] = (len(events_s), len(events_s) - good)
+    return out
+
+
+def _add_events(into: Instruments | Draft, outcome: Outcome, objectives: Mapping[str, Objective]) -> None:
+    for slo, (events, bad) in events_of(outcome, objectives).items():
+        into.count("rtcprobe_slo_events_total", events - bad, slo=slo, outcome="good")
+        into.count("rtcprobe_slo_events_total", bad, slo=slo, outcome="bad")
 
 
 def _set_figures(into: Instruments | Draft, result: Result) -> None:
@@ -215,6 +232,18 @@ def _set_figures(into: Instruments | Draft, result: Result) -> None:
             into.set("rtcprobe_last_budget_met", float(each.verdict == "met"), **labels)
 
 
+def _set_goals(into: Instruments | Draft, goals: Iterable[Goal]) -> None:
+    for goal in goals:
+        found = goal.outcome
+        for bound, value in (("share", found.value), ("low", found.low), ("high", found.high)):
+            if value is None:
+                continue
+            if goal.direction is None:
+                into.set("rtcprobe_last_join_beyond_600ms_ratio", value, bound=bound)
+            else:
+                into.set("rtcprobe_last_mouth_to_ear_beyond_100ms_ratio", value, direction=goal.direction, bound=bound)
+
+
 def _set_joins(into: Instruments | Draft, result: Result) -> None:
     attempts = result.join.attempts
     into.set("rtcprobe_last_join_attempts", len(attempts))
@@ -223,7 +252,7 @@ def _set_joins(into: Instruments | Draft, result: Result) -> None:
     phases: dict[str, list[float]] = {}
     for attempt in attempts:
         if attempt.failed is not None or attempt.first_audio_s is None:
-            phase = failed_phase(attempt, result.target)
+            phase = failed_phase(attempt)
             failures[phase] = failures.get(phase, 0) + 1
         for name, seconds in attempt.phases.items():
             phases.setdefault(_phase(name), []).append(seconds)
@@ -288,10 +317,11 @@ def _set_all(into: Instruments | Draft, name: str, figures: Mapping[str, float |
             into.set(name, value, aggregate=aggregate, **labels)
 
 
-def _named(target: str) -> bool:
-    """Return whether the host of ``target`` is a name that has to be looked up."""
-    host = urlsplit(target).hostname
-    return host is not None and needs_dns(host)
+def _call_fate(placed: PlacedCall) -> str:
+    """Return what became of a call: a void one is that, whatever else befell it."""
+    if placed.void is not None:
+        return "void"
+    return "failed" if placed.failed is not None else "cut" if placed.cut is not None else "whole"
 
 
 def _fates(ear: MouthToEar) -> Iterable[tuple[str, int]]:
@@ -299,4 +329,4 @@ def _fates(ear: MouthToEar) -> Iterable[tuple[str, int]]:
 
 
 def _phase(name: str) -> str:
-    return name if name in PHASE_OF.values() else _OTHER
+    return name if name in PHASES else _OTHER

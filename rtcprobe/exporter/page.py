@@ -3,6 +3,7 @@
 Rules:
     1. Honest: axes begin at 0, what was not heard is marked, what is unknown says so; no figure without its unit.
     2. Everything is escaped by the template; pictures are made of numbers and of names from closed lists.
+    3. One truth: a probe whose objectives page says so beside the verdict of its last run, and why.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from markupsafe import Markup, escape
 from rtcprobe.exporter.board import RunView
 from rtcprobe.exporter.config import ProbePlan
 from rtcprobe.exporter.fleet import Fleet
+from rtcprobe.exporter.promises import Promise
 from rtcprobe.report.sentences import ARROWS, milliseconds
 from rtcprobe.secrets import scrub
 from rtcprobe.units import format_duration
@@ -32,6 +34,8 @@ TONES: Final[Mapping[str, str]] = {
     "invalid": "warn",
     "error": "bad",
 }
+_ALARMED: Final = {"page": ("PAGES", "paging"), "ticket": ("TICKET", "wanting a ticket")}
+"""What a card is marked with whose objectives burn, and how many there are."""
 MARKS: Final[Mapping[str, str]] = {"pass": "●", "fail": "✕", "inconclusive": "○", "invalid": "◌", "error": "!"}
 
 LANDMARK_S: Final = 0.100
@@ -74,6 +78,9 @@ class Card:
     state: str
     verdict: str
     tone: str
+    alarm: str
+    promises: Sequence[Promise]
+    goals: Sequence[tuple[str, str]]
     when: str
     reasons: tuple[str, ...]
     join: str
@@ -88,8 +95,12 @@ def render_page(fleet: Fleet, now_unix_s: float) -> str:
     cards = [_card(fleet, plan, now_unix_s) for plan in fleet.probes]
     counts = {verdict: sum(card.verdict == verdict for card in cards) for verdict in (*TONES, "")}
     said = [f"{number} {verdict or 'not yet run'}" for verdict, number in counts.items() if number]
+    alarms = {severity: sum(card.alarm == severity for card in cards) for severity in ("page", "ticket")}
+    said = [*(f"{number} {_ALARMED[severity][1]}" for severity, number in alarms.items() if number), *said]
     template = _environment().get_template("page.html.j2")
-    page = template.render(cards=cards, summary=", ".join(said), troubles=fleet.troubles(), on_demand=_on_demand(fleet))
+    page = template.render(
+        alarmed=_ALARMED, cards=cards, summary=", ".join(said), troubles=fleet.troubles(), on_demand=_on_demand(fleet)
+    )
     return scrub(page)
 
 
@@ -103,6 +114,8 @@ def _card(fleet: Fleet, plan: ProbePlan, now_unix_s: float) -> Card:
     runs = fleet.board.runs(plan.name)
     last = runs[0] if runs else None
     scenario = plan.scenario
+    kept = fleet.promises(plan)
+    alarms = [each.standing.alarm.severity for each in kept if each.standing.alarm is not None]
     about = (
         f"{scenario.name} · {plan.target} · {scenario.caller.region} to {scenario.callee.region} · "
         f"{plan.job.clock} clock · every {format_duration(plan.interval_s)}"
@@ -113,6 +126,9 @@ def _card(fleet: Fleet, plan: ProbePlan, now_unix_s: float) -> Card:
         state="running now" if fleet.running(plan.name) else "",
         verdict="" if last is None else last.verdict,
         tone="" if last is None else TONES[last.verdict],
+        alarm="page" if "page" in alarms else "ticket" if alarms else "",
+        promises=kept,
+        goals=() if last is None else last.goals,
         when="" if last is None else f"{_ago(now_unix_s - last.at_unix_s)}, seed {last.seed}",
         reasons=() if last is None else tuple(scrub(each) for each in last.reasons),
         join="" if last is None else _join(last),

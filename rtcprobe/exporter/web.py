@@ -134,7 +134,7 @@ class _Door:
             app = await self._let_in(scope)
             await app(scope, receive, send_safely)
         finally:
-            self._fleet.answered(_handler(scope["path"]), code, time.perf_counter() - began_s)
+            self._fleet.figures.answered(_handler(scope["path"]), code, time.perf_counter() - began_s)
 
     async def _let_in(self, scope: Scope) -> ASGIApp:
         if sum(len(name) + len(value) for name, value in scope["headers"]) > MOST_HEADER_BYTES:

@@ -37,6 +37,7 @@ from rtcprobe.exporter.config import Job
 from rtcprobe.exporter.outcome import Failure, Outcome
 from rtcprobe.result import Result
 from rtcprobe.secrets import scrub
+from rtcprobe.verdict import Goal, goals
 
 __all__ = ["Exit", "Pool", "PoolWatcher"]
 
@@ -137,7 +138,13 @@ class _Run:
     begun: bool = False
     outcome: Outcome | None = None
 
-    def ends(self, result: Result | None = None, failure: Failure | None = None, sentence: str = "") -> Outcome:
+    def ends(
+        self,
+        result: Result | None = None,
+        goals: tuple[Goal, ...] = (),
+        failure: Failure | None = None,
+        sentence: str = "",
+    ) -> Outcome:
         """Return how it ended: so, unless it had ended before."""
         if self.outcome is None:
             self.outcome = Outcome(
@@ -146,6 +153,7 @@ class _Run:
                 duration_s=asyncio.get_running_loop().time() - self.began_s,
                 waited_s=self.waited_s,
                 result=result,
+                goals=goals,
                 failure=failure,
                 sentence=scrub(sentence),
             )
@@ -352,11 +360,17 @@ def _request(job: Job, seed: int, report: Path | None) -> Mapping[str, Any]:
 async def _read(worker: _Worker) -> dict[str, Any]:
     first = await worker.answer()
     if "result" in first:
-        return {"result": await asyncio.to_thread(Result.from_dict, first["result"])}
+        result, found = await asyncio.to_thread(_understood, first["result"])
+        return {"result": result, "goals": found}
     failure = first["failure"]
     if failure not in get_args(Failure):
         raise _WorkerLostError(f"it said {str(failure)[:40]!r}, which is no way to fail")
     return {"failure": cast("Failure", failure), "sentence": str(first["sentence"])}
+
+
+def _understood(data: object) -> tuple[Result, tuple[Goal, ...]]:
+    result = Result.from_dict(data)
+    return result, goals(result)
 
 
 def _told(error: Exception) -> str:

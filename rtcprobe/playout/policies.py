@@ -20,10 +20,10 @@ from rtcprobe.errors import BadInputError
 from rtcprobe.playout.aiortc import StockPlayout
 from rtcprobe.playout.base import BLOCK_S, Decoder, Playout
 from rtcprobe.playout.fixed import FixedDelay
-from rtcprobe.playout.neteq import NetEq, NetEqTrace
+from rtcprobe.playout.neteq import NetEq, NetEqStats, NetEqTrace
 from rtcprobe.units import format_duration, parse_duration
 
-__all__ = ["PlayoutChoice", "Policy", "make_policy"]
+__all__ = ["PlayoutChoice", "Policy", "gaps", "make_policy", "w3c_figures"]
 
 MOST_DELAY_S = 10.0
 """As far as libwebrtc lets an application go. Source: ``pc/jitter_buffer_delay.cc``."""
@@ -105,7 +105,7 @@ def _neteq_figures(neteq: NetEq) -> Mapping[str, Any]:
     stats = neteq.stats()
     emitted = stats.jitter_buffer_emitted_count
     trace = neteq.trace()
-    late, lost = _gaps(trace)
+    late, lost = gaps(trace)
     return {
         "gaps_by_loss": len(lost),
         "gaps_by_lateness": len(late),
@@ -122,28 +122,36 @@ def _neteq_figures(neteq: NetEq) -> Mapping[str, Any]:
         "red_frames_decoded": stats.red_frames_decoded,
         "fec_frames_decoded": stats.fec_frames_decoded,
         "ticks": {word: int((trace.operations == index).sum()) for index, word in enumerate(trace.words)},
-        "w3c": {
-            "packetsReceived": stats.packets_received,
-            "packetsDiscarded": stats.packets_discarded,
-            "fecPacketsReceived": stats.fec_packets_received,
-            "fecPacketsDiscarded": stats.fec_packets_discarded,
-            "totalSamplesReceived": stats.total_samples_received,
-            "concealedSamples": stats.concealed_samples,
-            "silentConcealedSamples": stats.silent_concealed_samples,
-            "concealmentEvents": stats.concealment_events,
-            "insertedSamplesForDeceleration": stats.inserted_samples_for_deceleration,
-            "removedSamplesForAcceleration": stats.removed_samples_for_acceleration,
-            "jitterBufferDelay": stats.jitter_buffer_delay_s,
-            "jitterBufferTargetDelay": stats.jitter_buffer_target_delay_s,
-            "jitterBufferMinimumDelay": stats.jitter_buffer_minimum_delay_s,
-            "jitterBufferEmittedCount": emitted,
-            "interruptionCount": stats.interruption_count,
-            "totalInterruptionDuration": stats.total_interruption_duration_s,
-        },
+        "w3c": w3c_figures(stats),
     }
 
 
-def _gaps(trace: NetEqTrace) -> tuple[list[int], list[int]]:
+def w3c_figures(stats: NetEqStats) -> dict[str, float]:
+    """Return counters under W3C's names and in its units: samples, and sums of seconds over samples.
+
+    Source: W3C webrtc-stats, RTCInboundRtpStreamStats.
+    """
+    return {
+        "packetsReceived": stats.packets_received,
+        "packetsDiscarded": stats.packets_discarded,
+        "fecPacketsReceived": stats.fec_packets_received,
+        "fecPacketsDiscarded": stats.fec_packets_discarded,
+        "totalSamplesReceived": stats.total_samples_received,
+        "concealedSamples": stats.concealed_samples,
+        "silentConcealedSamples": stats.silent_concealed_samples,
+        "concealmentEvents": stats.concealment_events,
+        "insertedSamplesForDeceleration": stats.inserted_samples_for_deceleration,
+        "removedSamplesForAcceleration": stats.removed_samples_for_acceleration,
+        "jitterBufferDelay": stats.jitter_buffer_delay_s,
+        "jitterBufferTargetDelay": stats.jitter_buffer_target_delay_s,
+        "jitterBufferMinimumDelay": stats.jitter_buffer_minimum_delay_s,
+        "jitterBufferEmittedCount": stats.jitter_buffer_emitted_count,
+        "interruptionCount": stats.interruption_count,
+        "totalInterruptionDuration": stats.total_interruption_duration_s,
+    }
+
+
+def gaps(trace: NetEqTrace) -> tuple[list[int], list[int]]:
     """Return the lengths (ticks) of the gaps that were concealed: those a late packet ended, those a later one did.
 
     A packet that comes late after all is played where it belongs: everything behind it is later by the gap, until

@@ -3,20 +3,35 @@
 Rule: a run is invalid when the instrument dominates: when the 95th percentile of any of its latenesses exceeds
 ``LIMIT_S``, a twentieth of the 100 ms that the ear notices. Virtual time is never late. On either clock a run is
 invalid when the codec itself, at the settings asked for, lets fewer than ``LEAST_SURVIVING`` of the markers through:
-what was lost or rejected then says nothing of the network.
+what was lost or rejected then says nothing of the network. And it is invalid when the ear is wrong: when it errs on
+this very speech, without any network, by more than the ``DETECTION_S`` it is stated to hear to, or when what it heard
+and the stages measured beside it differ by more than ``RESIDUAL_S``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+
+from rtcprobe.result import Direction, MouthToEar
+from rtcprobe.runtime.priority import ORDINARY
 
 __all__ = ["LIMIT_S", "Harness"]
 
 LIMIT_S = 0.005
 LEAST_SURVIVING = 0.8
+
+DETECTION_S = 0.00005
+"""What ``rtcprobe selftest`` states, to the hundredth of a millisecond that is shown. Speech at 16 kb/s and more stays
+below 0.03 ms; where Opus changes its mode over a steady voice, a marker errs by 0.053 ms."""
+_AS_SHOWN_S = 0.000005
+
+RESIDUAL_S = 0.005
+"""Of the mean over ``_ENOUGH`` markers. Measured over the library and lossy links: 0.005 ms where playout keeps time,
+0.5 ms where NetEQ stretches within markers (a stretch moves a marker by up to 15 ms, and few of them have one)."""
+_ENOUGH = 10
 
 
 @dataclass(slots=True)
@@ -34,6 +49,8 @@ class Harness:
     """CPU that each join cost this process while it was timed: on the real clock, part of its time."""
     own_s: dict[str, list[float]] = field(default_factory=dict)
     """Of that, what single steps of ours took, a value a peer; ``"certificate"`` comes before and is no part of it."""
+    priority: str = ORDINARY
+    """What this process had while packets were timed."""
     first_run_s: float | None = None
     """CPU of a join made before the measured ones, so that none of them is the first of the process."""
 
@@ -47,6 +64,7 @@ class Harness:
         for name, samples in self._named():
             for quantile in (50, 95, 99):
                 out[f"{name}_p{quantile}_s"] = float(np.percentile(samples, quantile)) if samples else None
+        out["priority"] = self.priority
         out["join_cpu_s"] = float(np.median(self.join_cpu_s)) if self.join_cpu_s else None
         out |= {f"{step}_s": float(np.median(taken_s)) for step, taken_s in self.own_s.items()}
         if self.first_run_s is not None:
@@ -58,13 +76,14 @@ class Harness:
         for step, taken_s in own_s.items():
             self.own_s.setdefault(step, []).append(taken_s)
 
-    def complaints(self) -> tuple[str, ...]:
-        """Return why the run is invalid, a sentence each; nothing when it is not."""
+    def complaints(self, ears: Mapping[Direction, MouthToEar]) -> tuple[str, ...]:
+        """Return why a run in which ``ears`` heard is invalid, a sentence each; nothing when it is not."""
         muffled: tuple[str, ...] = ()
         if self.survived < LEAST_SURVIVING * self.checked:
             through = f"{self.survived} of {self.checked} markers survive it without any network"
             cure = "give it more bits, another application or shorter packets"
             muffled = (f"the instrument cannot hear through this codec: {through}; {cure}",)
+        muffled += tuple(self._wrong(ears))
         if self.clock == "virtual":
             return muffled
         return muffled + tuple(
@@ -72,6 +91,23 @@ class Harness:
             for (name, samples), words in zip(self._named(), ("its loop", "its emulator", "its mouth"), strict=True)
             if samples and (late_s := float(np.percentile(samples, 95))) > LIMIT_S
         )
+
+    def _wrong(self, ears: Mapping[Direction, MouthToEar]) -> Iterator[str]:
+        """Yield where the ear is wrong."""
+        error_s = self.detection_error_s
+        if error_s is not None and error_s >= DETECTION_S + _AS_SHOWN_S:
+            yield (
+                f"the ear is wrong: it errs by {error_s * 1e3:.2f} ms on this speech without any network, more than "
+                f"{DETECTION_S * 1e3:g} ms; give it other speech, or more bits"
+            )
+        for direction, ear in ears.items():
+            residual_s = abs(ear.stages.get("residual", 0.0))
+            most_s = RESIDUAL_S * max(1.0, _ENOUGH / max(ear.heard, 1))
+            if residual_s > most_s:
+                yield (
+                    f"the ear is wrong: {direction.replace('_', ' ')}, its stages miss what it heard by "
+                    f"{residual_s * 1e3:.1f} ms, more than {most_s * 1e3:g} ms"
+                )
 
     def _named(self) -> Sequence[tuple[str, list[float]]]:
         return (("loop_lag", self.loop_s), ("emulator_late", self.emulator_s), ("pacing_late", self.pacing_s))

@@ -18,7 +18,9 @@ from rtcprobe.playout.base import BLOCK_S
 from rtcprobe.probe.deadline import Deadline, end, in_time, longest_join_s, longest_talk_s
 from rtcprobe.result import Clock
 from rtcprobe.runtime.entropy import Entropy
-from rtcprobe.runtime.real import LagMeter, RealEventLoop
+from rtcprobe.runtime.lag import LagMeter, Stall
+from rtcprobe.runtime.priority import ORDINARY, prioritised
+from rtcprobe.runtime.real import RealEventLoop
 from rtcprobe.runtime.rehearsal_seam import rehearsals
 from rtcprobe.runtime.virtual import VirtualEventLoop
 
@@ -27,19 +29,22 @@ __all__ = ["Attempt", "Placing"]
 LOG: Final = logging.getLogger("rtcprobe")
 
 _TICK_S = 1.0
+_PERIODS_S = {False: 0.020, True: 0.005}
+"""How often lateness is looked at, by whether the call talks: a join's loop has better things to do while it waits."""
 
 
 @dataclass(slots=True)
 class Attempt:
     """A join or a call: its own network, where the grid of each listener's loudspeaker lies, and how late its loop ran.
 
-    ``lag_s`` is empty in virtual time, and while the call goes on.
+    ``lag_s`` and ``stalls`` (on the clock of the network) are empty in virtual time, and while the call goes on.
     """
 
     call: Call
     phases_s: Sequence[float]
     """The caller's, the callee's, and those of any more listeners."""
     lag_s: Sequence[float] = ()
+    stalls: Sequence[Stall] = ()
 
     def phase_s(self, listener: Peer) -> float:
         """Return where the grid of ``listener``'s loudspeaker lies."""
@@ -53,6 +58,8 @@ class Placing:
     target: Target
     clock: Clock
     deadline: Deadline = field(default_factory=lambda: Deadline(math.inf))
+    priority: str = ORDINARY
+    """What the latest attempt on the real clock had (``runtime.priority``)."""
 
     @property
     def outside(self) -> bool:
@@ -62,7 +69,7 @@ class Placing:
     def join(self, setup: CallSetup, seed: np.random.SeedSequence) -> Attempt:
         """Make a call, join it, hang up."""
         longest_s = longest_join_s(setup)
-        return self._place(setup, seed, lambda call: call.join(), _no_one, longest_s, awake=not self.outside)
+        return self._prioritised(setup, seed, lambda call: call.join(), _no_one, longest_s)
 
     def talk(
         self,
@@ -83,7 +90,23 @@ class Placing:
             finally:
                 ticker.cancel()
 
-        return self._place(setup, seed, use, begun, longest_talk_s(setup))
+        return self._prioritised(setup, seed, use, begun, longest_talk_s(setup), talks=True)
+
+    def _prioritised(
+        self,
+        setup: CallSetup,
+        seed: np.random.SeedSequence,
+        use: Callable[[Call], Awaitable[bool]],
+        begun: Callable[[Attempt], None],
+        longest_s: float,
+        *,
+        talks: bool = False,
+    ) -> Attempt:
+        """Make a call, on the real clock with what priority the system grants while it lasts."""
+        if self.clock == "virtual":
+            return self._place(setup, seed, use, begun, longest_s, talks=talks)
+        with prioritised() as self.priority:
+            return self._place(setup, seed, use, begun, longest_s, talks=talks)
 
     def _place(
         self,
@@ -93,7 +116,7 @@ class Placing:
         begun: Callable[[Attempt], None],
         longest_s: float,
         *,
-        awake: bool = False,
+        talks: bool,
     ) -> Attempt:
         """Make a call on a loop of its own and ``use`` it, ``longest_s`` at most.
 
@@ -110,7 +133,7 @@ class Placing:
             phases = np.random.Generator(np.random.PCG64(phase_seed)).random(max(2, len(call.peers))) * BLOCK_S
             made.append(Attempt(call, phases.tolist()))
             begun(made[0])
-            meter = LagMeter(loop) if self.clock == "real" else None
+            meter = LagMeter(loop, _PERIODS_S[talks]) if self.clock == "real" else None
             try:
                 await in_time(call, use(call), min(longest_s, self.deadline.left_s))
             finally:
@@ -118,12 +141,15 @@ class Placing:
                 if meter is not None:
                     meter.stop()
                     made[0].lag_s = meter.samples_s
+                    made[0].stalls = [Stall(at_s - call.network.epoch_s, lasted) for at_s, lasted in meter.stalls]
 
         def make_loop() -> asyncio.AbstractEventLoop:
             if self.clock == "virtual":
                 return VirtualEventLoop(Entropy(entropy_seed))
             # Where both ends are ours, whatever this process takes is added to a join; a server here needs its core.
-            return RealEventLoop(awake=True, rehearsals=rehearsals()) if awake else RealEventLoop()
+            if talks or self.outside:
+                return RealEventLoop()
+            return RealEventLoop(awake=True, rests=self.priority.startswith("real-time"), rehearsals=rehearsals())
 
         try:
             with asyncio.Runner(loop_factory=make_loop) as runner:

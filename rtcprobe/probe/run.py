@@ -16,6 +16,7 @@ from rtcprobe.call.targets import access
 from rtcprobe.call.targets.base import Call, CallSetup
 from rtcprobe.call.targets.loopback import ROUTES
 from rtcprobe.errors import BadInputError, RtcprobeError
+from rtcprobe.probe import stalls
 from rtcprobe.probe.beforehand import check_target, warm_up
 from rtcprobe.probe.deadline import Deadline, longest_join_s, longest_talk_s
 from rtcprobe.probe.environment import environment
@@ -25,6 +26,7 @@ from rtcprobe.probe.placing import Attempt, Placing
 from rtcprobe.probe.pooled import Account, pooled
 from rtcprobe.probe.routes import nominal_round_trip_s, routes
 from rtcprobe.probe.speech import Voices, checked_alone, speak
+from rtcprobe.probe.stalls import Voided
 from rtcprobe.result import (
     Clock,
     Direction,
@@ -50,7 +52,7 @@ LINGER_S = 0.150
 VAIN_TRIES = 3
 """So many joins and calls to an outside target, none of them heard, are enough."""
 
-CALL_ATTEMPTS = 3
+CALL_ATTEMPTS = stalls.TRIES
 """How often each call is tried: its own join may fail, and joins are counted elsewhere."""
 
 
@@ -100,6 +102,8 @@ class _Run:
     legs: list[Mapping[Direction, Sequence[access.Leg]]] = field(default_factory=list)
     report: Mapping[str, Any] = field(default_factory=dict)
     """What the latest call agreed on with an outside target."""
+    void_joins: Voided = field(init=False)
+    void_calls: Voided = field(init=False)
     warnings: list[str] = field(default_factory=list)
     interrupted: bool = False
 
@@ -114,8 +118,9 @@ class _Run:
             self.harness.first_run_s = warm_up(self._setup(dict.fromkeys(ROUTES, ()), endless=True))
         joining, talking = (self._setup(hops, endless=endless) for endless in (True, False))
         plan = scenario.call
+        self.void_joins, self.void_calls = Voided("join", plan.joins), Voided("call", plan.calls)
         self.placing.deadline = Deadline(
-            plan.joins * longest_join_s(joining) + plan.calls * CALL_ATTEMPTS * longest_talk_s(talking)
+            plan.joins * stalls.TRIES * longest_join_s(joining) + plan.calls * CALL_ATTEMPTS * longest_talk_s(talking)
         )
         try:
             self._join_repeatedly(joining, joins_seed, nominal_round_trip_s(hops))
@@ -123,7 +128,7 @@ class _Run:
         except KeyboardInterrupt:
             self.interrupted = True
         except RtcprobeError as error:
-            if not self.joins:
+            if isinstance(error, BadInputError) or not self.joins:
                 raise
             self._warn(f"the run ended early: {error}")  # what was measured before stands
         return self._result(made_with)
@@ -158,7 +163,9 @@ class _Run:
             if self.placing.deadline.passed:
                 self.warnings.append(f"{count - done} joins were not tried: {self.placing.deadline}")
                 return
-            attempt = self.placing.join(setup, child)
+            attempt = self._join(done, setup, child)
+            if attempt is None:
+                continue
             self._take(attempt)
             if attempt.call.cpu_s is not None:
                 self.harness.join_cpu_s.append(attempt.call.cpu_s)
@@ -167,35 +174,56 @@ class _Run:
             self.joins += [judged(attempt, joiner) for joiner in attempt.call.joiners]
         self.progress(Progress(step="joining", done=count, total=count, unit="joins"))
 
+    def _join(self, number: int, setup: CallSetup, seed: np.random.SeedSequence) -> Attempt | None:
+        """Make one join, as often as it takes for this machine not to spoil it; None where it always does."""
+        for _ in range(stalls.TRIES):
+            attempt = self.placing.join(setup, _afresh(seed))
+            why = stalls.void_join(attempt)
+            if why is None:
+                return attempt
+            self.void_joins.add(number, why)
+        self.void_joins.missing.add(number)
+        return None
+
     def _call_repeatedly(self, setup: CallSetup, seed: np.random.SeedSequence) -> None:
         for number, child in enumerate(seed.spawn(self.scenario.call.calls)):
             if self._call(number, setup, child):
                 continue
             if self.placing.deadline.passed:
                 return
-            if self.placing.outside:
+            if self.placing.outside and self.calls and self.calls[-1].void is None:
                 self._leave_out(number + 1)
                 return
 
     def _call(self, number: int, setup: CallSetup, seed: np.random.SeedSequence) -> bool:
         """Place one call, as often as it takes, and hear it; return whether it came about."""
-        for tried, child in enumerate(seed.spawn(CALL_ATTEMPTS), start=1):
+        seeds = iter(seed.spawn(CALL_ATTEMPTS))
+        child = next(seeds)
+        for tried in range(1, CALL_ATTEMPTS + 1):
             if self._hopeless():
                 return False
             if self.placing.deadline.passed:
                 self._warn(f"{self._called(number)} was not tried again: {self.placing.deadline}")
                 return False
-            attempt = self._talk(number, setup, child)
-            failed = attempt.call.failed
-            self.calls.append(PlacedCall(call=number, attempt=tried, cut=attempt.call.cut, failed=failed))
+            attempt = self._talk(number, setup, _afresh(child))
+            void, failed, cut = stalls.void_call(attempt), attempt.call.failed, attempt.call.cut
+            self.calls.append(PlacedCall(call=number, attempt=tried, void=void, cut=cut, failed=failed))
+            if void is not None:
+                self.void_calls.add(number, void)
+                continue
+            self._take(attempt)
             if failed is None:
+                self._hear(number, attempt)
                 return True
             self._keep(attempt.call, heard=False)
             self._warn(f"{self._called(number)} did not join: {failed}")
+            child = next(seeds, child)
+        if self.calls[-1].void is not None:
+            self.void_calls.missing.add(number)
         return False
 
     def _talk(self, number: int, setup: CallSetup, seed: np.random.SeedSequence) -> Attempt:
-        """Place a call once and hear it; an interruption leaves what was heard until then, and goes on its way."""
+        """Place a call once; of an interrupted one what came until then is heard, and the interruption goes on."""
         begun: list[Attempt] = []
 
         def tick(talked_s: float) -> None:
@@ -210,9 +238,6 @@ class _Run:
                 self.calls.append(PlacedCall(call=number, attempt=self._tries(number) + 1, cut="interrupted"))
                 self._hear(number, begun[0])
             raise
-        self._take(attempt)
-        if attempt.call.failed is None:
-            self._hear(number, attempt)
         return attempt
 
     def _hear(self, number: int, attempt: Attempt) -> None:
@@ -277,8 +302,13 @@ class _Run:
             self.warnings.append(sentence)
 
     def _result(self, made_with: Mapping[str, object]) -> Result:
-        complaints = self.harness.complaints()
-        warnings = (*self.scenario.warnings, *self.warnings)
+        self.harness.priority = self.placing.priority
+        voided = (self.void_joins, self.void_calls)
+        missing = (each.complaint(self.placing.priority) for each in voided)
+        ears = self._mouth_to_ear()
+        complaints = (*self.harness.complaints(ears), *(each for each in missing if each is not None))
+        repeated = (sentence for each in voided for sentence in each.warnings())
+        warnings = (*self.scenario.warnings, *self.warnings, *repeated)
         if self.placing.outside and not self._joined():
             # The instrument spoilt nothing: there was nothing to measure.
             complaints, warnings = (), (*warnings, *complaints)
@@ -297,7 +327,7 @@ class _Run:
             interrupted=self.interrupted,
             environment=made_with,
             join=Joins(attempts=tuple(self.joins)),
-            mouth_to_ear=self._mouth_to_ear(),
+            mouth_to_ear=ears,
             link=self._link(),
             harness=self.harness.figures(),
             target=self.placing.target.name,
@@ -312,7 +342,7 @@ class _Run:
         """Return what ended the first call that was cut short, and of several which it was."""
         if self.interrupted:
             return None
-        first = next((each for each in self.calls if each.cut is not None), None)
+        first = next((each for each in self.calls if each.cut is not None and each.void is None), None)
         if first is None or self.scenario.call.calls == 1:
             return None if first is None else first.cut
         return f"{first.cut} ({self._called(first.call)})"
@@ -337,6 +367,11 @@ class _Run:
             mean_s = sum(known_s) / len(known_s) if known_s else None
             peers[name] = {**peers[name], "mouth_to_ear_mean_s": mean_s}
         return peers
+
+
+def _afresh(seed: np.random.SeedSequence) -> np.random.SeedSequence:
+    """Return ``seed`` as it was before it had children, so that it has the same ones again."""
+    return np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key)
 
 
 def _silent(_progress: Progress) -> None:

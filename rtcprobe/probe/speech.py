@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from rtcprobe.audio.ear import listen
+from rtcprobe.audio.ear import MAX_DELAY_S, listen
 from rtcprobe.audio.marker import TWO_PARTIES, MarkerTrain
 from rtcprobe.audio.mouth import SILENCE_DBFS, Mouth, Noise, Programme, Speech, encode_stream
 from rtcprobe.audio.opus import SAMPLE_RATE_HZ, OpusEncoder, OpusSettings
 from rtcprobe.audio.opus_packet import is_dtx, phase_advance_s
 from rtcprobe.audio.rehearsal import Rehearsal
+from rtcprobe.errors import BadInputError
 from rtcprobe.scenario import MouthPlan
 from rtcprobe.timeline import Side
 
@@ -113,10 +114,30 @@ def _speak(plan: MouthPlan, codec: OpusSettings, duration_s: float, train: Marke
     return Spoken(pcm, tuple(encode_stream(pcm, codec)), mouth.train, codec, duration_s)
 
 
+def _carries_markers(pcm: Pcm) -> bool:
+    """Return whether the first of ``pcm`` are markers of either talker of a call, wherever it begins in their train.
+
+    Two of them at the least, and half of those there is room for: over speech chance alone stays below the gate.
+    """
+    sounding = np.flatnonzero(pcm)  # a recording is led by the silence of the join
+    begun = pcm[int(sounding[0]) if len(sounding) else 0 :][: round(_SELF_CHECK_S * SAMPLE_RATE_HZ)]
+    for train in TWO_PARTIES:
+        every = train.markers(train.period_s + 2 * train.spacing_s)[: len(train.codes)]
+        hearing = listen(begun, MAX_DELAY_S - 1.0, train, every)  # so late that any of them may be the first
+        if len(hearing.heard) >= max(2, len(begun) / SAMPLE_RATE_HZ / train.spacing_s / 2):
+            return True
+    return False
+
+
 _remembered = lru_cache(maxsize=4)(_speak)  # 12 MB a minute of sound
 
 
 def _programme(plan: MouthPlan) -> Programme:
     if isinstance(plan.programme, Path):
-        return Speech.from_wav(plan.programme, plan.marker_to_speech_db)
+        speech = Speech.from_wav(plan.programme, plan.marker_to_speech_db)
+        if _carries_markers(speech.samples):
+            raise BadInputError(
+                f"{plan.programme} carries markers already, as --wav writes them", "give the speech without them"
+            )
+        return speech
     return Noise() if plan.programme == "noise" else Noise(level_dbfs=SILENCE_DBFS)

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from rtcprobe.report.cases import Case, Outcome
-from rtcprobe.report.comparison import difference_lines, difference_table, metric_name
+from rtcprobe.report.comparison import difference_lines, difference_table
+from rtcprobe.report.differences import metric_name
 from rtcprobe.report.lines import COLUMNS, ROWS, STYLES, rule, wrapped
 from rtcprobe.report.markdown import plain
 from rtcprobe.report.sentences import counted, figure

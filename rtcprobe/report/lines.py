@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain, repeat
 
 from rich.console import Console
 from rich.text import Text
@@ -65,7 +66,7 @@ def wrapped(text: str, *, indent: int, style: str = "", most: int | None = None,
 def rule(title: str, columns: Iterable[str] = (), *, edges: Iterable[int] = (), width: int = COLUMNS) -> Text:
     """Return a line across the screen with a title, and the titles of columns that end at ``edges``."""
     line = f"─ {title} "
-    for edge, column in zip(edges, columns, strict=False):
+    for edge, column in _placed(columns, edges):
         line = line.ljust(edge - len(column) - 1, "─") + f" {column} "
     return Text(line.ljust(width, "─"), style="cyan")
 
@@ -73,7 +74,14 @@ def rule(title: str, columns: Iterable[str] = (), *, edges: Iterable[int] = (), 
 def cells(title: str, columns: Iterable[str], *, edges: Iterable[int]) -> Text:
     """Return a title and columns that end at ``edges``, or later where what is before them needs the room."""
     line = title
-    for edge, cell in zip(edges, columns, strict=False):
+    for edge, cell in _placed(columns, edges):
         said = line.rstrip()
         line = said.ljust(max(edge - len(cell), len(said) + 1)) + cell
     return Text(line)
+
+
+def _placed(columns: Iterable[str], edges: Iterable[int]) -> Iterator[tuple[int, str]]:
+    """Yield each column with where it ends; one more than there are edges stands right behind, and never vanishes."""
+    places = chain(edges, repeat(0))
+    for column in columns:
+        yield next(places), column

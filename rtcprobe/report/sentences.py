@@ -83,7 +83,10 @@ def bare(value: float, unit: Unit) -> str:
         return milliseconds(value)
     if unit == "share":
         return format_ratio(value)
-    return f"{value:,.2f}".rstrip("0").rstrip(".") if abs(value) >= 0.01 or value == 0.0 else f"{value:.2g}"
+    if 0.0 < abs(value) < 0.01:
+        return f"{value:.2g}"
+    digits = 1 if abs(value) >= 10.0 else 2  # an R of 84.3; its second decimal is far inside its interval
+    return f"{value:,.{digits}f}".rstrip("0").rstrip(".")
 
 
 def bounds(low: float | None, high: float | None, unit: Unit) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from rtcprobe.report.comparison import full_name
+from rtcprobe.report.differences import full_name
 from rtcprobe.report.lines import COLUMNS, cells, rule, wrapped
 from rtcprobe.report.markdown import plain, table
 from rtcprobe.report.sentences import ARROWS, beyond, milliseconds
@@ -173,7 +173,7 @@ def _card(vendor: str, panel: Panel) -> Card:
 
 def _title(metric: RankedMetric) -> str:
     """Return what people call a headline figure: ``"Joining, p95, ms"``."""
-    way = next((each.direction for each in metric.pairs if each.direction is not None), None)
+    way = next((each.direction for each in metric.pairs.values() if each.direction is not None), None)
     what = "Joining" if metric.metric.startswith("join") else f"Mouth to ear, {ARROWS[way] if way else 'both ways'}"
     return f"{what}, {metric.aggregate}, ms"
 

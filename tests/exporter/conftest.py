@@ -87,7 +87,7 @@ def series():
     """Read one exposition: ``series(fleet)["name", "label=value", …] -> number`` (labels in alphabetical order)."""
     from rtcprobe.exporter.metrics import PROBE_LABELS
 
-    line = re.compile(r"^([a-z_:]+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)  # the client's own parser takes seconds
+    line = re.compile(r"^([a-z0-9_:]+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)  # the client's own parser takes seconds
     label = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
     def read(body):

@@ -9,9 +9,10 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
+from rtcprobe.exporter.board import view
 from rtcprobe.exporter.config import OBJECTIVES, Objective
 from rtcprobe.exporter.instruments import Instruments, expose, expose_gzip, negotiate, takes_gzip
-from rtcprobe.exporter.metrics import EAR_BUCKETS_S, JOIN_BUCKETS_S, PROBE_LABELS, TABLE, markdown
+from rtcprobe.exporter.metrics import EAR_BUCKETS_S, JOIN_BUCKETS_S, PHASES, PROBE_LABELS, TABLE, markdown
 from rtcprobe.exporter.outcome import (
     Outcome,
     add_run,
@@ -22,9 +23,10 @@ from rtcprobe.exporter.outcome import (
     set_up,
     start_series,
 )
-from rtcprobe.result import JoinAttempt, Joins
+from rtcprobe.probe import run_probe
+from rtcprobe.result import JoinAttempt, Joins, PlacedCall
 from rtcprobe.scenario import find_scenario
-from rtcprobe.verdict import judge, parse_budget
+from rtcprobe.verdict import goals, judge, parse_budget
 
 LABELS = dict(zip(PROBE_LABELS, ("p", "1v1-social", "loopback", "bangkok", "singapore"), strict=True))
 
@@ -55,7 +57,7 @@ def one(judged):
     instruments.count("rtcprobe_runs_missed_total", reason="overlap")
     real = replace(judged, harness={**judged.harness, "loop_lag_p50_s": 1e-4, "detection_error_s": 1e-5})
     add_run(instruments, outcome(real), OBJECTIVES)
-    set_last_run(instruments, outcome(real))
+    set_last_run(instruments, outcome(real, goals=goals(real)))
     return instruments
 
 
@@ -173,9 +175,63 @@ def test_a_share_at_a_bucket_is_exact(one, judged, series):
     assert got["rtcprobe_join_attempts_total", "probe=p"] == 22  # one late, one never
 
 
+def test_the_goals_of_everybody_stand_with_their_share_and_its_interval(one, judged, series):
+    got = series(expose([one], "text"))
+    # Two of 22 joins are beyond 600 ms: one of 1,487 ms, one never heard.
+    name = "rtcprobe_last_join_beyond_600ms_ratio"
+    assert got[name, "bound=share", "probe=p"] == pytest.approx(2 / 22)
+    assert got[name, "bound=low", "probe=p"] < 2 / 22 < got[name, "bound=high", "probe=p"]
+    name = "rtcprobe_last_mouth_to_ear_beyond_100ms_ratio"
+    for direction, ear in judged.mouth_to_ear.items():
+        share = sum(each.delay_s > 0.1 for each in ear.samples) / ear.heard
+        assert got[name, "bound=share", f"direction={direction}", "probe=p"] == pytest.approx(share)
+
+
+def test_calls_are_counted_by_what_became_of_them_those_of_an_invalid_run_too(judged, series):
+    placed = (
+        PlacedCall(call=0),
+        PlacedCall(call=1, void="this machine stopped for 0.61 s at 14.2 s", cut="x"),
+        PlacedCall(call=1, attempt=2, cut="the path broke"),
+        PlacedCall(call=2, failed="never joined"),
+    )
+    for verdict in ("pass", "invalid"):
+        instruments = Instruments(("probe", "run"), LABELS)
+        add_run(instruments, outcome(replace(judged, calls=placed, verdict=verdict)), OBJECTIVES)
+        got = series(expose([instruments], "text"))
+        fates = {
+            fate: got["rtcprobe_calls_total", f"fate={fate}", "probe=p"] for fate in ("whole", "void", "cut", "failed")
+        }
+        assert fates == {"whole": 1, "void": 1, "cut": 1, "failed": 1}
+
+
+def test_a_run_of_several_calls_counts_every_marker_that_counts_once_and_draws_them_call_by_call(series):
+    scenario = find_scenario("1v1-social", ["call.joins=2", "call.calls=3", "call.duration=6s"])
+    result = run_probe(scenario, seed=5, clock="virtual")
+    assert len({each.call for each in result.mouth_to_ear["caller_to_callee"].samples}) == 3
+    instruments = Instruments(("probe", "run"), LABELS)
+    tight = {"join": Objective(limit_s=1e-3, share=0.9), "mouth_to_ear": Objective(limit_s=10.0, share=0.9)}
+    ended = outcome(result)
+    add_run(instruments, ended, tight)
+    got = series(expose([instruments], "text"))
+    for direction, ear in result.mouth_to_ear.items():
+        key = (f"direction={direction}", "probe=p")
+        assert got["rtcprobe_mouth_to_ear_seconds_count", *key] == ear.heard == sum(each.heard for each in ear.calls)
+        fates = sum(
+            got["rtcprobe_markers_total", key[0], f"fate={fate}", key[1]] for fate in ("heard", "rejected", "lost")
+        )
+        assert fates == ear.scheduled == sum(each.scheduled for each in ear.calls)
+        in_order = sorted(ear.samples, key=lambda each: (each.call, each.spoken_s))
+        drawn = [each for each in view(ended).delays[direction] if each is not None]
+        assert drawn == [each.delay_s for each in in_order]
+    good = got["rtcprobe_slo_events_total", "outcome=good", "probe=p", "slo=mouth_to_ear"]
+    assert good == sum(ear.heard for ear in result.mouth_to_ear.values())
+    assert got["rtcprobe_calls_total", "fate=whole", "probe=p"] == 3
+    assert got["rtcprobe_join_attempts_total", "probe=p"] == len(result.join.attempts)
+
+
 def test_a_failed_join_is_an_attempt_and_a_failure_and_in_no_histogram(one, series):
     got = series(expose([one], "text"))
-    assert got["rtcprobe_join_failures_total", "phase=gathering", "probe=p"] == 1
+    assert got["rtcprobe_join_failures_total", "phase=answer", "probe=p"] == 1
     assert got["rtcprobe_join_failures_total", "phase=ice", "probe=p"] == 0
     assert got["rtcprobe_join_seconds_count", "probe=p"] == 21
     assert got["rtcprobe_join_retransmissions_total", "probe=p", "side=caller", "timer=dtls"] == 1
@@ -201,7 +257,7 @@ def test_the_last_run_is_that_run_alone_and_what_it_did_not_reach_is_absent(one,
     set_last_run(one, outcome(nothing))
     got = series(expose([one], "text"))
     assert got["rtcprobe_last_run_verdict", "probe=p", "verdict=inconclusive"] == 1
-    assert got["rtcprobe_last_join_failures", "phase=gathering", "probe=p"] == 1
+    assert got["rtcprobe_last_join_failures", "phase=answer", "probe=p"] == 1
     last = {key[0] for key in got if key[0].startswith("rtcprobe_last_")}
     assert "rtcprobe_last_join_seconds" not in last
     assert "rtcprobe_last_mouth_to_ear_seconds" not in last
@@ -225,23 +281,28 @@ def test_an_invalid_run_moves_the_count_of_runs_and_no_figure(one, judged, serie
 
 
 @pytest.mark.parametrize(
-    ("reached", "target", "phase"),
+    ("awaited", "phase"),
     [
-        ({}, "loopback", "signaling"),
-        ({"ice_gathered": 0.0}, "loopback", "signaling"),  # gathered at once, and never connected
-        ({"signaling_connected": 0.1, "ice_gathered": 0.0, "offer_sent": 0.1}, "loopback", "answer"),
-        ({}, "janus+ws://h/echotest", "dns"),
-        ({"ice_gathered": 0.0}, "sdp+http://h/", "dns"),  # gathered beside the connection
-        ({"ice_gathered": 0.0, "dns_resolved": 0.1}, "sdp+http://h/", "tcp"),
-        ({"ice_gathered": 0.0}, "sdp+http://127.0.0.1:9/", "tcp"),  # no name, no query
-        ({"ice_gathered": 0.0}, "whip+https://[::1]:9/", "tcp"),
-        ({"dns_resolved": 0.1, "tcp_connected": 0.2}, "janus+wss://h/echotest", "tls"),
-        # No TLS on a plain connection: it went past it.
-        ({"tcp_connected": 0.2, "signaling_connected": 0.3, "ice_gathered": 0.3}, "sdp+http://h/", "offer"),
+        ("signaling_connected", "signaling"),
+        ("tcp_connected", "tcp"),
+        ("ice_connected", "ice"),  # also of a listener in a room, who was never sent an answer
+        ("answer_received", "answer"),
+        ("first_audio", "playout"),
+        ("session_created", "session_created"),
+        ("a milestone of nobody's", "other"),
+        (None, "other"),  # an older result
     ],
 )
-def test_a_failed_join_is_blamed_on_the_first_phase_it_never_finished(reached, target, phase):
-    assert failed_phase(JoinAttempt(caller=reached, failed="x"), target) == phase
+def test_a_failed_join_is_blamed_on_the_phase_that_its_missing_milestone_ends(awaited, phase):
+    assert failed_phase(JoinAttempt(caller={"offer_sent": 0.1}, failed="x", awaited=awaited)) == phase
+
+
+def test_every_milestone_of_every_target_ends_a_phase_of_the_table():
+    from rtcprobe.call.targets import janus, whip
+    from rtcprobe.timeline import PHASE_OF
+
+    orders = (janus.ECHO_ORDER, janus.SPEAKER_ORDER, janus.LISTENER_ORDER, whip.WhipWhepCall.milestones)
+    assert {PHASE_OF.get(each, each) for order in orders for each in order} == set(PHASES)
 
 
 def test_a_phase_that_a_strange_target_brings_is_other(series, make_result):

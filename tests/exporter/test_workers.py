@@ -81,6 +81,7 @@ def run_all(make_result, tmp_path, monkeypatch):
 def test_a_result_comes_back_as_it_was_and_the_worker_stays(run_all, make_result):
     (first, second), watcher, states = run_all("fine", "fine")
     assert first.result == Result.from_dict(make_result().to_dict())
+    assert [goal.name for goal in first.goals] == ["600 ms to connect", "100 ms to the ear", "100 ms to the ear"]
     assert second.verdict == make_result().verdict
     assert (first.failure, first.seed) == (None, 9)
     assert watcher.exits == []

@@ -250,3 +250,12 @@ def test_a_call_that_was_cut_is_no_pass(make_result):
         "inconclusive",
         ("the call was cut: nothing came to the caller any more 3.2 s into the call",),
     )
+
+
+def test_a_column_more_than_there_are_places_stands_behind_the_last_and_never_vanishes():
+    from rtcprobe.report.lines import cells, rule
+
+    assert cells("a", ("1", "2", "3"), edges=(10, 20)).plain == "a        1         2 3"
+    assert rule("t", ("one", "two", "three"), edges=(20, 30)).plain.startswith(
+        "─ t ──────────── one ───── two  three ─"
+    )

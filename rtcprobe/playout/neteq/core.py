@@ -183,6 +183,10 @@ class NetEq:
         sound.listen()
         return self._block(samples, sound.sync.invented_in_last(BLOCK_SAMPLES), word)
 
+    def wish(self, jitter_buffer_target_s: float) -> None:
+        """Take what the application asks of the jitter buffer from now on (W3C ``jitterBufferTarget``, 0 to 10 s)."""
+        self._decision.constraints.wish(round(jitter_buffer_target_s * 1e3))
+
     def stats(self) -> NetEqStats:
         """Return all counters as they are now."""
         return self._counters.snapshot(

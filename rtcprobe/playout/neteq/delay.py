@@ -228,6 +228,11 @@ class DelayConstraints:
         self._effective_min_ms = 0
         self._settle()
 
+    def wish(self, base_min_delay_ms: int) -> None:
+        """Take what the application asks for from now on."""
+        self._base_min_delay_ms = base_min_delay_ms
+        self._settle()
+
     def packet_time_known(self, ptime_ms: int) -> None:
         """Learn the packet time: three quarters of what the buffer holds becomes the roof."""
         self._roof_ms = 3 * self._max_packets * ptime_ms // 4 if ptime_ms else None

@@ -18,9 +18,10 @@ from rtcprobe.errors import BadInputError
 from rtcprobe.result import Result
 
 if TYPE_CHECKING:
+    from rtcprobe.capture import Heard
     from rtcprobe.verdict import Panel, Ranking
 
-__all__ = ["MOST_RESULTS", "render_comparison", "render_report", "render_vendors"]
+__all__ = ["MOST_RESULTS", "render_comparison", "render_heard", "render_report", "render_vendors"]
 
 MOST_RESULTS: Final = 500
 
@@ -56,6 +57,13 @@ def render_comparison(
     from rtcprobe.report.html.versus import comparison  # noqa: PLC0415 - rule 5
 
     return comparison(rankings, runs, title=title)
+
+
+def render_heard(heard: Sequence[Heard], *, title: str | None = None) -> str:
+    """Return the page of recordings that were heard."""
+    from rtcprobe.report.html.heard import heard_page  # noqa: PLC0415 - rule 5
+
+    return heard_page(list(heard), title=title)
 
 
 def render_vendors(panel: Panel, *, title: str | None = None) -> str:

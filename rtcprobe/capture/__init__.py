@@ -1,0 +1,32 @@
+"""Calls that others recorded, heard again: packet captures, RTC event logs, a server's own recordings.
+
+Read in this order: ``stream`` (what every reader leaves), ``records`` and ``layers`` and ``rtp`` (captures),
+``eventlog``, ``mjr``, ``files`` (telling them apart); ``programme`` and ``hearing`` (playing them again), ``network``
+(what the packets say themselves), ``heard`` (figures, JSON), ``bounds`` (budgets), ``pair`` (two captures of one call).
+"""
+
+from rtcprobe.capture.bounds import Bound, Kept, parse_bound
+from rtcprobe.capture.files import read_capture
+from rtcprobe.capture.heard import SCHEMA, Heard, HeardStream, hear
+from rtcprobe.capture.network import Drift, Network
+from rtcprobe.capture.pair import Between, between, clock_offset
+from rtcprobe.capture.stream import Capture, Packets, Stream
+
+__all__ = [
+    "SCHEMA",
+    "Between",
+    "Bound",
+    "Capture",
+    "Drift",
+    "Heard",
+    "HeardStream",
+    "Kept",
+    "Network",
+    "Packets",
+    "Stream",
+    "between",
+    "clock_offset",
+    "hear",
+    "parse_bound",
+    "read_capture",
+]

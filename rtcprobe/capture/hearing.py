@@ -1,0 +1,386 @@
+"""A recorded stream heard again: through the house's NetEQ, as a receiver that is on time would have heard it.
+
+Facts:
+    - Replaying what arrived gives what a real receiver reported: on event logs of real calls the mean jitter buffer
+      delay is within 4 % of Chromium's own and the concealed share within 2 % (``benchmarks/hear_truth.py``).
+    - A packet capture has no instants of playout and, under SRTP, no sound. Both matter: the phase of the loudspeaker's
+      ticks by some ms, the sound by more. So it is played at several phases over two programmes, and each figure
+      carries the range over them. A capture cannot see a receiver that was itself late; an event log can.
+    - The network between two points is not in a capture of one: how long before the fastest packet a word was spoken
+      is unknown, so nothing here is a mouth-to-ear delay unless ``one_way_s`` is given.
+
+Rules:
+    1. The counters shown are of one replay, the one nearest the median of all figures: they agree with each other.
+    2. A long stream is played whole once; its ranges are those of its first five minutes, moved to its figures.
+    3. The replay ends when the newest frame was played: more would only add silence to what is concealed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from rtcprobe.audio.opus import OpusDecoder
+from rtcprobe.capture.network import floor_of
+from rtcprobe.capture.programme import PROGRAMME_S, PROGRAMMES, ProgrammeDecoder, frame_payload
+from rtcprobe.capture.stream import Packets, Stream, Wish
+from rtcprobe.errors import BadInputError
+from rtcprobe.playout.base import BLOCK_S, SAMPLE_RATE_HZ, Decoder, Pcm, RtpPacket
+from rtcprobe.playout.neteq import NetEq
+from rtcprobe.playout.policies import gaps, w3c_figures
+
+__all__ = ["Plan", "Played", "Replayed", "plan_of", "play", "replayed"]
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+PHASES: Final = 6
+PLACES: Final = 3
+_WHOLE_S: Final = 300.0
+"""A stream up to this long is played at every phase over every programme."""
+_DRY_S, _LONGEST_DRAIN_S = 0.200, 12.0
+_PAYLOAD_TYPE, _RED = 111, 63
+_TAG_BYTES: Final = (16, 10, 4)  # AES-GCM, HMAC-SHA1-80, HMAC-SHA1-32 (RFC 7714, RFC 3711)
+_DTX_BYTES: Final = 2
+_GAP_S: Final = 0.060  # three frames: what DTX leaves out at least
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Played:
+    """One replay.
+
+    ``w3c`` are counters since ``from_s``, in W3C's units; ``seconds`` the counters at each full second; ``behind_s``
+    how much later each block was played than it could have been, had its packet been the fastest: shape (blocks,).
+    """
+
+    w3c: Mapping[str, float]
+    seconds: Sequence[Mapping[str, float]]
+    behind_s: Floats
+    late_gaps: int
+    lost_gaps: int
+    pcm: Pcm | None = None
+
+    @property
+    def jitter_buffer_s(self) -> float | None:
+        """Mean wait in the packet buffer."""
+        return _ratio(self.w3c["jitterBufferDelay"], self.w3c["jitterBufferEmittedCount"])
+
+    @property
+    def target_s(self) -> float | None:
+        """Mean target delay."""
+        return _ratio(self.w3c["jitterBufferTargetDelay"], self.w3c["jitterBufferEmittedCount"])
+
+    @property
+    def concealed(self) -> float | None:
+        """Share of the sound that was made up."""
+        return _ratio(self.w3c["concealedSamples"], self.w3c["totalSamplesReceived"])
+
+    @property
+    def behind_mean_s(self) -> float | None:
+        """Mean delay behind the fastest packet: network variation, jitter buffer, and the block it was played in."""
+        return float(np.mean(self.behind_s)) if len(self.behind_s) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Replayed:
+    """All replays of a stream: the ``middle`` one, and the range of each figure over them.
+
+    ``frame_s`` is a packet's sound; ``floor_s`` how long after its RTP time the fastest packet came (any zero);
+    ``dtx_bytes`` the largest payload taken for a sender's silence (None: it never was silent).
+    """
+
+    middle: Played
+    ranges: Mapping[str, tuple[float, float]]
+    replays: int
+    pulls: str
+    sound: str
+    frame_s: float
+    dtx_bytes: int | None
+    empty: int
+    red: bool
+    warnings: tuple[str, ...] = field(default=())
+
+
+def replayed(stream: Stream, *, from_s: float = 0.0, with_sound: bool = False) -> Replayed:
+    """Return ``stream`` as it was heard; its first ``from_s`` seconds are played but not counted.
+
+    ``with_sound`` keeps what left the loudspeaker, where the payloads are in clear.
+
+    Raises:
+        BadInputError: no audio clock, too short for ``from_s``, or nothing in it that can be played.
+    """
+    packets, clock_hz = stream.packets, stream.clock_hz
+    if clock_hz is None or clock_hz == 90_000:
+        what = "the 90 kHz clock of video" if clock_hz else "no steady clock of audio"
+        raise BadInputError(f"stream {stream.ssrc} has {what}", "name a stream of sound with --ssrc")
+    if not 0.0 <= from_s < stream.duration_s:
+        raise BadInputError(
+            f"the stream lasts {stream.duration_s:.1f} s, so nothing is left from {from_s:g} s on", "give less"
+        )
+    plan = plan_of(packets, clock_hz, encrypted=stream.encrypted)
+    if not len(plan.at_s):
+        raise BadInputError(f"stream {stream.ssrc} has no frame of sound in it", "name another with --ssrc")
+    grid = stream.pulls_s is None or len(stream.pulls_s) < 2
+    sounds: Sequence[str] = ("real Opus",) if plan.payloads is not None else PROGRAMMES
+    # A log says when sound was asked for, but not which: other places of a programme say how much that matters.
+    steps = [step / PHASES for step in range(PHASES if grid else PLACES)]
+    long = stream.duration_s > _WHOLE_S
+    head = plan.only(plan.at_s - plan.at_s[0] <= _WHOLE_S) if long else plan
+    begin_s = min(from_s, _WHOLE_S / 2) if long else from_s
+    ways = [_Way(sound=sound, phase=step, grid=grid) for sound in sounds for step in steps]
+    runs = [play(head, way.pulls(head, stream), way.decoder(head), stream.wishes, from_s=begin_s) for way in ways]
+    chosen = _middle(runs)
+    middle = runs[chosen]
+    ranges = _ranges(runs)
+    if long or with_sound:
+        way, short = ways[chosen], middle
+        middle = play(
+            plan, way.pulls(plan, stream), way.decoder(plan), stream.wishes, from_s=from_s, with_sound=with_sound
+        )
+        ranges = _moved(ranges, short, middle)
+    return Replayed(
+        middle=middle,
+        ranges=ranges,
+        replays=len(runs),
+        pulls=f"grid of {len(steps)} phases" if grid else "log",
+        sound=" and ".join(sounds) if plan.payloads is None else sounds[0],
+        frame_s=plan.frame / SAMPLE_RATE_HZ,
+        dtx_bytes=plan.dtx_bytes,
+        empty=plan.empty,
+        red=plan.red,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Plan:
+    """Packets as NetEQ gets them, in the order they came; all of shape (n,). Times are of the 48 kHz clock."""
+
+    at_s: Floats
+    sequence: Ints
+    timestamp: Ints
+    silent: npt.NDArray[np.bool_]
+    payloads: tuple[bytes, ...] | None
+    frame: int
+    dtx_bytes: int | None
+    empty: int
+    red: bool
+
+    def only(self, chosen: npt.NDArray[np.bool_]) -> Plan:
+        """Return the packets of a mask."""
+        places = np.flatnonzero(chosen)
+        return Plan(
+            at_s=self.at_s[places], sequence=self.sequence[places], timestamp=self.timestamp[places],
+            silent=self.silent[places],
+            payloads=None if self.payloads is None else tuple(self.payloads[place] for place in places.tolist()),
+            frame=self.frame, dtx_bytes=self.dtx_bytes, empty=self.empty, red=self.red,
+        )  # fmt: skip
+
+    @property
+    def transit_s(self) -> Floats:
+        """When each came, less its RTP time."""
+        return self.at_s - self.timestamp / SAMPLE_RATE_HZ
+
+
+def plan_of(packets: Packets, clock_hz: int, *, encrypted: bool) -> Plan:
+    """Return packets as NetEQ gets them; payloads only where they are Opus in clear."""
+    tag = _tag_bytes(packets) if encrypted else 0
+    # What says nothing at all is padding, sent to probe a line: no frame (its time is not a frame's).
+    carrying = packets.size > tag if encrypted and tag else packets.size > 0
+    sounding = packets.only(carrying)
+    timestamp = (sounding.timestamp - (sounding.timestamp.min() if len(sounding) else 0)) * SAMPLE_RATE_HZ // clock_hz
+    frame = _frame(sounding.sequence, timestamp)
+    clear = None if encrypted else sounding.payloads
+    dtx = _dtx_bytes(sounding, timestamp, frame) if clear is None else _DTX_BYTES
+    return Plan(
+        at_s=sounding.at_s,
+        sequence=sounding.sequence,
+        timestamp=timestamp,
+        silent=sounding.size <= (dtx or 0),
+        payloads=clear,
+        frame=frame,
+        dtx_bytes=dtx if dtx is not None and bool(np.any(sounding.size <= dtx)) else None,
+        empty=len(packets) - len(sounding),
+        red=bool(encrypted and np.count_nonzero(sounding.payload_type == _RED) * 2 > len(sounding)),
+    )
+
+
+def _tag_bytes(packets: Packets) -> int:
+    """Return the size of SRTP's tag, as far as payloads without any content (padding alone) show it; else 0."""
+    smallest = int(packets.size.min()) if len(packets) else 0
+    return smallest if smallest in _TAG_BYTES else 0
+
+
+def _frame(sequence: Ints, timestamp: Ints) -> int:
+    """Return the samples of a packet at 48 kHz: the step of RTP time between neighbours, most often."""
+    order = np.argsort(sequence, kind="stable")
+    steps = np.diff(timestamp[order])[np.diff(sequence[order]) == 1]
+    steps = steps[(steps > 0) & (steps <= SAMPLE_RATE_HZ * 12 // 100)]
+    if not len(steps):
+        return 960
+    values, counts = np.unique(steps, return_counts=True)
+    return int(values[counts.argmax()])
+
+
+def _dtx_bytes(packets: Packets, timestamp: Ints, frame: int) -> int | None:
+    """Return up to which size a packet says "silence from here": the sizes before gaps that no loss explains."""
+    order = np.argsort(packets.sequence, kind="stable")
+    steps = np.diff(timestamp[order])
+    gap = (np.diff(packets.sequence[order]) == 1) & (steps > frame) & (steps >= _GAP_S * SAMPLE_RATE_HZ)
+    before = packets.size[order][:-1][gap]
+    if len(before) < 3:
+        return None
+    usual = int(np.median(before))
+    return usual if usual < np.median(packets.size) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Way:
+    """One way to play a stream: over which sound, and which of several ticks, or places in the sound."""
+
+    sound: str
+    phase: float
+    grid: bool
+
+    def decoder(self, plan: Plan) -> Decoder:
+        if plan.payloads is not None:
+            return OpusDecoder()
+        return ProgrammeDecoder(self.sound, 0.0 if self.grid else self.phase * PROGRAMME_S)
+
+    def pulls(self, plan: Plan, stream: Stream) -> Floats:
+        """Return the instants of the loudspeaker, logged or a grid of 10 ms, from just before the first packet."""
+        first_s, last_s = float(plan.at_s[0]), float(plan.at_s[-1])
+        if not self.grid and stream.pulls_s is not None:
+            return stream.pulls_s[max(0, int(np.searchsorted(stream.pulls_s, first_s)) - 1) :]
+        count = math.ceil((last_s - first_s + _LONGEST_DRAIN_S) / BLOCK_S)
+        grid_s = first_s + (self.phase - 1.0 + np.arange(count)) * BLOCK_S
+        return np.asarray(grid_s, dtype=np.float64)
+
+
+def play(
+    plan: Plan,
+    pulls: Floats,
+    decoder: Decoder,
+    wishes: Sequence[Wish] = (),
+    *,
+    from_s: float = 0.0,
+    marks_s: Floats | None = None,
+    with_sound: bool = False,
+) -> Played:
+    """Return ``plan`` played through a fresh NetEQ that is asked for sound at ``pulls``.
+
+    ``seconds`` of what is returned are the counters at ``marks_s``: each full second since the first packet if None.
+    """
+    neteq = NetEq(decoder, payload_type=_PAYLOAD_TYPE, red_payload_type=None)
+    if marks_s is None:
+        marks_s = plan.at_s[0] + np.arange(1.0, math.ceil(plan.at_s[-1] - plan.at_s[0]) + 1.0)
+    newest, last_s = int(plan.timestamp.max()), float(plan.at_s[-1])
+    began_s, count = float(plan.at_s[0]), len(plan.at_s)
+    at, sequences, timestamps, silent = (
+        each.tolist() for each in (plan.at_s, plan.sequence, plan.timestamp, plan.silent)
+    )
+    coming = list(wishes)
+    before: Mapping[str, float] = {}
+    seconds: list[Mapping[str, float]] = []
+    played_s: list[float] = []
+    played_at: list[int] = []
+    blocks: list[Pcm] = []
+    upcoming, marks = 0, marks_s.tolist()
+    for now_s in pulls.tolist():
+        since_s = now_s - began_s
+        if not before and since_s >= from_s:
+            before = w3c_figures(neteq.stats())
+        while coming and coming[0].since_s <= now_s:
+            neteq.wish(coming.pop(0).delay_s)
+        while upcoming < count and at[upcoming] <= now_s:
+            payload = (
+                plan.payloads[upcoming]
+                if plan.payloads is not None
+                else b"\0"
+                if silent[upcoming]
+                else frame_payload(timestamps[upcoming], plan.frame)
+            )
+            packet = RtpPacket(
+                sequence=sequences[upcoming] & 0xFFFF,
+                timestamp=timestamps[upcoming] & 0xFFFFFFFF,
+                payload=payload,
+                payload_type=_PAYLOAD_TYPE,
+            )
+            neteq.insert_packet(packet, at[upcoming])
+            upcoming += 1
+        block = neteq.get_audio(now_s)
+        while len(seconds) < len(marks) and now_s >= marks[len(seconds)]:
+            seconds.append(w3c_figures(neteq.stats()))
+        if with_sound:
+            blocks.append(block.samples)
+        if block.rtp_timestamp is not None and since_s >= from_s:
+            played_s.append(now_s)
+            played_at.append(block.rtp_timestamp)
+        if now_s > last_s and (
+            now_s > last_s + _DRY_S if block.rtp_timestamp is None else block.rtp_timestamp >= newest
+        ):
+            break
+    final = w3c_figures(neteq.stats())
+    late, lost = gaps(neteq.trace())
+    return Played(
+        w3c=_since(final, before or final),
+        seconds=seconds,
+        behind_s=_behind(plan, np.array(played_s), np.array(played_at, dtype=np.int64)),
+        late_gaps=len(late),
+        lost_gaps=len(lost),
+        pcm=np.concatenate(blocks) if blocks else None,
+    )
+
+
+def _behind(plan: Plan, played_s: Floats, played_at: Ints) -> Floats:
+    """Return how much later each block was played than it could have been, had its packet been the fastest."""
+    if not len(played_s):
+        return np.zeros(0)
+    floors = floor_of(plan.at_s, plan.transit_s)
+    place = np.clip(np.searchsorted(plan.at_s, played_s, side="right") - 1, 0, len(floors) - 1)
+    return np.asarray(played_s - played_at / SAMPLE_RATE_HZ - floors[place])
+
+
+def _since(final: Mapping[str, float], before: Mapping[str, float]) -> dict[str, float]:
+    return {name: value - before[name] for name, value in final.items()}
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return part / whole if whole else None
+
+
+_FIGURES: Final = ("jitter_buffer_s", "target_s", "concealed", "behind_mean_s")
+
+
+def _middle(runs: Sequence[Played]) -> int:
+    """Return which replay is nearest the median of every figure, the farthest one counting, each by its range."""
+    table = np.array([[getattr(run, name) or 0.0 for name in _FIGURES] for run in runs])
+    spread = np.ptp(table, axis=0)
+    apart = np.abs(table - np.median(table, axis=0)) / np.where(spread > 0.0, spread, 1.0)
+    return int(apart.max(axis=1).argmin())
+
+
+def _ranges(runs: Sequence[Played]) -> dict[str, tuple[float, float]]:
+    out: dict[str, tuple[float, float]] = {}
+    for name in _FIGURES:
+        values = [value for run in runs if (value := getattr(run, name)) is not None]
+        if values:
+            out[name] = (min(values), max(values))
+    for name in runs[0].w3c:
+        counted = [run.w3c[name] for run in runs]
+        out[name] = (min(counted), max(counted))
+    return out
+
+
+def _moved(ranges: Mapping[str, tuple[float, float]], short: Played, whole: Played) -> dict[str, tuple[float, float]]:
+    """Return the ranges about the figures of a replay of the whole, which the ranges saw but the beginning of."""
+    out: dict[str, tuple[float, float]] = {}
+    for name, (low, high) in ranges.items():
+        was, now = ((getattr(each, name) if name in _FIGURES else each.w3c[name]) for each in (short, whole))
+        shift = 0.0 if was is None or now is None else now - was
+        out[name] = (max(0.0, low + shift), high + shift)
+    return out

@@ -1,0 +1,137 @@
+"""What every reader leaves: the media streams that came, packet by packet, and how well their instants are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["CLOCKS_HZ", "Capture", "Packets", "Stream", "Wish", "clock_of", "unwrapped"]
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+CLOCKS_HZ: Final = (8_000, 16_000, 32_000, 44_100, 48_000, 90_000)
+"""RTP clocks in use. Source: RFC 3551 tables 4 and 5, RFC 7587 §4.1."""
+_CLOCK_TOLERANCE: Final = 0.05
+_LEAST_CLOCK_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Packets:
+    """The packets of a stream in the order they came; all of shape (n,).
+
+    ``at_s`` is seconds since the capture's first instant; ``sequence`` and ``timestamp`` count on beyond their wraps;
+    ``size`` is the payload's bytes on the wire, padding and header taken off; ``payloads`` where they are in clear.
+    """
+
+    at_s: Floats
+    sequence: Ints
+    timestamp: Ints
+    size: Ints
+    payload_type: npt.NDArray[np.uint8]
+    marker: npt.NDArray[np.bool_]
+    payloads: tuple[bytes, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.at_s)
+
+    def only(self, chosen: npt.NDArray[np.bool_] | Ints) -> Packets:
+        """Return those of ``chosen`` (a mask, or places in the order wanted)."""
+        places = np.flatnonzero(chosen) if chosen.dtype == np.bool_ else chosen
+        return replace(
+            self,
+            at_s=self.at_s[places],
+            sequence=self.sequence[places],
+            timestamp=self.timestamp[places],
+            size=self.size[places],
+            payload_type=self.payload_type[places],
+            marker=self.marker[places],
+            payloads=None if self.payloads is None else tuple(self.payloads[place] for place in places.tolist()),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """From ``since_s`` on the application asked for at least ``delay_s`` of jitter buffer (W3C jitterBufferTarget)."""
+
+    since_s: float
+    delay_s: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Stream:
+    """One stream: who sent it to whom (``""`` where not known), how much of it there is, its clock in Hz or None.
+
+    ``load`` builds the packets, which are only wanted of the stream that is heard. ``encrypted``: the payloads are not
+    Opus in clear. ``pulls_s`` is when the receiver asked for sound, where the source says so (shape (m,)), and
+    ``wishes`` what its application asked of the jitter buffer. ``at_the_server``: it came only as far as a server.
+    """
+
+    ssrc: int
+    source: str = ""
+    destination: str = ""
+    count: int
+    duration_s: float
+    clock_hz: int | None
+    payload_type: int
+    load: Callable[[], tuple[Packets, int]]
+    encrypted: bool = True
+    pulls_s: Floats | None = None
+    wishes: tuple[Wish, ...] = ()
+    at_the_server: bool = False
+
+    @cached_property
+    def _loaded(self) -> tuple[Packets, int]:
+        return self.load()
+
+    @property
+    def packets(self) -> Packets:
+        """The packets in the order they came, each once."""
+        return self._loaded[0]
+
+    @property
+    def duplicates(self) -> int:
+        """Copies of a packet that the capture made, and that were taken out."""
+        return self._loaded[1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Capture:
+    """A file that was read. ``kind``: ``pcap``, ``pcapng``, ``rtc event log``, ``mjr``; ``warnings`` for its reader."""
+
+    kind: str
+    clock_resolution_s: float
+    streams: tuple[Stream, ...] = ()
+    begun_unix_s: float | None = None
+    warnings: tuple[str, ...] = field(default=())
+
+
+def unwrapped(values: npt.NDArray[np.unsignedinteger], bits: int) -> Ints:
+    """Return counters of ``bits`` bits counted on beyond their wraps, each as near to the one before as can be."""
+    cycle = 1 << bits
+    steps = np.diff(values.astype(np.int64))
+    near = np.mod(steps + cycle // 2, cycle) - cycle // 2
+    first = int(values[0]) if len(values) else 0
+    return np.concatenate([np.array([first], dtype=np.int64), first + np.cumsum(near)])[: len(values)]
+
+
+def clock_of(at_s: Floats, timestamp: npt.NDArray[np.uint32]) -> int | None:
+    """Return the RTP clock that ``timestamp`` runs on, Hz; None where a second has not passed, or none of them fits."""
+    if len(at_s) < 2:
+        return None
+    # Ends alone, for a million packets are no better than two; but of the ends the middle ones, for any may be late.
+    edge = max(1, min(len(at_s) // 8, 200))
+    span_s = float(np.median(at_s[-edge:]) - np.median(at_s[:edge]))
+    if span_s < _LEAST_CLOCK_S:
+        return None
+    ends = unwrapped(np.concatenate([timestamp[:edge], timestamp[-edge:]]), 32)
+    wraps = round((span_s * 48_000 - (np.median(ends[edge:]) - np.median(ends[:edge]))) / 2**32)
+    ticks = float(np.median(ends[edge:]) - np.median(ends[:edge])) + wraps * 2.0**32
+    rate = ticks / span_s
+    nearest = min(CLOCKS_HZ, key=lambda clock: abs(rate - clock) / clock)
+    return nearest if abs(rate - nearest) / nearest < _CLOCK_TOLERANCE else None

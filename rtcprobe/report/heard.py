@@ -1,0 +1,139 @@
+"""What was heard of a recording, on a terminal: a sentence first, then the figures with their ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.text import Text
+
+from rtcprobe.capture import Between, Heard, HeardStream, Kept, Stream
+from rtcprobe.report.lines import STYLES, rule, wrapped
+from rtcprobe.report.sentences import bounds, figure, milliseconds
+from rtcprobe.result import Unit
+from rtcprobe.units import format_ratio
+
+__all__ = ["between_lines", "found", "heard_lines", "rows_of"]
+
+
+def heard_lines(heard: Heard) -> Iterator[Text]:
+    """Return the lines of one file: each stream heard, what else it holds, budgets, warnings."""
+    for each in heard.streams:
+        yield rule(f"{heard.name}: {_named(each.stream)}")
+        yield from wrapped(found(each, heard.capture.kind), indent=0, style="bold", most=None)
+        for title, value in rows_of(each):
+            yield from wrapped(f"{title:<34} {value}", indent=1, most=None)
+        for warning in each.warnings:
+            yield from wrapped(warning, indent=1, style="yellow", most=None)
+    if heard.others:
+        yield rule("Other streams in it, not heard (choose with --ssrc)")
+        for stream in heard.others[:12]:
+            clock = "no clock" if stream.clock_hz is None else f"{stream.clock_hz / 1000:g} kHz"
+            yield Text(f" {_named(stream)}: {stream.count:,} packets, {stream.duration_s:.1f} s, {clock}")
+        if len(heard.others) > 12:
+            yield Text(f" and {len(heard.others) - 12} more: --json has them all")
+    if heard.kept:
+        yield rule("Budgets")
+        for kept in heard.kept:
+            yield Text(
+                f" {kept.verdict:<12} {kept.expression} is {budget_value(kept)}",
+                style=STYLES.get(kept.verdict, "yellow"),
+            )
+    for warning in heard.warnings:
+        yield from wrapped(warning, indent=0, style="yellow", most=None)
+
+
+def found(each: HeardStream, kind: str) -> str:
+    """Return what was found, in a sentence or two that say as whom it was heard."""
+    middle, network = each.replayed.middle, each.network
+    concealed = middle.concealed
+    if concealed is None or middle.jitter_buffer_s is None:
+        return "Nothing of it could be played."
+    made_up = (
+        "none of its sound was made up" if not concealed else f"{format_ratio(concealed)} of its sound was made up"
+    )
+    lost = "no packet was lost" if not network.lost else f"{format_ratio(network.loss)} of its packets were lost"
+    said = f"Its jitter buffer held {milliseconds(middle.jitter_buffer_s, 0)} ms; {lost}, {made_up}."
+    if each.mouth_to_ear_s is not None:
+        said += (
+            f" If the fastest packet took {milliseconds(each.one_way_s, 0)} ms from the mouth, as you say, words were "
+            f"heard after {milliseconds(each.mouth_to_ear_s, 0)} ms, devices left out."
+        )
+    if kind == "rtc event log":
+        return f"{said} Heard when the receiver asked for sound."
+    return f"{said} From a capture: as a receiver that is on time would hear it."
+
+
+def rows_of(each: HeardStream) -> Iterator[tuple[str, str]]:
+    """Return the figures as (title, value with its range)."""
+    network, middle, ranges = each.network, each.replayed.middle, each.replayed.ranges
+    yield "packets, seconds", f"{each.stream.count:,}, {each.stream.duration_s:.1f}"
+    bursts = (
+        ""
+        if network.mean_burst is None
+        else f", bursts of {network.mean_burst:.1f}, the longest {network.longest_burst}"
+    )
+    yield "lost", f"{network.lost:,} of {network.expected:,}{bursts}"
+    yield "reordered, captured twice", f"{network.reordered:,}, {network.duplicates:,}"
+    variable = (network.variable_p50_s, network.variable_p95_s, network.variable_max_s)
+    yield "later than the fastest p50/p95/max", f"{' / '.join(milliseconds(each) for each in variable)} ms"
+    for title, name, unit in (
+        ("jitter buffer, mean", "jitter_buffer_s", "s"),
+        ("its target, mean", "target_s", "s"),
+        ("sound made up", "concealed", "share"),
+        ("heard behind the fastest, mean", "behind_mean_s", "s"),
+    ):
+        yield title, _ranged(getattr(middle, name), ranges.get(name), "s" if unit == "s" else "share")
+    low, high = ranges["interruptionCount"]
+    yield (
+        "interruptions of 150 ms and more",
+        f"{middle.w3c['interruptionCount']:g}" + (f" [{low:g}–{high:g}]" if low < high else ""),
+    )
+    yield "gaps by loss, by lateness", f"{middle.lost_gaps}, {middle.late_gaps}"
+    moved = (middle.w3c["insertedSamplesForDeceleration"], middle.w3c["removedSamplesForAcceleration"])
+    yield "stretched, shortened", ", ".join(f"{samples / 48:,.0f} ms" for samples in moved)
+    what = "listening" if each.one_way_s is None else "conversation, on your one-way delay"
+    yield f"R, MOS ({what})", f"{each.rating.r:.1f}, {each.rating.mos:.2f}"
+    drift = network.drift
+    yield (
+        "clock drift",
+        f"unknown: {drift.reason}" if drift.ppm is None else f"{drift.ppm:+.1f} ppm [{drift.low:.1f}–{drift.high:.1f}]",
+    )
+    yield "ranges are over", f"{each.replayed.replays} replays ({each.replayed.pulls}) of {each.replayed.sound}"
+
+
+def between_lines(each: Between) -> Iterator[Text]:
+    """Return the lines of one stream between two captures."""
+    yield rule(f"{_named(each.first)} → {_named(each.second)}")
+    yield from wrapped(
+        f"{each.matched:,} of {each.sent:,} packets passed both places: "
+        f"{format_ratio(each.lost)} were lost between them.",
+        indent=0, style="bold", most=None,
+    )  # fmt: skip
+    p50_s, p95_s, p99_s, most_s = (
+        milliseconds(value - each.delay_min_s, 2)
+        for value in (each.delay_p50_s, each.delay_p95_s, each.delay_p99_s, each.delay_max_s)
+    )
+    yield Text(f" above the fastest, p50/p95/p99/max    {p50_s} / {p95_s} / {p99_s} / {most_s} ms")
+    yield Text(f" fastest, by the two clocks            {milliseconds(each.delay_min_s, 2)} ms")
+    drift = each.drift
+    said = (
+        f"unknown: {drift.reason}" if drift.ppm is None else f"{drift.ppm:+.1f} ppm [{drift.low:.1f}–{drift.high:.1f}]"
+    )
+    yield Text(f" drift of the second clock             {said}")
+
+
+def budget_value(kept: Kept) -> str:
+    """Return a budget's figure with its range."""
+    unit: Unit = "s" if kept.unit == "s" else "share" if kept.unit == "share" else "number"
+    low, high = kept.low, kept.high
+    ranged = "" if low is None or high is None or low == high else f" {bounds(low, high, unit)}"
+    return figure(kept.value, unit) + ranged
+
+
+def _ranged(value: float | None, ranged: tuple[float, float] | None, unit: Unit) -> str:
+    return figure(value, unit) + ("" if ranged is None or value is None else f" {bounds(*ranged, unit)}")
+
+
+def _named(stream: Stream) -> str:
+    ends = f"{stream.source} → {stream.destination}" if stream.destination else stream.source
+    return f"SSRC {stream.ssrc}" + (f", {ends}" if ends else "")
