@@ -51,6 +51,7 @@ from rtcprobe.result import (
     HeardCall,
     JoinAttempt,
     Joins,
+    MissedMarker,
     MouthToEar,
     Result,
     Sample,
@@ -209,6 +210,11 @@ def composed(pieces: Sequence[Piece]) -> MouthToEar:
             Sample(marker=i, spoken_s=i / 2, heard_s=i / 2 + d, delay_s=d, correlation=1.0, call=call)
             for call, each in enumerate(pieces)
             for i, d in enumerate(each.delays)
+        ),
+        missed=tuple(
+            MissedMarker(marker=i, spoken_s=i / 2, fate="lost", call=call)
+            for call, each in enumerate(pieces)
+            for i in range(len(each.delays), each.scheduled)
         ),
         stages=dict(pieces[0].stages),
         protection={
@@ -386,7 +392,8 @@ def triple(number: int) -> Triple:
 
     def sides(shift_s: float) -> list[tuple[str, list[Result]]]:
         drawn = np.random.default_rng((80, number))
-        return [(name, world.side(drawn, range(3), shift_s if name == "B" else 0.0)) for name in "ABC"]
+        seeds = {name: range(10 * place, 10 * place + world.runs) for place, name in enumerate("ABC")}
+        return [(name, world.side(drawn, seeds[name], shift_s if name == "B" else 0.0)) for name in "ABC"]
 
     equal = rank(sides(0.0))
     false = any(metric.decided for metric in equal.metrics)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from rtcprobe.report.cases import Case, Suite
     from rtcprobe.result import Clock, Result
     from rtcprobe.scenario import Scenario
-    from rtcprobe.verdict import RegressionCheck, Tolerance
+    from rtcprobe.verdict import Goal, RegressionCheck, Tolerance
     from rtcprobe.verdict.breaking import Break
 
 __all__ = ["check"]
@@ -50,7 +50,7 @@ RUNS = 3
 
 _EXIT_CODES = (
     "Exit codes: 0 no worse, 1 worse (or a budget of --budgets missed), 2 bad usage or a baseline of something else, "
-    "3 could not measure or tell, 130 interrupted."
+    "3 could not measure or tell, 130 interrupted (143 by SIGTERM)."
 )
 
 
@@ -223,7 +223,7 @@ class _Session:
 
         def markdown(brief: bool) -> str:
             missed = [each for each in self.results if self.budgets and each.verdict != "pass"]
-            parts = [faults_markdown(self.faults), *map(check_markdown, self.checks)]
+            parts = [faults_markdown(self.faults), *(check_markdown(each, self._goals(each)) for each in self.checks)]
             return "\n".join([*parts, results_markdown(missed, brief=brief)])
 
         try:
@@ -239,6 +239,14 @@ class _Session:
             self.codes.append(ExitCode(error.exit_code))
         gravest = (ExitCode.INTERRUPTED, ExitCode.BAD_INPUT, ExitCode.MISSED, ExitCode.NOT_MEASURED)
         return next((code for code in gravest if code in self.codes), ExitCode.MET)
+
+    def _goals(self, check: RegressionCheck) -> tuple[Goal, ...]:
+        """Return what the goals people feel came to over the runs of a check that count."""
+        from rtcprobe.verdict import goals
+        from rtcprobe.verdict.goals import pooled
+
+        runs = self.fit.get(check.comparison.b.scenario, [])
+        return goals(pooled(runs)) if runs else ()
 
     def _suites(self) -> list[Suite]:
         from rtcprobe.report.cases import Suite
@@ -295,7 +303,7 @@ class _Session:
             screen = self.outputs.screen()
             if len(self.checks) > 1:
                 screen.print()
-            print_lines(check_lines(found), screen)
+            print_lines(check_lines(found, self._goals(found)), screen)
         elif not self.outputs.pipes:
             say(f"{found.verdict.upper()} {job.plan.name}")
 
@@ -313,15 +321,18 @@ class _Session:
     def _store(self, path: str, stored: Sequence[Result]) -> None:
         """Write the baseline anew: of the scenarios measured what is fit, of all others what was there."""
         from rtcprobe.report.history import line_of
-        from rtcprobe.report.json import dumps, write_whole
+        from rtcprobe.report.json import dumps, locked_folder, write_whole
 
         if not self.fit or ExitCode.INTERRUPTED in self.codes:
             complain(f"{path} is left as it was")
             return
-        kept = [each for each in stored if each.scenario not in self.fit]
-        results = [*kept, *(each for runs in self.fit.values() for each in runs)]
         lines = Path(path).suffix == ".jsonl"
-        write_whole("".join(line_of(each).decode() for each in results) if lines else dumps(results), path)
+        with locked_folder(path):
+            if Path(path).exists():  # another check may have put its own there since
+                stored = read_results(path, scenario=None, last=None)
+            kept = [each for each in stored if each.scenario not in self.fit]
+            results = [*kept, *(each for runs in self.fit.values() for each in runs)]
+            write_whole("".join(line_of(each).decode() for each in results) if lines else dumps(results), path)
         if not self.outputs.pipes:
             say(f"{path}: baseline of {', '.join(self.fit)} written")
 

@@ -299,8 +299,16 @@ def _refuse_other_link(baseline: Result, current: Result) -> None:
                 )
 
 
+_WHEN_AND_WHERE = frozenset({"date", "host", "commit"})
+"""What every later run differs in; the rest of an environment is the software it was measured with."""
+
+
 def _other_environment(baseline: Result, current: Result) -> list[str]:
-    apart = settings_apart(baseline.environment, current.environment)
+    there, here = (
+        {key: said for key, said in each.environment.items() if key not in _WHEN_AND_WHERE}
+        for each in (baseline, current)
+    )
+    apart = settings_apart(there, here)
     return [f"measured with other software: {'; '.join(apart[:4])}"] if apart else []
 
 

@@ -54,11 +54,12 @@ _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
 }
 _LINE = re.compile(
-    r"(?P<metric>[\w.]+)\s+(?P<aggregate>[\w.]+(?:\([^()]*\))?)\s*(?P<op><=|>=|<|>)\s*(?P<value>[^()<>=]*?)"
-    r"\s*(?P<advisory>\(advisory\))?"
+    r"(?P<metric>[\w.]+)\s+(?P<aggregate>[\w.]+(?:\([^()]*\))?)\s*(?P<op><=|>=|<|>)(?P<value>[^()<>=]*)"
+    r"(?P<advisory>\(advisory\))?"
 )
 _PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
 _SHARE_ABOVE = re.compile(r"share_above\((.*)\)")
+_LONGEST = 500
 _EXAMPLE = "write it like join.first_audio p95 < 600ms"
 _POPULAR = ("join.first_audio", "join.failed", "mouth_to_ear", "mouth_to_ear.lost", "link.loss")
 _WORSE: tuple[BudgetVerdict, ...] = ("met", "undecided", "inconclusive", "missed")
@@ -91,18 +92,20 @@ def parse_budget(text: object) -> Budget:
     if not isinstance(text, str):
         raise BadInputError(f"{text!r} is not a budget", _EXAMPLE)
     line = " ".join(text.split())
+    if len(line) > _LONGEST:
+        raise BadInputError(f"budget {line[:60]!r}… is {len(line):,} characters long", _EXAMPLE)
     match = _LINE.fullmatch(line)
     if match is None:
         raise BadInputError(f"budget {line!r} cannot be read", _EXAMPLE)
-    name = match["metric"]
+    name, written = match["metric"], match["value"].strip()
     try:
         metric = _metric(name)
         probability, threshold = _aggregate(match["aggregate"], metric, name)
         unit: Unit = metric.unit if threshold is None else "share"
-        limit = _value(match["value"], unit)
+        limit = _value(written, unit)
     except BadInputError as error:
         raise error.within(f"budget {line!r}") from error
-    expression = f"{name} {match['aggregate']} {match['op']} {match['value']}"
+    expression = f"{name} {match['aggregate']} {match['op']} {written}"
     return Budget(
         expression=expression,
         metric=name,

@@ -78,7 +78,7 @@ class TSpread:
             return None
         mean = float(np.mean(moved))
         seen = 0.0 if np.ptp(moved) <= EQUAL else float(np.var(moved, ddof=1))
-        variance = max(seen, abs(mean) / worth)
+        variance = max(seen, max(abs(mean), abs(difference or 0.0)) / worth)
         known = math.inf if seen <= 0.0 < 1.0 / worth else variance / seen if seen > 0.0 else 1.0
         return cls(
             difference=mean if difference is None else difference,

@@ -30,9 +30,10 @@ from rtcprobe.report.html.charts import MOST_LINES, Limit, Series, distribution
 from rtcprobe.report.html.page import LANDMARK_MS, environment
 from rtcprobe.report.html.waterfall import Waterfall, falling
 from rtcprobe.report.html.words import NOTHING, arrow
+from rtcprobe.report.lead import beyond_goals
 from rtcprobe.report.sentences import figure, milliseconds
 from rtcprobe.result import DIRECTIONS, Direction, Result
-from rtcprobe.verdict import Comparison, Difference, Ranking
+from rtcprobe.verdict import Account, Comparison, Difference, Ranking
 from rtcprobe.verdict.join_figures import merged
 
 __all__ = ["comparison", "difference_rows"]
@@ -118,7 +119,10 @@ def _section(ranking: Ranking, runs: Runs, anchor: str) -> Section:
         anchor=anchor,
         ranking=ranking,
         sentence=" ".join([*(f"{each}." for each in ranking.troubles), ranking_sentence(ranking)]),
-        sides=tuple(about_side(letter, side) for letter, side in zip(letters, ranking.sides, strict=True)),
+        sides=tuple(
+            f"{about_side(letter, side)}{_beyond(side.label, side.scenario, runs)}"
+            for letter, side in zip(letters, ranking.sides, strict=True)
+        ),
         pairs=tuple(
             (f"{name_of[each.b.label]} against {name_of[each.a.label]}", each, difference_rows(each.differences))
             for each in ranking.pairs
@@ -143,6 +147,13 @@ def _section(ranking: Ranking, runs: Runs, anchor: str) -> Section:
         keys=keys,
         notes=tuple(ranking_notes(ranking)),
     )
+
+
+def _beyond(label: str, scenario: str, runs: Runs) -> str:
+    """Return what the goals people feel came to over the runs of a side, as the end of a line."""
+    own = tuple(each for name, results in runs if name == label for each in results if each.scenario == scenario)
+    said = beyond_goals(Account(vendor=label, link="", runs=own).goals)
+    return f"; {said}" if said else ""
 
 
 def difference_rows(differences: Iterable[Difference]) -> tuple[Row, ...]:
