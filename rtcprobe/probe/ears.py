@@ -20,7 +20,6 @@ import numpy.typing as npt
 
 from rtcprobe.audio.ear import Hearing, MarkerOutcome
 from rtcprobe.audio.long_ear import LongEar
-from rtcprobe.audio.opus import OpusDecoder
 from rtcprobe.audio.opus_packet import has_fec
 from rtcprobe.audio.pcm import Pcm
 from rtcprobe.call.peer import Peer
@@ -74,7 +73,7 @@ class Ear:
         self._phase_s = phase_s
         self._whole = whole_frames(talker, listener, self._came) if self._related else self._came
         self._arrivals = self._came if playout.knows_red else self._whole
-        self.playback, self._figures, self._hearing = self._play(self._arrivals, OpusDecoder())
+        self.playback, self._figures, self._hearing = self._play(self._arrivals, self._spoken.rehearsal.decoder())
 
     @property
     def delay_s(self) -> float | None:
@@ -163,7 +162,9 @@ class Ear:
 
     def sound(self, take: Callable[[Pcm], object]) -> None:
         """Play once more for ``take``, block by block: sound is not kept."""
-        self._listen_to(self._arrivals, OpusDecoder(), lambda _start_s: lambda block: take(block.samples))
+        self._listen_to(
+            self._arrivals, self._spoken.rehearsal.decoder(), lambda _start_s: lambda block: take(block.samples)
+        )
 
     def _play(self, arrivals: Arrivals, decoder: Decoder) -> tuple[Playback, Mapping[str, Any], Hearing | None]:
         """Play ``arrivals`` and find the markers in the sound."""
@@ -234,7 +235,7 @@ class Ear:
         agreed = self._listener.negotiated
         if agreed is None or not (agreed.sends_red or agreed.nack or self._spoken.codec.fec):
             return {}
-        bare, _, hearing = self._play(self._unprotected, WithoutFec(OpusDecoder()))
+        bare, _, hearing = self._play(self._unprotected, WithoutFec(self._spoken.rehearsal.decoder()))
         without_s = self._mean_delay_s(hearing)
         return {
             "without": {"delay_s": without_s, "concealed_ratio": bare.concealed_ratio},

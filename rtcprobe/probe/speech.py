@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,11 @@ import numpy as np
 from rtcprobe.audio.ear import MAX_DELAY_S, listen
 from rtcprobe.audio.marker import TWO_PARTIES, MarkerTrain
 from rtcprobe.audio.mouth import SILENCE_DBFS, Mouth, Noise, Programme, Speech, encoded
-from rtcprobe.audio.opus import SAMPLE_RATE_HZ, OpusDecoder, OpusEncoder, OpusSettings
+from rtcprobe.audio.opus import SAMPLE_RATE_HZ, OpusEncoder, OpusSettings
 from rtcprobe.audio.opus_packet import is_dtx, phase_advance_s
 from rtcprobe.audio.payloads import Payloads
 from rtcprobe.audio.pcm import Pcm
+from rtcprobe.audio.rehearsal import MOST_FRAMES, Rehearsal
 from rtcprobe.errors import BadInputError
 from rtcprobe.scenario import MouthPlan
 from rtcprobe.timeline import Side
@@ -49,6 +51,12 @@ class Spoken:
         return self.mouth.train
 
     @cached_property
+    def rehearsal(self) -> Rehearsal:
+        """What is sent, decoded without loss; every ear of every call begins from it."""
+        said = (frame for frame in self.frames if frame is not None)
+        return Rehearsal(list(islice(said, MOST_FRAMES)))
+
+    @cached_property
     def look_ahead_s(self) -> float:
         """The codec's algorithmic delay, as libopus states it."""
         return OpusEncoder(self.codec).lookahead_samples / SAMPLE_RATE_HZ
@@ -60,7 +68,7 @@ class Spoken:
         The worst error of an instant in seconds (None when nothing was heard), the markers heard, and those
         spoken: what is not heard here cannot be heard in the call.
         """
-        decoder = OpusDecoder()
+        decoder = self.rehearsal.decoder()
         pcm = np.concatenate([decoder.decode(payload) for payload in self.opening])
         markers = self.train.markers(min(len(pcm) / SAMPLE_RATE_HZ, self.duration_s))
         heard = listen(pcm, 0.0, self.train, markers, advance_s=self.advance_s)
