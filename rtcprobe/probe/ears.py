@@ -20,7 +20,6 @@ import numpy as np
 import numpy.typing as npt
 
 from rtcprobe.audio.ear import Hearing, MarkerOutcome, listen
-from rtcprobe.audio.opus import OpusDecoder
 from rtcprobe.audio.opus_packet import has_fec, is_dtx
 from rtcprobe.call.peer import Arrival, Peer
 from rtcprobe.playout.aiortc import StockTrace, stock_aiortc
@@ -86,7 +85,7 @@ class Ear:
         self._whole = whole_frames(talker, listener, self._came) if self._related else self._came
         self._arrivals = self._came if playout.knows_red else self._whole
         self.playback, self._figures = play(
-            playout, listener, self._arrivals, OpusDecoder(), phase_s=phase_s, drift=devices.drift
+            playout, listener, self._arrivals, self._spoken.rehearsal.decoder(), phase_s=phase_s, drift=devices.drift
         )
 
     @property
@@ -194,7 +193,7 @@ class Ear:
             self._choice,
             self._listener,
             self._unprotected,
-            WithoutFec(OpusDecoder()),
+            WithoutFec(self._spoken.rehearsal.decoder()),
             phase_s=self._phase_s,
             drift=self._devices.drift,
         )
