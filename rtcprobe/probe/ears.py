@@ -30,13 +30,13 @@ from rtcprobe.playout.copies import WithoutFec, unprotected
 from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.playout.recovery import Traced, traced
 from rtcprobe.playout.replay import NO_SOUND, Playback
+from rtcprobe.probe import figures
 from rtcprobe.probe.frames import Seconds, SentFrames
 from rtcprobe.probe.playing import play, unwrapped, whole_frames
 from rtcprobe.probe.pooled import Account
 from rtcprobe.probe.relate import related
 from rtcprobe.probe.speech import Spoken
-from rtcprobe.quality import burst_ratio, conversation, listening
-from rtcprobe.result import MissedMarker, MouthToEar, Sample
+from rtcprobe.result import MouthToEar
 from rtcprobe.scenario import Devices
 from rtcprobe.units import RTP_CLOCK_HZ
 
@@ -103,7 +103,9 @@ class Ear:
                 hearing,
                 stages=self._stages(hearing, started_s, frames),
                 protection={} if found is None else self._protection(found, frames.unplayed),
-                quality=self._quality(self.delay_s, echo_path_s, frames.unplayed) if self._judged(self.delay_s) else {},
+                quality=(
+                    figures.quality(self.delay_s, frames.unplayed, echo_path_s) if self._judged(self.delay_s) else {}
+                ),
                 stock=stock,
             ),
             blocks=len(self.playback.sounding),
@@ -127,17 +129,8 @@ class Ear:
             heard=len(hearing.heard),
             rejected=len(hearing.rejected),
             lost=len(hearing.lost),
-            samples=tuple(self._sample(each) for each in hearing.heard),
-            missed=tuple(
-                MissedMarker(
-                    marker=each.marker.index,
-                    spoken_s=each.marker.spoken_s - self._devices.capture_s,
-                    fate="rejected" if each.outcome == "rejected" else "lost",
-                    correlation=each.correlation,
-                )
-                for each in hearing.outcomes
-                if each.outcome != "heard"
-            ),
+            samples=figures.samples(hearing, self._devices),
+            missed=figures.missed(hearing, self._devices),
             stages=stages,
             playout={
                 "policy": str(self._choice),
@@ -204,18 +197,6 @@ class Ear:
             return self._spoken.duration_s if departures else 0.0
         return min(self._spoken.duration_s, max(0.0, departures[-1].at_s - started_s))
 
-    def _sample(self, outcome: MarkerOutcome) -> Sample:
-        assert outcome.heard_s is not None
-        spoken_s = outcome.marker.spoken_s - self._devices.capture_s
-        heard_s = outcome.heard_s + self._devices.playback_s
-        return Sample(
-            marker=outcome.marker.index,
-            spoken_s=spoken_s,
-            heard_s=heard_s,
-            delay_s=heard_s - spoken_s,
-            correlation=outcome.correlation,
-        )
-
     def _protection(self, gone: Traced, unplayed: npt.NDArray[np.bool_]) -> Mapping[str, Any]:
         """Return what was lost on the way, what each kind of copy brought back and cost, and what was never heard."""
         found = gone.recovery()
@@ -253,24 +234,6 @@ class Ear:
             payload_type=agreed.opus_payload_type,
             red_payload_type=agreed.red_payload_type,
         )
-
-    def _quality(self, delay_s: float, echo_path_s: float | None, unplayed: npt.NDArray[np.bool_]) -> Mapping[str, Any]:
-        """Return R and MOS of the measured delay, the frames that stayed unplayed and their bursts (G.107)."""
-        loss_ratio, burst = _ratio(unplayed), burst_ratio(unplayed.tolist())
-        talking = conversation(
-            one_way_delay_s=delay_s, loss_ratio=loss_ratio, burst_ratio=burst, echo_path_s=echo_path_s
-        )
-        hearing = listening(loss_ratio=loss_ratio, burst_ratio=burst)
-        return {
-            "r": talking.r,
-            "mos": talking.mos,
-            "listening_mos": hearing.mos,
-            "id": talking.id,
-            "ie_eff": talking.ie_eff,
-            "loss_ratio": loss_ratio,
-            "burst_ratio": burst,
-            "assumptions": talking.assumptions,
-        }
 
     def _stages(self, hearing: Hearing, started_s: float, frames: SentFrames) -> Mapping[str, float]:
         """Return the mean of every stage over the markers heard; they sum to the mean delay."""
