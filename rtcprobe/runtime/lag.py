@@ -60,5 +60,5 @@ class LagMeter:
         if late_s > STALL_S:
             self.stalls.append(Stall(self._due_s, late_s))
         missed = int(late_s / self._period_s) + 1
-        self.samples_s += (late_s - self._period_s * np.arange(missed)).tolist()
+        self.samples_s.extend((late_s - self._period_s * np.arange(missed)).tolist())
         self._due_s += missed * self._period_s
