@@ -21,6 +21,7 @@ LEVELS = (
     ("runtime",),
     ("call",),
     ("selftest", "probe", "listening"),
+    ("placement",),
     ("report",),
     ("exporter",),
     ("cli", "pytest_plugin"),
