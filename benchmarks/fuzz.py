@@ -9,6 +9,7 @@ results      one value of a result changed; read, shown, compared, checked, rend
 links        link lines of the words of tc(8), damaged                                   10,000
 scenarios    one edit of a scenario's YAML text or of one of its values                   5,000
 descriptions a server's answer or offer, damaged; used as a call would, and by the stack 10,000
+messages     what a Janus says, an answer's JSON or its headers, with values of any kind 10,000
 ===========  ==========================================================================  ======
 
 It is bounded in time (``--seconds`` a kind, 900 unless told; cases left out are said), seeded, and sends nothing
@@ -130,8 +131,8 @@ def _results() -> tuple[dict[str, Any], ...]:
     from rtcprobe.probe import run_probe  # noqa: PLC0415
     from rtcprobe.scenario import find_scenario  # noqa: PLC0415
 
-    plain = find_scenario("1v1-social", ["call.joins=2", "call.duration=6s"])
-    hard = ["call.joins=3", "call.duration=6s", "link=delay 40ms 10ms loss 25%", "call.join_timeout=2s"]
+    plain = find_scenario("1v1-social", ["call.calls=2", "call.joins=2", "call.duration=6s"])
+    hard = ["call.calls=2", "call.joins=3", "call.duration=6s", "link=delay 40ms 10ms loss 25%", "call.join_timeout=2s"]
     lossy = find_scenario("1v1-social", [*hard, "protection.red=1", "protection.nack=true"])
     runs = [(plain, 1), (plain, 2), (lossy, 1)]
     return tuple(json.loads(json.dumps(run_probe(each, seed=seed, clock="virtual").to_dict())) for each, seed in runs)
@@ -175,9 +176,17 @@ def edited(value: Any, chance: Random) -> tuple[str, Any]:
     return f"{place} = {json.dumps(after)[:60]}", value
 
 
+@cache
+def _warm() -> None:
+    """Import and make once what every use needs: no part of a case."""
+    for use in ("page", "compare", "check", "outputs"):
+        _used(_results()[0], use)
+
+
 def results(chance: Random) -> Case:
     """Return a result with one value changed, used as ``report``, ``compare`` and ``check`` would."""
     plain = _results()
+    _warm()
     which = chance.randrange(len(plain))
     shown, changed = edited(plain[which], chance)
     use = chance.choice(["page", "compare", "check", "outputs"])
@@ -352,11 +361,17 @@ def descriptions(chance: Random) -> Case:
     return Case(*fuzz_servers.descriptions(chance))
 
 
+def messages(chance: Random) -> Case:
+    """Return what a server says beside descriptions, with values of any kind."""
+    return Case(*fuzz_servers.messages(chance))
+
+
 KINDS: dict[str, tuple[int, Callable[[Random], Case]]] = {
     "results": (10_000, results),
     "links": (10_000, links),
     "scenarios": (5_000, scenarios),
     "descriptions": (10_000, descriptions),
+    "messages": (10_000, messages),
 }
 """How many cases are tried unless told, and what makes one."""
 

@@ -7,9 +7,18 @@ a whole peer connection of ours too.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from random import Random
+from typing import Any
+
+import httpx
+
+from rtcprobe.call.faults import Exchange
+from rtcprobe.call.http import Reply
+from rtcprobe.errors import RtcprobeError
 
 _WHOLE = 25
 
@@ -159,3 +168,187 @@ def _through_a_peer(usable: object, *, offers: bool) -> None:
 
     with asyncio.Runner(loop_factory=lambda: VirtualEventLoop(Entropy(np.random.SeedSequence(1)))) as runner:
         runner.run(main())
+
+
+_VALUES: tuple[Any, ...] = (
+    None,
+    True,
+    False,
+    0,
+    -1,
+    7,
+    2**70,
+    1e308,
+    float("inf"),
+    float("nan"),
+    "",
+    "x",
+    "success",
+    "ack",
+    "event",
+    "hangup",
+    "trickle",
+    "timeout",
+    "error",
+    "\ud800",
+    "\x00",
+    "²",
+    "a" * 3000,
+    [],
+    [1],
+    [[]],
+    {},
+    {"a": {}},
+    {"code": []},
+    [{}] * 50,
+    {"candidate": 7},
+    {"candidate": "candidate:1 1 udp 1 a 1 typ host"},
+    {"completed": True},
+    {"id": 7},
+    {"type": "offer", "sdp": []},
+)
+_MESSAGE: dict[str, Any] = {
+    "janus": "event",
+    "session_id": 11,
+    "sender": 22,
+    "transaction": "rtcprobe1",
+    "reason": "DTLS alert",
+    "candidate": {"candidate": "candidate:1 1 udp 1 192.0.2.1 1 typ host", "sdpMid": "0"},
+    "data": {"id": 11},
+    "error": {"code": 428, "reason": "No such feed"},
+    "name": "Janus",
+    "version_string": "1.1.2",
+    "plugindata": {
+        "plugin": "janus.plugin.videoroom",
+        "data": {"videoroom": "event", "error_code": 428, "error": "no"},
+    },
+    "jsep": {"type": "answer", "sdp": "v=0\r\n"},
+}
+_HEADERS = (
+    "",
+    "/session/1",
+    "//x",
+    "http://[::1",
+    "http://h:99999/",
+    "https://h/",
+    "ws://h/",
+    "mailto:x",
+    "\x00",
+    "é",
+    '"etag"',
+    "²",
+    "-1",
+    "1e9",
+    "9" * 400,
+    "Wed, 21 Oct 2026 07:28:00 GMT",
+    '<stun:a>; rel="ice-server"',
+    '<turn:a:1?transport=udp>;rel=ice-server;username="u',
+    "<" * 500,
+    "; a=" * 300,
+    "<turns:[::1]>; rel='ice-server'; credential='",
+    "a" * 5000,
+    "http://u:p@h/",
+    "?",
+    "#",
+    "%",
+    "..",
+)
+
+
+def messages(chance: Random) -> tuple[str, Callable[[], object]]:
+    """Return a message of a Janus, an answer's body or its headers with values of any kind, and what reads them."""
+    _loaded()
+    kind = chance.choice(("janus", "janus", "body", "headers"))
+    if kind == "headers":
+        headers = {name: chance.choice(_HEADERS) for name in ("location", "etag", "retry-after", "link", "server")}
+        return f"headers {headers}"[:300], lambda: _read_headers(headers)
+    said: dict[str, Any] = dict(_MESSAGE) if kind == "janus" else {"sdp": "v=0\r\n", "type": "answer", "error": "x"}
+    for _ in range(chance.randint(1, 3)):
+        place, depth = said, chance.randrange(3)
+        key = chance.choice([*place, "more"])
+        while depth and isinstance(place.get(key), dict) and place[key]:
+            place[key] = dict(place[key])
+            place, depth = place[key], depth - 1
+            key = chance.choice([*place])
+        if chance.random() < 0.15:
+            place.pop(key, None)
+        else:
+            place[key] = chance.choice(_VALUES)
+    value: Any = chance.choice([[said], *_VALUES]) if chance.random() < 0.05 else said
+    return f"{kind} {value}"[:300], lambda: _read_janus(value) if kind == "janus" else _read_body(value)
+
+
+@cache
+def _loaded() -> None:
+    """Import what the cases use: no part of any of them."""
+    for name in ("janus", "session", "targets.sdp_http", "targets.whip"):
+        import_module(f"rtcprobe.call.{name}")
+
+
+def _read_janus(said: object) -> None:
+    from types import SimpleNamespace  # noqa: PLC0415
+
+    from rtcprobe.call.http import Limits  # noqa: PLC0415
+    from rtcprobe.call.janus import JanusHandle, JanusSession  # noqa: PLC0415
+
+    class Client:
+        limits = Limits(exchange_s=0.001)
+        line = SimpleNamespace(network=SimpleNamespace(now_s=lambda: 0.0))
+
+    class Session(JanusSession):
+        async def _send(self, what: str, request: object, handle: int | None) -> float:
+            del what, request, handle
+            self._take(said)
+            return 0.0
+
+    async def main() -> None:
+        session = Session(Client(), "ws://h/", api_secret=None, token=None)  # type: ignore[arg-type]
+        session._session, session._handles = 11, {22}  # noqa: SLF001
+        told: list[str] = []
+        session.on_gone = told.append
+        for ask in (session.create, session.server, lambda: JanusHandle(session, 22).message("listen", {})):
+            session.gone, session._names = None, (name for name in ("rtcprobe1",))  # noqa: SLF001
+            try:
+                answer = await ask()
+                str(answer).encode()
+            except RtcprobeError as error:
+                told.append(str(error))
+        wrong = [each for each in told if not each.isprintable() or "a fault of rtcprobe" in each]
+        if wrong:
+            raise AssertionError(wrong[0])
+
+    asyncio.run(main())
+
+
+def _read_body(said: object) -> None:
+    from rtcprobe.call.faults import refusal  # noqa: PLC0415
+    from rtcprobe.call.targets.sdp_http import _answer_of  # noqa: PLC0415
+
+    body = json.dumps(said).encode()
+    reply = _reply({"content-type": "application/json"}, body)
+    str(refusal(reply.exchange, body, token=None)).encode()
+    _answer_of(reply)
+
+
+def _read_headers(headers: dict[str, str]) -> None:
+    from rtcprobe.call.session import Rights, Session  # noqa: PLC0415
+    from rtcprobe.call.targets.whip import _retry_s  # noqa: PLC0415
+    from rtcprobe.ice import read_links  # noqa: PLC0415
+    from rtcprobe.secrets import Secret  # noqa: PLC0415
+
+    reply = _reply(headers, b"")
+    rights = Rights(url="https://h/in", token=Secret("planted-token"), headers={})
+    session = Session.of(reply, None, rights)  # type: ignore[arg-type]
+    if session.url is not None and not session.url.startswith("https://"):
+        raise AssertionError(session.url)
+    said = [session.warning or "", *read_links(reply.headers.get_list("link"))[1]]
+    wrong = [each for each in said if not each.isprintable()]
+    if wrong:
+        raise AssertionError(wrong[0])
+    _retry_s(reply.headers.get("retry-after"))
+
+
+def _reply(headers: dict[str, str], body: bytes) -> Reply:
+    exchange = Exchange(what="offer", method="POST", url="https://h/in", host="h", begun_s=0.0, status=201)
+    written = httpx.Headers([(name.encode(), value.encode(errors="replace")) for name, value in headers.items()])
+    return Reply(status=201, headers=written, body=body, url="https://h/in", exchange=exchange)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
 
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import AudioStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
@@ -259,6 +259,7 @@ class Rubbish:
         if len(self._calls) > MOST_CALLS:
             await self._calls.pop(0).close()
         await peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+        peer.addTrack(AudioStreamTrack())
         await peer.setLocalDescription(await peer.createAnswer())
         self._keep(self._send_oddly(peer))
         sdp = self._next("sdp", SDP)(peer.localDescription.sdp)

@@ -80,7 +80,7 @@ class IceServer:
             return Credentials(self.username or None, None if self.password is None else self.password.reveal())
         username = f"{int(unix_s) + REST_LIFETIME_S}:{self.username or 'rtcprobe'}"
         digest = hmac.new(self.shared_secret.reveal().encode(), username.encode(), hashlib.sha1).digest()
-        return Credentials(username, Secret(base64.b64encode(digest).decode()).reveal())
+        return Credentials(username, Secret(base64.b64encode(digest).decode(), passing=True).reveal())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +152,7 @@ def read_links(headers: Iterable[str]) -> tuple[tuple[IceServer, ...], tuple[str
         except BadInputError as error:
             complaints.append(f"an ICE server that the target names was not asked, {error.message}")
             continue
-        password = Secret(credential, "the server") if credential else None
+        password = Secret(credential, "the server", passing=True) if credential else None
         found.append(replace(parsed, username=parameters.get("username", ""), password=password))
     if len(found) > _MOST_SERVERS:
         complaints.append(f"of {len(found)} ICE servers that the target names {_MOST_SERVERS} were asked")

@@ -178,7 +178,7 @@ def visqol() -> Compare:
         api.create(mode="speech", use_lattice_model=True)
     except ImportError:
         raise BadInputError(
-            "ViSQOL, which judges the sound, is not installed", "pip install 'rtcprobe[visqol]'"
+            "ViSQOL, which judges the sound, is not installed", "pip install 'visqol-python[lattice,accel]'"
         ) from None
 
     def compare(mouth: Pcm, ear: Pcm) -> float:

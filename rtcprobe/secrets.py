@@ -4,9 +4,15 @@ Rules:
     1. A secret is named, never written: ``env:NAME`` or ``file:PATH``. A literal would stand in the shell's history and
        in every list of processes.
     2. No sentence quotes a refused literal.
-    3. Every secret ever made is known to ``scrub``, in the forms it takes on its way through URLs, JSON and HTML: a
-       server may echo it back. Text that leaves (screen, file, log, error) passes ``scrub`` once.
+    3. Every secret a user named is known to ``scrub``, in the forms it takes on its way through URLs, JSON and HTML: a
+       server may echo it back. Text that leaves (screen, file, log, error) passes ``scrub`` once; HTML is scrubbed
+       before it is rendered.
     4. A secret shorter than ``_SHORT`` hides only where it stands alone: the PIN 1234 may not eat a measured 0.12345.
+    5. Only free text is scrubbed: never keys, enum words, names and numbers (``scrubbed``). Whoever chooses a secret
+       would choose what a result says otherwise.
+    6. What a server gives, or what is made for one call, is hidden within that run alone (``hiding``), and not where it
+       is short: the server chose it.
+    7. What is known is bounded; who comes back stays.
 """
 
 from __future__ import annotations
@@ -17,23 +23,36 @@ import html
 import json
 import os
 import re
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, Final, NoReturn, TypeVar
+from types import UnionType
+from typing import Any, Final, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 from urllib.parse import quote, quote_plus
 
-from rtcprobe.errors import BadInputError
+from rtcprobe.errors import BadInputError, RtcprobeError
 from rtcprobe.textfiles import read_text
 
-__all__ = ["HIDDEN", "Secret", "read_secret", "scrub", "scrubbed"]
+__all__ = ["HIDDEN", "NAME", "WORDS", "Secret", "hiding", "read_secret", "scrub", "scrubbed"]
 
 HIDDEN: Final = "***"
 _SHORT: Final = 8
 _MOST_BYTES: Final = 16_384
 _CURE: Final = "put it into an environment variable and write env:NAME, or into a file and write file:PATH"
 
-_USERINFO = re.compile(r"([a-z][a-z0-9+.-]{0,31}://)[^/\s@\"'<>?#]*@", re.IGNORECASE)
+NAME: Final = {"text": "name"}
+"""Field metadata: a name or a word of ours, which ``scrubbed`` leaves as it is."""
+
+WORDS: Final = {"text": "words"}
+"""Field metadata: a mapping whose single words are ours (enums, amounts); its URLs and sentences are scrubbed."""
+
+_MOST_KNOWN: Final = 256
+_MOST_PASSING: Final = 64
+
+# Each is linear: what it repeats cannot begin what it looks for.
+_USERINFO = re.compile(r"(?<=[a-z0-9+.-]://)[^/\s@\"'<>?#]*@", re.IGNORECASE)
 _CLEAR: Final = r"(?!\*{3}(?!\w))"
 """Not hidden yet: scrubbed again, a sentence may not lose what stands behind."""
 _PARAMETER = re.compile(
@@ -49,14 +68,21 @@ _T = TypeVar("_T")
 
 
 class Secret:
-    """A value to be used and never shown; ``source`` says where it came from, such as ``env:WHIP_TOKEN``."""
+    """A value to be used and never shown; ``source`` says where it came from, such as ``env:WHIP_TOKEN``.
+
+    ``passing``: a server gave it, or it was made for one call (rule 6).
+    """
 
     __slots__ = ("_value", "source")
 
-    def __init__(self, value: str, source: str = "") -> None:
+    def __init__(self, value: str, source: str = "", *, passing: bool = False) -> None:
         self._value = value
         self.source = source
-        _known.add(value)
+        if not passing:
+            _remember(_known, value, _MOST_KNOWN)
+        elif len(value) >= _SHORT:
+            within = _passing.get()
+            _remember(_stray if within is None else within, value, _MOST_PASSING)
 
     def reveal(self) -> str:
         """Return the value, for the wire alone."""
@@ -100,43 +126,102 @@ def read_secret(written: object, what: str = "the token") -> Secret:
     return Secret(value, text)
 
 
+@contextmanager
+def hiding() -> Iterator[None]:
+    """Within it, secrets that pass through (rule 6) are hidden; an error that leaves it is scrubbed of them."""
+    before = _passing.set({})
+    try:
+        yield
+    except RtcprobeError as error:
+        message, hint = scrub(error.message), scrub(error.hint)
+        if (message, hint) == (error.message, error.hint):
+            raise
+        raise type(error)(message, hint) from error
+    finally:
+        _passing.reset(before)
+
+
 def scrub(text: str) -> str:
     """Return ``text`` without any secret: known ones, passwords in URLs, tokens in queries and headers."""
-    for value in sorted(_known, key=len, reverse=True):
-        for form in _forms(value):
-            if form not in text:
-                continue
-            edge = r"(?<![A-Za-z0-9.]){}(?![A-Za-z0-9])" if len(value) < _SHORT else "{}"
-            text = re.sub(edge.format(re.escape(form)), HIDDEN, text)
-    text = _USERINFO.sub(rf"\g<1>{HIDDEN}@", text)
-    text = _AUTHORIZATION.sub(rf"\g<1>{HIDDEN}", text)
-    return _PARAMETER.sub(rf"\g<1>{HIDDEN}", text)
+    known = (*_known, *(_passing.get() or ()), *_stray)
+    for form, pattern in _sought(known):
+        if form in text:
+            text = text.replace(form, HIDDEN) if pattern is None else pattern.sub(HIDDEN, text)
+    if "://" in text:
+        text = _USERINFO.sub(f"{HIDDEN}@", text)
+    if "=" in text or ":" in text:
+        text = _AUTHORIZATION.sub(rf"\g<1>{HIDDEN}", text)
+        text = _PARAMETER.sub(rf"\g<1>{HIDDEN}", text)
+    return text
 
 
 def scrubbed(value: _T) -> _T:
-    """Return ``value`` with every string in it scrubbed: plain structures and frozen dataclasses alike."""
-    return _scrubbed(value)  # type: ignore[no-any-return] # the same shape comes back
+    """Return ``value`` with the free text in it scrubbed (rule 5): plain structures and frozen dataclasses alike."""
+    return _scrubbed(value, "free")  # type: ignore[no-any-return] # the same shape comes back
 
 
-def _scrubbed(value: Any) -> Any:
+def _scrubbed(value: Any, kind: str) -> Any:
     if isinstance(value, str):
-        return scrub(value)
+        return value if kind == "words" and not _SENTENCE.intersection(value) else scrub(value)
     if isinstance(value, Mapping):
-        return {_scrubbed(key): _scrubbed(each) for key, each in value.items()}
+        return {key: _scrubbed(each, kind) for key, each in value.items()}
     if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
-        return type(value)(_scrubbed(each) for each in value)
+        return type(value)(_scrubbed(each, kind) for each in value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = (field.name for field in dataclasses.fields(value) if field.init)
-        before = {name: getattr(value, name) for name in fields}
-        after = {name: _scrubbed(each) for name, each in before.items()}
+        before = {name: getattr(value, name) for name in _texts(type(value))}
+        after = {name: _scrubbed(each, _texts(type(value))[name]) for name, each in before.items()}
         return dataclasses.replace(value, **after) if after != before else value
     return value
 
 
-_known: set[str] = set()
+_SENTENCE: Final = frozenset(" /:@=?&")
+"""What a URL or a sentence has, and a word or an amount has not."""
 
 
 @cache
+def _texts(record: type[Any]) -> dict[str, str]:
+    """Return the fields of a record that may hold free text, and the kind of each."""
+    hints = get_type_hints(record)
+    fields = [each for each in dataclasses.fields(record) if each.init and not _is_closed(hints[each.name])]
+    kinds = {each.name: str(each.metadata.get("text", "free")) for each in fields}
+    return {name: kind for name, kind in kinds.items() if kind != "name"}
+
+
+def _is_closed(hint: Any) -> bool:
+    """Whether a type holds no free text: numbers, and words of a closed list."""
+    origin = get_origin(hint)
+    if origin in (Union, UnionType, tuple):
+        return all(each is Ellipsis or _is_closed(each) for each in get_args(hint))
+    return origin is Literal or hint in (int, float, bool, type(None))
+
+
+_known: dict[str, None] = {}
+_stray: dict[str, None] = {}
+"""Passing secrets met outside any run."""
+_passing: ContextVar[dict[str, None] | None] = ContextVar("passing", default=None)
+
+
+def _remember(where: dict[str, None], value: str, most: int) -> None:
+    """Put ``value`` last, and forget what was not met for longest."""
+    where.pop(value, None)
+    where[value] = None
+    if len(where) > most:
+        del where[next(iter(where))]
+
+
+@lru_cache(maxsize=4)
+def _sought(known: tuple[str, ...]) -> tuple[tuple[str, re.Pattern[str] | None], ...]:
+    """Return what to look for, longest secrets first; with a pattern where it must stand alone."""
+    found: dict[str, re.Pattern[str] | None] = {}
+    for value in sorted(known, key=len, reverse=True):
+        alone = len(value) < _SHORT
+        for form in _forms(value):
+            edges = rf"(?<![A-Za-z0-9.]){re.escape(form)}(?![A-Za-z0-9])"
+            found.setdefault(form, re.compile(edges) if alone else None)
+    return tuple(found.items())
+
+
+@lru_cache(maxsize=2 * _MOST_KNOWN)
 def _forms(value: str) -> frozenset[str]:
     """Return how ``value`` looks on its way through URLs, JSON, HTML and Python's own quoting."""
     if not value:

@@ -1,7 +1,8 @@
 """Written quantities to numbers and back: ``"80ms"`` → 0.080 s, ``"1.5Mbps"`` → 1.5e6 bit/s, ``"2%"`` → 0.02.
 
 A number without its unit is refused: a reader must never guess. Spellings are those of tc(8) and of everyday
-writing; both ``mbit`` and ``Mbps`` mean 10⁶ bit/s here (tc's ``bps`` is *bytes* per second, a trap left out).
+writing; both ``mbit`` and ``Mbps`` mean 10⁶ bit/s here (tc's ``bps`` is *bytes* per second, a trap left out). A capital
+B is a byte everywhere: in a rate (``40kB/s``) it is refused with the same rate in bits, never read as bits.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ __all__ = [
     "format_duration",
     "format_rate",
     "format_ratio",
+    "is_unit",
     "parse_bytes",
     "parse_decibels",
     "parse_duration",
@@ -28,9 +30,13 @@ __all__ = [
 RTP_CLOCK_HZ = 48_000
 """Opus RTP clock, whatever the coded bandwidth. Source: RFC 7587 §4.1."""
 
-_DURATION = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
+_DURATION = {
+    "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0,
+    "usec": 1e-6, "usecs": 1e-6, "msec": 1e-3, "msecs": 1e-3, "sec": 1.0, "secs": 1.0,
+}  # fmt: skip
 _RATE = {
     "bit": 1.0, "kbit": 1e3, "mbit": 1e6, "gbit": 1e9,
+    "kibit": 2.0**10, "mibit": 2.0**20, "gibit": 2.0**30,
     "bps": 1.0, "kbps": 1e3, "mbps": 1e6, "gbps": 1e9,
     "bit/s": 1.0, "kbit/s": 1e3, "mbit/s": 1e6, "gbit/s": 1e9,
     "b/s": 1.0, "kb/s": 1e3, "mb/s": 1e6, "gb/s": 1e9,
@@ -38,7 +44,7 @@ _RATE = {
 _BYTES = {"b": 1.0, "kb": 1e3, "mb": 1e6, "kib": 1024.0, "mib": 1024.0**2}
 _ENDLESS = 1e9
 """Seconds, or Gbit/s, from which powers of ten keep a sentence readable."""
-_QUANTITY = re.compile(r"\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?)\s*([^\d\s]*)\s*", re.IGNORECASE)
+_QUANTITY = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?)\s*([^\d\s]*)", re.IGNORECASE)
 
 
 def parse_duration(text: object) -> float:
@@ -54,8 +60,15 @@ def parse_rate(text: object) -> float:
     """Return bits per second from ``"1.5Mbps"``, ``"64kbit"``, ``"500 kb/s"``.
 
     Raises:
-        BadInputError: not a number with a unit.
+        BadInputError: not a number with a unit, or bytes (``40kB/s``).
     """
+    number, unit = _split(text)
+    bits = _RATE.get(unit.lower())
+    if bits is not None and "B" in unit and unit[unit.index("B") :].lower() in ("b/s", "bps"):
+        raise BadInputError(
+            f"rate {str(text)!r} is in bytes, for B is a byte",
+            f"write {format_rate(8 * bits * float(number))}: rates are in bits per second here, kbps too",
+        )
     return _parse(text, _RATE, "rate", "1mbit")
 
 
@@ -130,22 +143,32 @@ def format_ratio(ratio: float, digits: int = 2) -> str:
 
 
 def _parse(text: object, units: Mapping[str, float], what: str, example: str) -> float:
-    if isinstance(text, bool) or not isinstance(text, (str, int, float)):
+    number, unit = _split(text)
+    if not number:
         raise BadInputError(f"{text!r} is not a {what}", f"write it like {example}")
-    match = _QUANTITY.fullmatch(str(text))
-    if match is None:
-        raise BadInputError(f"{text!r} is not a {what}", f"write it like {example}")
-    number, unit = match.groups()
     if not unit:
         raise BadInputError(f"{what} {str(text)!r} has no unit", f"write it like {example}")
     factor = units.get(unit.lower())
     if factor is None:
-        known = ", ".join(dict.fromkeys(units))
+        known = ", ".join(each for each in units if not each.endswith(("sec", "secs")))
         raise BadInputError(f"{what} {text!r} has the unknown unit {unit!r}", f"use one of {known}")
     value = float(number) * factor
     if not math.isfinite(value):
         raise BadInputError(f"{what} {text!r} is impossible", f"write it like {example}")
     return value
+
+
+def _split(text: object) -> tuple[str, str]:
+    """Return the number and the unit that are written; both empty where it is nothing of the kind."""
+    if isinstance(text, bool) or not isinstance(text, (str, int, float)):
+        return "", ""
+    match = _QUANTITY.fullmatch(str(text).strip())
+    return ("", "") if match is None else (match[1], match[2])
+
+
+def is_unit(word: str) -> bool:
+    """Whether ``word`` is a unit, written apart from its number."""
+    return word == "%" or word.lower() in _DURATION or word.lower() in _RATE or word.lower() in _BYTES
 
 
 def _trim(value: float, digits: int) -> str:

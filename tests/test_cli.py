@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import signal
 import subprocess
 import sys
 
@@ -203,3 +205,26 @@ def test_json_on_standard_output_is_ascii(rtcprobe, probe):
     assert code == 0
     assert out.isascii()
     assert json.loads(out)["warnings"] == ["µ"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_that_ends_a_command_keeps_what_was_measured(rtcprobe, probe, number, code):
+    def end(scenario):
+        if scenario.name == "1v1-long-haul":
+            os.kill(os.getpid(), number)
+            os.kill(os.getpid(), number)  # whoever ends a process asks again: that may not spoil the writing
+
+    probe.before = end
+    ended, out, err = rtcprobe("run", "1v1-social", "1v1-long-haul", "-q", "--json", "-")
+    assert (ended, err) == (code, "rtcprobe: interrupted\n")
+    assert json.loads(out)["scenario"] == "1v1-social"
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
+def test_a_signal_that_is_ignored_stays_ignored(rtcprobe, probe):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        probe.before = lambda _scenario: os.kill(os.getpid(), signal.SIGHUP)
+        assert rtcprobe("run", "1v1-social", "-q")[0] == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -1,11 +1,13 @@
 """``rtcprobe check``: what passes, what fails and is named, what is refused, what is never overwritten."""
 
 import json
+import re
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from rtcprobe.cli.check import _seeds
+from rtcprobe.report.history import append_result
 from rtcprobe.result import Joins
 from rtcprobe.result.files import load_results
 
@@ -34,6 +36,28 @@ def test_unchanged_code_passes_with_the_seeds_of_the_baseline(rtcprobe, probe, b
     assert out.startswith("PASS  1v1-social      three runs, paired · virtual clock · tolerance statistical\n")
     assert [each.seed for each in probe.calls] == [1, 2, 3]
     assert baseline.read_bytes() == before
+
+
+def test_a_check_says_what_the_goals_came_to_and_that_time_passed_is_no_other_software(
+    rtcprobe, probe, baseline, tmp_path
+):
+    probe.changes |= {
+        "environment": {
+            "rtcprobe": "0.1.0",
+            "python": "3.11.9",
+            "date": "2026-11-29T12:00:00+00:00",
+            "host": "other",
+            "commit": "abc",
+        }
+    }
+    markdown = tmp_path / "x.md"
+    code, out, _ = rtcprobe("check", "1v1-social", "--baseline", baseline, "--markdown", markdown)
+    assert code == 0
+    said = " ".join(out.split())
+    assert "] of joins later than 600 ms, 100% [" in said
+    assert "of markers later than 100 ms" in said
+    assert "other software" not in said
+    assert "of joins later than 600 ms" in markdown.read_text(encoding="utf-8")
 
 
 def test_a_run_that_the_baseline_lost_is_told_even_when_quiet(rtcprobe, probe, baseline):
@@ -180,3 +204,62 @@ def test_what_does_not_compare_is_refused_before_anything_is_measured(rtcprobe, 
         assert (code, out, err.count("\n")) == (2, "", 1), err
         assert err.startswith(f"rtcprobe: {start}"), err
     assert probe.calls == []
+
+
+def test_what_another_check_stored_in_the_meantime_stays_in_the_baseline(rtcprobe, probe, baseline, make_result):
+    def other_check(_scenario):
+        if "elsewhere" not in baseline.read_text(encoding="utf-8"):
+            append_result(make_result(scenario="elsewhere"), str(baseline))
+
+    probe.before = other_check
+    assert rtcprobe("check", "1v1-social", "--baseline", baseline, "--update-baseline", "-q")[0] == 0
+    assert {each.scenario for each in load_results(baseline).results} == {"1v1-social", "elsewhere"}
+
+
+def test_a_baseline_of_endless_numbers_is_refused(rtcprobe, probe, baseline):
+    text = baseline.read_text(encoding="utf-8")
+    baseline.write_text(re.sub('"delay_ms":[0-9.]+', '"delay_ms":1e999', text, count=1), encoding="utf-8")
+    code, _, err = rtcprobe("check", "1v1-social", "--baseline", baseline, "-q")
+    assert (code, probe.calls) == (2, [])
+    assert "caller_to_callee.samples.0.delay_ms inf is no number that was measured: measure again" in err
+
+
+@pytest.mark.parametrize(
+    ("change", "culprit"),
+    [("device +30ms", "stage device, caller to callee: +30ms"), ("dtls +66ms", "phase dtls: +66ms")],
+)
+@pytest.mark.usefixtures("probe")
+def test_a_gate_can_be_seen_red_and_the_baseline_stays(rtcprobe, baseline, change, culprit):
+    before = baseline.read_bytes()
+    code, out, _ = rtcprobe("check", "1v1-social", "--baseline", baseline, "--break", change)
+    assert code == 1
+    assert culprit in out
+    assert f"note: broken on purpose: {change}; the baseline is as it was" in " ".join(out.split())
+    assert baseline.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ("--break", "devise +30ms"),
+            "--break 'devise +30ms': these runs have no stage or phase 'devise': did you mean device?",
+        ),
+        (("--break", "device 30ms"), "--break 'device 30ms' cannot be read: write it like 'device +30ms'"),
+        (("--break", "device +0ms"), "--break 'device +0ms' breaks nothing: give a delay above 0ms"),
+        (
+            ("--break", "device +30ms", "--update-baseline"),
+            "--update-baseline would keep runs that --break broke on purpose: leave out --update-baseline or --break",
+        ),
+        (
+            ("--break", "device +30ms", "--append", "history.jsonl"),
+            "--append would keep runs that --break broke on purpose: leave out --append or --break",
+        ),
+    ],
+)
+def test_a_break_that_cannot_be_meant_is_a_sentence_before_anything_is_measured(
+    rtcprobe, probe, baseline, arguments, sentence
+):
+    code, _, err = rtcprobe("check", "1v1-social", "--baseline", baseline, *arguments)
+    assert (code, probe.calls) == (2, [])
+    assert sentence in " ".join(err.split())

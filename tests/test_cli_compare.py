@@ -29,6 +29,10 @@ def test_files_are_sides_and_their_results_runs(rtcprobe, write, tmp_path):
     assert (code, err) == (0, "")
     assert " A  a: two runs (seeds 2, 3), 16 joins\n" in out
     assert "No difference is shown between a and b." in out
+    assert [line.split(":")[0].strip() for line in out.splitlines() if "of joins later than 600 ms" in line] == [
+        "a",
+        "b",
+    ]
     assert markdown.read_text(encoding="utf-8").startswith("### 1v1-social: b against a\n")
     assert [each["label"] for each in json.loads(plain.read_text(encoding="utf-8"))["sides"]] == ["a", "b"]
 

@@ -249,3 +249,10 @@ def test_what_a_link_replaces_both_ways_need_not_be_written():
 def test_a_link_one_way_replaces_no_place(text, missing):
     with pytest.raises(BadInputError, match=f"{missing} is missing: .*; or give link, which replaces the whole path"):
         parse_scenario(text)
+
+
+def test_whole_numbers_may_be_written_as_floats():
+    text = (library_folder() / "1v1-social.yaml").read_text(encoding="utf-8")
+    whole = parse_scenario(text, ["call.joins=20", "protection.red=1", "codec.complexity=5"])
+    floats = parse_scenario(text, ["call.joins=20.0", "protection.red=1.0", "codec.complexity=5.0"])
+    assert (floats.call.joins, type(floats.call.joins), floats.digest) == (20, int, whole.digest)

@@ -1,12 +1,28 @@
 import json
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 import pytest
 
+from rtcprobe import secrets
 from rtcprobe.errors import BadInputError
-from rtcprobe.secrets import Secret, read_secret, scrub, scrubbed
+from rtcprobe.result import Result
+from rtcprobe.secrets import Secret, hiding, read_secret, scrub, scrubbed
+from rtcprobe.verdict import judge, parse_budget
+
+
+@pytest.fixture(autouse=True)
+def _forgotten():
+    """Let no test know the secrets of another; those of other modules are known to them when this one is done."""
+    before = dict(secrets._known), dict(secrets._stray)
+    secrets._known.clear()
+    secrets._stray.clear()
+    yield
+    for known, held in zip((secrets._known, secrets._stray), before, strict=True):
+        known.clear()
+        known.update(held)
+
 
 VALUE = "pl@nted/s3cret+value&more"
 
@@ -89,12 +105,56 @@ class Record:
     inner: object = None
 
 
-def test_records_and_plain_structures_are_scrubbed_whole():
+def test_records_and_plain_structures_are_scrubbed_whole_but_for_their_keys():
     Secret(VALUE)
     record = Record((f"said {VALUE}",), {VALUE: [1.5, VALUE, None]}, Record((VALUE,), {}))
-    assert scrubbed(record) == Record(("said ***",), {"***": [1.5, "***", None]}, Record(("***",), {}))
+    assert scrubbed(record) == Record(("said ***",), {VALUE: [1.5, "***", None]}, Record(("***",), {}))
     clean = Record(("fine",), {"a": 1})
     assert scrubbed(clean) is clean
+
+
+@pytest.mark.parametrize(
+    "word", ["rtcprobe", "caller", "seed", "delay", "pass", "virtual", "neteq", "first_audio", "32kbit"]
+)
+def test_a_secret_that_is_a_word_of_a_result_changes_no_figure_of_it(make_result, word):
+    settings = {"codec": {"application": "voip", "bitrate": "32kbit"}, "playout": "neteq"}
+    result = judge(make_result(settings=settings, clock="virtual"), [parse_budget("join.first_audio p50 < 9s")])
+    with hiding():
+        Secret(word)
+        told = replace(result, warnings=(f"the server said {word}.", f"https://host/{word}"))
+        clean = scrubbed(told)
+        assert clean.warnings == ("the server said ***.", "https://host/***")
+        assert replace(clean, warnings=()).to_dict() == replace(result, warnings=()).to_dict()
+        assert Result.from_dict(clean.to_dict()) == Result.from_dict(clean.to_dict())
+
+
+def test_what_a_server_gave_is_hidden_in_its_own_run_alone_and_not_where_it_is_short():
+    with hiding():
+        Secret("given-by-a-server", passing=True)
+        Secret("caller", passing=True)
+        assert scrub("caller: given-by-a-server") == "caller: ***"
+        with hiding():
+            assert scrub("given-by-a-server") == "given-by-a-server"
+    assert scrub("given-by-a-server") == "given-by-a-server"
+
+
+def test_an_error_that_leaves_a_run_is_rid_of_what_a_server_gave():
+    def fail():
+        with hiding():
+            Secret("given-by-a-server", passing=True)
+            raise BadInputError("bad given-by-a-server", "ask given-by-a-server")
+
+    with pytest.raises(BadInputError, match=r"^bad \*\*\*: ask \*\*\*$"):
+        fail()
+
+
+def test_what_is_known_does_not_grow_for_ever():
+    for number in range(2000):
+        Secret(f"rotated-{number:05d}")
+        Secret(f"passing-{number:05d}", passing=True)
+        Secret(VALUE)  # one that is used again and again
+    assert scrub(f"rotated-01999 {VALUE} rotated-00000") == "*** *** rotated-00000"
+    assert len(secrets._sought((*secrets._known, *secrets._stray))) < 1000
 
 
 def refusal(written, **more):

@@ -179,10 +179,10 @@ class OpusDecoder:
 
     def __init__(self) -> None:
         self._lib = _library()
-        self._state = ctypes.create_string_buffer(self._lib.opus_decoder_get_size(1))
+        fresh = _fresh_state()
+        self._state = ctypes.create_string_buffer(fresh, len(fresh))
         self._out = np.empty(MAX_PACKET_SAMPLES, dtype=np.float32)
         self._out_address = self._out.ctypes.data
-        _check(self._lib.opus_decoder_init(self._state, SAMPLE_RATE_HZ, 1), "opus_decoder_init")
 
     def decode(self, payload: bytes) -> Pcm:
         """Return the samples of one packet, shape (samples,).
@@ -212,6 +212,14 @@ class OpusDecoder:
         """
         return self._decode(None, _grain(samples), fec=0)
 
+    def state(self) -> bytes:
+        """Return all that this decoder will go by, for ``resume``: equal states decode alike, to the bit."""
+        return self._state.raw
+
+    def resume(self, state: bytes) -> None:
+        """Go on from the state of another decoder of this process."""
+        self._state.raw = state
+
     def duration_samples(self, payload: bytes) -> int:
         """Return how many samples ``payload`` decodes to, without decoding; ``ValueError`` when malformed."""
         return duration_samples(payload)
@@ -226,6 +234,15 @@ class OpusDecoder:
         if got < 0:
             raise ValueError(f"libopus refused a payload of {size} bytes: {_reason(got)}")
         return self._out[:got].copy()
+
+
+@lru_cache(maxsize=1)
+def _fresh_state() -> bytes:
+    """Return the state of a decoder that was given nothing yet: copying it takes a hundredth of making it anew."""
+    library = _library()
+    state = ctypes.create_string_buffer(library.opus_decoder_get_size(1))
+    _check(library.opus_decoder_init(state, SAMPLE_RATE_HZ, 1), "opus_decoder_init")
+    return state.raw
 
 
 def library_version() -> str:

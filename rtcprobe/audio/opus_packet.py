@@ -9,17 +9,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 
 __all__ = ["MAX_PACKET_SAMPLES", "duration_samples", "has_fec", "is_dtx", "phase_advance_s"]
 
 MAX_PACKET_SAMPLES = 5760
 """120 ms, the longest packet. Source: RFC 6716 §3.2, requirement R5."""
 
+_REMEMBERED = 8192
+"""Payloads whose answers are kept: both talkers' minute, asked about by every ear of every call, several times each."""
+
 _CELT_CONFIG = 16  # from here on configurations have no SILK layer (RFC 6716 table 2)
 _ADVANCE_S = ((4, -67e-6), (8, 57e-6), (_CELT_CONFIG, 48e-6), (32, 0.0))
 """Configurations below (RFC 6716 table 2: narrowband, mediumband, wideband and hybrid, CELT) and their advance."""
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def duration_samples(payload: bytes) -> int:
     """Return how many 48 kHz samples ``payload`` decodes to, from its first two bytes.
 
@@ -43,6 +48,7 @@ def duration_samples(payload: bytes) -> int:
     return samples
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def has_fec(payload: bytes) -> bool:
     """Return whether ``payload`` carries the frame before it at low bitrate (LBRR); False for a malformed one.
 

@@ -39,8 +39,7 @@ POLL_TIMEOUT_S: Final = 45.0
 """The server lets a long poll rest for 30 s."""
 POLL_EVENTS: Final = 10
 GOODBYE_S: Final = 1.0
-NO_SUCH_FEED: Final = 428
-"""Source: ``JANUS_VIDEOROOM_ERROR_NO_SUCH_FEED`` in plugins/janus_videoroom.c."""
+NO_SUCH_FEED: Final = 428  # JANUS_VIDEOROOM_ERROR_NO_SUCH_FEED in plugins/janus_videoroom.c
 MOST_OF_A_NAME: Final = 80
 
 _OUTSIDE_SESSIONS: Final = ("create", "info")
@@ -289,8 +288,9 @@ class JanusSession:
         elif kind == "trickle":
             candidate = said.get("candidate")
             text = candidate.get("candidate") if isinstance(candidate, Mapping) else None
-            if isinstance(text, str) or (isinstance(candidate, Mapping) and candidate.get("completed") is True):
-                self._candidates.put_nowait(text if isinstance(text, str) else "")
+            ended = isinstance(candidate, Mapping) and candidate.get("completed") is True
+            if isinstance(text, str) or ended:
+                self._candidates.put_nowait("" if ended else str(text))
 
     def _lose(self, sentence: str) -> None:
         if self.gone is not None:

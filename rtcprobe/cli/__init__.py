@@ -28,12 +28,14 @@ from rtcprobe.cli.relay import relay
 from rtcprobe.cli.report import report
 from rtcprobe.cli.run import run
 from rtcprobe.cli.serve import serve
+from rtcprobe.cli.signals import ended_as_by_hand
 from rtcprobe.cli.vendors import vendors
 from rtcprobe.errors import ExitCode, RtcprobeError
 from rtcprobe.secrets import scrub
 
 __all__ = ["cli", "main"]
 
+_SIGNALLED = 128
 _BROKEN_PIPE = 141  # 128 + SIGPIPE, the shell's convention: no verdict was delivered
 
 
@@ -58,6 +60,15 @@ def _say(error: click.ClickException) -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit the process with its code."""
+    with ended_as_by_hand() as told:
+        code = _code(arguments)
+    if told and code == ExitCode.INTERRUPTED:
+        code = _SIGNALLED + told[0]
+    sys.exit(int(code or 0))
+
+
+def _code(arguments: list[str] | None) -> int:
+    """Run the command line, and return its code."""
     try:
         code: Any = cli.main(args=arguments, prog_name="rtcprobe", standalone_mode=False)
         sys.stdout.flush()
@@ -65,7 +76,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         _say(error)
         code = ExitCode.BAD_INPUT
     except (click.Abort, KeyboardInterrupt):
-        click.echo("rtcprobe: interrupted", err=True)
+        complain("interrupted")
         code = ExitCode.INTERRUPTED
     except RtcprobeError as error:
         complain(str(error))
@@ -81,4 +92,4 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         fault = " ".join(f"{type(error).__name__}: {error}".split())
         complain(f"this is a fault of rtcprobe itself: {fault}; please report it")
         code = ExitCode.NOT_MEASURED
-    sys.exit(int(code or 0))
+    return int(code or 0)

@@ -7,7 +7,8 @@ Facts:
 Rules:
     1. What cannot be compared is refused before anything is measured: another scenario, link, clock or seeds.
     2. The baseline is written only with ``--update-baseline``, whole, and only from runs that measured something.
-    3. A regression decides. Budgets do too where ``--budgets`` names them; a scenario's own are ``run``'s business.
+    3. ``--break`` shows what a gate would say of a slower stack; nothing that it broke is kept.
+    4. A regression decides. Budgets do too where ``--budgets`` names them; a scenario's own are ``run``'s business.
 """
 # ruff: noqa: PLC0415 - heavy imports wait until a command needs them
 
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
     from rtcprobe.report.cases import Case, Suite
     from rtcprobe.result import Clock, Result
     from rtcprobe.scenario import Scenario
-    from rtcprobe.verdict import RegressionCheck, Tolerance
+    from rtcprobe.verdict import Goal, RegressionCheck, Tolerance
+    from rtcprobe.verdict.breaking import Break
 
 __all__ = ["check"]
 
@@ -48,7 +50,7 @@ RUNS = 3
 
 _EXIT_CODES = (
     "Exit codes: 0 no worse, 1 worse (or a budget of --budgets missed), 2 bad usage or a baseline of something else, "
-    "3 could not measure or tell, 130 interrupted."
+    "3 could not measure or tell, 130 interrupted (143 by SIGTERM)."
 )
 
 
@@ -69,6 +71,12 @@ _EXIT_CODES = (
     "--seed", type=click.IntRange(min=0), metavar="N", help="Seed of the first run [default: the baseline's, else 1]."
 )
 @click.option("--fresh-seeds", is_flag=True, help="Use seeds the baseline does not have, and compare unpaired.")
+@click.option(
+    "--break",
+    "broken",
+    metavar="STAGE+TIME",
+    help="Make one stage or phase of the fresh runs longer, to see the gate red: 'device +30ms'.",
+)
 @measuring_options
 @budgets_option
 @strict_option
@@ -83,6 +91,7 @@ def check(
     runs: int | None,
     seed: int | None,
     fresh_seeds: bool,
+    broken: str | None,
     measuring: Measuring,
     budgets_path: str | None,
     strict: bool,
@@ -97,6 +106,7 @@ def check(
     from rtcprobe.verdict import parse_tolerance
 
     tolerated = parse_tolerance(tolerance)
+    change = _change(broken, update=update, outputs=outputs)
     plans = budgeted(measuring.plans(scenarios), budgets_path)
     names = [plan.name for plan in plans]
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -110,8 +120,15 @@ def check(
         seeds = _seeds(before, runs, seed, fresh=fresh_seeds)
         job = _Job(plan=plan, before=before, seeds=seeds, clock=measuring.clock, fresh_seeds=fresh_seeds)
         jobs.append(job.judged_beforehand(baseline_path, update=update))
+        if change is not None:
+            change.refuse(before)
     session = _Session(
-        tolerance=tolerated, strict=strict, budgets=budgets_path is not None, outputs=outputs, quiet=quiet
+        tolerance=tolerated,
+        strict=strict,
+        budgets=budgets_path is not None,
+        outputs=outputs,
+        quiet=quiet,
+        change=change,
     )
     try:
         for job in jobs:
@@ -176,6 +193,7 @@ class _Session:
     budgets: bool
     outputs: Outputs
     quiet: bool
+    change: Break | None = None
     checks: list[RegressionCheck] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
     took_s: dict[str, float] = field(default_factory=dict)
@@ -205,7 +223,7 @@ class _Session:
 
         def markdown(brief: bool) -> str:
             missed = [each for each in self.results if self.budgets and each.verdict != "pass"]
-            parts = [faults_markdown(self.faults), *map(check_markdown, self.checks)]
+            parts = [faults_markdown(self.faults), *(check_markdown(each, self._goals(each)) for each in self.checks)]
             return "\n".join([*parts, results_markdown(missed, brief=brief)])
 
         try:
@@ -222,6 +240,14 @@ class _Session:
         gravest = (ExitCode.INTERRUPTED, ExitCode.BAD_INPUT, ExitCode.MISSED, ExitCode.NOT_MEASURED)
         return next((code for code in gravest if code in self.codes), ExitCode.MET)
 
+    def _goals(self, check: RegressionCheck) -> tuple[Goal, ...]:
+        """Return what the goals people feel came to over the runs of a check that count."""
+        from rtcprobe.verdict import goals
+        from rtcprobe.verdict.goals import pooled
+
+        runs = self.fit.get(check.comparison.b.scenario, [])
+        return goals(pooled(runs)) if runs else ()
+
     def _suites(self) -> list[Suite]:
         from rtcprobe.report.cases import Suite
 
@@ -235,6 +261,10 @@ class _Session:
 
         began_s = time.monotonic()
         result = measured(job.plan, seed=seed, clock=job.clock, quiet=self.quiet, strict=self.strict)
+        if self.change is not None and result.verdict != "invalid":
+            from rtcprobe.verdict import judge
+
+            result = judge(self.change.applied(result), job.plan.budgets, strict=self.strict)
         self.took_s[job.plan.name] = self.took_s.get(job.plan.name, 0.0) + time.monotonic() - began_s
         self.results.append(result)
         self.outputs.append(result)
@@ -263,6 +293,8 @@ class _Session:
         from rtcprobe.verdict import check as checked
 
         found = checked(job.before, runs, self.tolerance, fresh_seeds=job.fresh_seeds)
+        if self.change is not None:
+            found = replace(found, notes=(f"broken on purpose: {self.change}; the baseline is as it was", *found.notes))
         self.checks.append(found)
         self.cases += check_cases(found, strict=self.strict)
         unsure = ExitCode.MISSED if self.strict else ExitCode.NOT_MEASURED
@@ -271,7 +303,7 @@ class _Session:
             screen = self.outputs.screen()
             if len(self.checks) > 1:
                 screen.print()
-            print_lines(check_lines(found), screen)
+            print_lines(check_lines(found, self._goals(found)), screen)
         elif not self.outputs.pipes:
             say(f"{found.verdict.upper()} {job.plan.name}")
 
@@ -289,15 +321,18 @@ class _Session:
     def _store(self, path: str, stored: Sequence[Result]) -> None:
         """Write the baseline anew: of the scenarios measured what is fit, of all others what was there."""
         from rtcprobe.report.history import line_of
-        from rtcprobe.report.json import dumps, write_whole
+        from rtcprobe.report.json import dumps, locked_folder, write_whole
 
         if not self.fit or ExitCode.INTERRUPTED in self.codes:
             complain(f"{path} is left as it was")
             return
-        kept = [each for each in stored if each.scenario not in self.fit]
-        results = [*kept, *(each for runs in self.fit.values() for each in runs)]
         lines = Path(path).suffix == ".jsonl"
-        write_whole("".join(line_of(each).decode() for each in results) if lines else dumps(results), path)
+        with locked_folder(path):
+            if Path(path).exists():  # another check may have put its own there since
+                stored = read_results(path, scenario=None, last=None)
+            kept = [each for each in stored if each.scenario not in self.fit]
+            results = [*kept, *(each for runs in self.fit.values() for each in runs)]
+            write_whole("".join(line_of(each).decode() for each in results) if lines else dumps(results), path)
         if not self.outputs.pipes:
             say(f"{path}: baseline of {', '.join(self.fit)} written")
 
@@ -308,6 +343,22 @@ class _Session:
         self.faults.append((name, str(error)))
         self.cases.append(fault(name, str(error)))
         self.codes.append(ExitCode(error.exit_code))
+
+
+def _change(text: str | None, *, update: bool, outputs: Outputs) -> Break | None:
+    """Return the break that is asked for.
+
+    Raises:
+        BadInputError: it cannot be meant, or what it breaks would be kept as if it had been measured.
+    """
+    from rtcprobe.verdict.breaking import parse_break
+
+    if text is None:
+        return None
+    kept = "--update-baseline" if update else None if outputs.append_path is None else "--append"
+    if kept is not None:
+        raise BadInputError(f"{kept} would keep runs that --break broke on purpose", f"leave out {kept} or --break")
+    return parse_break(text)
 
 
 def _stored(path: str, names: Sequence[str], *, update: bool, outputs: Outputs) -> tuple[Result, ...]:

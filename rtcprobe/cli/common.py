@@ -22,8 +22,8 @@ _USUAL = 80
 
 EXIT_CODES = (
     "Exit codes: 0 budgets met, 1 a budget missed, 2 bad scenario or usage, 3 could not measure, 4 budgets met but "
-    "the figures could not be handed over (--push, --openmetrics), 130 interrupted (what was measured is kept and "
-    "written)."
+    "the figures could not be handed over (--push, --openmetrics), 130 interrupted, 143 by "
+    "SIGTERM (what was measured is kept and written)."
 )
 
 

@@ -15,6 +15,8 @@ from rtcprobe.cli.reading import read_results, selecting_options
 from rtcprobe.errors import BadInputError, ExitCode
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from rtcprobe.result import Result
     from rtcprobe.verdict import Ranking
 
@@ -66,7 +68,7 @@ def compare(
         for index, ranking in enumerate(rankings):
             if index:
                 screen.print()
-            print_lines(ranking_lines(ranking), screen)
+            print_lines([*ranking_lines(ranking), *_goal_lines(ranking, sides)], screen)
     _write(rankings, json_path=json_path, markdown_path=markdown_path)
     if html_path is not None:
         from rtcprobe.report.html import render_comparison
@@ -88,6 +90,21 @@ def _write(rankings: Sequence[Ranking], *, json_path: str | None, markdown_path:
         from rtcprobe.report.comparison import ranking_markdown
 
         write_whole("\n".join(ranking_markdown(each) for each in rankings), markdown_path)
+
+
+def _goal_lines(ranking: Ranking, sides: Sequence[tuple[str, Sequence[Result]]]) -> list[Text]:
+    """Return what the goals people feel came to on every side, over all runs that count."""
+    from rtcprobe.report.lead import beyond_goals
+    from rtcprobe.report.lines import wrapped
+    from rtcprobe.verdict import Account
+
+    held = dict(sides)
+    lines: list[Text] = []
+    for side in ranking.sides:
+        runs = tuple(_of(held[side.label], side.scenario))
+        said = beyond_goals(Account(vendor=side.label, link="", runs=runs).goals)
+        lines += wrapped(f"{side.label}: {said}", indent=1) if said else []
+    return lines
 
 
 def _labels(paths: Sequence[str]) -> list[str]:

@@ -335,6 +335,8 @@ class _Keys:
 
     def whole(self, key: str, default: int, most: int) -> int:
         value = self.written.get(key, default)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
             raise BadInputError(f"{self._at(key)} {value!r} is impossible", f"give a whole number, 1 to {most}")
         return value

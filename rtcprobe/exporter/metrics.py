@@ -8,7 +8,7 @@ Facts:
 Rules:
     1. Nothing is exported that is not in ``TABLE``, and the table in grafana/METRICS.md is this one; tests compare.
     2. What was not measured or not reached is absent, never 0. An invalid run moves no figure but the count of runs,
-       its duration and the harness.
+       its duration, what became of its calls, and the harness. A void call moves none in any run.
     3. Label values come from the configuration or from closed lists in the code, never from a measured text.
     4. ``rtcprobe_last_…`` and ``…_info`` are of one run, so they alone are pushed, written to textfiles and answered
        by ``/probe``; counters and histograms live in a process that stays.

@@ -121,7 +121,7 @@ def start_series(into: Instruments, scenario: Scenario, *, outside: bool) -> Non
             into.count("rtcprobe_join_retransmissions_total", 0, timer=timer, side=side)
     for budget in scenario.budgets:
         for verdict in get_args(BudgetVerdict):
-            labels = {"budget": scrub(budget.expression), "advisory": str(budget.advisory).lower()}
+            labels = {"budget": budget.expression, "advisory": str(budget.advisory).lower()}
             into.count("rtcprobe_budget_verdicts_total", 0, verdict=verdict, **labels)
 
 
@@ -153,7 +153,7 @@ def add_run(into: Instruments | Draft, outcome: Outcome, objectives: Mapping[str
         for fate, number in _fates(ear):
             into.count("rtcprobe_markers_total", number, direction=direction, fate=fate)
     for each in result.budgets:
-        labels = {"budget": scrub(each.expression), "advisory": str(each.advisory).lower()}
+        labels = {"budget": each.expression, "advisory": str(each.advisory).lower()}
         into.count("rtcprobe_budget_verdicts_total", verdict=each.verdict, **labels)
 
 
@@ -228,7 +228,7 @@ def _set_figures(into: Instruments | Draft, result: Result) -> None:
     _set_links(into, result)
     for each in result.budgets:
         if each.verdict in ("met", "missed"):
-            labels = {"budget": scrub(each.expression), "advisory": str(each.advisory).lower()}
+            labels = {"budget": each.expression, "advisory": str(each.advisory).lower()}
             into.set("rtcprobe_last_budget_met", float(each.verdict == "met"), **labels)
 
 

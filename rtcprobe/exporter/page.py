@@ -98,10 +98,10 @@ def render_page(fleet: Fleet, now_unix_s: float) -> str:
     alarms = {severity: sum(card.alarm == severity for card in cards) for severity in ("page", "ticket")}
     said = [*(f"{number} {_ALARMED[severity][1]}" for severity, number in alarms.items() if number), *said]
     template = _environment().get_template("page.html.j2")
-    page = template.render(
-        alarmed=_ALARMED, cards=cards, summary=", ".join(said), troubles=fleet.troubles(), on_demand=_on_demand(fleet)
+    troubles = [scrub(each) for each in fleet.troubles()]
+    return template.render(
+        alarmed=_ALARMED, cards=cards, summary=", ".join(said), troubles=troubles, on_demand=_on_demand(fleet)
     )
-    return scrub(page)
 
 
 @cache
@@ -117,7 +117,7 @@ def _card(fleet: Fleet, plan: ProbePlan, now_unix_s: float) -> Card:
     kept = fleet.promises(plan)
     alarms = [each.standing.alarm.severity for each in kept if each.standing.alarm is not None]
     about = (
-        f"{scenario.name} · {plan.target} · {scenario.caller.region} to {scenario.callee.region} · "
+        f"{scenario.name} · {scrub(plan.target)} · {scenario.caller.region} to {scenario.callee.region} · "
         f"{plan.job.clock} clock · every {format_duration(plan.interval_s)}"
     )
     return Card(

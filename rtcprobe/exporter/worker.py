@@ -71,14 +71,15 @@ def _measure(answers: TextIO, request: dict[str, Any]) -> Result | None:
         sentence = f"this is a fault of rtcprobe itself: {fault}; please report it"
         _say(answers, {"failure": "crash", "sentence": scrub(sentence)})
         return None
-    _say(answers, {"result": scrubbed(result.to_dict())})
+    result = scrubbed(result)
+    _say(answers, {"result": result.to_dict()})
     return result
 
 
 def _report(result: Result, path: str) -> str:
     """Write the HTML report to ``path``, whole or not at all; return why it could not be, or ``""``."""
     try:
-        write_whole(scrub(render_report([result])), path)
+        write_whole(render_report([result]), path)
     except RtcprobeError as error:
         return str(error)
     except Exception as error:  # noqa: BLE001 - the figures are out already; a page is no reason to lose a worker

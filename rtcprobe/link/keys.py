@@ -25,7 +25,7 @@ LINK_KEYS: Final[Mapping[str, str]] = MappingProxyType(
         "state": "four-state chain: {p13: 2%, p31: 30%, p32: 20%, p23: 40%, p14: 0.5%}",
         "loss_trace": "file of each packet's fate in turn: 0 arrived, 1 lost",
         "loss_order": "after-rate (default: lost packets used capacity) or before-rate (netem)",
-        "rate": "speed of the line: 1mbit",
+        "rate": "speed of the line in bits per second (kbps too, which tc reads as bytes): 1mbit",
         "overhead": "bytes the layer below adds to each packet: 28B",
         "cell": "packets travel in whole cells of: 48B",
         "celloverhead": "added to each cell: 5B",

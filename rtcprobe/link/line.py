@@ -6,7 +6,9 @@ Facts:
     ``loss state P13 [P31 [P32 [P23 [P14]]]]``, ``outage AT FOR [EVERY]``, ``handover AT FOR [EVERY]``,
     ``police RATE BUCKET``, ``cross tcp RTT [WINDOW]``, ``cross pulses [PEAK [FOR [EVERY]]]``, ``cross random-walk
     [PEAK]`` and ``slot MIN [MAX] [packets N] [bytes B]`` or ``slot distribution SHAPE DELAY JITTER ...``; every other
-    key of ``LINK_KEYS`` takes one word. Bare sizes after ``rate`` and slot's ``bytes`` are bytes, as tc has them.
+    key of ``LINK_KEYS`` takes one word.
+    ``latency`` is ``delay``, ``drop`` is ``loss``. Bare sizes after ``rate`` and slot's ``bytes`` are bytes, as tc has
+    them.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import Any, Final
 
 from rtcprobe.errors import BadInputError
 from rtcprobe.link.keys import CROSS_KEYS, LINK_KEYS, NESTED_KEYS, need_known
+from rtcprobe.units import format_rate, is_unit, parse_rate, parse_ratio
 
 __all__ = ["lower_line"]
 
@@ -34,9 +37,10 @@ _KEYWORDS: Final = (
     *(key for key in LINK_KEYS if key not in {*_LISTS.values(), "schedule", "repeat", *_CHAINS}),
     *_LISTS,
 )
-_EXTRA: Final = {
-    "loss": "netem's correlated loss loses almost nothing; give burst, the mean run of losses, instead",
-}
+_ALIASES: Final = {"latency": "delay", "drop": "loss"}
+"""Source: iproute2, ``tc/q_netem.c``."""
+_FLAGS: Final = {"seed": "leave it out: the seed of a run is --seed"}
+_BEGIN: Final = frozenset({*_KEYWORDS, *_ALIASES, *_FLAGS})
 _SLOT_CARRIES: Final = ("packets", "bytes")
 _LIKE: Final = {
     "outage": "AT FOR [EVERY], like 10s 2s 60s",
@@ -47,7 +51,9 @@ _LIKE: Final = {
     "slot packets": "how many packets a slot carries, like 4",
     "slot bytes": "how many bytes a slot carries, like 3kB",
 }
-_ONE_VALUE: Final = "take it out; netem's correlations of loss, reorder, duplicate and corrupt are not offered"
+_ONE_VALUE: Final = "take it out"
+_HARMLESS_LIMIT: Final = 1000
+"""Packets: netem counts what flies as well. No call has as many under way, so without a rate they limit nothing."""
 
 
 def lower_line(line: str) -> dict[str, Any]:
@@ -57,9 +63,12 @@ def lower_line(line: str) -> dict[str, Any]:
         BadInputError: an unknown keyword, one without its word or given twice, or a word that belongs to no keyword.
     """
     written: dict[str, Any] = {}
-    words = line.split()
+    words = _netem_words(_joined(line.split()))
     while words:
         keyword = words.pop(0)
+        keyword = _ALIASES.get(keyword, keyword)
+        if keyword in _FLAGS:
+            raise BadInputError(f"link key {keyword!r} is not offered", _FLAGS[keyword])
         need_known("link key", [keyword], _KEYWORDS)
         taken = _take(keyword, words)
         if keyword in _LISTS:
@@ -69,7 +78,48 @@ def lower_line(line: str) -> dict[str, Any]:
         if twice:
             raise BadInputError(f"{twice[0]} is given twice", "leave one out")
         written.update(taken)
+    if not written.keys() & {"rate", "capacity_trace", "handovers"} and _is_harmless(written.get("limit", "")):
+        del written["limit"]
     return written
+
+
+def _joined(words: Sequence[str]) -> list[str]:
+    """Return words with units put to the numbers they were written apart from: ``0.5 %``."""
+    joined: list[str] = []
+    for word in words:
+        if joined and is_unit(word) and joined[-1].lstrip("+-")[:1].isdecimal() and joined[-1][-1].isdecimal():
+            joined[-1] += word
+        else:
+            joined.append(word)
+    return joined
+
+
+def _netem_words(words: list[str]) -> list[str]:
+    """Return what stands after ``netem`` in a whole command of tc; other words as they are.
+
+    Raises:
+        BadInputError: it sets up another queue, or writes a rate whose unit tc reads as bytes.
+    """
+    if words[:1] == ["sudo"]:
+        words = words[1:]
+    if words[:1] not in (["tc"], ["netem"]):
+        return words
+    if "netem" not in words:
+        raise BadInputError(
+            "this command of tc has no netem", "write what its queue shall do, like rate 1mbit limit 50"
+        )
+    words = words[words.index("netem") + 1 :]
+    for word in words:
+        if word.lower().endswith("bps") and word[:1].isdecimal():
+            raise BadInputError(
+                f"tc reads the rate {word!r} as bytes",
+                f"write {format_rate(8 * parse_rate(word.lower()))}, as kbps is kilobits here",
+            )
+    return words
+
+
+def _is_harmless(limit: str) -> bool:
+    return limit.isascii() and limit.isdecimal() and (len(limit) > 9 or int(limit) >= _HARMLESS_LIMIT)
 
 
 def _take(keyword: str, words: list[str]) -> dict[str, Any]:
@@ -115,16 +165,33 @@ def _named(
     keyword: str, names: Sequence[str], words: list[str], *, least: int = 1, until: Sequence[str] = ()
 ) -> dict[str, str]:
     taken: dict[str, str] = {}
-    while words and words[0] not in _KEYWORDS and words[0] not in until:
+    while words and words[0] not in _BEGIN and words[0] not in until:
         if len(taken) == len(names):
-            raise BadInputError(
-                f"{words[0]!r} after {keyword} {' '.join(taken.values())} belongs to no key",
-                _EXTRA.get(keyword, _ONE_VALUE),
-            )
+            said = f"{words[0]!r} after {keyword} {' '.join(taken.values())} belongs to no key"
+            raise BadInputError(said, _instead(keyword, list(taken.values()), words[0]))
         taken[names[len(taken)]] = words.pop(0)
     if len(taken) < least:
         raise BadInputError(f"{keyword} has no value", f"write its value after it: {_meaning(keyword)}")
     return taken
+
+
+def _instead(keyword: str, taken: Sequence[str], extra: str) -> str:
+    """Return the cure for a word too many: where it is netem's correlation, the line that does what was meant."""
+    if keyword not in ("loss", "reorder", "duplicate", "corrupt") or len(taken) != 1:
+        return _ONE_VALUE
+    try:
+        share, alike = parse_ratio(taken[0]), parse_ratio(extra)
+    except BadInputError:
+        return _ONE_VALUE
+    if keyword != "loss":
+        return f"write {keyword} {taken[0]}: netem's correlation is not offered"
+    if not (0 <= share < 1 and 0 <= alike < 1):
+        return _ONE_VALUE
+    # Meant is a chain in which a loss makes the next likelier by so much: runs of 1 / ((1 - share) (1 - alike)).
+    run = 1 / ((1 - share) * (1 - alike))
+    return (
+        f"write loss {taken[0]} burst {run:.3g}, the mean run that is meant: netem's correlation loses almost nothing"
+    )
 
 
 def _meaning(keyword: str) -> str:

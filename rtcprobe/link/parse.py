@@ -318,6 +318,8 @@ def _read(parse: Callable[[object], _T], written: Mapping[str, Any], key: str, d
 
 
 def _limit(written: object) -> Limit:
+    if isinstance(written, float) and written.is_integer():
+        written = int(written)
     text = str(written).strip().lower().removesuffix("packets").strip()
     if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS:
         return Limit(packets=int(text))

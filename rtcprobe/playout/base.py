@@ -14,7 +14,7 @@ Rules:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -42,8 +42,7 @@ class RtpPacket:
     payload_type: int = 111
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
+class Block(NamedTuple):
     """Ten milliseconds as the loudspeaker gets them.
 
     ``rtp_timestamp`` is the unwrapped RTP time of the first sample (None before the first packet, or where the

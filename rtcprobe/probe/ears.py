@@ -20,7 +20,6 @@ import numpy as np
 import numpy.typing as npt
 
 from rtcprobe.audio.ear import Hearing, MarkerOutcome, listen
-from rtcprobe.audio.opus import OpusDecoder
 from rtcprobe.audio.opus_packet import has_fec, is_dtx
 from rtcprobe.call.peer import Arrival, Peer
 from rtcprobe.playout.aiortc import StockTrace, stock_aiortc
@@ -29,12 +28,12 @@ from rtcprobe.playout.copies import WithoutFec, unprotected
 from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.playout.recovery import Traced, traced
 from rtcprobe.playout.replay import Playback
+from rtcprobe.probe import figures
 from rtcprobe.probe.playing import play, unwrapped, whole_frames
 from rtcprobe.probe.pooled import Account
 from rtcprobe.probe.relate import related
 from rtcprobe.probe.speech import Spoken
-from rtcprobe.quality import burst_ratio, conversation, listening
-from rtcprobe.result import MissedMarker, MouthToEar, Sample
+from rtcprobe.result import MouthToEar
 from rtcprobe.scenario import Devices
 from rtcprobe.units import RTP_CLOCK_HZ
 
@@ -86,7 +85,7 @@ class Ear:
         self._whole = whole_frames(talker, listener, self._came) if self._related else self._came
         self._arrivals = self._came if playout.knows_red else self._whole
         self.playback, self._figures = play(
-            playout, listener, self._arrivals, OpusDecoder(), phase_s=phase_s, drift=devices.drift
+            playout, listener, self._arrivals, self._spoken.rehearsal.decoder(), phase_s=phase_s, drift=devices.drift
         )
 
     @property
@@ -119,17 +118,8 @@ class Ear:
             heard=len(hearing.heard),
             rejected=len(hearing.rejected),
             lost=len(hearing.lost),
-            samples=tuple(self._sample(each) for each in hearing.heard),
-            missed=tuple(
-                MissedMarker(
-                    marker=each.marker.index,
-                    spoken_s=each.marker.spoken_s - self._devices.capture_s,
-                    fate="rejected" if each.outcome == "rejected" else "lost",
-                    correlation=each.correlation,
-                )
-                for each in hearing.outcomes
-                if each.outcome != "heard"
-            ),
+            samples=figures.samples(hearing, self._devices),
+            missed=figures.missed(hearing, self._devices),
             stages=self._stages(hearing, started_s),
             playout={
                 "policy": str(self._choice),
@@ -137,7 +127,7 @@ class Ear:
                 **self._figures,
             },
             protection=self._protection() if self._related else {},
-            quality=self._quality(self.delay_s, echo_path_s) if self._judged(self.delay_s) else {},
+            quality=figures.quality(self.delay_s, self._unplayed, echo_path_s) if self._judged(self.delay_s) else {},
             side_figures={"stock aiortc": asdict(stock.figures())},
         )
 
@@ -179,18 +169,6 @@ class Ear:
             return self._spoken.duration_s if departures else 0.0
         return min(self._spoken.duration_s, max(0.0, departures[-1].at_s - started_s))
 
-    def _sample(self, outcome: MarkerOutcome) -> Sample:
-        assert outcome.heard_s is not None
-        spoken_s = outcome.marker.spoken_s - self._devices.capture_s
-        heard_s = outcome.heard_s + self._devices.playback_s
-        return Sample(
-            marker=outcome.marker.index,
-            spoken_s=spoken_s,
-            heard_s=heard_s,
-            delay_s=heard_s - spoken_s,
-            correlation=outcome.correlation,
-        )
-
     def _protection(self) -> Mapping[str, Any]:
         """Return what was lost on the way, what each kind of copy brought back and cost, and what was never heard."""
         found = self._traced.recovery()
@@ -215,7 +193,7 @@ class Ear:
             self._choice,
             self._listener,
             self._unprotected,
-            WithoutFec(OpusDecoder()),
+            WithoutFec(self._spoken.rehearsal.decoder()),
             phase_s=self._phase_s,
             drift=self._devices.drift,
         )
@@ -236,25 +214,6 @@ class Ear:
             payload_type=agreed.opus_payload_type,
             red_payload_type=agreed.red_payload_type,
         )
-
-    def _quality(self, delay_s: float, echo_path_s: float | None) -> Mapping[str, Any]:
-        """Return R and MOS of the measured delay, the frames that stayed unplayed and their bursts (G.107)."""
-        lost = [bool(each) for each in self._unplayed]
-        burst = burst_ratio(lost)
-        talking = conversation(
-            one_way_delay_s=delay_s, loss_ratio=self._unplayed_ratio, burst_ratio=burst, echo_path_s=echo_path_s
-        )
-        hearing = listening(loss_ratio=self._unplayed_ratio, burst_ratio=burst)
-        return {
-            "r": talking.r,
-            "mos": talking.mos,
-            "listening_mos": hearing.mos,
-            "id": talking.id,
-            "ie_eff": talking.ie_eff,
-            "loss_ratio": self._unplayed_ratio,
-            "burst_ratio": burst,
-            "assumptions": talking.assumptions,
-        }
 
     def _stages(self, hearing: Hearing, started_s: float) -> Mapping[str, float]:
         """Return the mean of every stage over the markers heard; they sum to the mean delay."""

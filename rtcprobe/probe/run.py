@@ -39,7 +39,7 @@ from rtcprobe.result import (
     Result,
 )
 from rtcprobe.scenario import Scenario
-from rtcprobe.secrets import scrubbed
+from rtcprobe.secrets import hiding, scrubbed
 from rtcprobe.verdict import judge
 
 __all__ = ["check_target", "run_probe"]
@@ -80,7 +80,8 @@ def run_probe(
         gc.collect()  # and what is garbage by now is no walk in the middle of a call
     gc.freeze()
     try:
-        return _Run(scenario, Placing(target, clock), seed, progress or _silent, wav_dir).whole()
+        with hiding():
+            return _Run(scenario, Placing(target, clock), seed, progress or _silent, wav_dir).whole()
     finally:
         gc.unfreeze()
 

@@ -13,8 +13,9 @@ import numpy.typing as npt
 from rtcprobe.audio.ear import MAX_DELAY_S, listen
 from rtcprobe.audio.marker import TWO_PARTIES, MarkerTrain
 from rtcprobe.audio.mouth import SILENCE_DBFS, Mouth, Noise, Programme, Speech, encode_stream
-from rtcprobe.audio.opus import SAMPLE_RATE_HZ, OpusDecoder, OpusEncoder, OpusSettings
+from rtcprobe.audio.opus import SAMPLE_RATE_HZ, OpusEncoder, OpusSettings
 from rtcprobe.audio.opus_packet import is_dtx, phase_advance_s
+from rtcprobe.audio.rehearsal import Rehearsal
 from rtcprobe.errors import BadInputError
 from rtcprobe.scenario import MouthPlan
 from rtcprobe.timeline import Side
@@ -54,6 +55,11 @@ class Spoken:
         return out
 
     @cached_property
+    def rehearsal(self) -> Rehearsal:
+        """What is sent, decoded without loss; every ear of every call begins from it."""
+        return Rehearsal([frame for frame in self.frames if frame is not None])
+
+    @cached_property
     def look_ahead_s(self) -> float:
         """The codec's algorithmic delay, as libopus states it."""
         return OpusEncoder(self.codec).lookahead_samples / SAMPLE_RATE_HZ
@@ -70,7 +76,7 @@ class Spoken:
         The worst error of an instant in seconds (None when nothing was heard), the markers heard, and those
         spoken: what is not heard here cannot be heard in the call.
         """
-        decoder = OpusDecoder()
+        decoder = self.rehearsal.decoder()
         count = round(_SELF_CHECK_S / self.codec.ptime_s)
         pcm = np.concatenate([decoder.decode(payload) for payload in self.payloads[:count]])
         markers = self.train.markers(min(len(pcm) / SAMPLE_RATE_HZ, self.duration_s))

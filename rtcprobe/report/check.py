@@ -8,16 +8,19 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 
 from rtcprobe.report.cases import Case, Outcome
-from rtcprobe.report.comparison import difference_lines, difference_table, metric_name
+from rtcprobe.report.comparison import difference_lines, difference_table
+from rtcprobe.report.differences import metric_name
+from rtcprobe.report.lead import beyond_goals
 from rtcprobe.report.lines import COLUMNS, ROWS, STYLES, rule, wrapped
 from rtcprobe.report.markdown import plain
 from rtcprobe.report.sentences import counted, figure
 from rtcprobe.verdict.baseline import Gate, RegressionCheck
+from rtcprobe.verdict.goals import Goal
 
 __all__ = ["check_cases", "check_lines", "check_markdown"]
 
@@ -27,13 +30,17 @@ _MOST_NOTES = 3
 _OUTCOMES: dict[str, Outcome] = {"pass": "passed", "fail": "failed", "inconclusive": "error"}
 
 
-def check_lines(check: RegressionCheck) -> list[Text]:
-    """Return the screen of ``check``: verdict, what moved, gates, notes; shortened where it would scroll away."""
+def check_lines(check: RegressionCheck, found: Sequence[Goal] = ()) -> list[Text]:
+    """Return the screen of ``check``: verdict, what moved, gates, notes; shortened where it would scroll away.
+
+    ``found``: what the goals people feel came to over all runs.
+    """
+    said = wrapped(f"now: {beyond_goals(found)}", indent=1) if found else []
     lines = list(_lines(check))
-    return lines if len(lines) <= ROWS else list(_lines(check, brief=True))
+    return [*(lines if len(lines) <= ROWS else _lines(check, brief=True)), *said]
 
 
-def check_markdown(check: RegressionCheck) -> str:
+def check_markdown(check: RegressionCheck, found: Sequence[Goal] = ()) -> str:
     """Return ``check`` as Markdown."""
     scenario = check.comparison.b.scenario
     parts = [f"### {check.verdict.upper()}: {plain(scenario)} against its baseline\n", f"{plain(_about(check))}\n"]
@@ -41,6 +48,7 @@ def check_markdown(check: RegressionCheck) -> str:
     parts += [f"- **{plain(each.sentence)}**" for each in check.culprits]
     parts += [""] if check.reasons or check.culprits else []
     parts.append(difference_table((gate.difference for gate in check.gates), _TITLES, _words(check)))
+    parts += [f"- now: {plain(beyond_goals(found))}"] if found else []
     parts += [f"- {plain(each)}" for each in _notes(check)]
     return "\n".join(parts) + "\n"
 

@@ -9,45 +9,48 @@ Rules:
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from rich.text import Text
 
+from rtcprobe.report.differences import (
+    ABSENT,
+    could_show,
+    estimate_interval,
+    estimate_value,
+    full_name,
+    metric_name,
+    moved,
+    ms_of,
+    signed,
+    signed_bounds,
+    unit_words,
+    verdict_word,
+)
 from rtcprobe.report.lines import ROWS, STYLES, cells, rule, wrapped
 from rtcprobe.report.markdown import plain, table
-from rtcprobe.report.sentences import ARROWS, bare, bounds, counted, figure, milliseconds
+from rtcprobe.report.sentences import ARROWS, counted, milliseconds
 from rtcprobe.verdict.comparison import Comparison, Place, RankedMetric, Ranking, Side
-from rtcprobe.verdict.difference import Difference, Estimate
+from rtcprobe.verdict.difference import Difference
+from rtcprobe.verdict.join_figures import merged
 
 __all__ = [
     "about_side",
-    "could_show",
     "difference_lines",
     "difference_table",
-    "estimate_interval",
-    "estimate_value",
-    "full_name",
-    "metric_name",
-    "moved",
+    "in_order_given",
     "part_groups",
     "part_lines",
     "ranking_lines",
     "ranking_markdown",
     "ranking_notes",
     "ranking_sentence",
-    "signed_bounds",
-    "unit_words",
-    "verdict_word",
 ]
 
 _EDGES = (38, 54, 70)
 """Where a, b and their difference end."""
 
-_WORDS = {"no difference shown": "not shown", "not judged": "unjudged", "not measured": "no data"}
 _GROUPS = {"join": "Join", "mouth_to_ear": "Mouth to ear", "link": "Link", "harness": "Harness"}
-_NAMES = {"r": "R", "mos": "MOS", "listening_mos": "listening MOS", **{str(k): v for k, v in ARROWS.items()}}
 _MEANINGS = {
     "not shown": "not shown: chance could make as large a difference in one of so many figures",
     "unjudged": "unjudged: one figure a side, or one call, does not say what chance does",
@@ -55,7 +58,11 @@ _MEANINGS = {
 _COULD_SHOW = (
     "could show: the smallest change that chance lets these runs show; twice as large is shown nine times in ten"
 )
-_TOGETHER = "intervals are of each figure alone; what is called better, worse or first holds for all of them together"
+_TOGETHER = (
+    "intervals are of each figure alone; what is called better, worse or first holds for all of its family together: "
+    "percentiles and what stayed unplayed, or failed joins and lost markers"
+)
+_LETTERS = "letters: sides that share one are not told apart; the first is a, none stands above a better one"
 _MOST_NAMED = 4
 _SHOWN_S = 5e-5  # less would read 0.0 ms
 _MOST_COLUMNS = 5
@@ -74,6 +81,7 @@ def ranking_lines(ranking: Ranking) -> list[Text]:
     for each in ranking_notes(ranking):
         lines += wrapped(f"note: {each}", indent=1, style="dim", most=None)
     head, sentence = list(_head(ranking)), wrapped(ranking_sentence(ranking), indent=1, style="bold", most=6)
+    head = [line for each in ranking.troubles for line in wrapped(each, indent=0, style="bold red", most=None)] + head
     fits = len(head) + len(sentence) + len(lines) <= ROWS
     return [*head, *sentence, *lines] if fits else [*head, *lines, *sentence]
 
@@ -137,6 +145,7 @@ def ranking_markdown(ranking: Ranking) -> str:
     """Return a comparison as Markdown."""
     names = [side.label for side in ranking.sides]
     parts = [f"### {plain(ranking.sides[0].scenario)}: {' against '.join(plain(each) for each in reversed(names))}\n"]
+    parts += [f"**{plain(each)}**\n" for each in ranking.troubles]
     parts += [
         f"- {plain(about_side(letter, side))}" for letter, side in zip(_letters(ranking), ranking.sides, strict=True)
     ]
@@ -155,32 +164,6 @@ def ranking_markdown(ranking: Ranking) -> str:
     return "\n".join(parts) + "\n"
 
 
-def verdict_word(each: Difference) -> str:
-    """Return what became of a difference: better, worse, equal, not shown, unjudged, or no data."""
-    if each.verdict == "no difference shown" and each.low == each.high == 0.0:
-        return "equal"
-    return _WORDS.get(each.verdict, each.verdict)
-
-
-def metric_name(difference: Difference | RankedMetric) -> str:
-    """Return a metric and its aggregate as people read them, below the title of their group."""
-    words = [_NAMES.get(each, each.replace("_", " ")) for each in difference.metric.split(".")[1:]]
-    whole = difference.aggregate == "mean" and difference.unit != "s"  # one figure a run: nothing to tell apart
-    return " ".join([*words, *([] if whole else [difference.aggregate])])
-
-
-def signed_bounds(each: Difference, *, turned: bool = False) -> str:
-    """Return the interval of a difference: ``"[+14.8 to +15.2]"``; "" where nothing was measured.
-
-    ``turned``: of a minus b.
-    """
-    if each.difference is None or (each.a.exact and each.b.exact):
-        return ""
-    ends = [(each.low, 1.0), (each.high, 1.0)] if not turned else [(each.high, -1.0), (each.low, -1.0)]
-    said = ["open" if end is None else _signed(way * end, each).removesuffix("pp") for end, way in ends]
-    return "[open]" if said == ["open", "open"] else f"[{' to '.join(said)}]"
-
-
 def _head(ranking: Ranking) -> Iterator[Text]:
     first = ranking.sides[0]
     clocks = ", ".join(dict.fromkeys(side.clock for side in ranking.sides))
@@ -195,7 +178,8 @@ def about_side(letter: str, side: Side) -> str:
     runs = counted(side.runs, "run", "runs")
     seeds = f"seed {_span(side.seeds)}" if side.runs == 1 else f"seeds {_span(side.seeds)}"
     target = "" if side.target == "loopback" else f", {side.target}"
-    return f"{letter}  {side.label}: {runs} ({seeds}), {side.joins} joins{target}"
+    calls = f", {side.calls} calls" if side.calls > side.runs else ""
+    return f"{letter}  {side.label}: {runs} ({seeds}), {side.joins} joins{calls}{target}"
 
 
 def _span(seeds: Sequence[int]) -> str:
@@ -218,7 +202,7 @@ def ranking_sentence(ranking: Ranking) -> str:
     said = []
     for word in ("worse", "better"):
         found = [each for each in pair.differences if each.verdict == word]
-        named = [f"{full_name(each)} ({moved(each)}{_ms(each)})" for each in found]
+        named = [f"{full_name(each)} ({moved(each)}{ms_of(each)})" for each in found]
         said += [f"{word} in {_some(named, ', ')}"] if named else []
     if not said:
         return f"No difference is shown between {pair.a.label} and {pair.b.label}."
@@ -231,7 +215,7 @@ def _some(named: Sequence[str], comma: str) -> str:
 
 
 def _best(metric: RankedMetric) -> str:
-    return " and ".join(place.label for place in metric.places if place.rank == 1)
+    return " and ".join(metric.best)
 
 
 def _two_sides(pair: Comparison) -> Iterator[Text]:
@@ -253,23 +237,22 @@ def _ranked(metric: RankedMetric, ranking: Ranking) -> Iterator[Text]:
     letters = dict(zip((side.label for side in ranking.sides), _letters(ranking), strict=True))
     column = "from the first" if metric.decided else "no difference shown"
     yield rule(f"{full_name(metric)}{unit_words(metric)}", (column,), edges=(79,))
-    order = sorted(metric.places, key=lambda place: (place.rank or math.inf, _rankable(place.estimate, metric)))
-    for place in order:
-        name = f" {'-' if place.rank is None else place.rank:>2}  {letters[place.label]}  {place.label}"
+    width = max(len(place.letters) for place in metric.places) if metric.decided else 0
+    for place in metric.places:
+        group = f"{place.letters or '-':<{width}}  " if width else ""
+        name = f" {group}{letters[place.label]}  {place.label}"
         name = name if len(name) <= _RANK_NAME else f"{name[: _RANK_NAME - 1]}…"
         said = f"{estimate_value(place.estimate, metric)} {estimate_interval(place.estimate, metric)}".rstrip()
-        yield cells(name, (said, _from(order[0], place, metric) if metric.decided else ""), edges=(47, 79))
+        yield cells(name, (said, _from(metric.places[0], place, metric) if metric.decided else ""), edges=(47, 79))
 
 
 def _from(first: Place, place: Place, metric: RankedMetric) -> str:
     """Return how far ``place`` is from ``first``, with the interval; "" for itself."""
-    labels = [each.label for each in metric.places]
-    pairs = dict(zip(itertools.combinations(labels, 2), metric.pairs, strict=False))
-    turned = (place.label, first.label) in pairs
-    found = pairs.get((place.label, first.label) if turned else (first.label, place.label))
+    turned = (place.label, first.label) in metric.pairs
+    found = metric.pairs.get((place.label, first.label) if turned else (first.label, place.label))
     if found is None or found.difference is None:
         return ""
-    return f"{_signed(-found.difference if turned else found.difference, found)} {signed_bounds(found, turned=turned)}"
+    return f"{signed(-found.difference if turned else found.difference, found)} {signed_bounds(found, turned=turned)}"
 
 
 def _waterfalls(ranking: Ranking) -> Iterator[Text]:
@@ -292,16 +275,14 @@ def _waterfall_rows(ranking: Ranking) -> Iterator[tuple[str, list[tuple[str, lis
     for title in dict.fromkeys(title for each in groups for title in each):
         found = [{each.part: each for each in group.get(title, ())} for group in groups]
         rows = []
-        for name in dict.fromkeys(name for each in found for name in each):
+        for name in merged(tuple(each) for each in found):
             sides = [next((each[name].a for each in found if name in each), None)]
             sides += [each[name].b if name in each else None for each in found]
-            joined = all(each.phases for each in pairs) and not title.startswith("Stages")
-            none = (
-                0.0 if joined else None
-            )  # a join that skipped a phase, or no timer of which fired, took no time for it
-            values = [none if side is None else side.value for side in sides]
+            values = [None if side is None else side.value for side in sides]
             if any(abs(value or 0.0) >= _SHOWN_S for value in values):
-                rows.append((name.replace("_", " "), [milliseconds(value) for value in values]))
+                # No timer of a side fired: it cost that side nothing.
+                none = milliseconds(0.0) if title.startswith("Timers") else ABSENT
+                rows.append((name.replace("_", " "), [none if e is None else milliseconds(e) for e in values]))
         if rows:
             yield f"{title}, ms", rows
 
@@ -310,11 +291,17 @@ def _rank_table(ranking: Ranking) -> str:
     rows = []
     for metric in ranking.metrics:
         row = [full_name(metric) + unit_words(metric)]
-        for place in metric.places:
-            rank = "" if place.rank is None else f" **({place.rank})**"
-            row.append(f"{estimate_value(place.estimate, metric)} {estimate_interval(place.estimate, metric)}{rank}")
+        for place in in_order_given(metric, ranking):
+            letters = f" **({place.letters})**" if metric.decided and place.letters else ""
+            row.append(f"{estimate_value(place.estimate, metric)} {estimate_interval(place.estimate, metric)}{letters}")
         rows.append([*row, "" if metric.decided else "no difference shown"])
-    return table(["figure (rank)", *(plain(side.label) for side in ranking.sides), ""], rows, numbers=1)
+    return table(["figure (group)", *(plain(side.label) for side in ranking.sides), ""], rows, numbers=1)
+
+
+def in_order_given(metric: RankedMetric, ranking: Ranking) -> list[Place]:
+    """Return the places of a metric in the order its sides were given."""
+    places = {place.label: place for place in metric.places}
+    return [places[side.label] for side in ranking.sides]
 
 
 def _part_table(parts: Iterable[Difference], titles: tuple[str, str]) -> str:
@@ -332,10 +319,12 @@ def _part_table(parts: Iterable[Difference], titles: tuple[str, str]) -> str:
 def ranking_notes(ranking: Ranking) -> list[str]:
     """Return what a reader must know, each once."""
     found = [*ranking.notes, *(note for pair in ranking.pairs for note in pair.notes)]
+    found = [each for each in found if each not in ranking.troubles]  # said on top
     rows = [each for pair in ranking.pairs for each in pair.differences]
     words = {verdict_word(each) for each in rows}
     told = [meaning for word, meaning in _MEANINGS.items() if word in words]
     told += [_COULD_SHOW] if any(each.detectable is not None for each in rows) else []
+    told += [_LETTERS] if len(ranking.sides) > 2 and any(each.decided for each in ranking.metrics) else []
     return list(dict.fromkeys([*found, *told, _TOGETHER]))
 
 
@@ -349,56 +338,3 @@ def _values(title: str, each: Difference) -> Text:
 
 def _marked(line: Text, verdict: str) -> Text:
     return line.append(f" {verdict}", STYLES.get(verdict, "dim")) if verdict else line
-
-
-def estimate_value(estimate: Estimate, of: Difference | RankedMetric) -> str:
-    """Return a figure in the unit of what it is of; "never" for joins that never came, a dash for no measurement."""
-    if estimate.value is None:
-        return "never" if estimate.never else "-"
-    return bare(estimate.value, of.unit)
-
-
-def estimate_interval(estimate: Estimate, of: Difference | RankedMetric) -> str:
-    """Return the interval of a figure; "" for one that has none."""
-    if estimate.exact or (estimate.value is None and not estimate.never):
-        return ""
-    return bounds(estimate.low, estimate.high, of.unit)
-
-
-def could_show(each: Difference) -> str:
-    """Return the smallest change this pair could have shown; "" where nothing was measured or there is no chance."""
-    if each.difference is None or (each.a.exact and each.b.exact):
-        return ""
-    return "nothing" if each.detectable is None else bare(each.detectable, each.unit)
-
-
-def moved(each: Difference) -> str:
-    """Return a difference with its sign, without the name of its unit."""
-    return "-" if each.difference is None else _signed(each.difference, each)
-
-
-def _signed(value: float, each: Difference) -> str:
-    """Return a change with its sign; that of a share is in percentage points."""
-    return figure(value, each.unit, sign=True).removesuffix(" ms").replace("%", "pp")
-
-
-def unit_words(each: Difference | RankedMetric) -> str:
-    """Return what follows a figure's name: ``", ms"`` where it is a time."""
-    return ", ms" if each.unit == "s" else ""
-
-
-def _ms(each: Difference) -> str:
-    return " ms" if each.unit == "s" else ""
-
-
-def full_name(each: Difference | RankedMetric) -> str:
-    """Return a metric and its aggregate with the group they are of: ``"join first audio p50"``."""
-    root = each.metric.partition(".")[0].replace("_", " ")
-    return f"{root} {metric_name(each)}"
-
-
-def _rankable(estimate: Estimate, metric: RankedMetric) -> float:
-    if estimate.value is None:
-        return math.inf
-    upwards = any(each.higher_is_better for each in metric.pairs)
-    return -estimate.value if upwards else estimate.value

@@ -1,23 +1,36 @@
 """Results as JSON: one result is one object; several are an array, in the order they were run. And whole files.
 
 Rules:
-    1. A file appears whole or not at all: written beside its place, then renamed into it.
+    1. A file appears whole or not at all: written beside its place, then renamed into it. Links are followed.
     2. ``-`` is standard output, in ASCII: whatever encoding a pipe has, it is valid.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from rtcprobe.errors import BadInputError
 from rtcprobe.result import Result
 
-__all__ = ["check_writable", "dumps", "write_json", "write_whole"]
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["check_writable", "dumps", "locked_folder", "write_json", "write_whole"]
+
+LOCK_TIMEOUT_S = 30.0
+"""A lock is held for as long as a baseline takes to read and write: seconds."""
+READER_TIMEOUT_S = 10.0
+"""Whoever was started in the same breath as this command reads its pipe by then."""
 
 
 def dumps(results: Sequence[Result], *, ascii_only: bool = False) -> str:
@@ -35,7 +48,7 @@ def check_writable(path: str) -> None:
     """
     if path == "-":
         return
-    target = Path(path)
+    target = _resolved(path)
     folder = target.parent
     if target.is_dir():
         raise BadInputError(f"{path} cannot be written", "it is a folder; name a file in it")
@@ -65,10 +78,10 @@ def write_whole(text: str, path: str) -> None:
         sys.stdout.flush()
         return
     check_writable(path)
-    target = Path(path)
+    target = _resolved(path)
     try:
         if target.exists() and not target.is_file():  # /dev/null, a pipe: nothing could be renamed into its place
-            target.write_text(text, encoding="utf-8")
+            _write_into(target, text)
             return
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", errors="replace", dir=target.parent, prefix=f".{target.name}.", delete=False
@@ -85,3 +98,68 @@ def write_whole(text: str, path: str) -> None:
                 raise
     except OSError as error:
         raise BadInputError(f"{path} cannot be written", error.strerror or str(error)) from error
+
+
+@contextmanager
+def locked_folder(path: str) -> Iterator[None]:
+    """Hold the folder of ``path`` for as long as a file in it is read, changed and put back, against others who do too.
+
+    A file that is renamed into its place cannot be locked itself: who waits would hold what is gone.
+
+    Raises:
+        BadInputError: another process keeps it locked.
+    """
+    if path == "-" or fcntl is None:
+        yield
+        return
+    folder = _resolved(path).parent
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise BadInputError(f"{folder} cannot be locked", error.strerror or str(error)) from error
+    try:
+        deadline_s = time.monotonic() + LOCK_TIMEOUT_S
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline_s:
+                    raise BadInputError(f"{folder} is locked by another process", "end it, or wait for it") from None
+                time.sleep(0.01)
+            except OSError:  # a file system without locks
+                break
+        yield
+    finally:
+        os.close(handle)
+
+
+def _resolved(path: str) -> Path:
+    """Return where ``path`` leads: a link stays a link, and what it points at is written.
+
+    Raises:
+        BadInputError: it leads in a circle, or no file can have that name.
+    """
+    target = Path(path)
+    try:
+        return target.resolve() if target.is_symlink() else target
+    except (OSError, RuntimeError, ValueError) as error:
+        raise BadInputError(f"{path} cannot be written", f"it leads nowhere ({error})") from error
+
+
+def _write_into(place: Path, text: str) -> None:
+    """Write into a device or a pipe; a pipe that nobody reads is refused, not waited for."""
+    deadline_s = time.monotonic() + READER_TIMEOUT_S
+    while True:
+        try:
+            handle = os.open(place, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            break
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            if time.monotonic() > deadline_s:
+                raise OSError(errno.ENXIO, f"nobody read this pipe for {READER_TIMEOUT_S:.0f} s") from None
+            time.sleep(0.01)
+    os.set_blocking(handle, True)
+    with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
+        file.write(text)

@@ -13,7 +13,7 @@ from rtcprobe.report.sentences import beyond, counted, milliseconds, rough_share
 from rtcprobe.result import MouthToEar, Quantile, Result, Summary
 from rtcprobe.verdict.goals import BEYOND, CONNECT_S, EAR_S, Goal, goals
 
-__all__ = ["goal_sentence", "lead", "out_of_reach"]
+__all__ = ["beyond_goals", "goal_sentence", "lead", "out_of_reach"]
 
 _WAYS = {"caller_to_callee": "the callee hears the caller", "callee_to_caller": "the caller hears the callee"}
 _ALIKE_S = 1.5e-3
@@ -36,6 +36,19 @@ def goal_sentence(goal: Goal) -> str:
         return f"not judged: {found.reason or 'nothing was measured'}"
     reach = f"out of reach, as {_takes([goal])}" if goal.out_of_reach else found.verdict
     return f"{beyond(found)} of {goal.of:,} {what} {verb}, one in twenty may: {reach}"
+
+
+def beyond_goals(found: Iterable[Goal]) -> str:
+    """Return the shares beyond the goals: ``"55% [34%–74%] of joins later than 600 ms, …"``; "" for no goals."""
+    told: dict[str, list[Goal]] = {}
+    for goal in found:
+        what = "joins" if goal.direction is None else "markers"
+        told.setdefault(f"of {what} later than {goal.limit_s * 1e3:g} ms", []).append(goal)
+    said = []
+    for what, each in told.items():
+        reach = " (out of reach)" if any(goal.out_of_reach for goal in each) else ""
+        said.append(f"{' and '.join(beyond(goal.outcome) for goal in each)} {what}{reach}")
+    return ", ".join(said)
 
 
 def out_of_reach(found: Iterable[Goal]) -> list[str]:

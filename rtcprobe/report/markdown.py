@@ -19,6 +19,7 @@ from rtcprobe.verdict import Goal, goals
 __all__ = ["code", "faults_markdown", "plain", "result_markdown", "results_markdown", "table"]
 
 _BUDGET_ORDER = ("missed", "inconclusive", "undecided", "met")
+_SCHEME = re.compile(r"\bhttps?:")
 _SPECIAL = re.compile(r"([\\`*\[\]<>|&@#~!])")
 
 
@@ -57,7 +58,7 @@ def result_markdown(result: Result) -> str:
 def plain(text: str) -> str:
     """Return ``text`` on one line, so that Markdown shows it as it is."""
     escaped = _SPECIAL.sub(lambda found: f"&#{ord(found[1])};", " ".join(text.split()))
-    return re.sub(r"\bhttps?:", lambda found: f"{found[0][:-1]}&#58;", escaped)
+    return _SCHEME.sub(lambda found: f"{found[0][:-1]}&#58;", escaped)
 
 
 def code(text: str) -> str:

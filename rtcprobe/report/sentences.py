@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rtcprobe.result import BudgetOutcome, Direction, JoinAttempt, Quantile, Result, Retransmission, Unit
+from rtcprobe.result import BudgetOutcome, Direction, JoinAttempt, LinkReport, Quantile, Result, Retransmission, Unit
 from rtcprobe.units import format_ratio
+from rtcprobe.verdict.link_loss import loss_interval
 
 __all__ = [
     "ARROWS",
@@ -13,6 +14,7 @@ __all__ = [
     "bare",
     "beyond",
     "bounds",
+    "by_chance",
     "counted",
     "figure",
     "interval",
@@ -83,7 +85,10 @@ def bare(value: float, unit: Unit) -> str:
         return milliseconds(value)
     if unit == "share":
         return format_ratio(value)
-    return f"{value:,.2f}".rstrip("0").rstrip(".") if abs(value) >= 0.01 or value == 0.0 else f"{value:.2g}"
+    if 0.0 < abs(value) < 0.01:
+        return f"{value:.2g}"
+    digits = 1 if abs(value) >= 10.0 else 2  # an R of 84.3; its second decimal is far inside its interval
+    return f"{value:,.{digits}f}".rstrip("0").rstrip(".")
 
 
 def bounds(low: float | None, high: float | None, unit: Unit) -> str:
@@ -104,6 +109,16 @@ def beyond(outcome: BudgetOutcome) -> str:
         return "-"
     ends = ("open" if each is None else rough_share(each) for each in (outcome.low, outcome.high))
     return f"{rough_share(outcome.value)} [{'–'.join(ends)}]"
+
+
+def by_chance(report: LinkReport | None) -> str:
+    """Return whether chance makes of the loss asked for what was met, with its interval; "" where nothing was asked."""
+    asked = None if report is None else report.requested.get("loss")
+    found = None if report is None else loss_interval(report)
+    if asked is None or found is None:
+        return ""
+    low, high = found
+    return f"{'yes' if low <= asked <= high else 'no'} {bounds(low, high, 'share')}"
 
 
 def attribution(attempt: JoinAttempt) -> str | None:

@@ -25,7 +25,7 @@ from rtcprobe.report.sentences import (
     ARROWS,
     attribution,
     beyond,
-    bounds,
+    by_chance,
     interval,
     link_arrow,
     milliseconds,
@@ -34,7 +34,7 @@ from rtcprobe.report.sentences import (
 )
 from rtcprobe.result import WAYS, BudgetOutcome, JoinAttempt, LinkReport, MouthToEar, Result, Summary
 from rtcprobe.units import format_ratio
-from rtcprobe.verdict import goals, loss_interval
+from rtcprobe.verdict import goals
 from rtcprobe.verdict.budgets import written
 
 __all__ = ["link_lines", "print_result", "screen"]
@@ -155,7 +155,9 @@ def _phases(middle: JoinAttempt, last: JoinAttempt, page: _Page) -> Iterator[Tex
 
 def _mouth_to_ear(result: Result, page: _Page) -> Iterator[Text]:
     ears = [result.mouth_to_ear.get(direction) for direction in result.measures]
-    yield page.rule("Mouth to ear, ms", [ARROWS[direction] for direction in result.measures])
+    calls = len({each.call for each in result.calls if each.void is None and each.failed is None})
+    title = f"Mouth to ear: {calls} calls, ms" if calls > 1 else "Mouth to ear, ms"
+    yield page.rule(title, [ARROWS[direction] for direction in result.measures])
     if not any(ears):
         return
     for name in ("p50", "p95"):
@@ -217,22 +219,12 @@ def link_lines(
         pairs = [[say(r.requested), say(r.achieved)] if r else ["-", "-"] for r in reports]
         if any(figure for pair in pairs for figure in pair):
             yield page.cells(name, ("→".join(pair) for pair in pairs))
-        if say is _loss and any(map(_by_chance, reports)):
-            yield page.cells(" is that chance? [95 %]", map(_by_chance, reports))
+        if say is _loss and any(map(by_chance, reports)):
+            yield page.cells(" is that chance? [95 %]", map(by_chance, reports))
     drops = [{} if r is None else r.achieved.get("drops", {}) for r in reports]
     if any(drops):
         said = (", ".join(f"{count:,} {cause}" for cause, count in each.items()) or "none" for each in drops)
         yield page.cells(" drops by cause", said)
-
-
-def _by_chance(report: LinkReport | None) -> str:
-    """Return whether chance makes of the loss asked for what was met, and the interval; "" where nothing was asked."""
-    asked = None if report is None else report.requested.get("loss")
-    found = None if report is None else loss_interval(report)
-    if asked is None or found is None:
-        return ""
-    low, high = found
-    return f"{'yes' if low <= asked <= high else 'no'} {bounds(low, high, 'share')}"
 
 
 def _loss(side: Mapping[str, Any]) -> str:
@@ -292,7 +284,8 @@ def _quality(ear: MouthToEar | None) -> str:
     figures = {} if ear is None else ear.quality
     if figures.get("r") is None:
         return ""
-    return f"{figures['r']:.1f}, {figures['mos']:.2f}, {figures['listening_mos']:.2f}"
+    scores = (figures.get("mos"), figures.get("listening_mos"))
+    return ", ".join([f"{figures['r']:.1f}", *("–" if each is None else f"{each:.2f}" for each in scores)])
 
 
 _HARNESS = {

@@ -8,18 +8,18 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rich.text import Text
 
-from rtcprobe.report.comparison import full_name
+from rtcprobe.report.differences import full_name
+from rtcprobe.report.lead import beyond_goals
 from rtcprobe.report.lines import COLUMNS, cells, rule, wrapped
 from rtcprobe.report.markdown import plain, table
-from rtcprobe.report.sentences import ARROWS, beyond, milliseconds
+from rtcprobe.report.sentences import ARROWS, milliseconds
 from rtcprobe.verdict.comparison import RankedMetric
 from rtcprobe.verdict.difference import Estimate
-from rtcprobe.verdict.goals import Goal
 from rtcprobe.verdict.vendors import Panel, headline
 
 __all__ = ["Card", "Matrix", "cards", "matrices", "panel_lines", "panel_markdown", "panel_notes", "panel_sentence"]
@@ -100,15 +100,16 @@ def _matrix_cell(
     return (*_figure(place.estimate), (vendor, link, full_name(metric)) in best)
 
 
-def panel_notes(panel: Panel) -> list[str]:
+def panel_notes(panel: Panel, *, mark: str = BEST) -> list[str]:
     """Return what a reader must know, each once."""
     said = [note for ranking in panel.rankings.values() if ranking is not None for note in ranking.notes]
     said += [note for each in panel.rankings.values() if each is not None for pair in each.pairs for note in pair.notes]
     chance = round(1.0 / (1.0 - panel.confidence))
-    told = [
-        f"{BEST}: shown to be better than all others on that link; any such mark here is chance one time in {chance}",
-        "runs were made in turns, and each round began with another vendor: a noisy minute hits all alike",
-    ]
+    marks = (
+        f"{mark}: shown to be better than all others on that link; any such mark here is chance one time in {chance}"
+    )
+    turns = "runs were made in turns, and each round began with another vendor: a noisy minute hits all alike"
+    told = [marks, turns] if panel.wins else [turns]
     return list(dict.fromkeys([*told, *said]))
 
 
@@ -160,12 +161,12 @@ def _card(vendor: str, panel: Panel) -> Card:
     made = len(runs) + sum(len(each.faults) for each in accounts)
     kept = sum(len(each.counted) for each in accounts)
     won = _won(vendor, panel)
-    goals = [f"{each.link}: {_beyond(each.goals)}" for each in accounts if each.goals]
+    goals = [f"{each.link}: {beyond_goals(each.goals)}" for each in accounts if each.goals]
     return Card(
         vendor=vendor,
         target=runs[0].target if runs else "never measured",
         runs=f"{kept} of {made} runs counted",
-        best=won or "is not shown to be best in anything",
+        best=won or ("is not shown to be best in anything" if kept else "could not be measured"),
         goals=tuple(goals),
         faults=tuple(f"{each.link}: left out: {each.why_not}" for each in accounts if each.why_not),
     )
@@ -173,7 +174,7 @@ def _card(vendor: str, panel: Panel) -> Card:
 
 def _title(metric: RankedMetric) -> str:
     """Return what people call a headline figure: ``"Joining, p95, ms"``."""
-    way = next((each.direction for each in metric.pairs if each.direction is not None), None)
+    way = next((each.direction for each in metric.pairs.values() if each.direction is not None), None)
     what = "Joining" if metric.metric.startswith("join") else f"Mouth to ear, {ARROWS[way] if way else 'both ways'}"
     return f"{what}, {metric.aggregate}, ms"
 
@@ -184,19 +185,6 @@ def _figure(estimate: Estimate) -> tuple[str, str]:
         return ("never" if estimate.never else _NOT), ""
     ends = dict.fromkeys("open" if each is None else milliseconds(each, 0) for each in (estimate.low, estimate.high))
     return milliseconds(estimate.value, 0), "" if estimate.exact else f"[{'–'.join(ends)}]"
-
-
-def _beyond(found: Iterable[Goal]) -> str:
-    """Return the shares beyond the goals: of joins, and of markers each way."""
-    told: dict[str, list[Goal]] = {}
-    for goal in found:
-        what = "joins" if goal.direction is None else "markers"
-        told.setdefault(f"of {what} later than {goal.limit_s * 1e3:g} ms", []).append(goal)
-    said = []
-    for what, each in told.items():
-        reach = " (out of reach)" if any(goal.out_of_reach for goal in each) else ""
-        said.append(f"{' and '.join(beyond(goal.outcome) for goal in each)} {what}{reach}")
-    return ", ".join(said)
 
 
 def _won(vendor: str, panel: Panel) -> str:

@@ -5,7 +5,8 @@ Rules:
     2. A field marked ``MEASURED`` is a plain mapping of words to numbers whose keys follow rule 1 at any depth.
     3. Numbers are rounded to 10⁻⁶ ms or nine decimals; NaN and infinity become null; order is that of the fields.
     4. A field marked ``SPARSE`` is left out where it has its default, and may be absent.
-    5. A class with ``to_dict`` / ``from_dict`` of its own decides for itself.
+    5. What is read is judged by the type hints of the record: kinds, finite numbers, words of closed lists.
+    6. A class with ``to_dict`` / ``from_dict`` of its own decides for itself.
 """
 
 from __future__ import annotations
@@ -15,21 +16,38 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache, partial
 from types import NoneType, UnionType
-from typing import Any, Final, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from rtcprobe.errors import BadInputError
+from rtcprobe.secrets import WORDS
 
-__all__ = ["MEASURED", "SECONDS", "SPARSE", "from_plain", "number", "scaled", "to_plain", "unscaled"]
+__all__ = [
+    "MEASURED",
+    "SECONDS",
+    "SPARSE",
+    "UnfitError",
+    "from_plain",
+    "number",
+    "read_as",
+    "scaled",
+    "to_plain",
+    "unscaled",
+]
 
 SECONDS: Final = {"rtcprobe": "seconds"}
 """Field metadata: a mapping of names to seconds."""
 
-MEASURED: Final = {"rtcprobe": "measured"}
+MEASURED: Final = {"rtcprobe": "measured", **WORDS}
 """Field metadata: a plain mapping as the room that measured it laid it down."""
 
 SPARSE: Final = {"sparse": True}
 """Field metadata: written only where it says something."""
 
+_LARGEST: Final = 1e15
+"""Beyond it lies nothing that was measured: a bit rate of 10¹⁵, 30,000 years in ms."""
+_MOST: Final = 10**40
+"""Of a whole number: seeds may be long."""
+_MOST_SAID: Final = 60
 _MS_DIGITS: Final = 6
 _DIGITS: Final = 9
 _T = TypeVar("_T")
@@ -57,26 +75,62 @@ def from_plain(cls: type[_T], data: Any) -> _T:
 
     Raises:
         KeyError: a part is missing.
-        TypeError, ValueError: a value of the wrong kind.
+        UnfitError: a value of the wrong kind.
     """
-    if not isinstance(data, Mapping):
-        raise TypeError(f"{cls.__name__} is written as keys, not as {data!r}")
     hints = _hints(cast("Any", cls))
     values: dict[str, Any] = {}
     for each in _fields(cast("Any", cls)):
         kind = each.metadata.get("rtcprobe")
-        if "sparse" in each.metadata and each.name not in data:
+        key = _edge_name(each.name) if kind is None and each.name.endswith("_s") else each.name
+        if "sparse" in each.metadata and key not in data:
             continue
-        if kind == "seconds":
-            values[each.name] = {name: unscaled(at_ms) for name, at_ms in data[each.name].items()}
-        elif kind == "measured":
-            values[each.name] = _inward(data[each.name])
-        elif each.name.endswith("_s"):
-            values[each.name] = _times(data[_edge_name(each.name)], unscaled)
-        else:
-            reader = _reader(hints[each.name])
-            values[each.name] = data[each.name] if reader is None else reader(data[each.name])
+        try:
+            if kind == "measured":
+                values[each.name] = _inward(_mapping(data[key], each.metadata.get("shape", {})))
+            else:
+                value = _reader(hints[each.name])(data[key])
+                if kind == "seconds":
+                    value = {name: unscaled(at_ms) for name, at_ms in value.items()}
+                values[each.name] = value if key is each.name else _times(value, unscaled)
+        except UnfitError as error:
+            raise error.within(key) from None
     return cls(**values)
+
+
+class UnfitError(ValueError):
+    """A value of the wrong kind; ``within`` says where it stood."""
+
+    def within(self, place: object) -> UnfitError:
+        """Return the same, found in ``place``: ``"samples.3.delay_ms"``."""
+        said = str(self)
+        return UnfitError(f"{place}{'' if said[:1] == ' ' else '.'}{said}")
+
+
+def read_as(hint: Any, data: Mapping[str, Any], key: str) -> Any:
+    """Return ``data[key]`` as the type ``hint`` has it.
+
+    Raises:
+        KeyError: it is missing.
+        UnfitError: it is of another kind.
+    """
+    try:
+        return _reader(hint)(data[key])
+    except UnfitError as error:
+        raise error.within(key) from None
+
+
+def _mapping(value: Any, shape: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return ``value``, which has keys, holds finite numbers alone, and under the keys of ``shape`` these types.
+
+    Raises:
+        UnfitError: it has not, or does not.
+    """
+    if not isinstance(value, Mapping):
+        raise _unfit(value, "no set of keys")
+    _need_finite(value)
+    for key in value.keys() & shape.keys():
+        read_as(shape[key], value, key)
+    return value
 
 
 def number(value: float | None, digits: int = _DIGITS) -> float | None:
@@ -122,10 +176,18 @@ def _inward(value: Any) -> Any:
     """Return a measured mapping in seconds again."""
     if isinstance(value, Mapping):
         return dict(
-            (f"{key.removesuffix('_ms')}_s", _times(each, unscaled)) if key.endswith("_ms") else (key, _inward(each))
+            (f"{key.removesuffix('_ms')}_s", _time_inward(key, each)) if key.endswith("_ms") else (key, _inward(each))
             for key, each in value.items()
         )
     return [_inward(each) for each in value] if isinstance(value, list) else value
+
+
+def _time_inward(key: str, value: Any) -> Any:
+    """Return milliseconds as seconds: a number, none, or a list of these."""
+    try:
+        return _times(value, lambda at_ms: None if at_ms is None else unscaled(_float(at_ms)))
+    except UnfitError as error:
+        raise error.within(key) from None
 
 
 def _default(each: Field[Any]) -> Any:
@@ -155,28 +217,109 @@ def _hints(cls: Any) -> dict[str, Any]:
     return get_type_hints(cls)
 
 
-def _as_it_is(value: Any) -> Any:
+def _unfit(value: Any, what: str) -> UnfitError:
+    said = repr(value)
+    return UnfitError(f" {said if len(said) <= _MOST_SAID else said[:_MOST_SAID] + '…'} is {what}")
+
+
+def _need_finite(value: Any) -> Any:
+    """Return a plain value in which every number is finite and one that was ever measured."""
+    if isinstance(value, float) and not abs(value) <= _LARGEST:
+        raise _unfit(value, "no number that was measured")
+    if isinstance(value, int) and abs(value) > _MOST:
+        raise _unfit(value, "no number that was measured")
+    if isinstance(value, (Mapping, list)):
+        for key, each in value.items() if isinstance(value, Mapping) else enumerate(value):
+            try:
+                _need_finite(each)
+            except UnfitError as error:
+                raise error.within(key) from None
     return value
 
 
-@cache
-def _reader(hint: Any) -> Callable[[Any], Any] | None:
-    """Return what makes of a value what the type hint says: records and tuples built, mappings filled.
+def _float(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= _LARGEST:
+        raise _unfit(value, "no number that was measured")
+    return value
 
-    None where a value is taken as it is.
-    """
+
+def _int(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= _MOST or value % 1:
+        raise _unfit(value, "no whole number")
+    return int(value)
+
+
+def _bool(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _unfit(value, "neither true nor false")
+    return value
+
+
+def _str(value: Any) -> str:
+    if not isinstance(value, str):
+        raise _unfit(value, "no text")
+    return value
+
+
+_SIMPLE: Final[Mapping[Any, Callable[[Any], Any]]] = {
+    float: _float,
+    int: _int,
+    bool: _bool,
+    str: _str,
+    Any: _need_finite,
+}
+
+
+@cache
+def _reader(hint: Any) -> Callable[[Any], Any]:
+    """Return what makes of a value what the type hint says, or says that it cannot (``UnfitError``)."""
     origin, arguments = get_origin(hint), get_args(hint)
-    if origin in (Union, UnionType):
+    if hint in _SIMPLE:
+        return _SIMPLE[hint]
+    if origin in (Union, UnionType) and NoneType in arguments and len(arguments) == 2:
         given = _reader(next(each for each in arguments if each is not NoneType))
-        if given is None or NoneType not in arguments:
-            return given
         return lambda value: None if value is None else given(value)
+    if origin is Literal:
+        return partial(_one_of, arguments)
     if origin is tuple:
-        part = _reader(arguments[0]) or _as_it_is
-        return lambda value: tuple([part(each) for each in value])
+        return partial(_sequence, _reader(arguments[0]))
     if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
-        part = _reader(arguments[1]) or _as_it_is
-        return lambda value: {key: part(each) for key, each in value.items()}
+        return partial(_filled, _reader(arguments[0]), _reader(arguments[1]))
     if is_dataclass(hint) and isinstance(hint, type):
-        return getattr(hint, "from_dict", None) or partial(from_plain, hint)
-    return None
+        return partial(_record, hint)
+    raise TypeError(f"{hint!r} is no type of a result")
+
+
+def _one_of(words: tuple[str, ...], value: Any) -> str:
+    if not isinstance(value, str) or value not in words:
+        raise _unfit(value, f"none of {', '.join(words)}")
+    return value
+
+
+def _sequence(part: Callable[[Any], Any], value: Any) -> tuple[Any, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise _unfit(value, "no list")
+    done: list[Any] = []
+    try:
+        done.extend(map(part, value))
+    except UnfitError as error:
+        raise error.within(len(done)) from None
+    return tuple(done)
+
+
+def _filled(name: Callable[[Any], Any], part: Callable[[Any], Any], value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise _unfit(value, "no set of keys")
+    done: dict[str, Any] = {}
+    for key, each in value.items():
+        try:
+            done[name(key)] = part(each)
+        except UnfitError as error:
+            raise error.within(key) from None
+    return done
+
+
+def _record(cls: Any, value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        raise _unfit(value, "no set of keys")
+    return cls.from_dict(value) if hasattr(cls, "from_dict") else from_plain(cls, value)

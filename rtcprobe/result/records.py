@@ -17,8 +17,11 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
 from rtcprobe.errors import BadInputError, ExitCode
-from rtcprobe.result.plain import MEASURED, SECONDS, SPARSE, from_plain, scaled, to_plain, unscaled
+from rtcprobe.result import shapes
+from rtcprobe.result.plain import MEASURED, SECONDS, SPARSE, UnfitError, from_plain, read_as, scaled, to_plain, unscaled
+from rtcprobe.result.shapes import shaped
 from rtcprobe.result.summary import Summary
+from rtcprobe.secrets import NAME, WORDS
 from rtcprobe.timeline import Side, Timer
 
 __all__ = [
@@ -165,8 +168,10 @@ class Joins:
     def from_dict(cls, data: Plain) -> Joins:
         """Read back what ``to_dict`` wrote."""
         return cls(
-            attempts=tuple(from_plain(JoinAttempt, each) for each in data["attempts"]),
-            summary={name.removesuffix("_ms"): Summary.from_dict(each) for name, each in data["summary"].items()},
+            attempts=read_as(tuple[JoinAttempt, ...], data, "attempts"),
+            summary={
+                name.removesuffix("_ms"): each for name, each in read_as(Mapping[str, Summary], data, "summary").items()
+            },
         )
 
 
@@ -247,10 +252,10 @@ class MouthToEar:
     samples: tuple[Sample, ...] = ()
     missed: tuple[MissedMarker, ...] = ()
     stages: Mapping[str, float] = field(default_factory=dict, metadata=SECONDS)
-    playout: Plain = field(default_factory=dict, metadata=MEASURED)
-    protection: Plain = field(default_factory=dict, metadata=MEASURED)
-    quality: Plain = field(default_factory=dict, metadata=MEASURED)
-    side_figures: Plain = field(default_factory=dict, metadata=MEASURED)
+    playout: Plain = field(default_factory=dict, metadata={**MEASURED, **shaped(shapes.PLAYOUT)})
+    protection: Plain = field(default_factory=dict, metadata={**MEASURED, **shaped(shapes.PROTECTION)})
+    quality: Plain = field(default_factory=dict, metadata={**MEASURED, **shaped(shapes.QUALITY)})
+    side_figures: Plain = field(default_factory=dict, metadata={**MEASURED, **shaped(shapes.SIDE_FIGURES)})
     summary: Summary | None = None
     calls: tuple[HeardCall, ...] = field(default=(), metadata=SPARSE)
 
@@ -272,8 +277,8 @@ class MouthToEar:
 class LinkReport:
     """One direction of the media path: what was asked for and what the packets of the run really met."""
 
-    requested: Plain = field(metadata=MEASURED)
-    achieved: Plain = field(metadata=MEASURED)
+    requested: Plain = field(metadata={**MEASURED, **shaped(shapes.LINK)})
+    achieved: Plain = field(metadata={**MEASURED, **shaped(shapes.LINK)})
 
     @classmethod
     def of(cls, requested: Any, achieved: Any) -> LinkReport:
@@ -292,9 +297,9 @@ class BudgetOutcome:
     distribution, so without an interval. *Undecided*: the limit lies inside the interval.
     """
 
-    expression: str
-    metric: str
-    aggregate: str
+    expression: str = field(metadata=NAME)
+    metric: str = field(metadata=NAME)
+    aggregate: str = field(metadata=NAME)
     unit: Unit
     limit: float
     value: float | None
@@ -327,21 +332,21 @@ class BudgetOutcome:
     @classmethod
     def from_dict(cls, data: Plain) -> BudgetOutcome:
         """Read back what ``to_dict`` wrote."""
-        factor = 1e3 if data["unit"] == "ms" else 1.0
-        low, high = data["value_ci"] or (None, None)
+        unit: Unit = "s" if data["unit"] == "ms" else read_as(Literal["share", "number"], data, "unit")
+        factor = 1e3 if unit == "s" else 1.0
+        ends = read_as(tuple[float | None, ...] | None, data, "value_ci")
+        low, high = ends if ends is not None and len(ends) == 2 else (None, None)
+        words = {key: read_as(str, data, key) for key in ("expression", "metric", "aggregate", "reason")}
         return cls(
-            expression=data["expression"],
-            metric=data["metric"],
-            aggregate=data["aggregate"],
-            unit="s" if data["unit"] == "ms" else data["unit"],
-            limit=data["limit"] / factor,
-            value=unscaled(data["value"], factor),
+            **words,
+            unit=unit,
+            limit=read_as(float, data, "limit") / factor,
+            value=unscaled(read_as(float | None, data, "value"), factor),
             low=unscaled(low, factor),
             high=unscaled(high, factor),
-            exact=data["exact"],
-            verdict=data["verdict"],
-            advisory=data["advisory"],
-            reason=data["reason"],
+            exact=read_as(bool, data, "exact"),
+            verdict=read_as(BudgetVerdict, data, "verdict"),
+            advisory=read_as(bool, data, "advisory"),
         )
 
 
@@ -355,8 +360,8 @@ class Result:
     ``peers`` is, by side, what was negotiated with an outside target and what it reported.
     """
 
-    scenario: str
-    scenario_digest: str = ""
+    scenario: str = field(metadata=NAME)
+    scenario_digest: str = field(default="", metadata=NAME)
     seed: int
     clock: Clock
     target: str = "loopback"
@@ -364,17 +369,17 @@ class Result:
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     interrupted: bool = False
-    environment: Plain = field(default_factory=dict)
-    settings: Plain = field(default_factory=dict)
+    environment: Plain = field(default_factory=dict, metadata=WORDS)
+    settings: Plain = field(default_factory=dict, metadata=WORDS)
     join: Joins = field(default_factory=Joins)
     mouth_to_ear: Mapping[Direction, MouthToEar] = field(default_factory=dict)
     link: Mapping[Direction, LinkReport] = field(default_factory=dict)
-    harness: Plain = field(default_factory=dict, metadata=MEASURED)
+    harness: Plain = field(default_factory=dict, metadata={**MEASURED, **shaped(shapes.HARNESS)})
     budgets: tuple[BudgetOutcome, ...] = ()
     measures: tuple[Direction, ...] = field(default=WAYS, metadata=SPARSE)
     cut: str | None = field(default=None, metadata=SPARSE)
     calls: tuple[PlacedCall, ...] = field(default=(), metadata=SPARSE)
-    peers: Plain = field(default_factory=dict, metadata={**MEASURED, **SPARSE})
+    peers: Plain = field(default_factory=dict, metadata={**MEASURED, **SPARSE, "text": "free"})
 
     @property
     def exit_code(self) -> ExitCode:
@@ -401,13 +406,8 @@ class Result:
                 f"result schema {data['schema']!r} cannot be read", f"this version reads {SCHEMA}; measure again"
             )
         try:
-            result = from_plain(cls, data)
+            return from_plain(cls, data)
         except KeyError as error:
             raise BadInputError(f"result lacks {error.args[0]!r}", "the file is damaged; measure again") from error
-        except (TypeError, ValueError, AttributeError) as error:
-            raise BadInputError("result holds a value of the wrong kind", str(error)) from error
-        for name in (*result.mouth_to_ear, *result.link):
-            if name not in DIRECTIONS:
-                known = ", ".join(DIRECTIONS)
-                raise BadInputError(f"result has the unknown direction {name!r}", f"they are {known}")
-        return result
+        except UnfitError as error:
+            raise BadInputError(f"result holds a value of the wrong kind: {error}", "measure again") from error

@@ -5,14 +5,20 @@ Rule: factors are for the edge; inside, a summary has the unit of what was obser
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from rtcprobe.errors import BadInputError
-from rtcprobe.result.plain import number, scaled, unscaled
+from rtcprobe.result.plain import number, read_as, scaled, unscaled
 
 __all__ = ["Quantile", "Summary"]
+
+_QUANTILE = re.compile(r"p[0-9]{1,2}(\.[0-9]{1,6})?")
+_NUMBER: Final = float | None
+_WHOLE: Final = int | None
+_INTERVAL: Final = tuple[float | None, ...] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,26 +84,31 @@ class Summary:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], factor: float = 1e3) -> Summary:
         """Read back what ``to_dict`` wrote."""
+
+        def value(key: str) -> float | None:
+            return unscaled(read_as(_NUMBER, data, key), factor)
+
         quantiles = []
         for key in data:
-            if key[:1] == "p" and key[1:].replace(".", "", 1).isdigit():
-                low, high = data.get(f"{key}_ci") or (None, None)
+            if _QUANTILE.fullmatch(key):
+                ends = read_as(_INTERVAL, data, f"{key}_ci") if f"{key}_ci" in data else None
+                low, high = ends if ends is not None and len(ends) == 2 else (None, None)
                 quantiles.append(
                     Quantile(
                         probability=float(key[1:]) / 100,
-                        value=unscaled(data[key], factor),
+                        value=value(key),
                         low=unscaled(low, factor),
                         high=unscaled(high, factor),
-                        needs=data.get(f"{key}_needs"),
+                        needs=read_as(_WHOLE, data, f"{key}_needs") if f"{key}_needs" in data else None,
                     )
                 )
         return cls(
-            n=data["n"],
-            effective_n=data["effective_n"],
-            confidence=data["confidence"],
+            n=read_as(int, data, "n"),
+            effective_n=read_as(float, data, "effective_n"),
+            confidence=read_as(float, data, "confidence"),
             quantiles=tuple(quantiles),
-            mean=unscaled(data["mean"], factor),
-            minimum=unscaled(data["min"], factor),
-            maximum=unscaled(data["max"], factor),
-            never=data["never"],
+            mean=value("mean"),
+            minimum=value("min"),
+            maximum=value("max"),
+            never=read_as(int, data, "never"),
         )

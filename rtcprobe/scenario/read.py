@@ -135,6 +135,8 @@ def _with_defaults(value: Any, schema: Mapping[str, Any]) -> Any:
     """
     if isinstance(value, str) and "enum" in schema:
         return same_name(value, (each for each in schema["enum"] if isinstance(each, str))) or value
+    if schema.get("type") == "integer" and isinstance(value, float) and value.is_integer():
+        return int(value)  # 20.0 is a whole number to JSON Schema, and to programs that know no other
     if not isinstance(value, Mapping) or "properties" not in schema:
         return deepcopy(value)
     out: dict[str, Any] = {}
@@ -245,7 +247,7 @@ def _example(schema: Mapping[str, Any]) -> str:
     if "examples" in schema:
         example = schema["examples"][0]
         return f"write it like {str(example).lower() if isinstance(example, bool) else _shown(example)}"
-    return f"it has the keys {', '.join(schema['properties'])}"
+    return f"it has the keys {', '.join(schema['properties'])}" if "properties" in schema else "put it in quotes"
 
 
 def _shown(value: object) -> str:

@@ -4,11 +4,12 @@ Rules:
     1. Only like is compared with like: the same scenario (budgets and prose apart), target, clock and requested link;
        on the virtual clock the same seeds, so that every join and marker has its own counterpart.
     2. Few headline figures gate: joining p50, p95 and failed; each direction's delay p50 and p95, lost and unplayed.
-       All of them are corrected together, so that unchanged code fails one check in twenty at most. Under equal seeds
+       They are corrected together, so that unchanged code fails one check in twenty at most. Under equal seeds
        unchanged code measures equal figures, and never fails.
-    3. *Fail*: a figure is shown to be worse than the tolerance allows. *Inconclusive*: it could not be measured any
-       more, or is worse than an explicit tolerance without being shown so. *Pass* otherwise; ``detectable`` of each
-       difference says what could have been seen.
+    3. *Fail*: a figure is shown to be worse than the tolerance allows. *Pass*: under an explicit tolerance, its whole
+       interval lies within it; else, nothing worse is shown, and ``detectable`` of each difference says what could have
+       been. *Inconclusive*: an explicit tolerance lies inside the interval, or the figure could not be measured any
+       more.
     4. Phases, timers and stages explain and never gate. The means of phases sum to the mean join, those of stages to
        the mean mouth-to-ear delay: so what they moved by adds up to the change.
 """
@@ -223,8 +224,11 @@ def _gates(
     judged = [(row, seen) for row, seen in zip(rows, differences, strict=True) if seen.headline]
     limits = {seen.name: tolerance.limit(seen) for _, seen in judged}
     known = [(row, seen) for row, seen in judged if row.in_family]
-    chances = holm([_chance(row, limits[seen.name]) for row, seen in known])
-    beyond = {seen.name: chance <= 1.0 - confidence for (_, seen), chance in zip(known, chances, strict=True)}
+    beyond: dict[str, bool] = {}
+    for rare in (False, True):
+        family = [(row, seen) for row, seen in known if seen.rare == rare]
+        chances = holm([_chance(row, limits[seen.name]) for row, seen in family])
+        beyond |= {seen.name: chance <= 1.0 - confidence for (_, seen), chance in zip(family, chances, strict=True)}
     for row, seen in judged:
         limit = limits[seen.name]
         if not seen.measured:
@@ -242,7 +246,7 @@ def _gates(
             over = False
         else:
             fails = beyond.get(seen.name, False)
-            over = not fails and (seen.difference is None or seen.difference > limit)
+            over = not fails and (seen.high is None or seen.high > limit)
         verdict: GateVerdict = "fail" if fails else "inconclusive" if over else "pass"
         gates.append(
             Gate(difference=seen, limit=limit, verdict=verdict, reason=_reason(seen, limit, tolerance, verdict))
@@ -259,9 +263,9 @@ def _chance(row: Row, limit: float) -> float:
 def _reason(seen: Difference, limit: float, tolerance: Tolerance, verdict: GateVerdict) -> str:
     if verdict == "pass":
         return ""
-    allowed = f", more than {tolerance} allows" if limit else ""
-    unsure = "" if verdict == "fail" else ", but chance could do that: more runs would tell"
-    return f"{seen.name} {told(seen)}{allowed}{unsure}"
+    if verdict == "fail":
+        return f"{seen.name} {told(seen)}{f', more than {tolerance} allows' if limit else ''}"
+    return f"{seen.name} {told(seen)}: the tolerance {tolerance} lies inside the interval; more runs would tell"
 
 
 def _verdict(gates: Sequence[Gate], current: Sequence[Result]) -> tuple[GateVerdict, tuple[str, ...]]:
@@ -295,8 +299,16 @@ def _refuse_other_link(baseline: Result, current: Result) -> None:
                 )
 
 
+_WHEN_AND_WHERE = frozenset({"date", "host", "commit"})
+"""What every later run differs in; the rest of an environment is the software it was measured with."""
+
+
 def _other_environment(baseline: Result, current: Result) -> list[str]:
-    apart = settings_apart(baseline.environment, current.environment)
+    there, here = (
+        {key: said for key, said in each.environment.items() if key not in _WHEN_AND_WHERE}
+        for each in (baseline, current)
+    )
+    apart = settings_apart(there, here)
     return [f"measured with other software: {'; '.join(apart[:4])}"] if apart else []
 
 

@@ -19,8 +19,9 @@ Rules:
     2. A percentile with too few samples is inconclusive and says how many it needs.
     3. Joins that never came count as later than any limit.
     4. *Met* and *missed* are said where the whole 95 % interval agrees; where the limit lies inside it (an open end
-       reaches everywhere), the budget is *undecided*. Percentiles, means and shares have intervals; extremes, ratings,
-       stages and figures of the link are what this run was: exact.
+       reaches everywhere), the budget is *undecided*. Percentiles, means, shares and ratings have intervals
+       (``intervals``: about another run, where a run is several calls); extremes, figures of the link and what was
+       equal in every call are what this run was: exact.
     5. No number of joins proves that none ever fails: a share limited to 0 % or 100 % is about this run, and decided.
 """
 
@@ -33,11 +34,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
+import numpy as np
+
 from rtcprobe.errors import BadInputError, nearest
 from rtcprobe.result import BudgetOutcome, BudgetVerdict, Result, Unit
 from rtcprobe.units import format_duration, format_ratio, parse_duration, parse_ratio
+from rtcprobe.verdict.intervals import Rated
 from rtcprobe.verdict.metrics import METRICS, Metric, Observations
-from rtcprobe.verdict.statistics import CONFIDENCE, mean_interval, quantile, share_above, share_interval
+from rtcprobe.verdict.statistics import CONFIDENCE, Ends, mean_interval, quantile, share_above, share_interval
 
 __all__ = ["Budget", "evaluate", "parse_budget"]
 
@@ -50,14 +54,17 @@ _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
 }
 _LINE = re.compile(
-    r"(?P<metric>[\w.]+)\s+(?P<aggregate>[\w.]+(?:\([^()]*\))?)\s*(?P<op><=|>=|<|>)\s*(?P<value>[^()<>=]*?)"
-    r"\s*(?P<advisory>\(advisory\))?"
+    r"(?P<metric>[\w.]+)\s+(?P<aggregate>[\w.]+(?:\([^()]*\))?)\s*(?P<op><=|>=|<|>)(?P<value>[^()<>=]*)"
+    r"(?P<advisory>\(advisory\))?"
 )
 _PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
 _SHARE_ABOVE = re.compile(r"share_above\((.*)\)")
+_LONGEST = 500
 _EXAMPLE = "write it like join.first_audio p95 < 600ms"
 _POPULAR = ("join.first_audio", "join.failed", "mouth_to_ear", "mouth_to_ear.lost", "link.loss")
 _WORSE: tuple[BudgetVerdict, ...] = ("met", "undecided", "inconclusive", "missed")
+_POINT = 1e-9
+"""An interval no wider (seconds, a share, a rating) is the rounding of figures that are equal in every call."""
 _SERIES_AGGREGATES = ("p50", "p90", "p95", "p99", "min", "mean", "max")
 
 
@@ -85,18 +92,20 @@ def parse_budget(text: object) -> Budget:
     if not isinstance(text, str):
         raise BadInputError(f"{text!r} is not a budget", _EXAMPLE)
     line = " ".join(text.split())
+    if len(line) > _LONGEST:
+        raise BadInputError(f"budget {line[:60]!r}… is {len(line):,} characters long", _EXAMPLE)
     match = _LINE.fullmatch(line)
     if match is None:
         raise BadInputError(f"budget {line!r} cannot be read", _EXAMPLE)
-    name = match["metric"]
+    name, written = match["metric"], match["value"].strip()
     try:
         metric = _metric(name)
         probability, threshold = _aggregate(match["aggregate"], metric, name)
         unit: Unit = metric.unit if threshold is None else "share"
-        limit = _value(match["value"], unit)
+        limit = _value(written, unit)
     except BadInputError as error:
         raise error.within(f"budget {line!r}") from error
-    expression = f"{name} {match['aggregate']} {match['op']} {match['value']}"
+    expression = f"{name} {match['aggregate']} {match['op']} {written}"
     return Budget(
         expression=expression,
         metric=name,
@@ -125,10 +134,12 @@ def evaluate(budget: Budget, result: Result) -> BudgetOutcome:
 
 
 def written(value: float, unit: Unit) -> str:
-    """Return a figure as people write it: ``"612ms"``, ``"2.5%"``, ``"7"``."""
+    """Return a figure as people write it: ``"612ms"``, ``"2.5%"``, ``"84.3"``."""
     if unit == "s":
         return format_duration(value)
-    return format_ratio(value) if unit == "share" else f"{value:g}"
+    if unit == "share":
+        return format_ratio(value)
+    return f"{round(value, 1 if abs(value) >= 10.0 else 2):g}"  # an R of 84.3: no interval of it is narrower
 
 
 def _judge(budget: Budget, seen: Observations, metric: Metric) -> BudgetOutcome:
@@ -166,7 +177,7 @@ def _verdict(budget: Budget, seen: Observations) -> tuple[_Found, BudgetVerdict,
     if seen.empty:
         return _Found(None), "inconclusive", "nothing was measured"
     found = _figure(budget, seen)
-    have = len(seen.values) + seen.never
+    have = seen.count + seen.never
     if found.needs is not None:
         return found, "inconclusive", f"{budget.aggregate} needs {found.needs} samples, {have} were taken"
     if found.value is None and seen.figures is not None:
@@ -193,40 +204,55 @@ def _doubt(low: float | None, high: float | None, holds: Callable[[float, float]
 
 def _closing(probability: float, seen: Observations) -> str:
     """Return what would close an interval that is open; "" where joins that never came keep it open."""
-    if seen.correlated:
-        return "; a longer call would close it"
+    if seen.calls is not None:
+        return "; several calls (--calls 5 or more) would close it"
     needed = math.ceil(math.log((1.0 - CONFIDENCE) / 2.0) / math.log(max(probability, 1.0 - probability)))
     return f"; {needed} samples would close it" if len(seen.values) < needed and not seen.never else ""
 
 
 def _figure(budget: Budget, seen: Observations) -> _Found:
     """Return the figure; its value is None where it was not measured, or failures put it beyond any number."""
+    if seen.rated is not None:
+        return _of_run(seen.rated, seen.ends)
     if seen.figures is not None:
         value = seen.figures.get(budget.aggregate)
-        if value is None or seen.events is None:
-            return _Found(value, exact=value is not None)
-        return _Found(value, *share_interval(value, seen.events))
+        return _Found(value, exact=value is not None)
     if budget.probability is not None:
-        q = quantile(seen.values, budget.probability, never=seen.never, correlated=seen.correlated)
+        q = seen.calls.quantile(budget.probability) if seen.calls is not None else None
+        q = q or quantile(seen.values, budget.probability, never=seen.never)
         return _Found(q.value, q.low, q.high, needs=q.needs)
     if budget.threshold is not None:
-        return _Found(*share_above(seen.values, budget.threshold, never=seen.never, correlated=seen.correlated))
+        if seen.calls is not None:
+            return _Found(*seen.calls.share_above(budget.threshold))
+        return _Found(*share_above(seen.values, budget.threshold, never=seen.never))
     return _mean(budget, seen) if budget.aggregate == "mean" else _extreme(budget, seen)
+
+
+def _of_run(rated: Rated, ends: Ends) -> _Found:
+    """Return a figure that each call has one of; exact where it was the same in all, or nothing says its chance."""
+    low, high = rated.ends()
+    if low is None and high is None:
+        low, high = ends
+    point = low is not None and high is not None and high - low <= _POINT
+    return _Found(rated.value, *((None, None) if point else (low, high)), exact=point or (low is None and high is None))
 
 
 def _mean(budget: Budget, seen: Observations) -> _Found:
     if seen.never:
         return _Found(None)
+    if seen.calls is not None:
+        return _Found(float(np.mean(seen.calls.values)), *seen.calls.mean())
     mean = math.fsum(seen.values) / len(seen.values)
     if budget.unit == "share":
         return _Found(mean, *share_interval(mean, len(seen.values)))
-    return _Found(mean, *mean_interval(seen.values, correlated=seen.correlated))
+    return _Found(mean, *mean_interval(seen.values))
 
 
 def _extreme(budget: Budget, seen: Observations) -> _Found:
+    values = seen.values if seen.calls is None else seen.calls.values
     if budget.aggregate == "min":
-        return _Found(min(seen.values), exact=True)
-    return _Found(None) if seen.never else _Found(max(seen.values), exact=True)
+        return _Found(float(min(values)), exact=True)
+    return _Found(None) if seen.never else _Found(float(max(values)), exact=True)
 
 
 def _metric(name: str) -> Metric:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,8 @@ from rtcprobe.result import Result, Unit
 from rtcprobe.verdict import ear_figures, join_figures
 from rtcprobe.verdict.difference import Difference, Estimate, Row, settle
 from rtcprobe.verdict.figures import RUNS, Pair
-from rtcprobe.verdict.sides import Side, are_pairs, gather, settings_apart
+from rtcprobe.verdict.letters import grouped, ordered
+from rtcprobe.verdict.sides import Side, are_pairs, counts, gather, settings_apart
 from rtcprobe.verdict.statistics import CONFIDENCE
 
 __all__ = ["Both", "Comparison", "Place", "RankedMetric", "Ranking", "Side", "compare", "rank"]
@@ -53,33 +55,35 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """One side in one metric: its figure, and its rank (1 is best; equal where no difference is shown).
+    """One side in one metric: its figure, and its ``letters``: sides that share one are not told apart.
 
-    ``rank`` None: shown to be neither better nor worse than any other.
+    ``letters`` are empty where the side has no figure.
     """
 
     label: str
     estimate: Estimate
-    rank: int | None
+    letters: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankedMetric:
-    """One metric of every side, in the order the sides were given; ``decided`` when any difference is real.
+    """One metric of every side, best first; ``decided`` when any difference is real.
 
-    A side's rank is one more than the number of sides shown to be better.
+    No side stands above one that it is shown to be worse than; ``best`` are those that none is shown to be better than.
+    ``pairs`` are by the labels of both sides, the one that was given first before the other.
     """
 
     metric: str
     aggregate: str
     unit: Unit
     places: tuple[Place, ...]
-    pairs: tuple[Difference, ...]
+    best: tuple[str, ...]
+    pairs: Mapping[tuple[str, str], Difference]
 
     @property
     def decided(self) -> bool:
         """Whether any two sides really differ."""
-        return any(each.verdict in ("better", "worse") for each in self.pairs)
+        return any(each.verdict in ("better", "worse") for each in self.pairs.values())
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values; a figure of seconds is in milliseconds."""
@@ -89,24 +93,35 @@ class RankedMetric:
             "aggregate": self.aggregate,
             "unit": "ms" if self.unit == "s" else self.unit,
             "decided": self.decided,
-            "places": [{"label": p.label, "rank": p.rank, **p.estimate.to_dict(factor)} for p in self.places],
+            "best": list(self.best),
+            "places": [{"label": p.label, "letters": p.letters, **p.estimate.to_dict(factor)} for p in self.places],
         }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranking:
-    """Three or more sides: every metric ranked, and every pair compared in full (``pairs``, a before b as given)."""
+    """Three or more sides: every metric ranked, and every pair compared in full (``pairs``, a before b as given).
+
+    ``left_out`` are sentences about sides without a run that counts.
+    """
 
     sides: tuple[Side, ...]
     confidence: float
     metrics: tuple[RankedMetric, ...]
     pairs: tuple[Comparison, ...]
     notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def troubles(self) -> tuple[str, ...]:
+        """What is to be said before any figure: sides left out, and those that failed."""
+        return (*self.left_out, *(trouble for side in self.sides for trouble in side.troubles))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, milliseconds."""
         return {
             "confidence": self.confidence,
+            "left_out": list(self.left_out),
             "sides": [each.to_dict() for each in self.sides],
             "metrics": [each.to_dict() for each in self.metrics],
             "pairs": [each.to_dict() for each in self.pairs],
@@ -132,7 +147,7 @@ def compare(
 def rank(sides: Sequence[tuple[str, Sequence[Result]]], *, confidence: float = CONFIDENCE) -> Ranking:
     """Return every side (label, runs) ranked per metric; two sides are a ranking too.
 
-    All pairs and metrics are corrected together: that any rank is chance happens with at most ``1 − confidence``.
+    All pairs are corrected together: that any letter is chance happens with at most ``1 − confidence`` a family.
 
     Raises:
         BadInputError: as ``compare``; fewer than two sides; a label given twice.
@@ -143,6 +158,14 @@ def rank(sides: Sequence[tuple[str, Sequence[Result]]], *, confidence: float = C
     for label in labels:
         if labels.count(label) > 1:
             raise BadInputError(f"side {label!r} is given twice", "give each its own name")
+    fit = [(label, runs) for label, runs in sides if not runs or any(map(counts, runs))]
+    left_out = [
+        f"{label} is left out: all {len(runs)} of its runs are invalid or interrupted{_why(runs)}"
+        for label, runs in sides
+        if runs and not any(map(counts, runs))
+    ]
+    if len(fit) >= 2:
+        sides, labels = fit, [label for label, _ in fit]
     pairs = _compared(
         [Both.of(*sides[i], *sides[j]) for i in range(len(sides)) for j in range(i + 1, len(sides))], confidence
     )
@@ -156,7 +179,13 @@ def rank(sides: Sequence[tuple[str, Sequence[Result]]], *, confidence: float = C
         metrics=tuple(_ranked(name, labels, pairs) for name in names),
         pairs=pairs,
         notes=tuple(dict.fromkeys(note for each in pairs for note in each.notes)),
+        left_out=tuple(left_out),
     )
+
+
+def _why(runs: Sequence[Result]) -> str:
+    reason = next((reason for run in runs for reason in run.reasons), "")
+    return f" ({reason})" if reason else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,11 +249,11 @@ def _remarks(a: Side, b: Side, pair: Pair) -> list[str]:
     if pair.paired:
         what = "seed" if a.runs == 1 else "seeds"
         notes.append(f"paired: equal {what}, so each join and marker is compared with its own")
-        if not pair.by_runs:
+        if min(a.calls, b.calls) < RUNS:
             notes.append(f"{a.runs} {what}: a change shown here is real for it; {RUNS} or more say it of the scenario")
-    elif not pair.by_runs:
+    elif min(a.calls, b.calls) < RUNS:
         notes.append(
-            f"{a.runs} and {b.runs} runs: calls with other seeds differ too, so mouth-to-ear is not judged; "
+            f"{a.calls} and {b.calls} calls: those with other seeds differ too, so mouth-to-ear is not judged; "
             f"give each side {RUNS} or more"
         )
     return notes
@@ -242,26 +271,35 @@ def _compared(both: Sequence[Both], confidence: float) -> tuple[Comparison, ...]
 def _ranked(name: str, labels: Sequence[str], pairs: Sequence[Comparison]) -> RankedMetric:
     rows = {(each.a.label, each.b.label): row for each in pairs for row in each.differences if row.name == name}
     first = next(iter(rows.values()))
-    beaten = dict.fromkeys(labels, 0)
-    placed: set[str] = set()
-    estimates: dict[str, Estimate] = {}
+    estimates = {label: Estimate(value=None) for label in labels}
+    beaten = []
     for (one, two), row in rows.items():
         estimates |= {one: row.a, two: row.b}
         if row.verdict in ("better", "worse"):
-            beaten[one if row.verdict == "better" else two] += 1
-            placed |= {one, two}
-    absent = Estimate(value=None)
+            worse, better = (one, two) if row.verdict == "better" else (two, one)
+            beaten.append((labels.index(worse), labels.index(better)))
+    order = ordered([_badness(estimates[label], row=first) for label in labels], beaten)
+    there = [each for each in order if _measured(estimates[labels[each]])]
+    letters = grouped(there, beaten)
+    losers = {worse for worse, _ in beaten}
     return RankedMetric(
         metric=first.metric,
         aggregate=first.aggregate,
         unit=first.unit,
         places=tuple(
-            Place(
-                label=label,
-                estimate=estimates.get(label, absent),
-                rank=1 + beaten[label] if label in placed else None,
-            )
-            for label in labels
+            Place(label=labels[each], estimate=estimates[labels[each]], letters=letters.get(each, "")) for each in order
         ),
-        pairs=tuple(rows.values()),
+        best=tuple(labels[each] for each in there if each not in losers),
+        pairs=rows,
     )
+
+
+def _measured(estimate: Estimate) -> bool:
+    return estimate.value is not None or estimate.never > 0
+
+
+def _badness(estimate: Estimate, row: Difference) -> float:
+    """Return how bad a figure is among those of its metric: none is worst, then what never came."""
+    if estimate.value is None:
+        return 1e300 if estimate.never else math.inf
+    return -estimate.value if row.higher_is_better else estimate.value

@@ -71,7 +71,7 @@ def find_culprits(failed: Sequence[Difference], comparison: Comparison, pair: Pa
         slower = _moved("phase", phases)
         found += slower
         if slower:
-            found += _moved("timer", timers, whole=sum(each.difference or 0.0 for each in phases))
+            found += _moved("timer", timers, whole=sum(map(_by, phases)))
     for direction in dict.fromkeys(each.direction for each in failed if each.unit == "s" and each.direction):
         found += _moved("stage", [each for each in comparison.stages if each.direction == direction])
     return tuple(sorted(found, key=lambda each: (each.kind == "timer", -each.moved)))
@@ -79,7 +79,8 @@ def find_culprits(failed: Sequence[Difference], comparison: Comparison, pair: Pa
 
 def told(seen: Difference) -> str:
     """Return a difference said to a person: ``"+15ms (20ms → 35ms)"``."""
-    one, two = (_written(side.value, seen) if side.value is not None else "never" for side in (seen.a, seen.b))
+    absent = "not there" if seen.part else "never"
+    one, two = (_written(side.value, seen) if side.value is not None else absent for side in (seen.a, seen.b))
     if seen.difference is None:
         return f"went from {one} to {two}"
     sign = "+" if seen.difference >= 0 else "−"
@@ -92,22 +93,29 @@ def told(seen: Difference) -> str:
 def _moved(
     kind: Literal["phase", "stage", "timer"], parts: Sequence[Difference], whole: float | None = None
 ) -> list[Culprit]:
-    change = sum(each.difference or 0.0 for each in parts) if whole is None else whole
-    slower = [each for each in parts if each.difference is not None and each.difference > RESOLUTION_S]
+    change = sum(map(_by, parts)) if whole is None else whole
+    slower = [each for each in parts if _by(each) > RESOLUTION_S]
     shown = [each for each in slower if each.verdict == "worse" or each.p_value is None] or slower
-    most = max((each.difference or 0.0 for each in shown), default=0.0)
+    most = max(map(_by, shown), default=0.0)
     return [
         Culprit(
             kind=kind,
             name=each.part,
-            moved=each.difference,
-            share=each.difference / change if change > 0.0 else 0.0,
+            moved=_by(each),
+            share=_by(each) / change if change > 0.0 else 0.0,
             difference=each,
             direction=each.direction,
         )
         for each in shown
-        if each.difference is not None and each.difference >= _LEAST_SHARE * most
+        if _by(each) >= _LEAST_SHARE * most
     ]
+
+
+def _by(part: Difference) -> float:
+    """Return what a part adds to the change: all of it where one side does not have it."""
+    if part.difference is not None:
+        return part.difference
+    return (part.b.value or 0.0) - (part.a.value or 0.0)
 
 
 def _plain(rows: Iterable[Row]) -> list[Difference]:

@@ -1,9 +1,11 @@
 """One figure of two sides: what each is, how far they are apart, how sure that is, and whether it is real.
 
 Rules:
-    1. A difference is real where its p-value, corrected for all headline figures judged together, stays within
+    1. A difference is real where its p-value, corrected for all figures of its family judged together, stays within
        ``1 − confidence`` (Holm, Scandinavian J. of Statistics 6, 1979), and it exceeds the instrument's own error.
-    2. ``detectable`` is how far the interval reaches at the confidence of the strictest of these tests: of pairs with a
+    2. What people ask first is a family of its own: joins' and delays' percentiles and what stayed unplayed. Failed
+       joins and lost markers, which are rare and seldom decide, do not make it harder to show: they are another.
+    3. ``detectable`` is how far the interval reaches at the confidence of the strictest of these tests: of pairs with a
        change twice as large as they print, nine in ten show it (``benchmarks/calibration.py``).
 """
 
@@ -22,8 +24,8 @@ __all__ = ["RESOLUTION_S", "Difference", "DifferenceVerdict", "Estimate", "Metho
 DifferenceVerdict = Literal["better", "worse", "no difference shown", "not judged", "not measured"]
 """*Not judged*: both sides have the figure, but nothing says how far chance moves it (``note`` says why)."""
 
-Method = Literal["attempts", "runs", "within calls", "events", "none"]
-"""What counted as one observation: join attempts, whole runs, stretches of calls, single events, or nothing."""
+Method = Literal["attempts", "calls", "runs", "within calls", "events", "none"]
+"""What counted as one observation: join attempts, calls, whole runs, stretches of a call, single events, or nothing."""
 
 RESOLUTION_S = 1e-4
 """Smaller differences of delays are the instrument's: two ears, each within 0.05 ms of the truth (``selftest``)."""
@@ -62,8 +64,8 @@ class Difference:
     """``b`` minus ``a`` of one metric, its interval at ``confidence``, and whether it is real.
 
     ``low``/``high`` None: open on that side. ``detectable``: the smallest change, either way, that this pair could have
-    shown; None where no change would have been enough. ``p_adjusted`` is Holm's over the ``headline`` figures; figures
-    that only explain (phases, stages, timers: their name in ``part``) stand alone.
+    shown; None where no change would have been enough. ``p_adjusted`` is Holm's over the ``headline`` figures of its
+    family; figures that only explain (phases, stages, timers: their name in ``part``) stand alone.
 
     ``verdict`` is about ``b``: ``"worse"`` means b is worse than a.
     """
@@ -93,6 +95,11 @@ class Difference:
     def name(self) -> str:
         """Metric and aggregate as a budget writes them: ``"join.first_audio p95"``."""
         return f"{self.metric} {self.aggregate}"
+
+    @property
+    def rare(self) -> bool:
+        """Whether it is of the family of failed joins and lost markers (rule 2)."""
+        return self.metric.endswith((".failed", ".lost"))
 
     @property
     def measured(self) -> bool:
@@ -140,12 +147,16 @@ class Row:
 
 
 def settle(families: Sequence[Sequence[Row]], confidence: float) -> tuple[tuple[Difference, ...], ...]:
-    """Return the rows of every family judged; all headline rows of all families are corrected together."""
-    judged = [row for rows in families for row in rows if row.in_family]
-    adjusted = dict(zip(map(id, judged), holm([p_value(_known(row)) for row in judged]), strict=True))
-    strictest = 1.0 - (1.0 - confidence) / max(len(judged), 1)
+    """Return the rows of all comparisons judged; their headline rows are corrected together, each family by itself."""
+    adjusted: dict[int, float] = {}
+    strictest: dict[bool, float] = {}
+    for rare in (False, True):
+        judged = [row for rows in families for row in rows if row.in_family and row.difference.rare == rare]
+        adjusted |= zip(map(id, judged), holm([p_value(_known(row)) for row in judged]), strict=True)
+        strictest[rare] = 1.0 - (1.0 - confidence) / max(len(judged), 1)
     return tuple(
-        tuple(_settled(row, adjusted.get(id(row)), confidence, strictest) for row in rows) for rows in families
+        tuple(_settled(row, adjusted.get(id(row)), confidence, strictest[row.difference.rare]) for row in rows)
+        for rows in families
     )
 
 
@@ -171,7 +182,10 @@ def _settled(row: Row, adjusted: float | None, confidence: float, strictest: flo
     p = p_value(row.spread)
     larger, smaller = row.spread.tails(0.0)
     shown = (p if adjusted is None else adjusted) <= 1.0 - confidence and _matters(seen)
-    worse = (larger > smaller) == seen.higher_is_better  # few tosses reach this far: b is really larger
+    larger_b = larger < smaller  # few tosses reach this far: b is really larger
+    if shown and seen.difference is not None and (seen.difference > 0.0) != larger_b:
+        shown = False  # figure and chance disagree on the way: nobody could say which side is better
+    worse = larger_b != seen.higher_is_better
     return replace(
         seen,
         confidence=confidence,

@@ -1,34 +1,45 @@
 """The figures of each direction's mouth-to-ear delay that two sides are compared by.
 
 Facts:
-    - A call is one draw of how playout ties itself to the network: within a call successive delays resemble each other,
-      and another seed is another call. So runs are the honest unit where there are ``RUNS`` of them a side. Under
-      equal seeds even two single calls can be told apart, as everything else about them is equal; of two single calls
-      with seeds of their own, only an interval within the calls is given, and no verdict.
+    - A call is one draw of how playout ties itself to the network: within it successive delays resemble each other, the
+      next call is another draw. So calls are the unit, those of all runs of a side together, from ``RUNS`` of them on;
+      a run from before runs had several calls is one. On the real clock runs are, where there are as many: the calls
+      of one share the network of the hour.
+    - Under equal seeds each call has its own counterpart, and even two single calls can be told apart, as everything
+      else about them is equal; of two single calls with seeds of their own, only an interval within the calls is given,
+      and no verdict.
 
 Rules:
-    1. A side's figure over several runs is the mean of the runs' figures.
+    1. A side's percentiles are of all its markers; its shares and means of its runs, weighted by their markers.
     2. A share varies at least as counting makes it vary; lost frames come in bursts, and count as fewer.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from rtcprobe.result import Direction, MouthToEar, Result, Unit
-from rtcprobe.verdict.difference import Estimate, Row
-from rtcprobe.verdict.figures import RUNS, Figure, Floats, Pair, batched, mean_of, named, share_estimate
-from rtcprobe.verdict.metrics import frames_worth
-from rtcprobe.verdict.spread import EQUAL, ScoreSpread, TSpread, percentile
-from rtcprobe.verdict.statistics import mean_interval, quantile, samples_needed, share_interval
+from rtcprobe.result import Direction, Result, Unit
+from rtcprobe.verdict.difference import Estimate, Method, Row
+from rtcprobe.verdict.figures import RUNS, Figure, Floats, Pair, batched, named
+from rtcprobe.verdict.intervals import Calls, Rated, fixed_s
+from rtcprobe.verdict.metrics import METRICS
+from rtcprobe.verdict.spread import EQUAL, HybridSpread, Spread, TSpread, percentile
+from rtcprobe.verdict.statistics import samples_needed
+from rtcprobe.verdict.tosses import Randomised
 
 __all__ = ["headlines", "stages"]
 
-_ONE_CALL = f"within these calls only: other seeds differ too; give each side {RUNS} runs or more for a verdict"
+_ONE_CALL = f"within these calls only: other seeds differ too; give each side {RUNS} calls or more for a verdict"
+
+
+_FEWEST_TOSSED = 10
+"""Pairs of calls from which tosses can show a difference among a dozen figures (two in 2^10); of fewer, Student's t."""
+_FEWEST_BLOCKS = 5
+"""Calls a side from which their order says enough; of fewer (old runs, of one call each) their percentiles do."""
 
 
 def headlines(pair: Pair) -> Iterator[Row]:
@@ -36,18 +47,9 @@ def headlines(pair: Pair) -> Iterator[Row]:
     for direction in pair.directions:
         yield _delay(pair, direction, 0.50)
         yield _delay(pair, direction, 0.95)
-        yield _share(pair, direction, "lost", _lost)
-        yield _share(pair, direction, "unplayed", _unplayed)
-        yield _rating(pair, direction)
-
-
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    """A share of ``n`` events that are worth ``worth`` independent ones."""
-
-    share: float
-    n: float
-    worth: float
+        yield _rated(pair, f"mouth_to_ear.{direction}.lost", "share", direction)
+        yield _rated(pair, f"mouth_to_ear.{direction}.unplayed", "share", direction)
+        yield _rated(pair, f"mouth_to_ear.{direction}.r", "number", direction)
 
 
 def stages(pair: Pair) -> Iterator[Row]:
@@ -55,166 +57,194 @@ def stages(pair: Pair) -> Iterator[Row]:
     for direction in pair.directions:
         ears = [run.mouth_to_ear[direction] for run in (*pair.a, *pair.b) if direction in run.mouth_to_ear]
         for name in dict.fromkeys(name for ear in ears for name in ear.stages):
-            yield _run_figure(
-                pair,
-                metric=f"mouth_to_ear.{direction}.stages.{name}",
-                unit="s",
-                direction=direction,
-                part=name,
-                read=lambda ear, name=name: ear.stages.get(name, 0.0) if ear.stages else None,  # type: ignore[misc]
+            yield _rated(pair, f"mouth_to_ear.{direction}.stages.{name}", "s", direction, part=name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What one call (or one whole run) heard: which markers (of which call), and how late, seconds."""
+
+    key: tuple[int, int]
+    markers: tuple[tuple[int, int], ...]
+    delays: Floats
+
+
+def _heard(pair: Pair, runs: Sequence[Result], direction: Direction) -> tuple[list[_Call], Calls]:
+    """Return the calls of a side that heard anything, and their delays."""
+    found, least = [], np.inf
+    for run in runs:
+        ear = run.mouth_to_ear.get(direction)
+        if ear is None or not ear.samples:
+            continue
+        least = min(least, fixed_s(ear))
+        numbers = dict.fromkeys(each.call for each in ear.samples)
+        for number in [0] if pair.run_is_unit else numbers:
+            taken = [each for each in ear.samples if pair.run_is_unit or each.call == number]
+            found.append(
+                _Call(
+                    key=(run.seed, number),
+                    markers=tuple((each.call, each.marker) for each in taken),
+                    delays=np.array([each.delay_s for each in taken]),
+                )
             )
+    return found, Calls(parts=tuple(each.delays for each in found), least=least if found else 0.0)
 
 
 def _delay(pair: Pair, direction: Direction, p: float) -> Row:
-    metric, needed = f"mouth_to_ear.{direction}", samples_needed(p)
-    sides = [[_delays(run, direction) for run in side] for side in (pair.a, pair.b)]
-    if pair.by_runs:
-        figures = [[float(percentile(each, p)) if len(each) >= needed else math.nan for each in side] for side in sides]
-        sizes = [sum(map(len, side)) for side in sides]
-        return _over_runs(pair, (metric, named(p), "s"), direction, figures, sizes)
+    heard = [_heard(pair, side, direction) for side in (pair.a, pair.b)]
+    (ours, a), (theirs, b) = heard
     estimates = []
-    for side in sides:
-        taken = np.concatenate(side) if side else np.empty(0)
-        q = quantile(taken.tolist(), p, correlated=True)
-        estimates.append(Estimate(value=q.value, low=q.low, high=q.high, n=len(taken), runs=len(side)))
-    row = Figure(pair, metric, named(p), "s", estimates[0], estimates[1], direction=direction)
+    for calls, side in ((a, pair.a), (b, pair.b)):
+        q = calls.quantile(p) if len(calls) else None
+        estimates.append(
+            Estimate(value=None, n=0, runs=len(side))
+            if q is None
+            else Estimate(value=q.value, low=q.low, high=q.high, n=len(calls), runs=len(side))
+        )
+    row = Figure(pair, f"mouth_to_ear.{direction}", named(p), "s", estimates[0], estimates[1], direction=direction)
     if estimates[0].value is None or estimates[1].value is None:
+        needed = samples_needed(p)
         return row.unmeasured(f"{named(p)} needs {needed} markers heard, {estimates[0].n} and {estimates[1].n} were")
     apart = estimates[1].value - estimates[0].value
-    if not pair.paired:
-        a, b = (np.concatenate(side) for side in sides)
-        return row.over("within calls", batched(a, b, p, apart, paired=False), withheld=_ONE_CALL)
-    common = [_common(one, two, direction) for one, two in zip(pair.a, pair.b, strict=True)]
-    a, b = (np.concatenate([each[side] for each in common]) for side in (0, 1))
-    return row.over("within calls", batched(a, b, p, apart, paired=True), paired=True)
+    paired = pair.paired and [each.key for each in ours] == [each.key for each in theirs]
+    if min(len(a.parts), len(b.parts)) >= RUNS:
+        method: Method = "runs" if pair.run_is_unit else "calls"
+        values = (estimates[0].value, estimates[1].value)
+        spread = _paired(ours, theirs, p, apart) if paired else _unpaired(a, b, p, values)
+        return row.over(method, spread, paired=paired)
+    if not paired:
+        return row.over("within calls", batched(a.values, b.values, p, apart, paired=False), withheld=_ONE_CALL)
+    both_a, both_b, _ = _common(ours, theirs)
+    return row.over("within calls", batched(both_a, both_b, p, apart, paired=True), paired=True)
 
 
-def _share(pair: Pair, direction: Direction, name: str, read: Callable[[MouthToEar], _Counted | None]) -> Row:
-    metric = f"mouth_to_ear.{direction}.{name}"
-    counted = [
-        [None if direction not in run.mouth_to_ear else read(run.mouth_to_ear[direction]) for run in side]
-        for side in (pair.a, pair.b)
-    ]
-    known = [[each for each in side if each is not None] for side in counted]
-    if not known[0] or not known[1] or sum(map(len, known)) < len(pair.a) + len(pair.b):
-        empty = Estimate(value=None)
-        row = Figure(pair, metric, "mean", "share", empty, empty, direction=direction)
-        return row.unmeasured("nothing was measured")
-    if pair.by_runs:
-        figures = [[each.share for each in side] for side in known]
-        sizes = [round(sum(each.n for each in side)) for side in known]
-        return _over_runs(pair, (metric, "mean", "share"), direction, figures, sizes, counted=known)
-    pooled = [_pooled(side) for side in known]
-    estimates = [
-        share_estimate(each.share, each.n, each.worth, len(side)) for each, side in zip(pooled, known, strict=True)
-    ]
-    row = Figure(pair, metric, "mean", "share", estimates[0], estimates[1], direction=direction)
-    one, two = pooled
-    same = pair.paired and all(abs(x.share - y.share) <= EQUAL for x, y in zip(*known, strict=True))
-    spread = ScoreSpread(a=one.share, b=two.share, n_a=one.worth, n_b=two.worth, same=same)
-    return row.over("events", spread, paired=same, withheld="" if pair.paired else _ONE_CALL)
+def _paired(ours: Sequence[_Call], theirs: Sequence[_Call], p: float, apart: float) -> Spread | None:
+    """Return the spread of a percentile between calls and their own counterparts."""
+    a, b, calls = _common(ours, theirs)
+    if len(ours) >= _FEWEST_TOSSED:
+        return Randomised(a, b, p, paired=True, calls=calls) if len(a) else None
+    both = [(a[calls == each], b[calls == each]) for each in dict.fromkeys(calls.tolist())]
+    return TSpread.paired(np.array([float(percentile(two, p) - percentile(one, p)) for one, two in both]), apart)
 
 
-def _rating(pair: Pair, direction: Direction) -> Row:
-    return _run_figure(
-        pair,
-        metric=f"mouth_to_ear.{direction}.r",
-        unit="number",
-        direction=direction,
-        read=lambda ear: ear.quality.get("r"),
-        higher_is_better=True,
+def _unpaired(a: Calls, b: Calls, p: float, values: tuple[float, float]) -> Spread | None:
+    """Return the spread of a percentile between two sides of calls of their own."""
+    if min(len(a.parts), len(b.parts)) >= _FEWEST_BLOCKS:
+        return HybridSpread(*values, lambda c: a.ends(p, c), lambda c: b.ends(p, c))
+    one, two = (np.array([float(percentile(each, p)) for each in side.parts]) for side in (a, b))
+    spread = TSpread.unpaired(one, two)
+    return spread and TSpread(difference=values[1] - values[0], error=spread.error, freedom=spread.freedom)
+
+
+def _common(ours: Sequence[_Call], theirs: Sequence[_Call]) -> tuple[Floats, Floats, npt.NDArray[np.intp]]:
+    """Return the delays of the markers that both heard, in order, and which call each was spoken in."""
+    a: list[float] = []
+    b: list[float] = []
+    calls: list[int] = []
+    for number, (one, two) in enumerate(zip(ours, theirs, strict=True)):
+        there = dict(zip(two.markers, two.delays.tolist(), strict=True))
+        for marker, delay_s in zip(one.markers, one.delays.tolist(), strict=True):
+            if marker in there:
+                a.append(delay_s)
+                b.append(there[marker])
+                calls.append(number)
+    return np.array(a), np.array(b), np.array(calls, dtype=np.intp)
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """A figure of one side: of all its runs, and of each unit (``keys``)."""
+
+    rated: Rated
+    keys: tuple[tuple[int, int], ...]
+    markers: int
+
+    @property
+    def events(self) -> float | None:
+        return self.rated.events
+
+
+def _side(pair: Pair, runs: Sequence[Result], metric: str, direction: Direction) -> _Side | None:
+    """Return a figure of a side; None where a run did not measure it."""
+    values, weights, keys = [], [], []
+    figures: list[float] = []
+    shares: list[float] = []
+    events: list[float | None] = []
+    for run in runs:
+        found = METRICS[metric][0].read(run).rated
+        if found is None:
+            return None
+        markers = run.mouth_to_ear[direction].scheduled
+        values.append(found.value)
+        weights.append(markers)
+        events.append(found.events)
+        alone = pair.run_is_unit or len(found.figures) < 2
+        figures += [found.value] if alone else found.figures
+        shares += [float(markers)] if alone else found.weights
+        keys += [(run.seed, number) for number in range(1 if alone else len(found.figures))]
+    rated = Rated(
+        value=float(np.average(values, weights=weights)),
+        figures=tuple(figures),
+        weights=tuple(shares),
+        events=None if None in events else sum(each for each in events if each is not None),
     )
+    return _Side(rated, tuple(keys), sum(weights))
 
 
-def _run_figure(
-    pair: Pair,
-    *,
-    metric: str,
-    unit: Unit,
-    direction: Direction,
-    read: Callable[[MouthToEar], float | None],
-    part: str = "",
-    higher_is_better: bool = False,
-) -> Row:
-    """Return a figure that each run has one of: compared over runs, or one with the other as it is."""
-    figures = []
-    for side in (pair.a, pair.b):
-        ears = (run.mouth_to_ear.get(direction) for run in side)
-        found = (None if ear is None else read(ear) for ear in ears)
-        figures.append([math.nan if each is None else each for each in found])
-    sizes = [len(each) for each in figures]
-    if pair.by_runs:
-        row = _over_runs(pair, (metric, "mean", unit), direction, figures, sizes)
-        spread, seen = row.spread, row.difference
-    else:
-        a, b = (Estimate(value=mean_of(np.array(each)), n=len(each), runs=len(each), exact=True) for each in figures)
-        row = Figure(pair, metric, "mean", unit, a, b, direction=direction).exact()
-        spread, seen = None, row.difference
-    explaining = replace(seen, headline=False, part=part, higher_is_better=higher_is_better)
-    return Row(difference=explaining, spread=spread)
-
-
-def _over_runs(
-    pair: Pair,
-    name: tuple[str, str, Unit],
-    direction: Direction,
-    figures: Sequence[Sequence[float]],
-    sizes: Sequence[int],
-    *,
-    counted: Sequence[Sequence[_Counted]] | None = None,
-) -> Row:
-    """Return the row of a figure (metric, aggregate, unit) that each run of each side has; NaN where it has not."""
-    a, b = (np.array(each) for each in figures)
+def _rated(pair: Pair, metric: str, unit: Unit, direction: Direction, part: str = "") -> Row:
+    """Return a figure that each call has one of: a share, which judges; R or a stage, which explain."""
+    a, b = (_side(pair, runs, metric, direction) for runs in (pair.a, pair.b))
+    judges = unit == "share"
     estimates = []
-    for side, (each, size) in enumerate(zip((a, b), sizes, strict=True)):
-        low, high = mean_interval(each.tolist()) if not np.any(np.isnan(each)) else (None, None)
-        if counted is not None and low is not None and high is not None:
-            pooled = _pooled(counted[side])  # runs that happen to agree still vary as counting makes them
-            least, most = share_interval(pooled.share, pooled.worth)
-            low, high = max(min(low, least), 0.0), min(max(high, most), 1.0)
-        estimates.append(Estimate(value=mean_of(each[~np.isnan(each)]), low=low, high=high, n=size, runs=len(each)))
-    row = Figure(pair, *name, estimates[0], estimates[1], direction=direction)
-    if np.any(np.isnan(a)) or np.any(np.isnan(b)):
-        missing = int(np.count_nonzero(np.isnan(a)) + np.count_nonzero(np.isnan(b)))
-        return row.unmeasured(f"{missing} of {len(a) + len(b)} runs did not measure it")
-    if pair.paired:
-        worth = math.inf if counted is None else float(np.mean([e.worth for e in counted[0]]))
-        return row.over("runs", TSpread.paired(b - a, worth=worth), paired=True)
-    if counted is None:
-        return row.over("runs", TSpread.unpaired(a, b))
-    events = math.fsum(each.worth for side in counted for each in side)
-    share = min(max(float(np.mean(np.concatenate([a, b]))), 1.0 / events), 1.0 - 1.0 / events)  # none seen is not never
-    of_a, of_b = (share * (1.0 - share) / float(np.mean([each.worth for each in side])) for side in counted)
-    return row.over("runs", TSpread.unpaired(a, b, (of_a, of_b)))
-
-
-def _lost(ear: MouthToEar) -> _Counted | None:
-    # Markers are half a second apart, longer than a burst of losses lasts: each counts in full.
-    return _Counted(ear.lost / ear.scheduled, ear.scheduled, ear.scheduled) if ear.scheduled else None
-
-
-def _unplayed(ear: MouthToEar) -> _Counted | None:
-    share, worth = ear.protection.get("unplayed"), frames_worth(ear)
-    return None if share is None or worth is None else _Counted(float(share), float(ear.protection["sent"]), worth)
-
-
-def _pooled(counted: Sequence[_Counted]) -> _Counted:
-    n, worth = math.fsum(e.n for e in counted), math.fsum(e.worth for e in counted)
-    return _Counted(math.fsum(e.share * e.n for e in counted) / n, n, worth)
-
-
-def _common(a: Result, b: Result, direction: Direction) -> tuple[Floats, Floats]:
-    """Return the delays of the markers that both heard, in order."""
-    ours, theirs = (
-        {(s.call, s.marker): s.delay_s for s in run.mouth_to_ear[direction].samples}
-        if direction in run.mouth_to_ear
-        else {}
-        for run in (a, b)
+    by_calls = a is not None and b is not None and min(len(a.keys), len(b.keys)) >= RUNS
+    for side, runs in ((a, pair.a), (b, pair.b)):
+        if side is None:
+            estimates.append(Estimate(value=None))
+            continue
+        known = by_calls or judges
+        low, high = side.rated.ends() if known else (None, None)
+        n = side.markers if judges else len(side.keys)
+        estimates.append(Estimate(value=side.rated.value, low=low, high=high, n=n, runs=len(runs), exact=not known))
+    row = Figure(
+        pair,
+        metric,
+        "mean",
+        unit,
+        estimates[0],
+        estimates[1],
+        headline=judges,
+        direction=direction,
+        part=part,
+        higher_is_better=metric.endswith(".r"),
     )
-    both = [each for each in ours if each in theirs]
-    return np.array([ours[each] for each in both]), np.array([theirs[each] for each in both])
+    if a is None or b is None:
+        return row.unmeasured(_missing(a, b))
+    paired = pair.paired and a.keys == b.keys
+    if by_calls:
+        return row.over("runs" if pair.run_is_unit else "calls", _spread(a, b, paired=paired), paired=paired)
+    if not judges:
+        return row.exact()
+    same = paired and _equal(a, b)
+    spread = HybridSpread.of_shares(a.rated.value, b.rated.value, a.events or 1.0, b.events or 1.0, same=same)
+    return row.over("events", spread, paired=same, withheld="" if paired else _ONE_CALL)
 
 
-def _delays(run: Result, direction: Direction) -> Floats:
-    ear = run.mouth_to_ear.get(direction)
-    return np.array([] if ear is None else [each.delay_s for each in ear.samples])
+def _spread(a: _Side, b: _Side, *, paired: bool) -> TSpread | HybridSpread | None:
+    one, two = np.array(a.rated.figures), np.array(b.rated.figures)
+    apart = b.rated.value - a.rated.value
+    if paired:
+        worth = np.inf if a.events is None else a.events / len(a.keys)
+        return TSpread.paired(two - one, apart, worth=worth)
+    if a.events is not None and b.events is not None:
+        return HybridSpread(a.rated.value, b.rated.value, a.rated.ends, b.rated.ends)
+    return TSpread.unpaired(one, two)
+
+
+def _equal(a: _Side, b: _Side) -> bool:
+    return all(abs(x - y) <= EQUAL for x, y in zip(a.rated.figures, b.rated.figures, strict=True))
+
+
+def _missing(a: _Side | None, b: _Side | None) -> str:
+    if a is None and b is None:
+        return "nothing was measured"
+    return f"{'the first' if a is None else 'the second'} of both sides did not measure it in every run"

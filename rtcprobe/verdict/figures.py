@@ -15,7 +15,7 @@ from rtcprobe.verdict.statistics import batches, mean_interval, samples_needed, 
 __all__ = ["RUNS", "Figure", "Floats", "Pair", "batched", "mean_estimate", "mean_of", "named", "share_estimate"]
 
 RUNS = 3
-"""Runs a side from which runs are the unit."""
+"""Calls a side (on the real clock: runs) from which they are the unit."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -30,8 +30,13 @@ class Pair:
 
     @property
     def by_runs(self) -> bool:
-        """Whether runs are the unit."""
+        """Whether there are enough runs a side for them to be the unit."""
         return min(len(self.a), len(self.b)) >= RUNS
+
+    @property
+    def run_is_unit(self) -> bool:
+        """Whether a whole run counts as one: on the real clock its calls share the network of the hour."""
+        return self.by_runs and not self.virtual
 
     @property
     def virtual(self) -> bool:
@@ -58,6 +63,7 @@ class Figure:
     headline: bool = True
     direction: Direction | None = None
     part: str = ""
+    higher_is_better: bool = False
 
     def over(
         self,
@@ -110,6 +116,7 @@ class Figure:
             headline=self.headline,
             direction=self.direction,
             part=self.part,
+            higher_is_better=self.higher_is_better,
             note=note,
         )
 

@@ -6,23 +6,26 @@ Facts:
 
 Rules:
     1. Percentiles are of all attempts, failed ones included; phases and timers of those that were heard.
+    2. Calls of a run change nothing here: joins are drawn apart from them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
 from rtcprobe.result import JoinAttempt, Result
-from rtcprobe.timeline import PHASE_OF
 from rtcprobe.verdict.difference import Estimate, Row
 from rtcprobe.verdict.figures import Figure, Floats, Pair, batched, mean_estimate, mean_of, named, share_estimate
-from rtcprobe.verdict.spread import Randomised, ScoreSpread, TSpread, percentile
+from rtcprobe.verdict.spread import HybridSpread, TSpread, percentile
 from rtcprobe.verdict.statistics import quantile, samples_needed
+from rtcprobe.verdict.tosses import Randomised
 
-__all__ = ["headlines", "phases", "timers"]
+__all__ = ["NOT_THERE", "headlines", "merged", "phase_order", "phases", "timers"]
+
+NOT_THERE = "one side's joins have no such phase"
 
 _RANDOMISED = 400
 """Attempts of both sides up to which tosses are made; more are cut into batches."""
@@ -37,15 +40,37 @@ def headlines(pair: Pair) -> Iterator[Row]:
 
 
 def phases(pair: Pair, *, slowest: bool = False) -> Iterator[Row]:
-    """Yield the mean of every phase of the joins that were heard; of the ``slowest`` tenth of them only."""
-    every = dict.fromkeys(name for run in (*pair.a, *pair.b) for each in run.join.attempts for name in each.phases)
-    known = [each for each in PHASE_OF.values() if each in every]
-    for name in (*known, *(each for each in every if each not in known)):
+    """Yield the mean of every phase of the joins that were heard; of the ``slowest`` tenth of them only.
+
+    In the order the joins went through them. A phase that one side's joins do not have is not there, neither better nor
+    worse.
+    """
+    for name in phase_order(each for run in (*pair.a, *pair.b) for each in run.join.attempts):
 
         def read(each: JoinAttempt, name: str = name) -> float:
             return each.phases.get(name, 0.0)
 
-        yield _join_mean(pair, f"join.{name}", name, read, slowest=slowest)
+        there = [any(name in each.phases for run in side for each in run.join.attempts) for side in (pair.a, pair.b)]
+        yield _join_mean(pair, f"join.{name}", name, read, slowest=slowest, there=(there[0], there[1]))
+
+
+def phase_order(attempts: Iterable[JoinAttempt]) -> tuple[str, ...]:
+    """Return every phase of the attempts in the order they went through them, whatever the target calls its own."""
+    return merged(tuple(each.phases) for each in attempts)
+
+
+def merged(orders: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    """Return the names of several orders as one: what another lacks stands behind the name it followed."""
+    whole: list[str] = []
+    for names in dict.fromkeys(orders):
+        place = 0
+        for name in names:
+            if name in whole:
+                place = max(place, whole.index(name) + 1)
+            else:
+                whole.insert(place, name)
+                place += 1
+    return tuple(whole)
 
 
 def timers(pair: Pair, *, slowest: bool = False) -> Iterator[Row]:
@@ -106,12 +131,23 @@ def _failed(pair: Pair) -> Row:
         return Figure(pair, "join.failed", "mean", "share", empty, empty).unmeasured("no join was tried")
     row = Figure(pair, "join.failed", "mean", "share", estimates[0], estimates[1])
     same = pair.paired and np.array_equal(a, b)
-    spread = ScoreSpread(a=float(np.mean(a)), b=float(np.mean(b)), n_a=len(a), n_b=len(b), same=same)
+    spread = HybridSpread.of_shares(float(np.mean(a)), float(np.mean(b)), len(a), len(b), same=same)
     return row.over("attempts", spread, paired=same)
 
 
-def _join_mean(pair: Pair, metric: str, part: str, read: Callable[[JoinAttempt], float], *, slowest: bool) -> Row:
-    """Return the row of a mean over joins that were heard; of the slowest tenth, without an interval."""
+def _join_mean(
+    pair: Pair,
+    metric: str,
+    part: str,
+    read: Callable[[JoinAttempt], float],
+    *,
+    slowest: bool,
+    there: tuple[bool, bool] = (True, True),
+) -> Row:
+    """Return the row of a mean over joins that were heard; of the slowest tenth, without an interval.
+
+    ``there``: whether the joins of either side have it at all.
+    """
     sides = [[_picked(run, read) for run in side] for side in (pair.a, pair.b)]
     a, b = (np.concatenate(side) for side in sides)
     if slowest:
@@ -121,8 +157,13 @@ def _join_mean(pair: Pair, metric: str, part: str, read: Callable[[JoinAttempt],
         )
         return Figure(pair, metric, "mean of the slowest tenth", "s", one, two, headline=False, part=part).exact()
     heard_a, heard_b = a[~np.isnan(a)], b[~np.isnan(b)]
-    one, two = mean_estimate(heard_a, len(pair.a)), mean_estimate(heard_b, len(pair.b))
+    one, two = (
+        mean_estimate(heard, len(runs)) if has else Estimate(value=None, runs=len(runs))
+        for heard, runs, has in zip((heard_a, heard_b), (pair.a, pair.b), there, strict=True)
+    )
     row = Figure(pair, metric, "mean", "s", one, two, headline=False, part=part)
+    if not all(there):
+        return row.unmeasured(NOT_THERE)
     if not len(heard_a) or not len(heard_b):
         return row.unmeasured("no join was heard")
     if pair.paired and len(a) == len(b):

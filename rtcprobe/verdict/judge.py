@@ -16,8 +16,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from rtcprobe.result import Result, Summary, Verdict
-from rtcprobe.timeline import PHASE_OF
 from rtcprobe.verdict.budgets import Budget, evaluate
+from rtcprobe.verdict.intervals import of_calls
+from rtcprobe.verdict.join_figures import phase_order
 from rtcprobe.verdict.metrics import METRICS, phase_metric
 from rtcprobe.verdict.statistics import summarise
 
@@ -31,10 +32,7 @@ def judge(result: Result, budgets: Iterable[Budget], *, strict: bool = False) ->
 
     A verdict of ``"invalid"`` with its reasons, set by the probe, stays.
     """
-    ears = {
-        direction: replace(ear, summary=summarise((s.delay_s for s in ear.samples), correlated=True))
-        for direction, ear in result.mouth_to_ear.items()
-    }
+    ears = {direction: replace(ear, summary=of_calls(ear).summary()) for direction, ear in result.mouth_to_ear.items()}
     summed = replace(result, join=replace(result.join, summary=summarise_joins(result)), mouth_to_ear=ears)
     outcomes = tuple(evaluate(budget, summed) for budget in budgets)
     judged = replace(summed, budgets=outcomes)
@@ -45,13 +43,11 @@ def judge(result: Result, budgets: Iterable[Budget], *, strict: bool = False) ->
 
 
 def summarise_joins(result: Result) -> Mapping[str, Summary]:
-    """Return the summaries of the joins by metric name: ``first_audio``, then the phases that occurred; seconds."""
+    """Return the summaries of the joins by metric name: ``first_audio``, then the phases as they went; seconds."""
     if not result.join.attempts:
         return {}
-    found = dict.fromkeys(phase for each in result.join.attempts for phase in each.phases)
-    phases = [each for each in PHASE_OF.values() if each in found]
     out: dict[str, Summary] = {}
-    for name in ("first_audio", *phases, *(each for each in found if each not in phases)):
+    for name in ("first_audio", *phase_order(result.join.attempts)):
         metric = METRICS[f"join.{name}"][0] if f"join.{name}" in METRICS else phase_metric(name)
         seen = metric.read(result)
         out[name] = summarise(seen.values, never=seen.never if seen.values else len(result.join.attempts))

@@ -7,33 +7,45 @@ conversation is as good as its worse half.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-from rtcprobe.result import DIRECTIONS, STAGES, WAYS, Direction, JoinAttempt, MouthToEar, Result, Unit
+from rtcprobe.quality import mos
+from rtcprobe.result import DIRECTIONS, STAGES, WAYS, Direction, HeardCall, JoinAttempt, MouthToEar, Result, Unit
 from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, PHASE_OF
+from rtcprobe.verdict.intervals import Calls, Rated, frames_worth, of_calls, rating_ends, several
+from rtcprobe.verdict.statistics import Ends
 
-__all__ = ["METRICS", "Metric", "Observations", "frames_worth", "phase_metric"]
+__all__ = ["METRICS", "Metric", "Observations", "phase_metric"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observations:
     """What a run holds of one metric: ``values`` in the order taken, and how many more never came.
 
-    ``figures`` instead, by aggregate name, where the run keeps only figures (a link's delay quantiles over packets);
-    ``events``: they are shares, seen among as many independent events as this.
+    ``calls`` instead, where they resemble each other within a call. ``figures`` instead, by aggregate name, where the
+    run keeps only figures (a link's delay quantiles over packets); ``rated``: its figure "mean" and that of each call;
+    ``ends``: its interval, where neither says it.
     """
 
     values: tuple[float, ...] = ()
     never: int = 0
-    correlated: bool = False
+    calls: Calls | None = None
     figures: Mapping[str, float] | None = None
-    events: float | None = None
+    rated: Rated | None = None
+    ends: Ends = (None, None)
+
+    @property
+    def count(self) -> int:
+        """How many values were taken."""
+        return len(self.values) if self.calls is None else len(self.calls)
 
     @property
     def empty(self) -> bool:
         """Whether nothing at all was observed."""
-        return not self.values and not self.figures
+        return not self.count and not self.figures and self.rated is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,25 +120,51 @@ def _heard(direction: Direction, pick: Callable[[MouthToEar], Observations]) -> 
     return read
 
 
-def _share(count: Callable[[MouthToEar], int]) -> Callable[[MouthToEar], Observations]:
-    # Markers are half a second apart, longer than a burst of losses lasts: each counts in full.
-    return lambda m: Observations(figures={"mean": count(m) / m.scheduled} if m.scheduled else {}, events=m.scheduled)
+def _share(fate: Literal["heard", "rejected", "lost"]) -> Callable[[MouthToEar], Observations]:
+    def read(ear: MouthToEar) -> Observations:
+        if not ear.scheduled:
+            return Observations()
+        share = getattr(ear, fate) / ear.scheduled
+        # Markers are half a second apart, longer than a burst of losses lasts: each counts in full.
+        return Observations(rated=Rated.of(share, ear, _fates(ear, fate), events=ear.scheduled))
+
+    return read
 
 
-def _unplayed(ear: MouthToEar) -> Observations:
-    share = ear.protection.get("unplayed")
-    return Observations(figures={} if share is None else {"mean": share}, events=frames_worth(ear))
+def _fates(ear: MouthToEar, fate: str) -> Callable[[HeardCall], float]:
+    """Return what reads of a call the share of its markers with that fate."""
+    counts = Counter(each.call for each in ear.missed if each.fate == fate)
+
+    def read(call: HeardCall) -> float:
+        return (call.heard if fate == "heard" else counts[call.call]) / call.scheduled
+
+    return read
 
 
-def frames_worth(ear: MouthToEar) -> float | None:
-    """Return how many independent frames those sent are worth, as frames are lost in bursts; None if not known.
+def _of_frames(
+    value: Callable[[MouthToEar], float | None], read: Callable[[HeardCall], float | None]
+) -> Callable[[MouthToEar], Observations]:
+    """Read a share of the frames sent."""
 
-    Bursts BurstR times as long as chance makes them (ITU-T G.107 §3.5) are those of a two-state chain whose states
-    persist by 1 − 1/BurstR, and whose correlation time so is 2 BurstR − 1.
-    """
-    sent = ear.protection.get("sent")
-    burst_ratio = max(float(ear.quality.get("burst_ratio") or 1.0), 1.0)
-    return float(sent) / (2.0 * burst_ratio - 1.0) if sent else None
+    def observe(ear: MouthToEar) -> Observations:
+        share = value(ear)
+        return Observations() if share is None else Observations(rated=Rated.of(share, ear, read, frames_worth(ear)))
+
+    return observe
+
+
+def _rating(name: str, rate: Callable[[float], float]) -> Callable[[MouthToEar], Observations]:
+    """Read R, or what ``rate`` makes of it."""
+
+    def read(ear: MouthToEar) -> Observations:
+        value = ear.quality.get(name)
+        if value is None:
+            return Observations()
+        found = Rated.of(value, ear, lambda call: None if call.r is None else rate(call.r))
+        ends = tuple(None if each is None else rate(each) for each in rating_ends(ear)) if not several(ear) else ()
+        return Observations(rated=found, ends=(ends[0], ends[1]) if ends else (None, None))
+
+    return read
 
 
 def _ears(direction: Direction) -> Iterable[Metric]:
@@ -141,15 +179,17 @@ def _ears(direction: Direction) -> Iterable[Metric]:
             direction=direction,
         )
 
-    yield metric("", "s", lambda m: Observations(values=tuple(s.delay_s for s in m.samples), correlated=True), None)
-    yield metric(".heard", "share", _share(lambda m: m.heard), ("mean",))
-    yield metric(".rejected", "share", _share(lambda m: m.rejected), ("mean",))
-    yield metric(".lost", "share", _share(lambda m: m.lost), ("mean",))
-    yield metric(".unplayed", "share", _unplayed, ("mean",))
-    yield metric(".concealed", "share", _plain("playout", "concealed_ratio"), ("mean",))
+    yield metric("", "s", lambda m: Observations(calls=of_calls(m)), None)
+    yield metric(".heard", "share", _share("heard"), ("mean",))
+    yield metric(".rejected", "share", _share("rejected"), ("mean",))
+    yield metric(".lost", "share", _share("lost"), ("mean",))
+    unplayed = _of_frames(lambda m: m.protection.get("unplayed"), lambda call: call.unplayed)
+    concealed = _of_frames(lambda m: m.playout.get("concealed_ratio"), lambda call: call.concealed)
+    yield metric(".unplayed", "share", unplayed, ("mean",))
+    yield metric(".concealed", "share", concealed, ("mean",))
     yield metric(".target_delay", "s", _plain("playout", "mean_target_delay_s"), ("mean",))
-    yield metric(".r", "number", _plain("quality", "r"), ("mean",))
-    yield metric(".mos", "number", _plain("quality", "mos"), ("mean",))
+    yield metric(".r", "number", _rating("r", lambda r: r), ("mean",))
+    yield metric(".mos", "number", _rating("mos", mos), ("mean",))
     yield metric(".listening_mos", "number", _plain("quality", "listening_mos"), ("mean",))
     for stage in STAGES:
         yield metric(f".stages.{stage}", "s", _stage(stage), ("mean",))
@@ -166,7 +206,12 @@ def _plain(part: str, name: str) -> Callable[[MouthToEar], Observations]:
 
 
 def _stage(name: str) -> Callable[[MouthToEar], Observations]:
-    return lambda ear: Observations(figures={"mean": ear.stages[name]} if name in ear.stages else {})
+    def read(ear: MouthToEar) -> Observations:
+        if name not in ear.stages:
+            return Observations()
+        return Observations(rated=Rated.of(ear.stages[name], ear, lambda call: call.stages.get(name)))
+
+    return read
 
 
 _LINK_FIGURES: Mapping[str, tuple[Unit, Mapping[str, str]]] = {

@@ -9,7 +9,7 @@ from typing import Any
 from rtcprobe.errors import BadInputError
 from rtcprobe.result import Clock, Result
 
-__all__ = ["Side", "are_pairs", "gather", "settings_apart"]
+__all__ = ["Side", "are_pairs", "counts", "gather", "settings_apart"]
 
 _PROSE = frozenset({"name", "serves", "sources", "budgets"})
 """Keys of a scenario that change nothing of what is measured."""
@@ -17,7 +17,11 @@ _PROSE = frozenset({"name", "serves", "sources", "budgets"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """Who was measured: the caller's ``label`` (a target, a file), and the runs that count (``seeds`` one each)."""
+    """Who was measured: the caller's ``label`` (a target, a file), and the runs that count (``seeds`` one each).
+
+    ``calls`` of all its runs; ``troubles`` are sentences that a reader must see before any figure: runs left out,
+    budgets missed, nothing heard.
+    """
 
     label: str
     scenario: str
@@ -26,6 +30,8 @@ class Side:
     target: str
     seeds: tuple[int, ...]
     joins: int
+    calls: int = 0
+    troubles: tuple[str, ...] = ()
 
     @property
     def runs(self) -> int:
@@ -42,6 +48,8 @@ class Side:
             "target": self.target,
             "seeds": list(self.seeds),
             "joins": self.joins,
+            "calls": self.calls,
+            "troubles": list(self.troubles),
         }
 
 
@@ -55,12 +63,12 @@ def gather(label: str, results: Sequence[Result]) -> tuple[Side, tuple[Result, .
     """
     if not results:
         raise BadInputError(f"{label} holds no results", "measure first, with --json or --append")
-    good = [each for each in results if each.verdict != "invalid" and not each.interrupted]
+    good = [each for each in results if counts(each)]
     if not good:
         raise BadInputError(f"{label} holds no run that counts: {len(results)} invalid or interrupted", "measure again")
-    notes = []
+    troubles, notes = [], []
     if len(good) < len(results):
-        notes.append(
+        troubles.append(
             f"{label}: {len(results) - len(good)} of {len(results)} runs were invalid or interrupted: left out"
         )
     first = good[0]
@@ -71,6 +79,8 @@ def gather(label: str, results: Sequence[Result]) -> tuple[Side, tuple[Result, .
         if len(by_seed) < len(good):
             notes.append(f"{label}: of virtual runs with equal seeds the last counts, {len(by_seed)} of {len(good)}")
         good = [by_seed[seed] for seed in sorted(by_seed)]
+    troubles += _troubles(label, good)
+    notes += _older(label, good)
     side = Side(
         label=label,
         scenario=first.scenario,
@@ -79,8 +89,50 @@ def gather(label: str, results: Sequence[Result]) -> tuple[Side, tuple[Result, .
         target=first.target,
         seeds=tuple(each.seed for each in good),
         joins=sum(len(each.join.attempts) for each in good),
+        calls=sum(_calls(each) for each in good),
+        troubles=tuple(troubles),
     )
-    return side, tuple(good), tuple(notes)
+    return side, tuple(good), (*troubles[: len(good) < len(results)], *notes)
+
+
+def counts(result: Result) -> bool:
+    """Whether a run says anything of its side."""
+    return result.verdict != "invalid" and not result.interrupted
+
+
+def _troubles(label: str, runs: Sequence[Result]) -> list[str]:
+    """Return what makes a side a failed one, a sentence each."""
+    found = []
+    attempts = [each for run in runs for each in run.join.attempts]
+    if attempts and all(each.first_audio_s is None for each in attempts):
+        steps = ", ".join(dict.fromkeys(each.failed or "unknown step" for each in attempts))
+        found.append(f"{label} failed: none of its {len(attempts)} joins was heard (gave up: {steps})")
+    elif silent := [
+        way
+        for way in runs[0].measures
+        if not any(way in run.mouth_to_ear and run.mouth_to_ear[way].heard for run in runs)
+    ]:
+        ways = " and ".join(way.replace("_", " ") for way in silent)
+        found.append(f"{label} failed: nothing was heard {ways}")
+    missed = [run for run in runs if run.verdict == "fail"]
+    if missed:
+        lines = dict.fromkeys(each.expression for run in missed for each in run.budgets if each.verdict == "missed")
+        which = f": {', '.join(lines)}" if lines else ""
+        found.append(f"{label} missed budgets in {len(missed)} of {len(runs)} runs{which}")
+    return found
+
+
+def _calls(result: Result) -> int:
+    return max((max(len(ear.calls), 1) for ear in result.mouth_to_ear.values()), default=0)
+
+
+def _older(label: str, runs: Sequence[Result]) -> list[str]:
+    """Return what to know of runs of one call each, as results were before runs had several."""
+    if not any(run.mouth_to_ear for run in runs) or max(map(_calls, runs)) > 1:
+        return []
+    if len(runs) == 1:
+        return [f"{label}: one call, so its mouth-to-ear intervals are about that call, not about another run"]
+    return [f"{label}: one call a run, so each run counts as one call"]
 
 
 def are_pairs(a: Sequence[Result], b: Sequence[Result]) -> bool:
@@ -117,6 +169,11 @@ def _same(label: str, first: Result, other: Result) -> None:
     for what, ours, theirs in facts:
         if ours != theirs:
             raise BadInputError(f"{label} holds runs of different {what}: {ours} and {theirs}", "keep them apart")
+    if (_calls(first) > 1) != (_calls(other) > 1) and first.mouth_to_ear and other.mouth_to_ear:
+        raise BadInputError(
+            f"{label} holds runs of one call beside runs of several",
+            "keep them apart, or take the newest alone with --last N",
+        )
     apart = settings_apart(first.settings, other.settings)
     if apart or (first.scenario_digest != other.scenario_digest and not (first.settings and other.settings)):
         said = apart[0] if apart else f"digests {first.scenario_digest} and {other.scenario_digest}"

@@ -45,7 +45,9 @@ from rtcprobe.result import Quantile, Summary
 
 __all__ = [
     "CONFIDENCE",
+    "NODES",
     "PERCENTILES",
+    "WEIGHTS",
     "Ends",
     "batches",
     "correlation_time",
@@ -53,6 +55,7 @@ __all__ = [
     "mean_interval",
     "neighbours",
     "quantile",
+    "rank_height",
     "samples_needed",
     "share_above",
     "share_interval",
@@ -73,13 +76,12 @@ _FEWEST_STRETCHED = 20
 _Floats = npt.NDArray[np.float64]
 Ends = tuple[float | None, float | None]
 """An interval: None where it is open."""
-
 BATCH_TIMES, BATCH_BEYOND = 6.0, 8.0
 
 _PLAINLY = 2.0
 # Gauss-Hermite: five likely values of a normal, and their weights.
-_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(5)
-_WEIGHTS = _WEIGHTS / np.sum(_WEIGHTS)
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(5)
+WEIGHTS = WEIGHTS / np.sum(WEIGHTS)
 
 
 def summarise(
@@ -281,7 +283,7 @@ def _correlated_ends(ordered: _Floats, sizes: tuple[_Floats, _Floats], probabili
     def end(share_below: float, expected_beyond: float) -> float | None:
         if expected_beyond < CLUMPS:
             return None
-        place = (n + 1) * _height(worth, weights, probability, share_below) - 1.0
+        place = (n + 1) * rank_height(worth, weights, probability, share_below) - 1.0
         below = math.floor(place)
         if not 0 <= below < n - 1:
             return None
@@ -307,7 +309,7 @@ def _stretched(ordered: _Floats, probability: float) -> tuple[float, float]:
     return (max(low, 0.0) if least >= 0.0 else low), high  # a delay is never negative
 
 
-def _height(worth: _Floats, weights: _Floats, probability: float, share_below: float) -> float:
+def rank_height(worth: _Floats, weights: _Floats, probability: float, share_below: float) -> float:
     """Return u such that the u-th of ``worth`` uniform observations lies below ``probability`` that often."""
     from scipy.special import betainc  # noqa: PLC0415 - as above
 
@@ -343,11 +345,11 @@ def _effective_sizes(taken: _Floats, rho: float, value: float, probability: floa
     n = len(taken)
     step = 2.0 / math.sqrt(n * (1.0 - rho**2))
     rhos, times = _chain_times(probability)
-    likely = np.interp(np.tanh(math.atanh(rho) + step * _NODES), rhos, times)
+    likely = np.interp(np.tanh(math.atanh(rho) + step * NODES), rhos, times)
     own = correlation_time((taken > value).astype(np.float64))
     if own > _PLAINLY * float(np.interp(rho, rhos, times)):
         likely = np.maximum(likely, own)
-    return np.maximum(n / likely, 1.0), _WEIGHTS
+    return np.maximum(n / likely, 1.0), WEIGHTS
 
 
 @cache

@@ -15,10 +15,7 @@ REFUSALS = {
     "delay 1e300ms": "delay 1e+297s is impossible: give 0ms to 60s",
     "delay": "delay has no value: write its value after it: one-way delay: 80ms",
     "delay 1ms delay 2ms": "delay is given twice: leave one out",
-    "delay 80ms 10ms 25% 3ms": (
-        "'3ms' after delay 80ms 10ms 25% belongs to no key: "
-        "take it out; netem's correlations of loss, reorder, duplicate and corrupt are not offered"
-    ),
+    "delay 80ms 10ms 25% 3ms": ("'3ms' after delay 80ms 10ms 25% belongs to no key: take it out"),
     "delay 80ms 10ms 100%": "correlation 100% is impossible: give 0% to under 100%",
     "delay 80ms 10ms distribution gauss": (
         "distribution 'gauss' is not known: use one of uniform, normal, pareto, paretonormal"
@@ -29,8 +26,24 @@ REFUSALS = {
     "loss 2": "loss: share '2' has no unit: write it like 2%",
     "loss 2% 25%": (
         "'25%' after loss 2% belongs to no key: "
-        "netem's correlated loss loses almost nothing; give burst, the mean run of losses, instead"
+        "write loss 2% burst 1.36, the mean run that is meant: netem's correlation loses almost nothing"
     ),
+    "delay 10ms reorder 25% 50%": (
+        "'50%' after reorder 25% belongs to no key: write reorder 25%: netem's correlation is not offered"
+    ),
+    "rate 40kB/s": (
+        "rate: rate '40kB/s' is in bytes, for B is a byte: write 320kbit: rates are in bits per second here, kbps too"
+    ),
+    "rate 40MB/s": (
+        "rate: rate '40MB/s' is in bytes, for B is a byte: write 320mbit: rates are in bits per second here, kbps too"
+    ),
+    "tc qdisc add dev eth0 root netem rate 40kbps": (
+        "tc reads the rate '40kbps' as bytes: write 320kbit, as kbps is kilobits here"
+    ),
+    "tc qdisc add dev eth0 root tbf rate 1mbit": (
+        "this command of tc has no netem: write what its queue shall do, like rate 1mbit limit 50"
+    ),
+    "delay 10ms seed 5": "link key 'seed' is not offered: leave it out: the seed of a run is --seed",
     "burst 3": "burst is given without loss: give it too, or leave both out",
     "loss 2% burst 1": (
         "burst 1 is shorter than possible at loss 2%: give more than 1, or leave burst out for independent losses"
@@ -58,10 +71,7 @@ REFUSALS = {
     "duplicate 101%": "duplicate 101% is impossible: give 0% to 100%",
     "outage 10s": "outages entry {'at': '10s'} lacks at or for: write it like {at: 10s, for: 2s}",
     "outage 10s 2s 1s": "every 1s is no longer than for 2s: leave time between two of them",
-    "slot 5ms 10ms 15ms": (
-        "'15ms' after slot 5ms 10ms belongs to no key: "
-        "take it out; netem's correlations of loss, reorder, duplicate and corrupt are not offered"
-    ),
+    "slot 5ms 10ms 15ms": ("'15ms' after slot 5ms 10ms belongs to no key: take it out"),
     "slot": (
         "slot has no value: write its value after it: "
         "MIN [MAX], or distribution SHAPE DELAY JITTER; then packets N, bytes B: like 5ms 10ms packets 4"

@@ -66,7 +66,7 @@ def test_the_extra_is_not_installed(refusal, monkeypatch, tmp_path, broken):
     module = None if broken == "package" else types.SimpleNamespace(VisqolApi=Bare)
     monkeypatch.setitem(sys.modules, "visqol", module)
     write(tmp_path, speech(), speech())
-    assert refusal() == "ViSQOL, which judges the sound, is not installed: pip install 'rtcprobe[visqol]'"
+    assert refusal() == "ViSQOL, which judges the sound, is not installed: pip install 'visqol-python[lattice,accel]'"
 
 
 def test_folders_that_no_run_wrote(refusal, tmp_path):

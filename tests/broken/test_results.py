@@ -34,7 +34,8 @@ def test_a_result_with_an_unknown_direction(make_result):
     data["link"]["sideways"] = data["link"].pop("caller_to_callee")
     assert (
         refusal(data)
-        == "result has the unknown direction 'sideways': they are caller_to_callee, callee_to_caller, round_trip"
+        == "result holds a value of the wrong kind: link.sideways 'sideways' is none of caller_to_callee, "
+        "callee_to_caller, round_trip: measure again"
     )
 
 

@@ -1,4 +1,5 @@
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import echo_target
 import pytest
@@ -95,3 +96,11 @@ def test_every_kind_is_a_target_as_the_table_writes_it(kind):
     assert found.directions == next(ways for words, ways in hears.items() if kind.hears.startswith(words))
     shouted = find_target(TargetPlan(url=written.replace(kind.schemes[0], kind.schemes[0].upper())))
     assert type(shouted) is type(found)
+
+
+def test_the_readme_has_the_table_of_targets():
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    for kind in KINDS:
+        (row,) = [line for line in readme.splitlines() if line.startswith(f"| `{kind.written}` |")]
+        assert row.split(" | ")[1:3] == [kind.calls, kind.hears]
+        assert all(f"`{option}`" in row for option in kind.options)

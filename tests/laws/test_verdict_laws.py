@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from rtcprobe.verdict import compare
 from rtcprobe.verdict.difference import holm
 from rtcprobe.verdict.figures import batched
-from rtcprobe.verdict.spread import Randomised, ScoreSpread, TSpread, p_value
+from rtcprobe.verdict.spread import HybridSpread, TSpread, p_value
 from rtcprobe.verdict.statistics import share_interval
+from rtcprobe.verdict.tosses import Randomised
 
 shares = st.floats(0.0, 1.0)
 counts = st.integers(1, 500)
@@ -31,8 +32,8 @@ def chain(rng, n, rho):
 @given(a=shares, b=shares, n=counts, m=counts)
 @example(a=0.0, b=1.0, n=1, m=395)
 def test_a_difference_of_shares_turns_its_sign_with_its_sides(a, b, n, m):
-    low, high = ScoreSpread(a=a, b=b, n_a=n, n_b=m).interval(0.95)
-    other_low, other_high = ScoreSpread(a=b, b=a, n_a=m, n_b=n).interval(0.95)
+    low, high = HybridSpread.of_shares(a, b, n, m).interval(0.95)
+    other_low, other_high = HybridSpread.of_shares(b, a, m, n).interval(0.95)
     assert (other_low, other_high) == pytest.approx((-high, -low))
     assert low - 1e-12 <= b - a <= high + 1e-12
     assert low >= -1.0

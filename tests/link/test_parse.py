@@ -168,3 +168,29 @@ def test_a_schedule_changes_the_queue_and_a_phase_without_a_rate_has_none():
         (None, "none", ()),
     ]
     assert [bool(phase.slot and phase.police) for phase in spec.phases] == [False, False, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("pasted", "meant"),
+    [
+        ("delay 100ms limit 100000", "delay 100ms"),
+        ("delay 100msec 20msecs loss 0.5 %", "delay 100ms 20ms loss 0.5%"),
+        ("delay 1.5sec", "delay 1.5s"),
+        ("delay 250usec rate 1mibit", "delay 250us rate 1048576bit"),
+        ("latency 80 ms drop 2%", "delay 80ms loss 2%"),
+        ("sudo tc qdisc add dev eth0 root netem delay 100ms 10ms 25% loss random 1% limit 100000",
+         "delay 100ms 10ms 25% loss 1%"),
+        ("netem delay 40ms rate 1mbit limit 100000", "delay 40ms rate 1mbit limit 100000"),
+        ("rate 40 kbit limit 50", "rate 40kbit limit 50"),
+    ],
+)  # fmt: skip
+def test_lines_that_people_paste_are_taken_as_tc_takes_them(pasted, meant):
+    assert parse_link(pasted) == parse_link(meant)
+
+
+def test_a_whole_number_may_be_written_as_a_float_wherever_packets_are_counted():
+    slot = {"min": "5ms", "packets": 4.0}
+    floats = {"rate": "1mbit", "limit": 50.0, "delay": "5ms", "reorder": "1%", "gap": 5.0, "slot": slot}
+    assert parse_link(floats) == parse_link(
+        {"rate": "1mbit", "limit": 50, "delay": "5ms", "reorder": "1%", "gap": 5, "slot": {"min": "5ms", "packets": 4}}
+    )

@@ -176,7 +176,7 @@ def test_a_fault_is_one_sentence_and_nothing_measured(echo, way):
 
 
 def test_where_nothing_was_heard_a_busy_machine_has_spoilt_nothing(network, monkeypatch):
-    monkeypatch.setattr(Harness, "complaints", lambda _: ("late",))
+    monkeypatch.setattr(Harness, "complaints", lambda *_: ("late",))
     result = run(f"sdp+http://{network.address}:1/x")
     assert (result.verdict, int(result.exit_code)) == ("inconclusive", 3)
     assert "refuses the TCP connection" in result.reasons[0]

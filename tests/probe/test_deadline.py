@@ -8,7 +8,15 @@ from rtcprobe.call.targets.loopback import LoopbackCall, LoopbackTarget
 from rtcprobe.probe import run, run_probe
 from rtcprobe.scenario import find_scenario
 
-SETTINGS = ["call.joins=2", "call.calls=1", "call.duration=3s", "call.join_timeout=5s", "link=delay 20ms", "budgets=[]"]
+SETTINGS = [
+    "call.joins=2",
+    "call.calls=1",
+    "call.calls=1",
+    "call.duration=3s",
+    "call.join_timeout=5s",
+    "link=delay 20ms",
+    "budgets=[]",
+]
 
 
 class StuckCall(LoopbackCall):

@@ -44,7 +44,7 @@ def test_three_sides_are_ranked_where_the_difference_is_real(runs, slow, slower)
     slowest = [slower(each, phase_s=0.2) for each in runs]
     screen = text(rank([("slowest", slowest), ("old", runs), ("new", slow)]))
     block = screen.split("─ join first audio p50, ms")[1].split("─ join")[0].splitlines()[1:]
-    assert [row.split()[:3] for row in block] == [["1", "B", "old"], ["2", "C", "new"], ["3", "A", "slowest"]]
+    assert [row.split()[:3] for row in block] == [["a", "B", "old"], ["b", "C", "new"], ["c", "A", "slowest"]]
     assert block[1].split()[-4:] == ["+66.0", "[+66.0", "to", "+66.0]"]
     assert block[2].split()[-4:] == ["+200.0", "[+200.0", "to", "+200.0]"]
     assert "no difference shown" in next(row for row in screen.splitlines() if row.startswith("─ join failed"))
@@ -66,4 +66,4 @@ def test_markdown_holds_the_same_figures_and_no_markup_from_outside(runs, slow):
     assert "| +66.0 [+66.0 to +66.0] |" in markdown
     assert "<b>" not in markdown
     assert "&#60;b&#62;&#124;new is worse in join first audio p50" in markdown
-    assert "**(1)**" in ranking_markdown(rank([("a", runs), ("b", slow), ("c", slow)]))
+    assert "**(a)**" in ranking_markdown(rank([("a", runs), ("b", slow), ("c", slow)]))

@@ -388,3 +388,8 @@ def test_a_figure_the_newest_run_lacks_is_a_dash_and_not_the_one_before(make_res
     (group,) = trends([judge(few, []), second, first])
     (line,) = [each for each in group.lines if each.name == "Join p95, ms"]
     assert (line.now, line.before) == ("–", "1,487.0 · 1,487.0")
+
+
+def test_the_link_says_whether_its_loss_is_chance(make_result):
+    rows = {row[0]: row[1:] for row in link_table(make_result()).rows}
+    assert rows["is that loss chance? [95 %]"][1].startswith("yes [")

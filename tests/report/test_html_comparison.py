@@ -61,13 +61,16 @@ def pair(a, b):
 
 def ranked(*labels):
     pairs = tuple(pair(a, b) for index, a in enumerate(labels) for b in labels[index + 1 :])
-    places = tuple(Place(label=label, estimate=moved().a, rank=1 + (label != labels[0])) for label in labels)
+    places = tuple(
+        Place(label=label, estimate=moved().a, letters="a" if label == labels[0] else "b") for label in labels
+    )
     metric = RankedMetric(
         metric="join.first_audio",
         aggregate="p50",
         unit="s",
         places=places,
-        pairs=tuple(each.differences[0] for each in pairs),
+        best=labels[:1],
+        pairs={(each.a.label, each.b.label): each.differences[0] for each in pairs},
     )
     return Ranking(
         sides=tuple(map(side, labels)), confidence=0.95, metrics=(metric,), pairs=pairs, notes=("equal seeds",)
@@ -128,7 +131,7 @@ def test_phases_are_contiguous_on_one_scale_and_timers_begin_at_zero():
 def test_of_three_sides_the_ranks_come_first_and_every_pair_is_there():
     found = Words(render_comparison([ranked("old", "new", "newer")]))
     row = next(each for each in found.rows if each and each[0] == "join first audio p50, ms")
-    assert row[1:] == ["1. 500.0 [490.0–510.0]", *["2. 500.0 [490.0–510.0]"] * 2, "real"]
+    assert row[1:] == ["a 500.0 [490.0–510.0]", *["b 500.0 [490.0–510.0]"] * 2, "real"]
     assert sum(bool(each) and each[-1] == "worse" for each in found.rows) == 3
     assert len(found.ids) == len(set(found.ids))
 

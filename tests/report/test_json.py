@@ -1,10 +1,11 @@
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from rtcprobe.errors import BadInputError
-from rtcprobe.report.json import dumps, write_json
+from rtcprobe.report.json import check_writable, dumps, locked_folder, write_json, write_whole
 from rtcprobe.result import Result
 
 
@@ -33,3 +34,53 @@ def test_a_failed_write_leaves_the_old_file_whole(make_result, tmp_path, monkeyp
         write_json([make_result()], str(path))
     assert path.read_text(encoding="utf-8") == "old"
     assert [each.name for each in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_a_link_stays_a_link_and_what_it_points_at_is_written(tmp_path):
+    real, link = tmp_path / "shared" / "base.json", tmp_path / "base.json"
+    real.parent.mkdir()
+    link.symlink_to(real)
+    for text in ("first", "second"):  # the first one makes what the link points at
+        write_whole(text, str(link))
+        assert (link.is_symlink(), real.read_text(encoding="utf-8")) == (True, text)
+    assert [each.name for each in real.parent.iterdir()] == ["base.json"]
+
+
+def test_a_link_that_leads_nowhere_is_refused(tmp_path):
+    circle = tmp_path / "circle"
+    circle.symlink_to(circle)
+    gone = tmp_path / "gone"
+    gone.symlink_to(tmp_path / "no folder" / "x")
+    for path, said in ((circle, "leads nowhere"), (gone, "no folder does not exist")):
+        with pytest.raises(BadInputError, match=said):
+            check_writable(str(path))
+
+
+def test_a_pipe_is_written_to_its_reader_and_refused_where_there_is_none(tmp_path, monkeypatch):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    monkeypatch.setattr("rtcprobe.report.json.READER_TIMEOUT_S", 0.02)
+    with pytest.raises(BadInputError, match="nobody read this pipe for 0 s"):
+        write_whole("x", str(pipe))
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_whole("é", str(pipe))
+    assert os.read(reader, 10).decode() == "é"
+    os.close(reader)
+
+
+def test_whoever_changes_a_file_waits_for_whoever_does_so_already(tmp_path, monkeypatch):
+    path = tmp_path / "base.json"
+    path.write_text("0", encoding="utf-8")
+
+    def add(_):
+        with locked_folder(str(path)):
+            number = int(path.read_text(encoding="utf-8"))
+            write_whole(str(number + 1), str(path))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(add, range(40)))
+    assert path.read_text(encoding="utf-8") == "40"
+    monkeypatch.setattr("rtcprobe.report.json.LOCK_TIMEOUT_S", 0.02)
+    with locked_folder(str(path)), pytest.raises(BadInputError, match="is locked by another process"):
+        add(None)
+    assert [each.name for each in tmp_path.iterdir()] == ["base.json"]

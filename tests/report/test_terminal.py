@@ -7,7 +7,7 @@ from rich.console import Console
 
 from rtcprobe.report.lines import COLUMNS, WIDEST
 from rtcprobe.report.terminal import print_result, screen
-from rtcprobe.result import DIRECTIONS, Joins
+from rtcprobe.result import DIRECTIONS, Joins, PlacedCall
 from rtcprobe.verdict import judge, parse_budget
 
 BUDGETS = (
@@ -250,6 +250,12 @@ def test_a_call_that_was_cut_is_no_pass(make_result):
         "inconclusive",
         ("the call was cut: nothing came to the caller any more 3.2 s into the call",),
     )
+
+
+def test_a_run_of_several_calls_says_of_how_many_and_void_ones_are_none(make_result):
+    placed = (*(PlacedCall(call=index) for index in range(5)), PlacedCall(call=5, void="this machine stopped"))
+    assert row(lines_of(make_result(calls=placed)), "─ Mouth to ear").startswith("─ Mouth to ear: 5 calls, ms ─")
+    assert row(lines_of(make_result()), "─ Mouth to ear").startswith("─ Mouth to ear, ms ─")
 
 
 def test_a_column_more_than_there_are_places_stands_behind_the_last_and_never_vanishes():

@@ -142,3 +142,23 @@ def test_a_tolerance_that_cannot_be_meant(text):
 
 def test_a_tolerance_is_written_as_it_is_read():
     assert [str(parse_tolerance(text)) for text in ("statistical", "+15ms", "+5%")] == ["statistical", "+15ms", "+5%"]
+
+
+def test_a_tolerance_inside_the_interval_is_undecided(runs, slower):
+    # +5 ms in the mean of three calls, from −15 to +25 ms in each: 20 ms are not shown to be kept.
+    moved = [slower(run, stage_s=stage_s) for run, stage_s in zip(runs, (-0.015, 0.005, 0.025), strict=True)]
+    found = check(runs, moved, parse_tolerance("+20ms"))
+    delays = [each for each in found.gates if each.difference.name.endswith("callee p50")]
+    assert {each.verdict for each in delays} == {"inconclusive"}
+    assert found.verdict == "inconclusive"
+    assert all(each.difference.difference == pytest.approx(0.005, abs=1e-3) for each in delays)
+    assert all(each.difference.high > 0.020 for each in delays)
+    assert "the tolerance +20ms lies inside the interval; more runs would tell" in found.reasons[0]
+
+
+def test_what_a_share_could_show_agrees_with_its_interval(runs):
+    # Markers lost in 3 runs of 24: counting alone is a normal's, not a t of two degrees of freedom (it said 60 %).
+    found = check(runs, runs)
+    for gate in found.gates:
+        if gate.difference.metric.endswith(".lost"):
+            assert gate.difference.detectable < 0.12

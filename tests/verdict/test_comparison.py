@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from rtcprobe.errors import BadInputError
-from rtcprobe.result import Joins
+from rtcprobe.result import HeardCall, Joins
 from rtcprobe.verdict import compare, rank
 
 
@@ -99,11 +99,12 @@ def test_missing_joins_and_ears_are_not_measured_and_never_better(runs, make_res
     assert compare(silent, silent).differences == ()
 
 
-def test_a_side_neither_better_nor_worse_than_any_other_has_no_rank(runs, slow, slower):
-    wild = [slower(run, stage_s=stage_s) for run, stage_s in zip(runs, (0.02, -0.02, 0.0), strict=True)]
+def test_a_side_told_from_neither_of_two_stands_between_them_and_shares_both_letters(runs, slow, slower):
+    wild = [slower(run, stage_s=stage_s) for run, stage_s in zip(runs, (0.03, -0.02, 0.01), strict=True)]
     found = rank([("a", runs), ("b", slow), ("wild", wild)])
     delay = next(each for each in found.metrics if each.metric == "mouth_to_ear.caller_to_callee")
-    assert [place.rank for place in delay.places] == [1, 2, None]
+    assert [(place.label, place.letters) for place in delay.places] == [("a", "a"), ("wild", "ab"), ("b", "b")]
+    assert delay.best == ("a", "wild")
 
 
 def test_runs_that_lost_nothing_do_not_promise_that_none_is_ever_lost(runs):
@@ -116,11 +117,14 @@ def test_runs_that_lost_nothing_do_not_promise_that_none_is_ever_lost(runs):
 
 def test_sides_are_ranked_where_the_difference_is_real(runs, slow):
     found = rank([("a", runs), ("b", slow), ("c", runs)])
-    ranks = {(each.metric, each.aggregate): [place.rank for place in each.places] for each in found.metrics}
-    assert ranks["join.first_audio", "p50"] == [1, 3, 1]
-    assert ranks["join.failed", "mean"] == [None, None, None]
+    groups = {
+        (each.metric, each.aggregate): [(place.label, place.letters) for place in each.places] for each in found.metrics
+    }
+    assert groups["join.first_audio", "p50"] == [("a", "a"), ("c", "a"), ("b", "b")]
+    assert groups["join.failed", "mean"] == [("a", "a"), ("b", "a"), ("c", "a")]
     assert len(found.pairs) == 3
-    assert found.to_dict()["metrics"][0]["places"][1]["rank"] == 3
+    first = found.to_dict()["metrics"][0]
+    assert (first["best"], first["places"][2]["letters"]) == (["a", "c"], "b")
 
 
 @pytest.mark.parametrize(
@@ -159,3 +163,63 @@ def test_what_cannot_be_compared_is_refused(runs):
         assert str(caught.value) == sentence
     with pytest.raises(BadInputError, match=r"^confidence 1 is impossible"):
         compare(runs, runs, confidence=1)
+
+
+def test_a_side_without_a_run_that_counts_is_left_out_of_three_and_named(runs, slow):
+    dead = [replace(each, verdict="invalid", reasons=("this machine stopped for 0.61 s",)) for each in runs]
+    found = rank([("a", runs), ("dead", dead), ("b", slow)])
+    assert [side.label for side in found.sides] == ["a", "b"]
+    assert found.troubles == (
+        "dead is left out: all 3 of its runs are invalid or interrupted (this machine stopped for 0.61 s)",
+    )
+
+
+def test_a_failed_side_is_named(runs, make_attempt):
+    dead = [replace(each, join=Joins(attempts=(make_attempt(failed="ice"),) * 4)) for each in runs]
+    assert compare(runs, dead).b.troubles == ("B failed: none of its 12 joins was heard (gave up: ice)",)
+    missed = [replace(runs[0], verdict="fail"), *runs[1:]]
+    assert compare(missed, runs).a.troubles == ("A missed budgets in 1 of 3 runs",)
+
+
+def test_phases_stand_in_the_order_of_the_run_and_one_that_a_side_lacks_is_not_there(runs):
+    def janus(run):
+        attempts = tuple(
+            replace(
+                each,
+                caller={**each.caller, "first_audio": each.first_audio_s + 0.4},
+                phases={"signaling": each.phases["signaling"], "session": 0.1, "attach": 0.3}
+                | {name: took_s for name, took_s in each.phases.items() if name != "signaling"},
+            )
+            for each in run.join.attempts
+        )
+        return replace(run, join=Joins(attempts=attempts))
+
+    found = compare(runs, [janus(each) for each in runs])
+    names = [each.part for each in found.phases]
+    assert names[:4] == ["signaling", "session", "attach", "gathering"]
+    session = found.phases[1]
+    assert (session.verdict, session.a.value, session.b.value) == ("not measured", None, pytest.approx(0.1))
+    assert sum(each.b.value for each in found.phases) - sum(each.a.value or 0.0 for each in found.phases) == (
+        pytest.approx(0.4)
+    )
+
+
+def test_one_call_a_run_beside_several_is_refused_in_one_side_and_told_of_two(runs):
+    ear = next(iter(runs[0].mouth_to_ear.values()))
+    samples = tuple(replace(each, call=i % 2) for i, each in enumerate(ear.samples))
+    half = ear.scheduled // 2
+    calls = tuple(HeardCall(call=i, scheduled=half, heard=half, stages=ear.stages) for i in range(2))
+    several = [
+        replace(run, mouth_to_ear=dict.fromkeys(run.mouth_to_ear, replace(ear, samples=samples, calls=calls)))
+        for run in runs
+    ]
+    with pytest.raises(BadInputError) as caught:
+        compare([runs[0], several[1]], runs)
+    assert str(caught.value) == (
+        "A holds runs of one call beside runs of several: keep them apart, or take the newest alone with --last N"
+    )
+    found = compare(runs, several)
+    assert "A: one call a run, so each run counts as one call" in found.notes
+    assert (found.a.calls, found.b.calls) == (3, 6)
+    alone = compare(runs[:1], several)
+    assert "A: one call, so its mouth-to-ear intervals are about that call, not about another run" in alone.notes

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from rtcprobe.verdict.difference import holm
-from rtcprobe.verdict.spread import Randomised, ScoreSpread, TSpread, p_value, percentile
+from rtcprobe.verdict.spread import HybridSpread, TSpread, p_value, percentile
+from rtcprobe.verdict.tosses import Randomised
 
 
 def normal(seed, n):
@@ -77,18 +78,18 @@ def test_joins_that_never_came_are_later_than_any():
 
 def test_the_difference_of_shares_is_newcombes():
     # Newcombe 1998, table II, method 10: 56/70 − 48/80 is 0.0524 to 0.3339; 9/10 − 3/10 is 0.1705 to 0.8090.
-    found = ScoreSpread(a=48 / 80, b=56 / 70, n_a=80, n_b=70)
+    found = HybridSpread.of_shares(48 / 80, 56 / 70, 80, 70)
     assert found.interval(0.95) == pytest.approx((0.0524, 0.3339), abs=1e-4)
-    small = ScoreSpread(a=0.3, b=0.9, n_a=10, n_b=10)
+    small = HybridSpread.of_shares(0.3, 0.9, 10, 10)
     assert small.interval(0.95) == pytest.approx((0.1705, 0.8090), abs=1e-4)
     assert p_value(small) == pytest.approx(0.0198, abs=0.015)  # Fisher's exact test
     low, _ = small.interval(1.0 - p_value(small))
     assert low == pytest.approx(0.0, abs=1e-6)
-    assert p_value(ScoreSpread(a=0.0, b=0.0, n_a=20, n_b=20)) == 1.0
+    assert p_value(HybridSpread.of_shares(0.0, 0.0, 20, 20)) == 1.0
 
 
 def test_equal_shares_differ_by_nothing_but_few_events_could_not_have_shown_little():
-    equal = ScoreSpread(a=0.0, b=0.0, n_a=20, n_b=20, same=True)
+    equal = HybridSpread.of_shares(0.0, 0.0, 20, 20, same=True)
     assert equal.interval(0.95) == (0.0, 0.0)
     assert p_value(equal) == 1.0
     # Wilson: none of 20 may be z²/(20 + z²) = 16.1 %, so one failed join of twenty would not have been shown.

@@ -69,7 +69,7 @@ def test_a_vendor_nobody_could_join_is_named_with_the_reason_and_not_ranked(acco
     assert [each.label for each in found.rankings["5g"].sides] == ["a", "b"]
     assert panel_sentence(found).endswith("c could not be measured.")
     (card,) = [each for each in cards(found) if each.vendor == "c"]
-    assert card.runs == "0 of 3 runs counted"
+    assert (card.best, card.runs) == ("could not be measured", "0 of 3 runs counted")
     assert "the server did not answer" in card.faults[0]
     assert "offer: 401" in card.faults[0]
     (row,) = {row for matrix in matrices(found) for vendor, row in matrix.rows if vendor == "c"}

@@ -142,7 +142,7 @@ class Decision:
         if tried:
             self._rest_ticks = tick + STRETCH_INTERVAL_TICKS
         if mode is not Mode.COMFORT_NOISE and mode is not Mode.EXPAND:
-            self._filter_level(buffer.span_samples(tick, last_duration), tried, future)
+            self.filter_level(buffer.span_samples(tick, last_duration), tried, future)
         packets = buffer.packets
         if not packets:
             return self._without_packet(mode, noise_samples)
@@ -155,7 +155,21 @@ class Decision:
             return Operation.RESET
         return self._future(buffer, tick, mode, leap & 0xFFFFFFFF, noise_samples)
 
-    def _filter_level(self, span: int, stretched: bool, future: int) -> None:
+    def calm(self, tick: int, playing: int) -> int | None:
+        """Return how late ``playing`` is where ``decide`` would let the packet expected be played as it is; else None.
+
+        For ticks after one of that kind, ``Mode.NORMAL``.
+        """
+        late_ms = self.history.delay_ms(playing, tick)
+        low = self._target_read
+        high = low + self.history.max_delay_ms + _GRANULARITY_MS
+        if late_ms >= 4 * high or (tick >= self._rest_ticks and not low <= late_ms < high):
+            return None
+        self._stretch_tried = False
+        return late_ms
+
+    def filter_level(self, span: int, stretched: bool, future: int) -> None:
+        """Take the level of a tick into the filter: what ``span`` waits, less what was ``stretched`` away."""
         if self._was_flushed:
             self.level.set_level(span)
             self._was_flushed = False

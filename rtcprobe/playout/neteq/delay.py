@@ -151,6 +151,10 @@ class ReorderOptimizer:
 
     def update(self, late_ms: int, base_ms: int, *, reordered: bool) -> None:
         """Take one packet; ``base_ms`` is waited anyway, so waiting up to it costs nothing."""
+        if not reordered and self.histogram.buckets[0] == _ONE_Q30:
+            self.histogram.add(0)  # nothing was ever reordered, or it is long forgotten
+            self.optimal_ms = BUCKET_MS
+            return
         self.histogram.add(late_ms // BUCKET_MS if reordered else 0)
         lost = _ONE_Q30
         best = 0

@@ -30,6 +30,7 @@ MOST_BYTES: Final = 900_000
 LANDMARK_MS: Final = 100.0
 """The line of every distribution of delays, whatever its budgets."""
 
+_PERCENTILE: Final = re.compile(r"p\d{1,2}(\.\d+)?")
 _PAUSE_S: Final = 0.5
 
 _NO_TEXT: Final = re.compile(
@@ -269,7 +270,7 @@ def _limits(budgets: Sequence[BudgetOutcome], metric: str) -> list[Limit]:
     for each in budgets:
         if each.metric != metric or each.unit != "s":
             continue
-        share = float(each.aggregate[1:]) / 100 if re.fullmatch(r"p\d+(\.\d+)?", each.aggregate) else None
+        share = float(each.aggregate[1:]) / 100 if _PERCENTILE.fullmatch(each.aggregate) else None
         text = each.expression.removeprefix(metric).strip()
         out.append(
             Limit(text=text, at_ms=each.limit * 1e3, share=share, tone="bad" if each.verdict == "missed" else "plain")

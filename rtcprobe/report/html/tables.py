@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rtcprobe.report.html.words import NOTHING, arrow, ms, percentile, spaced
-from rtcprobe.report.sentences import interval, link_arrow, milliseconds
+from rtcprobe.report.sentences import by_chance, interval, link_arrow, milliseconds
 from rtcprobe.result import JoinAttempt, MouthToEar, Quantile, Result, Summary
 from rtcprobe.units import format_ratio
 
@@ -109,6 +109,10 @@ def link_table(result: Result) -> Table | None:
         return None
     sides = [side for _, report in reports for side in (report.requested, report.achieved)]
     rows = [(title, *(_link_figure(side, key) for side in sides)) for title, key in _LINK_ROWS]
+    chance = [by_chance(report) for _, report in reports]
+    if any(chance):
+        spread = [cell for said in chance for cell in (NOTHING, said or NOTHING)]
+        rows.insert(1, ("is that loss chance? [95 %]", *spread))
     drops = [
         ", ".join(f"{count:,} {cause}" for cause, count in dict(side.get("drops") or {}).items()) or NOTHING
         for side in sides

@@ -27,7 +27,7 @@ def page(panel: Panel, *, title: str | None) -> str:
             cards=cards(panel),
             matrices=matrices(panel),
             links_in_full=in_full,
-            notes=panel_notes(panel),
+            notes=panel_notes(panel, mark="best"),
         )
     )
 

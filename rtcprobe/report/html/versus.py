@@ -12,13 +12,16 @@ from markupsafe import Markup
 from rtcprobe.errors import BadInputError
 from rtcprobe.report.comparison import (
     about_side,
+    in_order_given,
+    part_groups,
+    ranking_notes,
+    ranking_sentence,
+)
+from rtcprobe.report.differences import (
     estimate_interval,
     estimate_value,
     full_name,
     moved,
-    part_groups,
-    ranking_notes,
-    ranking_sentence,
     signed_bounds,
     unit_words,
     verdict_word,
@@ -27,9 +30,11 @@ from rtcprobe.report.html.charts import MOST_LINES, Limit, Series, distribution
 from rtcprobe.report.html.page import LANDMARK_MS, environment
 from rtcprobe.report.html.waterfall import Waterfall, falling
 from rtcprobe.report.html.words import NOTHING, arrow
+from rtcprobe.report.lead import beyond_goals
 from rtcprobe.report.sentences import figure, milliseconds
 from rtcprobe.result import DIRECTIONS, Direction, Result
-from rtcprobe.verdict import Comparison, Difference, Ranking
+from rtcprobe.verdict import Account, Comparison, Difference, Ranking
+from rtcprobe.verdict.join_figures import merged
 
 __all__ = ["comparison", "difference_rows"]
 
@@ -55,7 +60,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranked:
-    """One figure of every side: (figure, interval, rank or "")."""
+    """One figure of every side: (figure, interval, its group's letters or "")."""
 
     name: str
     places: tuple[tuple[str, str, str], ...]
@@ -113,8 +118,11 @@ def _section(ranking: Ranking, runs: Runs, anchor: str) -> Section:
     return Section(
         anchor=anchor,
         ranking=ranking,
-        sentence=ranking_sentence(ranking),
-        sides=tuple(about_side(letter, side) for letter, side in zip(letters, ranking.sides, strict=True)),
+        sentence=" ".join([*(f"{each}." for each in ranking.troubles), ranking_sentence(ranking)]),
+        sides=tuple(
+            f"{about_side(letter, side)}{_beyond(side.label, side.scenario, runs)}"
+            for letter, side in zip(letters, ranking.sides, strict=True)
+        ),
         pairs=tuple(
             (f"{name_of[each.b.label]} against {name_of[each.a.label]}", each, difference_rows(each.differences))
             for each in ranking.pairs
@@ -126,9 +134,9 @@ def _section(ranking: Ranking, runs: Runs, anchor: str) -> Section:
                     (
                         estimate_value(place.estimate, each),
                         estimate_interval(place.estimate, each),
-                        "" if place.rank is None else str(place.rank),
+                        place.letters if each.decided else "",
                     )
-                    for place in each.places
+                    for place in in_order_given(each, ranking)
                 ),
                 decided=each.decided,
             )
@@ -139,6 +147,13 @@ def _section(ranking: Ranking, runs: Runs, anchor: str) -> Section:
         keys=keys,
         notes=tuple(ranking_notes(ranking)),
     )
+
+
+def _beyond(label: str, scenario: str, runs: Runs) -> str:
+    """Return what the goals people feel came to over the runs of a side, as the end of a line."""
+    own = tuple(each for name, results in runs if name == label for each in results if each.scenario == scenario)
+    said = beyond_goals(Account(vendor=label, link="", runs=own).goals)
+    return f"; {said}" if said else ""
 
 
 def difference_rows(differences: Iterable[Difference]) -> tuple[Row, ...]:
@@ -173,17 +188,18 @@ def _groups(ranking: Ranking, letters: Sequence[str]) -> list[Group]:
         if scale_s <= 0.0:
             continue
         # Timers are not contiguous: each is a cost of its own, told in the differences.
-        names = list(dict.fromkeys(name for each in sides for name in each))
+        names = merged(tuple(each) for each in sides)
+        timers = title.startswith("Timers")
         groups.append(
             Group(
                 title=title,
                 waterfalls=tuple(
                     falling(
-                        {name: parts.get(name, 0.0) for name in names},
+                        {name: parts.get(name, 0.0) for name in names if timers or name in parts},
                         caption=f"{letter}: {milliseconds(total)} ms",
                         head="part",
                         scale_s=scale_s,
-                        side_by_side=title.startswith("Timers"),
+                        side_by_side=timers,
                     )
                     for letter, parts, total in zip(letters, sides, totals, strict=True)
                 ),

@@ -1,0 +1,111 @@
+"""This checkout beside another one: what a call, a join and the commands cost, and the ratios.
+
+Usage: python benchmarks/against.py OTHER_CHECKOUT [--pairs N]
+
+OTHER_CHECKOUT has a ``.venv`` of its own (``make .venv/.ready`` there), such as a git worktree of an older commit. The
+two take turns, five times each unless told otherwise, because machines differ from minute to minute; what is printed
+are medians of CPU seconds (user and system) and of peak memory, ours over theirs. Each measurement is a process of its
+own, so nothing one does is warm for the next:
+
+    call       a call of 60 s both ways in virtual time, NetEQ in both ears, over 40 ms, 5 ms jitter and 1 % loss, from
+               its join to its verdict: what 60 s take beyond what 1 s takes
+    join       a join in virtual time: what 40 take beyond what one takes, after a first run
+    run        ``rtcprobe run 1v1-social -q``, the whole process, and its peak memory
+    scenarios  ``rtcprobe scenarios``, the whole process
+
+A checkout that knows several calls a run is asked for one where a call is measured; ``run`` is what its users get.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+_CALL_S = 60.0
+_JOINS = 40
+_MEGABYTE = 1024  # ru_maxrss counts kilobytes on Linux
+
+_WORK = f"""
+import time
+from rtcprobe.errors import BadInputError
+from rtcprobe.probe import run_probe
+from rtcprobe.scenario import find_scenario
+
+def cpu_s(*settings):
+    asked = ["link=delay 40ms 5ms distribution normal loss 1%", "playout=neteq", *settings]
+    try:
+        scenario = find_scenario("1v1-social", [*asked, "call.calls=1"])
+    except BadInputError:  # it knows one call a run
+        scenario = find_scenario("1v1-social", asked)
+    begun = time.process_time()
+    run_probe(scenario, seed=1, clock="virtual")
+    return time.process_time() - begun
+
+one = ("call.duration=1s", "call.joins=1")
+cpu_s(*one)
+brief = cpu_s(*one)
+call = (cpu_s("call.duration={_CALL_S:g}s", "call.joins=1") - brief) * {_CALL_S / (_CALL_S - 1.0)}
+join = (cpu_s("call.duration=1s", "call.joins={_JOINS}") - brief) / {_JOINS - 1}
+print(call, join)
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure both in turn; print medians and ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("other", type=Path)
+    parser.add_argument("--pairs", type=int, default=5)
+    options = parser.parse_args(arguments)
+    here, other = Path(__file__).resolve().parents[1], options.other.resolve()
+    if not (other / ".venv" / "bin" / "rtcprobe").is_file():
+        print(f"{other} has no .venv with rtcprobe in it: run 'make .venv/.ready' there", file=sys.stderr)
+        return 2
+    found: dict[Path, list[dict[str, float]]] = {here: [], other: []}
+    for pair in range(max(1, options.pairs)):
+        for checkout in (here, other) if pair % 2 == 0 else (other, here):
+            found[checkout].append(measured(checkout))
+        print(f"pair {pair + 1} of {options.pairs}", file=sys.stderr)
+    print(f"{'':<30}{'here':>10}{'there':>10}{'here/there':>12}{'there/here':>12}")
+    for name in found[here][0]:
+        mine, theirs = (statistics.median(each[name] for each in found[checkout]) for checkout in (here, other))
+        print(f"{name:<30}{mine:>10.4g}{theirs:>10.4g}{mine / theirs:>12.2f}{theirs / mine:>12.2f}")
+    call_s = statistics.median(each["60 s duplex call, CPU s"] for each in found[here])
+    print(f"a call runs at {_CALL_S / call_s:.0f} x real time here")
+    return 0
+
+
+def measured(checkout: Path) -> dict[str, float]:
+    """Return what one checkout takes, CPU seconds and megabytes."""
+    binaries = checkout / ".venv" / "bin"
+    out = subprocess.run(
+        [binaries / "python", "-c", _WORK], cwd=checkout, capture_output=True, text=True, check=True
+    ).stdout
+    call_s, join_s = (float(figure) for figure in out.split())
+    run_s, run_mb = process([binaries / "rtcprobe", "run", "1v1-social", "-q"], checkout)
+    scenarios_s, _ = process([binaries / "rtcprobe", "scenarios"], checkout)
+    return {
+        "60 s duplex call, CPU s": call_s,
+        "join, CPU ms": join_s * 1e3,
+        "run 1v1-social -q, CPU s": run_s,
+        "run 1v1-social -q, peak MB": run_mb,
+        "scenarios, CPU s": scenarios_s,
+    }
+
+
+def process(command: Sequence[str | Path], folder: Path) -> tuple[float, float]:
+    """Run ``command`` in ``folder``; return its CPU seconds and its peak memory in MB."""
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode not in (0, 1):  # a missed budget is a measurement
+        raise SystemExit(f"{' '.join(map(str, command))} in {folder} ended with {child.returncode}")
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / _MEGABYTE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+"""What a programme sounds like decoded without loss, kept, so that no call needs to decode it again.
+
+Facts:
+    A decoder is a function of what it was given: the same payloads in the same order make the same samples, to the bit.
+    After a gap its state forgets: with speech at 32 kb/s it is the undisturbed decoder's again, to the last byte, some
+    25 to 70 frames after a packet that never came, and the sound already after two.
+
+Rules:
+    1. Nothing is guessed. Kept sound is given out while the payloads are those of the programme from its start on, or
+       from where the state of a real decoder was found equal, byte by byte, to the state kept for that place.
+    2. Whatever else is asked for (another payload, concealment, in-band redundancy) is decoded for real, from the state
+       the decoder would have by then.
+    3. Only the first ``MOST_FRAMES`` are kept, for they cost memory; what follows is decoded as ever.
+
+That libopus' decoder may be copied as memory: ``opus_decoder_get_size`` in ``opus.h``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from rtcprobe.audio.opus import OpusDecoder
+from rtcprobe.audio.opus_packet import duration_samples, has_fec
+from rtcprobe.audio.pcm import Pcm
+
+__all__ = ["MOST_FRAMES", "Rehearsal", "RehearsedDecoder"]
+
+MOST_FRAMES: Final = 3000
+"""A minute of the usual 20 ms: 12 MB of sound, and 5 MB of states."""
+
+_EVERY: Final = 10
+"""From one state kept to the next: 18 kB each, and at most nine frames to decode again where a packet is missing."""
+
+_LONGEST_GAP: Final = 250
+"""How many frames ahead the programme is searched for a payload that is not the next: 5 s of 20 ms."""
+
+
+class Rehearsal:
+    """The sound of ``payloads`` without any loss, decoded as far as it was asked for."""
+
+    def __init__(self, payloads: Sequence[bytes]) -> None:
+        self.payloads = payloads[:MOST_FRAMES]
+        self._decoder = OpusDecoder()
+        self._sound: list[Pcm] = []
+        self._states = [self._decoder.state()]
+
+    def decoder(self) -> RehearsedDecoder:
+        """Return a decoder at the beginning of its stream."""
+        return RehearsedDecoder(self)
+
+    def sound(self, place: int) -> Pcm:
+        """Return the samples of the payload at ``place``, read-only, shape (samples,)."""
+        sound = self._sound
+        while len(sound) <= place:
+            pcm = self._decoder.decode(self.payloads[len(sound)])
+            pcm.flags.writeable = False
+            sound.append(pcm)
+            if len(sound) % _EVERY == 0:
+                self._states.append(self._decoder.state())
+        return sound[place]
+
+    def decoder_before(self, place: int) -> OpusDecoder:
+        """Return a real decoder that was given every payload before ``place``."""
+        if place:
+            self.sound(place - 1)
+        decoder = OpusDecoder()
+        decoder.resume(self._states[place // _EVERY])
+        for payload in self.payloads[place // _EVERY * _EVERY : place]:
+            decoder.decode(payload)
+        return decoder
+
+    def is_state_before(self, place: int, decoder: OpusDecoder) -> bool:
+        """Return whether ``decoder`` is as if it had been given every payload before ``place``; False if not known."""
+        if place % _EVERY or place >= len(self.payloads):
+            return False
+        self.sound(place - 1)
+        return self._states[place // _EVERY] == decoder.state()
+
+    def find(self, payload: bytes, place: int) -> int | None:
+        """Return where ``payload`` comes next from ``place`` on; None where that would be far away."""
+        try:
+            return self.payloads.index(payload, place, place + _LONGEST_GAP)
+        except ValueError:
+            return None
+
+
+class RehearsedDecoder:
+    """A decoder of one stream that remembers a rehearsal of it; satisfies the playout room's ``Decoder``."""
+
+    def __init__(self, rehearsal: Rehearsal) -> None:
+        self._rehearsal = rehearsal
+        self._place = 0  # of the payload expected next
+        self._real: OpusDecoder | None = None  # in use while what was decoded is not the programme's beginning
+
+    def decode(self, payload: bytes) -> Pcm:
+        """Return the samples of one packet, shape (samples,), which must not be written to.
+
+        Raises:
+            ValueError: the payload is empty or damaged.
+        """
+        rehearsal, place = self._rehearsal, self._place
+        payloads = rehearsal.payloads
+        known = place < len(payloads) and payloads[place] == payload
+        if self._real is None:
+            if known:
+                self._place = place + 1
+                return rehearsal.sound(place)
+            self._real = rehearsal.decoder_before(place)
+        sound = self._real.decode(payload)
+        found = place if known else rehearsal.find(payload, place)
+        if found is not None:
+            self._place = found + 1
+            if rehearsal.is_state_before(found + 1, self._real):
+                self._real = None
+        return sound
+
+    def decode_fec(self, payload: bytes, samples: int) -> Pcm:
+        """Return the ``samples`` before ``payload`` from its in-band redundancy; without any, concealment.
+
+        Raises:
+            ValueError: the payload is empty or damaged, or ``samples`` is no multiple of 2.5 ms up to 120 ms.
+        """
+        return self._for_real().decode_fec(payload, samples)
+
+    def conceal(self, samples: int) -> Pcm:
+        """Return ``samples`` of the codec's own concealment.
+
+        Raises:
+            ValueError: ``samples`` is no multiple of 2.5 ms up to 120 ms.
+        """
+        return self._for_real().conceal(samples)
+
+    def duration_samples(self, payload: bytes) -> int:
+        """Return how many samples ``payload`` decodes to, without decoding; ``ValueError`` when malformed."""
+        return duration_samples(payload)
+
+    def has_fec(self, payload: bytes) -> bool:
+        """Return whether ``payload`` carries in-band redundancy for the frame before it."""
+        return has_fec(payload)
+
+    def _for_real(self) -> OpusDecoder:
+        if self._real is None:
+            self._real = self._rehearsal.decoder_before(self._place)
+        return self._real

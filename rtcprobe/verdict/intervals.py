@@ -1,0 +1,218 @@
+"""The one place where a figure gets its interval: a run's summary, budgets, comparisons and checks all ask here.
+
+Rules:
+    1. Of several calls, an interval is about another run of the scenario: it rests on how the calls differ
+       (``clusters``).
+    2. Of one call, it can only be about that call: it rests on how successive markers persist (``statistics``), and who
+       shows it says so. Results from before runs had several calls keep theirs.
+    3. Join attempts are independent, whatever call they stand beside.
+    4. R is made of a delay and a loss. Of several calls it has the interval of their ratings; of one, what the ends of
+       its delay and its loss make of it.
+    5. No mouth-to-ear delay lies below what capture, packet, look-ahead and device alone take.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from rtcprobe.quality import conversation
+from rtcprobe.result import HeardCall, MouthToEar, Quantile, Summary
+from rtcprobe.verdict import clusters, statistics
+from rtcprobe.verdict.statistics import CONFIDENCE, PERCENTILES, Ends
+
+__all__ = ["Calls", "Rated", "fixed_s", "frames_worth", "of_calls", "pooled", "rating_ends", "several"]
+
+_Floats = npt.NDArray[np.float64]
+
+_FIXED = ("capture", "packetisation", "look_ahead", "device")
+"""Stages that take as long in every call, whatever the network does."""
+
+
+def fixed_s(ear: MouthToEar) -> float:
+    """Return what the fixed stages take, seconds: no mouth-to-ear delay is shorter."""
+    return math.fsum(ear.stages.get(name, 0.0) for name in _FIXED)
+
+
+def several(ear: MouthToEar) -> bool:
+    """Whether the account is of several calls, so that its intervals are about another run."""
+    return len(ear.calls) > 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calls:
+    """Values taken in one call or several (shape (m,) each, none empty), and what no value can be below."""
+
+    parts: tuple[_Floats, ...]
+    least: float = -math.inf
+    _known: dict[float, clusters.Quantiles] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def values(self) -> _Floats:
+        """All of them, call after call."""
+        return np.concatenate(self.parts) if self.parts else np.empty(0)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
+
+    def quantile(self, probability: float, confidence: float = CONFIDENCE) -> Quantile:
+        """Return a percentile with its interval; refused where too few values were taken."""
+        if len(self.parts) < 2:
+            found = statistics.quantile(self.values, probability, correlated=True, confidence=confidence)
+            return Quantile(
+                probability=probability,
+                value=found.value,
+                low=None if found.low is None or found.value is None else min(max(found.low, self.least), found.value),
+                high=found.high,
+                needs=found.needs,
+            )
+        needs = statistics.samples_needed(probability)
+        if len(self) < needs:
+            return Quantile(probability=probability, value=None, needs=needs)
+        low, high = self.ends(probability, confidence)
+        value = float(np.quantile(self.values, probability))
+        return Quantile(
+            probability=probability,
+            value=value,
+            low=None if low is None else min(low, value),
+            high=None if high is None else max(high, value),
+        )
+
+    def ends(self, probability: float, confidence: float) -> Ends:
+        """Return the interval of a percentile of several calls."""
+        if probability not in self._known:
+            least = min(self.least, float(np.min(self.values)))
+            self._known[probability] = clusters.Quantiles(self.parts, probability, least=least)
+        return self._known[probability].ends(confidence)
+
+    def mean(self, confidence: float = CONFIDENCE) -> Ends:
+        """Return the interval of the mean."""
+        if len(self.parts) < 2:
+            return statistics.mean_interval(self.values, correlated=True, confidence=confidence)
+        return clusters.mean_ends([float(np.mean(e)) for e in self.parts], list(map(len, self.parts)), confidence)
+
+    def share_above(self, threshold: float) -> tuple[float, float, float]:
+        """Return the share of values above ``threshold``, and its interval."""
+        if len(self.parts) < 2:
+            return statistics.share_above(self.values, threshold, correlated=True)
+        shares = [float(np.mean(each > threshold)) for each in self.parts]
+        sizes = list(map(len, self.parts))
+        # Where no call goes beyond it, how the calls differ in the body says what they are worth.
+        events = clusters.worth(self.parts) if len(set(shares)) == 1 else math.inf
+        low, high = clusters.share_ends(shares, sizes, events=events)
+        share = float(np.mean(self.values > threshold))
+        return share, min(low or 0.0, share), max(1.0 if high is None else high, share)
+
+    def summary(self, confidence: float = CONFIDENCE) -> Summary:
+        """Return percentiles with their intervals, mean and extremes."""
+        if len(self.parts) < 2:
+            plain = statistics.summarise(self.values, correlated=True, confidence=confidence)
+            effective, quantiles = plain.effective_n, tuple(self.quantile(q.probability) for q in plain.quantiles)
+        else:
+            effective = clusters.worth(self.parts)
+            quantiles = tuple(self.quantile(p, confidence) for p in PERCENTILES)
+        taken = self.values
+        return Summary(
+            n=len(taken),
+            effective_n=effective,
+            quantiles=quantiles,
+            mean=float(np.mean(taken)) if len(taken) else None,
+            minimum=float(np.min(taken)) if len(taken) else None,
+            maximum=float(np.max(taken)) if len(taken) else None,
+            confidence=confidence,
+        )
+
+
+def of_calls(ear: MouthToEar) -> Calls:
+    """Return the delays of an account, seconds, call by call."""
+    parts: dict[int, list[float]] = {}
+    for each in ear.samples:
+        parts.setdefault(each.call, []).append(each.delay_s)
+    return Calls(parts=tuple(np.array(each) for each in parts.values()), least=fixed_s(ear))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rated:
+    """A figure that each call has one of: ``value`` of all, ``figures`` and ``weights`` of the calls.
+
+    ``events``: it is a share, seen among as many independent events.
+    """
+
+    value: float
+    figures: tuple[float, ...] = ()
+    weights: tuple[float, ...] = ()
+    events: float | None = None
+
+    @classmethod
+    def of(
+        cls,
+        value: float,
+        ear: MouthToEar,
+        read: Callable[[HeardCall], float | None],
+        events: float | None = None,
+    ) -> Rated:
+        """Return the figure of an account and, where all of its calls have it, of each."""
+        found = [(read(each), float(each.scheduled)) for each in ear.calls if each.scheduled]
+        figures = [figure for figure, _ in found if figure is not None]
+        if len(figures) < len(found):
+            return cls(value=value, events=events)
+        return cls(value=value, figures=tuple(figures), weights=tuple(weight for _, weight in found), events=events)
+
+    def ends(self, confidence: float = CONFIDENCE) -> Ends:
+        """Return the interval: about another run where there are several calls; a share's of one, else none."""
+        if len(self.figures) > 1:
+            if self.events is not None:
+                low, high = clusters.share_ends(self.figures, self.weights, confidence, events=self.events)
+                return self._held(low, high)
+            low, high = clusters.mean_ends(self.figures, self.weights, confidence)
+            off = self.value - float(np.average(self.figures, weights=self.weights))
+            return None if low is None else low + off, None if high is None else high + off
+        if self.events is not None:
+            return self._held(*statistics.share_interval(self.value, self.events, confidence))
+        return None, None
+
+    def _held(self, low: float | None, high: float | None) -> Ends:
+        return None if low is None else min(low, self.value), None if high is None else max(high, self.value)
+
+
+def frames_worth(ear: MouthToEar) -> float | None:
+    """Return how many independent frames those sent are worth, as frames are lost in bursts; None if not known.
+
+    Bursts BurstR times as long as chance makes them (ITU-T G.107 §3.5) are those of a two-state chain whose states
+    persist by 1 − 1/BurstR, and whose correlation time so is 2 BurstR − 1.
+    """
+    sent = ear.protection.get("sent")
+    burst_ratio = max(float(ear.quality.get("burst_ratio") or 1.0), 1.0)
+    return float(sent) / (2.0 * burst_ratio - 1.0) if sent else None
+
+
+def rating_ends(ear: MouthToEar) -> Ends:
+    """Return what the ends of one call's mean delay and of its unplayed share make of its R; open where not known."""
+    r, share, events = ear.quality.get("r"), ear.protection.get("unplayed"), frames_worth(ear)
+    if r is None or share is None or events is None or not ear.samples:
+        return None, None
+    calls = of_calls(ear)
+    low_s, high_s = calls.mean()
+    if low_s is None or high_s is None:
+        return None, None
+    least, most = statistics.share_interval(share, events)
+    burst_ratio = ear.quality.get("burst_ratio")
+
+    def rated(delay_s: float, loss: float) -> float:
+        return conversation(one_way_delay_s=max(delay_s, 0.0), loss_ratio=loss, burst_ratio=burst_ratio).r
+
+    middle = rated(float(np.mean(calls.values)), share)
+    worst, best = rated(high_s, most), rated(max(low_s, calls.least), least)
+    return float(r) + min(worst - middle, 0.0), float(r) + max(best - middle, 0.0)
+
+
+def pooled(parts: Sequence[Calls]) -> Calls:
+    """Return the calls of several runs as those of one."""
+    return Calls(
+        parts=tuple(part for each in parts for part in each.parts),
+        least=min((each.least for each in parts), default=-math.inf),
+    )

@@ -1,0 +1,96 @@
+"""What is remembered of a programme sounds as if decoded: to the bit, whatever is missing, repeated or damaged."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rtcprobe.audio.mouth import Mouth, Noise, encode_stream
+from rtcprobe.audio.opus import OpusDecoder, OpusSettings
+from rtcprobe.audio.rehearsal import Rehearsal
+
+SECONDS = 4.0
+PROGRAMMES = [
+    encode_stream(Mouth().pcm(SECONDS), OpusSettings()),
+    encode_stream(
+        Mouth(programme=Noise()).pcm(SECONDS), OpusSettings(application="audio", fec=True, expected_loss=0.2)
+    ),
+    encode_stream(Mouth(programme=Noise()).pcm(SECONDS), OpusSettings(application="lowdelay", ptime_s=0.010)),
+]
+
+
+def done(decoder, payloads, steps):
+    """Return what ``decoder`` makes of ``steps``: numbers of payloads, or what else is asked of it."""
+    out = []
+    for step in steps:
+        try:
+            if step == "conceal":
+                out.append(decoder.conceal(480).copy())
+            elif step == "damaged":
+                out.append(decoder.decode(b"\xff\xff\xff").copy())
+            elif isinstance(step, tuple):
+                out.append(decoder.decode_fec(payloads[step[0]], 960).copy())
+            else:
+                out.append(decoder.decode(payloads[step]).copy())
+        except ValueError as error:
+            out.append(str(error))
+    return out
+
+
+def same(first, second):
+    return len(first) == len(second) and all(
+        np.array_equal(one, other) if isinstance(one, np.ndarray) else one == other
+        for one, other in zip(first, second, strict=True)
+    )
+
+
+@given(
+    programme=st.sampled_from(PROGRAMMES),
+    missing=st.sets(st.integers(0, 199), max_size=12),
+    between=st.dictionaries(st.integers(0, 199), st.sampled_from(["conceal", "damaged", (3,), 0, 77]), max_size=4),
+)
+@settings(max_examples=25, deadline=None, derandomize=True)
+def test_a_remembered_decoder_is_a_real_one_to_the_bit(programme, missing, between):
+    steps = []
+    for number in range(min(200, len(programme))):
+        steps += [between[number]] if number in between else []
+        steps += [] if number in missing else [number]
+    rehearsal = Rehearsal(programme)
+    for _ in range(2):  # what one listener asked for is there for the next
+        assert same(done(rehearsal.decoder(), programme, steps), done(OpusDecoder(), programme, steps))
+
+
+def counting(monkeypatch):
+    calls = []
+    real = OpusDecoder.decode
+    monkeypatch.setattr(OpusDecoder, "decode", lambda self, payload: (calls.append(payload), real(self, payload))[1])
+    return calls
+
+
+def test_without_loss_a_programme_is_decoded_once_for_all_listeners(monkeypatch):
+    calls = counting(monkeypatch)
+    rehearsal = Rehearsal(PROGRAMMES[0])
+    for _ in range(3):
+        done(rehearsal.decoder(), PROGRAMMES[0], range(200))
+    assert len(calls) == 200
+
+
+def test_after_a_loss_the_decoder_forgets_and_what_is_remembered_serves_again(monkeypatch):
+    rehearsal = Rehearsal(PROGRAMMES[0])
+    done(rehearsal.decoder(), PROGRAMMES[0], range(200))
+    calls = counting(monkeypatch)
+    done(rehearsal.decoder(), PROGRAMMES[0], [number for number in range(200) if number != 60])
+    # At most nine to come to where the packet is missing; then until the state is equal at every tenth frame.
+    assert 10 < len(calls) < 110
+
+
+def test_what_is_remembered_cannot_be_written_to():
+    decoder = Rehearsal(PROGRAMMES[0]).decoder()
+    with pytest.raises(ValueError, match="read-only"):
+        decoder.decode(PROGRAMMES[0][0])[0] = 1.0
+
+
+def test_beyond_what_is_kept_decoding_goes_on_as_ever(monkeypatch):
+    monkeypatch.setattr("rtcprobe.audio.rehearsal.MOST_FRAMES", 55)
+    rehearsal = Rehearsal(PROGRAMMES[0])
+    assert same(done(rehearsal.decoder(), PROGRAMMES[0], range(200)), done(OpusDecoder(), PROGRAMMES[0], range(200)))
