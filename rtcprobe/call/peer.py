@@ -27,19 +27,21 @@ from aiortc.rtp import RtpPacket as StackRtpPacket
 from rtcprobe.audio.protection import Protection
 from rtcprobe.audio.red import RedEncoder
 from rtcprobe.call.signaling import Sdp
-from rtcprobe.call.sources import Arrival, Sources
+from rtcprobe.call.sources import Sources
 from rtcprobe.ice import IceServer
+from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.playout.base import RtpPacket
+from rtcprobe.playout.copies import Left
 from rtcprobe.playout.nack import NackTracker, ResendLimit
 from rtcprobe.runtime import aiortc_seam, dtls_seam, ice_seam, media_seam, negotiation
 from rtcprobe.runtime.gathering import Gathering
 from rtcprobe.runtime.network import Host, Network, acting_as
 from rtcprobe.runtime.real import work_s
-from rtcprobe.runtime.wiretap import Departure, WireTap
+from rtcprobe.runtime.wiretap import WireTap
 from rtcprobe.timeline import Side, Timeline, Wait, answers
 from rtcprobe.units import RTP_CLOCK_HZ
 
-__all__ = ["Arrival", "Media", "Peer", "Speech"]
+__all__ = ["Media", "Peer", "Speech"]
 
 Media = Literal["sendrecv", "sendonly", "recvonly"]
 
@@ -131,20 +133,21 @@ class Peer:
         dtls_timeout_s: Callable[[float | None], float],
         protection: Protection,
         media: Media = "sendrecv",
+        expected: Sequence[bytes | None] = (),
         milestones: Sequence[str] | None = None,
         gathering: Gathering | None = None,
     ) -> None:
         """Make an endpoint that speaks (``"sendonly"``), listens (``"recvonly"``) or both; connect it with the others.
 
-        ``milestones`` are those of its join where they are not a loopback call's; ``gathering`` asks STUN and TURN
-        servers for candidates.
+        ``expected`` are the frames it will likely hear: those that come are not kept twice. ``milestones`` are those of
+        its join where they are not a loopback call's; ``gathering`` asks STUN and TURN servers for candidates.
         """
         aiortc_seam.install()
         self.side = side
         self.negotiated: negotiation.Negotiated | None = None
         """What both sides agreed on; None until they have."""
         self.timeline = Timeline(side, milestones)
-        self.arrivals: list[Arrival] = []
+        self.arrivals = Arrivals(likely=expected)
         self.connected = asyncio.Event()
         self.heard_packet = asyncio.Event()
         self.failed = asyncio.Event()
@@ -251,18 +254,14 @@ class Peer:
     def pacing_lateness_s(self) -> list[float]:
         """Return how late each frame left, in seconds after it was due (0 in virtual time)."""
         started_s = self.track.started_s
-        first_sent: dict[int, Departure] = {}
-        for departure in self.tap.departures:
-            first_sent.setdefault(departure.timestamp, departure)  # what is sent again was asked for, not due
-        departures = list(first_sent.values())
-        if started_s is None or not departures:
+        left = Left(self.tap.departures)  # what is sent again was asked for, not due
+        if started_s is None or not len(left):
             return []
-        first_s = departures[0].at_s
-        origin_s = self.track.next_due_s(first_s)
-        return [
-            each.at_s - origin_s - ((each.timestamp - departures[0].timestamp) % 2**32) / RTP_CLOCK_HZ
-            for each in departures
-        ]
+        origin_s = self.track.next_due_s(float(left.at_s[0]))
+        late_s: list[float] = (
+            left.at_s - origin_s - ((left.timestamp - left.timestamp[0]) % 2**32) / RTP_CLOCK_HZ
+        ).tolist()
+        return late_s
 
     def progress_s(self) -> list[float]:
         """Return when this side's handshake moved on: each new flight, and the end."""
@@ -366,26 +365,29 @@ class Peer:
     def _take(self, packet: StackRtpPacket) -> Sequence[int]:
         """Note an arrival; return the sequence numbers to ask for again."""
         arrived_s = self._network.now_s()
-        arrival = (
-            arrived_s,
-            RtpPacket(
-                sequence=packet.sequence_number,
-                timestamp=packet.timestamp,
-                payload=packet.payload,
-                payload_type=packet.payload_type,
-            ),
-        )
-        heard = self.sources.take(packet.ssrc, arrival)
-        if not heard:
+        if packet.ssrc == self.sources.listened:
+            self.arrivals.add(arrived_s, packet.sequence_number, packet.timestamp, packet.payload, packet.payload_type)
+        elif not self._turn_to(packet, arrived_s):
             return ()
-        self.arrivals += heard
-        if not self.heard_packet.is_set():
-            self.timeline.mark("first_packet", heard[0][0])
-            self.heard_packet.set()
         if self._nack is None:
             return ()
         round_trip_s = media_seam.round_trip_s(self._sender)
         return self._nack.packet_arrived(packet.sequence_number, packet.timestamp, arrived_s, round_trip_s)
+
+    def _turn_to(self, packet: StackRtpPacket, arrived_s: float) -> bool:
+        """Ask whether the source of ``packet`` is to be listened to; return whether it is, from now on."""
+        came = RtpPacket(
+            sequence=packet.sequence_number,
+            timestamp=packet.timestamp,
+            payload=packet.payload,
+            payload_type=packet.payload_type,
+        )
+        heard = self.sources.take(packet.ssrc, (arrived_s, came))
+        self.arrivals.extend(heard)
+        if heard and not self.heard_packet.is_set():
+            self.timeline.mark("first_packet", heard[0][0])
+            self.heard_packet.set()
+        return bool(heard)
 
     def _dtls_connected(self) -> None:
         self._mark("dtls_connected")

@@ -10,25 +10,28 @@ what passed between departure and arrival; where it encodes anew, whatever our o
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from functools import cached_property
 from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 
-from rtcprobe.audio.ear import Hearing, MarkerOutcome, listen
-from rtcprobe.audio.opus_packet import has_fec, is_dtx
-from rtcprobe.call.peer import Arrival, Peer
+from rtcprobe.audio.ear import Hearing, MarkerOutcome
+from rtcprobe.audio.long_ear import LongEar
+from rtcprobe.audio.opus_packet import has_fec
+from rtcprobe.audio.pcm import Pcm
+from rtcprobe.call.peer import Peer
 from rtcprobe.playout.aiortc import StockTrace, stock_aiortc
-from rtcprobe.playout.base import BLOCK_S
+from rtcprobe.playout.arrivals import Arrivals
+from rtcprobe.playout.base import BLOCK_S, Block, Decoder
 from rtcprobe.playout.copies import WithoutFec, unprotected
 from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.playout.recovery import Traced, traced
-from rtcprobe.playout.replay import Playback
+from rtcprobe.playout.replay import NO_SOUND, Playback
 from rtcprobe.probe import figures
+from rtcprobe.probe.frames import Seconds, SentFrames
 from rtcprobe.probe.playing import play, unwrapped, whole_frames
 from rtcprobe.probe.pooled import Account
 from rtcprobe.probe.relate import related
@@ -38,20 +41,6 @@ from rtcprobe.scenario import Devices
 from rtcprobe.units import RTP_CLOCK_HZ
 
 __all__ = ["Ear"]
-
-_STEP_SAMPLES = 240
-_CYCLE = 1 << 32
-
-
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    """One frame's way, seconds since the call started: due to leave, left, arrived, taken up, began to play."""
-
-    due_s: float
-    left_s: float
-    arrived_s: float
-    taken_s: float
-    played_s: float
 
 
 class Ear:
@@ -84,9 +73,7 @@ class Ear:
         self._phase_s = phase_s
         self._whole = whole_frames(talker, listener, self._came) if self._related else self._came
         self._arrivals = self._came if playout.knows_red else self._whole
-        self.playback, self._figures = play(
-            playout, listener, self._arrivals, self._spoken.rehearsal.decoder(), phase_s=phase_s, drift=devices.drift
-        )
+        self.playback, self._figures, self._hearing = self._play(self._arrivals, self._spoken.rehearsal.decoder())
 
     @property
     def delay_s(self) -> float | None:
@@ -102,17 +89,41 @@ class Ear:
         if started_s is None or hearing is None:
             silent = MouthToEar(scheduled=0, heard=0, rejected=0, lost=0, playout={"policy": str(self._choice)})
             return Account(ear=silent)
+        frames = SentFrames(
+            self._talker.tap.departures,
+            self._spoken,
+            whole=self._whole,
+            arrivals=self._arrivals,
+            playback=self.playback,
+        )
+        found = self._traced() if self._related else None
         stock = stock_aiortc(self._unprotected)
         return Account(
-            ear=self._report(hearing, started_s, echo_path_s, stock),
+            ear=self._report(
+                hearing,
+                stages=self._stages(hearing, started_s, frames),
+                protection={} if found is None else self._protection(found, frames.unplayed),
+                quality=(
+                    figures.quality(self.delay_s, frames.unplayed, echo_path_s) if self._judged(self.delay_s) else {}
+                ),
+                stock=stock,
+            ),
             blocks=len(self.playback.sounding),
-            unplayed=self._unplayed if self._related else None,
-            traced=self._traced if self._related else None,
+            unplayed=frames.unplayed if self._related else None,
+            traced=found,
             stock=stock,
             echo_path_s=echo_path_s,
         )
 
-    def _report(self, hearing: Hearing, started_s: float, echo_path_s: float | None, stock: StockTrace) -> MouthToEar:
+    def _report(
+        self,
+        hearing: Hearing,
+        *,
+        stages: Mapping[str, float],
+        protection: Mapping[str, Any],
+        quality: Mapping[str, Any],
+        stock: StockTrace,
+    ) -> MouthToEar:
         return MouthToEar(
             scheduled=hearing.scheduled,
             heard=len(hearing.heard),
@@ -120,14 +131,14 @@ class Ear:
             lost=len(hearing.lost),
             samples=figures.samples(hearing, self._devices),
             missed=figures.missed(hearing, self._devices),
-            stages=self._stages(hearing, started_s),
+            stages=stages,
             playout={
                 "policy": str(self._choice),
                 "concealed_ratio": self.playback.concealed_ratio,
                 **self._figures,
             },
-            protection=self._protection() if self._related else {},
-            quality=figures.quality(self.delay_s, self._unplayed, echo_path_s) if self._judged(self.delay_s) else {},
+            protection=protection,
+            quality=quality,
             side_figures={"stock aiortc": asdict(stock.figures())},
         )
 
@@ -142,22 +153,39 @@ class Ear:
     def _mean_delay_s(self, hearing: Hearing | None) -> float | None:
         return float(np.mean(hearing.delays_s)) + self._device_s if hearing is not None and hearing.heard else None
 
-    @cached_property
-    def _hearing(self) -> Hearing | None:
-        return self._hear(self.playback)
+    def sound(self, take: Callable[[Pcm], object]) -> None:
+        """Play once more for ``take``, block by block: sound is not kept."""
+        self._listen_to(
+            self._arrivals, self._spoken.rehearsal.decoder(), lambda _start_s: lambda block: take(block.samples)
+        )
 
-    def _hear(self, playback: Playback) -> Hearing | None:
-        """Find the markers; a loudspeaker that drifts is heard on its own clock, then told in true time."""
-        spoken = self._spoken
-        started_s = self._talker.track.started_s
+    def _play(self, arrivals: Arrivals, decoder: Decoder) -> tuple[Playback, Mapping[str, Any], Hearing | None]:
+        """Play ``arrivals`` and find the markers in the sound."""
+        spoken, started_s = self._spoken, self._talker.track.started_s
         if started_s is None:
-            return None
+            return *self._listen_to(arrivals, decoder, lambda _start_s: lambda _block: None), None
         markers = spoken.train.markers(self.said_s(), start_s=started_s)
-        hearing = listen(playback.pcm, playback.start_s, spoken.train, markers, advance_s=spoken.advance_s)
-        if not playback.drift:
-            return hearing
-        return hearing.with_clock(
-            lambda heard_s: playback.start_s + (heard_s - playback.start_s) / (1 + playback.drift)
+        drift, ears = self._devices.drift, list[LongEar]()
+
+        def listen(start_s: float) -> Callable[[Block], None]:
+            ear = LongEar(spoken.train, markers, start_s, advance_s=spoken.advance_s, drift=drift)
+            ears.append(ear)
+            return lambda block: ear.hear(block.samples)
+
+        played, figures = self._listen_to(arrivals, decoder, listen)
+        return played, figures, ears[0].hearing()
+
+    def _listen_to(
+        self, arrivals: Arrivals, decoder: Decoder, listen: Callable[[float], Callable[[Block], object]]
+    ) -> tuple[Playback, Mapping[str, Any]]:
+        return play(
+            self._choice,
+            self._listener,
+            arrivals,
+            decoder,
+            phase_s=self._phase_s,
+            drift=self._devices.drift,
+            listen=listen,
         )
 
     def said_s(self) -> float:
@@ -169,12 +197,11 @@ class Ear:
             return self._spoken.duration_s if departures else 0.0
         return min(self._spoken.duration_s, max(0.0, departures[-1].at_s - started_s))
 
-    def _protection(self) -> Mapping[str, Any]:
+    def _protection(self, gone: Traced, unplayed: npt.NDArray[np.bool_]) -> Mapping[str, Any]:
         """Return what was lost on the way, what each kind of copy brought back and cost, and what was never heard."""
-        found = self._traced.recovery()
-        return {**asdict(found), "loss": found.loss_ratios(), "unplayed": self._unplayed_ratio, **self._cost()}
+        found = gone.recovery()
+        return {**asdict(found), "loss": found.loss_ratios(), "unplayed": _ratio(unplayed), **self._cost()}
 
-    @cached_property
     def _traced(self) -> Traced:
         return traced(
             self._talker.tap.departures,
@@ -189,22 +216,15 @@ class Ear:
         agreed = self._listener.negotiated
         if agreed is None or not (agreed.sends_red or agreed.nack or self._spoken.codec.fec):
             return {}
-        bare, _ = play(
-            self._choice,
-            self._listener,
-            self._unprotected,
-            WithoutFec(self._spoken.rehearsal.decoder()),
-            phase_s=self._phase_s,
-            drift=self._devices.drift,
-        )
-        without_s = self._mean_delay_s(self._hear(bare))
+        bare, _, hearing = self._play(self._unprotected, WithoutFec(self._spoken.rehearsal.decoder()))
+        without_s = self._mean_delay_s(hearing)
         return {
             "without": {"delay_s": without_s, "concealed_ratio": bare.concealed_ratio},
             "cost_s": None if without_s is None or self.delay_s is None else self.delay_s - without_s,
         }
 
     @cached_property
-    def _unprotected(self) -> list[Arrival]:
+    def _unprotected(self) -> Arrivals:
         agreed = self._listener.negotiated
         if agreed is None or not (agreed.sends_red or agreed.nack) or not self._related:
             return self._came
@@ -215,16 +235,16 @@ class Ear:
             red_payload_type=agreed.red_payload_type,
         )
 
-    def _stages(self, hearing: Hearing, started_s: float) -> Mapping[str, float]:
+    def _stages(self, hearing: Hearing, started_s: float, frames: SentFrames) -> Mapping[str, float]:
         """Return the mean of every stage over the markers heard; they sum to the mean delay."""
         if not self._related:
             return self._stages_around(hearing)
-        frames = self._frames(started_s)
-        rows = [self._row(outcome, started_s, frames) for outcome in hearing.heard]
+        ways = frames.ways(started_s, self._taken_s)
+        rows = [ways.mean_waits(*self._places_of(outcome, started_s)) for outcome in hearing.heard]
         known = [row for row in rows if row is not None]
         if not known:
             return {}
-        fastest_s = min(frame.arrived_s - frame.left_s for frame in frames.values())
+        fastest_s = float(ways.network_s.min())
         pacing_s, network_s, buffer_s, block_s = (float(mean) for mean in np.mean(known, axis=0))
         stages = {
             "capture": self._devices.capture_s,
@@ -268,114 +288,48 @@ class Ear:
     def _waits(self, outcome: MarkerOutcome) -> list[tuple[float, float]]:
         """Return how long the packets that a marker was heard from waited, in the buffer and for their block."""
         assert outcome.heard_s is not None
-        reference = self._arrivals[0][1].timestamp
-        came_s = {unwrapped(packet.timestamp, reference): at_s for at_s, packet in reversed(self._arrivals)}
-        stamps = sorted(came_s)
-        first = (outcome.heard_s - self.playback.start_s) * (1 + self.playback.drift) / BLOCK_S
+        playback = self.playback
+        stamps, came_s = self._came_s
+        first = (outcome.heard_s - playback.start_s) * (1 + playback.drift) / BLOCK_S
         waits = []
         for place in range(math.floor(first), math.floor(first + 0.079 / BLOCK_S) + 1):
-            block = self.playback.blocks[place] if 0 <= place < len(self.playback.blocks) else None
-            if block is None or block.rtp_timestamp is None:
+            block = int(playback.stamps[place]) if 0 <= place < len(playback.stamps) else NO_SOUND
+            if block == NO_SOUND:
                 continue
-            stamp = stamps[max(0, bisect_right(stamps, block.rtp_timestamp) - 1)]
-            played_s = self.playback.start_s + place * BLOCK_S / (1 + self.playback.drift)
-            played_s -= (block.rtp_timestamp - stamp) / RTP_CLOCK_HZ
-            taken_s = self._taken_s(came_s[stamp])
-            waits.append((played_s - taken_s, taken_s - came_s[stamp]))
+            packet = max(0, int(np.searchsorted(stamps, block, side="right")) - 1)
+            played_s = playback.start_s + place * BLOCK_S / (1 + playback.drift)
+            played_s -= (block - int(stamps[packet])) / RTP_CLOCK_HZ
+            arrived_s = float(came_s[packet])
+            taken_s = float(self._taken_s(came_s[packet : packet + 1])[0])
+            waits.append((played_s - taken_s, taken_s - arrived_s))
         return waits
 
-    def _row(
-        self, outcome: MarkerOutcome, started_s: float, frames: Mapping[int, _Frame]
-    ) -> tuple[float, float, float, float] | None:
-        """Return a marker's mean pacing, network, buffer and block times; None where none of its frames was played."""
+    @cached_property
+    def _came_s(self) -> tuple[npt.NDArray[np.int64], Seconds]:
+        """The RTP times (unwrapped, ascending) that arrived, and when each came first; shapes (packets,)."""
+        stamps = self._arrivals.timestamps
+        known, first = np.unique(unwrapped(stamps, int(stamps[0])), return_index=True)
+        return known, self._arrivals.at_s[first]
+
+    def _places_of(self, outcome: MarkerOutcome, started_s: float) -> tuple[int, int]:
+        """Return the places in the speech of the first and the last frame that carry a marker."""
         ptime_s = self._spoken.codec.ptime_s
         begin_s = outcome.marker.spoken_s - started_s + self._spoken.look_ahead_s
-        first, last = (math.floor(at_s / ptime_s) for at_s in (begin_s, begin_s + 0.079))
-        carried = [frames[index] for index in range(first, last + 1) if index in frames]
-        if not carried:
-            return None
-        count = len(carried)
-        return (
-            sum(frame.left_s - frame.due_s for frame in carried) / count,
-            sum(frame.arrived_s - frame.left_s for frame in carried) / count,
-            sum(frame.played_s - frame.taken_s for frame in carried) / count,
-            sum(frame.taken_s - frame.arrived_s for frame in carried) / count,
-        )
+        return math.floor(begin_s / ptime_s), math.floor((begin_s + 0.079) / ptime_s)
 
-    def _frames(self, started_s: float) -> dict[int, _Frame]:
-        """Return every frame that was sent, arrived, and had its first sample played, by its index."""
-        size = self._spoken.codec.frame_samples
-        arrived_s = {packet.timestamp: at_s for at_s, packet in self._whole}
-        out: dict[int, _Frame] = {}
-        for index, (timestamp, left_s) in zip(self._sent_indices, self._left_s.items(), strict=True):
-            played_s = float(self._played_s[timestamp])
-            if timestamp in arrived_s and not math.isnan(played_s):
-                at_s = arrived_s[timestamp]
-                due_s = started_s + (index + 1) * size / RTP_CLOCK_HZ
-                out[index] = _Frame(due_s, left_s, at_s, self._taken_s(at_s), played_s)
-        return out
-
-    def _taken_s(self, arrived_s: float) -> float:
-        """Return when a packet was first seen: at the next block for NetEQ, which knows ticks; else at once."""
+    def _taken_s(self, arrived_s: Seconds) -> Seconds:
+        """Return when packets were first seen: at the next block for NetEQ, which knows ticks; else at once."""
         if self._choice.policy != "neteq":
             return arrived_s
         period_s = BLOCK_S / (1 + self.playback.drift)
-        ticks = math.ceil((arrived_s - self.playback.start_s) / period_s - 1e-9)
+        ticks = np.ceil((arrived_s - self.playback.start_s) / period_s - 1e-9)
         return self.playback.start_s + ticks * period_s
-
-    @cached_property
-    def _left_s(self) -> dict[int, float]:
-        """When each frame first left, by RTP timestamp, in the order sent."""
-        left_s: dict[int, float] = {}
-        for departure in self._talker.tap.departures:
-            left_s.setdefault(departure.timestamp, departure.at_s)
-        return left_s
-
-    @cached_property
-    def _sent_indices(self) -> list[int]:
-        """The place in the speech of each frame of ``_left_s``."""
-        size = self._spoken.codec.frame_samples
-        timestamps = list(self._left_s)
-        if not timestamps:
-            return []
-        first_sent = next(index for index, payload in enumerate(self._spoken.frames) if payload is not None)
-        return [first_sent + (timestamp - timestamps[0]) % _CYCLE // size for timestamp in timestamps]
-
-    @cached_property
-    def _played_s(self) -> dict[int, float]:
-        """When each frame sent began to play, by RTP timestamp; NaN where nothing of it was played."""
-        if not self._arrivals:
-            return dict.fromkeys(self._left_s, math.nan)
-        # Accelerating cuts up to 15 ms out of a frame that is played all the same, so it is asked for all along.
-        reference = self._arrivals[0][1].timestamp
-        stamps = np.array([unwrapped(timestamp, reference) for timestamp in self._left_s], dtype=np.int64)
-        instants = np.full(len(stamps), np.nan)
-        for inside in range(0, self._spoken.codec.frame_samples, _STEP_SAMPLES):
-            missing = np.isnan(instants)
-            instants[missing] = self.playback.play_instants(stamps[missing] + inside) - inside / RTP_CLOCK_HZ
-        return dict(zip(self._left_s, instants.tolist(), strict=True))
-
-    @cached_property
-    def _unplayed(self) -> npt.NDArray[np.bool_]:
-        """Of each frame sent, whether its sound never came out: it never came, or too late."""
-        size = self._spoken.codec.frame_samples
-        came = {packet.timestamp for _, packet in self._whole}
-        if self._spoken.codec.fec:
-            came |= {(packet.timestamp - size) % _CYCLE for _, packet in self._whole if has_fec(packet.payload)}
-        frames = self._spoken.frames
-        return np.array(
-            [
-                timestamp not in came or math.isnan(at_s)
-                for index, (timestamp, at_s) in zip(self._sent_indices, self._played_s.items(), strict=True)
-                if not is_dtx(frames[index % len(frames)] or b"")  # of those nothing is played: they say so
-            ]
-        )
 
     @property
     def _red_payload_type(self) -> int | None:
         agreed = self._listener.negotiated
         return None if agreed is None else agreed.red_payload_type
 
-    @property
-    def _unplayed_ratio(self) -> float:
-        return float(np.mean(self._unplayed)) if len(self._unplayed) else 0.0
+
+def _ratio(which: npt.NDArray[np.bool_]) -> float:
+    return float(np.mean(which)) if len(which) else 0.0

@@ -7,10 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from rtcprobe.audio.opus import SAMPLE_RATE_HZ
-from rtcprobe.audio.wav import write_wav
+from rtcprobe.audio.wav import wav_file
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import Call, Way
 from rtcprobe.probe.ears import Ear
@@ -139,12 +137,13 @@ def _write_wavs(folder: Path, call: Call, voices: Voices, ears: Mapping[Directio
     talkers = {way.direction: way.talker for way in call.ways}
     for direction, ear in ears.items():
         talker = talkers[direction]
-        started_s = talker.track.started_s or 0.0
-        mouth = voices[talker.side].pcm[: round(ear.said_s() * SAMPLE_RATE_HZ)]
-        for name, start_s, pcm in (
-            ("mouth", started_s - devices.capture_s, mouth),
-            ("ear", ear.playback.start_s + devices.playback_s, ear.playback.pcm),
-        ):
-            lead = round(start_s * SAMPLE_RATE_HZ)
-            aligned = np.concatenate([np.zeros(max(lead, 0), dtype=np.float32), pcm[max(-lead, 0) :]])
-            write_wav(folder / f"{direction}.{name}.wav", aligned)
+        voice = voices[talker.side]
+        with wav_file(folder / f"{direction}.mouth.wav") as mouth:
+            mouth.begin((talker.track.started_s or 0.0) - devices.capture_s)
+            left = round(ear.said_s() * SAMPLE_RATE_HZ)
+            for piece in voice.mouth.pieces(voice.duration_s):
+                mouth.write(piece[:left])
+                left = max(0, left - len(piece))
+        with wav_file(folder / f"{direction}.ear.wav") as heard:
+            heard.begin(ear.playback.start_s + devices.playback_s)
+            ear.sound(heard.write)

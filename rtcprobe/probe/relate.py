@@ -16,7 +16,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from rtcprobe.call.peer import Arrival, Peer
+from rtcprobe.call.peer import Peer
+from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.playout.base import RtpPacket
 from rtcprobe.playout.neteq.red import split_red
 from rtcprobe.units import RTP_CLOCK_HZ
@@ -28,7 +29,7 @@ _LEAST_SHARE = 0.5
 _CYCLE = 1 << 32
 
 
-def related(talker: Peer, listener: Peer) -> list[Arrival] | None:
+def related(talker: Peer, listener: Peer) -> Arrivals | None:
     """Return what arrived at ``listener`` with the talker's own timestamps; None where there is no relation."""
     left = _timestamps_of_payloads(talker)
     red = None if listener.negotiated is None else listener.negotiated.red_payload_type
@@ -42,18 +43,11 @@ def related(talker: Peer, listener: Peer) -> list[Arrival] | None:
     offset, count = told.most_common(1)[0]
     if count < _LEAST_SHARE * told.total():
         return None
-    return [
-        (
-            at_s,
-            RtpPacket(
-                sequence=packet.sequence,
-                timestamp=(packet.timestamp - offset) % _CYCLE,
-                payload=packet.payload,
-                payload_type=packet.payload_type,
-            ),
-        )
-        for at_s, packet in listener.arrivals
-    ]
+    came = Arrivals(likely=talker.track.speech.frames)
+    for at_s, packet in listener.arrivals:
+        timestamp = (packet.timestamp - offset) % _CYCLE
+        came.add(at_s, packet.sequence, timestamp, packet.payload, packet.payload_type)
+    return came
 
 
 def _timestamps_of_payloads(talker: Peer) -> Mapping[bytes, int]:

@@ -83,6 +83,8 @@ def run_probe(
         with hiding():
             return _Run(scenario, Placing(target, clock), seed, progress or _silent, wav_dir).whole()
     finally:
+        # A call leaves circles behind, 2 MB each. What is frozen need not be walked to find them: 2 ms instead of 48.
+        gc.collect()
         gc.unfreeze()
 
 
@@ -271,10 +273,10 @@ class _Run:
         for each in call.warnings:
             self._warn(each)
         if self.placing.clock == "real":
-            self.harness.loop_s += attempt.lag_s
-            self.harness.emulator_s += call.network.lateness.samples_s
+            self.harness.loop_s.extend(attempt.lag_s)
+            self.harness.emulator_s.extend(call.network.lateness.samples_s)
             for peer in call.peers:
-                self.harness.pacing_s += peer.pacing_lateness_s()
+                self.harness.pacing_s.extend(peer.pacing_lateness_s())
 
     def _hopeless(self) -> bool:
         """Return whether an outside target has not been heard at all: it need not be asked again and again."""

@@ -7,13 +7,15 @@ Kinds of datagram are told apart by their first byte (RFC 7983 §7).
 from __future__ import annotations
 
 import struct
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 from rtcprobe.timeline import Side, Wait, answers
 
-__all__ = ["Departure", "WireTap", "is_rtp"]
+__all__ = ["Departure", "Departures", "WireTap", "is_rtp"]
 
 _RTP_FIELDS = struct.Struct("!HI")  # RFC 3550 §5.1: sequence number, timestamp
 _STUN_HEADER_BYTES = 20
@@ -31,6 +33,45 @@ class Departure(NamedTuple):
     size_bytes: int
 
 
+class Departures(Sequence[Departure]):
+    """RTP packets in the order they left, as columns of numbers: an hour of them is 180,000."""
+
+    __slots__ = ("_at_s", "_sequence", "_size", "_timestamp")
+
+    def __init__(self) -> None:
+        self._at_s = array("d")
+        self._sequence = array("H")
+        self._timestamp = array("I")
+        self._size = array("H")
+
+    def add(self, at_s: float, sequence: int, timestamp: int, size_bytes: int) -> None:
+        """Note a packet that left at ``at_s``."""
+        self._at_s.append(at_s)
+        self._sequence.append(sequence)
+        self._timestamp.append(timestamp)
+        self._size.append(size_bytes)
+
+    def __len__(self) -> int:
+        return len(self._at_s)
+
+    @overload
+    def __getitem__(self, place: int) -> Departure: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Departure]: ...
+    def __getitem__(self, place: int | slice) -> Departure | list[Departure]:
+        if isinstance(place, slice):
+            return [self[each] for each in range(*place.indices(len(self)))]
+        return Departure(self._at_s[place], self._sequence[place], self._timestamp[place], self._size[place])
+
+    def __iter__(self) -> Iterator[Departure]:
+        return map(Departure, self._at_s, self._sequence, self._timestamp, self._size)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # it grows
+
+
 @dataclass(slots=True)
 class _Transaction:
     sent_s: list[float] = field(default_factory=list)
@@ -42,7 +83,7 @@ class WireTap:
 
     def __init__(self, side: Side) -> None:
         self.side = side
-        self.departures: list[Departure] = []
+        self.departures = Departures()
         self.round_trip_s: float | None = None
         """The fastest STUN round trip answered at its first transmission (Karn's rule, RFC 6298 §3)."""
         self._transactions: dict[bytes, _Transaction] = {}
@@ -51,7 +92,7 @@ class WireTap:
         """Note a datagram leaving at ``now_s``."""
         if is_rtp(data):
             sequence, timestamp = _RTP_FIELDS.unpack_from(data, 2)
-            self.departures.append(Departure(now_s, sequence, timestamp, len(data)))
+            self.departures.add(now_s, sequence, timestamp, len(data))
         elif _is_check(data):
             self._transactions.setdefault(data[8:20], _Transaction()).sent_s.append(now_s)
 
@@ -66,6 +107,7 @@ class WireTap:
         if len(transaction.sent_s) == 1:
             round_trip_s = now_s - transaction.sent_s[0]
             self.round_trip_s = min(round_trip_s, self.round_trip_s or round_trip_s)
+            del self._transactions[data[8:20]]  # answered at once, it has nothing more to tell
 
     def waits(self) -> list[Wait]:
         """Return every STUN retransmission as the wait that ended with it."""
