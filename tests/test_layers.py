@@ -22,6 +22,7 @@ LEVELS = (
     ("runtime",),
     ("call",),
     ("selftest", "probe", "listening"),
+    ("placement",),
     ("report",),
     ("exporter",),
     ("cli", "pytest_plugin"),
