@@ -31,8 +31,8 @@ from rtcprobe.call.sources import Sources
 from rtcprobe.ice import IceServer
 from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.playout.base import RtpPacket
-from rtcprobe.playout.copies import Left
 from rtcprobe.playout.nack import NackTracker, ResendLimit
+from rtcprobe.recording import Agreed, Came, Said
 from rtcprobe.runtime import aiortc_seam, dtls_seam, ice_seam, media_seam, negotiation
 from rtcprobe.runtime.gathering import Gathering
 from rtcprobe.runtime.network import Host, Network, acting_as
@@ -107,12 +107,6 @@ class MouthTrack(MediaStreamTrack):
         assert self.started_s is not None
         return self.started_s + (index + 1) * self.speech.ptime_s
 
-    def next_due_s(self, at_s: float) -> float:
-        """Return the latest instant not after ``at_s`` at which a frame was due."""
-        assert self.started_s is not None
-        ptime_s = self.speech.ptime_s
-        return self.started_s + math.floor((at_s - self.started_s) / ptime_s + 1e-6) * ptime_s
-
     async def _until(self, when_s: float) -> None:
         waiter = self._clock.create_future()
         self._clock.call_at(when_s, _wake, waiter)
@@ -144,7 +138,7 @@ class Peer:
         """
         aiortc_seam.install()
         self.side = side
-        self.negotiated: negotiation.Negotiated | None = None
+        self.negotiated: Agreed | None = None
         """What both sides agreed on; None until they have."""
         self.timeline = Timeline(side, milestones)
         self.arrivals = Arrivals(likely=expected)
@@ -251,17 +245,27 @@ class Peer:
             await self._gathering.stop()
         await self._connection.close()
 
-    def pacing_lateness_s(self) -> list[float]:
-        """Return how late each frame left, in seconds after it was due (0 in virtual time)."""
-        started_s = self.track.started_s
-        left = Left(self.tap.departures)  # what is sent again was asked for, not due
-        if started_s is None or not len(left):
-            return []
-        origin_s = self.track.next_due_s(float(left.at_s[0]))
-        late_s: list[float] = (
-            left.at_s - origin_s - ((left.timestamp - left.timestamp[0]) % 2**32) / RTP_CLOCK_HZ
-        ).tolist()
-        return late_s
+    def said(self) -> Said:
+        """Return what was said so far."""
+        return Said(
+            party=self.side,
+            frames=self.track.speech.frames,
+            ptime_s=self.track.speech.ptime_s,
+            started_s=self.track.started_s,
+            finished=self.track.finished.is_set(),
+            departures=self.tap.departures,
+        )
+
+    def came(self, *, forwarded: bool, there_and_back: bool) -> Came:
+        """Return what came so far, and over what."""
+        return Came(
+            listener=self.side,
+            arrivals=self.arrivals,
+            agreed=self.negotiated,
+            begun_s=self.timeline.begun_s,
+            forwarded=forwarded,
+            there_and_back=there_and_back,
+        )
 
     def progress_s(self) -> list[float]:
         """Return when this side's handshake moved on: each new flight, and the end."""

@@ -23,6 +23,7 @@ from rtcprobe.cli.compare import compare
 from rtcprobe.cli.hear import hear
 from rtcprobe.cli.link import link
 from rtcprobe.cli.look import links, scenarios, schema, score, selftest, targets
+from rtcprobe.cli.place import place
 from rtcprobe.cli.relay import relay
 from rtcprobe.cli.report import report
 from rtcprobe.cli.run import run
@@ -45,7 +46,7 @@ def cli() -> None:
 
 
 _MEASURING = (run, serve, check, compare, vendors, relay)
-_LOOKING = (hear, link, report, score, scenarios, links, targets, schema, selftest)
+_LOOKING = (hear, link, place, report, score, scenarios, links, targets, schema, selftest)
 for _command in (*_MEASURING, *_LOOKING):
     cli.add_command(_command)
 

@@ -11,11 +11,12 @@ from rtcprobe.audio.opus import SAMPLE_RATE_HZ
 from rtcprobe.audio.wav import wav_file
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import Call, Way
-from rtcprobe.probe.ears import Ear
+from rtcprobe.hearing.ears import Ear
+from rtcprobe.hearing.playing import first_audio_s
+from rtcprobe.hearing.pooled import Account
+from rtcprobe.hearing.speech import Voices
 from rtcprobe.probe.placing import Attempt
-from rtcprobe.probe.playing import first_audio_s
-from rtcprobe.probe.pooled import Account
-from rtcprobe.probe.speech import Voices
+from rtcprobe.recording import Came
 from rtcprobe.result import Direction, JoinAttempt, Retransmission
 from rtcprobe.scenario import Devices, Scenario
 from rtcprobe.timeline import Stop, phases, price
@@ -51,13 +52,12 @@ def hear_call(
     for way in attempt.call.ways:
         if way.direction in wanted:
             ear = Ear(
-                way.talker,
-                way.listener,
+                way.talker.said(),
+                _came(way, outside=outside),
                 voices[way.talker.side],
                 playout=scenario.playout,
                 devices=scenario.devices,
                 phase_s=attempt.phase_s(way.listener),
-                outside=outside,
             )
             ears.setdefault(way.direction, []).append(ear)
     listeners_s = next((tuple(ear.delay_s for ear in each) for each in ears.values() if len(each) > 1), ())
@@ -114,15 +114,19 @@ def judge_join(
 
 def _first_audio_s(attempt: Attempt, way: Way, scenario: Scenario, *, outside: bool) -> float | None:
     """Return when the listener heard the talker first, seconds since the listener began."""
+    came = _came(way, outside=outside)
     heard_s = first_audio_s(
-        way.talker,
-        way.listener,
+        way.talker.said(),
+        came,
         playout=scenario.playout,
         devices=scenario.devices,
         phase_s=attempt.phase_s(way.listener),
-        outside=outside,
     )
-    return None if heard_s is None else heard_s - way.listener.timeline.begun_s
+    return None if heard_s is None else heard_s - came.begun_s
+
+
+def _came(way: Way, *, outside: bool) -> Came:
+    return way.listener.came(forwarded=outside, there_and_back=way.talker is way.listener)
 
 
 def _lateness_s(ear: Ear) -> float:

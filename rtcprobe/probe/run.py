@@ -16,6 +16,8 @@ from rtcprobe.call.targets import access
 from rtcprobe.call.targets.base import Call, CallSetup
 from rtcprobe.call.targets.loopback import ROUTES
 from rtcprobe.errors import BadInputError, RtcprobeError
+from rtcprobe.hearing.pooled import Account, pooled
+from rtcprobe.hearing.speech import Voices, checked_alone, speak
 from rtcprobe.probe import stalls
 from rtcprobe.probe.beforehand import check_target, warm_up
 from rtcprobe.probe.deadline import Deadline, longest_join_s, longest_talk_s
@@ -23,9 +25,7 @@ from rtcprobe.probe.environment import environment
 from rtcprobe.probe.harness import Harness
 from rtcprobe.probe.hearing import Heard, hear_call, judge_join
 from rtcprobe.probe.placing import Attempt, Placing
-from rtcprobe.probe.pooled import Account, pooled
 from rtcprobe.probe.routes import nominal_round_trip_s, routes
-from rtcprobe.probe.speech import Voices, checked_alone, speak
 from rtcprobe.probe.stalls import Voided
 from rtcprobe.result import (
     Clock,
@@ -276,7 +276,7 @@ class _Run:
             self.harness.loop_s.extend(attempt.lag_s)
             self.harness.emulator_s.extend(call.network.lateness.samples_s)
             for peer in call.peers:
-                self.harness.pacing_s.extend(peer.pacing_lateness_s())
+                self.harness.pacing_s.extend(peer.said().pacing_lateness_s())
 
     def _hopeless(self) -> bool:
         """Return whether an outside target has not been heard at all: it need not be asked again and again."""

@@ -7,69 +7,19 @@ Kinds of datagram are told apart by their first byte (RFC 7983 §7).
 from __future__ import annotations
 
 import struct
-from array import array
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import NamedTuple, overload
 
+from rtcprobe.recording import Departures
 from rtcprobe.timeline import Side, Wait, answers
 
-__all__ = ["Departure", "Departures", "WireTap", "is_rtp"]
+__all__ = ["WireTap", "is_rtp"]
 
 _RTP_FIELDS = struct.Struct("!HI")  # RFC 3550 §5.1: sequence number, timestamp
 _STUN_HEADER_BYTES = 20
 _STUN_CLASS_MASK = 0x0110  # RFC 8489 §5: the two class bits of the message type
 _STUN_REQUEST = 0x0000
 _BINDING_REQUEST = b"\x00\x01"  # RFC 8489 §18.2; other methods are TURN's
-
-
-class Departure(NamedTuple):
-    """An RTP packet leaving the host: when (seconds), its sequence number and timestamp, its size on the wire."""
-
-    at_s: float
-    sequence: int
-    timestamp: int
-    size_bytes: int
-
-
-class Departures(Sequence[Departure]):
-    """RTP packets in the order they left, as columns of numbers: an hour of them is 180,000."""
-
-    __slots__ = ("_at_s", "_sequence", "_size", "_timestamp")
-
-    def __init__(self) -> None:
-        self._at_s = array("d")
-        self._sequence = array("H")
-        self._timestamp = array("I")
-        self._size = array("H")
-
-    def add(self, at_s: float, sequence: int, timestamp: int, size_bytes: int) -> None:
-        """Note a packet that left at ``at_s``."""
-        self._at_s.append(at_s)
-        self._sequence.append(sequence)
-        self._timestamp.append(timestamp)
-        self._size.append(size_bytes)
-
-    def __len__(self) -> int:
-        return len(self._at_s)
-
-    @overload
-    def __getitem__(self, place: int) -> Departure: ...
-    @overload
-    def __getitem__(self, place: slice) -> list[Departure]: ...
-    def __getitem__(self, place: int | slice) -> Departure | list[Departure]:
-        if isinstance(place, slice):
-            return [self[each] for each in range(*place.indices(len(self)))]
-        return Departure(self._at_s[place], self._sequence[place], self._timestamp[place], self._size[place])
-
-    def __iter__(self) -> Iterator[Departure]:
-        return map(Departure, self._at_s, self._sequence, self._timestamp, self._size)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and list(self) == list(other)
-
-    __hash__ = None  # type: ignore[assignment]  # it grows
 
 
 @dataclass(slots=True)

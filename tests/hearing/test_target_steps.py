@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from rtcprobe.hearing.playing import _target_steps
 from rtcprobe.playout.policies import PlayoutChoice, make_policy
 from rtcprobe.playout.replay import Playback
-from rtcprobe.probe.playing import _target_steps
 
 
 def played(*, drift=0.0):

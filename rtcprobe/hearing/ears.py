@@ -22,7 +22,12 @@ from rtcprobe.audio.ear import Hearing, MarkerOutcome
 from rtcprobe.audio.long_ear import LongEar
 from rtcprobe.audio.opus_packet import has_fec
 from rtcprobe.audio.pcm import Pcm
-from rtcprobe.call.peer import Peer
+from rtcprobe.hearing import figures
+from rtcprobe.hearing.frames import Seconds, SentFrames
+from rtcprobe.hearing.playing import play, unwrapped, whole_frames
+from rtcprobe.hearing.pooled import Account
+from rtcprobe.hearing.relate import related
+from rtcprobe.hearing.speech import Spoken
 from rtcprobe.playout.aiortc import StockTrace, stock_aiortc
 from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.playout.base import BLOCK_S, Block, Decoder
@@ -30,12 +35,7 @@ from rtcprobe.playout.copies import WithoutFec, unprotected
 from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.playout.recovery import Traced, traced
 from rtcprobe.playout.replay import NO_SOUND, Playback
-from rtcprobe.probe import figures
-from rtcprobe.probe.frames import Seconds, SentFrames
-from rtcprobe.probe.playing import play, unwrapped, whole_frames
-from rtcprobe.probe.pooled import Account
-from rtcprobe.probe.relate import related
-from rtcprobe.probe.speech import Spoken
+from rtcprobe.recording import Came, Said
 from rtcprobe.result import MouthToEar
 from rtcprobe.scenario import Devices
 from rtcprobe.units import RTP_CLOCK_HZ
@@ -46,32 +46,30 @@ __all__ = ["Ear"]
 class Ear:
     """One listening side: plays what arrived, hears the markers, and accounts for every millisecond.
 
-    ``phase_s`` is where the loudspeaker's 10 ms grid lies; ``outside`` says that a server stands between the two.
+    ``phase_s`` is where the loudspeaker's 10 ms grid lies.
     """
 
     def __init__(
         self,
-        talker: Peer,
-        listener: Peer,
+        said: Said,
+        came: Came,
         spoken: Spoken,
         *,
         playout: PlayoutChoice,
         devices: Devices,
         phase_s: float,
-        outside: bool = False,
     ) -> None:
-        self._talker = talker
-        self._listener = listener
-        self._outside = outside
-        found = related(talker, listener) if outside else listener.arrivals
+        self._said = said
+        self._way = came
+        found = related(said, came) if came.forwarded else came.arrivals
         self._related = found is not None
         """Whether packets that arrived can be told from those that left."""
-        self._came = listener.arrivals if found is None else found
+        self._came = came.arrivals if found is None else found
         self._spoken = spoken
         self._choice = playout
         self._devices = devices
         self._phase_s = phase_s
-        self._whole = whole_frames(talker, listener, self._came) if self._related else self._came
+        self._whole = whole_frames(said, came.agreed, self._came) if self._related else self._came
         self._arrivals = self._came if playout.knows_red else self._whole
         self.playback, self._figures, self._hearing = self._play(self._arrivals, self._spoken.rehearsal.decoder())
 
@@ -85,12 +83,12 @@ class Ear:
 
         ``echo_path_s`` is the mean of both directions' delays: how far away an echo would come from.
         """
-        started_s, hearing = self._talker.track.started_s, self._hearing
+        started_s, hearing = self._said.started_s, self._hearing
         if started_s is None or hearing is None:
             silent = MouthToEar(scheduled=0, heard=0, rejected=0, lost=0, playout={"policy": str(self._choice)})
             return Account(ear=silent)
         frames = SentFrames(
-            self._talker.tap.departures,
+            self._said.departures,
             self._spoken,
             whole=self._whole,
             arrivals=self._arrivals,
@@ -144,7 +142,7 @@ class Ear:
 
     def _judged(self, delay_s: float | None) -> TypeGuard[float]:
         """Return whether the E-model can say anything: it is about one way, and about what became of our frames."""
-        return delay_s is not None and self._related and self._talker is not self._listener
+        return delay_s is not None and self._related and not self._way.there_and_back
 
     @property
     def _device_s(self) -> float:
@@ -161,7 +159,7 @@ class Ear:
 
     def _play(self, arrivals: Arrivals, decoder: Decoder) -> tuple[Playback, Mapping[str, Any], Hearing | None]:
         """Play ``arrivals`` and find the markers in the sound."""
-        spoken, started_s = self._spoken, self._talker.track.started_s
+        spoken, started_s = self._spoken, self._said.started_s
         if started_s is None:
             return *self._listen_to(arrivals, decoder, lambda _start_s: lambda _block: None), None
         markers = spoken.train.markers(self.said_s(), start_s=started_s)
@@ -180,7 +178,7 @@ class Ear:
     ) -> tuple[Playback, Mapping[str, Any]]:
         return play(
             self._choice,
-            self._listener,
+            self._way.agreed,
             arrivals,
             decoder,
             phase_s=self._phase_s,
@@ -190,12 +188,7 @@ class Ear:
 
     def said_s(self) -> float:
         """Return how much of the speech left the talker: all of it, or as much as an interruption let pass."""
-        departures, started_s = self._talker.tap.departures, self._talker.track.started_s
-        if started_s is None:
-            return 0.0
-        if self._talker.track.finished.is_set() or not departures:
-            return self._spoken.duration_s if departures else 0.0
-        return min(self._spoken.duration_s, max(0.0, departures[-1].at_s - started_s))
+        return self._said.lasted_s(self._spoken.duration_s)
 
     def _protection(self, gone: Traced, unplayed: npt.NDArray[np.bool_]) -> Mapping[str, Any]:
         """Return what was lost on the way, what each kind of copy brought back and cost, and what was never heard."""
@@ -204,7 +197,7 @@ class Ear:
 
     def _traced(self) -> Traced:
         return traced(
-            self._talker.tap.departures,
+            self._said.departures,
             self._came,
             frame_samples=self._spoken.codec.frame_samples,
             has_fec=has_fec,
@@ -213,7 +206,7 @@ class Ear:
 
     def _cost(self) -> Mapping[str, Any]:
         """Return what the same call would have been without any copy, and the delay that the copies cost."""
-        agreed = self._listener.negotiated
+        agreed = self._way.agreed
         if agreed is None or not (agreed.sends_red or agreed.nack or self._spoken.codec.fec):
             return {}
         bare, _, hearing = self._play(self._unprotected, WithoutFec(self._spoken.rehearsal.decoder()))
@@ -225,11 +218,11 @@ class Ear:
 
     @cached_property
     def _unprotected(self) -> Arrivals:
-        agreed = self._listener.negotiated
+        agreed = self._way.agreed
         if agreed is None or not (agreed.sends_red or agreed.nack) or not self._related:
             return self._came
         return unprotected(
-            self._talker.tap.departures,
+            self._said.departures,
             self._came,
             payload_type=agreed.opus_payload_type,
             red_payload_type=agreed.red_payload_type,
@@ -253,7 +246,7 @@ class Ear:
             "sender_pacing": pacing_s,
             **(
                 {"network_and_target": network_s}
-                if self._outside
+                if self._way.forwarded
                 else {"network_min": fastest_s, "network_variable": network_s - fastest_s}
             ),
             "jitter_buffer": buffer_s,
@@ -268,7 +261,7 @@ class Ear:
     def _stages_around(self, hearing: Hearing) -> Mapping[str, float]:
         """Return the stages on our own sides, and what is between: the network, and a server that encodes anew."""
         rows = [row for outcome in hearing.heard for row in self._waits(outcome)]
-        pacing_s = self._talker.pacing_lateness_s()
+        pacing_s = self._said.pacing_lateness_s()
         if not rows or not pacing_s or self.delay_s is None:
             return {}
         buffer_s, block_s = (float(mean) for mean in np.mean(rows, axis=0))
@@ -327,7 +320,7 @@ class Ear:
 
     @property
     def _red_payload_type(self) -> int | None:
-        agreed = self._listener.negotiated
+        agreed = self._way.agreed
         return None if agreed is None else agreed.red_payload_type
 
 

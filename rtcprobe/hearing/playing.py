@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from rtcprobe.audio.opus import OpusDecoder
-from rtcprobe.call.peer import Peer
+from rtcprobe.hearing.relate import related
 from rtcprobe.playout.arrivals import Arrivals, in_time
 from rtcprobe.playout.base import BLOCK_S, Block, Decoder
 from rtcprobe.playout.copies import unpacked
 from rtcprobe.playout.policies import PlayoutChoice, make_policy
 from rtcprobe.playout.replay import Playback, replay
-from rtcprobe.probe.relate import related
+from rtcprobe.recording import Agreed, Came, Said
 from rtcprobe.scenario import Devices
 
 __all__ = ["first_audio_s", "play", "unwrapped", "whole_frames"]
@@ -31,20 +31,18 @@ _FIRST_PACKETS = 16
 _CYCLE = 1 << 32
 
 
-def first_audio_s(
-    talker: Peer, listener: Peer, *, playout: PlayoutChoice, devices: Devices, phase_s: float, outside: bool = False
-) -> float | None:
+def first_audio_s(said: Said, came: Came, *, playout: PlayoutChoice, devices: Devices, phase_s: float) -> float | None:
     """Return when the first sample of the talker was heard, seconds since the call started; None if never."""
-    found = related(talker, listener) if outside else listener.arrivals
-    came = listener.arrivals if found is None else found
-    whole = came if found is None else whole_frames(talker, listener, came)
+    found = related(said, came) if came.forwarded else came.arrivals
+    known = came.arrivals if found is None else found
+    whole = known if found is None else whole_frames(said, came.agreed, known)
     first = list(islice(in_time(whole), _FIRST_PACKETS))
     if not first:
         return None
-    arrivals = Arrivals(came[:_FIRST_PACKETS] if playout.knows_red else first)
+    arrivals = Arrivals(known[:_FIRST_PACKETS] if playout.knows_red else first)
     playback, _ = play(
         playout,
-        listener,
+        came.agreed,
         arrivals,
         OpusDecoder(),
         phase_s=phase_s,
@@ -59,13 +57,12 @@ def first_audio_s(
     return float(played.min()) + devices.playback_s if len(played) else None
 
 
-def whole_frames(talker: Peer, listener: Peer, came: Arrivals) -> Arrivals:
+def whole_frames(said: Said, agreed: Agreed | None, came: Arrivals) -> Arrivals:
     """Return every frame that arrived, in a packet of its own, at the instant its first copy came."""
-    agreed = listener.negotiated
     if agreed is None or not agreed.sends_red:
         return came
     return unpacked(
-        talker.tap.departures,
+        said.departures,
         came,
         payload_type=agreed.opus_payload_type,
         red_payload_type=agreed.red_payload_type,
@@ -74,7 +71,7 @@ def whole_frames(talker: Peer, listener: Peer, came: Arrivals) -> Arrivals:
 
 def play(
     choice: PlayoutChoice,
-    listener: Peer,
+    agreed: Agreed | None,
     arrivals: Arrivals,
     decoder: Decoder,
     *,
@@ -88,7 +85,6 @@ def play(
     That is when the last frame was played, unless told otherwise. ``listen`` is told when the first block is played,
     and returns what takes each of them: the sound is not kept.
     """
-    agreed = listener.negotiated
     policy = make_policy(
         choice,
         decoder,

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from rtcprobe.audio.opus_packet import has_fec
+from rtcprobe.hearing.playing import unwrapped
+from rtcprobe.hearing.speech import Spoken
 from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.playout.copies import Left, Sent
 from rtcprobe.playout.replay import Playback
-from rtcprobe.probe.playing import unwrapped
-from rtcprobe.probe.speech import Spoken
 from rtcprobe.units import RTP_CLOCK_HZ
 
 __all__ = ["Seconds", "SentFrames", "Ways"]
