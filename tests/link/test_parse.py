@@ -2,6 +2,7 @@
 
 import pytest
 
+from rtcprobe.errors import BadInputError
 from rtcprobe.link import (
     Bernoulli,
     BurstLoss,
@@ -194,3 +195,19 @@ def test_a_whole_number_may_be_written_as_a_float_wherever_packets_are_counted()
     assert parse_link(floats) == parse_link(
         {"rate": "1mbit", "limit": 50, "delay": "5ms", "reorder": "1%", "gap": 5, "slot": {"min": "5ms", "packets": 4}}
     )
+
+
+@pytest.mark.parametrize(
+    ("pasted", "meant"),
+    [
+        # tc-tbf(8): sizes are bytes, a k 1024 of them, kbit an eighth of that; latency is how long its queue may hold.
+        ("rate 500kbit burst 32kbit latency 400ms", "rate 500kbit bucket 4096B limit 400ms"),
+        ("delay 20ms rate 1mbit buffer 10k limit 3000", "delay 20ms rate 1mbit bucket 10240B limit 3000B"),
+        ("tc qdisc add dev eth0 root tbf rate 1mbit burst 1540 latency 70ms", "rate 1mbit bucket 1540B limit 70ms"),
+    ],
+)
+def test_a_line_of_tbf_is_refused_with_the_line_that_does_the_same(pasted, meant):
+    with pytest.raises(BadInputError) as refused:
+        parse_link(pasted)
+    assert refused.value.hint == f"write {meant}"
+    assert parse_link(meant).rate.bucket_bytes > 0
