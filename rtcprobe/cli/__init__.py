@@ -23,11 +23,13 @@ from rtcprobe.cli.compare import compare
 from rtcprobe.cli.hear import hear
 from rtcprobe.cli.link import link
 from rtcprobe.cli.look import links, scenarios, schema, score, selftest, targets
+from rtcprobe.cli.place import place
 from rtcprobe.cli.relay import relay
 from rtcprobe.cli.report import report
 from rtcprobe.cli.run import run
 from rtcprobe.cli.serve import serve
 from rtcprobe.cli.signals import ended_as_by_hand
+from rtcprobe.cli.sweep import sweep
 from rtcprobe.cli.vendors import vendors
 from rtcprobe.errors import ExitCode, RtcprobeError
 from rtcprobe.secrets import scrub
@@ -44,8 +46,8 @@ def cli() -> None:
     """Make real WebRTC calls over emulated links, time them from join to mouth-to-ear, and judge them."""
 
 
-_MEASURING = (run, serve, check, compare, vendors, relay)
-_LOOKING = (hear, link, report, score, scenarios, links, targets, schema, selftest)
+_MEASURING = (run, serve, check, compare, vendors, sweep, relay)
+_LOOKING = (hear, link, place, report, score, scenarios, links, targets, schema, selftest)
 for _command in (*_MEASURING, *_LOOKING):
     cli.add_command(_command)
 
