@@ -29,7 +29,6 @@ from rtcprobe.cli.report import report
 from rtcprobe.cli.run import run
 from rtcprobe.cli.serve import serve
 from rtcprobe.cli.signals import ended_as_by_hand
-from rtcprobe.cli.sweep import sweep
 from rtcprobe.cli.vendors import vendors
 from rtcprobe.errors import ExitCode, RtcprobeError
 from rtcprobe.secrets import scrub
@@ -46,7 +45,7 @@ def cli() -> None:
     """Make real WebRTC calls over emulated links, time them from join to mouth-to-ear, and judge them."""
 
 
-_MEASURING = (run, serve, check, compare, vendors, sweep, relay)
+_MEASURING = (run, serve, check, compare, vendors, relay)
 _LOOKING = (hear, link, place, report, score, scenarios, links, targets, schema, selftest)
 for _command in (*_MEASURING, *_LOOKING):
     cli.add_command(_command)
