@@ -79,7 +79,8 @@ def test_pinged_round_trips_are_the_smallest_published_ones_to_five_milliseconds
 def test_a_place_nobody_published_is_estimated():
     # Karachi to Dubai, 1,182 km: 11.8 ms of light, 2.40 times in the class up to 2,000 km, to 5 ms: 30.
     assert backbone("karachi", "dubai").rtt_s == pytest.approx(0.030)
-    assert all(backbone("karachi", other).provenance.startswith("estimated: ") for other in REGIONS if other != "karachi")
+    for other in REGIONS.keys() - {"karachi"}:
+        assert backbone("karachi", other).provenance.startswith("estimated: ")
 
 
 def test_a_pair_outside_the_table_is_estimated_and_says_how():
