@@ -39,7 +39,7 @@ def test_the_version_is_the_packages(rtcprobe):
 def test_scenarios_lists_every_name_with_whom_it_serves(rtcprobe):
     code, out, _ = rtcprobe("scenarios")
     assert code == 0
-    assert "1v1-social        Two friends on a social video app, Bangkok 4G to Singapore Wi-Fi" in out.splitlines()
+    assert "1v1-social          Two friends on a social video app, Bangkok 4G to Singapore Wi-Fi" in out.splitlines()
 
 
 def test_links_tells_what_is_sourced_and_what_assumed(rtcprobe):

@@ -31,7 +31,7 @@ def scenarios() -> None:
 
     screen = console()
     for name in library():
-        screen.print(f"[bold]{name:<17}[/bold] {find_scenario(name).serves}", highlight=False, soft_wrap=True)
+        screen.print(f"[bold]{name:<19}[/bold] {find_scenario(name).serves}", highlight=False, soft_wrap=True)
     screen.print(f"\nfiles: {library_folder()}", highlight=False, soft_wrap=True)
 
 

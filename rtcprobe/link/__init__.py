@@ -10,6 +10,7 @@ Models: ``delay.py``, ``loss.py``, ``slot.py``, ``bottleneck.py`` (queue and lin
 
 from rtcprobe.link.access import ACCESS, Access
 from rtcprobe.link.aqm import Aqm, CoDel, EcnRamp, Pi2
+from rtcprobe.link.border import BORDER, MAINLAND, USUAL_BORDER, Border, border_warnings, entering, enters_mainland
 from rtcprobe.link.cross import CrossTraffic, Pulses, RandomWalk, Tcp
 from rtcprobe.link.delay import Delay, DelayTrace
 from rtcprobe.link.flows import Crossed
@@ -26,14 +27,18 @@ from rtcprobe.link.unreached import unreached
 
 __all__ = [
     "ACCESS",
+    "BORDER",
     "HEADER_BYTES",
     "LINK_KEYS",
+    "MAINLAND",
     "REGIONS",
+    "USUAL_BORDER",
     "Access",
     "Achieved",
     "Aqm",
     "Backbone",
     "Bernoulli",
+    "Border",
     "BurstLoss",
     "CapacityTrace",
     "Change",
@@ -66,7 +71,10 @@ __all__ = [
     "Tcp",
     "achieved",
     "backbone",
+    "border_warnings",
     "distance_km",
+    "entering",
+    "enters_mainland",
     "light_bound_s",
     "parse_link",
     "unreached",

@@ -148,8 +148,11 @@ def light_bound_s(a: str, b: str) -> float:
     return 2 * distance_km(a, b) / _FIBRE_KM_PER_S
 
 
-def backbone(a: str, b: str, rtt_s: float | None = None) -> Backbone:
+def backbone(a: str, b: str, rtt_s: float | None = None, *, private: bool = False) -> Backbone:
     """Return the hop between regions ``a`` and ``b``; ``rtt_s`` overrides the catalogue's round trip.
+
+    A ``private`` one is a vendor's own line: where only the public network was pinged, it is estimated as Azure's own
+    is, and is no slower than those pings.
 
     Raises:
         BadInputError: no such region, or a negative round trip.
@@ -169,14 +172,22 @@ def backbone(a: str, b: str, rtt_s: float | None = None) -> Backbone:
         rtt_s, provenance = _WITHIN_REGION_RTT_S, "cited: AWS p50 within a region (cloudping.co, July 2025)"
     elif (cited_s := CLOUDS.get(frozenset((a, b)))) is not None:
         rtt_s, provenance = cited_s, "cited: AWS p50 (cloudping.co, July 2025), rounded to 5ms"
-    elif (cited_s := PINGS.get(frozenset((a, b)))) is not None:
+    elif (cited_s := PINGS.get(frozenset((a, b)))) is not None and not (private and _estimated_s(a, b) < cited_s):
         rtt_s, provenance = cited_s, "pinged: one server a city, public network (WonderNetwork, 2018), rounded to 5ms"
     else:
-        km = distance_km(a, b)
-        times = next(times for limit_km, times in _INFLATION if km < limit_km)
-        rtt_s = max(0.005, round(bound_s * times / 0.005) * 0.005)
-        provenance = f"estimated: {km:.0f} km at {times:g} times the light bound (medians of Azure's table, 2026)"
+        rtt_s, km = _estimated_s(a, b), distance_km(a, b)
+        provenance = (
+            f"estimated: {km:.0f} km at {_inflation(km):g} times the light bound (medians of Azure's table, 2026)"
+        )
     return Backbone(spec=LinkSpec(delay=_one_way(rtt_s)), rtt_s=rtt_s, provenance=provenance, warning=warning)
+
+
+def _inflation(km: float) -> float:
+    return next(times for limit_km, times in _INFLATION if km < limit_km)
+
+
+def _estimated_s(a: str, b: str) -> float:
+    return max(0.005, round(light_bound_s(a, b) * _inflation(distance_km(a, b)) / 0.005) * 0.005)
 
 
 def _one_way(rtt_s: float) -> Delay:

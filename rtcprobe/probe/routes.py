@@ -6,6 +6,7 @@ Rules:
        server and the server itself. ``target.region`` adds the backbone between the side's region and that one.
     3. A link written out carries everything in its direction, signalling too: the server, and so an outside target,
        stands at the callee's end of it. ``rtt``, without ``target.region``, is put on the caller's side likewise.
+    4. Over the public network, a backbone into mainland China has the border's loss and rate, outwards it has none.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rtcprobe.call.targets.base import Route
-from rtcprobe.link import ACCESS, LinkSpec, Requested, backbone, unreached
+from rtcprobe.link import ACCESS, USUAL_BORDER, LinkSpec, Requested, backbone, entering, enters_mainland, unreached
 from rtcprobe.scenario import Scenario
 from rtcprobe.units import format_duration
 
@@ -45,15 +46,24 @@ def routes(scenario: Scenario, wanted: Sequence[Route]) -> Mapping[Route, Sequen
         ends = (regions[source], regions[destination])
         if ends[0] is not None and ends[1] is not None:
             rtt_s = None if {source, destination} & set(_FAR) else scenario.rtt_s
-            hops = [backbone(ends[0], ends[1], rtt_s).spec]
+            hops = [_between(scenario, ends[0], ends[1], rtt_s)]
         elif scenario.rtt_s is not None and "caller" in (source, destination):
-            hops = [backbone(scenario.caller.region, scenario.callee.region, scenario.rtt_s).spec]
+            sides = (scenario.caller.region, scenario.callee.region)
+            hops = [_between(scenario, *(sides if source == "caller" else sides[::-1]), scenario.rtt_s)]
         if source in sites:
             hops.insert(0, ACCESS[sites[source].access].up)
         if destination in sites:
             hops.append(ACCESS[sites[destination].access].down)
         out[source, destination] = hops
     return out
+
+
+def _between(scenario: Scenario, source: str, destination: str, rtt_s: float | None) -> LinkSpec:
+    """Return the backbone from one region to another, the border of mainland China included."""
+    spec = backbone(source, destination, rtt_s, private=scenario.private).spec
+    if scenario.private or not enters_mainland(source, destination):
+        return spec
+    return entering(spec, scenario.border or USUAL_BORDER)
 
 
 def nominal_round_trip_s(hops: Mapping[Route, Sequence[LinkSpec]]) -> float | None:

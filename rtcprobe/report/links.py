@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from rtcprobe.errors import same_name
-from rtcprobe.link import ACCESS, REGIONS, LinkSpec, Requested, backbone, distance_km, light_bound_s
+from rtcprobe.link import ACCESS, BORDER, MAINLAND, REGIONS, LinkSpec, Requested, backbone, distance_km, light_bound_s
+from rtcprobe.link.border import told_of_border
 from rtcprobe.report.sentences import milliseconds
 from rtcprobe.units import format_rate, format_ratio
 
@@ -45,18 +46,34 @@ def print_round_trips(names: Sequence[str], console: Console) -> None:
         name = same_name(written, REGIONS) or written
         table = Table(box=None, pad_edge=False, title=f"From {name}", title_justify="left")
         table.add_column("to", style="bold")
-        for column in ("RTT, ms", "light, ms", "km"):
+        for column in ("RTT, ms", "private, ms", "light, ms", "km"):
             table.add_column(column, justify="right")
         table.add_column("source")
         found = sorted(((backbone(name, other), other) for other in REGIONS), key=lambda entry: entry[0].rtt_s)
         for hop, other in found:
             bound, km = light_bound_s(name, other), distance_km(name, other)
             kind = hop.provenance.partition(":")[0]
-            table.add_row(other, milliseconds(hop.rtt_s, 0), milliseconds(bound, 0), f"{km:,.0f}", kind)
+            private_s = backbone(name, other, private=True).rtt_s
+            private = "" if private_s == hop.rtt_s else milliseconds(private_s, 0)
+            table.add_row(other, milliseconds(hop.rtt_s, 0), private, milliseconds(bound, 0), f"{km:,.0f}", kind)
         console.print(table)
         for source in dict.fromkeys(hop.provenance for hop, _ in found if not hop.provenance.startswith("estimated")):
             console.print(source)
         console.print("estimated: the light bound times the route inflation at that distance (Azure's table, 2026)")
+        console.print("private: the same with backbone private, where that is another; estimated")
+        if name in MAINLAND:
+            _print_border(console)
+
+
+def _print_border(console: Console) -> None:
+    console.print("\nFrom abroad into mainland China, over the public network:")
+    for state in BORDER:
+        console.print(f"  border {state:<6} {told_of_border(state)}")
+    console.print("  outwards, and with backbone private: nothing")
+    _print_list(
+        "sourced", ("loss and rate: Zhu et al., POMACS 4(1), 2020, doi 10.1145/3379479, by its summaries",), console
+    )
+    _print_list("assumed", ("independent losses, a queue 200 ms deep, no further delay",), console)
 
 
 def _figures(spec: LinkSpec) -> str:

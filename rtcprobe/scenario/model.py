@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ from rtcprobe.audio.opus import OpusSettings
 from rtcprobe.audio.protection import Protection
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.ice import IceSettings
-from rtcprobe.link import ACCESS, LinkSpec, backbone, light_bound_s
+from rtcprobe.link import ACCESS, Border, LinkSpec, backbone, border_warnings, light_bound_s
 from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.result import WAYS, Direction
 from rtcprobe.secrets import scrub
@@ -223,8 +224,9 @@ class Scenario:
     """A call between two people, and the budgets it should stay within.
 
     The media path is access, backbone between the regions (of ``rtt_s`` where given), access; ``link`` replaces it in
-    the directions it names: where it names both, nobody needs a region or an access. ``settings`` is the whole scenario
-    as it was written, defaults filled in: what a reader needs to run it again.
+    the directions it names: where it names both, nobody needs a region or an access. A ``private`` backbone is the
+    vendor's own line; over the public one, ``border`` is how busy it is into mainland China. ``settings`` is the whole
+    scenario as it was written, defaults filled in: what a reader needs to run it again.
 
     Raises:
         BadInputError: a round trip that is negative, or that could have no effect.
@@ -237,6 +239,8 @@ class Scenario:
     callee: Site
     signaling: SignalingPlan
     rtt_s: float | None
+    private: bool = False
+    border: Border | None = None
     link: Mapping[Direction, LinkSpec]
     call: CallPlan
     codec: OpusSettings
@@ -261,11 +265,24 @@ class Scenario:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a reader should know although it can be run: what has no effect, a path faster than light."""
+        border = border_warnings(self._apart(), self.border, private=self.private)
         if self.target.scheme != "loopback":
             placed = self.link or self.target.region is not None or self.rtt_s is not None
-            return () if placed else ("only the access lines are emulated: target.region adds a distance",)
+            near = ("only the access lines are emulated: target.region adds a distance",) * (not placed)
+            return (*near, *border)
         unasked = self.ice != IceSettings()
-        return (*(("ice has no effect on loopback, where both ends are ours",) * unasked), *self._too_fast())
+        return (*(("ice has no effect on loopback, where both ends are ours",) * unasked), *self._too_fast(), *border)
+
+    def _apart(self) -> list[tuple[str, str]]:
+        """Return the pairs of regions that a backbone of this call lies between."""
+        sides = (self.caller.region, self.callee.region)
+        if len(self.link) == len(WAYS):
+            return []
+        if self.target.scheme == "loopback":
+            return list(combinations((*sides, self.signaling.region), 2))
+        if self.target.region is not None:
+            return [(side, self.target.region) for side in sides]
+        return [sides] if self.rtt_s is not None else []
 
     def _too_fast(self) -> tuple[str, ...]:
         a, b = self.caller.region, self.callee.region
@@ -289,7 +306,8 @@ class Scenario:
             return self.link[direction].delay.quantile_s(0)
         from_caller = direction == "caller_to_callee"
         sender, receiver = (self.caller, self.callee) if from_caller else (self.callee, self.caller)
-        hops = (ACCESS[sender.access].up, backbone(sender.region, receiver.region).spec, ACCESS[receiver.access].down)
+        between = backbone(sender.region, receiver.region, private=self.private)
+        hops = (ACCESS[sender.access].up, between.spec, ACCESS[receiver.access].down)
         return sum(hop.delay.quantile_s(0) for hop in hops)
 
     @property

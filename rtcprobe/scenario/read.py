@@ -263,6 +263,8 @@ def _convert(written: Mapping[str, Any], folder: Path) -> Scenario:
         callee=Site(**written.get("callee", {})),
         signaling=SignalingPlan(**written.get("signaling", {"connection": "cold"})),
         rtt_s=parse_duration(written["rtt"]) if "rtt" in written else None,
+        private=written.get("backbone") == "private",
+        border=written.get("border"),
         link=_links(written["link"], folder),
         call=_within("call", _call, written["call"]),
         codec=_within("codec", _codec, written["codec"]),

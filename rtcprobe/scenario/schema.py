@@ -15,7 +15,8 @@ from typing import Any
 from rtcprobe.audio.mouth import MARKER_TO_SPEECH_DB
 from rtcprobe.audio.opus import APPLICATIONS, OpusSettings
 from rtcprobe.audio.protection import MAX_RED_COPIES
-from rtcprobe.link import ACCESS, REGIONS
+from rtcprobe.link import ACCESS, BORDER, REGIONS
+from rtcprobe.link.border import told_of_border
 from rtcprobe.result import WAYS
 from rtcprobe.scenario.link_schema import QUANTITY, link_keys_schema
 from rtcprobe.units import format_duration, format_rate, format_ratio
@@ -107,9 +108,7 @@ def scenario_schema() -> dict[str, Any]:
                 "caller": {**site, "description": f"The side that calls, and whose join is timed. {unneeded}"},
                 "callee": {**site, "description": f"The side that answers. {unneeded}"},
                 "signaling": _signaling(),
-                "rtt": _quantity(
-                    "duration", "Round trip between the two regions, in place of the catalogue's.", "30ms"
-                ),
+                **_between(),
                 "link": _link(),
                 "target": _target(),
                 "ice": _ice(),
@@ -159,6 +158,24 @@ def scenario_schema() -> dict[str, Any]:
             required=("name",),
         ),
         "anyOf": [{"required": ["link"]}, {"required": list(PLACES)}],
+    }
+
+
+def _between() -> dict[str, Any]:
+    """Return the keys that say what lies between regions; none has a default, so situations without them stay equal."""
+    return {
+        "rtt": _quantity("duration", "Round trip between the two regions, in place of the catalogue's.", "30ms"),
+        "backbone": _choice(
+            "What carries packets between regions: public (the internet; meant where nothing is said), or private, a "
+            "line of the vendor's own. It has no border, and its round trip, where the catalogue knows the public "
+            "one alone, is estimated as a cloud's.",
+            ["public", "private"],
+        ),
+        "border": _choice(
+            "How busy the public network into mainland China is: busy (the slow hours, meant where nothing is said: "
+            f"{told_of_border('busy')}), worst ({told_of_border('worst')}), or quiet ({told_of_border('quiet')}).",
+            list(BORDER),
+        ),
     }
 
 

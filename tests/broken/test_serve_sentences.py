@@ -82,7 +82,7 @@ CONFIGURATIONS = [
     (
         "on_demand: {scenarios: [x]}",
         (
-            "c: on_demand: scenario 'x' is not known: there are 1v1-long-haul, 1v1-social, "
+            "c: on_demand: scenario 'x' is not known: there are 1v1-long-haul, 1v1-social, cross-border-seller, "
             "spoken-practice, video-support, voice-room-pair, or give a .yaml file"
         ),
     ),

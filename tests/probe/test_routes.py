@@ -56,3 +56,41 @@ def test_what_calls_are_too_short_for_is_said_with_how_long_they_should_be():
     assert never_met(find_scenario("1v1-social", [one, "call.duration=7s"]), joined_s=0.6) == ()
     (warning,) = never_met(find_scenario("1v1-social", [one, "call.duration=6s", "call.calls=1"]), joined_s=0.6)
     assert warning.startswith("link (caller to callee): the outage at 7s is never reached, for the call is over")
+
+
+def abroad(*settings):
+    scenario = find_scenario("1v1-social", ["caller.region=shenzhen", "callee.region=frankfurt", *settings])
+    out, back = ("caller", "callee"), ("callee", "caller")
+    found = routes(scenario, [out, back])
+    return found[out][1], found[back][1], scenario.warnings
+
+
+def test_the_border_of_mainland_china_takes_from_what_comes_in_and_nothing_from_what_goes_out():
+    # Zhu et al., POMACS 2020: about 15 % lost on average in the slow hours, up to 40 %, inwards only.
+    for settings, share in (((), 0.15), (("border=busy",), 0.15), (("border=worst",), 0.40)):
+        out, into, warnings = abroad(*settings)
+        assert out == backbone("shenzhen", "frankfurt").spec
+        assert into.loss.ratio == share
+        assert into.rate.bps == 1e6
+        assert into.delay == out.delay
+        assert len(warnings) == (not settings)  # what nobody said is told
+        assert all("taken as busy, loss 15% rate 1mbit (Zhu et al., 2020)" in warning for warning in warnings)
+
+
+def test_a_private_line_and_the_quiet_hours_have_no_border():
+    assert abroad("border=quiet") == (*[backbone("shenzhen", "frankfurt").spec] * 2, ())
+    private = backbone("shenzhen", "frankfurt", private=True)
+    assert abroad("backbone=private") == (private.spec, private.spec, ())
+    assert private.rtt_s < backbone("shenzhen", "frankfurt").rtt_s
+    given = backbone("shenzhen", "frankfurt", 0.2).spec
+    assert abroad("backbone=private", "rtt=200ms") == (given, given, ())
+
+
+def test_within_the_mainland_and_elsewhere_nothing_is_crossed():
+    assert abroad("callee.region=beijing", "signaling.region=shanghai")[1].loss is None
+    assert find_scenario("1v1-social", ["border=worst"]).warnings == (
+        "border has no effect: no path enters mainland China",
+    )
+    assert find_scenario("1v1-social", ["backbone=private"]).warnings == (
+        "backbone private has no effect: no path is known by the public network alone",
+    )
