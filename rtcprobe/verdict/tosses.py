@@ -206,7 +206,9 @@ class _Exchanges:
         first = self._of_first(tosses, np.array(ends))
         return np.asarray((2.0 * first - np.array(ends)).sum(axis=1) / (2.0 * self._n), dtype=np.float64)
 
-    def _of_first(self, tosses: npt.NDArray[np.bool_], columns: slice | npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
+    def _of_first(
+        self, tosses: npt.NDArray[np.bool_], columns: slice | npt.NDArray[np.intp]
+    ) -> npt.NDArray[np.float32]:
         return np.asarray(self._plain[columns] + tosses.astype(np.float32) @ self._moved[:, columns])
 
     def _within(self, low: int, high: int) -> tuple[int, int]:
