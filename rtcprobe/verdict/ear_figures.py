@@ -126,7 +126,8 @@ def _paired(ours: Sequence[_Call], theirs: Sequence[_Call], p: float, apart: flo
     if len(ours) >= _FEWEST_TOSSED:
         return Randomised(a, b, p, paired=True, calls=calls) if len(a) else None
     both = [(a[calls == each], b[calls == each]) for each in dict.fromkeys(calls.tolist())]
-    return TSpread.paired(np.array([float(percentile(two, p) - percentile(one, p)) for one, two in both]), apart)
+    spread = TSpread.paired(np.array([float(percentile(two, p) - percentile(one, p)) for one, two in both]))
+    return spread and spread.about(apart)
 
 
 def _unpaired(a: Calls, b: Calls, p: float, values: tuple[float, float]) -> Spread | None:
@@ -135,7 +136,7 @@ def _unpaired(a: Calls, b: Calls, p: float, values: tuple[float, float]) -> Spre
         return HybridSpread(*values, lambda c: a.ends(p, c), lambda c: b.ends(p, c))
     one, two = (np.array([float(percentile(each, p)) for each in side.parts]) for side in (a, b))
     spread = TSpread.unpaired(one, two)
-    return spread and TSpread(difference=values[1] - values[0], error=spread.error, freedom=spread.freedom)
+    return spread and spread.about(values[1] - values[0])
 
 
 def _common(ours: Sequence[_Call], theirs: Sequence[_Call]) -> tuple[Floats, Floats, npt.NDArray[np.intp]]:
@@ -251,7 +252,8 @@ def _spread(a: _Side, b: _Side, *, paired: bool) -> TSpread | HybridSpread | Non
     apart = b.rated.value - a.rated.value
     if paired:
         worth = np.inf if a.events is None else a.events / len(a.keys)
-        return TSpread.paired(two - one, apart, worth=worth)
+        spread = TSpread.paired(two - one, worth=worth)
+        return spread and spread.about(apart)
     if None not in (a.events, b.events) or None not in (a.rated.made, b.rated.made):
         return HybridSpread(a.rated.value, b.rated.value, a.rated.ends, b.rated.ends)
     return TSpread.unpaired(one, two)
