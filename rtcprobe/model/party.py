@@ -64,6 +64,7 @@ class Party:
         self._samples = round(voice.ptime_s * RTP_CLOCK_HZ)
         self._first_sequence, self._first_timestamp = int(rng.integers(1 << 16)), int(rng.integers(1 << 32))
         self._red = RedEncoder(voice.red_copies, agreed.opus_payload_type) if agreed.sends_red else None
+        self._newest = -1  # number of the packet sent last, counted from 0
         self._payloads: list[bytes] = []  # as sent, where they are not the frames themselves
         self._departures = Departures()
         self._received = _Received()
@@ -135,8 +136,7 @@ class Party:
 
     def _speak(self) -> None:
         """Send the next frame; the one after it follows on the grid."""
-        number = len(self._departures) if self._nack is None else self._newest + 1
-        self._newest = number
+        number = self._newest = self._newest + 1
         place = self._spoken[number]
         if self._red is not None:
             payload = self._voice.frames[place]

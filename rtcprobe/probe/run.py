@@ -51,7 +51,7 @@ Listener = Callable[[Progress], None]
 LINGER_S = 0.150
 """How long a join goes on beyond a delay its playout was given: stock aiortc lets a frame go when five are there."""
 
-WITHOUT_JOINS = "engine model: no join was made, for it models calls alone; what is said of joins here is nothing"
+WITHOUT_JOINS = "engine model makes no joins, it models calls alone: budgets about joins are shown and do not bind"
 
 VAIN_TRIES = 3
 """So many joins and calls to an outside target, none of them heard, are enough."""
