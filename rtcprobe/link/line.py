@@ -7,6 +7,8 @@ Facts:
     ``police RATE BUCKET``, ``cross tcp RTT [WINDOW]``, ``cross pulses [PEAK [FOR [EVERY]]]``, ``cross random-walk
     [PEAK]`` and ``slot MIN [MAX] [packets N] [bytes B]`` or ``slot distribution SHAPE DELAY JITTER ...``; every other
     key of ``LINK_KEYS`` takes one word.
+    ``at TIME`` begins a change: what follows, up to the next ``at``, holds from then on (``rate 2.5mbit at 20s rate
+    600kbit at 50s rate 2.5mbit``); ``repeat TIME`` has the changes start over.
     ``latency`` is ``delay``, ``drop`` is ``loss``. Bare sizes after ``rate`` and slot's ``bytes`` are bytes, as tc has
     them.
 """
@@ -34,8 +36,9 @@ _CHAINS: Final = {chain: NESTED_KEYS[chain] for chain in ("gemodel", "state")}
 _LISTS: Final = {"outage": "outages", "handover": "handovers", "cross": "cross_traffic"}
 _NESTED: Final = frozenset({"police", "slot"})
 _KEYWORDS: Final = (
-    *(key for key in LINK_KEYS if key not in {*_LISTS.values(), "schedule", "repeat", *_CHAINS}),
+    *(key for key in LINK_KEYS if key not in {*_LISTS.values(), "schedule", *_CHAINS}),
     *_LISTS,
+    "at",
 )
 _ALIASES: Final = {"latency": "delay", "drop": "loss"}
 """Source: iproute2, ``tc/q_netem.c``."""
@@ -43,6 +46,7 @@ _FLAGS: Final = {"seed": "leave it out: the seed of a run is --seed"}
 _BEGIN: Final = frozenset({*_KEYWORDS, *_ALIASES, *_FLAGS})
 _SLOT_CARRIES: Final = ("packets", "bytes")
 _LIKE: Final = {
+    "at": "TIME and what holds from then on, like 20s rate 600kbit",
     "outage": "AT FOR [EVERY], like 10s 2s 60s",
     "handover": "AT FOR [EVERY], like 10s 2s 60s",
     "cross": "tcp RTT, pulses PEAK FOR EVERY or random-walk PEAK, like tcp 100ms",
@@ -63,6 +67,7 @@ def lower_line(line: str) -> dict[str, Any]:
         BadInputError: an unknown keyword, one without its word or given twice, or a word that belongs to no keyword.
     """
     written: dict[str, Any] = {}
+    phase = written  # what the words speak of: the link as it begins, then each change
     words = _netem_words(_joined(line.split()))
     while words:
         keyword = words.pop(0)
@@ -71,14 +76,22 @@ def lower_line(line: str) -> dict[str, Any]:
             raise BadInputError(f"link key {keyword!r} is not offered", _FLAGS[keyword])
         need_known("link key", [keyword], _KEYWORDS)
         taken = _take(keyword, words)
-        if keyword in _LISTS:
-            written.setdefault(_LISTS[keyword], []).append(taken)
+        if keyword == "at":
+            phase = taken
+            written.setdefault("schedule", []).append(phase)
             continue
-        twice = sorted(taken.keys() & written.keys())
+        if keyword in _LISTS:
+            phase.setdefault(_LISTS[keyword], []).append(taken)
+            continue
+        into = written if keyword == "repeat" else phase
+        twice = sorted(taken.keys() & into.keys())
         if twice:
             raise BadInputError(f"{twice[0]} is given twice", "leave one out")
-        written.update(taken)
-    if not written.keys() & {"rate", "capacity_trace", "handovers"} and _is_harmless(written.get("limit", "")):
+        into.update(taken)
+    phases = (written, *written.get("schedule", ()))
+    if not any(each.keys() & {"rate", "capacity_trace", "handovers"} for each in phases) and _is_harmless(
+        written.get("limit", "")
+    ):
         del written["limit"]
     return written
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from rtcprobe.errors import BadInputError
 from rtcprobe.link import (
     Bernoulli,
     BurstLoss,
@@ -194,3 +195,34 @@ def test_a_whole_number_may_be_written_as_a_float_wherever_packets_are_counted()
     assert parse_link(floats) == parse_link(
         {"rate": "1mbit", "limit": 50, "delay": "5ms", "reorder": "1%", "gap": 5, "slot": {"min": "5ms", "packets": 4}}
     )
+
+
+def test_changes_are_written_on_one_line():
+    assert parse_link(
+        "delay 40ms rate 2.5mbit limit 200ms at 20s rate 600kbit loss 1% at 50s rate 2.5mbit repeat 90s"
+    ) == parse_link(
+        {
+            "delay": "40ms",
+            "rate": "2.5mbit",
+            "limit": "200ms",
+            "repeat": "90s",
+            "schedule": [{"at": "20s", "rate": "600kbit", "loss": "1%"}, {"at": "50s", "rate": "2.5mbit"}],
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("rate 1mbit at", "at has no value: write its value after it: TIME and what holds from then on"),
+        ("rate 1mbit at 20s 30s", "'30s' after at 20s belongs to no key"),
+        ("rate 1mbit at 20s rate 1mbit rate 2mbit", "rate is given twice"),
+        ("rate 1mbit at 20s outage 1s 2s", "schedule key 'outages' is not known"),
+        ("rate 1mbit at 20s rate 2mbit at 10s rate 3mbit", "the schedule goes back in time"),
+        ("rate 1mbit repeat 20s", "repeat is given without schedule"),
+    ],
+)  # fmt: skip
+def test_changes_that_cannot_be_meant_are_refused_in_a_sentence(line, said):
+    with pytest.raises(BadInputError) as refusal:
+        parse_link(line)
+    assert said in str(refusal.value)
