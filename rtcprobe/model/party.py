@@ -237,8 +237,7 @@ class _Received:
         """Note a packet, in any order."""
         self._at_s.append(at_s)
         self._numbers.append(number)
-        if at_s < self._first_s:
-            self._first_s = at_s
+        self._first_s = min(self._first_s, at_s)
 
     def take(self, at_s: float, number: int) -> bool:
         """Note a packet in the order of time; return whether it counts."""

@@ -44,7 +44,8 @@ RECEIVER_REPORT_BYTES: Final = 32 + _SRTCP_BYTES
 CHECK_BYTES: Final = 88
 NOMINATION_BYTES: Final = 92
 RESPONSE_BYTES: Final = 64
-"""RFC 8445 §7: USERNAME of 9 bytes, PRIORITY, a role, MESSAGE-INTEGRITY, FINGERPRINT; a nomination adds USE-CANDIDATE."""
+"""RFC 8445 §7: USERNAME of 9 bytes, PRIORITY, a role, MESSAGE-INTEGRITY, FINGERPRINT; a nomination adds
+USE-CANDIDATE."""
 
 CONSENT_BYTES: Final = 88
 """RFC 7675 §5.1: a check that nominates nothing."""

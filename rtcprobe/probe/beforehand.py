@@ -23,16 +23,13 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
     """Return whom ``scenario`` calls, once everything that can be known before has been refused.
 
     Raises:
-        BadInputError: a target that cannot be meant, or not on this clock or by this engine; a budget about a direction that the target
-            does not measure.
+        BadInputError: a target that cannot be meant, or not on this clock or by this engine; a budget about a
+            direction that the target does not measure.
     """
     target = find_target(scenario.target)
     if engine == "model" and (clock == "real" or scenario.target.scheme != "loopback"):
-        what = "time" if clock == "real" else f"target {target.name}"
-        raise BadInputError(
-            f"engine model cannot be used for a real {what}" if clock == "real" else f"engine model cannot call {what}",
-            "it models the loopback in virtual time: use engine stack",
-        )
+        fact = "knows no real time" if clock == "real" else f"cannot call {target.name}"
+        raise BadInputError(f"engine model {fact}", "it models the loopback in virtual time: use engine stack")
     if clock not in target.clocks:
         raise BadInputError(
             f"target {target.name} cannot be called in virtual time", "time passes at a real server: add --real-time"

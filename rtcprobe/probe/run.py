@@ -73,11 +73,11 @@ def run_probe(
 
     ``wav_dir`` gets mouth and ear of both directions, aligned to the start of the call; of several calls each has a
     folder of its own in it, ``call-1`` and so on. The ``engine`` is the whole stack, or the model of it, which makes no
-    joins and is many times as fast.
+    joins and is faster.
 
     Raises:
-        BadInputError: a WAV that cannot be written; the model, and not the loopback in virtual time; a target that cannot be meant, or not on this clock; a budget about
-            a direction that the target does not measure.
+        BadInputError: a WAV that cannot be written; the model, and not the loopback in virtual time; a target that
+            cannot be meant, or not on this clock; a budget about a direction that the target does not measure.
         MeasurementError: the machine refuses sockets (real clock).
     """
     target = check_target(scenario, clock, engine)

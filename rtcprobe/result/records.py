@@ -386,6 +386,11 @@ class Result:
     peers: Plain = field(default_factory=dict, metadata={**MEASURED, **SPARSE, "text": "free"})
 
     @property
+    def instrument(self) -> str:
+        """What it was measured by, in two words: the clock of the stack, or the engine that models it."""
+        return f"{self.clock} clock" if self.engine == "stack" else f"engine {self.engine}"
+
+    @property
     def exit_code(self) -> ExitCode:
         """The process exit code this result asks for."""
         if self.interrupted:

@@ -2,7 +2,8 @@
 
 Rules, the first that applies:
     1. *invalid*: the probe said so (the instrument dominated); no figure of the run may be used.
-    2. *inconclusive*: no join was heard (where the engine makes joins), whatever the budgets say: an unreachable far side is no measurement.
+    2. *inconclusive*: no join was heard (where the engine makes joins), whatever the budgets say: an unreachable far
+       side is no measurement.
     3. *fail*: a budget was missed that is not advisory.
     4. *inconclusive*: silence is not success. An ear heard nothing, the run was interrupted, or a budget that is not
        advisory could not be judged.
