@@ -27,19 +27,21 @@ from aiortc.rtp import RtpPacket as StackRtpPacket
 from rtcprobe.audio.protection import Protection
 from rtcprobe.audio.red import RedEncoder
 from rtcprobe.call.signaling import Sdp
-from rtcprobe.call.sources import Arrival, Sources
+from rtcprobe.call.sources import Sources
 from rtcprobe.ice import IceServer
+from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.playout.base import RtpPacket
 from rtcprobe.playout.nack import NackTracker, ResendLimit
+from rtcprobe.recording import Agreed, Came, Said
 from rtcprobe.runtime import aiortc_seam, dtls_seam, ice_seam, media_seam, negotiation
 from rtcprobe.runtime.gathering import Gathering
 from rtcprobe.runtime.network import Host, Network, acting_as
 from rtcprobe.runtime.real import work_s
-from rtcprobe.runtime.wiretap import Departure, WireTap
+from rtcprobe.runtime.wiretap import WireTap
 from rtcprobe.timeline import Side, Timeline, Wait, answers
 from rtcprobe.units import RTP_CLOCK_HZ
 
-__all__ = ["Arrival", "Media", "Peer", "Speech"]
+__all__ = ["Media", "Peer", "Speech"]
 
 Media = Literal["sendrecv", "sendonly", "recvonly"]
 
@@ -105,12 +107,6 @@ class MouthTrack(MediaStreamTrack):
         assert self.started_s is not None
         return self.started_s + (index + 1) * self.speech.ptime_s
 
-    def next_due_s(self, at_s: float) -> float:
-        """Return the latest instant not after ``at_s`` at which a frame was due."""
-        assert self.started_s is not None
-        ptime_s = self.speech.ptime_s
-        return self.started_s + math.floor((at_s - self.started_s) / ptime_s + 1e-6) * ptime_s
-
     async def _until(self, when_s: float) -> None:
         waiter = self._clock.create_future()
         self._clock.call_at(when_s, _wake, waiter)
@@ -131,20 +127,21 @@ class Peer:
         dtls_timeout_s: Callable[[float | None], float],
         protection: Protection,
         media: Media = "sendrecv",
+        expected: Sequence[bytes | None] = (),
         milestones: Sequence[str] | None = None,
         gathering: Gathering | None = None,
     ) -> None:
         """Make an endpoint that speaks (``"sendonly"``), listens (``"recvonly"``) or both; connect it with the others.
 
-        ``milestones`` are those of its join where they are not a loopback call's; ``gathering`` asks STUN and TURN
-        servers for candidates.
+        ``expected`` are the frames it will likely hear: those that come are not kept twice. ``milestones`` are those of
+        its join where they are not a loopback call's; ``gathering`` asks STUN and TURN servers for candidates.
         """
         aiortc_seam.install()
         self.side = side
-        self.negotiated: negotiation.Negotiated | None = None
+        self.negotiated: Agreed | None = None
         """What both sides agreed on; None until they have."""
         self.timeline = Timeline(side, milestones)
-        self.arrivals: list[Arrival] = []
+        self.arrivals = Arrivals(likely=expected)
         self.connected = asyncio.Event()
         self.heard_packet = asyncio.Event()
         self.failed = asyncio.Event()
@@ -248,21 +245,27 @@ class Peer:
             await self._gathering.stop()
         await self._connection.close()
 
-    def pacing_lateness_s(self) -> list[float]:
-        """Return how late each frame left, in seconds after it was due (0 in virtual time)."""
-        started_s = self.track.started_s
-        first_sent: dict[int, Departure] = {}
-        for departure in self.tap.departures:
-            first_sent.setdefault(departure.timestamp, departure)  # what is sent again was asked for, not due
-        departures = list(first_sent.values())
-        if started_s is None or not departures:
-            return []
-        first_s = departures[0].at_s
-        origin_s = self.track.next_due_s(first_s)
-        return [
-            each.at_s - origin_s - ((each.timestamp - departures[0].timestamp) % 2**32) / RTP_CLOCK_HZ
-            for each in departures
-        ]
+    def said(self) -> Said:
+        """Return what was said so far."""
+        return Said(
+            party=self.side,
+            frames=self.track.speech.frames,
+            ptime_s=self.track.speech.ptime_s,
+            started_s=self.track.started_s,
+            finished=self.track.finished.is_set(),
+            departures=self.tap.departures,
+        )
+
+    def came(self, *, forwarded: bool, there_and_back: bool) -> Came:
+        """Return what came so far, and over what."""
+        return Came(
+            listener=self.side,
+            arrivals=self.arrivals,
+            agreed=self.negotiated,
+            begun_s=self.timeline.begun_s,
+            forwarded=forwarded,
+            there_and_back=there_and_back,
+        )
 
     def progress_s(self) -> list[float]:
         """Return when this side's handshake moved on: each new flight, and the end."""
@@ -366,26 +369,29 @@ class Peer:
     def _take(self, packet: StackRtpPacket) -> Sequence[int]:
         """Note an arrival; return the sequence numbers to ask for again."""
         arrived_s = self._network.now_s()
-        arrival = (
-            arrived_s,
-            RtpPacket(
-                sequence=packet.sequence_number,
-                timestamp=packet.timestamp,
-                payload=packet.payload,
-                payload_type=packet.payload_type,
-            ),
-        )
-        heard = self.sources.take(packet.ssrc, arrival)
-        if not heard:
+        if packet.ssrc == self.sources.listened:
+            self.arrivals.add(arrived_s, packet.sequence_number, packet.timestamp, packet.payload, packet.payload_type)
+        elif not self._turn_to(packet, arrived_s):
             return ()
-        self.arrivals += heard
-        if not self.heard_packet.is_set():
-            self.timeline.mark("first_packet", heard[0][0])
-            self.heard_packet.set()
         if self._nack is None:
             return ()
         round_trip_s = media_seam.round_trip_s(self._sender)
         return self._nack.packet_arrived(packet.sequence_number, packet.timestamp, arrived_s, round_trip_s)
+
+    def _turn_to(self, packet: StackRtpPacket, arrived_s: float) -> bool:
+        """Ask whether the source of ``packet`` is to be listened to; return whether it is, from now on."""
+        came = RtpPacket(
+            sequence=packet.sequence_number,
+            timestamp=packet.timestamp,
+            payload=packet.payload,
+            payload_type=packet.payload_type,
+        )
+        heard = self.sources.take(packet.ssrc, (arrived_s, came))
+        self.arrivals.extend(heard)
+        if heard and not self.heard_packet.is_set():
+            self.timeline.mark("first_packet", heard[0][0])
+            self.heard_packet.set()
+        return bool(heard)
 
     def _dtls_connected(self) -> None:
         self._mark("dtls_connected")

@@ -141,5 +141,6 @@ def _report(running: Relay, listen: str, to: str, seed: int) -> RelayReport:
             for flow in running.flows
         ],
         turned_away=running.turned_away,
+        forgotten=running.forgotten,
         late_s=running.latenesses_s,
     )

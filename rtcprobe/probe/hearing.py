@@ -7,17 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from rtcprobe.audio.opus import SAMPLE_RATE_HZ
-from rtcprobe.audio.wav import write_wav
+from rtcprobe.audio.wav import wav_file
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import Call, Way
-from rtcprobe.probe.ears import Ear
+from rtcprobe.hearing.ears import Ear
+from rtcprobe.hearing.playing import first_audio_s
+from rtcprobe.hearing.pooled import Account
+from rtcprobe.hearing.speech import Voices
 from rtcprobe.probe.placing import Attempt
-from rtcprobe.probe.playing import first_audio_s
-from rtcprobe.probe.pooled import Account
-from rtcprobe.probe.speech import Voices
+from rtcprobe.recording import Came
 from rtcprobe.result import Direction, JoinAttempt, Retransmission
 from rtcprobe.scenario import Devices, Scenario
 from rtcprobe.timeline import Stop, phases, price
@@ -53,13 +52,12 @@ def hear_call(
     for way in attempt.call.ways:
         if way.direction in wanted:
             ear = Ear(
-                way.talker,
-                way.listener,
+                way.talker.said(),
+                _came(way, outside=outside),
                 voices[way.talker.side],
                 playout=scenario.playout,
                 devices=scenario.devices,
                 phase_s=attempt.phase_s(way.listener),
-                outside=outside,
             )
             ears.setdefault(way.direction, []).append(ear)
     listeners_s = next((tuple(ear.delay_s for ear in each) for each in ears.values() if len(each) > 1), ())
@@ -116,15 +114,19 @@ def judge_join(
 
 def _first_audio_s(attempt: Attempt, way: Way, scenario: Scenario, *, outside: bool) -> float | None:
     """Return when the listener heard the talker first, seconds since the listener began."""
+    came = _came(way, outside=outside)
     heard_s = first_audio_s(
-        way.talker,
-        way.listener,
+        way.talker.said(),
+        came,
         playout=scenario.playout,
         devices=scenario.devices,
         phase_s=attempt.phase_s(way.listener),
-        outside=outside,
     )
-    return None if heard_s is None else heard_s - way.listener.timeline.begun_s
+    return None if heard_s is None else heard_s - came.begun_s
+
+
+def _came(way: Way, *, outside: bool) -> Came:
+    return way.listener.came(forwarded=outside, there_and_back=way.talker is way.listener)
 
 
 def _lateness_s(ear: Ear) -> float:
@@ -139,12 +141,13 @@ def _write_wavs(folder: Path, call: Call, voices: Voices, ears: Mapping[Directio
     talkers = {way.direction: way.talker for way in call.ways}
     for direction, ear in ears.items():
         talker = talkers[direction]
-        started_s = talker.track.started_s or 0.0
-        mouth = voices[talker.side].pcm[: round(ear.said_s() * SAMPLE_RATE_HZ)]
-        for name, start_s, pcm in (
-            ("mouth", started_s - devices.capture_s, mouth),
-            ("ear", ear.playback.start_s + devices.playback_s, ear.playback.pcm),
-        ):
-            lead = round(start_s * SAMPLE_RATE_HZ)
-            aligned = np.concatenate([np.zeros(max(lead, 0), dtype=np.float32), pcm[max(-lead, 0) :]])
-            write_wav(folder / f"{direction}.{name}.wav", aligned)
+        voice = voices[talker.side]
+        with wav_file(folder / f"{direction}.mouth.wav") as mouth:
+            mouth.begin((talker.track.started_s or 0.0) - devices.capture_s)
+            left = round(ear.said_s() * SAMPLE_RATE_HZ)
+            for piece in voice.mouth.pieces(voice.duration_s):
+                mouth.write(piece[:left])
+                left = max(0, left - len(piece))
+        with wav_file(folder / f"{direction}.ear.wav") as heard:
+            heard.begin(ear.playback.start_s + devices.playback_s)
+            ear.sound(heard.write)

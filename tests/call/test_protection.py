@@ -144,7 +144,7 @@ def test_the_receiver_is_told_the_round_trip_that_rtcp_measured():
 def test_what_is_sent_again_does_not_count_as_late_to_leave():
     made = with_nack()
     assert len(made.caller.tap.departures) > FRAMES
-    assert made.caller.pacing_lateness_s() == pytest.approx([0.0] * FRAMES, abs=1e-8)
+    assert made.caller.said().pacing_lateness_s() == pytest.approx([0.0] * FRAMES, abs=1e-8)
 
 
 def test_in_band_redundancy_brings_back_the_frames_whose_next_packet_has_it():

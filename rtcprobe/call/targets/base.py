@@ -98,11 +98,13 @@ class CallSetup:
 
     def peer(self, host: Host, side: Side, *, phase: float, may_speak: asyncio.Event, **more: Any) -> Peer:
         """Return the peer of one side at ``host``; ``phase`` is how far into a packet time its mouth begins, 0 to 1."""
-        speech = self.caller_speech if side == "caller" else self.callee_speech
+        both = self.caller_speech, self.callee_speech
+        speech, expected = both if side == "caller" else reversed(both)
         return Peer(
             host,
             side,
             speech,
+            expected=expected.frames,
             phase_s=phase * speech.ptime_s,
             may_speak=may_speak,
             dtls_timeout_s=self.dtls_timeout_s,
