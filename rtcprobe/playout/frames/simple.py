@@ -115,8 +115,8 @@ class StockAiortc(_AtOnce):
             self._missing.pop(number, None)
 
     def _make_room(self, number: int, now_us: int) -> None:
-        """Drop whole frames until ``number`` fits; all there is, where it lies further ahead than the buffer is
-        long.""" assert self._origin is not None
+        """Drop whole frames until ``number`` fits; all of them where it lies further ahead than the buffer is long."""
+        assert self._origin is not None
         begin, timestamp = self._origin, None
         for at in range(begin, begin + _CAPACITY):
             held = self._packets.get(at)
