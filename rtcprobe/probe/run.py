@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rtcprobe.call.peer import Speech
+from rtcprobe.call.mouth_track import Speech
 from rtcprobe.call.targets import access
 from rtcprobe.call.targets.base import Call, CallSetup
 from rtcprobe.call.targets.loopback import ROUTES
