@@ -13,7 +13,7 @@ LEVELS = (
     ("errors",),
     ("strictyaml", "textfiles"),
     ("units", "secrets"),
-    ("link", "audio", "playout", "quality", "timeline", "ice"),
+    ("link", "audio", "playout", "control", "quality", "timeline", "ice"),
     ("recording",),
     ("result",),
     ("verdict",),

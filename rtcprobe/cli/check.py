@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtcprobe.cli.common import complain, say
+from rtcprobe.cli.common import INTERRUPTED, complain, say
 from rtcprobe.cli.measuring import (
     Measuring,
     budgeted,
@@ -50,7 +50,7 @@ RUNS = 3
 
 _EXIT_CODES = (
     "Exit codes: 0 no worse, 1 worse (or a budget of --budgets missed), 2 bad usage or a baseline of something else, "
-    "3 could not measure or tell, 130 interrupted (143 by SIGTERM)."
+    f"3 could not measure or tell, {INTERRUPTED}."
 )
 
 

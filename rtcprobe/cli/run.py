@@ -42,7 +42,10 @@ _GRAVEST = (
 @output_options
 @pushing_options
 @click.option(
-    "--wav", "wav_dir", metavar="DIR", help="Write mouth and ear of both directions (several: a folder each)."
+    "--wav",
+    "wav_dir",
+    metavar="DIR",
+    help="Write mouth and ear of both directions: a folder each for several scenarios, and for several calls (call-1).",
 )
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no screen, only the verdict.")
 def run(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtcprobe.cli.common import complain
+from rtcprobe.cli.common import INTERRUPTED, complain
 from rtcprobe.cli.measuring import Measuring, measured, measuring_options
 from rtcprobe.cli.outputs import Outputs
 from rtcprobe.errors import BadInputError, ExitCode, RtcprobeError, did_you_mean, same_name
@@ -32,8 +32,8 @@ AS_IS = "as the scenario has it"
 _Place = tuple[str, str]
 
 _EXIT_CODES = (
-    "Exit codes: 0 every vendor was measured on every link, 2 bad usage, 3 some could not be, 130 interrupted (what "
-    "was measured is kept and written)."
+    f"Exit codes: 0 every vendor was measured on every link, 2 bad usage, 3 some could not be, {INTERRUPTED}: what was "
+    "measured is kept and written."
 )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rtcprobe.call.peer import Speech
+from rtcprobe.call.mouth_track import Speech
 from rtcprobe.call.targets import access
 from rtcprobe.call.targets.base import CallSetup
 from rtcprobe.call.targets.loopback import ROUTES
@@ -26,7 +26,7 @@ from rtcprobe.probe.harness import Harness
 from rtcprobe.probe.hearing import Heard, hear_call, judge_join
 from rtcprobe.probe.placed import Placed, modelled, of_stack
 from rtcprobe.probe.placing import Attempt, Placing
-from rtcprobe.probe.routes import nominal_round_trip_s, routes
+from rtcprobe.probe.routes import never_met, nominal_round_trip_s, routes
 from rtcprobe.probe.stalls import Voided
 from rtcprobe.result import (
     Clock,
@@ -322,7 +322,9 @@ class _Run:
         ears = self._mouth_to_ear()
         complaints = (*self.harness.complaints(ears), *(each for each in missing if each is not None))
         repeated = (sentence for each in voided for sentence in each.warnings())
-        warnings = (*self.scenario.warnings, *self.warnings, *repeated)
+        joined_s = max((each.first_audio_s for each in self.joins if each.first_audio_s is not None), default=0.0)
+        late = never_met(self.scenario, joined_s)
+        warnings = (*self.scenario.warnings, *late, *self.warnings, *repeated)
         if self.placing.outside and not self._joined():
             # The instrument spoilt nothing: there was nothing to measure.
             complaints, warnings = (), (*warnings, *complaints)

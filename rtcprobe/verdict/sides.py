@@ -9,10 +9,10 @@ from typing import Any
 from rtcprobe.errors import BadInputError
 from rtcprobe.result import Clock, Engine, Result
 
-__all__ = ["Side", "are_pairs", "counts", "gather", "settings_apart"]
+__all__ = ["PROSE", "Side", "are_pairs", "counts", "gather", "settings_apart"]
 
-_PROSE = frozenset({"name", "serves", "sources", "budgets"})
-"""Keys of a scenario that change nothing of what is measured."""
+PROSE = frozenset({"name", "serves", "sources", "budgets"})
+"""Keys of a scenario that change nothing of what is measured: what is said and judged of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +157,7 @@ def settings_apart(a: Mapping[str, Any], b: Mapping[str, Any], place: str = "") 
     """
     found: list[str] = []
     for key in dict.fromkeys((*a, *b)):
-        if not place and key in _PROSE:
+        if not place and key in PROSE:
             continue
         ours, theirs = a.get(key), b.get(key)
         name = f"{place}{key}"
