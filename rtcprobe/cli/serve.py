@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from rtcprobe.cli.common import say
+from rtcprobe.cli.signals import heed
 from rtcprobe.errors import printable
 
 __all__ = ["serve"]
@@ -49,6 +50,7 @@ def _hang_ups() -> Iterator[Callable[[], bool]]:
     """Take note of a SIGHUP that comes while all is still being loaded: unheeded, it would end the process."""
     told: list[int] = []
     before = signal.signal(signal.SIGHUP, lambda number, _frame: told.append(number))
+    heed("SIGHUP")
     try:
         yield lambda: bool(told)
     finally:

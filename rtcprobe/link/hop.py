@@ -67,6 +67,11 @@ class Fate:
     corrupt: tuple[int | None, ...] = ()
     marked: bool = False
 
+    def whole(self) -> Fate:
+        """Return it without damaged copies: a kernel drops those for their UDP checksum (RFC 1122 §4.1.3.4)."""
+        arrivals_s = tuple(at_s for at_s, bit in zip(self.arrivals_s, self.corrupt, strict=True) if bit is None)
+        return Fate(arrivals_s, None if arrivals_s else "corrupt", marked=self.marked)
+
 
 _OUTAGE: Final = Fate((), "outage")
 _POLICER: Final = Fate((), "policer")
@@ -86,12 +91,14 @@ _MOST_STEPS: Final = 50
 class Link:
     """One hop in one direction; equal ``spec``, ``seed`` and offers give equal fates.
 
-    ``start_s`` is when the clock of schedules, outages, handovers and capacity traces reads zero.
+    ``start_s`` is when a call begins: then the clock of schedules, outages, handovers and capacity traces reads
+    ``spec.into_s``.
     """
 
     def __init__(self, spec: LinkSpec, seed: np.random.SeedSequence, *, start_s: float = 0.0) -> None:
         self.spec = spec
         self._outages = spec.outages
+        start_s -= spec.into_s or 0.0
         self._start_s = start_s
         self._random = Children(seed)
         needs_queue = bool(spec.handovers) or any(phase.rate or phase.police for phase in spec.phases)

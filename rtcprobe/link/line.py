@@ -16,6 +16,8 @@ Facts:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
+from string import ascii_letters
 from typing import Any, Final
 
 from rtcprobe.errors import BadInputError
@@ -42,6 +44,18 @@ _KEYWORDS: Final = (
 )
 _ALIASES: Final = {"latency": "delay", "drop": "loss"}
 """Source: iproute2, ``tc/q_netem.c``."""
+_BUCKETS: Final = ("burst", "buffer", "maxburst")
+_TBF_SIZES: Final = {
+    "": 1,
+    "b": 1,
+    "k": 1024,
+    "kb": 1024,
+    "m": 1024**2,
+    "mb": 1024**2,
+    "kbit": 128,
+    "mbit": 1024**2 // 8,
+}
+"""Source: iproute2, ``tc/q_tbf.c``, and ``get_size`` of ``tc/tc_util.c``."""
 _FLAGS: Final = {"seed": "leave it out: the seed of a run is --seed"}
 _BEGIN: Final = frozenset({*_KEYWORDS, *_ALIASES, *_FLAGS})
 _SLOT_CARRIES: Final = ("packets", "bytes")
@@ -68,7 +82,9 @@ def lower_line(line: str) -> dict[str, Any]:
     """
     written: dict[str, Any] = {}
     phase = written  # what the words speak of: the link as it begins, then each change
-    words = _netem_words(_joined(line.split()))
+    words = _joined(line.split())
+    _need_no_shaper(words)
+    words = _netem_words(words)
     while words:
         keyword = words.pop(0)
         keyword = _ALIASES.get(keyword, keyword)
@@ -129,6 +145,29 @@ def _netem_words(words: list[str]) -> list[str]:
                 f"write {format_rate(8 * parse_rate(word.lower()))}, as kbps is kilobits here",
             )
     return words
+
+
+def _need_no_shaper(words: Sequence[str]) -> None:
+    """Refuse a line of tc's tbf, whose burst is a bucket and whose latency a queue: for netem they are other things.
+
+    Raises:
+        BadInputError: it is one; says the line that does the same.
+    """
+    bucket = next((pair for pair in pairwise(words) if pair[0] in _BUCKETS), None)
+    if bucket is None or "rate" not in words or "netem" in words or {"loss", "drop"} & set(words):
+        return
+    same = {"delay": "delay", "rate": "rate", bucket[0]: "bucket", "latency": "limit", "limit": "limit"}
+    meant = [f"{same[key]} {_tbf(key, value)}" for key, value in pairwise(words) if key in same]
+    raise BadInputError(f"{bucket[0]} {bucket[1]} beside rate is a token bucket's (tbf)", f"write {' '.join(meant)}")
+
+
+def _tbf(key: str, value: str) -> str:
+    """Return a value of tbf's in our units: sizes are bytes there, 1024 a k, and eight bits one where it says bit."""
+    number = value.rstrip(ascii_letters)
+    unit = value[len(number) :].lower()
+    if key in ("rate", "latency") or unit not in _TBF_SIZES:
+        return value
+    return f"{round(float(number) * _TBF_SIZES[unit])}B" if number.replace(".", "", 1).isdecimal() else value
 
 
 def _is_harmless(limit: str) -> bool:

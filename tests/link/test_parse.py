@@ -197,6 +197,22 @@ def test_a_whole_number_may_be_written_as_a_float_wherever_packets_are_counted()
     )
 
 
+@pytest.mark.parametrize(
+    ("pasted", "meant"),
+    [
+        # tc-tbf(8): sizes are bytes, a k 1024 of them, kbit an eighth of that; latency is how long its queue may hold.
+        ("rate 500kbit burst 32kbit latency 400ms", "rate 500kbit bucket 4096B limit 400ms"),
+        ("delay 20ms rate 1mbit buffer 10k limit 3000", "delay 20ms rate 1mbit bucket 10240B limit 3000B"),
+        ("tc qdisc add dev eth0 root tbf rate 1mbit burst 1540 latency 70ms", "rate 1mbit bucket 1540B limit 70ms"),
+    ],
+)
+def test_a_line_of_tbf_is_refused_with_the_line_that_does_the_same(pasted, meant):
+    with pytest.raises(BadInputError) as refused:
+        parse_link(pasted)
+    assert refused.value.hint == f"write {meant}"
+    assert parse_link(meant).rate.bucket_bytes > 0
+
+
 def test_changes_are_written_on_one_line():
     assert parse_link(
         "delay 40ms rate 2.5mbit limit 200ms at 20s rate 600kbit loss 1% at 50s rate 2.5mbit repeat 90s"

@@ -28,7 +28,8 @@ from typing import Any, Final, Literal, NamedTuple, Protocol, cast
 import numpy as np
 
 from rtcprobe.audio.protection import Protection
-from rtcprobe.call.peer import Peer, Speech
+from rtcprobe.call.mouth_track import Speech
+from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.access import Leg
 from rtcprobe.call.targets.kinds import GROUP
 from rtcprobe.errors import BadInputError, did_you_mean
