@@ -109,6 +109,14 @@ def rate_laws() -> Iterator[Law]:
     yield "80 kbit/s into 64: loss 1 - C/R", 0.2, achieved.loss or 0, 1e-4
     yield "80 kbit/s into 64, limit 10: longest wait Q·S/C (s)", 0.25, achieved.delay_max_s or 0, 0.025
     yield "80 kbit/s into 64: reordered", 0.0, achieved.reordered or 0, 0.0
+    # A full queue meets the step: each second delivers what the rate in force then allows, to a packet.
+    link = Link(
+        parse_link("rate 2.5mbit limit 200ms at 20s rate 600kbit at 40s rate 2.5mbit"), np.random.SeedSequence(1)
+    )
+    left_s = [at for n in range(20_000) for at in link.offer(1250, 0.003 * n).arrivals_s]  # 3.3 Mbit/s
+    seconds = np.bincount(np.array(left_s, int), minlength=60) * 10.0
+    for second, kbit in ((19, 2500.0), (20, 600.0), (21, 600.0), (40, 2500.0)):
+        yield f"2.5 Mbit/s, 0.6 from 20 to 40 s: kbit in second {second}", kbit, float(seconds[second]), 10.0
 
 
 def slot_laws() -> Iterator[Law]:

@@ -152,6 +152,7 @@ def listen(
     max_delay_s: float = MAX_DELAY_S,
     gate: float = GATE,
     advance_s: float = 0.0,
+    after_s: float = -math.inf,
 ) -> Hearing:
     """Find each of ``markers`` in a recording.
 
@@ -164,6 +165,7 @@ def listen(
         gate: the least correlation that gives an instant, 0 to 1.
         advance_s: how much earlier than its nominal look-ahead the codec delivers the marker band
             (``opus_packet.phase_advance_s``); added to every instant.
+        after_s: nothing is heard before it: there the markers before these were heard.
 
     Raises:
         BadInputError: ``max_delay_s`` longer than the codes can tell apart, or ``gate`` outside 0 to 1.
@@ -183,18 +185,18 @@ def listen(
             tuple(_unheard(marker, "lost", 0.0, "the recording is shorter than a marker") for marker in markers)
         )
     search = _Search(pcm, start_s + advance_s)
-    score = _Score(markers, gate)
+    score = _Score(markers, gate, after_s)
     near_s = min(_NEAR_S, max_delay_s)
     for index, marker in enumerate(markers):
         score.offer(index, search.peaks(marker, marker.spoken_s, marker.spoken_s + near_s, gate))
     score.settle()
     if max_delay_s > near_s:
         if 2 * len(score.missing()) > len(markers):
-            score = _Score(markers, gate)  # the delay is not a near one: what seemed heard may be chance
+            score = _Score(markers, gate, after_s)  # the delay is not a near one: what seemed heard may be chance
         for index in score.missing():
-            after_s, before_s = score.between(index)
+            earliest_s, before_s = score.between(index)
             latest_s = min(before_s, markers[index].spoken_s + max_delay_s)
-            score.offer(index, search.peaks(markers[index], max(after_s, markers[index].spoken_s), latest_s, gate))
+            score.offer(index, search.peaks(markers[index], max(earliest_s, markers[index].spoken_s), latest_s, gate))
         score.settle()
     return Hearing(score.outcomes())
 
@@ -272,13 +274,15 @@ class _Search:
     def _transform(self, pcm: Pcm) -> _Spectra:
         """Return the marker band of every segment's spectrum, shape (segments, bins)."""
         before, size, hop = _MARGIN * _COARSE, _SEGMENT * _COARSE, _HOP * _COARSE
-        padded = np.zeros((self._count - 1) * hop + size, dtype=np.float32)
-        sound = pcm[: len(padded) - before]
-        padded[before : before + len(sound)] = sound
-        segments = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop]
         spectra = np.empty((self._count, _BINS.stop - _BINS.start), dtype=np.complex64)
         for begin in range(0, self._count, _BATCH):
-            spectra[begin : begin + _BATCH] = fft.rfft(segments[begin : begin + _BATCH], axis=1)[:, _BINS]
+            count = min(_BATCH, self._count - begin)
+            first = begin * hop - before
+            padded = np.zeros((count - 1) * hop + size, dtype=np.float32)
+            sound = pcm[max(first, 0) : first + len(padded)]
+            padded[max(-first, 0) : max(-first, 0) + len(sound)] = sound
+            segments = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop]
+            spectra[begin : begin + count] = fft.rfft(segments, axis=1)[:, _BINS]
         return spectra
 
     def _local_energy(self) -> npt.NDArray[np.float32]:
@@ -318,8 +322,9 @@ def _wave(band: npt.NDArray[np.complexfloating]) -> _Spectra:
 class _Score:
     """Which peak is whose (rule 3): the best peak of all is settled first."""
 
-    def __init__(self, markers: Sequence[Marker], gate: float) -> None:
+    def __init__(self, markers: Sequence[Marker], gate: float, after_s: float) -> None:
         self._markers = markers
+        self._after_s = after_s
         self._gate = gate
         self._offers: list[tuple[float, int, float]] = []  # -ρ, index, instant: sorts best first
         self._best = [0.0] * len(markers)
@@ -358,7 +363,7 @@ class _Score:
     def between(self, index: int) -> tuple[float, float]:
         """Return the instants between which a marker can have been heard, given those heard around it."""
         at = bisect_left(self._order, index)
-        after_s = self._instants[at - 1] + MARKER_S if at else -math.inf
+        after_s = self._instants[at - 1] + MARKER_S if at else self._after_s
         before_s = self._instants[at] - MARKER_S if at < len(self._instants) else math.inf
         return after_s, before_s
 

@@ -14,6 +14,7 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +32,7 @@ __all__ = [
     "MARKER_TO_SPEECH_DB",
     "MOST_MARKER_DB",
     "NOISE_DBFS",
+    "PIECE_SAMPLES",
     "SILENCE_DBFS",
     "SPEECH_DBFS",
     "Mouth",
@@ -38,6 +40,7 @@ __all__ = [
     "Programme",
     "Speech",
     "encode_stream",
+    "encoded",
 ]
 
 
@@ -47,6 +50,9 @@ SILENCE_DBFS = -80.0
 SPEECH_DBFS = -26.0
 LEAST_MARKER_DB, MOST_MARKER_DB = -30.0, 20.0
 MARKER_TO_SPEECH_DB = -10.0
+
+PIECE_SAMPLES = 480_000
+"""Sound is made and encoded ten seconds at a time: in one piece an hour of it is 690 MB."""
 
 _ACTIVE_BLOCK_SAMPLES = 960
 _ACTIVE_MARGIN_DB = 20.0  # blocks this far below the loudest are pauses
@@ -68,10 +74,14 @@ class Noise:
         """RMS level of the markers over this programme."""
         return MARKER_DBFS
 
-    def pcm(self, samples: int) -> Pcm:
-        """Return the first ``samples`` of the programme."""
-        noise = np.random.default_rng(np.random.SeedSequence(self.seed)).standard_normal(samples, dtype=np.float32)
-        return noise * np.float32(_amplitude(self.level_dbfs))
+    def pieces(self, samples: int) -> Iterator[Pcm]:
+        """Yield the first ``samples`` of the programme, ``PIECE_SAMPLES`` at a time; the last may be shorter."""
+        source = np.random.default_rng(np.random.SeedSequence(self.seed))
+        gain = np.float32(_amplitude(self.level_dbfs))
+        for begin in range(0, samples, PIECE_SAMPLES):
+            noise = source.standard_normal(min(PIECE_SAMPLES, samples - begin), dtype=np.float32)
+            noise *= gain
+            yield noise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -114,9 +124,11 @@ class Speech:
         """RMS level of the markers over this programme."""
         return SPEECH_DBFS + self.marker_to_speech_db
 
-    def pcm(self, samples: int) -> Pcm:
-        """Return the first ``samples`` of the programme."""
-        return np.resize(self._scaled, samples)
+    def pieces(self, samples: int) -> Iterator[Pcm]:
+        """Yield the first ``samples`` of the programme, ``PIECE_SAMPLES`` at a time; the last may be shorter."""
+        length = len(self._scaled)
+        for begin in range(0, samples, PIECE_SAMPLES):
+            yield self._scaled[np.arange(begin, min(begin + PIECE_SAMPLES, samples)) % length]
 
 
 Programme = Noise | Speech
@@ -129,15 +141,31 @@ class Mouth:
     train: MarkerTrain = field(default_factory=MarkerTrain)
     programme: Programme = field(default_factory=lambda: Noise(level_dbfs=SILENCE_DBFS))
 
+    def pieces(self, duration_s: float) -> Iterator[Pcm]:
+        """Yield what is spoken, ``PIECE_SAMPLES`` at a time (the last may be shorter); no marker is cut off at the end.
+
+        Sound is mono, 48 kHz, full scale ±1.0.
+        """
+        starts = [(round(each.spoken_s * SAMPLE_RATE_HZ), each.code) for each in self.train.markers(duration_s)]
+        gain = _amplitude(self.programme.marker_dbfs)
+        begin = 0
+        for pcm in self.programme.pieces(round(duration_s * SAMPLE_RATE_HZ)):
+            end = begin + len(pcm)
+            while starts and starts[0][0] + MARKER_SAMPLES <= begin:
+                starts.pop(0)
+            for start, code in starts:
+                if start >= end:
+                    break
+                wave = waveform(code)
+                level = np.float32(gain / float(np.sqrt(np.mean(np.square(wave)))))
+                first, last = max(start, begin), min(start + MARKER_SAMPLES, end)
+                pcm[first - begin : last - begin] += wave[first - start : last - start] * level
+            yield np.clip(pcm, -1.0, 1.0, out=pcm)
+            begin = end
+
     def pcm(self, duration_s: float) -> Pcm:
-        """Return what is spoken: shape (samples,), 48 kHz, full scale ±1.0; no marker is cut off at the end."""
-        pcm = self.programme.pcm(round(duration_s * SAMPLE_RATE_HZ))
-        for marker in self.train.markers(duration_s):
-            start = round(marker.spoken_s * SAMPLE_RATE_HZ)
-            wave = waveform(marker.code)
-            gain = _amplitude(self.programme.marker_dbfs) / float(np.sqrt(np.mean(np.square(wave))))
-            pcm[start : start + MARKER_SAMPLES] += wave * np.float32(gain)
-        return np.clip(pcm, -1.0, 1.0)
+        """Return what is spoken in one piece: shape (samples,)."""
+        return np.concatenate([np.zeros(0, dtype=np.float32), *self.pieces(duration_s)])
 
 
 def encode_stream(pcm: Pcm, settings: OpusSettings) -> list[bytes]:
@@ -145,12 +173,22 @@ def encode_stream(pcm: Pcm, settings: OpusSettings) -> list[bytes]:
 
     With DTX some of them say "nothing to hear" (``is_dtx``); whether they are sent is the sender's business.
     """
+    return list(encoded((pcm,), settings))
+
+
+def encoded(pieces: Iterable[Pcm], settings: OpusSettings) -> Iterator[bytes]:
+    """Yield the payloads of sound that comes in pieces of any length, as ``encode_stream`` does of the whole."""
     encoder = OpusEncoder(settings)
     size = settings.frame_samples
-    count = -(-len(pcm) // size)
-    frames = np.zeros((count, size), dtype=np.float32)
-    frames.reshape(-1)[: len(pcm)] = pcm
-    return [encoder.encode(frame) for frame in frames]
+    rest = np.zeros(0, dtype=np.float32)
+    for piece in pieces:
+        sound = np.concatenate([rest, piece]) if len(rest) else piece
+        whole = len(sound) // size * size
+        for begin in range(0, whole, size):
+            yield encoder.encode(sound[begin : begin + size])
+        rest = sound[whole:]
+    if len(rest):
+        yield encoder.encode(np.pad(rest, (0, size - len(rest))))
 
 
 def active_level(pcm: Pcm) -> float:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import struct
 import warnings
+import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +18,7 @@ from rtcprobe.audio.resample import resampled
 from rtcprobe.errors import BadInputError
 from rtcprobe.textfiles import read_bytes
 
-__all__ = ["read_wav", "write_wav"]
+__all__ = ["WavFile", "read_wav", "wav_file", "write_wav"]
 
 _MOST_BYTES = 2**30
 """An hour and a half of stereo at 48 kHz."""
@@ -56,11 +59,45 @@ def write_wav(path: Path, pcm: Pcm) -> None:
     Raises:
         BadInputError: the file cannot be written.
     """
-    from scipy.io import wavfile  # noqa: PLC0415 - as above
+    with wav_file(path) as file:
+        file.write(pcm)
 
-    samples = np.round(np.clip(pcm, -1.0, 1.0) * 32767.0).astype(np.int16)
+
+class WavFile:
+    """A 16-bit mono WAV file being written piece by piece."""
+
+    def __init__(self, file: wave.Wave_write) -> None:
+        self._file = file
+        self._skipped = 0
+
+    def begin(self, start_s: float) -> None:
+        """Let what is written first be the sound of ``start_s``, and the file that of 0 s on."""
+        lead = round(start_s * SAMPLE_RATE_HZ)
+        self._skipped = max(-lead, 0)
+        self.write(np.zeros(max(lead, 0), dtype=np.float32))
+
+    def write(self, pcm: Pcm) -> None:
+        """Write more sound, shape (samples,), 48 kHz, full scale ±1.0, clipped beyond."""
+        if self._skipped:
+            skipped = min(self._skipped, len(pcm))
+            self._skipped -= skipped
+            pcm = pcm[skipped:]
+        self._file.writeframesraw(np.round(np.clip(pcm, -1.0, 1.0) * 32767.0).astype("<i2").tobytes())
+
+
+@contextmanager
+def wav_file(path: Path) -> Iterator[WavFile]:
+    """Write a WAV file in this block.
+
+    Raises:
+        BadInputError: the file cannot be written.
+    """
     try:
-        wavfile.write(path, SAMPLE_RATE_HZ, samples)
+        with path.open("wb") as raw, wave.open(raw, "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(SAMPLE_RATE_HZ)
+            yield WavFile(file)
     except OSError as error:
         raise BadInputError(f"cannot write {path}: {error.strerror}", "give a writable directory") from None
 

@@ -14,107 +14,34 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from aiortc import MediaStreamTrack, RTCSessionDescription
+from aiortc import RTCSessionDescription
 from aiortc.rtp import RtpPacket as StackRtpPacket
 
 from rtcprobe.audio.protection import Protection
 from rtcprobe.audio.red import RedEncoder
+from rtcprobe.call.mouth_track import MouthTrack, Speech
 from rtcprobe.call.signaling import Sdp
-from rtcprobe.call.sources import Arrival, Sources
+from rtcprobe.call.sources import Sources
 from rtcprobe.ice import IceServer
+from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.playout.base import RtpPacket
 from rtcprobe.playout.nack import NackTracker, ResendLimit
+from rtcprobe.recording import Agreed, Came, Said
 from rtcprobe.runtime import aiortc_seam, dtls_seam, ice_seam, media_seam, negotiation
 from rtcprobe.runtime.gathering import Gathering
-from rtcprobe.runtime.network import Host, Network, acting_as
+from rtcprobe.runtime.network import Host, acting_as
 from rtcprobe.runtime.real import work_s
-from rtcprobe.runtime.wiretap import Departure, WireTap
+from rtcprobe.runtime.wiretap import WireTap
 from rtcprobe.timeline import Side, Timeline, Wait, answers
-from rtcprobe.units import RTP_CLOCK_HZ
 
-__all__ = ["Arrival", "Media", "Peer", "Speech"]
+__all__ = ["Media", "Peer"]
 
 Media = Literal["sendrecv", "sendonly", "recvonly"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Speech:
-    """What a mouth says: encoded frames of ``ptime_s`` each, None where DTX sends nothing; ``endless`` starts over."""
-
-    frames: Sequence[bytes | None]
-    ptime_s: float
-    endless: bool = False
-
-    @property
-    def duration_s(self) -> float:
-        """How long it takes to say all of it once."""
-        return len(self.frames) * self.ptime_s
-
-
-class MouthTrack(MediaStreamTrack):
-    """A track of encoded packets, each handed over at the instant its frame ends (rule 2)."""
-
-    kind = "audio"
-
-    def __init__(self, speech: Speech, *, phase_s: float, network: Network, may_speak: asyncio.Event) -> None:
-        super().__init__()
-        self.speech = speech
-        self._phase_s = phase_s
-        self._network = network
-        self._may_speak = may_speak
-        self._clock = asyncio.get_running_loop()
-        self._next = 0
-        self.finished = asyncio.Event()
-        self.red: RedEncoder | None = None
-        """Puts copies of frames into later packets, where that was negotiated."""
-        self.started_s: float | None = None
-        """When frame 0 begins, in seconds since the epoch; None before the first frame is asked for."""
-
-    async def recv(self) -> media_seam.EncodedFrame:  # type: ignore[override]
-        """Return the next frame when its time has come; wait for ever after the last."""
-        if self.started_s is None:
-            await self._may_speak.wait()
-            now_s = self._network.now_s()
-            grid = math.floor((now_s - self._phase_s) / self.speech.ptime_s)
-            self.started_s = self._phase_s + grid * self.speech.ptime_s
-        frames = self.speech.frames
-        while True:
-            index = self._next
-            if index >= len(frames) and not self.speech.endless:
-                self.finished.set()
-                await self._clock.create_future()
-            self._next += 1
-            payload = frames[index % len(frames)]
-            if payload is not None:
-                break
-        await self._until(self._network.epoch_s + self.due_s(index))
-        timestamp = index * round(self.speech.ptime_s * RTP_CLOCK_HZ)
-        if self.red is not None:
-            payload = self.red.encode(payload, timestamp)
-        return media_seam.EncodedFrame(payload, timestamp)
-
-    def due_s(self, index: int) -> float:
-        """Return when frame ``index`` leaves, in seconds since the epoch."""
-        assert self.started_s is not None
-        return self.started_s + (index + 1) * self.speech.ptime_s
-
-    def next_due_s(self, at_s: float) -> float:
-        """Return the latest instant not after ``at_s`` at which a frame was due."""
-        assert self.started_s is not None
-        ptime_s = self.speech.ptime_s
-        return self.started_s + math.floor((at_s - self.started_s) / ptime_s + 1e-6) * ptime_s
-
-    async def _until(self, when_s: float) -> None:
-        waiter = self._clock.create_future()
-        self._clock.call_at(when_s, _wake, waiter)
-        await waiter
 
 
 class Peer:
@@ -131,20 +58,21 @@ class Peer:
         dtls_timeout_s: Callable[[float | None], float],
         protection: Protection,
         media: Media = "sendrecv",
+        expected: Sequence[bytes | None] = (),
         milestones: Sequence[str] | None = None,
         gathering: Gathering | None = None,
     ) -> None:
         """Make an endpoint that speaks (``"sendonly"``), listens (``"recvonly"``) or both; connect it with the others.
 
-        ``milestones`` are those of its join where they are not a loopback call's; ``gathering`` asks STUN and TURN
-        servers for candidates.
+        ``expected`` are the frames it will likely hear: those that come are not kept twice. ``milestones`` are those of
+        its join where they are not a loopback call's; ``gathering`` asks STUN and TURN servers for candidates.
         """
         aiortc_seam.install()
         self.side = side
-        self.negotiated: negotiation.Negotiated | None = None
+        self.negotiated: Agreed | None = None
         """What both sides agreed on; None until they have."""
         self.timeline = Timeline(side, milestones)
-        self.arrivals: list[Arrival] = []
+        self.arrivals = Arrivals(likely=expected)
         self.connected = asyncio.Event()
         self.heard_packet = asyncio.Event()
         self.failed = asyncio.Event()
@@ -248,21 +176,27 @@ class Peer:
             await self._gathering.stop()
         await self._connection.close()
 
-    def pacing_lateness_s(self) -> list[float]:
-        """Return how late each frame left, in seconds after it was due (0 in virtual time)."""
-        started_s = self.track.started_s
-        first_sent: dict[int, Departure] = {}
-        for departure in self.tap.departures:
-            first_sent.setdefault(departure.timestamp, departure)  # what is sent again was asked for, not due
-        departures = list(first_sent.values())
-        if started_s is None or not departures:
-            return []
-        first_s = departures[0].at_s
-        origin_s = self.track.next_due_s(first_s)
-        return [
-            each.at_s - origin_s - ((each.timestamp - departures[0].timestamp) % 2**32) / RTP_CLOCK_HZ
-            for each in departures
-        ]
+    def said(self) -> Said:
+        """Return what was said so far."""
+        return Said(
+            party=self.side,
+            frames=self.track.speech.frames,
+            ptime_s=self.track.speech.ptime_s,
+            started_s=self.track.started_s,
+            finished=self.track.finished.is_set(),
+            departures=self.tap.departures,
+        )
+
+    def came(self, *, forwarded: bool, there_and_back: bool) -> Came:
+        """Return what came so far, and over what."""
+        return Came(
+            listener=self.side,
+            arrivals=self.arrivals,
+            agreed=self.negotiated,
+            begun_s=self.timeline.begun_s,
+            forwarded=forwarded,
+            there_and_back=there_and_back,
+        )
 
     def progress_s(self) -> list[float]:
         """Return when this side's handshake moved on: each new flight, and the end."""
@@ -366,26 +300,29 @@ class Peer:
     def _take(self, packet: StackRtpPacket) -> Sequence[int]:
         """Note an arrival; return the sequence numbers to ask for again."""
         arrived_s = self._network.now_s()
-        arrival = (
-            arrived_s,
-            RtpPacket(
-                sequence=packet.sequence_number,
-                timestamp=packet.timestamp,
-                payload=packet.payload,
-                payload_type=packet.payload_type,
-            ),
-        )
-        heard = self.sources.take(packet.ssrc, arrival)
-        if not heard:
+        if packet.ssrc == self.sources.listened:
+            self.arrivals.add(arrived_s, packet.sequence_number, packet.timestamp, packet.payload, packet.payload_type)
+        elif not self._turn_to(packet, arrived_s):
             return ()
-        self.arrivals += heard
-        if not self.heard_packet.is_set():
-            self.timeline.mark("first_packet", heard[0][0])
-            self.heard_packet.set()
         if self._nack is None:
             return ()
         round_trip_s = media_seam.round_trip_s(self._sender)
         return self._nack.packet_arrived(packet.sequence_number, packet.timestamp, arrived_s, round_trip_s)
+
+    def _turn_to(self, packet: StackRtpPacket, arrived_s: float) -> bool:
+        """Ask whether the source of ``packet`` is to be listened to; return whether it is, from now on."""
+        came = RtpPacket(
+            sequence=packet.sequence_number,
+            timestamp=packet.timestamp,
+            payload=packet.payload,
+            payload_type=packet.payload_type,
+        )
+        heard = self.sources.take(packet.ssrc, (arrived_s, came))
+        self.arrivals.extend(heard)
+        if heard and not self.heard_packet.is_set():
+            self.timeline.mark("first_packet", heard[0][0])
+            self.heard_packet.set()
+        return bool(heard)
 
     def _dtls_connected(self) -> None:
         self._mark("dtls_connected")
@@ -400,8 +337,3 @@ class Peer:
 
     def _since(self, loop_time_s: float) -> float:
         return loop_time_s - self._network.epoch_s
-
-
-def _wake(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)

@@ -14,11 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from rtcprobe.playout.base import RtpPacket
+from rtcprobe.playout.arrivals import Arrival
 
-__all__ = ["PATIENCE_PACKETS", "Arrival", "Sources"]
-
-Arrival = tuple[float, RtpPacket]
+__all__ = ["PATIENCE_PACKETS", "Sources"]
 
 PATIENCE_PACKETS = 25
 """Half a second of ordinary packets."""

@@ -23,11 +23,12 @@ from rtcprobe.cli.compare import compare
 from rtcprobe.cli.hear import hear
 from rtcprobe.cli.link import link
 from rtcprobe.cli.look import links, scenarios, schema, score, selftest, targets
+from rtcprobe.cli.place import place
 from rtcprobe.cli.relay import relay
 from rtcprobe.cli.report import report
 from rtcprobe.cli.run import run
 from rtcprobe.cli.serve import serve
-from rtcprobe.cli.signals import ended_as_by_hand
+from rtcprobe.cli.signals import ended_as_by_hand, heed
 from rtcprobe.cli.vendors import vendors
 from rtcprobe.errors import ExitCode, RtcprobeError
 from rtcprobe.secrets import scrub
@@ -40,12 +41,16 @@ _BROKEN_PIPE = 141  # 128 + SIGPIPE, the shell's convention: no verdict was deli
 
 @click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="rtcprobe", message="%(prog)s %(version)s")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Make real WebRTC calls over emulated links, time them from join to mouth-to-ear, and judge them."""
+    heed("SIGTERM")
+    if context.invoked_subcommand != "serve":  # which reloads then, and says itself when it can
+        heed("SIGHUP")
 
 
 _MEASURING = (run, serve, check, compare, vendors, relay)
-_LOOKING = (hear, link, report, score, scenarios, links, targets, schema, selftest)
+_LOOKING = (hear, link, place, report, score, scenarios, links, targets, schema, selftest)
 for _command in (*_MEASURING, *_LOOKING):
     cli.add_command(_command)
 

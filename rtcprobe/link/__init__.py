@@ -22,6 +22,7 @@ from rtcprobe.link.requested import Requested
 from rtcprobe.link.slot import Slot
 from rtcprobe.link.spec import CapacityTrace, Change, Interval, Limit, LinkSpec, Police, Rate, Reorder
 from rtcprobe.link.tally import Achieved, Tally, achieved
+from rtcprobe.link.unreached import unreached
 
 __all__ = [
     "ACCESS",
@@ -68,4 +69,5 @@ __all__ = [
     "distance_km",
     "light_bound_s",
     "parse_link",
+    "unreached",
 ]

@@ -7,7 +7,8 @@ Facts:
 
 Rules:
     1. One packet is sent at a time, in the order offered. What is being sent counts as waiting.
-    2. A change of rate applies to packets offered later; those sealed keep their departure.
+    2. A scheduled change of rate is met by those who wait as well, for it is known when they are sealed (see
+       ``ahead.py``). Whether there is room is judged at the rate in force: a queue does not know its future.
     3. A full queue drops before its AQM is asked. A latecomer that fits an idle stretch passes the AQM unseen, for
        nobody waited there; behind a token bucket there are no stretches, so it goes to the end.
 """
@@ -20,6 +21,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from rtcprobe.errors import BadInputError
+from rtcprobe.link.ahead import Ahead
 from rtcprobe.link.aqm import Controller, Ecn, Turn
 from rtcprobe.link.bucket import TokenBucket
 from rtcprobe.link.spec import DEFAULT_LIMIT, OPPORTUNITY_BYTES, CapacityTrace, Interval, Limit, Rate
@@ -58,12 +60,14 @@ class Bottleneck:
         self._latest_s = begin_s
         self._idle: deque[tuple[float, float]] = deque(maxlen=_IDLE_STRETCHES)
 
-    def configure(self, rate: Rate | CapacityTrace | None, limit: Limit | None) -> None:
-        """Set what holds for packets offered from now on."""
+    def configure(
+        self, rate: Rate | CapacityTrace | None, limit: Limit | None, ahead: Ahead | None = None, now_s: float = 0.0
+    ) -> None:
+        """Set what holds for packets offered from ``now_s`` on; ``ahead`` tells the rates that will follow."""
         if isinstance(rate, CapacityTrace):
             self._line = _Opportunities(rate, self._start_s, self._busy_until_s, self._held)
         else:
-            self._line = _Line(rate)
+            self._line = _Line(rate, ahead, now_s)
         if not isinstance(rate, Rate) or not rate.bucket_bytes:
             self._bucket = None
         elif rate != self._rate:
@@ -92,7 +96,7 @@ class Bottleneck:
             start = self._held(start)
         if self._bucket is not None:
             start = self._held(self._bucket.ready_s(self._length_bytes(size_bytes), start))
-        if self._full(size_bytes, start - now_s):
+        if self._full(size_bytes, self._line.wait_s(now_s, start)):
             self.cause = "queue"
             return None
         if self._aqm is not None and not self._may_pass(self._aqm, size_bytes, now_s, start, ecn):
@@ -166,22 +170,59 @@ class Bottleneck:
 class _Line:
     """A line of constant rate; one that sends in no time with None, or with a bucket, where it is tokens that wait."""
 
-    def __init__(self, rate: Rate | None) -> None:
+    def __init__(self, rate: Rate | None, ahead: Ahead | None = None, now_s: float = 0.0) -> None:
         self._rate = rate if rate is not None and not rate.bucket_bytes else None
         self._known: dict[int, float] = {}  # audio comes in a handful of sizes
+        self._ahead = ahead if rate is None or not rate.bucket_bytes else None
+        self._change_s, self._next = self._ahead(now_s) if self._ahead else (math.inf, None)
+        self._cursor = (self._rate, self._change_s, self._next)  # the phase at the end of the queue
 
     def taken_s(self, start_s: float, offered_s: float) -> float:
         del offered_s
         return start_s
 
+    def wait_s(self, now_s: float, start_s: float) -> float:
+        """Return how long until ``start_s`` as it looks at ``now_s``, were the rate to stay as it is."""
+        if start_s <= self._change_s or self._rate is None:
+            return start_s - now_s
+        wait_s, at_s, rate, change_s, following = 0.0, now_s, self._rate, self._change_s, self._next
+        while at_s < start_s:
+            until_s = min(start_s, change_s)
+            wait_s += (until_s - at_s) * rate.bps / self._rate.bps
+            at_s = until_s
+            if following is None or self._ahead is None:
+                break  # nothing waits on a line that sends in no time
+            rate = following
+            change_s, following = self._ahead(at_s)
+        return wait_s
+
     def finish(self, start_s: float, size_bytes: int, offered_s: float) -> float:
         del offered_s
+        if start_s >= self._change_s:
+            return self._across(start_s, size_bytes)
         if self._rate is None:
             return start_s
         seconds = self._known.get(size_bytes)
         if seconds is None:
             seconds = self._known[size_bytes] = self._rate.seconds(size_bytes)
-        return start_s + seconds
+        finish_s = start_s + seconds
+        return finish_s if finish_s <= self._change_s else self._across(start_s, size_bytes)
+
+    def _across(self, start_s: float, size_bytes: int) -> float:
+        """Return when a packet is sent that meets other rates than that in force."""
+        assert self._ahead is not None
+        rate, change_s, following = self._cursor
+        left = 1.0
+        while True:
+            if start_s < change_s:
+                seconds = left * rate.seconds(size_bytes) if rate is not None else 0.0
+                if start_s + seconds <= change_s:
+                    self._cursor = (rate, change_s, following)
+                    return start_s + seconds
+                left -= left * (change_s - start_s) / seconds
+                start_s = change_s
+            rate = following
+            change_s, following = self._ahead(change_s)
 
 
 class _Opportunities:
@@ -213,6 +254,9 @@ class _Opportunities:
         while instant_s <= after_s or self._held(instant_s) > instant_s:
             instant_s = self._advance()
         return instant_s
+
+    def wait_s(self, now_s: float, start_s: float) -> float:
+        return start_s - now_s
 
     def finish(self, start_s: float, size_bytes: int, offered_s: float) -> float:
         instant_s = self.taken_s(start_s, offered_s)

@@ -9,8 +9,8 @@ Facts:
     of its own; unlike netem, a lost packet is never saved by its copy, so loss stays what was asked.
 
 Rules:
-    1. Fate is sealed at the door. ``offer`` answers at once and for good; what changes later (schedule, outage,
-       handover) affects packets offered later.
+    1. Fate is sealed at the door. ``offer`` answers at once and for good; what changes later (outage, handover,
+       schedule) affects packets offered later, but for the rate: who waits in the queue is sent at the rate to come.
     2. Order kept means: a packet arrives no earlier than any surviving packet that reached the delay stage before it.
        Clamped against the last *survivor*: a lost packet holds nobody up.
     3. One seed, one child per component: who gets lost depends on the seed, the loss model and the packet's place,
@@ -32,6 +32,7 @@ from typing import Final
 
 import numpy as np
 
+from rtcprobe.link.ahead import rates_ahead
 from rtcprobe.link.bottleneck import Bottleneck
 from rtcprobe.link.bucket import Policer
 from rtcprobe.link.cross import REMEMBERED_S, Crossing
@@ -66,6 +67,11 @@ class Fate:
     corrupt: tuple[int | None, ...] = ()
     marked: bool = False
 
+    def whole(self) -> Fate:
+        """Return it without damaged copies: a kernel drops those for their UDP checksum (RFC 1122 §4.1.3.4)."""
+        arrivals_s = tuple(at_s for at_s, bit in zip(self.arrivals_s, self.corrupt, strict=True) if bit is None)
+        return Fate(arrivals_s, None if arrivals_s else "corrupt", marked=self.marked)
+
 
 _OUTAGE: Final = Fate((), "outage")
 _POLICER: Final = Fate((), "policer")
@@ -85,12 +91,14 @@ _MOST_STEPS: Final = 50
 class Link:
     """One hop in one direction; equal ``spec``, ``seed`` and offers give equal fates.
 
-    ``start_s`` is when the clock of schedules, outages, handovers and capacity traces reads zero.
+    ``start_s`` is when a call begins: then the clock of schedules, outages, handovers and capacity traces reads
+    ``spec.into_s``.
     """
 
     def __init__(self, spec: LinkSpec, seed: np.random.SeedSequence, *, start_s: float = 0.0) -> None:
         self.spec = spec
         self._outages = spec.outages
+        start_s -= spec.into_s or 0.0
         self._start_s = start_s
         self._random = Children(seed)
         needs_queue = bool(spec.handovers) or any(phase.rate or phase.police for phase in spec.phases)
@@ -100,6 +108,7 @@ class Link:
         self._keeper = _Keeper()
         self._last_s = math.inf
         self._changes = _changes(spec, start_s)
+        self._ahead = rates_ahead(spec, start_s)
         self._next_change = next(self._changes)
         self._now: LinkSpec | None = None
         self._adopt(spec, start_s)
@@ -239,7 +248,7 @@ class Link:
 
     def _adopt_queue(self, queue: Bottleneck, spec: LinkSpec, before: LinkSpec | None, at_s: float) -> None:
         if before is None or (spec.rate, spec.limit) != (before.rate, before.limit):
-            queue.configure(spec.rate, spec.limit)
+            queue.configure(spec.rate, spec.limit, self._ahead, at_s)
         if before is None or spec.aqm != before.aqm:
             queue.manage(spec.aqm.controller(self._random["aqm"]) if spec.aqm else None)
         if before is None or spec.cross_traffic != before.cross_traffic:

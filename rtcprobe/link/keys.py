@@ -48,7 +48,7 @@ LINK_KEYS: Final[Mapping[str, str]] = MappingProxyType(
         "corrupt": "share of delivered packets with one flipped bit: 0.1%",
         "outages": "when packets are dropped: [{at: 10s, for: 2s, every: 60s}]",
         "handovers": "when packets are held back: [{at: 15s, for: 140ms, every: 15s}]",
-        "schedule": "changes in time: [{at: 10s, loss: 5%}]",
+        "schedule": "changes in time: [{at: 10s, loss: 5%}]; on one line: at 10s loss 5%",
         "repeat": "the schedule starts over after: 60s",
     }
 )

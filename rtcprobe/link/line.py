@@ -7,6 +7,8 @@ Facts:
     ``police RATE BUCKET``, ``cross tcp RTT [WINDOW]``, ``cross pulses [PEAK [FOR [EVERY]]]``, ``cross random-walk
     [PEAK]`` and ``slot MIN [MAX] [packets N] [bytes B]`` or ``slot distribution SHAPE DELAY JITTER ...``; every other
     key of ``LINK_KEYS`` takes one word.
+    ``at TIME`` begins a change: what follows, up to the next ``at``, holds from then on (``rate 2.5mbit at 20s rate
+    600kbit at 50s rate 2.5mbit``); ``repeat TIME`` has the changes start over.
     ``latency`` is ``delay``, ``drop`` is ``loss``. Bare sizes after ``rate`` and slot's ``bytes`` are bytes, as tc has
     them.
 """
@@ -14,6 +16,8 @@ Facts:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
+from string import ascii_letters
 from typing import Any, Final
 
 from rtcprobe.errors import BadInputError
@@ -34,15 +38,29 @@ _CHAINS: Final = {chain: NESTED_KEYS[chain] for chain in ("gemodel", "state")}
 _LISTS: Final = {"outage": "outages", "handover": "handovers", "cross": "cross_traffic"}
 _NESTED: Final = frozenset({"police", "slot"})
 _KEYWORDS: Final = (
-    *(key for key in LINK_KEYS if key not in {*_LISTS.values(), "schedule", "repeat", *_CHAINS}),
+    *(key for key in LINK_KEYS if key not in {*_LISTS.values(), "schedule", *_CHAINS}),
     *_LISTS,
+    "at",
 )
 _ALIASES: Final = {"latency": "delay", "drop": "loss"}
 """Source: iproute2, ``tc/q_netem.c``."""
+_BUCKETS: Final = ("burst", "buffer", "maxburst")
+_TBF_SIZES: Final = {
+    "": 1,
+    "b": 1,
+    "k": 1024,
+    "kb": 1024,
+    "m": 1024**2,
+    "mb": 1024**2,
+    "kbit": 128,
+    "mbit": 1024**2 // 8,
+}
+"""Source: iproute2, ``tc/q_tbf.c``, and ``get_size`` of ``tc/tc_util.c``."""
 _FLAGS: Final = {"seed": "leave it out: the seed of a run is --seed"}
 _BEGIN: Final = frozenset({*_KEYWORDS, *_ALIASES, *_FLAGS})
 _SLOT_CARRIES: Final = ("packets", "bytes")
 _LIKE: Final = {
+    "at": "TIME and what holds from then on, like 20s rate 600kbit",
     "outage": "AT FOR [EVERY], like 10s 2s 60s",
     "handover": "AT FOR [EVERY], like 10s 2s 60s",
     "cross": "tcp RTT, pulses PEAK FOR EVERY or random-walk PEAK, like tcp 100ms",
@@ -63,7 +81,10 @@ def lower_line(line: str) -> dict[str, Any]:
         BadInputError: an unknown keyword, one without its word or given twice, or a word that belongs to no keyword.
     """
     written: dict[str, Any] = {}
-    words = _netem_words(_joined(line.split()))
+    phase = written  # what the words speak of: the link as it begins, then each change
+    words = _joined(line.split())
+    _need_no_shaper(words)
+    words = _netem_words(words)
     while words:
         keyword = words.pop(0)
         keyword = _ALIASES.get(keyword, keyword)
@@ -71,14 +92,22 @@ def lower_line(line: str) -> dict[str, Any]:
             raise BadInputError(f"link key {keyword!r} is not offered", _FLAGS[keyword])
         need_known("link key", [keyword], _KEYWORDS)
         taken = _take(keyword, words)
-        if keyword in _LISTS:
-            written.setdefault(_LISTS[keyword], []).append(taken)
+        if keyword == "at":
+            phase = taken
+            written.setdefault("schedule", []).append(phase)
             continue
-        twice = sorted(taken.keys() & written.keys())
+        if keyword in _LISTS:
+            phase.setdefault(_LISTS[keyword], []).append(taken)
+            continue
+        into = written if keyword == "repeat" else phase
+        twice = sorted(taken.keys() & into.keys())
         if twice:
             raise BadInputError(f"{twice[0]} is given twice", "leave one out")
-        written.update(taken)
-    if not written.keys() & {"rate", "capacity_trace", "handovers"} and _is_harmless(written.get("limit", "")):
+        into.update(taken)
+    phases = (written, *written.get("schedule", ()))
+    if not any(each.keys() & {"rate", "capacity_trace", "handovers"} for each in phases) and _is_harmless(
+        written.get("limit", "")
+    ):
         del written["limit"]
     return written
 
@@ -116,6 +145,29 @@ def _netem_words(words: list[str]) -> list[str]:
                 f"write {format_rate(8 * parse_rate(word.lower()))}, as kbps is kilobits here",
             )
     return words
+
+
+def _need_no_shaper(words: Sequence[str]) -> None:
+    """Refuse a line of tc's tbf, whose burst is a bucket and whose latency a queue: for netem they are other things.
+
+    Raises:
+        BadInputError: it is one; says the line that does the same.
+    """
+    bucket = next((pair for pair in pairwise(words) if pair[0] in _BUCKETS), None)
+    if bucket is None or "rate" not in words or "netem" in words or {"loss", "drop"} & set(words):
+        return
+    same = {"delay": "delay", "rate": "rate", bucket[0]: "bucket", "latency": "limit", "limit": "limit"}
+    meant = [f"{same[key]} {_tbf(key, value)}" for key, value in pairwise(words) if key in same]
+    raise BadInputError(f"{bucket[0]} {bucket[1]} beside rate is a token bucket's (tbf)", f"write {' '.join(meant)}")
+
+
+def _tbf(key: str, value: str) -> str:
+    """Return a value of tbf's in our units: sizes are bytes there, 1024 a k, and eight bits one where it says bit."""
+    number = value.rstrip(ascii_letters)
+    unit = value[len(number) :].lower()
+    if key in ("rate", "latency") or unit not in _TBF_SIZES:
+        return value
+    return f"{round(float(number) * _TBF_SIZES[unit])}B" if number.replace(".", "", 1).isdecimal() else value
 
 
 def _is_harmless(limit: str) -> bool:

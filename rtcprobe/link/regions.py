@@ -5,14 +5,11 @@ Facts:
     circle. Real routes are longer: over Azure's regions the round trip is 2.40 times that bound for pairs 500 to
     2,000 km apart, 1.94 times up to 6,000 km, 1.62 times beyond (medians).
 
-    The table holds round trips between cloud regions, means of both directions rounded to 5 ms, after the AWS p50
-    of cloudping.co (July 2025, as kept in ``commonwarexyz/monorepo``, ``examples/estimator/src/p50.json``); Azure's
-    published table (2026) agrees within some 15 %, save where its cables run otherwise (Virginia to Mumbai 235 ms).
-
     Round trips vary: over all ordered AWS pairs p90 lies 5.2 ms above p50 (median; 5 % to 95 %: 2.7 to 17.8 ms).
 
 Rules:
-    1. A pair in the table is *cited*; any other is *estimated* from its distance, and says so.
+    1. A pair in one of the tables (``roundtrips.py``) is *cited*, after a cloud's own network or after pings over the
+       public one; any other is *estimated* from its distance, and says so.
     2. One way is half the round trip. The spread is skewed as queues are: never under the route, a tail above it.
     3. A round trip below the light bound is a warning when the user gives it, and never in the catalogue.
 """
@@ -28,6 +25,7 @@ from typing import Final
 from rtcprobe.errors import BadInputError
 from rtcprobe.link.delay import LONGEST_S, Delay
 from rtcprobe.link.keys import need_known
+from rtcprobe.link.roundtrips import CLOUDS, PINGS
 from rtcprobe.link.spec import LinkSpec
 from rtcprobe.units import format_duration
 
@@ -101,6 +99,20 @@ _PLACES: Final = {
     "lagos": ("Lagos", 6.52, 3.38),
     "manila": ("Manila", 14.60, 120.98),
     "nairobi": ("Nairobi", -1.29, 36.82),
+    "kuala-lumpur": ("Kuala Lumpur", 3.14, 101.69),
+    "taipei": ("Taipei", 25.03, 121.57),
+    "paris": ("Paris", 48.86, 2.35),
+    "madrid": ("Madrid", 40.42, -3.70),
+    "mexico-city": ("Mexico City", 19.43, -99.13),
+    "shanghai": ("Shanghai", 31.23, 121.47),
+    "shenzhen": ("Shenzhen", 22.54, 114.06),
+    "beijing": ("Beijing", 39.90, 116.40),
+    "hangzhou": ("Hangzhou", 30.27, 120.16),
+    "riyadh": ("Riyadh", 24.71, 46.68),
+    "istanbul": ("Istanbul", 41.01, 28.98),
+    "cairo": ("Cairo", 30.04, 31.24),
+    "ho-chi-minh-city": ("Ho Chi Minh City", 10.78, 106.70),
+    "karachi": ("Karachi", 24.86, 67.00),
 }
 
 REGIONS: Final[Mapping[str, Region]] = MappingProxyType(
@@ -109,44 +121,7 @@ REGIONS: Final[Mapping[str, Region]] = MappingProxyType(
         for name, (place, latitude, longitude) in _PLACES.items()
     }
 )
-"""Regions by name. The last four are where people are but the cited table is not: their pairs are estimated."""
-
-_RTT_MS: Final = """
-    bangkok
-    singapore    30
-    jakarta      45  20
-    hong-kong    65  35  55
-    tokyo       100  70  85  50
-    seoul       100  75  90  40  35
-    mumbai       90  65  80 100 135 135
-    sydney      120  95 110 130 105 145 155
-    bahrain     125 100 115 130 175 170  40 190
-    dubai       115  90 105 125 170 165  30 180  15
-    cape-town   350 315 340 350 355 385 275 410 250 285
-    stockholm   210 180 195 215 245 250 150 270 105 135 175
-    frankfurt   190 160 175 195 225 230 130 250  85 115 155  25
-    london      200 170 190 205 215 245 115 265  90 125 150  30  20
-    dublin      210 180 200 240 200 235 125 255 100 130 160  40  25  15
-    virginia    245 220 235 200 150 180 190 200 160 195 225 110  95  80  70
-    oregon      190 160 175 145 100 125 220 140 240 255 275 155 145 130 120  65
-    california  200 170 185 155 110 135 230 140 220 255 285 175 155 150 130  65  20
-    montreal    245 215 230 200 145 175 190 200 165 195 225 105  95  80  70  15  60  80
-    sao-paulo   355 330 345 310 260 290 300 310 275 305 340 225 205 185 180 115 175 175 125
-"""
-"""Round trips, each row to the regions of the rows above it, in their order."""
-
-
-def _cited() -> dict[frozenset[str], float]:
-    table: dict[frozenset[str], float] = {}
-    above: list[str] = []
-    for row in _RTT_MS.strip().splitlines():
-        name, *figures = row.split()
-        table |= {frozenset((name, other)): int(ms) / 1e3 for other, ms in zip(above, figures, strict=True)}
-        above.append(name)
-    return table
-
-
-_CITED: Final = _cited()
+"""Regions by name; of Karachi, and of pairs of Lagos, Manila, Nairobi and Buenos Aires, most are estimated."""
 
 
 def distance_km(a: str, b: str) -> float:
@@ -192,8 +167,10 @@ def backbone(a: str, b: str, rtt_s: float | None = None) -> Backbone:
             )
     elif a == b:
         rtt_s, provenance = _WITHIN_REGION_RTT_S, "cited: AWS p50 within a region (cloudping.co, July 2025)"
-    elif (cited_s := _CITED.get(frozenset((a, b)))) is not None:
+    elif (cited_s := CLOUDS.get(frozenset((a, b)))) is not None:
         rtt_s, provenance = cited_s, "cited: AWS p50 (cloudping.co, July 2025), rounded to 5ms"
+    elif (cited_s := PINGS.get(frozenset((a, b)))) is not None:
+        rtt_s, provenance = cited_s, "pinged: one server a city, public network (WonderNetwork, 2018), rounded to 5ms"
     else:
         km = distance_km(a, b)
         times = next(times for limit_km, times in _INFLATION if km < limit_km)

@@ -9,7 +9,7 @@ Rules:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Final, Literal
 
@@ -250,7 +250,9 @@ class LinkSpec:
     ``outages`` drop what enters during them; ``handovers`` hold it until they end (then the queue ``limit`` counts).
     ``schedule`` changes everything but outages, handovers and the schedule itself; with ``repeat_s`` it starts over.
     ``loss_before_rate`` is netem's order: lost packets never used capacity. The default is libwebrtc's, and a
-    bottleneck's: they did. ``ecn`` is what the call's packets say of themselves to ``aqm``; cross traffic says none.
+    bottleneck's: they did. ``into_s`` is how long the clock of all these has been running when a call begins; None:
+    anywhere in the round that repeats, for each call anew (``met``). ``ecn`` is what the call's packets say of
+    themselves to ``aqm``; cross traffic says none.
 
     Raises:
         BadInputError: settings that contradict each other, or that could have no effect.
@@ -274,6 +276,7 @@ class LinkSpec:
     handovers: tuple[Interval, ...] = ()
     schedule: tuple[Change, ...] = ()
     repeat_s: float | None = None
+    into_s: float | None = 0.0
 
     def __post_init__(self) -> None:
         if self.order not in ("keep", "free"):
@@ -298,6 +301,10 @@ class LinkSpec:
     def phases(self) -> tuple[LinkSpec, ...]:
         """The hop as it starts, then as each scheduled change leaves it."""
         return (self, *(change.spec for change in self.schedule))
+
+    def met(self, share: float) -> LinkSpec:
+        """Return the hop as a call finds it that comes ``share`` (0 to 1) into a round which may be met anywhere."""
+        return self if self.into_s is not None else replace(self, into_s=share * (self.repeat_s or 0.0))
 
     def _check_queue(self) -> None:
         for name, asked in (("aqm", self.aqm), ("cross_traffic", self.cross_traffic)):

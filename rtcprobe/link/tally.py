@@ -63,7 +63,7 @@ class Tally:
     def __init__(self) -> None:
         self._offered_s = array("d")
         self._arrival_s = array("d")  # of the first copy; NaN when dropped
-        self._bytes = array("q")
+        self._bytes = array("I")
         self._duplicated = 0
         self._corrupted = 0
         self._marked = 0

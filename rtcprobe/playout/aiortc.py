@@ -16,13 +16,14 @@ Rules:
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
+from rtcprobe.playout.arrivals import Arrival, in_time
 from rtcprobe.playout.base import BLOCK_SAMPLES, Block, Decoder, Pcm, RtpPacket
 
 __all__ = [
@@ -214,7 +215,7 @@ class StockTrace:
 
     packets: int
     missing: int
-    held_s: tuple[float, ...]
+    held_s: array[float]
 
     @classmethod
     def together(cls, calls: Sequence[StockTrace]) -> StockTrace:
@@ -222,7 +223,7 @@ class StockTrace:
         return cls(
             packets=sum(each.packets for each in calls),
             missing=sum(each.missing for each in calls),
-            held_s=tuple(held_s for each in calls for held_s in each.held_s),
+            held_s=array("d", (held_s for each in calls for held_s in each.held_s)),
         )
 
     def figures(self) -> StockFigures:
@@ -237,19 +238,21 @@ class StockTrace:
         )
 
 
-def stock_aiortc(arrivals: Sequence[tuple[float, RtpPacket]]) -> StockTrace:
+def stock_aiortc(arrivals: Sequence[Arrival]) -> StockTrace:
     """Return what stock aiortc would have delivered of ``arrivals`` ((instant, packet) in any order)."""
     queue = StockQueue()
-    deliveries = [
-        delivery
-        for now_s, packet in sorted(arrivals, key=lambda arrival: arrival[0])
-        if (delivery := queue.add(packet.sequence, packet.timestamp, now_s)) is not None
-    ]
-    return StockTrace(
-        packets=len(arrivals),
-        missing=sum(_skipped(before, after) for before, after in pairwise(deliveries)),
-        held_s=tuple(delivery.left_s - delivery.arrived_s for delivery in deliveries),
-    )
+    held_s = array("d")
+    missing = 0
+    before: Delivery | None = None
+    for now_s, packet in in_time(arrivals):
+        delivery = queue.add(packet.sequence, packet.timestamp, now_s)
+        if delivery is None:
+            continue
+        held_s.append(delivery.left_s - delivery.arrived_s)
+        if before is not None:
+            missing += _skipped(before, delivery)
+        before = delivery
+    return StockTrace(packets=len(arrivals), missing=missing, held_s=held_s)
 
 
 def _skipped(before: Delivery, after: Delivery) -> int:

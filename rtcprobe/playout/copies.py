@@ -13,18 +13,22 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
-from rtcprobe.playout.base import Decoder, Pcm, RtpPacket
+import numpy as np
+import numpy.typing as npt
+
+from rtcprobe.playout.arrivals import Arrival, Arrivals, in_time
+from rtcprobe.playout.base import Decoder, Pcm
 from rtcprobe.playout.neteq.red import RedBlock, split_red
 
-__all__ = ["SAME_INSTANT_S", "Carried", "Sent", "WithoutFec", "carried", "first_departures", "unpacked", "unprotected"]
+__all__ = ["SAME_INSTANT_S", "Carried", "Left", "Sent", "WithoutFec", "carried", "unpacked", "unprotected"]
 
 SAME_INSTANT_S = 1e-6
 """Arrivals this near to each other are of one instant: floats of virtual time."""
-
-Arrivals = Iterable[tuple[float, RtpPacket]]
 
 
 class Sent(Protocol):
@@ -47,69 +51,108 @@ class Sent(Protocol):
 
 
 class Carried(NamedTuple):
-    """One frame in one packet that arrived: ``level`` 0 in its own, n in the n-th after it; ``again``: on request."""
+    """One frame in one packet that arrived: ``level`` 0 in its own, n in the n-th after it; ``again``: on request.
+
+    ``place`` is which of the frames that left it is, -1 for none of them (``Left``).
+    """
 
     at_s: float
+    place: int
     timestamp: int
     payload: bytes
     level: int
     again: bool
 
 
-def carried(sent: Iterable[Sent], arrivals: Arrivals, red_payload_type: int | None) -> list[Carried]:
-    """Return what ``arrivals`` carried of ``sent``, in order of arrival; of one packet, its own frame first.
+class Left:
+    """Every frame that left, once, in the order sent: when (``at_s``), its timestamp and number, each shape (frames,).
+
+    ``again_s`` is when it was sent again the first time; NaN where it was not.
+    """
+
+    def __init__(self, sent: Iterable[Sent]) -> None:
+        at_s, stamp, number = array("d"), array("q"), array("H")
+        for packet in sent:
+            at_s.append(packet.at_s)
+            stamp.append(packet.timestamp)
+            number.append(packet.sequence)
+        stamps = np.frombuffer(stamp, dtype=np.int64) if stamp else np.zeros(0, dtype=np.int64)
+        known, first = np.unique(stamps, return_index=True)
+        self._sorted: npt.NDArray[np.int64] = known
+        self._look_up = known.data  # of which one number is read ten times as fast
+        self._place: npt.NDArray[np.intp] = np.argsort(np.argsort(first))  # in the order sent, of each of ``known``
+        first.sort()
+        self.at_s: npt.NDArray[np.float64] = np.array(at_s)[first]
+        self.timestamp: npt.NDArray[np.int64] = stamps[first]
+        self.sequence: npt.NDArray[np.uint16] = np.array(number)[first]
+        self.again_s: npt.NDArray[np.float64] = np.full(len(first), np.nan)
+        repeated = np.setdiff1d(np.arange(len(stamps)), first, assume_unique=True)
+        for departure, place in zip(repeated.tolist(), self.places(stamps[repeated]).tolist(), strict=True):
+            if np.isnan(self.again_s[place]):
+                self.again_s[place] = at_s[departure]
+
+    def places(self, timestamps: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
+        """Return which frame each of ``timestamps`` (32 bits) is, in the order sent; -1 for one that never left."""
+        if not len(self._sorted):
+            return np.full(len(timestamps), -1)
+        at = np.minimum(np.searchsorted(self._sorted, timestamps), len(self._sorted) - 1)
+        return np.where(self._sorted[at] == timestamps, self._place[at], -1)
+
+    def place(self, timestamp: int) -> int:
+        """Return ``places`` of one."""
+        at = bisect_left(self._look_up, timestamp)
+        return int(self._place[at]) if at < len(self._sorted) and self._look_up[at] == timestamp else -1
+
+    def __len__(self) -> int:
+        return len(self.at_s)
+
+
+def carried(left: Left, arrivals: Sequence[Arrival], red_payload_type: int | None) -> Iterator[Carried]:
+    """Yield what ``arrivals`` carried of what ``left``, in order of arrival; of one packet, its own frame first.
 
     Args:
-        sent: packets in the order they left, those sent again too.
-        arrivals: (instant, packet) on the same clock; strangers to ``sent`` are left out.
+        left: the frames that left.
+        arrivals: (instant, packet) on the same clock; strangers to ``left`` are left out.
         red_payload_type: of RED packets, None where RED was not negotiated.
     """
-    left: dict[int, Sent] = {}
-    again_s: dict[int, float] = {}
-    for packet in sent:
-        if left.setdefault(packet.timestamp, packet) is not packet:
-            again_s.setdefault(packet.timestamp, packet.at_s)
-    came = sorted((each for each in arrivals if each[1].timestamp in left), key=lambda arrival: arrival[0])
-    fastest_s = min((at_s - left[arrived.timestamp].at_s for at_s, arrived in came), default=0.0)
-    out: list[Carried] = []
-    for at_s, arrived in came:
-        resent_s = again_s.get(arrived.timestamp)
-        again = resent_s is not None and at_s > resent_s + fastest_s - SAME_INSTANT_S
-        for block in _blocks(arrived, red_payload_type):
+    came = Arrivals(in_time(arrivals)) if not isinstance(arrivals, Arrivals) or not arrivals.ordered else arrivals
+    places = left.places(came.timestamps)
+    ways_s = came.at_s[places >= 0] - left.at_s[places[places >= 0]]
+    fastest_s = float(ways_s.min()) if len(ways_s) else 0.0
+    soonest_s = (left.again_s + fastest_s - SAME_INSTANT_S).data
+    for place, (at_s, arrived) in zip(places.data, came, strict=True):
+        if place < 0:
+            continue
+        again = at_s > soonest_s[place]  # never, where it was not sent again
+        if arrived.payload_type != red_payload_type:
+            yield Carried(at_s, place, arrived.timestamp, arrived.payload, 0, again)
+            continue
+        for block in _blocks(arrived.payload):
             timestamp = (arrived.timestamp - block.timestamp_offset) & 0xFFFFFFFF
-            out.append(Carried(at_s, timestamp, block.payload, block.level, again))
-    return out
-
-
-def first_departures(sent: Iterable[Sent]) -> dict[int, Sent]:
-    """Return the packet in which each frame left first, by timestamp."""
-    left: dict[int, Sent] = {}
-    for packet in sent:
-        left.setdefault(packet.timestamp, packet)
-    return left
+            yield Carried(at_s, left.place(timestamp), timestamp, block.payload, block.level, again)
 
 
 def unpacked(
-    sent: Iterable[Sent], arrivals: Arrivals, *, payload_type: int, red_payload_type: int | None
-) -> list[tuple[float, RtpPacket]]:
+    sent: Iterable[Sent], arrivals: Sequence[Arrival], *, payload_type: int, red_payload_type: int | None
+) -> Arrivals:
     """Return every frame once, as if in a packet of its own, at the instant its first copy came.
 
     This is for listeners that know no RED. ``payload_type`` is the codec's.
     """
-    sent = list(sent)
-    return _packets(sent, carried(sent, arrivals, red_payload_type), payload_type)
+    left = Left(sent)
+    return _packets(left, carried(left, arrivals, red_payload_type), payload_type)
 
 
 def unprotected(
-    sent: Iterable[Sent], arrivals: Arrivals, *, payload_type: int, red_payload_type: int | None
-) -> list[tuple[float, RtpPacket]]:
+    sent: Iterable[Sent], arrivals: Sequence[Arrival], *, payload_type: int, red_payload_type: int | None
+) -> Arrivals:
     """Return what would have arrived without copies: every frame in its own packet, nothing sent again.
 
     In-band redundancy stays inside the payloads: decode them ``WithoutFec``.
     """
-    sent = list(sent)
-    own = [each for each in carried(sent, arrivals, red_payload_type) if not each.level and not each.again]
-    return _packets(sent, own, payload_type)
+    left = Left(sent)
+    own = (each for each in carried(left, arrivals, red_payload_type) if not each.level and not each.again)
+    return _packets(left, own, payload_type)
 
 
 class WithoutFec:
@@ -141,28 +184,21 @@ class WithoutFec:
         return False
 
 
-def _packets(sent: Iterable[Sent], frames: Iterable[Carried], payload_type: int) -> list[tuple[float, RtpPacket]]:
+def _packets(left: Left, frames: Iterable[Carried], payload_type: int) -> Arrivals:
     """Return ``frames`` in packets of their own, each the first time it comes."""
-    left = first_departures(sent)
-    out: dict[int, tuple[float, RtpPacket]] = {}
+    out = Arrivals()
+    came = bytearray(len(left))
     for frame in frames:
-        own = left.get(frame.timestamp)
-        if own is not None and frame.timestamp not in out:
-            packet = RtpPacket(
-                sequence=own.sequence,
-                timestamp=frame.timestamp,
-                payload=frame.payload,
-                payload_type=payload_type,
-            )
-            out[frame.timestamp] = frame.at_s, packet
-    return list(out.values())
+        if frame.place >= 0 and not came[frame.place]:
+            came[frame.place] = True
+            sequence = int(left.sequence[frame.place])
+            out.add(frame.at_s, sequence, frame.timestamp, frame.payload, payload_type)
+    return out
 
 
-def _blocks(packet: RtpPacket, red_payload_type: int | None) -> list[RedBlock]:
-    """Return the frames in a packet, its own first."""
-    if packet.payload_type != red_payload_type:
-        return [RedBlock(packet.payload_type, 0, packet.payload, 0)]
+def _blocks(payload: bytes) -> list[RedBlock]:
+    """Return the frames in a RED payload, its own first."""
     try:
-        return split_red(packet.payload)
+        return split_red(payload)
     except ValueError:
         return []

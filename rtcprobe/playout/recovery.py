@@ -15,14 +15,16 @@ Rules:
 
 from __future__ import annotations
 
+import math
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 
-from rtcprobe.playout.base import RtpPacket
-from rtcprobe.playout.copies import SAME_INSTANT_S, Sent, carried, first_departures
+from rtcprobe.playout.arrivals import Arrival
+from rtcprobe.playout.copies import SAME_INSTANT_S, Left, Sent, carried
 
 __all__ = ["Recovered", "Recovery", "Traced", "recovery", "traced"]
 
@@ -93,7 +95,7 @@ class Traced:
 
 def recovery(
     sent: Iterable[Sent],
-    arrivals: Iterable[tuple[float, RtpPacket]],
+    arrivals: Sequence[Arrival],
     *,
     frame_samples: int,
     has_fec: Callable[[bytes], bool],
@@ -106,7 +108,7 @@ def recovery(
 
 def traced(
     sent: Iterable[Sent],
-    arrivals: Iterable[tuple[float, RtpPacket]],
+    arrivals: Sequence[Arrival],
     *,
     frame_samples: int,
     has_fec: Callable[[bytes], bool],
@@ -121,28 +123,32 @@ def traced(
         has_fec: whether a payload of the codec carries the frame before it (``Decoder.has_fec``).
         red_payload_type: of RED packets, None where RED was not negotiated.
     """
-    sent = list(sent)
-    left_s = {timestamp: packet.at_s for timestamp, packet in first_departures(sent).items()}
-    own: dict[int, float] = {}
-    red: dict[int, float] = {}
-    fec: dict[int, float] = {}
-    nack: dict[int, float] = {}
-    for frame in carried(sent, arrivals, red_payload_type):
+    left = Left(sent)
+    own, red, fec, nack = (array("d", [math.nan]) * len(left) for _ in range(4))
+    for frame in carried(left, arrivals, red_payload_type):
         itself, before = (nack, nack) if frame.again else (red if frame.level else own, fec)
-        itself.setdefault(frame.timestamp, frame.at_s)
+        _came(itself, frame.place, frame.at_s)
         if has_fec(frame.payload):
-            before.setdefault((frame.timestamp - frame_samples) & 0xFFFFFFFF, frame.at_s)
-    way_s = float(np.median([at_s - left_s[timestamp] for timestamp, at_s in own.items()])) if own else 0.0
+            _came(before, left.place((frame.timestamp - frame_samples) & 0xFFFFFFFF), frame.at_s)
+    ways_s = np.array(own) - left.at_s
+    arrived = ~np.isnan(ways_s)
+    way_s = float(np.median(ways_s[arrived])) if arrived.any() else 0.0
     later: tuple[list[float], ...] = ([], [], [])
-    lost = [timestamp for timestamp in left_s if timestamp not in own]
-    for timestamp in lost:
-        found = [(copy[timestamp], kind) for kind, copy in enumerate((red, fec, nack)) if timestamp in copy]
+    lost = np.flatnonzero(~arrived).tolist()
+    for place in lost:
+        found = [(copy[place], kind) for kind, copy in enumerate((red, fec, nack)) if not math.isnan(copy[place])]
         if found:
             soonest_s = min(found)[0]
             at_s, kind = next(each for each in found if each[0] <= soonest_s + SAME_INSTANT_S)
-            later[kind].append(at_s - left_s[timestamp] - way_s)
+            later[kind].append(at_s - float(left.at_s[place]) - way_s)
     red_s, fec_s, nack_s = (tuple(each) for each in later)
-    return Traced(sent=len(left_s), lost=len(lost), later_s=(red_s, fec_s, nack_s))
+    return Traced(sent=len(left), lost=len(lost), later_s=(red_s, fec_s, nack_s))
+
+
+def _came(copy_s: array[float], place: int, at_s: float) -> None:
+    """Note when a frame came first; one that never left is none."""
+    if place >= 0 and math.isnan(copy_s[place]):
+        copy_s[place] = at_s
 
 
 def _recovered(later_s: Sequence[float]) -> Recovered:

@@ -7,6 +7,7 @@ Facts:
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -14,46 +15,44 @@ import numpy as np
 import numpy.typing as npt
 
 from rtcprobe.errors import BadInputError
-from rtcprobe.playout.base import BLOCK_S, BLOCK_SAMPLES, SAMPLE_RATE_HZ, Block, Pcm, Playout, RtpPacket
+from rtcprobe.playout.arrivals import Arrival, in_time
+from rtcprobe.playout.base import BLOCK_S, BLOCK_SAMPLES, SAMPLE_RATE_HZ, Block, Pcm, Playout
 from rtcprobe.units import format_duration
 
-__all__ = ["Playback", "replay"]
+__all__ = ["NO_SOUND", "Playback", "replay"]
+
+
+NO_SOUND = -(1 << 62)
+"""What stands for the RTP time of a block that holds no sound of the sender."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Playback:
-    """What left a loudspeaker: ``pcm`` (samples,) at 48 kHz from ``start_s`` on, and the blocks it is made of.
+    """What left a loudspeaker from ``start_s`` on, block by block.
 
-    ``drift`` is how much faster than true the loudspeaker's clock runs, as a ratio (100 ppm: 1e-4).
+    ``stamps`` is the (unwrapped) RTP time of each block's first sample, ``NO_SOUND`` where it has none; ``concealed``
+    the samples of each that were invented; both of shape (blocks,). ``pcm`` is the sound, shape (samples,) at
+    48 kHz, empty where it was listened to block by block. ``drift`` is how much faster than true the loudspeaker's
+    clock runs, as a ratio (100 ppm: 1e-4).
     """
 
     start_s: float
-    pcm: Pcm
-    blocks: tuple[Block, ...]
+    stamps: npt.NDArray[np.int64]
+    concealed: npt.NDArray[np.uint16]
+    pcm: Pcm = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
     drift: float = 0.0
-    _begins: npt.NDArray[np.int64] = field(init=False, repr=False)
-    _places: npt.NDArray[np.int64] = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        pairs = [
-            (block.rtp_timestamp, place) for place, block in enumerate(self.blocks) if block.rtp_timestamp is not None
-        ]
-        table = np.array(pairs, dtype=np.int64).reshape(-1, 2)
-        table = table[np.argsort(table[:, 0], kind="stable")]
-        object.__setattr__(self, "_begins", table[:, 0])
-        object.__setattr__(self, "_places", table[:, 1])
 
     @property
-    def sounding(self) -> Sequence[Block]:
-        """The blocks from the first with the sender's sound to the last."""
-        sound = [place for place, block in enumerate(self.blocks) if block.rtp_timestamp is not None]
-        return self.blocks[sound[0] : sound[-1] + 1] if sound else ()
+    def sounding(self) -> npt.NDArray[np.uint16]:
+        """What was invented in each block from the first with the sender's sound to the last, shape (blocks,)."""
+        sound = np.flatnonzero(self.stamps != NO_SOUND)
+        return self.concealed[sound[0] : sound[-1] + 1] if len(sound) else self.concealed[:0]
 
     @property
     def concealed_ratio(self) -> float:
         """Samples invented for the listener, as a share of all from the first block with the sender's sound on."""
-        blocks = self.sounding
-        return sum(block.concealed_samples for block in blocks) / (len(blocks) * BLOCK_SAMPLES) if blocks else 0.0
+        concealed = self.sounding
+        return int(concealed.sum()) / (len(concealed) * BLOCK_SAMPLES) if len(concealed) else 0.0
 
     def play_instant(self, rtp_timestamp: int) -> float | None:
         """Return when the sender's sample of (unwrapped) RTP time ``rtp_timestamp`` left the loudspeaker.
@@ -66,24 +65,28 @@ class Playback:
     def play_instants(self, rtp_timestamps: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """Return ``play_instant`` of many, shape (n,), seconds; NaN for None."""
         instants = np.full(len(rtp_timestamps), np.nan)
-        if not len(self._begins):
+        places = np.flatnonzero(self.stamps != NO_SOUND)
+        if not len(places):
             return instants
-        at = np.searchsorted(self._begins, rtp_timestamps, side="right") - 1
-        offset = rtp_timestamps - self._begins[at]
+        places = places[np.argsort(self.stamps[places], kind="stable")]
+        begins = self.stamps[places]
+        at = np.searchsorted(begins, rtp_timestamps, side="right") - 1
+        offset = rtp_timestamps - begins[at]
         held = (at >= 0) & (offset < BLOCK_SAMPLES)
-        samples = self._places[at] * BLOCK_SAMPLES + offset
+        samples = places[at] * BLOCK_SAMPLES + offset
         instants[held] = self.start_s + samples[held] / (SAMPLE_RATE_HZ * (1 + self.drift))
         return instants
 
 
 def replay(
     playout: Playout,
-    arrivals: Sequence[tuple[float, RtpPacket]],
+    arrivals: Sequence[Arrival],
     first_tick_s: float,
     until_s: float,
     *,
     drift: float = 0.0,
     enough: Callable[[Block, float], bool] | None = None,
+    each: Callable[[Block], object] | None = None,
 ) -> Playback:
     """Return what ``playout`` makes of ``arrivals``, pulled every 10 ms from ``first_tick_s`` until ``until_s``.
 
@@ -94,6 +97,7 @@ def replay(
         until_s: the last tick is the last one before it.
         drift: how much faster than true the loudspeaker asks, as a ratio.
         enough: asked after every block, with its instant; True ends the replay.
+        each: takes every block as it is played; the sound is then kept by nobody else.
 
     Raises:
         BadInputError: ``until_s`` before ``first_tick_s``.
@@ -103,21 +107,31 @@ def replay(
             f"playing until {format_duration(until_s)} ends before it begins",
             f"give {format_duration(first_tick_s)} or later",
         )
-    ordered = sorted(arrivals, key=lambda arrival: arrival[0])
+    coming = in_time(arrivals)
+    upcoming = next(coming, None)
     # Ticks are counted, not added up: the hundredth is at exactly first + 1 s.
     period_s = BLOCK_S / (1 + drift)
     ticks = int(np.ceil((until_s - first_tick_s) / period_s - 1e-9))
-    blocks: list[Block] = []
-    upcoming, count = 0, len(ordered)
+    stamps, concealed = array("q"), array("H")
+    sound: list[Pcm] = []
     for tick in range(ticks):
         now_s = first_tick_s + tick * period_s
-        while upcoming < count and ordered[upcoming][0] <= now_s:
-            arrived_s, packet = ordered[upcoming]
-            playout.insert_packet(packet, arrived_s)
-            upcoming += 1
+        while upcoming is not None and upcoming[0] <= now_s:
+            playout.insert_packet(upcoming[1], upcoming[0])
+            upcoming = next(coming, None)
         block = playout.get_audio(now_s)
-        blocks.append(block)
+        stamps.append(NO_SOUND if block.rtp_timestamp is None else block.rtp_timestamp)
+        concealed.append(block.concealed_samples)
+        if each is None:
+            sound.append(block.samples)
+        else:
+            each(block)
         if enough is not None and enough(block, now_s):
             break
-    pcm = np.concatenate([block.samples for block in blocks]) if blocks else np.zeros(0, dtype=np.float32)
-    return Playback(start_s=first_tick_s, pcm=pcm, blocks=tuple(blocks), drift=drift)
+    return Playback(
+        start_s=first_tick_s,
+        stamps=np.frombuffer(stamps, dtype=np.int64),
+        concealed=np.frombuffer(concealed, dtype=np.uint16),
+        pcm=np.concatenate(sound) if sound else np.zeros(0, dtype=np.float32),
+        drift=drift,
+    )

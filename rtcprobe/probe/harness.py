@@ -10,6 +10,7 @@ and the stages measured beside it differ by more than ``RESIDUAL_S``.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -34,6 +35,10 @@ RESIDUAL_S = 0.005
 _ENOUGH = 10
 
 
+def _seconds() -> array[float]:
+    return array("d")
+
+
 @dataclass(slots=True)
 class Harness:
     """Lateness of a run's own clockwork, seconds: the loop's, the emulator's, the mouths'."""
@@ -42,9 +47,9 @@ class Harness:
     detection_error_s: float | None = None
     survived: int = 0
     checked: int = 0
-    loop_s: list[float] = field(default_factory=list)
-    emulator_s: list[float] = field(default_factory=list)
-    pacing_s: list[float] = field(default_factory=list)
+    loop_s: array[float] = field(default_factory=_seconds)
+    emulator_s: array[float] = field(default_factory=_seconds)
+    pacing_s: array[float] = field(default_factory=_seconds)
     join_cpu_s: list[float] = field(default_factory=list)
     """CPU that each join cost this process while it was timed: on the real clock, part of its time."""
     own_s: dict[str, list[float]] = field(default_factory=dict)
@@ -109,5 +114,5 @@ class Harness:
                     f"{residual_s * 1e3:.1f} ms, more than {most_s * 1e3:g} ms"
                 )
 
-    def _named(self) -> Sequence[tuple[str, list[float]]]:
+    def _named(self) -> Sequence[tuple[str, array[float]]]:
         return (("loop_lag", self.loop_s), ("emulator_late", self.emulator_s), ("pacing_late", self.pacing_s))

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -122,7 +122,9 @@ class Placing:
 
         Whatever nobody foresaw fails the call, and leaves the run what it has.
         """
-        entropy_seed, call_seed, phase_seed = seed.spawn(3)
+        entropy_seed, call_seed, phase_seed, round_seed = seed.spawn(4)
+        share = float(np.random.Generator(np.random.PCG64(round_seed)).random())
+        setup = replace(setup, routes={way: [hop.met(share) for hop in hops] for way, hops in setup.routes.items()})
         made: list[Attempt] = []
 
         async def main() -> None:

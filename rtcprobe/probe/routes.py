@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rtcprobe.call.targets.base import Route
-from rtcprobe.link import ACCESS, LinkSpec, Requested, backbone
+from rtcprobe.link import ACCESS, LinkSpec, Requested, backbone, unreached
 from rtcprobe.scenario import Scenario
+from rtcprobe.units import format_duration
 
-__all__ = ["Route", "nominal_round_trip_s", "routes"]
+__all__ = ["Route", "never_met", "nominal_round_trip_s", "routes"]
 
 _FAR = ("server", "target")
 
@@ -61,6 +62,24 @@ def nominal_round_trip_s(hops: Mapping[Route, Sequence[LinkSpec]]) -> float | No
         return None  # part of the way is a real one
     ways = [Requested.of(hops[route]).delay_p50_s for route in (("caller", "callee"), ("callee", "caller"))]
     return None if None in ways else sum(way for way in ways if way is not None)
+
+
+def never_met(scenario: Scenario, joined_s: float) -> tuple[str, ...]:
+    """Return a warning for each written link whose calls, joined within ``joined_s``, end before all of it was met."""
+    lasts_s = scenario.call.duration_s
+    late = {
+        way.replace("_", " "): unreached(spec, joined_s + lasts_s, scenario.codec.ptime_s)
+        for way, spec in scenario.link.items()
+    }
+    if len(late) > 1 and len(set(late.values())) == 1:
+        late = {"both ways": next(iter(late.values()))}
+    calls = "the call is" if scenario.call.calls == 1 else "each call is"
+    return tuple(
+        f"link ({way}): {each.what} is never reached, for {calls} over before"
+        f" ({format_duration(lasts_s)}): give call.duration above {format_duration(each.at_s)}"
+        for way, each in late.items()
+        if each is not None
+    )
 
 
 def _carries(written: Mapping[Route, LinkSpec | None], source: str, destination: str) -> Sequence[LinkSpec] | None:

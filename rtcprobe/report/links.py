@@ -54,7 +54,7 @@ def print_round_trips(names: Sequence[str], console: Console) -> None:
             kind = hop.provenance.partition(":")[0]
             table.add_row(other, milliseconds(hop.rtt_s, 0), milliseconds(bound, 0), f"{km:,.0f}", kind)
         console.print(table)
-        for source in dict.fromkeys(hop.provenance for hop, _ in found if hop.provenance.startswith("cited")):
+        for source in dict.fromkeys(hop.provenance for hop, _ in found if not hop.provenance.startswith("estimated")):
             console.print(source)
         console.print("estimated: the light bound times the route inflation at that distance (Azure's table, 2026)")
 

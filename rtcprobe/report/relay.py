@@ -47,6 +47,9 @@ class RelayReport:
     duration_s: float
     clients: Sequence[ClientReport]
     turned_away: int
+    """Datagrams of clients beyond the most that are served at a time, and those that found too many under way."""
+    forgotten: int
+    """Clients so long gone that nothing more is said of them."""
     late_s: Sequence[float]
 
     def late_quantile_s(self, quantile: float) -> float | None:
@@ -75,6 +78,7 @@ class RelayReport:
                 for each in self.clients
             ],
             "turned_away": self.turned_away,
+            "forgotten": self.forgotten,
             "harness": {f"emulator_late_p{share}_s": self.late_quantile_s(share / 100) for share in (50, 95, 99)},
         }
 
@@ -93,8 +97,10 @@ def relay_lines(report: RelayReport) -> Iterator[Text]:
     hidden = len(report.clients) - len(busiest)
     if hidden:
         yield Text(f"and {counted(hidden, 'client', 'clients')} with fewer packets: --json has them all")
+    if report.forgotten:
+        yield Text(f"{counted(report.forgotten, 'client', 'clients')} left long ago, and nothing more is known of them")
     if report.turned_away:
-        yield Text(f"{counted(report.turned_away, 'datagram', 'datagrams')} turned away: too many clients at once")
+        yield Text(f"{counted(report.turned_away, 'datagram', 'datagrams')} turned away: too many at once")
     if len(report.late_s):
         quantiles = (f"p{share} {milliseconds(report.late_quantile_s(share / 100), 2)}" for share in (50, 95, 99))
         yield Text(f"the relay itself added, ms: {', '.join(quantiles)}")

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache, partial
 from types import NoneType, UnionType
-from typing import Any, Final, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from rtcprobe.errors import BadInputError
 from rtcprobe.secrets import WORDS
@@ -130,6 +130,9 @@ def _mapping(value: Any, shape: Mapping[str, Any]) -> Mapping[str, Any]:
     _need_finite(value)
     for key in value.keys() & shape.keys():
         read_as(shape[key], value, key)
+    steps = value.get("target_steps") if "target_steps" in shape else None
+    if steps and len({len(each) for each in steps.values()}) > 1:
+        raise _unfit(sorted(len(each) for each in steps.values()), "no one length of lists").within("target_steps")
     return value
 
 
@@ -274,20 +277,35 @@ _SIMPLE: Final[Mapping[Any, Callable[[Any], Any]]] = {
 def _reader(hint: Any) -> Callable[[Any], Any]:
     """Return what makes of a value what the type hint says, or says that it cannot (``UnfitError``)."""
     origin, arguments = get_origin(hint), get_args(hint)
-    if hint in _SIMPLE:
-        return _SIMPLE[hint]
+    reader = _SIMPLE.get(hint)
+    if reader is not None:
+        return reader
     if origin in (Union, UnionType) and NoneType in arguments and len(arguments) == 2:
-        given = _reader(next(each for each in arguments if each is not NoneType))
-        return lambda value: None if value is None else given(value)
-    if origin is Literal:
-        return partial(_one_of, arguments)
-    if origin is tuple:
-        return partial(_sequence, _reader(arguments[0]))
-    if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
-        return partial(_filled, _reader(arguments[0]), _reader(arguments[1]))
-    if is_dataclass(hint) and isinstance(hint, type):
-        return partial(_record, hint)
-    raise TypeError(f"{hint!r} is no type of a result")
+        reader = partial(_perhaps, _reader(next(each for each in arguments if each is not NoneType)))
+    elif origin is Literal:
+        reader = partial(_one_of, arguments)
+    elif origin is Annotated:
+        reader = partial(_between, _reader(arguments[0]), *arguments[1:])
+    elif origin is tuple:
+        reader = partial(_sequence, _reader(arguments[0]))
+    elif isinstance(origin, type) and issubclass(origin, Mapping):
+        reader = partial(_filled, _reader(arguments[0]), _reader(arguments[1]))
+    elif is_dataclass(hint) and isinstance(hint, type):
+        reader = partial(_record, hint)
+    if reader is None:
+        raise TypeError(f"{hint!r} is no type of a result")
+    return reader
+
+
+def _perhaps(given: Callable[[Any], Any], value: Any) -> Any:
+    return None if value is None else given(value)
+
+
+def _between(given: Callable[[Any], Any], low: float, high: float, value: Any) -> Any:
+    found = given(value)
+    if not low <= found <= high:
+        raise _unfit(value, f"impossible: it lies in {low:g} to {high:g}" if high < _LARGEST else "below zero")
+    return found
 
 
 def _one_of(words: tuple[str, ...], value: Any) -> str:

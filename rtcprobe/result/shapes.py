@@ -8,39 +8,44 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 __all__ = ["HARNESS", "LINK", "PLAYOUT", "PROTECTION", "QUALITY", "SIDE_FIGURES", "Shape", "shaped"]
 
 Shape = Mapping[str, Any]
 
 _Number = float | None
+_Share = Annotated[float, 0.0, 1.0] | None
+_Count = Annotated[float, 0.0, 1e15] | None
 _Numbers = Mapping[str, _Number]
 _Texts = tuple[str, ...]
 
 
-def _numbers(words: str) -> dict[str, Any]:
-    return dict.fromkeys(words.split(), _Number)
+def _numbers(words: str, kind: Any = _Number) -> dict[str, Any]:
+    return dict.fromkeys(words.split(), kind)
 
 
 LINK: Final[Shape] = {
-    **_numbers("loss mean_burst longest_burst reordered duplicated corrupted marked rate_bps"),
-    **_numbers("offered delivered offered_bps delivered_bps"),
+    **_numbers("loss reordered duplicated corrupted marked", _Share),
+    **_numbers("mean_burst longest_burst rate_bps offered delivered offered_bps delivered_bps", _Count),
     **_numbers("delay_min_ms delay_p5_ms delay_p50_ms delay_p95_ms delay_p99_ms delay_max_ms"),
     "drops": Mapping[str, float] | None,
     "notes": _Texts | None,
 }
 PLAYOUT: Final[Shape] = {
-    **_numbers("concealed_ratio concealed mean_target_delay_ms target_delay_ms mean_jitter_buffer_delay_ms"),
+    "concealed_ratio": _Share,
+    **_numbers("concealed mean_target_delay_ms target_delay_ms mean_jitter_buffer_delay_ms"),
     "policy": str,
     "target_steps": Mapping[str, tuple[float, ...]] | None,
     "ticks": _Numbers,
     "w3c": _Numbers,
 }
 PROTECTION: Final[Shape] = {
-    **_numbers("sent lost_before lost_after unplayed cost_ms"),
+    **_numbers("sent lost_before lost_after", _Count),
+    "unplayed": _Share,
+    "cost_ms": _Number,
     **{f"recovered_by_{kind}": _Numbers for kind in ("red", "fec", "nack")},
-    "loss": _Numbers | None,
+    "loss": Mapping[str, _Share] | None,
 }
 QUALITY: Final[Shape] = {
     **_numbers("r mos listening_mos id ie_eff loss_ratio burst_ratio"),

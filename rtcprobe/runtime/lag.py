@@ -15,6 +15,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+from array import array
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -36,7 +37,7 @@ class LagMeter:
     """Measures how late the loop itself runs, by a timer every ``period_s``."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, period_s: float = 0.020) -> None:
-        self.samples_s: list[float] = []
+        self.samples_s = array("d")
         self.stalls: list[Stall] = []
         self._loop = loop
         self._period_s = period_s
@@ -59,5 +60,5 @@ class LagMeter:
         if late_s > STALL_S:
             self.stalls.append(Stall(self._due_s, late_s))
         missed = int(late_s / self._period_s) + 1
-        self.samples_s += (late_s - self._period_s * np.arange(missed)).tolist()
+        self.samples_s.extend((late_s - self._period_s * np.arange(missed)).tolist())
         self._due_s += missed * self._period_s

@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
 
 from aiortc import RTCPeerConnection
 from aiortc.codecs import CODECS
@@ -23,26 +22,14 @@ from aiortc.rtcrtpparameters import ParametersDict, RTCRtcpFeedback, RTCRtpCodec
 
 from rtcprobe.audio.protection import Protection
 from rtcprobe.errors import MeasurementError
+from rtcprobe.recording import Agreed
 from rtcprobe.runtime import aiortc_seam
 
-__all__ = ["Negotiated", "agree", "offering"]
+__all__ = ["agree", "offering"]
 
 _RED_PAYLOAD_TYPE = 63
 _NACK = RTCRtcpFeedback(type="nack")  # RFC 4585 §4.2
 _FEC: ParametersDict = {"useinbandfec": 1, "minptime": 10}  # RFC 7587 §6.1; what libwebrtc offers
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Negotiated:
-    """What both sides agreed on: payload types (``red_payload_type`` None where there is no RED), and NACK.
-
-    ``sends_red`` says that RED stands first: every packet is then sent as RED.
-    """
-
-    opus_payload_type: int
-    red_payload_type: int | None
-    sends_red: bool
-    nack: bool
 
 
 @contextmanager
@@ -52,7 +39,7 @@ def offering(protection: Protection) -> Iterator[None]:
         yield
 
 
-def agree(connection: RTCPeerConnection) -> Negotiated:
+def agree(connection: RTCPeerConnection) -> Agreed:
     """Return what was agreed on, once the other side's description was taken and before an answer is made of it.
 
     Raises:
@@ -65,7 +52,7 @@ def agree(connection: RTCPeerConnection) -> Negotiated:
     red = next((codec for codec in codecs if codec.name.lower() == "red"), None)
     if red is not None:
         red.parameters = _made_of(opus)  # Opus may have got the other side's number meanwhile
-    return Negotiated(
+    return Agreed(
         opus_payload_type=_payload_type(opus),
         red_payload_type=None if red is None else _payload_type(red),
         sends_red=codecs[0] is red,

@@ -32,7 +32,7 @@ import ifaddr
 
 from rtcprobe.errors import MeasurementError
 from rtcprobe.link import Path
-from rtcprobe.runtime.network import Direction, EmulatedTransport, Host, Network, wire_size
+from rtcprobe.runtime.network import MOST_AT_ONCE, Direction, EmulatedTransport, Host, Network, Room, wire_size
 
 __all__ = ["OutsideHost", "OutsideNetwork", "all_addresses", "local_addresses"]
 
@@ -70,6 +70,8 @@ class OutsideNetwork(Network):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop, sockets=True)
         self.hosts: list[OutsideHost] = []
+        self.room = Room()
+        """For what is on the lines: a server that sends without end does not fill this machine's memory."""
         self.draining: set[OutsideTransport] = set()
         """Closed endpoints from which something has yet to leave."""
 
@@ -139,9 +141,11 @@ class OutsideNetwork(Network):
 
         Return when the last copy comes out, in the loop's time; -inf where none is on its way.
         """
+        bare = not direction.path.links
+        if not bare and self.room.turns_away():
+            return -math.inf
         now_s = self.now_s()
         fate = direction.offer(size_bytes, now_s)
-        bare = not direction.path.links
         last_s = -math.inf
         for arrival_s in fate.arrivals_s:
             self.last_arrival_s = max(self.last_arrival_s, arrival_s)
@@ -149,11 +153,13 @@ class OutsideNetwork(Network):
                 act(*args)
             else:
                 due_s = direction.in_order(self.epoch_s + arrival_s)
-                self.loop.call_at(due_s, self._let_out, due_s, act, *args)
+                self.room.enter(size_bytes)
+                self.loop.call_at(due_s, self._let_out, due_s, size_bytes, act, *args)
                 last_s = max(last_s, due_s)
         return last_s
 
-    def _let_out(self, due_s: float, act: Callable[..., None], *args: object) -> None:
+    def _let_out(self, due_s: float, size_bytes: int, act: Callable[..., None], *args: object) -> None:
+        self.room.leave(size_bytes)
         self.lateness.samples_s.append(self.loop.time() - due_s)
         act(*args)
 
@@ -252,7 +258,9 @@ class OutsideTransport(EmulatedTransport):
         return (_source_of(self._remote_addr[0]) or self.host.address), 0
 
     def _read(self) -> None:
-        while not self.closed:
+        for _ in range(MOST_AT_ONCE):
+            if self.closed:
+                return
             try:
                 data, address = self._socket.recvfrom(_LARGEST_DATAGRAM)
             except BlockingIOError:

@@ -18,26 +18,20 @@ import ctypes
 import selectors
 import sys
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from rtcprobe.runtime.meanwhile import Meanwhile, Rehearsal
 from rtcprobe.runtime.network import HOST
 from rtcprobe.runtime.transports import DIALER
 
-__all__ = ["RealEventLoop", "Rehearsal", "work_s"]
-
-Rehearsal = Iterator[str]
-"""Goes on for ever, one short step each time: it yields the name of the step that comes next, and comes round again."""
+__all__ = ["RealEventLoop", "work_s"]
 
 _AWAKE_S = 0.012
 _REST_EVERY_S = 0.009
 _REST_S = 0.001
 """A tenth of the time, where Linux wants a twentieth: what the loop works between two waits counts as awake."""
 _EARLY_S = 0.0004
-_LAPS = 2
-_CAUTION = 1.3
-_FORGETTING = 0.95
 _PR_SET_TIMERSLACK = 29  # prctl(2), in nanoseconds, of the calling thread
 
 
@@ -97,7 +91,7 @@ class _AwakeSelector(selectors.SelectSelector):
         self.watched_s = 0.0
         self._rests = rests
         self._rested_s = time.monotonic()
-        self._waiting = deque(_Timed(each) for each in rehearsals)
+        self._meanwhile = Meanwhile(rehearsals)
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None or timeout <= 0.0:
@@ -118,44 +112,9 @@ class _AwakeSelector(selectors.SelectSelector):
                 if ready:
                     break
                 continue
-            self._rehearse(left_s)
+            self._meanwhile.go_on(left_s)
         self.watched_s += time.thread_time() - began_s
         return ready
-
-    def _rehearse(self, left_s: float) -> None:
-        """Go one step on with the first rehearsal whose next step should end in time."""
-        for _ in range(len(self._waiting)):
-            self._waiting.rotate(-1)
-            if self._waiting[-1].goes_on(left_s):
-                return
-
-
-class _Timed:
-    """A rehearsal that knows how long each of its steps took lately."""
-
-    def __init__(self, rehearsal: Rehearsal) -> None:
-        self._steps = rehearsal
-        self._longest_s: dict[str, float] = {}
-        first = self._next = next(rehearsal)
-        for _ in range(_LAPS):
-            self._step()
-            while self._next != first:
-                self._step()
-
-    def goes_on(self, left_s: float) -> bool:
-        """Do the next step, unless it might not end within ``left_s``; return whether it did."""
-        if not self._next or left_s < _CAUTION * self._longest_s[self._next]:
-            return False
-        self._step()
-        return True
-
-    def _step(self) -> None:
-        step, began_s = self._next, time.monotonic()
-        self._next = ""  # an interruption ends a rehearsal, and the loop goes on
-        self._next = next(self._steps)
-        took_s = time.monotonic() - began_s
-        known_s = self._longest_s.get(step)  # of the first lap nothing is kept: it is cold
-        self._longest_s[step] = 0.0 if known_s is None else max(took_s, _FORGETTING * known_s)
 
 
 def work_s() -> float:

@@ -24,7 +24,7 @@ from OpenSSL import SSL
 from pylibsrtp import Policy, Session
 
 from rtcprobe.runtime.aiortc_seam import attribute
-from rtcprobe.runtime.real import Rehearsal
+from rtcprobe.runtime.meanwhile import Rehearsal
 
 __all__ = ["rehearsals"]
 

@@ -7,16 +7,21 @@ Facts:
 
 Rules:
     1. Every client has a link of its own, each way, seeded by the order in which clients came.
-    2. A client silent for ``IDLE_S`` both ways is forgotten; what was done to its packets is not. At most
-       ``MOST_CLIENTS`` are served at a time; whoever comes beyond them is not, and is counted.
+    2. A client silent for ``IDLE_S`` both ways is forgotten; what was done to its packets is not, for the
+       ``MOST_REMEMBERED`` clients that left last. At most ``MOST_CLIENTS`` are served at a time; whoever comes beyond
+       them is not, and is counted.
     3. After ``MOST_COUNTED`` packets a way nothing more is counted: what was is the sample, and memory has its bound.
+       So has what is under way (``network.Room``): what comes beyond it is turned away, and counted.
     4. Sizes, corruption and order are those of ``network``.
+    5. No flood keeps the loop from anything else: ``MOST_AT_ONCE`` datagrams are read, then timers get their turn.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
+from array import array
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -24,7 +29,7 @@ import numpy as np
 
 from rtcprobe.errors import BadInputError
 from rtcprobe.link import Achieved, Fate, Link, LinkSpec, Path, Requested, Tally
-from rtcprobe.runtime.network import Direction, wire_size
+from rtcprobe.runtime.network import MOST_AT_ONCE, Direction, Room, wire_size
 
 __all__ = ["LATE_S", "Flow", "Relay", "resolve_udp", "written"]
 
@@ -33,6 +38,7 @@ Address = tuple[str, int]
 IDLE_S = 60.0
 SWEEP_S = 15.0
 MOST_CLIENTS = 256
+MOST_REMEMBERED = 1024
 MOST_COUNTED = 1_000_000
 LATE_S = 0.005
 """The 95th percentile of its own lateness beyond which a relay is of no use: ``probe.harness``' limit."""
@@ -57,6 +63,10 @@ class _Way:
             self.direction.tally = _NoTally()
         return self.direction.offer(size_bytes, now_s)
 
+    def end(self) -> _Done:
+        """Return what is left to say when no more packets come."""
+        return _Done(self.requested(), self.achieved())
+
     def requested(self) -> Requested:
         """Return what was asked of the link."""
         return self.direction.path.requested()
@@ -64,6 +74,22 @@ class _Way:
     def achieved(self) -> Achieved:
         """Return what it did to the packets counted."""
         return self._counted.achieved()
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What a way said when its client was forgotten; the link and every packet's fate are gone."""
+
+    asked: Requested
+    did: Achieved
+
+    def requested(self) -> Requested:
+        """Return what was asked of the link."""
+        return self.asked
+
+    def achieved(self) -> Achieved:
+        """Return what it did to the packets counted."""
+        return self.did
 
 
 class _NoTally(Tally):
@@ -77,8 +103,8 @@ class Flow:
 
     client: Address
     begun_s: float
-    to_server: _Way
-    to_client: _Way
+    to_server: _Way | _Done
+    to_client: _Way | _Done
     refused: int = 0
     """Datagrams that the server's machine sent back: nobody listened there."""
     unsendable: int = 0
@@ -101,9 +127,9 @@ class Relay:
         """
         self.flows: list[Flow] = []
         """Every client so far, in the order they came."""
-        self.turned_away = 0
-        """Datagrams of clients that found no room (rule 2)."""
-        self.latenesses_s: list[float] = []
+        self.forgotten = 0
+        """Clients of whom nothing is known any more (rule 2)."""
+        self.latenesses_s = array("d")
         """How late datagrams were let out, seconds."""
         self._loop = asyncio.get_running_loop()
         self._epoch_s = self._loop.time()
@@ -111,6 +137,9 @@ class Relay:
         self._up, self._down = tuple(up), tuple(down)
         self._seed = np.random.SeedSequence(seed)
         self._sockets: dict[Address, tuple[Flow, socket.socket]] = {}
+        self._left: deque[Flow] = deque()
+        self._room = Room()
+        self._unserved = 0
         self._closed = False
         self._front = _listening(listen)
         self._loop.add_reader(self._front, self._from_clients)
@@ -121,6 +150,11 @@ class Relay:
         """Where it listens."""
         name = self._front.getsockname()
         return name[0], name[1]
+
+    @property
+    def turned_away(self) -> int:
+        """Datagrams that found no room: their client none (rule 2), or they themselves (rule 3)."""
+        return self._unserved + self._room.turned_away
 
     def now_s(self) -> float:
         """Return seconds since the relay began."""
@@ -138,7 +172,9 @@ class Relay:
         self._front.close()
 
     def _from_clients(self) -> None:
-        while not self._closed:
+        for _ in range(MOST_AT_ONCE):
+            if self._closed:
+                return
             try:
                 data, address = self._front.recvfrom(_LARGEST_DATAGRAM)
             except BlockingIOError:
@@ -153,7 +189,7 @@ class Relay:
 
     def _welcome(self, client: Address) -> tuple[Flow, socket.socket] | tuple[None, None]:
         if len(self._sockets) >= MOST_CLIENTS:
-            self.turned_away += 1
+            self._unserved += 1
             return None, None
         back = socket.socket(socket.AF_INET6 if ":" in self._to[0] else socket.AF_INET, socket.SOCK_DGRAM)
         try:
@@ -162,7 +198,7 @@ class Relay:
             back.connect(self._to)
         except OSError:
             back.close()
-            self.turned_away += 1
+            self._unserved += 1
             return None, None
         up_seed, down_seed = self._seed.spawn(1)[0].spawn(2)
         flow = Flow(client, self.now_s(), _Way(self._up, up_seed), _Way(self._down, down_seed))
@@ -172,7 +208,9 @@ class Relay:
         return flow, back
 
     def _from_server(self, flow: Flow, back: socket.socket) -> None:
-        while not self._closed:
+        for _ in range(MOST_AT_ONCE):
+            if self._closed:
+                return
             try:
                 data = back.recv(_LARGEST_DATAGRAM)
             except BlockingIOError:
@@ -185,14 +223,18 @@ class Relay:
             flow.last_s = self.now_s()
             self._carry(flow, flow.to_client, data, lambda out: self._front.sendto(out, flow.client))
 
-    def _carry(self, flow: Flow, way: _Way, data: bytes, send: Callable[[bytes], object]) -> None:
+    def _carry(self, flow: Flow, way: _Way | _Done, data: bytes, send: Callable[[bytes], object]) -> None:
         """Let one datagram pass a way; ``send`` is called as each copy comes out."""
+        if isinstance(way, _Done) or self._room.turns_away():
+            return
         fate = way.offer(wire_size(data), self.now_s())
         for arrival_s in fate.arrivals_s:
             due_s = way.direction.in_order(self._epoch_s + arrival_s)
+            self._room.enter(len(data))
             self._loop.call_at(due_s, self._release, due_s, flow, data, send)
 
     def _release(self, due_s: float, flow: Flow, data: bytes, send: Callable[[bytes], object]) -> None:
+        self._room.leave(len(data))
         if self._closed:
             return
         if len(self.latenesses_s) < MOST_COUNTED:
@@ -214,10 +256,19 @@ class Relay:
         self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
 
     def _forget(self, client: Address) -> None:
-        _, back = self._sockets.pop(client)
+        flow, back = self._sockets.pop(client)
         self._loop.remove_reader(back)
         # What is still under way to the server goes nowhere: the socket is gone.
         back.close()
+        if self._closed:
+            return  # it is reported on as it stands
+        assert isinstance(flow.to_server, _Way)
+        assert isinstance(flow.to_client, _Way)
+        flow.to_server, flow.to_client = flow.to_server.end(), flow.to_client.end()
+        self._left.append(flow)
+        if len(self._left) > MOST_REMEMBERED:
+            self.flows.remove(self._left.popleft())
+            self.forgotten += 1
 
 
 def resolve_udp(text: str, what: str) -> Address:

@@ -9,26 +9,17 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import NamedTuple
 
+from rtcprobe.recording import Departures
 from rtcprobe.timeline import Side, Wait, answers
 
-__all__ = ["Departure", "WireTap", "is_rtp"]
+__all__ = ["WireTap", "is_rtp"]
 
 _RTP_FIELDS = struct.Struct("!HI")  # RFC 3550 §5.1: sequence number, timestamp
 _STUN_HEADER_BYTES = 20
 _STUN_CLASS_MASK = 0x0110  # RFC 8489 §5: the two class bits of the message type
 _STUN_REQUEST = 0x0000
 _BINDING_REQUEST = b"\x00\x01"  # RFC 8489 §18.2; other methods are TURN's
-
-
-class Departure(NamedTuple):
-    """An RTP packet leaving the host: when (seconds), its sequence number and timestamp, its size on the wire."""
-
-    at_s: float
-    sequence: int
-    timestamp: int
-    size_bytes: int
 
 
 @dataclass(slots=True)
@@ -42,7 +33,7 @@ class WireTap:
 
     def __init__(self, side: Side) -> None:
         self.side = side
-        self.departures: list[Departure] = []
+        self.departures = Departures()
         self.round_trip_s: float | None = None
         """The fastest STUN round trip answered at its first transmission (Karn's rule, RFC 6298 §3)."""
         self._transactions: dict[bytes, _Transaction] = {}
@@ -51,7 +42,7 @@ class WireTap:
         """Note a datagram leaving at ``now_s``."""
         if is_rtp(data):
             sequence, timestamp = _RTP_FIELDS.unpack_from(data, 2)
-            self.departures.append(Departure(now_s, sequence, timestamp, len(data)))
+            self.departures.add(now_s, sequence, timestamp, len(data))
         elif _is_check(data):
             self._transactions.setdefault(data[8:20], _Transaction()).sent_s.append(now_s)
 
@@ -66,6 +57,7 @@ class WireTap:
         if len(transaction.sent_s) == 1:
             round_trip_s = now_s - transaction.sent_s[0]
             self.round_trip_s = min(round_trip_s, self.round_trip_s or round_trip_s)
+            del self._transactions[data[8:20]]  # answered at once, it has nothing more to tell
 
     def waits(self) -> list[Wait]:
         """Return every STUN retransmission as the wait that ended with it."""

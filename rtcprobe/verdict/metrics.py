@@ -15,7 +15,7 @@ from typing import Literal
 from rtcprobe.quality import mos
 from rtcprobe.result import DIRECTIONS, STAGES, WAYS, Direction, HeardCall, JoinAttempt, MouthToEar, Result, Unit
 from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, PHASE_OF
-from rtcprobe.verdict.intervals import Calls, Rated, frames_worth, of_calls, rating_ends
+from rtcprobe.verdict.intervals import Calls, Rated, frames_worth, of_calls, rating_bounds, rating_ends
 from rtcprobe.verdict.statistics import Ends
 
 __all__ = ["METRICS", "Metric", "Observations", "phase_metric"]
@@ -164,7 +164,8 @@ def _rating(name: str, rate: Callable[[float], float]) -> Callable[[MouthToEar],
             low, high = (None if each is None else rate(each) + off for each in rating_ends(ear, confidence))
             return low, high
 
-        found = Rated.of(value, ear, lambda call: None if call.r is None else rate(call.r))
+        worst, best = (rate(each) for each in rating_bounds(ear))
+        found = Rated.of(value, ear, lambda call: None if call.r is None else rate(call.r), bounds=(worst, best))
         return Observations(rated=replace(found, made=ends))
 
     return read

@@ -182,10 +182,10 @@ def mean_interval(values: Iterable[float], *, correlated: bool = False, confiden
     from scipy.special import stdtrit  # noqa: PLC0415 - as above
 
     taken = _series(values, 0)
+    if len(taken) < 2:
+        return None, None
     means = np.array([np.mean(each) for each in np.array_split(taken, batches(taken))]) if correlated else taken
     k = len(means)
-    if k < 2:
-        return None, None
     half = float(stdtrit(k - 1, (1.0 + confidence) / 2.0)) * float(np.std(means, ddof=1)) / math.sqrt(k)
     centre = float(np.mean(taken))
     return centre - half, centre + half

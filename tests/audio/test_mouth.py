@@ -52,7 +52,7 @@ def test_levels_over_silence_and_noise_are_as_stated():
 def test_speech_is_brought_to_minus_26_and_markers_lie_under_it_as_stated():
     speech = Speech(samples=talk(), marker_to_speech_db=-10.0)
     pcm, starts = markers_of(Mouth(programme=speech))
-    without = speech.pcm(len(pcm))
+    without = np.concatenate([*speech.pieces(len(pcm))])
     loud = np.abs(without.reshape(-1, 960)).max(axis=1) > 0.02
     assert dbfs(without.reshape(-1, 960)[loud]) == pytest.approx(-26.0, abs=1.5)
     marker = (pcm - without)[starts[2] : starts[2] + MARKER_SAMPLES]
@@ -61,7 +61,7 @@ def test_speech_is_brought_to_minus_26_and_markers_lie_under_it_as_stated():
 
 def test_speech_repeats_for_as_long_as_it_takes():
     samples = talk(1.0)
-    pcm = Speech(samples=samples).pcm(3 * len(samples))
+    pcm = np.concatenate([*Speech(samples=samples).pieces(3 * len(samples))])
     assert np.array_equal(pcm[: len(samples)], pcm[len(samples) : 2 * len(samples)])
 
 

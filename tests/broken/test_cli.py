@@ -83,7 +83,7 @@ def test_a_folder_without_the_right_to_write(refusal, tmp_path):
 
 def test_bad_usage_is_one_sentence_too(refusal):
     assert refusal("run") == "Missing argument 'SCENARIO...'."
-    assert refusal("dance") == "No such command 'dance'."
+    assert refusal("juggle") == "No such command 'juggle'."
     assert refusal("run", "1v1-social", "--seed", "-1") == ("Invalid value for '--seed': -1 is not in the range x>=0.")
 
 

@@ -11,7 +11,7 @@ from rtcprobe.audio.mouth import encode_stream
 from rtcprobe.audio.opus import OpusDecoder, OpusSettings
 from rtcprobe.audio.opus_packet import has_fec
 from rtcprobe.audio.protection import Protection
-from rtcprobe.call.peer import Speech
+from rtcprobe.call.mouth_track import Speech
 from rtcprobe.link import Bernoulli, Delay, LinkSpec, LossTrace
 from rtcprobe.playout.copies import WithoutFec, unprotected
 from rtcprobe.playout.neteq import NetEq
@@ -144,7 +144,7 @@ def test_the_receiver_is_told_the_round_trip_that_rtcp_measured():
 def test_what_is_sent_again_does_not_count_as_late_to_leave():
     made = with_nack()
     assert len(made.caller.tap.departures) > FRAMES
-    assert made.caller.pacing_lateness_s() == pytest.approx([0.0] * FRAMES, abs=1e-8)
+    assert made.caller.said().pacing_lateness_s() == pytest.approx([0.0] * FRAMES, abs=1e-8)
 
 
 def test_in_band_redundancy_brings_back_the_frames_whose_next_packet_has_it():

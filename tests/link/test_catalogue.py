@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rtcprobe.link import ACCESS, REGIONS, Link, Tally, backbone, distance_km, light_bound_s
+from rtcprobe.link.roundtrips import CLOUDS, PINGS
 
 PAIRS = list(combinations(REGIONS, 2))
 
@@ -13,7 +14,8 @@ PAIRS = list(combinations(REGIONS, 2))
 def test_the_world_is_covered():
     needed = {
         "bangkok", "singapore", "sao-paulo", "frankfurt", "london", "virginia", "oregon", "tokyo", "mumbai", "sydney",
-        "cape-town", "dublin", "jakarta", "hong-kong", "seoul", "dubai",
+        "cape-town", "dublin", "jakarta", "hong-kong", "seoul", "dubai", "shanghai", "shenzhen", "beijing", "hangzhou",
+        "riyadh", "istanbul", "cairo", "mexico-city", "ho-chi-minh-city", "karachi",
     }  # fmt: skip
     assert needed <= REGIONS.keys()
 
@@ -31,6 +33,15 @@ def test_no_packet_of_the_catalogue_outruns_light():
         hop = backbone(a, b)
         assert hop.rtt_s > light_bound_s(a, b), (a, b)
         assert 2 * hop.spec.delay.quantile_s(0) > light_bound_s(a, b), (a, b)
+        assert backbone(b, a) == hop
+        assert hop.provenance.partition(": ")[0] in ("cited", "pinged", "estimated")
+
+
+def test_a_pair_has_one_source_and_its_regions_exist():
+    assert not CLOUDS.keys() & PINGS.keys()
+    for pair in [*CLOUDS, *PINGS]:
+        assert len(pair) == 2
+        assert pair <= REGIONS.keys()
 
 
 @pytest.mark.parametrize(
@@ -40,7 +51,8 @@ def test_no_packet_of_the_catalogue_outruns_light():
         ("frankfurt", "singapore", 160), ("london", "sydney", 266), ("mumbai", "frankfurt", 129),
         ("mumbai", "virginia", 190), ("sao-paulo", "virginia", 115), ("sao-paulo", "singapore", 328),
         ("cape-town", "dublin", 158), ("singapore", "sydney", 95), ("tokyo", "singapore", 71),
-        ("frankfurt", "london", 18),
+        ("frankfurt", "london", 18), ("mexico-city", "virginia", 58), ("mexico-city", "montreal", 70),
+        ("kuala-lumpur", "singapore", 10), ("taipei", "hong-kong", 18), ("paris", "london", 12),
     ],
 )  # fmt: skip
 def test_cited_round_trips_are_the_published_ones_to_five_milliseconds(a, b, published_ms):
@@ -48,6 +60,27 @@ def test_cited_round_trips_are_the_published_ones_to_five_milliseconds(a, b, pub
     assert abs(1e3 * hop.rtt_s - published_ms) <= 3.5  # half a step, and the two directions' difference
     assert hop.provenance.startswith("cited: ")
     assert backbone(b, a) == hop
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "published_ms"),
+    [
+        ("shanghai", "frankfurt", 295.47), ("shanghai", "california", 149.47), ("shenzhen", "london", 244.94),
+        ("hangzhou", "shanghai", 7.28), ("beijing", "tokyo", 99.67), ("riyadh", "dubai", 110.61),
+        ("cairo", "mexico-city", 191.43), ("istanbul", "mexico-city", 179.78), ("ho-chi-minh-city", "hong-kong", 34.17),
+    ],
+)  # fmt: skip
+def test_pinged_round_trips_are_the_smallest_published_ones_to_five_milliseconds(a, b, published_ms):
+    hop = backbone(a, b)
+    assert abs(1e3 * hop.rtt_s - published_ms) <= 2.5
+    assert hop.provenance.startswith("pinged: ")
+
+
+def test_a_place_nobody_published_is_estimated():
+    # Karachi to Dubai, 1,182 km: 11.8 ms of light, 2.40 times in the class up to 2,000 km, to 5 ms: 30.
+    assert backbone("karachi", "dubai").rtt_s == pytest.approx(0.030)
+    for other in REGIONS.keys() - {"karachi"}:
+        assert backbone("karachi", other).provenance.startswith("estimated: ")
 
 
 def test_a_pair_outside_the_table_is_estimated_and_says_how():

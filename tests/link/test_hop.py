@@ -44,11 +44,36 @@ def test_lost_packets_use_capacity_and_in_netem_order_they_do_not():
     assert after.achieved().loss == pytest.approx(0.75, abs=0.03)
 
 
-def test_a_fate_is_sealed_when_offered():
-    # A 12,500 B packet takes 1 s at 100 kbit/s; the rate falls at 0.5 s, too late for it but not for the next.
+def test_who_waits_across_a_change_of_rate_is_sent_at_the_rate_to_come():
+    # A 12,500 B packet takes 1 s at 100 kbit/s; from 0.5 s on, at 50 kbit/s, its second half takes 1 s more.
     hop = link({"rate": "100kbit", "schedule": [{"at": "500ms", "rate": "50kbit"}]})
-    assert hop.offer(12_500, 0.0).arrivals_s == (1.0,)
-    assert hop.offer(12_500, 0.6).arrivals_s == (3.0,)  # waits until 1.0, then 2 s
+    assert hop.offer(12_500, 0.0).arrivals_s == (1.5,)
+    assert hop.offer(12_500, 0.6).arrivals_s == (3.5,)  # waits until 1.5, then 2 s
+
+
+def test_a_full_queue_leaves_at_the_new_rate_from_the_step_on():
+    # As a capacity trace has it: 600 kbit in the first second after the step, not what was sealed at 2.5 Mbit/s.
+    hop = link("rate 2.5mbit limit 200ms at 20s rate 600kbit at 30s rate 2.5mbit")
+    arrivals_s = [at for n in range(7500) for at in hop.offer(1250, 0.004 * n).arrivals_s]  # 2.5 Mbit/s
+    arrivals_s += [at for n in range(10) for at in hop.offer(1250, 30 + 0.001 * n).arrivals_s]
+    for second, kbit in ((19, 2500), (20, 600), (21, 600), (29, 600)):
+        assert sum(second <= at < second + 1 for at in arrivals_s) * 10 == pytest.approx(kbit, abs=10), second
+
+
+def test_room_in_a_queue_is_judged_at_the_rate_in_force():
+    # 0.15 s wait at 1 Mbit/s; nobody knows yet that they will be 0.6 s, and nothing is dropped before the step.
+    hop = link("rate 1mbit limit 200ms at 100ms rate 250kbit")
+    fates = [hop.offer(1250, 0.09) for _ in range(20)]
+    assert [bool(fate.arrivals_s) for fate in fates] == [True] * 20
+    assert fates[-1].arrivals_s[0] == pytest.approx(0.1 + 19 * 0.04)
+    assert hop.offer(1250, 0.101).dropped == "queue"  # 0.759 s at 250 kbit/s
+
+
+def test_a_rate_that_changes_every_millisecond_and_repeats_is_a_mean_rate():
+    hop = link({"rate": "1mbit", "schedule": [{"at": "1ms", "rate": "3mbit"}], "repeat": "2ms", "limit": "1000"})
+    last_s = [hop.offer(1250, 0.0).arrivals_s[0] for _ in range(200)][-1]
+    assert last_s == pytest.approx(200 * 10_000 / 2e6, abs=0.002)
+    assert hop.offer(1250, 7200.0).arrivals_s[0] == pytest.approx(7200.005, abs=0.001)
 
 
 @pytest.mark.parametrize("repeat", ["40ms", "7s"])

@@ -2,6 +2,7 @@
 
 import pytest
 
+from rtcprobe.errors import BadInputError
 from rtcprobe.link import (
     Bernoulli,
     BurstLoss,
@@ -194,3 +195,50 @@ def test_a_whole_number_may_be_written_as_a_float_wherever_packets_are_counted()
     assert parse_link(floats) == parse_link(
         {"rate": "1mbit", "limit": 50, "delay": "5ms", "reorder": "1%", "gap": 5, "slot": {"min": "5ms", "packets": 4}}
     )
+
+
+@pytest.mark.parametrize(
+    ("pasted", "meant"),
+    [
+        # tc-tbf(8): sizes are bytes, a k 1024 of them, kbit an eighth of that; latency is how long its queue may hold.
+        ("rate 500kbit burst 32kbit latency 400ms", "rate 500kbit bucket 4096B limit 400ms"),
+        ("delay 20ms rate 1mbit buffer 10k limit 3000", "delay 20ms rate 1mbit bucket 10240B limit 3000B"),
+        ("tc qdisc add dev eth0 root tbf rate 1mbit burst 1540 latency 70ms", "rate 1mbit bucket 1540B limit 70ms"),
+    ],
+)
+def test_a_line_of_tbf_is_refused_with_the_line_that_does_the_same(pasted, meant):
+    with pytest.raises(BadInputError) as refused:
+        parse_link(pasted)
+    assert refused.value.hint == f"write {meant}"
+    assert parse_link(meant).rate.bucket_bytes > 0
+
+
+def test_changes_are_written_on_one_line():
+    assert parse_link(
+        "delay 40ms rate 2.5mbit limit 200ms at 20s rate 600kbit loss 1% at 50s rate 2.5mbit repeat 90s"
+    ) == parse_link(
+        {
+            "delay": "40ms",
+            "rate": "2.5mbit",
+            "limit": "200ms",
+            "repeat": "90s",
+            "schedule": [{"at": "20s", "rate": "600kbit", "loss": "1%"}, {"at": "50s", "rate": "2.5mbit"}],
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("rate 1mbit at", "at has no value: write its value after it: TIME and what holds from then on"),
+        ("rate 1mbit at 20s 30s", "'30s' after at 20s belongs to no key"),
+        ("rate 1mbit at 20s rate 1mbit rate 2mbit", "rate is given twice"),
+        ("rate 1mbit at 20s outage 1s 2s", "schedule key 'outages' is not known"),
+        ("rate 1mbit at 20s rate 2mbit at 10s rate 3mbit", "the schedule goes back in time"),
+        ("rate 1mbit repeat 20s", "repeat is given without schedule"),
+    ],
+)  # fmt: skip
+def test_changes_that_cannot_be_meant_are_refused_in_a_sentence(line, said):
+    with pytest.raises(BadInputError) as refusal:
+        parse_link(line)
+    assert said in str(refusal.value)

@@ -100,19 +100,19 @@ def test_a_group_is_put_replaced_told_apart_by_its_keys_and_deleted(gateway):
     assert set(gateway.groups()) == {here}
 
 
-def test_a_wrong_password_is_told_and_the_exit_code_is_the_runs(gateway):
+def test_a_wrong_password_is_told_and_has_an_exit_code_of_its_own(gateway):
     before = gateway.groups()
     sentence = f"rtcprobe: the Pushgateway {gateway.url} refused it with 401: Unauthorized\n"
-    assert run(*SHORT, "--push", gateway.url, *AUTH, password="wrong 1298") == (0, PASSED, sentence)
-    assert run(*SHORT, "--push", gateway.url) == (0, PASSED, sentence)
+    assert run(*SHORT, "--push", gateway.url, *AUTH, password="wrong 1298") == (4, PASSED, sentence)
+    assert run(*SHORT, "--push", gateway.url) == (4, PASSED, sentence)
     assert gateway.groups() == before
 
 
-def test_a_wrong_address_is_told_and_the_exit_code_is_the_runs(gateway):
+def test_a_wrong_address_is_told_and_has_an_exit_code_of_its_own(gateway):
     elsewhere = f"{gateway.url}/not/here"
     sentence = f"rtcprobe: the Pushgateway {elsewhere} refused it with 404: 404 page not found\n"
-    assert run(*SHORT, "--push", elsewhere, *AUTH) == (0, PASSED, sentence)
+    assert run(*SHORT, "--push", elsewhere, *AUTH) == (4, PASSED, sentence)
     nobody = f"http://127.0.0.1:{free_port()}"
     code, _, said = run(*SHORT, "--push", nobody)
-    assert (code, said.count("\n")) == (0, 1)
+    assert (code, said.count("\n")) == (4, 1)
     assert said.startswith(f"rtcprobe: the Pushgateway {nobody} was not reached: ")

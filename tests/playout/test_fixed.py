@@ -13,11 +13,11 @@ from rtcprobe.playout.replay import replay
 DELAY_S = 0.060
 
 
-def play(arrivals, *, first_tick_s=0.0, delay_s=DELAY_S):
+def play(arrivals, *, first_tick_s=0.0, delay_s=DELAY_S, each=None):
     policy = FixedDelay(delay_s, Numbered())
     last_s = max(at_s for at_s, _ in arrivals)
     # Until within the last packet's sound: what comes after it would be concealed.
-    return replay(policy, arrivals, first_tick_s, last_s + delay_s + 0.005), policy.figures
+    return replay(policy, arrivals, first_tick_s, last_s + delay_s + 0.005, each=each), policy.figures
 
 
 def place_of(playback, number):
@@ -206,13 +206,14 @@ def test_without_patience_the_first_sample_leaves_at_the_next_tick():
 
 def test_blocks_before_the_sender_and_blocks_made_up_hold_no_rtp_time():
     arrivals = stream(20)
-    playback, _ = play(arrivals[:10] + arrivals[13:])
-    silent = [block for block in playback.blocks if block.operation == "silence"]
+    blocks = []
+    play(arrivals[:10] + arrivals[13:], each=blocks.append)
+    silent = [block for block in blocks if block.operation == "silence"]
     # Played from 60 + 60 ms on: twelve ticks of nothing.
     assert len(silent) == 12
-    assert all(block.rtp_timestamp is None for block in playback.blocks if block.concealed_samples == BLOCK_SAMPLES)
-    assert all(block.rtp_timestamp is not None for block in playback.blocks if block.operation == "normal")
-    normal = [block for block in playback.blocks if block.operation == "normal"]
+    assert all(block.rtp_timestamp is None for block in blocks if block.concealed_samples == BLOCK_SAMPLES)
+    assert all(block.rtp_timestamp is not None for block in blocks if block.operation == "normal")
+    normal = [block for block in blocks if block.operation == "normal"]
     assert all(block.samples[0] == block.rtp_timestamp for block in normal)
 
 
@@ -242,7 +243,8 @@ ANY_PACKET = st.builds(
 def test_whatever_arrives_every_packet_is_accounted_for_and_every_block_is_whole(events, order, kept):
     real = [(0.020 * order[index], packet_of(index, kind=b"f" if index % 3 else b".")) for index in kept]
     policy = FixedDelay(DELAY_S, Numbered())
-    playback = replay(policy, [*real, *events], 0.0037, 3.5)
+    blocks = []
+    replay(policy, [*real, *events], 0.0037, 3.5, each=blocks.append)
     figures = policy.figures
     assert figures.received == len(real) + len(events)
     accounted = (
@@ -251,8 +253,8 @@ def test_whatever_arrives_every_packet_is_accounted_for_and_every_block_is_whole
     )  # fmt: skip
     assert accounted == figures.received
     assert figures.lost >= 0
-    assert all(block.samples.shape == (BLOCK_SAMPLES,) for block in playback.blocks)
-    assert figures.concealed_samples == sum(block.concealed_samples for block in playback.blocks)
+    assert all(block.samples.shape == (BLOCK_SAMPLES,) for block in blocks)
+    assert figures.concealed_samples == sum(block.concealed_samples for block in blocks)
 
 
 @given(lost=st.sets(st.integers(1, 99)), moved=st.dictionaries(st.integers(1, 99), st.floats(0, 0.2), max_size=30))

@@ -55,7 +55,11 @@ def test_samples_never_played_have_no_instant():
     assert playback.play_instant(51 * FRAME) is None  # lost: its blocks are made up
     assert playback.play_instant(10_000_000) is None
     assert np.isnan(playback.play_instants(np.array([51 * FRAME]))).all()
-    assert np.isnan(Playback(start_s=0.0, pcm=np.zeros(0, np.float32), blocks=()).play_instants(np.array([1]))).all()
+    assert np.isnan(
+        Playback(start_s=0.0, stamps=np.zeros(0, np.int64), concealed=np.zeros(0, np.uint16)).play_instants(
+            np.array([1])
+        )
+    ).all()
 
 
 def test_concealment_is_a_share_of_what_was_played_not_of_the_silence_around_it():

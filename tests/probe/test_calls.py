@@ -109,3 +109,11 @@ def test_the_result_says_when_and_where_it_was_made():
     made_with = three().environment
     assert made_with["date"].endswith("+00:00")
     assert made_with["host"]
+
+
+def test_joins_and_calls_come_upon_a_satellites_round_anywhere(monkeypatch):
+    met = []
+    monkeypatch.setattr("rtcprobe.link.LinkSpec.met", lambda spec, share: met.append(share) or spec)
+    ran("call.joins=2", calls=2)
+    assert len(set(met)) == 4, "one instant for all hops of a join or call, another for each"
+    assert all(0 <= each < 1 for each in met)

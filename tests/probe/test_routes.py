@@ -1,6 +1,6 @@
 from rtcprobe.call.targets.base import TWO_ENDS_ROUTES
 from rtcprobe.link import ACCESS, Requested, backbone
-from rtcprobe.probe.routes import nominal_round_trip_s, routes
+from rtcprobe.probe.routes import never_met, nominal_round_trip_s, routes
 from rtcprobe.scenario import find_scenario
 
 TARGET = "target=whip+whep://media.example/live"
@@ -41,3 +41,18 @@ def test_a_round_trip_alone_is_put_on_the_caller_s_side():
     }
     assert 0.040 < longer["caller", "target"] <= 0.051
     assert longer["callee", "target"] == longer["target", "callee"] == 0.0
+
+
+def test_what_calls_are_too_short_for_is_said_with_how_long_they_should_be():
+    late = "link={delay: 20ms, schedule: [{at: 4s, loss: 5%}, {at: 20s, loss: 30%}]}"
+    said = never_met(find_scenario("1v1-social", [late, "call.duration=6s"]), joined_s=0.6)
+    sentence = (
+        "link (both ways): the schedule's entry at 20s is never reached, for each call is over before (6s): "
+        "give call.duration above 20s"
+    )
+    assert said == (sentence,)
+    assert never_met(find_scenario("1v1-social", [late, "call.duration=21s"]), joined_s=0.6) == ()
+    one = "link={caller_to_callee: {delay: 20ms, outages: [{at: 7s, for: 1s}]}, callee_to_caller: delay 20ms}"
+    assert never_met(find_scenario("1v1-social", [one, "call.duration=7s"]), joined_s=0.6) == ()
+    (warning,) = never_met(find_scenario("1v1-social", [one, "call.duration=6s", "call.calls=1"]), joined_s=0.6)
+    assert warning.startswith("link (caller to callee): the outage at 7s is never reached, for the call is over")

@@ -38,6 +38,16 @@ EDITS = {
     ("link", "caller_to_callee", "achieved", "loss"): (
         True, "link.caller_to_callee.achieved.loss True is no number that was measured",
     ),
+    ("link", "caller_to_callee", "achieved", "offered"): (
+        -5, "link.caller_to_callee.achieved.offered -5 is below zero",
+    ),
+    ("mouth_to_ear", "caller_to_callee", "protection", "unplayed"): (
+        7, "mouth_to_ear.caller_to_callee.protection.unplayed 7 is impossible: it lies in 0 to 1",
+    ),
+    ("mouth_to_ear", "caller_to_callee", "playout", "target_steps"): (
+        {"since_ms": [1.0, 2.0], "target_delay_ms": [40.0]},
+        "mouth_to_ear.caller_to_callee.playout.target_steps [1, 2] is no one length of lists",
+    ),
     ("budgets", 0, "verdict"): ("MET", "budgets.0.verdict 'MET' is none of met, missed, undecided, inconclusive"),
     ("budgets", 0, "value_ci"): ([[1], 2], "budgets.0.value_ci.0 [1] is no number that was measured"),
 }  # fmt: skip

@@ -5,6 +5,7 @@ import pytest
 
 from rtcprobe.link import parse_link
 from rtcprobe.probe.harness import LIMIT_S
+from rtcprobe.runtime.network import MOST_AT_ONCE, Room
 from rtcprobe.runtime.real import RealEventLoop
 from rtcprobe.runtime.relay import LATE_S, Relay, resolve_udp, written
 
@@ -197,3 +198,64 @@ def test_a_relay_may_be_as_late_as_a_run():
 def test_addresses_are_read_and_written():
     assert resolve_udp("127.0.0.1:5000", "--to") == ("127.0.0.1", 5000)
     assert written(resolve_udp("[::1]:5000", "--to")) == "[::1]:5000"
+
+
+def test_a_flood_is_read_a_bounded_number_of_datagrams_at_a_time():
+    async def main(relay, _server):
+        client = await peer(remote=relay.address)
+        for _ in range(3 * MOST_AT_ONCE):
+            client.transport.sendto(b"x")
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(relay._front)
+        seen = []
+        for _ in range(3):
+            relay._from_clients()
+            seen.append(relay.flows[0].to_server.packets)
+        assert seen == [MOST_AT_ONCE, 2 * MOST_AT_ONCE, 3 * MOST_AT_ONCE]
+        client.transport.close()
+
+    relayed(main, "delay 1ms", "delay 1ms")
+
+
+def test_more_under_way_than_there_is_room_for_is_turned_away_and_counted():
+    async def main(relay, _server):
+        relay._room = Room(10 * (1024 + 100))
+        client = await peer(remote=relay.address)
+        for _ in range(30):
+            client.transport.sendto(bytes(100))
+        await until(lambda: relay.flows and relay.flows[0].to_server.packets + relay.turned_away == 30)
+        assert relay.turned_away == 20
+        client.transport.close()
+
+    relayed(main, "delay 20s", "delay 1ms")
+
+
+def test_what_has_arrived_makes_room_again():
+    async def main(relay, _server):
+        relay._room = Room(1024)
+        client = await peer(remote=relay.address)
+        for count in range(1, 6):
+            client.transport.sendto(bytes([count]))
+            await until(lambda count=count: len(client.came) == count)
+        assert relay.turned_away == 0
+        client.transport.close()
+
+    relayed(main, "delay 1ms", "delay 1ms")
+
+
+def test_a_client_that_left_keeps_its_figures_and_of_very_many_the_last(monkeypatch):
+    monkeypatch.setattr("rtcprobe.runtime.relay.MOST_REMEMBERED", 2)
+
+    async def main(relay, _server):
+        for count in range(1, 4):
+            client = await peer(remote=relay.address)
+            for _ in range(count):
+                client.transport.sendto(b"x")
+            await client.heard(count)
+            client.transport.close()
+            relay._forget(relay.flows[-1].client)
+
+    relay, _ = relayed(main, "delay 1ms", "delay 1ms")
+    assert [flow.to_server.achieved().offered for flow in relay.flows] == [2, 3]
+    assert [flow.to_client.requested().delay_p50_s for flow in relay.flows] == [0.001, 0.001]
+    assert relay.forgotten == 1

@@ -149,6 +149,7 @@ def test_a_mean_of_correlated_samples_is_less_sure():
     plain, honest = mean_interval(series), mean_interval(series, correlated=True)
     assert honest[1] - honest[0] > 2 * (plain[1] - plain[0])  # sqrt(19) = 4.4 in the long run
     assert mean_interval([0.5]) == (None, None)
+    assert mean_interval([0.5], correlated=True) == (None, None), "one marker heard: no batch is left empty"
 
 
 def test_a_share_has_wilsons_interval_and_correlation_widens_it():

@@ -28,8 +28,10 @@ from typing import Any, Final, Literal, NamedTuple, Protocol, cast
 import numpy as np
 
 from rtcprobe.audio.protection import Protection
-from rtcprobe.call.peer import Peer, Speech
+from rtcprobe.call.mouth_track import Speech
+from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.access import Leg
+from rtcprobe.call.targets.kinds import GROUP
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.ice import IceSettings
 from rtcprobe.link import LinkSpec
@@ -50,9 +52,6 @@ __all__ = [
     "find_target",
     "target_schemes",
 ]
-
-GROUP: Final = "rtcprobe.targets"
-"""The entry point group in which other packages bring targets."""
 
 Route = tuple[str, str]
 
@@ -98,11 +97,13 @@ class CallSetup:
 
     def peer(self, host: Host, side: Side, *, phase: float, may_speak: asyncio.Event, **more: Any) -> Peer:
         """Return the peer of one side at ``host``; ``phase`` is how far into a packet time its mouth begins, 0 to 1."""
-        speech = self.caller_speech if side == "caller" else self.callee_speech
+        both = self.caller_speech, self.callee_speech
+        speech, expected = both if side == "caller" else reversed(both)
         return Peer(
             host,
             side,
             speech,
+            expected=expected.frames,
             phase_s=phase * speech.ptime_s,
             may_speak=may_speak,
             dtls_timeout_s=self.dtls_timeout_s,

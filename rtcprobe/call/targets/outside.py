@@ -298,6 +298,7 @@ class OutsideCall(Course):
             "unexpected_source_packets": peer.sources.strangers,
             "unreadable_packets": peer.unreadable + host.unreadable,
             "unsendable_datagrams": host.unsendable,
+            "turned_away_datagrams": self.network.room.turned_away,
         }
         return out | {name: count for name, count in counts.items() if count} | self._said.get(peer, {})
 

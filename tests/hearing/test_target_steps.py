@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
+from rtcprobe.hearing.playing import _target_steps
 from rtcprobe.playout.policies import PlayoutChoice, make_policy
 from rtcprobe.playout.replay import Playback
-from rtcprobe.probe.playing import _target_steps
 
 
 def played(*, drift=0.0):
-    return Playback(start_s=2.0, pcm=np.zeros(0, dtype=np.float32), blocks=(), drift=drift)
+    return Playback(start_s=2.0, stamps=np.zeros(0, np.int64), concealed=np.zeros(0, np.uint16), drift=drift)
 
 
 def test_targets_are_told_as_steps_on_the_clock_of_the_call():

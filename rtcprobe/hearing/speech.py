@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from rtcprobe.audio.ear import MAX_DELAY_S, listen
 from rtcprobe.audio.marker import TWO_PARTIES, MarkerTrain
-from rtcprobe.audio.mouth import SILENCE_DBFS, Mouth, Noise, Programme, Speech, encode_stream
+from rtcprobe.audio.mouth import SILENCE_DBFS, Mouth, Noise, Programme, Speech, encoded
 from rtcprobe.audio.opus import SAMPLE_RATE_HZ, OpusEncoder, OpusSettings
 from rtcprobe.audio.opus_packet import is_dtx, phase_advance_s
-from rtcprobe.audio.rehearsal import Rehearsal
+from rtcprobe.audio.payloads import Payloads
+from rtcprobe.audio.pcm import Pcm
+from rtcprobe.audio.rehearsal import MOST_FRAMES, Rehearsal
 from rtcprobe.errors import BadInputError
 from rtcprobe.scenario import MouthPlan
 from rtcprobe.timeline import Side
 
 __all__ = ["TRAINS", "Spoken", "Voices", "checked_alone", "speak"]
-
-Pcm = npt.NDArray[np.float32]
 
 _SELF_CHECK_S = 12.0
 
@@ -32,42 +32,34 @@ TRAINS: Mapping[Side, MarkerTrain] = dict(zip(("caller", "callee"), TWO_PARTIES,
 
 @dataclass(frozen=True)
 class Spoken:
-    """A speech: its sound, its packets (None where DTX sends nothing), its markers, the codec it went through."""
+    """A speech: its packets (None where DTX sends nothing), its markers, the codec it went through.
 
-    pcm: Pcm
-    payloads: tuple[bytes, ...]
-    train: MarkerTrain
+    ``opening`` is the first of what was encoded, whether sent or not; ``advance_s`` how much earlier than its
+    look-ahead says the codec delivers the marker band (``phase_advance_s``).
+    """
+
+    mouth: Mouth
+    frames: Payloads
+    opening: tuple[bytes, ...]
+    advance_s: float
     codec: OpusSettings
     duration_s: float
 
-    @cached_property
-    def frames(self) -> list[bytes | None]:
-        """What is sent. DTX: the first packet that says "nothing to hear" goes, those after it do not.
-
-        Source: libwebrtc ``modules/audio_coding/codecs/opus/opus_interface.cc``.
-        """
-        out: list[bytes | None] = []
-        quiet = False
-        for payload in self.payloads:
-            nothing = is_dtx(payload)
-            out.append(None if nothing and quiet else payload)
-            quiet = nothing
-        return out
+    @property
+    def train(self) -> MarkerTrain:
+        """When which marker is spoken."""
+        return self.mouth.train
 
     @cached_property
     def rehearsal(self) -> Rehearsal:
         """What is sent, decoded without loss; every ear of every call begins from it."""
-        return Rehearsal([frame for frame in self.frames if frame is not None])
+        said = (frame for frame in self.frames if frame is not None)
+        return Rehearsal(list(islice(said, MOST_FRAMES)))
 
     @cached_property
     def look_ahead_s(self) -> float:
         """The codec's algorithmic delay, as libopus states it."""
         return OpusEncoder(self.codec).lookahead_samples / SAMPLE_RATE_HZ
-
-    @cached_property
-    def advance_s(self) -> float:
-        """How much earlier than its look-ahead says the codec delivers the marker band (``phase_advance_s``)."""
-        return phase_advance_s(self.payloads)
 
     @cached_property
     def self_check(self) -> tuple[float | None, int, int]:
@@ -77,8 +69,7 @@ class Spoken:
         spoken: what is not heard here cannot be heard in the call.
         """
         decoder = self.rehearsal.decoder()
-        count = round(_SELF_CHECK_S / self.codec.ptime_s)
-        pcm = np.concatenate([decoder.decode(payload) for payload in self.payloads[:count]])
+        pcm = np.concatenate([decoder.decode(payload) for payload in self.opening])
         markers = self.train.markers(min(len(pcm) / SAMPLE_RATE_HZ, self.duration_s))
         heard = listen(pcm, 0.0, self.train, markers, advance_s=self.advance_s)
         errors = np.abs(heard.delays_s - self.look_ahead_s)
@@ -108,10 +99,23 @@ def speak(plan: MouthPlan, codec: OpusSettings, duration_s: float) -> Voices:
 
 
 def _speak(plan: MouthPlan, codec: OpusSettings, duration_s: float, train: MarkerTrain) -> Spoken:
+    """Encode it, packet by packet. DTX: the first packet that says "nothing to hear" goes, those after it do not.
+
+    Source: libwebrtc ``modules/audio_coding/codecs/opus/opus_interface.cc``.
+    """
     mouth = Mouth(train=train, programme=_programme(plan))
-    pcm = mouth.pcm(duration_s)
-    pcm.flags.writeable = False
-    return Spoken(pcm, tuple(encode_stream(pcm, codec)), mouth.train, codec, duration_s)
+    frames, opening, heads = Payloads(), list[bytes](), bytearray()
+    most = round(_SELF_CHECK_S / codec.ptime_s)
+    quiet = False
+    for payload in encoded(mouth.pieces(duration_s), codec):
+        nothing = is_dtx(payload)
+        frames.append(None if nothing and quiet else payload)
+        quiet = nothing
+        heads += payload[:1]
+        if len(opening) < most:
+            opening.append(payload)
+    advance_s = phase_advance_s(bytes([head]) for head in heads)
+    return Spoken(mouth, frames, tuple(opening), advance_s, codec, duration_s)
 
 
 def _carries_markers(pcm: Pcm) -> bool:
@@ -129,7 +133,7 @@ def _carries_markers(pcm: Pcm) -> bool:
     return False
 
 
-_remembered = lru_cache(maxsize=4)(_speak)  # 12 MB a minute of sound
+_remembered = lru_cache(maxsize=4)(_speak)  # a quarter of a megabyte a minute
 
 
 def _programme(plan: MouthPlan) -> Programme:

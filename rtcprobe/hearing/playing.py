@@ -6,19 +6,21 @@ Playout has no influence on the network, so this can be done as often as there a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
+from itertools import islice
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from rtcprobe.audio.opus import OpusDecoder
-from rtcprobe.call.peer import Arrival, Peer
+from rtcprobe.hearing.relate import related
+from rtcprobe.playout.arrivals import Arrivals, in_time
 from rtcprobe.playout.base import BLOCK_S, Block, Decoder
 from rtcprobe.playout.copies import unpacked
 from rtcprobe.playout.policies import PlayoutChoice, make_policy
 from rtcprobe.playout.replay import Playback, replay
-from rtcprobe.probe.relate import related
+from rtcprobe.recording import Agreed, Came, Said
 from rtcprobe.scenario import Devices
 
 __all__ = ["first_audio_s", "play", "unwrapped", "whole_frames"]
@@ -29,34 +31,38 @@ _FIRST_PACKETS = 16
 _CYCLE = 1 << 32
 
 
-def first_audio_s(
-    talker: Peer, listener: Peer, *, playout: PlayoutChoice, devices: Devices, phase_s: float, outside: bool = False
-) -> float | None:
+def first_audio_s(said: Said, came: Came, *, playout: PlayoutChoice, devices: Devices, phase_s: float) -> float | None:
     """Return when the first sample of the talker was heard, seconds since the call started; None if never."""
-    found = related(talker, listener) if outside else listener.arrivals
-    came = listener.arrivals if found is None else found
-    whole = came if found is None else whole_frames(talker, listener, came)
-    whole = sorted(whole, key=lambda arrival: arrival[0])[:_FIRST_PACKETS]
-    if not whole:
+    found = related(said, came) if came.forwarded else came.arrivals
+    known = came.arrivals if found is None else found
+    whole = known if found is None else whole_frames(said, came.agreed, known)
+    first = list(islice(in_time(whole), _FIRST_PACKETS))
+    if not first:
         return None
-    arrivals = came[:_FIRST_PACKETS] if playout.knows_red else whole
+    arrivals = Arrivals(known[:_FIRST_PACKETS] if playout.knows_red else first)
     playback, _ = play(
-        playout, listener, arrivals, OpusDecoder(), phase_s=phase_s, drift=devices.drift, enough=_is_whole
+        playout,
+        came.agreed,
+        arrivals,
+        OpusDecoder(),
+        phase_s=phase_s,
+        drift=devices.drift,
+        enough=_is_whole,
+        listen=lambda _start_s: _nobody,
     )
     reference = arrivals[0][1].timestamp
-    stamps = np.array([unwrapped(packet.timestamp, reference) for _, packet in whole], dtype=np.int64)
+    stamps = np.array([unwrapped(packet.timestamp, reference) for _, packet in first], dtype=np.int64)
     instants = playback.play_instants(stamps)
     played = instants[~np.isnan(instants)]
     return float(played.min()) + devices.playback_s if len(played) else None
 
 
-def whole_frames(talker: Peer, listener: Peer, came: list[Arrival]) -> list[Arrival]:
+def whole_frames(said: Said, agreed: Agreed | None, came: Arrivals) -> Arrivals:
     """Return every frame that arrived, in a packet of its own, at the instant its first copy came."""
-    agreed = listener.negotiated
     if agreed is None or not agreed.sends_red:
         return came
     return unpacked(
-        talker.tap.departures,
+        said.departures,
         came,
         payload_type=agreed.opus_payload_type,
         red_payload_type=agreed.red_payload_type,
@@ -65,19 +71,20 @@ def whole_frames(talker: Peer, listener: Peer, came: list[Arrival]) -> list[Arri
 
 def play(
     choice: PlayoutChoice,
-    listener: Peer,
-    arrivals: Sequence[Arrival],
+    agreed: Agreed | None,
+    arrivals: Arrivals,
     decoder: Decoder,
     *,
     phase_s: float,
     drift: float,
+    listen: Callable[[float], Callable[[Block], object]],
     enough: Callable[[Block, float], bool] | None = None,
 ) -> tuple[Playback, Mapping[str, Any]]:
     """Pull audio on the grid of ``phase_s``, from just before the first arrival until ``enough``.
 
-    That is when the last frame was played, unless told otherwise.
+    That is when the last frame was played, unless told otherwise. ``listen`` is told when the first block is played,
+    and returns what takes each of them: the sound is not kept.
     """
-    agreed = listener.negotiated
     policy = make_policy(
         choice,
         decoder,
@@ -85,11 +92,10 @@ def play(
         red_payload_type=None if agreed is None else agreed.red_payload_type,
     )
     if not arrivals:
-        return replay(policy.playout, (), phase_s, phase_s, drift=drift), policy.figures()
-    instants = [at_s for at_s, _ in arrivals]
-    first_s, last_s = min(instants), max(instants)
-    reference = arrivals[0][1].timestamp
-    newest = max(unwrapped(packet.timestamp, reference) for _, packet in arrivals)
+        return replay(policy.playout, (), phase_s, phase_s, drift=drift, each=listen(phase_s)), policy.figures()
+    instants_s, stamps = arrivals.at_s, arrivals.timestamps
+    first_s, last_s = float(instants_s.min()), float(instants_s.max())
+    newest = int(unwrapped(stamps, int(stamps[0])).max())
 
     def at_the_end(block: Block, now_s: float) -> bool:
         if now_s <= last_s:
@@ -100,7 +106,13 @@ def play(
 
     first_tick_s = phase_s + math.floor((first_s - phase_s) / BLOCK_S) * BLOCK_S
     playback = replay(
-        policy.playout, arrivals, first_tick_s, last_s + _LONGEST_DRAIN_S, drift=drift, enough=enough or at_the_end
+        policy.playout,
+        arrivals,
+        first_tick_s,
+        last_s + _LONGEST_DRAIN_S,
+        drift=drift,
+        enough=enough or at_the_end,
+        each=listen(first_tick_s),
     )
     return playback, {**policy.figures(), **_target_steps(policy.targets_s(), playback)}
 
@@ -119,7 +131,14 @@ def _is_whole(block: Block, _now_s: float) -> bool:
     return block.rtp_timestamp is not None and not block.concealed_samples
 
 
-def unwrapped(timestamp: int, reference: int) -> int:
-    """Return ``timestamp`` without wraps, nearest to ``reference`` (an RTP timestamp as it stood in a packet)."""
+def _nobody(_block: Block) -> None:
+    """Listen to nothing."""
+
+
+Stamp = TypeVar("Stamp", int, npt.NDArray[np.int64])
+
+
+def unwrapped(timestamp: Stamp, reference: int) -> Stamp:
+    """Return timestamps without wraps, nearest to ``reference`` (an RTP timestamp as it stood in a packet)."""
     half = _CYCLE // 2
     return reference + (timestamp - reference + half) % _CYCLE - half

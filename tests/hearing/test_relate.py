@@ -1,8 +1,7 @@
-from types import SimpleNamespace
-
+from rtcprobe.hearing.relate import related
+from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.playout.base import RtpPacket
-from rtcprobe.probe.relate import related
-from rtcprobe.runtime.wiretap import Departure
+from rtcprobe.recording import Agreed, Came, Departure, Said
 
 SIZE = 960
 PAYLOADS = [bytes([index]) * 20 for index in range(50)]
@@ -15,13 +14,13 @@ def talker(frames=PAYLOADS):
         for index, payload in enumerate(frames)
         if payload is not None
     ]
-    speech = SimpleNamespace(frames=frames, ptime_s=0.020)
-    return SimpleNamespace(track=SimpleNamespace(speech=speech), tap=SimpleNamespace(departures=departures))
+    return Said(party="caller", frames=frames, ptime_s=0.020, started_s=0.0, finished=True, departures=departures)
 
 
 def listener(packets, red=None):
     arrivals = [(0.1 + 0.02 * index, packet) for index, packet in enumerate(packets)]
-    return SimpleNamespace(arrivals=arrivals, negotiated=SimpleNamespace(red_payload_type=red))
+    agreed = Agreed(opus_payload_type=111, red_payload_type=red, sends_red=red is not None, nack=False)
+    return Came(listener="callee", arrivals=Arrivals(arrivals), agreed=agreed, forwarded=True)
 
 
 def packet(index, payload, offset, payload_type=111):

@@ -16,9 +16,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from rtcprobe.call.peer import Arrival, Peer
+from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.playout.base import RtpPacket
 from rtcprobe.playout.neteq.red import split_red
+from rtcprobe.recording import Came, Said
 from rtcprobe.units import RTP_CLOCK_HZ
 
 __all__ = ["related"]
@@ -28,12 +29,12 @@ _LEAST_SHARE = 0.5
 _CYCLE = 1 << 32
 
 
-def related(talker: Peer, listener: Peer) -> list[Arrival] | None:
-    """Return what arrived at ``listener`` with the talker's own timestamps; None where there is no relation."""
-    left = _timestamps_of_payloads(talker)
-    red = None if listener.negotiated is None else listener.negotiated.red_payload_type
+def related(said: Said, came: Came) -> Arrivals | None:
+    """Return what came with the talker's own timestamps; None where there is no relation."""
+    left = _timestamps_of_payloads(said)
+    red = None if came.agreed is None else came.agreed.red_payload_type
     told: Counter[int] = Counter()
-    for _, packet in listener.arrivals:
+    for _, packet in came.arrivals:
         timestamp = left.get(_primary(packet, red))
         if timestamp is not None:
             told[(packet.timestamp - timestamp) % _CYCLE] += 1
@@ -42,24 +43,17 @@ def related(talker: Peer, listener: Peer) -> list[Arrival] | None:
     offset, count = told.most_common(1)[0]
     if count < _LEAST_SHARE * told.total():
         return None
-    return [
-        (
-            at_s,
-            RtpPacket(
-                sequence=packet.sequence,
-                timestamp=(packet.timestamp - offset) % _CYCLE,
-                payload=packet.payload,
-                payload_type=packet.payload_type,
-            ),
-        )
-        for at_s, packet in listener.arrivals
-    ]
+    found = Arrivals(likely=said.frames)
+    for at_s, packet in came.arrivals:
+        timestamp = (packet.timestamp - offset) % _CYCLE
+        found.add(at_s, packet.sequence, timestamp, packet.payload, packet.payload_type)
+    return found
 
 
-def _timestamps_of_payloads(talker: Peer) -> Mapping[bytes, int]:
+def _timestamps_of_payloads(said: Said) -> Mapping[bytes, int]:
     """Return the timestamp with which each payload left that left in one frame alone."""
-    frames, size = talker.track.speech.frames, round(talker.track.speech.ptime_s * RTP_CLOCK_HZ)
-    departures = talker.tap.departures
+    frames, size = said.frames, round(said.ptime_s * RTP_CLOCK_HZ)
+    departures = said.departures
     if not departures:
         return {}
     first = next(index for index, payload in enumerate(frames) if payload is not None)

@@ -1,0 +1,135 @@
+"""What a call leaves behind: what was said, what came, and what both sides had agreed on.
+
+Facts:
+    Playout has no influence on the network, so hearing needs nothing of a call but this: it can be done later, more
+    than once, in another process, or of a call that something else made.
+
+Rule: plain data, no clock, nothing that waits. Whoever places a call (our own peers, a browser, a server's recording)
+    leaves a ``Said`` for each who spoke and a ``Came`` for each way that was listened to.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, overload
+
+from rtcprobe.playout.arrivals import Arrivals
+from rtcprobe.playout.copies import Left
+from rtcprobe.units import RTP_CLOCK_HZ
+
+__all__ = ["Agreed", "Came", "Departure", "Departures", "Said"]
+
+
+class Departure(NamedTuple):
+    """An RTP packet leaving the host: when (seconds), its sequence number and timestamp, its size on the wire."""
+
+    at_s: float
+    sequence: int
+    timestamp: int
+    size_bytes: int
+
+
+class Departures(Sequence[Departure]):
+    """RTP packets in the order they left, as columns of numbers: an hour of them is 180,000."""
+
+    __slots__ = ("_at_s", "_sequence", "_size", "_timestamp")
+
+    def __init__(self) -> None:
+        self._at_s = array("d")
+        self._sequence = array("H")
+        self._timestamp = array("I")
+        self._size = array("H")
+
+    def add(self, at_s: float, sequence: int, timestamp: int, size_bytes: int) -> None:
+        """Note a packet that left at ``at_s``."""
+        self._at_s.append(at_s)
+        self._sequence.append(sequence)
+        self._timestamp.append(timestamp)
+        self._size.append(size_bytes)
+
+    def __len__(self) -> int:
+        return len(self._at_s)
+
+    @overload
+    def __getitem__(self, place: int) -> Departure: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Departure]: ...
+    def __getitem__(self, place: int | slice) -> Departure | list[Departure]:
+        if isinstance(place, slice):
+            return [self[each] for each in range(*place.indices(len(self)))]
+        return Departure(self._at_s[place], self._sequence[place], self._timestamp[place], self._size[place])
+
+    def __iter__(self) -> Iterator[Departure]:
+        return map(Departure, self._at_s, self._sequence, self._timestamp, self._size)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # it grows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreed:
+    """What both sides agreed on: payload types (``red_payload_type`` None where there is no RED), and NACK.
+
+    ``sends_red`` says that RED stands first: every packet is then sent as RED.
+    """
+
+    opus_payload_type: int
+    red_payload_type: int | None
+    sends_red: bool
+    nack: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Said:
+    """What one party sent: its encoded frames, ``ptime_s`` apart (None: DTX sends nothing), and when each packet left.
+
+    ``started_s`` is when frame 0 begins, seconds since the call's epoch (None: it never spoke); ``finished`` whether
+    all of it was said.
+    """
+
+    party: str
+    frames: Sequence[bytes | None]
+    ptime_s: float
+    started_s: float | None
+    finished: bool
+    departures: Sequence[Departure]
+
+    def lasted_s(self, whole_s: float) -> float:
+        """Return how much of a speech of ``whole_s`` left: all of it, or as much as an interruption let pass."""
+        if self.started_s is None or not self.departures:
+            return 0.0
+        return whole_s if self.finished else min(whole_s, max(0.0, self.departures[-1].at_s - self.started_s))
+
+    def pacing_lateness_s(self) -> list[float]:
+        """Return how late each frame left, in seconds after it was due (0 in virtual time)."""
+        left = Left(self.departures)  # what is sent again was asked for, not due
+        if self.started_s is None or not len(left):
+            return []
+        first_s = float(left.at_s[0])
+        # The first frame sent is the one in progress when sending may begin: due on the grid of the microphone.
+        origin_s = self.started_s + math.floor((first_s - self.started_s) / self.ptime_s + 1e-6) * self.ptime_s
+        late_s: list[float] = (
+            left.at_s - origin_s - ((left.timestamp - left.timestamp[0]) % 2**32) / RTP_CLOCK_HZ
+        ).tolist()
+        return late_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Came:
+    """What reached a listener on one way: packets by arrival, seconds since the call's epoch.
+
+    ``listener`` began at ``begun_s``; ``agreed`` is None where nothing was agreed on. ``forwarded``: a server that is
+    not ours stands between. ``there_and_back``: the listener is the talker itself.
+    """
+
+    listener: str
+    arrivals: Arrivals
+    agreed: Agreed | None
+    begun_s: float = 0.0
+    forwarded: bool = False
+    there_and_back: bool = False
