@@ -18,7 +18,7 @@ LEVELS = (
     ("result",),
     ("verdict",),
     ("scenario", "capture", "adaptation"),
-    ("fit", "hearing"),
+    ("fit", "hearing", "model"),
     ("runtime",),
     ("call",),
     ("selftest", "probe", "listening"),
