@@ -77,6 +77,10 @@ def vendors(
     """
     outputs = Outputs(json_path=json_path, markdown_path=markdown_path, html_path=html_path, append_path=append_path)
     outputs.refuse()
+    if measuring.engine != "stack":
+        raise BadInputError(
+            "vendors are compared by their joins too, and engine model makes none", "leave out --engine"
+        )
     urls = _urls(named)
     links = _links(written_links, measuring)
     plans = {

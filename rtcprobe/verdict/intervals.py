@@ -25,7 +25,7 @@ from rtcprobe.result import HeardCall, MouthToEar, Quantile, Summary
 from rtcprobe.verdict import clusters, statistics
 from rtcprobe.verdict.statistics import CONFIDENCE, PERCENTILES, Ends
 
-__all__ = ["Calls", "Rated", "fixed_s", "frames_worth", "of_calls", "pooled", "rating_ends", "several"]
+__all__ = ["Calls", "Rated", "fixed_s", "frames_worth", "of_calls", "pooled", "rating_bounds", "rating_ends", "several"]
 
 _Floats = npt.NDArray[np.float64]
 
@@ -92,8 +92,11 @@ class Calls:
     def mean(self, confidence: float = CONFIDENCE) -> Ends:
         """Return the interval of the mean."""
         if len(self.parts) < 2:
-            return statistics.mean_interval(self.values, correlated=True, confidence=confidence)
-        return clusters.mean_ends([float(np.mean(e)) for e in self.parts], list(map(len, self.parts)), confidence)
+            low, high = statistics.mean_interval(self.values, correlated=True, confidence=confidence)
+        else:
+            means, sizes = [float(np.mean(each)) for each in self.parts], list(map(len, self.parts))
+            low, high = clusters.mean_ends(means, sizes, confidence)
+        return None if low is None else min(max(low, self.least), float(np.mean(self.values))), high
 
     def share_above(self, threshold: float) -> tuple[float, float, float]:
         """Return the share of values above ``threshold``, and its interval."""
@@ -139,13 +142,14 @@ def of_calls(ear: MouthToEar) -> Calls:
 class Rated:
     """A figure that each call has one of: ``value`` of all, ``figures`` and ``weights`` of the calls.
 
-    ``events``: it is a share, seen among as many independent events.
+    ``events``: it is a share, seen among as many independent events. ``bounds``: what no run can be beyond.
     """
 
     value: float
     figures: tuple[float, ...] = ()
     weights: tuple[float, ...] = ()
     events: float | None = None
+    bounds: tuple[float, float] = (-math.inf, math.inf)
 
     @classmethod
     def of(
@@ -154,13 +158,15 @@ class Rated:
         ear: MouthToEar,
         read: Callable[[HeardCall], float | None],
         events: float | None = None,
+        bounds: tuple[float, float] = (-math.inf, math.inf),
     ) -> Rated:
         """Return the figure of an account and, where all of its calls have it, of each."""
         found = [(read(each), float(each.scheduled)) for each in ear.calls if each.scheduled]
         figures = [figure for figure, _ in found if figure is not None]
         if len(figures) < len(found):
-            return cls(value=value, events=events)
-        return cls(value=value, figures=tuple(figures), weights=tuple(weight for _, weight in found), events=events)
+            return cls(value=value, events=events, bounds=bounds)
+        weights = tuple(weight for _, weight in found)
+        return cls(value=value, figures=tuple(figures), weights=weights, events=events, bounds=bounds)
 
     def ends(self, confidence: float = CONFIDENCE) -> Ends:
         """Return the interval: about another run where there are several calls; a share's of one, else none."""
@@ -169,8 +175,8 @@ class Rated:
                 low, high = clusters.share_ends(self.figures, self.weights, confidence, events=self.events)
                 return self._held(low, high)
             low, high = clusters.mean_ends(self.figures, self.weights, confidence)
-            off = self.value - float(np.average(self.figures, weights=self.weights))
-            return None if low is None else low + off, None if high is None else high + off
+            off, (least, most) = self.value - float(np.average(self.figures, weights=self.weights)), self.bounds
+            return None if low is None else max(low + off, least), None if high is None else min(high + off, most)
         if self.events is not None:
             return self._held(*statistics.share_interval(self.value, self.events, confidence))
         return None, None
@@ -208,6 +214,13 @@ def rating_ends(ear: MouthToEar) -> Ends:
     middle = rated(float(np.mean(calls.values)), share)
     worst, best = rated(high_s, most), rated(max(low_s, calls.least), least)
     return float(r) + min(worst - middle, 0.0), float(r) + max(best - middle, 0.0)
+
+
+def rating_bounds(ear: MouthToEar) -> tuple[float, float]:
+    """Return between what every R lies: 0, and that of a call without loss whose fixed stages are all of its delay."""
+    return 0.0, max(
+        conversation(one_way_delay_s=max(fixed_s(ear), 0.0), loss_ratio=0.0).r, float(ear.quality.get("r") or 0.0)
+    )
 
 
 def pooled(parts: Sequence[Calls]) -> Calls:

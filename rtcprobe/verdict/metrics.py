@@ -15,7 +15,7 @@ from typing import Literal
 from rtcprobe.quality import mos
 from rtcprobe.result import DIRECTIONS, STAGES, WAYS, Direction, HeardCall, JoinAttempt, MouthToEar, Result, Unit
 from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, PHASE_OF
-from rtcprobe.verdict.intervals import Calls, Rated, frames_worth, of_calls, rating_ends, several
+from rtcprobe.verdict.intervals import Calls, Rated, frames_worth, of_calls, rating_bounds, rating_ends, several
 from rtcprobe.verdict.statistics import Ends
 
 __all__ = ["METRICS", "Metric", "Observations", "phase_metric"]
@@ -160,7 +160,8 @@ def _rating(name: str, rate: Callable[[float], float]) -> Callable[[MouthToEar],
         value = ear.quality.get(name)
         if value is None:
             return Observations()
-        found = Rated.of(value, ear, lambda call: None if call.r is None else rate(call.r))
+        worst, best = (rate(each) for each in rating_bounds(ear))
+        found = Rated.of(value, ear, lambda call: None if call.r is None else rate(call.r), bounds=(worst, best))
         ends = tuple(None if each is None else rate(each) for each in rating_ends(ear)) if not several(ear) else ()
         return Observations(rated=found, ends=(ends[0], ends[1]) if ends else (None, None))
 

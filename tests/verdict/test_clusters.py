@@ -145,6 +145,22 @@ def test_r_has_an_interval_and_a_budget_inside_it_is_undecided(talked):
     assert mos.low < mos.value < mos.high
 
 
+def test_no_interval_goes_beyond_what_a_run_can_be(talked):
+    # Two calls alone: t(1) = 12.7 takes R of 53 and 116 in, but 93.2 is all that G.107 gives a call without any delay.
+    def two_of(ear):
+        calls = tuple(replace(each, r=r) for each, r in zip(ear.calls[:2], (82.0, 87.0), strict=True))
+        samples = tuple(each for each in ear.samples if each.call < 2)
+        return replace(ear, calls=calls, samples=samples, scheduled=24, heard=24)
+
+    pair = replace(talked, mouth_to_ear={way: two_of(ear) for way, ear in talked.mouth_to_ear.items()})
+    r = evaluate(parse_budget("mouth_to_ear.caller_to_callee.r mean >= 80"), pair)
+    assert 0.0 <= r.low < r.value < r.high <= 93.2
+    mos = evaluate(parse_budget("mouth_to_ear.caller_to_callee.mos mean >= 4"), pair)
+    assert 1.0 <= mos.low < mos.value < mos.high <= 4.5
+    mean = evaluate(parse_budget("mouth_to_ear.caller_to_callee mean < 200ms"), pair)
+    assert fixed_s(pair.mouth_to_ear["caller_to_callee"]) <= mean.low < mean.value < mean.high
+
+
 def test_of_one_call_r_is_as_unsure_as_its_delay_and_its_loss(make_result):
     found = evaluate(parse_budget("mouth_to_ear.r mean >= 80"), make_result())
     assert not found.exact
