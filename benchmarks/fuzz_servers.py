@@ -145,7 +145,8 @@ def _through_a_peer(usable: object, *, offers: bool) -> None:
     import numpy as np  # noqa: PLC0415
 
     from rtcprobe.audio.protection import Protection  # noqa: PLC0415
-    from rtcprobe.call.peer import Peer, Speech  # noqa: PLC0415
+    from rtcprobe.call.mouth_track import Speech  # noqa: PLC0415
+    from rtcprobe.call.peer import Peer  # noqa: PLC0415
     from rtcprobe.runtime.entropy import Entropy  # noqa: PLC0415
     from rtcprobe.runtime.network import Network  # noqa: PLC0415
     from rtcprobe.runtime.virtual import VirtualEventLoop  # noqa: PLC0415

@@ -35,7 +35,8 @@ import numpy.typing as npt
 from live_receivers import Receiver, Snapshot
 
 from rtcprobe.audio.protection import Protection
-from rtcprobe.call.peer import Peer, Speech
+from rtcprobe.call.mouth_track import Speech
+from rtcprobe.call.peer import Peer
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.errors import MeasurementError
 from rtcprobe.runtime import aiortc_seam

@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from statistics import median
 
@@ -94,19 +95,27 @@ class Listening:
 def score_folder(folder: Path, make_compare: Callable[[], Compare]) -> Iterator[tuple[Direction, Listening]]:
     """Yield what each direction scores, from the two WAV files of each that ``rtcprobe run --wav`` writes.
 
+    Of a run of several calls (``call-1`` and so on) their segments are told together; the copy is the first call's.
+
     ``make_compare`` (usually ``visqol``) is asked for once the files are known to be there.
 
     Raises:
         BadInputError: a file is missing, or ``score`` refuses what it holds.
     """
-    pairs = _pairs(folder)
+    calls = sorted(folder.glob("call-[0-9]*"), key=lambda each: (len(each.name), each.name)) or [folder]
+    by_call = [_pairs(each) for each in calls]
     compare = make_compare()
-    for direction, (mouth, ear) in pairs.items():
-        try:
-            found = score(read_wav(mouth), read_wav(ear), compare)
-        except BadInputError as error:
-            raise error if str(folder) in error.message else error.within(str(folder / direction)) from None
-        yield direction, found
+    for direction in by_call[0]:
+        scored = [_scored(direction, *pairs[direction], compare) for pairs in by_call if direction in pairs]
+        yield direction, Listening(tuple(chain.from_iterable(each.scores for each in scored)), scored[0].copy_score)
+
+
+def _scored(direction: Direction, mouth: Path, ear: Path, compare: Compare) -> Listening:
+    try:
+        return score(read_wav(mouth), read_wav(ear), compare)
+    except BadInputError as error:
+        folder = str(mouth.parent)
+        raise error if folder in error.message else error.within(str(mouth.parent / direction)) from None
 
 
 def score(mouth: Pcm, ear: Pcm, compare: Compare) -> Listening:

@@ -11,7 +11,8 @@ from rtcprobe import cli
 from rtcprobe.audio.marker import TWO_PARTIES
 from rtcprobe.audio.mouth import Mouth, Speech
 from rtcprobe.audio.wav import write_wav
-from rtcprobe.listening import SCORING_RATE_HZ, SEGMENT_S, Listening, cut, score, visqol
+from rtcprobe.errors import BadInputError
+from rtcprobe.listening import SCORING_RATE_HZ, SEGMENT_S, Listening, cut, score, score_folder, visqol
 
 RATE = 48_000
 SEGMENT = round(SEGMENT_S * SCORING_RATE_HZ)
@@ -176,6 +177,28 @@ def test_the_command_shows_a_row_for_each_direction_that_was_recorded(monkeypatc
         assert row == [*direction.split("_"), *each]
     assert [row[0] for row in rows[1 + len(directions) :]] == ["ViSQOL,", "Fewer"]
     assert "Fewer than 3 segments say little: run a longer call." in out
+
+
+@pytest.mark.usefixtures("short")
+def test_a_run_of_several_calls_is_scored_together(tmp_path):
+    mouth = later(spoken(7.0), 0.5)
+    for number, delay_s in ((1, 0.1), (2, 0.2), (10, 0.3)):
+        (tmp_path / f"call-{number}").mkdir()
+        for name, sound in (("mouth", mouth), ("ear", later(mouth, delay_s))):
+            write_wav(tmp_path / f"call-{number}" / f"caller_to_callee.{name}.wav", sound)
+    asked = []
+
+    def compare(_mouth, ear):
+        asked.append(len(ear))
+        return float(len(asked))
+
+    ((direction, found),) = score_folder(tmp_path, lambda: compare)
+    # Two segments of 3 s in each call's 7 s, and after them a copy of its first: 1 and 2, 4 and 5, 7 and 8.
+    assert (direction, found.scores, found.copy_score) == ("caller_to_callee", (1.0, 2.0, 4.0, 5.0, 7.0, 8.0), 3.0)
+
+    (tmp_path / "call-2" / "caller_to_callee.ear.wav").unlink()
+    with pytest.raises(BadInputError, match=r"call-2 holds no caller_to_callee\.ear\.wav"):
+        list(score_folder(tmp_path, lambda: compare))
 
 
 @pytest.mark.filterwarnings("default")

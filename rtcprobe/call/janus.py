@@ -18,20 +18,20 @@ import itertools
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from rtcprobe.call.faults import printable, quoted
 from rtcprobe.call.http import HttpClient
+from rtcprobe.call.janus_answers import JanusAnswer, description, id_of, judge_error, judged, refused
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.websocket import WebSocket
 from rtcprobe.errors import MeasurementError, RtcprobeError, unforeseen
 from rtcprobe.secrets import Secret
 from rtcprobe.units import format_duration
 
-__all__ = ["NO_SUCH_FEED", "JanusAnswer", "JanusHandle", "JanusRefusalError", "JanusSession"]
+__all__ = ["JanusHandle", "JanusSession"]
 
 SUBPROTOCOL: Final = "janus-protocol"
 KEEPALIVE_S: Final = 25.0
@@ -39,40 +39,9 @@ POLL_TIMEOUT_S: Final = 45.0
 """The server lets a long poll rest for 30 s."""
 POLL_EVENTS: Final = 10
 GOODBYE_S: Final = 1.0
-NO_SUCH_FEED: Final = 428  # JANUS_VIDEOROOM_ERROR_NO_SUCH_FEED in plugins/janus_videoroom.c
 MOST_OF_A_NAME: Final = 80
 
 _OUTSIDE_SESSIONS: Final = ("create", "info")
-
-_CURES: Final[Mapping[int, str]] = {
-    # The server's own.
-    403: "check the server's api secret and token (target.secret, target.token)",
-    405: "check the server's token (target.token)",
-    460: "load the plugin on the server",
-    # The VideoRoom's.
-    426: "create the room on the server, or correct the URL",
-    428: "the publisher has left the room",
-    429: "give what is missing, such as the room's pin (target.pin)",
-    432: "wait until a publisher has left, or take another room",
-    433: "check the room's pin (target.pin)",
-}
-"""What to do about an error code; the plugins' begin at 411 and 421, and do not collide for the codes named here."""
-
-
-class JanusRefusalError(MeasurementError):
-    """The server or a plugin answered with an error; ``code`` is its number, None where it gave none."""
-
-    def __init__(self, message: str, hint: str, code: int | None) -> None:
-        super().__init__(message, hint)
-        self.code = code
-
-
-@dataclass(frozen=True, slots=True)
-class JanusAnswer:
-    """What a plugin answered: its ``data``, and a session description if one came along."""
-
-    data: Mapping[str, Any]
-    sdp: Sdp | None = None
 
 
 class JanusSession:
@@ -124,7 +93,7 @@ class JanusSession:
             MeasurementError: the server refused, or did not answer.
         """
         answer = await self.ask("create session", {"janus": "create"})
-        self._session = _number(answer, "create session")
+        self._session = id_of(answer, "create session")
         if not self._over_websocket:
             self._go_on(self._poll)
 
@@ -135,7 +104,7 @@ class JanusSession:
             MeasurementError: the server refused, or did not answer.
         """
         what = f"attach {plugin}"
-        number = _number(await self.ask(what, {"janus": "attach", "plugin": plugin}), what)
+        number = id_of(await self.ask(what, {"janus": "attach", "plugin": plugin}), what)
         self._handles.add(number)
         return JanusHandle(self, number)
 
@@ -197,7 +166,7 @@ class JanusSession:
                 left_s = await self._send(what, {**request, "transaction": name}, handle)
                 if sent is not None:
                     sent(left_s)
-                return _judged(what, await answer)
+                return judged(what, await answer)
         except TimeoutError:
             raise MeasurementError(f"Janus, {what}: no answer within {format_duration(limit_s)}") from None
         finally:
@@ -272,7 +241,7 @@ class JanusSession:
                 answer.set_result(said)
             return
         if kind == "error" and "transaction" not in said:
-            self._lose(str(_judge_error("session", said)))
+            self._lose(str(judge_error("session", said)))
         elif kind == "timeout":
             self._lose("Janus ended the session: it heard nothing from us for too long")
         elif any(said.get("sender") == handle for handle in self._handles):
@@ -347,8 +316,8 @@ class JanusHandle:
         if not isinstance(data, Mapping):
             raise MeasurementError(f"Janus, {what}: the answer holds no data of the plugin")
         if "error" in data or "error_code" in data:
-            raise _refused(what, data.get("error_code"), data.get("error"))
-        return JanusAnswer(data, _description(what, answer.get("jsep")))
+            raise refused(what, data.get("error_code"), data.get("error"))
+        return JanusAnswer(data, description(what, answer.get("jsep")))
 
     def deliver_candidates(self, take: Callable[[str], Awaitable[None]]) -> None:
         """Give ``take`` every candidate that the server sends after its description, those that came before too.
@@ -356,46 +325,6 @@ class JanusHandle:
         Each is an SDP attribute's value (``candidate:...``); an empty one says there are no more.
         """
         self._session.deliver(take)
-
-
-def _judged(what: str, said: Mapping[str, Any]) -> Mapping[str, Any]:
-    if said.get("janus") == "error":
-        raise _judge_error(what, said)
-    return said
-
-
-def _judge_error(what: str, said: Mapping[str, Any]) -> MeasurementError:
-    error = said.get("error")
-    error = error if isinstance(error, Mapping) else {}
-    return _refused(what, error.get("code"), error.get("reason"))
-
-
-def _refused(what: str, code: object, reason: object) -> MeasurementError:
-    code = code if isinstance(code, int) and abs(code) < 1_000_000 else None
-    number = "" if code is None else f" {code}"
-    words = f", {quoted(reason)}" if isinstance(reason, str) else ""
-    cure = _CURES.get(code, "") if isinstance(code, int) else ""
-    sentence = f"Janus, {what}: the server answered error{number}{words}"
-    return JanusRefusalError(sentence, cure, code if isinstance(code, int) else None)
-
-
-def _number(said: Mapping[str, Any], what: str) -> int:
-    """Return the id that a successful answer gives."""
-    data = said.get("data")
-    number = data.get("id") if isinstance(data, Mapping) else None
-    if said.get("janus") != "success" or not isinstance(number, int):
-        raise MeasurementError(f"Janus, {what}: the answer is not one of Janus", "is this the address of its API?")
-    return number
-
-
-def _description(what: str, jsep: object) -> Sdp | None:
-    if jsep is None:
-        return None
-    if isinstance(jsep, Mapping):
-        kind, text = jsep.get("type"), jsep.get("sdp")
-        if isinstance(kind, str) and kind in {"offer", "answer"} and isinstance(text, str):
-            return Sdp(kind=kind, text=text)
-    raise MeasurementError(f"Janus, {what}: the session description of the answer cannot be read")
 
 
 def _ignore(_: str) -> None:

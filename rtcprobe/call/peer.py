@@ -14,18 +14,17 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from aiortc import MediaStreamTrack, RTCSessionDescription
+from aiortc import RTCSessionDescription
 from aiortc.rtp import RtpPacket as StackRtpPacket
 
 from rtcprobe.audio.protection import Protection
 from rtcprobe.audio.red import RedEncoder
+from rtcprobe.call.mouth_track import MouthTrack, Speech
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.sources import Sources
 from rtcprobe.ice import IceServer
@@ -35,82 +34,14 @@ from rtcprobe.playout.nack import NackTracker, ResendLimit
 from rtcprobe.recording import Agreed, Came, Said
 from rtcprobe.runtime import aiortc_seam, dtls_seam, ice_seam, media_seam, negotiation
 from rtcprobe.runtime.gathering import Gathering
-from rtcprobe.runtime.network import Host, Network, acting_as
+from rtcprobe.runtime.network import Host, acting_as
 from rtcprobe.runtime.real import work_s
 from rtcprobe.runtime.wiretap import WireTap
 from rtcprobe.timeline import Side, Timeline, Wait, answers
-from rtcprobe.units import RTP_CLOCK_HZ
 
-__all__ = ["Media", "Peer", "Speech"]
+__all__ = ["Media", "Peer"]
 
 Media = Literal["sendrecv", "sendonly", "recvonly"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Speech:
-    """What a mouth says: encoded frames of ``ptime_s`` each, None where DTX sends nothing; ``endless`` starts over."""
-
-    frames: Sequence[bytes | None]
-    ptime_s: float
-    endless: bool = False
-
-    @property
-    def duration_s(self) -> float:
-        """How long it takes to say all of it once."""
-        return len(self.frames) * self.ptime_s
-
-
-class MouthTrack(MediaStreamTrack):
-    """A track of encoded packets, each handed over at the instant its frame ends (rule 2)."""
-
-    kind = "audio"
-
-    def __init__(self, speech: Speech, *, phase_s: float, network: Network, may_speak: asyncio.Event) -> None:
-        super().__init__()
-        self.speech = speech
-        self._phase_s = phase_s
-        self._network = network
-        self._may_speak = may_speak
-        self._clock = asyncio.get_running_loop()
-        self._next = 0
-        self.finished = asyncio.Event()
-        self.red: RedEncoder | None = None
-        """Puts copies of frames into later packets, where that was negotiated."""
-        self.started_s: float | None = None
-        """When frame 0 begins, in seconds since the epoch; None before the first frame is asked for."""
-
-    async def recv(self) -> media_seam.EncodedFrame:  # type: ignore[override]
-        """Return the next frame when its time has come; wait for ever after the last."""
-        if self.started_s is None:
-            await self._may_speak.wait()
-            now_s = self._network.now_s()
-            grid = math.floor((now_s - self._phase_s) / self.speech.ptime_s)
-            self.started_s = self._phase_s + grid * self.speech.ptime_s
-        frames = self.speech.frames
-        while True:
-            index = self._next
-            if index >= len(frames) and not self.speech.endless:
-                self.finished.set()
-                await self._clock.create_future()
-            self._next += 1
-            payload = frames[index % len(frames)]
-            if payload is not None:
-                break
-        await self._until(self._network.epoch_s + self.due_s(index))
-        timestamp = index * round(self.speech.ptime_s * RTP_CLOCK_HZ)
-        if self.red is not None:
-            payload = self.red.encode(payload, timestamp)
-        return media_seam.EncodedFrame(payload, timestamp)
-
-    def due_s(self, index: int) -> float:
-        """Return when frame ``index`` leaves, in seconds since the epoch."""
-        assert self.started_s is not None
-        return self.started_s + (index + 1) * self.speech.ptime_s
-
-    async def _until(self, when_s: float) -> None:
-        waiter = self._clock.create_future()
-        self._clock.call_at(when_s, _wake, waiter)
-        await waiter
 
 
 class Peer:
@@ -406,8 +337,3 @@ class Peer:
 
     def _since(self, loop_time_s: float) -> float:
         return loop_time_s - self._network.epoch_s
-
-
-def _wake(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)

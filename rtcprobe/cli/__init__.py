@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import click
 
 from rtcprobe import __version__
+from rtcprobe.cli.adapt import adapt
 from rtcprobe.cli.check import check
 from rtcprobe.cli.common import EXIT_CODES, complain
 from rtcprobe.cli.compare import compare
@@ -28,7 +29,7 @@ from rtcprobe.cli.relay import relay
 from rtcprobe.cli.report import report
 from rtcprobe.cli.run import run
 from rtcprobe.cli.serve import serve
-from rtcprobe.cli.signals import ended_as_by_hand
+from rtcprobe.cli.signals import ended_as_by_hand, heed
 from rtcprobe.cli.vendors import vendors
 from rtcprobe.errors import ExitCode, RtcprobeError
 from rtcprobe.secrets import scrub
@@ -41,12 +42,16 @@ _BROKEN_PIPE = 141  # 128 + SIGPIPE, the shell's convention: no verdict was deli
 
 @click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="rtcprobe", message="%(prog)s %(version)s")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Make real WebRTC calls over emulated links, time them from join to mouth-to-ear, and judge them."""
+    heed("SIGTERM")
+    if context.invoked_subcommand != "serve":  # which reloads then, and says itself when it can
+        heed("SIGHUP")
 
 
 _MEASURING = (run, serve, check, compare, vendors, relay)
-_LOOKING = (hear, link, place, report, score, scenarios, links, targets, schema, selftest)
+_LOOKING = (adapt, hear, link, place, report, score, scenarios, links, targets, schema, selftest)
 for _command in (*_MEASURING, *_LOOKING):
     cli.add_command(_command)
 

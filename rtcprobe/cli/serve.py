@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import signal
@@ -13,6 +12,7 @@ from pathlib import Path
 import click
 
 from rtcprobe.cli.common import say
+from rtcprobe.cli.signals import heed
 from rtcprobe.errors import printable
 
 __all__ = ["serve"]
@@ -50,6 +50,7 @@ def _hang_ups() -> Iterator[Callable[[], bool]]:
     """Take note of a SIGHUP that comes while all is still being loaded: unheeded, it would end the process."""
     told: list[int] = []
     before = signal.signal(signal.SIGHUP, lambda number, _frame: told.append(number))
+    heed("SIGHUP")
     try:
         yield lambda: bool(told)
     finally:
@@ -57,6 +58,8 @@ def _hang_ups() -> Iterator[Callable[[], bool]]:
 
 
 def _serve(config: Path, listen: str, web_config: Path | None, told_before: Callable[[], bool], *, check: bool) -> int:
+    import asyncio
+
     from rtcprobe.exporter.config import described, read_config
     from rtcprobe.exporter.server import bind
     from rtcprobe.exporter.server import serve as serve_until_told

@@ -9,6 +9,7 @@ Facts:
 Rules:
     1. A signal that is ignored, or handled by somebody else (serve, relay), stays so.
     2. The first one counts; those soon after it would only spoil the writing.
+    3. What comes while all is still being loaded waits (``rtcprobe.__main__``) until a command is there to heed it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final, NoReturn
 
-__all__ = ["ended_as_by_hand"]
+__all__ = ["ended_as_by_hand", "heed"]
 
 _SOON_S: Final = 10.0
 """Whoever ends a process asks again within seconds (GitHub Actions after 7.5 s) and then kills it."""
@@ -58,6 +59,12 @@ def ended_as_by_hand() -> Iterator[list[int]]:
         for each in ours:
             if signal.getsignal(each) is end:
                 signal.signal(each, signal.SIG_DFL)
+
+
+def heed(*names: str) -> None:
+    """Let signals in that were held back at the start; those not named stay as they are."""
+    if hasattr(signal, "pthread_sigmask"):  # Windows has neither this nor SIGHUP
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.Signals[name] for name in names})
 
 
 _HANG_UP: Final = getattr(signal, "SIGHUP", None)

@@ -3,15 +3,15 @@
 A JSON number is in milliseconds unless its key says another unit; shares lie in 0..1; what is absent is ``null``.
 """
 
+from rtcprobe.result.outcomes import BudgetOutcome, BudgetVerdict, Unit
 from rtcprobe.result.records import (
     DIRECTIONS,
     SCHEMA,
     STAGES,
     WAYS,
-    BudgetOutcome,
-    BudgetVerdict,
     Clock,
     Direction,
+    Engine,
     HeardCall,
     JoinAttempt,
     Joins,
@@ -23,7 +23,6 @@ from rtcprobe.result.records import (
     Result,
     Retransmission,
     Sample,
-    Unit,
     Verdict,
 )
 from rtcprobe.result.summary import Quantile, Summary
@@ -37,6 +36,7 @@ __all__ = [
     "BudgetVerdict",
     "Clock",
     "Direction",
+    "Engine",
     "HeardCall",
     "JoinAttempt",
     "Joins",

@@ -18,7 +18,8 @@ from typing import Any, Literal, get_args
 
 from rtcprobe.errors import BadInputError, ExitCode
 from rtcprobe.result import shapes
-from rtcprobe.result.plain import MEASURED, SECONDS, SPARSE, UnfitError, from_plain, read_as, scaled, to_plain, unscaled
+from rtcprobe.result.outcomes import BudgetOutcome
+from rtcprobe.result.plain import MEASURED, SECONDS, SPARSE, UnfitError, from_plain, read_as, to_plain
 from rtcprobe.result.shapes import shaped
 from rtcprobe.result.summary import Summary
 from rtcprobe.secrets import NAME, WORDS
@@ -29,10 +30,9 @@ __all__ = [
     "SCHEMA",
     "STAGES",
     "WAYS",
-    "BudgetOutcome",
-    "BudgetVerdict",
     "Clock",
     "Direction",
+    "Engine",
     "HeardCall",
     "JoinAttempt",
     "Joins",
@@ -44,17 +44,15 @@ __all__ = [
     "Result",
     "Retransmission",
     "Sample",
-    "Unit",
     "Verdict",
 ]
 
 SCHEMA = "rtcprobe.result/1"
 
 Clock = Literal["virtual", "real"]
+Engine = Literal["stack", "model"]
 Direction = Literal["caller_to_callee", "callee_to_caller", "round_trip"]
 Verdict = Literal["pass", "fail", "inconclusive", "invalid"]
-BudgetVerdict = Literal["met", "missed", "undecided", "inconclusive"]
-Unit = Literal["s", "share", "number"]
 Plain = Mapping[str, Any]
 
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
@@ -290,72 +288,12 @@ class LinkReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetOutcome:
-    """One budget line and what became of it; ``value`` and ``limit`` in ``unit`` (seconds, a share, a bare number).
-
-    ``low``/``high`` are the 95 % interval, None where it is open. ``exact``: a figure of the run itself without a
-    distribution, so without an interval. *Undecided*: the limit lies inside the interval.
-    """
-
-    expression: str = field(metadata=NAME)
-    metric: str = field(metadata=NAME)
-    aggregate: str = field(metadata=NAME)
-    unit: Unit
-    limit: float
-    value: float | None
-    verdict: BudgetVerdict
-    low: float | None = None
-    high: float | None = None
-    exact: bool = False
-    advisory: bool = False
-    reason: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values: milliseconds where ``unit`` is ``"ms"``."""
-        factor = 1e3 if self.unit == "s" else 1.0
-        return {
-            "expression": self.expression,
-            "metric": self.metric,
-            "aggregate": self.aggregate,
-            "unit": "ms" if self.unit == "s" else self.unit,
-            "limit": scaled(self.limit, factor),
-            "value": scaled(self.value, factor),
-            "value_ci": None
-            if self.low is None and self.high is None
-            else [scaled(self.low, factor), scaled(self.high, factor)],
-            "exact": self.exact,
-            "verdict": self.verdict,
-            "advisory": self.advisory,
-            "reason": self.reason,
-        }
-
-    @classmethod
-    def from_dict(cls, data: Plain) -> BudgetOutcome:
-        """Read back what ``to_dict`` wrote."""
-        unit: Unit = "s" if data["unit"] == "ms" else read_as(Literal["share", "number"], data, "unit")
-        factor = 1e3 if unit == "s" else 1.0
-        ends = read_as(tuple[float | None, ...] | None, data, "value_ci")
-        low, high = ends if ends is not None and len(ends) == 2 else (None, None)
-        words = {key: read_as(str, data, key) for key in ("expression", "metric", "aggregate", "reason")}
-        return cls(
-            **words,
-            unit=unit,
-            limit=read_as(float, data, "limit") / factor,
-            value=unscaled(read_as(float | None, data, "value"), factor),
-            low=unscaled(low, factor),
-            high=unscaled(high, factor),
-            exact=read_as(bool, data, "exact"),
-            verdict=read_as(BudgetVerdict, data, "verdict"),
-            advisory=read_as(bool, data, "advisory"),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """A whole run. ``reasons`` say why it is not a pass; ``warnings`` what a reader should know in any case.
 
     ``scenario`` is its name, ``scenario_digest`` the digest of ``settings`` (the scenario as one plain mapping with
     written units, overrides included, but for the target): two results compare only where the digests agree.
+    ``engine`` is what placed the calls: the whole stack, or the model of it (``rtcprobe.model``), which makes no joins.
     ``measures`` are the directions the target can measure; ``cut`` says what ended a call before its time;
     ``peers`` is, by side, what was negotiated with an outside target and what it reported.
     """
@@ -376,10 +314,16 @@ class Result:
     link: Mapping[Direction, LinkReport] = field(default_factory=dict)
     harness: Plain = field(default_factory=dict, metadata={**MEASURED, **shaped(shapes.HARNESS)})
     budgets: tuple[BudgetOutcome, ...] = ()
+    engine: Engine = field(default="stack", metadata=SPARSE)
     measures: tuple[Direction, ...] = field(default=WAYS, metadata=SPARSE)
     cut: str | None = field(default=None, metadata=SPARSE)
     calls: tuple[PlacedCall, ...] = field(default=(), metadata=SPARSE)
     peers: Plain = field(default_factory=dict, metadata={**MEASURED, **SPARSE, "text": "free"})
+
+    @property
+    def instrument(self) -> str:
+        """What it was measured by, in two words: the clock of the stack, or the engine that models it."""
+        return f"{self.clock} clock" if self.engine == "stack" else f"engine {self.engine}"
 
     @property
     def exit_code(self) -> ExitCode:

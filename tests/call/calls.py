@@ -4,7 +4,7 @@ import asyncio
 
 import numpy as np
 
-from rtcprobe.call.peer import Speech
+from rtcprobe.call.mouth_track import Speech
 from rtcprobe.call.targets.loopback import ROUTES, CallSetup, LoopbackCall
 from rtcprobe.link import LinkSpec
 from rtcprobe.runtime.entropy import Entropy

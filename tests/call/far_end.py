@@ -11,7 +11,8 @@ import numpy as np
 from calls import OPUS_SILENCE
 
 from rtcprobe.audio.protection import Protection
-from rtcprobe.call.peer import Peer, Speech
+from rtcprobe.call.mouth_track import Speech
+from rtcprobe.call.peer import Peer
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.targets.base import CallSetup, find_target
 from rtcprobe.ice import IceSettings

@@ -11,7 +11,7 @@ from rtcprobe.audio.mouth import encode_stream
 from rtcprobe.audio.opus import OpusDecoder, OpusSettings
 from rtcprobe.audio.opus_packet import has_fec
 from rtcprobe.audio.protection import Protection
-from rtcprobe.call.peer import Speech
+from rtcprobe.call.mouth_track import Speech
 from rtcprobe.link import Bernoulli, Delay, LinkSpec, LossTrace
 from rtcprobe.playout.copies import WithoutFec, unprotected
 from rtcprobe.playout.neteq import NetEq

@@ -32,7 +32,8 @@ import httpx
 import numpy as np
 
 from rtcprobe.call.http import parse_url
-from rtcprobe.call.janus import NO_SUCH_FEED, JanusAnswer, JanusHandle, JanusRefusalError, JanusSession
+from rtcprobe.call.janus import JanusHandle, JanusSession
+from rtcprobe.call.janus_answers import NO_SUCH_FEED, JanusAnswer, JanusRefusalError
 from rtcprobe.call.peer import Media, Peer
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.targets.base import ECHO_ROUTES, TWO_ENDS_ROUTES, CallSetup, Route

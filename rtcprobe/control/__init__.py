@@ -1,0 +1,43 @@
+"""How fast may a sender send? Congestion control of real senders, pure: feedback in, bits per second out.
+
+The map: ``feedback.py`` is what goes over the wire, ``receiver.py`` who writes it, ``history.py`` who reads it;
+``grouping.py``, ``trendline.py``, ``aimd.py`` the delay-based estimate; ``loss.py`` the loss-based; ``throughput.py``
+what arrives, ``alr.py`` whether the sender had enough to send, ``probing.py``, ``window.py`` and ``pacer.py`` the rest.
+``GoogCc`` puts them together, ``Remb`` is stock aiortc, ``Fixed`` none.
+"""
+
+from rtcprobe.control.base import Controller, Fixed
+from rtcprobe.control.feedback import (
+    EXTENSION_URI,
+    Feedback,
+    parse_extension,
+    parse_feedback,
+    unwrapped,
+    write_extension,
+)
+from rtcprobe.control.gcc import START_BPS, GoogCc
+from rtcprobe.control.pacer import Pacer
+from rtcprobe.control.probing import Probe
+from rtcprobe.control.receiver import Recorder, interval_s
+from rtcprobe.control.remb import Remb, RembEstimator, parse_remb, write_remb
+
+__all__ = [
+    "EXTENSION_URI",
+    "START_BPS",
+    "Controller",
+    "Feedback",
+    "Fixed",
+    "GoogCc",
+    "Pacer",
+    "Probe",
+    "Recorder",
+    "Remb",
+    "RembEstimator",
+    "interval_s",
+    "parse_extension",
+    "parse_feedback",
+    "parse_remb",
+    "unwrapped",
+    "write_extension",
+    "write_remb",
+]

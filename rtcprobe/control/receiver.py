@@ -1,0 +1,98 @@
+"""The receiver's half of transport-wide feedback: what came, and when to say so.
+
+Rules:
+    1. The first arrival of a number counts, copies do not.
+    2. A report reaches from the first number not yet reported (or a late older one) to the newest; nothing new, no
+       report. A delta that does not fit 16 bit, and 0x7FFE missing numbers, begin another message.
+
+Source: libwebrtc ``modules/remote_bitrate_estimator/transport_sequence_number_feedback_generator.cc``.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rtcprobe.control.feedback import REFERENCE_TICKS, TICK_S, Feedback, unwrapped
+
+__all__ = ["Recorder", "interval_s"]
+
+_REMEMBERED_S: Final = 0.5
+_MOST_MISSING: Final = 0x7FFE
+_MOST_STATUSES: Final = 0xFFFF
+_USUAL_S, _SHORTEST_S, _LONGEST_S = 0.100, 0.050, 0.250
+_REPORT_BITS: Final = 68 * 8
+_SHARE: Final = 0.05
+
+
+def interval_s(send_estimate_bps: float | None) -> float:
+    """Return how far apart reports are: 5 % of the reporter's own send estimate, 100 ms while it has none."""
+    if send_estimate_bps is None:
+        return _USUAL_S
+    return min(max(_REPORT_BITS / max(_SHARE * send_estimate_bps, 1.0), _SHORTEST_S), _LONGEST_S)
+
+
+class Recorder:
+    """Arrivals of one transport; ``reports`` hands over what is new of them."""
+
+    def __init__(self, sender_ssrc: int = 1, media_ssrc: int = 2) -> None:
+        self._ssrcs = sender_ssrc, media_ssrc
+        self._came: dict[int, float] = {}  # unwrapped number → second
+        self._newest: int | None = None
+        self._next: int | None = None  # first number of the next report
+        self._count = 0
+
+    def arrived(self, sequence: int, now_s: float) -> None:
+        """Take down that the packet numbered ``sequence`` (16 bit) came."""
+        number = sequence if self._newest is None else unwrapped(sequence, self._newest)
+        if number in self._came:
+            return
+        if self._newest is None or number > self._newest:
+            self._newest = number
+        self._came[number] = now_s
+        if self._next is None or number < self._next:
+            self._next = number
+
+    def reports(self, now_s: float) -> list[Feedback]:
+        """Return the messages that tell what came since those before; empty when nothing did."""
+        made: list[Feedback] = []
+        if self._newest is None or self._next is None:
+            return made
+        while self._next <= self._newest:
+            made.append(self._report(self._next, self._newest))
+        for number in [n for n, at in self._came.items() if n < self._next and now_s - at > _REMEMBERED_S]:
+            del self._came[number]
+        return made
+
+    def _report(self, first: int, last: int) -> Feedback:
+        number = first
+        while number not in self._came:  # the newest is there
+            number += 1
+        base = first if number - first <= _MOST_MISSING else number
+        ticks = round(self._came[number] / TICK_S)
+        reference = ticks // REFERENCE_TICKS
+        before = reference * REFERENCE_TICKS
+        deltas: list[int | None] = []
+        self._next = base
+        for number in range(base, min(last, base + _MOST_STATUSES - 1) + 1):
+            at_s = self._came.get(number)
+            if at_s is None:
+                deltas.append(None)
+                continue
+            ticks = round(at_s / TICK_S)
+            if not -0x8000 <= ticks - before <= 0x7FFF:
+                break
+            deltas.append(ticks - before)
+            before = ticks
+            self._next = number + 1
+        while deltas and deltas[-1] is None:
+            deltas.pop()
+        self._count += 1
+        sender_ssrc, media_ssrc = self._ssrcs
+        return Feedback(
+            sender_ssrc=sender_ssrc,
+            media_ssrc=media_ssrc,
+            base=base & 0xFFFF,
+            reference=reference,
+            count=(self._count - 1) & 0xFF,
+            deltas=tuple(deltas),
+        )
