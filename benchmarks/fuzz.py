@@ -10,6 +10,7 @@ links        link lines of the words of tc(8), damaged                          
 scenarios    one edit of a scenario's YAML text or of one of its values                   5,000
 descriptions a server's answer or offer, damaged; used as a call would, and by the stack 10,000
 messages     what a Janus says, an answer's JSON or its headers, with values of any kind 10,000
+recordings   captures, Janus' recordings, measurements, damaged; heard and fitted         3,000
 ===========  ==========================================================================  ======
 
 It is bounded in time (``--seconds`` a kind, 900 unless told; cases left out are said), seeded, and sends nothing
@@ -36,6 +37,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import fuzz_recordings
 import fuzz_servers
 
 from rtcprobe.errors import RtcprobeError
@@ -366,12 +368,18 @@ def messages(chance: Random) -> Case:
     return Case(*fuzz_servers.messages(chance))
 
 
+def recordings(chance: Random) -> Case:
+    """Return a recording or a measurement, damaged."""
+    return Case(*fuzz_recordings.recordings(chance))
+
+
 KINDS: dict[str, tuple[int, Callable[[Random], Case]]] = {
     "results": (10_000, results),
     "links": (10_000, links),
     "scenarios": (5_000, scenarios),
     "descriptions": (10_000, descriptions),
     "messages": (10_000, messages),
+    "recordings": (3_000, recordings),
 }
 """How many cases are tried unless told, and what makes one."""
 

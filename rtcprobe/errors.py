@@ -1,7 +1,8 @@
 """What can go wrong, said to a person: the fact with the value quoted, then the cure.
 
 Exit codes are part of the interface: 0 budgets met, 1 a budget missed, 2 bad scenario or usage, 3 could not
-measure, 4 measured and met but not handed over (``--push``, ``--openmetrics``), 130 interrupted.
+measure, 4 measured and met but not handed over (``--push``, ``--openmetrics``), 130 interrupted
+(143 by SIGTERM, 129 by SIGHUP).
 """
 
 from __future__ import annotations

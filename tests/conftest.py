@@ -240,15 +240,21 @@ def probe(monkeypatch, make_result):
         calls=calls, changes={}, error=None, before=lambda _scenario: None, alter=lambda result: result
     )
 
-    def run_probe(scenario, *, seed, clock, progress, wav_dir):
-        calls.append(types.SimpleNamespace(scenario=scenario, seed=seed, clock=clock, wav_dir=wav_dir))
+    def run_probe(scenario, *, seed, clock, progress, wav_dir, engine="stack"):
+        calls.append(types.SimpleNamespace(scenario=scenario, seed=seed, clock=clock, engine=engine, wav_dir=wav_dir))
         state.before(scenario)
         if progress is not None:
             for done in range(3):
                 progress(Progress(step="joining", done=done, total=2, unit="joins"))
         if state.error is not None:
             raise state.error
-        about = {"scenario_digest": scenario.digest, "settings": scenario.settings, "seed": seed, "clock": clock}
+        about = {
+            "scenario_digest": scenario.digest,
+            "settings": scenario.settings,
+            "seed": seed,
+            "clock": clock,
+            "engine": engine,
+        }
         return judge(state.alter(make_result(scenario=scenario.name, **(about | state.changes))), scenario.budgets)
 
     monkeypatch.setitem(sys.modules, "rtcprobe.probe", types.SimpleNamespace(run_probe=run_probe))

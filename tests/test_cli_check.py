@@ -10,6 +10,7 @@ from rtcprobe.cli.check import _seeds
 from rtcprobe.report.history import append_result
 from rtcprobe.result import Joins
 from rtcprobe.result.files import load_results
+from rtcprobe.verdict.breaking import parse_break
 
 _STORED: list[bytes] = []  # measured once: every test but the first copies it
 
@@ -263,3 +264,8 @@ def test_a_break_that_cannot_be_meant_is_a_sentence_before_anything_is_measured(
     code, _, err = rtcprobe("check", "1v1-social", "--baseline", baseline, *arguments)
     assert (code, probe.calls) == (2, [])
     assert sentence in " ".join(err.split())
+
+
+@pytest.mark.parametrize("written", ["jitter buffer +30ms", "jitter-buffer + 30ms", " jitter_buffer  +30ms "])
+def test_a_stage_to_break_may_be_written_as_the_screen_shows_it(written):
+    assert parse_break(written) == parse_break("jitter_buffer +30ms")

@@ -35,7 +35,8 @@ def suite(pytester, monkeypatch, make_result, light):
     """Run a suite whose calls answer at once with the factory's result, changed by ``suite.changes``."""
     state = types.SimpleNamespace(changes={}, error=None, seeds=[], plans=[])
 
-    def run_probe(scenario, *, seed, clock):
+    def run_probe(scenario, *, seed, clock, engine):
+        assert engine == "stack"
         state.seeds.append((seed, clock))
         state.plans.append(scenario)
         if state.error is not None:

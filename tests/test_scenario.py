@@ -53,6 +53,7 @@ def test_an_override_is_as_good_as_the_written_key():
 
 def test_the_digest_changes_with_the_situation_and_not_with_prose_or_budgets():
     digest = parse_scenario(SMALL).digest
+    assert parse_scenario(SMALL, ["name=renamed"]).digest == digest
     assert parse_scenario(SMALL, ["serves=somebody else", "budgets=[join.ice p50 < 1s]"]).digest == digest
     assert parse_scenario(SMALL, ["call.joins=21"]).digest != digest
     assert parse_scenario(SMALL, ["link=delay 40ms"]).digest != digest

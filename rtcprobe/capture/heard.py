@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Final
 
@@ -32,6 +32,8 @@ _AS_LONG: Final = 0.5
 """Streams at least half as long as the longest are heard too: the other way of the call."""
 _SENDERS_SIDE_S: Final = 0.000_2
 _LATE_PULL_S: Final = 0.050
+_MOST_TIMES: Final = 100
+_SILENCE_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -240,7 +242,28 @@ def _longest(streams: Sequence[Stream]) -> list[Stream]:
     return [each for each in streams if each.duration_s >= _AS_LONG * longest_s][:MOST_HEARD]
 
 
+def _one_call(stream: Stream) -> tuple[Stream, int]:
+    """Return the longest run of a stream without a silence of ``_SILENCE_S``, and how many packets lie apart from it.
+
+    A damaged instant, or another call on the same ports next day, would make a receiver wait for ever between them.
+    """
+    packets, copies = stream.packets, stream.duplicates
+    order = np.argsort(packets.at_s, kind="stable")
+    gaps = np.flatnonzero(np.diff(packets.at_s[order]) > _SILENCE_S) + 1
+    if not len(gaps):
+        return stream, 0
+    longest = packets.only(max(np.split(order, gaps), key=len))
+    found = replace(
+        stream,
+        count=len(longest),
+        duration_s=float(np.ptp(longest.at_s)),
+        load=lambda: (longest, copies),
+    )
+    return found, len(packets) - len(longest)
+
+
 def _heard(stream: Stream, from_s: float, one_way_s: float | None, *, with_sound: bool) -> HeardStream:
+    stream, apart = _one_call(stream)
     found = replayed(stream, from_s=from_s, with_sound=with_sound)
     network = network_of(stream)
     concealed = found.middle.concealed or 0.0
@@ -256,12 +279,18 @@ def _heard(stream: Stream, from_s: float, one_way_s: float | None, *, with_sound
         replayed=found,
         rating=rating,
         one_way_s=one_way_s,
-        warnings=tuple(_warnings(stream, network, found)),
+        warnings=(*_apart(apart), *_warnings(stream, network, found)),
     )
+
+
+def _apart(packets: int) -> tuple[str, ...]:
+    return () if not packets else (f"{packets:,} packets were left out: a minute and more lies between them and it",)
 
 
 def _burst(stream: Stream) -> float | None:
     came = np.unique(stream.packets.sequence)
+    if came[-1] - came[0] > _MOST_TIMES * len(came):  # numbers of several calls, or damaged ones: no losses to speak of
+        return None
     lost = np.ones(int(came[-1] - came[0]) + 1, dtype=np.bool_)
     lost[came - came[0]] = False
     return burst_ratio([bool(each) for each in lost])

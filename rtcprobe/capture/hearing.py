@@ -118,10 +118,9 @@ def replayed(stream: Stream, *, from_s: float = 0.0, with_sound: bool = False) -
     if clock_hz is None or clock_hz == 90_000:
         what = "the 90 kHz clock of video" if clock_hz else "no steady clock of audio"
         raise BadInputError(f"stream {stream.ssrc} has {what}", "name a stream of sound with --ssrc")
-    if not 0.0 <= from_s < stream.duration_s:
-        raise BadInputError(
-            f"the stream lasts {stream.duration_s:.1f} s, so nothing is left from {from_s:g} s on", "give less"
-        )
+    lasts_s = float(np.ptp(packets.at_s)) if len(packets) else 0.0
+    if not 0.0 <= from_s < lasts_s:
+        raise BadInputError(f"the stream lasts {lasts_s:.1f} s, so nothing is left from {from_s:g} s on", "give less")
     plan = plan_of(packets, clock_hz, encrypted=stream.encrypted)
     if not len(plan.at_s):
         raise BadInputError(f"stream {stream.ssrc} has no frame of sound in it", "name another with --ssrc")
@@ -129,7 +128,7 @@ def replayed(stream: Stream, *, from_s: float = 0.0, with_sound: bool = False) -
     sounds: Sequence[str] = ("real Opus",) if plan.payloads is not None else PROGRAMMES
     # A log says when sound was asked for, but not which: other places of a programme say how much that matters.
     steps = [step / PHASES for step in range(PHASES if grid else PLACES)]
-    long = stream.duration_s > _WHOLE_S
+    long = lasts_s > _WHOLE_S
     head = plan.only(plan.at_s - plan.at_s[0] <= _WHOLE_S) if long else plan
     begin_s = min(from_s, _WHOLE_S / 2) if long else from_s
     ways = [_Way(sound=sound, phase=step, grid=grid) for sound in sounds for step in steps]

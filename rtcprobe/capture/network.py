@@ -33,6 +33,7 @@ LEAST_DRIFT_S: Final = 60.0
 _BOOTSTRAPS, _BLOCK = 200, 25
 _TOUCHING_S: Final = 0.000_2
 _STEP_S: Final = 0.003
+_LEAST_SECONDS: Final = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +119,8 @@ def clock_drift(at_s: Floats, transit_s: Floats) -> Drift:
     order = np.argsort(at_s, kind="stable")
     # The fastest of each second is all that a floor needs; an hour is 3,600 points then.
     at_s, transit_s = _fastest_each_second(at_s[order], transit_s[order])
+    if len(at_s) < _LEAST_SECONDS:
+        return Drift(reason=f"in fewer than {_LEAST_SECONDS} seconds anything came")
     if _stepped(at_s, transit_s):
         return Drift(reason="the route changed: a step of delay is no drift")
     hull, touching = _hull_slope(at_s, transit_s)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtcprobe.cli.common import complain, say
+from rtcprobe.cli.common import INTERRUPTED, complain, say
 from rtcprobe.cli.measuring import (
     Measuring,
     budgeted,
@@ -38,7 +38,7 @@ from rtcprobe.errors import BadInputError, ExitCode, RtcprobeError
 
 if TYPE_CHECKING:
     from rtcprobe.report.cases import Case, Suite
-    from rtcprobe.result import Clock, Result
+    from rtcprobe.result import Clock, Engine, Result
     from rtcprobe.scenario import Scenario
     from rtcprobe.verdict import Goal, RegressionCheck, Tolerance
     from rtcprobe.verdict.breaking import Break
@@ -50,7 +50,7 @@ RUNS = 3
 
 _EXIT_CODES = (
     "Exit codes: 0 no worse, 1 worse (or a budget of --budgets missed), 2 bad usage or a baseline of something else, "
-    "3 could not measure or tell, 130 interrupted (143 by SIGTERM)."
+    f"3 could not measure or tell, {INTERRUPTED}."
 )
 
 
@@ -118,7 +118,14 @@ def check(
     for plan in plans:
         before = tuple(each for each in stored if each.scenario == plan.name)
         seeds = _seeds(before, runs, seed, fresh=fresh_seeds)
-        job = _Job(plan=plan, before=before, seeds=seeds, clock=measuring.clock, fresh_seeds=fresh_seeds)
+        job = _Job(
+            plan=plan,
+            before=before,
+            seeds=seeds,
+            clock=measuring.clock,
+            engine=measuring.engine,
+            fresh_seeds=fresh_seeds,
+        )
         jobs.append(job.judged_beforehand(baseline_path, update=update))
         if change is not None:
             change.refuse(before)
@@ -151,6 +158,7 @@ class _Job:
     before: tuple[Result, ...]
     seeds: tuple[int, ...]
     clock: Clock
+    engine: Engine
     fresh_seeds: bool
     compared: bool = True
 
@@ -173,6 +181,7 @@ class _Job:
                 seeds=self.seeds,
                 fresh_seeds=self.fresh_seeds,
                 clock=self.clock,
+                engine=self.engine,
                 target=plan.target.shown,
                 settings=plan.settings,
             )
@@ -260,7 +269,7 @@ class _Session:
         from rtcprobe.report.cases import budget_sentence, result_cases
 
         began_s = time.monotonic()
-        result = measured(job.plan, seed=seed, clock=job.clock, quiet=self.quiet, strict=self.strict)
+        result = measured(job.plan, seed=seed, clock=job.clock, engine=job.engine, quiet=self.quiet, strict=self.strict)
         if self.change is not None and result.verdict != "invalid":
             from rtcprobe.verdict import judge
 

@@ -15,15 +15,16 @@ from rtcprobe.secrets import scrub
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["EXIT_CODES", "complain", "console", "say"]
+__all__ = ["EXIT_CODES", "INTERRUPTED", "complain", "console", "say"]
 
 _NARROWEST = 20
 _USUAL = 80
 
+INTERRUPTED = "130 interrupted (143 by SIGTERM, 129 by SIGHUP)"
 EXIT_CODES = (
     "Exit codes: 0 budgets met, 1 a budget missed, 2 bad scenario or usage, 3 could not measure, 4 budgets met but "
-    "the figures could not be handed over (--push, --openmetrics), 130 interrupted, 143 by "
-    "SIGTERM (what was measured is kept and written)."
+    f"the figures could not be handed over (--push, --openmetrics), {INTERRUPTED}: what was measured is kept and "
+    "written."
 )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtcprobe.cli.common import console
+from rtcprobe.cli.common import INTERRUPTED, console
 from rtcprobe.errors import BadInputError, ExitCode
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["hear"]
 
-_EXIT_CODES = "Exit codes: 0 budgets met (or none given), 1 a budget missed, 2 bad file or usage, 130 interrupted."
+_EXIT_CODES = f"Exit codes: 0 budgets met (or none given), 1 a budget missed, 2 bad file or usage, {INTERRUPTED}."
 _MOST_FILES = 16
 
 

@@ -16,7 +16,7 @@ from rtcprobe.errors import BadInputError
 from rtcprobe.textfiles import read_text
 
 if TYPE_CHECKING:
-    from rtcprobe.result import Clock, Result
+    from rtcprobe.result import Clock, Engine, Result
     from rtcprobe.scenario import Scenario
 
 __all__ = ["Measuring", "budgeted", "budgets_option", "measured", "measuring_options", "strict_option"]
@@ -35,6 +35,12 @@ _TARGET_HELP = (
 _OPTIONS = (
     click.option("--target", metavar="URL", help=_TARGET_HELP),
     click.option("--real-time", is_flag=True, help="Run on the machine's clock, over real UDP sockets."),
+    click.option(
+        "--engine",
+        type=click.Choice(["stack", "model"]),
+        default="stack",
+        help="model: the same speech, links and hearing, WebRTC between them modelled: faster, and no joins.",
+    ),
     click.option("--joins", metavar="N", help="Joins before the calls; same as --set call.joins=N."),
     click.option("--calls", metavar="N", help="Calls measured; same as --set call.calls=N."),
     click.option("--duration", metavar="TIME", help="Length of each call, like 10s; same as --set call.duration=TIME."),
@@ -61,6 +67,7 @@ class Measuring:
 
     target: str | None = None
     real_time: bool = False
+    engine: Engine = "stack"
     joins: str | None = None
     calls: str | None = None
     duration: str | None = None
@@ -85,6 +92,8 @@ class Measuring:
 
         flags = {"call.joins": self.joins, "call.calls": self.calls, "call.duration": self.duration}
         flags |= {"link": self.link, "playout": self.playout, "ice.policy": self.ice_policy}
+        if self.engine == "model" and self.joins is not None:
+            raise BadInputError(f"--joins {self.joins}: engine model makes no joins", "leave --joins or --engine out")
         spoken = self.mouth in (None, "silence", "noise")
         flags["mouth.programme"] = self.mouth if spoken else str(Path(self.mouth or "").absolute())
         if self.link is not None and any(_about_link(each) for each in self.settings):
@@ -124,7 +133,14 @@ def budgeted(plans: Sequence[Scenario], path: str | None) -> list[Scenario]:
 
 
 def measured(
-    plan: Scenario, *, seed: int, clock: Clock, quiet: bool, strict: bool = False, wav_dir: Path | None = None
+    plan: Scenario,
+    *,
+    seed: int,
+    clock: Clock,
+    engine: Engine = "stack",
+    quiet: bool,
+    strict: bool = False,
+    wav_dir: Path | None = None,
 ) -> Result:
     """Place the call, with its progress on standard error, and return its judged result.
 
@@ -136,7 +152,7 @@ def measured(
     from rtcprobe.verdict import judge
 
     with narrate(plan.name, quiet=quiet) as progress:
-        result = run_probe(plan, seed=seed, clock=clock, progress=progress, wav_dir=wav_dir)
+        result = run_probe(plan, seed=seed, clock=clock, engine=engine, progress=progress, wav_dir=wav_dir)
     return judge(result, plan.budgets, strict=True) if strict else result
 
 

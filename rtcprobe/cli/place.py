@@ -8,12 +8,12 @@ from pathlib import Path
 
 import click
 
-from rtcprobe.cli.common import console
+from rtcprobe.cli.common import INTERRUPTED, console
 from rtcprobe.errors import ExitCode
 
 __all__ = ["place"]
 
-_EXIT_CODES = "Exit codes: 0 answered, 2 bad file or usage, 130 interrupted."
+_EXIT_CODES = f"Exit codes: 0 answered, 2 bad file or usage, {INTERRUPTED}."
 
 
 @click.command(epilog=_EXIT_CODES, short_help="Choose where edges should stand for users by region.")

@@ -56,6 +56,11 @@ class Pushing:
     _gateway: Gateway | None = field(default=None, init=False)
     _began_s: float = field(default=0.0, init=False)
 
+    @property
+    def asked(self) -> bool:
+        """Whether figures go anywhere."""
+        return self.push_url is not None or self.openmetrics_path is not None
+
     def refuse(self) -> None:
         """Refuse what cannot be meant, before anything is measured.
 

@@ -19,7 +19,7 @@ from rtcprobe.errors import BadInputError, ExitCode, RtcprobeError
 from rtcprobe.secrets import scrub
 
 if TYPE_CHECKING:
-    from rtcprobe.result import Clock, Result
+    from rtcprobe.result import Result
     from rtcprobe.scenario import Scenario
 
 __all__ = ["run"]
@@ -67,7 +67,12 @@ def run(
     if pushing.push_delete:
         return pushing.delete(plans)
     folders = _wav_folders(wav_dir, plans)
-    session = _Session(clock=measuring.clock, seed=seed, strict=strict, outputs=outputs, pushing=pushing, quiet=quiet)
+    if measuring.engine != "stack" and pushing.asked:
+        raise BadInputError(
+            "engine model is for looking ahead: what it says would stand among measurements",
+            "leave out --push and --openmetrics, or --engine",
+        )
+    session = _Session(measuring=measuring, seed=seed, strict=strict, outputs=outputs, pushing=pushing, quiet=quiet)
     try:
         for plan, folder in zip(plans, folders, strict=True):
             if not session.run(plan, folder):
@@ -85,9 +90,10 @@ class _Session:
     """The scenarios of one command: runs each, shows it, keeps what is written whole, and finds the exit code."""
 
     def __init__(
-        self, *, clock: Clock, seed: int, strict: bool, outputs: Outputs, pushing: Pushing, quiet: bool
+        self, *, measuring: Measuring, seed: int, strict: bool, outputs: Outputs, pushing: Pushing, quiet: bool
     ) -> None:
-        self.clock = clock
+        self.clock = measuring.clock
+        self.engine = measuring.engine
         self.seed = seed
         self.strict = strict
         self.outputs = outputs
@@ -107,7 +113,13 @@ class _Session:
         began_s = time.monotonic()
         try:
             result = measured(
-                scenario, seed=self.seed, clock=self.clock, quiet=self.quiet, strict=self.strict, wav_dir=wav_dir
+                scenario,
+                seed=self.seed,
+                clock=self.clock,
+                engine=self.engine,
+                quiet=self.quiet,
+                strict=self.strict,
+                wav_dir=wav_dir,
             )
         except RtcprobeError as error:
             fault = scrub(str(error))

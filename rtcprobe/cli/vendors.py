@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtcprobe.cli.common import complain
+from rtcprobe.cli.common import INTERRUPTED, complain
 from rtcprobe.cli.measuring import Measuring, measured, measuring_options
 from rtcprobe.cli.outputs import Outputs
 from rtcprobe.errors import BadInputError, ExitCode, RtcprobeError, did_you_mean, same_name
@@ -32,8 +32,8 @@ AS_IS = "as the scenario has it"
 _Place = tuple[str, str]
 
 _EXIT_CODES = (
-    "Exit codes: 0 every vendor was measured on every link, 2 bad usage, 3 some could not be, 130 interrupted (what "
-    "was measured is kept and written)."
+    f"Exit codes: 0 every vendor was measured on every link, 2 bad usage, 3 some could not be, {INTERRUPTED}: what was "
+    "measured is kept and written."
 )
 
 
@@ -77,6 +77,10 @@ def vendors(
     """
     outputs = Outputs(json_path=json_path, markdown_path=markdown_path, html_path=html_path, append_path=append_path)
     outputs.refuse()
+    if measuring.engine != "stack":
+        raise BadInputError(
+            "vendors are compared by their joins too, and engine model makes none", "leave out --engine"
+        )
     urls = _urls(named)
     links = _links(written_links, measuring)
     plans = {

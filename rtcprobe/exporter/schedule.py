@@ -24,7 +24,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from random import Random
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, cast
 
 from rtcprobe.exporter.config import ProbePlan
 from rtcprobe.exporter.outcome import Failure, Outcome
@@ -231,6 +231,8 @@ class Scheduler:
             self._watcher.missed(plan, "cancelled")  # it was still waiting: of what began there is an outcome
             raise
         finally:
+            # Told and no longer in hand in one step: who looks between them would count this start twice (rule 1).
+            self._runs.discard(cast("asyncio.Task[None]", asyncio.current_task()))
             probe.run = None
         self._watcher.ended(plan, outcome)
 

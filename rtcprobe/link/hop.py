@@ -67,6 +67,11 @@ class Fate:
     corrupt: tuple[int | None, ...] = ()
     marked: bool = False
 
+    def whole(self) -> Fate:
+        """Return it without damaged copies: a kernel drops those for their UDP checksum (RFC 1122 §4.1.3.4)."""
+        arrivals_s = tuple(at_s for at_s, bit in zip(self.arrivals_s, self.corrupt, strict=True) if bit is None)
+        return Fate(arrivals_s, None if arrivals_s else "corrupt", marked=self.marked)
+
 
 _OUTAGE: Final = Fate((), "outage")
 _POLICER: Final = Fate((), "policer")

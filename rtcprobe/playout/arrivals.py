@@ -48,6 +48,30 @@ class Arrivals(Sequence[Arrival]):
         self._misses = 0
         self.extend(arrivals)
 
+    @classmethod
+    def of(
+        cls,
+        at_s: Sequence[float],
+        sequences: Sequence[int],
+        timestamps: Sequence[int],
+        payloads: Sequence[int] | Sequence[bytes],
+        payload_type: int,
+        *,
+        likely: Sequence[bytes | None],
+    ) -> Arrivals:
+        """Return packets given as columns, in their order; a payload that is in ``likely`` may be its place there."""
+        out = cls(likely=likely)
+        out._at_s.extend(at_s)
+        out._sequence.extend(sequences)
+        out._timestamp.extend(timestamps)
+        out._type.frombytes(bytes((payload_type,)) * len(at_s))
+        for payload in payloads:
+            if isinstance(payload, int):
+                out._place.append(payload)
+            else:
+                out._keep(payload)
+        return out
+
     def add(self, at_s: float, sequence: int, timestamp: int, payload: bytes, payload_type: int) -> None:
         """Note a packet that came at ``at_s``."""
         self._at_s.append(at_s)
@@ -56,10 +80,9 @@ class Arrivals(Sequence[Arrival]):
         self._type.append(payload_type)
         place = self._found(payload)
         if place is None:
-            place = ~(len(self._ends) - 1)
-            self._bytes += payload
-            self._ends.append(len(self._bytes))
-        self._place.append(place)
+            self._keep(payload)
+        else:
+            self._place.append(place)
 
     def extend(self, arrivals: Iterable[Arrival]) -> None:
         """Note several."""
@@ -119,6 +142,11 @@ class Arrivals(Sequence[Arrival]):
         return isinstance(other, Sequence) and list(self) == list(other)
 
     __hash__ = None  # type: ignore[assignment]  # it grows
+
+    def _keep(self, payload: bytes) -> None:
+        self._place.append(~(len(self._ends) - 1))
+        self._bytes += payload
+        self._ends.append(len(self._bytes))
 
     def _found(self, payload: bytes) -> int | None:
         """Return where ``payload`` stands in ``likely``, usually behind the last; None where it does not."""

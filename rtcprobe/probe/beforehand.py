@@ -10,7 +10,7 @@ import numpy as np
 from rtcprobe.call.targets.base import CallSetup, Target, find_target
 from rtcprobe.call.targets.loopback import LoopbackTarget
 from rtcprobe.errors import BadInputError
-from rtcprobe.result import Clock
+from rtcprobe.result import Clock, Engine
 from rtcprobe.runtime.entropy import Entropy
 from rtcprobe.runtime.virtual import VirtualEventLoop
 from rtcprobe.scenario import Scenario
@@ -19,14 +19,17 @@ from rtcprobe.verdict.metrics import METRICS
 __all__ = ["check_target", "warm_up"]
 
 
-def check_target(scenario: Scenario, clock: Clock) -> Target:
+def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> Target:
     """Return whom ``scenario`` calls, once everything that can be known before has been refused.
 
     Raises:
-        BadInputError: a target that cannot be meant, or not on this clock; a budget about a direction that the target
-            does not measure.
+        BadInputError: a target that cannot be meant, or not on this clock or by this engine; a budget about a
+            direction that the target does not measure.
     """
     target = find_target(scenario.target)
+    if engine == "model" and (clock == "real" or scenario.target.scheme != "loopback"):
+        fact = "knows no real time" if clock == "real" else f"cannot call {target.name}"
+        raise BadInputError(f"engine model {fact}", "it models the loopback in virtual time: use engine stack")
     if clock not in target.clocks:
         raise BadInputError(
             f"target {target.name} cannot be called in virtual time", "time passes at a real server: add --real-time"

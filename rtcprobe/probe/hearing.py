@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rtcprobe.audio.opus import SAMPLE_RATE_HZ
 from rtcprobe.audio.wav import wav_file
 from rtcprobe.call.peer import Peer
-from rtcprobe.call.targets.base import Call, Way
+from rtcprobe.call.targets.base import Way
 from rtcprobe.hearing.ears import Ear
 from rtcprobe.hearing.playing import first_audio_s
 from rtcprobe.hearing.pooled import Account
 from rtcprobe.hearing.speech import Voices
 from rtcprobe.probe.placing import Attempt
-from rtcprobe.recording import Came
+from rtcprobe.recording import Came, Said
 from rtcprobe.result import Direction, JoinAttempt, Retransmission
 from rtcprobe.scenario import Devices, Scenario
 from rtcprobe.timeline import Stop, phases, price
 
-__all__ = ["Heard", "hear_call", "judge_join"]
+__all__ = ["Heard", "Listened", "came", "hear_call", "judge_join"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +32,22 @@ class Heard:
     listeners_s: tuple[float | None, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listened:
+    """One direction of a call as it was left: ``phase_s`` is where the grid of the listener's loudspeaker lies."""
+
+    direction: Direction
+    said: Said
+    came: Came
+    phase_s: float
+
+
 def hear_call(
-    attempt: Attempt,
+    ways: Sequence[Listened],
     voices: Voices,
     scenario: Scenario,
     *,
     wanted: tuple[Direction, ...],
-    outside: bool,
     wav_dir: Path | None,
 ) -> Heard:
     """Hear a call in every direction ``wanted``: of several listeners the one that hears latest, or not at all.
@@ -49,21 +58,22 @@ def hear_call(
         BadInputError: a WAV that cannot be written.
     """
     ears: dict[Direction, list[Ear]] = {}
-    for way in attempt.call.ways:
+    for way in ways:
         if way.direction in wanted:
             ear = Ear(
-                way.talker.said(),
-                _came(way, outside=outside),
-                voices[way.talker.side],
+                way.said,
+                way.came,
+                voices["caller" if way.said.party == "caller" else "callee"],
                 playout=scenario.playout,
                 devices=scenario.devices,
-                phase_s=attempt.phase_s(way.listener),
+                phase_s=way.phase_s,
             )
             ears.setdefault(way.direction, []).append(ear)
     listeners_s = next((tuple(ear.delay_s for ear in each) for each in ears.values() if len(each) > 1), ())
     latest = {direction: max(several, key=_lateness_s) for direction, several in ears.items()}
     if wav_dir is not None:
-        _write_wavs(wav_dir, attempt.call, voices, latest, scenario.devices)
+        said = {way.direction: way.said for way in ways}
+        _write_wavs(wav_dir, said, voices, latest, scenario.devices)
     delays_s = [ear.delay_s for ear in latest.values() if ear.delay_s is not None]
     echo_path_s = sum(delays_s) / len(delays_s) if len(delays_s) == len(latest) > 0 else None
     return Heard({direction: ear.account(echo_path_s) for direction, ear in latest.items()}, listeners_s)
@@ -114,18 +124,19 @@ def judge_join(
 
 def _first_audio_s(attempt: Attempt, way: Way, scenario: Scenario, *, outside: bool) -> float | None:
     """Return when the listener heard the talker first, seconds since the listener began."""
-    came = _came(way, outside=outside)
+    arrived = came(way, outside=outside)
     heard_s = first_audio_s(
         way.talker.said(),
-        came,
+        arrived,
         playout=scenario.playout,
         devices=scenario.devices,
         phase_s=attempt.phase_s(way.listener),
     )
-    return None if heard_s is None else heard_s - came.begun_s
+    return None if heard_s is None else heard_s - arrived.begun_s
 
 
-def _came(way: Way, *, outside: bool) -> Came:
+def came(way: Way, *, outside: bool) -> Came:
+    """Return what came on ``way``; ``outside``: through a server that is not ours."""
     return way.listener.came(forwarded=outside, there_and_back=way.talker is way.listener)
 
 
@@ -133,17 +144,17 @@ def _lateness_s(ear: Ear) -> float:
     return math.inf if ear.delay_s is None else ear.delay_s
 
 
-def _write_wavs(folder: Path, call: Call, voices: Voices, ears: Mapping[Direction, Ear], devices: Devices) -> None:
+def _write_wavs(
+    folder: Path, said: Mapping[Direction, Said], voices: Voices, ears: Mapping[Direction, Ear], devices: Devices
+) -> None:
     """Write four files whose first sample is the start of the call: sound in the air, devices' delays included.
 
     The mouth's file ends with what was spoken when the call ended.
     """
-    talkers = {way.direction: way.talker for way in call.ways}
     for direction, ear in ears.items():
-        talker = talkers[direction]
-        voice = voices[talker.side]
+        voice = voices["caller" if said[direction].party == "caller" else "callee"]
         with wav_file(folder / f"{direction}.mouth.wav") as mouth:
-            mouth.begin((talker.track.started_s or 0.0) - devices.capture_s)
+            mouth.begin((said[direction].started_s or 0.0) - devices.capture_s)
             left = round(ear.said_s() * SAMPLE_RATE_HZ)
             for piece in voice.mouth.pieces(voice.duration_s):
                 mouth.write(piece[:left])

@@ -13,7 +13,7 @@ import numpy as np
 
 from rtcprobe.call.mouth_track import Speech
 from rtcprobe.call.targets import access
-from rtcprobe.call.targets.base import Call, CallSetup
+from rtcprobe.call.targets.base import CallSetup
 from rtcprobe.call.targets.loopback import ROUTES
 from rtcprobe.errors import BadInputError, RtcprobeError
 from rtcprobe.hearing.pooled import Account, pooled
@@ -24,12 +24,14 @@ from rtcprobe.probe.deadline import Deadline, longest_join_s, longest_talk_s
 from rtcprobe.probe.environment import environment
 from rtcprobe.probe.harness import Harness
 from rtcprobe.probe.hearing import Heard, hear_call, judge_join
+from rtcprobe.probe.placed import Placed, modelled, of_stack
 from rtcprobe.probe.placing import Attempt, Placing
 from rtcprobe.probe.routes import never_met, nominal_round_trip_s, routes
 from rtcprobe.probe.stalls import Voided
 from rtcprobe.result import (
     Clock,
     Direction,
+    Engine,
     JoinAttempt,
     Joins,
     LinkReport,
@@ -49,6 +51,8 @@ Listener = Callable[[Progress], None]
 LINGER_S = 0.150
 """How long a join goes on beyond a delay its playout was given: stock aiortc lets a frame go when five are there."""
 
+WITHOUT_JOINS = "engine model makes no joins, it models calls alone: budgets about joins are shown and do not bind"
+
 VAIN_TRIES = 3
 """So many joins and calls to an outside target, none of them heard, are enough."""
 
@@ -61,27 +65,29 @@ def run_probe(
     *,
     seed: int,
     clock: Clock,
+    engine: Engine = "stack",
     progress: Listener | None = None,
     wav_dir: Path | None = None,
 ) -> Result:
     """Return what ``scenario`` measures: its joins, its calls, its verdict; interrupted (Ctrl-C), what there is so far.
 
     ``wav_dir`` gets mouth and ear of both directions, aligned to the start of the call; of several calls each has a
-    folder of its own in it, ``call-1`` and so on.
+    folder of its own in it, ``call-1`` and so on. The ``engine`` is the whole stack, or the model of it, which makes no
+    joins and is faster.
 
     Raises:
-        BadInputError: a WAV that cannot be written; a target that cannot be meant, or not on this clock; a budget about
-            a direction that the target does not measure.
+        BadInputError: a WAV that cannot be written; the model, and not the loopback in virtual time; a target that
+            cannot be meant, or not on this clock; a budget about a direction that the target does not measure.
         MeasurementError: the machine refuses sockets (real clock).
     """
-    target = check_target(scenario, clock)
+    target = check_target(scenario, clock, engine)
     # What is loaded by now stays: the collector need not walk it again and again while packets are timed.
     if clock == "real":
         gc.collect()  # and what is garbage by now is no walk in the middle of a call
     gc.freeze()
     try:
         with hiding():
-            return _Run(scenario, Placing(target, clock), seed, progress or _silent, wav_dir).whole()
+            return _Run(scenario, Placing(target, clock), engine, seed, progress or _silent, wav_dir).whole()
     finally:
         # A call leaves circles behind, 2 MB each. What is frozen need not be walked to find them: 2 ms instead of 48.
         gc.collect()
@@ -92,6 +98,7 @@ def run_probe(
 class _Run:
     scenario: Scenario
     placing: Placing
+    engine: Engine
     seed: int
     progress: Listener
     wav_dir: Path | None
@@ -126,7 +133,10 @@ class _Run:
             plan.joins * stalls.TRIES * longest_join_s(joining) + plan.calls * CALL_ATTEMPTS * longest_talk_s(talking)
         )
         try:
-            self._join_repeatedly(joining, joins_seed, nominal_round_trip_s(hops))
+            if self.engine == "stack":
+                self._join_repeatedly(joining, joins_seed, nominal_round_trip_s(hops))
+            else:
+                self._warn(WITHOUT_JOINS)
             self._call_repeatedly(talking, calls_seed)
         except KeyboardInterrupt:
             self.interrupted = True
@@ -169,7 +179,7 @@ class _Run:
             attempt = self._join(done, setup, child)
             if attempt is None:
                 continue
-            self._take(attempt)
+            self._take(of_stack(attempt, outside=self.placing.outside))
             if attempt.call.cpu_s is not None:
                 self.harness.join_cpu_s.append(attempt.call.cpu_s)
                 for peer in attempt.call.peers:
@@ -208,42 +218,45 @@ class _Run:
             if self.placing.deadline.passed:
                 self._warn(f"{self._called(number)} was not tried again: {self.placing.deadline}")
                 return False
-            attempt = self._talk(number, setup, _afresh(child))
-            void, failed, cut = stalls.void_call(attempt), attempt.call.failed, attempt.call.cut
+            placed = self._talk(number, setup, _afresh(child))
+            void, failed, cut = placed.void, placed.failed, placed.cut
             self.calls.append(PlacedCall(call=number, attempt=tried, void=void, cut=cut, failed=failed))
             if void is not None:
                 self.void_calls.add(number, void)
                 continue
-            self._take(attempt)
+            self._take(placed)
             if failed is None:
-                self._hear(number, attempt)
+                self._hear(number, placed)
                 return True
-            self._keep(attempt.call, heard=False)
+            self._keep(placed, heard=False)
             self._warn(f"{self._called(number)} did not join: {failed}")
             child = next(seeds, child)
         if self.calls[-1].void is not None:
             self.void_calls.missing.add(number)
         return False
 
-    def _talk(self, number: int, setup: CallSetup, seed: np.random.SeedSequence) -> Attempt:
+    def _talk(self, number: int, setup: CallSetup, seed: np.random.SeedSequence) -> Placed:
         """Place a call once; of an interrupted one what came until then is heard, and the interruption goes on."""
         begun: list[Attempt] = []
+        plan, outside = self.scenario.call, self.placing.outside
 
         def tick(talked_s: float) -> None:
-            plan = self.scenario.call
             done_s = number * plan.duration_s + min(talked_s, plan.duration_s)
             self.progress(Progress(step="talking", done=done_s, total=plan.calls * plan.duration_s, unit="s"))
 
+        if self.engine == "model":
+            placed = modelled(setup, self.voices, seed)
+            tick(plan.duration_s)
+            return placed
         try:
-            attempt = self.placing.talk(setup, seed, begun.append, tick)
+            return of_stack(self.placing.talk(setup, seed, begun.append, tick), outside=outside)
         except KeyboardInterrupt:
             if begun:
                 self.calls.append(PlacedCall(call=number, attempt=self._tries(number) + 1, cut="interrupted"))
-                self._hear(number, begun[0])
+                self._hear(number, of_stack(begun[0], outside=outside))
             raise
-        return attempt
 
-    def _hear(self, number: int, attempt: Attempt) -> None:
+    def _hear(self, number: int, placed: Placed) -> None:
         wav_dir = self.wav_dir
         if wav_dir is not None and self.scenario.call.calls > 1:
             wav_dir /= f"call-{number + 1}"
@@ -252,31 +265,29 @@ class _Run:
             except OSError as error:
                 raise BadInputError(f"{wav_dir} cannot be written", error.strerror or str(error)) from error
         self.heard[number] = hear_call(
-            attempt,
+            placed.ways,
             self.voices,
             self.scenario,
             wanted=tuple(self.placing.target.directions),
-            outside=self.placing.outside,
             wav_dir=wav_dir,
         )
-        self._keep(attempt.call, heard=True)
+        self._keep(placed, heard=True)
 
-    def _keep(self, call: Call, *, heard: bool) -> None:
+    def _keep(self, placed: Placed, *, heard: bool) -> None:
         """Keep what a call says of its links and its target; of one that failed, while there is no other."""
         if heard or not self.heard:
-            self.report = call.report()
-            self.legs = [*self.legs[: len(self.heard) - 1], call.legs()] if heard else [call.legs()]
+            self.report = placed.report
+            self.legs = [*self.legs[: len(self.heard) - 1], placed.legs] if heard else [placed.legs]
 
-    def _take(self, attempt: Attempt) -> None:
+    def _take(self, placed: Placed) -> None:
         """Take what an attempt says of the machine, and what a reader should know."""
-        call = attempt.call
-        for each in call.warnings:
+        for each in placed.warnings:
             self._warn(each)
         if self.placing.clock == "real":
-            self.harness.loop_s.extend(attempt.lag_s)
-            self.harness.emulator_s.extend(call.network.lateness.samples_s)
-            for peer in call.peers:
-                self.harness.pacing_s.extend(peer.said().pacing_lateness_s())
+            self.harness.loop_s.extend(placed.lag_s)
+            self.harness.emulator_s.extend(placed.emulator_s)
+            for said in placed.said:
+                self.harness.pacing_s.extend(said.pacing_lateness_s())
 
     def _hopeless(self) -> bool:
         """Return whether an outside target has not been heard at all: it need not be asked again and again."""
@@ -325,6 +336,7 @@ class _Run:
             scenario_digest=self.scenario.digest,
             seed=self.seed,
             clock=self.placing.clock,
+            engine=self.engine,
             settings=self.scenario.settings,
             verdict="invalid" if complaints else "inconclusive",
             reasons=complaints,

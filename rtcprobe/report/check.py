@@ -112,7 +112,7 @@ def _blind(gate: Gate) -> bool:
 def _about(check: RegressionCheck) -> str:
     side = check.comparison.b
     paired = "paired" if check.comparison.paired else "unpaired"
-    return f"{counted(side.runs, 'run', 'runs')}, {paired} · {side.clock} clock · tolerance {check.tolerance}"
+    return f"{counted(side.runs, 'run', 'runs')}, {paired} · {side.instrument} · tolerance {check.tolerance}"
 
 
 def _gate_sentence(gate: Gate) -> str:

@@ -166,8 +166,8 @@ def ranking_markdown(ranking: Ranking) -> str:
 
 def _head(ranking: Ranking) -> Iterator[Text]:
     first = ranking.sides[0]
-    clocks = ", ".join(dict.fromkeys(side.clock for side in ranking.sides))
-    about = f"{clocks} clock, {ranking.confidence * 100:g} % confidence"
+    instruments = ", ".join(dict.fromkeys(side.instrument for side in ranking.sides))
+    about = f"{instruments}, {ranking.confidence * 100:g} % confidence"
     yield Text.assemble((first.scenario, "bold"), " " * max(2, 80 - len(first.scenario) - len(about)), (about, "dim"))
     for letter, side in zip(_letters(ranking), ranking.sides, strict=True):
         yield from wrapped(about_side(letter, side), indent=1)

@@ -44,7 +44,7 @@ def faults_markdown(faults: Iterable[tuple[str, str]]) -> str:
 
 def result_markdown(result: Result) -> str:
     """Return one result: verdict, budgets, join, mouth to ear."""
-    about = f"seed {result.seed}, {result.clock} clock, {result.target}"
+    about = f"seed {result.seed}, {result.instrument}, {result.target}"
     parts = [f"### {result.verdict.upper()}: {plain(result.scenario)}\n", f"{plain(about)}\n"]
     told = [*unjudged_reasons(result), *(f"warning: {each}" for each in result.warnings)]
     parts += [f"**{plain(lead(result))}**\n"]
@@ -111,7 +111,8 @@ def _figures(result: Result) -> str:
     attempts = result.join.attempts
     heard = sum(each.first_audio_s is not None for each in attempts)
     joined = result.join.summary.get("first_audio")
-    parts = [f"Join: {heard} of {len(attempts)} heard" + (f", {_said(joined)}." if joined and heard else ".") + "\n"]
+    joining = f"Join: {heard} of {len(attempts)} heard" + (f", {_said(joined)}." if joined and heard else ".") + "\n"
+    parts = [] if not attempts and result.engine == "model" else [joining]
     middle, last = typical(attempts), slowest(attempts)
     if middle is not None and last is not None:
         phases = dict.fromkeys([*middle.phases, *last.phases])

@@ -98,7 +98,7 @@ def screen(result: Result, width: int = COLUMNS) -> list[Text]:
 
 def _head(result: Result, page: _Page) -> Iterator[Text]:
     verdict = result.verdict.upper()
-    about = f"seed {result.seed} · {result.clock} clock · "
+    about = f"seed {result.seed} · {result.instrument} · "
     room = page.width - len(verdict) - len(result.scenario) - len(about) - 4
     # A longer name has a row of its own.
     about += result.target if len(result.target) <= room else result.target.partition("://")[0]
@@ -123,6 +123,8 @@ def _is_dead(result: Result) -> bool:
 
 def _join(result: Result, page: _Page) -> Iterator[Text]:
     attempts = result.join.attempts
+    if not attempts and result.engine == "model":
+        return
     heard = sum(each.first_audio_s is not None for each in attempts)
     yield page.rule(f"Join: {heard} of {len(attempts)} heard, ms", ("typical", "slowest"))
     summary = result.join.summary.get("first_audio")

@@ -32,6 +32,7 @@ __all__ = [
     "WAYS",
     "Clock",
     "Direction",
+    "Engine",
     "HeardCall",
     "JoinAttempt",
     "Joins",
@@ -49,6 +50,7 @@ __all__ = [
 SCHEMA = "rtcprobe.result/1"
 
 Clock = Literal["virtual", "real"]
+Engine = Literal["stack", "model"]
 Direction = Literal["caller_to_callee", "callee_to_caller", "round_trip"]
 Verdict = Literal["pass", "fail", "inconclusive", "invalid"]
 Plain = Mapping[str, Any]
@@ -291,6 +293,7 @@ class Result:
 
     ``scenario`` is its name, ``scenario_digest`` the digest of ``settings`` (the scenario as one plain mapping with
     written units, overrides included, but for the target): two results compare only where the digests agree.
+    ``engine`` is what placed the calls: the whole stack, or the model of it (``rtcprobe.model``), which makes no joins.
     ``measures`` are the directions the target can measure; ``cut`` says what ended a call before its time;
     ``peers`` is, by side, what was negotiated with an outside target and what it reported.
     """
@@ -311,10 +314,16 @@ class Result:
     link: Mapping[Direction, LinkReport] = field(default_factory=dict)
     harness: Plain = field(default_factory=dict, metadata={**MEASURED, **shaped(shapes.HARNESS)})
     budgets: tuple[BudgetOutcome, ...] = ()
+    engine: Engine = field(default="stack", metadata=SPARSE)
     measures: tuple[Direction, ...] = field(default=WAYS, metadata=SPARSE)
     cut: str | None = field(default=None, metadata=SPARSE)
     calls: tuple[PlacedCall, ...] = field(default=(), metadata=SPARSE)
     peers: Plain = field(default_factory=dict, metadata={**MEASURED, **SPARSE, "text": "free"})
+
+    @property
+    def instrument(self) -> str:
+        """What it was measured by, in two words: the clock of the stack, or the engine that models it."""
+        return f"{self.clock} clock" if self.engine == "stack" else f"engine {self.engine}"
 
     @property
     def exit_code(self) -> ExitCode:

@@ -102,7 +102,7 @@ class Direction:
         """Seal the fate of one packet and count it."""
         fate = self.path.offer(size_bytes, now_s)
         if fate.corrupt:
-            fate = _whole(fate)
+            fate = fate.whole()
         self.tally.add(now_s, size_bytes, fate)
         return fate
 
@@ -358,12 +358,6 @@ class SocketTransport(EmulatedTransport):
     def _unbind(self) -> None:
         self.network.loop.remove_reader(self._socket)
         self._socket.close()
-
-
-def _whole(fate: Fate) -> Fate:
-    """Return a fate without its damaged copies (rule 3)."""
-    arrivals_s = tuple(at_s for at_s, bit in zip(fate.arrivals_s, fate.corrupt, strict=True) if bit is None)
-    return Fate(arrivals_s, None if arrivals_s else "corrupt", marked=fate.marked)
 
 
 def nominal_s(path: Path) -> float:

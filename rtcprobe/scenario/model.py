@@ -21,6 +21,7 @@ from rtcprobe.result import WAYS, Direction
 from rtcprobe.secrets import scrub
 from rtcprobe.units import format_duration, parse_duration
 from rtcprobe.verdict.budgets import Budget
+from rtcprobe.verdict.sides import PROSE
 
 __all__ = [
     "CallPlan",
@@ -47,9 +48,6 @@ LONGEST_DEVICE_S = 10.0
 
 MOST_DRIFT = 1e-3
 """1,000 ppm: ten times what the crystals of sound devices are off by."""
-
-_PROSE = ("serves", "sources", "budgets", "target")
-"""Settings that change nothing about the situation: what is said, what is judged, and who is called in it."""
 
 
 def _time(seconds: float) -> str:
@@ -294,7 +292,10 @@ class Scenario:
 
     @property
     def digest(self) -> str:
-        """Sixteen hexadecimal digits that differ where the measured situation does (budgets and prose aside)."""
-        measured = {key: value for key, value in self.settings.items() if key not in _PROSE}
+        """Sixteen hexadecimal digits that differ where the measured situation does.
+
+        Prose, name and budgets aside, and who is called in it: two vendors are compared in one situation.
+        """
+        measured = {key: value for key, value in self.settings.items() if key not in PROSE | {"target"}}
         text = json.dumps(measured, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from rtcprobe.errors import BadInputError, MeasurementError
-from rtcprobe.result import Clock, Result
+from rtcprobe.result import Clock, Engine, Result
 from rtcprobe.units import format_duration, format_ratio, parse_duration, parse_ratio
 from rtcprobe.verdict.comparison import Both, Comparison
 from rtcprobe.verdict.culprits import Culprit, find_culprits, told
@@ -133,6 +133,7 @@ def refuse(
     scenario_digest: str,
     seeds: Iterable[int],
     clock: Clock,
+    engine: Engine = "stack",
     target: str = "loopback",
     settings: Mapping[str, Any] | None = None,
     fresh_seeds: bool = False,
@@ -142,7 +143,7 @@ def refuse(
     ``settings`` of the scenario (``Result.settings``) let the refusal say what differs, and let budgets differ.
 
     Raises:
-        BadInputError: another scenario, clock or target, other seeds (virtual clock), or nothing usable in it.
+        BadInputError: another scenario, clock, engine or target, other seeds (virtual clock), or nothing usable in it.
     """
     side, runs, _ = gather("the baseline", baseline)
     anew = "measure the baseline anew, or give the one that belongs to this run"
@@ -150,6 +151,7 @@ def refuse(
         ("scenario", side.scenario, scenario),
         ("target", side.target, target),
         ("clock", side.clock, clock),
+        ("engine", side.engine, engine),
     ):
         if theirs != ours:
             raise BadInputError(f"the baseline is of {what} {theirs}, this run of {ours}", anew)
@@ -195,6 +197,7 @@ def check(
         scenario_digest=first.scenario_digest,
         seeds=both.b.seeds,
         clock=first.clock,
+        engine=first.engine,
         target=first.target,
         settings=first.settings,
         fresh_seeds=fresh_seeds,

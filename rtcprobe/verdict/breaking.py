@@ -109,14 +109,14 @@ def parse_break(text: str) -> Break:
     Raises:
         BadInputError: not of that shape, or not longer.
     """
-    name, _, added = text.strip().partition(" ")
-    added = added.strip()
-    if not name or not added.startswith("+"):
+    words, plus, added = text.partition("+")
+    name = "_".join(words.replace("-", " ").split())
+    if not name or not plus or not words.endswith(" "):
         raise BadInputError(f"--break {text!r} cannot be read", _CURE)
     try:
-        added_s = parse_duration(added[1:])
+        added_s = parse_duration(added.strip())
     except BadInputError as error:
         raise BadInputError(f"--break {text!r} cannot be read: {error.message}", _CURE) from error
     if added_s <= 0.0:
         raise BadInputError(f"--break {text!r} breaks nothing", "give a delay above 0ms")
-    return Break(name=name.replace("-", "_"), added_s=added_s)
+    return Break(name=name, added_s=added_s)

@@ -210,6 +210,10 @@ class Both:
             raise BadInputError(
                 f"{label_a} is of scenario {one.scenario}, {label_b} of {two.scenario}", "compare runs of one scenario"
             )
+        if one.engine != two.engine:
+            raise BadInputError(
+                f"{label_a} is of engine {one.engine}, {label_b} of {two.engine}", "compare runs of one engine"
+            )
         pair = Pair(a=runs_a, b=runs_b, paired=are_pairs(runs_a, runs_b))
         return cls(a=one, b=two, pair=pair, notes=(*notes_a, *notes_b, *_remarks(one, two, pair)))
 

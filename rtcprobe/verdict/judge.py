@@ -2,7 +2,8 @@
 
 Rules, the first that applies:
     1. *invalid*: the probe said so (the instrument dominated); no figure of the run may be used.
-    2. *inconclusive*: no join was heard, whatever the budgets say: an unreachable far side is no measurement.
+    2. *inconclusive*: no join was heard (where the engine makes joins), whatever the budgets say: an unreachable far
+       side is no measurement.
     3. *fail*: a budget was missed that is not advisory.
     4. *inconclusive*: silence is not success. An ear heard nothing, the run was interrupted, or a budget that is not
        advisory could not be judged.
@@ -34,7 +35,7 @@ def judge(result: Result, budgets: Iterable[Budget], *, strict: bool = False) ->
     """
     ears = {direction: replace(ear, summary=of_calls(ear).summary()) for direction, ear in result.mouth_to_ear.items()}
     summed = replace(result, join=replace(result.join, summary=summarise_joins(result)), mouth_to_ear=ears)
-    outcomes = tuple(evaluate(budget, summed) for budget in budgets)
+    outcomes = tuple(evaluate(_binding(budget, result), summed) for budget in budgets)
     judged = replace(summed, budgets=outcomes)
     if result.verdict == "invalid":
         return judged
@@ -60,13 +61,24 @@ def _verdict(result: Result, *, strict: bool) -> tuple[Verdict, tuple[str, ...]]
     missed = [each for each in binding if each.verdict == "missed" or (strict and each.verdict == "undecided")]
     silent = tuple(_silences(result))
     open_ones = [each for each in binding if each.verdict == "inconclusive"]
-    heard = any(each.first_audio_s is not None for each in result.join.attempts)
+    heard = not _joins(result) or any(each.first_audio_s is not None for each in result.join.attempts)
     if missed and heard:
         return "fail", (*(_told(each.expression, each.reason) for each in missed), *silent)
     undone = [*missed, *open_ones]
     if silent or undone:
         return "inconclusive", (*silent, *(_told(each.expression, each.reason) for each in undone))
     return "pass", tuple(_told(each.expression, each.reason) for each in undecided)
+
+
+def _joins(result: Result) -> bool:
+    """Return whether a run of this kind makes joins."""
+    return result.engine != "model"
+
+
+def _binding(budget: Budget, result: Result) -> Budget:
+    """Return ``budget``, advisory where it is about joins and none are made: it stays open for all to see."""
+    about_joins = budget.metric.partition(".")[0] == "join"
+    return replace(budget, advisory=True) if about_joins and not _joins(result) else budget
 
 
 def _silences(result: Result) -> Iterable[str]:
@@ -76,9 +88,9 @@ def _silences(result: Result) -> Iterable[str]:
     if result.cut is not None:
         yield f"the call was cut: {result.cut}"
     attempts = result.join.attempts
-    if not attempts:
+    if not attempts and _joins(result):
         yield "no join was tried"
-    elif all(each.first_audio_s is None for each in attempts):
+    elif attempts and all(each.first_audio_s is None for each in attempts):
         steps = ", ".join(dict.fromkeys(each.failed or "unknown step" for each in attempts))
         yield f"none of {len(attempts)} joins was heard (gave up: {steps})"
     for direction in result.measures:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from rtcprobe.errors import BadInputError
-from rtcprobe.result import Clock, Result
+from rtcprobe.result import Clock, Engine, Result
 
-__all__ = ["Side", "are_pairs", "counts", "gather", "settings_apart"]
+__all__ = ["PROSE", "Side", "are_pairs", "counts", "gather", "settings_apart"]
 
-_PROSE = frozenset({"name", "serves", "sources", "budgets"})
-"""Keys of a scenario that change nothing of what is measured."""
+PROSE = frozenset({"name", "serves", "sources", "budgets"})
+"""Keys of a scenario that change nothing of what is measured: what is said and judged of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,13 @@ class Side:
     seeds: tuple[int, ...]
     joins: int
     calls: int = 0
+    engine: Engine = "stack"
     troubles: tuple[str, ...] = ()
+
+    @property
+    def instrument(self) -> str:
+        """See ``Result.instrument``."""
+        return f"{self.clock} clock" if self.engine == "stack" else f"engine {self.engine}"
 
     @property
     def runs(self) -> int:
@@ -49,6 +55,7 @@ class Side:
             "seeds": list(self.seeds),
             "joins": self.joins,
             "calls": self.calls,
+            **({} if self.engine == "stack" else {"engine": self.engine}),
             "troubles": list(self.troubles),
         }
 
@@ -90,6 +97,7 @@ def gather(label: str, results: Sequence[Result]) -> tuple[Side, tuple[Result, .
         seeds=tuple(each.seed for each in good),
         joins=sum(len(each.join.attempts) for each in good),
         calls=sum(_calls(each) for each in good),
+        engine=first.engine,
         troubles=tuple(troubles),
     )
     return side, tuple(good), (*troubles[: len(good) < len(results)], *notes)
@@ -149,7 +157,7 @@ def settings_apart(a: Mapping[str, Any], b: Mapping[str, Any], place: str = "") 
     """
     found: list[str] = []
     for key in dict.fromkeys((*a, *b)):
-        if not place and key in _PROSE:
+        if not place and key in PROSE:
             continue
         ours, theirs = a.get(key), b.get(key)
         name = f"{place}{key}"
@@ -164,6 +172,7 @@ def _same(label: str, first: Result, other: Result) -> None:
     facts = (
         ("scenarios", first.scenario, other.scenario),
         ("clocks", first.clock, other.clock),
+        ("engines", first.engine, other.engine),
         ("targets", first.target, other.target),
     )
     for what, ours, theirs in facts:

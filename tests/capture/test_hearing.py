@@ -209,3 +209,11 @@ def test_a_drift_is_said_where_delay_has_a_floor_and_never_of_a_step_or_a_short_
     assert stepped.ppm is None
     assert "route" in stepped.reason
     assert math.isclose(found.low or 0, 40.0, abs_tol=15.0)
+
+
+def test_a_packet_of_another_year_keeps_nobody_waiting(folder):
+    call = files.call(3.0)
+    later = [(at_s + 4e8, data) for at_s, data in files.call(0.4, start=10)]
+    found = heard(written(folder, "years.pcap", [*call, *later]))
+    assert found.replayed.middle.w3c["packetsReceived"] == 150
+    assert any("20 packets were left out" in each for each in found.warnings)

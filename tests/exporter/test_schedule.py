@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rtcprobe.errors import BadInputError
@@ -105,6 +105,7 @@ FATES = (
     looks_s=st.lists(st.integers(1, 300), min_size=1, max_size=3),
     concurrency=st.integers(1, 3),
 )
+@example(fates=[("passes", 12.0)], looks_s=[12], concurrency=1)  # looks in the very moment a run ends
 def test_whatever_a_run_does_every_due_start_is_a_run_an_error_a_miss_or_in_hand(worlds, fates, looks_s, concurrency):
     make_fleet, in_virtual_time, series, small = worlds
     text = f"concurrency: {concurrency}\ndefaults: {{interval: 10s, timeout: 30s}}\nprobes: [" + ", ".join(

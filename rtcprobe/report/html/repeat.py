@@ -36,6 +36,7 @@ def repeat(result: Result) -> Repeat:
     """Return how to measure ``result`` again."""
     file = yaml.safe_dump(_plain(result.settings), sort_keys=False, allow_unicode=True, width=100)
     flags = ["--seed", str(result.seed), *(["--real-time"] if result.clock == "real" else [])]
+    flags += ["--engine", result.engine] if result.engine != "stack" else []
     changes = _changes(result)
     if changes is None:
         return Repeat(command=shlex.join(["rtcprobe", "run", "scenario.yaml", *flags]), file=file, needs_file=True)

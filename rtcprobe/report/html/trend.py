@@ -1,7 +1,7 @@
 """How each figure moved over the runs of a history: a line each, the newest run first in words.
 
 Rules:
-    1. Only runs of one situation (scenario, digest, target, clock) share a line: others are not comparable.
+    1. Only runs of one situation (scenario, digest, target, clock or engine) share a line: others are not comparable.
     2. A run without the figure, and one that is invalid, is a gap, never a zero.
     3. The band is each run's own 95 % interval; where it is open, it ends at the figure.
 """
@@ -64,16 +64,16 @@ def trends(results: Sequence[Result]) -> list[Group]:
     shown = [(key, runs) for key, runs in groups.items() if len(runs) >= _FEWEST]
     alike = [(key[0], key[2]) for key, _ in shown]
     made = []
-    for (scenario, digest, target, clock), runs in shown:
+    for (scenario, digest, target, instrument), runs in shown:
         told = f", scenario {digest[:6]}" if alike.count((scenario, target)) > 1 else ""
         lines = tuple(line for name, read in _figures(runs) if (line := _line(name, [*map(read, runs)])) is not None)
         if lines:
-            made.append(Group(name=f"{scenario}, {target}, {clock} clock{told}", runs=len(runs), lines=lines))
+            made.append(Group(name=f"{scenario}, {target}, {instrument}{told}", runs=len(runs), lines=lines))
     return made
 
 
 def _situation(result: Result) -> tuple[str, ...]:
-    return (result.scenario, result.scenario_digest, result.target, result.clock)
+    return (result.scenario, result.scenario_digest, result.target, result.instrument)
 
 
 _Read = Callable[[Result], Quantile | None]

@@ -1,0 +1,95 @@
+"""What a run needs of a call that was placed, whoever placed it: the stack, on either clock, or the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from rtcprobe.call.targets.access import Leg
+from rtcprobe.call.targets.base import CallSetup
+from rtcprobe.hearing.speech import Voices
+from rtcprobe.model import Plan, place
+from rtcprobe.playout.base import BLOCK_S
+from rtcprobe.probe import stalls
+from rtcprobe.probe.hearing import Listened, came
+from rtcprobe.probe.placing import Attempt
+from rtcprobe.recording import Said
+from rtcprobe.result import WAYS, Direction
+
+__all__ = ["Placed", "modelled", "of_stack"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """A call: each way listened to, its emulated lines, and how it went.
+
+    ``said`` is what each of our peers said. ``void`` says why the machine spoilt it, ``failed`` why it did not come
+    about, ``cut`` what ended it. ``lag_s`` and ``emulator_s`` are how late loop and emulator ran.
+    """
+
+    ways: Sequence[Listened]
+    said: Sequence[Said]
+    legs: Mapping[Direction, Sequence[Leg]]
+    report: Mapping[str, Any] = field(default_factory=dict)
+    failed: str | None = None
+    cut: str | None = None
+    void: str | None = None
+    warnings: Sequence[str] = ()
+    lag_s: Sequence[float] = ()
+    emulator_s: Sequence[float] = ()
+
+
+def of_stack(attempt: Attempt, *, outside: bool) -> Placed:
+    """Return what an attempt left; ``outside``: through a server that is not ours."""
+    call = attempt.call
+    return Placed(
+        ways=[
+            Listened(
+                direction=way.direction,
+                said=way.talker.said(),
+                came=came(way, outside=outside),
+                phase_s=attempt.phase_s(way.listener),
+            )
+            for way in call.ways
+        ],
+        said=[peer.said() for peer in call.peers],
+        legs=call.legs(),
+        report=call.report(),
+        failed=call.failed,
+        cut=call.cut,
+        void=stalls.void_call(attempt),
+        warnings=call.warnings,
+        lag_s=attempt.lag_s,
+        emulator_s=call.network.lateness.samples_s,
+    )
+
+
+def modelled(setup: CallSetup, voices: Voices, seed: np.random.SeedSequence) -> Placed:
+    """Return a call of the pure engine; ``seed`` is spent as ``Placing`` spends it on a call of the stack."""
+    chance, call_seed, phase_seed = seed.spawn(3)
+    plan = Plan(
+        routes=setup.routes,
+        frames={side: voice.frames for side, voice in voices.items()},
+        ptime_s=setup.caller_speech.ptime_s,
+        protection=setup.protection,
+        connection=setup.connection,
+        dtls_timeout_s=setup.dtls_timeout_s,
+        join_timeout_s=setup.join_timeout_s,
+    )
+    call = place(plan, call_seed, chance)
+    phases_s = (np.random.Generator(np.random.PCG64(phase_seed)).random(2) * BLOCK_S).tolist()
+    return Placed(
+        ways=[
+            Listened(direction=direction, said=said, came=arrived, phase_s=phase_s)
+            for direction, said, arrived, phase_s in zip(WAYS, call.said, call.came[::-1], phases_s[::-1], strict=True)
+        ],
+        said=call.said,
+        legs={
+            direction: [Leg(specs=specs, tally=tally)]
+            for direction, (specs, tally) in zip(WAYS, call.lines, strict=True)
+        },
+        failed=call.failed,
+    )
