@@ -40,6 +40,8 @@ lock: $(READY)
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
 
+# The last step leaves the bytecode of what a run imports, which every later command would else compile again where
+# PYTHONDONTWRITEBYTECODE is set, as container images do.
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "$(PYTHON) is older than 3.11: install a newer Python, or name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
@@ -49,4 +51,5 @@ $(READY): requirements.lock pyproject.toml
 	  { echo "pip could not install uv==$(UV): is the package index in reach?"; exit 2; }
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -c 'import rtcprobe.probe, rtcprobe.cli.run, rtcprobe.report.lines'
 	@touch $@

@@ -22,11 +22,16 @@ def test_help_answers_at_once_and_tells_the_exit_codes(rtcprobe):
     assert "Exit codes: 0 budgets met, 1 a budget missed" in " ".join(out.split())
 
 
-def test_help_imports_nothing_heavy():
+@pytest.mark.parametrize(
+    ("command", "needed"),
+    [("run --help", set()), ("scenarios", {"rich", "yaml"}), ("targets", {"rich"})],
+)
+def test_what_measures_no_call_imports_nothing_heavy(command, needed):
+    heavy = {"scipy", "numpy", "aiortc", "av", "asyncio", "rich", "yaml", "jsonschema", "httpx"} - needed
     script = (
         "import sys\nfrom rtcprobe.cli import main\n"
-        "try:\n    main(['run', '--help'])\nexcept SystemExit:\n    pass\n"
-        "print(sorted({'scipy', 'numpy', 'aiortc', 'av', 'rich', 'yaml', 'jsonschema'} & sys.modules.keys()))"
+        f"try:\n    main({command.split()})\nexcept SystemExit:\n    pass\n"
+        f"print(sorted({heavy} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"

@@ -17,7 +17,7 @@ LEVELS = (
     ("recording",),
     ("result",),
     ("verdict",),
-    ("scenario", "capture"),
+    ("scenario", "capture", "adaptation"),
     ("fit", "hearing", "model"),
     ("runtime",),
     ("call",),

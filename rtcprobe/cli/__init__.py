@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import click
 
 from rtcprobe import __version__
+from rtcprobe.cli.adapt import adapt
 from rtcprobe.cli.check import check
 from rtcprobe.cli.common import EXIT_CODES, complain
 from rtcprobe.cli.compare import compare
@@ -50,7 +51,7 @@ def cli(context: click.Context) -> None:
 
 
 _MEASURING = (run, serve, check, compare, vendors, relay)
-_LOOKING = (hear, link, place, report, score, scenarios, links, targets, schema, selftest)
+_LOOKING = (adapt, hear, link, place, report, score, scenarios, links, targets, schema, selftest)
 for _command in (*_MEASURING, *_LOOKING):
     cli.add_command(_command)
 

@@ -27,11 +27,11 @@ def score(folder: Path) -> None:
 @click.command()
 def scenarios() -> None:
     """List the scenarios that come with rtcprobe, and whom each serves."""
-    from rtcprobe.scenario import find_scenario, library, library_folder
+    from rtcprobe.scenario import library, library_folder, serves
 
     screen = console()
     for name in library():
-        screen.print(f"[bold]{name:<17}[/bold] {find_scenario(name).serves}", highlight=False, soft_wrap=True)
+        screen.print(f"[bold]{name:<17}[/bold] {serves(name)}", highlight=False, soft_wrap=True)
     screen.print(f"\nfiles: {library_folder()}", highlight=False, soft_wrap=True)
 
 
@@ -50,8 +50,9 @@ def links(regions: tuple[str, ...]) -> None:
 @click.command()
 def targets() -> None:
     """List the kinds of targets: how each is written, what is heard, which keys it takes under target."""
-    from rtcprobe.call.targets.base import target_schemes
-    from rtcprobe.call.targets.kinds import KINDS
+    from importlib.metadata import entry_points
+
+    from rtcprobe.call.targets.kinds import GROUP, KINDS
 
     screen = console()
     for kind in KINDS:
@@ -61,7 +62,7 @@ def targets() -> None:
             if said:
                 screen.print(f"  {name:<12}{said}", highlight=False, soft_wrap=True)
     known = {scheme for kind in KINDS for scheme in kind.schemes}
-    for scheme in (each for each in target_schemes() if each not in known):
+    for scheme in (each.name for each in entry_points(group=GROUP) if each.name not in known):
         screen.print(f"[bold]{scheme}://[/bold]\n  brought by another package", highlight=False, soft_wrap=True)
     screen.print("\nEvery target takes region too: how far away it should seem (rtcprobe links).", soft_wrap=True)
 

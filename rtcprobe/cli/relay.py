@@ -8,7 +8,6 @@ Rules:
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import signal
@@ -56,6 +55,8 @@ def relay(
     the relay's before the browser gets them, and take the browser's own candidates out of what the server gets: then
     all media passes the relay.
     """
+    import asyncio
+
     from rtcprobe.link import parse_link
     from rtcprobe.report.json import check_writable, write_whole
     from rtcprobe.report.lines import print_lines
@@ -101,6 +102,8 @@ def _read(flag: str, parse: Callable[[str], _T], written: str) -> _T:
 async def _until_ended(
     listen: tuple[str, int], to: tuple[str, int], links: tuple[LinkSpec, LinkSpec], *, seed: int, seconds: float | None
 ) -> RelayReport:
+    import asyncio
+
     from rtcprobe.runtime.relay import Relay, written
 
     ended = asyncio.Event()

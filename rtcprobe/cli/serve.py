@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import signal
@@ -59,6 +58,8 @@ def _hang_ups() -> Iterator[Callable[[], bool]]:
 
 
 def _serve(config: Path, listen: str, web_config: Path | None, told_before: Callable[[], bool], *, check: bool) -> int:
+    import asyncio
+
     from rtcprobe.exporter.config import described, read_config
     from rtcprobe.exporter.server import bind
     from rtcprobe.exporter.server import serve as serve_until_told

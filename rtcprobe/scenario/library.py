@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rtcprobe.errors import BadInputError, nearest, same_name
-from rtcprobe.scenario.model import Scenario
-from rtcprobe.scenario.read import read_scenario
+from rtcprobe.strictyaml import load_yaml
+from rtcprobe.textfiles import read_text
 
-__all__ = ["find_scenario", "library", "library_folder"]
+if TYPE_CHECKING:
+    from rtcprobe.scenario.model import Scenario
+
+__all__ = ["find_scenario", "library", "library_folder", "serves"]
 
 _SUFFIXES = (".yaml", ".yml")
 
@@ -32,12 +36,19 @@ def library() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in library_folder().glob("*.yaml")))
 
 
+def serves(name: str) -> str:
+    """Return whom the scenario ``name`` of the library serves; its situation is not looked at, which takes no time."""
+    return str(load_yaml(read_text(library_folder() / f"{name}.yaml"))["serves"])
+
+
 def find_scenario(name_or_path: str, settings: Sequence[str] = ()) -> Scenario:
     """Return the scenario of that name in the library, or in the file at that path, with ``settings`` changed.
 
     Raises:
         BadInputError: no such name or file (the nearest names are offered), or a scenario that cannot be meant.
     """
+    from rtcprobe.scenario.read import read_scenario  # noqa: PLC0415 - half a second that a list of names need not pay
+
     path = Path(name_or_path)
     if path.suffix in _SUFFIXES or len(path.parts) > 1:
         return read_scenario(path, settings)

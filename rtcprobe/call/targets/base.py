@@ -31,6 +31,7 @@ from rtcprobe.audio.protection import Protection
 from rtcprobe.call.mouth_track import Speech
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.access import Leg
+from rtcprobe.call.targets.kinds import GROUP
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.ice import IceSettings
 from rtcprobe.link import LinkSpec
@@ -51,9 +52,6 @@ __all__ = [
     "find_target",
     "target_schemes",
 ]
-
-GROUP: Final = "rtcprobe.targets"
-"""The entry point group in which other packages bring targets."""
 
 Route = tuple[str, str]
 

@@ -6,8 +6,12 @@ One table for ``rtcprobe targets`` and the README; ``tests/call/test_targets.py`
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-__all__ = ["KINDS", "Kind"]
+__all__ = ["GROUP", "KINDS", "Kind"]
+
+GROUP: Final = "rtcprobe.targets"
+"""The entry point group in which other packages bring targets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

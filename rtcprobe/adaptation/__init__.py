@@ -1,0 +1,23 @@
+"""A sender that adapts, in virtual time: a model of one over an emulated link, and the figures that it is judged by.
+
+The map: ``encoder.py`` is what a camera's encoder makes of a rate, ``receiver.py`` who asks again and shows frames,
+``model.py`` the call of both over ``rtcprobe.link``, ``figures.py`` what came of it, ``cases.py`` lines that shrink.
+"""
+
+from rtcprobe.adaptation.cases import Case, case_names, case_of_link, find_case
+from rtcprobe.adaptation.figures import FIGURES, fall_of, figures_of
+from rtcprobe.adaptation.model import Call, Course, Settings, controller_of
+
+__all__ = [
+    "FIGURES",
+    "Call",
+    "Case",
+    "Course",
+    "Settings",
+    "case_names",
+    "case_of_link",
+    "controller_of",
+    "fall_of",
+    "figures_of",
+    "find_case",
+]

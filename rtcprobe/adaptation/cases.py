@@ -1,0 +1,105 @@
+"""Lines that shrink, as files in ``scenarios/adaptation/``: what RFC 8867 asks of one flow, and ours.
+
+Facts: a file has ``about``, ``source``, ``length``, ``link`` (what carries the media) and ``back`` (what carries
+feedback), the last two as every ``--link``. Sections 5.2 to 5.5 and 5.8 of RFC 8867 need several flows in one
+bottleneck, which one sender is not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from rtcprobe.errors import BadInputError, nearest
+from rtcprobe.link import LinkSpec, parse_link
+from rtcprobe.strictyaml import load_yaml
+from rtcprobe.textfiles import read_text
+from rtcprobe.units import format_duration, parse_duration
+
+__all__ = ["LONGEST_S", "Case", "case_names", "case_of_link", "find_case"]
+
+LONGEST_S: Final = 3600.0
+_KEYS: Final = ("about", "source", "length", "link", "back")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One line and how long a call over it lasts."""
+
+    name: str
+    about: str
+    source: str
+    length_s: float
+    link: LinkSpec
+    back: LinkSpec
+
+
+def _folder() -> Path:
+    package = Path(__file__).parents[1]
+    for folder in (package / "_scenarios" / "adaptation", package.parent / "scenarios" / "adaptation"):
+        if folder.is_dir():
+            return folder
+    raise BadInputError("this installation has no adaptation scenarios", "give --link, or install again")
+
+
+def case_names() -> tuple[str, ...]:
+    """Return the names of the cases that come with rtcprobe, in alphabetical order."""
+    return tuple(sorted(path.stem for path in _folder().glob("*.yaml")))
+
+
+def find_case(name: str) -> Case:
+    """Return the case of that name, or in the file at that path.
+
+    Raises:
+        BadInputError: there is none, or it cannot be meant.
+    """
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml"):
+        known = case_names()
+        if name not in known:
+            near = nearest(name, known)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
+            raise BadInputError(f"adaptation scenario {name!r} is not known", hint)
+        path = _folder() / f"{name}.yaml"
+    try:
+        written = load_yaml(read_text(path))
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise BadInputError(f"adaptation scenario {str(path)!r} cannot be read", f"{reason}") from error
+    except BadInputError as error:
+        raise error.within(str(path)) from None
+    if not isinstance(written, dict) or set(written) != set(_KEYS):
+        raise BadInputError(f"{path}: not the keys of an adaptation scenario", f"give {', '.join(_KEYS)}")
+    try:
+        length_s = parse_duration(written["length"])
+        link, back = parse_link(written["link"], folder=path.parent), parse_link(written["back"], folder=path.parent)
+    except BadInputError as error:
+        raise error.within(str(path)) from None
+    return Case(
+        name=path.stem,
+        about=str(written["about"]),
+        source=str(written["source"]),
+        length_s=_length(length_s),
+        link=link,
+        back=back,
+    )
+
+
+def case_of_link(line: str, length_s: float) -> Case:
+    """Return the case of a line that the user wrote; feedback takes its delay, and nothing else, back."""
+    spec = parse_link(line)
+    return Case(
+        name="link",
+        about=line,
+        source="--link",
+        length_s=_length(length_s),
+        link=spec,
+        back=LinkSpec(delay=spec.delay),
+    )
+
+
+def _length(length_s: float) -> float:
+    if not 5.0 <= length_s <= LONGEST_S:
+        raise BadInputError(f"length {format_duration(length_s)} is impossible", "give 5s to 1h")
+    return length_s

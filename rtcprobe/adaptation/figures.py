@@ -1,0 +1,116 @@
+"""What came of a call on a line that changes: the scoreboard that RFC 8868 asks for.
+
+Facts: the *fall* is the deepest change of rate downwards, the *return* the first change upwards after it. A line
+without a fall has no figure of one. The floor of the delay is the least that any packet of the call took.
+
+Source: RFC 8868 §3 (metrics); a freeze as in W3C webrtc-stats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from statistics import fmean
+from typing import Final
+
+from rtcprobe.adaptation.encoder import SIZES
+from rtcprobe.adaptation.model import Course
+from rtcprobe.link import LinkSpec
+
+__all__ = ["FIGURES", "fall_of", "figures_of"]
+
+FIGURES: Final[Mapping[str, str]] = {
+    "below_capacity_s": "sent below the new capacity after",
+    "delay_p95_ms": "delay above the path's floor, p95",
+    "above_100ms_s": "longest time above 100 ms",
+    "dropped": "packets dropped by the queue",
+    "freezes": "freezes",
+    "steady_share": "share of capacity used in steady state",
+    "to_90_percent_s": "back at 90% of the old rate after",
+    "to_full_size_s": "full picture size again after",
+    "voice_unplayed": "voice unplayed",
+}
+"""Each figure by its key, in words; a name that ends in ``_s`` is seconds, in ``_ms`` milliseconds, else a share
+(``steady_share``, ``voice_unplayed``) or a count."""
+
+_SETTLED_S: Final = 10.0
+_STEADY_FROM_S: Final = 20.0
+_NEAR: Final = 1.02
+_HIGH_S: Final = 0.100
+
+
+def _rates(spec: LinkSpec) -> list[tuple[float, float]]:
+    """Return (second, b/s) of every change of capacity; nothing where there is none."""
+    rates: list[tuple[float, float]] = []
+    for at_s, phase in zip((0.0, *(change.at_s for change in spec.schedule)), spec.phases, strict=True):
+        bps = phase.rate.bps if phase.rate else float("inf")
+        if not rates or bps != rates[-1][1]:
+            rates.append((at_s, bps))
+    return rates
+
+
+def fall_of(spec: LinkSpec) -> tuple[float, float, float | None] | None:
+    """Return when the deepest fall begins, to which rate, and when the line returns (None: never)."""
+    rates = _rates(spec)
+    falls = [(before[1] - now[1], now[0], now[1]) for before, now in pairwise(rates)]
+    falls = [fall for fall in falls if fall[0] > 0]
+    if not falls:
+        return None
+    _, at_s, bps = max(falls, key=lambda fall: fall[0])
+    return at_s, bps, next((back_s for back_s, after in rates if back_s > at_s and after > bps), None)
+
+
+def figures_of(course: Course, spec: LinkSpec) -> dict[str, float | None]:
+    """Return the figures of one call; None where one does not apply, ``inf`` where what is waited for never came."""
+    delays_s = sorted(delay_s for _, delay_s in course.delays)
+    floor_s = delays_s[0] if delays_s else 0.0
+    figures: dict[str, float | None] = {
+        "below_capacity_s": None,
+        "delay_p95_ms": 1e3 * (delays_s[int(0.95 * len(delays_s))] - floor_s) if delays_s else None,
+        "above_100ms_s": _longest_above(course, floor_s + _HIGH_S),
+        "dropped": float(sum(course.drops)),
+        "freezes": float(sum(course.freezes)),
+        "steady_share": _steady_share(course, spec),
+        "to_90_percent_s": None,
+        "to_full_size_s": None,
+        "voice_unplayed": course.voice_unplayed / course.voice_sent if course.voice_sent else None,
+    }
+    fall = fall_of(spec)
+    if fall is None:
+        return figures
+    at_s, bps, back_s = fall
+    figures["below_capacity_s"] = _after(course.offered_bps, at_s, lambda rate: rate <= _NEAR * bps)
+    old = course.offered_bps[max(0, int(at_s) - 5) : int(at_s)]
+    if back_s is not None and old:
+        figures["to_90_percent_s"] = _after(course.offered_bps, back_s, lambda rate: rate >= 0.9 * fmean(old))
+        figures["to_full_size_s"] = _after(course.height, back_s, lambda height: height >= SIZES[0][1])
+    return figures
+
+
+def _after(series: list[float] | list[int], at_s: float, holds: object) -> float:
+    assert callable(holds)
+    whole = [second for second in range(int(at_s), len(series)) if holds(series[second])]
+    return max(0.0, whole[0] + 1 - at_s) if whole else float("inf")
+
+
+def _longest_above(course: Course, limit_s: float) -> float:
+    longest_s, begun_s = 0.0, None
+    for sent_s, delay_s in course.delays:
+        if delay_s <= limit_s:
+            begun_s = None
+            continue
+        begun_s = sent_s if begun_s is None else begun_s
+        longest_s = max(longest_s, sent_s - begun_s)
+    return longest_s
+
+
+def _steady_share(course: Course, spec: LinkSpec) -> float | None:
+    """Return the mean over phases of 20 s and more of what was delivered in their last 10 s, by their capacity."""
+    rates = _rates(spec)
+    ends = [*(at_s for at_s, _ in rates[1:]), course.length_s]
+    shares = [
+        fmean(course.delivered_bps[int(end_s - _SETTLED_S) : int(end_s)]) / bps
+        for (at_s, bps), end_s in zip(rates, ends, strict=True)
+        if end_s - at_s >= _STEADY_FROM_S and bps < float("inf") and int(end_s) <= len(course.delivered_bps)
+    ]
+    return fmean(shares) if shares else None

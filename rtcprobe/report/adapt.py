@@ -1,0 +1,63 @@
+"""The scoreboard of a sender that adapts: a sentence, then each figure with its interval over seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+from scipy.stats import binom
+
+from rtcprobe.adaptation import FIGURES, Case, fall_of
+from rtcprobe.units import format_rate
+
+__all__ = ["Interval", "adapt_lines", "interval_of"]
+
+Interval = tuple[float, float, float]
+"""Median, and the 95 % interval of the median (of fewer than six seeds: the least and the most)."""
+
+
+def interval_of(values: Sequence[float | None]) -> Interval | None:
+    """Return median and interval over seeds; None where the figure does not apply."""
+    known = sorted(value for value in values if value is not None)
+    if not known:
+        return None
+    rank = max(0, int(binom.ppf(0.025, len(known), 0.5)) - 1) if len(known) >= 6 else 0
+    return median(known), known[rank], known[-1 - rank]
+
+
+def adapt_lines(case: Case, controller: str, rows: Sequence[Mapping[str, float | None]]) -> list[str]:
+    """Return what is printed of one case."""
+    intervals = {key: interval_of([row[key] for row in rows]) for key in FIGURES}
+    lines = [f"{case.name}: {_sentence(case, controller, intervals)}", f"  {case.about} ({case.source})"]
+    for key, words in FIGURES.items():
+        interval = intervals[key]
+        if interval is not None:
+            middle, low, high = (_said(key, value) for value in interval)
+            lines.append(f"  {words:<42}{middle:>10}   ({low} to {high})")
+    return lines
+
+
+def _sentence(case: Case, controller: str, intervals: Mapping[str, Interval | None]) -> str:
+    def value(key: str) -> str:
+        interval = intervals[key]
+        return "not known" if interval is None else _said(key, interval[0])
+
+    fall = fall_of(case.link)
+    if fall is None:
+        return f"{controller} uses {value('steady_share')} of the line, with {value('freezes')} freezes."
+    said = f"when the line falls to {format_rate(fall[1])}, {controller} sends below it after "
+    said += f"{value('below_capacity_s')}, with {value('freezes')} freezes and {value('dropped')} packets dropped"
+    if fall[2] is None:
+        return f"{said}."
+    return f"{said}; the picture is whole again {value('to_full_size_s')} after the line returns."
+
+
+def _said(key: str, value: float) -> str:
+    if math.isinf(value):
+        return "never"
+    if key in ("steady_share", "voice_unplayed"):
+        return f"{100 * value:.1f}%"
+    if key.endswith("_ms"):
+        return f"{value:.0f} ms"
+    return f"{value:.1f} s" if key.endswith("_s") else f"{value:g}"
