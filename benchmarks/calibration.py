@@ -1,10 +1,14 @@
 """Whether the statistics keep their promises: ``python benchmarks/calibration.py``; exit code 1 where they do not.
 
 What is asked, a section each (``--only`` names some):
-    - *calls*: of 200 runs of library scenarios, the 95 % interval of the mouth-to-ear p50 and p95 and of the join p50
-      holds what all calls together give in 95 ± 3 %; none has no width; the p50's of 1v1-social is 20 ms wide at most,
-      and its budget ``mouth_to_ear p95 < 200ms`` is decided in 95 %. Runs are drawn from a pool of simulated calls,
-      which is kept in a temporary file until the code that makes it changes.
+    - *calls*: of 1,000 runs of each library scenario, the 95 % interval of the mouth-to-ear p50 and p95 and of the join
+      p50 holds what all calls together give in 95 ± 3 %; none has no width; the p50's of 1v1-social is 20 ms wide at
+      most, and its budget ``mouth_to_ear p95 < 200ms`` is decided in 95 %. R and what stayed unplayed are told beside
+      it, and hold in 92 % or more: Wilson's interval of a rare share errs on the safe side. So may the p95 where every
+      call begins with a late marker or two (1v1-long-haul, spoken-practice); of eight calls it cannot be told how many.
+      Runs are drawn, with replacement, from 200 simulated calls and 300 joins of each scenario: a new run of it would
+      cost a second. They are kept in a temporary file until the code that makes them changes. The interval of R was
+      chosen among three on the calls of the seeds from 50,001 on; what is printed is judged on others (``POOL_SEED``).
     - *triples*: of 100 times three sides, none shown to be worse stands above a better one, a change of twice the
       detectable one is shown in 90 %, and nothing is shown where nothing changed in 95 %.
     - *coverage*: a 95 % interval of one call's correlated samples holds the truth 95 ± 2 times in a hundred; where an
@@ -238,10 +242,13 @@ def composed(pieces: Sequence[Piece]) -> MouthToEar:
 
 # Coverage of another run
 
-SCENARIOS = ("1v1-social", "voice-room-pair", "video-support")
+SCENARIOS = ("1v1-social", "1v1-long-haul", "spoken-practice", "video-support", "voice-room-pair")
 COVERED_RUNS = (0.92, 0.98)
-POOL_RUNS, POOL_CALLS, POOL_JOINS = 24, 20, 40
-"""Simulated calls of a scenario: so many that 200 runs of a few hardly know each other."""
+POOL_RUNS, POOL_CALLS, POOL_JOINS = 10, 20, 30
+"""Simulated runs of a scenario, and calls and joins of each: the whole world that runs are drawn from."""
+POOL_SEED = 70_001
+LATE_AT_FIRST = ("1v1-long-haul", "spoken-practice")
+"""Each call's first markers are its late ones: no call's share of the tail says anything, and the p95 over-covers."""
 WIDEST_P50_S = 0.020
 DECIDED_AT_LEAST = 0.95
 _PACKAGE = Path(rtcprobe.__file__).parent
@@ -249,9 +256,9 @@ _JUDGING = ("verdict", "report", "cli", "exporter")
 """Rooms that make no call: the pool outlives changes to them."""
 
 
-def pool_key() -> str:
+def pool_key(first_seed: int) -> str:
     """Return what the pool depends on: the code and scenarios that make calls."""
-    seen = hashlib.sha256(f"{POOL_RUNS} {POOL_CALLS} {POOL_JOINS}".encode())
+    seen = hashlib.sha256(f"{POOL_RUNS} {POOL_CALLS} {POOL_JOINS} {first_seed}".encode())
     for path in sorted((*_PACKAGE.rglob("*.py"), *_PACKAGE.rglob("*.yaml"))):
         if path.relative_to(_PACKAGE).parts[0] not in _JUDGING:
             seen.update(path.read_bytes())
@@ -299,13 +306,13 @@ def pieces(ear: MouthToEar) -> Iterable[Piece]:
         )
 
 
-def pools(executor: ProcessPoolExecutor) -> list[Pool]:
+def pools(executor: ProcessPoolExecutor, first_seed: int) -> list[Pool]:
     """Return the pool of every scenario, simulated or as it was kept."""
-    kept = Path(tempfile.gettempdir()) / f"rtcprobe-calls-{pool_key()}.json"
+    kept = Path(tempfile.gettempdir()) / f"rtcprobe-calls-{pool_key(first_seed)}.json"
     if kept.exists():
         plain = json.loads(kept.read_text())
     else:
-        cases = [(name, seed) for name in SCENARIOS for seed in range(50_001, 50_001 + POOL_RUNS)]
+        cases = [(name, seed) for name in SCENARIOS for seed in range(first_seed, first_seed + POOL_RUNS)]
         made = list(executor.map(pool_run, cases))
         plain = {name: made[i * POOL_RUNS : (i + 1) * POOL_RUNS] for i, name in enumerate(SCENARIOS)}
         kept.write_text(json.dumps(plain))
@@ -316,8 +323,8 @@ def drawn(pool: Pool, plan: Scenario, rng: np.random.Generator) -> Result:
     """Return a run of the scenario's own numbers of calls and joins, drawn from the pool and judged."""
     ears = {}
     for direction, every in pool.ways.items():
-        ears[direction] = composed([every[i] for i in rng.permutation(len(every))[: plan.call.calls]])
-    times = [pool.joins[i] for i in rng.permutation(len(pool.joins))[: plan.call.joins]]
+        ears[direction] = composed([every[i] for i in rng.integers(len(every), size=plan.call.calls)])
+    times = [pool.joins[i] for i in rng.integers(len(pool.joins), size=plan.call.joins)]
     attempts = tuple(
         JoinAttempt(caller={"first_audio": each}) if math.isfinite(each) else JoinAttempt(caller={}, failed="ice")
         for each in times
@@ -333,23 +340,20 @@ def another_run(case: tuple[Pool, int]) -> list[Line]:
     rng = np.random.default_rng(hash_of(pool.name))
     seen = [drawn(pool, plan, rng) for _ in range(runs)]
     lines = [_held("join.first_audio p50", 0.5, np.array(pool.joins), [r.join.summary["first_audio"] for r in seen])]
+    late = pool.name in LATE_AT_FIRST
     for direction, every in pool.ways.items():
         delays = np.concatenate([each.delays for each in every])
         summaries = [summary for run in seen if (summary := run.mouth_to_ear[direction].summary) is not None]
         for p in (0.5, 0.95):
-            line = _held(f"mouth_to_ear.{direction} {named(p)}", p, delays, summaries)
+            line = _held(f"mouth_to_ear.{direction} {named(p)}", p, delays, summaries, over=late and p > 0.5)
             if pool.name == "1v1-social" and p == 0.5:
                 wide = float(np.median([_width(each, named(p)) for each in summaries]))
                 line = Line(line.text, line.kept and wide <= WIDEST_P50_S)
             lines.append(line)
-        truth = float(np.mean([each.r for each in every if each.r is not None]))
-        outcomes = [evaluate(parse_budget(f"mouth_to_ear.{direction}.r mean >= 0"), run) for run in seen]
-        held = [o.low is not None and o.high is not None and o.low <= truth <= o.high for o in outcomes]
-        wide = float(np.median([(o.high or 0.0) - (o.low or 0.0) for o in outcomes]))
-        text = f"mouth_to_ear.{direction}.r"
-        lines.append(
-            Line(f"{text:<38} holds {np.mean(held):6.1%}   median width {wide:7.1f}", bool(np.mean(held) >= 0.90))
-        )
+        r = float(np.mean([each.r for each in every if each.r is not None]))
+        lines.append(_mean_held(f"mouth_to_ear.{direction}.r", r, seen))
+        unplayed = float(np.average([each.unplayed for each in every], weights=[each.sent for each in every]))
+        lines.append(_mean_held(f"mouth_to_ear.{direction}.unplayed", unplayed, seen))
     budget = next(each for each in plan.budgets if each.metric == "mouth_to_ear" and not each.advisory)
     decided = float(np.mean([evaluate(budget, run).verdict in ("met", "missed") for run in seen]))
     needed = DECIDED_AT_LEAST if pool.name == "1v1-social" else 0.0
@@ -357,14 +361,24 @@ def another_run(case: tuple[Pool, int]) -> list[Line]:
     return [Line(f"{pool.name:<16} {each.text}", each.kept) for each in lines]
 
 
-def _held(name: str, p: float, pooled: Floats, summaries: Sequence[Summary]) -> Line:
+def _held(name: str, p: float, pooled: Floats, summaries: Sequence[Summary], *, over: bool = False) -> Line:
     truth = float(np.quantile(pooled, p))
     ends = [(q.low, q.high) for each in summaries if (q := each.quantile(named(p))) is not None]
     held = sum((low is None or low <= truth) and (high is None or truth <= high) for low, high in ends) / len(ends)
     pointed = sum(low is not None and low == high for low, high in ends)
     wide = float(np.median([_width(each, named(p)) for each in summaries]))
     text = f"{name:<38} holds {held:6.1%}   median width {wide * 1e3:7.1f} ms   without width {pointed}"
-    return Line(text, COVERED_RUNS[0] <= held <= COVERED_RUNS[1] and not pointed)
+    return Line(text, COVERED_RUNS[0] <= held <= (1.0 if over else COVERED_RUNS[1]) and not pointed)
+
+
+def _mean_held(metric: str, truth: float, runs: Sequence[Result]) -> Line:
+    """Return how often the interval of a mean (of a share, of a rating) holds the ``truth``."""
+    at_least = parse_budget(f"{metric} mean >= 0{'%' if metric.endswith('unplayed') else ''}")
+    found = [evaluate(at_least, run) for run in runs]
+    ends = [(each.low, each.high) for each in found if each.low is not None and each.high is not None]
+    held = sum(low <= truth <= high for low, high in ends) / len(found)
+    wide = float(np.median([high - low for low, high in ends]))
+    return Line(f"{metric:<38} holds {held:6.1%}   median width {wide:7.3g}", held >= COVERED_RUNS[0])
 
 
 def _width(summary: Summary, name: str) -> float:
@@ -625,7 +639,7 @@ def _section(name: str, pool: ProcessPoolExecutor, scale: float, real_runs: int)
     worlds = [World(1, True), World(3, True), World(1, False), World(3, False)]
     lines: Iterable[Line]
     if name == "calls":
-        cases = [(each, max(round(200 * scale), 50)) for each in pools(pool)]
+        cases = [(each, max(round(1000 * scale), 200)) for each in pools(pool, POOL_SEED)]
         title, lines = "Coverage of another run", itertools.chain.from_iterable(pool.map(another_run, cases))
     elif name == "triples":
         title, lines = "Three sides", triples(list(pool.map(triple, range(max(round(100 * scale), 20)))))

@@ -41,7 +41,7 @@ from rtcprobe.result import BudgetOutcome, BudgetVerdict, Result, Unit
 from rtcprobe.units import format_duration, format_ratio, parse_duration, parse_ratio
 from rtcprobe.verdict.intervals import Rated
 from rtcprobe.verdict.metrics import METRICS, Metric, Observations
-from rtcprobe.verdict.statistics import CONFIDENCE, Ends, mean_interval, quantile, share_above, share_interval
+from rtcprobe.verdict.statistics import CONFIDENCE, mean_interval, quantile, share_above, share_interval
 
 __all__ = ["Budget", "evaluate", "parse_budget"]
 
@@ -213,7 +213,7 @@ def _closing(probability: float, seen: Observations) -> str:
 def _figure(budget: Budget, seen: Observations) -> _Found:
     """Return the figure; its value is None where it was not measured, or failures put it beyond any number."""
     if seen.rated is not None:
-        return _of_run(seen.rated, seen.ends)
+        return _of_run(seen.rated)
     if seen.figures is not None:
         value = seen.figures.get(budget.aggregate)
         return _Found(value, exact=value is not None)
@@ -228,11 +228,9 @@ def _figure(budget: Budget, seen: Observations) -> _Found:
     return _mean(budget, seen) if budget.aggregate == "mean" else _extreme(budget, seen)
 
 
-def _of_run(rated: Rated, ends: Ends) -> _Found:
+def _of_run(rated: Rated) -> _Found:
     """Return a figure that each call has one of; exact where it was the same in all, or nothing says its chance."""
     low, high = rated.ends()
-    if low is None and high is None:
-        low, high = ends
     point = low is not None and high is not None and high - low <= _POINT
     return _Found(rated.value, *((None, None) if point else (low, high)), exact=point or (low is None and high is None))
 

@@ -16,19 +16,21 @@ Rules:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
-from rtcprobe.result import Direction, Result, Unit
+from rtcprobe.result import Direction, Result, Sample, Unit
 from rtcprobe.verdict.difference import Estimate, Method, Row
 from rtcprobe.verdict.figures import RUNS, Figure, Floats, Pair, batched, named
 from rtcprobe.verdict.intervals import Calls, Rated, fixed_s
 from rtcprobe.verdict.metrics import METRICS
 from rtcprobe.verdict.spread import EQUAL, HybridSpread, Spread, TSpread, percentile
-from rtcprobe.verdict.statistics import samples_needed
+from rtcprobe.verdict.statistics import Ends, samples_needed
 from rtcprobe.verdict.tosses import Randomised
 
 __all__ = ["headlines", "stages"]
@@ -71,15 +73,16 @@ class _Call:
 
 def _heard(pair: Pair, runs: Sequence[Result], direction: Direction) -> tuple[list[_Call], Calls]:
     """Return the calls of a side that heard anything, and their delays."""
-    found, least = [], np.inf
+    found, least, whole = [], np.inf, pair.run_is_unit
     for run in runs:
         ear = run.mouth_to_ear.get(direction)
         if ear is None or not ear.samples:
             continue
         least = min(least, fixed_s(ear))
-        numbers = dict.fromkeys(each.call for each in ear.samples)
-        for number in [0] if pair.run_is_unit else numbers:
-            taken = [each for each in ear.samples if pair.run_is_unit or each.call == number]
+        calls: dict[int, list[Sample]] = {}
+        for each in ear.samples:
+            calls.setdefault(0 if whole else each.call, []).append(each)
+        for number, taken in calls.items():
             found.append(
                 _Call(
                     key=(run.seed, number),
@@ -124,7 +127,8 @@ def _paired(ours: Sequence[_Call], theirs: Sequence[_Call], p: float, apart: flo
     if len(ours) >= _FEWEST_TOSSED:
         return Randomised(a, b, p, paired=True, calls=calls) if len(a) else None
     both = [(a[calls == each], b[calls == each]) for each in dict.fromkeys(calls.tolist())]
-    return TSpread.paired(np.array([float(percentile(two, p) - percentile(one, p)) for one, two in both]), apart)
+    spread = TSpread.paired(np.array([float(percentile(two, p) - percentile(one, p)) for one, two in both]))
+    return spread and spread.about(apart)
 
 
 def _unpaired(a: Calls, b: Calls, p: float, values: tuple[float, float]) -> Spread | None:
@@ -133,7 +137,7 @@ def _unpaired(a: Calls, b: Calls, p: float, values: tuple[float, float]) -> Spre
         return HybridSpread(*values, lambda c: a.ends(p, c), lambda c: b.ends(p, c))
     one, two = (np.array([float(percentile(each, p)) for each in side.parts]) for side in (a, b))
     spread = TSpread.unpaired(one, two)
-    return spread and TSpread(difference=values[1] - values[0], error=spread.error, freedom=spread.freedom)
+    return spread and spread.about(values[1] - values[0])
 
 
 def _common(ours: Sequence[_Call], theirs: Sequence[_Call]) -> tuple[Floats, Floats, npt.NDArray[np.intp]]:
@@ -166,7 +170,7 @@ class _Side:
 
 def _side(pair: Pair, runs: Sequence[Result], metric: str, direction: Direction) -> _Side | None:
     """Return a figure of a side; None where a run did not measure it."""
-    values, weights, keys = [], [], []
+    parts, weights, keys = [], [], []
     figures: list[float] = []
     shares: list[float] = []
     events: list[float | None] = []
@@ -175,20 +179,35 @@ def _side(pair: Pair, runs: Sequence[Result], metric: str, direction: Direction)
         if found is None:
             return None
         markers = run.mouth_to_ear[direction].scheduled
-        values.append(found.value)
+        parts.append(found)
         weights.append(markers)
         events.append(found.events)
         alone = pair.run_is_unit or len(found.figures) < 2
         figures += [found.value] if alone else found.figures
         shares += [float(markers)] if alone else found.weights
         keys += [(run.seed, number) for number in range(1 if alone else len(found.figures))]
+    made = None if pair.run_is_unit or any(each.made is None for each in parts) else partial(_joined, parts, weights)
     rated = Rated(
-        value=float(np.average(values, weights=weights)),
+        value=float(np.average([each.value for each in parts], weights=weights)),
         figures=tuple(figures),
         weights=tuple(shares),
         events=None if None in events else sum(each for each in events if each is not None),
+        made=made,
     )
     return _Side(rated, tuple(keys), sum(weights))
+
+
+def _joined(parts: Sequence[Rated], weights: Sequence[float], confidence: float) -> Ends:
+    """Return the interval of the mean of runs' figures: distances to the ends add as squares, as everywhere."""
+    below, above = [], []
+    for part, weight in zip(parts, weights, strict=True):
+        low, high = part.ends(confidence)
+        if low is None or high is None:
+            return None, None
+        below.append((part.value - low) * weight / sum(weights))
+        above.append((high - part.value) * weight / sum(weights))
+    value = float(np.average([each.value for each in parts], weights=weights))
+    return value - math.hypot(*below), value + math.hypot(*above)
 
 
 def _rated(pair: Pair, metric: str, unit: Unit, direction: Direction, part: str = "") -> Row:
@@ -234,8 +253,9 @@ def _spread(a: _Side, b: _Side, *, paired: bool) -> TSpread | HybridSpread | Non
     apart = b.rated.value - a.rated.value
     if paired:
         worth = np.inf if a.events is None else a.events / len(a.keys)
-        return TSpread.paired(two - one, apart, worth=worth)
-    if a.events is not None and b.events is not None:
+        spread = TSpread.paired(two - one, worth=worth)
+        return spread and spread.about(apart)
+    if None not in (a.events, b.events) or None not in (a.rated.made, b.rated.made):
         return HybridSpread(a.rated.value, b.rated.value, a.rated.ends, b.rated.ends)
     return TSpread.unpaired(one, two)
 

@@ -128,11 +128,12 @@ def batched(a: Floats, b: Floats, p: float, apart: float, *, paired: bool) -> TS
         return None
     if paired:
         count = batches(b - a, rarer)
-        return TSpread.paired(_batch_percentiles(b, p, count) - _batch_percentiles(a, p, count), apart)
+        spread = TSpread.paired(_batch_percentiles(b, p, count) - _batch_percentiles(a, p, count))
+        return spread and spread.about(apart)
     one = _batch_percentiles(a, p, batches(a, rarer))
     two = _batch_percentiles(b, p, batches(b, rarer))
     spread = TSpread.unpaired(one, two)
-    return spread and TSpread(difference=apart, error=spread.error, freedom=spread.freedom)
+    return spread and spread.about(apart)
 
 
 def mean_estimate(values: Floats, runs: int) -> Estimate:

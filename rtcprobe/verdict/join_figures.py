@@ -169,7 +169,8 @@ def _join_mean(
     if pair.paired and len(a) == len(b):
         both = ~(np.isnan(a) | np.isnan(b))
         apart = float(np.mean(heard_b) - np.mean(heard_a))
-        return row.over("attempts", TSpread.paired(b[both] - a[both], apart), paired=True)
+        spread = TSpread.paired(b[both] - a[both])
+        return row.over("attempts", spread and spread.about(apart), paired=True)
     if not pair.virtual and pair.by_runs:
         means_a, means_b = (
             np.array([float(np.nanmean(each)) for each in side if not np.all(np.isnan(each))]) for side in sides

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from rtcprobe.quality import mos
 from rtcprobe.result import DIRECTIONS, STAGES, WAYS, Direction, HeardCall, JoinAttempt, MouthToEar, Result, Unit
 from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, PHASE_OF
-from rtcprobe.verdict.intervals import Calls, Rated, frames_worth, of_calls, rating_bounds, rating_ends, several
+from rtcprobe.verdict.intervals import Calls, Rated, frames_worth, of_calls, rating_bounds, rating_ends
 from rtcprobe.verdict.statistics import Ends
 
 __all__ = ["METRICS", "Metric", "Observations", "phase_metric"]
@@ -26,8 +26,7 @@ class Observations:
     """What a run holds of one metric: ``values`` in the order taken, and how many more never came.
 
     ``calls`` instead, where they resemble each other within a call. ``figures`` instead, by aggregate name, where the
-    run keeps only figures (a link's delay quantiles over packets); ``rated``: its figure "mean" and that of each call;
-    ``ends``: its interval, where neither says it.
+    run keeps only figures (a link's delay quantiles over packets); ``rated``: its figure "mean" and that of each call.
     """
 
     values: tuple[float, ...] = ()
@@ -35,7 +34,6 @@ class Observations:
     calls: Calls | None = None
     figures: Mapping[str, float] | None = None
     rated: Rated | None = None
-    ends: Ends = (None, None)
 
     @property
     def count(self) -> int:
@@ -160,10 +158,15 @@ def _rating(name: str, rate: Callable[[float], float]) -> Callable[[MouthToEar],
         value = ear.quality.get(name)
         if value is None:
             return Observations()
+
+        def ends(confidence: float) -> Ends:
+            off = value - rate(ear.quality["r"])  # a mean of MOS is not quite the MOS of the mean R
+            low, high = (None if each is None else rate(each) + off for each in rating_ends(ear, confidence))
+            return low, high
+
         worst, best = (rate(each) for each in rating_bounds(ear))
         found = Rated.of(value, ear, lambda call: None if call.r is None else rate(call.r), bounds=(worst, best))
-        ends = tuple(None if each is None else rate(each) for each in rating_ends(ear)) if not several(ear) else ()
-        return Observations(rated=found, ends=(ends[0], ends[1]) if ends else (None, None))
+        return Observations(rated=replace(found, made=ends))
 
     return read
 

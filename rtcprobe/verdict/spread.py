@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -68,8 +68,8 @@ class TSpread:
     counted: float = 0.0
 
     @classmethod
-    def paired(cls, moved: _Floats, difference: float | None = None, *, worth: float = math.inf) -> TSpread | None:
-        """Return the spread of pairs that ``moved`` (shape (k,)), about ``difference`` (their mean unless given).
+    def paired(cls, moved: _Floats, *, worth: float = math.inf) -> TSpread | None:
+        """Return the spread of pairs that ``moved`` (shape (k,)), about their mean.
 
         ``worth``: of how many events each figure is a share, so that counting them makes it vary that much at least.
         That is known, not guessed from a few pairs: the more of the variance it is, the more degrees of freedom.
@@ -78,10 +78,10 @@ class TSpread:
             return None
         mean = float(np.mean(moved))
         seen = 0.0 if np.ptp(moved) <= EQUAL else float(np.var(moved, ddof=1))
-        variance = max(seen, max(abs(mean), abs(difference or 0.0)) / worth)
+        variance = max(seen, abs(mean) / worth)
         known = math.inf if seen <= 0.0 < 1.0 / worth else variance / seen if seen > 0.0 else 1.0
         return cls(
-            difference=mean if difference is None else difference,
+            difference=mean,
             error=math.sqrt(variance / len(moved)),
             freedom=min((len(moved) - 1) * known**2, _MOST_FREEDOM),
             counted=1.0 / worth / len(moved),
@@ -97,6 +97,18 @@ class TSpread:
         whole = of_a + of_b
         freedom = whole**2 / (of_a**2 / (len(a) - 1) + of_b**2 / (len(b) - 1)) if whole > 0.0 else len(a) + len(b) - 2.0
         return cls(difference=float(np.mean(b) - np.mean(a)), error=math.sqrt(whole), freedom=freedom)
+
+    def about(self, difference: float) -> TSpread:
+        """Return the spread about a figure of all units together, of which theirs are not quite the mean.
+
+        What the two are apart is nothing the units agree on: it is added to the error, as squares. (Eight calls' own
+        p95, of twelve markers each, vary less than the p95 of all: about that alone, one unchanged pair in four was
+        called different.)
+        """
+        off = difference - self.difference
+        if abs(off) <= EQUAL:
+            return replace(self, difference=difference)
+        return replace(self, difference=difference, error=math.hypot(self.error, off))
 
     def reach(self, confidence: float) -> float | None:
         """Return the interval's half; more where one or two degrees of freedom are all that is known of the spread.

@@ -32,6 +32,8 @@ _Floats = npt.NDArray[np.float64]
 _FEW_TOSSES, _MANY_TOSSES = 999, 9999
 _STEPS = 8
 _SEED = 20_240_229
+_AT_ONCE = 2_000_000
+"""Counts in memory at a time: 8 MB."""
 
 
 class Randomised:
@@ -139,7 +141,8 @@ class Randomised:
         """Return of every toss how far apart the percentiles are, and how many more of b lie beyond the common one."""
         p = self._probability
         if self._calls is not None:
-            return _exchanged((a, b), self._calls, tosses.astype(np.bool_, copy=False), p, float(common))
+            sides, swaps = _Exchanges(a, b, self._calls), tosses.astype(np.bool_, copy=False)
+            return _apart(*sides.percentiles(swaps, p)), sides.more_beyond(swaps, float(common))
         if self._paired:
             first, second = np.where(tosses, b, a), np.where(tosses, a, b)
         else:
@@ -164,37 +167,57 @@ class Randomised:
         return self.difference + way * outside
 
 
-def _exchanged(
-    sides: tuple[_Floats, _Floats], calls: npt.NDArray[np.intp], tosses: npt.NDArray[np.bool_], p: float, common: float
-) -> tuple[_Floats, _Floats]:
-    """Return what ``Randomised._tossed`` does, where whole calls are exchanged: (tosses, n) values are never sorted.
+class _Exchanges:
+    """Two sides of which whole calls are exchanged (shapes (n,); ``calls`` (n,), counted from 0).
 
-    All values are sorted once; where a side's percentile lies is where as many of them are counted as its rank.
+    All values are sorted once. How many of the lowest are the first side's is a sum over the calls that a toss
+    exchanges, so a percentile is found by counting, and only among the values that some toss could make it.
     """
-    n = len(calls)
-    both = np.concatenate(sides)
-    order = np.argsort(both, kind="stable")
-    ordered = both[order]
-    of_b = order >= n
-    first = np.cumsum(tosses[:, np.concatenate([calls, calls])[order]] == of_b, axis=1, dtype=np.int32)
-    every = np.arange(1, 2 * n + 1, dtype=np.int32)
-    place = (n - 1) * p
-    below, share = math.floor(place), place - math.floor(place)
 
-    def ranked(counts: npt.NDArray[np.int32], rank: int) -> _Floats:
-        return np.asarray(ordered[np.argmax(counts > rank, axis=1)])
+    def __init__(self, a: _Floats, b: _Floats, calls: npt.NDArray[np.intp]) -> None:
+        self._n = len(a)
+        both = np.concatenate([a, b])
+        order = np.argsort(both, kind="stable")
+        self._ordered, of_b = both[order], order >= self._n
+        # Column m: of the lowest m values, how many are a's, and what exchanging each call adds (exact below 2^24).
+        self._plain = np.concatenate([[0], np.cumsum(~of_b)]).astype(np.float32)
+        self._moved = np.zeros((int(np.max(calls)) + 1, 2 * self._n + 1), dtype=np.float32)
+        self._moved[calls[order % self._n], np.arange(1, 2 * self._n + 1)] = np.where(of_b, 1.0, -1.0)
+        np.cumsum(self._moved, axis=1, out=self._moved)
 
-    def found(counts: npt.NDArray[np.int32]) -> _Floats:
-        low = ranked(counts, below)
-        return low if share < 1e-12 else low + share * (ranked(counts, below + 1) - low)
+    def percentiles(self, tosses: npt.NDArray[np.bool_], p: float) -> tuple[_Floats, _Floats]:
+        """Return the percentile of both sides after each toss (shape (tosses, calls))."""
+        place = (self._n - 1) * p
+        low, share = math.floor(place), place - math.floor(place)
+        ranks = (low, min(low + 1, self._n - 1))
+        begin, end = self._within(*ranks)
+        found = np.empty((2, 2, len(tosses)))
+        for rows in np.array_split(np.arange(len(tosses)), math.ceil(len(tosses) * (end - begin) / _AT_ONCE)):
+            first = self._of_first(tosses[rows], slice(begin, end))
+            for side, counts in enumerate((first, np.arange(begin, end, dtype=np.float32) - first)):
+                for which, rank in enumerate(ranks):
+                    found[side, which, rows] = self._ordered[begin - 1 + np.count_nonzero(counts <= rank, axis=1)]
+        values = found[:, 0] if share < 1e-12 else found[:, 0] + share * (found[:, 1] - found[:, 0])
+        return values[0], values[1]
 
-    def beyond(counts: npt.NDArray[np.int32]) -> _Floats:
-        ends = [int(np.searchsorted(ordered, common, side=side)) for side in ("left", "right")]
-        at_most = [counts[:, end - 1] if end else np.zeros(len(counts)) for end in ends]
-        return np.asarray(1.0 - (at_most[0] + at_most[1]) / (2.0 * n))
+    def more_beyond(self, tosses: npt.NDArray[np.bool_], common: float) -> _Floats:
+        """Return how much larger a share of the second side lies beyond ``common``, half counted where on it."""
+        ends = [int(np.searchsorted(self._ordered, common, side=side)) for side in ("left", "right")]
+        first = self._of_first(tosses, np.array(ends))
+        return np.asarray((2.0 * first - np.array(ends)).sum(axis=1) / (2.0 * self._n), dtype=np.float64)
 
-    second = every - first
-    return found(second) - found(first), beyond(second) - beyond(first)
+    def _of_first(
+        self, tosses: npt.NDArray[np.bool_], columns: slice | npt.NDArray[np.intp]
+    ) -> npt.NDArray[np.float32]:
+        return np.asarray(self._plain[columns] + tosses.astype(np.float32) @ self._moved[:, columns])
+
+    def _within(self, low: int, high: int) -> tuple[int, int]:
+        """Return between which columns every toss counts either side's ranks ``low`` to ``high``."""
+        least = self._plain + np.minimum(self._moved, 0.0).sum(axis=0)
+        most = self._plain + np.maximum(self._moved, 0.0).sum(axis=0)
+        every = np.arange(2 * self._n + 1)
+        begin = min(int(np.searchsorted(each, low, side="right")) for each in (most, every - least))
+        return begin, 1 + max(int(np.searchsorted(each, high, side="right")) for each in (least, every - most))
 
 
 @lru_cache(maxsize=4)

@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rtcprobe.quality import conversation
 from rtcprobe.result import HeardCall
 from rtcprobe.verdict import evaluate, judge, parse_budget
 from rtcprobe.verdict.clusters import mean_ends, quantile_ends, share_ends, worth
@@ -137,12 +138,39 @@ def test_summary_and_budget_have_the_one_interval_of_the_calls(talked):
 
 def test_r_has_an_interval_and_a_budget_inside_it_is_undecided(talked):
     found = evaluate(parse_budget("mouth_to_ear.caller_to_callee.r mean >= 80"), talked)
-    # Evenly from 82 to 86: s = 1.3457, t(9) = 2.2622, so 0.9627 either way of the run's own 84.1.
-    assert (found.low, found.high) == pytest.approx((84.1 - 0.9627, 84.1 + 0.9627), abs=1e-3)
+    assert found.low < found.value < found.high
     assert not found.exact
     assert evaluate(parse_budget("mouth_to_ear.r mean >= 84"), talked).verdict == "undecided"
     mos = evaluate(parse_budget("mouth_to_ear.caller_to_callee.mos mean >= 4"), talked)
     assert mos.low < mos.value < mos.high
+
+
+def test_calls_that_lost_nothing_do_not_promise_that_the_next_will_lose_nothing(talked):
+    ear = talked.mouth_to_ear["caller_to_callee"]
+    same = tuple(replace(each, delay_s=0.15) for each in ear.samples)  # the delay is sure: all that is left is loss
+    calls = tuple(replace(each, unplayed=0.0, r=86.9) for each in ear.calls)
+    clean = {"protection": {"sent": 3000, "unplayed": 0.0}, "quality": {"r": 86.9, "burst_ratio": 2.0}}
+    run = replace(talked, mouth_to_ear={"caller_to_callee": replace(ear, samples=same, calls=calls, **clean)})
+    found = evaluate(parse_budget("mouth_to_ear.caller_to_callee.r mean >= 80"), run)
+    # None of 3,000 frames, which bursts twice as long as chance's make 1,000: up to z² / (1000 + z²) = 0.383 %.
+    unlucky, kept = (conversation(one_way_delay_s=0.15, loss_ratio=x, burst_ratio=2.0).r for x in (0.0038268, 0.0))
+    assert found.low == pytest.approx(86.9 - (kept - unlucky), abs=1e-4)
+    assert found.high == pytest.approx(86.9)
+
+
+def test_what_delay_and_loss_take_off_r_adds_as_squares(talked):
+    ear = talked.mouth_to_ear["caller_to_callee"]
+    fixed = replace(ear, samples=tuple(replace(each, delay_s=0.2) for each in ear.samples))
+    never = replace(ear, protection={**ear.protection, "sent": 10**12}, calls=tuple(
+        replace(each, unplayed=ear.protection["unplayed"]) for each in ear.calls
+    ))  # fmt: skip
+
+    def below(ear):
+        run = replace(talked, mouth_to_ear={"caller_to_callee": ear})
+        return 84.1 - evaluate(parse_budget("mouth_to_ear.caller_to_callee.r mean >= 80"), run).low
+
+    assert below(ear) < below(fixed) + below(never)
+    assert below(ear) == pytest.approx(math.hypot(below(fixed), below(never)), rel=0.1)
 
 
 def test_no_interval_goes_beyond_what_a_run_can_be(talked):

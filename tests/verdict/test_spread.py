@@ -122,3 +122,17 @@ def test_holm_corrects_as_published():
     # Holm's steps by hand: 4 · 0.005, 3 · 0.01, then 2 · 0.03, and 0.04 may not be smaller than the one before.
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([]) == []
+
+
+def test_what_units_do_not_agree_on_is_no_finding():
+    # Units that moved by 1 ± 0.1 say nothing of a figure of all of them that moved by 5: 4 is their disagreement.
+    moved = np.array([0.9, 1.1, 0.8, 1.2, 1.0])
+    own = TSpread.paired(moved)
+    about = own.about(5.0)
+    assert about.error == pytest.approx(math.hypot(own.error, 4.0))
+    assert p_value(own) < 0.001
+    assert p_value(about) > 0.2
+    low, high = about.interval(0.95)
+    assert low < 1.0
+    assert high > 5.0
+    assert own.about(1.0 + 1e-12).error == own.error
