@@ -31,6 +31,7 @@ from rtcprobe.link import parse_link
 DELAY, LIMIT, MAX_BPS = "40ms", "200ms", 4e6
 MARGIN, FREEZES, DROPS, SECONDS = 0.10, 2.0, 5.0, 1.0
 LEAST_LOSS = 0.002
+STARVED_FPS = 27.0
 STEADY_KBPS = 0.02
 """A rate that moves by less from second to second is one rate."""
 
@@ -67,13 +68,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     outside = 0
     with ProcessPoolExecutor(options.jobs) as pool:
         for kind, group in groupby(files, lambda path: path.stem.rpartition("-")[0]):
-            recordings = [read(path) for path in group]
+            paths = list(group)
+            recordings = [read(path) for path in paths]
             line = line_of(recordings)
             top_bps = None if kind.endswith("def") else MAX_BPS
             theirs = [figures(recording, line) for recording in recordings]
             tasks = [(line, top_bps, seed) for seed in range(options.seeds)]
             ours = list(pool.map(simulated, tasks, chunksize=max(1, options.seeds // options.jobs)))
             print(f"\n{kind}: {len(theirs)} recordings, ours {options.seeds} seeds; {line.written()[:110]}")
+            for path, recording in zip(paths, recordings, strict=True):
+                seconds = [f"{at_s:.0f}" for at_s, fps in zip(recording["t_s"], recording["source_fps"], strict=True)
+                           if 0 < fps < STARVED_FPS]  # fmt: skip
+                if seconds:
+                    print(f"  {path.stem}: its camera was starved at {', '.join(seconds)} s, which no line does")
             outside += sum(not judge(name, theirs, ours) for name in theirs[0])
     print(f"\n{outside} OUTSIDE" if outside else "\nevery figure is inside")
     return int(outside > 0)
@@ -84,7 +91,7 @@ def read(path: Path) -> Series:
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     wanted = ("t_s", "link_kbps", "available_kbps", "drop_queue", "drop_loss", "offered_packets", "link_delay_max_ms",
-              "freezes", "offered_ip_kbps")  # fmt: skip
+              "freezes", "offered_ip_kbps", "source_fps")  # fmt: skip
     return {name: [float(row.get(name) or 0) for row in rows] for name in wanted}
 
 

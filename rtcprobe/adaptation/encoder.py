@@ -46,13 +46,14 @@ def default_max_bps(width: int, height: int) -> float:
 class Encoder:
     """One stream; ``frame`` is asked 30 times a second. ``max_bps`` None: the default of each size.
 
-    ``noise`` yields factors around 1 by which frames differ.
+    ``noise`` yields factors around 1 by which frames differ; ``scales``: whether the picture's size may change.
     """
 
-    def __init__(self, noise: Iterator[float], max_bps: float | None) -> None:
+    def __init__(self, noise: Iterator[float], max_bps: float | None, *, scales: bool = True) -> None:
         self.place = 0
         self.dropped = 0
         self._noise = noise
+        self._scales = scales
         self._max_bps = max_bps
         self._rate_bps = 0.0
         self._bucket = 0.0  # bits beyond the target
@@ -104,7 +105,7 @@ class Encoder:
 
     def _scale(self, now_s: float) -> None:
         """Change the size of the picture where the quantiser says so."""
-        if now_s - self._checked_s < (_CHECK_S if self._was_high else _FIRST_CHECK_S):
+        if not self._scales or now_s - self._checked_s < (_CHECK_S if self._was_high else _FIRST_CHECK_S):
             return
         self._checked_s = now_s
         if len(self._skipped) < _FRAMES:

@@ -105,7 +105,9 @@ class Call:
         seeds = np.random.SeedSequence(settings.seed).spawn(4)
         self._forward, self._back = Link(settings.forward, seeds[0]), Link(settings.back, seeds[1])
         rng = np.random.default_rng(seeds[2])
-        self.encoder = Encoder(_noise(rng), settings.max_bps)
+        # Stock aiortc knows no other size than the camera's.
+        scales = controller.feedback_kind != "remb"
+        self.encoder = Encoder(_noise(rng), settings.max_bps, scales=scales)
         self.receiver = VideoReceiver()
         self.course = Course(settings.length_s)
         self._phase_s = float(np.random.default_rng(seeds[3]).uniform(0, 1 / FPS))

@@ -1,8 +1,9 @@
 """Calls that others recorded, heard again: packet captures, RTC event logs, a server's own recordings.
 
 Read in this order: ``stream`` (what every reader leaves), ``records`` and ``layers`` and ``rtp`` (captures),
-``eventlog``, ``mjr``, ``files`` (telling them apart); ``programme`` and ``hearing`` (playing them again), ``network``
-(what the packets say themselves), ``heard`` (figures, JSON), ``bounds`` (budgets), ``pair`` (two captures of one call).
+``eventlog``, ``mjr``, ``files`` (telling them apart); ``programme`` and ``hearing`` (playing them again), ``video``
+(seeing them again), ``network`` (what the packets say themselves), ``heard`` (figures, JSON), ``bounds`` (budgets),
+``pair`` (two captures of one call).
 """
 
 from rtcprobe.capture.bounds import Bound, Kept, parse_bound
@@ -11,6 +12,7 @@ from rtcprobe.capture.heard import SCHEMA, Heard, HeardStream, hear
 from rtcprobe.capture.network import Drift, Network
 from rtcprobe.capture.pair import Between, between, clock_offset
 from rtcprobe.capture.stream import Capture, Packets, Stream
+from rtcprobe.capture.video import SeenStream
 
 __all__ = [
     "SCHEMA",
@@ -23,6 +25,7 @@ __all__ = [
     "Kept",
     "Network",
     "Packets",
+    "SeenStream",
     "Stream",
     "between",
     "clock_offset",

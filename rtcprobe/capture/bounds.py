@@ -19,6 +19,7 @@ from rtcprobe.units import parse_duration, parse_ratio
 
 if TYPE_CHECKING:
     from rtcprobe.capture.heard import HeardStream
+    from rtcprobe.capture.video import SeenStream
 
 __all__ = ["Bound", "Kept", "aggregated", "judge", "parse_bound"]
 
@@ -67,8 +68,16 @@ _METRICS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "mouth_to_ear": ("s", ("mean", "p50", "p95", "p99", "max")),
     "interruptions": ("number", ("max",)),
     "r": ("number", ("mean",)),
+    "freeze_share": ("share", ("mean",)),
+    "freezes": ("number", ("max",)),
+    "frame_rate": ("number", ("mean",)),
+    "video_jitter_buffer": ("s", ("mean",)),
 }
 """What a budget may be about: its unit and aggregates."""
+_OF_VIDEO: Final[Mapping[str, str]] = {
+    "freeze_share": "freeze_share", "freezes": "freezeCount", "frame_rate": "frame_rate",
+    "video_jitter_buffer": "jitter_buffer_s",
+}  # fmt: skip
 _OPERATORS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
@@ -119,15 +128,24 @@ def _limit(text: str, unit: str) -> float:
     return value
 
 
-def judge(bound: Bound, heard: Sequence[HeardStream]) -> Kept:
+def judge(bound: Bound, heard: Sequence[HeardStream], videos: Sequence[SeenStream] = ()) -> Kept:
     """Return what became of a budget.
 
     Raises:
-        BadInputError: about a mouth-to-ear delay, and nobody said how long the fastest packet took.
+        BadInputError: about sound or video where there is none; about a mouth-to-ear delay, and nobody said how long
+        the
+            fastest packet took.
     """
+    of_video = bound.metric in _OF_VIDEO
+    if not (videos if of_video else heard):
+        what = "video" if of_video else "sound"
+        raise BadInputError(f"budget {bound.expression!r}: no stream of {what} was heard", "leave it out, or name one")
     holds = _OPERATORS[bound.op]
     unit = _METRICS[bound.metric][0]
-    found = [_figure(bound, each) for each in heard]
+    found = [_seen(bound, each) for each in videos] if of_video else [_figure(bound, each) for each in heard]
+    found = [each for each in found if each is not None]
+    if of_video and not found:
+        raise BadInputError(f"budget {bound.expression!r}: too few pictures were shown", "record more of the call")
     worst_first = sorted(
         (each for each in found if each is not None), key=lambda each: each[0], reverse=bound.op in ("<", "<=")
     )
@@ -140,6 +158,13 @@ def judge(bound: Bound, heard: Sequence[HeardStream]) -> Kept:
     agreed = {holds(each, bound.limit) for each in (low, value, high)}
     verdict = "undecided" if len(agreed) > 1 else "met" if agreed == {True} else "missed"
     return Kept(expression=bound.expression, value=value, low=low, high=high, verdict=verdict, unit=unit)
+
+
+def _seen(bound: Bound, video: SeenStream) -> tuple[float, float, float] | None:
+    name = _OF_VIDEO[bound.metric]
+    value = video.middle.w3c[name] if name in video.middle.w3c else getattr(video.middle, name)
+    ranged = video.range_of(name)
+    return None if value is None or ranged is None else (float(value), *ranged)
 
 
 def _figure(bound: Bound, heard: HeardStream) -> tuple[float, float, float] | None:

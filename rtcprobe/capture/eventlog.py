@@ -107,6 +107,7 @@ class _Log:
     wishes: list[tuple[Values, Values, Values]] = field(default_factory=list)
     audio: set[int] = field(default_factory=set)
     video: set[int] = field(default_factory=set)
+    rtx: dict[int, int] = field(default_factory=dict)
     zero_ms: int | None = None
     begun_unix_s: float | None = None
 
@@ -135,6 +136,8 @@ class _Log:
         elif number in (_AUDIO_RECEIVED, _VIDEO_RECEIVED):
             config = _message(value)
             (self.audio if number == _AUDIO_RECEIVED else self.video).add(_number(config, 2))
+            if number == _VIDEO_RECEIVED and _number(config, 4):
+                self.rtx[_number(config, 2)] = _number(config, 4)
 
     def streams(self) -> list[Stream]:
         """Return every stream of ten packets or more."""
@@ -177,6 +180,7 @@ class _Log:
             load=lambda: (packets, 0),
             pulls_s=self._pulls(ssrc, zero_ms),
             wishes=self._wishes(ssrc, zero_ms),
+            rtx_ssrc=self.rtx.get(ssrc),
         )
 
     def _pulls(self, ssrc: int, zero_ms: int) -> npt.NDArray[np.float64] | None:

@@ -19,6 +19,7 @@ from rtcprobe.capture.bounds import Bound, Kept, aggregated, judge
 from rtcprobe.capture.hearing import Replayed, replayed
 from rtcprobe.capture.network import Network, network_of
 from rtcprobe.capture.stream import Capture, Stream
+from rtcprobe.capture.video import VIDEO_HZ, SeenStream, retransmissions, seen
 from rtcprobe.errors import BadInputError, ExitCode
 from rtcprobe.quality import Quality, burst_ratio, conversation, listening
 
@@ -57,6 +58,7 @@ class HeardStream:
         middle, network, ranges = self.replayed.middle, self.network, self.replayed.ranges
         behind = _percentiles_ms(middle.behind_s)
         return {
+            "medium": "audio",
             "ssrc": self.stream.ssrc,
             "source": self.stream.source,
             "destination": self.stream.destination,
@@ -136,12 +138,13 @@ _DERIVED: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Heard:
-    """A file heard: the streams, those that were left, and what became of each budget."""
+    """A file heard: the streams of sound and of video, those that were left, and what became of each budget."""
 
     name: str
     capture: Capture
     streams: tuple[HeardStream, ...]
     others: tuple[Stream, ...]
+    videos: tuple[SeenStream, ...] = field(default=())
     kept: tuple[Kept, ...] = field(default=())
 
     @property
@@ -166,7 +169,7 @@ class Heard:
                 if self.capture.kind == "rtc event log"
                 else "a receiver that is on time",
             },
-            "streams": [each.to_dict() for each in self.streams],
+            "streams": [*(each.to_dict() for each in self.streams), *(each.to_dict() for each in self.videos)],
             "others": [
                 {
                     "ssrc": each.ssrc, "source": each.source, "destination": each.destination, "packets": each.count,
@@ -193,32 +196,50 @@ def hear(
     """Return what a listener heard of ``capture``: of one stream, or of the longest and those nearly as long.
 
     Raises:
-        BadInputError: no stream, none of that SSRC, none of sound, or a start after the end.
+        BadInputError: no stream, none of that SSRC, none of sound or video, or a start after the end.
     """
     if not capture.streams:
         raise BadInputError(f"{name} holds no RTP stream", "capture the media, not the signalling alone")
-    chosen = _chosen(capture, name, ssrc)
-    heard = tuple(_heard(each, from_s, one_way_s, with_sound=each.ssrc == sound_of) for each in chosen)
-    kept = tuple(judge(bound, heard) for bound in bounds)
+    again = retransmissions(capture.streams)
+    chosen = _chosen(capture, name, ssrc, again)
+    sound = [each for each in chosen if each.clock_hz != VIDEO_HZ]
+    heard = tuple(_heard(each, from_s, one_way_s, with_sound=each.ssrc == sound_of) for each in sound)
+    pictures = [each for each in chosen if each.clock_hz == VIDEO_HZ]
+    videos = tuple(seen(each, again.get(each.ssrc), from_s=from_s) for each in pictures)
+    chosen += [again[each.ssrc] for each in pictures if each.ssrc in again]
+    kept = tuple(judge(bound, heard, videos) for bound in bounds)
     others = tuple(each for each in capture.streams if all(each is not one for one in chosen))
-    return Heard(name=name, capture=capture, streams=heard, others=others, kept=kept)
+    return Heard(name=name, capture=capture, streams=heard, videos=videos, others=others, kept=kept)
 
 
-def _chosen(capture: Capture, name: str, ssrc: int | None) -> list[Stream]:
+def _chosen(capture: Capture, name: str, ssrc: int | None, again: Mapping[int, Stream]) -> list[Stream]:
     if ssrc is not None:
         found = [each for each in capture.streams if each.ssrc == ssrc]
         if not found:
             known = ", ".join(str(each.ssrc) for each in capture.streams[:8])
             raise BadInputError(f"{name} has no stream with SSRC {ssrc}", f"it has {known}")
+        repeated = next((of for of, each in again.items() if each.ssrc == ssrc), None)
+        if repeated is not None:
+            raise BadInputError(
+                f"stream {ssrc} holds the retransmissions of {repeated} alone", f"give --ssrc {repeated}"
+            )
         return found[:1]
     sound = [each for each in capture.streams if each.clock_hz not in (None, 90_000)]
-    if not sound:
+    video = [
+        each for each in capture.streams if each.clock_hz == VIDEO_HZ and all(each is not one for one in again.values())
+    ]
+    if not sound and not video:
         raise BadInputError(
-            f"{name} holds no stream of sound with a steady clock", "capture ten packets and a second or more of it"
+            f"{name} holds no stream of sound or video with a steady clock",
+            "capture ten packets and a second or more of it",
         )
     opus = [each for each in sound if each.clock_hz == 48_000] or sound
-    longest_s = max(each.duration_s for each in opus)
-    return [each for each in opus if each.duration_s >= _AS_LONG * longest_s][:MOST_HEARD]
+    return [each for kind in (opus, video) for each in _longest(kind)]
+
+
+def _longest(streams: Sequence[Stream]) -> list[Stream]:
+    longest_s = max((each.duration_s for each in streams), default=0.0)
+    return [each for each in streams if each.duration_s >= _AS_LONG * longest_s][:MOST_HEARD]
 
 
 def _one_call(stream: Stream) -> tuple[Stream, int]:

@@ -70,6 +70,7 @@ class Stream:
     ``load`` builds the packets, which are only wanted of the stream that is heard. ``encrypted``: the payloads are not
     Opus in clear. ``pulls_s`` is when the receiver asked for sound, where the source says so (shape (m,)), and
     ``wishes`` what its application asked of the jitter buffer. ``at_the_server``: it came only as far as a server.
+    ``rtx_ssrc``: of its retransmissions, where the source says so.
     """
 
     ssrc: int
@@ -84,6 +85,7 @@ class Stream:
     pulls_s: Floats | None = None
     wishes: tuple[Wish, ...] = ()
     at_the_server: bool = False
+    rtx_ssrc: int | None = None
 
     @cached_property
     def _loaded(self) -> tuple[Packets, int]:

@@ -39,8 +39,8 @@ def hear(*, files: tuple[str, ...], pair: bool, json_path: str | None, html_path
     """Hear FILEs: pcap or pcapng captures, RTC event logs of Chromium, Janus recordings (.mjr), gzipped or not.
 
     Packets are played through the NetEQ that every call is heard through. A capture says what a receiver that is on
-    time would hear; an event log, what its writer heard. Without --ssrc the longest stream of sound is heard, and those
-    at least half as long.
+    time would hear; an event log, what its writer heard. Without --ssrc the longest stream of sound is heard, and of
+    video seen, and those at least half as long. Video is played through libwebrtc's receiver.
     """
     from rtcprobe.report.json import check_writable, write_whole
     from rtcprobe.report.lines import print_lines

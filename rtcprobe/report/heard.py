@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
-from rtcprobe.capture import Between, Heard, HeardStream, Kept, Stream
+from rtcprobe.capture import Between, Heard, HeardStream, Kept, SeenStream, Stream
 from rtcprobe.report.lines import STYLES, rule, wrapped
 from rtcprobe.report.sentences import bounds, figure, milliseconds
 from rtcprobe.result import Unit
 from rtcprobe.units import format_ratio
 
-__all__ = ["between_lines", "found", "heard_lines", "rows_of"]
+__all__ = ["between_lines", "found", "heard_lines", "rows_of", "seen_rows", "seen_sentence"]
 
 
 def heard_lines(heard: Heard) -> Iterator[Text]:
@@ -23,6 +23,13 @@ def heard_lines(heard: Heard) -> Iterator[Text]:
         for title, value in rows_of(each):
             yield from wrapped(f"{title:<34} {value}", indent=1, most=None)
         for warning in each.warnings:
+            yield from wrapped(warning, indent=1, style="yellow", most=None)
+    for video in heard.videos:
+        yield rule(f"{heard.name}: {_named(video.stream)}, video")
+        yield from wrapped(seen_sentence(video, heard.capture.kind), indent=0, style="bold", most=None)
+        for title, value in seen_rows(video):
+            yield from wrapped(f"{title:<34} {value}", indent=1, most=None)
+        for warning in video.warnings:
             yield from wrapped(warning, indent=1, style="yellow", most=None)
     if heard.others:
         yield rule("Other streams in it, not heard (choose with --ssrc)")
@@ -61,6 +68,43 @@ def found(each: HeardStream, kind: str) -> str:
     if kind == "rtc event log":
         return f"{said} Heard when the receiver asked for sound."
     return f"{said} From a capture: as a receiver that is on time would hear it."
+
+
+def seen_sentence(each: SeenStream, kind: str) -> str:
+    """Return what was seen, in a sentence or two that say as whom."""
+    middle = each.middle
+    if middle.frame_rate is None or middle.freeze_share is None:
+        return "None of its pictures could be shown, or only one."
+    count, frozen_s = middle.w3c["freezeCount"], middle.w3c["totalFreezesDuration"]
+    froze = (
+        "it never froze"
+        if not count
+        else f"it froze {count:g} {'time' if count == 1 else 'times'}, {frozen_s:.1f} s or "
+        f"{format_ratio(middle.freeze_share)} of the time"
+    )
+    lost = each.network.lost - each.repaired
+    missing = "every packet came" if not lost else f"{lost:,} packets never came"
+    said = f"It showed {middle.frame_rate:.1f} pictures a second; {missing}, {froze}."
+    if kind == "rtc event log":
+        return f"{said} As libwebrtc plays what its writer got."
+    return f"{said} From a capture: as a viewer that is on time would see it, through libwebrtc's receiver."
+
+
+def seen_rows(each: SeenStream) -> Iterator[tuple[str, str]]:
+    """Return the figures of video as (title, value with its range)."""
+    network, middle = each.network, each.middle
+    yield "packets, seconds", f"{each.stream.count:,}, {each.stream.duration_s:.1f}"
+    yield "lost; of them came when sent again", f"{network.lost:,} of {network.expected:,}; {each.repaired:,}"
+    yield "reordered, captured twice", f"{network.reordered:,}, {network.duplicates:,}"
+    variable = (network.variable_p50_s, network.variable_p95_s, network.variable_max_s)
+    yield "later than the fastest p50/p95/max", f"{' / '.join(milliseconds(each) for each in variable)} ms"
+    frames = [f"{middle.w3c[name]:,.0f}" for name in ("framesReceived", "framesDecoded", "framesDropped")]
+    yield "frames received, decoded, dropped", ", ".join(frames)
+    yield "jitter buffer, mean", _ranged(middle.jitter_buffer_s, each.range_of("jitter_buffer_s"), "s")
+    low, high = each.range_of("freezeCount") or (0.0, 0.0)
+    yield "freezes", f"{middle.w3c['freezeCount']:g}" + (f" [{low:g}–{high:g}]" if low < high else "")
+    yield "frozen, share of the time", _ranged(middle.freeze_share, each.range_of("freeze_share"), "share")
+    yield "pauses", f"{middle.w3c['pauseCount']:g}, {middle.w3c['totalPausesDuration']:.1f} s"
 
 
 def rows_of(each: HeardStream) -> Iterator[tuple[str, str]]:

@@ -24,7 +24,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from rtcprobe.result import Direction, Result, Unit
+from rtcprobe.result import Direction, Result, Sample, Unit
 from rtcprobe.verdict.difference import Estimate, Method, Row
 from rtcprobe.verdict.figures import RUNS, Figure, Floats, Pair, batched, named
 from rtcprobe.verdict.intervals import Calls, Rated, fixed_s
@@ -73,15 +73,16 @@ class _Call:
 
 def _heard(pair: Pair, runs: Sequence[Result], direction: Direction) -> tuple[list[_Call], Calls]:
     """Return the calls of a side that heard anything, and their delays."""
-    found, least = [], np.inf
+    found, least, whole = [], np.inf, pair.run_is_unit
     for run in runs:
         ear = run.mouth_to_ear.get(direction)
         if ear is None or not ear.samples:
             continue
         least = min(least, fixed_s(ear))
-        numbers = dict.fromkeys(each.call for each in ear.samples)
-        for number in [0] if pair.run_is_unit else numbers:
-            taken = [each for each in ear.samples if pair.run_is_unit or each.call == number]
+        calls: dict[int, list[Sample]] = {}
+        for each in ear.samples:
+            calls.setdefault(0 if whole else each.call, []).append(each)
+        for number, taken in calls.items():
             found.append(
                 _Call(
                     key=(run.seed, number),

@@ -41,6 +41,7 @@ def test_nothing_is_made_on_the_way():
         line_bps = [1.5e6] * 6 + [0.4e6] * 6
         assert all(got <= may * 1.02 + 1e4 for got, may in zip(course.delivered_bps, line_bps, strict=True))
         assert course.shown <= course.encoded
+    assert set(course.height) == {480}  # stock aiortc keeps the size, whatever comes
 
 
 def test_voice_is_not_queued_behind_video():

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from markupsafe import Markup
 
-from rtcprobe.capture import Heard, HeardStream
-from rtcprobe.report.heard import budget_value, found, rows_of
+from rtcprobe.capture import Heard, HeardStream, SeenStream
+from rtcprobe.report.heard import budget_value, found, rows_of, seen_rows, seen_sentence
 from rtcprobe.report.html.charts import Heard as Panel
 from rtcprobe.report.html.charts import over_time
 from rtcprobe.report.html.page import environment
@@ -14,6 +14,14 @@ from rtcprobe.report.html.tables import Table
 
 __all__ = ["heard_page"]
 
+_SOUND = (
+    "Dots: mean delay in the jitter buffer, second by second; steps: what it aimed at; crosses: seconds with more than "
+    "5 % of their sound made up."
+)
+_PICTURES = (
+    "Dots: mean wait of a picture from its first packet to its decoding, second by second; crosses: seconds in which "
+    "the picture stood."
+)
 _PLAINLY_MADE_UP = 0.05
 """A second with more of its sound made up than this is marked in the picture."""
 
@@ -38,9 +46,11 @@ def heard_page(several: list[Heard], *, title: str | None = None) -> str:
                 "plots": _plots(each, f"f{number}s{place}"),
                 "warnings": each.warnings,
                 "assumptions": each.rating.assumptions,
+                "caption": _SOUND,
             }
             for place, each in enumerate(heard.streams)
         ]
+        streams += [_seen(each, heard.capture.kind, f"f{number}v{place}") for place, each in enumerate(heard.videos)]
         budgets = [(kept.verdict, kept.expression, budget_value(kept)) for kept in heard.kept]
         files.append(
             {
@@ -53,6 +63,47 @@ def heard_page(several: list[Heard], *, title: str | None = None) -> str:
         )
     names = ", ".join(each.name for each in several[:3])
     return environment().get_template("heard.html.j2").render(title=title or f"{names} · rtcprobe hear", files=files)
+
+
+def _seen(each: SeenStream, kind: str, name: str) -> dict[str, object]:
+    """Return what the page says of a video stream."""
+    ends = f"{each.stream.source} → {each.stream.destination}" if each.stream.destination else each.stream.source
+    series = each.middle.series
+    frozen = np.array([value or 0.0 for value in series["frozen"]], dtype=np.float64)
+    waited = np.array([np.nan if value is None else value for value in series["jitter_buffer_ms"]], dtype=np.float64)
+    at_s = np.arange(len(frozen), dtype=np.float64) + 0.5
+    known = np.isfinite(waited)
+    plots = []
+    if known.any():
+        panel = Panel(
+            title="jitter buffer",
+            spoken_s=at_s[known],
+            delay_ms=waited[known],
+            lost_s=at_s[frozen > 0.0],
+            rejected_s=np.zeros(0),
+            target_since_s=np.zeros(0),
+            target_ms=np.zeros(0),
+        )
+        label = (
+            f"Wait of pictures second by second, {np.nanmin(waited):.0f} to {np.nanmax(waited):.0f} ms; crosses mark "
+            f"the {int(np.count_nonzero(frozen))} seconds in which the picture stood."
+        )
+        plots = [over_time([panel], name=f"{name}{width}", width=width, label=label) for width in ("wide", "narrow")]
+    return {
+        "name": f"SSRC {each.stream.ssrc}, video",
+        "ends": ends,
+        "sentence": seen_sentence(each, kind),
+        "table": Table(
+            caption="Figures, with what they may have been",
+            columns=("", "seen"),
+            rows=tuple(seen_rows(each)),
+            words=True,
+        ),
+        "plots": plots,
+        "warnings": each.warnings,
+        "assumptions": (),
+        "caption": _PICTURES,
+    }
 
 
 def _plots(each: HeardStream, name: str) -> list[Markup]:
