@@ -5,7 +5,9 @@ Facts:
     when the quantiser is high for 2 s (later 5 s), up again when it is low. At its coarsest quantiser a frame still
     takes bits; below those the frame rate falls after all.
     The quantiser follows bits a pixel by a power law; its two numbers describe VP8 on a moving, textured VGA clip at
-    1.2 to 2 Mb/s, far from any step.
+    1.2 to 2 Mb/s, far from any step. The bits of the coarsest frame are read off the frame rates of recorded calls
+    after a step to 600 kb/s, so those recordings are no independent test of them. How fast the output follows its
+    target, the cost of a key frame and the noise are estimates.
 
 Source: libwebrtc ``modules/video_coding/utility/quality_scaler.cc``, ``call/adaptation/video_stream_adapter.cc``,
 ``video/video_stream_encoder.cc``; ``video/config/encoder_stream_factory.cc`` for the default maxima.

@@ -83,7 +83,8 @@ def figures_of(course: Course, spec: LinkSpec) -> dict[str, float | None]:
     old = course.offered_bps[max(0, int(at_s) - 5) : int(at_s)]
     if back_s is not None and old:
         figures["to_90_percent_s"] = _after(course.offered_bps, back_s, lambda rate: rate >= 0.9 * fmean(old))
-        figures["to_full_size_s"] = _after(course.height, back_s, lambda height: height >= SIZES[0][1])
+        if min(course.height[int(at_s) : int(back_s)], default=SIZES[0][1]) < SIZES[0][1]:
+            figures["to_full_size_s"] = _after(course.height, back_s, lambda height: height >= SIZES[0][1])
     return figures
 
 

@@ -111,6 +111,11 @@ def test_the_scoreboard_names_what_never_came():
     assert 0 < figures["delay_p95_ms"] <= 250
 
 
+def test_a_picture_that_never_shrank_has_no_time_to_come_back():
+    line = "delay 40ms rate 1.5mbit limit 200ms at 4s rate 600kbit at 7s rate 1.5mbit"
+    assert figures_of(call(line, 9, "remb"), parse_link(line))["to_full_size_s"] is None
+
+
 def test_an_interval_of_the_median_is_by_ranks():
     # Of ten the 95 % interval of the median runs from the 2nd to the 9th (binomial, 97.9 %).
     assert interval_of([float(n) for n in range(1, 11)]) == (5.5, 2.0, 9.0)
