@@ -10,8 +10,8 @@ none may fall below 5 % family-wise. Without any difference p-values are uniform
 calls are equal), so those below 5 % are printed beside their expected number.
 
 Where nothing is left to chance (delay alone, with RED, and different there and back), equal seeds are run by both, and
-every figure in milliseconds must agree to 0.1 ms. FEC at 10 ms frames is not among them: there NetEQ's stretching goes
-one of two ways with the first RTP timestamp, which is chance.
+every figure in milliseconds must agree to 0.1 ms. FEC at 10 ms frames is not among them: there what is heard goes one
+of two ways with the first RTP numbers, which are chance; why is not known yet.
 
 ``--brief``: 6 scenarios, 6 seeds each: about a minute. Exit 1 where the engines can be told apart.
 """
