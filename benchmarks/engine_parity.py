@@ -10,8 +10,9 @@ none may fall below 5 % family-wise. Without any difference p-values are uniform
 calls are equal), so those below 5 % are printed beside their expected number.
 
 Where nothing is left to chance (delay alone, with RED, and different there and back), equal seeds are run by both, and
-every figure in milliseconds must agree to 0.1 ms. FEC at 10 ms frames is not among them: there what is heard goes one
-of two ways with the first RTP numbers, which are chance; why is not known yet.
+every figure in milliseconds must agree to 0.1 ms. FEC at 10 ms frames is not among them: NetEQ floors each term
+of a delay to a millisecond (rule 1 of ``playout/neteq/history.py``), so there what is heard goes one of two ways, 13 ms
+apart, with the first RTP timestamp modulo 48, which is chance.
 
 ``--brief``: 6 scenarios, 6 seeds each: about a minute. Exit 1 where the engines can be told apart.
 """
