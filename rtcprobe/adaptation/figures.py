@@ -8,7 +8,7 @@ Source: RFC 8868 §3 (metrics); a freeze as in W3C webrtc-stats.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from statistics import fmean
 from typing import Final
@@ -88,8 +88,7 @@ def figures_of(course: Course, spec: LinkSpec) -> dict[str, float | None]:
     return figures
 
 
-def _after(series: list[float] | list[int], at_s: float, holds: object) -> float:
-    assert callable(holds)
+def _after(series: Sequence[float], at_s: float, holds: Callable[[float], bool]) -> float:
     whole = [second for second in range(int(at_s), len(series)) if holds(series[second])]
     return max(0.0, whole[0] + 1 - at_s) if whole else float("inf")
 
