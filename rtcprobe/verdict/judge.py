@@ -6,7 +6,7 @@ Rules, the first that applies:
        side is no measurement.
     3. *fail*: a budget was missed that is not advisory.
     4. *inconclusive*: silence is not success. An ear heard nothing, the run was interrupted, or a budget that is not
-       advisory could not be judged.
+       advisory could not be judged, or all that bind are about joins and the engine makes none.
     5. *pass*; undecided budgets, whose limit lies inside the interval, are among its reasons. Under ``strict`` they
        count as missed.
 """
@@ -35,11 +35,15 @@ def judge(result: Result, budgets: Iterable[Budget], *, strict: bool = False) ->
     """
     ears = {direction: replace(ear, summary=of_calls(ear).summary()) for direction, ear in result.mouth_to_ear.items()}
     summed = replace(result, join=replace(result.join, summary=summarise_joins(result)), mouth_to_ear=ears)
-    outcomes = tuple(evaluate(_binding(budget, result), summed) for budget in budgets)
+    asked = tuple(budgets)
+    outcomes = tuple(evaluate(_binding(budget, result), summed) for budget in asked)
     judged = replace(summed, budgets=outcomes)
     if result.verdict == "invalid":
         return judged
     verdict, reasons = _verdict(judged, strict=strict)
+    freed = not all(each.advisory for each in asked) and all(each.advisory for each in outcomes)
+    if verdict == "pass" and freed:
+        verdict, reasons = "inconclusive", ("every budget that binds is about joins, and this engine makes none",)
     return replace(judged, verdict=verdict, reasons=reasons)
 
 

@@ -40,6 +40,14 @@ def modelled(make_result, light):
     return make_result(**light | {"join": Joins(), "engine": "model"})
 
 
+def test_a_modelled_run_whose_budgets_are_all_about_joins_does_not_pass(modelled):
+    result = judge(
+        modelled, [parse_budget("join.first_audio p50 < 1s"), parse_budget("mouth_to_ear p50 < 2s (advisory)")]
+    )
+    assert result.verdict == "inconclusive"
+    assert "every budget that binds is about joins" in result.reasons[0]
+
+
 def test_budgets_about_joins_stay_open_and_do_not_bind(modelled):
     lines = ["join.first_audio p95 < 600ms", "join.failed mean <= 0%", "mouth_to_ear p50 < 2s"]
     result = judge(modelled, [parse_budget(each) for each in lines], strict=True)
