@@ -22,7 +22,7 @@ LEVELS = (
     ("runtime",),
     ("call",),
     ("selftest", "probe", "listening"),
-    ("placement",),
+    ("placement", "sweep"),
     ("report",),
     ("exporter",),
     ("cli", "pytest_plugin"),

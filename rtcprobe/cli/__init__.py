@@ -30,6 +30,7 @@ from rtcprobe.cli.report import report
 from rtcprobe.cli.run import run
 from rtcprobe.cli.serve import serve
 from rtcprobe.cli.signals import ended_as_by_hand, heed
+from rtcprobe.cli.sweep import sweep
 from rtcprobe.cli.vendors import vendors
 from rtcprobe.errors import ExitCode, RtcprobeError
 from rtcprobe.secrets import scrub
@@ -50,7 +51,7 @@ def cli(context: click.Context) -> None:
         heed("SIGHUP")
 
 
-_MEASURING = (run, serve, check, compare, vendors, relay)
+_MEASURING = (run, serve, check, compare, vendors, sweep, relay)
 _LOOKING = (adapt, hear, link, place, report, score, scenarios, links, targets, schema, selftest)
 for _command in (*_MEASURING, *_LOOKING):
     cli.add_command(_command)

@@ -1,0 +1,193 @@
+"""A grid of situations: any settings as axes, times seeds.
+
+::
+
+    scenario: 1v1-social                    # of the library, or a file
+    set: [call.calls=1, call.joins=1]       # for every job
+    axes:                                   # every combination of these
+      link.loss: [0%, 1%, 2%, 5%]
+      playout: ["neteq", "fixed:60ms"]
+    seeds: 5                                # 1 to 5; or a list of seeds
+
+Rule: everything is refused before anything runs: each point of the grid is read as a scenario first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any, Final
+
+from rtcprobe.errors import BadInputError, did_you_mean
+from rtcprobe.scenario import Scenario, find_scenario
+from rtcprobe.strictyaml import load_yaml
+from rtcprobe.textfiles import read_text
+
+__all__ = ["MOST_JOBS", "Grid", "Job", "read_grid"]
+
+MOST_JOBS: Final = 100_000
+_MOST_SEEDS: Final = 10_000
+_KEYS: Final = ("scenario", "set", "axes", "seeds")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One run: plain and picklable, so that any process on any machine can do it.
+
+    ``point`` is where in the grid it lies, axis by axis, as written; ``key`` names it for ever: the same situation
+    under the same seed has the same, whatever else the grid holds.
+    """
+
+    scenario: str
+    settings: tuple[str, ...]
+    seed: int
+    point: tuple[tuple[str, str], ...]
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """What is to be run: ``axes`` by setting, with the values as written."""
+
+    scenario: str
+    settings: tuple[str, ...]
+    axes: Mapping[str, tuple[str, ...]]
+    seeds: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """How many jobs there are."""
+        count = len(self.seeds)
+        for values in self.axes.values():
+            count *= len(values)
+        return count
+
+    def points(self) -> Iterator[tuple[tuple[str, str], ...]]:
+        """Yield every combination of the axes, the last axis moving fastest."""
+        for values in product(*self.axes.values()):
+            yield tuple(zip(self.axes, values, strict=True))
+
+    def jobs(self) -> list[Job]:
+        """Return every job, point by point and seed by seed.
+
+        Raises:
+            BadInputError: a point that is no scenario.
+        """
+        found: list[Job] = []
+        for point in self.points():
+            settings = (*self.settings, *(f"{axis}={value}" for axis, value in point))
+            try:
+                plan = find_scenario(self.scenario, settings)
+            except BadInputError as error:
+                where = ", ".join(f"{axis}={value}" for axis, value in point) or "the grid"
+                raise error.within(where) from error
+            if "virtual" not in _clocks(plan):
+                raise BadInputError(
+                    f"{self.scenario} calls {plan.target.url}, which needs the real clock",
+                    "sweep the loopback: many real calls at once would disturb each other",
+                )
+            digest = _digest(plan)
+            found += [
+                Job(
+                    scenario=self.scenario, settings=settings, seed=seed, point=point, key=f"{digest[:16]}-{seed}",
+                )
+                for seed in self.seeds
+            ]  # fmt: skip
+        return found
+
+
+def _clocks(plan: Scenario) -> tuple[str, ...]:
+    return ("virtual", "real") if plan.target.url == "loopback" else ("real",)
+
+
+def _digest(plan: Scenario) -> str:
+    """Return the digest of everything that decides what a run measures; what it is called does not."""
+    settings = {
+        key: value for key, value in plan.settings.items() if key not in ("name", "serves", "sources", "budgets")
+    }
+    return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def read_grid(path: Path) -> Grid:
+    """Return the grid in the file at ``path``.
+
+    Raises:
+        BadInputError: it cannot be read, or says something that cannot be meant.
+    """
+    try:
+        written = load_yaml(read_text(path))
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise BadInputError(f"{path} cannot be read", str(reason)) from error
+    except BadInputError as error:
+        raise error.within(str(path)) from error
+    try:
+        return _grid(written)
+    except BadInputError as error:
+        raise error.within(str(path)) from error
+
+
+def _grid(written: object) -> Grid:
+    if not isinstance(written, Mapping):
+        raise BadInputError("this is no grid", "write scenario, axes and seeds")
+    for key in written:
+        if key not in _KEYS:
+            raise BadInputError(f"{key!r} is not known", did_you_mean(key, _KEYS))
+    scenario = written.get("scenario")
+    if not isinstance(scenario, str) or not scenario:
+        raise BadInputError("scenario is missing", "name one of the library, or a file: scenario: 1v1-social")
+    settings = written.get("set", [])
+    if not isinstance(settings, list) or not all(isinstance(each, str) for each in settings):
+        raise BadInputError(f"set {settings!r} is no list of settings", "write it like set: [call.joins=1]")
+    grid = Grid(
+        scenario=scenario,
+        settings=tuple(settings),
+        axes=_axes(written.get("axes")),
+        seeds=_seeds(written.get("seeds", 1)),
+    )
+    if grid.size > MOST_JOBS:
+        raise BadInputError(
+            f"the grid has {grid.size:,} jobs", f"{MOST_JOBS:,} are the most: take values out of an axis, or seeds"
+        )
+    return grid
+
+
+def _axes(written: object) -> dict[str, tuple[str, ...]]:
+    if not isinstance(written, Mapping) or not written:
+        raise BadInputError("axes are missing", "write them like axes: {link.loss: [0%, 2%]}")
+    found: dict[str, tuple[str, ...]] = {}
+    for name, values in written.items():
+        if not isinstance(values, list) or not values:
+            raise BadInputError(f"axis {name} has no values", f"write a list: {name}: [a, b]")
+        texts = tuple(_text(value) for value in values)
+        twice = next((text for text in texts if texts.count(text) > 1), None)
+        if twice is not None:
+            raise BadInputError(f"axis {name} has {twice} twice", "leave one out")
+        found[str(name)] = texts
+    return found
+
+
+def _text(value: Any) -> str:
+    """Return a value as a setting writes it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _seeds(written: object) -> tuple[int, ...]:
+    if isinstance(written, float) and written.is_integer():
+        written = int(written)
+    if isinstance(written, int) and not isinstance(written, bool) and 1 <= written <= _MOST_SEEDS:
+        return tuple(range(1, written + 1))
+    if (
+        isinstance(written, list)
+        and written
+        and all(isinstance(each, int) and not isinstance(each, bool) and each >= 0 for each in written)
+        and len(set(written)) == len(written) <= _MOST_SEEDS
+    ):
+        return tuple(written)
+    raise BadInputError(f"seeds {written!r} are impossible", f"give 1 to {_MOST_SEEDS:,}, or a list of different seeds")

@@ -1,0 +1,68 @@
+"""A job done: from a situation and a seed to the figures that a sweep keeps of it.
+
+Rule: a row is a pure function of its job: equal jobs give equal bytes, in whatever process, in whatever order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+from rtcprobe.errors import RtcprobeError
+from rtcprobe.result import Result
+from rtcprobe.scenario import find_scenario
+from rtcprobe.sweep.grid import Job
+
+__all__ = ["FIGURES", "done"]
+
+FIGURES: Final = (
+    "join_p50_ms", "join_p95_ms", "join_failed", "mouth_to_ear_p50_ms", "mouth_to_ear_p95_ms", "heard", "unplayed",
+    "concealed", "r",
+)  # fmt: skip
+"""What is kept of a run: of both ways of a call the worse."""
+
+
+def done(job: Job) -> dict[str, Any]:
+    """Return the row of ``job``: its place in the grid, its seed, its figures; or the sentence that it failed with."""
+    from rtcprobe.probe import run_probe  # noqa: PLC0415 - a second that whoever only hands jobs out need not pay
+
+    row: dict[str, Any] = {"key": job.key, "point": dict(job.point), "seed": job.seed}
+    try:
+        result = run_probe(find_scenario(job.scenario, job.settings), seed=job.seed, clock="virtual")
+    except RtcprobeError as error:
+        return row | {"failed": str(error)}
+    return row | {"verdict": result.verdict, "figures": _figures(result)}
+
+
+def _figures(result: Result) -> Mapping[str, float | None]:
+    import numpy as np  # noqa: PLC0415 - as above
+
+    joins = [each.first_audio_s for each in result.join.attempts]
+    heard_s = [each for each in joins if each is not None]
+    ways = list(result.mouth_to_ear.values())
+    delays = [[sample.delay_s for sample in way.samples] for way in ways]
+
+    def worst(values: list[float | None], *, least: bool = False) -> float | None:
+        known = [each for each in values if each is not None and math.isfinite(each)]
+        return (min if least else max)(known, default=None)
+
+    def percentile(values: list[float], share: int) -> float | None:
+        return round(float(np.percentile(values, share)) * 1e3, 6) if values else None
+
+    scheduled = sum(way.scheduled for way in ways)
+    return {
+        "join_p50_ms": percentile(heard_s, 50),
+        "join_p95_ms": percentile(heard_s, 95),
+        "join_failed": round(1.0 - len(heard_s) / len(joins), 9) if joins else None,
+        "mouth_to_ear_p50_ms": worst([percentile(each, 50) for each in delays]),
+        "mouth_to_ear_p95_ms": worst([percentile(each, 95) for each in delays]),
+        "heard": round(sum(way.heard for way in ways) / scheduled, 9) if scheduled else None,
+        "unplayed": worst([_number(way.protection.get("unplayed")) for way in ways]),
+        "concealed": worst([_number(way.playout.get("concealed_ratio")) for way in ways]),
+        "r": worst([_number(way.quality.get("r")) for way in ways], least=True),
+    }
+
+
+def _number(value: object) -> float | None:
+    return round(float(value), 9) if isinstance(value, int | float) else None
