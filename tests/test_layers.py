@@ -12,7 +12,7 @@ LEVELS = (
     ("__init__",),
     ("errors",),
     ("strictyaml", "textfiles"),
-    ("units", "secrets"),
+    ("units", "secrets", "ways"),
     ("link", "audio", "playout", "control", "quality", "timeline", "ice"),
     ("recording",),
     ("result",),
