@@ -12,15 +12,16 @@ Rule: nothing here knows of loss. A take is what was sent; the viewer (``eye``) 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from rtcprobe.picture.codec import Decoder, Encoder, luma_of, made_by
 from rtcprobe.picture.glass import VERSION, glass
 from rtcprobe.picture.marker import Reading, read
+from rtcprobe.picture.payload import payload_format
 from rtcprobe.picture.settings import VideoSettings
 from rtcprobe.picture.shelf import Shelf
 
-__all__ = ["Film", "Place"]
+__all__ = ["Film", "Place", "Reel"]
 
 
 class Place(NamedTuple):
@@ -102,6 +103,47 @@ class Film:
         if take is None:
             take = self._takes[since] = _Take(self.settings, self._seed, since)
         return take
+
+
+_CODEC_NAMES: Final = {"vp8": "VP8", "h264": "H264"}
+
+
+class Reel:
+    """A film shown once: ``count`` frames in RTP payloads, each from the take that the latest key frame began.
+
+    ``places`` is what was sent so far, by frame.
+    """
+
+    def __init__(self, film: Film, count: int) -> None:
+        self.film = film
+        self.places: list[Place] = []
+        self._count = count
+        self._format = payload_format(film.settings.codec)
+
+    @property
+    def codec(self) -> str:
+        """The codec's name in session descriptions."""
+        return _CODEC_NAMES[self.film.settings.codec]
+
+    @property
+    def frame_s(self) -> float:
+        """From one frame to the next, seconds."""
+        return self.film.settings.frame_s
+
+    def __len__(self) -> int:
+        """Return how many frames there are."""
+        return self._count
+
+    def payloads(self, index: int, *, key: bool) -> Sequence[bytes]:
+        """Return frame ``index`` as RTP payloads, asked for in order; ``key``: a key frame was asked for.
+
+        Raises:
+            MeasurementError: FFmpeg cannot encode it.
+        """
+        since = index if key or not self.places else self.places[-1].since
+        place = Place(since, index)
+        self.places.append(place)
+        return self._format.packets(self.film.frame(place), index)
 
 
 class _Take:
