@@ -98,7 +98,7 @@ def _load(text: str) -> dict[str, Any]:
     written = load_yaml(text)
     if not isinstance(written, dict):
         raise BadInputError(
-            "this is not a scenario", "write keys: name, and link, or caller, callee, signaling, or parties"
+            "this is not a scenario", "write name, and link, or parties, or caller, callee and signaling"
         )
     return written
 
