@@ -101,9 +101,9 @@ def test_flags_change_the_scenario_that_is_run(rtcprobe, probe):
     assert (call.seed, call.clock) == (9, "real")
     plan = call.scenario.call
     assert (plan.joins, plan.calls, plan.duration_s) == (3, 2, 10.0)
-    assert call.scenario.link["callee_to_caller"].delay.base_s == 0.08
-    assert str(call.scenario.playout) == "fixed:40ms"
-    assert call.scenario.codec.ptime_s == 0.04
+    assert call.scenario.legs["callee_to_caller"].delay.base_s == 0.08
+    assert {str(each.playout) for each in call.scenario.parties} == {"fixed:40ms"}
+    assert {each.codec.ptime_s for each in call.scenario.sending("audio").values()} == {0.04}
 
 
 def test_a_missed_budget_exits_1(rtcprobe, probe):
