@@ -20,11 +20,15 @@ __all__ = ["Camera", "came_video", "first_pictures"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Camera:
-    """What one side shows: ``count`` frames of ``film``; and by which policy it watches what the other shows."""
+    """What one side shows: ``count`` frames of ``film``; and how it watches what the other shows.
+
+    ``policy`` is one of ``playout.frames``; without ``nack`` no packet is asked for again.
+    """
 
     film: Film
     count: int
-    policy: str
+    policy: str = "libwebrtc"
+    nack: bool = True
 
     def wanted(self, network: Network, phase: float, may_show: asyncio.Event) -> PictureWanted:
         """Return the section of a camera whose grid begins ``phase`` (0 to 1) of a frame into the call."""
@@ -33,7 +37,9 @@ class Camera:
         return PictureWanted(
             track=track,
             codec=reel.codec,
-            watch=lambda feedback, network: Watching(self.policy, settings.codec, feedback=feedback, network=network),
+            watch=lambda feedback, network: Watching(
+                self.policy, settings.codec, nack=self.nack, feedback=feedback, network=network
+            ),
             pacing_bps=PACE_FACTOR * settings.bitrate_bps,
         )
 

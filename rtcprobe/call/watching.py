@@ -27,12 +27,12 @@ _US: Final = 1_000_000
 
 
 class Watching:
-    """The receiver of one stream at work, by a policy of ``playout.frames``.
+    """The receiver of one stream at work, by a policy of ``playout.frames``; ``nack``: whether it asks for packets.
 
     ``first_picture`` is set when it has shown one; ``round_trips`` are those it was told, with their instants.
     """
 
-    def __init__(self, policy: str, codec: VideoCodec, *, feedback: Feedback, network: Network) -> None:
+    def __init__(self, policy: str, codec: VideoCodec, *, nack: bool, feedback: Feedback, network: Network) -> None:
         self.first_picture = asyncio.Event()
         self.round_trips: list[tuple[float, float]] = []
         self.round_trip_s: Callable[[], float | None] = _unknown
@@ -40,7 +40,7 @@ class Watching:
         self._feedback, self._network = feedback, network
         self._loop = asyncio.get_running_loop()
         self._format = payload_format(codec)
-        self._receiver = make_receiver(policy)
+        self._receiver = make_receiver(policy, nack=nack)
         self._ssrc = 0
         self._due: asyncio.TimerHandle | None = None
 
@@ -66,6 +66,7 @@ class Watching:
         if receiver.shown:
             self.first_picture.set()
             receiver.shown.clear()
+        receiver.decoded.clear()
         for request in receiver.requests:
             if request.kind == "nack":
                 self._feedback.ask_again(self._ssrc, request.sequences)

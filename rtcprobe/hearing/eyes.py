@@ -28,9 +28,10 @@ import numpy as np
 
 from rtcprobe.picture.eye import Eye, Fate, Viewer
 from rtcprobe.picture.film import Reel
+from rtcprobe.picture.marker import Reading
 from rtcprobe.picture.payload import PayloadFormat, payload_format
 from rtcprobe.picture.settings import VIDEO_HZ
-from rtcprobe.playout.frames import FrameReceiver, Shown, VideoPacket, make_receiver
+from rtcprobe.playout.frames import Frame, FrameReceiver, Shown, VideoPacket, make_receiver
 from rtcprobe.recording import CameVideo, Departure, Said, VideoArrival
 
 __all__ = ["VIDEO_STAGES", "Constants", "FrameSeen", "Seen", "packet_of", "see"]
@@ -128,15 +129,15 @@ def see(
     reel: Reel,
     *,
     policy: str = "libwebrtc",
+    nack: bool = True,
     constants: Constants | None = None,
-    receiver: FrameReceiver | None = None,
 ) -> Seen:
     """Play what ``came`` of ``reel`` through a receiver, and account for every frame that was sent.
 
-    ``receiver`` is a fresh one where ``policy`` alone does not say what is meant.
+    ``nack``: whether it asked for packets, where that was agreed on.
     """
-    nack = came.agreed is None or came.agreed.nack
-    return _Sight(said, came, reel, constants or Constants()).through(receiver or make_receiver(policy, nack=nack))
+    nack = nack and (came.agreed is None or came.agreed.nack)
+    return _Sight(said, came, reel, constants or Constants()).through(make_receiver(policy, nack=nack))
 
 
 class _Sight:
@@ -181,18 +182,16 @@ class _Sight:
         return self._seen(receiver, pieces)
 
     def _seen(self, receiver: FrameReceiver, pieces: Mapping[int, Mapping[int, bytes]]) -> Seen:
-        eye, viewer = Eye(self._filmed_s.tolist()), Viewer(self._reel.film)
+        eye = Eye(self._filmed_s.tolist())
+        readings, decoded = self._readings(receiver, pieces)
         frames = [
             FrameSeen(number, float(filmed_s), self._fate_unshown(number, pieces))
             for number, filmed_s in enumerate(self._filmed_s)
         ]
         for shown in receiver.shown:
             number = self._frame_of(shown.frame.timestamp)
-            data = self._data(shown, pieces)
-            place = None if number is None else self._reel.places[number]
-            reading = viewer.see(data, place)
             if number is not None:
-                taken = eye.take(reading, shown.at_us / _US, expected=number)
+                taken = eye.take(readings[shown.frame.first], shown.at_us / _US, expected=number)
                 frames[number] = self._shown(frames[number], shown, read=taken == number)
         first_us = receiver.shown[0].at_us if receiver.shown else None
         keys_us = [shown.frame.last_us for shown in receiver.shown if shown.frame.key]
@@ -206,13 +205,24 @@ class _Sight:
             first_picture_s=None if first_us is None else first_us / _US,
             unreadable=self.unreadable,
             refused=eye.refused,
-            decoded=viewer.decoded,
+            decoded=decoded,
         )
 
-    def _data(self, shown: Shown, pieces: Mapping[int, Mapping[int, bytes]]) -> bytes:
-        """Return the encoded frame that a receiver showed."""
-        held = pieces.get(shown.frame.timestamp, {})
-        numbers = [number & 0xFFFF for number in range(shown.frame.first, shown.frame.last + 1)]
+    def _readings(
+        self, receiver: FrameReceiver, pieces: Mapping[int, Mapping[int, bytes]]
+    ) -> tuple[dict[int, Reading | None], int]:
+        """Return what is read in each frame decoded, by its first packet; and how many were not as they were sent."""
+        viewer, found = Viewer(self._reel.film), dict[int, Reading | None]()
+        for frame in receiver.decoded:
+            number = self._frame_of(frame.timestamp)
+            place = None if number is None else self._reel.places[number]
+            found[frame.first] = viewer.see(self._data(frame, pieces), place)
+        return found, viewer.decoded
+
+    def _data(self, frame: Frame, pieces: Mapping[int, Mapping[int, bytes]]) -> bytes:
+        """Return an encoded frame as it came."""
+        held = pieces.get(frame.timestamp, {})
+        numbers = [number & 0xFFFF for number in range(frame.first, frame.last + 1)]
         try:
             return self._form.frame([held[number] for number in numbers if held.get(number)])
         except ValueError:

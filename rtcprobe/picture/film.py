@@ -95,7 +95,7 @@ class Film:
         each = self.settings
         return (
             f"{each.size} {each.fps}/s {round(each.bitrate_bps)} b/s {each.codec} "
-            f"scene {VERSION}.{self._seed} by {made_by()}"
+            f"scene {VERSION}.{self._seed} in one form by {made_by()}"
         )
 
     def _take(self, since: int) -> _Take:
