@@ -47,6 +47,14 @@ def test_scenarios_lists_every_name_with_whom_it_serves(rtcprobe):
     assert "1v1-social          Two friends on a social video app, Bangkok 4G to Singapore Wi-Fi" in out.splitlines()
 
 
+def test_scenarios_of_a_name_tells_who_takes_part(rtcprobe):
+    code, out, _ = rtcprobe("scenarios", "1v1-social", "--set", "link=delay 40ms")
+    assert code == 0
+    assert "caller to callee  link" in out
+    code, _, err = rtcprobe("scenarios", "1v1-socil")
+    assert (code, err) == (2, "rtcprobe: scenario '1v1-socil' is not known: did you mean 1v1-social?\n")
+
+
 def test_links_tells_what_is_sourced_and_what_assumed(rtcprobe):
     code, out, _ = rtcprobe("links")
     assert code == 0
