@@ -28,10 +28,11 @@ from typing import Any, Final, Literal, NamedTuple, Protocol, cast
 import numpy as np
 
 from rtcprobe.audio.protection import Protection
-from rtcprobe.call.mouth_track import Speech
-from rtcprobe.call.peer import Peer
+from rtcprobe.call.mouth_track import MouthTrack, Speech
+from rtcprobe.call.peer import Media, Peer
 from rtcprobe.call.targets.access import Leg
 from rtcprobe.call.targets.kinds import GROUP
+from rtcprobe.call.transceiver import SoundWanted
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.ice import IceSettings
 from rtcprobe.link import LinkSpec
@@ -95,17 +96,17 @@ class CallSetup:
     protection: Protection = field(default_factory=Protection)
     ice: IceSettings = field(default_factory=IceSettings)
 
-    def peer(self, host: Host, side: Side, *, phase: float, may_speak: asyncio.Event, **more: Any) -> Peer:
+    def peer(
+        self, host: Host, side: Side, *, phase: float, may_speak: asyncio.Event, media: Media = "sendrecv", **more: Any
+    ) -> Peer:
         """Return the peer of one side at ``host``; ``phase`` is how far into a packet time its mouth begins, 0 to 1."""
         both = self.caller_speech, self.callee_speech
         speech, expected = both if side == "caller" else reversed(both)
+        mouth = MouthTrack(speech, phase_s=phase * speech.ptime_s, network=host.network, may_speak=may_speak)
         return Peer(
             host,
             side,
-            speech,
-            expected=expected.frames,
-            phase_s=phase * speech.ptime_s,
-            may_speak=may_speak,
+            [SoundWanted(track=mouth, media=media, expected=expected.frames)],
             dtls_timeout_s=self.dtls_timeout_s,
             protection=self.protection,
             **more,
