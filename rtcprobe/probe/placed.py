@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rtcprobe.call.targets.access import Leg
+from rtcprobe.call.targets.access import Leg as Line
 from rtcprobe.call.targets.base import CallSetup
 from rtcprobe.hearing.speech import Voices
 from rtcprobe.model import Plan, place
@@ -17,7 +17,7 @@ from rtcprobe.probe import stalls
 from rtcprobe.probe.hearing import Listened, came
 from rtcprobe.probe.placing import Attempt
 from rtcprobe.recording import Said
-from rtcprobe.result import WAYS, Direction
+from rtcprobe.ways import BOTH_LEGS, BOTH_WAYS, Leg, Way
 
 __all__ = ["Placed", "modelled", "of_stack"]
 
@@ -32,7 +32,7 @@ class Placed:
 
     ways: Sequence[Listened]
     said: Sequence[Said]
-    legs: Mapping[Direction, Sequence[Leg]]
+    legs: Mapping[Leg, Sequence[Line]]
     report: Mapping[str, Any] = field(default_factory=dict)
     failed: str | None = None
     cut: str | None = None
@@ -48,7 +48,7 @@ def of_stack(attempt: Attempt, *, outside: bool) -> Placed:
     return Placed(
         ways=[
             Listened(
-                direction=way.direction,
+                way=Way(way.direction),
                 said=way.talker.said(),
                 came=came(way, outside=outside),
                 phase_s=attempt.phase_s(way.listener),
@@ -56,7 +56,7 @@ def of_stack(attempt: Attempt, *, outside: bool) -> Placed:
             for way in call.ways
         ],
         said=[peer.said() for peer in call.peers],
-        legs=call.legs(),
+        legs={Leg(name): lines for name, lines in call.legs().items()},
         report=call.report(),
         failed=call.failed,
         cut=call.cut,
@@ -83,13 +83,13 @@ def modelled(setup: CallSetup, voices: Voices, seed: np.random.SeedSequence) -> 
     phases_s = (np.random.Generator(np.random.PCG64(phase_seed)).random(2) * BLOCK_S).tolist()
     return Placed(
         ways=[
-            Listened(direction=direction, said=said, came=arrived, phase_s=phase_s)
-            for direction, said, arrived, phase_s in zip(WAYS, call.said, call.came[::-1], phases_s[::-1], strict=True)
+            Listened(way=way, said=said, came=arrived, phase_s=phase_s)
+            for way, said, arrived, phase_s in zip(BOTH_WAYS, call.said, call.came[::-1], phases_s[::-1], strict=True)
         ],
         said=call.said,
         legs={
-            direction: [Leg(specs=specs, tally=tally)]
-            for direction, (specs, tally) in zip(WAYS, call.lines, strict=True)
+            leg: [Line(specs=specs, tally=tally)]
+            for leg, (specs, tally) in zip(BOTH_LEGS, call.lines, strict=True)
         },
         failed=call.failed,
     )
