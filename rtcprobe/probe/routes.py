@@ -17,6 +17,7 @@ from rtcprobe.call.targets.base import Route
 from rtcprobe.link import ACCESS, USUAL_BORDER, LinkSpec, Requested, backbone, entering, enters_mainland, unreached
 from rtcprobe.scenario import Scenario
 from rtcprobe.units import format_duration
+from rtcprobe.ways import Leg
 
 __all__ = ["Route", "never_met", "nominal_round_trip_s", "routes"]
 
@@ -32,10 +33,8 @@ def routes(scenario: Scenario, wanted: Sequence[Route]) -> Mapping[Route, Sequen
         "server": scenario.signaling.region,
         "target": scenario.target.region,
     }
-    written = {
-        ("caller", "callee"): scenario.link.get("caller_to_callee"),
-        ("callee", "caller"): scenario.link.get("callee_to_caller"),
-    }
+    there = Leg("caller_to_callee")
+    written = {("caller", "callee"): scenario.legs.get(there), ("callee", "caller"): scenario.legs.get(there.back)}
     out: dict[Route, Sequence[LinkSpec]] = {}
     for source, destination in wanted:
         link = _carries(written, source, destination)
@@ -79,7 +78,7 @@ def never_met(scenario: Scenario, joined_s: float) -> tuple[str, ...]:
     lasts_s = scenario.call.duration_s
     late = {
         way.replace("_", " "): unreached(spec, joined_s + lasts_s, scenario.codec.ptime_s)
-        for way, spec in scenario.link.items()
+        for way, spec in scenario.legs.items()
     }
     if len(late) > 1 and len(set(late.values())) == 1:
         late = {"both ways": next(iter(late.values()))}

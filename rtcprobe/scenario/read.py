@@ -26,6 +26,7 @@ from rtcprobe.ice import read_ice
 from rtcprobe.link import REGIONS, LinkSpec, parse_link
 from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.result import WAYS, Direction
+from rtcprobe.scenario.lower import legs_of, two_parties
 from rtcprobe.scenario.model import (
     CallPlan,
     Devices,
@@ -34,6 +35,7 @@ from rtcprobe.scenario.model import (
     Scenario,
     SignalingPlan,
     Site,
+    Stream,
     TargetPlan,
 )
 from rtcprobe.scenario.schema import NAME, PLACES, scenario_schema
@@ -255,27 +257,36 @@ def _shown(value: object) -> str:
 
 
 def _convert(written: Mapping[str, Any], folder: Path) -> Scenario:
+    codec = _within("codec", _codec, written["codec"])
+    mouth = _within("mouth", partial(_mouth, folder=folder), written["mouth"])
+    devices = _within("devices", _devices, written["devices"])
+    playout = PlayoutChoice.parse(written["playout"])
+    protection = Protection(
+        red_copies=written["protection"]["red"],
+        fec=written["codec"]["fec"],
+        nack=written["protection"]["nack"],
+    )
     return Scenario(
         name=written["name"],
         serves=written.get("serves", ""),
         sources=tuple(written["sources"]),
-        caller=Site(**written.get("caller", {})),
-        callee=Site(**written.get("callee", {})),
-        signaling=SignalingPlan(**written.get("signaling", {"connection": "cold"})),
+        parties=two_parties(
+            *(Site(**written.get(side, {})) for side in ("caller", "callee")),
+            sends=Stream(codec=codec, programme=mouth, protection=protection),
+            devices=devices,
+            playout=playout,
+        ),
+        signaling=SignalingPlan(**written.get("signaling", {"connection": "cold"}), beside="callee"),
         rtt_s=parse_duration(written["rtt"]) if "rtt" in written else None,
         private=written.get("backbone") == "private",
         border=written.get("border"),
-        link=_links(written["link"], folder),
+        legs=legs_of(_links(written["link"], folder)),
         call=_within("call", _call, written["call"]),
-        codec=_within("codec", _codec, written["codec"]),
-        mouth=_within("mouth", partial(_mouth, folder=folder), written["mouth"]),
-        protection=Protection(
-            red_copies=written["protection"]["red"],
-            fec=written["codec"]["fec"],
-            nack=written["protection"]["nack"],
-        ),
-        devices=_within("devices", _devices, written["devices"]),
-        playout=PlayoutChoice.parse(written["playout"]),
+        codec=codec,
+        mouth=mouth,
+        protection=protection,
+        devices=devices,
+        playout=playout,
         dtls=DtlsTimer.parse(written["dtls"]["timer"]),
         budgets=tuple(parse_budget(line) for line in written["budgets"]),
         target=_target(written.get("target", "loopback"), folder),
