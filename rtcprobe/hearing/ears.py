@@ -86,9 +86,7 @@ class Ear:
         started_s, hearing = self._said.started_s, self._hearing
         if started_s is None or hearing is None:
             unspoken = figures.playout(str(self._choice), None, {})
-            silent = Account(
-                kind="mouth_to_ear", way=way, scheduled=0, heard=0, rejected=0, lost=0, playout=unspoken
-            )
+            silent = Account(kind="mouth_to_ear", way=way, scheduled=0, heard=0, rejected=0, lost=0, playout=unspoken)
             return CallAccount(account=silent)
         frames = SentFrames(
             self._said.departures,

@@ -21,7 +21,6 @@ __all__ = ["beside", "missed", "playout", "protection", "quality", "samples"]
 _NAMED = frozenset(each.name for each in fields(Playout))
 
 
-
 def samples(hearing: Hearing, devices: Devices) -> tuple[Sample, ...]:
     """Return every marker heard, from the air before the microphone to the air before the loudspeaker."""
     return tuple(

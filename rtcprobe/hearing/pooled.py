@@ -76,9 +76,9 @@ def _row(number: int, ear: Account) -> HeardCall:
         scheduled=ear.scheduled,
         heard=ear.heard,
         stages=ear.stages,
-        unplayed=None if ear.protection is None else ear.protection.unplayed,
-        concealed=None if ear.playout is None else ear.playout.concealed_ratio,
-        r=None if ear.quality is None else ear.quality.r,
+        unplayed=ear.unplayed,
+        concealed=ear.concealed,
+        r=ear.r,
     )
 
 
@@ -115,22 +115,23 @@ def _playout(calls: Mapping[int, CallAccount]) -> Playout | None:
 
     w3c = _sums([each.w3c for each in said])
     emitted, received = w3c.get("jitterBufferEmittedCount"), w3c.get("totalSamplesReceived")
-    delays = [mean([each.mean_target_delay_s for each in said]), mean([each.mean_jitter_buffer_delay_s for each in said])]
+    target_s = mean([each.mean_target_delay_s for each in said])
+    held_s = mean([each.mean_jitter_buffer_delay_s for each in said])
     if emitted:
-        delays = [w3c["jitterBufferTargetDelay"] / emitted, w3c["jitterBufferDelay"] / emitted]
+        target_s, held_s = w3c["jitterBufferTargetDelay"] / emitted, w3c["jitterBufferDelay"] / emitted
     raised_s = [each.delay_raised_by_lateness_s for each in said if each.delay_raised_by_lateness_s is not None]
     return Playout(
         policy=said[0].policy,
         concealed_ratio=mean([each.concealed_ratio for each in said]),
         concealed=w3c["concealedSamples"] / received if received else mean([each.concealed for each in said]),
         target_delay_s=mean([each.target_delay_s for each in said]),
-        mean_target_delay_s=delays[0],
-        mean_jitter_buffer_delay_s=delays[1],
+        mean_target_delay_s=target_s,
+        mean_jitter_buffer_delay_s=held_s,
         delay_raised_by_lateness_s=sum(raised_s) if raised_s else None,
         counts=_sums([each.counts for each in said]),
         ticks=_sums([each.ticks for each in said]),
         w3c=w3c,
-        target_steps=_steps({number: each for number, each in zip(known, said, strict=True)}),
+        target_steps=_steps(dict(zip(known, said, strict=True))),
     )
 
 

@@ -9,13 +9,13 @@ import numpy as np
 
 from rtcprobe.call.targets.base import CallSetup, Target, find_target
 from rtcprobe.call.targets.loopback import LoopbackTarget
-from rtcprobe.errors import BadInputError, nearest
+from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.result import Clock, Engine
 from rtcprobe.runtime.entropy import Entropy
 from rtcprobe.runtime.virtual import VirtualEventLoop
 from rtcprobe.scenario import Scenario
 from rtcprobe.verdict.metrics import metric_named
-from rtcprobe.ways import Way
+from rtcprobe.ways import BOTH_WAYS, Way
 
 __all__ = ["check_target", "warm_up"]
 
@@ -39,8 +39,9 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
         metric, measured = metric_named(budget.metric), tuple(map(Way, target.directions))
         if metric.over != "mouth_to_ear" or metric.way in measured or (metric.way is None and measured):
             continue
-        near = nearest(metric.way, measured) if metric.way is not None else []
-        cure = f"did you mean {' or '.join(near)}?" if near else f"it measures {' and '.join(measured) or 'joins alone'}"
+        few = len(measured) <= len(BOTH_WAYS) or metric.way is None
+        known = " and ".join(measured) or "joins alone"
+        cure = f"it measures {known}" if few else did_you_mean(metric.way, measured)
         raise BadInputError(f"budget {budget.expression!r}: {target.name} does not measure that way", cure)
     return target
 

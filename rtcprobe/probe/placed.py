@@ -87,9 +87,6 @@ def modelled(setup: CallSetup, voices: Voices, seed: np.random.SeedSequence) -> 
             for way, said, arrived, phase_s in zip(BOTH_WAYS, call.said, call.came[::-1], phases_s[::-1], strict=True)
         ],
         said=call.said,
-        legs={
-            leg: [Line(specs=specs, tally=tally)]
-            for leg, (specs, tally) in zip(BOTH_LEGS, call.lines, strict=True)
-        },
+        legs={leg: [Line(specs=specs, tally=tally)] for leg, (specs, tally) in zip(BOTH_LEGS, call.lines, strict=True)},
         failed=call.failed,
     )

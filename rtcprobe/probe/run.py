@@ -320,7 +320,10 @@ class _Run:
         voided = (self.void_joins, self.void_calls)
         missing = (each.complaint(self.placing.priority) for each in voided)
         accounts = self._accounts()
-        complaints = (*self.harness.complaints({each.way: each for each in accounts}), *(each for each in missing if each is not None))
+        complaints = (
+            *self.harness.complaints(accounts),
+            *(each for each in missing if each is not None),
+        )
         repeated = (sentence for each in voided for sentence in each.warnings())
         joined_s = max((each.first_audio_s for each in self.joins if each.first_audio_s is not None), default=0.0)
         late = never_met(self.scenario, joined_s)

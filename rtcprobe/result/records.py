@@ -5,8 +5,8 @@ Rules:
     2. Equal runs give equal bytes. Only ``environment`` may differ.
     3. An account always balances: scheduled = heard + rejected + lost, and the phases of a join sum to its total.
 
-``link``, ``harness``, ``playout`` and ``side_figures`` are plain mappings of words to numbers, laid down by the room
-that measured them; their keys carry their units. ``environment`` and ``settings`` pass as they are.
+``harness`` and what a link was asked for and did are plain mappings of words to numbers, laid down by the room that
+measured them; their keys carry their units. ``environment`` and ``settings`` pass as they are.
 """
 
 from __future__ import annotations
@@ -261,13 +261,12 @@ class Result:
         """
         if not isinstance(data, Mapping) or "schema" not in data:
             raise BadInputError("this is not an rtcprobe result", f"it has no schema; {SCHEMA} is expected")
-        if data["schema"] == OLDER:
-            data = modernised(data)
-        elif data["schema"] != SCHEMA:
+        if data["schema"] not in (SCHEMA, OLDER):
             cure = f"this version reads {SCHEMA} and {OLDER}; measure again"
             raise BadInputError(f"result schema {data['schema']!r} cannot be read", cure)
         try:
-            return from_plain(cls, {**data, "accounts": _accounts(data)})
+            written = modernised(data) if data["schema"] == OLDER else data
+            return from_plain(cls, {**written, "accounts": _accounts(written)})
         except KeyError as error:
             raise BadInputError(f"result lacks {error.args[0]!r}", "the file is damaged; measure again") from error
         except UnfitError as error:

@@ -12,9 +12,8 @@ from collections.abc import Mapping
 
 from rtcprobe.link import LinkSpec
 from rtcprobe.playout.policies import PlayoutChoice
-from rtcprobe.result import WAYS, Direction
 from rtcprobe.scenario.parties import Devices, Party, Site, Stream
-from rtcprobe.ways import Leg
+from rtcprobe.ways import BOTH_LEGS, Leg
 
 __all__ = ["legs_of", "two_parties"]
 
@@ -29,6 +28,6 @@ def two_parties(
     )
 
 
-def legs_of(link: Mapping[Direction, LinkSpec]) -> dict[Leg, LinkSpec]:
+def legs_of(link: Mapping[Leg, LinkSpec]) -> dict[Leg, LinkSpec]:
     """Return the links of the two directions as legs."""
-    return {Leg(direction): link[direction] for direction in WAYS if direction in link}
+    return {leg: link[leg] for leg in BOTH_LEGS if leg in link}

@@ -17,7 +17,6 @@ from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.ice import IceSettings
 from rtcprobe.link import ACCESS, Border, LinkSpec, backbone, border_warnings, light_bound_s
 from rtcprobe.playout.policies import PlayoutChoice
-from rtcprobe.result import WAYS
 from rtcprobe.scenario.parties import (
     ANYWHERE,
     Devices,
@@ -33,7 +32,7 @@ from rtcprobe.secrets import scrub
 from rtcprobe.units import format_duration, parse_duration
 from rtcprobe.verdict.budgets import Budget
 from rtcprobe.verdict.sides import PROSE
-from rtcprobe.ways import Leg, Way
+from rtcprobe.ways import BOTH_WAYS, Leg, Way
 
 __all__ = [
     "CallPlan",
@@ -229,7 +228,7 @@ class Scenario:
                 )
         if self.rtt_s is None:
             return
-        if len(self.parties) != len(WAYS):
+        if len(self.parties) != len(BOTH_WAYS):
             raise BadInputError(
                 f"rtt {format_duration(self.rtt_s)} is not known of which two of {len(self.parties)} parties",
                 "give legs, such as ana_to_ben",

@@ -25,7 +25,6 @@ from rtcprobe.errors import BadInputError, did_you_mean, same_name
 from rtcprobe.ice import read_ice
 from rtcprobe.link import REGIONS, LinkSpec, parse_link
 from rtcprobe.playout.policies import PlayoutChoice
-from rtcprobe.result import WAYS, Direction
 from rtcprobe.scenario.lower import legs_of, two_parties
 from rtcprobe.scenario.model import (
     CallPlan,
@@ -43,6 +42,7 @@ from rtcprobe.strictyaml import load_yaml
 from rtcprobe.textfiles import read_text
 from rtcprobe.units import parse_decibels, parse_duration, parse_ppm, parse_rate, parse_ratio
 from rtcprobe.verdict.budgets import parse_budget
+from rtcprobe.ways import BOTH_LEGS, Leg
 
 __all__ = ["parse_scenario", "read_scenario"]
 
@@ -194,8 +194,8 @@ def _placed(written: Mapping[str, Any]) -> None:
         BadInputError: a place is missing.
     """
     link = written["link"]
-    ways = [way for way in WAYS if isinstance(link, Mapping) and way in link]
-    if link and (not ways or len(ways) == len(WAYS)):
+    ways = [way for way in BOTH_LEGS if isinstance(link, Mapping) and way in link]
+    if link and (not ways or len(ways) == len(BOTH_LEGS)):
         return
     needed = [(place,) for place in PLACES] + [("signaling", "region")]
     for keys in needed:
@@ -355,20 +355,20 @@ def _target(written: Any, folder: Path) -> TargetPlan:
     return TargetPlan(url=url.strip(), region=region, options=options, folder=folder)
 
 
-def _links(written: Any, folder: Path) -> dict[Direction, LinkSpec]:
+def _links(written: Any, folder: Path) -> dict[Leg, LinkSpec]:
     """Return the links given, by direction: one for both, or one each."""
     if isinstance(written, Mapping) and not written:
         return {}
-    if isinstance(written, Mapping) and any(key in WAYS for key in written):
+    if isinstance(written, Mapping) and any(key in BOTH_LEGS for key in written):
         for key in written:
-            if key not in WAYS:
-                raise BadInputError(f"link.{key} is not known", did_you_mean(key, WAYS))
+            if key not in BOTH_LEGS:
+                raise BadInputError(f"link.{key} is not known", did_you_mean(key, BOTH_LEGS))
         return {
             direction: _link(f"link.{direction}", written[direction], folder)
-            for direction in WAYS
+            for direction in BOTH_LEGS
             if direction in written
         }
-    return dict.fromkeys(WAYS, _link("link", written, folder))
+    return dict.fromkeys(BOTH_LEGS, _link("link", written, folder))
 
 
 def _link(place: str, written: Any, folder: Path) -> LinkSpec:

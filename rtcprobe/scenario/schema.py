@@ -17,10 +17,10 @@ from rtcprobe.audio.opus import APPLICATIONS, OpusSettings
 from rtcprobe.audio.protection import MAX_RED_COPIES
 from rtcprobe.link import ACCESS, BORDER, REGIONS
 from rtcprobe.link.border import told_of_border
-from rtcprobe.result import WAYS
 from rtcprobe.scenario.link_schema import QUANTITY, link_keys_schema
 from rtcprobe.units import format_duration, format_rate, format_ratio
 from rtcprobe.verdict.metrics import METRICS
+from rtcprobe.ways import BOTH_WAYS
 
 __all__ = ["PLACES", "scenario_schema"]
 
@@ -205,7 +205,7 @@ def _link() -> dict[str, Any]:
     return {
         "description": "Replaces the path between the two sides, media and signalling alike, the server at the "
         "callee's end: one link for both directions, or one each. Packets keep their order unless order is free.",
-        "anyOf": [*one["anyOf"], _object(dict.fromkeys(WAYS, one), minProperties=1)],
+        "anyOf": [*one["anyOf"], _object(dict.fromkeys(BOTH_WAYS, one), minProperties=1)],
         "default": {},
     }
 

@@ -10,8 +10,9 @@ Grammar::
     mouth_to_ear share_above(150ms) < 1%
     join.failed mean <= 0% (advisory)
 
-METRIC is a name of ``rtcprobe.verdict.metrics``, a way or leg in it where it is about one alone; AGGREGATE one of ``p50 p90 p95 p99`` (any ``pNN``), ``min``,
-``mean``, ``max``, ``share_above(VALUE)``; OP one of ``< <= > >=``; VALUE carries its unit (a bare number for counts).
+METRIC is a name of ``rtcprobe.verdict.metrics``, with a way or leg in it where it is about one alone; AGGREGATE one of
+``p50 p90 p95 p99`` (any ``pNN``), ``min``, ``mean``, ``max``, ``share_above(VALUE)``; OP one of ``< <= > >=``; VALUE
+carries its unit (a bare number for counts).
 An advisory budget is judged and shown, and never fails a run.
 
 Rules:

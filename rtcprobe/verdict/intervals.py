@@ -198,7 +198,7 @@ def frames_worth(ear: Account) -> float | None:
     """
     if ear.protection is None or not ear.protection.sent:
         return None
-    burst_ratio = max((ear.quality and ear.quality.burst_ratio) or 1.0, 1.0)
+    burst_ratio = max((None if ear.quality is None else ear.quality.burst_ratio) or 1.0, 1.0)
     return ear.protection.sent / (2.0 * burst_ratio - 1.0)
 
 
@@ -207,7 +207,7 @@ def rating_ends(ear: Account, confidence: float = CONFIDENCE) -> Ends:
 
     What each of the two takes off or adds is joined as squares (Zou & Donner, Statistics in Medicine 27, 2008).
     """
-    share, events = ear.protection and ear.protection.unplayed, frames_worth(ear)
+    share, events = ear.unplayed, frames_worth(ear)
     if ear.quality is None or share is None or events is None or not ear.samples:
         return None, None
     delays = of_calls(ear)
@@ -230,4 +230,4 @@ def rating_ends(ear: Account, confidence: float = CONFIDENCE) -> Ends:
 def rating_bounds(ear: Account) -> tuple[float, float]:
     """Return between what every R lies: 0, and that of a call without loss whose fixed stages are all of its delay."""
     best = conversation(one_way_delay_s=max(fixed_s(ear), 0.0), loss_ratio=0.0).r
-    return 0.0, max(best, ear.quality.r if ear.quality is not None else 0.0)
+    return 0.0, max(best, ear.r or 0.0)

@@ -119,10 +119,10 @@ def metric_named(name: str) -> Metric:
     raise BadInputError(f"metric {name!r} does not exist", hint)
 
 
-def _way_in(rest: str, kind: type[Way] | type[Leg]) -> tuple[Way | Leg | None, str]:
+def _way_in(rest: str, kind: type[Way | Leg]) -> tuple[Way | Leg | None, str]:
     """Return the way that a name goes on with, its medium included, and what is left of it."""
     first, _, more = rest.partition(".")
-    medium, dot, after = more.partition(".")
+    medium, _, after = more.partition(".")
     text, left = (f"{first}.{medium}", after) if medium in MEDIA else (first, more)
     try:
         return kind(text), f".{left}" if left else ""
@@ -220,9 +220,7 @@ def _of_frames(
     return observe
 
 
-def _rating(
-    said: Callable[[Quality], float], rate: Callable[[float], float]
-) -> Callable[[Account], Observations]:
+def _rating(said: Callable[[Quality], float], rate: Callable[[float], float]) -> Callable[[Account], Observations]:
     """Read R, or what ``rate`` makes of it."""
 
     def read(account: Account) -> Observations:
@@ -252,15 +250,20 @@ def _every_kind(kind: Kind) -> Iterable[Metric]:
 
 
 def _of_sound() -> Iterable[Metric]:
-    unplayed = _of_frames(lambda m: m.protection and m.protection.unplayed, lambda call: call.unplayed)
-    concealed = _of_frames(lambda m: m.playout and m.playout.concealed_ratio, lambda call: call.concealed)
-    target = _plain(lambda m: m.playout and m.playout.mean_target_delay_s)
+    unplayed = _of_frames(lambda m: m.unplayed, lambda call: call.unplayed)
+    concealed = _of_frames(lambda m: m.concealed, lambda call: call.concealed)
+    target = _plain(lambda m: None if m.playout is None else m.playout.mean_target_delay_s)
     yield _account("mouth_to_ear", ".unplayed", "share", unplayed)
     yield _account("mouth_to_ear", ".concealed", "share", concealed)
     yield _account("mouth_to_ear", ".target_delay", "s", target)
     yield _account("mouth_to_ear", ".r", "number", _rating(lambda q: q.r, lambda r: r))
     yield _account("mouth_to_ear", ".mos", "number", _rating(lambda q: q.mos, mos))
-    yield _account("mouth_to_ear", ".listening_mos", "number", _plain(lambda m: m.quality and m.quality.listening_mos))
+    yield _account(
+        "mouth_to_ear",
+        ".listening_mos",
+        "number",
+        _plain(lambda m: None if m.quality is None else m.quality.listening_mos),
+    )
 
 
 def _account(

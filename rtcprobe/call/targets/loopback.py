@@ -13,12 +13,14 @@ from rtcprobe.call.targets.base import CallSetup, Way
 from rtcprobe.call.targets.endings import all_of, bounded, said_all
 from rtcprobe.errors import BadInputError
 from rtcprobe.link import Link, Path
-from rtcprobe.result import WAYS, Clock, Direction
+from rtcprobe.result import Clock
 from rtcprobe.runtime.network import Direction as PathDirection
 from rtcprobe.runtime.network import Network
 from rtcprobe.runtime.real import work_s
 from rtcprobe.scenario import TargetPlan
 from rtcprobe.timeline import Stop, Timer, Wait
+from rtcprobe.ways import BOTH_LEGS, BOTH_WAYS
+from rtcprobe.ways import Leg as LegName
 
 __all__ = ["ROUTES", "CallSetup", "LoopbackCall", "LoopbackTarget", "make_target"]
 
@@ -44,7 +46,7 @@ class LoopbackTarget:
     """The far end is ours, on either clock."""
 
     name = "loopback"
-    directions = WAYS
+    directions = BOTH_WAYS
     routes = ROUTES
     clocks: tuple[Clock, ...] = ("virtual", "real")
 
@@ -102,8 +104,8 @@ class LoopbackCall:
     def ways(self) -> list[Way]:
         """Both directions, as links are named."""
         return [
-            Way("caller_to_callee", self.caller, self.callee),
-            Way("callee_to_caller", self.callee, self.caller),
+            Way(BOTH_WAYS[0], self.caller, self.callee),
+            Way(BOTH_WAYS[1], self.callee, self.caller),
         ]
 
     @property
@@ -116,9 +118,9 @@ class LoopbackCall:
         """Both."""
         return [self.caller, self.callee]
 
-    def legs(self) -> dict[Direction, list[Leg]]:
+    def legs(self) -> dict[LegName, list[Leg]]:
         """Return the media path of both directions."""
-        return {way.direction: [Leg.of(self.direction(way.talker.side, way.listener.side))] for way in self.ways}
+        return {leg: [Leg.of(self.direction(leg.source, leg.destination))] for leg in BOTH_LEGS}
 
     def report(self) -> dict[str, object]:
         """Return nothing: both sides are ours."""
