@@ -18,7 +18,7 @@ from rtcprobe.hearing.speech import Voices
 from rtcprobe.probe.placing import Attempt
 from rtcprobe.recording import Came, Said
 from rtcprobe.result import JoinAttempt, Retransmission
-from rtcprobe.scenario import Devices, Scenario
+from rtcprobe.scenario import Scenario
 from rtcprobe.timeline import Stop, phases, price
 from rtcprobe.ways import Way
 
@@ -59,22 +59,23 @@ def hear_call(
         BadInputError: a WAV that cannot be written.
     """
     ears: dict[Way, list[Ear]] = {}
-    for listened in ways:
-        if listened.way in wanted:
+    heard = {each.way: each for each in ways if each.way in wanted}
+    for each in ways:
+        if each.way in wanted:
+            listener = scenario.party(each.came.listener)
             ear = Ear(
-                listened.said,
-                listened.came,
-                voices["caller" if listened.said.party == "caller" else "callee"],
-                playout=scenario.playout,
-                devices=scenario.devices,
-                phase_s=listened.phase_s,
+                each.said,
+                each.came,
+                voices[each.said.party],
+                playout=listener.playout,
+                devices=scenario.party(each.said.party).devices.to(listener.devices),
+                phase_s=each.phase_s,
             )
-            ears.setdefault(listened.way, []).append(ear)
+            ears.setdefault(each.way, []).append(ear)
     listeners_s = next((tuple(ear.delay_s for ear in each) for each in ears.values() if len(each) > 1), ())
     latest = {way: max(several, key=_lateness_s) for way, several in ears.items()}
     if wav_dir is not None:
-        said = {listened.way: listened.said for listened in ways}
-        _write_wavs(wav_dir, said, voices, latest, scenario.devices)
+        _write_wavs(wav_dir, heard, voices, latest, scenario)
     delays_s = [ear.delay_s for ear in latest.values() if ear.delay_s is not None]
     echo_path_s = sum(delays_s) / len(delays_s) if len(delays_s) == len(latest) > 0 else None
     return Heard({way: ear.account(way, echo_path_s) for way, ear in latest.items()}, listeners_s)
@@ -126,11 +127,12 @@ def judge_join(
 def _first_audio_s(attempt: Attempt, way: PeerWay, scenario: Scenario, *, outside: bool) -> float | None:
     """Return when the listener heard the talker first, seconds since the listener began."""
     arrived = came(way, outside=outside)
+    listener = scenario.party(arrived.listener)
     heard_s = first_audio_s(
         way.talker.said(),
         arrived,
-        playout=scenario.playout,
-        devices=scenario.devices,
+        playout=listener.playout,
+        devices=listener.devices,
         phase_s=attempt.phase_s(way.listener),
     )
     return None if heard_s is None else heard_s - arrived.begun_s
@@ -146,20 +148,25 @@ def _lateness_s(ear: Ear) -> float:
 
 
 def _write_wavs(
-    folder: Path, said: Mapping[Way, Said], voices: Voices, ears: Mapping[Way, Ear], devices: Devices
+    folder: Path,
+    ways: Mapping[Way, Listened],
+    voices: Voices,
+    ears: Mapping[Way, Ear],
+    scenario: Scenario,
 ) -> None:
     """Write four files whose first sample is the start of the call: sound in the air, devices' delays included.
 
     The mouth's file ends with what was spoken when the call ended.
     """
     for way, ear in ears.items():
-        voice = voices["caller" if said[way].party == "caller" else "callee"]
+        said, listener = ways[way].said, ways[way].came.listener
+        voice = voices[said.party]
         with wav_file(folder / f"{way}.mouth.wav") as mouth:
-            mouth.begin((said[way].started_s or 0.0) - devices.capture_s)
+            mouth.begin((said.started_s or 0.0) - scenario.party(said.party).devices.capture_s)
             left = round(ear.said_s() * SAMPLE_RATE_HZ)
             for piece in voice.mouth.pieces(voice.duration_s):
                 mouth.write(piece[:left])
                 left = max(0, left - len(piece))
         with wav_file(folder / f"{way}.ear.wav") as heard:
-            heard.begin(ear.playback.start_s + devices.playback_s)
+            heard.begin(ear.playback.start_s + scenario.party(listener).devices.playback_s)
             ear.sound(heard.write)
