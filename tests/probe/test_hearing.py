@@ -121,10 +121,10 @@ def test_quality_falls_with_loss_and_with_delay_and_states_its_assumptions():
     clean = ears("delay 40ms")["caller_to_callee"].quality
     far = ears("delay 140ms")["caller_to_callee"].quality
     lossy = ears("delay 40ms loss 5%")["caller_to_callee"].quality
-    assert clean["mos"] > far["mos"]
-    assert clean["listening_mos"] == pytest.approx(far["listening_mos"], abs=1e-9)
-    assert clean["listening_mos"] > lossy["listening_mos"]
-    assert any("provisional" in sentence for sentence in clean["assumptions"])
+    assert clean.mos > far.mos
+    assert clean.listening_mos == pytest.approx(far.listening_mos, abs=1e-9)
+    assert clean.listening_mos > lossy.listening_mos
+    assert any("provisional" in sentence for sentence in clean.assumptions)
 
 
 def assert_right(ear, delay_ms):
@@ -166,9 +166,9 @@ def test_a_lost_packet_moves_the_steady_delay_by_no_more_than_a_merge_and_a_late
     lost_ms, lost = steady_change_ms("lost")
     late_ms, late = steady_change_ms("100")
     assert abs(lost_ms) < 15  # a merge aligns to within a pitch period: libwebrtc, merge.cc
-    assert (lost["gaps_by_loss"], lost["gaps_by_lateness"]) == (1, 0)
-    assert late["gaps_by_lateness"] == 1
-    assert late_ms == pytest.approx(late["delay_raised_by_lateness_s"] * 1e3, abs=12)
+    assert (lost.counts["gaps_by_loss"], lost.counts["gaps_by_lateness"]) == (1, 0)
+    assert late.counts["gaps_by_lateness"] == 1
+    assert late_ms == pytest.approx(late.delay_raised_by_lateness_s * 1e3, abs=12)
     assert late_ms > 20
 
 
