@@ -73,7 +73,7 @@ def modelled(setup: CallSetup, voices: Voices, seed: np.random.SeedSequence) -> 
     plan = Plan(
         routes=setup.routes,
         frames={side: voice.frames for side, voice in voices.items()},
-        ptime_s=setup.caller_speech.ptime_s,
+        ptime_s=next(iter(voices.values())).codec.ptime_s,
         protection=setup.protection,
         connection=setup.connection,
         dtls_timeout_s=setup.dtls_timeout_s,

@@ -154,8 +154,7 @@ class _Run:
         }
         return CallSetup(
             routes=hops,  # type: ignore[arg-type]
-            caller_speech=speech["caller"],
-            callee_speech=speech["callee"],
+            speech=speech,
             connection=scenario.signaling.connection,
             dtls_timeout_s=scenario.dtls.timeout_s,
             join_timeout_s=scenario.call.join_timeout_s,
