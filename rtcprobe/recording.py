@@ -16,6 +16,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, overload
 
+import numpy as np
+import numpy.typing as npt
+
 from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.playout.copies import Left
 from rtcprobe.units import RTP_CLOCK_HZ
@@ -57,6 +60,14 @@ class Departures(Sequence[Departure]):
         self._timestamp.append(timestamp)
         self._size.append(size_bytes)
         self._ssrc.append(ssrc)
+
+    def columns(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.uint16]]:
+        """Return when they left, their timestamps and their sequence numbers, each of shape (packets,)."""
+        return (
+            np.array(self._at_s),
+            np.array(self._timestamp, dtype=np.int64),
+            np.array(self._sequence, dtype=np.uint16),
+        )
 
     def __len__(self) -> int:
         return len(self._at_s)
