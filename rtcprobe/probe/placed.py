@@ -55,7 +55,7 @@ def of_stack(attempt: Attempt, *, outside: bool) -> Placed:
             )
             for way in call.ways
         ],
-        said=[peer.said() for peer in call.peers],
+        said=[peer.said() for peer in call.peers if peer.sound.track is not None],
         legs=call.legs(),
         report=call.report(),
         failed=call.failed,
