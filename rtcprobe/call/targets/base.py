@@ -28,12 +28,13 @@ from typing import Any, Final, Literal, NamedTuple, Protocol, cast
 import numpy as np
 
 from rtcprobe.audio.protection import Protection
-from rtcprobe.call.camera_track import Film
+from rtcprobe.call.camera import Camera
 from rtcprobe.call.mouth_track import Mouth, Speech
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.access import Leg
 from rtcprobe.call.targets.kinds import GROUP
-from rtcprobe.call.transceiver import PictureWanted, SoundWanted, Watch
+from rtcprobe.call.transceiver import PictureWanted, SoundWanted
+from rtcprobe.call.watching import Watching
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.ice import IceSettings
 from rtcprobe.link import LinkSpec
@@ -83,10 +84,10 @@ class CallSetup:
 
     ``routes`` gives the hops of every pair in the target's ``routes``; ``speech`` is what each party says, in the order
     in which they call (None: it only listens); ``hears`` whom each listens to, everybody where nothing is said of it.
-    ``films`` are cameras: what makes a showing for one connection; ``watch`` is who watches it there. ``linger_s`` is
-    how long a join goes on after it has its first packets, so that it can be heard; ``dtls_timeout_s`` turns the
-    measured round trip (None when unknown) into the initial handshake timer, seconds; ``protection`` is what all want
-    against loss; ``ice`` says which STUN and TURN servers are asked outside.
+    ``cameras`` is what those show who have one. ``linger_s`` is how long a join goes on after it has its first packets,
+    so that it can be heard; ``dtls_timeout_s`` turns the measured round trip (None when unknown) into the initial
+    handshake timer, seconds; ``protection`` is what all want against loss; ``ice`` says which STUN and TURN servers are
+    asked outside.
     """
 
     routes: Mapping[Route, Sequence[LinkSpec]]
@@ -96,8 +97,7 @@ class CallSetup:
     join_timeout_s: float
     linger_s: float
     hears: Mapping[str, Collection[str]] = field(default_factory=dict)
-    films: Mapping[str, Callable[[], Film]] = field(default_factory=dict)
-    watch: Watch | None = None
+    cameras: Mapping[str, Camera] = field(default_factory=dict)
     protection: Protection = field(default_factory=Protection)
     ice: IceSettings = field(default_factory=IceSettings)
 
@@ -120,7 +120,11 @@ class CallSetup:
 
     def peer(self, host: Host, side: Side, wanted: Sequence[SoundWanted | PictureWanted], **more: Any) -> Peer:
         """Return a connection of ``side`` at ``host`` with these m-sections."""
-        return Peer(host, side, wanted, dtls_timeout_s=self.dtls_timeout_s, protection=self.protection, **more)
+        peer = Peer(host, side, wanted, dtls_timeout_s=self.dtls_timeout_s, protection=self.protection, **more)
+        for picture in peer.pictures:
+            if isinstance(picture.watcher, Watching):
+                picture.watcher.round_trip_s = lambda: peer.round_trip_s
+        return peer
 
 
 class Way(NamedTuple):

@@ -98,9 +98,9 @@ class Course:
         """Close what peers and clients left open."""
 
     @property
-    def awaited(self) -> Sequence[Peer]:
-        """Who must have a packet before a join is over: those whose join is timed."""
-        return self.joiners
+    def awaited(self) -> Sequence[asyncio.Event]:
+        """What must have come before a join is over: a packet to each whose join is timed."""
+        return [peer.heard_packet for peer in self.joiners]
 
     def too_late(self, peer: Peer, limit_s: float) -> str:
         """Return what ``peer`` was waiting for after ``limit_s``, in a sentence."""
@@ -126,10 +126,10 @@ class Course:
     # How it runs.
 
     async def join(self) -> bool:
-        """Join until every joiner has a packet, linger, hang up; return whether it connected."""
+        """Join until what is ``awaited`` has come, linger, hang up; return whether it connected."""
         self.may_speak.set()
         try:
-            if await self._within([peer.heard_packet for peer in self.awaited]):
+            if await self._within(self.awaited):
                 await asyncio.sleep(self.setup.linger_s)
         finally:
             await self._hang_up()

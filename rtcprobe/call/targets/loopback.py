@@ -20,7 +20,7 @@ from typing import cast
 
 import numpy as np
 
-from rtcprobe.call.camera_track import CameraTrack
+from rtcprobe.call.camera import first_pictures
 from rtcprobe.call.mouth_track import MouthTrack
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.signaling import EmulatedSignaling
@@ -34,7 +34,7 @@ from rtcprobe.errors import BadInputError
 from rtcprobe.link import Link, Path
 from rtcprobe.result import WAYS, Clock, Direction
 from rtcprobe.runtime.network import Direction as PathDirection
-from rtcprobe.runtime.network import Host, Network
+from rtcprobe.runtime.network import Network
 from rtcprobe.scenario import TargetPlan
 from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, Timer, Wait
 from rtcprobe.ways import Way as WayName
@@ -104,7 +104,7 @@ class LoopbackCall(Course):
             party: setup.mouth(party, network, phase=phase, may_speak=self.may_speak)
             for party, phase in zip(parties, chance.random(len(parties)).tolist(), strict=True)
         }
-        self._cameras = dict(zip(setup.films, chance.random(len(setup.films)).tolist(), strict=True))
+        self._camera_phases = dict(zip(parties, chance.random(len(parties)).tolist(), strict=True))
         self._pairs = [pair for pair in combinations(parties, 2) if self._hears(*pair) or self._hears(*pair[::-1])]
         self._peers: dict[Route, Peer] = {}
         for one, other in self._pairs:
@@ -150,9 +150,10 @@ class LoopbackCall(Course):
         return [max(each, key=_heard_s) for each in listening.values()]
 
     @property
-    def awaited(self) -> list[Peer]:
-        """Whoever listens to somebody."""
-        return list(dict.fromkeys(way.listener for way in self.ways))
+    def awaited(self) -> list[asyncio.Event]:
+        """Everybody's first packets of whom they hear, and first pictures of whom they see."""
+        heard = [peer.heard_packet for peer in dict.fromkeys(way.listener for way in self.ways)]
+        return heard + [event for peer in self.peers for event in first_pictures(peer)]
 
     @property
     def peers(self) -> list[Peer]:
@@ -202,7 +203,7 @@ class LoopbackCall(Course):
         """
         self.cut = await said_all({way.talker: None for way in self.ways}, self.peers, self.network)
         await asyncio.sleep(max(0.0, self.network.last_arrival_s - self.network.now_s()) + LAST_PACKET_S)
-        if any(peer.negotiated is not None and peer.negotiated.nack for peer in self.peers):
+        if any(peer.pictures or (peer.negotiated is not None and peer.negotiated.nack) for peer in self.peers):
             await asyncio.sleep(RETRANSMISSION_S)
 
     async def leave(self) -> None:
@@ -234,26 +235,20 @@ class LoopbackCall(Course):
 
     def _peer(self, party: str, other: str, milestones: Sequence[str]) -> Peer:
         """Return the connection of ``party`` to another."""
-        host, setup, mouth = self._hosts[party].beside(), self.setup, self._mouths[party]
+        host, network, setup, mouth = self._hosts[party].beside(), self.network, self.setup, self._mouths[party]
         heard, hears = self._hears(other, party), self._hears(party, other)
         wanted: list[SoundWanted | PictureWanted] = []
         media = _media(sends=heard and mouth is not None, takes=hears and self._mouths[other] is not None)
         if media is not None:
             track = None if mouth is None else MouthTrack(mouth)
             wanted.append(SoundWanted(track=track, media=media, expected=setup.expected(other)))
-        media = _media(sends=heard and party in setup.films, takes=hears and other in setup.films)
-        if media is not None:
-            wanted.append(self._picture(party, other, media, host))
+        cameras = setup.cameras
+        media = _media(sends=heard and party in cameras, takes=hears and other in cameras)
+        if media is not None and media != "recvonly":
+            wanted.append(cameras[party].wanted(network, self._camera_phases[party], self.may_speak, media))
+        elif media is not None:
+            wanted.append(cameras[other].watched())
         return setup.peer(host, party, wanted, milestones=milestones)
-
-    def _picture(self, party: str, other: str, media: Media, host: Host) -> PictureWanted:
-        films = self.setup.films
-        if party not in films:
-            return PictureWanted(track=None, media=media, codec=films[other]().codec, watch=self.setup.watch)
-        film = films[party]()
-        phase_s = self._cameras[party] * film.frame_s
-        track = CameraTrack(film, phase_s=phase_s, network=host.network, may_show=self.may_speak)
-        return PictureWanted(track=track, media=media, codec=film.codec, watch=self.setup.watch)
 
     def _pair_of(self, peer: Peer) -> Route:
         """Return who calls and who is called on the connection of ``peer``."""
