@@ -13,7 +13,7 @@ LEVELS = (
     ("errors",),
     ("strictyaml", "textfiles"),
     ("units", "secrets", "ways"),
-    ("link", "audio", "playout", "control", "quality", "timeline", "ice"),
+    ("link", "audio", "picture", "playout", "control", "quality", "timeline", "ice"),
     ("recording",),
     ("result",),
     ("verdict",),

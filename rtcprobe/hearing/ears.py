@@ -200,7 +200,8 @@ class Ear:
             self._said.departures,
             self._came,
             frame_samples=self._spoken.codec.frame_samples,
-            has_fec=has_fec,
+            # Without in-band FEC asked for the encoder puts none into what it makes, and nothing else is looked at.
+            has_fec=has_fec if self._spoken.codec.fec or not self._came.known else None,
             red_payload_type=self._red_payload_type,
         )
 

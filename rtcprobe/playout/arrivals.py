@@ -110,6 +110,20 @@ class Arrivals(Sequence[Arrival]):
         at_s = self.at_s
         return bool(np.all(at_s[1:] >= at_s[:-1]))
 
+    @property
+    def sequences(self) -> npt.NDArray[np.uint16]:
+        """Every sequence number, 16 bits, shape (packets,)."""
+        return np.array(self._sequence, dtype=np.uint16)
+
+    def holds(self, payload_type: int | None) -> bool:
+        """Return whether any packet is of ``payload_type``; None is no type."""
+        return payload_type is not None and payload_type in self._type
+
+    @property
+    def known(self) -> bool:
+        """Whether every payload is one of those that were likely."""
+        return len(self._ends) == 1
+
     def payload(self, place: int) -> bytes:
         """Return the payload of the packet at ``place``."""
         where = self._place[place]
@@ -136,12 +150,18 @@ class Arrivals(Sequence[Arrival]):
         return self._at_s[place], packet
 
     def __iter__(self) -> Iterator[Arrival]:
-        return (self[place] for place in range(len(self)))
+        packets = map(RtpPacket, self._sequence, self._timestamp, self._payloads(), self._type)
+        return zip(self._at_s, packets, strict=True)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and list(self) == list(other)
 
     __hash__ = None  # type: ignore[assignment]  # it grows
+
+    def _payloads(self) -> Iterator[bytes]:
+        likely, kept, ends = self._likely, self._bytes, self._ends
+        for where in self._place:
+            yield likely[where] or b"" if where >= 0 else bytes(kept[ends[~where] : ends[~where + 1]])
 
     def _keep(self, payload: bytes) -> None:
         self._place.append(~(len(self._ends) - 1))

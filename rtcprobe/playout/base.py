@@ -13,7 +13,6 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -29,8 +28,7 @@ Pcm = npt.NDArray[np.float32]
 """Mono sound, shape (samples,), full scale ±1.0, 48 kHz."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RtpPacket:
+class RtpPacket(NamedTuple):
     """One RTP packet as it reached the receiver, after SRTP.
 
     ``sequence`` is 16 bits, ``timestamp`` 32 bits of the 48 kHz RTP clock (RFC 7587); both wrap.

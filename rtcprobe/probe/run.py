@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from rtcprobe.audio.protection import Protection
 from rtcprobe.call.mouth_track import Speech
 from rtcprobe.call.targets import access
 from rtcprobe.call.targets.base import CallSetup
@@ -120,7 +121,7 @@ class _Run:
     def whole(self) -> Result:
         scenario, made_with = self.scenario, environment()
         hops = routes(scenario, self.placing.target.routes)
-        self.voices = speak(scenario.mouth, scenario.codec, scenario.call.duration_s)
+        self.voices = speak(scenario.sending("audio"), scenario.call.duration_s)
         error_s, survived, checked = checked_alone(self.voices)
         self.harness = Harness(self.placing.clock, detection_error_s=error_s, survived=survived, checked=checked)
         joins_seed, calls_seed = np.random.SeedSequence(self.seed).spawn(2)
@@ -134,7 +135,9 @@ class _Run:
         )
         try:
             if self.engine == "stack":
-                self._join_repeatedly(joining, joins_seed, nominal_round_trip_s(hops))
+                self._join_repeatedly(
+                    joining, joins_seed, nominal_round_trip_s(hops, *(party.name for party in scenario.parties[:2]))
+                )
             else:
                 self._warn(WITHOUT_JOINS)
             self._call_repeatedly(talking, calls_seed)
@@ -147,7 +150,7 @@ class _Run:
         return self._result(made_with)
 
     def _setup(self, hops: Mapping[tuple[str, str], object], *, endless: bool) -> CallSetup:
-        scenario = self.scenario
+        scenario, sounds = self.scenario, list(self.scenario.sending("audio").values())
         speech = {
             side: Speech(frames=voice.frames, ptime_s=voice.codec.ptime_s, endless=endless)
             for side, voice in self.voices.items()
@@ -159,8 +162,8 @@ class _Run:
             connection=scenario.signaling.connection,
             dtls_timeout_s=scenario.dtls.timeout_s,
             join_timeout_s=scenario.call.join_timeout_s,
-            linger_s=(scenario.playout.delay_s or 0.0) + LINGER_S,
-            protection=scenario.protection,
+            linger_s=max(party.playout.delay_s or 0.0 for party in scenario.parties) + LINGER_S,
+            protection=sounds[0].protection if sounds else Protection(),
             ice=scenario.ice,
         )
 

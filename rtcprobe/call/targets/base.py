@@ -28,10 +28,13 @@ from typing import Any, Final, Literal, NamedTuple, Protocol, cast
 import numpy as np
 
 from rtcprobe.audio.protection import Protection
-from rtcprobe.call.mouth_track import Speech
-from rtcprobe.call.peer import Peer
+from rtcprobe.call.camera import Camera
+from rtcprobe.call.mouth_track import MouthTrack, Speech
+from rtcprobe.call.peer import Media, Peer
 from rtcprobe.call.targets.access import Leg
 from rtcprobe.call.targets.kinds import GROUP
+from rtcprobe.call.transceiver import PictureWanted, SoundWanted
+from rtcprobe.call.watching import Watching
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.ice import IceSettings
 from rtcprobe.link import LinkSpec
@@ -79,6 +82,8 @@ _BUILT_IN: Final[Mapping[str, str]] = {
 class CallSetup:
     """What a call is made of.
 
+    ``caller_camera`` and ``callee_camera`` are what they show: both, or neither.
+
     ``routes`` gives the hops of every pair in the target's ``routes``; ``linger_s`` is how long a join goes on after it
     has its first packets, so that it can be heard; ``dtls_timeout_s`` turns the measured round trip (None when unknown)
     into the initial handshake timer, seconds; ``protection`` is what both sides want against loss; ``ice`` says which
@@ -94,22 +99,36 @@ class CallSetup:
     linger_s: float
     protection: Protection = field(default_factory=Protection)
     ice: IceSettings = field(default_factory=IceSettings)
+    caller_camera: Camera | None = None
+    callee_camera: Camera | None = None
 
-    def peer(self, host: Host, side: Side, *, phase: float, may_speak: asyncio.Event, **more: Any) -> Peer:
-        """Return the peer of one side at ``host``; ``phase`` is how far into a packet time its mouth begins, 0 to 1."""
+    def peer(
+        self,
+        host: Host,
+        side: Side,
+        *,
+        phase: float,
+        may_speak: asyncio.Event,
+        media: Media = "sendrecv",
+        camera_phase: float | None = None,
+        **more: Any,
+    ) -> Peer:
+        """Return the peer of one side at ``host``; ``phase`` is how far into a packet time its mouth begins, 0 to 1.
+
+        ``camera_phase`` is the same of its camera; None leaves the camera out.
+        """
         both = self.caller_speech, self.callee_speech
         speech, expected = both if side == "caller" else reversed(both)
-        return Peer(
-            host,
-            side,
-            speech,
-            expected=expected.frames,
-            phase_s=phase * speech.ptime_s,
-            may_speak=may_speak,
-            dtls_timeout_s=self.dtls_timeout_s,
-            protection=self.protection,
-            **more,
-        )
+        mouth = MouthTrack(speech, phase_s=phase * speech.ptime_s, network=host.network, may_speak=may_speak)
+        wanted: list[SoundWanted | PictureWanted] = [SoundWanted(track=mouth, media=media, expected=expected.frames)]
+        camera = self.caller_camera if side == "caller" else self.callee_camera
+        if camera is not None and camera_phase is not None:
+            wanted.append(camera.wanted(host.network, camera_phase, may_speak))
+        peer = Peer(host, side, wanted, dtls_timeout_s=self.dtls_timeout_s, protection=self.protection, **more)
+        for picture in peer.pictures:
+            if isinstance(picture.watcher, Watching):
+                picture.watcher.round_trip_s = lambda: peer.round_trip_s
+        return peer
 
 
 class Way(NamedTuple):

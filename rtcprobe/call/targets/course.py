@@ -216,7 +216,7 @@ class Course:
 
     def _paused(self, talker: Peer, since_s: float) -> bool:
         """Return whether ``talker`` sent nothing after ``since_s`` either."""
-        departures = talker.tap.departures
+        departures = talker.said().departures
         return not departures or departures[-1].at_s < since_s
 
     async def _last_packets(self, silent_s: float) -> None:

@@ -6,6 +6,7 @@ import asyncio
 
 import numpy as np
 
+from rtcprobe.call.camera import first_pictures
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.signaling import EmulatedSignaling
 from rtcprobe.call.targets.access import Leg
@@ -84,9 +85,9 @@ class LoopbackCall:
             links = [Link(spec, child) for spec, child in zip(specs, route_seed.spawn(len(specs)), strict=True)]
             self.network.connect(hosts[source], hosts[destination], Path(links))
         self.may_speak = asyncio.Event()
-        phases = np.random.Generator(np.random.PCG64(phase_seed)).random(2).tolist()
-        self.caller = setup.peer(caller, "caller", phase=phases[0], may_speak=self.may_speak)
-        self.callee = setup.peer(callee, "callee", phase=phases[1], may_speak=self.may_speak)
+        phases = np.random.Generator(np.random.PCG64(phase_seed)).random(4).tolist()
+        self.caller = setup.peer(caller, "caller", phase=phases[0], camera_phase=phases[2], may_speak=self.may_speak)
+        self.callee = setup.peer(callee, "callee", phase=phases[1], camera_phase=phases[3], may_speak=self.may_speak)
         self.signaling = EmulatedSignaling(
             self.network, caller=caller, server=server, callee=callee, connection=setup.connection
         )
@@ -125,10 +126,15 @@ class LoopbackCall:
         return {}
 
     async def join(self) -> bool:
-        """Join, wait until both sides have a packet of the other, linger, hang up; return whether it connected."""
+        """Join, wait until both sides have a packet of the other, linger, hang up; return whether it connected.
+
+        Where they show themselves, it waits for the first picture on both sides too.
+        """
         self.may_speak.set()
+        reached = [self.caller.heard_packet, self.callee.heard_packet]
+        reached += [event for peer in self.peers for event in first_pictures(peer)]
         try:
-            if await self._within(self._connect(), self.caller.heard_packet, self.callee.heard_packet):
+            if await self._within(self._connect(), *reached):
                 await asyncio.sleep(self.setup.linger_s)
         finally:
             await self._hang_up()
@@ -144,7 +150,7 @@ class LoopbackCall:
                 self.may_speak.set()
                 self.cut = await said_all(self.peers, self.peers, self.network)
                 await asyncio.sleep(max(0.0, self.network.last_arrival_s - self.network.now_s()) + LAST_PACKET_S)
-                if any(peer.negotiated is not None and peer.negotiated.nack for peer in self.peers):
+                if any(peer.pictures or (peer.negotiated is not None and peer.negotiated.nack) for peer in self.peers):
                     await asyncio.sleep(RETRANSMISSION_S)
         finally:
             await self._hang_up()
