@@ -117,7 +117,7 @@ def scenario_schema() -> dict[str, Any]:
                         "METRIC AGGREGATE OP VALUE, and (advisory) where missing it should not fail the run. "
                         "AGGREGATE: p50 p90 p95 p99 min mean max share_above(VALUE); OP: < <= > >=; "
                         "a metric of ways or legs takes the name of one after its first word "
-                        "(mouth_to_ear.caller_to_callee.lost, link.caller_to_callee.loss), and means the worst without; "
+                        "(mouth_to_ear.caller_to_callee.lost, link.caller_to_callee.loss), without it the worst; "
                         f"METRIC: {' '.join(METRICS)}",
                         "join.first_audio p95 < 600ms",
                     ),
