@@ -39,7 +39,7 @@ class ArrivalHistory:
     def __init__(self) -> None:
         self._timestamps: list[int] = []
         self._ends: list[int] = []
-        # Monotonic queues, front = extreme of the window: (arrival less timestamp in samples, the same in ms, timestamp).
+        # Monotonic queues, front the extreme of the window: (arrival less timestamp in samples, and in ms, timestamp).
         self._fastest: deque[tuple[int, int, int]] = deque()
         self._slowest: deque[tuple[int, int, int]] = deque()
         self.fast_ms = 0
