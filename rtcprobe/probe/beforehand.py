@@ -30,6 +30,9 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
     if engine == "model" and (clock == "real" or scenario.target.scheme != "loopback"):
         fact = "knows no real time" if clock == "real" else f"cannot call {target.name}"
         raise BadInputError(f"engine model {fact}", "it models the loopback in virtual time: use engine stack")
+    names = [party.name for party in scenario.parties]
+    if names != ["caller", "callee"]:
+        raise BadInputError(f"{target.name} cannot join {', '.join(names)}", "it joins a caller and a callee")
     if clock not in target.clocks:
         raise BadInputError(
             f"target {target.name} cannot be called in virtual time", "time passes at a real server: add --real-time"

@@ -18,7 +18,7 @@ from rtcprobe.hearing.speech import Voices
 from rtcprobe.probe.placing import Attempt
 from rtcprobe.recording import Came, Said
 from rtcprobe.result import Direction, JoinAttempt, Retransmission
-from rtcprobe.scenario import Devices, Scenario
+from rtcprobe.scenario import Scenario
 from rtcprobe.timeline import Stop, phases, price
 
 __all__ = ["Heard", "Listened", "came", "hear_call", "judge_join"]
@@ -60,20 +60,20 @@ def hear_call(
     ears: dict[Direction, list[Ear]] = {}
     for way in ways:
         if way.direction in wanted:
+            listener = scenario.party(way.came.listener)
             ear = Ear(
                 way.said,
                 way.came,
-                voices["caller" if way.said.party == "caller" else "callee"],
-                playout=scenario.playout,
-                devices=scenario.devices,
+                voices[way.said.party],
+                playout=listener.playout,
+                devices=scenario.party(way.said.party).devices.to(listener.devices),
                 phase_s=way.phase_s,
             )
             ears.setdefault(way.direction, []).append(ear)
     listeners_s = next((tuple(ear.delay_s for ear in each) for each in ears.values() if len(each) > 1), ())
     latest = {direction: max(several, key=_lateness_s) for direction, several in ears.items()}
     if wav_dir is not None:
-        said = {way.direction: way.said for way in ways}
-        _write_wavs(wav_dir, said, voices, latest, scenario.devices)
+        _write_wavs(wav_dir, {way.direction: way for way in ways}, voices, latest, scenario)
     delays_s = [ear.delay_s for ear in latest.values() if ear.delay_s is not None]
     echo_path_s = sum(delays_s) / len(delays_s) if len(delays_s) == len(latest) > 0 else None
     return Heard({direction: ear.account(echo_path_s) for direction, ear in latest.items()}, listeners_s)
@@ -125,11 +125,12 @@ def judge_join(
 def _first_audio_s(attempt: Attempt, way: Way, scenario: Scenario, *, outside: bool) -> float | None:
     """Return when the listener heard the talker first, seconds since the listener began."""
     arrived = came(way, outside=outside)
+    listener = scenario.party(arrived.listener)
     heard_s = first_audio_s(
         way.talker.said(),
         arrived,
-        playout=scenario.playout,
-        devices=scenario.devices,
+        playout=listener.playout,
+        devices=listener.devices,
         phase_s=attempt.phase_s(way.listener),
     )
     return None if heard_s is None else heard_s - arrived.begun_s
@@ -145,20 +146,25 @@ def _lateness_s(ear: Ear) -> float:
 
 
 def _write_wavs(
-    folder: Path, said: Mapping[Direction, Said], voices: Voices, ears: Mapping[Direction, Ear], devices: Devices
+    folder: Path,
+    ways: Mapping[Direction, Listened],
+    voices: Voices,
+    ears: Mapping[Direction, Ear],
+    scenario: Scenario,
 ) -> None:
     """Write four files whose first sample is the start of the call: sound in the air, devices' delays included.
 
     The mouth's file ends with what was spoken when the call ended.
     """
     for direction, ear in ears.items():
-        voice = voices["caller" if said[direction].party == "caller" else "callee"]
+        said, listener = ways[direction].said, ways[direction].came.listener
+        voice = voices[said.party]
         with wav_file(folder / f"{direction}.mouth.wav") as mouth:
-            mouth.begin((said[direction].started_s or 0.0) - devices.capture_s)
+            mouth.begin((said.started_s or 0.0) - scenario.party(said.party).devices.capture_s)
             left = round(ear.said_s() * SAMPLE_RATE_HZ)
             for piece in voice.mouth.pieces(voice.duration_s):
                 mouth.write(piece[:left])
                 left = max(0, left - len(piece))
         with wav_file(folder / f"{direction}.ear.wav") as heard:
-            heard.begin(ear.playback.start_s + devices.playback_s)
+            heard.begin(ear.playback.start_s + scenario.party(listener).devices.playback_s)
             ear.sound(heard.write)

@@ -10,13 +10,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
-from rtcprobe.audio.marker import MarkerTrain
-from rtcprobe.audio.opus import OpusSettings
-from rtcprobe.audio.protection import Protection
+from rtcprobe.audio.marker import SLOT_S, MarkerTrain, trains
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.ice import IceSettings
 from rtcprobe.link import ACCESS, Border, LinkSpec, backbone, border_warnings, light_bound_s
-from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.result import WAYS
 from rtcprobe.scenario.parties import (
     ANYWHERE,
@@ -28,12 +25,12 @@ from rtcprobe.scenario.parties import (
     ways_between,
     written_time,
 )
-from rtcprobe.scenario.script import Cue, check_parties
+from rtcprobe.scenario.script import Cue, check_parties, comes_by_cue
 from rtcprobe.secrets import scrub
 from rtcprobe.units import format_duration, parse_duration
 from rtcprobe.verdict.budgets import Budget
 from rtcprobe.verdict.sides import PROSE
-from rtcprobe.ways import Leg, Way
+from rtcprobe.ways import Leg, Medium, Way
 
 __all__ = [
     "CallPlan",
@@ -207,11 +204,6 @@ class Scenario:
     legs: Mapping[Leg, LinkSpec]
     script: tuple[Cue, ...] = ()
     call: CallPlan
-    codec: OpusSettings
-    mouth: MouthPlan
-    protection: Protection
-    devices: Devices
-    playout: PlayoutChoice
     dtls: DtlsTimer
     budgets: tuple[Budget, ...]
     target: TargetPlan = field(default_factory=TargetPlan)
@@ -220,13 +212,7 @@ class Scenario:
 
     def __post_init__(self) -> None:
         check_parties(self.parties, self.servers, self.legs, self.script)
-        for party in self.parties:
-            if party.comes_s >= self.call.duration_s:
-                comes, lasts = written_time(party.comes_s), written_time(self.call.duration_s)
-                raise BadInputError(
-                    f"{party.name} comes at {comes} and each call lasts {lasts}: it never joins",
-                    f"let it come earlier, or give call.duration above {comes}",
-                )
+        self._check_time()
         if self.rtt_s is None:
             return
         if len(self.parties) != len(WAYS):
@@ -240,9 +226,34 @@ class Scenario:
         if self.target.region is not None:
             raise BadInputError("rtt and target.region both say how far it is", "leave one of them out")
 
+    def _check_time(self) -> None:
+        """Refuse a call that is over before somebody has joined, or has said a marker."""
+        lasts_s, speakers = self.call.duration_s, len(self.sending("audio"))
+        comes = {party.name: party.comes_s for party in self.parties}
+        comes |= {
+            cue.party: cue.at_s for cue in self.script if cue.at_s is not None and comes_by_cue(cue.party, self.script)
+        }
+        for name, at_s in comes.items():
+            if at_s >= lasts_s:
+                at, lasts = written_time(at_s), written_time(lasts_s)
+                raise BadInputError(
+                    f"{name} comes at {at} and each call lasts {lasts}: it never joins",
+                    f"let it come earlier, or give call.duration above {at}",
+                )
+        if speakers > len(WAYS) and not trains(speakers)[-1].markers(lasts_s):
+            raise BadInputError(
+                f"duration {written_time(lasts_s)} is too short for a marker of each of {speakers} who speak in turn",
+                f"give {written_time(LEAST_CALL_S + speakers * SLOT_S)} or more",
+            )
+
     def party(self, name: str) -> Party:
         """Return the party of that name."""
         return next(party for party in self.parties if party.name == name)
+
+    def sending(self, medium: Medium) -> dict[str, Stream]:
+        """Return who sends ``medium``, in the order written, with what each sends."""
+        sent = {party.name: party.sent(medium) for party in self.parties}
+        return {name: stream for name, stream in sent.items() if stream is not None}
 
     @property
     def ways(self) -> tuple[Way, ...]:
@@ -260,11 +271,6 @@ class Scenario:
         return self.parties[1].site
 
     @property
-    def link(self) -> Mapping[Leg, LinkSpec]:
-        """The links written out, by leg."""
-        return self.legs
-
-    @property
     def warnings(self) -> tuple[str, ...]:
         """What a reader should know although it can be run: what has no effect, a path faster than light."""
         border = border_warnings(self._apart(), self.border, private=self.private)
@@ -272,8 +278,20 @@ class Scenario:
             placed = self.legs or self.target.region is not None or self.rtt_s is not None
             near = ("only the access lines are emulated: target.region adds a distance",) * (not placed)
             return (*near, *border)
+        lasts_s = self.call.duration_s
+        late = (
+            f"cue {cue} is never given, for each call is over before ({format_duration(lasts_s)}): "
+            f"give call.duration above {format_duration(cue.at_s)}"
+            for cue in self.script
+            if cue.at_s is not None and cue.at_s >= lasts_s
+        )
         unasked = self.ice != IceSettings()
-        return (*(("ice has no effect on loopback, where both ends are ours",) * unasked), *self._too_fast(), *border)
+        return (
+            *(("ice has no effect on loopback, where both ends are ours",) * unasked),
+            *self._too_fast(),
+            *border,
+            *late,
+        )
 
     def _apart(self) -> list[tuple[str, str]]:
         """Return the pairs of regions that a backbone of this call lies between."""
@@ -324,6 +342,8 @@ class Scenario:
         Prose, name and budgets aside, and who is called in it: two vendors are compared in one situation.
         """
         measured = {key: value for key, value in self.settings.items() if key not in PROSE | {"target"}}
+        if "parties" in measured:
+            measured["parties"] = list(measured["parties"].items())  # seeds are handed out in their order
         text = json.dumps(measured, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -12,7 +12,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -95,6 +95,10 @@ class Devices:
                 raise BadInputError(
                     f"{name} {written_time(value)} is impossible", f"give 0ms to {written_time(LONGEST_DEVICE_S)}"
                 )
+
+    def to(self, listener: Devices) -> Devices:
+        """Return what lies between this microphone and the loudspeaker of ``listener``."""
+        return replace(listener, capture_s=self.capture_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

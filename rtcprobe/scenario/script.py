@@ -16,9 +16,10 @@ from typing import Final, Literal, get_args
 from rtcprobe.audio.marker import trains
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.scenario.parties import Party, written_time
+from rtcprobe.units import parse_duration
 from rtcprobe.ways import Leg
 
-__all__ = ["DOES", "EVENTS", "Cue", "Does", "Event", "check_parties", "comes_by_cue"]
+__all__ = ["DOES", "EVENTS", "Cue", "Does", "Event", "check_parties", "comes_by_cue", "parse_cue"]
 
 Does = Literal["speak", "stop", "publish", "join", "leave"]
 """What a cue has a party do. ``publish``: begin to send, as who goes on stage does; ``speak`` and ``stop``: open and
@@ -31,6 +32,13 @@ DOES: Final[tuple[Does, ...]] = get_args(Does)
 EVENTS: Final[tuple[Event, ...]] = get_args(Event)
 
 _COMING_AND_GOING: Final = ("join", "leave")
+
+# cue   = party verb ( "at" time / "after" party event ) ; words apart by blanks
+# verb  = "speaks" / "stops" / "publishes" / "joins" / "leaves"
+# event = "joined" / "was heard" / "fell silent"
+_VERBS: Final[Mapping[str, Does]] = {f"{each}{'es' if each == 'publish' else 's'}": each for each in DOES}
+_HAPPENINGS: Final[Mapping[str, Event]] = {"was heard" if each == "heard" else each: each for each in EVENTS}
+_LEAST_WORDS: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +62,35 @@ class Cue:
             raise BadInputError(f"cue {self} is before the call", "give 0ms or more")
 
     def __str__(self) -> str:
-        verb = f"{self.party} {self.does}{'es' if self.does == 'publish' else 's'}"
+        verb = f"{self.party} {next(word for word, does in _VERBS.items() if does == self.does)}"
         if self.after is not None:
             who, event = self.after
-            return f"'{verb} after {who} {'was heard' if event == 'heard' else event}'"
+            return f"'{verb} after {who} {next(words for words, each in _HAPPENINGS.items() if each == event)}'"
         return f"'{verb} at {written_time(self.at_s or 0.0)}'"
+
+
+def parse_cue(text: object) -> Cue:
+    """Return the cue that ``text`` says: ``"ben joins after ana was heard"``, ``"ana stops at 8s"``.
+
+    Raises:
+        BadInputError: words that are no cue, or no time.
+    """
+    words = text.split() if isinstance(text, str) else []
+    if len(words) < _LEAST_WORDS or words[2] not in ("at", "after"):
+        raise BadInputError(f"cue {text!r} cannot be read", "write it like ben joins after ana was heard, or at 5s")
+    party, verb, when, *rest = words
+    if verb not in _VERBS:
+        raise BadInputError(f"cue {text!r}: {verb!r} is nothing a party does", did_you_mean(verb, list(_VERBS)))
+    if when == "at":
+        try:
+            at_s = parse_duration(" ".join(rest))
+        except BadInputError as error:
+            raise error.within(f"cue {text!r}") from error
+        return Cue(party=party, does=_VERBS[verb], at_s=at_s)
+    whom, event = rest[0], " ".join(rest[1:])
+    if event not in _HAPPENINGS:
+        raise BadInputError(f"cue {text!r}: {event!r} does not happen", did_you_mean(event, list(_HAPPENINGS)))
+    return Cue(party=party, does=_VERBS[verb], after=(whom, _HAPPENINGS[event]))
 
 
 def check_parties(parties: Sequence[Party], servers: Iterable[str], legs: Iterable[Leg], script: Sequence[Cue]) -> None:
