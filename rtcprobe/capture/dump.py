@@ -116,9 +116,9 @@ class Dump:
 
 
 def is_dump(head: bytes) -> bool:
-    """Return whether an unpacked file that begins with ``head`` (64 bytes) may be a dump."""
+    """Return whether an unpacked file that begins with ``head`` (64 kB) is a dump."""
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
-    return text.startswith((_HEAD.encode(), b"{"))
+    return text.startswith(_HEAD.encode()) or (text.startswith(b"{") and b'"PeerConnections"' in text)
 
 
 def read_dump(path: Path | str) -> Dump:

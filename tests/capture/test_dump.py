@@ -8,8 +8,8 @@ import pytest
 from rtcprobe.capture.dump import read_dump
 from rtcprobe.errors import BadInputError
 
-# A call of 4 s in reports of a second: 50 packets and 48,000 samples each, 80 ms in the buffer; in the third second five
-# packets are lost and 4,800 samples made up; after the fourth the sender is gone and everything is made up.
+# A call of 4 s in reports of a second: 50 packets and 48,000 samples each, 80 ms in the buffer; in the third second
+# five packets are lost and 4,800 samples made up; after the fourth the sender is gone and everything is made up.
 SECONDS = 5
 CAME = [50, 100, 145, 195, 195]
 LOST = [0, 0, 5, 5, 5]
@@ -114,7 +114,8 @@ def test_video_tells_its_freezes(read, form):
         {
             "type": "inbound-rtp", "kind": "video", "ssrc": 9, "timestamp": BEGUN_MS + 1000.0 * second,
             "packetsReceived": 100 * (second + 1), "packetsLost": 0, "jitterBufferDelay": 0.05 * 30 * (second + 1),
-            "jitterBufferEmittedCount": 30 * (second + 1), "freezeCount": second // 2, "totalFreezesDuration": second * 0.1,
+            "jitterBufferEmittedCount": 30 * (second + 1), "freezeCount": second // 2,
+            "totalFreezesDuration": second * 0.1,
         }
         for second in range(SECONDS)
     ]  # fmt: skip
