@@ -194,7 +194,10 @@ class VideoArrival(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CameVideo:
-    """What reached a viewer on one way, as ``Came`` is of a listener: packets of one source, by arrival."""
+    """What reached a viewer on one way, as ``Came`` is of a listener: packets of one source, by arrival.
+
+    ``round_trips`` are what RTCP measured while it came, with the instants at which that became known.
+    """
 
     listener: str
     arrivals: Sequence[VideoArrival]
@@ -202,3 +205,4 @@ class CameVideo:
     begun_s: float = 0.0
     forwarded: bool = False
     there_and_back: bool = False
+    round_trips: Sequence[tuple[float, float]] = ()

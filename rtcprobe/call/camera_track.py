@@ -9,7 +9,8 @@ Rules:
     1. Pictures are captured on a grid of ``frame_s`` whose phase is the camera's own, the first at the first instant of
        the grid at which it may send. Each leaves when it was captured: encoding takes no time.
     2. A key frame that was asked for is the next picture captured, however often it was asked for until then.
-    3. The packets of a picture leave one behind the other, at once: no pacer.
+    3. The packets of a picture are handed over one behind the other, at once; a pacer may let them leave later
+       (``runtime.pacing_seam``).
 """
 
 from __future__ import annotations
@@ -84,8 +85,8 @@ class CameraTrack(EncodedTrack):
         self.asked_s.append(self._network.now_s())
         self._key = True
 
-    def _begins_s(self, now_s: float) -> float:
-        return self._phase_s + math.ceil((now_s - self._phase_s) / self.frame_s) * self.frame_s
+    def _begin(self, now_s: float) -> tuple[float, int]:
+        return self._phase_s + math.ceil((now_s - self._phase_s) / self.frame_s) * self.frame_s, 0
 
     def _sends(self, index: int) -> bool:
         del index

@@ -35,6 +35,7 @@ from rtcprobe.recording import Agreed, AgreedVideo, VideoArrival
 from rtcprobe.runtime import media_seam, negotiation
 from rtcprobe.runtime.feedback_seam import Feedback, when_key_frame_asked
 from rtcprobe.runtime.network import Network
+from rtcprobe.runtime.pacing_seam import pace
 
 __all__ = ["Media", "Picture", "PictureWanted", "Sound", "SoundWanted", "Transceiver", "Watch", "Watcher"]
 
@@ -67,12 +68,16 @@ class SoundWanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureWanted:
-    """A section of pictures: what is shown there (None: nothing), in what codec, and who watches what comes."""
+    """A section of pictures: what is shown there (None: nothing), in what codec, and who watches what comes.
+
+    ``pacing_bps`` is how fast its packets leave (``runtime.pacing_seam``); None: those of a picture at once.
+    """
 
     track: CameraTrack | None
     media: Media = "sendrecv"
     codec: str = "VP8"
     watch: Watch | None = None
+    pacing_bps: float | None = None
 
 
 class Transceiver(ABC):
@@ -200,7 +205,8 @@ class Picture(Transceiver):
         """What both sides agreed on; None until they have."""
         self.sources = Sources[VideoArrival]()
         self._wanted = wanted
-        self._watcher: Watcher | None = None
+        self.watcher: Watcher | None = None
+        """Who watches it; None before it is opened, and where nobody does."""
 
     def agree(self) -> None:
         """Do as was agreed on."""
@@ -212,11 +218,13 @@ class Picture(Transceiver):
         negotiation.prefer(self.section, self._wanted.codec)
         if self.track is not None:
             when_key_frame_asked(self.sender, self.track.key_frame_asked)
+            if self._wanted.pacing_bps is not None:
+                pace(self.sender, self._wanted.pacing_bps)
 
     def _listen(self, section: RTCRtpTransceiver) -> None:
         media_seam.take_rtp(section.receiver, self._take, resent=self._take_again)
         if self._wanted.watch is not None:
-            self._watcher = self._wanted.watch(Feedback(section.receiver), self.network)
+            self.watcher = self._wanted.watch(Feedback(section.receiver), self.network)
 
     def _take(self, packet: StackRtpPacket, *, resent: bool = False) -> Sequence[int]:
         """Note an arrival; whoever watches asks for what is missing, so return nothing."""
@@ -237,9 +245,9 @@ class Picture(Transceiver):
         self.arrivals.extend(seen)
         if seen:
             self._heard(seen[0].at_s)
-        if self._watcher is not None:
+        if self.watcher is not None:
             for each in seen:
-                self._watcher.packet_arrived(each)
+                self.watcher.packet_arrived(each)
         return ()
 
     def _take_again(self, packet: StackRtpPacket) -> Sequence[int]:

@@ -30,7 +30,7 @@ from rtcprobe.hearing.relate import related
 from rtcprobe.hearing.speech import Spoken
 from rtcprobe.playout.aiortc import StockTrace, stock_aiortc
 from rtcprobe.playout.arrivals import Arrivals
-from rtcprobe.playout.base import BLOCK_S, Block, Decoder
+from rtcprobe.playout.base import BLOCK_S, Block, Decoder, Run
 from rtcprobe.playout.copies import WithoutFec, unprotected
 from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.playout.recovery import Traced, traced
@@ -165,7 +165,7 @@ class Ear:
         markers = spoken.train.markers(self.said_s(), start_s=started_s)
         drift, ears = self._devices.drift, list[LongEar]()
 
-        def listen(start_s: float) -> Callable[[Block], None]:
+        def listen(start_s: float) -> Callable[[Block | Run], None]:
             ear = LongEar(spoken.train, markers, start_s, advance_s=spoken.advance_s, drift=drift)
             ears.append(ear)
             return lambda block: ear.hear(block.samples)
@@ -174,7 +174,7 @@ class Ear:
         return played, figures, ears[0].hearing()
 
     def _listen_to(
-        self, arrivals: Arrivals, decoder: Decoder, listen: Callable[[float], Callable[[Block], object]]
+        self, arrivals: Arrivals, decoder: Decoder, listen: Callable[[float], Callable[[Block | Run], object]]
     ) -> tuple[Playback, Mapping[str, Any]]:
         return play(
             self._choice,

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from rtcprobe.audio.opus import OpusDecoder
 from rtcprobe.hearing.relate import related
 from rtcprobe.playout.arrivals import Arrivals, in_time
-from rtcprobe.playout.base import BLOCK_S, Block, Decoder
+from rtcprobe.playout.base import BLOCK_S, Block, Decoder, Run
 from rtcprobe.playout.copies import unpacked
 from rtcprobe.playout.policies import PlayoutChoice, make_policy
 from rtcprobe.playout.replay import Playback, replay
@@ -77,13 +77,13 @@ def play(
     *,
     phase_s: float,
     drift: float,
-    listen: Callable[[float], Callable[[Block], object]],
+    listen: Callable[[float], Callable[[Block | Run], object]],
     enough: Callable[[Block, float], bool] | None = None,
 ) -> tuple[Playback, Mapping[str, Any]]:
     """Pull audio on the grid of ``phase_s``, from just before the first arrival until ``enough``.
 
     That is when the last frame was played, unless told otherwise. ``listen`` is told when the first block is played,
-    and returns what takes each of them: the sound is not kept.
+    and returns what takes each of them, or many at once: the sound is not kept.
     """
     policy = make_policy(
         choice,
@@ -98,8 +98,6 @@ def play(
     newest = int(unwrapped(stamps, int(stamps[0])).max())
 
     def at_the_end(block: Block, now_s: float) -> bool:
-        if now_s <= last_s:
-            return False
         if block.rtp_timestamp is None:
             return now_s > last_s + _DRY_S + (choice.delay_s or 0.0)
         return block.rtp_timestamp >= newest
@@ -112,6 +110,7 @@ def play(
         last_s + _LONGEST_DRAIN_S,
         drift=drift,
         enough=enough or at_the_end,
+        from_s=last_s if enough is None else -math.inf,
         each=listen(first_tick_s),
     )
     return playback, {**policy.figures(), **_target_steps(policy.targets_s(), playback)}
@@ -131,7 +130,7 @@ def _is_whole(block: Block, _now_s: float) -> bool:
     return block.rtp_timestamp is not None and not block.concealed_samples
 
 
-def _nobody(_block: Block) -> None:
+def _nobody(_played: Block | Run) -> None:
     """Listen to nothing."""
 
 

@@ -95,7 +95,7 @@ class Film:
         each = self.settings
         return (
             f"{each.size} {each.fps}/s {round(each.bitrate_bps)} b/s {each.codec} "
-            f"scene {VERSION}.{self._seed} by {made_by()}"
+            f"scene {VERSION}.{self._seed} in one form by {made_by()}"
         )
 
     def _take(self, since: int) -> _Take:
@@ -152,6 +152,7 @@ class _Take:
     def __init__(self, settings: VideoSettings, seed: int, since: int) -> None:
         self._settings, self._since = settings, since
         self._glass = glass(settings.width, settings.height, seed)
+        self._format = payload_format(settings.codec)
         self._encoder: Encoder | None = None
         self._decoder: Decoder | None = None
         self.frames: list[bytes] = []
@@ -167,7 +168,9 @@ class _Take:
         while len(self.frames) <= place:
             if self._encoder is None:
                 self._encoder = self._caught_up()
-            self.frames.append(self._encoder.encode(self._glass.picture(self._since + len(self.frames))))
+            encoded = self._encoder.encode(self._glass.picture(self._since + len(self.frames)))
+            # As a receiver will put it together: without what is not sent, and with start codes of one length.
+            self.frames.append(self._format.frame(self._format.packets(encoded, 0)))
         return self.frames[place]
 
     def reading(self, number: int) -> Reading | None:

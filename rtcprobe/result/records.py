@@ -94,7 +94,7 @@ class Retransmission:
     """A timer that fired while joining: when (since the call started), what was sent again, what it cost the join."""
 
     timer: Timer
-    side: Side
+    side: Side = field(metadata=NAME)
     at_s: float
     cost_s: float
     what: str = ""
@@ -120,7 +120,7 @@ class JoinAttempt:
     retransmissions: tuple[Retransmission, ...] = ()
     rtts: float | None = None
     failed: str | None = None
-    joiner: Side = field(default="caller", metadata=SPARSE)
+    joiner: Side = field(default="caller", metadata={**SPARSE, **NAME})
     reached: str | None = field(default=None, metadata=SPARSE)
     awaited: str | None = field(default=None, metadata=SPARSE)
 
