@@ -90,10 +90,8 @@ _VOICED = frozenset("bdgzvjmnlrw")
 _TONES = {"1": (5, 5), "2": (3, 5), "3": (2, 1.4), "4": (5, 1), "5": (3, 2)}
 """Chao's levels at the beginning and the end of a syllable; the third tone as it is within a sentence."""
 
-_SPLIT = {
-    "en": re.compile(r"ee|ea|oo|ou|er|ir|ai|ay|sh|th|ch|ng|[a-z]"),
-    "zh": re.compile(r"zh|ch|sh|ng|er|[a-z]"),
-}
+_SPELLING = re.compile(r"ee|ea|oo|ou|er|ir|ai|ay|sh|th|ch|ng|[a-z]")
+_PINYIN = re.compile(r"zh|ch|sh|ng|er|[a-z]")
 _WORD = re.compile(r"[A-Za-z]+[1-5]?|[,;:.?!]")
 
 
@@ -126,7 +124,11 @@ def _phones(text: str, voice: Voice) -> Iterator[tuple[_Phone, tuple[float, floa
             left = 1 - place / max(1, len(words))
             begin = 0.92 + 0.2 * left  # pitch falls over a sentence
             end = begin * (1.35 if rise and place >= len(words) - 2 else 0.9)
-        parts = [part for piece in _SPLIT[voice.language].findall(word.lower()) for part in _phone(piece)]
+        parts = [
+            part
+            for piece in (_PINYIN if voice.language == "zh" else _SPELLING).findall(word.lower())
+            for part in _phone(piece)
+        ]
         for index, part in enumerate(parts):
             share = index / max(1, len(parts)), (index + 1) / max(1, len(parts))
             yield part, (begin + (end - begin) * share[0], begin + (end - begin) * share[1])

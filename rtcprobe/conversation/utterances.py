@@ -36,7 +36,7 @@ _ESPEAK = "espeak:"
 _ESPEAK_NAME = re.compile(r"[a-z][A-Za-z0-9+-]{0,40}")
 
 # pause = "[pause " time "]"
-_PAUSE = re.compile(r"\[pause ([^\]]*)\]")
+_PAUSE = re.compile(r"\[pause ([^\[\]]{0,20})\]")
 
 _AUDIBLE_DB = 40.0  # below the loudest sample: what is cut off both ends is not heard, and what is left begins there
 
