@@ -92,7 +92,7 @@ _TONES = {"1": (5, 5), "2": (3, 5), "3": (2, 1.4), "4": (5, 1), "5": (3, 2)}
 
 _SPELLING = re.compile(r"ee|ea|oo|ou|er|ir|ai|ay|sh|th|ch|ng|[a-z]")
 _PINYIN = re.compile(r"zh|ch|sh|ng|er|[a-z]")
-_WORD = re.compile(r"[A-Za-z]+[1-5]?|[,;:.?!]")
+_WORD = re.compile(r"[A-Za-z]{1,40}[1-5]?|[,;:.?!]")
 
 
 def synthesised(text: str, voice: Voice) -> Pcm:
