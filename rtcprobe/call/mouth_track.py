@@ -1,4 +1,4 @@
-"""What a mouth says in a call, and the track that says it on time."""
+"""What a mouth says in a call, and the tracks that say it on time: one for each connection that it is heard over."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aiortc import MediaStreamTrack
-
 from rtcprobe.audio.red import RedEncoder
-from rtcprobe.runtime import media_seam
+from rtcprobe.call.track import EncodedTrack
 from rtcprobe.runtime.network import Network
 from rtcprobe.units import RTP_CLOCK_HZ
 
-__all__ = ["MouthTrack", "Speech"]
+__all__ = ["Mouth", "MouthTrack", "Speech"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,59 +29,62 @@ class Speech:
         return len(self.frames) * self.ptime_s
 
 
-class MouthTrack(MediaStreamTrack):
-    """A track of encoded packets, each handed over at the instant its frame ends (rule 2)."""
+@dataclass(slots=True, kw_only=True, eq=False)
+class Mouth:
+    """One party's mouth: the microphone is always open, its frames end on a grid of ``ptime`` with a phase of its own.
+
+    It speaks from when ``may_speak`` is set; ``began_s`` is when its first frame began, seconds since the epoch.
+    """
+
+    speech: Speech
+    phase_s: float
+    network: Network
+    may_speak: asyncio.Event
+    began_s: float | None = None
+
+    def begin(self, now_s: float) -> tuple[float, int]:
+        """Return when its first frame began, and which is in progress at ``now_s``: frame 0, unless it spoke before."""
+        ptime_s = self.speech.ptime_s
+        if self.began_s is None:
+            self.began_s = self.phase_s + math.floor((now_s - self.phase_s) / ptime_s) * ptime_s
+            return self.began_s, 0
+        return self.began_s, max(0, math.floor((now_s - self.began_s) / ptime_s))
+
+
+class MouthTrack(EncodedTrack):
+    """A track of encoded packets, each handed over at the instant its frame ends.
+
+    The first frame sent is the one in progress when the mouth may speak and there is somebody to hear it.
+    """
 
     kind = "audio"
+    clock_hz = RTP_CLOCK_HZ
 
-    def __init__(self, speech: Speech, *, phase_s: float, network: Network, may_speak: asyncio.Event) -> None:
-        super().__init__()
-        self.speech = speech
-        self._phase_s = phase_s
-        self._network = network
-        self._may_speak = may_speak
-        self._clock = asyncio.get_running_loop()
-        self._next = 0
-        self.finished = asyncio.Event()
+    def __init__(self, mouth: Mouth) -> None:
+        speech = self.speech = mouth.speech
+        super().__init__(
+            count=len(speech.frames),
+            frame_s=speech.ptime_s,
+            endless=speech.endless,
+            network=mouth.network,
+            may_send=mouth.may_speak,
+        )
+        self._mouth = mouth
         self.red: RedEncoder | None = None
         """Puts copies of frames into later packets, where that was negotiated."""
-        self.started_s: float | None = None
-        """When frame 0 begins, in seconds since the epoch; None before the first frame is asked for."""
 
-    async def recv(self) -> media_seam.EncodedFrame:  # type: ignore[override]
-        """Return the next frame when its time has come; wait for ever after the last."""
-        if self.started_s is None:
-            await self._may_speak.wait()
-            now_s = self._network.now_s()
-            grid = math.floor((now_s - self._phase_s) / self.speech.ptime_s)
-            self.started_s = self._phase_s + grid * self.speech.ptime_s
-        frames = self.speech.frames
-        while True:
-            index = self._next
-            if index >= len(frames) and not self.speech.endless:
-                self.finished.set()
-                await self._clock.create_future()
-            self._next += 1
-            payload = frames[index % len(frames)]
-            if payload is not None:
-                break
-        await self._until(self._network.epoch_s + self.due_s(index))
-        timestamp = index * round(self.speech.ptime_s * RTP_CLOCK_HZ)
-        if self.red is not None:
-            payload = self.red.encode(payload, timestamp)
-        return media_seam.EncodedFrame(payload, timestamp)
+    @property
+    def frames(self) -> Sequence[bytes | None]:
+        """The encoded frames, None where nothing is sent."""
+        return self.speech.frames
 
-    def due_s(self, index: int) -> float:
-        """Return when frame ``index`` leaves, in seconds since the epoch."""
-        assert self.started_s is not None
-        return self.started_s + (index + 1) * self.speech.ptime_s
+    def _begin(self, now_s: float) -> tuple[float, int]:
+        return self._mouth.begin(now_s)
 
-    async def _until(self, when_s: float) -> None:
-        waiter = self._clock.create_future()
-        self._clock.call_at(when_s, _wake, waiter)
-        await waiter
+    def _sends(self, index: int) -> bool:
+        return self.speech.frames[index % self._count] is not None
 
-
-def _wake(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
+    def _payloads(self, index: int, timestamp: int) -> Sequence[bytes]:
+        payload = self.speech.frames[index % self._count]
+        assert payload is not None
+        return (payload if self.red is None else self.red.encode(payload, timestamp),)

@@ -11,12 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from rtcprobe.call.mouth_track import Speech
 from rtcprobe.call.targets import access
 from rtcprobe.call.targets.base import CallSetup
-from rtcprobe.call.targets.loopback import ROUTES
 from rtcprobe.errors import BadInputError, RtcprobeError
-from rtcprobe.hearing.pooled import Account, pooled
+from rtcprobe.hearing.pooled import CallAccount, pooled
 from rtcprobe.hearing.speech import Voices, checked_alone, speak
 from rtcprobe.probe import stalls
 from rtcprobe.probe.beforehand import check_target, warm_up
@@ -27,15 +25,15 @@ from rtcprobe.probe.hearing import Heard, hear_call, judge_join
 from rtcprobe.probe.placed import Placed, modelled, of_stack
 from rtcprobe.probe.placing import Attempt, Placing
 from rtcprobe.probe.routes import never_met, nominal_round_trip_s, routes
+from rtcprobe.probe.setup import call_setup
 from rtcprobe.probe.stalls import Voided
 from rtcprobe.result import (
+    Account,
     Clock,
-    Direction,
     Engine,
     JoinAttempt,
     Joins,
     LinkReport,
-    MouthToEar,
     PlacedCall,
     Progress,
     Result,
@@ -43,13 +41,11 @@ from rtcprobe.result import (
 from rtcprobe.scenario import Scenario
 from rtcprobe.secrets import hiding, scrubbed
 from rtcprobe.verdict import judge
+from rtcprobe.ways import Leg, Way
 
 __all__ = ["check_target", "run_probe"]
 
 Listener = Callable[[Progress], None]
-
-LINGER_S = 0.150
-"""How long a join goes on beyond a delay its playout was given: stock aiortc lets a frame go when five are there."""
 
 WITHOUT_JOINS = "engine model makes no joins, it models calls alone: budgets about joins are shown and do not bind"
 
@@ -109,7 +105,7 @@ class _Run:
     """Every try of every call."""
     heard: dict[int, Heard] = field(default_factory=dict)
     """What each call said, by its number; the calls themselves are gone by then."""
-    legs: list[Mapping[Direction, Sequence[access.Leg]]] = field(default_factory=list)
+    legs: list[Mapping[Leg, Sequence[access.Leg]]] = field(default_factory=list)
     report: Mapping[str, Any] = field(default_factory=dict)
     """What the latest call agreed on with an outside target."""
     void_joins: Voided = field(init=False)
@@ -120,13 +116,13 @@ class _Run:
     def whole(self) -> Result:
         scenario, made_with = self.scenario, environment()
         hops = routes(scenario, self.placing.target.routes)
-        self.voices = speak(scenario.mouth, scenario.codec, scenario.call.duration_s)
+        self.voices = speak(scenario.sending("audio"), scenario.call.duration_s)
         error_s, survived, checked = checked_alone(self.voices)
         self.harness = Harness(self.placing.clock, detection_error_s=error_s, survived=survived, checked=checked)
         joins_seed, calls_seed = np.random.SeedSequence(self.seed).spawn(2)
         if self.placing.outside:
-            self.harness.first_run_s = warm_up(self._setup(dict.fromkeys(ROUTES, ()), endless=True))
-        joining, talking = (self._setup(hops, endless=endless) for endless in (True, False))
+            self.harness.first_run_s = warm_up(call_setup(scenario, self.voices, None, endless=True))
+        joining, talking = (call_setup(scenario, self.voices, hops, endless=endless) for endless in (True, False))
         plan = scenario.call
         self.void_joins, self.void_calls = Voided("join", plan.joins), Voided("call", plan.calls)
         self.placing.deadline = Deadline(
@@ -134,7 +130,9 @@ class _Run:
         )
         try:
             if self.engine == "stack":
-                self._join_repeatedly(joining, joins_seed, nominal_round_trip_s(hops))
+                self._join_repeatedly(
+                    joining, joins_seed, nominal_round_trip_s(hops, *(party.name for party in scenario.parties[:2]))
+                )
             else:
                 self._warn(WITHOUT_JOINS)
             self._call_repeatedly(talking, calls_seed)
@@ -145,24 +143,6 @@ class _Run:
                 raise
             self._warn(f"the run ended early: {error}")  # what was measured before stands
         return self._result(made_with)
-
-    def _setup(self, hops: Mapping[tuple[str, str], object], *, endless: bool) -> CallSetup:
-        scenario = self.scenario
-        speech = {
-            side: Speech(frames=voice.frames, ptime_s=voice.codec.ptime_s, endless=endless)
-            for side, voice in self.voices.items()
-        }
-        return CallSetup(
-            routes=hops,  # type: ignore[arg-type]
-            caller_speech=speech["caller"],
-            callee_speech=speech["callee"],
-            connection=scenario.signaling.connection,
-            dtls_timeout_s=scenario.dtls.timeout_s,
-            join_timeout_s=scenario.call.join_timeout_s,
-            linger_s=(scenario.playout.delay_s or 0.0) + LINGER_S,
-            protection=scenario.protection,
-            ice=scenario.ice,
-        )
 
     def _join_repeatedly(self, setup: CallSetup, seed: np.random.SeedSequence, round_trip_s: float | None) -> None:
         count = self.scenario.call.joins
@@ -268,7 +248,7 @@ class _Run:
             placed.ways,
             self.voices,
             self.scenario,
-            wanted=tuple(self.placing.target.directions),
+            wanted=self._measures(),
             wav_dir=wav_dir,
         )
         self._keep(placed, heard=True)
@@ -319,8 +299,11 @@ class _Run:
         self.harness.priority = self.placing.priority
         voided = (self.void_joins, self.void_calls)
         missing = (each.complaint(self.placing.priority) for each in voided)
-        ears = self._mouth_to_ear()
-        complaints = (*self.harness.complaints(ears), *(each for each in missing if each is not None))
+        accounts = self._accounts()
+        complaints = (
+            *self.harness.complaints(accounts),
+            *(each for each in missing if each is not None),
+        )
         repeated = (sentence for each in voided for sentence in each.warnings())
         joined_s = max((each.first_audio_s for each in self.joins if each.first_audio_s is not None), default=0.0)
         late = never_met(self.scenario, joined_s)
@@ -344,11 +327,11 @@ class _Run:
             interrupted=self.interrupted,
             environment=made_with,
             join=Joins(attempts=tuple(self.joins)),
-            mouth_to_ear=ears,
+            accounts=accounts,
             link=self._link(),
             harness=self.harness.figures(),
             target=self.placing.target.name,
-            measures=tuple(self.placing.target.directions),
+            measures=self._measures(),
             cut=cut,
             calls=tuple(self.calls),
             peers=self._peers(),
@@ -364,16 +347,19 @@ class _Run:
             return None if first is None else first.cut
         return f"{first.cut} ({self._called(first.call)})"
 
-    def _mouth_to_ear(self) -> Mapping[Direction, MouthToEar]:
-        accounts: dict[Direction, dict[int, Account]] = {}
-        for number, heard in self.heard.items():
-            for direction, account in heard.accounts.items():
-                accounts.setdefault(direction, {})[number] = account
-        return {direction: pooled(calls) for direction, calls in accounts.items()}
+    def _measures(self) -> tuple[Way, ...]:
+        return tuple(map(Way, self.placing.target.directions))
 
-    def _link(self) -> Mapping[Direction, LinkReport]:
-        directions = self.legs[0] if self.legs else {}
-        return {each: access.report([legs[each] for legs in self.legs]) for each in directions}
+    def _accounts(self) -> tuple[Account, ...]:
+        accounts: dict[Way, dict[int, CallAccount]] = {}
+        for number, heard in self.heard.items():
+            for way, account in heard.accounts.items():
+                accounts.setdefault(way, {})[number] = account
+        return tuple(pooled(calls) for calls in accounts.values())
+
+    def _link(self) -> Mapping[Leg, LinkReport]:
+        first = self.legs[0] if self.legs else {}
+        return {each: access.report([legs[each] for legs in self.legs]) for each in first}
 
     def _peers(self) -> Mapping[str, Any]:
         """Return what was agreed with the target, and of several listeners how late each heard, a mean over calls."""
