@@ -126,6 +126,10 @@ class Peer:
         """Set when the first packet of sound came."""
         return self.sound.heard_packet
 
+    def begin(self) -> None:
+        """Let its join begin now."""
+        self.timeline.begin(self._network.now_s())
+
     async def offer(self) -> Sdp:
         """Gather candidates and return our offer.
 
@@ -219,6 +223,7 @@ class Peer:
             departures=self.tap.departures(*sent.ssrcs),
             medium=track.medium,
             clock_hz=track.clock_hz,
+            gaps_s=tuple(track.gaps_s),
         )
 
     def came(self, *, forwarded: bool, there_and_back: bool) -> Came:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from rtcprobe.audio.protection import Protection
 from rtcprobe.call.mouth_track import Speech
+from rtcprobe.call.script import cues_of
 from rtcprobe.call.targets.base import CallSetup, Route
 from rtcprobe.call.targets.loopback import mesh_routes
 from rtcprobe.hearing.speech import Voices
@@ -41,4 +42,6 @@ def call_setup(
         linger_s=max(party.playout.delay_s or 0.0 for party in scenario.parties) + LINGER_S,
         protection=sounds[0].protection if sounds else Protection(),
         ice=scenario.ice,
+        cues=cues_of(scenario.parties, scenario.script),
+        lasts_s=scenario.call.duration_s,
     )
