@@ -106,12 +106,14 @@ class MouthTrack(EncodedTrack):
     @property
     def gaps_s(self) -> list[tuple[float, float]]:
         """From when until when nothing of the speech left: before there was somebody to hear it, and when closed."""
-        late = (
-            []
-            if self.started_s is None or not self.first
-            else [(self.started_s, self.started_s + self.first * self.frame_s)]
-        )
-        return [*late, *self.mouth.closed]
+        if self.started_s is None:
+            return []
+        begun_s, frame_s = self.started_s, self.frame_s
+        late = [(begun_s, begun_s + self.first * frame_s)] if self.first else []
+        return late + [
+            (begun_s + math.floor((shut_s - begun_s) / frame_s) * frame_s, open_s + frame_s)  # frames are silent whole
+            for shut_s, open_s in self.mouth.closed
+        ]
 
     @property
     def frames(self) -> Sequence[bytes | None]:

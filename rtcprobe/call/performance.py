@@ -101,7 +101,10 @@ class Performance:
         """Let a party leave: whoever it was connected to sees the path end."""
         member.there = False
         member.events["fell silent"].set()
-        self._left |= {*member.peers.values(), *(self._members[name].peers[member.name] for name in member.peers)}
+        others = [self._members[name].peers[member.name] for name in member.peers]
+        self._left |= {*member.peers.values(), *others}
+        for peer in others:
+            peer.left_alone()
         for peer in member.peers.values():
             await bounded(peer.close())
 

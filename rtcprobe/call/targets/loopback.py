@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from itertools import combinations
-from typing import cast
 
 import numpy as np
 
@@ -33,11 +32,13 @@ from rtcprobe.call.targets.course import Course
 from rtcprobe.call.targets.endings import bounded, said_all
 from rtcprobe.errors import BadInputError
 from rtcprobe.link import Link, Path
-from rtcprobe.result import WAYS, Clock, Direction
+from rtcprobe.result import Clock
 from rtcprobe.runtime.network import Direction as PathDirection
 from rtcprobe.runtime.network import Network
 from rtcprobe.scenario import TargetPlan
 from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, Timer, Wait
+from rtcprobe.ways import BOTH_WAYS
+from rtcprobe.ways import Leg as LegName
 from rtcprobe.ways import Way as WayName
 
 __all__ = ["ROUTES", "CallSetup", "LoopbackCall", "LoopbackTarget", "make_target", "mesh_routes"]
@@ -66,7 +67,7 @@ class LoopbackTarget:
     """All ends are ours, on either clock."""
 
     name = "loopback"
-    directions = WAYS
+    directions = BOTH_WAYS
     routes = ROUTES
     clocks: tuple[Clock, ...] = ("virtual", "real")
 
@@ -127,7 +128,7 @@ class LoopbackCall(Course):
         """Who hears whom, by talker in the order written, then by listener."""
         return [
             Way(
-                cast("Direction", WayName.of(talker, listener)),
+                WayName.of(talker, listener),
                 self._peers[talker, listener],
                 self._peers[listener, talker],
             )
@@ -165,9 +166,14 @@ class LoopbackCall(Course):
         late = {name for name in self.parties if absent(name, self.setup.cues)}
         return [peer for route, peer in self._peers.items() if late.isdisjoint(route)]
 
-    def legs(self) -> dict[Direction, list[Leg]]:
+    def legs(self) -> dict[LegName, list[Leg]]:
         """Return the media path of every way."""
-        return {way.direction: [Leg.of(self.direction(way.talker.side, way.listener.side))] for way in self.ways}
+        return {
+            LegName.between(way.talker.side, way.listener.side): [
+                Leg.of(self.direction(way.talker.side, way.listener.side))
+            ]
+            for way in self.ways
+        }
 
     def report(self) -> dict[str, object]:
         """Return nothing: all sides are ours."""
