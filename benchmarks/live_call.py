@@ -35,7 +35,7 @@ import numpy.typing as npt
 from live_receivers import Receiver, Snapshot
 
 from rtcprobe.audio.protection import Protection
-from rtcprobe.call.mouth_track import MouthTrack, Speech
+from rtcprobe.call.mouth_track import Mouth, MouthTrack, Speech
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.transceiver import SoundWanted
@@ -173,12 +173,16 @@ async def _call(receiver: Receiver, frames: Sequence[bytes], delays_s: Sequence[
     network = PlannedNetwork(loop, delays_s)
     host = network.add_host("mouth", own_address())
     may_speak = asyncio.Event()
-    phase_s = float(np.random.default_rng().uniform(0, PTIME_S))
-    speech = Speech(frames=frames, ptime_s=PTIME_S)
+    mouth = Mouth(
+        speech=Speech(frames=frames, ptime_s=PTIME_S),
+        phase_s=float(np.random.default_rng().uniform(0, PTIME_S)),
+        network=network,
+        may_speak=may_speak,
+    )
     peer = Peer(
         host,
         "caller",
-        [SoundWanted(track=MouthTrack(speech, phase_s=phase_s, network=network, may_speak=may_speak))],
+        [SoundWanted(track=MouthTrack(mouth))],
         dtls_timeout_s=lambda _: 1.0,
         protection=Protection(),
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from rtcprobe.call.camera_track import CameraTrack
 from rtcprobe.call.peer import Peer
-from rtcprobe.call.transceiver import PictureWanted
+from rtcprobe.call.transceiver import Media, PictureWanted
 from rtcprobe.call.watching import Watching
 from rtcprobe.picture.film import Film, Reel
 from rtcprobe.recording import CameVideo
@@ -30,17 +30,26 @@ class Camera:
     policy: str = "libwebrtc"
     nack: bool = True
 
-    def wanted(self, network: Network, phase: float, may_show: asyncio.Event) -> PictureWanted:
+    def wanted(
+        self, network: Network, phase: float, may_show: asyncio.Event, media: Media = "sendrecv"
+    ) -> PictureWanted:
         """Return the section of a camera whose grid begins ``phase`` (0 to 1) of a frame into the call."""
-        reel, settings = Reel(self.film, self.count), self.film.settings
+        reel = Reel(self.film, self.count)
         track = CameraTrack(reel, phase_s=phase * reel.frame_s, network=network, may_show=may_show)
+        return replace(
+            self.watched(), track=track, media=media, pacing_bps=PACE_FACTOR * self.film.settings.bitrate_bps
+        )
+
+    def watched(self) -> PictureWanted:
+        """Return the section of whoever has no camera, and watches this one."""
+        codec = self.film.settings.codec
         return PictureWanted(
-            track=track,
-            codec=reel.codec,
+            track=None,
+            media="recvonly",
+            codec=Reel(self.film, self.count).codec,
             watch=lambda feedback, network: Watching(
-                self.policy, settings.codec, nack=self.nack, feedback=feedback, network=network
+                self.policy, codec, nack=self.nack, feedback=feedback, network=network
             ),
-            pacing_bps=PACE_FACTOR * settings.bitrate_bps,
         )
 
 

@@ -85,8 +85,8 @@ class CameraTrack(EncodedTrack):
         self.asked_s.append(self._network.now_s())
         self._key = True
 
-    def _begins_s(self, now_s: float) -> float:
-        return self._phase_s + math.ceil((now_s - self._phase_s) / self.frame_s) * self.frame_s
+    def _begin(self, now_s: float) -> tuple[float, int]:
+        return self._phase_s + math.ceil((now_s - self._phase_s) / self.frame_s) * self.frame_s, 0
 
     def _sends(self, index: int) -> bool:
         del index

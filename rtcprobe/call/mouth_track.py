@@ -1,4 +1,4 @@
-"""What a mouth says in a call, and the track that says it on time."""
+"""What a mouth says in a call, and the tracks that say it on time: one for each connection that it is heard over."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rtcprobe.call.track import EncodedTrack
 from rtcprobe.runtime.network import Network
 from rtcprobe.units import RTP_CLOCK_HZ
 
-__all__ = ["MouthTrack", "Speech"]
+__all__ = ["Mouth", "MouthTrack", "Speech"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,26 +29,47 @@ class Speech:
         return len(self.frames) * self.ptime_s
 
 
+@dataclass(slots=True, kw_only=True, eq=False)
+class Mouth:
+    """One party's mouth: the microphone is always open, its frames end on a grid of ``ptime`` with a phase of its own.
+
+    It speaks from when ``may_speak`` is set; ``began_s`` is when its first frame began, seconds since the epoch.
+    """
+
+    speech: Speech
+    phase_s: float
+    network: Network
+    may_speak: asyncio.Event
+    began_s: float | None = None
+
+    def begin(self, now_s: float) -> tuple[float, int]:
+        """Return when its first frame began, and which is in progress at ``now_s``: frame 0, unless it spoke before."""
+        ptime_s = self.speech.ptime_s
+        if self.began_s is None:
+            self.began_s = self.phase_s + math.floor((now_s - self.phase_s) / ptime_s) * ptime_s
+            return self.began_s, 0
+        return self.began_s, max(0, math.floor((now_s - self.began_s) / ptime_s))
+
+
 class MouthTrack(EncodedTrack):
     """A track of encoded packets, each handed over at the instant its frame ends.
 
-    The microphone is always open: its frames end on a grid of ``ptime`` whose phase is ``phase_s``. The first frame
-    sent is the one in progress when it may speak.
+    The first frame sent is the one in progress when the mouth may speak and there is somebody to hear it.
     """
 
     kind = "audio"
     clock_hz = RTP_CLOCK_HZ
 
-    def __init__(self, speech: Speech, *, phase_s: float, network: Network, may_speak: asyncio.Event) -> None:
+    def __init__(self, mouth: Mouth) -> None:
+        speech = self.speech = mouth.speech
         super().__init__(
             count=len(speech.frames),
             frame_s=speech.ptime_s,
             endless=speech.endless,
-            network=network,
-            may_send=may_speak,
+            network=mouth.network,
+            may_send=mouth.may_speak,
         )
-        self.speech = speech
-        self._phase_s = phase_s
+        self._mouth = mouth
         self.red: RedEncoder | None = None
         """Puts copies of frames into later packets, where that was negotiated."""
 
@@ -57,8 +78,8 @@ class MouthTrack(EncodedTrack):
         """The encoded frames, None where nothing is sent."""
         return self.speech.frames
 
-    def _begins_s(self, now_s: float) -> float:
-        return self._phase_s + math.floor((now_s - self._phase_s) / self.frame_s) * self.frame_s
+    def _begin(self, now_s: float) -> tuple[float, int]:
+        return self._mouth.begin(now_s)
 
     def _sends(self, index: int) -> bool:
         return self.speech.frames[index % self._count] is not None

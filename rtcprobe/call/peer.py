@@ -85,6 +85,11 @@ class Peer:
             self._open()
 
     @property
+    def host_name(self) -> str:
+        """The machine it is on: parties of one role (two callees) are told apart by it."""
+        return self._host.name
+
+    @property
     def sound(self) -> Sound:
         """Its first section of sound."""
         return next(each for each in self.sections if isinstance(each, Sound))

@@ -61,7 +61,7 @@ class EncodedTrack(MediaStreamTrack, ABC):
         """Return the next frame when its time has come; wait for ever after the last."""
         if self.started_s is None:
             await self._may_send.wait()
-            self.started_s = self._begins_s(self._network.now_s())
+            self.started_s, self._next = self._begin(self._network.now_s())
         while True:
             index = self._next
             if index >= self._count and not self._endless:
@@ -75,8 +75,8 @@ class EncodedTrack(MediaStreamTrack, ABC):
         return EncodedFrame(self._payloads(index, timestamp), timestamp)
 
     @abstractmethod
-    def _begins_s(self, now_s: float) -> float:
-        """Return when frame 0 begins, now that it may be sent."""
+    def _begin(self, now_s: float) -> tuple[float, int]:
+        """Return when frame 0 begins or began, and which frame is sent first, now that it may be."""
 
     @abstractmethod
     def _sends(self, index: int) -> bool:

@@ -56,7 +56,7 @@ def of_stack(attempt: Attempt, *, outside: bool) -> Placed:
             )
             for way in call.ways
         ],
-        said=[peer.said() for peer in call.peers],
+        said=[peer.said() for peer in call.peers if peer.sound.track is not None],
         legs=call.legs(),
         report=call.report(),
         failed=call.failed,
@@ -71,11 +71,12 @@ def of_stack(attempt: Attempt, *, outside: bool) -> Placed:
 def modelled(setup: CallSetup, voices: Voices, seed: np.random.SeedSequence) -> Placed:
     """Return a call of the pure engine; ``seed`` is spent as ``Placing`` spends it on a call of the stack."""
     chance, call_seed, phase_seed = seed.spawn(3)
-    ptime_s, red_copies = setup.caller_speech.ptime_s, setup.protection.red_copies
+    red_copies = setup.protection.red_copies
     plan = Plan(
         routes=setup.routes,
         voices={
-            side: Voice(frames=voice.frames, ptime_s=ptime_s, red_copies=red_copies) for side, voice in voices.items()
+            name: Voice(frames=voice.frames, ptime_s=voice.codec.ptime_s, red_copies=red_copies)
+            for name, voice in voices.items()
         },
         protection=setup.protection,
         connection=setup.connection,

@@ -11,11 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from rtcprobe.audio.protection import Protection
-from rtcprobe.call.mouth_track import Speech
 from rtcprobe.call.targets import access
 from rtcprobe.call.targets.base import CallSetup
-from rtcprobe.call.targets.loopback import ROUTES
 from rtcprobe.errors import BadInputError, RtcprobeError
 from rtcprobe.hearing.pooled import Account, pooled
 from rtcprobe.hearing.speech import Voices, checked_alone, speak
@@ -28,6 +25,7 @@ from rtcprobe.probe.hearing import Heard, hear_call, judge_join
 from rtcprobe.probe.placed import Placed, modelled, of_stack
 from rtcprobe.probe.placing import Attempt, Placing
 from rtcprobe.probe.routes import never_met, nominal_round_trip_s, routes
+from rtcprobe.probe.setup import call_setup
 from rtcprobe.probe.stalls import Voided
 from rtcprobe.result import (
     Clock,
@@ -48,9 +46,6 @@ from rtcprobe.verdict import judge
 __all__ = ["check_target", "run_probe"]
 
 Listener = Callable[[Progress], None]
-
-LINGER_S = 0.150
-"""How long a join goes on beyond a delay its playout was given: stock aiortc lets a frame go when five are there."""
 
 WITHOUT_JOINS = "engine model makes no joins, it models calls alone: budgets about joins are shown and do not bind"
 
@@ -126,8 +121,8 @@ class _Run:
         self.harness = Harness(self.placing.clock, detection_error_s=error_s, survived=survived, checked=checked)
         joins_seed, calls_seed = np.random.SeedSequence(self.seed).spawn(2)
         if self.placing.outside:
-            self.harness.first_run_s = warm_up(self._setup(dict.fromkeys(ROUTES, ()), endless=True))
-        joining, talking = (self._setup(hops, endless=endless) for endless in (True, False))
+            self.harness.first_run_s = warm_up(call_setup(scenario, self.voices, None, endless=True))
+        joining, talking = (call_setup(scenario, self.voices, hops, endless=endless) for endless in (True, False))
         plan = scenario.call
         self.void_joins, self.void_calls = Voided("join", plan.joins), Voided("call", plan.calls)
         self.placing.deadline = Deadline(
@@ -148,24 +143,6 @@ class _Run:
                 raise
             self._warn(f"the run ended early: {error}")  # what was measured before stands
         return self._result(made_with)
-
-    def _setup(self, hops: Mapping[tuple[str, str], object], *, endless: bool) -> CallSetup:
-        scenario, sounds = self.scenario, list(self.scenario.sending("audio").values())
-        speech = {
-            side: Speech(frames=voice.frames, ptime_s=voice.codec.ptime_s, endless=endless)
-            for side, voice in self.voices.items()
-        }
-        return CallSetup(
-            routes=hops,  # type: ignore[arg-type]
-            caller_speech=speech["caller"],
-            callee_speech=speech["callee"],
-            connection=scenario.signaling.connection,
-            dtls_timeout_s=scenario.dtls.timeout_s,
-            join_timeout_s=scenario.call.join_timeout_s,
-            linger_s=max(party.playout.delay_s or 0.0 for party in scenario.parties) + LINGER_S,
-            protection=sounds[0].protection if sounds else Protection(),
-            ice=scenario.ice,
-        )
 
     def _join_repeatedly(self, setup: CallSetup, seed: np.random.SeedSequence, round_trip_s: float | None) -> None:
         count = self.scenario.call.joins

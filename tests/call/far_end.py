@@ -11,7 +11,7 @@ import numpy as np
 from calls import OPUS_SILENCE
 
 from rtcprobe.audio.protection import Protection
-from rtcprobe.call.mouth_track import MouthTrack, Speech
+from rtcprobe.call.mouth_track import Mouth, MouthTrack, Speech
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.targets.base import CallSetup, find_target
@@ -53,11 +53,11 @@ class FarEnd:
         if speaks:
             may_speak.set()
         speech = Speech(frames=[OPUS_SILENCE], ptime_s=0.020, endless=True)
-        mouth = MouthTrack(speech, phase_s=0.0, network=self.network, may_speak=may_speak)
+        mouth = Mouth(speech=speech, phase_s=0.0, network=self.network, may_speak=may_speak)
         made = Peer(
             host,
             "callee",
-            [SoundWanted(track=mouth, media=media)],
+            [SoundWanted(track=MouthTrack(mouth), media=media)],
             dtls_timeout_s=lambda _: 1.0,
             protection=Protection(),
         )
@@ -117,8 +117,7 @@ def outside_setup(target, *, link=None, frames=5, endless=True, join_timeout_s=5
     spec = parse_link(link) if link else LinkSpec()
     return CallSetup(
         routes={route: [spec] for route in target.routes},
-        caller_speech=speech,
-        callee_speech=speech,
+        speech={"caller": speech, "callee": speech},
         connection="cold",
         dtls_timeout_s=lambda _: 1.0,
         join_timeout_s=join_timeout_s,

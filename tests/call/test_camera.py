@@ -29,7 +29,7 @@ def video_call(link=CLEAN, *, there=None, codec="vp8", seed=1, frames=FRAMES, ta
     """Return a call whose caller's packets pass ``there``, all others ``link``."""
     shown = Camera(film=film(codec), count=frames, **camera)
     plan = setup(link, routes={ROUTES[0]: [there or link]}, endless=not talk, frames=round(frames / 30 / 0.020))
-    return call(replace(plan, caller_camera=shown, callee_camera=shown), seed, talk=talk)
+    return call(replace(plan, cameras={"caller": shown, "callee": shown}), seed, talk=talk)
 
 
 def seen(made, talker="caller", **options):

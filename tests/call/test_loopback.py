@@ -78,7 +78,7 @@ def test_every_frame_leaves_on_its_own_peers_grid_and_arrives_after_the_path():
 
 def test_frames_that_dtx_left_out_are_not_sent_and_keep_their_place_in_time():
     plan = setup(CLEAN, endless=False, frames=6)
-    plan.caller_speech.frames[2:4] = [None, None]
+    plan.speech["caller"].frames[2:4] = [None, None]
     made = call(plan, talk=True)
     stamps = [packet.timestamp for _, packet in made.callee.arrivals]
     assert [(stamp - stamps[0]) % 2**32 // 960 for stamp in stamps] == [0, 1, 4, 5]

@@ -47,7 +47,7 @@ def talk(protection, *, there=LOSSY, back=LOSSY, frames=None, seed=1):
     speech = Speech(frames=numbered(FRAMES) if frames is None else frames, ptime_s=0.020)
     routes = {("caller", "callee"): [there], ("callee", "caller"): [back]}
     plan = setup(CLEAN, routes=routes, endless=False)
-    plan = replace(plan, caller_speech=speech, callee_speech=speech, protection=protection)
+    plan = replace(plan, speech={"caller": speech, "callee": speech}, protection=protection)
     made = call(plan, seed, talk=True)
     assert made.failed is None
     return made

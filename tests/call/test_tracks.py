@@ -10,7 +10,7 @@ from calls import OPUS_SILENCE
 
 from rtcprobe.audio.protection import Protection
 from rtcprobe.call.camera_track import CameraTrack
-from rtcprobe.call.mouth_track import MouthTrack, Speech
+from rtcprobe.call.mouth_track import Mouth, MouthTrack, Speech
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.transceiver import PictureWanted, SoundWanted
@@ -97,7 +97,8 @@ async def two(wanted, link=None, *, change=lambda text: text):
 
 
 def mouth(network, may, payload=OPUS_SILENCE, frames=50):
-    return MouthTrack(Speech(frames=[payload] * frames, ptime_s=0.020), phase_s=0.0, network=network, may_speak=may)
+    speech = Speech(frames=[payload] * frames, ptime_s=0.020)
+    return MouthTrack(Mouth(speech=speech, phase_s=0.0, network=network, may_speak=may))
 
 
 def camera(network, may, film=None):

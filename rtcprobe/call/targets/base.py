@@ -19,7 +19,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -29,8 +29,8 @@ import numpy as np
 
 from rtcprobe.audio.protection import Protection
 from rtcprobe.call.camera import Camera
-from rtcprobe.call.mouth_track import MouthTrack, Speech
-from rtcprobe.call.peer import Media, Peer
+from rtcprobe.call.mouth_track import Mouth, Speech
+from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.access import Leg
 from rtcprobe.call.targets.kinds import GROUP
 from rtcprobe.call.transceiver import PictureWanted, SoundWanted
@@ -82,48 +82,44 @@ _BUILT_IN: Final[Mapping[str, str]] = {
 class CallSetup:
     """What a call is made of.
 
-    ``caller_camera`` and ``callee_camera`` are what they show: both, or neither.
-
-    ``routes`` gives the hops of every pair in the target's ``routes``; ``linger_s`` is how long a join goes on after it
-    has its first packets, so that it can be heard; ``dtls_timeout_s`` turns the measured round trip (None when unknown)
-    into the initial handshake timer, seconds; ``protection`` is what both sides want against loss; ``ice`` says which
-    STUN and TURN servers are asked outside.
+    ``routes`` gives the hops of every pair in the target's ``routes``; ``speech`` is what each party says, in the order
+    in which they call (None: it only listens); ``hears`` whom each listens to, everybody where nothing is said of it.
+    ``cameras`` is what those show who have one. ``linger_s`` is how long a join goes on after it has its first packets,
+    so that it can be heard; ``dtls_timeout_s`` turns the measured round trip (None when unknown) into the initial
+    handshake timer, seconds; ``protection`` is what all want against loss; ``ice`` says which STUN and TURN servers are
+    asked outside.
     """
 
     routes: Mapping[Route, Sequence[LinkSpec]]
-    caller_speech: Speech
-    callee_speech: Speech
+    speech: Mapping[str, Speech | None]
     connection: Literal["cold", "warm"]
     dtls_timeout_s: Callable[[float | None], float]
     join_timeout_s: float
     linger_s: float
+    hears: Mapping[str, Collection[str]] = field(default_factory=dict)
+    cameras: Mapping[str, Camera] = field(default_factory=dict)
     protection: Protection = field(default_factory=Protection)
     ice: IceSettings = field(default_factory=IceSettings)
-    caller_camera: Camera | None = None
-    callee_camera: Camera | None = None
 
-    def peer(
-        self,
-        host: Host,
-        side: Side,
-        *,
-        phase: float,
-        may_speak: asyncio.Event,
-        media: Media = "sendrecv",
-        camera_phase: float | None = None,
-        **more: Any,
-    ) -> Peer:
-        """Return the peer of one side at ``host``; ``phase`` is how far into a packet time its mouth begins, 0 to 1.
+    @property
+    def longest_speech_s(self) -> float:
+        """How long the longest speech takes."""
+        return max((each.duration_s for each in self.speech.values() if each is not None), default=0.0)
 
-        ``camera_phase`` is the same of its camera; None leaves the camera out.
-        """
-        both = self.caller_speech, self.callee_speech
-        speech, expected = both if side == "caller" else reversed(both)
-        mouth = MouthTrack(speech, phase_s=phase * speech.ptime_s, network=host.network, may_speak=may_speak)
-        wanted: list[SoundWanted | PictureWanted] = [SoundWanted(track=mouth, media=media, expected=expected.frames)]
-        camera = self.caller_camera if side == "caller" else self.callee_camera
-        if camera is not None and camera_phase is not None:
-            wanted.append(camera.wanted(host.network, camera_phase, may_speak))
+    def mouth(self, party: str, network: Network, *, phase: float, may_speak: asyncio.Event) -> Mouth | None:
+        """Return a party's mouth, None where it only listens; ``phase`` is how far into a packet it begins, 0 to 1."""
+        speech = self.speech[party]
+        if speech is None:
+            return None
+        return Mouth(speech=speech, phase_s=phase * speech.ptime_s, network=network, may_speak=may_speak)
+
+    def expected(self, party: str) -> Sequence[bytes | None]:
+        """Return the frames that whoever listens to ``party`` will likely hear."""
+        speech = self.speech[party]
+        return () if speech is None else speech.frames
+
+    def peer(self, host: Host, side: Side, wanted: Sequence[SoundWanted | PictureWanted], **more: Any) -> Peer:
+        """Return a connection of ``side`` at ``host`` with these m-sections."""
         peer = Peer(host, side, wanted, dtls_timeout_s=self.dtls_timeout_s, protection=self.protection, **more)
         for picture in peer.pictures:
             if isinstance(picture.watcher, Watching):
