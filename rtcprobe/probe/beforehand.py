@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
+from typing import cast
 
 import numpy as np
 
 from rtcprobe.call.targets.base import CallSetup, Target, find_target
 from rtcprobe.call.targets.loopback import LoopbackTarget
 from rtcprobe.errors import BadInputError
-from rtcprobe.result import Clock, Engine
+from rtcprobe.result import Clock, Direction, Engine
 from rtcprobe.runtime.entropy import Entropy
 from rtcprobe.runtime.virtual import VirtualEventLoop
 from rtcprobe.scenario import Scenario
 from rtcprobe.verdict.metrics import METRICS
 
 __all__ = ["check_target", "warm_up"]
+
+
+_TWO = ("caller", "callee")
+"""Whom targets outside know."""
 
 
 def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> Target:
@@ -30,9 +36,11 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
     if engine == "model" and (clock == "real" or scenario.target.scheme != "loopback"):
         fact = "knows no real time" if clock == "real" else f"cannot call {target.name}"
         raise BadInputError(f"engine model {fact}", "it models the loopback in virtual time: use engine stack")
-    names = [party.name for party in scenario.parties]
-    if names != ["caller", "callee"]:
-        raise BadInputError(f"{target.name} cannot join {', '.join(names)}", "it joins a caller and a callee")
+    names = tuple(party.name for party in scenario.parties)
+    if isinstance(target, LoopbackTarget):
+        target = replace(target, parties=names, directions=cast("tuple[Direction, ...]", scenario.ways))
+    elif names != _TWO:
+        raise BadInputError(f"{target.name} cannot be called by {', '.join(names)}", "write a caller and a callee")
     if clock not in target.clocks:
         raise BadInputError(
             f"target {target.name} cannot be called in virtual time", "time passes at a real server: add --real-time"

@@ -6,11 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rtcprobe.audio.opus import SAMPLE_RATE_HZ
 from rtcprobe.audio.wav import wav_file
 from rtcprobe.call.peer import Peer
-from rtcprobe.call.targets.base import Way
+from rtcprobe.call.targets.base import Way as PeerWay
 from rtcprobe.hearing.ears import Ear
 from rtcprobe.hearing.playing import first_audio_s
 from rtcprobe.hearing.pooled import Account
@@ -20,6 +21,7 @@ from rtcprobe.recording import Came, Said
 from rtcprobe.result import Direction, JoinAttempt, Retransmission
 from rtcprobe.scenario import Scenario
 from rtcprobe.timeline import Stop, phases, price
+from rtcprobe.ways import Way
 
 __all__ = ["Heard", "Listened", "came", "hear_call", "judge_join"]
 
@@ -74,9 +76,19 @@ def hear_call(
     latest = {direction: max(several, key=_lateness_s) for direction, several in ears.items()}
     if wav_dir is not None:
         _write_wavs(wav_dir, {way.direction: way for way in ways}, voices, latest, scenario)
-    delays_s = [ear.delay_s for ear in latest.values() if ear.delay_s is not None]
-    echo_path_s = sum(delays_s) / len(delays_s) if len(delays_s) == len(latest) > 0 else None
-    return Heard({direction: ear.account(echo_path_s) for direction, ear in latest.items()}, listeners_s)
+    return Heard(
+        {direction: ear.account(_echo_path_s(direction, latest)) for direction, ear in latest.items()}, listeners_s
+    )
+
+
+def _echo_path_s(way: str, ears: Mapping[Any, Ear]) -> float | None:
+    """Return how far away an echo of what is said on a way would come from: the mean delay of both ways of the two.
+
+    None where one of them was heard by nobody, though it should have been.
+    """
+    delays_s = [ears[each].delay_s for each in dict.fromkeys((way, Way(way).back)) if each in ears]
+    known_s = [each for each in delays_s if each is not None]
+    return sum(known_s) / len(known_s) if len(known_s) == len(delays_s) else None
 
 
 def judge_join(
@@ -122,7 +134,7 @@ def judge_join(
     )
 
 
-def _first_audio_s(attempt: Attempt, way: Way, scenario: Scenario, *, outside: bool) -> float | None:
+def _first_audio_s(attempt: Attempt, way: PeerWay, scenario: Scenario, *, outside: bool) -> float | None:
     """Return when the listener heard the talker first, seconds since the listener began."""
     arrived = came(way, outside=outside)
     listener = scenario.party(arrived.listener)
@@ -136,7 +148,7 @@ def _first_audio_s(attempt: Attempt, way: Way, scenario: Scenario, *, outside: b
     return None if heard_s is None else heard_s - arrived.begun_s
 
 
-def came(way: Way, *, outside: bool) -> Came:
+def came(way: PeerWay, *, outside: bool) -> Came:
     """Return what came on ``way``; ``outside``: through a server that is not ours."""
     return way.listener.came(forwarded=outside, there_and_back=way.talker is way.listener)
 

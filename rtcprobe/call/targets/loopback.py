@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import cast
 
@@ -61,13 +62,19 @@ ROUTES = mesh_routes(("caller", "callee"))
 """Those of a call of two."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoopbackTarget:
-    """All ends are ours, on either clock."""
+    """All ends are ours, on either clock: ``parties`` in the order in which they call, heard on the ways named."""
 
-    name = "loopback"
-    directions = WAYS
-    routes = ROUTES
+    name: str = "loopback"
+    parties: tuple[str, ...] = ("caller", "callee")
+    directions: tuple[Direction, ...] = WAYS
     clocks: tuple[Clock, ...] = ("virtual", "real")
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """Every way packets take."""
+        return mesh_routes(self.parties)
 
     def call(self, setup: CallSetup, seed: np.random.SeedSequence, clock: Clock) -> LoopbackCall:
         """Return a call, not yet begun, on the running loop."""
@@ -105,7 +112,7 @@ class LoopbackCall(Course):
             for party, phase in zip(parties, chance.random(len(parties)).tolist(), strict=True)
         }
         self._camera_phases = dict(zip(parties, chance.random(len(parties)).tolist(), strict=True))
-        self._pairs = [pair for pair in combinations(parties, 2) if self._hears(*pair) or self._hears(*pair[::-1])]
+        self._pairs = [two for two in combinations(parties, 2) if self._sends(*two) or self._sends(*two[::-1])]
         self._peers: dict[Route, Peer] = {}
         for one, other in self._pairs:
             self._peers[one, other] = self._peer(one, other, CALLER_ORDER)
@@ -232,6 +239,10 @@ class LoopbackCall(Course):
     def _hears(self, listener: str, talker: str) -> bool:
         """Return whether ``listener`` wants to hear ``talker``."""
         return talker in self.setup.hears.get(listener, self.parties)
+
+    def _sends(self, party: str, other: str) -> bool:
+        """Return whether ``party`` has something to send that ``other`` wants."""
+        return self._hears(other, party) and (self._mouths[party] is not None or party in self.setup.cameras)
 
     def _peer(self, party: str, other: str, milestones: Sequence[str]) -> Peer:
         """Return the connection of ``party`` to another."""
