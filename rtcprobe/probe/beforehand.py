@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import replace
-from typing import cast
 
 import numpy as np
 
 from rtcprobe.call.targets.base import CallSetup, Target, find_target
 from rtcprobe.call.targets.loopback import LoopbackTarget
 from rtcprobe.errors import BadInputError
-from rtcprobe.result import Clock, Direction, Engine
+from rtcprobe.result import Clock, Engine
 from rtcprobe.runtime.entropy import Entropy
 from rtcprobe.runtime.virtual import VirtualEventLoop
 from rtcprobe.scenario import Scenario
@@ -38,7 +36,7 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
         raise BadInputError(f"engine model {fact}", "it models the loopback in virtual time: use engine stack")
     names = tuple(party.name for party in scenario.parties)
     if isinstance(target, LoopbackTarget):
-        target = replace(target, parties=names, directions=cast("tuple[Direction, ...]", scenario.ways))
+        target = target.joining(names, scenario.ways)
     elif names != _TWO:
         raise BadInputError(f"{target.name} cannot be called by {', '.join(names)}", "write a caller and a callee")
     if clock not in target.clocks:

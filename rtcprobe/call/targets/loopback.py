@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from typing import cast
 
@@ -62,14 +61,20 @@ ROUTES = mesh_routes(("caller", "callee"))
 """Those of a call of two."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LoopbackTarget:
-    """All ends are ours, on either clock: ``parties`` in the order in which they call, heard on the ways named."""
+    """All ends are ours, on either clock: parties in the order in which they call, heard on the ways named."""
 
-    name: str = "loopback"
+    name = "loopback"
+    clocks: tuple[Clock, ...] = ("virtual", "real")
     parties: tuple[str, ...] = ("caller", "callee")
     directions: tuple[Direction, ...] = WAYS
-    clocks: tuple[Clock, ...] = ("virtual", "real")
+
+    @classmethod
+    def joining(cls, parties: Sequence[str], ways: Sequence[WayName]) -> LoopbackTarget:
+        """Return the loopback of these parties."""
+        target = cls()
+        target.parties, target.directions = tuple(parties), cast("tuple[Direction, ...]", tuple(ways))
+        return target
 
     @property
     def routes(self) -> tuple[Route, ...]:
