@@ -7,16 +7,17 @@ Facts:
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from typing import overload
+from typing import Final, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from rtcprobe.playout.base import RtpPacket
 
-__all__ = ["Arrival", "Arrivals", "in_time"]
+__all__ = ["Arrival", "Arrivals", "Coming", "in_time"]
 
 Arrival = tuple[float, RtpPacket]
 """When a packet came, seconds, and the packet."""
@@ -193,3 +194,22 @@ def in_time(arrivals: Sequence[Arrival]) -> Iterator[Arrival]:
         return iter(arrivals)
     order: list[int] = np.argsort(arrivals.at_s, kind="stable").tolist()
     return (arrivals[place] for place in order)
+
+
+class Coming:
+    """Arrivals by instant, one after the other; ``at_s`` is when the next one comes, infinity when there is none."""
+
+    __slots__ = ("_left", "_next", "at_s")
+
+    def __init__(self, arrivals: Sequence[Arrival]) -> None:
+        self._left = in_time(arrivals)
+        self.at_s, self._next = next(self._left, _NO_MORE)
+
+    def take(self) -> RtpPacket:
+        """Return the next packet and turn to the one after it."""
+        taken = self._next
+        self.at_s, self._next = next(self._left, _NO_MORE)
+        return taken
+
+
+_NO_MORE: Final[Arrival] = (math.inf, RtpPacket(sequence=0, timestamp=0, payload=b""))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
-from rtcprobe.call.targets.access import Leg
+from rtcprobe.call.targets.access import Leg as Line
 from rtcprobe.call.targets.base import CallSetup
 from rtcprobe.hearing.speech import Voices
 from rtcprobe.model import Plan, Voice, place
@@ -17,8 +17,7 @@ from rtcprobe.probe import stalls
 from rtcprobe.probe.hearing import Listened, came
 from rtcprobe.probe.placing import Attempt
 from rtcprobe.recording import Said
-from rtcprobe.result import Direction
-from rtcprobe.ways import Way
+from rtcprobe.ways import Leg, Way
 
 __all__ = ["Placed", "modelled", "of_stack"]
 
@@ -33,7 +32,7 @@ class Placed:
 
     ways: Sequence[Listened]
     said: Sequence[Said]
-    legs: Mapping[Direction, Sequence[Leg]]
+    legs: Mapping[Leg, Sequence[Line]]
     report: Mapping[str, Any] = field(default_factory=dict)
     failed: str | None = None
     cut: str | None = None
@@ -49,7 +48,7 @@ def of_stack(attempt: Attempt, *, outside: bool) -> Placed:
     return Placed(
         ways=[
             Listened(
-                direction=way.direction,
+                way=Way(way.direction),
                 said=way.talker.said(),
                 came=came(way, outside=outside),
                 phase_s=attempt.phase_s(way.listener),
@@ -57,7 +56,7 @@ def of_stack(attempt: Attempt, *, outside: bool) -> Placed:
             for way in call.ways
         ],
         said=[peer.said() for peer in call.peers if peer.sound.track is not None],
-        legs=call.legs(),
+        legs={Leg(name): lines for name, lines in call.legs().items()},
         report=call.report(),
         failed=call.failed,
         cut=call.cut,
@@ -91,14 +90,12 @@ def modelled(setup: CallSetup, voices: Voices, seed: np.random.SeedSequence) -> 
     phase_s = dict(zip(setup.speech, draws.tolist(), strict=True))
     return Placed(
         ways=[
-            Listened(direction=cast("Direction", way), said=heard.said, came=heard.came, phase_s=phase_s[way.listener])
+            Listened(way=way, said=heard.said, came=heard.came, phase_s=phase_s[way.listener])
             for way, heard in call.ways.items()
         ],
         said=[heard.said for heard in call.ways.values()],
         legs={
-            cast("Direction", leg): [Leg(specs=specs, tally=tally)]
-            for leg, (specs, tally) in call.lines.items()
-            if Way(leg) in call.ways
+            leg: [Line(specs=specs, tally=tally)] for leg, (specs, tally) in call.lines.items() if Way(leg) in call.ways
         },
         failed=call.failed,
     )

@@ -33,6 +33,7 @@ from rtcprobe.result import (
 from rtcprobe.scenario import Scenario
 from rtcprobe.secrets import hiding, scrubbed
 from rtcprobe.verdict import judge
+from rtcprobe.ways import Way
 
 __all__ = ["check_target", "run_probe"]
 
@@ -122,8 +123,8 @@ class _Run:
         notes.harness.priority = self.placing.priority
         voided = (self.joining.voided, self.talking.voided)
         missing = (each.complaint(self.placing.priority) for each in voided)
-        ears = talking.mouth_to_ear()
-        complaints = (*notes.harness.complaints(ears), *(each for each in missing if each is not None))
+        accounts = talking.accounts()
+        complaints = (*notes.harness.complaints(accounts), *(each for each in missing if each is not None))
         repeated = (sentence for each in voided for sentence in each.warnings())
         joined_s = max((each.first_audio_s for each in joining.attempts if each.first_audio_s is not None), default=0.0)
         late = never_met(self.scenario, joined_s)
@@ -147,11 +148,11 @@ class _Run:
             interrupted=self.interrupted,
             environment=made_with,
             join=Joins(attempts=tuple(joining.attempts)),
-            mouth_to_ear=ears,
+            accounts=accounts,
             link=talking.link(),
             harness=notes.harness.figures(),
             target=self.placing.target.name,
-            measures=tuple(self.placing.target.directions),
+            measures=tuple(map(Way, self.placing.target.directions)),
             cut=cut,
             calls=tuple(talking.calls),
             peers=talking.peers(),

@@ -12,7 +12,7 @@ import numpy as np
 from rtcprobe.call.targets import access
 from rtcprobe.call.targets.base import CallSetup
 from rtcprobe.errors import BadInputError
-from rtcprobe.hearing.pooled import Account, pooled
+from rtcprobe.hearing.pooled import CallAccount, pooled
 from rtcprobe.hearing.speech import Voices
 from rtcprobe.probe import stalls
 from rtcprobe.probe.hearing import Heard, hear_call
@@ -20,7 +20,8 @@ from rtcprobe.probe.notes import Notes
 from rtcprobe.probe.placed import Placed, modelled, of_stack
 from rtcprobe.probe.placing import Attempt, afresh
 from rtcprobe.probe.stalls import Voided
-from rtcprobe.result import Direction, Engine, LinkReport, MouthToEar, PlacedCall, Progress
+from rtcprobe.result import Account, Engine, LinkReport, PlacedCall, Progress
+from rtcprobe.ways import Leg, Way
 
 __all__ = ["CALL_ATTEMPTS", "Talking"]
 
@@ -41,7 +42,7 @@ class Talking:
     """Every try of every call."""
     heard: dict[int, Heard] = field(default_factory=dict)
     """What each call said, by its number."""
-    legs: list[Mapping[Direction, Sequence[access.Leg]]] = field(default_factory=list)
+    legs: list[Mapping[Leg, Sequence[access.Leg]]] = field(default_factory=list)
     report: Mapping[str, Any] = field(default_factory=dict)
     """What the latest call agreed on with an outside target."""
 
@@ -118,7 +119,7 @@ class Talking:
             placed.ways,
             self.voices,
             self.notes.scenario,
-            wanted=tuple(self.notes.placing.target.directions),
+            wanted=tuple(map(Way, self.notes.placing.target.directions)),
             wav_dir=wav_dir,
         )
         self._keep(placed, heard=True)
@@ -154,18 +155,18 @@ class Talking:
             return None if first is None else first.cut
         return f"{first.cut} ({self._called(first.call)})"
 
-    def mouth_to_ear(self) -> Mapping[Direction, MouthToEar]:
-        """Return what was heard in each direction, all calls together."""
-        accounts: dict[Direction, dict[int, Account]] = {}
+    def accounts(self) -> tuple[Account, ...]:
+        """Return what was heard on each way, all calls together."""
+        accounts: dict[Way, dict[int, CallAccount]] = {}
         for number, heard in self.heard.items():
-            for direction, account in heard.accounts.items():
-                accounts.setdefault(direction, {})[number] = account
-        return {direction: pooled(calls) for direction, calls in accounts.items()}
+            for way, account in heard.accounts.items():
+                accounts.setdefault(way, {})[number] = account
+        return tuple(pooled(calls) for calls in accounts.values())
 
-    def link(self) -> Mapping[Direction, LinkReport]:
+    def link(self) -> Mapping[Leg, LinkReport]:
         """Return what was asked of the emulated lines, and what they did in all calls."""
-        directions = self.legs[0] if self.legs else {}
-        return {each: access.report([legs[each] for legs in self.legs]) for each in directions}
+        first = self.legs[0] if self.legs else {}
+        return {each: access.report([legs[each] for legs in self.legs]) for each in first}
 
     def peers(self) -> Mapping[str, Any]:
         """Return what was agreed with the target, and of several listeners how late each heard, a mean over calls."""

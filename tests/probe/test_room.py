@@ -50,7 +50,7 @@ def heard(*args, **options):
 
 def delays_ms(accounts):
     return {
-        way: 1e3 * np.array([sample.delay_s for sample in account.ear.samples]) for way, account in accounts.items()
+        way: 1e3 * np.array([sample.delay_s for sample in account.account.samples]) for way, account in accounts.items()
     }
 
 
@@ -59,11 +59,11 @@ def test_everybody_hears_everybody():
     assert list(accounts) == list(LEGS_MS)
     for account in accounts.values():
         # Nothing was lost on any leg, so every marker spoken is heard.
-        assert account.ear.scheduled == account.ear.heard >= 4
+        assert account.account.scheduled == account.account.heard >= 4
 
 
 def test_each_way_is_as_late_as_its_own_leg_makes_it():
-    stages = {way: account.ear.stages for way, account in heard().items()}
+    stages = {way: account.account.stages for way, account in heard().items()}
     assert {way: each["network_min"] for way, each in stages.items()} == pytest.approx(
         {leg: ms / 1e3 for leg, ms in LEGS_MS.items()}, abs=1e-6
     )
@@ -111,7 +111,7 @@ def test_who_is_not_heard_is_not_connected_to_and_who_only_listens_says_nothing(
     assert [(peer.side, peer.sound.media) for peer in call.peers] == [
         ("ana", "sendrecv"), ("ben", "sendrecv"), ("ana", "sendonly"), ("cho", "recvonly"),
     ]  # fmt: skip
-    assert all(account.ear.heard == account.ear.scheduled > 0 for account in heard(text=text).values())
+    assert all(account.account.heard == account.account.scheduled > 0 for account in heard(text=text).values())
 
 
 def test_equal_seeds_give_equal_rooms_to_the_bit():

@@ -38,10 +38,12 @@ from rtcprobe.call.watching import Watching
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.ice import IceSettings
 from rtcprobe.link import LinkSpec
-from rtcprobe.result import Clock, Direction
+from rtcprobe.result import Clock
 from rtcprobe.runtime.network import Host, Network
 from rtcprobe.scenario import TargetPlan
 from rtcprobe.timeline import Side, Stop, Timer, Wait
+from rtcprobe.ways import Leg as LegName
+from rtcprobe.ways import Way as WayName
 
 __all__ = [
     "ECHO_ROUTES",
@@ -130,7 +132,7 @@ class CallSetup:
 class Way(NamedTuple):
     """One direction of a call whose sound is measured: who speaks, who listens (the same peer in a round trip)."""
 
-    direction: Direction
+    direction: WayName
     talker: Peer
     listener: Peer
 
@@ -190,7 +192,7 @@ class Call(Protocol):
         """Return from when on each kind of timer can have held ``joiner`` up; ``never_s`` for what was not reached."""
         ...
 
-    def legs(self) -> Mapping[Direction, Sequence[Leg]]:
+    def legs(self) -> Mapping[LegName, Sequence[Leg]]:
         """Return the emulated lines of each direction, in the order packets pass them: one or two."""
         ...
 
@@ -208,7 +210,7 @@ class Target(Protocol):
         ...
 
     @property
-    def directions(self) -> Sequence[Direction]:
+    def directions(self) -> Sequence[WayName]:
         """The directions in which it can measure mouth to ear."""
         ...
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from itertools import combinations
-from typing import cast
 
 import numpy as np
 
@@ -32,11 +31,13 @@ from rtcprobe.call.targets.endings import bounded, said_all
 from rtcprobe.call.transceiver import Media, PictureWanted, SoundWanted
 from rtcprobe.errors import BadInputError
 from rtcprobe.link import Link, Path
-from rtcprobe.result import WAYS, Clock, Direction
+from rtcprobe.result import Clock
 from rtcprobe.runtime.network import Direction as PathDirection
 from rtcprobe.runtime.network import Network
 from rtcprobe.scenario import TargetPlan
 from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, Timer, Wait
+from rtcprobe.ways import BOTH_WAYS
+from rtcprobe.ways import Leg as LegName
 from rtcprobe.ways import Way as WayName
 
 __all__ = ["ROUTES", "CallSetup", "LoopbackCall", "LoopbackTarget", "make_target", "mesh_routes"]
@@ -67,13 +68,13 @@ class LoopbackTarget:
     name = "loopback"
     clocks: tuple[Clock, ...] = ("virtual", "real")
     parties: tuple[str, ...] = ("caller", "callee")
-    directions: tuple[Direction, ...] = WAYS
+    directions: tuple[WayName, ...] = BOTH_WAYS
 
     @classmethod
     def joining(cls, parties: Sequence[str], ways: Sequence[WayName]) -> LoopbackTarget:
         """Return the loopback of these parties."""
         target = cls()
-        target.parties, target.directions = tuple(parties), cast("tuple[Direction, ...]", tuple(ways))
+        target.parties, target.directions = tuple(parties), tuple(ways)
         return target
 
     @property
@@ -142,7 +143,7 @@ class LoopbackCall(Course):
         """Who hears whom, by talker in the order written, then by listener."""
         return [
             Way(
-                cast("Direction", WayName.of(talker, listener)),
+                WayName.of(talker, listener),
                 self._peers[talker, listener],
                 self._peers[listener, talker],
             )
@@ -172,9 +173,14 @@ class LoopbackCall(Course):
         """Both ends of every connection, who calls first."""
         return list(self._peers.values())
 
-    def legs(self) -> dict[Direction, list[Leg]]:
+    def legs(self) -> dict[LegName, list[Leg]]:
         """Return the media path of every way."""
-        return {way.direction: [Leg.of(self.direction(way.talker.side, way.listener.side))] for way in self.ways}
+        return {
+            LegName.between(way.talker.side, way.listener.side): [
+                Leg.of(self.direction(way.talker.side, way.listener.side))
+            ]
+            for way in self.ways
+        }
 
     def report(self) -> dict[str, object]:
         """Return nothing: all sides are ours."""
