@@ -38,7 +38,7 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
     names = tuple(party.name for party in scenario.parties)
     if isinstance(target, LoopbackTarget):
         target = target.joining(names, scenario.ways)
-    elif names != _TWO:
+    if names != _TWO:
         raise BadInputError(f"{target.name} cannot be called by {', '.join(names)}", "write a caller and a callee")
     if clock not in target.clocks:
         raise BadInputError(
