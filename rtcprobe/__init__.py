@@ -4,8 +4,8 @@
 into **accounts**, one a **way**; a verdict judges. The map, read downwards; a room imports rooms above it:
 
 ``errors`` → ``strictyaml``, ``textfiles`` → ``units``, ``secrets``, ``ways``
-→ ``link``, ``audio``, ``picture``, ``playout``, ``control``, ``quality``, ``timeline``, ``ice`` → ``recording``
-→ ``result`` → ``verdict`` → ``scenario``, ``capture``, ``adaptation`` → ``fit``, ``hearing``, ``model`` (pure so far)
+→ ``link``, ``audio``, ``picture``, ``playout``, ``control``, ``quality``, ``timeline``, ``ice``
+→ ``recording``, ``conversation`` → ``result`` → ``verdict`` → ``scenario``, ``capture``, ``adaptation`` → ``fit``, ``hearing``, ``model`` (pure so far)
 → ``runtime`` (two clocks) → ``call`` → ``probe``, ``selftest``, ``listening`` → ``placement``, ``sweep``
 → ``report`` → ``exporter`` → ``cli``, ``pytest_plugin``.
 
