@@ -5,7 +5,8 @@ into **accounts**, one a **way**; a verdict judges. The map, read downwards; a r
 
 ``errors`` → ``strictyaml``, ``textfiles`` → ``units``, ``secrets``, ``ways``
 → ``link``, ``audio``, ``picture``, ``playout``, ``control``, ``quality``, ``timeline``, ``ice``
-→ ``recording``, ``conversation`` → ``result`` → ``verdict`` → ``scenario``, ``capture``, ``adaptation`` → ``fit``, ``hearing``, ``model`` (pure so far)
+→ ``recording``, ``conversation`` → ``result`` → ``verdict`` → ``scenario``, ``capture``, ``adaptation``
+→ ``fit``, ``hearing``, ``model`` (pure so far)
 → ``runtime`` (two clocks) → ``call`` → ``probe``, ``selftest``, ``listening`` → ``placement``, ``sweep``
 → ``report`` → ``exporter`` → ``cli``, ``pytest_plugin``.
 
