@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from rtcprobe.report.dumped import NOTE
 from rtcprobe.report.html import tables, view, waterfall
-from rtcprobe.report.html.charts import Heard, Limit, Series, distribution, in_bins, over_time
+from rtcprobe.report.html.charts import MOST_LINES, Heard, Limit, Series, distribution, in_bins, over_time
 from rtcprobe.report.html.repeat import Repeat, repeat
 from rtcprobe.report.html.trend import newest_first, trends
 from rtcprobe.report.html.words import arrow
@@ -65,6 +65,9 @@ class Section:
     ear_table: tables.Table | None
     ear_plots: tuple[Markup, ...]
     in_bins: bool
+    drawn: tuple[Way, ...]
+    left_out: int
+    """Ways that are not drawn; tables have them all."""
     share_plot: Markup | None
     link: tables.Table | None
     harness: tables.Table | None
@@ -142,7 +145,8 @@ def _whole(results: Sequence[Result]) -> dict[int, Markup]:
 
 
 def _section(result: Result, anchor: str) -> Section:
-    ears = [(direction, ear) for direction, ear in result.mouth_to_ear.items() if ear.scheduled]
+    every = [(way, ear) for way, ear in result.mouth_to_ear.items() if ear.scheduled]
+    ears = _drawn(every)
     laid_out = _laid_out([ear for _, ear in ears])
     heard = [_heard(direction, ear, *laid_out) for direction, ear in ears]
     label = " ".join(_told(each) for each in heard)
@@ -172,12 +176,23 @@ def _section(result: Result, anchor: str) -> Section:
             for width in (("wide", "narrow") if heard else ())
         ),
         in_bins=in_bins(heard),
+        drawn=tuple(way for way, _ in ears),
+        left_out=len(every) - len(ears),
         share_plot=_share_plot(result, ears, f"{anchor}-share"),
         link=tables.link_table(result),
         link_notes=tuple(dict.fromkeys(str(n) for r in result.link.values() for n in r.requested.get("notes") or ())),
         tables=tuple(each for each in plain if each is not None),
         repeat=repeat(result),
     )
+
+
+def _drawn(ears: Sequence[tuple[Way, Account]]) -> list[tuple[Way, Account]]:
+    """Return the ways that can be drawn, in their order: of too many the soonest, and the latest of the others."""
+    if len(ears) <= MOST_LINES:
+        return list(ears)
+    ranked = sorted(ears, key=lambda each: each[1].total_s if each[1].heard else math.inf)
+    chosen = [ranked[0], *ranked[1 - MOST_LINES :]]
+    return [each for each in ears if each in chosen]
 
 
 def _heard(direction: Way, ear: Account, moved_s: Mapping[int, float], begins_s: tuple[float, ...]) -> Heard:
