@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from rtcprobe import Result, Scenario, find_scenario, run_probe
+from rtcprobe.scenario import Devices
 from rtcprobe.verdict import RegressionCheck, check
 
 SEEDS = (1, 2, 3)
@@ -54,17 +55,21 @@ def told(what: str, found: RegressionCheck, culprit: tuple[str, str]) -> bool:
 
 def later_playback(plan: Scenario) -> Scenario:
     """Plant 15 ms between playout and loudspeaker."""
-    return replace(plan, devices=replace(plan.devices, playback_s=plan.devices.playback_s + PLANTED_S))
+    return _with_devices(plan, lambda each: replace(each, playback_s=each.playback_s + PLANTED_S))
 
 
 def later_capture(plan: Scenario) -> Scenario:
     """Plant 15 ms between microphone and encoder."""
-    return replace(plan, devices=replace(plan.devices, capture_s=plan.devices.capture_s + PLANTED_S))
+    return _with_devices(plan, lambda each: replace(each, capture_s=each.capture_s + PLANTED_S))
 
 
 def cold_signaling(plan: Scenario) -> Scenario:
     """Plant the round trips of TCP and TLS before the offer."""
     return replace(plan, signaling=replace(plan.signaling, connection="cold"))
+
+
+def _with_devices(plan: Scenario, change: Callable[[Devices], Devices]) -> Scenario:
+    return replace(plan, parties=tuple(replace(each, devices=change(each.devices)) for each in plan.parties))
 
 
 PLANTED: Iterable[tuple[str, Callable[[Scenario], Scenario], tuple[str, str]]] = (

@@ -145,8 +145,9 @@ def _through_a_peer(usable: object, *, offers: bool) -> None:
     import numpy as np  # noqa: PLC0415
 
     from rtcprobe.audio.protection import Protection  # noqa: PLC0415
-    from rtcprobe.call.mouth_track import Speech  # noqa: PLC0415
+    from rtcprobe.call.mouth_track import Mouth, MouthTrack, Speech  # noqa: PLC0415
     from rtcprobe.call.peer import Peer  # noqa: PLC0415
+    from rtcprobe.call.transceiver import SoundWanted  # noqa: PLC0415
     from rtcprobe.runtime.entropy import Entropy  # noqa: PLC0415
     from rtcprobe.runtime.network import Network  # noqa: PLC0415
     from rtcprobe.runtime.virtual import VirtualEventLoop  # noqa: PLC0415
@@ -154,8 +155,9 @@ def _through_a_peer(usable: object, *, offers: bool) -> None:
     async def main() -> None:
         network = Network(asyncio.get_running_loop(), sockets=False)
         speech = Speech(frames=[b"\x78\xff\xfe"], ptime_s=0.02, endless=True)
+        mouth = Mouth(speech=speech, phase_s=0.0, network=network, may_speak=asyncio.Event())
         peer = Peer(
-            network.add_host("caller", "10.0.0.1"), "caller", speech, phase_s=0.0, may_speak=asyncio.Event(),
+            network.add_host("caller", "10.0.0.1"), "caller", [SoundWanted(track=MouthTrack(mouth))],
             dtls_timeout_s=lambda _: 1.0, protection=Protection(fec=True, nack=True, red_copies=1),
         )  # fmt: skip
         try:

@@ -35,9 +35,10 @@ import numpy.typing as npt
 from live_receivers import Receiver, Snapshot
 
 from rtcprobe.audio.protection import Protection
-from rtcprobe.call.mouth_track import Speech
+from rtcprobe.call.mouth_track import Mouth, MouthTrack, Speech
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.signaling import Sdp
+from rtcprobe.call.transceiver import SoundWanted
 from rtcprobe.errors import MeasurementError
 from rtcprobe.runtime import aiortc_seam
 from rtcprobe.runtime.network import EmulatedTransport, Network
@@ -172,12 +173,16 @@ async def _call(receiver: Receiver, frames: Sequence[bytes], delays_s: Sequence[
     network = PlannedNetwork(loop, delays_s)
     host = network.add_host("mouth", own_address())
     may_speak = asyncio.Event()
+    mouth = Mouth(
+        speech=Speech(frames=frames, ptime_s=PTIME_S),
+        phase_s=float(np.random.default_rng().uniform(0, PTIME_S)),
+        network=network,
+        may_speak=may_speak,
+    )
     peer = Peer(
         host,
         "caller",
-        Speech(frames=frames, ptime_s=PTIME_S),
-        phase_s=float(np.random.default_rng().uniform(0, PTIME_S)),
-        may_speak=may_speak,
+        [SoundWanted(track=MouthTrack(mouth))],
         dtls_timeout_s=lambda _: 1.0,
         protection=Protection(),
     )

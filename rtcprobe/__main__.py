@@ -6,6 +6,7 @@ it pleases somebody, and unheeded a signal ends the process without a word.
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import NoReturn
 
@@ -14,6 +15,8 @@ __all__ = ["main"]
 
 def main() -> NoReturn:
     """Run the command line; ``rtcprobe.cli.signals`` lets the signals in that came meanwhile."""
+    # No product here is large enough for a second thread: starting a pool of them costs as much as loading numpy.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGHUP})
     from rtcprobe.cli import main as command  # noqa: PLC0415 - what takes so long

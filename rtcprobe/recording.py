@@ -16,39 +16,58 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, overload
 
+import numpy as np
+import numpy.typing as npt
+
 from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.playout.copies import Left
 from rtcprobe.units import RTP_CLOCK_HZ
+from rtcprobe.ways import Medium
 
-__all__ = ["Agreed", "Came", "Departure", "Departures", "Said"]
+__all__ = ["Agreed", "AgreedVideo", "Came", "CameVideo", "Departure", "Departures", "Said", "VideoArrival"]
 
 
 class Departure(NamedTuple):
-    """An RTP packet leaving the host: when (seconds), its sequence number and timestamp, its size on the wire."""
+    """An RTP packet leaving the host: when (seconds), its sequence number and timestamp, its size on the wire.
+
+    ``ssrc`` is its source (RFC 3550 §3), 0 where nobody told: one that talks and shows itself sends two, and a third
+    for what it sends again of its picture (RFC 4588).
+    """
 
     at_s: float
     sequence: int
     timestamp: int
     size_bytes: int
+    ssrc: int = 0
 
 
 class Departures(Sequence[Departure]):
     """RTP packets in the order they left, as columns of numbers: an hour of them is 180,000."""
 
-    __slots__ = ("_at_s", "_sequence", "_size", "_timestamp")
+    __slots__ = ("_at_s", "_sequence", "_size", "_ssrc", "_timestamp")
 
     def __init__(self) -> None:
         self._at_s = array("d")
         self._sequence = array("H")
         self._timestamp = array("I")
         self._size = array("H")
+        self._ssrc = array("I")
 
-    def add(self, at_s: float, sequence: int, timestamp: int, size_bytes: int) -> None:
+    def add(self, at_s: float, sequence: int, timestamp: int, size_bytes: int, ssrc: int = 0) -> None:
         """Note a packet that left at ``at_s``."""
         self._at_s.append(at_s)
         self._sequence.append(sequence)
         self._timestamp.append(timestamp)
         self._size.append(size_bytes)
+        self._ssrc.append(ssrc)
+
+    def columns(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.uint16]]:
+        """Return when they left, their timestamps and their sequence numbers, each of shape (packets,)."""
+        return (
+            np.array(self._at_s),
+            np.array(self._timestamp, dtype=np.int64),
+            np.array(self._sequence, dtype=np.uint16),
+        )
 
     def __len__(self) -> int:
         return len(self._at_s)
@@ -60,10 +79,12 @@ class Departures(Sequence[Departure]):
     def __getitem__(self, place: int | slice) -> Departure | list[Departure]:
         if isinstance(place, slice):
             return [self[each] for each in range(*place.indices(len(self)))]
-        return Departure(self._at_s[place], self._sequence[place], self._timestamp[place], self._size[place])
+        return Departure(
+            self._at_s[place], self._sequence[place], self._timestamp[place], self._size[place], self._ssrc[place]
+        )
 
     def __iter__(self) -> Iterator[Departure]:
-        return map(Departure, self._at_s, self._sequence, self._timestamp, self._size)
+        return map(Departure, self._at_s, self._sequence, self._timestamp, self._size, self._ssrc)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and list(self) == list(other)
@@ -84,12 +105,29 @@ class Agreed:
     nack: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgreedVideo:
+    """What both sides agreed on for a picture: codec (``"VP8"``) and payload types; ``rtx_payload_type`` None: no RTX.
+
+    ``nack`` and ``pli``: whether a receiver may ask for packets (RFC 4585 §6.2.1) and for key frames (§6.3.1).
+    """
+
+    codec: str
+    payload_type: int
+    rtx_payload_type: int | None
+    nack: bool
+    pli: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Said:
-    """What one party sent: its encoded frames, ``ptime_s`` apart (None: DTX sends nothing), and when each packet left.
+    """What one party sent in one medium: its encoded frames, ``ptime_s`` apart (None: DTX sends nothing).
 
     ``started_s`` is when frame 0 begins, seconds since the call's epoch (None: it never spoke); ``finished`` whether
-    all of it was said.
+    all of it was said; ``departures`` are its packets, what was sent again among them, and of no other source.
+    ``clock_hz`` is that of their timestamps. ``gaps_s`` is from when until when nothing of it was said to this
+    listener: before it was there (``first`` is the frame in progress then), and while the mouth was closed. Of a camera
+    the frames are those it sent, each its payloads in a row.
     """
 
     party: str
@@ -98,6 +136,20 @@ class Said:
     started_s: float | None
     finished: bool
     departures: Sequence[Departure]
+    medium: Medium = "audio"
+    clock_hz: int = RTP_CLOCK_HZ
+    gaps_s: Sequence[tuple[float, float]] = ()
+    first: int = 0
+
+    @property
+    def first_sent(self) -> int:
+        """The first frame that was sent to this listener, and says something."""
+        count = len(self.frames)
+        return next(place for place in range(self.first, self.first + count) if self.frames[place % count] is not None)
+
+    def said_at(self, from_s: float, until_s: float) -> bool:
+        """Return whether what was due from ``from_s`` to ``until_s`` was said to this listener, and no gap is in it."""
+        return not any(gap_s < until_s and from_s < end_s for gap_s, end_s in self.gaps_s)
 
     def lasted_s(self, whole_s: float) -> float:
         """Return how much of a speech of ``whole_s`` left: all of it, or as much as an interruption let pass."""
@@ -114,7 +166,7 @@ class Said:
         # The first frame sent is the one in progress when sending may begin: due on the grid of the microphone.
         origin_s = self.started_s + math.floor((first_s - self.started_s) / self.ptime_s + 1e-6) * self.ptime_s
         late_s: list[float] = (
-            left.at_s - origin_s - ((left.timestamp - left.timestamp[0]) % 2**32) / RTP_CLOCK_HZ
+            left.at_s - origin_s - ((left.timestamp - left.timestamp[0]) % 2**32) / self.clock_hz
         ).tolist()
         return late_s
 
@@ -133,3 +185,38 @@ class Came:
     begun_s: float = 0.0
     forwarded: bool = False
     there_and_back: bool = False
+
+
+class VideoArrival(NamedTuple):
+    """An RTP packet of a picture that came at ``at_s``; ``resent``: in RTX, and told as it was sent first.
+
+    ``marker`` is set on the last packet of a frame (RFC 7741 §4.1, RFC 6184 §5.1). ``abs_send_time`` (24 bits, 6.18
+    fixed point seconds) and ``transport_sequence`` (16 bits) are what the header extensions say; None without them.
+    """
+
+    at_s: float
+    ssrc: int
+    sequence: int
+    timestamp: int
+    marker: bool
+    payload: bytes
+    payload_type: int
+    resent: bool = False
+    abs_send_time: int | None = None
+    transport_sequence: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CameVideo:
+    """What reached a viewer on one way, as ``Came`` is of a listener: packets of one source, by arrival.
+
+    ``round_trips`` are what RTCP measured while it came, with the instants at which that became known.
+    """
+
+    listener: str
+    arrivals: Sequence[VideoArrival]
+    agreed: AgreedVideo | None
+    begun_s: float = 0.0
+    forwarded: bool = False
+    there_and_back: bool = False
+    round_trips: Sequence[tuple[float, float]] = ()

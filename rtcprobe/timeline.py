@@ -38,7 +38,8 @@ __all__ = [
 ]
 
 Timer = Literal["stun", "dtls", "signaling"]
-Side = Literal["caller", "callee"]
+Side = str
+"""Whose it is: a party's name. Of a call of two that nobody named, ``"caller"`` and ``"callee"``."""
 
 CALLER_ORDER = (
     "signaling_connected",

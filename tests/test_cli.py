@@ -47,6 +47,14 @@ def test_scenarios_lists_every_name_with_whom_it_serves(rtcprobe):
     assert "1v1-social          Two friends on a social video app, Bangkok 4G to Singapore Wi-Fi" in out.splitlines()
 
 
+def test_scenarios_of_a_name_tells_who_takes_part(rtcprobe):
+    code, out, _ = rtcprobe("scenarios", "1v1-social", "--set", "link=delay 40ms")
+    assert code == 0
+    assert "caller to callee  link" in out
+    code, _, err = rtcprobe("scenarios", "1v1-socil")
+    assert (code, err) == (2, "rtcprobe: scenario '1v1-socil' is not known: did you mean 1v1-social?\n")
+
+
 def test_links_tells_what_is_sourced_and_what_assumed(rtcprobe):
     code, out, _ = rtcprobe("links")
     assert code == 0
@@ -101,9 +109,9 @@ def test_flags_change_the_scenario_that_is_run(rtcprobe, probe):
     assert (call.seed, call.clock) == (9, "real")
     plan = call.scenario.call
     assert (plan.joins, plan.calls, plan.duration_s) == (3, 2, 10.0)
-    assert call.scenario.link["callee_to_caller"].delay.base_s == 0.08
-    assert str(call.scenario.playout) == "fixed:40ms"
-    assert call.scenario.codec.ptime_s == 0.04
+    assert call.scenario.legs["callee_to_caller"].delay.base_s == 0.08
+    assert {str(each.playout) for each in call.scenario.parties} == {"fixed:40ms"}
+    assert {each.codec.ptime_s for each in call.scenario.sending("audio").values()} == {0.04}
 
 
 def test_a_missed_budget_exits_1(rtcprobe, probe):
@@ -137,7 +145,7 @@ def test_json_on_standard_output_is_alone_there(rtcprobe, probe):
     del probe
     code, out, err = rtcprobe("run", "1v1-social", "--json", "-")
     assert code == 0
-    assert json.loads(out)["schema"] == "rtcprobe.result/1"
+    assert json.loads(out)["schema"] == "rtcprobe.result/2"
     assert "PASS  1v1-social" in err
 
 

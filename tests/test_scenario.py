@@ -25,16 +25,23 @@ signaling: {region: singapore}
 """
 
 
+def sound(party):
+    (stream,) = party.sends
+    return stream
+
+
 def test_a_small_scenario_is_completed_with_the_defaults():
     scenario = parse_scenario(SMALL)
     assert (scenario.call.calls, scenario.call.duration_s, scenario.call.joins) == (5, 10.0, 20)
     assert scenario.call.join_timeout_s == 30.0
     assert scenario.signaling.connection == "cold"
-    assert (scenario.codec.bitrate_bps, scenario.codec.ptime_s, scenario.codec.application) == (32_000, 0.02, "voip")
-    assert (scenario.devices.capture_s, scenario.devices.playback_s) == (0.01, 0.02)
-    assert str(scenario.playout) == "neteq"
+    for party in scenario.parties:
+        codec = sound(party).codec
+        assert (codec.bitrate_bps, codec.ptime_s, codec.application) == (32_000, 0.02, "voip")
+        assert (party.devices.capture_s, party.devices.playback_s) == (0.01, 0.02)
+        assert str(party.playout) == "neteq"
     assert scenario.dtls.timeout_s(None) == 1.0
-    assert (scenario.link, scenario.budgets, scenario.warnings, scenario.rtt_s) == ({}, (), (), None)
+    assert (scenario.legs, scenario.budgets, scenario.warnings, scenario.rtt_s) == ({}, (), (), None)
 
 
 def test_settings_are_complete_enough_to_run_the_scenario_again():
@@ -46,8 +53,8 @@ def test_settings_are_complete_enough_to_run_the_scenario_again():
 
 def test_an_override_is_as_good_as_the_written_key():
     scenario = parse_scenario(SMALL, ["codec.bitrate=64kbit", "codec.fec=true", "budgets=[join.ice p50 < 1s]"])
-    assert scenario.codec.bitrate_bps == 64_000
-    assert scenario.codec.fec is True
+    assert {sound(party).codec.bitrate_bps for party in scenario.parties} == {64_000}
+    assert {sound(party).codec.fec for party in scenario.parties} == {True}
     assert scenario.budgets[0].metric == "join.ice"
 
 
@@ -61,9 +68,9 @@ def test_the_digest_changes_with_the_situation_and_not_with_prose_or_budgets():
 
 def test_a_link_is_for_both_directions_or_for_the_one_it_names():
     both = parse_scenario(SMALL, ["link=delay 40ms"])
-    assert both.link == dict.fromkeys(("caller_to_callee", "callee_to_caller"), parse_link("delay 40ms"))
+    assert both.legs == dict.fromkeys(("caller_to_callee", "callee_to_caller"), parse_link("delay 40ms"))
     one = parse_scenario(SMALL, ["link.callee_to_caller={delay: 70ms}"])
-    assert one.link == {"callee_to_caller": parse_link("delay 70ms")}
+    assert one.legs == {"callee_to_caller": parse_link("delay 70ms")}
 
 
 def test_a_path_faster_than_light_is_a_warning_and_not_an_error():
@@ -89,14 +96,14 @@ def test_files_a_link_names_are_found_beside_the_scenario(tmp_path):
     (tmp_path / "path.txt").write_text("40\n41\n-1\n", encoding="utf-8")
     scenario = tmp_path / "mine.yaml"
     scenario.write_text(SMALL + "link: {delay_trace: path.txt}\n", encoding="utf-8")
-    assert read_scenario(scenario).link["caller_to_callee"].delay.delays_s[0] == 0.04
+    assert read_scenario(scenario).legs["caller_to_callee"].delay.delays_s[0] == 0.04
 
 
 def test_files_named_on_the_command_line_are_found_where_it_was_given(tmp_path, monkeypatch):
     (tmp_path / "path.txt").write_text("40\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     scenario = find_scenario("1v1-social", ["link=delay_trace path.txt"])
-    assert scenario.link["caller_to_callee"].delay.delays_s == (0.04,)
+    assert scenario.legs["caller_to_callee"].delay.delays_s == (0.04,)
 
 
 @pytest.mark.parametrize("name", library())
@@ -231,7 +238,7 @@ def test_names_are_without_regard_to_case_and_the_digest_is_the_same():
 
 def test_what_a_link_replaces_both_ways_need_not_be_written():
     bare = parse_scenario("name: bare\nlink: delay 40ms loss 1%\n")
-    assert bare.link.keys() == {"caller_to_callee", "callee_to_caller"}
+    assert bare.legs.keys() == {"caller_to_callee", "callee_to_caller"}
     assert (bare.caller.region, bare.signaling.region, bare.signaling.connection) == ("anywhere", "anywhere", "cold")
     assert bare.warnings == ()
     warm = parse_scenario("name: bare\nlink: delay 40ms\nsignaling: {connection: warm}\n")

@@ -29,6 +29,7 @@ __all__ = ["STRETCH_S", "LongEar"]
 STRETCH_S = 45.0
 _LEAD_S = 0.1  # what a stretch begins with before its first marker: room for the tails of the whitened marker
 _SAMPLE_BYTES = 4
+_BLOCK_SAMPLES = 480  # what a loudspeaker asks for at a time: 10 ms
 _TAIL_S = 0.5  # and ends with, behind the latest instant at which its last marker may begin
 
 
@@ -68,10 +69,16 @@ class LongEar:
         self._end = self._sample(self._latest_s(self._bounds[1] - 1)) if count > 1 else None
 
     def hear(self, sound: Pcm) -> None:
-        """Take the recording's next samples."""
-        self._sound += sound.data
-        if self._end is not None and self._begin + len(self._sound) // _SAMPLE_BYTES >= self._end:
+        """Take the recording's next samples, whole blocks: what a stretch holds does not go by how many at once."""
+        while self._end is not None:
+            lacking = self._end - self._begin - len(self._sound) // _SAMPLE_BYTES
+            if len(sound) < max(lacking, 1):
+                break
+            first = max(-(-lacking // _BLOCK_SAMPLES), 1) * _BLOCK_SAMPLES
+            self._sound += sound[:first].data
+            sound = sound[first:]
             self._listen()
+        self._sound += sound.data
 
     def hearing(self) -> Hearing:
         """Return what became of every marker, now that the recording has ended."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import overload
 
 import numpy as np
@@ -46,11 +47,13 @@ class Payloads(Sequence[bytes | None]):
     def __getitem__(self, place: int | slice) -> bytes | list[bytes | None] | None:
         if isinstance(place, slice):
             return [self[each] for each in range(*place.indices(len(self)))]
-        if not -len(self) <= place < len(self):
+        ends = self._ends
+        at = place if place >= 0 else place + len(ends) - 1
+        if not 0 <= at < len(ends) - 1:
             raise IndexError(f"there are {len(self)} payloads, not {place}")
-        place %= len(self)
-        begin, end = self._ends[place], self._ends[place + 1]
+        begin, end = ends[at], ends[at + 1]
         return bytes(self._bytes[begin:end]) if end > begin else None
 
     def __iter__(self) -> Iterator[bytes | None]:
-        return (self[place] for place in range(len(self)))
+        whole = bytes(self._bytes)
+        return (whole[begin:end] or None for begin, end in pairwise(self._ends))

@@ -1,29 +1,31 @@
-"""What a mouth says in a call, and the track that says it on time."""
+"""What a mouth says in a call, and the tracks that say it on time: one for each connection that it is heard over."""
 
 from __future__ import annotations
 
 import asyncio
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-from aiortc import MediaStreamTrack
+from dataclasses import dataclass, field
 
 from rtcprobe.audio.red import RedEncoder
-from rtcprobe.runtime import media_seam
+from rtcprobe.call.track import EncodedTrack
 from rtcprobe.runtime.network import Network
 from rtcprobe.units import RTP_CLOCK_HZ
 
-__all__ = ["MouthTrack", "Speech"]
+__all__ = ["Mouth", "MouthTrack", "Speech"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speech:
-    """What a mouth says: encoded frames of ``ptime_s`` each, None where DTX sends nothing; ``endless`` starts over."""
+    """What a mouth says: encoded frames of ``ptime_s`` each, None where DTX sends nothing; ``endless`` starts over.
+
+    ``silence`` is the frame that is sent while it is told to be silent; None: nothing is.
+    """
 
     frames: Sequence[bytes | None]
     ptime_s: float
     endless: bool = False
+    silence: bytes | None = None
 
     @property
     def duration_s(self) -> float:
@@ -31,59 +33,101 @@ class Speech:
         return len(self.frames) * self.ptime_s
 
 
-class MouthTrack(MediaStreamTrack):
-    """A track of encoded packets, each handed over at the instant its frame ends (rule 2)."""
+@dataclass(slots=True, kw_only=True, eq=False)
+class Mouth:
+    """One party's mouth: the microphone is always open, its frames end on a grid of ``ptime`` with a phase of its own.
+
+    It speaks from when ``may_speak`` is set; ``began_s`` is when its first frame began, seconds since the epoch.
+    """
+
+    speech: Speech
+    phase_s: float
+    network: Network
+    may_speak: asyncio.Event
+    began_s: float | None = None
+    closed: list[tuple[float, float]] = field(default_factory=list)
+    """From when until when it was told to be silent, seconds since the epoch; of the last, infinity while it is."""
+
+    def close(self) -> None:
+        """Be silent from the frame on that is in progress."""
+        if not self.is_closed:
+            self.closed.append((self.network.now_s(), math.inf))
+
+    def open(self) -> None:
+        """Speak, or speak on: what was due meanwhile is never said."""
+        if self.is_closed:
+            self.closed[-1] = self.closed[-1][0], self.network.now_s()
+        self.may_speak.set()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was told to be silent."""
+        return bool(self.closed) and math.isinf(self.closed[-1][1])
+
+    def says(self, index: int) -> bytes | None:
+        """Return frame ``index`` as it leaves: silence where the mouth was closed before it was over."""
+        if self.closed and self.began_s is not None:
+            from_s = self.began_s + index * self.speech.ptime_s
+            if any(shut_s < from_s + self.speech.ptime_s and from_s < open_s for shut_s, open_s in self.closed):
+                return self.speech.silence
+        return self.speech.frames[index % len(self.speech.frames)]
+
+    def begin(self, now_s: float) -> tuple[float, int]:
+        """Return when its first frame began, and which is in progress at ``now_s``: frame 0, unless it spoke before."""
+        ptime_s = self.speech.ptime_s
+        if self.began_s is None:
+            self.began_s = self.phase_s + math.floor((now_s - self.phase_s) / ptime_s) * ptime_s
+            return self.began_s, 0
+        return self.began_s, max(0, math.floor((now_s - self.began_s) / ptime_s))
+
+
+class MouthTrack(EncodedTrack):
+    """A track of encoded packets, each handed over at the instant its frame ends.
+
+    The first frame sent is the one in progress when the mouth may speak and there is somebody to hear it.
+    """
 
     kind = "audio"
+    clock_hz = RTP_CLOCK_HZ
 
-    def __init__(self, speech: Speech, *, phase_s: float, network: Network, may_speak: asyncio.Event) -> None:
-        super().__init__()
-        self.speech = speech
-        self._phase_s = phase_s
-        self._network = network
-        self._may_speak = may_speak
-        self._clock = asyncio.get_running_loop()
-        self._next = 0
-        self.finished = asyncio.Event()
+    def __init__(self, mouth: Mouth) -> None:
+        speech = mouth.speech
+        super().__init__(
+            count=len(speech.frames),
+            frame_s=speech.ptime_s,
+            endless=speech.endless,
+            network=mouth.network,
+            may_send=mouth.may_speak,
+        )
+        self.mouth = mouth
         self.red: RedEncoder | None = None
         """Puts copies of frames into later packets, where that was negotiated."""
-        self.started_s: float | None = None
-        """When frame 0 begins, in seconds since the epoch; None before the first frame is asked for."""
 
-    async def recv(self) -> media_seam.EncodedFrame:  # type: ignore[override]
-        """Return the next frame when its time has come; wait for ever after the last."""
+    @property
+    def gaps_s(self) -> list[tuple[float, float]]:
+        """From when until when nothing of the speech left: before there was somebody to hear it, and when closed."""
         if self.started_s is None:
-            await self._may_speak.wait()
-            now_s = self._network.now_s()
-            grid = math.floor((now_s - self._phase_s) / self.speech.ptime_s)
-            self.started_s = self._phase_s + grid * self.speech.ptime_s
-        frames = self.speech.frames
-        while True:
-            index = self._next
-            if index >= len(frames) and not self.speech.endless:
-                self.finished.set()
-                await self._clock.create_future()
-            self._next += 1
-            payload = frames[index % len(frames)]
-            if payload is not None:
-                break
-        await self._until(self._network.epoch_s + self.due_s(index))
-        timestamp = index * round(self.speech.ptime_s * RTP_CLOCK_HZ)
-        if self.red is not None:
-            payload = self.red.encode(payload, timestamp)
-        return media_seam.EncodedFrame(payload, timestamp)
+            return []
+        begun_s, frame_s = self.started_s, self.frame_s
+        late = [(begun_s, begun_s + self.first * frame_s)] if self.first else []
+        return late + [
+            (begun_s + math.floor((shut_s - begun_s) / frame_s) * frame_s, open_s + frame_s)  # frames are silent whole
+            for shut_s, open_s in self.mouth.closed
+        ]
 
-    def due_s(self, index: int) -> float:
-        """Return when frame ``index`` leaves, in seconds since the epoch."""
-        assert self.started_s is not None
-        return self.started_s + (index + 1) * self.speech.ptime_s
+    @property
+    def frames(self) -> Sequence[bytes | None]:
+        """The encoded frames, None where nothing is sent."""
+        return self.mouth.speech.frames
 
-    async def _until(self, when_s: float) -> None:
-        waiter = self._clock.create_future()
-        self._clock.call_at(when_s, _wake, waiter)
-        await waiter
+    def _begin(self, now_s: float) -> tuple[float, int]:
+        return self.mouth.begin(now_s)
 
+    def _sends(self, index: int) -> bool:
+        return self.mouth.speech.frames[index % self._count] is not None
 
-def _wake(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
+    def _payloads(self, index: int, timestamp: int) -> Sequence[bytes]:
+        payload = self.mouth.says(index)
+        if payload is None:
+            return ()  # it is closed, and sends nothing then
+        return (payload if self.red is None else self.red.encode(payload, timestamp),)

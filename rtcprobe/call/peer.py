@@ -1,37 +1,32 @@
-"""A WebRTC endpoint of ours: a mouth that speaks encoded frames on time, an ear that notes every packet at its arrival.
+"""A WebRTC endpoint of ours: one connection, and the sound and pictures that go over it, noted packet by packet.
 
 Rules:
-    1. Frames were encoded before the call, so an encoder never disturbs the pace.
-    2. The microphone is always open: its frames end on a grid of ``ptime`` whose phase is the peer's own. The first
-       frame sent is the one in progress when sending may begin; frame ``i`` leaves when its last sample was captured.
-    3. Packets are noted with their arrival and nothing more. What a listener hears of them is worked out afterwards:
-       playout has no influence on the network, so one call can be heard by any number of playout policies. Only
-       asking again for what is missing (NACK) happens during the call, because its rule looks at packets alone.
-    4. Protection against loss is what both sides agreed on, not what ours offered. Copies (RED) are made when a frame
+    1. Frames were encoded before the call, so an encoder never disturbs the pace (``track``).
+    2. Packets are noted with their arrival and nothing more (``transceiver``). What a listener hears of them is worked
+       out afterwards: playout of sound has no influence on the network, so one call can be heard by any number of
+       playout policies. Only asking again for what is missing happens during the call.
+    3. Protection against loss is what both sides agreed on, not what ours offered. Copies (RED) are made when a frame
        leaves: what was never sent is not repeated.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import Literal
 
 from aiortc import RTCSessionDescription
-from aiortc.rtp import RtpPacket as StackRtpPacket
 
 from rtcprobe.audio.protection import Protection
-from rtcprobe.audio.red import RedEncoder
-from rtcprobe.call.mouth_track import MouthTrack, Speech
+from rtcprobe.call.mouth_track import MouthTrack
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.sources import Sources
+from rtcprobe.call.transceiver import Media, Picture, PictureWanted, Sound, SoundWanted
 from rtcprobe.ice import IceServer
-from rtcprobe.playout.arrivals import Arrivals
-from rtcprobe.playout.base import RtpPacket
-from rtcprobe.playout.nack import NackTracker, ResendLimit
-from rtcprobe.recording import Agreed, Came, Said
+from rtcprobe.playout.arrivals import Arrival, Arrivals
+from rtcprobe.recording import Agreed, Came, CameVideo, Said
 from rtcprobe.runtime import aiortc_seam, dtls_seam, ice_seam, media_seam, negotiation
 from rtcprobe.runtime.gathering import Gathering
 from rtcprobe.runtime.network import Host, acting_as
@@ -41,61 +36,109 @@ from rtcprobe.timeline import Side, Timeline, Wait, answers
 
 __all__ = ["Media", "Peer"]
 
-Media = Literal["sendrecv", "sendonly", "recvonly"]
+UNDER_WAY_S = 1.0
+"""How long what was said may be under way to a listener, playout included: more than any link of ours and its jitter
+buffer take (``playout.fixed`` 200 ms, NetEQ's target on 4G 150 ms)."""
+
+_FIRST = {"audio": "first_packet", "video": "first_video_packet"}
+"""The milestone of the first packet of the first section of each kind."""
 
 
 class Peer:
-    """One side of a call; whatever it opens, it opens on ``host``."""
+    """One connection of a party; whatever it opens, it opens on ``host``."""
 
     def __init__(
         self,
         host: Host,
         side: Side,
-        speech: Speech,
+        wanted: Sequence[SoundWanted | PictureWanted],
         *,
-        phase_s: float,
-        may_speak: asyncio.Event,
         dtls_timeout_s: Callable[[float | None], float],
         protection: Protection,
-        media: Media = "sendrecv",
-        expected: Sequence[bytes | None] = (),
         milestones: Sequence[str] | None = None,
         gathering: Gathering | None = None,
     ) -> None:
-        """Make an endpoint that speaks (``"sendonly"``), listens (``"recvonly"``) or both; connect it with the others.
+        """Make an endpoint with the m-sections ``wanted``, sound first; connect it with the others.
 
-        ``expected`` are the frames it will likely hear: those that come are not kept twice. ``milestones`` are those of
-        its join where they are not a loopback call's; ``gathering`` asks STUN and TURN servers for candidates.
+        ``milestones`` are those of its join where they are not a loopback call's; ``gathering`` asks STUN and TURN
+        servers for candidates.
         """
         aiortc_seam.install()
         self.side = side
-        self.negotiated: Agreed | None = None
-        """What both sides agreed on; None until they have."""
         self.timeline = Timeline(side, milestones)
-        self.arrivals = Arrivals(likely=expected)
         self.connected = asyncio.Event()
-        self.heard_packet = asyncio.Event()
         self.failed = asyncio.Event()
         self.ended = asyncio.Event()
         """Set when the path broke or the other side hung up."""
-        self.sources = Sources()
         self.tap = host.tap = WireTap(side)
         self._host = host
         self._network = host.network
         self._protection = protection
-        self._nack: NackTracker | None = None
-        self.track = MouthTrack(speech, phase_s=phase_s, network=host.network, may_speak=may_speak)
-        self._media = media
+        self.sections: list[Sound | Picture] = []
+        """Its m-sections, in the order they stand in its offer."""
+        for each in wanted:
+            self.sections.append(self._section(each))
         self._gathering = gathering
         if gathering is not None:
             gathering.tap = self.tap
         self._dtls_timeout_s = dtls_timeout_s
+        self._alone_s: list[tuple[float, float]] = []
         self.unreadable = 0
         """Packets that came through SRTP and could not be read: dropped."""
         self.own_s: dict[str, float] = {}
         """CPU seconds that our own side of it took: the certificate (before the call begins), offer and answer."""
         with self._taking("certificate"):
             self._open()
+
+    @property
+    def host_name(self) -> str:
+        """The machine it is on: parties of one role (two callees) are told apart by it."""
+        return self._host.name
+
+    @property
+    def sound(self) -> Sound:
+        """Its first section of sound."""
+        return next(each for each in self.sections if isinstance(each, Sound))
+
+    @property
+    def pictures(self) -> list[Picture]:
+        """Its sections of pictures."""
+        return [each for each in self.sections if isinstance(each, Picture)]
+
+    @property
+    def track(self) -> MouthTrack:
+        """What it says."""
+        track = self.sound.track
+        assert track is not None
+        return track
+
+    @property
+    def arrivals(self) -> Arrivals:
+        """What it has heard."""
+        return self.sound.arrivals
+
+    @property
+    def sources(self) -> Sources[Arrival]:
+        """Whom it listens to."""
+        return self.sound.sources
+
+    @property
+    def negotiated(self) -> Agreed | None:
+        """What both sides agreed on for sound; None until they have."""
+        return self.sound.agreed
+
+    @property
+    def heard_packet(self) -> asyncio.Event:
+        """Set when the first packet of sound came."""
+        return self.sound.heard_packet
+
+    def begin(self) -> None:
+        """Let its join begin now."""
+        self.timeline.begin(self._network.now_s())
+
+    def left_alone(self) -> None:
+        """Note that the other side leaves now: what was still under way then is not asked of it."""
+        self._alone_s.append((self._network.now_s() - UNDER_WAY_S, math.inf))
 
     async def offer(self) -> Sdp:
         """Gather candidates and return our offer.
@@ -176,23 +219,41 @@ class Peer:
             await self._gathering.stop()
         await self._connection.close()
 
-    def said(self) -> Said:
-        """Return what was said so far."""
+    def said(self, section: Sound | Picture | None = None) -> Said:
+        """Return what was said so far, or sent in another section."""
+        sent = section or self.sound
+        track = sent.track
+        assert track is not None
         return Said(
             party=self.side,
-            frames=self.track.speech.frames,
-            ptime_s=self.track.speech.ptime_s,
-            started_s=self.track.started_s,
-            finished=self.track.finished.is_set(),
-            departures=self.tap.departures,
+            frames=track.frames,
+            ptime_s=track.frame_s,
+            started_s=track.started_s,
+            finished=track.finished.is_set(),
+            departures=self.tap.departures(*sent.ssrcs),
+            medium=track.medium,
+            clock_hz=track.clock_hz,
+            gaps_s=(*track.gaps_s, *self._alone_s),
+            first=track.first,
         )
 
     def came(self, *, forwarded: bool, there_and_back: bool) -> Came:
-        """Return what came so far, and over what."""
+        """Return what came so far of sound, and over what."""
         return Came(
             listener=self.side,
             arrivals=self.arrivals,
             agreed=self.negotiated,
+            begun_s=self.timeline.begun_s,
+            forwarded=forwarded,
+            there_and_back=there_and_back,
+        )
+
+    def came_video(self, picture: Picture, *, forwarded: bool, there_and_back: bool) -> CameVideo:
+        """Return what came so far in a section of pictures."""
+        return CameVideo(
+            listener=self.side,
+            arrivals=picture.arrivals,
+            agreed=picture.agreed,
             begun_s=self.timeline.begun_s,
             forwarded=forwarded,
             there_and_back=there_and_back,
@@ -232,21 +293,16 @@ class Peer:
         gathering = self._gathering
         relay_only = gathering is not None and gathering.settings.policy == "relay"
         connection = self._connection = aiortc_seam.new_peer_connection(relay_only=relay_only)
-        if self._media == "sendrecv":
-            connection.addTrack(self.track)
-        else:
-            track = "audio" if self._media == "recvonly" else self.track
-            connection.addTransceiver(track, direction=self._media)
-        transceiver = connection.getTransceivers()[0]
-        self._sender = transceiver.sender
-        dtls = transceiver.sender.transport
+        for section in self.sections:
+            section.open(connection)
+        self._sender = self.sections[0].sender
+        dtls = self._sender.transport
         if gathering is not None:
             ice_seam.gather_with(dtls, gathering.gather)
         dtls_seam.prepare_handshake(dtls)
-        media_seam.send_encoded(transceiver.sender)
-        media_seam.only_possible_round_trips(transceiver.sender)
         media_seam.skip_unreadable(dtls, self._skip)
-        media_seam.take_rtp(transceiver.receiver, self._take)
+        if len(self.sections) > 1:
+            media_seam.route_by_mid(dtls)
         aiortc_seam.on_state(dtls.transport, "completed", lambda: self._mark("ice_connected"))
         aiortc_seam.on_state(dtls, "connected", self._dtls_connected)
         for emitter in (dtls, dtls.transport):
@@ -282,47 +338,21 @@ class Peer:
             self._gathering.check()
         self._mark("ice_gathered")
 
+    def _section(self, wanted: SoundWanted | PictureWanted) -> Sound | Picture:
+        milestone = _FIRST["audio" if isinstance(wanted, SoundWanted) else "video"]
+
+        def first(at_s: float) -> None:
+            if milestone in self.timeline.order:
+                self.timeline.mark(milestone, at_s)
+
+        if isinstance(wanted, SoundWanted):
+            return Sound(wanted, protection=self._protection, network=self._network, first=first)
+        return Picture(wanted, network=self._network, first=first)
+
     def _agree(self) -> None:
         """Do as was agreed on."""
-        self.negotiated = negotiation.agree(self._connection)
-        if self.negotiated.sends_red:
-            self.track.red = RedEncoder(self._protection.red_copies, self.negotiated.opus_payload_type)
-        if self.negotiated.nack:
-            self._nack = NackTracker()
-            limit = ResendLimit()
-            media_seam.limit_resends(
-                self._sender,
-                lambda sequence: limit.may_resend(
-                    sequence, self._network.now_s(), media_seam.round_trip_s(self._sender)
-                ),
-            )
-
-    def _take(self, packet: StackRtpPacket) -> Sequence[int]:
-        """Note an arrival; return the sequence numbers to ask for again."""
-        arrived_s = self._network.now_s()
-        if packet.ssrc == self.sources.listened:
-            self.arrivals.add(arrived_s, packet.sequence_number, packet.timestamp, packet.payload, packet.payload_type)
-        elif not self._turn_to(packet, arrived_s):
-            return ()
-        if self._nack is None:
-            return ()
-        round_trip_s = media_seam.round_trip_s(self._sender)
-        return self._nack.packet_arrived(packet.sequence_number, packet.timestamp, arrived_s, round_trip_s)
-
-    def _turn_to(self, packet: StackRtpPacket, arrived_s: float) -> bool:
-        """Ask whether the source of ``packet`` is to be listened to; return whether it is, from now on."""
-        came = RtpPacket(
-            sequence=packet.sequence_number,
-            timestamp=packet.timestamp,
-            payload=packet.payload,
-            payload_type=packet.payload_type,
-        )
-        heard = self.sources.take(packet.ssrc, (arrived_s, came))
-        self.arrivals.extend(heard)
-        if heard and not self.heard_packet.is_set():
-            self.timeline.mark("first_packet", heard[0][0])
-            self.heard_packet.set()
-        return bool(heard)
+        for section in self.sections:
+            section.agree()
 
     def _dtls_connected(self) -> None:
         self._mark("dtls_connected")

@@ -1,8 +1,8 @@
-"""Offer and answer between two peers through a server somewhere on the emulated network.
+"""Offers and answers between peers through a server somewhere on the emulated network.
 
 Facts:
     A cold caller pays TCP (1 round trip to the server), TLS 1.3 (1 more, RFC 8446 §2) and the request itself; a warm
-    one, whose application holds a connection open, pays the request alone. The callee waits for calls, so its
+    one, whose application holds a connection open, pays the request alone. Who calls nobody waits for calls, so its
     connection is always open.
 
 Rules:
@@ -19,7 +19,7 @@ from typing import Literal
 
 from rtcprobe.runtime.network import Host, Network, nominal_s
 from rtcprobe.runtime.tcp import TcpConnection
-from rtcprobe.timeline import Side, Timeline, Wait
+from rtcprobe.timeline import Timeline, Wait
 
 __all__ = ["Connection", "EmulatedSignaling", "Sdp"]
 
@@ -48,59 +48,79 @@ _Message = tuple[TcpConnection, int, str]
 
 
 class EmulatedSignaling:
-    """The caller's way to the callee by a signalling server that is a host of the same network."""
+    """The way of parties to each other by a signalling server that is a host of the same network.
 
-    def __init__(self, network: Network, *, caller: Host, server: Host, callee: Host, connection: Connection) -> None:
+    Who calls anybody reaches the server first; who is only called waits with a connection open.
+    """
+
+    def __init__(self, network: Network, *, server: Host, connection: Connection) -> None:
         self._network = network
-        self._connection = connection
+        self._server = server
+        self._warm = connection == "warm"
+        self._members: dict[str, TcpConnection] = {}
+        self._reaching: dict[str, asyncio.Task[None]] = {}
+        self._greeted: set[str] = set()
 
-        def tcp(host: Host, side: Side, *, is_open: bool) -> TcpConnection:
-            up, down = network.direction(host, server), network.direction(server, host)
-            known_s = nominal_s(up.path) + nominal_s(down.path) if is_open else None
-            return TcpConnection(network, up, down, side=side, open_round_trip_s=known_s)
-
-        self._caller = tcp(caller, "caller", is_open=connection == "warm")
-        self._callee = tcp(callee, "callee", is_open=True)
+    def admit(self, host: Host, *, calls: bool) -> None:
+        """Let the party at ``host`` take part; ``calls``: it has to reach the server first, unless it is warm."""
+        up, down = self._network.direction(host, self._server), self._network.direction(self._server, host)
+        known_s = nominal_s(up.path) + nominal_s(down.path) if self._warm or not calls else None
+        self._members[host.name] = TcpConnection(self._network, up, down, side=host.name, open_round_trip_s=known_s)
+        if self._warm or not calls:
+            self._greeted.add(host.name)
 
     async def connect(self, caller: Timeline, callee: Timeline) -> None:
-        """Reach the server: marks ``signaling_connected``, at once on a warm connection and for the callee."""
-        callee.mark("signaling_connected", self._network.now_s())
-        if self._connection == "cold":
-            await self._caller.connect()
-            await _through(
-                (self._caller, CLIENT_HELLO_BYTES, "TLS client hello"),
-                (self._caller, SERVER_FLIGHT_BYTES, "TLS server flight"),
-            )
-        caller.mark("signaling_connected", self._network.now_s())
+        """Reach the server: marks ``signaling_connected``, at once on a connection that is open."""
+        for timeline in (callee, caller):
+            if timeline.side not in self._greeted:
+                await self._reach(timeline.side)
+            timeline.mark("signaling_connected", self._network.now_s())
 
     async def exchange(
         self, offer: Sdp, answer_offer: Callable[[Sdp], Awaitable[Sdp]], caller: Timeline, callee: Timeline
     ) -> Sdp:
         """Carry ``offer`` to the callee and return its answer; marks the milestones of both sides."""
-        finished_bytes = CLIENT_FINISHED_BYTES if self._connection == "cold" else 0
+        ours, theirs = self._members[caller.side], self._members[callee.side]
+        finished_bytes = 0 if caller.side in self._greeted else CLIENT_FINISHED_BYTES
+        self._greeted.add(caller.side)
         caller.mark("offer_sent", self._network.now_s())
         await _through(
-            (self._caller, len(offer.text) + REQUEST_HEADER_BYTES + finished_bytes, "offer to the server"),
-            (self._callee, len(offer.text) + PUSH_HEADER_BYTES, "offer to the callee"),
+            (ours, len(offer.text) + REQUEST_HEADER_BYTES + finished_bytes, "offer to the server"),
+            (theirs, len(offer.text) + PUSH_HEADER_BYTES, f"offer to the {callee.side}"),
         )
         callee.mark("offer_received", self._network.now_s())
         answer = await answer_offer(offer)
         callee.mark("answer_sent", self._network.now_s())
         await _through(
-            (self._callee, len(answer.text) + REQUEST_HEADER_BYTES, "answer to the server"),
-            (self._caller, len(answer.text) + RESPONSE_HEADER_BYTES, "answer to the caller"),
+            (theirs, len(answer.text) + REQUEST_HEADER_BYTES, "answer to the server"),
+            (ours, len(answer.text) + RESPONSE_HEADER_BYTES, f"answer to the {caller.side}"),
         )
         caller.mark("answer_received", self._network.now_s())
         return answer
 
-    def waits(self) -> list[Wait]:
-        """Return the retransmissions of both connections."""
-        return self._caller.waits() + self._callee.waits()
+    def waits(self, *parties: str) -> list[Wait]:
+        """Return the retransmissions on the connections of ``parties``."""
+        return [wait for party in parties for wait in self._members[party].waits()]
 
     def close(self) -> None:
         """Stop all timers."""
-        self._caller.close()
-        self._callee.close()
+        for reaching in self._reaching.values():
+            reaching.cancel()
+        for member in self._members.values():
+            member.close()
+
+    async def _reach(self, party: str) -> None:
+        """Open the connection of ``party``, once, whoever waits for it."""
+        if party not in self._reaching:
+            self._reaching[party] = asyncio.ensure_future(self._open(self._members[party]))
+        await asyncio.shield(self._reaching[party])
+
+    async def _open(self, member: TcpConnection) -> None:
+        await member.connect()
+        await _through(
+            (member, CLIENT_HELLO_BYTES, "TLS client hello"),
+            (member, SERVER_FLIGHT_BYTES, "TLS server flight"),
+        )
 
 
 async def _through(up: _Message, down: _Message) -> None:

@@ -13,8 +13,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-
-from rtcprobe.playout.arrivals import Arrival
+from typing import Generic, TypeVar
 
 __all__ = ["PATIENCE_PACKETS", "Sources"]
 
@@ -22,8 +21,11 @@ PATIENCE_PACKETS = 25
 """Half a second of ordinary packets."""
 
 
-class Sources:
-    """The sources of one peer."""
+Arrived = TypeVar("Arrived")
+
+
+class Sources(Generic[Arrived]):
+    """The sources of one m-section; ``Arrived`` is what is noted of a packet."""
 
     def __init__(self) -> None:
         self.announced: Collection[int] = ()
@@ -31,9 +33,9 @@ class Sources:
         """The source listened to; None before it has sent."""
         self.strangers = 0
         """Packets of others."""
-        self._held: dict[int, list[Arrival]] = {}
+        self._held: dict[int, list[Arrived]] = {}
 
-    def take(self, ssrc: int, arrival: Arrival) -> Sequence[Arrival]:
+    def take(self, ssrc: int, arrival: Arrived) -> Sequence[Arrived]:
         """Return what is to be listened to now that ``arrival`` came from ``ssrc``: nothing, it, or what waited too."""
         if ssrc == self.listened:
             return (arrival,)

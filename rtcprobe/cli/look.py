@@ -25,14 +25,28 @@ def score(folder: Path) -> None:
 
 
 @click.command()
-def scenarios() -> None:
-    """List the scenarios that come with rtcprobe, and whom each serves."""
+@click.argument("names", nargs=-1, metavar="[SCENARIO]...")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a key, as run does.")
+def scenarios(names: tuple[str, ...], settings: tuple[str, ...]) -> None:
+    """List the scenarios that come with rtcprobe, and whom each serves; of each SCENARIO, its parties and paths."""
+    screen = console()
+    if names:
+        from rtcprobe.report.situation import print_situation
+        from rtcprobe.scenario import find_scenario
+
+        for place, name in enumerate(names):
+            if place:
+                screen.print()
+            print_situation(find_scenario(name, settings), screen)
+        return
     from rtcprobe.scenario import library, library_folder, serves
 
-    screen = console()
     for name in library():
         screen.print(f"[bold]{name:<19}[/bold] {serves(name)}", highlight=False, soft_wrap=True)
     screen.print(f"\nfiles: {library_folder()}", highlight=False, soft_wrap=True)
+    screen.print(
+        "who takes part in one, and over which paths: rtcprobe scenarios NAME", highlight=False, soft_wrap=True
+    )
 
 
 @click.command()

@@ -16,11 +16,12 @@ import numpy.typing as npt
 from rtcprobe.audio.opus import OpusDecoder
 from rtcprobe.hearing.relate import related
 from rtcprobe.playout.arrivals import Arrivals, in_time
-from rtcprobe.playout.base import BLOCK_S, Block, Decoder
+from rtcprobe.playout.base import BLOCK_S, Block, Decoder, Run
 from rtcprobe.playout.copies import unpacked
 from rtcprobe.playout.policies import PlayoutChoice, make_policy
 from rtcprobe.playout.replay import Playback, replay
 from rtcprobe.recording import Agreed, Came, Said
+from rtcprobe.result import TargetSteps
 from rtcprobe.scenario import Devices
 
 __all__ = ["first_audio_s", "play", "unwrapped", "whole_frames"]
@@ -77,13 +78,13 @@ def play(
     *,
     phase_s: float,
     drift: float,
-    listen: Callable[[float], Callable[[Block], object]],
+    listen: Callable[[float], Callable[[Block | Run], object]],
     enough: Callable[[Block, float], bool] | None = None,
 ) -> tuple[Playback, Mapping[str, Any]]:
     """Pull audio on the grid of ``phase_s``, from just before the first arrival until ``enough``.
 
     That is when the last frame was played, unless told otherwise. ``listen`` is told when the first block is played,
-    and returns what takes each of them: the sound is not kept.
+    and returns what takes each of them, or many at once: the sound is not kept.
     """
     policy = make_policy(
         choice,
@@ -98,8 +99,6 @@ def play(
     newest = int(unwrapped(stamps, int(stamps[0])).max())
 
     def at_the_end(block: Block, now_s: float) -> bool:
-        if now_s <= last_s:
-            return False
         if block.rtp_timestamp is None:
             return now_s > last_s + _DRY_S + (choice.delay_s or 0.0)
         return block.rtp_timestamp >= newest
@@ -112,6 +111,7 @@ def play(
         last_s + _LONGEST_DRAIN_S,
         drift=drift,
         enough=enough or at_the_end,
+        from_s=last_s if enough is None else -math.inf,
         each=listen(first_tick_s),
     )
     return playback, {**policy.figures(), **_target_steps(policy.targets_s(), playback)}
@@ -123,7 +123,8 @@ def _target_steps(targets_s: npt.NDArray[np.float64], playback: Playback) -> Map
         return {}
     ticks = np.flatnonzero(np.diff(targets_s, prepend=np.nan))
     since_s = playback.start_s + ticks * (BLOCK_S / (1 + playback.drift))
-    return {"target_steps": {"since_s": since_s.tolist(), "target_delay_s": targets_s[ticks].tolist()}}
+    steps = TargetSteps(since_s=tuple(since_s.tolist()), target_delay_s=tuple(targets_s[ticks].tolist()))
+    return {"target_steps": steps}
 
 
 def _is_whole(block: Block, _now_s: float) -> bool:
@@ -131,7 +132,7 @@ def _is_whole(block: Block, _now_s: float) -> bool:
     return block.rtp_timestamp is not None and not block.concealed_samples
 
 
-def _nobody(_block: Block) -> None:
+def _nobody(_played: Block | Run) -> None:
     """Listen to nothing."""
 
 

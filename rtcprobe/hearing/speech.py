@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from rtcprobe.audio.ear import MAX_DELAY_S, listen
-from rtcprobe.audio.marker import TWO_PARTIES, MarkerTrain
+from rtcprobe.audio.marker import TWO_PARTIES, MarkerTrain, trains
 from rtcprobe.audio.mouth import SILENCE_DBFS, Mouth, Noise, Programme, Speech, encoded
 from rtcprobe.audio.opus import SAMPLE_RATE_HZ, OpusEncoder, OpusSettings
 from rtcprobe.audio.opus_packet import is_dtx, phase_advance_s
@@ -19,15 +19,11 @@ from rtcprobe.audio.payloads import Payloads
 from rtcprobe.audio.pcm import Pcm
 from rtcprobe.audio.rehearsal import MOST_FRAMES, Rehearsal
 from rtcprobe.errors import BadInputError
-from rtcprobe.scenario import MouthPlan
-from rtcprobe.timeline import Side
+from rtcprobe.scenario import MouthPlan, Stream
 
-__all__ = ["TRAINS", "Spoken", "Voices", "checked_alone", "speak"]
+__all__ = ["Spoken", "Voices", "checked_alone", "speak"]
 
 _SELF_CHECK_S = 12.0
-
-TRAINS: Mapping[Side, MarkerTrain] = dict(zip(("caller", "callee"), TWO_PARTIES, strict=True))
-"""What each side speaks: no code is both sides', so no marker is ever taken for the other side's."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +72,8 @@ class Spoken:
         return float(errors.max()) if len(errors) else None, len(heard.heard), heard.scheduled
 
 
-Voices = Mapping[Side, Spoken]
-"""What each side says."""
+Voices = Mapping[str, Spoken]
+"""What each party says, by its name."""
 
 
 def checked_alone(voices: Voices) -> tuple[float | None, int, int]:
@@ -86,16 +82,20 @@ def checked_alone(voices: Voices) -> tuple[float | None, int, int]:
     return max((error_s for error_s in errors_s if error_s is not None), default=None), sum(heard), sum(spoken)
 
 
-def speak(plan: MouthPlan, codec: OpusSettings, duration_s: float) -> Voices:
-    """Return ``duration_s`` of what ``plan`` asks for, by side, each under its own markers.
+def speak(talkers: Mapping[str, Stream], duration_s: float) -> Voices:
+    """Return ``duration_s`` of what each of ``talkers`` sends, each under its own markers: no code is two talkers'.
 
     What needs no file is the same each time: seeds and servers that run one situation often pay for it once.
 
     Raises:
-        BadInputError: a WAV file that cannot be used.
+        BadInputError: a WAV file that cannot be used; more talkers than there are marker codes.
     """
-    one = _speak if isinstance(plan.programme, Path) else _remembered
-    return {side: one(plan, codec, duration_s, train) for side, train in TRAINS.items()}
+    of_each = TWO_PARTIES if len(talkers) <= len(TWO_PARTIES) else trains(len(talkers))
+    voices: dict[str, Spoken] = {}
+    for (name, stream), train in zip(talkers.items(), of_each, strict=False):
+        one = _speak if isinstance(stream.programme.programme, Path) else _remembered
+        voices[name] = one(stream.programme, stream.codec, duration_s, train)
+    return voices
 
 
 def _speak(plan: MouthPlan, codec: OpusSettings, duration_s: float, train: MarkerTrain) -> Spoken:
@@ -133,7 +133,7 @@ def _carries_markers(pcm: Pcm) -> bool:
     return False
 
 
-_remembered = lru_cache(maxsize=4)(_speak)  # a quarter of a megabyte a minute
+_remembered = lru_cache(maxsize=8)(_speak)  # a quarter of a megabyte a minute
 
 
 def _programme(plan: MouthPlan) -> Programme:

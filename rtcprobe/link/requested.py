@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from itertools import pairwise
 from typing import Final
 
@@ -59,35 +59,40 @@ class Requested:
 
     @classmethod
     def of(cls, specs: Sequence[LinkSpec]) -> Requested:
-        """Return the figures of hops in a row."""
-        open_ended = {name for spec in specs if spec.repeat_s is None for name in _changing(spec)}
-        varying = {name for spec in specs for name in _changing(spec)}
-        loss, burst = _losses(specs)
-        delays = reduce(_summed, (_values(spec) for spec in specs), np.zeros(1))
-        delay_s: dict[float, float | None] = {
-            q: float(np.quantile(delays, q, method="hazen")) for q in (0.05, 0.5, 0.95, 0.99)
-        }
-        delay_s[0] = sum(min(phase.delay.quantile_s(0) for phase in spec.phases) for spec in specs)
-        delay_s[1] = sum(max(phase.delay.quantile_s(1) for phase in spec.phases) for spec in specs)
-        if "delay" in open_ended:
-            delay_s = dict.fromkeys(delay_s)
-        rates = [spec.rate.bps for spec in specs if spec.rate]
-        return cls(
-            loss=None if "loss" in open_ended else loss,
-            mean_burst=None if "loss" in open_ended else burst,
-            delay_min_s=delay_s[0],
-            delay_p5_s=delay_s[0.05],
-            delay_p50_s=delay_s[0.5],
-            delay_p95_s=delay_s[0.95],
-            delay_p99_s=delay_s[0.99],
-            delay_max_s=delay_s[1],
-            reordered=_reordered(specs) if not varying & {"delay", "order", "reorder"} else None,
-            duplicated=None if "duplicate" in varying else _any_of([spec.duplicate for spec in specs]),
-            corrupted=None if "corrupt" in varying else _any_of([spec.corrupt for spec in specs]),
-            marked=None if any(_marks(phase) for spec in specs for phase in spec.phases) else 0.0,
-            rate_bps=min(rates) if rates and "rate" not in varying else None,
-            notes=tuple(_notes(specs, varying)),
-        )
+        """Return the figures of hops in a row; those of the same hops are worked out once."""
+        return _worked_out(tuple(specs))
+
+
+@lru_cache(maxsize=64)  # the sum of two hops' delays sorts a quarter of a million values
+def _worked_out(specs: tuple[LinkSpec, ...]) -> Requested:
+    open_ended = {name for spec in specs if spec.repeat_s is None for name in _changing(spec)}
+    varying = {name for spec in specs for name in _changing(spec)}
+    loss, burst = _losses(specs)
+    delays = reduce(_summed, (_values(spec) for spec in specs), np.zeros(1))
+    delay_s: dict[float, float | None] = {
+        q: float(np.quantile(delays, q, method="hazen")) for q in (0.05, 0.5, 0.95, 0.99)
+    }
+    delay_s[0] = sum(min(phase.delay.quantile_s(0) for phase in spec.phases) for spec in specs)
+    delay_s[1] = sum(max(phase.delay.quantile_s(1) for phase in spec.phases) for spec in specs)
+    if "delay" in open_ended:
+        delay_s = dict.fromkeys(delay_s)
+    rates = [spec.rate.bps for spec in specs if spec.rate]
+    return Requested(
+        loss=None if "loss" in open_ended else loss,
+        mean_burst=None if "loss" in open_ended else burst,
+        delay_min_s=delay_s[0],
+        delay_p5_s=delay_s[0.05],
+        delay_p50_s=delay_s[0.5],
+        delay_p95_s=delay_s[0.95],
+        delay_p99_s=delay_s[0.99],
+        delay_max_s=delay_s[1],
+        reordered=_reordered(specs) if not varying & {"delay", "order", "reorder"} else None,
+        duplicated=None if "duplicate" in varying else _any_of([spec.duplicate for spec in specs]),
+        corrupted=None if "corrupt" in varying else _any_of([spec.corrupt for spec in specs]),
+        marked=None if any(_marks(phase) for spec in specs for phase in spec.phases) else 0.0,
+        rate_bps=min(rates) if rates and "rate" not in varying else None,
+        notes=tuple(_notes(specs, varying)),
+    )
 
 
 def _changing(spec: LinkSpec) -> set[str]:

@@ -15,9 +15,9 @@ Rules:
     4. A path that dies in the middle of a call does not end it, as it would after half a minute in the stack.
 
 Read in this order: ``wire`` (sizes), ``line`` (one way, its link and what is under way), ``agenda`` (what happens
-when), ``party`` (who speaks, listens, reports and asks again), ``call`` (two of them).
+when), ``party`` (who speaks, listens, reports and asks again), ``call`` (a pair of them for each two who meet).
 """
 
-from rtcprobe.model.call import Modelled, Plan, place
+from rtcprobe.model.call import Modelled, Plan, Voice, place
 
-__all__ = ["Modelled", "Plan", "place"]
+__all__ = ["Modelled", "Plan", "Voice", "place"]

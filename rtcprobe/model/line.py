@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rtcprobe.link import Path, Tally
+from rtcprobe.link import LinkSpec, Path, Tally
 from rtcprobe.model.wire import on_the_wire
 
 __all__ = ["Line"]
@@ -42,3 +42,7 @@ class Line:
             now_s += wait_s
             wait_s *= 2
         return None
+
+    def told(self) -> tuple[tuple[LinkSpec, ...], Tally]:
+        """Return its hops, and what it did."""
+        return tuple(link.spec for link in self.path.links), self.tally

@@ -48,17 +48,20 @@ class Voice:
 
 
 class Party:
-    """A side of a call; ``connect`` it with the other before anything is said."""
+    """A side of a connection; ``connect`` it with the other before anything is said.
+
+    ``phase`` is how far into a packet its mouth begins, 0 to 1.
+    """
 
     def __init__(
-        self, side: str, voice: Voice, agreed: Agreed, *, phase_s: float, agenda: Agenda, rng: np.random.Generator
+        self, side: str, voice: Voice, agreed: Agreed, *, phase: float, agenda: Agenda, rng: np.random.Generator
     ) -> None:
         self.side = side
         self.started_s: float | None = None
         """When frame 0 begins; None before it may speak."""
         self.finished_s: float | None = None
         """When the last frame left."""
-        self._voice, self._agreed, self._phase_s = voice, agreed, phase_s
+        self._voice, self._agreed, self._phase_s = voice, agreed, phase * voice.ptime_s
         self._agenda, self._rng = agenda, rng
         self._spoken = [index for index, payload in enumerate(voice.frames) if payload is not None]
         self._samples = round(voice.ptime_s * RTP_CLOCK_HZ)

@@ -18,12 +18,13 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from rtcprobe.playout.arrivals import Arrival, in_time
+from rtcprobe.playout.arrivals import Arrival, Arrivals, in_time
 from rtcprobe.playout.base import BLOCK_SAMPLES, Block, Decoder, Pcm, RtpPacket
 
 __all__ = [
@@ -41,8 +42,7 @@ _PREFETCH = 4  # whole frames that must stand ready before the first leaves. Sou
 _MAX_MISORDER = 100  # further back than this is a new stream. Source: ``jitterbuffer.py``
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class Delivery(NamedTuple):
     """One frame handed to the application: its first packet's number, when that arrived, when the frame left."""
 
     sequence: int
@@ -244,8 +244,8 @@ def stock_aiortc(arrivals: Sequence[Arrival]) -> StockTrace:
     held_s = array("d")
     missing = 0
     before: Delivery | None = None
-    for now_s, packet in in_time(arrivals):
-        delivery = queue.add(packet.sequence, packet.timestamp, now_s)
+    for now_s, sequence, timestamp in _headers(arrivals):
+        delivery = queue.add(sequence, timestamp, now_s)
         if delivery is None:
             continue
         held_s.append(delivery.left_s - delivery.arrived_s)
@@ -253,6 +253,16 @@ def stock_aiortc(arrivals: Sequence[Arrival]) -> StockTrace:
             missing += _skipped(before, delivery)
         before = delivery
     return StockTrace(packets=len(arrivals), missing=missing, held_s=held_s)
+
+
+def _headers(arrivals: Sequence[Arrival]) -> Iterable[tuple[float, int, int]]:
+    """Return the instants, numbers and timestamps of ``arrivals``, by instant."""
+    if not isinstance(arrivals, Arrivals):
+        return ((at_s, packet.sequence, packet.timestamp) for at_s, packet in in_time(arrivals))
+    at_s = arrivals.at_s
+    order = np.argsort(at_s, kind="stable")
+    columns = (at_s, arrivals.sequences, arrivals.timestamps)
+    return zip(*(column[order].tolist() for column in columns), strict=True)
 
 
 def _skipped(before: Delivery, after: Delivery) -> int:

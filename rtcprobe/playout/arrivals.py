@@ -7,16 +7,17 @@ Facts:
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from typing import overload
+from typing import Final, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from rtcprobe.playout.base import RtpPacket
 
-__all__ = ["Arrival", "Arrivals", "in_time"]
+__all__ = ["Arrival", "Arrivals", "Coming", "in_time"]
 
 Arrival = tuple[float, RtpPacket]
 """When a packet came, seconds, and the packet."""
@@ -110,6 +111,20 @@ class Arrivals(Sequence[Arrival]):
         at_s = self.at_s
         return bool(np.all(at_s[1:] >= at_s[:-1]))
 
+    @property
+    def sequences(self) -> npt.NDArray[np.uint16]:
+        """Every sequence number, 16 bits, shape (packets,)."""
+        return np.array(self._sequence, dtype=np.uint16)
+
+    def holds(self, payload_type: int | None) -> bool:
+        """Return whether any packet is of ``payload_type``; None is no type."""
+        return payload_type is not None and payload_type in self._type
+
+    @property
+    def known(self) -> bool:
+        """Whether every payload is one of those that were likely."""
+        return len(self._ends) == 1
+
     def payload(self, place: int) -> bytes:
         """Return the payload of the packet at ``place``."""
         where = self._place[place]
@@ -136,12 +151,18 @@ class Arrivals(Sequence[Arrival]):
         return self._at_s[place], packet
 
     def __iter__(self) -> Iterator[Arrival]:
-        return (self[place] for place in range(len(self)))
+        packets = map(RtpPacket, self._sequence, self._timestamp, self._payloads(), self._type)
+        return zip(self._at_s, packets, strict=True)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and list(self) == list(other)
 
     __hash__ = None  # type: ignore[assignment]  # it grows
+
+    def _payloads(self) -> Iterator[bytes]:
+        likely, kept, ends = self._likely, self._bytes, self._ends
+        for where in self._place:
+            yield likely[where] or b"" if where >= 0 else bytes(kept[ends[~where] : ends[~where + 1]])
 
     def _keep(self, payload: bytes) -> None:
         self._place.append(~(len(self._ends) - 1))
@@ -173,3 +194,22 @@ def in_time(arrivals: Sequence[Arrival]) -> Iterator[Arrival]:
         return iter(arrivals)
     order: list[int] = np.argsort(arrivals.at_s, kind="stable").tolist()
     return (arrivals[place] for place in order)
+
+
+class Coming:
+    """Arrivals by instant, one after the other; ``at_s`` is when the next one comes, infinity when there is none."""
+
+    __slots__ = ("_left", "_next", "at_s")
+
+    def __init__(self, arrivals: Sequence[Arrival]) -> None:
+        self._left = in_time(arrivals)
+        self.at_s, self._next = next(self._left, _NO_MORE)
+
+    def take(self) -> RtpPacket:
+        """Return the next packet and turn to the one after it."""
+        taken = self._next
+        self.at_s, self._next = next(self._left, _NO_MORE)
+        return taken
+
+
+_NO_MORE: Final[Arrival] = (math.inf, RtpPacket(sequence=0, timestamp=0, payload=b""))

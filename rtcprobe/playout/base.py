@@ -13,13 +13,12 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["BLOCK_S", "BLOCK_SAMPLES", "SAMPLE_RATE_HZ", "Block", "Decoder", "Playout", "RtpPacket"]
+__all__ = ["BLOCK_S", "BLOCK_SAMPLES", "SAMPLE_RATE_HZ", "Block", "Decoder", "Playout", "RtpPacket", "Run"]
 
 SAMPLE_RATE_HZ = 48_000
 BLOCK_S = 0.010
@@ -29,8 +28,7 @@ Pcm = npt.NDArray[np.float32]
 """Mono sound, shape (samples,), full scale ±1.0, 48 kHz."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RtpPacket:
+class RtpPacket(NamedTuple):
     """One RTP packet as it reached the receiver, after SRTP.
 
     ``sequence`` is 16 bits, ``timestamp`` 32 bits of the 48 kHz RTP clock (RFC 7587); both wrap.
@@ -53,6 +51,18 @@ class Block(NamedTuple):
     samples: Pcm
     rtp_timestamp: int | None
     concealed_samples: int
+    operation: str
+
+
+class Run(NamedTuple):
+    """Blocks in a row that are all the sender's sound, one after the other: ``samples`` has 480 of each of ``blocks``.
+
+    ``rtp_timestamp`` is the unwrapped RTP time of the first sample; ``operation`` what each of them was.
+    """
+
+    samples: Pcm
+    rtp_timestamp: int
+    blocks: int
     operation: str
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -64,6 +64,15 @@ class Carried(NamedTuple):
     again: bool
 
 
+@runtime_checkable
+class SentColumns(Protocol):
+    """RTP packets leaving the talker, in the order they left, as columns; each of shape (packets,)."""
+
+    def columns(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.uint16]]:
+        """Return when they left, their timestamps and their sequence numbers."""
+        ...
+
+
 class Left:
     """Every frame that left, once, in the order sent: when (``at_s``), its timestamp and number, each shape (frames,).
 
@@ -71,21 +80,20 @@ class Left:
     """
 
     def __init__(self, sent: Iterable[Sent]) -> None:
-        at_s, stamp, number = array("d"), array("q"), array("H")
-        for packet in sent:
-            at_s.append(packet.at_s)
-            stamp.append(packet.timestamp)
-            number.append(packet.sequence)
-        stamps = np.frombuffer(stamp, dtype=np.int64) if stamp else np.zeros(0, dtype=np.int64)
+        at_s, stamps, numbers = sent.columns() if isinstance(sent, SentColumns) else _columns(sent)
         known, first = np.unique(stamps, return_index=True)
         self._sorted: npt.NDArray[np.int64] = known
         self._look_up = known.data  # of which one number is read ten times as fast
         self._place: npt.NDArray[np.intp] = np.argsort(np.argsort(first))  # in the order sent, of each of ``known``
         first.sort()
-        self.at_s: npt.NDArray[np.float64] = np.array(at_s)[first]
+        self.at_s: npt.NDArray[np.float64] = at_s[first]
         self.timestamp: npt.NDArray[np.int64] = stamps[first]
-        self.sequence: npt.NDArray[np.uint16] = np.array(number)[first]
+        self.sequence: npt.NDArray[np.uint16] = numbers[first]
         self.again_s: npt.NDArray[np.float64] = np.full(len(first), np.nan)
+        self.repeats = len(first) < len(stamps)
+        """Whether any was sent again."""
+        if not self.repeats:
+            return
         repeated = np.setdiff1d(np.arange(len(stamps)), first, assume_unique=True)
         for departure, place in zip(repeated.tolist(), self.places(stamps[repeated]).tolist(), strict=True):
             if np.isnan(self.again_s[place]):
@@ -105,6 +113,15 @@ class Left:
 
     def __len__(self) -> int:
         return len(self.at_s)
+
+
+def _columns(sent: Iterable[Sent]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.uint16]]:
+    at_s, stamp, number = array("d"), array("q"), array("H")
+    for packet in sent:
+        at_s.append(packet.at_s)
+        stamp.append(packet.timestamp)
+        number.append(packet.sequence)
+    return np.array(at_s), np.array(stamp, dtype=np.int64), np.array(number, dtype=np.uint16)
 
 
 def carried(left: Left, arrivals: Sequence[Arrival], red_payload_type: int | None) -> Iterator[Carried]:

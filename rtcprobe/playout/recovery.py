@@ -23,7 +23,7 @@ from itertools import chain
 
 import numpy as np
 
-from rtcprobe.playout.arrivals import Arrival
+from rtcprobe.playout.arrivals import Arrival, Arrivals
 from rtcprobe.playout.copies import SAME_INSTANT_S, Left, Sent, carried
 
 __all__ = ["Recovered", "Recovery", "Traced", "recovery", "traced"]
@@ -111,7 +111,7 @@ def traced(
     arrivals: Sequence[Arrival],
     *,
     frame_samples: int,
-    has_fec: Callable[[bytes], bool],
+    has_fec: Callable[[bytes], bool] | None,
     red_payload_type: int | None = None,
 ) -> Traced:
     """Return what became of every frame of ``sent``.
@@ -120,15 +120,18 @@ def traced(
         sent: packets in the order they left, those sent again too.
         arrivals: (instant, packet) on the same clock; strangers to ``sent`` are left out.
         frame_samples: RTP time from one frame to the next.
-        has_fec: whether a payload of the codec carries the frame before it (``Decoder.has_fec``).
+        has_fec: whether a payload of the codec carries the frame before it (``Decoder.has_fec``); None where none does.
         red_payload_type: of RED packets, None where RED was not negotiated.
     """
     left = Left(sent)
+    if has_fec is None and not left.repeats and isinstance(arrivals, Arrivals) and not arrivals.holds(red_payload_type):
+        came = arrivals.timestamps
+        return Traced(sent=len(left), lost=int(np.sum(~np.isin(left.timestamp, came))), later_s=((), (), ()))
     own, red, fec, nack = (array("d", [math.nan]) * len(left) for _ in range(4))
     for frame in carried(left, arrivals, red_payload_type):
         itself, before = (nack, nack) if frame.again else (red if frame.level else own, fec)
         _came(itself, frame.place, frame.at_s)
-        if has_fec(frame.payload):
+        if has_fec is not None and has_fec(frame.payload):
             _came(before, left.place((frame.timestamp - frame_samples) & 0xFFFFFFFF), frame.at_s)
     ways_s = np.array(own) - left.at_s
     arrived = ~np.isnan(ways_s)

@@ -7,16 +7,18 @@ Facts:
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from rtcprobe.errors import BadInputError
-from rtcprobe.playout.arrivals import Arrival, in_time
-from rtcprobe.playout.base import BLOCK_S, BLOCK_SAMPLES, SAMPLE_RATE_HZ, Block, Pcm, Playout
+from rtcprobe.playout.arrivals import Arrival, Coming
+from rtcprobe.playout.base import BLOCK_S, BLOCK_SAMPLES, SAMPLE_RATE_HZ, Block, Pcm, Playout, Run
 from rtcprobe.units import format_duration
 
 __all__ = ["NO_SOUND", "Playback", "replay"]
@@ -78,6 +80,19 @@ class Playback:
         return instants
 
 
+@runtime_checkable
+class Gliding(Playout, Protocol):
+    """A policy that can play many blocks at once where nothing is to be decided."""
+
+    def glide(self, coming: Coming, clock: tuple[float, float, int], most: int) -> Run | None:
+        """Return up to ``most`` blocks, having taken in what is ``coming``; None: ask ``get_audio`` for the next one.
+
+        ``clock`` is (start, period, index): the n-th of these blocks (from 0) is asked for at start + (index + n) ·
+        period, and what comes by then is taken in before it.
+        """
+        ...
+
+
 def replay(
     playout: Playout,
     arrivals: Sequence[Arrival],
@@ -86,7 +101,8 @@ def replay(
     *,
     drift: float = 0.0,
     enough: Callable[[Block, float], bool] | None = None,
-    each: Callable[[Block], object] | None = None,
+    from_s: float = -math.inf,
+    each: Callable[[Block | Run], object] | None = None,
 ) -> Playback:
     """Return what ``playout`` makes of ``arrivals``, pulled every 10 ms from ``first_tick_s`` until ``until_s``.
 
@@ -96,8 +112,9 @@ def replay(
         first_tick_s: when the loudspeaker first asks; its phase to the packets is part of a measurement.
         until_s: the last tick is the last one before it.
         drift: how much faster than true the loudspeaker asks, as a ratio.
-        enough: asked after every block, with its instant; True ends the replay.
-        each: takes every block as it is played; the sound is then kept by nobody else.
+        enough: asked after every block later than ``from_s``, with its instant; True ends the replay.
+        from_s: see ``enough``.
+        each: takes what is played, a block or a run of them at a time; the sound is then kept by nobody else.
 
     Raises:
         BadInputError: ``until_s`` before ``first_tick_s``.
@@ -107,26 +124,36 @@ def replay(
             f"playing until {format_duration(until_s)} ends before it begins",
             f"give {format_duration(first_tick_s)} or later",
         )
-    coming = in_time(arrivals)
-    upcoming = next(coming, None)
+    coming = Coming(arrivals)
     # Ticks are counted, not added up: the hundredth is at exactly first + 1 s.
     period_s = BLOCK_S / (1 + drift)
     ticks = int(np.ceil((until_s - first_tick_s) / period_s - 1e-9))
     stamps, concealed = array("q"), array("H")
     sound: list[Pcm] = []
-    for tick in range(ticks):
+    take = each or (lambda played: sound.append(played.samples))
+    gliding = playout if isinstance(playout, Gliding) else None
+    # So many blocks are played whatever they are; one less than by division, which may be off by a rounding.
+    certain = ticks if enough is None else min(ticks, math.floor(max(from_s - first_tick_s, 0.0) / period_s) - 1)
+    tick = 0
+    while tick < ticks:
+        if gliding is not None and tick < certain:
+            run = gliding.glide(coming, (first_tick_s, period_s, tick), certain - tick)
+            if run is not None:
+                stamps.extend(range(run.rtp_timestamp, run.rtp_timestamp + run.blocks * BLOCK_SAMPLES, BLOCK_SAMPLES))
+                concealed.frombytes(bytes(concealed.itemsize * run.blocks))
+                take(run)
+                tick += run.blocks
+                continue
         now_s = first_tick_s + tick * period_s
-        while upcoming is not None and upcoming[0] <= now_s:
-            playout.insert_packet(upcoming[1], upcoming[0])
-            upcoming = next(coming, None)
+        while coming.at_s <= now_s:
+            at_s = coming.at_s
+            playout.insert_packet(coming.take(), at_s)
         block = playout.get_audio(now_s)
         stamps.append(NO_SOUND if block.rtp_timestamp is None else block.rtp_timestamp)
         concealed.append(block.concealed_samples)
-        if each is None:
-            sound.append(block.samples)
-        else:
-            each(block)
-        if enough is not None and enough(block, now_s):
+        take(block)
+        tick += 1
+        if enough is not None and now_s > from_s and enough(block, now_s):
             break
     return Playback(
         start_s=first_tick_s,

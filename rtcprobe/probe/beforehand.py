@@ -9,37 +9,49 @@ import numpy as np
 
 from rtcprobe.call.targets.base import CallSetup, Target, find_target
 from rtcprobe.call.targets.loopback import LoopbackTarget
-from rtcprobe.errors import BadInputError
+from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.result import Clock, Engine
 from rtcprobe.runtime.entropy import Entropy
 from rtcprobe.runtime.virtual import VirtualEventLoop
 from rtcprobe.scenario import Scenario
-from rtcprobe.verdict.metrics import METRICS
+from rtcprobe.verdict.metrics import metric_named
+from rtcprobe.ways import BOTH_WAYS, Way
 
 __all__ = ["check_target", "warm_up"]
+
+
+_TWO = ("caller", "callee")
+"""Whom targets outside know."""
 
 
 def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> Target:
     """Return whom ``scenario`` calls, once everything that can be known before has been refused.
 
     Raises:
-        BadInputError: a target that cannot be meant, or not on this clock or by this engine; a budget about a
-            direction that the target does not measure.
+        BadInputError: a target that cannot be meant, or not on this clock or by this engine; a budget about a way that
+            the target does not measure.
     """
     target = find_target(scenario.target)
     if engine == "model" and (clock == "real" or scenario.target.scheme != "loopback"):
         fact = "knows no real time" if clock == "real" else f"cannot call {target.name}"
         raise BadInputError(f"engine model {fact}", "it models the loopback in virtual time: use engine stack")
+    names = tuple(party.name for party in scenario.parties)
+    if isinstance(target, LoopbackTarget):
+        target = target.joining(names, scenario.ways)
+    if names != _TWO:
+        raise BadInputError(f"{target.name} cannot be called by {', '.join(names)}", "write a caller and a callee")
     if clock not in target.clocks:
         raise BadInputError(
             f"target {target.name} cannot be called in virtual time", "time passes at a real server: add --real-time"
         )
     for budget in scenario.budgets:
-        wanted = {each.direction for each in METRICS[budget.metric] if each.direction is not None and not each.of_link}
-        if wanted and not wanted & set(target.directions):
-            measured = " and ".join(target.directions) or "joins alone"
-            fact = f"budget {budget.expression!r}: {target.name} does not measure that direction"
-            raise BadInputError(fact, f"it measures {measured}")
+        metric, measured = metric_named(budget.metric), tuple(map(Way, target.directions))
+        if metric.over != "mouth_to_ear" or metric.way in measured or (metric.way is None and measured):
+            continue
+        few = len(measured) <= len(BOTH_WAYS) or metric.way is None
+        known = " and ".join(measured) or "joins alone"
+        cure = f"it measures {known}" if few else did_you_mean(metric.way, measured)
+        raise BadInputError(f"budget {budget.expression!r}: {target.name} does not measure that way", cure)
     return target
 
 

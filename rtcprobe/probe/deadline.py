@@ -35,8 +35,7 @@ def longest_join_s(setup: CallSetup) -> float:
 
 def longest_talk_s(setup: CallSetup) -> float:
     """Return the seconds after which a call must have ended."""
-    speech_s = max(each.duration_s for each in (setup.caller_speech, setup.callee_speech))
-    return longest_join_s(setup) + speech_s + OVERTIME_S + _LAST_PACKETS_S
+    return longest_join_s(setup) + setup.longest_speech_s + OVERTIME_S + _LAST_PACKETS_S
 
 
 class Deadline:

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from rtcprobe.call.targets.access import Leg
+from rtcprobe.call.targets.access import Leg as Line
 from rtcprobe.call.targets.base import CallSetup
 from rtcprobe.hearing.speech import Voices
-from rtcprobe.model import Plan, place
+from rtcprobe.model import Plan, Voice, place
 from rtcprobe.playout.base import BLOCK_S
 from rtcprobe.probe import stalls
 from rtcprobe.probe.hearing import Listened, came
 from rtcprobe.probe.placing import Attempt
 from rtcprobe.recording import Said
-from rtcprobe.result import WAYS, Direction
+from rtcprobe.ways import Leg, Way
 
 __all__ = ["Placed", "modelled", "of_stack"]
 
@@ -32,7 +32,7 @@ class Placed:
 
     ways: Sequence[Listened]
     said: Sequence[Said]
-    legs: Mapping[Direction, Sequence[Leg]]
+    legs: Mapping[Leg, Sequence[Line]]
     report: Mapping[str, Any] = field(default_factory=dict)
     failed: str | None = None
     cut: str | None = None
@@ -48,15 +48,15 @@ def of_stack(attempt: Attempt, *, outside: bool) -> Placed:
     return Placed(
         ways=[
             Listened(
-                direction=way.direction,
+                way=Way(way.direction),
                 said=way.talker.said(),
                 came=came(way, outside=outside),
                 phase_s=attempt.phase_s(way.listener),
             )
             for way in call.ways
         ],
-        said=[peer.said() for peer in call.peers],
-        legs=call.legs(),
+        said=[peer.said() for peer in call.peers if peer.sound.track is not None],
+        legs={Leg(name): lines for name, lines in call.legs().items()},
         report=call.report(),
         failed=call.failed,
         cut=call.cut,
@@ -70,26 +70,32 @@ def of_stack(attempt: Attempt, *, outside: bool) -> Placed:
 def modelled(setup: CallSetup, voices: Voices, seed: np.random.SeedSequence) -> Placed:
     """Return a call of the pure engine; ``seed`` is spent as ``Placing`` spends it on a call of the stack."""
     chance, call_seed, phase_seed = seed.spawn(3)
+    red_copies = setup.protection.red_copies
     plan = Plan(
         routes=setup.routes,
-        frames={side: voice.frames for side, voice in voices.items()},
-        ptime_s=setup.caller_speech.ptime_s,
+        voices={
+            name: Voice(frames=voice.frames, ptime_s=voice.codec.ptime_s, red_copies=red_copies)
+            if (voice := voices.get(name)) is not None
+            else None
+            for name in setup.speech
+        },
+        hears=setup.hears,
         protection=setup.protection,
         connection=setup.connection,
         dtls_timeout_s=setup.dtls_timeout_s,
         join_timeout_s=setup.join_timeout_s,
     )
     call = place(plan, call_seed, chance)
-    phases_s = (np.random.Generator(np.random.PCG64(phase_seed)).random(2) * BLOCK_S).tolist()
+    draws = np.random.Generator(np.random.PCG64(phase_seed)).random(len(setup.speech)) * BLOCK_S
+    phase_s = dict(zip(setup.speech, draws.tolist(), strict=True))
     return Placed(
         ways=[
-            Listened(direction=direction, said=said, came=arrived, phase_s=phase_s)
-            for direction, said, arrived, phase_s in zip(WAYS, call.said, call.came[::-1], phases_s[::-1], strict=True)
+            Listened(way=way, said=heard.said, came=heard.came, phase_s=phase_s[way.listener])
+            for way, heard in call.ways.items()
         ],
-        said=call.said,
+        said=[heard.said for heard in call.ways.values()],
         legs={
-            direction: [Leg(specs=specs, tally=tally)]
-            for direction, (specs, tally) in zip(WAYS, call.lines, strict=True)
+            leg: [Line(specs=specs, tally=tally)] for leg, (specs, tally) in call.lines.items() if Way(leg) in call.ways
         },
         failed=call.failed,
     )

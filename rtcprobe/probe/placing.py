@@ -24,7 +24,7 @@ from rtcprobe.runtime.real import RealEventLoop
 from rtcprobe.runtime.rehearsal_seam import rehearsals
 from rtcprobe.runtime.virtual import VirtualEventLoop
 
-__all__ = ["Attempt", "Placing"]
+__all__ = ["Attempt", "Placing", "afresh"]
 
 LOG: Final = logging.getLogger("rtcprobe")
 
@@ -41,14 +41,14 @@ class Attempt:
     """
 
     call: Call
-    phases_s: Sequence[float]
-    """The caller's, the callee's, and those of any more listeners."""
+    phases_s: Mapping[str, float]
+    """One for each host that a peer is on: a party that listens over several connections has one loudspeaker."""
     lag_s: Sequence[float] = ()
     stalls: Sequence[Stall] = ()
 
     def phase_s(self, listener: Peer) -> float:
         """Return where the grid of ``listener``'s loudspeaker lies."""
-        return self.phases_s[self.call.peers.index(listener)]
+        return self.phases_s[listener.host_name]
 
 
 @dataclass(slots=True)
@@ -132,8 +132,9 @@ class Placing:
             loop.set_exception_handler(_log)
             begun_s = loop.time()
             call = self.target.call(setup, call_seed, self.clock)
-            phases = np.random.Generator(np.random.PCG64(phase_seed)).random(max(2, len(call.peers))) * BLOCK_S
-            made.append(Attempt(call, phases.tolist()))
+            hosts = list(dict.fromkeys(peer.host_name for peer in call.peers))
+            phases = np.random.Generator(np.random.PCG64(phase_seed)).random(len(hosts)) * BLOCK_S
+            made.append(Attempt(call, dict(zip(hosts, phases.tolist(), strict=True))))
             begun(made[0])
             meter = LagMeter(loop, _PERIODS_S[talks]) if self.clock == "real" else None
             try:
@@ -161,6 +162,11 @@ class Placing:
                 raise
             end(made[0].call, unforeseen(error))
         return made[0]
+
+
+def afresh(seed: np.random.SeedSequence) -> np.random.SeedSequence:
+    """Return ``seed`` as it was before it had children, so that it has the same ones again."""
+    return np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key)
 
 
 async def _tick(call: Call, tick: Callable[[float], None]) -> None:

@@ -4,8 +4,9 @@ Rules:
     1. A loopback call is emulated whole: access, backbone, access; the signalling server has no access of its own.
     2. Calling an outside target, a side keeps its access, and the rest of the way is the real one: the network to the
        server and the server itself. ``target.region`` adds the backbone between the side's region and that one.
-    3. A link written out carries everything in its direction, signalling too: the server, and so an outside target,
-       stands at the callee's end of it. ``rtt``, without ``target.region``, is put on the caller's side likewise.
+    3. A leg written out replaces what lies between two parties in its direction. Where the signalling server stands
+       ``beside`` a party, the legs that lead there carry signalling too: of a call of two the server, and so an outside
+       target, stands at the callee's end. ``rtt``, without ``target.region``, is put on the caller's side likewise.
     4. Over the public network, a backbone into mainland China has the border's loss and rate, outwards it has none.
 """
 
@@ -15,8 +16,9 @@ from collections.abc import Mapping, Sequence
 
 from rtcprobe.call.targets.base import Route
 from rtcprobe.link import ACCESS, USUAL_BORDER, LinkSpec, Requested, backbone, entering, enters_mainland, unreached
-from rtcprobe.scenario import Scenario
+from rtcprobe.scenario import Scenario, Stream
 from rtcprobe.units import format_duration
+from rtcprobe.ways import Leg
 
 __all__ = ["Route", "never_met", "nominal_round_trip_s", "routes"]
 
@@ -25,31 +27,27 @@ _FAR = ("server", "target")
 
 def routes(scenario: Scenario, wanted: Sequence[Route]) -> Mapping[Route, Sequence[LinkSpec]]:
     """Return the hops of every route that is wanted."""
-    sites = {"caller": scenario.caller, "callee": scenario.callee}
+    sites = {party.name: party.site for party in scenario.parties}
     regions: dict[str, str | None] = {
-        "caller": scenario.caller.region,
-        "callee": scenario.callee.region,
+        **{name: site.region for name, site in sites.items()},
         "server": scenario.signaling.region,
         "target": scenario.target.region,
     }
-    written = {
-        ("caller", "callee"): scenario.link.get("caller_to_callee"),
-        ("callee", "caller"): scenario.link.get("callee_to_caller"),
-    }
+    first, *others = sites
     out: dict[Route, Sequence[LinkSpec]] = {}
     for source, destination in wanted:
-        link = _carries(written, source, destination)
-        if link is not None:
-            out[source, destination] = link
+        written = _carries(scenario, source, destination)
+        if written is not None:
+            out[source, destination] = written
             continue
         hops = []
         ends = (regions[source], regions[destination])
         if ends[0] is not None and ends[1] is not None:
             rtt_s = None if {source, destination} & set(_FAR) else scenario.rtt_s
             hops = [_between(scenario, ends[0], ends[1], rtt_s)]
-        elif scenario.rtt_s is not None and "caller" in (source, destination):
-            sides = (scenario.caller.region, scenario.callee.region)
-            hops = [_between(scenario, *(sides if source == "caller" else sides[::-1]), scenario.rtt_s)]
+        elif scenario.rtt_s is not None and first in (source, destination):
+            there = (sites[first].region, sites[others[0]].region)
+            hops = [_between(scenario, *(there if source == first else there[::-1]), scenario.rtt_s)]
         if source in sites:
             hops.insert(0, ACCESS[sites[source].access].up)
         if destination in sites:
@@ -66,37 +64,52 @@ def _between(scenario: Scenario, source: str, destination: str, rtt_s: float | N
     return entering(spec, scenario.border or USUAL_BORDER)
 
 
-def nominal_round_trip_s(hops: Mapping[Route, Sequence[LinkSpec]]) -> float | None:
-    """Return the round trip the media path is asked to have: its median delays there and back, None if not known."""
-    if ("caller", "callee") not in hops:
+def nominal_round_trip_s(hops: Mapping[Route, Sequence[LinkSpec]], one: str, other: str) -> float | None:
+    """Return the round trip the media path of two is asked to have: its median delays there and back.
+
+    None where it is not known.
+    """
+    if (one, other) not in hops:
         return None  # part of the way is a real one
-    ways = [Requested.of(hops[route]).delay_p50_s for route in (("caller", "callee"), ("callee", "caller"))]
+    ways = [Requested.of(hops[route]).delay_p50_s for route in ((one, other), (other, one))]
     return None if None in ways else sum(way for way in ways if way is not None)
 
 
 def never_met(scenario: Scenario, joined_s: float) -> tuple[str, ...]:
     """Return a warning for each written link whose calls, joined within ``joined_s``, end before all of it was met."""
     lasts_s = scenario.call.duration_s
-    late = {
-        way.replace("_", " "): unreached(spec, joined_s + lasts_s, scenario.codec.ptime_s)
-        for way, spec in scenario.link.items()
-    }
+    late = {leg: unreached(spec, joined_s + lasts_s, _packet_s(scenario, leg)) for leg, spec in scenario.legs.items()}
+    names = {leg: leg.replace("_", " ") for leg in late}
     if len(late) > 1 and len(set(late.values())) == 1:
-        late = {"both ways": next(iter(late.values()))}
+        every = "both ways" if len(late) == len(scenario.parties) else "every leg"
+        names = {next(iter(late)): every}
     calls = "the call is" if scenario.call.calls == 1 else "each call is"
     return tuple(
-        f"link ({way}): {each.what} is never reached, for {calls} over before"
+        f"link ({name}): {each.what} is never reached, for {calls} over before"
         f" ({format_duration(lasts_s)}): give call.duration above {format_duration(each.at_s)}"
-        for way, each in late.items()
-        if each is not None
+        for leg, name in names.items()
+        if (each := late[leg]) is not None
     )
 
 
-def _carries(written: Mapping[Route, LinkSpec | None], source: str, destination: str) -> Sequence[LinkSpec] | None:
-    """Return what a written link makes of a route; None where none was written for its direction."""
-    towards_callee = source == "caller" or destination == "callee"
-    link = written["caller", "callee"] if towards_callee else written["callee", "caller"]
-    if link is None:
-        return None
-    at_one_end = bool({source, destination} & set(_FAR)) and "callee" in (source, destination)
-    return [] if at_one_end else [link]
+def _packet_s(scenario: Scenario, leg: Leg) -> float:
+    """Return how much sound a packet on ``leg`` holds; of who sends none, what the first who sends has in it."""
+    sending = scenario.sending("audio")
+    sound = sending.get(leg.source) or next(iter(sending.values()), Stream())
+    return sound.codec.ptime_s
+
+
+def _carries(scenario: Scenario, source: str, destination: str) -> Sequence[LinkSpec] | None:
+    """Return what legs written out make of a route; None where its direction has none (rule 3)."""
+    legs, beside = scenario.legs, scenario.signaling.beside
+    if beside is None or not {source, destination} & set(_FAR):
+        written = legs.get(Leg.between(source, destination))
+        return None if written is None else [written]
+    if beside in (source, destination):
+        # The server is at this party's own end of the legs that lead to it, or from it: nothing lies between.
+        leading = [Leg.between(party.name, beside) for party in scenario.parties if party.name != beside]
+        leading = leading if destination == beside else [leg.back for leg in leading]
+        return [] if all(leg in legs for leg in leading) else None
+    source, destination = (beside if each in _FAR else each for each in (source, destination))
+    written = legs.get(Leg.between(source, destination))
+    return None if written is None else [written]

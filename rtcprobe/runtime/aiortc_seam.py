@@ -41,7 +41,14 @@ import aiortc.rtcrtpreceiver
 import aiortc.rtcrtpsender
 import aiortc.sdp
 import aiortc.utils
-from aiortc import RTCConfiguration, RTCIceTransportPolicy, RTCPeerConnection, RTCRtpSender
+from aiortc import (
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCIceTransportPolicy,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCRtpTransceiver,
+)
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from cryptography.x509 import Certificate
 
@@ -149,10 +156,13 @@ def install() -> None:
 def new_peer_connection(*, relay_only: bool = False) -> RTCPeerConnection:
     """Return a peer connection that asks no STUN server (the default one is public, and a 5 s stall).
 
+    All it sends and takes has one transport from the beginning, as browsers bundle it with whoever can.
     ``relay_only`` leaves its own addresses out: what others add to it (``ice_seam``) is all it has.
     """
     policy = RTCIceTransportPolicy.RELAY if relay_only else RTCIceTransportPolicy.ALL
-    return RTCPeerConnection(RTCConfiguration(iceServers=[], iceTransportPolicy=policy))
+    return RTCPeerConnection(
+        RTCConfiguration(iceServers=[], iceTransportPolicy=policy, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+    )
 
 
 @contextmanager
@@ -175,15 +185,15 @@ def without_decoder() -> Iterator[None]:
         _DECODING.reset(token)
 
 
-def agreed_codecs(connection: RTCPeerConnection) -> list[RTCRtpCodecParameters]:
-    """Return the audio codecs both sides have, the other side's first choice first, for reading and changing.
+def agreed_codecs(transceiver: RTCRtpTransceiver) -> list[RTCRtpCodecParameters]:
+    """Return the codecs both sides have for one m-section, the first choice first, for reading and changing.
 
     They stand once the other side's description has been taken; an answer is made of them.
 
     Raises:
         SeamError: an internal name has moved.
     """
-    codecs: list[RTCRtpCodecParameters] = attribute(connection.getTransceivers()[0], "_codecs")
+    codecs: list[RTCRtpCodecParameters] = attribute(transceiver, "_codecs")
     return codecs
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
@@ -19,8 +19,9 @@ from typing import Any, Final, NamedTuple
 import aiortc.rtcrtpreceiver
 import aiortc.rtcrtpsender
 from aiortc import RTCDtlsTransport, RTCRtpReceiver, RTCRtpSender
+from aiortc.codecs import is_rtx
 from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
-from aiortc.rtp import RtpPacket
+from aiortc.rtp import RtpPacket, unwrap_rtx
 
 from rtcprobe.runtime.aiortc_seam import attribute, without_decoder
 
@@ -31,9 +32,12 @@ __all__ = [
     "media_path",
     "only_possible_round_trips",
     "round_trip_s",
+    "route_by_mid",
     "send_encoded",
     "skip_unreadable",
+    "ssrcs",
     "take_rtp",
+    "without_wraps",
 ]
 
 LOG: Final = logging.getLogger("rtcprobe")
@@ -45,12 +49,18 @@ _SENDER_ENCODER = "_RTCRtpSender__encoder"
 _SENDER_ROUND_TRIP = "_RTCRtpSender__rtt"
 _RECEIVER_STREAMS = "_RTCRtpReceiver__remote_streams"
 _RECEIVER_JITTER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
+_RECEIVER_NACK = "_RTCRtpReceiver__nack_generator"
+
+_RTX_HEADER_BYTES = 2  # RFC 4588 §4: the original sequence number
 
 
 class EncodedFrame(NamedTuple):
-    """A payload and its place in time, in ticks of the RTP clock since the first frame."""
+    """A frame in one RTP payload or several, and its place in time, in ticks of its RTP clock since the first frame.
 
-    payload: bytes
+    Each payload is a packet, the last with the marker bit; they leave one behind the other, at once.
+    """
+
+    payloads: Sequence[bytes]
     timestamp: int
 
 
@@ -71,44 +81,93 @@ class _Packer:
     """Takes the place of aiortc's encoder: what comes in is encoded already."""
 
     def pack(self, frame: EncodedFrame) -> tuple[list[bytes], int]:
-        return [frame.payload], frame.timestamp
+        return list(frame.payloads), frame.timestamp
 
 
-def take_rtp(receiver: RTCRtpReceiver, handler: RtpHandler) -> None:
+def take_rtp(receiver: RTCRtpReceiver, handler: RtpHandler, *, resent: RtpHandler | None = None) -> None:
     """Give every RTP packet to ``handler`` at its arrival, after SRTP, in order of arrival.
 
-    The sequence numbers it returns are asked for again (NACK). aiortc goes on to keep its RTCP statistics; its jitter
-    buffer gets nothing, and its decoder no thread. After the first packet of a source nothing else of its own handling
-    matters to a call, so the rest is left out.
+    What comes again in RTX (RFC 4588) goes to ``resent``, with the source, number and type it had at first; without
+    ``resent`` it is left out. The sequence numbers they return are asked for again (NACK). aiortc goes on to keep its
+    RTCP statistics; its jitter buffer gets nothing, its own NACKs are off, and its decoder gets no thread. After the
+    first packet of a source nothing else of its own handling matters to a call, so the rest is left out.
 
     Raises:
         SeamError: an internal name has moved.
     """
     handle: Callable[..., Awaitable[None]] = attribute(receiver, "_handle_rtp_packet")
     ask_again: Callable[[int, list[int]], Awaitable[None]] = attribute(receiver, "_send_rtcp_nack")
-    attribute(receiver, _RECEIVER_JITTER_BUFFER)
-    setattr(receiver, _RECEIVER_JITTER_BUFFER, _NoJitterBuffer())
+    for name, stand_in in ((_RECEIVER_JITTER_BUFFER, _NoJitterBuffer()), (_RECEIVER_NACK, None)):
+        attribute(receiver, name)
+        setattr(receiver, name, stand_in)
     streams: dict[int, aiortc.rtcrtpreceiver.StreamStatistics] = attribute(receiver, _RECEIVER_STREAMS)
+    wrapped: dict[int, tuple[int, Mapping[int, int]]] = {}  # of RTX: type inside, source inside by source
 
     async def tapped(packet: RtpPacket, arrival_time_ms: int) -> None:
-        missing = handler(packet)
+        inside = wrapped.get(packet.payload_type) if wrapped else None
+        taken = packet if inside is None else _unwrapped(packet, *inside)
+        missing: Sequence[int] = ()
+        if inside is None:
+            missing = handler(packet)
+        elif taken is not None and resent is not None:
+            missing = resent(taken)
         stream = streams.get(packet.ssrc)
         if stream is None:
             await handle(packet, arrival_time_ms=arrival_time_ms)
         else:
             stream.add(packet)
-        if missing:
-            for ascending in _without_wraps(missing):
-                await ask_again(packet.ssrc, ascending)
+        if missing and taken is not None:
+            for ascending in without_wraps(missing):
+                await ask_again(taken.ssrc, ascending)
 
     receive = receiver.receive
 
     async def undecoded(parameters: RTCRtpReceiveParameters) -> None:
+        media_of = {each.rtx.ssrc: each.ssrc for each in parameters.encodings if each.rtx is not None}
+        for codec in parameters.codecs:
+            of = codec.parameters.get("apt") if is_rtx(codec) else None
+            if codec.payloadType is not None and isinstance(of, int):
+                wrapped[codec.payloadType] = (of, media_of)
         with without_decoder():
             await receive(parameters)
 
     receiver._handle_rtp_packet = tapped  # type: ignore[method-assign]  # noqa: SLF001
     receiver.receive = undecoded  # type: ignore[method-assign]
+
+
+def without_wraps(sequences: Sequence[int]) -> list[list[int]]:
+    """Return ``sequences`` cut where they wrap: aiortc's NACK takes ascending numbers only."""
+    cuts = [index for index, (before, after) in enumerate(pairwise(sequences), 1) if after < before]
+    return [list(sequences[begin:end]) for begin, end in pairwise([0, *cuts, len(sequences)])]
+
+
+def route_by_mid(dtls: RTCDtlsTransport) -> None:
+    """Let a source that was not announced belong to the m-section that its packets name (RFC 8843 §9.2).
+
+    aiortc goes by payload type alone, and drops such a source where two sections agreed on the same one.
+
+    Raises:
+        SeamError: an internal name has moved.
+    """
+    router = attribute(dtls, "_rtp_router")
+    route: Callable[[RtpPacket], object] = attribute(router, "route_rtp")
+    by_ssrc: dict[int, object] = attribute(router, "ssrc_table")
+    by_mid: dict[str, object] = attribute(router, "mid_table")
+
+    def routed(packet: RtpPacket) -> object:
+        if packet.ssrc not in by_ssrc and packet.extensions.mid in by_mid:
+            by_ssrc[packet.ssrc] = by_mid[packet.extensions.mid]
+        return route(packet)
+
+    router.route_rtp = routed
+
+
+def _unwrapped(packet: RtpPacket, payload_type: int, media_of: Mapping[int, int]) -> RtpPacket | None:
+    """Return the packet inside ``packet`` of RTX; None of one that is empty (padding) or of no source that is known."""
+    ssrc = media_of.get(packet.ssrc)
+    if ssrc is None or len(packet.payload) < _RTX_HEADER_BYTES:
+        return None
+    return unwrap_rtx(packet, payload_type=payload_type, ssrc=ssrc)
 
 
 def skip_unreadable(dtls: RTCDtlsTransport, skipped: Callable[[], None]) -> None:
@@ -199,6 +258,15 @@ def round_trip_s(sender: RTCRtpSender) -> float | None:
     return measured
 
 
+def ssrcs(sender: RTCRtpSender) -> tuple[int, int]:
+    """Return the sources that ``sender`` sends as: its track, and what of it is sent again in RTX (RFC 4588 §4).
+
+    Raises:
+        SeamError: an internal name has moved.
+    """
+    return attribute(sender, "_ssrc"), attribute(sender, "_rtx_ssrc")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaPath:
     """What ICE and DTLS agreed on; None for what they have not yet.
@@ -245,9 +313,3 @@ class _NoJitterBuffer:
 
     def add(self, _packet: RtpPacket) -> tuple[bool, None]:
         return False, None
-
-
-def _without_wraps(sequences: Sequence[int]) -> list[list[int]]:
-    """Return ``sequences`` cut where they wrap: aiortc's NACK takes ascending numbers only."""
-    cuts = [index for index, (before, after) in enumerate(pairwise(sequences), 1) if after < before]
-    return [list(sequences[begin:end]) for begin, end in pairwise([0, *cuts, len(sequences)])]

@@ -1,4 +1,4 @@
-"""What offers and answers say about protection against loss, and what was agreed on.
+"""What offers and answers say about codecs and protection against loss, and what was agreed on.
 
 Facts:
     Stock aiortc offers Opus without parameters or feedback, and no RED. Browsers offer RED behind Opus and use it when
@@ -16,19 +16,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 
-from aiortc import RTCPeerConnection
-from aiortc.codecs import CODECS
+from aiortc import RTCRtpSender, RTCRtpTransceiver
+from aiortc.codecs import CODECS, is_rtx
 from aiortc.rtcrtpparameters import ParametersDict, RTCRtcpFeedback, RTCRtpCodecParameters
 
 from rtcprobe.audio.protection import Protection
 from rtcprobe.errors import MeasurementError
-from rtcprobe.recording import Agreed
+from rtcprobe.recording import Agreed, AgreedVideo
 from rtcprobe.runtime import aiortc_seam
 
-__all__ = ["agree", "offering"]
+__all__ = ["agree", "agree_video", "offering", "prefer"]
 
 _RED_PAYLOAD_TYPE = 63
 _NACK = RTCRtcpFeedback(type="nack")  # RFC 4585 §4.2
+_PLI = RTCRtcpFeedback(type="nack", parameter="pli")
 _FEC: ParametersDict = {"useinbandfec": 1, "minptime": 10}  # RFC 7587 §6.1; what libwebrtc offers
 
 
@@ -39,13 +40,13 @@ def offering(protection: Protection) -> Iterator[None]:
         yield
 
 
-def agree(connection: RTCPeerConnection) -> Agreed:
-    """Return what was agreed on, once the other side's description was taken and before an answer is made of it.
+def agree(transceiver: RTCRtpTransceiver) -> Agreed:
+    """Return what was agreed on for sound, once the other side's description was taken, before an answer is made.
 
     Raises:
         MeasurementError: the other side takes no Opus.
     """
-    codecs = aiortc_seam.agreed_codecs(connection)
+    codecs = aiortc_seam.agreed_codecs(transceiver)
     opus = next((codec for codec in codecs if codec.name.lower() == "opus"), None)
     if opus is None:
         raise MeasurementError("the other side takes no Opus", "call one that does: every browser has to (RFC 7874)")
@@ -57,6 +58,33 @@ def agree(connection: RTCPeerConnection) -> Agreed:
         red_payload_type=None if red is None else _payload_type(red),
         sends_red=codecs[0] is red,
         nack=_NACK in opus.rtcpFeedback,
+    )
+
+
+def prefer(transceiver: RTCRtpTransceiver, codec: str) -> None:
+    """Let ``transceiver`` send and take pictures of this codec alone (``"VP8"``, ``"H264"``), with RTX where it can."""
+    known = RTCRtpSender.getCapabilities("video").codecs
+    transceiver.setCodecPreferences([each for each in known if each.mimeType.split("/")[1] in {codec, "rtx"}])
+
+
+def agree_video(transceiver: RTCRtpTransceiver) -> AgreedVideo:
+    """Return what was agreed on for a picture, once the other side's description was taken.
+
+    Raises:
+        MeasurementError: the other side takes none of its codecs.
+    """
+    codecs = aiortc_seam.agreed_codecs(transceiver)
+    first = next((codec for codec in codecs if not is_rtx(codec)), None)
+    if first is None:
+        raise MeasurementError("the other side takes no picture of ours", "call one that knows VP8 (RFC 7742 §5)")
+    number = _payload_type(first)
+    rtx = next((codec for codec in codecs if is_rtx(codec) and codec.parameters.get("apt") == number), None)
+    return AgreedVideo(
+        codec=first.name,
+        payload_type=number,
+        rtx_payload_type=None if rtx is None else _payload_type(rtx),
+        nack=_NACK in first.rtcpFeedback,
+        pli=_PLI in first.rtcpFeedback,
     )
 
 

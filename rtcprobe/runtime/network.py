@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import count
 from typing import Any, Protocol
 
 from rtcprobe.errors import MeasurementError
@@ -138,13 +139,17 @@ class Lateness:
 
 @dataclass(slots=True, eq=False)
 class Host:
-    """A machine on the emulated network: a name, an address, and taps on everything it sends and receives."""
+    """A machine on the emulated network as one connection sees it, with a tap on all that this sends and receives."""
 
     name: str
     address: str
     network: Network
     tap: Tap | None = None
-    _next_port: int = 50_000
+    _ports: Iterator[int] = field(default_factory=lambda: count(50_001))
+
+    def beside(self) -> Host:
+        """Return the same machine (name, address, paths) for another connection: with a tap of its own."""
+        return Host(self.name, self.address, self.network, _ports=self._ports)
 
     def addresses(self) -> list[str]:
         """Return the addresses from which candidates are gathered."""
@@ -152,8 +157,7 @@ class Host:
 
     def take_port(self) -> int:
         """Return the next unused UDP port of this host."""
-        self._next_port += 1
-        return self._next_port
+        return next(self._ports)
 
 
 class Network:

@@ -7,15 +7,16 @@ Kinds of datagram are told apart by their first byte (RFC 7983 §7).
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from rtcprobe.recording import Departures
+from rtcprobe.recording import Departure, Departures
 from rtcprobe.timeline import Side, Wait, answers
 
 __all__ = ["WireTap", "is_rtp"]
 
-_RTP_FIELDS = struct.Struct("!HI")  # RFC 3550 §5.1: sequence number, timestamp
+_RTP_FIELDS = struct.Struct("!HII")  # RFC 3550 §5.1: sequence number, timestamp, SSRC
 _STUN_HEADER_BYTES = 20
 _STUN_CLASS_MASK = 0x0110  # RFC 8489 §5: the two class bits of the message type
 _STUN_REQUEST = 0x0000
@@ -33,7 +34,7 @@ class WireTap:
 
     def __init__(self, side: Side) -> None:
         self.side = side
-        self.departures = Departures()
+        self._departures: dict[int, Departures] = {}
         self.round_trip_s: float | None = None
         """The fastest STUN round trip answered at its first transmission (Karn's rule, RFC 6298 §3)."""
         self._transactions: dict[bytes, _Transaction] = {}
@@ -41,8 +42,11 @@ class WireTap:
     def sent(self, data: bytes, now_s: float) -> None:
         """Note a datagram leaving at ``now_s``."""
         if is_rtp(data):
-            sequence, timestamp = _RTP_FIELDS.unpack_from(data, 2)
-            self.departures.add(now_s, sequence, timestamp, len(data))
+            sequence, timestamp, ssrc = _RTP_FIELDS.unpack_from(data, 2)
+            left = self._departures.get(ssrc)
+            if left is None:
+                left = self._departures[ssrc] = Departures()
+            left.add(now_s, sequence, timestamp, len(data), ssrc)
         elif _is_check(data):
             self._transactions.setdefault(data[8:20], _Transaction()).sent_s.append(now_s)
 
@@ -58,6 +62,13 @@ class WireTap:
             round_trip_s = now_s - transaction.sent_s[0]
             self.round_trip_s = min(round_trip_s, self.round_trip_s or round_trip_s)
             del self._transactions[data[8:20]]  # answered at once, it has nothing more to tell
+
+    def departures(self, *ssrcs: int) -> Sequence[Departure]:
+        """Return the RTP packets of these sources, in the order they left; of one source, they go on to grow."""
+        sources = [self._departures[ssrc] for ssrc in ssrcs if ssrc in self._departures]
+        if len(sources) == 1:
+            return sources[0]
+        return sorted((each for left in sources for each in left), key=lambda left: left.at_s)
 
     def waits(self) -> list[Wait]:
         """Return every STUN retransmission as the wait that ended with it."""

@@ -11,12 +11,15 @@ from rtcprobe.scenario.library import find_scenario, library, library_folder, se
 if TYPE_CHECKING:
     from rtcprobe.scenario.model import (
         CallPlan,
+        Cue,
         Devices,
         DtlsTimer,
         MouthPlan,
+        Party,
         Scenario,
         SignalingPlan,
         Site,
+        Stream,
         TargetPlan,
     )
     from rtcprobe.scenario.read import parse_scenario, read_scenario
@@ -24,12 +27,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CallPlan",
+    "Cue",
     "Devices",
     "DtlsTimer",
     "MouthPlan",
+    "Party",
     "Scenario",
     "SignalingPlan",
     "Site",
+    "Stream",
     "TargetPlan",
     "find_scenario",
     "library",

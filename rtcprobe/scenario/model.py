@@ -10,29 +10,39 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
-from rtcprobe.audio.marker import MarkerTrain
-from rtcprobe.audio.mouth import LEAST_MARKER_DB, MARKER_TO_SPEECH_DB, MOST_MARKER_DB
-from rtcprobe.audio.opus import OpusSettings
-from rtcprobe.audio.protection import Protection
+from rtcprobe.audio.marker import SLOT_S, MarkerTrain, trains
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.ice import IceSettings
 from rtcprobe.link import ACCESS, Border, LinkSpec, backbone, border_warnings, light_bound_s
-from rtcprobe.playout.policies import PlayoutChoice
-from rtcprobe.result import WAYS, Direction
+from rtcprobe.scenario.parties import (
+    ANYWHERE,
+    Devices,
+    MouthPlan,
+    Party,
+    Site,
+    Stream,
+    ways_between,
+    written_time,
+)
+from rtcprobe.scenario.script import Cue, check_parties, comes_by_cue
 from rtcprobe.secrets import scrub
 from rtcprobe.units import format_duration, parse_duration
 from rtcprobe.verdict.budgets import Budget
 from rtcprobe.verdict.sides import PROSE
+from rtcprobe.ways import BOTH_WAYS, Leg, Medium, Way
 
 __all__ = [
     "CallPlan",
     "Connection",
+    "Cue",
     "Devices",
     "DtlsTimer",
     "MouthPlan",
+    "Party",
     "Scenario",
     "SignalingPlan",
     "Site",
+    "Stream",
     "TargetPlan",
 ]
 
@@ -45,36 +55,18 @@ LEAST_CALL_S = 0.35
 """The first marker is over by then: it begins after 250 to 270 ms and lasts 80 ms (``rtcprobe.audio.marker``)."""
 
 LONGEST_JOIN_S = 600.0
-LONGEST_DEVICE_S = 10.0
-
-MOST_DRIFT = 1e-3
-"""1,000 ppm: ten times what the crystals of sound devices are off by."""
-
-
-def _time(seconds: float) -> str:
-    """Return a time as people write it, whole hours as such."""
-    hours = seconds / 3600.0
-    return f"{hours:.0f}h" if 1.0 <= hours < 1e5 and hours.is_integer() else format_duration(seconds)
-
-
-ANYWHERE = "anywhere"
-"""The region and the access of whoever was given none: a link replaces the path both ways."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
-    """Where a side of the call is, and what it is connected by (names of the link catalogue)."""
-
-    region: str = ANYWHERE
-    access: str = ANYWHERE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalingPlan:
-    """Where the signalling server is; ``"cold"`` pays TCP and TLS first, ``"warm"`` only the request."""
+    """Where the signalling server is; ``"cold"`` pays TCP and TLS first, ``"warm"`` only the request.
+
+    ``beside`` names the party at whose end of written legs it stands; None: it is in ``region``, whatever is written.
+    """
 
     region: str = ANYWHERE
     connection: Connection
+    beside: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,50 +84,17 @@ class CallPlan:
             ("join_timeout", self.join_timeout_s, LONGEST_JOIN_S),
         ):
             if not 0.0 < value <= most:
-                raise BadInputError(f"{name} {_time(value)} is impossible", f"give above 0ms to {_time(most)}")
+                raise BadInputError(
+                    f"{name} {written_time(value)} is impossible", f"give above 0ms to {written_time(most)}"
+                )
         for name, count in (("calls", self.calls), ("joins", self.joins)):
             if count < 1:
                 raise BadInputError(f"{name} {count} is impossible", "give 1 or more")
         if not MarkerTrain().markers(self.duration_s):
             least = format_duration(LEAST_CALL_S)
-            raise BadInputError(f"duration {_time(self.duration_s)} is too short for a marker", f"give {least} or more")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MouthPlan:
-    """What is spoken between the markers: ``"silence"``, ``"noise"``, or speech from a WAV file.
-
-    ``marker_to_speech_db`` is how loud the markers are beside the speech.
-    """
-
-    programme: Literal["silence", "noise"] | Path
-    marker_to_speech_db: float = MARKER_TO_SPEECH_DB
-
-    def __post_init__(self) -> None:
-        if not LEAST_MARKER_DB <= self.marker_to_speech_db <= MOST_MARKER_DB:
             raise BadInputError(
-                f"marker_level {self.marker_to_speech_db:g}dB is impossible",
-                f"give {LEAST_MARKER_DB:g}dB to {MOST_MARKER_DB:g}dB",
+                f"duration {written_time(self.duration_s)} is too short for a marker", f"give {least} or more"
             )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Devices:
-    """What microphone and loudspeaker add: assumed, constant, reported as stages of their own.
-
-    ``drift`` is how much faster than true the loudspeakers' clocks run, as a ratio (100 ppm: 1e-4).
-    """
-
-    capture_s: float
-    playback_s: float
-    drift: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not abs(self.drift) <= MOST_DRIFT:
-            raise BadInputError(f"drift {self.drift * 1e6:g}ppm is impossible", "give -1000ppm to 1000ppm")
-        for name, value in (("capture", self.capture_s), ("playback", self.playback_s)):
-            if not 0.0 <= value <= LONGEST_DEVICE_S:
-                raise BadInputError(f"{name} {_time(value)} is impossible", f"give 0ms to {_time(LONGEST_DEVICE_S)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +112,7 @@ class DtlsTimer:
 
     def __post_init__(self) -> None:
         if self.initial_s is not None and not 0.0 < self.initial_s <= 60.0:
-            raise BadInputError(f"timer {_time(self.initial_s)} is impossible", "give above 0ms to 60s")
+            raise BadInputError(f"timer {written_time(self.initial_s)} is impossible", "give above 0ms to 60s")
 
     @classmethod
     def parse(cls, text: object) -> DtlsTimer:
@@ -219,33 +178,31 @@ class TargetPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """A call between two people, and the budgets it should stay within.
+    """A call between parties, and the budgets it should stay within.
 
-    The media path is access, backbone between the regions (of ``rtt_s`` where given), access; ``link`` replaces it in
-    the directions it names: where it names both, nobody needs a region or an access. A ``private`` backbone is the
-    vendor's own line; over the public one, ``border`` is how busy it is into mainland China. ``settings`` is the whole
-    scenario as it was written, defaults filled in: what a reader needs to run it again.
+    The media path between two is access, backbone between the regions (of ``rtt_s`` where given, in a call of two),
+    access; a leg written out replaces it in its direction: who has nothing but such legs needs no region and no access.
+    A ``private`` backbone is the vendor's own line; over the public one, ``border`` is how busy it is into mainland
+    China. ``servers`` are forwarding servers between the parties, by name. ``settings`` is the whole scenario as it was
+    written, defaults filled in: what a reader needs to run it again.
 
     Raises:
-        BadInputError: a round trip that is negative, or that could have no effect.
+        BadInputError: parties, legs or cues that cannot be meant (``script.check_parties``); a round trip that is
+            negative, or that could have no effect.
     """
 
     name: str
     serves: str
     sources: tuple[str, ...]
-    caller: Site
-    callee: Site
+    parties: tuple[Party, ...]
+    servers: Mapping[str, Site] = field(default_factory=dict)
     signaling: SignalingPlan
     rtt_s: float | None
     private: bool = False
     border: Border | None = None
-    link: Mapping[Direction, LinkSpec]
+    legs: Mapping[Leg, LinkSpec]
+    script: tuple[Cue, ...] = ()
     call: CallPlan
-    codec: OpusSettings
-    mouth: MouthPlan
-    protection: Protection
-    devices: Devices
-    playout: PlayoutChoice
     dtls: DtlsTimer
     budgets: tuple[Budget, ...]
     target: TargetPlan = field(default_factory=TargetPlan)
@@ -253,57 +210,126 @@ class Scenario:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.rtt_s is not None:
-            backbone(self.caller.region, self.callee.region, self.rtt_s)  # refuses what cannot be
-        if self.rtt_s is not None and len(self.link) == len(WAYS):
+        check_parties(self.parties, self.servers, self.legs, self.script)
+        self._check_time()
+        if self.rtt_s is None:
+            return
+        if len(self.parties) != len(BOTH_WAYS):
+            raise BadInputError(
+                f"rtt {format_duration(self.rtt_s)} is not known of which two of {len(self.parties)} parties",
+                "give legs, such as ana_to_ben",
+            )
+        backbone(self.caller.region, self.callee.region, self.rtt_s)  # refuses what cannot be
+        if all(way in self.legs for way in _both(*self.parties)):
             raise BadInputError("rtt has no effect where link replaces both directions", "leave one of them out")
-        if self.rtt_s is not None and self.target.region is not None:
+        if self.target.region is not None:
             raise BadInputError("rtt and target.region both say how far it is", "leave one of them out")
+
+    def _check_time(self) -> None:
+        """Refuse a call that is over before somebody has joined, or has said a marker."""
+        lasts_s, speakers = self.call.duration_s, len(self.sending("audio"))
+        comes = {party.name: party.comes_s for party in self.parties}
+        comes |= {
+            cue.party: cue.at_s for cue in self.script if cue.at_s is not None and comes_by_cue(cue.party, self.script)
+        }
+        for name, at_s in comes.items():
+            if at_s >= lasts_s:
+                at, lasts = written_time(at_s), written_time(lasts_s)
+                raise BadInputError(
+                    f"{name} comes at {at} and each call lasts {lasts}: it never joins",
+                    f"let it come earlier, or give call.duration above {at}",
+                )
+        if speakers > len(BOTH_WAYS) and not trains(speakers)[-1].markers(lasts_s):
+            raise BadInputError(
+                f"duration {written_time(lasts_s)} is too short for a marker of each of {speakers} who speak in turn",
+                f"give {written_time(LEAST_CALL_S + speakers * SLOT_S)} or more",
+            )
+
+    def party(self, name: str) -> Party:
+        """Return the party of that name."""
+        return next(party for party in self.parties if party.name == name)
+
+    def sending(self, medium: Medium) -> dict[str, Stream]:
+        """Return who sends ``medium``, in the order written, with what each sends."""
+        sent = {party.name: party.sent(medium) for party in self.parties}
+        return {name: stream for name, stream in sent.items() if stream is not None}
+
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        """Who hears whom, in the order in which everything is told."""
+        return ways_between(self.parties)
+
+    @property
+    def caller(self) -> Site:
+        """Where the first party is, who calls."""
+        return self.parties[0].site
+
+    @property
+    def callee(self) -> Site:
+        """Where the second party is, who is called."""
+        return self.parties[1].site
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a reader should know although it can be run: what has no effect, a path faster than light."""
         border = border_warnings(self._apart(), self.border, private=self.private)
         if self.target.scheme != "loopback":
-            placed = self.link or self.target.region is not None or self.rtt_s is not None
+            placed = self.legs or self.target.region is not None or self.rtt_s is not None
             near = ("only the access lines are emulated: target.region adds a distance",) * (not placed)
             return (*near, *border)
+        lasts_s = self.call.duration_s
+        late = (
+            f"cue {cue} is never given, for each call is over before ({format_duration(lasts_s)}): "
+            f"give call.duration above {format_duration(cue.at_s)}"
+            for cue in self.script
+            if cue.at_s is not None and cue.at_s >= lasts_s
+        )
         unasked = self.ice != IceSettings()
-        return (*(("ice has no effect on loopback, where both ends are ours",) * unasked), *self._too_fast(), *border)
+        return (
+            *(("ice has no effect on loopback, where both ends are ours",) * unasked),
+            *self._too_fast(),
+            *border,
+            *late,
+        )
 
     def _apart(self) -> list[tuple[str, str]]:
         """Return the pairs of regions that a backbone of this call lies between."""
-        sides = (self.caller.region, self.callee.region)
-        if len(self.link) == len(WAYS):
-            return []
+        pairs = list(combinations(self.parties, 2))
+        between = [(a.site.region, b.site.region) for a, b in pairs if any(leg not in self.legs for leg in _both(a, b))]
         if self.target.scheme == "loopback":
-            return list(combinations((*sides, self.signaling.region), 2))
+            if not between and self.signaling.beside is not None:
+                return []
+            return [*between, *((party.site.region, self.signaling.region) for party in self.parties)]
+        if not between:
+            return []
         if self.target.region is not None:
-            return [(side, self.target.region) for side in sides]
-        return [sides] if self.rtt_s is not None else []
+            return [(party.site.region, self.target.region) for party in self.parties]
+        return between if self.rtt_s is not None else []
 
     def _too_fast(self) -> tuple[str, ...]:
-        a, b = self.caller.region, self.callee.region
+        found = (self._too_fast_between(a, b) for a, b in combinations(self.parties, 2))
+        return tuple(dict.fromkeys(warning for warning in found if warning is not None))
+
+    def _too_fast_between(self, one: Party, other: Party) -> str | None:
+        a, b = one.site.region, other.site.region
         if ANYWHERE in (a, b):
-            return ()
+            return None
         if self.rtt_s is not None:
-            warning = backbone(a, b, self.rtt_s).warning
-            return () if warning is None else (warning,)
+            return backbone(a, b, self.rtt_s).warning
         bound_s = light_bound_s(a, b)
-        fastest_s = sum(self._fastest_s(direction) for direction in WAYS)
-        if not self.link or fastest_s >= bound_s:
-            return ()
+        there, back = _both(one, other)
+        fastest_s = self._fastest_s(there, one.site, other.site) + self._fastest_s(back, other.site, one.site)
+        if not {there, back} & set(self.legs) or fastest_s >= bound_s:
+            return None
         fact = (
             f"link: a round trip of {format_duration(fastest_s, 1)} between {a} and {b} is faster than light in fibre"
         )
-        return (f"{fact}, which takes {format_duration(bound_s, 1)}",)
+        return f"{fact}, which takes {format_duration(bound_s, 1)}"
 
-    def _fastest_s(self, direction: Direction) -> float:
+    def _fastest_s(self, leg: Leg, sender: Site, receiver: Site) -> float:
         """Return the shortest one-way delay of the media path, by its delay models."""
-        if direction in self.link:
-            return self.link[direction].delay.quantile_s(0)
-        from_caller = direction == "caller_to_callee"
-        sender, receiver = (self.caller, self.callee) if from_caller else (self.callee, self.caller)
+        if leg in self.legs:
+            return self.legs[leg].delay.quantile_s(0)
         between = backbone(sender.region, receiver.region, private=self.private)
         hops = (ACCESS[sender.access].up, between.spec, ACCESS[receiver.access].down)
         return sum(hop.delay.quantile_s(0) for hop in hops)
@@ -315,5 +341,13 @@ class Scenario:
         Prose, name and budgets aside, and who is called in it: two vendors are compared in one situation.
         """
         measured = {key: value for key, value in self.settings.items() if key not in PROSE | {"target"}}
+        if "parties" in measured:
+            measured["parties"] = list(measured["parties"].items())  # seeds are handed out in their order
         text = json.dumps(measured, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _both(one: Party, other: Party) -> tuple[Leg, Leg]:
+    """Return the legs from one party to another, and back."""
+    leg = Leg.between(one.name, other.name)
+    return leg, leg.back

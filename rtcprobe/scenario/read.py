@@ -12,44 +12,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, cast
 
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
 
-from rtcprobe.audio.opus import OpusSettings
-from rtcprobe.audio.protection import Protection
 from rtcprobe.errors import BadInputError, did_you_mean, same_name
 from rtcprobe.ice import read_ice
-from rtcprobe.link import REGIONS, LinkSpec, parse_link
+from rtcprobe.link import REGIONS
 from rtcprobe.playout.policies import PlayoutChoice
-from rtcprobe.result import WAYS, Direction
-from rtcprobe.scenario.model import (
-    CallPlan,
-    Devices,
-    DtlsTimer,
-    MouthPlan,
-    Scenario,
-    SignalingPlan,
-    Site,
-    TargetPlan,
-)
+from rtcprobe.scenario.lower import cast_of, within
+from rtcprobe.scenario.model import CallPlan, DtlsTimer, Scenario, TargetPlan
 from rtcprobe.scenario.schema import NAME, PLACES, scenario_schema
+from rtcprobe.scenario.script import parse_cue
 from rtcprobe.strictyaml import load_yaml
 from rtcprobe.textfiles import read_text
 from rtcprobe.units import parse_decibels, parse_duration, parse_ppm, parse_rate, parse_ratio
 from rtcprobe.verdict.budgets import parse_budget
+from rtcprobe.ways import BOTH_LEGS, party_named
 
 __all__ = ["parse_scenario", "read_scenario"]
 
-_T = TypeVar("_T")
-
 _NAME_CURE: Final = "use small letters and digits, and . _ - after the first"
 
-_OWN_SENTENCES: Final = ("link", "target", "ice")
+_OWN_SENTENCES: Final = ("link", "legs", "target", "ice")
 """Keys judged by parsers of their own."""
+
+_WHOLE: Final = ("budget", "cue", "party")
+"""What quotes itself whole; every other value is found by its key."""
 
 _FORMATS: Final[Mapping[str, Callable[[object], object]]] = {
     "duration": parse_duration,
@@ -60,6 +52,8 @@ _FORMATS: Final[Mapping[str, Callable[[object], object]]] = {
     "playout": PlayoutChoice.parse,
     "timer": DtlsTimer.parse,
     "budget": parse_budget,
+    "cue": parse_cue,
+    "party": lambda name: party_named(str(name)),
 }
 
 
@@ -102,7 +96,9 @@ def parse_scenario(
 def _load(text: str) -> dict[str, Any]:
     written = load_yaml(text)
     if not isinstance(written, dict):
-        raise BadInputError("this is not a scenario", "write keys: name, and link, or caller, callee, signaling")
+        raise BadInputError(
+            "this is not a scenario", "write name, and link, or parties, or caller, callee and signaling"
+        )
     return written
 
 
@@ -137,6 +133,8 @@ def _with_defaults(value: Any, schema: Mapping[str, Any]) -> Any:
         return same_name(value, (each for each in schema["enum"] if isinstance(each, str))) or value
     if schema.get("type") == "integer" and isinstance(value, float) and value.is_integer():
         return int(value)  # 20.0 is a whole number to JSON Schema, and to programs that know no other
+    if isinstance(schema.get("additionalProperties"), Mapping) and isinstance(value, Mapping):
+        return {key: _with_defaults(each, schema["additionalProperties"]) for key, each in value.items()}
     if not isinstance(value, Mapping) or "properties" not in schema:
         return deepcopy(value)
     out: dict[str, Any] = {}
@@ -191,9 +189,11 @@ def _placed(written: Mapping[str, Any]) -> None:
     Raises:
         BadInputError: a place is missing.
     """
+    if "parties" in written:
+        return  # ``lower`` knows which of their paths are written out
     link = written["link"]
-    ways = [way for way in WAYS if isinstance(link, Mapping) and way in link]
-    if link and (not ways or len(ways) == len(WAYS)):
+    ways = [way for way in BOTH_LEGS if isinstance(link, Mapping) and way in link]
+    if link and (not ways or len(ways) == len(BOTH_LEGS)):
         return
     needed = [(place,) for place in PLACES] + [("signaling", "region")]
     for keys in needed:
@@ -214,8 +214,7 @@ def _sentence(error: ValidationError) -> BadInputError:
     place = ".".join(str(part) for part in error.absolute_path)
     value, schema = cast("Any", error.instance), cast("Mapping[str, Any]", error.schema)
     if isinstance(error.cause, BadInputError):
-        # A budget quotes itself whole; every other value is found by its key.
-        return error.cause if schema["format"] == "budget" else error.cause.within(place)
+        return error.cause if schema["format"] in _WHOLE else error.cause.within(place)
     if error.validator == "additionalProperties":
         unknown = next(key for key in value if key not in schema["properties"])
         return BadInputError(
@@ -240,7 +239,8 @@ def _dotted(place: str, key: str) -> str:
 
 def _kind(schema: Mapping[str, Any]) -> str:
     kinds = {"integer": "a whole number", "boolean": "true or false", "object": "a set of keys", "array": "a list"}
-    return kinds.get(schema.get("type", ""), "a text")
+    kind = schema.get("type", "")
+    return "a text or a list" if isinstance(kind, list) else kinds.get(kind, "a text")
 
 
 def _example(schema: Mapping[str, Any]) -> str:
@@ -255,27 +255,19 @@ def _shown(value: object) -> str:
 
 
 def _convert(written: Mapping[str, Any], folder: Path) -> Scenario:
+    people = cast_of(written, folder)
     return Scenario(
         name=written["name"],
         serves=written.get("serves", ""),
         sources=tuple(written["sources"]),
-        caller=Site(**written.get("caller", {})),
-        callee=Site(**written.get("callee", {})),
-        signaling=SignalingPlan(**written.get("signaling", {"connection": "cold"})),
+        parties=people.parties,
+        legs=people.legs,
+        script=people.script,
+        signaling=people.signaling,
         rtt_s=parse_duration(written["rtt"]) if "rtt" in written else None,
         private=written.get("backbone") == "private",
         border=written.get("border"),
-        link=_links(written["link"], folder),
-        call=_within("call", _call, written["call"]),
-        codec=_within("codec", _codec, written["codec"]),
-        mouth=_within("mouth", partial(_mouth, folder=folder), written["mouth"]),
-        protection=Protection(
-            red_copies=written["protection"]["red"],
-            fec=written["codec"]["fec"],
-            nack=written["protection"]["nack"],
-        ),
-        devices=_within("devices", _devices, written["devices"]),
-        playout=PlayoutChoice.parse(written["playout"]),
+        call=within("call", _call, written["call"]),
         dtls=DtlsTimer.parse(written["dtls"]["timer"]),
         budgets=tuple(parse_budget(line) for line in written["budgets"]),
         target=_target(written.get("target", "loopback"), folder),
@@ -284,47 +276,12 @@ def _convert(written: Mapping[str, Any], folder: Path) -> Scenario:
     )
 
 
-def _within(place: str, build: Callable[[Any], _T], written: Any) -> _T:
-    try:
-        return build(written)
-    except BadInputError as error:
-        raise error.within(place) from error
-
-
 def _call(written: Mapping[str, Any]) -> CallPlan:
     return CallPlan(
         duration_s=parse_duration(written["duration"]),
         joins=written["joins"],
         join_timeout_s=parse_duration(written["join_timeout"]),
         calls=written["calls"],
-    )
-
-
-def _codec(written: Mapping[str, Any]) -> OpusSettings:
-    return OpusSettings(
-        bitrate_bps=round(parse_rate(written["bitrate"])),
-        application=written["application"],
-        fec=written["fec"],
-        expected_loss=parse_ratio(written["expected_loss"]),
-        ptime_s=parse_duration(written["ptime"]),
-        dtx=written["dtx"],
-        complexity=written["complexity"],
-    )
-
-
-def _devices(written: Mapping[str, Any]) -> Devices:
-    return Devices(
-        capture_s=parse_duration(written["capture"]),
-        playback_s=parse_duration(written["playback"]),
-        drift=parse_ppm(written["drift"]),
-    )
-
-
-def _mouth(written: Mapping[str, Any], folder: Path) -> MouthPlan:
-    programme = written["programme"]
-    return MouthPlan(
-        programme=programme if programme in ("silence", "noise") else folder / programme,
-        marker_to_speech_db=parse_decibels(written["marker_level"]),
     )
 
 
@@ -342,23 +299,3 @@ def _target(written: Any, folder: Path) -> TargetPlan:
     if region is not None and region not in REGIONS:
         raise BadInputError(f"target.region {region!r} is not known", did_you_mean(region, sorted(REGIONS)))
     return TargetPlan(url=url.strip(), region=region, options=options, folder=folder)
-
-
-def _links(written: Any, folder: Path) -> dict[Direction, LinkSpec]:
-    """Return the links given, by direction: one for both, or one each."""
-    if isinstance(written, Mapping) and not written:
-        return {}
-    if isinstance(written, Mapping) and any(key in WAYS for key in written):
-        for key in written:
-            if key not in WAYS:
-                raise BadInputError(f"link.{key} is not known", did_you_mean(key, WAYS))
-        return {
-            direction: _link(f"link.{direction}", written[direction], folder)
-            for direction in WAYS
-            if direction in written
-        }
-    return dict.fromkeys(WAYS, _link("link", written, folder))
-
-
-def _link(place: str, written: Any, folder: Path) -> LinkSpec:
-    return _within(place, partial(parse_link, folder=folder), written)

@@ -86,8 +86,8 @@ def test_a_setting_that_cannot_be_meant():
 TEXTS = {
     "name: a\nname: b\n": "line 2: name is given twice: leave one out",
     "1: a\n": "line 1: the key 1 is not a word: put it in quotes",
-    "[a, b]": "this is not a scenario: write keys: name, and link, or caller, callee, signaling",
-    "": "this is not a scenario: write keys: name, and link, or caller, callee, signaling",
+    "[a, b]": "this is not a scenario: write name, and link, or parties, or caller, callee and signaling",
+    "": "this is not a scenario: write name, and link, or parties, or caller, callee and signaling",
     "name: [a": "line 1: this is not YAML: expected ',' or ']', but got '<stream end>'",
     "name: !!python/name:os.system x": (
         "line 1: this is not YAML: "

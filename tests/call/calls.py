@@ -17,8 +17,7 @@ def setup(link=None, *, routes=None, frames=40, endless=True, connection="cold",
     speech = Speech(frames=[OPUS_SILENCE] * frames, ptime_s=0.020, endless=endless)
     return CallSetup(
         routes={route: [link or LinkSpec()] for route in ROUTES} | (routes or {}),
-        caller_speech=speech,
-        callee_speech=speech,
+        speech={"caller": speech, "callee": speech},
         connection=connection,
         dtls_timeout_s=dtls_s if callable(dtls_s) else lambda _round_trip_s: dtls_s,
         join_timeout_s=join_timeout_s,

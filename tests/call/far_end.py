@@ -11,10 +11,11 @@ import numpy as np
 from calls import OPUS_SILENCE
 
 from rtcprobe.audio.protection import Protection
-from rtcprobe.call.mouth_track import Speech
+from rtcprobe.call.mouth_track import Mouth, MouthTrack, Speech
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.targets.base import CallSetup, find_target
+from rtcprobe.call.transceiver import SoundWanted
 from rtcprobe.ice import IceSettings
 from rtcprobe.link import LinkSpec, Path, parse_link
 from rtcprobe.runtime.outside import OutsideNetwork
@@ -51,15 +52,14 @@ class FarEnd:
         may_speak = asyncio.Event()
         if speaks:
             may_speak.set()
+        speech = Speech(frames=[OPUS_SILENCE], ptime_s=0.020, endless=True)
+        mouth = Mouth(speech=speech, phase_s=0.0, network=self.network, may_speak=may_speak)
         made = Peer(
             host,
             "callee",
-            Speech(frames=[OPUS_SILENCE], ptime_s=0.020, endless=True),
-            phase_s=0.0,
-            may_speak=may_speak,
+            [SoundWanted(track=MouthTrack(mouth), media=media)],
             dtls_timeout_s=lambda _: 1.0,
             protection=Protection(),
-            media=media,
         )
         self.peers.append(made)
         self.asked.set()
@@ -117,8 +117,7 @@ def outside_setup(target, *, link=None, frames=5, endless=True, join_timeout_s=5
     spec = parse_link(link) if link else LinkSpec()
     return CallSetup(
         routes={route: [spec] for route in target.routes},
-        caller_speech=speech,
-        callee_speech=speech,
+        speech={"caller": speech, "callee": speech},
         connection="cold",
         dtls_timeout_s=lambda _: 1.0,
         join_timeout_s=join_timeout_s,

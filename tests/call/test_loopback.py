@@ -52,7 +52,11 @@ def test_equal_seeds_give_equal_calls_to_the_bit():
     def figures(seed):
         made = call(setup(jittery, endless=False), seed, talk=True)
         return [
-            (peer.timeline.marks, [(at_s, p.sequence, p.timestamp) for at_s, p in peer.arrivals], peer.tap.departures)
+            (
+                peer.timeline.marks,
+                [(at_s, p.sequence, p.timestamp) for at_s, p in peer.arrivals],
+                peer.said().departures,
+            )
             for peer in (made.caller, made.callee)
         ]
 
@@ -64,7 +68,7 @@ def test_equal_seeds_give_equal_calls_to_the_bit():
 def test_every_frame_leaves_on_its_own_peers_grid_and_arrives_after_the_path():
     made = call(setup(CLEAN, endless=False, frames=25), talk=True)
     for sender, receiver in ((made.caller, made.callee), (made.callee, made.caller)):
-        departures = [departure.at_s for departure in sender.tap.departures]
+        departures = [departure.at_s for departure in sender.said().departures]
         assert departures == pytest.approx([sender.track.due_s(index) for index in range(25)], abs=1e-8)
         arrivals = [at_s for at_s, _ in receiver.arrivals]
         assert arrivals == pytest.approx([at_s + ONE_WAY_S for at_s in departures], abs=1e-8)
@@ -74,7 +78,7 @@ def test_every_frame_leaves_on_its_own_peers_grid_and_arrives_after_the_path():
 
 def test_frames_that_dtx_left_out_are_not_sent_and_keep_their_place_in_time():
     plan = setup(CLEAN, endless=False, frames=6)
-    plan.caller_speech.frames[2:4] = [None, None]
+    plan.speech["caller"].frames[2:4] = [None, None]
     made = call(plan, talk=True)
     stamps = [packet.timestamp for _, packet in made.callee.arrivals]
     assert [(stamp - stamps[0]) % 2**32 // 960 for stamp in stamps] == [0, 1, 4, 5]

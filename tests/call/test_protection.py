@@ -47,7 +47,7 @@ def talk(protection, *, there=LOSSY, back=LOSSY, frames=None, seed=1):
     speech = Speech(frames=numbered(FRAMES) if frames is None else frames, ptime_s=0.020)
     routes = {("caller", "callee"): [there], ("callee", "caller"): [back]}
     plan = setup(CLEAN, routes=routes, endless=False)
-    plan = replace(plan, caller_speech=speech, callee_speech=speech, protection=protection)
+    plan = replace(plan, speech={"caller": speech, "callee": speech}, protection=protection)
     made = call(plan, seed, talk=True)
     assert made.failed is None
     return made
@@ -60,7 +60,7 @@ def with_nack():
 
 def recovered(talker, listener):
     return recovery(
-        talker.tap.departures,
+        talker.said().departures,
         listener.arrivals,
         frame_samples=960,
         has_fec=has_fec,
@@ -130,7 +130,7 @@ def test_once_the_round_trip_is_known_a_request_brings_one_packet_and_not_one_fo
     lost = [index in {260, 261, 280} for index in range(4_096)]
     there = LinkSpec(delay=Delay(base_s=0.150), loss=LossTrace(lost=tuple(lost)))
     made = talk(Protection(nack=True), there=there, back=CLEAN, frames=numbered(400))
-    departures = [departure.timestamp for departure in made.caller.tap.departures]
+    departures = [departure.timestamp for departure in made.caller.said().departures]
     assert len(departures) - len(set(departures)) == 3
     assert len({packet.sequence for _, packet in made.callee.arrivals}) == 400
     assert len(made.callee.arrivals) == 400
@@ -143,7 +143,7 @@ def test_the_receiver_is_told_the_round_trip_that_rtcp_measured():
 
 def test_what_is_sent_again_does_not_count_as_late_to_leave():
     made = with_nack()
-    assert len(made.caller.tap.departures) > FRAMES
+    assert len(made.caller.said().departures) > FRAMES
     assert made.caller.said().pacing_lateness_s() == pytest.approx([0.0] * FRAMES, abs=1e-8)
 
 
@@ -166,7 +166,7 @@ def test_all_of_it_together_and_equal_seeds_give_equal_calls_to_the_bit():
 
     def figures(seed):
         made = talk(everything, seed=seed, frames=voiced(FRAMES)[:100])
-        return [(peer.arrivals, peer.tap.departures, recovered(peer, other)) for peer, other in pairs(made)]
+        return [(peer.arrivals, peer.said().departures, recovered(peer, other)) for peer, other in pairs(made)]
 
     first = figures(3)
     assert first == figures(3)
@@ -188,7 +188,7 @@ def test_a_listener_with_neteq_hears_what_recovery_says_and_pays_a_packet_time_o
     made = talk(Protection(red_copies=1), back=CLEAN, frames=voiced(FRAMES))
     talker, listener, agreed = made.caller, made.callee, made.callee.negotiated
     kinds = {"payload_type": agreed.opus_payload_type, "red_payload_type": agreed.red_payload_type}
-    bare = unprotected(talker.tap.departures, listener.arrivals, **kinds)
+    bare = unprotected(talker.said().departures, listener.arrivals, **kinds)
     got = recovered(talker, listener)
     without, target_without_ms = heard(bare, agreed, WithoutFec(OpusDecoder()))
     with_all, target_ms = heard(listener.arrivals, agreed, OpusDecoder())

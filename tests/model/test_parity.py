@@ -5,8 +5,7 @@ from aiortc.rtp import RTCP_RTPFB_NACK, RtcpRtpfbPacket
 
 from rtcprobe.model import wire
 from rtcprobe.playout.copies import Left
-from rtcprobe.probe import run as probe_run
-from rtcprobe.probe import run_probe
+from rtcprobe.probe import run_probe, talking
 from rtcprobe.scenario import find_scenario
 
 SRTCP_BYTES = 20
@@ -26,7 +25,7 @@ def left_by(monkeypatch):
             left.extend(ways)
             raise EnoughError
 
-        monkeypatch.setattr(probe_run, "hear_call", take)
+        monkeypatch.setattr(talking, "hear_call", take)
         asked = ["call.duration=1s", "call.joins=1", "call.calls=1", *settings]
         with pytest.raises(EnoughError):
             run_probe(find_scenario("1v1-social", asked), seed=seed, clock="virtual", engine=engine)
@@ -49,7 +48,7 @@ def test_without_chance_both_engines_leave_the_same_packets_at_the_same_instants
     of_stack, of_model = (left_by(engine, *settings) for engine in ("stack", "model"))
     assert len(of_stack) == len(of_model) == 2
     for stack, model in zip(of_stack, of_model, strict=True):
-        assert (model.direction, model.phase_s) == (stack.direction, stack.phase_s)
+        assert (model.way, model.phase_s) == (stack.way, stack.phase_s)
         assert model.said.started_s == pytest.approx(stack.said.started_s, abs=1e-9)
         assert model.said.finished == stack.said.finished
         assert [each.size_bytes for each in model.said.departures] == [

@@ -18,7 +18,7 @@ def test_each_side_keeps_its_access_and_the_way_to_the_target_is_the_real_one():
         ("callee", "target"): [callee.up],
         ("target", "callee"): [callee.down],
     }
-    assert nominal_round_trip_s(hops()) is None  # part of it is not ours to know
+    assert nominal_round_trip_s(hops(), "caller", "callee") is None  # part of it is not ours to know
 
 
 def test_a_region_puts_the_target_at_a_distance_from_each_side():

@@ -41,9 +41,9 @@ def test_a_receiver_whose_packets_are_taken_starts_no_thread_and_others_do():
 
 
 def test_missing_numbers_are_asked_for_in_ascending_runs_because_aiortc_cannot_pack_a_wrap():
-    runs = media_seam._without_wraps([65_534, 65_535, 0, 1])
+    runs = media_seam.without_wraps([65_534, 65_535, 0, 1])
     assert runs == [[65_534, 65_535], [0, 1]]
-    assert media_seam._without_wraps([3, 9]) == [[3, 9]]
+    assert media_seam.without_wraps([3, 9]) == [[3, 9]]
 
     def packed(lost):
         sent = bytes(RtcpRtpfbPacket(fmt=RTCP_RTPFB_NACK, ssrc=1, media_ssrc=2, lost=lost))

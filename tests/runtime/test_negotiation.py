@@ -34,12 +34,12 @@ def exchange(ours, theirs, change=lambda text: text):
         offer = change(caller.localDescription.sdp)
         with acting_as(network.add_host("callee", "10.0.0.2")), offering(theirs):
             await callee.setRemoteDescription(aiortc.RTCSessionDescription(offer, "offer"))
-            taken = agree(callee)
+            taken = agree(callee.getTransceivers()[0])
             await callee.setLocalDescription(await callee.createAnswer())
         answer = callee.localDescription.sdp
         with acting_as(network.add_host("again", "10.0.0.1")), offering(ours):
             await caller.setRemoteDescription(aiortc.RTCSessionDescription(answer, "answer"))
-        got = agree(caller)
+        got = agree(caller.getTransceivers()[0])
         for connection in (caller, callee):
             await connection.close()
         return offer, answer, got, taken

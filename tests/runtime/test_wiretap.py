@@ -71,7 +71,7 @@ def test_rtp_departures_are_noted_and_rtcp_is_not():
     rtcp = struct.pack("!BBHI", 0x80, 200, 1, 1) + bytes(8)  # sender report, RFC 3550 §6.4.1
     tap.sent(rtp, 0.5)
     tap.sent(rtcp, 0.6)
-    assert tap.departures == [(0.5, 7, 960, len(rtp))]
+    assert tap.departures(1) == [(0.5, 7, 960, len(rtp), 1)]
     assert is_rtp(rtp)
     assert not is_rtp(rtcp)
     assert not is_rtp(b"\x80")

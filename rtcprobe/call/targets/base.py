@@ -19,7 +19,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -28,17 +28,22 @@ from typing import Any, Final, Literal, NamedTuple, Protocol, cast
 import numpy as np
 
 from rtcprobe.audio.protection import Protection
-from rtcprobe.call.mouth_track import Speech
+from rtcprobe.call.camera import Camera
+from rtcprobe.call.mouth_track import Mouth, Speech
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.access import Leg
 from rtcprobe.call.targets.kinds import GROUP
+from rtcprobe.call.transceiver import PictureWanted, SoundWanted
+from rtcprobe.call.watching import Watching
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.ice import IceSettings
 from rtcprobe.link import LinkSpec
-from rtcprobe.result import Clock, Direction
+from rtcprobe.result import Clock
 from rtcprobe.runtime.network import Host, Network
-from rtcprobe.scenario import TargetPlan
+from rtcprobe.scenario import Cue, TargetPlan
 from rtcprobe.timeline import Side, Stop, Timer, Wait
+from rtcprobe.ways import Leg as LegName
+from rtcprobe.ways import Way as WayName
 
 __all__ = [
     "ECHO_ROUTES",
@@ -79,43 +84,58 @@ _BUILT_IN: Final[Mapping[str, str]] = {
 class CallSetup:
     """What a call is made of.
 
-    ``routes`` gives the hops of every pair in the target's ``routes``; ``linger_s`` is how long a join goes on after it
-    has its first packets, so that it can be heard; ``dtls_timeout_s`` turns the measured round trip (None when unknown)
-    into the initial handshake timer, seconds; ``protection`` is what both sides want against loss; ``ice`` says which
-    STUN and TURN servers are asked outside.
+    ``routes`` gives the hops of every pair in the target's ``routes``; ``speech`` is what each party says, in the order
+    in which they call (None: it only listens); ``hears`` whom each listens to, everybody where nothing is said of it.
+    ``cameras`` is what those show who have one. ``linger_s`` is how long a join goes on after it has its first packets,
+    so that it can be heard; ``dtls_timeout_s`` turns the measured round trip (None when unknown) into the initial
+    handshake timer, seconds; ``protection`` is what all want against loss; ``ice`` says which STUN and TURN servers are
+    asked outside. ``cues`` are what happens in a call but for everybody joining and saying all they have (``script``);
+    a call with cues lasts ``lasts_s``.
     """
 
     routes: Mapping[Route, Sequence[LinkSpec]]
-    caller_speech: Speech
-    callee_speech: Speech
+    speech: Mapping[str, Speech | None]
     connection: Literal["cold", "warm"]
     dtls_timeout_s: Callable[[float | None], float]
     join_timeout_s: float
     linger_s: float
+    hears: Mapping[str, Collection[str]] = field(default_factory=dict)
+    cameras: Mapping[str, Camera] = field(default_factory=dict)
     protection: Protection = field(default_factory=Protection)
     ice: IceSettings = field(default_factory=IceSettings)
+    cues: tuple[Cue, ...] = ()
+    lasts_s: float = 0.0
 
-    def peer(self, host: Host, side: Side, *, phase: float, may_speak: asyncio.Event, **more: Any) -> Peer:
-        """Return the peer of one side at ``host``; ``phase`` is how far into a packet time its mouth begins, 0 to 1."""
-        both = self.caller_speech, self.callee_speech
-        speech, expected = both if side == "caller" else reversed(both)
-        return Peer(
-            host,
-            side,
-            speech,
-            expected=expected.frames,
-            phase_s=phase * speech.ptime_s,
-            may_speak=may_speak,
-            dtls_timeout_s=self.dtls_timeout_s,
-            protection=self.protection,
-            **more,
-        )
+    @property
+    def longest_speech_s(self) -> float:
+        """How long the longest speech takes."""
+        return max((each.duration_s for each in self.speech.values() if each is not None), default=self.lasts_s)
+
+    def mouth(self, party: str, network: Network, *, phase: float, may_speak: asyncio.Event) -> Mouth | None:
+        """Return a party's mouth, None where it only listens; ``phase`` is how far into a packet it begins, 0 to 1."""
+        speech = self.speech[party]
+        if speech is None:
+            return None
+        return Mouth(speech=speech, phase_s=phase * speech.ptime_s, network=network, may_speak=may_speak)
+
+    def expected(self, party: str) -> Sequence[bytes | None]:
+        """Return the frames that whoever listens to ``party`` will likely hear."""
+        speech = self.speech[party]
+        return () if speech is None else speech.frames
+
+    def peer(self, host: Host, side: Side, wanted: Sequence[SoundWanted | PictureWanted], **more: Any) -> Peer:
+        """Return a connection of ``side`` at ``host`` with these m-sections."""
+        peer = Peer(host, side, wanted, dtls_timeout_s=self.dtls_timeout_s, protection=self.protection, **more)
+        for picture in peer.pictures:
+            if isinstance(picture.watcher, Watching):
+                picture.watcher.round_trip_s = lambda: peer.round_trip_s
+        return peer
 
 
 class Way(NamedTuple):
     """One direction of a call whose sound is measured: who speaks, who listens (the same peer in a round trip)."""
 
-    direction: Direction
+    direction: WayName
     talker: Peer
     listener: Peer
 
@@ -175,7 +195,7 @@ class Call(Protocol):
         """Return from when on each kind of timer can have held ``joiner`` up; ``never_s`` for what was not reached."""
         ...
 
-    def legs(self) -> Mapping[Direction, Sequence[Leg]]:
+    def legs(self) -> Mapping[LegName, Sequence[Leg]]:
         """Return the emulated lines of each direction, in the order packets pass them: one or two."""
         ...
 
@@ -193,7 +213,7 @@ class Target(Protocol):
         ...
 
     @property
-    def directions(self) -> Sequence[Direction]:
+    def directions(self) -> Sequence[WayName]:
         """The directions in which it can measure mouth to ear."""
         ...
 

@@ -1,4 +1,4 @@
-"""Which side of a call to an outside target held it up, what that side was waiting for, and the sentence that says so.
+"""Which side of a call held it up, what that side was waiting for, and the sentence that says so.
 
 Rules:
     1. The side that has come the least far is to blame: one without a media path before one without sound.
@@ -13,9 +13,9 @@ from collections.abc import Collection, Iterable, Sequence
 from rtcprobe.call.faults import Exchange, timed_out
 from rtcprobe.call.http import HttpClient
 from rtcprobe.call.peer import Peer
-from rtcprobe.timeline import Stop
+from rtcprobe.timeline import Stop, Wait
 
-__all__ = ["CONNECTION", "came", "gave_up", "latecomer", "stop_of", "too_late"]
+__all__ = ["CONNECTION", "by_timers", "came", "gave_up", "latecomer", "stop_of", "too_late"]
 
 CONNECTION = {"dns": "dns_resolved", "tcp": "tcp_connected", "tls": "tls_connected"}
 """The steps of a new connection, and the milestones they are."""
@@ -60,6 +60,20 @@ def came(peer: Peer) -> str:
     """Return how far ``peer`` had come."""
     reached = peer.timeline.reached()
     return f"the {peer.side} had come to {reached}" if reached else f"the {peer.side} had reached nothing"
+
+
+def by_timers(peer: Peer, how: str, waits: Iterable[Wait]) -> str:
+    """Return what ``peer`` was waiting for, ``how`` it ended, and which timer had tried last of all ``waits``."""
+    missing = f"{peer.side} {peer.timeline.awaited()}"
+    fired = sorted(waits, key=lambda wait: wait.at_s)
+    if not fired:
+        return f"{missing} {how}; no timer had fired"
+    last = fired[-1]
+    times = sum(wait.timer == last.timer and wait.side == last.side for wait in fired)
+    return (
+        f"{missing} {how}; "
+        f"the {last.side}'s {last.timer} timer had resent {times} time{'s' * (times != 1)}, last its {last.what}"
+    )
 
 
 def _last_exchanges(peer: Peer, clients: Iterable[HttpClient]) -> list[Exchange]:

@@ -1,4 +1,4 @@
-"""How a call to an outside target runs: joined within its time, talked through to the last packet, hung up in any case.
+"""How a call runs, whoever is called: joined within its time, talked through to the last packet, hung up in any case.
 
 Rules:
     1. Whatever fails is one sentence in ``failed`` that says how far which side had come, our own faults too.
@@ -11,7 +11,6 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any
 
@@ -19,19 +18,14 @@ from rtcprobe.call.http import HttpClient
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import CallSetup, Way
 from rtcprobe.call.targets.blame import came, gave_up, latecomer, stop_of, too_late
-from rtcprobe.call.targets.endings import HANG_UP_TIMEOUT_S, all_of, bounded, said_all
+from rtcprobe.call.targets.endings import HANG_UP_TIMEOUT_S, all_of, bounded
 from rtcprobe.errors import MeasurementError, RtcprobeError, unforeseen
 from rtcprobe.runtime.media_seam import MediaPath
-from rtcprobe.runtime.outside import OutsideNetwork
+from rtcprobe.runtime.network import Network
+from rtcprobe.runtime.real import work_s
 from rtcprobe.timeline import Stop
 
 __all__ = ["Course"]
-
-SILENCE_S = 0.5
-"""How long nothing may have come for the end of the call to be the end."""
-LONGEST_END_S = 3.0
-GONE_S = 3.0
-"""A listener that heard nothing for so long before the mouths fell silent had lost the target."""
 
 
 class Course:
@@ -40,20 +34,21 @@ class Course:
     optional: Sequence[str] = ()
     """Milestones that a join may do without: it is never said to have waited for them."""
 
-    def __init__(self, setup: CallSetup) -> None:
+    def __init__(self, setup: CallSetup, network: Network) -> None:
         self.setup = setup
+        self.network = network
         self.failed: str | None = None
         self.stopped: Stop | None = None
         self.cut: str | None = None
         self.cpu_s: float | None = None
         self.warnings: list[str] = []
-        self.network = OutsideNetwork(asyncio.get_running_loop())
         self.may_speak = asyncio.Event()
         self.clients: list[HttpClient] = []
         """What is closed at the end."""
         self.paths: dict[Peer, MediaPath] = {}
         """What ICE and DTLS had agreed on when the call ended."""
-        self._lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Says why, when the server ends the call."""
         self._meanwhile: set[asyncio.Task[None]] = set()
 
     # What a subclass fills in.
@@ -62,6 +57,11 @@ class Course:
     def peers(self) -> Sequence[Peer]:
         """Every peer of ours."""
         raise NotImplementedError
+
+    @property
+    def there(self) -> Sequence[Peer]:
+        """The peers that take part from the start."""
+        return self.peers
 
     @property
     def ways(self) -> Sequence[Way]:
@@ -88,8 +88,41 @@ class Course:
         """
         raise NotImplementedError
 
+    def let_speak(self, *, joining: bool) -> None:
+        """Let the mouths speak; ``joining``: to be heard at all, in a join."""
+        del joining
+        self.may_speak.set()
+
+    async def say_all(self) -> None:
+        """Wait until all is said, and the last of it has come; sets ``cut`` where the call ends before."""
+        raise NotImplementedError
+
     async def leave(self) -> None:
         """Tell the server that the call has ended; asked in any case, also after half a ``connect``."""
+
+    async def close_peers(self) -> list[str | None]:
+        """Hang up every peer; return what went wrong with each."""
+        return await asyncio.gather(*(bounded(peer.close()) for peer in self.peers))
+
+    async def close_network(self) -> None:
+        """Close what peers and clients left open."""
+
+    @property
+    def awaited(self) -> Sequence[asyncio.Event]:
+        """What must have come before a join is over: a packet to each whose join is timed."""
+        return [peer.heard_packet for peer in self.joiners]
+
+    def too_late(self, peer: Peer, limit_s: float) -> str:
+        """Return what ``peer`` was waiting for after ``limit_s``, in a sentence."""
+        return too_late(peer, self.clients, self.stop_of(peer), limit_s, self.unanswered(peer))
+
+    def gave_up(self, peer: Peer) -> str:
+        """Return that the media path of ``peer`` gave up, in a sentence."""
+        return gave_up(peer, self.stop_of(peer)) + self.unanswered(peer)
+
+    def stop_of(self, peer: Peer) -> Stop:
+        """Return where ``peer`` stopped."""
+        return stop_of(peer, self.clients, self.optional)
 
     def complaints(self) -> Iterable[str]:
         """Return what went wrong on the way without ending the call, a sentence each."""
@@ -103,10 +136,10 @@ class Course:
     # How it runs.
 
     async def join(self) -> bool:
-        """Join until every joiner has a packet, linger, hang up; return whether it connected."""
-        self.may_speak.set()
+        """Join until what is ``awaited`` has come, linger, hang up; return whether it connected."""
+        self.let_speak(joining=True)
         try:
-            if await self._within([peer.heard_packet for peer in self.joiners]):
+            if await self._within(self.awaited):
                 await asyncio.sleep(self.setup.linger_s)
         finally:
             await self._hang_up()
@@ -115,17 +148,17 @@ class Course:
     async def talk(self) -> bool:
         """Join, let the mouths say all they have, wait for the last packet, hang up; return whether it connected."""
         try:
-            if await self._within([peer.connected for peer in self.peers]):
-                self.may_speak.set()
-                await self._say_all()
+            if await self._within([peer.connected for peer in self.there]):
+                self.let_speak(joining=False)
+                await self.say_all()
         finally:
             await self._hang_up()
         return self.failed is None
 
     def lose(self, why: str) -> None:
         """Say that the server has ended the call: ``why``, in a sentence."""
-        if not self._lost.done():
-            self._lost.set_result(why)
+        if not self.lost.done():
+            self.lost.set_result(why)
 
     def meanwhile(self, work: Coroutine[Any, Any, None]) -> None:
         """Do ``work`` beside the join, until the call ends; what goes wrong is a warning."""
@@ -146,31 +179,30 @@ class Course:
             for task in waiting:
                 task.cancel()
         if not peer.connected.is_set():
-            raise MeasurementError(gave_up(peer, self._stop_of(peer)))
+            raise MeasurementError(gave_up(peer, self.stop_of(peer)))
 
     async def _within(self, reached: Sequence[asyncio.Event]) -> bool:
         """Connect and wait for ``reached`` until the join timeout; on failure set ``failed`` and ``stopped``."""
         limit_s = self.setup.join_timeout_s
-        begun_s = time.process_time()
+        begun_s = work_s()
         try:
             async with asyncio.timeout(limit_s):
                 await self.prepare()
             self.network.start()  # what it took to build the peers is not part of the call
-            for peer in self.peers:
+            for peer in self.there:
                 peer.timeline.begin(self.network.now_s())
-            begun_s = time.process_time()
+            begun_s = work_s()
             async with asyncio.timeout(limit_s):
                 await self._whole_join(reached)
-            self.cpu_s = time.process_time() - begun_s
+            self.cpu_s = work_s() - begun_s
         except TimeoutError:
-            late = self._latecomer(reached)
-            self.failed = too_late(late, self.clients, self._stop_of(late), limit_s, self.unanswered(late))
+            self.failed = self.too_late(self._latecomer(reached), limit_s)
         except RtcprobeError as error:
             self.failed = str(error)
         except Exception as error:  # noqa: BLE001 - a fault of ours fails this join, not those before and after it
             self.failed = unforeseen(error)
         if self.failed is not None:
-            self.stopped = self._stop_of(self._latecomer(reached))
+            self.stopped = self.stop_of(self._latecomer(reached))
         return self.failed is None
 
     async def _whole_join(self, reached: Sequence[asyncio.Event]) -> None:
@@ -181,53 +213,24 @@ class Course:
         """
         connecting = asyncio.ensure_future(self.connect())
         arrived = asyncio.ensure_future(all_of(reached))
-        ended = {asyncio.ensure_future(peer.ended.wait()): peer for peer in self.peers}
+        ended = {asyncio.ensure_future(peer.ended.wait()): peer for peer in self.there}
         try:
-            pending: set[asyncio.Future[Any]] = {connecting, arrived, self._lost, *ended}
+            pending: set[asyncio.Future[Any]] = {connecting, arrived, self.lost, *ended}
             while pending & {connecting, arrived}:
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                 if connecting in done:
                     connecting.result()
-                if self._lost in done:
-                    raise MeasurementError(f"{self._lost.result()}; {came(self._latecomer(reached))}")
+                if self.lost in done:
+                    raise MeasurementError(f"{self.lost.result()}; {came(self._latecomer(reached))}")
                 broken = next((peer for task, peer in ended.items() if task in done), None)
                 if broken is not None:
-                    raise MeasurementError(gave_up(broken, self._stop_of(broken)) + self.unanswered(broken))
+                    raise MeasurementError(self.gave_up(broken))
         finally:
             for task in (connecting, arrived, *ended):
                 task.cancel()
             await asyncio.wait({connecting}, timeout=HANG_UP_TIMEOUT_S)
             if connecting.done() and not connecting.cancelled():
                 connecting.exception()  # known by now, or of no interest any more
-
-    async def _say_all(self) -> None:
-        """Wait until the talkers have said all, and the last of it has come; ends early when the call does."""
-        begun_s = self.network.now_s()
-        talkers = dict.fromkeys(way.talker for way in self.ways)
-        self.cut = await said_all(talkers, self.peers, self.network, self._lost)
-        if self.cut is not None:
-            return
-        silent_s = self.network.now_s()
-        for way in self.ways:
-            last_s = way.listener.arrivals[-1][0] if way.listener.arrivals else begun_s
-            if silent_s - last_s > GONE_S and not self._paused(way.talker, last_s) and not self.network.pauses:
-                self.cut = f"nothing came to the {way.listener.side} any more {last_s - begun_s:.1f} s into the call"
-        await self._last_packets(silent_s)
-
-    def _paused(self, talker: Peer, since_s: float) -> bool:
-        """Return whether ``talker`` sent nothing after ``since_s`` either."""
-        departures = talker.tap.departures
-        return not departures or departures[-1].at_s < since_s
-
-    async def _last_packets(self, silent_s: float) -> None:
-        """Wait until nothing has come for ``SILENCE_S``; a server that never falls silent gets ``LONGEST_END_S``."""
-        while True:
-            now_s = self.network.now_s()
-            came_s = [way.listener.arrivals[-1][0] for way in self.ways if way.listener.arrivals]
-            quiet_s = now_s - max([silent_s, self.network.last_arrival_s, *came_s])
-            if quiet_s >= SILENCE_S or now_s - silent_s >= LONGEST_END_S:
-                return
-            await asyncio.sleep(min(SILENCE_S - quiet_s, SILENCE_S) + 0.001)
 
     async def _hang_up(self) -> None:
         """Leave, close peers and clients, then whatever socket is left (rule 3)."""
@@ -236,11 +239,10 @@ class Course:
         self.paths = {peer: peer.path() for peer in self.peers}
         left = await bounded(self.leave())
         self.warnings += [] if left is None else [f"leaving: {left}"]
-        closed = await asyncio.gather(*(bounded(peer.close()) for peer in self.peers))
+        closed = await self.close_peers()
         closed += await asyncio.gather(*(bounded(client.aclose()) for client in self.clients))
         self.warnings += dict.fromkeys([*(f"hanging up: {each}" for each in closed if each), *self.complaints()])
-        await self.network.drained(HANG_UP_TIMEOUT_S)
-        self.network.close()
+        await self.close_network()
 
     def _done_meanwhile(self, task: asyncio.Task[None]) -> None:
         self._meanwhile.discard(task)
@@ -249,7 +251,4 @@ class Course:
             self.warnings.append(str(error) if isinstance(error, RtcprobeError) else unforeseen(error))
 
     def _latecomer(self, reached: Sequence[asyncio.Event]) -> Peer:
-        return latecomer(self.peers, self.joiners, reached)
-
-    def _stop_of(self, peer: Peer) -> Stop:
-        return stop_of(peer, self.clients, self.optional)
+        return latecomer(self.there, self.joiners, reached)

@@ -1,36 +1,49 @@
-"""Target ``loopback``: both ends are ours, joined by the emulated network, the signalling server between them."""
+"""Target ``loopback``: every party is ours, each joined to each other by the emulated network (a full mesh).
+
+Facts:
+    In a mesh each party has a connection to every other (RFC 7478 §2.3.4 has no server between): its mouth is heard
+    over all of them, each packet sent once a connection.
+
+Rules:
+    1. Of two parties the one that stands first calls the other, through a signalling server of the same network.
+    2. Seeds are handed out in the order of ``mesh_routes``, then a mouth's phase a party: in a call of two, nothing
+       moves when there could be more.
+    3. A party has joined when it hears everybody: the last of its connections tells how that came.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 
+from rtcprobe.call.camera import first_pictures
+from rtcprobe.call.member import Member
 from rtcprobe.call.peer import Peer
+from rtcprobe.call.performance import Performance
+from rtcprobe.call.script import absent, silent
 from rtcprobe.call.signaling import EmulatedSignaling
 from rtcprobe.call.targets.access import Leg
-from rtcprobe.call.targets.base import CallSetup, Way
-from rtcprobe.call.targets.endings import all_of, bounded, said_all
+from rtcprobe.call.targets.base import CallSetup, Route, Way
+from rtcprobe.call.targets.blame import by_timers
+from rtcprobe.call.targets.course import Course
+from rtcprobe.call.targets.endings import bounded, said_all
 from rtcprobe.errors import BadInputError
 from rtcprobe.link import Link, Path
-from rtcprobe.result import WAYS, Clock, Direction
+from rtcprobe.result import Clock
 from rtcprobe.runtime.network import Direction as PathDirection
 from rtcprobe.runtime.network import Network
-from rtcprobe.runtime.real import work_s
 from rtcprobe.scenario import TargetPlan
-from rtcprobe.timeline import Stop, Timer, Wait
+from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, Timer, Wait
+from rtcprobe.ways import BOTH_WAYS
+from rtcprobe.ways import Leg as LegName
+from rtcprobe.ways import Way as WayName
 
-__all__ = ["ROUTES", "CallSetup", "LoopbackCall", "LoopbackTarget", "make_target"]
+__all__ = ["ROUTES", "CallSetup", "LoopbackCall", "LoopbackTarget", "make_target", "mesh_routes"]
 
-ROUTES = (
-    ("caller", "callee"),
-    ("callee", "caller"),
-    ("caller", "server"),
-    ("server", "caller"),
-    ("callee", "server"),
-    ("server", "callee"),
-)
-"""Every way packets take, in the fixed order in which seeds are handed out."""
+SERVER = "server"
 
 RETRANSMISSION_S = 1.0
 """How long after the last packet one that was asked for again can still come: the rule of ``playout.nack``."""
@@ -40,13 +53,35 @@ LAST_PACKET_S = 0.010
 """How long a call goes on after its last packet was due: who hangs up at that very instant may be ahead of it."""
 
 
+def mesh_routes(parties: Sequence[str]) -> tuple[Route, ...]:
+    """Return every way packets take between ``parties`` and the server, in the order in which seeds are handed out."""
+    there = [way for one, other in combinations(parties, 2) for way in ((one, other), (other, one))]
+    return (*there, *(way for party in parties for way in ((party, SERVER), (SERVER, party))))
+
+
+ROUTES = mesh_routes(("caller", "callee"))
+"""Those of a call of two."""
+
+
 class LoopbackTarget:
-    """The far end is ours, on either clock."""
+    """All ends are ours, on either clock: parties in the order in which they call, heard on the ways named."""
 
     name = "loopback"
-    directions = WAYS
-    routes = ROUTES
     clocks: tuple[Clock, ...] = ("virtual", "real")
+    parties: tuple[str, ...] = ("caller", "callee")
+    directions: tuple[WayName, ...] = BOTH_WAYS
+
+    @classmethod
+    def joining(cls, parties: Sequence[str], ways: Sequence[WayName]) -> LoopbackTarget:
+        """Return the loopback of these parties."""
+        target = cls()
+        target.parties, target.directions = tuple(parties), tuple(ways)
+        return target
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """Every way packets take."""
+        return mesh_routes(self.parties)
 
     def call(self, setup: CallSetup, seed: np.random.SeedSequence, clock: Clock) -> LoopbackCall:
         """Return a call, not yet begun, on the running loop."""
@@ -65,98 +100,104 @@ def make_target(plan: TargetPlan) -> LoopbackTarget:
     return LoopbackTarget()
 
 
-class LoopbackCall:
+class LoopbackCall(Course):
     """One call on the running loop. What it measured stays readable at any moment, finished or not."""
 
     def __init__(self, setup: CallSetup, seed: np.random.SeedSequence, *, sockets: bool) -> None:
-        self.setup = setup
-        loop = asyncio.get_running_loop()
+        network = Network(asyncio.get_running_loop(), sockets=sockets)
+        super().__init__(setup, network)
+        self.parties = tuple(setup.speech)
         network_seed, phase_seed = seed.spawn(2)
-        self.network = Network(loop, sockets=sockets)
-        addresses = ("127.0.0.1",) * 3 if sockets else ("10.0.0.1", "10.0.0.2", "10.0.0.3")
-        caller, callee, server = (
-            self.network.add_host(name, address)
-            for name, address in zip(("caller", "callee", "server"), addresses, strict=True)
-        )
-        hosts = self._hosts = {"caller": caller, "callee": callee, "server": server}
-        for (source, destination), route_seed in zip(ROUTES, network_seed.spawn(len(ROUTES)), strict=True):
-            specs = setup.routes[source, destination]
-            links = [Link(spec, child) for spec, child in zip(specs, route_seed.spawn(len(specs)), strict=True)]
-            self.network.connect(hosts[source], hosts[destination], Path(links))
-        self.may_speak = asyncio.Event()
-        phases = np.random.Generator(np.random.PCG64(phase_seed)).random(2).tolist()
-        self.caller = setup.peer(caller, "caller", phase=phases[0], may_speak=self.may_speak)
-        self.callee = setup.peer(callee, "callee", phase=phases[1], may_speak=self.may_speak)
-        self.signaling = EmulatedSignaling(
-            self.network, caller=caller, server=server, callee=callee, connection=setup.connection
-        )
-        self.cpu_s: float | None = None
-        """CPU seconds this process spent from the start of the call until both sides had what they waited for."""
-        self.failed: str | None = None
-        """Why the join gave up: the milestone missing and the timer that was still trying; None while it has not."""
-        self.stopped: Stop | None = None
-        self.cut: str | None = None
-        self.warnings: list[str] = []
+        self._hosts = {
+            name: network.add_host(name, "127.0.0.1" if sockets else f"10.0.{place >> 8}.{place & 255}")
+            for place, name in enumerate((*self.parties, SERVER), 1)
+        }
+        self._lay(mesh_routes(self.parties), network_seed)
+        self._members = self._gathered(phase_seed)
+        self._pairs = [self._in_order(*pair) for pair in combinations(self._members.values(), 2)]
+        self._pairs = [(one, other) for one, other in self._pairs if one.hears(other) or other.hears(one)]
+        self._peers: dict[Route, Peer] = {}
+        for one, other in self._pairs:
+            self._peers[one.name, other.name] = one.meet(other, CALLER_ORDER)
+            self._peers[other.name, one.name] = other.meet(one, CALLEE_ORDER)
+        self.signaling = EmulatedSignaling(network, server=self._hosts[SERVER], connection=setup.connection)
+        callers = {one for one, _ in self._pairs}
+        for member in self._members.values():
+            self.signaling.admit(member.host, calls=member in callers)
+
+    @property
+    def caller(self) -> Peer:
+        """Who calls first."""
+        return self.peers[0]
+
+    @property
+    def callee(self) -> Peer:
+        """Who is called first."""
+        return self.peers[1]
 
     @property
     def ways(self) -> list[Way]:
-        """Both directions, as links are named."""
+        """Who hears whom, by talker in the order written, then by listener."""
         return [
-            Way("caller_to_callee", self.caller, self.callee),
-            Way("callee_to_caller", self.callee, self.caller),
+            Way(
+                WayName.of(talker, listener),
+                self._peers[talker, listener],
+                self._peers[listener, talker],
+            )
+            for talker in self.parties
+            for listener in self.parties
+            if self._members[listener].hears(self._members[talker]) and self._members[talker].mouth is not None
         ]
 
     @property
     def joiners(self) -> list[Peer]:
-        """The caller."""
-        return [self.caller]
+        """Of two the caller; of more every party that hears somebody, by the connection that was last (rule 3)."""
+        if len(self.parties) == 2:
+            return self.peers[:1]
+        listening: dict[str, list[Peer]] = {}
+        for way in self.ways:
+            if way.listener in self.there:
+                listening.setdefault(way.listener.side, []).append(way.listener)
+        return [max(each, key=_heard_s) for each in listening.values()]
+
+    @property
+    def awaited(self) -> list[asyncio.Event]:
+        """Everybody's first packets of whom they hear, and first pictures of whom they see."""
+        listening = dict.fromkeys(way.listener for way in self.ways)
+        heard = [peer.heard_packet for peer in listening if peer in self.there]
+        return heard + [event for peer in self.there for event in first_pictures(peer)]
 
     @property
     def peers(self) -> list[Peer]:
-        """Both."""
-        return [self.caller, self.callee]
+        """Both ends of every connection, who calls first."""
+        return list(self._peers.values())
 
-    def legs(self) -> dict[Direction, list[Leg]]:
-        """Return the media path of both directions."""
-        return {way.direction: [Leg.of(self.direction(way.talker.side, way.listener.side))] for way in self.ways}
+    @property
+    def there(self) -> list[Peer]:
+        """Both ends of every connection between those who are there from the start."""
+        late = {name for name in self.parties if absent(name, self.setup.cues)}
+        return [peer for route, peer in self._peers.items() if late.isdisjoint(route)]
+
+    def legs(self) -> dict[LegName, list[Leg]]:
+        """Return the media path of every way."""
+        return {
+            LegName.between(way.talker.side, way.listener.side): [
+                Leg.of(self.direction(way.talker.side, way.listener.side))
+            ]
+            for way in self.ways
+        }
 
     def report(self) -> dict[str, object]:
-        """Return nothing: both sides are ours."""
+        """Return nothing: all sides are ours."""
         return {}
 
-    async def join(self) -> bool:
-        """Join, wait until both sides have a packet of the other, linger, hang up; return whether it connected."""
-        self.may_speak.set()
-        try:
-            if await self._within(self._connect(), self.caller.heard_packet, self.callee.heard_packet):
-                await asyncio.sleep(self.setup.linger_s)
-        finally:
-            await self._hang_up()
-        return self.failed is None
-
-    async def talk(self) -> bool:
-        """Join, let both mouths say all they have, wait for the last packet, hang up; return whether it connected.
-
-        A path that breaks meanwhile ends it early: ``cut`` says when.
-        """
-        try:
-            if await self._within(self._connect(), self.caller.connected, self.callee.connected):
-                self.may_speak.set()
-                self.cut = await said_all(self.peers, self.peers, self.network)
-                await asyncio.sleep(max(0.0, self.network.last_arrival_s - self.network.now_s()) + LAST_PACKET_S)
-                if any(peer.negotiated is not None and peer.negotiated.nack for peer in self.peers):
-                    await asyncio.sleep(RETRANSMISSION_S)
-        finally:
-            await self._hang_up()
-        return self.failed is None
-
     def waits(self, joiner: Peer | None = None) -> list[Wait]:
-        """Return every retransmission of the join so far, on either side."""
-        del joiner
+        """Return every retransmission so far on the connection of ``joiner`` (the first one's), on either side."""
+        one, other = self._pair_of(joiner or self.caller)
         return [
-            *self.caller.waits(self.callee.progress_s(), self._fastest_s("caller", "callee")),
-            *self.callee.waits(self.caller.progress_s(), self._fastest_s("callee", "caller")),
-            *self.signaling.waits(),
+            *self._peers[one, other].waits(self._peers[other, one].progress_s(), self._fastest_s(one, other)),
+            *self._peers[other, one].waits(self._peers[one, other].progress_s(), self._fastest_s(other, one)),
+            *self.signaling.waits(one, other),
         ]
 
     def awaited_s(self, joiner: Peer, never_s: float) -> dict[Timer, float]:
@@ -164,64 +205,104 @@ class LoopbackCall:
 
         What is sent one way before the other side can take it in is not early.
         """
-        del joiner
-        ways_s = [self._fastest_s(*route) or 0.0 for route in (("caller", "callee"), ("callee", "caller"))]
-        caller, callee = self.caller.timeline.marks, self.callee.timeline.marks
+        one, other = self._pair_of(joiner)
+        way_s = min(self._fastest_s(*route) or 0.0 for route in ((one, other), (other, one)))
+        caller, callee = (self._peers[route].timeline.marks for route in ((one, other), (other, one)))
         ready_s = max(marks.get("ice_connected", never_s) for marks in (caller, callee))
-        return {"stun": caller.get("answer_received", never_s) - min(ways_s), "dtls": ready_s - min(ways_s)}
+        return {"stun": caller.get("answer_received", never_s) - way_s, "dtls": ready_s - way_s}
 
     def direction(self, source: str, destination: str) -> PathDirection:
-        """Return the way from one host to another (names of ``ROUTES``)."""
+        """Return the way from one host to another (names of ``mesh_routes``)."""
         return self.network.direction(self._hosts[source], self._hosts[destination])
+
+    async def connect(self) -> None:
+        """Let whoever stands first call the others."""
+        await asyncio.gather(*(self._meet(one, other) for one, other in self._pairs if one.there and other.there))
+
+    def let_speak(self, *, joining: bool) -> None:
+        """Let those speak who are there and wait for no cue; in a join all of them, to be heard at all."""
+        for member in self._members.values():
+            if member.there and (joining or not silent(member.name, self.setup.cues)):
+                member.speak()
+
+    async def say_all(self) -> None:
+        """Wait until all is said, or the script is over, and the last packet has come.
+
+        A path that breaks meanwhile ends it early: ``cut`` says when.
+        """
+        if self.setup.cues:
+            self.cut = await Performance(self._members, self._meet, self.setup, self.warnings).run()
+        else:
+            self.cut = await said_all({way.talker: None for way in self.ways}, self.peers, self.network)
+        await asyncio.sleep(max(0.0, self.network.last_arrival_s - self.network.now_s()) + LAST_PACKET_S)
+        if any(peer.pictures or (peer.negotiated is not None and peer.negotiated.nack) for peer in self.peers):
+            await asyncio.sleep(RETRANSMISSION_S)
+
+    async def leave(self) -> None:
+        """Let the signalling connections be."""
+        self.signaling.close()
+
+    async def close_peers(self) -> list[str | None]:
+        """Hang up one after the other, in an order that no clock decides."""
+        return [await bounded(peer.close()) for peer in self.peers]
+
+    def too_late(self, peer: Peer, limit_s: float) -> str:
+        """Return what ``peer`` was waiting for after ``limit_s``, and which timer still tried."""
+        return by_timers(peer, f"not within {limit_s:g} s", self.waits(peer))
+
+    def gave_up(self, peer: Peer) -> str:
+        """Return what ``peer`` was waiting for when its media path gave up, and which timer had tried."""
+        return by_timers(peer, "gave up", self.waits(peer))
+
+    def _lay(self, routes: Sequence[Route], seed: np.random.SeedSequence) -> None:
+        """Lay the paths between the hosts."""
+        for (source, destination), route_seed in zip(routes, seed.spawn(len(routes)), strict=True):
+            specs = self.setup.routes[source, destination]
+            links = [Link(spec, child) for spec, child in zip(specs, route_seed.spawn(len(specs)), strict=True)]
+            self.network.connect(self._hosts[source], self._hosts[destination], Path(links))
+
+    def _gathered(self, seed: np.random.SeedSequence) -> dict[str, Member]:
+        """Return the parties, each with what chance gives it."""
+        chance, count = np.random.Generator(np.random.PCG64(seed)), len(self.parties)
+        mouths, cameras = chance.random(count).tolist(), chance.random(count).tolist()
+        out: dict[str, Member] = {}
+        for name, phase, camera in zip(self.parties, mouths, cameras, strict=True):
+            may = asyncio.Event()
+            mouth = self.setup.mouth(name, self.network, phase=phase, may_speak=may)
+            out[name] = Member(
+                name=name,
+                host=self._hosts[name],
+                setup=self.setup,
+                mouth=mouth,
+                may_speak=may,
+                camera_phase=camera,
+                there=not absent(name, self.setup.cues),
+            )
+        return out
+
+    def _in_order(self, one: Member, other: Member) -> tuple[Member, Member]:
+        """Return who calls and who is called: who comes later calls those who are there; else the first the second."""
+        return (one, other) if other.there else (other, one)
+
+    def _pair_of(self, peer: Peer) -> Route:
+        """Return who calls and who is called on the connection of ``peer``."""
+        return self._ordered(*next(route for route, each in self._peers.items() if each is peer))[0]
+
+    def _ordered(self, one: str, other: str) -> tuple[Route, Route]:
+        """Return the connection of two by its ends: of who calls, of who is called."""
+        calls = (self._members[one], self._members[other]) in self._pairs
+        return ((one, other), (other, one)) if calls else ((other, one), (one, other))
 
     def _fastest_s(self, source: str, destination: str) -> float | None:
         return self.direction(source, destination).tally.achieved().delay_min_s
 
-    async def _connect(self) -> None:
-        self.network.start()  # what it took to build the peers is not part of the call
-        connecting = self.signaling.connect(self.caller.timeline, self.callee.timeline)
-        _, offer = await asyncio.gather(connecting, self.caller.offer())  # made while the first packet is under way
-        answer = await self.signaling.exchange(offer, self.callee.answer, self.caller.timeline, self.callee.timeline)
-        await self.caller.accept(answer)
+    async def _meet(self, one: Member, other: Member) -> None:
+        """Get two connected: the one that calls to the one that is called."""
+        caller, callee = (self._peers[route] for route in self._ordered(one.name, other.name))
+        connecting = self.signaling.connect(caller.timeline, callee.timeline)
+        _, offer = await asyncio.gather(connecting, caller.offer())  # made while the first packet is under way
+        await caller.accept(await self.signaling.exchange(offer, callee.answer, caller.timeline, callee.timeline))
 
-    async def _within(self, connect: object, *reached: asyncio.Event) -> bool:
-        """Run ``connect`` and wait for ``reached`` until the join timeout; on failure set ``failed``."""
-        begun_s = work_s()
-        deadline = asyncio.timeout(self.setup.join_timeout_s)
-        gave_up = [asyncio.ensure_future(peer.failed.wait()) for peer in (self.caller, self.callee)]
-        try:
-            async with deadline:
-                await connect  # type: ignore[misc]
-                arrived = asyncio.ensure_future(all_of(reached))
-                await asyncio.wait([arrived, *gave_up], return_when=asyncio.FIRST_COMPLETED)
-                if arrived.done():
-                    self.cpu_s = work_s() - begun_s
-                    return True
-                arrived.cancel()
-                self.failed = self._blame("gave up")
-        except TimeoutError:
-            self.failed = self._blame(f"not within {self.setup.join_timeout_s:g} s")
-        finally:
-            for task in gave_up:
-                task.cancel()
-        return False
 
-    def _blame(self, how: str) -> str:
-        late = next((peer for peer in self.peers if peer.timeline.awaited() != "first_audio"), self.caller)
-        awaited = late.timeline.awaited()
-        self.stopped = Stop(late.timeline.reached(), awaited)
-        missing = f"{late.side} {awaited}"
-        waits = sorted(self.waits(), key=lambda wait: wait.at_s)
-        if not waits:
-            return f"{missing} {how}; no timer had fired"
-        last = waits[-1]
-        times = sum(wait.timer == last.timer and wait.side == last.side for wait in waits)
-        return (
-            f"{missing} {how}; "
-            f"the {last.side}'s {last.timer} timer had resent {times} time{'s' * (times != 1)}, last its {last.what}"
-        )
-
-    async def _hang_up(self) -> None:
-        self.signaling.close()
-        for peer in (self.caller, self.callee):
-            await bounded(peer.close())
+def _heard_s(peer: Peer) -> float:
+    return peer.timeline.marks.get("first_packet", float("inf"))

@@ -31,6 +31,7 @@ import numpy as np
 
 from rtcprobe.call.faults import Exchange
 from rtcprobe.call.http import HttpClient, tls_context
+from rtcprobe.call.mouth_track import MouthTrack
 from rtcprobe.call.peer import Media, Peer
 from rtcprobe.call.sdp import Usable, read_candidate, read_description, usable_answer, usable_offer
 from rtcprobe.call.signaling import Sdp
@@ -38,14 +39,18 @@ from rtcprobe.call.targets import access
 from rtcprobe.call.targets.base import CallSetup, Route, Way
 from rtcprobe.call.targets.blame import CONNECTION
 from rtcprobe.call.targets.course import Course
+from rtcprobe.call.targets.endings import HANG_UP_TIMEOUT_S, said_all
+from rtcprobe.call.targets.last_words import gone, last_packets
+from rtcprobe.call.transceiver import SoundWanted
 from rtcprobe.errors import MeasurementError, RtcprobeError
 from rtcprobe.link import Link, LinkSpec, Path
-from rtcprobe.result import Direction
 from rtcprobe.runtime.gathering import Gathering
-from rtcprobe.runtime.outside import OutsideHost, all_addresses, local_addresses
+from rtcprobe.runtime.outside import OutsideHost, OutsideNetwork, all_addresses, local_addresses
 from rtcprobe.runtime.reach import StreamError, known_addresses, look_up
 from rtcprobe.runtime.streams import Line, resolve
 from rtcprobe.timeline import OUTSIDE_ORDER, Side, Timer, Wait
+from rtcprobe.ways import Leg as LegName
+from rtcprobe.ways import Way as WayName
 
 __all__ = ["OutsideCall"]
 
@@ -56,12 +61,13 @@ _MOST_REASONS = 3
 class OutsideCall(Course):
     """One call on the running real loop. What it measured stays readable at any moment, finished or not."""
 
+    network: OutsideNetwork
     sides: Sequence[tuple[Side, Media]] = (("caller", "sendrecv"),)
     milestones: Sequence[str] = OUTSIDE_ORDER
 
     def __init__(self, setup: CallSetup, seed: np.random.SeedSequence, *, server: str) -> None:
         """Make a call to ``server``, a host name or address; nothing is opened yet."""
-        super().__init__(setup)
+        super().__init__(setup, OutsideNetwork(asyncio.get_running_loop()))
         self.server = server
         self.lines: dict[Peer, Line] = {}
         self._hosts: dict[Peer, OutsideHost] = {}
@@ -219,15 +225,15 @@ class OutsideCall(Course):
     def ways(self) -> list[Way]:
         """There and back in an echo; else to every callee that listens, and to the caller if it does."""
         if not self.callees:
-            return [Way("round_trip", self.caller, self.caller)]
+            return [Way(WayName("round_trip"), self.caller, self.caller)]
         media = [each for _, each in self.sides]
         ways = [
-            Way("caller_to_callee", self.caller, callee)
+            Way(WayName("caller_to_callee"), self.caller, callee)
             for callee, theirs in zip(self.callees, media[1:], strict=True)
             if theirs != "sendonly"
         ]
         if media[0] == "sendrecv":
-            ways += [Way("callee_to_caller", self.callees[0], self.caller)]
+            ways += [Way(WayName("callee_to_caller"), self.callees[0], self.caller)]
         return ways
 
     @property
@@ -253,15 +259,15 @@ class OutsideCall(Course):
         marks = joiner.timeline.marks
         return {"stun": marks.get("answer_received", never_s), "dtls": marks.get("ice_connected", never_s)}
 
-    def legs(self) -> dict[Direction, list[access.Leg]]:
+    def legs(self) -> dict[LegName, list[access.Leg]]:
         """Return the access lines of each direction: the speaker's up, the first listener's down."""
         caller = self._hosts[self.caller]
         callee = self._hosts[self.callees[0]] if self.callees else None
         there = [caller.up] if callee is None else [caller.up, callee.down]
         back = [caller.down] if callee is None else [callee.up, caller.down]
         return {
-            "caller_to_callee": [access.Leg.of(line) for line in there],
-            "callee_to_caller": [access.Leg.of(line) for line in back],
+            LegName("caller_to_callee"): [access.Leg.of(line) for line in there],
+            LegName("callee_to_caller"): [access.Leg.of(line) for line in back],
         }
 
     def report(self) -> dict[str, Any]:
@@ -340,9 +346,7 @@ class OutsideCall(Course):
             peer = self.setup.peer(
                 host,
                 side,
-                phase=phase,
-                may_speak=self.may_speak,
-                media=media,
+                [self._sound(side, media, phase)],
                 milestones=self.milestones,
                 gathering=gathering,
             )
@@ -352,11 +356,33 @@ class OutsideCall(Course):
             peers.append(peer)
         return peers
 
+    def _sound(self, side: Side, media: Media, phase: float) -> SoundWanted:
+        """Return the section of sound of one side: of two parties the first calls, the second is called."""
+        caller, callee = list(self.setup.speech)[:2]
+        ours, other = (caller, callee) if side == "caller" else (callee, caller)
+        mouth = self.setup.mouth(ours, self.network, phase=phase, may_speak=self.may_speak)
+        track = None if mouth is None else MouthTrack(mouth)
+        return SoundWanted(track=track, media=media, expected=self.setup.expected(other))
+
     def _path(self, route: Route, seed: np.random.SeedSequence) -> Path:
         specs = self.setup.routes[route]
         pairs = zip(specs, seed.spawn(len(specs)), strict=True)
         # What does nothing is left out: even a delay of 0 lets a packet out only when the loop comes round.
         return Path([Link(spec, child) for spec, child in pairs if spec != LinkSpec()])
+
+    async def say_all(self) -> None:
+        """Wait until the talkers have said all, and the last of it has come; ends early when the call does."""
+        begun_s = self.network.now_s()
+        self.cut = await said_all(dict.fromkeys(way.talker for way in self.ways), self.peers, self.network, self.lost)
+        if self.cut is None:
+            silent_s = self.network.now_s()
+            self.cut = gone(self.ways, self.network, begun_s)
+            await last_packets(self.ways, self.network, silent_s)
+
+    async def close_network(self) -> None:
+        """Let what is on its way up the lines leave, then close whatever socket is left."""
+        await self.network.drained(HANG_UP_TIMEOUT_S)
+        self.network.close()
 
     async def prepare(self) -> None:
         """Find the local addresses from which the server is reached: no part of the join."""

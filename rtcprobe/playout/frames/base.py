@@ -48,11 +48,15 @@ class Request:
 
 
 class FrameReceiver(ABC):
-    """A video receiver of one stream, made at ``start_us``. ``requests`` and ``shown`` grow; take from them at will."""
+    """A video receiver of one stream, made at ``start_us``.
+
+    ``requests``, ``decoded`` and ``shown`` grow; take from them at will. Not all that is decoded is shown.
+    """
 
     def __init__(self, *, start_us: int, nack: bool) -> None:
         self.counters = Counters()
         self.shown: list[Shown] = []
+        self.decoded: list[Frame] = []
         self.requests: list[Request] = []
         self._nack = NackRequester() if nack else None
         self._nack_due_us = start_us + NACK_PERIOD_US
@@ -128,6 +132,10 @@ class FrameReceiver(ABC):
     def _ask_key_frame(self, now_us: int, why: str) -> None:
         self.counters.plis += 1
         self.requests.append(Request(kind="pli", at_us=now_us, why=why))
+
+    def _decode(self, frame: Frame, now_us: int, decode_us: int) -> None:
+        self.decoded.append(frame)
+        self.counters.frame_decoded(frame, now_us, decode_us)
 
     def _show(self, shown: Shown) -> None:
         self.shown.append(shown)

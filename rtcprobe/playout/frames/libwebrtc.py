@@ -210,7 +210,7 @@ class LibwebrtcReceiver(FrameReceiver):
         self._decoding = None
         self._free_us = now_us + _HOP_US
         self.timing.decoded(self._decode_us, now_us)
-        self.counters.frame_decoded(done.frame, now_us, self._decode_us)
+        self._decode(done.frame, now_us, self._decode_us)
         shown = Shown(frame=done.frame, released_us=done.released_us, decoded_us=now_us, at_us=now_us)
         if self._smoothing is None:
             self._show(shown)

@@ -37,7 +37,7 @@ class _AtOnce(FrameReceiver):
 
     def _run(self, now_us: int) -> None:
         shown = self._busy.pop(0)
-        self.counters.frame_decoded(shown.frame, now_us, self._decode_us)
+        self._decode(shown.frame, now_us, self._decode_us)
         self._show(shown)
 
     def _release(self, frame: Frame, now_us: int, *, damaged: bool = False) -> None:

@@ -24,11 +24,12 @@ import numpy as np
 import numpy.typing as npt
 
 from rtcprobe.errors import BadInputError
-from rtcprobe.playout.base import BLOCK_SAMPLES, Block, Decoder, Pcm, RtpPacket
+from rtcprobe.playout.arrivals import Coming
+from rtcprobe.playout.base import BLOCK_SAMPLES, Block, Decoder, Pcm, RtpPacket, Run
 from rtcprobe.playout.neteq.buffer import PacketBuffer, WaitingPacket
 from rtcprobe.playout.neteq.decision import Decision, Mode, Operation
 from rtcprobe.playout.neteq.delay import DelayConstraints
-from rtcprobe.playout.neteq.dsp import OVERLAP_SAMPLES
+from rtcprobe.playout.neteq.glide import Glider, Trace
 from rtcprobe.playout.neteq.history import TICK_MS
 from rtcprobe.playout.neteq.red import RedBlock, split_red
 from rtcprobe.playout.neteq.sound import Sound
@@ -129,41 +130,48 @@ class NetEq:
         self._started = False
         self._new_stream = False
         self._newest_timestamp = 0
-        self._trace_target = array("i")
-        self._trace_delay = array("i")
-        self._trace_operation = bytearray()
+        self._trace = Trace(array("i"), array("i"), bytearray())
+        self._glider = Glider(
+            decoder, (self._decision, self._buffer, self._sound, self._counters, self._trace), self._insert
+        )
 
     def insert_packet(self, packet: RtpPacket, now_s: float) -> None:  # noqa: ARG002 - time is the tick counter
         """Take a packet in; whatever is wrong with it is counted."""
+        self._insert(packet, self._tick)
+
+    def _insert(self, packet: RtpPacket, tick: int) -> bool:
+        """Take a packet in at ``tick``; return whether the stream just goes on."""
+        sequence, timestamp, payload, payload_type = packet
         self._counters.received += 1
-        if not packet.payload:
+        if not payload:
             self._counters.empty_packets += 1
-            return
-        if packet.payload_type == self._red_payload_type:
+            return True
+        if payload_type == self._red_payload_type:
             try:
-                blocks = split_red(packet.payload)
+                blocks = split_red(payload)
             except ValueError:
                 self._counters.malformed_red += 1
-                return
+                return True
         else:
-            blocks = [RedBlock(packet.payload_type, 0, packet.payload, 0)]
+            blocks = [RedBlock(payload_type, 0, payload, 0)]
         if not blocks or blocks[0].payload_type != self._payload_type:
             self._counters.unknown_types += 1
-            return
-        timestamp = self._unwrap(packet.timestamp)
+            return True
+        timestamp = self._unwrap(timestamp)
         if not self._started:
             self._sound.sync.end_timestamp = timestamp
         flushed = False
         for block in blocks:
-            for frame in self._frames(block, timestamp - block.timestamp_offset, packet.sequence):
+            for frame in self._frames(block, timestamp - block.timestamp_offset, sequence, tick):
                 flushed |= self._buffer.insert(frame)
                 if flushed:
                     self._decision.flushed()
                 elif not self._new_stream:
-                    self._decision.packet_arrived(frame.timestamp, frame.duration, self._tick)
+                    self._decision.packet_arrived(frame.timestamp, frame.duration, tick)
         if flushed or not self._started:
             self._started = True
             self._new_stream = True
+        return not self._new_stream
 
     def get_audio(self, now_s: float) -> Block:  # noqa: ARG002 - time is the tick counter
         """Return the next 10 ms."""
@@ -171,10 +179,6 @@ class NetEq:
         sound, counters = self._sound, self._counters
         if counters.playing:
             counters.total += BLOCK_SAMPLES
-            if sound.mode is Mode.NORMAL and self._buffer.packets:
-                calm = self._calm()
-                if calm is not None:
-                    return calm
         if not self._buffer.packets and sound.expand.muted:
             counters.conceal(BLOCK_SAMPLES, silent=True)
             return self._block(_SILENCE, BLOCK_SAMPLES, _MUTED)
@@ -182,6 +186,19 @@ class NetEq:
         samples = sound.sync.read(BLOCK_SAMPLES)
         sound.listen()
         return self._block(samples, sound.sync.invented_in_last(BLOCK_SAMPLES), word)
+
+    def glide(self, coming: Coming, clock: tuple[float, float, int], most: int) -> Run | None:
+        """Play up to ``most`` blocks in one, taking in what is ``coming``; None: the next is to be played alone.
+
+        See ``Gliding``; what it comes to is what ``get_audio`` does block by block.
+        """
+        if self._new_stream or not self._glider.ready():
+            return None
+        sync = self._sound.sync
+        playing = sync.end_timestamp - sync.future
+        done, samples = self._glider.glide(self._tick, coming, clock, most)
+        self._tick += done
+        return Run(samples, playing, done, WORDS[_NORMAL]) if done else None
 
     def wish(self, jitter_buffer_target_s: float) -> None:
         """Take what the application asks of the jitter buffer from now on (W3C ``jitterBufferTarget``, 0 to 10 s)."""
@@ -200,9 +217,9 @@ class NetEq:
     def trace(self) -> NetEqTrace:
         """Return what every tick so far did."""
         return NetEqTrace(
-            target_ms=np.array(self._trace_target, dtype=np.int32),
-            delay_ms=np.array(self._trace_delay, dtype=np.int32),
-            operations=np.frombuffer(bytes(self._trace_operation), dtype=np.uint8),
+            target_ms=np.array(self._trace.target_ms, dtype=np.int32),
+            delay_ms=np.array(self._trace.delay_ms, dtype=np.int32),
+            operations=np.frombuffer(bytes(self._trace.operations), dtype=np.uint8),
         )
 
     def _unwrap(self, timestamp: int) -> int:
@@ -214,61 +231,19 @@ class NetEq:
             self._newest_timestamp += step - 0x80000000
         return self._newest_timestamp
 
-    def _frames(self, block: RedBlock, timestamp: int, sequence: int) -> list[WaitingPacket]:
+    def _frames(self, block: RedBlock, timestamp: int, sequence: int, tick: int) -> list[WaitingPacket]:
         """Return the frames of one block in the order they are inserted: what in-band FEC tells comes first."""
         payload = block.payload
         try:
             duration = self._decoder.duration_samples(payload)
         except ValueError:
             duration = 0  # decoding it will fail and be concealed
-        frame = WaitingPacket(
-            timestamp, sequence, payload, duration, len(payload) <= _DTX_BYTES, 0, block.level, self._tick
-        )
+        frame = WaitingPacket(timestamp, sequence, payload, duration, len(payload) <= _DTX_BYTES, 0, block.level, tick)
         if duration and self._decoder.has_fec(payload):
             self._counters.fec_received += 1
-            before = WaitingPacket(timestamp - duration, sequence, payload, duration, False, 1, block.level, self._tick)
+            before = WaitingPacket(timestamp - duration, sequence, payload, duration, False, 1, block.level, tick)
             return [before, frame]
         return [frame]
-
-    def _calm(self) -> Block | None:
-        """Do at once what a tick does that has nothing to decide, as nineteen of twenty have; None: this one has.
-
-        The packet expected is there, the delay is neither to be lowered nor raised, and the tick before was such a one
-        too. What happens is what ``_decide`` and ``_act`` would come to, step by step.
-        """
-        sound, buffer, tick = self._sound, self._buffer, self._tick
-        sync, first = sound.sync, buffer.packets[0]
-        if self._new_stream or first.timestamp != sync.end_timestamp or first.is_dtx:
-            return None
-        future = sync.end - sync.next
-        playing = sync.end_timestamp - future
-        late_ms = self._decision.calm(tick, playing)
-        if late_ms is None:
-            return None
-        self._decision.filter_level(buffer.span_samples(tick, sound.last_duration), False, future)
-        if future - OVERLAP_SAMPLES < BLOCK_SAMPLES:
-            frames: list[WaitingPacket] = []
-            self._extract(BLOCK_SAMPLES, frames)
-            decoded = sound.decode(frames, tick)
-            if decoded is None:
-                sound.conceal(tick)
-                samples = sync.read(BLOCK_SAMPLES)
-                sound.listen()
-                return self._block(samples, sync.invented_in_last(BLOCK_SAMPLES), _EXPAND)
-            sound.play(Operation.NORMAL, decoded)
-            if sync.end - sync.next < BLOCK_SAMPLES + OVERLAP_SAMPLES or sound.mode is not Mode.NORMAL:
-                samples = sync.read(BLOCK_SAMPLES)
-                sound.listen()
-                word = _NOISE if sound.mode is Mode.COMFORT_NOISE else _NORMAL
-                return self._block(samples, sync.invented_in_last(BLOCK_SAMPLES), word)
-        samples = sync.read(BLOCK_SAMPLES)
-        sound.listen()
-        invented = sync.invented_in_last(BLOCK_SAMPLES)
-        self._trace_target.append(self._decision.target_ms)
-        self._trace_delay.append(late_ms)
-        self._trace_operation.append(_NORMAL)
-        at = playing + sync.trailing_invented if invented < BLOCK_SAMPLES else None
-        return Block(samples, at, invented, WORDS[_NORMAL])
 
     def _decide(self) -> Operation:
         sound, buffer = self._sound, self._buffer
@@ -362,9 +337,9 @@ class NetEq:
         """Return the block of this tick and note it in the trace."""
         sync, decision = self._sound.sync, self._decision
         playing = sync.end_timestamp - sync.future - BLOCK_SAMPLES
-        self._trace_target.append(decision.target_ms)
-        self._trace_delay.append(decision.history.delay_ms(playing, self._tick))
-        self._trace_operation.append(word)
+        self._trace.target_ms.append(decision.target_ms)
+        self._trace.delay_ms.append(decision.history.delay_ms(playing, self._tick))
+        self._trace.operations.append(word)
         known = self._counters.playing and invented < BLOCK_SAMPLES and word != _NOISE
         return Block(
             samples=samples,

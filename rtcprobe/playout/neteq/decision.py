@@ -23,12 +23,12 @@ from rtcprobe.playout.neteq.buffer import HORIZON_SAMPLES, PacketBuffer
 from rtcprobe.playout.neteq.delay import DelayConstraints, DelayTarget, LevelFilter
 from rtcprobe.playout.neteq.history import SAMPLES_PER_MS, ArrivalHistory
 
-__all__ = ["Decision", "Mode", "Operation"]
+__all__ = ["GRANULARITY_MS", "Decision", "Mode", "Operation"]
 
 STRETCH_INTERVAL_TICKS = 5
 """``kMinTimescaleInterval``: from a stretch to the next, one tick more than this."""
 
-_GRANULARITY_MS = 20
+GRANULARITY_MS = 20
 """``kDelayAdjustmentGranularityMs``: a stretch moves up to 15 ms, the clock has 10."""
 
 _WINDOW_MS = 50
@@ -68,8 +68,8 @@ class Decision:
     """The controller: fed with arrivals, asked once per tick."""
 
     __slots__ = (
-        "_packet_samples", "_rest_ticks", "_stretch_tried", "_stretched_samples", "_target_read", "_was_flushed",
-        "constraints", "history", "level", "target",
+        "_packet_samples", "_stretch_tried", "_stretched_samples", "_target_read", "constraints", "history", "level",
+        "rest_ticks", "target", "was_flushed",
     )  # fmt: skip
 
     def __init__(self, constraints: DelayConstraints) -> None:
@@ -78,10 +78,12 @@ class Decision:
         self.target = DelayTarget()
         self.level = LevelFilter()
         self._packet_samples = 0
-        self._was_flushed = False
+        self.was_flushed = False
+        """Whether the packet buffer was thrown away since the last tick."""
         self._stretch_tried = False
         self._stretched_samples = 0
-        self._rest_ticks = STRETCH_INTERVAL_TICKS + 1
+        self.rest_ticks = STRETCH_INTERVAL_TICKS + 1
+        """The first tick that may stretch or shorten again."""
         self._target_read = constraints.clamp(self.target.target_ms)
 
     @property
@@ -93,7 +95,7 @@ class Decision:
         """Forget the stream: target 80 ms, no history, no stretch for six ticks."""
         self._packet_samples = 0
         self._stretch_tried = False
-        self._rest_ticks = tick + STRETCH_INTERVAL_TICKS + 1
+        self.rest_ticks = tick + STRETCH_INTERVAL_TICKS + 1
         self.target.reset()
         self.level.reset()
         self.history.reset()
@@ -101,7 +103,7 @@ class Decision:
 
     def flushed(self) -> None:
         """Learn that the packet buffer was thrown away."""
-        self._was_flushed = True
+        self.was_flushed = True
 
     def packet_arrived(self, timestamp: int, samples: int, tick: int) -> int | None:
         """Take the arrival of a packet; return its lateness in ms, or None where it tells none."""
@@ -140,7 +142,7 @@ class Decision:
         """
         tried, self._stretch_tried = self._stretch_tried and mode is Mode.STRETCHED, False
         if tried:
-            self._rest_ticks = tick + STRETCH_INTERVAL_TICKS
+            self.rest_ticks = tick + STRETCH_INTERVAL_TICKS
         if mode is not Mode.COMFORT_NOISE and mode is not Mode.EXPAND:
             self.filter_level(buffer.span_samples(tick, last_duration), tried, future)
         packets = buffer.packets
@@ -155,24 +157,16 @@ class Decision:
             return Operation.RESET
         return self._future(buffer, tick, mode, leap & 0xFFFFFFFF, noise_samples)
 
-    def calm(self, tick: int, playing: int) -> int | None:
-        """Return how late ``playing`` is where ``decide`` would let the packet expected be played as it is; else None.
-
-        For ticks after one of that kind, ``Mode.NORMAL``.
-        """
-        late_ms = self.history.delay_ms(playing, tick)
-        low = self._target_read
-        high = low + self.history.max_delay_ms + _GRANULARITY_MS
-        if late_ms >= 4 * high or (tick >= self._rest_ticks and not low <= late_ms < high):
-            return None
+    def calmly(self, level_q8: int) -> None:
+        """Learn that ticks passed in which there was nothing to decide, and what they left of the level."""
         self._stretch_tried = False
-        return late_ms
+        self.level.level_q8 = level_q8
 
     def filter_level(self, span: int, stretched: bool, future: int) -> None:
         """Take the level of a tick into the filter: what ``span`` waits, less what was ``stretched`` away."""
-        if self._was_flushed:
+        if self.was_flushed:
             self.level.set_level(span)
-            self._was_flushed = False
+            self.was_flushed = False
             return
         # What was decoded and left when the stretch began, less what is left now and the block it filled.
         moved = self._stretched_samples - future - 450 if stretched else 0
@@ -195,10 +189,10 @@ class Decision:
             return Operation.NORMAL
         delay_ms = self.history.delay_ms(playing, tick)
         low = self._target_read
-        high = low + self.history.max_delay_ms + _GRANULARITY_MS
+        high = low + self.history.max_delay_ms + GRANULARITY_MS
         if delay_ms >= 4 * high:
             return Operation.FAST_ACCELERATE
-        if tick >= self._rest_ticks:
+        if tick >= self.rest_ticks:
             if delay_ms >= high:
                 return Operation.ACCELERATE
             if delay_ms < low:

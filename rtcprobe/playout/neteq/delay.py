@@ -22,7 +22,15 @@ from rtcprobe.errors import BadInputError
 from rtcprobe.playout.neteq.history import TICK_MS
 from rtcprobe.units import format_duration
 
-__all__ = ["DelayConstraints", "DelayTarget", "Histogram", "LevelFilter", "ReorderOptimizer", "UnderrunOptimizer"]
+__all__ = [
+    "DelayConstraints",
+    "DelayTarget",
+    "Histogram",
+    "LevelFilter",
+    "ReorderOptimizer",
+    "UnderrunOptimizer",
+    "level_factor",
+]
 
 BUCKETS = 100
 BUCKET_MS = 20
@@ -70,10 +78,15 @@ class Histogram:
         if not (index == 0 and buckets[0] == _ONE_Q30):  # all in the first bucket stays so
             self._used = max(self._used, index + 1)
             self._move_weight(buckets, index, forget)
+        self.stay()
+
+    def stay(self) -> None:
+        """Take one more value that leaves the probabilities as they are: the first bucket's, where that holds all."""
         self._adds += 1
-        if forget != self._base_q15:
+        base = self._base_q15
+        if self._forget_q15 != base:
             wanted = int((1 << 15) * (1 - self._weight / (self._adds + 1)))
-            self._forget_q15 = max(0, min(self._base_q15, wanted))
+            self._forget_q15 = base if wanted > base else max(0, wanted)
 
     def _move_weight(self, buckets: list[int], index: int, forget: int) -> None:
         used = self._used
@@ -152,7 +165,7 @@ class ReorderOptimizer:
     def update(self, late_ms: int, base_ms: int, *, reordered: bool) -> None:
         """Take one packet; ``base_ms`` is waited anyway, so waiting up to it costs nothing."""
         if not reordered and self.histogram.buckets[0] == _ONE_Q30:
-            self.histogram.add(0)  # nothing was ever reordered, or it is long forgotten
+            self.histogram.stay()  # nothing was ever reordered, or it is long forgotten
             self.optimal_ms = BUCKET_MS
             return
         self.histogram.add(late_ms // BUCKET_MS if reordered else 0)
@@ -253,30 +266,35 @@ class DelayConstraints:
         self._effective_min_ms = max(self.min_delay_ms, bounded)
 
 
+def level_factor(target_ms: int) -> int:
+    """Return how much of the level is kept from one tick to the next, in 1/256."""
+    return 251 if target_ms <= 20 else 252 if target_ms <= 60 else 253 if target_ms <= 140 else 254
+
+
 class LevelFilter:
     """A slow average of what the packet buffer spans; reported as part of the current delay, steering nothing."""
 
-    __slots__ = ("_level_q8",)
+    __slots__ = ("level_q8",)
 
     def __init__(self) -> None:
-        self._level_q8 = 0
+        self.level_q8 = 0
 
     @property
     def level_samples(self) -> int:
         """The filtered level, to the nearest sample."""
-        return (self._level_q8 + 128) >> 8
+        return (self.level_q8 + 128) >> 8
 
     def reset(self) -> None:
         """Forget everything."""
-        self._level_q8 = 0
+        self.level_q8 = 0
 
     def set_level(self, samples: int) -> None:
         """Start anew from ``samples``."""
-        self._level_q8 = samples << 8
+        self.level_q8 = samples << 8
 
     def update(self, samples: int, stretched_samples: int, target_ms: int) -> None:
         """Take one tick's level; ``stretched_samples`` were taken out by time-stretching (negative: put in)."""
-        factor = 251 if target_ms <= 20 else 252 if target_ms <= 60 else 253 if target_ms <= 140 else 254
-        level = (factor * self._level_q8 >> 8) + (256 - factor) * samples
+        factor = level_factor(target_ms)
+        level = (factor * self.level_q8 >> 8) + (256 - factor) * samples
         level -= stretched_samples << 8
-        self._level_q8 = max(0, level)
+        self.level_q8 = max(0, level)

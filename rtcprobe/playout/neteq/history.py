@@ -34,15 +34,16 @@ WINDOW_SAMPLES = 2_000 * SAMPLES_PER_MS
 class ArrivalHistory:
     """Arrivals of the last two seconds; timestamps are unwrapped samples, instants are tick counts."""
 
-    __slots__ = ("_ends", "_fast_ms", "_fastest", "_slowest", "_timestamps", "max_delay_ms")
+    __slots__ = ("_ends", "_fastest", "_slowest", "_timestamps", "fast_ms", "max_delay_ms")
 
     def __init__(self) -> None:
         self._timestamps: list[int] = []
         self._ends: list[int] = []
-        # Monotonic queues of (arrival minus timestamp in samples, tick, timestamp), front = extreme of the window.
+        # Monotonic queues, front the extreme of the window: (arrival less timestamp in samples, and in ms, timestamp).
         self._fastest: deque[tuple[int, int, int]] = deque()
         self._slowest: deque[tuple[int, int, int]] = deque()
-        self._fast_ms = 0
+        self.fast_ms = 0
+        """When the fastest in-order packet of the window came, less its timestamp; both floored to milliseconds."""
         self.max_delay_ms = 0
         """Lateness of the slowest in-order packet of the window."""
 
@@ -86,7 +87,7 @@ class ArrivalHistory:
         """Return how late ``timestamp`` is at ``tick`` beside the fastest packet; never negative, 0 when empty."""
         if not self._fastest:
             return 0
-        late = tick * TICK_MS - timestamp // SAMPLES_PER_MS - self._fast_ms
+        late = tick * TICK_MS - timestamp // SAMPLES_PER_MS - self.fast_ms
         return max(0, late)
 
     def _follow_extremes(self, timestamp: int, tick: int) -> None:
@@ -100,15 +101,13 @@ class ArrivalHistory:
         while slowest and slowest[0][2] < oldest:
             slowest.popleft()
         lateness = tick * TICK_MS * SAMPLES_PER_MS - timestamp
-        entry = (lateness, tick, timestamp)
+        entry = (lateness, tick * TICK_MS - timestamp // SAMPLES_PER_MS, timestamp)
         while fastest and lateness <= fastest[-1][0]:
             fastest.pop()
         while slowest and lateness >= slowest[-1][0]:
             slowest.pop()
         fastest.append(entry)
         slowest.append(entry)
-        _, fast_tick, fast_timestamp = fastest[0]
-        self._fast_ms = fast_tick * TICK_MS - fast_timestamp // SAMPLES_PER_MS
-        _, slow_tick, slow_timestamp = slowest[0]
-        slow_ms = slow_tick * TICK_MS - slow_timestamp // SAMPLES_PER_MS
-        self.max_delay_ms = max(slow_ms - self._fast_ms, 0)
+        self.fast_ms = fast_ms = fastest[0][1]
+        late_ms = slowest[0][1] - fast_ms
+        self.max_delay_ms = max(0, late_ms)

@@ -36,7 +36,7 @@ class Sound:
     """Everything between a decoder and the loudspeaker of one stream."""
 
     __slots__ = (
-        "_background", "_counters", "_decoder", "_fast_accelerate", "_grown", "_noise", "expand", "last_duration",
+        "_counters", "_decoder", "_fast_accelerate", "_grown", "_noise", "background", "expand", "last_duration",
         "mode", "noise_since", "sync",
     )  # fmt: skip
 
@@ -44,7 +44,7 @@ class Sound:
         self._decoder = decoder
         self._fast_accelerate = fast_accelerate
         self._counters = counters
-        self._background = BackgroundNoise()
+        self.background = BackgroundNoise()
         self.sync = SyncBuffer()
         self.expand = Expand()
         self.mode = Mode.NORMAL
@@ -131,12 +131,18 @@ class Sound:
         if mode is Mode.NORMAL or mode is Mode.STRETCH_FAILED or mode is Mode.COMFORT_NOISE:
             if self._grown:
                 end = self.sync.end
-                self._background.update(self.sync.data[end - WINDOW_SAMPLES : end])
+                self.background.update(self.sync.data[end - WINDOW_SAMPLES : end])
                 self._grown = False
             else:
-                self._background.update_again()
+                self.background.update_again()
         if mode is not Mode.EXPAND and mode is not Mode.COMFORT_NOISE:
             self.noise_since = None
+
+    def calmly(self) -> None:
+        """Learn that ticks passed which played what was decoded as it is, the background listened to."""
+        self.sync.trailing_invented = 0
+        self._grown = self._noise = False
+        self.noise_since = None
 
     def _decode_one(self, frame: WaitingPacket) -> Pcm:
         if frame.codec_level:
@@ -154,7 +160,7 @@ class Sound:
 
     def _after_expand(self, decoded: Pcm) -> Pcm:
         self._counters.end_concealment()
-        return normal_after_expand(decoded, self.expand, self.sync, self._background.energy)
+        return normal_after_expand(decoded, self.expand, self.sync, self.background.energy)
 
     def _merge(self, decoded: Pcm) -> None:
         self._counters.end_concealment()
@@ -172,11 +178,11 @@ class Sound:
         signal = np.concatenate([sync.data[start : sync.end], decoded]) if borrowed else decoded
         if operation is Operation.PREEMPTIVE_EXPAND:
             played = max(0, borrowed - sync.future)
-            done = preemptive_expand(signal, played, self._background.speech_energy)
+            done = preemptive_expand(signal, played, self.background.speech_energy)
             self._counters.stretch(done.moved_samples)
         else:
             hurry = self._fast_accelerate and operation is Operation.FAST_ACCELERATE
-            done = accelerate(signal, self._background.speech_energy, hurry=hurry)
+            done = accelerate(signal, self.background.speech_energy, hurry=hurry)
             self._counters.stretch(-done.moved_samples)
         self.expand.reset()
         if not done.moved_samples:

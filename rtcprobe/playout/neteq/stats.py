@@ -130,6 +130,14 @@ class Counters:
         self.minimum_ms += minimum_ms * samples
         self.emitted += samples
 
+    def glide(self, samples: int, frames: int, duration: int, sums_ms: tuple[int, int, int]) -> None:
+        """Book ``samples`` played and ``frames`` of ``duration`` decoded; the sums are those of what ``emit`` takes."""
+        self.total += samples
+        self.primary_decoded += frames
+        waited_ms, target_ms, minimum_ms = sums_ms
+        self.emit(duration, waited_ms, target_ms, minimum_ms)
+        self.emitted += (frames - 1) * duration
+
     def end_concealment(self) -> None:
         """Book the end of a gap: from 150 ms of concealment on it was an interruption."""
         if not self.playing:

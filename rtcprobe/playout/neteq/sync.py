@@ -44,6 +44,16 @@ class SyncBuffer:
         """Samples not yet played, the overlap included."""
         return self.end - self.next
 
+    @property
+    def whole(self) -> bool:
+        """Whether nothing made up is left to be played."""
+        return not self._invented and not self.trailing_invented
+
+    def make_room(self) -> None:
+        """Let half of ``data`` be free behind the end."""
+        if self.end > _CAPACITY // 2:
+            self._slide()
+
     def push(self, samples: Pcm) -> None:
         """Append sound."""
         end = self.end + len(samples)

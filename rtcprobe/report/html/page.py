@@ -8,20 +8,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from rtcprobe.report.dumped import NOTE
 from rtcprobe.report.html import tables, view, waterfall
-from rtcprobe.report.html.charts import Heard, Limit, Series, distribution, in_bins, over_time
+from rtcprobe.report.html.charts import MOST_LINES, Heard, Limit, Series, distribution, in_bins, over_time
 from rtcprobe.report.html.repeat import Repeat, repeat
 from rtcprobe.report.html.trend import newest_first, trends
 from rtcprobe.report.html.words import arrow
 from rtcprobe.report.lead import lead
 from rtcprobe.report.sentences import milliseconds
-from rtcprobe.result import BudgetOutcome, Direction, MouthToEar, Result
+from rtcprobe.result import Account, BudgetOutcome, Result, TargetSteps
+from rtcprobe.ways import Way
+
+if TYPE_CHECKING:
+    from rtcprobe.capture import Dump
 
 __all__ = ["MOST_BYTES", "environment", "report"]
 
@@ -60,6 +65,9 @@ class Section:
     ear_table: tables.Table | None
     ear_plots: tuple[Markup, ...]
     in_bins: bool
+    drawn: tuple[Way, ...]
+    left_out: int
+    """Ways that are not drawn; tables have them all."""
     share_plot: Markup | None
     link: tables.Table | None
     harness: tables.Table | None
@@ -68,7 +76,7 @@ class Section:
     repeat: Repeat
 
 
-def report(results: Sequence[Result], *, title: str | None) -> str:
+def report(results: Sequence[Result], *, title: str | None, dumps: Sequence[Dump]) -> str:
     """Return the page of ``results``; see ``render_report``."""
     results = newest_first(results)
     names = list(dict.fromkeys(each.scenario for each in results))
@@ -86,6 +94,10 @@ def report(results: Sequence[Result], *, title: str | None) -> str:
                 for index, each in enumerate(results)
             ],
             sections=[text for _, text in sorted(whole.items())],
+            beside=tables.dumped(
+                dumps, [(name, [each for each in results if each.scenario == name]) for name in names]
+            ),
+            beside_note=NOTE,
         )
     )
 
@@ -133,7 +145,8 @@ def _whole(results: Sequence[Result]) -> dict[int, Markup]:
 
 
 def _section(result: Result, anchor: str) -> Section:
-    ears = [(direction, ear) for direction, ear in result.mouth_to_ear.items() if ear.scheduled]
+    every = [(way, ear) for way, ear in result.mouth_to_ear.items() if ear.scheduled]
+    ears = _drawn(every)
     laid_out = _laid_out([ear for _, ear in ears])
     heard = [_heard(direction, ear, *laid_out) for direction, ear in ears]
     label = " ".join(_told(each) for each in heard)
@@ -163,6 +176,8 @@ def _section(result: Result, anchor: str) -> Section:
             for width in (("wide", "narrow") if heard else ())
         ),
         in_bins=in_bins(heard),
+        drawn=tuple(way for way, _ in ears),
+        left_out=len(every) - len(ears),
         share_plot=_share_plot(result, ears, f"{anchor}-share"),
         link=tables.link_table(result),
         link_notes=tuple(dict.fromkeys(str(n) for r in result.link.values() for n in r.requested.get("notes") or ())),
@@ -171,26 +186,33 @@ def _section(result: Result, anchor: str) -> Section:
     )
 
 
-def _heard(direction: Direction, ear: MouthToEar, moved_s: Mapping[int, float], begins_s: tuple[float, ...]) -> Heard:
+def _drawn(ears: Sequence[tuple[Way, Account]]) -> list[tuple[Way, Account]]:
+    """Return the ways that can be drawn, in their order: of too many the soonest, and the latest of the others."""
+    if len(ears) <= MOST_LINES:
+        return list(ears)
+    ranked = sorted(ears, key=lambda each: each[1].total_s if each[1].heard else math.inf)
+    chosen = [ranked[0], *ranked[1 - MOST_LINES :]]
+    return [each for each in ears if each in chosen]
+
+
+def _heard(direction: Way, ear: Account, moved_s: Mapping[int, float], begins_s: tuple[float, ...]) -> Heard:
     """Return what is drawn of one direction, the time of each call ``moved_s`` later."""
-    steps = ear.playout.get("target_steps") or {}
-    since_s = steps.get("since_s", ())
-    of_calls = steps.get("call") or (0,) * len(since_s)
+    steps = (ear.playout and ear.playout.target_steps) or TargetSteps(since_s=(), target_delay_s=())
+    of_calls = steps.call or (0,) * len(steps.since_s)
+    since_s = [moved_s.get(call, 0.0) + at_s for call, at_s in zip(of_calls, steps.since_s, strict=True)]
     return Heard(
         title=arrow(direction),
         spoken_s=np.array([moved_s[each.call] + each.spoken_s for each in ear.samples]),
         delay_ms=np.array([each.delay_s for each in ear.samples]) * 1e3,
         lost_s=np.array([moved_s[each.call] + each.spoken_s for each in ear.missed if each.fate == "lost"]),
         rejected_s=np.array([moved_s[each.call] + each.spoken_s for each in ear.missed if each.fate == "rejected"]),
-        target_since_s=np.array(
-            [moved_s.get(call, 0.0) + at_s for call, at_s in zip(of_calls, since_s, strict=True)], dtype=np.float64
-        ),
-        target_ms=np.array(steps.get("target_delay_s", ()), dtype=np.float64) * 1e3,
+        target_since_s=np.array(since_s, dtype=np.float64),
+        target_ms=np.array(steps.target_delay_s, dtype=np.float64) * 1e3,
         begins_s=begins_s,
     )
 
 
-def _laid_out(ears: Sequence[MouthToEar]) -> tuple[Mapping[int, float], tuple[float, ...]]:
+def _laid_out(ears: Sequence[Account]) -> tuple[Mapping[int, float], tuple[float, ...]]:
     """Return what is added to each call's time so that calls lie end to end, and where each then begins.
 
     One call keeps its own time. Of several the silence while they join is left out; half a second parts them.
@@ -245,7 +267,7 @@ def _join_plot(result: Result, name: str) -> Markup | None:
     )  # fmt: skip
 
 
-def _share_plot(result: Result, ears: Sequence[tuple[Direction, MouthToEar]], name: str) -> Markup | None:
+def _share_plot(result: Result, ears: Sequence[tuple[Way, Account]], name: str) -> Markup | None:
     if not ears:
         return None
     series = [

@@ -1,0 +1,69 @@
+"""A camera in a call: the film it shows, and who watches what the other side shows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from rtcprobe.call.camera_track import CameraTrack
+from rtcprobe.call.peer import Peer
+from rtcprobe.call.transceiver import Media, PictureWanted
+from rtcprobe.call.watching import Watching
+from rtcprobe.picture.film import Film, Reel
+from rtcprobe.recording import CameVideo
+from rtcprobe.runtime.network import Network
+from rtcprobe.runtime.pacing_seam import PACE_FACTOR
+
+__all__ = ["Camera", "came_video", "first_pictures"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Camera:
+    """What one side shows: ``count`` frames of ``film``; and how it watches what the other shows.
+
+    ``policy`` is one of ``playout.frames``; without ``nack`` no packet is asked for again.
+    """
+
+    film: Film
+    count: int
+    policy: str = "libwebrtc"
+    nack: bool = True
+
+    def wanted(
+        self, network: Network, phase: float, may_show: asyncio.Event, media: Media = "sendrecv"
+    ) -> PictureWanted:
+        """Return the section of a camera whose grid begins ``phase`` (0 to 1) of a frame into the call."""
+        reel = Reel(self.film, self.count)
+        track = CameraTrack(reel, phase_s=phase * reel.frame_s, network=network, may_show=may_show)
+        return replace(
+            self.watched(), track=track, media=media, pacing_bps=PACE_FACTOR * self.film.settings.bitrate_bps
+        )
+
+    def watched(self) -> PictureWanted:
+        """Return the section of whoever has no camera, and watches this one."""
+        codec = self.film.settings.codec
+        return PictureWanted(
+            track=None,
+            media="recvonly",
+            codec=Reel(self.film, self.count).codec,
+            watch=lambda feedback, network: Watching(
+                self.policy, codec, nack=self.nack, feedback=feedback, network=network
+            ),
+        )
+
+
+def first_pictures(peer: Peer) -> Iterator[asyncio.Event]:
+    """Yield what is set when ``peer`` has shown the first picture of each section that somebody watches."""
+    for picture in peer.pictures:
+        if isinstance(picture.watcher, Watching):
+            yield picture.watcher.first_picture
+
+
+def came_video(peer: Peer, *, forwarded: bool) -> CameVideo | None:
+    """Return what came of the other side's picture; None where none was agreed on."""
+    for picture in peer.pictures:
+        came = peer.came_video(picture, forwarded=forwarded, there_and_back=False)
+        watcher = picture.watcher
+        return replace(came, round_trips=watcher.round_trips) if isinstance(watcher, Watching) else came
+    return None

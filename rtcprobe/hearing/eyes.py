@@ -1,0 +1,293 @@
+"""What was seen: recorded packets through a video receiver, numbers read, every frame's delay taken apart into stages.
+
+The glass-to-glass delay of a frame is the sum of its stages, each between two instants of that frame:
+
+    pacing          filmed → its last packet left for the first time
+    network_min     the fastest way of any packet of the call
+    network_variable, repair   what it took beyond that until the frame was whole: repair, where some packet of it had
+                    to be sent again (waiting for it, asking, and the way of the copy), else what the network varies
+    jitter_buffer   whole → released to be decoded: smoothing, and waiting for frames it needs
+    decode, render  by the receiver's model
+    capture, encode, display   assumed constants of camera, encoder and screen
+
+Rules:
+    1. Every frame that was sent has one fate (``picture.eye``).
+    2. Playing has no influence on the network but what the receiver asks for (NACK, PLI), and that was asked during the
+       call by a receiver of the same rules (``watching``). So this can be done later, and more than once.
+    3. What cannot be read in a payload is counted and left out.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from rtcprobe.picture.eye import Eye, Fate, Viewer
+from rtcprobe.picture.film import Reel
+from rtcprobe.picture.marker import Reading
+from rtcprobe.picture.payload import PayloadFormat, payload_format
+from rtcprobe.picture.settings import VIDEO_HZ
+from rtcprobe.playout.frames import Frame, FrameReceiver, Shown, VideoPacket, make_receiver
+from rtcprobe.recording import CameVideo, Departure, Said, VideoArrival
+
+__all__ = ["VIDEO_STAGES", "Constants", "FrameSeen", "Seen", "packet_of", "see"]
+
+VIDEO_STAGES: Final = (
+    "capture",
+    "encode",
+    "sender_pacing",
+    "network_min",
+    "network_variable",
+    "repair",
+    "jitter_buffer",
+    "decode",
+    "render",
+    "display",
+)
+_US: Final = 1_000_000
+_DRAIN_US: Final = 12 * _US  # a receiver may hold a frame for 10 s
+_CYCLE: Final = 1 << 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Constants:
+    """What camera, encoder and screen take, assumed: seconds."""
+
+    capture_s: float = 0.0
+    encode_s: float = 0.0
+    display_s: float = 0.0
+
+
+class FrameSeen(NamedTuple):
+    """One frame that was sent, seconds since the call's epoch; ``stages_s`` as ``VIDEO_STAGES``, of one shown."""
+
+    number: int
+    filmed_s: float
+    fate: Fate
+    shown_s: float | None = None
+    stages_s: tuple[float, ...] = ()
+
+    @property
+    def delay_s(self) -> float | None:
+        """From glass to glass; None where it was not seen."""
+        return sum(self.stages_s) if self.fate == "seen" else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Seen:
+    """What a viewer saw on one way.
+
+    ``w3c`` are the receiver's figures under W3C's names. ``freezes_s`` lasted from .. until. ``first_packet_s``,
+    ``first_key_frame_s`` (whole) and ``first_picture_s`` are None where there was none. ``unreadable`` payloads were
+    left out, ``refused`` numbers were not those of what was sent, ``decoded`` frames were not as they had been sent.
+    """
+
+    frames: Sequence[FrameSeen]
+    w3c: Mapping[str, float]
+    freezes_s: Sequence[tuple[float, float]] = ()
+    first_packet_s: float | None = None
+    first_key_frame_s: float | None = None
+    first_picture_s: float | None = None
+    unreadable: int = 0
+    refused: int = 0
+    decoded: int = 0
+
+    def count(self, fate: Fate) -> int:
+        """Return how many frames had this fate."""
+        return sum(frame.fate == fate for frame in self.frames)
+
+    @property
+    def freeze_share(self) -> float | None:
+        """Share of the time from the first picture to the last that it stood still; None before two were shown."""
+        between_s = self.w3c["totalInterFrameDelay"]
+        return self.w3c["totalFreezesDuration"] / between_s if between_s > 0 else None
+
+    def stages(self) -> dict[str, float]:
+        """Return the mean of every stage over the frames seen; they sum to the mean delay."""
+        rows = [frame.stages_s for frame in self.frames if frame.fate == "seen"]
+        return dict(zip(VIDEO_STAGES, np.mean(rows, axis=0).tolist(), strict=True)) if rows else {}
+
+
+def packet_of(arrival: VideoArrival, form: PayloadFormat) -> VideoPacket | None:
+    """Return a packet as a receiver sees it; None where its payload is cut off, or of another format."""
+    if not arrival.payload:
+        return _packet(arrival, size_bytes=0, begins=None, key=None)  # padding
+    try:
+        seen = form.look(arrival.payload)
+    except ValueError:
+        return None
+    return _packet(arrival, size_bytes=seen.size_bytes, begins=seen.begins, key=seen.key)
+
+
+def see(
+    said: Said,
+    came: CameVideo,
+    reel: Reel,
+    *,
+    policy: str = "libwebrtc",
+    nack: bool = True,
+    constants: Constants | None = None,
+) -> Seen:
+    """Play what ``came`` of ``reel`` through a receiver, and account for every frame that was sent.
+
+    ``nack``: whether it asked for packets, where that was agreed on.
+    """
+    nack = nack and (came.agreed is None or came.agreed.nack)
+    return _Sight(said, came, reel, constants or Constants()).through(make_receiver(policy, nack=nack))
+
+
+class _Sight:
+    """One way: what left by frame, what came by frame."""
+
+    def __init__(self, said: Said, came: CameVideo, reel: Reel, constants: Constants) -> None:
+        self._reel, self._came, self._constants = reel, came, constants
+        settings = reel.film.settings
+        self._form = payload_format(settings.codec)
+        started_s = said.started_s
+        count = len(reel.places) if started_s is not None else 0
+        self._filmed_s = (started_s or 0.0) + np.arange(count) * settings.frame_s
+        first = _first_copies(said.departures)
+        self._origin = first[0].timestamp if first else 0
+        self._left_s = np.full(count, np.nan)
+        self._packets: list[set[int]] = [set() for _ in range(count)]
+        for departure in first:
+            frame = self._frame_of(departure.timestamp)
+            if frame is not None:
+                self._left_s[frame] = departure.at_s
+                self._packets[frame].add(departure.sequence)
+        self._fastest_s = self._fastest(first)
+        self.unreadable = 0
+
+    def through(self, receiver: FrameReceiver) -> Seen:
+        pieces: dict[int, dict[int, bytes]] = {}
+        trips = deque(self._came.round_trips)
+        for arrival in self._came.arrivals:
+            while trips and trips[0][0] <= arrival.at_s:
+                receiver.round_trip(round(trips.popleft()[1] * _US))
+            packet = packet_of(arrival, self._form)
+            if packet is None:
+                self.unreadable += 1
+                continue
+            pieces.setdefault(arrival.timestamp, {}).setdefault(arrival.sequence, arrival.payload)
+            receiver.insert_packet(packet, round(arrival.at_s * _US))
+        counters = receiver.counters
+        asked = counters.nacks, counters.plis
+        if self._came.arrivals:
+            receiver.advance(round(self._came.arrivals[-1].at_s * _US) + _DRAIN_US)
+        counters.nacks, counters.plis = asked  # the call is over: nobody is asked any more
+        return self._seen(receiver, pieces)
+
+    def _seen(self, receiver: FrameReceiver, pieces: Mapping[int, Mapping[int, bytes]]) -> Seen:
+        eye = Eye(self._filmed_s.tolist())
+        readings, decoded = self._readings(receiver, pieces)
+        frames = [
+            FrameSeen(number, float(filmed_s), self._fate_unshown(number, pieces))
+            for number, filmed_s in enumerate(self._filmed_s)
+        ]
+        for shown in receiver.shown:
+            number = self._frame_of(shown.frame.timestamp)
+            if number is not None:
+                taken = eye.take(readings[shown.frame.first], shown.at_us / _US, expected=number)
+                frames[number] = self._shown(frames[number], shown, read=taken == number)
+        first_us = receiver.shown[0].at_us if receiver.shown else None
+        keys_us = [shown.frame.last_us for shown in receiver.shown if shown.frame.key]
+        arrivals = self._came.arrivals
+        return Seen(
+            frames=frames,
+            w3c=receiver.counters.w3c(),
+            freezes_s=[(begin / _US, end / _US) for begin, end in receiver.counters.freezes.spans_us],
+            first_packet_s=arrivals[0].at_s if arrivals else None,
+            first_key_frame_s=keys_us[0] / _US if keys_us else None,
+            first_picture_s=None if first_us is None else first_us / _US,
+            unreadable=self.unreadable,
+            refused=eye.refused,
+            decoded=decoded,
+        )
+
+    def _readings(
+        self, receiver: FrameReceiver, pieces: Mapping[int, Mapping[int, bytes]]
+    ) -> tuple[dict[int, Reading | None], int]:
+        """Return what is read in each frame decoded, by its first packet; and how many were not as they were sent."""
+        viewer, found = Viewer(self._reel.film), dict[int, Reading | None]()
+        for frame in receiver.decoded:
+            number = self._frame_of(frame.timestamp)
+            place = None if number is None else self._reel.places[number]
+            found[frame.first] = viewer.see(self._data(frame, pieces), place)
+        return found, viewer.decoded
+
+    def _data(self, frame: Frame, pieces: Mapping[int, Mapping[int, bytes]]) -> bytes:
+        """Return an encoded frame as it came."""
+        held = pieces.get(frame.timestamp, {})
+        numbers = [number & 0xFFFF for number in range(frame.first, frame.last + 1)]
+        try:
+            return self._form.frame([held[number] for number in numbers if held.get(number)])
+        except ValueError:
+            return b""
+
+    def _fate_unshown(self, number: int, pieces: Mapping[int, Mapping[int, bytes]]) -> Fate:
+        came = pieces.get((self._origin + self._ticks(number)) % _CYCLE, {})
+        return "dropped" if self._packets[number] and self._packets[number] <= came.keys() else "lost"
+
+    def _shown(self, frame: FrameSeen, shown: Shown, *, read: bool) -> FrameSeen:
+        constants = self._constants
+        left_s = float(self._left_s[frame.number])
+        whole_s, released_s = shown.frame.last_us / _US, shown.released_us / _US
+        beyond_s = whole_s - left_s - self._fastest_s
+        stages = (
+            constants.capture_s,
+            constants.encode_s,
+            left_s - frame.filmed_s,
+            self._fastest_s,
+            0.0 if shown.frame.resent else beyond_s,
+            beyond_s if shown.frame.resent else 0.0,
+            released_s - whole_s,
+            (shown.decoded_us - shown.released_us) / _US,
+            (shown.at_us - shown.decoded_us) / _US,
+            constants.display_s,
+        )
+        return frame._replace(fate="seen" if read else "unread", shown_s=shown.at_us / _US, stages_s=stages)
+
+    def _fastest(self, first: Sequence[Departure]) -> float:
+        """Return the fastest way of any packet that was not sent again."""
+        left_s = {(each.sequence, each.timestamp): each.at_s for each in first}
+        ways_s = [
+            arrival.at_s - left_s[arrival.sequence, arrival.timestamp]
+            for arrival in self._came.arrivals
+            if not arrival.resent and (arrival.sequence, arrival.timestamp) in left_s
+        ]
+        return min(ways_s, default=0.0)
+
+    def _ticks(self, number: int) -> int:
+        return round(number * self._reel.frame_s * VIDEO_HZ)
+
+    def _frame_of(self, timestamp: int) -> int | None:
+        """Return which frame bears an RTP time; None where none of those sent does."""
+        ticks = (timestamp - self._origin) % _CYCLE
+        # Of a call longer than 13 hours: never.
+        number = round(ticks / (self._reel.frame_s * VIDEO_HZ))
+        return number if number < len(self._filmed_s) and self._ticks(number) == ticks else None
+
+
+def _first_copies(departures: Sequence[Departure]) -> list[Departure]:
+    """Return the packets of the first source in the order they left, without what was sent again."""
+    found: dict[tuple[int, int], Departure] = {}
+    source = departures[0].ssrc if departures else 0
+    for each in departures:
+        if each.ssrc == source:
+            found.setdefault((each.sequence, each.timestamp), each)
+    return list(found.values())
+
+
+def _packet(arrival: VideoArrival, *, size_bytes: int, begins: bool | None, key: bool | None) -> VideoPacket:
+    return VideoPacket(
+        sequence=arrival.sequence,
+        timestamp=arrival.timestamp,
+        marker=arrival.marker,
+        size_bytes=size_bytes,
+        begins=begins,
+        key=key,
+    )

@@ -1,0 +1,190 @@
+"""What a camera sends, encoded before the call, and a key frame whenever one is asked for.
+
+Facts:
+    - Each delta frame needs the one before it, so a film is a row from its first frame on. A fresh encoder at frame i
+      gives a key frame, and what follows it is another row: a *take* from i on.
+    - What a decoder makes of a take is a function of the take: number read and likeness are worked out once a frame,
+      however many calls and viewers there are. Frames that differ from it are decoded for real.
+
+Rule: nothing here knows of loss. A take is what was sent; the viewer (``eye``) says which frames of it were shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from rtcprobe.picture.codec import Decoder, Encoder, luma_of, made_by
+from rtcprobe.picture.glass import VERSION, glass
+from rtcprobe.picture.marker import Reading, read
+from rtcprobe.picture.payload import payload_format
+from rtcprobe.picture.settings import VideoSettings
+from rtcprobe.picture.shelf import Shelf
+
+__all__ = ["Film", "Place", "Reel"]
+
+
+class Place(NamedTuple):
+    """A frame of a film: its ``number``, in the take whose key frame is ``since``."""
+
+    since: int
+    number: int
+
+    @property
+    def key(self) -> bool:
+        """Whether it is a key frame."""
+        return self.since == self.number
+
+
+class Film:
+    """The film of one camera; ``seed`` chooses the scene. ``shelf`` keeps its first take."""
+
+    def __init__(self, settings: VideoSettings, *, seed: int = 0, shelf: Shelf | None = None) -> None:
+        self.settings = settings
+        self._seed, self._shelf = seed, shelf
+        self._takes: dict[int, _Take] = {}
+
+    def prepare(self, count: int) -> None:
+        """Have the first ``count`` frames ready.
+
+        Raises:
+            MeasurementError: FFmpeg cannot encode them.
+        """
+        take = self._take(0)
+        if len(take.frames) >= count:
+            return
+        kept = None if self._shelf is None else self._shelf.take(self.name, count)
+        if kept is not None:
+            take.begin_with(kept)
+            return
+        take.frame(count - 1)
+        if self._shelf is not None:
+            self._shelf.put(self.name, take.frames)
+
+    def frame(self, place: Place) -> bytes:
+        """Return an encoded frame; what is not ready is encoded.
+
+        Raises:
+            MeasurementError: FFmpeg cannot encode it.
+        """
+        return self._take(place.since).frame(place.number)
+
+    def reading(self, place: Place) -> Reading | None:
+        """Return the number that a viewer reads in a frame, all before it in its take having been decoded."""
+        return self._take(place.since).reading(place.number)
+
+    def decoder_after(self, place: Place) -> Decoder:
+        """Return a decoder that was given every frame of a take up to ``place``."""
+        decoder = Decoder(self.settings.codec)
+        for number in range(place.since, place.number + 1):
+            decoder.decode(self.frame(Place(place.since, number)))
+        return decoder
+
+    def takes(self) -> Sequence[int]:
+        """Return where the takes begin."""
+        return sorted(self._takes)
+
+    def bitrate_bps(self) -> float:
+        """Return what the encoder reached of the first take that is ready, its key frame aside."""
+        frames = self._take(0).frames[1:]
+        return 8 * sum(map(len, frames)) * self.settings.fps / max(1, len(frames))
+
+    @property
+    def name(self) -> str:
+        """All that the first take depends on."""
+        each = self.settings
+        return (
+            f"{each.size} {each.fps}/s {round(each.bitrate_bps)} b/s {each.codec} "
+            f"scene {VERSION}.{self._seed} in one form by {made_by()}"
+        )
+
+    def _take(self, since: int) -> _Take:
+        take = self._takes.get(since)
+        if take is None:
+            take = self._takes[since] = _Take(self.settings, self._seed, since)
+        return take
+
+
+_CODEC_NAMES: Final = {"vp8": "VP8", "h264": "H264"}
+
+
+class Reel:
+    """A film shown once: ``count`` frames in RTP payloads, each from the take that the latest key frame began.
+
+    ``places`` is what was sent so far, by frame.
+    """
+
+    def __init__(self, film: Film, count: int) -> None:
+        self.film = film
+        self.places: list[Place] = []
+        self._count = count
+        self._format = payload_format(film.settings.codec)
+
+    @property
+    def codec(self) -> str:
+        """The codec's name in session descriptions."""
+        return _CODEC_NAMES[self.film.settings.codec]
+
+    @property
+    def frame_s(self) -> float:
+        """From one frame to the next, seconds."""
+        return self.film.settings.frame_s
+
+    def __len__(self) -> int:
+        """Return how many frames there are."""
+        return self._count
+
+    def payloads(self, index: int, *, key: bool) -> Sequence[bytes]:
+        """Return frame ``index`` as RTP payloads, asked for in order; ``key``: a key frame was asked for.
+
+        Raises:
+            MeasurementError: FFmpeg cannot encode it.
+        """
+        since = index if key or not self.places else self.places[-1].since
+        place = Place(since, index)
+        self.places.append(place)
+        return self._format.packets(self.film.frame(place), index)
+
+
+class _Take:
+    """Frames from ``since`` on, as far as they were asked for."""
+
+    def __init__(self, settings: VideoSettings, seed: int, since: int) -> None:
+        self._settings, self._since = settings, since
+        self._glass = glass(settings.width, settings.height, seed)
+        self._format = payload_format(settings.codec)
+        self._encoder: Encoder | None = None
+        self._decoder: Decoder | None = None
+        self.frames: list[bytes] = []
+        self._readings: list[Reading | None] = []
+
+    def begin_with(self, frames: list[bytes]) -> None:
+        """Have ``frames``, which were kept."""
+        self.frames = frames
+        self._encoder = None
+
+    def frame(self, number: int) -> bytes:
+        place = number - self._since
+        while len(self.frames) <= place:
+            if self._encoder is None:
+                self._encoder = self._caught_up()
+            encoded = self._encoder.encode(self._glass.picture(self._since + len(self.frames)))
+            # As a receiver will put it together: without what is not sent, and with start codes of one length.
+            self.frames.append(self._format.frame(self._format.packets(encoded, 0)))
+        return self.frames[place]
+
+    def reading(self, number: int) -> Reading | None:
+        place = number - self._since
+        if self._decoder is None:
+            self._decoder = Decoder(self._settings.codec)
+        while len(self._readings) <= place:
+            picture = self._decoder.decode(self.frame(self._since + len(self._readings)))
+            self._readings.append(None if picture is None else read(luma_of(picture)))
+        return self._readings[place]
+
+    def _caught_up(self) -> Encoder:
+        """Return an encoder that has done what is there already."""
+        encoder = Encoder(self._settings)
+        for place in range(len(self.frames)):
+            encoder.encode(self._glass.picture(self._since + place))
+        return encoder

@@ -1,0 +1,152 @@
+"""Ticks that have nothing to decide, many at once: nineteen of twenty are such.
+
+Facts:
+    While the packet expected is there, and its lateness asks neither for a stretch nor for a cut, a tick plays what was
+    decoded, and decodes one more frame when that runs short. From one such tick to the next, how late the sound is
+    changes only when a packet arrives: the clock and the RTP time go on by the same ten milliseconds.
+
+Rules:
+    1. What happens is what as many single ticks (``NetEq.get_audio``) come to, to the bit.
+    2. A glide ends before the first tick that is not certain to be of this kind, and leaves that one to them.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable
+from typing import NamedTuple
+
+from rtcprobe.playout.arrivals import Coming
+from rtcprobe.playout.base import BLOCK_SAMPLES, Decoder, Pcm, RtpPacket
+from rtcprobe.playout.neteq.buffer import PacketBuffer
+from rtcprobe.playout.neteq.decision import GRANULARITY_MS, Decision, Mode
+from rtcprobe.playout.neteq.delay import level_factor
+from rtcprobe.playout.neteq.dsp import OVERLAP_SAMPLES
+from rtcprobe.playout.neteq.history import SAMPLES_PER_MS, TICK_MS
+from rtcprobe.playout.neteq.noise import WINDOW_SAMPLES
+from rtcprobe.playout.neteq.sound import Sound
+from rtcprobe.playout.neteq.stats import Counters
+
+__all__ = ["Glider", "Trace"]
+
+_LEAST_SAMPLES = OVERLAP_SAMPLES + BLOCK_SAMPLES  # with less than this a tick decodes
+
+
+class Trace(NamedTuple):
+    """What every tick did, one entry a tick: its target delay, how late it played (both ms), which word it was."""
+
+    target_ms: array[int]
+    delay_ms: array[int]
+    operations: bytearray
+
+
+class Glider:
+    """Lets the parts of one ``NetEq`` do many ticks.
+
+    ``insert`` takes a packet in at a tick, and returns False where that leaves more to do than to go on.
+    """
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        parts: tuple[Decision, PacketBuffer, Sound, Counters, Trace],
+        insert: Callable[[RtpPacket, int], bool],
+    ) -> None:
+        self._decoder = decoder
+        self._decision, self._buffer, self._sound, self._counters, self._trace = parts
+        self._insert = insert
+
+    def ready(self) -> bool:
+        """Return whether the next tick may be one to glide over."""
+        sound, packets = self._sound, self._buffer.packets
+        return (
+            sound.mode is Mode.NORMAL
+            and bool(packets)
+            and packets[0].timestamp == sound.sync.end_timestamp
+            and len(self._decision.history) > 0
+            and sound.last_duration >= BLOCK_SAMPLES
+            and sound.sync.whole
+            and self._counters.playing
+        )
+
+    def glide(  # noqa: PLR0912, PLR0915 - one loop: a call in it costs as much as a tick does
+        self, tick: int, coming: Coming, clock: tuple[float, float, int], most: int
+    ) -> tuple[int, Pcm]:
+        """Do up to ``most`` ticks after ``tick``; return how many, and their sound, 480 samples each.
+
+        ``clock`` is (start, period, index): until the n-th of these ticks (from 0) comes what comes by
+        start + (index + n) · period.
+        """
+        decision, buffer, sound = self._decision, self._buffer, self._sound
+        history, sync, packets = decision.history, sound.sync, buffer.packets
+        background, target, decode = sound.background, decision.target, self._decoder.decode
+        start_s, period_s, index = clock
+        sync.make_room()
+        data, end, first = sync.data, sync.end, sync.next
+        future, expected, duration = end - first, sync.end_timestamp, sound.last_duration
+        # How late the sound would be beside a packet of time zero: the same in all of these ticks.
+        behind_ms = (tick + 1) * TICK_MS - (expected - future) // SAMPLES_PER_MS
+        level_q8, rest, begun = decision.level.level_q8, decision.rest_ticks, tick
+        emitted = waited_ms = targets_ms = minima_ms = 0
+        targets, delays = self._trace.target_ms, self._trace.delay_ms
+        changed = True
+        while tick - begun < most:
+            now_s = start_s + (index + tick - begun) * period_s
+            if coming.at_s <= now_s:
+                changed = going = True
+                while going and coming.at_s <= now_s:
+                    going = self._insert(coming.take(), tick)
+                if not going:
+                    break
+            if not packets or packets[0].timestamp != expected:
+                break
+            if changed:
+                if buffer.has_dtx or decision.was_flushed:
+                    break
+                changed = False
+                last = packets[-1]
+                newest = last.timestamp + (last.duration or duration)
+                target_ms = decision.target_ms
+                factor = level_factor(target_ms)
+                late_ms = max(0, behind_ms - history.fast_ms)
+                high = target_ms + history.max_delay_ms + GRANULARITY_MS
+                if late_ms >= 4 * high:
+                    break
+                off = not target_ms <= late_ms < high
+            if off and tick + 1 >= rest:
+                break
+            if future < _LEAST_SAMPLES:
+                packet = packets[0]
+                if packet.duration != duration or packet.codec_level or packet.red_level or end + duration > len(data):
+                    break
+                try:
+                    decoded = decode(packet.payload)
+                except ValueError:
+                    break  # a tick of its own will be refused as well
+                level_q8 = (factor * level_q8 >> 8) + (256 - factor) * (newest - expected)
+                tick += 1
+                buffer.pop()
+                waited_ms += tick - packet.tick
+                targets_ms += target_ms
+                minima_ms += target.target_ms
+                emitted += 1
+                data[end : end + duration] = decoded
+                end += duration
+                expected += duration
+                future += duration
+                background.update(data[end - WINDOW_SAMPLES : end])
+            else:
+                level_q8 = (factor * level_q8 >> 8) + (256 - factor) * (newest - expected)
+                tick += 1
+                background.update_again()
+            future -= BLOCK_SAMPLES
+            targets.append(target_ms)
+            delays.append(late_ms)
+        done = tick - begun
+        if done:
+            self._trace.operations.extend(bytes(done))  # the first of the words: normal
+            decision.calmly(level_q8)
+            self._counters.glide(done * BLOCK_SAMPLES, emitted, duration, (waited_ms * TICK_MS, targets_ms, minima_ms))
+            sync.end, sync.next, sync.end_timestamp = end, end - future, expected
+            sound.calmly()
+        return done, data[first : first + done * BLOCK_SAMPLES].copy()

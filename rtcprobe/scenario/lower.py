@@ -1,0 +1,236 @@
+"""What is written of people and paths, in either shape, lowered into parties, legs and a script.
+
+Rules:
+    1. ``caller`` and ``callee`` are two parties of these names; both send one sound and hear all. A link written out
+       carries everything in its direction, signalling too: the signalling server stands at the callee's end of it.
+    2. ``parties`` are read in the order written. What is written of all (``codec``, ``mouth``, ``devices``,
+       ``playout``) holds for each, but for the keys it has itself; ``protection`` is agreed on between two, and so one
+       for all. ``link`` is for every leg between two that ``legs`` does not name.
+    3. Where ``parties`` are written and ``signaling.region`` is not, the signalling server stands at the last party's
+       end of its legs, as it does at the callee's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from itertools import permutations
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar
+
+from rtcprobe.audio.opus import OpusSettings
+from rtcprobe.audio.protection import Protection
+from rtcprobe.errors import BadInputError, did_you_mean
+from rtcprobe.link import LinkSpec, parse_link
+from rtcprobe.playout.policies import PlayoutChoice
+from rtcprobe.scenario.model import SignalingPlan
+from rtcprobe.scenario.parties import Devices, MouthPlan, Party, Site, Stream
+from rtcprobe.scenario.script import Cue, parse_cue
+from rtcprobe.units import parse_decibels, parse_duration, parse_ppm, parse_rate, parse_ratio
+from rtcprobe.ways import BOTH_LEGS, Leg
+
+__all__ = ["Cast", "cast_of", "within"]
+
+_T = TypeVar("_T")
+
+_PAIR: Final = ("caller", "callee")
+_ROOM: Final = ("legs", "script")
+"""Keys that need ``parties``."""
+
+_NO_PARTY: Final = ("server", "target")
+"""What routes call the signalling server and whoever is called outside."""
+
+_OF_ALL: Final = ("codec", "mouth", "devices")
+"""Keys with keys of their own that a party may have too."""
+
+
+class Cast(NamedTuple):
+    """Who takes part, over which links written out, when, and where their signalling server stands."""
+
+    parties: tuple[Party, ...]
+    legs: Mapping[Leg, LinkSpec]
+    script: tuple[Cue, ...]
+    signaling: SignalingPlan
+
+
+def cast_of(written: Mapping[str, Any], folder: Path) -> Cast:
+    """Return what the complete settings ``written`` say; files that links and mouths name are looked for in ``folder``.
+
+    Raises:
+        BadInputError: both shapes, or something in them that cannot be meant.
+    """
+    if "parties" not in written:
+        for key in _ROOM:
+            if key in written:
+                raise BadInputError(f"{key} is written, and no parties", "write parties in place of caller and callee")
+        return _pair(written, folder)
+    for key in _PAIR:
+        if key in written:
+            raise BadInputError(f"parties and {key} both say who takes part", f"leave {key} out")
+    return _room(written, folder)
+
+
+def within(place: str, build: Callable[[Any], _T], written: Any) -> _T:
+    """Return what ``build`` makes of ``written``; what it refuses is told with its ``place``."""
+    try:
+        return build(written)
+    except BadInputError as error:
+        raise error.within(place) from error
+
+
+def _pair(written: Mapping[str, Any], folder: Path) -> Cast:
+    parties = tuple(_party(name, Site(**written.get(name, {})), {}, written, folder) for name in _PAIR)
+    legs = {Leg(direction): link for direction, link in _links(written["link"], folder).items()}
+    return Cast(parties, legs, (), _signaling(written, beside="callee"))
+
+
+def _room(written: Mapping[str, Any], folder: Path) -> Cast:
+    named: Mapping[str, Any] = written["parties"]
+    if len(named) < len(_PAIR):
+        raise BadInputError(f"parties has {len(named)}: nobody to call", "name two or more, such as ana and ben")
+    for name in _NO_PARTY:
+        if name in named:
+            raise BadInputError(f"a party cannot be called {name!r}", "that is what paths call somebody else: ana, ben")
+    parties = tuple(
+        _party(name, Site(**{key: of[key] for key in ("region", "access") if key in of}), of, written, folder)
+        for name, of in named.items()
+    )
+    legs = _legs(written, list(named), folder)
+    script = tuple(parse_cue(line) for line in written.get("script", ()))
+    beside = None if "region" in written.get("signaling", {}) else parties[-1].name
+    _placed(parties, legs, beside)
+    return Cast(parties, legs, script, _signaling(written, beside=beside))
+
+
+def _signaling(written: Mapping[str, Any], *, beside: str | None) -> SignalingPlan:
+    return SignalingPlan(**{"connection": "cold", **written.get("signaling", {})}, beside=beside)
+
+
+def _party(name: str, site: Site, own: Mapping[str, Any], of_all: Mapping[str, Any], folder: Path) -> Party:
+    """Return the party ``name``; ``own`` are the keys it has itself."""
+    says = {key: {**of_all[key], **own.get(key, {})} for key in _OF_ALL}
+    place = f"parties.{name}." if own else ""
+    sound = Stream(
+        codec=within(f"{place}codec", _codec, says["codec"]),
+        programme=within(f"{place}mouth", partial(_mouth, folder=folder), says["mouth"]),
+        protection=Protection(
+            red_copies=of_all["protection"]["red"], fec=says["codec"]["fec"], nack=of_all["protection"]["nack"]
+        ),
+    )
+    return Party(
+        name=name,
+        site=site,
+        sends=() if own.get("sends") == "nothing" else (sound,),
+        hears=within(f"parties.{name}.hears", _hears, own.get("hears", "all")),
+        devices=within(f"{place}devices", _devices, says["devices"]),
+        playout=PlayoutChoice.parse(own.get("playout", of_all["playout"])),
+        comes_s=parse_duration(own["comes"]) if "comes" in own else 0.0,
+        leaves_s=parse_duration(own["leaves"]) if "leaves" in own else None,
+    )
+
+
+def _hears(written: str | list[str]) -> Any:
+    if isinstance(written, list):
+        return tuple(dict.fromkeys(written))
+    if written in ("all", "nobody"):
+        return "all" if written == "all" else ()
+    raise BadInputError(f"{written!r} is not known", "use all, nobody, or a list of names")
+
+
+def _placed(parties: tuple[Party, ...], legs: Mapping[Leg, LinkSpec], beside: str | None) -> None:
+    """Refuse a party whose place is not known and is needed: where some of its paths are not legs written out.
+
+    Raises:
+        BadInputError: a place is missing.
+    """
+    for one, other in permutations(parties, 2):
+        leg = Leg.between(one.name, other.name)
+        meets = one.listens_to(other.name) or other.listens_to(one.name)
+        if leg in legs or not (meets or beside in (one.name, other.name)):
+            continue
+        if beside in (one.name, other.name):
+            raise BadInputError(
+                "signaling.region is missing", f"write it like bangkok; or give the leg {leg}, or link for every leg"
+            )
+        for party in (one, other):
+            _known_place(party, f"give the leg {leg}, or link for every leg")
+    if beside is None:
+        for party in parties:
+            _known_place(party, "leave signaling.region out, and the signalling server stands with the last party")
+
+
+def _known_place(party: Party, otherwise: str) -> None:
+    for key, value, example in (("region", party.site.region, "bangkok"), ("access", party.site.access, "wifi-good")):
+        if value == _NOWHERE[key]:
+            raise BadInputError(f"parties.{party.name}.{key} is missing", f"write it like {example}; or {otherwise}")
+
+
+_NOWHERE: Final = {"region": Site().region, "access": Site().access}
+
+
+def _legs(written: Mapping[str, Any], names: list[str], folder: Path) -> dict[Leg, LinkSpec]:
+    """Return the legs between parties, in the order of the parties: those named, and ``link`` for the rest."""
+    own = written.get("legs", {})
+    if not isinstance(own, Mapping):
+        raise BadInputError(f"legs {own!r} is not a set of legs", "write it like legs: {ana_to_ben: delay 80ms}")
+    if isinstance(written["link"], Mapping) and any(key in BOTH_LEGS for key in written["link"]):
+        way = next(key for key in written["link"] if key in BOTH_LEGS)
+        raise BadInputError(f"link.{way} is of a caller and a callee", f"name the leg: legs.{names[0]}_to_{names[1]}")
+    given = {within("legs", Leg, name): link for name, link in own.items()}
+    everywhere = None if written["link"] == {} else _link("link", written["link"], folder)
+    found: dict[Leg, LinkSpec] = {}
+    for one, other in permutations(names, 2):
+        leg = Leg.between(one, other)
+        if leg in given:
+            found[leg] = _link(f"legs.{leg}", given.pop(leg), folder)
+        elif everywhere is not None:
+            found[leg] = everywhere
+    return found | {leg: _link(f"legs.{leg}", link, folder) for leg, link in given.items()}
+
+
+def _codec(written: Mapping[str, Any]) -> OpusSettings:
+    return OpusSettings(
+        bitrate_bps=round(parse_rate(written["bitrate"])),
+        application=written["application"],
+        fec=written["fec"],
+        expected_loss=parse_ratio(written["expected_loss"]),
+        ptime_s=parse_duration(written["ptime"]),
+        dtx=written["dtx"],
+        complexity=written["complexity"],
+    )
+
+
+def _devices(written: Mapping[str, Any]) -> Devices:
+    return Devices(
+        capture_s=parse_duration(written["capture"]),
+        playback_s=parse_duration(written["playback"]),
+        drift=parse_ppm(written["drift"]),
+    )
+
+
+def _mouth(written: Mapping[str, Any], folder: Path) -> MouthPlan:
+    programme = written["programme"]
+    return MouthPlan(
+        programme=programme if programme in ("silence", "noise") else folder / programme,
+        marker_to_speech_db=parse_decibels(written["marker_level"]),
+    )
+
+
+def _links(written: Any, folder: Path) -> dict[Leg, LinkSpec]:
+    """Return the links given, by direction: one for both, or one each."""
+    if isinstance(written, Mapping) and not written:
+        return {}
+    if isinstance(written, Mapping) and any(key in BOTH_LEGS for key in written):
+        for key in written:
+            if key not in BOTH_LEGS:
+                raise BadInputError(f"link.{key} is not known", did_you_mean(key, BOTH_LEGS))
+        return {
+            direction: _link(f"link.{direction}", written[direction], folder)
+            for direction in BOTH_LEGS
+            if direction in written
+        }
+    return dict.fromkeys(BOTH_LEGS, _link("link", written, folder))
+
+
+def _link(place: str, written: Any, folder: Path) -> LinkSpec:
+    return within(place, partial(parse_link, folder=folder), written)
