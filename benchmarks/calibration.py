@@ -49,14 +49,15 @@ from scipy.special import ndtr, ndtri
 
 import rtcprobe
 from rtcprobe import Scenario, find_scenario, run_probe
+from rtcprobe.quality import mos
 from rtcprobe.result import (
-    DIRECTIONS,
-    Direction,
+    Account,
     HeardCall,
     JoinAttempt,
     Joins,
-    MissedMarker,
-    MouthToEar,
+    Missed,
+    Protection,
+    Quality,
     Result,
     Sample,
     Summary,
@@ -68,6 +69,7 @@ from rtcprobe.verdict.figures import named
 from rtcprobe.verdict.spread import TSpread, p_value
 from rtcprobe.verdict.statistics import mean_interval, quantile, share_above
 from rtcprobe.verdict.tosses import Randomised
+from rtcprobe.ways import BOTH_WAYS, Way
 
 Floats = npt.NDArray[np.float64]
 ALARMS_AT_MOST = 0.065
@@ -199,13 +201,17 @@ class Piece:
     stages: tuple[tuple[str, float], ...] = ()
 
 
-def composed(pieces: Sequence[Piece]) -> MouthToEar:
+def composed(pieces: Sequence[Piece], way: Way) -> Account:
     """Return the account of a run of these calls."""
     heard = sum(len(each.delays) for each in pieces)
     scheduled = sum(each.scheduled for each in pieces)
     rated = [each.r for each in pieces if each.r is not None]
-    quality = {"burst_ratio": float(np.mean([each.burst_ratio for each in pieces]))}
-    return MouthToEar(
+    burst_ratio = float(np.mean([each.burst_ratio for each in pieces]))
+    unplayed = float(np.average([each.unplayed for each in pieces], weights=[e.sent for e in pieces]))
+    r = float(np.mean(rated)) if rated else None
+    return Account(
+        kind="mouth_to_ear",
+        way=way,
         scheduled=scheduled,
         heard=heard,
         rejected=0,
@@ -216,16 +222,15 @@ def composed(pieces: Sequence[Piece]) -> MouthToEar:
             for i, d in enumerate(each.delays)
         ),
         missed=tuple(
-            MissedMarker(marker=i, spoken_s=i / 2, fate="lost", call=call)
+            Missed(marker=i, spoken_s=i / 2, fate="lost", call=call)
             for call, each in enumerate(pieces)
             for i in range(len(each.delays), each.scheduled)
         ),
         stages=dict(pieces[0].stages),
-        protection={
-            "sent": sum(each.sent for each in pieces),
-            "unplayed": float(np.average([each.unplayed for each in pieces], weights=[e.sent for e in pieces])),
-        },
-        quality=quality | ({"r": float(np.mean(rated))} if rated else {}),
+        protection=Protection(sent=sum(each.sent for each in pieces), lost_before=0, lost_after=0, unplayed=unplayed),
+        quality=None
+        if r is None
+        else Quality(r=r, mos=mos(r), listening_mos=mos(r), loss_ratio=unplayed, burst_ratio=burst_ratio),
         calls=tuple(
             HeardCall(
                 call=call,
@@ -280,28 +285,28 @@ class Pool:
 
     name: str
     joins: tuple[float, ...]
-    ways: Mapping[Direction, tuple[Piece, ...]]
+    ways: Mapping[Way, tuple[Piece, ...]]
 
     @classmethod
     def of(cls, name: str, results: Sequence[Result]) -> Pool:
         """Return what long runs hold."""
-        ways: dict[Direction, tuple[Piece, ...]] = {}
-        for direction in DIRECTIONS[:2]:
+        ways: dict[Way, tuple[Piece, ...]] = {}
+        for direction in BOTH_WAYS:
             ways[direction] = tuple(piece for each in results for piece in pieces(each.mouth_to_ear[direction]))
         joins = [a.first_audio_s for each in results for a in each.join.attempts]
         return cls(name, tuple(math.inf if each is None else each for each in joins), ways)
 
 
-def pieces(ear: MouthToEar) -> Iterable[Piece]:
+def pieces(ear: Account) -> Iterable[Piece]:
     """Yield the calls of an account."""
     for call in ear.calls:
         yield Piece(
             delays=tuple(each.delay_s for each in ear.samples if each.call == call.call),
             scheduled=call.scheduled,
             unplayed=call.unplayed or 0.0,
-            sent=round(ear.protection["sent"] / len(ear.calls)),
+            sent=round((0 if ear.protection is None else ear.protection.sent) / len(ear.calls)),
             r=call.r,
-            burst_ratio=float(ear.quality.get("burst_ratio") or 1.0),
+            burst_ratio=(None if ear.quality is None else ear.quality.burst_ratio) or 1.0,
             stages=tuple(call.stages.items()),
         )
 
@@ -321,15 +326,15 @@ def pools(executor: ProcessPoolExecutor, first_seed: int) -> list[Pool]:
 
 def drawn(pool: Pool, plan: Scenario, rng: np.random.Generator) -> Result:
     """Return a run of the scenario's own numbers of calls and joins, drawn from the pool and judged."""
-    ears = {}
+    ears = []
     for direction, every in pool.ways.items():
-        ears[direction] = composed([every[i] for i in rng.integers(len(every), size=plan.call.calls)])
+        ears.append(composed([every[i] for i in rng.integers(len(every), size=plan.call.calls)], direction))
     times = [pool.joins[i] for i in rng.integers(len(pool.joins), size=plan.call.joins)]
     attempts = tuple(
         JoinAttempt(caller={"first_audio": each}) if math.isfinite(each) else JoinAttempt(caller={}, failed="ice")
         for each in times
     )
-    run = Result(scenario=pool.name, seed=0, clock="virtual", join=Joins(attempts=attempts), mouth_to_ear=ears)
+    run = Result(scenario=pool.name, seed=0, clock="virtual", join=Joins(attempts=attempts), accounts=tuple(ears))
     return judge(run, plan.budgets)
 
 
@@ -411,7 +416,7 @@ def triple(number: int) -> Triple:
 
     equal = rank(sides(0.0))
     false = any(metric.decided for metric in equal.metrics)
-    name = str(rng.choice([f"mouth_to_ear.{d} p50" for d in DIRECTIONS[:2]] + ["join.first_audio p50"]))
+    name = str(rng.choice([f"mouth_to_ear.{d} p50" for d in BOTH_WAYS] + ["join.first_audio p50"]))
     change = max(
         each.detectable or 0.0
         for pair in equal.pairs
@@ -473,17 +478,17 @@ class World:
         attempts = tuple(
             JoinAttempt(caller={"first_audio": each}) for each in np.maximum(times + shift_s, 0.0).tolist()
         )
-        ears = {d: self._ear(rng, shared, shift_s) for d in DIRECTIONS[:2]}
+        ears = tuple(self._ear(rng, shared, shift_s, way) for way in BOTH_WAYS)
         return Result(
             scenario="simulated",
             seed=seed,
             clock="virtual",
             verdict="pass",
             join=Joins(attempts=attempts),
-            mouth_to_ear=ears,
+            accounts=ears,
         )
 
-    def _ear(self, rng: np.random.Generator, shared: np.random.Generator, shift_s: float) -> MouthToEar:
+    def _ear(self, rng: np.random.Generator, shared: np.random.Generator, shift_s: float, way: Way) -> Account:
         n, frames = self.markers, 25 * self.markers
         levels = 0.150 + 0.005 * shared.standard_normal((self.calls, 1)) + shift_s
         delays = levels + 0.002 * chain(shared, self.calls, n, self.rho)
@@ -495,7 +500,8 @@ class World:
             [
                 Piece(delays=tuple(delays[i][~lost[i]].tolist()), scheduled=n, unplayed=float(unplayed[i]), sent=frames)
                 for i in range(self.calls)
-            ]
+            ],
+            way,
         )
 
     def pair(self, rng: np.random.Generator, number: int, shift_s: float = 0.0) -> tuple[list[Result], list[Result]]:

@@ -28,7 +28,7 @@ import numpy as np
 from scipy.stats import mannwhitneyu
 
 from rtcprobe.probe import run_probe
-from rtcprobe.result import Engine, MouthToEar
+from rtcprobe.result import Account, Engine
 from rtcprobe.scenario import Scenario, find_scenario
 
 _CALL_S = 12.0
@@ -126,13 +126,13 @@ def scenario(settings: tuple[str, ...]) -> Scenario:
     return find_scenario("1v1-social", asked)
 
 
-def _of(ear: MouthToEar) -> dict[str, float]:
+def _of(ear: Account) -> dict[str, float]:
     delays_s = [each.delay_s for each in ear.samples]
     return {
         "p50": float(np.quantile(delays_s, 0.5)) if delays_s else np.inf,
         "p95": float(np.quantile(delays_s, 0.95)) if delays_s else np.inf,
-        "unplayed": float(ear.protection.get("unplayed") or 0.0),
-        "concealed": float(ear.playout.get("concealed_ratio") or 0.0),
+        "unplayed": ear.unplayed or 0.0,
+        "concealed": ear.concealed or 0.0,
     }
 
 

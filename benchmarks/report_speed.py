@@ -9,8 +9,9 @@ import time
 
 import numpy as np
 
-from rtcprobe.result import Direction, JoinAttempt, Joins, MissedMarker, MouthToEar, Result, Sample
+from rtcprobe.result import Account, JoinAttempt, Joins, Missed, Playout, Result, Sample, TargetSteps
 from rtcprobe.verdict import judge, parse_budget
+from rtcprobe.ways import BOTH_WAYS, Way
 
 MARKERS = 7_200  # two a second for an hour
 MOST_S = 2.0
@@ -18,7 +19,7 @@ MOST_BYTES = 1_000_000
 PHASES = {"signaling": 0.18, "answer": 0.1, "ice": 0.09, "dtls": 0.1, "media": 0.1, "playout": 0.03}
 
 
-def ear(seed: int) -> MouthToEar:
+def ear(seed: int, way: Way) -> Account:
     """Return an hour of one direction: delays that wander, 1 % of markers lost, a target that moves every 5 s."""
     rng = np.random.default_rng(seed)
     delays = 0.150 + 0.004 * np.sin(np.arange(MARKERS) / 300) + 0.002 * rng.standard_normal(MARKERS)
@@ -29,21 +30,23 @@ def ear(seed: int) -> MouthToEar:
         if i not in lost
     )
     since = np.arange(0.0, 3600.0, 5.0)
-    return MouthToEar(
+    return Account(
+        kind="mouth_to_ear",
+        way=way,
         scheduled=MARKERS,
         heard=len(samples),
         rejected=0,
         lost=len(lost),
         samples=samples,
-        missed=tuple(MissedMarker(marker=i, spoken_s=1 + i / 2, fate="lost") for i in sorted(lost)),
+        missed=tuple(Missed(marker=i, spoken_s=1 + i / 2, fate="lost") for i in sorted(lost)),
         stages={"network_min": 0.1, "jitter_buffer": 0.05},
-        playout={
-            "policy": "neteq",
-            "target_steps": {
-                "since_s": since.tolist(),
-                "target_delay_s": (0.02 * rng.integers(2, 5, len(since))).tolist(),
-            },
-        },
+        playout=Playout(
+            policy="neteq",
+            target_steps=TargetSteps(
+                since_s=tuple(since.tolist()),
+                target_delay_s=tuple((0.02 * rng.integers(2, 5, len(since))).tolist()),
+            ),
+        ),
     )
 
 
@@ -54,8 +57,8 @@ def hour() -> Result:
         JoinAttempt(caller={"first_audio": total_s + i / 1e3}, phases={**PHASES, "playout": 0.03 + i / 1e3})
         for i in range(20)
     )
-    ears: dict[Direction, MouthToEar] = {"caller_to_callee": ear(1), "callee_to_caller": ear(2)}
-    result = Result(scenario="an-hour", seed=1, clock="virtual", join=Joins(attempts=attempts), mouth_to_ear=ears)
+    ears = tuple(ear(seed, way) for seed, way in zip((1, 2), BOTH_WAYS, strict=True))
+    result = Result(scenario="an-hour", seed=1, clock="virtual", join=Joins(attempts=attempts), accounts=ears)
     return judge(result, [parse_budget("mouth_to_ear p95 < 200ms"), parse_budget("join.first_audio p95 < 1s")])
 
 

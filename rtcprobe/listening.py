@@ -40,7 +40,7 @@ from rtcprobe.audio.pcm import SAMPLE_RATE_HZ, Pcm
 from rtcprobe.audio.resample import resampled
 from rtcprobe.audio.wav import read_wav
 from rtcprobe.errors import BadInputError
-from rtcprobe.result import DIRECTIONS, Direction
+from rtcprobe.ways import BOTH_WAYS, Way
 
 __all__ = [
     "SCORING_RATE_HZ",
@@ -92,8 +92,8 @@ class Listening:
         return median(self.scores)
 
 
-def score_folder(folder: Path, make_compare: Callable[[], Compare]) -> Iterator[tuple[Direction, Listening]]:
-    """Yield what each direction scores, from the two WAV files of each that ``rtcprobe run --wav`` writes.
+def score_folder(folder: Path, make_compare: Callable[[], Compare]) -> Iterator[tuple[Way, Listening]]:
+    """Yield what each way scores, from the two WAV files of each that ``rtcprobe run --wav`` writes.
 
     Of a run of several calls (``call-1`` and so on) their segments are told together; the copy is the first call's.
 
@@ -110,7 +110,7 @@ def score_folder(folder: Path, make_compare: Callable[[], Compare]) -> Iterator[
         yield direction, Listening(tuple(chain.from_iterable(each.scores for each in scored)), scored[0].copy_score)
 
 
-def _scored(direction: Direction, mouth: Path, ear: Path, compare: Compare) -> Listening:
+def _scored(direction: Way, mouth: Path, ear: Path, compare: Compare) -> Listening:
     try:
         return score(read_wav(mouth), read_wav(ear), compare)
     except BadInputError as error:
@@ -197,18 +197,28 @@ def visqol() -> Compare:
     return compare
 
 
-def _pairs(folder: Path) -> dict[Direction, tuple[Path, Path]]:
+def _pairs(folder: Path) -> dict[Way, tuple[Path, Path]]:
     """Return mouth and ear of each direction that was recorded, which depends on the target; both files are there."""
     if not folder.is_dir():
         raise BadInputError(f"{folder} is no folder", "give the one that rtcprobe run --wav wrote")
-    every = {each: (folder / f"{each}.mouth.wav", folder / f"{each}.ear.wav") for each in DIRECTIONS}
-    pairs = {each: pair for each, pair in every.items() if any(path.is_file() for path in pair)}
-    missing = [path.name for pair in (pairs or every).values() for path in pair if not path.is_file()]
+    ends = (".mouth.wav", ".ear.wav")
+    found = sorted(each.name.removesuffix(end) for end in ends for each in folder.glob(f"*{end}"))
+    names = dict.fromkeys([*(way for way in BOTH_WAYS if way in found), *found])
+    pairs = {way: (folder / f"{way}{ends[0]}", folder / f"{way}{ends[1]}") for way in map(_way, names) if way}
+    every = pairs or {way: (folder / f"{way}{ends[0]}", folder / f"{way}{ends[1]}") for way in BOTH_WAYS}
+    missing = [path.name for pair in every.values() for path in pair if not path.is_file()]
     if missing:
         inside = sorted(path.parent.name for path in folder.glob(f"*/{missing[0]}"))
         hint = f"give one of the folders in it, like {folder / inside[0]}" if inside else ""
         raise BadInputError(f"{folder} holds no {missing[0]}", hint or "give the folder that rtcprobe run --wav wrote")
     return pairs
+
+
+def _way(name: str) -> Way | None:
+    try:
+        return Way(name)
+    except BadInputError:
+        return None  # somebody else's
 
 
 def _began(mouth: Pcm) -> tuple[MarkerTrain, float]:

@@ -7,7 +7,7 @@
 
     async def test_a_lossy_access(rtcprobe_run_async):
         result = await rtcprobe_run_async("1v1-social", link="delay 40ms loss 5%", check=False)
-        assert result.mouth_to_ear["caller_to_callee"].quality["r"] > 70
+        assert result.mouth_to_ear["caller_to_callee"].r > 70
 
 Rules:
     1. Silence is not success: a run that is inconclusive or invalid fails the test too.

@@ -7,8 +7,8 @@ Facts:
 
 Rules:
     1. A name is its text: it sorts, hashes and travels in JSON as the string it is, and its parts are read from it.
-    2. There and back (a target that echoes) is one party twice: ``"caller_to_caller"``. Results wrote it
-       ``"round_trip"`` before there were names, and that word is read as what it meant.
+    2. There and back (a target that echoes) is one party twice: ``"ana_to_ana"``. The caller's own has a name of its
+       own, ``"round_trip"``: budgets, dashboards and old results know it by that, so it is written so, too.
     3. A party's name holds neither ``_to_`` nor a dot, so that every way has one reading.
 """
 
@@ -19,14 +19,15 @@ from typing import Literal, Self, get_args
 
 from rtcprobe.errors import BadInputError
 
-__all__ = ["MEDIA", "Leg", "Medium", "Way", "party_named"]
+__all__ = ["BOTH_LEGS", "BOTH_WAYS", "MEDIA", "Leg", "Medium", "Way", "party_named"]
 
 Medium = Literal["audio", "video", "messages"]
 
 MEDIA: tuple[Medium, ...] = get_args(Medium)
 
-ROUND_TRIP = "round_trip"
-"""What older results, budgets and labels call the way there and back of the caller."""
+_CALLER = "caller"
+_ROUND_TRIP = "round_trip"
+"""The one name of the way from the caller to itself."""
 
 _BETWEEN = "_to_"
 
@@ -82,6 +83,11 @@ class Leg(str):
         return self.partition(_BETWEEN)[2]
 
     @property
+    def words(self) -> str:
+        """The name as people say it: ``"ana to sfu"``."""
+        return self.replace("_", " ")
+
+    @property
     def back(self) -> Leg:
         """The leg the other way."""
         return Leg.between(self.destination, self.source)
@@ -98,15 +104,16 @@ class Way(str):
 
     def __new__(cls, text: str) -> Self:
         """Read a way's name."""
-        if text == ROUND_TRIP:
-            return super().__new__(cls, "caller_to_caller")
+        if text == _ROUND_TRIP:
+            return super().__new__(cls, text)
         parties, dot, medium = text.partition(".")
         talker, between, listener = parties.partition(_BETWEEN)
         if not between or (dot and medium not in MEDIA):
             raise BadInputError(f"{text!r} is no way", "talker_to_listener, and .video after it for the picture")
         party_named(talker)
         party_named(listener)
-        return super().__new__(cls, parties if medium == "audio" else text)
+        sound = _ROUND_TRIP if talker == listener == _CALLER else parties
+        return super().__new__(cls, text if dot and medium != "audio" else sound)
 
     @classmethod
     def of(cls, talker: str, listener: str, medium: Medium = "audio") -> Way:
@@ -116,18 +123,23 @@ class Way(str):
     @property
     def talker(self) -> str:
         """Who is heard."""
-        return self.partition(".")[0].partition(_BETWEEN)[0]
+        return _CALLER if self == _ROUND_TRIP else self.partition(".")[0].partition(_BETWEEN)[0]
 
     @property
     def listener(self) -> str:
         """Who hears."""
-        return self.partition(".")[0].partition(_BETWEEN)[2]
+        return _CALLER if self == _ROUND_TRIP else self.partition(".")[0].partition(_BETWEEN)[2]
 
     @property
     def medium(self) -> Medium:
         """What it carries: ``"audio"`` where the name does not say."""
         named = self.partition(".")[2]
         return next((each for each in MEDIA if each == named), "audio")
+
+    @property
+    def words(self) -> str:
+        """The name as people say it: ``"ana to ben"``, ``"ana to ben, video"``, ``"round trip"``."""
+        return self.replace(".", ", ").replace("_", " ")
 
     @property
     def there_and_back(self) -> bool:
@@ -138,3 +150,10 @@ class Way(str):
     def back(self) -> Way:
         """The same medium the other way round."""
         return Way.of(self.listener, self.talker, self.medium)
+
+
+BOTH_WAYS: tuple[Way, Way] = (Way("caller_to_callee"), Way("callee_to_caller"))
+"""The two ways of a call between two people, as they are called where nobody gave them names."""
+
+BOTH_LEGS: tuple[Leg, Leg] = (Leg("caller_to_callee"), Leg("callee_to_caller"))
+"""What the links of such a call are written for."""

@@ -17,17 +17,22 @@ import pytest
 from hypothesis import settings
 
 from rtcprobe.result import (
-    WAYS,
-    Direction,
+    Account,
+    Beside,
     JoinAttempt,
     Joins,
     LinkReport,
-    MissedMarker,
-    MouthToEar,
+    Missed,
+    Playout,
+    Protection,
+    Quality,
+    Recovered,
     Result,
     Retransmission,
     Sample,
 )
+from rtcprobe.ways import BOTH_LEGS, BOTH_WAYS, Leg, Way
+from tests.accounts import accounts_of
 
 # Whatever hangs ends, and says where: one watch for the whole session, since one a test costs a second in all.
 faulthandler.dump_traceback_later(1800, exit=True)
@@ -110,11 +115,13 @@ def attempt(*, dtls_lost: bool = False, failed: str | None = None) -> JoinAttemp
 
 
 @cache
-def ear(seed: int, *, heard: int = 118, rejected: int = 1, lost: int = 1) -> MouthToEar:
+def ear(seed: int, *, heard: int = 118, rejected: int = 1, lost: int = 1) -> Account:
     rng = np.random.default_rng(seed)
     total = sum(STAGES.values())
     delays = total + 0.001 * rng.standard_normal(heard)
-    return MouthToEar(
+    return Account(
+        kind="mouth_to_ear",
+        way=BOTH_WAYS[0],
         scheduled=heard + rejected + lost,
         heard=heard,
         rejected=rejected,
@@ -123,21 +130,19 @@ def ear(seed: int, *, heard: int = 118, rejected: int = 1, lost: int = 1) -> Mou
             Sample(marker=i, spoken_s=1 + i / 2, heard_s=1 + i / 2 + d, delay_s=d, correlation=0.98)
             for i, d in enumerate(delays.tolist())
         ),
-        missed=(MissedMarker(marker=heard, spoken_s=1 + heard / 2, fate="lost"),) if lost else (),
+        missed=(Missed(marker=heard, spoken_s=1 + heard / 2, fate="lost"),) if lost else (),
         stages=STAGES,
-        playout={"policy": "fixed:60ms", "late": 3, "concealed_samples": 2880, "concealed_ratio": 0.001},
-        protection={
-            "sent": 3000,
-            "lost_before": 29,
-            "lost_after": 29,
-            "recovered_by_red": {"frames": 0, "later_p50_s": None, "later_p95_s": None},
-            "loss": {"before": 0.0097, "red": 0.0097, "fec": 0.0097, "nack": 0.0097},
-            "unplayed": 0.0097,
-        },
-        quality={"r": 84.1, "mos": 4.17, "listening_mos": 4.26, "loss_ratio": 0.0097, "burst_ratio": 1.02},
-        side_figures={
-            "stock aiortc": {"missing_ratio": 0.0136, "holding_p50_s": 0.0815, "holding_p95_s": 0.2221},
-        },
+        playout=Playout(policy="fixed:60ms", concealed_ratio=0.001, counts={"late": 3, "concealed_samples": 2880}),
+        protection=Protection(
+            sent=3000,
+            lost_before=29,
+            lost_after=29,
+            recovered_by_red=Recovered(),
+            loss={"before": 0.0097, "red": 0.0097, "fec": 0.0097, "nack": 0.0097},
+            unplayed=0.0097,
+        ),
+        quality=Quality(r=84.1, mos=4.17, listening_mos=4.26, loss_ratio=0.0097, burst_ratio=1.02),
+        beside={"stock aiortc": Beside(missing_ratio=0.0136, holding_p50_s=0.0815, holding_p95_s=0.2221)},
     )
 
 
@@ -158,7 +163,8 @@ def link_report() -> LinkReport:
 
 def build(**changes: Any) -> Result:
     attempts = tuple(attempt(dtls_lost=i in (4, 17)) for i in range(20))
-    ears: dict[Direction, MouthToEar] = {direction: ear(seed) for seed, direction in enumerate(WAYS)}
+    ears = {way: ear(seed) for seed, way in enumerate(BOTH_WAYS)}
+    accounts = accounts_of(changes.pop("mouth_to_ear", ears))
     fields: dict[str, Any] = {
         "scenario": "1v1-social",
         "scenario_digest": "00112233aabbccdd",
@@ -168,10 +174,14 @@ def build(**changes: Any) -> Result:
         "environment": {"rtcprobe": "0.1.0", "python": "3.11.9"},
         "settings": {"name": "1v1-social"},
         "join": Joins(attempts=attempts),
-        "mouth_to_ear": ears,
-        "link": {direction: link_report() for direction in WAYS},
+        "accounts": accounts,
+        "link": {leg: link_report() for leg in BOTH_LEGS},
         "harness": {"loop_lag_p99_s": 0.0, "emulator_lateness_p99_s": 0.0, "pacing_lateness_p99_s": 0.0},
     }
+    if "measures" in changes:
+        changes["measures"] = tuple(map(Way, changes["measures"]))
+    if "link" in changes:
+        changes["link"] = {Leg(leg): report for leg, report in changes["link"].items()}
     return Result(**(fields | changes))
 
 
@@ -187,7 +197,7 @@ def make_attempt() -> Callable[..., JoinAttempt]:
 
 
 @pytest.fixture
-def make_ear() -> Callable[..., MouthToEar]:
+def make_ear() -> Callable[..., Account]:
     return ear
 
 
@@ -211,7 +221,7 @@ def later(result: Result, phase_s: float = 0.0, stage_s: float = 0.0) -> Result:
         )
         for direction, ear in result.mouth_to_ear.items()
     }
-    return replace(result, join=Joins(attempts=attempts), mouth_to_ear=ears)
+    return replace(result, join=Joins(attempts=attempts), accounts=accounts_of(ears))
 
 
 @pytest.fixture
@@ -219,7 +229,7 @@ def light() -> dict[str, Any]:
     """Return changes that make a result quick to judge: 8 joins, the fifth with a flight lost, and 24 markers a way."""
     return {
         "join": Joins(attempts=tuple(attempt(dtls_lost=i == 4) for i in range(8))),
-        "mouth_to_ear": {direction: ear(seed, heard=24, rejected=0, lost=0) for seed, direction in enumerate(WAYS)},
+        "mouth_to_ear": {way: ear(seed, heard=24, rejected=0, lost=0) for seed, way in enumerate(BOTH_WAYS)},
     }
 
 

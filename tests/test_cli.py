@@ -145,7 +145,7 @@ def test_json_on_standard_output_is_alone_there(rtcprobe, probe):
     del probe
     code, out, err = rtcprobe("run", "1v1-social", "--json", "-")
     assert code == 0
-    assert json.loads(out)["schema"] == "rtcprobe.result/1"
+    assert json.loads(out)["schema"] == "rtcprobe.result/2"
     assert "PASS  1v1-social" in err
 
 

@@ -14,7 +14,7 @@ LEVELS = (
     ("strictyaml", "textfiles"),
     ("units", "secrets", "ways"),
     ("link", "audio", "picture", "playout", "control", "quality", "timeline", "ice"),
-    ("recording",),
+    ("recording", "conversation"),
     ("result",),
     ("verdict",),
     ("scenario", "capture", "adaptation"),

@@ -16,6 +16,8 @@ SIZE = 65_536
 MOST_S = 0.050
 
 INSIDE = {
+    "conversation/synthesis.py:_PINYIN": "words of at most 40 letters",
+    "conversation/synthesis.py:_SPELLING": "words of at most 40 letters",
     "exporter/config.py:_NAME": "names of at most 64 characters",
     "exporter/push.py:_LABEL": "flags of whoever runs it, one class repeated",
     "exporter/shelf.py:_OURS": "names of files that we made, bounded",

@@ -7,10 +7,10 @@ import pytest
 
 from rtcprobe.errors import BadInputError, ExitCode
 from rtcprobe.result import (
+    Account,
     BudgetOutcome,
     JoinAttempt,
     LinkReport,
-    MouthToEar,
     Quantile,
     Result,
     Sample,
@@ -18,6 +18,7 @@ from rtcprobe.result import (
 )
 from rtcprobe.result.plain import from_plain, to_plain
 from rtcprobe.verdict import judge, parse_budget
+from rtcprobe.ways import BOTH_WAYS
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def test_json_is_in_milliseconds_under_the_promised_names(judged):
     data = judged.to_dict()
     promised = "schema scenario seed clock verdict environment join mouth_to_ear link harness budgets"
     assert set(promised.split()) <= data.keys()
-    assert data["schema"] == "rtcprobe.result/1"
+    assert data["schema"] == "rtcprobe.result/2"
     attempt = data["join"]["attempts"][4]
     # 132 + 1 + 0 + 66 + 60 + (121 + 1000) + 45 + 62 ms
     assert attempt["caller"]["first_audio"] == 1487.0
@@ -79,7 +80,7 @@ def test_phases_that_do_not_sum_to_the_join_are_refused():
 
 def test_markers_that_do_not_add_up_are_refused():
     with pytest.raises(BadInputError, match=r"^3 markers scheduled but 1 heard"):
-        MouthToEar(scheduled=3, heard=1, rejected=0, lost=1)
+        Account(kind="mouth_to_ear", way=BOTH_WAYS[0], scheduled=3, heard=1, rejected=0, lost=1)
 
 
 def test_a_summary_keeps_open_intervals_and_refusals():

@@ -21,9 +21,13 @@ def test_sound_needs_no_word_and_has_one_name_only():
     assert Way("ana_to_ben.audio") == "ana_to_ben" == Way.of("ana", "ben")
 
 
-def test_there_and_back_is_one_name_twice_and_the_older_word_means_it():
-    assert Way("round_trip") == "caller_to_caller"
-    assert Way("round_trip").there_and_back
+def test_there_and_back_is_one_party_twice_and_the_callers_own_has_one_name():
+    way = Way("round_trip")
+    assert way == "round_trip" == Way("caller_to_caller") == Way("caller_to_caller.audio") == way.back
+    assert (way.talker, way.listener, way.medium) == ("caller", "caller", "audio")
+    assert Way("ana_to_ana") == "ana_to_ana"
+    assert Way.of("caller", "caller", "video") == "caller_to_caller.video"
+    assert all(each.there_and_back for each in (way, Way("ana_to_ana"), Way("caller_to_caller.video")))
     assert not Way("caller_to_callee").there_and_back
 
 

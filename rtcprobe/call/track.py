@@ -33,6 +33,8 @@ class EncodedTrack(MediaStreamTrack, ABC):
         """Set when all of it was sent."""
         self.started_s: float | None = None
         """When frame 0 begins, in seconds since the epoch; None before the first frame is asked for."""
+        self.first = 0
+        """The frame sent first: not frame 0 where somebody else heard it begin."""
         self._count, self._endless = count, endless
         self._network = network
         self._may_send = may_send
@@ -43,6 +45,11 @@ class EncodedTrack(MediaStreamTrack, ABC):
     @abstractmethod
     def frames(self) -> Sequence[bytes | None]:
         """What it sends, as a recording keeps it (``recording.Said``)."""
+
+    @property
+    def gaps_s(self) -> Sequence[tuple[float, float]]:
+        """From when until when, seconds since the epoch, nothing of what it sends left although it was due."""
+        return ()
 
     @property
     def duration_s(self) -> float:
@@ -71,7 +78,8 @@ class EncodedTrack(MediaStreamTrack, ABC):
         """Return when it may be sent."""
         if self.started_s is None:
             await self._may_send.wait()
-            self.started_s, self._next = self._begin(self._network.now_s())
+            self.started_s, self.first = self._begin(self._network.now_s())
+            self._next = self.first
 
     def upcoming_s(self) -> float | None:
         """Return the loop's time at which the next frame is due; None after the last."""

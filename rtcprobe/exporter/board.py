@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from rtcprobe.exporter.outcome import Outcome
 from rtcprobe.report.lead import goal_sentence
-from rtcprobe.report.sentences import ARROWS
+from rtcprobe.report.sentences import arrow
 from rtcprobe.result import JoinAttempt, Result
 from rtcprobe.verdict import Goal
 
@@ -101,7 +101,7 @@ class Board:
 
 
 def _goal(goal: Goal) -> tuple[str, str]:
-    way = "" if goal.direction is None else f", {ARROWS[goal.direction]}"
+    way = "" if goal.direction is None else f", {arrow(goal.direction)}"
     return f"{goal.name}{way}", goal_sentence(goal)
 
 
@@ -110,7 +110,7 @@ def _total_s(attempt: JoinAttempt) -> float:
 
 
 def _delays(result: Result, direction: str) -> Sequence[float | None]:
-    ear = result.mouth_to_ear[direction]  # type: ignore[index]  # it came from there
+    ear = result.mouth_to_ear[direction]
     spoken: list[tuple[int, float, float | None]] = [(each.call, each.spoken_s, each.delay_s) for each in ear.samples]
     spoken += [(each.call, each.spoken_s, None) for each in ear.missed]
     delays = [delay_s for _, _, delay_s in sorted(spoken, key=lambda each: each[:2])]
@@ -122,6 +122,6 @@ def _delays(result: Result, direction: str) -> Sequence[float | None]:
 
 
 def _quantile(result: Result, direction: str, name: str) -> float | None:
-    summary = result.mouth_to_ear[direction].summary  # type: ignore[index]  # it came from there
+    summary = result.mouth_to_ear[direction].summary
     found = None if summary is None else summary.quantile(name)
     return None if found is None else found.value

@@ -16,7 +16,7 @@ from typing import Literal, get_args
 from rtcprobe.exporter.config import OBJECTIVES, Objective
 from rtcprobe.exporter.instruments import Draft, Instruments
 from rtcprobe.exporter.metrics import PHASES, TABLE
-from rtcprobe.result import BudgetVerdict, Clock, JoinAttempt, MouthToEar, PlacedCall, Result, Verdict
+from rtcprobe.result import Account, BudgetVerdict, Clock, JoinAttempt, PlacedCall, Result, Verdict
 from rtcprobe.scenario import Scenario
 from rtcprobe.secrets import scrub
 from rtcprobe.timeline import CALLER_ORDER, OUTSIDE_ORDER, PHASE_OF, Timer
@@ -272,7 +272,7 @@ def _set_joins(into: Instruments | Draft, result: Result) -> None:
         _set_all(into, "rtcprobe_last_join_seconds", {**figures, **quantiles})
 
 
-def _set_ear(into: Instruments | Draft, direction: str, ear: MouthToEar) -> None:
+def _set_ear(into: Instruments | Draft, direction: str, ear: Account) -> None:
     for fate, number in _fates(ear):
         into.set("rtcprobe_last_markers", number, direction=direction, fate=fate)
     for stage, seconds in ear.stages.items():
@@ -283,11 +283,11 @@ def _set_ear(into: Instruments | Draft, direction: str, ear: MouthToEar) -> None
         quantiles = {name: found.value for name in _AGGREGATES if (found := summary.quantile(name)) is not None}
         _set_all(into, "rtcprobe_last_mouth_to_ear_seconds", {**figures, **quantiles}, direction=direction)
     for name, value in (
-        ("concealed_ratio", ear.playout.get("concealed_ratio")),
-        ("unplayed_ratio", ear.protection.get("unplayed")),
-        ("r", ear.quality.get("r")),
-        ("mos", ear.quality.get("mos")),
-        ("listening_mos", ear.quality.get("listening_mos")),
+        ("concealed_ratio", ear.concealed),
+        ("unplayed_ratio", ear.unplayed),
+        ("r", ear.r),
+        ("mos", None if ear.quality is None else ear.quality.mos),
+        ("listening_mos", None if ear.quality is None else ear.quality.listening_mos),
     ):
         if value is not None:
             into.set(f"rtcprobe_last_{name}", value, direction=direction)
@@ -324,7 +324,7 @@ def _call_fate(placed: PlacedCall) -> str:
     return "failed" if placed.failed is not None else "cut" if placed.cut is not None else "whole"
 
 
-def _fates(ear: MouthToEar) -> Iterable[tuple[str, int]]:
+def _fates(ear: Account) -> Iterable[tuple[str, int]]:
     return (("heard", ear.heard), ("rejected", ear.rejected), ("lost", ear.lost))
 
 

@@ -21,7 +21,7 @@ from rtcprobe.exporter.board import RunView
 from rtcprobe.exporter.config import ProbePlan
 from rtcprobe.exporter.fleet import Fleet
 from rtcprobe.exporter.promises import Promise
-from rtcprobe.report.sentences import ARROWS, milliseconds
+from rtcprobe.report.sentences import arrow, milliseconds
 from rtcprobe.secrets import scrub
 from rtcprobe.units import format_duration
 
@@ -156,13 +156,9 @@ def _sparks(run: RunView) -> Sequence[Spark]:
     longest_s = max((each for all_s in run.delays.values() for each in all_s if each is not None), default=0.0)
     top_s = max(longest_s * 1.05, LANDMARK_S * 1.5)
     return [
-        Spark(name=_way(way), said=_said(run, way), picture=_sparkline(delays, top_s))
+        Spark(name=arrow(way), said=_said(run, way), picture=_sparkline(delays, top_s))
         for way, delays in run.delays.items()
     ]
-
-
-def _way(way: str) -> str:
-    return {str(each): arrow for each, arrow in ARROWS.items()}.get(way, way)
 
 
 def _said(run: RunView, way: str) -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from functools import cached_property
 from typing import Any, TypeGuard
 
@@ -20,12 +19,13 @@ import numpy.typing as npt
 
 from rtcprobe.audio.ear import Hearing, MarkerOutcome
 from rtcprobe.audio.long_ear import LongEar
+from rtcprobe.audio.marker import MARKER_S
 from rtcprobe.audio.opus_packet import has_fec
 from rtcprobe.audio.pcm import Pcm
 from rtcprobe.hearing import figures
 from rtcprobe.hearing.frames import Seconds, SentFrames
 from rtcprobe.hearing.playing import play, unwrapped, whole_frames
-from rtcprobe.hearing.pooled import Account
+from rtcprobe.hearing.pooled import CallAccount
 from rtcprobe.hearing.relate import related
 from rtcprobe.hearing.speech import Spoken
 from rtcprobe.playout.aiortc import StockTrace, stock_aiortc
@@ -36,9 +36,10 @@ from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.playout.recovery import Traced, traced
 from rtcprobe.playout.replay import NO_SOUND, Playback
 from rtcprobe.recording import Came, Said
-from rtcprobe.result import MouthToEar
+from rtcprobe.result import Account, Protection, Quality, Unprotected
 from rtcprobe.scenario import Devices
 from rtcprobe.units import RTP_CLOCK_HZ
+from rtcprobe.ways import Way
 
 __all__ = ["Ear"]
 
@@ -78,17 +79,18 @@ class Ear:
         """The mean mouth-to-ear delay; None where no marker was heard."""
         return self._mean_delay_s(self._hearing)
 
-    def account(self, echo_path_s: float | None) -> Account:
-        """Return the direction's account: every scheduled marker heard, rejected or lost.
+    def account(self, way: Way, echo_path_s: float | None) -> CallAccount:
+        """Return the account of ``way``: every scheduled marker heard, rejected or lost.
 
         ``echo_path_s`` is the mean of both directions' delays: how far away an echo would come from.
         """
         started_s, hearing = self._said.started_s, self._hearing
         if started_s is None or hearing is None:
-            silent = MouthToEar(scheduled=0, heard=0, rejected=0, lost=0, playout={"policy": str(self._choice)})
-            return Account(ear=silent)
+            unspoken = figures.playout(str(self._choice), None, {})
+            silent = Account(kind="mouth_to_ear", way=way, scheduled=0, heard=0, rejected=0, lost=0, playout=unspoken)
+            return CallAccount(account=silent)
         frames = SentFrames(
-            self._said.departures,
+            self._said,
             self._spoken,
             whole=self._whole,
             arrivals=self._arrivals,
@@ -96,13 +98,14 @@ class Ear:
         )
         found = self._traced() if self._related else None
         stock = stock_aiortc(self._unprotected)
-        return Account(
-            ear=self._report(
+        return CallAccount(
+            account=self._report(
+                way,
                 hearing,
                 stages=self._stages(hearing, started_s, frames),
-                protection={} if found is None else self._protection(found, frames.unplayed),
+                protection=None if found is None else self._protection(found, frames.unplayed),
                 quality=(
-                    figures.quality(self.delay_s, frames.unplayed, echo_path_s) if self._judged(self.delay_s) else {}
+                    figures.quality(self.delay_s, frames.unplayed, echo_path_s) if self._judged(self.delay_s) else None
                 ),
                 stock=stock,
             ),
@@ -115,14 +118,17 @@ class Ear:
 
     def _report(
         self,
+        way: Way,
         hearing: Hearing,
         *,
         stages: Mapping[str, float],
-        protection: Mapping[str, Any],
-        quality: Mapping[str, Any],
+        protection: Protection | None,
+        quality: Quality | None,
         stock: StockTrace,
-    ) -> MouthToEar:
-        return MouthToEar(
+    ) -> Account:
+        return Account(
+            kind="mouth_to_ear",
+            way=way,
             scheduled=hearing.scheduled,
             heard=len(hearing.heard),
             rejected=len(hearing.rejected),
@@ -130,14 +136,10 @@ class Ear:
             samples=figures.samples(hearing, self._devices),
             missed=figures.missed(hearing, self._devices),
             stages=stages,
-            playout={
-                "policy": str(self._choice),
-                "concealed_ratio": self.playback.concealed_ratio,
-                **self._figures,
-            },
+            playout=figures.playout(str(self._choice), self.playback.concealed_ratio, self._figures),
             protection=protection,
             quality=quality,
-            side_figures={"stock aiortc": asdict(stock.figures())},
+            beside=figures.beside(stock),
         )
 
     def _judged(self, delay_s: float | None) -> TypeGuard[float]:
@@ -162,7 +164,8 @@ class Ear:
         spoken, started_s = self._spoken, self._said.started_s
         if started_s is None:
             return *self._listen_to(arrivals, decoder, lambda _start_s: lambda _block: None), None
-        markers = spoken.train.markers(self.said_s(), start_s=started_s)
+        due, lasts_s = spoken.train.markers(self.said_s(), start_s=started_s), MARKER_S + spoken.look_ahead_s
+        markers = [each for each in due if self._said.said_at(each.spoken_s, each.spoken_s + lasts_s)]
         drift, ears = self._devices.drift, list[LongEar]()
 
         def listen(start_s: float) -> Callable[[Block | Run], None]:
@@ -170,8 +173,8 @@ class Ear:
             ears.append(ear)
             return lambda block: ear.hear(block.samples)
 
-        played, figures = self._listen_to(arrivals, decoder, listen)
-        return played, figures, ears[0].hearing()
+        played, said = self._listen_to(arrivals, decoder, listen)
+        return played, said, ears[0].hearing()
 
     def _listen_to(
         self, arrivals: Arrivals, decoder: Decoder, listen: Callable[[float], Callable[[Block | Run], object]]
@@ -190,10 +193,8 @@ class Ear:
         """Return how much of the speech left the talker: all of it, or as much as an interruption let pass."""
         return self._said.lasted_s(self._spoken.duration_s)
 
-    def _protection(self, gone: Traced, unplayed: npt.NDArray[np.bool_]) -> Mapping[str, Any]:
-        """Return what was lost on the way, what each kind of copy brought back and cost, and what was never heard."""
-        found = gone.recovery()
-        return {**asdict(found), "loss": found.loss_ratios(), "unplayed": _ratio(unplayed), **self._cost()}
+    def _protection(self, gone: Traced, unplayed: npt.NDArray[np.bool_]) -> Protection:
+        return figures.protection(gone.recovery(), _ratio(unplayed), *self._cost())
 
     def _traced(self) -> Traced:
         return traced(
@@ -205,17 +206,15 @@ class Ear:
             red_payload_type=self._red_payload_type,
         )
 
-    def _cost(self) -> Mapping[str, Any]:
+    def _cost(self) -> tuple[Unprotected | None, float | None]:
         """Return what the same call would have been without any copy, and the delay that the copies cost."""
         agreed = self._way.agreed
         if agreed is None or not (agreed.sends_red or agreed.nack or self._spoken.codec.fec):
-            return {}
+            return None, None
         bare, _, hearing = self._play(self._unprotected, WithoutFec(self._spoken.rehearsal.decoder()))
         without_s = self._mean_delay_s(hearing)
-        return {
-            "without": {"delay_s": without_s, "concealed_ratio": bare.concealed_ratio},
-            "cost_s": None if without_s is None or self.delay_s is None else self.delay_s - without_s,
-        }
+        without = Unprotected(delay_s=without_s, concealed_ratio=bare.concealed_ratio)
+        return without, None if without_s is None or self.delay_s is None else self.delay_s - without_s
 
     @cached_property
     def _unprotected(self) -> Arrivals:

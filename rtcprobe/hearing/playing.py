@@ -21,6 +21,7 @@ from rtcprobe.playout.copies import unpacked
 from rtcprobe.playout.policies import PlayoutChoice, make_policy
 from rtcprobe.playout.replay import Playback, replay
 from rtcprobe.recording import Agreed, Came, Said
+from rtcprobe.result import TargetSteps
 from rtcprobe.scenario import Devices
 
 __all__ = ["first_audio_s", "play", "unwrapped", "whole_frames"]
@@ -122,7 +123,8 @@ def _target_steps(targets_s: npt.NDArray[np.float64], playback: Playback) -> Map
         return {}
     ticks = np.flatnonzero(np.diff(targets_s, prepend=np.nan))
     since_s = playback.start_s + ticks * (BLOCK_S / (1 + playback.drift))
-    return {"target_steps": {"since_s": since_s.tolist(), "target_delay_s": targets_s[ticks].tolist()}}
+    steps = TargetSteps(since_s=tuple(since_s.tolist()), target_delay_s=tuple(targets_s[ticks].tolist()))
+    return {"target_steps": steps}
 
 
 def _is_whole(block: Block, _now_s: float) -> bool:

@@ -12,33 +12,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from itertools import chain
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from rtcprobe.hearing import figures
 from rtcprobe.playout.aiortc import StockTrace
 from rtcprobe.playout.recovery import Traced
 from rtcprobe.quality import burst_ratio, conversation
-from rtcprobe.result import STAGES, HeardCall, MouthToEar
+from rtcprobe.result import STAGES, Account, Beside, HeardCall, Playout, Protection, Quality, TargetSteps, Unprotected
 
-__all__ = ["Account", "pooled"]
+__all__ = ["CallAccount", "pooled"]
 
-_SUMS = ("delay_raised_by_lateness_s",)
-"""Figures of a playout that add up although they are no counts; those of a mapping all do."""
 _MEANS = ("r", "mos", "listening_mos", "id", "ie_eff")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """What one call says of one direction, and what it takes to say it of several: nothing of the call stays alive.
+class CallAccount:
+    """What one call says of one way, and what it takes to say it of several: nothing of the call stays alive.
 
     ``blocks`` were played from the first sound to the last; ``unplayed`` has a flag a frame sent, shape (frames,).
     """
 
-    ear: MouthToEar
+    account: Account
     blocks: int = 0
     unplayed: npt.NDArray[np.bool_] | None = None
     traced: Traced | None = None
@@ -46,43 +44,45 @@ class Account:
     echo_path_s: float | None = None
 
 
-def pooled(accounts: Mapping[int, Account]) -> MouthToEar:
-    """Return one direction's account of several calls, by their numbers; at least one."""
-    every = [account.ear for account in accounts.values()]
-    spoken = {number: account for number, account in accounts.items() if account.ear.scheduled}
+def pooled(accounts: Mapping[int, CallAccount]) -> Account:
+    """Return one way's account of several calls, by their numbers; at least one."""
+    every = [each.account for each in accounts.values()]
+    spoken = {number: each for number, each in accounts.items() if each.account.scheduled}
     calls = list(spoken.values())
     if not calls:
         return every[0]
-    ears = [account.ear for account in calls]
-    return MouthToEar(
+    ears = [each.account for each in calls]
+    return Account(
+        kind=ears[0].kind,
+        way=ears[0].way,
         scheduled=sum(ear.scheduled for ear in ears),
         heard=sum(ear.heard for ear in ears),
         rejected=sum(ear.rejected for ear in ears),
         lost=sum(ear.lost for ear in ears),
-        samples=tuple(replace(each, call=number) for number, call in spoken.items() for each in call.ear.samples),
-        missed=tuple(replace(each, call=number) for number, call in spoken.items() for each in call.ear.missed),
+        samples=tuple(replace(each, call=number) for number, call in spoken.items() for each in call.account.samples),
+        missed=tuple(replace(each, call=number) for number, call in spoken.items() for each in call.account.missed),
         stages=_stages(ears),
         playout=_playout(spoken),
         protection=_protection(calls),
         quality=_quality(calls),
-        side_figures=_side_figures(calls),
-        calls=tuple(_row(number, call.ear) for number, call in spoken.items()),
+        beside=_beside(calls),
+        calls=tuple(_row(number, call.account) for number, call in spoken.items()),
     )
 
 
-def _row(number: int, ear: MouthToEar) -> HeardCall:
+def _row(number: int, ear: Account) -> HeardCall:
     return HeardCall(
         call=number,
         scheduled=ear.scheduled,
         heard=ear.heard,
         stages=ear.stages,
-        unplayed=ear.protection.get("unplayed"),
-        concealed=ear.playout.get("concealed_ratio"),
-        r=ear.quality.get("r"),
+        unplayed=ear.unplayed,
+        concealed=ear.concealed,
+        r=ear.r,
     )
 
 
-def _stages(ears: Sequence[MouthToEar]) -> Mapping[str, float]:
+def _stages(ears: Sequence[Account]) -> Mapping[str, float]:
     """Return the weighed stages of the calls that know theirs; the last takes what is left of the mean delay."""
     known = [ear for ear in ears if ear.stages]
     if len(ears) == 1 or not known:
@@ -103,73 +103,84 @@ def _stages(ears: Sequence[MouthToEar]) -> Mapping[str, float]:
     return stages
 
 
-def _playout(calls: Mapping[int, Account]) -> Mapping[str, Any]:
-    figures = [account.ear.playout for account in calls.values()]
-    if len(figures) == 1:
-        return figures[0]
-    blocks = [account.blocks for account in calls.values()]
-    steps = {number: account.ear.playout.get("target_steps") for number, account in calls.items()}
-    out = {
-        name: _together(name, [each.get(name) for each in figures], blocks)
-        for name in dict.fromkeys(chain.from_iterable(figures))
-        if name != "target_steps"
-    }
-    counts = out.get("w3c") or {}
-    emitted, received = counts.get("jitterBufferEmittedCount"), counts.get("totalSamplesReceived")
+def _playout(calls: Mapping[int, CallAccount]) -> Playout | None:
+    known = {number: call for number, call in calls.items() if call.account.playout is not None}
+    said = [call.account.playout for call in known.values() if call.account.playout is not None]
+    if len(said) < 2:
+        return said[0] if said else None
+    blocks = [max(call.blocks, 1) for call in known.values()]
+
+    def mean(values: Sequence[float | None]) -> float | None:
+        return _weighed(values, blocks)
+
+    w3c = _sums([each.w3c for each in said])
+    emitted, received = w3c.get("jitterBufferEmittedCount"), w3c.get("totalSamplesReceived")
+    target_s = mean([each.mean_target_delay_s for each in said])
+    held_s = mean([each.mean_jitter_buffer_delay_s for each in said])
     if emitted:
-        out["mean_target_delay_s"] = counts["jitterBufferTargetDelay"] / emitted
-        out["mean_jitter_buffer_delay_s"] = counts["jitterBufferDelay"] / emitted
-    if received:
-        out["concealed"] = counts["concealedSamples"] / received
-    if any(steps.values()):
-        out["target_steps"] = {
-            "call": [number for number, each in steps.items() for _ in (each or {}).get("since_s", ())],
-            **{
-                name: [value for each in steps.values() for value in (each or {}).get(name, ())]
-                for name in ("since_s", "target_delay_s")
-            },
-        }
-    return out
+        target_s, held_s = w3c["jitterBufferTargetDelay"] / emitted, w3c["jitterBufferDelay"] / emitted
+    raised_s = [each.delay_raised_by_lateness_s for each in said if each.delay_raised_by_lateness_s is not None]
+    return Playout(
+        policy=said[0].policy,
+        concealed_ratio=mean([each.concealed_ratio for each in said]),
+        concealed=w3c["concealedSamples"] / received if received else mean([each.concealed for each in said]),
+        target_delay_s=mean([each.target_delay_s for each in said]),
+        mean_target_delay_s=target_s,
+        mean_jitter_buffer_delay_s=held_s,
+        delay_raised_by_lateness_s=sum(raised_s) if raised_s else None,
+        counts=_sums([each.counts for each in said]),
+        ticks=_sums([each.ticks for each in said]),
+        w3c=w3c,
+        target_steps=_steps(dict(zip(known, said, strict=True))),
+    )
 
 
-def _together(name: str, values: Sequence[Any], weights: Sequence[int]) -> Any:
-    """Return one figure of several calls: words of the first, sums of counts, means of the rest over their blocks."""
-    known = [(value, weight) for value, weight in zip(values, weights, strict=True) if value is not None]
-    first = known[0][0] if known else None
-    if isinstance(first, Mapping):
-        return {key: sum(value[key] for value, _ in known) for key in first}
-    if name in _SUMS or isinstance(first, int):
-        return sum(value for value, _ in known)
-    if not isinstance(first, float):
-        return first
-    return float(np.average([value for value, _ in known], weights=[max(weight, 1) for _, weight in known]))
+def _sums(counts: Sequence[Mapping[str, float | None]]) -> dict[str, float]:
+    """Return counts that add up, by name."""
+    names = dict.fromkeys(name for each in counts for name in each)
+    return {name: sum(each.get(name) or 0 for each in counts) for name in names}
 
 
-def _protection(calls: Sequence[Account]) -> Mapping[str, Any]:
+def _steps(said: Mapping[int, Playout]) -> TargetSteps | None:
+    known = {number: each.target_steps for number, each in said.items() if each.target_steps is not None}
+    if not known:
+        return None
+    return TargetSteps(
+        since_s=tuple(at_s for each in known.values() for at_s in each.since_s),
+        target_delay_s=tuple(delay_s for each in known.values() for delay_s in each.target_delay_s),
+        call=tuple(number for number, each in known.items() for _ in each.since_s),
+    )
+
+
+def _protection(calls: Sequence[CallAccount]) -> Protection | None:
     if len(calls) == 1:
-        return calls[0].ear.protection
+        return calls[0].account.protection
     related = [call for call in calls if call.traced is not None]
     if not related:
-        return {}
+        return None
     found = Traced.together([call.traced for call in related if call.traced is not None]).recovery()
-    return {**asdict(found), "loss": found.loss_ratios(), "unplayed": _unplayed(related), **_cost(related)}
+    return figures.protection(found, _unplayed(related), *_cost(related))
 
 
-def _unplayed(calls: Sequence[Account]) -> float:
+def _unplayed(calls: Sequence[CallAccount]) -> float:
     flags = np.concatenate([call.unplayed for call in calls if call.unplayed is not None])
     return float(np.mean(flags)) if len(flags) else 0.0
 
 
-def _cost(calls: Sequence[Account]) -> Mapping[str, Any]:
+def _cost(calls: Sequence[CallAccount]) -> tuple[Unprotected | None, float | None]:
     """Return what the calls would have been without any copy, weighed by markers spoken and by blocks played."""
-    known = [call for call in calls if "without" in call.ear.protection]
+    known = [
+        (protection.without, protection.cost_s, call)
+        for call in calls
+        if (protection := call.account.protection) is not None and protection.without is not None
+    ]
     if not known:
-        return {}
-    without = [call.ear.protection["without"] for call in known]
-    delay_s = _weighed([each["delay_s"] for each in without], [call.ear.scheduled for call in known])
-    concealed = _weighed([each["concealed_ratio"] for each in without], [call.blocks for call in known])
-    cost_s = _weighed([call.ear.protection["cost_s"] for call in known], [call.ear.scheduled for call in known])
-    return {"without": {"delay_s": delay_s, "concealed_ratio": concealed}, "cost_s": cost_s}
+        return None, None
+    spoken = [call.account.scheduled for _, _, call in known]
+    delay_s = _weighed([without.delay_s for without, _, _ in known], spoken)
+    concealed = _weighed([without.concealed_ratio for without, _, _ in known], [call.blocks for _, _, call in known])
+    without = Unprotected(delay_s=delay_s, concealed_ratio=concealed)
+    return without, _weighed([cost_s for _, cost_s, _ in known], spoken)
 
 
 def _weighed(values: Sequence[float | None], weights: Sequence[int]) -> float | None:
@@ -177,15 +188,16 @@ def _weighed(values: Sequence[float | None], weights: Sequence[int]) -> float | 
     return math.fsum(v * w for v, w in known) / sum(w for _, w in known) if known else None
 
 
-def _quality(calls: Sequence[Account]) -> Mapping[str, Any]:
+def _quality(calls: Sequence[CallAccount]) -> Quality | None:
     if len(calls) == 1:
-        return calls[0].ear.quality
-    rated = [call for call in calls if call.ear.quality]
+        return calls[0].account.quality
+    rated = [call for call in calls if call.account.quality is not None]
+    said = [call.account.quality for call in rated if call.account.quality is not None]
     if not rated:
-        return {}
+        return None
     loss_ratio = _unplayed(rated)
     burst = burst_ratio(*(call.unplayed.tolist() for call in rated if call.unplayed is not None))
-    delays_s = [sample.delay_s for call in rated for sample in call.ear.samples]
+    delays_s = [sample.delay_s for call in rated for sample in call.account.samples]
     echoes_s = [call.echo_path_s for call in rated if call.echo_path_s is not None]
     whole = conversation(
         one_way_delay_s=math.fsum(delays_s) / len(delays_s),
@@ -193,14 +205,15 @@ def _quality(calls: Sequence[Account]) -> Mapping[str, Any]:
         burst_ratio=burst,
         echo_path_s=math.fsum(echoes_s) / len(echoes_s) if echoes_s else None,
     )
-    return {
-        **{name: math.fsum(call.ear.quality[name] for call in rated) / len(rated) for name in _MEANS},
-        "loss_ratio": loss_ratio,
-        "burst_ratio": burst,
-        "assumptions": (f"R, MOS, Id and Ie-eff are means over {len(rated)} calls.", *whole.assumptions),
-    }
+    means: dict[str, Any] = {name: math.fsum(getattr(each, name) for each in said) / len(said) for name in _MEANS}
+    return Quality(
+        **means,
+        loss_ratio=loss_ratio,
+        burst_ratio=burst,
+        assumptions=(f"R, MOS, Id and Ie-eff are means over {len(rated)} calls.", *whole.assumptions),
+    )
 
 
-def _side_figures(calls: Sequence[Account]) -> Mapping[str, Any]:
+def _beside(calls: Sequence[CallAccount]) -> Mapping[str, Beside]:
     traces = [call.stock for call in calls if call.stock is not None]
-    return {"stock aiortc": asdict(StockTrace.together(traces).figures())} if traces else {}
+    return figures.beside(StockTrace.together(traces)) if traces else {}

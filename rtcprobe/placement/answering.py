@@ -15,7 +15,7 @@ import numpy.typing as npt
 from rtcprobe.placement.choosing import Chosen, Places, Problem, best_pair, nearest
 from rtcprobe.placement.delays import Cells, call_between, measure_cells, median_delay_s
 from rtcprobe.placement.users import Question
-from rtcprobe.result import WAYS
+from rtcprobe.ways import BOTH_WAYS
 
 __all__ = ["Answer", "Checked", "Rule", "answer"]
 
@@ -167,7 +167,7 @@ def _checked(question: Question, problem: Problem, entered: Places, seed: int) -
     found = []
     for number, (_, way_s, model_s, first, second, through) in enumerate(rows[:_CHECKED]):
         result = call_between(first.access, second.access, 2 * way_s, seed=seed + 100 + number)
-        measured = [delay for way in WAYS if (delay := median_delay_s(result, way)) is not None]
+        measured = [delay for way in BOTH_WAYS if (delay := median_delay_s(result, way)) is not None]
         found.append(
             Checked(
                 a=first.name, b=second.name, through=through, model_s=model_s, measured_s=max(measured, default=None)

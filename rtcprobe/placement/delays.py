@@ -20,8 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from rtcprobe.probe import run_probe
-from rtcprobe.result import WAYS, Result
+from rtcprobe.result import Result
 from rtcprobe.scenario import parse_scenario
+from rtcprobe.ways import BOTH_WAYS
 
 __all__ = ["Cells", "call_between", "measure_cells"]
 
@@ -69,7 +70,7 @@ def measure_cells(accesses: Sequence[str], *, seed: int, done: Callable[[int, in
         for distance, rtt_s in enumerate(ROUND_TRIPS_S):
             result = call_between(a, b, rtt_s, seed=seed + distance)
             calls += 1
-            for way, cell in zip(WAYS, ((a, b), (b, a)), strict=True):
+            for way, cell in zip(BOTH_WAYS, ((a, b), (b, a)), strict=True):
                 delay_s = median_delay_s(result, way)
                 if delay_s is not None:
                     found.setdefault(cell, []).append(delay_s - rtt_s / 2.0)

@@ -9,12 +9,13 @@ import numpy as np
 
 from rtcprobe.call.targets.base import CallSetup, Target, find_target
 from rtcprobe.call.targets.loopback import LoopbackTarget
-from rtcprobe.errors import BadInputError
+from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.result import Clock, Engine
 from rtcprobe.runtime.entropy import Entropy
 from rtcprobe.runtime.virtual import VirtualEventLoop
 from rtcprobe.scenario import Scenario
-from rtcprobe.verdict.metrics import METRICS
+from rtcprobe.verdict.metrics import metric_named
+from rtcprobe.ways import BOTH_WAYS, Way
 
 __all__ = ["check_target", "warm_up"]
 
@@ -23,8 +24,8 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
     """Return whom ``scenario`` calls, once everything that can be known before has been refused.
 
     Raises:
-        BadInputError: a target that cannot be meant, or not on this clock or by this engine; a budget about a
-            direction that the target does not measure.
+        BadInputError: a target that cannot be meant, or not on this clock or by this engine; a budget about a way that
+            the target does not measure.
     """
     target = find_target(scenario.target)
     if engine == "model" and (clock == "real" or scenario.target.scheme != "loopback"):
@@ -38,11 +39,13 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
             f"target {target.name} cannot be called in virtual time", "time passes at a real server: add --real-time"
         )
     for budget in scenario.budgets:
-        wanted = {each.direction for each in METRICS[budget.metric] if each.direction is not None and not each.of_link}
-        if wanted and not wanted & set(target.directions):
-            measured = " and ".join(target.directions) or "joins alone"
-            fact = f"budget {budget.expression!r}: {target.name} does not measure that direction"
-            raise BadInputError(fact, f"it measures {measured}")
+        metric, measured = metric_named(budget.metric), tuple(map(Way, target.directions))
+        if metric.over != "mouth_to_ear" or metric.way in measured or (metric.way is None and measured):
+            continue
+        few = len(measured) <= len(BOTH_WAYS) or metric.way is None
+        known = " and ".join(measured) or "joins alone"
+        cure = f"it measures {known}" if few else did_you_mean(metric.way, measured)
+        raise BadInputError(f"budget {budget.expression!r}: {target.name} does not measure that way", cure)
     return target
 
 

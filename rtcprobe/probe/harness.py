@@ -11,12 +11,12 @@ and the stages measured beside it differ by more than ``RESIDUAL_S``.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from rtcprobe.result import Direction, MouthToEar
+from rtcprobe.result import Account
 from rtcprobe.runtime.priority import ORDINARY
 
 __all__ = ["LIMIT_S", "Harness"]
@@ -81,14 +81,14 @@ class Harness:
         for step, taken_s in own_s.items():
             self.own_s.setdefault(step, []).append(taken_s)
 
-    def complaints(self, ears: Mapping[Direction, MouthToEar]) -> tuple[str, ...]:
-        """Return why a run in which ``ears`` heard is invalid, a sentence each; nothing when it is not."""
+    def complaints(self, accounts: Iterable[Account]) -> tuple[str, ...]:
+        """Return why a run that came to ``accounts`` is invalid, a sentence each; nothing when it is not."""
         muffled: tuple[str, ...] = ()
         if self.survived < LEAST_SURVIVING * self.checked:
             through = f"{self.survived} of {self.checked} markers survive it without any network"
             cure = "give it more bits, another application or shorter packets"
             muffled = (f"the instrument cannot hear through this codec: {through}; {cure}",)
-        muffled += tuple(self._wrong(ears))
+        muffled += tuple(self._wrong(accounts))
         if self.clock == "virtual":
             return muffled
         return muffled + tuple(
@@ -97,7 +97,7 @@ class Harness:
             if samples and (late_s := float(np.percentile(samples, 95))) > LIMIT_S
         )
 
-    def _wrong(self, ears: Mapping[Direction, MouthToEar]) -> Iterator[str]:
+    def _wrong(self, accounts: Iterable[Account]) -> Iterator[str]:
         """Yield where the ear is wrong."""
         error_s = self.detection_error_s
         if error_s is not None and error_s >= DETECTION_S + _AS_SHOWN_S:
@@ -105,12 +105,12 @@ class Harness:
                 f"the ear is wrong: it errs by {error_s * 1e3:.2f} ms on this speech without any network, more than "
                 f"{DETECTION_S * 1e3:g} ms; give it other speech, or more bits"
             )
-        for direction, ear in ears.items():
+        for ear in accounts:
             residual_s = abs(ear.stages.get("residual", 0.0))
             most_s = RESIDUAL_S * max(1.0, _ENOUGH / max(ear.heard, 1))
             if residual_s > most_s:
                 yield (
-                    f"the ear is wrong: {direction.replace('_', ' ')}, its stages miss what it heard by "
+                    f"the ear is wrong: {ear.way.words}, its stages miss what it heard by "
                     f"{residual_s * 1e3:.1f} ms, more than {most_s * 1e3:g} ms"
                 )
 

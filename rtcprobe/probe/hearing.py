@@ -10,33 +10,34 @@ from pathlib import Path
 from rtcprobe.audio.opus import SAMPLE_RATE_HZ
 from rtcprobe.audio.wav import wav_file
 from rtcprobe.call.peer import Peer
-from rtcprobe.call.targets.base import Way
+from rtcprobe.call.targets.base import Way as PeerWay
 from rtcprobe.hearing.ears import Ear
 from rtcprobe.hearing.playing import first_audio_s
-from rtcprobe.hearing.pooled import Account
+from rtcprobe.hearing.pooled import CallAccount
 from rtcprobe.hearing.speech import Voices
 from rtcprobe.probe.placing import Attempt
 from rtcprobe.recording import Came, Said
-from rtcprobe.result import Direction, JoinAttempt, Retransmission
+from rtcprobe.result import JoinAttempt, Retransmission
 from rtcprobe.scenario import Scenario
 from rtcprobe.timeline import Stop, phases, price
+from rtcprobe.ways import Way
 
 __all__ = ["Heard", "Listened", "came", "hear_call", "judge_join"]
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What one call says: an account each direction, and how late each of several listeners heard (None: never)."""
+    """What one call says: an account each way, and how late each of several listeners heard (None: never)."""
 
-    accounts: Mapping[Direction, Account]
+    accounts: Mapping[Way, CallAccount]
     listeners_s: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listened:
-    """One direction of a call as it was left: ``phase_s`` is where the grid of the listener's loudspeaker lies."""
+    """One way of a call as it was left: ``phase_s`` is where the grid of the listener's loudspeaker lies."""
 
-    direction: Direction
+    way: Way
     said: Said
     came: Came
     phase_s: float
@@ -47,36 +48,37 @@ def hear_call(
     voices: Voices,
     scenario: Scenario,
     *,
-    wanted: tuple[Direction, ...],
+    wanted: tuple[Way, ...],
     wav_dir: Path | None,
 ) -> Heard:
-    """Hear a call in every direction ``wanted``: of several listeners the one that hears latest, or not at all.
+    """Hear a call on every way ``wanted``: of several listeners the one that hears latest, or not at all.
 
     ``wav_dir`` gets mouth and ear of each.
 
     Raises:
         BadInputError: a WAV that cannot be written.
     """
-    ears: dict[Direction, list[Ear]] = {}
-    for way in ways:
-        if way.direction in wanted:
-            listener = scenario.party(way.came.listener)
+    ears: dict[Way, list[Ear]] = {}
+    heard = {each.way: each for each in ways if each.way in wanted}
+    for each in ways:
+        if each.way in wanted:
+            listener = scenario.party(each.came.listener)
             ear = Ear(
-                way.said,
-                way.came,
-                voices[way.said.party],
+                each.said,
+                each.came,
+                voices[each.said.party],
                 playout=listener.playout,
-                devices=scenario.party(way.said.party).devices.to(listener.devices),
-                phase_s=way.phase_s,
+                devices=scenario.party(each.said.party).devices.to(listener.devices),
+                phase_s=each.phase_s,
             )
-            ears.setdefault(way.direction, []).append(ear)
+            ears.setdefault(each.way, []).append(ear)
     listeners_s = next((tuple(ear.delay_s for ear in each) for each in ears.values() if len(each) > 1), ())
-    latest = {direction: max(several, key=_lateness_s) for direction, several in ears.items()}
+    latest = {way: max(several, key=_lateness_s) for way, several in ears.items()}
     if wav_dir is not None:
-        _write_wavs(wav_dir, {way.direction: way for way in ways}, voices, latest, scenario)
+        _write_wavs(wav_dir, heard, voices, latest, scenario)
     delays_s = [ear.delay_s for ear in latest.values() if ear.delay_s is not None]
     echo_path_s = sum(delays_s) / len(delays_s) if len(delays_s) == len(latest) > 0 else None
-    return Heard({direction: ear.account(echo_path_s) for direction, ear in latest.items()}, listeners_s)
+    return Heard({way: ear.account(way, echo_path_s) for way, ear in latest.items()}, listeners_s)
 
 
 def judge_join(
@@ -122,7 +124,7 @@ def judge_join(
     )
 
 
-def _first_audio_s(attempt: Attempt, way: Way, scenario: Scenario, *, outside: bool) -> float | None:
+def _first_audio_s(attempt: Attempt, way: PeerWay, scenario: Scenario, *, outside: bool) -> float | None:
     """Return when the listener heard the talker first, seconds since the listener began."""
     arrived = came(way, outside=outside)
     listener = scenario.party(arrived.listener)
@@ -136,7 +138,7 @@ def _first_audio_s(attempt: Attempt, way: Way, scenario: Scenario, *, outside: b
     return None if heard_s is None else heard_s - arrived.begun_s
 
 
-def came(way: Way, *, outside: bool) -> Came:
+def came(way: PeerWay, *, outside: bool) -> Came:
     """Return what came on ``way``; ``outside``: through a server that is not ours."""
     return way.listener.came(forwarded=outside, there_and_back=way.talker is way.listener)
 
@@ -147,24 +149,24 @@ def _lateness_s(ear: Ear) -> float:
 
 def _write_wavs(
     folder: Path,
-    ways: Mapping[Direction, Listened],
+    ways: Mapping[Way, Listened],
     voices: Voices,
-    ears: Mapping[Direction, Ear],
+    ears: Mapping[Way, Ear],
     scenario: Scenario,
 ) -> None:
     """Write four files whose first sample is the start of the call: sound in the air, devices' delays included.
 
     The mouth's file ends with what was spoken when the call ended.
     """
-    for direction, ear in ears.items():
-        said, listener = ways[direction].said, ways[direction].came.listener
+    for way, ear in ears.items():
+        said, listener = ways[way].said, ways[way].came.listener
         voice = voices[said.party]
-        with wav_file(folder / f"{direction}.mouth.wav") as mouth:
+        with wav_file(folder / f"{way}.mouth.wav") as mouth:
             mouth.begin((said.started_s or 0.0) - scenario.party(said.party).devices.capture_s)
             left = round(ear.said_s() * SAMPLE_RATE_HZ)
             for piece in voice.mouth.pieces(voice.duration_s):
                 mouth.write(piece[:left])
                 left = max(0, left - len(piece))
-        with wav_file(folder / f"{direction}.ear.wav") as heard:
+        with wav_file(folder / f"{way}.ear.wav") as heard:
             heard.begin(ear.playback.start_s + scenario.party(listener).devices.playback_s)
             ear.sound(heard.write)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rtcprobe.call.targets.access import Leg
+from rtcprobe.call.targets.access import Leg as Line
 from rtcprobe.call.targets.base import CallSetup
 from rtcprobe.hearing.speech import Voices
 from rtcprobe.model import Plan, Voice, place
@@ -17,8 +17,7 @@ from rtcprobe.probe import stalls
 from rtcprobe.probe.hearing import Listened, came
 from rtcprobe.probe.placing import Attempt
 from rtcprobe.recording import Said
-from rtcprobe.result import WAYS, Direction
-from rtcprobe.ways import Way
+from rtcprobe.ways import BOTH_LEGS, BOTH_WAYS, Leg, Way
 
 __all__ = ["Placed", "modelled", "of_stack"]
 
@@ -33,7 +32,7 @@ class Placed:
 
     ways: Sequence[Listened]
     said: Sequence[Said]
-    legs: Mapping[Direction, Sequence[Leg]]
+    legs: Mapping[Leg, Sequence[Line]]
     report: Mapping[str, Any] = field(default_factory=dict)
     failed: str | None = None
     cut: str | None = None
@@ -49,7 +48,7 @@ def of_stack(attempt: Attempt, *, outside: bool) -> Placed:
     return Placed(
         ways=[
             Listened(
-                direction=way.direction,
+                way=Way(way.direction),
                 said=way.talker.said(),
                 came=came(way, outside=outside),
                 phase_s=attempt.phase_s(way.listener),
@@ -57,7 +56,7 @@ def of_stack(attempt: Attempt, *, outside: bool) -> Placed:
             for way in call.ways
         ],
         said=[peer.said() for peer in call.peers if peer.sound.track is not None],
-        legs=call.legs(),
+        legs={Leg(name): lines for name, lines in call.legs().items()},
         report=call.report(),
         failed=call.failed,
         cut=call.cut,
@@ -88,16 +87,14 @@ def modelled(setup: CallSetup, voices: Voices, seed: np.random.SeedSequence) -> 
     phase_s = dict(zip(voices, draws.tolist(), strict=True))
     return Placed(
         ways=[
-            Listened(
-                direction=direction, said=call.ways[way].said, came=call.ways[way].came, phase_s=phase_s[way.listener]
-            )
-            for direction in WAYS
-            if (way := Way(direction)) in call.ways
+            Listened(way=way, said=call.ways[way].said, came=call.ways[way].came, phase_s=phase_s[way.listener])
+            for way in BOTH_WAYS
+            if way in call.ways
         ],
         said=[heard.said for heard in call.ways.values()],
         legs={
-            direction: [Leg(specs=specs, tally=tally)]
-            for direction, (specs, tally) in zip(WAYS, call.lines.values(), strict=True)
+            leg: [Line(specs=specs, tally=tally)]
+            for leg, (specs, tally) in zip(BOTH_LEGS, call.lines.values(), strict=True)
         },
         failed=call.failed,
     )

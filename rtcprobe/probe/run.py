@@ -14,7 +14,7 @@ import numpy as np
 from rtcprobe.call.targets import access
 from rtcprobe.call.targets.base import CallSetup
 from rtcprobe.errors import BadInputError, RtcprobeError
-from rtcprobe.hearing.pooled import Account, pooled
+from rtcprobe.hearing.pooled import CallAccount, pooled
 from rtcprobe.hearing.speech import Voices, checked_alone, speak
 from rtcprobe.probe import stalls
 from rtcprobe.probe.beforehand import check_target, warm_up
@@ -28,13 +28,12 @@ from rtcprobe.probe.routes import never_met, nominal_round_trip_s, routes
 from rtcprobe.probe.setup import call_setup
 from rtcprobe.probe.stalls import Voided
 from rtcprobe.result import (
+    Account,
     Clock,
-    Direction,
     Engine,
     JoinAttempt,
     Joins,
     LinkReport,
-    MouthToEar,
     PlacedCall,
     Progress,
     Result,
@@ -42,6 +41,7 @@ from rtcprobe.result import (
 from rtcprobe.scenario import Scenario
 from rtcprobe.secrets import hiding, scrubbed
 from rtcprobe.verdict import judge
+from rtcprobe.ways import Leg, Way
 
 __all__ = ["check_target", "run_probe"]
 
@@ -105,7 +105,7 @@ class _Run:
     """Every try of every call."""
     heard: dict[int, Heard] = field(default_factory=dict)
     """What each call said, by its number; the calls themselves are gone by then."""
-    legs: list[Mapping[Direction, Sequence[access.Leg]]] = field(default_factory=list)
+    legs: list[Mapping[Leg, Sequence[access.Leg]]] = field(default_factory=list)
     report: Mapping[str, Any] = field(default_factory=dict)
     """What the latest call agreed on with an outside target."""
     void_joins: Voided = field(init=False)
@@ -248,7 +248,7 @@ class _Run:
             placed.ways,
             self.voices,
             self.scenario,
-            wanted=tuple(self.placing.target.directions),
+            wanted=self._measures(),
             wav_dir=wav_dir,
         )
         self._keep(placed, heard=True)
@@ -299,8 +299,11 @@ class _Run:
         self.harness.priority = self.placing.priority
         voided = (self.void_joins, self.void_calls)
         missing = (each.complaint(self.placing.priority) for each in voided)
-        ears = self._mouth_to_ear()
-        complaints = (*self.harness.complaints(ears), *(each for each in missing if each is not None))
+        accounts = self._accounts()
+        complaints = (
+            *self.harness.complaints(accounts),
+            *(each for each in missing if each is not None),
+        )
         repeated = (sentence for each in voided for sentence in each.warnings())
         joined_s = max((each.first_audio_s for each in self.joins if each.first_audio_s is not None), default=0.0)
         late = never_met(self.scenario, joined_s)
@@ -324,11 +327,11 @@ class _Run:
             interrupted=self.interrupted,
             environment=made_with,
             join=Joins(attempts=tuple(self.joins)),
-            mouth_to_ear=ears,
+            accounts=accounts,
             link=self._link(),
             harness=self.harness.figures(),
             target=self.placing.target.name,
-            measures=tuple(self.placing.target.directions),
+            measures=self._measures(),
             cut=cut,
             calls=tuple(self.calls),
             peers=self._peers(),
@@ -344,16 +347,19 @@ class _Run:
             return None if first is None else first.cut
         return f"{first.cut} ({self._called(first.call)})"
 
-    def _mouth_to_ear(self) -> Mapping[Direction, MouthToEar]:
-        accounts: dict[Direction, dict[int, Account]] = {}
-        for number, heard in self.heard.items():
-            for direction, account in heard.accounts.items():
-                accounts.setdefault(direction, {})[number] = account
-        return {direction: pooled(calls) for direction, calls in accounts.items()}
+    def _measures(self) -> tuple[Way, ...]:
+        return tuple(map(Way, self.placing.target.directions))
 
-    def _link(self) -> Mapping[Direction, LinkReport]:
-        directions = self.legs[0] if self.legs else {}
-        return {each: access.report([legs[each] for legs in self.legs]) for each in directions}
+    def _accounts(self) -> tuple[Account, ...]:
+        accounts: dict[Way, dict[int, CallAccount]] = {}
+        for number, heard in self.heard.items():
+            for way, account in heard.accounts.items():
+                accounts.setdefault(way, {})[number] = account
+        return tuple(pooled(calls) for calls in accounts.values())
+
+    def _link(self) -> Mapping[Leg, LinkReport]:
+        first = self.legs[0] if self.legs else {}
+        return {each: access.report([legs[each] for legs in self.legs]) for each in first}
 
     def _peers(self) -> Mapping[str, Any]:
         """Return what was agreed with the target, and of several listeners how late each heard, a mean over calls."""

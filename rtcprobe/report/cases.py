@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from rtcprobe.report.lead import goal_sentence
-from rtcprobe.report.sentences import ARROWS, bounds, figure, interval, milliseconds
+from rtcprobe.report.sentences import arrow, bounds, figure, interval, milliseconds
 from rtcprobe.result import BudgetOutcome, Result
 from rtcprobe.verdict import Goal, goals
 
@@ -143,7 +143,7 @@ def gravest(cases: Iterable[Case]) -> Sequence[Case]:
 
 def _goal(scenario: str, goal: Goal) -> Case:
     verdict = goal.outcome.verdict
-    way = "" if goal.direction is None else f", {ARROWS[goal.direction]}"
+    way = "" if goal.direction is None else f", {arrow(goal.direction)}"
     return Case(
         suite=scenario,
         name=f"goal: {goal.name}{way}",

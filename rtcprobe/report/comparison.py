@@ -29,7 +29,7 @@ from rtcprobe.report.differences import (
 )
 from rtcprobe.report.lines import ROWS, STYLES, cells, rule, wrapped
 from rtcprobe.report.markdown import plain, table
-from rtcprobe.report.sentences import ARROWS, counted, milliseconds
+from rtcprobe.report.sentences import arrow, counted, milliseconds
 from rtcprobe.verdict.comparison import Comparison, Place, RankedMetric, Ranking, Side
 from rtcprobe.verdict.difference import Difference
 from rtcprobe.verdict.join_figures import merged
@@ -229,8 +229,8 @@ def part_groups(pair: Comparison) -> Iterator[tuple[str, Sequence[Difference]]]:
     yield "Phases of a mean join", pair.phases
     yield "Timers of a mean join", pair.timers
     for direction in dict.fromkeys(each.direction for each in pair.stages):
-        arrow = "" if direction is None else f", {ARROWS[direction]}"
-        yield f"Stages{arrow}", [each for each in pair.stages if each.direction == direction]
+        way = "" if direction is None else f", {arrow(direction)}"
+        yield f"Stages{way}", [each for each in pair.stages if each.direction == direction]
 
 
 def _ranked(metric: RankedMetric, ranking: Ranking) -> Iterator[Text]:

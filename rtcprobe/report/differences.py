@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rtcprobe.report.sentences import ARROWS, bare, bounds, figure
+from rtcprobe.report.sentences import arrow, bare, bounds, figure
 from rtcprobe.verdict.comparison import RankedMetric
 from rtcprobe.verdict.difference import Difference, Estimate
 
@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 _WORDS = {"no difference shown": "not shown", "not judged": "unjudged", "not measured": "no data"}
-_NAMES = {"r": "R", "mos": "MOS", "listening_mos": "listening MOS", **{str(k): v for k, v in ARROWS.items()}}
+_NAMES = {"r": "R", "mos": "MOS", "listening_mos": "listening MOS"}
 ABSENT = "not there"
 """A phase or stage that a side does not have."""
 
@@ -36,9 +36,19 @@ def verdict_word(each: Difference) -> str:
 
 def metric_name(difference: Difference | RankedMetric) -> str:
     """Return a metric and its aggregate as people read them, below the title of their group."""
-    words = [_NAMES.get(each, each.replace("_", " ")) for each in difference.metric.split(".")[1:]]
+    words = [_NAMES.get(each, each.replace("_", " ")) for each in _parts(difference)]
     whole = difference.aggregate == "mean" and difference.unit != "s"  # one figure a run: nothing to tell apart
     return " ".join([*words, *([] if whole else [difference.aggregate])])
+
+
+def _parts(of: Difference | RankedMetric) -> list[str]:
+    """Return the words of a metric below its group, its way as people read it."""
+    way = next((each.direction for each in (of.pairs.values() if isinstance(of, RankedMetric) else (of,))), None)
+    rest = of.metric.partition(".")[2]
+    if way is None or not rest.startswith(way):
+        return rest.split(".") if rest else []
+    left = rest.removeprefix(way).removeprefix(".")
+    return [arrow(way), *(left.split(".") if left else [])]
 
 
 def signed_bounds(each: Difference, *, turned: bool = False) -> str:

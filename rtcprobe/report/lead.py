@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rtcprobe.report.sentences import beyond, counted, milliseconds, rough_share
-from rtcprobe.result import MouthToEar, Quantile, Result, Summary
+from rtcprobe.result import Account, Quantile, Result, Summary
 from rtcprobe.verdict.goals import BEYOND, CONNECT_S, EAR_S, Goal, goals
 
 __all__ = ["beyond_goals", "goal_sentence", "lead", "out_of_reach"]
@@ -121,7 +121,7 @@ def _late(found: list[Goal]) -> str:
     return f"later than {limit} in {low if low == high else f'{low} and {high}'} of what is said"
 
 
-def _middle(ear: MouthToEar) -> float:
+def _middle(ear: Account) -> float:
     found = _quantile(ear.summary, "p50")
     delays = sorted(each.delay_s for each in ear.samples)
     return delays[(len(delays) - 1) // 2] if found is None else found

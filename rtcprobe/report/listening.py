@@ -1,4 +1,4 @@
-"""What the sound itself scored, on a terminal: a row a direction, and how to read it."""
+"""What the sound itself scored, on a terminal: a row a way, and how to read it."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from collections.abc import Iterable
 from rich.console import Console
 
 from rtcprobe.listening import SEGMENT_S, Listening
-from rtcprobe.result import Direction
+from rtcprobe.ways import Way
 
 __all__ = ["print_listening"]
 
 _FEW = 3
 
 
-def print_listening(rows: Iterable[tuple[Direction, Listening]], console: Console) -> None:
-    """Print each direction as soon as it is known: median, lowest and highest MOS-LQO, and of how much speech."""
+def print_listening(rows: Iterable[tuple[Way, Listening]], console: Console) -> None:
+    """Print each way as soon as it is known: median, lowest and highest MOS-LQO, and of how much speech."""
     few = False
-    for index, (direction, found) in enumerate(rows):
+    for index, (way, found) in enumerate(rows):
         if index == 0:
             head = f"{'MOS-LQO':<18} {'median':>7} {'lowest':>7} {'highest':>8} {'segments':>9} {'a copy':>7}"
             console.print(head, style="bold")
         few = few or len(found.scores) < _FEW
         console.print(
-            f"{direction.replace('_', ' '):<18} {found.median:>7.2f} {min(found.scores):>7.2f} "
+            f"{way.words:<18} {found.median:>7.2f} {min(found.scores):>7.2f} "
             f"{max(found.scores):>8.2f} {len(found.scores):>9} {found.copy_score:>7.2f}"
         )
     console.print(

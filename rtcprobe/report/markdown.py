@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from rtcprobe.report.cases import unjudged_reasons
 from rtcprobe.report.lead import goal_sentence, lead
-from rtcprobe.report.sentences import ARROWS, attribution, bounds, figure, interval, milliseconds, slowest, typical
-from rtcprobe.result import BudgetOutcome, Direction, MouthToEar, Result, Summary
+from rtcprobe.report.sentences import arrow, attribution, bounds, figure, interval, milliseconds, slowest, typical
+from rtcprobe.result import Account, BudgetOutcome, Result, Summary
 from rtcprobe.verdict import Goal, goals
+from rtcprobe.ways import Way
 
 __all__ = ["code", "faults_markdown", "plain", "result_markdown", "results_markdown", "table"]
 
@@ -75,13 +76,13 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: int | 
 
 
 def _way(goal: Goal) -> str:
-    return "" if goal.direction is None else f", {ARROWS[goal.direction]}"
+    return "" if goal.direction is None else f", {arrow(goal.direction)}"
 
 
 def _headline(result: Result) -> str:
     figures = [
         ("join", result.join.summary.get("first_audio")),
-        *((ARROWS.get(name, name), ear.summary) for name, ear in result.mouth_to_ear.items()),
+        *((arrow(name), ear.summary) for name, ear in result.mouth_to_ear.items()),
     ]
     return ", ".join(f"{name} {_value(summary, 'p50')} ms" for name, summary in figures if summary is not None)
 
@@ -126,14 +127,14 @@ def _figures(result: Result) -> str:
     return "\n".join(parts)
 
 
-def _ears(ears: Mapping[Direction, MouthToEar]) -> str:
+def _ears(ears: Mapping[Way, Account]) -> str:
     rows = [[f"**{name}**", *(_quantile(each.summary, name) for each in ears.values())] for name in ("p50", "p95")]
     rows.append(
         ["heard, rejected, lost", *(f"{e.heard}, {e.rejected}, {e.lost} of {e.scheduled}" for e in ears.values())]
     )
     stages = dict.fromkeys(name for each in ears.values() for name in each.stages)
     rows += [[_name(name), *(milliseconds(each.stages.get(name)) for each in ears.values())] for name in stages]
-    head = ["mouth to ear, ms", *(ARROWS.get(name, name) for name in ears)]
+    head = ["mouth to ear, ms", *(arrow(name) for name in ears)]
     return table(head, rows, numbers=1)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rtcprobe.result import BudgetOutcome, Direction, JoinAttempt, LinkReport, Quantile, Result, Retransmission, Unit
+from rtcprobe.result import BudgetOutcome, JoinAttempt, LinkReport, Quantile, Result, Retransmission, Unit
 from rtcprobe.units import format_ratio
 from rtcprobe.verdict.link_loss import loss_interval
+from rtcprobe.ways import Leg, Way
 
 __all__ = [
-    "ARROWS",
+    "arrow",
     "attribution",
     "bare",
     "beyond",
@@ -25,15 +26,6 @@ __all__ = [
     "typical",
 ]
 
-ARROWS: dict[Direction, str] = {
-    "caller_to_callee": "caller → callee",
-    "callee_to_caller": "callee → caller",
-    "round_trip": "there and back",
-}
-
-_ALONE: dict[Direction, str] = {"caller_to_callee": "caller → target", "callee_to_caller": "target → caller"}
-"""The same ways of a link where no callee is ours."""
-
 _LOST = {
     "stun": ("lost STUN check", "lost STUN checks"),
     "dtls": ("lost DTLS flight", "lost DTLS flights"),
@@ -42,10 +34,20 @@ _LOST = {
 _COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
-def link_arrow(result: Result, direction: Direction) -> str:
+def arrow(way: str) -> str:
+    """Return a way or a leg as people read it: ``"ana → ben"``, ``"ana → ben, video"``, ``"there and back"``."""
+    named = way if isinstance(way, Leg | Way) else Way(way)
+    if isinstance(named, Leg):
+        return f"{named.source} → {named.destination}"
+    medium = "" if named.medium == "audio" else f", {named.medium}"
+    there = "there and back" if named == Way.of("caller", "caller") else f"{named.talker} → {named.listener}"
+    return f"{there}{medium}"
+
+
+def link_arrow(result: Result, leg: Leg) -> str:
     """Return which way a link's packets went: to the target and back where the caller alone is ours."""
-    names = _ALONE if set(result.peers) == {"caller"} else ARROWS
-    return names.get(direction, direction.replace("_", " "))
+    alone = set(result.peers) == {"caller"}
+    return arrow(leg).replace("callee", "target") if alone else arrow(leg)
 
 
 def milliseconds(seconds: float | None, digits: int = 1) -> str:

@@ -22,7 +22,7 @@ from rtcprobe.report import lines as plain
 from rtcprobe.report.lead import lead, out_of_reach
 from rtcprobe.report.lines import COLUMNS, STYLES, print_lines, width_of
 from rtcprobe.report.sentences import (
-    ARROWS,
+    arrow,
     attribution,
     beyond,
     by_chance,
@@ -32,7 +32,7 @@ from rtcprobe.report.sentences import (
     slowest,
     typical,
 )
-from rtcprobe.result import WAYS, BudgetOutcome, JoinAttempt, LinkReport, MouthToEar, Result, Summary
+from rtcprobe.result import Account, BudgetOutcome, JoinAttempt, LinkReport, Result, Summary
 from rtcprobe.units import format_ratio
 from rtcprobe.verdict import goals
 from rtcprobe.verdict.budgets import written
@@ -156,10 +156,10 @@ def _phases(middle: JoinAttempt, last: JoinAttempt, page: _Page) -> Iterator[Tex
 
 
 def _mouth_to_ear(result: Result, page: _Page) -> Iterator[Text]:
-    ears = [result.mouth_to_ear.get(direction) for direction in result.measures]
+    ears = [result.mouth_to_ear.get(way) for way in result.measures]
     calls = len({each.call for each in result.calls if each.void is None and each.failed is None})
     title = f"Mouth to ear: {calls} calls, ms" if calls > 1 else "Mouth to ear, ms"
-    yield page.rule(title, [ARROWS[direction] for direction in result.measures])
+    yield page.rule(title, [arrow(way) for way in result.measures])
     if not any(ears):
         return
     for name in ("p50", "p95"):
@@ -172,7 +172,7 @@ def _mouth_to_ear(result: Result, page: _Page) -> Iterator[Text]:
     stages = [{} if ear is None else ear.stages for ear in ears]
     if any(stages):
         yield from _waterfall(stages, page)
-        policies = dict.fromkeys(str(ear.playout.get("policy", "")) for ear in ears if ear is not None)
+        policies = dict.fromkeys("" if ear.playout is None else ear.playout.policy for ear in ears if ear is not None)
         yield page.row(f" sum (playout {', '.join(policies)})", (sum(each.values()) for each in stages))
     for title, say in (
         (" frames lost → not played", _unplayed),
@@ -206,9 +206,9 @@ def _peers(result: Result, page: _Page) -> Iterator[Text]:
 
 
 def _link(result: Result, page: _Page) -> Iterator[Text]:
-    reports = [result.link.get(direction) for direction in WAYS]
-    if any(reports):
-        yield from link_lines("Link", reports, [link_arrow(result, each) for each in WAYS], width=page.width)
+    if result.link:
+        arrows = [link_arrow(result, leg) for leg in result.link]
+        yield from link_lines("Link", list(result.link.values()), arrows, width=page.width)
 
 
 def link_lines(
@@ -258,36 +258,33 @@ _LINK_ROWS: tuple[tuple[str, Callable[[Mapping[str, Any]], str]], ...] = (
 )
 
 
-def _unplayed(ear: MouthToEar | None) -> str:
+def _unplayed(ear: Account | None) -> str:
     """Return what the network lost, and what after playout and every recovery never came out."""
-    figures = {} if ear is None else ear.protection
-    if not figures.get("sent"):
+    found = None if ear is None else ear.protection
+    if found is None or not found.sent:
         return ""
-    cost_s = figures.get("cost_s")
-    cost = "" if cost_s is None else f" for {cost_s * 1e3:+.1f} ms"
-    return f"{_share(figures.get('loss', {}).get('before'))}→{_share(figures.get('unplayed'))}{cost}"
+    cost = "" if found.cost_s is None else f" for {found.cost_s * 1e3:+.1f} ms"
+    return f"{_share(found.loss.get('before'))}→{_share(found.unplayed)}{cost}"
 
 
-def _copies(ear: MouthToEar | None) -> str:
+def _copies(ear: Account | None) -> str:
     """Return how many frames each kind of copy brought back, and how much later than due; "" where none did."""
-    figures = {} if ear is None else ear.protection
-    kinds = [figures.get(f"recovered_by_{name}", {}) for name in ("red", "fec", "nack")]
-    if not any(kind.get("frames") for kind in kinds):
+    found = None if ear is None else ear.protection
+    if found is None:
         return ""
-    later = (kind.get("later_p50_s") for kind in kinds)
+    kinds = (found.recovered_by_red, found.recovered_by_fec, found.recovered_by_nack)
+    if not any(each.frames for each in kinds):
+        return ""
     return ", ".join(
-        f"{kind.get('frames', 0)}" + ("" if wait is None else f" +{milliseconds(wait, 0)}")
-        for kind, wait in zip(kinds, later, strict=True)
+        f"{each.frames}" + ("" if each.later_p50_s is None else f" +{milliseconds(each.later_p50_s, 0)}")
+        for each in kinds
     )
 
 
-def _quality(ear: MouthToEar | None) -> str:
+def _quality(ear: Account | None) -> str:
     """Return the E-model's figures; what they assume stands in the JSON."""
-    figures = {} if ear is None else ear.quality
-    if figures.get("r") is None:
-        return ""
-    scores = (figures.get("mos"), figures.get("listening_mos"))
-    return ", ".join([f"{figures['r']:.1f}", *("–" if each is None else f"{each:.2f}" for each in scores)])
+    found = None if ear is None else ear.quality
+    return "" if found is None else f"{found.r:.1f}, {found.mos:.2f}, {found.listening_mos:.2f}"
 
 
 _HARNESS = {
@@ -354,7 +351,7 @@ def _said(summary: Summary, name: str) -> str:
     return f"{name} {milliseconds(found.value)} ms {interval(found)}"
 
 
-def _quantile(ear: MouthToEar | None, name: str) -> str:
+def _quantile(ear: Account | None, name: str) -> str:
     found = None if ear is None or ear.summary is None else ear.summary.quantile(name)
     if found is None:
         return "-"
@@ -363,7 +360,7 @@ def _quantile(ear: MouthToEar | None, name: str) -> str:
     return f"{milliseconds(found.value)} {interval(found)}"
 
 
-def _markers(ear: MouthToEar | None) -> str:
+def _markers(ear: Account | None) -> str:
     return "-" if ear is None else f"{ear.heard}, {ear.rejected}, {ear.lost} of {ear.scheduled}"
 
 

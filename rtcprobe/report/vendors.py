@@ -17,7 +17,7 @@ from rtcprobe.report.differences import full_name
 from rtcprobe.report.lead import beyond_goals
 from rtcprobe.report.lines import COLUMNS, cells, rule, wrapped
 from rtcprobe.report.markdown import plain, table
-from rtcprobe.report.sentences import ARROWS, milliseconds
+from rtcprobe.report.sentences import arrow, milliseconds
 from rtcprobe.verdict.comparison import RankedMetric
 from rtcprobe.verdict.difference import Estimate
 from rtcprobe.verdict.vendors import Panel, headline
@@ -175,7 +175,7 @@ def _card(vendor: str, panel: Panel) -> Card:
 def _title(metric: RankedMetric) -> str:
     """Return what people call a headline figure: ``"Joining, p95, ms"``."""
     way = next((each.direction for each in metric.pairs.values() if each.direction is not None), None)
-    what = "Joining" if metric.metric.startswith("join") else f"Mouth to ear, {ARROWS[way] if way else 'both ways'}"
+    what = "Joining" if metric.metric.startswith("join") else f"Mouth to ear, {arrow(way) if way else 'both ways'}"
     return f"{what}, {metric.aggregate}, ms"
 
 

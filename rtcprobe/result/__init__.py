@@ -1,55 +1,68 @@
-"""What a run found: frozen records, and their JSON (schema ``rtcprobe.result/1``).
+"""What a run found: frozen records, and their JSON (schema ``rtcprobe.result/2``).
 
 A JSON number is in milliseconds unless its key says another unit; shares lie in 0..1; what is absent is ``null``.
+Accounts stand by kind, then by way: ``mouth_to_ear.caller_to_callee``. Schema ``/1`` is read too (``older``).
 """
 
+from rtcprobe.result.accounts import (
+    KINDS,
+    STAGES,
+    Account,
+    HeardCall,
+    Kind,
+    Missed,
+    Sample,
+    Span,
+    WayMap,
+)
+from rtcprobe.result.figures import Beside, Playout, Protection, Quality, Recovered, TargetSteps, Unprotected
 from rtcprobe.result.outcomes import BudgetOutcome, BudgetVerdict, Unit
 from rtcprobe.result.records import (
-    DIRECTIONS,
     SCHEMA,
-    STAGES,
-    WAYS,
     Clock,
-    Direction,
     Engine,
-    HeardCall,
     JoinAttempt,
     Joins,
     LinkReport,
-    MissedMarker,
-    MouthToEar,
     PlacedCall,
     Progress,
     Result,
     Retransmission,
-    Sample,
     Verdict,
 )
 from rtcprobe.result.summary import Quantile, Summary
 
 __all__ = [
-    "DIRECTIONS",
+    "KINDS",
     "SCHEMA",
     "STAGES",
-    "WAYS",
+    "Account",
+    "Beside",
     "BudgetOutcome",
     "BudgetVerdict",
     "Clock",
-    "Direction",
     "Engine",
     "HeardCall",
     "JoinAttempt",
     "Joins",
+    "Kind",
     "LinkReport",
-    "MissedMarker",
-    "MouthToEar",
+    "Missed",
     "PlacedCall",
+    "Playout",
     "Progress",
+    "Protection",
+    "Quality",
     "Quantile",
+    "Recovered",
     "Result",
     "Retransmission",
     "Sample",
+    "Span",
     "Summary",
+    "TargetSteps",
     "Unit",
+    "Unprotected",
     "Verdict",
+    "WayMap",
 ]

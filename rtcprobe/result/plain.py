@@ -6,7 +6,8 @@ Rules:
     3. Numbers are rounded to 10⁻⁶ ms or nine decimals; NaN and infinity become null; order is that of the fields.
     4. A field marked ``SPARSE`` is left out where it has its default, and may be absent.
     5. What is read is judged by the type hints of the record: kinds, finite numbers, words of closed lists.
-    6. A class with ``to_dict`` / ``from_dict`` of its own decides for itself.
+    6. A class with ``to_dict`` / ``from_dict`` of its own decides for itself. A field marked ``OWN`` is left to the
+       class that has it: it is not written, and read as it is given.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from rtcprobe.secrets import WORDS
 
 __all__ = [
     "MEASURED",
+    "OWN",
     "SECONDS",
     "SPARSE",
     "UnfitError",
@@ -43,6 +45,9 @@ MEASURED: Final = {"rtcprobe": "measured", **WORDS}
 SPARSE: Final = {"sparse": True}
 """Field metadata: written only where it says something."""
 
+OWN: Final = {"rtcprobe": "own"}
+"""Field metadata: written and read by the record itself."""
+
 _LARGEST: Final = 1e15
 """Beyond it lies nothing that was measured: a bit rate of 10¹⁵, 30,000 years in ms."""
 _MOST: Final = 10**40
@@ -59,7 +64,7 @@ def to_plain(record: Any) -> dict[str, Any]:
     for each in _fields(cast("Any", type(record))):
         value = getattr(record, each.name)
         kind = each.metadata.get("rtcprobe")
-        if "sparse" in each.metadata and value == _default(each):
+        if kind == "own" or ("sparse" in each.metadata and value == _default(each)):
             continue
         if kind == "seconds":
             out[each.name] = {name: scaled(at_s) for name, at_s in value.items()}
@@ -85,13 +90,15 @@ def from_plain(cls: type[_T], data: Any) -> _T:
         if "sparse" in each.metadata and key not in data:
             continue
         try:
-            if kind == "measured":
+            if kind == "own":
+                values[each.name] = data[key]
+            elif kind == "measured":
                 values[each.name] = _inward(_mapping(data[key], each.metadata.get("shape", {})))
             else:
                 value = _reader(hints[each.name])(data[key])
-                if kind == "seconds":
+                if kind == "seconds" and value is not None:
                     value = {name: unscaled(at_ms) for name, at_ms in value.items()}
-                values[each.name] = value if key is each.name else _times(value, unscaled)
+                values[each.name] = value if key is each.name else _inside(value)
         except UnfitError as error:
             raise error.within(key) from None
     return cls(**values)
@@ -130,9 +137,6 @@ def _mapping(value: Any, shape: Mapping[str, Any]) -> Mapping[str, Any]:
     _need_finite(value)
     for key in value.keys() & shape.keys():
         read_as(shape[key], value, key)
-    steps = value.get("target_steps") if "target_steps" in shape else None
-    if steps and len({len(each) for each in steps.values()}) > 1:
-        raise _unfit(sorted(len(each) for each in steps.values()), "no one length of lists").within("target_steps")
     return value
 
 
@@ -193,6 +197,11 @@ def _time_inward(key: str, value: Any) -> Any:
         raise error.within(key) from None
 
 
+def _inside(value: Any) -> Any:
+    """Return milliseconds, or a tuple of them, in seconds."""
+    return tuple(map(_inside, value)) if isinstance(value, tuple) else unscaled(value)
+
+
 def _default(each: Field[Any]) -> Any:
     return each.default if each.default_factory is MISSING else each.default_factory()
 
@@ -217,7 +226,7 @@ def _fields(cls: Any) -> tuple[Field[Any], ...]:
 
 @cache
 def _hints(cls: Any) -> dict[str, Any]:
-    return get_type_hints(cls)
+    return get_type_hints(cls, include_extras=True)
 
 
 def _unfit(value: Any, what: str) -> UnfitError:
@@ -282,6 +291,8 @@ def _reader(hint: Any) -> Callable[[Any], Any]:
         return reader
     if origin in (Union, UnionType) and NoneType in arguments and len(arguments) == 2:
         reader = partial(_perhaps, _reader(next(each for each in arguments if each is not NoneType)))
+    elif isinstance(hint, type) and issubclass(hint, str):
+        reader = partial(_name, hint)
     elif origin is Literal:
         reader = partial(_one_of, arguments)
     elif origin is Annotated:
@@ -306,6 +317,13 @@ def _between(given: Callable[[Any], Any], low: float, high: float, value: Any) -
     if not low <= found <= high:
         raise _unfit(value, f"impossible: it lies in {low:g} to {high:g}" if high < _LARGEST else "below zero")
     return found
+
+
+def _name(cls: Callable[[str], Any], value: Any) -> Any:
+    try:
+        return cls(_str(value))
+    except BadInputError as error:
+        raise UnfitError(f" {error}") from None
 
 
 def _one_of(words: tuple[str, ...], value: Any) -> str:

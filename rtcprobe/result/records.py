@@ -5,8 +5,8 @@ Rules:
     2. Equal runs give equal bytes. Only ``environment`` may differ.
     3. An account always balances: scheduled = heard + rejected + lost, and the phases of a join sum to its total.
 
-``link``, ``harness``, ``playout`` and ``side_figures`` are plain mappings of words to numbers, laid down by the room
-that measured them; their keys carry their units. ``environment`` and ``settings`` pass as they are.
+``harness`` and what a link was asked for and did are plain mappings of words to numbers, laid down by the room that
+measured them; their keys carry their units. ``environment`` and ``settings`` pass as they are.
 """
 
 from __future__ import annotations
@@ -14,69 +14,43 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from rtcprobe.errors import BadInputError, ExitCode
 from rtcprobe.result import shapes
+from rtcprobe.result.accounts import KINDS, Account, Kind, WayMap
+from rtcprobe.result.older import OLDER, modernised
 from rtcprobe.result.outcomes import BudgetOutcome
-from rtcprobe.result.plain import MEASURED, SECONDS, SPARSE, UnfitError, from_plain, read_as, to_plain
+from rtcprobe.result.plain import MEASURED, OWN, SECONDS, SPARSE, UnfitError, from_plain, read_as, to_plain
 from rtcprobe.result.shapes import shaped
 from rtcprobe.result.summary import Summary
 from rtcprobe.secrets import NAME, WORDS
 from rtcprobe.timeline import Side, Timer
+from rtcprobe.ways import BOTH_WAYS, Leg, Way
 
 __all__ = [
-    "DIRECTIONS",
     "SCHEMA",
-    "STAGES",
-    "WAYS",
     "Clock",
-    "Direction",
     "Engine",
-    "HeardCall",
     "JoinAttempt",
     "Joins",
     "LinkReport",
-    "MissedMarker",
-    "MouthToEar",
     "PlacedCall",
     "Progress",
     "Result",
     "Retransmission",
-    "Sample",
     "Verdict",
 ]
 
-SCHEMA = "rtcprobe.result/1"
+SCHEMA = "rtcprobe.result/2"
 
 Clock = Literal["virtual", "real"]
 Engine = Literal["stack", "model"]
-Direction = Literal["caller_to_callee", "callee_to_caller", "round_trip"]
 Verdict = Literal["pass", "fail", "inconclusive", "invalid"]
 Plain = Mapping[str, Any]
 
-DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
-"""Every direction a result may have: a target measures one way, both ways, or there and back."""
-
-WAYS: tuple[Direction, ...] = ("caller_to_callee", "callee_to_caller")
-"""The two ways of a call between two people: what links are written for, and what the loopback measures."""
-
-STAGES = (
-    "capture",
-    "packetisation",
-    "look_ahead",
-    "sender_pacing",
-    "network_min",
-    "network_variable",
-    "network_and_target",
-    "jitter_buffer",
-    "decode_block",
-    "device",
-    "residual",
-)
-"""Stages of the mouth-to-ear delay in the order sound passes them; those a run did not have are left out."""
-
 _SUM_TOLERANCE_S = 1e-3
+_KEYS = ("kind", "way")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,48 +148,6 @@ class Joins:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """One marker heard: spoken and heard in seconds since its call started, and how surely (correlation 0..1).
-
-    ``call`` is which call of the run it was spoken in, counted from 0.
-    """
-
-    marker: int
-    spoken_s: float
-    heard_s: float
-    delay_s: float
-    correlation: float
-    call: int = field(default=0, metadata=SPARSE)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MissedMarker:
-    """A marker spoken and not counted: ``"rejected"`` (heard too unsurely) or ``"lost"``."""
-
-    marker: int
-    spoken_s: float
-    fate: Literal["rejected", "lost"]
-    correlation: float | None = None
-    call: int = field(default=0, metadata=SPARSE)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeardCall:
-    """What one call of a run says of one direction: markers, mean stages (they sum to its mean delay), shares, R.
-
-    Calls are the units that forget each other: intervals rest on how these figures differ between calls.
-    """
-
-    call: int
-    scheduled: int
-    heard: int
-    stages: Mapping[str, float] = field(default_factory=dict, metadata=SECONDS)
-    unplayed: float | None = None
-    concealed: float | None = None
-    r: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PlacedCall:
     """One call that a run placed, counted from 0, and which try it was (1, 2, ...).
 
@@ -228,47 +160,6 @@ class PlacedCall:
     void: str | None = None
     cut: str | None = None
     failed: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MouthToEar:
-    """One direction of the run's calls: markers spoken on one side, heard on the other.
-
-    ``stages`` maps stage names to seconds in the order sound passes them; they sum to the measured total.
-    ``playout`` holds the policy's name and its figures; ``protection`` what was lost, and what each kind of copy
-    brought back; ``quality`` R and MOS with their assumptions; ``side_figures`` what another receiver would have given.
-    ``calls`` has the figures of each call of the run; a result without them is of one call.
-
-    Raises:
-        BadInputError: markers that do not add up.
-    """
-
-    scheduled: int
-    heard: int
-    rejected: int
-    lost: int
-    samples: tuple[Sample, ...] = ()
-    missed: tuple[MissedMarker, ...] = ()
-    stages: Mapping[str, float] = field(default_factory=dict, metadata=SECONDS)
-    playout: Plain = field(default_factory=dict, metadata={**MEASURED, **shaped(shapes.PLAYOUT)})
-    protection: Plain = field(default_factory=dict, metadata={**MEASURED, **shaped(shapes.PROTECTION)})
-    quality: Plain = field(default_factory=dict, metadata={**MEASURED, **shaped(shapes.QUALITY)})
-    side_figures: Plain = field(default_factory=dict, metadata={**MEASURED, **shaped(shapes.SIDE_FIGURES)})
-    summary: Summary | None = None
-    calls: tuple[HeardCall, ...] = field(default=(), metadata=SPARSE)
-
-    def __post_init__(self) -> None:
-        if self.scheduled != self.heard + self.rejected + self.lost or len(self.samples) != self.heard:
-            raise BadInputError(
-                f"{self.scheduled} markers scheduled but {self.heard} heard ({len(self.samples)} with a delay), "
-                f"{self.rejected} rejected and {self.lost} lost",
-                "every marker has exactly one fate",
-            )
-
-    @property
-    def total_s(self) -> float:
-        """Sum of the stages."""
-        return math.fsum(self.stages.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,15 +201,21 @@ class Result:
     environment: Plain = field(default_factory=dict, metadata=WORDS)
     settings: Plain = field(default_factory=dict, metadata=WORDS)
     join: Joins = field(default_factory=Joins)
-    mouth_to_ear: Mapping[Direction, MouthToEar] = field(default_factory=dict)
-    link: Mapping[Direction, LinkReport] = field(default_factory=dict)
+    accounts: tuple[Account, ...] = field(default=(), metadata=OWN)
+    link: Mapping[Leg, LinkReport] = field(default_factory=dict)
     harness: Plain = field(default_factory=dict, metadata={**MEASURED, **shaped(shapes.HARNESS)})
     budgets: tuple[BudgetOutcome, ...] = ()
     engine: Engine = field(default="stack", metadata=SPARSE)
-    measures: tuple[Direction, ...] = field(default=WAYS, metadata=SPARSE)
+    measures: tuple[Way, ...] = field(default=BOTH_WAYS, metadata={**SPARSE, **NAME})
     cut: str | None = field(default=None, metadata=SPARSE)
     calls: tuple[PlacedCall, ...] = field(default=(), metadata=SPARSE)
     peers: Plain = field(default_factory=dict, metadata={**MEASURED, **SPARSE, "text": "free"})
+
+    def __post_init__(self) -> None:
+        named = [(each.kind, each.way) for each in self.accounts]
+        if len(set(named)) < len(named):
+            kind, way = next(each for each in named if named.count(each) > 1)
+            raise BadInputError(f"{kind} of {way} is accounted for twice", "a way has one account of each kind")
 
     @property
     def instrument(self) -> str:
@@ -332,9 +229,28 @@ class Result:
             return ExitCode.INTERRUPTED
         return {"pass": ExitCode.MET, "fail": ExitCode.MISSED}.get(self.verdict, ExitCode.NOT_MEASURED)
 
+    def of_kind(self, kind: Kind) -> WayMap:
+        """Return the accounts of one kind, by way."""
+        return WayMap(each for each in self.accounts if each.kind == kind)
+
+    @property
+    def mouth_to_ear(self) -> WayMap:
+        """The accounts of sound, by way: what was spoken, and heard on the other side."""
+        return self.of_kind("mouth_to_ear")
+
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        """Every way of sound of this run: those that could be measured, and any more that were."""
+        return tuple(dict.fromkeys((*self.measures, *self.mouth_to_ear)))
+
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values, milliseconds, in a fixed order."""
-        return {"schema": SCHEMA, **to_plain(self)}
+        """Return plain JSON values, milliseconds, in a fixed order: accounts by kind, then by way."""
+        out: dict[str, Any] = {"schema": SCHEMA}
+        for key, value in to_plain(self).items():
+            if key == "link":
+                out |= {kind: _by_way(found) for kind in KINDS if (found := self.of_kind(kind)) or kind == KINDS[0]}
+            out[key] = value
+        return out
 
     @classmethod
     def from_dict(cls, data: object) -> Result:
@@ -345,13 +261,33 @@ class Result:
         """
         if not isinstance(data, Mapping) or "schema" not in data:
             raise BadInputError("this is not an rtcprobe result", f"it has no schema; {SCHEMA} is expected")
-        if data["schema"] != SCHEMA:
-            raise BadInputError(
-                f"result schema {data['schema']!r} cannot be read", f"this version reads {SCHEMA}; measure again"
-            )
+        if data["schema"] not in (SCHEMA, OLDER):
+            cure = f"this version reads {SCHEMA} and {OLDER}; measure again"
+            raise BadInputError(f"result schema {data['schema']!r} cannot be read", cure)
         try:
-            return from_plain(cls, data)
+            written = modernised(data) if data["schema"] == OLDER else data
+            return from_plain(cls, {**written, "accounts": _accounts(written)})
         except KeyError as error:
             raise BadInputError(f"result lacks {error.args[0]!r}", "the file is damaged; measure again") from error
         except UnfitError as error:
             raise BadInputError(f"result holds a value of the wrong kind: {error}", "measure again") from error
+
+
+def _by_way(accounts: WayMap) -> dict[str, Any]:
+    """Return the JSON values of one kind's accounts: kind and way are the keys they stand under."""
+    return {
+        way: {key: value for key, value in to_plain(account).items() if key not in _KEYS}
+        for way, account in accounts.items()
+    }
+
+
+def _accounts(data: Plain) -> tuple[Account, ...]:
+    """Read back what ``_by_way`` wrote, of every kind."""
+    found: list[Account] = []
+    for kind in (KINDS[0], *(each for each in KINDS[1:] if each in data)):
+        for way, written in read_as(Mapping[Way, Plain], data, kind).items():
+            try:
+                found.append(from_plain(Account, {**written, "kind": kind, "way": way}))
+            except UnfitError as error:
+                raise error.within(way).within(kind) from None
+    return tuple(found)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
-__all__ = ["HARNESS", "LINK", "PLAYOUT", "PROTECTION", "QUALITY", "SIDE_FIGURES", "Shape", "shaped"]
+__all__ = ["HARNESS", "LINK", "Shape", "shaped"]
 
 Shape = Mapping[str, Any]
 
@@ -32,26 +32,6 @@ LINK: Final[Shape] = {
     "drops": Mapping[str, float] | None,
     "notes": _Texts | None,
 }
-PLAYOUT: Final[Shape] = {
-    "concealed_ratio": _Share,
-    **_numbers("concealed mean_target_delay_ms target_delay_ms mean_jitter_buffer_delay_ms"),
-    "policy": str,
-    "target_steps": Mapping[str, tuple[float, ...]] | None,
-    "ticks": _Numbers,
-    "w3c": _Numbers,
-}
-PROTECTION: Final[Shape] = {
-    **_numbers("sent lost_before lost_after", _Count),
-    "unplayed": _Share,
-    "cost_ms": _Number,
-    **{f"recovered_by_{kind}": _Numbers for kind in ("red", "fec", "nack")},
-    "loss": Mapping[str, _Share] | None,
-}
-QUALITY: Final[Shape] = {
-    **_numbers("r mos listening_mos id ie_eff loss_ratio burst_ratio"),
-    "assumptions": _Texts | None,
-}
-SIDE_FIGURES: Final[Shape] = {"stock aiortc": _Numbers}
 HARNESS: Final[Shape] = {"timers": str | None, "detection_error_ms": _Number}
 
 

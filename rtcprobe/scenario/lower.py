@@ -23,12 +23,11 @@ from rtcprobe.audio.protection import Protection
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.link import LinkSpec, parse_link
 from rtcprobe.playout.policies import PlayoutChoice
-from rtcprobe.result import WAYS, Direction
 from rtcprobe.scenario.model import SignalingPlan
 from rtcprobe.scenario.parties import Devices, MouthPlan, Party, Site, Stream
 from rtcprobe.scenario.script import Cue, parse_cue
 from rtcprobe.units import parse_decibels, parse_duration, parse_ppm, parse_rate, parse_ratio
-from rtcprobe.ways import Leg
+from rtcprobe.ways import BOTH_LEGS, Leg
 
 __all__ = ["Cast", "cast_of", "within"]
 
@@ -174,8 +173,8 @@ def _legs(written: Mapping[str, Any], names: list[str], folder: Path) -> dict[Le
     own = written.get("legs", {})
     if not isinstance(own, Mapping):
         raise BadInputError(f"legs {own!r} is not a set of legs", "write it like legs: {ana_to_ben: delay 80ms}")
-    if isinstance(written["link"], Mapping) and any(key in WAYS for key in written["link"]):
-        way = next(key for key in written["link"] if key in WAYS)
+    if isinstance(written["link"], Mapping) and any(key in BOTH_LEGS for key in written["link"]):
+        way = next(key for key in written["link"] if key in BOTH_LEGS)
         raise BadInputError(f"link.{way} is of a caller and a callee", f"name the leg: legs.{names[0]}_to_{names[1]}")
     given = {within("legs", Leg, name): link for name, link in own.items()}
     everywhere = None if written["link"] == {} else _link("link", written["link"], folder)
@@ -217,20 +216,20 @@ def _mouth(written: Mapping[str, Any], folder: Path) -> MouthPlan:
     )
 
 
-def _links(written: Any, folder: Path) -> dict[Direction, LinkSpec]:
+def _links(written: Any, folder: Path) -> dict[Leg, LinkSpec]:
     """Return the links given, by direction: one for both, or one each."""
     if isinstance(written, Mapping) and not written:
         return {}
-    if isinstance(written, Mapping) and any(key in WAYS for key in written):
+    if isinstance(written, Mapping) and any(key in BOTH_LEGS for key in written):
         for key in written:
-            if key not in WAYS:
-                raise BadInputError(f"link.{key} is not known", did_you_mean(key, WAYS))
+            if key not in BOTH_LEGS:
+                raise BadInputError(f"link.{key} is not known", did_you_mean(key, BOTH_LEGS))
         return {
             direction: _link(f"link.{direction}", written[direction], folder)
-            for direction in WAYS
+            for direction in BOTH_LEGS
             if direction in written
         }
-    return dict.fromkeys(WAYS, _link("link", written, folder))
+    return dict.fromkeys(BOTH_LEGS, _link("link", written, folder))
 
 
 def _link(place: str, written: Any, folder: Path) -> LinkSpec:

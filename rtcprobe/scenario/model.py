@@ -14,7 +14,6 @@ from rtcprobe.audio.marker import SLOT_S, MarkerTrain, trains
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.ice import IceSettings
 from rtcprobe.link import ACCESS, Border, LinkSpec, backbone, border_warnings, light_bound_s
-from rtcprobe.result import WAYS
 from rtcprobe.scenario.parties import (
     ANYWHERE,
     Devices,
@@ -30,7 +29,7 @@ from rtcprobe.secrets import scrub
 from rtcprobe.units import format_duration, parse_duration
 from rtcprobe.verdict.budgets import Budget
 from rtcprobe.verdict.sides import PROSE
-from rtcprobe.ways import Leg, Medium, Way
+from rtcprobe.ways import BOTH_WAYS, Leg, Medium, Way
 
 __all__ = [
     "CallPlan",
@@ -215,7 +214,7 @@ class Scenario:
         self._check_time()
         if self.rtt_s is None:
             return
-        if len(self.parties) != len(WAYS):
+        if len(self.parties) != len(BOTH_WAYS):
             raise BadInputError(
                 f"rtt {format_duration(self.rtt_s)} is not known of which two of {len(self.parties)} parties",
                 "give legs, such as ana_to_ben",
@@ -240,7 +239,7 @@ class Scenario:
                     f"{name} comes at {at} and each call lasts {lasts}: it never joins",
                     f"let it come earlier, or give call.duration above {at}",
                 )
-        if speakers > len(WAYS) and not trains(speakers)[-1].markers(lasts_s):
+        if speakers > len(BOTH_WAYS) and not trains(speakers)[-1].markers(lasts_s):
             raise BadInputError(
                 f"duration {written_time(lasts_s)} is too short for a marker of each of {speakers} who speak in turn",
                 f"give {written_time(LEAST_CALL_S + speakers * SLOT_S)} or more",

@@ -23,7 +23,6 @@ from rtcprobe.errors import BadInputError, did_you_mean, same_name
 from rtcprobe.ice import read_ice
 from rtcprobe.link import REGIONS
 from rtcprobe.playout.policies import PlayoutChoice
-from rtcprobe.result import WAYS
 from rtcprobe.scenario.lower import cast_of, within
 from rtcprobe.scenario.model import CallPlan, DtlsTimer, Scenario, TargetPlan
 from rtcprobe.scenario.schema import NAME, PLACES, scenario_schema
@@ -32,7 +31,7 @@ from rtcprobe.strictyaml import load_yaml
 from rtcprobe.textfiles import read_text
 from rtcprobe.units import parse_decibels, parse_duration, parse_ppm, parse_rate, parse_ratio
 from rtcprobe.verdict.budgets import parse_budget
-from rtcprobe.ways import party_named
+from rtcprobe.ways import BOTH_LEGS, party_named
 
 __all__ = ["parse_scenario", "read_scenario"]
 
@@ -193,8 +192,8 @@ def _placed(written: Mapping[str, Any]) -> None:
     if "parties" in written:
         return  # ``lower`` knows which of their paths are written out
     link = written["link"]
-    ways = [way for way in WAYS if isinstance(link, Mapping) and way in link]
-    if link and (not ways or len(ways) == len(WAYS)):
+    ways = [way for way in BOTH_LEGS if isinstance(link, Mapping) and way in link]
+    if link and (not ways or len(ways) == len(BOTH_LEGS)):
         return
     needed = [(place,) for place in PLACES] + [("signaling", "region")]
     for keys in needed:

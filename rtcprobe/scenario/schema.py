@@ -14,7 +14,6 @@ from typing import Any
 
 from rtcprobe.link import BORDER, REGIONS
 from rtcprobe.link.border import told_of_border
-from rtcprobe.result import WAYS
 from rtcprobe.scenario.keys import choice, quantity, record, text, written
 from rtcprobe.scenario.link_schema import link_keys_schema
 from rtcprobe.scenario.party_schema import (
@@ -28,6 +27,7 @@ from rtcprobe.scenario.party_schema import (
     site_schema,
 )
 from rtcprobe.verdict.metrics import METRICS
+from rtcprobe.ways import BOTH_LEGS
 
 __all__ = ["PLACES", "scenario_schema"]
 
@@ -116,6 +116,8 @@ def scenario_schema() -> dict[str, Any]:
                         r"^.*[<>].*$",
                         "METRIC AGGREGATE OP VALUE, and (advisory) where missing it should not fail the run. "
                         "AGGREGATE: p50 p90 p95 p99 min mean max share_above(VALUE); OP: < <= > >=; "
+                        "a metric of ways or legs takes the name of one after its first word "
+                        "(mouth_to_ear.caller_to_callee.lost, link.caller_to_callee.loss), without it the worst; "
                         f"METRIC: {' '.join(METRICS)}",
                         "join.first_audio p95 < 600ms",
                     ),
@@ -168,7 +170,7 @@ def _link() -> dict[str, Any]:
         "description": "Replaces the path between the two sides, media and signalling alike, the server at the "
         "callee's end: one link for both directions, or one each. Packets keep their order unless order is free. "
         "Between parties, one link for every leg that legs does not name.",
-        "anyOf": [*one["anyOf"], record(dict.fromkeys(WAYS, one), minProperties=1)],
+        "anyOf": [*one["anyOf"], record(dict.fromkeys(BOTH_LEGS, one), minProperties=1)],
         "default": {},
     }
 

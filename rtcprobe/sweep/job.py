@@ -58,9 +58,9 @@ def _figures(result: Result) -> Mapping[str, float | None]:
         "mouth_to_ear_p50_ms": worst([percentile(each, 50) for each in delays]),
         "mouth_to_ear_p95_ms": worst([percentile(each, 95) for each in delays]),
         "heard": round(sum(way.heard for way in ways) / scheduled, 9) if scheduled else None,
-        "unplayed": worst([_number(way.protection.get("unplayed")) for way in ways]),
-        "concealed": worst([_number(way.playout.get("concealed_ratio")) for way in ways]),
-        "r": worst([_number(way.quality.get("r")) for way in ways], least=True),
+        "unplayed": worst([way.unplayed for way in ways]),
+        "concealed": worst([way.concealed for way in ways]),
+        "r": worst([way.r for way in ways], least=True),
     }
 
 

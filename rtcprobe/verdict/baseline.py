@@ -296,8 +296,7 @@ def _refuse_other_link(baseline: Result, current: Result) -> None:
                 and abs(ours - theirs) > 1e-6 * max(abs(ours), abs(theirs))
             ):
                 raise BadInputError(
-                    f"the baseline's link was another, {direction.replace('_', ' ')}: {name} is {theirs:g} there, "
-                    f"{ours:g} here",
+                    f"the baseline's link was another, {direction.words}: {name} is {theirs:g} there, {ours:g} here",
                     "measure the baseline anew",
                 )
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.quality import conversation, mos
-from rtcprobe.result import JoinAttempt, MouthToEar, Result
+from rtcprobe.result import Account, JoinAttempt, Quality, Result
 from rtcprobe.units import format_duration, parse_duration
 
 __all__ = ["Break", "parse_break"]
@@ -39,7 +39,7 @@ class Break:
         Raises:
             BadInputError: none has it.
         """
-        stages = dict.fromkeys(name for run in runs for ear in run.mouth_to_ear.values() for name in ear.stages)
+        stages = dict.fromkeys(name for run in runs for ear in run.accounts for name in ear.stages)
         phases = dict.fromkeys(name for run in runs for each in run.join.attempts for name in each.phases)
         known = [name for name in (*stages, *phases) if name != "residual"]
         if self.name not in known:
@@ -49,8 +49,8 @@ class Break:
     def applied(self, result: Result) -> Result:
         """Return ``result`` as it would have been; its summaries and verdict are to be judged anew."""
         attempts = tuple(self._join(each) for each in result.join.attempts)
-        ears = {direction: self._ear(ear) for direction, ear in result.mouth_to_ear.items()}
-        return replace(result, join=replace(result.join, attempts=attempts), mouth_to_ear=ears)
+        accounts = tuple(map(self._account, result.accounts))
+        return replace(result, join=replace(result.join, attempts=attempts), accounts=accounts)
 
     def _join(self, attempt: JoinAttempt) -> JoinAttempt:
         if self.name not in attempt.phases:
@@ -66,7 +66,7 @@ class Break:
             return replace(attempt, caller=marks, phases=phases)
         return replace(attempt, callee=marks, phases=phases)
 
-    def _ear(self, ear: MouthToEar) -> MouthToEar:
+    def _account(self, ear: Account) -> Account:
         if self.name not in ear.stages:
             return ear
         lost = self._loss_of_r(ear)
@@ -87,15 +87,15 @@ class Break:
     def _longer(self, stages: Mapping[str, float]) -> Mapping[str, float]:
         return {name: took_s + (self.added_s if name == self.name else 0.0) for name, took_s in stages.items()}
 
-    def _rated(self, ear: MouthToEar) -> Mapping[str, object]:
-        if "r" not in ear.quality:
-            return ear.quality
-        r = ear.quality["r"] + self._loss_of_r(ear)
-        return {**ear.quality, "r": r, "mos": mos(r)}
+    def _rated(self, ear: Account) -> Quality | None:
+        if ear.quality is None:
+            return None
+        r = ear.quality.r + self._loss_of_r(ear)
+        return replace(ear.quality, r=r, mos=mos(r))
 
-    def _loss_of_r(self, ear: MouthToEar) -> float:
+    def _loss_of_r(self, ear: Account) -> float:
         """Return what the longer delay takes from R (negative), with the losses as they were."""
-        loss, burst = float(ear.quality.get("loss_ratio") or 0.0), ear.quality.get("burst_ratio")
+        loss, burst = (ear.quality.loss_ratio, ear.quality.burst_ratio) if ear.quality is not None else (0.0, None)
 
         def rated(delay_s: float) -> float:
             return conversation(one_way_delay_s=max(delay_s, 0.0), loss_ratio=loss, burst_ratio=burst).r

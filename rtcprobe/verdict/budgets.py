@@ -5,13 +5,14 @@ Grammar::
     METRIC AGGREGATE OP VALUE [(advisory)]
 
     join.first_audio p95 < 600ms
-    mouth_to_ear p95 < 100ms                                the worse of both directions
+    mouth_to_ear p95 < 100ms                                the worst of all ways
     mouth_to_ear.caller_to_callee.stages.jitter_buffer mean < 60ms
     mouth_to_ear share_above(150ms) < 1%
     join.failed mean <= 0% (advisory)
 
-METRIC is a name of ``rtcprobe.verdict.metrics``; AGGREGATE one of ``p50 p90 p95 p99`` (any ``pNN``), ``min``,
-``mean``, ``max``, ``share_above(VALUE)``; OP one of ``< <= > >=``; VALUE carries its unit (a bare number for counts).
+METRIC is a name of ``rtcprobe.verdict.metrics``, with a way or leg in it where it is about one alone; AGGREGATE one of
+``p50 p90 p95 p99`` (any ``pNN``), ``min``, ``mean``, ``max``, ``share_above(VALUE)``; OP one of ``< <= > >=``; VALUE
+carries its unit (a bare number for counts).
 An advisory budget is judged and shown, and never fails a run.
 
 Rules:
@@ -36,11 +37,11 @@ from typing import Literal, cast
 
 import numpy as np
 
-from rtcprobe.errors import BadInputError, nearest
+from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.result import BudgetOutcome, BudgetVerdict, Result, Unit
 from rtcprobe.units import format_duration, format_ratio, parse_duration, parse_ratio
 from rtcprobe.verdict.intervals import Rated
-from rtcprobe.verdict.metrics import METRICS, Metric, Observations
+from rtcprobe.verdict.metrics import Metric, Observations, known_ways, metric_named
 from rtcprobe.verdict.statistics import CONFIDENCE, mean_interval, quantile, share_above, share_interval
 
 __all__ = ["Budget", "evaluate", "parse_budget"]
@@ -54,14 +55,13 @@ _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
 }
 _LINE = re.compile(
-    r"(?P<metric>[\w.]+)\s+(?P<aggregate>[\w.]+(?:\([^()]*\))?)\s*(?P<op><=|>=|<|>)(?P<value>[^()<>=]*)"
+    r"(?P<metric>[\w.-]+)\s+(?P<aggregate>[\w.]+(?:\([^()]*\))?)\s*(?P<op><=|>=|<|>)(?P<value>[^()<>=]*)"
     r"(?P<advisory>\(advisory\))?"
 )
 _PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
 _SHARE_ABOVE = re.compile(r"share_above\((.*)\)")
 _LONGEST = 500
 _EXAMPLE = "write it like join.first_audio p95 < 600ms"
-_POPULAR = ("join.first_audio", "join.failed", "mouth_to_ear", "mouth_to_ear.lost", "link.loss")
 _WORSE: tuple[BudgetVerdict, ...] = ("met", "undecided", "inconclusive", "missed")
 _POINT = 1e-9
 """An interval no wider (seconds, a share, a rating) is the rounding of figures that are equal in every call."""
@@ -99,7 +99,7 @@ def parse_budget(text: object) -> Budget:
         raise BadInputError(f"budget {line!r} cannot be read", _EXAMPLE)
     name, written = match["metric"], match["value"].strip()
     try:
-        metric = _metric(name)
+        metric = metric_named(name)
         probability, threshold = _aggregate(match["aggregate"], metric, name)
         unit: Unit = metric.unit if threshold is None else "share"
         limit = _value(written, unit)
@@ -120,10 +120,8 @@ def parse_budget(text: object) -> Budget:
 
 
 def evaluate(budget: Budget, result: Result) -> BudgetOutcome:
-    """Return what became of ``budget`` in ``result``; of two directions, the worse."""
-    metrics = METRICS[budget.metric]
-    measured = [each for each in metrics if each.of_link or each.direction in (None, *result.measures)]
-    outcomes = [_judge(budget, metric.read(result), metric) for metric in measured or metrics]
+    """Return what became of ``budget`` in ``result``; of several ways, the worst."""
+    outcomes = [_judge(budget, metric, result) for metric in metric_named(budget.metric).each(result)]
     downwards = budget.op in ("<", "<=")
 
     def badness(outcome: BudgetOutcome) -> tuple[int, float]:
@@ -142,10 +140,13 @@ def written(value: float, unit: Unit) -> str:
     return f"{round(value, 1 if abs(value) >= 10.0 else 2):g}"  # an R of 84.3: no interval of it is narrower
 
 
-def _judge(budget: Budget, seen: Observations, metric: Metric) -> BudgetOutcome:
-    found, verdict, reason = _verdict(budget, seen)
-    if reason and metric.direction and metric.name != budget.metric:
-        reason = f"{metric.direction.replace('_', ' ')}: {reason}"
+def _judge(budget: Budget, metric: Metric, result: Result) -> BudgetOutcome:
+    found, verdict, reason = _verdict(budget, metric.read(result))
+    known = known_ways(metric.over, result)
+    if metric.way is not None and known and metric.way not in known:
+        reason = f"{reason}: there is no {metric.way} here, {did_you_mean(metric.way, known)}"
+    elif reason and metric.way is not None and metric.name != budget.metric:
+        reason = f"{metric.way.words}: {reason}"
     return BudgetOutcome(
         expression=budget.expression,
         metric=budget.metric,
@@ -251,17 +252,6 @@ def _extreme(budget: Budget, seen: Observations) -> _Found:
     if budget.aggregate == "min":
         return _Found(float(min(values)), exact=True)
     return _Found(None) if seen.never else _Found(float(max(values)), exact=True)
-
-
-def _metric(name: str) -> Metric:
-    found = METRICS.get(name)
-    if found is not None:
-        return found[0]
-    root = name.split(".", maxsplit=1)[0]
-    family = [each for each in METRICS if each.split(".", maxsplit=1)[0] == root] or list(METRICS)
-    near = nearest(name, family)
-    hint = f"the nearest: {', '.join(near)}" if near else f"there are {', '.join(_POPULAR)} and more (rtcprobe schema)"
-    raise BadInputError(f"metric {name!r} does not exist", hint)
 
 
 def _aggregate(text: str, metric: Metric, name: str) -> tuple[float | None, float | None]:

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from rtcprobe.result import Direction
 from rtcprobe.result.plain import scaled
 from rtcprobe.units import format_duration, format_ratio
 from rtcprobe.verdict import join_figures
 from rtcprobe.verdict.comparison import Comparison
 from rtcprobe.verdict.difference import RESOLUTION_S, Difference, Row
 from rtcprobe.verdict.figures import Pair
+from rtcprobe.ways import Way
 
 __all__ = ["Culprit", "find_culprits", "told"]
 
@@ -34,12 +34,12 @@ class Culprit:
     moved: float
     share: float
     difference: Difference
-    direction: Direction | None = None
+    direction: Way | None = None
 
     @property
     def sentence(self) -> str:
         """Return it said to a person: ``"stage device, caller to callee: +15ms (20ms → 35ms)"``."""
-        place = "" if self.direction is None else f", {self.direction.replace('_', ' ')}"
+        place = "" if self.direction is None else f", {self.direction.words}"
         name = f"retransmissions by the {self.name} timer" if self.kind == "timer" else f"{self.kind} {self.name}"
         tail = " in the slowest tenth of joins" if self.difference.aggregate != "mean" else ""
         return f"{name}{place}: {told(self.difference)}{tail}"

@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from rtcprobe.result import Direction, Unit
+from rtcprobe.result import Unit
 from rtcprobe.result.plain import number, scaled
 from rtcprobe.verdict.spread import Spread, p_value
+from rtcprobe.ways import Way
 
 __all__ = ["RESOLUTION_S", "Difference", "DifferenceVerdict", "Estimate", "Method", "Row", "holm", "settle"]
 
@@ -86,7 +87,7 @@ class Difference:
     verdict: DifferenceVerdict = "not measured"
     confidence: float = 0.95
     headline: bool = True
-    direction: Direction | None = None
+    direction: Way | None = None
     part: str = ""
     higher_is_better: bool = False
     note: str = ""

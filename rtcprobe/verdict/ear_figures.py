@@ -24,14 +24,15 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from rtcprobe.result import Direction, Result, Sample, Unit
+from rtcprobe.result import Result, Sample, Unit
 from rtcprobe.verdict.difference import Estimate, Method, Row
 from rtcprobe.verdict.figures import RUNS, Figure, Floats, Pair, batched, named
 from rtcprobe.verdict.intervals import Calls, Rated, fixed_s
-from rtcprobe.verdict.metrics import METRICS
+from rtcprobe.verdict.metrics import metric_named
 from rtcprobe.verdict.spread import EQUAL, HybridSpread, Spread, TSpread, percentile
 from rtcprobe.verdict.statistics import Ends, samples_needed
 from rtcprobe.verdict.tosses import Randomised
+from rtcprobe.ways import Way
 
 __all__ = ["headlines", "stages"]
 
@@ -71,7 +72,7 @@ class _Call:
     delays: Floats
 
 
-def _heard(pair: Pair, runs: Sequence[Result], direction: Direction) -> tuple[list[_Call], Calls]:
+def _heard(pair: Pair, runs: Sequence[Result], direction: Way) -> tuple[list[_Call], Calls]:
     """Return the calls of a side that heard anything, and their delays."""
     found, least, whole = [], np.inf, pair.run_is_unit
     for run in runs:
@@ -93,7 +94,7 @@ def _heard(pair: Pair, runs: Sequence[Result], direction: Direction) -> tuple[li
     return found, Calls(parts=tuple(each.delays for each in found), least=least if found else 0.0)
 
 
-def _delay(pair: Pair, direction: Direction, p: float) -> Row:
+def _delay(pair: Pair, direction: Way, p: float) -> Row:
     heard = [_heard(pair, side, direction) for side in (pair.a, pair.b)]
     (ours, a), (theirs, b) = heard
     estimates = []
@@ -168,14 +169,14 @@ class _Side:
         return self.rated.events
 
 
-def _side(pair: Pair, runs: Sequence[Result], metric: str, direction: Direction) -> _Side | None:
+def _side(pair: Pair, runs: Sequence[Result], metric: str, direction: Way) -> _Side | None:
     """Return a figure of a side; None where a run did not measure it."""
     parts, weights, keys = [], [], []
     figures: list[float] = []
     shares: list[float] = []
     events: list[float | None] = []
     for run in runs:
-        found = METRICS[metric][0].read(run).rated
+        found = metric_named(metric).read(run).rated
         if found is None:
             return None
         markers = run.mouth_to_ear[direction].scheduled
@@ -210,7 +211,7 @@ def _joined(parts: Sequence[Rated], weights: Sequence[float], confidence: float)
     return value - math.hypot(*below), value + math.hypot(*above)
 
 
-def _rated(pair: Pair, metric: str, unit: Unit, direction: Direction, part: str = "") -> Row:
+def _rated(pair: Pair, metric: str, unit: Unit, direction: Way, part: str = "") -> Row:
     """Return a figure that each call has one of: a share, which judges; R or a stage, which explain."""
     a, b = (_side(pair, runs, metric, direction) for runs in (pair.a, pair.b))
     judges = unit == "share"

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rtcprobe.result import DIRECTIONS, Direction, Result, Unit
+from rtcprobe.result import Result, Unit
 from rtcprobe.verdict.difference import Difference, Estimate, Method, Row
 from rtcprobe.verdict.spread import Spread, TSpread, percentile
 from rtcprobe.verdict.statistics import batches, mean_interval, samples_needed, share_interval
+from rtcprobe.ways import Way
 
 __all__ = ["RUNS", "Figure", "Floats", "Pair", "batched", "mean_estimate", "mean_of", "named", "share_estimate"]
 
@@ -44,10 +45,9 @@ class Pair:
         return all(each.clock == "virtual" for each in (*self.a, *self.b))
 
     @property
-    def directions(self) -> tuple[Direction, ...]:
-        """The directions either side measured, in their order."""
-        found = {name for each in (*self.a, *self.b) for name in each.mouth_to_ear}
-        return tuple(each for each in DIRECTIONS if each in found)
+    def directions(self) -> tuple[Way, ...]:
+        """The ways that either side measured, in their order."""
+        return tuple(dict.fromkeys(way for each in (*self.a, *self.b) for way in each.mouth_to_ear))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Figure:
     a: Estimate
     b: Estimate
     headline: bool = True
-    direction: Direction | None = None
+    direction: Way | None = None
     part: str = ""
     higher_is_better: bool = False
 

@@ -17,9 +17,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from rtcprobe.result import BudgetOutcome, Direction, HeardCall, Joins, MouthToEar, Result, Sample
+from rtcprobe.result import Account, BudgetOutcome, HeardCall, Joins, Result, Sample
 from rtcprobe.units import format_duration
 from rtcprobe.verdict.budgets import evaluate, parse_budget
+from rtcprobe.ways import Way
 
 __all__ = ["BEYOND", "CONNECT_S", "EAR_S", "Goal", "goals", "pooled"]
 
@@ -40,7 +41,7 @@ class Goal:
     """
 
     limit_s: float
-    direction: Direction | None
+    direction: Way | None
     of: int
     outcome: BudgetOutcome
     least_s: float
@@ -61,10 +62,9 @@ class Goal:
 def goals(result: Result) -> tuple[Goal, ...]:
     """Return the goals of ``result``: the join's, and the ear's for each way that was measured."""
     found = [_join(result)] if result.join.attempts else []
-    for direction in result.measures:
-        ear = result.mouth_to_ear.get(direction)
-        if ear is not None and direction != "round_trip":
-            found.append(_ear(result, direction, ear))
+    for way, ear in result.mouth_to_ear.items():
+        if not way.there_and_back:
+            found.append(_ear(result, way, ear))
     return tuple(found)
 
 
@@ -75,15 +75,12 @@ def pooled(results: Sequence[Result]) -> Result:
     """
     first = results[0]
     attempts = tuple(each for result in results for each in result.join.attempts)
-    ears = {}
-    for direction in first.measures:
-        found = [ear for each in results if (ear := each.mouth_to_ear.get(direction)) is not None]
-        if found:
-            ears[direction] = _pooled_ear(found)
-    return replace(first, join=Joins(attempts=attempts), mouth_to_ear=ears)
+    ears = {way: [ear for each in results if (ear := each.mouth_to_ear.get(way)) is not None] for way in first.ways}
+    accounts = tuple(_pooled_ear(found) for found in ears.values() if found)
+    return replace(first, join=Joins(attempts=attempts), accounts=accounts)
 
 
-def _pooled_ear(ears: Sequence[MouthToEar]) -> MouthToEar:
+def _pooled_ear(ears: Sequence[Account]) -> Account:
     calls: list[HeardCall] = []
     samples: list[Sample] = []
     for ear in ears:
@@ -95,7 +92,9 @@ def _pooled_ear(ears: Sequence[MouthToEar]) -> MouthToEar:
     heard = sum(each.heard for each in ears)
     names = dict.fromkeys(name for each in ears for name in each.stages)
     weight = max(heard, 1)
-    return MouthToEar(
+    return Account(
+        kind=ears[0].kind,
+        way=ears[0].way,
         scheduled=sum(each.scheduled for each in ears),
         heard=heard,
         rejected=sum(each.rejected for each in ears),
@@ -119,7 +118,7 @@ def _join(result: Result) -> Goal:
     )
 
 
-def _ear(result: Result, direction: Direction, ear: MouthToEar) -> Goal:
+def _ear(result: Result, direction: Way, ear: Account) -> Goal:
     fixed = {name: ear.stages[name] for name in _FIXED if name in ear.stages}
     return Goal(
         limit_s=EAR_S,

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtcprobe.quality import conversation
-from rtcprobe.result import HeardCall, MouthToEar, Quantile, Summary
+from rtcprobe.result import Account, HeardCall, Quantile, Summary
 from rtcprobe.verdict import clusters, statistics
 from rtcprobe.verdict.statistics import CONFIDENCE, PERCENTILES, Ends
 
@@ -34,7 +34,7 @@ _FIXED = ("capture", "packetisation", "look_ahead", "device")
 """Stages that take as long in every call, whatever the network does."""
 
 
-def fixed_s(ear: MouthToEar) -> float:
+def fixed_s(ear: Account) -> float:
     """Return what the fixed stages take, seconds: no mouth-to-ear delay is shorter."""
     return math.fsum(ear.stages.get(name, 0.0) for name in _FIXED)
 
@@ -126,12 +126,13 @@ class Calls:
         )
 
 
-def of_calls(ear: MouthToEar) -> Calls:
+def of_calls(ear: Account) -> Calls:
     """Return the delays of an account, seconds, call by call."""
     parts: dict[int, list[float]] = {}
     for each in ear.samples:
         parts.setdefault(each.call, []).append(each.delay_s)
-    return Calls(parts=tuple(np.array(each) for each in parts.values()), least=fixed_s(ear))
+    least = -math.inf if ear.kind == "lip_sync" else fixed_s(ear)
+    return Calls(parts=tuple(np.array(each) for each in parts.values()), least=least)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +154,7 @@ class Rated:
     def of(
         cls,
         value: float,
-        ear: MouthToEar,
+        ear: Account,
         read: Callable[[HeardCall], float | None],
         events: float | None = None,
         bounds: tuple[float, float] = (-math.inf, math.inf),
@@ -189,44 +190,44 @@ class Rated:
         return None if low is None else min(low, self.value), None if high is None else max(high, self.value)
 
 
-def frames_worth(ear: MouthToEar) -> float | None:
+def frames_worth(ear: Account) -> float | None:
     """Return how many independent frames those sent are worth, as frames are lost in bursts; None if not known.
 
     Bursts BurstR times as long as chance makes them (ITU-T G.107 §3.5) are those of a two-state chain whose states
     persist by 1 − 1/BurstR, and whose correlation time so is 2 BurstR − 1.
     """
-    sent = ear.protection.get("sent")
-    burst_ratio = max(float(ear.quality.get("burst_ratio") or 1.0), 1.0)
-    return float(sent) / (2.0 * burst_ratio - 1.0) if sent else None
+    if ear.protection is None or not ear.protection.sent:
+        return None
+    burst_ratio = max((None if ear.quality is None else ear.quality.burst_ratio) or 1.0, 1.0)
+    return ear.protection.sent / (2.0 * burst_ratio - 1.0)
 
 
-def rating_ends(ear: MouthToEar, confidence: float = CONFIDENCE) -> Ends:
+def rating_ends(ear: Account, confidence: float = CONFIDENCE) -> Ends:
     """Return what the ends of the mean delay and of the unplayed share make of R; open where they are not known.
 
     What each of the two takes off or adds is joined as squares (Zou & Donner, Statistics in Medicine 27, 2008).
     """
-    r, share, events = ear.quality.get("r"), ear.protection.get("unplayed"), frames_worth(ear)
-    if r is None or share is None or events is None or not ear.samples:
+    share, events = ear.unplayed, frames_worth(ear)
+    if ear.quality is None or share is None or events is None or not ear.samples:
         return None, None
     delays = of_calls(ear)
     low_s, high_s = delays.mean(confidence)
     least, most = Rated.of(share, ear, lambda call: call.unplayed, events).ends(confidence)
     if low_s is None or high_s is None or least is None or most is None:
         return None, None
-    burst_ratio, delay_s = ear.quality.get("burst_ratio"), float(np.mean(delays.values))
+    r, burst_ratio, delay_s = ear.quality.r, ear.quality.burst_ratio, float(np.mean(delays.values))
 
     def rated(delay_s: float, loss: float) -> float:
         return conversation(one_way_delay_s=max(delay_s, 0.0), loss_ratio=loss, burst_ratio=burst_ratio).r
 
     middle = rated(delay_s, share)
     return (
-        float(r) - math.hypot(middle - rated(high_s, share), middle - rated(delay_s, most)),
-        float(r) + math.hypot(rated(max(low_s, delays.least), share) - middle, rated(delay_s, least) - middle),
+        r - math.hypot(middle - rated(high_s, share), middle - rated(delay_s, most)),
+        r + math.hypot(rated(max(low_s, delays.least), share) - middle, rated(delay_s, least) - middle),
     )
 
 
-def rating_bounds(ear: MouthToEar) -> tuple[float, float]:
+def rating_bounds(ear: Account) -> tuple[float, float]:
     """Return between what every R lies: 0, and that of a call without loss whose fixed stages are all of its delay."""
-    return 0.0, max(
-        conversation(one_way_delay_s=max(fixed_s(ear), 0.0), loss_ratio=0.0).r, float(ear.quality.get("r") or 0.0)
-    )
+    best = conversation(one_way_delay_s=max(fixed_s(ear), 0.0), loss_ratio=0.0).r
+    return 0.0, max(best, ear.r or 0.0)

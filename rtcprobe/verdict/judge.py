@@ -33,8 +33,8 @@ def judge(result: Result, budgets: Iterable[Budget], *, strict: bool = False) ->
 
     A verdict of ``"invalid"`` with its reasons, set by the probe, stays.
     """
-    ears = {direction: replace(ear, summary=of_calls(ear).summary()) for direction, ear in result.mouth_to_ear.items()}
-    summed = replace(result, join=replace(result.join, summary=summarise_joins(result)), mouth_to_ear=ears)
+    accounts = tuple(replace(each, summary=of_calls(each).summary()) for each in result.accounts)
+    summed = replace(result, join=replace(result.join, summary=summarise_joins(result)), accounts=accounts)
     asked = tuple(budgets)
     outcomes = tuple(evaluate(_binding(budget, result), summed) for budget in asked)
     judged = replace(summed, budgets=outcomes)
@@ -53,7 +53,7 @@ def summarise_joins(result: Result) -> Mapping[str, Summary]:
         return {}
     out: dict[str, Summary] = {}
     for name in ("first_audio", *phase_order(result.join.attempts)):
-        metric = METRICS[f"join.{name}"][0] if f"join.{name}" in METRICS else phase_metric(name)
+        metric = METRICS[f"join.{name}"] if f"join.{name}" in METRICS else phase_metric(name)
         seen = metric.read(result)
         out[name] = summarise(seen.values, never=seen.never if seen.values else len(result.join.attempts))
     return out
@@ -97,11 +97,13 @@ def _silences(result: Result) -> Iterable[str]:
     elif attempts and all(each.first_audio_s is None for each in attempts):
         steps = ", ".join(dict.fromkeys(each.failed or "unknown step" for each in attempts))
         yield f"none of {len(attempts)} joins was heard (gave up: {steps})"
-    for direction in result.measures:
-        ear = result.mouth_to_ear.get(direction)
+    for way in result.ways:
+        ear = result.mouth_to_ear.get(way)
         if ear is None or not ear.heard:
-            spoken = 0 if ear is None else ear.scheduled
-            yield f"{direction.replace('_', ' ')}: none of {spoken} markers was heard"
+            yield f"{way.words}: none of {0 if ear is None else ear.scheduled} markers was heard"
+    for each in result.accounts:
+        if each.kind != "mouth_to_ear" and each.scheduled and not each.heard:
+            yield f"{each.way.words}: none of {each.scheduled} {each.things} was heard"
 
 
 def _told(expression: str, reason: str) -> str:

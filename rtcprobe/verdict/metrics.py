@@ -1,24 +1,26 @@
 """What a budget can be about: every metric of a result by name, and how its observations are read.
 
-Names follow the JSON: ``join.first_audio``, ``mouth_to_ear.caller_to_callee.stages.jitter_buffer``. A name that could
-stand for both directions and names neither (``mouth_to_ear``, ``link.loss``) means *the worse of the two*: a
-conversation is as good as its worse half.
+Names follow the JSON: ``join.first_audio``, ``mouth_to_ear.ana_to_ben.stages.jitter_buffer``. A name that could stand
+for several ways and names none (``mouth_to_ear``, ``link.loss``) means *the worst of them*: a conversation is as good
+as its worst way. Which ways there are is known by the result alone, so a name is one here whoever takes part.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from rtcprobe.errors import BadInputError, nearest
 from rtcprobe.quality import mos
-from rtcprobe.result import DIRECTIONS, STAGES, WAYS, Direction, HeardCall, JoinAttempt, MouthToEar, Result, Unit
+from rtcprobe.result import STAGES, Account, HeardCall, JoinAttempt, Kind, Quality, Result, Unit
 from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, PHASE_OF
 from rtcprobe.verdict.intervals import Calls, Rated, frames_worth, of_calls, rating_bounds, rating_ends
 from rtcprobe.verdict.statistics import Ends
+from rtcprobe.ways import MEDIA, Leg, Way
 
-__all__ = ["METRICS", "Metric", "Observations", "phase_metric"]
+__all__ = ["METRICS", "POPULAR", "Metric", "Observations", "Over", "known_ways", "metric_named", "phase_metric"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,32 +48,98 @@ class Observations:
         return not self.count and not self.figures and self.rated is None
 
 
+Over = Literal["run", "link"] | Kind
+"""What a metric is about: the run, its links (leg by leg), or the accounts of one kind (way by way)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """A name a budget may use: its unit, its aggregates (None: any of a series), and how to read it."""
+    """A name a budget may use, as ``root`` and ``suffix``: its unit, its aggregates (None: any of a series).
 
-    name: str
+    ``way`` is the way or leg it is about; None, of what has ways, means every one of them (``each``).
+    """
+
+    root: str
+    suffix: str
     unit: Unit
-    read: Callable[[Result], Observations]
+    pick: Callable[[Result, str], Observations]
     aggregates: tuple[str, ...] | None = None
-    direction: Direction | None = None
+    over: Over = "run"
+    way: Way | Leg | None = None
 
     @property
-    def of_link(self) -> bool:
-        """Whether it is about the link: links go both ways, whatever the target measures."""
-        return self.name.startswith("link.")
+    def name(self) -> str:
+        """What a budget calls it: ``"mouth_to_ear.ana_to_ben.lost"``."""
+        return self.root + ("" if self.way is None else f".{self.way}") + self.suffix
+
+    def at(self, way: Way | Leg) -> Metric:
+        """Return the same of one way or leg."""
+        return replace(self, way=way)
+
+    def each(self, result: Result) -> tuple[Metric, ...]:
+        """Return what it stands for in a result: itself, or itself of every way or leg that was measured."""
+        if self.over == "run" or self.way is not None:
+            return (self,)
+        return tuple(map(self.at, known_ways(self.over, result))) or (self,)
+
+    def read(self, result: Result) -> Observations:
+        """Return what the run holds of it: nothing, where it has ways and names none."""
+        if self.over != "run" and self.way is None:
+            return Observations()
+        return self.pick(result, self.way or "")
+
+
+def known_ways(over: Over, result: Result) -> tuple[Way | Leg, ...]:
+    """Return the ways of a kind, or the legs, that a result knows of."""
+    if over == "link":
+        return tuple(result.link)
+    if over == "run":
+        return ()
+    return result.ways if over == "mouth_to_ear" else tuple(result.of_kind(over))
+
+
+def metric_named(name: str) -> Metric:
+    """Return the metric that a budget calls ``name``: of one way, where it names one.
+
+    Raises:
+        BadInputError: there is none of that name.
+    """
+    if name in METRICS:
+        return METRICS[name]
+    root, _, rest = name.partition(".")
+    way, suffix = _way_in(rest, Leg if root == "link" else Way)
+    found = None if way is None else METRICS.get(root + suffix)
+    if found is not None and way is not None and found.over != "run":
+        return found.at(way)
+    family = [each for each in METRICS if each.split(".", maxsplit=1)[0] == root] or list(METRICS)
+    near = nearest(name if way is None else root + suffix, family)
+    if way is not None:
+        near = [f"{root}.{way}{each.removeprefix(root)}" for each in near if METRICS[each].over != "run"]
+    hint = f"the nearest: {', '.join(near)}" if near else f"there are {', '.join(POPULAR)} and more (rtcprobe schema)"
+    raise BadInputError(f"metric {name!r} does not exist", hint)
+
+
+def _way_in(rest: str, kind: type[Way | Leg]) -> tuple[Way | Leg | None, str]:
+    """Return the way that a name goes on with, its medium included, and what is left of it."""
+    first, _, more = rest.partition(".")
+    medium, _, after = more.partition(".")
+    text, left = (f"{first}.{medium}", after) if medium in MEDIA else (first, more)
+    try:
+        return kind(text), f".{left}" if left else ""
+    except BadInputError:
+        return None, ""
 
 
 def _join(name: str, pick: Callable[[JoinAttempt], float | None], unit: Unit = "s") -> Metric:
     """A figure of each join: one that was not heard to the end never came."""
 
-    def read(result: Result) -> Observations:
+    def read(result: Result, _way: str) -> Observations:
         picked = [pick(each) for each in result.join.attempts]
         values = tuple(each for each in picked if each is not None)
         never = sum(each is None for each in picked) if values else 0
         return Observations(values=values, never=never)
 
-    return Metric(name=name, unit=unit, read=read)
+    return Metric(root="join", suffix=f".{name}", unit=unit, pick=read)
 
 
 def _phase(phase: str) -> Callable[[JoinAttempt], float | None]:
@@ -81,7 +149,7 @@ def _phase(phase: str) -> Callable[[JoinAttempt], float | None]:
 
 def phase_metric(phase: str) -> Metric:
     """Return the metric of any phase, those that only some target has included."""
-    return _join(f"join.{phase}", _phase(phase))
+    return _join(phase, _phase(phase))
 
 
 def _joiner_milestone(name: str) -> Callable[[JoinAttempt], float | None]:
@@ -94,32 +162,33 @@ def _callee_milestone(name: str) -> Callable[[JoinAttempt], float | None]:
 
 def _joins() -> Iterable[Metric]:
     for milestone in CALLER_ORDER:
-        yield _join(f"join.{milestone}", _joiner_milestone(milestone))
+        yield _join(milestone, _joiner_milestone(milestone))
     for phase in PHASE_OF.values():
         yield phase_metric(phase)
     for milestone in CALLEE_ORDER:
-        yield _join(f"join.callee.{milestone}", _callee_milestone(milestone))
-    yield _join("join.rtts", lambda each: each.rtts, unit="number")
-    yield _join("join.retransmissions", lambda each: float(len(each.retransmissions)), unit="number")
-    yield _join("join.retransmission_cost", lambda each: sum(r.cost_s for r in each.retransmissions))
+        yield _join(f"callee.{milestone}", _callee_milestone(milestone))
+    yield _join("rtts", lambda each: each.rtts, unit="number")
+    yield _join("retransmissions", lambda each: float(len(each.retransmissions)), unit="number")
+    yield _join("retransmission_cost", lambda each: sum(r.cost_s for r in each.retransmissions))
     yield Metric(
-        name="join.failed",
+        root="join",
+        suffix=".failed",
         unit="share",
-        read=lambda result: Observations(values=tuple(float(a.failed is not None) for a in result.join.attempts)),
+        pick=lambda result, _: Observations(values=tuple(float(a.failed is not None) for a in result.join.attempts)),
         aggregates=("mean",),
     )
 
 
-def _heard(direction: Direction, pick: Callable[[MouthToEar], Observations]) -> Callable[[Result], Observations]:
-    def read(result: Result) -> Observations:
-        found = result.mouth_to_ear.get(direction)
+def _of(kind: Kind, pick: Callable[[Account], Observations]) -> Callable[[Result, str], Observations]:
+    def read(result: Result, way: str) -> Observations:
+        found = result.of_kind(kind).get(way)  # type: ignore[call-overload]  # a way is its text
         return Observations() if found is None else pick(found)
 
     return read
 
 
-def _share(fate: Literal["heard", "rejected", "lost"]) -> Callable[[MouthToEar], Observations]:
-    def read(ear: MouthToEar) -> Observations:
+def _share(fate: Literal["heard", "rejected", "lost"]) -> Callable[[Account], Observations]:
+    def read(ear: Account) -> Observations:
         if not ear.scheduled:
             return Observations()
         share = getattr(ear, fate) / ear.scheduled
@@ -129,7 +198,7 @@ def _share(fate: Literal["heard", "rejected", "lost"]) -> Callable[[MouthToEar],
     return read
 
 
-def _fates(ear: MouthToEar, fate: str) -> Callable[[HeardCall], float]:
+def _fates(ear: Account, fate: str) -> Callable[[HeardCall], float]:
     """Return what reads of a call the share of its markers with that fate."""
     counts = Counter(each.call for each in ear.missed if each.fate == fate)
 
@@ -140,82 +209,114 @@ def _fates(ear: MouthToEar, fate: str) -> Callable[[HeardCall], float]:
 
 
 def _of_frames(
-    value: Callable[[MouthToEar], float | None], read: Callable[[HeardCall], float | None]
-) -> Callable[[MouthToEar], Observations]:
+    value: Callable[[Account], float | None], read: Callable[[HeardCall], float | None]
+) -> Callable[[Account], Observations]:
     """Read a share of the frames sent."""
 
-    def observe(ear: MouthToEar) -> Observations:
+    def observe(ear: Account) -> Observations:
         share = value(ear)
         return Observations() if share is None else Observations(rated=Rated.of(share, ear, read, frames_worth(ear)))
 
     return observe
 
 
-def _rating(name: str, rate: Callable[[float], float]) -> Callable[[MouthToEar], Observations]:
+def _rating(said: Callable[[Quality], float], rate: Callable[[float], float]) -> Callable[[Account], Observations]:
     """Read R, or what ``rate`` makes of it."""
 
-    def read(ear: MouthToEar) -> Observations:
-        value = ear.quality.get(name)
-        if value is None:
+    def read(account: Account) -> Observations:
+        quality = account.quality
+        if quality is None:
             return Observations()
+        value = said(quality)
+        off = value - rate(quality.r)  # a mean of MOS is not quite the MOS of the mean R
 
         def ends(confidence: float) -> Ends:
-            off = value - rate(ear.quality["r"])  # a mean of MOS is not quite the MOS of the mean R
-            low, high = (None if each is None else rate(each) + off for each in rating_ends(ear, confidence))
+            low, high = (None if each is None else rate(each) + off for each in rating_ends(account, confidence))
             return low, high
 
-        worst, best = (rate(each) for each in rating_bounds(ear))
-        found = Rated.of(value, ear, lambda call: None if call.r is None else rate(call.r), bounds=(worst, best))
+        worst, best = (rate(each) for each in rating_bounds(account))
+        found = Rated.of(value, account, lambda call: None if call.r is None else rate(call.r), bounds=(worst, best))
         return Observations(rated=replace(found, made=ends))
 
     return read
 
 
-def _ears(direction: Direction) -> Iterable[Metric]:
-    def metric(
-        suffix: str, unit: Unit, pick: Callable[[MouthToEar], Observations], aggregates: tuple[str, ...] | None
-    ) -> Metric:
-        return Metric(
-            name=f"mouth_to_ear.{direction}{suffix}",
-            unit=unit,
-            read=_heard(direction, pick),
-            aggregates=aggregates,
-            direction=direction,
-        )
-
-    yield metric("", "s", lambda m: Observations(calls=of_calls(m)), None)
-    yield metric(".heard", "share", _share("heard"), ("mean",))
-    yield metric(".rejected", "share", _share("rejected"), ("mean",))
-    yield metric(".lost", "share", _share("lost"), ("mean",))
-    unplayed = _of_frames(lambda m: m.protection.get("unplayed"), lambda call: call.unplayed)
-    concealed = _of_frames(lambda m: m.playout.get("concealed_ratio"), lambda call: call.concealed)
-    yield metric(".unplayed", "share", unplayed, ("mean",))
-    yield metric(".concealed", "share", concealed, ("mean",))
-    yield metric(".target_delay", "s", _plain("playout", "mean_target_delay_s"), ("mean",))
-    yield metric(".r", "number", _rating("r", lambda r: r), ("mean",))
-    yield metric(".mos", "number", _rating("mos", mos), ("mean",))
-    yield metric(".listening_mos", "number", _plain("quality", "listening_mos"), ("mean",))
-    for stage in STAGES:
-        yield metric(f".stages.{stage}", "s", _stage(stage), ("mean",))
+def _every_kind(kind: Kind) -> Iterable[Metric]:
+    """What every kind of account has."""
+    yield _account(kind, "", "s", lambda m: Observations(calls=of_calls(m)), aggregates=None)
+    yield _account(kind, ".heard", "share", _share("heard"))
+    yield _account(kind, ".rejected", "share", _share("rejected"))
+    yield _account(kind, ".lost", "share", _share("lost"))
 
 
-def _plain(part: str, name: str) -> Callable[[MouthToEar], Observations]:
-    """Read one figure of a plain part of the account (``playout``, ``protection``, ``quality``)."""
+def _of_sound() -> Iterable[Metric]:
+    unplayed = _of_frames(lambda m: m.unplayed, lambda call: call.unplayed)
+    concealed = _of_frames(lambda m: m.concealed, lambda call: call.concealed)
+    target = _plain(lambda m: None if m.playout is None else m.playout.mean_target_delay_s)
+    yield _account("mouth_to_ear", ".unplayed", "share", unplayed)
+    yield _account("mouth_to_ear", ".concealed", "share", concealed)
+    yield _account("mouth_to_ear", ".target_delay", "s", target)
+    yield _account("mouth_to_ear", ".r", "number", _rating(lambda q: q.r, lambda r: r))
+    yield _account("mouth_to_ear", ".mos", "number", _rating(lambda q: q.mos, mos))
+    yield _account(
+        "mouth_to_ear",
+        ".listening_mos",
+        "number",
+        _plain(lambda m: None if m.quality is None else m.quality.listening_mos),
+    )
 
-    def read(ear: MouthToEar) -> Observations:
-        figure = getattr(ear, part).get(name)
+
+def _account(
+    kind: Kind,
+    suffix: str,
+    unit: Unit,
+    pick: Callable[[Account], Observations],
+    *,
+    aggregates: tuple[str, ...] | None = ("mean",),
+) -> Metric:
+    return Metric(root=kind, suffix=suffix, unit=unit, pick=_of(kind, pick), aggregates=aggregates, over=kind)
+
+
+def _plain(value: Callable[[Account], float | None]) -> Callable[[Account], Observations]:
+    """Read one figure of the account that has no interval."""
+
+    def read(account: Account) -> Observations:
+        figure = value(account)
         return Observations(figures={} if figure is None else {"mean": figure})
 
     return read
 
 
-def _stage(name: str) -> Callable[[MouthToEar], Observations]:
-    def read(ear: MouthToEar) -> Observations:
-        if name not in ear.stages:
+def _figure(name: str) -> Callable[[Account], Observations]:
+    """Read a figure of one kind alone, and that of each call."""
+
+    def read(account: Account) -> Observations:
+        if name not in account.figures:
             return Observations()
-        return Observations(rated=Rated.of(ear.stages[name], ear, lambda call: call.stages.get(name)))
+        return Observations(rated=Rated.of(account.figures[name], account, lambda call: call.figures.get(name)))
 
     return read
+
+
+def _stage(name: str) -> Callable[[Account], Observations]:
+    def read(account: Account) -> Observations:
+        if name not in account.stages:
+            return Observations()
+        return Observations(rated=Rated.of(account.stages[name], account, lambda call: call.stages.get(name)))
+
+    return read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judged:
+    """What budgets can ask of a kind of account beside its delay and its fates: stages, and figures of its own."""
+
+    stages: tuple[str, ...] = ()
+    figures: Mapping[str, Unit] = field(default_factory=dict)
+
+
+_JUDGED: Mapping[Kind, _Judged] = {"mouth_to_ear": _Judged(stages=STAGES)}
+"""Every kind of account that something measures."""
 
 
 _LINK_FIGURES: Mapping[str, tuple[Unit, Mapping[str, str]]] = {
@@ -240,24 +341,15 @@ _LINK_FIGURES: Mapping[str, tuple[Unit, Mapping[str, str]]] = {
 """Metrics of a link: unit, and for each aggregate the figure of ``rtcprobe.link.Achieved`` that is it."""
 
 
-def _links(direction: Direction) -> Iterable[Metric]:
+def _links() -> Iterable[Metric]:
     for name, (unit, figures) in _LINK_FIGURES.items():
-        yield Metric(
-            name=f"link.{direction}.{name}",
-            unit=unit,
-            read=_achieved(direction, figures),
-            aggregates=tuple(figures),
-            direction=direction,
-        )
 
+        def read(result: Result, leg: str, figures: Mapping[str, str] = figures) -> Observations:
+            report = result.link.get(leg)  # type: ignore[call-overload]  # a leg is its text
+            found = {} if report is None else {name: report.achieved.get(key) for name, key in figures.items()}
+            return Observations(figures={name: value for name, value in found.items() if value is not None})
 
-def _achieved(direction: Direction, figures: Mapping[str, str]) -> Callable[[Result], Observations]:
-    def read(result: Result) -> Observations:
-        report = result.link.get(direction)
-        found = {} if report is None else {name: report.achieved.get(key) for name, key in figures.items()}
-        return Observations(figures={name: value for name, value in found.items() if value is not None})
-
-    return read
+        yield Metric(root="link", suffix=f".{name}", unit=unit, pick=read, aggregates=tuple(figures), over="link")
 
 
 _LATENESSES = ("loop_lag", "emulator_late", "pacing_late")
@@ -267,27 +359,34 @@ _LATENESSES = ("loop_lag", "emulator_late", "pacing_late")
 def _harness() -> Iterable[Metric]:
     for name in _LATENESSES:
 
-        def read(result: Result, name: str = name) -> Observations:
+        def read(result: Result, _way: str, name: str = name) -> Observations:
             late = {
                 each: 0.0 if result.clock == "virtual" else result.harness.get(f"{name}_{each}_s") for each in _KEPT
             }
             return Observations(figures={each: value for each, value in late.items() if value is not None})
 
-        yield Metric(name=f"harness.{name}", unit="s", read=read, aggregates=_KEPT)
+        yield Metric(root="harness", suffix=f".{name}", unit="s", pick=read, aggregates=_KEPT)
 
 
 _KEPT = ("p50", "p95", "p99")
 
 
-def _table() -> dict[str, tuple[Metric, ...]]:
-    directed = [metric for direction in DIRECTIONS for metric in _ears(direction)]
-    directed += [metric for direction in WAYS for metric in _links(direction)]
-    table: dict[str, tuple[Metric, ...]] = {metric.name: (metric,) for metric in (*_joins(), *directed, *_harness())}
-    for metric in directed:  # without the direction, both are meant
-        both = metric.name.replace(f".{metric.direction}", "")
-        table[both] = (*table.get(both, ()), metric)
-    return table
+def _metrics() -> Iterable[Metric]:
+    yield from _joins()
+    for kind, judged in _JUDGED.items():
+        yield from _every_kind(kind)
+        if kind == "mouth_to_ear":
+            yield from _of_sound()
+        for stage in judged.stages:
+            yield _account(kind, f".stages.{stage}", "s", _stage(stage))
+        for name, unit in judged.figures.items():
+            yield _account(kind, f".{name.removesuffix('_s')}", unit, _figure(name))
+    yield from _links()
+    yield from _harness()
 
 
-METRICS: Mapping[str, tuple[Metric, ...]] = _table()
-"""Every name a budget may use, with the metrics it stands for: one, or one per direction."""
+POPULAR = ("join.first_audio", "join.failed", "mouth_to_ear", "mouth_to_ear.lost", "link.loss")
+"""Metrics to begin with."""
+
+METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _metrics()}
+"""Every name a budget may use; what is of ways (``over``) takes the name of one after its first word."""

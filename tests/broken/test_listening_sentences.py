@@ -11,7 +11,7 @@ from scipy.io import wavfile
 from rtcprobe import cli
 from rtcprobe.audio.mouth import NOISE_DBFS, SILENCE_DBFS, Mouth, Noise, Speech
 from rtcprobe.audio.wav import write_wav
-from rtcprobe.result import DIRECTIONS
+from rtcprobe.ways import BOTH_WAYS
 
 RATE = 48_000
 FROM_RUN = "give the WAV files that rtcprobe run --wav wrote"
@@ -52,7 +52,7 @@ def speech(seconds=9.0):
 
 def write(folder, mouth, ear):
     folder.mkdir(exist_ok=True)
-    for direction in DIRECTIONS:
+    for direction in (*BOTH_WAYS, "round_trip"):
         write_wav(folder / f"{direction}.mouth.wav", mouth)
         write_wav(folder / f"{direction}.ear.wav", ear)
 

@@ -74,17 +74,17 @@ def test_other_text_and_other_bytes(refusal):
 
 
 def test_json_that_is_no_result(refusal):
-    sentence = "x.json: this is not an rtcprobe result: it has no schema; rtcprobe.result/1 is expected"
+    sentence = "x.json: this is not an rtcprobe result: it has no schema; rtcprobe.result/2 is expected"
     for text in ("{}", "7", '{\n"scenario": "a"\n}', "[[]]"):
         assert refusal(text).replace(", line 1", "") == sentence
     assert refusal("[]") == "x.json holds no result: write one with rtcprobe run --json or --append"
 
 
 def test_a_result_of_another_schema_version(refusal, small):
-    other = line_of(small()).replace(b"rtcprobe.result/1", b"rtcprobe.result/2")
+    other = line_of(small()).replace(b"rtcprobe.result/2", b"rtcprobe.result/3")
     assert refusal(line_of(small()) + other) == (
-        "x.json, line 2: result schema 'rtcprobe.result/2' cannot be read: this version reads rtcprobe.result/1; "
-        "measure again"
+        "x.json, line 2: result schema 'rtcprobe.result/3' cannot be read: this version reads rtcprobe.result/2 "
+        "and rtcprobe.result/1; measure again"
     )
 
 

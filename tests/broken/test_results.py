@@ -13,14 +13,15 @@ def refusal(data):
 
 def test_a_result_of_another_schema():
     assert (
-        refusal({"schema": "rtcprobe.result/2"})
-        == "result schema 'rtcprobe.result/2' cannot be read: this version reads rtcprobe.result/1; measure again"
+        refusal({"schema": "rtcprobe.result/3"})
+        == "result schema 'rtcprobe.result/3' cannot be read: this version reads rtcprobe.result/2 and "
+        "rtcprobe.result/1; measure again"
     )
 
 
 @pytest.mark.parametrize("data", [[], {}, "text", None])
 def test_something_that_is_no_result(data):
-    assert refusal(data) == "this is not an rtcprobe result: it has no schema; rtcprobe.result/1 is expected"
+    assert refusal(data) == "this is not an rtcprobe result: it has no schema; rtcprobe.result/2 is expected"
 
 
 def test_a_result_with_a_part_missing(make_result):
@@ -34,8 +35,8 @@ def test_a_result_with_an_unknown_direction(make_result):
     data["link"]["sideways"] = data["link"].pop("caller_to_callee")
     assert (
         refusal(data)
-        == "result holds a value of the wrong kind: link.sideways 'sideways' is none of caller_to_callee, "
-        "callee_to_caller, round_trip: measure again"
+        == "result holds a value of the wrong kind: link.sideways 'sideways' is no leg: from_to_where: ana_to_sfu: "
+        "measure again"
     )
 
 

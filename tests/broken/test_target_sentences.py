@@ -111,12 +111,12 @@ def test_an_outside_target_in_virtual_time():
 def test_a_budget_for_a_direction_that_is_not_measured():
     budgets = 'budgets=["mouth_to_ear.callee_to_caller p50 < 100ms"]'
     assert scenario_refusal("target=whip+whep://h/x", budgets) == (
-        "budget 'mouth_to_ear.callee_to_caller p50 < 100ms': whip+whep://h/x does not measure that direction: "
+        "budget 'mouth_to_ear.callee_to_caller p50 < 100ms': whip+whep://h/x does not measure that way: "
         "it measures caller_to_callee"
     )
     budgets = 'budgets=["mouth_to_ear p50 < 100ms"]'
     assert scenario_refusal("target={url: sdp+http://h/x, echo: false}", budgets) == (
-        "budget 'mouth_to_ear p50 < 100ms': sdp+http://h/x does not measure that direction: it measures joins alone"
+        "budget 'mouth_to_ear p50 < 100ms': sdp+http://h/x does not measure that way: it measures joins alone"
     )
 
 

@@ -22,9 +22,10 @@ from rtcprobe.call.targets import plain
 from rtcprobe.call.targets.base import ECHO_ROUTES, CallSetup
 from rtcprobe.call.targets.outside import OutsideCall
 from rtcprobe.errors import BadInputError, MeasurementError
-from rtcprobe.result import Clock, Direction
+from rtcprobe.result import Clock
 from rtcprobe.scenario import TargetPlan
 from rtcprobe.secrets import Secret
+from rtcprobe.ways import Way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,7 @@ class AcmeTarget:
     sessions_url: str
     token: Secret | None
 
-    directions: tuple[Direction, ...] = ("round_trip",)
+    directions: tuple[Way, ...] = (Way("round_trip"),)
     routes = ECHO_ROUTES
     clocks: tuple[Clock, ...] = ("real",)
 

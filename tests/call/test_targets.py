@@ -8,8 +8,8 @@ from rtcprobe.call.targets import base, janus, sdp_http, whip
 from rtcprobe.call.targets.base import find_target, target_schemes
 from rtcprobe.call.targets.kinds import KINDS
 from rtcprobe.call.targets.loopback import LoopbackTarget
-from rtcprobe.result import WAYS
 from rtcprobe.scenario import TargetPlan, scenario_schema
+from rtcprobe.ways import BOTH_WAYS
 
 ACME = EntryPoint("acme+http", "echo_target:make_target", base.GROUP)
 
@@ -22,7 +22,7 @@ def _acme(monkeypatch):
 def test_nothing_said_is_the_loopback_on_either_clock():
     target = find_target(TargetPlan())
     assert isinstance(target, LoopbackTarget)
-    assert (target.directions, target.clocks) == (WAYS, ("virtual", "real"))
+    assert (target.directions, target.clocks) == (BOTH_WAYS, ("virtual", "real"))
 
 
 @pytest.mark.usefixtures("_acme")

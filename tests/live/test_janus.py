@@ -54,7 +54,7 @@ def test_loss_on_the_link_is_achieved_and_arrives_as_missing_frames(janus):
     assert link.requested["loss"] == LOSS
     assert link.achieved["offered"] > 1000
     assert link.achieved["loss"] == pytest.approx(LOSS, abs=0.01)
-    assert ear.protection["loss"]["before"] == pytest.approx(link.achieved["loss"], abs=0.01)
+    assert ear.protection.loss["before"] == pytest.approx(link.achieved["loss"], abs=0.01)
 
 
 def test_phases_of_every_join_sum_to_its_total(five, janus):

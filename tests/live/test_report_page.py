@@ -14,8 +14,9 @@ import pytest
 from presence import INSTALLED, missing
 
 from rtcprobe.report.html import render_comparison, render_report
-from rtcprobe.result import Joins, MissedMarker, MouthToEar, Sample
+from rtcprobe.result import Account, Joins, Missed, Playout, Sample, TargetSteps
 from rtcprobe.verdict import judge, parse_budget, rank
+from rtcprobe.ways import BOTH_WAYS
 
 AXE = INSTALLED / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 BUDGETS = ("join.first_audio p95 < 600ms", "mouth_to_ear p95 < 200ms (advisory)", "mouth_to_ear.lost mean < 1%")
@@ -48,15 +49,16 @@ def an_hour():
     rng = np.random.default_rng(4)
     delays = 0.150 + 0.002 * rng.standard_normal(7180)
     delays[3000] = 0.9
-    return MouthToEar(
+    return Account(
+        kind="mouth_to_ear", way=BOTH_WAYS[0],
         scheduled=7200, heard=7180, rejected=0, lost=20,
         samples=tuple(
             Sample(marker=i, spoken_s=i / 2, heard_s=i / 2 + d, delay_s=d, correlation=0.98)
             for i, d in enumerate(delays.tolist())
         ),
-        missed=tuple(MissedMarker(marker=7180 + i, spoken_s=3590 + i / 2, fate="lost") for i in range(20)),
+        missed=tuple(Missed(marker=7180 + i, spoken_s=3590 + i / 2, fate="lost") for i in range(20)),
         stages={"network_min": 0.15},
-        playout={"policy": "neteq", "target_steps": {"since_s": [0.0, 60.0], "target_delay_s": [0.04, 0.06]}},
+        playout=Playout(policy="neteq", target_steps=TargetSteps(since_s=(0.0, 60.0), target_delay_s=(0.04, 0.06))),
     )  # fmt: skip
 
 
@@ -94,7 +96,7 @@ def states(make_result, make_attempt):
         "joins-only": [judged(mouth_to_ear={}, interrupted=True)],
         "round-trip": [judged(mouth_to_ear={"round_trip": one_ear}, verdict="invalid", reasons=("the loop lagged",))],
         "long-words": [judged(scenario=long_words, target=long_words, warnings=(long_words, "w " * 300))],
-        "empty": [replace(judged(), join=Joins(), mouth_to_ear={}, link={}, harness={}, budgets=(), environment={})],
+        "empty": [replace(judged(), join=Joins(), accounts=(), link={}, harness={}, budgets=(), environment={})],
     }
     every["several"] = [every["usual"][0], every["nothing"][0], every["joins-only"][0]]
     return every

@@ -64,7 +64,7 @@ def test_a_budget_that_a_modelled_run_misses_fails_it(modelled):
 
 
 def test_a_modelled_run_that_heard_nothing_is_inconclusive(modelled):
-    assert judge(replace(modelled, mouth_to_ear={}), []).verdict == "inconclusive"
+    assert judge(replace(modelled, accounts=()), []).verdict == "inconclusive"
 
 
 def test_the_engines_are_never_compared(modelled, make_result, light):

@@ -49,7 +49,7 @@ def test_without_chance_both_engines_leave_the_same_packets_at_the_same_instants
     of_stack, of_model = (left_by(engine, *settings) for engine in ("stack", "model"))
     assert len(of_stack) == len(of_model) == 2
     for stack, model in zip(of_stack, of_model, strict=True):
-        assert (model.direction, model.phase_s) == (stack.direction, stack.phase_s)
+        assert (model.way, model.phase_s) == (stack.way, stack.phase_s)
         assert model.said.started_s == pytest.approx(stack.said.started_s, abs=1e-9)
         assert model.said.finished == stack.said.finished
         assert [each.size_bytes for each in model.said.departures] == [

@@ -8,7 +8,9 @@ from click.testing import CliRunner
 from rtcprobe.cli import cli
 from rtcprobe.errors import BadInputError
 from rtcprobe.placement import answer, read_question
-from rtcprobe.result import MouthToEar, Result, Sample
+from rtcprobe.result import Account, Result, Sample
+from rtcprobe.ways import BOTH_WAYS
+from tests.accounts import accounts_of
 
 WRITTEN = """
 users:
@@ -38,12 +40,13 @@ def calls(monkeypatch):
         made.append((a, b, rtt_s, seed))
         delay_s = 0.100 + rtt_s / 2 + 0.020 * [a, b].count("4g-good")
         sample = Sample(marker=0, spoken_s=1.0, heard_s=1.0 + delay_s, delay_s=delay_s, correlation=1.0)
-        heard = MouthToEar(scheduled=1, heard=1, rejected=0, lost=0, samples=(sample,))
+        fates = {"scheduled": 1, "heard": 1, "rejected": 0, "lost": 0}
+        heard = Account(kind="mouth_to_ear", way=BOTH_WAYS[0], samples=(sample,), **fates)
         return Result(
             scenario="placement",
             seed=seed,
             clock="virtual",
-            mouth_to_ear=dict.fromkeys(("caller_to_callee", "callee_to_caller"), heard),
+            accounts=accounts_of(dict.fromkeys(BOTH_WAYS, heard)),
         )
 
     monkeypatch.setattr("rtcprobe.placement.delays.call_between", call_between)

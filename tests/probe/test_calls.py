@@ -49,27 +49,27 @@ def test_what_the_calls_say_together_is_what_each_says_added_up():
             own_s = [each.delay_s for each in ear.samples if each.call == row.call]
             assert math.fsum(row.stages.values()) == pytest.approx(np.mean(own_s), abs=1e-9)
         assert ear.stages["network_min"] == min(each.stages["network_min"] for each in ear.calls)
-        assert ear.protection["sent"] == 3 * 50  # frames of 20 ms in a second
-        assert ear.protection["unplayed"] == pytest.approx(np.mean([each.unplayed for each in ear.calls]))
-        assert ear.quality["r"] == pytest.approx(np.mean([each.r for each in ear.calls]))
-        assert ear.playout["w3c"]["packetsReceived"] > 0
+        assert ear.protection.sent == 3 * 50  # frames of 20 ms in a second
+        assert ear.unplayed == pytest.approx(np.mean([each.unplayed for each in ear.calls]))
+        assert ear.r == pytest.approx(np.mean([each.r for each in ear.calls]))
+        assert ear.playout.w3c["packetsReceived"] > 0
 
     alone = ran(calls=1)
     ear = alone.mouth_to_ear["caller_to_callee"]
     (row,) = ear.calls
     assert dict(row.stages) == dict(ear.stages)
     assert (row.unplayed, row.concealed, row.r) == (
-        ear.protection["unplayed"],
-        ear.playout["concealed_ratio"],
-        ear.quality["r"],
+        ear.unplayed,
+        ear.concealed,
+        ear.r,
     )
-    assert "call" not in ear.playout["target_steps"]
+    assert ear.playout.target_steps.call == ()
 
 
 def test_the_steps_of_the_jitter_buffer_say_which_call_they_are_of():
-    steps = three().mouth_to_ear["caller_to_callee"].playout["target_steps"]
-    assert set(steps["call"]) == {0, 1, 2}
-    assert len(steps["call"]) == len(steps["since_s"]) == len(steps["target_delay_s"])
+    steps = three().mouth_to_ear["caller_to_callee"].playout.target_steps
+    assert set(steps.call) == {0, 1, 2}
+    assert len(steps.call) == len(steps.since_s) == len(steps.target_delay_s)
 
 
 def test_a_result_of_several_calls_is_read_back_as_it_was_written():

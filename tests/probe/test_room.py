@@ -1,56 +1,15 @@
 """A room of three: everybody has a connection to everybody, legs of their own, and hears both others."""
 
-from functools import cache
-from itertools import permutations
-
 import numpy as np
 import pytest
+from rooms import LEGS_MS, ROOM, heard, placed
 
-from rtcprobe.call.targets.loopback import LoopbackTarget, mesh_routes
-from rtcprobe.hearing.speech import speak
-from rtcprobe.probe.hearing import hear_call
 from rtcprobe.probe.placed import of_stack
-from rtcprobe.probe.placing import Placing
-from rtcprobe.probe.routes import routes
-from rtcprobe.probe.setup import call_setup
-from rtcprobe.scenario import parse_scenario
-
-ROOM = """
-name: room
-parties: {ana: {playout: "fixed:60ms"}, ben: {}, cho: {}}
-call: {duration: 4s}
-legs: {%s}
-"""
-LEGS_MS = {
-    f"{talker}_to_{listener}": 20 + 15 * place
-    for place, (talker, listener) in enumerate(permutations(("ana", "ben", "cho"), 2))
-}
-
-
-@cache
-def placed(later="", *, text=ROOM, join=False):
-    """Return the attempt at a call of the room, and its scenario; the leg ``later`` takes 80 ms more."""
-    legs = {leg: f"delay {ms + 80 * (leg == later)}ms" for leg, ms in LEGS_MS.items()}
-    scenario = parse_scenario(text % ", ".join(f"{leg}: {link}" for leg, link in legs.items()))
-    voices = speak(scenario.sending("audio"), scenario.call.duration_s)
-    hops = routes(scenario, mesh_routes([party.name for party in scenario.parties]))
-    placing, seed = Placing(LoopbackTarget(), "virtual"), np.random.SeedSequence(1)
-    setup = call_setup(scenario, voices, hops, endless=join)
-    if join:
-        return placing.join(setup, seed), scenario, voices
-    return placing.talk(setup, seed, lambda _: None, lambda _: None), scenario, voices
-
-
-def heard(*args, **options):
-    """Return the account of each way."""
-    attempt, scenario, voices = placed(*args, **options)
-    call = of_stack(attempt, outside=False)
-    return hear_call(call.ways, voices, scenario, wanted=scenario.ways, wav_dir=None).accounts
 
 
 def delays_ms(accounts):
     return {
-        way: 1e3 * np.array([sample.delay_s for sample in account.ear.samples]) for way, account in accounts.items()
+        way: 1e3 * np.array([sample.delay_s for sample in account.account.samples]) for way, account in accounts.items()
     }
 
 
@@ -59,11 +18,11 @@ def test_everybody_hears_everybody():
     assert list(accounts) == list(LEGS_MS)
     for account in accounts.values():
         # Nothing was lost on any leg, so every marker spoken is heard.
-        assert account.ear.scheduled == account.ear.heard >= 4
+        assert account.account.scheduled == account.account.heard >= 4
 
 
 def test_each_way_is_as_late_as_its_own_leg_makes_it():
-    stages = {way: account.ear.stages for way, account in heard().items()}
+    stages = {way: account.account.stages for way, account in heard().items()}
     assert {way: each["network_min"] for way, each in stages.items()} == pytest.approx(
         {leg: ms / 1e3 for leg, ms in LEGS_MS.items()}, abs=1e-6
     )
@@ -111,7 +70,7 @@ def test_who_is_not_heard_is_not_connected_to_and_who_only_listens_says_nothing(
     assert [(peer.side, peer.sound.media) for peer in call.peers] == [
         ("ana", "sendrecv"), ("ben", "sendrecv"), ("ana", "sendonly"), ("cho", "recvonly"),
     ]  # fmt: skip
-    assert all(account.ear.heard == account.ear.scheduled > 0 for account in heard(text=text).values())
+    assert all(account.account.heard == account.account.scheduled > 0 for account in heard(text=text).values())
 
 
 def test_equal_seeds_give_equal_rooms_to_the_bit():

@@ -10,8 +10,9 @@ from rtcprobe.audio.wav import read_wav, write_wav
 from rtcprobe.errors import BadInputError
 from rtcprobe.probe import run_probe
 from rtcprobe.probe.harness import Harness
-from rtcprobe.result import MouthToEar, Sample
+from rtcprobe.result import Account, Sample
 from rtcprobe.scenario import find_scenario
+from rtcprobe.ways import BOTH_WAYS
 
 BASE = ("link=delay 40ms", "call.calls=1", "call.joins=1", "call.duration=4s", "codec.complexity=2", "budgets=[]")
 
@@ -53,7 +54,8 @@ def heard(residual_s, markers):
         for place in range(markers)
     )
     stages = {"network_min": 0.1 - residual_s, "residual": residual_s}
-    return MouthToEar(scheduled=markers, heard=markers, rejected=0, lost=0, samples=samples, stages=stages)
+    fates = {"scheduled": markers, "heard": markers, "rejected": 0, "lost": 0}
+    return Account(kind="mouth_to_ear", way=BOTH_WAYS[0], samples=samples, stages=stages, **fates)
 
 
 @pytest.mark.parametrize("error_ms", [0.06, 515.38])
@@ -64,7 +66,7 @@ def test_an_ear_that_errs_on_its_own_speech_makes_the_run_invalid_with_the_reaso
 
 @pytest.mark.parametrize("residual_ms", [-515.0, 6.0])
 def test_stages_that_miss_what_was_heard_make_the_run_invalid_with_the_reason(residual_ms):
-    ears = {"caller_to_callee": heard(residual_ms / 1e3, 100)}
+    ears = (heard(residual_ms / 1e3, 100),)
     (reason,) = Harness("virtual").complaints(ears)
     assert reason.startswith("the ear is wrong: caller to callee, its stages miss what it heard by ")
     assert f"{abs(residual_ms):.1f} ms" in reason
@@ -72,6 +74,4 @@ def test_stages_that_miss_what_was_heard_make_the_run_invalid_with_the_reason(re
 
 @pytest.mark.parametrize(("residual_ms", "markers"), [(0.5, 100), (15.0, 2)])
 def test_what_neteq_stretches_within_markers_is_no_wrong_ear(residual_ms, markers):
-    assert (
-        Harness("virtual", detection_error_s=54e-6).complaints({"round_trip": heard(residual_ms / 1e3, markers)}) == ()
-    )
+    assert Harness("virtual", detection_error_s=54e-6).complaints((heard(residual_ms / 1e3, markers),)) == ()

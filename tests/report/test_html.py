@@ -18,7 +18,7 @@ from rtcprobe.report.html.tables import link_table, mapping_table
 from rtcprobe.report.html.trend import newest_first, trends
 from rtcprobe.report.html.view import notes, sentence, slow_parts
 from rtcprobe.report.html.waterfall import join_waterfalls, stage_waterfalls
-from rtcprobe.result import BudgetOutcome, Joins, Retransmission
+from rtcprobe.result import Beside, BudgetOutcome, Joins, Playout, Retransmission
 from rtcprobe.scenario import find_scenario, parse_scenario
 from rtcprobe.verdict import judge, parse_budget
 
@@ -118,7 +118,7 @@ def test_everything_from_outside_is_escaped(make_result, make_attempt, make_ear)
         join=Joins(attempts=(strange, make_attempt(failed=HOSTILE))),
         mouth_to_ear={
             "caller_to_callee": replace(
-                ear, stages={HOSTILE: ear.total_s}, playout={"policy": HOSTILE}, side_figures={HOSTILE: {}}
+                ear, stages={HOSTILE: ear.total_s}, playout=Playout(policy=HOSTILE), beside={HOSTILE: Beside()}
             )
         },
     )

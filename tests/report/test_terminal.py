@@ -7,8 +7,9 @@ from rich.console import Console
 
 from rtcprobe.report.lines import COLUMNS, WIDEST
 from rtcprobe.report.terminal import print_result, screen
-from rtcprobe.result import DIRECTIONS, Joins, PlacedCall
+from rtcprobe.result import Joins, PlacedCall
 from rtcprobe.verdict import judge, parse_budget
+from rtcprobe.ways import BOTH_LEGS, BOTH_WAYS
 
 BUDGETS = (
     "join.failed mean <= 0%",
@@ -151,7 +152,7 @@ def test_the_largest_phase_is_never_hidden_among_others(make_result, make_attemp
 def test_a_bar_never_touches_the_name_before_it(make_result, make_ear):
     ear = make_ear(0)
     ear = replace(ear, stages={"network_and_target": ear.total_s})
-    line = row(lines_of(make_result(mouth_to_ear=dict.fromkeys(DIRECTIONS, ear)), ()), " network and target")
+    line = row(lines_of(make_result(mouth_to_ear=dict.fromkeys(BOTH_WAYS, ear)), ()), " network and target")
     assert line.startswith(" network and target █")
 
 
@@ -163,7 +164,7 @@ def test_a_loss_that_chance_makes_of_what_was_asked_for_is_called_so(make_result
         replace(link, requested={**link.requested, "loss": asked, "mean_burst": 1.0}, achieved=met)
         for asked in (0.01, 0.03)
     ]
-    ways = dict(zip(DIRECTIONS, told, strict=False))
+    ways = dict(zip(BOTH_LEGS, told, strict=False))
     assert row(lines_of(make_result(link=ways), ()), " is that chance?").split("]", 1)[1].split() == [
         "yes", "[0.65%–1.54%]", "no", "[0.65%–1.54%]",
     ]  # fmt: skip
@@ -171,10 +172,10 @@ def test_a_loss_that_chance_makes_of_what_was_asked_for_is_called_so(make_result
 
 def test_marks_have_a_row_where_there_are_any(make_result):
     link = make_result().link["caller_to_callee"]  # written before marks were counted
-    assert not any("marked" in line for line in lines_of(make_result(link=dict.fromkeys(DIRECTIONS, link)), ()))
+    assert not any("marked" in line for line in lines_of(make_result(link=dict.fromkeys(BOTH_LEGS, link)), ()))
     for marked, cells in ((0.0, None), (0.25, ["→25%", "→25%"])):
         told = replace(link, requested={**link.requested, "marked": None}, achieved={**link.achieved, "marked": marked})
-        found = [line for line in lines_of(make_result(link=dict.fromkeys(DIRECTIONS, told)), ()) if "marked" in line]
+        found = [line for line in lines_of(make_result(link=dict.fromkeys(BOTH_LEGS, told)), ()) if "marked" in line]
         assert [line.split()[2:] for line in found] == ([cells] if cells else [])
 
 

@@ -60,7 +60,7 @@ def test_better_is_a_pass(runs, slower):
 
 
 def test_what_is_not_measured_any_more_is_inconclusive(runs):
-    found = check(runs, [replace(each, mouth_to_ear={}) for each in runs])
+    found = check(runs, [replace(each, accounts=()) for each in runs])
     assert found.verdict == "inconclusive"
     assert found.reasons[0].startswith("mouth_to_ear.caller_to_callee p50 was measured in the baseline, not now: ")
 

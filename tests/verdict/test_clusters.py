@@ -149,8 +149,11 @@ def test_calls_that_lost_nothing_do_not_promise_that_the_next_will_lose_nothing(
     ear = talked.mouth_to_ear["caller_to_callee"]
     same = tuple(replace(each, delay_s=0.15) for each in ear.samples)  # the delay is sure: all that is left is loss
     calls = tuple(replace(each, unplayed=0.0, r=86.9) for each in ear.calls)
-    clean = {"protection": {"sent": 3000, "unplayed": 0.0}, "quality": {"r": 86.9, "burst_ratio": 2.0}}
-    run = replace(talked, mouth_to_ear={"caller_to_callee": replace(ear, samples=same, calls=calls, **clean)})
+    clean = {
+        "protection": replace(ear.protection, sent=3000, unplayed=0.0),
+        "quality": replace(ear.quality, r=86.9, burst_ratio=2.0),
+    }
+    run = replace(talked, accounts=(replace(ear, samples=same, calls=calls, **clean),))
     found = evaluate(parse_budget("mouth_to_ear.caller_to_callee.r mean >= 80"), run)
     # None of 3,000 frames, which bursts twice as long as chance's make 1,000: up to z² / (1000 + z²) = 0.383 %.
     unlucky, kept = (conversation(one_way_delay_s=0.15, loss_ratio=x, burst_ratio=2.0).r for x in (0.0038268, 0.0))
@@ -161,12 +164,12 @@ def test_calls_that_lost_nothing_do_not_promise_that_the_next_will_lose_nothing(
 def test_what_delay_and_loss_take_off_r_adds_as_squares(talked):
     ear = talked.mouth_to_ear["caller_to_callee"]
     fixed = replace(ear, samples=tuple(replace(each, delay_s=0.2) for each in ear.samples))
-    never = replace(ear, protection={**ear.protection, "sent": 10**12}, calls=tuple(
-        replace(each, unplayed=ear.protection["unplayed"]) for each in ear.calls
+    never = replace(ear, protection=replace(ear.protection, sent=10**12), calls=tuple(
+        replace(each, unplayed=ear.unplayed) for each in ear.calls
     ))  # fmt: skip
 
     def below(ear):
-        run = replace(talked, mouth_to_ear={"caller_to_callee": ear})
+        run = replace(talked, accounts=(ear,))
         return 84.1 - evaluate(parse_budget("mouth_to_ear.caller_to_callee.r mean >= 80"), run).low
 
     assert below(ear) < below(fixed) + below(never)
@@ -180,7 +183,7 @@ def test_no_interval_goes_beyond_what_a_run_can_be(talked):
         samples = tuple(each for each in ear.samples if each.call < 2)
         return replace(ear, calls=calls, samples=samples, scheduled=24, heard=24)
 
-    pair = replace(talked, mouth_to_ear={way: two_of(ear) for way, ear in talked.mouth_to_ear.items()})
+    pair = replace(talked, accounts=tuple(map(two_of, talked.accounts)))
     r = evaluate(parse_budget("mouth_to_ear.caller_to_callee.r mean >= 80"), pair)
     assert 0.0 <= r.low < r.value < r.high <= 93.2
     mos = evaluate(parse_budget("mouth_to_ear.caller_to_callee.mos mean >= 4"), pair)

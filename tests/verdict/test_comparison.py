@@ -5,6 +5,7 @@ import pytest
 from rtcprobe.errors import BadInputError
 from rtcprobe.result import HeardCall, Joins
 from rtcprobe.verdict import compare, rank
+from tests.accounts import accounts_of
 
 
 @pytest.fixture
@@ -62,9 +63,10 @@ def test_single_calls_with_seeds_of_their_own_get_no_verdict_on_the_ear(runs, sl
 
 
 def test_a_figure_that_one_run_has_one_of_is_not_judged_from_one_run(runs):
-    ears = {name: replace(ear, quality={"r": 80.0}) for name, ear in runs[0].mouth_to_ear.items()}
-    better = {name: replace(ear, quality={"r": 79.9}) for name, ear in runs[0].mouth_to_ear.items()}
-    found = compare([replace(runs[0], mouth_to_ear=better)], [replace(runs[0], mouth_to_ear=ears)])
+    ears, better = (
+        tuple(replace(ear, quality=replace(ear.quality, r=r)) for ear in runs[0].accounts) for r in (80.0, 79.9)
+    )
+    found = compare([replace(runs[0], accounts=better)], [replace(runs[0], accounts=ears)])
     ratings = [each for each in found.differences if each.metric.endswith(".r")]
     assert [each.difference for each in ratings] == pytest.approx([0.1, 0.1])
     assert {each.verdict for each in ratings} == {"not judged"}
@@ -108,8 +110,8 @@ def test_a_side_told_from_neither_of_two_stands_between_them_and_shares_both_let
 
 
 def test_runs_that_lost_nothing_do_not_promise_that_none_is_ever_lost(runs):
-    whole = {name: replace(ear, scheduled=ear.heard, rejected=0, lost=0) for name, ear in runs[0].mouth_to_ear.items()}
-    found = compare(*[[replace(run, mouth_to_ear=whole) for run in runs]] * 2)
+    whole = tuple(replace(ear, scheduled=ear.heard, rejected=0, lost=0) for ear in runs[0].accounts)
+    found = compare(*[[replace(run, accounts=whole) for run in runs]] * 2)
     lost = next(each for each in found.differences if each.metric.endswith(".lost"))
     assert (lost.a.value, lost.a.low) == (0.0, 0.0)
     assert lost.a.high == pytest.approx(1.96**2 / (lost.a.n + 1.96**2), abs=1e-4)  # Wilson's of none in n
@@ -209,10 +211,8 @@ def test_one_call_a_run_beside_several_is_refused_in_one_side_and_told_of_two(ru
     samples = tuple(replace(each, call=i % 2) for i, each in enumerate(ear.samples))
     half = ear.scheduled // 2
     calls = tuple(HeardCall(call=i, scheduled=half, heard=half, stages=ear.stages) for i in range(2))
-    several = [
-        replace(run, mouth_to_ear=dict.fromkeys(run.mouth_to_ear, replace(ear, samples=samples, calls=calls)))
-        for run in runs
-    ]
+    ears = accounts_of(dict.fromkeys(runs[0].mouth_to_ear, replace(ear, samples=samples, calls=calls)))
+    several = [replace(run, accounts=ears) for run in runs]
     with pytest.raises(BadInputError) as caught:
         compare([runs[0], several[1]], runs)
     assert str(caught.value) == (

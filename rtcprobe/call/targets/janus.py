@@ -40,10 +40,11 @@ from rtcprobe.call.targets.base import ECHO_ROUTES, TWO_ENDS_ROUTES, CallSetup, 
 from rtcprobe.call.targets.outside import OutsideCall
 from rtcprobe.call.targets.plain import ca_file
 from rtcprobe.errors import BadInputError, MeasurementError
-from rtcprobe.result import Clock, Direction
+from rtcprobe.result import Clock
 from rtcprobe.scenario import TargetPlan
 from rtcprobe.secrets import Secret, read_secret
 from rtcprobe.timeline import Side
+from rtcprobe.ways import Way as WayName
 
 __all__ = ["JanusTarget", "make_target"]
 
@@ -90,9 +91,9 @@ class JanusTarget:
     ca_file: Path | None
 
     @property
-    def directions(self) -> Sequence[Direction]:
+    def directions(self) -> Sequence[WayName]:
         """There and back in the EchoTest, speaker to listener in a room."""
-        return ("round_trip",) if self.room is None else ("caller_to_callee",)
+        return (WayName("round_trip" if self.room is None else "caller_to_callee"),)
 
     @property
     def routes(self) -> Sequence[Route]:

@@ -44,12 +44,13 @@ from rtcprobe.call.targets.last_words import gone, last_packets
 from rtcprobe.call.transceiver import SoundWanted
 from rtcprobe.errors import MeasurementError, RtcprobeError
 from rtcprobe.link import Link, LinkSpec, Path
-from rtcprobe.result import Direction
 from rtcprobe.runtime.gathering import Gathering
 from rtcprobe.runtime.outside import OutsideHost, OutsideNetwork, all_addresses, local_addresses
 from rtcprobe.runtime.reach import StreamError, known_addresses, look_up
 from rtcprobe.runtime.streams import Line, resolve
 from rtcprobe.timeline import OUTSIDE_ORDER, Side, Timer, Wait
+from rtcprobe.ways import Leg as LegName
+from rtcprobe.ways import Way as WayName
 
 __all__ = ["OutsideCall"]
 
@@ -224,15 +225,15 @@ class OutsideCall(Course):
     def ways(self) -> list[Way]:
         """There and back in an echo; else to every callee that listens, and to the caller if it does."""
         if not self.callees:
-            return [Way("round_trip", self.caller, self.caller)]
+            return [Way(WayName("round_trip"), self.caller, self.caller)]
         media = [each for _, each in self.sides]
         ways = [
-            Way("caller_to_callee", self.caller, callee)
+            Way(WayName("caller_to_callee"), self.caller, callee)
             for callee, theirs in zip(self.callees, media[1:], strict=True)
             if theirs != "sendonly"
         ]
         if media[0] == "sendrecv":
-            ways += [Way("callee_to_caller", self.callees[0], self.caller)]
+            ways += [Way(WayName("callee_to_caller"), self.callees[0], self.caller)]
         return ways
 
     @property
@@ -258,15 +259,15 @@ class OutsideCall(Course):
         marks = joiner.timeline.marks
         return {"stun": marks.get("answer_received", never_s), "dtls": marks.get("ice_connected", never_s)}
 
-    def legs(self) -> dict[Direction, list[access.Leg]]:
+    def legs(self) -> dict[LegName, list[access.Leg]]:
         """Return the access lines of each direction: the speaker's up, the first listener's down."""
         caller = self._hosts[self.caller]
         callee = self._hosts[self.callees[0]] if self.callees else None
         there = [caller.up] if callee is None else [caller.up, callee.down]
         back = [caller.down] if callee is None else [callee.up, caller.down]
         return {
-            "caller_to_callee": [access.Leg.of(line) for line in there],
-            "callee_to_caller": [access.Leg.of(line) for line in back],
+            LegName("caller_to_callee"): [access.Leg.of(line) for line in there],
+            LegName("callee_to_caller"): [access.Leg.of(line) for line in back],
         }
 
     def report(self) -> dict[str, Any]:

@@ -36,9 +36,10 @@ from rtcprobe.call.targets import plain
 from rtcprobe.call.targets.base import ECHO_ROUTES, CallSetup
 from rtcprobe.call.targets.outside import OutsideCall
 from rtcprobe.errors import BadInputError, MeasurementError
-from rtcprobe.result import Clock, Direction
+from rtcprobe.result import Clock
 from rtcprobe.scenario import TargetPlan
 from rtcprobe.secrets import Secret, read_secret
+from rtcprobe.ways import Way as WayName
 
 __all__ = ["SdpHttpCall", "SdpHttpTarget", "make_target"]
 
@@ -73,9 +74,9 @@ class SdpHttpTarget:
     clocks: tuple[Clock, ...] = ("real",)
 
     @property
-    def directions(self) -> tuple[Direction, ...]:
+    def directions(self) -> tuple[WayName, ...]:
         """There and back, or nothing."""
-        return ("round_trip",) if self.echo else ()
+        return (WayName("round_trip"),) if self.echo else ()
 
     def call(self, setup: CallSetup, seed: np.random.SeedSequence, clock: Clock) -> SdpHttpCall:
         """Return a call, not yet begun, on the running loop."""

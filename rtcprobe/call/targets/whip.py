@@ -53,10 +53,12 @@ from rtcprobe.call.targets.base import TWO_ENDS_ROUTES, CallSetup
 from rtcprobe.call.targets.outside import OutsideCall
 from rtcprobe.errors import BadInputError
 from rtcprobe.ice import IceServer, read_links
-from rtcprobe.result import Clock, Direction
+from rtcprobe.result import Clock
 from rtcprobe.scenario import TargetPlan
 from rtcprobe.secrets import Secret, read_secret, scrub
 from rtcprobe.timeline import OUTSIDE_ORDER
+from rtcprobe.ways import BOTH_WAYS
+from rtcprobe.ways import Way as WayName
 
 __all__ = ["WhipWhepCall", "WhipWhepTarget", "make_target"]
 
@@ -111,7 +113,7 @@ class WhipWhepTarget:
     trickle: bool = False
     session_origin: str | None = None
 
-    directions: tuple[Direction, ...] = ("caller_to_callee",)
+    directions: tuple[WayName, ...] = BOTH_WAYS[:1]
     routes = TWO_ENDS_ROUTES
     clocks: tuple[Clock, ...] = ("real",)
 

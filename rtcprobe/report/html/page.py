@@ -21,7 +21,8 @@ from rtcprobe.report.html.trend import newest_first, trends
 from rtcprobe.report.html.words import arrow
 from rtcprobe.report.lead import lead
 from rtcprobe.report.sentences import milliseconds
-from rtcprobe.result import BudgetOutcome, Direction, MouthToEar, Result
+from rtcprobe.result import Account, BudgetOutcome, Result, TargetSteps
+from rtcprobe.ways import Way
 
 __all__ = ["MOST_BYTES", "environment", "report"]
 
@@ -171,26 +172,24 @@ def _section(result: Result, anchor: str) -> Section:
     )
 
 
-def _heard(direction: Direction, ear: MouthToEar, moved_s: Mapping[int, float], begins_s: tuple[float, ...]) -> Heard:
+def _heard(direction: Way, ear: Account, moved_s: Mapping[int, float], begins_s: tuple[float, ...]) -> Heard:
     """Return what is drawn of one direction, the time of each call ``moved_s`` later."""
-    steps = ear.playout.get("target_steps") or {}
-    since_s = steps.get("since_s", ())
-    of_calls = steps.get("call") or (0,) * len(since_s)
+    steps = (ear.playout and ear.playout.target_steps) or TargetSteps(since_s=(), target_delay_s=())
+    of_calls = steps.call or (0,) * len(steps.since_s)
+    since_s = [moved_s.get(call, 0.0) + at_s for call, at_s in zip(of_calls, steps.since_s, strict=True)]
     return Heard(
         title=arrow(direction),
         spoken_s=np.array([moved_s[each.call] + each.spoken_s for each in ear.samples]),
         delay_ms=np.array([each.delay_s for each in ear.samples]) * 1e3,
         lost_s=np.array([moved_s[each.call] + each.spoken_s for each in ear.missed if each.fate == "lost"]),
         rejected_s=np.array([moved_s[each.call] + each.spoken_s for each in ear.missed if each.fate == "rejected"]),
-        target_since_s=np.array(
-            [moved_s.get(call, 0.0) + at_s for call, at_s in zip(of_calls, since_s, strict=True)], dtype=np.float64
-        ),
-        target_ms=np.array(steps.get("target_delay_s", ()), dtype=np.float64) * 1e3,
+        target_since_s=np.array(since_s, dtype=np.float64),
+        target_ms=np.array(steps.target_delay_s, dtype=np.float64) * 1e3,
         begins_s=begins_s,
     )
 
 
-def _laid_out(ears: Sequence[MouthToEar]) -> tuple[Mapping[int, float], tuple[float, ...]]:
+def _laid_out(ears: Sequence[Account]) -> tuple[Mapping[int, float], tuple[float, ...]]:
     """Return what is added to each call's time so that calls lie end to end, and where each then begins.
 
     One call keeps its own time. Of several the silence while they join is left out; half a second parts them.
@@ -245,7 +244,7 @@ def _join_plot(result: Result, name: str) -> Markup | None:
     )  # fmt: skip
 
 
-def _share_plot(result: Result, ears: Sequence[tuple[Direction, MouthToEar]], name: str) -> Markup | None:
+def _share_plot(result: Result, ears: Sequence[tuple[Way, Account]], name: str) -> Markup | None:
     if not ears:
         return None
     series = [

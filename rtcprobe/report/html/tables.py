@@ -8,7 +8,7 @@ from typing import Any
 
 from rtcprobe.report.html.words import NOTHING, arrow, ms, percentile, spaced
 from rtcprobe.report.sentences import by_chance, interval, link_arrow, milliseconds
-from rtcprobe.result import JoinAttempt, MouthToEar, Quantile, Result, Summary
+from rtcprobe.result import Account, Beside, JoinAttempt, Quantile, Result, Summary
 from rtcprobe.units import format_ratio
 
 __all__ = [
@@ -174,25 +174,25 @@ def _link_figure(side: Mapping[str, Any], key: str) -> str:
     return f"{value:,}" if isinstance(value, int) else format_ratio(value)
 
 
-def _figures(ears: Sequence[MouthToEar]) -> Iterator[tuple[str, ...]]:
+def _figures(ears: Sequence[Account]) -> Iterator[tuple[str, ...]]:
     """Return the rows of figures that only some runs have."""
-    readers: tuple[tuple[str, Callable[[MouthToEar], str]], ...] = (
-        ("frames lost on the way", lambda e: _ratio(dict(e.protection.get("loss") or {}).get("before"))),
-        ("frames not played", lambda e: _ratio(e.protection.get("unplayed"))),
-        ("delay that copies cost, ms", lambda e: ms(e.protection.get("cost_s"))),
-        ("concealed sound", lambda e: _ratio(e.playout.get("concealed_ratio"))),
-        ("jitter buffer's mean target, ms", lambda e: ms(e.playout.get("mean_target_delay_s"))),
-        ("R (E-model)", lambda e: _plain(e.quality.get("r"), 1)),
-        ("MOS talking, listening", lambda e: _both(e.quality.get("mos"), e.quality.get("listening_mos"))),
+    readers: tuple[tuple[str, Callable[[Account], str]], ...] = (
+        ("frames lost on the way", lambda e: _ratio(e.protection and e.protection.loss.get("before"))),
+        ("frames not played", lambda e: _ratio(e.unplayed)),
+        ("delay that copies cost, ms", lambda e: ms(e.protection and e.protection.cost_s)),
+        ("concealed sound", lambda e: _ratio(e.concealed)),
+        ("jitter buffer's mean target, ms", lambda e: ms(e.playout and e.playout.mean_target_delay_s)),
+        ("R (E-model)", lambda e: _plain(e.r, 1)),
+        ("MOS talking, listening", lambda e: _both(e.quality and e.quality.mos, e.quality and e.quality.listening_mos)),
     )
     for title, read in readers:
         cells = [read(ear) for ear in ears]
         if any(cell != NOTHING for cell in cells):
             yield (title, *cells)
-    names = dict.fromkeys(name for ear in ears for name in ear.side_figures)
+    names = dict.fromkeys(name for ear in ears for name in ear.beside)
     for name in names:
-        figures = [dict(ear.side_figures.get(name) or {}) for ear in ears]
-        held = [f"{ms(each.get('holding_p50_s'))} / {ms(each.get('holding_p95_s'))}" for each in figures]
+        figures = [ear.beside.get(name, Beside()) for ear in ears]
+        held = [f"{ms(each.holding_p50_s)} / {ms(each.holding_p95_s)}" for each in figures]
         yield (f"for comparison, {name}: holds p50 / p95, ms", *held)
 
 

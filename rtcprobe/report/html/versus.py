@@ -32,9 +32,10 @@ from rtcprobe.report.html.waterfall import Waterfall, falling
 from rtcprobe.report.html.words import NOTHING, arrow
 from rtcprobe.report.lead import beyond_goals
 from rtcprobe.report.sentences import figure, milliseconds
-from rtcprobe.result import DIRECTIONS, Direction, Result
+from rtcprobe.result import Result
 from rtcprobe.verdict import Account, Comparison, Difference, Ranking
 from rtcprobe.verdict.join_figures import merged
+from rtcprobe.ways import Way
 
 __all__ = ["comparison", "difference_rows"]
 
@@ -225,7 +226,7 @@ def _plots(
     drawn: list[tuple[str, Markup]] = []
     series = [_joins(letter, results) for letter, results in sides]
     drawn += _drawn("Joins: share heard within so many ms", series, (), f"{anchor}-joins")
-    for direction in DIRECTIONS:
+    for direction in dict.fromkeys(way for _, results in sides for each in results for way in each.mouth_to_ear):
         series = [_delays(letter, results, direction) for letter, results in sides]
         title = f"Mouth to ear, {arrow(direction)}: share heard within so many ms"
         limit = Limit(text=f"{LANDMARK_MS:g} ms", at_ms=LANDMARK_MS)
@@ -243,7 +244,7 @@ def _joins(letter: str, results: Sequence[Result]) -> Series:
     return Series(title=letter, values_ms=np.array(heard) * 1e3, of=len(attempts))
 
 
-def _delays(letter: str, results: Sequence[Result], direction: Direction) -> Series:
+def _delays(letter: str, results: Sequence[Result], direction: Way) -> Series:
     ears = [result.mouth_to_ear[direction] for result in results if direction in result.mouth_to_ear]
     delays = np.array([sample.delay_s for ear in ears for sample in ear.samples])
     return Series(title=letter, values_ms=delays * 1e3, of=sum(ear.scheduled for ear in ears))

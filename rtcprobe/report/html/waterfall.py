@@ -65,7 +65,7 @@ def stage_waterfalls(result: Result) -> tuple[Waterfall, ...]:
             bars=_bars(ear.stages),
             total_s=ear.total_s,
             scale_s=max(scale_s, 1e-9),
-            note=f"playout {ear.playout.get('policy', 'unknown')}; grey: set by the scenario",
+            note=f"playout {'unknown' if ear.playout is None else ear.playout.policy}; grey: set by the scenario",
         )
         for direction, ear in shown
     )

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from rtcprobe.report.sentences import ARROWS, milliseconds
+from rtcprobe.report.sentences import arrow, milliseconds
 from rtcprobe.result import Quantile, Summary
 
 __all__ = ["NOTHING", "arrow", "ms", "percentile", "spaced", "upper"]
 
 NOTHING = "–"
 """What stands where nothing was measured."""
-
-
-def arrow(direction: str) -> str:
-    """Return a direction as people read it: ``"caller → callee"``."""
-    return next((said for name, said in ARROWS.items() if name == direction), direction.replace("_", " "))
 
 
 def percentile(summary: Summary | None, name: str) -> Quantile | None:

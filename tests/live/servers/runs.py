@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 
 from rtcprobe.probe import run_probe
-from rtcprobe.result import Direction, Result
+from rtcprobe.result import Result
 from rtcprobe.scenario import find_scenario
 
 __all__ = ["BARE", "called", "measured", "median_s", "quiet_run", "valid_run"]
@@ -50,7 +50,7 @@ def valid_run(scenario: str, *settings: str, quiet_s: float | None = None) -> Re
     raise AssertionError(f"the machine was too busy for a valid run {TRIES} times: {complaints}")
 
 
-def median_s(result: Result, direction: Direction) -> float:
+def median_s(result: Result, direction: str) -> float:
     """Return the median mouth-to-ear delay, of enough markers to have one."""
     ear = result.mouth_to_ear[direction]
     assert ear.heard >= 0.8 * ear.scheduled, (ear.heard, ear.scheduled, result.warnings)
