@@ -35,8 +35,9 @@ class Member:
     events: dict[str, asyncio.Event] = field(default_factory=lambda: {name: asyncio.Event() for name in EVENTS})
 
     def hears(self, other: Member) -> bool:
-        """Return whether it wants to hear another."""
-        return other is not self and other.name in self.setup.hears.get(self.name, self.setup.speech)
+        """Return whether it wants to hear another, who has something to send."""
+        sends = other.mouth is not None or other.name in self.setup.cameras
+        return sends and other is not self and other.name in self.setup.hears.get(self.name, self.setup.speech)
 
     def meet(self, other: Member, milestones: Sequence[str]) -> Peer:
         """Make its connection to another, and return it; nothing is opened."""

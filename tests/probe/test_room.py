@@ -77,3 +77,12 @@ def test_equal_seeds_give_equal_rooms_to_the_bit():
     one = [list(way.came.arrivals) for way in of_stack(placed()[0], outside=False).ways]
     placed.cache_clear()
     assert one == [list(way.came.arrivals) for way in of_stack(placed()[0], outside=False).ways]
+
+
+def test_two_who_only_listen_have_nothing_to_do_with_each_other():
+    text = ROOM.replace("ben: {}, cho: {}", "ben: {sends: nothing}, cho: {sends: nothing}")
+    call = placed(text=text)[0].call
+    assert call.failed is None
+    assert [(peer.side, peer.sound.media) for peer in call.peers] == [
+        ("ana", "sendonly"), ("ben", "recvonly"), ("ana", "sendonly"), ("cho", "recvonly"),
+    ]  # fmt: skip

@@ -64,12 +64,24 @@ ROUTES = mesh_routes(("caller", "callee"))
 
 
 class LoopbackTarget:
-    """All ends are ours, on either clock."""
+    """All ends are ours, on either clock: parties in the order in which they call, heard on the ways named."""
 
     name = "loopback"
-    directions = BOTH_WAYS
-    routes = ROUTES
     clocks: tuple[Clock, ...] = ("virtual", "real")
+    parties: tuple[str, ...] = ("caller", "callee")
+    directions: tuple[WayName, ...] = BOTH_WAYS
+
+    @classmethod
+    def joining(cls, parties: Sequence[str], ways: Sequence[WayName]) -> LoopbackTarget:
+        """Return the loopback of these parties."""
+        target = cls()
+        target.parties, target.directions = tuple(parties), tuple(ways)
+        return target
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """Every way packets take."""
+        return mesh_routes(self.parties)
 
     def call(self, setup: CallSetup, seed: np.random.SeedSequence, clock: Clock) -> LoopbackCall:
         """Return a call, not yet begun, on the running loop."""
