@@ -159,7 +159,8 @@ class Account:
                 f"every one of the {self.things} has exactly one fate",
             )
         if self.calls:
-            strays = {each.call for each in (*self.samples, *self.missed)} - {each.call for each in self.calls}
+            known = {each.call for each in self.calls}
+            strays = ({each.call for each in self.samples} | {each.call for each in self.missed}) - known
             if strays:
                 raise BadInputError(
                     f"some {self.things} are of call {min(strays)}, which is not among the calls of the run",
