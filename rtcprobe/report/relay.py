@@ -13,8 +13,8 @@ import numpy as np
 from rich.text import Text
 
 from rtcprobe.report.lines import wrapped
+from rtcprobe.report.link_lines import link_lines
 from rtcprobe.report.sentences import counted, milliseconds
-from rtcprobe.report.terminal import link_lines
 from rtcprobe.result import LinkReport
 from rtcprobe.runtime.seconds import Lateness, Row, Seconds
 
