@@ -18,19 +18,30 @@ from rtcprobe.errors import BadInputError
 from rtcprobe.result import Result
 
 if TYPE_CHECKING:
-    from rtcprobe.capture import Heard
+    from rtcprobe.capture import Dump, Heard
+    from rtcprobe.report.html.adapt import AdaptCase
+    from rtcprobe.report.relay import RelayReport
     from rtcprobe.verdict import Panel, Ranking
 
-__all__ = ["MOST_RESULTS", "render_comparison", "render_heard", "render_report", "render_vendors"]
+__all__ = [
+    "MOST_RESULTS",
+    "render_adapt",
+    "render_comparison",
+    "render_heard",
+    "render_relay",
+    "render_report",
+    "render_vendors",
+]
 
 MOST_RESULTS: Final = 500
 
 
-def render_report(results: Sequence[Result], *, title: str | None = None) -> str:
+def render_report(results: Sequence[Result], *, title: str | None = None, dumps: Sequence[Dump] = ()) -> str:
     """Return the page of one result, or of several with a table of all on top.
 
     ``title`` is what the browser's tab says; the scenarios' names unless given. A page stays under 1 MB: where that is
-    too little for all, those that did not pass are shown whole before others, and the page says so.
+    too little for all, those that did not pass are shown whole before others, and the page says so. ``dumps`` are
+    what browsers counted of calls of their own: rows beside the runs'.
 
     Raises:
         BadInputError: no result, or more than ``MOST_RESULTS``.
@@ -41,22 +52,27 @@ def render_report(results: Sequence[Result], *, title: str | None = None) -> str
         raise BadInputError(f"{len(results):,} results make no page", f"give {MOST_RESULTS} or fewer")
     from rtcprobe.report.html.page import report  # noqa: PLC0415 - rule 5
 
-    return report(results, title=title)
+    return report(results, title=title, dumps=dumps)
 
 
 def render_comparison(
-    rankings: Sequence[Ranking], runs: Sequence[tuple[str, Sequence[Result]]] = (), *, title: str | None = None
+    rankings: Sequence[Ranking],
+    runs: Sequence[tuple[str, Sequence[Result]]] = (),
+    *,
+    title: str | None = None,
+    dumps: Sequence[Dump] = (),
 ) -> str:
     """Return the page of one comparison, or of one for each scenario.
 
     ``runs`` are the results of every side (label, results), as they were ranked: with them distributions are drawn.
+    ``dumps`` are what browsers counted of calls of their own.
 
     Raises:
         BadInputError: no comparison, or one of more than ``versus.MOST_SIDES``.
     """
     from rtcprobe.report.html.versus import comparison  # noqa: PLC0415 - rule 5
 
-    return comparison(rankings, runs, title=title)
+    return comparison(rankings, runs, title=title, dumps=dumps)
 
 
 def render_heard(heard: Sequence[Heard], *, title: str | None = None) -> str:
@@ -71,3 +87,17 @@ def render_vendors(panel: Panel, *, title: str | None = None) -> str:
     from rtcprobe.report.html.vendors import page  # noqa: PLC0415 - rule 5
 
     return page(panel, title=title)
+
+
+def render_adapt(cases: Sequence[AdaptCase], *, title: str | None = None) -> str:
+    """Return the page of senders that adapt: rate, capacity, delay, size and freezes on one axis of time."""
+    from rtcprobe.report.html.adapt import adapt_page  # noqa: PLC0415 - rule 5
+
+    return adapt_page(cases, title=title)
+
+
+def render_relay(report: RelayReport) -> str:
+    """Return the page of a relay: rates, delay and drops of its clients over time, and which seconds are valid."""
+    from rtcprobe.report.html.relay import relay_page  # noqa: PLC0415 - rule 5
+
+    return relay_page(report)
