@@ -30,7 +30,7 @@ from rtcprobe.report.sentences import (
     slowest,
     typical,
 )
-from rtcprobe.result import BudgetOutcome, JoinAttempt, Result, Summary
+from rtcprobe.result import BudgetOutcome, Join, Result, Summary
 from rtcprobe.verdict import goals
 from rtcprobe.verdict.budgets import written
 
@@ -108,7 +108,7 @@ def _join(result: Result, page: Page) -> Iterator[Text]:
         yield from page.wrapped(f"gave up: {steps}", indent=1, style="bold")
 
 
-def _phases(middle: JoinAttempt, last: JoinAttempt, page: Page) -> Iterator[Text]:
+def _phases(middle: Join, last: Join, page: Page) -> Iterator[Text]:
     yield from waterfall([middle.phases, last.phases], page)
     rtts = ("" if each.rtts is None else f"{each.rtts:.1f}" for each in (middle, last))
     trips = " and ".join(filter(None, rtts))
@@ -118,10 +118,10 @@ def _phases(middle: JoinAttempt, last: JoinAttempt, page: Page) -> Iterator[Text
 
 def _peers(result: Result, page: Page) -> Iterator[Text]:
     """Say what an outside target agreed on with each peer of ours."""
-    if not result.peers:
+    if not any(result.parties.values()):
         return
     yield page.rule(f"Target: {result.target}")
-    for name, peer in result.peers.items():
+    for name, peer in result.parties.items():
         said = [str(peer[key]) for key in ("pair", "dtls", "codec") if peer.get(key)]
         offered = peer.get("candidates") or {}
         if len(offered) > 1:  # else the pair tells
@@ -129,7 +129,6 @@ def _peers(result: Result, page: Page) -> Iterator[Text]:
         if peer.get("codec"):
             said += [word.upper() for word in ("fec", "red", "nack") if peer.get(word)] or ["no protection"]
         timed = [(title, peer[key]) for title, key in _ROUND_TRIPS if peer.get(key) is not None][:1]
-        timed += [("mouth to ear", peer[key]) for key in ("mouth_to_ear_mean_s",) if peer.get(key) is not None]
         said += [f"{title} {milliseconds(seconds)} ms" for title, seconds in timed]
         count = peer.get("unexpected_source_packets")
         said += [f"{count:,} packets of a stranger"] if count else []
