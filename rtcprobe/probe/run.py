@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -105,8 +106,7 @@ class _Run:
         )
         try:
             if self.engine == "stack":
-                two = (party.name for party in scenario.parties[:2])
-                self.joining.repeat(joining, joins_seed, nominal_round_trip_s(hops, *two))
+                self.joining.repeat(joining, joins_seed, partial(nominal_round_trip_s, hops))
             else:
                 notes.warn(WITHOUT_JOINS)
             self.talking.repeat(talking, calls_seed)
@@ -147,7 +147,7 @@ class _Run:
             warnings=warnings,
             interrupted=self.interrupted,
             environment=made_with,
-            join=Joins(attempts=tuple(joining.attempts)),
+            join=Joins(attempts=tuple(joining.attempts), others=tuple(joining.others)),
             accounts=accounts,
             link=talking.link(),
             harness=notes.harness.figures(),
@@ -155,7 +155,7 @@ class _Run:
             measures=tuple(map(Way, self.placing.target.directions)),
             cut=cut,
             calls=tuple(talking.calls),
-            peers=talking.peers(),
+            parties=talking.report or {party.name: {} for party in self.scenario.parties},
         )
         return judge(scrubbed(result) if self.placing.outside else result, self.scenario.budgets)
 

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from rtcprobe.report.dumped import NOTE
 from rtcprobe.report.html import tables, view, waterfall
 from rtcprobe.report.html.charts import MOST_LINES, Heard, Limit, Series, distribution, in_bins, over_time
 from rtcprobe.report.html.repeat import Repeat, repeat
@@ -23,6 +24,9 @@ from rtcprobe.report.lead import lead
 from rtcprobe.report.sentences import milliseconds
 from rtcprobe.result import Account, BudgetOutcome, Result, TargetSteps
 from rtcprobe.ways import Way
+
+if TYPE_CHECKING:
+    from rtcprobe.capture import Dump
 
 __all__ = ["MOST_BYTES", "environment", "report"]
 
@@ -72,7 +76,7 @@ class Section:
     repeat: Repeat
 
 
-def report(results: Sequence[Result], *, title: str | None) -> str:
+def report(results: Sequence[Result], *, title: str | None, dumps: Sequence[Dump]) -> str:
     """Return the page of ``results``; see ``render_report``."""
     results = newest_first(results)
     names = list(dict.fromkeys(each.scenario for each in results))
@@ -90,6 +94,10 @@ def report(results: Sequence[Result], *, title: str | None) -> str:
                 for index, each in enumerate(results)
             ],
             sections=[text for _, text in sorted(whole.items())],
+            beside=tables.dumped(
+                dumps, [(name, [each for each in results if each.scenario == name]) for name in names]
+            ),
+            beside_note=NOTE,
         )
     )
 

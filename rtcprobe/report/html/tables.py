@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from rtcprobe.report.dumped import CAPTION, COLUMNS, dumped_rows
 from rtcprobe.report.html.words import NOTHING, arrow, ms, percentile, spaced
 from rtcprobe.report.sentences import by_chance, interval, link_arrow, milliseconds
 from rtcprobe.result import Account, Beside, Join, Quantile, Result, Summary
 from rtcprobe.units import format_ratio
 
+if TYPE_CHECKING:
+    from rtcprobe.capture import Dump
+
 __all__ = [
     "MOST_COLUMNS",
     "Column",
     "Table",
+    "dumped",
     "gave_up",
     "join_table",
     "link_table",
@@ -264,3 +269,8 @@ def _plain(value: Any, digits: int) -> str:
 
 def _both(first: Any, second: Any) -> str:
     return NOTHING if first is None and second is None else f"{_plain(first, 2)}, {_plain(second, 2)}"
+
+
+def dumped(dumps: Sequence[Dump], runs: Sequence[tuple[str, Sequence[Result]]]) -> Table | None:
+    """Return what browsers counted beside what the runs did; None where no dump was given."""
+    return Table(caption=CAPTION, columns=COLUMNS, rows=tuple(dumped_rows(dumps, runs))) if dumps else None
