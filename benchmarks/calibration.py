@@ -53,7 +53,7 @@ from rtcprobe.quality import mos
 from rtcprobe.result import (
     Account,
     HeardCall,
-    JoinAttempt,
+    Join,
     Joins,
     Missed,
     Protection,
@@ -331,8 +331,10 @@ def drawn(pool: Pool, plan: Scenario, rng: np.random.Generator) -> Result:
         ears.append(composed([every[i] for i in rng.integers(len(every), size=plan.call.calls)], direction))
     times = [pool.joins[i] for i in rng.integers(len(pool.joins), size=plan.call.joins)]
     attempts = tuple(
-        JoinAttempt(caller={"first_audio": each}) if math.isfinite(each) else JoinAttempt(caller={}, failed="ice")
-        for each in times
+        Join(party="caller", round=number, marks={"first_audio": each})
+        if math.isfinite(each)
+        else Join(party="caller", round=number, marks={}, failed="ice")
+        for number, each in enumerate(times)
     )
     run = Result(scenario=pool.name, seed=0, clock="virtual", join=Joins(attempts=attempts), accounts=tuple(ears))
     return judge(run, plan.budgets)
@@ -476,7 +478,8 @@ class World:
         if self.paired:
             times += 0.005 * rng.standard_normal(self.joins)
         attempts = tuple(
-            JoinAttempt(caller={"first_audio": each}) for each in np.maximum(times + shift_s, 0.0).tolist()
+            Join(party="caller", round=number, marks={"first_audio": each})
+            for number, each in enumerate(np.maximum(times + shift_s, 0.0).tolist())
         )
         ears = tuple(self._ear(rng, shared, shift_s, way) for way in BOTH_WAYS)
         return Result(

@@ -26,14 +26,14 @@ _PLAYOUT = {f"{each.name.removesuffix('_s')}_ms" if each.name.endswith("_s") els
 def modernised(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return a result of schema ``/1`` as ``/2`` has it; times stay in milliseconds."""
     ears, joins = data["mouth_to_ear"], data["join"]
-    peers = data.get("peers")
-    parties = _parties(peers) if _keyed(peers) and peers else {}
-    out = {
+    peers = data.get("peers", {"caller": {}, "callee": {}})
+    parties = _parties(peers) if _keyed(peers) else {}
+    return {
         **data,
         "mouth_to_ear": {way: _account(each) for way, each in ears.items()} if _keyed(ears) else ears,
         "join": _joins(joins, max(1, len(parties) - 1)) if _keyed(joins) else joins,
+        "parties": parties or peers,
     }
-    return out if "peers" not in data else {**out, "parties": parties or peers}
 
 
 def _parties(peers: Mapping[str, Any]) -> dict[str, Any]:
