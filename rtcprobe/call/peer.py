@@ -27,7 +27,7 @@ from rtcprobe.call.transceiver import Media, Picture, PictureWanted, Sound, Soun
 from rtcprobe.ice import IceServer
 from rtcprobe.playout.arrivals import Arrival, Arrivals
 from rtcprobe.recording import Agreed, Came, CameVideo, Said
-from rtcprobe.runtime import aiortc_seam, dtls_seam, ice_seam, media_seam, negotiation
+from rtcprobe.runtime import aiortc_seam, dtls_seam, express_seam, ice_seam, media_seam, negotiation
 from rtcprobe.runtime.gathering import Gathering
 from rtcprobe.runtime.network import Host, acting_as
 from rtcprobe.runtime.real import work_s
@@ -301,6 +301,7 @@ class Peer:
             ice_seam.gather_with(dtls, gathering.gather)
         dtls_seam.prepare_handshake(dtls)
         media_seam.skip_unreadable(dtls, self._skip)
+        express_seam.express(dtls)
         if len(self.sections) > 1:
             media_seam.route_by_mid(dtls)
         aiortc_seam.on_state(dtls.transport, "completed", lambda: self._mark("ice_connected"))

@@ -66,19 +66,34 @@ class EncodedTrack(MediaStreamTrack, ABC):
 
     async def recv(self) -> EncodedFrame:  # type: ignore[override]
         """Return the next frame when its time has come; wait for ever after the last."""
+        await self.ready()
+        due_s = self.upcoming_s()
+        if due_s is None:
+            await self._clock.create_future()
+        else:
+            await self._until(due_s)
+        return self.take()
+
+    async def ready(self) -> None:
+        """Return when it may be sent."""
         if self.started_s is None:
             await self._may_send.wait()
             self.started_s, self.first = self._begin(self._network.now_s())
             self._next = self.first
-        while True:
-            index = self._next
-            if index >= self._count and not self._endless:
-                self.finished.set()
-                await self._clock.create_future()
+
+    def upcoming_s(self) -> float | None:
+        """Return the loop's time at which the next frame is due; None after the last."""
+        while self._next < self._count or self._endless:
+            if self._sends(self._next):
+                return self._network.epoch_s + self.due_s(self._next)
             self._next += 1
-            if self._sends(index):
-                break
-        await self._until(self._network.epoch_s + self.due_s(index))
+        self.finished.set()
+        return None
+
+    def take(self) -> EncodedFrame:
+        """Return that frame, and turn to the one after it."""
+        index = self._next
+        self._next += 1
         timestamp = round(index * self.frame_s * self.clock_hz)
         return EncodedFrame(self._payloads(index, timestamp), timestamp)
 
