@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.text import Text
@@ -87,7 +87,8 @@ def _join(result: Result, page: Page) -> Iterator[Text]:
     if not attempts and result.engine == "model":
         return
     heard = sum(each.first_audio_s is not None for each in attempts)
-    yield page.rule(f"Join: {heard} of {len(attempts)} heard, ms", ("typical", "slowest"))
+    middle, last = typical(attempts), slowest(attempts)
+    yield page.rule(f"Join: {heard} of {len(attempts)} heard, ms", _titles(attempts, middle, last))
     summary = result.join.summary.get("first_audio")
     if summary is not None and heard:
         yield Text(f" first audio  {'   '.join(_said(summary, name) for name in ('p50', 'p95'))}")
@@ -96,7 +97,6 @@ def _join(result: Result, page: Page) -> Iterator[Text]:
             said = f"{beyond(goal.outcome)} of {goal.of} joins"
             word = "out of reach" if goal.out_of_reach else goal.outcome.verdict
             yield Text(f" later than {goal.limit_s * 1e3:g} ms: {said} (goal 5%): {word}")
-    middle, last = typical(attempts), slowest(attempts)
     if middle is not None and last is not None:
         yield from _phases(middle, last, page)
         told = attribution(last)
@@ -106,6 +106,13 @@ def _join(result: Result, page: Page) -> Iterator[Text]:
     if failed and not _is_dead(result):
         steps = ", ".join(f"{name} ({failed.count(name)})" for name in dict.fromkeys(failed))
         yield from page.wrapped(f"gave up: {steps}", indent=1, style="bold")
+
+
+def _titles(attempts: Sequence[Join], *shown: Join | None) -> list[str]:
+    """Return what the columns of two joins are called: where several parties join, whose each is."""
+    several = len({each.party for each in attempts}) > 1
+    names = [f": {each.party}" if several and each is not None else "" for each in shown]
+    return [f"{title}{name}" for title, name in zip(("typical", "slowest"), names, strict=True)]
 
 
 def _phases(middle: Join, last: Join, page: Page) -> Iterator[Text]:

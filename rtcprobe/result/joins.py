@@ -50,10 +50,10 @@ class Join:
     party: str = field(metadata=NAME)
     round: int
     marks: Mapping[str, float] = field(metadata=SECONDS)
-    phases: Mapping[str, float] = field(default_factory=dict, metadata={**SECONDS, **SPARSE})
-    retransmissions: tuple[Retransmission, ...] = field(default=(), metadata=SPARSE)
-    rtts: float | None = field(default=None, metadata=SPARSE)
-    failed: str | None = field(default=None, metadata=SPARSE)
+    phases: Mapping[str, float] = field(default_factory=dict, metadata=SECONDS)
+    retransmissions: tuple[Retransmission, ...] = ()
+    rtts: float | None = None
+    failed: str | None = None
     reached: str | None = field(default=None, metadata=SPARSE)
     awaited: str | None = field(default=None, metadata=SPARSE)
 

@@ -23,6 +23,9 @@ OLDER = "rtcprobe.result/1"
 _PLAYOUT = {f"{each.name.removesuffix('_s')}_ms" if each.name.endswith("_s") else each.name for each in fields(Playout)}
 
 
+_UNTIMED: Mapping[str, Any] = {"phases": {}, "retransmissions": [], "rtts": None, "failed": None}
+
+
 def modernised(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return a result of schema ``/1`` as ``/2`` has it; times stay in milliseconds."""
     ears, joins = data["mouth_to_ear"], data["join"]
@@ -62,7 +65,7 @@ def _joins(written: Mapping[str, Any], listeners: int) -> dict[str, Any]:
         timed.append({"party": party, "round": round_, "marks": each.get(joiner), **rest})
         other = "callee" if joiner == "caller" else "caller"
         if each.get(other) and number == 0:
-            others.append({"party": other, "round": round_, "marks": each[other]})
+            others.append({"party": other, "round": round_, "marks": each[other], **_UNTIMED})
     return {**written, "attempts": timed, **({"others": others} if others else {})}
 
 
