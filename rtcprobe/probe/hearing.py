@@ -192,7 +192,7 @@ def _write_wavs(
         with wav_file(folder / f"{way}.mouth.wav") as mouth:
             mouth.begin((said.started_s or 0.0) - scenario.party(said.party).devices.capture_s)
             left = round(ear.said_s() * SAMPLE_RATE_HZ)
-            for piece in voice.mouth.pieces(voice.duration_s):
+            for piece in voice.sound():
                 mouth.write(piece[:left])
                 left = max(0, left - len(piece))
         with wav_file(folder / f"{way}.ear.wav") as heard:
