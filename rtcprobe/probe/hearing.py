@@ -101,7 +101,8 @@ def judge_join(
     ends = _meeting(call, joiner)
     marks = {peer: dict(peer.timeline.marks) for peer in dict.fromkeys((*ends, joiner))}
     failed, stopped = call.failed, call.stopped
-    if failed is not None and len(call.joiners) > 1 and not outside and joiner.heard_packet.is_set():
+    meshed = len(call.joiners) > 1 and not outside
+    if failed is not None and meshed and joiner.heard_packet.is_set():
         failed, stopped = None, None  # somebody else of the room was not heard
     if failed is None:
         for way in call.ways:
@@ -137,6 +138,7 @@ def judge_join(
         failed=failed,
         reached=None if stopped is None else stopped.reached,
         awaited=None if stopped is None else stopped.awaited,
+        last=next((peer.side for peer in ends if peer is not joiner), None) if meshed else None,
     )
     sides = {each.side for each in call.joiners}
     other = next((peer for peer in ends if peer.side not in sides), None)

@@ -42,6 +42,7 @@ class Join:
     the join in round trips of the media path; ``failed`` names the timer or step that gave up, None for a join that
     was heard. Of a failed one ``reached`` is the last milestone of the party that held it up (which may be another),
     ``awaited`` the milestone that never came: it ends the phase in which the join failed (``timeline.PHASE_OF``).
+    ``last`` is, of more than two, whom the party was connected to last: milestones and phases are of that connection.
 
     Raises:
         BadInputError: a milestone before the call, or phases that do not sum to the total within 1 ms.
@@ -56,6 +57,7 @@ class Join:
     failed: str | None = None
     reached: str | None = field(default=None, metadata=SPARSE)
     awaited: str | None = field(default=None, metadata=SPARSE)
+    last: str | None = field(default=None, metadata={**SPARSE, **NAME})
 
     def __post_init__(self) -> None:
         for name, at_s in self.marks.items():
