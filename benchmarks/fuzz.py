@@ -27,6 +27,7 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -77,6 +78,7 @@ class TooLongError(Exception):
 def run(kind: str, make: Callable[[Random], Case], numbers: range, seed: int, seconds: float) -> Tally:
     """Try the cases of these numbers, until the time is up; return what became of them."""
     tally, begun_s = Tally(), time.monotonic()
+    warnings.simplefilter("error", RuntimeWarning)  # numpy's, which a user would read between our lines
     signal.signal(signal.SIGPROF, _end)
     with contextlib.suppress(Exception):  # what is imported or made once is no part of a case
         make(Random(seed)).attempt()

@@ -107,6 +107,9 @@ class HeardCall:
     """What one call of a run says of one account: counts, mean stages (they sum to its mean delay), shares, R.
 
     ``figures`` are those of the account's, where each call has one of its own.
+
+    Raises:
+        BadInputError: fewer than none heard, or more than were scheduled.
     """
 
     call: int
@@ -117,6 +120,12 @@ class HeardCall:
     concealed: float | None = None
     r: float | None = None
     figures: Mapping[str, float] = field(default_factory=dict, metadata={**MEASURED, **SPARSE})
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.heard <= self.scheduled:
+            raise BadInputError(
+                f"{self.heard} of {self.scheduled} were heard in call {self.call}: impossible", "the file is damaged"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
