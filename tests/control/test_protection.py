@@ -43,9 +43,9 @@ def test_parity_grows_with_loss_up_to_half_of_all_packets():
         (36, 51, 114),
         (50, 90, 127),
         (72, 32, 122),
-        (100, 26, 111),
-        (150, 16, 86),
-        (200, 20, 117),
+        (100, 26, 127),
+        (150, 16, 109),
+        (200, 20, 109),
     ],
 )
 def test_the_closed_form_stays_near_the_table(kbit_a_frame, loss, share):
