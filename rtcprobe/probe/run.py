@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -124,8 +125,7 @@ class _Run:
         )
         try:
             if self.engine == "stack":
-                two = (party.name for party in scenario.parties[:2])
-                self.joining.repeat(joining, joins_seed, nominal_round_trip_s(hops, *two))
+                self.joining.repeat(joining, joins_seed, partial(nominal_round_trip_s, hops))
             else:
                 notes.warn(WITHOUT_JOINS)
             self.talking.repeat(talking, calls_seed)
