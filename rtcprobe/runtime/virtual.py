@@ -89,6 +89,11 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
             handle = ready.popleft()
             if not handle._cancelled:  # noqa: SLF001
                 handle._run()  # noqa: SLF001
+        # Packets that come before any timer, and start nothing else, need no round of their own.
+        while events and not ready and not self._stopping and not (scheduled and scheduled[0]._when <= events[0][0]):  # type: ignore[attr-defined]  # noqa: SLF001
+            self._now_ns = max(self._now_ns, math.ceil(events[0][0] * 1e9))
+            self._rounds = 0
+            heapq.heappop(events)._run()  # noqa: SLF001
 
     def run_in_executor(  # type: ignore[override]  # simpler than typeshed's variadic generics
         self, executor: object, func: Callable[..., Any], *args: Any
