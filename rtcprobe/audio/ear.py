@@ -253,9 +253,8 @@ class _Search:
         """Return where (samples of 48 kHz from ``lag``) and how high the correlation itself peaks."""
         bins, turns, finely = _turns()
         turned = product * turns[bins * lag % _SEGMENT]
-        # Not a BLAS product: its threads cost more than they save on so small a one. Nor one of complex numbers, of
-        # which only the real part is wanted: one row is real and imaginary part beside each other.
-        fine = np.einsum("lb,b->l", finely, turned.view(np.float32)) / _SEGMENT
+        # Not a BLAS product: its threads cost more than they save on so small a one.
+        fine = np.einsum("lb,b->l", finely, turned).real / _SEGMENT
         top = int(fine.argmax())
         if not 0 < top < len(fine) - 1:
             return float(_FINE[top]), float(fine[top])
@@ -300,15 +299,11 @@ class _Search:
 
 
 @cache
-def _turns() -> tuple[npt.NDArray[np.int64], _Spectra, npt.NDArray[np.float32]]:
-    """Return the bins of the marker band, a turn by coarse samples, and the band's turns by each of ``_FINE``.
-
-    The last are conjugates, their two parts beside each other: Re(ab) is the product of a's with b's parts, added up.
-    """
+def _turns() -> tuple[npt.NDArray[np.int64], _Spectra, _Spectra]:
+    """Return the bins of the marker band, a turn by coarse samples, and the band's turns by each of ``_FINE``."""
     bins = np.arange(_BINS.start, _BINS.stop)
     turns = np.exp(2j * np.pi * np.arange(_SEGMENT) / _SEGMENT).astype(np.complex64)
-    finely = np.exp(2j * np.pi * np.outer(_FINE, bins) / (_SEGMENT * _COARSE)).conj().astype(np.complex64)
-    return bins, turns, finely.view(np.float32)
+    return bins, turns, np.exp(2j * np.pi * np.outer(_FINE, bins) / (_SEGMENT * _COARSE)).astype(np.complex64)
 
 
 @cache
