@@ -182,11 +182,23 @@ def damaged(text: str, chance: Random) -> str:
 # --- scenarios -------------------------------------------------------------------------------------------------------
 
 
+_ROOM = """name: room
+parties:
+  ana: {region: singapore, access: wifi-good}
+  ben: {region: jakarta, access: 5g, leaves: 8s, playout: fixed:80ms}
+  cho: {sends: nothing, hears: [ana], comes: 2s, codec: {bitrate: 24kbit}}
+link: delay 40ms
+legs: {ana_to_ben: delay 80ms loss 2%, ben_to_cho: {delay: 120ms}}
+script: [ana stops at 5s, ben speaks after ana fell silent]
+"""
+
+
 @cache
 def _scenarios() -> tuple[str, ...]:
     from rtcprobe.scenario import library, library_folder  # noqa: PLC0415
 
-    return tuple((library_folder() / f"{name}.yaml").read_text(encoding="utf-8") for name in library())
+    two = ((library_folder() / f"{name}.yaml").read_text(encoding="utf-8") for name in library())
+    return (*two, _ROOM)
 
 
 @cache
