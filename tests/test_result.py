@@ -159,3 +159,8 @@ def test_the_joins_of_a_party_are_those_timed_and_those_that_are_not(make_result
     assert {each.first_audio_s for each in joins.of("caller")} == {each.first_audio_s for each in joins.attempts}
     assert not any(each.phases for each in joins.of("callee"))
     assert joins.of("cho") == ()
+
+
+def test_a_party_that_reported_no_set_of_keys_is_refused(make_result):
+    with pytest.raises(BadInputError, match=r"^'caller' reported 2, no set of keys"):
+        replace(make_result(), parties={"caller": 2})

@@ -167,14 +167,13 @@ class Account:
                 f"{self.rejected} rejected and {self.lost} lost",
                 f"every one of the {self.things} has exactly one fate",
             )
-        if self.calls:
-            known = {each.call for each in self.calls}
-            strays = ({each.call for each in self.samples} | {each.call for each in self.missed}) - known
-            if strays:
-                raise BadInputError(
-                    f"some {self.things} are of call {min(strays)}, which is not among the calls of the run",
-                    "every one of them was sent in a call that has figures",
-                )
+        known = {each.call for each in self.calls} or {0}
+        strays = ({each.call for each in self.samples} | {each.call for each in self.missed}) - known
+        if strays:
+            raise BadInputError(
+                f"some {self.things} are of call {min(strays)}, which is not among the calls of the run",
+                "every one of them was sent in a call that has figures",
+            )
 
     @property
     def things(self) -> str:

@@ -126,6 +126,9 @@ class Result:
         if len(set(named)) < len(named):
             kind, way = next(each for each in named if named.count(each) > 1)
             raise BadInputError(f"{kind} of {way} is accounted for twice", "a way has one account of each kind")
+        for name, said in self.parties.items():
+            if not isinstance(said, Mapping):
+                raise BadInputError(f"{name!r} reported {said!r:.40}, no set of keys", "the file is damaged")
 
     @property
     def instrument(self) -> str:
