@@ -19,6 +19,7 @@ from rtcprobe.probe.hearing import hear_call
 from rtcprobe.probe.notes import Notes
 from rtcprobe.probe.placed import Placed, modelled, of_stack
 from rtcprobe.probe.placing import Attempt, afresh
+from rtcprobe.probe.seeing import Pictures
 from rtcprobe.probe.stalls import Voided
 from rtcprobe.result import Account, Engine, LinkReport, PlacedCall, Progress
 from rtcprobe.ways import Leg, Way
@@ -36,6 +37,7 @@ class Talking:
     notes: Notes
     engine: Engine
     voices: Voices
+    pictures: Pictures
     wav_dir: Path | None
     voided: Voided
     calls: list[PlacedCall] = field(default_factory=list)
@@ -122,6 +124,7 @@ class Talking:
             wanted=tuple(map(Way, self.notes.placing.target.directions)),
             wav_dir=wav_dir,
         )
+        self.pictures.see(number, placed.watched)
         self._keep(placed, heard=True)
 
     def _keep(self, placed: Placed, *, heard: bool) -> None:
@@ -156,12 +159,13 @@ class Talking:
         return f"{first.cut} ({self._called(first.call)})"
 
     def accounts(self) -> tuple[Account, ...]:
-        """Return what was heard on each way, all calls together."""
+        """Return what was heard and seen on each way, all calls together."""
         accounts: dict[Way, dict[int, CallAccount]] = {}
         for number, heard in self.heard.items():
             for way, account in heard.items():
                 accounts.setdefault(way, {})[number] = account
-        return tuple(pooled(calls) for calls in accounts.values())
+        sound = tuple(pooled(calls) for calls in accounts.values())
+        return (*sound, *self.pictures.accounts(sound))
 
     def link(self) -> Mapping[Leg, LinkReport]:
         """Return what was asked of the emulated lines, and what they did in all calls."""

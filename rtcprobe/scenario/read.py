@@ -22,6 +22,7 @@ from jsonschema.exceptions import ValidationError
 from rtcprobe.errors import BadInputError, did_you_mean, same_name
 from rtcprobe.ice import read_ice
 from rtcprobe.link import REGIONS
+from rtcprobe.picture.settings import parse_size
 from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.scenario.lower import cast_of, within
 from rtcprobe.scenario.model import CallPlan, DtlsTimer, Scenario, TargetPlan
@@ -54,6 +55,7 @@ _FORMATS: Final[Mapping[str, Callable[[object], object]]] = {
     "budget": parse_budget,
     "cue": parse_cue,
     "party": lambda name: party_named(str(name)),
+    "size": lambda text: parse_size(str(text)),
 }
 
 
