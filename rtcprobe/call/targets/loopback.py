@@ -20,7 +20,7 @@ from itertools import combinations
 import numpy as np
 
 from rtcprobe.call.camera import first_pictures
-from rtcprobe.call.mouth_track import MouthTrack
+from rtcprobe.call.live import introduce
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.signaling import EmulatedSignaling
 from rtcprobe.call.targets.access import Leg
@@ -102,8 +102,10 @@ class LoopbackCall(Course):
         self._lay(mesh_routes(parties), network_seed)
         chance = np.random.Generator(np.random.PCG64(phase_seed))
         self._mouths = {
-            party: setup.mouth(party, network, phase=phase, may_speak=self.may_speak)
-            for party, phase in zip(parties, chance.random(len(parties)).tolist(), strict=True)
+            party: setup.mouth(party, network, phase=phase, may_speak=self.may_speak, seed=child)
+            for party, phase, child in zip(
+                parties, chance.random(len(parties)).tolist(), seed.spawn(len(parties)), strict=True
+            )
         }
         self._camera_phases = dict(zip(parties, chance.random(len(parties)).tolist(), strict=True))
         self._pairs = [pair for pair in combinations(parties, 2) if self._hears(*pair) or self._hears(*pair[::-1])]
@@ -111,6 +113,7 @@ class LoopbackCall(Course):
         for one, other in self._pairs:
             self._peers[one, other] = self._peer(one, other, CALLER_ORDER)
             self._peers[other, one] = self._peer(other, one, CALLEE_ORDER)
+        introduce(self._mouths, self._peers)
         self.signaling = EmulatedSignaling(network, server=self._hosts[SERVER], connection=setup.connection)
         callers = {one for one, _ in self._pairs}
         for party in parties:
@@ -246,7 +249,7 @@ class LoopbackCall(Course):
         wanted: list[SoundWanted | PictureWanted] = []
         media = _media(sends=heard and mouth is not None, takes=hears and self._mouths[other] is not None)
         if media is not None:
-            track = None if mouth is None else MouthTrack(mouth)
+            track = None if mouth is None else mouth.track()
             wanted.append(SoundWanted(track=track, media=media, expected=setup.expected(other)))
         cameras = setup.cameras
         media = _media(sends=heard and party in cameras, takes=hears and other in cameras)
