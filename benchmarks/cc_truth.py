@@ -17,11 +17,12 @@ from __future__ import annotations
 
 import argparse
 import csv
+import gzip
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from statistics import fmean, median
 
@@ -31,7 +32,7 @@ from rtcprobe.link import parse_link
 DELAY, LIMIT, MAX_BPS = "40ms", "200ms", 4e6
 MARGIN, FREEZES, DROPS, SECONDS = 0.10, 2.0, 5.0, 1.0
 LEAST_LOSS = 0.002
-STARVED_FPS = 27.0
+STALL_S = 0.08
 STEADY_KBPS = 0.02
 """A rate that moves by less from second to second is one rate."""
 
@@ -73,14 +74,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             line = line_of(recordings)
             top_bps = None if kind.endswith("def") else MAX_BPS
             theirs = [figures(recording, line) for recording in recordings]
-            tasks = [(line, top_bps, seed) for seed in range(options.seeds)]
+            stalls = [stalls_of(path.with_suffix(".packets.csv.gz")) for path in paths]
+            tasks = [(line, top_bps, stalls[seed % len(stalls)], seed) for seed in range(options.seeds)]
             ours = list(pool.map(simulated, tasks, chunksize=max(1, options.seeds // options.jobs)))
             print(f"\n{kind}: {len(theirs)} recordings, ours {options.seeds} seeds; {line.written()[:110]}")
-            for path, recording in zip(paths, recordings, strict=True):
-                seconds = [f"{at_s:.0f}" for at_s, fps in zip(recording["t_s"], recording["source_fps"], strict=True)
-                           if 0 < fps < STARVED_FPS]  # fmt: skip
-                if seconds:
-                    print(f"  {path.stem}: its camera was starved at {', '.join(seconds)} s, which no line does")
+            for path, spans in zip(paths, stalls, strict=True):
+                if spans:
+                    said = ", ".join(f"{begin_s:.1f}-{end_s:.1f}" for begin_s, end_s in spans)
+                    print(f"  {path.stem}: its machine stood still at {said} s, and so does the model's")
             outside += sum(not judge(name, theirs, ours) for name in theirs[0])
     print(f"\n{outside} OUTSIDE" if outside else "\nevery figure is inside")
     return int(outside > 0)
@@ -91,7 +92,7 @@ def read(path: Path) -> Series:
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     wanted = ("t_s", "link_kbps", "available_kbps", "drop_queue", "drop_loss", "offered_packets", "link_delay_max_ms",
-              "freezes", "offered_ip_kbps", "source_fps")  # fmt: skip
+              "freezes", "offered_ip_kbps")  # fmt: skip
     return {name: [float(row.get(name) or 0) for row in rows] for name in wanted}
 
 
@@ -109,15 +110,26 @@ def line_of(recordings: list[Series]) -> Line:
     return Line(rates=tuple(rates), loss=round(share, 3) if share > LEAST_LOSS else 0.0, length_s=length_s)
 
 
-def simulated(task: tuple[Line, float | None, int]) -> Figures:
+def stalls_of(path: Path) -> tuple[tuple[float, float], ...]:
+    """Return when neither end sent anything for long: both send voice each 20 ms, whatever the line does."""
+    if not path.exists():
+        return ()
+    with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
+        sent_s = sorted(float(row["t_s"]) for row in csv.DictReader(file))
+    begun_s = sent_s[0] + 2.0  # the call is being set up before
+    return tuple(gap for gap in pairwise(sent_s) if gap[0] > begun_s and gap[1] - gap[0] >= STALL_S)
+
+
+def simulated(task: tuple[Line, float | None, tuple[tuple[float, float], ...], int]) -> Figures:
     """Return the figures of one call of the model."""
-    line, max_bps, seed = task
+    line, max_bps, stalls, seed = task
     settings = Settings(
         forward=parse_link(line.written()),
         back=parse_link(f"delay {DELAY}"),
         length_s=line.length_s,
         max_bps=max_bps,
         seed=seed,
+        stalls=stalls,
     )
     return figures(as_series(Call(settings, controller_of("gcc")).run()), line)
 

@@ -2,25 +2,30 @@
 
 Facts:
     Kept is the frame rate, and the resolution falls (maintain-framerate, the default of cameras): by 3/5 of the pixels
-    when the quantiser is high for 2 s (later 5 s), up again when it is low. At its coarsest quantiser a frame still
-    takes bits; below those the frame rate falls after all.
-    The quantiser follows bits a pixel by a power law; its two numbers describe VP8 on a moving, textured VGA clip at
-    1.2 to 2 Mb/s, far from any step. The bits of the coarsest frame are read off the frame rates of recorded calls
-    after a step to 600 kb/s, so those recordings are no independent test of them. How fast the output follows its
-    target, the cost of a key frame and the noise are estimates.
+    when the quantiser is high, up again when it is low. Browsers let VP8 quantise up to index 106;
+    a frame that is too large even so is paid for by frames that are dropped.
+    What a frame takes grows with the time since the frame before it: a picture that moves is predicted worse. So a low
+    frame rate makes frames large, which keeps the frame rate low: after a deep fall an encoder stays at a few frames a
+    second although 30 small ones would have fitted.
+    Bits a pixel by the quantiser, and how much more a small picture takes, are those of VP8 on a moving, textured clip
+    of 640 x 480 at 30 a second, read off seconds of recorded calls in which nothing was lost. What a key frame takes is
+    read off the first frame of such calls. How frames that follow a gap grow is an estimate.
 
 Source: libwebrtc ``modules/video_coding/utility/quality_scaler.cc``, ``call/adaptation/video_stream_adapter.cc``,
-``video/video_stream_encoder.cc``; ``video/config/encoder_stream_factory.cc`` for the default maxima.
+``video/video_stream_encoder.cc``, ``modules/video_coding/codecs/vp8/libvpx_vp8_encoder.cc`` (quantiser, buffer);
+libvpx ``vp8/encoder/ratectrl.c``, ``onyx_if.c`` (one pass at a constant rate: buffer, decimation);
+``video/config/encoder_stream_factory.cc`` for the default maxima.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
-__all__ = ["FPS", "SIZES", "Encoder", "default_max_bps"]
+__all__ = ["FPS", "SIZES", "Encoder", "RateControl", "default_max_bps"]
 
 FPS: Final = 30.0
 SIZES: Final = ((640, 480), (480, 360), (320, 240), (240, 180))
@@ -28,16 +33,35 @@ SIZES: Final = ((640, 480), (480, 360), (320, 240), (240, 180))
 
 _DEFAULT_MAX_BPS: Final = ((320 * 240, 600e3), (640 * 480, 1700e3), (960 * 540, 2000e3))
 _LARGEST_MAX_BPS: Final = 2500e3
-_QP_AT, _BPP_AT, _QP_POWER = 42.0, 0.163, 1.2
-_QP_LOW, _QP_HIGH, _QP_MOST = 29.0, 95.0, 127.0
-_COARSEST_BPP: Final = 0.065
-_KEY: Final = 3.0
-"""A key frame takes so many times the bits of another."""
-_FIRST_CHECK_S, _CHECK_S, _FRAMES = 2.0, 5.0, 60
-_DROPS: Final = 0.6
-_RISE_S, _FALL_S = 1.0, 0.15
-_BUCKET_S: Final = 0.5
+_QP_LEAST, _QP_MOST = 4.0, 106.0
+_QP_LOW, _QP_HIGH = 29, 95
+_HIGH_KEEPS, _LOW_KEEPS = 0.9995, 0.9999
+"""What the averages keep of themselves each millisecond; ``rtc_base/experiments/quality_scaling_experiment.cc``."""
+_LAW: Final = (
+    (4.0, 1.25), (10.0, 0.52), (16.0, 0.345), (20.0, 0.285), (25.0, 0.230), (31.0, 0.188), (37.0, 0.147),
+    (42.0, 0.129), (48.0, 0.115), (55.0, 0.097), (61.0, 0.081), (70.0, 0.0595), (80.0, 0.0475), (88.0, 0.0378),
+    (95.0, 0.0338), (100.0, 0.0305), (106.0, 0.0280),
+)  # fmt: skip
+"""(quantiser index, bits a pixel) of a frame 1/30 s after the one before it."""
+_LAW_LOG: Final = tuple((math.log(qp), math.log(bpp)) for qp, bpp in _LAW)
+_LAW_QPS: Final = tuple(qp for qp, _ in _LAW_LOG)
+_LAW_BPPS: Final = tuple(-bpp for _, bpp in _LAW_LOG)
+_SMALL_PIXELS, _SMALL = 320 * 240, 1.4
+"""Pictures of so few pixels take so many times the bits a pixel."""
+_KEY_AT_MOST, _KEY_POWER = 9.4, 1.2
+"""A key frame at the coarsest quantiser by another frame; the ratio falls with the quantiser."""
+_KEY_USUAL: Final = 6.0
+_KEY_BOOST: Final = 3.75
+_GAP_POWER: Final = 0.8
+_FIRST_CHECK_S, _CHECK_S = 2.0, 5.0
+_LEAST_FRAMES, _MOST_FRAMES = 60, 150
+_DROPS: Final = 60
+"""Percent."""
 _LEAST_BPS: Final = 30e3
+_BUFFER_S, _OPTIMAL_S, _INITIAL_S = 1.0, 0.6, 0.5
+_WATER_MARK: Final = 0.30
+_UNDER, _OVER = 1.00, 0.15
+_LEARNS: Final = 0.25
 
 
 def default_max_bps(width: int, height: int) -> float:
@@ -45,8 +69,122 @@ def default_max_bps(width: int, height: int) -> float:
     return next((bps for pixels, bps in _DEFAULT_MAX_BPS if width * height <= pixels), _LARGEST_MAX_BPS)
 
 
+def _bpp(qp: float) -> float:
+    """Return bits a pixel at a quantiser."""
+    x = math.log(qp)
+    place = min(max(bisect_right(_LAW_QPS, x), 1), len(_LAW_LOG) - 1)
+    (x0, y0), (x1, y1) = _LAW_LOG[place - 1], _LAW_LOG[place]
+    return math.exp(y0 + (y1 - y0) * (x - x0) / (x1 - x0))
+
+
+def _qp(bpp: float) -> float:
+    """Return the quantiser that takes so many bits a pixel, within what the codec allows."""
+    y = -math.log(bpp)
+    place = min(max(bisect_right(_LAW_BPPS, y), 1), len(_LAW_LOG) - 1)
+    (x0, y0), (x1, y1) = _LAW_LOG[place - 1], _LAW_LOG[place]
+    return min(max(math.exp(x0 + (x1 - x0) * (-y - y0) / (y1 - y0)), _QP_LEAST), _QP_MOST)
+
+
+class QualityScaler:
+    """Whether the quantiser is high or low, smoothed over about 2 and 10 s, once 60 frames were seen or left out."""
+
+    def __init__(self) -> None:
+        self.wait_s = _FIRST_CHECK_S
+        self._ramping = True
+        self._clear()
+
+    def _clear(self) -> None:
+        self._high: float | None = None
+        self._low = 0.0
+        self._at_s = 0.0
+        self._skipped: deque[bool] = deque(maxlen=_MOST_FRAMES)
+
+    def encoded(self, qp: float, now_s: float) -> None:
+        """Take in a frame."""
+        if self._high is None:
+            self._high = self._low = qp
+        else:
+            passed_ms = 1e3 * (now_s - self._at_s)
+            self._high += (1 - _HIGH_KEEPS**passed_ms) * (qp - self._high)
+            self._low += (1 - _LOW_KEEPS**passed_ms) * (qp - self._low)
+        self._at_s = now_s
+        self._skipped.append(False)
+
+    def left_out(self) -> None:
+        """Take in that the encoder left a frame out."""
+        self._skipped.append(True)
+
+    def check(self) -> int:
+        """Return 1 for a smaller picture, -1 for a larger one, else 0; ``wait_s`` says when to check again."""
+        if len(self._skipped) < _LEAST_FRAMES:
+            self.wait_s = _FIRST_CHECK_S if self._ramping else _FIRST_CHECK_S / 2
+            return 0
+        drops = 100 * sum(self._skipped) // len(self._skipped)
+        step = 0
+        if drops >= _DROPS or (self._high is not None and int(self._high) > _QP_HIGH):
+            self._ramping, step = False, 1
+        elif self._high is not None and int(self._low) <= _QP_LOW:
+            step = -1
+        if step:
+            self._clear()
+        self.wait_s = _FIRST_CHECK_S if self._ramping else _CHECK_S
+        return step
+
+
+class RateControl:
+    """libvpx's buffer: a second of the rate, kept at 0.6; below a third of that frames are left out, below none all."""
+
+    def __init__(self) -> None:
+        self.level = 0.0  # bits
+        self._rate_bps = 0.0
+        self._decimation = self._skipped = 0
+
+    def slot(self, rate_bps: float, fps: float, *, key: bool) -> float | None:
+        """Let the time of one frame pass; return the bits that its frame should take, None when it is left out."""
+        share = rate_bps / fps
+        first = not self._rate_bps
+        if first:
+            self.level = _INITIAL_S * rate_bps
+        self._rate_bps = rate_bps
+        self.level = min(self.level + share, _BUFFER_S * rate_bps)
+        if key:
+            return _INITIAL_S * rate_bps / 2 if first else _KEY_BOOST * share
+        if self.level < 0 or self._decimated():
+            return None
+        optimal = _OPTIMAL_S * rate_bps
+        wanted = share * {0: 1.0, 1: 1.5}.get(self._decimation, 1.25)
+        if self.level < optimal:
+            return wanted * (1 - min((optimal - self.level) / optimal, _UNDER) / 2)
+        return wanted * (1 + min((self.level - optimal) / optimal, _OVER) / 2)
+
+    def spent(self, bits: float) -> None:
+        """Take in what the frame took."""
+        self.level -= bits
+
+    def _decimated(self) -> bool:
+        """Whether this frame is left out to make the rest of them larger: every second, up to three of four."""
+        mark = _WATER_MARK * _OPTIMAL_S * self._rate_bps
+        level, factor = self.level, self._decimation
+        if level > mark and factor:
+            factor -= 1
+        if level > mark * 2 / 3 and factor:
+            factor = 1
+        elif level < mark / 8 and factor >= 2:
+            factor = 3
+        elif level < mark / 4 and factor in (1, 2):
+            factor = 2
+        elif level < mark * 2 / 3 and factor < 2:
+            factor = 1
+        self._decimation = factor
+        if factor and self._skipped < factor:
+            self._skipped += 1
+            return True
+        self._skipped = 0
+        return False
+
+
 class Encoder:
-    """One stream; ``frame`` is asked 30 times a second. ``max_bps`` None: the default of each size.
+    """One stream; ``frame`` is asked with every picture of the camera. ``max_bps`` None: the default of each size.
 
     ``noise`` yields factors around 1 by which frames differ; ``scales``: whether the picture's size may change.
     """
@@ -54,16 +192,17 @@ class Encoder:
     def __init__(self, noise: Iterator[float], max_bps: float | None, *, scales: bool = True) -> None:
         self.place = 0
         self.dropped = 0
+        self.qp = 0.0
         self._noise = noise
         self._scales = scales
         self._max_bps = max_bps
-        self._rate_bps = 0.0
-        self._bucket = 0.0  # bits beyond the target
+        self._control = RateControl()
+        self._correction = 1.0  # what frames took lately by what the law says
         self._key_due = True
-        self._qps: deque[float] = deque(maxlen=150)
-        self._skipped: deque[bool] = deque(maxlen=150)
-        self._checked_s = 0.0
-        self._was_high = False
+        self._encoded_s: float | None = None
+        self._given_s: deque[float] = deque()
+        self._scaler = QualityScaler()
+        self._check_s = _FIRST_CHECK_S
         self._counter = 0
 
     @property
@@ -83,47 +222,51 @@ class Encoder:
     def frame(self, target_bps: float, drop_every: int | None, now_s: float) -> tuple[int, bool] | None:
         """Return bytes of the next frame and whether it is a key frame; None when it is dropped."""
         target_bps = min(max(target_bps, _LEAST_BPS), self.max_bps)
-        lag_s = _RISE_S if target_bps > self._rate_bps > 0 else _FALL_S
-        self._rate_bps += (target_bps - self._rate_bps) * (1 - math.exp(-1 / FPS / lag_s) if self._rate_bps else 1.0)
-        self._bucket = max(0.0, self._bucket - target_bps / FPS)
-        self._counter += 1
-        pushed_back = drop_every is not None and self._counter % drop_every == 0
-        skipped = pushed_back or self._bucket > _BUCKET_S * target_bps
-        self._skipped.append(skipped)
         self._scale(now_s)
-        if skipped:
+        # The codec is told the camera's rate, whatever the window drops of it.
+        given = self._given_s
+        given.append(now_s)
+        while given[0] <= now_s - 1.0:
+            given.popleft()
+        fps = len(given) if now_s >= 1.0 else FPS
+        self._counter += 1
+        if drop_every is not None and self._counter % drop_every == 0:
+            # The window's drops are no fault of the encoder's: the scaler does not see them.
             self.dropped += 1
             return None
-        pixels = self.size[0] * self.size[1]
-        bpp = self._rate_bps / FPS / pixels
-        qp = min(_QP_AT * (_BPP_AT / bpp) ** _QP_POWER, _QP_MOST)
-        self._qps.append(qp)
-        bits = max(bpp, _COARSEST_BPP) * pixels * next(self._noise)
         key, self._key_due = self._key_due, False
-        if key:
-            bits *= _KEY
-        self._bucket += bits
+        wanted = self._control.slot(target_bps, fps, key=key)
+        if wanted is None:
+            self.dropped += 1
+            self._scaler.left_out()
+            return None
+        bits = self._encode(wanted, now_s, key=key)
+        self._control.spent(bits)
+        self._scaler.encoded(self.qp, now_s)
         return max(100, round(bits / 8)), key
+
+    def _encode(self, wanted: float, now_s: float, *, key: bool) -> float:
+        """Return the bits of a frame that should take ``wanted``."""
+        width, height = self.size
+        pixels = width * height * (_SMALL if width * height <= _SMALL_PIXELS else 1.0)
+        self.qp = qp = _qp(max(wanted / (pixels * (_KEY_USUAL if key else self._correction)), 1e-3))
+        ratio = max(1.0, _KEY_AT_MOST * math.pow(qp / _QP_MOST, _KEY_POWER))
+        gap = 1.0 if self._encoded_s is None else max(1.0, (now_s - self._encoded_s) * FPS)
+        self._encoded_s = now_s
+        grown = ratio if key else min(ratio, math.pow(gap, _GAP_POWER))
+        noise = next(self._noise)
+        if not key:
+            self._correction += _LEARNS * (grown * noise - self._correction)
+        return _bpp(qp) * pixels * grown * noise
 
     def _scale(self, now_s: float) -> None:
         """Change the size of the picture where the quantiser says so."""
-        if not self._scales or now_s - self._checked_s < (_CHECK_S if self._was_high else _FIRST_CHECK_S):
+        if not self._scales or now_s < self._check_s:
             return
-        self._checked_s = now_s
-        if len(self._skipped) < _FRAMES:
-            return
-        qp = sum(self._qps) / len(self._qps) if self._qps else _QP_MOST
-        drops = sum(self._skipped) / len(self._skipped)
-        if qp > _QP_HIGH or drops >= _DROPS:
-            self._was_high = True
-            step = 1
-        elif qp <= _QP_LOW:
-            step = -1
-        else:
-            return
-        place = min(max(self.place + step, 0), len(SIZES) - 1)
+        verdict = self._scaler.check()
+        place = min(max(self.place + verdict, 0), len(SIZES) - 1)
         if place != self.place:
+            # Another size is another instance of the codec.
             self.place = place
-            self._key_due = True
-        self._qps.clear()
-        self._skipped.clear()
+            self._control, self._correction, self._key_due = RateControl(), 1.0, True
+        self._check_s = now_s + self._scaler.wait_s

@@ -5,9 +5,9 @@ Theory of operation: a heap of events (a frame, a voice packet, a pacer's turn, 
 Everything random is a child of one seed.
 
 Facts:
-    The encoder gets the target less the voice and the overhead of packets, less protection's share (what repair took
-    of the last second, at most half), less what the congestion window pushes back (up to every second frame).
-    Retransmissions are limited to the target over half a second and go before new media.
+    Receiver reports come each half to one and a half seconds (RFC 3550 §6.2) and tell RTT and loss; NACKs are due each
+    20 ms and with every gap. A *stall* is a stretch in which neither end runs, as when a machine is starved: what
+    arrives meanwhile is read after it.
 """
 
 from __future__ import annotations
@@ -23,28 +23,25 @@ import numpy as np
 
 from rtcprobe.adaptation.encoder import FPS, Encoder
 from rtcprobe.adaptation.receiver import VideoReceiver
-from rtcprobe.control import Controller, Feedback, Fixed, GoogCc, Pacer, Recorder, Remb, RembEstimator
+from rtcprobe.adaptation.sender import OVERHEAD_BYTES, VOICE_BPS, VideoSender
+from rtcprobe.control import Controller, Feedback, Fixed, GoogCc, LossReports, Pacer, Recorder, Remb, RembEstimator
 from rtcprobe.errors import BadInputError
 from rtcprobe.link import Link, LinkSpec
 from rtcprobe.units import parse_rate
 
 __all__ = ["Call", "Course", "Settings", "controller_of"]
 
-_PACKET_BYTES: Final = 1130
-"""RTP payload of a full packet."""
-_OVERHEAD_BYTES: Final = 70
-"""IP, UDP, RTP with extensions, SRTP tag, the payload's descriptor."""
 _VOICE_BYTES: Final = 120
 _VOICE_S: Final = 0.020
-_VOICE_BPS: Final = 52e3
-"""What the allocator sets aside for Opus at 32 kb/s with its headers."""
 _FEEDBACK_S: Final = 0.050
 _FEEDBACK_BYTES: Final = 84
+_OWN_FEEDBACK_S, _OWN_FEEDBACK_BYTES = 0.0625, 70
+"""What the sender tells of the other side's voice, on the line of its media, as recorded; no feedback tells of it."""
+_TAG_BYTES: Final = 10
+"""SRTP's tag is added below where sizes are taken down: the estimate is of the rest. Source: RFC 3711 §4.2.1."""
 _PROCESS_S: Final = 0.025
 _REPORT_S: Final = 1.0
-_PROTECTION_MOST: Final = 0.5
-_RTX_WINDOW_S: Final = 0.500
-_PAUSE_S: Final = 2.0
+_NACK_S: Final = 0.020
 _NOISE: Final = 0.15
 
 
@@ -57,6 +54,8 @@ class Settings:
     length_s: float
     max_bps: float | None = 4e6
     seed: int = 0
+    stalls: tuple[tuple[float, float], ...] = ()
+    """(begin, end) of stretches in which neither end runs."""
 
 
 @dataclass(slots=True)
@@ -105,44 +104,55 @@ class Call:
         seeds = np.random.SeedSequence(settings.seed).spawn(4)
         self._forward, self._back = Link(settings.forward, seeds[0]), Link(settings.back, seeds[1])
         rng = np.random.default_rng(seeds[2])
-        # Stock aiortc knows no other size than the camera's.
-        scales = controller.feedback_kind != "remb"
-        self.encoder = Encoder(_noise(rng), settings.max_bps, scales=scales)
+        # Stock aiortc knows no other size than the camera's, and no parity.
+        stock = controller.feedback_kind == "remb"
+        self.encoder = Encoder(_noise(rng), settings.max_bps, scales=not stock)
         self.receiver = VideoReceiver()
         self.course = Course(settings.length_s)
-        self._phase_s = float(np.random.default_rng(seeds[3]).uniform(0, 1 / FPS))
         self._pacer = Pacer(self._leave)
+        self.sender = VideoSender(self.encoder, controller, self._pacer, protects=not stock)
+        self._phases = np.random.default_rng(seeds[3])
         self._recorder, self._estimator = Recorder(), RembEstimator()
         self._events: list[tuple[float, int, Callable[[Any], None], Any]] = []
         self._order = 0
         self._now_s = 0.0
         self._wake_s = math.inf
-        self._sequence = self._number = self._frame = 0
-        self._media: dict[int, tuple[int, int, int, bool, int]] = {}
-        self._pending: set[int] = set()
-        self._sent_again: dict[int, float] = {}
-        self._rtx: deque[tuple[float, int]] = deque()
-        self._rtx_bytes = 0
-        self._shares: deque[tuple[float, int, int]] = deque()
-        self._media_bytes = self._repair_bytes = 0
-        self._rtt_s = 0.1
+        self._sequence = self._came = self._highest = 0
+        self._told = (0, 0)  # highest number and count at the last receiver report
+        self._one_way_s = 0.0
+        self._losses = LossReports()
+        self._place = -1
         self._sums = [0, 0, 0, 0, 0]  # bytes offered, delivered; queue drops, losses; RTX bytes
         self._freezes = 0
 
     def run(self) -> Course:
         """Return what came of it."""
-        self._at(self._phase_s, self._on_frame)
-        self._at(self._phase_s / 2, self._on_voice)
+        phases = self._phases
+        self._at(phases.uniform(0, 1 / FPS), self._on_frame)
+        self._at(phases.uniform(0, _VOICE_S), self._on_voice)
         self._at(0.0, self._on_process)
         self._at(1.0, self._on_second)
+        self._at(phases.uniform(0.5, 1.5) * _REPORT_S, self._on_report_due)
         if self.controller.feedback_kind == "transport-cc":
-            self._at(_FEEDBACK_S, self._on_feedback_due)
-        self._at(0.02, self._on_asks)
+            self._at(phases.uniform(0.5, 1.5) * _FEEDBACK_S, self._on_feedback_due)
+            self._at(_OWN_FEEDBACK_S, self._on_own_feedback)
+        self._at(_NACK_S, self._on_asks)
         events, end_s = self._events, self.settings.length_s
+        stalls = deque(sorted(self.settings.stalls))
         while events and events[0][0] <= end_s + 1e-9:
-            self._now_s, _, act, argument = heapq.heappop(events)
+            at_s, order, act, argument = heapq.heappop(events)
+            while stalls and at_s >= stalls[0][1]:
+                stalls.popleft()
+            if stalls and at_s >= stalls[0][0] and act != self._on_second:
+                # Both ends stand still: a camera's pictures are lost, all else waits, as in a queue of the system.
+                if act == self._on_frame:
+                    self._at(at_s + 1 / FPS, act)
+                else:
+                    heapq.heappush(events, (stalls[0][1], order, act, argument))
+                continue
+            self._now_s = max(at_s, self._now_s)
             act(argument)
-        self.course.shown = self.receiver.shown
+        self.course.shown, self.course.encoded = self.receiver.shown, self.sender.encoded
         return self.course
 
     def _at(self, at_s: float, act: Callable[[Any], None], argument: Any = None) -> None:
@@ -151,48 +161,12 @@ class Call:
 
     def _on_frame(self, _: Any) -> None:
         self._at(self._now_s + 1 / FPS, self._on_frame)
-        before = self.encoder.place
-        if self._pacer.expected_s > _PAUSE_S and self._pacer.pacing_bps < math.inf:
-            return
-        made = self.encoder.frame(self._encoder_bps(), self._drop_every(), self._now_s)
-        if isinstance(self.controller, GoogCc) and (before != self.encoder.place or self._frame == 0):
-            self.controller.set_total(self.encoder.max_bps + _VOICE_BPS, self._now_s)
-        if made is None:
-            return
-        size_bytes, key = made
-        self.course.encoded += 1
-        if key:
-            self._pacer.flush()
-        count = max(1, math.ceil(size_bytes / _PACKET_BYTES))
-        each = math.ceil(size_bytes / count) + _OVERHEAD_BYTES
-        for _packet in range(count):
-            number = self._number
-            self._number += 1
-            self._media[number] = (number, self._frame, count, key, each)
-            self._pacer.put("video", ("video", number), each, self._now_s)
-        self._frame += 1
-        self._wake()
-
-    def _encoder_bps(self) -> float:
-        """Return the encoder's target: the estimate's share, less voice, headers, protection, the window's drops."""
-        controller = self.controller
-        payload_bps = max(0.0, min(controller.target_bps - _VOICE_BPS, self.encoder.max_bps))
-        payload_bps *= _PACKET_BYTES / (_PACKET_BYTES + _OVERHEAD_BYTES)
-        media, repair = self._shared()
-        payload_bps *= 1 - min(_PROTECTION_MOST, repair / (media + repair) if repair else 0.0)
-        every = self._drop_every()
-        return payload_bps * (1 - 1 / every) if every else payload_bps
-
-    def _drop_every(self) -> int | None:
-        reduction = 1 - self.controller.encoder_share
-        return max(2, int(1 / reduction)) if reduction > 0.01 else None
-
-    def _shared(self) -> tuple[int, int]:
-        while self._shares and self._shares[0][0] < self._now_s - 1.0:
-            _, media, repair = self._shares.popleft()
-            self._media_bytes -= media
-            self._repair_bytes -= repair
-        return self._media_bytes, self._repair_bytes
+        waits = self.sender.frame(self._now_s)
+        if self.encoder.place != self._place and isinstance(self.controller, GoogCc):
+            self.controller.set_total(self.encoder.max_bps + VOICE_BPS, self._now_s)
+        self._place = self.encoder.place
+        if waits:
+            self._wake()
 
     def _on_voice(self, _: Any) -> None:
         self._at(self._now_s + _VOICE_S, self._on_voice)
@@ -232,76 +206,63 @@ class Call:
     def _leave(self, packet: Any, size_bytes: int, cluster: int | None) -> None:
         now_s, sequence = self._now_s, self._sequence
         self._sequence += 1
-        self.controller.sent(sequence & 0xFFFF, size_bytes, now_s, cluster)
-        kind = packet[0] if packet is not None else "padding"
-        again = kind == "again"
-        if kind in ("video", "again"):
-            self._shares.append((now_s, 0 if again else size_bytes, size_bytes if again else 0))
-            self._media_bytes += 0 if again else size_bytes
-            self._repair_bytes += size_bytes if again else 0
+        self.controller.sent(sequence & 0xFFFF, size_bytes - _TAG_BYTES, now_s, cluster)
+        kind: str
+        content: Any
+        kind, content = packet if packet is not None else ("padding", None)
         sums = self._sums
         sums[0] += size_bytes
-        if again:
+        if kind == "again":
             sums[4] += size_bytes
-            self._pending.discard(packet[1])
         fate = self._forward.offer(size_bytes, now_s)
-        if not fate.arrivals_s:
+        if fate.arrivals_s:
+            for arrival_s in fate.arrivals_s:
+                self.course.delays.append((now_s, arrival_s - now_s))
+                self._at(arrival_s, self._on_arrival, (kind, content, sequence, size_bytes, now_s))
+        else:
             sums[2 if fate.dropped in ("queue", "aqm", "policer") else 3] += 1
             self.course.voice_unplayed += kind == "voice"
-            return
-        for arrival_s in fate.arrivals_s:
-            self._at(arrival_s, self._on_arrival, (kind, packet, sequence, size_bytes, now_s))
+        if kind in ("video", "again"):
+            self.sender.left(kind, content, size_bytes, now_s)
+        elif kind == "parity":
+            self.sender.left(kind, content[0], size_bytes, now_s)
 
     def _on_arrival(self, came: tuple[str, Any, int, int, float]) -> None:
-        kind, packet, sequence, size_bytes, sent_s = came
+        kind, content, sequence, size_bytes, sent_s = came
+        now_s = self._now_s
         self._sums[1] += size_bytes
-        self._rtt_now_s = self._now_s - sent_s
-        self.course.delays.append((sent_s, self._now_s - sent_s))
+        self._one_way_s = now_s - sent_s
+        self._came += 1
+        self._highest = max(self._highest, sequence + 1)
         if self.controller.feedback_kind == "transport-cc":
-            self._recorder.arrived(sequence & 0xFFFF, self._now_s)
+            self._recorder.arrived(sequence & 0xFFFF, now_s)
         elif self.controller.feedback_kind == "remb" and kind != "voice":
-            rate_bps = self._estimator.add(sent_s, self._now_s, size_bytes - _OVERHEAD_BYTES)
+            rate_bps = self._estimator.add(sent_s, now_s, size_bytes - OVERHEAD_BYTES)
             if rate_bps is not None:
                 self._send_back(self._on_remb, rate_bps)
         if kind in ("video", "again"):
-            number, frame, count, key, _ = self._media[packet[1]]
-            self.receiver.arrived(number, frame, count, key=key, now_s=self._now_s)
-            self._ask()
-
-    _rtt_now_s = 0.05
-
-    def _on_asks(self, _: Any) -> None:
-        self._at(self._now_s + 0.020, self._on_asks)
-        self._ask()
-        if self.receiver.needs_key(self._now_s):
-            self._send_back(self._on_key, None)
-
-    def _ask(self) -> None:
-        if self.receiver._missing:  # noqa: SLF001 - asked for every packet: a call would cost a tenth of the run
-            numbers = self.receiver.asks(self._now_s, self._rtt_s)
+            numbers = self.receiver.arrived(content, now_s)
             if numbers:
                 self._send_back(self._on_nack, numbers)
+        elif kind == "parity":
+            self.receiver.parity(content, now_s)
+
+    def _on_asks(self, _: Any) -> None:
+        self._at(self._now_s + _NACK_S, self._on_asks)
+        if self.receiver.missing:
+            numbers = self.receiver.asks(self._now_s, self.sender.rtt_s)
+            if numbers:
+                self._send_back(self._on_nack, numbers)
+        if self.receiver.needs_key(self._now_s):
+            self._send_back(self._on_key, None)
 
     def _send_back(self, act: Callable[[Any], None], argument: Any) -> None:
         for arrival_s in self._back.offer(_FEEDBACK_BYTES, self._now_s).arrivals_s:
             self._at(arrival_s, act, argument)
 
     def _on_nack(self, numbers: list[int]) -> None:
-        now_s, budget = self._now_s, self.controller.target_bps * _RTX_WINDOW_S / 8
-        while self._rtx and self._rtx[0][0] < now_s - _RTX_WINDOW_S:
-            self._rtx_bytes -= self._rtx.popleft()[1]
-        for number in numbers:
-            size_bytes = self._media[number][4]
-            if number in self._pending or now_s - self._sent_again.get(number, -1.0) < self._rtt_s:
-                continue
-            if self._rtx_bytes + size_bytes > budget:
-                break
-            self._rtx.append((now_s, size_bytes))
-            self._rtx_bytes += size_bytes
-            self._pending.add(number)
-            self._sent_again[number] = now_s
-            self._pacer.put("retransmission", ("again", number), size_bytes, now_s)
-        self._wake()
+        if self.sender.asked(numbers, self._now_s):
+            self._wake()
 
     def _on_key(self, _: Any) -> None:
         self.encoder.ask_key()
@@ -310,21 +271,38 @@ class Call:
         self.controller.told_remb(rate_bps, self._now_s)
         self._adopt()
 
+    def _on_report_due(self, _: Any) -> None:
+        self._at(self._now_s + self._phases.uniform(0.5, 1.5) * _REPORT_S, self._on_report_due)
+        highest, came = self._told
+        self._told = self._highest, self._came
+        expected = self._highest - highest
+        lost = expected - (self._came - came)
+        self._send_back(self._on_report, (lost, expected, self._now_s, self._one_way_s))
+
+    def _on_report(self, told: tuple[int, int, float, float]) -> None:
+        lost, expected, sent_s, one_way_s = told
+        self.sender.rtt_s = one_way_s + self._now_s - sent_s
+        self.controller.set_rtt(self.sender.rtt_s)
+        self.controller.told_loss(lost, expected, self._now_s)
+        self._losses.told(lost, expected, self._now_s)
+        self.sender.loss = self._losses.fraction
+        self._adopt()
+
+    def _on_own_feedback(self, _: Any) -> None:
+        self._at(self._now_s + _OWN_FEEDBACK_S, self._on_own_feedback)
+        fate = self._forward.offer(_OWN_FEEDBACK_BYTES, self._now_s)
+        self._sums[0] += _OWN_FEEDBACK_BYTES
+        if not fate.arrivals_s:
+            self._sums[2 if fate.dropped in ("queue", "aqm", "policer") else 3] += 1
+
     def _on_feedback_due(self, _: Any) -> None:
         self._at(self._now_s + _FEEDBACK_S, self._on_feedback_due)
         for message in self._recorder.reports(self._now_s):
-            self._send_back(self._on_feedback, (message, self._now_s))
+            self._send_back(self._on_feedback, message)
 
-    def _on_feedback(self, told: tuple[Feedback, float]) -> None:
-        message, sent_s = told
+    def _on_feedback(self, message: Feedback) -> None:
         self.controller.told(message, self._now_s)
-        if self._now_s - self._reported_s >= _REPORT_S:
-            self._reported_s = self._now_s
-            self._rtt_s = self._rtt_now_s + self._now_s - sent_s
-            self.controller.set_rtt(self._rtt_s)
         self._adopt()
-
-    _reported_s = -1.0
 
     def _on_second(self, _: Any) -> None:
         self._at(self._now_s + 1.0, self._on_second)

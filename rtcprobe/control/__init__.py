@@ -2,7 +2,8 @@
 
 The map: ``feedback.py`` is what goes over the wire, ``receiver.py`` who writes it, ``history.py`` who reads it;
 ``grouping.py``, ``trendline.py``, ``aimd.py`` the delay-based estimate; ``loss.py`` the loss-based; ``throughput.py``
-what arrives, ``alr.py`` whether the sender had enough to send, ``probing.py``, ``window.py`` and ``pacer.py`` the rest.
+what arrives, ``alr.py`` whether the sender had enough to send, ``reports.py`` what RTCP reports tell, ``protection.py``
+how much parity is sent, ``probing.py``, ``window.py`` and ``pacer.py`` the rest.
 ``GoogCc`` puts them together, ``Remb`` is stock aiortc, ``Fixed`` none.
 """
 
@@ -18,8 +19,10 @@ from rtcprobe.control.feedback import (
 from rtcprobe.control.gcc import START_BPS, GoogCc
 from rtcprobe.control.pacer import Pacer
 from rtcprobe.control.probing import Probe
+from rtcprobe.control.protection import ParityRates, code_rates
 from rtcprobe.control.receiver import Recorder, interval_s
 from rtcprobe.control.remb import Remb, RembEstimator, parse_remb, write_remb
+from rtcprobe.control.reports import LossReports
 
 __all__ = [
     "EXTENSION_URI",
@@ -28,11 +31,14 @@ __all__ = [
     "Feedback",
     "Fixed",
     "GoogCc",
+    "LossReports",
     "Pacer",
+    "ParityRates",
     "Probe",
     "Recorder",
     "Remb",
     "RembEstimator",
+    "code_rates",
     "interval_s",
     "parse_extension",
     "parse_feedback",

@@ -43,6 +43,9 @@ class Controller(Protocol):
     def told_remb(self, rate_bps: float, now_s: float) -> None:
         """Take in a receiver's estimate."""
 
+    def told_loss(self, lost: int, expected: int, now_s: float) -> None:
+        """Take in what RTCP receiver reports add: packets lost, of so many expected."""
+
     def set_rtt(self, rtt_s: float) -> None:
         """Take in the round-trip time that RTCP reports measure."""
 
@@ -74,6 +77,9 @@ class Fixed:
         """Nothing depends on it."""
 
     def told_remb(self, rate_bps: float, now_s: float) -> None:
+        """Nothing depends on it."""
+
+    def told_loss(self, lost: int, expected: int, now_s: float) -> None:
         """Nothing depends on it."""
 
     def set_rtt(self, rtt_s: float) -> None:

@@ -20,6 +20,7 @@ from rtcprobe.control.grouping import Grouping
 from rtcprobe.control.history import History, Report
 from rtcprobe.control.loss import LossBased
 from rtcprobe.control.probing import Growth, Probe, ProbeResults, Probing
+from rtcprobe.control.reports import LossReports
 from rtcprobe.control.throughput import Throughput
 from rtcprobe.control.trendline import Signal, Trendline
 from rtcprobe.control.window import Pushback, RttBackOff
@@ -110,9 +111,11 @@ class GoogCc:
         self.probing = Probing(start_bps, max_bps, in_alr_every_5s=alr_probes)
         self.pushback = Pushback()
         self.back_off = RttBackOff()
+        self.reports = LossReports()
         self._least_bps, self._most_bps = max(min_bps, LEAST_BPS), max_bps or math.inf
         self._delay_bps = math.inf
         self._remb_bps = math.inf
+        self._rtt_s = 0.0
         self._begun_s: float | None = None
         self._sent_probes: dict[int, Probe] = {}
         self._results = ProbeResults()
@@ -156,10 +159,15 @@ class GoogCc:
         self._remb_bps = rate_bps if rate_bps > 0 else math.inf
         self._adopt(self.target_bps, now_s)
 
+    def told_loss(self, lost: int, expected: int, now_s: float) -> None:
+        """Take in what RTCP receiver reports add: packets lost, of so many expected."""
+        if self.reports.told(lost, expected, now_s):
+            self._estimate(now_s)
+
     def set_rtt(self, rtt_s: float) -> None:
         """Take in the RTT of RTCP reports."""
         if 0 <= rtt_s < 60:
-            self.delay.aimd.rtt_s = rtt_s
+            self.delay.aimd.rtt_s = self._rtt_s = rtt_s
 
     def set_total(self, total_bps: float, now_s: float) -> None:
         """Adopt what the streams may use together: probes go to twice that at most."""
@@ -201,19 +209,22 @@ class GoogCc:
         return probe_bps
 
     def _in_start(self, now_s: float) -> bool:
-        return self._begun_s is None or now_s - self._begun_s < _START_S
+        """Whether 2 s have not passed since the first receiver report, or since the first packet where none comes."""
+        begun_s = self._begun_s if self.reports.first_s is None else self.reports.first_s
+        return begun_s is None or now_s - begun_s < _START_S
 
     def _estimate(self, now_s: float) -> None:
         """Decide the target from what is known."""
         if self.back_off.exceeded(self.history.last_sent_s):
             self._adopt(self.back_off.lowered(self.target_bps, now_s), now_s, "no feedback")
-        elif self._in_start(now_s) and not self.loss.average:
+        elif self._in_start(now_s) and not self.loss.average and not self.reports.fraction:
             delay_bps = self._delay_bps if self._delay_bps < math.inf else 0.0
             self._adopt(max(self.target_bps, delay_bps), now_s)
         elif self.loss.ready:
             self._adopt(self.loss.target_bps, now_s)
         else:
-            self._adopt(self.target_bps, now_s)
+            self.reports.seen(self.target_bps, now_s)
+            self._adopt(self.reports.decided(self.target_bps, self._rtt_s, now_s), now_s)
 
     def _adopt(self, rate_bps: float, now_s: float, why: str | None = None) -> None:
         limits = {"delay": self._delay_bps, "receiver": self._remb_bps, "maximum": self._most_bps}

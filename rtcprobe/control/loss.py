@@ -69,7 +69,7 @@ class LossBased:
         self._last_s: float | None = None  # the last send time of the last observation
         self._window_s, self._window_bps = -math.inf, math.inf
         self._hold_until_s, self._hold_s, self._hold_bps = -math.inf, _FIRST_HOLD_S, math.inf
-        self._padding_s, self._padding_bps = -math.inf, 0.0
+        self._padding_s, self._padding_bps = -math.inf, -math.inf
 
     @property
     def ready(self) -> bool:
@@ -95,6 +95,8 @@ class LossBased:
         bounded_bps = max(self._least_bps(), min(best_bps, instant_bps, self._max_bps, delay_bps))
         if bounded_bps < best_bps:
             best_bps, inherent = bounded_bps, 0.0
+        else:
+            best_bps = max(best_bps, self._least_bps())
         self._bps, self.inherent = best_bps, inherent
         self._conclude(bounded_bps)
         return self.target_bps
@@ -145,7 +147,9 @@ class LossBased:
         limit_bps = self._window_bps if self.state != "delay" else self._max_bps
         limit_bps = max(self._bps, limit_bps)
         tried = [factor * self._bps for factor in _FACTORS]
-        if self._acked_bps is not None and (not in_alr or self.state == "increasing"):
+        assert self._last_s is not None
+        pads = self._padding_s + _PADDING_S >= self._last_s
+        if self._acked_bps is not None and (not in_alr or pads):
             tried.append(self._acked_bps)
         if self._bps < self._delay_bps < math.inf:
             tried.append(self._delay_bps)
@@ -197,15 +201,17 @@ class LossBased:
             self.target_bps = min(self._hold_bps, bounded_bps)
             return
         if below and self._grows(self.target_bps, bounded_bps) and self._may_go_on(bounded_bps):
-            if self.state != "increasing":
+            if bounded_bps > self._padding_bps:
                 self._padding_s, self._padding_bps = self._last_s, bounded_bps
             self.state = "increasing"
         elif below:
+            self._padding_s, self._padding_bps = -math.inf, -math.inf
             if self.state != "decreasing":
                 self._hold_until_s, self._hold_bps = self._last_s + self._hold_s, bounded_bps
                 self._hold_s = min(2 * self._hold_s, _LONGEST_HOLD_S)
             self.state = "decreasing"
         else:
+            self._padding_s, self._padding_bps = -math.inf, -math.inf
             self._hold_until_s, self._hold_s, self._hold_bps = -math.inf, _FIRST_HOLD_S, math.inf
             self.state = "delay"
         self.target_bps = bounded_bps

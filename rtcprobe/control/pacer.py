@@ -64,8 +64,8 @@ class Pacer:
 
     @property
     def expected_s(self) -> float:
-        """How long what waits will take at the rate."""
-        return 8 * self.queue_bytes / self.pacing_bps if self.pacing_bps else 0.0
+        """How long what waits will take at the rate that it makes necessary."""
+        return self.queue_bytes / self._rate() if self._count and self.pacing_bps else 0.0
 
     def put(self, kind: Kind, packet: Any, size_bytes: int, now_s: float) -> None:
         """Let a packet wait its turn; audio leaves at once."""
@@ -93,12 +93,13 @@ class Pacer:
         self._probes.append(probe)
 
     def flush(self) -> None:
-        """Throw away the video that waits: a key frame follows, and needs none of it."""
-        for since_s, _, size_bytes in self._queues[2]:
-            self.queue_bytes -= size_bytes
-            self._waited_since -= since_s
-            self._count -= 1
-        self._queues[2].clear()
+        """Throw away the video that waits, and what of it is sent again: a key frame follows, and needs none of it."""
+        for queue in self._queues[_PLACES["retransmission"] :]:
+            for since_s, _, size_bytes in queue:
+                self.queue_bytes -= size_bytes
+                self._waited_since -= since_s
+                self._count -= 1
+            queue.clear()
 
     @property
     def next_s(self) -> float:

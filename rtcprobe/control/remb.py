@@ -175,6 +175,9 @@ class Remb:
         if abs(wanted_bps - self.target_bps) > 0.1 * self.target_bps:
             self.target_bps = wanted_bps
 
+    def told_loss(self, lost: int, expected: int, now_s: float) -> None:
+        """Nothing depends on it: aiortc does not react to loss."""
+
     def set_rtt(self, rtt_s: float) -> None:
         """Nothing depends on it."""
 

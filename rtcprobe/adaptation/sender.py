@@ -1,0 +1,152 @@
+"""A camera's sender: the encoder's target, frames into packets, parity, retransmissions and their budget.
+
+Facts:
+    The encoder gets the target less the voice and the overhead of packets, less protection's share (what repair took
+    of the last second, at most half), less what the congestion window pushes back (up to every second frame).
+    Retransmissions go before new media and have no budget of their own: libwebrtc's limit of them is off unless its
+    trial "WebRTC-DisableRtxRateLimiter" is disabled. So they leave above the line's rate, and are lost like the rest.
+    Parity is made when the packets that it protects leave, and waits its turn behind all video that waits already:
+    behind a long queue it repairs nothing.
+
+Source: libwebrtc main f3ae3eb62e2a, ``call/rtp_video_sender.cc`` (``OnBitrateUpdated``),
+``modules/rtp_rtcp/source/rtp_sender.cc`` (``ReSendPacket``), ``rtp_packet_history.cc``,
+``video/video_stream_encoder.cc`` (``UpdateTargetBitrate``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Final
+
+from rtcprobe.adaptation.encoder import FPS, Encoder
+from rtcprobe.adaptation.receiver import Packet
+from rtcprobe.control import Controller, Pacer
+from rtcprobe.control.protection import LossWindow, Parity, code_rates, encoder_share
+
+__all__ = ["OVERHEAD_BYTES", "VOICE_BPS", "VideoSender"]
+
+PACKET_BYTES: Final = 1110
+"""RTP payload of a full packet."""
+OVERHEAD_BYTES: Final = 74
+"""IP, UDP, RTP with extensions, SRTP tag, RED and the payload's descriptor."""
+_PARITY_BYTES: Final = 26
+"""What a parity packet is larger than the largest that it covers, as recorded."""
+VOICE_BPS: Final = 52e3
+"""What the allocator sets aside for Opus at 32 kb/s with its headers."""
+_RTX_MARGIN_S: Final = 0.005
+_PAUSE_S: Final = 2.0
+_SHARE_S: Final = 1.0
+
+
+class VideoSender:
+    """One stream of video. ``protects``: RED and ULPFEC are negotiated."""
+
+    def __init__(self, encoder: Encoder, controller: Controller, pacer: Pacer, *, protects: bool = True) -> None:
+        self.encoder = encoder
+        self.rtt_s = 0.1
+        self.loss = 0
+        """What RTCP reports lost lately, a share of 256."""
+        self.encoded = 0
+        self._controller, self._pacer = controller, pacer
+        self._protects = protects
+        self._packets: list[Packet] = []
+        self._parity = Parity()
+        self._losses = LossWindow()
+        self._history: set[int] = set()
+        self._pending: set[int] = set()
+        self._sent_again: dict[int, float] = {}
+        self._shares: deque[tuple[float, int, int]] = deque()
+        self._media_bytes = self._repair_bytes = 0
+        self._frame = self._keys_waiting = 0
+
+    def frame(self, now_s: float) -> bool:
+        """Let the camera give a picture; return whether something waits in the pacer for it."""
+        if self._pacer.expected_s > _PAUSE_S and self._pacer.pacing_bps < math.inf:
+            return False
+        made = self.encoder.frame(self._target_bps(now_s), self._drop_every(), now_s)
+        if made is None:
+            return False
+        size_bytes, key = made
+        self.encoded += 1
+        if key and not self._keys_waiting:
+            self._pacer.flush()
+        count = max(1, math.ceil(size_bytes / PACKET_BYTES))
+        each = math.ceil(size_bytes / count) + OVERHEAD_BYTES
+        first = len(self._packets)
+        self._keys_waiting += count * key
+        for number in range(first, first + count):
+            packet = Packet(number, self._frame, first, count, key, each)
+            self._packets.append(packet)
+            self._pacer.put("video", ("video", packet), each, now_s)
+        self._frame += 1
+        return True
+
+    def left(self, kind: str, packet: Packet, size_bytes: int, now_s: float) -> None:
+        """Take in that a packet left."""
+        repair = kind != "video"
+        self._shares.append((now_s, 0 if repair else size_bytes, size_bytes if repair else 0))
+        if repair:
+            self._repair_bytes += size_bytes
+            self._pending.discard(packet.number)
+            if kind == "again":
+                self._sent_again[packet.number] = now_s
+            return
+        self._history.add(packet.number)
+        self._media_bytes += size_bytes
+        self._keys_waiting -= packet.key
+        if not self._protects:
+            return
+        last = packet.number == packet.first + packet.packets - 1
+        count, numbers = self._parity.sent(packet.number, key=packet.key, last=last)
+        covered = [self._packets[number] for number in numbers]
+        for place in range(count):
+            protected = covered[place::count]
+            size = max(each.size_bytes for each in protected) + _PARITY_BYTES
+            self._pacer.put("video", ("parity", protected), size, now_s)
+
+    def asked(self, numbers: list[int], now_s: float) -> bool:
+        """Take in a NACK; return whether something waits in the pacer for it."""
+        some = False
+        for number in numbers:
+            packet = self._packets[number]
+            # What was flushed before it left is in no history.
+            if number not in self._history or number in self._pending:
+                continue
+            if now_s - self._sent_again.get(number, -math.inf) < self.rtt_s + _RTX_MARGIN_S:
+                continue
+            size_bytes = packet.size_bytes
+            self._pending.add(number)
+            self._pacer.put("retransmission", ("again", packet), size_bytes, now_s)
+            some = True
+        return some
+
+    def _target_bps(self, now_s: float) -> float:
+        """Return the encoder's target: the estimate's share, less voice, headers, protection, the window's drops."""
+        controller, encoder = self._controller, self.encoder
+        # Above the sum of the maxima the allocator gives each up to twice its maximum, which protection may use.
+        allocated_bps = max(0.0, min(controller.target_bps - VOICE_BPS, 2 * encoder.max_bps))
+        packets = math.ceil(allocated_bps / FPS / 8 / (PACKET_BYTES + OVERHEAD_BYTES))
+        payload_bps = max(0.0, allocated_bps - 8 * OVERHEAD_BYTES * packets * FPS)
+        width, height = encoder.size
+        if self._protects:
+            rates = code_rates(
+                payload_bps=payload_bps,
+                fps=FPS,
+                loss=self._losses.add(self.loss, now_s),
+                rtt_s=self.rtt_s,
+                pixels=width * height,
+            )
+            self._parity.set_rates(rates)
+        shares = self._shares
+        while shares and shares[0][0] < now_s - _SHARE_S:
+            _, media, repair = shares.popleft()
+            self._media_bytes -= media
+            self._repair_bytes -= repair
+        payload_bps = min(payload_bps * encoder_share(self._media_bytes, self._repair_bytes), encoder.max_bps)
+        every = self._drop_every()
+        return payload_bps * (1 - 1 / every) if every else payload_bps
+
+    def _drop_every(self) -> int | None:
+        reduction = 1 - self._controller.encoder_share
+        return max(2, int(1 / reduction)) if reduction > 0.01 else None

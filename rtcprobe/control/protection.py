@@ -1,0 +1,155 @@
+"""How much a sender protects its video: the share of parity packets, and what protection leaves of the rate.
+
+Facts:
+    With RED and ULPFEC negotiated, as browsers do by default, and a round trip of 20 ms or more, parity is sent as soon
+    as receivers report any loss: never less than a fifth of all packets, up to half, more with the loss and the size
+    of frames. The loss is the most that was reported in 10 s, so one burst costs the picture for as long.
+    Whatever repair took of the last second (retransmissions and parity) is taken from the encoder, up to half.
+    Above the floor of a fifth the share follows a closed form that was fitted to libwebrtc's table: on average 0.8 %
+    of all packets away from it, 5 % at most in 19 of 20 places, 12 % at the worst.
+
+Source: libwebrtc main f3ae3eb62e2a, ``modules/video_coding/media_opt_util.cc`` (``VCMNackFecMethod``),
+``fec_controller_default.cc``, ``fec_rate_table.h``; ``modules/rtp_rtcp/source/ulpfec_generator.cc``,
+``forward_error_correction.cc`` (``NumFecPackets``).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["LossWindow", "Parity", "ParityRates", "code_rates", "encoder_share", "parity_packets"]
+
+_SCALE: Final = 255
+_MOST_LOSS: Final = 128
+_MOST_SHARE: Final = 127
+_LEAST_SHARE: Final = int(255 * 0.20)
+_PAYLOAD_BYTES: Final = 1460
+_REFERENCE_PIXELS: Final = 704 * 576
+_SIZE_POWER: Final = 0.3
+_RATE_STEP, _MOST_RATE = 5, 49
+_KEY_BOOST: Final = 2
+_LOW_RTT_S: Final = 0.020
+_OFF_RTT_S: Final = 0.200
+_OFF_BYTES: Final = ((352 * 288, 400), (640 * 480, 700), (math.inf, 1000))
+"""Bytes a frame below which parity is off, by pixels."""
+_WINDOW_S, _WINDOWS = 1.0, 10
+_MOST_FRAMES: Final = 6
+_EXCESS: Final = 50
+_HIGH: Final = 80
+_FEW_PACKETS: Final = 4
+_OVERHEAD_MOST: Final = 0.5
+_SATURATION, _EARLY, _EARLY_STEPS = 10.7, 118.0, 3.42
+_POWER, _EARLY_POWER = 1.2, 0.85
+
+
+@dataclass(frozen=True, slots=True)
+class ParityRates:
+    """Parity packets for each 256 media packets, of frames in between (``delta``) and of key frames."""
+
+    delta: int = 0
+    key: int = 0
+    frames: int = 1
+    """How many frames one parity code may span at most."""
+
+
+class LossWindow:
+    """The largest loss reported in the last 10 s, in steps of a second; losses are shares of 255."""
+
+    def __init__(self) -> None:
+        self._seen: list[tuple[float, int]] = []  # newest first: (begin of the second, most)
+        self._current = 0
+
+    def add(self, loss: int, now_s: float) -> int:
+        """Take in a report; return the largest that counts."""
+        if self._seen and now_s - self._seen[0][0] < _WINDOW_S:
+            self._current = max(self._current, loss)
+        else:
+            self._seen.insert(0, (now_s, self._current or loss))
+            del self._seen[_WINDOWS:]
+            self._current = 0
+        recent = [most for at_s, most in self._seen if now_s - at_s <= _WINDOWS * _WINDOW_S]
+        return max([self._current, *recent])
+
+
+def code_rates(
+    *, payload_bps: float, fps: float, loss: int, rtt_s: float, pixels: int, key_packets: float = 2.0
+) -> ParityRates:
+    """Return how much parity is sent; ``loss`` is a share of 255, ``key_packets`` those of a key frame by another's."""
+    bits = payload_bps / max(fps, 1.0)
+    frames = min(max(int(2 * fps * rtt_s + 0.5), 1), _MOST_FRAMES)
+    off_bytes = next(least for most, least in _OFF_BYTES if pixels <= most)
+    if loss <= 0 or (bits / 8 < off_bytes and rtt_s < _OFF_RTT_S):
+        return ParityRates(frames=frames)
+    rate = bits / 1e3 / (pixels / _REFERENCE_PIXELS) ** _SIZE_POWER
+    delta = _table(rate, loss)
+    if 1.5 + bits / 8 / _PAYLOAD_BYTES >= 2:
+        delta = max(delta, _LEAST_SHARE)
+    boost = max(_KEY_BOOST, int(key_packets))
+    key = max(loss, 2 * delta, _table(boost * rate + _RATE_STEP, loss))
+    if rtt_s < _LOW_RTT_S:
+        delta = 0
+    return ParityRates(_of_media(delta), _of_media(min(key, _MOST_SHARE + 1)), frames)
+
+
+def _table(kbit_a_frame: float, loss: int) -> int:
+    step = min(max(int((kbit_a_frame - _RATE_STEP) / _RATE_STEP), 0), _MOST_RATE)
+    half = _SATURATION + _EARLY * math.exp(-step / _EARLY_STEPS)
+    power = _POWER + _EARLY_POWER / (1 + step)
+    return round(_MOST_SHARE * (1 - math.exp(-((min(loss, _MOST_LOSS) / half) ** power))))
+
+
+def _of_media(share: int) -> int:
+    """Return a share of all packets as a share of media packets."""
+    return int(min(255.0, 0.5 + 255.0 * share / (_SCALE - share)))
+
+
+def parity_packets(media: int, rate: int) -> int:
+    """Return how many parity packets protect so many media packets."""
+    count = (media * rate + 128) >> 8
+    return max(count, 1) if rate else 0
+
+
+class Parity:
+    """When parity is made, and how much: one code over the packets of one frame, or of several small ones."""
+
+    def __init__(self) -> None:
+        self.rates = ParityRates()
+        self._pending: ParityRates | None = None
+        self._least = 1
+        self._key = False
+        self._frames = 0
+        self._packets: list[int] = []
+
+    def set_rates(self, rates: ParityRates) -> None:
+        """Adopt the rates, from the next packet on."""
+        self._pending = rates
+
+    def sent(self, number: int, *, key: bool, last: bool) -> tuple[int, list[int]]:
+        """Take in a media packet that left; return how many parity packets follow, and of which packets."""
+        if self._pending is not None:
+            self.rates, self._pending = self._pending, None
+            self._least = _FEW_PACKETS if self._rate() > _HIGH else 1
+        self._key = self._key or key
+        self._packets.append(number)
+        if not last:
+            return 0, []
+        self._frames += 1
+        media, rate = len(self._packets), self._rate()
+        few = self._least + (media / self._frames >= 2)
+        excess = (parity_packets(media, rate) << 8) // media - rate
+        if self._frames < self.rates.frames and not (excess < _EXCESS and media >= few):
+            return 0, []
+        covered, self._packets = self._packets, []
+        self._frames, self._key = 0, False
+        return parity_packets(media, rate), covered
+
+    def _rate(self) -> int:
+        return self.rates.key if self._key else self.rates.delta
+
+
+def encoder_share(media_bytes: float, repair_bytes: float) -> float:
+    """Return what share of the payload's rate the encoder gets, by what left in the last second."""
+    total = media_bytes + repair_bytes
+    return 1 - min(repair_bytes / total, _OVERHEAD_MOST) if total else 1.0
