@@ -48,25 +48,14 @@ from rtcprobe.playout.replay import NO_SOUND, Playback
 from rtcprobe.recording import Came, Said
 from rtcprobe.scenario import Devices
 
-__all__ = ["STAGES_OF_TURNS", "STOP_WITHIN_S", "AgentSpeech", "LineHeard", "Script", "Talk", "Turns", "hear_turns"]
-
-STAGES_OF_TURNS = (
-    "capture",
-    "packing",
-    "way_up",
-    "agent",
-    "way_down",
-    "network_and_agent",
-    "playout",
-    "device",
-)
-"""In the order they pass; ways and agent are one (``network_and_agent``) where the agent is not ours."""
+__all__ = ["STOP_WITHIN_S", "TURNS", "AgentSpeech", "LineHeard", "Script", "Talk", "Turns", "hear_turns"]
 
 STOP_WITHIN_S = 2.0
 """Assumption: who speaks on for longer was not interrupted. Agents that stop do within 0.2 to 0.9 s."""
 
 _NEAR_S = 0.3
-_TURNS: tuple[Kind, ...] = ("turn", "barge_in")
+TURNS: tuple[Kind, ...] = ("turn", "barge_in")
+"""Kinds of lines that want an answer."""
 
 
 class Script(NamedTuple):
@@ -137,7 +126,7 @@ class Turns:
     @property
     def talk_over(self) -> list[tuple[float, float]]:
         """When both spoke: the agent, and the user in a turn."""
-        said = [(line.begin_s, line.end_s) for line in self.lines if line.kind in _TURNS]
+        said = [(line.begin_s, line.end_s) for line in self.lines if line.kind in TURNS]
         both = [
             (max(begin_s, each.begin_s), min(end_s, each.end_s))
             for begin_s, end_s in said
@@ -149,7 +138,7 @@ class Turns:
     @property
     def false_stops(self) -> list[LineHeard]:
         """What silenced the agent and was no turn."""
-        return [line for line in self.lines if line.kind not in _TURNS and _stopped(line)]
+        return [line for line in self.lines if line.kind not in TURNS and _stopped(line)]
 
 
 def _stopped(line: LineHeard) -> bool:
@@ -240,7 +229,7 @@ class _Judge:
     def lines(self) -> tuple[LineHeard, ...]:
         """Return every line of the script."""
         said = {line.number: line for line in self._talk.lines}
-        turns = [line for line in self._talk.lines if line.kind in _TURNS]
+        turns = [line for line in self._talk.lines if line.kind in TURNS]
         next_s = {line.number: self._spoken_s(after.begin) for line, after in pairwise(turns)}
         return tuple(
             LineHeard(number=number, kind=each.kind, called=each.called)
@@ -254,7 +243,7 @@ class _Judge:
         last = line.begin + line.meant_samples - 1 if line.end is None else line.end - 1
         begin_s, end_s = self._spoken_s(line.begin), self._spoken_s(last)
         into = next((each for each in self._speeches if each.begin_s < begin_s < each.end_s), None)
-        is_turn = line.kind in _TURNS
+        is_turn = line.kind in TURNS
         answer = next((each for each in self._speeches if end_s <= each.begin_s < until_s), None) if is_turn else None
         return LineHeard(
             number=line.number,

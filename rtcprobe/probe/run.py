@@ -18,6 +18,7 @@ from rtcprobe.hearing.pooled import CallAccount, pooled
 from rtcprobe.hearing.speech import Voices, checked_alone, speak
 from rtcprobe.probe import stalls
 from rtcprobe.probe.beforehand import check_target, warm_up
+from rtcprobe.probe.conversing import MARKERS_S, Conversing
 from rtcprobe.probe.deadline import Deadline, longest_join_s, longest_talk_s
 from rtcprobe.probe.environment import environment
 from rtcprobe.probe.harness import Harness
@@ -112,21 +113,28 @@ class _Run:
     void_calls: Voided = field(init=False)
     warnings: list[str] = field(default_factory=list)
     interrupted: bool = False
+    conversing: Conversing | None = None
 
     def whole(self) -> Result:
         scenario, made_with = self.scenario, environment()
         hops = routes(scenario, self.placing.target.routes)
-        self.voices = speak(scenario.sending("audio"), scenario.call.duration_s)
+        lasts_s, plan = scenario.call.duration_s, scenario.conversation
+        if plan is not None:
+            self.conversing = Conversing(scenario, plan)
+            lasts_s = min(lasts_s, MARKERS_S)
+        self.voices = speak(scenario.sending("audio"), lasts_s)
         error_s, survived, checked = checked_alone(self.voices)
         self.harness = Harness(self.placing.clock, detection_error_s=error_s, survived=survived, checked=checked)
         joins_seed, calls_seed = np.random.SeedSequence(self.seed).spawn(2)
         if self.placing.outside:
             self.harness.first_run_s = warm_up(call_setup(scenario, self.voices, None, endless=True))
         joining, talking = (call_setup(scenario, self.voices, hops, endless=endless) for endless in (True, False))
-        plan = scenario.call
-        self.void_joins, self.void_calls = Voided("join", plan.joins), Voided("call", plan.calls)
+        if self.conversing is not None:
+            talking = self.conversing.setup(talking)
+        calls = scenario.call
+        self.void_joins, self.void_calls = Voided("join", calls.joins), Voided("call", calls.calls)
         self.placing.deadline = Deadline(
-            plan.joins * stalls.TRIES * longest_join_s(joining) + plan.calls * CALL_ATTEMPTS * longest_talk_s(talking)
+            calls.joins * stalls.TRIES * longest_join_s(joining) + calls.calls * CALL_ATTEMPTS * longest_talk_s(talking)
         )
         try:
             if self.engine == "stack":
@@ -244,12 +252,14 @@ class _Run:
                 wav_dir.mkdir(exist_ok=True)
             except OSError as error:
                 raise BadInputError(f"{wav_dir} cannot be written", error.strerror or str(error)) from error
+        if self.conversing is not None:
+            self.conversing.hear(number, placed.ways, placed.lines, wav_dir)
         self.heard[number] = hear_call(
             placed.ways,
             self.voices,
             self.scenario,
             wanted=self._measures(),
-            wav_dir=wav_dir,
+            wav_dir=wav_dir if self.conversing is None else None,
         )
         self._keep(placed, heard=True)
 
@@ -348,14 +358,15 @@ class _Run:
         return f"{first.cut} ({self._called(first.call)})"
 
     def _measures(self) -> tuple[Way, ...]:
-        return tuple(map(Way, self.placing.target.directions))
+        return () if self.conversing is not None else tuple(map(Way, self.placing.target.directions))
 
     def _accounts(self) -> tuple[Account, ...]:
         accounts: dict[Way, dict[int, CallAccount]] = {}
         for number, heard in self.heard.items():
             for way, account in heard.accounts.items():
                 accounts.setdefault(way, {})[number] = account
-        return tuple(pooled(calls) for calls in accounts.values())
+        turns = () if self.conversing is None else self.conversing.accounts
+        return (*(pooled(calls) for calls in accounts.values()), *turns)
 
     def _link(self) -> Mapping[Leg, LinkReport]:
         first = self.legs[0] if self.legs else {}
