@@ -32,6 +32,7 @@ from rtcprobe.report.sentences import (
     slowest,
     typical,
 )
+from rtcprobe.report.turns import conversation, turn_lines
 from rtcprobe.result import Account, BudgetOutcome, JoinAttempt, LinkReport, Result, Summary
 from rtcprobe.units import format_ratio
 from rtcprobe.verdict import goals
@@ -89,7 +90,14 @@ def print_result(result: Result, console: Console) -> None:
 def screen(result: Result, width: int = COLUMNS) -> list[Text]:
     """Return the lines of the final screen, of at most ``width`` characters."""
     page = _Page(width)
-    lines = [*_head(result, page), *_join(result, page), *_mouth_to_ear(result, page)]
+    lines = [*_head(result, page), *_join(result, page)]
+    lines += [
+        *(
+            turn_lines(result, page, lambda each: _waterfall(each, page))
+            if conversation(result)
+            else _mouth_to_ear(result, page)
+        )
+    ]
     lines += [*_peers(result, page), *_link(result, page), *_harness(result, page), *_budgets(result.budgets, page)]
     for line in lines:
         line.truncate(width, overflow="ellipsis")
