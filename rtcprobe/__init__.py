@@ -1,8 +1,14 @@
 """rtcprobe: real WebRTC calls over emulated links, timed from join to mouth-to-ear, and judged.
 
-A **mouth** speaks markers, a **link** harms them, **playout** smooths them, an **ear** hears them, a **call** makes it
-real, a **verdict** judges. The map, read downwards: ``link``, ``audio``, ``playout``, ``quality``, ``timeline`` (pure)
-→ ``result`` → ``verdict`` → ``scenario`` → ``runtime`` (two clocks) → ``call`` → ``probe`` → ``report``, ``cli``.
+**Parties** send **streams**; a call places them over **legs** and leaves a **recording**; hearing turns a recording
+into **accounts**, one a **way**; a verdict judges. The map, read downwards; a room imports rooms above it:
+
+``errors`` → ``strictyaml``, ``textfiles`` → ``units``, ``secrets``, ``ways``
+→ ``link``, ``audio``, ``picture``, ``playout``, ``control``, ``quality``, ``timeline``, ``ice``
+→ ``recording``, ``conversation`` → ``result`` → ``verdict`` → ``scenario``, ``capture``, ``adaptation``
+→ ``fit``, ``hearing``, ``model`` (pure so far)
+→ ``runtime`` (two clocks) → ``call`` → ``probe``, ``selftest``, ``listening`` → ``placement``, ``sweep``
+→ ``report`` → ``exporter`` → ``cli``, ``pytest_plugin``.
 
 From Python::
 

@@ -125,7 +125,9 @@ class Said:
 
     ``started_s`` is when frame 0 begins, seconds since the call's epoch (None: it never spoke); ``finished`` whether
     all of it was said; ``departures`` are its packets, what was sent again among them, and of no other source.
-    ``clock_hz`` is that of their timestamps. Of a camera the frames are those it sent, each its payloads in a row.
+    ``clock_hz`` is that of their timestamps. ``gaps_s`` is from when until when nothing of it was said to this
+    listener: before it was there (``first`` is the frame in progress then), and while the mouth was closed. Of a camera
+    the frames are those it sent, each its payloads in a row.
     """
 
     party: str
@@ -136,6 +138,18 @@ class Said:
     departures: Sequence[Departure]
     medium: Medium = "audio"
     clock_hz: int = RTP_CLOCK_HZ
+    gaps_s: Sequence[tuple[float, float]] = ()
+    first: int = 0
+
+    @property
+    def first_sent(self) -> int:
+        """The first frame that was sent to this listener, and says something."""
+        count = len(self.frames)
+        return next(place for place in range(self.first, self.first + count) if self.frames[place % count] is not None)
+
+    def said_at(self, from_s: float, until_s: float) -> bool:
+        """Return whether what was due from ``from_s`` to ``until_s`` was said to this listener, and no gap is in it."""
+        return not any(gap_s < until_s and from_s < end_s for gap_s, end_s in self.gaps_s)
 
     def lasted_s(self, whole_s: float) -> float:
         """Return how much of a speech of ``whole_s`` left: all of it, or as much as an interruption let pass."""

@@ -10,6 +10,7 @@ import types
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -189,6 +190,32 @@ def build(**changes: Any) -> Result:
 def make_result() -> Callable[..., Result]:
     """Return the factory: a call whose joins 4 and 17 lost a DTLS flight; keyword arguments replace fields."""
     return build
+
+
+ROOM = ("ana", "ben", "cho")
+
+
+def room(parties: tuple[str, ...] = ROOM, **changes: Any) -> Result:
+    """Return a call in which everybody hears everybody: each way 10 ms later than the one before."""
+    ways = [Way.of(talker, listener) for talker, listener in permutations(parties, 2)]
+    ears = {}
+    for place, way in enumerate(ways):
+        heard, more_s = ear(place, heard=110 + place, lost=9 - place % 10), 0.010 * place
+        ears[way] = replace(
+            heard,
+            samples=tuple(
+                replace(each, heard_s=each.heard_s + more_s, delay_s=each.delay_s + more_s) for each in heard.samples
+            ),
+            stages={**heard.stages, "network_min": heard.stages["network_min"] + more_s},
+        )
+    legs = {Leg.between(way.talker, way.listener): link_report() for way in ways}
+    return build(**{"scenario": "room", "mouth_to_ear": ears, "measures": ways, "link": legs, **changes})
+
+
+@pytest.fixture
+def make_room() -> Callable[..., Result]:
+    """Return the factory of calls between more than two, of three where not told."""
+    return room
 
 
 @pytest.fixture

@@ -40,7 +40,8 @@ def test_files_are_sides_and_their_results_runs(rtcprobe, write, tmp_path):
 def test_a_page_is_made_of_the_comparisons_and_their_runs(rtcprobe, write, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(
-        "rtcprobe.report.html.render_comparison", lambda rankings, runs: asked.append((rankings, runs)) or "page"
+        "rtcprobe.report.html.render_comparison",
+        lambda rankings, runs, **_dumps: asked.append((rankings, runs)) or "page",
     )
     page = tmp_path / "x.html"
     assert rtcprobe("compare", write("a.jsonl"), write("b.jsonl"), "-q", "--html", page) == (0, "", "")

@@ -1,5 +1,7 @@
 """``rtcprobe report``: files in, one page out."""
 
+import json
+
 import pytest
 
 from rtcprobe.report.history import line_of
@@ -50,3 +52,29 @@ def test_bad_files_and_places_are_sentences(rtcprobe, history, tmp_path):
     assert code == 2
     assert err.splitlines()[-1] == f"rtcprobe: {history} holds no result of scenario 'other': it has 1v1-social"
     assert not (tmp_path / "x.html").exists()
+
+
+def test_a_browsers_own_count_stands_beside_the_runs_and_nothing_of_its_address_does(rtcprobe, make_result, tmp_path):
+    report = {
+        "type": "inbound-rtp", "kind": "audio", "ssrc": 7, "timestamp": 1e12, "packetsReceived": 50, "packetsLost": 0,
+        "jitterBufferDelay": 0.123 * 48_000, "jitterBufferEmittedCount": 48_000,
+    }  # fmt: skip
+    said = json.dumps(["getStats", "10-1", {"a": report}, 1000])
+    dump = tmp_path / "call_dump"
+    dump.write_text(f'RTCStatsDump\n{{"fileFormat":3}}\n["create","10-1",{{}},"https://me.example/room",1]\n{said}\n')
+    page = tmp_path / "page.html"
+    one, other = tmp_path / "one.jsonl", tmp_path / "other.jsonl"
+    one.write_bytes(line_of(make_result(seed=1)))
+    other.write_bytes(line_of(make_result(seed=2)))
+    code, _, err = rtcprobe("report", one, "--dump", dump, "-o", page)
+    assert (code, err) == (0, "")
+    text = page.read_text(encoding="utf-8")
+    assert "call_dump" in text
+    assert "123.0" in text
+    assert "me.example" not in text
+    code, out, _ = rtcprobe("compare", one, other, "--dump", dump)
+    assert code == 0
+    assert "call_dump: jitter buffer 123.0 ms" in " ".join(out.split())
+    code, _, err = rtcprobe("hear", dump)
+    assert code == 2
+    assert "without a packet to hear" in err

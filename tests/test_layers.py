@@ -85,3 +85,16 @@ def test_a_pure_room_has_no_clock_and_no_global_randomness():
     assert pure
     for path in pure:
         assert banned.isdisjoint(name.split(".")[0] for name in imported(path)), path
+
+
+def test_the_maps_name_every_room():
+    rooms = {room_of(path) for path in modules()} - {"__init__", "__main__"}
+    readme = (ROOT.parent / "README.md").read_text(encoding="utf-8")
+    drawn = readme[readme.index("## The ten-minute map") :]
+    table = re.findall(r"^\| (`.+?`) \|", drawn, re.MULTILINE)
+    named = {room.removesuffix(".py").rstrip("/") for row in table for room in re.findall("`([^`]+)`", row)}
+    assert named == rooms
+    told = set(
+        re.findall("``([a-z_]+)``", (ROOT / "__init__.py").read_text(encoding="utf-8").partition("From Python")[0])
+    )
+    assert told == rooms

@@ -135,6 +135,10 @@ class LiveMouth(Mouth):
         """Hear what ``sound`` receives."""
         self.ear = LiveEar(sound, self.speech.playout, self.speech.devices)
 
+    def says(self, index: int) -> bytes | None:
+        """Return packet ``index``, which was decided."""
+        return self.frames[index]
+
     def decide(self, index: int) -> bool:
         """Decide what packet ``index`` holds, if it is not decided; return whether there is one."""
         while len(self.frames) <= index and not self.over:
@@ -169,9 +173,10 @@ class LiveMouth(Mouth):
 class LiveTrack(MouthTrack):
     """A track of a live mouth."""
 
+    mouth: LiveMouth
+
     def __init__(self, mouth: LiveMouth) -> None:
         super().__init__(mouth)
-        self.mouth = mouth
         self._count = sys.maxsize
 
     @property
@@ -189,11 +194,6 @@ class LiveTrack(MouthTrack):
             self._count = len(self.mouth.frames)
             return False
         return self.mouth.frames[index] is not None
-
-    def _payloads(self, index: int, timestamp: int) -> Sequence[bytes]:
-        payload = self.mouth.frames[index]
-        assert payload is not None
-        return (payload if self.red is None else self.red.encode(payload, timestamp),)
 
 
 class _Connection(Protocol):

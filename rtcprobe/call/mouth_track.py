@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rtcprobe.audio.red import RedEncoder
 from rtcprobe.call.track import EncodedTrack
@@ -17,11 +17,15 @@ __all__ = ["Mouth", "MouthTrack", "Speech"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speech:
-    """What a mouth says: encoded frames of ``ptime_s`` each, None where DTX sends nothing; ``endless`` starts over."""
+    """What a mouth says: encoded frames of ``ptime_s`` each, None where DTX sends nothing; ``endless`` starts over.
+
+    ``silence`` is the frame that is sent while it is told to be silent; None: nothing is.
+    """
 
     frames: Sequence[bytes | None]
     ptime_s: float
     endless: bool = False
+    silence: bytes | None = None
 
     @property
     def duration_s(self) -> float:
@@ -41,6 +45,32 @@ class Mouth:
     network: Network
     may_speak: asyncio.Event
     began_s: float | None = None
+    closed: list[tuple[float, float]] = field(default_factory=list)
+    """From when until when it was told to be silent, seconds since the epoch; of the last, infinity while it is."""
+
+    def close(self) -> None:
+        """Be silent from the frame on that is in progress."""
+        if not self.is_closed:
+            self.closed.append((self.network.now_s(), math.inf))
+
+    def open(self) -> None:
+        """Speak, or speak on: what was due meanwhile is never said."""
+        if self.is_closed:
+            self.closed[-1] = self.closed[-1][0], self.network.now_s()
+        self.may_speak.set()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was told to be silent."""
+        return bool(self.closed) and math.isinf(self.closed[-1][1])
+
+    def says(self, index: int) -> bytes | None:
+        """Return frame ``index`` as it leaves: silence where the mouth was closed before it was over."""
+        if self.closed and self.began_s is not None:
+            from_s = self.began_s + index * self.speech.ptime_s
+            if any(shut_s < from_s + self.speech.ptime_s and from_s < open_s for shut_s, open_s in self.closed):
+                return self.speech.silence
+        return self.speech.frames[index % len(self.speech.frames)]
 
     def begin(self, now_s: float) -> tuple[float, int]:
         """Return when its first frame began, and which is in progress at ``now_s``: frame 0, unless it spoke before."""
@@ -65,7 +95,7 @@ class MouthTrack(EncodedTrack):
     clock_hz = RTP_CLOCK_HZ
 
     def __init__(self, mouth: Mouth) -> None:
-        speech = self.speech = mouth.speech
+        speech = mouth.speech
         super().__init__(
             count=len(speech.frames),
             frame_s=speech.ptime_s,
@@ -73,22 +103,35 @@ class MouthTrack(EncodedTrack):
             network=mouth.network,
             may_send=mouth.may_speak,
         )
-        self._mouth = mouth
+        self.mouth = mouth
         self.red: RedEncoder | None = None
         """Puts copies of frames into later packets, where that was negotiated."""
 
     @property
+    def gaps_s(self) -> list[tuple[float, float]]:
+        """From when until when nothing of the speech left: before there was somebody to hear it, and when closed."""
+        if self.started_s is None:
+            return []
+        begun_s, frame_s = self.started_s, self.frame_s
+        late = [(begun_s, begun_s + self.first * frame_s)] if self.first else []
+        return late + [
+            (begun_s + math.floor((shut_s - begun_s) / frame_s) * frame_s, open_s + frame_s)  # frames are silent whole
+            for shut_s, open_s in self.mouth.closed
+        ]
+
+    @property
     def frames(self) -> Sequence[bytes | None]:
         """The encoded frames, None where nothing is sent."""
-        return self.speech.frames
+        return self.mouth.speech.frames
 
     def _begin(self, now_s: float) -> tuple[float, int]:
-        return self._mouth.begin(now_s)
+        return self.mouth.begin(now_s)
 
     def _sends(self, index: int) -> bool:
-        return self.speech.frames[index % self._count] is not None
+        return self.mouth.speech.frames[index % self._count] is not None
 
     def _payloads(self, index: int, timestamp: int) -> Sequence[bytes]:
-        payload = self.speech.frames[index % self._count]
-        assert payload is not None
+        payload = self.mouth.says(index)
+        if payload is None:
+            return ()  # it is closed, and sends nothing then
         return (payload if self.red is None else self.red.encode(payload, timestamp),)

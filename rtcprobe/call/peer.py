@@ -12,6 +12,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -26,7 +27,7 @@ from rtcprobe.call.transceiver import Media, Picture, PictureWanted, Sound, Soun
 from rtcprobe.ice import IceServer
 from rtcprobe.playout.arrivals import Arrival, Arrivals
 from rtcprobe.recording import Agreed, Came, CameVideo, Said
-from rtcprobe.runtime import aiortc_seam, dtls_seam, ice_seam, media_seam, negotiation
+from rtcprobe.runtime import aiortc_seam, dtls_seam, express_seam, ice_seam, media_seam, negotiation
 from rtcprobe.runtime.gathering import Gathering
 from rtcprobe.runtime.network import Host, acting_as
 from rtcprobe.runtime.real import work_s
@@ -34,6 +35,10 @@ from rtcprobe.runtime.wiretap import WireTap
 from rtcprobe.timeline import Side, Timeline, Wait, answers
 
 __all__ = ["Media", "Peer"]
+
+UNDER_WAY_S = 1.0
+"""How long what was said may be under way to a listener, playout included: more than any link of ours and its jitter
+buffer take (``playout.fixed`` 200 ms, NetEQ's target on 4G 150 ms)."""
 
 _FIRST = {"audio": "first_packet", "video": "first_video_packet"}
 """The milestone of the first packet of the first section of each kind."""
@@ -77,6 +82,7 @@ class Peer:
         if gathering is not None:
             gathering.tap = self.tap
         self._dtls_timeout_s = dtls_timeout_s
+        self._alone_s: list[tuple[float, float]] = []
         self.unreadable = 0
         """Packets that came through SRTP and could not be read: dropped."""
         self.own_s: dict[str, float] = {}
@@ -125,6 +131,14 @@ class Peer:
     def heard_packet(self) -> asyncio.Event:
         """Set when the first packet of sound came."""
         return self.sound.heard_packet
+
+    def begin(self) -> None:
+        """Let its join begin now."""
+        self.timeline.begin(self._network.now_s())
+
+    def left_alone(self) -> None:
+        """Note that the other side leaves now: what was still under way then is not asked of it."""
+        self._alone_s.append((self._network.now_s() - UNDER_WAY_S, math.inf))
 
     async def offer(self) -> Sdp:
         """Gather candidates and return our offer.
@@ -219,6 +233,8 @@ class Peer:
             departures=self.tap.departures(*sent.ssrcs),
             medium=track.medium,
             clock_hz=track.clock_hz,
+            gaps_s=(*track.gaps_s, *self._alone_s),
+            first=track.first,
         )
 
     def came(self, *, forwarded: bool, there_and_back: bool) -> Came:
@@ -285,6 +301,7 @@ class Peer:
             ice_seam.gather_with(dtls, gathering.gather)
         dtls_seam.prepare_handshake(dtls)
         media_seam.skip_unreadable(dtls, self._skip)
+        express_seam.express(dtls)
         if len(self.sections) > 1:
             media_seam.route_by_mid(dtls)
         aiortc_seam.on_state(dtls.transport, "completed", lambda: self._mark("ice_connected"))

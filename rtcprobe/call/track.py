@@ -33,6 +33,8 @@ class EncodedTrack(MediaStreamTrack, ABC):
         """Set when all of it was sent."""
         self.started_s: float | None = None
         """When frame 0 begins, in seconds since the epoch; None before the first frame is asked for."""
+        self.first = 0
+        """The frame sent first: not frame 0 where somebody else heard it begin."""
         self._count, self._endless = count, endless
         self._network = network
         self._may_send = may_send
@@ -43,6 +45,11 @@ class EncodedTrack(MediaStreamTrack, ABC):
     @abstractmethod
     def frames(self) -> Sequence[bytes | None]:
         """What it sends, as a recording keeps it (``recording.Said``)."""
+
+    @property
+    def gaps_s(self) -> Sequence[tuple[float, float]]:
+        """From when until when, seconds since the epoch, nothing of what it sends left although it was due."""
+        return ()
 
     @property
     def duration_s(self) -> float:
@@ -59,18 +66,34 @@ class EncodedTrack(MediaStreamTrack, ABC):
 
     async def recv(self) -> EncodedFrame:  # type: ignore[override]
         """Return the next frame when its time has come; wait for ever after the last."""
+        await self.ready()
+        due_s = self.upcoming_s()
+        if due_s is None:
+            await self._clock.create_future()
+        else:
+            await self._until(due_s)
+        return self.take()
+
+    async def ready(self) -> None:
+        """Return when it may be sent."""
         if self.started_s is None:
             await self._may_send.wait()
-            self.started_s, self._next = self._begin(self._network.now_s())
-        while True:
-            index = self._next
-            if index >= self._count and not self._endless:
-                self.finished.set()
-                await self._clock.create_future()
+            self.started_s, self.first = self._begin(self._network.now_s())
+            self._next = self.first
+
+    def upcoming_s(self) -> float | None:
+        """Return the loop's time at which the next frame is due; None after the last."""
+        while self._next < self._count or self._endless:
+            if self._sends(self._next):
+                return self._network.epoch_s + self.due_s(self._next)
             self._next += 1
-            if self._sends(index):
-                break
-        await self._until(self._network.epoch_s + self.due_s(index))
+        self.finished.set()
+        return None
+
+    def take(self) -> EncodedFrame:
+        """Return that frame, and turn to the one after it."""
+        index = self._next
+        self._next += 1
         timestamp = round(index * self.frame_s * self.clock_hz)
         return EncodedFrame(self._payloads(index, timestamp), timestamp)
 

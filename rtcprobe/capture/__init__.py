@@ -3,10 +3,12 @@
 Read in this order: ``stream`` (what every reader leaves), ``records`` and ``layers`` and ``rtp`` (captures),
 ``eventlog``, ``mjr``, ``files`` (telling them apart); ``programme`` and ``hearing`` (playing them again), ``video``
 (seeing them again), ``network`` (what the packets say themselves), ``heard`` (figures, JSON), ``bounds`` (budgets),
-``pair`` (two captures of one call).
+``pair`` (two captures of one call), ``dump`` (what a browser
+counted of a call itself).
 """
 
 from rtcprobe.capture.bounds import Bound, Kept, parse_bound
+from rtcprobe.capture.dump import Dump, DumpedStream, read_dump
 from rtcprobe.capture.files import read_capture
 from rtcprobe.capture.heard import SCHEMA, Heard, HeardStream, hear
 from rtcprobe.capture.network import Drift, Network
@@ -20,6 +22,8 @@ __all__ = [
     "Bound",
     "Capture",
     "Drift",
+    "Dump",
+    "DumpedStream",
     "Heard",
     "HeardStream",
     "Kept",
@@ -32,4 +36,5 @@ __all__ = [
     "hear",
     "parse_bound",
     "read_capture",
+    "read_dump",
 ]

@@ -7,6 +7,7 @@ import stat
 import zlib
 from pathlib import Path
 
+from rtcprobe.capture.dump import is_dump
 from rtcprobe.capture.eventlog import is_event_log, read_event_log
 from rtcprobe.capture.mjr import MJR_HEADS, read_mjr
 from rtcprobe.capture.records import gunzipped, is_packet_capture
@@ -39,6 +40,11 @@ def read_capture(path: Path | str, *, sound_of: int | None = None) -> Capture:
                 return read_mjr(inside, place)
             if is_event_log(head):
                 return read_event_log(inside, place)
+            if is_dump(head + inside.read(2**16)):
+                raise BadInputError(
+                    f"{place} is what a browser counted, without a packet to hear",
+                    "see it beside a run: rtcprobe report RESULT --dump FILE -o PAGE",
+                )
     except OSError as error:
         if isinstance(error, gzip.BadGzipFile):
             raise BadInputError(f"{place} is damaged", "its gzip data cannot be unpacked") from error

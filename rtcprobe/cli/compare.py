@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rtcprobe.cli.common import complain, console
-from rtcprobe.cli.reading import read_results, selecting_options
+from rtcprobe.cli.reading import DUMP_HELP, read_dumps, read_results, selecting_options
 from rtcprobe.errors import BadInputError, ExitCode
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ __all__ = ["compare"]
 
 @click.command(short_help="Compare files of results side by side.")
 @click.argument("paths", nargs=-1, required=True, metavar="A B [C]...")
+@click.option("--dump", "dump_paths", multiple=True, metavar="FILE", help=DUMP_HELP)
 @selecting_options
 @click.option("--json", "json_path", metavar="PATH|-", help="Write everything as JSON (several scenarios: an array).")
 @click.option("--markdown", "markdown_path", metavar="PATH|-", help="Write Markdown.")
@@ -33,6 +34,7 @@ __all__ = ["compare"]
 def compare(
     paths: tuple[str, ...],
     *,
+    dump_paths: tuple[str, ...],
     scenario: str | None,
     last: int | None,
     json_path: str | None,
@@ -61,6 +63,7 @@ def compare(
         for label, path in zip(_labels(paths), paths, strict=True)
     ]
     rankings = [rank([(label, _of(runs, name)) for label, runs in sides]) for name in _common(sides)]
+    dumps = read_dumps(dump_paths)
     if not quiet:
         from rtcprobe.report.comparison import ranking_lines
 
@@ -69,12 +72,16 @@ def compare(
             if index:
                 screen.print()
             print_lines([*ranking_lines(ranking), *_goal_lines(ranking, sides)], screen)
+        if dumps:
+            from rtcprobe.report.dumped import dumped_lines
+
+            print_lines(dumped_lines(dumps, sides), screen)
     _write(rankings, json_path=json_path, markdown_path=markdown_path)
     if html_path is not None:
         from rtcprobe.report.html import render_comparison
         from rtcprobe.report.json import write_whole
 
-        write_whole(render_comparison(rankings, sides), html_path)
+        write_whole(render_comparison(rankings, sides, dumps=dumps), html_path)
     return ExitCode.MET
 
 

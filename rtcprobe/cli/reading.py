@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -11,14 +11,18 @@ import click
 from rtcprobe.cli.common import complain
 
 if TYPE_CHECKING:
+    from rtcprobe.capture import Dump
     from rtcprobe.result import Result
 
-__all__ = ["read_results", "selecting_options"]
+__all__ = ["DUMP_HELP", "read_dumps", "read_results", "selecting_options"]
 
 _Command = TypeVar("_Command", bound=Callable[..., int])
 
 _SCENARIO = click.option("--scenario", metavar="NAME", help="Take only the results of this scenario.")
 _LAST = click.option("--last", type=click.IntRange(min=1), metavar="N", help="Take only the last N of each file.")
+
+
+DUMP_HELP = "Show what a browser counted of a call of its own (a dump of chrome://webrtc-internals) beside the runs."
 
 
 def selecting_options(command: _Command) -> _Command:
@@ -38,3 +42,16 @@ def read_results(path: str, *, scenario: str | None, last: int | None) -> tuple[
     for warning in loaded.warnings:
         complain(f"warning: {warning}")
     return loaded.results
+
+
+def read_dumps(paths: Sequence[str]) -> tuple[Dump, ...]:
+    """Return the browsers' dumps at ``paths``.
+
+    Raises:
+        BadInputError: one of them is none, or holds nothing of use.
+    """
+    if not paths:
+        return ()
+    from rtcprobe.capture import read_dump
+
+    return tuple(read_dump(path) for path in paths)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import click
 
 from rtcprobe.cli.common import say
-from rtcprobe.cli.reading import read_results, selecting_options
+from rtcprobe.cli.reading import DUMP_HELP, read_dumps, read_results, selecting_options
 from rtcprobe.errors import ExitCode
 
 __all__ = ["report"]
@@ -16,15 +16,24 @@ __all__ = ["report"]
 @click.argument("paths", nargs=-1, required=True, metavar="RESULT...")
 @click.option("-o", "--output", required=True, metavar="PATH|-", help="Write the page here.")
 @click.option("--title", metavar="TEXT", help="What the browser's tab says [default: the scenarios].")
+@click.option("--dump", "dump_paths", multiple=True, metavar="FILE", help=DUMP_HELP)
 @selecting_options
-def report(paths: tuple[str, ...], *, output: str, title: str | None, scenario: str | None, last: int | None) -> int:
+def report(
+    paths: tuple[str, ...],
+    *,
+    output: str,
+    title: str | None,
+    dump_paths: tuple[str, ...],
+    scenario: str | None,
+    last: int | None,
+) -> int:
     """Turn RESULTs (written by run --json or --append) into one HTML page that needs nothing else."""
     from rtcprobe.report.html import render_report
     from rtcprobe.report.json import check_writable, write_whole
 
     check_writable(output)
     results = [each for path in paths for each in read_results(path, scenario=scenario, last=last)]
-    page = render_report(results, title=title)
+    page = render_report(results, title=title, dumps=read_dumps(dump_paths))
     write_whole(page, output)
     if output != "-":
         counts = {word: sum(each.verdict == word for each in results) for word in ("pass", "fail")}

@@ -105,7 +105,7 @@ PHASES = (
 
 _VERDICTS = "pass, fail, inconclusive, invalid"
 _PHASES = f"phase: {', '.join(PHASES)}, other (one that is not known)"
-_WAYS = "direction: caller_to_callee, callee_to_caller, round_trip (an echo)"
+_WAYS = "direction: caller_to_callee, callee_to_caller, round_trip (an echo), ana_to_ben (parties by name)"
 _AGGREGATES = "aggregate: min, mean, p50, p95, max (a percentile of too few samples is absent)"
 _TIMERS = "timer: stun, dtls, signaling"
 _FATES = "fate: heard, rejected, lost"

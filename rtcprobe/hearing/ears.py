@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from rtcprobe.audio.ear import Hearing, MarkerOutcome
 from rtcprobe.audio.long_ear import LongEar
+from rtcprobe.audio.marker import MARKER_S
 from rtcprobe.audio.opus_packet import has_fec
 from rtcprobe.audio.pcm import Pcm
 from rtcprobe.hearing import figures
@@ -89,7 +90,7 @@ class Ear:
             silent = Account(kind="mouth_to_ear", way=way, scheduled=0, heard=0, rejected=0, lost=0, playout=unspoken)
             return CallAccount(account=silent)
         frames = SentFrames(
-            self._said.departures,
+            self._said,
             self._spoken,
             whole=self._whole,
             arrivals=self._arrivals,
@@ -163,7 +164,8 @@ class Ear:
         spoken, started_s = self._spoken, self._said.started_s
         if started_s is None:
             return *self._listen_to(arrivals, decoder, lambda _start_s: lambda _block: None), None
-        markers = spoken.train.markers(self.said_s(), start_s=started_s)
+        due, lasts_s = spoken.train.markers(self.said_s(), start_s=started_s), MARKER_S + spoken.look_ahead_s
+        markers = [each for each in due if self._said.said_at(each.spoken_s, each.spoken_s + lasts_s)]
         drift, ears = self._devices.drift, list[LongEar]()
 
         def listen(start_s: float) -> Callable[[Block | Run], None]:

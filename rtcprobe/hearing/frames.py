@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,8 +13,9 @@ from rtcprobe.audio.opus_packet import has_fec
 from rtcprobe.hearing.playing import unwrapped
 from rtcprobe.hearing.speech import Spoken
 from rtcprobe.playout.arrivals import Arrivals
-from rtcprobe.playout.copies import Left, Sent
+from rtcprobe.playout.copies import Left
 from rtcprobe.playout.replay import Playback
+from rtcprobe.recording import Said
 from rtcprobe.units import RTP_CLOCK_HZ
 
 __all__ = ["Seconds", "SentFrames", "Ways"]
@@ -57,10 +58,9 @@ class SentFrames:
     ``whole`` is what arrived, a frame a packet; ``arrivals`` what the playout was given, and ``playback`` what it made.
     """
 
-    def __init__(
-        self, departures: Iterable[Sent], spoken: Spoken, *, whole: Arrivals, arrivals: Arrivals, playback: Playback
-    ) -> None:
-        self._left = Left(departures)
+    def __init__(self, said: Said, spoken: Spoken, *, whole: Arrivals, arrivals: Arrivals, playback: Playback) -> None:
+        self._said = said
+        self._left = Left(said.departures)
         self._spoken = spoken
         self._whole = whole
         self._arrivals = arrivals
@@ -102,8 +102,8 @@ class SentFrames:
         stamps = self._left.timestamp
         if not len(stamps):
             return stamps
-        first_sent = next(index for index, payload in enumerate(self._spoken.frames) if payload is not None)
-        places: npt.NDArray[np.int64] = first_sent + (stamps - stamps[0]) % _CYCLE // self._spoken.codec.frame_samples
+        first = self._said.first_sent
+        places: npt.NDArray[np.int64] = first + (stamps - stamps[0]) % _CYCLE // self._spoken.codec.frame_samples
         return places
 
     @cached_property

@@ -56,7 +56,7 @@ def _timestamps_of_payloads(said: Said) -> Mapping[bytes, int]:
     departures = said.departures
     if not departures:
         return {}
-    first = next(index for index, payload in enumerate(frames) if payload is not None)
+    first = said.first_sent
     found: dict[bytes, int | None] = {}
     for timestamp in dict.fromkeys(departure.timestamp for departure in departures):
         index = first + (timestamp - departures[0].timestamp) % _CYCLE // size

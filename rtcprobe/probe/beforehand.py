@@ -23,6 +23,10 @@ TURNS: tuple[Over, ...] = ("response", "barge_in")
 """What budgets of a conversation are about."""
 
 
+_TWO = ("caller", "callee")
+"""Whom targets outside know."""
+
+
 def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> Target:
     """Return whom ``scenario`` calls, once everything that can be known before has been refused.
 
@@ -34,9 +38,11 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
     if engine == "model" and (clock == "real" or scenario.target.scheme != "loopback"):
         fact = "knows no real time" if clock == "real" else f"cannot call {target.name}"
         raise BadInputError(f"engine model {fact}", "it models the loopback in virtual time: use engine stack")
-    names = [party.name for party in scenario.parties]
-    if names != ["caller", "callee"]:
-        raise BadInputError(f"{target.name} cannot join {', '.join(names)}", "it joins a caller and a callee")
+    names = tuple(party.name for party in scenario.parties)
+    if isinstance(target, LoopbackTarget):
+        target = target.joining(names, scenario.ways)
+    if names != _TWO:
+        raise BadInputError(f"{target.name} cannot be called by {', '.join(names)}", "write a caller and a callee")
     if clock not in target.clocks:
         raise BadInputError(
             f"target {target.name} cannot be called in virtual time", "time passes at a real server: add --real-time"

@@ -76,9 +76,17 @@ def hear_call(
     latest = {way: max(several, key=_lateness_s) for way, several in ears.items()}
     if wav_dir is not None:
         _write_wavs(wav_dir, heard, voices, latest, scenario)
-    delays_s = [ear.delay_s for ear in latest.values() if ear.delay_s is not None]
-    echo_path_s = sum(delays_s) / len(delays_s) if len(delays_s) == len(latest) > 0 else None
-    return Heard({way: ear.account(way, echo_path_s) for way, ear in latest.items()}, listeners_s)
+    return Heard({way: ear.account(way, _echo_path_s(way, latest)) for way, ear in latest.items()}, listeners_s)
+
+
+def _echo_path_s(way: Way, ears: Mapping[Way, Ear]) -> float | None:
+    """Return how far away an echo of what is said on a way would come from: the mean delay of both ways of the two.
+
+    None where one of them was heard by nobody, though it should have been.
+    """
+    delays_s = [ears[each].delay_s for each in dict.fromkeys((way, way.back)) if each in ears]
+    known_s = [each for each in delays_s if each is not None]
+    return sum(known_s) / len(known_s) if len(known_s) == len(delays_s) else None
 
 
 def judge_join(

@@ -19,7 +19,7 @@ from rtcprobe.probe.conversing import lines_of
 from rtcprobe.probe.hearing import Listened, came
 from rtcprobe.probe.placing import Attempt
 from rtcprobe.recording import Said
-from rtcprobe.ways import BOTH_LEGS, BOTH_WAYS, Leg, Way
+from rtcprobe.ways import Leg, Way
 
 __all__ = ["Placed", "modelled", "of_stack"]
 
@@ -80,26 +80,27 @@ def modelled(setup: CallSetup, voices: Voices, seed: np.random.SeedSequence) -> 
         routes=setup.routes,
         voices={
             name: Voice(frames=voice.frames, ptime_s=voice.codec.ptime_s, red_copies=red_copies)
-            for name, voice in voices.items()
+            if (voice := voices.get(name)) is not None
+            else None
+            for name in setup.speech
         },
+        hears=setup.hears,
         protection=setup.protection,
         connection=setup.connection,
         dtls_timeout_s=setup.dtls_timeout_s,
         join_timeout_s=setup.join_timeout_s,
     )
     call = place(plan, call_seed, chance)
-    draws = np.random.Generator(np.random.PCG64(phase_seed)).random(len(voices)) * BLOCK_S
-    phase_s = dict(zip(voices, draws.tolist(), strict=True))
+    draws = np.random.Generator(np.random.PCG64(phase_seed)).random(len(setup.speech)) * BLOCK_S
+    phase_s = dict(zip(setup.speech, draws.tolist(), strict=True))
     return Placed(
         ways=[
-            Listened(way=way, said=call.ways[way].said, came=call.ways[way].came, phase_s=phase_s[way.listener])
-            for way in BOTH_WAYS
-            if way in call.ways
+            Listened(way=way, said=heard.said, came=heard.came, phase_s=phase_s[way.listener])
+            for way, heard in call.ways.items()
         ],
         said=[heard.said for heard in call.ways.values()],
         legs={
-            leg: [Line(specs=specs, tally=tally)]
-            for leg, (specs, tally) in zip(BOTH_LEGS, call.lines.values(), strict=True)
+            leg: [Line(specs=specs, tally=tally)] for leg, (specs, tally) in call.lines.items() if Way(leg) in call.ways
         },
         failed=call.failed,
     )

@@ -25,7 +25,7 @@ from rtcprobe.runtime.real import RealEventLoop
 from rtcprobe.runtime.rehearsal_seam import rehearsals
 from rtcprobe.runtime.virtual import VirtualEventLoop
 
-__all__ = ["Attempt", "Placing"]
+__all__ = ["Attempt", "Placing", "afresh"]
 
 LOG: Final = logging.getLogger("rtcprobe")
 
@@ -167,6 +167,11 @@ class Placing:
                 raise
             end(made[0].call, unforeseen(error))
         return made[0]
+
+
+def afresh(seed: np.random.SeedSequence) -> np.random.SeedSequence:
+    """Return ``seed`` as it was before it had children, so that it has the same ones again."""
+    return np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key)
 
 
 async def _tick(call: Call, tick: Callable[[float], None]) -> None:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
+from rtcprobe.audio.mouth import encoded
+from rtcprobe.audio.opus import OpusSettings
 from rtcprobe.audio.protection import Protection
 from rtcprobe.call.mouth_track import Speech
+from rtcprobe.call.script import cues_of
 from rtcprobe.call.targets.base import CallSetup, Route
 from rtcprobe.call.targets.loopback import mesh_routes
 from rtcprobe.hearing.speech import Voices
@@ -13,6 +18,9 @@ from rtcprobe.link import LinkSpec
 from rtcprobe.scenario import Scenario
 
 __all__ = ["call_setup"]
+
+_SETTLED = 10
+"""Frames: what an encoder remembers of before is gone by then."""
 
 LINGER_S = 0.150
 """How long a join goes on beyond a delay its playout was given: stock aiortc lets a frame go when five are there."""
@@ -26,8 +34,10 @@ def call_setup(
     ``hops`` are those of each route (None: nothing lies between anybody).
     """
     sounds = list(scenario.sending("audio").values())
+    cues = cues_of(scenario.parties, scenario.script)
+    silences = {cue.party: _silence(voices[cue.party].codec) for cue in cues if cue.does == "stop"}
     speech = {
-        name: Speech(frames=voice.frames, ptime_s=voice.codec.ptime_s, endless=endless)
+        name: Speech(frames=voice.frames, ptime_s=voice.codec.ptime_s, endless=endless, silence=silences.get(name))
         for name, voice in voices.items()
     }
     names = [party.name for party in scenario.parties]
@@ -41,4 +51,12 @@ def call_setup(
         linger_s=max(party.playout.delay_s or 0.0 for party in scenario.parties) + LINGER_S,
         protection=sounds[0].protection if sounds else Protection(),
         ice=scenario.ice,
+        cues=cues,
+        lasts_s=scenario.call.duration_s,
     )
+
+
+def _silence(codec: OpusSettings) -> bytes:
+    """Return a frame of silence, as an encoder sends them once it has settled."""
+    *_, last = encoded([np.zeros(_SETTLED * codec.frame_samples, dtype=np.float32)], codec)
+    return last

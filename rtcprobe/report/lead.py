@@ -13,10 +13,10 @@ from rtcprobe.report.sentences import beyond, counted, milliseconds, rough_share
 from rtcprobe.report.turns import agent_name
 from rtcprobe.result import Account, Quantile, Result, Summary
 from rtcprobe.verdict.goals import BEYOND, CONNECT_S, EAR_S, Goal, goals
+from rtcprobe.ways import BOTH_WAYS, Way
 
 __all__ = ["beyond_goals", "goal_sentence", "lead", "out_of_reach"]
 
-_WAYS = {"caller_to_callee": "the callee hears the caller", "callee_to_caller": "the caller hears the callee"}
 _ALIKE_S = 1.5e-3
 """Two directions that differ by less read as one figure."""
 
@@ -62,8 +62,9 @@ def out_of_reach(found: Iterable[Goal]) -> list[str]:
 
 
 def _takes(far: Sequence[Goal]) -> str:
-    least = dict.fromkeys(milliseconds(each.least_s, 0) for each in far)
-    return f"{far[0].parts} take {' and '.join(least)} ms"
+    least = list(dict.fromkeys(milliseconds(each, 0) for each in sorted(each.least_s for each in far)))
+    said = " and ".join(least) if len(least) <= len(BOTH_WAYS) else f"{least[0]} to {least[-1]}"
+    return f"{far[0].parts} take {said} ms"
 
 
 def _joining(result: Result) -> str:
@@ -96,17 +97,19 @@ def _hearing(result: Result) -> str:
     answered = next(iter(result.of_kind("response").values()), None)
     if answered is not None:
         return _answering(answered, result)
-    heard = [(way, ear) for way in result.measures if (ear := result.mouth_to_ear.get(way)) is not None and ear.heard]
+    heard = [(way, ear) for way, ear in result.mouth_to_ear.items() if ear.heard]
     if not heard:
         return "nobody was heard" if result.mouth_to_ear else ""
     middles = [(way, _middle(ear)) for way, ear in heard]
-    if heard[0][0] == "round_trip":
+    if heard[0][0].there_and_back:
         return f"what you say comes back after {milliseconds(middles[0][1], 0)} ms, there and back"
     late = [each for each in goals(result) if each.direction is not None]
     if len(middles) == 1 or len(late) != len(middles):
-        who = _WAYS.get(middles[0][0], "the other side is heard")
-        return f"{who} after {milliseconds(middles[0][1], 0)} ms, {_late(late[:1])}"
-    low, high = sorted(each for _, each in middles)
+        return f"{_who(middles[0][0])} after {milliseconds(middles[0][1], 0)} ms, {_late(late[:1])}"
+    (soonest, low), *_, (latest, high) = sorted(middles, key=lambda each: each[1])
+    if len(middles) > len(BOTH_WAYS) or soonest.back != latest:
+        between = f"{milliseconds(low, 0)} to {milliseconds(high, 0)}"
+        return f"people hear each other after {between} ms ({_who(latest)} last), {_late(late)}"
     both = milliseconds(high, 0) if high - low < _ALIKE_S else f"{milliseconds(low, 0)} and {milliseconds(high, 0)}"
     return f"you hear each other after {both} ms, {_late(late)}"
 
@@ -122,6 +125,12 @@ def _answering(account: Account, result: Result) -> str:
     if result.target != "loopback" or not added:
         return took
     return f"{took}, of which network and playout are {milliseconds(added[(len(added) - 1) // 2], 0)}"
+
+
+def _who(way: Way) -> str:
+    """Return who hears whom: ``"ben hears ana"``, ``"the callee hears the caller"``."""
+    article = "the " if way in BOTH_WAYS else ""
+    return f"{article}{way.listener} hears {article}{way.talker}"
 
 
 def _late(found: list[Goal]) -> str:

@@ -15,7 +15,7 @@ from rtcprobe.report.lead import goal_sentence, lead
 from rtcprobe.report.sentences import arrow, attribution, bounds, figure, interval, milliseconds, slowest, typical
 from rtcprobe.result import Account, BudgetOutcome, Result, Summary
 from rtcprobe.verdict import Goal, goals
-from rtcprobe.ways import Way
+from rtcprobe.ways import BOTH_WAYS, Way
 
 __all__ = ["code", "faults_markdown", "plain", "result_markdown", "results_markdown", "table"]
 
@@ -134,8 +134,10 @@ def _ears(ears: Mapping[Way, Account]) -> str:
     )
     stages = dict.fromkeys(name for each in ears.values() for name in each.stages)
     rows += [[_name(name), *(milliseconds(each.stages.get(name)) for each in ears.values())] for name in stages]
-    head = ["mouth to ear, ms", *(arrow(name) for name in ears)]
-    return table(head, rows, numbers=1)
+    whole = [["mouth to ear, ms", *map(arrow, ears)], *rows]
+    if len(ears) > len(BOTH_WAYS):  # a row each
+        whole = [list(each) for each in zip(*whole, strict=True)]
+    return table(whole[0], whole[1:], numbers=1)
 
 
 def _name(part: str) -> str:

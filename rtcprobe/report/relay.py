@@ -11,8 +11,8 @@ import numpy as np
 from rich.text import Text
 
 from rtcprobe.report.lines import wrapped
+from rtcprobe.report.link_lines import link_lines
 from rtcprobe.report.sentences import counted, milliseconds
-from rtcprobe.report.terminal import link_lines
 from rtcprobe.result import LinkReport
 
 __all__ = ["ClientReport", "RelayReport", "relay_lines"]

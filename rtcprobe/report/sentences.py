@@ -21,6 +21,7 @@ __all__ = [
     "interval",
     "link_arrow",
     "milliseconds",
+    "plain_share",
     "rough_share",
     "slowest",
     "typical",
@@ -98,6 +99,11 @@ def bounds(low: float | None, high: float | None, unit: Unit) -> str:
     if low is None and high is None:
         return "[open]"
     return f"[{'–'.join('open' if each is None else bare(each, unit) for each in (low, high))}]"
+
+
+def plain_share(ratio: float | None) -> str:
+    """Return a share, or a dash."""
+    return "-" if ratio is None else format_ratio(ratio)
 
 
 def rough_share(share: float) -> str:

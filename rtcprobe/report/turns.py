@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.text import Text
 
+from rtcprobe.report.pages import Page, waterfall
 from rtcprobe.report.sentences import interval, milliseconds
 from rtcprobe.result import Account, Result, Sample, Span
 from rtcprobe.units import format_ratio
@@ -24,16 +24,6 @@ _GROUPS = {
     "down": ("way_down",),
     "playout": ("playout", "device"),
 }
-
-
-class Page(Protocol):
-    """What a screen offers."""
-
-    @property
-    def width(self) -> int: ...
-    def rule(self, title: str, columns: Sequence[str] = ()) -> Text: ...
-    def cells(self, title: str, columns: Iterable[str]) -> Text: ...
-    def wrapped(self, text: str, *, indent: int, style: str = "") -> list[Text]: ...
 
 
 def agent_name(result: Result) -> str:
@@ -53,9 +43,7 @@ def split(sample: Sample) -> dict[str, float]:
     return {name: part for name, part in parts.items() if any(each in stages for each in _GROUPS[name])}
 
 
-def turn_lines(
-    result: Result, page: Page, waterfall: Callable[[list[Mapping[str, float]]], Iterator[Text]]
-) -> Iterator[Text]:
+def turn_lines(result: Result, page: Page) -> Iterator[Text]:
     """Return the section of a conversation; nothing where there is none."""
     found = conversation(result)
     if not found:
@@ -70,7 +58,7 @@ def turn_lines(
     yield page.cells(" heard, rejected, lost", (f"{e.heard}, {e.rejected}, {e.lost} of {e.scheduled}" for e in found))
     stages: list[Mapping[str, float]] = [each.stages for each in found]
     if any(stages):
-        yield from waterfall(stages)
+        yield from waterfall(stages, page)
     yield from page.wrapped(f"{', '.join(_figures(found))}.", indent=1)
     yield from _rows(turns, page.width)
     yield from _each(turns)

@@ -13,8 +13,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, cast
 
 import aiortc.rtcrtpreceiver
 import aiortc.rtcrtpsender
@@ -23,7 +24,9 @@ from aiortc.codecs import is_rtx
 from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
 from aiortc.rtp import RtpPacket, unwrap_rtx
 
+from rtcprobe.runtime import express_seam
 from rtcprobe.runtime.aiortc_seam import attribute, without_decoder
+from rtcprobe.runtime.express_seam import EncodedFrame
 
 __all__ = [
     "EncodedFrame",
@@ -54,16 +57,6 @@ _RECEIVER_NACK = "_RTCRtpReceiver__nack_generator"
 _RTX_HEADER_BYTES = 2  # RFC 4588 §4: the original sequence number
 
 
-class EncodedFrame(NamedTuple):
-    """A frame in one RTP payload or several, and its place in time, in ticks of its RTP clock since the first frame.
-
-    Each payload is a packet, the last with the marker bit; they leave one behind the other, at once.
-    """
-
-    payloads: Sequence[bytes]
-    timestamp: int
-
-
 def send_encoded(sender: RTCRtpSender) -> None:
     """Let ``sender`` send ``EncodedFrame`` items of its track as they are.
 
@@ -75,6 +68,7 @@ def send_encoded(sender: RTCRtpSender) -> None:
     """
     attribute(sender, _SENDER_ENCODER)
     setattr(sender, _SENDER_ENCODER, _Packer())
+    express_seam.send_paced(sender)
 
 
 class _Packer:
@@ -101,6 +95,8 @@ def take_rtp(receiver: RTCRtpReceiver, handler: RtpHandler, *, resent: RtpHandle
         attribute(receiver, name)
         setattr(receiver, name, stand_in)
     streams: dict[int, aiortc.rtcrtpreceiver.StreamStatistics] = attribute(receiver, _RECEIVER_STREAMS)
+    sound = attribute(receiver, "_RTCRtpReceiver__kind") == "audio"
+    asking: list[asyncio.Future[None]] = []
     wrapped: dict[int, tuple[int, Mapping[int, int]]] = {}  # of RTX: type inside, source inside by source
 
     async def tapped(packet: RtpPacket, arrival_time_ms: int) -> None:
@@ -116,9 +112,19 @@ def take_rtp(receiver: RTCRtpReceiver, handler: RtpHandler, *, resent: RtpHandle
             await handle(packet, arrival_time_ms=arrival_time_ms)
         else:
             stream.add(packet)
+            if inside is None and sound:
+                express_seam.hand_over(receiver, packet.ssrc, packet.payload_type, partial(directly, stream))
         if missing and taken is not None:
             for ascending in without_wraps(missing):
                 await ask_again(taken.ssrc, ascending)
+
+    def directly(stream: aiortc.rtcrtpreceiver.StreamStatistics, packet: express_seam.Came) -> None:
+        alike = cast("RtpPacket", packet)  # both read names that are there
+        missing = handler(alike)
+        stream.add(alike)
+        for ascending in without_wraps(missing) if missing else ():
+            asking.append(asyncio.ensure_future(ask_again(packet.ssrc, ascending)))
+            asking[:] = [each for each in asking if not each.done()]
 
     receive = receiver.receive
 

@@ -176,6 +176,7 @@ class Network:
         """The latest arrival sealed so far: after it, nothing is under way any more."""
         self.arrival_s: float | None = None
         """When the packet was due whose arrival is being handled on the real clock (``tcp``); None otherwise."""
+        self._at: Callable[..., None] | None = None if sockets else getattr(loop, "at", None)  # ``virtual``'s own
         self._directions: dict[tuple[str, str], Direction] = {}
         self._endpoints: dict[tuple[str, int], EmulatedTransport] = {}
 
@@ -236,7 +237,10 @@ class Network:
         for arrival_s in fate.arrivals_s:
             due_s = direction.in_order(self.epoch_s + arrival_s)
             self.last_arrival_s = max(self.last_arrival_s, arrival_s)
-            self.loop.call_at(due_s, self._release, source, destination, data, due_s)
+            if self._at is not None and 127 < data[0] < 192:  # RTP and RTCP (RFC 7983 §7): most of what there is
+                self._at(due_s, source.release, data, destination)
+            else:
+                self.loop.call_at(due_s, self._release, source, destination, data, due_s)
 
     def forget(self, transport: EmulatedTransport) -> None:
         """Remove a closed endpoint."""

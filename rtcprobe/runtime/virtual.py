@@ -21,6 +21,7 @@ import heapq
 import math
 import selectors
 from collections.abc import Callable, Mapping
+from itertools import count
 from typing import Any
 
 from rtcprobe.runtime.entropy import Entropy
@@ -46,6 +47,8 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
     def __init__(self, entropy: Entropy) -> None:
         self._now_ns = 0
         self._rounds = 0
+        self._events: list[_Event] = []
+        self._order = count()
         super().__init__(_NoSelector())
         self._clock_resolution = 1e-9
         self.entropy = entropy
@@ -54,12 +57,19 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
         """Return virtual seconds since the loop was made."""
         return self._now_ns * 1e-9
 
+    def at(self, when_s: float, call: Callable[..., object], *args: object) -> None:
+        """Call ``call`` at ``when_s``: a timer that nobody takes back, in the order of instants and then of asking.
+
+        A third of the cost of ``call_at``, and outside any context: for packets, which are most of what happens.
+        """
+        heapq.heappush(self._events, _Event((when_s, next(self._order), call, args)))
+
     def _run_once(self) -> None:
         """Run what is ready; when nothing is, jump to the next timer first.
 
         asyncio's own round, less what only real descriptors need: half the cost of a packet is rounds.
         """
-        ready, scheduled = self._ready, self._scheduled  # type: ignore[attr-defined]
+        ready, scheduled, events = self._ready, self._scheduled, self._events  # type: ignore[attr-defined]
         while scheduled and scheduled[0]._cancelled:  # noqa: SLF001
             heapq.heappop(scheduled)._scheduled = False  # noqa: SLF001
         if not ready and not self._stopping:  # type: ignore[attr-defined]
@@ -69,6 +79,8 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
             self._rounds = 0
             raise VirtualTimeStoppedError(f"virtual time stands still at {self.time():.6f} s: something works for ever")
         due_s = self._now_ns * 1e-9 + self._clock_resolution
+        while events and events[0][0] < due_s and (not scheduled or events[0][0] <= scheduled[0]._when):  # noqa: SLF001
+            ready.append(heapq.heappop(events))
         while scheduled and scheduled[0]._when < due_s:  # noqa: SLF001
             timer = heapq.heappop(scheduled)
             timer._scheduled = False  # noqa: SLF001
@@ -113,10 +125,28 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
 
     def _jump(self) -> None:
         scheduled = self._scheduled  # type: ignore[attr-defined]  # asyncio's heap of timers
-        if not scheduled:
+        if not scheduled and not self._events:
             raise VirtualTimeStoppedError("virtual time stands still: nothing is ready and no timer is set")
-        self._now_ns = max(self._now_ns, math.ceil(scheduled[0].when() * 1e9))
+        next_s = scheduled[0]._when if scheduled else math.inf  # noqa: SLF001
+        if self._events:
+            next_s = min(next_s, self._events[0][0])
+        self._now_ns = max(self._now_ns, math.ceil(next_s * 1e9))
         self._rounds = 0
+
+
+class _Event(tuple[float, int, Callable[..., object], tuple[object, ...]]):
+    """When, in what order, what is called, with what; stands among asyncio's handles, and is run as they are."""
+
+    __slots__ = ()
+    _cancelled = False
+
+    def _run(self) -> None:
+        _, _, call, args = self
+        try:
+            call(*args)
+        except Exception as error:  # noqa: BLE001 - as a handle does
+            context = {"message": f"Exception in callback {call!r}", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)
 
 
 class _NoSelector(selectors.BaseSelector):

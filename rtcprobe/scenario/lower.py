@@ -3,9 +3,9 @@
 Rules:
     1. ``caller`` and ``callee`` are two parties of these names; both send one sound and hear all. A link written out
        carries everything in its direction, signalling too: the signalling server stands at the callee's end of it.
-    2. ``parties`` are read in the order written. What is written of all (``codec``, ``mouth``, ``protection``,
-       ``devices``, ``playout``) holds for each, but for the keys it has itself. ``link`` is for every leg between two
-       that ``legs`` does not name.
+    2. ``parties`` are read in the order written. What is written of all (``codec``, ``mouth``, ``devices``,
+       ``playout``) holds for each, but for the keys it has itself; ``protection`` is agreed on between two, and so one
+       for all. ``link`` is for every leg between two that ``legs`` does not name.
     3. Where ``parties`` are written and ``signaling.region`` is not, the signalling server stands at the last party's
        end of its legs, as it does at the callee's.
 """
@@ -40,7 +40,7 @@ _ROOM: Final = ("legs", "script")
 _NO_PARTY: Final = ("server", "target")
 """What routes call the signalling server and whoever is called outside."""
 
-_OF_ALL: Final = ("codec", "mouth", "protection", "devices")
+_OF_ALL: Final = ("codec", "mouth", "devices")
 """Keys with keys of their own that a party may have too."""
 
 
@@ -114,7 +114,7 @@ def _party(name: str, site: Site, own: Mapping[str, Any], of_all: Mapping[str, A
         codec=within(f"{place}codec", _codec, says["codec"]),
         programme=within(f"{place}mouth", partial(_mouth, folder=folder), says["mouth"]),
         protection=Protection(
-            red_copies=says["protection"]["red"], fec=says["codec"]["fec"], nack=says["protection"]["nack"]
+            red_copies=of_all["protection"]["red"], fec=says["codec"]["fec"], nack=of_all["protection"]["nack"]
         ),
     )
     return Party(

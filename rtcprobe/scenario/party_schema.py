@@ -62,7 +62,7 @@ def parties_schema() -> dict[str, Any]:
         "propertyNames": {"format": "party", "pattern": PARTY_NAME},
         "additionalProperties": party,
         "description": "Who takes part, by name, in place of caller and callee; the first calls. What is said of all "
-        "(codec, mouth, protection, devices, playout) a party may say otherwise of itself.",
+        "(codec, mouth, devices, playout) a party may say otherwise of itself.",
         "examples": [{"ana": {"region": "singapore", "access": "wifi-good"}, "ben": {"sends": "nothing"}}],
     }
 
@@ -87,7 +87,6 @@ def _common() -> dict[str, Any]:
     return {
         "codec": codec_schema(),
         "mouth": mouth_schema(),
-        "protection": protection_schema(),
         "devices": devices_schema(),
         "playout": playout_schema(),
     }

@@ -23,7 +23,9 @@ from rtcprobe.exporter.outcome import (
     set_up,
     start_series,
 )
+from rtcprobe.exporter.page import _sparks
 from rtcprobe.probe import run_probe
+from rtcprobe.report.sentences import arrow
 from rtcprobe.result import JoinAttempt, Joins, PlacedCall
 from rtcprobe.scenario import find_scenario
 from rtcprobe.verdict import goals, judge, parse_budget
@@ -250,6 +252,19 @@ def test_objectives_count_events_exactly_a_join_never_heard_and_a_marker_lost_ar
     directions = len(judged.mouth_to_ear)
     assert got["rtcprobe_slo_events_total", "outcome=good", "probe=p", "slo=mouth_to_ear"] == 118 * directions
     assert got["rtcprobe_slo_events_total", "outcome=bad", "probe=p", "slo=mouth_to_ear"] == directions
+
+
+def test_a_room_has_the_series_of_every_way_and_of_every_leg(make_room, series):
+    room = judge(make_room(), [])
+    instruments = Instruments(("probe", "run"), LABELS)
+    add_run(instruments, outcome(room), OBJECTIVES)
+    set_last_run(instruments, outcome(room))
+    got = series(expose([instruments], "text"))
+    for way, ear in room.mouth_to_ear.items():
+        assert got["rtcprobe_markers_total", f"direction={way}", "fate=lost", "probe=p"] == ear.lost
+        assert got["rtcprobe_last_r", f"direction={way}", "probe=p"] == pytest.approx(ear.r)
+        assert got["rtcprobe_last_link_loss_ratio", f"direction={way}", "probe=p", "seen=requested"] == 0.01
+    assert [spark.name for spark in _sparks(view(outcome(room)))] == [arrow(way) for way in room.mouth_to_ear]
 
 
 def test_the_last_run_is_that_run_alone_and_what_it_did_not_reach_is_absent(one, make_result, make_attempt, series):

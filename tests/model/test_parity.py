@@ -5,8 +5,7 @@ from aiortc.rtp import RTCP_RTPFB_NACK, RtcpRtpfbPacket
 
 from rtcprobe.model import wire
 from rtcprobe.playout.copies import Left
-from rtcprobe.probe import run as probe_run
-from rtcprobe.probe import run_probe
+from rtcprobe.probe import run_probe, talking
 from rtcprobe.scenario import find_scenario
 
 SRTCP_BYTES = 20
@@ -26,7 +25,7 @@ def left_by(monkeypatch):
             left.extend(ways)
             raise EnoughError
 
-        monkeypatch.setattr(probe_run, "hear_call", take)
+        monkeypatch.setattr(talking, "hear_call", take)
         asked = ["call.duration=1s", "call.joins=1", "call.calls=1", *settings]
         with pytest.raises(EnoughError):
             run_probe(find_scenario("1v1-social", asked), seed=seed, clock="virtual", engine=engine)

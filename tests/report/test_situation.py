@@ -10,9 +10,10 @@ name: room
 serves: Three friends
 parties:
   ana: {region: singapore, access: wifi-good}
-  ben: {region: jakarta, access: 5g, protection: {red: 1}, leaves: 8s}
+  ben: {region: jakarta, access: 5g, leaves: 8s}
   cho: {sends: nothing, region: frankfurt, access: fibre, comes: 2s}
 signaling: {region: singapore, connection: warm}
+protection: {red: 1}
 legs: {ana_to_ben: delay 80ms loss 2%}
 script: [ben stops at 3s]
 budgets: [mouth_to_ear p95 < 200ms]

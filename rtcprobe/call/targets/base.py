@@ -41,7 +41,7 @@ from rtcprobe.ice import IceSettings
 from rtcprobe.link import LinkSpec
 from rtcprobe.result import Clock
 from rtcprobe.runtime.network import Host, Network
-from rtcprobe.scenario import TargetPlan
+from rtcprobe.scenario import Cue, TargetPlan
 from rtcprobe.timeline import Side, Stop, Timer, Wait
 from rtcprobe.ways import Leg as LegName
 from rtcprobe.ways import Way as WayName
@@ -90,7 +90,8 @@ class CallSetup:
     ``cameras`` is what those show who have one. ``linger_s`` is how long a join goes on after it has its first packets,
     so that it can be heard; ``dtls_timeout_s`` turns the measured round trip (None when unknown) into the initial
     handshake timer, seconds; ``protection`` is what all want against loss; ``ice`` says which STUN and TURN servers are
-    asked outside.
+    asked outside. ``cues`` are what happens in a call but for everybody joining and saying all they have (``script``);
+    a call with cues lasts ``lasts_s``.
     """
 
     routes: Mapping[Route, Sequence[LinkSpec]]
@@ -103,11 +104,13 @@ class CallSetup:
     cameras: Mapping[str, Camera] = field(default_factory=dict)
     protection: Protection = field(default_factory=Protection)
     ice: IceSettings = field(default_factory=IceSettings)
+    cues: tuple[Cue, ...] = ()
+    lasts_s: float = 0.0
 
     @property
     def longest_speech_s(self) -> float:
         """How long the longest speech takes."""
-        return max((each.duration_s for each in self.speech.values() if each is not None), default=0.0)
+        return max((each.duration_s for each in self.speech.values() if each is not None), default=self.lasts_s)
 
     def mouth(
         self,

@@ -60,6 +60,11 @@ class Course:
         raise NotImplementedError
 
     @property
+    def there(self) -> Sequence[Peer]:
+        """The peers that take part from the start."""
+        return self.peers
+
+    @property
     def ways(self) -> Sequence[Way]:
         """The directions whose sound can be heard."""
         raise NotImplementedError
@@ -83,6 +88,11 @@ class Course:
             MeasurementError: the server, or the way there, did not play along.
         """
         raise NotImplementedError
+
+    def let_speak(self, *, joining: bool) -> None:
+        """Let the mouths speak; ``joining``: to be heard at all, in a join."""
+        del joining
+        self.may_speak.set()
 
     async def say_all(self) -> None:
         """Wait until all is said, and the last of it has come; sets ``cut`` where the call ends before."""
@@ -128,7 +138,7 @@ class Course:
 
     async def join(self) -> bool:
         """Join until what is ``awaited`` has come, linger, hang up; return whether it connected."""
-        self.may_speak.set()
+        self.let_speak(joining=True)
         try:
             if await self._within(self.awaited):
                 await asyncio.sleep(self.setup.linger_s)
@@ -139,8 +149,8 @@ class Course:
     async def talk(self) -> bool:
         """Join, let the mouths say all they have, wait for the last packet, hang up; return whether it connected."""
         try:
-            if await self._within([peer.connected for peer in self.peers]):
-                self.may_speak.set()
+            if await self._within([peer.connected for peer in self.there]):
+                self.let_speak(joining=False)
                 await self.say_all()
                 self._heed(how_it_ended(each.track for peer in self.peers for each in peer.sections))
         finally:
@@ -181,7 +191,7 @@ class Course:
             async with asyncio.timeout(limit_s):
                 await self.prepare()
             self.network.start()  # what it took to build the peers is not part of the call
-            for peer in self.peers:
+            for peer in self.there:
                 peer.timeline.begin(self.network.now_s())
             begun_s = work_s()
             async with asyncio.timeout(limit_s):
@@ -205,7 +215,7 @@ class Course:
         """
         connecting = asyncio.ensure_future(self.connect())
         arrived = asyncio.ensure_future(all_of(reached))
-        ended = {asyncio.ensure_future(peer.ended.wait()): peer for peer in self.peers}
+        ended = {asyncio.ensure_future(peer.ended.wait()): peer for peer in self.there}
         try:
             pending: set[asyncio.Future[Any]] = {connecting, arrived, self.lost, *ended}
             while pending & {connecting, arrived}:
@@ -251,4 +261,4 @@ class Course:
         self.cut = self.cut or cut
 
     def _latecomer(self, reached: Sequence[asyncio.Event]) -> Peer:
-        return latecomer(self.peers, self.joiners, reached)
+        return latecomer(self.there, self.joiners, reached)

@@ -54,7 +54,7 @@ async def said_all(
     finished = asyncio.ensure_future(all_of([track.finished for track in tracks]))
     ended = {asyncio.ensure_future(peer.ended.wait()): peer for peer in watched}
     waited_for: list[asyncio.Future[Any]] = [finished, *([] if lost is None else [lost]), *ended]
-    longest_s = max(track.speech.duration_s for track in tracks) + OVERTIME_S
+    longest_s = max(track.duration_s for track in tracks) + OVERTIME_S
     try:
         done, _ = await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED, timeout=longest_s)
     finally:

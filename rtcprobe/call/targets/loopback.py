@@ -21,14 +21,16 @@ import numpy as np
 
 from rtcprobe.call.camera import first_pictures
 from rtcprobe.call.live import introduce
+from rtcprobe.call.member import Member
 from rtcprobe.call.peer import Peer
+from rtcprobe.call.performance import Performance
+from rtcprobe.call.script import absent, silent
 from rtcprobe.call.signaling import EmulatedSignaling
 from rtcprobe.call.targets.access import Leg
 from rtcprobe.call.targets.base import CallSetup, Route, Way
 from rtcprobe.call.targets.blame import by_timers
 from rtcprobe.call.targets.course import Course
 from rtcprobe.call.targets.endings import bounded, said_all
-from rtcprobe.call.transceiver import Media, PictureWanted, SoundWanted
 from rtcprobe.errors import BadInputError
 from rtcprobe.link import Link, Path
 from rtcprobe.result import Clock
@@ -63,12 +65,24 @@ ROUTES = mesh_routes(("caller", "callee"))
 
 
 class LoopbackTarget:
-    """All ends are ours, on either clock."""
+    """All ends are ours, on either clock: parties in the order in which they call, heard on the ways named."""
 
     name = "loopback"
-    directions = BOTH_WAYS
-    routes = ROUTES
     clocks: tuple[Clock, ...] = ("virtual", "real")
+    parties: tuple[str, ...] = ("caller", "callee")
+    directions: tuple[WayName, ...] = BOTH_WAYS
+
+    @classmethod
+    def joining(cls, parties: Sequence[str], ways: Sequence[WayName]) -> LoopbackTarget:
+        """Return the loopback of these parties."""
+        target = cls()
+        target.parties, target.directions = tuple(parties), tuple(ways)
+        return target
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """Every way packets take."""
+        return mesh_routes(self.parties)
 
     def call(self, setup: CallSetup, seed: np.random.SeedSequence, clock: Clock) -> LoopbackCall:
         """Return a call, not yet begun, on the running loop."""
@@ -93,31 +107,25 @@ class LoopbackCall(Course):
     def __init__(self, setup: CallSetup, seed: np.random.SeedSequence, *, sockets: bool) -> None:
         network = Network(asyncio.get_running_loop(), sockets=sockets)
         super().__init__(setup, network)
-        parties = self.parties = tuple(setup.speech)
+        self.parties = tuple(setup.speech)
         network_seed, phase_seed = seed.spawn(2)
         self._hosts = {
             name: network.add_host(name, "127.0.0.1" if sockets else f"10.0.{place >> 8}.{place & 255}")
-            for place, name in enumerate((*parties, SERVER), 1)
+            for place, name in enumerate((*self.parties, SERVER), 1)
         }
-        self._lay(mesh_routes(parties), network_seed)
-        chance = np.random.Generator(np.random.PCG64(phase_seed))
-        self._mouths = {
-            party: setup.mouth(party, network, phase=phase, may_speak=self.may_speak, seed=child)
-            for party, phase, child in zip(
-                parties, chance.random(len(parties)).tolist(), seed.spawn(len(parties)), strict=True
-            )
-        }
-        self._camera_phases = dict(zip(parties, chance.random(len(parties)).tolist(), strict=True))
-        self._pairs = [pair for pair in combinations(parties, 2) if self._hears(*pair) or self._hears(*pair[::-1])]
+        self._lay(mesh_routes(self.parties), network_seed)
+        self._members = self._gathered(phase_seed)
+        self._pairs = [self._in_order(*pair) for pair in combinations(self._members.values(), 2)]
+        self._pairs = [(one, other) for one, other in self._pairs if one.hears(other) or other.hears(one)]
         self._peers: dict[Route, Peer] = {}
         for one, other in self._pairs:
-            self._peers[one, other] = self._peer(one, other, CALLER_ORDER)
-            self._peers[other, one] = self._peer(other, one, CALLEE_ORDER)
-        introduce(self._mouths, self._peers)
+            self._peers[one.name, other.name] = one.meet(other, CALLER_ORDER)
+            self._peers[other.name, one.name] = other.meet(one, CALLEE_ORDER)
+        introduce({name: each.mouth for name, each in self._members.items()}, self._peers)
         self.signaling = EmulatedSignaling(network, server=self._hosts[SERVER], connection=setup.connection)
         callers = {one for one, _ in self._pairs}
-        for party in parties:
-            self.signaling.admit(self._hosts[party], calls=party in callers)
+        for member in self._members.values():
+            self.signaling.admit(member.host, calls=member in callers)
 
     @property
     def caller(self) -> Peer:
@@ -140,7 +148,7 @@ class LoopbackCall(Course):
             )
             for talker in self.parties
             for listener in self.parties
-            if talker != listener and self._hears(listener, talker) and self._mouths[talker] is not None
+            if self._members[listener].hears(self._members[talker]) and self._members[talker].mouth is not None
         ]
 
     @property
@@ -150,19 +158,27 @@ class LoopbackCall(Course):
             return self.peers[:1]
         listening: dict[str, list[Peer]] = {}
         for way in self.ways:
-            listening.setdefault(way.listener.side, []).append(way.listener)
+            if way.listener in self.there:
+                listening.setdefault(way.listener.side, []).append(way.listener)
         return [max(each, key=_heard_s) for each in listening.values()]
 
     @property
     def awaited(self) -> list[asyncio.Event]:
         """Everybody's first packets of whom they hear, and first pictures of whom they see."""
-        heard = [peer.heard_packet for peer in dict.fromkeys(way.listener for way in self.ways)]
-        return heard + [event for peer in self.peers for event in first_pictures(peer)]
+        listening = dict.fromkeys(way.listener for way in self.ways)
+        heard = [peer.heard_packet for peer in listening if peer in self.there]
+        return heard + [event for peer in self.there for event in first_pictures(peer)]
 
     @property
     def peers(self) -> list[Peer]:
         """Both ends of every connection, who calls first."""
         return list(self._peers.values())
+
+    @property
+    def there(self) -> list[Peer]:
+        """Both ends of every connection between those who are there from the start."""
+        late = {name for name in self.parties if absent(name, self.setup.cues)}
+        return [peer for route, peer in self._peers.items() if late.isdisjoint(route)]
 
     def legs(self) -> dict[LegName, list[Leg]]:
         """Return the media path of every way."""
@@ -203,14 +219,23 @@ class LoopbackCall(Course):
 
     async def connect(self) -> None:
         """Let whoever stands first call the others."""
-        await asyncio.gather(*(self._call(self._peers[pair], self._peers[pair[::-1]]) for pair in self._pairs))
+        await asyncio.gather(*(self._meet(one, other) for one, other in self._pairs if one.there and other.there))
+
+    def let_speak(self, *, joining: bool) -> None:
+        """Let those speak who are there and wait for no cue; in a join all of them, to be heard at all."""
+        for member in self._members.values():
+            if member.there and (joining or not silent(member.name, self.setup.cues)):
+                member.speak()
 
     async def say_all(self) -> None:
-        """Wait until all is said, and the last packet has come.
+        """Wait until all is said, or the script is over, and the last packet has come.
 
         A path that breaks meanwhile ends it early: ``cut`` says when.
         """
-        self.cut = await said_all({way.talker: None for way in self.ways}, self.peers, self.network)
+        if self.setup.cues:
+            self.cut = await Performance(self._members, self._meet, self.setup, self.warnings).run()
+        else:
+            self.cut = await said_all({way.talker: None for way in self.ways}, self.peers, self.network)
         await asyncio.sleep(max(0.0, self.network.last_arrival_s - self.network.now_s()) + LAST_PACKET_S)
         if any(peer.pictures or (peer.negotiated is not None and peer.negotiated.nack) for peer in self.peers):
             await asyncio.sleep(RETRANSMISSION_S)
@@ -238,46 +263,48 @@ class LoopbackCall(Course):
             links = [Link(spec, child) for spec, child in zip(specs, route_seed.spawn(len(specs)), strict=True)]
             self.network.connect(self._hosts[source], self._hosts[destination], Path(links))
 
-    def _hears(self, listener: str, talker: str) -> bool:
-        """Return whether ``listener`` wants to hear ``talker``."""
-        return talker in self.setup.hears.get(listener, self.parties)
+    def _gathered(self, seed: np.random.SeedSequence) -> dict[str, Member]:
+        """Return the parties, each with what chance gives it."""
+        chance, count = np.random.Generator(np.random.PCG64(seed)), len(self.parties)
+        mouths, cameras = chance.random(count).tolist(), chance.random(count).tolist()
+        out: dict[str, Member] = {}
+        seeds = seed.spawn(count)
+        for name, phase, camera, child in zip(self.parties, mouths, cameras, seeds, strict=True):
+            may = asyncio.Event()
+            mouth = self.setup.mouth(name, self.network, phase=phase, may_speak=may, seed=child)
+            out[name] = Member(
+                name=name,
+                host=self._hosts[name],
+                setup=self.setup,
+                mouth=mouth,
+                may_speak=may,
+                camera_phase=camera,
+                there=not absent(name, self.setup.cues),
+            )
+        return out
 
-    def _peer(self, party: str, other: str, milestones: Sequence[str]) -> Peer:
-        """Return the connection of ``party`` to another."""
-        host, network, setup, mouth = self._hosts[party].beside(), self.network, self.setup, self._mouths[party]
-        heard, hears = self._hears(other, party), self._hears(party, other)
-        wanted: list[SoundWanted | PictureWanted] = []
-        media = _media(sends=heard and mouth is not None, takes=hears and self._mouths[other] is not None)
-        if media is not None:
-            track = None if mouth is None else mouth.track()
-            wanted.append(SoundWanted(track=track, media=media, expected=setup.expected(other)))
-        cameras = setup.cameras
-        media = _media(sends=heard and party in cameras, takes=hears and other in cameras)
-        if media is not None and media != "recvonly":
-            wanted.append(cameras[party].wanted(network, self._camera_phases[party], self.may_speak, media))
-        elif media is not None:
-            wanted.append(cameras[other].watched())
-        return setup.peer(host, party, wanted, milestones=milestones)
+    def _in_order(self, one: Member, other: Member) -> tuple[Member, Member]:
+        """Return who calls and who is called: who comes later calls those who are there; else the first the second."""
+        return (one, other) if other.there else (other, one)
 
     def _pair_of(self, peer: Peer) -> Route:
         """Return who calls and who is called on the connection of ``peer``."""
-        route = next(route for route, each in self._peers.items() if each is peer)
-        return route if route in self._pairs else route[::-1]
+        return self._ordered(*next(route for route, each in self._peers.items() if each is peer))[0]
+
+    def _ordered(self, one: str, other: str) -> tuple[Route, Route]:
+        """Return the connection of two by its ends: of who calls, of who is called."""
+        calls = (self._members[one], self._members[other]) in self._pairs
+        return ((one, other), (other, one)) if calls else ((other, one), (one, other))
 
     def _fastest_s(self, source: str, destination: str) -> float | None:
         return self.direction(source, destination).tally.achieved().delay_min_s
 
-    async def _call(self, caller: Peer, callee: Peer) -> None:
-        """Get two connected."""
+    async def _meet(self, one: Member, other: Member) -> None:
+        """Get two connected: the one that calls to the one that is called."""
+        caller, callee = (self._peers[route] for route in self._ordered(one.name, other.name))
         connecting = self.signaling.connect(caller.timeline, callee.timeline)
         _, offer = await asyncio.gather(connecting, caller.offer())  # made while the first packet is under way
         await caller.accept(await self.signaling.exchange(offer, callee.answer, caller.timeline, callee.timeline))
-
-
-def _media(*, sends: bool, takes: bool) -> Media | None:
-    if not takes:
-        return "sendonly" if sends else None
-    return "sendrecv" if sends else "recvonly"
 
 
 def _heard_s(peer: Peer) -> float:

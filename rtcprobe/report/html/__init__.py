@@ -18,7 +18,7 @@ from rtcprobe.errors import BadInputError
 from rtcprobe.result import Result
 
 if TYPE_CHECKING:
-    from rtcprobe.capture import Heard
+    from rtcprobe.capture import Dump, Heard
     from rtcprobe.verdict import Panel, Ranking
 
 __all__ = ["MOST_RESULTS", "render_comparison", "render_heard", "render_report", "render_vendors"]
@@ -26,11 +26,12 @@ __all__ = ["MOST_RESULTS", "render_comparison", "render_heard", "render_report",
 MOST_RESULTS: Final = 500
 
 
-def render_report(results: Sequence[Result], *, title: str | None = None) -> str:
+def render_report(results: Sequence[Result], *, title: str | None = None, dumps: Sequence[Dump] = ()) -> str:
     """Return the page of one result, or of several with a table of all on top.
 
     ``title`` is what the browser's tab says; the scenarios' names unless given. A page stays under 1 MB: where that is
-    too little for all, those that did not pass are shown whole before others, and the page says so.
+    too little for all, those that did not pass are shown whole before others, and the page says so. ``dumps`` are
+    what browsers counted of calls of their own: rows beside the runs'.
 
     Raises:
         BadInputError: no result, or more than ``MOST_RESULTS``.
@@ -41,22 +42,27 @@ def render_report(results: Sequence[Result], *, title: str | None = None) -> str
         raise BadInputError(f"{len(results):,} results make no page", f"give {MOST_RESULTS} or fewer")
     from rtcprobe.report.html.page import report  # noqa: PLC0415 - rule 5
 
-    return report(results, title=title)
+    return report(results, title=title, dumps=dumps)
 
 
 def render_comparison(
-    rankings: Sequence[Ranking], runs: Sequence[tuple[str, Sequence[Result]]] = (), *, title: str | None = None
+    rankings: Sequence[Ranking],
+    runs: Sequence[tuple[str, Sequence[Result]]] = (),
+    *,
+    title: str | None = None,
+    dumps: Sequence[Dump] = (),
 ) -> str:
     """Return the page of one comparison, or of one for each scenario.
 
     ``runs`` are the results of every side (label, results), as they were ranked: with them distributions are drawn.
+    ``dumps`` are what browsers counted of calls of their own.
 
     Raises:
         BadInputError: no comparison, or one of more than ``versus.MOST_SIDES``.
     """
     from rtcprobe.report.html.versus import comparison  # noqa: PLC0415 - rule 5
 
-    return comparison(rankings, runs, title=title)
+    return comparison(rankings, runs, title=title, dumps=dumps)
 
 
 def render_heard(heard: Sequence[Heard], *, title: str | None = None) -> str:

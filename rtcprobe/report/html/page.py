@@ -8,14 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from rtcprobe.report.dumped import NOTE
 from rtcprobe.report.html import tables, view, waterfall
-from rtcprobe.report.html.charts import Heard, Limit, Series, distribution, in_bins, over_time
+from rtcprobe.report.html.charts import MOST_LINES, Heard, Limit, Series, distribution, in_bins, over_time
 from rtcprobe.report.html.repeat import Repeat, repeat
 from rtcprobe.report.html.trend import newest_first, trends
 from rtcprobe.report.html.words import arrow
@@ -23,6 +24,9 @@ from rtcprobe.report.lead import lead
 from rtcprobe.report.sentences import milliseconds
 from rtcprobe.result import Account, BudgetOutcome, Result, TargetSteps
 from rtcprobe.ways import Way
+
+if TYPE_CHECKING:
+    from rtcprobe.capture import Dump
 
 __all__ = ["MOST_BYTES", "environment", "report"]
 
@@ -61,6 +65,9 @@ class Section:
     ear_table: tables.Table | None
     ear_plots: tuple[Markup, ...]
     in_bins: bool
+    drawn: tuple[Way, ...]
+    left_out: int
+    """Ways that are not drawn; tables have them all."""
     share_plot: Markup | None
     link: tables.Table | None
     harness: tables.Table | None
@@ -69,7 +76,7 @@ class Section:
     repeat: Repeat
 
 
-def report(results: Sequence[Result], *, title: str | None) -> str:
+def report(results: Sequence[Result], *, title: str | None, dumps: Sequence[Dump]) -> str:
     """Return the page of ``results``; see ``render_report``."""
     results = newest_first(results)
     names = list(dict.fromkeys(each.scenario for each in results))
@@ -87,6 +94,10 @@ def report(results: Sequence[Result], *, title: str | None) -> str:
                 for index, each in enumerate(results)
             ],
             sections=[text for _, text in sorted(whole.items())],
+            beside=tables.dumped(
+                dumps, [(name, [each for each in results if each.scenario == name]) for name in names]
+            ),
+            beside_note=NOTE,
         )
     )
 
@@ -134,7 +145,8 @@ def _whole(results: Sequence[Result]) -> dict[int, Markup]:
 
 
 def _section(result: Result, anchor: str) -> Section:
-    ears = [(direction, ear) for direction, ear in result.mouth_to_ear.items() if ear.scheduled]
+    every = [(way, ear) for way, ear in result.mouth_to_ear.items() if ear.scheduled]
+    ears = _drawn(every)
     laid_out = _laid_out([ear for _, ear in ears])
     heard = [_heard(direction, ear, *laid_out) for direction, ear in ears]
     label = " ".join(_told(each) for each in heard)
@@ -164,12 +176,23 @@ def _section(result: Result, anchor: str) -> Section:
             for width in (("wide", "narrow") if heard else ())
         ),
         in_bins=in_bins(heard),
+        drawn=tuple(way for way, _ in ears),
+        left_out=len(every) - len(ears),
         share_plot=_share_plot(result, ears, f"{anchor}-share"),
         link=tables.link_table(result),
         link_notes=tuple(dict.fromkeys(str(n) for r in result.link.values() for n in r.requested.get("notes") or ())),
         tables=tuple(each for each in plain if each is not None),
         repeat=repeat(result),
     )
+
+
+def _drawn(ears: Sequence[tuple[Way, Account]]) -> list[tuple[Way, Account]]:
+    """Return the ways that can be drawn, in their order: of too many the soonest, and the latest of the others."""
+    if len(ears) <= MOST_LINES:
+        return list(ears)
+    ranked = sorted(ears, key=lambda each: each[1].total_s if each[1].heard else math.inf)
+    chosen = [ranked[0], *ranked[1 - MOST_LINES :]]
+    return [each for each in ears if each in chosen]
 
 
 def _heard(direction: Way, ear: Account, moved_s: Mapping[int, float], begins_s: tuple[float, ...]) -> Heard:

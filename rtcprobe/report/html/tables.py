@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
+from rtcprobe.report.dumped import CAPTION, COLUMNS, dumped_rows
 from rtcprobe.report.html.words import NOTHING, arrow, ms, percentile, spaced
 from rtcprobe.report.sentences import by_chance, interval, link_arrow, milliseconds
 from rtcprobe.result import Account, Beside, JoinAttempt, Quantile, Result, Summary
 from rtcprobe.units import format_ratio
 
+if TYPE_CHECKING:
+    from rtcprobe.capture import Dump
+
 __all__ = [
+    "MOST_COLUMNS",
     "Column",
     "Table",
+    "dumped",
     "gave_up",
     "join_table",
     "link_table",
@@ -21,6 +27,9 @@ __all__ = [
     "mouth_to_ear_table",
     "overview",
 ]
+
+MOST_COLUMNS = 2
+"""As many ways or legs as stand beside each other; of more, each has a row."""
 
 _NO_NEWS = frozenset({NOTHING, "0%"})
 
@@ -63,6 +72,13 @@ class Table:
     """Whether the cells hold words, not figures."""
 
 
+def turned(table: Table) -> Table:
+    """Return the table with a row for each of its columns."""
+    heads, *rows = zip(table.columns, *table.rows, strict=True)
+    lines = tuple((name.replace(" ", "\N{NO-BREAK SPACE}"), *cells) for name, *cells in rows)
+    return replace(table, columns=heads, rows=lines, groups=())
+
+
 def join_table(result: Result) -> Table | None:
     """Return every phase's percentiles over all joins."""
     summary = result.join.summary
@@ -84,7 +100,7 @@ def gave_up(attempts: Sequence[JoinAttempt]) -> Table | None:
 
 
 def mouth_to_ear_table(result: Result) -> Table | None:
-    """Return the figures of every direction next to each other."""
+    """Return the figures of every way: next to each other, of more than two below each other."""
     ears = list(result.mouth_to_ear.items())
     if not ears:
         return None
@@ -98,8 +114,9 @@ def mouth_to_ear_table(result: Result) -> Table | None:
         ("heard, rejected, lost", *(f"{ear.heard}, {ear.rejected}, {ear.lost} of {ear.scheduled}" for _, ear in ears))
     )
     rows += _figures([ear for _, ear in ears])
-    columns = ("", *(arrow(direction) for direction, _ in ears))
-    return Table(caption="Mouth-to-ear delay, by direction", columns=columns, rows=tuple(rows))
+    columns = ("", *(arrow(way) for way, _ in ears))
+    table = Table(caption="Mouth-to-ear delay, by direction", columns=columns, rows=tuple(rows))
+    return table if len(ears) <= MOST_COLUMNS else turned(replace(table, caption="Mouth-to-ear delay, by way"))
 
 
 def link_table(result: Result) -> Table | None:
@@ -118,12 +135,16 @@ def link_table(result: Result) -> Table | None:
         for side in sides
     ]
     rows.append(("drops by cause", *drops))
-    return Table(
+    arrows = [link_arrow(result, leg) for leg, _ in reports]
+    table = Table(
         caption="Link: requested next to achieved",
         columns=("", *("requested", "achieved") * len(reports)),
         rows=tuple(row for row in rows if not _NO_NEWS.issuperset(row[1:])),
-        groups=(Column(text=""), *(Column(text=link_arrow(result, direction), span=2) for direction, _ in reports)),
+        groups=(Column(text=""), *(Column(text=each, span=2) for each in arrows)),
     )
+    if len(reports) <= MOST_COLUMNS:
+        return table
+    return turned(replace(table, columns=("", *(f"{each}, {side}" for each in arrows for side in table.columns[1:3]))))
 
 
 def mapping_table(caption: str, mapping: Mapping[str, Any]) -> Table | None:
@@ -151,9 +172,7 @@ def overview(results: Sequence[Result]) -> Table:
         )
     columns = ("scenario", "target", "seed", "join p50", "join p95", "mouth to ear p50", "mouth to ear p95")
     when = ("when, UTC",) if dated else ()
-    return Table(
-        caption="All results, ms; mouth to ear: the slower direction", columns=(*columns, *when), rows=tuple(rows)
-    )
+    return Table(caption="All results, ms; mouth to ear: the slowest way", columns=(*columns, *when), rows=tuple(rows))
 
 
 def _when(result: Result) -> str:
@@ -197,7 +216,7 @@ def _figures(ears: Sequence[Account]) -> Iterator[tuple[str, ...]]:
 
 
 def _worst(result: Result, name: str) -> float | None:
-    """Return the percentile of the slower direction."""
+    """Return the percentile of the slowest way."""
     found = (percentile(ear.summary, name) for ear in result.mouth_to_ear.values())
     return max((each.value for each in found if each is not None and each.value is not None), default=None)
 
@@ -250,3 +269,8 @@ def _plain(value: Any, digits: int) -> str:
 
 def _both(first: Any, second: Any) -> str:
     return NOTHING if first is None and second is None else f"{_plain(first, 2)}, {_plain(second, 2)}"
+
+
+def dumped(dumps: Sequence[Dump], runs: Sequence[tuple[str, Sequence[Result]]]) -> Table | None:
+    """Return what browsers counted beside what the runs did; None where no dump was given."""
+    return Table(caption=CAPTION, columns=COLUMNS, rows=tuple(dumped_rows(dumps, runs))) if dumps else None

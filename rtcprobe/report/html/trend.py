@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from markupsafe import Markup
 
+from rtcprobe.report.html.tables import MOST_COLUMNS
 from rtcprobe.report.html.words import NOTHING, arrow, percentile
 from rtcprobe.report.sentences import interval, milliseconds
 from rtcprobe.result import Quantile, Result, Summary
+from rtcprobe.ways import Way
 
 __all__ = ["Group", "Line", "newest_first", "trends"]
 
@@ -80,16 +83,27 @@ _Read = Callable[[Result], Quantile | None]
 
 
 def _figures(runs: Sequence[Result]) -> list[tuple[str, _Read]]:
-    """Return the figures that any of the runs may have: of joins, then of each direction."""
+    """Return the figures that any of the runs may have: of joins, then of each way, or of the slowest."""
     found = [(f"Join {name}", _reader(_joining, name)) for name in ("p50", "p95")]
-    for direction in dict.fromkeys(way for each in runs for way in each.mouth_to_ear):
+    ways = list(dict.fromkeys(way for each in runs for way in each.mouth_to_ear))
+    if len(ways) > MOST_COLUMNS:
+        return found + [
+            (f"Mouth to ear {name}, the slowest way", partial(_slowest, name=name)) for name in ("p50", "p95")
+        ]
+    for way in ways:
         for name in ("p50", "p95"):
 
-            def summary(result: Result, direction: str = direction) -> Summary | None:
-                return next((ear.summary for way, ear in result.mouth_to_ear.items() if way == direction), None)
+            def summary(result: Result, way: Way = way) -> Summary | None:
+                ear = result.mouth_to_ear.get(way)
+                return None if ear is None else ear.summary
 
-            found.append((f"Mouth to ear {name}, {arrow(direction)}", _reader(summary, name)))
+            found.append((f"Mouth to ear {name}, {arrow(way)}", _reader(summary, name)))
     return found
+
+
+def _slowest(result: Result, name: str) -> Quantile | None:
+    known = [percentile(ear.summary, name) for ear in result.mouth_to_ear.values()]
+    return max((q for q in known if q is not None and q.value is not None), key=lambda q: q.value or 0.0, default=None)
 
 
 def _joining(result: Result) -> Summary | None:

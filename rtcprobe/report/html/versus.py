@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from markupsafe import Markup
@@ -26,8 +26,10 @@ from rtcprobe.report.differences import (
     unit_words,
     verdict_word,
 )
+from rtcprobe.report.dumped import NOTE
 from rtcprobe.report.html.charts import MOST_LINES, Limit, Series, distribution
 from rtcprobe.report.html.page import LANDMARK_MS, environment
+from rtcprobe.report.html.tables import dumped
 from rtcprobe.report.html.waterfall import Waterfall, falling
 from rtcprobe.report.html.words import NOTHING, arrow
 from rtcprobe.report.lead import beyond_goals
@@ -36,6 +38,9 @@ from rtcprobe.result import Result
 from rtcprobe.verdict import Account, Comparison, Difference, Ranking
 from rtcprobe.verdict.join_figures import merged
 from rtcprobe.ways import Way
+
+if TYPE_CHECKING:
+    from rtcprobe.capture import Dump
 
 __all__ = ["comparison", "difference_rows"]
 
@@ -92,7 +97,7 @@ class Section:
     notes: tuple[str, ...]
 
 
-def comparison(rankings: Sequence[Ranking], runs: Runs, *, title: str | None) -> str:
+def comparison(rankings: Sequence[Ranking], runs: Runs, *, title: str | None, dumps: Sequence[Dump]) -> str:
     """Return the page of ``rankings``; see ``render_comparison``."""
     if not rankings:
         raise BadInputError("there is no comparison to show", "compare two results or more")
@@ -108,6 +113,8 @@ def comparison(rankings: Sequence[Ranking], runs: Runs, *, title: str | None) ->
             title=title or f"{' against '.join(reversed([each.label for each in rankings[0].sides]))} · rtcprobe",
             names=names,
             sections=sections,
+            beside=dumped(dumps, runs),
+            beside_note=NOTE,
         )
     )
 

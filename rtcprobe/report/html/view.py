@@ -3,20 +3,24 @@
 Rules:
     1. Nothing is computed that the result does not hold; here figures are only chosen, ordered and written.
     2. What was not measured is a dash, never a zero.
-    3. Whatever directions a result has are shown, in its order.
+    3. Whatever ways a result has are shown, in its order; what is told of one alone is told of the soonest and the
+       latest where there are more than two.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from rtcprobe.report.html.tables import MOST_COLUMNS
 from rtcprobe.report.html.words import NOTHING, arrow, percentile, spaced, upper
 from rtcprobe.report.lead import out_of_reach
 from rtcprobe.report.sentences import attribution, beyond, bounds, figure, interval, milliseconds, slowest, typical
-from rtcprobe.result import BudgetOutcome, Quantile, Result, Summary
+from rtcprobe.result import Account, BudgetOutcome, Quantile, Result, Summary
 from rtcprobe.verdict import Goal, goals
+from rtcprobe.ways import Way
 
 __all__ = ["TONES", "BudgetRow", "Tile", "Tone", "budget_rows", "notes", "sentence", "slow_parts", "tiles"]
 
@@ -105,8 +109,8 @@ def slow_parts(result: Result) -> tuple[str, ...]:
     if told is not None:
         said.append(f"Slowest join: {told}.")
     said.extend(
-        f"Mouth to ear, {arrow(direction)}: longest is {_most(ear.stages, ear.total_s)}."
-        for direction, ear in result.mouth_to_ear.items()
+        f"Mouth to ear, {arrow(way)}: longest is {_most(ear.stages, ear.total_s)}."
+        for way, ear in _told(result)
         if ear.stages and ear.total_s > 0
     )
     return tuple(said)
@@ -119,11 +123,21 @@ def tiles(result: Result) -> tuple[Tile, ...]:
     out: list[Tile] = []
     if attempts:
         out += _pair("Join", result.join.summary.get("first_audio"), f"{heard} of {len(attempts)} heard")
-    for direction, ear in result.mouth_to_ear.items():
-        if not ear.scheduled:
-            continue
-        out += _pair(f"Mouth to ear, {arrow(direction)}", ear.summary, f"{ear.heard} of {ear.scheduled} markers heard")
-    return (*out, *map(_goal, goals(result)))
+    told = _told(result)
+    for way, ear in told:
+        if ear.scheduled:
+            out += _pair(f"Mouth to ear, {arrow(way)}", ear.summary, f"{ear.heard} of {ear.scheduled} markers heard")
+    ways = [way for way, _ in told]
+    return (*out, *(_goal(each) for each in goals(result) if each.direction is None or each.direction in ways))
+
+
+def _told(result: Result) -> list[tuple[Way, Account]]:
+    """Return the ways told one by one: all; of more than two the soonest and the latest, as the table has all."""
+    every = list(result.mouth_to_ear.items())
+    if len(every) <= MOST_COLUMNS:
+        return every
+    ranked = sorted(every, key=lambda each: each[1].total_s if each[1].heard else math.inf)
+    return [ranked[0], ranked[-1]]
 
 
 def _goal(goal: Goal) -> Tile:

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from rtcprobe.report.html.tables import MOST_COLUMNS
 from rtcprobe.report.html.words import arrow, spaced, upper
 from rtcprobe.report.sentences import milliseconds, slowest, typical
 from rtcprobe.result import JoinAttempt, Result
+from rtcprobe.ways import BOTH_WAYS, Way
 
 __all__ = ["Bar", "Waterfall", "falling", "join_waterfalls", "stage_waterfalls"]
 
@@ -55,20 +57,28 @@ def join_waterfalls(attempts: Sequence[JoinAttempt]) -> tuple[Waterfall, ...]:
 
 
 def stage_waterfalls(result: Result) -> tuple[Waterfall, ...]:
-    """Return where each direction's mean delay went, on one scale."""
-    shown = [(direction, ear) for direction, ear in result.mouth_to_ear.items() if ear.stages]
+    """Return where each way's mean delay went, on one scale; of more than two, of the soonest and the latest."""
+    shown = [(way, ear) for way, ear in result.mouth_to_ear.items() if ear.stages]
+    if len(shown) > MOST_COLUMNS:
+        soonest, *_, latest = sorted(shown, key=lambda each: each[1].total_s)
+        shown = [soonest, latest]
     scale_s = max([sum(max(s, 0.0) for s in ear.stages.values()) for _, ear in shown] or [0.0])
     return tuple(
         Waterfall(
-            caption=f"{upper(arrow(direction))}, mean {milliseconds(ear.total_s)} ms",
+            caption=f"{_titled(way)}, mean {milliseconds(ear.total_s)} ms",
             head="stage",
             bars=_bars(ear.stages),
             total_s=ear.total_s,
             scale_s=max(scale_s, 1e-9),
             note=f"playout {'unknown' if ear.playout is None else ear.playout.policy}; grey: set by the scenario",
         )
-        for direction, ear in shown
+        for way, ear in shown
     )
+
+
+def _titled(way: Way) -> str:
+    """Return a way at the beginning of a line: a name that somebody gave stays as it is."""
+    return upper(arrow(way)) if way in BOTH_WAYS or way.there_and_back else arrow(way)
 
 
 def falling(

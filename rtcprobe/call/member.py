@@ -1,0 +1,83 @@
+"""A party of ours in a call of any number: its machine, its mouth and camera, its connections, and what befalls it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from rtcprobe.call.mouth_track import Mouth
+from rtcprobe.call.peer import Peer
+from rtcprobe.call.targets.base import CallSetup
+from rtcprobe.call.transceiver import Media, PictureWanted, SoundWanted
+from rtcprobe.runtime.network import Host
+
+__all__ = ["EVENTS", "Member"]
+
+EVENTS: Final = ("joined", "heard", "fell silent")
+"""What can happen to it (``scenario.script.Event``)."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Member:
+    """One party; ``there``: it takes part now. ``camera_phase``: how far into a frame its camera's grid begins, 0-1."""
+
+    name: str
+    host: Host
+    setup: CallSetup
+    mouth: Mouth | None
+    may_speak: asyncio.Event
+    camera_phase: float
+    there: bool = True
+    peers: dict[str, Peer] = field(default_factory=dict)
+    """Its connection to each of those it has anything to do with."""
+    events: dict[str, asyncio.Event] = field(default_factory=lambda: {name: asyncio.Event() for name in EVENTS})
+
+    def hears(self, other: Member) -> bool:
+        """Return whether it wants to hear another, who has something to send."""
+        sends = other.mouth is not None or other.name in self.setup.cameras
+        return sends and other is not self and other.name in self.setup.hears.get(self.name, self.setup.speech)
+
+    def meet(self, other: Member, milestones: Sequence[str]) -> Peer:
+        """Make its connection to another, and return it; nothing is opened."""
+        wanted = [each for each in (self._sound(other), self._picture(other)) if each is not None]
+        peer = self.peers[other.name] = self.setup.peer(self.host.beside(), self.name, wanted, milestones=milestones)
+        return peer
+
+    def speak(self) -> None:
+        """Open its mouth."""
+        self.may_speak.set()
+        if self.mouth is not None:
+            self.mouth.open()
+
+    def stop(self) -> None:
+        """Close its mouth."""
+        if self.mouth is not None:
+            self.mouth.close()
+            self.events["fell silent"].set()
+
+    def _sound(self, other: Member) -> SoundWanted | None:
+        sends, takes = self.mouth is not None, other.mouth is not None
+        media = _media(sends=sends and other.hears(self), takes=takes and self.hears(other))
+        if media is None:
+            return None
+        track = None if self.mouth is None else self.mouth.track()
+        return SoundWanted(track=track, media=media, expected=self.setup.expected(other.name))
+
+    def _picture(self, other: Member) -> PictureWanted | None:
+        cameras = self.setup.cameras
+        media = _media(
+            sends=self.name in cameras and other.hears(self), takes=other.name in cameras and self.hears(other)
+        )
+        if media is None:
+            return None
+        if media == "recvonly":
+            return cameras[other.name].watched()
+        return cameras[self.name].wanted(self.host.network, self.camera_phase, self.may_speak, media)
+
+
+def _media(*, sends: bool, takes: bool) -> Media | None:
+    if not takes:
+        return "sendonly" if sends else None
+    return "sendrecv" if sends else "recvonly"

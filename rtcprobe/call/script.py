@@ -1,0 +1,86 @@
+"""What happens in a call, and when: cues carried out by the clock, or once something has happened to a party.
+
+Theory of operation:
+    A call without cues has a script all the same: everybody who takes part joins, then all speak until they have said
+    all they have (``targets.course``). A script with cues lasts as long as the call was meant to, whoever still speaks.
+    Those who come later are not there when the call begins; coming and going are cues like others (``cues_of``).
+
+Rules:
+    1. Instants count from when everybody who is there from the start had joined and could speak.
+    2. Cues of one instant are carried out in the order written. Who waits for an event waits for its first time.
+    3. A cue takes no time: joining goes on while the next ones are carried out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from rtcprobe.scenario import Cue, Party
+
+__all__ = ["Stage", "absent", "cues_of", "perform", "silent"]
+
+_ABOUT_SOUND = ("speak", "stop", "publish")
+
+
+class Stage(Protocol):
+    """Where a script is performed."""
+
+    def act(self, cue: Cue) -> None:
+        """Let its party do what the cue says, from now on."""
+        ...
+
+    def event(self, party: str, name: str) -> asyncio.Event:
+        """Return what is set when it happens to ``party`` for the first time (``scenario.script.Event``)."""
+        ...
+
+
+def cues_of(parties: Iterable[Party], script: Sequence[Cue]) -> tuple[Cue, ...]:
+    """Return the cues of a call: when parties come and leave, then those written."""
+    coming = [Cue(party=each.name, does="join", at_s=each.comes_s) for each in parties if each.comes_s > 0.0]
+    going = [Cue(party=each.name, does="leave", at_s=each.leaves_s) for each in parties if each.leaves_s is not None]
+    return (*coming, *going, *script)
+
+
+def absent(party: str, cues: Iterable[Cue]) -> bool:
+    """Return whether ``party`` is not there at the start: its first coming or going is to come."""
+    return next((each.does for each in cues if each.party == party and each.does in ("join", "leave")), "") == "join"
+
+
+def silent(party: str, cues: Iterable[Cue]) -> bool:
+    """Return whether ``party`` waits with speaking until a cue says so."""
+    first = next((each.does for each in cues if each.party == party and each.does in _ABOUT_SOUND), "stop")
+    return first != "stop"
+
+
+async def perform(cues: Sequence[Cue], stage: Stage, lasts_s: float) -> None:
+    """Carry out ``cues`` on ``stage``, and return ``lasts_s`` from now."""
+    begun_s = asyncio.get_running_loop().time()
+    waiting = [asyncio.ensure_future(_after(cue, stage)) for cue in cues if cue.after is not None]
+    try:
+        for cue in sorted((cue for cue in cues if cue.at_s is not None and cue.at_s < lasts_s), key=_instant):
+            await _until(begun_s + _instant(cue))
+            stage.act(cue)
+        await _until(begun_s + lasts_s)
+    finally:
+        for each in waiting:
+            each.cancel()
+
+
+async def _after(cue: Cue, stage: Stage) -> None:
+    assert cue.after is not None
+    await stage.event(*cue.after).wait()
+    stage.act(cue)
+
+
+def _instant(cue: Cue) -> float:
+    return cue.at_s or 0.0
+
+
+async def _until(when_s: float) -> None:
+    loop = asyncio.get_running_loop()
+    if when_s > loop.time():
+        reached = asyncio.Event()
+        loop.call_at(when_s, reached.set)
+        await reached.wait()

@@ -1,0 +1,68 @@
+"""The joins of a run: made one after another, each on a network made anew, and judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+
+from rtcprobe.call.targets.base import CallSetup
+from rtcprobe.probe import stalls
+from rtcprobe.probe.hearing import judge_join
+from rtcprobe.probe.notes import Notes
+from rtcprobe.probe.placed import of_stack
+from rtcprobe.probe.placing import Attempt, afresh
+from rtcprobe.probe.stalls import Voided
+from rtcprobe.result import JoinAttempt, Progress
+
+__all__ = ["Joining"]
+
+
+@dataclass(slots=True)
+class Joining:
+    """The joins so far."""
+
+    notes: Notes
+    voided: Voided
+    attempts: list[JoinAttempt] = field(default_factory=list)
+
+    def repeat(self, setup: CallSetup, seed: np.random.SeedSequence, round_trip_s: float | None) -> None:
+        """Make every join of the scenario; ``round_trip_s`` is the media path's, None if not known."""
+        notes, scenario = self.notes, self.notes.scenario
+        count = scenario.call.joins
+        outside, deadline = notes.placing.outside, notes.placing.deadline
+        judged = partial(judge_join, scenario=scenario, round_trip_s=round_trip_s, outside=outside)
+        for done, child in enumerate(seed.spawn(count)):
+            notes.progress(Progress(step="joining", done=done, total=count, unit="joins"))
+            if notes.hopeless:
+                rest = "the call" if scenario.call.calls == 1 else "the calls"
+                notes.warnings.append(f"{count - done} joins and {rest} were not tried: none of {done} was heard")
+                return
+            if deadline.passed:
+                notes.warnings.append(f"{count - done} joins were not tried: {deadline}")
+                return
+            attempt = self._join(done, setup, child)
+            if attempt is None:
+                continue
+            notes.take(of_stack(attempt, outside=outside))
+            if attempt.call.cpu_s is not None:
+                notes.harness.join_cpu_s.append(attempt.call.cpu_s)
+                for peer in attempt.call.peers:
+                    notes.harness.count_own(peer.own_s)
+            for joiner in attempt.call.joiners:
+                join = judged(attempt, joiner)
+                notes.count(joined=join.first_audio_s is not None)
+                self.attempts.append(join)
+        notes.progress(Progress(step="joining", done=count, total=count, unit="joins"))
+
+    def _join(self, number: int, setup: CallSetup, seed: np.random.SeedSequence) -> Attempt | None:
+        """Make one join, as often as it takes for this machine not to spoil it; None where it always does."""
+        for _ in range(stalls.TRIES):
+            attempt = self.notes.placing.join(setup, afresh(seed))
+            why = stalls.void_join(attempt)
+            if why is None:
+                return attempt
+            self.voided.add(number, why)
+        self.voided.missing.add(number)
+        return None

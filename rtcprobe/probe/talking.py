@@ -1,0 +1,188 @@
+"""The calls of a run: each placed as often as it takes, heard in every direction, and let go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rtcprobe.call.targets import access
+from rtcprobe.call.targets.base import CallSetup
+from rtcprobe.errors import BadInputError
+from rtcprobe.hearing.pooled import CallAccount, pooled
+from rtcprobe.hearing.speech import Voices
+from rtcprobe.probe import stalls
+from rtcprobe.probe.conversing import Conversing
+from rtcprobe.probe.hearing import Heard, hear_call
+from rtcprobe.probe.notes import Notes
+from rtcprobe.probe.placed import Placed, modelled, of_stack
+from rtcprobe.probe.placing import Attempt, afresh
+from rtcprobe.probe.stalls import Voided
+from rtcprobe.result import Account, Engine, LinkReport, PlacedCall, Progress
+from rtcprobe.ways import Leg, Way
+
+__all__ = ["CALL_ATTEMPTS", "Talking"]
+
+CALL_ATTEMPTS = stalls.TRIES
+"""How often each call is tried: its own join may fail, and joins are counted elsewhere."""
+
+
+@dataclass(slots=True)
+class Talking:
+    """The calls so far, and what each said; the calls themselves are gone by then."""
+
+    notes: Notes
+    engine: Engine
+    voices: Voices
+    wav_dir: Path | None
+    voided: Voided
+    conversing: Conversing | None = None
+    """What is held in place of speeches, in a conversation."""
+    calls: list[PlacedCall] = field(default_factory=list)
+    """Every try of every call."""
+    heard: dict[int, Heard] = field(default_factory=dict)
+    """What each call said, by its number."""
+    legs: list[Mapping[Leg, Sequence[access.Leg]]] = field(default_factory=list)
+    report: Mapping[str, Any] = field(default_factory=dict)
+    """What the latest call agreed on with an outside target."""
+
+    def repeat(self, setup: CallSetup, seed: np.random.SeedSequence) -> None:
+        """Place and hear every call of the scenario."""
+        for number, child in enumerate(seed.spawn(self.notes.scenario.call.calls)):
+            if self._call(number, setup, child):
+                continue
+            if self.notes.placing.deadline.passed:
+                return
+            if self.notes.placing.outside and self.calls and self.calls[-1].void is None:
+                self._leave_out(number + 1)
+                return
+
+    def _call(self, number: int, setup: CallSetup, seed: np.random.SeedSequence) -> bool:
+        """Place one call, as often as it takes, and hear it; return whether it came about."""
+        seeds = iter(seed.spawn(CALL_ATTEMPTS))
+        child = next(seeds)
+        for tried in range(1, CALL_ATTEMPTS + 1):
+            if self.notes.hopeless:
+                return False
+            if self.notes.placing.deadline.passed:
+                self.notes.warn(f"{self._called(number)} was not tried again: {self.notes.placing.deadline}")
+                return False
+            placed = self._talk(number, setup, afresh(child))
+            void, failed, cut = placed.void, placed.failed, placed.cut
+            self.calls.append(PlacedCall(call=number, attempt=tried, void=void, cut=cut, failed=failed))
+            self.notes.count(joined=failed is None)
+            if void is not None:
+                self.voided.add(number, void)
+                continue
+            self.notes.take(placed)
+            if failed is None:
+                self._hear(number, placed)
+                return True
+            self._keep(placed, heard=False)
+            self.notes.warn(f"{self._called(number)} did not join: {failed}")
+            child = next(seeds, child)
+        if self.calls[-1].void is not None:
+            self.voided.missing.add(number)
+        return False
+
+    def _talk(self, number: int, setup: CallSetup, seed: np.random.SeedSequence) -> Placed:
+        """Place a call once; of an interrupted one what came until then is heard, and the interruption goes on."""
+        begun: list[Attempt] = []
+        plan, outside = self.notes.scenario.call, self.notes.placing.outside
+
+        def tick(talked_s: float) -> None:
+            done_s = number * plan.duration_s + min(talked_s, plan.duration_s)
+            self.notes.progress(Progress(step="talking", done=done_s, total=plan.calls * plan.duration_s, unit="s"))
+
+        if self.engine == "model":
+            placed = modelled(setup, self.voices, seed)
+            tick(plan.duration_s)
+            return placed
+        try:
+            return of_stack(self.notes.placing.talk(setup, seed, begun.append, tick), outside=outside)
+        except KeyboardInterrupt:
+            if begun:
+                self.calls.append(PlacedCall(call=number, attempt=self._tries(number) + 1, cut="interrupted"))
+                self.notes.count(joined=True)
+                self._hear(number, of_stack(begun[0], outside=outside))
+            raise
+
+    def _hear(self, number: int, placed: Placed) -> None:
+        wav_dir = self.wav_dir
+        if wav_dir is not None and self.notes.scenario.call.calls > 1:
+            wav_dir /= f"call-{number + 1}"
+            try:
+                wav_dir.mkdir(exist_ok=True)
+            except OSError as error:
+                raise BadInputError(f"{wav_dir} cannot be written", error.strerror or str(error)) from error
+        if self.conversing is None:
+            self.heard[number] = hear_call(
+                placed.ways, self.voices, self.notes.scenario, wanted=self.measured, wav_dir=wav_dir
+            )
+        else:
+            self.conversing.hear(number, placed.ways, placed.lines, wav_dir)
+            self.heard[number] = Heard({})
+        self._keep(placed, heard=True)
+
+    def _keep(self, placed: Placed, *, heard: bool) -> None:
+        """Keep what a call says of its links and its target; of one that failed, while there is no other."""
+        if heard or not self.heard:
+            self.report = placed.report
+            self.legs = [*self.legs[: len(self.heard) - 1], placed.legs] if heard else [placed.legs]
+
+    def _tries(self, number: int) -> int:
+        return sum(each.call == number for each in self.calls)
+
+    def _leave_out(self, number: int) -> None:
+        """Say that the calls from ``number`` on were not placed, where there are any and joins were heard."""
+        count = self.notes.scenario.call.calls
+        if number < count and self.notes.joined:
+            left_out = f"call {count}" if number + 1 == count else f"calls {number + 1} to {count}"
+            self.notes.warnings.append(
+                f"{left_out} not placed: {self._called(number - 1)} failed {CALL_ATTEMPTS} times"
+            )
+
+    def _called(self, number: int) -> str:
+        count = self.notes.scenario.call.calls
+        return "the call" if count == 1 else f"call {number + 1} of {count}"
+
+    def cut(self, *, interrupted: bool) -> str | None:
+        """Return what ended the first call that was cut short, and of several which it was."""
+        if interrupted:
+            return None
+        first = next((each for each in self.calls if each.cut is not None and each.void is None), None)
+        if first is None or self.notes.scenario.call.calls == 1:
+            return None if first is None else first.cut
+        return f"{first.cut} ({self._called(first.call)})"
+
+    @property
+    def measured(self) -> tuple[Way, ...]:
+        """The ways whose markers are heard: in a conversation nobody speaks any."""
+        return () if self.conversing is not None else tuple(map(Way, self.notes.placing.target.directions))
+
+    def accounts(self) -> tuple[Account, ...]:
+        """Return what was heard on each way, all calls together."""
+        accounts: dict[Way, dict[int, CallAccount]] = {}
+        for number, heard in self.heard.items():
+            for way, account in heard.accounts.items():
+                accounts.setdefault(way, {})[number] = account
+        turns = () if self.conversing is None else self.conversing.accounts
+        return (*(pooled(calls) for calls in accounts.values()), *turns)
+
+    def link(self) -> Mapping[Leg, LinkReport]:
+        """Return what was asked of the emulated lines, and what they did in all calls."""
+        first = self.legs[0] if self.legs else {}
+        return {each: access.report([legs[each] for legs in self.legs]) for each in first}
+
+    def peers(self) -> Mapping[str, Any]:
+        """Return what was agreed with the target, and of several listeners how late each heard, a mean over calls."""
+        peers = dict(self.report)
+        by_listener = zip(*(heard.listeners_s for heard in self.heard.values() if heard.listeners_s), strict=True)
+        for name, calls_s in zip(list(peers)[1:], by_listener, strict=False):
+            known_s = [each for each in calls_s if each is not None]
+            mean_s = sum(known_s) / len(known_s) if known_s else None
+            peers[name] = {**peers[name], "mouth_to_ear_mean_s": mean_s}
+        return peers

@@ -1,0 +1,86 @@
+"""The screen's part about links: a column each leg where there are two, a row each where there are more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.text import Text
+
+from rtcprobe.report.lines import COLUMNS
+from rtcprobe.report.pages import Page
+from rtcprobe.report.sentences import by_chance, milliseconds, plain_share
+from rtcprobe.result import LinkReport
+from rtcprobe.units import format_ratio
+
+__all__ = ["link_lines"]
+
+_COLUMNS = 2
+"""As many legs as have a column each; of more, each has a row."""
+
+
+def link_lines(
+    title: str, reports: Sequence[LinkReport | None], columns: Sequence[str], *, width: int = COLUMNS
+) -> Iterator[Text]:
+    """Return what was asked of links and what they did, a column each."""
+    page = Page(width)
+    if len(reports) > _COLUMNS:
+        yield from _in_rows(f"{title}: requested → achieved", reports, columns, page)
+        return
+    yield page.rule(f"{title}: requested → achieved", columns)
+    for name, say in _LINK_ROWS:
+        pairs = [[say(r.requested), say(r.achieved)] if r else ["-", "-"] for r in reports]
+        if any(figure for pair in pairs for figure in pair):
+            yield page.cells(name, ("→".join(pair) for pair in pairs))
+        if say is _loss and any(map(by_chance, reports)):
+            yield page.cells(" is that chance? [95 %]", map(by_chance, reports))
+    drops = [{} if r is None else r.achieved.get("drops", {}) for r in reports]
+    if any(drops):
+        said = (", ".join(f"{count:,} {cause}" for cause, count in each.items()) or "none" for each in drops)
+        yield page.cells(" drops by cause", said)
+
+
+def _in_rows(title: str, reports: Sequence[LinkReport | None], names: Sequence[str], page: Page) -> Iterator[Text]:
+    """Yield a row each leg; below them which losses chance does not make of what was asked, and what was dropped."""
+    columns = []
+    for name, say in _LINK_ROWS:
+        pairs = [[say(r.requested), say(r.achieved)] if r else ["-", "-"] for r in reports]
+        if any(figure for pair in pairs for figure in pair):
+            columns.append((name.strip().removesuffix(" (mean burst, packets)"), ["→".join(pair) for pair in pairs]))
+    rows = zip(names, zip(*(cells for _, cells in columns), strict=True), strict=True)
+    yield from page.table(title, [head for head, _ in columns], rows)
+    dropped, unlikely = [], []
+    for name, report in zip(names, reports, strict=True):
+        drops = {} if report is None else report.achieved.get("drops", {})
+        dropped += [f"{name} {', '.join(f'{count:,} {cause}' for cause, count in drops.items())}"] if drops else []
+        chance, _, spread = by_chance(report).partition(" ")
+        unlikely += [f"{name} {spread}"] if chance == "no" else []
+    if unlikely:
+        yield from page.wrapped(f"chance loses as asked less than once in twenty: {'; '.join(unlikely)}", indent=1)
+    if dropped:
+        yield from page.wrapped(f"drops by cause: {'; '.join(dropped)}", indent=1)
+
+
+def _loss(side: Mapping[str, Any]) -> str:
+    burst = side.get("mean_burst")
+    return plain_share(side.get("loss")) + ("" if burst is None else f" ({burst:.1f})")
+
+
+def _delays(side: Mapping[str, Any]) -> str:
+    return "/".join(milliseconds(side.get(key)) for key in ("delay_p50_s", "delay_p95_s"))
+
+
+def _reordered(side: Mapping[str, Any]) -> str:
+    return format_ratio(side["reordered"]) if side.get("reordered") else ""
+
+
+def _marked(side: Mapping[str, Any]) -> str:
+    return format_ratio(side["marked"]) if side.get("marked") else ""
+
+
+_LINK_ROWS: tuple[tuple[str, Callable[[Mapping[str, Any]], str]], ...] = (
+    (" loss (mean burst, packets)", _loss),
+    (" delay p50/p95, ms", _delays),
+    (" reordered", _reordered),
+    (" marked (ECN)", _marked),
+)
