@@ -36,12 +36,10 @@ def conversation_schema() -> dict[str, Any]:
             ),
             "wav": text("A WAV file said as a turn (its path, seen from the scenario's folder).", "question.wav"),
             "backchannel": text("What is said and is no turn: it should not stop the agent.", "uh-huh"),
-            "noise": written("noise", r"^\S+ at \S+$", "White noise, how long and how loud.", "400ms at -26dBFS"),
-            "after": written("when", r"^silent \S+$", "Silence that a turn waits for.", _USUAL),
-            "barge_in": written(
-                "when", r"^\S+ after onset$", "A turn said into the agent's speech: when.", "1.5s after onset"
-            ),
-            "during": written("when", r"^\S+ after onset$", "When a backchannel or a noise comes.", "1.5s after onset"),
+            "noise": written("noise", r"\S", "White noise, how long and how loud.", "400ms at -26dBFS"),
+            "after": written("when", r"\S", "Silence that a turn waits for.", _USUAL),
+            "barge_in": written("when", r"\S", "A turn said into the agent's speech: when.", "1.5s after onset"),
+            "during": written("when", r"\S", "When a backchannel or a noise comes.", "1.5s after onset"),
         }
     )
     agent = record(
@@ -56,7 +54,7 @@ def conversation_schema() -> dict[str, Any]:
                 "examples": [0.4],
                 "default": plan.spread,
             },
-            "answer": written("range", r"^\S+ to \S+$", "How long answers last.", "3s to 5s", default="3s to 5s"),
+            "answer": written("range", r"\S", "How long answers last.", "3s to 5s", default="3s to 5s"),
             "interrupt_after": written(
                 "interruption", r"^(never|.*[0-9].*)$", "Speech that silences it, or never.", "200ms", default="200ms"
             ),
@@ -64,6 +62,7 @@ def conversation_schema() -> dict[str, Any]:
             "level": written("level", _LEVEL, "Active speech level (ITU-T P.56).", "-26dBFS", default="-26dBFS"),
         },
         description="The simulated agent that answers on loopback; an agent that is called has its own ways.",
+        examples=[{"hangover": "600ms", "interrupt_after": "never"}],
         default={},
     )
     return record(
