@@ -38,10 +38,10 @@ from typing import Any
 
 import numpy as np
 
-from rtcprobe.exporter.config import Job, ServeConfig, parse_config
+from rtcprobe.exporter.config import ServeConfig, parse_config
 from rtcprobe.exporter.fleet import Fleet
 from rtcprobe.exporter.outcome import Outcome
-from rtcprobe.probe import run_probe
+from rtcprobe.probe import Job, run_probe
 from rtcprobe.runtime.entropy import Entropy
 from rtcprobe.runtime.virtual import VirtualEventLoop
 from rtcprobe.units import parse_duration

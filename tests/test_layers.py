@@ -12,7 +12,7 @@ LEVELS = (
     ("__init__",),
     ("errors",),
     ("strictyaml", "textfiles"),
-    ("units", "secrets", "ways"),
+    ("units", "secrets", "ways", "wrapping"),
     ("link", "audio", "picture", "playout", "control", "quality", "timeline", "ice"),
     ("recording", "conversation"),
     ("result",),

@@ -23,6 +23,7 @@ Rules:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -35,6 +36,7 @@ from rtcprobe.units import format_duration
 
 __all__ = [
     "CODES",
+    "LEAD_S",
     "MARKER_BAND_HZ",
     "MARKER_S",
     "MARKER_SAMPLES",
@@ -49,6 +51,10 @@ MARKER_S = 0.080
 MARKER_SAMPLES = 3840
 MARKER_BAND_HZ = (300.0, 3400.0)
 """The telephone band, which every codec mode down to narrowband carries."""
+
+LEAD_S = 2.4
+"""What a train that loops speaks but once: by then every codec has settled. A whole number of all packet times, and in
+no marker of a train whose slots are ``SLOT_S``."""
 
 _FADE = 0.2  # the share of a marker that is fades: 8 ms in, 8 ms out, raised cosine
 
@@ -123,7 +129,8 @@ class Marker:
 class MarkerTrain:
     """When which markers are spoken: about every ``spacing_s`` from ``first_s`` on, dithered by ``seed``.
 
-    ``codes`` are this talker's, each 0 to 47, spoken in turn.
+    ``codes`` are this talker's, each 0 to 47, spoken in turn. ``loops``: once each has been spoken after ``LEAD_S``,
+    everything from there on comes again as it was, dither and all, every ``loop_s``.
     """
 
     codes: tuple[int, ...] = tuple(range(CODES // 2))
@@ -131,6 +138,7 @@ class MarkerTrain:
     first_s: float = 0.25
     dither_s: float = 0.020
     seed: int = 0
+    loops: bool = False
 
     def __post_init__(self) -> None:
         if self.dither_s < 0:
@@ -158,15 +166,25 @@ class MarkerTrain:
         """After how long a code comes again: no delay longer than this (less the dither) can be told apart."""
         return len(self.codes) * self.spacing_s - self.dither_s
 
+    @property
+    def loop_s(self) -> float:
+        """How long it takes to speak every code once."""
+        return len(self.codes) * self.spacing_s
+
     def markers(self, duration_s: float, start_s: float = 0.0) -> tuple[Marker, ...]:
         """Return the markers that end within ``duration_s``; ``spoken_s`` counts from ``start_s``.
 
         The train is one sequence: a longer duration only adds markers at its end.
         """
         count = max(0, int((duration_s - self.first_s) / self.spacing_s) + 1)
-        dither = np.random.default_rng(np.random.SeedSequence(self.seed)).random(count)
-        grid = self.first_s + self.spacing_s * np.arange(count) + self.dither_s * dither
+        place = np.arange(count)
+        lead = max(0, math.ceil((LEAD_S - self.first_s) / self.spacing_s))
+        rounds = np.maximum(0, (place - lead) // len(self.codes)) if self.loops else np.zeros_like(place)
+        place -= rounds * len(self.codes)
+        dither = np.random.default_rng(np.random.SeedSequence(self.seed)).random(int(place.max(initial=0)) + 1)[place]
+        grid = self.first_s + self.spacing_s * place + self.dither_s * dither
         samples = np.round(grid * SAMPLE_RATE_HZ).astype(np.int64)
+        samples += rounds * round(self.loop_s * SAMPLE_RATE_HZ)
         last = round(duration_s * SAMPLE_RATE_HZ) - MARKER_SAMPLES
         return tuple(
             Marker(

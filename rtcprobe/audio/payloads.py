@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import chain, cycle, islice, pairwise
 from typing import overload
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Payloads"]
+__all__ = ["Frames", "Looped", "Payloads"]
 
 
 class Payloads(Sequence[bytes | None]):
@@ -57,3 +57,44 @@ class Payloads(Sequence[bytes | None]):
     def __iter__(self) -> Iterator[bytes | None]:
         whole = bytes(self._bytes)
         return (whole[begin:end] or None for begin, end in pairwise(self._ends))
+
+
+class Looped(Sequence[bytes | None]):
+    """``count`` payloads: those of ``once``, and then its last ``turn`` ones again and again."""
+
+    __slots__ = ("_count", "_turn", "once")
+
+    def __init__(self, once: Payloads, turn: int, count: int) -> None:
+        if not 0 < turn <= len(once):
+            raise ValueError(f"of {len(once)} payloads the last {turn} cannot come again")
+        self.once, self._turn, self._count = once, turn, count
+
+    @property
+    def sizes(self) -> npt.NDArray[np.int64]:
+        """How many bytes each has, 0 for None; shape (payloads,)."""
+        places = np.arange(self._count)
+        ahead = places - len(self.once)
+        return self.once.sizes[np.where(ahead < 0, places, len(self.once) - self._turn + ahead % self._turn)]
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, place: int) -> bytes | None: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[bytes | None]: ...
+    def __getitem__(self, place: int | slice) -> bytes | list[bytes | None] | None:
+        if isinstance(place, slice):
+            return [self[each] for each in range(*place.indices(self._count))]
+        at = place if place >= 0 else place + self._count
+        if not 0 <= at < self._count:
+            raise IndexError(f"there are {self._count} payloads, not {place}")
+        once, ahead = self.once, at - len(self.once)
+        return once[at] if ahead < 0 else once[len(once) - self._turn + ahead % self._turn]
+
+    def __iter__(self) -> Iterator[bytes | None]:
+        every = list(self.once)
+        return islice(chain(every, cycle(every[-self._turn :])), self._count)
+
+
+Frames = Payloads | Looped

@@ -8,6 +8,8 @@ Facts:
 Rules:
     1. Nothing is guessed. Kept sound is given out while the payloads are those of the programme from its start on, or
        from where the state of a real decoder was found equal, byte by byte, to the state kept for that place.
+       A programme that comes again from some place on sounds the same again from where the states of both rounds are
+       equal.
     2. Whatever else is asked for (another payload, concealment, in-band redundancy) is decoded for real, from the state
        the decoder would have by then.
     3. Only the first ``MOST_FRAMES`` are kept, for they cost memory; what follows is decoded as ever.
@@ -37,10 +39,15 @@ _LONGEST_GAP: Final = 250
 
 
 class Rehearsal:
-    """The sound of ``payloads`` without any loss, decoded as far as it was asked for."""
+    """The sound of ``payloads`` without any loss, decoded as far as it was asked for.
 
-    def __init__(self, payloads: Sequence[bytes]) -> None:
+    ``turn`` of them, each the payload that many places before, come again and again; 0: they are what they are.
+    """
+
+    def __init__(self, payloads: Sequence[bytes], *, once: int = 0, turn: int = 0) -> None:
         self.payloads = payloads[:MOST_FRAMES]
+        self._once, self._turn = once, turn if turn % _EVERY == 0 else 0
+        self._again: int | None = None  # from this place on all is as it was a turn before
         self._decoder = OpusDecoder()
         self._sound: list[Pcm] = []
         self._states = [self._decoder.state()]
@@ -52,18 +59,35 @@ class Rehearsal:
     def sound(self, place: int) -> Pcm:
         """Return the samples of the payload at ``place``, read-only, shape (samples,)."""
         sound = self._sound
-        while len(sound) <= place:
+        while len(sound) <= place and self._again is None:
             pcm = self._decoder.decode(self.payloads[len(sound)])
             pcm.flags.writeable = False
             sound.append(pcm)
             if len(sound) % _EVERY == 0:
                 self._states.append(self._decoder.state())
-        return sound[place]
+                self._look_back(len(sound))
+        return sound[place if place < len(sound) else place - self._turn]
+
+    def folded(self, place: int) -> int:
+        """Return the earliest place from which on all is as from ``place`` on."""
+        if self._again is None or place < self._again + self._turn:
+            return place
+        return place - (place - self._again) // self._turn * self._turn
+
+    def _look_back(self, place: int) -> None:
+        """Note whether the state before ``place`` is what it was a turn before."""
+        if not self._turn or self._again is not None or place < self._once:
+            return
+        enough = len(self.payloads) >= place + self._turn + _LONGEST_GAP
+        if enough and self._states[-1] == self._states[-1 - self._turn // _EVERY]:
+            self._again = place
 
     def decoder_before(self, place: int) -> OpusDecoder:
         """Return a real decoder that was given every payload before ``place``."""
         if place:
             self.sound(place - 1)
+        if self._again is not None and place > self._again:
+            place -= self._turn
         decoder = OpusDecoder()
         decoder.resume(self._states[place // _EVERY])
         for payload in self.payloads[place // _EVERY * _EVERY : place]:
@@ -75,6 +99,8 @@ class Rehearsal:
         if place % _EVERY or place >= len(self.payloads):
             return False
         self.sound(place - 1)
+        if self._again is not None and place > self._again:
+            place -= self._turn
         return self._states[place // _EVERY] == decoder.state()
 
     def find(self, payload: bytes, place: int) -> int | None:
@@ -104,15 +130,15 @@ class RehearsedDecoder:
         known = place < len(payloads) and payloads[place] == payload
         if self._real is None:
             if known:
-                self._place = place + 1
+                self._place = rehearsal.folded(place + 1)
                 return rehearsal.sound(place)
             self._real = rehearsal.decoder_before(place)
         sound = self._real.decode(payload)
         found = place if known else rehearsal.find(payload, place)
         if found is not None:
-            self._place = found + 1
             if rehearsal.is_state_before(found + 1, self._real):
                 self._real = None
+            self._place = rehearsal.folded(found + 1)
         return sound
 
     def decode_fec(self, payload: bytes, samples: int) -> Pcm:

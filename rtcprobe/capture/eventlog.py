@@ -27,8 +27,9 @@ from typing import BinaryIO, Final
 import numpy as np
 import numpy.typing as npt
 
-from rtcprobe.capture.stream import Capture, Packets, Stream, Wish, clock_of, unwrapped
+from rtcprobe.capture.stream import Capture, Packets, Stream, Wish, clock_of
 from rtcprobe.errors import BadInputError
+from rtcprobe.wrapping import counted_on
 
 __all__ = ["is_event_log", "read_event_log"]
 
@@ -160,8 +161,8 @@ class _Log:
         at_s = _seconds(mine["at_ms"], zero_ms)
         packets = Packets(
             at_s=at_s,
-            sequence=unwrapped(mine["sequence"].astype(np.uint16), 16),
-            timestamp=unwrapped(mine["timestamp"].astype(np.uint32), 32),
+            sequence=counted_on(mine["sequence"].astype(np.uint16), 16),
+            timestamp=counted_on(mine["timestamp"].astype(np.uint32), 32),
             size=mine["size"].astype(np.int64),
             payload_type=(mine["payload_type"] & np.uint64(0x7F)).astype(np.uint8),
             marker=mine["marker"] != 0,

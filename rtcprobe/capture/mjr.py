@@ -18,8 +18,9 @@ from typing import Any, BinaryIO, Final
 
 import numpy as np
 
-from rtcprobe.capture.stream import Capture, Packets, Stream, unwrapped
+from rtcprobe.capture.stream import Capture, Packets, Stream
 from rtcprobe.errors import BadInputError
+from rtcprobe.wrapping import counted_on
 
 __all__ = ["MJR_HEADS", "read_mjr"]
 
@@ -106,8 +107,8 @@ def _packets(data: bytes, at: int) -> tuple[Packets | None, bool]:
     at_ms, sequences, timestamps, seconds, payloads = zip(*rows, strict=True)
     return Packets(
         at_s=np.array(at_ms, dtype=np.float64) / 1e3,
-        sequence=unwrapped(np.array(sequences, dtype=np.uint16), 16),
-        timestamp=unwrapped(np.array(timestamps, dtype=np.uint32), 32),
+        sequence=counted_on(np.array(sequences, dtype=np.uint16), 16),
+        timestamp=counted_on(np.array(timestamps, dtype=np.uint32), 32),
         size=np.array([len(each) for each in payloads], dtype=np.int64),
         payload_type=(np.array(seconds) & 0x7F).astype(np.uint8),
         marker=np.array(seconds, dtype=np.uint8) >= 0x80,

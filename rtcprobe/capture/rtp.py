@@ -26,9 +26,10 @@ import numpy.typing as npt
 
 from rtcprobe.capture.layers import Datagrams, datagrams, u16, u32
 from rtcprobe.capture.records import Reading, frames_of, gunzipped
-from rtcprobe.capture.stream import Capture, Packets, Stream, clock_of, unwrapped
+from rtcprobe.capture.stream import Capture, Packets, Stream, clock_of
 from rtcprobe.errors import BadInputError
 from rtcprobe.playout.base import SAMPLE_RATE_HZ
+from rtcprobe.wrapping import counted_on
 
 __all__ = ["read_packet_capture"]
 
@@ -245,8 +246,8 @@ def _stream(found: _Found, begun_ns: int) -> Stream | None:
         rows = found.rows.whole()
         packets = Packets(
             at_s=(rows["at_ns"] - begun_ns) / 1e9,
-            sequence=unwrapped(rows["sequence"], 16),
-            timestamp=unwrapped(rows["timestamp"], 32),
+            sequence=counted_on(rows["sequence"], 16),
+            timestamp=counted_on(rows["timestamp"], 32),
             size=rows["size"].astype(np.int64)
             if payloads is None
             else np.array([len(each) for each in payloads], dtype=np.int64),
@@ -290,7 +291,7 @@ def _in_clear(samples: list[bytes], timestamp: npt.NDArray[np.uint32]) -> bool:
     """
     from rtcprobe.audio.opus_packet import duration_samples  # noqa: PLC0415 - most streams have no need of it
 
-    steps = np.diff(unwrapped(timestamp[: len(samples)], 32))
+    steps = np.diff(counted_on(timestamp[: len(samples)], 32))
     usual = int(np.median(steps)) if len(steps) else 0
     if not 120 <= usual <= SAMPLE_RATE_HZ * 12 // 100:
         return False

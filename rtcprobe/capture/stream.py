@@ -10,7 +10,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["CLOCKS_HZ", "Capture", "Packets", "Stream", "Wish", "clock_of", "unwrapped"]
+from rtcprobe.wrapping import counted_on
+
+__all__ = ["CLOCKS_HZ", "Capture", "Packets", "Stream", "Wish", "clock_of"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -113,15 +115,6 @@ class Capture:
     warnings: tuple[str, ...] = field(default=())
 
 
-def unwrapped(values: npt.NDArray[np.unsignedinteger], bits: int) -> Ints:
-    """Return counters of ``bits`` bits counted on beyond their wraps, each as near to the one before as can be."""
-    cycle = 1 << bits
-    steps = np.diff(values.astype(np.int64))
-    near = np.mod(steps + cycle // 2, cycle) - cycle // 2
-    first = int(values[0]) if len(values) else 0
-    return np.concatenate([np.array([first], dtype=np.int64), first + np.cumsum(near)])[: len(values)]
-
-
 def clock_of(at_s: Floats, timestamp: npt.NDArray[np.uint32]) -> int | None:
     """Return the RTP clock that ``timestamp`` runs on, Hz; None where a second has not passed, or none of them fits."""
     if len(at_s) < 2:
@@ -131,7 +124,7 @@ def clock_of(at_s: Floats, timestamp: npt.NDArray[np.uint32]) -> int | None:
     span_s = float(np.median(at_s[-edge:]) - np.median(at_s[:edge]))
     if span_s < _LEAST_CLOCK_S:
         return None
-    ends = unwrapped(np.concatenate([timestamp[:edge], timestamp[-edge:]]), 32)
+    ends = counted_on(np.concatenate([timestamp[:edge], timestamp[-edge:]]), 32)
     wraps = round((span_s * 48_000 - (np.median(ends[edge:]) - np.median(ends[:edge]))) / 2**32)
     ticks = float(np.median(ends[edge:]) - np.median(ends[:edge])) + wraps * 2.0**32
     rate = ticks / span_s

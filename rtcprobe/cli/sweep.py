@@ -15,7 +15,7 @@ from rtcprobe.cli.common import console
 from rtcprobe.errors import BadInputError, ExitCode
 
 if TYPE_CHECKING:
-    from rtcprobe.sweep import Job
+    from rtcprobe.sweep import Task
 
 __all__ = ["sweep"]
 
@@ -65,7 +65,7 @@ def run(
         raise BadInputError("--workers and --scheduler are both given", "the scheduler has workers of its own")
     if parquet is not None:
         _need_pyarrow()
-    jobs = read_grid(grid).jobs()
+    jobs = read_grid(grid).tasks()
     book = Book(output)
     todo = [job for job in jobs if job.key not in book.known]
     count = min(workers or os.cpu_count() or 1, max(1, len(todo)))
@@ -130,7 +130,7 @@ def _limit(written: str, figure: str) -> float:
 
 
 def _narrated(
-    rows: Iterator[dict[str, Any]], jobs: Sequence[Job], before: int, *, quiet: bool
+    rows: Iterator[dict[str, Any]], jobs: Sequence[Task], before: int, *, quiet: bool
 ) -> Iterator[dict[str, Any]]:
     """Yield ``rows``, telling a terminal how many are done and how much time is left."""
     screen = console(stderr=True)

@@ -13,7 +13,6 @@ from rtcprobe.control.feedback import (
     Feedback,
     parse_extension,
     parse_feedback,
-    unwrapped,
     write_extension,
 )
 from rtcprobe.control.gcc import START_BPS, GoogCc
@@ -43,7 +42,6 @@ __all__ = [
     "parse_extension",
     "parse_feedback",
     "parse_remb",
-    "unwrapped",
     "write_extension",
     "write_remb",
 ]

@@ -19,7 +19,7 @@ from typing import Final
 
 from rtcprobe.errors import BadInputError
 
-__all__ = ["EXTENSION_URI", "TICK_S", "Feedback", "parse_extension", "parse_feedback", "unwrapped", "write_extension"]
+__all__ = ["EXTENSION_URI", "TICK_S", "Feedback", "parse_extension", "parse_feedback", "write_extension"]
 
 EXTENSION_URI: Final = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 TICK_S: Final = 250e-6
@@ -136,13 +136,6 @@ def parse_extension(element: bytes) -> tuple[int, int]:
     if len(element) != 3 or element[0] & 0x0F != 1:
         raise BadInputError(f"header extension {element.hex()!r} is no transport-wide number", "give 2 bytes")
     return element[0] >> 4, int.from_bytes(element[1:], "big")
-
-
-def unwrapped(value: int, near: int, bits: int = 16) -> int:
-    """Return the number nearest to ``near`` whose last ``bits`` are ``value``."""
-    span = 1 << bits
-    ahead = (value - near) % span
-    return near + (ahead if ahead <= span // 2 else ahead - span)
 
 
 def _chunks(statuses: Sequence[int]) -> list[int]:

@@ -14,7 +14,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Final
 
-from rtcprobe.control.feedback import Feedback, unwrapped
+from rtcprobe.control.feedback import Feedback
+from rtcprobe.wrapping import unwrapped
 
 __all__ = ["History", "Report", "Sent"]
 
@@ -71,7 +72,7 @@ class History:
             self._oldest, number = sequence, sequence
             self._acked = sequence - 1
         else:
-            number = unwrapped(sequence & 0xFFFF, self._newest)
+            number = unwrapped(sequence & 0xFFFF, self._newest, 16)
         self._forget(now_s)
         self._newest = max(self._newest, number)
         self._sent[number] = Sent(number, now_s, size_bytes, cluster, unacked_bytes=self._unacked_bytes)
@@ -90,7 +91,7 @@ class History:
         reference = feedback.reference & 0xFFFFFF
         reference = reference if self._reference is None else unwrapped(reference, self._reference, 24)
         self._reference = reference
-        at, number = reference * 256, unwrapped(feedback.base, self._newest)
+        at, number = reference * 256, unwrapped(feedback.base, self._newest, 16)
         packets, received = [], []
         for delta in feedback.deltas:
             packet = self._sent.get(number)

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from rtcprobe.control.feedback import REFERENCE_TICKS, TICK_S, Feedback, unwrapped
+from rtcprobe.control.feedback import REFERENCE_TICKS, TICK_S, Feedback
+from rtcprobe.wrapping import unwrapped
 
 __all__ = ["Recorder", "interval_s"]
 
@@ -43,7 +44,7 @@ class Recorder:
 
     def arrived(self, sequence: int, now_s: float) -> None:
         """Take down that the packet numbered ``sequence`` (16 bit) came."""
-        number = sequence if self._newest is None else unwrapped(sequence, self._newest)
+        number = sequence if self._newest is None else unwrapped(sequence, self._newest, 16)
         if number in self._came:
             return
         if self._newest is None or number > self._newest:

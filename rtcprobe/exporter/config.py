@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from rtcprobe.errors import BadInputError, did_you_mean
-from rtcprobe.probe.run import check_target
+from rtcprobe.probe.beforehand import check_target
+from rtcprobe.probe.job import Job
 from rtcprobe.result import Clock
-from rtcprobe.scenario import Scenario, find_scenario, library
+from rtcprobe.scenario import Scenario, library
 from rtcprobe.secrets import scrub
 from rtcprobe.strictyaml import load_yaml
 from rtcprobe.textfiles import read_text
@@ -25,7 +26,6 @@ from rtcprobe.units import format_duration, format_ratio, parse_bytes, parse_dur
 
 __all__ = [
     "OBJECTIVES",
-    "Job",
     "Objective",
     "OnDemand",
     "ProbePlan",
@@ -42,23 +42,6 @@ MOST_PROBES: Final = 200
 MOST_CONCURRENCY: Final = 64
 SHORTEST_INTERVAL_S: Final = 1.0
 LONGEST_S: Final = 7 * 86_400.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """What a worker is asked to run: enough to read the scenario again in another process, and no secret in it."""
-
-    scenario: str
-    settings: tuple[str, ...] = ()
-    clock: Clock = "virtual"
-
-    def plan(self) -> Scenario:
-        """Return the scenario.
-
-        Raises:
-            BadInputError: it cannot be meant.
-        """
-        return find_scenario(self.scenario, self.settings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

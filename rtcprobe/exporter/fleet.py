@@ -23,7 +23,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from rtcprobe.errors import BadInputError
 from rtcprobe.exporter.board import Board, RunView, view
 from rtcprobe.exporter.burn import Ledger
-from rtcprobe.exporter.config import Job, ProbePlan, ServeConfig
+from rtcprobe.exporter.config import ProbePlan, ServeConfig
 from rtcprobe.exporter.figures import ServerFigures
 from rtcprobe.exporter.instruments import Draft, Format, Instruments, expose, expose_gzip
 from rtcprobe.exporter.outcome import (
@@ -40,6 +40,7 @@ from rtcprobe.exporter.promises import NAMES, Promise, promises
 from rtcprobe.exporter.schedule import Miss, Scheduler, Slots
 from rtcprobe.exporter.shelf import Shelf
 from rtcprobe.exporter.workers import Pool
+from rtcprobe.probe.job import Job
 from rtcprobe.secrets import scrub
 
 __all__ = ["Fleet", "Runner"]

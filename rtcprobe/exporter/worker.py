@@ -2,10 +2,10 @@
 
 ``python -m rtcprobe.exporter.worker`` reads requests from standard input and answers on standard output::
 
-    {"scenario": "1v1-social", "settings": [], "clock": "virtual", "seed": 7, "report": "reports/x.html" | null}
+    {"scenario": "1v1-social", "settings": [], "seed": 7, …, "report": "reports/x.html" | null}
 
-with ``{"began": true}`` at once, then ``{"result": …}`` or ``{"failure": …, "sentence": …}``, then
-``{"done": true, …}`` once the report is written.
+(a ``probe.job.Job``, and where the report goes) with ``{"began": true}`` at once, then ``{"result": …}`` or
+``{"failure": …, "sentence": …}``, then ``{"done": true, …}`` once the report is written.
 
 Rules:
     1. Standard output carries answers and nothing else; whatever a library prints goes to standard error.
@@ -25,11 +25,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from rtcprobe.errors import BadInputError, RtcprobeError
-from rtcprobe.probe import run_probe
+from rtcprobe.probe import Job
 from rtcprobe.report.html import render_report
 from rtcprobe.report.json import write_whole
 from rtcprobe.result import Result
-from rtcprobe.scenario import find_scenario
 from rtcprobe.secrets import scrub, scrubbed
 
 __all__ = ["main"]
@@ -60,8 +59,7 @@ def _listen(requests: queue.SimpleQueue[str]) -> None:
 
 def _measure(answers: TextIO, request: dict[str, Any]) -> Result | None:
     try:
-        scenario = find_scenario(request["scenario"], request["settings"])
-        result = run_probe(scenario, seed=request["seed"], clock=request["clock"])
+        result = Job.from_dict(request).run()
     except RtcprobeError as error:
         failure = "refused" if isinstance(error, BadInputError) else "unmeasured"
         _say(answers, {"failure": failure, "sentence": scrub(str(error))})

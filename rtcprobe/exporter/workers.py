@@ -33,8 +33,8 @@ from pathlib import Path
 from typing import Any, Final, Literal, Protocol, cast, get_args
 
 from rtcprobe.errors import RtcprobeError
-from rtcprobe.exporter.config import Job
 from rtcprobe.exporter.outcome import Failure, Outcome
+from rtcprobe.probe.job import Job
 from rtcprobe.result import Result
 from rtcprobe.secrets import scrub
 from rtcprobe.verdict import Goal, goals
@@ -248,7 +248,7 @@ class Pool:
         while True:
             worker = run.worker = await self._take()
             try:
-                await worker.ask(_request(run.job, run.seed, run.report))
+                await worker.ask({**run.job.seeded(run.seed).to_dict(), "report": run.report and str(run.report)})
                 await worker.began()
             except _WorkerLostError:
                 tries += 1
@@ -345,16 +345,6 @@ class Pool:
         task = asyncio.ensure_future(worker.end())
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
-
-
-def _request(job: Job, seed: int, report: Path | None) -> Mapping[str, Any]:
-    return {
-        "scenario": job.scenario,
-        "settings": job.settings,
-        "clock": job.clock,
-        "seed": seed,
-        "report": None if report is None else str(report),
-    }
 
 
 async def _read(worker: _Worker) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from rtcprobe.audio.opus_packet import has_fec
 from rtcprobe.audio.pcm import Pcm
 from rtcprobe.hearing import figures
 from rtcprobe.hearing.frames import Seconds, SentFrames
-from rtcprobe.hearing.playing import play, unwrapped, whole_frames
+from rtcprobe.hearing.playing import play, whole_frames
 from rtcprobe.hearing.pooled import CallAccount
 from rtcprobe.hearing.relate import related
 from rtcprobe.hearing.speech import Spoken
@@ -40,6 +40,7 @@ from rtcprobe.result import Account, Protection, Quality, Unprotected
 from rtcprobe.scenario import Devices
 from rtcprobe.units import RTP_CLOCK_HZ
 from rtcprobe.ways import Way
+from rtcprobe.wrapping import unwrapped
 
 __all__ = ["Ear"]
 
@@ -301,7 +302,7 @@ class Ear:
     def _came_s(self) -> tuple[npt.NDArray[np.int64], Seconds]:
         """The RTP times (unwrapped, ascending) that arrived, and when each came first; shapes (packets,)."""
         stamps = self._arrivals.timestamps
-        known, first = np.unique(unwrapped(stamps, int(stamps[0])), return_index=True)
+        known, first = np.unique(unwrapped(stamps, int(stamps[0]), 32), return_index=True)
         return known, self._arrivals.at_s[first]
 
     def _places_of(self, outcome: MarkerOutcome, started_s: float) -> tuple[int, int]:

@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from rtcprobe.audio.opus_packet import has_fec
-from rtcprobe.hearing.playing import unwrapped
 from rtcprobe.hearing.speech import Spoken
 from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.playout.copies import Left
 from rtcprobe.playout.replay import Playback
 from rtcprobe.recording import Said
 from rtcprobe.units import RTP_CLOCK_HZ
+from rtcprobe.wrapping import unwrapped
 
 __all__ = ["Seconds", "SentFrames", "Ways"]
 
@@ -113,7 +113,7 @@ class SentFrames:
         if not len(self._arrivals):
             return instants
         # Accelerating cuts up to 15 ms out of a frame that is played all the same, so it is asked for all along.
-        stamps = unwrapped(self._left.timestamp, self._arrivals[0][1].timestamp)
+        stamps = unwrapped(self._left.timestamp, self._arrivals[0][1].timestamp, 32)
         for inside in range(0, self._spoken.codec.frame_samples, _STEP_SAMPLES):
             missing = np.isnan(instants)
             instants[missing] = self._playback.play_instants(stamps[missing] + inside) - inside / RTP_CLOCK_HZ

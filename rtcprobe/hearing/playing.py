@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +23,9 @@ from rtcprobe.playout.replay import Playback, replay
 from rtcprobe.recording import Agreed, Came, Said
 from rtcprobe.result import TargetSteps
 from rtcprobe.scenario import Devices
+from rtcprobe.wrapping import unwrapped
 
-__all__ = ["first_audio_s", "play", "unwrapped", "whole_frames"]
+__all__ = ["first_audio_s", "play", "whole_frames"]
 
 _LONGEST_DRAIN_S = 12.0  # a playout may hold 10 s (libwebrtc's bound on a target), and a little more
 _DRY_S = 0.200  # this long after the last arrival without the sender's sound, there is none left
@@ -52,7 +53,7 @@ def first_audio_s(said: Said, came: Came, *, playout: PlayoutChoice, devices: De
         listen=lambda _start_s: _nobody,
     )
     reference = arrivals[0][1].timestamp
-    stamps = np.array([unwrapped(packet.timestamp, reference) for _, packet in first], dtype=np.int64)
+    stamps = np.array([unwrapped(packet.timestamp, reference, 32) for _, packet in first], dtype=np.int64)
     instants = playback.play_instants(stamps)
     played = instants[~np.isnan(instants)]
     return float(played.min()) + devices.playback_s if len(played) else None
@@ -96,7 +97,7 @@ def play(
         return replay(policy.playout, (), phase_s, phase_s, drift=drift, each=listen(phase_s)), policy.figures()
     instants_s, stamps = arrivals.at_s, arrivals.timestamps
     first_s, last_s = float(instants_s.min()), float(instants_s.max())
-    newest = int(unwrapped(stamps, int(stamps[0])).max())
+    newest = int(unwrapped(stamps, int(stamps[0]), 32).max())
 
     def at_the_end(block: Block, now_s: float) -> bool:
         if block.rtp_timestamp is None:
@@ -134,12 +135,3 @@ def _is_whole(block: Block, _now_s: float) -> bool:
 
 def _nobody(_played: Block | Run) -> None:
     """Listen to nothing."""
-
-
-Stamp = TypeVar("Stamp", int, npt.NDArray[np.int64])
-
-
-def unwrapped(timestamp: Stamp, reference: int) -> Stamp:
-    """Return timestamps without wraps, nearest to ``reference`` (an RTP timestamp as it stood in a packet)."""
-    half = _CYCLE // 2
-    return reference + (timestamp - reference + half) % _CYCLE - half

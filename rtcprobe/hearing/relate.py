@@ -7,15 +7,19 @@ Facts:
 
 Rules:
     1. A payload that left once, and is long enough not to be chance, tells the difference of its timestamps. The
-       difference most of them tell is taken, when at least half of those that say anything agree.
+       difference most of them tell is taken, when at least half of those that say anything agree. What a talker says
+       again and again, ``_APART_S`` between, is what left last before it came.
     2. Where they do not, packets have no relation to the talker's, and None says so.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
+from rtcprobe.audio.ear import MAX_DELAY_S
 from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.playout.base import RtpPacket
 from rtcprobe.playout.neteq.red import split_red
@@ -26,18 +30,20 @@ __all__ = ["related"]
 
 _LEAST_BYTES = 12
 _LEAST_SHARE = 0.5
+_APART_S = MAX_DELAY_S
 _CYCLE = 1 << 32
 
 
 def related(said: Said, came: Came) -> Arrivals | None:
     """Return what came with the talker's own timestamps; None where there is no relation."""
-    left = _timestamps_of_payloads(said)
+    left = _departures_of_payloads(said)
     red = None if came.agreed is None else came.agreed.red_payload_type
     told: Counter[int] = Counter()
-    for _, packet in came.arrivals:
-        timestamp = left.get(_primary(packet, red))
-        if timestamp is not None:
-            told[(packet.timestamp - timestamp) % _CYCLE] += 1
+    for at_s, packet in came.arrivals:
+        departures = left.get(_primary(packet, red), ())
+        before = bisect_right(departures, at_s, key=lambda departure: departure[0])
+        if before:
+            told[(packet.timestamp - departures[before - 1][1]) % _CYCLE] += 1
     if not told:
         return None
     offset, count = told.most_common(1)[0]
@@ -50,20 +56,27 @@ def related(said: Said, came: Came) -> Arrivals | None:
     return found
 
 
-def _timestamps_of_payloads(said: Said) -> Mapping[bytes, int]:
-    """Return the timestamp with which each payload left that left in one frame alone."""
+def _departures_of_payloads(said: Said) -> Mapping[bytes, Sequence[tuple[float, int]]]:
+    """Return when, and with which timestamps, each payload left that left in one frame at a time."""
     frames, size = said.frames, round(said.ptime_s * RTP_CLOCK_HZ)
     departures = said.departures
     if not departures:
         return {}
-    first = said.first_sent
-    found: dict[bytes, int | None] = {}
-    for timestamp in dict.fromkeys(departure.timestamp for departure in departures):
-        index = first + (timestamp - departures[0].timestamp) % _CYCLE // size
+    begun = next(index for index, payload in enumerate(frames) if payload is not None)
+    first: dict[int, float] = {}
+    for departure in departures:
+        first.setdefault(departure.timestamp, departure.at_s)
+    found: dict[bytes, list[tuple[float, int]]] = {}
+    for timestamp, at_s in first.items():
+        index = begun + (timestamp - departures[0].timestamp) % _CYCLE // size
         payload = frames[index % len(frames)]
         if payload is not None and len(payload) >= _LEAST_BYTES:
-            found[payload] = None if payload in found else timestamp
-    return {payload: timestamp for payload, timestamp in found.items() if timestamp is not None}
+            found.setdefault(payload, []).append((at_s, timestamp))
+    return {
+        payload: sorted(each)
+        for payload, each in found.items()
+        if all(later[0] - sooner[0] >= _APART_S for sooner, later in pairwise(each))
+    }
 
 
 def _primary(packet: RtpPacket, red: int | None) -> bytes:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from itertools import islice
+from itertools import chain, islice, repeat
 from pathlib import Path
 
 import numpy as np
 
 from rtcprobe.audio.ear import MAX_DELAY_S, listen
-from rtcprobe.audio.marker import TWO_PARTIES, MarkerTrain, trains
+from rtcprobe.audio.marker import LEAD_S, TWO_PARTIES, MarkerTrain, trains
 from rtcprobe.audio.mouth import SILENCE_DBFS, Mouth, Noise, Programme, Speech, encoded
 from rtcprobe.audio.opus import SAMPLE_RATE_HZ, OpusEncoder, OpusSettings
 from rtcprobe.audio.opus_packet import is_dtx, phase_advance_s
-from rtcprobe.audio.payloads import Payloads
+from rtcprobe.audio.payloads import Frames, Looped, Payloads
 from rtcprobe.audio.pcm import Pcm
 from rtcprobe.audio.rehearsal import MOST_FRAMES, Rehearsal
 from rtcprobe.errors import BadInputError
@@ -24,6 +25,7 @@ from rtcprobe.scenario import MouthPlan, Stream
 __all__ = ["Spoken", "Voices", "checked_alone", "speak"]
 
 _SELF_CHECK_S = 12.0
+_WHOLE_S = 1e-9
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Spoken:
     """
 
     mouth: Mouth
-    frames: Payloads
+    frames: Frames
     opening: tuple[bytes, ...]
     advance_s: float
     codec: OpusSettings
@@ -49,8 +51,25 @@ class Spoken:
     @cached_property
     def rehearsal(self) -> Rehearsal:
         """What is sent, decoded without loss; every ear of every call begins from it."""
-        said = (frame for frame in self.frames if frame is not None)
-        return Rehearsal(list(islice(said, MOST_FRAMES)))
+        said = list(islice((frame for frame in self.frames if frame is not None), MOST_FRAMES))
+        if isinstance(self.frames, Payloads):
+            return Rehearsal(said)
+        once = self.frames.once
+        sent = [frame is not None for frame in once]
+        return Rehearsal(said, once=sum(sent), turn=sum(sent[round(LEAD_S / self.codec.ptime_s) :]))
+
+    def sound(self) -> Iterator[Pcm]:
+        """Yield what is said, some seconds at a time: mono, 48 kHz."""
+        if isinstance(self.frames, Payloads):
+            yield from self.mouth.pieces(self.duration_s)
+            return
+        once = self.mouth.pcm(LEAD_S + self.train.loop_s)
+        left = round(self.duration_s * SAMPLE_RATE_HZ)
+        for piece in chain((once,), repeat(once[round(LEAD_S * SAMPLE_RATE_HZ) :])):
+            if left <= 0:
+                return
+            yield piece[:left]
+            left -= len(piece)
 
     @cached_property
     def look_ahead_s(self) -> float:
@@ -93,9 +112,33 @@ def speak(talkers: Mapping[str, Stream], duration_s: float) -> Voices:
     of_each = TWO_PARTIES if len(talkers) <= len(TWO_PARTIES) else trains(len(talkers))
     voices: dict[str, Spoken] = {}
     for (name, stream), train in zip(talkers.items(), of_each, strict=False):
-        one = _speak if isinstance(stream.programme.programme, Path) else _remembered
-        voices[name] = one(stream.programme, stream.codec, duration_s, train)
+        if isinstance(stream.programme.programme, Path):
+            voices[name] = _speak(stream.programme, stream.codec, duration_s, train)
+        else:
+            voices[name] = _endless(stream.programme, stream.codec, duration_s, replace(train, loops=True))
     return voices
+
+
+def _endless(plan: MouthPlan, codec: OpusSettings, duration_s: float, train: MarkerTrain) -> Spoken:
+    """Return what needs no file: a train that loops over a programme that nobody can tell from the one before.
+
+    Encoding it and decoding it without loss then costs no more than a turn of it, however long the call.
+    """
+    once_s = LEAD_S + train.loop_s
+    turn = round(train.loop_s / codec.ptime_s)
+    whole = abs(turn * codec.ptime_s - train.loop_s) < _WHOLE_S
+    if duration_s <= once_s or not whole:
+        return _remembered(plan, codec, duration_s, train if whole else replace(train, loops=False))
+    once = _remembered(plan, codec, once_s, train)
+    assert isinstance(once.frames, Payloads)
+    return _again(once, turn, duration_s)
+
+
+@lru_cache(maxsize=8)
+def _again(once: Spoken, turn: int, duration_s: float) -> Spoken:
+    assert isinstance(once.frames, Payloads)
+    frames = Looped(once.frames, turn, math.ceil(round(duration_s / once.codec.ptime_s, 6)))
+    return replace(once, frames=frames, duration_s=duration_s)
 
 
 def _speak(plan: MouthPlan, codec: OpusSettings, duration_s: float, train: MarkerTrain) -> Spoken:

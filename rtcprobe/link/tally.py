@@ -16,7 +16,6 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -151,7 +150,7 @@ def achieved(tallies: Sequence[Tally]) -> Achieved:
         marked=sum(each.marked for each in calls) / delivered if delivered else None,
         offered_bps=_rate((each.offered_s, each.sizes) for each in calls),
         delivered_bps=_rate((each.came_s, each.sizes[each.arrived]) for each in calls),
-        drops=MappingProxyType({cause: drops[cause] for cause in sorted(drops) if drops[cause]}),
+        drops={cause: drops[cause] for cause in sorted(drops) if drops[cause]},
     )
 
 

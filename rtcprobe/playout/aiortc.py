@@ -26,6 +26,7 @@ import numpy as np
 
 from rtcprobe.playout.arrivals import Arrival, Arrivals, in_time
 from rtcprobe.playout.base import BLOCK_SAMPLES, Block, Decoder, Pcm, RtpPacket
+from rtcprobe.wrapping import unwrapped
 
 __all__ = [
     "Delivery",
@@ -203,10 +204,9 @@ class StockPlayout:
     def _unwrap(self, timestamp: int) -> int:
         if self._newest is None:
             self._newest = timestamp
-        step = (timestamp - self._newest + (1 << 31)) % (1 << 32) - (1 << 31)
-        unwrapped = self._newest + step
-        self._newest = max(self._newest, unwrapped)
-        return unwrapped
+        counted = unwrapped(timestamp, self._newest, 32)
+        self._newest = max(self._newest, counted)
+        return counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

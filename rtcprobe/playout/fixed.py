@@ -31,6 +31,7 @@ import numpy as np
 from rtcprobe.errors import BadInputError
 from rtcprobe.playout.base import BLOCK_SAMPLES, SAMPLE_RATE_HZ, Block, Decoder, Pcm, RtpPacket
 from rtcprobe.units import format_duration
+from rtcprobe.wrapping import unwrapped
 
 __all__ = ["FixedDelay", "FixedFigures"]
 
@@ -312,7 +313,7 @@ class _SenderClock:
     @staticmethod
     def agree(first: RtpPacket, first_s: float, second: RtpPacket, second_s: float) -> bool:
         """Return whether two packets can come from one sender's clock."""
-        apart_s = _signed(second.timestamp - first.timestamp, 32) / SAMPLE_RATE_HZ
+        apart_s = (unwrapped(second.timestamp, first.timestamp, 32) - first.timestamp) / SAMPLE_RATE_HZ
         return abs(apart_s - (second_s - first_s)) <= _AGREE_S
 
     def unwrap(self, timestamp: int) -> int:
@@ -324,25 +325,18 @@ class _SenderClock:
         """Note a sequence number; False when it was there before."""
         if not self._seen:
             self._lowest = self._highest = sequence
-        unwrapped = self._highest + _signed(sequence - self._highest, 16)
-        if unwrapped in self._seen:
+        number = unwrapped(sequence, self._highest, 16)
+        if number in self._seen:
             return False
-        self._seen[unwrapped] = None
+        self._seen[number] = None
         if len(self._seen) > _REMEMBERED:
             del self._seen[next(iter(self._seen))]
         self._unique += 1
-        self._lowest, self._highest = min(self._lowest, unwrapped), max(self._highest, unwrapped)
+        self._lowest, self._highest = min(self._lowest, number), max(self._highest, number)
         return True
 
     def _nearest(self, timestamp: int) -> int:
-        before = timestamp if self._timestamp is None else self._timestamp
-        return before + _signed(timestamp - before, 32)
-
-
-def _signed(difference: int, bits: int) -> int:
-    """Return a difference of wrapping counters as the nearest signed step."""
-    half = 1 << (bits - 1)
-    return (difference + half) % (1 << bits) - half
+        return timestamp if self._timestamp is None else unwrapped(timestamp, self._timestamp, 32)
 
 
 def _silence() -> Block:

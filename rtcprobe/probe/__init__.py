@@ -14,6 +14,20 @@ Rules:
     4. What was measured until an interruption is kept.
 """
 
-from rtcprobe.probe.run import run_probe
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["run_probe"]
+from rtcprobe.probe.job import Job
+
+if TYPE_CHECKING:
+    from rtcprobe.probe.run import run_probe
+
+__all__ = ["Job", "run_probe"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what measures when it is first asked for: it takes a second, and jobs are handed out without it."""
+    if name != "run_probe":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from rtcprobe.probe.run import run_probe as measuring  # noqa: PLC0415 - see above
+
+    return measuring

@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 
+from rtcprobe.call.script import cues_of
 from rtcprobe.call.targets.base import CallSetup, Target, find_target
 from rtcprobe.call.targets.loopback import LoopbackTarget
 from rtcprobe.errors import BadInputError, did_you_mean
@@ -41,8 +42,10 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
     names = tuple(party.name for party in scenario.parties)
     if isinstance(target, LoopbackTarget):
         target = target.joining(names, scenario.ways)
-    if names != _TWO:
+    elif names != _TWO:
         raise BadInputError(f"{target.name} cannot be called by {', '.join(names)}", "write a caller and a callee")
+    if engine == "model" and cues_of(scenario.parties, scenario.script):
+        raise BadInputError("engine model performs no cues", "it models who is there all the time: use engine stack")
     if clock not in target.clocks:
         raise BadInputError(
             f"target {target.name} cannot be called in virtual time", "time passes at a real server: add --real-time"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rtcprobe.audio.opus import SAMPLE_RATE_HZ
 from rtcprobe.audio.wav import wav_file
 from rtcprobe.call.peer import Peer
+from rtcprobe.call.targets.base import Call
 from rtcprobe.call.targets.base import Way as PeerWay
 from rtcprobe.hearing.ears import Ear
 from rtcprobe.hearing.playing import first_audio_s
@@ -22,7 +23,11 @@ from rtcprobe.scenario import Scenario
 from rtcprobe.timeline import Stop, phases, price
 from rtcprobe.ways import Way
 
-__all__ = ["Heard", "Listened", "came", "hear_call", "judge_join"]
+__all__ = ["Heard", "Listened", "RoundTrip", "came", "hear_call", "judge_join"]
+
+
+RoundTrip = Callable[[str, str], float | None]
+"""Returns the round trip that the media path of two is asked to have, seconds; None where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +95,22 @@ def _echo_path_s(way: Way, ears: Mapping[Way, Ear]) -> float | None:
 
 
 def judge_join(
-    attempt: Attempt, joiner: Peer, scenario: Scenario, *, round_trip_s: float | None, outside: bool
+    attempt: Attempt, joiner: Peer, scenario: Scenario, *, round_trip_s: RoundTrip, outside: bool
 ) -> JoinAttempt:
-    """Return what the join of ``joiner`` came to; ``round_trip_s`` is the media path's, None if not known."""
+    """Return what the join of ``joiner`` came to; ``round_trip_s`` is the media path's between two, None if not known.
+
+    Of more than two, a party's join is that over the connection that was its last.
+    """
     call = attempt.call
-    marks = {peer.side: dict(peer.timeline.marks) for peer in call.peers}
-    marks[joiner.side] = dict(joiner.timeline.marks)
-    if call.failed is None:
+    parties = _meeting(call, joiner)
+    marks = {peer.side: dict(peer.timeline.marks) for peer in parties}
+    failed, stopped = call.failed, call.stopped
+    if failed is not None and len(call.joiners) > 1 and not outside and joiner.heard_packet.is_set():
+        failed, stopped = None, None  # somebody else of the room was not heard
+    if failed is None:
         for way in call.ways:
-            if way.listener is not joiner and joiner.side == way.listener.side:
+            back = way.talker.side == joiner.side and way.listener in parties
+            if way.listener is not joiner and not back:
                 continue  # another listener of the room: an attempt of its own
             heard_s = _first_audio_s(attempt, way, scenario, outside=outside)
             if heard_s is not None:
@@ -110,9 +122,11 @@ def judge_join(
         stopped = Stop(joiner.timeline.reached(), "first_audio")
     end_s = call.setup.join_timeout_s if total_s is None else total_s
     costs = price(call.waits(joiner), total_s=end_s, not_before_s=call.awaited_s(joiner, end_s))
+    sides = (parties[0].side, parties[1].side if len(parties) > 1 else "callee")
+    apart_s = round_trip_s(*sides)
     return JoinAttempt(
-        caller=marks["caller"],
-        callee=marks.get("callee", {}),
+        caller=marks[sides[0]],
+        callee=marks.get(sides[1], {}),
         phases=phases(marks[joiner.side], joiner.timeline.order),
         retransmissions=tuple(
             Retransmission(
@@ -124,12 +138,19 @@ def judge_join(
             )
             for cost in costs
         ),
-        rtts=total_s / round_trip_s if total_s is not None and round_trip_s else None,
+        rtts=total_s / apart_s if total_s is not None and apart_s else None,
         failed=failed,
         joiner=joiner.side,
+        parties=sides,
         reached=None if stopped is None else stopped.reached,
         awaited=None if stopped is None else stopped.awaited,
     )
+
+
+def _meeting(call: Call, joiner: Peer) -> list[Peer]:
+    """Return who calls and who is called where ``joiner`` listens: two ends, or one that hears itself."""
+    both = next(({way.talker, way.listener} for way in call.ways if way.listener is joiner), {joiner})
+    return [peer for peer in call.peers if peer in both]
 
 
 def _first_audio_s(attempt: Attempt, way: PeerWay, scenario: Scenario, *, outside: bool) -> float | None:
@@ -172,7 +193,7 @@ def _write_wavs(
         with wav_file(folder / f"{way}.mouth.wav") as mouth:
             mouth.begin((said.started_s or 0.0) - scenario.party(said.party).devices.capture_s)
             left = round(ear.said_s() * SAMPLE_RATE_HZ)
-            for piece in voice.mouth.pieces(voice.duration_s):
+            for piece in voice.sound():
                 mouth.write(piece[:left])
                 left = max(0, left - len(piece))
         with wav_file(folder / f"{way}.ear.wav") as heard:

@@ -9,7 +9,7 @@ import numpy as np
 
 from rtcprobe.call.targets.base import CallSetup
 from rtcprobe.probe import stalls
-from rtcprobe.probe.hearing import judge_join
+from rtcprobe.probe.hearing import RoundTrip, judge_join
 from rtcprobe.probe.notes import Notes
 from rtcprobe.probe.placed import of_stack
 from rtcprobe.probe.placing import Attempt, afresh
@@ -27,8 +27,8 @@ class Joining:
     voided: Voided
     attempts: list[JoinAttempt] = field(default_factory=list)
 
-    def repeat(self, setup: CallSetup, seed: np.random.SeedSequence, round_trip_s: float | None) -> None:
-        """Make every join of the scenario; ``round_trip_s`` is the media path's, None if not known."""
+    def repeat(self, setup: CallSetup, seed: np.random.SeedSequence, round_trip_s: RoundTrip) -> None:
+        """Make every join of the scenario; ``round_trip_s`` is the media path's between two."""
         notes, scenario = self.notes, self.notes.scenario
         count = scenario.call.joins
         outside, deadline = notes.placing.outside, notes.placing.deadline

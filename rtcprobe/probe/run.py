@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,26 @@ def run_probe(
     progress: Listener | None = None,
     wav_dir: Path | None = None,
 ) -> Result:
-    """Return what ``scenario`` measures: its joins, its calls, its verdict; interrupted (Ctrl-C), what there is so far.
+    """Return what ``measure`` does, judged by the budgets of ``scenario``.
+
+    Raises:
+        BadInputError, MeasurementError: as ``measure`` does.
+    """
+    told = progress or _silent
+    measured = measure(scenario, seed=seed, clock=clock, engine=engine, progress=told, wav_dir=wav_dir)
+    return judge(measured, scenario.budgets)
+
+
+def measure(
+    scenario: Scenario,
+    *,
+    seed: int,
+    clock: Clock,
+    engine: Engine,
+    progress: Listener,
+    wav_dir: Path | None,
+) -> Result:
+    """Return what ``scenario`` measures, not judged: its joins, its calls; interrupted (Ctrl-C), what there is so far.
 
     ``wav_dir`` gets mouth and ear of both directions, aligned to the start of the call; of several calls each has a
     folder of its own in it, ``call-1`` and so on. The ``engine`` is the whole stack, or the model of it, which makes no
@@ -67,7 +87,7 @@ def run_probe(
     gc.freeze()
     try:
         with hiding():
-            return _Run(scenario, Placing(target, clock), engine, seed, progress or _silent, wav_dir).whole()
+            return _Run(scenario, Placing(target, clock), engine, seed, progress, wav_dir).whole()
     finally:
         # A call leaves circles behind, 2 MB each. What is frozen need not be walked to find them: 2 ms instead of 48.
         gc.collect()
@@ -108,8 +128,7 @@ class _Run:
         )
         try:
             if self.engine == "stack":
-                two = (party.name for party in scenario.parties[:2])
-                self.joining.repeat(joining, joins_seed, nominal_round_trip_s(hops, *two))
+                self.joining.repeat(joining, joins_seed, partial(nominal_round_trip_s, hops))
             else:
                 notes.warn(WITHOUT_JOINS)
             self.talking.repeat(talking, calls_seed)
@@ -160,7 +179,7 @@ class _Run:
             calls=tuple(talking.calls),
             peers=talking.peers(),
         )
-        return judge(scrubbed(result) if self.placing.outside else result, self.scenario.budgets)
+        return scrubbed(result) if self.placing.outside else result
 
 
 def _silent(_progress: Progress) -> None:

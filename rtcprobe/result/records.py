@@ -78,11 +78,13 @@ class Retransmission:
 class JoinAttempt:
     """One join: milestones of both sides in seconds since each began, and what delayed them.
 
-    ``joiner`` is the side whose join is timed: the caller, or the callee where it alone listens (it begins when the
-    caller has been heard of). ``phases`` are the joiner's, contiguous, and sum to its ``"first_audio"``; ``rtts`` is
-    the join in round trips of the media path; ``failed`` names the timer or step that gave up, None for a join that
-    was heard. Of a failed join ``reached`` is the last milestone of the side that held it up (which may be the other
-    one), ``awaited`` the milestone that never came: it ends the phase in which the join failed (``timeline.PHASE_OF``).
+    ``parties`` are who called and who was called; of more than two, over the connection that was the joiner's last.
+    ``joiner`` is the one whose join is timed: the caller, or the callee where it alone listens (it begins when the
+    caller has been heard of), or each of more than two. ``phases`` are the joiner's, contiguous, and sum to its
+    ``"first_audio"``; ``rtts`` is the join in round trips of the media path; ``failed`` names the timer or step that
+    gave up, None for a join that was heard. Of a failed join ``reached`` is the last milestone of the side that held it
+    up (which may be the other one), ``awaited`` the milestone that never came: it ends the phase in which the join
+    failed (``timeline.PHASE_OF``).
 
     Raises:
         BadInputError: a milestone before the call, or phases that do not sum to the total within 1 ms.
@@ -95,11 +97,12 @@ class JoinAttempt:
     rtts: float | None = None
     failed: str | None = None
     joiner: Side = field(default="caller", metadata={**SPARSE, **NAME})
+    parties: tuple[Side, Side] = field(default=("caller", "callee"), metadata={**SPARSE, **NAME})
     reached: str | None = field(default=None, metadata=SPARSE)
     awaited: str | None = field(default=None, metadata=SPARSE)
 
     def __post_init__(self) -> None:
-        for side, milestones in (("caller", self.caller), ("callee", self.callee)):
+        for side, milestones in zip(self.parties, (self.caller, self.callee), strict=True):
             for name, at_s in milestones.items():
                 if not (math.isfinite(at_s) and at_s >= 0.0):
                     raise BadInputError(f"{side} milestone {name} at {at_s} s is impossible", "time starts at the call")
@@ -114,7 +117,7 @@ class JoinAttempt:
     @property
     def milestones(self) -> Mapping[str, float]:
         """The joiner's milestones."""
-        return self.caller if self.joiner == "caller" else self.callee
+        return self.caller if self.joiner == self.parties[0] else self.callee
 
     @property
     def first_audio_s(self) -> float | None:

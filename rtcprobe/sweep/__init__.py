@@ -5,7 +5,7 @@ lost, nothing twice), ``surface`` (what it shows).
 """
 
 from rtcprobe.sweep.book import Book, read_rows
-from rtcprobe.sweep.grid import Grid, Job, read_grid
+from rtcprobe.sweep.grid import Grid, Task, read_grid
 from rtcprobe.sweep.job import FIGURES
 from rtcprobe.sweep.surface import Edge, Point, Surface, frontier, surface_of
 from rtcprobe.sweep.workers import by_dask, by_processes, one_by_one
@@ -15,9 +15,9 @@ __all__ = [
     "Book",
     "Edge",
     "Grid",
-    "Job",
     "Point",
     "Surface",
+    "Task",
     "by_dask",
     "by_processes",
     "frontier",

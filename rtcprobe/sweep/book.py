@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rtcprobe.errors import BadInputError
-from rtcprobe.sweep.grid import Job
+from rtcprobe.sweep.grid import Task
 
 __all__ = ["Book", "read_rows"]
 
@@ -58,7 +58,7 @@ class Book:
             raise BadInputError(f"{self.path} cannot be written", error.strerror or str(error)) from error
         self.known[str(row["key"])] = row
 
-    def finish(self, jobs: Sequence[Job]) -> None:
+    def finish(self, jobs: Sequence[Task]) -> None:
         """Lay the rows out in the order of ``jobs``, whole or not at all."""
         keys = [job.key for job in jobs]
         wanted = set(keys)

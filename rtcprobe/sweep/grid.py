@@ -23,11 +23,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from rtcprobe.errors import BadInputError, did_you_mean
-from rtcprobe.scenario import Scenario, find_scenario
+from rtcprobe.probe.job import Job
+from rtcprobe.scenario import Scenario
 from rtcprobe.strictyaml import load_yaml
 from rtcprobe.textfiles import read_text
 
-__all__ = ["MOST_JOBS", "Grid", "Job", "read_grid"]
+__all__ = ["MOST_JOBS", "Grid", "Task", "read_grid"]
 
 MOST_JOBS: Final = 100_000
 _MOST_SEEDS: Final = 10_000
@@ -35,18 +36,21 @@ _KEYS: Final = ("scenario", "set", "axes", "seeds")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One run: plain and picklable, so that any process on any machine can do it.
+class Task:
+    """A job of the grid, as plain and picklable as that.
 
     ``point`` is where in the grid it lies, axis by axis, as written; ``key`` names it for ever: the same situation
     under the same seed has the same, whatever else the grid holds.
     """
 
-    scenario: str
-    settings: tuple[str, ...]
-    seed: int
+    job: Job
     point: tuple[tuple[str, str], ...]
     key: str
+
+    @property
+    def seed(self) -> int:
+        """The seed of its job."""
+        return self.job.seed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,17 +75,18 @@ class Grid:
         for values in product(*self.axes.values()):
             yield tuple(zip(self.axes, values, strict=True))
 
-    def jobs(self) -> list[Job]:
+    def tasks(self) -> list[Task]:
         """Return every job, point by point and seed by seed.
 
         Raises:
             BadInputError: a point that is no scenario.
         """
-        found: list[Job] = []
+        found: list[Task] = []
         for point in self.points():
             settings = (*self.settings, *(f"{axis}={value}" for axis, value in point))
+            job = Job(scenario=self.scenario, settings=settings)
             try:
-                plan = find_scenario(self.scenario, settings)
+                plan = job.plan()
             except BadInputError as error:
                 where = ", ".join(f"{axis}={value}" for axis, value in point) or "the grid"
                 raise error.within(where) from error
@@ -91,12 +96,7 @@ class Grid:
                     "sweep the loopback: many real calls at once would disturb each other",
                 )
             digest = _digest(plan)
-            found += [
-                Job(
-                    scenario=self.scenario, settings=settings, seed=seed, point=point, key=f"{digest[:16]}-{seed}",
-                )
-                for seed in self.seeds
-            ]  # fmt: skip
+            found += [Task(job=job.seeded(seed), point=point, key=f"{digest[:16]}-{seed}") for seed in self.seeds]
         return found
 
 

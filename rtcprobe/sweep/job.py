@@ -11,8 +11,7 @@ from typing import Any, Final
 
 from rtcprobe.errors import RtcprobeError
 from rtcprobe.result import Result
-from rtcprobe.scenario import find_scenario
-from rtcprobe.sweep.grid import Job
+from rtcprobe.sweep.grid import Task
 
 __all__ = ["FIGURES", "done"]
 
@@ -23,20 +22,18 @@ FIGURES: Final = (
 """What is kept of a run: of both ways of a call the worse."""
 
 
-def done(job: Job) -> dict[str, Any]:
-    """Return the row of ``job``: its place in the grid, its seed, its figures; or the sentence that it failed with."""
-    from rtcprobe.probe import run_probe  # noqa: PLC0415 - a second that whoever only hands jobs out need not pay
-
-    row: dict[str, Any] = {"key": job.key, "point": dict(job.point), "seed": job.seed}
+def done(task: Task) -> dict[str, Any]:
+    """Return the row of ``task``: its place in the grid, its seed, its figures; or the sentence that it failed with."""
+    row: dict[str, Any] = {"key": task.key, "point": dict(task.point), "seed": task.seed}
     try:
-        result = run_probe(find_scenario(job.scenario, job.settings), seed=job.seed, clock="virtual")
+        result = task.job.run()
     except RtcprobeError as error:
         return row | {"failed": str(error)}
     return row | {"verdict": result.verdict, "figures": _figures(result)}
 
 
 def _figures(result: Result) -> Mapping[str, float | None]:
-    import numpy as np  # noqa: PLC0415 - as above
+    import numpy as np  # noqa: PLC0415 - whoever only hands jobs out need not pay for it
 
     joins = [each.first_audio_s for each in result.join.attempts]
     heard_s = [each for each in joins if each is not None]

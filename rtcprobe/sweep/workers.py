@@ -22,7 +22,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Final
 
 from rtcprobe.errors import BadInputError, MeasurementError
-from rtcprobe.sweep.grid import Job
+from rtcprobe.sweep.grid import Task
 from rtcprobe.sweep.job import done
 
 __all__ = ["by_dask", "by_processes", "one_by_one"]
@@ -34,13 +34,13 @@ _IN_HAND: Final = 2
 _SCHEDULER_S: Final = 30.0
 
 
-def one_by_one(jobs: Sequence[Job]) -> Iterator[Row]:
+def one_by_one(jobs: Sequence[Task]) -> Iterator[Row]:
     """Yield the row of each job, in this process."""
     for job in jobs:
         yield done(job)
 
 
-def by_processes(jobs: Sequence[Job], workers: int, *, work: Callable[[Job], Row] = done) -> Iterator[Row]:
+def by_processes(jobs: Sequence[Task], workers: int, *, work: Callable[[Task], Row] = done) -> Iterator[Row]:
     """Yield the row of each job as it is done by one of ``workers`` processes.
 
     Raises:
@@ -52,7 +52,7 @@ def by_processes(jobs: Sequence[Job], workers: int, *, work: Callable[[Job], Row
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["rtcprobe.sweep.job", *(["rtcprobe.probe"] if work is done else [])])
         with ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_interruptions_to_the_client) as pool:
-            hands: dict[Future[Row], Job] = {}
+            hands: dict[Future[Row], Task] = {}
             try:
                 yield from _handed_out(pool, left, hands, work, workers)
             except BrokenProcessPool:
@@ -73,7 +73,11 @@ def by_processes(jobs: Sequence[Job], workers: int, *, work: Callable[[Job], Row
 
 
 def _handed_out(
-    pool: ProcessPoolExecutor, left: deque[Job], hands: dict[Future[Row], Job], work: Callable[[Job], Row], workers: int
+    pool: ProcessPoolExecutor,
+    left: deque[Task],
+    hands: dict[Future[Row], Task],
+    work: Callable[[Task], Row],
+    workers: int,
 ) -> Iterator[Row]:
     """Keep ``workers`` busy until no job is left; yield rows as they come."""
     while left or hands:
@@ -99,7 +103,7 @@ def _leave_interruptions_to_the_client() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def by_dask(jobs: Sequence[Job], scheduler: str) -> Iterator[Row]:
+def by_dask(jobs: Sequence[Task], scheduler: str) -> Iterator[Row]:
     """Yield the row of each job as a worker of the Dask ``scheduler`` (``tcp://host:port``) has done it.
 
     Raises:

@@ -62,7 +62,7 @@ class Break:
             for name, at_s in attempt.milestones.items()
         }
         phases = {**attempt.phases, self.name: attempt.phases[self.name] + self.added_s}
-        if attempt.joiner == "caller":
+        if attempt.joiner == attempt.parties[0]:
             return replace(attempt, caller=marks, phases=phases)
         return replace(attempt, callee=marks, phases=phases)
 

@@ -1,9 +1,20 @@
 """The marker train: told apart by construction, spoken at whole samples, at every phase."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from rtcprobe.audio.marker import CODES, MARKER_SAMPLES, TWO_PARTIES, MarkerTrain, trains, waveform
+from rtcprobe.audio.marker import (
+    CODES,
+    LEAD_S,
+    MARKER_S,
+    MARKER_SAMPLES,
+    TWO_PARTIES,
+    MarkerTrain,
+    trains,
+    waveform,
+)
 
 SPECTRA = np.array([np.fft.rfft(waveform(code).astype(np.float64), 16_384) for code in range(CODES)])
 SPECTRA /= np.sqrt(np.sum(np.square([waveform(code) for code in range(CODES)]), axis=1, dtype=np.float64))[:, None]
@@ -84,3 +95,19 @@ def test_caller_and_callee_share_no_code():
     caller, callee = TWO_PARTIES
     assert not set(caller.codes) & set(callee.codes)
     assert [each.spoken_s for each in caller.markers(60.0)] == [each.spoken_s for each in callee.markers(60.0)]
+
+
+def test_a_train_that_loops_says_all_but_its_lead_again_as_it_was():
+    for train in (*TWO_PARTIES, *trains(3), *trains(8)):
+        looping = replace(train, loops=True)
+        once_s = LEAD_S + train.loop_s
+        said = looping.markers(60.0)
+        first = [each for each in said if each.spoken_s < once_s]
+        assert first == [each for each in train.markers(60.0) if each.spoken_s < once_s]
+        turn = [each for each in first if each.spoken_s >= LEAD_S]
+        assert not any(each.spoken_s < LEAD_S < each.spoken_s + MARKER_S for each in first)  # none is cut in two
+        for place, each in enumerate(said[len(first) :]):
+            before = turn[place % len(turn)]
+            later = 1 + place // len(turn)
+            assert each.code == before.code
+            assert each.spoken_s == pytest.approx(before.spoken_s + later * train.loop_s, abs=1e-12)

@@ -94,3 +94,18 @@ def test_beyond_what_is_kept_decoding_goes_on_as_ever(monkeypatch):
     monkeypatch.setattr("rtcprobe.audio.rehearsal.MOST_FRAMES", 55)
     rehearsal = Rehearsal(PROGRAMMES[0])
     assert same(done(rehearsal.decoder(), PROGRAMMES[0], range(200)), done(OpusDecoder(), PROGRAMMES[0], range(200)))
+
+
+def test_a_programme_that_comes_again_is_decoded_for_one_round_and_a_little(monkeypatch):
+    once, turn = PROGRAMMES[0], 100
+    long = [*once, *(once[len(once) - turn :] * 20)]
+    real = done(OpusDecoder(), long, range(len(long)))
+    missing = {150, 390, 391, 640, 1203, 1799}
+    holed = [number for number in range(len(long)) if number not in missing]
+    real_holed = done(OpusDecoder(), long, holed)
+
+    calls = counting(monkeypatch)
+    rehearsal = Rehearsal(long, once=len(once), turn=turn)
+    assert same(done(rehearsal.decoder(), long, range(len(long))), real)
+    assert len(calls) < len(once) + 2 * turn
+    assert same(done(rehearsal.decoder(), long, holed), real_holed)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rtcprobe.control import Feedback, Recorder, interval_s, parse_extension, parse_feedback, write_extension
-from rtcprobe.control.feedback import TICK_S, unwrapped
+from rtcprobe.control.feedback import TICK_S
 from rtcprobe.control.history import History
 from rtcprobe.errors import BadInputError
 
@@ -117,8 +117,6 @@ def test_feedback_twice_or_of_packets_never_sent_says_nothing():
 
 
 def test_numbers_and_reference_times_wrap():
-    assert unwrapped(2, 65534) == 65538
-    assert unwrapped(65535, 65538) == 65535
     history = History()
     for n in range(70_000):
         history.sent(n & 0xFFFF, 100, 0.0005 * n)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from rtcprobe.exporter import workers
-from rtcprobe.exporter.config import Job
 from rtcprobe.exporter.workers import Pool
+from rtcprobe.probe import Job
 from rtcprobe.result import Result
 
 WORKER = """

@@ -62,3 +62,9 @@ def test_chance_is_not_taken_for_a_relation():
 def test_nothing_sent_or_nothing_come_is_no_relation():
     assert related(talker([None]), listener([packet(0, PAYLOADS[0], 0)])) is None
     assert related(talker(), listener([])) is None
+
+
+def test_what_is_said_again_after_some_time_is_what_left_last():
+    turn = [index.to_bytes(20, "big") for index in range(600)]
+    came = related(talker([*turn, *turn]), listener([packet(index, turn[index % 600], 777) for index in range(1200)]))
+    assert [each.timestamp for _, each in came] == [(FIRST + index * SIZE) % 2**32 for index in range(1200)]

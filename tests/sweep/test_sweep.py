@@ -7,7 +7,8 @@ from click.testing import CliRunner
 
 from rtcprobe.cli import cli
 from rtcprobe.errors import BadInputError, MeasurementError
-from rtcprobe.sweep import Book, Job, by_processes, frontier, one_by_one, read_grid, read_rows, surface_of
+from rtcprobe.probe import Job
+from rtcprobe.sweep import Book, Task, by_processes, frontier, one_by_one, read_grid, read_rows, surface_of
 from rtcprobe.sweep.book import line
 from rtcprobe.sweep.job import done
 
@@ -29,7 +30,7 @@ def grid(tmp_path):
 
 
 def made(seed, key=None):
-    return Job(scenario="1v1-social", settings=(), seed=seed, point=(("axis", "a"),), key=key or f"k-{seed}")
+    return Task(job=Job(scenario="1v1-social", seed=seed), point=(("axis", "a"),), key=key or f"k-{seed}")
 
 
 def row(x, y, value, seed=1):
@@ -37,24 +38,24 @@ def row(x, y, value, seed=1):
 
 
 def test_every_combination_and_seed_is_a_job_with_a_key_of_its_own(grid):
-    jobs = read_grid(grid).jobs()
+    jobs = read_grid(grid).tasks()
     assert len(jobs) == len({job.key for job in jobs}) == 8
     assert jobs[0].point == (("link", "delay 20ms"), ("codec.fec", "false"))
     assert [job.seed for job in jobs[:3]] == [1, 2, 1]
 
 
 def test_a_job_keeps_its_key_whatever_else_the_grid_holds_or_the_scenario_is_called(grid):
-    keys = {job.key for job in read_grid(grid).jobs()}
+    keys = {job.key for job in read_grid(grid).tasks()}
     grid.write_text(GRID.replace("[false, true]", "[true]").replace("seeds: 2.0", "seeds: [2]"))
-    few = {job.key for job in read_grid(grid).jobs()}
+    few = {job.key for job in read_grid(grid).tasks()}
     assert len(few) == 2
     assert few < keys
     grid.write_text(GRID.replace("set: [", "set: [name=other, "))
-    assert {job.key for job in read_grid(grid).jobs()} == keys
+    assert {job.key for job in read_grid(grid).tasks()} == keys
 
 
 def test_a_row_is_a_function_of_its_job(grid):
-    job = read_grid(grid).jobs()[0]
+    job = read_grid(grid).tasks()[0]
     first, second = done(job), done(job)
     assert line(first) == line(second)
     # 10 ms capture, 20 of packet, 6.5 of look-ahead, 20 of path, 20 of device; two blocks and a frame to wait at most.
@@ -159,7 +160,7 @@ def test_a_job_that_fails_is_a_row_with_its_sentence(monkeypatch):
     def refuse(*_given, **_more):
         raise MeasurementError("nothing was heard", "listen")
 
-    monkeypatch.setattr("rtcprobe.probe.run_probe", refuse)
+    monkeypatch.setattr("rtcprobe.probe.run.run_probe", refuse)
     (only,) = one_by_one([made(1)])
     assert only["failed"] == "nothing was heard: listen"
 
@@ -184,7 +185,7 @@ def test_a_grid_that_cannot_be_meant_is_one_sentence(grid, old, new, sentence):
         assert read_grid(grid).size == 40_000
         return
     with pytest.raises(BadInputError, match=sentence):
-        read_grid(grid).jobs()
+        read_grid(grid).tasks()
 
 
 def test_a_grid_of_a_million_jobs_is_refused_with_its_size(grid):

@@ -58,8 +58,8 @@ def test_an_interval_moves_and_stretches_with_its_values_and_grows_with_confiden
 
 
 def test_an_end_beyond_every_call_is_no_farther_than_their_spread_supports():
-    # Normal levels, n = 10: were all ten as good for one side, the one-sided 97.5 % bound of the p95 would be the mean
-    # + 3.3 s (Hahn & Meeker 1991, §4.4); the maximum + the range of ten lies 1.54 + 3.08 = 4.6 s above it.
+    # Normal levels, n = 10: the one-sided 97.5 % bound of the p95 is the mean + 3.3 s, the 99 % bound + 4.0 s (Hahn &
+    # Meeker 1991, §4.4); the maximum + the range of ten lies 1.54 + 3.08 = 4.6 s above it.
     rng = np.random.default_rng(6)
     ends = [quantile_ends(steady(rng.standard_normal(10)), 0.95)[1] for _ in range(60)]
     assert 2.6 < np.median(ends) < 4.0
@@ -70,6 +70,19 @@ def test_no_end_lies_below_what_the_fixed_stages_take(make_ear):
     assert fixed_s(ear) == pytest.approx(0.010 + 0.020 + 0.0065 + 0.020)
     low, _ = quantile_ends(steady([0.06, 0.07, 0.2, 0.3, 0.5]), 0.5, least=0.0565)
     assert low >= 0.0565
+
+
+def test_where_every_call_begins_late_the_p95_is_known_to_be_of_those_markers():
+    # Two of twelve are late, three times what a p95 leaves, in every call: no call of eight can pull it into the body.
+    rng = np.random.default_rng(8)
+    for _ in range(20):
+        calls = [
+            np.concatenate([0.13 + 0.008 * rng.random(2), np.full(10, 0.11 + 0.008 * rng.random())]) for _ in range(8)
+        ]
+        low, high = quantile_ends(calls, 0.95)
+        assert 0.13 < low < high
+        mirrored = quantile_ends([-each for each in calls], 0.05)
+        assert mirrored == pytest.approx((-high, -low))
 
 
 @pytest.mark.parametrize("p", [0.5, 0.95])

@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from rtcprobe.playout.frames.micros import Unwrapper
+from rtcprobe.wrapping import Unwrapper
 
 __all__ = ["Assembler", "Frame", "VideoPacket"]
 

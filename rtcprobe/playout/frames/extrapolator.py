@@ -15,7 +15,8 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from rtcprobe.playout.frames.micros import MS, SECOND, Unwrapper, to_ms
+from rtcprobe.playout.frames.micros import MS, SECOND, to_ms
+from rtcprobe.wrapping import Unwrapper
 
 __all__ = ["Extrapolator"]
 

@@ -18,8 +18,9 @@ import math
 from collections import deque
 from typing import Final
 
-from rtcprobe.playout.frames.micros import MS, SECOND, Unwrapper, micros, scaled, ticks_us, to_ms
+from rtcprobe.playout.frames.micros import MS, SECOND, micros, scaled, ticks_us, to_ms
 from rtcprobe.playout.frames.rtt import RoundTrips
+from rtcprobe.wrapping import Unwrapper
 
 __all__ = ["DelayVariation", "JitterEstimator", "SizeDelayFilter"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-__all__ = ["MS", "SECOND", "Unwrapper", "micros", "scaled", "ticks_us", "to_ms"]
+__all__ = ["MS", "SECOND", "micros", "scaled", "ticks_us", "to_ms"]
 
 MS: Final = 1_000
 SECOND: Final = 1_000_000
@@ -36,25 +36,3 @@ def scaled(us: int, factor: float) -> int:
 def ticks_us(ticks: int) -> int:
     """Return ticks of the 90 kHz clock as microseconds, the rest cut off."""
     return int(math.copysign(abs(ticks) * MS // _TICKS_PER_MS, ticks))
-
-
-class Unwrapper:
-    """Counts a wrapping number on: each value as near to the last as can be, half a cycle ahead counting as ahead."""
-
-    __slots__ = ("_cycle", "_last")
-
-    def __init__(self, bits: int) -> None:
-        self._cycle = 1 << bits
-        self._last: int | None = None
-
-    def peek(self, value: int) -> int:
-        """Return ``value`` unwrapped without remembering it."""
-        if self._last is None:
-            return value
-        ahead = (value - self._last) % self._cycle
-        return self._last + (ahead - self._cycle if ahead > self._cycle // 2 else ahead)
-
-    def unwrap(self, value: int) -> int:
-        """Return ``value`` unwrapped; the next is counted from it."""
-        self._last = self.peek(value)
-        return self._last

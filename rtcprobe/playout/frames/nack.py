@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from rtcprobe.playout.frames.micros import MS, Unwrapper
+from rtcprobe.playout.frames.micros import MS
+from rtcprobe.wrapping import Unwrapper
 
 __all__ = ["NACK_PERIOD_US", "NackRequester"]
 

@@ -15,7 +15,7 @@ from typing import Final
 from rtcprobe.playout.frames.assembly import Frame, VideoPacket
 from rtcprobe.playout.frames.base import DECODE_US, FrameReceiver, Shown
 from rtcprobe.playout.frames.buffer import FrameBuffer
-from rtcprobe.playout.frames.micros import Unwrapper
+from rtcprobe.wrapping import Unwrapper
 
 __all__ = ["AsSoonAsPossible", "StockAiortc"]
 

@@ -17,7 +17,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
-from rtcprobe.playout.frames.micros import Unwrapper
+from rtcprobe.wrapping import Unwrapper
 
 __all__ = ["PERIOD_S", "CaptureClock", "Minimums", "Synchronization", "relative_delay_ms"]
 

@@ -1,0 +1,52 @@
+"""Numbers that wrap: RTP counts packets in 16 bits and its clock in 32 (RFC 3550 §5.1), others in other widths.
+
+Rule: a number is taken for the one nearest to another that is known; half a cycle away counts as ahead. A sequence
+    number of 20 ms packets is half a cycle away after 11 minutes, a timestamp at 48 kHz after 12 hours.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Unwrapper", "counted_on", "unwrapped"]
+
+Ints = npt.NDArray[np.int64]
+Number = TypeVar("Number", int, npt.NDArray[np.int64])
+
+
+def unwrapped(value: Number, near: int, bits: int) -> Number:
+    """Return the number nearest to ``near`` whose last ``bits`` are those of ``value``; of arrays, each."""
+    cycle = 1 << bits
+    ahead = (value - near) % cycle
+    return near + ahead - cycle * (ahead > cycle // 2)
+
+
+def counted_on(values: npt.NDArray[np.unsignedinteger], bits: int) -> Ints:
+    """Return counters of ``bits`` bits counted on beyond their wraps, each nearest to the one before; shape kept."""
+    wide = values.astype(np.int64)
+    if not len(wide):
+        return wide
+    steps: Ints = np.concatenate([wide[:1], unwrapped(np.diff(wide), 0, bits)])
+    return np.cumsum(steps)
+
+
+class Unwrapper:
+    """Counts a wrapping number on: each value as near to the last as can be."""
+
+    __slots__ = ("_bits", "_last")
+
+    def __init__(self, bits: int) -> None:
+        self._bits = bits
+        self._last: int | None = None
+
+    def peek(self, value: int) -> int:
+        """Return ``value`` unwrapped without remembering it."""
+        return value if self._last is None else unwrapped(value, self._last, self._bits)
+
+    def unwrap(self, value: int) -> int:
+        """Return ``value`` unwrapped; the next is counted from it."""
+        self._last = self.peek(value)
+        return self._last

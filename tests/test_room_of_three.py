@@ -1,0 +1,135 @@
+"""A room of three as a user has it: run, judged way by way, written and read again, compared, drawn, exported."""
+
+import json
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families as read_text
+
+from rtcprobe.errors import BadInputError
+from rtcprobe.probe import run_probe
+from rtcprobe.result import Result
+from rtcprobe.scenario import read_scenario
+
+FILE = Path(__file__).parent / "room-of-three.yaml"
+WAYS = ["ana_to_ben", "ana_to_cho", "ben_to_ana", "ben_to_cho", "cho_to_ana", "cho_to_ben"]
+
+
+@pytest.fixture(scope="module")
+def room():
+    return run_probe(read_scenario(FILE), seed=1, clock="virtual")
+
+
+@pytest.fixture
+def stored(room, tmp_path):
+    path = tmp_path / "room.json"
+    path.write_text(json.dumps(room.to_dict()), encoding="utf-8")
+    return path
+
+
+def test_six_ways_are_heard_each_as_late_as_its_leg(room):
+    assert [account.way for account in room.accounts] == WAYS == list(room.measures)
+    assert list(room.link) == WAYS
+    for account in room.accounts:
+        # Nothing is lost on these legs: every marker is heard.
+        assert account.heard == account.scheduled >= 10
+        assert account.stages["network_min"] == pytest.approx(0.120 if account.way == "ben_to_cho" else 0.040, abs=1e-6)
+
+
+def test_everybody_joins_and_each_join_names_its_two(room):
+    assert [join.joiner for join in room.join.attempts] == ["ben", "cho", "ana"] * 2
+    for join in room.join.attempts:
+        assert join.failed is None
+        assert join.joiner in join.parties
+        assert sum(join.phases.values()) == pytest.approx(join.first_audio_s)
+    # ben and cho have 80 ms more between them: theirs is the last connection, and ana's come sooner.
+    assert {join.parties for join in room.join.attempts if join.joiner != "ana"} == {("ben", "cho")}
+
+
+def test_budgets_are_judged_by_way_and_without_one_by_the_worst(room):
+    outcomes = {outcome.expression: outcome for outcome in room.budgets}
+    assert outcomes["mouth_to_ear.ana_to_ben p50 < 200ms"].verdict == "met"
+    worst = outcomes["mouth_to_ear p50 < 200ms"]
+    assert worst.verdict == "missed"
+    assert worst.value == pytest.approx(max(account.summary.quantile("p50").value for account in room.accounts))
+    assert room.verdict == "fail"
+
+
+def test_it_is_written_and_read_again(room):
+    again = Result.from_dict(json.loads(json.dumps(room.to_dict())))
+    assert again.to_dict() == room.to_dict()
+
+
+def test_the_model_places_the_same_room_and_hears_the_same(room):
+    model = run_probe(read_scenario(FILE), seed=1, clock="virtual", engine="model")
+    assert [account.way for account in model.accounts] == WAYS
+    for ours, modelled in zip(room.accounts, model.accounts, strict=True):
+        assert modelled.summary.mean == pytest.approx(ours.summary.mean, abs=1e-4)
+
+
+def test_the_command_tells_it_on_the_screen_and_leaves_with_the_verdict(rtcprobe, stored, tmp_path):
+    code, out, _ = rtcprobe(
+        "run", FILE, "--engine", "model", "--markdown", tmp_path / "room.md", "--junit", tmp_path / "r"
+    )
+    assert code == 1
+    told = [line.split()[:3] for line in out.splitlines()]
+    for way in WAYS:
+        talker, listener = way.split("_to_")
+        assert [talker, "→", listener] in told
+    assert "ben → cho" in (tmp_path / "room.md").read_text(encoding="utf-8")
+    assert "mouth_to_ear.ana_to_ben p50" in (tmp_path / "r").read_text(encoding="utf-8")
+    code, _, _ = rtcprobe("report", stored, "-o", tmp_path / "room.html")
+    assert code == 0
+    page = (tmp_path / "room.html").read_text(encoding="utf-8")
+    assert page.count("ben → cho") > 1
+
+
+def test_a_slower_leg_is_found_by_a_comparison_on_its_way_alone(rtcprobe, tmp_path):
+    for name, more in (("before", []), ("after", ["--set", "legs.cho_to_ana=delay 70ms"])):
+        for seed in (1, 2):
+            code, _, err = rtcprobe(
+                "run", FILE, "--engine", "model", "-q", "--calls", "1", "--duration", "3s", "--seed", seed, *more,
+                "--append", tmp_path / f"{name}.jsonl",
+            )  # fmt: skip
+            assert code in (0, 1, 3), err
+    _, out, _ = rtcprobe("compare", tmp_path / "before.jsonl", tmp_path / "after.jsonl")
+    p50 = {line.split(" p50")[0].strip(): line for line in out.splitlines() if " p50, ms" in line}
+    assert len(p50) == len(WAYS)
+    assert {way for way, line in p50.items() if "worse" in line} == {"cho → ana"}
+    assert "+30.0" in p50["cho → ana"]
+
+
+def test_a_room_is_exported_way_by_way(room):
+    from rtcprobe.exporter.config import OBJECTIVES
+    from rtcprobe.exporter.instruments import Instruments, expose
+    from rtcprobe.exporter.outcome import Outcome, add_run, probe_labels, set_up, start_series
+
+    scenario = read_scenario(FILE)
+    labels = probe_labels("room", scenario, room.target)
+    instruments = Instruments(("probe", "run"), labels)
+    start_series(instruments, scenario, outside=False)
+    set_up(instruments, scenario, "virtual")
+    add_run(instruments, Outcome(result=room, seed=1, ended_unix_s=1.7e9, duration_s=2.0), OBJECTIVES)
+    counts = {
+        sample.labels["direction"]: sample.value
+        for family in read_text(expose([instruments], "text").decode())
+        for sample in family.samples
+        if sample.name == "rtcprobe_mouth_to_ear_seconds_count"
+    }
+    assert counts == {account.way: account.heard for account in room.accounts}
+
+
+def test_a_budget_on_a_way_that_there_is_not_is_refused_with_the_nearest():
+    with pytest.raises(BadInputError, match=r"loopback does not measure that way: did you mean ana_to_ben"):
+        run_probe(read_scenario(FILE, ["budgets=[mouth_to_ear.ana_to_bem p95 < 1s]"]), seed=1, clock="virtual")
+
+
+def test_the_model_performs_no_cues():
+    with pytest.raises(BadInputError, match=r"engine model performs no cues: .* use engine stack"):
+        run_probe(read_scenario(FILE, ["script=[ana stops at 2s]"]), seed=1, clock="virtual", engine="model")
+
+
+def test_a_server_outside_knows_a_caller_and_a_callee_alone():
+    scenario = read_scenario(FILE, ["target=whip+whep://media.example/live"])
+    with pytest.raises(BadInputError, match=r"cannot be called by ana, ben, cho: write a caller and a callee"):
+        run_probe(scenario, seed=1, clock="real")
