@@ -19,11 +19,11 @@ import numpy.typing as npt
 
 from rtcprobe.audio.opus import OpusDecoder
 from rtcprobe.audio.pcm import Pcm
-from rtcprobe.hearing.playing import unwrapped
 from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.playout.copies import Left
 from rtcprobe.recording import Said
 from rtcprobe.units import RTP_CLOCK_HZ
+from rtcprobe.wrapping import unwrapped
 
 __all__ = ["LOOK_AHEAD_SAMPLES", "Leaving", "Passage"]
 
@@ -44,7 +44,7 @@ class Passage:
         stamps = arrivals.timestamps
         reference = int(stamps[0]) if len(stamps) else 0
         order = np.argsort(arrivals.at_s, kind="stable")
-        unwrapped_stamps = unwrapped(stamps, reference)[order] if len(stamps) else np.zeros(0, dtype=np.int64)
+        unwrapped_stamps = unwrapped(stamps, reference, 32)[order] if len(stamps) else np.zeros(0, dtype=np.int64)
         known, first = np.unique(unwrapped_stamps, return_index=True)
         self._stamps: npt.NDArray[np.int64] = known
         self._places: npt.NDArray[np.intp] = order[first]
@@ -85,7 +85,7 @@ class Passage:
 
     def position(self, timestamp: int) -> int:
         """Return the position that has an RTP timestamp (of any number of bits)."""
-        return unwrapped(timestamp % _CYCLE, self.base) - self.base
+        return unwrapped(timestamp % _CYCLE, self.base, 32) - self.base
 
     def came_s(self, position: int) -> float | None:
         """Return when the packet that holds ``position`` came, or the next one that did; None: none came after it."""
