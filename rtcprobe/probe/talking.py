@@ -123,7 +123,7 @@ class Talking:
                 placed.ways, self.voices, self.notes.scenario, wanted=self.measured, wav_dir=wav_dir
             )
         else:
-            self.conversing.hear(number, placed.ways, placed.lines, wav_dir)
+            self.conversing.hear(number, placed.ways, placed.spoke, wav_dir)
             self.heard[number] = Heard({})
         self._keep(placed, heard=True)
 

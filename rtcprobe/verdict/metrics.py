@@ -272,7 +272,7 @@ def _of_sound() -> Iterable[Metric]:
 def _of_turns(kind: Kind) -> Iterable[Metric]:
     """What turns have: their delay until it had arrived, before playout, and what of it is not the agent's."""
     yield _account(kind, ".arrived", "s", _without("playout", "device"), aggregates=None)
-    yield _account(kind, ".added", "s", _without("agent"), aggregates=None)
+    yield _account(kind, ".added", "s", _without("agent", "network_and_agent"), aggregates=None)
     if kind == "barge_in":
         yield _account(kind, ".stop", "s", lambda m: Observations(calls=of_calls(m)), aggregates=None)
 
@@ -283,8 +283,8 @@ def _without(*left_out: str) -> Callable[[Account], Observations]:
     def read(account: Account) -> Observations:
         parts: dict[int, list[float]] = {}
         for each in account.samples:
-            if each.stages is not None and set(left_out) <= set(each.stages):
-                rest_s = each.delay_s - math.fsum(each.stages[name] for name in left_out)
+            if each.stages is not None and not set(left_out).isdisjoint(each.stages):
+                rest_s = each.delay_s - math.fsum(each.stages.get(name, 0.0) for name in left_out)
                 parts.setdefault(each.call, []).append(rest_s)
         if not parts:
             return Observations()
