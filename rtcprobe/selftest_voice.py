@@ -2,8 +2,8 @@
 
 How:
     A scripted user and a simulated agent talk in one room. What the agent said, encoded, arrives with a known delay
-    that is no whole number of anything, is played by NetEQ, and its onsets and offsets are told by their energy. What they
-    differ by from the instants at which NetEQ played the agent's first and last samples is the instrument's error.
+    that is no whole number of anything, is played by NetEQ, and its onsets and offsets are told by their energy. What
+    they differ by from the instants at which NetEQ played the agent's first and last samples is the instrument's error.
     No network, no clock, no stack takes part.
 """
 
