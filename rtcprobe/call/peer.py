@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import pairwise
 
 from aiortc import RTCSessionDescription
@@ -31,6 +31,7 @@ from rtcprobe.runtime import aiortc_seam, dtls_seam, express_seam, ice_seam, med
 from rtcprobe.runtime.gathering import Gathering
 from rtcprobe.runtime.network import Host, acting_as
 from rtcprobe.runtime.real import work_s
+from rtcprobe.runtime.transport_cc_seam import TransportCc
 from rtcprobe.runtime.wiretap import WireTap
 from rtcprobe.timeline import Side, Timeline, Wait, answers
 
@@ -57,9 +58,12 @@ class Peer:
         protection: Protection,
         milestones: Sequence[str] | None = None,
         gathering: Gathering | None = None,
+        transport_cc: bool = False,
     ) -> None:
         """Make an endpoint with the m-sections ``wanted``, sound first; connect it with the others.
 
+        ``transport_cc``: packets are numbered over all sections where the other side knows that, and it is told which
+        came (``tap.numbers``).
         ``milestones`` are those of its join where they are not a loopback call's; ``gathering`` asks STUN and TURN
         servers for candidates.
         """
@@ -78,6 +82,7 @@ class Peer:
         """Its m-sections, in the order they stand in its offer."""
         for each in wanted:
             self.sections.append(self._section(each))
+        self._transport_cc = transport_cc
         self._gathering = gathering
         if gathering is not None:
             gathering.tap = self.tap
@@ -146,14 +151,14 @@ class Peer:
         Raises:
             MeasurementError: relayed candidates alone are wanted, and no TURN server gave one.
         """
-        with acting_as(self._host), negotiation.offering(self._protection), self._taking("offer"):
+        with acting_as(self._host), self._offering(), self._taking("offer"):
             await self._connection.setLocalDescription(await self._connection.createOffer())
         self._gathered()
         return self._local()
 
     async def offer_at_once(self) -> tuple[Sdp, asyncio.Future[list[str]]]:
         """Return our offer without candidates, and what gathers them: attributes such as ``"candidate:..."``."""
-        with acting_as(self._host), negotiation.offering(self._protection), self._taking("offer"):
+        with acting_as(self._host), self._offering(), self._taking("offer"):
             offer = await self._connection.createOffer()
             gathered = asyncio.ensure_future(self._gather(offer))
         return Sdp(kind=offer.type, text=offer.sdp), gathered
@@ -176,7 +181,7 @@ class Peer:
 
     async def answer(self, offer: Sdp) -> Sdp:
         """Take the other side's offer and return our answer; connecting begins."""
-        with acting_as(self._host), negotiation.offering(self._protection):
+        with acting_as(self._host), self._offering():
             await self._connection.setRemoteDescription(RTCSessionDescription(offer.text, offer.kind))
             self._agree()
             await self._connection.setLocalDescription(await self._connection.createAnswer())
@@ -185,7 +190,7 @@ class Peer:
 
     async def accept(self, answer: Sdp) -> None:
         """Take the other side's answer; connecting begins."""
-        with acting_as(self._host), negotiation.offering(self._protection), self._taking("answer"):
+        with acting_as(self._host), self._offering(), self._taking("answer"):
             await self._connection.setRemoteDescription(RTCSessionDescription(answer.text, answer.kind))
         self._agree()
 
@@ -301,6 +306,10 @@ class Peer:
             ice_seam.gather_with(dtls, gathering.gather)
         dtls_seam.prepare_handshake(dtls)
         media_seam.skip_unreadable(dtls, self._skip)
+        if self._transport_cc:
+            self.tap.numbers = TransportCc(dtls, self._network)
+            for section in self.sections:
+                self.tap.numbers.number(section.sender)
         express_seam.express(dtls)
         if len(self.sections) > 1:
             media_seam.route_by_mid(dtls)
@@ -311,6 +320,9 @@ class Peer:
             for state in ("failed", "closed"):
                 aiortc_seam.on_state(emitter, state, lambda: self._end(connection))
         self._handshake = dtls_seam.HandshakeFlights(dtls, lambda: self._dtls_timeout_s(self.tap.round_trip_s))
+
+    def _offering(self) -> AbstractContextManager[None]:
+        return negotiation.offering(self._protection, transport_cc=self._transport_cc)
 
     @contextmanager
     def _taking(self, step: str) -> Iterator[None]:

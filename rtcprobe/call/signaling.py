@@ -15,15 +15,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from rtcprobe.runtime.network import Host, Network, nominal_s
 from rtcprobe.runtime.tcp import TcpConnection
+from rtcprobe.scenario.model import Connection
 from rtcprobe.timeline import Timeline, Wait
 
-__all__ = ["Connection", "EmulatedSignaling", "Sdp"]
-
-Connection = Literal["cold", "warm"]
+__all__ = ["EmulatedSignaling", "Sdp"]
 
 # Sizes of what surrounds the SDP. Assumptions of ours, of the size that captures of browsers show: a ClientHello with a
 # hybrid post-quantum key share, an ECDSA chain of two certificates, HTTP/2 headers with a bearer token.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, product
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from rtcprobe.model.agenda import Agenda
 from rtcprobe.model.line import Line
 from rtcprobe.model.party import Party, Voice
 from rtcprobe.recording import Agreed, Came, Said
+from rtcprobe.scenario.model import Connection
 from rtcprobe.ways import Leg, Way
 
 __all__ = ["OPUS_PAYLOAD_TYPE", "RED_PAYLOAD_TYPE", "Modelled", "Plan", "Voice", "place"]
@@ -52,7 +53,7 @@ class Plan:
     voices: Mapping[str, Voice | None]
     hears: Mapping[str, Collection[str]] = field(default_factory=dict)
     protection: Protection
-    connection: Literal["cold", "warm"]
+    connection: Connection
     dtls_timeout_s: Callable[[float | None], float]
     join_timeout_s: float
 

@@ -24,11 +24,11 @@ import threading
 import time
 import types
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import aioice.ice
 import aioice.utils
@@ -49,7 +49,7 @@ from aiortc import (
     RTCRtpSender,
     RTCRtpTransceiver,
 )
-from aiortc.rtcrtpparameters import RTCRtpCodecParameters
+from aiortc.rtcrtpparameters import RTCRtcpFeedback, RTCRtpCodecParameters, RTCRtpHeaderExtensionParameters
 from cryptography.x509 import Certificate
 
 from rtcprobe.runtime.network import HOST
@@ -72,6 +72,16 @@ _NTP_EPOCH_OFFSET_S = EPOCH_S + 2_208_988_800
 
 _AUDIO_CODECS: ContextVar[list[RTCRtpCodecParameters] | None] = ContextVar("rtcprobe_audio_codecs", default=None)
 """What offers and answers made in this context may hold; None for aiortc's own list."""
+
+_MORE_EXTENSIONS: ContextVar[tuple[RTCRtpHeaderExtensionParameters, ...]] = ContextVar(
+    "rtcprobe_more_extensions", default=()
+)
+"""Header extensions that offers and answers made in this context know beside aiortc's own, in every m-section."""
+
+_FEEDBACK_OF: Final = {
+    "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01": RTCRtcpFeedback(type="transport-cc")
+}
+"""The feedback without which an extension has no use (draft-holmer-rmcat-transport-wide-cc-extensions-01 §4)."""
 
 _DECODING: ContextVar[bool] = ContextVar("rtcprobe_decoding", default=True)
 """Whether a receiver started in this context gets aiortc's decoder thread."""
@@ -150,6 +160,7 @@ def install() -> None:
     _replace(aiortc.rtcdtlstransport, "certificate_digest", _digest)
     _replace(aiortc.rtcpeerconnection, "copy", _Dispatch(copy, deepcopy=_copied))
     _replace(aiortc.rtcpeerconnection, "CODECS", _OfferedCodecs(aiortc.codecs.CODECS))
+    _replace(aiortc.rtcpeerconnection, "HEADER_EXTENSIONS", _OfferedExtensions(aiortc.codecs.HEADER_EXTENSIONS))
     aiortc.clock._rtcprobe = True  # type: ignore[attr-defined]  # noqa: SLF001 - our own mark
 
 
@@ -166,13 +177,19 @@ def new_peer_connection(*, relay_only: bool = False) -> RTCPeerConnection:
 
 
 @contextmanager
-def offering(audio: list[RTCRtpCodecParameters] | None) -> Iterator[None]:
-    """Make offers, and take descriptions, of this block from these audio codecs; None for aiortc's own."""
-    token = _AUDIO_CODECS.set(audio)
+def offering(
+    audio: list[RTCRtpCodecParameters] | None, extensions: Sequence[RTCRtpHeaderExtensionParameters] = ()
+) -> Iterator[None]:
+    """Make offers, and take descriptions, of this block from these audio codecs; None for aiortc's own.
+
+    ``extensions`` are header extensions to be known beside aiortc's.
+    """
+    tokens = _AUDIO_CODECS.set(audio), _MORE_EXTENSIONS.set(tuple(extensions))
     try:
         yield
     finally:
-        _AUDIO_CODECS.reset(token)
+        _AUDIO_CODECS.reset(tokens[0])
+        _MORE_EXTENSIONS.reset(tokens[1])
 
 
 @contextmanager
@@ -227,13 +244,28 @@ class _OfferedCodecs(dict[str, list[RTCRtpCodecParameters]]):
 
     def __getitem__(self, kind: str) -> list[RTCRtpCodecParameters]:
         audio = _AUDIO_CODECS.get() if kind == "audio" else None
-        return super().__getitem__(kind) if audio is None else audio
+        codecs = super().__getitem__(kind) if audio is None else audio
+        return [_with(codec, _FEEDBACK_OF) for codec in codecs] if _MORE_EXTENSIONS.get() else codecs
+
+
+class _OfferedExtensions(dict[str, list[RTCRtpHeaderExtensionParameters]]):
+    """Takes the place of aiortc's list of header extensions: the context's beside them."""
+
+    def __getitem__(self, kind: str) -> list[RTCRtpHeaderExtensionParameters]:
+        usual, more = super().__getitem__(kind), _MORE_EXTENSIONS.get()
+        return [*usual, *more] if more else usual
 
 
 def _digest(certificate: Certificate, algorithm: str) -> str:
     """Return a fingerprint as aiortc does, without joining it byte by byte."""
     digest = aiortc.rtcdtlstransport.X509_DIGEST_ALGORITHMS[algorithm]
     return certificate.fingerprint(digest).hex(":").upper()
+
+
+def _with(codec: RTCRtpCodecParameters, feedback: Mapping[str, RTCRtcpFeedback]) -> RTCRtpCodecParameters:
+    """Return a codec with the feedback that belongs to the extensions of this context."""
+    more = [feedback[each.uri] for each in _MORE_EXTENSIONS.get() if each.uri in feedback]
+    return codec if codec.name == "rtx" else replace(codec, rtcpFeedback=[*codec.rtcpFeedback, *more])
 
 
 def _copied(codec: RTCRtpCodecParameters) -> RTCRtpCodecParameters:

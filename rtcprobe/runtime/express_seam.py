@@ -197,7 +197,8 @@ class _Sending:
         packet.extensions.mid = attribute(sender, "_RTCRtpSender__mid")
         known = attribute(sender, "_RTCRtpSender__rtp_header_extensions_map")
         data = packet.serialize(known)
-        timed = attribute(known, "_HeaderExtensionsMap__ids").abs_send_time
+        names = attribute(known, "_HeaderExtensionsMap__ids")
+        timed = names.abs_send_time or names.transport_sequence_number
         if not timed and attribute(sender, "_RTCRtpSender__rtx_payload_type") is None:
             self._extensions = data[_HEADER.size : len(data) - len(payload)]
         return packet, data

@@ -18,9 +18,15 @@ from copy import deepcopy
 
 from aiortc import RTCRtpSender, RTCRtpTransceiver
 from aiortc.codecs import CODECS, is_rtx
-from aiortc.rtcrtpparameters import ParametersDict, RTCRtcpFeedback, RTCRtpCodecParameters
+from aiortc.rtcrtpparameters import (
+    ParametersDict,
+    RTCRtcpFeedback,
+    RTCRtpCodecParameters,
+    RTCRtpHeaderExtensionParameters,
+)
 
 from rtcprobe.audio.protection import Protection
+from rtcprobe.control.feedback import EXTENSION_URI
 from rtcprobe.errors import MeasurementError
 from rtcprobe.recording import Agreed, AgreedVideo
 from rtcprobe.runtime import aiortc_seam
@@ -33,10 +39,17 @@ _PLI = RTCRtcpFeedback(type="nack", parameter="pli")
 _FEC: ParametersDict = {"useinbandfec": 1, "minptime": 10}  # RFC 7587 §6.1; what libwebrtc offers
 
 
+_TRANSPORT_CC = RTCRtpHeaderExtensionParameters(id=4, uri=EXTENSION_URI)  # 1 to 3 are aiortc's own
+
+
 @contextmanager
-def offering(protection: Protection) -> Iterator[None]:
-    """Make offers, and take descriptions, of this block with what ``protection`` asks for."""
-    with aiortc_seam.offering(None if protection == Protection() else _codecs(protection)):
+def offering(protection: Protection, *, transport_cc: bool = False) -> Iterator[None]:
+    """Make offers, and take descriptions, of this block with what ``protection`` asks for.
+
+    ``transport_cc``: and with packets numbered over the whole transport (``transport_cc_seam``).
+    """
+    codecs = None if protection == Protection() else _codecs(protection)
+    with aiortc_seam.offering(codecs, (_TRANSPORT_CC,) if transport_cc else ()):
         yield
 
 

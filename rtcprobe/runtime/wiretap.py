@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from rtcprobe.recording import Departure, Departures
+from rtcprobe.runtime.transport_cc_seam import TransportCc
 from rtcprobe.timeline import Side, Wait, answers
 
 __all__ = ["WireTap", "is_rtp"]
@@ -37,6 +38,8 @@ class WireTap:
         self._departures: dict[int, Departures] = {}
         self.round_trip_s: float | None = None
         """The fastest STUN round trip answered at its first transmission (Karn's rule, RFC 6298 §3)."""
+        self.numbers: TransportCc | None = None
+        """Told of every packet of RTP, where packets of the transport are numbered."""
         self._transactions: dict[bytes, _Transaction] = {}
 
     def sent(self, data: bytes, now_s: float) -> None:
@@ -47,11 +50,15 @@ class WireTap:
             if left is None:
                 left = self._departures[ssrc] = Departures()
             left.add(now_s, sequence, timestamp, len(data), ssrc)
+            if self.numbers is not None:
+                self.numbers.sent(data, now_s)
         elif _is_check(data):
             self._transactions.setdefault(data[8:20], _Transaction()).sent_s.append(now_s)
 
     def received(self, data: bytes, now_s: float) -> None:
         """Note a datagram arriving at ``now_s``."""
+        if self.numbers is not None and is_rtp(data):
+            self.numbers.received(data, now_s)
         if data[0] > 3 or not _is_stun(data) or _stun_class(data) == _STUN_REQUEST:
             return
         transaction = self._transactions.get(data[8:20])

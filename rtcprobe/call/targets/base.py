@@ -23,7 +23,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any, Final, Literal, NamedTuple, Protocol, cast
+from typing import Any, Final, NamedTuple, Protocol, cast
 
 import numpy as np
 
@@ -42,6 +42,7 @@ from rtcprobe.link import LinkSpec
 from rtcprobe.result import Clock
 from rtcprobe.runtime.network import Host, Network
 from rtcprobe.scenario import Cue, TargetPlan
+from rtcprobe.scenario.model import Connection
 from rtcprobe.timeline import Side, Stop, Timer, Wait
 from rtcprobe.ways import Leg as LegName
 from rtcprobe.ways import Way as WayName
@@ -56,6 +57,7 @@ __all__ = [
     "Target",
     "Way",
     "find_target",
+    "listeners_named",
     "target_schemes",
 ]
 
@@ -96,7 +98,7 @@ class CallSetup:
 
     routes: Mapping[Route, Sequence[LinkSpec]]
     speech: Mapping[str, Speech | None]
-    connection: Literal["cold", "warm"]
+    connection: Connection
     dtls_timeout_s: Callable[[float | None], float]
     join_timeout_s: float
     linger_s: float
@@ -146,6 +148,11 @@ class CallSetup:
             if isinstance(picture.watcher, Watching):
                 picture.watcher.round_trip_s = lambda: peer.round_trip_s
         return peer
+
+
+def listeners_named(count: int) -> tuple[str, ...]:
+    """Return what several who only listen are called: the first as if it were alone, the others with a number."""
+    return ("callee", *(f"callee-{number}" for number in range(2, count + 1)))
 
 
 class Way(NamedTuple):

@@ -1,0 +1,165 @@
+"""The part of the seam that numbers every packet of a transport, and tells which came: transport-wide feedback.
+
+Known to hold for aiortc 1.16; ``tests/call/test_transport_cc.py`` says which name moved when a new release breaks it.
+
+Facts:
+    aiortc knows the header extension (it reads and writes it) and neither offers it nor counts: a browser that sends to
+    it has nothing to estimate by but REMB. Header extensions stand in the clear under SRTP (RFC 3711 §3.1), so the wire
+    shows the number of each packet as it leaves and comes, behind whatever pacer and before whatever buffer.
+
+Rules:
+    1. One counter runs over all that a transport sends, what is sent again too: a number each transmission.
+    2. Reports go out every 100 ms while anything came, as libwebrtc's do without an estimate (``control.receiver``).
+    3. What the numbers are for (an estimate of the path, ``control.gcc``) is somebody else's matter: here they are
+       facts, ``left`` and ``came`` and ``told``.
+
+Source: draft-holmer-rmcat-transport-wide-cc-extensions-01.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any, Final, NamedTuple
+
+from aiortc import RTCDtlsTransport, RTCRtpSender
+from aiortc.rtp import HeaderExtensions, HeaderExtensionsMap, unpack_header_extensions
+
+from rtcprobe.control.feedback import EXTENSION_URI, Feedback, parse_feedback
+from rtcprobe.control.receiver import Recorder, interval_s
+from rtcprobe.errors import BadInputError
+from rtcprobe.runtime.aiortc_seam import attribute, on_state
+from rtcprobe.runtime.network import Network
+
+__all__ = ["EXTENSION_URI", "Numbered", "TransportCc"]
+
+_SENDER_MAP: Final = "_RTCRtpSender__rtp_header_extensions_map"
+_IDS: Final = "_HeaderExtensionsMap__ids"
+_EXTENDED: Final = 0x10  # RFC 3550 §5.1: the X bit; below it how many contributing sources
+_SSRC: Final = struct.Struct("!I")
+
+
+class Numbered(NamedTuple):
+    """A packet with its number in the transport (16 bits): when (seconds since the epoch), of whom, how large."""
+
+    at_s: float
+    number: int
+    ssrc: int
+    size_bytes: int
+
+
+class TransportCc:
+    """The numbers of one transport: what ``left``, what ``came``, and what the far side ``told`` of the former.
+
+    Nothing of it happens unless both sides agreed on the extension.
+    """
+
+    def __init__(self, dtls: RTCDtlsTransport, network: Network) -> None:
+        """Stand beside ``dtls``.
+
+        Raises:
+            SeamError: an internal name has moved.
+        """
+        self.left: list[Numbered] = []
+        self.came: list[Numbered] = []
+        self.told: list[tuple[float, Feedback]] = []
+        self._network = network
+        self._dtls = dtls
+        self._next = 0
+        self._recorder = Recorder()
+        self._sending: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._map = attribute(dtls, "_rtp_header_extensions_map")
+        attribute(self._map, _IDS)
+        handle: Callable[[bytes], Coroutine[Any, Any, None]] = attribute(dtls, "_handle_rtcp_data")
+
+        async def handled(data: bytes) -> None:
+            self._read(data)
+            await handle(data)
+
+        dtls._handle_rtcp_data = handled  # type: ignore[method-assign]  # noqa: SLF001
+        on_state(dtls, "connected", self._report)
+        for state in ("closed", "failed"):
+            on_state(dtls, state, self.stop)
+
+    def number(self, sender: RTCRtpSender) -> None:
+        """Let what ``sender`` sends be numbered.
+
+        Raises:
+            SeamError: an internal name has moved.
+        """
+        attribute(sender, _SENDER_MAP)
+        setattr(sender, _SENDER_MAP, _Numbering(self._count))
+
+    def sent(self, data: bytes, now_s: float) -> None:
+        """Note a packet of RTP on the wire that leaves at ``now_s``."""
+        number = self._number_of(data)
+        if number is not None:
+            self.left.append(Numbered(now_s, number, _SSRC.unpack_from(data, 8)[0], len(data)))
+
+    def received(self, data: bytes, now_s: float) -> None:
+        """Note a packet of RTP from the wire that comes at ``now_s``."""
+        number = self._number_of(data)
+        if number is not None:
+            self.came.append(Numbered(now_s, number, _SSRC.unpack_from(data, 8)[0], len(data)))
+            self._recorder.arrived(number, now_s)
+
+    def stop(self) -> None:
+        """Report nothing any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _count(self) -> int:
+        number, self._next = self._next, (self._next + 1) & 0xFFFF
+        return number
+
+    def _number_of(self, data: bytes) -> int | None:
+        """Return the number that stands in the clear in a packet; None where there is none, or it cannot be read."""
+        wanted = getattr(self._map, _IDS).transport_sequence_number
+        if not wanted or not data[0] & _EXTENDED:
+            return None
+        begin = 12 + 4 * (data[0] & 0x0F)
+        head = data[begin : begin + 4]
+        length = 4 * int.from_bytes(head[2:], "big")
+        try:
+            found = unpack_header_extensions(int.from_bytes(head[:2], "big"), data[begin + 4 : begin + 4 + length])
+        except (ValueError, IndexError, struct.error):
+            return None
+        return next((int.from_bytes(value, "big") for name, value in found if name == wanted and len(value) == 2), None)
+
+    def _read(self, data: bytes) -> None:
+        """Take the feedback out of a compound of RTCP packets, RFC 3550 §6.1."""
+        place = 0
+        while place + 4 <= len(data):
+            end = place + 4 + 4 * int.from_bytes(data[place + 2 : place + 4], "big")
+            with suppress(BadInputError):  # another packet of the compound, or nonsense
+                self.told.append((self._network.now_s(), parse_feedback(data[place:end])))
+            place = end
+
+    def _report(self) -> None:
+        for report in self._recorder.reports(self._network.now_s()):
+            task = asyncio.ensure_future(self._send(report.to_bytes()))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+        self._timer = asyncio.get_running_loop().call_later(interval_s(None), self._report)
+
+    async def _send(self, data: bytes) -> None:
+        try:
+            await self._dtls._send_rtp(data)  # noqa: SLF001
+        except ConnectionError:
+            self.stop()  # the path has ended
+
+
+class _Numbering(HeaderExtensionsMap):
+    """Takes the place of a sender's map of extensions: each packet made by it gets the next number."""
+
+    def __init__(self, count: Callable[[], int]) -> None:
+        super().__init__()
+        self._next = count
+
+    def set(self, values: HeaderExtensions) -> tuple[int, bytes]:
+        if getattr(self, _IDS).transport_sequence_number:
+            values.transport_sequence_number = self._next()
+        return super().set(values)

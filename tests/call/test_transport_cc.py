@@ -1,0 +1,88 @@
+"""Every packet of a transport numbered, and told of: what both sides note of it is what the wire did."""
+
+import asyncio
+import types
+from itertools import pairwise
+
+import pytest
+from tracks import CLEAN, ONE_WAY_S, Asking, camera, run, sound_and_picture, two
+
+from rtcprobe.call.transceiver import PictureWanted
+from rtcprobe.control.feedback import TICK_S
+from rtcprobe.link import Delay, LinkSpec, LossTrace
+from rtcprobe.runtime import aiortc_seam
+from rtcprobe.runtime.transport_cc_seam import TransportCc
+
+
+def called(wanted=sound_and_picture, link=CLEAN, *, sides=(True, True)):
+    """Return the numbers that each side noted, and the packets that left, by source."""
+
+    async def main():
+        async with two(wanted, link, transport_cc=sides) as (ana, ben):
+            await asyncio.sleep(2.5)
+            return [peer.tap.numbers for peer in (ana, ben)], [ana.said(section).departures for section in ana.sections]
+
+    return run(main)
+
+
+def test_one_counter_runs_over_sound_and_picture():
+    (ana, ben), departures = called()
+    assert [each.number for each in ana.left] == list(range(50 + 90))
+    assert len({each.ssrc for each in ana.left}) == 2
+    wire = sorted((each.at_s, each.ssrc, each.size_bytes) for sent in departures for each in sent)
+    assert sorted((each.at_s, each.ssrc, each.size_bytes) for each in ana.left) == wire
+    assert [each.number for each in ben.came] == [each.number for each in ana.left]
+    assert [each.at_s for each in ben.came] == pytest.approx([each.at_s + ONE_WAY_S for each in ana.left], abs=1e-6)
+
+
+def test_the_far_side_tells_of_each_when_it_came():
+    (ana, ben), _ = called()
+    told = {
+        (report.base + place) & 0xFFFF: ticks * TICK_S
+        for _, report in ana.told
+        for place, ticks in enumerate(report.arrivals())
+        if ticks is not None
+    }
+    came = {each.number: each.at_s for each in ben.came}
+    assert len(told) == 140
+    assert told == pytest.approx(came, abs=TICK_S / 2 + 1e-9)
+    # Every 100 ms while something comes, and half a round trip back.
+    asked_s = [at_s - ONE_WAY_S for at_s, _ in ana.told]
+    assert all(0.0 < later - sooner < 0.21 for sooner, later in pairwise(asked_s))
+
+
+def test_what_is_lost_is_told_so_and_what_is_sent_again_has_a_number_of_its_own():
+    lost = {30, 31, 45}
+    link = LinkSpec(delay=Delay(base_s=ONE_WAY_S), loss=LossTrace(lost=tuple(n in lost for n in range(400))))
+
+    def pictures(name, network, may):
+        track = camera(network, may) if name == "ana" else None
+        return [PictureWanted(track=track, watch=lambda feedback, _network: Asking(feedback))]
+
+    (ana, ben), (departures,) = called(pictures, link)
+    assert [each.number for each in ana.left] == list(range(len(departures)))
+    missing = {each.number for each in ana.left} - {each.number for each in ben.came}
+    assert 1 <= len(missing) <= 3
+    again = [each for each in ana.left if each.ssrc == departures[-1].ssrc]
+    assert len(departures) - 90 == len(missing) == len([each for each in ana.left if each.ssrc != ana.left[0].ssrc])
+    assert again
+    told_lost = {
+        (report.base + place) & 0xFFFF
+        for _, report in ana.told
+        for place, ticks in enumerate(report.arrivals())
+        if ticks is None
+    }
+    assert missing <= told_lost
+
+
+def test_nothing_is_numbered_unless_both_sides_know_it():
+    for sides in ((True, False), (False, True), (False, False)):
+        numbers, _ = called(sides=sides)
+        assert [None if each is None else (each.left, each.came, each.told) for each in numbers] == [
+            ([], [], []) if asked else None for asked in sides
+        ]
+
+
+def test_a_name_that_moved_is_said_in_one_sentence():
+    with pytest.raises(aiortc_seam.SeamError, match=r"^SimpleNamespace\._rtp_header_extensions_map is gone"):
+        TransportCc(types.SimpleNamespace(), None)
