@@ -32,6 +32,7 @@ from rtcprobe.conversation import Talker
 from rtcprobe.errors import RtcprobeError, unforeseen
 from rtcprobe.playout.base import BLOCK_S
 from rtcprobe.playout.policies import PlayoutChoice, Policy, make_policy
+from rtcprobe.runtime.edge import Edge
 from rtcprobe.scenario import Devices
 from rtcprobe.units import format_duration
 
@@ -115,6 +116,8 @@ class LiveMouth(Mouth):
     seed: np.random.SeedSequence
     leader: LiveMouth | None = None
     ear: LiveEar | None = None
+    edge: Edge | None = None
+    """Where the emulated line of its party ends, in a call to somebody who is not ours."""
     over: bool = False
     failed: str | None = None
     cut: str | None = None

@@ -12,6 +12,8 @@ that with the agent's first (last) audible one::
     packing     → that packet left: the rest of its frame, and the codec's look-ahead
     way_up      → it came to the agent (lost: the next that did)
     agent       → the agent's packet left: its jitter buffer, its endpointing, its thinking, its own packing
+                  (one with the real network, ``network_and_agent``, where the agent is not ours: then the ways are the
+                  emulated lines)
     way_down    → it came
     playout     → it was played
     device      → it was heard                                  (assumed constant)
@@ -29,7 +31,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -69,7 +71,8 @@ class Script(NamedTuple):
 class Talk:
     """A conversation as it was left: what the user meant to say and said, what came to both, and what the agent sent.
 
-    ``agent`` and ``to_agent`` are None where the agent is not ours.
+    ``agent`` and ``to_agent`` are None where the agent is not ours; ``really_left_s`` and ``really_came_s`` have then,
+    by RTP timestamp, when the user's packets left the emulated line, and when the agent's came to it.
     """
 
     script: Sequence[Script]
@@ -78,6 +81,8 @@ class Talk:
     to_user: Came
     agent: Said | None = None
     to_agent: Came | None = None
+    really_left_s: Mapping[int, float] = field(default_factory=dict)
+    really_came_s: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,7 +282,10 @@ class _Judge:
         if reached_s is not None and answered_s is not None:
             instants += [("way_up", reached_s), ("agent", answered_s), ("way_down", came_s)]
         else:
-            instants += [("network_and_agent", came_s)]
+            out_s, in_s = self._talk.really_left_s.get(stamp), self._talk.really_came_s.get(answered or -1)
+            if out_s is None or in_s is None:  # lost on the emulated line: all of it is between
+                out_s, in_s = left_s, came_s
+            instants += [("way_up", out_s), ("network_and_agent", in_s), ("way_down", came_s)]
         instants += [("playout", heard_s - self._devices.playback_s), ("device", heard_s)]
         stages, before_s = dict[str, float](), spoken_s
         for name, at_s in instants:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 
 import numpy as np
 
@@ -35,7 +36,10 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
         BadInputError: a target that cannot be meant, or not on this clock or by this engine; a budget about a way that
             the target does not measure.
     """
-    target = find_target(scenario.target)
+    plan = scenario.target
+    if scenario.conversation is not None and plan.scheme.startswith("sdp+"):
+        plan = replace(plan, options={"kind": "agent", **plan.options})  # whom else would one talk with
+    target = find_target(plan)
     if engine == "model" and (clock == "real" or scenario.target.scheme != "loopback"):
         fact = "knows no real time" if clock == "real" else f"cannot call {target.name}"
         raise BadInputError(f"engine model {fact}", "it models the loopback in virtual time: use engine stack")
@@ -76,6 +80,8 @@ def _check_conversation(scenario: Scenario, target: Target, engine: Engine) -> N
     """
     if engine == "model":
         raise BadInputError("engine model holds no conversation", "use engine stack")
+    if target.name != "loopback" and not getattr(target, "agent", False):
+        raise BadInputError(f"target {target.name} is no voice agent", "call one by sdp+http or sdp+https")
     for budget in scenario.budgets:
         metric = metric_named(budget.metric)
         if metric.over == "mouth_to_ear":

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,7 +25,7 @@ from rtcprobe.result import Account
 from rtcprobe.scenario import Devices, Party, Scenario
 from rtcprobe.ways import Way
 
-__all__ = ["Conversing", "lines_of"]
+__all__ = ["Conversing", "Spoke", "spoke_in"]
 
 MARKERS_S = 6.0
 """How much is spoken for joins, again and again: in calls of a conversation nobody speaks markers."""
@@ -69,7 +71,7 @@ class Conversing:
             devices=devices,
         )
 
-    def hear(self, number: int, ways: Sequence[Listened], lines: Sequence[Spoken], wav_dir: Path | None) -> None:
+    def hear(self, number: int, ways: Sequence[Listened], spoke: Spoke, wav_dir: Path | None) -> None:
         """Hear call ``number``; ``wav_dir`` gets what the user said and heard.
 
         Raises:
@@ -83,11 +85,13 @@ class Conversing:
         turns, heard = hear_turns(
             Talk(
                 script=[Script(line.kind, line.called) for line in self._lines],
-                lines=lines,
+                lines=spoke.lines,
                 user=there.said,
                 to_user=back.came,
                 agent=back.said if ours else None,
                 to_agent=there.came if ours else None,
+                really_left_s=spoke.left_s,
+                really_came_s=spoke.came_s,
             ),
             playout=self._user.playout,
             devices=self._user.devices,
@@ -103,11 +107,23 @@ class Conversing:
         return accounts_of(self._heard, self._user.name) if self._heard else ()
 
 
-def lines_of(call: Call) -> Sequence[Spoken]:
+class Spoke(NamedTuple):
+    """What the user of a conversation said, and (outside) when packets passed the end of its emulated line."""
+
+    lines: Sequence[Spoken] = ()
+    left_s: Mapping[int, float] = MappingProxyType({})
+    came_s: Mapping[int, float] = MappingProxyType({})
+
+
+def spoke_in(call: Call) -> Spoke:
     """Return what the user of a conversation said in ``call``; nothing where it is none."""
     tracks = [section.track for peer in call.peers for section in peer.sections]
     live = next((track for track in tracks if isinstance(track, LiveTrack)), None)
-    return () if live is None else live.mouth.talker.said
+    if live is None:
+        return Spoke()
+    edge = live.mouth.edge
+    said = live.mouth.talker.said
+    return Spoke(said) if edge is None else Spoke(said, edge.left_s, edge.came_s)
 
 
 def _user(lines: Sequence[Utterance], plan: Conversation, seed: np.random.SeedSequence) -> ScriptedUser:

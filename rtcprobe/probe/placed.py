@@ -10,12 +10,11 @@ import numpy as np
 
 from rtcprobe.call.targets.access import Leg as Line
 from rtcprobe.call.targets.base import CallSetup
-from rtcprobe.conversation import Spoken
 from rtcprobe.hearing.speech import Voices
 from rtcprobe.model import Plan, Voice, place
 from rtcprobe.playout.base import BLOCK_S
 from rtcprobe.probe import stalls
-from rtcprobe.probe.conversing import lines_of
+from rtcprobe.probe.conversing import Spoke, spoke_in
 from rtcprobe.probe.hearing import Listened, came
 from rtcprobe.probe.placing import Attempt
 from rtcprobe.recording import Said
@@ -29,7 +28,7 @@ class Placed:
     """A call: each way listened to, its emulated lines, and how it went.
 
     ``said`` is what each of our peers said. ``void`` says why the machine spoilt it, ``failed`` why it did not come
-    about, ``cut`` what ended it. ``lines`` is what the user of a conversation said. ``lag_s`` and ``emulator_s`` are
+    about, ``cut`` what ended it. ``spoke`` is what the user of a conversation said. ``lag_s`` and ``emulator_s`` are
     how late loop and emulator ran.
     """
 
@@ -41,7 +40,7 @@ class Placed:
     cut: str | None = None
     void: str | None = None
     warnings: Sequence[str] = ()
-    lines: Sequence[Spoken] = ()
+    spoke: Spoke = field(default_factory=Spoke)
     lag_s: Sequence[float] = ()
     emulator_s: Sequence[float] = ()
 
@@ -66,7 +65,7 @@ def of_stack(attempt: Attempt, *, outside: bool) -> Placed:
         cut=call.cut,
         void=stalls.void_call(attempt),
         warnings=call.warnings,
-        lines=lines_of(call),
+        spoke=spoke_in(call),
         lag_s=attempt.lag_s,
         emulator_s=call.network.lateness.samples_s,
     )
