@@ -62,10 +62,7 @@ def filled(judged):
     for name in ("running", "silent"):
         instruments.set(f"rtcprobe_probe_{name}", 0)
     instruments.count("rtcprobe_runs_missed_total", reason="overlap")
-    talked = (*judged.accounts, *talks.result().accounts)
-    real = replace(
-        judged, accounts=talked, harness={**judged.harness, "loop_lag_p50_s": 1e-4, "detection_error_s": 1e-5}
-    )
+    real = replace(judged, harness={**judged.harness, "loop_lag_p50_s": 1e-4, "detection_error_s": 1e-5})
     add_run(instruments, outcome(real), OBJECTIVES)
     set_last_run(instruments, outcome(real, goals=goals(real)))
     return instruments
