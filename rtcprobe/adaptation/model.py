@@ -17,7 +17,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 
@@ -37,10 +37,10 @@ from rtcprobe.control import (
     interval_s,
 )
 from rtcprobe.errors import BadInputError
-from rtcprobe.link import Link, LinkSpec
+from rtcprobe.link import Fate, Link, LinkSpec
 from rtcprobe.units import parse_rate
 
-__all__ = ["Call", "Course", "Settings", "controller_of"]
+__all__ = ["Agenda", "Call", "Course", "Line", "Settings", "controller_of"]
 
 _VOICE_BYTES: Final = 120
 _VOICE_S: Final = 0.020
@@ -72,6 +72,10 @@ class Settings:
     seed: int = 0
     stalls: tuple[tuple[float, float], ...] = ()
     """(begin, end) of stretches in which neither end runs."""
+    start_s: float = 0.0
+    """When the call begins, on the clock of its line."""
+    pauses: tuple[tuple[float, float], ...] = ()
+    """(begin, end) of stretches in which camera and microphone give nothing."""
 
 
 @dataclass(slots=True)
@@ -111,14 +115,42 @@ def controller_of(written: str) -> Controller:
     raise BadInputError(f"controller {written!r} is not known", "use gcc, remb or fixed:RATE, like fixed:1mbit")
 
 
-class Call:
-    """One call; ``run`` it once."""
+class Line(Protocol):
+    """Carries packets one way: a link, or one that several calls share."""
 
-    def __init__(self, settings: Settings, controller: Controller) -> None:
+    def offer(self, size_bytes: int, now_s: float) -> Fate:
+        """Return what becomes of a packet."""
+
+
+class Agenda:
+    """What is to happen, in the order of time; several calls may share one."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[float, int, Callable[[Any], None], Any]] = []
+        self._order = 0
+
+    def add(self, at_s: float, act: Callable[[Any], None], argument: Any = None) -> None:
+        """Let ``act(argument)`` happen at an instant; of equal instants what was added first."""
+        self._order += 1
+        heapq.heappush(self.events, (at_s, self._order, act, argument))
+
+
+class Call:
+    """One call; ``run`` it once. Of several on one agenda each has lines that lead over the shared ones."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        controller: Controller,
+        agenda: Agenda | None = None,
+        lines: tuple[Line, Line] | None = None,
+    ) -> None:
         self.settings = settings
         self.controller = controller
         seeds = np.random.SeedSequence(settings.seed).spawn(4)
-        self._forward, self._back = Link(settings.forward, seeds[0]), Link(settings.back, seeds[1])
+        self._forward: Line
+        self._back: Line
+        self._forward, self._back = lines or (Link(settings.forward, seeds[0]), Link(settings.back, seeds[1]))
         rng = np.random.default_rng(seeds[2])
         # Stock aiortc knows no other size than the camera's, and no parity.
         stock = controller.feedback_kind == "remb"
@@ -129,8 +161,8 @@ class Call:
         self.sender = VideoSender(self.encoder, controller, self._pacer, protects=not stock)
         self._phases = np.random.default_rng(seeds[3])
         self._recorder, self._estimator = Recorder(), RembEstimator()
-        self._events: list[tuple[float, int, Callable[[Any], None], Any]] = []
-        self._order = 0
+        self._agenda = agenda or Agenda()
+        self._at = self._agenda.add
         self._now_s = 0.0
         self._wake_s = math.inf
         self._sequence = self._came = self._highest = 0
@@ -141,19 +173,33 @@ class Call:
         self._sums = [0, 0, 0, 0, 0]  # bytes offered, delivered; queue drops, losses; RTX bytes
         self._freezes = 0
 
+    def begin(self) -> None:
+        """Put on the agenda what a call begins with."""
+        phases, begin_s = self._phases, self.settings.start_s
+        self._at(begin_s + phases.uniform(0, 1 / FPS), self._on_frame)
+        self._at(begin_s + phases.uniform(0, _VOICE_S), self._on_voice)
+        self._at(begin_s, self._on_process)
+        self._at(1.0, self._on_second)
+        self._at(begin_s + phases.uniform(0.5, 1.5) * _REPORT_S, self._on_report_due)
+        if self.controller.feedback_kind == "transport-cc":
+            self._at(begin_s + phases.uniform(0, 0.05), self._on_feedback_due)
+            self._at(begin_s + _OWN_FEEDBACK_S, self._on_own_feedback)
+        self._at(begin_s + _NACK_S, self._on_asks)
+
+    def at(self, now_s: float, act: Callable[[Any], None], argument: Any) -> None:
+        """Let something of this call happen now."""
+        self._now_s = max(now_s, self._now_s)
+        act(argument)
+
+    def end(self) -> Course:
+        """Return what came of it."""
+        self.course.shown, self.course.encoded = self.receiver.shown, self.sender.encoded
+        return self.course
+
     def run(self) -> Course:
         """Return what came of it."""
-        phases = self._phases
-        self._at(phases.uniform(0, 1 / FPS), self._on_frame)
-        self._at(phases.uniform(0, _VOICE_S), self._on_voice)
-        self._at(0.0, self._on_process)
-        self._at(1.0, self._on_second)
-        self._at(phases.uniform(0.5, 1.5) * _REPORT_S, self._on_report_due)
-        if self.controller.feedback_kind == "transport-cc":
-            self._at(phases.uniform(0, 0.05), self._on_feedback_due)
-            self._at(_OWN_FEEDBACK_S, self._on_own_feedback)
-        self._at(_NACK_S, self._on_asks)
-        events, end_s = self._events, self.settings.length_s
+        self.begin()
+        events, end_s = self._agenda.events, self.settings.length_s
         stalls, late = deque(sorted(self.settings.stalls)), -1.0
         while events and events[0][0] <= end_s + 1e-9:
             at_s, order, act, argument = heapq.heappop(events)
@@ -171,16 +217,15 @@ class Call:
                 continue
             self._now_s = max(at_s, self._now_s)
             act(argument)
-        self.course.shown, self.course.encoded = self.receiver.shown, self.sender.encoded
-        return self.course
-
-    def _at(self, at_s: float, act: Callable[[Any], None], argument: Any = None) -> None:
-        self._order += 1
-        heapq.heappush(self._events, (at_s, self._order, act, argument))
+        return self.end()
 
     def _on_frame(self, _: Any) -> None:
         self._at(self._now_s + 1 / FPS, self._on_frame)
-        self._on_late_frame(None)
+        if not self._paused():
+            self._on_late_frame(None)
+
+    def _paused(self) -> bool:
+        return any(begin_s <= self._now_s < end_s for begin_s, end_s in self.settings.pauses)
 
     def _on_late_frame(self, _: Any) -> None:
         waits = self.sender.frame(self._now_s)
@@ -192,6 +237,8 @@ class Call:
 
     def _on_voice(self, _: Any) -> None:
         self._at(self._now_s + _VOICE_S, self._on_voice)
+        if self._paused():
+            return
         self.course.voice_sent += 1
         self._pacer.put("audio", ("voice", self._now_s), _VOICE_BYTES, self._now_s)
         self._wake()
@@ -318,7 +365,7 @@ class Call:
             self._sums[2 if fate.dropped in ("queue", "aqm", "policer") else 3] += 1
 
     def _on_feedback_due(self, _: Any) -> None:
-        own_bps = _STARTING_BPS if self._now_s < _STARTING_S else _VOICE_ONLY_BPS
+        own_bps = _STARTING_BPS if self._now_s < self.settings.start_s + _STARTING_S else _VOICE_ONLY_BPS
         self._at(self._now_s + math.ceil(interval_s(own_bps) / _GRID_S) * _GRID_S, self._on_feedback_due)
         for message in self._recorder.reports(self._now_s):
             self._send_back(self._on_feedback, message)
