@@ -12,6 +12,8 @@ import contextlib
 import json
 import signal
 from collections.abc import Callable
+from functools import partial
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from rtcprobe.link import LinkSpec
     from rtcprobe.report.relay import RelayReport
     from rtcprobe.runtime.relay import Relay
+    from rtcprobe.runtime.turn import Credentials
     from rtcprobe.scenario import Scenario
 
 __all__ = ["relay"]
@@ -41,7 +44,9 @@ LONGEST_S = 30 * 86_400.0
 
 @click.command(epilog=_EXIT_CODES, short_help="Relay anybody's UDP packets through a link.")
 @click.option("--listen", required=True, metavar="HOST:PORT", help="Where clients send to; port 0: any free one.")
-@click.option("--to", required=True, metavar="HOST:PORT", help="The server that is meant.")
+@click.option("--to", metavar="HOST:PORT", help="The server that is meant.")
+@click.option("--turn", "user", metavar="USER", help="Be a TURN server instead: this user's clients say to whom.")
+@click.option("--credential", metavar="env:NAME|file:PATH", help="Password of --turn, by name.")
 @click.option(
     "--link",
     required=True,
@@ -63,7 +68,9 @@ LONGEST_S = 30 * 86_400.0
 def relay(
     *,
     listen: str,
-    to: str,
+    to: str | None,
+    user: str | None,
+    credential: str | None,
     link: str,
     back_link: str | None,
     shared: bool,
@@ -104,15 +111,44 @@ def relay(
     for path in (json_path, csv_path, html_path):
         if path is not None:
             check_writable(path)
-    front, server = resolve_udp(listen, "--listen"), resolve_udp(to, "--to")
-    if server[1] == 0:
-        raise BadInputError(f"--to {to!r} has no port", "name the server's")
-    if front == server:
-        raise BadInputError(f"--listen and --to are both {listen}", "listen at another port")
-    course = _Course(front, server, up, down, seed=seed, seconds=seconds, shared=shared, late_s=late_s)
+    front = resolve_udp(listen, "--listen")
+    meant = _meant(listen, to) if user is None and credential is None else _allowed(front, to, user, credential)
+    course = _Course(front, meant, up, down, seed=seed, seconds=seconds, shared=shared, late_s=late_s)
     with asyncio.Runner(loop_factory=RealEventLoop) as runner, prioritised() as priority:
         report = runner.run(course.until_ended(priority))
     return _told(report, json_path, csv_path, html_path)
+
+
+def _meant(listen: str, to: str | None) -> tuple[str, int]:
+    """Return the server that is meant."""
+    from rtcprobe.runtime.relay import resolve_udp
+
+    if to is None:
+        raise BadInputError(
+            "--to is missing", "name the server, or let clients name it: --turn USER --credential env:NAME"
+        )
+    server = resolve_udp(to, "--to")
+    if server[1] == 0:
+        raise BadInputError(f"--to {to!r} has no port", "name the server's")
+    if resolve_udp(listen, "--listen") == server:
+        raise BadInputError(f"--listen and --to are both {listen}", "listen at another port")
+    return server
+
+
+def _allowed(listen: tuple[str, int], to: str | None, user: str | None, credential: str | None) -> Credentials:
+    """Return who may be relayed to whom they like."""
+    from rtcprobe.runtime.turn import Credentials
+    from rtcprobe.secrets import read_secret
+
+    if to is not None:
+        raise BadInputError(f"--to {to} stands beside --turn", "TURN clients say to whom themselves: leave one out")
+    if not user or not credential:
+        raise BadInputError("--turn and --credential go together", "like --turn probe --credential env:TURN_PASSWORD")
+    if ip_address(listen[0]).is_unspecified:
+        raise BadInputError(
+            f"--listen {listen[0]} is every address", "with --turn give the one that clients and their peers reach"
+        )
+    return Credentials(user=user, password=read_secret(credential, "--credential").reveal())
 
 
 def _told(report: RelayReport, json_path: str | None, csv_path: str | None, html_path: str | None) -> int:
@@ -210,7 +246,7 @@ class _Course:
     def __init__(
         self,
         listen: tuple[str, int],
-        to: tuple[str, int],
+        to: tuple[str, int] | Credentials,
         up: list[LinkSpec],
         down: list[LinkSpec],
         *,
@@ -227,24 +263,17 @@ class _Course:
         """Relay until told to end; return what was done."""
         import asyncio
 
-        from rtcprobe.runtime.relay import Relay, written
+        from rtcprobe.runtime.relay import written
 
         ended = asyncio.Event()
         with contextlib.suppress(NotImplementedError):  # Windows has no such signal
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
-        running = Relay(
-            listen=self._listen,
-            to=self._to,
-            up=self._up,
-            down=self._down,
-            seed=self._seed,
-            shared=self._shared,
-            late_s=self._late_s,
-        )
+        running = self._running()
         shown = written(running.address)
+        whom = written(self._to) if isinstance(self._to, tuple) else "whom its TURN clients name"
         warning = asyncio.create_task(_warn(running))
         try:
-            say(f"relaying {shown} → {written(self._to)}, Ctrl-C ends it", err=True)
+            say(f"relaying {shown} → {whom}, Ctrl-C ends it", err=True)
             async with asyncio.timeout(self._seconds):
                 await ended.wait()
         except (TimeoutError, asyncio.CancelledError):  # the latter is Ctrl-C
@@ -252,7 +281,21 @@ class _Course:
         finally:
             warning.cancel()
             running.close()
-        return self._report(running, shown, written(self._to), priority)
+        return self._report(running, shown, whom, priority)
+
+    def _running(self) -> Relay:
+        from rtcprobe.runtime.relay import Relay
+        from rtcprobe.runtime.turn_relay import TurnRelay
+
+        kind = partial(Relay, to=self._to) if isinstance(self._to, tuple) else partial(TurnRelay, credentials=self._to)
+        return kind(
+            listen=self._listen,
+            up=self._up,
+            down=self._down,
+            seed=self._seed,
+            shared=self._shared,
+            late_s=self._late_s,
+        )
 
     def _report(self, running: Relay, listen: str, to: str, priority: str) -> RelayReport:
         from rtcprobe.report.relay import ClientReport, RelayReport, columns_of

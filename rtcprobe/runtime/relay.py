@@ -38,7 +38,7 @@ from rtcprobe.link import Achieved, Fate, Link, LinkSpec, Path, Requested, Tally
 from rtcprobe.runtime.network import MOST_AT_ONCE, Direction, Room, wire_size
 from rtcprobe.runtime.seconds import LATE_SECOND_S, Lateness, Ledger, Seconds
 
-__all__ = ["Flow", "Relay", "resolve_udp", "written"]
+__all__ = ["SWEEP_S", "Datagram", "Flow", "Relay", "resolve_udp", "sender", "written"]
 
 Address = tuple[str, int]
 
@@ -132,7 +132,7 @@ class Relay:
         self,
         *,
         listen: Address,
-        to: Address,
+        to: Address | None,
         up: Sequence[LinkSpec],
         down: Sequence[LinkSpec],
         seed: int,
@@ -141,7 +141,8 @@ class Relay:
     ) -> None:
         """Listen at ``listen`` (an IP address; port 0: any free one) and send on to ``to``, on the running loop.
 
-        ``up`` are the hops towards the server, ``down`` those back; ``late_s`` how late a second may be at its p95.
+        ``to`` is None where clients themselves say to whom (``turn_relay``). ``up`` are the hops towards the server,
+        ``down`` those back; ``late_s`` how late a second may be at its p95.
 
         Raises:
             BadInputError: the address is not this machine's, or taken.
@@ -205,22 +206,34 @@ class Relay:
                 return
             except OSError:
                 continue  # what a client's machine refused is told here, and is no fault of the relay
-            client: Address = (address[0], address[1])
-            flow, back = self._sockets.get(client) or self._welcome(client)
-            if flow is not None and back is not None:
-                flow.last_s = self.now_s()
-                self._carry(flow, flow.to_server, (data, _tos(ancillary)), _sender(back))
+            self._heard((address[0], address[1]), (data, _tos(ancillary)))
+
+    def _heard(self, client: Address, datagram: Datagram) -> None:
+        """Take what a client sent."""
+        flow, back = self._sockets.get(client) or self._welcome(client)
+        if flow is not None and back is not None:
+            self._send_on(flow, datagram, sender(back))
+
+    def _send_on(self, flow: Flow, datagram: Datagram, send: Callable[[Datagram], object]) -> None:
+        flow.last_s = self.now_s()
+        self._carry(flow, flow.to_server, datagram, send)
 
     def _welcome(self, client: Address) -> tuple[Flow, socket.socket] | tuple[None, None]:
         if len(self._sockets) >= MOST_CLIENTS:
             self._unserved += 1
             return None, None
-        back = socket.socket(socket.AF_INET6 if ":" in self._to[0] else socket.AF_INET, socket.SOCK_DGRAM)
+        family = socket.AF_INET6 if ":" in self.address[0] else socket.AF_INET
+        if self._to is not None:
+            family = socket.AF_INET6 if ":" in self._to[0] else socket.AF_INET
+        back = socket.socket(family, socket.SOCK_DGRAM)
         try:
             back.setblocking(False)
             back.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
             _tell_tos(back)
-            back.connect(self._to)
+            if self._to is None:
+                back.bind((self.address[0], 0))
+            else:
+                back.connect(self._to)
         except OSError:
             back.close()
             self._unserved += 1
@@ -242,7 +255,7 @@ class Relay:
             if self._closed:
                 return
             try:
-                data, ancillary, _, _ = back.recvmsg(_LARGEST_DATAGRAM, _ANCILLARY_BYTES)
+                data, ancillary, _, peer = back.recvmsg(_LARGEST_DATAGRAM, _ANCILLARY_BYTES)
             except BlockingIOError:
                 return
             except ConnectionRefusedError:
@@ -250,8 +263,12 @@ class Relay:
                 continue
             except OSError:
                 return
-            flow.last_s = self.now_s()
-            self._carry(flow, flow.to_client, (data, _tos(ancillary)), _sender(self._front, flow.client))
+            self._send_back(flow, (data, _tos(ancillary)), peer)
+
+    def _send_back(self, flow: Flow, datagram: Datagram, _peer: Address | None) -> None:
+        """Let what came back have its way to its client."""
+        flow.last_s = self.now_s()
+        self._carry(flow, flow.to_client, datagram, sender(self._front, flow.client))
 
     def _carry(self, flow: Flow, way: _Way | _Done, datagram: Datagram, send: Callable[[Datagram], object]) -> None:
         """Let one datagram pass a way; ``send`` is called as each copy comes out."""
@@ -332,7 +349,7 @@ def _tos(ancillary: Sequence[tuple[int, int, bytes]]) -> int:
 _TOS_KINDS = {(socket.IPPROTO_IP, socket.IP_TOS), (socket.IPPROTO_IPV6, getattr(socket, "IPV6_TCLASS", -1))}
 
 
-def _sender(udp: socket.socket, to: Address | None = None) -> Callable[[Datagram], object]:
+def sender(udp: socket.socket, to: Address | None = None) -> Callable[[Datagram], object]:
     """Return what sends a datagram with its TOS byte."""
     inner = (socket.IPPROTO_IP, socket.IP_TOS)
     if udp.family == socket.AF_INET6:

@@ -45,6 +45,22 @@ LINK = ("--link", "delay 1ms")
             "--back-link: loss 130% is impossible: give 0% to 100%",
         ),
         (
+            ("--listen", "127.0.0.1:0", *LINK),
+            "--to is missing: name the server, or let clients name it: --turn USER --credential env:NAME",
+        ),
+        (
+            ("--listen", "127.0.0.1:0", *TO, *LINK, "--turn", "probe", "--credential", "env:HOME"),
+            "--to 127.0.0.1:9 stands beside --turn: TURN clients say to whom themselves: leave one out",
+        ),
+        (
+            ("--listen", "127.0.0.1:0", *LINK, "--turn", "probe"),
+            "--turn and --credential go together: like --turn probe --credential env:TURN_PASSWORD",
+        ),
+        (
+            ("--listen", "0.0.0.0:0", *LINK, "--turn", "probe", "--credential", "env:HOME"),
+            "--listen 0.0.0.0 is every address: with --turn give the one that clients and their peers reach",
+        ),
+        (
             ("--listen", "127.0.0.1:0", *TO, *LINK, "--duration", "0s"),
             "--duration 0s is impossible: give more than 0s, 720h at most",
         ),
