@@ -13,11 +13,12 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Final, Literal, cast
+from typing import Final, Literal
 
 import numpy as np
 
-from rtcprobe.adaptation.model import Agenda, Call, Course, Settings, controller_of
+from rtcprobe.adaptation.far import Agenda, owner_of
+from rtcprobe.adaptation.model import Call, Course, Settings, controller_of
 from rtcprobe.link import Fate, Link, LinkSpec, Tcp
 
 __all__ = ["Flow", "fairness", "jain", "meet", "together"]
@@ -73,8 +74,7 @@ def meet(
     events = agenda.events
     while events and events[0][0] <= length_s + 1e-9:
         at_s, _, act, argument = heapq.heappop(events)
-        # Every act is a method of the call that it belongs to.
-        cast("Call", getattr(act, "__self__")).at(at_s, act, argument)  # noqa: B009
+        owner_of(act).at(at_s, act, argument)
     return [call.end() for call in calls]
 
 

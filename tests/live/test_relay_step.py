@@ -6,11 +6,13 @@ estimate below 600 kb/s within 5 s; 520 to 540 kb/s delivered 20 s after it.
 """
 
 import json
+import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -72,9 +74,10 @@ ACCEPT = """async (sdp) => {
 
 ESTIMATE = """async () => {
     const all = [...(await peer.getStats()).values()];
-    const pair = all.find((each) => each.type === 'candidate-pair' && each.nominated);
+    const pairs = all.filter((each) => each.type === 'candidate-pair');
     const source = all.find((each) => each.type === 'media-source' && each.kind === 'video');
-    return [pair ? pair.availableOutgoingBitrate ?? 0 : 0, source ? source.framesPerSecond ?? 0 : 0];
+    const estimate = Math.max(0, ...pairs.map((each) => each.availableOutgoingBitrate ?? 0));
+    return [estimate, source ? source.framesPerSecond ?? 0 : 0];
 }"""
 
 
@@ -84,12 +87,12 @@ def clip(path):
     spectrum = np.fft.rfft2(rng.normal(size=(512, 1024)))
     far = np.hypot(*np.meshgrid(np.fft.fftfreq(512), np.fft.rfftfreq(1024), indexing="ij"))
     texture = np.fft.irfft2(spectrum / np.maximum(far, 1e-3), s=(512, 1024))
-    texture = 128 + 40 * (texture - texture.mean()) / texture.std()
+    texture = 128 + 50 * (texture - texture.mean()) / texture.std()
     with path.open("wb") as file:
         file.write(b"YUV4MPEG2 W640 H480 F30:1 Ip A1:1 C420jpeg\n")
         for frame in range(60):
             shift = round(120 * np.sin(2 * np.pi * frame / 60)) + 130
-            luma = texture[:480, shift : shift + 640] + rng.normal(0, 1.5, (480, 640))
+            luma = texture[:480, shift : shift + 640] + rng.normal(0, 2.5, (480, 640))
             file.write(b"FRAME\n" + np.clip(luma, 16, 235).astype(np.uint8).tobytes() + bytes([128]) * (2 * 320 * 240))
 
 
@@ -109,6 +112,7 @@ def test_a_real_sender_does_after_a_fall_what_was_recorded_unless_the_relay_was_
             for _ in range(2)
         ]
         pages = [browser.new_page() for browser in browsers]
+        hurry(os.getpid())
         for page, sends in zip(pages, (True, False), strict=True):
             page.route("https://browser.test/", lambda route: route.fulfill(body="<p>x", content_type="text/html"))
             page.goto("https://browser.test/")
@@ -119,6 +123,7 @@ def test_a_real_sender_does_after_a_fall_what_was_recorded_unless_the_relay_was_
         kept = re.sub(rf"a=candidate:(?!\S+ 1 udp \d+ 127\.0\.0\.1 {port} ).*\r\n", "", answer)
         process, relayed = relay_to(port, tmp_path)
         try:
+            hurry(os.getpid(), but=process.pid)
             sender.evaluate(ACCEPT, kept.replace(f"127.0.0.1 {port} typ", f"127.0.0.1 {relayed} typ"))
             seen = []
             for _ in range(LENGTH_S):
@@ -130,6 +135,24 @@ def test_a_real_sender_does_after_a_fall_what_was_recorded_unless_the_relay_was_
         for browser in browsers:
             browser.close()
     judge(json.loads((tmp_path / "relay.json").read_text()), seen, out + err)
+
+
+def hurry(parent, *, but=None):
+    """Let all threads of whatever this process started take turns in real time, where the system grants it."""
+    children = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError, ValueError):
+            pid, _, rest = stat.read_text().partition(" ")
+            children.setdefault(int(rest.rpartition(")")[2].split()[1]), []).append(int(pid))
+    waiting = [parent]
+    while waiting:
+        for pid in children.get(waiting.pop(), []):
+            if pid == but:
+                continue
+            waiting.append(pid)
+            for task in Path(f"/proc/{pid}/task").glob("*"):
+                with suppress(OSError):
+                    os.sched_setscheduler(int(task.name), os.SCHED_RR, os.sched_param(1))
 
 
 def relay_to(port, folder):
