@@ -7,6 +7,7 @@ Accounts stand by kind, then by way: ``mouth_to_ear.caller_to_callee``. Schema `
 from rtcprobe.result.accounts import (
     KINDS,
     STAGES,
+    TURN_STAGES,
     VIDEO_STAGES,
     Account,
     HeardCall,
@@ -35,6 +36,7 @@ __all__ = [
     "KINDS",
     "SCHEMA",
     "STAGES",
+    "TURN_STAGES",
     "VIDEO_STAGES",
     "Account",
     "Beside",

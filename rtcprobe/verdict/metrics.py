@@ -7,16 +7,19 @@ as its worst way. Which ways there are is known by the result alone, so a name i
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+import numpy as np
+
 from rtcprobe.errors import BadInputError, nearest
 from rtcprobe.quality import mos
-from rtcprobe.result import STAGES, VIDEO_STAGES, Account, HeardCall, Join, Kind, Quality, Result, Unit
+from rtcprobe.result import STAGES, TURN_STAGES, VIDEO_STAGES, Account, HeardCall, Join, Kind, Quality, Result, Unit
 from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, PHASE_OF, VIDEO_ORDER
-from rtcprobe.verdict.intervals import Rated, frames_worth, of_calls, rating_bounds, rating_ends
+from rtcprobe.verdict.intervals import Calls, Rated, frames_worth, of_calls, rating_bounds, rating_ends
 from rtcprobe.verdict.metric import Metric, Observations, Over, known_ways
 from rtcprobe.verdict.statistics import Ends
 from rtcprobe.ways import MEDIA, Leg, Way, party_named
@@ -200,6 +203,30 @@ def _of_sound() -> Iterable[Metric]:
     )
 
 
+def _of_turns(kind: Kind) -> Iterable[Metric]:
+    """What turns have: their delay until it had arrived, before playout, and what of it is not the agent's."""
+    yield _account(kind, ".arrived", "s", _without("playout", "device"), aggregates=None)
+    yield _account(kind, ".added", "s", _without("agent", "network_and_agent"), aggregates=None)
+    if kind == "barge_in":
+        yield _account(kind, ".stop", "s", lambda m: Observations(calls=of_calls(m)), aggregates=None)
+
+
+def _without(*left_out: str) -> Callable[[Account], Observations]:
+    """Read the delays without some of their stages; those of which one is not known are not taken."""
+
+    def read(account: Account) -> Observations:
+        parts: dict[int, list[float]] = {}
+        for each in account.samples:
+            if each.stages is not None and not set(left_out).isdisjoint(each.stages):
+                rest_s = each.delay_s - math.fsum(each.stages.get(name, 0.0) for name in left_out)
+                parts.setdefault(each.call, []).append(rest_s)
+        if not parts:
+            return Observations()
+        return Observations(calls=Calls(parts=tuple(np.array(each) for each in parts.values()), least=0.0))
+
+    return read
+
+
 def _account(
     kind: Kind,
     suffix: str,
@@ -263,6 +290,10 @@ _JUDGED: Mapping[Kind, _Judged] = {
     "mouth_to_ear": _Judged(stages=STAGES),
     "glass_to_glass": _Judged(stages=VIDEO_STAGES, figures={"freeze_share": "share", "frame_rate": "number"}),
     "lip_sync": _Judged(),
+    "response": _Judged(
+        stages=TURN_STAGES, figures={"inside": "share", "concealed_onsets": "share", "talk_over_s": "s"}
+    ),
+    "barge_in": _Judged(stages=TURN_STAGES, figures={"false_stops": "share"}),
 }
 """Every kind of account that something measures."""
 
@@ -332,6 +363,8 @@ def _metrics() -> Iterable[Metric]:
         if kind == "glass_to_glass":
             yield _account(kind, ".ssim", "number", _likeness("ssim"), aggregates=("mean", "p5"))
             yield _account(kind, ".psnr", "number", _likeness("psnr_db"), aggregates=("mean", "p5"))
+        if kind in ("response", "barge_in"):
+            yield from _of_turns(kind)
         for stage in judged.stages:
             yield _account(kind, f".stages.{stage}", "s", _stage(stage))
         for name, unit in judged.figures.items():
