@@ -268,7 +268,7 @@ def test_a_column_more_than_there_are_places_stands_behind_the_last_and_never_va
 
 
 def test_parts_that_reach_beyond_their_sum_are_drawn_within_the_page():
-    """A negative residual leaves a sum that its parts exceed; an edited file a million million times: gigabytes of bar."""
+    """A negative residual leaves a sum that its parts exceed: in an edited file so far that a bar took gigabytes."""
     stages = {"capture": 0.02, "jitter_buffer": 1e9, "residual": -1e9}
     lines = [line.plain for line in waterfall([stages], Page())]
     assert lines
