@@ -13,8 +13,8 @@ Rules:
     2. Whatever else is asked for (another payload, concealment, in-band redundancy) is decoded for real, from the state
        the decoder would have by then.
     3. Where nobody ever asks it to conceal (NetEQ without DTX and in-band redundancy does not), a real decoder is taken
-       for the one of the programme as soon as it sounds alike and differs in what is for concealment alone. What it decodes
-       from there on is the same to the bit; what it would conceal, which nobody asks, is not.
+       for the one of the programme as soon as it sounds alike and differs in what is for concealment alone. What it
+       decodes from there on is the same to the bit; what it would conceal, which nobody asks, is not.
     4. Only the first ``MOST_FRAMES`` are kept, for they cost memory; what follows is decoded as ever.
 
 That libopus' decoder may be copied as memory: ``opus_decoder_get_size`` in ``opus.h``.
