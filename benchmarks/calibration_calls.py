@@ -17,7 +17,7 @@ from calibration_runs import ALARMS_AT_MOST, Floats, Line, Piece, composed, hash
 
 import rtcprobe
 from rtcprobe import Scenario, find_scenario, run_probe
-from rtcprobe.result import Account, JoinAttempt, Joins, Result, Summary
+from rtcprobe.result import Account, Join, Joins, Result, Summary
 from rtcprobe.verdict import check, evaluate, judge, parse_budget
 from rtcprobe.verdict.figures import named
 from rtcprobe.ways import BOTH_WAYS, Way
@@ -104,8 +104,10 @@ def drawn(pool: Pool, plan: Scenario, rng: np.random.Generator) -> Result:
         ears.append(composed([every[i] for i in rng.integers(len(every), size=plan.call.calls)], direction))
     times = [pool.joins[i] for i in rng.integers(len(pool.joins), size=plan.call.joins)]
     attempts = tuple(
-        JoinAttempt(caller={"first_audio": each}) if math.isfinite(each) else JoinAttempt(caller={}, failed="ice")
-        for each in times
+        Join(party="caller", round=number, marks={"first_audio": each})
+        if math.isfinite(each)
+        else Join(party="caller", round=number, marks={}, failed="ice")
+        for number, each in enumerate(times)
     )
     run = Result(scenario=pool.name, seed=0, clock="virtual", join=Joins(attempts=attempts), accounts=tuple(ears))
     return judge(run, plan.budgets)

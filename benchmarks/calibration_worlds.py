@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from calibration_runs import Line, Piece, chain, composed
 
-from rtcprobe.result import Account, JoinAttempt, Joins, Result
+from rtcprobe.result import Account, Join, Joins, Result
 from rtcprobe.verdict import RankedMetric, check, rank
 from rtcprobe.verdict.comparison import Both, compare
 from rtcprobe.verdict.difference import holm
@@ -44,7 +44,8 @@ class World:
         if self.paired:
             times += 0.005 * rng.standard_normal(self.joins)
         attempts = tuple(
-            JoinAttempt(caller={"first_audio": each}) for each in np.maximum(times + shift_s, 0.0).tolist()
+            Join(party="caller", round=number, marks={"first_audio": each})
+            for number, each in enumerate(np.maximum(times + shift_s, 0.0).tolist())
         )
         ears = tuple(self._ear(rng, shared, shift_s, way) for way in BOTH_WAYS)
         return Result(

@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 
-from rtcprobe.result import Account, JoinAttempt, Joins, Missed, Playout, Result, Sample, TargetSteps
+from rtcprobe.result import Account, Join, Joins, Missed, Playout, Result, Sample, TargetSteps
 from rtcprobe.verdict import judge, parse_budget
 from rtcprobe.ways import BOTH_WAYS, Way
 
@@ -54,7 +54,12 @@ def hour() -> Result:
     """Return an hour-long call, judged."""
     total_s = sum(PHASES.values())
     attempts = tuple(
-        JoinAttempt(caller={"first_audio": total_s + i / 1e3}, phases={**PHASES, "playout": 0.03 + i / 1e3})
+        Join(
+            party="caller",
+            round=i,
+            marks={"first_audio": total_s + i / 1e3},
+            phases={**PHASES, "playout": 0.03 + i / 1e3},
+        )
         for i in range(20)
     )
     ears = tuple(ear(seed, way) for seed, way in zip((1, 2), BOTH_WAYS, strict=True))

@@ -20,7 +20,7 @@ from hypothesis import settings
 from rtcprobe.result import (
     Account,
     Beside,
-    JoinAttempt,
+    Join,
     Joins,
     LinkReport,
     Missed,
@@ -84,16 +84,18 @@ STAGES = {
 
 
 @cache
-def attempt(*, dtls_lost: bool = False, failed: str | None = None) -> JoinAttempt:
+def attempt(*, dtls_lost: bool = False, failed: str | None = None) -> Join:
     if failed is not None:
         marks = {"signaling_connected": 0.132, "offer_sent": 0.133}
-        return JoinAttempt(caller=marks, failed=failed, reached="offer_sent", awaited="answer_received")
+        return Join(
+            party="caller", round=0, marks=marks, failed=failed, reached="offer_sent", awaited="answer_received"
+        )
     phases = dict(PHASES)
     retransmissions: tuple[Retransmission, ...] = ()
     if dtls_lost:
         phases["dtls"] += 1.0
         retransmissions = (
-            Retransmission(timer="dtls", side="caller", at_s=1.26, cost_s=1.0, what="flight with ClientHello"),
+            Retransmission(timer="dtls", party="caller", at_s=1.26, cost_s=1.0, what="flight with ClientHello"),
         )
     ends = np.cumsum(list(phases.values())).tolist()
     names = (
@@ -106,9 +108,10 @@ def attempt(*, dtls_lost: bool = False, failed: str | None = None) -> JoinAttemp
         "first_packet",
         "first_audio",
     )
-    return JoinAttempt(
-        caller=dict(zip(names, ends, strict=True)),
-        callee={"signaling_connected": 0.05, "offer_received": 0.17, "first_audio": ends[-1] - 0.02},
+    return Join(
+        party="caller",
+        round=0,
+        marks=dict(zip(names, ends, strict=True)),
         phases=phases,
         retransmissions=retransmissions,
         rtts=ends[-1] / 0.066,
@@ -163,7 +166,12 @@ def link_report() -> LinkReport:
 
 
 def build(**changes: Any) -> Result:
-    attempts = tuple(attempt(dtls_lost=i in (4, 17)) for i in range(20))
+    attempts = tuple(replace(attempt(dtls_lost=i in (4, 17)), round=i) for i in range(20))
+    called = {"signaling_connected": 0.05, "offer_received": 0.17}
+    others = tuple(
+        Join(party="callee", round=each.round, marks={**called, "first_audio": each.marks["first_audio"] - 0.02})
+        for each in attempts
+    )
     ears = {way: ear(seed) for seed, way in enumerate(BOTH_WAYS)}
     accounts = accounts_of(changes.pop("mouth_to_ear", ears))
     fields: dict[str, Any] = {
@@ -174,7 +182,7 @@ def build(**changes: Any) -> Result:
         "target": "loopback",
         "environment": {"rtcprobe": "0.1.0", "python": "3.11.9"},
         "settings": {"name": "1v1-social"},
-        "join": Joins(attempts=attempts),
+        "join": Joins(attempts=attempts, others=others),
         "accounts": accounts,
         "link": {leg: link_report() for leg in BOTH_LEGS},
         "harness": {"loop_lag_p99_s": 0.0, "emulator_lateness_p99_s": 0.0, "pacing_lateness_p99_s": 0.0},
@@ -219,7 +227,7 @@ def make_room() -> Callable[..., Result]:
 
 
 @pytest.fixture
-def make_attempt() -> Callable[..., JoinAttempt]:
+def make_attempt() -> Callable[..., Join]:
     return attempt
 
 
@@ -233,7 +241,7 @@ def later(result: Result, phase_s: float = 0.0, stage_s: float = 0.0) -> Result:
     attempts = tuple(
         replace(
             each,
-            caller={**each.caller, "first_audio": each.caller["first_audio"] + phase_s},
+            marks={**each.marks, "first_audio": each.marks["first_audio"] + phase_s},
             phases={**each.phases, "dtls": each.phases["dtls"] + phase_s},
         )
         for each in result.join.attempts

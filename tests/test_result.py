@@ -9,14 +9,14 @@ from rtcprobe.errors import BadInputError, ExitCode
 from rtcprobe.result import (
     Account,
     BudgetOutcome,
-    JoinAttempt,
+    Join,
     LinkReport,
     Quantile,
     Result,
     Sample,
     Summary,
 )
-from rtcprobe.result.plain import from_plain, to_plain
+from rtcprobe.result.plain import to_plain
 from rtcprobe.verdict import judge, parse_budget
 from rtcprobe.ways import BOTH_WAYS
 
@@ -49,7 +49,7 @@ def test_json_is_in_milliseconds_under_the_promised_names(judged):
     assert data["schema"] == "rtcprobe.result/2"
     attempt = data["join"]["attempts"][4]
     # 132 + 1 + 0 + 66 + 60 + (121 + 1000) + 45 + 62 ms
-    assert attempt["caller"]["first_audio"] == 1487.0
+    assert attempt["marks"]["first_audio"] == 1487.0
     assert attempt["retransmissions"][0]["at_ms"] == 1260.0
     assert attempt["retransmissions"][0]["cost_ms"] == 1000.0
     summary = data["join"]["summary"]["first_audio_ms"]
@@ -75,7 +75,7 @@ def test_the_last_bits_of_a_sum_do_not_show():
 
 def test_phases_that_do_not_sum_to_the_join_are_refused():
     with pytest.raises(BadInputError, match=r"^join phases sum to 300\.000 ms of 500\.000 ms"):
-        JoinAttempt(caller={"first_audio": 0.5}, phases={"ice": 0.1, "dtls": 0.2})
+        Join(party="caller", round=0, marks={"first_audio": 0.5}, phases={"ice": 0.1, "dtls": 0.2})
 
 
 def test_markers_that_do_not_add_up_are_refused():
@@ -130,16 +130,17 @@ def test_what_only_outside_targets_say_is_written_only_by_them(make_result):
         make_result(),
         measures=("round_trip",),
         cut="nothing came any more",
-        peers={"caller": {"pair": "host to relay", "rtcp_round_trip_s": 0.052}},
+        parties={"caller": {"pair": "host to relay", "rtcp_round_trip_s": 0.052}},
     )
     data = json.loads(json.dumps(outside.to_dict()))
-    assert data["peers"]["caller"]["rtcp_round_trip_ms"] == 52.0
+    assert data["parties"]["caller"]["rtcp_round_trip_ms"] == 52.0
     read = Result.from_dict(data)
-    assert (read.measures, read.cut, read.peers) == (outside.measures, outside.cut, outside.peers)
+    assert (read.measures, read.cut, read.parties) == (outside.measures, outside.cut, outside.parties)
 
 
-def test_the_join_of_a_listener_is_the_callee_s(make_attempt):
-    heard = make_attempt()
-    attempt = JoinAttempt(caller={"dtls_connected": 0.3}, callee=heard.caller, phases=heard.phases, joiner="callee")
-    assert attempt.first_audio_s == heard.first_audio_s
-    assert from_plain(JoinAttempt, to_plain(attempt)).joiner == "callee"
+def test_the_joins_of_a_party_are_those_timed_and_those_that_are_not(make_result):
+    joins = make_result().join
+    assert [each.round for each in joins.of("callee")] == [each.round for each in joins.of("caller")]
+    assert {each.first_audio_s for each in joins.of("caller")} == {each.first_audio_s for each in joins.attempts}
+    assert not any(each.phases for each in joins.of("callee"))
+    assert joins.of("cho") == ()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from rtcprobe.exporter.outcome import Outcome
 from rtcprobe.report.lead import goal_sentence
 from rtcprobe.report.sentences import arrow
-from rtcprobe.result import JoinAttempt, Result
+from rtcprobe.result import Join, Result
 from rtcprobe.verdict import Goal
 
 __all__ = ["KEPT", "Board", "RunView", "view"]
@@ -105,7 +105,7 @@ def _goal(goal: Goal) -> tuple[str, str]:
     return f"{goal.name}{way}", goal_sentence(goal)
 
 
-def _total_s(attempt: JoinAttempt) -> float:
+def _total_s(attempt: Join) -> float:
     return attempt.first_audio_s or 0.0
 
 

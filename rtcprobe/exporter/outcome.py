@@ -16,7 +16,7 @@ from typing import Literal, get_args
 from rtcprobe.exporter.config import OBJECTIVES, Objective
 from rtcprobe.exporter.instruments import Draft, Instruments
 from rtcprobe.exporter.metrics import PHASES, TABLE
-from rtcprobe.result import Account, BudgetVerdict, Clock, JoinAttempt, PlacedCall, Result, Verdict
+from rtcprobe.result import Account, BudgetVerdict, Clock, Join, PlacedCall, Result, Verdict
 from rtcprobe.scenario import Scenario
 from rtcprobe.secrets import scrub
 from rtcprobe.timeline import CALLER_ORDER, OUTSIDE_ORDER, PHASE_OF, Timer
@@ -174,7 +174,7 @@ def set_last_run(into: Instruments | Draft, outcome: Outcome, objectives: Mappin
                         into.set("rtcprobe_last_slo_kept_ratio", 1.0 - bad / events, slo=slo)
 
 
-def failed_phase(attempt: JoinAttempt) -> str:
+def failed_phase(attempt: Join) -> str:
     """Return the phase that a failed join never finished: the one that ends with the milestone it awaited."""
     awaited = attempt.awaited
     return _OTHER if awaited is None else _phase(PHASE_OF.get(awaited, awaited))
@@ -191,7 +191,7 @@ def _add_joins(into: Instruments | Draft, result: Result) -> None:
         for phase, seconds in attempt.phases.items():
             into.observe("rtcprobe_join_phase_seconds", seconds, phase=_phase(phase))
         for each in attempt.retransmissions:
-            into.count("rtcprobe_join_retransmissions_total", timer=each.timer, side=each.side)
+            into.count("rtcprobe_join_retransmissions_total", timer=each.timer, side=each.party)
             into.count("rtcprobe_join_retransmission_cost_seconds_total", each.cost_s, timer=each.timer)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,24 +17,16 @@ from rtcprobe.hearing.pooled import CallAccount
 from rtcprobe.hearing.speech import Voices
 from rtcprobe.probe.placing import Attempt
 from rtcprobe.recording import Came, Said
-from rtcprobe.result import JoinAttempt, Retransmission
+from rtcprobe.result import Join, Retransmission
 from rtcprobe.scenario import Scenario
 from rtcprobe.timeline import Stop, phases, price
 from rtcprobe.ways import Way
 
-__all__ = ["Heard", "Listened", "RoundTrip", "came", "hear_call", "judge_join"]
+__all__ = ["Joined", "Listened", "RoundTrip", "came", "hear_call", "judge_join"]
 
 
 RoundTrip = Callable[[str, str], float | None]
 """Returns the round trip that the media path of two is asked to have, seconds; None where it is not known."""
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What one call says: an account each way, and how late each of several listeners heard (None: never)."""
-
-    accounts: Mapping[Way, CallAccount]
-    listeners_s: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,33 +46,29 @@ def hear_call(
     *,
     wanted: tuple[Way, ...],
     wav_dir: Path | None,
-) -> Heard:
-    """Hear a call on every way ``wanted``: of several listeners the one that hears latest, or not at all.
+) -> Mapping[Way, CallAccount]:
+    """Hear a call on every way ``wanted``, every listener with an ear of its own.
 
     ``wav_dir`` gets mouth and ear of each.
 
     Raises:
         BadInputError: a WAV that cannot be written.
     """
-    ears: dict[Way, list[Ear]] = {}
     heard = {each.way: each for each in ways if each.way in wanted}
-    for each in ways:
-        if each.way in wanted:
-            listener = scenario.party(each.came.listener)
-            ear = Ear(
-                each.said,
-                each.came,
-                voices[each.said.party],
-                playout=listener.playout,
-                devices=scenario.party(each.said.party).devices.to(listener.devices),
-                phase_s=each.phase_s,
-            )
-            ears.setdefault(each.way, []).append(ear)
-    listeners_s = next((tuple(ear.delay_s for ear in each) for each in ears.values() if len(each) > 1), ())
-    latest = {way: max(several, key=_lateness_s) for way, several in ears.items()}
+    ears: dict[Way, Ear] = {}
+    for way, each in heard.items():
+        listener = scenario.party(each.came.listener)
+        ears[way] = Ear(
+            each.said,
+            each.came,
+            voices[each.said.party],
+            playout=listener.playout,
+            devices=scenario.party(each.said.party).devices.to(listener.devices),
+            phase_s=each.phase_s,
+        )
     if wav_dir is not None:
-        _write_wavs(wav_dir, heard, voices, latest, scenario)
-    return Heard({way: ear.account(way, _echo_path_s(way, latest)) for way, ear in latest.items()}, listeners_s)
+        _write_wavs(wav_dir, heard, voices, ears, scenario)
+    return {way: ear.account(way, _echo_path_s(way, ears)) for way, ear in ears.items()}
 
 
 def _echo_path_s(way: Way, ears: Mapping[Way, Ear]) -> float | None:
@@ -94,44 +81,53 @@ def _echo_path_s(way: Way, ears: Mapping[Way, Ear]) -> float | None:
     return sum(known_s) / len(known_s) if len(known_s) == len(delays_s) else None
 
 
-def judge_join(
-    attempt: Attempt, joiner: Peer, scenario: Scenario, *, round_trip_s: RoundTrip, outside: bool
-) -> JoinAttempt:
-    """Return what the join of ``joiner`` came to; ``round_trip_s`` is the media path's between two, None if not known.
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The join of one party, and the milestones of the other end of it, which is not timed; None where it is, too."""
 
-    Of more than two, a party's join is that over the connection that was its last.
+    timed: Join
+    other: Join | None
+
+
+def judge_join(
+    attempt: Attempt, joiner: Peer, scenario: Scenario, number: int, *, round_trip_s: RoundTrip, outside: bool
+) -> Joined:
+    """Return what the join of ``joiner`` came to in round ``number``.
+
+    ``round_trip_s`` is the media path's between two, None if not known. Of more than two, a party's join is that over
+    the connection that was its last.
     """
-    call = attempt.call
-    parties = _meeting(call, joiner)
-    marks = {peer.side: dict(peer.timeline.marks) for peer in parties}
+    call, party = attempt.call, _named(attempt.call, joiner)
+    ends = _meeting(call, joiner)
+    marks = {peer: dict(peer.timeline.marks) for peer in dict.fromkeys((*ends, joiner))}
     failed, stopped = call.failed, call.stopped
-    if failed is not None and len(call.joiners) > 1 and not outside and joiner.heard_packet.is_set():
+    meshed = len(call.joiners) > 1 and not outside
+    if failed is not None and meshed and joiner.heard_packet.is_set():
         failed, stopped = None, None  # somebody else of the room was not heard
     if failed is None:
         for way in call.ways:
-            back = way.talker.side == joiner.side and way.listener in parties
+            back = way.talker.side == joiner.side and way.listener in ends
             if way.listener is not joiner and not back:
                 continue  # another listener of the room: an attempt of its own
             heard_s = _first_audio_s(attempt, way, scenario, outside=outside)
             if heard_s is not None:
-                marks[way.listener.side]["first_audio"] = heard_s
-    total_s = marks[joiner.side].get("first_audio")
-    failed, stopped = call.failed, call.stopped
+                marks[way.listener]["first_audio"] = heard_s
+    total_s = marks[joiner].get("first_audio")
     if failed is None and total_s is None:
-        failed = f"{joiner.side} first_audio: nothing of it could be played"
+        failed = f"{party} first_audio: nothing of it could be played"
         stopped = Stop(joiner.timeline.reached(), "first_audio")
     end_s = call.setup.join_timeout_s if total_s is None else total_s
     costs = price(call.waits(joiner), total_s=end_s, not_before_s=call.awaited_s(joiner, end_s))
-    sides = (parties[0].side, parties[1].side if len(parties) > 1 else "callee")
-    apart_s = round_trip_s(*sides)
-    return JoinAttempt(
-        caller=marks[sides[0]],
-        callee=marks.get(sides[1], {}),
-        phases=phases(marks[joiner.side], joiner.timeline.order),
+    apart_s = round_trip_s(ends[0].side, ends[1].side if len(ends) > 1 else "callee")
+    timed = Join(
+        party=party,
+        round=number,
+        marks=marks[joiner],
+        phases=phases(marks[joiner], joiner.timeline.order),
         retransmissions=tuple(
             Retransmission(
                 timer=cost.wait.timer,
-                side=cost.wait.side,
+                party=party if cost.wait.side == joiner.side else cost.wait.side,
                 at_s=cost.wait.at_s,
                 cost_s=cost.cost_s,
                 what=cost.wait.what,
@@ -140,11 +136,20 @@ def judge_join(
         ),
         rtts=total_s / apart_s if total_s is not None and apart_s else None,
         failed=failed,
-        joiner=joiner.side,
-        parties=sides,
         reached=None if stopped is None else stopped.reached,
         awaited=None if stopped is None else stopped.awaited,
+        last=next((peer.side for peer in ends if peer is not joiner), None) if meshed else None,
     )
+    sides = {each.side for each in call.joiners}
+    other = next((peer for peer in ends if peer.side not in sides), None)
+    if other is None or joiner is not call.joiners[0]:
+        return Joined(timed, None)
+    return Joined(timed, Join(party=other.side, round=number, marks=marks[other]))
+
+
+def _named(call: Call, joiner: Peer) -> str:
+    """Return what the party is called that joins by ``joiner``: of several listeners outside each has a name."""
+    return next((way.direction.listener for way in call.ways if way.listener is joiner), joiner.side)
 
 
 def _meeting(call: Call, joiner: Peer) -> list[Peer]:
@@ -170,10 +175,6 @@ def _first_audio_s(attempt: Attempt, way: PeerWay, scenario: Scenario, *, outsid
 def came(way: PeerWay, *, outside: bool) -> Came:
     """Return what came on ``way``; ``outside``: through a server that is not ours."""
     return way.listener.came(forwarded=outside, there_and_back=way.talker is way.listener)
-
-
-def _lateness_s(ear: Ear) -> float:
-    return math.inf if ear.delay_s is None else ear.delay_s
 
 
 def _write_wavs(

@@ -14,7 +14,7 @@ from rtcprobe.probe.notes import Notes
 from rtcprobe.probe.placed import of_stack
 from rtcprobe.probe.placing import Attempt, afresh
 from rtcprobe.probe.stalls import Voided
-from rtcprobe.result import JoinAttempt, Progress
+from rtcprobe.result import Join, Progress
 
 __all__ = ["Joining"]
 
@@ -25,7 +25,9 @@ class Joining:
 
     notes: Notes
     voided: Voided
-    attempts: list[JoinAttempt] = field(default_factory=list)
+    attempts: list[Join] = field(default_factory=list)
+    others: list[Join] = field(default_factory=list)
+    """The other ends' milestones, where those are not timed themselves."""
 
     def repeat(self, setup: CallSetup, seed: np.random.SeedSequence, round_trip_s: RoundTrip) -> None:
         """Make every join of the scenario; ``round_trip_s`` is the media path's between two."""
@@ -51,9 +53,10 @@ class Joining:
                 for peer in attempt.call.peers:
                     notes.harness.count_own(peer.own_s)
             for joiner in attempt.call.joiners:
-                join = judged(attempt, joiner)
-                notes.count(joined=join.first_audio_s is not None)
-                self.attempts.append(join)
+                joined = judged(attempt, joiner, number=done)
+                notes.count(joined=joined.timed.first_audio_s is not None)
+                self.attempts.append(joined.timed)
+                self.others += [] if joined.other is None else [joined.other]
         notes.progress(Progress(step="joining", done=count, total=count, unit="joins"))
 
     def _join(self, number: int, setup: CallSetup, seed: np.random.SeedSequence) -> Attempt | None:

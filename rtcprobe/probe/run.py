@@ -166,7 +166,7 @@ class _Run:
             warnings=warnings,
             interrupted=self.interrupted,
             environment=made_with,
-            join=Joins(attempts=tuple(joining.attempts)),
+            join=Joins(attempts=tuple(joining.attempts), others=tuple(joining.others)),
             accounts=accounts,
             link=talking.link(),
             harness=notes.harness.figures(),
@@ -174,7 +174,7 @@ class _Run:
             measures=tuple(map(Way, self.placing.target.directions)),
             cut=cut,
             calls=tuple(talking.calls),
-            peers=talking.peers(),
+            parties=talking.report or {party.name: {} for party in self.scenario.parties},
         )
         return scrubbed(result) if self.placing.outside else result
 

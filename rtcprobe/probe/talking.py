@@ -15,7 +15,7 @@ from rtcprobe.errors import BadInputError
 from rtcprobe.hearing.pooled import CallAccount, pooled
 from rtcprobe.hearing.speech import Voices
 from rtcprobe.probe import stalls
-from rtcprobe.probe.hearing import Heard, hear_call
+from rtcprobe.probe.hearing import hear_call
 from rtcprobe.probe.notes import Notes
 from rtcprobe.probe.placed import Placed, modelled, of_stack
 from rtcprobe.probe.placing import Attempt, afresh
@@ -40,7 +40,7 @@ class Talking:
     voided: Voided
     calls: list[PlacedCall] = field(default_factory=list)
     """Every try of every call."""
-    heard: dict[int, Heard] = field(default_factory=dict)
+    heard: dict[int, Mapping[Way, CallAccount]] = field(default_factory=dict)
     """What each call said, by its number."""
     legs: list[Mapping[Leg, Sequence[access.Leg]]] = field(default_factory=list)
     report: Mapping[str, Any] = field(default_factory=dict)
@@ -159,7 +159,7 @@ class Talking:
         """Return what was heard on each way, all calls together."""
         accounts: dict[Way, dict[int, CallAccount]] = {}
         for number, heard in self.heard.items():
-            for way, account in heard.accounts.items():
+            for way, account in heard.items():
                 accounts.setdefault(way, {})[number] = account
         return tuple(pooled(calls) for calls in accounts.values())
 
@@ -167,13 +167,3 @@ class Talking:
         """Return what was asked of the emulated lines, and what they did in all calls."""
         first = self.legs[0] if self.legs else {}
         return {each: access.report([legs[each] for legs in self.legs]) for each in first}
-
-    def peers(self) -> Mapping[str, Any]:
-        """Return what was agreed with the target, and of several listeners how late each heard, a mean over calls."""
-        peers = dict(self.report)
-        by_listener = zip(*(heard.listeners_s for heard in self.heard.values() if heard.listeners_s), strict=True)
-        for name, calls_s in zip(list(peers)[1:], by_listener, strict=False):
-            known_s = [each for each in calls_s if each is not None]
-            mean_s = sum(known_s) / len(known_s) if known_s else None
-            peers[name] = {**peers[name], "mouth_to_ear_mean_s": mean_s}
-        return peers

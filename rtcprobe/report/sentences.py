@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rtcprobe.result import BudgetOutcome, JoinAttempt, LinkReport, Quantile, Result, Retransmission, Unit
+from rtcprobe.result import BudgetOutcome, Join, LinkReport, Quantile, Result, Retransmission, Unit
 from rtcprobe.units import format_ratio
 from rtcprobe.verdict.link_loss import loss_interval
 from rtcprobe.ways import Leg, Way
@@ -47,7 +47,7 @@ def arrow(way: str) -> str:
 
 def link_arrow(result: Result, leg: Leg) -> str:
     """Return which way a link's packets went: to the target and back where the caller alone is ours."""
-    alone = set(result.peers) == {"caller"}
+    alone = list(result.parties) == ["caller"]
     return arrow(leg).replace("callee", "target") if alone else arrow(leg)
 
 
@@ -129,7 +129,7 @@ def by_chance(report: LinkReport | None) -> str:
     return f"{'yes' if low <= asked <= high else 'no'} {bounds(low, high, 'share')}"
 
 
-def attribution(attempt: JoinAttempt) -> str | None:
+def attribution(attempt: Join) -> str | None:
     """Return what a join's timers cost it: ``"1,000 ms of this 1,420 ms join was one lost DTLS flight"``.
 
     None where no timer cost anything. A join that was never heard is named by the step that gave up.
@@ -146,19 +146,19 @@ def attribution(attempt: JoinAttempt) -> str | None:
     return f"{cost} ms of {whole} {'was' if len(costly) == 1 else 'were'} {' and '.join(said)}"
 
 
-def typical(attempts: Iterable[JoinAttempt]) -> JoinAttempt | None:
+def typical(attempts: Iterable[Join]) -> Join | None:
     """Return the join in the middle of those that were heard (the quicker of two)."""
     heard = _by_total(attempts)
     return heard[(len(heard) - 1) // 2] if heard else None
 
 
-def slowest(attempts: Iterable[JoinAttempt]) -> JoinAttempt | None:
+def slowest(attempts: Iterable[Join]) -> Join | None:
     """Return the slowest join of those that were heard."""
     heard = _by_total(attempts)
     return heard[-1] if heard else None
 
 
-def _by_total(attempts: Iterable[JoinAttempt]) -> list[JoinAttempt]:
+def _by_total(attempts: Iterable[Join]) -> list[Join]:
     heard = [(each.first_audio_s, index, each) for index, each in enumerate(attempts) if each.first_audio_s is not None]
     return [each for _, _, each in sorted(heard, key=lambda entry: entry[:2])]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.text import Text
@@ -30,7 +30,7 @@ from rtcprobe.report.sentences import (
     slowest,
     typical,
 )
-from rtcprobe.result import BudgetOutcome, JoinAttempt, Result, Summary
+from rtcprobe.result import BudgetOutcome, Join, Result, Summary
 from rtcprobe.verdict import goals
 from rtcprobe.verdict.budgets import written
 
@@ -87,7 +87,8 @@ def _join(result: Result, page: Page) -> Iterator[Text]:
     if not attempts and result.engine == "model":
         return
     heard = sum(each.first_audio_s is not None for each in attempts)
-    yield page.rule(f"Join: {heard} of {len(attempts)} heard, ms", ("typical", "slowest"))
+    middle, last = typical(attempts), slowest(attempts)
+    yield page.rule(f"Join: {heard} of {len(attempts)} heard, ms", _titles(attempts, middle, last))
     summary = result.join.summary.get("first_audio")
     if summary is not None and heard:
         yield Text(f" first audio  {'   '.join(_said(summary, name) for name in ('p50', 'p95'))}")
@@ -96,7 +97,6 @@ def _join(result: Result, page: Page) -> Iterator[Text]:
             said = f"{beyond(goal.outcome)} of {goal.of} joins"
             word = "out of reach" if goal.out_of_reach else goal.outcome.verdict
             yield Text(f" later than {goal.limit_s * 1e3:g} ms: {said} (goal 5%): {word}")
-    middle, last = typical(attempts), slowest(attempts)
     if middle is not None and last is not None:
         yield from _phases(middle, last, page)
         told = attribution(last)
@@ -108,7 +108,14 @@ def _join(result: Result, page: Page) -> Iterator[Text]:
         yield from page.wrapped(f"gave up: {steps}", indent=1, style="bold")
 
 
-def _phases(middle: JoinAttempt, last: JoinAttempt, page: Page) -> Iterator[Text]:
+def _titles(attempts: Sequence[Join], *shown: Join | None) -> list[str]:
+    """Return what the columns of two joins are called: where several parties join, whose each is."""
+    several = len({each.party for each in attempts}) > 1
+    names = [f": {each.party}" if several and each is not None else "" for each in shown]
+    return [f"{title}{name}" for title, name in zip(("typical", "slowest"), names, strict=True)]
+
+
+def _phases(middle: Join, last: Join, page: Page) -> Iterator[Text]:
     yield from waterfall([middle.phases, last.phases], page)
     rtts = ("" if each.rtts is None else f"{each.rtts:.1f}" for each in (middle, last))
     trips = " and ".join(filter(None, rtts))
@@ -118,10 +125,10 @@ def _phases(middle: JoinAttempt, last: JoinAttempt, page: Page) -> Iterator[Text
 
 def _peers(result: Result, page: Page) -> Iterator[Text]:
     """Say what an outside target agreed on with each peer of ours."""
-    if not result.peers:
+    if not any(result.parties.values()):
         return
     yield page.rule(f"Target: {result.target}")
-    for name, peer in result.peers.items():
+    for name, peer in result.parties.items():
         said = [str(peer[key]) for key in ("pair", "dtls", "codec") if peer.get(key)]
         offered = peer.get("candidates") or {}
         if len(offered) > 1:  # else the pair tells
@@ -129,7 +136,6 @@ def _peers(result: Result, page: Page) -> Iterator[Text]:
         if peer.get("codec"):
             said += [word.upper() for word in ("fec", "red", "nack") if peer.get(word)] or ["no protection"]
         timed = [(title, peer[key]) for title, key in _ROUND_TRIPS if peer.get(key) is not None][:1]
-        timed += [("mouth to ear", peer[key]) for key in ("mouth_to_ear_mean_s",) if peer.get(key) is not None]
         said += [f"{title} {milliseconds(seconds)} ms" for title, seconds in timed]
         count = peer.get("unexpected_source_packets")
         said += [f"{count:,} packets of a stranger"] if count else []

@@ -16,18 +16,16 @@ from rtcprobe.result.accounts import (
     WayMap,
 )
 from rtcprobe.result.figures import Beside, Playout, Protection, Quality, Recovered, TargetSteps, Unprotected
+from rtcprobe.result.joins import Join, Joins, Retransmission
 from rtcprobe.result.outcomes import BudgetOutcome, BudgetVerdict, Unit
 from rtcprobe.result.records import (
     SCHEMA,
     Clock,
     Engine,
-    JoinAttempt,
-    Joins,
     LinkReport,
     PlacedCall,
     Progress,
     Result,
-    Retransmission,
     Verdict,
 )
 from rtcprobe.result.summary import Quantile, Summary
@@ -43,7 +41,7 @@ __all__ = [
     "Clock",
     "Engine",
     "HeardCall",
-    "JoinAttempt",
+    "Join",
     "Joins",
     "Kind",
     "LinkReport",

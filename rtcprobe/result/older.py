@@ -23,10 +23,55 @@ OLDER = "rtcprobe.result/1"
 _PLAYOUT = {f"{each.name.removesuffix('_s')}_ms" if each.name.endswith("_s") else each.name for each in fields(Playout)}
 
 
+_UNTIMED: Mapping[str, Any] = {"phases": {}, "retransmissions": [], "rtts": None, "failed": None}
+
+
 def modernised(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return a result of schema ``/1`` as ``/2`` has it; times stay in milliseconds."""
-    ears = data["mouth_to_ear"]
-    return {**data, "mouth_to_ear": {way: _account(each) for way, each in ears.items()} if _keyed(ears) else ears}
+    ears, joins = data["mouth_to_ear"], data["join"]
+    peers = data.get("peers", {"caller": {}, "callee": {}})
+    parties = _parties(peers) if _keyed(peers) else {}
+    return {
+        **data,
+        "mouth_to_ear": {way: _account(each) for way, each in ears.items()} if _keyed(ears) else ears,
+        "join": _joins(joins, max(1, len(parties) - 1)) if _keyed(joins) else joins,
+        "parties": parties or peers,
+    }
+
+
+def _parties(peers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was ``peers``: of several listeners the first keeps the name of one, the others get numbers."""
+    return {name.removesuffix(" 1").replace(" ", "-"): each for name, each in peers.items()}
+
+
+def _joins(written: Mapping[str, Any], listeners: int) -> dict[str, Any]:
+    """Return the joins by party and round; ``listeners`` were in the room where the callee's were timed."""
+    timed: list[Any] = []
+    others: list[Any] = []
+    attempts = written.get("attempts")
+    if not isinstance(attempts, list):
+        return dict(written)
+    for place, each in enumerate(attempts):
+        if not _keyed(each):
+            timed.append(each)
+            continue
+        joiner = each.get("joiner", "caller")
+        round_, number = divmod(place, listeners if joiner == "callee" else 1)
+        rest = {key: value for key, value in each.items() if key not in ("caller", "callee", "joiner")}
+        again = rest.get("retransmissions")
+        if isinstance(again, list):
+            rest["retransmissions"] = [_again(one) for one in again]
+        party = joiner if number == 0 else f"{joiner}-{number + 1}"
+        timed.append({"party": party, "round": round_, "marks": each.get(joiner), **rest})
+        other = "callee" if joiner == "caller" else "caller"
+        if each.get(other) and number == 0:
+            others.append({"party": other, "round": round_, "marks": each[other], **_UNTIMED})
+    return {**written, "attempts": timed, **({"others": others} if others else {})}
+
+
+def _again(written: Any) -> Any:
+    """Return what was sent again: its side is a party."""
+    return {"party" if key == "side" else key: each for key, each in written.items()} if _keyed(written) else written
 
 
 def _account(written: Any) -> Any:

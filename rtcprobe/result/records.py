@@ -11,7 +11,6 @@ measured them; their keys carry their units. ``environment`` and ``settings`` pa
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
@@ -19,26 +18,22 @@ from typing import Any, Literal
 from rtcprobe.errors import BadInputError, ExitCode
 from rtcprobe.result import shapes
 from rtcprobe.result.accounts import KINDS, Account, Kind, WayMap
+from rtcprobe.result.joins import Joins
 from rtcprobe.result.older import OLDER, modernised
 from rtcprobe.result.outcomes import BudgetOutcome
-from rtcprobe.result.plain import MEASURED, OWN, SECONDS, SPARSE, UnfitError, from_plain, read_as, to_plain
+from rtcprobe.result.plain import MEASURED, OWN, SPARSE, UnfitError, from_plain, read_as, to_plain
 from rtcprobe.result.shapes import shaped
-from rtcprobe.result.summary import Summary
 from rtcprobe.secrets import NAME, WORDS
-from rtcprobe.timeline import Side, Timer
 from rtcprobe.ways import BOTH_WAYS, Leg, Way
 
 __all__ = [
     "SCHEMA",
     "Clock",
     "Engine",
-    "JoinAttempt",
-    "Joins",
     "LinkReport",
     "PlacedCall",
     "Progress",
     "Result",
-    "Retransmission",
     "Verdict",
 ]
 
@@ -49,7 +44,6 @@ Engine = Literal["stack", "model"]
 Verdict = Literal["pass", "fail", "inconclusive", "invalid"]
 Plain = Mapping[str, Any]
 
-_SUM_TOLERANCE_S = 1e-3
 _KEYS = ("kind", "way")
 
 
@@ -61,93 +55,6 @@ class Progress:
     done: float
     total: float
     unit: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retransmission:
-    """A timer that fired while joining: when (since the call started), what was sent again, what it cost the join."""
-
-    timer: Timer
-    side: Side = field(metadata=NAME)
-    at_s: float
-    cost_s: float
-    what: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JoinAttempt:
-    """One join: milestones of both sides in seconds since each began, and what delayed them.
-
-    ``parties`` are who called and who was called; of more than two, over the connection that was the joiner's last.
-    ``joiner`` is the one whose join is timed: the caller, or the callee where it alone listens (it begins when the
-    caller has been heard of), or each of more than two. ``phases`` are the joiner's, contiguous, and sum to its
-    ``"first_audio"``; ``rtts`` is the join in round trips of the media path; ``failed`` names the timer or step that
-    gave up, None for a join that was heard. Of a failed join ``reached`` is the last milestone of the side that held it
-    up (which may be the other one), ``awaited`` the milestone that never came: it ends the phase in which the join
-    failed (``timeline.PHASE_OF``).
-
-    Raises:
-        BadInputError: a milestone before the call, or phases that do not sum to the total within 1 ms.
-    """
-
-    caller: Mapping[str, float] = field(metadata=SECONDS)
-    callee: Mapping[str, float] = field(default_factory=dict, metadata=SECONDS)
-    phases: Mapping[str, float] = field(default_factory=dict, metadata=SECONDS)
-    retransmissions: tuple[Retransmission, ...] = ()
-    rtts: float | None = None
-    failed: str | None = None
-    joiner: Side = field(default="caller", metadata={**SPARSE, **NAME})
-    parties: tuple[Side, Side] = field(default=("caller", "callee"), metadata={**SPARSE, **NAME})
-    reached: str | None = field(default=None, metadata=SPARSE)
-    awaited: str | None = field(default=None, metadata=SPARSE)
-
-    def __post_init__(self) -> None:
-        for side, milestones in zip(self.parties, (self.caller, self.callee), strict=True):
-            for name, at_s in milestones.items():
-                if not (math.isfinite(at_s) and at_s >= 0.0):
-                    raise BadInputError(f"{side} milestone {name} at {at_s} s is impossible", "time starts at the call")
-        total_s = self.first_audio_s
-        if self.phases and total_s is not None:
-            summed_s = math.fsum(self.phases.values())
-            if abs(summed_s - total_s) > _SUM_TOLERANCE_S:
-                raise BadInputError(
-                    f"join phases sum to {summed_s * 1e3:.3f} ms of {total_s * 1e3:.3f} ms", "phases are contiguous"
-                )
-
-    @property
-    def milestones(self) -> Mapping[str, float]:
-        """The joiner's milestones."""
-        return self.caller if self.joiner == self.parties[0] else self.callee
-
-    @property
-    def first_audio_s(self) -> float | None:
-        """The joiner began → first sample of the other side heard by it; None where it never was."""
-        return self.milestones.get("first_audio")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Joins:
-    """Every join of the run, and its summaries by metric name (``"first_audio"``, a phase, ...; seconds)."""
-
-    attempts: tuple[JoinAttempt, ...] = ()
-    summary: Mapping[str, Summary] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values; summary keys gain ``_ms``."""
-        return {
-            "attempts": [to_plain(each) for each in self.attempts],
-            "summary": {f"{name}_ms": summary.to_dict() for name, summary in self.summary.items()},
-        }
-
-    @classmethod
-    def from_dict(cls, data: Plain) -> Joins:
-        """Read back what ``to_dict`` wrote."""
-        return cls(
-            attempts=read_as(tuple[JoinAttempt, ...], data, "attempts"),
-            summary={
-                name.removesuffix("_ms"): each for name, each in read_as(Mapping[str, Summary], data, "summary").items()
-            },
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +96,7 @@ class Result:
     written units, overrides included, but for the target): two results compare only where the digests agree.
     ``engine`` is what placed the calls: the whole stack, or the model of it (``rtcprobe.model``), which makes no joins.
     ``measures`` are the directions the target can measure; ``cut`` says what ended a call before its time;
-    ``peers`` is, by side, what was negotiated with an outside target and what it reported.
+    ``parties`` are ours by name, each with what it negotiated with an outside target and what that reported.
     """
 
     scenario: str = field(metadata=NAME)
@@ -212,7 +119,7 @@ class Result:
     measures: tuple[Way, ...] = field(default=BOTH_WAYS, metadata={**SPARSE, **NAME})
     cut: str | None = field(default=None, metadata=SPARSE)
     calls: tuple[PlacedCall, ...] = field(default=(), metadata=SPARSE)
-    peers: Plain = field(default_factory=dict, metadata={**MEASURED, **SPARSE, "text": "free"})
+    parties: Mapping[str, Plain] = field(default_factory=dict, metadata={**MEASURED, **SPARSE, "text": "free"})
 
     def __post_init__(self) -> None:
         named = [(each.kind, each.way) for each in self.accounts]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.quality import conversation, mos
-from rtcprobe.result import Account, JoinAttempt, Quality, Result
+from rtcprobe.result import Account, Join, Quality, Result
 from rtcprobe.units import format_duration, parse_duration
 
 __all__ = ["Break", "parse_break"]
@@ -52,19 +52,16 @@ class Break:
         accounts = tuple(map(self._account, result.accounts))
         return replace(result, join=replace(result.join, attempts=attempts), accounts=accounts)
 
-    def _join(self, attempt: JoinAttempt) -> JoinAttempt:
+    def _join(self, attempt: Join) -> Join:
         if self.name not in attempt.phases:
             return attempt
         names = list(attempt.phases)
         end_s = sum(attempt.phases[name] for name in names[: names.index(self.name) + 1])
         marks = {
-            name: at_s + self.added_s if at_s >= end_s - _ROUNDING_S else at_s
-            for name, at_s in attempt.milestones.items()
+            name: at_s + self.added_s if at_s >= end_s - _ROUNDING_S else at_s for name, at_s in attempt.marks.items()
         }
         phases = {**attempt.phases, self.name: attempt.phases[self.name] + self.added_s}
-        if attempt.joiner == attempt.parties[0]:
-            return replace(attempt, caller=marks, phases=phases)
-        return replace(attempt, callee=marks, phases=phases)
+        return replace(attempt, marks=marks, phases=phases)
 
     def _account(self, ear: Account) -> Account:
         if self.name not in ear.stages:

@@ -146,7 +146,7 @@ def _judge(budget: Budget, metric: Metric, result: Result) -> BudgetOutcome:
     if metric.way is not None and known and metric.way not in known:
         reason = f"{reason}: there is no {metric.way} here, {did_you_mean(metric.way, known)}"
     elif reason and metric.way is not None and metric.name != budget.metric:
-        reason = f"{metric.way.words}: {reason}"
+        reason = f"{metric.way.replace('.', ', ').replace('_', ' ')}: {reason}"
     return BudgetOutcome(
         expression=budget.expression,
         metric=budget.metric,

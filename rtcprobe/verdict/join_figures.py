@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from rtcprobe.result import JoinAttempt, Result
+from rtcprobe.result import Join, Result
 from rtcprobe.verdict.difference import Estimate, Row
 from rtcprobe.verdict.figures import Figure, Floats, Pair, batched, mean_estimate, mean_of, named, share_estimate
 from rtcprobe.verdict.spread import HybridSpread, TSpread, percentile
@@ -47,14 +47,14 @@ def phases(pair: Pair, *, slowest: bool = False) -> Iterator[Row]:
     """
     for name in phase_order(each for run in (*pair.a, *pair.b) for each in run.join.attempts):
 
-        def read(each: JoinAttempt, name: str = name) -> float:
+        def read(each: Join, name: str = name) -> float:
             return each.phases.get(name, 0.0)
 
         there = [any(name in each.phases for run in side for each in run.join.attempts) for side in (pair.a, pair.b)]
         yield _join_mean(pair, f"join.{name}", name, read, slowest=slowest, there=(there[0], there[1]))
 
 
-def phase_order(attempts: Iterable[JoinAttempt]) -> tuple[str, ...]:
+def phase_order(attempts: Iterable[Join]) -> tuple[str, ...]:
     """Return every phase of the attempts in the order they went through them, whatever the target calls its own."""
     return merged(tuple(each.phases) for each in attempts)
 
@@ -78,7 +78,7 @@ def timers(pair: Pair, *, slowest: bool = False) -> Iterator[Row]:
     every = {r.timer for run in (*pair.a, *pair.b) for each in run.join.attempts for r in each.retransmissions}
     for name in sorted(every):
 
-        def read(each: JoinAttempt, name: str = name) -> float:
+        def read(each: Join, name: str = name) -> float:
             return math.fsum(r.cost_s for r in each.retransmissions if r.timer == name)
 
         yield _join_mean(pair, f"join.retransmission_cost.{name}", name, read, slowest=slowest)
@@ -139,7 +139,7 @@ def _join_mean(
     pair: Pair,
     metric: str,
     part: str,
-    read: Callable[[JoinAttempt], float],
+    read: Callable[[Join], float],
     *,
     slowest: bool,
     there: tuple[bool, bool] = (True, True),
@@ -179,7 +179,7 @@ def _join_mean(
     return row.over("attempts", TSpread.unpaired(heard_a, heard_b))
 
 
-def _picked(run: Result, read: Callable[[JoinAttempt], float]) -> Floats:
+def _picked(run: Result, read: Callable[[Join], float]) -> Floats:
     """Return a figure of every attempt; NaN where the join was not heard."""
     return np.array([math.nan if e.first_audio_s is None else read(e) for e in run.join.attempts])
 

@@ -14,11 +14,11 @@ from typing import Literal
 
 from rtcprobe.errors import BadInputError, nearest
 from rtcprobe.quality import mos
-from rtcprobe.result import STAGES, Account, HeardCall, JoinAttempt, Kind, Quality, Result, Unit
+from rtcprobe.result import STAGES, Account, HeardCall, Join, Kind, Quality, Result, Unit
 from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, PHASE_OF
 from rtcprobe.verdict.intervals import Calls, Rated, frames_worth, of_calls, rating_bounds, rating_ends
 from rtcprobe.verdict.statistics import Ends
-from rtcprobe.ways import MEDIA, Leg, Way
+from rtcprobe.ways import MEDIA, Leg, Way, party_named
 
 __all__ = ["METRICS", "POPULAR", "Metric", "Observations", "Over", "known_ways", "metric_named", "phase_metric"]
 
@@ -48,15 +48,16 @@ class Observations:
         return not self.count and not self.figures and self.rated is None
 
 
-Over = Literal["run", "link"] | Kind
-"""What a metric is about: the run, its links (leg by leg), or the accounts of one kind (way by way)."""
+Over = Literal["run", "join", "link"] | Kind
+"""What a metric is about: the run, its joins (of all parties together, or of one), its links (leg by leg), or the
+accounts of one kind (way by way)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
     """A name a budget may use, as ``root`` and ``suffix``: its unit, its aggregates (None: any of a series).
 
-    ``way`` is the way or leg it is about; None, of what has ways, means every one of them (``each``).
+    ``way`` is the way, leg or party it is about; None, of what has ways, means every one of them (``each``).
     """
 
     root: str
@@ -65,34 +66,36 @@ class Metric:
     pick: Callable[[Result, str], Observations]
     aggregates: tuple[str, ...] | None = None
     over: Over = "run"
-    way: Way | Leg | None = None
+    way: str | None = None
 
     @property
     def name(self) -> str:
         """What a budget calls it: ``"mouth_to_ear.ana_to_ben.lost"``."""
         return self.root + ("" if self.way is None else f".{self.way}") + self.suffix
 
-    def at(self, way: Way | Leg) -> Metric:
-        """Return the same of one way or leg."""
+    def at(self, way: str) -> Metric:
+        """Return the same of one way, leg or party."""
         return replace(self, way=way)
 
     def each(self, result: Result) -> tuple[Metric, ...]:
         """Return what it stands for in a result: itself, or itself of every way or leg that was measured."""
-        if self.over == "run" or self.way is not None:
+        if self.over in ("run", "join") or self.way is not None:
             return (self,)
         return tuple(map(self.at, known_ways(self.over, result))) or (self,)
 
     def read(self, result: Result) -> Observations:
         """Return what the run holds of it: nothing, where it has ways and names none."""
-        if self.over != "run" and self.way is None:
+        if self.over not in ("run", "join") and self.way is None:
             return Observations()
         return self.pick(result, self.way or "")
 
 
-def known_ways(over: Over, result: Result) -> tuple[Way | Leg, ...]:
-    """Return the ways of a kind, or the legs, that a result knows of."""
+def known_ways(over: Over, result: Result) -> tuple[str, ...]:
+    """Return the ways of a kind, the legs, or the parties that joined, that a result knows of."""
     if over == "link":
         return tuple(result.link)
+    if over == "join":
+        return tuple(dict.fromkeys(each.party for each in (*result.join.attempts, *result.join.others)))
     if over == "run":
         return ()
     return result.ways if over == "mouth_to_ear" else tuple(result.of_kind(over))
@@ -107,10 +110,13 @@ def metric_named(name: str) -> Metric:
     if name in METRICS:
         return METRICS[name]
     root, _, rest = name.partition(".")
-    way, suffix = _way_in(rest, Leg if root == "link" else Way)
+    kinds: Mapping[str, Callable[[str], str]] = {"link": Leg, "join": party_named}
+    way, suffix = _way_in(rest, kinds.get(root, Way))
     found = None if way is None else METRICS.get(root + suffix)
     if found is not None and way is not None and found.over != "run":
         return found.at(way)
+    if root == "join" and found is None:
+        way = None  # no party, but a milestone or a phase that there is not
     family = [each for each in METRICS if each.split(".", maxsplit=1)[0] == root] or list(METRICS)
     near = nearest(name if way is None else root + suffix, family)
     if way is not None:
@@ -119,30 +125,35 @@ def metric_named(name: str) -> Metric:
     raise BadInputError(f"metric {name!r} does not exist", hint)
 
 
-def _way_in(rest: str, kind: type[Way | Leg]) -> tuple[Way | Leg | None, str]:
-    """Return the way that a name goes on with, its medium included, and what is left of it."""
+def _way_in(rest: str, named: Callable[[str], str]) -> tuple[str | None, str]:
+    """Return the way (or leg, or party) that a name goes on with, its medium included, and what is left of it."""
     first, _, more = rest.partition(".")
     medium, _, after = more.partition(".")
     text, left = (f"{first}.{medium}", after) if medium in MEDIA else (first, more)
     try:
-        return kind(text), f".{left}" if left else ""
+        return named(text), f".{left}" if left else ""
     except BadInputError:
         return None, ""
 
 
-def _join(name: str, pick: Callable[[JoinAttempt], float | None], unit: Unit = "s") -> Metric:
+def _join(name: str, pick: Callable[[Join], float | None], unit: Unit = "s") -> Metric:
     """A figure of each join: one that was not heard to the end never came."""
 
-    def read(result: Result, _way: str) -> Observations:
-        picked = [pick(each) for each in result.join.attempts]
+    def read(result: Result, party: str) -> Observations:
+        picked = [pick(each) for each in _joins_of(result, party)]
         values = tuple(each for each in picked if each is not None)
         never = sum(each is None for each in picked) if values else 0
         return Observations(values=values, never=never)
 
-    return Metric(root="join", suffix=f".{name}", unit=unit, pick=read)
+    return Metric(root="join", suffix=f".{name}", unit=unit, pick=read, over="join")
 
 
-def _phase(phase: str) -> Callable[[JoinAttempt], float | None]:
+def _joins_of(result: Result, party: str) -> tuple[Join, ...]:
+    """Return the joins of a party; of nobody in particular, all that are timed."""
+    return result.join.of(party) if party else result.join.attempts
+
+
+def _phase(phase: str) -> Callable[[Join], float | None]:
     """A phase that a join skipped took no time; one that a failed join never reached never came."""
     return lambda each: each.phases.get(phase, 0.0 if each.phases and each.failed is None else None)
 
@@ -152,21 +163,15 @@ def phase_metric(phase: str) -> Metric:
     return _join(phase, _phase(phase))
 
 
-def _joiner_milestone(name: str) -> Callable[[JoinAttempt], float | None]:
-    return lambda each: each.milestones.get(name)
-
-
-def _callee_milestone(name: str) -> Callable[[JoinAttempt], float | None]:
-    return lambda each: each.callee.get(name)
+def _milestone(name: str) -> Callable[[Join], float | None]:
+    return lambda each: each.marks.get(name)
 
 
 def _joins() -> Iterable[Metric]:
-    for milestone in CALLER_ORDER:
-        yield _join(milestone, _joiner_milestone(milestone))
+    for milestone in dict.fromkeys((*CALLER_ORDER, *CALLEE_ORDER)):
+        yield _join(milestone, _milestone(milestone))
     for phase in PHASE_OF.values():
         yield phase_metric(phase)
-    for milestone in CALLEE_ORDER:
-        yield _join(f"callee.{milestone}", _callee_milestone(milestone))
     yield _join("rtts", lambda each: each.rtts, unit="number")
     yield _join("retransmissions", lambda each: float(len(each.retransmissions)), unit="number")
     yield _join("retransmission_cost", lambda each: sum(r.cost_s for r in each.retransmissions))
@@ -174,8 +179,11 @@ def _joins() -> Iterable[Metric]:
         root="join",
         suffix=".failed",
         unit="share",
-        pick=lambda result, _: Observations(values=tuple(float(a.failed is not None) for a in result.join.attempts)),
+        pick=lambda result, party: Observations(
+            values=tuple(float(a.failed is not None) for a in _joins_of(result, party))
+        ),
         aggregates=("mean",),
+        over="join",
     )
 
 

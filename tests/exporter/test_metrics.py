@@ -26,7 +26,7 @@ from rtcprobe.exporter.outcome import (
 from rtcprobe.exporter.page import _sparks
 from rtcprobe.probe import run_probe
 from rtcprobe.report.sentences import arrow
-from rtcprobe.result import JoinAttempt, Joins, PlacedCall
+from rtcprobe.result import Join, Joins, PlacedCall
 from rtcprobe.scenario import find_scenario
 from rtcprobe.verdict import goals, judge, parse_budget
 
@@ -309,7 +309,7 @@ def test_an_invalid_run_moves_the_count_of_runs_and_no_figure(one, judged, serie
     ],
 )
 def test_a_failed_join_is_blamed_on_the_phase_that_its_missing_milestone_ends(awaited, phase):
-    assert failed_phase(JoinAttempt(caller={"offer_sent": 0.1}, failed="x", awaited=awaited)) == phase
+    assert failed_phase(Join(party="caller", round=0, marks={"offer_sent": 0.1}, failed="x", awaited=awaited)) == phase
 
 
 def test_every_milestone_of_every_target_ends_a_phase_of_the_table():
@@ -321,7 +321,7 @@ def test_every_milestone_of_every_target_ends_a_phase_of_the_table():
 
 
 def test_a_phase_that_a_strange_target_brings_is_other(series, make_result):
-    strange = JoinAttempt(caller={"first_audio": 0.3}, phases={"http_https://host/secret-room": 0.3})
+    strange = Join(party="caller", round=0, marks={"first_audio": 0.3}, phases={"http_https://host/secret-room": 0.3})
     instruments = Instruments(("probe", "run"), LABELS)
     add_run(instruments, outcome(judge(make_result(join=Joins(attempts=(strange,))), [])), OBJECTIVES)
     got = series(expose([instruments], "text"))

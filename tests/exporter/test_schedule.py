@@ -62,10 +62,10 @@ def fate(name, result):
     from dataclasses import replace
 
     from rtcprobe.exporter.outcome import Outcome
-    from rtcprobe.result import JoinAttempt, Joins
+    from rtcprobe.result import Join, Joins
 
     made = {"seed": 1, "ended_unix_s": 1.6e9, "duration_s": float("nan") if name == "no time at all" else 1.0}
-    late = JoinAttempt(caller={"first_audio": 0.3}, phases={"signaling": 0.3})
+    late = Join(party="caller", round=0, marks={"first_audio": 0.3}, phases={"signaling": 0.3})
     object.__setattr__(late, "phases", {"signaling": "late"})
     if name == "an odd failure":
         return Outcome(failure="bored", **made)

@@ -40,7 +40,7 @@ def lags_s(janus, begun, tshark, tmp_path_factory):
         starts_s = begun()[joins]
     finally:
         capture.stop()
-    marked = [attempt.caller for attempt in result.join.attempts]
+    marked = [attempt.marks for attempt in result.join.attempts]
     return {
         milestone: [
             start_s + ours[milestone] - theirs[milestone]

@@ -76,7 +76,7 @@ def test_a_pion_echo_comes_back_as_plain_sdp_and_as_json(pion):
         result = measured(written(url=f"sdp+http://{address}/offer", body=body), "call.duration=3s")
         assert heard(result)
         assert 0.05 < median_s(result, BACK) < 0.3
-        assert result.peers["caller"]["dtls"].startswith("DTLSv1.")
+        assert result.parties["caller"]["dtls"].startswith("DTLSv1.")
 
 
 def test_a_browser_hears_us_and_sends_it_back(chromium):
@@ -108,7 +108,7 @@ def test_a_room_of_janus_is_reached_through_a_relay_alone(janus, coturn, transpo
     result = called(target, f"ice.servers={json.dumps(servers)}", "ice.policy=relay", "call.duration=3s")
     assert heard(result)
     assert coturn.allocations() - before >= 2
-    assert {peer["pair"].split()[0] for peer in result.peers.values()} == {"relay"}
+    assert {peer["pair"].split()[0] for peer in result.parties.values()} == {"relay"}
     assert TURN_PASSWORD not in repr(result)
 
 

@@ -188,7 +188,7 @@ def test_a_whole_run_is_relayed_and_says_so(coturn, aiortc_echo):
     ]
     result = run_probe(find_scenario("1v1-social", changes), seed=1, clock="real")
     assert [attempt.failed for attempt in result.join.attempts] == [None, None]
-    caller = result.peers["caller"]
+    caller = result.parties["caller"]
     assert caller["pair"].startswith("relay to ")
     (asked,) = caller["ice_servers"]
     assert asked["gathered_s"] >= 3 * 0.040

@@ -44,4 +44,4 @@ def heard(*args, **options):
     """Return the account of each way."""
     attempt, scenario, voices = placed(*args, **options)
     call = of_stack(attempt, outside=False)
-    return hear_call(call.ways, voices, scenario, wanted=scenario.ways, wav_dir=None).accounts
+    return hear_call(call.ways, voices, scenario, wanted=scenario.ways, wav_dir=None)

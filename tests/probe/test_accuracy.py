@@ -94,7 +94,7 @@ def test_the_stages_sum_to_what_was_measured_and_the_residual_is_the_instruments
 
 def test_phases_of_every_join_sum_to_its_total_within_a_millisecond():
     for attempt in jittery().join.attempts:
-        assert sum(attempt.phases.values()) == pytest.approx(attempt.caller["first_audio"], abs=1e-3)
+        assert sum(attempt.phases.values()) == pytest.approx(attempt.marks["first_audio"], abs=1e-3)
 
 
 def test_dtx_sends_fewer_packets_and_what_its_activity_detector_swallows_is_rejected_not_hidden():

@@ -205,7 +205,7 @@ def test_waterfalls_are_contiguous_on_one_scale_with_lost_time_inside(make_resul
         assert next_s == pytest.approx(begin_s + length_s, abs=1e-4)
     (lost,) = [bar for bar in last.bars if bar.kind == "lost"]
     assert (lost.name, lost.spans, lost.value) == ("lost DTLS flight, caller", ((pytest.approx(0.26), 1.0),), "1,000.0")
-    spurious = Retransmission(timer="stun", side="caller", at_s=0.4, cost_s=0.0)
+    spurious = Retransmission(timer="stun", party="caller", at_s=0.4, cost_s=0.0)
     (one,) = join_waterfalls([replace(make_attempt(), retransmissions=(spurious,))])
     assert one.note == "7.4 round trips of the media path; 1 more retransmission cost it nothing"
 

@@ -1,16 +1,16 @@
 import pytest
 
 from rtcprobe.report.sentences import attribution, slowest, typical
-from rtcprobe.result import JoinAttempt, Retransmission
+from rtcprobe.result import Join, Retransmission
 
 
 def lost(timer, cost_s):
-    return Retransmission(timer=timer, side="caller", at_s=1.0, cost_s=cost_s)
+    return Retransmission(timer=timer, party="caller", at_s=1.0, cost_s=cost_s)
 
 
 def join(first_audio_s, *retransmissions, failed=None):
-    caller = {} if first_audio_s is None else {"first_audio": first_audio_s}
-    return JoinAttempt(caller=caller, retransmissions=retransmissions, failed=failed)
+    marks = {} if first_audio_s is None else {"first_audio": first_audio_s}
+    return Join(party="caller", round=0, marks=marks, retransmissions=retransmissions, failed=failed)
 
 
 THREE_KINDS = (

@@ -141,9 +141,7 @@ def test_the_harness_stands_on_one_line_in_virtual_and_whole_in_real_time(make_r
 
 def test_the_largest_phase_is_never_hidden_among_others(make_result, make_attempt):
     phases = {"session": 0.4, "attach": 0.06, "ice": 0.05, "dtls": 0.05, "media": 0.03, "playout": 0.002}
-    joined = replace(
-        make_attempt(), phases=phases, caller={**make_attempt().caller, "first_audio": sum(phases.values())}
-    )
+    joined = replace(make_attempt(), phases=phases, marks={**make_attempt().marks, "first_audio": sum(phases.values())})
     lines = lines_of(make_result(join=Joins(attempts=(joined,) * 20)), BUDGETS * 5)
     assert row(lines, " session ").split()[-1] == "400.0"
     assert row(lines, " other ").split()[-1] == "2.0"
@@ -207,7 +205,7 @@ def test_an_outside_target_says_what_was_agreed_with_each_peer(make_result):
     ears = {"caller_to_callee": make_result().mouth_to_ear["caller_to_callee"]}
     lines = lines_of(
         make_result(
-            target=name, peers={"caller": peer, "callee": {}}, measures=("caller_to_callee",), mouth_to_ear=ears
+            target=name, parties={"caller": peer, "callee": {}}, measures=("caller_to_callee",), mouth_to_ear=ears
         )
     )
     assert lines[0].endswith("whip+whep")
@@ -219,7 +217,7 @@ def test_an_outside_target_says_what_was_agreed_with_each_peer(make_result):
 
 def test_of_several_candidate_types_and_no_protection_the_screen_tells_too(make_result):
     peer = {"pair": "host to relay", "dtls": "DTLSv1.2", "codec": "opus 96", "stun_round_trip_s": 0.0521}
-    lines = lines_of(make_result(peers={"caller": peer | {"candidates": {"host udp": 2, "relay udp": 1}}}))
+    lines = lines_of(make_result(parties={"caller": peer | {"candidates": {"host udp": 2, "relay udp": 1}}}))
     assert (
         " caller: offered host udp and relay udp, host to relay, DTLSv1.2, opus 96, no",
         "   protection, STUN round trip 52.1 ms",
@@ -227,7 +225,7 @@ def test_of_several_candidate_types_and_no_protection_the_screen_tells_too(make_
 
 
 def test_the_link_of_a_caller_alone_leads_to_the_target(make_result):
-    lines = lines_of(make_result(measures=("round_trip",), peers={"caller": {}}))
+    lines = lines_of(make_result(measures=("round_trip",), parties={"caller": {}}))
     assert row(lines, "─ Link").endswith("caller → target ──────── target → caller ")
 
 

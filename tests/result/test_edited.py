@@ -26,8 +26,8 @@ EDITS = {
     ("harness",): (["x"], "harness ['x'] is no set of keys"),
     ("settings", "deep"): ({"x": [1, float("inf")]}, "settings.deep.x.1 inf is no number that was measured"),
     ("join", "attempts", 3, "rtts"): ({}, "join.attempts.3.rtts {} is no number that was measured"),
-    ("join", "attempts", 3, "caller", "offer_sent"): (
-        "soon", "join.attempts.3.caller.offer_sent 'soon' is no number that was measured",
+    ("join", "attempts", 3, "marks", "offer_sent"): (
+        "soon", "join.attempts.3.marks.offer_sent 'soon' is no number that was measured",
     ),
     ("mouth_to_ear", "caller_to_callee", "samples", 2, "delay_ms"): (
         1e300, "mouth_to_ear.caller_to_callee.samples.2.delay_ms 1e+300 is no number that was measured",

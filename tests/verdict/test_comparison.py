@@ -188,7 +188,7 @@ def test_phases_stand_in_the_order_of_the_run_and_one_that_a_side_lacks_is_not_t
         attempts = tuple(
             replace(
                 each,
-                caller={**each.caller, "first_audio": each.first_audio_s + 0.4},
+                marks={**each.marks, "first_audio": each.first_audio_s + 0.4},
                 phases={"signaling": each.phases["signaling"], "session": 0.1, "attach": 0.3}
                 | {name: took_s for name, took_s in each.phases.items() if name != "signaling"},
             )

@@ -52,7 +52,7 @@ def test_a_goal_that_the_fixed_stages_exceed_is_out_of_reach_and_says_why(make_r
 
 def test_a_join_whose_quickest_steps_take_longer_is_out_of_reach(make_result, make_attempt):
     def slow(**phases):
-        return replace(make_attempt(), phases=phases, caller={"first_audio": sum(phases.values())})
+        return replace(make_attempt(), phases=phases, marks={"first_audio": sum(phases.values())})
 
     joins = Joins(attempts=(slow(signaling=0.4, media=0.25), slow(signaling=0.41, media=0.21)) * 10)
     assert out_of_reach(goals(make_result(join=joins))) == [

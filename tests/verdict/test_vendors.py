@@ -28,7 +28,7 @@ def account(make_result, make_attempt):
         return replace(
             attempt,
             phases={**attempt.phases, "ice": attempt.phases["ice"] + by_s},
-            caller={**attempt.caller, "first_audio": total},
+            marks={**attempt.marks, "first_audio": total},
         )
 
     return made

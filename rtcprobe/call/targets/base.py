@@ -56,6 +56,7 @@ __all__ = [
     "Target",
     "Way",
     "find_target",
+    "listeners_named",
     "target_schemes",
 ]
 
@@ -131,6 +132,11 @@ class CallSetup:
             if isinstance(picture.watcher, Watching):
                 picture.watcher.round_trip_s = lambda: peer.round_trip_s
         return peer
+
+
+def listeners_named(count: int) -> tuple[str, ...]:
+    """Return what several who only listen are called: the first as if it were alone, the others with a number."""
+    return ("callee", *(f"callee-{number}" for number in range(2, count + 1)))
 
 
 class Way(NamedTuple):

@@ -36,7 +36,7 @@ from rtcprobe.call.janus import JanusHandle, JanusSession
 from rtcprobe.call.janus_answers import NO_SUCH_FEED, JanusAnswer, JanusRefusalError
 from rtcprobe.call.peer import Media, Peer
 from rtcprobe.call.signaling import Sdp
-from rtcprobe.call.targets.base import ECHO_ROUTES, TWO_ENDS_ROUTES, CallSetup, Route
+from rtcprobe.call.targets.base import ECHO_ROUTES, TWO_ENDS_ROUTES, CallSetup, Route, listeners_named
 from rtcprobe.call.targets.outside import OutsideCall
 from rtcprobe.call.targets.plain import ca_file
 from rtcprobe.errors import BadInputError, MeasurementError
@@ -92,8 +92,10 @@ class JanusTarget:
 
     @property
     def directions(self) -> Sequence[WayName]:
-        """There and back in the EchoTest, speaker to listener in a room."""
-        return (WayName("round_trip" if self.room is None else "caller_to_callee"),)
+        """There and back in the EchoTest, speaker to every listener in a room."""
+        if self.room is None:
+            return (WayName("round_trip"),)
+        return tuple(WayName.of("caller", name) for name in listeners_named(self.listeners))
 
     @property
     def routes(self) -> Sequence[Route]:

@@ -36,7 +36,7 @@ from rtcprobe.call.peer import Media, Peer
 from rtcprobe.call.sdp import Usable, read_candidate, read_description, usable_answer, usable_offer
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.targets import access
-from rtcprobe.call.targets.base import CallSetup, Route, Way
+from rtcprobe.call.targets.base import CallSetup, Route, Way, listeners_named
 from rtcprobe.call.targets.blame import CONNECTION
 from rtcprobe.call.targets.course import Course
 from rtcprobe.call.targets.endings import HANG_UP_TIMEOUT_S, said_all
@@ -228,8 +228,8 @@ class OutsideCall(Course):
             return [Way(WayName("round_trip"), self.caller, self.caller)]
         media = [each for _, each in self.sides]
         ways = [
-            Way(WayName("caller_to_callee"), self.caller, callee)
-            for callee, theirs in zip(self.callees, media[1:], strict=True)
+            Way(WayName.of("caller", name), self.caller, callee)
+            for name, callee, theirs in zip(listeners_named(len(self.callees)), self.callees, media[1:], strict=True)
             if theirs != "sendonly"
         ]
         if media[0] == "sendrecv":
@@ -260,21 +260,24 @@ class OutsideCall(Course):
         return {"stun": marks.get("answer_received", never_s), "dtls": marks.get("ice_connected", never_s)}
 
     def legs(self) -> dict[LegName, list[access.Leg]]:
-        """Return the access lines of each direction: the speaker's up, the first listener's down."""
+        """Return the access lines of each direction: the speaker's up, each listener's down; and those of the answers.
+
+        Answers are told of the first listener alone: of one who only listens they are reports.
+        """
         caller = self._hosts[self.caller]
-        callee = self._hosts[self.callees[0]] if self.callees else None
-        there = [caller.up] if callee is None else [caller.up, callee.down]
-        back = [caller.down] if callee is None else [callee.up, caller.down]
-        return {
-            LegName("caller_to_callee"): [access.Leg.of(line) for line in there],
-            LegName("callee_to_caller"): [access.Leg.of(line) for line in back],
+        if not self.callees:
+            there, back = LegName("caller_to_callee"), LegName("callee_to_caller")
+            return {there: [access.Leg.of(caller.up)], back: [access.Leg.of(caller.down)]}
+        legs = {
+            LegName.between("caller", name): [access.Leg.of(caller.up), access.Leg.of(self._hosts[callee].down)]
+            for name, callee in zip(listeners_named(len(self.callees)), self.callees, strict=True)
         }
+        first = self._hosts[self.callees[0]]
+        return {**legs, LegName("callee_to_caller"): [access.Leg.of(first.up), access.Leg.of(caller.down)]}
 
     def report(self) -> dict[str, Any]:
         """Return, by peer, what was agreed on with the server, and what each side says of the path."""
-        names: list[str] = [peer.side for peer in self.peers]
-        if len(self.callees) > 1:
-            names[1:] = [f"callee {place}" for place in range(1, len(self.peers))]
+        names = [self.caller.side, *listeners_named(len(self.callees))[: len(self.callees)]]
         return {name: self._report_of(peer) for name, peer in zip(names, self.peers, strict=True)}
 
     def _report_of(self, peer: Peer) -> dict[str, Any]:

@@ -49,7 +49,7 @@ from rtcprobe.call.sdp import candidates_fragment
 from rtcprobe.call.session import Rights, Session, session_origin
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.targets import plain
-from rtcprobe.call.targets.base import TWO_ENDS_ROUTES, CallSetup
+from rtcprobe.call.targets.base import TWO_ENDS_ROUTES, CallSetup, listeners_named
 from rtcprobe.call.targets.outside import OutsideCall
 from rtcprobe.errors import BadInputError
 from rtcprobe.ice import IceServer, read_links
@@ -57,7 +57,6 @@ from rtcprobe.result import Clock
 from rtcprobe.scenario import TargetPlan
 from rtcprobe.secrets import Secret, read_secret, scrub
 from rtcprobe.timeline import OUTSIDE_ORDER
-from rtcprobe.ways import BOTH_WAYS
 from rtcprobe.ways import Way as WayName
 
 __all__ = ["WhipWhepCall", "WhipWhepTarget", "make_target"]
@@ -113,9 +112,13 @@ class WhipWhepTarget:
     trickle: bool = False
     session_origin: str | None = None
 
-    directions: tuple[WayName, ...] = BOTH_WAYS[:1]
     routes = TWO_ENDS_ROUTES
     clocks: tuple[Clock, ...] = ("real",)
+
+    @property
+    def directions(self) -> tuple[WayName, ...]:
+        """From the publisher to every listener."""
+        return tuple(WayName.of("caller", name) for name in listeners_named(self.listeners))
 
     def call(self, setup: CallSetup, seed: np.random.SeedSequence, clock: Clock) -> WhipWhepCall:
         """Return a call, not yet begun, on the running loop."""

@@ -151,7 +151,7 @@ def _section(result: Result, anchor: str) -> Section:
     heard = [_heard(direction, ear, *laid_out) for direction, ear in ears]
     label = " ".join(_told(each) for each in heard)
     plain = (
-        tables.mapping_table("Negotiated with the other side", result.peers),
+        tables.mapping_table("Negotiated with the other side", result.parties),
         tables.mapping_table("Versions", result.environment),
     )
     return Section(

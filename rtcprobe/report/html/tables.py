@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rtcprobe.report.dumped import CAPTION, COLUMNS, dumped_rows
 from rtcprobe.report.html.words import NOTHING, arrow, ms, percentile, spaced
 from rtcprobe.report.sentences import by_chance, interval, link_arrow, milliseconds
-from rtcprobe.result import Account, Beside, JoinAttempt, Quantile, Result, Summary
+from rtcprobe.result import Account, Beside, Join, Quantile, Result, Summary
 from rtcprobe.units import format_ratio
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def join_table(result: Result) -> Table | None:
     return Table(caption="All joins, ms [95 % interval]", columns=("phase", *names, "mean"), rows=rows)
 
 
-def gave_up(attempts: Sequence[JoinAttempt]) -> Table | None:
+def gave_up(attempts: Sequence[Join]) -> Table | None:
     """Return where the joins that were never heard gave up."""
     steps = [each.failed or "unknown step" for each in attempts if each.first_audio_s is None]
     rows = tuple((step, f"{steps.count(step)} of {len(attempts)}") for step in dict.fromkeys(steps))

@@ -9,7 +9,7 @@ from typing import Literal
 from rtcprobe.report.html.tables import MOST_COLUMNS
 from rtcprobe.report.html.words import arrow, spaced, upper
 from rtcprobe.report.sentences import milliseconds, slowest, typical
-from rtcprobe.result import JoinAttempt, Result
+from rtcprobe.result import Join, Result
 from rtcprobe.ways import BOTH_WAYS, Way
 
 __all__ = ["Bar", "Waterfall", "falling", "join_waterfalls", "stage_waterfalls"]
@@ -44,7 +44,7 @@ class Waterfall:
     note: str = ""
 
 
-def join_waterfalls(attempts: Sequence[JoinAttempt]) -> tuple[Waterfall, ...]:
+def join_waterfalls(attempts: Sequence[Join]) -> tuple[Waterfall, ...]:
     """Return the phases of the typical and of the slowest join, on one scale; the slowest with its lost time."""
     middle, last = typical(attempts), slowest(attempts)
     if middle is None or last is None or not (middle.phases or last.phases):
@@ -91,12 +91,12 @@ def falling(
     return Waterfall(caption=caption, head=head, bars=bars, total_s=sum(parts.values()), scale_s=scale_s)
 
 
-def _join_waterfall(title: str, attempt: JoinAttempt, scale_s: float) -> Waterfall:
+def _join_waterfall(title: str, attempt: Join, scale_s: float) -> Waterfall:
     bars = list(_bars(attempt.phases))
     for timer in dict.fromkeys(each.timer for each in attempt.retransmissions):
         fired = [each for each in attempt.retransmissions if each.timer == timer and each.cost_s > 0.0]
         if fired:
-            sides = " and ".join(dict.fromkeys(each.side for each in fired))
+            sides = " and ".join(dict.fromkeys(each.party for each in fired))
             bars.append(
                 Bar(
                     name=f"{_LOST_ROWS.get(timer, f'lost {timer}')}, {sides}",
