@@ -8,8 +8,8 @@ are medians of CPU seconds (user and system) and of peak memory, ours over their
 own, so nothing one does is warm for the next:
 
     call       a call of 60 s both ways in virtual time, NetEQ in both ears, over 40 ms, 5 ms jitter and 1 % loss, from
-               its join to its verdict: what 60 s take beyond what 1 s takes. The first of its length in the process, for
-               which speech is made and encoded, and then those after it
+               its join to its verdict: what 60 s take beyond what 1 s takes. The first of its length in the process,
+               for which speech is made and encoded, and then those after it
     model      those after it by ``--engine model``, beside the whole stack where there is no such engine
     join       a join in virtual time: what 40 take beyond what one takes, after a first run
     run        ``rtcprobe run 1v1-social -q``, the whole process, and its peak memory
