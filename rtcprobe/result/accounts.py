@@ -26,7 +26,7 @@ from rtcprobe.result.summary import Summary
 from rtcprobe.secrets import NAME
 from rtcprobe.ways import Way
 
-__all__ = ["KINDS", "STAGES", "Account", "HeardCall", "Kind", "Missed", "Sample", "Span", "WayMap"]
+__all__ = ["KINDS", "STAGES", "TURN_STAGES", "Account", "HeardCall", "Kind", "Missed", "Sample", "Span", "WayMap"]
 
 Kind = Literal["mouth_to_ear", "glass_to_glass", "response", "barge_in", "lip_sync", "messages"]
 
@@ -55,6 +55,18 @@ STAGES = (
     "residual",
 )
 """Stages of the mouth-to-ear delay in the order sound passes them; those a run did not have are left out."""
+
+TURN_STAGES = (
+    "capture",
+    "packing",
+    "way_up",
+    "agent",
+    "way_down",
+    "network_and_agent",
+    "playout",
+    "device",
+)
+"""Stages of a response and of a stop, in the order they pass: ways and agent are one where the agent is not ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +119,9 @@ class HeardCall:
     """What one call of a run says of one account: counts, mean stages (they sum to its mean delay), shares, R.
 
     ``figures`` are those of the account's, where each call has one of its own.
+
+    Raises:
+        BadInputError: fewer than none heard, or more than were scheduled.
     """
 
     call: int
@@ -117,6 +132,12 @@ class HeardCall:
     concealed: float | None = None
     r: float | None = None
     figures: Mapping[str, float] = field(default_factory=dict, metadata={**MEASURED, **SPARSE})
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.heard <= self.scheduled:
+            raise BadInputError(
+                f"{self.heard} of {self.scheduled} were heard in call {self.call}: impossible", "the file is damaged"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +179,14 @@ class Account:
                 f"{self.rejected} rejected and {self.lost} lost",
                 f"every one of the {self.things} has exactly one fate",
             )
+        if self.calls:
+            known = {each.call for each in self.calls}
+            strays = ({each.call for each in self.samples} | {each.call for each in self.missed}) - known
+            if strays:
+                raise BadInputError(
+                    f"some {self.things} are of call {min(strays)}, which is not among the calls of the run",
+                    "every one of them was sent in a call that has figures",
+                )
 
     @property
     def things(self) -> str:
