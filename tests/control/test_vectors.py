@@ -204,6 +204,22 @@ def test_no_loss_lets_the_delay_based_estimate_decide():
     assert [row[:2] for row in observe(2000, 2000, [0] * 20)] == [(2000, "delay")] * 20
 
 
+def test_padding_after_loss_ends_after_two_seconds_in_which_the_estimate_did_not_grow():
+    # 350 kb/s into a line that carries 298 of them: 15 % are lost, and the delay says nothing of it.
+    loss = LossBased(347e3)
+    loss.update([Sent(0, 0.0, 0, arrival_s=0.05)], 445e3, None)
+    padded, since_s = 0.0, None
+    for n in range(1, 160):
+        at_s = 0.25 * n
+        packets = [Sent(2 * n, at_s, 9297, arrival_s=at_s + 0.05), Sent(2 * n - 1, at_s - 0.001, 1641)]
+        before_bps = loss.target_bps
+        loss.update(packets, 445e3, 298e3)
+        grows = loss.state != "increasing" or loss.target_bps > before_bps
+        since_s = None if grows else at_s if since_s is None else since_s
+        padded = max(padded, 0.0 if since_s is None else at_s - since_s)
+    assert padded <= 2.0
+
+
 def test_two_percent_at_random_cost_nothing():
     rows = observe(1500, 1500, [0.02] * 20)
     assert {row[:2] for row in rows} == {(1500, "delay")}
