@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from rich.text import Text
 from rtcprobe.report.lines import wrapped
 from rtcprobe.report.link_lines import link_lines
 from rtcprobe.report.sentences import counted, milliseconds
-from rtcprobe.result import LinkReport
+from rtcprobe.result import LinkReport, LinkSide
 
 __all__ = ["ClientReport", "RelayReport", "relay_lines"]
 
@@ -34,7 +34,7 @@ class ClientReport:
     @property
     def packets(self) -> int:
         """Packets of both ways."""
-        return sum(int(way.achieved["offered"]) for way in (self.to_server, self.to_client))
+        return sum(int(way.achieved.offered) for way in (self.to_server, self.to_client))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +107,7 @@ def relay_lines(report: RelayReport) -> Iterator[Text]:
 
 
 def _beside(client: ClientReport) -> Iterator[Text]:
-    offered = [int(way.achieved["offered"]) for way in (client.to_server, client.to_client)]
+    offered = [int(way.achieved.offered) for way in (client.to_server, client.to_client)]
     yield Text(f" packets  {offered[0]:,} to the server, {offered[1]:,} to the client")
     if client.refused:
         said = f"{counted(client.refused, 'datagram', 'datagrams')} came back: nobody listens at the server's port"
@@ -117,10 +117,10 @@ def _beside(client: ClientReport) -> Iterator[Text]:
         yield from wrapped(said, indent=1, style="yellow")
 
 
-def _plain(figures: Any) -> dict[str, Any]:
+def _plain(figures: LinkSide) -> dict[str, Any]:
     return {
         key: None if isinstance(value, float) and not math.isfinite(value) else _listed(value)
-        for key, value in figures.items()
+        for key, value in asdict(figures).items()
     }
 
 
