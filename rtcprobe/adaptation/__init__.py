@@ -5,7 +5,7 @@ The map: ``encoder.py`` is what a camera's encoder makes of a rate, ``receiver.p
 """
 
 from rtcprobe.adaptation.cases import Case, case_names, case_of_link, find_case
-from rtcprobe.adaptation.figures import FIGURES, fall_of, figures_of
+from rtcprobe.adaptation.figures import FIGURES, capacity_of, fall_of, figures_of
 from rtcprobe.adaptation.model import Call, Course, Settings, controller_of
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Case",
     "Course",
     "Settings",
+    "capacity_of",
     "case_names",
     "case_of_link",
     "controller_of",

@@ -17,7 +17,7 @@ from rtcprobe.adaptation.encoder import SIZES
 from rtcprobe.adaptation.model import Course
 from rtcprobe.link import LinkSpec
 
-__all__ = ["FIGURES", "fall_of", "figures_of"]
+__all__ = ["FIGURES", "capacity_of", "fall_of", "figures_of"]
 
 FIGURES: Final[Mapping[str, str]] = {
     "below_capacity_s": "sent below the new capacity after",
@@ -39,8 +39,8 @@ _NEAR: Final = 1.02
 _HIGH_S: Final = 0.100
 
 
-def _rates(spec: LinkSpec) -> list[tuple[float, float]]:
-    """Return (second, b/s) of every change of capacity; nothing where there is none."""
+def capacity_of(spec: LinkSpec) -> list[tuple[float, float]]:
+    """Return (second, b/s) of every change of capacity; infinite where nothing limits it."""
     rates: list[tuple[float, float]] = []
     for at_s, phase in zip((0.0, *(change.at_s for change in spec.schedule)), spec.phases, strict=True):
         bps = phase.rate.bps if phase.rate else float("inf")
@@ -51,7 +51,7 @@ def _rates(spec: LinkSpec) -> list[tuple[float, float]]:
 
 def fall_of(spec: LinkSpec) -> tuple[float, float, float | None] | None:
     """Return when the deepest fall begins, to which rate, and when the line returns (None: never)."""
-    rates = _rates(spec)
+    rates = capacity_of(spec)
     falls = [(before[1] - now[1], now[0], now[1]) for before, now in pairwise(rates)]
     falls = [fall for fall in falls if fall[0] > 0]
     if not falls:
@@ -106,7 +106,7 @@ def _longest_above(course: Course, limit_s: float) -> float:
 
 def _steady_share(course: Course, spec: LinkSpec) -> float | None:
     """Return the mean over phases of 20 s and more of what was delivered in their last 10 s, by their capacity."""
-    rates = _rates(spec)
+    rates = capacity_of(spec)
     ends = [*(at_s for at_s, _ in rates[1:]), course.length_s]
     shares = [
         fmean(course.delivered_bps[int(end_s - _SETTLED_S) : int(end_s)]) / bps

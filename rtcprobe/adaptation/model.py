@@ -7,7 +7,7 @@ Everything random is a child of one seed.
 Facts:
     Receiver reports come each half to one and a half seconds (RFC 3550 §6.2) and tell RTT and loss; NACKs are due each
     20 ms and with every gap. A *stall* is a stretch in which neither end runs, as when a machine is starved: what
-    arrives meanwhile is read after it.
+    arrives meanwhile is read after it, with the system's time of arrival.
 """
 
 from __future__ import annotations
@@ -138,17 +138,20 @@ class Call:
             self._at(_OWN_FEEDBACK_S, self._on_own_feedback)
         self._at(_NACK_S, self._on_asks)
         events, end_s = self._events, self.settings.length_s
-        stalls = deque(sorted(self.settings.stalls))
+        stalls, late = deque(sorted(self.settings.stalls)), -1.0
         while events and events[0][0] <= end_s + 1e-9:
             at_s, order, act, argument = heapq.heappop(events)
             while stalls and at_s >= stalls[0][1]:
                 stalls.popleft()
             if stalls and at_s >= stalls[0][0] and act != self._on_second:
-                # Both ends stand still: a camera's pictures are lost, all else waits, as in a queue of the system.
+                # Both ends stand still: one of the camera's pictures is kept, all else waits in a queue of the system.
                 if act == self._on_frame:
                     self._at(at_s + 1 / FPS, act)
-                else:
-                    heapq.heappush(events, (stalls[0][1], order, act, argument))
+                    act, argument, kept = self._on_late_frame, stalls[0][1], late == stalls[0][1]
+                    late = stalls[0][1]
+                    if kept:
+                        continue
+                heapq.heappush(events, (stalls[0][1], order, act, argument))
                 continue
             self._now_s = max(at_s, self._now_s)
             act(argument)
@@ -161,6 +164,9 @@ class Call:
 
     def _on_frame(self, _: Any) -> None:
         self._at(self._now_s + 1 / FPS, self._on_frame)
+        self._on_late_frame(None)
+
+    def _on_late_frame(self, _: Any) -> None:
         waits = self.sender.frame(self._now_s)
         if self.encoder.place != self._place and isinstance(self.controller, GoogCc):
             self.controller.set_total(self.encoder.max_bps + VOICE_BPS, self._now_s)
@@ -218,7 +224,7 @@ class Call:
         if fate.arrivals_s:
             for arrival_s in fate.arrivals_s:
                 self.course.delays.append((now_s, arrival_s - now_s))
-                self._at(arrival_s, self._on_arrival, (kind, content, sequence, size_bytes, now_s))
+                self._at(arrival_s, self._on_arrival, (kind, content, sequence, size_bytes, now_s, arrival_s))
         else:
             sums[2 if fate.dropped in ("queue", "aqm", "policer") else 3] += 1
             self.course.voice_unplayed += kind == "voice"
@@ -227,15 +233,15 @@ class Call:
         elif kind == "parity":
             self.sender.left(kind, content[0], size_bytes, now_s)
 
-    def _on_arrival(self, came: tuple[str, Any, int, int, float]) -> None:
-        kind, content, sequence, size_bytes, sent_s = came
+    def _on_arrival(self, came: tuple[str, Any, int, int, float, float]) -> None:
+        kind, content, sequence, size_bytes, sent_s, arrival_s = came
         now_s = self._now_s
         self._sums[1] += size_bytes
-        self._one_way_s = now_s - sent_s
+        self._one_way_s = arrival_s - sent_s
         self._came += 1
         self._highest = max(self._highest, sequence + 1)
         if self.controller.feedback_kind == "transport-cc":
-            self._recorder.arrived(sequence & 0xFFFF, now_s)
+            self._recorder.arrived(sequence & 0xFFFF, arrival_s)
         elif self.controller.feedback_kind == "remb" and kind != "voice":
             rate_bps = self._estimator.add(sent_s, now_s, size_bytes - OVERHEAD_BYTES)
             if rate_bps is not None:

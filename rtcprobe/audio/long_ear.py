@@ -64,7 +64,7 @@ class LongEar:
         self._bounds = [len(markers) * part // count for part in range(count + 1)]
         self._outcomes: list[MarkerOutcome] = []
         self._after_s = -math.inf  # nothing spoken later can be heard before
-        self._sound = bytearray()  # of float32: it grows at one end and shrinks at the other without being copied
+        self._sound = bytearray()  # of float32
         self._begin = 0  # sample of the recording that _sound begins with
         self._end = self._sample(self._latest_s(self._bounds[1] - 1)) if count > 1 else None
 
@@ -113,10 +113,11 @@ class LongEar:
         """Turn to the next stretch."""
         self._bounds.pop(0)
         if len(self._bounds) == 1:
-            self._sound.clear()
+            self._sound = bytearray()
             return
         begin = max(self._begin, self._sample(self._markers[self._bounds[0]].spoken_s - _LEAD_S))
-        del self._sound[: (begin - self._begin) * _SAMPLE_BYTES]
+        # Never in place: whoever looks at frames (a profiler, as Dask's workers run one) may still hold the stretch.
+        self._sound = self._sound[(begin - self._begin) * _SAMPLE_BYTES :]
         self._begin = begin
         self._end = self._sample(self._latest_s(self._bounds[1] - 1)) if len(self._bounds) > 2 else None
 

@@ -119,6 +119,9 @@ class Pacer:
         self._pay(now_s)
         if self._probe_next_s <= now_s:
             self._send_probe(now_s)
+        if self._probe_next_s < math.inf:
+            # While a cluster is under way, what waits leaves as part of it alone.
+            return
         rate = self._rate()
         if not rate:
             return

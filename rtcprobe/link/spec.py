@@ -9,6 +9,7 @@ Rules:
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Final, Literal
@@ -301,6 +302,15 @@ class LinkSpec:
     def phases(self) -> tuple[LinkSpec, ...]:
         """The hop as it starts, then as each scheduled change leaves it."""
         return (self, *(change.spec for change in self.schedule))
+
+    def rate_bps_at(self, at_s: float) -> float | None:
+        """Return the rate in force ``at_s`` after the start of the link; None where none limits it."""
+        at_s += self.into_s or 0.0
+        if self.repeat_s:
+            at_s %= self.repeat_s
+        place = bisect_right([change.at_s for change in self.schedule], at_s)
+        rate = self.phases[place].rate
+        return rate.bps if rate else None
 
     def met(self, share: float) -> LinkSpec:
         """Return the hop as a call finds it that comes ``share`` (0 to 1) into a round which may be met anywhere."""

@@ -11,7 +11,7 @@ from scipy.stats import binom
 from rtcprobe.adaptation import FIGURES, Case, fall_of
 from rtcprobe.units import format_rate
 
-__all__ = ["Interval", "adapt_lines", "interval_of"]
+__all__ = ["Interval", "adapt_lines", "figure_rows", "interval_of", "sentence_of"]
 
 Interval = tuple[float, float, float]
 """Median, and the 95 % interval of the median (of fewer than six seeds: the least and the most)."""
@@ -28,17 +28,27 @@ def interval_of(values: Sequence[float | None]) -> Interval | None:
 
 def adapt_lines(case: Case, controller: str, rows: Sequence[Mapping[str, float | None]]) -> list[str]:
     """Return what is printed of one case."""
-    intervals = {key: interval_of([row[key] for row in rows]) for key in FIGURES}
-    lines = [f"{case.name}: {_sentence(case, controller, intervals)}", f"  {case.about} ({case.source})"]
-    for key, words in FIGURES.items():
-        interval = intervals[key]
-        if interval is not None:
-            middle, low, high = (_said(key, value) for value in interval)
-            lines.append(f"  {words:<42}{middle:>10}   ({low} to {high})")
+    lines = [f"{case.name}: {sentence_of(case, controller, rows)}", f"  {case.about} ({case.source})"]
+    for words, middle, low, high in figure_rows(rows):
+        lines.append(f"  {words:<42}{middle:>10}   ({low} to {high})")
     return lines
 
 
-def _sentence(case: Case, controller: str, intervals: Mapping[str, Interval | None]) -> str:
+def figure_rows(rows: Sequence[Mapping[str, float | None]]) -> list[tuple[str, str, str, str]]:
+    """Return each figure that applies: its words, median, and from where to where its interval goes."""
+    out = []
+    for key, words in FIGURES.items():
+        interval = interval_of([row.get(key) for row in rows])
+        if interval is not None:
+            middle, low, high = (_said(key, value) for value in interval)
+            out.append((words, middle, low, high))
+    return out
+
+
+def sentence_of(case: Case, controller: str, rows: Sequence[Mapping[str, float | None]]) -> str:
+    """Return what came of a case in a sentence."""
+    intervals = {key: interval_of([row.get(key) for row in rows]) for key in FIGURES}
+
     def value(key: str) -> str:
         interval = intervals[key]
         return "not known" if interval is None else _said(key, interval[0])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
 
 import numpy as np
 from rich.text import Text
@@ -14,10 +16,13 @@ from rtcprobe.report.lines import wrapped
 from rtcprobe.report.link_lines import link_lines
 from rtcprobe.report.sentences import counted, milliseconds
 from rtcprobe.result import LinkReport, LinkSide
+from rtcprobe.runtime.seconds import Lateness, Row, Seconds
 
-__all__ = ["ClientReport", "RelayReport", "relay_lines"]
+__all__ = ["COLUMNS", "ClientReport", "RelayReport", "columns_of", "relay_csv", "relay_lines", "spans"]
 
 MOST_SHOWN = 8
+MOST_SPANS = 12
+LONGEST_GAP_S = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +35,8 @@ class ClientReport:
     to_client: LinkReport
     refused: int
     unsendable: int
+    seconds: Mapping[str, Mapping[str, Sequence[float | None]]] = field(default_factory=dict)
+    """Each way (``to_server``, ``to_client``) second by second, in columns: ``COLUMNS``."""
 
     @property
     def packets(self) -> int:
@@ -51,6 +58,15 @@ class RelayReport:
     forgotten: int
     """Clients so long gone that nothing more is said of them."""
     late_s: Sequence[float]
+    shared: bool = False
+    """Whether all clients passed one link each way."""
+    priority: str = "ordinary"
+    lateness: Lateness = field(default_factory=Lateness)
+
+    @property
+    def busiest(self) -> list[ClientReport]:
+        """The clients, the one that carried most first: of a browser's several sockets the one with the media."""
+        return sorted(self.clients, key=lambda each: -each.packets)
 
     def late_quantile_s(self, quantile: float) -> float | None:
         """Return a quantile of the relay's own lateness, seconds; None where nothing was relayed."""
@@ -74,12 +90,20 @@ class RelayReport:
                     },
                     "refused": each.refused,
                     "unsendable": each.unsendable,
+                    "seconds": each.seconds,
                 }
-                for each in self.clients
+                for each in self.busiest
             ],
+            "shared": self.shared,
             "turned_away": self.turned_away,
             "forgotten": self.forgotten,
-            "harness": {f"emulator_late_p{share}_s": self.late_quantile_s(share / 100) for share in (50, 95, 99)},
+            "harness": {
+                **{f"emulator_late_p{share}_s": self.late_quantile_s(share / 100) for share in (50, 95, 99)},
+                "priority": self.priority,
+                "late_limit_s": self.lateness.limit_s,
+                "invalid_seconds": list(self.lateness.invalid()),
+                "invalid": self.lateness.is_invalid(),
+            },
         }
 
 
@@ -90,7 +114,9 @@ def relay_lines(report: RelayReport) -> Iterator[Text]:
         f"{counted(len(report.clients), 'client', 'clients')}, seed {report.seed}",
         style="bold",
     )
-    busiest = sorted(report.clients, key=lambda each: -each.packets)[:MOST_SHOWN]
+    if report.shared and len(report.clients) > 1:
+        yield Text("all clients shared one link each way")
+    busiest = report.busiest[:MOST_SHOWN]
     for each in busiest:
         yield from link_lines(each.client, (each.to_server, each.to_client), ("to the server", "to the client"))
         yield from _beside(each)
@@ -103,7 +129,96 @@ def relay_lines(report: RelayReport) -> Iterator[Text]:
         yield Text(f"{counted(report.turned_away, 'datagram', 'datagrams')} turned away: too many at once")
     if len(report.late_s):
         quantiles = (f"p{share} {milliseconds(report.late_quantile_s(share / 100), 2)}" for share in (50, 95, 99))
-        yield Text(f"the relay itself added, ms: {', '.join(quantiles)}")
+        yield Text(f"the relay itself added, ms: {', '.join(quantiles)}; priority: {report.priority}")
+    invalid = report.lateness.invalid()
+    if invalid:
+        limit = milliseconds(report.lateness.limit_s, 2)
+        word = "INVALID" if report.lateness.is_invalid() else "not valid"
+        said = f"{word} in {counted(len(invalid), 'second', 'seconds')}"
+        said += f" ({spans(invalid)}): more than one in twenty datagrams left over {limit} ms late there"
+        yield from wrapped(said, indent=0, style="yellow")
+
+
+def spans(seconds: Sequence[int]) -> str:
+    """Return seconds as spans: ``3, 7-9 s``; of many the first few."""
+    runs: list[list[int]] = []
+    for second in seconds:
+        if runs and second == runs[-1][1] + 1:
+            runs[-1][1] = second
+        else:
+            runs.append([second, second])
+    said = [f"{begin}" if begin == end else f"{begin}-{end}" for begin, end in runs[:MOST_SPANS]]
+    more = ", ..." if len(runs) > MOST_SPANS else ""
+    return f"{', '.join(said)}{more} s"
+
+
+COLUMNS: Final = {
+    "at_s": "second, since the relay began",
+    "offered_bps": "offered to the link",
+    "delivered_bps": "delivered by it",
+    "offered_packets": "packets offered",
+    "queue_drops": "dropped by its queue",
+    "losses": "lost otherwise",
+    "delay_ms": "mean delay of what was delivered",
+    "longest_delay_ms": "longest delay",
+    "queue_ms": "mean delay above the least of the way",
+    "rate_bps": "rate in force",
+}
+"""What is told of each second of a way."""
+
+
+def columns_of(seconds: Seconds, rate_bps_at: Callable[[float], float | None], end_s: float) -> dict[str, list[Any]]:
+    """Return the seconds of a way in columns, those in which nothing came among them."""
+    rows = seconds.rows
+    columns: dict[str, list[Any]] = {key: [] for key in COLUMNS}
+    means_ms = {at: 1e3 * row.delays_s / row.delivered for at, row in rows.items() if row.delivered}
+    floor_ms = min(means_ms.values(), default=0.0)
+    for second in _with_gaps(rows, int(end_s)):
+        row = rows.get(second) or Row()
+        mean_ms = means_ms.get(second)
+        told = (
+            second,
+            8 * row.offered_bytes,
+            8 * row.delivered_bytes,
+            row.offered,
+            row.queue_drops,
+            row.losses,
+            mean_ms,
+            1e3 * row.longest_s if row.delivered else None,
+            None if mean_ms is None else mean_ms - floor_ms,
+            rate_bps_at(second + 0.5),
+        )
+        for key, value in zip(COLUMNS, told, strict=True):
+            columns[key].append(round(value, 3) if isinstance(value, float) else value)
+    return columns
+
+
+def _with_gaps(rows: Mapping[int, Row], end_s: int) -> list[int]:
+    """Return the seconds that have a row, and those between that have none, unless the client was away for long."""
+    out: list[int] = []
+    for second in sorted(rows):
+        if second <= end_s:
+            if out and second - out[-1] <= LONGEST_GAP_S:
+                out.extend(range(out[-1] + 1, second))
+            out.append(second)
+    return out
+
+
+def relay_csv(report: RelayReport) -> str:
+    """Return every second of every way of every client as CSV, the busiest client first."""
+    out = io.StringIO()
+    write = csv.writer(out, lineterminator="\n").writerow
+    write(["client", "way", *COLUMNS, "late_max_ms", "valid"])
+    invalid = set(report.lateness.invalid())
+    for client in report.busiest:
+        for way, columns in client.seconds.items():
+            for row in zip(*columns.values(), strict=True):
+                second = int(row[0])
+                late = report.lateness.seconds.get(second)
+                late_ms = "" if late is None else f"{1e3 * late[2]:.3f}"
+                told = ["" if value is None else value for value in row]
+                write([client.client, way, *told, late_ms, "no" if second in invalid else "yes"])
+    return out.getvalue()
 
 
 def _beside(client: ClientReport) -> Iterator[Text]:

@@ -47,7 +47,7 @@ __all__ = [
 MOST_AT_ONCE = 64
 """Datagrams read before anything else gets its turn: a flood is read on and on, and timers go off all the same.
 
-64 of them are 2 ms of work, less than half of what makes a relay late (``relay.LATE_S``)."""
+64 of them are 2 ms of work."""
 
 MOST_UNDER_WAY_BYTES = 64 << 20
 """What may be on its way through emulated links at once: four seconds of 128 Mbit/s."""

@@ -14,15 +14,21 @@ Rules:
        So has what is under way (``network.Room``): what comes beyond it is turned away, and counted.
     4. Sizes, corruption and order are those of ``network``.
     5. No flood keeps the loop from anything else: ``MOST_AT_ONCE`` datagrams are read, then timers get their turn.
+    6. With ``shared`` all clients pass one link each way, as calls behind one line do; seeds and clocks are one, too.
+    7. A datagram's TOS byte, or traffic class, is carried on (RFC 3168 §5); where a queue of the link marks a packet
+       that says ECT, it comes out as CE. Two clocks never meet: a link's schedule begins with the relay.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
+import struct
+import sys
 from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,8 +36,9 @@ import numpy as np
 from rtcprobe.errors import BadInputError
 from rtcprobe.link import Achieved, Fate, Link, LinkSpec, Path, Requested, Tally
 from rtcprobe.runtime.network import MOST_AT_ONCE, Direction, Room, wire_size
+from rtcprobe.runtime.seconds import LATE_SECOND_S, Lateness, Ledger, Seconds
 
-__all__ = ["LATE_S", "Flow", "Relay", "resolve_udp", "written"]
+__all__ = ["SWEEP_S", "Datagram", "Flow", "Relay", "resolve_udp", "sender", "written"]
 
 Address = tuple[str, int]
 
@@ -40,9 +47,12 @@ SWEEP_S = 15.0
 MOST_CLIENTS = 256
 MOST_REMEMBERED = 1024
 MOST_COUNTED = 1_000_000
-LATE_S = 0.005
-"""The 95th percentile of its own lateness beyond which a relay is of no use: ``probe.harness``' limit."""
+Datagram = tuple[bytes, int]
+"""What was sent, and its TOS byte or traffic class."""
 
+_ECN = 3
+"""Both bits: CE (RFC 3168 §5)."""
+_ANCILLARY_BYTES = 64
 _LARGEST_DATAGRAM = 65_535
 _BUFFER_BYTES = 1 << 20
 
@@ -50,9 +60,9 @@ _BUFFER_BYTES = 1 << 20
 class _Way:
     """One direction of one client: its link, and what that did, counted as long as there is room (rule 3)."""
 
-    def __init__(self, specs: Sequence[LinkSpec], seed: np.random.SeedSequence) -> None:
-        links = [Link(spec, child) for spec, child in zip(specs, seed.spawn(len(specs)), strict=True)]
-        self.direction = Direction(Path(links))
+    def __init__(self, path: Path, ledger: Ledger) -> None:
+        self.direction = Direction(path)
+        self.seconds = Seconds(ledger)
         self.packets = 0
         self._counted = self.direction.tally
 
@@ -61,11 +71,13 @@ class _Way:
         self.packets += 1
         if self.packets == MOST_COUNTED + 1:
             self.direction.tally = _NoTally()
-        return self.direction.offer(size_bytes, now_s)
+        fate = self.direction.offer(size_bytes, now_s)
+        self.seconds.add(size_bytes, fate, now_s)
+        return fate
 
     def end(self) -> _Done:
         """Return what is left to say when no more packets come."""
-        return _Done(self.requested(), self.achieved())
+        return _Done(self.requested(), self.achieved(), self.seconds)
 
     def requested(self) -> Requested:
         """Return what was asked of the link."""
@@ -82,6 +94,7 @@ class _Done:
 
     asked: Requested
     did: Achieved
+    seconds: Seconds
 
     def requested(self) -> Requested:
         """Return what was asked of the link."""
@@ -116,11 +129,20 @@ class Relay:
     """Relays until closed; what it did stays readable."""
 
     def __init__(
-        self, *, listen: Address, to: Address, up: Sequence[LinkSpec], down: Sequence[LinkSpec], seed: int
+        self,
+        *,
+        listen: Address,
+        to: Address | None,
+        up: Sequence[LinkSpec],
+        down: Sequence[LinkSpec],
+        seed: int,
+        shared: bool = False,
+        late_s: float = LATE_SECOND_S,
     ) -> None:
         """Listen at ``listen`` (an IP address; port 0: any free one) and send on to ``to``, on the running loop.
 
-        ``up`` are the hops towards the server, ``down`` those back.
+        ``to`` is None where clients themselves say to whom (``turn_relay``). ``up`` are the hops towards the server,
+        ``down`` those back; ``late_s`` how late a second may be at its p95.
 
         Raises:
             BadInputError: the address is not this machine's, or taken.
@@ -134,8 +156,11 @@ class Relay:
         self._loop = asyncio.get_running_loop()
         self._epoch_s = self._loop.time()
         self._to = to
+        self.lateness = Lateness(late_s)
         self._up, self._down = tuple(up), tuple(down)
         self._seed = np.random.SeedSequence(seed)
+        self._ledger = Ledger()
+        self._paths = self._fresh_paths() if shared else None
         self._sockets: dict[Address, tuple[Flow, socket.socket]] = {}
         self._left: deque[Flow] = deque()
         self._room = Room()
@@ -176,43 +201,61 @@ class Relay:
             if self._closed:
                 return
             try:
-                data, address = self._front.recvfrom(_LARGEST_DATAGRAM)
+                data, ancillary, _, address = self._front.recvmsg(_LARGEST_DATAGRAM, _ANCILLARY_BYTES)
             except BlockingIOError:
                 return
             except OSError:
                 continue  # what a client's machine refused is told here, and is no fault of the relay
-            client: Address = (address[0], address[1])
-            flow, back = self._sockets.get(client) or self._welcome(client)
-            if flow is not None and back is not None:
-                flow.last_s = self.now_s()
-                self._carry(flow, flow.to_server, data, back.send)
+            self._heard((address[0], address[1]), (data, _tos(ancillary)))
+
+    def _heard(self, client: Address, datagram: Datagram) -> None:
+        """Take what a client sent."""
+        flow, back = self._sockets.get(client) or self._welcome(client)
+        if flow is not None and back is not None:
+            self._send_on(flow, datagram, sender(back))
+
+    def _send_on(self, flow: Flow, datagram: Datagram, send: Callable[[Datagram], object]) -> None:
+        flow.last_s = self.now_s()
+        self._carry(flow, flow.to_server, datagram, send)
 
     def _welcome(self, client: Address) -> tuple[Flow, socket.socket] | tuple[None, None]:
         if len(self._sockets) >= MOST_CLIENTS:
             self._unserved += 1
             return None, None
-        back = socket.socket(socket.AF_INET6 if ":" in self._to[0] else socket.AF_INET, socket.SOCK_DGRAM)
+        family = socket.AF_INET6 if ":" in self.address[0] else socket.AF_INET
+        if self._to is not None:
+            family = socket.AF_INET6 if ":" in self._to[0] else socket.AF_INET
+        back = socket.socket(family, socket.SOCK_DGRAM)
         try:
             back.setblocking(False)
             back.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
-            back.connect(self._to)
+            _tell_tos(back)
+            if self._to is None:
+                back.bind((self.address[0], 0))
+            else:
+                back.connect(self._to)
         except OSError:
             back.close()
             self._unserved += 1
             return None, None
-        up_seed, down_seed = self._seed.spawn(1)[0].spawn(2)
-        flow = Flow(client, self.now_s(), _Way(self._up, up_seed), _Way(self._down, down_seed))
+        up, down = self._paths or self._fresh_paths()
+        flow = Flow(client, self.now_s(), _Way(up, self._ledger), _Way(down, self._ledger))
         self.flows.append(flow)
         self._sockets[client] = flow, back
         self._loop.add_reader(back, self._from_server, flow, back)
         return flow, back
+
+    def _fresh_paths(self) -> tuple[Path, Path]:
+        """Return links of their own, each way."""
+        up_seed, down_seed = self._seed.spawn(1)[0].spawn(2)
+        return _path(self._up, up_seed), _path(self._down, down_seed)
 
     def _from_server(self, flow: Flow, back: socket.socket) -> None:
         for _ in range(MOST_AT_ONCE):
             if self._closed:
                 return
             try:
-                data = back.recv(_LARGEST_DATAGRAM)
+                data, ancillary, _, peer = back.recvmsg(_LARGEST_DATAGRAM, _ANCILLARY_BYTES)
             except BlockingIOError:
                 return
             except ConnectionRefusedError:
@@ -220,27 +263,36 @@ class Relay:
                 continue
             except OSError:
                 return
-            flow.last_s = self.now_s()
-            self._carry(flow, flow.to_client, data, lambda out: self._front.sendto(out, flow.client))
+            self._send_back(flow, (data, _tos(ancillary)), peer)
 
-    def _carry(self, flow: Flow, way: _Way | _Done, data: bytes, send: Callable[[bytes], object]) -> None:
+    def _send_back(self, flow: Flow, datagram: Datagram, _peer: Address | None) -> None:
+        """Let what came back have its way to its client."""
+        flow.last_s = self.now_s()
+        self._carry(flow, flow.to_client, datagram, sender(self._front, flow.client))
+
+    def _carry(self, flow: Flow, way: _Way | _Done, datagram: Datagram, send: Callable[[Datagram], object]) -> None:
         """Let one datagram pass a way; ``send`` is called as each copy comes out."""
+        data, tos = datagram
         if isinstance(way, _Done) or self._room.turns_away():
             return
         fate = way.offer(wire_size(data), self.now_s())
+        if fate.marked and tos & _ECN:
+            datagram = (data, tos | _ECN)
         for arrival_s in fate.arrivals_s:
             due_s = way.direction.in_order(self._epoch_s + arrival_s)
             self._room.enter(len(data))
-            self._loop.call_at(due_s, self._release, due_s, flow, data, send)
+            self._loop.call_at(due_s, self._release, due_s, flow, datagram, send)
 
-    def _release(self, due_s: float, flow: Flow, data: bytes, send: Callable[[bytes], object]) -> None:
-        self._room.leave(len(data))
+    def _release(self, due_s: float, flow: Flow, datagram: Datagram, send: Callable[[Datagram], object]) -> None:
+        self._room.leave(len(datagram[0]))
         if self._closed:
             return
+        late_s = self._loop.time() - due_s
+        self.lateness.add(late_s, self.now_s())
         if len(self.latenesses_s) < MOST_COUNTED:
-            self.latenesses_s.append(self._loop.time() - due_s)
+            self.latenesses_s.append(late_s)
         try:
-            send(data)
+            send(datagram)
         except BlockingIOError:
             pass  # a full socket buffer loses datagrams, as everywhere
         except ConnectionRefusedError:
@@ -271,6 +323,51 @@ class Relay:
             self.forgotten += 1
 
 
+def _path(specs: Sequence[LinkSpec], seed: np.random.SeedSequence) -> Path:
+    return Path([Link(spec, child) for spec, child in zip(specs, seed.spawn(len(specs)), strict=True)])
+
+
+def _tell_tos(udp: socket.socket) -> None:
+    """Ask to be told each datagram's TOS byte, where the system can."""
+    if udp.family == socket.AF_INET6:
+        level, option = socket.IPPROTO_IPV6, getattr(socket, "IPV6_RECVTCLASS", None)
+    else:
+        level, option = socket.IPPROTO_IP, getattr(socket, "IP_RECVTOS", None)
+    if option is not None:
+        with suppress(OSError):
+            udp.setsockopt(level, option, 1)
+
+
+def _tos(ancillary: Sequence[tuple[int, int, bytes]]) -> int:
+    """Return the TOS byte or traffic class that came with a datagram; 0 where none did."""
+    for level, kind, value in ancillary:
+        if (level, kind) in _TOS_KINDS and value:
+            return value[0] if sys.byteorder == "little" or len(value) == 1 else value[-1]
+    return 0
+
+
+_TOS_KINDS = {(socket.IPPROTO_IP, socket.IP_TOS), (socket.IPPROTO_IPV6, getattr(socket, "IPV6_TCLASS", -1))}
+
+
+def sender(udp: socket.socket, to: Address | None = None) -> Callable[[Datagram], object]:
+    """Return what sends a datagram with its TOS byte."""
+    inner = (socket.IPPROTO_IP, socket.IP_TOS)
+    if udp.family == socket.AF_INET6:
+        inner = (socket.IPPROTO_IPV6, getattr(socket, "IPV6_TCLASS", -1))
+    where = () if to is None else (to,)
+
+    def send(datagram: Datagram) -> None:
+        data, tos = datagram
+        if tos:
+            udp.sendmsg([data], [(*inner, struct.pack("i", tos))], 0, *where)
+        elif to is None:
+            udp.send(data)
+        else:
+            udp.sendto(data, to)
+
+    return send
+
+
 def resolve_udp(text: str, what: str) -> Address:
     """Return the IP address and port that ``HOST:PORT`` names.
 
@@ -295,6 +392,7 @@ def _listening(address: Address) -> socket.socket:
     try:
         front.setblocking(False)
         front.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
+        _tell_tos(front)
         front.bind(address)
     except OSError as error:
         front.close()

@@ -71,3 +71,20 @@ def test_nothing_recorded_or_nothing_scheduled_is_an_account_all_the_same():
     assert LongEar(MOUTH.train, (), START_S).hearing().outcomes == ()
     silent = LongEar(MOUTH.train, MARKERS, START_S, stretch_s=STRETCH_S).hearing()
     assert len(silent.lost) == len(MARKERS)
+
+
+def test_whoever_still_holds_a_stretch_keeps_nobody_from_the_next(monkeypatch):
+    """A profiler that looks at frames holds what it saw for a while: Dask's workers run one."""
+    held = []
+
+    def listening(sound, *arguments, **more):
+        held.append(sound)
+        return listen(sound, *arguments, **more)
+
+    monkeypatch.setattr("rtcprobe.audio.long_ear.listen", listening)
+    ear = LongEar(MOUTH.train, MARKERS, START_S, stretch_s=STRETCH_S)
+    hearing, _ = heard_by(ear, recording())
+    assert len(held) > 1
+    assert [each.outcome for each in hearing.outcomes] == [
+        each.outcome for each in listen(recording(), START_S, MOUTH.train, MARKERS).outcomes
+    ]

@@ -65,6 +65,6 @@ def test_several_calls_are_told_together_and_nothing_spans_two_of_them():
     assert found.mean_burst == pytest.approx(found.drops["loss"] / bursts)
     assert (found.delay_min_s, found.delay_max_s) == pytest.approx((0.030, 0.050))
     # The second call sends at the first one's instants; in one stream half of its packets would be overtaken.
-    assert found["reordered"] == 0.0
+    assert found.reordered == 0.0
     # 200 B and 28 of headers are offered whole: 8 x 200 B every 20 ms, whatever passed between the calls.
-    assert found["offered_bps"] == pytest.approx(8 * 200 / 0.02)
+    assert found.offered_bps == pytest.approx(8 * 200 / 0.02)

@@ -19,9 +19,19 @@ from rtcprobe.result import Result
 
 if TYPE_CHECKING:
     from rtcprobe.capture import Dump, Heard
+    from rtcprobe.report.html.adapt import AdaptCase
+    from rtcprobe.report.relay import RelayReport
     from rtcprobe.verdict import Panel, Ranking
 
-__all__ = ["MOST_RESULTS", "render_comparison", "render_heard", "render_report", "render_vendors"]
+__all__ = [
+    "MOST_RESULTS",
+    "render_adapt",
+    "render_comparison",
+    "render_heard",
+    "render_relay",
+    "render_report",
+    "render_vendors",
+]
 
 MOST_RESULTS: Final = 500
 
@@ -77,3 +87,17 @@ def render_vendors(panel: Panel, *, title: str | None = None) -> str:
     from rtcprobe.report.html.vendors import page  # noqa: PLC0415 - rule 5
 
     return page(panel, title=title)
+
+
+def render_adapt(cases: Sequence[AdaptCase], *, title: str | None = None) -> str:
+    """Return the page of senders that adapt: rate, capacity, delay, size and freezes on one axis of time."""
+    from rtcprobe.report.html.adapt import adapt_page  # noqa: PLC0415 - rule 5
+
+    return adapt_page(cases, title=title)
+
+
+def render_relay(report: RelayReport) -> str:
+    """Return the page of a relay: rates, delay and drops of its clients over time, and which seconds are valid."""
+    from rtcprobe.report.html.relay import relay_page  # noqa: PLC0415 - rule 5
+
+    return relay_page(report)

@@ -1,0 +1,260 @@
+"""The connection under an end: descriptions and candidates, ICE and DTLS, and the milestones that they are.
+
+What goes over it is its m-sections' matter (``call.transceiver``), what becomes of that whoever made it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from itertools import pairwise
+
+from aiortc import RTCSessionDescription
+
+from rtcprobe.audio.protection import Protection
+from rtcprobe.call.signaling import Sdp
+from rtcprobe.call.transceiver import Transceiver
+from rtcprobe.ice import IceServer
+from rtcprobe.runtime import aiortc_seam, dtls_seam, express_seam, ice_seam, media_seam, negotiation
+from rtcprobe.runtime.gathering import Gathering
+from rtcprobe.runtime.network import Host, acting_as
+from rtcprobe.runtime.real import work_s
+from rtcprobe.runtime.transport_cc_seam import TransportCc
+from rtcprobe.runtime.wiretap import WireTap
+from rtcprobe.timeline import Side, Timeline, Wait, answers
+
+__all__ = ["Connecting"]
+
+
+class Connecting:
+    """One connection of ``side``, on ``host``; a subclass fills ``sections`` and opens it."""
+
+    sections: Sequence[Transceiver]
+    """Its m-sections, in the order they stand in its offer."""
+
+    def __init__(
+        self,
+        host: Host,
+        side: Side,
+        *,
+        dtls_timeout_s: Callable[[float | None], float],
+        protection: Protection,
+        milestones: Sequence[str] | None,
+        gathering: Gathering | None,
+        transport_cc: bool,
+    ) -> None:
+        aiortc_seam.install()
+        self.side = side
+        self.timeline = Timeline(side, milestones)
+        self.connected = asyncio.Event()
+        self.failed = asyncio.Event()
+        self.ended = asyncio.Event()
+        """Set when the path broke or the other side hung up."""
+        self.tap = host.tap = WireTap(side)
+        self._host = host
+        self._network = host.network
+        self._protection = protection
+        self._transport_cc = transport_cc
+        self._gathering = gathering
+        if gathering is not None:
+            gathering.tap = self.tap
+        self._dtls_timeout_s = dtls_timeout_s
+        self.unreadable = 0
+        """Packets that came through SRTP and could not be read: dropped."""
+        self.own_s: dict[str, float] = {}
+        """CPU seconds that our own side of it took: the certificate (before the call begins), offer and answer."""
+
+    @property
+    def host_name(self) -> str:
+        """The machine it is on: parties of one role (two callees) are told apart by it."""
+        return self._host.name
+
+    def begin(self) -> None:
+        """Let its join begin now."""
+        self.timeline.begin(self._network.now_s())
+
+    async def offer(self) -> Sdp:
+        """Gather candidates and return our offer.
+
+        Raises:
+            MeasurementError: relayed candidates alone are wanted, and no TURN server gave one.
+        """
+        with acting_as(self._host), self._offering(), self._taking("offer"):
+            await self._connection.setLocalDescription(await self._connection.createOffer())
+        self._gathered()
+        return self._local()
+
+    async def offer_at_once(self) -> tuple[Sdp, asyncio.Future[list[str]]]:
+        """Return our offer without candidates, and what gathers them: attributes such as ``"candidate:..."``."""
+        with acting_as(self._host), self._offering(), self._taking("offer"):
+            offer = await self._connection.createOffer()
+            gathered = asyncio.ensure_future(self._gather(offer))
+        return Sdp(kind=offer.type, text=offer.sdp), gathered
+
+    async def gather_from(self, servers: Sequence[IceServer]) -> list[str]:
+        """Gather from servers that the target named; return the candidates won, like ``offer_at_once``.
+
+        Raises:
+            MeasurementError: relayed candidates alone are wanted, and no TURN server gave one.
+        """
+        gathering = self._gathering
+        if gathering is None:
+            return []
+        with acting_as(self._host):
+            found = await ice_seam.gather_more(
+                self._sender.transport, lambda agent: gathering.gather_from(servers, agent)
+            )
+        gathering.check()
+        return found
+
+    async def answer(self, offer: Sdp) -> Sdp:
+        """Take the other side's offer and return our answer; connecting begins."""
+        with acting_as(self._host), self._offering():
+            await self._connection.setRemoteDescription(RTCSessionDescription(offer.text, offer.kind))
+            self._agree()
+            await self._connection.setLocalDescription(await self._connection.createAnswer())
+        self._gathered()
+        return self._local()
+
+    async def accept(self, answer: Sdp) -> None:
+        """Take the other side's answer; connecting begins."""
+        with acting_as(self._host), self._offering(), self._taking("answer"):
+            await self._connection.setRemoteDescription(RTCSessionDescription(answer.text, answer.kind))
+        self._agree()
+
+    async def add_candidate(self, attribute: str) -> None:
+        """Take a candidate that came after the other side's description; an empty one says there are no more."""
+        with acting_as(self._host):
+            await aiortc_seam.add_candidate(self._sender, attribute)
+
+    async def start_over(self) -> None:
+        """Forget our offer: the other side makes one of its own. Nothing may be connected yet."""
+        forgotten, handshake = self._connection, self._handshake
+        if self._gathering is not None:
+            await self._gathering.start_over()
+        self._open()
+        handshake.stop()
+        await forgotten.close()
+
+    def path(self) -> media_seam.MediaPath:
+        """Return what ICE and DTLS agreed on so far."""
+        return media_seam.media_path(self._sender)
+
+    @property
+    def round_trip_s(self) -> float | None:
+        """The round trip RTCP reports say, smoothed; None before the first."""
+        return media_seam.round_trip_s(self._sender)
+
+    async def close(self) -> None:
+        """Hang up."""
+        self._handshake.stop()
+        if self._gathering is not None:
+            await self._gathering.stop()
+        await self._connection.close()
+
+    def progress_s(self) -> list[float]:
+        """Return when this side's handshake moved on: each new flight, and the end."""
+        flights_s = [self._since(copies_s[0]) for copies_s in self._handshake.sent_s]
+        connected_s = self.timeline.marks.get("dtls_connected")
+        return sorted(flights_s if connected_s is None else [*flights_s, self.timeline.begun_s + connected_s])
+
+    def waits(self, progress_s: Sequence[float], least_s: float | None) -> list[Wait]:
+        """Return this side's STUN and DTLS retransmissions, each as the wait that ended with it.
+
+        ``progress_s`` are the instants at which the other side's handshake moved on: a flight is answered by the first
+        of them after it left, ``least_s`` later at the soonest (the fastest way there; None: not known).
+        """
+        waits = self.tap.waits()
+        for flight in self._handshake.sent_s:
+            copies_s = [self._since(copy_s) for copy_s in flight]
+            answered_s = next((each for each in progress_s if each > copies_s[0]), None)
+            waits += [
+                Wait(
+                    timer="dtls",
+                    side=self.side,
+                    what="handshake flight",
+                    from_s=from_s,
+                    at_s=at_s,
+                    needed=answers(at_s, answered_s, least_s),
+                )
+                for from_s, at_s in pairwise(copies_s)
+            ]
+        return waits
+
+    def _open(self) -> None:
+        """Make the connection."""
+        gathering = self._gathering
+        relay_only = gathering is not None and gathering.settings.policy == "relay"
+        connection = self._connection = aiortc_seam.new_peer_connection(relay_only=relay_only)
+        for section in self.sections:
+            section.open(connection)
+        self._sender = self.sections[0].sender
+        dtls = self._sender.transport
+        if gathering is not None:
+            ice_seam.gather_with(dtls, gathering.gather)
+        dtls_seam.prepare_handshake(dtls)
+        media_seam.skip_unreadable(dtls, self._skip)
+        if self._transport_cc:
+            self.tap.numbers = TransportCc(dtls, self._network)
+            for section in self.sections:
+                self.tap.numbers.number(section.sender)
+        express_seam.express(dtls)
+        if len(self.sections) > 1:
+            media_seam.route_by_mid(dtls)
+        aiortc_seam.on_state(dtls.transport, "completed", lambda: self._mark("ice_connected"))
+        aiortc_seam.on_state(dtls, "connected", self._dtls_connected)
+        for emitter in (dtls, dtls.transport):
+            aiortc_seam.on_state(emitter, "failed", self.failed.set)
+            for state in ("failed", "closed"):
+                aiortc_seam.on_state(emitter, state, lambda: self._end(connection))
+        self._handshake = dtls_seam.HandshakeFlights(dtls, lambda: self._dtls_timeout_s(self.tap.round_trip_s))
+
+    def _offering(self) -> AbstractContextManager[None]:
+        return negotiation.offering(self._protection, transport_cc=self._transport_cc)
+
+    @contextmanager
+    def _taking(self, step: str) -> Iterator[None]:
+        """Count the CPU of this block; what others do while it waits is counted with it."""
+        begun_s = work_s()
+        try:
+            yield
+        finally:
+            self.own_s[step] = self.own_s.get(step, 0.0) + work_s() - begun_s
+
+    def _skip(self) -> None:
+        self.unreadable += 1
+
+    def _end(self, connection: object) -> None:
+        if connection is self._connection:
+            self.ended.set()
+
+    async def _gather(self, offer: RTCSessionDescription) -> list[str]:
+        await self._connection.setLocalDescription(offer)
+        self._mark("ice_gathered")
+        lines = self._local().text.splitlines()
+        return [line.removeprefix("a=") for line in lines if line.startswith("a=candidate:")]
+
+    def _gathered(self) -> None:
+        if self._gathering is not None:
+            self._gathering.check()
+        self._mark("ice_gathered")
+
+    def _agree(self) -> None:
+        """Do as was agreed on."""
+        for section in self.sections:
+            section.agree()
+
+    def _dtls_connected(self) -> None:
+        self._mark("dtls_connected")
+        self.connected.set()
+
+    def _local(self) -> Sdp:
+        local = self._connection.localDescription
+        return Sdp(kind=local.type, text=local.sdp)
+
+    def _mark(self, milestone: str) -> None:
+        self.timeline.mark(milestone, self._network.now_s())
+
+    def _since(self, loop_time_s: float) -> float:
+        return loop_time_s - self._network.epoch_s

@@ -1,0 +1,133 @@
+"""The page of senders that adapt: for each line a sentence, its figures, and one call on one axis of time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rtcprobe.adaptation import Case, Course, capacity_of
+from rtcprobe.report.adapt import figure_rows, sentence_of
+from rtcprobe.report.html.curves import WIDTHS, Band, Curve, Panel, panels
+from rtcprobe.report.html.page import environment
+from rtcprobe.report.html.reduce import Floats
+from rtcprobe.report.html.tables import Table
+
+__all__ = ["AdaptCase", "adapt_page"]
+
+_CAPTION = (
+    "One call, the first of the seeds; the shade is what the others sent. The capacity is that of the line; what is "
+    "sent includes all headers, voice and repair. Delays are those of packets that came."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdaptCase:
+    """One line and what came of the calls over it."""
+
+    case: Case
+    controller: str
+    rows: Sequence[Mapping[str, float | None]]
+    courses: Sequence[Course]
+
+
+def adapt_page(cases: Sequence[AdaptCase], *, title: str | None = None) -> str:
+    """Return the page."""
+    parts = [_part(each, f"c{number}") for number, each in enumerate(cases)]
+    names = ", ".join(each.case.name for each in cases[:3])
+    return (
+        environment()
+        .get_template("curves.html.j2")
+        .render(
+            title=title or f"{names} · rtcprobe adapt",
+            heading="What a sender does when the line changes",
+            intro="A model of one sender and one receiver in virtual time: nothing was sent over any network.",
+            parts=parts,
+        )
+    )
+
+
+def _part(each: AdaptCase, name: str) -> dict[str, object]:
+    case, course = each.case, each.courses[0]
+    drawn = panels_of(course, each.courses, case)
+    frozen, dropped = sum(course.freezes), sum(course.drops)
+    label = (
+        f"One call over {case.length_s:g} s: capacity, estimate and what was sent; delay; height of the picture; "
+        f"{dropped} packets dropped, {frozen} freezes."
+    )
+    plots = [panels(drawn, name=f"{name}{width}", width=width, label=label, end_s=case.length_s) for width in WIDTHS]
+    return {
+        "name": case.name,
+        "beside": f"{case.about} ({case.source})",
+        "sentence": sentence_of(case, each.controller, each.rows),
+        "plots": plots,
+        "caption": _CAPTION,
+        "table": Table(
+            caption=f"Median of {len(each.rows)} calls, with its 95 % interval",
+            columns=("", "median", "from", "to"),
+            rows=tuple(figure_rows(each.rows)),
+        ),
+        "warnings": (),
+    }
+
+
+def panels_of(course: Course, courses: Sequence[Course], case: Case) -> list[Panel]:
+    """Return rate, delay, size and drops of one call; ``courses`` give the shade."""
+    at_s = np.arange(len(course.target_bps), dtype=np.float64) + 0.5
+    longest, mean = _delays(course)
+    capacity = [(at, bps) for at, bps in capacity_of(case.link) if bps < float("inf")]
+    lines = []
+    if capacity:
+        steps = [*capacity, (case.length_s, capacity[-1][1])]
+        lines.append(
+            Curve(
+                title="capacity",
+                at_s=np.array([at for at, _ in steps]),
+                values=np.array([bps / 1e3 for _, bps in steps]),
+                tone="ink",
+                steps=True,
+            )
+        )
+    lines += [
+        Curve(title="estimate", at_s=at_s, values=_kbps(course.target_bps)),
+        Curve(title="sent", at_s=at_s, values=_kbps(course.offered_bps), tone="warn"),
+    ]
+    sent = np.array([_kbps(other.offered_bps) for other in courses])
+    freezes = np.array([at for at, count in zip(at_s, course.freezes, strict=True) if count])
+    return [
+        Panel(title="kb/s", curves=lines, band=Band(at_s=at_s, low=sent.min(axis=0), high=sent.max(axis=0))),
+        Panel(
+            title="delay of packets, ms",
+            curves=[
+                Curve(title="longest", at_s=at_s, values=longest),
+                Curve(title="mean", at_s=at_s, values=mean, tone="soft"),
+            ],
+        ),
+        Panel(
+            title="height of the picture, lines",
+            curves=[Curve(title="", at_s=at_s, values=np.array(course.height, dtype=np.float64), steps=True)],
+        ),
+        Panel(
+            title="packets dropped by the queue",
+            curves=[Curve(title="", at_s=at_s, values=np.array(course.drops, dtype=np.float64), steps=True)],
+            marked="seconds with a freeze",
+            marked_s=freezes,
+        ),
+    ]
+
+
+def _kbps(bps: Sequence[float]) -> Floats:
+    return np.array(bps, dtype=np.float64) / 1e3
+
+
+def _delays(course: Course) -> tuple[Floats, Floats]:
+    """Return the longest and the mean delay of each second, ms, by when packets were sent."""
+    seconds = len(course.target_bps)
+    sent = np.array(course.delays, dtype=np.float64).reshape(-1, 2)
+    place = np.minimum(sent[:, 0].astype(int), seconds - 1) if len(sent) else np.zeros(0, dtype=int)
+    longest = np.full(seconds, np.nan)
+    np.fmax.at(longest, place, 1e3 * sent[:, 1])
+    counts = np.bincount(place, minlength=seconds)
+    sums = np.bincount(place, weights=1e3 * sent[:, 1], minlength=seconds)
+    return longest, np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
