@@ -38,7 +38,7 @@ DELAY, LIMIT, MAX_BPS = "40ms", "200ms", 4e6
 MARGIN, FREEZES, DROPS, SECONDS = 0.10, 2.0, 5.0, 1.0
 LEAST_LOSS = 0.002
 STALL_S = 0.08
-STILL_S, BEFORE_S, RETURN_S = 0.25, 5.0, 25.0
+STILL_S, BEFORE_S = 0.25, 5.0
 STEADY_KBPS = 0.02
 """A rate that moves by less from second to second is one rate."""
 
@@ -90,7 +90,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     print(f"  {path.stem}: its machine stood still at {said} s, and so does the model's")
             within = windows(line)
             for name in theirs[0]:
-                still = [stood_still(each, within.get(name)) for each in stalls]
+                still = [
+                    stood_still(each, span_of(name, within.get(name), figure[name]))
+                    for each, figure in zip(stalls, theirs, strict=True)
+                ]
                 kept = [each for each, out in zip(theirs, still, strict=True) if not out]
                 if not kept:
                     print(f"  {'-':<8}{name:<38}not judged: the machine stood still then or just before")
@@ -201,10 +204,17 @@ def windows(line: Line) -> dict[str, tuple[float, float]]:
         "estimate 30 s to the end": (30.0, line.length_s),
         "estimate, last 10 s before the step": (least_s - 10, least_s),
         "estimate, last 10 s of the dip": (back_s - 10, back_s),
-        "s from the return to 1.2 Mb/s": (back_s, back_s + RETURN_S),
-        "s from the return to 2.0 Mb/s": (back_s, back_s + RETURN_S),
+        "s from the return to 1.2 Mb/s": (back_s, line.length_s),
+        "s from the return to 2.0 Mb/s": (back_s, line.length_s),
         "estimate, last 10 s": (line.length_s - 10, line.length_s),
     }
+
+
+def span_of(name: str, span: tuple[float, float] | None, value: float | None) -> tuple[float, float] | None:
+    """Return the window of a figure; one that says when something was reached ends there."""
+    if span is None or value is None or not name.startswith("s "):
+        return span
+    return span[0], span[0] + value
 
 
 def stood_still(stalls: Sequence[tuple[float, float]], span: tuple[float, float] | None) -> bool:

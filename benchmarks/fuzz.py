@@ -21,14 +21,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import copy
-import io
 import json
 import signal
 import sys
 import tempfile
 import time
 import traceback
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -38,7 +37,9 @@ from random import Random
 from typing import Any
 
 import fuzz_recordings
+import fuzz_results
 import fuzz_servers
+from fuzz_results import edited
 
 from rtcprobe.errors import RtcprobeError
 
@@ -46,13 +47,6 @@ MOST_S = 1.0
 GIVE_UP_S = 20.0
 """CPU after which a case is ended: patterns and loops that would never end are faults with a place, not a hang."""
 SHOWN = 10
-
-RUBBISH: tuple[Any, ...] = (
-    None, True, False, 0, 1, -1, 2, 7, 10**9, -(10**9), 10**30, 0.5, -0.5, 1e-300, 1e300, float("inf"), float("nan"),
-    "", " ", "x", "0", "1", "null", "NaN", "²", "p95", "virtual", "pass", "é\u202e", "\x1b[2Jx\r\n", "a" * 5000,
-    "<script>", "[bold]", "[/]", "%s{}", "C:\\x", [], [1], [None], ["x"], [[]], [1, "x"], [1.0] * 300, {}, {"x": 1},
-    {"": None}, {"p95": "x"}, {"a_ms": "x"}, [{}], [{"marker": 0}],
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +78,7 @@ class TooLongError(Exception):
 def run(kind: str, make: Callable[[Random], Case], numbers: range, seed: int, seconds: float) -> Tally:
     """Try the cases of these numbers, until the time is up; return what became of them."""
     tally, begun_s = Tally(), time.monotonic()
+    warnings.simplefilter("error", RuntimeWarning)  # numpy's, which a user would read between our lines
     signal.signal(signal.SIGPROF, _end)
     with contextlib.suppress(Exception):  # what is imported or made once is no part of a case
         make(Random(seed)).attempt()
@@ -122,145 +117,6 @@ def _place(error: BaseException) -> str:
     ours = [each for each in frames if "/rtcprobe/" in each.filename] or frames
     last = ours[-1]
     return f"{type(error).__name__} ({str(error)[:80]}) at {Path(last.filename).name}:{last.lineno} {last.name}"
-
-
-# --- results ---------------------------------------------------------------------------------------------------------
-
-
-@cache
-def _results() -> tuple[dict[str, Any], ...]:
-    """Return plain results of two seeds, and of one with losses, copies and a failed join."""
-    from rtcprobe.probe import run_probe  # noqa: PLC0415
-    from rtcprobe.scenario import find_scenario  # noqa: PLC0415
-
-    plain = find_scenario("1v1-social", ["call.calls=2", "call.joins=2", "call.duration=6s"])
-    hard = ["call.calls=2", "call.joins=3", "call.duration=6s", "link=delay 40ms 10ms loss 25%", "call.join_timeout=2s"]
-    lossy = find_scenario("1v1-social", [*hard, "protection.red=1", "protection.nack=true"])
-    runs = [(plain, 1), (plain, 2), (lossy, 1)]
-    return tuple(json.loads(json.dumps(run_probe(each, seed=seed, clock="virtual").to_dict())) for each, seed in runs)
-
-
-def _paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Return the path of every value below ``value``; of a long list the first and last few."""
-    found: list[tuple[Any, ...]] = []
-    items: list[tuple[Any, Any]] = []
-    if isinstance(value, dict):
-        items = list(value.items())
-    elif isinstance(value, list):
-        items = [pair for at, pair in enumerate(enumerate(value)) if at < 2 or at >= len(value) - 1]
-    for key, below in items:
-        found += [(*path, key), *_paths(below, (*path, key))]
-    return found
-
-
-def edited(value: Any, chance: Random) -> tuple[str, Any]:
-    """Return ``value`` (plain JSON) with one change at one place, and what it was."""
-    value = copy.deepcopy(value)
-    path = chance.choice(_paths(value))
-    inside = value
-    for key in path[:-1]:
-        inside = inside[key]
-    before = inside[path[-1]]
-    place = ".".join(map(str, path))
-    change = chance.random()
-    if change < 0.08:
-        del inside[path[-1]]
-        return f"{place} removed", value
-    if change < 0.14 and isinstance(inside, dict):
-        inside[str(chance.choice(["", "x", "p95", f"{path[-1]}_ms", "p1.2.3", "\x1b[2J"]))] = inside.pop(path[-1])
-        return f"{place} renamed", value
-    after: Any = chance.choice(RUBBISH)
-    if change < 0.3 and isinstance(before, (int, float)):
-        after = chance.choice([-before, before * 1e6, before + 1, before / 3, str(before), [before], -before * 1e12])
-    elif change < 0.3 and isinstance(before, list):
-        after = chance.choice([before[:-1], before * 2, before[::-1], [*before, chance.choice(RUBBISH)]])
-    inside[path[-1]] = after
-    return f"{place} = {json.dumps(after)[:60]}", value
-
-
-@cache
-def _warm() -> None:
-    """Import and make once what every use needs: no part of a case."""
-    for use in ("page", "compare", "check", "outputs"):
-        _used(_results()[0], use)
-
-
-def results(chance: Random) -> Case:
-    """Return a result with one value changed, used as ``report``, ``compare`` and ``check`` would."""
-    plain = _results()
-    _warm()
-    which = chance.randrange(len(plain))
-    shown, changed = edited(plain[which], chance)
-    use = chance.choice(["page", "compare", "check", "outputs"])
-    return Case(f"result {which}, {shown}, {use}", lambda: _used(changed, use))
-
-
-def _used(changed: Any, use: str) -> None:
-    """Read the result from a file, show it, and use it."""
-    from rich.console import Console  # noqa: PLC0415
-
-    from rtcprobe.report.terminal import print_result  # noqa: PLC0415
-    from rtcprobe.result import Result  # noqa: PLC0415
-    from rtcprobe.result.files import load_results  # noqa: PLC0415
-
-    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
-        file.write(json.dumps(changed).replace("Infinity", "1e999"))
-        file.flush()
-        (result,) = load_results(file.name).results
-    others = [Result.from_dict(each) for each in _results()[:2]]
-    screen = Console(file=io.StringIO(), width=120)
-    print_result(result, screen)
-    {"page": _page, "compare": _compared, "check": _checked, "outputs": _outputs}[use](result, others, screen)
-
-
-def _page(result: Any, others: list[Any], _: Any) -> None:
-    from rtcprobe.report.html import render_report  # noqa: PLC0415
-
-    render_report([result, others[0]])
-
-
-def _compared(result: Any, others: list[Any], screen: Any) -> None:
-    from rtcprobe.report.comparison import ranking_lines, ranking_markdown  # noqa: PLC0415
-    from rtcprobe.report.html import render_comparison  # noqa: PLC0415
-    from rtcprobe.report.lines import print_lines  # noqa: PLC0415
-    from rtcprobe.verdict import rank  # noqa: PLC0415
-
-    sides = [("a", [result]), ("b", others)]
-    ranking = rank(sides)
-    print_lines(ranking_lines(ranking), screen)
-    ranking_markdown(ranking)
-    json.dumps(ranking.to_dict(), allow_nan=False)
-    render_comparison([ranking], sides)
-
-
-def _checked(result: Any, others: list[Any], screen: Any) -> None:
-    from rtcprobe.report.check import check_cases, check_lines, check_markdown  # noqa: PLC0415
-    from rtcprobe.report.lines import print_lines  # noqa: PLC0415
-    from rtcprobe.verdict import check  # noqa: PLC0415
-
-    found = check([result], others[:1] if result.seed == others[0].seed else others[1:])
-    print_lines(check_lines(found), screen)
-    check_markdown(found)
-    check_cases(found)
-    json.dumps(found.to_dict(), allow_nan=False)
-
-
-def _outputs(result: Any, _: list[Any], screen: Any) -> None:
-    from rtcprobe.report.cases import result_cases  # noqa: PLC0415
-    from rtcprobe.report.github import annotation_lines  # noqa: PLC0415
-    from rtcprobe.report.history import line_of  # noqa: PLC0415
-    from rtcprobe.report.json import dumps  # noqa: PLC0415
-    from rtcprobe.report.junit import junit  # noqa: PLC0415
-    from rtcprobe.report.markdown import results_markdown  # noqa: PLC0415
-
-    del screen
-    cases = result_cases(result)
-    junit(cases)
-    annotation_lines(cases)
-    results_markdown([result])
-    results_markdown([result], brief=True)
-    line_of(result)
-    dumps([result])
 
 
 # --- links -----------------------------------------------------------------------------------------------------------
@@ -326,24 +182,41 @@ def damaged(text: str, chance: Random) -> str:
 # --- scenarios -------------------------------------------------------------------------------------------------------
 
 
+_ROOM = """name: room
+parties:
+  ana: {region: singapore, access: wifi-good}
+  ben: {region: jakarta, access: 5g, leaves: 8s, playout: fixed:80ms}
+  cho: {sends: nothing, hears: [ana], comes: 2s, codec: {bitrate: 24kbit}}
+link: delay 40ms
+legs: {ana_to_ben: delay 80ms loss 2%, ben_to_cho: {delay: 120ms}}
+script: [ana stops at 5s, ben speaks after ana fell silent]
+"""
+
+
 @cache
 def _scenarios() -> tuple[str, ...]:
     from rtcprobe.scenario import library, library_folder  # noqa: PLC0415
 
-    return tuple((library_folder() / f"{name}.yaml").read_text(encoding="utf-8") for name in library())
+    two = ((library_folder() / f"{name}.yaml").read_text(encoding="utf-8") for name in library())
+    return (*two, _ROOM)
+
+
+@cache
+def _plain_scenario(text: str) -> Any:
+    import yaml  # noqa: PLC0415
+
+    return yaml.safe_load(text)
 
 
 def scenarios(chance: Random) -> Case:
     """Return a scenario of the library, its text damaged or one of its values changed."""
-    import yaml  # noqa: PLC0415
-
     text = chance.choice(_scenarios())
     if chance.random() < 0.4:
         changed = damaged(text, chance)
         at = next((at for at, (a, b) in enumerate(zip(text, changed, strict=False)) if a != b), len(text))
         shown = f"at {at}: {changed[at : at + 20]!r}"
     else:
-        shown, value = edited(yaml.safe_load(text), chance)
+        shown, value = edited(_plain_scenario(text), chance)
         changed = json.dumps(value)
     return Case(f"{text.splitlines()[0]}, {shown}", lambda: _read(changed))
 
@@ -356,6 +229,11 @@ def _read(text: str) -> None:
         file.write(text.encode(errors="surrogatepass"))
         file.flush()
         find_scenario(file.name)
+
+
+def results(chance: Random) -> Case:
+    """Return a result with one value changed."""
+    return Case(*fuzz_results.results(chance))
 
 
 def descriptions(chance: Random) -> Case:

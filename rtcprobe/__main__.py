@@ -2,23 +2,30 @@
 
 Loading takes a third of a second, more on a busy machine; a service is told to reload, or a job is cancelled, whenever
 it pleases somebody, and unheeded a signal ends the process without a word.
+
+Before ours lies Python's own start (some 20 ms), in which no line of a program runs and a signal does what the process
+inherited. Who may send SIGHUP as early as that starts ``serve`` with it ignored (``nohup``, ``trap '' HUP``): it is
+heeded as soon as somebody handles it. And nothing is loaded here that can wait.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-from typing import NoReturn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 __all__ = ["main"]
 
 
 def main() -> NoReturn:
     """Run the command line; ``rtcprobe.cli.signals`` lets the signals in that came meanwhile."""
-    # No product here is large enough for a second thread: starting a pool of them costs as much as loading numpy.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGHUP})
+    # No product here is large enough for a second thread: starting a pool of them costs as much as loading numpy.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from rtcprobe.cli import main as command  # noqa: PLC0415 - what takes so long
 
     command()

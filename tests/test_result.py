@@ -10,6 +10,7 @@ from rtcprobe.result import (
     Account,
     Asked,
     BudgetOutcome,
+    HeardCall,
     Join,
     LinkReport,
     Met,
@@ -85,6 +86,20 @@ def test_phases_that_do_not_sum_to_the_join_are_refused():
 def test_markers_that_do_not_add_up_are_refused():
     with pytest.raises(BadInputError, match=r"^3 markers scheduled but 1 heard"):
         Account(kind="mouth_to_ear", way=BOTH_WAYS[0], scheduled=3, heard=1, rejected=0, lost=1)
+
+
+@pytest.mark.parametrize(("scheduled", "heard"), [(-1, -1), (3, 4), (3, -1)])
+def test_a_call_in_which_more_was_heard_than_was_said_is_refused(scheduled, heard):
+    with pytest.raises(BadInputError, match=f"^{heard} of {scheduled} were heard in call 0: impossible"):
+        HeardCall(call=0, scheduled=scheduled, heard=heard)
+
+
+def test_a_marker_of_a_call_that_the_run_did_not_make_is_refused(make_ear):
+    ear = make_ear(1)
+    calls = (HeardCall(call=0, scheduled=ear.scheduled, heard=ear.heard),)
+    stray = (*ear.samples[:-1], replace(ear.samples[-1], call=7))
+    with pytest.raises(BadInputError, match=r"^some markers are of call 7, which is not among the calls of the run: "):
+        replace(ear, calls=calls, samples=stray)
 
 
 def test_a_summary_keeps_open_intervals_and_refusals():

@@ -13,14 +13,19 @@ import numpy.typing as npt
 __all__ = ["Frames", "Looped", "Payloads"]
 
 
+_FEW = 4096
+"""A minute of 20 ms, and more: half a megabyte as objects."""
+
+
 class Payloads(Sequence[bytes | None]):
     """Payloads by their place, None where nothing is sent; an empty one is none."""
 
-    __slots__ = ("_bytes", "_ends")
+    __slots__ = ("_bytes", "_ends", "_ready")
 
     def __init__(self, payloads: Iterable[bytes | None] = ()) -> None:
         self._bytes = bytearray()
         self._ends = array("I", [0])  # four gigabytes are a week of speech
+        self._ready: list[bytes | None] = []  # all of them as objects, where they are few: a call asks for each often
         for payload in payloads:
             self.append(payload)
 
@@ -29,6 +34,7 @@ class Payloads(Sequence[bytes | None]):
         if payload:
             self._bytes += payload
         self._ends.append(len(self._bytes))
+        self._ready.clear()
 
     @property
     def sizes(self) -> npt.NDArray[np.int64]:
@@ -47,12 +53,20 @@ class Payloads(Sequence[bytes | None]):
     def __getitem__(self, place: int | slice) -> bytes | list[bytes | None] | None:
         if isinstance(place, slice):
             return [self[each] for each in range(*place.indices(len(self)))]
-        ends = self._ends
-        at = place if place >= 0 else place + len(ends) - 1
-        if not 0 <= at < len(ends) - 1:
-            raise IndexError(f"there are {len(self)} payloads, not {place}")
-        begin, end = ends[at], ends[at + 1]
+        try:
+            if self._ready or self._readied():
+                return self._ready[place]
+            at = place if place >= 0 else place + len(self)
+            begin, end = self._ends[at], self._ends[at + 1]
+        except IndexError:
+            raise IndexError(f"there are {len(self)} payloads, not {place}") from None
         return bytes(self._bytes[begin:end]) if end > begin else None
+
+    def _readied(self) -> bool:
+        """Make them objects where they are few; return whether they are, and there are any."""
+        if len(self) <= _FEW:
+            self._ready.extend(self)
+        return bool(self._ready)
 
     def __iter__(self) -> Iterator[bytes | None]:
         whole = bytes(self._bytes)
@@ -62,12 +76,13 @@ class Payloads(Sequence[bytes | None]):
 class Looped(Sequence[bytes | None]):
     """``count`` payloads: those of ``once``, and then its last ``turn`` ones again and again."""
 
-    __slots__ = ("_count", "_turn", "once")
+    __slots__ = ("_count", "_ready", "_turn", "once")
 
     def __init__(self, once: Payloads, turn: int, count: int) -> None:
         if not 0 < turn <= len(once):
             raise ValueError(f"of {len(once)} payloads the last {turn} cannot come again")
         self.once, self._turn, self._count = once, turn, count
+        self._ready = list(once)
 
     @property
     def sizes(self) -> npt.NDArray[np.int64]:
@@ -89,12 +104,11 @@ class Looped(Sequence[bytes | None]):
         at = place if place >= 0 else place + self._count
         if not 0 <= at < self._count:
             raise IndexError(f"there are {self._count} payloads, not {place}")
-        once, ahead = self.once, at - len(self.once)
-        return once[at] if ahead < 0 else once[len(once) - self._turn + ahead % self._turn]
+        ready, turn = self._ready, self._turn
+        return ready[at] if at < len(ready) else ready[(at - len(ready)) % turn - turn]
 
     def __iter__(self) -> Iterator[bytes | None]:
-        every = list(self.once)
-        return islice(chain(every, cycle(every[-self._turn :])), self._count)
+        return islice(chain(self._ready, cycle(self._ready[-self._turn :])), self._count)
 
 
 Frames = Payloads | Looped

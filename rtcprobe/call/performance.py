@@ -113,11 +113,13 @@ class Performance:
         peers = [peer for member in self._members.values() for peer in member.peers.values()]
         ended: dict[asyncio.Future[bool], Peer] = {asyncio.ensure_future(each.ended.wait()): each for each in peers}
         try:
-            while True:
+            while ended:
                 done, _ = await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
                 for peer in [ended.pop(task) for task in done]:
                     if peer not in self._left:
                         return peer
+            never: asyncio.Future[Peer] = asyncio.get_running_loop().create_future()
+            return await never  # all have left: nothing is there to break
         finally:
             for task in ended:
                 task.cancel()

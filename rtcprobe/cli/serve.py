@@ -39,7 +39,8 @@ __all__ = ["serve"]
 def serve(config: Path, *, listen: str, web_config: Path | None, check: bool) -> int:
     """Run probes on their schedules and answer /metrics, /probe and a page at /.
 
-    Every run has a fresh seed, shown with it. SIGTERM ends it with exit code 0.
+    Every run has a fresh seed, shown with it. SIGTERM ends it with exit code 0. To be safe from a SIGHUP that comes
+    before the program does (in the first milliseconds), start it with nohup.
     """
     with _hang_ups() as told_before:
         return _serve(config, listen, web_config, told_before, check=check)

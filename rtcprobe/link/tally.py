@@ -12,6 +12,7 @@ Rules:
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -70,12 +71,15 @@ class Tally:
 
     def add(self, offer_s: float, size_bytes: int, fate: Fate) -> None:
         """Count one packet; call in the order of offering."""
+        arrivals_s = fate.arrivals_s
         self._offered_s.append(offer_s)
         self._bytes.append(size_bytes)
-        self._arrival_s.append(fate.arrivals_s[0] if fate.arrivals_s else np.nan)
+        self._arrival_s.append(arrivals_s[0] if arrivals_s else math.nan)
+        if len(arrivals_s) == 1 and not fate.corrupt and not fate.marked:
+            return
         if fate.dropped is not None:
             self._drops[fate.dropped] += 1
-        self._duplicated += len(fate.arrivals_s) > 1
+        self._duplicated += len(arrivals_s) > 1
         self._marked += fate.marked
         self._corrupted += fate.dropped == "corrupt" or any(bit is not None for bit in fate.corrupt)
 

@@ -29,9 +29,10 @@ LINGER_S = 0.150
 def call_setup(
     scenario: Scenario, voices: Voices, hops: Mapping[Route, Sequence[LinkSpec]] | None, *, endless: bool
 ) -> CallSetup:
-    """Return what a call between the parties of ``scenario`` is made of; ``endless``: its mouths never come to an end.
+    """Return what a call between the parties of ``scenario`` is made of.
 
-    ``hops`` are those of each route (None: nothing lies between anybody).
+    ``hops`` are those of each route (None: nothing lies between anybody). ``endless``: for a join, which all parties
+    make at once, whatever the script says; the mouths never come to an end.
     """
     sounds = list(scenario.sending("audio").values())
     cues = cues_of(scenario.parties, scenario.script)
@@ -51,7 +52,7 @@ def call_setup(
         linger_s=max(party.playout.delay_s or 0.0 for party in scenario.parties) + LINGER_S,
         protection=sounds[0].protection if sounds else Protection(),
         ice=scenario.ice,
-        cues=cues,
+        cues=() if endless else cues,
         lasts_s=scenario.call.duration_s,
     )
 

@@ -107,6 +107,9 @@ class HeardCall:
     """What one call of a run says of one account: counts, mean stages (they sum to its mean delay), shares, R.
 
     ``figures`` are those of the account's, where each call has one of its own.
+
+    Raises:
+        BadInputError: fewer than none heard, or more than were scheduled.
     """
 
     call: int
@@ -117,6 +120,12 @@ class HeardCall:
     concealed: float | None = None
     r: float | None = None
     figures: Mapping[str, float] = field(default_factory=dict, metadata={**MEASURED, **SPARSE})
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.heard <= self.scheduled:
+            raise BadInputError(
+                f"{self.heard} of {self.scheduled} were heard in call {self.call}: impossible", "the file is damaged"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +167,14 @@ class Account:
                 f"{self.rejected} rejected and {self.lost} lost",
                 f"every one of the {self.things} has exactly one fate",
             )
+        if self.calls:
+            known = {each.call for each in self.calls}
+            strays = ({each.call for each in self.samples} | {each.call for each in self.missed}) - known
+            if strays:
+                raise BadInputError(
+                    f"some {self.things} are of call {min(strays)}, which is not among the calls of the run",
+                    "every one of them was sent in a call that has figures",
+                )
 
     @property
     def things(self) -> str:

@@ -89,6 +89,19 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
             handle = ready.popleft()
             if not handle._cancelled:  # noqa: SLF001
                 handle._run()  # noqa: SLF001
+        # Packets that come before any timer, and start nothing else, need no round of their own.
+        while events and not ready and not self._stopping:  # type: ignore[attr-defined]
+            first_s = events[0][0]
+            now_ns = max(self._now_ns, math.ceil(first_s * 1e9))
+            due_s = now_ns * 1e-9 + self._clock_resolution
+            if scheduled and scheduled[0]._when < due_s:  # noqa: SLF001
+                break
+            self._now_ns, self._rounds = now_ns, 0
+            together = [heapq.heappop(events)]
+            while events and events[0][0] < due_s:
+                together.append(heapq.heappop(events))
+            for event in together:
+                event._run()  # noqa: SLF001
 
     def run_in_executor(  # type: ignore[override]  # simpler than typeshed's variadic generics
         self, executor: object, func: Callable[..., Any], *args: Any

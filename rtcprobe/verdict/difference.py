@@ -5,6 +5,10 @@ Rules:
        ``1 − confidence`` (Holm, Scandinavian J. of Statistics 6, 1979), and it exceeds the instrument's own error.
     2. What people ask first is a family of its own: joins' and delays' percentiles and what stayed unplayed. Failed
        joins and lost markers, which are rare and seldom decide, do not make it harder to show: they are another.
+       So each family by itself is held to ``1 − confidence``, and both together, of however many sides, to twice that:
+       who asks only the first is not made to pay for the second. Counts of a few joins seldom reach the level of
+       an exact test, so that of checks in which nothing changed, both families asked, 1 to 2 % alarm, and of a hundred
+       triples none (``benchmarks/calibration.py``, *checks* and *triples*).
     3. ``detectable`` is how far the interval reaches at the confidence of the strictest of these tests: of pairs with a
        change twice as large as they print, nine in ten show it (``benchmarks/calibration.py``).
 """

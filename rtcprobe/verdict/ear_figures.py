@@ -221,7 +221,7 @@ def _rated(pair: Pair, metric: str, unit: Unit, direction: Way, part: str = "") 
         if side is None:
             estimates.append(Estimate(value=None))
             continue
-        known = by_calls or judges
+        known = by_calls or judges or side.rated.made is not None
         low, high = side.rated.ends() if known else (None, None)
         n = side.markers if judges else len(side.keys)
         estimates.append(Estimate(value=side.rated.value, low=low, high=high, n=n, runs=len(runs), exact=not known))
@@ -242,6 +242,10 @@ def _rated(pair: Pair, metric: str, unit: Unit, direction: Way, part: str = "") 
     paired = pair.paired and a.keys == b.keys
     if by_calls:
         return row.over("runs" if pair.run_is_unit else "calls", _spread(a, b, paired=paired), paired=paired)
+    if a.rated.made is not None and b.rated.made is not None:
+        # R of one call is as unsure as its delay and its loss are within that call.
+        spread = HybridSpread(a.rated.value, b.rated.value, a.rated.ends, b.rated.ends)
+        return row.over("within calls", spread, paired=paired, withheld=_ONE_CALL)
     if not judges:
         return row.exact()
     same = paired and _equal(a, b)

@@ -99,7 +99,9 @@ def _silences(result: Result) -> Iterable[str]:
         yield f"none of {len(attempts)} joins was heard (gave up: {steps})"
     for way in result.ways:
         ear = result.mouth_to_ear.get(way)
-        if ear is None or not ear.heard:
+        if ear is not None and not ear.scheduled:
+            yield f"{way.words}: nothing was said while it could be heard"
+        elif ear is None or not ear.heard:
             yield f"{way.words}: none of {0 if ear is None else ear.scheduled} markers was heard"
     for each in result.accounts:
         if each.kind != "mouth_to_ear" and each.scheduled and not each.heard:

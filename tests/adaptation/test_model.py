@@ -48,12 +48,11 @@ def test_nothing_is_made_on_the_way():
 
 
 def test_voice_is_not_queued_behind_video():
-    # Beside video on 300 kb/s.
-    shares = []
-    for seed in range(5):
-        course = call("delay 40ms rate 300kbit limit 200ms", 30, seed=seed)
-        shares.append(course.voice_unplayed / course.voice_sent)
-    assert sorted(shares)[2] < 0.01
+    # Beside video on 300 kb/s. A queue of seven packets (200 ms) is another matter: libwebrtc's loss-based estimate may
+    # take a loss of up to a fifth for the line's own there, and stay above its rate.
+    for seed in range(3):
+        course = call("delay 40ms rate 300kbit limit 500ms", 30, seed=seed)
+        assert course.voice_unplayed / course.voice_sent < 0.01
 
 
 @pytest.mark.parametrize(

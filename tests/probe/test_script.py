@@ -93,9 +93,14 @@ def test_who_joins_by_a_cue_does_so_once_somebody_was_heard():
     assert all_heard(text)["ana_to_cho"].scheduled > 0
 
 
-def test_joins_are_of_those_who_are_there_from_the_start():
+def test_in_a_join_all_join_at_once_whatever_the_script_says():
     attempt, _, _ = placed(text=scripted(cho="comes: 2s"), join=True)
     call = attempt.call
     assert call.failed is None
-    assert [joiner.side for joiner in call.joiners] == ["ben", "ana"]
-    assert {peer.side for peer in call.peers if peer.heard_packet.is_set()} == {"ana", "ben"}
+    assert [joiner.side for joiner in call.joiners] == ["ben", "cho", "ana"]
+    assert {peer.side for peer in call.peers if peer.heard_packet.is_set()} == {"ana", "ben", "cho"}
+
+
+def test_a_call_that_all_have_left_lasts_as_long_as_it_was_meant_to():
+    by_way, _ = said(scripted("ana leaves at 1s", "ben leaves at 1s", "cho leaves at 1s", duration="3s"))
+    assert max(each.departures[-1].at_s for each in by_way.values()) < 2.5

@@ -200,6 +200,9 @@ def test_silence_is_not_success_even_without_budgets(make_result, make_ear, make
         "inconclusive",
         ("callee to caller: none of 0 markers was heard",),
     )
+    unsaid = make_ear(0, heard=0, rejected=0, lost=0)
+    ways = {"caller_to_callee": make_ear(0), "callee_to_caller": unsaid}
+    assert verdict(make_result(mouth_to_ear=ways))[1] == ("callee to caller: nothing was said while it could be heard",)
     failed = Joins(attempts=(make_attempt(failed="dtls"), make_attempt(failed="ice")))
     assert verdict(make_result(join=failed)) == (
         "inconclusive",

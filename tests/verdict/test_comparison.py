@@ -223,3 +223,13 @@ def test_one_call_a_run_beside_several_is_refused_in_one_side_and_told_of_two(ru
     assert (found.a.calls, found.b.calls) == (3, 6)
     alone = compare(runs[:1], several)
     assert "A: one call, so its mouth-to-ear intervals are about that call, not about another run" in alone.notes
+
+
+def test_r_of_one_call_is_as_unsure_as_its_delay_and_its_loss_and_is_not_judged(make_result):
+    for seeds in ((1, 2), (1, 1)):  # of another seed, and of the same
+        found = compare([make_result(seed=seeds[0])], [make_result(seed=seeds[1])])
+        r = next(each for each in found.differences if each.metric == "mouth_to_ear.caller_to_callee.r")
+        assert not r.a.exact
+        assert r.a.low < r.a.value < r.a.high
+        assert r.low < r.difference < r.high
+        assert r.verdict == "not judged"
