@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from rtcprobe.result.plain import SECONDS, SPARSE
-from rtcprobe.secrets import WORDS
+from rtcprobe.secrets import NAME
 
 __all__ = ["LATENESSES", "Instrument", "Lateness"]
 
@@ -33,13 +33,13 @@ class Instrument:
     (``"certificate"`` comes before), and ``first_run_s`` what the first join did, which nobody measured.
     """
 
-    timers: str | None = field(default=None, metadata={**SPARSE, **WORDS})
+    timers: str | None = field(default=None, metadata={**SPARSE, **NAME})
     detection_error_s: float | None = field(default=None, metadata=SPARSE)
-    markers_through_codec: str | None = field(default=None, metadata={**SPARSE, **WORDS})
+    markers_through_codec: str | None = field(default=None, metadata={**SPARSE, **NAME})
     loop_lag: Lateness | None = field(default=None, metadata=SPARSE)
     emulator_late: Lateness | None = field(default=None, metadata=SPARSE)
     pacing_late: Lateness | None = field(default=None, metadata=SPARSE)
-    priority: str | None = field(default=None, metadata={**SPARSE, **WORDS})
+    priority: str | None = field(default=None, metadata={**SPARSE, **NAME})
     join_cpu_s: float | None = field(default=None, metadata=SPARSE)
     own_s: Mapping[str, float] = field(default_factory=dict, metadata={**SECONDS, **SPARSE})
     first_run_s: float | None = field(default=None, metadata=SPARSE)
