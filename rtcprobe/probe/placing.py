@@ -146,22 +146,23 @@ class Placing:
                     made[0].lag_s = meter.samples_s
                     made[0].stalls = [Stall(at_s - call.network.epoch_s, lasted) for at_s, lasted in meter.stalls]
 
-        def make_loop() -> asyncio.AbstractEventLoop:
-            if self.clock == "virtual":
-                return VirtualEventLoop(Entropy(entropy_seed))
-            # Where both ends are ours, whatever this process takes is added to a join; a server here needs its core.
-            if talks or self.outside:
-                return RealEventLoop()
-            return RealEventLoop(awake=True, rests=self.priority.startswith("real-time"), rehearsals=rehearsals())
-
         try:
-            with asyncio.Runner(loop_factory=make_loop) as runner:
+            with asyncio.Runner(loop_factory=lambda: self._loop(entropy_seed, talks=talks)) as runner:
                 runner.run(main())
         except Exception as error:
             if isinstance(error, RtcprobeError) or not made:
                 raise
             end(made[0].call, unforeseen(error))
         return made[0]
+
+    def _loop(self, seed: np.random.SeedSequence, *, talks: bool) -> asyncio.AbstractEventLoop:
+        """Return a loop for one call."""
+        if self.clock == "virtual":
+            return VirtualEventLoop(Entropy(seed))
+        # Where both ends are ours, whatever this process takes is added to a join; a server here needs its core.
+        if talks or self.outside:
+            return RealEventLoop()
+        return RealEventLoop(awake=True, rests=self.priority.startswith("real-time"), rehearsals=rehearsals())
 
 
 def afresh(seed: np.random.SeedSequence) -> np.random.SeedSequence:
