@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from rtcprobe.call.live import LiveTrack
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import Call, CallSetup, Target
 from rtcprobe.errors import RtcprobeError, unforeseen
@@ -135,6 +136,10 @@ class Placing:
             hosts = list(dict.fromkeys(peer.host_name for peer in call.peers))
             phases = np.random.Generator(np.random.PCG64(phase_seed)).random(len(hosts)) * BLOCK_S
             made.append(Attempt(call, dict(zip(hosts, phases.tolist(), strict=True))))
+            for peer in call.peers:
+                for each in peer.sections:
+                    if isinstance(each.track, LiveTrack) and each.track.mouth.ear is not None:
+                        each.track.mouth.ear.phase_s = made[0].phase_s(peer)
             begun(made[0])
             meter = LagMeter(loop, _PERIODS_S[talks]) if self.clock == "real" else None
             try:

@@ -7,6 +7,7 @@ Accounts stand by kind, then by way: ``mouth_to_ear.caller_to_callee``. Schema `
 from rtcprobe.result.accounts import (
     KINDS,
     STAGES,
+    TURN_STAGES,
     Account,
     HeardCall,
     Kind,
@@ -36,6 +37,7 @@ __all__ = [
     "LATENESSES",
     "SCHEMA",
     "STAGES",
+    "TURN_STAGES",
     "Account",
     "Asked",
     "Beside",
