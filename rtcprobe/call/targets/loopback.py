@@ -297,7 +297,7 @@ class LoopbackCall(Course):
         return ((one, other), (other, one)) if calls else ((other, one), (one, other))
 
     def _fastest_s(self, source: str, destination: str) -> float | None:
-        return self.direction(source, destination).tally.achieved().delay_min_s
+        return self.direction(source, destination).tally.fastest_s()
 
     async def _meet(self, one: Member, other: Member) -> None:
         """Get two connected: the one that calls to the one that is called."""
