@@ -107,7 +107,7 @@ def test_the_model_holds_no_conversation():
 
 def test_intelligibility_is_judged_only_where_it_is_measured():
     budget = "budgets=['response.estoi mean >= 0.9']"
-    with pytest.raises(BadInputError, match="intelligibility is not measured: add conversation.intelligibility: true"):
+    with pytest.raises(BadInputError, match="intelligibility is not measured: add conversation"):
         check_target(parse_scenario(BASE, [budget]), "virtual")
 
 
