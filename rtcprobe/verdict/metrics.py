@@ -353,7 +353,14 @@ class _Judged:
 _JUDGED: Mapping[Kind, _Judged] = {
     "mouth_to_ear": _Judged(stages=STAGES),
     "response": _Judged(
-        stages=TURN_STAGES, figures={"inside": "share", "concealed_onsets": "share", "talk_over_s": "s"}
+        stages=TURN_STAGES,
+        figures={
+            "inside": "share",
+            "concealed_onsets": "share",
+            "talk_over_s": "s",
+            "stoi": "number",
+            "estoi": "number",
+        },
     ),
     "barge_in": _Judged(stages=TURN_STAGES, figures={"false_stops": "share"}),
 }
