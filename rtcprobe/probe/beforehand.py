@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,8 +18,9 @@ from rtcprobe.result import Clock, Engine
 from rtcprobe.runtime.entropy import Entropy
 from rtcprobe.runtime.virtual import VirtualEventLoop
 from rtcprobe.scenario import Scenario
+from rtcprobe.verdict import Budget
 from rtcprobe.verdict.metrics import Over, metric_named
-from rtcprobe.ways import BOTH_WAYS, Way
+from rtcprobe.ways import BOTH_LEGS, BOTH_WAYS, Leg, Way
 
 __all__ = ["check_target", "warm_up"]
 
@@ -58,18 +60,34 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
     if scenario.conversation is not None:
         _check_conversation(scenario, target, engine)
         return target
+    measured = tuple(map(Way, target.directions))
     for budget in scenario.budgets:
-        metric, measured = metric_named(budget.metric), tuple(map(Way, target.directions))
-        if metric.over in TURNS:
-            cure = "give a conversation with lines to say"
-            raise BadInputError(f"budget {budget.expression!r}: there is no conversation here", cure)
-        if metric.over != "mouth_to_ear" or metric.way in measured or (metric.way is None and measured):
-            continue
+        _refuse_unknown(budget, target.name, measured, names)
+    return target
+
+
+def _refuse_unknown(budget: Budget, target: str, measured: Sequence[Way], parties: Sequence[str]) -> None:
+    """Refuse a budget about a conversation, a way, a leg or a party that there will not be.
+
+    Raises:
+        BadInputError: with the nearest there is.
+    """
+    metric = metric_named(budget.metric)
+    if metric.over in TURNS:
+        cure = "give a conversation with lines to say"
+        raise BadInputError(f"budget {budget.expression!r}: there is no conversation here", cure)
+    if metric.over == "mouth_to_ear" and metric.way not in measured and not (metric.way is None and measured):
         few = len(measured) <= len(BOTH_WAYS) or metric.way is None
         known = " and ".join(measured) or "joins alone"
         cure = f"it measures {known}" if few else did_you_mean(metric.way, measured)
-        raise BadInputError(f"budget {budget.expression!r}: {target.name} does not measure that way", cure)
-    return target
+        raise BadInputError(f"budget {budget.expression!r}: {target} does not measure that way", cure)
+    legs = {*(Leg.between(way.talker, way.listener) for way in measured if not way.there_and_back)}
+    legs |= {*BOTH_LEGS} if parties == _TWO else set()
+    ends = dict.fromkeys((*parties, *(way.listener for way in measured)))
+    there: Sequence[str] = sorted(legs) if metric.over == "link" else list(ends) if metric.over == "join" else ()
+    if metric.way is not None and there and metric.way not in there:
+        cure = did_you_mean(metric.way, there)
+        raise BadInputError(f"budget {budget.expression!r}: there is no {metric.way} here", cure)
 
 
 def _check_conversation(scenario: Scenario, target: Target, engine: Engine) -> None:

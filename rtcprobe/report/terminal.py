@@ -161,7 +161,7 @@ _HARNESS = {
 
 def _harness(result: Result, page: Page) -> Iterator[Text]:
     groups: dict[str, list[str]] = {}
-    for key, value in result.harness.items():
+    for key, value in result.harness.figures().items():
         stem, quantile = _QUANTILE_KEY.sub("", key), _QUANTILE_KEY.search(key)
         word = value if isinstance(value, str) else milliseconds(value, 2)
         groups.setdefault(stem if quantile else key.removesuffix("_s"), []).append(word)

@@ -17,7 +17,19 @@ import numpy as np
 
 from rtcprobe.errors import BadInputError, nearest
 from rtcprobe.quality import mos
-from rtcprobe.result import STAGES, TURN_STAGES, Account, HeardCall, Join, Kind, Quality, Result, Unit
+from rtcprobe.result import (
+    LATENESSES,
+    STAGES,
+    TURN_STAGES,
+    Account,
+    HeardCall,
+    Join,
+    Kind,
+    Lateness,
+    Quality,
+    Result,
+    Unit,
+)
 from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, PHASE_OF
 from rtcprobe.verdict.intervals import Calls, Rated, frames_worth, of_calls, rating_bounds, rating_ends
 from rtcprobe.verdict.statistics import Ends
@@ -394,23 +406,18 @@ def _links() -> Iterable[Metric]:
 
         def read(result: Result, leg: str, figures: Mapping[str, str] = figures) -> Observations:
             report = result.link.get(leg)  # type: ignore[call-overload]  # a leg is its text
-            found = {} if report is None else {name: report.achieved.get(key) for name, key in figures.items()}
+            found = {} if report is None else {name: getattr(report.achieved, key) for name, key in figures.items()}
             return Observations(figures={name: value for name, value in found.items() if value is not None})
 
         yield Metric(root="link", suffix=f".{name}", unit=unit, pick=read, aggregates=tuple(figures), over="link")
 
 
-_LATENESSES = ("loop_lag", "emulator_late", "pacing_late")
-"""What ``rtcprobe.probe`` measures of its own clockwork on the real clock. Virtual time is never late: 0."""
-
-
 def _harness() -> Iterable[Metric]:
-    for name in _LATENESSES:
+    for name in LATENESSES:
 
         def read(result: Result, _way: str, name: str = name) -> Observations:
-            late = {
-                each: 0.0 if result.clock == "virtual" else result.harness.get(f"{name}_{each}_s") for each in _KEPT
-            }
+            found = result.harness.latenesses.get(name, Lateness())
+            late = {each: 0.0 if result.clock == "virtual" else getattr(found, f"{each}_s") for each in _KEPT}
             return Observations(figures={each: value for each, value in late.items() if value is not None})
 
         yield Metric(root="harness", suffix=f".{name}", unit="s", pick=read, aggregates=_KEPT)

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from rtcprobe.result import Joins
+from rtcprobe.result import Instrument, Joins, Lateness
 from rtcprobe.verdict import METRICS, evaluate, judge, parse_budget
 from rtcprobe.verdict.metrics import metric_named
 
@@ -158,7 +158,7 @@ def test_what_a_run_was_is_exact_and_has_no_doubt(make_result):
 
 
 def test_the_lateness_of_the_instrument_can_be_budgeted(make_result):
-    real = make_result(clock="real", harness={"loop_lag_p95_s": 0.004})
+    real = make_result(clock="real", harness=Instrument(loop_lag=Lateness(p95_s=0.004)))
     assert outcome("harness.loop_lag p95 < 5ms", real).verdict == "met"
     assert outcome("harness.loop_lag p95 < 3ms", real).verdict == "missed"
     assert outcome("harness.loop_lag p99 < 5ms", real).verdict == "inconclusive"

@@ -164,7 +164,7 @@ def _section(result: Result, anchor: str) -> Section:
         slow=view.slow_parts(result),
         notes=view.notes(result),
         gave_up=tables.gave_up(result.join.attempts),
-        harness=tables.mapping_table("Harness: what the instrument itself adds", result.harness),
+        harness=tables.mapping_table("Harness: what the instrument itself adds", result.harness.figures()),
         tiles=view.tiles(result),
         budgets=view.budget_rows(result.budgets),
         joins=waterfall.join_waterfalls(result.join.attempts),
@@ -182,7 +182,7 @@ def _section(result: Result, anchor: str) -> Section:
         left_out=len(every) - len(ears),
         share_plot=_share_plot(result, ears, f"{anchor}-share"),
         link=tables.link_table(result),
-        link_notes=tuple(dict.fromkeys(str(n) for r in result.link.values() for n in r.requested.get("notes") or ())),
+        link_notes=tuple(dict.fromkeys(str(n) for r in result.link.values() for n in r.requested.notes)),
         tables=tuple(each for each in plain if each is not None),
         repeat=repeat(result),
     )
