@@ -13,6 +13,7 @@ from rtcprobe.call.script import cues_of
 from rtcprobe.call.targets.base import CallSetup, Target, find_target
 from rtcprobe.call.targets.loopback import LoopbackTarget
 from rtcprobe.errors import BadInputError, did_you_mean
+from rtcprobe.hearing.intelligibility import measurable
 from rtcprobe.result import Clock, Engine
 from rtcprobe.runtime.entropy import Entropy
 from rtcprobe.runtime.virtual import VirtualEventLoop
@@ -100,8 +101,19 @@ def _check_conversation(scenario: Scenario, target: Target, engine: Engine) -> N
         raise BadInputError("engine model holds no conversation", "use engine stack")
     if target.name != "loopback" and not getattr(target, "agent", False):
         raise BadInputError(f"target {target.name} is no voice agent", "call one by sdp+http or sdp+https")
+    asked = scenario.conversation is not None and scenario.conversation.intelligibility
+    if asked and target.name != "loopback":
+        raise BadInputError(
+            "conversation.intelligibility compares with the original, which an agent outside keeps to itself",
+            "leave it out, or call the loopback",
+        )
+    if asked and not measurable():
+        raise BadInputError("conversation.intelligibility needs pystoi, which is not installed", "pip install pystoi")
     for budget in scenario.budgets:
         metric = metric_named(budget.metric)
+        if metric.suffix in (".stoi", ".estoi") and not asked:
+            cure = "add conversation.intelligibility: true"
+            raise BadInputError(f"budget {budget.expression!r}: intelligibility is not measured", cure)
         if metric.over == "mouth_to_ear":
             cure = "it has response and barge_in"
             raise BadInputError(f"budget {budget.expression!r}: in a conversation nobody speaks markers", cure)

@@ -304,7 +304,14 @@ _JUDGED: Mapping[Kind, _Judged] = {
     "glass_to_glass": _Judged(stages=VIDEO_STAGES, figures={"freeze_share": "share", "frame_rate": "number"}),
     "lip_sync": _Judged(),
     "response": _Judged(
-        stages=TURN_STAGES, figures={"inside": "share", "concealed_onsets": "share", "talk_over_s": "s"}
+        stages=TURN_STAGES,
+        figures={
+            "inside": "share",
+            "concealed_onsets": "share",
+            "talk_over_s": "s",
+            "stoi": "number",
+            "estoi": "number",
+        },
     ),
     "barge_in": _Judged(stages=TURN_STAGES, figures={"false_stops": "share"}),
 }
