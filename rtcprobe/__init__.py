@@ -7,15 +7,16 @@ into **accounts**, one a **way**; a verdict judges. The map, read downwards; a r
 → ``link``, ``audio``, ``picture``, ``playout``, ``control``, ``quality``, ``timeline``, ``ice``
 → ``recording``, ``conversation`` → ``result`` → ``verdict`` → ``scenario``, ``capture``, ``adaptation``
 → ``fit``, ``hearing``, ``model`` (pure so far)
-→ ``runtime`` (two clocks) → ``call`` → ``probe``, ``selftest``, ``listening`` → ``placement``, ``sweep``
-→ ``report`` → ``exporter`` → ``cli``, ``pytest_plugin``.
+→ ``runtime`` (two clocks) → ``call`` → ``probe``, ``selftest``, ``selftest_voice``, ``listening``
+→ ``placement``, ``sweep`` → ``report`` → ``exporter`` → ``cli``, ``pytest_plugin``.
 
 From Python::
 
     from rtcprobe import find_scenario, run_probe
 
     result = run_probe(find_scenario("1v1-social"), seed=1, clock="virtual")
-    print(result.verdict, result.mouth_to_ear["caller_to_callee"].summary)
+    for way, account in result.mouth_to_ear.items():
+        print(result.verdict, way.talker, way.listener, account.summary, account.r)
 """
 
 from __future__ import annotations

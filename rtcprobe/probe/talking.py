@@ -15,10 +15,12 @@ from rtcprobe.errors import BadInputError
 from rtcprobe.hearing.pooled import CallAccount, pooled
 from rtcprobe.hearing.speech import Voices
 from rtcprobe.probe import stalls
+from rtcprobe.probe.conversing import Conversing
 from rtcprobe.probe.hearing import hear_call
 from rtcprobe.probe.notes import Notes
 from rtcprobe.probe.placed import Placed, modelled, of_stack
 from rtcprobe.probe.placing import Attempt, afresh
+from rtcprobe.probe.seeing import Pictures
 from rtcprobe.probe.stalls import Voided
 from rtcprobe.result import Account, Engine, LinkReport, PlacedCall, Progress
 from rtcprobe.ways import Leg, Way
@@ -36,8 +38,11 @@ class Talking:
     notes: Notes
     engine: Engine
     voices: Voices
+    pictures: Pictures
     wav_dir: Path | None
     voided: Voided
+    conversing: Conversing | None = None
+    """What is held in place of speeches, in a conversation."""
     calls: list[PlacedCall] = field(default_factory=list)
     """Every try of every call."""
     heard: dict[int, Mapping[Way, CallAccount]] = field(default_factory=dict)
@@ -115,13 +120,14 @@ class Talking:
                 wav_dir.mkdir(exist_ok=True)
             except OSError as error:
                 raise BadInputError(f"{wav_dir} cannot be written", error.strerror or str(error)) from error
-        self.heard[number] = hear_call(
-            placed.ways,
-            self.voices,
-            self.notes.scenario,
-            wanted=tuple(map(Way, self.notes.placing.target.directions)),
-            wav_dir=wav_dir,
-        )
+        if self.conversing is None:
+            self.heard[number] = hear_call(
+                placed.ways, self.voices, self.notes.scenario, wanted=self.measured, wav_dir=wav_dir
+            )
+        else:
+            self.conversing.hear(number, placed.ways, placed.spoke, wav_dir)
+            self.heard[number] = {}
+        self.pictures.see(number, placed.watched)
         self._keep(placed, heard=True)
 
     def _keep(self, placed: Placed, *, heard: bool) -> None:
@@ -155,13 +161,20 @@ class Talking:
             return None if first is None else first.cut
         return f"{first.cut} ({self._called(first.call)})"
 
+    @property
+    def measured(self) -> tuple[Way, ...]:
+        """The ways whose markers are heard: in a conversation nobody speaks any."""
+        return () if self.conversing is not None else tuple(map(Way, self.notes.placing.target.directions))
+
     def accounts(self) -> tuple[Account, ...]:
-        """Return what was heard on each way, all calls together."""
+        """Return what was heard and seen on each way, all calls together."""
         accounts: dict[Way, dict[int, CallAccount]] = {}
         for number, heard in self.heard.items():
             for way, account in heard.items():
                 accounts.setdefault(way, {})[number] = account
-        return tuple(pooled(calls) for calls in accounts.values())
+        sound = tuple(pooled(calls) for calls in accounts.values())
+        turns = () if self.conversing is None else self.conversing.accounts
+        return (*sound, *self.pictures.accounts(sound), *turns)
 
     def link(self) -> Mapping[Leg, LinkReport]:
         """Return what was asked of the emulated lines, and what they did in all calls."""

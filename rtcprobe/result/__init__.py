@@ -7,6 +7,8 @@ Accounts stand by kind, then by way: ``mouth_to_ear.caller_to_callee``. Schema `
 from rtcprobe.result.accounts import (
     KINDS,
     STAGES,
+    TURN_STAGES,
+    VIDEO_STAGES,
     Account,
     HeardCall,
     Kind,
@@ -16,13 +18,14 @@ from rtcprobe.result.accounts import (
     WayMap,
 )
 from rtcprobe.result.figures import Beside, Playout, Protection, Quality, Recovered, TargetSteps, Unprotected
+from rtcprobe.result.instrument import LATENESSES, Instrument, Lateness
 from rtcprobe.result.joins import Join, Joins, Retransmission
+from rtcprobe.result.links import Asked, LinkReport, LinkSide, Met
 from rtcprobe.result.outcomes import BudgetOutcome, BudgetVerdict, Unit
 from rtcprobe.result.records import (
     SCHEMA,
     Clock,
     Engine,
-    LinkReport,
     PlacedCall,
     Progress,
     Result,
@@ -32,19 +35,27 @@ from rtcprobe.result.summary import Quantile, Summary
 
 __all__ = [
     "KINDS",
+    "LATENESSES",
     "SCHEMA",
     "STAGES",
+    "TURN_STAGES",
+    "VIDEO_STAGES",
     "Account",
+    "Asked",
     "Beside",
     "BudgetOutcome",
     "BudgetVerdict",
     "Clock",
     "Engine",
     "HeardCall",
+    "Instrument",
     "Join",
     "Joins",
     "Kind",
+    "Lateness",
     "LinkReport",
+    "LinkSide",
+    "Met",
     "Missed",
     "PlacedCall",
     "Playout",

@@ -14,6 +14,7 @@ from typing import Any
 
 from rtcprobe.link import BORDER, REGIONS
 from rtcprobe.link.border import told_of_border
+from rtcprobe.scenario.conversing import conversation_schema
 from rtcprobe.scenario.keys import choice, quantity, record, text, written
 from rtcprobe.scenario.link_schema import link_keys_schema
 from rtcprobe.scenario.party_schema import (
@@ -26,6 +27,7 @@ from rtcprobe.scenario.party_schema import (
     script_schema,
     site_schema,
 )
+from rtcprobe.scenario.video import video_schema
 from rtcprobe.verdict.metrics import METRICS
 from rtcprobe.ways import BOTH_LEGS
 
@@ -43,6 +45,7 @@ _TARGET_OPTIONS: dict[str, tuple[str, Any]] = {
     "trickle": ("Whether offers go without candidates, which follow by PATCH (whip+whep).", True),
     "listeners": ("How many listen at the same time (whip+whep up to 16, janus videoroom up to 8).", 3),
     "body": ("How the offer travels: sdp, json or form (sdp+https).", "json"),
+    "kind": ("agent: a voice agent, with which a conversation is held (sdp+https).", "agent"),
     "fields": ("Further JSON members or form fields (sdp+https).", {"model": "gpt-realtime"}),
     "echo": ("Whether the far end sends back what it hears (sdp+https); if not, joins alone are measured.", False),
     "delete": ("Whether the Location of the answer is deleted at the end (sdp+https).", True),
@@ -87,6 +90,7 @@ def scenario_schema() -> dict[str, Any]:
                 "link": _link(),
                 "legs": _legs(),
                 "script": script_schema(),
+                "conversation": conversation_schema(),
                 "target": _target(),
                 "ice": _ice(),
                 "call": _call(),
@@ -95,6 +99,7 @@ def scenario_schema() -> dict[str, Any]:
                 "protection": protection_schema(),
                 "devices": devices_schema(),
                 "playout": playout_schema(),
+                "video": video_schema(),
                 "dtls": record(
                     {
                         "timer": written(
@@ -113,8 +118,9 @@ def scenario_schema() -> dict[str, Any]:
                     "type": "array",
                     "items": written(
                         "budget",
-                        r"^.*[<>].*$",
-                        "METRIC AGGREGATE OP VALUE, and (advisory) where missing it should not fail the run. "
+                        r"^.*([<>]|\swithin\s).*$",
+                        "METRIC AGGREGATE OP VALUE, or METRIC within VALUE..VALUE, and (advisory) where missing it "
+                        "should not fail the run. "
                         "AGGREGATE: p50 p90 p95 p99 min mean max share_above(VALUE); OP: < <= > >=; "
                         "a metric of ways or legs takes the name of one after its first word "
                         "(mouth_to_ear.caller_to_callee.lost, link.caller_to_callee.loss), without it the worst; "

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rtcprobe.call.http import HttpClient
+from rtcprobe.call.live import how_it_ended
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import CallSetup, Way
 from rtcprobe.call.targets.blame import came, gave_up, latecomer, stop_of, too_late
@@ -24,6 +24,9 @@ from rtcprobe.runtime.media_seam import MediaPath
 from rtcprobe.runtime.network import Network
 from rtcprobe.runtime.real import work_s
 from rtcprobe.timeline import Stop
+
+if TYPE_CHECKING:
+    from rtcprobe.call.http import HttpClient  # a fifth of a second that calls without HTTP should not pay
 
 __all__ = ["Course"]
 
@@ -151,6 +154,7 @@ class Course:
             if await self._within([peer.connected for peer in self.there]):
                 self.let_speak(joining=False)
                 await self.say_all()
+                self._heed(how_it_ended(each.track for peer in self.peers for each in peer.sections))
         finally:
             await self._hang_up()
         return self.failed is None
@@ -249,6 +253,14 @@ class Course:
         error = None if task.cancelled() else task.exception()
         if error is not None:
             self.warnings.append(str(error) if isinstance(error, RtcprobeError) else unforeseen(error))
+
+    def _heed(self, ended: tuple[str | None, str | None]) -> None:
+        """Take what live mouths say went wrong: what fails the call, and what cut it short."""
+        failed, cut = ended
+        if failed is not None:
+            self.failed = failed
+            self.stopped = self.stop_of(self.joiners[0])
+        self.cut = self.cut or cut
 
     def _latecomer(self, reached: Sequence[asyncio.Event]) -> Peer:
         return latecomer(self.there, self.joiners, reached)

@@ -31,7 +31,7 @@ import numpy as np
 
 from rtcprobe.call.faults import Exchange
 from rtcprobe.call.http import HttpClient, tls_context
-from rtcprobe.call.mouth_track import MouthTrack
+from rtcprobe.call.live import LiveTrack
 from rtcprobe.call.peer import Media, Peer
 from rtcprobe.call.sdp import Usable, read_candidate, read_description, usable_answer, usable_offer
 from rtcprobe.call.signaling import Sdp
@@ -44,6 +44,7 @@ from rtcprobe.call.targets.last_words import gone, last_packets
 from rtcprobe.call.transceiver import SoundWanted
 from rtcprobe.errors import MeasurementError, RtcprobeError
 from rtcprobe.link import Link, LinkSpec, Path
+from rtcprobe.runtime.edge import Edge
 from rtcprobe.runtime.gathering import Gathering
 from rtcprobe.runtime.outside import OutsideHost, OutsideNetwork, all_addresses, local_addresses
 from rtcprobe.runtime.reach import StreamError, known_addresses, look_up
@@ -260,20 +261,10 @@ class OutsideCall(Course):
         return {"stun": marks.get("answer_received", never_s), "dtls": marks.get("ice_connected", never_s)}
 
     def legs(self) -> dict[LegName, list[access.Leg]]:
-        """Return the access lines of each direction: the speaker's up, each listener's down; and those of the answers.
-
-        Answers are told of the first listener alone: of one who only listens they are reports.
-        """
-        caller = self._hosts[self.caller]
-        if not self.callees:
-            there, back = LegName("caller_to_callee"), LegName("callee_to_caller")
-            return {there: [access.Leg.of(caller.up)], back: [access.Leg.of(caller.down)]}
-        legs = {
-            LegName.between("caller", name): [access.Leg.of(caller.up), access.Leg.of(self._hosts[callee].down)]
-            for name, callee in zip(listeners_named(len(self.callees)), self.callees, strict=True)
-        }
-        first = self._hosts[self.callees[0]]
-        return {**legs, LegName("callee_to_caller"): [access.Leg.of(first.up), access.Leg.of(caller.down)]}
+        """Return the access lines: the speaker's up and each listener's down, and those of the first one's answers."""
+        names = listeners_named(len(self.callees))
+        listeners = dict(zip(names, (self._hosts[callee] for callee in self.callees), strict=False))
+        return access.legs(self._hosts[self.caller], listeners)
 
     def report(self) -> dict[str, Any]:
         """Return, by peer, what was agreed on with the server, and what each side says of the path."""
@@ -337,7 +328,7 @@ class OutsideCall(Course):
         for place, ((side, media), phase, own_seed) in enumerate(
             zip(self.sides, phases, route_seeds.spawn(len(self.sides)), strict=True)
         ):
-            up_seed, down_seed = own_seed.spawn(2)
+            up_seed, down_seed, mouth_seed = own_seed.spawn(3)
             host = self.network.add_outside_host(
                 side if place < 2 else f"{side}{place}",
                 (),
@@ -349,22 +340,26 @@ class OutsideCall(Course):
             peer = self.setup.peer(
                 host,
                 side,
-                [self._sound(side, media, phase)],
+                [self._sound(side, media, phase, mouth_seed)],
                 milestones=self.milestones,
                 gathering=gathering,
             )
             self._hosts[peer] = host
+            track = peer.sound.track
+            if isinstance(track, LiveTrack):
+                track.mouth.listen(peer.sound)
+                track.mouth.edge = host.edge = Edge()
             self.lines[peer] = line
             self._gatherings[peer] = gathering
             peers.append(peer)
         return peers
 
-    def _sound(self, side: Side, media: Media, phase: float) -> SoundWanted:
+    def _sound(self, side: Side, media: Media, phase: float, seed: np.random.SeedSequence) -> SoundWanted:
         """Return the section of sound of one side: of two parties the first calls, the second is called."""
         caller, callee = list(self.setup.speech)[:2]
         ours, other = (caller, callee) if side == "caller" else (callee, caller)
-        mouth = self.setup.mouth(ours, self.network, phase=phase, may_speak=self.may_speak)
-        track = None if mouth is None else MouthTrack(mouth)
+        mouth = self.setup.mouth(ours, self.network, phase=phase, may_speak=self.may_speak, seed=seed)
+        track = None if mouth is None else mouth.track()
         return SoundWanted(track=track, media=media, expected=self.setup.expected(other))
 
     def _path(self, route: Route, seed: np.random.SeedSequence) -> Path:

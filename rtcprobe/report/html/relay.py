@@ -70,8 +70,8 @@ def _part(client: ClientReport, way: str, report: RelayReport, name: str) -> dic
         ("packets offered", f"{offered:,.0f}"),
         ("dropped by the queue", f"{dropped:,.0f}"),
         ("lost otherwise", f"{sum(_known(columns['losses'])):,.0f}"),
-        ("delay p50, ms", milliseconds(achieved.get("delay_p50_s"), 1)),
-        ("delay p95, ms", milliseconds(achieved.get("delay_p95_s"), 1)),
+        ("delay p50, ms", milliseconds(achieved.delay_p50_s, 1)),
+        ("delay p95, ms", milliseconds(achieved.delay_p95_s, 1)),
     )
     return {
         "name": client.client,
@@ -97,16 +97,15 @@ def _panels(columns: Mapping[str, Sequence[float | None]], late: Sequence[int]) 
     if _known(columns["rate_bps"]):
         rate = _floats(columns["rate_bps"]) / 1e3
         rates.insert(0, Curve(title="rate in force", at_s=at_s - 0.5, values=rate, tone="ink", steps=True))
-    return [
-        Panel(title="kb/s", curves=rates, marked="relay late", marked_s=np.array(late, dtype=np.float64) + 0.5),
-        Panel(
-            title="ms above the least delay", curves=[Curve(title="", at_s=at_s, values=_floats(columns["queue_ms"]))]
-        ),
-        Panel(
-            title="packets dropped by the queue",
-            curves=[Curve(title="", at_s=at_s, values=_floats(columns["queue_drops"]), steps=True)],
-        ),
-    ]
+    drawn = [Panel(title="kb/s", curves=rates, marked="relay late", marked_s=np.array(late, dtype=np.float64) + 0.5)]
+    # A line along the axis says no more than the table.
+    if any(_known(columns["queue_ms"])):
+        curve = Curve(title="", at_s=at_s, values=_floats(columns["queue_ms"]))
+        drawn.append(Panel(title="ms above the least delay", curves=[curve]))
+    if any(_known(columns["queue_drops"])):
+        curve = Curve(title="", at_s=at_s - 0.5, values=_floats(columns["queue_drops"]), steps=True)
+        drawn.append(Panel(title="packets dropped by the queue", curves=[curve]))
+    return drawn
 
 
 def _floats(values: Sequence[float | None]) -> Floats:
