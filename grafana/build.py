@@ -380,6 +380,38 @@ WHY_IS_IT_SLOW = Dashboard(
             ),
         ),
         (
+            "Voice agents",
+            (
+                lines(
+                    "How long does the agent take to answer?",
+                    "p50 and p95, to within a histogram bucket. Of the simulated agent most of it is what was written.",
+                    "s",
+                    q(quantile(0.5, "rtcprobe_response_seconds", "probe"), "{{probe}} p50"),
+                    q(quantile(0.95, "rtcprobe_response_seconds", "probe"), "{{probe}} p95"),
+                    width=8,
+                ),
+                lines(
+                    "How long does it speak on when interrupted?",
+                    "p50 and p95, to within a histogram bucket.",
+                    "s",
+                    q(quantile(0.5, "rtcprobe_barge_in_stop_seconds", "probe"), "{{probe}} p50"),
+                    q(quantile(0.95, "rtcprobe_barge_in_stop_seconds", "probe"), "{{probe}} p95"),
+                    width=8,
+                ),
+                lines(
+                    "Which turns and interruptions came to nothing?",
+                    "Share of each kind: lost are turns without an answer and interruptions that were missed.",
+                    "percentunit",
+                    q(
+                        f"sum by (probe, kind) ({increase('rtcprobe_turns_total', UNHEARD)}) / "
+                        f"sum by (probe, kind) ({increase('rtcprobe_turns_total')})",
+                        "{{probe}} {{kind}}",
+                    ),
+                    width=8,
+                ),
+            ),
+        ),
+        (
             "Mouth to ear",
             (
                 lines(

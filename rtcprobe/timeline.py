@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Timer",
     "Wait",
     "answers",
+    "flight_waits",
     "phases",
     "price",
 ]
@@ -175,6 +177,31 @@ def price(waits: Iterable[Wait], *, total_s: float, not_before_s: Mapping[Timer,
         covered_s = max(covered_s, end_s) if cost_s else covered_s
         out.append(Cost(wait=wait, cost_s=cost_s))
     return sorted(out, key=lambda each: each.wait.at_s)
+
+
+def flight_waits(
+    side: Side, flights_s: Iterable[Sequence[float]], progress_s: Sequence[float], least_s: float | None
+) -> list[Wait]:
+    """Return a handshake's retransmissions, each as the wait that ended with it.
+
+    ``flights_s`` is when every copy of each flight left; ``progress_s`` when the other side's handshake moved on: a
+    flight is answered by the first of these after it left, ``least_s`` later at the soonest (None: not known).
+    """
+    waits: list[Wait] = []
+    for copies_s in flights_s:
+        answered_s = next((each for each in progress_s if each > copies_s[0]), None)
+        waits += [
+            Wait(
+                timer="dtls",
+                side=side,
+                what="handshake flight",
+                from_s=from_s,
+                at_s=at_s,
+                needed=answers(at_s, answered_s, least_s),
+            )
+            for from_s, at_s in pairwise(copies_s)
+        ]
+    return waits
 
 
 def answers(copy_s: float, answered_s: float | None, least_s: float | None) -> bool:

@@ -21,7 +21,7 @@ LEVELS = (
     ("fit", "hearing", "model"),
     ("runtime",),
     ("call",),
-    ("selftest", "probe", "listening"),
+    ("selftest", "selftest_voice", "probe", "listening"),
     ("placement", "sweep"),
     ("report",),
     ("exporter",),

@@ -2,9 +2,10 @@
 
 import pytest
 
-from rtcprobe import selftest
+from rtcprobe import selftest, selftest_voice
 from rtcprobe.audio.opus import OpusSettings
 from rtcprobe.selftest import LIMIT_S, SelftestReport, SelftestRow, selftest_rows
+from rtcprobe.selftest_voice import OFFSET_S, ONSET_S, VoiceRow, voice_rows
 
 
 def test_the_instrument_passes_its_own_test(monkeypatch):
@@ -37,3 +38,22 @@ def test_settings_cover_what_the_accuracy_is_promised_for():
     assert {codec.application for codec in selftest.SETTINGS} == {"voip", "audio", "lowdelay"}
     assert {codec.ptime_s for codec in selftest.SETTINGS} >= {0.010, 0.020, 0.040, 0.060}
     assert any(codec.fec for codec in selftest.SETTINGS)
+
+
+def test_the_instrument_of_conversations_agrees_with_the_agents_own_log(monkeypatch):
+    monkeypatch.setattr(selftest_voice, "_TURNS", 3)
+    monkeypatch.setattr(selftest_voice, "LEVELS_DBFS", (-35.0,))
+    (row,) = voice_rows()
+    assert row.passed
+    assert row.said == row.heard == 3
+    assert 0.0 < row.onset_s <= ONSET_S
+    assert 0.0 < row.offset_s <= OFFSET_S
+
+
+@pytest.mark.parametrize(
+    ("heard", "onset_s", "offset_s", "passed"),
+    [(3, 0.0014, 0.004, True), (3, 0.0016, 0.004, False), (3, 0.001, 0.0051, False), (2, 0.0, 0.0, False)],
+)
+def test_an_answer_unheard_or_misplaced_fails(heard, onset_s, offset_s, passed):
+    row = VoiceRow(level_dbfs=-26.0, said=3, heard=heard, onset_s=onset_s, offset_s=offset_s)
+    assert row.passed is passed

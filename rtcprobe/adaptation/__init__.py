@@ -1,11 +1,13 @@
 """A sender that adapts, in virtual time: a model of one over an emulated link, and the figures that it is judged by.
 
-The map: ``encoder.py`` is what a camera's encoder makes of a rate, ``receiver.py`` who asks again and shows frames,
-``model.py`` the call of both over ``rtcprobe.link``, ``figures.py`` what came of it, ``cases.py`` lines that shrink.
+The map: ``encoder.py`` is what a camera's encoder makes of a rate, ``sender.py`` what the sender makes of its frames,
+``receiver.py`` who asks again and shows them, ``model.py`` the call of both over ``rtcprobe.link``, ``meeting.py``
+several calls over one line, ``figures.py`` what came of it, ``cases.py`` lines that shrink.
 """
 
 from rtcprobe.adaptation.cases import Case, case_names, case_of_link, find_case
 from rtcprobe.adaptation.figures import FIGURES, capacity_of, fall_of, figures_of
+from rtcprobe.adaptation.meeting import Flow, fairness, jain, meet, together
 from rtcprobe.adaptation.model import Call, Course, Settings, controller_of
 
 __all__ = [
@@ -13,12 +15,17 @@ __all__ = [
     "Call",
     "Case",
     "Course",
+    "Flow",
     "Settings",
     "capacity_of",
     "case_names",
     "case_of_link",
     "controller_of",
+    "fairness",
     "fall_of",
     "figures_of",
     "find_case",
+    "jain",
+    "meet",
+    "together",
 ]

@@ -1,8 +1,8 @@
 """Lines that shrink, as files in ``scenarios/adaptation/``: what RFC 8867 asks of one flow, and ours.
 
 Facts: a file has ``about``, ``source``, ``length``, ``link`` (what carries the media) and ``back`` (what carries
-feedback), the last two as every ``--link``. Sections 5.2 to 5.5 and 5.8 of RFC 8867 need several flows in one
-bottleneck, which one sender is not.
+feedback), the last two as every ``--link``. ``flows`` lists the calls that share the line, one each: ``start``,
+``delay`` (beside the line's, each way), ``pause`` (two instants), ``way`` (there or back); without it there is one.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from rtcprobe.adaptation.meeting import Flow
 from rtcprobe.errors import BadInputError, nearest
 from rtcprobe.link import LinkSpec, parse_link
 from rtcprobe.strictyaml import load_yaml
@@ -21,6 +22,9 @@ __all__ = ["LONGEST_S", "Case", "case_names", "case_of_link", "find_case"]
 
 LONGEST_S: Final = 3600.0
 _KEYS: Final = ("about", "source", "length", "link", "back")
+_FLOW_KEYS: Final = ("start", "delay", "pause", "way")
+_MOST_FLOWS: Final = 32
+_LONGEST_DELAY_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +37,7 @@ class Case:
     length_s: float
     link: LinkSpec
     back: LinkSpec
+    flows: tuple[Flow, ...] = (Flow(),)
 
 
 def _folder() -> Path:
@@ -69,10 +74,11 @@ def find_case(name: str) -> Case:
         raise BadInputError(f"adaptation scenario {str(path)!r} cannot be read", f"{reason}") from error
     except BadInputError as error:
         raise error.within(str(path)) from None
-    if not isinstance(written, dict) or set(written) != set(_KEYS):
-        raise BadInputError(f"{path}: not the keys of an adaptation scenario", f"give {', '.join(_KEYS)}")
+    if not isinstance(written, dict) or set(written) - {"flows"} != set(_KEYS):
+        raise BadInputError(f"{path}: not the keys of an adaptation scenario", f"give {', '.join(_KEYS)}, or flows too")
     try:
         length_s = parse_duration(written["length"])
+        flows = _flows(written.get("flows", [{}]), length_s)
         link, back = parse_link(written["link"], folder=path.parent), parse_link(written["back"], folder=path.parent)
     except BadInputError as error:
         raise error.within(str(path)) from None
@@ -83,7 +89,41 @@ def find_case(name: str) -> Case:
         length_s=_length(length_s),
         link=link,
         back=back,
+        flows=flows,
     )
+
+
+def _flows(written: object, length_s: float) -> tuple[Flow, ...]:
+    """Return the flows of a file."""
+    if not isinstance(written, list) or not 1 <= len(written) <= _MOST_FLOWS:
+        raise BadInputError(f"flows {written!r} is no list of 1 to {_MOST_FLOWS}", "write it like [{start: 0s}]")
+    flows = tuple(_flow(each, length_s) for each in written)
+    if all(flow.way == "back" for flow in flows):
+        raise BadInputError("no flow goes there", "let one have way: there")
+    return flows
+
+
+def _flow(written: object, length_s: float) -> Flow:
+    if not isinstance(written, dict) or set(written) - set(_FLOW_KEYS):
+        raise BadInputError(f"flow {written!r} cannot be read", f"give some of {', '.join(_FLOW_KEYS)}")
+    start_s = parse_duration(written.get("start", "0s"))
+    delay_s = parse_duration(written.get("delay", "0s"))
+    way = written.get("way", "there")
+    if way not in ("there", "back"):
+        raise BadInputError(f"way {way!r} is not known", "write there or back")
+    if not 0 <= start_s < length_s:
+        raise BadInputError(f"start {format_duration(start_s)} is not within the call", "let it begin before the end")
+    if not 0 <= delay_s <= _LONGEST_DELAY_S:
+        raise BadInputError(f"delay {format_duration(delay_s)} is impossible", "give 0s to 5s")
+    pause = written.get("pause")
+    if pause is None:
+        return Flow(start_s=start_s, delay_s=delay_s, way=way)
+    if not isinstance(pause, list) or len(pause) != 2:
+        raise BadInputError(f"pause {pause!r} is no two instants", "write it like [40s, 60s]")
+    begin_s, end_s = (parse_duration(each) for each in pause)
+    if not begin_s < end_s:
+        raise BadInputError(f"pause {pause!r} ends before it begins", "write it like [40s, 60s]")
+    return Flow(start_s=start_s, delay_s=delay_s, way=way, pauses=((begin_s, end_s),))
 
 
 def case_of_link(line: str, length_s: float) -> Case:

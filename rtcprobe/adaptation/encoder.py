@@ -58,6 +58,7 @@ _LEAST_FRAMES, _MOST_FRAMES = 60, 150
 _DROPS: Final = 60
 """Percent."""
 _LEAST_BPS: Final = 30e3
+_GAP_S: Final = 1.0
 _BUFFER_S, _OPTIMAL_S, _INITIAL_S = 1.0, 0.6, 0.5
 _WATER_MARK: Final = 0.30
 _UNDER, _OVER = 1.00, 0.15
@@ -202,7 +203,8 @@ class Encoder:
         self._encoded_s: float | None = None
         self._given_s: deque[float] = deque()
         self._scaler = QualityScaler()
-        self._check_s = _FIRST_CHECK_S
+        self._check_s: float | None = None
+        self._begun_s = 0.0  # when the camera began to give pictures without a gap
         self._counter = 0
 
     @property
@@ -223,12 +225,14 @@ class Encoder:
         """Return bytes of the next frame and whether it is a key frame; None when it is dropped."""
         target_bps = min(max(target_bps, _LEAST_BPS), self.max_bps)
         self._scale(now_s)
+        if not self._given_s or now_s - self._given_s[-1] > _GAP_S:
+            self._begun_s = now_s
         # The codec is told the camera's rate, whatever the window drops of it.
         given = self._given_s
         given.append(now_s)
         while given[0] <= now_s - 1.0:
             given.popleft()
-        fps = len(given) if now_s >= 1.0 else FPS
+        fps = len(given) if now_s >= self._begun_s + 1.0 else FPS
         self._counter += 1
         if drop_every is not None and self._counter % drop_every == 0:
             # The window's drops are no fault of the encoder's: the scaler does not see them.
@@ -261,6 +265,8 @@ class Encoder:
 
     def _scale(self, now_s: float) -> None:
         """Change the size of the picture where the quantiser says so."""
+        if self._check_s is None:
+            self._check_s = now_s + _FIRST_CHECK_S
         if not self._scales or now_s < self._check_s:
             return
         verdict = self._scaler.check()

@@ -3,6 +3,8 @@
 Facts: the *fall* is the deepest change of rate downwards, the *return* the first change upwards after it. A line
 without a fall has no figure of one. The floor of the delay is the least that any packet of the call took.
 
+Figures of several flows are those of all that send that way together, their delays above the floor of each.
+
 Source: RFC 8868 §3 (metrics); a freeze as in W3C webrtc-stats.
 """
 
@@ -29,9 +31,10 @@ FIGURES: Final[Mapping[str, str]] = {
     "to_90_percent_s": "back at 90% of the old rate after",
     "to_full_size_s": "full picture size again after",
     "voice_unplayed": "voice unplayed",
+    "fairness": "fairness of who shares the line (Jain), last 30 s",
 }
 """Each figure by its key, in words; a name that ends in ``_s`` is seconds, in ``_ms`` milliseconds, else a share
-(``steady_share``, ``voice_unplayed``) or a count."""
+(``steady_share``, ``voice_unplayed``, ``fairness``) or a count."""
 
 _SETTLED_S: Final = 10.0
 _STEADY_FROM_S: Final = 20.0
@@ -74,6 +77,7 @@ def figures_of(course: Course, spec: LinkSpec) -> dict[str, float | None]:
         "to_90_percent_s": None,
         "to_full_size_s": None,
         "voice_unplayed": course.voice_unplayed / course.voice_sent if course.voice_sent else None,
+        "fairness": None,
     }
     fall = fall_of(spec)
     if fall is None:

@@ -22,8 +22,9 @@ from typing import Any, Final
 import numpy as np
 
 from rtcprobe.adaptation.encoder import FPS, Encoder
+from rtcprobe.adaptation.far import Agenda, FarEnd, Line, owner_of
 from rtcprobe.adaptation.receiver import VideoReceiver
-from rtcprobe.adaptation.sender import OVERHEAD_BYTES, VOICE_BPS, VideoSender
+from rtcprobe.adaptation.sender import VOICE_BPS, VideoSender
 from rtcprobe.control import (
     Controller,
     Feedback,
@@ -31,10 +32,7 @@ from rtcprobe.control import (
     GoogCc,
     LossReports,
     Pacer,
-    Recorder,
     Remb,
-    RembEstimator,
-    interval_s,
 )
 from rtcprobe.errors import BadInputError
 from rtcprobe.link import Link, LinkSpec
@@ -44,20 +42,11 @@ __all__ = ["Call", "Course", "Settings", "controller_of"]
 
 _VOICE_BYTES: Final = 120
 _VOICE_S: Final = 0.020
-_GRID_S: Final = 1 / 64
-"""Chromium lets timers that ask for no precision go off on this grid (as recorded: 62.5, 109, 125 ms)."""
-_STARTING_S: Final = 5.0
-_STARTING_BPS, _VOICE_ONLY_BPS = 300e3, 1.5 * 52e3 + 10e3
-"""The reporter's own estimate: the start, then what its voice alone lets it be, as recorded from 5 s on. So one who
-sends voice alone reports each 125 ms, not each 50."""
-_FEEDBACK_BYTES: Final = 84
 _OWN_FEEDBACK_S, _OWN_FEEDBACK_BYTES = 0.0625, 70
 """What the sender tells of the other side's voice, on the line of its media, as recorded; no feedback tells of it."""
 _TAG_BYTES: Final = 10
 """SRTP's tag is added below where sizes are taken down: the estimate is of the rest. Source: RFC 3711 §4.2.1."""
 _PROCESS_S: Final = 0.025
-_REPORT_S: Final = 1.0
-_NACK_S: Final = 0.020
 _NOISE: Final = 0.15
 
 
@@ -72,6 +61,10 @@ class Settings:
     seed: int = 0
     stalls: tuple[tuple[float, float], ...] = ()
     """(begin, end) of stretches in which neither end runs."""
+    start_s: float = 0.0
+    """When the call begins, on the clock of its line."""
+    pauses: tuple[tuple[float, float], ...] = ()
+    """(begin, end) of stretches in which camera and microphone give nothing."""
 
 
 @dataclass(slots=True)
@@ -112,48 +105,66 @@ def controller_of(written: str) -> Controller:
 
 
 class Call:
-    """One call; ``run`` it once."""
+    """One call; ``run`` it once. Of several on one agenda each has lines that lead over the shared ones."""
 
-    def __init__(self, settings: Settings, controller: Controller) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        controller: Controller,
+        agenda: Agenda | None = None,
+        lines: tuple[Line, Line] | None = None,
+    ) -> None:
         self.settings = settings
         self.controller = controller
         seeds = np.random.SeedSequence(settings.seed).spawn(4)
-        self._forward, self._back = Link(settings.forward, seeds[0]), Link(settings.back, seeds[1])
+        self._forward: Line
+        self._back: Line
+        self._forward, self._back = lines or (Link(settings.forward, seeds[0]), Link(settings.back, seeds[1]))
         rng = np.random.default_rng(seeds[2])
         # Stock aiortc knows no other size than the camera's, and no parity.
         stock = controller.feedback_kind == "remb"
         self.encoder = Encoder(_noise(rng), settings.max_bps, scales=not stock)
-        self.receiver = VideoReceiver()
         self.course = Course(settings.length_s)
         self._pacer = Pacer(self._leave)
         self.sender = VideoSender(self.encoder, controller, self._pacer, protects=not stock)
         self._phases = np.random.default_rng(seeds[3])
-        self._recorder, self._estimator = Recorder(), RembEstimator()
-        self._events: list[tuple[float, int, Callable[[Any], None], Any]] = []
-        self._order = 0
+        self._agenda = agenda or Agenda()
+        self._at = self._agenda.add
+        self.receiver = VideoReceiver()
+        self._far = FarEnd(self, self._agenda, self._back, self._phases)
         self._now_s = 0.0
         self._wake_s = math.inf
-        self._sequence = self._came = self._highest = 0
-        self._told = (0, 0)  # highest number and count at the last receiver report
-        self._one_way_s = 0.0
+        self._sequence = 0
         self._losses = LossReports()
         self._place = -1
-        self._sums = [0, 0, 0, 0, 0]  # bytes offered, delivered; queue drops, losses; RTX bytes
+        self._sums = [0, 0, 0, 0]  # bytes offered; queue drops, losses; RTX bytes
         self._freezes = 0
+
+    def begin(self) -> None:
+        """Put on the agenda what a call begins with."""
+        phases, begin_s = self._phases, self.settings.start_s
+        self._at(begin_s + phases.uniform(0, 1 / FPS), self._on_frame)
+        self._at(begin_s + phases.uniform(0, _VOICE_S), self._on_voice)
+        self._at(begin_s, self._on_process)
+        self._at(1.0, self._on_second)
+        self._far.begin(begin_s)
+        if self.controller.feedback_kind == "transport-cc":
+            self._at(begin_s + _OWN_FEEDBACK_S, self._on_own_feedback)
+
+    def at(self, now_s: float, act: Callable[[Any], None], argument: Any) -> None:
+        """Let something of this call happen now."""
+        self._now_s = max(now_s, self._now_s)
+        act(argument)
+
+    def end(self) -> Course:
+        """Return what came of it."""
+        self.course.shown, self.course.encoded = self.receiver.shown, self.sender.encoded
+        return self.course
 
     def run(self) -> Course:
         """Return what came of it."""
-        phases = self._phases
-        self._at(phases.uniform(0, 1 / FPS), self._on_frame)
-        self._at(phases.uniform(0, _VOICE_S), self._on_voice)
-        self._at(0.0, self._on_process)
-        self._at(1.0, self._on_second)
-        self._at(phases.uniform(0.5, 1.5) * _REPORT_S, self._on_report_due)
-        if self.controller.feedback_kind == "transport-cc":
-            self._at(phases.uniform(0, 0.05), self._on_feedback_due)
-            self._at(_OWN_FEEDBACK_S, self._on_own_feedback)
-        self._at(_NACK_S, self._on_asks)
-        events, end_s = self._events, self.settings.length_s
+        self.begin()
+        events, end_s = self._agenda.events, self.settings.length_s
         stalls, late = deque(sorted(self.settings.stalls)), -1.0
         while events and events[0][0] <= end_s + 1e-9:
             at_s, order, act, argument = heapq.heappop(events)
@@ -169,18 +180,16 @@ class Call:
                         continue
                 heapq.heappush(events, (stalls[0][1], order, act, argument))
                 continue
-            self._now_s = max(at_s, self._now_s)
-            act(argument)
-        self.course.shown, self.course.encoded = self.receiver.shown, self.sender.encoded
-        return self.course
-
-    def _at(self, at_s: float, act: Callable[[Any], None], argument: Any = None) -> None:
-        self._order += 1
-        heapq.heappush(self._events, (at_s, self._order, act, argument))
+            owner_of(act).at(at_s, act, argument)
+        return self.end()
 
     def _on_frame(self, _: Any) -> None:
         self._at(self._now_s + 1 / FPS, self._on_frame)
-        self._on_late_frame(None)
+        if not self._paused():
+            self._on_late_frame(None)
+
+    def _paused(self) -> bool:
+        return any(begin_s <= self._now_s < end_s for begin_s, end_s in self.settings.pauses)
 
     def _on_late_frame(self, _: Any) -> None:
         waits = self.sender.frame(self._now_s)
@@ -192,6 +201,8 @@ class Call:
 
     def _on_voice(self, _: Any) -> None:
         self._at(self._now_s + _VOICE_S, self._on_voice)
+        if self._paused():
+            return
         self.course.voice_sent += 1
         self._pacer.put("audio", ("voice", self._now_s), _VOICE_BYTES, self._now_s)
         self._wake()
@@ -235,73 +246,36 @@ class Call:
         sums = self._sums
         sums[0] += size_bytes
         if kind == "again":
-            sums[4] += size_bytes
+            sums[3] += size_bytes
         fate = self._forward.offer(size_bytes, now_s)
         if fate.arrivals_s:
             for arrival_s in fate.arrivals_s:
                 self.course.delays.append((now_s, arrival_s - now_s))
-                self._at(arrival_s, self._on_arrival, (kind, content, sequence, size_bytes, now_s, arrival_s))
+                self._at(arrival_s, self._far.on_arrival, (kind, content, sequence, size_bytes, now_s, arrival_s))
         else:
-            sums[2 if fate.dropped in ("queue", "aqm", "policer") else 3] += 1
+            sums[1 if fate.dropped in ("queue", "aqm", "policer") else 2] += 1
             self.course.voice_unplayed += kind == "voice"
         if kind in ("video", "again"):
             self.sender.left(kind, content, size_bytes, now_s)
         elif kind == "parity":
             self.sender.left(kind, content[0], size_bytes, now_s)
 
-    def _on_arrival(self, came: tuple[str, Any, int, int, float, float]) -> None:
-        kind, content, sequence, size_bytes, sent_s, arrival_s = came
-        now_s = self._now_s
-        self._sums[1] += size_bytes
-        self._one_way_s = arrival_s - sent_s
-        self._came += 1
-        self._highest = max(self._highest, sequence + 1)
-        if self.controller.feedback_kind == "transport-cc":
-            self._recorder.arrived(sequence & 0xFFFF, arrival_s)
-        elif self.controller.feedback_kind == "remb" and kind != "voice":
-            rate_bps = self._estimator.add(sent_s, now_s, size_bytes - OVERHEAD_BYTES)
-            if rate_bps is not None:
-                self._send_back(self._on_remb, rate_bps)
-        if kind in ("video", "again"):
-            numbers = self.receiver.arrived(content, now_s)
-            if numbers:
-                self._send_back(self._on_nack, numbers)
-        elif kind == "parity":
-            self.receiver.parity(content, now_s)
-
-    def _on_asks(self, _: Any) -> None:
-        self._at(self._now_s + _NACK_S, self._on_asks)
-        if self.receiver.missing:
-            numbers = self.receiver.asks(self._now_s, self.sender.rtt_s)
-            if numbers:
-                self._send_back(self._on_nack, numbers)
-        if self.receiver.needs_key(self._now_s):
-            self._send_back(self._on_key, None)
-
-    def _send_back(self, act: Callable[[Any], None], argument: Any) -> None:
-        for arrival_s in self._back.offer(_FEEDBACK_BYTES, self._now_s).arrivals_s:
-            self._at(arrival_s, act, argument)
-
-    def _on_nack(self, numbers: list[int]) -> None:
+    def on_nack(self, numbers: list[int]) -> None:
+        """Take in what is asked for again."""
         if self.sender.asked(numbers, self._now_s):
             self._wake()
 
-    def _on_key(self, _: Any) -> None:
+    def on_key(self, _: Any) -> None:
+        """Take in that a key frame is asked for."""
         self.encoder.ask_key()
 
-    def _on_remb(self, rate_bps: float) -> None:
+    def on_remb(self, rate_bps: float) -> None:
+        """Take in the receiver's estimate."""
         self.controller.told_remb(rate_bps, self._now_s)
         self._adopt()
 
-    def _on_report_due(self, _: Any) -> None:
-        self._at(self._now_s + self._phases.uniform(0.5, 1.5) * _REPORT_S, self._on_report_due)
-        highest, came = self._told
-        self._told = self._highest, self._came
-        expected = self._highest - highest
-        lost = expected - (self._came - came)
-        self._send_back(self._on_report, (lost, expected, self._now_s, self._one_way_s))
-
-    def _on_report(self, told: tuple[int, int, float, float]) -> None:
+    def on_report(self, told: tuple[int, int, float, float]) -> None:
+        """Take in a receiver report: lost, expected, when it left, how long the last packet took."""
         lost, expected, sent_s, one_way_s = told
         self.sender.rtt_s = one_way_s + self._now_s - sent_s
         self.controller.set_rtt(self.sender.rtt_s)
@@ -315,15 +289,10 @@ class Call:
         fate = self._forward.offer(_OWN_FEEDBACK_BYTES, self._now_s)
         self._sums[0] += _OWN_FEEDBACK_BYTES
         if not fate.arrivals_s:
-            self._sums[2 if fate.dropped in ("queue", "aqm", "policer") else 3] += 1
+            self._sums[1 if fate.dropped in ("queue", "aqm", "policer") else 2] += 1
 
-    def _on_feedback_due(self, _: Any) -> None:
-        own_bps = _STARTING_BPS if self._now_s < _STARTING_S else _VOICE_ONLY_BPS
-        self._at(self._now_s + math.ceil(interval_s(own_bps) / _GRID_S) * _GRID_S, self._on_feedback_due)
-        for message in self._recorder.reports(self._now_s):
-            self._send_back(self._on_feedback, message)
-
-    def _on_feedback(self, message: Feedback) -> None:
+    def on_feedback(self, message: Feedback) -> None:
+        """Take in transport-wide feedback."""
         self.controller.told(message, self._now_s)
         self._adopt()
 
@@ -332,15 +301,15 @@ class Call:
         course, sums = self.course, self._sums
         course.target_bps.append(self.controller.target_bps)
         course.offered_bps.append(8.0 * sums[0])
-        course.delivered_bps.append(8.0 * sums[1])
-        course.drops.append(sums[2])
-        course.lost.append(sums[3])
-        course.rtx_bps.append(8.0 * sums[4])
+        course.delivered_bps.append(8.0 * self._far.take_bytes())
+        course.drops.append(sums[1])
+        course.lost.append(sums[2])
+        course.rtx_bps.append(8.0 * sums[3])
         course.freezes.append(self.receiver.freezes - self._freezes)
         course.height.append(self.encoder.size[1])
         course.pacer_s.append(self._pacer.expected_s)
         self._freezes = self.receiver.freezes
-        self._sums = [0, 0, 0, 0, 0]
+        self._sums = [0, 0, 0, 0]
 
 
 def _noise(rng: np.random.Generator) -> Iterator[float]:

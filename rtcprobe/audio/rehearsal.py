@@ -12,7 +12,10 @@ Rules:
        equal.
     2. Whatever else is asked for (another payload, concealment, in-band redundancy) is decoded for real, from the state
        the decoder would have by then.
-    3. Only the first ``MOST_FRAMES`` are kept, for they cost memory; what follows is decoded as ever.
+    3. Where nobody ever asks it to conceal (NetEQ without DTX and in-band redundancy does not), a real decoder is taken
+       for the one of the programme as soon as it sounds alike and differs in what is for concealment alone. What it
+       decodes from there on is the same to the bit; what it would conceal, which nobody asks, is not.
+    4. Only the first ``MOST_FRAMES`` are kept, for they cost memory; what follows is decoded as ever.
 
 That libopus' decoder may be copied as memory: ``opus_decoder_get_size`` in ``opus.h``.
 """
@@ -21,6 +24,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
+
+import numpy as np
 
 from rtcprobe.audio.opus import OpusDecoder
 from rtcprobe.audio.opus_packet import duration_samples, has_fec
@@ -31,8 +36,12 @@ __all__ = ["MOST_FRAMES", "Rehearsal", "RehearsedDecoder"]
 MOST_FRAMES: Final = 3000
 """A minute of the usual 20 ms: 12 MB of sound, and 5 MB of states."""
 
-_EVERY: Final = 10
-"""From one state kept to the next: 18 kB each, and at most nine frames to decode again where a packet is missing."""
+_EVERY: Final = 5
+"""From one state kept to the next: 18 kB each, and at most four frames to decode again where a packet is missing."""
+
+_SPAN_BYTES: Final = 128
+"""What a decoder keeps for concealment alone lies so close together (``silk_PLC_struct`` and ``silk_CNG_struct`` in
+libopus' ``silk/structs.h``): slow averages, which forget a gap some 25 frames later than the sound does."""
 
 _LONGEST_GAP: Final = 250
 """How many frames ahead the programme is searched for a payload that is not the next: 5 s of 20 ms."""
@@ -52,9 +61,9 @@ class Rehearsal:
         self._sound: list[Pcm] = []
         self._states = [self._decoder.state()]
 
-    def decoder(self) -> RehearsedDecoder:
-        """Return a decoder at the beginning of its stream."""
-        return RehearsedDecoder(self)
+    def decoder(self, *, conceals: bool = True) -> RehearsedDecoder:
+        """Return a decoder at the beginning of its stream; ``conceals``: it may be asked to (rule 3)."""
+        return RehearsedDecoder(self, conceals=conceals)
 
     def sound(self, place: int) -> Pcm:
         """Return the samples of the payload at ``place``, read-only, shape (samples,)."""
@@ -94,14 +103,21 @@ class Rehearsal:
             decoder.decode(payload)
         return decoder
 
-    def is_state_before(self, place: int, decoder: OpusDecoder) -> bool:
-        """Return whether ``decoder`` is as if it had been given every payload before ``place``; False if not known."""
+    def is_state_before(self, place: int, decoder: OpusDecoder, sound: Pcm, *, conceals: bool) -> bool:
+        """Return whether ``decoder`` is as if it had been given every payload before ``place``; False if not known.
+
+        ``sound`` is what it made of the last of them.
+        """
         if place % _EVERY or place >= len(self.payloads):
             return False
-        self.sound(place - 1)
+        same = np.array_equal(self.sound(place - 1), sound)
         if self._again is not None and place > self._again:
             place -= self._turn
-        return self._states[place // _EVERY] == decoder.state()
+        kept, state = self._states[place // _EVERY], decoder.state()
+        if kept == state or conceals or not same:
+            return kept == state
+        apart = np.flatnonzero(np.frombuffer(kept, dtype=np.uint8) != np.frombuffer(state, dtype=np.uint8))
+        return bool(apart[-1] - apart[0] < _SPAN_BYTES)
 
     def find(self, payload: bytes, place: int) -> int | None:
         """Return where ``payload`` comes next from ``place`` on; None where that would be far away."""
@@ -114,8 +130,9 @@ class Rehearsal:
 class RehearsedDecoder:
     """A decoder of one stream that remembers a rehearsal of it; satisfies the playout room's ``Decoder``."""
 
-    def __init__(self, rehearsal: Rehearsal) -> None:
+    def __init__(self, rehearsal: Rehearsal, *, conceals: bool = True) -> None:
         self._rehearsal = rehearsal
+        self._conceals = conceals
         self._place = 0  # of the payload expected next
         self._real: OpusDecoder | None = None  # in use while what was decoded is not the programme's beginning
 
@@ -136,7 +153,7 @@ class RehearsedDecoder:
         sound = self._real.decode(payload)
         found = place if known else rehearsal.find(payload, place)
         if found is not None:
-            if rehearsal.is_state_before(found + 1, self._real):
+            if rehearsal.is_state_before(found + 1, self._real, sound, conceals=self._conceals):
                 self._real = None
             self._place = rehearsal.folded(found + 1)
         return sound

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from rtcprobe.call.mouth_track import Mouth, MouthTrack
+from rtcprobe.call.mouth_track import Mouth
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import CallSetup
 from rtcprobe.call.transceiver import Media, PictureWanted, SoundWanted
@@ -62,7 +62,7 @@ class Member:
         media = _media(sends=sends and other.hears(self), takes=takes and self.hears(other))
         if media is None:
             return None
-        track = None if self.mouth is None else MouthTrack(self.mouth)
+        track = None if self.mouth is None else self.mouth.track()
         return SoundWanted(track=track, media=media, expected=self.setup.expected(other.name))
 
     def _picture(self, other: Member) -> PictureWanted | None:

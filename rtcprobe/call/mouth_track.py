@@ -80,6 +80,10 @@ class Mouth:
             return self.began_s, 0
         return self.began_s, max(0, math.floor((now_s - self.began_s) / ptime_s))
 
+    def track(self) -> MouthTrack:
+        """Return what says it over one connection."""
+        return MouthTrack(self)
+
 
 class MouthTrack(EncodedTrack):
     """A track of encoded packets, each handed over at the instant its frame ends.

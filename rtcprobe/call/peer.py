@@ -24,6 +24,7 @@ from rtcprobe.playout.arrivals import Arrival, Arrivals
 from rtcprobe.recording import Agreed, Came, CameVideo, Said
 from rtcprobe.runtime.gathering import Gathering
 from rtcprobe.runtime.network import Host
+from rtcprobe.runtime.real import taking
 from rtcprobe.timeline import Side
 
 __all__ = ["Media", "Peer"]
@@ -71,8 +72,17 @@ class Peer(Connecting):
         )
         self._alone_s: list[tuple[float, float]] = []
         self.sections = [self._section(each) for each in wanted]
-        with self._taking("certificate"):
+        with taking(self.own_s, "certificate"):
             self._open()
+
+    @property
+    def host_name(self) -> str:
+        """The machine it is on: parties of one role (two callees) are told apart by it."""
+        return self._host.name
+
+    def begin(self) -> None:
+        """Let its join begin now."""
+        self.timeline.begin(self._network.now_s())
 
     @property
     def sound(self) -> Sound:

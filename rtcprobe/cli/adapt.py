@@ -47,6 +47,7 @@ def adapt(
     """Call over lines that change and print the scoreboard of RFC 8868: a model of a sender, in virtual time.
 
     SCENARIO is a name (step, ramp, loss, rfc8867-5.1, ...) or a .yaml file; without any, all that come with rtcprobe.
+    Where several flows share a line, the figures are theirs together, with Jain's fairness.
     gcc is libwebrtc's sender, remb stock aiortc's, fixed:RATE none. Nothing is sent over any network.
     """
     from rtcprobe.adaptation import controller_of
@@ -105,16 +106,20 @@ def _called(
     case: Case, controller: str, seeds: int, progress: Callable[[Progress], None] | None
 ) -> tuple[list[dict[str, float | None]], list[Course]]:
     """Return the figures and courses of a call for each seed."""
-    from rtcprobe.adaptation import Call, Settings, controller_of, figures_of
+    from rtcprobe.adaptation import Call, Flow, Settings, controller_of, fairness, figures_of, meet, together
     from rtcprobe.result import Progress
 
     rows, courses = [], []
     for seed in range(seeds):
         if progress is not None:
             progress(Progress(step=case.name, done=seed, total=seeds, unit="calls"))
-        settings = Settings(forward=case.link, back=case.back, length_s=case.length_s, seed=seed)
-        course = Call(settings, controller_of(controller)).run()
-        rows.append(figures_of(course, case.link))
+        if case.flows == (Flow(),):
+            settings = Settings(forward=case.link, back=case.back, length_s=case.length_s, seed=seed)
+            runs = [Call(settings, controller_of(controller)).run()]
+        else:
+            runs = meet(case.flows, case.link, case.back, length_s=case.length_s, controller=controller, seed=seed)
+        course = together(case.flows, runs) if len(runs) > 1 else runs[0]
+        rows.append(figures_of(course, case.link) | {"fairness": fairness(case.flows, runs, case.link)})
         courses.append(course)
     return rows, courses
 

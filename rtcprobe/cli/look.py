@@ -92,7 +92,10 @@ def schema() -> None:
 @click.command()
 def selftest() -> int:
     """Inject known delays across codec settings and print the instrument's own errors, pass or fail."""
-    from rtcprobe.report.selftest import print_selftest
+    from rtcprobe.report.selftest import print_selftest, print_voice_selftest
     from rtcprobe.selftest import selftest_rows
+    from rtcprobe.selftest_voice import voice_rows
 
-    return ExitCode.MET if print_selftest(selftest_rows(), console()) else ExitCode.NOT_MEASURED
+    markers = print_selftest(selftest_rows(), console())
+    voices = print_voice_selftest(voice_rows(), console())
+    return ExitCode.MET if markers and voices else ExitCode.NOT_MEASURED

@@ -5,7 +5,7 @@ Pure: sound in, sound out, and time as an argument. ``plan`` is what was asked f
 """
 
 from rtcprobe.conversation.agent import SimulatedAgent
-from rtcprobe.conversation.plan import AgentPlan, Conversation, Line, When, parse_level, parse_when
+from rtcprobe.conversation.plan import AgentPlan, Conversation, Kind, Line, When, parse_level, parse_when
 from rtcprobe.conversation.talker import Spoken, Talker
 from rtcprobe.conversation.user import ScriptedUser
 from rtcprobe.conversation.utterances import Utterance, spoken_lines
@@ -13,6 +13,7 @@ from rtcprobe.conversation.utterances import Utterance, spoken_lines
 __all__ = [
     "AgentPlan",
     "Conversation",
+    "Kind",
     "Line",
     "ScriptedUser",
     "SimulatedAgent",

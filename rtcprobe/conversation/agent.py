@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -125,11 +126,15 @@ class SimulatedAgent:
         self._answer_s = None
 
 
+@lru_cache(maxsize=8)
+def _all_it_says(voice: str, level_dbfs: float) -> Pcm:
+    """Return what answers are cut from."""
+    return sound_of_words(_WORDS["zh" if voice in ("mei", "lei") else "en"], voice, level_dbfs)
+
+
 def _answer(plan: AgentPlan, samples: int) -> Pcm:
     """Return an answer of that length: words are its least concern."""
-    language = "zh" if plan.voice in ("mei", "lei") else "en"
-    said = sound_of_words(_WORDS[language], plan.voice, plan.level_dbfs)
-    sound = np.resize(said, samples).astype(np.float32)
+    sound = np.resize(_all_it_says(plan.voice, plan.level_dbfs), samples).astype(np.float32)
     loud = np.flatnonzero(np.abs(sound) > 10 ** ((plan.level_dbfs - 20) / 20))
     sound = sound[: int(loud[-1]) + 1 + _FADE_SAMPLES]
     fade = min(_FADE_SAMPLES, len(sound))

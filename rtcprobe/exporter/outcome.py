@@ -16,7 +16,7 @@ from typing import Literal, get_args
 from rtcprobe.exporter.config import OBJECTIVES, Objective
 from rtcprobe.exporter.instruments import Draft, Instruments
 from rtcprobe.exporter.metrics import PHASES, TABLE
-from rtcprobe.result import Account, BudgetVerdict, Clock, Join, PlacedCall, Result, Verdict
+from rtcprobe.result import Account, BudgetVerdict, Clock, Join, Kind, PlacedCall, Result, Summary, Verdict
 from rtcprobe.scenario import Scenario
 from rtcprobe.secrets import scrub
 from rtcprobe.timeline import CALLER_ORDER, OUTSIDE_ORDER, PHASE_OF, Timer
@@ -152,9 +152,24 @@ def add_run(into: Instruments | Draft, outcome: Outcome, objectives: Mapping[str
                 into.observe("rtcprobe_mouth_to_ear_stage_seconds", max(0.0, seconds), **labels)
         for fate, number in _fates(ear):
             into.count("rtcprobe_markers_total", number, direction=direction, fate=fate)
+    _add_turns(into, result)
     for each in result.budgets:
         labels = {"budget": each.expression, "advisory": str(each.advisory).lower()}
         into.count("rtcprobe_budget_verdicts_total", verdict=each.verdict, **labels)
+
+
+_TURNS: Mapping[Kind, str] = {"response": "response_seconds", "barge_in": "barge_in_stop_seconds"}
+"""Accounts of a conversation, and what their delays are called."""
+
+
+def _add_turns(into: Instruments | Draft, result: Result) -> None:
+    """Add the turns of a conversation."""
+    for kind, name in _TURNS.items():
+        for account in result.of_kind(kind).values():
+            for sample in account.samples:
+                into.observe(f"rtcprobe_{name}", sample.delay_s)
+            for fate, number in _fates(account):
+                into.count("rtcprobe_turns_total", number, kind=kind, fate=fate)
 
 
 def set_last_run(into: Instruments | Draft, outcome: Outcome, objectives: Mapping[str, Objective] = OBJECTIVES) -> None:
@@ -225,6 +240,7 @@ def _set_figures(into: Instruments | Draft, result: Result) -> None:
     _set_joins(into, result)
     for direction, ear in result.mouth_to_ear.items():
         _set_ear(into, direction, ear)
+    _set_turns(into, result)
     _set_links(into, result)
     for each in result.budgets:
         if each.verdict in ("met", "missed"):
@@ -272,16 +288,26 @@ def _set_joins(into: Instruments | Draft, result: Result) -> None:
         _set_all(into, "rtcprobe_last_join_seconds", {**figures, **quantiles})
 
 
+def _set_turns(into: Instruments | Draft, result: Result) -> None:
+    for kind, name in _TURNS.items():
+        for account in result.of_kind(kind).values():
+            if account.summary is not None and account.samples:
+                _set_all(into, f"rtcprobe_last_{name}", _figures_of(account.summary))
+
+
+def _figures_of(summary: Summary) -> dict[str, float | None]:
+    """Return what is exported of a summary, by aggregate."""
+    figures = {"min": summary.minimum, "mean": summary.mean, "max": summary.maximum}
+    return figures | {name: found.value for name in _AGGREGATES if (found := summary.quantile(name)) is not None}
+
+
 def _set_ear(into: Instruments | Draft, direction: str, ear: Account) -> None:
     for fate, number in _fates(ear):
         into.set("rtcprobe_last_markers", number, direction=direction, fate=fate)
     for stage, seconds in ear.stages.items():
         into.set("rtcprobe_last_mouth_to_ear_stage_seconds", seconds, direction=direction, stage=stage)
     if ear.summary is not None:
-        summary = ear.summary
-        figures = {"min": summary.minimum, "mean": summary.mean, "max": summary.maximum}
-        quantiles = {name: found.value for name in _AGGREGATES if (found := summary.quantile(name)) is not None}
-        _set_all(into, "rtcprobe_last_mouth_to_ear_seconds", {**figures, **quantiles}, direction=direction)
+        _set_all(into, "rtcprobe_last_mouth_to_ear_seconds", _figures_of(ear.summary), direction=direction)
     for name, value in (
         ("concealed_ratio", ear.concealed),
         ("unplayed_ratio", ear.unplayed),

@@ -22,6 +22,7 @@ from rtcprobe.audio.long_ear import LongEar
 from rtcprobe.audio.marker import MARKER_S
 from rtcprobe.audio.opus_packet import has_fec
 from rtcprobe.audio.pcm import Pcm
+from rtcprobe.audio.rehearsal import RehearsedDecoder
 from rtcprobe.hearing import figures
 from rtcprobe.hearing.frames import Seconds, SentFrames
 from rtcprobe.hearing.playing import play, whole_frames
@@ -73,7 +74,7 @@ class Ear:
         self._phase_s = phase_s
         self._whole = whole_frames(said, came.agreed, self._came) if self._related else self._came
         self._arrivals = self._came if playout.knows_red else self._whole
-        self.playback, self._figures, self._hearing = self._play(self._arrivals, self._spoken.rehearsal.decoder())
+        self.playback, self._figures, self._hearing = self._play(self._arrivals, self._decoder())
 
     @property
     def delay_s(self) -> float | None:
@@ -156,9 +157,7 @@ class Ear:
 
     def sound(self, take: Callable[[Pcm], object]) -> None:
         """Play once more for ``take``, block by block: sound is not kept."""
-        self._listen_to(
-            self._arrivals, self._spoken.rehearsal.decoder(), lambda _start_s: lambda block: take(block.samples)
-        )
+        self._listen_to(self._arrivals, self._decoder(), lambda _start_s: lambda block: take(block.samples))
 
     def _play(self, arrivals: Arrivals, decoder: Decoder) -> tuple[Playback, Mapping[str, Any], Hearing | None]:
         """Play ``arrivals`` and find the markers in the sound."""
@@ -190,6 +189,10 @@ class Ear:
             listen=listen,
         )
 
+    def _decoder(self) -> RehearsedDecoder:
+        codec = self._spoken.codec
+        return self._spoken.rehearsal.decoder(conceals=self._choice.policy == "fixed" or codec.dtx or codec.fec)
+
     def said_s(self) -> float:
         """Return how much of the speech left the talker: all of it, or as much as an interruption let pass."""
         return self._said.lasted_s(self._spoken.duration_s)
@@ -212,7 +215,7 @@ class Ear:
         agreed = self._way.agreed
         if agreed is None or not (agreed.sends_red or agreed.nack or self._spoken.codec.fec):
             return None, None
-        bare, _, hearing = self._play(self._unprotected, WithoutFec(self._spoken.rehearsal.decoder()))
+        bare, _, hearing = self._play(self._unprotected, WithoutFec(self._decoder()))
         without_s = self._mean_delay_s(hearing)
         without = Unprotected(delay_s=without_s, concealed_ratio=bare.concealed_ratio)
         return without, None if without_s is None or self.delay_s is None else self.delay_s - without_s

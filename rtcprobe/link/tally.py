@@ -88,6 +88,11 @@ class Tally:
         delays: npt.NDArray[np.float64] = np.array(self._arrival_s) - np.array(self._offered_s)
         return np.asarray(delays[~np.isnan(delays)])
 
+    def fastest_s(self) -> float | None:
+        """Return the least delay so far; None before the first arrival."""
+        delays_s = self.delays_s()
+        return float(delays_s.min()) if len(delays_s) else None
+
     def achieved(self) -> Achieved:
         """Return the figures so far."""
         return achieved([self])

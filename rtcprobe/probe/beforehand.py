@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,10 +16,13 @@ from rtcprobe.result import Clock, Engine
 from rtcprobe.runtime.entropy import Entropy
 from rtcprobe.runtime.virtual import VirtualEventLoop
 from rtcprobe.scenario import Scenario
-from rtcprobe.verdict.metrics import metric_named
+from rtcprobe.verdict.metrics import Over, metric_named
 from rtcprobe.ways import BOTH_WAYS, Way
 
 __all__ = ["check_target", "warm_up"]
+
+TURNS: tuple[Over, ...] = ("response", "barge_in")
+"""What budgets of a conversation are about."""
 
 
 _TWO = ("caller", "callee")
@@ -32,7 +36,10 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
         BadInputError: a target that cannot be meant, or not on this clock or by this engine; a budget about a way that
             the target does not measure.
     """
-    target = find_target(scenario.target)
+    plan = scenario.target
+    if scenario.conversation is not None and plan.scheme.startswith("sdp+"):
+        plan = replace(plan, options={"kind": "agent", **plan.options})  # whom else would one talk with
+    target = find_target(plan)
     if engine == "model" and (clock == "real" or scenario.target.scheme != "loopback"):
         fact = "knows no real time" if clock == "real" else f"cannot call {target.name}"
         raise BadInputError(f"engine model {fact}", "it models the loopback in virtual time: use engine stack")
@@ -47,8 +54,14 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
         raise BadInputError(
             f"target {target.name} cannot be called in virtual time", "time passes at a real server: add --real-time"
         )
+    if scenario.conversation is not None:
+        _check_conversation(scenario, target, engine)
+        return target
     for budget in scenario.budgets:
         metric, measured = metric_named(budget.metric), tuple(map(Way, target.directions))
+        if metric.over in TURNS:
+            cure = "give a conversation with lines to say"
+            raise BadInputError(f"budget {budget.expression!r}: there is no conversation here", cure)
         if metric.over != "mouth_to_ear" or metric.way in measured or (metric.way is None and measured):
             continue
         few = len(measured) <= len(BOTH_WAYS) or metric.way is None
@@ -56,6 +69,32 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
         cure = f"it measures {known}" if few else did_you_mean(metric.way, measured)
         raise BadInputError(f"budget {budget.expression!r}: {target.name} does not measure that way", cure)
     return target
+
+
+def _check_conversation(scenario: Scenario, target: Target, engine: Engine) -> None:
+    """Refuse what cannot be, and budgets that would judge nothing but what was written.
+
+    Raises:
+        BadInputError: the model, which speaks no lines; a budget about markers, which nobody speaks; one that the
+            simulated agent's own parameters decide.
+    """
+    if engine == "model":
+        raise BadInputError("engine model holds no conversation", "use engine stack")
+    if target.name != "loopback" and not getattr(target, "agent", False):
+        raise BadInputError(f"target {target.name} is no voice agent", "call one by sdp+http or sdp+https")
+    for budget in scenario.budgets:
+        metric = metric_named(budget.metric)
+        if metric.over == "mouth_to_ear":
+            cure = "it has response and barge_in"
+            raise BadInputError(f"budget {budget.expression!r}: in a conversation nobody speaks markers", cure)
+        if target.name != "loopback" or metric.over not in TURNS:
+            continue
+        if metric.suffix == ".stages.agent" or (metric.suffix in ("", ".stop", ".arrived") and not budget.advisory):
+            raise BadInputError(
+                f"budget {budget.expression!r} is pointless: the simulated agent's hangover, think and interrupt_after "
+                "decide it",
+                f"make it advisory, judge {metric.over}.added, or call an agent: --target",
+            )
 
 
 def warm_up(setup: CallSetup) -> float:

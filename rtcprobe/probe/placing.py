@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from rtcprobe.call.live import LiveTrack
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import Call, CallSetup, Target
 from rtcprobe.errors import RtcprobeError, unforeseen
@@ -135,6 +136,10 @@ class Placing:
             hosts = list(dict.fromkeys(peer.host_name for peer in call.peers))
             phases = np.random.Generator(np.random.PCG64(phase_seed)).random(len(hosts)) * BLOCK_S
             made.append(Attempt(call, dict(zip(hosts, phases.tolist(), strict=True))))
+            for peer in call.peers:
+                for each in peer.sections:
+                    if isinstance(each.track, LiveTrack) and each.track.mouth.ear is not None:
+                        each.track.mouth.ear.phase_s = made[0].phase_s(peer)
             begun(made[0])
             meter = LagMeter(loop, _PERIODS_S[talks]) if self.clock == "real" else None
             try:
@@ -146,22 +151,23 @@ class Placing:
                     made[0].lag_s = meter.samples_s
                     made[0].stalls = [Stall(at_s - call.network.epoch_s, lasted) for at_s, lasted in meter.stalls]
 
-        def make_loop() -> asyncio.AbstractEventLoop:
-            if self.clock == "virtual":
-                return VirtualEventLoop(Entropy(entropy_seed))
-            # Where both ends are ours, whatever this process takes is added to a join; a server here needs its core.
-            if talks or self.outside:
-                return RealEventLoop()
-            return RealEventLoop(awake=True, rests=self.priority.startswith("real-time"), rehearsals=rehearsals())
-
         try:
-            with asyncio.Runner(loop_factory=make_loop) as runner:
+            with asyncio.Runner(loop_factory=lambda: self._loop(entropy_seed, talks=talks)) as runner:
                 runner.run(main())
         except Exception as error:
             if isinstance(error, RtcprobeError) or not made:
                 raise
             end(made[0].call, unforeseen(error))
         return made[0]
+
+    def _loop(self, seed: np.random.SeedSequence, *, talks: bool) -> asyncio.AbstractEventLoop:
+        """Return a loop for one call."""
+        if self.clock == "virtual":
+            return VirtualEventLoop(Entropy(seed))
+        # Where both ends are ours, whatever this process takes is added to a join; a server here needs its core.
+        if talks or self.outside:
+            return RealEventLoop()
+        return RealEventLoop(awake=True, rests=self.priority.startswith("real-time"), rehearsals=rehearsals())
 
 
 def afresh(seed: np.random.SeedSequence) -> np.random.SeedSequence:

@@ -14,6 +14,7 @@ from rtcprobe.errors import BadInputError, RtcprobeError
 from rtcprobe.hearing.speech import checked_alone, speak
 from rtcprobe.probe import stalls
 from rtcprobe.probe.beforehand import check_target, warm_up
+from rtcprobe.probe.conversing import MARKERS_S, Conversing
 from rtcprobe.probe.deadline import Deadline, longest_join_s, longest_talk_s
 from rtcprobe.probe.environment import environment
 from rtcprobe.probe.harness import Harness
@@ -34,7 +35,6 @@ from rtcprobe.result import (
 from rtcprobe.scenario import Scenario
 from rtcprobe.secrets import hiding, scrubbed
 from rtcprobe.verdict import judge
-from rtcprobe.ways import Way
 
 __all__ = ["check_target", "run_probe"]
 
@@ -110,16 +110,19 @@ class _Run:
     def whole(self) -> Result:
         scenario, plan, made_with = self.scenario, self.scenario.call, environment()
         hops = routes(scenario, self.placing.target.routes)
-        voices = speak(scenario.sending("audio"), plan.duration_s)
+        conversing = None if scenario.conversation is None else Conversing(scenario, scenario.conversation)
+        lasts_s = plan.duration_s if conversing is None else min(plan.duration_s, MARKERS_S)
+        voices = speak(scenario.sending("audio"), lasts_s)
         error_s, survived, checked = checked_alone(voices)
         harness = Harness(self.placing.clock, detection_error_s=error_s, survived=survived, checked=checked)
         notes = self.notes = Notes(scenario, self.placing, harness, self.progress)
         self.joining = Joining(notes, Voided("join", plan.joins))
-        self.talking = Talking(notes, self.engine, voices, self.wav_dir, Voided("call", plan.calls))
+        self.talking = Talking(notes, self.engine, voices, self.wav_dir, Voided("call", plan.calls), conversing)
         joins_seed, calls_seed = np.random.SeedSequence(self.seed).spawn(2)
         if self.placing.outside:
             harness.first_run_s = warm_up(call_setup(scenario, voices, None, endless=True))
         joining, talking = (call_setup(scenario, voices, hops, endless=endless) for endless in (True, False))
+        talking = talking if conversing is None else conversing.setup(talking)
         self.placing.deadline = Deadline(
             plan.joins * stalls.TRIES * longest_join_s(joining) + plan.calls * CALL_ATTEMPTS * longest_talk_s(talking)
         )
@@ -171,7 +174,7 @@ class _Run:
             link=talking.link(),
             harness=notes.harness.figures(),
             target=self.placing.target.name,
-            measures=tuple(map(Way, self.placing.target.directions)),
+            measures=talking.measured,
             cut=cut,
             calls=tuple(talking.calls),
             parties=talking.report or {party.name: {} for party in self.scenario.parties},

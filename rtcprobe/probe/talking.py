@@ -15,6 +15,7 @@ from rtcprobe.errors import BadInputError
 from rtcprobe.hearing.pooled import CallAccount, pooled
 from rtcprobe.hearing.speech import Voices
 from rtcprobe.probe import stalls
+from rtcprobe.probe.conversing import Conversing
 from rtcprobe.probe.hearing import hear_call
 from rtcprobe.probe.notes import Notes
 from rtcprobe.probe.placed import Placed, modelled, of_stack
@@ -38,6 +39,8 @@ class Talking:
     voices: Voices
     wav_dir: Path | None
     voided: Voided
+    conversing: Conversing | None = None
+    """What is held in place of speeches, in a conversation."""
     calls: list[PlacedCall] = field(default_factory=list)
     """Every try of every call."""
     heard: dict[int, Mapping[Way, CallAccount]] = field(default_factory=dict)
@@ -115,13 +118,13 @@ class Talking:
                 wav_dir.mkdir(exist_ok=True)
             except OSError as error:
                 raise BadInputError(f"{wav_dir} cannot be written", error.strerror or str(error)) from error
-        self.heard[number] = hear_call(
-            placed.ways,
-            self.voices,
-            self.notes.scenario,
-            wanted=tuple(map(Way, self.notes.placing.target.directions)),
-            wav_dir=wav_dir,
-        )
+        if self.conversing is None:
+            self.heard[number] = hear_call(
+                placed.ways, self.voices, self.notes.scenario, wanted=self.measured, wav_dir=wav_dir
+            )
+        else:
+            self.conversing.hear(number, placed.ways, placed.spoke, wav_dir)
+            self.heard[number] = {}
         self._keep(placed, heard=True)
 
     def _keep(self, placed: Placed, *, heard: bool) -> None:
@@ -155,13 +158,19 @@ class Talking:
             return None if first is None else first.cut
         return f"{first.cut} ({self._called(first.call)})"
 
+    @property
+    def measured(self) -> tuple[Way, ...]:
+        """The ways whose markers are heard: in a conversation nobody speaks any."""
+        return () if self.conversing is not None else tuple(map(Way, self.notes.placing.target.directions))
+
     def accounts(self) -> tuple[Account, ...]:
         """Return what was heard on each way, all calls together."""
         accounts: dict[Way, dict[int, CallAccount]] = {}
         for number, heard in self.heard.items():
             for way, account in heard.items():
                 accounts.setdefault(way, {})[number] = account
-        return tuple(pooled(calls) for calls in accounts.values())
+        turns = () if self.conversing is None else self.conversing.accounts
+        return (*(pooled(calls) for calls in accounts.values()), *turns)
 
     def link(self) -> Mapping[Leg, LinkReport]:
         """Return what was asked of the emulated lines, and what they did in all calls."""

@@ -30,7 +30,7 @@ def adapt_lines(case: Case, controller: str, rows: Sequence[Mapping[str, float |
     """Return what is printed of one case."""
     lines = [f"{case.name}: {sentence_of(case, controller, rows)}", f"  {case.about} ({case.source})"]
     for words, middle, low, high in figure_rows(rows):
-        lines.append(f"  {words:<42}{middle:>10}   ({low} to {high})")
+        lines.append(f"  {words:<50}{middle:>10}   ({low} to {high})")
     return lines
 
 
@@ -66,7 +66,7 @@ def sentence_of(case: Case, controller: str, rows: Sequence[Mapping[str, float |
 def _said(key: str, value: float) -> str:
     if math.isinf(value):
         return "never"
-    if key in ("steady_share", "voice_unplayed"):
+    if key in ("steady_share", "voice_unplayed", "fairness"):
         return f"{100 * value:.1f}%"
     if key.endswith("_ms"):
         return f"{value:.0f} ms"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rtcprobe.report.sentences import beyond, counted, milliseconds, rough_share
+from rtcprobe.report.turns import agent_name
 from rtcprobe.result import Account, Quantile, Result, Summary
 from rtcprobe.verdict.goals import BEYOND, CONNECT_S, EAR_S, Goal, goals
 from rtcprobe.ways import BOTH_WAYS, Way
@@ -93,6 +94,9 @@ def _against(found_s: float) -> str:
 
 
 def _hearing(result: Result) -> str:
+    answered = next(iter(result.of_kind("response").values()), None)
+    if answered is not None:
+        return _answering(answered, result)
     heard = [(way, ear) for way, ear in result.mouth_to_ear.items() if ear.heard]
     if not heard:
         return "nobody was heard" if result.mouth_to_ear else ""
@@ -108,6 +112,19 @@ def _hearing(result: Result) -> str:
         return f"people hear each other after {between} ms ({_who(latest)} last), {_late(late)}"
     both = milliseconds(high, 0) if high - low < _ALIKE_S else f"{milliseconds(low, 0)} and {milliseconds(high, 0)}"
     return f"you hear each other after {both} ms, {_late(late)}"
+
+
+def _answering(account: Account, result: Result) -> str:
+    """Return how long answers took: of a simulated agent only what the network and playout added to it."""
+    who = agent_name(result)
+    if not account.heard:
+        return f"{who} answered none of {account.scheduled} turns"
+    stages = [(each.delay_s, each.stages or {}) for each in account.samples]
+    added = sorted(delay_s - found["agent"] for delay_s, found in stages if "agent" in found)
+    took = f"{who} answered after {milliseconds(_middle(account), 0)} ms"
+    if result.target != "loopback" or not added:
+        return took
+    return f"{took}, of which network and playout are {milliseconds(added[(len(added) - 1) // 2], 0)}"
 
 
 def _who(way: Way) -> str:

@@ -8,9 +8,10 @@ from rich.console import Console
 
 from rtcprobe.audio.opus import OpusSettings
 from rtcprobe.selftest import LIMIT_S, SelftestReport, SelftestRow
+from rtcprobe.selftest_voice import OFFSET_S, ONSET_S, VoiceRow
 from rtcprobe.units import format_duration, format_rate
 
-__all__ = ["print_selftest"]
+__all__ = ["print_selftest", "print_voice_selftest"]
 
 _CODEC = 34
 """As wide as the longest setting; a line then takes 79 columns."""
@@ -33,6 +34,21 @@ def print_selftest(rows: Iterable[SelftestRow], console: Console) -> bool:
     said = f"{failed} of {len(report.rows)} settings failed" if failed else f"all {len(report.rows)} settings pass"
     console.print(f"[bold]{'FAIL' if failed else 'PASS'}[/bold]  {said}")
     return report.passed
+
+
+def print_voice_selftest(rows: Iterable[VoiceRow], console: Console) -> bool:
+    """Print what is heard of a simulated agent's answers against its own log; return whether that is near enough."""
+    title = "simulated agent's voice"
+    console.print(f"{title:<{_CODEC}} {'heard':<8} {'onset p95, ms':>14} {'offset p95, ms':>14}", style="bold")
+    passed = True
+    for row in rows:
+        passed = passed and row.passed
+        errors = f"{1e3 * row.onset_s:>14.2f} {1e3 * row.offset_s:>14.2f}"
+        verdict = "[green]pass[/green]" if row.passed else "[bold red]FAIL[/bold red]"
+        console.print(f"{f'{row.level_dbfs:g} dBFS':<{_CODEC}} {f'{row.heard}/{row.said}':<8} {errors}  {verdict}")
+    limits = f"limits: {ONSET_S * 1e3:g} and {OFFSET_S * 1e3:g} ms"
+    console.print(f"[bold]{'PASS' if passed else 'FAIL'}[/bold]  conversations, against the agent's log; {limits}")
+    return passed
 
 
 def _codec(row: SelftestRow) -> str:

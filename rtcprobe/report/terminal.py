@@ -30,6 +30,7 @@ from rtcprobe.report.sentences import (
     slowest,
     typical,
 )
+from rtcprobe.report.turns import conversation, turn_lines
 from rtcprobe.result import BudgetOutcome, Join, Result, Summary
 from rtcprobe.verdict import goals
 from rtcprobe.verdict.budgets import written
@@ -50,7 +51,8 @@ def print_result(result: Result, console: Console) -> None:
 def screen(result: Result, width: int = COLUMNS) -> list[Text]:
     """Return the lines of the final screen, of at most ``width`` characters."""
     page = Page(width)
-    lines = [*_head(result, page), *_join(result, page), *ear_lines(result, page)]
+    lines = [*_head(result, page), *_join(result, page)]
+    lines += turn_lines(result, page) if conversation(result) else ear_lines(result, page)
     lines += [*_peers(result, page), *_link(result, page), *_harness(result, page), *_budgets(result.budgets, page)]
     for line in lines:
         line.truncate(width, overflow="ellipsis")

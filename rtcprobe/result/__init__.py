@@ -7,6 +7,7 @@ Accounts stand by kind, then by way: ``mouth_to_ear.caller_to_callee``. Schema `
 from rtcprobe.result.accounts import (
     KINDS,
     STAGES,
+    TURN_STAGES,
     Account,
     HeardCall,
     Kind,
@@ -34,6 +35,7 @@ __all__ = [
     "KINDS",
     "SCHEMA",
     "STAGES",
+    "TURN_STAGES",
     "Account",
     "Beside",
     "BudgetOutcome",

@@ -26,7 +26,7 @@ from rtcprobe.result.summary import Summary
 from rtcprobe.secrets import NAME
 from rtcprobe.ways import Way
 
-__all__ = ["KINDS", "STAGES", "Account", "HeardCall", "Kind", "Missed", "Sample", "Span", "WayMap"]
+__all__ = ["KINDS", "STAGES", "TURN_STAGES", "Account", "HeardCall", "Kind", "Missed", "Sample", "Span", "WayMap"]
 
 Kind = Literal["mouth_to_ear", "glass_to_glass", "response", "barge_in", "lip_sync", "messages"]
 
@@ -55,6 +55,18 @@ STAGES = (
     "residual",
 )
 """Stages of the mouth-to-ear delay in the order sound passes them; those a run did not have are left out."""
+
+TURN_STAGES = (
+    "capture",
+    "packing",
+    "way_up",
+    "agent",
+    "way_down",
+    "network_and_agent",
+    "playout",
+    "device",
+)
+"""Stages of a response and of a stop, in the order they pass: ways and agent are one where the agent is not ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

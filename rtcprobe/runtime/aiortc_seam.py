@@ -114,32 +114,13 @@ def install() -> None:
     """
     if getattr(aiortc.clock, "_rtcprobe", False):
         return
-    current_datetime = aiortc.clock.current_datetime
-    current_ms = aiortc.clock.current_ms
-    current_ntp_time = aiortc.clock.current_ntp_time
+    _replace_clocks()
     host_addresses = aioice.ice.get_host_addresses
-
-    def virtual_datetime() -> dt.datetime:
-        loop = _virtual_loop()
-        if loop is None:
-            return current_datetime()
-        return dt.datetime.fromtimestamp(EPOCH_S + loop.time(), dt.UTC)
-
-    def virtual_ms() -> int:
-        loop = _virtual_loop()
-        return current_ms() if loop is None else int((_NTP_EPOCH_OFFSET_S + loop.time()) * 1e3)
-
-    def virtual_ntp_time() -> int:
-        loop = _virtual_loop()
-        return current_ntp_time() if loop is None else int((_NTP_EPOCH_OFFSET_S + loop.time()) * 2**32)
 
     def emulated_host_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
         host = HOST.get()
         return host_addresses(use_ipv4, use_ipv6) if host is None else host.addresses()
 
-    _replace(aiortc.clock, "current_datetime", virtual_datetime)
-    _replace(aiortc.clock, "current_ms", virtual_ms)
-    _replace(aiortc.clock, "current_ntp_time", virtual_ntp_time)
     _replace(aioice.ice, "get_host_addresses", emulated_host_addresses)
     for module in (aiortc.rtcrtpsender, aiortc.rtcrtpreceiver, aiortc.mediastreams):
         _replace(module, "time", _Dispatch(time, time=_virtual_time))
@@ -296,6 +277,31 @@ class _Dispatch(types.SimpleNamespace):
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._module, name)
+
+
+def _replace_clocks() -> None:
+    """Let aiortc's clock show virtual time on a loop that has it."""
+    current_datetime = aiortc.clock.current_datetime
+    current_ms = aiortc.clock.current_ms
+    current_ntp_time = aiortc.clock.current_ntp_time
+
+    def virtual_datetime() -> dt.datetime:
+        loop = _virtual_loop()
+        if loop is None:
+            return current_datetime()
+        return dt.datetime.fromtimestamp(EPOCH_S + loop.time(), dt.UTC)
+
+    def virtual_ms() -> int:
+        loop = _virtual_loop()
+        return current_ms() if loop is None else int((_NTP_EPOCH_OFFSET_S + loop.time()) * 1e3)
+
+    def virtual_ntp_time() -> int:
+        loop = _virtual_loop()
+        return current_ntp_time() if loop is None else int((_NTP_EPOCH_OFFSET_S + loop.time()) * 2**32)
+
+    _replace(aiortc.clock, "current_datetime", virtual_datetime)
+    _replace(aiortc.clock, "current_ms", virtual_ms)
+    _replace(aiortc.clock, "current_ntp_time", virtual_ntp_time)
 
 
 def _virtual_loop() -> VirtualEventLoop | None:

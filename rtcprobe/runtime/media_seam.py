@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -89,56 +89,12 @@ def take_rtp(receiver: RTCRtpReceiver, handler: RtpHandler, *, resent: RtpHandle
     Raises:
         SeamError: an internal name has moved.
     """
-    handle: Callable[..., Awaitable[None]] = attribute(receiver, "_handle_rtp_packet")
-    ask_again: Callable[[int, list[int]], Awaitable[None]] = attribute(receiver, "_send_rtcp_nack")
+    taking = _Taking(receiver, handler, resent)
     for name, stand_in in ((_RECEIVER_JITTER_BUFFER, _NoJitterBuffer()), (_RECEIVER_NACK, None)):
         attribute(receiver, name)
         setattr(receiver, name, stand_in)
-    streams: dict[int, aiortc.rtcrtpreceiver.StreamStatistics] = attribute(receiver, _RECEIVER_STREAMS)
-    sound = attribute(receiver, "_RTCRtpReceiver__kind") == "audio"
-    asking: list[asyncio.Future[None]] = []
-    wrapped: dict[int, tuple[int, Mapping[int, int]]] = {}  # of RTX: type inside, source inside by source
-
-    async def tapped(packet: RtpPacket, arrival_time_ms: int) -> None:
-        inside = wrapped.get(packet.payload_type) if wrapped else None
-        taken = packet if inside is None else _unwrapped(packet, *inside)
-        missing: Sequence[int] = ()
-        if inside is None:
-            missing = handler(packet)
-        elif taken is not None and resent is not None:
-            missing = resent(taken)
-        stream = streams.get(packet.ssrc)
-        if stream is None:
-            await handle(packet, arrival_time_ms=arrival_time_ms)
-        else:
-            stream.add(packet)
-            if inside is None and sound:
-                express_seam.hand_over(receiver, packet.ssrc, packet.payload_type, partial(directly, stream))
-        if missing and taken is not None:
-            for ascending in without_wraps(missing):
-                await ask_again(taken.ssrc, ascending)
-
-    def directly(stream: aiortc.rtcrtpreceiver.StreamStatistics, packet: express_seam.Came) -> None:
-        alike = cast("RtpPacket", packet)  # both read names that are there
-        missing = handler(alike)
-        stream.add(alike)
-        for ascending in without_wraps(missing) if missing else ():
-            asking.append(asyncio.ensure_future(ask_again(packet.ssrc, ascending)))
-            asking[:] = [each for each in asking if not each.done()]
-
-    receive = receiver.receive
-
-    async def undecoded(parameters: RTCRtpReceiveParameters) -> None:
-        media_of = {each.rtx.ssrc: each.ssrc for each in parameters.encodings if each.rtx is not None}
-        for codec in parameters.codecs:
-            of = codec.parameters.get("apt") if is_rtx(codec) else None
-            if codec.payloadType is not None and isinstance(of, int):
-                wrapped[codec.payloadType] = (of, media_of)
-        with without_decoder():
-            await receive(parameters)
-
-    receiver._handle_rtp_packet = tapped  # type: ignore[method-assign]  # noqa: SLF001
-    receiver.receive = undecoded  # type: ignore[method-assign]
+    receiver._handle_rtp_packet = taking.packet  # type: ignore[method-assign]  # noqa: SLF001
+    receiver.receive = taking.begin  # type: ignore[method-assign]
 
 
 def without_wraps(sequences: Sequence[int]) -> list[list[int]]:
@@ -166,6 +122,66 @@ def route_by_mid(dtls: RTCDtlsTransport) -> None:
         return route(packet)
 
     router.route_rtp = routed
+
+
+class _Taking:
+    """What ``take_rtp`` does with the packets of one receiver."""
+
+    def __init__(self, receiver: RTCRtpReceiver, handler: RtpHandler, resent: RtpHandler | None) -> None:
+        self._receiver, self._handler, self._resent = receiver, handler, resent
+        self._handle: Callable[..., Awaitable[None]] = attribute(receiver, "_handle_rtp_packet")
+        self._ask_again: Callable[[int, list[int]], Awaitable[None]] = attribute(receiver, "_send_rtcp_nack")
+        self._receive = receiver.receive
+        self._streams: dict[int, aiortc.rtcrtpreceiver.StreamStatistics] = attribute(receiver, _RECEIVER_STREAMS)
+        self._sound = attribute(receiver, "_RTCRtpReceiver__kind") == "audio"
+        self._asking: list[asyncio.Future[None]] = []
+        self._wrapped: dict[int, tuple[int, Mapping[int, int]]] = {}  # of RTX: type inside, source inside by source
+
+    async def begin(self, parameters: RTCRtpReceiveParameters) -> None:
+        """Begin to receive, without a decoder."""
+        self._wrapped.update(_inside_rtx(parameters))
+        with without_decoder():
+            await self._receive(parameters)
+
+    async def packet(self, packet: RtpPacket, arrival_time_ms: int) -> None:
+        """Take a packet that came aiortc's way."""
+        inside = self._wrapped.get(packet.payload_type) if self._wrapped else None
+        taken = packet if inside is None else _unwrapped(packet, *inside)
+        missing: Sequence[int] = ()
+        if inside is None:
+            missing = self._handler(packet)
+        elif taken is not None and self._resent is not None:
+            missing = self._resent(taken)
+        stream = self._streams.get(packet.ssrc)
+        if stream is None:
+            await self._handle(packet, arrival_time_ms=arrival_time_ms)
+        else:
+            stream.add(packet)
+            if inside is None and self._sound:
+                express_seam.hand_over(
+                    self._receiver, packet.ssrc, packet.payload_type, partial(self._directly, stream)
+                )
+        if missing and taken is not None:
+            for ascending in without_wraps(missing):
+                await self._ask_again(taken.ssrc, ascending)
+
+    def _directly(self, stream: aiortc.rtcrtpreceiver.StreamStatistics, packet: express_seam.Came) -> None:
+        """Take a packet that came by express."""
+        alike = cast("RtpPacket", packet)  # both read names that are there
+        missing = self._handler(alike)
+        stream.add(alike)
+        for ascending in without_wraps(missing) if missing else ():
+            self._asking.append(asyncio.ensure_future(self._ask_again(packet.ssrc, ascending)))
+            self._asking[:] = [each for each in self._asking if not each.done()]
+
+
+def _inside_rtx(parameters: RTCRtpReceiveParameters) -> Iterator[tuple[int, tuple[int, Mapping[int, int]]]]:
+    """Yield each payload type of RTX that was agreed on: the type of what is inside, and its source by RTX's own."""
+    media_of = {each.rtx.ssrc: each.ssrc for each in parameters.encodings if each.rtx is not None}
+    for codec in parameters.codecs:
+        of = codec.parameters.get("apt") if is_rtx(codec) else None
+        if codec.payloadType is not None and isinstance(of, int):
+            yield codec.payloadType, (of, media_of)
 
 
 def _unwrapped(packet: RtpPacket, payload_type: int, media_of: Mapping[int, int]) -> RtpPacket | None:

@@ -32,6 +32,7 @@ import ifaddr
 
 from rtcprobe.errors import MeasurementError
 from rtcprobe.link import Path
+from rtcprobe.runtime.edge import Edge
 from rtcprobe.runtime.network import MOST_AT_ONCE, Direction, EmulatedTransport, Host, Network, Room, wire_size
 
 __all__ = ["OutsideHost", "OutsideNetwork", "all_addresses", "local_addresses"]
@@ -58,6 +59,8 @@ class OutsideHost(Host):
     unreadable: int = 0
     """Datagrams that the stack could not read: dropped."""
     open: list[OutsideTransport] = field(default_factory=list)
+    edge: Edge | None = None
+    """Notes when media really left and came, where somebody asks for it."""
 
     def addresses(self) -> list[str]:
         """Return the local addresses from which candidates are gathered."""
@@ -228,6 +231,8 @@ class OutsideTransport(EmulatedTransport):
     def _put(self, data: bytes, to: tuple[str, int]) -> None:
         if self._socket.fileno() < 0:
             return
+        if self.host.edge is not None:
+            self.host.edge.leaves(data, self.network.now_s())
         try:
             self._socket.sendto(data, to)
         except BlockingIOError:
@@ -273,6 +278,8 @@ class OutsideTransport(EmulatedTransport):
             if self._remote_addr is not None and (address[0], address[1]) != self._remote_addr:
                 continue  # a connected socket hears its peer alone
             if data:
+                if self.host.edge is not None:
+                    self.host.edge.comes(data, self.network.now_s())
                 self.network.deliver(self.host.down, wire_size(data), self.deliver, data, (address[0], address[1]))
 
     def _unbind(self) -> None:

@@ -18,14 +18,15 @@ import ctypes
 import selectors
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from rtcprobe.runtime.meanwhile import Meanwhile, Rehearsal
 from rtcprobe.runtime.network import HOST
 from rtcprobe.runtime.transports import DIALER
 
-__all__ = ["RealEventLoop", "work_s"]
+__all__ = ["RealEventLoop", "taking", "work_s"]
 
 _AWAKE_S = 0.012
 _REST_EVERY_S = 0.009
@@ -124,6 +125,16 @@ def work_s() -> float:
     except RuntimeError:
         return time.thread_time()
     return time.thread_time() - (loop.watched_s if isinstance(loop, RealEventLoop) else 0.0)
+
+
+@contextmanager
+def taking(own_s: dict[str, float], step: str) -> Iterator[None]:
+    """Add the CPU seconds of this block to those of ``step``; what others do while it waits is counted with it."""
+    begun_s = work_s()
+    try:
+        yield
+    finally:
+        own_s[step] = own_s.get(step, 0.0) + work_s() - begun_s
 
 
 def _without_slack() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rtcprobe.audio.marker import SLOT_S, MarkerTrain, trains
+from rtcprobe.conversation import Conversation
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.ice import IceSettings
 from rtcprobe.link import ACCESS, Border, LinkSpec, backbone, border_warnings, light_bound_s
@@ -207,11 +208,13 @@ class Scenario:
     budgets: tuple[Budget, ...]
     target: TargetPlan = field(default_factory=TargetPlan)
     ice: IceSettings = field(default_factory=IceSettings)
+    conversation: Conversation | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_parties(self.parties, self.servers, self.legs, self.script)
         self._check_time()
+        self._check_conversation()
         if self.rtt_s is None:
             return
         if len(self.parties) != len(BOTH_WAYS):
@@ -224,6 +227,23 @@ class Scenario:
             raise BadInputError("rtt has no effect where link replaces both directions", "leave one of them out")
         if self.target.region is not None:
             raise BadInputError("rtt and target.region both say how far it is", "leave one of them out")
+
+    def _check_conversation(self) -> None:
+        """Refuse a conversation that nobody could hold."""
+        if self.conversation is None:
+            return
+        if len(self.parties) != len(BOTH_WAYS):
+            raise BadInputError(
+                f"a conversation is between two, and there are {len(self.parties)} parties", "give caller and callee"
+            )
+        sound = self.parties[0].sent("audio")
+        if sound is None or self.parties[1].sent("audio") is None:
+            raise BadInputError("a conversation needs two who speak, and one sends nothing", "let both send audio")
+        playout = self.parties[0].playout
+        if sound.protection.red_copies and not playout.knows_red:
+            raise BadInputError(
+                f"a conversation is not heard through playout {playout} with protection.red", "use playout neteq"
+            )
 
     def _check_time(self) -> None:
         """Refuse a call that is over before somebody has joined, or has said a marker."""

@@ -19,10 +19,13 @@ from typing import Any, Final, cast
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
 
+from rtcprobe.conversation import parse_level, parse_when
+from rtcprobe.conversation.plan import parse_interruption, parse_noise
 from rtcprobe.errors import BadInputError, did_you_mean, same_name
 from rtcprobe.ice import read_ice
 from rtcprobe.link import REGIONS
 from rtcprobe.playout.policies import PlayoutChoice
+from rtcprobe.scenario.conversing import conversation_of, parse_range
 from rtcprobe.scenario.lower import cast_of, within
 from rtcprobe.scenario.model import CallPlan, DtlsTimer, Scenario, TargetPlan
 from rtcprobe.scenario.schema import NAME, PLACES, scenario_schema
@@ -53,6 +56,11 @@ _FORMATS: Final[Mapping[str, Callable[[object], object]]] = {
     "timer": DtlsTimer.parse,
     "budget": parse_budget,
     "cue": parse_cue,
+    "level": parse_level,
+    "when": parse_when,
+    "noise": parse_noise,
+    "range": parse_range,
+    "interruption": parse_interruption,
     "party": lambda name: party_named(str(name)),
 }
 
@@ -272,6 +280,9 @@ def _convert(written: Mapping[str, Any], folder: Path) -> Scenario:
         budgets=tuple(parse_budget(line) for line in written["budgets"]),
         target=_target(written.get("target", "loopback"), folder),
         ice=read_ice(written.get("ice", {}), folder),
+        conversation=within("conversation", lambda each: conversation_of(each, folder), written["conversation"])
+        if "conversation" in written
+        else None,
         settings=written,
     )
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from rtcprobe.link import BORDER, REGIONS
 from rtcprobe.link.border import told_of_border
+from rtcprobe.scenario.conversing import conversation_schema
 from rtcprobe.scenario.keys import choice, quantity, record, text, written
 from rtcprobe.scenario.link_schema import link_keys_schema
 from rtcprobe.scenario.party_schema import (
@@ -43,6 +44,7 @@ _TARGET_OPTIONS: dict[str, tuple[str, Any]] = {
     "trickle": ("Whether offers go without candidates, which follow by PATCH (whip+whep).", True),
     "listeners": ("How many listen at the same time (whip+whep up to 16, janus videoroom up to 8).", 3),
     "body": ("How the offer travels: sdp, json or form (sdp+https).", "json"),
+    "kind": ("agent: a voice agent, with which a conversation is held (sdp+https).", "agent"),
     "fields": ("Further JSON members or form fields (sdp+https).", {"model": "gpt-realtime"}),
     "echo": ("Whether the far end sends back what it hears (sdp+https); if not, joins alone are measured.", False),
     "delete": ("Whether the Location of the answer is deleted at the end (sdp+https).", True),
@@ -87,6 +89,7 @@ def scenario_schema() -> dict[str, Any]:
                 "link": _link(),
                 "legs": _legs(),
                 "script": script_schema(),
+                "conversation": conversation_schema(),
                 "target": _target(),
                 "ice": _ice(),
                 "call": _call(),

@@ -104,7 +104,8 @@ def _silences(result: Result) -> Iterable[str]:
         elif ear is None or not ear.heard:
             yield f"{way.words}: none of {0 if ear is None else ear.scheduled} markers was heard"
     for each in result.accounts:
-        if each.kind != "mouth_to_ear" and each.scheduled and not each.heard:
+        # That nobody could interrupt is a finding, no silence.
+        if each.kind not in ("mouth_to_ear", "barge_in") and each.scheduled and not each.heard:
             yield f"{each.way.words}: none of {each.scheduled} {each.things} was heard"
 
 

@@ -7,14 +7,17 @@ as its worst way. Which ways there are is known by the result alone, so a name i
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+import numpy as np
+
 from rtcprobe.errors import BadInputError, nearest
 from rtcprobe.quality import mos
-from rtcprobe.result import STAGES, Account, HeardCall, Join, Kind, Quality, Result, Unit
+from rtcprobe.result import STAGES, TURN_STAGES, Account, HeardCall, Join, Kind, Quality, Result, Unit
 from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, PHASE_OF
 from rtcprobe.verdict.intervals import Calls, Rated, frames_worth, of_calls, rating_bounds, rating_ends
 from rtcprobe.verdict.statistics import Ends
@@ -277,6 +280,30 @@ def _of_sound() -> Iterable[Metric]:
     )
 
 
+def _of_turns(kind: Kind) -> Iterable[Metric]:
+    """What turns have: their delay until it had arrived, before playout, and what of it is not the agent's."""
+    yield _account(kind, ".arrived", "s", _without("playout", "device"), aggregates=None)
+    yield _account(kind, ".added", "s", _without("agent", "network_and_agent"), aggregates=None)
+    if kind == "barge_in":
+        yield _account(kind, ".stop", "s", lambda m: Observations(calls=of_calls(m)), aggregates=None)
+
+
+def _without(*left_out: str) -> Callable[[Account], Observations]:
+    """Read the delays without some of their stages; those of which one is not known are not taken."""
+
+    def read(account: Account) -> Observations:
+        parts: dict[int, list[float]] = {}
+        for each in account.samples:
+            if each.stages is not None and not set(left_out).isdisjoint(each.stages):
+                rest_s = each.delay_s - math.fsum(each.stages.get(name, 0.0) for name in left_out)
+                parts.setdefault(each.call, []).append(rest_s)
+        if not parts:
+            return Observations()
+        return Observations(calls=Calls(parts=tuple(np.array(each) for each in parts.values()), least=0.0))
+
+    return read
+
+
 def _account(
     kind: Kind,
     suffix: str,
@@ -326,7 +353,13 @@ class _Judged:
     figures: Mapping[str, Unit] = field(default_factory=dict)
 
 
-_JUDGED: Mapping[Kind, _Judged] = {"mouth_to_ear": _Judged(stages=STAGES)}
+_JUDGED: Mapping[Kind, _Judged] = {
+    "mouth_to_ear": _Judged(stages=STAGES),
+    "response": _Judged(
+        stages=TURN_STAGES, figures={"inside": "share", "concealed_onsets": "share", "talk_over_s": "s"}
+    ),
+    "barge_in": _Judged(stages=TURN_STAGES, figures={"false_stops": "share"}),
+}
 """Every kind of account that something measures."""
 
 
@@ -388,6 +421,8 @@ def _metrics() -> Iterable[Metric]:
         yield from _every_kind(kind)
         if kind == "mouth_to_ear":
             yield from _of_sound()
+        if kind in ("response", "barge_in"):
+            yield from _of_turns(kind)
         for stage in judged.stages:
             yield _account(kind, f".stages.{stage}", "s", _stage(stage))
         for name, unit in judged.figures.items():

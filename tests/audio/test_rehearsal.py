@@ -109,3 +109,19 @@ def test_a_programme_that_comes_again_is_decoded_for_one_round_and_a_little(monk
     assert same(done(rehearsal.decoder(), long, range(len(long))), real)
     assert len(calls) < len(once) + 2 * turn
     assert same(done(rehearsal.decoder(), long, holed), real_holed)
+
+
+@pytest.mark.parametrize("settings", [
+    OpusSettings(), OpusSettings(application="audio", bitrate_bps=24_000), OpusSettings(ptime_s=0.060),
+    OpusSettings(application="lowdelay", ptime_s=0.010), OpusSettings(bandwidth="fullband", bitrate_bps=40_000),
+])  # fmt: skip
+def test_where_nobody_conceals_what_is_decoded_is_the_same_to_the_bit_and_soon_remembered(monkeypatch, settings):
+    programme = encode_stream(Mouth(programme=Noise()).pcm(12.0), settings)
+    missing = set(np.flatnonzero(np.random.default_rng(3).random(len(programme)) < 0.03).tolist())
+    steps = [number for number in range(len(programme)) if number not in missing]
+    real = done(OpusDecoder(), programme, steps)
+    rehearsal = Rehearsal(programme)
+    done(rehearsal.decoder(), programme, range(len(programme)))
+    calls = counting(monkeypatch)
+    assert same(done(rehearsal.decoder(conceals=False), programme, steps), real)
+    assert len(calls) < (14 if settings == OpusSettings() else 60) * len(missing)

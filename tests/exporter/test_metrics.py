@@ -29,6 +29,7 @@ from rtcprobe.report.sentences import arrow
 from rtcprobe.result import Join, Joins, PlacedCall
 from rtcprobe.scenario import find_scenario
 from rtcprobe.verdict import goals, judge, parse_budget
+from tests import talks
 
 LABELS = dict(zip(PROBE_LABELS, ("p", "1v1-social", "loopback", "bangkok", "singapore"), strict=True))
 
@@ -47,6 +48,10 @@ def judged(make_result, make_attempt):
 
 @pytest.fixture
 def one(judged):
+    return filled(judged)
+
+
+def filled(judged):
     instruments = Instruments(("probe", "run"), LABELS)
     scenario = find_scenario("1v1-social")
     start_series(instruments, scenario, outside=False)
@@ -74,8 +79,9 @@ def test_the_document_is_the_table():
     )
 
 
-def test_every_metric_of_a_probe_is_exported_as_the_table_says(one):
-    exported = families(expose([one], "text"))
+def test_every_metric_of_a_probe_is_exported_as_the_table_says(judged):
+    talked = replace(judged, accounts=(*judged.accounts, *talks.result().accounts))  # no scenario has both
+    exported = families(expose([filled(talked)], "text"))
     for row in TABLE:
         if row.scope == "server":
             continue

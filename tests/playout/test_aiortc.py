@@ -83,3 +83,26 @@ def test_silence_from_the_network_is_everything_missing():
     assert stock_aiortc([]).figures().missing_ratio == 0.0
     nothing = stock_aiortc(arrivals_of(3)).figures()
     assert (nothing.delivered, nothing.missing_ratio, nothing.holding_p50_s) == (0, 1.0, None)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_rows_of_packets_at_once_are_what_they_are_one_by_one(seed):
+    rng = np.random.default_rng(seed)
+    index = np.flatnonzero(rng.random(1200) >= (0.0, 0.005, 0.03)[seed % 3])
+    at_s = np.sort(0.02 * index + rng.uniform(0, 0.03, len(index))) + 0.001 * rng.integers(0, 2, len(index)) * (
+        seed > 2
+    )
+    stamps = FRAME * (index // (1 + (index > 1000)))  # in the end two packets a frame
+    arrivals = [
+        (float(when), RtpPacket(sequence=(65_300 + int(i)) % 65536, timestamp=int(stamp), payload=b"."))
+        for when, i, stamp in zip(at_s, index, stamps, strict=True)
+    ]
+    queue = StockQueue()
+    ones = [
+        queue.add(packet.sequence, packet.timestamp, now_s) for now_s, packet in sorted(arrivals, key=lambda a: a[0])
+    ]
+    left = [one for one in ones if one is not None]
+    trace = stock_aiortc(arrivals)
+    assert trace.held_s.tolist() == [one.left_s - one.arrived_s for one in left]
+    numbers = np.array([one.sequence for one in left])
+    assert trace.missing == int(np.sum((np.diff(numbers) - 1) % 65536))

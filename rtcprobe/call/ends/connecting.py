@@ -6,9 +6,8 @@ What goes over it is its m-sections' matter (``call.transceiver``), what becomes
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 from aiortc import RTCSessionDescription
 
@@ -19,10 +18,10 @@ from rtcprobe.ice import IceServer
 from rtcprobe.runtime import aiortc_seam, dtls_seam, express_seam, ice_seam, media_seam, negotiation
 from rtcprobe.runtime.gathering import Gathering
 from rtcprobe.runtime.network import Host, acting_as
-from rtcprobe.runtime.real import work_s
+from rtcprobe.runtime.real import taking
 from rtcprobe.runtime.transport_cc_seam import TransportCc
 from rtcprobe.runtime.wiretap import WireTap
-from rtcprobe.timeline import Side, Timeline, Wait, answers
+from rtcprobe.timeline import Side, Timeline, Wait, flight_waits
 
 __all__ = ["Connecting"]
 
@@ -65,29 +64,20 @@ class Connecting:
         self.own_s: dict[str, float] = {}
         """CPU seconds that our own side of it took: the certificate (before the call begins), offer and answer."""
 
-    @property
-    def host_name(self) -> str:
-        """The machine it is on: parties of one role (two callees) are told apart by it."""
-        return self._host.name
-
-    def begin(self) -> None:
-        """Let its join begin now."""
-        self.timeline.begin(self._network.now_s())
-
     async def offer(self) -> Sdp:
         """Gather candidates and return our offer.
 
         Raises:
             MeasurementError: relayed candidates alone are wanted, and no TURN server gave one.
         """
-        with acting_as(self._host), self._offering(), self._taking("offer"):
+        with acting_as(self._host), self._offering(), taking(self.own_s, "offer"):
             await self._connection.setLocalDescription(await self._connection.createOffer())
         self._gathered()
         return self._local()
 
     async def offer_at_once(self) -> tuple[Sdp, asyncio.Future[list[str]]]:
         """Return our offer without candidates, and what gathers them: attributes such as ``"candidate:..."``."""
-        with acting_as(self._host), self._offering(), self._taking("offer"):
+        with acting_as(self._host), self._offering(), taking(self.own_s, "offer"):
             offer = await self._connection.createOffer()
             gathered = asyncio.ensure_future(self._gather(offer))
         return Sdp(kind=offer.type, text=offer.sdp), gathered
@@ -119,7 +109,7 @@ class Connecting:
 
     async def accept(self, answer: Sdp) -> None:
         """Take the other side's answer; connecting begins."""
-        with acting_as(self._host), self._offering(), self._taking("answer"):
+        with acting_as(self._host), self._offering(), taking(self.own_s, "answer"):
             await self._connection.setRemoteDescription(RTCSessionDescription(answer.text, answer.kind))
         self._agree()
 
@@ -155,7 +145,7 @@ class Connecting:
 
     def progress_s(self) -> list[float]:
         """Return when this side's handshake moved on: each new flight, and the end."""
-        flights_s = [self._since(copies_s[0]) for copies_s in self._handshake.sent_s]
+        flights_s = [copies_s[0] for copies_s in self._flights_s()]
         connected_s = self.timeline.marks.get("dtls_connected")
         return sorted(flights_s if connected_s is None else [*flights_s, self.timeline.begun_s + connected_s])
 
@@ -165,22 +155,7 @@ class Connecting:
         ``progress_s`` are the instants at which the other side's handshake moved on: a flight is answered by the first
         of them after it left, ``least_s`` later at the soonest (the fastest way there; None: not known).
         """
-        waits = self.tap.waits()
-        for flight in self._handshake.sent_s:
-            copies_s = [self._since(copy_s) for copy_s in flight]
-            answered_s = next((each for each in progress_s if each > copies_s[0]), None)
-            waits += [
-                Wait(
-                    timer="dtls",
-                    side=self.side,
-                    what="handshake flight",
-                    from_s=from_s,
-                    at_s=at_s,
-                    needed=answers(at_s, answered_s, least_s),
-                )
-                for from_s, at_s in pairwise(copies_s)
-            ]
-        return waits
+        return [*self.tap.waits(), *flight_waits(self.side, self._flights_s(), progress_s, least_s)]
 
     def _open(self) -> None:
         """Make the connection."""
@@ -212,15 +187,6 @@ class Connecting:
 
     def _offering(self) -> AbstractContextManager[None]:
         return negotiation.offering(self._protection, transport_cc=self._transport_cc)
-
-    @contextmanager
-    def _taking(self, step: str) -> Iterator[None]:
-        """Count the CPU of this block; what others do while it waits is counted with it."""
-        begun_s = work_s()
-        try:
-            yield
-        finally:
-            self.own_s[step] = self.own_s.get(step, 0.0) + work_s() - begun_s
 
     def _skip(self) -> None:
         self.unreadable += 1
@@ -256,5 +222,6 @@ class Connecting:
     def _mark(self, milestone: str) -> None:
         self.timeline.mark(milestone, self._network.now_s())
 
-    def _since(self, loop_time_s: float) -> float:
-        return loop_time_s - self._network.epoch_s
+    def _flights_s(self) -> list[list[float]]:
+        """Return when each flight of the handshake left, every copy of it, seconds since the epoch."""
+        return [[copy_s - self._network.epoch_s for copy_s in copies_s] for copies_s in self._handshake.sent_s]

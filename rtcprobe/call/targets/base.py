@@ -29,6 +29,7 @@ import numpy as np
 
 from rtcprobe.audio.protection import Protection
 from rtcprobe.call.camera import Camera
+from rtcprobe.call.live import LiveMouth, LiveSpeech
 from rtcprobe.call.mouth_track import Mouth, Speech
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.access import Leg
@@ -113,12 +114,27 @@ class CallSetup:
         """How long the longest speech takes."""
         return max((each.duration_s for each in self.speech.values() if each is not None), default=self.lasts_s)
 
-    def mouth(self, party: str, network: Network, *, phase: float, may_speak: asyncio.Event) -> Mouth | None:
-        """Return a party's mouth, None where it only listens; ``phase`` is how far into a packet it begins, 0 to 1."""
+    def mouth(
+        self,
+        party: str,
+        network: Network,
+        *,
+        phase: float,
+        may_speak: asyncio.Event,
+        seed: np.random.SeedSequence | None = None,
+    ) -> Mouth | None:
+        """Return a party's mouth, None where it only listens; ``phase`` is how far into a packet it begins, 0 to 1.
+
+        ``seed`` is spent by one whose speech is decided as it goes.
+        """
         speech = self.speech[party]
         if speech is None:
             return None
-        return Mouth(speech=speech, phase_s=phase * speech.ptime_s, network=network, may_speak=may_speak)
+        phase_s = phase * speech.ptime_s
+        if isinstance(speech, LiveSpeech):
+            assert seed is not None
+            return LiveMouth(speech=speech, phase_s=phase_s, network=network, may_speak=may_speak, seed=seed)
+        return Mouth(speech=speech, phase_s=phase_s, network=network, may_speak=may_speak)
 
     def expected(self, party: str) -> Sequence[bytes | None]:
         """Return the frames that whoever listens to ``party`` will likely hear."""

@@ -15,6 +15,7 @@ from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any
 
 from rtcprobe.call.http import HttpClient
+from rtcprobe.call.live import how_it_ended
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import CallSetup, Way
 from rtcprobe.call.targets.blame import came, gave_up, latecomer, stop_of, too_late
@@ -151,6 +152,7 @@ class Course:
             if await self._within([peer.connected for peer in self.there]):
                 self.let_speak(joining=False)
                 await self.say_all()
+                self._heed(how_it_ended(each.track for peer in self.peers for each in peer.sections))
         finally:
             await self._hang_up()
         return self.failed is None
@@ -249,6 +251,14 @@ class Course:
         error = None if task.cancelled() else task.exception()
         if error is not None:
             self.warnings.append(str(error) if isinstance(error, RtcprobeError) else unforeseen(error))
+
+    def _heed(self, ended: tuple[str | None, str | None]) -> None:
+        """Take what live mouths say went wrong: what fails the call, and what cut it short."""
+        failed, cut = ended
+        if failed is not None:
+            self.failed = failed
+            self.stopped = self.stop_of(self.joiners[0])
+        self.cut = self.cut or cut
 
     def _latecomer(self, reached: Sequence[asyncio.Event]) -> Peer:
         return latecomer(self.there, self.joiners, reached)

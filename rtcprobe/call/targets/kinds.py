@@ -64,7 +64,7 @@ KINDS = (
         schemes=("sdp+https", "sdp+http"),
         plain="sdp+http://",
         calls="whoever answers a POST of an offer: voice agents, aiortc's examples",
-        hears="there and back; with echo: false joins alone",
-        options=(*_HTTP, "body", "fields", "echo", "delete", "session_origin"),
+        hears="there and back; with echo: false joins alone; with kind: agent conversations",
+        options=(*_HTTP, "body", "fields", "kind", "echo", "delete", "session_origin"),
     ),
 )

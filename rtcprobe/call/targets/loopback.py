@@ -20,6 +20,7 @@ from itertools import combinations
 import numpy as np
 
 from rtcprobe.call.camera import first_pictures
+from rtcprobe.call.live import introduce
 from rtcprobe.call.member import Member
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.performance import Performance
@@ -120,6 +121,7 @@ class LoopbackCall(Course):
         for one, other in self._pairs:
             self._peers[one.name, other.name] = one.meet(other, CALLER_ORDER)
             self._peers[other.name, one.name] = other.meet(one, CALLEE_ORDER)
+        introduce({name: each.mouth for name, each in self._members.items()}, self._peers)
         self.signaling = EmulatedSignaling(network, server=self._hosts[SERVER], connection=setup.connection)
         callers = {one for one, _ in self._pairs}
         for member in self._members.values():
@@ -266,9 +268,10 @@ class LoopbackCall(Course):
         chance, count = np.random.Generator(np.random.PCG64(seed)), len(self.parties)
         mouths, cameras = chance.random(count).tolist(), chance.random(count).tolist()
         out: dict[str, Member] = {}
-        for name, phase, camera in zip(self.parties, mouths, cameras, strict=True):
+        seeds = seed.spawn(count)
+        for name, phase, camera, child in zip(self.parties, mouths, cameras, seeds, strict=True):
             may = asyncio.Event()
-            mouth = self.setup.mouth(name, self.network, phase=phase, may_speak=may)
+            mouth = self.setup.mouth(name, self.network, phase=phase, may_speak=may, seed=child)
             out[name] = Member(
                 name=name,
                 host=self._hosts[name],
@@ -294,7 +297,7 @@ class LoopbackCall(Course):
         return ((one, other), (other, one)) if calls else ((other, one), (one, other))
 
     def _fastest_s(self, source: str, destination: str) -> float | None:
-        return self.direction(source, destination).tally.achieved().delay_min_s
+        return self.direction(source, destination).tally.fastest_s()
 
     async def _meet(self, one: Member, other: Member) -> None:
         """Get two connected: the one that calls to the one that is called."""

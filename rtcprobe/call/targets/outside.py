@@ -31,7 +31,7 @@ import numpy as np
 
 from rtcprobe.call.faults import Exchange
 from rtcprobe.call.http import HttpClient, tls_context
-from rtcprobe.call.mouth_track import MouthTrack
+from rtcprobe.call.live import LiveTrack
 from rtcprobe.call.peer import Media, Peer
 from rtcprobe.call.sdp import Usable, read_candidate, read_description, usable_answer, usable_offer
 from rtcprobe.call.signaling import Sdp
@@ -44,6 +44,7 @@ from rtcprobe.call.targets.last_words import gone, last_packets
 from rtcprobe.call.transceiver import SoundWanted
 from rtcprobe.errors import MeasurementError, RtcprobeError
 from rtcprobe.link import Link, LinkSpec, Path
+from rtcprobe.runtime.edge import Edge
 from rtcprobe.runtime.gathering import Gathering
 from rtcprobe.runtime.outside import OutsideHost, OutsideNetwork, all_addresses, local_addresses
 from rtcprobe.runtime.reach import StreamError, known_addresses, look_up
@@ -337,7 +338,7 @@ class OutsideCall(Course):
         for place, ((side, media), phase, own_seed) in enumerate(
             zip(self.sides, phases, route_seeds.spawn(len(self.sides)), strict=True)
         ):
-            up_seed, down_seed = own_seed.spawn(2)
+            up_seed, down_seed, mouth_seed = own_seed.spawn(3)
             host = self.network.add_outside_host(
                 side if place < 2 else f"{side}{place}",
                 (),
@@ -349,22 +350,26 @@ class OutsideCall(Course):
             peer = self.setup.peer(
                 host,
                 side,
-                [self._sound(side, media, phase)],
+                [self._sound(side, media, phase, mouth_seed)],
                 milestones=self.milestones,
                 gathering=gathering,
             )
             self._hosts[peer] = host
+            track = peer.sound.track
+            if isinstance(track, LiveTrack):
+                track.mouth.listen(peer.sound)
+                track.mouth.edge = host.edge = Edge()
             self.lines[peer] = line
             self._gatherings[peer] = gathering
             peers.append(peer)
         return peers
 
-    def _sound(self, side: Side, media: Media, phase: float) -> SoundWanted:
+    def _sound(self, side: Side, media: Media, phase: float, seed: np.random.SeedSequence) -> SoundWanted:
         """Return the section of sound of one side: of two parties the first calls, the second is called."""
         caller, callee = list(self.setup.speech)[:2]
         ours, other = (caller, callee) if side == "caller" else (callee, caller)
-        mouth = self.setup.mouth(ours, self.network, phase=phase, may_speak=self.may_speak)
-        track = None if mouth is None else MouthTrack(mouth)
+        mouth = self.setup.mouth(ours, self.network, phase=phase, may_speak=self.may_speak, seed=seed)
+        track = None if mouth is None else mouth.track()
         return SoundWanted(track=track, media=media, expected=self.setup.expected(other))
 
     def _path(self, route: Route, seed: np.random.SeedSequence) -> Path:

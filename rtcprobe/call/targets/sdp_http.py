@@ -7,6 +7,7 @@ aiortc's own examples (JSON ``{sdp, type}``), and many others. Options of ``targ
     body:     sdp (default) | json | form      how the offer travels
     fields:   {key: value}                     further JSON members or form fields; secrets as env:NAME or file:PATH
     token, headers, ca                         as everywhere
+    kind:     agent                            a voice agent: it does not echo, and takes JSON unless told otherwise
     echo:     true (default) | false           whether the far end sends back what it hears
     delete:   true | false (default)           whether the Location of the answer is deleted at the end
     session_origin                             where else than at ``url`` the token may go for that
@@ -45,7 +46,7 @@ __all__ = ["SdpHttpCall", "SdpHttpTarget", "make_target"]
 
 Body = Literal["sdp", "json", "form"]
 
-OPTIONS: Final = (*plain.CONNECTION_OPTIONS, "body", "fields", "echo", "delete", "session_origin")
+OPTIONS: Final = (*plain.CONNECTION_OPTIONS, "body", "fields", "kind", "echo", "delete", "session_origin")
 _BODIES: Final[Mapping[str, Body]] = {"sdp": "sdp", "json": "json", "form": "form"}
 _SDP = "application/sdp"
 _MOST_OF_A_NAME = 80
@@ -67,6 +68,7 @@ class SdpHttpTarget:
     headers: Mapping[str, str | Secret]
     ca_file: Path | None = None
     echo: bool = True
+    agent: bool = False
     delete: bool = False
     session_origin: str | None = None
 
@@ -94,7 +96,9 @@ def make_target(plan: TargetPlan) -> SdpHttpTarget:
     fields = plan.options.get("fields", {})
     if not isinstance(fields, Mapping) or not all(isinstance(key, str) for key in fields):
         raise BadInputError(f"target.fields {fields!r} is not a set of fields", "write them like {model: gpt-realtime}")
-    body = plain.choice(plan, "body", _BODIES, "sdp")
+    agent = plain.choice(plan, "kind", {"agent": True}, default=False)
+    usual: Body = "json" if agent else "sdp"
+    body = plain.choice(plan, "body", _BODIES, usual)
     if fields and body == "sdp":
         raise BadInputError("target.fields has no effect with body sdp", "add body: json or body: form")
     url = plain.web_url(plan.url.partition("+")[2], "target")
@@ -107,7 +111,8 @@ def make_target(plan: TargetPlan) -> SdpHttpTarget:
         token=plain.token(plan),
         headers=plain.headers(plan),
         ca_file=plain.ca_file(plan),
-        echo=plain.choice(plan, "echo", plain.YES_NO, default=True),
+        echo=plain.choice(plan, "echo", plain.YES_NO, default=not agent),
+        agent=agent,
         delete=plain.choice(plan, "delete", plain.YES_NO, default=False),
     )
 

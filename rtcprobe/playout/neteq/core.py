@@ -202,7 +202,7 @@ class NetEq:
 
     def wish(self, jitter_buffer_target_s: float) -> None:
         """Take what the application asks of the jitter buffer from now on (W3C ``jitterBufferTarget``, 0 to 10 s)."""
-        self._decision.constraints.wish(round(jitter_buffer_target_s * 1e3))
+        self._decision.wish(round(jitter_buffer_target_s * 1e3))
 
     def stats(self) -> NetEqStats:
         """Return all counters as they are now."""

@@ -68,8 +68,8 @@ class Decision:
     """The controller: fed with arrivals, asked once per tick."""
 
     __slots__ = (
-        "_packet_samples", "_stretch_tried", "_stretched_samples", "_target_read", "constraints", "history", "level",
-        "rest_ticks", "target", "was_flushed",
+        "_packet_samples", "_stretch_tried", "_stretched_samples", "_target_asked", "_target_read", "constraints",
+        "history", "level", "rest_ticks", "target", "was_flushed",
     )  # fmt: skip
 
     def __init__(self, constraints: DelayConstraints) -> None:
@@ -84,7 +84,7 @@ class Decision:
         self._stretched_samples = 0
         self.rest_ticks = STRETCH_INTERVAL_TICKS + 1
         """The first tick that may stretch or shorten again."""
-        self._target_read = constraints.clamp(self.target.target_ms)
+        self._read_target()
 
     @property
     def target_ms(self) -> int:
@@ -99,7 +99,7 @@ class Decision:
         self.target.reset()
         self.level.reset()
         self.history.reset()
-        self._target_read = self.constraints.clamp(self.target.target_ms)
+        self._read_target()
 
     def flushed(self) -> None:
         """Learn that the packet buffer was thrown away."""
@@ -110,14 +110,25 @@ class Decision:
         if samples > 0 and samples != self._packet_samples:
             self._packet_samples = samples
             self.constraints.packet_time_known(samples // SAMPLES_PER_MS)
-            self._target_read = self.constraints.clamp(self.target.target_ms)
+            self._read_target()
         history = self.history
         if not history.insert(timestamp, samples, tick) or len(history) < 2:
             return None
         late_ms = history.delay_ms(timestamp, tick)
-        self.target.update(late_ms, tick, reordered=not history.is_newest(timestamp))
-        self._target_read = self.constraints.clamp(self.target.target_ms)
+        target = self.target
+        target.update(late_ms, tick, reordered=not history.is_newest(timestamp))
+        if target.target_ms != self._target_asked:
+            self._read_target()
         return late_ms
+
+    def wish(self, base_min_delay_ms: int) -> None:
+        """Take what the application asks for, from the next packet on."""
+        self.constraints.wish(base_min_delay_ms)
+        self._target_asked = -1
+
+    def _read_target(self) -> None:
+        self._target_asked = self.target.target_ms
+        self._target_read = self.constraints.clamp(self._target_asked)
 
     def stretch_tried(self, samples_left: int) -> None:
         """Learn that a stretch is attempted in this tick; whether it worked shows in the next one's mode."""

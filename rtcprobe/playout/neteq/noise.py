@@ -87,11 +87,9 @@ class BackgroundNoise:
         self._candidates.clear()
 
     def _creep(self) -> None:
-        self._threshold *= _CREEP
-        loudest = self._loudest * _DECAY
-        self._loudest = max(loudest, self._mean)
-        floor = self._loudest * _FLOOR_SHARE
-        self._threshold = max(self._threshold, floor)
+        threshold, loudest, mean = self._threshold * _CREEP, self._loudest * _DECAY, self._mean
+        self._loudest = loudest = max(loudest, mean)
+        self._threshold = max(threshold, loudest * _FLOOR_SHARE)
 
 
 def _is_flat(sound: Pcm, mean: float) -> bool:

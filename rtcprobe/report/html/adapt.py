@@ -64,12 +64,17 @@ def _part(each: AdaptCase, name: str) -> dict[str, object]:
         "plots": plots,
         "caption": _CAPTION,
         "table": Table(
-            caption=f"Median of {len(each.rows)} calls, with its 95 % interval",
+            caption=_caption(len(each.rows)),
             columns=("", "median", "from", "to"),
             rows=tuple(figure_rows(each.rows)),
         ),
         "warnings": (),
     }
+
+
+def _caption(calls: int) -> str:
+    """Return what the table's columns are; fewer than six calls have no interval."""
+    return f"Median of {calls} calls, with {'its 95 % interval' if calls >= 6 else 'the least and the most'}"
 
 
 def panels_of(course: Course, courses: Sequence[Course], case: Case) -> list[Panel]:
@@ -106,11 +111,11 @@ def panels_of(course: Course, courses: Sequence[Course], case: Case) -> list[Pan
         ),
         Panel(
             title="height of the picture, lines",
-            curves=[Curve(title="", at_s=at_s, values=np.array(course.height, dtype=np.float64), steps=True)],
+            curves=[Curve(title="", at_s=at_s - 0.5, values=np.array(course.height, dtype=np.float64), steps=True)],
         ),
         Panel(
             title="packets dropped by the queue",
-            curves=[Curve(title="", at_s=at_s, values=np.array(course.drops, dtype=np.float64), steps=True)],
+            curves=[Curve(title="", at_s=at_s - 0.5, values=np.array(course.drops, dtype=np.float64), steps=True)],
             marked="seconds with a freeze",
             marked_s=freezes,
         ),

@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from rtcprobe.report.dumped import NOTE
-from rtcprobe.report.html import tables, view, waterfall
+from rtcprobe.report.html import tables, turns, view, waterfall
 from rtcprobe.report.html.charts import MOST_LINES, Heard, Limit, Series, distribution, in_bins, over_time
 from rtcprobe.report.html.repeat import Repeat, repeat
 from rtcprobe.report.html.trend import newest_first, trends
@@ -61,6 +61,7 @@ class Section:
     gave_up: tables.Table | None
     join_table: tables.Table | None
     join_plot: Markup | None
+    talk: turns.Talk | None
     stages: tuple[waterfall.Waterfall, ...]
     ear_table: tables.Table | None
     ear_plots: tuple[Markup, ...]
@@ -169,6 +170,7 @@ def _section(result: Result, anchor: str) -> Section:
         joins=waterfall.join_waterfalls(result.join.attempts),
         join_table=tables.join_table(result),
         join_plot=_join_plot(result, f"{anchor}-joins"),
+        talk=turns.talk(result),
         stages=waterfall.stage_waterfalls(result),
         ear_table=tables.mouth_to_ear_table(result),
         ear_plots=tuple(

@@ -104,7 +104,7 @@ def _panels(columns: Mapping[str, Sequence[float | None]], late: Sequence[int]) 
         ),
         Panel(
             title="packets dropped by the queue",
-            curves=[Curve(title="", at_s=at_s, values=_floats(columns["queue_drops"]), steps=True)],
+            curves=[Curve(title="", at_s=at_s - 0.5, values=_floats(columns["queue_drops"]), steps=True)],
         ),
     ]
 

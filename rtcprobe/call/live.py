@@ -1,0 +1,225 @@
+"""A live mouth: what it says is decided as the call goes, a packet ahead, by what its ear plays.
+
+Theory of operation:
+    When packet ``i`` − 1 has left, packet ``i`` begins to be captured: that is when its samples are decided. Until then
+    the ear has played every whole block that was due, with the very playout that hears the call afterwards; whoever
+    speaks (``conversation.Talker``) is told of each, then asked for the samples. So a reaction takes a packet time at
+    the least, as it does where a microphone is read packet by packet.
+
+Rules:
+    1. Whatever goes wrong in whoever speaks ends the conversation with a sentence (``failed``): a track that raises is
+       asked again at once by its sender, for ever.
+    2. Nothing lasts longer than ``longest_s``: ``cut`` says so.
+    3. A mouth that ``follows`` another ends with it.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from rtcprobe.audio.opus import OpusDecoder, OpusEncoder, OpusSettings
+from rtcprobe.audio.opus_packet import is_dtx
+from rtcprobe.audio.pcm import Pcm
+from rtcprobe.call.mouth_track import Mouth, MouthTrack, Speech
+from rtcprobe.call.transceiver import Sound
+from rtcprobe.conversation import Talker
+from rtcprobe.errors import RtcprobeError, unforeseen
+from rtcprobe.playout.base import BLOCK_S
+from rtcprobe.playout.policies import PlayoutChoice, Policy, make_policy
+from rtcprobe.runtime.edge import Edge
+from rtcprobe.scenario import Devices
+from rtcprobe.units import format_duration
+
+__all__ = ["LiveEar", "LiveMouth", "LiveSpeech", "LiveTrack", "how_it_ended", "introduce"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveSpeech(Speech):
+    """What is said by whoever ``talker`` makes of a seed, in ``codec``, for ``longest_s`` at the most.
+
+    ``playout`` and ``devices`` are those it hears through; ``follows`` names the party whose end is its own.
+    """
+
+    codec: OpusSettings
+    longest_s: float
+    talker: Callable[[np.random.SeedSequence], Talker]
+    playout: PlayoutChoice
+    devices: Devices
+    follows: str | None = None
+    frames: Sequence[bytes | None] = ()
+
+    @property
+    def duration_s(self) -> float:
+        """How long it can take."""
+        return self.longest_s
+
+
+class LiveEar:
+    """Plays what a section of sound receives, as time goes: ``phase_s`` is where the loudspeaker's grid lies."""
+
+    def __init__(self, sound: Sound, playout: PlayoutChoice, devices: Devices) -> None:
+        self.phase_s = 0.0
+        self._sound, self._choice, self._devices = sound, playout, devices
+        self._policy: Policy | None = None
+        self._start_s = 0.0
+        self._tick = self._taken = 0
+
+    def until(self, now_s: float) -> Iterator[tuple[Pcm, float]]:
+        """Yield every block that was heard whole by ``now_s`` and was not yielded yet, and from when on it was heard.
+
+        Instants are those of the microphone: a sample that is captured as it is heard has the same.
+        """
+        policy = self._policy or self._begin()
+        if policy is None:
+            return
+        arrivals, devices = self._sound.arrivals, self._devices
+        while True:
+            tick_s = self._start_s + self._tick * BLOCK_S / (1 + devices.drift)
+            heard_s = tick_s + devices.playback_s + devices.capture_s
+            if heard_s + BLOCK_S > now_s + 1e-9:
+                return
+            while self._taken < len(arrivals):
+                at_s, packet = arrivals[self._taken]
+                if at_s > tick_s:
+                    break
+                policy.playout.insert_packet(packet, at_s)
+                self._taken += 1
+            self._tick += 1
+            yield policy.playout.get_audio(tick_s).samples, heard_s
+
+    def _begin(self) -> Policy | None:
+        """Begin to play with the first packet, on the grid on which the call is heard afterwards."""
+        arrivals, agreed = self._sound.arrivals, self._sound.agreed
+        if not len(arrivals) or agreed is None:
+            return None
+        self._start_s = self.phase_s + math.floor((arrivals[0][0] - self.phase_s) / BLOCK_S) * BLOCK_S
+        self._policy = make_policy(
+            self._choice,
+            OpusDecoder(),
+            payload_type=agreed.opus_payload_type,
+            red_payload_type=agreed.red_payload_type,
+        )
+        return self._policy
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class LiveMouth(Mouth):
+    """One party's mouth in one call; ``ear`` is there once its connection is."""
+
+    speech: LiveSpeech
+    seed: np.random.SeedSequence
+    leader: LiveMouth | None = None
+    ear: LiveEar | None = None
+    edge: Edge | None = None
+    """Where the emulated line of its party ends, in a call to somebody who is not ours."""
+    over: bool = False
+    failed: str | None = None
+    cut: str | None = None
+    frames: list[bytes | None] = field(default_factory=list)
+    talker: Talker = field(init=False)
+    _encoder: OpusEncoder = field(init=False)
+    _quiet: bool = False
+
+    def __post_init__(self) -> None:
+        self.talker = self.speech.talker(self.seed)
+        self._encoder = OpusEncoder(self.speech.codec)
+
+    def track(self) -> LiveTrack:
+        """Return what says it over one connection."""
+        return LiveTrack(self)
+
+    def listen(self, sound: Sound) -> None:
+        """Hear what ``sound`` receives."""
+        self.ear = LiveEar(sound, self.speech.playout, self.speech.devices)
+
+    def says(self, index: int) -> bytes | None:
+        """Return packet ``index``, which was decided."""
+        return self.frames[index]
+
+    def decide(self, index: int) -> bool:
+        """Decide what packet ``index`` holds, if it is not decided; return whether there is one."""
+        while len(self.frames) <= index and not self.over:
+            try:
+                self._decide_next()
+            except Exception as error:  # noqa: BLE001 - rule 1
+                self.failed = str(error) if isinstance(error, RtcprobeError) else unforeseen(error)
+                self.over = True
+        return index < len(self.frames)
+
+    def _decide_next(self) -> None:
+        assert self.began_s is not None
+        codec, talker = self.speech.codec, self.talker
+        number = len(self.frames)
+        now_s = self.began_s + number * codec.ptime_s
+        if self.ear is not None:
+            for block, heard_s in self.ear.until(now_s):
+                talker.hear(block, heard_s)
+        if talker.over or (self.leader is not None and self.leader.over):
+            self.over = True
+            return
+        if number * codec.ptime_s >= self.speech.longest_s:
+            self.over = True
+            self.cut = f"the conversation was not over after {format_duration(self.speech.longest_s)}"
+            return
+        payload = self._encoder.encode(talker.speak(number * codec.frame_samples, codec.frame_samples, now_s))
+        nothing = codec.dtx and is_dtx(payload)
+        self.frames.append(None if nothing and self._quiet else payload)
+        self._quiet = nothing
+
+
+class LiveTrack(MouthTrack):
+    """A track of a live mouth."""
+
+    mouth: LiveMouth
+
+    def __init__(self, mouth: LiveMouth) -> None:
+        super().__init__(mouth)
+        self._count = sys.maxsize
+
+    @property
+    def frames(self) -> Sequence[bytes | None]:
+        """The frames that were decided, None where nothing is sent."""
+        return self.mouth.frames
+
+    @property
+    def duration_s(self) -> float:
+        """How long it can take."""
+        return self.mouth.speech.longest_s
+
+    def _sends(self, index: int) -> bool:
+        if not self.mouth.decide(index):
+            self._count = len(self.mouth.frames)
+            return False
+        return self.mouth.frames[index] is not None
+
+
+class _Connection(Protocol):
+    @property
+    def sound(self) -> Sound: ...
+
+
+def introduce(mouths: Mapping[str, Mouth | None], peers: Mapping[tuple[str, str], _Connection]) -> None:
+    """Give every live mouth its ear, on the first connection of its party, and the one it follows."""
+    for party, mouth in mouths.items():
+        if not isinstance(mouth, LiveMouth):
+            continue
+        peer = next((each for (one, _), each in peers.items() if one == party), None)
+        if peer is not None:
+            mouth.listen(peer.sound)
+        leader = None if mouth.speech.follows is None else mouths.get(mouth.speech.follows)
+        mouth.leader = leader if isinstance(leader, LiveMouth) else None
+
+
+def how_it_ended(tracks: Iterable[object]) -> tuple[str | None, str | None]:
+    """Return what failed a conversation, and what cut it short, each a sentence or None."""
+    mouths = [track.mouth for track in tracks if isinstance(track, LiveTrack)]
+    return (
+        next((mouth.failed for mouth in mouths if mouth.failed is not None), None),
+        next((mouth.cut for mouth in mouths if mouth.cut is not None), None),
+    )

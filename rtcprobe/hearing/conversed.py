@@ -1,0 +1,152 @@
+"""From the turns of calls to the two accounts of a conversation: responses, and interruptions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+from rtcprobe.hearing.turns import STOP_WITHIN_S, TURNS, LineHeard, Turns
+from rtcprobe.result import TURN_STAGES, Account, HeardCall, Kind, Missed, Sample, Span
+from rtcprobe.ways import Way
+
+__all__ = ["accounts_of"]
+
+
+def accounts_of(turns: Mapping[int, Turns], user: str) -> tuple[Account, ...]:
+    """Return what the calls say (by their numbers) of how ``user`` was answered, and could interrupt.
+
+    There is no account of interruptions where the script has none.
+    """
+    way = Way.of(user, user)
+    found = [_account("response", way, turns)]
+    if any(line.kind != "turn" for each in turns.values() for line in each.lines):
+        found.append(_account("barge_in", way, turns))
+    return tuple(found)
+
+
+def _account(kind: Kind, way: Way, turns: Mapping[int, Turns]) -> Account:
+    judge, figures = (_answered, _of_responses) if kind == "response" else (_stopped, _of_interruptions)
+    rows = {call: [judge(line, call) for line in each.lines] for call, each in turns.items()}
+    seen = {call: [each for each in row if isinstance(each, Sample)] for call, row in rows.items()}
+    missed = {call: [each for each in row if isinstance(each, Missed)] for call, row in rows.items()}
+    samples, misses = [each for row in seen.values() for each in row], [each for row in missed.values() for each in row]
+    lost = sum(each.fate == "lost" for each in misses)
+    calls = tuple(
+        HeardCall(
+            call=call,
+            scheduled=len(seen[call]) + len(missed[call]),
+            heard=len(seen[call]),
+            stages=_means(seen[call]),
+            figures=figures(each),
+        )
+        for call, each in turns.items()
+    )
+    return Account(
+        kind=kind,
+        way=way,
+        scheduled=len(samples) + len(misses),
+        heard=len(samples),
+        rejected=len(misses) - lost,
+        lost=lost,
+        samples=tuple(samples),
+        missed=tuple(misses),
+        stages=_means(samples),
+        calls=calls,
+        figures=_pooled([each.figures for each in calls]),
+        spans=_spans(turns) if kind == "response" else (),
+    )
+
+
+def _answered(line: LineHeard, call: int) -> Sample | Missed | None:
+    """Return what became of a turn; None of what is none."""
+    if line.kind not in TURNS:
+        return None
+    if line.response_s is not None and line.end_s is not None:
+        return Sample(
+            marker=line.number,
+            spoken_s=line.end_s,
+            heard_s=line.end_s + line.response_s,
+            delay_s=line.response_s,
+            call=call,
+            stages=line.response_stages,
+            note=f"{line.called}{' (onset concealed)' if line.concealed else ''}",
+        )
+    if line.end_s is None:
+        return _missed(line, call, "its cue never came")
+    return _missed(line, call, "answered inside the turn" if line.inside else "")
+
+
+def _stopped(line: LineHeard, call: int) -> Sample | Missed | None:
+    """Return what became of an interruption; None of what is none."""
+    if line.kind != "barge_in":
+        return None
+    if line.begin_s is None or line.stop_s is None:
+        return _missed(line, call, "its cue never came" if line.begin_s is None else "the agent had fallen silent")
+    if line.stop_s > STOP_WITHIN_S:
+        return _missed(line, call, "")
+    return Sample(
+        marker=line.number,
+        spoken_s=line.begin_s,
+        heard_s=line.begin_s + line.stop_s,
+        delay_s=line.stop_s,
+        call=call,
+        stages=line.stop_stages,
+        note=line.called,
+    )
+
+
+def _missed(line: LineHeard, call: int, why: str) -> Missed:
+    """Return a line without what it wanted: lost, where nothing else says ``why``."""
+    return Missed(
+        marker=line.number,
+        spoken_s=line.end_s or 0.0,
+        fate="rejected" if why else "lost",
+        call=call,
+        why=why or ("no answer" if line.stop_s is None else "the agent spoke on"),
+        note=line.called,
+    )
+
+
+def _means(samples: Sequence[Sample]) -> dict[str, float]:
+    """Return the mean of every stage, over the samples whose stages are known."""
+    known = [each.stages for each in samples if each.stages is not None]
+    return {
+        name: fmean(stages.get(name, 0.0) for stages in known)
+        for name in TURN_STAGES
+        if any(name in stages for stages in known)
+    }
+
+
+def _pooled(calls: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    names = dict.fromkeys(name for each in calls for name in each)
+    return {name: fmean(each[name] for each in calls if name in each) for name in names}
+
+
+def _of_responses(turns: Turns) -> dict[str, float]:
+    spoken = [line for line in turns.lines if line.kind in TURNS and line.end_s is not None]
+    answered = [line for line in spoken if line.response_s is not None]
+    return {
+        "inside": sum(line.inside > 0 for line in spoken) / len(spoken) if spoken else 0.0,
+        "concealed_onsets": sum(line.concealed for line in answered) / len(answered) if answered else 0.0,
+        "talk_over_s": math.fsum(end_s - begin_s for begin_s, end_s in turns.talk_over),
+    }
+
+
+def _of_interruptions(turns: Turns) -> dict[str, float]:
+    tried = [line for line in turns.lines if line.kind not in TURNS and line.into_speech]
+    stopped = [line for line in turns.false_stops if line in tried]
+    return {"false_stops": len(stopped) / len(tried)} if tried else {}
+
+
+def _spans(turns: Mapping[int, Turns]) -> tuple[Span, ...]:
+    """Return who spoke when, in every call."""
+    spans = []
+    for call, each in turns.items():
+        for line in each.lines:
+            if line.begin_s is not None and line.end_s is not None:
+                what = "user" if line.kind in TURNS else line.kind
+                spans.append(Span(what=what, from_s=line.begin_s, until_s=line.end_s, call=call))
+        spans += [Span(what="agent", from_s=a.begin_s, until_s=a.end_s, call=call) for a in each.agent]
+        spans += [Span(what="talk-over", from_s=a, until_s=b, call=call) for a, b in each.talk_over]
+    return tuple(spans)

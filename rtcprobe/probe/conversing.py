@@ -1,0 +1,148 @@
+"""A conversation in place of speeches: what a call of it is made of, and what is heard of it afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+
+from rtcprobe.audio.opus import SAMPLE_RATE_HZ, OpusDecoder
+from rtcprobe.audio.wav import wav_file
+from rtcprobe.call.live import LiveSpeech, LiveTrack
+from rtcprobe.call.targets.base import Call, CallSetup
+from rtcprobe.conversation import Conversation, ScriptedUser, SimulatedAgent, Spoken, Talker, Utterance, spoken_lines
+from rtcprobe.hearing.conversed import accounts_of
+from rtcprobe.hearing.passage import LOOK_AHEAD_SAMPLES
+from rtcprobe.hearing.turns import Heard, Script, Talk, Turns, hear_turns
+from rtcprobe.probe.hearing import Listened
+from rtcprobe.recording import Said
+from rtcprobe.result import Account
+from rtcprobe.scenario import Devices, Party, Scenario
+from rtcprobe.ways import Way
+
+__all__ = ["Conversing", "Spoke", "spoke_in"]
+
+MARKERS_S = 6.0
+"""How much is spoken for joins, again and again: in calls of a conversation nobody speaks markers."""
+
+_SOFTWARE = Devices(capture_s=0.0, playback_s=0.0)
+"""What a simulated agent hears and speaks through."""
+
+
+class Conversing:
+    """The conversation of a scenario: the first party is the user, the second the agent.
+
+    Raises:
+        BadInputError: a line that cannot be made to sound.
+    """
+
+    def __init__(self, scenario: Scenario, plan: Conversation) -> None:
+        self._scenario, self._plan = scenario, plan
+        self._user, self._agent = scenario.parties[:2]
+        self._lines: tuple[Utterance, ...] = spoken_lines(plan)
+        self._heard: dict[int, Turns] = {}
+
+    def setup(self, setup: CallSetup) -> CallSetup:
+        """Return ``setup`` with a scripted user and a simulated agent in place of its mouths."""
+        user = partial(_user, self._lines, self._plan)
+        agent = partial(_agent, self._plan)
+        return replace(
+            setup,
+            speech={
+                self._user.name: self._speech(self._user, user, self._user.devices),
+                self._agent.name: replace(self._speech(self._agent, agent, _SOFTWARE), follows=self._user.name),
+            },
+        )
+
+    def _speech(self, party: Party, talker: Callable[[np.random.SeedSequence], Talker], devices: Devices) -> LiveSpeech:
+        stream = party.sent("audio")
+        assert stream is not None
+        return LiveSpeech(
+            ptime_s=stream.codec.ptime_s,
+            codec=stream.codec,
+            longest_s=self._scenario.call.duration_s,
+            talker=talker,
+            playout=party.playout,
+            devices=devices,
+        )
+
+    def hear(self, number: int, ways: Sequence[Listened], spoke: Spoke, wav_dir: Path | None) -> None:
+        """Hear call ``number``; ``wav_dir`` gets what the user said and heard.
+
+        Raises:
+            BadInputError: a WAV that cannot be written.
+        """
+        there = next((each for each in ways if each.said.party == self._user.name), None)
+        back = next((each for each in ways if each.came.listener == self._user.name), None)
+        if there is None or back is None or there.said.started_s is None:
+            return
+        ours = back is not there
+        turns, heard = hear_turns(
+            Talk(
+                script=[Script(line.kind, line.called) for line in self._lines],
+                lines=spoke.lines,
+                user=there.said,
+                to_user=back.came,
+                agent=back.said if ours else None,
+                to_agent=there.came if ours else None,
+                really_left_s=spoke.left_s,
+                really_came_s=spoke.came_s,
+            ),
+            playout=self._user.playout,
+            devices=self._user.devices,
+            phase_s=back.phase_s,
+        )
+        self._heard[number] = turns
+        if wav_dir is not None:
+            _write_wavs(wav_dir, {"mouth": there.way, "ear": back.way}, there.said, heard, self._user.devices)
+
+    @property
+    def accounts(self) -> tuple[Account, ...]:
+        """What the calls heard so far say; nothing before the first."""
+        return accounts_of(self._heard, self._user.name) if self._heard else ()
+
+
+class Spoke(NamedTuple):
+    """What the user of a conversation said, and (outside) when packets passed the end of its emulated line."""
+
+    lines: Sequence[Spoken] = ()
+    left_s: Mapping[int, float] = MappingProxyType({})
+    came_s: Mapping[int, float] = MappingProxyType({})
+
+
+def spoke_in(call: Call) -> Spoke:
+    """Return what the user of a conversation said in ``call``; nothing where it is none."""
+    tracks = [section.track for peer in call.peers for section in peer.sections]
+    live = next((track for track in tracks if isinstance(track, LiveTrack)), None)
+    if live is None:
+        return Spoke()
+    edge = live.mouth.edge
+    said = live.mouth.talker.said
+    return Spoke(said) if edge is None else Spoke(said, edge.left_s, edge.came_s)
+
+
+def _user(lines: Sequence[Utterance], plan: Conversation, seed: np.random.SeedSequence) -> ScriptedUser:
+    return ScriptedUser(lines, patience_s=plan.patience_s, background_dbfs=plan.background_dbfs, seed=seed)
+
+
+def _agent(plan: Conversation, seed: np.random.SeedSequence) -> SimulatedAgent:
+    return SimulatedAgent(plan.agent, seed)
+
+
+def _write_wavs(folder: Path, ways: Mapping[str, Way], said: Said, heard: Heard, devices: Devices) -> None:
+    """Write what the user said (as encoded) and heard; the first sample of both files is the start of the call."""
+    decoder = OpusDecoder()
+    with wav_file(folder / f"{ways['mouth']}.mouth.wav") as mouth:
+        ahead_s = LOOK_AHEAD_SAMPLES / SAMPLE_RATE_HZ
+        mouth.begin((said.started_s or 0.0) - devices.capture_s - ahead_s)
+        for frame in said.frames:
+            silence = np.zeros(round(said.ptime_s * SAMPLE_RATE_HZ), dtype=np.float32)
+            mouth.write(silence if frame is None else decoder.decode(frame))
+    with wav_file(folder / f"{ways['ear']}.ear.wav") as ear:
+        ear.begin(heard.playback.start_s + devices.playback_s)
+        ear.write(heard.sound)

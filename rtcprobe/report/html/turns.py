@@ -1,0 +1,148 @@
+"""A conversation on the page: who spoke when, where each answer's time went, and every turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from rtcprobe.report.html.tables import Table
+from rtcprobe.report.html.waterfall import Bar, Waterfall
+from rtcprobe.report.html.words import NOTHING
+from rtcprobe.report.sentences import interval, milliseconds
+from rtcprobe.report.turns import agent_name, conversation, split
+from rtcprobe.result import Account, Result, Span
+from rtcprobe.units import format_ratio
+
+__all__ = ["Talk", "talk"]
+
+_MOST_CALLS = 4
+_MOST_TURNS = 200
+_ROWS: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("you", ("user",), "plain"),
+    ("uh-huh, noise", ("backchannel", "noise"), "given"),
+    ("agent", ("agent",), "most"),
+    ("both at once", ("talk-over",), "lost"),
+)
+_TITLES = {"response": "answer", "barge_in": "stop"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Talk:
+    """All that is shown of a conversation."""
+
+    who: str
+    calls: tuple[Waterfall, ...]
+    stages: tuple[Waterfall, ...]
+    figures: Table
+    turns: Table | None
+
+
+def talk(result: Result) -> Talk | None:
+    """Return what is shown of a conversation; None where there was none."""
+    found = conversation(result)
+    if not found:
+        return None
+    return Talk(
+        who=agent_name(result),
+        calls=tuple(_calls(found[0])),
+        stages=tuple(_stages(each) for each in found if each.stages),
+        figures=_figures(found),
+        turns=_turns(found),
+    )
+
+
+def _calls(turns: Account) -> Iterable[Waterfall]:
+    """Yield who spoke when, of as many calls as are drawn."""
+    for call in [each.call for each in turns.calls][:_MOST_CALLS]:
+        spans = [each for each in turns.spans if each.call == call]
+        if not spans:
+            continue
+        begin_s, end_s = min(each.from_s for each in spans), max(each.until_s for each in spans)
+        bars = [
+            _bar(name, [each for each in spans if each.what in whats], begin_s, kind) for name, whats, kind in _ROWS
+        ]
+        yield Waterfall(
+            caption=f"Call {call + 1}: who spoke when",
+            head="who",
+            bars=tuple(each for each in bars if each.spans),
+            total_s=end_s - begin_s,
+            scale_s=end_s - begin_s,
+        )
+
+
+def _bar(name: str, spans: Sequence[Span], begin_s: float, kind: str) -> Bar:
+    lasted_s = sum(each.until_s - each.from_s for each in spans)
+    drawn = tuple((each.from_s - begin_s, each.until_s - each.from_s) for each in spans)
+    kinds = {"plain": "plain", "given": "given", "most": "most", "lost": "lost"}
+    return Bar(name=name, spans=drawn, value=milliseconds(lasted_s), kind=kinds[kind])  # type: ignore[arg-type]
+
+
+def _stages(account: Account) -> Waterfall:
+    """Return where the mean delay of an account went."""
+    total_s, begin_s, bars = account.total_s, 0.0, list[Bar]()
+    longest = max(account.stages, key=lambda name: account.stages[name])
+    for name, length_s in account.stages.items():
+        kind = "most" if name == longest else "given" if name in ("capture", "device") else "plain"
+        bars.append(
+            Bar(
+                name=name.replace("_", " "),
+                spans=((begin_s, max(length_s, 0.0)),),
+                value=milliseconds(length_s),
+                kind=kind,  # type: ignore[arg-type]
+            )
+        )
+        begin_s += length_s
+    title = {"response": "An answer, in the mean", "barge_in": "A stop, in the mean"}[account.kind]
+    return Waterfall(caption=title, head="stage", bars=tuple(bars), total_s=total_s, scale_s=max(total_s, 1e-9))
+
+
+def _figures(found: Sequence[Account]) -> Table:
+    rows: list[tuple[str, ...]] = []
+    for name in ("p50", "p90", "p95"):
+        cells = [_quantile(each, name) for each in found]
+        if any(cell != NOTHING for cell in cells):
+            rows.append((f"{name}, ms", *cells))
+    rows.append(("heard, rejected, lost", *(f"{e.heard}, {e.rejected}, {e.lost} of {e.scheduled}" for e in found)))
+    names = dict.fromkeys(name for each in found for name in each.figures)
+    rows += [
+        (name.removesuffix("_s").replace("_", " "), *(_figure(each.figures, name) for each in found)) for name in names
+    ]
+    return Table(
+        caption="Answers and stops [95 % interval]",
+        columns=("", *(_TITLES[each.kind] for each in found)),
+        rows=tuple(rows),
+    )
+
+
+def _figure(figures: Mapping[str, float], name: str) -> str:
+    if name not in figures:
+        return NOTHING
+    return f"{milliseconds(figures[name])} ms a call" if name.endswith("_s") else format_ratio(figures[name])
+
+
+def _quantile(account: Account, name: str) -> str:
+    found = None if account.summary is None else account.summary.quantile(name)
+    if found is None or found.value is None:
+        return NOTHING if found is None or found.needs is None else f"needs {found.needs}"
+    return f"{milliseconds(found.value)} {interval(found)}"
+
+
+def _turns(found: Sequence[Account]) -> Table | None:
+    """Return a row for every turn and interruption, with where its time went."""
+    rows: list[tuple[str, ...]] = []
+    parts = ("you", "up", "agent", "down", "playout")
+    for account in found:
+        what = _TITLES[account.kind]
+        for each in account.samples:
+            went = split(each)
+            cells = (milliseconds(went.get(part)) if part in went else NOTHING for part in parts)
+            rows.append((f"{each.call + 1}.{each.marker + 1} {each.note}", what, milliseconds(each.delay_s), *cells))
+        rows += [
+            (f"{each.call + 1}.{each.marker + 1} {each.note}", what, each.why, *(NOTHING for _ in parts))
+            for each in account.missed
+        ]
+    if not rows:
+        return None
+    left_out = len(rows) - _MOST_TURNS
+    caption = "Every turn, ms" if left_out <= 0 else f"The first {_MOST_TURNS} turns, ms ({left_out} more in the JSON)"
+    return Table(caption=caption, columns=("call.line", "what", "delay", *parts), rows=tuple(rows[:_MOST_TURNS]))
