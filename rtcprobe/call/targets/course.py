@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rtcprobe.call.http import HttpClient
 from rtcprobe.call.live import how_it_ended
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import CallSetup, Way
@@ -25,6 +24,9 @@ from rtcprobe.runtime.media_seam import MediaPath
 from rtcprobe.runtime.network import Network
 from rtcprobe.runtime.real import work_s
 from rtcprobe.timeline import Stop
+
+if TYPE_CHECKING:
+    from rtcprobe.call.http import HttpClient  # a fifth of a second that calls without HTTP should not pay
 
 __all__ = ["Course"]
 
