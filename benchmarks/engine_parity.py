@@ -44,7 +44,7 @@ _LINKS = (
     "delay 20ms 20ms distribution pareto loss 1%",
     "delay 45ms loss 10%",
     "delay 120ms 30ms distribution normal order free",
-    "delay 50ms gemodel 2% 20%",
+    "delay 50ms loss gemodel 2% 20%",
     "delay 25ms 8ms distribution normal rate 300kbit loss 3%",
     "delay 150ms 15ms distribution normal loss 4% burst 5",
 )

@@ -22,6 +22,7 @@ from typing import Final
 from rtcprobe.adaptation.encoder import FPS, Encoder
 from rtcprobe.adaptation.receiver import Packet
 from rtcprobe.control import Controller, Pacer
+from rtcprobe.control.allocation import Share, allocated
 from rtcprobe.control.protection import LossWindow, Parity, code_rates, encoder_share
 
 __all__ = ["OVERHEAD_BYTES", "VOICE_BPS", "VideoSender"]
@@ -34,6 +35,8 @@ _PARITY_BYTES: Final = 26
 """What a parity packet is larger than the largest that it covers, as recorded."""
 VOICE_BPS: Final = 52e3
 """What the allocator sets aside for Opus at 32 kb/s with its headers."""
+_VOICE: Final = Share(least_bps=VOICE_BPS, most_bps=VOICE_BPS)
+_LEAST_BPS: Final = 30e3
 _RTX_MARGIN_S: Final = 0.005
 _PAUSE_S: Final = 2.0
 _SHARE_S: Final = 1.0
@@ -124,8 +127,8 @@ class VideoSender:
     def _target_bps(self, now_s: float) -> float:
         """Return the encoder's target: the estimate's share, less voice, headers, protection, the window's drops."""
         controller, encoder = self._controller, self.encoder
-        # Above the sum of the maxima the allocator gives each up to twice its maximum, which protection may use.
-        allocated_bps = max(0.0, min(controller.target_bps - VOICE_BPS, 2 * encoder.max_bps))
+        video = Share(least_bps=_LEAST_BPS, most_bps=encoder.max_bps)
+        allocated_bps = allocated(controller.target_bps, (_VOICE, video))[1]
         packets = math.ceil(allocated_bps / FPS / 8 / (PACKET_BYTES + OVERHEAD_BYTES))
         payload_bps = max(0.0, allocated_bps - 8 * OVERHEAD_BYTES * packets * FPS)
         width, height = encoder.size

@@ -3,7 +3,8 @@
 The map: ``feedback.py`` is what goes over the wire, ``receiver.py`` who writes it, ``history.py`` who reads it;
 ``grouping.py``, ``trendline.py``, ``aimd.py`` the delay-based estimate; ``loss.py`` the loss-based; ``throughput.py``
 what arrives, ``alr.py`` whether the sender had enough to send, ``reports.py`` what RTCP reports tell, ``protection.py``
-how much parity is sent, ``probing.py``, ``window.py`` and ``pacer.py`` the rest.
+how much parity is sent, ``allocation.py`` which stream gets what, ``ccfb.py`` RFC 8888, ``probing.py``, ``window.py``
+and ``pacer.py`` the rest.
 ``GoogCc`` puts them together, ``Remb`` is stock aiortc, ``Fixed`` none.
 """
 

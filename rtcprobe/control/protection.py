@@ -44,6 +44,8 @@ _HALF, _EARLY, _EARLY_STEPS = 10.4, 58.0, 5.5
 _POWER, _EARLY_POWER = 1.42, 0.21
 _SATURATES: Final = 1.6
 """The closed form's: how much loss it takes, how steeply, and how small frames leave less to protect with."""
+_HEAVY_LOSS, _SMALL_STEP, _HEAVY = 120, 4, 0.87
+"""From 47 % of loss on the table gives small frames less again, as if most of it were in vain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,8 @@ def _table(kbit_a_frame: float, loss: int) -> int:
     half = _HALF + _EARLY * math.exp(-step / _EARLY_STEPS)
     power = _POWER + _EARLY_POWER / (1 + step)
     most = _MOST_SHARE * (1 - math.exp(-(step + 1) / _SATURATES))
+    if loss >= _HEAVY_LOSS and step <= _SMALL_STEP:
+        most *= _HEAVY
     return round(most * (1 - math.exp(-((min(loss, _MOST_LOSS) / half) ** power))))
 
 

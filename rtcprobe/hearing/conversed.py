@@ -74,7 +74,9 @@ def _answered(line: LineHeard, call: int) -> Sample | Missed | None:
         )
     if line.end_s is None:
         return _missed(line, call, "its cue never came")
-    return _missed(line, call, "answered inside the turn" if line.inside else "")
+    if line.inside:
+        return _missed(line, call, "answered inside the turn")
+    return _missed(line, call, "no answer", lost=True)
 
 
 def _stopped(line: LineHeard, call: int) -> Sample | Missed | None:
@@ -84,7 +86,7 @@ def _stopped(line: LineHeard, call: int) -> Sample | Missed | None:
     if line.begin_s is None or line.stop_s is None:
         return _missed(line, call, "its cue never came" if line.begin_s is None else "the agent had fallen silent")
     if line.stop_s > STOP_WITHIN_S:
-        return _missed(line, call, "")
+        return _missed(line, call, "the agent spoke on", lost=True)
     return Sample(
         marker=line.number,
         spoken_s=line.begin_s,
@@ -96,14 +98,14 @@ def _stopped(line: LineHeard, call: int) -> Sample | Missed | None:
     )
 
 
-def _missed(line: LineHeard, call: int, why: str) -> Missed:
-    """Return a line without what it wanted: lost, where nothing else says ``why``."""
+def _missed(line: LineHeard, call: int, why: str, *, lost: bool = False) -> Missed:
+    """Return a line without what it wanted, and ``why``: it was ``lost``, or could not have been."""
     return Missed(
         marker=line.number,
         spoken_s=line.end_s or 0.0,
-        fate="rejected" if why else "lost",
+        fate="lost" if lost else "rejected",
         call=call,
-        why=why or ("no answer" if line.stop_s is None else "the agent spoke on"),
+        why=why,
         note=line.called,
     )
 

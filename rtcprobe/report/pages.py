@@ -88,7 +88,8 @@ def waterfall(columns: Sequence[Mapping[str, float]], page: Page) -> Iterator[Te
 
 def _bar(start: float, end: float, room: int) -> str:
     """Return a bar from ``start`` to ``end`` (shares of ``room`` cells) in half characters; never empty."""
-    first, last = round(start * room * 2), round(end * room * 2)
+    # Parts of which some are negative reach beyond their sum: what is drawn ends at the edges.
+    first, last = (round(min(max(share, 0.0), 1.0) * room * 2) for share in (start, end))
     last = max(last, first + 1)
     pad, odd = divmod(first, 2)
     if odd:  # there is no right half at the start of a bar that would not look like a gap: begin on the full cell

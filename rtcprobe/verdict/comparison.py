@@ -214,6 +214,12 @@ class Both:
             raise BadInputError(
                 f"{label_a} is of engine {one.engine}, {label_b} of {two.engine}", "compare runs of one engine"
             )
+        spoken = [sorted({_level(each) for each in side}) for side in (a, b)]
+        if spoken[0] != spoken[1]:
+            raise BadInputError(
+                f"{label_a} was spoken to at {', '.join(spoken[0])}, {label_b} at {', '.join(spoken[1])}",
+                "agents hear a louder voice sooner: compare conversations of one level",
+            )
         pair = Pair(a=runs_a, b=runs_b, paired=are_pairs(runs_a, runs_b))
         return cls(a=one, b=two, pair=pair, notes=(*notes_a, *notes_b, *_remarks(one, two, pair)))
 
@@ -307,3 +313,9 @@ def _badness(estimate: Estimate, row: Difference) -> float:
     if estimate.value is None:
         return 1e300 if estimate.never else math.inf
     return -estimate.value if row.higher_is_better else estimate.value
+
+
+def _level(result: Result) -> str:
+    """Return the level at which a conversation was held; markers have one of their own, always the same."""
+    held = result.settings.get("conversation")
+    return str(held.get("level")) if isinstance(held, Mapping) else "the markers' level"

@@ -163,3 +163,12 @@ def test_a_line_whose_cue_never_came_and_an_agent_that_never_answers_have_a_fate
     assert (response.heard, response.lost, response.rejected) == (0, 1, 1)
     assert [each.why for each in response.missed] == ["no answer", "its cue never came"]
     assert [each.why for each in barge_in.missed] == ["its cue never came"]
+
+
+def test_an_agent_that_speaks_for_ever_misses_the_interruption_and_does_not_answer_it():
+    ever = AgentPlan(answer_s=(20.0, 20.0), interrupt_after_s=None, think_s=0.2)
+    talk = conversed(LINES[:2], ever, longest_s=12.0)
+    assert talk.call.cut == "the conversation was not over after 12s"
+    response, barge_in = accounts_of({0: talk.turns}, "caller")
+    assert [(each.fate, each.why) for each in response.missed] == [("lost", "no answer")]
+    assert [(each.fate, each.why) for each in barge_in.missed] == [("lost", "the agent spoke on")]

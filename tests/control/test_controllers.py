@@ -194,3 +194,27 @@ def test_a_key_frame_flushes_the_video_that_waits():
     door.pacer.put("video", "key", 1000, 0.1)
     door.until(1.0)
     assert door.left[-1][1] == "key"
+
+
+def test_while_a_cluster_is_under_way_what_waits_leaves_as_part_of_it_alone():
+    # A burst of media in between would arrive among the cluster's packets, and the cluster measure the burst.
+    door = Door(5e6)
+    door.pacer.probe(Probe(number=1, rate_bps=3.6e6, at_s=0.0), 0.0)
+    for n in range(20):
+        door.pacer.put("video", n, 1000, 0.0)
+    door.until(1.0)
+    clusters = [cluster for *_, cluster in door.left]
+    assert clusters == [1] * 7 + [None] * 13  # 15 ms of the rate are 6,750 bytes
+    assert door.left[6][0] - door.left[0][0] == pytest.approx(6 * 8 * 1000 / 3.6e6)
+
+
+def test_receiver_reports_alone_lower_the_target_by_half_the_loss():
+    # No transport-wide feedback, so the likelihood is never ready; the first two seconds trust the start.
+    controller = GoogCc(start_bps=1e6)
+    controller.sent(0, 1228, 0.0)
+    controller.told_loss(0, 100, 1.0)
+    controller.told_loss(40, 100, 2.0)
+    assert controller.reports.fraction == 102
+    assert controller.target_bps == 1e6 * (512 - 102) / 512  # told of a loss, the start phase is over
+    controller.told_loss(0, 100, 3.5)
+    assert controller.target_bps == pytest.approx(1.08 * 1e6 * (512 - 102) / 512 + 1e3)

@@ -28,7 +28,7 @@ def test_no_parity_where_retransmission_is_as_fast_or_frames_are_tiny():
 
 
 def test_parity_grows_with_loss_up_to_half_of_all_packets():
-    grown = [rates(loss=loss).delta for loss in range(1, 129)]
+    grown = [rates(loss=loss).delta for loss in range(1, 129)]  # of large frames
     assert grown == sorted(grown)
     assert 250 <= grown[-1] <= 255  # 127 of 255 packets are 127 / 128 of the media
     assert all(rates(loss=loss).key >= rates(loss=loss).delta for loss in range(1, 129))
@@ -39,6 +39,7 @@ def test_parity_grows_with_loss_up_to_half_of_all_packets():
     # libwebrtc's table, for 704 x 576: its row is (kbit a frame - 5) / 5, rounded down, its column the loss.
     [
         (22, 76, 102),
+        (22, 128, 100),
         (25, 102, 127),
         (36, 51, 114),
         (50, 90, 127),

@@ -204,6 +204,25 @@ def test_no_loss_lets_the_delay_based_estimate_decide():
     assert [row[:2] for row in observe(2000, 2000, [0] * 20)] == [(2000, "delay")] * 20
 
 
+def test_padding_after_loss_ends_after_two_seconds_in_which_the_estimate_did_not_grow():
+    # 350 kb/s into a line that carries 298 of them: 15 % are lost, for 2.5 s but 5 %, and the estimate
+    # grows; then 15 % again, and the delay says nothing of it.
+    loss = LossBased(347e3)
+    loss.update([Sent(0, 0.0, 0, arrival_s=0.05)], 445e3, None)
+    padded, since_s, states = 0.0, None, set()
+    for n in range(1, 160):
+        at_s, lost = 0.25 * n, 547 if 20 <= n < 30 else 1641
+        packets = [Sent(2 * n, at_s, 10938 - lost, arrival_s=at_s + 0.05), Sent(2 * n - 1, at_s - 0.001, lost)]
+        before_bps = loss.target_bps
+        loss.update(packets, 445e3, 8 * (10938 - lost) / 0.25)
+        states.add(loss.state)
+        grows = loss.state != "increasing" or loss.target_bps > before_bps
+        since_s = None if grows else at_s if since_s is None else since_s
+        padded = max(padded, 0.0 if since_s is None else at_s - since_s)
+    assert "increasing" in states
+    assert padded <= 2.0
+
+
 def test_two_percent_at_random_cost_nothing():
     rows = observe(1500, 1500, [0.02] * 20)
     assert {row[:2] for row in rows} == {(1500, "delay")}

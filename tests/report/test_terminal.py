@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from rtcprobe.report.lines import COLUMNS, WIDEST
+from rtcprobe.report.pages import Page, waterfall
 from rtcprobe.report.terminal import print_result, screen
 from rtcprobe.result import Joins, PlacedCall
 from rtcprobe.verdict import judge, parse_budget
@@ -264,3 +265,11 @@ def test_a_column_more_than_there_are_places_stands_behind_the_last_and_never_va
     assert rule("t", ("one", "two", "three"), edges=(20, 30)).plain.startswith(
         "─ t ──────────── one ───── two  three ─"
     )
+
+
+def test_parts_that_reach_beyond_their_sum_are_drawn_within_the_page():
+    """A negative residual leaves a sum that its parts exceed: in an edited file so far that a bar took gigabytes."""
+    stages = {"capture": 0.02, "jitter_buffer": 1e9, "residual": -1e9}
+    lines = [line.plain for line in waterfall([stages], Page())]
+    assert lines
+    assert max(map(len, lines)) <= Page().width

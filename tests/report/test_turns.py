@@ -1,11 +1,16 @@
 """A conversation as it is told: on the screen, in a sentence, and on the page."""
 
 import re
+from dataclasses import replace
 
+import pytest
+
+from rtcprobe.errors import BadInputError
 from rtcprobe.report.html import render_report
 from rtcprobe.report.lead import lead
 from rtcprobe.report.terminal import screen
 from rtcprobe.result import Result
+from rtcprobe.verdict import compare
 from rtcprobe.verdict.budgets import evaluate, parse_budget
 from tests.talks import result
 
@@ -81,3 +86,13 @@ def test_budgets_ask_for_answers_stops_and_what_is_not_the_agents():
     assert found["response.lost mean <= 0%"].value == 0.25
     assert found["barge_in.stop max < 2s"].value == 0.6
     assert found["barge_in.false_stops mean <= 0%"].verdict == "missed"
+
+
+def test_conversations_of_different_level_are_not_compared():
+    quiet, loud = (replace(result(), settings={"conversation": {"level": level}}) for level in ("-40dBFS", "-19dBFS"))
+    with pytest.raises(BadInputError) as caught:
+        compare([quiet], [loud], labels=("a", "b"))
+    assert str(caught.value) == (
+        "a was spoken to at -40dBFS, b at -19dBFS: "
+        "agents hear a louder voice sooner: compare conversations of one level"
+    )

@@ -9,11 +9,14 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from rtcprobe.call.faults import Exchange, timed_out
-from rtcprobe.call.http import HttpClient
 from rtcprobe.call.peer import Peer
 from rtcprobe.timeline import Stop, Wait
+
+if TYPE_CHECKING:
+    from rtcprobe.call.http import HttpClient  # a fifth of a second that calls without HTTP should not pay
 
 __all__ = ["CONNECTION", "by_timers", "came", "gave_up", "latecomer", "stop_of", "too_late"]
 

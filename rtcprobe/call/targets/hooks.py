@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from rtcprobe.call.http import HttpClient
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import CallSetup, Way
 from rtcprobe.call.targets.blame import gave_up, stop_of, too_late
@@ -13,6 +13,9 @@ from rtcprobe.call.targets.endings import bounded
 from rtcprobe.runtime.media_seam import MediaPath
 from rtcprobe.runtime.network import Network
 from rtcprobe.timeline import Stop
+
+if TYPE_CHECKING:
+    from rtcprobe.call.http import HttpClient  # a fifth of a second that calls without HTTP should not pay
 
 __all__ = ["Hooks"]
 

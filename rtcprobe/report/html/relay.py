@@ -97,16 +97,15 @@ def _panels(columns: Mapping[str, Sequence[float | None]], late: Sequence[int]) 
     if _known(columns["rate_bps"]):
         rate = _floats(columns["rate_bps"]) / 1e3
         rates.insert(0, Curve(title="rate in force", at_s=at_s - 0.5, values=rate, tone="ink", steps=True))
-    return [
-        Panel(title="kb/s", curves=rates, marked="relay late", marked_s=np.array(late, dtype=np.float64) + 0.5),
-        Panel(
-            title="ms above the least delay", curves=[Curve(title="", at_s=at_s, values=_floats(columns["queue_ms"]))]
-        ),
-        Panel(
-            title="packets dropped by the queue",
-            curves=[Curve(title="", at_s=at_s - 0.5, values=_floats(columns["queue_drops"]), steps=True)],
-        ),
-    ]
+    drawn = [Panel(title="kb/s", curves=rates, marked="relay late", marked_s=np.array(late, dtype=np.float64) + 0.5)]
+    # A line along the axis says no more than the table.
+    if any(_known(columns["queue_ms"])):
+        curve = Curve(title="", at_s=at_s, values=_floats(columns["queue_ms"]))
+        drawn.append(Panel(title="ms above the least delay", curves=[curve]))
+    if any(_known(columns["queue_drops"])):
+        curve = Curve(title="", at_s=at_s - 0.5, values=_floats(columns["queue_drops"]), steps=True)
+        drawn.append(Panel(title="packets dropped by the queue", curves=[curve]))
+    return drawn
 
 
 def _floats(values: Sequence[float | None]) -> Floats:
