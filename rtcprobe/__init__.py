@@ -15,7 +15,8 @@ From Python::
     from rtcprobe import find_scenario, run_probe
 
     result = run_probe(find_scenario("1v1-social"), seed=1, clock="virtual")
-    print(result.verdict, result.mouth_to_ear["caller_to_callee"].summary)
+    for way, account in result.mouth_to_ear.items():
+        print(result.verdict, way.talker, way.listener, account.summary, account.r)
 """
 
 from __future__ import annotations

@@ -19,10 +19,13 @@ from hypothesis import settings
 
 from rtcprobe.result import (
     Account,
+    Asked,
     Beside,
+    Instrument,
     Join,
     Joins,
     LinkReport,
+    Met,
     Missed,
     Playout,
     Protection,
@@ -162,7 +165,7 @@ def link_report() -> LinkReport:
         "delay_p99_s": 0.0643, "delay_max_s": 0.081, "reordered": 0.0, "duplicated": 0.0, "corrupted": 0.0,
         "offered_bps": 48_300.0, "delivered_bps": 47_900.0, "drops": {"loss": 29},
     }  # fmt: skip
-    return LinkReport(requested=requested, achieved=achieved)
+    return LinkReport(requested=Asked(**requested), achieved=Met(**achieved))
 
 
 def build(**changes: Any) -> Result:
@@ -185,7 +188,7 @@ def build(**changes: Any) -> Result:
         "join": Joins(attempts=attempts, others=others),
         "accounts": accounts,
         "link": {leg: link_report() for leg in BOTH_LEGS},
-        "harness": {"loop_lag_p99_s": 0.0, "emulator_lateness_p99_s": 0.0, "pacing_lateness_p99_s": 0.0},
+        "harness": Instrument(timers="virtual, never late", detection_error_s=2e-5),
     }
     if "measures" in changes:
         changes["measures"] = tuple(map(Way, changes["measures"]))
@@ -285,8 +288,9 @@ def probe(monkeypatch, make_result):
         calls=calls, changes={}, error=None, before=lambda _scenario: None, alter=lambda result: result
     )
 
-    def run_probe(scenario, *, seed, clock, progress, wav_dir, engine="stack"):
-        calls.append(types.SimpleNamespace(scenario=scenario, seed=seed, clock=clock, engine=engine, wav_dir=wav_dir))
+    def run_probe(scenario, *, seed, clock, progress, wav_dir, video_dir=None, engine="stack"):
+        folders = {"wav_dir": wav_dir, "video_dir": video_dir}
+        calls.append(types.SimpleNamespace(scenario=scenario, seed=seed, clock=clock, engine=engine, **folders))
         state.before(scenario)
         if progress is not None:
             for done in range(3):

@@ -103,3 +103,15 @@ def test_a_scenario_without_a_conversation_has_no_responses_to_judge():
 def test_the_model_holds_no_conversation():
     with pytest.raises(BadInputError, match="engine model holds no conversation: use engine stack"):
         check_target(parse_scenario(BASE), "virtual", "model")
+
+
+def test_intelligibility_is_judged_only_where_it_is_measured():
+    budget = "budgets=['response.estoi mean >= 0.9']"
+    with pytest.raises(BadInputError, match="intelligibility is not measured: add conversation"):
+        check_target(parse_scenario(BASE, [budget]), "virtual")
+
+
+def test_intelligibility_needs_the_original_which_an_agent_outside_keeps_to_itself():
+    asked = ["conversation.intelligibility=true", "target=sdp+http://127.0.0.1:9/offer"]
+    with pytest.raises(BadInputError, match="compares with the original, which an agent outside keeps to itself"):
+        check_target(parse_scenario(BASE, asked), "real")

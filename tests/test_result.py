@@ -8,10 +8,12 @@ import pytest
 from rtcprobe.errors import BadInputError, ExitCode
 from rtcprobe.result import (
     Account,
+    Asked,
     BudgetOutcome,
     HeardCall,
     Join,
     LinkReport,
+    Met,
     Quantile,
     Result,
     Sample,
@@ -38,7 +40,7 @@ def test_a_result_read_back_is_in_seconds_again(judged):
     attempt = read.join.attempts[4]
     assert attempt.first_audio_s == pytest.approx(1.487, abs=1e-9)
     assert attempt.retransmissions[0].cost_s == 1.0
-    assert read.link["caller_to_callee"].requested["delay_p50_s"] == pytest.approx(0.041)
+    assert read.link["caller_to_callee"].requested.delay_p50_s == pytest.approx(0.041)
     assert read.mouth_to_ear["caller_to_callee"].stages["look_ahead"] == pytest.approx(0.0065)
     assert read.budgets[0].limit == pytest.approx(0.6)
 
@@ -64,8 +66,10 @@ def test_json_is_in_milliseconds_under_the_promised_names(judged):
 
 
 def test_numbers_that_are_no_numbers_become_null():
-    report = LinkReport(requested={"loss": math.nan}, achieved={"delay_min_s": math.inf, "rate": np.float64(2.5)})
-    assert to_plain(report) == {"requested": {"loss": None}, "achieved": {"delay_min_ms": None, "rate": 2.5}}
+    report = LinkReport(requested=Asked(loss=math.nan), achieved=Met(delay_min_s=math.inf, offered_bps=np.float64(2.5)))
+    plain = to_plain(report)
+    assert plain["requested"]["loss"] is plain["achieved"]["delay_min_ms"] is None
+    assert plain["achieved"]["offered_bps"] == 2.5
 
 
 def test_the_last_bits_of_a_sum_do_not_show():

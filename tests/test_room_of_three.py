@@ -8,8 +8,9 @@ from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from rtcprobe.errors import BadInputError
 from rtcprobe.probe import run_probe
+from rtcprobe.probe.beforehand import check_target
 from rtcprobe.result import Result
-from rtcprobe.scenario import read_scenario
+from rtcprobe.scenario import find_scenario, read_scenario
 
 FILE = Path(__file__).parent / "room-of-three.yaml"
 WAYS = ["ana_to_ben", "ana_to_cho", "ben_to_ana", "ben_to_cho", "cho_to_ana", "cho_to_ben"]
@@ -145,3 +146,18 @@ def test_a_server_outside_knows_a_caller_and_a_callee_alone():
     scenario = read_scenario(FILE, ["target=whip+whep://media.example/live"])
     with pytest.raises(BadInputError, match=r"cannot be called by ana, ben, cho: write a caller and a callee"):
         run_probe(scenario, seed=1, clock="real")
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [
+        ("mouth_to_ear.ana_to_bean p50 < 1s", "loopback does not measure that way: did you mean ana_to_ben"),
+        ("link.ana_to_bean.loss mean < 1%", "there is no ana_to_bean here: did you mean ana_to_ben"),
+        ("join.anna.first_audio p50 < 1s", "there is no anna here: did you mean ana"),
+    ],
+)
+def test_a_budget_about_somebody_who_is_not_there_is_refused_before_anything_runs(budget, said):
+    scenario = find_scenario(str(FILE), [f"budgets=[{budget}]"])
+    with pytest.raises(BadInputError) as refusal:
+        check_target(scenario, "virtual")
+    assert str(refusal.value).startswith(f"budget {budget!r}: {said}")

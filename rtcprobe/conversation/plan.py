@@ -134,13 +134,17 @@ class AgentPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
-    """The user's lines, in their voice, at their active level (dBFS, ITU-T P.56), in a room of steady noise."""
+    """The user's lines, in their voice, at their active level (dBFS, ITU-T P.56), in a room of steady noise.
+
+    ``intelligibility``: how well the agent's answers are understood is measured too.
+    """
 
     lines: tuple[Line, ...]
     voice: str = "anna"
     level_dbfs: float = -26.0
     background_dbfs: float = ROOM_DBFS
     patience_s: float = 8.0
+    intelligibility: bool = False
     agent: AgentPlan = field(default_factory=AgentPlan)
 
     def __post_init__(self) -> None:

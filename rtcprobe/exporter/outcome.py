@@ -322,18 +322,18 @@ def _set_ear(into: Instruments | Draft, direction: str, ear: Account) -> None:
 def _set_links(into: Instruments | Draft, result: Result) -> None:
     for direction, report in result.link.items():
         for seen, figures in (("requested", report.requested), ("achieved", report.achieved)):
-            delays = {each: figures.get(f"delay_{each}_s") for each in ("min", "p5", "p50", "p95", "p99", "max")}
+            delays = {each: getattr(figures, f"delay_{each}_s") for each in ("min", "p5", "p50", "p95", "p99", "max")}
             _set_all(into, "rtcprobe_last_link_delay_seconds", delays, direction=direction, seen=seen)
-            if figures.get("loss") is not None:
-                into.set("rtcprobe_last_link_loss_ratio", figures["loss"], direction=direction, seen=seen)
+            if figures.loss is not None:
+                into.set("rtcprobe_last_link_loss_ratio", figures.loss, direction=direction, seen=seen)
 
 
 def _set_harness(into: Instruments | Draft, result: Result) -> None:
     harness = result.harness
-    if harness.get("detection_error_s") is not None:
-        into.set("rtcprobe_last_harness_detection_error_seconds", harness["detection_error_s"])
-    for part in ("loop_lag", "emulator_late", "pacing_late"):
-        figures = {each: harness.get(f"{part}_{each}_s") for each in ("p50", "p95", "p99")}
+    if harness.detection_error_s is not None:
+        into.set("rtcprobe_last_harness_detection_error_seconds", harness.detection_error_s)
+    for part, late in harness.latenesses.items():
+        figures = {"p50": late.p50_s, "p95": late.p95_s, "p99": late.p99_s}
         _set_all(into, "rtcprobe_last_harness_lateness_seconds", figures, part=part)
 
 

@@ -13,19 +13,22 @@ from rtcprobe.ways import Way
 __all__ = ["accounts_of"]
 
 
-def accounts_of(turns: Mapping[int, Turns], user: str) -> tuple[Account, ...]:
+def accounts_of(
+    turns: Mapping[int, Turns], user: str, beside: Mapping[int, Mapping[str, float]] | None = None
+) -> tuple[Account, ...]:
     """Return what the calls say (by their numbers) of how ``user`` was answered, and could interrupt.
 
+    ``beside`` are figures of each call's answers that were found in other ways.
     There is no account of interruptions where the script has none.
     """
     way = Way.of(user, user)
-    found = [_account("response", way, turns)]
+    found = [_account("response", way, turns, beside or {})]
     if any(line.kind != "turn" for each in turns.values() for line in each.lines):
-        found.append(_account("barge_in", way, turns))
+        found.append(_account("barge_in", way, turns, {}))
     return tuple(found)
 
 
-def _account(kind: Kind, way: Way, turns: Mapping[int, Turns]) -> Account:
+def _account(kind: Kind, way: Way, turns: Mapping[int, Turns], beside: Mapping[int, Mapping[str, float]]) -> Account:
     judge, figures = (_answered, _of_responses) if kind == "response" else (_stopped, _of_interruptions)
     rows = {call: [judge(line, call) for line in each.lines] for call, each in turns.items()}
     seen = {call: [each for each in row if isinstance(each, Sample)] for call, row in rows.items()}
@@ -38,7 +41,7 @@ def _account(kind: Kind, way: Way, turns: Mapping[int, Turns]) -> Account:
             scheduled=len(seen[call]) + len(missed[call]),
             heard=len(seen[call]),
             stages=_means(seen[call]),
-            figures=figures(each),
+            figures={**figures(each), **beside.get(call, {})},
         )
         for call, each in turns.items()
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,12 +13,14 @@ from rtcprobe.call.script import cues_of
 from rtcprobe.call.targets.base import CallSetup, Target, find_target
 from rtcprobe.call.targets.loopback import LoopbackTarget
 from rtcprobe.errors import BadInputError, did_you_mean
+from rtcprobe.hearing.intelligibility import measurable
 from rtcprobe.result import Clock, Engine
 from rtcprobe.runtime.entropy import Entropy
 from rtcprobe.runtime.virtual import VirtualEventLoop
 from rtcprobe.scenario import Scenario
+from rtcprobe.verdict import Budget
 from rtcprobe.verdict.metrics import Over, metric_named
-from rtcprobe.ways import BOTH_WAYS, Way
+from rtcprobe.ways import BOTH_LEGS, BOTH_WAYS, Leg, Way
 
 __all__ = ["check_target", "warm_up"]
 
@@ -45,7 +48,7 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
         raise BadInputError(f"engine model {fact}", "it models the loopback in virtual time: use engine stack")
     names = tuple(party.name for party in scenario.parties)
     if isinstance(target, LoopbackTarget):
-        target = target.joining(names, scenario.ways)
+        target = target.joining(names, [way for way in scenario.ways if way.medium == "audio"])
     elif names != _TWO:
         raise BadInputError(f"{target.name} cannot be called by {', '.join(names)}", "write a caller and a callee")
     if engine == "model" and cues_of(scenario.parties, scenario.script):
@@ -57,18 +60,34 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
     if scenario.conversation is not None:
         _check_conversation(scenario, target, engine)
         return target
+    measured = tuple(map(Way, target.directions))
     for budget in scenario.budgets:
-        metric, measured = metric_named(budget.metric), tuple(map(Way, target.directions))
-        if metric.over in TURNS:
-            cure = "give a conversation with lines to say"
-            raise BadInputError(f"budget {budget.expression!r}: there is no conversation here", cure)
-        if metric.over != "mouth_to_ear" or metric.way in measured or (metric.way is None and measured):
-            continue
+        _refuse_unknown(budget, target.name, measured, names)
+    return target
+
+
+def _refuse_unknown(budget: Budget, target: str, measured: Sequence[Way], parties: Sequence[str]) -> None:
+    """Refuse a budget about a conversation, a way, a leg or a party that there will not be.
+
+    Raises:
+        BadInputError: with the nearest there is.
+    """
+    metric = metric_named(budget.metric)
+    if metric.over in TURNS:
+        cure = "give a conversation with lines to say"
+        raise BadInputError(f"budget {budget.expression!r}: there is no conversation here", cure)
+    if metric.over == "mouth_to_ear" and metric.way not in measured and not (metric.way is None and measured):
         few = len(measured) <= len(BOTH_WAYS) or metric.way is None
         known = " and ".join(measured) or "joins alone"
         cure = f"it measures {known}" if few else did_you_mean(metric.way, measured)
-        raise BadInputError(f"budget {budget.expression!r}: {target.name} does not measure that way", cure)
-    return target
+        raise BadInputError(f"budget {budget.expression!r}: {target} does not measure that way", cure)
+    legs = {*(Leg.between(way.talker, way.listener) for way in measured if not way.there_and_back)}
+    legs |= {*BOTH_LEGS} if parties == _TWO else set()
+    ends = dict.fromkeys((*parties, *(way.listener for way in measured)))
+    there: Sequence[str] = sorted(legs) if metric.over == "link" else list(ends) if metric.over == "join" else ()
+    if metric.way is not None and there and metric.way not in there:
+        cure = did_you_mean(metric.way, there)
+        raise BadInputError(f"budget {budget.expression!r}: there is no {metric.way} here", cure)
 
 
 def _check_conversation(scenario: Scenario, target: Target, engine: Engine) -> None:
@@ -82,8 +101,19 @@ def _check_conversation(scenario: Scenario, target: Target, engine: Engine) -> N
         raise BadInputError("engine model holds no conversation", "use engine stack")
     if target.name != "loopback" and not getattr(target, "agent", False):
         raise BadInputError(f"target {target.name} is no voice agent", "call one by sdp+http or sdp+https")
+    asked = scenario.conversation is not None and scenario.conversation.intelligibility
+    if asked and target.name != "loopback":
+        raise BadInputError(
+            "conversation.intelligibility compares with the original, which an agent outside keeps to itself",
+            "leave it out, or call the loopback",
+        )
+    if asked and not measurable():
+        raise BadInputError("conversation.intelligibility needs pystoi, which is not installed", "pip install pystoi")
     for budget in scenario.budgets:
         metric = metric_named(budget.metric)
+        if metric.suffix in (".stoi", ".estoi") and not asked:
+            cure = "add conversation.intelligibility: true"
+            raise BadInputError(f"budget {budget.expression!r}: intelligibility is not measured", cure)
         if metric.over == "mouth_to_ear":
             cure = "it has response and barge_in"
             raise BadInputError(f"budget {budget.expression!r}: in a conversation nobody speaks markers", cure)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -17,13 +18,17 @@ from rtcprobe.call.live import LiveSpeech, LiveTrack
 from rtcprobe.call.targets.base import Call, CallSetup
 from rtcprobe.conversation import Conversation, ScriptedUser, SimulatedAgent, Spoken, Talker, Utterance, spoken_lines
 from rtcprobe.hearing.conversed import accounts_of
+from rtcprobe.hearing.intelligibility import clean, intelligibility, laid_back
 from rtcprobe.hearing.passage import LOOK_AHEAD_SAMPLES
 from rtcprobe.hearing.turns import Heard, Script, Talk, Turns, hear_turns
+from rtcprobe.playout.replay import NO_SOUND
 from rtcprobe.probe.hearing import Listened
 from rtcprobe.recording import Said
 from rtcprobe.result import Account
 from rtcprobe.scenario import Devices, Party, Scenario
+from rtcprobe.units import RTP_CLOCK_HZ
 from rtcprobe.ways import Way
+from rtcprobe.wrapping import unwrapped
 
 __all__ = ["Conversing", "Spoke", "spoke_in"]
 
@@ -46,6 +51,7 @@ class Conversing:
         self._user, self._agent = scenario.parties[:2]
         self._lines: tuple[Utterance, ...] = spoken_lines(plan)
         self._heard: dict[int, Turns] = {}
+        self._understood: dict[int, Mapping[str, float]] = {}
 
     def setup(self, setup: CallSetup) -> CallSetup:
         """Return ``setup`` with a scripted user and a simulated agent in place of its mouths."""
@@ -98,19 +104,22 @@ class Conversing:
             phase_s=back.phase_s,
         )
         self._heard[number] = turns
+        if self._plan.intelligibility and ours:
+            self._understood[number] = _understood(back.said, heard, spoke.answers)
         if wav_dir is not None:
             _write_wavs(wav_dir, {"mouth": there.way, "ear": back.way}, there.said, heard, self._user.devices)
 
     @property
     def accounts(self) -> tuple[Account, ...]:
         """What the calls heard so far say; nothing before the first."""
-        return accounts_of(self._heard, self._user.name) if self._heard else ()
+        return accounts_of(self._heard, self._user.name, self._understood) if self._heard else ()
 
 
 class Spoke(NamedTuple):
     """What the user of a conversation said, and (outside) when packets passed the end of its emulated line."""
 
     lines: Sequence[Spoken] = ()
+    answers: Sequence[Spoken] = ()
     left_s: Mapping[int, float] = MappingProxyType({})
     came_s: Mapping[int, float] = MappingProxyType({})
 
@@ -118,12 +127,29 @@ class Spoke(NamedTuple):
 def spoke_in(call: Call) -> Spoke:
     """Return what the user of a conversation said in ``call``; nothing where it is none."""
     tracks = [section.track for peer in call.peers for section in peer.sections]
-    live = next((track for track in tracks if isinstance(track, LiveTrack)), None)
-    if live is None:
+    mouths = [track.mouth for track in tracks if isinstance(track, LiveTrack)]
+    if not mouths:
         return Spoke()
-    edge = live.mouth.edge
-    said = live.mouth.talker.said
-    return Spoke(said) if edge is None else Spoke(said, edge.left_s, edge.came_s)
+    edge, said = mouths[0].edge, mouths[0].talker.said
+    if edge is not None:
+        return Spoke(said, (), edge.left_s, edge.came_s)
+    return Spoke(said, mouths[1].talker.said if len(mouths) > 1 else ())
+
+
+def _understood(said: Said, heard: Heard, answers: Sequence[Spoken]) -> dict[str, float]:
+    """Return how intelligible the agent's answers were, a mean over them; nothing where none is long enough."""
+    original, first = clean(said), said.departures[0].timestamp - said.first_sent * round(said.ptime_s * RTP_CLOCK_HZ)
+    known = heard.playback.stamps[heard.playback.stamps != NO_SOUND]
+    if not len(known):
+        return {}
+    played = laid_back(heard.playback, heard.sound, unwrapped(first, int(known[0]), 32), len(original))
+    spans = [
+        (each.begin + LOOK_AHEAD_SAMPLES, each.end + LOOK_AHEAD_SAMPLES) for each in answers if each.end is not None
+    ]
+    found = [each for each in intelligibility(original, played, spans) if each is not None]
+    if not found:
+        return {}
+    return {"stoi": fmean(each.stoi for each in found), "estoi": fmean(each.estoi for each in found)}
 
 
 def _user(lines: Sequence[Utterance], plan: Conversation, seed: np.random.SeedSequence) -> ScriptedUser:

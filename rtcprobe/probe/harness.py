@@ -13,10 +13,11 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from rtcprobe.result import Account
+from rtcprobe.result import LATENESSES, Account, Instrument, Lateness
 from rtcprobe.runtime.priority import ORDINARY
 
 __all__ = ["LIMIT_S", "Harness"]
@@ -59,22 +60,22 @@ class Harness:
     first_run_s: float | None = None
     """CPU of a join made before the measured ones, so that none of them is the first of the process."""
 
-    def figures(self) -> Mapping[str, object]:
-        """Return the plain figures for the result: p50, p95, p99 of each lateness."""
-        out: dict[str, object] = {"detection_error_s": self.detection_error_s}
-        if self.survived < self.checked:
-            out["markers_through_codec"] = f"{self.survived} of {self.checked}"
+    def figures(self) -> Instrument:
+        """Return the figures for the result: p50, p95, p99 of each lateness."""
+        through = f"{self.survived} of {self.checked}" if self.survived < self.checked else None
+        known: dict[str, Any] = {"detection_error_s": self.detection_error_s, "markers_through_codec": through}
         if self.clock == "virtual":
-            return {"timers": "virtual, never late", **out}
-        for name, samples in self._named():
-            for quantile in (50, 95, 99):
-                out[f"{name}_p{quantile}_s"] = float(np.percentile(samples, quantile)) if samples else None
-        out["priority"] = self.priority
-        out["join_cpu_s"] = float(np.median(self.join_cpu_s)) if self.join_cpu_s else None
-        out |= {f"{step}_s": float(np.median(taken_s)) for step, taken_s in self.own_s.items()}
-        if self.first_run_s is not None:
-            out["first_run_s"] = self.first_run_s
-        return out
+            return Instrument(timers="virtual, never late", **known)
+        return Instrument(
+            **known,
+            loop_lag=_lateness(self.loop_s),
+            emulator_late=_lateness(self.emulator_s),
+            pacing_late=_lateness(self.pacing_s),
+            priority=self.priority,
+            join_cpu_s=float(np.median(self.join_cpu_s)) if self.join_cpu_s else None,
+            own_s={step: float(np.median(taken_s)) for step, taken_s in self.own_s.items()},
+            first_run_s=self.first_run_s,
+        )
 
     def count_own(self, own_s: Mapping[str, float]) -> None:
         """Count what steps of one peer's join took."""
@@ -115,4 +116,11 @@ class Harness:
                 )
 
     def _named(self) -> Sequence[tuple[str, array[float]]]:
-        return (("loop_lag", self.loop_s), ("emulator_late", self.emulator_s), ("pacing_late", self.pacing_s))
+        return list(zip(LATENESSES, (self.loop_s, self.emulator_s, self.pacing_s), strict=True))
+
+
+def _lateness(samples: array[float]) -> Lateness:
+    if not samples:
+        return Lateness()
+    p50_s, p95_s, p99_s = map(float, np.percentile(samples, (50, 95, 99)))
+    return Lateness(p50_s=p50_s, p95_s=p95_s, p99_s=p99_s)

@@ -16,10 +16,11 @@ from rtcprobe.hearing.playing import first_audio_s
 from rtcprobe.hearing.pooled import CallAccount
 from rtcprobe.hearing.speech import Voices
 from rtcprobe.probe.placing import Attempt
+from rtcprobe.probe.seeing import first_pictures_s
 from rtcprobe.recording import Came, Said
 from rtcprobe.result import Join, Retransmission
 from rtcprobe.scenario import Scenario
-from rtcprobe.timeline import Stop, phases, price
+from rtcprobe.timeline import Cost, Stop, phases, price
 from rtcprobe.ways import Way
 
 __all__ = ["Joined", "Listened", "RoundTrip", "came", "hear_call", "judge_join"]
@@ -112,6 +113,8 @@ def judge_join(
             heard_s = _first_audio_s(attempt, way, scenario, outside=outside)
             if heard_s is not None:
                 marks[way.listener]["first_audio"] = heard_s
+            seen_s = first_pictures_s(call, way.listener, scenario)
+            marks[way.listener] |= {name: at_s - way.listener.timeline.begun_s for name, at_s in seen_s.items()}
     total_s = marks[joiner].get("first_audio")
     if failed is None and total_s is None:
         failed = f"{party} first_audio: nothing of it could be played"
@@ -124,16 +127,7 @@ def judge_join(
         round=number,
         marks=marks[joiner],
         phases=phases(marks[joiner], joiner.timeline.order),
-        retransmissions=tuple(
-            Retransmission(
-                timer=cost.wait.timer,
-                party=party if cost.wait.side == joiner.side else cost.wait.side,
-                at_s=cost.wait.at_s,
-                cost_s=cost.cost_s,
-                what=cost.wait.what,
-            )
-            for cost in costs
-        ),
+        retransmissions=tuple(_again(each, {joiner.side: party}) for each in costs),
         rtts=total_s / apart_s if total_s is not None and apart_s else None,
         failed=failed,
         reached=None if stopped is None else stopped.reached,
@@ -145,6 +139,13 @@ def judge_join(
     if other is None or joiner is not call.joiners[0]:
         return Joined(timed, None)
     return Joined(timed, Join(party=other.side, round=number, marks=marks[other]))
+
+
+def _again(cost: Cost, names: Mapping[str, str]) -> Retransmission:
+    """Return what a timer that fired cost; ``names`` are what sides are called where that is not their name."""
+    wait = cost.wait
+    party = names.get(wait.side, wait.side)
+    return Retransmission(timer=wait.timer, party=party, at_s=wait.at_s, cost_s=cost.cost_s, what=wait.what)
 
 
 def _named(call: Call, joiner: Peer) -> str:

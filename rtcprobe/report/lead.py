@@ -62,9 +62,11 @@ def out_of_reach(found: Iterable[Goal]) -> list[str]:
 
 
 def _takes(far: Sequence[Goal]) -> str:
-    least = list(dict.fromkeys(milliseconds(each, 0) for each in sorted(each.least_s for each in far)))
-    said = " and ".join(least) if len(least) <= len(BOTH_WAYS) else f"{least[0]} to {least[-1]}"
-    return f"{far[0].parts} take {said} ms"
+    least = dict.fromkeys(milliseconds(each.least_s, 0) for each in far)
+    if len(least) <= len(BOTH_WAYS):
+        return f"{far[0].parts} take {' and '.join(least)} ms"
+    low, high = (milliseconds(find(each.least_s for each in far), 0) for find in (min, max))
+    return f"{far[0].parts} take {low} to {high} ms"
 
 
 def _joining(result: Result) -> str:

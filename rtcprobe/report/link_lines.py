@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 from rich.text import Text
 
 from rtcprobe.report.lines import COLUMNS
 from rtcprobe.report.pages import Page
 from rtcprobe.report.sentences import by_chance, milliseconds, plain_share
-from rtcprobe.result import LinkReport
+from rtcprobe.result import LinkReport, LinkSide
 from rtcprobe.units import format_ratio
 
 __all__ = ["link_lines"]
@@ -34,7 +33,7 @@ def link_lines(
             yield page.cells(name, ("→".join(pair) for pair in pairs))
         if say is _loss and any(map(by_chance, reports)):
             yield page.cells(" is that chance? [95 %]", map(by_chance, reports))
-    drops = [{} if r is None else r.achieved.get("drops", {}) for r in reports]
+    drops = [{} if r is None else r.achieved.drops for r in reports]
     if any(drops):
         said = (", ".join(f"{count:,} {cause}" for cause, count in each.items()) or "none" for each in drops)
         yield page.cells(" drops by cause", said)
@@ -51,7 +50,7 @@ def _in_rows(title: str, reports: Sequence[LinkReport | None], names: Sequence[s
     yield from page.table(title, [head for head, _ in columns], rows)
     dropped, unlikely = [], []
     for name, report in zip(names, reports, strict=True):
-        drops = {} if report is None else report.achieved.get("drops", {})
+        drops = {} if report is None else report.achieved.drops
         dropped += [f"{name} {', '.join(f'{count:,} {cause}' for cause, count in drops.items())}"] if drops else []
         chance, _, spread = by_chance(report).partition(" ")
         unlikely += [f"{name} {spread}"] if chance == "no" else []
@@ -61,24 +60,23 @@ def _in_rows(title: str, reports: Sequence[LinkReport | None], names: Sequence[s
         yield from page.wrapped(f"drops by cause: {'; '.join(dropped)}", indent=1)
 
 
-def _loss(side: Mapping[str, Any]) -> str:
-    burst = side.get("mean_burst")
-    return plain_share(side.get("loss")) + ("" if burst is None else f" ({burst:.1f})")
+def _loss(side: LinkSide) -> str:
+    return plain_share(side.loss) + ("" if side.mean_burst is None else f" ({side.mean_burst:.1f})")
 
 
-def _delays(side: Mapping[str, Any]) -> str:
-    return "/".join(milliseconds(side.get(key)) for key in ("delay_p50_s", "delay_p95_s"))
+def _delays(side: LinkSide) -> str:
+    return "/".join(map(milliseconds, (side.delay_p50_s, side.delay_p95_s)))
 
 
-def _reordered(side: Mapping[str, Any]) -> str:
-    return format_ratio(side["reordered"]) if side.get("reordered") else ""
+def _reordered(side: LinkSide) -> str:
+    return format_ratio(side.reordered) if side.reordered else ""
 
 
-def _marked(side: Mapping[str, Any]) -> str:
-    return format_ratio(side["marked"]) if side.get("marked") else ""
+def _marked(side: LinkSide) -> str:
+    return format_ratio(side.marked) if side.marked else ""
 
 
-_LINK_ROWS: tuple[tuple[str, Callable[[Mapping[str, Any]], str]], ...] = (
+_LINK_ROWS: tuple[tuple[str, Callable[[LinkSide], str]], ...] = (
     (" loss (mean burst, packets)", _loss),
     (" delay p50/p95, ms", _delays),
     (" reordered", _reordered),

@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +15,7 @@ from rich.text import Text
 from rtcprobe.report.lines import wrapped
 from rtcprobe.report.link_lines import link_lines
 from rtcprobe.report.sentences import counted, milliseconds
-from rtcprobe.result import LinkReport
+from rtcprobe.result import LinkReport, LinkSide
 from rtcprobe.runtime.seconds import Lateness, Row, Seconds
 
 __all__ = ["COLUMNS", "ClientReport", "RelayReport", "columns_of", "relay_csv", "relay_lines", "spans"]
@@ -41,7 +41,7 @@ class ClientReport:
     @property
     def packets(self) -> int:
         """Packets of both ways."""
-        return sum(int(way.achieved["offered"]) for way in (self.to_server, self.to_client))
+        return sum(int(way.achieved.offered) for way in (self.to_server, self.to_client))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +222,7 @@ def relay_csv(report: RelayReport) -> str:
 
 
 def _beside(client: ClientReport) -> Iterator[Text]:
-    offered = [int(way.achieved["offered"]) for way in (client.to_server, client.to_client)]
+    offered = [int(way.achieved.offered) for way in (client.to_server, client.to_client)]
     yield Text(f" packets  {offered[0]:,} to the server, {offered[1]:,} to the client")
     if client.refused:
         said = f"{counted(client.refused, 'datagram', 'datagrams')} came back: nobody listens at the server's port"
@@ -232,10 +232,10 @@ def _beside(client: ClientReport) -> Iterator[Text]:
         yield from wrapped(said, indent=1, style="yellow")
 
 
-def _plain(figures: Any) -> dict[str, Any]:
+def _plain(figures: LinkSide) -> dict[str, Any]:
     return {
         key: None if isinstance(value, float) and not math.isfinite(value) else _listed(value)
-        for key, value in figures.items()
+        for key, value in asdict(figures).items()
     }
 
 

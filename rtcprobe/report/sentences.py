@@ -121,7 +121,7 @@ def beyond(outcome: BudgetOutcome) -> str:
 
 def by_chance(report: LinkReport | None) -> str:
     """Return whether chance makes of the loss asked for what was met, with its interval; "" where nothing was asked."""
-    asked = None if report is None else report.requested.get("loss")
+    asked = None if report is None else report.requested.loss
     found = None if report is None else loss_interval(report)
     if asked is None or found is None:
         return ""

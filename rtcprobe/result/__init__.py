@@ -8,6 +8,7 @@ from rtcprobe.result.accounts import (
     KINDS,
     STAGES,
     TURN_STAGES,
+    VIDEO_STAGES,
     Account,
     HeardCall,
     Kind,
@@ -17,13 +18,14 @@ from rtcprobe.result.accounts import (
     WayMap,
 )
 from rtcprobe.result.figures import Beside, Playout, Protection, Quality, Recovered, TargetSteps, Unprotected
+from rtcprobe.result.instrument import LATENESSES, Instrument, Lateness
 from rtcprobe.result.joins import Join, Joins, Retransmission
+from rtcprobe.result.links import Asked, LinkReport, LinkSide, Met
 from rtcprobe.result.outcomes import BudgetOutcome, BudgetVerdict, Unit
 from rtcprobe.result.records import (
     SCHEMA,
     Clock,
     Engine,
-    LinkReport,
     PlacedCall,
     Progress,
     Result,
@@ -33,20 +35,27 @@ from rtcprobe.result.summary import Quantile, Summary
 
 __all__ = [
     "KINDS",
+    "LATENESSES",
     "SCHEMA",
     "STAGES",
     "TURN_STAGES",
+    "VIDEO_STAGES",
     "Account",
+    "Asked",
     "Beside",
     "BudgetOutcome",
     "BudgetVerdict",
     "Clock",
     "Engine",
     "HeardCall",
+    "Instrument",
     "Join",
     "Joins",
     "Kind",
+    "Lateness",
     "LinkReport",
+    "LinkSide",
+    "Met",
     "Missed",
     "PlacedCall",
     "Playout",

@@ -10,31 +10,49 @@ Rule: what is damaged stays damaged: it is passed on as it stands, and refused b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
 from rtcprobe.result.figures import Playout
+from rtcprobe.result.instrument import LATENESSES, Instrument
+from rtcprobe.result.links import Asked, Met
 
 __all__ = ["OLDER", "modernised"]
 
 OLDER = "rtcprobe.result/1"
 
-_PLAYOUT = {f"{each.name.removesuffix('_s')}_ms" if each.name.endswith("_s") else each.name for each in fields(Playout)}
+
+def _keys(record: Any) -> dict[str, str]:
+    """Return the names of a record's fields by the keys they are written under."""
+    return {
+        f"{each.name.removesuffix('_s')}_ms" if each.name.endswith("_s") else each.name: each.name
+        for each in fields(record)
+    }
 
 
+_PLAYOUT = _keys(Playout)
+_INSTRUMENT = _keys(Instrument)
+_LATE = re.compile(rf"({'|'.join(LATENESSES)})_(p50|p95|p99)_ms")
+_UNKNOWN: Mapping[Any, Mapping[str, Any]] = {
+    Asked: {**dict.fromkeys(_keys(Asked)), "notes": ()},
+    Met: {**dict.fromkeys(_keys(Met)), "offered": 0, "delivered": 0, "drops": {}},
+}
 _UNTIMED: Mapping[str, Any] = {"phases": {}, "retransmissions": [], "rtts": None, "failed": None}
 
 
 def modernised(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return a result of schema ``/1`` as ``/2`` has it; times stay in milliseconds."""
-    ears, joins = data["mouth_to_ear"], data["join"]
+    ears, joins, links, harness = (data[key] for key in ("mouth_to_ear", "join", "link", "harness"))
     peers = data.get("peers", {"caller": {}, "callee": {}})
     parties = _parties(peers) if _keyed(peers) else {}
     return {
         **data,
         "mouth_to_ear": {way: _account(each) for way, each in ears.items()} if _keyed(ears) else ears,
         "join": _joins(joins, max(1, len(parties) - 1)) if _keyed(joins) else joins,
+        "link": {leg: _link(each) for leg, each in links.items()} if _keyed(links) else links,
+        "harness": _harness(harness) if _keyed(harness) else harness,
         "parties": parties or peers,
     }
 
@@ -72,6 +90,31 @@ def _joins(written: Mapping[str, Any], listeners: int) -> dict[str, Any]:
 def _again(written: Any) -> Any:
     """Return what was sent again: its side is a party."""
     return {"party" if key == "side" else key: each for key, each in written.items()} if _keyed(written) else written
+
+
+def _link(written: Any) -> Any:
+    """Return a report with every figure that a side has now: what was not counted then is not known."""
+    if not _keyed(written):
+        return written
+    out = dict(written)
+    for side, record in (("requested", Asked), ("achieved", Met)):
+        if _keyed(written.get(side)):
+            out[side] = {**_UNKNOWN[record], **written[side]}
+    return out
+
+
+def _harness(written: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the instrument added: percentiles of one clockwork together, single steps of a join together."""
+    out: dict[str, Any] = {}
+    for key, value in written.items():
+        late = _LATE.fullmatch(key)
+        if late is not None:
+            out.setdefault(late[1], {f"{p}_ms": None for p in ("p50", "p95", "p99")})[f"{late[2]}_ms"] = value
+        elif key in _INSTRUMENT:
+            out[key] = value
+        elif key.endswith("_ms"):
+            out.setdefault("own_s", {})[key.removesuffix("_ms")] = value
+    return out
 
 
 def _account(written: Any) -> Any:

@@ -93,7 +93,7 @@ def from_plain(cls: type[_T], data: Any) -> _T:
             if kind == "own":
                 values[each.name] = data[key]
             elif kind == "measured":
-                values[each.name] = _inward(_mapping(data[key], each.metadata.get("shape", {})))
+                values[each.name] = _inward(_mapping(data[key]))
             else:
                 value = _reader(hints[each.name])(data[key])
                 if kind == "seconds" and value is not None:
@@ -126,8 +126,8 @@ def read_as(hint: Any, data: Mapping[str, Any], key: str) -> Any:
         raise error.within(key) from None
 
 
-def _mapping(value: Any, shape: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return ``value``, which has keys, holds finite numbers alone, and under the keys of ``shape`` these types.
+def _mapping(value: Any) -> Mapping[str, Any]:
+    """Return ``value``, which has keys and holds finite numbers alone.
 
     Raises:
         UnfitError: it has not, or does not.
@@ -135,8 +135,6 @@ def _mapping(value: Any, shape: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise _unfit(value, "no set of keys")
     _need_finite(value)
-    for key in value.keys() & shape.keys():
-        read_as(shape[key], value, key)
     return value
 
 

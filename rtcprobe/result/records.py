@@ -5,24 +5,24 @@ Rules:
     2. Equal runs give equal bytes. Only ``environment`` may differ.
     3. An account always balances: scheduled = heard + rejected + lost, and the phases of a join sum to its total.
 
-``harness`` and what a link was asked for and did are plain mappings of words to numbers, laid down by the room that
-measured them; their keys carry their units. ``environment`` and ``settings`` pass as they are.
+What a party negotiated outside is a plain mapping of words to numbers, laid down by the room that measured it; its keys
+carry their units. ``environment`` and ``settings`` pass as they are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rtcprobe.errors import BadInputError, ExitCode
-from rtcprobe.result import shapes
 from rtcprobe.result.accounts import KINDS, Account, Kind, WayMap
+from rtcprobe.result.instrument import Instrument
 from rtcprobe.result.joins import Joins
+from rtcprobe.result.links import LinkReport
 from rtcprobe.result.older import OLDER, modernised
 from rtcprobe.result.outcomes import BudgetOutcome
 from rtcprobe.result.plain import MEASURED, OWN, SPARSE, UnfitError, from_plain, read_as, to_plain
-from rtcprobe.result.shapes import shaped
 from rtcprobe.secrets import NAME, WORDS
 from rtcprobe.ways import BOTH_WAYS, Leg, Way
 
@@ -30,7 +30,6 @@ __all__ = [
     "SCHEMA",
     "Clock",
     "Engine",
-    "LinkReport",
     "PlacedCall",
     "Progress",
     "Result",
@@ -73,22 +72,6 @@ class PlacedCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LinkReport:
-    """One direction of the media path: what was asked for and what the packets of the run really met."""
-
-    requested: Plain = field(metadata={**MEASURED, **shaped(shapes.LINK)})
-    achieved: Plain = field(metadata={**MEASURED, **shaped(shapes.LINK)})
-
-    @classmethod
-    def of(cls, requested: Any, achieved: Any) -> LinkReport:
-        """Return the report of two dataclass records, as the link room makes them."""
-        return cls(
-            requested={each.name: getattr(requested, each.name) for each in fields(requested)},
-            achieved={each.name: getattr(achieved, each.name) for each in fields(achieved)},
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """A whole run. ``reasons`` say why it is not a pass; ``warnings`` what a reader should know in any case.
 
@@ -113,7 +96,7 @@ class Result:
     join: Joins = field(default_factory=Joins)
     accounts: tuple[Account, ...] = field(default=(), metadata=OWN)
     link: Mapping[Leg, LinkReport] = field(default_factory=dict)
-    harness: Plain = field(default_factory=dict, metadata={**MEASURED, **shaped(shapes.HARNESS)})
+    harness: Instrument = field(default_factory=Instrument)
     budgets: tuple[BudgetOutcome, ...] = ()
     engine: Engine = field(default="stack", metadata=SPARSE)
     measures: tuple[Way, ...] = field(default=BOTH_WAYS, metadata={**SPARSE, **NAME})

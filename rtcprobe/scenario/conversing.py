@@ -73,6 +73,12 @@ def conversation_schema() -> dict[str, Any]:
             ),
             "background": written("level", _LEVEL, "The user's room: noise.", "-50dBFS", default="-80dBFS"),
             "patience": quantity("duration", "How long an answer, or a cue, is waited for.", "8s", default="8s"),
+            "intelligibility": {
+                "type": "boolean",
+                "description": "Whether STOI and ESTOI of the simulated agent's answers are measured (needs pystoi).",
+                "examples": [True],
+                "default": False,
+            },
             "lines": {
                 "type": "array",
                 "items": line,
@@ -106,6 +112,7 @@ def conversation_of(written: Mapping[str, Any], folder: Path) -> Conversation:
         level_dbfs=parse_level(written["level"]),
         background_dbfs=parse_level(written["background"]),
         patience_s=parse_duration(written["patience"]),
+        intelligibility=written["intelligibility"],
         agent=_agent(written["agent"]),
     )
     check_voice(plan.voice)

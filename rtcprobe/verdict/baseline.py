@@ -17,7 +17,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from rtcprobe.errors import BadInputError, MeasurementError
@@ -288,8 +288,8 @@ def _refuse_other_link(baseline: Result, current: Result) -> None:
         there = baseline.link.get(direction)
         if there is None:
             continue
-        for name, ours in report.requested.items():
-            theirs = there.requested.get(name)
+        for name, ours in asdict(report.requested).items():
+            theirs = getattr(there.requested, name)
             if (
                 isinstance(ours, (int, float))
                 and isinstance(theirs, (int, float))

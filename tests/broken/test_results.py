@@ -1,7 +1,7 @@
 import pytest
 
 from rtcprobe.errors import BadInputError
-from rtcprobe.result import LinkReport, Result
+from rtcprobe.result import Result
 from rtcprobe.result.plain import to_plain
 
 
@@ -46,6 +46,6 @@ def test_a_result_with_a_value_of_the_wrong_kind(make_result):
     assert refusal(data).startswith("result holds a value of the wrong kind: ")
 
 
-def test_what_has_no_place_in_a_result():
+def test_what_has_no_place_in_a_result(make_result):
     with pytest.raises(BadInputError, match="has no place in a result: give numbers, words, lists and mappings"):
-        to_plain(LinkReport(requested={"x": object()}, achieved={}))
+        to_plain(make_result(parties={"caller": {"x": object()}}))

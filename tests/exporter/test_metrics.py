@@ -26,7 +26,7 @@ from rtcprobe.exporter.outcome import (
 from rtcprobe.exporter.page import _sparks
 from rtcprobe.probe import run_probe
 from rtcprobe.report.sentences import arrow
-from rtcprobe.result import Join, Joins, PlacedCall
+from rtcprobe.result import Join, Joins, Lateness, PlacedCall
 from rtcprobe.scenario import find_scenario
 from rtcprobe.verdict import goals, judge, parse_budget
 from tests import talks
@@ -62,7 +62,7 @@ def filled(judged):
     for name in ("running", "silent"):
         instruments.set(f"rtcprobe_probe_{name}", 0)
     instruments.count("rtcprobe_runs_missed_total", reason="overlap")
-    real = replace(judged, harness={**judged.harness, "loop_lag_p50_s": 1e-4, "detection_error_s": 1e-5})
+    real = replace(judged, harness=replace(judged.harness, loop_lag=Lateness(p50_s=1e-4), detection_error_s=1e-5))
     add_run(instruments, outcome(real), OBJECTIVES)
     set_last_run(instruments, outcome(real, goals=goals(real)))
     return instruments

@@ -51,10 +51,10 @@ def test_a_delay_added_to_the_speakers_link_is_added_to_mouth_to_ear(five, janus
 def test_loss_on_the_link_is_achieved_and_arrives_as_missing_frames(janus):
     result = measured(room_url(janus), NETEQ, f"link.{WAY}=delay 0ms loss 5%", "codec.ptime=10ms", "call.duration=12s")
     link, ear = result.link[WAY], result.mouth_to_ear[WAY]
-    assert link.requested["loss"] == LOSS
-    assert link.achieved["offered"] > 1000
-    assert link.achieved["loss"] == pytest.approx(LOSS, abs=0.01)
-    assert ear.protection.loss["before"] == pytest.approx(link.achieved["loss"], abs=0.01)
+    assert link.requested.loss == LOSS
+    assert link.achieved.offered > 1000
+    assert link.achieved.loss == pytest.approx(LOSS, abs=0.01)
+    assert ear.protection.loss["before"] == pytest.approx(link.achieved.loss, abs=0.01)
 
 
 def test_phases_of_every_join_sum_to_its_total(five, janus):
@@ -86,7 +86,7 @@ def test_what_the_server_agreed_to_is_told(five):
 
 def test_the_harness_says_its_own_share_of_a_join(five):
     for result in five:
-        assert 0 < result.harness["join_cpu_s"] < 0.2
+        assert 0 < result.harness.join_cpu_s < 0.2
 
 
 def test_a_room_with_a_pin_takes_it_from_the_environment(janus, monkeypatch):

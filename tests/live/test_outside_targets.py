@@ -137,7 +137,7 @@ def test_the_link_is_passed_twice_there_and_back(echo):
 def test_loss_on_the_link_is_loss_of_the_call(echo):
     result = run(f"sdp+http://{address_of(echo)}/plain", "link=delay 5ms loss 5%", "call.duration=10s")
     for report in result.link.values():
-        assert report.achieved["loss"] == pytest.approx(0.05, abs=0.03)  # 500 packets: three times 1 %
+        assert report.achieved.loss == pytest.approx(0.05, abs=0.03)  # 500 packets: three times 1 %
 
 
 def test_an_unannounced_source_is_ignored_and_counted(echo):
@@ -148,9 +148,9 @@ def test_an_unannounced_source_is_ignored_and_counted(echo):
 
 def test_what_our_own_side_took_is_told_apart(echo):
     harness = run(f"sdp+http://{address_of(echo)}/plain").harness
-    assert harness["offer_s"] + harness["answer_s"] < harness["join_cpu_s"] < 0.3
-    assert harness["certificate_s"] > 0
-    assert harness["first_run_s"] > 0
+    assert harness.own_s["offer"] + harness.own_s["answer"] < harness.join_cpu_s < 0.3
+    assert harness.own_s["certificate"] > 0
+    assert harness.first_run_s > 0
 
 
 def test_a_target_of_another_package_measures_as_ours_do(forwarder, monkeypatch):

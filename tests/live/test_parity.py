@@ -28,7 +28,7 @@ def pair():
     virtual = measured("virtual")
     for _ in range(TRIES):
         real = measured("real")
-        late_s = real.harness["emulator_late_p95_s"]
+        late_s = real.harness.emulator_late.p95_s
         if late_s < QUIET_S:
             return virtual, real
     pytest.fail(f"the machine was too busy {TRIES} times: the emulator was {late_s * 1e3:.1f} ms late at p95")
@@ -47,12 +47,13 @@ def test_joins_differ_by_ten_milliseconds_or_by_the_cpu_between_packets_that_vir
     # and more of that goes on while packets travel; a slow machine may take six tenths, else 10 ms do.
     virtual, real = pair
     later_s = join_p50_s(real) - join_p50_s(virtual)
-    assert -0.005 <= later_s <= max(0.010, 0.6 * real.harness["join_cpu_s"])
-    assert real.harness["join_cpu_s"] < 0.060
+    assert -0.005 <= later_s <= max(0.010, 0.6 * real.harness.join_cpu_s)
+    assert real.harness.join_cpu_s < 0.060
 
 
 def test_a_valid_real_run_states_its_own_latenesses(pair):
     _, real = pair
-    for name in ("loop_lag", "emulator_late", "pacing_late"):
-        assert 0 <= real.harness[f"{name}_p50_s"] <= real.harness[f"{name}_p99_s"]
+    assert len(real.harness.latenesses) == 3
+    for late in real.harness.latenesses.values():
+        assert 0 <= late.p50_s <= late.p99_s
     assert real.verdict == "pass"

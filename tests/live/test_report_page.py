@@ -14,7 +14,7 @@ import pytest
 from presence import INSTALLED, missing
 
 from rtcprobe.report.html import render_comparison, render_report
-from rtcprobe.result import Account, Joins, Missed, Playout, Sample, TargetSteps
+from rtcprobe.result import Account, Instrument, Joins, Missed, Playout, Sample, TargetSteps
 from rtcprobe.verdict import judge, parse_budget, rank
 from rtcprobe.ways import BOTH_WAYS
 
@@ -92,11 +92,13 @@ def states(make_result, make_attempt):
     every = {
         "usual": [judged()],
         "hour": [judged(mouth_to_ear={"caller_to_callee": an_hour(), "callee_to_caller": one_ear})],
-        "nothing": [judged(join=failed, mouth_to_ear={}, link={}, harness={})],
+        "nothing": [judged(join=failed, mouth_to_ear={}, link={}, harness=Instrument())],
         "joins-only": [judged(mouth_to_ear={}, interrupted=True)],
         "round-trip": [judged(mouth_to_ear={"round_trip": one_ear}, verdict="invalid", reasons=("the loop lagged",))],
         "long-words": [judged(scenario=long_words, target=long_words, warnings=(long_words, "w " * 300))],
-        "empty": [replace(judged(), join=Joins(), accounts=(), link={}, harness={}, budgets=(), environment={})],
+        "empty": [
+            replace(judged(), join=Joins(), accounts=(), link={}, harness=Instrument(), budgets=(), environment={})
+        ],
     }
     every["several"] = [every["usual"][0], every["nothing"][0], every["joins-only"][0]]
     return every

@@ -188,5 +188,5 @@ def test_the_last_packet_of_a_call_is_waited_for():
     # Hung up at the very instant the last packet was due, one call in six had lost a frame that no link had lost.
     settings = ["link=delay 40ms 10ms distribution normal", *BASE, "call.calls=12", "call.duration=400ms"]
     found = run_probe(find_scenario("1v1-social", settings), seed=1, clock="virtual")
-    assert [report.achieved["loss"] for report in found.link.values()] == [0.0, 0.0]
+    assert [report.achieved.loss for report in found.link.values()] == [0.0, 0.0]
     assert [ear.protection.lost_before for ear in found.mouth_to_ear.values()] == [0, 0]

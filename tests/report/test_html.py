@@ -18,7 +18,7 @@ from rtcprobe.report.html.tables import link_table, mapping_table
 from rtcprobe.report.html.trend import newest_first, trends
 from rtcprobe.report.html.view import notes, sentence, slow_parts
 from rtcprobe.report.html.waterfall import join_waterfalls, stage_waterfalls
-from rtcprobe.result import Beside, BudgetOutcome, Joins, Playout, Retransmission
+from rtcprobe.result import Beside, BudgetOutcome, Instrument, Joins, Playout, Retransmission
 from rtcprobe.scenario import find_scenario, parse_scenario
 from rtcprobe.verdict import judge, parse_budget
 
@@ -114,7 +114,7 @@ def test_everything_from_outside_is_escaped(make_result, make_attempt, make_ear)
         warnings=(HOSTILE,),
         environment={HOSTILE: HOSTILE},
         settings={"serves": HOSTILE, HOSTILE: [HOSTILE]},
-        harness={HOSTILE: HOSTILE},
+        harness=Instrument(timers=HOSTILE, own_s={HOSTILE: 0.1}),
         join=Joins(attempts=(strange, make_attempt(failed=HOSTILE))),
         mouth_to_ear={
             "caller_to_callee": replace(
@@ -224,7 +224,7 @@ def test_figures_without_news_have_no_row_and_missing_ones_a_dash(make_result):
     assert "reordered" not in rows
     assert "marked (ECN)" not in rows
     link = make_result().link["caller_to_callee"]
-    marked = replace(link, achieved={**link.achieved, "marked": 0.25})
+    marked = replace(link, achieved=replace(link.achieved, marked=0.25))
     rows = {row[0]: row[1:] for row in link_table(make_result(link={"caller_to_callee": marked})).rows}
     assert rows["marked (ECN)"] == ("–", "25%")
     nested = mapping_table("x", {"caller": {"codec": "opus", "rtt_s": 0.05}, "late_p50_s": None})

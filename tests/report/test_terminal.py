@@ -8,7 +8,7 @@ from rich.console import Console
 from rtcprobe.report.lines import COLUMNS, WIDEST
 from rtcprobe.report.pages import Page, waterfall
 from rtcprobe.report.terminal import print_result, screen
-from rtcprobe.result import Joins, PlacedCall
+from rtcprobe.result import LATENESSES, Instrument, Joins, Lateness, PlacedCall
 from rtcprobe.verdict import judge, parse_budget
 from rtcprobe.ways import BOTH_LEGS, BOTH_WAYS
 
@@ -129,10 +129,10 @@ def test_requested_and_achieved_stand_side_by_side(make_result):
 
 
 def test_the_harness_stands_on_one_line_in_virtual_and_whole_in_real_time(make_result):
-    virtual = make_result(harness={"timers": "virtual, never late", "detection_error_s": 6e-5})
+    virtual = make_result(harness=Instrument(timers="virtual, never late", detection_error_s=6e-5))
     assert "─ Harness, ms: timers virtual, never late, detection 0.06 " in row(lines_of(virtual), "─ Harness")
-    late = {f"{name}_p{q}_s": q / 1e5 for name in ("loop_lag", "emulator_late", "pacing_late") for q in (50, 95, 99)}
-    lines = lines_of(make_result(harness={"detection_error_s": 6e-5, **late, "join_cpu_s": 0.0123}))
+    late = dict.fromkeys(LATENESSES, Lateness(p50_s=0.5e-3, p95_s=0.95e-3, p99_s=0.99e-3))
+    lines = lines_of(make_result(harness=Instrument(detection_error_s=6e-5, **late, join_cpu_s=0.0123)))
     assert row(lines, "─ Harness").startswith("─ Harness, ms, p50/p95/p99 ─")
     first = lines.index(row(lines, " detection"))
     assert " ".join(line.strip() for line in lines[first : first + 2]) == (
@@ -158,9 +158,9 @@ def test_a_bar_never_touches_the_name_before_it(make_result, make_ear):
 def test_a_loss_that_chance_makes_of_what_was_asked_for_is_called_so(make_result):
     # 20 of 2,000 lost is 0.65 % to 1.54 % (Wilson, 1927): 1 % asked for lies inside, 3 % outside.
     link = make_result().link["caller_to_callee"]
-    met = {**link.achieved, "loss": 0.01, "offered": 2000, "mean_burst": 1.0}
+    met = replace(link.achieved, loss=0.01, offered=2000, mean_burst=1.0)
     told = [
-        replace(link, requested={**link.requested, "loss": asked, "mean_burst": 1.0}, achieved=met)
+        replace(link, requested=replace(link.requested, loss=asked, mean_burst=1.0), achieved=met)
         for asked in (0.01, 0.03)
     ]
     ways = dict(zip(BOTH_LEGS, told, strict=False))
@@ -173,7 +173,7 @@ def test_marks_have_a_row_where_there_are_any(make_result):
     link = make_result().link["caller_to_callee"]  # written before marks were counted
     assert not any("marked" in line for line in lines_of(make_result(link=dict.fromkeys(BOTH_LEGS, link)), ()))
     for marked, cells in ((0.0, None), (0.25, ["→25%", "→25%"])):
-        told = replace(link, requested={**link.requested, "marked": None}, achieved={**link.achieved, "marked": marked})
+        told = replace(link, achieved=replace(link.achieved, marked=marked))
         found = [line for line in lines_of(make_result(link=dict.fromkeys(BOTH_LEGS, told)), ()) if "marked" in line]
         assert [line.split()[2:] for line in found] == ([cells] if cells else [])
 
@@ -185,7 +185,7 @@ def test_budgets_that_were_not_met_come_first(make_result):
 
 
 def test_an_empty_result_is_shown_and_not_a_crash(make_result):
-    lines = lines_of(make_result(join=Joins(), mouth_to_ear={}, link={}, harness={}))
+    lines = lines_of(make_result(join=Joins(), mouth_to_ear={}, link={}, harness=Instrument()))
     assert lines[0].startswith("INCONCLUSIVE  1v1-social")
     assert "  no join was tried" in lines
 

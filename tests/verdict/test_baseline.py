@@ -118,7 +118,7 @@ def test_other_budgets_are_no_other_scenario(runs):
 
 
 def test_another_link_is_refused(runs):
-    link = {way: replace(each, requested={**each.requested, "loss": 0.02}) for way, each in runs[0].link.items()}
+    link = {way: replace(each, requested=replace(each.requested, loss=0.02)) for way, each in runs[0].link.items()}
     with pytest.raises(BadInputError) as caught:
         check(runs[:1], [replace(runs[0], link=link)])
     assert str(caught.value) == (

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
 from rtcprobe.link import Achieved, LinkSpec, Requested, Tally, achieved
 from rtcprobe.result import LinkReport
 from rtcprobe.runtime.network import Direction
+from rtcprobe.ways import Leg as LegName
 
-__all__ = ["Leg", "report"]
+__all__ = ["Leg", "legs", "report"]
 
 _RANKS = 512
 """Equally likely delays a line is taken apart into, to be added to those of another."""
@@ -28,6 +30,33 @@ class Leg:
     def of(cls, way: Direction) -> Leg:
         """Return the leg of one way between two hosts."""
         return cls(specs=tuple(link.spec for link in way.path.links), tally=way.tally)
+
+
+class Lines(Protocol):
+    """The two lines of a host to the world outside."""
+
+    @property
+    def up(self) -> Direction:
+        """What it sends on."""
+        ...
+
+    @property
+    def down(self) -> Direction:
+        """What it gets."""
+        ...
+
+
+def legs(caller: Lines, listeners: Mapping[str, Lines]) -> dict[LegName, list[Leg]]:
+    """Return the lines of each leg outside: the caller's up and each listener's down, and back from the first.
+
+    Of who only listens what goes back are reports. Where the caller alone is ours, its two lines are there and back.
+    """
+    there = {
+        LegName.between("caller", name): [Leg.of(caller.up), Leg.of(host.down)] for name, host in listeners.items()
+    }
+    back = [*(Leg.of(host.up) for host in listeners.values())][:1]
+    alone = {LegName("caller_to_callee"): [Leg.of(caller.up)]}
+    return {**(there or alone), LegName("callee_to_caller"): [*back, Leg.of(caller.down)]}
 
 
 def report(calls: Sequence[Sequence[Leg]]) -> LinkReport:

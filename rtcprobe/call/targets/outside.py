@@ -261,20 +261,10 @@ class OutsideCall(Course):
         return {"stun": marks.get("answer_received", never_s), "dtls": marks.get("ice_connected", never_s)}
 
     def legs(self) -> dict[LegName, list[access.Leg]]:
-        """Return the access lines of each direction: the speaker's up, each listener's down; and those of the answers.
-
-        Answers are told of the first listener alone: of one who only listens they are reports.
-        """
-        caller = self._hosts[self.caller]
-        if not self.callees:
-            there, back = LegName("caller_to_callee"), LegName("callee_to_caller")
-            return {there: [access.Leg.of(caller.up)], back: [access.Leg.of(caller.down)]}
-        legs = {
-            LegName.between("caller", name): [access.Leg.of(caller.up), access.Leg.of(self._hosts[callee].down)]
-            for name, callee in zip(listeners_named(len(self.callees)), self.callees, strict=True)
-        }
-        first = self._hosts[self.callees[0]]
-        return {**legs, LegName("callee_to_caller"): [access.Leg.of(first.up), access.Leg.of(caller.down)]}
+        """Return the access lines: the speaker's up and each listener's down, and those of the first one's answers."""
+        names = listeners_named(len(self.callees))
+        listeners = dict(zip(names, (self._hosts[callee] for callee in self.callees), strict=False))
+        return access.legs(self._hosts[self.caller], listeners)
 
     def report(self) -> dict[str, Any]:
         """Return, by peer, what was agreed on with the server, and what each side says of the path."""

@@ -70,8 +70,8 @@ def _part(client: ClientReport, way: str, report: RelayReport, name: str) -> dic
         ("packets offered", f"{offered:,.0f}"),
         ("dropped by the queue", f"{dropped:,.0f}"),
         ("lost otherwise", f"{sum(_known(columns['losses'])):,.0f}"),
-        ("delay p50, ms", milliseconds(achieved.get("delay_p50_s"), 1)),
-        ("delay p95, ms", milliseconds(achieved.get("delay_p95_s"), 1)),
+        ("delay p50, ms", milliseconds(achieved.delay_p50_s, 1)),
+        ("delay p95, ms", milliseconds(achieved.delay_p95_s, 1)),
     )
     return {
         "name": client.client,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rtcprobe.report.dumped import CAPTION, COLUMNS, dumped_rows
 from rtcprobe.report.html.words import NOTHING, arrow, ms, percentile, spaced
 from rtcprobe.report.sentences import by_chance, interval, link_arrow, milliseconds
-from rtcprobe.result import Account, Beside, Join, Quantile, Result, Summary
+from rtcprobe.result import Account, Beside, Join, LinkSide, Quantile, Result, Summary
 from rtcprobe.units import format_ratio
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ __all__ = [
 MOST_COLUMNS = 2
 """As many ways or legs as stand beside each other; of more, each has a row."""
 
+_COUNTS = ("offered", "delivered")
 _NO_NEWS = frozenset({NOTHING, "0%"})
 
 _LINK_ROWS = (
@@ -131,7 +132,7 @@ def link_table(result: Result) -> Table | None:
         spread = [cell for said in chance for cell in (NOTHING, said or NOTHING)]
         rows.insert(1, ("is that loss chance? [95 %]", *spread))
     drops = [
-        ", ".join(f"{count:,} {cause}" for cause, count in dict(side.get("drops") or {}).items()) or NOTHING
+        ", ".join(f"{count:,} {cause}" for cause, count in getattr(side, "drops", {}).items()) or NOTHING
         for side in sides
     ]
     rows.append(("drops by cause", *drops))
@@ -180,8 +181,8 @@ def _when(result: Result) -> str:
     return str(result.environment.get("date", NOTHING))[:16].replace("T", " ")
 
 
-def _link_figure(side: Mapping[str, Any], key: str) -> str:
-    value = side.get(key)
+def _link_figure(side: LinkSide, key: str) -> str:
+    value = getattr(side, key, None)
     if not isinstance(value, (int, float)):
         return NOTHING
     if key.endswith("_s"):
@@ -190,7 +191,7 @@ def _link_figure(side: Mapping[str, Any], key: str) -> str:
         return f"{value / 1e3:,.0f}"
     if key == "mean_burst":
         return f"{value:.1f}"
-    return f"{value:,}" if isinstance(value, int) else format_ratio(value)
+    return f"{value:,.0f}" if key in _COUNTS else format_ratio(value)
 
 
 def _figures(ears: Sequence[Account]) -> Iterator[tuple[str, ...]]:

@@ -117,6 +117,8 @@ def _figures(found: Sequence[Account]) -> Table:
 def _figure(figures: Mapping[str, float], name: str) -> str:
     if name not in figures:
         return NOTHING
+    if name in ("stoi", "estoi"):
+        return f"{figures[name]:.3f}"
     return f"{milliseconds(figures[name])} ms a call" if name.endswith("_s") else format_ratio(figures[name])
 
 

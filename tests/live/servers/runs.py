@@ -15,7 +15,6 @@ BARE = ("link.caller_to_callee=delay 0ms", "link.callee_to_caller=delay 0ms", "b
 QUICK = (*BARE, "call.calls=1", "call.duration=5s", "call.joins=1", "call.join_timeout=10s")
 TRIES = 8
 QUIET_S = 0.003
-LATENESSES = ("loop_lag", "emulator_late", "pacing_late")
 
 
 def measured(target: str, *settings: str) -> Result:
@@ -42,7 +41,7 @@ def valid_run(scenario: str, *settings: str, quiet_s: float | None = None) -> Re
     complaints = []
     for _ in range(TRIES):
         result = run_probe(find_scenario(scenario, list(settings)), seed=1, clock="real")
-        late_s = {name: result.harness[f"{name}_p99_s"] for name in LATENESSES}
+        late_s = {name: each.p99_s for name, each in result.harness.latenesses.items()}
         worst_s = max(each for each in late_s.values() if each is not None)
         if result.verdict != "invalid" and (quiet_s is None or worst_s <= quiet_s):
             return result
