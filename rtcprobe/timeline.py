@@ -27,6 +27,7 @@ __all__ = [
     "CALLER_ORDER",
     "OUTSIDE_ORDER",
     "PHASE_OF",
+    "VIDEO_ORDER",
     "Cost",
     "Side",
     "Stop",
@@ -63,6 +64,8 @@ CALLEE_ORDER = (
     "first_packet",
     "first_audio",
 )
+VIDEO_ORDER = ("first_video_packet", "first_key_frame", "first_picture")
+"""Beside those of sound, where somebody shows himself: a packet, a key frame that is whole, a picture on the screen."""
 OUTSIDE_ORDER = ("dns_resolved", "tcp_connected", "tls_connected", *CALLER_ORDER)
 """A join to a real server; a target whose signalling takes more exchanges puts a milestone of each where it belongs."""
 

@@ -290,8 +290,9 @@ def probe(monkeypatch, make_result):
         calls=calls, changes={}, error=None, before=lambda _scenario: None, alter=lambda result: result
     )
 
-    def run_probe(scenario, *, seed, clock, progress, wav_dir, engine="stack"):
-        calls.append(types.SimpleNamespace(scenario=scenario, seed=seed, clock=clock, engine=engine, wav_dir=wav_dir))
+    def run_probe(scenario, *, seed, clock, progress, wav_dir, video_dir=None, engine="stack"):
+        folders = {"wav_dir": wav_dir, "video_dir": video_dir}
+        calls.append(types.SimpleNamespace(scenario=scenario, seed=seed, clock=clock, engine=engine, **folders))
         state.before(scenario)
         if progress is not None:
             for done in range(3):

@@ -129,8 +129,8 @@ def test_every_scenario_opens_with_whom_it_serves_and_where_its_numbers_come_fro
 
 def test_the_first_situations_are_in_the_library():
     assert {
-        "1v1-social", "1v1-long-haul", "cross-border-seller", "spoken-practice", "video-support", "voice-room-pair",
-        "voice-assistant", "voice-assistant-barge-in",
+        "1v1-social", "1v1-long-haul", "1v1-video", "cross-border-seller", "spoken-practice", "video-support",
+        "voice-room-pair", "voice-assistant", "voice-assistant-barge-in",
     } == set(library())  # fmt: skip
 
 
@@ -143,6 +143,40 @@ def test_the_schema_is_a_schema_and_tells_an_editor_about_every_key():
         for key, leaf in leaves.items():
             assert leaf["description"], key
             assert name == "link" or leaf["examples"], key
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        (
+            "video.size=641x480",
+            "video: video of 641x480 cannot be coded: both sides even: colour has half the resolution",
+        ),
+        ("video.size=vga", "video.size: 'vga' is no picture size: width x height in pixels: 640x480"),
+        ("video.codec=av1", "video.codec 'av1' is not known: use one of vp8, h264"),
+        ("video.fps=99", "video.fps 99 is impossible: give 1 to 60"),
+        ("video.bitrate=1bit", "video: video of 0.001 kbit/s is not sent: 10kbit to 20mbit"),
+        ("video.display=20s", "video: display 20s is impossible: give 0ms to 10s"),
+        ("video.colour=true", "video.colour is not known: use one of size, fps, bitrate, codec"),
+        ("video=3", "video 3 is not a set of keys: write it like"),
+        ("video.playout=neteq", "video.playout 'neteq' is not known"),
+    ],
+)
+def test_a_camera_that_cannot_be_meant_is_refused_in_a_sentence(setting, sentence):
+    with pytest.raises(BadInputError) as caught:
+        find_scenario("1v1-social", [setting])
+    assert sentence in str(caught.value)
+
+
+def test_who_sends_sound_shows_a_picture_too_where_video_is_written_for_all():
+    plan = parse_scenario(
+        "name: three\nlink: delay 40ms\nvideo: {fps: 15}\n"
+        "parties: {ana: {}, ben: {video: {size: 320x240, codec: h264}}, cleo: {sends: nothing}}\n"
+    )
+    shown = {name: str(stream.video) for name, stream in plan.sending("video").items()}
+    assert shown == {"ana": "640x480 15/s vp8 500kbit", "ben": "320x240 15/s h264 500kbit"}
+    assert "ana_to_cleo.video" in plan.ways
+    assert not parse_scenario("name: two\nlink: delay 40ms\n").sending("video")
 
 
 @pytest.mark.parametrize("name", library())

@@ -73,17 +73,25 @@ class Watching:
             else:
                 self._feedback.ask_key_frame(self._ssrc)
         receiver.requests.clear()
+        self._plan(receiver.asks_us() if self.first_picture.is_set() else receiver.next_us())
+
+    def _plan(self, at_us: int | None) -> None:
+        """Look at ``at_us`` or sooner: a timer that comes too soon costs less than one that is put off every packet."""
+        if at_us is None:
+            return
+        at_s = self._network.epoch_s + at_us / _US
+        if self._due is not None and self._due.when() <= at_s:
+            return
         if self._due is not None:
             self._due.cancel()
-        next_us = receiver.next_us()
-        self._due = None if next_us is None else self._loop.call_at(self._network.epoch_s + next_us / _US, self._look)
+        self._due = self._loop.call_at(at_s, self._look)
 
     def _look(self) -> None:
+        assert self._due is not None
+        # A clock that reads a hair less than the timer's own instant has reached it all the same.
+        due_us = round((self._due.when() - self._network.epoch_s) * _US)
         self._due = None
-        due_us = self._receiver.next_us()
-        if due_us is not None:
-            # A clock that reads a hair less than the timer's own instant has reached it all the same.
-            self._receiver.advance(max(due_us, round(self._network.now_s() * _US)))
+        self._receiver.advance(max(due_us, round(self._network.now_s() * _US)))
         self._after()
 
 

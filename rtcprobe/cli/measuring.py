@@ -141,6 +141,7 @@ def measured(
     quiet: bool,
     strict: bool = False,
     wav_dir: Path | None = None,
+    video_dir: Path | None = None,
 ) -> Result:
     """Place the call, with its progress on standard error, and return its judged result.
 
@@ -152,7 +153,9 @@ def measured(
     from rtcprobe.verdict import judge
 
     with narrate(plan.name, quiet=quiet) as progress:
-        result = run_probe(plan, seed=seed, clock=clock, engine=engine, progress=progress, wav_dir=wav_dir)
+        result = run_probe(
+            plan, seed=seed, clock=clock, engine=engine, progress=progress, wav_dir=wav_dir, video_dir=video_dir
+        )
     return judge(result, plan.budgets, strict=True) if strict else result
 
 

@@ -47,6 +47,12 @@ _GRAVEST = (
     metavar="DIR",
     help="Write mouth and ear of both directions: a folder each for several scenarios, and for several calls (call-1).",
 )
+@click.option(
+    "--video",
+    "video_dir",
+    metavar="DIR",
+    help="Write what was filmed and, beside it, what was shown, an MP4 a way, in folders as --wav has them.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no screen, only the verdict.")
 def run(
     scenarios: tuple[str, ...],
@@ -58,6 +64,7 @@ def run(
     budgets_path: str | None,
     strict: bool,
     wav_dir: str | None,
+    video_dir: str | None,
     quiet: bool,
 ) -> int:
     """Run SCENARIOs, by name (rtcprobe scenarios lists them) or by path to a YAML file."""
@@ -66,7 +73,7 @@ def run(
     pushing.refuse()
     if pushing.push_delete:
         return pushing.delete(plans)
-    folders = _wav_folders(wav_dir, plans)
+    folders = zip(_folders("--wav", wav_dir, plans), _folders("--video", video_dir, plans), strict=True)
     if measuring.engine != "stack" and pushing.asked:
         raise BadInputError(
             "engine model is for looking ahead: what it says would stand among measurements",
@@ -74,8 +81,8 @@ def run(
         )
     session = _Session(measuring=measuring, seed=seed, strict=strict, outputs=outputs, pushing=pushing, quiet=quiet)
     try:
-        for plan, folder in zip(plans, folders, strict=True):
-            if not session.run(plan, folder):
+        for plan, (sound, pictures) in zip(plans, folders, strict=True):
+            if not session.run(plan, sound, pictures):
                 break
     except KeyboardInterrupt:
         complain("interrupted")
@@ -105,7 +112,7 @@ class _Session:
         self.codes: list[ExitCode] = []
         self.console = outputs.screen()
 
-    def run(self, scenario: Scenario, wav_dir: Path | None) -> bool:
+    def run(self, scenario: Scenario, wav_dir: Path | None, video_dir: Path | None = None) -> bool:
         """Run one scenario; return whether to go on with the next."""
         from rtcprobe.report.terminal import print_result
 
@@ -120,6 +127,7 @@ class _Session:
                 quiet=self.quiet,
                 strict=self.strict,
                 wav_dir=wav_dir,
+                video_dir=video_dir,
             )
         except RtcprobeError as error:
             fault = scrub(str(error))
@@ -179,19 +187,19 @@ class _Session:
             self.codes.append(ExitCode(error.exit_code))
 
 
-def _wav_folders(wav_dir: str | None, plans: Sequence[Scenario]) -> list[Path | None]:
-    """Return a folder for each scenario, made and writable; None for each where no sound is wanted."""
-    if wav_dir is None:
+def _folders(flag: str, named: str | None, plans: Sequence[Scenario]) -> list[Path | None]:
+    """Return a folder for each scenario, made and writable; None for each where nothing is to be written."""
+    if named is None:
         return [None] * len(plans)
-    if not wav_dir:
-        raise BadInputError("--wav '' is no folder", "name one, or leave --wav out")
+    if not named:
+        raise BadInputError(f"{flag} '' is no folder", f"name one, or leave {flag} out")
     names = [plan.name for plan in plans]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise BadInputError(
-            f"--wav {wav_dir}: two scenarios are named {twice}", "run them one by one, each into a folder of its own"
+            f"{flag} {named}: two scenarios are named {twice}", "run them one by one, each into a folder of its own"
         )
-    folder = Path(wav_dir)
+    folder = Path(named)
     folders = [folder] if len(plans) == 1 else [folder / plan.name for plan in plans]
     for each in folders:
         try:

@@ -27,27 +27,16 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from rtcprobe.picture.eye import Eye, Fate, Viewer
-from rtcprobe.picture.film import Reel
+from rtcprobe.picture.film import Place, Reel
 from rtcprobe.picture.marker import Reading
 from rtcprobe.picture.payload import PayloadFormat, payload_format
 from rtcprobe.picture.settings import VIDEO_HZ
 from rtcprobe.playout.frames import Frame, FrameReceiver, Shown, VideoPacket, make_receiver
 from rtcprobe.recording import CameVideo, Departure, Said, VideoArrival
+from rtcprobe.result import VIDEO_STAGES
 
-__all__ = ["VIDEO_STAGES", "Constants", "FrameSeen", "Seen", "packet_of", "see"]
+__all__ = ["Constants", "Decoded", "FrameSeen", "Seen", "packet_of", "see"]
 
-VIDEO_STAGES: Final = (
-    "capture",
-    "encode",
-    "sender_pacing",
-    "network_min",
-    "network_variable",
-    "repair",
-    "jitter_buffer",
-    "decode",
-    "render",
-    "display",
-)
 _US: Final = 1_000_000
 _DRAIN_US: Final = 12 * _US  # a receiver may hold a frame for 10 s
 _CYCLE: Final = 1 << 32
@@ -60,6 +49,17 @@ class Constants:
     capture_s: float = 0.0
     encode_s: float = 0.0
     display_s: float = 0.0
+
+
+class Decoded(NamedTuple):
+    """A frame that the receiver decoded: ``place`` in the film where it is the film's own, else its ``data``.
+
+    ``shown_s`` is None where it was decoded and not shown.
+    """
+
+    place: Place | None
+    data: bytes | None
+    shown_s: float | None
 
 
 class FrameSeen(NamedTuple):
@@ -83,7 +83,7 @@ class Seen:
 
     ``w3c`` are the receiver's figures under W3C's names. ``freezes_s`` lasted from .. until. ``first_packet_s``,
     ``first_key_frame_s`` (whole) and ``first_picture_s`` are None where there was none. ``unreadable`` payloads were
-    left out, ``refused`` numbers were not those of what was sent, ``decoded`` frames were not as they had been sent.
+    left out, ``refused`` numbers were not those of what was sent. ``decoded`` is what was decoded, in that order.
     """
 
     frames: Sequence[FrameSeen]
@@ -94,7 +94,7 @@ class Seen:
     first_picture_s: float | None = None
     unreadable: int = 0
     refused: int = 0
-    decoded: int = 0
+    decoded: Sequence[Decoded] = ()
 
     def count(self, fate: Fate) -> int:
         """Return how many frames had this fate."""
@@ -130,21 +130,23 @@ def see(
     *,
     policy: str = "libwebrtc",
     nack: bool = True,
+    read: bool = True,
     constants: Constants | None = None,
 ) -> Seen:
     """Play what ``came`` of ``reel`` through a receiver, and account for every frame that was sent.
 
-    ``nack``: whether it asked for packets, where that was agreed on.
+    ``nack``: whether it asked for packets, where that was agreed on. Without ``read`` no picture is decoded: a frame
+    that came as it was sent, after all that it needs, is the one that its RTP time names.
     """
     nack = nack and (came.agreed is None or came.agreed.nack)
-    return _Sight(said, came, reel, constants or Constants()).through(make_receiver(policy, nack=nack))
+    return _Sight(said, came, reel, constants or Constants(), read=read).through(make_receiver(policy, nack=nack))
 
 
 class _Sight:
     """One way: what left by frame, what came by frame."""
 
-    def __init__(self, said: Said, came: CameVideo, reel: Reel, constants: Constants) -> None:
-        self._reel, self._came, self._constants = reel, came, constants
+    def __init__(self, said: Said, came: CameVideo, reel: Reel, constants: Constants, *, read: bool) -> None:
+        self._reel, self._came, self._constants, self._read = reel, came, constants, read
         settings = reel.film.settings
         self._form = payload_format(settings.codec)
         started_s = said.started_s
@@ -183,7 +185,7 @@ class _Sight:
 
     def _seen(self, receiver: FrameReceiver, pieces: Mapping[int, Mapping[int, bytes]]) -> Seen:
         eye = Eye(self._filmed_s.tolist())
-        readings, decoded = self._readings(receiver, pieces)
+        readings, datas = self._readings(receiver, pieces)
         frames = [
             FrameSeen(number, float(filmed_s), self._fate_unshown(number, pieces))
             for number, filmed_s in enumerate(self._filmed_s)
@@ -205,19 +207,37 @@ class _Sight:
             first_picture_s=None if first_us is None else first_us / _US,
             unreadable=self.unreadable,
             refused=eye.refused,
-            decoded=decoded,
+            decoded=self._decoded(receiver, datas),
         )
 
     def _readings(
         self, receiver: FrameReceiver, pieces: Mapping[int, Mapping[int, bytes]]
-    ) -> tuple[dict[int, Reading | None], int]:
-        """Return what is read in each frame decoded, by its first packet; and how many were not as they were sent."""
-        viewer, found = Viewer(self._reel.film), dict[int, Reading | None]()
+    ) -> tuple[dict[int, Reading | None], dict[int, bytes]]:
+        """Return what is read in each frame decoded, by its first packet; and those that are not as they were sent."""
+        viewer = Viewer(self._reel.film, read=self._read)
+        found, others = dict[int, Reading | None](), dict[int, bytes]()
         for frame in receiver.decoded:
-            number = self._frame_of(frame.timestamp)
-            place = None if number is None else self._reel.places[number]
-            found[frame.first] = viewer.see(self._data(frame, pieces), place)
-        return found, viewer.decoded
+            data = self._data(frame, pieces)
+            known = viewer.decoded
+            found[frame.first] = viewer.see(data, self._place_of(frame))
+            if viewer.decoded > known:
+                others[frame.first] = data
+        return found, others
+
+    def _decoded(self, receiver: FrameReceiver, others: Mapping[int, bytes]) -> list[Decoded]:
+        shown_s = {shown.frame.first: shown.at_us / _US for shown in receiver.shown}
+        return [
+            Decoded(
+                place=None if frame.first in others else self._place_of(frame),
+                data=others.get(frame.first),
+                shown_s=shown_s.get(frame.first),
+            )
+            for frame in receiver.decoded
+        ]
+
+    def _place_of(self, frame: Frame) -> Place | None:
+        number = self._frame_of(frame.timestamp)
+        return None if number is None else self._reel.places[number]
 
     def _data(self, frame: Frame, pieces: Mapping[int, Mapping[int, bytes]]) -> bytes:
         """Return an encoded frame as it came."""
@@ -255,7 +275,7 @@ class _Sight:
         """Return the fastest way of any packet that was not sent again."""
         left_s = {(each.sequence, each.timestamp): each.at_s for each in first}
         ways_s = [
-            arrival.at_s - left_s[arrival.sequence, arrival.timestamp]
+            round(arrival.at_s * _US) / _US - left_s[arrival.sequence, arrival.timestamp]
             for arrival in self._came.arrivals
             if not arrival.resent and (arrival.sequence, arrival.timestamp) in left_s
         ]

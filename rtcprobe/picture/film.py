@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 
 from rtcprobe.picture.codec import Decoder, Encoder, luma_of, made_by
 from rtcprobe.picture.glass import VERSION, glass
+from rtcprobe.picture.likeness import Comparison, Likeness
 from rtcprobe.picture.marker import Reading, read
 from rtcprobe.picture.payload import payload_format
 from rtcprobe.picture.settings import VideoSettings
@@ -72,6 +73,10 @@ class Film:
     def reading(self, place: Place) -> Reading | None:
         """Return the number that a viewer reads in a frame, all before it in its take having been decoded."""
         return self._take(place.since).reading(place.number)
+
+    def likeness(self, place: Place) -> Likeness | None:
+        """Return how like its original a frame is, all before it in its take having been decoded."""
+        return self._take(place.since).likeness(place.number)
 
     def decoder_after(self, place: Place) -> Decoder:
         """Return a decoder that was given every frame of a take up to ``place``."""
@@ -157,6 +162,8 @@ class _Take:
         self._decoder: Decoder | None = None
         self.frames: list[bytes] = []
         self._readings: list[Reading | None] = []
+        self._critic: tuple[Decoder, Comparison] | None = None
+        self._likenesses: list[Likeness | None] = []
 
     def begin_with(self, frames: list[bytes]) -> None:
         """Have ``frames``, which were kept."""
@@ -181,6 +188,17 @@ class _Take:
             picture = self._decoder.decode(self.frame(self._since + len(self._readings)))
             self._readings.append(None if picture is None else read(luma_of(picture)))
         return self._readings[place]
+
+    def likeness(self, number: int) -> Likeness | None:
+        place, settings = number - self._since, self._settings
+        if self._critic is None:
+            self._critic = Decoder(settings.codec), Comparison(settings.width, settings.height)
+        decoder, comparison = self._critic
+        while len(self._likenesses) <= place:
+            at = self._since + len(self._likenesses)
+            picture = decoder.decode(self.frame(at))
+            self._likenesses.append(None if picture is None else comparison.of(picture, self._glass.picture(at)))
+        return self._likenesses[place]
 
     def _caught_up(self) -> Encoder:
         """Return an encoder that has done what is there already."""

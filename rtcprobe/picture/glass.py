@@ -2,10 +2,11 @@
 
 Facts:
     - A still picture would cost next to nothing and a noisy one anything: bit rates would be unreal. This one is a room
-      whose detail falls with its size as that of photographs does (amplitude 1/f, D. J. Field 1987), seen by a camera
-      in a hand; before it a head that sways and talks; over all the noise of a sensor (σ 2 of 255).
+      whose detail falls with its size as that of photographs through a cheap lens does (amplitude f^-1.4; in sharp ones
+      about 1/f, D. J. Field 1987), seen by a camera in a hand; before it a head that sways and talks; over all the
+      noise of a sensor (σ 2 of 255).
     - 640x480 at 30 pictures a second: from 300 kb/s to 1.5 Mb/s libvpx and x264 keep to what they are asked for within
-      10 %; libvpx cannot go below 170 kb/s, x264 keeps to 100 (``benchmarks/eye.py``).
+      10 %; libvpx cannot go below 150 kb/s, x264 keeps to 100 (``benchmarks/eye.py``).
 
 Rule: a picture is a function of size, seed and number, so that an encoder may begin at any of them.
 """
@@ -23,7 +24,7 @@ from rtcprobe.picture.marker import Luma, paint
 
 __all__ = ["VERSION", "Glass", "glass"]
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of what is filmed: pictures kept on disk are of one version."""
 
 _ROOM: Final = 64  # how far the camera may sway, and the noise be moved, pixels
@@ -85,7 +86,7 @@ def _texture(random: np.random.Generator, height: int, width: int, *, mean: floa
     """Return a texture with the amplitudes of photographs."""
     frequency = np.hypot(np.fft.fftfreq(height)[:, None] * height, np.fft.rfftfreq(width)[None, :] * width)
     frequency[0, 0] = 1.0
-    spectrum = (random.normal(size=frequency.shape) + 1j * random.normal(size=frequency.shape)) / frequency**1.2
+    spectrum = (random.normal(size=frequency.shape) + 1j * random.normal(size=frequency.shape)) / frequency**1.4
     spectrum[0, 0] = 0.0
     values = np.fft.irfft2(spectrum, (height, width))
     scaled: npt.NDArray[np.float64] = mean + sigma * values / values.std()

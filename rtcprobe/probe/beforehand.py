@@ -48,7 +48,7 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
         raise BadInputError(f"engine model {fact}", "it models the loopback in virtual time: use engine stack")
     names = tuple(party.name for party in scenario.parties)
     if isinstance(target, LoopbackTarget):
-        target = target.joining(names, scenario.ways)
+        target = target.joining(names, [way for way in scenario.ways if way.medium == "audio"])
     elif names != _TWO:
         raise BadInputError(f"{target.name} cannot be called by {', '.join(names)}", "write a caller and a callee")
     if engine == "model" and cues_of(scenario.parties, scenario.script):

@@ -16,6 +16,7 @@ from rtcprobe.hearing.playing import first_audio_s
 from rtcprobe.hearing.pooled import CallAccount
 from rtcprobe.hearing.speech import Voices
 from rtcprobe.probe.placing import Attempt
+from rtcprobe.probe.seeing import first_pictures_s
 from rtcprobe.recording import Came, Said
 from rtcprobe.result import Join, Retransmission
 from rtcprobe.scenario import Scenario
@@ -112,6 +113,8 @@ def judge_join(
             heard_s = _first_audio_s(attempt, way, scenario, outside=outside)
             if heard_s is not None:
                 marks[way.listener]["first_audio"] = heard_s
+            seen_s = first_pictures_s(call, way.listener, scenario)
+            marks[way.listener] |= {name: at_s - way.listener.timeline.begun_s for name, at_s in seen_s.items()}
     total_s = marks[joiner].get("first_audio")
     if failed is None and total_s is None:
         failed = f"{party} first_audio: nothing of it could be played"

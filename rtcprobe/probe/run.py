@@ -22,6 +22,7 @@ from rtcprobe.probe.joining import Joining
 from rtcprobe.probe.notes import Listener, Notes
 from rtcprobe.probe.placing import Placing
 from rtcprobe.probe.routes import never_met, nominal_round_trip_s, routes
+from rtcprobe.probe.seeing import Pictures
 from rtcprobe.probe.setup import call_setup
 from rtcprobe.probe.stalls import Voided
 from rtcprobe.probe.talking import CALL_ATTEMPTS, Talking
@@ -49,6 +50,7 @@ def run_probe(
     engine: Engine = "stack",
     progress: Listener | None = None,
     wav_dir: Path | None = None,
+    video_dir: Path | None = None,
 ) -> Result:
     """Return what ``measure`` does, judged by the budgets of ``scenario``.
 
@@ -56,7 +58,9 @@ def run_probe(
         BadInputError, MeasurementError: as ``measure`` does.
     """
     told = progress or _silent
-    measured = measure(scenario, seed=seed, clock=clock, engine=engine, progress=told, wav_dir=wav_dir)
+    measured = measure(
+        scenario, seed=seed, clock=clock, engine=engine, progress=told, wav_dir=wav_dir, video_dir=video_dir
+    )
     return judge(measured, scenario.budgets)
 
 
@@ -68,12 +72,13 @@ def measure(
     engine: Engine,
     progress: Listener,
     wav_dir: Path | None,
+    video_dir: Path | None = None,
 ) -> Result:
     """Return what ``scenario`` measures, not judged: its joins, its calls; interrupted (Ctrl-C), what there is so far.
 
     ``wav_dir`` gets mouth and ear of both directions, aligned to the start of the call; of several calls each has a
-    folder of its own in it, ``call-1`` and so on. The ``engine`` is the whole stack, or the model of it, which makes no
-    joins and is faster.
+    folder of its own in it, ``call-1`` and so on. ``video_dir`` gets what was filmed and, beside it, what was shown, in
+    the same way. The ``engine`` is the whole stack, or the model of it, which makes no joins and is faster.
 
     Raises:
         BadInputError: a WAV that cannot be written; the model, and not the loopback in virtual time; a target that
@@ -87,7 +92,7 @@ def measure(
     gc.freeze()
     try:
         with hiding():
-            return _Run(scenario, Placing(target, clock), engine, seed, progress, wav_dir).whole()
+            return _Run(scenario, Placing(target, clock), engine, seed, progress, wav_dir, video_dir).whole()
     finally:
         # A call leaves circles behind, 2 MB each. What is frozen need not be walked to find them: 2 ms instead of 48.
         gc.collect()
@@ -102,6 +107,7 @@ class _Run:
     seed: int
     progress: Listener
     wav_dir: Path | None
+    video_dir: Path | None
     notes: Notes = field(init=False)
     joining: Joining = field(init=False)
     talking: Talking = field(init=False)
@@ -117,11 +123,16 @@ class _Run:
         harness = Harness(self.placing.clock, detection_error_s=error_s, survived=survived, checked=checked)
         notes = self.notes = Notes(scenario, self.placing, harness, self.progress)
         self.joining = Joining(notes, Voided("join", plan.joins))
-        self.talking = Talking(notes, self.engine, voices, self.wav_dir, Voided("call", plan.calls), conversing)
+        pictures = Pictures(scenario, video_dir=self.video_dir, without=self._without_pictures())
+        voided = Voided("call", plan.calls)
+        self.talking = Talking(notes, self.engine, voices, pictures, self.wav_dir, voided, conversing)
         joins_seed, calls_seed = np.random.SeedSequence(self.seed).spawn(2)
         if self.placing.outside:
             harness.first_run_s = warm_up(call_setup(scenario, voices, None, endless=True))
-        joining, talking = (call_setup(scenario, voices, hops, endless=endless) for endless in (True, False))
+        joining, talking = (
+            call_setup(scenario, voices, hops, endless=endless, cameras=pictures.cameras(endless=endless))
+            for endless in (True, False)
+        )
         talking = talking if conversing is None else conversing.setup(talking)
         self.placing.deadline = Deadline(
             plan.joins * stalls.TRIES * longest_join_s(joining) + plan.calls * CALL_ATTEMPTS * longest_talk_s(talking)
@@ -140,6 +151,13 @@ class _Run:
             notes.warn(f"the run ended early: {error}")  # what was measured before stands
         return self._result(made_with)
 
+    def _without_pictures(self) -> str | None:
+        """Return why no pictures are measured, though there may be some; None where they are."""
+        if self.engine == "model":
+            return "engine model knows no pictures: sound alone was modelled"
+        name = self.placing.target.name
+        return f"pictures are measured on the loopback alone: of {name} the sound was" if self.placing.outside else None
+
     def _result(self, made_with: Mapping[str, object]) -> Result:
         notes, joining, talking = self.notes, self.joining, self.talking
         notes.harness.priority = self.placing.priority
@@ -150,7 +168,7 @@ class _Run:
         repeated = (sentence for each in voided for sentence in each.warnings())
         joined_s = max((each.first_audio_s for each in joining.attempts if each.first_audio_s is not None), default=0.0)
         late = never_met(self.scenario, joined_s)
-        warnings = (*self.scenario.warnings, *late, *notes.warnings, *repeated)
+        warnings = (*self.scenario.warnings, *late, *notes.warnings, *talking.pictures.warnings(), *repeated)
         if self.placing.outside and not notes.joined:
             # The instrument spoilt nothing: there was nothing to measure.
             complaints, warnings = (), (*warnings, *complaints)

@@ -9,6 +9,7 @@ import numpy as np
 from rtcprobe.audio.mouth import encoded
 from rtcprobe.audio.opus import OpusSettings
 from rtcprobe.audio.protection import Protection
+from rtcprobe.call.camera import Camera
 from rtcprobe.call.mouth_track import Speech
 from rtcprobe.call.script import cues_of
 from rtcprobe.call.targets.base import CallSetup, Route
@@ -27,12 +28,17 @@ LINGER_S = 0.150
 
 
 def call_setup(
-    scenario: Scenario, voices: Voices, hops: Mapping[Route, Sequence[LinkSpec]] | None, *, endless: bool
+    scenario: Scenario,
+    voices: Voices,
+    hops: Mapping[Route, Sequence[LinkSpec]] | None,
+    *,
+    endless: bool,
+    cameras: Mapping[str, Camera] | None = None,
 ) -> CallSetup:
     """Return what a call between the parties of ``scenario`` is made of.
 
-    ``hops`` are those of each route (None: nothing lies between anybody). ``endless``: for a join, which all parties
-    make at once, whatever the script says; the mouths never come to an end.
+    ``hops`` are those of each route (None: nothing lies between anybody), ``cameras`` what those show who have one.
+    ``endless``: for a join, which all parties make at once, whatever the script says; the mouths never come to an end.
     """
     sounds = list(scenario.sending("audio").values())
     cues = cues_of(scenario.parties, scenario.script)
@@ -46,6 +52,7 @@ def call_setup(
         routes=dict.fromkeys(mesh_routes(names), ()) if hops is None else hops,
         speech={name: speech.get(name) for name in names},
         hears={party.name: party.hears for party in scenario.parties if party.hears != "all"},
+        cameras=cameras or {},
         connection=scenario.signaling.connection,
         dtls_timeout_s=scenario.dtls.timeout_s,
         join_timeout_s=scenario.call.join_timeout_s,

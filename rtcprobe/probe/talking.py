@@ -20,6 +20,7 @@ from rtcprobe.probe.hearing import hear_call
 from rtcprobe.probe.notes import Notes
 from rtcprobe.probe.placed import Placed, modelled, of_stack
 from rtcprobe.probe.placing import Attempt, afresh
+from rtcprobe.probe.seeing import Pictures
 from rtcprobe.probe.stalls import Voided
 from rtcprobe.result import Account, Engine, LinkReport, PlacedCall, Progress
 from rtcprobe.ways import Leg, Way
@@ -37,6 +38,7 @@ class Talking:
     notes: Notes
     engine: Engine
     voices: Voices
+    pictures: Pictures
     wav_dir: Path | None
     voided: Voided
     conversing: Conversing | None = None
@@ -125,6 +127,7 @@ class Talking:
         else:
             self.conversing.hear(number, placed.ways, placed.spoke, wav_dir)
             self.heard[number] = {}
+        self.pictures.see(number, placed.watched)
         self._keep(placed, heard=True)
 
     def _keep(self, placed: Placed, *, heard: bool) -> None:
@@ -164,13 +167,14 @@ class Talking:
         return () if self.conversing is not None else tuple(map(Way, self.notes.placing.target.directions))
 
     def accounts(self) -> tuple[Account, ...]:
-        """Return what was heard on each way, all calls together."""
+        """Return what was heard and seen on each way, all calls together."""
         accounts: dict[Way, dict[int, CallAccount]] = {}
         for number, heard in self.heard.items():
             for way, account in heard.items():
                 accounts.setdefault(way, {})[number] = account
+        sound = tuple(pooled(calls) for calls in accounts.values())
         turns = () if self.conversing is None else self.conversing.accounts
-        return (*(pooled(calls) for calls in accounts.values()), *turns)
+        return (*sound, *self.pictures.accounts(sound), *turns)
 
     def link(self) -> Mapping[Leg, LinkReport]:
         """Return what was asked of the emulated lines, and what they did in all calls."""

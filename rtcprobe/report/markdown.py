@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from rtcprobe.report.cases import unjudged_reasons
 from rtcprobe.report.lead import goal_sentence, lead
 from rtcprobe.report.sentences import arrow, attribution, bounds, figure, interval, milliseconds, slowest, typical
+from rtcprobe.report.sights import sight_rows, spoken_way
 from rtcprobe.result import Account, BudgetOutcome, Result, Summary
 from rtcprobe.verdict import Goal, goals
 from rtcprobe.ways import BOTH_WAYS, Way
@@ -124,6 +125,10 @@ def _figures(result: Result) -> str:
         parts += [] if told is None else [f"Slowest: {plain(told)}.\n"]
     if result.mouth_to_ear:
         parts.append(_ears(result.mouth_to_ear))
+    seen = sight_rows(result)
+    if seen:
+        ways = map(spoken_way, result.of_kind("glass_to_glass"))
+        parts.append(table(["glass to glass", *ways], [list(map(plain, row)) for row in seen], numbers=1))
     return "\n".join(parts)
 
 

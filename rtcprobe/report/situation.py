@@ -46,13 +46,14 @@ def _parties(scenario: Scenario) -> Table:
 
 
 def _sends(party: Party) -> str:
-    sound = party.sent("audio")
+    sound, picture = party.sent("audio"), party.sent("video")
     if sound is None:
         return "nothing"
     codec, protection = sound.codec, sound.protection
     against = [f"RED {protection.red_copies}"] * bool(protection.red_copies)
     against += [word for word, has in (("FEC", protection.fec), ("NACK", protection.nack)) if has]
-    return " ".join([format_rate(codec.bitrate_bps), format_duration(codec.ptime_s), *against])
+    shown = [] if picture is None or picture.video is None else [f"+ {picture.video}"]
+    return " ".join([format_rate(codec.bitrate_bps), format_duration(codec.ptime_s), *against, *shown])
 
 
 def _there(party: Party) -> str:
@@ -69,6 +70,8 @@ def _ways(scenario: Scenario) -> Table:
     for column in ("p50, ms", "p95, ms", "loss"):
         table.add_column(column, justify="right")
     for way in scenario.ways:
+        if way.medium != "audio":
+            continue  # it takes the path of the sound
         direct = scenario.target.scheme == "loopback"
         wanted = [(way.talker, way.listener)] if direct else [(way.talker, "target"), ("target", way.listener)]
         hops = [hop for part in routes(scenario, wanted).values() for hop in part]

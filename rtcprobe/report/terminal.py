@@ -30,6 +30,7 @@ from rtcprobe.report.sentences import (
     slowest,
     typical,
 )
+from rtcprobe.report.sights import first_picture_told, sight_lines
 from rtcprobe.report.turns import conversation, turn_lines
 from rtcprobe.result import BudgetOutcome, Join, Result, Summary
 from rtcprobe.verdict import goals
@@ -53,6 +54,7 @@ def screen(result: Result, width: int = COLUMNS) -> list[Text]:
     page = Page(width)
     lines = [*_head(result, page), *_join(result, page)]
     lines += turn_lines(result, page) if conversation(result) else ear_lines(result, page)
+    lines += sight_lines(result, page)
     lines += [*_peers(result, page), *_link(result, page), *_harness(result, page), *_budgets(result.budgets, page)]
     for line in lines:
         line.truncate(width, overflow="ellipsis")
@@ -94,6 +96,9 @@ def _join(result: Result, page: Page) -> Iterator[Text]:
     summary = result.join.summary.get("first_audio")
     if summary is not None and heard:
         yield Text(f" first audio  {'   '.join(_said(summary, name) for name in ('p50', 'p95'))}")
+    picture = first_picture_told(attempts)
+    if picture:
+        yield from page.wrapped(picture, indent=1)
     for goal in goals(result):
         if goal.direction is None and goal.outcome.value is not None:
             said = f"{beyond(goal.outcome)} of {goal.of} joins"

@@ -26,7 +26,19 @@ from rtcprobe.result.summary import Summary
 from rtcprobe.secrets import NAME
 from rtcprobe.ways import Way
 
-__all__ = ["KINDS", "STAGES", "TURN_STAGES", "Account", "HeardCall", "Kind", "Missed", "Sample", "Span", "WayMap"]
+__all__ = [
+    "KINDS",
+    "STAGES",
+    "TURN_STAGES",
+    "VIDEO_STAGES",
+    "Account",
+    "HeardCall",
+    "Kind",
+    "Missed",
+    "Sample",
+    "Span",
+    "WayMap",
+]
 
 Kind = Literal["mouth_to_ear", "glass_to_glass", "response", "barge_in", "lip_sync", "messages"]
 
@@ -55,6 +67,20 @@ STAGES = (
     "residual",
 )
 """Stages of the mouth-to-ear delay in the order sound passes them; those a run did not have are left out."""
+
+VIDEO_STAGES = (
+    "capture",
+    "encode",
+    "sender_pacing",
+    "network_min",
+    "network_variable",
+    "repair",
+    "jitter_buffer",
+    "decode",
+    "render",
+    "display",
+)
+"""Stages of the glass-to-glass delay in the order a frame passes them (``rtcprobe.hearing.eyes``)."""
 
 TURN_STAGES = (
     "capture",

@@ -26,6 +26,7 @@ from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.scenario.model import SignalingPlan
 from rtcprobe.scenario.parties import Devices, MouthPlan, Party, Site, Stream
 from rtcprobe.scenario.script import Cue, parse_cue
+from rtcprobe.scenario.video import video_plan
 from rtcprobe.units import parse_decibels, parse_duration, parse_ppm, parse_rate, parse_ratio
 from rtcprobe.ways import BOTH_LEGS, Leg
 
@@ -117,10 +118,13 @@ def _party(name: str, site: Site, own: Mapping[str, Any], of_all: Mapping[str, A
             red_copies=of_all["protection"]["red"], fec=says["codec"]["fec"], nack=of_all["protection"]["nack"]
         ),
     )
+    shows = {**of_all.get("video", {}), **own.get("video", {})}
+    shown = "video" in of_all or "video" in own
+    picture = [Stream(medium="video", video=within(f"{place}video", video_plan, shows))] if shown else []
     return Party(
         name=name,
         site=site,
-        sends=() if own.get("sends") == "nothing" else (sound,),
+        sends=() if own.get("sends") == "nothing" else (sound, *picture),
         hears=within(f"parties.{name}.hears", _hears, own.get("hears", "all")),
         devices=within(f"{place}devices", _devices, says["devices"]),
         playout=PlayoutChoice.parse(own.get("playout", of_all["playout"])),

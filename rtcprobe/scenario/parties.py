@@ -21,6 +21,7 @@ from rtcprobe.audio.opus import OpusSettings
 from rtcprobe.audio.protection import Protection
 from rtcprobe.errors import BadInputError
 from rtcprobe.playout.policies import PlayoutChoice
+from rtcprobe.scenario.video import VideoPlan
 from rtcprobe.units import format_duration
 from rtcprobe.ways import MEDIA, Medium, Way, party_named
 
@@ -105,7 +106,7 @@ class Devices:
 class Stream:
     """One medium that a party sends: how it is encoded, what it says, what is done against its loss.
 
-    ``control`` names what sets its rate: ``"fixed"``, the codec's own setting.
+    ``control`` names what sets its rate: ``"fixed"``, the codec's own setting. Of a picture all is in ``video``.
     """
 
     medium: Medium = "audio"
@@ -113,6 +114,7 @@ class Stream:
     programme: MouthPlan = field(default_factory=MouthPlan)
     protection: Protection = field(default_factory=Protection)
     control: str = "fixed"
+    video: VideoPlan | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from rtcprobe.audio.opus import APPLICATIONS, OpusSettings
 from rtcprobe.audio.protection import MAX_RED_COPIES
 from rtcprobe.link import ACCESS, REGIONS
 from rtcprobe.scenario.keys import choice, quantity, record, text, written
+from rtcprobe.scenario.video import video_schema
 from rtcprobe.units import format_duration, format_rate, format_ratio
 
 __all__ = [
@@ -89,6 +90,7 @@ def _common() -> dict[str, Any]:
         "mouth": mouth_schema(),
         "devices": devices_schema(),
         "playout": playout_schema(),
+        "video": video_schema(),
     }
 
 

@@ -24,6 +24,7 @@ from rtcprobe.conversation.plan import parse_interruption, parse_noise
 from rtcprobe.errors import BadInputError, did_you_mean, same_name
 from rtcprobe.ice import read_ice
 from rtcprobe.link import REGIONS
+from rtcprobe.picture.settings import parse_size
 from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.scenario.conversing import conversation_of, parse_range
 from rtcprobe.scenario.lower import cast_of, within
@@ -62,6 +63,7 @@ _FORMATS: Final[Mapping[str, Callable[[object], object]]] = {
     "range": parse_range,
     "interruption": parse_interruption,
     "party": lambda name: party_named(str(name)),
+    "size": lambda text: parse_size(str(text)),
 }
 
 

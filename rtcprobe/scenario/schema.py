@@ -27,6 +27,7 @@ from rtcprobe.scenario.party_schema import (
     script_schema,
     site_schema,
 )
+from rtcprobe.scenario.video import video_schema
 from rtcprobe.verdict.metrics import METRICS
 from rtcprobe.ways import BOTH_LEGS
 
@@ -98,6 +99,7 @@ def scenario_schema() -> dict[str, Any]:
                 "protection": protection_schema(),
                 "devices": devices_schema(),
                 "playout": playout_schema(),
+                "video": video_schema(),
                 "dtls": record(
                     {
                         "timer": written(
@@ -116,8 +118,9 @@ def scenario_schema() -> dict[str, Any]:
                     "type": "array",
                     "items": written(
                         "budget",
-                        r"^.*[<>].*$",
-                        "METRIC AGGREGATE OP VALUE, and (advisory) where missing it should not fail the run. "
+                        r"^.*([<>]|\swithin\s).*$",
+                        "METRIC AGGREGATE OP VALUE, or METRIC within VALUE..VALUE, and (advisory) where missing it "
+                        "should not fail the run. "
                         "AGGREGATE: p50 p90 p95 p99 min mean max share_above(VALUE); OP: < <= > >=; "
                         "a metric of ways or legs takes the name of one after its first word "
                         "(mouth_to_ear.caller_to_callee.lost, link.caller_to_callee.loss), without it the worst; "

@@ -3,12 +3,14 @@
 Grammar::
 
     METRIC AGGREGATE OP VALUE [(advisory)]
+    METRIC within VALUE..VALUE [(advisory)]
 
     join.first_audio p95 < 600ms
     mouth_to_ear p95 < 100ms                                the worst of all ways
     mouth_to_ear.caller_to_callee.stages.jitter_buffer mean < 60ms
     mouth_to_ear share_above(150ms) < 1%
     join.failed mean <= 0% (advisory)
+    av_skew within -125ms..45ms                             95 % of what was measured lies there
 
 METRIC is a name of ``rtcprobe.verdict.metrics``, with a way or leg in it where it is about one alone; AGGREGATE one of
 ``p50 p90 p95 p99`` (any ``pNN``), ``min``, ``mean``, ``max``, ``share_above(VALUE)``; OP one of ``< <= > >=``; VALUE
@@ -58,6 +60,11 @@ _LINE = re.compile(
     r"(?P<metric>[\w.-]+)\s+(?P<aggregate>[\w.]+(?:\([^()]*\))?)\s*(?P<op><=|>=|<|>)(?P<value>[^()<>=]*)"
     r"(?P<advisory>\(advisory\))?"
 )
+_WITHIN = re.compile(
+    r"(?P<metric>[\w.-]+)\s+within\s+(?P<low>[^()<>=]+?)\.\.(?P<high>[^()<>=]+?)\s*(?P<advisory>\(advisory\))?"
+)
+_OUTSIDE = 0.05
+"""The share that may lie outside a range."""
 _PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
 _SHARE_ABOVE = re.compile(r"share_above\((.*)\)")
 _LONGEST = 500
@@ -70,7 +77,10 @@ _SERIES_AGGREGATES = ("p50", "p90", "p95", "p99", "min", "mean", "max")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """One line, understood: ``limit`` and ``threshold`` (of ``share_above``) in seconds, shares or bare numbers."""
+    """One line, understood: ``limit`` and ``threshold`` (of ``share_above``) in seconds, shares or bare numbers.
+
+    ``within`` a range: the share that is more than ``threshold`` away from its ``centre``.
+    """
 
     expression: str
     metric: str
@@ -80,6 +90,7 @@ class Budget:
     unit: Unit
     probability: float | None = None
     threshold: float | None = None
+    centre: float | None = None
     advisory: bool = False
 
 
@@ -95,6 +106,8 @@ def parse_budget(text: object) -> Budget:
     if len(line) > _LONGEST:
         raise BadInputError(f"budget {line[:60]!r}… is {len(line):,} characters long", _EXAMPLE)
     match = _LINE.fullmatch(line)
+    if (ranged := _WITHIN.fullmatch(line)) is not None:
+        return _within(ranged, line)
     if match is None:
         raise BadInputError(f"budget {line!r} cannot be read", _EXAMPLE)
     name, written = match["metric"], match["value"].strip()
@@ -119,6 +132,38 @@ def parse_budget(text: object) -> Budget:
     )
 
 
+def _within(match: re.Match[str], line: str) -> Budget:
+    name, low, high = match["metric"], match["low"].strip(), match["high"].strip()
+    try:
+        centre, half = _range(metric_named(name), name, low, high)
+    except BadInputError as error:
+        raise error.within(f"budget {line!r}") from error
+    return Budget(
+        expression=f"{name} within {low}..{high}",
+        metric=name,
+        aggregate="within",
+        op="<=",
+        limit=_OUTSIDE,
+        unit="share",
+        threshold=half,
+        centre=centre,
+        advisory=match["advisory"] is not None,
+    )
+
+
+def _range(metric: Metric, name: str, low: str, high: str) -> tuple[float, float]:
+    """Return the middle of a range, and half of its width."""
+    if metric.aggregates is not None:
+        raise BadInputError(f"within does not exist for {name}", f"use {', '.join(metric.aggregates)}")
+    ends = [
+        -_value(each[1:].strip(), metric.unit) if each.startswith(("-", "−")) else _value(each, metric.unit)
+        for each in (low, high)
+    ]
+    if ends[0] >= ends[1]:
+        raise BadInputError(f"{low}..{high} is no range", "give the smaller end first")
+    return (ends[0] + ends[1]) / 2, (ends[1] - ends[0]) / 2
+
+
 def evaluate(budget: Budget, result: Result) -> BudgetOutcome:
     """Return what became of ``budget`` in ``result``; of several ways, the worst."""
     outcomes = [_judge(budget, metric, result) for metric in metric_named(budget.metric).each(result)]
@@ -141,7 +186,8 @@ def written(value: float, unit: Unit) -> str:
 
 
 def _judge(budget: Budget, metric: Metric, result: Result) -> BudgetOutcome:
-    found, verdict, reason = _verdict(budget, metric.read(result))
+    seen = metric.read(result)
+    found, verdict, reason = _verdict(budget, seen if budget.centre is None else seen.away_from(budget.centre))
     known = known_ways(metric.over, result)
     if metric.way is not None and known and metric.way not in known:
         reason = f"{reason}: there is no {metric.way} here, {did_you_mean(metric.way, known)}"

@@ -21,6 +21,7 @@ from rtcprobe.result import (
     LATENESSES,
     STAGES,
     TURN_STAGES,
+    VIDEO_STAGES,
     Account,
     HeardCall,
     Join,
@@ -30,90 +31,13 @@ from rtcprobe.result import (
     Result,
     Unit,
 )
-from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, PHASE_OF
+from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, PHASE_OF, VIDEO_ORDER
 from rtcprobe.verdict.intervals import Calls, Rated, frames_worth, of_calls, rating_bounds, rating_ends
+from rtcprobe.verdict.metric import Metric, Observations, Over, known_ways
 from rtcprobe.verdict.statistics import Ends
 from rtcprobe.ways import MEDIA, Leg, Way, party_named
 
 __all__ = ["METRICS", "POPULAR", "Metric", "Observations", "Over", "known_ways", "metric_named", "phase_metric"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observations:
-    """What a run holds of one metric: ``values`` in the order taken, and how many more never came.
-
-    ``calls`` instead, where they resemble each other within a call. ``figures`` instead, by aggregate name, where the
-    run keeps only figures (a link's delay quantiles over packets); ``rated``: its figure "mean" and that of each call.
-    """
-
-    values: tuple[float, ...] = ()
-    never: int = 0
-    calls: Calls | None = None
-    figures: Mapping[str, float] | None = None
-    rated: Rated | None = None
-
-    @property
-    def count(self) -> int:
-        """How many values were taken."""
-        return len(self.values) if self.calls is None else len(self.calls)
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing at all was observed."""
-        return not self.count and not self.figures and self.rated is None
-
-
-Over = Literal["run", "join", "link"] | Kind
-"""What a metric is about: the run, its joins (of all parties together, or of one), its links (leg by leg), or the
-accounts of one kind (way by way)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Metric:
-    """A name a budget may use, as ``root`` and ``suffix``: its unit, its aggregates (None: any of a series).
-
-    ``way`` is the way, leg or party it is about; None, of what has ways, means every one of them (``each``).
-    """
-
-    root: str
-    suffix: str
-    unit: Unit
-    pick: Callable[[Result, str], Observations]
-    aggregates: tuple[str, ...] | None = None
-    over: Over = "run"
-    way: str | None = None
-
-    @property
-    def name(self) -> str:
-        """What a budget calls it: ``"mouth_to_ear.ana_to_ben.lost"``."""
-        return self.root + ("" if self.way is None else f".{self.way}") + self.suffix
-
-    def at(self, way: str) -> Metric:
-        """Return the same of one way, leg or party."""
-        return replace(self, way=way)
-
-    def each(self, result: Result) -> tuple[Metric, ...]:
-        """Return what it stands for in a result: itself, or itself of every way or leg that was measured."""
-        if self.over in ("run", "join") or self.way is not None:
-            return (self,)
-        return tuple(map(self.at, known_ways(self.over, result))) or (self,)
-
-    def read(self, result: Result) -> Observations:
-        """Return what the run holds of it: nothing, where it has ways and names none."""
-        if self.over not in ("run", "join") and self.way is None:
-            return Observations()
-        return self.pick(result, self.way or "")
-
-
-def known_ways(over: Over, result: Result) -> tuple[str, ...]:
-    """Return the ways of a kind, the legs, or the parties that joined, that a result knows of."""
-    if over == "link":
-        return tuple(result.link)
-    if over == "join":
-        return tuple(dict.fromkeys(each.party for each in (*result.join.attempts, *result.join.others)))
-    if over == "run":
-        return ()
-    return result.ways if over == "mouth_to_ear" else tuple(result.of_kind(over))
 
 
 def metric_named(name: str) -> Metric:
@@ -122,9 +46,12 @@ def metric_named(name: str) -> Metric:
     Raises:
         BadInputError: there is none of that name.
     """
+    root, _, rest = name.partition(".")
+    if root in _CALLED:
+        root = _CALLED[root]
+        name = f"{root}.{rest}" if rest else root
     if name in METRICS:
         return METRICS[name]
-    root, _, rest = name.partition(".")
     kinds: Mapping[str, Callable[[str], str]] = {"link": Leg, "join": party_named}
     way, suffix = _way_in(rest, kinds.get(root, Way))
     found = None if way is None else METRICS.get(root + suffix)
@@ -152,12 +79,15 @@ def _way_in(rest: str, named: Callable[[str], str]) -> tuple[str | None, str]:
 
 
 def _join(name: str, pick: Callable[[Join], float | None], unit: Unit = "s") -> Metric:
-    """A figure of each join: one that was not heard to the end never came."""
+    """A figure of each join: of one that was not heard to the end it never came.
+
+    A join that was heard without it has no such step: who was called gets an offer, who called gets an answer.
+    """
 
     def read(result: Result, party: str) -> Observations:
-        picked = [pick(each) for each in _joins_of(result, party)]
-        values = tuple(each for each in picked if each is not None)
-        never = sum(each is None for each in picked) if values else 0
+        picked = [(pick(each), each.failed is not None) for each in _joins_of(result, party)]
+        values = tuple(value for value, _ in picked if value is not None)
+        never = sum(value is None and failed for value, failed in picked) if values else 0
         return Observations(values=values, never=never)
 
     return Metric(root="join", suffix=f".{name}", unit=unit, pick=read, over="join")
@@ -183,7 +113,7 @@ def _milestone(name: str) -> Callable[[Join], float | None]:
 
 
 def _joins() -> Iterable[Metric]:
-    for milestone in dict.fromkeys((*CALLER_ORDER, *CALLEE_ORDER)):
+    for milestone in dict.fromkeys((*CALLER_ORDER, *CALLEE_ORDER, *VIDEO_ORDER)):
         yield _join(milestone, _milestone(milestone))
     for phase in PHASE_OF.values():
         yield phase_metric(phase)
@@ -345,6 +275,16 @@ def _figure(name: str) -> Callable[[Account], Observations]:
     return read
 
 
+def _likeness(name: str) -> Callable[[Account], Observations]:
+    """Read how like their originals frames were: a mean, and the twentieth that were least."""
+
+    def read(account: Account) -> Observations:
+        found = {"mean": account.figures.get(name), "p5": account.figures.get(f"{name}_p5")}
+        return Observations(figures={each: value for each, value in found.items() if value is not None})
+
+    return read
+
+
 def _stage(name: str) -> Callable[[Account], Observations]:
     def read(account: Account) -> Observations:
         if name not in account.stages:
@@ -364,6 +304,8 @@ class _Judged:
 
 _JUDGED: Mapping[Kind, _Judged] = {
     "mouth_to_ear": _Judged(stages=STAGES),
+    "glass_to_glass": _Judged(stages=VIDEO_STAGES, figures={"freeze_share": "share", "frame_rate": "number"}),
+    "lip_sync": _Judged(),
     "response": _Judged(
         stages=TURN_STAGES,
         figures={
@@ -377,6 +319,10 @@ _JUDGED: Mapping[Kind, _Judged] = {
     "barge_in": _Judged(stages=TURN_STAGES, figures={"false_stops": "share"}),
 }
 """Every kind of account that something measures."""
+
+
+_CALLED = {"video": "glass_to_glass", "picture": "glass_to_glass", "av_skew": "lip_sync"}
+"""What budgets may call a kind, too: ``video.freeze_share``, ``picture.ssim``, ``av_skew``."""
 
 
 _LINK_FIGURES: Mapping[str, tuple[Unit, Mapping[str, str]]] = {
@@ -432,6 +378,9 @@ def _metrics() -> Iterable[Metric]:
         yield from _every_kind(kind)
         if kind == "mouth_to_ear":
             yield from _of_sound()
+        if kind == "glass_to_glass":
+            yield _account(kind, ".ssim", "number", _likeness("ssim"), aggregates=("mean", "p5"))
+            yield _account(kind, ".psnr", "number", _likeness("psnr_db"), aggregates=("mean", "p5"))
         if kind in ("response", "barge_in"):
             yield from _of_turns(kind)
         for stage in judged.stages:

@@ -8,7 +8,7 @@ AGGREGATES = "use p50, p90, p95, p99, min, mean, max, share_above(100ms)"
 
 REFUSALS = {
     "join.frist_audio p95 < 600ms": (
-        "metric 'join.frist_audio' does not exist: the nearest: join.first_audio, join.first_packet"
+        "metric 'join.frist_audio' does not exist: the nearest: join.first_audio, join.first_packet, join.first_picture"
     ),
     "link.los mean < 1%": "metric 'link.los' does not exist: the nearest: link.loss, link.delay",
     "fps p50 < 3s": (

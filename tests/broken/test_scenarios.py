@@ -68,7 +68,7 @@ SETTINGS = {
     ),
     "budgets=[join.frist_audio p95 < 1s]": (
         "budget 'join.frist_audio p95 < 1s': metric 'join.frist_audio' does not exist: "
-        "the nearest: join.first_audio, join.first_packet"
+        "the nearest: join.first_audio, join.first_packet, join.first_picture"
     ),
     "name=": "name None is not a text: write it like 1v1-social",
     "call.duration": "setting 'call.duration' cannot be read: write it like call.duration=10s",

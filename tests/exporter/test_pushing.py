@@ -31,12 +31,12 @@ def gateway(monkeypatch):
 @pytest.mark.usefixtures("probe")
 def test_openmetrics_goes_to_a_file_whole_and_of_all_scenarios(rtcprobe, tmp_path):
     path = tmp_path / "rtcprobe.prom"
-    code, _, _ = rtcprobe("run", "1v1-social", "video-support", "-q", "--openmetrics", str(path))
+    code, _, _ = rtcprobe("run", "1v1-social", "1v1-long-haul", "-q", "--openmetrics", str(path))
     assert code == 0
     text = path.read_text(encoding="utf-8")
     families = {family.name: family for family in read_openmetrics(text)}
     probes = {sample.labels["probe"] for sample in families["rtcprobe_last_join_seconds"].samples}
-    assert probes == {"1v1-social", "video-support"}
+    assert probes == {"1v1-social", "1v1-long-haul"}
     # node_exporter's collector reads the text format, to which the rest is comments.
     assert {family.name for family in read_text(text)} == set(families)
     assert [each.name for each in tmp_path.iterdir()] == ["rtcprobe.prom"]

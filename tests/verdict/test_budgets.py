@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 
+from rtcprobe.errors import BadInputError
 from rtcprobe.result import Instrument, Joins, Lateness
 from rtcprobe.verdict import METRICS, evaluate, judge, parse_budget
 from rtcprobe.verdict.metrics import metric_named
@@ -28,6 +29,51 @@ def test_the_grammar_is_read(line, metric, aggregate, limit, advisory):
     budget = parse_budget(line)
     assert (budget.metric, budget.aggregate, budget.advisory) == (metric, aggregate, advisory)
     assert budget.limit == pytest.approx(limit)
+
+
+def test_a_range_is_for_nineteen_of_twenty_wherever_it_lies(make_result):
+    budget = parse_budget("join.first_audio  within 400ms .. 500ms (advisory)")
+    assert (budget.expression, budget.aggregate, budget.limit, budget.advisory) == (
+        "join.first_audio within 400ms..500ms", "within", 0.05, True,
+    )  # fmt: skip
+    assert (budget.centre, budget.threshold) == pytest.approx((0.45, 0.05))
+    low = parse_budget("av_skew within -125ms..45ms")
+    assert (low.centre, low.threshold) == pytest.approx((-0.04, 0.085))
+    # The factory's joins: 18 of 487 ms, two of 1,487.
+    assert outcome("join.first_audio within 400ms..500ms", make_result()).value == pytest.approx(0.1)
+    assert outcome("join.first_audio within 0ms..2s", make_result()).value == 0.0
+    assert outcome("join.first_audio within 488ms..2s", make_result()).verdict == "missed"
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("av_skew within 45ms..-125ms", "45ms..-125ms is no range: give the smaller end first"),
+        ("av_skew within 5ms..5ms", "5ms..5ms is no range: give the smaller end first"),
+        ("av_skew within -x..5ms", "'x' is not a duration"),
+        ("link.loss within 0%..1%", "within does not exist for link.loss: use mean"),
+        ("nothing within 0ms..1ms", "metric 'nothing' does not exist"),
+    ],
+)
+def test_a_range_that_is_none_is_refused_in_a_sentence(line, sentence):
+    with pytest.raises(BadInputError) as caught:
+        parse_budget(line)
+    assert str(caught.value).startswith(f"budget {line!r}: ")
+    assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("video.freeze_share", "glass_to_glass.freeze_share"),
+        ("video.ana_to_ben.video.freeze_share", "glass_to_glass.ana_to_ben.video.freeze_share"),
+        ("picture.ssim", "glass_to_glass.ssim"),
+        ("av_skew", "lip_sync"),
+        ("av_skew.ana_to_ben.video", "lip_sync.ana_to_ben.video"),
+    ],
+)
+def test_what_the_field_calls_a_figure_of_pictures_is_understood(name, known):
+    assert metric_named(name).name == known
 
 
 def test_every_metric_can_be_read_from_a_full_and_from_an_empty_result(make_result):

@@ -101,6 +101,13 @@ class FrameReceiver(ABC):
             return due_us
         return self._nack_due_us if due_us is None else min(due_us, self._nack_due_us)
 
+    def asks_us(self) -> int | None:
+        """Return when it may ask for something next, at the soonest; None while only packets can make it.
+
+        Whoever is after ``requests`` alone need not ``advance`` before that.
+        """
+        return self._nack_due_us if self._nack is not None and self._nack.waiting else None
+
     def round_trip(self, rtt_us: int) -> None:
         """Take a round trip that RTCP measured."""
         if self._nack is not None:

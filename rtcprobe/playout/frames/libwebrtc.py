@@ -98,6 +98,13 @@ class LibwebrtcReceiver(FrameReceiver):
         super().round_trip(rtt_us)
         self._jitter.round_trips.update(rtt_us)
 
+    def asks_us(self) -> int | None:
+        """Return when it may ask for something next, at the soonest; None before anything came."""
+        nack_us = super().asks_us()
+        if self._packet_us is None:
+            return nack_us
+        return self._timeout_us if nack_us is None else min(nack_us, self._timeout_us)
+
     def _arrived(self, packet: VideoPacket, now_us: int) -> None:
         if self._packet_us is None:  # nothing can time out before anything came
             self._timeout_us = max(self._timeout_us, now_us + _NO_KEY_FRAME_US)

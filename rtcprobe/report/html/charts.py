@@ -55,6 +55,8 @@ class Heard:
     target_since_s: Floats
     target_ms: Floats
     begins_s: tuple[float, ...] = ()
+    stood_s: tuple[tuple[float, float], ...] = ()
+    """Of a picture: from when to when it stood still."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,17 +96,20 @@ def _in_style(draw: Callable[_P, Markup]) -> Callable[_P, Markup]:
 
 
 @_in_style
-def over_time(directions: Sequence[Heard], *, name: str, width: Width, label: str) -> Markup:
+def over_time(
+    directions: Sequence[Heard], *, name: str, width: Width, label: str, beside: Sequence[Heard] = ()
+) -> Markup:
     """Return the delay of every marker over the calls, a panel each direction, on common axes.
 
     Dots are markers heard; where they are too many, bins from least to greatest with the median in it. The line of
-    steps is the jitter buffer's target; crosses at the top are markers lost, circles those rejected.
+    steps is the jitter buffer's target; crosses at the top are markers lost, circles those rejected. The time axis is
+    that of ``beside`` too, which is drawn elsewhere.
     """
     pixels, panel = _PIXELS[width], 132
     gap, top, bottom, left, right = 26, 20, 34, 40, 10
     height = top + bottom + len(directions) * panel + (len(directions) - 1) * gap
     figure = Figure(figsize=(pixels / 72, height / 72), dpi=72)
-    ends = [_end(each) for each in directions]
+    ends = [_end(each) for each in (*directions, *beside)]
     begin_s, end_s = min(each[0] for each in ends), max(each[1] for each in ends)
     span_s = max(end_s - begin_s, 1e-3)
     tallest = max(
@@ -121,6 +126,8 @@ def over_time(directions: Sequence[Heard], *, name: str, width: Width, label: st
         _time_axis(axes, span_s, calls=len(each.begins_s), last=index == len(directions) - 1)
         for border_s in each.begins_s[1:]:
             axes.axvline(border_s, color=SOFT, linewidth=0.6)
+        for from_s, until_s in each.stood_s:
+            axes.axvspan(from_s, until_s, color=BAD, alpha=0.22, linewidth=0)
         _draw_heard(axes, each, np.linspace(begin_s, end_s, _BINS[width] + 1), _DOTS[width])
     return inline(figure, name=name, label=label, classes=f"chart {width}")
 

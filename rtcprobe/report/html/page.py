@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from rtcprobe.report.dumped import NOTE
-from rtcprobe.report.html import tables, turns, view, waterfall
+from rtcprobe.report.html import sights, tables, turns, view, waterfall
 from rtcprobe.report.html.charts import MOST_LINES, Heard, Limit, Series, distribution, in_bins, over_time
 from rtcprobe.report.html.repeat import Repeat, repeat
 from rtcprobe.report.html.trend import newest_first, trends
@@ -70,6 +70,9 @@ class Section:
     left_out: int
     """Ways that are not drawn; tables have them all."""
     share_plot: Markup | None
+    sight_plots: tuple[Markup, ...]
+    sight_table: tables.Table | None
+    sight_stages: tuple[waterfall.Waterfall, ...]
     link: tables.Table | None
     harness: tables.Table | None
     link_notes: tuple[str, ...]
@@ -148,7 +151,9 @@ def _whole(results: Sequence[Result]) -> dict[int, Markup]:
 def _section(result: Result, anchor: str) -> Section:
     every = [(way, ear) for way, ear in result.mouth_to_ear.items() if ear.scheduled]
     ears = _drawn(every)
-    laid_out = _laid_out([ear for _, ear in ears])
+    watched = _drawn([(way, each) for way, each in result.of_kind("glass_to_glass").items() if each.scheduled])
+    laid_out = _laid_out([each for _, each in (*ears, *watched)])
+    seen = [sights.frames(way, each, *laid_out) for way, each in watched]
     heard = [_heard(direction, ear, *laid_out) for direction, ear in ears]
     label = " ".join(_told(each) for each in heard)
     plain = (
@@ -174,13 +179,25 @@ def _section(result: Result, anchor: str) -> Section:
         stages=waterfall.stage_waterfalls(result),
         ear_table=tables.mouth_to_ear_table(result),
         ear_plots=tuple(
-            over_time(heard, name=f"{anchor}-{width}", width=width, label=label)
+            over_time(heard, name=f"{anchor}-{width}", width=width, label=label, beside=seen)
             for width in (("wide", "narrow") if heard else ())
         ),
         in_bins=in_bins(heard),
         drawn=tuple(way for way, _ in ears),
         left_out=len(every) - len(ears),
         share_plot=_share_plot(result, ears, f"{anchor}-share"),
+        sight_plots=tuple(
+            over_time(
+                seen,
+                name=f"{anchor}-frames-{width}",
+                width=width,
+                label=" ".join(sights.told(each) for each in seen),
+                beside=heard,
+            )
+            for width in (("wide", "narrow") if seen else ())
+        ),
+        sight_table=sights.sight_table(result),
+        sight_stages=sights.sight_waterfalls(result),
         link=tables.link_table(result),
         link_notes=tuple(dict.fromkeys(str(n) for r in result.link.values() for n in r.requested.notes)),
         tables=tuple(each for each in plain if each is not None),

@@ -1,0 +1,191 @@
+"""What was seen in several calls, as accounts of one way: glass to glass, and how sound and picture agree.
+
+Rules:
+    1. Counts and durations add up; shares are of what adds up; quantiles are of every frame.
+    2. A frame that was shown unread, or was whole and never shown, is *rejected*; ``why`` says which.
+    3. Skew is measured where a marker was heard: how late the frame filmed at that moment, or just before, came, less
+       how late the marker came. Above zero sound comes first. The frame is on the screen for as long as the next takes,
+       so the mean picture that a viewer has is half a frame later still: the onset is what counts here.
+
+Source of the limits of skew: ITU-R BT.1359-1 (sound early by 45 ms or late by 125 ms is noticed).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from rtcprobe.hearing.eyes import FrameSeen, Seen
+from rtcprobe.picture.likeness import Likeness
+from rtcprobe.result import VIDEO_STAGES, Account, HeardCall, Missed, Playout, Sample, Span
+from rtcprobe.ways import Way
+
+__all__ = ["CallSight", "sight_account", "skew_account"]
+
+_SUMMED: Final = frozenset({"bytesReceived"})
+_LONGEST_HOLD_S: Final = 1.0
+"""A marker whose frame, and those before it for so long, were not seen has no picture to agree with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CallSight:
+    """What one call says of one way: how it was watched, what was seen, and how like the film it was, by frame."""
+
+    policy: str
+    seen: Seen
+    likeness: Mapping[int, Likeness | None]
+
+
+def sight_account(way: Way, calls: Mapping[int, CallSight]) -> Account:
+    """Return the account of glass to glass of several calls, by their numbers; at least one."""
+    frames = [(number, frame) for number, call in calls.items() for frame in call.seen.frames]
+    samples = [_sample(number, frame) for number, frame in frames if frame.fate == "seen"]
+    missed = [_missed(number, frame) for number, frame in frames if frame.fate != "seen"]
+    lost = sum(each.fate == "lost" for each in missed)
+    seen = [call.seen for call in calls.values()]
+    return Account(
+        kind="glass_to_glass",
+        way=way,
+        scheduled=len(frames),
+        heard=len(samples),
+        rejected=len(missed) - lost,
+        lost=lost,
+        samples=tuple(samples),
+        missed=tuple(missed),
+        stages=_stages([frame for _, frame in frames]),
+        playout=Playout(policy=next(iter(calls.values())).policy, w3c=_sums([each.w3c for each in seen])),
+        figures=_figures(list(calls.values())),
+        spans=tuple(
+            Span(what="freeze", from_s=from_s, until_s=until_s, call=number)
+            for number, call in calls.items()
+            for from_s, until_s in call.seen.freezes_s
+        ),
+        calls=tuple(_row(number, call) for number, call in calls.items() if call.seen.frames),
+    )
+
+
+def skew_account(way: Way, sound: Account, calls: Mapping[int, CallSight]) -> Account | None:
+    """Return how sound and picture of one talker agree, a moment for each marker that was heard; None without any."""
+    samples: list[Sample] = []
+    missed: list[Missed] = []
+    rows: list[HeardCall] = []
+    for number, call in calls.items():
+        shown = [frame for frame in call.seen.frames if frame.fate == "seen"]
+        filmed_s = np.array([frame.filmed_s for frame in shown])
+        heard = [each for each in sound.samples if each.call == number]
+        agreed = 0
+        for marker in heard:
+            at = int(np.searchsorted(filmed_s, marker.spoken_s, side="right")) - 1
+            if at < 0 or marker.spoken_s - filmed_s[at] > _LONGEST_HOLD_S:
+                missed.append(Missed(marker=marker.marker, spoken_s=marker.heard_s, fate="lost", call=number))
+                continue
+            skew_s = (shown[at].delay_s or 0.0) - marker.delay_s
+            agreed += 1
+            samples.append(
+                Sample(
+                    marker=marker.marker,
+                    spoken_s=marker.heard_s,
+                    heard_s=marker.heard_s + skew_s,
+                    delay_s=skew_s,
+                    call=number,
+                )
+            )
+        if heard:
+            rows.append(HeardCall(call=number, scheduled=len(heard), heard=agreed))
+    if not samples:
+        return None
+    return Account(
+        kind="lip_sync",
+        way=way,
+        scheduled=len(samples) + len(missed),
+        heard=len(samples),
+        rejected=0,
+        lost=len(missed),
+        samples=tuple(samples),
+        missed=tuple(missed),
+        calls=tuple(rows),
+    )
+
+
+def _sample(number: int, frame: FrameSeen) -> Sample:
+    assert frame.delay_s is not None
+    return Sample(
+        marker=frame.number,
+        spoken_s=frame.filmed_s,
+        heard_s=frame.filmed_s + frame.delay_s,
+        delay_s=frame.delay_s,
+        call=number,
+    )
+
+
+def _missed(number: int, frame: FrameSeen) -> Missed:
+    lost = frame.fate == "lost"
+    return Missed(
+        marker=frame.number,
+        spoken_s=frame.filmed_s,
+        fate="lost" if lost else "rejected",
+        call=number,
+        why="" if lost else frame.fate,
+    )
+
+
+def _stages(frames: Sequence[FrameSeen]) -> dict[str, float]:
+    """Return the mean of every stage over the frames seen. The fastest way is that of all calls."""
+    rows = np.array([frame.stages_s for frame in frames if frame.fate == "seen"])
+    if not len(rows):
+        return {}
+    stages = dict(zip(VIDEO_STAGES, rows.mean(axis=0).tolist(), strict=True))
+    fastest_s = float(rows[:, VIDEO_STAGES.index("network_min")].min())
+    stages["network_variable"] += stages["network_min"] - fastest_s
+    stages["network_min"] = fastest_s
+    return stages
+
+
+def _row(number: int, call: CallSight) -> HeardCall:
+    return HeardCall(
+        call=number,
+        scheduled=len(call.seen.frames),
+        heard=call.seen.count("seen"),
+        stages=_stages(call.seen.frames),
+        figures=_figures([call]),
+    )
+
+
+def _figures(calls: Sequence[CallSight]) -> dict[str, float]:
+    """Return what is a share, a rate or a likeness; counts and durations are W3C's."""
+    w3c = _sums([call.seen.w3c for call in calls])
+    found: dict[str, float] = {}
+    if w3c.get("totalInterFrameDelay"):
+        found["freeze_share"] = w3c["totalFreezesDuration"] / w3c["totalInterFrameDelay"]
+        found["frame_rate"] = (w3c["framesRendered"] - len(calls)) / w3c["totalInterFrameDelay"]
+    return found | _likenesses(calls)
+
+
+def _likenesses(calls: Sequence[CallSight]) -> dict[str, float]:
+    """Return mean, p5 and the worst second of PSNR and SSIM over the frames seen."""
+    rows = [
+        (index, frame.filmed_s, *likeness)
+        for index, call in enumerate(calls)
+        for frame in call.seen.frames
+        if frame.fate == "seen" and (likeness := call.likeness.get(frame.number)) is not None
+    ]
+    if not rows:
+        return {}
+    table = np.array(rows)
+    begun_s = {index: call.seen.frames[0].filmed_s for index, call in enumerate(calls) if call.seen.frames}
+    seconds = np.array([(index, int(filmed_s - begun_s[int(index)])) for index, filmed_s in table[:, :2]])
+    _, places = np.unique(seconds, axis=0, return_inverse=True)
+    found: dict[str, float] = {}
+    for name, values in (("psnr_db", table[:, 2]), ("ssim", table[:, 3])):
+        by_second = np.bincount(places.reshape(-1), weights=values) / np.bincount(places.reshape(-1))
+        found[name] = float(values.mean())
+        found[f"{name}_p5"] = float(np.quantile(values, 0.05))
+        found[f"{name}_in_worst_second"] = float(by_second.min())
+    return found
+
+
+def _sums(counts: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: sum(each[name] for each in counts) for name in counts[0]} if counts else {}

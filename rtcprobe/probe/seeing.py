@@ -1,0 +1,191 @@
+"""Pictures in a run: the films that are shown, who watched whom in a call, and when a join had its first picture.
+
+Rule: films are encoded before any call, and kept on disk; all who show the same show one film.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rtcprobe.call.camera import Camera, came_video
+from rtcprobe.call.peer import Peer
+from rtcprobe.call.targets.base import Call
+from rtcprobe.errors import BadInputError
+from rtcprobe.hearing.eyes import Constants, Seen, see
+from rtcprobe.hearing.sights import CallSight, sight_account, skew_account
+from rtcprobe.picture.film import Film, Reel
+from rtcprobe.picture.settings import VideoSettings
+from rtcprobe.picture.shelf import Shelf
+from rtcprobe.picture.show import write_beside
+from rtcprobe.recording import CameVideo, Said
+from rtcprobe.result import Account
+from rtcprobe.scenario import Scenario
+from rtcprobe.scenario.video import VideoPlan
+from rtcprobe.timeline import VIDEO_ORDER
+from rtcprobe.units import format_rate
+from rtcprobe.ways import Way
+
+__all__ = ["Pictures", "Watched", "first_pictures_s", "watched"]
+
+
+_TOO_MUCH = 1.1
+"""Of the bit rate asked for: libvpx and x264 end within a tenth of what they can do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """One way of a call as it was left: what was shown, and what came of it."""
+
+    way: Way
+    said: Said
+    came: CameVideo
+    reel: Reel
+
+
+class Pictures:
+    """The pictures of one run: films encoded before any call, and what was seen in each call, by its number.
+
+    ``video_dir`` gets what was filmed beside what was shown, a file a way; of several calls each has a folder in it.
+    """
+
+    def __init__(self, scenario: Scenario, *, video_dir: Path | None, without: str | None = None) -> None:
+        """Encode what is shown; nothing, ``without`` saying why.
+
+        Raises:
+            MeasurementError: FFmpeg cannot encode one of the films.
+        """
+        self._scenario, self._video_dir = scenario, video_dir
+        self._without = without if _plans(scenario) else None
+        self._plans = {} if without else _plans(scenario)
+        self._films: dict[VideoSettings, Film] = {}
+        self._sights: dict[Way, dict[int, CallSight]] = {}
+        for plan in self._plans.values():
+            film = self._films.setdefault(plan.settings, Film(plan.settings, shelf=Shelf()))
+            film.prepare(_frames(scenario.call.duration_s, plan))
+
+    def cameras(self, *, endless: bool) -> dict[str, Camera]:
+        """Return the camera of each who has one; ``endless``: it shows more than any join can take."""
+        lasts_s = 2 * self._scenario.call.join_timeout_s if endless else self._scenario.call.duration_s
+        return {
+            name: Camera(
+                film=self._films[plan.settings], count=_frames(lasts_s, plan), policy=plan.playout, nack=plan.nack
+            )
+            for name, plan in self._plans.items()
+        }
+
+    def see(self, number: int, ways: Sequence[Watched]) -> None:
+        """See what came in call ``number``.
+
+        Raises:
+            BadInputError: a film that is to be written, and cannot be.
+        """
+        for each in ways:
+            sight = self._sight(each)
+            self._sights.setdefault(each.way, {})[number] = sight
+            if self._video_dir is not None:
+                _write_film(self._folder(number), each, sight.seen)
+
+    def accounts(self, sound: Sequence[Account]) -> tuple[Account, ...]:
+        """Return what was seen, an account a way, and how it agrees with the sound of the same talker and listener."""
+        heard = {each.way: each for each in sound}
+        seen = [sight_account(way, calls) for way, calls in self._sights.items()]
+        agreed = [
+            skew_account(way, heard[beside], calls)
+            for way, calls in self._sights.items()
+            if (beside := Way.of(way.talker, way.listener)) in heard
+        ]
+        return (*seen, *(each for each in agreed if each is not None))
+
+    def warnings(self) -> Iterator[str]:
+        """Yield what a reader should know: an encoder that could not do what it was asked for."""
+        if self._without is not None:
+            yield self._without
+        for settings, film in self._films.items():
+            reached_bps = film.bitrate_bps()
+            if reached_bps > _TOO_MUCH * settings.bitrate_bps:
+                took, asked = format_rate(round(reached_bps, -3)), format_rate(settings.bitrate_bps)
+                what = f"{settings.codec} of {settings.size} at {settings.fps}/s"
+                yield f"{what} took {took}, not {asked}: its coarsest is not coarse enough"
+
+    def _sight(self, each: Watched) -> CallSight:
+        film, seen = each.reel.film, _seen(each, self._scenario)
+        numbers = [frame.number for frame in seen.frames if frame.fate == "seen"]
+        likeness = {number: film.likeness(each.reel.places[number]) for number in numbers}
+        return CallSight(policy=_viewer(self._plans, each.way).playout, seen=seen, likeness=likeness)
+
+    def _folder(self, number: int) -> Path:
+        assert self._video_dir is not None
+        if self._scenario.call.calls == 1:
+            return self._video_dir
+        folder = self._video_dir / f"call-{number + 1}"
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise BadInputError(f"{folder} cannot be written", error.strerror or str(error)) from error
+        return folder
+
+
+def watched(call: Call, listener: Peer | None = None) -> list[Watched]:
+    """Return every way of ``call`` on which somebody watched, or ``listener`` alone."""
+    found: list[Watched] = []
+    for way in call.ways:
+        if listener not in (None, way.listener):
+            continue
+        came = came_video(way.listener, forwarded=False)
+        for picture in way.talker.pictures:
+            track = picture.track
+            if came is None or track is None or not isinstance(track.film, Reel):
+                continue
+            name = Way.of(way.talker.side, way.listener.side, "video")
+            found.append(Watched(way=name, said=way.talker.said(picture), came=came, reel=track.film))
+    return found
+
+
+def first_pictures_s(call: Call, listener: Peer, scenario: Scenario) -> dict[str, float]:
+    """Return the milestones of the first picture that ``listener`` saw, seconds since the call's epoch."""
+    marks: dict[str, float] = {}
+    for each in watched(call, listener):
+        seen = _seen(each, scenario)
+        reached_s = (seen.first_packet_s, seen.first_key_frame_s, seen.first_picture_s)
+        for name, at_s in zip(VIDEO_ORDER, reached_s, strict=True):
+            if at_s is not None:
+                marks[name] = max(at_s, marks.get(name, at_s))
+    return marks
+
+
+def _write_film(folder: Path, each: Watched, seen: Seen) -> None:
+    film = each.reel.film
+    decoded = (
+        (film.frame(one.place) if one.place is not None else one.data or b"", one.shown_s) for one in seen.decoded
+    )
+    name = f"{each.way.talker}_to_{each.way.listener}.mp4"
+    write_beside(folder / name, film.settings, decoded, [frame.filmed_s for frame in seen.frames])
+
+
+def _seen(each: Watched, scenario: Scenario) -> Seen:
+    plans = _plans(scenario)
+    viewer, camera = _viewer(plans, each.way), plans[each.way.talker]
+    return see(
+        each.said,
+        each.came,
+        each.reel,
+        policy=viewer.playout,
+        nack=viewer.nack,
+        constants=Constants(capture_s=camera.capture_s, encode_s=camera.encode_s, display_s=viewer.display_s),
+    )
+
+
+def _viewer(plans: Mapping[str, VideoPlan], way: Way) -> VideoPlan:
+    """Return how the viewer of ``way`` watches: as its own plan says, and where it shows nothing, as the talker's."""
+    return plans.get(way.listener, plans[way.talker])
+
+
+def _plans(scenario: Scenario) -> dict[str, VideoPlan]:
+    return {name: stream.video for name, stream in scenario.sending("video").items() if stream.video is not None}
+
+
+def _frames(lasts_s: float, plan: VideoPlan) -> int:
+    return max(1, math.ceil(lasts_s * plan.settings.fps))

@@ -1,0 +1,74 @@
+"""The page's part about pictures: every frame on the sound's time axis, freezes, stages, figures under W3C's names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from rtcprobe.report.html.charts import Heard
+from rtcprobe.report.html.tables import Table
+from rtcprobe.report.html.waterfall import Waterfall, falling
+from rtcprobe.report.sentences import arrow, milliseconds
+from rtcprobe.report.sights import sight_rows, spoken_way
+from rtcprobe.result import Account, Result
+from rtcprobe.ways import Way
+
+__all__ = ["frames", "sight_table", "sight_waterfalls", "told"]
+
+
+def frames(way: Way, account: Account, moved_s: Mapping[int, float], begins_s: tuple[float, ...]) -> Heard:
+    """Return what is drawn of one way, the time of each call ``moved_s`` later: a frame where it was filmed."""
+    empty = np.array([], dtype=np.float64)
+    return Heard(
+        title=arrow(way),
+        spoken_s=np.array([moved_s[each.call] + each.spoken_s for each in account.samples]),
+        delay_ms=np.array([each.delay_s for each in account.samples]) * 1e3,
+        lost_s=np.array([moved_s[each.call] + each.spoken_s for each in account.missed if each.fate == "lost"]),
+        rejected_s=np.array([moved_s[each.call] + each.spoken_s for each in account.missed if each.fate == "rejected"]),
+        target_since_s=empty,
+        target_ms=empty,
+        begins_s=begins_s,
+        stood_s=tuple(
+            (moved_s.get(each.call, 0.0) + each.from_s, moved_s.get(each.call, 0.0) + each.until_s)
+            for each in account.spans
+            if each.what == "freeze"
+        ),
+    )
+
+
+def told(each: Heard) -> str:
+    """Return what the plot of one way shows, for who cannot see it."""
+    stood_s = sum(until - begin for begin, until in each.stood_s)
+    missed = f"{len(each.lost_s)} frames lost, {len(each.rejected_s)} left out, {len(each.stood_s)} freezes"
+    if not len(each.delay_ms):
+        return f"{each.title}: no frame was seen, {missed}."
+    low, middle, high = np.min(each.delay_ms), np.median(each.delay_ms), np.max(each.delay_ms)
+    return (
+        f"{each.title}: {len(each.delay_ms)} frames seen {low:.1f} to {high:.1f} ms late, median {middle:.1f} ms; "
+        f"{missed} ({stood_s:.1f} s)."
+    )
+
+
+def sight_table(result: Result) -> Table | None:
+    """Return the figures of every way on which somebody watched."""
+    rows = sight_rows(result)
+    if not rows:
+        return None
+    columns = ("", *map(spoken_way, result.of_kind("glass_to_glass")))
+    return Table(caption="Glass-to-glass delay, by direction", columns=columns, rows=tuple(rows))
+
+
+def sight_waterfalls(result: Result) -> tuple[Waterfall, ...]:
+    """Return where each way's mean delay went, on one scale."""
+    shown = [(way, each) for way, each in result.of_kind("glass_to_glass").items() if each.stages][:2]
+    scale_s = max([each.total_s for _, each in shown], default=0.0)
+    return tuple(
+        falling(
+            each.stages,
+            caption=f"{spoken_way(way)}, mean {milliseconds(each.total_s)} ms",
+            head="stage",
+            scale_s=max(scale_s, 1e-9),
+        )
+        for way, each in shown
+    )

@@ -1,0 +1,166 @@
+"""The screen's part about pictures: glass to glass a column each way, freezes, likeness, lips and voice.
+
+Rule: where nobody showed a picture there is no such part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from rich.text import Text
+
+from rtcprobe.report.pages import Page, waterfall
+from rtcprobe.report.sentences import arrow, interval, milliseconds, plain_share
+from rtcprobe.result import Account, Join, Result
+from rtcprobe.timeline import VIDEO_ORDER
+from rtcprobe.ways import Way
+
+__all__ = ["first_picture_told", "sight_lines", "sight_rows", "spoken_way"]
+
+_COLUMNS = 2
+_NOTHING: Final = "–"
+_W3C: Final = (
+    "framesReceived",
+    "framesDecoded",
+    "framesDropped",
+    "keyFramesDecoded",
+    "freezeCount",
+    "totalFreezesDuration",
+    "pauseCount",
+    "totalPausesDuration",
+    "nackCount",
+    "pliCount",
+)
+
+
+def spoken_way(way: Way) -> str:
+    """Return a way of pictures as the screen titles it: as that of the same two's sound."""
+    return arrow(Way.of(way.talker, way.listener))
+
+
+def sight_lines(result: Result, page: Page) -> Iterator[Text]:
+    """Yield what was seen on every way: a column each, or a row each where there are more than columns."""
+    seen = result.of_kind("glass_to_glass")
+    if not seen:
+        return
+    agreed = result.of_kind("lip_sync")
+    calls = max(len(each.calls) for each in seen.values())
+    title = f"Glass to glass: {calls} calls, ms" if calls > 1 else "Glass to glass, ms"
+    if len(seen) > _COLUMNS:
+        rows = [
+            (spoken_way(way), [_quantile(each, "p50"), _quantile(each, "p95"), _fates(each), _frozen(each)])
+            for way, each in seen.items()
+        ]
+        yield from page.table(title, ("p50 [95 %]", "p95 [95 %]", "seen, lost", "frozen"), rows)
+        return
+    accounts = list(seen.values())
+    yield page.rule(title, [spoken_way(way) for way in seen])
+    for name in ("p50", "p95"):
+        yield page.cells(f" {name} [95 %]", (_quantile(each, name) for each in accounts))
+    yield page.cells(" seen, left out, lost", (_fates(each) for each in accounts))
+    if any(each.stages for each in accounts):
+        yield from waterfall([each.stages for each in accounts], page)
+        policies = dict.fromkeys("" if each.playout is None else each.playout.policy for each in accounts)
+        yield page.row(f" sum (shown by {', '.join(policies)})", (each.total_s for each in accounts))
+    yield page.cells(" frozen, freezes, longest", (_frozen(each) for each in accounts))
+    if any(_likeness(each) for each in accounts):
+        yield page.cells(" PSNR, SSIM (p5)", (_likeness(each) or "-" for each in accounts))
+    if agreed:
+        yield page.cells(" lips after voice p50, range", (_skew(agreed.get(way)) for way in seen))
+
+
+def sight_rows(result: Result) -> list[tuple[str, ...]]:
+    """Return every figure of every way on which somebody watched: a title, and a cell a way."""
+    seen = list(result.of_kind("glass_to_glass").items())
+    if not seen:
+        return []
+    skew = result.of_kind("lip_sync")
+    accounts = [account for _, account in seen]
+    rows = [(f"{name}, ms", *(_whole_quantile(each, name) for each in accounts)) for name in ("p50", "p95", "p99")]
+    readers: Sequence[tuple[str, Callable[[Account], str]]] = (
+        ("seen, left out, lost", _fates),
+        ("share of the time frozen", lambda a: plain_share(a.figures.get("freeze_share"))),
+        ("frames shown a second", lambda a: _plain(a.figures.get("frame_rate"), 2)),
+        ("PSNR mean, p5, worst second, dB", lambda a: _three(a, "psnr_db", 1)),
+        ("SSIM mean, p5, worst second", lambda a: _three(a, "ssim", 3)),
+    )
+    rows += [(head, *(say(each) for each in accounts)) for head, say in readers]
+    rows.append(("lips after voice: least, median, most, ms", *(_skew_range(skew.get(way)) for way, _ in seen)))
+    return [*rows, *((name, *(_w3c(each, name) for each in accounts)) for name in _W3C)]
+
+
+def first_picture_told(attempts: Sequence[Join]) -> str:
+    """Return how long joins took to their first picture, and to the steps before it; "" where nobody showed one."""
+    rows = [[each.marks.get(name) for name in VIDEO_ORDER] for each in attempts]
+    known = [[at_s for at_s in row if at_s is not None] for row in rows if None not in row]
+    if not known:
+        return ""
+    packet, key_frame, picture = (sorted(column)[len(column) // 2] for column in zip(*known, strict=True))
+    slowest = max(row[-1] for row in known)
+    return (
+        f"first picture p50 {milliseconds(picture)} ms (packet {milliseconds(packet)}, key frame whole "
+        f"{milliseconds(key_frame)}), slowest {milliseconds(slowest)}"
+    )
+
+
+def _quantile(account: Account, name: str) -> str:
+    found = None if account.summary is None else account.summary.quantile(name)
+    if found is None:
+        return "-"
+    if found.needs is not None:
+        return f"needs {found.needs} frames"
+    return f"{milliseconds(found.value)} {interval(found)}"
+
+
+def _fates(account: Account) -> str:
+    return f"{account.heard}, {account.rejected}, {account.lost} of {account.scheduled}"
+
+
+def _frozen(account: Account) -> str:
+    freezes = [each.until_s - each.from_s for each in account.spans if each.what == "freeze"]
+    share = plain_share(account.figures.get("freeze_share", 0.0))
+    return f"{share}, {len(freezes)}, {milliseconds(max(freezes), 0)}" if freezes else f"{share}, 0"
+
+
+def _likeness(account: Account) -> str:
+    figures = account.figures
+    if "ssim" not in figures:
+        return ""
+    return f"{figures['psnr_db']:.1f} dB, {figures['ssim']:.3f} ({figures['ssim_p5']:.3f})"
+
+
+def _skew(account: Account | None) -> str:
+    if account is None or not account.samples:
+        return "-"
+    values = sorted(each.delay_s for each in account.samples)
+    middle = values[len(values) // 2]
+    return f"{middle * 1e3:+.1f} [{values[0] * 1e3:+.0f} to {values[-1] * 1e3:+.0f}]"
+
+
+def _whole_quantile(account: Account, name: str) -> str:
+    found = None if account.summary is None else account.summary.quantile(name)
+    if found is None:
+        return _NOTHING
+    return f"needs {found.needs}" if found.needs is not None else f"{milliseconds(found.value)} {interval(found)}"
+
+
+def _three(account: Account, name: str, digits: int) -> str:
+    values = [account.figures.get(each) for each in (name, f"{name}_p5", f"{name}_in_worst_second")]
+    return ", ".join(_plain(each, digits) for each in values) if values[0] is not None else _NOTHING
+
+
+def _skew_range(account: Account | None) -> str:
+    if account is None or not account.samples:
+        return _NOTHING
+    values = sorted(each.delay_s * 1e3 for each in account.samples)
+    return f"{values[0]:+.0f}, {values[len(values) // 2]:+.1f}, {values[-1]:+.0f}"
+
+
+def _w3c(account: Account, name: str) -> str:
+    value = None if account.playout is None else account.playout.w3c.get(name)
+    return _NOTHING if value is None else f"{value:,.6g}"
+
+
+def _plain(value: float | None, digits: int) -> str:
+    return _NOTHING if value is None else f"{value:.{digits}f}"

@@ -1,0 +1,98 @@
+"""What a budget is about, and what a run holds of it: a metric, of every way or of one, and its observations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from rtcprobe.result import Kind, Result, Unit
+from rtcprobe.verdict.intervals import Calls, Rated
+
+__all__ = ["Metric", "Observations", "Over", "known_ways"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observations:
+    """What a run holds of one metric: ``values`` in the order taken, and how many more never came.
+
+    ``calls`` instead, where they resemble each other within a call. ``figures`` instead, by aggregate name, where the
+    run keeps only figures (a link's delay quantiles over packets); ``rated``: its figure "mean" and that of each call.
+    """
+
+    values: tuple[float, ...] = ()
+    never: int = 0
+    calls: Calls | None = None
+    figures: Mapping[str, float] | None = None
+    rated: Rated | None = None
+
+    def away_from(self, centre: float) -> Observations:
+        """Return the same as distances from ``centre``."""
+        values = tuple(abs(each - centre) for each in self.values)
+        calls = None if self.calls is None else Calls(parts=tuple(np.abs(each - centre) for each in self.calls.parts))
+        return replace(self, values=values, calls=calls)
+
+    @property
+    def count(self) -> int:
+        """How many values were taken."""
+        return len(self.values) if self.calls is None else len(self.calls)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing at all was observed."""
+        return not self.count and not self.figures and self.rated is None
+
+
+Over = Literal["run", "join", "link"] | Kind
+"""What a metric is about: the run, its joins (of all parties together, or of one), its links (leg by leg), or the
+accounts of one kind (way by way)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """A name a budget may use, as ``root`` and ``suffix``: its unit, its aggregates (None: any of a series).
+
+    ``way`` is the way, leg or party it is about; None, of what has ways, means every one of them (``each``).
+    """
+
+    root: str
+    suffix: str
+    unit: Unit
+    pick: Callable[[Result, str], Observations]
+    aggregates: tuple[str, ...] | None = None
+    over: Over = "run"
+    way: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What a budget calls it: ``"mouth_to_ear.ana_to_ben.lost"``."""
+        return self.root + ("" if self.way is None else f".{self.way}") + self.suffix
+
+    def at(self, way: str) -> Metric:
+        """Return the same of one way, leg or party."""
+        return replace(self, way=way)
+
+    def each(self, result: Result) -> tuple[Metric, ...]:
+        """Return what it stands for in a result: itself, or itself of every way or leg that was measured."""
+        if self.over in ("run", "join") or self.way is not None:
+            return (self,)
+        return tuple(map(self.at, known_ways(self.over, result))) or (self,)
+
+    def read(self, result: Result) -> Observations:
+        """Return what the run holds of it: nothing, where it has ways and names none."""
+        if self.over not in ("run", "join") and self.way is None:
+            return Observations()
+        return self.pick(result, self.way or "")
+
+
+def known_ways(over: Over, result: Result) -> tuple[str, ...]:
+    """Return the ways of a kind, the legs, or the parties that joined, that a result knows of."""
+    if over == "link":
+        return tuple(result.link)
+    if over == "join":
+        return tuple(dict.fromkeys(each.party for each in (*result.join.attempts, *result.join.others)))
+    if over == "run":
+        return ()
+    return result.ways if over == "mouth_to_ear" else tuple(result.of_kind(over))

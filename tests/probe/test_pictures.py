@@ -1,0 +1,142 @@
+"""Pictures in a run: accounts beside those of sound, the first picture of a join, skew, budgets, films on disk."""
+
+import json
+from functools import cache
+
+import numpy as np
+import pytest
+
+from rtcprobe.probe import run_probe
+from rtcprobe.probe.seeing import Pictures
+from rtcprobe.result import Result
+from rtcprobe.scenario import find_scenario, parse_scenario
+
+SMALL = "video={size: 160x120, fps: 15, bitrate: 100kbit}"
+BASE = ("call.joins=1", "call.duration=1s", "codec.complexity=2", "budgets=[]", "link=delay 40ms", "call.calls=2")
+WAYS = ("caller_to_callee.video", "callee_to_caller.video")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _shelf(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("RTCPROBE_CACHE", str(tmp_path_factory.mktemp("films")))
+        yield
+
+
+def ran(*settings, seed=1, engine="stack", **more):
+    plan = find_scenario("1v1-social", [*BASE, SMALL, *settings])
+    return run_probe(plan, seed=seed, clock="virtual", engine=engine, **more)
+
+
+@cache
+def usual():
+    return ran()
+
+
+def test_every_frame_of_every_call_is_accounted_for_on_both_ways():
+    seen = usual().of_kind("glass_to_glass")
+    assert tuple(seen) == WAYS
+    for account in seen.values():
+        assert (account.scheduled, account.lost) == (2 * 15, 0)
+        assert [(call.call, call.scheduled) for call in account.calls] == [(0, 15), (1, 15)]
+        assert account.playout.policy == "libwebrtc"
+        assert account.playout.w3c["framesDecoded"] == 30
+        assert sum(account.stages.values()) == pytest.approx(np.mean([each.delay_s for each in account.samples]))
+        assert account.figures["ssim_p5"] <= account.figures["ssim"] < 1
+        assert account.figures["ssim_in_worst_second"] <= account.figures["ssim"]
+
+
+def test_a_join_has_its_first_picture_with_the_steps_to_it():
+    for attempt in usual().join.attempts:
+        steps = [
+            attempt.marks[name] for name in ("dtls_connected", "first_video_packet", "first_key_frame", "first_picture")
+        ]
+        assert steps == sorted(steps)
+        # A way, a frame until the camera's next, and what the other side still had to do.
+        assert steps[1] - steps[0] < 0.040 + 1 / 15 + 0.040
+
+
+def test_skew_is_how_late_the_frame_came_less_how_late_the_marker_did():
+    result = usual()
+    for way, sound in result.mouth_to_ear.items():
+        agreed, seen = result.of_kind("lip_sync")[f"{way}.video"], result.of_kind("glass_to_glass")[f"{way}.video"]
+        assert agreed.scheduled == sound.heard
+        for moment in agreed.samples:
+            (marker,) = [each for each in sound.samples if (each.call, each.marker) == (moment.call, moment.marker)]
+            before = [each for each in seen.samples if each.call == moment.call and each.spoken_s <= marker.spoken_s]
+            assert moment.delay_s == pytest.approx(before[-1].delay_s - marker.delay_s)
+
+
+def test_budgets_about_pictures_are_judged():
+    result = ran(
+        "budgets=[glass_to_glass p50 < 300ms, video.freeze_share mean < 1%, join.first_picture max < 1ms, "
+        "av_skew within -1s..45ms, picture.ssim p5 > 0.999, glass_to_glass.stages.network_min mean > 39ms]"
+    )
+    assert [each.verdict for each in result.budgets] == ["met", "met", "missed", "undecided", "missed", "met"]
+    assert result.budgets[3].value == 0.0  # of so few moments that another run might differ
+
+
+def test_results_of_pictures_are_read_back_and_equal_seeds_give_equal_bytes():
+    def written(result):
+        return json.dumps({**result.to_dict(), "environment": {}})
+
+    first = written(usual())
+    assert written(ran()) == first  # the film is from the shelf by now
+    assert Result.from_dict(json.loads(first)).of_kind("glass_to_glass")[WAYS[0]].heard > 0
+    assert written(ran(seed=2)) != first
+
+
+def test_sound_hears_nothing_of_the_picture_where_the_link_has_no_rate():
+    alone = run_probe(find_scenario("1v1-social", BASE), seed=1, clock="virtual")
+    for way, account in alone.mouth_to_ear.items():
+        beside = usual().mouth_to_ear[way]
+        assert [each.delay_s for each in beside.samples] == pytest.approx(
+            [each.delay_s for each in account.samples], abs=1e-7
+        )
+
+
+def test_freezes_are_told_with_their_instants():
+    result = ran("video.nack=false", "link=delay 40ms loss 8%", "call.duration=5s", "call.calls=1", seed=4)
+    account = result.of_kind("glass_to_glass")[WAYS[0]]
+    freezes = [each for each in account.spans if each.what == "freeze"]
+    assert len(freezes) == account.playout.w3c["freezeCount"] > 0
+    total_s = sum(each.until_s - each.from_s for each in freezes)
+    assert total_s == pytest.approx(account.playout.w3c["totalFreezesDuration"], abs=0.002)
+    assert account.rejected > 0
+    assert {each.why for each in account.missed if each.fate == "rejected"} == {"dropped"}
+
+
+def test_the_model_says_that_it_knows_no_pictures():
+    result = ran(engine="model")
+    assert not result.of_kind("glass_to_glass")
+    assert "engine model knows no pictures: sound alone was modelled" in result.warnings
+
+
+def test_an_encoder_that_cannot_do_what_is_asked_says_what_it_does():
+    result = ran("video.bitrate=10kbit", "call.joins=1", "call.calls=1", "call.duration=2s")
+    (sentence,) = [each for each in result.warnings if "coarsest" in each]
+    assert sentence.startswith("vp8 of 160x120 at 15/s took ")
+    assert sentence.endswith(" not 10kbit: its coarsest is not coarse enough")
+
+
+def test_one_who_only_watches_is_shown_to_and_shows_nothing():
+    plan = parse_scenario(
+        "name: shown\nlink: delay 40ms\nbudgets: []\ncall: {joins: 1, calls: 1, duration: 1s}\n"
+        "parties: {caller: {video: {size: 160x120, fps: 15, bitrate: 100kbit}}, callee: {}}\n"
+    )
+    result = run_probe(plan, seed=1, clock="virtual")
+    assert tuple(result.of_kind("glass_to_glass")) == ("caller_to_callee.video",)
+
+
+def test_films_of_each_call_are_written_beside_what_was_filmed(tmp_path):
+    ran(video_dir=tmp_path)
+    assert sorted(str(each.relative_to(tmp_path)) for each in tmp_path.rglob("*.mp4")) == [
+        f"call-{call}/{way}.mp4" for call in (1, 2) for way in ("callee_to_caller", "caller_to_callee")
+    ]
+
+
+def test_equal_cameras_share_a_film():
+    plan = find_scenario("1v1-social", [*BASE, SMALL])
+    cameras = Pictures(plan, video_dir=None).cameras(endless=False)
+    assert cameras["caller"].film is cameras["callee"].film
+    assert cameras["caller"].count == 15
