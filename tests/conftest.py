@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from rtcprobe.result import (
     Account,
@@ -42,7 +42,9 @@ from tests.accounts import accounts_of
 faulthandler.dump_traceback_later(1800, exit=True)
 
 # What hypothesis tries depends on the test alone: a run that fails today fails tomorrow, and in every clone.
-settings.register_profile("repeatable", derandomize=True, database=None)
+settings.register_profile(
+    "repeatable", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)  # how long an example takes is this machine's affair
 settings.load_profile("repeatable")
 
 # Garbage waits a little longer: looking through all that imports left, after every few hundred objects, takes seconds.

@@ -1,5 +1,7 @@
 """Parties in YAML: what they are lowered into, and the sentence for what cannot be meant."""
 
+from pathlib import Path
+
 import jsonschema
 import pytest
 import yaml
@@ -150,3 +152,11 @@ def test_a_place_that_is_needed_and_missing_is_told():
         "parties.ana.region is missing: write it like bangkok; or leave signaling.region out, and the signalling "
         "server stands with the last party"
     )
+
+
+def test_the_room_that_the_readme_writes_can_be_meant():
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    text = readme[readme.index("name: room-of-three") :].partition("```")[0]
+    room = parse_scenario(text)
+    assert room.ways == ("ana_to_ben", "ana_to_cho", "ben_to_ana")
+    assert room.warnings == ()

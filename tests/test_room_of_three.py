@@ -51,6 +51,14 @@ def test_everybody_joins_and_each_join_names_its_two(room):
     }  # fmt: skip
 
 
+def test_a_step_that_only_the_called_have_is_not_missed_by_those_who_call(room):
+    # ana and ben call, cho is called: only its last connection begins with an offer that it gets.
+    called = [join for join in room.join.attempts if "offer_received" in join.phases]
+    assert 0 < len(called) < len(room.join.attempts)
+    summary = room.join.summary["offer_received"]
+    assert (summary.n, summary.never) == (len(called), 0)
+
+
 def test_budgets_are_judged_by_way_and_without_one_by_the_worst(room):
     outcomes = {outcome.expression: outcome for outcome in room.budgets}
     assert outcomes["mouth_to_ear.ana_to_ben p50 < 200ms"].verdict == "met"

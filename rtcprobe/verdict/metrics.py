@@ -79,12 +79,15 @@ def _way_in(rest: str, named: Callable[[str], str]) -> tuple[str | None, str]:
 
 
 def _join(name: str, pick: Callable[[Join], float | None], unit: Unit = "s") -> Metric:
-    """A figure of each join: one that was not heard to the end never came."""
+    """A figure of each join: of one that was not heard to the end it never came.
+
+    A join that was heard without it has no such step: who was called gets an offer, who called gets an answer.
+    """
 
     def read(result: Result, party: str) -> Observations:
-        picked = [pick(each) for each in _joins_of(result, party)]
-        values = tuple(each for each in picked if each is not None)
-        never = sum(each is None for each in picked) if values else 0
+        picked = [(pick(each), each.failed is not None) for each in _joins_of(result, party)]
+        values = tuple(value for value, _ in picked if value is not None)
+        never = sum(value is None and failed for value, failed in picked) if values else 0
         return Observations(values=values, never=never)
 
     return Metric(root="join", suffix=f".{name}", unit=unit, pick=read, over="join")

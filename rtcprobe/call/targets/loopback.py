@@ -14,7 +14,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -35,7 +35,7 @@ from rtcprobe.errors import BadInputError
 from rtcprobe.link import Link, Path
 from rtcprobe.result import Clock
 from rtcprobe.runtime.network import Direction as PathDirection
-from rtcprobe.runtime.network import Network
+from rtcprobe.runtime.network import Host, Network
 from rtcprobe.scenario import TargetPlan
 from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, Timer, Wait
 from rtcprobe.ways import BOTH_WAYS
@@ -114,7 +114,7 @@ class LoopbackCall(Course):
             for place, name in enumerate((*self.parties, SERVER), 1)
         }
         self._lay(mesh_routes(self.parties), network_seed)
-        self._members = self._gathered(phase_seed)
+        self._members = _members(setup, network, self._hosts, phase_seed)
         self._pairs = [self._in_order(*pair) for pair in combinations(self._members.values(), 2)]
         self._pairs = [(one, other) for one, other in self._pairs if one.hears(other) or other.hears(one)]
         self._peers: dict[Route, Peer] = {}
@@ -263,26 +263,6 @@ class LoopbackCall(Course):
             links = [Link(spec, child) for spec, child in zip(specs, route_seed.spawn(len(specs)), strict=True)]
             self.network.connect(self._hosts[source], self._hosts[destination], Path(links))
 
-    def _gathered(self, seed: np.random.SeedSequence) -> dict[str, Member]:
-        """Return the parties, each with what chance gives it."""
-        chance, count = np.random.Generator(np.random.PCG64(seed)), len(self.parties)
-        mouths, cameras = chance.random(count).tolist(), chance.random(count).tolist()
-        out: dict[str, Member] = {}
-        seeds = seed.spawn(count)
-        for name, phase, camera, child in zip(self.parties, mouths, cameras, seeds, strict=True):
-            may = asyncio.Event()
-            mouth = self.setup.mouth(name, self.network, phase=phase, may_speak=may, seed=child)
-            out[name] = Member(
-                name=name,
-                host=self._hosts[name],
-                setup=self.setup,
-                mouth=mouth,
-                may_speak=may,
-                camera_phase=camera,
-                there=not absent(name, self.setup.cues),
-            )
-        return out
-
     def _in_order(self, one: Member, other: Member) -> tuple[Member, Member]:
         """Return who calls and who is called: who comes later calls those who are there; else the first the second."""
         return (one, other) if other.there else (other, one)
@@ -305,6 +285,27 @@ class LoopbackCall(Course):
         connecting = self.signaling.connect(caller.timeline, callee.timeline)
         _, offer = await asyncio.gather(connecting, caller.offer())  # made while the first packet is under way
         await caller.accept(await self.signaling.exchange(offer, callee.answer, caller.timeline, callee.timeline))
+
+
+def _members(
+    setup: CallSetup, network: Network, hosts: Mapping[str, Host], seed: np.random.SeedSequence
+) -> dict[str, Member]:
+    """Return the parties, each with what chance gives it."""
+    chance, count = np.random.Generator(np.random.PCG64(seed)), len(setup.speech)
+    mouths, cameras = chance.random(count).tolist(), chance.random(count).tolist()
+    out: dict[str, Member] = {}
+    for name, phase, camera, child in zip(setup.speech, mouths, cameras, seed.spawn(count), strict=True):
+        may = asyncio.Event()
+        out[name] = Member(
+            name=name,
+            host=hosts[name],
+            setup=setup,
+            mouth=setup.mouth(name, network, phase=phase, may_speak=may, seed=child),
+            may_speak=may,
+            camera_phase=camera,
+            there=not absent(name, setup.cues),
+        )
+    return out
 
 
 def _heard_s(peer: Peer) -> float:

@@ -1,0 +1,123 @@
+"""What a subclass of ``course.Course`` fills in: who takes part, how they connect, what is said of a failure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from rtcprobe.call.peer import Peer
+from rtcprobe.call.targets.base import CallSetup, Way
+from rtcprobe.call.targets.blame import gave_up, stop_of, too_late
+from rtcprobe.call.targets.endings import bounded
+from rtcprobe.runtime.media_seam import MediaPath
+from rtcprobe.runtime.network import Network
+from rtcprobe.timeline import Stop
+
+if TYPE_CHECKING:
+    from rtcprobe.call.http import HttpClient  # a fifth of a second that calls without HTTP should not pay
+
+__all__ = ["Hooks"]
+
+
+class Hooks:
+    """What a call consists of, and the steps of it that differ from target to target."""
+
+    optional: Sequence[str] = ()
+    """Milestones that a join may do without: it is never said to have waited for them."""
+
+    def __init__(self, setup: CallSetup, network: Network) -> None:
+        self.setup = setup
+        self.network = network
+        self.failed: str | None = None
+        self.stopped: Stop | None = None
+        self.cut: str | None = None
+        self.cpu_s: float | None = None
+        self.warnings: list[str] = []
+        self.may_speak = asyncio.Event()
+        self.clients: list[HttpClient] = []
+        """What is closed at the end."""
+        self.paths: dict[Peer, MediaPath] = {}
+        """What ICE and DTLS had agreed on when the call ended."""
+        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Says why, when the server ends the call."""
+
+    @property
+    def peers(self) -> Sequence[Peer]:
+        """Every peer of ours."""
+        raise NotImplementedError
+
+    @property
+    def there(self) -> Sequence[Peer]:
+        """The peers that take part from the start."""
+        return self.peers
+
+    @property
+    def ways(self) -> Sequence[Way]:
+        """The directions whose sound can be heard."""
+        raise NotImplementedError
+
+    @property
+    def joiners(self) -> Sequence[Peer]:
+        """Whose join is timed."""
+        raise NotImplementedError
+
+    async def prepare(self) -> None:
+        """Do what comes before the join, untimed.
+
+        Raises:
+            MeasurementError: there is no way to the target.
+        """
+
+    async def connect(self) -> None:
+        """Get every peer connected: returns when nothing is left to ask the server.
+
+        Raises:
+            MeasurementError: the server, or the way there, did not play along.
+        """
+        raise NotImplementedError
+
+    def let_speak(self, *, joining: bool) -> None:
+        """Let the mouths speak; ``joining``: to be heard at all, in a join."""
+        del joining
+        self.may_speak.set()
+
+    async def say_all(self) -> None:
+        """Wait until all is said, and the last of it has come; sets ``cut`` where the call ends before."""
+        raise NotImplementedError
+
+    async def leave(self) -> None:
+        """Tell the server that the call has ended; asked in any case, also after half a ``connect``."""
+
+    async def close_peers(self) -> list[str | None]:
+        """Hang up every peer; return what went wrong with each."""
+        return await asyncio.gather(*(bounded(peer.close()) for peer in self.peers))
+
+    async def close_network(self) -> None:
+        """Close what peers and clients left open."""
+
+    @property
+    def awaited(self) -> Sequence[asyncio.Event]:
+        """What must have come before a join is over: a packet to each whose join is timed."""
+        return [peer.heard_packet for peer in self.joiners]
+
+    def too_late(self, peer: Peer, limit_s: float) -> str:
+        """Return what ``peer`` was waiting for after ``limit_s``, in a sentence."""
+        return too_late(peer, self.clients, self.stop_of(peer), limit_s, self.unanswered(peer))
+
+    def gave_up(self, peer: Peer) -> str:
+        """Return that the media path of ``peer`` gave up, in a sentence."""
+        return gave_up(peer, self.stop_of(peer)) + self.unanswered(peer)
+
+    def stop_of(self, peer: Peer) -> Stop:
+        """Return where ``peer`` stopped."""
+        return stop_of(peer, self.clients, self.optional)
+
+    def complaints(self) -> Iterable[str]:
+        """Return what went wrong on the way without ending the call, a sentence each."""
+        return ()
+
+    def unanswered(self, peer: Peer) -> str:
+        """Return who beside the target still owes ``peer`` an answer, as the end of a sentence; "" for nobody."""
+        del peer
+        return ""
