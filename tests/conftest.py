@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import gc
 import os
+import signal
 import sys
 import types
 from collections.abc import Callable
@@ -40,6 +41,12 @@ from tests.accounts import accounts_of
 
 # Whatever hangs ends, and says where: one watch for the whole session, since one a test costs a second in all.
 faulthandler.dump_traceback_later(1800, exit=True)
+
+# Under nohup, or in a shell's background, signals come ignored, and every process of ours would inherit that.
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What hypothesis tries depends on the test alone: a run that fails today fails tomorrow, and in every clone.
 settings.register_profile(
