@@ -75,6 +75,7 @@ class Rehearsal:
             if len(sound) % _EVERY == 0:
                 self._states.append(self._decoder.state())
                 self._look_back(len(sound))
+        place = self.folded(place)
         return sound[place if place < len(sound) else place - self._turn]
 
     def folded(self, place: int) -> int:
@@ -95,6 +96,7 @@ class Rehearsal:
         """Return a real decoder that was given every payload before ``place``."""
         if place:
             self.sound(place - 1)
+        place = self.folded(place)
         if self._again is not None and place > self._again:
             place -= self._turn
         decoder = OpusDecoder()
@@ -111,6 +113,7 @@ class Rehearsal:
         if place % _EVERY or place >= len(self.payloads):
             return False
         same = np.array_equal(self.sound(place - 1), sound)
+        place = self.folded(place)
         if self._again is not None and place > self._again:
             place -= self._turn
         kept, state = self._states[place // _EVERY], decoder.state()

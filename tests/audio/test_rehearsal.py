@@ -125,3 +125,20 @@ def test_where_nobody_conceals_what_is_decoded_is_the_same_to_the_bit_and_soon_r
     calls = counting(monkeypatch)
     assert same(done(rehearsal.decoder(conceals=False), programme, steps), real)
     assert len(calls) < (14 if settings == OpusSettings() else 60) * len(missing)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_long_gaps_and_heavy_loss_in_a_programme_that_comes_again_are_decoded_to_the_bit(seed):
+    """Two in five missing, in bursts, and gaps longer than a turn: the next is searched for beyond where all repeats."""
+    once, turn = PROGRAMMES[0], 50
+    long = [*once, *(once[len(once) - turn :] * 30)]
+    rng = np.random.default_rng(seed)
+    lost = np.repeat(rng.random(len(long) // 5 + 1) < 0.4, 5)[: len(long)]
+    for begin in rng.integers(200, len(long) - 300, 4):
+        lost[begin : begin + rng.integers(60, 240)] = True
+    steps = [number for number in range(len(long)) if not lost[number]]
+    rehearsal = Rehearsal(long, once=len(once), turn=turn)
+    rehearsal.sound(len(long) - 1)
+    real = done(OpusDecoder(), long, steps)
+    for conceals in (True, False):
+        assert same(done(rehearsal.decoder(conceals=conceals), long, steps), real)
