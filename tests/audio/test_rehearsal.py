@@ -129,7 +129,7 @@ def test_where_nobody_conceals_what_is_decoded_is_the_same_to_the_bit_and_soon_r
 
 @pytest.mark.parametrize("seed", range(3))
 def test_long_gaps_and_heavy_loss_in_a_programme_that_comes_again_are_decoded_to_the_bit(seed):
-    """Two in five missing, in bursts, and gaps longer than a turn: the next is searched for beyond where all repeats."""
+    """Two in five missing, in bursts, and gaps longer than a turn: the next is sought beyond where all repeats."""
     once, turn = PROGRAMMES[0], 50
     long = [*once, *(once[len(once) - turn :] * 30)]
     rng = np.random.default_rng(seed)
