@@ -78,8 +78,9 @@ def test_a_server_killed_in_a_join_is_said_with_the_step_it_had_come_to(own_janu
     (attempt,) = result.join.attempts
     assert attempt.failed is not None
     assert "Janus" in attempt.failed
-    assert "session_created" in attempt.marks
-    assert "answer_received" not in attempt.marks
+    (talker,) = result.join.of("caller")  # whom nobody had heard of yet
+    assert "session_created" in talker.marks
+    assert "answer_received" not in talker.marks
 
 
 def test_a_server_that_comes_back_is_called_as_if_nothing_had_been(own_janus):
