@@ -31,6 +31,8 @@ from rtcprobe.units import parse_duration
 __all__ = ["Utterance", "check_voice", "sound_of_words", "spoken_lines"]
 
 _LONGEST_S = 60.0
+_MOST_LETTERS = 1200
+"""Twenty a second for a minute: faster than anybody speaks. What is longer is not made first and measured then."""
 _ESPEAK_TIMEOUT_S = 20.0
 _ESPEAK = "espeak:"
 _ESPEAK_NAME = re.compile(r"[a-z][A-Za-z0-9+-]{0,40}")
@@ -93,6 +95,11 @@ def sound_of_words(words: str, voice: str, level_dbfs: float) -> Pcm:
         BadInputError: no such voice, or nothing that could be said.
     """
     check_voice(voice)
+    if len(words) > _MOST_LETTERS:
+        raise BadInputError(
+            f"{words[:40]!r}… has {len(words):,} characters",
+            f"{_MOST_LETTERS:,} at the most: {_LONGEST_S:g}s of speech",
+        )
     pieces = _PAUSE.split(words)
     said = [_trimmed(_say(piece, voice)) if piece.strip() else None for piece in pieces[::2]]
     sounding = [each for each in said if each is not None and len(each)]

@@ -147,3 +147,9 @@ def test_a_voice_of_espeak_speaks():
     assert active_speech_level(sound_of_words("hello there", "espeak:en-gb", -26.0))[0] == pytest.approx(-26, abs=0.1)
     with pytest.raises(BadInputError, match="has no voice"):
         sound_of_words("hello", "espeak:xx-nowhere", -26.0)
+
+
+def test_a_line_longer_than_a_minute_of_speech_is_refused_before_it_is_said(monkeypatch):
+    monkeypatch.setattr("rtcprobe.conversation.utterances._say", lambda *_: pytest.fail("it was said"))
+    with pytest.raises(BadInputError, match="has 100,000 characters: 1,200 at the most"):
+        sound_of_words("a" * 100_000, "anna", -26.0)
