@@ -79,6 +79,8 @@ def _answered(line: LineHeard, call: int) -> Sample | Missed | None:
         return _missed(line, call, "its cue never came")
     if line.inside:
         return _missed(line, call, "answered inside the turn")
+    if line.cut:
+        return _missed(line, call, "the call ended before an answer")
     return _missed(line, call, "no answer", lost=True)
 
 

@@ -119,6 +119,8 @@ class LineHeard:
     into_speech: bool = False
     concealed: bool = False
     inside: int = 0
+    cut: bool = False
+    """The call ended while its answer was awaited: whether there would have been one is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,6 +262,7 @@ class _Judge:
             response_stages=None if answer is None else self._stages(last, end_s, answer.first, answer.begin_s),
             stop_s=None if into is None else into.end_s - begin_s,
             stop_stages=None if into is None else self._stages(line.begin, begin_s, into.last, into.end_s),
+            cut=answer is None and until_s == math.inf and not self._talk.user.finished,
             into_speech=into is not None,
             concealed=answer is not None and answer.concealed,
             inside=sum(begin_s < each.begin_s < end_s for each in self._speeches) if is_turn else 0,
