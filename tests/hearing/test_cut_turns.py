@@ -8,5 +8,5 @@ from rtcprobe.hearing.turns import LineHeard
 
 @pytest.mark.parametrize(("cut", "fate"), [(True, "rejected"), (False, "lost")])
 def test_only_who_waited_to_the_end_was_left_without_an_answer(cut, fate):
-    line = LineHeard(number=0, kind="say", called="Hello?", begin_s=0.0, end_s=1.0, cut=cut)
+    line = LineHeard(number=0, kind="turn", called="Hello?", begin_s=0.0, end_s=1.0, cut=cut)
     assert _answered(line, 0).fate == fate
