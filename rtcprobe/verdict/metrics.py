@@ -276,11 +276,15 @@ def _figure(name: str) -> Callable[[Account], Observations]:
 
 
 def _likeness(name: str) -> Callable[[Account], Observations]:
-    """Read how like their originals frames were: a mean, and the twentieth that were least."""
+    """Read how like their originals frames were: a mean, the twentieth that were least, the second that was worst.
+
+    The mean has an interval, as each call has one; the others are what these pictures were.
+    """
+    names = {"p5": f"{name}_p5", "worst_second": f"{name}_in_worst_second"}
 
     def read(account: Account) -> Observations:
-        found = {"mean": account.figures.get(name), "p5": account.figures.get(f"{name}_p5")}
-        return Observations(figures={each: value for each, value in found.items() if value is not None})
+        found = {each: account.figures[key] for each, key in names.items() if key in account.figures}
+        return Observations(figures=found, rated=_figure(name)(account).rated)
 
     return read
 
@@ -379,8 +383,8 @@ def _metrics() -> Iterable[Metric]:
         if kind == "mouth_to_ear":
             yield from _of_sound()
         if kind == "glass_to_glass":
-            yield _account(kind, ".ssim", "number", _likeness("ssim"), aggregates=("mean", "p5"))
-            yield _account(kind, ".psnr", "number", _likeness("psnr_db"), aggregates=("mean", "p5"))
+            for name, figure in (("ssim", "ssim"), ("psnr", "psnr_db")):
+                yield _account(kind, f".{name}", "number", _likeness(figure), aggregates=("mean", "p5", "worst_second"))
         if kind in ("response", "barge_in"):
             yield from _of_turns(kind)
         for stage in judged.stages:
