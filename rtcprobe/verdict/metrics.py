@@ -145,15 +145,27 @@ def _share(fate: Literal["heard", "rejected", "lost"]) -> Callable[[Account], Ob
         if not ear.scheduled:
             return Observations()
         share = getattr(ear, fate) / ear.scheduled
-        # Markers are half a second apart, longer than a burst of losses lasts: each counts in full.
-        return Observations(rated=Rated.of(share, ear, _fates(ear, fate), events=ear.scheduled))
+        return Observations(rated=Rated.of(share, ear, _fates(ear, fate), events=_events(ear, fate)))
 
     return read
 
 
+def _events(account: Account, fate: str) -> float:
+    """Return how many independent events a share of fates was seen among.
+
+    Markers are half a second apart, longer than a burst of losses lasts: each counts in full. Frames of one fate come
+    in rows, as those behind a lost one wait for it; they count as ``intervals.frames_worth`` counts frames in bursts.
+    """
+    if account.kind != "glass_to_glass":
+        return account.scheduled
+    places = sorted((each.call, each.marker) for each in account.missed if fate in ("heard", each.fate))
+    rows = sum((call, marker - 1) != before for before, (call, marker) in zip([None, *places], places, strict=False))
+    return account.scheduled / (2.0 * len(places) / rows - 1.0) if rows else account.scheduled
+
+
 def _fates(ear: Account, fate: str) -> Callable[[HeardCall], float]:
     """Return what reads of a call the share of its markers with that fate."""
-    counts = Counter(each.call for each in ear.missed if each.fate == fate)
+    counts = Counter(each.call for each in ear.missed if fate in ("heard", each.fate))
 
     def read(call: HeardCall) -> float:
         return (call.heard if fate == "heard" else counts[call.call]) / call.scheduled
