@@ -165,7 +165,7 @@ def _events(account: Account, fate: str) -> float:
 
 def _fates(ear: Account, fate: str) -> Callable[[HeardCall], float]:
     """Return what reads of a call the share of its markers with that fate."""
-    counts = Counter(each.call for each in ear.missed if fate in ("heard", each.fate))
+    counts = Counter(each.call for each in ear.missed if each.fate == fate)
 
     def read(call: HeardCall) -> float:
         return (call.heard if fate == "heard" else counts[call.call]) / call.scheduled
