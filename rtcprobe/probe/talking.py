@@ -121,8 +121,14 @@ class Talking:
             except OSError as error:
                 raise BadInputError(f"{wav_dir} cannot be written", error.strerror or str(error)) from error
         if self.conversing is None:
+            sound = {each.way: each.came for each in placed.ways}
             self.heard[number] = hear_call(
-                placed.ways, self.voices, self.notes.scenario, wanted=self.measured, wav_dir=wav_dir
+                placed.ways,
+                self.voices,
+                self.notes.scenario,
+                wanted=self.measured,
+                wav_dir=wav_dir,
+                lips=self.pictures.beside(placed.watched, sound),
             )
         else:
             self.conversing.hear(number, placed.ways, placed.spoke, wav_dir)
