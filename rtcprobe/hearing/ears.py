@@ -30,6 +30,7 @@ from rtcprobe.hearing.playing import play, whole_frames
 from rtcprobe.hearing.pooled import CallAccount
 from rtcprobe.hearing.relate import related
 from rtcprobe.hearing.speech import Spoken
+from rtcprobe.hearing.spells import Heard, heard_spells, heard_throughout, spoken_spells
 from rtcprobe.playout.aiortc import StockTrace, stock_aiortc
 from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.playout.base import BLOCK_S, Block, Decoder, Run
@@ -114,6 +115,7 @@ class Ear:
                     figures.quality(self.delay_s, frames.unplayed, echo_path_s) if self._judged(self.delay_s) else None
                 ),
                 stock=stock,
+                heard=self._heard(frames, started_s),
             ),
             blocks=len(self.playback.sounding),
             unplayed=frames.unplayed if self._related else None,
@@ -131,6 +133,7 @@ class Ear:
         protection: Protection | None,
         quality: Quality | None,
         stock: StockTrace,
+        heard: Heard,
     ) -> Account:
         return Account(
             kind="mouth_to_ear",
@@ -146,6 +149,22 @@ class Ear:
             protection=protection,
             quality=quality,
             beside=figures.beside(stock),
+            figures={"listened_s": heard.listened_s},
+            spans=heard.spans,
+        )
+
+    def _heard(self, frames: SentFrames, started_s: float) -> Heard:
+        """Return when the talker was heard, and the gaps in it."""
+        origin, device_s = frames.origin if self._related else None, self._devices.playback_s
+        if origin is None:
+            return heard_throughout(self.playback, device_s=device_s)
+        stamp, place = origin
+        return heard_spells(
+            spoken_spells(self._said, self._spoken.duration_s),
+            self.playback,
+            origin=stamp,
+            origin_s=started_s + place * self._spoken.codec.ptime_s,
+            device_s=device_s,
         )
 
     def _judged(self, delay_s: float | None) -> TypeGuard[float]:
