@@ -33,7 +33,7 @@ from rtcprobe.errors import RtcprobeError, unforeseen
 from rtcprobe.playout.arrivals import Growing
 from rtcprobe.playout.base import BLOCK_S, BLOCK_SAMPLES, Playout
 from rtcprobe.playout.policies import PlayoutChoice, make_policy
-from rtcprobe.playout.replay import Gliding
+from rtcprobe.playout.replay import NO_SOUND, Gliding
 from rtcprobe.runtime.edge import Edge
 from rtcprobe.scenario import Devices
 from rtcprobe.units import format_duration
@@ -46,6 +46,7 @@ class LiveSpeech(Speech):
     """What is said by whoever ``talker`` makes of a seed, in ``codec``, for ``longest_s`` at the most.
 
     ``playout`` and ``devices`` are those it hears through; ``follows`` names the party whose end is its own.
+    ``keeps``: what it heard is kept, block by block.
     """
 
     codec: OpusSettings
@@ -54,6 +55,7 @@ class LiveSpeech(Speech):
     playout: PlayoutChoice
     devices: Devices
     follows: str | None = None
+    keeps: bool = False
     frames: Sequence[bytes | None] = ()
 
     @property
@@ -63,10 +65,15 @@ class LiveSpeech(Speech):
 
 
 class LiveEar:
-    """Plays what a section of sound receives, as time goes: ``phase_s`` is where the loudspeaker's grid lies."""
+    """Plays what a section of sound receives, as time goes: ``phase_s`` is where the loudspeaker's grid lies.
 
-    def __init__(self, sound: Sound, playout: PlayoutChoice, devices: Devices) -> None:
+    ``kept`` has every block played and the RTP time of its first sample (unwrapped; ``NO_SOUND``), where it ``keeps``.
+    """
+
+    def __init__(self, sound: Sound, playout: PlayoutChoice, devices: Devices, *, keeps: bool = False) -> None:
         self.phase_s = 0.0
+        self.kept: list[tuple[int, Pcm]] = []
+        self._keeps = keeps
         self._sound, self._choice, self._devices = sound, playout, devices
         self._playout: Playout | None = None
         self._coming: Growing = Growing(sound.arrivals)
@@ -98,12 +105,20 @@ class LiveEar:
                     at_s = coming.at_s
                     playout.insert_packet(coming.take(), at_s)
                 self._tick += 1
-                yield playout.get_audio(tick_s).samples, tick_s + later_s
+                played = playout.get_audio(tick_s)
+                self._keep(played.samples, played.rtp_timestamp)
+                yield played.samples, tick_s + later_s
                 continue
             self._tick += run.blocks
             for place in range(run.blocks):
-                block = run.samples[place * BLOCK_SAMPLES : (place + 1) * BLOCK_SAMPLES]
+                begin = place * BLOCK_SAMPLES
+                block = run.samples[begin : begin + BLOCK_SAMPLES]
+                self._keep(block, run.rtp_timestamp + begin)
                 yield block, start_s + (tick + place) * period_s + later_s
+
+    def _keep(self, block: Pcm, stamp: int | None) -> None:
+        if self._keeps:
+            self.kept.append((NO_SOUND if stamp is None else stamp, block))
 
     def _begin(self) -> Playout | None:
         """Begin to play with the first packet, on the grid on which the call is heard afterwards."""
@@ -148,7 +163,7 @@ class LiveMouth(Mouth):
 
     def listen(self, sound: Sound) -> None:
         """Hear what ``sound`` receives."""
-        self.ear = LiveEar(sound, self.speech.playout, self.speech.devices)
+        self.ear = LiveEar(sound, self.speech.playout, self.speech.devices, keeps=self.speech.keeps)
 
     def says(self, index: int) -> bytes | None:
         """Return packet ``index``, which was decided."""

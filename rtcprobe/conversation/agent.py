@@ -123,7 +123,9 @@ class SimulatedAgent:
         shortest_s, longest_s = self._plan.answer_s
         lasts_s = shortest_s + (longest_s - shortest_s) * float(self._chance.random())
         self._sound = _answer(self._plan, round(lasts_s * SAMPLE_RATE_HZ))
-        self._saying = Spoken(number=len(self.said), kind="turn", begin=begin, meant_samples=len(self._sound))
+        sound = self._sound
+        said = Spoken(number=len(self.said), kind="turn", begin=begin, meant_samples=len(sound), sound=sound)
+        self._saying = said
         self.said.append(self._saying)
         self._answer_s = None
 

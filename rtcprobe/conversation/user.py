@@ -94,7 +94,9 @@ class ScriptedUser:
                 return
         elif not self._may_join_in(now_s, line.when.wait_s):
             return
-        self._saying = Spoken(number=self._next, kind=line.kind, begin=first, meant_samples=len(line.sound))
+        sound = line.sound
+        said = Spoken(number=self._next, kind=line.kind, begin=first, meant_samples=len(sound), sound=sound)
+        self._saying = said
         if line.kind in ("turn", "barge_in"):
             self._turn_s = now_s
         self.said.append(self._saying)
