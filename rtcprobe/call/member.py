@@ -45,6 +45,16 @@ class Member:
         peer = self.peers[other.name] = self.setup.peer(self.host.beside(), self.name, wanted, milestones=milestones)
         return peer
 
+    def join(self, server: str, talkers: Sequence[Member], *, heard: bool, milestones: Sequence[str]) -> Peer:
+        """Make its one connection to a server: a section of its own where it is ``heard``, one for each talker."""
+        own = [] if self.mouth is None or not heard else [SoundWanted(track=self.mouth.track(), media="sendonly")]
+        wanted = [
+            SoundWanted(track=None, media="recvonly", expected=self.setup.expected(talker.name)) for talker in talkers
+        ]
+        peer = self.setup.peer(self.host.beside(), self.name, [*own, *wanted], milestones=milestones)
+        self.peers[server] = peer
+        return peer
+
     def speak(self) -> None:
         """Open its mouth."""
         self.may_speak.set()

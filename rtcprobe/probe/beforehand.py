@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from rtcprobe.call.script import cues_of
 from rtcprobe.call.targets.base import CallSetup, Target, find_target
 from rtcprobe.call.targets.loopback import LoopbackTarget
+from rtcprobe.call.targets.sfu import SfuTarget
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.hearing.intelligibility import measurable
 from rtcprobe.result import Clock, Engine
@@ -49,6 +50,8 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
     names = tuple(party.name for party in scenario.parties)
     if isinstance(target, LoopbackTarget):
         target = target.joining(names, [way for way in scenario.ways if way.medium == "audio"])
+    elif isinstance(target, SfuTarget):
+        target = target.joining(scenario)
     elif names != _TWO:
         raise BadInputError(f"{target.name} cannot be called by {', '.join(names)}", "write a caller and a callee")
     if engine == "model" and cues_of(scenario.parties, scenario.script):
@@ -61,12 +64,21 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
         _check_conversation(scenario, target, engine)
         return target
     measured = tuple(map(Way, target.directions))
+    legs = target.legs if isinstance(target, SfuTarget) else _legs(measured, names)
     for budget in scenario.budgets:
-        _refuse_unknown(budget, target.name, measured, names)
+        _refuse_unknown(budget, target.name, measured, names, legs)
     return target
 
 
-def _refuse_unknown(budget: Budget, target: str, measured: Sequence[Way], parties: Sequence[str]) -> None:
+def _legs(measured: Sequence[Way], parties: Sequence[str]) -> set[Leg]:
+    """Return what links are told of where no server of ours stands between."""
+    legs = {*(Leg.between(way.talker, way.listener) for way in measured if not way.there_and_back)}
+    return legs | {*BOTH_LEGS} if parties == _TWO else legs
+
+
+def _refuse_unknown(
+    budget: Budget, target: str, measured: Sequence[Way], parties: Sequence[str], legs: Collection[Leg]
+) -> None:
     """Refuse a budget about a conversation, a way, a leg or a party that there will not be.
 
     Raises:
@@ -81,8 +93,6 @@ def _refuse_unknown(budget: Budget, target: str, measured: Sequence[Way], partie
         known = " and ".join(measured) or "joins alone"
         cure = f"it measures {known}" if few else did_you_mean(metric.way, measured)
         raise BadInputError(f"budget {budget.expression!r}: {target} does not measure that way", cure)
-    legs = {*(Leg.between(way.talker, way.listener) for way in measured if not way.there_and_back)}
-    legs |= {*BOTH_LEGS} if parties == _TWO else set()
     ends = dict.fromkeys((*parties, *(way.listener for way in measured)))
     there: Sequence[str] = sorted(legs) if metric.over == "link" else list(ends) if metric.over == "join" else ()
     if metric.way is not None and there and metric.way not in there:

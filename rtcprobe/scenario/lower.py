@@ -12,7 +12,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import permutations
 from pathlib import Path
@@ -26,6 +26,7 @@ from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.scenario.model import SignalingPlan
 from rtcprobe.scenario.parties import Devices, MouthPlan, Party, Site, Stream
 from rtcprobe.scenario.script import Cue, parse_cue
+from rtcprobe.scenario.servers import servers_of
 from rtcprobe.scenario.video import video_plan
 from rtcprobe.units import parse_decibels, parse_duration, parse_ppm, parse_rate, parse_ratio
 from rtcprobe.ways import BOTH_LEGS, Leg
@@ -52,6 +53,7 @@ class Cast(NamedTuple):
     legs: Mapping[Leg, LinkSpec]
     script: tuple[Cue, ...]
     signaling: SignalingPlan
+    servers: Mapping[str, Site] = {}
 
 
 def cast_of(written: Mapping[str, Any], folder: Path) -> Cast:
@@ -64,11 +66,11 @@ def cast_of(written: Mapping[str, Any], folder: Path) -> Cast:
         for key in _ROOM:
             if key in written:
                 raise BadInputError(f"{key} is written, and no parties", "write parties in place of caller and callee")
-        return _pair(written, folder)
+        return _pair(written, folder, servers_of(written))
     for key in _PAIR:
         if key in written:
             raise BadInputError(f"parties and {key} both say who takes part", f"leave {key} out")
-    return _room(written, folder)
+    return _room(written, folder, servers_of(written))
 
 
 def within(place: str, build: Callable[[Any], _T], written: Any) -> _T:
@@ -79,13 +81,19 @@ def within(place: str, build: Callable[[Any], _T], written: Any) -> _T:
         raise error.within(place) from error
 
 
-def _pair(written: Mapping[str, Any], folder: Path) -> Cast:
+def _pair(written: Mapping[str, Any], folder: Path, servers: Mapping[str, Site]) -> Cast:
     parties = tuple(_party(name, Site(**written.get(name, {})), {}, written, folder) for name in _PAIR)
+    if servers:
+        if written["link"] != {}:
+            raise BadInputError(
+                "link leads from caller to callee, past the server between them", "write parties, and legs to the sfu"
+            )
+        return Cast(parties, {}, (), _signaling(written, beside=None), servers)
     legs = {Leg(direction): link for direction, link in _links(written["link"], folder).items()}
     return Cast(parties, legs, (), _signaling(written, beside="callee"))
 
 
-def _room(written: Mapping[str, Any], folder: Path) -> Cast:
+def _room(written: Mapping[str, Any], folder: Path, servers: Mapping[str, Site]) -> Cast:
     named: Mapping[str, Any] = written["parties"]
     if len(named) < len(_PAIR):
         raise BadInputError(f"parties has {len(named)}: nobody to call", "name two or more, such as ana and ben")
@@ -96,8 +104,12 @@ def _room(written: Mapping[str, Any], folder: Path) -> Cast:
         _party(name, Site(**{key: of[key] for key in ("region", "access") if key in of}), of, written, folder)
         for name, of in named.items()
     )
-    legs = _legs(written, list(named), folder)
     script = tuple(parse_cue(line) for line in written.get("script", ()))
+    if servers:
+        there = [Leg.between(name, server) for name in named for server in servers]
+        legs = _legs(written, [each for leg in there for each in (leg, leg.back)], folder)
+        return Cast(parties, legs, script, _signaling(written, beside=None), servers)
+    legs = _legs(written, [Leg.between(*pair) for pair in permutations(named, 2)], folder)
     beside = None if "region" in written.get("signaling", {}) else parties[-1].name
     _placed(parties, legs, beside)
     return Cast(parties, legs, script, _signaling(written, beside=beside))
@@ -130,6 +142,7 @@ def _party(name: str, site: Site, own: Mapping[str, Any], of_all: Mapping[str, A
         playout=PlayoutChoice.parse(own.get("playout", of_all["playout"])),
         comes_s=parse_duration(own["comes"]) if "comes" in own else 0.0,
         leaves_s=parse_duration(own["leaves"]) if "leaves" in own else None,
+        edge=own.get("edge"),
     )
 
 
@@ -172,19 +185,18 @@ def _known_place(party: Party, otherwise: str) -> None:
 _NOWHERE: Final = {"region": Site().region, "access": Site().access}
 
 
-def _legs(written: Mapping[str, Any], names: list[str], folder: Path) -> dict[Leg, LinkSpec]:
-    """Return the legs between parties, in the order of the parties: those named, and ``link`` for the rest."""
+def _legs(written: Mapping[str, Any], between: Sequence[Leg], folder: Path) -> dict[Leg, LinkSpec]:
+    """Return the legs there are: those named, and of those ``between`` whom ``link`` leads, that for the rest."""
     own = written.get("legs", {})
     if not isinstance(own, Mapping):
         raise BadInputError(f"legs {own!r} is not a set of legs", "write it like legs: {ana_to_ben: delay 80ms}")
     if isinstance(written["link"], Mapping) and any(key in BOTH_LEGS for key in written["link"]):
         way = next(key for key in written["link"] if key in BOTH_LEGS)
-        raise BadInputError(f"link.{way} is of a caller and a callee", f"name the leg: legs.{names[0]}_to_{names[1]}")
+        raise BadInputError(f"link.{way} is of a caller and a callee", f"name the leg: legs.{between[0]}")
     given = {within("legs", Leg, name): link for name, link in own.items()}
     everywhere = None if written["link"] == {} else _link("link", written["link"], folder)
     found: dict[Leg, LinkSpec] = {}
-    for one, other in permutations(names, 2):
-        leg = Leg.between(one, other)
+    for leg in between:
         if leg in given:
             found[leg] = _link(f"legs.{leg}", given.pop(leg), folder)
         elif everywhere is not None:

@@ -101,7 +101,7 @@ class Grid:
 
 
 def _clocks(plan: Scenario) -> tuple[str, ...]:
-    return ("virtual", "real") if plan.target.url == "loopback" else ("real",)
+    return ("virtual", "real") if plan.target.ours else ("real",)
 
 
 def _digest(plan: Scenario) -> str:
