@@ -101,10 +101,11 @@ def _room(written: Mapping[str, Any], folder: Path) -> Cast:
     )
     script = tuple(parse_cue(line) for line in written.get("script", ()))
     if _calls_outside(written):
-        legs = _legs(written, [(one, other) for name in named for one, other in ((name, _FAR), (_FAR, name))], folder)
+        there = [Leg.between(name, _FAR) for name in named]
+        legs = _legs(written, [each for leg in there for each in (leg, leg.back)], folder)
         _placed_outside(parties, legs, written)
         return Cast(parties, legs, script, _signaling(written, beside=None))
-    legs = _legs(written, list(permutations(named, 2)), folder)
+    legs = _legs(written, [Leg.between(*pair) for pair in permutations(named, 2)], folder)
     beside = None if "region" in written.get("signaling", {}) else parties[-1].name
     _placed(parties, legs, beside)
     return Cast(parties, legs, script, _signaling(written, beside=beside))
@@ -215,19 +216,18 @@ def _placed_outside(parties: tuple[Party, ...], legs: Mapping[Leg, LinkSpec], wr
                 )
 
 
-def _legs(written: Mapping[str, Any], between: Sequence[tuple[str, str]], folder: Path) -> dict[Leg, LinkSpec]:
-    """Return the legs ``between`` two each, in that order: those named, and ``link`` for the rest."""
+def _legs(written: Mapping[str, Any], between: Sequence[Leg], folder: Path) -> dict[Leg, LinkSpec]:
+    """Return the legs there are: those named, and of those ``between`` whom ``link`` leads, that for the rest."""
     own = written.get("legs", {})
     if not isinstance(own, Mapping):
         raise BadInputError(f"legs {own!r} is not a set of legs", "write it like legs: {ana_to_ben: delay 80ms}")
     if isinstance(written["link"], Mapping) and any(key in BOTH_LEGS for key in written["link"]):
         way = next(key for key in written["link"] if key in BOTH_LEGS)
-        raise BadInputError(f"link.{way} is of a caller and a callee", f"name the leg: legs.{'_to_'.join(between[0])}")
+        raise BadInputError(f"link.{way} is of a caller and a callee", f"name the leg: legs.{between[0]}")
     given = {within("legs", Leg, name): link for name, link in own.items()}
     everywhere = None if written["link"] == {} else _link("link", written["link"], folder)
     found: dict[Leg, LinkSpec] = {}
-    for one, other in between:
-        leg = Leg.between(one, other)
+    for leg in between:
         if leg in given:
             found[leg] = _link(f"legs.{leg}", given.pop(leg), folder)
         elif everywhere is not None:

@@ -468,7 +468,7 @@ def test_a_receiving_task_with_a_fault_of_ours_loses_the_session_and_says_so():
         async def faulty():
             raise IndexError("nobody foresaw this")
 
-        session._go_on(faulty)
+        session.go_on(faulty)
         await asyncio.gather(*session._tasks)
         await session.close()
 

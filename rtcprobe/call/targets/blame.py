@@ -91,5 +91,7 @@ def _last_exchanges(peer: Peer, clients: Iterable[HttpClient]) -> list[Exchange]
 
 
 def _is_over(exchange: Exchange) -> bool:
+    if exchange.phase == "message":
+        return True  # a WebSocket that is open: what was said over it is no exchange of its own
     last = ("tls" if exchange.url.startswith(("https", "wss")) else "tcp") if exchange.method == "CONNECT" else None
     return (last or "response_body") in exchange.marks

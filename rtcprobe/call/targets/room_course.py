@@ -93,6 +93,11 @@ class RoomCourse(OutsideEnds):
         """
         raise NotImplementedError
 
+    def begin(self, peer: Peer) -> None:
+        """Let a join begin now where its signalling was there before; else it began with the call (rule 3)."""
+        if self.setup.connection == "warm":
+            super().begin(peer)
+
     async def on_air(self, talker: str) -> None:
         """Wait until the sound of ``talker`` is published.
 
@@ -196,6 +201,8 @@ class RoomCourse(OutsideEnds):
                 await arriving(work, [awaited], [peer], self._over_of(peer), lost=lost, broken=self.gave_up)
         except TimeoutError:
             why = self.too_late(peer, limit_s)
+            if not self._has_talker(peer):
+                self._in_vain.add(peer)
         except RtcprobeError as error:
             why = str(error)
             if isinstance(error, _NobodyThereError):
@@ -241,6 +248,13 @@ class RoomCourse(OutsideEnds):
             for task in (*saying, *watching):
                 task.cancel()
         return None
+
+    def _has_talker(self, peer: Peer) -> bool:
+        """Return whether somebody whom ``peer`` hears is on the air."""
+        who = self._owner(peer)
+        talkers = [talker for talker, each in who.hearing.items() if each is peer]
+        on_air = [self.attendees[talker].on_air for talker in talkers if talker in self.attendees]
+        return not talkers or any(each.done() and each.exception() is None for each in on_air)
 
     def _over_of(self, peer: Peer) -> asyncio.Future[str]:
         if peer not in self._over:
