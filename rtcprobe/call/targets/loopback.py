@@ -201,7 +201,9 @@ class LoopbackCall(EmulatedCall):
         A path that breaks meanwhile ends it early: ``cut`` says when.
         """
         if self.setup.cues:
-            self.cut = await Performance(self._members, self._meet, self.setup, self.warnings).run()
+            performance = Performance(self._members, self._meet, self.setup, self.warnings)
+            self.happened = performance.happened
+            self.cut = await performance.run()
         else:
             self.cut = await said_all({way.talker: None for way in self.ways}, self.peers, self.network)
         asked = (peer.pictures or (peer.negotiated is not None and peer.negotiated.nack) for peer in self.peers)
