@@ -25,7 +25,10 @@ __all__ = ["Performance"]
 
 
 class Performance:
-    """One performance (``script.Stage``). ``meet`` gets two members connected; ``warnings`` grows."""
+    """One performance (``script.Stage``). ``meet`` gets two members connected; ``warnings`` grows.
+
+    ``happened`` are the cues that were carried out, and when, seconds since the epoch.
+    """
 
     def __init__(
         self,
@@ -42,6 +45,7 @@ class Performance:
         self._warnings = warnings
         self._goes_on = goes_on
         self._begun_s = 0.0
+        self.happened: list[tuple[float, Cue]] = []
         self._left: set[Peer] = set()
         self._doing: set[asyncio.Task[None]] = set()
 
@@ -68,6 +72,7 @@ class Performance:
     def act(self, cue: Cue) -> None:
         """Let a party do what a cue says."""
         member = self._members[cue.party]
+        self.happened.append((member.host.network.now_s(), cue))
         if cue.does == "stop":
             member.stop()
         elif cue.does == "join":

@@ -12,6 +12,7 @@ from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import Call
 from rtcprobe.call.targets.base import Way as PeerWay
 from rtcprobe.hearing.ears import Ear
+from rtcprobe.hearing.lips import LipSync
 from rtcprobe.hearing.playing import first_audio_s
 from rtcprobe.hearing.pooled import CallAccount
 from rtcprobe.hearing.speech import Voices
@@ -23,7 +24,7 @@ from rtcprobe.scenario import Scenario
 from rtcprobe.timeline import Cost, Stop, phases, price
 from rtcprobe.ways import Way
 
-__all__ = ["Joined", "Listened", "RoundTrip", "came", "hear_call", "judge_join"]
+__all__ = ["Joined", "Listened", "RoundTrip", "hear_call", "judge_join"]
 
 
 RoundTrip = Callable[[str, str], float | None]
@@ -47,10 +48,11 @@ def hear_call(
     *,
     wanted: tuple[Way, ...],
     wav_dir: Path | None,
+    lips: Mapping[Way, LipSync] | None = None,
 ) -> Mapping[Way, CallAccount]:
     """Hear a call on every way ``wanted``, every listener with an ear of its own.
 
-    ``wav_dir`` gets mouth and ear of each.
+    ``wav_dir`` gets mouth and ear of each. ``lips`` makes ways of sound agree with the pictures beside them.
 
     Raises:
         BadInputError: a WAV that cannot be written.
@@ -66,6 +68,7 @@ def hear_call(
             playout=listener.playout,
             devices=scenario.party(each.said.party).devices.to(listener.devices),
             phase_s=each.phase_s,
+            lips=(lips or {}).get(way),
         )
     if wav_dir is not None:
         _write_wavs(wav_dir, heard, voices, ears, scenario)
@@ -162,21 +165,16 @@ def _meeting(call: Call, joiner: Peer) -> list[Peer]:
 
 def _first_audio_s(attempt: Attempt, way: PeerWay, scenario: Scenario, *, outside: bool) -> float | None:
     """Return when the listener heard the talker first, seconds since the listener began."""
-    arrived = came(way, outside=outside)
+    arrived = attempt.call.came_on(way, forwarded=outside)
     listener = scenario.party(arrived.listener)
     heard_s = first_audio_s(
-        way.talker.said(),
+        attempt.call.said_on(way),
         arrived,
         playout=listener.playout,
         devices=listener.devices,
         phase_s=attempt.phase_s(way.listener),
     )
     return None if heard_s is None else heard_s - arrived.begun_s
-
-
-def came(way: PeerWay, *, outside: bool) -> Came:
-    """Return what came on ``way``; ``outside``: through a server that is not ours."""
-    return way.listener.came(forwarded=outside, there_and_back=way.talker is way.listener, section=way.section)
 
 
 def _write_wavs(

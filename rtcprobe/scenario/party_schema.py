@@ -47,6 +47,14 @@ def parties_schema() -> dict[str, Any]:
     party = record(
         {
             **site_schema("this party"),
+            "role": {
+                "type": "string",
+                "format": "role",
+                "pattern": PARTY_NAME,
+                "description": "What it is in the room, in a word: host, co-host, guest, audience, or another. Figures "
+                "and budgets are told by role too; a room without a host or co-host is silent.",
+                "examples": ["host", "audience"],
+            },
             "sends": choice("audio, or nothing: it only listens.", ["audio", "nothing"], default="audio"),
             "hears": {
                 "type": ["string", "array"],
@@ -112,8 +120,8 @@ def script_schema() -> dict[str, Any]:
         "items": written(
             "cue",
             r"^\s*\S+\s+\S+\s+(at|after)\s+.*$",
-            "PARTY speaks, stops, publishes, joins or leaves, at TIME (since all who are there at first have joined) "
-            "or after PARTY joined, was heard or fell silent.",
+            "PARTY speaks, stops, publishes, joins or leaves, or SERVER dies, at TIME (since all who are there "
+            "at first have joined) or after PARTY joined, was heard or fell silent.",
             "ben joins after ana was heard",
         ),
         "description": "What happens in a call, a cue each.",

@@ -145,6 +145,13 @@ class ServerLeg(Connecting):
                 each.apart_s = lambda: self.tap.round_trip_s  # by STUN: it need not send anything there
         self._open()
 
+    async def leave(self) -> None:
+        """Hang up because the party has: nothing is sent there any more."""
+        for each in self.sections:
+            if isinstance(each, Outlet):
+                each.close()
+        await self.close()
+
 
 def _unknown() -> None:
     """Return None."""

@@ -34,11 +34,12 @@ from rtcprobe.call.mouth_track import Mouth, Speech
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.access import Leg
 from rtcprobe.call.targets.kinds import GROUP
-from rtcprobe.call.transceiver import PictureWanted, Sound, SoundWanted
+from rtcprobe.call.transceiver import PictureWanted, SoundWanted
 from rtcprobe.call.watching import Watching
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.ice import IceSettings
 from rtcprobe.link import LinkSpec
+from rtcprobe.recording import Came, Said
 from rtcprobe.result import Clock
 from rtcprobe.runtime.network import Host, Network
 from rtcprobe.scenario import Cue, TargetPlan
@@ -159,15 +160,11 @@ def listeners_named(count: int) -> tuple[str, ...]:
 
 
 class Way(NamedTuple):
-    """One direction of a call whose sound is measured: who speaks, who listens (the same peer in a round trip).
-
-    ``section`` is where the listener hears it, its first section of sound unless told.
-    """
+    """One direction of a call whose sound is measured: who speaks, who listens (the same peer in a round trip)."""
 
     direction: WayName
     talker: Peer
     listener: Peer
-    section: Sound | None = None
 
 
 class Trouble(NamedTuple):
@@ -188,6 +185,8 @@ class Call(Protocol):
     """What ended a call that had come about before its time; None otherwise."""
     warnings: list[str]
     """What a reader should know although the call went on, a sentence each."""
+    happened: list[tuple[float, Cue]]
+    """The cues that were carried out, and when, seconds since the epoch of its network."""
     cpu_s: float | None
     """CPU seconds this process spent until the join had what it waited for."""
 
@@ -227,6 +226,18 @@ class Call(Protocol):
 
     async def talk(self) -> bool:
         """Join, let the mouths say all they have, wait for the last packet, hang up; return whether it connected."""
+        ...
+
+    def said_on(self, way: Way) -> Said:
+        """Return what was said on a way so far."""
+        ...
+
+    def came_on(self, way: Way, *, forwarded: bool) -> Came:
+        """Return what came on a way so far; ``forwarded``: through a server that is not ours."""
+        ...
+
+    def talked_s(self) -> float:
+        """Return how long there has been talk, seconds."""
         ...
 
     def server_of(self, joiner: Peer) -> str | None:

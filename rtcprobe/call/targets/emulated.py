@@ -189,7 +189,7 @@ class EmulatedCall(Course):
         return by_timers(peer, "gave up", self.waits(peer))
 
     async def _reached(self, connecting: asyncio.Future[None], reached: Sequence[asyncio.Event]) -> None:
-        """Wait until ``connecting`` is done and all have ``reached`` what they are asked, but for whose path gave up."""
+        """Wait until ``connecting`` is done and all have ``reached`` it, but for those whose path gave up."""
         ends: dict[asyncio.Future[Any], Peer] = {asyncio.ensure_future(each.ended.wait()): each for each in self.there}
         arrived = asyncio.ensure_future(all_of(reached))
         waiting: set[asyncio.Future[Any]] = {connecting, arrived}

@@ -10,8 +10,10 @@ from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import CallSetup, Trouble, Way
 from rtcprobe.call.targets.blame import gave_up, stop_of, too_late
 from rtcprobe.call.targets.endings import bounded
+from rtcprobe.recording import Came, Said
 from rtcprobe.runtime.media_seam import MediaPath
 from rtcprobe.runtime.network import Network
+from rtcprobe.scenario import Cue
 from rtcprobe.timeline import Stop
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ class Hooks:
         """What went wrong with connections without which the call goes on."""
         self.cpu_s: float | None = None
         self.warnings: list[str] = []
+        self.happened: list[tuple[float, Cue]] = []
+        """The cues that were carried out, and when, seconds since the epoch."""
         self.may_speak = asyncio.Event()
         self.clients: list[HttpClient] = []
         """What is closed at the end."""
@@ -63,6 +67,19 @@ class Hooks:
     def joiners(self) -> Sequence[Peer]:
         """Whose join is timed."""
         raise NotImplementedError
+
+    def said_on(self, way: Way) -> Said:
+        """Return what was said on a way so far."""
+        return way.talker.said()
+
+    def came_on(self, way: Way, *, forwarded: bool) -> Came:
+        """Return what came on a way so far; ``forwarded``: through a server that is not ours."""
+        return way.listener.came(forwarded=forwarded, there_and_back=way.talker is way.listener)
+
+    def talked_s(self) -> float:
+        """Return how long there has been talk: since the first word of the first way's."""
+        started_s = self.ways[0].talker.track.started_s if self.ways else None
+        return 0.0 if started_s is None else max(0.0, self.network.now_s() - started_s)
 
     def server_of(self, joiner: Peer) -> str | None:
         """Return the server of ours that ``joiner`` is connected to; None where there is none."""

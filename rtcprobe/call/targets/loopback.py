@@ -206,7 +206,9 @@ class LoopbackCall(EmulatedCall):
         A path that breaks meanwhile ends it early: ``cut`` says when.
         """
         if self.setup.cues:
-            self.cut = await Performance(self._members, self._meet, self.setup, self.warnings, self._goes_on).run()
+            performance = Performance(self._members, self._meet, self.setup, self.warnings, self._goes_on)
+            self.happened = performance.happened
+            self.cut = await performance.run()
         elif len(self.parties) > 2:
             self.cut = await self.said_by_all()
         else:

@@ -31,7 +31,8 @@ class SfuCall(EmulatedCall):
     def __init__(self, setup: CallSetup, seed: np.random.SeedSequence, plan: Topology, *, sockets: bool) -> None:
         others = (*plan.servers, *([] if plan.signaling is None else [plan.signaling]))
         super().__init__(setup, world(setup, seed, others, plan.routes, sockets=sockets))
-        self._plan = plan
+        self.plan = plan
+        self.warnings += [] if plan.assumed is None else [plan.assumed]
         self.room = Room(setup, self.world, plan)
         for name in self.parties:
             on_stage = not (plan.new_connection and goes_on_stage(name, setup.cues))
@@ -66,13 +67,13 @@ class SfuCall(EmulatedCall):
         """Those of who is there from the start."""
         return [seats[0].peer for seats in self._first_seats()]
 
-    def said(self, way: Way) -> Said:
+    def said_on(self, way: Way) -> Said:
         """Return what was said on a way so far, over whatever connections."""
         name = WayName(way.direction)
         said = self.room.said(name.talker, name.listener)
         return self._nothing(name.talker) if said is None else said
 
-    def came(self, way: Way, *, forwarded: bool) -> Came:
+    def came_on(self, way: Way, *, forwarded: bool) -> Came:
         """Return what came on a way so far, over whatever connections."""
         del forwarded
         name = WayName(way.direction)
@@ -88,11 +89,11 @@ class SfuCall(EmulatedCall):
 
     def server_of(self, joiner: Peer) -> str:
         """Return the server that ``joiner`` is connected to."""
-        return self._plan.homes[joiner.side]
+        return self.plan.homes[joiner.side]
 
     def legs(self) -> dict[LegName, list[Leg]]:
         """Return the paths of every party to its server and back, and between servers."""
-        return {leg: [Leg.of(self.direction(leg.source, leg.destination))] for leg in self._plan.legs}
+        return {leg: [Leg.of(self.direction(leg.source, leg.destination))] for leg in self.plan.legs}
 
     def waits(self, joiner: Peer) -> list[Wait]:
         """Return every retransmission so far on the connection of ``joiner``, on either side."""
@@ -140,9 +141,9 @@ class SfuCall(EmulatedCall):
         leg.timeline.begin(self.network.now_s())
 
         async def served(offer: Sdp) -> Sdp:
-            if self._plan.service_s:
+            if self.plan.service_s:
                 async with self._serving[leg.side]:
-                    await asyncio.sleep(self._plan.service_s)
+                    await asyncio.sleep(self.plan.service_s)
             return await leg.answer(offer)
 
         connecting = signaling.connect(peer.timeline, leg.timeline)
@@ -155,11 +156,18 @@ class SfuCall(EmulatedCall):
         Paths that break meanwhile are told of those that they are of; the last one's end ends it: ``cut`` says when.
         """
         if self.setup.cues:
-            self.cut = await SfuPerformance(self).run()
+            performance = SfuPerformance(self)
+            self.happened = performance.happened
+            self.cut = await performance.run()
         else:
             self.cut = await self.said_by_all()
         asked = (each.agreed is not None and each.agreed.nack for peer in self.peers for each in peer.sections)
         await self.until_the_last_packet(patient=any(asked))
+
+    def kill(self, server: str) -> None:
+        """Let a server die: nothing leaves it any more, and nothing that comes is taken."""
+        self.network.silence(self.world.hosts[server])
+        self.warnings.append(f"server {server} died {self.talked_s():.1f} s into the call")
 
     async def leave(self) -> None:
         """Let the signalling connections be."""
@@ -191,10 +199,10 @@ class SfuCall(EmulatedCall):
         """Return how those at ``server`` reach it."""
         hosts = self.world.hosts
         made = EmulatedSignaling(
-            self.network, server=hosts[self._plan.signaling or server], connection=self.setup.connection
+            self.network, server=hosts[self.plan.signaling or server], connection=self.setup.connection
         )
         made.admit(hosts[server], calls=False)
         for name, seats in self.room.seats.items():
-            if seats and self._plan.homes[name] == server:
+            if seats and self.plan.homes[name] == server:
                 made.admit(hosts[name], calls=True)
         return made

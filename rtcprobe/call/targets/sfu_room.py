@@ -27,7 +27,7 @@ from rtcprobe.call.targets.emulated import World
 from rtcprobe.call.transceiver import Sound
 from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.recording import Came, Departure, Departures, Said
-from rtcprobe.runtime.forwarding import Forwarded, Forwarding
+from rtcprobe.runtime.forwarding import Forwarded, Forwarding, Turn
 from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER
 from rtcprobe.units import RTP_CLOCK_HZ
 from rtcprobe.ways import Leg as LegName
@@ -57,6 +57,8 @@ class Topology:
     new_connection: bool = False
     service_s: float = 0.0
     workers: int = 1
+    assumed: str | None = None
+    """What of that is an assumption, in a sentence."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -100,7 +102,9 @@ class Room:
         publishes = publishes and member.mouth is not None and self.heard(name)
         if not publishes and not talkers:
             return None
-        peer = member.join(home, [self.world.members[each] for each in talkers], heard=publishes, milestones=CALLER_ORDER)
+        peer = member.join(
+            home, [self.world.members[each] for each in talkers], heard=publishes, milestones=CALLER_ORDER
+        )
         plane, network = self.planes[home], self.world.network
         inlet = [Inlet(name, plane, asks=self._asks, network=network)] if publishes else []
         outlets = [Outlet(each, plane, network) for each in talkers]
@@ -164,9 +168,7 @@ class Room:
         home, there = self.plan.homes[talker], seat.leg.side
         if home == there:
             return seat.outlet(talker).forwarded
-        outlets = (each for pair in self.relays for leg in pair if leg.side == home for each in leg.sections)
         towards = {id(leg): other.side for one in self.relays for leg, other in (one, one[::-1])}
-        del outlets
         return next(
             each.forwarded
             for pair in self.relays
@@ -280,7 +282,7 @@ def _base(said: Said) -> int:
     return (said.departures[0].timestamp - said.first_sent * size) % _CYCLE
 
 
-def _before(timestamp: int, turns: Sequence[Forwarded.Turn], shifts: Mapping[int, int]) -> int:
+def _before(timestamp: int, turns: Sequence[Turn], shifts: Mapping[int, int]) -> int:
     """Return the timestamp that a packet had when it left its talker, on the time base of the first source."""
     for turn in reversed(turns):
         if (timestamp - turn.first) % _CYCLE < _HALF:
@@ -299,6 +301,7 @@ def _within(whole: Said, windows: Sequence[tuple[float, float]], again: Iterable
     for each in sorted((*kept, *again), key=lambda left: left.at_s):
         departures.add(*each)
     ends = [-math.inf, *(instant for window in windows for instant in window), math.inf]
-    gaps = [(ends[place], ends[place + 1] + whole.ptime_s) for place in range(0, len(ends), 2) if ends[place] < ends[place + 1]]
+    outside = [(ends[place], ends[place + 1]) for place in range(0, len(ends), 2)]
+    gaps = [(left_s, again_s - whole.ptime_s) for left_s, again_s in outside if left_s < again_s]
     first = (kept[0].timestamp - base) % _CYCLE // size
     return replace(whole, departures=departures, gaps_s=(*whole.gaps_s, *gaps), first=first)

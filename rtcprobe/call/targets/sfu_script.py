@@ -41,6 +41,8 @@ class SfuPerformance:
     def __init__(self, call: SfuCall) -> None:
         self._call = call
         self._members = call.world.members
+        self.happened: list[tuple[float, Cue]] = []
+        """The cues that were carried out, and when, seconds since the epoch."""
         self._left: set[Seat] = set()
         self._watched: dict[asyncio.Future[Any], Seat] = {}
         self._doing: set[asyncio.Task[None]] = set()
@@ -59,9 +61,7 @@ class SfuPerformance:
         try:
             while not performing.done():
                 fresh = asyncio.ensure_future(self._fresh.wait())
-                done, _ = await asyncio.wait(
-                    {performing, fresh, *self._watched}, return_when=asyncio.FIRST_COMPLETED
-                )
+                done, _ = await asyncio.wait({performing, fresh, *self._watched}, return_when=asyncio.FIRST_COMPLETED)
                 fresh.cancel()
                 self._fresh.clear()
                 after_s = asyncio.get_running_loop().time() - begun_s
@@ -80,7 +80,7 @@ class SfuPerformance:
     def act(self, cue: Cue) -> None:
         """Let a party do what a cue says."""
         call = self._call
-        call.performed.append((call.network.now_s(), cue))
+        self.happened.append((call.network.now_s(), cue))
         if cue.does == "die":
             call.kill(cue.party)
             return
