@@ -84,7 +84,7 @@ class SfuTarget:
         taken = {(self.homes[way.talker], self.homes[way.listener]) for way in self.directions}
         return tuple(pair for pair in permutations(self.servers, 2) if pair in taken)
 
-    def joining(self, scenario: Scenario) -> SfuTarget:
+    def placed(self, scenario: Scenario) -> SfuTarget:
         """Return the servers of ``scenario``, between its parties.
 
         Raises:
