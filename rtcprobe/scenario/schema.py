@@ -2,7 +2,7 @@
 
 Facts:
     ``format`` names our written quantities (``duration``, ``rate``, ``share``, ``ppm``, ``decibels``, ``playout``,
-    ``timer``, ``budget``, ``cue``, ``party``); the reader checks them with the very parsers that convert them. Editors
+    ``timer``, ``budget``, ``cue``, ``party``, ``message``, ``frequency``); the reader checks them with the very parsers that convert them. Editors
     that do not know these formats still have ``pattern``, descriptions and examples. Below ``link`` and ``legs`` the
     sentences are the link parser's own. ``default`` is what an absent key means: the reader fills it in.
 """
@@ -27,6 +27,7 @@ from rtcprobe.scenario.party_schema import (
     script_schema,
     site_schema,
 )
+from rtcprobe.scenario.messages import messages_schema
 from rtcprobe.scenario.video import video_schema
 from rtcprobe.verdict.metrics import METRICS
 from rtcprobe.ways import BOTH_LEGS
@@ -100,6 +101,7 @@ def scenario_schema() -> dict[str, Any]:
                 "devices": devices_schema(),
                 "playout": playout_schema(),
                 "video": video_schema(),
+                "messages": messages_schema(),
                 "dtls": record(
                     {
                         "timer": written(
