@@ -99,7 +99,7 @@ class Member:
         return cameras[self.name].wanted(self.host.network, self.camera_phase, self.may_speak, media)
 
     def _messages(self, other: Member) -> ChannelWanted | None:
-        sends, takes = self._writes_to(other), other._writes_to(self)  # noqa: SLF001 - of its own kind
+        sends, takes = self._writes_to(other), other._writes_to(self)
         if not (sends or takes):
             return None
         return ChannelWanted(

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Final, Literal, NamedTuple
 
 from rtcprobe.messages.recorded import CameMessages, Chunk, Delivered, Posted, SaidMessages, Why
@@ -83,13 +84,17 @@ class _Trace:
         self._at_s = {chunk.tsn: chunk.at_s for chunk in came.chunks}
         self._delivered = _first_delivered(came.delivered)
         direct = () if came.forwarded else self._left.items()
-        self._least_s = min((self._at_s[tsn] - copies[0].at_s for tsn, copies in direct if tsn in self._at_s), default=0.0)
+        self._least_s = min(
+            (self._at_s[tsn] - copies[0].at_s for tsn, copies in direct if tsn in self._at_s), default=0.0
+        )
 
     def of(self, posted: Posted) -> Delivery:
         """Return what became of one message."""
         delivered = self._delivered.get(posted.number)
         sent = self._sent.get(posted.number, ())
-        fate, why = _fate(posted, delivered, self._said, given_up=self._begun.get(posted.number) in self._said.abandoned)
+        fate, why = _fate(
+            posted, delivered, self._said, given_up=self._begun.get(posted.number) in self._said.abandoned
+        )
         plain = Delivery(
             number=posted.number,
             due_s=posted.due_s,
@@ -131,9 +136,7 @@ class _Trace:
         return whole_s, copies_s[0], next(fit_s, copies_s[0])
 
 
-def _fate(
-    posted: Posted, delivered: Delivered | None, said: SaidMessages, *, given_up: bool
-) -> tuple[Fate, str]:
+def _fate(posted: Posted, delivered: Delivered | None, said: SaidMessages, *, given_up: bool) -> tuple[Fate, str]:
     """Return what became of a message, and why where it is not heard."""
     if delivered is not None:
         if delivered.size_bytes != posted.size_bytes:
@@ -173,7 +176,7 @@ def _resent(tsns: Iterable[int], left: Mapping[int, list[Chunk]]) -> Iterable[Re
     """Yield every time a piece of a message left again."""
     for tsn in tsns:
         copies = left[tsn]
-        for before, again in zip(copies, copies[1:], strict=False):
+        for before, again in pairwise(copies):
             yield Resent(again.why, before.at_s, again.at_s)
 
 

@@ -170,7 +170,14 @@ class _Run:
         repeated = (sentence for each in voided for sentence in each.warnings())
         joined_s = max((each.first_audio_s for each in joining.attempts if each.first_audio_s is not None), default=0.0)
         late = never_met(self.scenario, joined_s)
-        warnings = (*self.scenario.warnings, *late, *notes.warnings, *talking.pictures.warnings(), *talking.messages.warnings(), *repeated)
+        warnings = (
+            *self.scenario.warnings,
+            *late,
+            *notes.warnings,
+            *talking.pictures.warnings(),
+            *talking.messages.warnings(),
+            *repeated,
+        )
         if self.placing.outside and not notes.joined:
             # The instrument spoilt nothing: there was nothing to measure.
             complaints, warnings = (), (*warnings, *complaints)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rtcprobe.report.sentences import arrow, bare, bounds, figure
 from rtcprobe.verdict.comparison import RankedMetric
 from rtcprobe.verdict.difference import Difference, Estimate
+from rtcprobe.ways import Way
 
 __all__ = [
     "ABSENT",
@@ -48,7 +49,8 @@ def _parts(of: Difference | RankedMetric) -> list[str]:
     if way is None or not rest.startswith(way):
         return rest.split(".") if rest else []
     left = rest.removeprefix(way).removeprefix(".")
-    return [arrow(way), *(left.split(".") if left else [])]
+    named = Way.of(way.talker, way.listener) if of.metric.startswith(f"{way.medium}.") else way  # its group says it
+    return [arrow(named), *(left.split(".") if left else [])]
 
 
 def signed_bounds(each: Difference, *, turned: bool = False) -> str:

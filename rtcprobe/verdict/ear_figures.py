@@ -1,4 +1,4 @@
-"""The figures of each direction's mouth-to-ear delay that two sides are compared by.
+"""The figures of each direction's mouth-to-ear delay, and of its messages, that two sides are compared by.
 
 Facts:
     - A call is one draw of how playout ties itself to the network: within it successive delays resemble each other, the
@@ -24,7 +24,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from rtcprobe.result import Result, Sample, Unit
+from rtcprobe.result import Account, Kind, Result, Sample, Unit
 from rtcprobe.verdict.difference import Estimate, Method, Row
 from rtcprobe.verdict.figures import RUNS, Figure, Floats, Pair, batched, named
 from rtcprobe.verdict.intervals import Calls, Rated, fixed_s
@@ -53,14 +53,27 @@ def headlines(pair: Pair) -> Iterator[Row]:
         yield _rated(pair, f"mouth_to_ear.{direction}.lost", "share", direction)
         yield _rated(pair, f"mouth_to_ear.{direction}.unplayed", "share", direction)
         yield _rated(pair, f"mouth_to_ear.{direction}.r", "number", direction)
+    for way in pair.exchanges:
+        yield _delay(pair, way, 0.50)
+        yield _delay(pair, way, 0.95)
+        yield _rated(pair, f"messages.{way}.lost", "share", way)
 
 
 def stages(pair: Pair) -> Iterator[Row]:
-    """Yield every stage of the mouth-to-ear delay, by direction."""
-    for direction in pair.directions:
-        ears = [run.mouth_to_ear[direction] for run in (*pair.a, *pair.b) if direction in run.mouth_to_ear]
+    """Yield every stage of the mouth-to-ear delay, and of that of messages, by direction."""
+    for direction in (*pair.directions, *pair.exchanges):
+        ears = [found for run in (*pair.a, *pair.b) if (found := _account(run, direction)) is not None]
         for name in dict.fromkeys(name for ear in ears for name in ear.stages):
-            yield _rated(pair, f"mouth_to_ear.{direction}.stages.{name}", "s", direction, part=name)
+            yield _rated(pair, f"{_kind(direction)}.{direction}.stages.{name}", "s", direction, part=name)
+
+
+def _kind(way: Way) -> Kind:
+    """Return what is accounted for on ``way``."""
+    return "messages" if way.medium == "messages" else "mouth_to_ear"
+
+
+def _account(run: Result, way: Way) -> Account | None:
+    return run.of_kind(_kind(way)).get(way)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +89,7 @@ def _heard(pair: Pair, runs: Sequence[Result], direction: Way) -> tuple[list[_Ca
     """Return the calls of a side that heard anything, and their delays."""
     found, least, whole = [], np.inf, pair.run_is_unit
     for run in runs:
-        ear = run.mouth_to_ear.get(direction)
+        ear = _account(run, direction)
         if ear is None or not ear.samples:
             continue
         least = min(least, fixed_s(ear))
@@ -105,10 +118,13 @@ def _delay(pair: Pair, direction: Way, p: float) -> Row:
             if q is None
             else Estimate(value=q.value, low=q.low, high=q.high, n=len(calls), runs=len(side))
         )
-    row = Figure(pair, f"mouth_to_ear.{direction}", named(p), "s", estimates[0], estimates[1], direction=direction)
+    row = Figure(
+        pair, f"{_kind(direction)}.{direction}", named(p), "s", estimates[0], estimates[1], direction=direction
+    )
     if estimates[0].value is None or estimates[1].value is None:
         needed = samples_needed(p)
-        return row.unmeasured(f"{named(p)} needs {needed} markers heard, {estimates[0].n} and {estimates[1].n} were")
+        what = "messages delivered" if direction.medium == "messages" else "markers heard"
+        return row.unmeasured(f"{named(p)} needs {needed} {what}, {estimates[0].n} and {estimates[1].n} were")
     apart = estimates[1].value - estimates[0].value
     paired = pair.paired and [each.key for each in ours] == [each.key for each in theirs]
     if min(len(a.parts), len(b.parts)) >= RUNS:
@@ -177,9 +193,10 @@ def _side(pair: Pair, runs: Sequence[Result], metric: str, direction: Way) -> _S
     events: list[float | None] = []
     for run in runs:
         found = metric_named(metric).read(run).rated
-        if found is None:
+        account = _account(run, direction)
+        if found is None or account is None:
             return None
-        markers = run.mouth_to_ear[direction].scheduled
+        markers = account.scheduled
         parts.append(found)
         weights.append(markers)
         events.append(found.events)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rtcprobe.result import Result, Unit
+from rtcprobe.result import Kind, Result, Unit
 from rtcprobe.verdict.difference import Difference, Estimate, Method, Row
 from rtcprobe.verdict.spread import Spread, TSpread, percentile
 from rtcprobe.verdict.statistics import batches, mean_interval, samples_needed, share_interval
@@ -47,7 +47,15 @@ class Pair:
     @property
     def directions(self) -> tuple[Way, ...]:
         """The ways that either side measured, in their order."""
-        return tuple(dict.fromkeys(way for each in (*self.a, *self.b) for way in each.mouth_to_ear))
+        return self._ways("mouth_to_ear")
+
+    @property
+    def exchanges(self) -> tuple[Way, ...]:
+        """The ways on which either side sent messages, in their order."""
+        return self._ways("messages")
+
+    def _ways(self, kind: Kind) -> tuple[Way, ...]:
+        return tuple(dict.fromkeys(way for each in (*self.a, *self.b) for way in each.of_kind(kind)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,11 +90,11 @@ class CallSetup:
 
     ``routes`` gives the hops of every pair in the target's ``routes``; ``speech`` is what each party says, in the order
     in which they call (None: it only listens); ``hears`` whom each listens to, everybody where nothing is said of it.
-    ``cameras`` is what those show who have one, ``messages`` what those send who do. ``linger_s`` is how long a join goes on after it has its first packets,
-    so that it can be heard; ``dtls_timeout_s`` turns the measured round trip (None when unknown) into the initial
-    handshake timer, seconds; ``protection`` is what all want against loss; ``ice`` says which STUN and TURN servers are
-    asked outside. ``cues`` are what happens in a call but for everybody joining and saying all they have (``script``);
-    a call with cues lasts ``lasts_s``.
+    ``cameras`` is what those show who have one, ``messages`` what those send who do. ``linger_s`` is how long a join
+    goes on after it has its first packets, so that it can be heard; ``dtls_timeout_s`` turns the measured round trip
+    (None when unknown) into the initial handshake timer, seconds; ``protection`` is what all want against loss; ``ice``
+    says which STUN and TURN servers are asked outside. ``cues`` are what happens in a call but for everybody joining
+    and saying all they have (``script``); a call with cues lasts ``lasts_s``.
     """
 
     routes: Mapping[Route, Sequence[LinkSpec]]

@@ -157,7 +157,9 @@ class LoopbackCall(Course):
         """Return what was sent on each way, by who sends in the order written, then by who listens."""
         found = []
         for way in (WayName.of(one, other, "messages") for one, other in permutations(self.parties, 2)):
-            sender, taker = (self._channel(*route) for route in ((way.talker, way.listener), (way.listener, way.talker)))
+            sender, taker = (
+                self._channel(*route) for route in ((way.talker, way.listener), (way.listener, way.talker))
+            )
             if sender is None or taker is None or sender.wanted.plan is None or not sender.may_send.is_set():
                 continue
             found.append((way, sender.said(way.talker), taker.received(way.listener, forwarded=False)))
