@@ -63,6 +63,7 @@ class Channel:
         self._opened_s: float | None = None
         self._begun_s = 0.0
         self._alone_s: float | None = None
+        self._state = ""
         self._channel: RTCDataChannel | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -95,7 +96,8 @@ class Channel:
         self.stop()
 
     def stop(self) -> None:
-        """Send nothing more."""
+        """Send nothing more; note how far SCTP has come, before it is closed."""
+        self._state = self._state or self.tap.state
         if self._task is not None:
             self._task.cancel()
         self.finished.set()
@@ -119,7 +121,7 @@ class Channel:
             left=tuple(self.tap.left),
             begun_s=self._begun_s,
             opened_s=self._opened_s,
-            state=self.tap.state,
+            state=self._state or self.tap.state,
             opening=tuple(self.tap.opening),
             abandoned=frozenset(self.tap.abandoned),
         )

@@ -37,9 +37,8 @@ _LONGEST_LIFE_S: Final = 65.535
 """Limits of W3C's ``RTCDataChannelInit``: ``maxRetransmits`` and ``maxPacketLifeTime`` are unsigned short."""
 
 # frequency = number "/" ( "s" / "min" / "h" )
-_FREQUENCY: Final = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*/\s*(s|min|h)\s*")
+_FREQUENCY: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+) ?/ ?(s|min|h)")
 _PER_S: Final = {"s": 1.0, "min": 60.0, "h": 3600.0}
-_DUE: Final = re.compile(r"\s*(.+?)\s+at\s+(.+?)\s*")
 
 
 class Due(NamedTuple):
@@ -120,8 +119,8 @@ class MessagePlan:
             instants = np.cumsum(chance.exponential(1.0 / self.rate_hz, size=count))
         return tuple(Due(at_s, self.size_bytes) for at_s in instants[instants < lasts_s].tolist())
 
-    def within(self, lasts_s: float) -> MessagePlan:
-        """Return this plan, for calls of ``lasts_s``.
+    def check_within(self, lasts_s: float) -> None:
+        """Refuse this plan for calls of ``lasts_s``.
 
         Raises:
             BadInputError: more messages than a call's record holds.
@@ -132,7 +131,6 @@ class MessagePlan:
                 f"rate {self.rate_hz:g}/s is {count:,.0f} messages in a call of {format_duration(lasts_s)}",
                 f"every one of them is kept: give {MOST_IN_A_CALL:,} or fewer",
             )
-        return self
 
 
 def parse_frequency(text: object) -> float:
@@ -141,7 +139,7 @@ def parse_frequency(text: object) -> float:
     Raises:
         BadInputError: it cannot be read.
     """
-    found = _FREQUENCY.fullmatch(text) if isinstance(text, str) else None
+    found = _FREQUENCY.fullmatch(text.strip()) if isinstance(text, str) else None
     if found is None:
         raise BadInputError(f"rate {text!r} cannot be read", "write it like 5/s, or 12/min")
     return float(found[1]) / _PER_S[found[2]]
@@ -153,11 +151,12 @@ def parse_due(text: object) -> Due:
     Raises:
         BadInputError: it cannot be read, or is before the call.
     """
-    found = _DUE.fullmatch(text) if isinstance(text, str) else None
-    if found is None:
+    words = text.split() if isinstance(text, str) else []
+    if "at" not in words[1:-1]:
         raise BadInputError(f"message {text!r} cannot be read", "write it like 200B at 1.5s")
     try:
-        due = Due(at_s=parse_duration(found[2]), size_bytes=parse_bytes(found[1]))
+        place = words.index("at")
+        due = Due(at_s=parse_duration(" ".join(words[place + 1 :])), size_bytes=parse_bytes(" ".join(words[:place])))
     except BadInputError as error:
         raise error.within(f"message {text!r}") from error
     if due.at_s < 0.0:

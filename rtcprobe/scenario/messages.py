@@ -42,7 +42,7 @@ def messages_schema() -> dict[str, Any]:
         {
             "rate": written(
                 "frequency",
-                r"^\s*[0-9.]+\s*/\s*(s|min|h)\s*$",
+                r"^[0-9.]+ ?/ ?(s|min|h)$",
                 "How many a second, counted from the opening of the channel; without it those of the list and of cues "
                 "(ben sends at 5s) alone.",
                 "5/s",
@@ -54,7 +54,7 @@ def messages_schema() -> dict[str, Any]:
             ),
             "list": {
                 "type": "array",
-                "items": written("message", r"^\s*\S+.*\s+at\s+.*$", "SIZE at TIME.", "2kB at 1.5s"),
+                "items": written("message", r"^[0-9.]+ ?[A-Za-z]+ at [0-9.]+ ?[a-z]+$", "SIZE at TIME.", "2kB at 1.5s"),
                 "description": "Messages at instants of their own, counted from when everybody has joined.",
                 "examples": [["200B at 1s", "16kB at 2.5s"]],
             },
