@@ -124,6 +124,7 @@ class Channel:
             state=self._state or self.tap.state,
             opening=tuple(self.tap.opening),
             abandoned=frozenset(self.tap.abandoned),
+            ordered=self.wanted.plan is None or self.wanted.plan.ordered,
         )
 
     def received(self, party: str, *, forwarded: bool) -> CameMessages:

@@ -10,12 +10,15 @@ Rules:
        for the channel; ``queue``, in the sender, for congestion window and scheduler; ``retransmission``, from its
        first leaving to that of the copy that came; the network, its least and what it varied; and ``head_of_line``,
        whole at the receiver, waiting for an earlier one.
-    3. Where somebody forwards, what leaves and what comes have numbers of their own: what lies between them is one
+    3. In line waits who was whole before the message before was delivered: the time a receiver takes to hand over whose
+       turn it is (microseconds, on the real clock) is the network's.
+    4. Where somebody forwards, what leaves and what comes have numbers of their own: what lies between them is one
        stage, ``network_and_server``.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -27,7 +30,7 @@ __all__ = ["Delivery", "Resent", "deliveries"]
 
 _CYCLE: Final = 2**32
 _NOTHING: Final = 1e-6
-"""A wait shorter than that is a reading of the clock."""
+"""Instants no further apart are one: virtual time counts nanoseconds."""
 
 Fate = Literal["heard", "rejected", "lost"]
 
@@ -77,6 +80,8 @@ class _Trace:
 
     def __init__(self, said: SaidMessages, came: CameMessages) -> None:
         self._said, self._came = said, came
+        self._earlier_s = -math.inf
+        """When the message before was delivered; one that never came holds up the next until that is."""
         self._left = _copies(said.left)
         self._sent = _pieces(said.left)
         self._begun = {each.number: each.tsn for each in said.left if each.number is not None}
@@ -89,7 +94,7 @@ class _Trace:
         )
 
     def of(self, posted: Posted) -> Delivery:
-        """Return what became of one message."""
+        """Return what became of one message; asked in the order of their numbers."""
         delivered = self._delivered.get(posted.number)
         sent = self._sent.get(posted.number, ())
         fate, why = _fate(
@@ -104,23 +109,25 @@ class _Trace:
             resent=tuple(_resent(sent, self._left)),
         )
         if delivered is None:
+            self._earlier_s = math.inf if posted.posted_s is not None else self._earlier_s
             return plain
         there = self._arrived.get(posted.number, ())
         if posted.posted_s is None or not sent or not there or any(tsn not in self._at_s for tsn in there):
             # Pieces say nothing of it: all of its delay is the network's.
             return replace(plain, delivered_s=delivered.at_s, network_s=delivered.at_s - posted.due_s)
         whole_s, began_s, again_s = self._way(sent, there)
-        waited_s = delivered.at_s - whole_s
-        if waited_s < _NOTHING:
-            waited_s, whole_s = 0.0, delivered.at_s
+        in_line = self._said.ordered and self._earlier_s > whole_s + _NOTHING
+        self._earlier_s = delivered.at_s
+        whole_s = whole_s if in_line else delivered.at_s
+        opening_s = max(0.0, (self._said.opened_s or 0.0) - posted.due_s)
         return replace(
             plain,
             delivered_s=delivered.at_s,
-            opening_s=posted.posted_s - posted.due_s,
-            queue_s=began_s - posted.posted_s,
+            opening_s=opening_s,
+            queue_s=began_s - posted.due_s - opening_s,
             retransmission_s=again_s - began_s,
             network_s=whole_s - again_s,
-            head_of_line_s=waited_s,
+            head_of_line_s=delivered.at_s - whole_s,
         )
 
     def _way(self, sent: Sequence[int], there: Sequence[int]) -> tuple[float, float, float]:

@@ -66,7 +66,7 @@ class SaidMessages:
     """What one party sent another: every message, by number, and every piece that left.
 
     The channel was ``opened_s`` (None: never; ``state`` is how far SCTP had come). ``opening`` are the timers that
-    expired before. ``abandoned`` are the TSNs that SCTP gave up (RFC 3758).
+    expired before. ``abandoned`` are the TSNs that SCTP gave up (RFC 3758). ``ordered``: delivered in the order sent.
     """
 
     party: str
@@ -77,6 +77,7 @@ class SaidMessages:
     state: str = ""
     opening: Sequence[Timeout] = ()
     abandoned: frozenset[int] = frozenset()
+    ordered: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
