@@ -23,7 +23,13 @@ __all__ = [
 ]
 
 _WORDS = {"no difference shown": "not shown", "not judged": "unjudged", "not measured": "no data"}
-_NAMES = {"r": "R", "mos": "MOS", "listening_mos": "listening MOS"}
+_NAMES = {
+    "r": "R",
+    "mos": "MOS",
+    "listening_mos": "listening MOS",
+    "ssim": "SSIM",
+    "freeze_share": "frozen",
+}
 ABSENT = "not there"
 """A phase or stage that a side does not have."""
 
@@ -49,8 +55,8 @@ def _parts(of: Difference | RankedMetric) -> list[str]:
     if way is None or not rest.startswith(way):
         return rest.split(".") if rest else []
     left = rest.removeprefix(way).removeprefix(".")
-    named = Way.of(way.talker, way.listener) if of.metric.startswith(f"{way.medium}.") else way  # its group says it
-    return [arrow(named), *(left.split(".") if left else [])]
+    sound = Way.of(way.talker, way.listener)  # the group says of what it is
+    return [arrow(sound), *(left.split(".") if left else [])]
 
 
 def signed_bounds(each: Difference, *, turned: bool = False) -> str:

@@ -32,6 +32,19 @@ from rtcprobe.result.records import (
     Result,
     Verdict,
 )
+from rtcprobe.result.rooms import (
+    Entrance,
+    Exit,
+    GapShare,
+    GroupDelay,
+    GroupJoins,
+    Happening,
+    Newcomer,
+    Room,
+    Spread,
+    TalkOver,
+    Waited,
+)
 from rtcprobe.result.summary import Quantile, Summary
 
 __all__ = [
@@ -49,6 +62,12 @@ __all__ = [
     "BudgetVerdict",
     "Clock",
     "Engine",
+    "Entrance",
+    "Exit",
+    "GapShare",
+    "GroupDelay",
+    "GroupJoins",
+    "Happening",
     "HeardCall",
     "Instrument",
     "Join",
@@ -59,6 +78,7 @@ __all__ = [
     "LinkSide",
     "Met",
     "Missed",
+    "Newcomer",
     "PlacedCall",
     "Playout",
     "Progress",
@@ -68,12 +88,16 @@ __all__ = [
     "Recovered",
     "Result",
     "Retransmission",
+    "Room",
     "Sample",
     "Span",
+    "Spread",
     "Summary",
+    "TalkOver",
     "TargetSteps",
     "Unit",
     "Unprotected",
     "Verdict",
+    "Waited",
     "WayMap",
 ]

@@ -189,7 +189,7 @@ def _judge(budget: Budget, metric: Metric, result: Result) -> BudgetOutcome:
     seen = metric.read(result)
     found, verdict, reason = _verdict(budget, seen if budget.centre is None else seen.away_from(budget.centre))
     known = known_ways(metric.over, result)
-    if metric.way is not None and known and metric.way not in known:
+    if seen.empty and metric.way is not None and known and metric.way not in known:
         reason = f"{reason}: there is no {metric.way} here, {did_you_mean(metric.way, known)}"
     elif reason and metric.way is not None and metric.name != budget.metric:
         reason = f"{metric.way.replace('.', ', ').replace('_', ' ')}: {reason}"
@@ -259,7 +259,7 @@ def _closing(probability: float, seen: Observations) -> str:
 
 def _figure(budget: Budget, seen: Observations) -> _Found:
     """Return the figure; its value is None where it was not measured, or failures put it beyond any number."""
-    if seen.rated is not None:
+    if seen.rated is not None and budget.aggregate == "mean":
         return _of_run(seen.rated)
     if seen.figures is not None:
         value = seen.figures.get(budget.aggregate)

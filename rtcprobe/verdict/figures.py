@@ -44,17 +44,8 @@ class Pair:
         """Whether every run was on the virtual clock."""
         return all(each.clock == "virtual" for each in (*self.a, *self.b))
 
-    @property
-    def directions(self) -> tuple[Way, ...]:
-        """The ways that either side measured, in their order."""
-        return self._ways("mouth_to_ear")
-
-    @property
-    def exchanges(self) -> tuple[Way, ...]:
-        """The ways on which either side sent messages, in their order."""
-        return self._ways("messages")
-
-    def _ways(self, kind: Kind) -> tuple[Way, ...]:
+    def ways(self, kind: Kind) -> tuple[Way, ...]:
+        """Return the ways that either side measured in one respect, in their order."""
         return tuple(dict.fromkeys(way for each in (*self.a, *self.b) for way in each.of_kind(kind)))
 
 

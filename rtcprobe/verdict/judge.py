@@ -21,6 +21,7 @@ from rtcprobe.verdict.budgets import Budget, evaluate
 from rtcprobe.verdict.intervals import of_calls
 from rtcprobe.verdict.join_figures import phase_order
 from rtcprobe.verdict.metrics import METRICS, phase_metric
+from rtcprobe.verdict.room import room_of
 from rtcprobe.verdict.statistics import summarise
 
 __all__ = ["judge", "summarise_joins"]
@@ -35,6 +36,7 @@ def judge(result: Result, budgets: Iterable[Budget], *, strict: bool = False) ->
     """
     accounts = tuple(replace(each, summary=of_calls(each).summary()) for each in result.accounts)
     summed = replace(result, join=replace(result.join, summary=summarise_joins(result)), accounts=accounts)
+    summed = replace(summed, room=room_of(summed))
     asked = tuple(budgets)
     outcomes = tuple(evaluate(_binding(budget, result), summed) for budget in asked)
     judged = replace(summed, budgets=outcomes)
@@ -48,11 +50,13 @@ def judge(result: Result, budgets: Iterable[Budget], *, strict: bool = False) ->
 
 
 def summarise_joins(result: Result) -> Mapping[str, Summary]:
-    """Return the summaries of the joins by metric name: ``first_audio``, then the phases as they went; seconds."""
+    """Return the summaries of the joins by metric name: milestones, then the phases as they went; seconds."""
     if not result.join.attempts:
         return {}
     out: dict[str, Summary] = {}
-    for name in ("first_audio", *phase_order(result.join.attempts)):
+    seen_too = any("first_picture" in each.marks for each in result.join.attempts)
+    milestones = ("first_audio", "first_picture") if seen_too else ("first_audio",)
+    for name in (*milestones, *phase_order(result.join.attempts)):
         metric = METRICS[f"join.{name}"] if f"join.{name}" in METRICS else phase_metric(name)
         seen = metric.read(result)
         out[name] = summarise(seen.values, never=seen.never if seen.values else len(result.join.attempts))
