@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rtcprobe.call.peer import Peer
-from rtcprobe.call.targets.base import CallSetup, Way
+from rtcprobe.call.targets.base import CallSetup, Trouble, Way
 from rtcprobe.call.targets.blame import gave_up, stop_of, too_late
 from rtcprobe.call.targets.endings import bounded
 from rtcprobe.messages import CameMessages, SaidMessages
@@ -35,6 +35,8 @@ class Hooks:
         self.failed: str | None = None
         self.stopped: Stop | None = None
         self.cut: str | None = None
+        self.troubles: dict[Peer, Trouble] = {}
+        """What went wrong with connections without which the call goes on."""
         self.cpu_s: float | None = None
         self.warnings: list[str] = []
         self.happened: list[tuple[float, Cue]] = []

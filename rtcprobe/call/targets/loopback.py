@@ -74,10 +74,9 @@ class LoopbackTarget:
     parties: tuple[str, ...] = ("caller", "callee")
     directions: tuple[WayName, ...] = BOTH_WAYS
 
-    @classmethod
-    def joining(cls, parties: Sequence[str], ways: Sequence[WayName]) -> LoopbackTarget:
+    def joining(self, parties: Sequence[str], ways: Sequence[WayName]) -> LoopbackTarget:
         """Return the loopback of these parties."""
-        target = cls()
+        target = LoopbackTarget()
         target.parties, target.directions = tuple(parties), tuple(ways)
         return target
 
@@ -85,6 +84,11 @@ class LoopbackTarget:
     def routes(self) -> tuple[Route, ...]:
         """Every way packets take."""
         return mesh_routes(self.parties)
+
+    @property
+    def legs(self) -> tuple[LegName, ...]:
+        """The legs between those who hear each other."""
+        return tuple(LegName.between(way.talker, way.listener) for way in self.directions)
 
     def call(self, setup: CallSetup, seed: np.random.SeedSequence, clock: Clock) -> LoopbackCall:
         """Return a call, not yet begun, on the running loop."""
