@@ -341,10 +341,15 @@ def test_a_failed_join_is_blamed_on_the_phase_that_its_missing_milestone_ends(aw
 
 
 def test_every_milestone_of_every_target_ends_a_phase_of_the_table():
-    from rtcprobe.call.targets import janus, whip
+    from rtcprobe.call.targets import janus_calls, whip
     from rtcprobe.timeline import PHASE_OF, VIDEO_ORDER
 
-    orders = (janus.ECHO_ORDER, janus.SPEAKER_ORDER, janus.LISTENER_ORDER, whip.WhipWhepCall.milestones)
+    orders = (
+        janus_calls.ECHO_ORDER,
+        janus_calls.SPEAKER_ORDER,
+        janus_calls.LISTENER_ORDER,
+        whip.WhipWhepCall.milestones,
+    )
     assert {PHASE_OF.get(each, each) for order in (*orders, VIDEO_ORDER) for each in order} == set(PHASES)
 
 
