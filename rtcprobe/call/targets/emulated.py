@@ -22,6 +22,7 @@ from rtcprobe.call.targets.blame import by_timers
 from rtcprobe.call.targets.course import Course
 from rtcprobe.call.targets.endings import bounded
 from rtcprobe.link import Link, Path
+from rtcprobe.messages import Due
 from rtcprobe.runtime.network import Direction, Host, Network
 from rtcprobe.timeline import Wait
 
@@ -121,7 +122,8 @@ def _members(
     chance, count = np.random.Generator(np.random.PCG64(seed)), len(setup.speech)
     mouths, cameras = chance.random(count).tolist(), chance.random(count).tolist()
     out: dict[str, Member] = {}
-    for name, phase, camera, child in zip(setup.speech, mouths, cameras, seed.spawn(count), strict=True):
+    children, chances = seed.spawn(count), seed.spawn(count)
+    for name, phase, camera, child, writing in zip(setup.speech, mouths, cameras, children, chances, strict=True):
         may = asyncio.Event()
         out[name] = Member(
             name=name,
@@ -130,6 +132,12 @@ def _members(
             mouth=setup.mouth(name, network, phase=phase, may_speak=may, seed=child),
             may_speak=may,
             camera_phase=camera,
+            by_rate=_by_rate(setup, name, writing),
             there=not absent(name, setup.cues),
         )
     return out
+
+
+def _by_rate(setup: CallSetup, name: str, seed: np.random.SeedSequence) -> Sequence[Due]:
+    plan = setup.messages.get(name)
+    return () if plan is None else plan.by_rate(setup.lasts_s, np.random.Generator(np.random.PCG64(seed)))
