@@ -49,6 +49,7 @@ from aiortc import (
     RTCRtpSender,
     RTCRtpTransceiver,
 )
+from aiortc.rtcdtlstransport import RTCCertificate
 from aiortc.rtcrtpparameters import RTCRtcpFeedback, RTCRtpCodecParameters, RTCRtpHeaderExtensionParameters
 from cryptography.x509 import Certificate
 
@@ -82,6 +83,9 @@ _FEEDBACK_OF: Final = {
     "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01": RTCRtcpFeedback(type="transport-cc")
 }
 """The feedback without which an extension has no use (draft-holmer-rmcat-transport-wide-cc-extensions-01 §4)."""
+
+_CERTIFICATES: Final[list[RTCCertificate]] = []
+"""Those of calls in virtual time, one after the other: as many as the largest of them had connections' ends."""
 
 _DECODING: ContextVar[bool] = ContextVar("rtcprobe_decoding", default=True)
 """Whether a receiver started in this context gets aiortc's decoder thread."""
@@ -139,6 +143,7 @@ def install() -> None:
         _replace(module, "uuid", _Dispatch(uuid, uuid4=_seeded("uuid4", uuid.uuid4)))
     _replace(aiortc.rtcrtpreceiver, "threading", _Dispatch(threading, Thread=_decoder_thread))
     _replace(aiortc.rtcdtlstransport, "certificate_digest", _digest)
+    _replace(aiortc.rtcpeerconnection, "RTCCertificate", _Dispatch(RTCCertificate, generateCertificate=_certificate))
     _replace(aiortc.rtcpeerconnection, "copy", _Dispatch(copy, deepcopy=_copied))
     _replace(aiortc.rtcpeerconnection, "CODECS", _OfferedCodecs(aiortc.codecs.CODECS))
     _replace(aiortc.rtcpeerconnection, "HEADER_EXTENSIONS", _OfferedExtensions(aiortc.codecs.HEADER_EXTENSIONS))
@@ -243,6 +248,21 @@ def _digest(certificate: Certificate, algorithm: str) -> str:
     return certificate.fingerprint(digest).hex(":").upper()
 
 
+def _certificate() -> RTCCertificate:
+    """Return a new certificate; in virtual time the process' n-th for the n-th connection of a call.
+
+    A tenth of what a join costs is making two and their OpenSSL contexts (``dtls_seam.prepare_handshake``), which takes
+    no virtual time, and nothing on the wire but a fingerprint tells one certificate from another.
+    """
+    loop = _virtual_loop()
+    if loop is None:
+        return RTCCertificate.generateCertificate()
+    place = next(loop.certificates)
+    if place == len(_CERTIFICATES):
+        _CERTIFICATES.append(RTCCertificate.generateCertificate())
+    return _CERTIFICATES[place]
+
+
 def _with(codec: RTCRtpCodecParameters, feedback: Mapping[str, RTCRtcpFeedback]) -> RTCRtpCodecParameters:
     """Return a codec with the feedback that belongs to the extensions of this context."""
     more = [feedback[each.uri] for each in _MORE_EXTENSIONS.get() if each.uri in feedback]
@@ -269,9 +289,9 @@ def _decoder_thread(*args: Any, **kwargs: Any) -> threading.Thread | _NoThread:
 
 
 class _Dispatch(types.SimpleNamespace):
-    """A module with a few names replaced."""
+    """A module, or a class, with a few names replaced."""
 
-    def __init__(self, module: types.ModuleType, **replacements: Any) -> None:
+    def __init__(self, module: types.ModuleType | type, **replacements: Any) -> None:
         super().__init__(**replacements)
         self._module = module
 
