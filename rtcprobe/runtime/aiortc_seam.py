@@ -63,6 +63,7 @@ __all__ = [
     "attribute",
     "install",
     "new_peer_connection",
+    "ntp_time",
     "offering",
     "on_state",
     "without_decoder",
@@ -317,11 +318,16 @@ def _replace_clocks() -> None:
 
     def virtual_ntp_time() -> int:
         loop = _virtual_loop()
-        return current_ntp_time() if loop is None else int((_NTP_EPOCH_OFFSET_S + loop.time()) * 2**32)
+        return current_ntp_time() if loop is None else ntp_time(loop.time())
 
     _replace(aiortc.clock, "current_datetime", virtual_datetime)
     _replace(aiortc.clock, "current_ms", virtual_ms)
     _replace(aiortc.clock, "current_ntp_time", virtual_ntp_time)
+
+
+def ntp_time(now_s: float) -> int:
+    """Return an instant of virtual time as NTP has it, 32 bits of seconds and 32 of their fractions."""
+    return int((_NTP_EPOCH_OFFSET_S + now_s) * 2**32)
 
 
 def _virtual_loop() -> VirtualEventLoop | None:

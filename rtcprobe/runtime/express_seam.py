@@ -34,7 +34,7 @@ from aiortc.rtcdtlstransport import State
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtp import RtpPacket
 
-from rtcprobe.runtime.aiortc_seam import attribute, on_state
+from rtcprobe.runtime.aiortc_seam import attribute, ntp_time, on_state
 from rtcprobe.runtime.virtual import VirtualEventLoop
 
 __all__ = ["Came", "EncodedFrame", "Paced", "express", "hand_over", "send_paced"]
@@ -135,6 +135,10 @@ class _Sending:
         self._send = _sealed(sender.transport)
         self._extensions: bytes | None = None  # what stands between header and payload, where it is always the same
         self._over = self._loop.create_future()
+        self._ntp_time: Callable[[], int] = aiortc.clock.current_ntp_time
+        if isinstance(self._loop, VirtualEventLoop):  # as it would, without asking which loop this is
+            now_s = self._loop.time
+            self._ntp_time = lambda: ntp_time(now_s())
 
     async def run(self) -> None:
         sender = self._sender
@@ -187,7 +191,7 @@ class _Sending:
             packet = _Left(sequence, data)
         sender._RTCRtpSender__rtp_history[sequence % self._kept] = packet  # noqa: SLF001
         self._send(data)
-        sender._RTCRtpSender__ntp_timestamp = aiortc.clock.current_ntp_time()  # noqa: SLF001
+        sender._RTCRtpSender__ntp_timestamp = self._ntp_time()  # noqa: SLF001
         sender._RTCRtpSender__rtp_timestamp = timestamp  # noqa: SLF001
         sender._RTCRtpSender__octet_count += len(payload)  # noqa: SLF001
         sender._RTCRtpSender__packet_count += 1  # noqa: SLF001
