@@ -259,7 +259,7 @@ def _closing(probability: float, seen: Observations) -> str:
 
 def _figure(budget: Budget, seen: Observations) -> _Found:
     """Return the figure; its value is None where it was not measured, or failures put it beyond any number."""
-    if seen.rated is not None:
+    if seen.rated is not None and budget.aggregate == "mean":
         return _of_run(seen.rated)
     if seen.figures is not None:
         value = seen.figures.get(budget.aggregate)

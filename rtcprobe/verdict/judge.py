@@ -48,11 +48,13 @@ def judge(result: Result, budgets: Iterable[Budget], *, strict: bool = False) ->
 
 
 def summarise_joins(result: Result) -> Mapping[str, Summary]:
-    """Return the summaries of the joins by metric name: ``first_audio``, then the phases as they went; seconds."""
+    """Return the summaries of the joins by metric name: milestones, then the phases as they went; seconds."""
     if not result.join.attempts:
         return {}
     out: dict[str, Summary] = {}
-    for name in ("first_audio", *phase_order(result.join.attempts)):
+    seen_too = any("first_picture" in each.marks for each in result.join.attempts)
+    milestones = ("first_audio", "first_picture") if seen_too else ("first_audio",)
+    for name in (*milestones, *phase_order(result.join.attempts)):
         metric = METRICS[f"join.{name}"] if f"join.{name}" in METRICS else phase_metric(name)
         seen = metric.read(result)
         out[name] = summarise(seen.values, never=seen.never if seen.values else len(result.join.attempts))

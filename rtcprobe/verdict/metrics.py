@@ -145,10 +145,22 @@ def _share(fate: Literal["heard", "rejected", "lost"]) -> Callable[[Account], Ob
         if not ear.scheduled:
             return Observations()
         share = getattr(ear, fate) / ear.scheduled
-        # Markers are half a second apart, longer than a burst of losses lasts: each counts in full.
-        return Observations(rated=Rated.of(share, ear, _fates(ear, fate), events=ear.scheduled))
+        return Observations(rated=Rated.of(share, ear, _fates(ear, fate), events=_events(ear, fate)))
 
     return read
+
+
+def _events(account: Account, fate: str) -> float:
+    """Return how many independent events a share of fates was seen among.
+
+    Markers are half a second apart, longer than a burst of losses lasts: each counts in full. Frames of one fate come
+    in rows, as those behind a lost one wait for it; they count as ``intervals.frames_worth`` counts frames in bursts.
+    """
+    if account.kind != "glass_to_glass":
+        return account.scheduled
+    places = sorted((each.call, each.marker) for each in account.missed if fate in ("heard", each.fate))
+    rows = sum((call, marker - 1) != before for before, (call, marker) in zip([None, *places], places, strict=False))
+    return account.scheduled / (2.0 * len(places) / rows - 1.0) if rows else account.scheduled
 
 
 def _fates(ear: Account, fate: str) -> Callable[[HeardCall], float]:
@@ -276,11 +288,15 @@ def _figure(name: str) -> Callable[[Account], Observations]:
 
 
 def _likeness(name: str) -> Callable[[Account], Observations]:
-    """Read how like their originals frames were: a mean, and the twentieth that were least."""
+    """Read how like their originals frames were: a mean, the twentieth that were least, the second that was worst.
+
+    The mean has an interval, as each call has one; the others are what these pictures were.
+    """
+    names = {"p5": f"{name}_p5", "worst_second": f"{name}_in_worst_second"}
 
     def read(account: Account) -> Observations:
-        found = {"mean": account.figures.get(name), "p5": account.figures.get(f"{name}_p5")}
-        return Observations(figures={each: value for each, value in found.items() if value is not None})
+        found = {each: account.figures[key] for each, key in names.items() if key in account.figures}
+        return Observations(figures=found, rated=_figure(name)(account).rated)
 
     return read
 
@@ -379,8 +395,8 @@ def _metrics() -> Iterable[Metric]:
         if kind == "mouth_to_ear":
             yield from _of_sound()
         if kind == "glass_to_glass":
-            yield _account(kind, ".ssim", "number", _likeness("ssim"), aggregates=("mean", "p5"))
-            yield _account(kind, ".psnr", "number", _likeness("psnr_db"), aggregates=("mean", "p5"))
+            for name, figure in (("ssim", "ssim"), ("psnr", "psnr_db")):
+                yield _account(kind, f".{name}", "number", _likeness(figure), aggregates=("mean", "p5", "worst_second"))
         if kind in ("response", "barge_in"):
             yield from _of_turns(kind)
         for stage in judged.stages:

@@ -11,7 +11,7 @@ from calls import call, setup
 from rtcprobe.call.camera import Camera, came_video
 from rtcprobe.call.targets.loopback import ROUTES
 from rtcprobe.hearing.eyes import see
-from rtcprobe.link import Delay, LinkSpec, LossTrace
+from rtcprobe.link import Delay, Limit, LinkSpec, LossTrace, Rate
 from rtcprobe.picture.film import Film
 from rtcprobe.picture.settings import VideoSettings
 from rtcprobe.result import VIDEO_STAGES
@@ -156,6 +156,17 @@ def test_a_join_goes_on_until_the_first_picture_is_seen_on_both_sides():
         assert account.first_packet_s < account.first_key_frame_s < account.first_picture_s
         first = account.frames[0]
         assert account.first_picture_s == first.shown_s
+
+
+def test_a_join_that_hears_and_never_sees_says_that_it_waited_for_the_picture():
+    # Sound fits; of a key frame, sent at 750 kb/s, a queue of three packets keeps too few to make it whole.
+    narrow = LinkSpec(delay=Delay(base_s=0.040), rate=Rate(bps=90_000), limit=Limit(packets=3))
+    shown = Camera(film=film(), count=300, nack=False)
+    plan = replace(setup(CLEAN, routes={ROUTES[0]: [narrow]}, join_timeout_s=6.0), cameras={"caller": shown})
+    made = call(replace(plan, cameras={"caller": shown, "callee": shown}), 1)
+    assert made.failed.startswith("callee first_key_frame not within 6 s")
+    assert made.stopped.awaited == "first_key_frame"
+    assert made.callee.heard_packet.is_set()
 
 
 @pytest.mark.parametrize("damage", ["cut", "wrong number", "other source", "wrapped", "nothing"])
