@@ -117,6 +117,7 @@ def test_a_planned_network_carries_what_is_no_media_at_once_and_media_when_it_is
             await asyncio.wait_for(receiver.last.wait(), 10)
         finally:
             network.releaser.stop()
+            network.releaser.join(10)  # it notes what left after it has sent it
             here.close()
             there.close()
         return receiver.came, network

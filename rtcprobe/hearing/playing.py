@@ -18,8 +18,10 @@ from rtcprobe.hearing.relate import related
 from rtcprobe.playout.arrivals import Arrivals, in_time
 from rtcprobe.playout.base import BLOCK_S, Block, Decoder, Run
 from rtcprobe.playout.copies import unpacked
+from rtcprobe.playout.neteq import NetEq
 from rtcprobe.playout.policies import PlayoutChoice, Policy, make_policy
 from rtcprobe.playout.replay import Playback, replay
+from rtcprobe.playout.steered import Steered, Steering
 from rtcprobe.recording import Agreed, Came, Said
 from rtcprobe.result import TargetSteps
 from rtcprobe.scenario import Devices
@@ -81,15 +83,19 @@ def play(
     phase_s: float,
     drift: float,
     listen: Callable[[float], Callable[[Block | Run], object]],
+    steering: Steering | None = None,
 ) -> tuple[Playback, Mapping[str, Any]]:
     """Pull audio on the grid of ``phase_s``, from just before the first arrival until the last frame was played.
 
     ``listen`` is told when the first block is played, and returns what takes each of them, or many at once: the sound
-    is not kept.
+    is not kept. ``steering`` acts on NetEQ alone.
     """
     policy = _policy(choice, agreed, decoder)
+    playout = policy.playout
+    if steering is not None and isinstance(playout, NetEq):
+        playout = Steered(playout, steering)
     if not arrivals:
-        return replay(policy.playout, (), phase_s, phase_s, drift=drift, each=listen(phase_s)), policy.figures()
+        return replay(playout, (), phase_s, phase_s, drift=drift, each=listen(phase_s)), policy.figures()
     instants_s, stamps = arrivals.at_s, arrivals.timestamps
     first_s, last_s = float(instants_s.min()), float(instants_s.max())
     newest = int(unwrapped(stamps, int(stamps[0]), 32).max())
@@ -101,7 +107,7 @@ def play(
 
     first_tick_s = _tick_before(first_s, phase_s)
     playback = replay(
-        policy.playout,
+        playout,
         arrivals,
         first_tick_s,
         last_s + _LONGEST_DRAIN_S,

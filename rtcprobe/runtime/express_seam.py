@@ -21,8 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Callable, Hashable, Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, Protocol, cast, runtime_checkable
 
 import aiortc.clock
@@ -48,6 +47,9 @@ _MOST_BYTES: Final = 1500 - 144  # pylibsrtp's buffer, less the longest trailer 
 _MOST_KNOWN: Final = 64
 """Extensions of a mouth are the same in each packet; of a browser no two are."""
 
+_PACED: Final[dict[type, bool]] = {}
+"""Kinds of tracks, and whether they are ``Paced``."""
+
 Take = Callable[["Came"], None]
 
 
@@ -63,7 +65,12 @@ class EncodedFrame(NamedTuple):
 
 @runtime_checkable
 class Paced(Protocol):
-    """A track whose frames are ready, each with its instant."""
+    """A track whose frames are ready, each with its instant.
+
+    ``lag_s``: a frame leaves so long after its first sample was captured. Sender reports are dated by capture.
+    """
+
+    lag_s: float
 
     async def ready(self) -> None:
         """Return when it may be sent."""
@@ -109,7 +116,7 @@ def send_paced(sender: RTCRtpSender) -> None:
 
     async def run(codec: RTCRtpCodecParameters) -> None:
         track = attribute(sender, "_RTCRtpSender__track")
-        if _paces(cast("Hashable", type(track))) and attribute(track, "kind") == "audio":
+        if _paces(track) and attribute(track, "kind") == "audio":
             await _Sending(sender, track, codec).run()
         else:
             await usual(codec)
@@ -117,10 +124,12 @@ def send_paced(sender: RTCRtpSender) -> None:
     sender._run_rtp = run  # type: ignore[method-assign]  # noqa: SLF001
 
 
-@cache
-def _paces(kind: Hashable) -> bool:
-    """Return whether it is a class of ``Paced``: Python takes a tenth of a millisecond to see."""
-    return isinstance(kind, type) and issubclass(kind, Paced)
+def _paces(track: object) -> bool:
+    """Return whether it is ``Paced``: Python takes a tenth of a millisecond to see, so each kind is looked at once."""
+    kind = type(track)
+    if kind not in _PACED:
+        _PACED[kind] = isinstance(track, Paced)
+    return _PACED[kind]
 
 
 class _Sending:
@@ -133,6 +142,7 @@ class _Sending:
         self._kept: int = attribute(aiortc.rtcrtpsender, "RTP_HISTORY_SIZE")
         self._loop = asyncio.get_running_loop()
         self._send = _sealed(sender.transport)
+        self._lag = round(track.lag_s * 2**32)
         self._extensions: bytes | None = None  # what stands between header and payload, where it is always the same
         self._over = self._loop.create_future()
         self._ntp_time: Callable[[], int] = aiortc.clock.current_ntp_time
@@ -191,7 +201,8 @@ class _Sending:
             packet = _Left(sequence, data)
         sender._RTCRtpSender__rtp_history[sequence % self._kept] = packet  # noqa: SLF001
         self._send(data)
-        sender._RTCRtpSender__ntp_timestamp = self._ntp_time()  # noqa: SLF001
+        # Receivers make sound and picture agree by these: aiortc's own, of when it left, hides a packet's length of it.
+        sender._RTCRtpSender__ntp_timestamp = self._ntp_time() - self._lag  # noqa: SLF001
         sender._RTCRtpSender__rtp_timestamp = timestamp  # noqa: SLF001
         sender._RTCRtpSender__octet_count += len(payload)  # noqa: SLF001
         sender._RTCRtpSender__packet_count += 1  # noqa: SLF001
