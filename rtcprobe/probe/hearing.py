@@ -104,8 +104,9 @@ def judge_join(
     call, party = attempt.call, _named(attempt.call, joiner)
     ends = _meeting(call, joiner)
     marks = {peer: dict(peer.timeline.marks) for peer in dict.fromkeys((*ends, joiner))}
-    failed, stopped = call.failed, call.stopped
-    meshed = len(call.joiners) > 1 and not outside
+    failed, stopped = call.troubles.get(joiner, (call.failed, call.stopped))
+    joining = {peer.side for peer in call.joiners}
+    meshed = 1 < len(call.joiners) == len(joining)  # of several who listen to one alone, all have one side's name
     if failed is not None and meshed and joiner.heard_packet.is_set():
         failed, stopped = None, None  # somebody else of the room was not heard
     if failed is None:
@@ -137,8 +138,7 @@ def judge_join(
         awaited=None if stopped is None else stopped.awaited,
         last=next((peer.side for peer in ends if peer is not joiner), None) if meshed else None,
     )
-    sides = {each.side for each in call.joiners}
-    other = next((peer for peer in ends if peer.side not in sides), None)
+    other = next((peer for peer in ends if peer.side not in joining), None)
     if other is None or joiner is not call.joiners[0]:
         return Joined(timed, None)
     return Joined(timed, Join(party=other.side, round=number, marks=marks[other]))

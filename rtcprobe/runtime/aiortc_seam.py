@@ -39,6 +39,7 @@ import aiortc.rtcdtlstransport
 import aiortc.rtcpeerconnection
 import aiortc.rtcrtpreceiver
 import aiortc.rtcrtpsender
+import aiortc.rtcsctptransport
 import aiortc.sdp
 import aiortc.utils
 from aiortc import (
@@ -127,11 +128,11 @@ def install() -> None:
         return host_addresses(use_ipv4, use_ipv6) if host is None else host.addresses()
 
     _replace(aioice.ice, "get_host_addresses", emulated_host_addresses)
-    for module in (aiortc.rtcrtpsender, aiortc.rtcrtpreceiver, aiortc.mediastreams):
+    for module in (aiortc.rtcrtpsender, aiortc.rtcrtpreceiver, aiortc.mediastreams, aiortc.rtcsctptransport):
         _replace(module, "time", _Dispatch(time, time=_virtual_time))
     for module in (aiortc.rtcrtpsender, aiortc.rtcrtpreceiver, aioice.ice):
         _replace(module, "random", _Dispatch(random, random=_seeded("random", random.random)))
-    for module in (aiortc.utils, aioice.utils):
+    for module in (aiortc.utils, aioice.utils, aiortc.rtcsctptransport):
         _replace(module, "os", _Dispatch(os, urandom=_seeded("urandom", os.urandom)))
     for module in (aioice.ice, aioice.utils):
         stand_in = _Dispatch(
