@@ -68,9 +68,9 @@ def _verdict(result: Result, *, strict: bool) -> tuple[Verdict, tuple[str, ...]]
     binding = [each for each in result.budgets if not each.advisory]
     undecided = [each for each in binding if each.verdict == "undecided"]
     missed = [each for each in binding if each.verdict == "missed" or (strict and each.verdict == "undecided")]
-    unheard = tuple(_unheard(result))
+    unheard = () if result.interrupted else tuple(_unheard(result))
     in_part = result.room_of_many and len(unheard) < len(result.ways)
-    silent = (*_silences(result), *(() if in_part else unheard), *_unseen(result))
+    silent = (*_silences(result), *(() if in_part else unheard), *(() if result.interrupted else _unseen(result)))
     aside = unheard if in_part else ()
     open_ones = [each for each in binding if each.verdict == "inconclusive"]
     heard = not _joins(result) or any(each.first_audio_s is not None for each in result.join.attempts)

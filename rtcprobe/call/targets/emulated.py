@@ -27,6 +27,7 @@ from rtcprobe.call.targets.course import Course
 from rtcprobe.call.targets.endings import HANG_UP_TIMEOUT_S, OVERTIME_S, all_of, bounded
 from rtcprobe.errors import MeasurementError
 from rtcprobe.link import Link, Path
+from rtcprobe.messages import Due
 from rtcprobe.runtime.network import Direction, Host, Network
 from rtcprobe.timeline import Wait
 
@@ -170,9 +171,10 @@ class EmulatedCall(Course):
         """Note that the path of a connection has broken ``after_s`` into the call."""
         self.trouble(peer, f"{peer.side}'s media path broke {after_s:.1f} s into the call")
 
-    async def until_the_last_packet(self, *, patient: bool) -> None:
-        """Wait for what is under way; ``patient``: and for what may be asked for again."""
-        await asyncio.sleep(max(0.0, self.network.last_arrival_s - self.network.now_s()) + LAST_PACKET_S)
+    async def until_the_last_packet(self, *, patient: bool, stations: int = 1) -> None:
+        """Wait for what is under way to pass so many ``stations``; ``patient``: and for what may be asked for again."""
+        for _ in range(stations):
+            await asyncio.sleep(max(0.0, self.network.last_arrival_s - self.network.now_s()) + LAST_PACKET_S)
         if patient:
             await asyncio.sleep(RETRANSMISSION_S)
 
@@ -220,7 +222,8 @@ def _members(
     chance, count = np.random.Generator(np.random.PCG64(seed)), len(setup.speech)
     mouths, cameras = chance.random(count).tolist(), chance.random(count).tolist()
     out: dict[str, Member] = {}
-    for name, phase, camera, child in zip(setup.speech, mouths, cameras, seed.spawn(count), strict=True):
+    children, chances = seed.spawn(count), seed.spawn(count)
+    for name, phase, camera, child, writing in zip(setup.speech, mouths, cameras, children, chances, strict=True):
         may = asyncio.Event()
         out[name] = Member(
             name=name,
@@ -229,6 +232,12 @@ def _members(
             mouth=setup.mouth(name, network, phase=phase, may_speak=may, seed=child),
             may_speak=may,
             camera_phase=camera,
+            by_rate=_by_rate(setup, name, writing),
             there=not absent(name, setup.cues),
         )
     return out
+
+
+def _by_rate(setup: CallSetup, name: str, seed: np.random.SeedSequence) -> Sequence[Due]:
+    plan = setup.messages.get(name)
+    return () if plan is None else plan.by_rate(setup.lasts_s, np.random.Generator(np.random.PCG64(seed)))

@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, permutations
 
 import numpy as np
 
 from rtcprobe.call.camera import first_pictures
+from rtcprobe.call.channel import Channel, drained
 from rtcprobe.call.live import introduce
 from rtcprobe.call.member import Member
 from rtcprobe.call.peer import Peer
@@ -31,6 +32,7 @@ from rtcprobe.call.targets.base import CallSetup, Route, Way
 from rtcprobe.call.targets.emulated import EmulatedCall, world
 from rtcprobe.call.targets.endings import said_all
 from rtcprobe.errors import BadInputError
+from rtcprobe.messages import CameMessages, SaidMessages
 from rtcprobe.result import Clock
 from rtcprobe.scenario import TargetPlan
 from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, Timer, Wait
@@ -137,6 +139,18 @@ class LoopbackCall(EmulatedCall):
             if self._members[listener].hears(self._members[talker]) and self._members[talker].mouth is not None
         ]
 
+    def messages(self) -> list[tuple[WayName, SaidMessages, CameMessages]]:
+        """Return what was sent on each way, by who sends in the order written, then by who listens."""
+        found = []
+        for way in (WayName.of(one, other, "messages") for one, other in permutations(self.parties, 2)):
+            sender, taker = (
+                self._channel(*route) for route in ((way.talker, way.listener), (way.listener, way.talker))
+            )
+            if sender is None or taker is None or sender.wanted.plan is None or not sender.may_send.is_set():
+                continue
+            found.append((way, sender.said(way.talker), taker.received(way.listener, forwarded=False)))
+        return found
+
     @property
     def joiners(self) -> list[Peer]:
         """Of two the caller; of more every party that hears somebody, by the connection that was last (rule 3)."""
@@ -200,6 +214,13 @@ class LoopbackCall(EmulatedCall):
         """Let whoever stands first call the others."""
         await asyncio.gather(*(self._meet(one, other) for one, other in self._pairs if one.there and other.there))
 
+    def let_speak(self, *, joining: bool) -> None:
+        """Let those speak who are there and wait for no cue, and their messages go."""
+        super().let_speak(joining=joining)
+        for member in self._members.values():
+            if member.there:
+                member.may_send()
+
     async def say_all(self) -> None:
         """Wait until all is said, or the script is over, and the last packet has come.
 
@@ -213,6 +234,8 @@ class LoopbackCall(EmulatedCall):
             self.cut = await self.said_by_all()
         else:
             self.cut = await said_all({way.talker: None for way in self.ways}, self.peers, self.network)
+        if self.setup.messages and self.cut is None:
+            await drained(self._channels(), [peer.ended for peer in self.there])
         asked = (peer.pictures or (peer.negotiated is not None and peer.negotiated.nack) for peer in self.peers)
         await self.until_the_last_packet(patient=any(asked))
 
@@ -226,6 +249,16 @@ class LoopbackCall(EmulatedCall):
             return False
         self.broke(peer, after_s)
         return bool(self.sound_ways())
+
+    def _channels(self) -> list[Channel]:
+        """Return every end of a channel between those who are there."""
+        there = {name for name, member in self._members.items() if member.there}
+        return [peer.channel for route, peer in self._peers.items() if peer.channel and there.issuperset(route)]
+
+    def _channel(self, one: str, other: str) -> Channel | None:
+        """Return the end of ``one`` of its channel to another."""
+        peer = self._peers.get((one, other))
+        return None if peer is None else peer.channel
 
     def _in_order(self, one: Member, other: Member) -> tuple[Member, Member]:
         """Return who calls and who is called: who comes later calls those who are there; else the first the second."""

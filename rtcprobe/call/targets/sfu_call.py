@@ -159,10 +159,11 @@ class SfuCall(EmulatedCall):
             performance = SfuPerformance(self)
             self.happened = performance.happened
             self.cut = await performance.run()
+            self.room.over_s = self.network.now_s()
         else:
             self.cut = await self.said_by_all()
         asked = (each.agreed is not None and each.agreed.nack for peer in self.peers for each in peer.sections)
-        await self.until_the_last_packet(patient=any(asked))
+        await self.until_the_last_packet(patient=any(asked), stations=len(self.plan.servers[:2]) + 1)
 
     def kill(self, server: str) -> None:
         """Let a server die: nothing leaves it any more, and nothing that comes is taken."""

@@ -90,6 +90,8 @@ class Room:
         self.hears = {name: self._heard_by(name) for name in made.members}
         self.seats: dict[str, list[Seat]] = {name: [] for name in made.members}
         self.relays: list[tuple[ServerLeg, ServerLeg]] = []
+        self.over_s = math.inf
+        """When the script was over, seconds since the epoch: what was said later is not waited for."""
 
     def heard(self, name: str) -> bool:
         """Return whether anybody hears a party."""
@@ -216,8 +218,8 @@ class Room:
             opened_s = seat.outlet(talker).opened_s
             if opened_s is None:
                 continue
-            from_s = -math.inf if opened_s <= begun_s else opened_s
-            until_s = seat.left_s - UNDER_WAY_S
+            from_s = -math.inf if opened_s <= begun_s + self._up_s(talker, listener) else opened_s
+            until_s = min(seat.left_s - UNDER_WAY_S, self.over_s)
             for left_out_s, again_s in (*forwarded.pauses_s, (math.inf, math.inf)):
                 if from_s < min(left_out_s, until_s):
                     yield from_s, min(left_out_s, until_s)
@@ -225,16 +227,19 @@ class Room:
 
     def _sent_again(self, talker: str, listener: str) -> Iterator[Departure]:
         """Yield what the server sent ``listener`` again of ``talker`` (rule 1)."""
-        shifts = self._shifts(talker)
-        up_s = self.world.fastest_s(talker, self.plan.homes[talker]) or 0.0
-        home, there = self.plan.homes[talker], self.plan.homes[listener]
-        up_s += 0.0 if home == there else self.world.fastest_s(home, there) or 0.0
+        shifts, up_s = self._shifts(talker), self._up_s(talker, listener)
         for seat in self.seats[listener]:
             if talker not in seat.listens_to:
                 continue
             turns = self._chain(talker, seat).turns
             for at_s, sequence, timestamp, size_bytes in seat.outlet(talker).again:
                 yield Departure(at_s - up_s, sequence, _before(timestamp, turns, shifts), size_bytes)
+
+    def _up_s(self, talker: str, listener: str) -> float:
+        """Return how long it takes at the fastest from ``talker`` to the server of ``listener``."""
+        home, there = self.plan.homes[talker], self.plan.homes[listener]
+        between_s = 0.0 if home == there else self.world.fastest_s(home, there) or 0.0
+        return (self.world.fastest_s(talker, home) or 0.0) + between_s
 
     def _heard_by(self, listener: str) -> list[str]:
         """Return whom a party hears."""

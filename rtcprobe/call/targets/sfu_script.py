@@ -87,6 +87,8 @@ class SfuPerformance:
         member = self._members[cue.party]
         if cue.does == "stop":
             member.stop()
+        elif cue.does == "send":
+            member.send()
         elif cue.does == "join":
             self._do(self._bring(member))
         elif cue.does == "leave":
@@ -165,6 +167,7 @@ class SfuPerformance:
             self._left.add(seat)
             seat.left_s = self._call.network.now_s()
             await bounded(seat.peer.close())
+            await bounded(seat.leg.ended.wait())  # what it said last, and its goodbye, are still under way
             await bounded(seat.leg.leave())
 
     def _do(self, work: Coroutine[Any, Any, None]) -> None:
