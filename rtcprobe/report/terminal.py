@@ -21,6 +21,7 @@ from rtcprobe.report.lead import lead, out_of_reach
 from rtcprobe.report.lines import COLUMNS, STYLES, print_lines, width_of
 from rtcprobe.report.link_lines import link_lines
 from rtcprobe.report.pages import Page, waterfall
+from rtcprobe.report.room import named_lines, room_lines
 from rtcprobe.report.sentences import (
     attribution,
     beyond,
@@ -52,7 +53,7 @@ def print_result(result: Result, console: Console) -> None:
 def screen(result: Result, width: int = COLUMNS) -> list[Text]:
     """Return the lines of the final screen, of at most ``width`` characters."""
     page = Page(width)
-    lines = [*_head(result, page), *_join(result, page)]
+    lines = [*_head(result, page), *_join(result, page), *room_lines(result, page), *named_lines(result, page)]
     lines += turn_lines(result, page) if conversation(result) else ear_lines(result, page)
     lines += sight_lines(result, page)
     lines += [*_peers(result, page), *_link(result, page), *_harness(result, page), *_budgets(result.budgets, page)]

@@ -21,6 +21,7 @@ from rtcprobe.result.figures import Beside, Playout, Protection, Quality, Recove
 from rtcprobe.result.instrument import LATENESSES, Instrument, Lateness
 from rtcprobe.result.joins import Join, Joins, Retransmission
 from rtcprobe.result.links import Asked, LinkReport, LinkSide, Met
+from rtcprobe.result.named import NamedFigure
 from rtcprobe.result.outcomes import BudgetOutcome, BudgetVerdict, Unit
 from rtcprobe.result.records import (
     SCHEMA,
@@ -76,6 +77,7 @@ __all__ = [
     "LinkSide",
     "Met",
     "Missed",
+    "NamedFigure",
     "Newcomer",
     "PlacedCall",
     "Playout",

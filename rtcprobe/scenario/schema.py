@@ -28,6 +28,7 @@ from rtcprobe.scenario.party_schema import (
     site_schema,
 )
 from rtcprobe.scenario.video import video_schema
+from rtcprobe.verdict.dialects import DIALECTS
 from rtcprobe.verdict.metrics import METRICS
 from rtcprobe.ways import BOTH_LEGS
 
@@ -131,6 +132,10 @@ def scenario_schema() -> dict[str, Any]:
                     "examples": [["join.first_audio p95 < 600ms", "mouth_to_ear p95 < 100ms (advisory)"]],
                     "default": [],
                 },
+                "figures": choice(
+                    "Whose words figures are told in, too: a service's names, thresholds and definitions.",
+                    list(DIALECTS),
+                ),
             },
             required=("name",),
         ),
