@@ -25,6 +25,7 @@ from rtcprobe.audio.pcm import Pcm
 from rtcprobe.audio.rehearsal import RehearsedDecoder
 from rtcprobe.hearing import figures
 from rtcprobe.hearing.frames import Seconds, SentFrames
+from rtcprobe.hearing.lips import LipSync, Replayed
 from rtcprobe.hearing.playing import play, whole_frames
 from rtcprobe.hearing.pooled import CallAccount
 from rtcprobe.hearing.relate import related
@@ -50,7 +51,7 @@ __all__ = ["Ear"]
 class Ear:
     """One listening side: plays what arrived, hears the markers, and accounts for every millisecond.
 
-    ``phase_s`` is where the loudspeaker's 10 ms grid lies.
+    ``phase_s`` is where the loudspeaker's 10 ms grid lies. ``lips`` makes it agree with the picture beside it.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Ear:
         playout: PlayoutChoice,
         devices: Devices,
         phase_s: float,
+        lips: LipSync | None = None,
     ) -> None:
         self._said = said
         self._way = came
@@ -73,6 +75,8 @@ class Ear:
         self._choice = playout
         self._devices = devices
         self._phase_s = phase_s
+        self._lips = lips
+        self._steering: LipSync | None = lips
         self._whole = whole_frames(said, came.agreed, self._came) if self._related else self._came
         self._arrivals = self._came if playout.knows_red else self._whole
         self.playback, self._figures, self._hearing = self._play(self._arrivals, self._decoder())
@@ -198,6 +202,9 @@ class Ear:
     def _listen_to(
         self, arrivals: Arrivals, decoder: Decoder, listen: Callable[[float], Callable[[Block | Run], object]]
     ) -> tuple[Playback, Mapping[str, Any]]:
+        # The first time the picture is played beside it; then it is held back as it was.
+        steering = self._steering or (None if self._lips is None else Replayed(self._lips.corrections))
+        self._steering = None
         return play(
             self._choice,
             self._way.agreed,
@@ -206,6 +213,7 @@ class Ear:
             phase_s=self._phase_s,
             drift=self._devices.drift,
             listen=listen,
+            steering=steering,
         )
 
     def _decoder(self) -> RehearsedDecoder:
