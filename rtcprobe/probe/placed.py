@@ -42,6 +42,8 @@ class Placed:
     cut: str | None = None
     void: str | None = None
     warnings: Sequence[str] = ()
+    invalid: Sequence[str] = ()
+    """Why what was measured does not count, a sentence each."""
     spoke: Spoke = field(default_factory=Spoke)
     lag_s: Sequence[float] = ()
     emulator_s: Sequence[float] = ()
@@ -61,13 +63,14 @@ def of_stack(attempt: Attempt, *, outside: bool) -> Placed:
             for way in call.ways
         ],
         watched=watched(call),
-        said=[peer.said() for peer in call.peers if peer.sound.track is not None],
+        said=[peer.said() for peer in call.peers if peer.speaks],
         legs={Leg(name): lines for name, lines in call.legs().items()},
         report=call.report(),
         failed=call.failed,
         cut=call.cut,
         void=stalls.void_call(attempt),
         warnings=call.warnings,
+        invalid=getattr(call, "invalid", ()),  # targets of other packages need not know of it
         spoke=spoke_in(call),
         lag_s=attempt.lag_s,
         emulator_s=call.network.lateness.samples_s,

@@ -34,6 +34,8 @@ class Hooks:
         self.cut: str | None = None
         self.cpu_s: float | None = None
         self.warnings: list[str] = []
+        self.invalid: list[str] = []
+        """Why what was measured does not count, a sentence each."""
         self.may_speak = asyncio.Event()
         self.clients: list[HttpClient] = []
         """What is closed at the end."""
