@@ -218,8 +218,8 @@ class Came:
     """What reached a listener on one way: packets by arrival, seconds since the call's epoch.
 
     ``listener`` began at ``begun_s``; ``agreed`` is None where nothing was agreed on. ``forwarded``: a server that is
-    not ours stands between. ``there_and_back``: the listener is the talker itself. ``sound`` is there where the listener
-    played what came by itself: then nothing is played again here, and ``arrivals`` are without their payloads.
+    not ours stands between. ``there_and_back``: the listener is the talker itself. ``sound`` is there where the
+    listener played what came by itself: then nothing is played again here, and ``arrivals`` are without payloads.
     """
 
     listener: str

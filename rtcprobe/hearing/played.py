@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -196,7 +197,7 @@ class _Timeline:
         self._at_s = sound.at_s
         self.pcm: Pcm = np.zeros(int(ends[-1] + shifts[-1]) if len(sizes) else 0, dtype=np.float32)
         bounds = [0, *(late + 1).tolist(), len(sizes)]
-        for first, behind in zip(bounds[:-1], bounds[1:], strict=True):
+        for first, behind in pairwise(bounds):
             if behind > first:
                 piece = sound.pcm[begins[first] : ends[behind - 1]]
                 place = int(self._places[first])

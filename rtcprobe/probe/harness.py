@@ -98,11 +98,12 @@ class Harness:
         muffled += tuple(self._wrong(accounts))
         if self.clock == "virtual":
             return muffled
-        return (*muffled, *self.doubts) + tuple(
+        dominated = (
             f"the instrument dominated: {words} was {late_s * 1e3:.1f} ms late at p95, more than {LIMIT_S * 1e3:g} ms"
             for (name, samples), words in zip(self._named(), ("its loop", "its emulator", "its mouth"), strict=True)
             if samples and (late_s := float(np.percentile(samples, 95))) > LIMIT_S
         )
+        return (*muffled, *self.doubts, *dominated)
 
     def _wrong(self, accounts: Iterable[Account]) -> Iterator[str]:
         """Yield where the ear is wrong, or was too often disturbed."""
@@ -111,8 +112,8 @@ class Harness:
             aside = 0 if ear.playout is None else ear.playout.counts.get("markers_set_aside") or 0
             if aside > MOST_SET_ASIDE * (aside + ear.scheduled):
                 yield (
-                    f"the instrument was disturbed: {aside:.0f} of {aside + ear.scheduled:.0f} markers, {ear.way.words}, "
-                    "followed a stall of the browser's output or of its mouth; give it a core of its own"
+                    f"the instrument was disturbed: {aside:.0f} of {aside + ear.scheduled:.0f} markers, "
+                    f"{ear.way.words}, followed a stall of the browser's output or mouth; give it a core of its own"
                 )
         error_s = self.detection_error_s
         if error_s is not None and error_s >= DETECTION_S + _AS_SHOWN_S:

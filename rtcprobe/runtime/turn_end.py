@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import secrets
 import socket
+from contextlib import suppress
 
 from rtcprobe.runtime.network import MOST_AT_ONCE, wire_size
 from rtcprobe.runtime.outside import OutsideHost, OutsideNetwork
@@ -29,14 +30,19 @@ _LARGEST_DATAGRAM = 65_535
 
 
 class TurnEnd:
-    """The server of ``host``'s browser, at ``address`` (one of this machine's)."""
+    """The server of ``host``'s browser, at ``address`` (one of this machine's).
 
-    def __init__(self, network: OutsideNetwork, host: OutsideHost, address: str) -> None:
+    Raises:
+        OSError: the machine refuses the socket.
+    """
+
+    def __init__(self, host: OutsideHost, address: str) -> None:
         self.credentials = Credentials(user="rtcprobe", password=secrets.token_hex(12))
         self.up_packets = self.down_packets = 0
         """Datagrams of RTP and RTCP that the browser sent, and that were handed to it."""
-        self._network, self._host, self._ip = network, host, address
-        self._loop = network.loop
+        assert isinstance(host.network, OutsideNetwork)
+        self._network, self._host, self._ip = host.network, host, address
+        self._loop = host.network.loop
         self._backs: dict[Address, socket.socket] = {}
         self._closed = False
         self._front = self._open_socket()
@@ -149,7 +155,5 @@ def _is_media(data: bytes) -> bool:
 
 
 def _send(out: socket.socket, data: bytes, to: Address) -> None:
-    try:
+    with suppress(OSError):  # a full buffer loses datagrams, as everywhere; behind a closed socket is nobody
         out.sendto(data, to)
-    except OSError:
-        pass  # a full buffer loses datagrams, as everywhere; a socket that was closed has nobody behind it

@@ -23,10 +23,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from rtcprobe.call.ends.browser.end import BrowserEnd, PagePlan
+from rtcprobe.call.ends.browser.end import BrowserEnd
 from rtcprobe.call.ends.browser.launching import find_chromium, needs_playwright
 from rtcprobe.call.ends.browser.served import OwnPage
 from rtcprobe.call.ends.browser.steps import read_steps
+from rtcprobe.call.ends.browser.tab import PagePlan
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.sdp import usable_offer
 from rtcprobe.call.targets import plain
@@ -61,7 +62,7 @@ OWN_ROUTES: Final[tuple[Route, ...]] = (
 _END_S: Final = 1.0
 """How long a call goes on after the last word: what was said last passes a jitter buffer of a second at most."""
 _SLACK_S: Final = 0.001
-"""How much shorter than the link a round trip may seem: the page's clock counts tenths of a millisecond, its stats ms."""
+"""How much shorter than the link a round trip may seem: stats of a page count whole milliseconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,13 +157,14 @@ class PageCall(Course):
         seeds = network_seed.spawn(4 * len(names))
         plans = target.plans or (PagePlan(url="", hosts=("localhost",)),)
         executable = find_chromium(target.browser)
-        self.pages = [
-            BrowserEnd(self._host(name, far, signals, seeds[4 * place :]), name, plan, setup.speech[name], executable)
-            for place, (name, plan) in enumerate(zip(names, plans, strict=False))
-        ]
+        self.pages = []
+        for place, (name, plan) in enumerate(zip(names, plans, strict=False)):
+            host = self._host(name, far, signals, seeds[4 * place :])
+            self.pages.append(
+                BrowserEnd(host, name, plan, setup.speech[name], executable, direct=not target.plans)
+            )  # fmt: skip
         self._ours: _DirectPeer | None = None
         if not target.plans:
-            self.pages[0].direct = True
             phase = float(np.random.Generator(np.random.PCG64(phase_seed)).random())
             self._ours = self._own_peer(names[1], phase, mouth_seed)
 
@@ -215,7 +217,7 @@ class PageCall(Course):
 
     def report(self) -> dict[str, Any]:
         """Return, by party, which browser it was, what was done to it, and what it says of itself."""
-        return {page.side: page.report() for page in self.pages} | {peer.side: {} for peer in self.peers[len(self.pages) :]}
+        return {peer.side: peer.report() if isinstance(peer, BrowserEnd) else {} for peer in self.peers}
 
     # How it runs.
 
@@ -228,10 +230,11 @@ class PageCall(Course):
             host.address = host.candidates[0]
             self._served = OwnPage(self._answer)
             port = await self._served.start()
-            self.pages[0].plan = replace(self.pages[0].plan, url=f"http://localhost:{port}/")
+            tab = self.pages[0].tab
+            tab.plan = replace(tab.plan, url=f"http://localhost:{port}/")
         await asyncio.gather(*(page.prepare(address) for page in self.pages))
         for page in self.pages:
-            page.lost.add_done_callback(self._lost)
+            page.tab.lost.add_done_callback(self._lost)
 
     async def connect(self) -> None:
         """Open the pages, and lead them to their calls."""
@@ -265,7 +268,7 @@ class PageCall(Course):
         """Take what the pages have still to tell, and look whether all media passed our link."""
         for page in self.pages:
             await page.finish()
-            self.warnings += page.warnings
+            self.warnings += page.tab.warnings
             doubt = None if self.failed is not None else self._doubt(page)
             if doubt is not None:
                 self.invalid.append(doubt)
@@ -284,7 +287,7 @@ class PageCall(Course):
 
     def unanswered(self, peer: Any) -> str:
         """Return what the page's own faults say."""
-        return peer.stopped() if isinstance(peer, BrowserEnd) else ""
+        return peer.excuses() if isinstance(peer, BrowserEnd) else ""
 
     def _said_all(self) -> bool:
         ours = self._ours
@@ -314,7 +317,7 @@ class PageCall(Course):
         least_s = sum(each or 0.0 for each in asked)
         if passed.round_trip_s is not None and passed.round_trip_s < least_s - _SLACK_S:
             trip_ms, least_ms = passed.round_trip_s * 1e3, least_s * 1e3
-            return f"the page's round trip, {trip_ms:.1f} ms, is shorter than our link's {least_ms:.1f}: it went past it"
+            return f"the page's round trip, {trip_ms:.1f} ms, is shorter than our link's, {least_ms:.1f}: it went past"
         return None
 
     # What it is made of.

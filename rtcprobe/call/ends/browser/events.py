@@ -41,8 +41,6 @@ PAGE_ORDER: Final = (
 _REFUSALS: Final = ("NotAllowedError", "NotFoundError", "SecurityError", "NotReadableError")
 """What no page gets over by asking for something else. Source: Media Capture and Streams §10.2.1."""
 
-_MOST_FAULTS = 20
-
 
 @dataclass(slots=True)
 class _Connection:
@@ -74,11 +72,12 @@ class Told:
     """``time.monotonic()`` less the page's wall clock, seconds."""
     descriptions: Callable[[str], None]
     """Takes each description that the page set."""
+    complain: Callable[[str], None]
+    """Takes what went wrong in the page, a sentence."""
     connected: Callable[[], None]
     """Called when a connection has its media path, by what the page says."""
     refused: Callable[[str], None]
     """Called with why there will be no microphone."""
-    faults: list[str] = field(default_factory=list)
     asked: bool = False
     """Whether it asked for a microphone."""
     closed: set[int] = field(default_factory=set)
@@ -111,10 +110,14 @@ class Told:
             if float(event["at"]) >= origin_ms:
                 self._settle(event)
 
+    @property
+    def shift_s(self) -> float:
+        """What turns the page's wall clock into seconds since the epoch; 0 while that is not known."""
+        return 0.0 if self.clock is None else self.clock - self.epoch_s
+
     def at_s(self, wall_ms: float) -> float:
         """Return a page's instant in seconds since the epoch."""
-        assert self.clock is not None
-        return wall_ms / 1e3 + self.clock - self.epoch_s
+        return wall_ms / 1e3 + self.shift_s
 
     def _settle(self, event: dict[str, Any]) -> None:
         what, at_s = event.get("what"), self.at_s(float(event["at"]))
@@ -127,11 +130,12 @@ class Told:
         elif what == "microphone":
             self._mark("microphone_given", at_s)
         elif what == "microphone refused":
-            self._fault(f"the microphone was refused ({event.get('name')}: {event.get('message')})")
+            why = f"the microphone was refused ({event.get('name')}: {event.get('message')})"
+            self.complain(why)
             if event.get("name") in _REFUSALS:
-                self.refused(self.faults[-1])
+                self.refused(why)
         elif what == "fault":
-            self._fault(str(event.get("message")))
+            self.complain(str(event.get("message")))
         elif what == "mouth":
             self._spoke(event)
         elif what in {"connection", "local", "remote", "dtls", "state", "closed"}:
@@ -170,10 +174,6 @@ class Told:
             if not mouth.late_s:
                 mouth.late_from_s = self.at_s(float(event["from"]))
             mouth.late_s.extend(float(each) / 1e3 for each in event["late"])
-
-    def _fault(self, sentence: str) -> None:
-        if len(self.faults) < _MOST_FAULTS and sentence not in self.faults:
-            self.faults.append(sentence)
 
     def _mark(self, milestone: str, at_s: float) -> None:
         self.timeline.mark(milestone, at_s)

@@ -62,9 +62,7 @@ def figures_of(told: Sequence[Mapping[str, Any]]) -> Mapping[str, float]:
     return out
 
 
-def passed_of(
-    told: Sequence[Mapping[str, Any]], *, relayed: Sequence[tuple[str, int]], up: int, down: int
-) -> Passed:
+def passed_of(told: Sequence[Mapping[str, Any]], *, relayed: Sequence[tuple[str, int]], up: int, down: int) -> Passed:
     """Return whether the media of every connected connection passed our server.
 
     ``relayed`` are the addresses it gave out, ``up`` and ``down`` the packets of media it carried.

@@ -3,8 +3,8 @@
 Facts:
     - Chromium calls hosts of its maker's whatever flags say: behind our proxy (``runtime.socks``) it reaches nobody who
       is not named.
-    - Playwright's driver, a process of its own, ends its browsers and their profiles when the pipe to it closes: also
-      when this process is killed. It starts them in sessions of their own, so Ctrl-C in a terminal is ours alone.
+    - Playwright's driver, a process of its own, ends its browsers when the pipe to it closes: also when this process is
+      killed. It starts them in sessions of their own, so Ctrl-C in a terminal is ours alone.
     - What a thread at real-time priority starts has it too, unless it asked for the contrary (sched(7)): with four
       programmes computing beside it on two cores the mouth of such a browser was 0.0 ms late at p99, of an ordinary one
       5.7 ms.
@@ -12,6 +12,7 @@ Facts:
 Rules:
     1. Playwright is an extra: who has none is told how to get it, in a sentence.
     2. A browser lives for one call: no cache, no cookie, no connection of one join helps the next.
+    3. Profiles lie in a folder of ours, which goes with the call; what a killed probe left, the next one removes.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import tempfile
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,8 +37,13 @@ __all__ = ["Chromium", "find_chromium", "needs_playwright"]
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
 LEAST_VERSION: Final = 94
-"""MediaStreamTrackGenerator and MediaStreamTrackProcessor came with it. Source: chromestatus.com/feature/5499415634640896."""
+"""MediaStreamTrackGenerator and MediaStreamTrackProcessor came with it (chromestatus.com/feature/5499415634640896)."""
 LAUNCH_TIMEOUT_S: Final = 30.0
+_TRIES: Final = 20
+_BETWEEN_S: Final = 0.1
+_PREFIX: Final = "rtcprobe-browser-"
+_LONGEST_PATH: Final = 40
+"""Chromium opens a socket below its temporary folder, and ends where the path is longer than 107 (unix(7)): tried."""
 
 FLAGS: Final = (
     "--no-sandbox",
@@ -55,7 +62,7 @@ FLAGS: Final = (
     # Loopback hosts too: whatever the page asks for passes the link.
     "--proxy-bypass-list=<-loopback>",
 )
-"""Why each is there: no root's sandbox, a microphone without a question, sound without a click, every request by proxy."""
+"""No root's sandbox, a microphone without a question, sound without a click, every request by proxy."""
 
 
 def needs_playwright() -> None:
@@ -107,7 +114,7 @@ class Chromium:
         self._browser: Browser | None = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
 
-    async def start(self, init: str, bindings: dict[str, Any]) -> tuple[BrowserContext, Page]:
+    async def start(self, init: str, bindings: Mapping[str, Any]) -> tuple[BrowserContext, Page]:
         """Start it; return its context, whose documents all begin with ``init``, and an empty page.
 
         Raises:
@@ -116,10 +123,13 @@ class Chromium:
         from playwright.async_api import Error, async_playwright  # noqa: PLC0415 - an extra
 
         # What the browser leaves in a temporary folder goes with ours, however it ended.
-        self._scratch = tempfile.TemporaryDirectory(prefix="rtcprobe-browser-", ignore_cleanup_errors=True)
+        _sweep()
+        prefix = f"{_PREFIX}{os.getpid()}-"
+        self._scratch = tempfile.TemporaryDirectory(prefix=prefix, dir=_root(), ignore_cleanup_errors=True)
         try:
             with handed_on() as self.priority:
-                self._driver = await async_playwright().start()
+                with _temporary(self._scratch.name):
+                    self._driver = await async_playwright().start()
                 self._browser = await self._driver.chromium.launch(
                     executable_path=self._executable,
                     headless=True,
@@ -161,7 +171,68 @@ class Chromium:
                     await self._driver.stop()
         finally:
             if self._scratch is not None:
+                await _end_those_of(self._scratch.name)
                 self._scratch.cleanup()
+
+
+def _root() -> str:
+    """Return the temporary folder, or one whose path is short where that one's is long."""
+    usual = tempfile.gettempdir()
+    return "/tmp" if len(usual) > _LONGEST_PATH and os.access("/tmp", os.W_OK) else usual  # noqa: S108
+
+
+def _sweep() -> None:
+    """Remove what a probe left that was killed."""
+    for left in Path(_root()).glob(f"{_PREFIX}*"):
+        pid = left.name.removeprefix(_PREFIX).partition("-")[0]
+        if pid.isdigit() and not _lives(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # somebody else's
+    return True
+
+
+async def _end_those_of(folder: str) -> None:
+    """End what still runs with its profile in ``folder``: browsers whose driver was ended before them."""
+    for _ in range(_TRIES):
+        found = _running_in(folder)
+        if not found:
+            return
+        for pid in found:
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        await asyncio.sleep(_BETWEEN_S)
+
+
+def _running_in(folder: str) -> list[int]:
+    """Return the processes whose command line names ``folder``; none where the system does not tell (proc(5))."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if folder.encode() in entry.read_bytes():
+                found.append(int(entry.parent.name))
+    return found
+
+
+@contextmanager
+def _temporary(folder: str) -> Iterator[None]:
+    """Let what is started meanwhile have its temporary files there: the driver makes profiles among them."""
+    before = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = folder
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["TMPDIR"]
+        else:
+            os.environ["TMPDIR"] = before
 
 
 def first_line(error: Exception) -> str:

@@ -13,7 +13,7 @@ Source of the selectors: playwright.dev, "Locators" and "Other locators".
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -78,8 +78,8 @@ def _step(written: Any, where: str, cure: str) -> Step:
     return Step(verb=verb, selector=what[0], words=words)
 
 
-async def do(page: Page, steps: Sequence[Step], limit_s: float) -> None:
-    """Do all ``steps``, each within ``limit_s``.
+async def do(page: Page, steps: Sequence[Step], limit_s: float, begun: Callable[[str], None]) -> None:
+    """Do all ``steps``, each within ``limit_s``; ``begun`` is told the name of each.
 
     Raises:
         MeasurementError: one cannot be done, in a sentence that names it.
@@ -88,6 +88,7 @@ async def do(page: Page, steps: Sequence[Step], limit_s: float) -> None:
 
     for number, step in enumerate(steps, 1):
         name = f"page step {number} of {len(steps)}, {step}"
+        begun(name)
         try:
             await _done(page, step, limit_s * 1e3)
         except TimeoutError:

@@ -47,8 +47,6 @@ class BrowserTap(WireTap):
                 self.arrivals.add(now_s, sequence, stamp, b"", kind)
         elif data[:2] == _SUCCESS:
             self._reached("ice_connected", now_s)
-        elif data[0] == _HANDSHAKE and int.from_bytes(data[3:5], "big") > 0:
-            self._reached("dtls_connected", now_s)
         elif 19 < data[0] < 64 and _later_epoch(data):
             self._reached("dtls_connected", now_s)
 
