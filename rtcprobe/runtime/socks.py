@@ -35,6 +35,7 @@ _GRANTED, _FORBIDDEN, _UNREACHABLE, _REFUSED, _NOT_SUPPORTED = 0, 2, 4, 5, 7
 """Replies. Source: RFC 1928 §6."""
 _CHUNK_BYTES = 65_536
 _GREETING_S = 10.0
+_GOODBYE_S = 1.0
 _MOST_REMEMBERED = 256
 
 
@@ -60,8 +61,11 @@ class SocksProxy:
         """Hang up on everybody."""
         if self._server is not None:
             self._server.close()
-        for task in list(self._serving):
+        serving = list(self._serving)
+        for task in serving:
             task.cancel()
+        if serving:
+            await asyncio.wait(serving, timeout=_GOODBYE_S)
         await self.line.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
