@@ -41,7 +41,7 @@ from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.transceiver import SoundWanted
 from rtcprobe.errors import MeasurementError
 from rtcprobe.runtime import aiortc_seam
-from rtcprobe.runtime.network import EmulatedTransport, Network
+from rtcprobe.runtime.network import EmulatedTransport, Network, SocketTransport
 from rtcprobe.runtime.real import RealEventLoop
 
 Array = npt.NDArray[np.float64]
@@ -72,16 +72,11 @@ class Call:
     ended: Snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class _Destination:
-    address: tuple[str, int]
-
-
 @dataclass(order=True, slots=True)
 class _Waiting:
     due_s: float
     number: int
-    source: EmulatedTransport = field(compare=False)
+    source: SocketTransport = field(compare=False)
     data: bytes = field(compare=False)
     address: tuple[str, int] = field(compare=False)
 
@@ -123,7 +118,7 @@ class Releaser(threading.Thread):
                     continue
                 first = heapq.heappop(self._waiting)
             time.sleep(max(0.0, first.due_s - time.monotonic()))
-            first.source.release(first.data, _Destination(first.address))  # type: ignore[arg-type]
+            first.source.send(first.data, first.address)
             now_s = time.monotonic()
             self.left.append((first.number, now_s, now_s - first.due_s))
 
@@ -143,8 +138,9 @@ class PlannedNetwork(Network):
 
     def carry(self, source: EmulatedTransport, data: bytes, address: tuple[str, int]) -> None:
         """Send what is no RTP; plan the release of what is."""
+        assert isinstance(source, SocketTransport)
         if not is_rtp(data):
-            source.release(data, _Destination(address))  # type: ignore[arg-type]
+            source.send(data, address)
             return
         timestamp = int.from_bytes(data[4:8])
         if self._first_timestamp is None:

@@ -318,7 +318,7 @@ def best_match(piece: Array, template: Array) -> tuple[float, float]:
 
 @cache
 def programme(
-    signal: str, seed: int, packets: int, spoken_s: tuple[float, ...], unsent: tuple[int, ...]
+    signal: str, seed: int, packets: int, spoken_s: tuple[float, ...], unsent: tuple[int, ...] = ()
 ) -> list[bytes]:
     """Return Opus packets (32 kb/s, mono, voip, 20 ms) of noise or speech with a chirp at each ``spoken_s``.
 

@@ -69,8 +69,9 @@ def lines(
     width: int = 12,
     height: int = 8,
     top: float | None = None,
+    least: float | None = 0,
 ) -> Panel:
-    """Curves over time, perhaps stacked; ``limits`` are drawn as dashed lines."""
+    """Curves over time, perhaps stacked; ``limits`` are drawn as dashed lines. ``least`` None: some are below zero."""
     custom: dict[str, Any] = {
         "drawStyle": "line",
         "lineWidth": 1,
@@ -80,7 +81,7 @@ def lines(
         "stacking": {"mode": "normal" if stacked else "none", "group": "A"},
         "axisSoftMin": 0,
     }
-    defaults: dict[str, Any] = {"custom": custom, "min": 0}
+    defaults: dict[str, Any] = {"custom": custom} if least is None else {"custom": custom, "min": least}
     if top is not None:
         defaults["max"] = top
     if limits:

@@ -24,7 +24,18 @@ from rtcprobe.playout.copies import Left
 from rtcprobe.units import RTP_CLOCK_HZ
 from rtcprobe.ways import Medium
 
-__all__ = ["Agreed", "AgreedVideo", "Came", "CameVideo", "Departure", "Departures", "Said", "Sounded", "VideoArrival"]
+__all__ = [
+    "Agreed",
+    "AgreedVideo",
+    "Came",
+    "CameVideo",
+    "Departure",
+    "Departures",
+    "Said",
+    "SenderReport",
+    "Sounded",
+    "VideoArrival",
+]
 
 
 class Departure(NamedTuple):
@@ -199,6 +210,18 @@ class Said:
         return late_s
 
 
+class SenderReport(NamedTuple):
+    """An RTCP sender report (RFC 3550 §6.4.1) that came at ``at_s``.
+
+    ``ntp_s`` is the wall clock that its source ``ssrc`` says the RTP time ``timestamp`` was captured at, seconds.
+    """
+
+    at_s: float
+    ntp_s: float
+    timestamp: int
+    ssrc: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sounded:
     """What an end played by itself: ``pcm`` of shape (samples,), 48 kHz, in blocks.
@@ -218,8 +241,9 @@ class Came:
     """What reached a listener on one way: packets by arrival, seconds since the call's epoch.
 
     ``listener`` began at ``begun_s``; ``agreed`` is None where nothing was agreed on. ``forwarded``: a server that is
-    not ours stands between. ``there_and_back``: the listener is the talker itself. ``sound`` is there where the
-    listener played what came by itself: then nothing is played again here, and ``arrivals`` are without payloads.
+    not ours stands between. ``there_and_back``: the listener is the talker itself. ``reports`` are those of the source
+    listened to. ``sound`` is there where the listener played what came by itself: then nothing is played again here,
+    and ``arrivals`` are without payloads.
     """
 
     listener: str
@@ -229,6 +253,7 @@ class Came:
     forwarded: bool = False
     there_and_back: bool = False
     sound: Sounded | None = None
+    reports: Sequence[SenderReport] = ()
 
 
 class VideoArrival(NamedTuple):
@@ -264,3 +289,4 @@ class CameVideo:
     forwarded: bool = False
     there_and_back: bool = False
     round_trips: Sequence[tuple[float, float]] = ()
+    reports: Sequence[SenderReport] = ()

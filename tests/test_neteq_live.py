@@ -1,5 +1,7 @@
 """The arithmetic of the live NetEQ benchmark: its paths, and the grid it puts a recording on. No receiver is needed."""
 
+import asyncio
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -77,3 +79,51 @@ def test_bursts_are_three_long_and_lose_one_in_twenty():
     # 20,000 lost in 6,667 bursts; deviations of both about 1 %
     assert lost.mean() == pytest.approx(0.05, rel=0.06)
     assert lost.sum() / starts == pytest.approx(3.0, rel=0.05)
+
+
+def test_a_planned_network_carries_what_is_no_media_at_once_and_media_when_it_is_due():
+    """One STUN packet, one frame that is held back and one that is lost, over real sockets of this machine."""
+    import live_call
+
+    from rtcprobe.runtime.network import acting_as
+    from rtcprobe.runtime.real import RealEventLoop
+
+    def media(frame):
+        return b"\x80\x6f" + bytes(2) + (frame * live_call.FRAME_TICKS).to_bytes(4) + bytes(4) + b"sound"
+
+    class Receiver(asyncio.DatagramProtocol):
+        def __init__(self):
+            self.came, self.last = [], asyncio.Event()
+
+        def datagram_received(self, data, _address):
+            self.came.append(data)
+            if data == media(2):
+                self.last.set()
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        network = live_call.PlannedNetwork(loop, [0.020, float("nan"), 0.0])
+        host = network.add_host("mouth", "127.0.0.1")
+        receiving = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)  # of nobody's network, as a real receiver's is
+        receiving.bind(("127.0.0.1", 0))
+        receiver = Receiver()
+        there, _ = await loop.create_datagram_endpoint(lambda: receiver, sock=receiving)
+        with acting_as(host):
+            here, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0))
+        network.releaser.start()
+        try:
+            for data in (media(0), b"\0\1\0\0" + bytes(16), media(1), media(2)):
+                here.sendto(data, receiving.getsockname())
+            await asyncio.wait_for(receiver.last.wait(), 10)
+        finally:
+            network.releaser.stop()
+            network.releaser.join(10)  # it notes what left after it has sent it
+            here.close()
+            there.close()
+        return receiver.came, network
+
+    with asyncio.Runner(loop_factory=RealEventLoop) as runner:
+        came, network = runner.run(main())
+    assert came == [b"\0\1\0\0" + bytes(16), media(0), media(2)]
+    assert [number for number, _, _ in network.releaser.left] == [0, 2]
+    assert all(late_s >= 0 for _, _, late_s in network.releaser.left)

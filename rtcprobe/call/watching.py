@@ -20,6 +20,7 @@ from rtcprobe.playout.frames import make_receiver
 from rtcprobe.recording import VideoArrival
 from rtcprobe.runtime.feedback_seam import Feedback
 from rtcprobe.runtime.network import Network
+from rtcprobe.timeline import VIDEO_ORDER
 
 __all__ = ["Watching"]
 
@@ -43,6 +44,15 @@ class Watching:
         self._receiver = make_receiver(policy, nack=nack)
         self._ssrc = 0
         self._due: asyncio.TimerHandle | None = None
+
+    @property
+    def awaits(self) -> str | None:
+        """The milestone that it waits for, of ``timeline.VIDEO_ORDER``; None once it has shown a picture."""
+        if self.first_picture.is_set():
+            return None
+        packet, key_frame, picture = VIDEO_ORDER
+        counters = self._receiver.counters
+        return picture if counters.key_frames else key_frame if counters.packets else packet
 
     def packet_arrived(self, packet: VideoArrival) -> None:
         """Take a packet, in order of arrival."""

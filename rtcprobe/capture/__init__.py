@@ -3,8 +3,7 @@
 Read in this order: ``stream`` (what every reader leaves), ``records`` and ``layers`` and ``rtp`` (captures),
 ``eventlog``, ``mjr``, ``files`` (telling them apart); ``programme`` and ``hearing`` (playing them again), ``video``
 (seeing them again), ``network`` (what the packets say themselves), ``heard`` (figures, JSON), ``bounds`` (budgets),
-``pair`` (two captures of one call), ``dump`` (what a browser
-counted of a call itself).
+``pair`` (two captures of one call), ``dump`` (what a browser counted of a call itself) and ``parity`` (beside ours).
 """
 
 from rtcprobe.capture.bounds import Bound, Kept, parse_bound
@@ -13,14 +12,17 @@ from rtcprobe.capture.files import read_capture
 from rtcprobe.capture.heard import SCHEMA, Heard, HeardStream, hear
 from rtcprobe.capture.network import Drift, Network
 from rtcprobe.capture.pair import Between, between, clock_offset
+from rtcprobe.capture.parity import Beside, Counted
 from rtcprobe.capture.stream import Capture, Packets, Stream
 from rtcprobe.capture.video import SeenStream
 
 __all__ = [
     "SCHEMA",
+    "Beside",
     "Between",
     "Bound",
     "Capture",
+    "Counted",
     "Drift",
     "Dump",
     "DumpedStream",

@@ -25,7 +25,7 @@ import json
 import math
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -63,8 +63,9 @@ Report = tuple[float, Mapping[str, Any]]
 class DumpedStream:
     """What a browser counted of one stream it received, over ``lasted_s`` seconds.
 
-    ``counted`` has W3C's counters in W3C's units, those alone that the browser gave. ``rtt_s`` is the middle of its
-    connection's round trips, None where none was measured.
+    ``counted`` has W3C's counters in W3C's units, those alone that the browser gave, and ``polls`` the same at each
+    instant (Unix seconds) at which it was asked. ``rtt_s`` is the middle of its connection's round trips, None where
+    none was measured.
     """
 
     connection: int
@@ -73,6 +74,7 @@ class DumpedStream:
     lasted_s: float
     counted: Mapping[str, float]
     rtt_s: float | None
+    polls: tuple[tuple[float, Mapping[str, float]], ...] = ()
 
     def _share(self, part: str, whole: str) -> float | None:
         counted = self.counted
@@ -253,7 +255,12 @@ def _streams(connection: int, reports: Mapping[str, Sequence[Report]]) -> Iterat
             lasted_s=rows[-1][0] - rows[0][0],
             counted=counted,
             rtt_s=rtt_s,
+            polls=tuple((at_s, _counters(row, counted)) for at_s, row in rows),
         )
+
+
+def _counters(row: Mapping[str, Any], names: Iterable[str]) -> Mapping[str, float]:
+    return {name: value for name in names if (value := _number(row.get(name))) is not None}
 
 
 def _while_packets_came(rows: Sequence[Report]) -> Sequence[Report]:

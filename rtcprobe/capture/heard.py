@@ -16,8 +16,10 @@ from typing import Any, Final
 import numpy as np
 
 from rtcprobe.capture.bounds import Bound, Kept, aggregated, judge
+from rtcprobe.capture.dump import Dump
 from rtcprobe.capture.hearing import Replayed, replayed
 from rtcprobe.capture.network import Network, network_of
+from rtcprobe.capture.parity import Beside, beside, dumped_of
 from rtcprobe.capture.stream import Capture, Stream
 from rtcprobe.capture.video import VIDEO_HZ, SeenStream, retransmissions, seen
 from rtcprobe.errors import BadInputError, ExitCode
@@ -38,7 +40,10 @@ _SILENCE_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class HeardStream:
-    """One stream heard. ``rating`` is of listening; of conversation where ``one_way_s`` (mouth → fastest packet) is."""
+    """One stream heard. ``rating`` is of listening; of conversation where ``one_way_s`` (mouth → fastest packet) is.
+
+    ``beside`` is what browsers counted of it.
+    """
 
     stream: Stream
     network: Network
@@ -46,6 +51,7 @@ class HeardStream:
     rating: Quality
     one_way_s: float | None
     warnings: tuple[str, ...]
+    beside: tuple[Beside, ...] = ()
 
     @property
     def mouth_to_ear_s(self) -> float | None:
@@ -114,6 +120,7 @@ class HeardStream:
                 "assumptions": list(self.rating.assumptions),
             },
             "series": self._series(),
+            **({"beside": [each.to_dict() for each in self.beside]} if self.beside else {}),
             "warnings": list(self.warnings),
         }
 
@@ -192,11 +199,15 @@ def hear(
     one_way_s: float | None = None,
     bounds: Sequence[Bound] = (),
     sound_of: int | None = None,
+    dumps: Sequence[Dump] = (),
 ) -> Heard:
     """Return what a listener heard of ``capture``: of one stream, or of the longest and those nearly as long.
 
+    ``dumps`` are what browsers counted of the same call: put beside the streams that they have an SSRC of.
+
     Raises:
-        BadInputError: no stream, none of that SSRC, none of sound or video, or a start after the end.
+        BadInputError: no stream, none of that SSRC, none of sound or video, a start after the end, or a dump of
+            another call.
     """
     if not capture.streams:
         raise BadInputError(f"{name} holds no RTP stream", "capture the media, not the signalling alone")
@@ -204,12 +215,34 @@ def hear(
     chosen = _chosen(capture, name, ssrc, again)
     sound = [each for each in chosen if each.clock_hz != VIDEO_HZ]
     heard = tuple(_heard(each, from_s, one_way_s, with_sound=each.ssrc == sound_of) for each in sound)
+    if dumps:
+        heard = _with_dumps(capture, heard, dumps, from_s)
     pictures = [each for each in chosen if each.clock_hz == VIDEO_HZ]
     videos = tuple(seen(each, again.get(each.ssrc), from_s=from_s) for each in pictures)
     chosen += [again[each.ssrc] for each in pictures if each.ssrc in again]
     kept = tuple(judge(bound, heard, videos) for bound in bounds)
     others = tuple(each for each in capture.streams if all(each is not one for one in chosen))
     return Heard(name=name, capture=capture, streams=heard, videos=videos, others=others, kept=kept)
+
+
+def _with_dumps(
+    capture: Capture, heard: Sequence[HeardStream], dumps: Sequence[Dump], from_s: float
+) -> tuple[HeardStream, ...]:
+    for dump in dumps:
+        if not any(dumped_of(dump, each.stream.ssrc) for each in heard):
+            known = ", ".join(str(each.ssrc) for each in dump.streams if each.medium == "audio") or "none of sound"
+            raise BadInputError(
+                f"{dump.name} counts none of the streams heard", f"it has SSRC {known}: choose by --ssrc"
+            )
+    return tuple(
+        replace(
+            each,
+            beside=tuple(
+                found for dump in dumps if (found := beside(capture, each.stream, dump, from_s=from_s)) is not None
+            ),
+        )
+        for each in heard
+    )
 
 
 def _chosen(capture: Capture, name: str, ssrc: int | None, again: Mapping[int, Stream]) -> list[Stream]:

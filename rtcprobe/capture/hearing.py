@@ -34,7 +34,7 @@ from rtcprobe.playout.base import BLOCK_S, SAMPLE_RATE_HZ, Decoder, Pcm, RtpPack
 from rtcprobe.playout.neteq import NetEq
 from rtcprobe.playout.policies import gaps, w3c_figures
 
-__all__ = ["Plan", "Played", "Replayed", "plan_of", "play", "replayed"]
+__all__ = ["Plan", "Played", "ReplayWay", "Replayed", "plan_of", "play", "replayed", "ways_of"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -124,14 +124,10 @@ def replayed(stream: Stream, *, from_s: float = 0.0, with_sound: bool = False) -
     plan = plan_of(packets, clock_hz, encrypted=stream.encrypted)
     if not len(plan.at_s):
         raise BadInputError(f"stream {stream.ssrc} has no frame of sound in it", "name another with --ssrc")
-    grid = stream.pulls_s is None or len(stream.pulls_s) < 2
-    sounds: Sequence[str] = ("real Opus",) if plan.payloads is not None else PROGRAMMES
-    # A log says when sound was asked for, but not which: other places of a programme say how much that matters.
-    steps = [step / PHASES for step in range(PHASES if grid else PLACES)]
     long = lasts_s > _WHOLE_S
     head = plan.only(plan.at_s - plan.at_s[0] <= _WHOLE_S) if long else plan
     begin_s = min(from_s, _WHOLE_S / 2) if long else from_s
-    ways = [_Way(sound=sound, phase=step, grid=grid) for sound in sounds for step in steps]
+    ways = ways_of(plan, stream)
     runs = [play(head, way.pulls(head, stream), way.decoder(head), stream.wishes, from_s=begin_s) for way in ways]
     chosen = _middle(runs)
     middle = runs[chosen]
@@ -146,8 +142,8 @@ def replayed(stream: Stream, *, from_s: float = 0.0, with_sound: bool = False) -
         middle=middle,
         ranges=ranges,
         replays=len(runs),
-        pulls=f"grid of {len(steps)} phases" if grid else "log",
-        sound=" and ".join(sounds) if plan.payloads is None else sounds[0],
+        pulls=f"grid of {PHASES} phases" if ways[0].grid else "log",
+        sound=" and ".join(dict.fromkeys(way.sound for way in ways)),
         frame_s=plan.frame / SAMPLE_RATE_HZ,
         dtx_bytes=plan.dtx_bytes,
         empty=plan.empty,
@@ -238,7 +234,7 @@ def _dtx_bytes(packets: Packets, timestamp: Ints, frame: int) -> int | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Way:
+class ReplayWay:
     """One way to play a stream: over which sound, and which of several ticks, or places in the sound."""
 
     sound: str
@@ -246,6 +242,7 @@ class _Way:
     grid: bool
 
     def decoder(self, plan: Plan) -> Decoder:
+        """Return what makes sound of the packets: Opus where it is known, else a programme."""
         if plan.payloads is not None:
             return OpusDecoder()
         return ProgrammeDecoder(self.sound, 0.0 if self.grid else self.phase * PROGRAMME_S)
@@ -258,6 +255,15 @@ class _Way:
         count = math.ceil((last_s - first_s + _LONGEST_DRAIN_S) / BLOCK_S)
         grid_s = first_s + (self.phase - 1.0 + np.arange(count)) * BLOCK_S
         return np.asarray(grid_s, dtype=np.float64)
+
+
+def ways_of(plan: Plan, stream: Stream) -> list[ReplayWay]:
+    """Return every way to play a stream: what its figures range over is what a recording cannot say."""
+    grid = stream.pulls_s is None or len(stream.pulls_s) < 2
+    sounds = ("real Opus",) if plan.payloads is not None else PROGRAMMES
+    # A log says when sound was asked for, but not which: other places of a programme say how much that matters.
+    steps = [step / PHASES for step in range(PHASES if grid else PLACES)]
+    return [ReplayWay(sound=sound, phase=step, grid=grid) for sound in sounds for step in steps]
 
 
 def play(

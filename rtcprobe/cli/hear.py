@@ -13,7 +13,9 @@ from rtcprobe.cli.common import INTERRUPTED, console
 from rtcprobe.errors import BadInputError, ExitCode
 
 if TYPE_CHECKING:
-    from rtcprobe.capture import Bound, Heard
+    from collections.abc import Sequence
+
+    from rtcprobe.capture import Bound, Dump, Heard
 
 __all__ = ["hear"]
 
@@ -32,10 +34,22 @@ _MOST_FILES = 16
 @click.option(
     "--pair", is_flag=True, help="FILEs are one call at two places (or one file with both): what lies between."
 )
+@click.option(
+    "--dump", "dump_paths", multiple=True, metavar="FILE",
+    help="A browser's own count of the same call (chrome://webrtc-internals), put beside ours; may be given again.",
+)  # fmt: skip
 @click.option("--json", "json_path", metavar="PATH|-", help="Write everything as JSON (several files: an array).")
 @click.option("--html", "html_path", metavar="PATH|-", help="Write one page that opens anywhere.")
 @click.option("--wav", "wav_path", metavar="PATH", help="Write what was heard, where the sound is in clear.")
-def hear(*, files: tuple[str, ...], pair: bool, json_path: str | None, html_path: str | None, **asked: Any) -> int:
+def hear(
+    *,
+    files: tuple[str, ...],
+    pair: bool,
+    dump_paths: tuple[str, ...],
+    json_path: str | None,
+    html_path: str | None,
+    **asked: Any,
+) -> int:
     """Hear FILEs: pcap or pcapng captures, RTC event logs of Chromium, Janus recordings (.mjr), gzipped or not.
 
     Packets are played through the NetEQ that every call is heard through. A capture says what a receiver that is on
@@ -54,11 +68,18 @@ def hear(*, files: tuple[str, ...], pair: bool, json_path: str | None, html_path
     if len(files) > _MOST_FILES:
         raise BadInputError(f"{len(files)} files are too many at once", f"give {_MOST_FILES} at most")
     screen = console(stderr="-" in (json_path, html_path))
+    if pair and dump_paths:
+        raise BadInputError("--pair and --dump do not go together", "hear the listener's FILE alone with --dump")
     if pair:
         return _pair(files, json_path)
     if wav_path is not None and len(files) > 1:
         raise BadInputError("--wav writes the sound of one file", "give one FILE")
-    heard = [_heard(path, **asked) for path in files]
+    if dump_paths and len(files) > 1:
+        raise BadInputError("--dump is of one recording", "give one FILE")
+    from rtcprobe.cli.reading import read_dumps
+
+    dumps = read_dumps(dump_paths)
+    heard = [_heard(path, dumps=dumps, **asked) for path in files]
     for each in heard:
         from rtcprobe.report.heard import heard_lines
 
@@ -86,6 +107,7 @@ def _heard(
     one_way: str | None,
     budgets: tuple[str, ...],
     wav_path: str | None,
+    dumps: Sequence[Dump],
 ) -> Heard:
     from rtcprobe.capture import hear as listen
     from rtcprobe.capture import parse_bound, read_capture
@@ -113,7 +135,10 @@ def _heard(
             f"{path}: its sound is encrypted", "leave --wav out; only a server's recording has it in clear"
         )
     name = Path(path).name
-    return listen(capture, name, ssrc=ssrc, from_s=from_s or 0.0, one_way_s=one_way_s, bounds=bounds, sound_of=sound_of)
+    return listen(
+        capture, name, ssrc=ssrc, from_s=from_s or 0.0, one_way_s=one_way_s, bounds=bounds, sound_of=sound_of,
+        dumps=dumps,
+    )  # fmt: skip
 
 
 def _write_sound(heard: Heard, path: str) -> None:

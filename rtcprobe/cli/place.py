@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from rtcprobe.cli.common import INTERRUPTED, console
-from rtcprobe.errors import ExitCode
+from rtcprobe.errors import BadInputError, ExitCode
 
 __all__ = ["place"]
 
@@ -22,7 +22,8 @@ _EXIT_CODES = f"Exit codes: 0 answered, 2 bad file or usage, {INTERRUPTED}."
     "--seed", type=click.IntRange(min=0), default=1, show_default=True, metavar="N", help="Seed of the calls."
 )
 @click.option("--json", "json_path", metavar="PATH|-", help="Write everything as JSON.")
-def place(*, question: Path, seed: int, json_path: str | None) -> int:
+@click.option("--html", "html_path", metavar="PATH|-", help="Write one page that opens anywhere, with a map.")
+def place(*, question: Path, seed: int, json_path: str | None, html_path: str | None) -> int:
     """Choose edges for the users in USERS.yaml: which, who enters where, and the share of pairs inside the budget.
 
     What a call takes beside the backbone is measured by calls in virtual time; the sets are chosen with proof where
@@ -34,8 +35,11 @@ def place(*, question: Path, seed: int, json_path: str | None) -> int:
     from rtcprobe.report.lines import print_lines
     from rtcprobe.report.placement import placement_lines
 
-    if json_path is not None:
-        check_writable(json_path)
+    for path in (json_path, html_path):
+        if path is not None:
+            check_writable(path)
+    if json_path == html_path == "-":
+        raise BadInputError("--json and --html are both -", "give one of them a file")
     asked = read_question(question)
     screen = console(stderr=True)
 
@@ -47,5 +51,9 @@ def place(*, question: Path, seed: int, json_path: str | None) -> int:
     if json_path is not None:
         text = json.dumps(found.to_dict(), indent=1, allow_nan=False, ensure_ascii=json_path == "-")
         write_whole(text + "\n", json_path)
-    print_lines(placement_lines(found), console(stderr=json_path == "-"))
+    if html_path is not None:
+        from rtcprobe.report.html import render_placement
+
+        write_whole(render_placement(found), html_path)
+    print_lines(placement_lines(found), console(stderr="-" in (json_path, html_path)))
     return ExitCode.MET

@@ -159,6 +159,7 @@ def _write_parquet(rows: Sequence[Any], path: str) -> None:
             "key": row["key"],
             "seed": row["seed"],
             **row["point"],
+            "engine": row.get("engine", "stack"),
             "verdict": row.get("verdict"),
             **row.get("figures", {}),
         }

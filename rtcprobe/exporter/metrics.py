@@ -21,17 +21,14 @@ Rules:
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from typing import Literal
 
+from rtcprobe.exporter.metric import Metric, Scope, counter, gauge, histogram
+from rtcprobe.exporter.picture_metrics import PROBE_ROWS as PICTURES_OF_PROBES
+from rtcprobe.exporter.picture_metrics import RUN_ROWS as PICTURES_OF_RUNS
 from rtcprobe.result import STAGES
-from rtcprobe.timeline import PHASE_OF
+from rtcprobe.timeline import PHASE_OF, VIDEO_ORDER
 
 __all__ = ["PROBE_LABELS", "TABLE", "Metric", "Scope", "markdown"]
-
-Kind = Literal["counter", "gauge", "histogram"]
-Scope = Literal["run", "probe", "server"]
-"""``run``: of one run, everywhere; ``probe``: over the runs of a probe, in serve; ``server``: of serve itself."""
 
 PROBE_LABELS = ("probe", "scenario", "target", "caller_region", "callee_region")
 """On every metric of a run or probe. ``probe`` names the rest: they multiply no series."""
@@ -47,60 +44,12 @@ LAG_BUCKETS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 HTTP_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 120.0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Metric:
-    """One row. ``labels`` come after ``PROBE_LABELS`` (scope run or probe); ``values`` say what each may hold."""
-
-    name: str
-    kind: Kind
-    scope: Scope
-    meaning: str
-    labels: tuple[str, ...] = ()
-    values: tuple[str, ...] = ()
-    unit: str = ""
-    buckets: tuple[float, ...] = ()
-
-    def __post_init__(self) -> None:
-        if (self.kind == "counter") != self.name.endswith("_total") or (self.kind == "histogram") != bool(self.buckets):
-            raise ValueError(f"{self.name}: counters end in _total, histograms have buckets, and nothing else does")
-        if self.unit and not self.name.removesuffix("_total").endswith(f"_{self.unit}"):
-            raise ValueError(f"{self.name}: the name ends in its unit, {self.unit}")
-
-
-def _row(kind: Kind, scope: Scope, name: str, meaning: str, more: tuple[str, str, tuple[float, ...]]) -> Metric:
-    labels, values, buckets = more
-    bare = name.removesuffix("_total")
-    return Metric(
-        name=f"rtcprobe_{name}",
-        kind=kind,
-        scope=scope,
-        meaning=meaning,
-        labels=tuple(labels.split()),
-        values=tuple(values.split("; ")) if values else (),
-        unit=next((each for each in ("seconds", "ratio", "bytes") if bare.endswith(f"_{each}")), ""),
-        buckets=buckets,
-    )
-
-
-def _counter(scope: Scope, name: str, meaning: str, labels: str = "", values: str = "") -> Metric:
-    return _row("counter", scope, name, meaning, (labels, values, ()))
-
-
-def _gauge(scope: Scope, name: str, meaning: str, labels: str = "", values: str = "") -> Metric:
-    return _row("gauge", scope, name, meaning, (labels, values, ()))
-
-
-def _histogram(
-    scope: Scope, name: str, meaning: str, labels: str = "", values: str = "", *, buckets: tuple[float, ...]
-) -> Metric:
-    return _row("histogram", scope, name, meaning, (labels, values, buckets))
-
-
 PHASES = (
     *PHASE_OF.values(),
     *("session_created", "plugin_attached", "room_joined", "offer_received", "answer_sent", "answer_accepted"),  # Janus
     *("counter_offer", "candidates_sent"),  # WHIP and WHEP
     "feed_ready",  # of a listener that came before its publisher was known
+    *VIDEO_ORDER,  # of who hears the other side and does not see it
 )
 """Every phase of a join to any target; a milestone that is the target's own ends a phase of its own name."""
 
@@ -121,10 +70,10 @@ _ERRORS = (
 )
 
 _PROBE_ROWS = (
-    _counter("probe", "runs_scheduled_total", "Starts that were due: each becomes a run, an error or a miss."),
-    _counter("probe", "runs_total", "Runs that ended with a verdict.", "verdict", f"verdict: {_VERDICTS}"),
-    _counter("probe", "run_errors_total", "Runs that ended without one.", "reason", f"reason: {_ERRORS}"),
-    _counter(
+    counter("probe", "runs_scheduled_total", "Starts that were due: each becomes a run, an error or a miss."),
+    counter("probe", "runs_total", "Runs that ended with a verdict.", "verdict", f"verdict: {_VERDICTS}"),
+    counter("probe", "run_errors_total", "Runs that ended without one.", "reason", f"reason: {_ERRORS}"),
+    counter(
         "probe",
         "runs_missed_total",
         "Starts that were due and did not take place.",
@@ -132,29 +81,29 @@ _PROBE_ROWS = (
         "reason: overlap (the run before was still going on), busy (no worker was free until the next was due), "
         "stalled (the process was asleep), cancelled (shutdown or reload while waiting)",
     ),
-    _counter("probe", "join_attempts_total", "Joins tried, in runs that are not invalid."),
-    _counter(
+    counter("probe", "join_attempts_total", "Joins tried, in runs that are not invalid."),
+    counter(
         "probe",
         "join_failures_total",
         "Joins that were not heard, by the phase they never finished.",
         "phase",
         _PHASES,
     ),
-    _counter(
+    counter(
         "probe",
         "join_retransmissions_total",
         "Retransmissions while joining.",
         "timer side",
         f"{_TIMERS}; side: caller, callee",
     ),
-    _counter(
+    counter(
         "probe",
         "join_retransmission_cost_seconds_total",
         "What those retransmissions cost the joins.",
         "timer",
         _TIMERS,
     ),
-    _counter(
+    counter(
         "probe",
         "calls_total",
         "Calls that runs placed to hear markers in, by what became of them.",
@@ -162,39 +111,39 @@ _PROBE_ROWS = (
         "fate: whole, cut (it ended before its time), failed (never joined), "
         "void (this machine stalled: nothing of it counts)",
     ),
-    _counter(
+    counter(
         "probe",
         "markers_total",
         "Markers spoken, by what became of them.",
         "direction fate",
         f"{_WAYS}; {_FATES}",
     ),
-    _counter(
+    counter(
         "probe",
         "budget_verdicts_total",
         "Verdicts on each budget line.",
         "budget advisory verdict",
         f"{_BUDGETS}; verdict: met, missed, undecided, inconclusive",
     ),
-    _counter(
+    counter(
         "probe",
         "slo_events_total",
         "Joins tried, and markers heard or lost, by whether they kept the limit of the probe's objective.",
         "slo outcome",
         f"{_SLOS}; outcome: good, bad",
     ),
-    _gauge("probe", "slo_limit_seconds", "The limit of the objective.", "slo", _SLOS),
-    _gauge("probe", "slo_objective_ratio", "The share of the events that is meant to keep it.", "slo", _SLOS),
-    _histogram(
+    gauge("probe", "slo_limit_seconds", "The limit of the objective.", "slo", _SLOS),
+    gauge("probe", "slo_objective_ratio", "The share of the events that is meant to keep it.", "slo", _SLOS),
+    histogram(
         "probe",
         "join_seconds",
         "Call started until the other side is heard, of the joins that were heard.",
         buckets=JOIN_BUCKETS_S,
     ),
-    _histogram(
+    histogram(
         "probe", "join_phase_seconds", "Each phase that a join finished.", "phase", _PHASES, buckets=PHASE_BUCKETS_S
     ),
-    _histogram(
+    histogram(
         "probe",
         "mouth_to_ear_seconds",
         "Marker spoken until heard, an observation a marker.",
@@ -202,7 +151,7 @@ _PROBE_ROWS = (
         _WAYS,
         buckets=EAR_BUCKETS_S,
     ),
-    _histogram(
+    histogram(
         "probe",
         "mouth_to_ear_stage_seconds",
         "Each stage of the delay, an observation a run: its mean. Without the residual, which may be negative.",
@@ -210,166 +159,166 @@ _PROBE_ROWS = (
         f"{_WAYS}; {_STAGES}",
         buckets=STAGE_BUCKETS_S,
     ),
-    _counter(
+    counter(
         "probe",
         "turns_total",
         "Turns of conversations with an agent, and interruptions of it, by what became of them.",
         "kind fate",
         f"{_TURNS}; {_FATES}",
     ),
-    _histogram(
+    histogram(
         "probe",
         "response_seconds",
         "Last sample of a turn spoken until the first of the agent's answer is heard, an observation a turn.",
         buckets=TURN_BUCKETS_S,
     ),
-    _histogram(
+    histogram(
         "probe",
         "barge_in_stop_seconds",
         "Speaking into the agent's speech until it has stopped, an observation an interruption.",
         buckets=TURN_BUCKETS_S,
     ),
-    _histogram("probe", "run_duration_seconds", "How long runs took on the machine.", buckets=RUN_BUCKETS_S),
-    _histogram("probe", "run_wait_seconds", "How long due runs waited for a worker.", buckets=WAIT_BUCKETS_S),
-    _gauge("probe", "probe_interval_seconds", "Time between two due starts."),
-    _gauge("probe", "probe_timeout_seconds", "How long a run may take before it is killed."),
-    _gauge("probe", "probe_running", "1 while a run is going on."),
-    _gauge("probe", "probe_silent", "1 while the probe has had no outcome (a run or an error) for two intervals."),
-    _gauge("probe", "last_valid_run_timestamp_seconds", "When the last run ended whose figures count."),
+    histogram("probe", "run_duration_seconds", "How long runs took on the machine.", buckets=RUN_BUCKETS_S),
+    histogram("probe", "run_wait_seconds", "How long due runs waited for a worker.", buckets=WAIT_BUCKETS_S),
+    gauge("probe", "probe_interval_seconds", "Time between two due starts."),
+    gauge("probe", "probe_timeout_seconds", "How long a run may take before it is killed."),
+    gauge("probe", "probe_running", "1 while a run is going on."),
+    gauge("probe", "probe_silent", "1 while the probe has had no outcome (a run or an error) for two intervals."),
+    gauge("probe", "last_valid_run_timestamp_seconds", "When the last run ended whose figures count."),
 )
 
 _RUN_ROWS = (
-    _gauge(
+    gauge(
         "run",
         "probe_info",
         "1; how the probe is set up.",
         "clock caller_access callee_access",
         "clock: virtual, real; caller_access: rtcprobe links lists them; callee_access: likewise",
     ),
-    _gauge(
+    gauge(
         "run",
         "last_run_verdict",
         "1 for what became of the last run, 0 for the rest.",
         "verdict",
         f"verdict: {_VERDICTS}, error",
     ),
-    _gauge("run", "last_run_timestamp_seconds", "When the last run ended."),
-    _gauge("run", "last_run_duration_seconds", "How long it took on the machine."),
-    _gauge("run", "last_join_seconds", "Its joins that were heard.", "aggregate", _AGGREGATES),
-    _gauge("run", "last_join_attempts", "Its joins tried."),
-    _gauge("run", "last_join_failures", "Its joins not heard, by the phase never finished.", "phase", _PHASES),
-    _gauge("run", "last_join_phase_seconds", "Mean of each phase over its joins.", "phase", _PHASES),
-    _gauge("run", "last_join_retransmissions", "Its retransmissions while joining.", "timer", _TIMERS),
-    _gauge(
+    gauge("run", "last_run_timestamp_seconds", "When the last run ended."),
+    gauge("run", "last_run_duration_seconds", "How long it took on the machine."),
+    gauge("run", "last_join_seconds", "Its joins that were heard.", "aggregate", _AGGREGATES),
+    gauge("run", "last_join_attempts", "Its joins tried."),
+    gauge("run", "last_join_failures", "Its joins not heard, by the phase never finished.", "phase", _PHASES),
+    gauge("run", "last_join_phase_seconds", "Mean of each phase over its joins.", "phase", _PHASES),
+    gauge("run", "last_join_retransmissions", "Its retransmissions while joining.", "timer", _TIMERS),
+    gauge(
         "run",
         "last_mouth_to_ear_seconds",
         "Its mouth-to-ear delay.",
         "direction aggregate",
         f"{_WAYS}; {_AGGREGATES}",
     ),
-    _gauge(
+    gauge(
         "run",
         "last_mouth_to_ear_stage_seconds",
         "The stages of that delay, which sum to its mean.",
         "direction stage",
         f"{_WAYS}; {_STAGES}",
     ),
-    _gauge("run", "last_response_seconds", "Its answers, by an agent.", "aggregate", _AGGREGATES),
-    _gauge("run", "last_barge_in_stop_seconds", "Its interruptions of an agent.", "aggregate", _AGGREGATES),
-    _gauge("run", "last_markers", "Its markers.", "direction fate", f"{_WAYS}; {_FATES}"),
-    _gauge("run", "last_concealed_ratio", "Share of the sound that playout made up.", "direction", _WAYS),
-    _gauge("run", "last_unplayed_ratio", "Share of the frames that were never played.", "direction", _WAYS),
-    _gauge("run", "last_r", "R of the E-model (ITU-T G.107), at most 93.2.", "direction", _WAYS),
-    _gauge("run", "last_mos", "MOS of talking, from R (ITU-T G.107 Annex B), 1 to 4.5.", "direction", _WAYS),
-    _gauge("run", "last_listening_mos", "MOS of listening: the delay left out.", "direction", _WAYS),
-    _gauge(
+    gauge("run", "last_response_seconds", "Its answers, by an agent.", "aggregate", _AGGREGATES),
+    gauge("run", "last_barge_in_stop_seconds", "Its interruptions of an agent.", "aggregate", _AGGREGATES),
+    gauge("run", "last_markers", "Its markers.", "direction fate", f"{_WAYS}; {_FATES}"),
+    gauge("run", "last_concealed_ratio", "Share of the sound that playout made up.", "direction", _WAYS),
+    gauge("run", "last_unplayed_ratio", "Share of the frames that were never played.", "direction", _WAYS),
+    gauge("run", "last_r", "R of the E-model (ITU-T G.107), at most 93.2.", "direction", _WAYS),
+    gauge("run", "last_mos", "MOS of talking, from R (ITU-T G.107 Annex B), 1 to 4.5.", "direction", _WAYS),
+    gauge("run", "last_listening_mos", "MOS of listening: the delay left out.", "direction", _WAYS),
+    gauge(
         "run",
         "last_link_delay_seconds",
         "One-way delay of the emulated link.",
         "direction seen aggregate",
         f"{_WAYS}; {_SEEN}; aggregate: min, p5, p50, p95, p99, max",
     ),
-    _gauge(
+    gauge(
         "run",
         "last_link_loss_ratio",
         "Share of the packets lost on the emulated link.",
         "direction seen",
         f"{_WAYS}; {_SEEN}",
     ),
-    _gauge(
+    gauge(
         "run",
         "last_harness_lateness_seconds",
         "How late the instrument itself was; a virtual clock is never late and has none.",
         "part aggregate",
         "part: loop_lag, emulator_late, pacing_late; aggregate: p50, p95, p99",
     ),
-    _gauge("run", "last_harness_detection_error_seconds", "How far the ear misses the truth on this speech."),
-    _gauge(
+    gauge("run", "last_harness_detection_error_seconds", "How far the ear misses the truth on this speech."),
+    gauge(
         "run",
         "last_join_beyond_600ms_ratio",
         "Share of its joins that took longer than 600 ms, those never heard among them.",
         "bound",
         _BOUNDS,
     ),
-    _gauge(
+    gauge(
         "run",
         "last_mouth_to_ear_beyond_100ms_ratio",
         "Share of its markers heard that came later than 100 ms.",
         "direction bound",
         f"{_WAYS}; {_BOUNDS}",
     ),
-    _gauge("run", "last_slo_kept_ratio", "Share of its events that kept the limit of the objective.", "slo", _SLOS),
-    _gauge("run", "last_budget_met", "1 met, 0 missed; absent while open.", "budget advisory", _BUDGETS),
+    gauge("run", "last_slo_kept_ratio", "Share of its events that kept the limit of the objective.", "slo", _SLOS),
+    gauge("run", "last_budget_met", "1 met, 0 missed; absent while open.", "budget advisory", _BUDGETS),
 )
 
 _HANDLERS = "handler: /, /metrics, /probe, /runs, /-/healthy, /-/ready, /-/reload, other"
 
 _SERVER_ROWS = (
-    _gauge("server", "build_info", "1; what is running.", "version python aiortc", ""),
-    _gauge("server", "config_last_reload_successful", "Whether the configuration last read was understood."),
-    _gauge(
+    gauge("server", "build_info", "1; what is running.", "version python aiortc", ""),
+    gauge("server", "config_last_reload_successful", "Whether the configuration last read was understood."),
+    gauge(
         "server",
         "config_last_reload_success_timestamp_seconds",
         "When the configuration in force was read.",
     ),
-    _gauge("server", "probes", "Probes configured."),
-    _gauge("server", "workers_wanted", "Worker processes configured (concurrency)."),
-    _gauge("server", "workers", "Worker processes.", "state", "state: starting, idle, busy"),
-    _gauge("server", "worker_max_resident_memory_bytes", "Memory of the largest worker after its last run."),
-    _counter(
+    gauge("server", "probes", "Probes configured."),
+    gauge("server", "workers_wanted", "Worker processes configured (concurrency)."),
+    gauge("server", "workers", "Worker processes.", "state", "state: starting, idle, busy"),
+    gauge("server", "worker_max_resident_memory_bytes", "Memory of the largest worker after its last run."),
+    counter(
         "server",
         "worker_exits_total",
         "Worker processes that ended.",
         "reason",
         "reason: timeout (killed), crash, recycled (after its share of runs or memory), cancelled",
     ),
-    _gauge("server", "on_demand_running", "Requests to /probe being answered."),
-    _counter(
+    gauge("server", "on_demand_running", "Requests to /probe being answered."),
+    counter(
         "server",
         "on_demand_runs_total",
         "Runs that /probe asked for, by how they ended.",
         "outcome",
         f"outcome: {_VERDICTS}, timeout, crash, unmeasured, refused, cancelled",
     ),
-    _gauge("server", "reports", "HTML reports kept on disk."),
-    _gauge("server", "reports_bytes", "What they take."),
-    _gauge("server", "reports_limit_bytes", "What they may take."),
-    _gauge("server", "reports_writable", "0 after a report could not be written; 1 otherwise."),
-    _counter("server", "report_failures_total", "Reports that could not be made or written."),
-    _counter(
+    gauge("server", "reports", "HTML reports kept on disk."),
+    gauge("server", "reports_bytes", "What they take."),
+    gauge("server", "reports_limit_bytes", "What they may take."),
+    gauge("server", "reports_writable", "0 after a report could not be written; 1 otherwise."),
+    counter("server", "report_failures_total", "Reports that could not be made or written."),
+    counter(
         "server",
         "http_requests_total",
         "Requests answered.",
         "handler code",
         f"{_HANDLERS}; code: HTTP status",
     ),
-    _histogram(
+    histogram(
         "server", "http_request_duration_seconds", "Time to answer.", "handler", _HANDLERS, buckets=HTTP_BUCKETS_S
     ),
-    _histogram("server", "loop_lag_seconds", "How late the server's own loop runs.", buckets=LAG_BUCKETS_S),
+    histogram("server", "loop_lag_seconds", "How late the server's own loop runs.", buckets=LAG_BUCKETS_S),
 )
 
-TABLE: tuple[Metric, ...] = (*_PROBE_ROWS, *_RUN_ROWS, *_SERVER_ROWS)
+TABLE: tuple[Metric, ...] = (*_PROBE_ROWS, *PICTURES_OF_PROBES, *_RUN_ROWS, *PICTURES_OF_RUNS, *_SERVER_ROWS)
 
 _SCOPES: tuple[tuple[Scope, str, str], ...] = (
     ("run", "The last run", "Exported by `rtcprobe serve`, `/probe`, `rtcprobe run --push` and `--openmetrics`."),

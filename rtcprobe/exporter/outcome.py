@@ -16,6 +16,7 @@ from typing import Literal, get_args
 from rtcprobe.exporter.config import OBJECTIVES, Objective
 from rtcprobe.exporter.instruments import Draft, Instruments
 from rtcprobe.exporter.metrics import PHASES, TABLE
+from rtcprobe.exporter.pictures import add_pictures, set_pictures
 from rtcprobe.result import Account, BudgetVerdict, Clock, Join, Kind, PlacedCall, Result, Summary, Verdict
 from rtcprobe.scenario import Scenario
 from rtcprobe.secrets import scrub
@@ -153,6 +154,7 @@ def add_run(into: Instruments | Draft, outcome: Outcome, objectives: Mapping[str
         for fate, number in _fates(ear):
             into.count("rtcprobe_markers_total", number, direction=direction, fate=fate)
     _add_turns(into, result)
+    add_pictures(into, result)
     for each in result.budgets:
         labels = {"budget": each.expression, "advisory": str(each.advisory).lower()}
         into.count("rtcprobe_budget_verdicts_total", verdict=each.verdict, **labels)
@@ -241,6 +243,7 @@ def _set_figures(into: Instruments | Draft, result: Result) -> None:
     for direction, ear in result.mouth_to_ear.items():
         _set_ear(into, direction, ear)
     _set_turns(into, result)
+    set_pictures(into, result)
     _set_links(into, result)
     for each in result.budgets:
         if each.verdict in ("met", "missed"):

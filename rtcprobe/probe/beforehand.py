@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from rtcprobe.call.script import cues_of
-from rtcprobe.call.targets.base import CallSetup, Target, find_target
+from rtcprobe.call.targets.base import CallSetup, RoomTarget, Target, find_target
 from rtcprobe.call.targets.loopback import LoopbackTarget
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.hearing.intelligibility import measurable
@@ -27,6 +27,9 @@ __all__ = ["check_target", "warm_up"]
 TURNS: tuple[Over, ...] = ("response", "barge_in")
 """What budgets of a conversation are about."""
 
+
+_OF_PARTIES: tuple[Over, ...] = ("join", "room")
+"""What budgets name a party or a role of."""
 
 _TWO = ("caller", "callee")
 """Whom targets outside know."""
@@ -47,10 +50,15 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
         fact = "knows no real time" if clock == "real" else f"cannot call {target.name}"
         raise BadInputError(f"engine model {fact}", "it models the loopback in virtual time: use engine stack")
     names = tuple(party.name for party in scenario.parties)
-    if isinstance(target, LoopbackTarget):
+    outside = not isinstance(target, LoopbackTarget)
+    if not outside or names != _TWO:
+        if not isinstance(target, RoomTarget):
+            raise BadInputError(f"{target.name} cannot be called by {', '.join(names)}", "write a caller and a callee")
         target = target.joining(names, [way for way in scenario.ways if way.medium == "audio"])
-    elif names != _TWO:
-        raise BadInputError(f"{target.name} cannot be called by {', '.join(names)}", "write a caller and a callee")
+    if outside and cues_of(scenario.parties, scenario.script):
+        raise BadInputError(
+            f"{target.name} is called without cues", "a script, comes and leaves are performed on the loopback alone"
+        )
     if engine == "model" and cues_of(scenario.parties, scenario.script):
         raise BadInputError("engine model performs no cues", "it models who is there all the time: use engine stack")
     if clock not in target.clocks:
@@ -61,13 +69,16 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
         _check_conversation(scenario, target, engine)
         return target
     measured = tuple(map(Way, target.directions))
+    roles = tuple(dict.fromkeys(party.role for party in scenario.parties if party.role))
     for budget in scenario.budgets:
-        _refuse_unknown(budget, target.name, measured, names)
+        _refuse_unknown(budget, target, measured, names, roles)
     return target
 
 
-def _refuse_unknown(budget: Budget, target: str, measured: Sequence[Way], parties: Sequence[str]) -> None:
-    """Refuse a budget about a conversation, a way, a leg or a party that there will not be.
+def _refuse_unknown(
+    budget: Budget, target: Target, measured: Sequence[Way], parties: Sequence[str], roles: Sequence[str]
+) -> None:
+    """Refuse a budget about a conversation, a way, a leg, a party or a role that there will not be.
 
     Raises:
         BadInputError: with the nearest there is.
@@ -76,18 +87,30 @@ def _refuse_unknown(budget: Budget, target: str, measured: Sequence[Way], partie
     if metric.over in TURNS:
         cure = "give a conversation with lines to say"
         raise BadInputError(f"budget {budget.expression!r}: there is no conversation here", cure)
-    if metric.over == "mouth_to_ear" and metric.way not in measured and not (metric.way is None and measured):
+    of_roles = metric.over == "mouth_to_ear" and not metric.suffix and _between_roles(metric.way, parties, roles)
+    unmeasured = metric.way not in measured and not (metric.way is None and measured) and not of_roles
+    if metric.over == "mouth_to_ear" and unmeasured:
         few = len(measured) <= len(BOTH_WAYS) or metric.way is None
         known = " and ".join(measured) or "joins alone"
         cure = f"it measures {known}" if few else did_you_mean(metric.way, measured)
-        raise BadInputError(f"budget {budget.expression!r}: {target} does not measure that way", cure)
-    legs = {*(Leg.between(way.talker, way.listener) for way in measured if not way.there_and_back)}
-    legs |= {*BOTH_LEGS} if parties == _TWO else set()
-    ends = dict.fromkeys((*parties, *(way.listener for way in measured)))
-    there: Sequence[str] = sorted(legs) if metric.over == "link" else list(ends) if metric.over == "join" else ()
+        raise BadInputError(f"budget {budget.expression!r}: {target.name} does not measure that way", cure)
+    if parties != _TWO and isinstance(target, RoomTarget):
+        legs = {*target.legs}
+    else:
+        legs = {*BOTH_LEGS, *(Leg.between(way.talker, way.listener) for way in measured if not way.there_and_back)}
+    ends = dict.fromkeys((*parties, *(way.listener for way in measured), *roles))
+    there: Sequence[str] = sorted(legs) if metric.over == "link" else list(ends) if metric.over in _OF_PARTIES else ()
     if metric.way is not None and there and metric.way not in there:
         cure = did_you_mean(metric.way, there)
         raise BadInputError(f"budget {budget.expression!r}: there is no {metric.way} here", cure)
+
+
+def _between_roles(way: str | None, parties: Sequence[str], roles: Sequence[str]) -> bool:
+    """Return whether a way is from one role, or party, to another, at least one of them a role."""
+    if way is None:
+        return False
+    ends = (Way(way).talker, Way(way).listener)
+    return all(each in parties or each in roles for each in ends) and any(each in roles for each in ends)
 
 
 def _check_conversation(scenario: Scenario, target: Target, engine: Engine) -> None:

@@ -12,6 +12,7 @@ from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import Call
 from rtcprobe.call.targets.base import Way as PeerWay
 from rtcprobe.hearing.ears import Ear
+from rtcprobe.hearing.lips import LipSync
 from rtcprobe.hearing.played import PlayedEar
 from rtcprobe.hearing.playing import first_audio_s
 from rtcprobe.hearing.pooled import CallAccount
@@ -48,10 +49,11 @@ def hear_call(
     *,
     wanted: tuple[Way, ...],
     wav_dir: Path | None,
+    lips: Mapping[Way, LipSync] | None = None,
 ) -> Mapping[Way, CallAccount]:
     """Hear a call on every way ``wanted``, every listener with an ear of its own.
 
-    ``wav_dir`` gets mouth and ear of each.
+    ``wav_dir`` gets mouth and ear of each. ``lips`` makes ways of sound agree with the pictures beside them.
 
     Raises:
         BadInputError: a WAV that cannot be written.
@@ -66,8 +68,14 @@ def hear_call(
             ears[way] = PlayedEar(each.said, each.came, voice, devices=devices)
             continue
         ears[way] = Ear(
-            each.said, each.came, voice, playout=listener.playout, devices=devices, phase_s=each.phase_s
-        )  # fmt: skip
+            each.said,
+            each.came,
+            voice,
+            playout=listener.playout,
+            devices=devices,
+            phase_s=each.phase_s,
+            lips=(lips or {}).get(way),
+        )
     if wav_dir is not None:
         _write_wavs(wav_dir, heard, voices, ears, scenario)
     return {way: ear.account(way, _echo_path_s(way, ears)) for way, ear in ears.items()}
@@ -102,8 +110,9 @@ def judge_join(
     call, party = attempt.call, _named(attempt.call, joiner)
     ends = _meeting(call, joiner)
     marks = {peer: dict(peer.timeline.marks) for peer in dict.fromkeys((*ends, joiner))}
-    failed, stopped = call.failed, call.stopped
-    meshed = len(call.joiners) > 1 and not outside
+    failed, stopped = call.troubles.get(joiner, (call.failed, call.stopped))
+    joining = {peer.side for peer in call.joiners}
+    meshed = 1 < len(call.joiners) == len(joining)  # of several who listen to one alone, all have one side's name
     if failed is not None and meshed and joiner.heard_packet.is_set():
         failed, stopped = None, None  # somebody else of the room was not heard
     if failed is None:
@@ -135,8 +144,7 @@ def judge_join(
         awaited=None if stopped is None else stopped.awaited,
         last=next((peer.side for peer in ends if peer is not joiner), None) if meshed else None,
     )
-    sides = {each.side for each in call.joiners}
-    other = next((peer for peer in ends if peer.side not in sides), None)
+    other = next((peer for peer in ends if peer.side not in joining), None)
     if other is None or joiner is not call.joiners[0]:
         return Joined(timed, None)
     return Joined(timed, Join(party=other.side, round=number, marks=marks[other]))

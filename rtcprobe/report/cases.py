@@ -90,7 +90,9 @@ class Suite:
 def _figures(result: Result) -> Iterator[tuple[str, str]]:
     """Yield the percentiles people look for, in milliseconds, by the name a budget gives them."""
     summaries = [("join.first_audio", result.join.summary.get("first_audio"))]
-    summaries += [(f"mouth_to_ear.{way}", ear.summary) for way, ear in result.mouth_to_ear.items()]
+    summaries += [("join.first_picture", result.join.summary.get("first_picture"))]
+    for kind in ("mouth_to_ear", "glass_to_glass"):
+        summaries += [(f"{kind}.{way}", each.summary) for way, each in result.of_kind(kind).items()]
     for metric, summary in summaries:
         for name in ("p50", "p95"):
             found = None if summary is None else summary.quantile(name)

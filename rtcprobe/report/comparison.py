@@ -50,7 +50,14 @@ __all__ = [
 _EDGES = (38, 54, 70)
 """Where a, b and their difference end."""
 
-_GROUPS = {"join": "Join", "mouth_to_ear": "Mouth to ear", "link": "Link", "harness": "Harness"}
+_GROUPS = {
+    "join": "Join",
+    "mouth_to_ear": "Mouth to ear",
+    "glass_to_glass": "Glass to glass",
+    "lip_sync": "Lips after voice",
+    "link": "Link",
+    "harness": "Harness",
+}
 _MEANINGS = {
     "not shown": "not shown: chance could make as large a difference in one of so many figures",
     "unjudged": "unjudged: one figure a side, or one call, does not say what chance does",

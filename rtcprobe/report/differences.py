@@ -5,6 +5,7 @@ from __future__ import annotations
 from rtcprobe.report.sentences import arrow, bare, bounds, figure
 from rtcprobe.verdict.comparison import RankedMetric
 from rtcprobe.verdict.difference import Difference, Estimate
+from rtcprobe.ways import Way
 
 __all__ = [
     "ABSENT",
@@ -22,7 +23,13 @@ __all__ = [
 ]
 
 _WORDS = {"no difference shown": "not shown", "not judged": "unjudged", "not measured": "no data"}
-_NAMES = {"r": "R", "mos": "MOS", "listening_mos": "listening MOS"}
+_NAMES = {
+    "r": "R",
+    "mos": "MOS",
+    "listening_mos": "listening MOS",
+    "ssim": "SSIM",
+    "freeze_share": "frozen",
+}
 ABSENT = "not there"
 """A phase or stage that a side does not have."""
 
@@ -48,7 +55,8 @@ def _parts(of: Difference | RankedMetric) -> list[str]:
     if way is None or not rest.startswith(way):
         return rest.split(".") if rest else []
     left = rest.removeprefix(way).removeprefix(".")
-    return [arrow(way), *(left.split(".") if left else [])]
+    sound = Way.of(way.talker, way.listener)  # the group says that it is a picture
+    return [arrow(sound), *(left.split(".") if left else [])]
 
 
 def signed_bounds(each: Difference, *, turned: bool = False) -> str:

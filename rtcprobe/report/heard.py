@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 from rich.text import Text
 
-from rtcprobe.capture import Between, Heard, HeardStream, Kept, SeenStream, Stream
+from rtcprobe.capture import Beside, Between, Heard, HeardStream, Kept, SeenStream, Stream
 from rtcprobe.report.lines import STYLES, rule, wrapped
 from rtcprobe.report.sentences import bounds, figure, milliseconds
 from rtcprobe.result import Unit
 from rtcprobe.units import format_ratio
 
-__all__ = ["between_lines", "found", "heard_lines", "rows_of", "seen_rows", "seen_sentence"]
+__all__ = [
+    "beside_caption",
+    "beside_rows",
+    "between_lines",
+    "found",
+    "heard_lines",
+    "rows_of",
+    "seen_rows",
+    "seen_sentence",
+]
 
 
 def heard_lines(heard: Heard) -> Iterator[Text]:
     """Return the lines of one file: each stream heard, what else it holds, budgets, warnings."""
     for each in heard.streams:
         yield rule(f"{heard.name}: {_named(each.stream)}")
-        yield from wrapped(found(each, heard.capture.kind), indent=0, style="bold", most=None)
-        for title, value in rows_of(each):
-            yield from wrapped(f"{title:<34} {value}", indent=1, most=None)
-        for warning in each.warnings:
-            yield from wrapped(warning, indent=1, style="yellow", most=None)
+        yield from _said(found(each, heard.capture.kind), rows_of(each))
+        for beside in each.beside:
+            yield rule(beside_caption(beside))
+            yield Text(f" {'':<34} {'the browser':>14} {'ours':>14}")
+            for title, theirs, ours in beside_rows(beside):
+                yield Text(f" {title:<34} {theirs:>14} {ours:>14}")
+        yield from _warned(each.warnings)
     for video in heard.videos:
         yield rule(f"{heard.name}: {_named(video.stream)}, video")
-        yield from wrapped(seen_sentence(video, heard.capture.kind), indent=0, style="bold", most=None)
-        for title, value in seen_rows(video):
-            yield from wrapped(f"{title:<34} {value}", indent=1, most=None)
-        for warning in video.warnings:
-            yield from wrapped(warning, indent=1, style="yellow", most=None)
+        yield from _said(seen_sentence(video, heard.capture.kind), seen_rows(video))
+        yield from _warned(video.warnings)
     if heard.others:
         yield rule("Other streams in it, not heard (choose with --ssrc)")
         for stream in heard.others[:12]:
@@ -47,6 +56,17 @@ def heard_lines(heard: Heard) -> Iterator[Text]:
             )
     for warning in heard.warnings:
         yield from wrapped(warning, indent=0, style="yellow", most=None)
+
+
+def _said(sentence: str, rows: Iterable[tuple[str, str]]) -> Iterator[Text]:
+    yield from wrapped(sentence, indent=0, style="bold", most=None)
+    for title, value in rows:
+        yield from wrapped(f"{title:<34} {value}", indent=1, most=None)
+
+
+def _warned(warnings: Iterable[str]) -> Iterator[Text]:
+    for warning in warnings:
+        yield from wrapped(warning, indent=1, style="yellow", most=None)
 
 
 def found(each: HeardStream, kind: str) -> str:
@@ -143,6 +163,33 @@ def rows_of(each: HeardStream) -> Iterator[tuple[str, str]]:
         f"unknown: {drift.reason}" if drift.ppm is None else f"{drift.ppm:+.1f} ppm [{drift.low:.1f}–{drift.high:.1f}]",
     )
     yield "ranges are over", f"{each.replayed.replays} replays ({each.replayed.pulls}) of {each.replayed.sound}"
+
+
+def beside_caption(each: Beside) -> str:
+    """Return what the table of both counts is about."""
+    return f"{each.dump}: its own count beside ours, {each.since_s:.1f} to {each.until_s:.1f} s"
+
+
+def beside_rows(each: Beside) -> Iterator[tuple[str, str, str]]:
+    """Return both counts as (title, the browser's, ours with its range)."""
+    for name, title in _BESIDE.items():
+        counted = each.figures[name]
+        if counted.theirs is None:
+            continue
+        ranged = None if counted.low is None or counted.high is None else (counted.low, counted.high)
+        unit: Unit = "s" if name.endswith("_s") else "share" if name == "concealed" else "number"
+        ours = _ranged(counted.ours, ranged, unit) if counted.low != counted.high else figure(counted.ours, unit)
+        yield title, figure(counted.theirs, unit), ours
+
+
+_BESIDE: Final = {
+    "jitter_buffer_s": "jitter buffer, mean",
+    "target_s": "its target, mean",
+    "concealed": "sound made up",
+    "concealment_events": "times it was made up",
+    "inserted_samples": "samples stretched in",
+    "removed_samples": "samples left out",
+}
 
 
 def between_lines(each: Between) -> Iterator[Text]:

@@ -16,7 +16,8 @@ _WIDE = 9
 
 def surface_lines(surface: Surface, edges: Sequence[Edge] = (), limit: str = "") -> Iterator[Text]:
     """Return a surface as a table, a line a row; with ``edges``, a sentence for each on how far ``limit`` holds."""
-    fixed = ", ".join(f"{axis}={value}" for axis, value in surface.fixed.items())
+    told = [f"{axis}={value}" for axis, value in surface.fixed.items()]
+    fixed = ", ".join([*told, *([] if surface.engine == "stack" else [f"engine {surface.engine}"])])
     yield rule(f"{surface.figure} over {surface.x}" + (f" ({fixed})" if fixed else ""))
     lead = max([len(row) for row in surface.rows] + [len(surface.y or "")]) + 1
     yield Text(

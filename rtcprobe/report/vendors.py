@@ -21,12 +21,20 @@ from rtcprobe.report.sentences import arrow, milliseconds
 from rtcprobe.verdict.comparison import RankedMetric
 from rtcprobe.verdict.difference import Estimate
 from rtcprobe.verdict.vendors import Panel, headline
+from rtcprobe.ways import Way
 
 __all__ = ["Card", "Matrix", "cards", "matrices", "panel_lines", "panel_markdown", "panel_notes", "panel_sentence"]
 
 _CELL = 22
 """As wide as a figure with its interval and a mark: ``1,967 [1,946–2,001] ◄``."""
 _NOT = "not measured"
+_FIGURES = {
+    "join.first_audio": ("Joining", "joins soonest"),
+    "join.first_picture": ("First picture", "shows a first picture soonest"),
+    "mouth_to_ear": ("Mouth to ear", "is heard soonest"),
+    "glass_to_glass": ("Glass to glass", "is seen soonest"),
+}
+"""Of each headline figure: what it is called, and what is said of who is best in it."""
 BEST = "◄"
 """Who is shown to be better than all others on this link."""
 
@@ -175,8 +183,12 @@ def _card(vendor: str, panel: Panel) -> Card:
 def _title(metric: RankedMetric) -> str:
     """Return what people call a headline figure: ``"Joining, p95, ms"``."""
     way = next((each.direction for each in metric.pairs.values() if each.direction is not None), None)
-    what = "Joining" if metric.metric.startswith("join") else f"Mouth to ear, {arrow(way) if way else 'both ways'}"
+    what = _FIGURES[_family(metric)][0] + ("" if way is None else f", {arrow(Way.of(way.talker, way.listener))}")
     return f"{what}, {metric.aggregate}, ms"
+
+
+def _family(metric: RankedMetric) -> str:
+    return next(each for each in _FIGURES if metric.metric.startswith(each))
 
 
 def _figure(estimate: Estimate) -> tuple[str, str]:
@@ -192,8 +204,7 @@ def _won(vendor: str, panel: Panel) -> str:
     found: dict[str, dict[str, None]] = {}
     for win in panel.wins:
         if win.vendor == vendor:
-            what = "joins soonest" if win.metric.metric.startswith("join") else "is heard soonest"
-            found.setdefault(what, {})[win.link] = None
+            found.setdefault(_FIGURES[_family(win.metric)][1], {})[win.link] = None
     said = []
     for what, links in found.items():
         every = len(links) == len(panel.links)

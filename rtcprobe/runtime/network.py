@@ -38,6 +38,7 @@ __all__ = [
     "Host",
     "Network",
     "Room",
+    "SocketTransport",
     "Tap",
     "acting_as",
     "nominal_s",
@@ -319,16 +320,21 @@ class SocketTransport(EmulatedTransport):
         What has come at the other socket by then is read at once: the loop's next look at all sockets costs the time
         of a hop.
         """
+        if self.send(data, destination.address):
+            destination.poll()
+
+    def send(self, data: bytes, address: tuple[str, int]) -> bool:
+        """Send ``data`` over the real socket, to whosever it is that listens at ``address``; return whether it left."""
         if self.closed:
-            return
+            return False
         try:
-            self._socket.sendto(data, destination.address)
+            self._socket.sendto(data, address)
         except BlockingIOError:
-            pass  # a full socket buffer loses datagrams, as everywhere
+            return False  # a full socket buffer loses datagrams, as everywhere
         except OSError as error:
             self.protocol.error_received(error)
-        else:
-            destination.poll()
+            return False
+        return True
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Return ``sockname`` or the ``socket``."""

@@ -6,13 +6,15 @@ Rules:
     2. ``parties`` are read in the order written. What is written of all (``codec``, ``mouth``, ``devices``,
        ``playout``) holds for each, but for the keys it has itself; ``protection`` is agreed on between two, and so one
        for all. ``link`` is for every leg between two that ``legs`` does not name.
-    3. Where ``parties`` are written and ``signaling.region`` is not, the signalling server stands at the last party's
+    3. Parties who call a server outside (``target`` is a URL) have legs to it and from it, ``ana_to_target`` and
+       ``target_to_ana``; ``link`` is for each of them that is not named.
+    4. Where ``parties`` are written and ``signaling.region`` is not, the signalling server stands at the last party's
        end of its legs, as it does at the callee's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import permutations
 from pathlib import Path
@@ -38,7 +40,8 @@ _PAIR: Final = ("caller", "callee")
 _ROOM: Final = ("legs", "script")
 """Keys that need ``parties``."""
 
-_NO_PARTY: Final = ("server", "target")
+_FAR: Final = "target"
+_NO_PARTY: Final = ("server", _FAR)
 """What routes call the signalling server and whoever is called outside."""
 
 _OF_ALL: Final = ("codec", "mouth", "devices")
@@ -96,8 +99,13 @@ def _room(written: Mapping[str, Any], folder: Path) -> Cast:
         _party(name, Site(**{key: of[key] for key in ("region", "access") if key in of}), of, written, folder)
         for name, of in named.items()
     )
-    legs = _legs(written, list(named), folder)
     script = tuple(parse_cue(line) for line in written.get("script", ()))
+    if _calls_outside(written):
+        there = [Leg.between(name, _FAR) for name in named]
+        legs = _legs(written, [each for leg in there for each in (leg, leg.back)], folder)
+        _placed_outside(parties, legs, written)
+        return Cast(parties, legs, script, _signaling(written, beside=None))
+    legs = _legs(written, [Leg.between(*pair) for pair in permutations(named, 2)], folder)
     beside = None if "region" in written.get("signaling", {}) else parties[-1].name
     _placed(parties, legs, beside)
     return Cast(parties, legs, script, _signaling(written, beside=beside))
@@ -123,6 +131,7 @@ def _party(name: str, site: Site, own: Mapping[str, Any], of_all: Mapping[str, A
     picture = [Stream(medium="video", video=within(f"{place}video", video_plan, shows))] if shown else []
     return Party(
         name=name,
+        role=own.get("role", ""),
         site=site,
         sends=() if own.get("sends") == "nothing" else (sound, *picture),
         hears=within(f"parties.{name}.hears", _hears, own.get("hears", "all")),
@@ -164,27 +173,62 @@ def _placed(parties: tuple[Party, ...], legs: Mapping[Leg, LinkSpec], beside: st
 
 
 def _known_place(party: Party, otherwise: str) -> None:
-    for key, value, example in (("region", party.site.region, "bangkok"), ("access", party.site.access, "wifi-good")):
+    for key, value in (("region", party.site.region), ("access", party.site.access)):
         if value == _NOWHERE[key]:
-            raise BadInputError(f"parties.{party.name}.{key} is missing", f"write it like {example}; or {otherwise}")
+            raise BadInputError(
+                f"parties.{party.name}.{key} is missing", f"write it like {_EXAMPLES[key]}; or {otherwise}"
+            )
 
 
 _NOWHERE: Final = {"region": Site().region, "access": Site().access}
+_EXAMPLES: Final = {"region": "bangkok", "access": "wifi-good"}
 
 
-def _legs(written: Mapping[str, Any], names: list[str], folder: Path) -> dict[Leg, LinkSpec]:
-    """Return the legs between parties, in the order of the parties: those named, and ``link`` for the rest."""
+def _calls_outside(written: Mapping[str, Any]) -> bool:
+    """Return whether the target is a server of somebody else's: a URL, or its keys."""
+    target = written.get("target", "loopback")
+    url = target.get("url", "://") if isinstance(target, Mapping) else target
+    return isinstance(url, str) and "://" in url
+
+
+def _placed_outside(parties: tuple[Party, ...], legs: Mapping[Leg, LinkSpec], written: Mapping[str, Any]) -> None:
+    """Refuse a leg that leads to no server, and a party whose place is needed.
+
+    Raises:
+        BadInputError: such a one.
+    """
+    named = {party.name for party in parties}
+    for leg in legs:
+        if leg.source in named and leg.destination in named:
+            raise BadInputError(
+                f"leg {str(leg)!r} passes the target by", f"give {leg.source}_to_{_FAR} or {_FAR}_to_{leg.destination}"
+            )
+    target = written["target"]
+    placed = isinstance(target, Mapping) and target.get("region") is not None
+    for party in parties:
+        there = Leg.between(party.name, _FAR)
+        if there in legs and there.back in legs:
+            continue
+        otherwise = f"give the legs {there} and {there.back}, or link for every leg"
+        for key, value in (("access", party.site.access), ("region", party.site.region)):
+            if value == _NOWHERE[key] and (key == "access" or placed):
+                raise BadInputError(
+                    f"parties.{party.name}.{key} is missing", f"write it like {_EXAMPLES[key]}; or {otherwise}"
+                )
+
+
+def _legs(written: Mapping[str, Any], between: Sequence[Leg], folder: Path) -> dict[Leg, LinkSpec]:
+    """Return the legs there are: those named, and of those ``between`` whom ``link`` leads, that for the rest."""
     own = written.get("legs", {})
     if not isinstance(own, Mapping):
         raise BadInputError(f"legs {own!r} is not a set of legs", "write it like legs: {ana_to_ben: delay 80ms}")
     if isinstance(written["link"], Mapping) and any(key in BOTH_LEGS for key in written["link"]):
         way = next(key for key in written["link"] if key in BOTH_LEGS)
-        raise BadInputError(f"link.{way} is of a caller and a callee", f"name the leg: legs.{names[0]}_to_{names[1]}")
+        raise BadInputError(f"link.{way} is of a caller and a callee", f"name the leg: legs.{between[0]}")
     given = {within("legs", Leg, name): link for name, link in own.items()}
     everywhere = None if written["link"] == {} else _link("link", written["link"], folder)
     found: dict[Leg, LinkSpec] = {}
-    for one, other in permutations(names, 2):
-        leg = Leg.between(one, other)
+    for leg in between:
         if leg in given:
             found[leg] = _link(f"legs.{leg}", given.pop(leg), folder)
         elif everywhere is not None:

@@ -212,7 +212,8 @@ class Scenario:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check_parties(self.parties, self.servers, self.legs, self.script)
+        outside = () if self.target.scheme == "loopback" else ("target",)
+        check_parties(self.parties, (*self.servers, *outside), self.legs, self.script)
         self._check_time()
         self._check_conversation()
         if self.rtt_s is None:
@@ -323,7 +324,8 @@ class Scenario:
         if not between:
             return []
         if self.target.region is not None:
-            return [(party.site.region, self.target.region) for party in self.parties]
+            near = [party.site.region for party in self.parties if party.site.region != ANYWHERE]
+            return [(region, self.target.region) for region in near]
         return between if self.rtt_s is not None else []
 
     def _too_fast(self) -> tuple[str, ...]:

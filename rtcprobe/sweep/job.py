@@ -25,6 +25,8 @@ FIGURES: Final = (
 def done(task: Task) -> dict[str, Any]:
     """Return the row of ``task``: its place in the grid, its seed, its figures; or the sentence that it failed with."""
     row: dict[str, Any] = {"key": task.key, "point": dict(task.point), "seed": task.seed}
+    if task.job.engine != "stack":
+        row["engine"] = task.job.engine
     try:
         result = task.job.run()
     except RtcprobeError as error:

@@ -35,7 +35,10 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surface:
-    """``figure`` over ``columns`` of axis ``x`` and ``rows`` of axis ``y`` (None: one row); other axes as ``fixed``."""
+    """``figure`` over ``columns`` of axis ``x`` and ``rows`` of axis ``y`` (None: one row); other axes as ``fixed``.
+
+    ``engine`` is what made the calls (``result.Engine``).
+    """
 
     figure: str
     x: str
@@ -44,6 +47,7 @@ class Surface:
     rows: tuple[str, ...]
     fixed: Mapping[str, str]
     points: Mapping[tuple[str, str], Point]
+    engine: str = "stack"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +87,10 @@ def surface_of(
     rest = [axis for axis in axes if axis != first]
     second = y or next((axis for axis in rest if len(axes[axis]) > 1), None)
     others = [axis for axis in rest if axis != second]
-    groups: dict[tuple[tuple[str, str], ...], list[Row]] = {}
+    groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[Row]] = {}
     for row in chosen:
         key = tuple((axis, str(row["point"].get(axis, ""))) for axis in others)
-        groups.setdefault(key, []).append(row)
+        groups.setdefault((str(row.get("engine", "stack")), key), []).append(row)
     return [
         Surface(
             figure=figure,
@@ -96,8 +100,9 @@ def surface_of(
             rows=("",) if second is None else tuple(axes[second]),
             fixed=dict(key),
             points=_points(group, figure, first, second),
+            engine=engine,
         )
-        for key, group in groups.items()
+        for (engine, key), group in groups.items()
     ]
 
 

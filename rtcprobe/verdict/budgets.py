@@ -165,8 +165,14 @@ def _range(metric: Metric, name: str, low: str, high: str) -> tuple[float, float
 
 
 def evaluate(budget: Budget, result: Result) -> BudgetOutcome:
-    """Return what became of ``budget`` in ``result``; of several ways, the worst."""
-    outcomes = [_judge(budget, metric, result) for metric in metric_named(budget.metric).each(result)]
+    """Return what became of ``budget`` in ``result``; of several ways, the worst of those that were measured.
+
+    Of a call of two both are meant; in a room the ways of somebody who never came are told otherwise (``judge``).
+    """
+    metrics = metric_named(budget.metric).each(result)
+    if result.room_of_many:
+        metrics = tuple(each for each in metrics if not each.read(result).empty) or metrics
+    outcomes = [_judge(budget, metric, result) for metric in metrics]
     downwards = budget.op in ("<", "<=")
 
     def badness(outcome: BudgetOutcome) -> tuple[int, float]:
@@ -189,7 +195,7 @@ def _judge(budget: Budget, metric: Metric, result: Result) -> BudgetOutcome:
     seen = metric.read(result)
     found, verdict, reason = _verdict(budget, seen if budget.centre is None else seen.away_from(budget.centre))
     known = known_ways(metric.over, result)
-    if metric.way is not None and known and metric.way not in known:
+    if seen.empty and metric.way is not None and known and metric.way not in known:
         reason = f"{reason}: there is no {metric.way} here, {did_you_mean(metric.way, known)}"
     elif reason and metric.way is not None and metric.name != budget.metric:
         reason = f"{metric.way.replace('.', ', ').replace('_', ' ')}: {reason}"
@@ -259,7 +265,7 @@ def _closing(probability: float, seen: Observations) -> str:
 
 def _figure(budget: Budget, seen: Observations) -> _Found:
     """Return the figure; its value is None where it was not measured, or failures put it beyond any number."""
-    if seen.rated is not None:
+    if seen.rated is not None and budget.aggregate == "mean":
         return _of_run(seen.rated)
     if seen.figures is not None:
         value = seen.figures.get(budget.aggregate)

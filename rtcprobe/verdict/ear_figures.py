@@ -1,4 +1,4 @@
-"""The figures of each direction's mouth-to-ear delay that two sides are compared by.
+"""The figures of each way's delay that two sides are compared by: of its sound, and of its picture.
 
 Facts:
     - A call is one draw of how playout ties itself to the network: within it successive delays resemble each other, the
@@ -10,24 +10,26 @@ Facts:
       and no verdict.
 
 Rules:
-    1. A side's percentiles are of all its markers; its shares and means of its runs, weighted by their markers.
+    1. A side's percentiles are of all its markers (or frames); its shares and means of its runs, weighted by these.
     2. A share varies at least as counting makes it vary; lost frames come in bursts, and count as fewer.
+    3. Skew explains and does not judge: both too early and too late are worse, so no end of it is.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from rtcprobe.result import Result, Sample, Unit
+from rtcprobe.result import Kind, Result, Sample, Unit
 from rtcprobe.verdict.difference import Estimate, Method, Row
 from rtcprobe.verdict.figures import RUNS, Figure, Floats, Pair, batched, named
-from rtcprobe.verdict.intervals import Calls, Rated, fixed_s
+from rtcprobe.verdict.intervals import Calls, Rated, least_s
 from rtcprobe.verdict.metrics import metric_named
 from rtcprobe.verdict.spread import EQUAL, HybridSpread, Spread, TSpread, percentile
 from rtcprobe.verdict.statistics import Ends, samples_needed
@@ -45,22 +47,44 @@ _FEWEST_BLOCKS = 5
 """Calls a side from which their order says enough; of fewer (old runs, of one call each) their percentiles do."""
 
 
+_RATED: Mapping[Kind, Mapping[str, Unit]] = {
+    "mouth_to_ear": {"lost": "share", "unplayed": "share", "r": "number"},
+    "glass_to_glass": {"lost": "share", "freeze_share": "share", "ssim": "number"},
+}
+"""What is compared of each kind beside its delay: shares judge, what else there is explains."""
+
+
 def headlines(pair: Pair) -> Iterator[Row]:
-    """Yield the figures that judge a direction: its delay, lost markers, what was not played; and R, which explains."""
-    for direction in pair.directions:
-        yield _delay(pair, direction, 0.50)
-        yield _delay(pair, direction, 0.95)
-        yield _rated(pair, f"mouth_to_ear.{direction}.lost", "share", direction)
-        yield _rated(pair, f"mouth_to_ear.{direction}.unplayed", "share", direction)
-        yield _rated(pair, f"mouth_to_ear.{direction}.r", "number", direction)
+    """Yield the figures of every way: its delay, what was lost, not played or stood still; and what explains them."""
+    for kind, rated in _RATED.items():
+        for way in pair.ways(kind):
+            yield _delay(pair, kind, way, 0.50)
+            yield _delay(pair, kind, way, 0.95)
+            for name, unit in rated.items():
+                yield _rated(pair, _Of(kind, way, name), unit)
+    for way in pair.ways("lip_sync"):
+        yield _delay(pair, "lip_sync", way, 0.50)
 
 
 def stages(pair: Pair) -> Iterator[Row]:
-    """Yield every stage of the mouth-to-ear delay, by direction."""
-    for direction in pair.directions:
-        ears = [run.mouth_to_ear[direction] for run in (*pair.a, *pair.b) if direction in run.mouth_to_ear]
-        for name in dict.fromkeys(name for ear in ears for name in ear.stages):
-            yield _rated(pair, f"mouth_to_ear.{direction}.stages.{name}", "s", direction, part=name)
+    """Yield every stage of every way's delay."""
+    for kind in _RATED:
+        for way in pair.ways(kind):
+            accounts = [found for run in (*pair.a, *pair.b) if (found := run.of_kind(kind).get(way)) is not None]
+            for name in dict.fromkeys(name for each in accounts for name in each.stages):
+                yield _rated(pair, _Of(kind, way, f"stages.{name}"), "s", part=name)
+
+
+class _Of(NamedTuple):
+    """A figure of one account: ``"lost"``, ``"stages.device"``."""
+
+    kind: Kind
+    way: Way
+    name: str
+
+    @property
+    def metric(self) -> str:
+        return f"{self.kind}.{self.way}.{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +96,14 @@ class _Call:
     delays: Floats
 
 
-def _heard(pair: Pair, runs: Sequence[Result], direction: Way) -> tuple[list[_Call], Calls]:
+def _heard(pair: Pair, runs: Sequence[Result], kind: Kind, way: Way) -> tuple[list[_Call], Calls]:
     """Return the calls of a side that heard anything, and their delays."""
     found, least, whole = [], np.inf, pair.run_is_unit
     for run in runs:
-        ear = run.mouth_to_ear.get(direction)
+        ear = run.of_kind(kind).get(way)
         if ear is None or not ear.samples:
             continue
-        least = min(least, fixed_s(ear))
+        least = min(least, least_s(ear))
         calls: dict[int, list[Sample]] = {}
         for each in ear.samples:
             calls.setdefault(0 if whole else each.call, []).append(each)
@@ -94,8 +118,8 @@ def _heard(pair: Pair, runs: Sequence[Result], direction: Way) -> tuple[list[_Ca
     return found, Calls(parts=tuple(each.delays for each in found), least=least if found else 0.0)
 
 
-def _delay(pair: Pair, direction: Way, p: float) -> Row:
-    heard = [_heard(pair, side, direction) for side in (pair.a, pair.b)]
+def _delay(pair: Pair, kind: Kind, way: Way, p: float) -> Row:
+    heard = [_heard(pair, side, kind, way) for side in (pair.a, pair.b)]
     (ours, a), (theirs, b) = heard
     estimates = []
     for calls, side in ((a, pair.a), (b, pair.b)):
@@ -105,10 +129,13 @@ def _delay(pair: Pair, direction: Way, p: float) -> Row:
             if q is None
             else Estimate(value=q.value, low=q.low, high=q.high, n=len(calls), runs=len(side))
         )
-    row = Figure(pair, f"mouth_to_ear.{direction}", named(p), "s", estimates[0], estimates[1], direction=direction)
+    judges = kind != "lip_sync"
+    row = Figure(pair, f"{kind}.{way}", named(p), "s", estimates[0], estimates[1], headline=judges, direction=way)
     if estimates[0].value is None or estimates[1].value is None:
-        needed = samples_needed(p)
-        return row.unmeasured(f"{named(p)} needs {needed} markers heard, {estimates[0].n} and {estimates[1].n} were")
+        needed, what = samples_needed(p), "frames seen" if kind == "glass_to_glass" else "markers heard"
+        return row.unmeasured(f"{named(p)} needs {needed} {what}, {estimates[0].n} and {estimates[1].n} were")
+    if not judges:
+        return row.exact()
     apart = estimates[1].value - estimates[0].value
     paired = pair.paired and [each.key for each in ours] == [each.key for each in theirs]
     if min(len(a.parts), len(b.parts)) >= RUNS:
@@ -169,17 +196,17 @@ class _Side:
         return self.rated.events
 
 
-def _side(pair: Pair, runs: Sequence[Result], metric: str, direction: Way) -> _Side | None:
+def _side(pair: Pair, runs: Sequence[Result], of: _Of) -> _Side | None:
     """Return a figure of a side; None where a run did not measure it."""
     parts, weights, keys = [], [], []
     figures: list[float] = []
     shares: list[float] = []
     events: list[float | None] = []
     for run in runs:
-        found = metric_named(metric).read(run).rated
+        found = metric_named(of.metric).read(run).rated
         if found is None:
             return None
-        markers = run.mouth_to_ear[direction].scheduled
+        markers = run.of_kind(of.kind)[of.way].scheduled
         parts.append(found)
         weights.append(markers)
         events.append(found.events)
@@ -211,9 +238,9 @@ def _joined(parts: Sequence[Rated], weights: Sequence[float], confidence: float)
     return value - math.hypot(*below), value + math.hypot(*above)
 
 
-def _rated(pair: Pair, metric: str, unit: Unit, direction: Way, part: str = "") -> Row:
+def _rated(pair: Pair, of: _Of, unit: Unit, part: str = "") -> Row:
     """Return a figure that each call has one of: a share, which judges; R or a stage, which explain."""
-    a, b = (_side(pair, runs, metric, direction) for runs in (pair.a, pair.b))
+    a, b = (_side(pair, runs, of) for runs in (pair.a, pair.b))
     judges = unit == "share"
     estimates = []
     by_calls = a is not None and b is not None and min(len(a.keys), len(b.keys)) >= RUNS
@@ -227,15 +254,15 @@ def _rated(pair: Pair, metric: str, unit: Unit, direction: Way, part: str = "") 
         estimates.append(Estimate(value=side.rated.value, low=low, high=high, n=n, runs=len(runs), exact=not known))
     row = Figure(
         pair,
-        metric,
+        of.metric,
         "mean",
         unit,
         estimates[0],
         estimates[1],
         headline=judges,
-        direction=direction,
+        direction=of.way,
         part=part,
-        higher_is_better=metric.endswith(".r"),
+        higher_is_better=of.name in ("r", "ssim"),
     )
     if a is None or b is None:
         return row.unmeasured(_missing(a, b))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rtcprobe.result import Result, Unit
+from rtcprobe.result import Kind, Result, Unit
 from rtcprobe.verdict.difference import Difference, Estimate, Method, Row
 from rtcprobe.verdict.spread import Spread, TSpread, percentile
 from rtcprobe.verdict.statistics import batches, mean_interval, samples_needed, share_interval
@@ -44,10 +44,9 @@ class Pair:
         """Whether every run was on the virtual clock."""
         return all(each.clock == "virtual" for each in (*self.a, *self.b))
 
-    @property
-    def directions(self) -> tuple[Way, ...]:
-        """The ways that either side measured, in their order."""
-        return tuple(dict.fromkeys(way for each in (*self.a, *self.b) for way in each.mouth_to_ear))
+    def ways(self, kind: Kind) -> tuple[Way, ...]:
+        """Return the ways that either side measured in one respect, in their order."""
+        return tuple(dict.fromkeys(way for each in (*self.a, *self.b) for way in each.of_kind(kind)))
 
 
 @dataclass(frozen=True, slots=True)

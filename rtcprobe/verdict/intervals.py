@@ -26,17 +26,22 @@ from rtcprobe.result import Account, HeardCall, Quantile, Summary
 from rtcprobe.verdict import clusters, statistics
 from rtcprobe.verdict.statistics import CONFIDENCE, PERCENTILES, Ends
 
-__all__ = ["Calls", "Rated", "fixed_s", "frames_worth", "of_calls", "rating_bounds", "rating_ends"]
+__all__ = ["Calls", "Rated", "fixed_s", "frames_worth", "least_s", "of_calls", "rating_bounds", "rating_ends"]
 
 _Floats = npt.NDArray[np.float64]
 
-_FIXED = ("capture", "packetisation", "look_ahead", "device")
+_FIXED = ("capture", "encode", "packetisation", "look_ahead", "device", "display")
 """Stages that take as long in every call, whatever the network does."""
 
 
 def fixed_s(ear: Account) -> float:
     """Return what the fixed stages take, seconds: no mouth-to-ear delay is shorter."""
     return math.fsum(ear.stages.get(name, 0.0) for name in _FIXED)
+
+
+def least_s(account: Account) -> float:
+    """Return what no value of an account is below, seconds: skew is below zero where the picture comes first."""
+    return -math.inf if account.kind == "lip_sync" else fixed_s(account)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,8 +136,7 @@ def of_calls(ear: Account) -> Calls:
     parts: dict[int, list[float]] = {}
     for each in ear.samples:
         parts.setdefault(each.call, []).append(each.delay_s)
-    least = -math.inf if ear.kind == "lip_sync" else fixed_s(ear)
-    return Calls(parts=tuple(np.array(each) for each in parts.values()), least=least)
+    return Calls(parts=tuple(np.array(each) for each in parts.values()), least=least_s(ear))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

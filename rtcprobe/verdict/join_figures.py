@@ -32,11 +32,15 @@ _RANDOMISED = 400
 
 
 def headlines(pair: Pair) -> Iterator[Row]:
-    """Yield the figures that judge joining; nothing where neither side tried."""
-    if any(each.join.attempts for each in (*pair.a, *pair.b)):
-        yield _join_percentile(pair, 0.50)
-        yield _join_percentile(pair, 0.95)
+    """Yield the figures that judge joining; nothing where neither side tried, of pictures where none was ever shown."""
+    attempts = [attempt for each in (*pair.a, *pair.b) for attempt in each.join.attempts]
+    if attempts:
+        yield _join_percentile(pair, "first_audio", 0.50)
+        yield _join_percentile(pair, "first_audio", 0.95)
         yield _failed(pair)
+    if any("first_picture" in each.marks for each in attempts):
+        yield _join_percentile(pair, "first_picture", 0.50)
+        yield _join_percentile(pair, "first_picture", 0.95)
 
 
 def phases(pair: Pair, *, slowest: bool = False) -> Iterator[Row]:
@@ -84,8 +88,8 @@ def timers(pair: Pair, *, slowest: bool = False) -> Iterator[Row]:
         yield _join_mean(pair, f"join.retransmission_cost.{name}", name, read, slowest=slowest)
 
 
-def _join_percentile(pair: Pair, p: float) -> Row:
-    of_runs = [tuple(_joined(run) for run in side) for side in (pair.a, pair.b)]
+def _join_percentile(pair: Pair, milestone: str, p: float) -> Row:
+    of_runs = [tuple(_reached(run, milestone) for run in side) for side in (pair.a, pair.b)]
     a, b = (np.concatenate(side) for side in of_runs)
     found = [
         quantile(each[np.isfinite(each)].tolist(), p, never=int(np.count_nonzero(np.isinf(each)))) for each in (a, b)
@@ -101,7 +105,7 @@ def _join_percentile(pair: Pair, p: float) -> Row:
         )
         for q, each, side in zip(found, (a, b), of_runs, strict=True)
     ]
-    row = Figure(pair, "join.first_audio", named(p), "s", estimates[0], estimates[1])
+    row = Figure(pair, f"join.{milestone}", named(p), "s", estimates[0], estimates[1])
     needed = samples_needed(p)
     if min(len(a), len(b)) < needed or not (np.any(np.isfinite(a)) and np.any(np.isfinite(b))):
         return row.unmeasured(f"{named(p)} needs {needed} joins a side, {len(a)} and {len(b)} were tried")
@@ -191,4 +195,9 @@ def _of_slowest(picked: Floats, runs: tuple[Result, ...]) -> Floats:
 
 
 def _joined(run: Result) -> Floats:
-    return np.array([math.inf if e.first_audio_s is None else e.first_audio_s for e in run.join.attempts])
+    return _reached(run, "first_audio")
+
+
+def _reached(run: Result, milestone: str) -> Floats:
+    """Return when each attempt reached ``milestone``; infinity where it never did, though something was to be heard."""
+    return np.array([each.marks.get(milestone, math.inf) for each in run.join.attempts])

@@ -18,7 +18,6 @@ import numpy as np
 from rtcprobe.errors import BadInputError, nearest
 from rtcprobe.quality import mos
 from rtcprobe.result import (
-    LATENESSES,
     STAGES,
     TURN_STAGES,
     VIDEO_STAGES,
@@ -26,7 +25,6 @@ from rtcprobe.result import (
     HeardCall,
     Join,
     Kind,
-    Lateness,
     Quality,
     Result,
     Unit,
@@ -34,6 +32,8 @@ from rtcprobe.result import (
 from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, PHASE_OF, VIDEO_ORDER
 from rtcprobe.verdict.intervals import Calls, Rated, frames_worth, of_calls, rating_bounds, rating_ends
 from rtcprobe.verdict.metric import Metric, Observations, Over, known_ways
+from rtcprobe.verdict.plain_metrics import harness_metrics, link_metrics
+from rtcprobe.verdict.room.metrics import delays_between, joins_of, room_metrics
 from rtcprobe.verdict.statistics import Ends
 from rtcprobe.ways import MEDIA, Leg, Way, party_named
 
@@ -52,7 +52,7 @@ def metric_named(name: str) -> Metric:
         name = f"{root}.{rest}" if rest else root
     if name in METRICS:
         return METRICS[name]
-    kinds: Mapping[str, Callable[[str], str]] = {"link": Leg, "join": party_named}
+    kinds: Mapping[str, Callable[[str], str]] = {"link": Leg, "join": party_named, "room": party_named}
     way, suffix = _way_in(rest, kinds.get(root, Way))
     found = None if way is None else METRICS.get(root + suffix)
     if found is not None and way is not None and found.over != "run":
@@ -85,17 +85,12 @@ def _join(name: str, pick: Callable[[Join], float | None], unit: Unit = "s") -> 
     """
 
     def read(result: Result, party: str) -> Observations:
-        picked = [(pick(each), each.failed is not None) for each in _joins_of(result, party)]
+        picked = [(pick(each), each.failed is not None) for each in joins_of(result, party)]
         values = tuple(value for value, _ in picked if value is not None)
         never = sum(value is None and failed for value, failed in picked) if values else 0
         return Observations(values=values, never=never)
 
     return Metric(root="join", suffix=f".{name}", unit=unit, pick=read, over="join")
-
-
-def _joins_of(result: Result, party: str) -> tuple[Join, ...]:
-    """Return the joins of a party; of nobody in particular, all that are timed."""
-    return result.join.of(party) if party else result.join.attempts
 
 
 def _phase(phase: str) -> Callable[[Join], float | None]:
@@ -125,7 +120,7 @@ def _joins() -> Iterable[Metric]:
         suffix=".failed",
         unit="share",
         pick=lambda result, party: Observations(
-            values=tuple(float(a.failed is not None) for a in _joins_of(result, party))
+            values=tuple(float(a.failed is not None) for a in joins_of(result, party))
         ),
         aggregates=("mean",),
         over="join",
@@ -145,10 +140,22 @@ def _share(fate: Literal["heard", "rejected", "lost"]) -> Callable[[Account], Ob
         if not ear.scheduled:
             return Observations()
         share = getattr(ear, fate) / ear.scheduled
-        # Markers are half a second apart, longer than a burst of losses lasts: each counts in full.
-        return Observations(rated=Rated.of(share, ear, _fates(ear, fate), events=ear.scheduled))
+        return Observations(rated=Rated.of(share, ear, _fates(ear, fate), events=_events(ear, fate)))
 
     return read
+
+
+def _events(account: Account, fate: str) -> float:
+    """Return how many independent events a share of fates was seen among.
+
+    Markers are half a second apart, longer than a burst of losses lasts: each counts in full. Frames of one fate come
+    in rows, as those behind a lost one wait for it; they count as ``intervals.frames_worth`` counts frames in bursts.
+    """
+    if account.kind != "glass_to_glass":
+        return account.scheduled
+    places = sorted((each.call, each.marker) for each in account.missed if fate in ("heard", each.fate))
+    rows = sum((call, marker - 1) != before for before, (call, marker) in zip([None, *places], places, strict=False))
+    return account.scheduled / (2.0 * len(places) / rows - 1.0) if rows else account.scheduled
 
 
 def _fates(ear: Account, fate: str) -> Callable[[HeardCall], float]:
@@ -196,10 +203,22 @@ def _rating(said: Callable[[Quality], float], rate: Callable[[float], float]) ->
 
 def _every_kind(kind: Kind) -> Iterable[Metric]:
     """What every kind of account has."""
-    yield _account(kind, "", "s", lambda m: Observations(calls=of_calls(m)), aggregates=None)
+    yield Metric(root=kind, suffix="", unit="s", pick=_delay(kind), over=kind)
     yield _account(kind, ".heard", "share", _share("heard"))
     yield _account(kind, ".rejected", "share", _share("rejected"))
     yield _account(kind, ".lost", "share", _share("lost"))
+
+
+def _delay(kind: Kind) -> Callable[[Result, str], Observations]:
+    """Read the delay of a way, or from one role to another."""
+    of_way = _of(kind, lambda m: Observations(calls=of_calls(m)))
+
+    def read(result: Result, way: str) -> Observations:
+        if kind == "mouth_to_ear" and way not in result.mouth_to_ear:
+            return Observations(calls=delays_between(result, way))
+        return of_way(result, way)
+
+    return read
 
 
 def _of_sound() -> Iterable[Metric]:
@@ -276,11 +295,15 @@ def _figure(name: str) -> Callable[[Account], Observations]:
 
 
 def _likeness(name: str) -> Callable[[Account], Observations]:
-    """Read how like their originals frames were: a mean, and the twentieth that were least."""
+    """Read how like their originals frames were: a mean, the twentieth that were least, the second that was worst.
+
+    The mean has an interval, as each call has one; the others are what these pictures were.
+    """
+    names = {"p5": f"{name}_p5", "worst_second": f"{name}_in_worst_second"}
 
     def read(account: Account) -> Observations:
-        found = {"mean": account.figures.get(name), "p5": account.figures.get(f"{name}_p5")}
-        return Observations(figures={each: value for each, value in found.items() if value is not None})
+        found = {each: account.figures[key] for each, key in names.items() if key in account.figures}
+        return Observations(figures=found, rated=_figure(name)(account).rated)
 
     return read
 
@@ -305,7 +328,7 @@ class _Judged:
 _JUDGED: Mapping[Kind, _Judged] = {
     "mouth_to_ear": _Judged(stages=STAGES),
     "glass_to_glass": _Judged(stages=VIDEO_STAGES, figures={"freeze_share": "share", "frame_rate": "number"}),
-    "lip_sync": _Judged(),
+    "lip_sync": _Judged(figures={"corrections": "number", "audio_held_s": "s", "video_held_s": "s"}),
     "response": _Judged(
         stages=TURN_STAGES,
         figures={
@@ -325,53 +348,6 @@ _CALLED = {"video": "glass_to_glass", "picture": "glass_to_glass", "av_skew": "l
 """What budgets may call a kind, too: ``video.freeze_share``, ``picture.ssim``, ``av_skew``."""
 
 
-_LINK_FIGURES: Mapping[str, tuple[Unit, Mapping[str, str]]] = {
-    "loss": ("share", {"mean": "loss"}),
-    "mean_burst": ("number", {"mean": "mean_burst"}),
-    "reordered": ("share", {"mean": "reordered"}),
-    "duplicated": ("share", {"mean": "duplicated"}),
-    "corrupted": ("share", {"mean": "corrupted"}),
-    "marked": ("share", {"mean": "marked"}),
-    "delay": (
-        "s",
-        {
-            "min": "delay_min_s",
-            "p5": "delay_p5_s",
-            "p50": "delay_p50_s",
-            "p95": "delay_p95_s",
-            "p99": "delay_p99_s",
-            "max": "delay_max_s",
-        },
-    ),
-}
-"""Metrics of a link: unit, and for each aggregate the figure of ``rtcprobe.link.Achieved`` that is it."""
-
-
-def _links() -> Iterable[Metric]:
-    for name, (unit, figures) in _LINK_FIGURES.items():
-
-        def read(result: Result, leg: str, figures: Mapping[str, str] = figures) -> Observations:
-            report = result.link.get(leg)  # type: ignore[call-overload]  # a leg is its text
-            found = {} if report is None else {name: getattr(report.achieved, key) for name, key in figures.items()}
-            return Observations(figures={name: value for name, value in found.items() if value is not None})
-
-        yield Metric(root="link", suffix=f".{name}", unit=unit, pick=read, aggregates=tuple(figures), over="link")
-
-
-def _harness() -> Iterable[Metric]:
-    for name in LATENESSES:
-
-        def read(result: Result, _way: str, name: str = name) -> Observations:
-            found = result.harness.latenesses.get(name, Lateness())
-            late = {each: 0.0 if result.clock == "virtual" else getattr(found, f"{each}_s") for each in _KEPT}
-            return Observations(figures={each: value for each, value in late.items() if value is not None})
-
-        yield Metric(root="harness", suffix=f".{name}", unit="s", pick=read, aggregates=_KEPT)
-
-
-_KEPT = ("p50", "p95", "p99")
-
-
 def _metrics() -> Iterable[Metric]:
     yield from _joins()
     for kind, judged in _JUDGED.items():
@@ -379,16 +355,17 @@ def _metrics() -> Iterable[Metric]:
         if kind == "mouth_to_ear":
             yield from _of_sound()
         if kind == "glass_to_glass":
-            yield _account(kind, ".ssim", "number", _likeness("ssim"), aggregates=("mean", "p5"))
-            yield _account(kind, ".psnr", "number", _likeness("psnr_db"), aggregates=("mean", "p5"))
+            for name, figure in (("ssim", "ssim"), ("psnr", "psnr_db")):
+                yield _account(kind, f".{name}", "number", _likeness(figure), aggregates=("mean", "p5", "worst_second"))
         if kind in ("response", "barge_in"):
             yield from _of_turns(kind)
         for stage in judged.stages:
             yield _account(kind, f".stages.{stage}", "s", _stage(stage))
         for name, unit in judged.figures.items():
             yield _account(kind, f".{name.removesuffix('_s')}", unit, _figure(name))
-    yield from _links()
-    yield from _harness()
+    yield from room_metrics()
+    yield from link_metrics()
+    yield from harness_metrics()
 
 
 POPULAR = ("join.first_audio", "join.failed", "mouth_to_ear", "mouth_to_ear.lost", "link.loss")

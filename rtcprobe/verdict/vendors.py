@@ -21,7 +21,7 @@ from rtcprobe.verdict.statistics import CONFIDENCE
 
 __all__ = ["Account", "Panel", "Win", "headline", "panel"]
 
-_HEADLINES = ("join.first_audio", "mouth_to_ear")
+_HEADLINES = ("join.first_audio", "join.first_picture", "mouth_to_ear", "glass_to_glass")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,12 +154,8 @@ def panel(
 
 
 def headline(ranking: Ranking) -> list[RankedMetric]:
-    """Return the percentiles people look for: of joining, and of mouth to ear in each way measured."""
-    return [
-        each
-        for each in ranking.metrics
-        if each.aggregate in ("p50", "p95") and each.metric.startswith(_HEADLINES) and each.metric.count(".") == 1
-    ]
+    """Return the percentiles people look for: of joining, and of each way's delay, of sound and of pictures."""
+    return [each for each in ranking.metrics if each.aggregate in ("p50", "p95") and each.metric.startswith(_HEADLINES)]
 
 
 def _shown(ranking: Ranking, metric: RankedMetric) -> set[tuple[str, str]]:

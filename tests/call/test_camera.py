@@ -11,7 +11,7 @@ from calls import call, setup
 from rtcprobe.call.camera import Camera, came_video
 from rtcprobe.call.targets.loopback import ROUTES
 from rtcprobe.hearing.eyes import see
-from rtcprobe.link import Delay, LinkSpec, LossTrace
+from rtcprobe.link import Delay, Limit, LinkSpec, LossTrace, Rate
 from rtcprobe.picture.film import Film
 from rtcprobe.picture.settings import VideoSettings
 from rtcprobe.result import VIDEO_STAGES
@@ -131,6 +131,23 @@ def test_without_nack_one_lost_packet_freezes_the_picture_for_three_seconds_and_
     assert all(each.place is not None for each in account.decoded)  # of the new take all is known as well
 
 
+def test_sender_reports_of_sound_and_picture_are_dated_by_capture_on_one_clock():
+    made = video_call(frames=150)
+    (picture,) = made.caller.pictures
+    off_s = []
+    for section, reports, hz in (
+        (made.caller.sound, made.callee.sound.reports, 48_000),
+        (picture, made.callee.pictures[0].reports, 90_000),
+    ):
+        said = made.caller.said(section)
+        first = said.departures[0].timestamp  # of the frame that began, or was captured, at started_s
+        assert len(reports) >= 3
+        assert {each.ssrc for each in reports} == {section.ssrcs[0]}
+        off_s += [each.ntp_s - said.started_s - (each.timestamp - first) % 2**32 / hz for each in reports]
+    # What is left is where the clock of the call begins. It has microseconds: doubles of NTP seconds hold no more.
+    assert off_s == pytest.approx([off_s[0]] * len(off_s), abs=3e-6)
+
+
 def test_a_key_frame_is_spread_over_time_and_frames_within_the_rate_are_not():
     made = video_call()
     (picture,) = made.caller.pictures
@@ -156,6 +173,17 @@ def test_a_join_goes_on_until_the_first_picture_is_seen_on_both_sides():
         assert account.first_packet_s < account.first_key_frame_s < account.first_picture_s
         first = account.frames[0]
         assert account.first_picture_s == first.shown_s
+
+
+def test_a_join_that_hears_and_never_sees_says_that_it_waited_for_the_picture():
+    # Sound fits; of a key frame, sent at 750 kb/s, a queue of three packets keeps too few to make it whole.
+    narrow = LinkSpec(delay=Delay(base_s=0.040), rate=Rate(bps=90_000), limit=Limit(packets=3))
+    shown = Camera(film=film(), count=300, nack=False)
+    plan = replace(setup(CLEAN, routes={ROUTES[0]: [narrow]}, join_timeout_s=6.0), cameras={"caller": shown})
+    made = call(replace(plan, cameras={"caller": shown, "callee": shown}), 1)
+    assert made.failed.startswith("callee first_key_frame not within 6 s")
+    assert made.stopped.awaited == "first_key_frame"
+    assert made.callee.heard_packet.is_set()
 
 
 @pytest.mark.parametrize("damage", ["cut", "wrong number", "other source", "wrapped", "nothing"])

@@ -30,6 +30,7 @@ from rtcprobe.result import Join, Joins, Lateness, PlacedCall
 from rtcprobe.scenario import find_scenario
 from rtcprobe.verdict import goals, judge, parse_budget
 from tests import talks
+from tests.sights import shown
 
 LABELS = dict(zip(PROBE_LABELS, ("p", "1v1-social", "loopback", "bangkok", "singapore"), strict=True))
 
@@ -37,6 +38,12 @@ LABELS = dict(zip(PROBE_LABELS, ("p", "1v1-social", "loopback", "bangkok", "sing
 def outcome(result=None, **more):
     given = {"seed": 3, "ended_unix_s": 1.7e9, "duration_s": 2.5, **more}
     return Outcome(result=result, **given)
+
+
+@pytest.fixture
+def watched(judged):
+    """Return the same with pictures."""
+    return judge(shown(judged), [])
 
 
 @pytest.fixture
@@ -80,8 +87,9 @@ def test_the_document_is_the_table():
 
 
 def test_every_metric_of_a_probe_is_exported_as_the_table_says(judged):
-    talked = replace(judged, accounts=(*judged.accounts, *talks.result().accounts))  # no scenario has both
-    exported = families(expose([filled(talked)], "text"))
+    watched = judge(shown(judged), [parse_budget("join.failed mean <= 0%")])
+    both = replace(watched, accounts=(*watched.accounts, *talks.result().accounts))  # no scenario has both
+    exported = families(expose([filled(both)], "text"))
     for row in TABLE:
         if row.scope == "server":
             continue
@@ -237,6 +245,19 @@ def test_a_run_of_several_calls_counts_every_marker_that_counts_once_and_draws_t
     assert got["rtcprobe_join_attempts_total", "probe=p"] == len(result.join.attempts)
 
 
+def test_pictures_are_counted_frame_by_frame_and_stand_under_the_way_of_their_sound(watched, series):
+    got, way = series(expose([filled(watched)], "text")), "direction=caller_to_callee"
+    assert got["rtcprobe_frames_total", way, "fate=seen", "probe=p"] == 5 * 90
+    assert got["rtcprobe_glass_to_glass_seconds_count", way, "probe=p"] == 5 * 90
+    # Five calls of 2 s watched, frozen for 0.50 to 0.54 s.
+    assert got["rtcprobe_watched_seconds_total", way, "probe=p"] == pytest.approx(10.0)
+    assert got["rtcprobe_frozen_seconds_total", way, "probe=p"] == pytest.approx(2.6)
+    assert got["rtcprobe_last_frozen_ratio", way, "probe=p"] == pytest.approx(0.26)
+    assert got["rtcprobe_last_ssim", "aggregate=p5", way, "probe=p"] == pytest.approx(0.8)
+    assert got["rtcprobe_join_first_picture_seconds_count", "probe=p"] == 21  # one of 22 was never heard
+    assert got["rtcprobe_last_av_skew_seconds", "aggregate=mean", way, "probe=p"] < 0
+
+
 def test_a_failed_join_is_an_attempt_and_a_failure_and_in_no_histogram(one, series):
     got = series(expose([one], "text"))
     assert got["rtcprobe_join_failures_total", "phase=answer", "probe=p"] == 1
@@ -320,10 +341,10 @@ def test_a_failed_join_is_blamed_on_the_phase_that_its_missing_milestone_ends(aw
 
 def test_every_milestone_of_every_target_ends_a_phase_of_the_table():
     from rtcprobe.call.targets import janus, whip
-    from rtcprobe.timeline import PHASE_OF
+    from rtcprobe.timeline import PHASE_OF, VIDEO_ORDER
 
     orders = (janus.ECHO_ORDER, janus.SPEAKER_ORDER, janus.LISTENER_ORDER, whip.WhipWhepCall.milestones)
-    assert {PHASE_OF.get(each, each) for order in orders for each in order} == set(PHASES)
+    assert {PHASE_OF.get(each, each) for order in (*orders, VIDEO_ORDER) for each in order} == set(PHASES)
 
 
 def test_a_phase_that_a_strange_target_brings_is_other(series, make_result):

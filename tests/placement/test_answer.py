@@ -94,10 +94,14 @@ def test_the_answer_serves_whom_its_own_arithmetic_says(question):
 
 
 def test_the_command_says_what_the_rule_of_assignment_costs(question, tmp_path):
-    done = CliRunner().invoke(cli, ["place", str(question), "--json", str(tmp_path / "p.json")])
+    json_path, page = tmp_path / "p.json", tmp_path / "p.html"
+    done = CliRunner().invoke(cli, ["place", str(question), "--json", str(json_path), "--html", str(page)])
     assert done.exit_code == 0, done.exception
     assert "the rule of assignment" in done.output
-    plain = json.loads((tmp_path / "p.json").read_text())
+    text = page.read_text()
+    assert text.count("<svg") == 4  # a map for either rule, for wide and for narrow screens
+    assert all(f">{edge}</text>" in text for edge in ("singapore", "frankfurt"))
+    plain = json.loads(json_path.read_text())
     assert plain["schema"] == "rtcprobe.placement/1"
     assert {rule["assign"] for rule in plain["rules"]} == {"best pair", "nearest"}
 

@@ -5,44 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rtcprobe.hearing.eyes import FrameSeen, Seen
-from rtcprobe.hearing.sights import CallSight, sight_account, skew_account
-from rtcprobe.picture.likeness import Likeness
+from rtcprobe.hearing.sights import sight_account, skew_account
 from rtcprobe.report.html import render_report
 from rtcprobe.report.html.sights import frames, sight_table, told
 from rtcprobe.report.markdown import result_markdown
 from rtcprobe.report.pages import Page
 from rtcprobe.report.sights import first_picture_told, sight_lines
 from rtcprobe.ways import Way
-
-WAY, BACK = Way("caller_to_callee.video"), Way("callee_to_caller.video")
-
-
-def sight(delay_s=0.060, frames=60, lost=(), dropped=()):
-    """A call of frames all as late; 10 ms of it are the jitter buffer's, 1 ms decoding, the rest network."""
-    stages = (0.0, 0.0, 0.0, delay_s - 0.011, 0.0, 0.0, 0.010, 0.001, 0.0, 0.0)
-    seen = [
-        FrameSeen(n, n / 30, "lost")
-        if n in lost
-        else FrameSeen(n, n / 30, "dropped")
-        if n in dropped
-        else FrameSeen(n, n / 30, "seen", n / 30 + delay_s, stages)
-        for n in range(frames)
-    ]
-    w3c = {"framesRendered": frames, "totalInterFrameDelay": 2.0, "totalFreezesDuration": 0.5, "freezeCount": 1}
-    likeness = {n: Likeness(30.0 if n < 30 else 40.0, 0.8 if n < 30 else 0.9) for n in range(frames)}
-    return CallSight(policy="libwebrtc", seen=Seen(frames=seen, w3c=w3c, freezes_s=[(0.5, 1.0)]), likeness=likeness)
-
-
-def judged(account):
-    from rtcprobe.verdict.intervals import of_calls
-
-    return replace(account, summary=of_calls(account).summary())
+from tests.sights import BACK, WAY, sight, with_summary
 
 
 def result_with(make_result, *accounts):
     base = make_result()
-    return replace(base, accounts=(*base.accounts, *map(judged, accounts)))
+    return replace(base, accounts=(*base.accounts, *map(with_summary, accounts)))
 
 
 def test_frames_fates_and_figures_of_several_calls_add_up():

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from rtcprobe.cli import cli
 from rtcprobe.errors import BadInputError, MeasurementError
 from rtcprobe.probe import Job
+from rtcprobe.report.sweep import surface_lines
 from rtcprobe.sweep import Book, Task, by_processes, frontier, one_by_one, read_grid, read_rows, surface_of
 from rtcprobe.sweep.book import line
 from rtcprobe.sweep.job import done
@@ -62,6 +63,21 @@ def test_a_row_is_a_function_of_its_job(grid):
     assert 76.5 <= first["figures"]["mouth_to_ear_p50_ms"] <= 120.0
     assert first["figures"]["heard"] == 1.0
     assert first["figures"]["join_failed"] == 0.0
+
+
+def test_a_modelled_job_is_another_than_a_placed_one_and_its_surface_says_so(grid):
+    placed = read_grid(grid).tasks()[0]
+    grid.write_text(GRID + "engine: model\n")
+    modelled = read_grid(grid).tasks()[0]
+    assert modelled.key != placed.key
+    rows = [done(placed), done(modelled)]
+    assert rows[1]["engine"] == "model"
+    assert rows[1]["figures"]["join_p50_ms"] is None
+    assert rows[0]["figures"]["join_p50_ms"] > 0
+    surfaces = surface_of(rows, "mouth_to_ear_p50_ms")
+    assert [each.engine for each in surfaces] == ["stack", "model"]
+    first = str(next(surface_lines(surfaces[1])))
+    assert "engine model" in first
 
 
 def test_what_was_done_is_never_done_again_and_the_file_equals_that_of_a_serial_run(tmp_path):
@@ -177,6 +193,9 @@ def test_a_job_that_fails_is_a_row_with_its_sentence(monkeypatch):
         ("seeds: 2.0", "seds: 2", "'seds' is not known"),
         ("seeds: 2.0", "seeds: 10000\n  ", None),
         ("axes:", "axis:", "'axis' is not known"),
+        ("seeds: 2.0", "seeds: 2\nengine: modle", "engine 'modle' is not known"),
+        ("codec.fec: [false, true]", "engine: [stack, model]", "engine is no axis"),
+        ("set: [", "set: ['target=whip+whep://host/live', ", "needs the real clock"),
     ],
 )
 def test_a_grid_that_cannot_be_meant_is_one_sentence(grid, old, new, sentence):

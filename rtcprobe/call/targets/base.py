@@ -23,7 +23,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any, Final, NamedTuple, Protocol, cast
+from typing import Any, Final, NamedTuple, Protocol, cast, runtime_checkable
 
 import numpy as np
 
@@ -53,8 +53,10 @@ __all__ = [
     "TWO_ENDS_ROUTES",
     "Call",
     "CallSetup",
+    "RoomTarget",
     "Route",
     "Target",
+    "Trouble",
     "Way",
     "find_target",
     "listeners_named",
@@ -166,6 +168,13 @@ class Way(NamedTuple):
     listener: Peer
 
 
+class Trouble(NamedTuple):
+    """What went wrong with one connection, in a sentence, and where it stopped."""
+
+    why: str
+    stop: Stop
+
+
 class Call(Protocol):
     """One call on the running loop."""
 
@@ -177,6 +186,8 @@ class Call(Protocol):
     """What ended a call that had come about before its time; None otherwise."""
     warnings: list[str]
     """What a reader should know although the call went on, a sentence each."""
+    happened: list[tuple[float, Cue]]
+    """The cues that were carried out, and when, seconds since the epoch of its network."""
     cpu_s: float | None
     """CPU seconds this process spent until the join had what it waited for."""
 
@@ -203,6 +214,11 @@ class Call(Protocol):
     @property
     def peers(self) -> Sequence[Peer]:
         """Every peer of ours."""
+        ...
+
+    @property
+    def troubles(self) -> Mapping[Peer, Trouble]:
+        """What went wrong with connections without which the call went on."""
         ...
 
     async def join(self) -> bool:
@@ -255,6 +271,24 @@ class Target(Protocol):
 
     def call(self, setup: CallSetup, seed: np.random.SeedSequence, clock: Clock) -> Call:
         """Return a call, not yet begun, on the running loop."""
+        ...
+
+
+@runtime_checkable
+class RoomTarget(Protocol):
+    """Whoever can be called by any number of parties."""
+
+    @property
+    def legs(self) -> Sequence[LegName]:
+        """The legs that links are written for, with those parties."""
+        ...
+
+    def joining(self, parties: Sequence[str], ways: Sequence[WayName]) -> Target:
+        """Return it as these parties call it, who hear each other on these ways.
+
+        Raises:
+            BadInputError: they cannot.
+        """
         ...
 
 

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rtcprobe.call.peer import Peer
-from rtcprobe.call.targets.base import CallSetup, Way
+from rtcprobe.call.targets.base import CallSetup, Trouble, Way
 from rtcprobe.call.targets.blame import gave_up, stop_of, too_late
 from rtcprobe.call.targets.endings import bounded
 from rtcprobe.runtime.media_seam import MediaPath
 from rtcprobe.runtime.network import Network
+from rtcprobe.scenario import Cue
 from rtcprobe.timeline import Stop
 
 if TYPE_CHECKING:
@@ -32,10 +33,14 @@ class Hooks:
         self.failed: str | None = None
         self.stopped: Stop | None = None
         self.cut: str | None = None
+        self.troubles: dict[Peer, Trouble] = {}
+        """What went wrong with connections without which the call goes on."""
         self.cpu_s: float | None = None
         self.warnings: list[str] = []
         self.invalid: list[str] = []
         """Why what was measured does not count, a sentence each."""
+        self.happened: list[tuple[float, Cue]] = []
+        """The cues that were carried out, and when, seconds since the epoch."""
         self.may_speak = asyncio.Event()
         self.clients: list[HttpClient] = []
         """What is closed at the end."""

@@ -47,8 +47,8 @@ KINDS = (
         written="janus+wss://HOST:PORT/videoroom/ROOM",
         schemes=("janus+wss", "janus+ws", "janus", "janus+https", "janus+http"),
         plain="janus+ws://, janus+http://",
-        calls="a room of Janus: one speaks, others listen (janus:// asks over HTTPS)",
-        hears="one way, through the server",
+        calls="a room of Janus: one speaks, others listen, or all parties do both (janus:// asks over HTTPS)",
+        hears="one way, through the server; of parties every way",
         options=("secret", "token", "pin", "ca", "listeners"),
     ),
     Kind(

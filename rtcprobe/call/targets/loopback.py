@@ -72,10 +72,9 @@ class LoopbackTarget:
     parties: tuple[str, ...] = ("caller", "callee")
     directions: tuple[WayName, ...] = BOTH_WAYS
 
-    @classmethod
-    def joining(cls, parties: Sequence[str], ways: Sequence[WayName]) -> LoopbackTarget:
+    def joining(self, parties: Sequence[str], ways: Sequence[WayName]) -> LoopbackTarget:
         """Return the loopback of these parties."""
-        target = cls()
+        target = LoopbackTarget()
         target.parties, target.directions = tuple(parties), tuple(ways)
         return target
 
@@ -83,6 +82,11 @@ class LoopbackTarget:
     def routes(self) -> tuple[Route, ...]:
         """Every way packets take."""
         return mesh_routes(self.parties)
+
+    @property
+    def legs(self) -> tuple[LegName, ...]:
+        """The legs between those who hear each other."""
+        return tuple(LegName.between(way.talker, way.listener) for way in self.directions)
 
     def call(self, setup: CallSetup, seed: np.random.SeedSequence, clock: Clock) -> LoopbackCall:
         """Return a call, not yet begun, on the running loop."""
@@ -233,7 +237,9 @@ class LoopbackCall(Course):
         A path that breaks meanwhile ends it early: ``cut`` says when.
         """
         if self.setup.cues:
-            self.cut = await Performance(self._members, self._meet, self.setup, self.warnings).run()
+            performance = Performance(self._members, self._meet, self.setup, self.warnings)
+            self.happened = performance.happened
+            self.cut = await performance.run()
         else:
             self.cut = await said_all({way.talker: None for way in self.ways}, self.peers, self.network)
         await asyncio.sleep(max(0.0, self.network.last_arrival_s - self.network.now_s()) + LAST_PACKET_S)

@@ -19,6 +19,7 @@ from rtcprobe.result import Result
 
 if TYPE_CHECKING:
     from rtcprobe.capture import Dump, Heard
+    from rtcprobe.placement import Answer
     from rtcprobe.report.html.adapt import AdaptCase
     from rtcprobe.report.relay import RelayReport
     from rtcprobe.verdict import Panel, Ranking
@@ -28,6 +29,7 @@ __all__ = [
     "render_adapt",
     "render_comparison",
     "render_heard",
+    "render_placement",
     "render_relay",
     "render_report",
     "render_vendors",
@@ -87,6 +89,13 @@ def render_vendors(panel: Panel, *, title: str | None = None) -> str:
     from rtcprobe.report.html.vendors import page  # noqa: PLC0415 - rule 5
 
     return page(panel, title=title)
+
+
+def render_placement(answer: Answer, *, title: str | None = None) -> str:
+    """Return the page of a placement: where edges should stand, on a map, and who enters where."""
+    from rtcprobe.report.html.placement import placement_page  # noqa: PLC0415 - rule 5
+
+    return placement_page(answer, title=title)
 
 
 def render_adapt(cases: Sequence[AdaptCase], *, title: str | None = None) -> str:

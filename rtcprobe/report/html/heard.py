@@ -6,7 +6,7 @@ import numpy as np
 from markupsafe import Markup
 
 from rtcprobe.capture import Heard, HeardStream, SeenStream
-from rtcprobe.report.heard import budget_value, found, rows_of, seen_rows, seen_sentence
+from rtcprobe.report.heard import beside_caption, beside_rows, budget_value, found, rows_of, seen_rows, seen_sentence
 from rtcprobe.report.html.charts import Heard as Panel
 from rtcprobe.report.html.charts import over_time
 from rtcprobe.report.html.page import environment
@@ -43,6 +43,15 @@ def heard_page(several: list[Heard], *, title: str | None = None) -> str:
                     rows=tuple(rows_of(each)),
                     words=True,
                 ),
+                "beside": [
+                    Table(
+                        caption=beside_caption(beside),
+                        columns=("", "the browser", "ours"),
+                        rows=tuple(beside_rows(beside)),
+                        words=True,
+                    )
+                    for beside in each.beside
+                ],
                 "plots": _plots(each, f"f{number}s{place}"),
                 "warnings": each.warnings,
                 "assumptions": each.rating.assumptions,
@@ -102,6 +111,7 @@ def _seen(each: SeenStream, kind: str, name: str) -> dict[str, object]:
         "plots": plots,
         "warnings": each.warnings,
         "assumptions": (),
+        "beside": [],
         "caption": _PICTURES,
     }
 

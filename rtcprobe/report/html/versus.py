@@ -34,7 +34,7 @@ from rtcprobe.report.html.waterfall import Waterfall, falling
 from rtcprobe.report.html.words import NOTHING, arrow
 from rtcprobe.report.lead import beyond_goals
 from rtcprobe.report.sentences import figure, milliseconds
-from rtcprobe.result import Result
+from rtcprobe.result import Kind, Result
 from rtcprobe.verdict import Account, Comparison, Difference, Ranking
 from rtcprobe.verdict.join_figures import merged
 from rtcprobe.ways import Way
@@ -48,6 +48,10 @@ Runs = Sequence[tuple[str, Sequence[Result]]]
 
 MOST_SIDES: Final = 12
 _TONES: Final = {"better": "good", "worse": "bad"}
+_DELAYS: Final[Sequence[tuple[Kind, str, Sequence[Limit]]]] = (
+    ("mouth_to_ear", "Mouth to ear, {}: share heard", (Limit(text=f"{LANDMARK_MS:g} ms", at_ms=LANDMARK_MS),)),
+    ("glass_to_glass", "Glass to glass, {}: share seen", ()),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,11 +237,11 @@ def _plots(
     drawn: list[tuple[str, Markup]] = []
     series = [_joins(letter, results) for letter, results in sides]
     drawn += _drawn("Joins: share heard within so many ms", series, (), f"{anchor}-joins")
-    for direction in dict.fromkeys(way for _, results in sides for each in results for way in each.mouth_to_ear):
-        series = [_delays(letter, results, direction) for letter, results in sides]
-        title = f"Mouth to ear, {arrow(direction)}: share heard within so many ms"
-        limit = Limit(text=f"{LANDMARK_MS:g} ms", at_ms=LANDMARK_MS)
-        drawn += _drawn(title, series, (limit,), f"{anchor}-{direction.replace('_', '-')}")
+    for kind, what, limits in _DELAYS:
+        for way in dict.fromkeys(way for _, results in sides for each in results for way in each.of_kind(kind)):
+            series = [_delays(letter, results, kind, way) for letter, results in sides]
+            title = f"{what.format(arrow(Way.of(way.talker, way.listener)))} within so many ms"
+            drawn += _drawn(title, series, limits, f"{anchor}-{way.replace('_', '-').replace('.', '-')}")
     keys = tuple(
         (f"line{index}", letter, side.label)
         for index, (letter, side) in enumerate(zip(letters, ranking.sides, strict=True))
@@ -251,8 +255,8 @@ def _joins(letter: str, results: Sequence[Result]) -> Series:
     return Series(title=letter, values_ms=np.array(heard) * 1e3, of=len(attempts))
 
 
-def _delays(letter: str, results: Sequence[Result], direction: Way) -> Series:
-    ears = [result.mouth_to_ear[direction] for result in results if direction in result.mouth_to_ear]
+def _delays(letter: str, results: Sequence[Result], kind: Kind, way: Way) -> Series:
+    ears = [found for result in results if (found := result.of_kind(kind).get(way)) is not None]
     delays = np.array([sample.delay_s for ear in ears for sample in ear.samples])
     return Series(title=letter, values_ms=delays * 1e3, of=sum(ear.scheduled for ear in ears))
 
