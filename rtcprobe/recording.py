@@ -160,7 +160,9 @@ class Said:
 
     @property
     def first_sent(self) -> int:
-        """The first frame that was sent to this listener, and says something."""
+        """The first frame that was sent to this listener, and says something; 0 of an end that encodes by itself."""
+        if not self.frames:
+            return 0
         count = len(self.frames)
         return next(place for place in range(self.first, self.first + count) if self.frames[place % count] is not None)
 

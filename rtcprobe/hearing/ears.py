@@ -127,7 +127,7 @@ class Ear:
                     figures.quality(self.delay_s, frames.unplayed, echo_path_s) if self._judged(self.delay_s) else None
                 ),
                 stock=stock,
-                heard=self._heard(frames, started_s),
+                heard=self._heard(frames, self._packets_from_s),
             ),
             blocks=len(self.playback.sounding),
             unplayed=frames.unplayed if self._related else None,
@@ -165,8 +165,8 @@ class Ear:
             spans=heard.spans,
         )
 
-    def _heard(self, frames: SentFrames, started_s: float) -> Heard:
-        """Return when the talker was heard, and the gaps in it."""
+    def _heard(self, frames: SentFrames, packets_from_s: float) -> Heard:
+        """Return when the talker was heard, and the gaps in it; its first packet began at ``packets_from_s``."""
         origin, device_s = frames.origin if self._related else None, self._devices.playback_s
         if origin is None:
             return heard_throughout(self.playback, device_s=device_s)
@@ -175,7 +175,7 @@ class Ear:
             spoken_spells(self._said, self._spoken.duration_s),
             self.playback,
             origin=stamp,
-            origin_s=started_s + place * self._spoken.codec.ptime_s,
+            origin_s=packets_from_s + place * self._spoken.codec.ptime_s,
             device_s=device_s,
         )
 

@@ -110,7 +110,7 @@ class SentFrames:
         stamps = self._left.timestamp
         if not len(stamps):
             return stamps
-        first = self._said.first_sent if self._said.frames else 0
+        first = self._said.first_sent
         places: npt.NDArray[np.int64] = first + (stamps - stamps[0]) % _CYCLE // self._spoken.codec.frame_samples
         return places
 

@@ -37,7 +37,7 @@ from rtcprobe.hearing.pooled import CallAccount
 from rtcprobe.hearing.speech import Spoken
 from rtcprobe.playout.copies import Left
 from rtcprobe.recording import Came, Said, Sounded
-from rtcprobe.result import Account
+from rtcprobe.result import Account, Span
 from rtcprobe.scenario import Devices
 from rtcprobe.units import RTP_CLOCK_HZ
 from rtcprobe.ways import Way
@@ -90,8 +90,10 @@ class PlayedEar:
         assert sound is not None
         counts: dict[str, float] = {"markers_set_aside": self._set_aside, "pulls_late": len(self._line.gaps_s)}
         counts |= {f"page_{name}": value for name, value in sound.figures.items()}
-        received, concealed = (sound.figures.get(name) for name in ("totalSamplesReceived", "concealedSamples"))
-        ratio = concealed / received if received and concealed is not None else None
+        received = sound.figures.get("totalSamplesReceived")
+        # Silence made up while nobody spoke is no concealment that anybody hears.
+        made_up = sound.figures.get("concealedSamples", 0.0) - sound.figures.get("silentConcealedSamples", 0.0)
+        ratio = made_up / received if received else None
         playout = figures.playout("the browser's own", ratio, counts)
         if hearing is None:
             empty = Account(kind="mouth_to_ear", way=way, scheduled=0, heard=0, rejected=0, lost=0, playout=playout)
@@ -108,10 +110,22 @@ class PlayedEar:
                 missed=figures.missed(hearing, self._devices),
                 stages=self._stages(),
                 playout=playout,
+                figures={"listened_s": sum(each.until_s - each.from_s for each in self._spells())},
+                spans=self._spells(),
             ),
             blocks=len(sound.sizes),
             echo_path_s=echo_path_s,
         )
+
+    def _spells(self) -> tuple[Span, ...]:
+        """Return when the talker was heard: from the first marker to the last, for more is not known."""
+        heard = (
+            [] if self._hearing is None else [each.heard_s for each in self._hearing.heard if each.heard_s is not None]
+        )
+        if not heard:
+            return ()
+        device_s = self._devices.playback_s
+        return (Span(what="heard", from_s=min(heard) + device_s, until_s=max(heard) + MARKER_S + device_s),)
 
     @property
     def _device_s(self) -> float:

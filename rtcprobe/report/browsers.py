@@ -27,9 +27,10 @@ def browser_words(peer: Mapping[str, Any]) -> Iterator[str]:
     counted = said.get("jitterBufferEmittedCount")
     if counted:
         held = milliseconds(said.get("jitterBufferDelay", 0.0) / counted)
-        yield f"getStats, beside ours: jitter buffer {held} ms, {_concealed(said)} concealed"
+        yield f"getStats, beside ours: jitter buffer {held} ms, {_concealed(said)} concealed that was not silence"
 
 
 def _concealed(said: Mapping[str, float]) -> str:
     received = said.get("totalSamplesReceived")
-    return format_ratio(said.get("concealedSamples", 0.0) / received) if received else "nothing"
+    heard = said.get("concealedSamples", 0.0) - said.get("silentConcealedSamples", 0.0)
+    return format_ratio(heard / received) if received else "nothing"
