@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from rtcprobe.audio.protection import Protection
+from rtcprobe.call.channel import Channel, ChannelWanted
 from rtcprobe.call.ends.connecting import Connecting
 from rtcprobe.call.mouth_track import MouthTrack
 from rtcprobe.call.sources import Sources
@@ -53,13 +54,14 @@ class Peer(Connecting):
         milestones: Sequence[str] | None = None,
         gathering: Gathering | None = None,
         transport_cc: bool = False,
+        messages: ChannelWanted | None = None,
     ) -> None:
         """Make an endpoint with the m-sections ``wanted``, sound first; connect it with the others.
 
         ``transport_cc``: packets are numbered over all sections where the other side knows that, and it is told which
         came (``tap.numbers``).
         ``milestones`` are those of its join where they are not a loopback call's; ``gathering`` asks STUN and TURN
-        servers for candidates.
+        servers for candidates. ``messages`` are what goes over a data channel beside.
         """
         super().__init__(
             host,
@@ -72,6 +74,7 @@ class Peer(Connecting):
         )
         self._alone_s: list[tuple[float, float]] = []
         self.sections = [self._section(each) for each in wanted]
+        self.channel = None if messages is None else Channel(messages, self._network)
         with taking(self.own_s, "certificate"):
             self._open()
 
@@ -139,6 +142,8 @@ class Peer(Connecting):
     def left_alone(self) -> None:
         """Note that the other side leaves now: what was still under way then is not asked of it."""
         self._alone_s.append((self._network.now_s() - UNDER_WAY_S, math.inf))
+        if self.channel is not None:
+            self.channel.left_alone(UNDER_WAY_S)
 
     def said(self, section: Sound | Picture | None = None) -> Said:
         """Return what was said so far, or sent in another section."""

@@ -33,7 +33,7 @@ from aiortc.rtcdtlstransport import State
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtp import RtpPacket
 
-from rtcprobe.runtime.aiortc_seam import attribute, on_state
+from rtcprobe.runtime.aiortc_seam import attribute, ntp_time, on_state
 from rtcprobe.runtime.virtual import VirtualEventLoop
 
 __all__ = ["Came", "EncodedFrame", "Paced", "express", "hand_over", "send_paced"]
@@ -46,6 +46,9 @@ _MOST_BYTES: Final = 1500 - 144  # pylibsrtp's buffer, less the longest trailer 
 
 _MOST_KNOWN: Final = 64
 """Extensions of a mouth are the same in each packet; of a browser no two are."""
+
+_PACED: Final[dict[type, bool]] = {}
+"""Kinds of tracks, and whether they are ``Paced``."""
 
 Take = Callable[["Came"], None]
 
@@ -113,12 +116,20 @@ def send_paced(sender: RTCRtpSender) -> None:
 
     async def run(codec: RTCRtpCodecParameters) -> None:
         track = attribute(sender, "_RTCRtpSender__track")
-        if isinstance(track, Paced) and attribute(track, "kind") == "audio":
+        if _paces(track) and attribute(track, "kind") == "audio":
             await _Sending(sender, track, codec).run()
         else:
             await usual(codec)
 
     sender._run_rtp = run  # type: ignore[method-assign]  # noqa: SLF001
+
+
+def _paces(track: object) -> bool:
+    """Return whether it is ``Paced``: Python takes a tenth of a millisecond to see, so each kind is looked at once."""
+    kind = type(track)
+    if kind not in _PACED:
+        _PACED[kind] = isinstance(track, Paced)
+    return _PACED[kind]
 
 
 class _Sending:
@@ -134,6 +145,10 @@ class _Sending:
         self._lag = round(track.lag_s * 2**32)
         self._extensions: bytes | None = None  # what stands between header and payload, where it is always the same
         self._over = self._loop.create_future()
+        self._ntp_time: Callable[[], int] = aiortc.clock.current_ntp_time
+        if isinstance(self._loop, VirtualEventLoop):  # as it would, without asking which loop this is
+            now_s = self._loop.time
+            self._ntp_time = lambda: ntp_time(now_s())
 
     async def run(self) -> None:
         sender = self._sender
@@ -187,7 +202,7 @@ class _Sending:
         sender._RTCRtpSender__rtp_history[sequence % self._kept] = packet  # noqa: SLF001
         self._send(data)
         # Receivers make sound and picture agree by these: aiortc's own, of when it left, hides a packet's length of it.
-        sender._RTCRtpSender__ntp_timestamp = aiortc.clock.current_ntp_time() - self._lag  # noqa: SLF001
+        sender._RTCRtpSender__ntp_timestamp = self._ntp_time() - self._lag  # noqa: SLF001
         sender._RTCRtpSender__rtp_timestamp = timestamp  # noqa: SLF001
         sender._RTCRtpSender__octet_count += len(payload)  # noqa: SLF001
         sender._RTCRtpSender__packet_count += 1  # noqa: SLF001

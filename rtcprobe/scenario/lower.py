@@ -25,6 +25,7 @@ from rtcprobe.audio.protection import Protection
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.link import LinkSpec, parse_link
 from rtcprobe.playout.policies import PlayoutChoice
+from rtcprobe.scenario.messages import message_plan
 from rtcprobe.scenario.model import SignalingPlan
 from rtcprobe.scenario.parties import Devices, MouthPlan, Party, Site, Stream
 from rtcprobe.scenario.script import Cue, parse_cue
@@ -133,13 +134,24 @@ def _party(name: str, site: Site, own: Mapping[str, Any], of_all: Mapping[str, A
         name=name,
         role=own.get("role", ""),
         site=site,
-        sends=() if own.get("sends") == "nothing" else (sound, *picture),
+        sends=(*(() if own.get("sends") == "nothing" else (sound, *picture)), *_written(own, of_all, place)),
         hears=within(f"parties.{name}.hears", _hears, own.get("hears", "all")),
         devices=within(f"{place}devices", _devices, says["devices"]),
         playout=PlayoutChoice.parse(own.get("playout", of_all["playout"])),
         comes_s=parse_duration(own["comes"]) if "comes" in own else 0.0,
         leaves_s=parse_duration(own["leaves"]) if "leaves" in own else None,
     )
+
+
+def _written(own: Mapping[str, Any], of_all: Mapping[str, Any], place: str) -> tuple[Stream, ...]:
+    """Return the messages a party sends: those of its own; where it has none, those of all who send sound."""
+    if "messages" not in own and (own.get("sends") == "nothing" or "messages" not in of_all):
+        return ()
+    says = {**of_all.get("messages", {}), **own.get("messages", {})}
+    limits = ("max_retransmits", "max_lifetime")
+    if any(key in own.get("messages", {}) for key in limits):  # its own limit, in place of that of all
+        says = {key: value for key, value in says.items() if key not in limits or key in own["messages"]}
+    return (Stream(medium="messages", messages=within(f"{place}messages", message_plan, says)),)
 
 
 def _hears(written: str | list[str]) -> Any:

@@ -215,6 +215,7 @@ class Scenario:
         outside = () if self.target.scheme == "loopback" else ("target",)
         check_parties(self.parties, (*self.servers, *outside), self.legs, self.script)
         self._check_time()
+        self._check_messages()
         self._check_conversation()
         if self.rtt_s is None:
             return
@@ -245,6 +246,20 @@ class Scenario:
             raise BadInputError(
                 f"a conversation is not heard through playout {playout} with protection.red", "use playout neteq"
             )
+
+    def _check_messages(self) -> None:
+        """Refuse messages that nobody would send, or nobody could keep."""
+        for name, stream in self.sending("messages").items():
+            plan = stream.messages
+            if plan is None:
+                continue
+            plan.check_within(self.call.duration_s)
+            if not (plan.rate_hz or plan.listed or any((cue.party, cue.does) == (name, "send") for cue in self.script)):
+                raise BadInputError(
+                    f"messages of {name} say how they are sent, and none is", "give rate: 5/s, a list, or a cue"
+                )
+            if self.conversation is not None:
+                raise BadInputError("a conversation is spoken, and messages are written", "leave messages out")
 
     def _check_time(self) -> None:
         """Refuse a call that is over before somebody has joined, or has said a marker."""
@@ -305,12 +320,20 @@ class Scenario:
             for cue in self.script
             if cue.at_s is not None and cue.at_s >= lasts_s
         )
+        unsent = (
+            f"{name}'s message at {format_duration(due.at_s)} is never sent, for each call is over before "
+            f"({format_duration(lasts_s)}): give call.duration above {format_duration(due.at_s)}"
+            for name, stream in self.sending("messages").items()
+            for due in (() if stream.messages is None else stream.messages.listed)
+            if due.at_s >= lasts_s
+        )
         unasked = self.ice != IceSettings()
         return (
             *(("ice has no effect on loopback, where both ends are ours",) * unasked),
             *self._too_fast(),
             *border,
             *late,
+            *unsent,
         )
 
     def _apart(self) -> list[tuple[str, str]]:

@@ -20,6 +20,7 @@ from rtcprobe.audio.mouth import LEAST_MARKER_DB, MARKER_TO_SPEECH_DB, MOST_MARK
 from rtcprobe.audio.opus import OpusSettings
 from rtcprobe.audio.protection import Protection
 from rtcprobe.errors import BadInputError
+from rtcprobe.messages import MessagePlan
 from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.scenario.video import VideoPlan
 from rtcprobe.units import format_duration
@@ -107,7 +108,8 @@ class Devices:
 class Stream:
     """One medium that a party sends: how it is encoded, what it says, what is done against its loss.
 
-    ``control`` names what sets its rate: ``"fixed"``, the codec's own setting. Of a picture all is in ``video``.
+    ``control`` names what sets its rate: ``"fixed"``, the codec's own setting. Of a picture all is in ``video``, of
+    messages in ``messages``.
     """
 
     medium: Medium = "audio"
@@ -116,6 +118,7 @@ class Stream:
     protection: Protection = field(default_factory=Protection)
     control: str = "fixed"
     video: VideoPlan | None = None
+    messages: MessagePlan | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +167,11 @@ class Party:
     def sent(self, medium: Medium) -> Stream | None:
         """Return the stream of ``medium`` that it sends, None where it sends none."""
         return next((stream for stream in self.sends if stream.medium == medium), None)
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it sends what can be heard or seen."""
+        return any(stream.medium != "messages" for stream in self.sends)
 
     def listens_to(self, other: str) -> bool:
         """Return whether it hears the party of that name."""

@@ -13,6 +13,7 @@ from rtcprobe.audio.opus import APPLICATIONS, OpusSettings
 from rtcprobe.audio.protection import MAX_RED_COPIES
 from rtcprobe.link import ACCESS, REGIONS
 from rtcprobe.scenario.keys import choice, quantity, record, text, written
+from rtcprobe.scenario.messages import messages_schema
 from rtcprobe.scenario.video import video_schema
 from rtcprobe.units import format_duration, format_rate, format_ratio
 
@@ -83,8 +84,8 @@ def script_schema() -> dict[str, Any]:
         "items": written(
             "cue",
             r"^\s*\S+\s+\S+\s+(at|after)\s+.*$",
-            "PARTY speaks, stops, publishes, joins or leaves, at TIME (since all who are there at first have joined) "
-            "or after PARTY joined, was heard or fell silent.",
+            "PARTY speaks, stops, publishes, joins, leaves or sends (one message), at TIME (since all who are there at "
+            "first have joined) or after PARTY joined, was heard or fell silent.",
             "ben joins after ana was heard",
         ),
         "description": "What happens in a call, a cue each.",
@@ -99,6 +100,7 @@ def _common() -> dict[str, Any]:
         "devices": devices_schema(),
         "playout": playout_schema(),
         "video": video_schema(),
+        "messages": messages_schema(),
     }
 
 

@@ -24,6 +24,7 @@ from rtcprobe.conversation.plan import parse_interruption, parse_noise
 from rtcprobe.errors import BadInputError, did_you_mean, same_name
 from rtcprobe.ice import read_ice
 from rtcprobe.link import REGIONS
+from rtcprobe.messages import parse_due, parse_frequency
 from rtcprobe.picture.settings import parse_size
 from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.scenario.conversing import conversation_of, parse_range
@@ -34,7 +35,7 @@ from rtcprobe.scenario.schema import NAME, PLACES, scenario_schema
 from rtcprobe.scenario.script import parse_cue
 from rtcprobe.strictyaml import load_yaml
 from rtcprobe.textfiles import read_text
-from rtcprobe.units import parse_decibels, parse_duration, parse_ppm, parse_rate, parse_ratio
+from rtcprobe.units import parse_bytes, parse_decibels, parse_duration, parse_ppm, parse_rate, parse_ratio
 from rtcprobe.verdict.budgets import parse_budget
 from rtcprobe.ways import BOTH_LEGS, party_named
 
@@ -45,7 +46,7 @@ _NAME_CURE: Final = "use small letters and digits, and . _ - after the first"
 _OWN_SENTENCES: Final = ("link", "legs", "target", "ice")
 """Keys judged by parsers of their own."""
 
-_WHOLE: Final = ("budget", "cue", "party", "role")
+_WHOLE: Final = ("budget", "cue", "party", "role", "message")
 """What quotes itself whole; every other value is found by its key."""
 
 _FORMATS: Final[Mapping[str, Callable[[object], object]]] = {
@@ -66,6 +67,9 @@ _FORMATS: Final[Mapping[str, Callable[[object], object]]] = {
     "party": lambda name: party_named(str(name)),
     "role": lambda name: role_named(str(name)),
     "size": lambda text: parse_size(str(text)),
+    "bytes": parse_bytes,
+    "frequency": parse_frequency,
+    "message": parse_due,
 }
 
 

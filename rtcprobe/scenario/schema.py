@@ -2,9 +2,10 @@
 
 Facts:
     ``format`` names our written quantities (``duration``, ``rate``, ``share``, ``ppm``, ``decibels``, ``playout``,
-    ``timer``, ``budget``, ``cue``, ``party``); the reader checks them with the very parsers that convert them. Editors
-    that do not know these formats still have ``pattern``, descriptions and examples. Below ``link`` and ``legs`` the
-    sentences are the link parser's own. ``default`` is what an absent key means: the reader fills it in.
+    ``timer``, ``budget``, ``cue``, ``party``, ``message``, ``frequency``); the reader checks them with the very parsers
+    that convert them. Editors that do not know these formats still have ``pattern``, descriptions and examples. Below
+    ``link`` and ``legs`` the sentences are the link parser's own. ``default`` is what an absent key means: the reader
+    fills it in.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from rtcprobe.link.border import told_of_border
 from rtcprobe.scenario.conversing import conversation_schema
 from rtcprobe.scenario.keys import choice, quantity, record, text, written
 from rtcprobe.scenario.link_schema import link_keys_schema
+from rtcprobe.scenario.messages import messages_schema
 from rtcprobe.scenario.party_schema import (
     codec_schema,
     devices_schema,
@@ -107,6 +109,7 @@ def scenario_schema() -> dict[str, Any]:
                 "devices": devices_schema(),
                 "playout": playout_schema(),
                 "video": video_schema(),
+                "messages": messages_schema(),
                 "dtls": record(
                     {
                         "timer": written(

@@ -39,6 +39,7 @@ from rtcprobe.call.watching import Watching
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.ice import IceSettings
 from rtcprobe.link import LinkSpec
+from rtcprobe.messages import CameMessages, MessagePlan, SaidMessages
 from rtcprobe.result import Clock
 from rtcprobe.runtime.network import Host, Network
 from rtcprobe.scenario import Cue, TargetPlan
@@ -94,11 +95,11 @@ class CallSetup:
 
     ``routes`` gives the hops of every pair in the target's ``routes``; ``speech`` is what each party says, in the order
     in which they call (None: it only listens); ``hears`` whom each listens to, everybody where nothing is said of it.
-    ``cameras`` is what those show who have one. ``linger_s`` is how long a join goes on after it has its first packets,
-    so that it can be heard; ``dtls_timeout_s`` turns the measured round trip (None when unknown) into the initial
-    handshake timer, seconds; ``protection`` is what all want against loss; ``ice`` says which STUN and TURN servers are
-    asked outside. ``cues`` are what happens in a call but for everybody joining and saying all they have (``script``);
-    a call with cues lasts ``lasts_s``.
+    ``cameras`` is what those show who have one, ``messages`` what those send who do. ``linger_s`` is how long a join
+    goes on after it has its first packets, so that it can be heard; ``dtls_timeout_s`` turns the measured round trip
+    (None when unknown) into the initial handshake timer, seconds; ``protection`` is what all want against loss; ``ice``
+    says which STUN and TURN servers are asked outside. ``cues`` are what happens in a call but for everybody joining
+    and saying all they have (``script``); a call with cues lasts ``lasts_s``.
     """
 
     routes: Mapping[Route, Sequence[LinkSpec]]
@@ -109,6 +110,7 @@ class CallSetup:
     linger_s: float
     hears: Mapping[str, Collection[str]] = field(default_factory=dict)
     cameras: Mapping[str, Camera] = field(default_factory=dict)
+    messages: Mapping[str, MessagePlan] = field(default_factory=dict)
     protection: Protection = field(default_factory=Protection)
     ice: IceSettings = field(default_factory=IceSettings)
     cues: tuple[Cue, ...] = ()
@@ -204,6 +206,10 @@ class Call(Protocol):
     @property
     def ways(self) -> Sequence[Way]:
         """The directions whose sound can be heard, the joiner's own listening first."""
+        ...
+
+    def messages(self) -> Sequence[tuple[WayName, SaidMessages, CameMessages]]:
+        """Return what was sent on each way over data channels, and what of it came; asked where ``setup`` has some."""
         ...
 
     @property

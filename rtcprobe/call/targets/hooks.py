@@ -10,10 +10,12 @@ from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import CallSetup, Trouble, Way
 from rtcprobe.call.targets.blame import gave_up, stop_of, too_late
 from rtcprobe.call.targets.endings import bounded
+from rtcprobe.messages import CameMessages, SaidMessages
 from rtcprobe.runtime.media_seam import MediaPath
 from rtcprobe.runtime.network import Network
 from rtcprobe.scenario import Cue
 from rtcprobe.timeline import Stop
+from rtcprobe.ways import Way as WayName
 
 if TYPE_CHECKING:
     from rtcprobe.call.http import HttpClient  # a fifth of a second that calls without HTTP should not pay
@@ -63,6 +65,10 @@ class Hooks:
     def ways(self) -> Sequence[Way]:
         """The directions whose sound can be heard."""
         raise NotImplementedError
+
+    def messages(self) -> Sequence[tuple[WayName, SaidMessages, CameMessages]]:
+        """Return what was sent on each way over data channels, and what of it came."""
+        return ()
 
     @property
     def joiners(self) -> Sequence[Peer]:

@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, permutations
 
 import numpy as np
 
 from rtcprobe.call.camera import first_pictures
+from rtcprobe.call.channel import Channel, drained
 from rtcprobe.call.live import introduce
 from rtcprobe.call.member import Member
 from rtcprobe.call.peer import Peer
@@ -33,6 +34,7 @@ from rtcprobe.call.targets.course import Course
 from rtcprobe.call.targets.endings import bounded, said_all
 from rtcprobe.errors import BadInputError
 from rtcprobe.link import Link, Path
+from rtcprobe.messages import CameMessages, Due, SaidMessages
 from rtcprobe.result import Clock
 from rtcprobe.runtime.network import Direction as PathDirection
 from rtcprobe.runtime.network import Host, Network
@@ -155,6 +157,18 @@ class LoopbackCall(Course):
             if self._members[listener].hears(self._members[talker]) and self._members[talker].mouth is not None
         ]
 
+    def messages(self) -> list[tuple[WayName, SaidMessages, CameMessages]]:
+        """Return what was sent on each way, by who sends in the order written, then by who listens."""
+        found = []
+        for way in (WayName.of(one, other, "messages") for one, other in permutations(self.parties, 2)):
+            sender, taker = (
+                self._channel(*route) for route in ((way.talker, way.listener), (way.listener, way.talker))
+            )
+            if sender is None or taker is None or sender.wanted.plan is None or not sender.may_send.is_set():
+                continue
+            found.append((way, sender.said(way.talker), taker.received(way.listener, forwarded=False)))
+        return found
+
     @property
     def joiners(self) -> list[Peer]:
         """Of two the caller; of more every party that hears somebody, by the connection that was last (rule 3)."""
@@ -230,6 +244,8 @@ class LoopbackCall(Course):
         for member in self._members.values():
             if member.there and (joining or not silent(member.name, self.setup.cues)):
                 member.speak()
+            if member.there:
+                member.may_send()
 
     async def say_all(self) -> None:
         """Wait until all is said, or the script is over, and the last packet has come.
@@ -242,6 +258,8 @@ class LoopbackCall(Course):
             self.cut = await performance.run()
         else:
             self.cut = await said_all({way.talker: None for way in self.ways}, self.peers, self.network)
+        if self.setup.messages and self.cut is None:
+            await drained(self._channels(), [peer.ended for peer in self.there])
         await asyncio.sleep(max(0.0, self.network.last_arrival_s - self.network.now_s()) + LAST_PACKET_S)
         if any(peer.pictures or (peer.negotiated is not None and peer.negotiated.nack) for peer in self.peers):
             await asyncio.sleep(RETRANSMISSION_S)
@@ -261,6 +279,16 @@ class LoopbackCall(Course):
     def gave_up(self, peer: Peer) -> str:
         """Return what ``peer`` was waiting for when its media path gave up, and which timer had tried."""
         return by_timers(peer, "gave up", self.waits(peer))
+
+    def _channels(self) -> list[Channel]:
+        """Return every end of a channel between those who are there."""
+        there = {name for name, member in self._members.items() if member.there}
+        return [peer.channel for route, peer in self._peers.items() if peer.channel and there.issuperset(route)]
+
+    def _channel(self, one: str, other: str) -> Channel | None:
+        """Return the end of ``one`` of its channel to another."""
+        peer = self._peers.get((one, other))
+        return None if peer is None else peer.channel
 
     def _lay(self, routes: Sequence[Route], seed: np.random.SeedSequence) -> None:
         """Lay the paths between the hosts."""
@@ -300,7 +328,8 @@ def _members(
     chance, count = np.random.Generator(np.random.PCG64(seed)), len(setup.speech)
     mouths, cameras = chance.random(count).tolist(), chance.random(count).tolist()
     out: dict[str, Member] = {}
-    for name, phase, camera, child in zip(setup.speech, mouths, cameras, seed.spawn(count), strict=True):
+    children, chances = seed.spawn(count), seed.spawn(count)
+    for name, phase, camera, child, writing in zip(setup.speech, mouths, cameras, children, chances, strict=True):
         may = asyncio.Event()
         out[name] = Member(
             name=name,
@@ -309,9 +338,15 @@ def _members(
             mouth=setup.mouth(name, network, phase=phase, may_speak=may, seed=child),
             may_speak=may,
             camera_phase=camera,
+            by_rate=_by_rate(setup, name, writing),
             there=not absent(name, setup.cues),
         )
     return out
+
+
+def _by_rate(setup: CallSetup, name: str, seed: np.random.SeedSequence) -> Sequence[Due]:
+    plan = setup.messages.get(name)
+    return () if plan is None else plan.by_rate(setup.lasts_s, np.random.Generator(np.random.PCG64(seed)))
 
 
 def _heard_s(peer: Peer) -> float:
