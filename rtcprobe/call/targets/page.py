@@ -35,7 +35,7 @@ from rtcprobe.call.targets.access import Leg
 from rtcprobe.call.targets.base import ECHO_ROUTES, TWO_ENDS_ROUTES, CallSetup, Route, Way
 from rtcprobe.call.targets.course import Course
 from rtcprobe.call.targets.endings import HANG_UP_TIMEOUT_S, OVERTIME_S, bounded
-from rtcprobe.call.transceiver import SoundWanted
+from rtcprobe.call.transceiver import Sound, SoundWanted
 from rtcprobe.errors import BadInputError
 from rtcprobe.link import Link, LinkSpec, Path, Requested
 from rtcprobe.recording import Came
@@ -135,9 +135,9 @@ def _hosts(plan: TargetPlan) -> tuple[str, ...]:
 class _DirectPeer(Peer):
     """Our end of a call with a page: nothing stands between."""
 
-    def came(self, *, forwarded: bool, there_and_back: bool) -> Came:
+    def came(self, *, forwarded: bool, there_and_back: bool, section: Sound | None = None) -> Came:
         del forwarded, there_and_back
-        return super().came(forwarded=False, there_and_back=False)
+        return super().came(forwarded=False, there_and_back=False, section=section)
 
 
 class PageCall(Course):

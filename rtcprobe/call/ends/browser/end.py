@@ -29,6 +29,7 @@ from rtcprobe.call.ends.browser.tab import PagePlan, Tab
 from rtcprobe.call.ends.browser.tap import BrowserTap
 from rtcprobe.call.ends.browser.voice import PageVoice
 from rtcprobe.call.mouth_track import Speech
+from rtcprobe.call.transceiver import Sound
 from rtcprobe.playout.base import BLOCK_S
 from rtcprobe.recording import Came, Said
 from rtcprobe.runtime.media_seam import MediaPath
@@ -117,8 +118,9 @@ class BrowserEnd:
             late_from_s=mouth.late_from_s,
         )
 
-    def came(self, *, forwarded: bool, there_and_back: bool) -> Came:
+    def came(self, *, forwarded: bool, there_and_back: bool, section: Sound | None = None) -> Came:
         """Return what came so far: packets by their headers, and the sound the page played."""
+        del section  # of a page's sections none is ours to choose from
         return Came(
             listener=self.side,
             arrivals=self.tap.arrivals,
