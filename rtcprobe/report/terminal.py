@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console
 from rich.text import Text
 
+from rtcprobe.report.browsers import browser_words
 from rtcprobe.report.ears import ear_lines
 from rtcprobe.report.lead import lead, out_of_reach
 from rtcprobe.report.lines import COLUMNS, STYLES, print_lines, width_of
@@ -146,6 +147,7 @@ def _peers(result: Result, page: Page) -> Iterator[Text]:
             said += [word.upper() for word in ("fec", "red", "nack") if peer.get(word)] or ["no protection"]
         timed = [(title, peer[key]) for title, key in _ROUND_TRIPS if peer.get(key) is not None][:1]
         said += [f"{title} {milliseconds(seconds)} ms" for title, seconds in timed]
+        said += browser_words(peer)
         count = peer.get("unexpected_source_packets")
         said += [f"{count:,} packets of a stranger"] if count else []
         if said:

@@ -59,6 +59,13 @@ _TARGET_OPTIONS: dict[str, tuple[str, Any]] = {
         "https://media.example",
     ),
     "secret": ("The API's secret (janus), by name: env:NAME or file:PATH.", "env:JANUS_SECRET"),
+    "steps": (
+        "What is done on the page until it calls (page): click, fill, press, choose, wait.",
+        [{"click": "#start"}, {"fill": ["#room", "1234"]}, {"wait": "text=connected"}],
+    ),
+    "hosts": ("Whom the page may reach beside its own host (page).", ["sfu.example", "*.vendor.example"]),
+    "ends": ("echo: one page, which hears itself; two: a page at either end (page).", "two"),
+    "browser": ("The Chromium to start (page); found by itself where it is left out.", "/usr/bin/chromium"),
     "pin": ("The room's pin (janus), by name: env:NAME or file:PATH.", "env:ROOM_PIN"),
 }
 """Described, not judged: what an option may be is its target's matter, who also may come from another package."""
