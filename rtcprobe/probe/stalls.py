@@ -16,8 +16,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from rtcprobe.call.peer import Peer
-from rtcprobe.call.transceiver import Sound
 from rtcprobe.probe.placing import Attempt
 from rtcprobe.runtime.lag import Stall
 
@@ -32,10 +30,8 @@ _TOLD = 3
 def void_call(attempt: Attempt) -> str | None:
     """Return why a call is void, a sentence; None where it is not."""
     call = attempt.call
-    sounds = [each for peer in call.peers for each in _sounds(peer)]
-    said = [each.track.started_s for each in sounds if each.track is not None]
-    began_s = [each for each in said if each is not None]
-    came_s = [each.arrivals[-1][0] for each in sounds if each.arrivals]
+    began_s = [at_s for way in call.ways if (at_s := way.talker.started_s) is not None]
+    came_s = [came_s[1] for way in call.ways if (came_s := way.listener.came_s) is not None]
     if not began_s:
         return None
     return _told(_within(attempt.stalls, min(began_s), max(came_s, default=min(began_s))))
@@ -47,13 +43,8 @@ def void_join(attempt: Attempt) -> str | None:
     if call.failed is not None:
         lasted_s = sum(stall.lasted_s for stall in attempt.stalls)
         return _told(attempt.stalls) if lasted_s >= _OF_A_FAILURE * call.setup.join_timeout_s else None
-    first_s = [[each.arrivals[0][0] for each in _sounds(peer) if each.arrivals] for peer in call.joiners]
-    heard_s = [min(each) for each in first_s if each]
+    heard_s = [came_s[0] for peer in call.joiners if (came_s := peer.came_s) is not None]
     return _told(_within(attempt.stalls, 0.0, max(heard_s, default=0.0) + call.setup.linger_s))
-
-
-def _sounds(peer: Peer) -> list[Sound]:
-    return [each for each in peer.sections if isinstance(each, Sound)]
 
 
 @dataclass(slots=True)

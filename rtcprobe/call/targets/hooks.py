@@ -40,6 +40,8 @@ class Hooks:
         """What went wrong with connections without which the call goes on."""
         self.cpu_s: float | None = None
         self.warnings: list[str] = []
+        self.invalid: list[str] = []
+        """Why what was measured does not count, a sentence each."""
         self.happened: list[tuple[float, Cue]] = []
         """The cues that were carried out, and when, seconds since the epoch."""
         self.may_speak = asyncio.Event()
@@ -84,7 +86,7 @@ class Hooks:
 
     def talked_s(self) -> float:
         """Return how long there has been talk: since the first word of the first way's."""
-        started_s = self.ways[0].talker.track.started_s if self.ways else None
+        started_s = self.ways[0].talker.started_s if self.ways else None
         return 0.0 if started_s is None else max(0.0, self.network.now_s() - started_s)
 
     def server_of(self, joiner: Peer) -> str | None:
