@@ -106,7 +106,7 @@ class Member:
             plan=self.setup.messages[self.name] if sends else None,
             by_rate=self.by_rate if sends else (),
             lasts_s=self.setup.lasts_s,
-            listens=takes,
+            reads=(other.name,) if takes else (),
         )
 
     def _writes_to(self, other: Member) -> bool:

@@ -74,7 +74,7 @@ class Peer(Connecting):
         )
         self._alone_s: list[tuple[float, float]] = []
         self.sections = [self._section(each) for each in wanted]
-        self.channel = None if messages is None else Channel(messages, self._network)
+        self.channel = None if messages is None else Channel(side, messages, self._network)
         with taking(self.own_s, "certificate"):
             self._open()
 

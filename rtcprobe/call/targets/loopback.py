@@ -166,7 +166,7 @@ class LoopbackCall(Course):
             )
             if sender is None or taker is None or sender.wanted.plan is None or not sender.may_send.is_set():
                 continue
-            found.append((way, sender.said(way.talker), taker.received(way.listener, forwarded=False)))
+            found.append((way, sender.said(), taker.received(way.talker)))
         return found
 
     @property
