@@ -40,6 +40,9 @@ from rtcprobe.verdict import judge
 
 __all__ = ["check_target", "run_probe"]
 
+USUAL = (700, 10, 10)
+"""Python's own thresholds (``gc.get_threshold``), which the command line raises while it loads."""
+
 WITHOUT_JOINS = "engine model makes no joins, it models calls alone: budgets about joins are shown and do not bind"
 
 
@@ -91,6 +94,8 @@ def measure(
     if clock == "real":
         gc.collect()  # and what is garbage by now is no walk in the middle of a call
     gc.freeze()
+    thresholds = gc.get_threshold()
+    gc.set_threshold(*USUAL)
     try:
         with hiding():
             return _Run(scenario, Placing(target, clock), engine, seed, progress, wav_dir, video_dir).whole()
@@ -98,6 +103,7 @@ def measure(
         # A call leaves circles behind, 2 MB each. What is frozen need not be walked to find them: 2 ms instead of 48.
         gc.collect()
         gc.unfreeze()
+        gc.set_threshold(*thresholds)
 
 
 @dataclass(slots=True)
