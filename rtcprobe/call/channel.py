@@ -1,9 +1,10 @@
 """A data channel of a connection: messages sent when they are due, and what of the other side's comes.
 
 Theory of operation:
-    Whoever writes opens a channel of its own, called by its name, in band (RFC 8832): the other side learns of it by the
-    first message that it carries, which opens it. Over a connection to a server come those of all who are read. So the section is in every description between two of whom one
-    sends; it shares the transport of sound and picture (BUNDLE).
+    Whoever writes opens a channel of its own, called by its name, in band (RFC 8832): the other side learns of it by
+    the first message that it carries, which opens it. Over a connection to a server come those of all who are read. The
+    section is in every description between two of whom one writes; it shares the transport of sound and picture
+    (BUNDLE).
 
 Rules:
     1. What is sent by rate begins when the channel is open; what has an instant of its own waits for it.
@@ -25,7 +26,7 @@ from rtcprobe.messages.text import write_message
 from rtcprobe.runtime.network import Network
 from rtcprobe.runtime.sctp_seam import SctpTap, sctp_transport
 
-__all__ = ["Channel", "ChannelWanted", "drained", "opened"]
+__all__ = ["Carries", "Channel", "ChannelWanted", "drained", "opened"]
 
 _PATIENCE_S = 10.0
 """How long the end of a call waits for messages under way: SCTP's timer (1 s at least, RFC 9260 §16) ten times over."""
@@ -229,7 +230,15 @@ def opened(connection: RTCPeerConnection, writer: str, plan: MessagePlan) -> RTC
 
 
 class Carries(Protocol):
-    """An end that messages leave from."""
+    """The messages of one end of a connection: a party's (``Channel``), or a server's (``courier.Courier``)."""
+
+    def open(self, connection: RTCPeerConnection) -> None:
+        """Put the section into ``connection``."""
+        ...
+
+    def stop(self) -> None:
+        """Send nothing more of one's own."""
+        ...
 
     @property
     def busy(self) -> bool:

@@ -42,6 +42,7 @@ class Peer(Connecting):
     """One connection of a party of ours (``ends.base.End``)."""
 
     sections: list[Sound | Picture]
+    channel: Channel | None
 
     def __init__(
         self,

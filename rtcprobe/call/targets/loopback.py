@@ -213,13 +213,6 @@ class LoopbackCall(EmulatedCall):
         """Let whoever stands first call the others."""
         await asyncio.gather(*(self._meet(one, other) for one, other in self._pairs if one.there and other.there))
 
-    def let_speak(self, *, joining: bool) -> None:
-        """Let those speak who are there and wait for no cue, and their messages go."""
-        super().let_speak(joining=joining)
-        for member in self._members.values():
-            if member.there:
-                member.may_send()
-
     async def say_all(self) -> None:
         """Wait until all is said, or the script is over, and the last packet has come.
 
