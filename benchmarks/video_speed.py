@@ -74,7 +74,7 @@ def seen(call: LoopbackCall, *, read: bool) -> list[Seen]:
         assert came is not None
         assert track is not None
         assert isinstance(track.film, Reel)
-        found.append(see(source.said(picture), came, track.film, read=read))
+        found.append(see(source.said(picture), came, track.film, read_every=int(read)))
     return found
 
 

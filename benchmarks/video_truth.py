@@ -18,7 +18,9 @@ How it judges:
       5 ms; and what it counts on ours, within 5 ms and a tick of the metronome a freeze.
     - what it asked for: as many NACKs and key frames (in feedback.csv.gz, where packets were lost).
     - lip sync: each correction within 5 ms of the recorded one, and none where it made none. The audio's delay is not
-      in a recording but for its jitter buffer: half a packet and the 5 ms of NetEQ's overlap are added to that.
+      in a recording but for its jitter buffer: half a packet and the 5 ms of NetEQ's overlap are added to that. And the
+      same once more from the arrivals alone: sound through NetEQ and picture through its receiver, side by side, each
+      corrected as in a call (``rtcprobe.hearing.lips``), the n-th correction beside the n-th.
 Exit code 0 when everything holds, 1 when something does not, 2 when DIR holds no runs.
 """
 
@@ -28,6 +30,7 @@ import argparse
 import csv
 import gzip
 import json
+import math
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,16 +38,23 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from rtcprobe.audio.opus import OpusDecoder
+from rtcprobe.hearing.lips import LipSync
+from rtcprobe.hearing.playing import play
+from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.playout.frames import FrameReceiver, Freezes, Synchronization, VideoPacket, make_receiver
 from rtcprobe.playout.frames.extrapolator import Extrapolator
 from rtcprobe.playout.frames.jitter import JitterEstimator, SizeDelayFilter
 from rtcprobe.playout.frames.rtt import RoundTrips
 from rtcprobe.playout.frames.timers import TICK_US
 from rtcprobe.playout.frames.timing import DecodeTimes, Timing
+from rtcprobe.playout.policies import PlayoutChoice
+from rtcprobe.recording import Agreed, Came, SenderReport
 
 Rows = list[dict[str, str]]
 Line = tuple[str, bool | None]
@@ -60,6 +70,10 @@ RELEASED_TO_OUT_US = 760  # decoding and a hop of threads
 SYNC_DEAD_ZONE_MS = 30
 SHOWING_MS = 11  # getStats' target leaves showing (10) and decoding (1) out
 SOUND_PENDING_MS = 15.0
+DRIVER_S = 0.015  # what the recorded receiver's sound driver says it takes: fitted once, to all corrections of a run
+BASE_S, PACKET_S = 0.040, 0.020  # of the patterns; of a packet of sound
+VIDEO_HZ = 90_000
+SILENCE = bytes([0x78, 0xFF, 0xFE])  # 20 ms of Opus
 
 
 def rows_of(path: Path) -> Rows:
@@ -186,6 +200,7 @@ def judged(run: Run) -> list[Line]:
     lines: list[Line] = []
     if sync is not None:
         lines += lip_sync(run, float(sync[1]))
+        lines += played_beside(run, float(sync[1]))
         wishes = recorded_wishes(run) if run.receiver == "reactor" else []
     else:
         wishes = []
@@ -301,6 +316,78 @@ def lip_sync(run: Run, audio_later_ms: float) -> list[Line]:
         (f"{said} ≤ {SYNC_MS:g}", worst <= SYNC_MS),
         (f"where it made none ours was at most {idle:.1f} ms outside the dead zone ≤ {SYNC_MS:g}", idle <= SYNC_MS),
     ]
+
+
+class Recorded:
+    """The picture of a run, as lip sync plays it: with sender reports of each second, dated by capture."""
+
+    def __init__(self, run: Run) -> None:
+        self.receiver = make_receiver("libwebrtc", start_us=ZERO_US - IDLE_US)
+        self.newest: Newest | None = None
+        self._arrivals, self._next, first = run.arrivals, 0, run.arrivals[0][1].timestamp
+        seconds = range(1, math.ceil((run.arrivals[-1][0] - ZERO_US) / 1e6))
+        self.reports = [
+            SenderReport(ZERO_US / 1e6 + each + BASE_S, each, (first + each * VIDEO_HZ) % 2**32, 1) for each in seconds
+        ]
+
+    def until(self, at_s: float) -> None:
+        """Play all that came by ``at_s``."""
+        while self._next < len(self._arrivals) and self._arrivals[self._next][0] <= at_s * 1e6:
+            at_us, packet = self._arrivals[self._next]
+            self._next += 1
+            self.receiver.insert_packet(packet, at_us)
+            self.newest = Newest(at_us / 1e6, packet.sequence, packet.timestamp)
+        self.receiver.advance(round(at_s * 1e6))
+
+
+class Newest(NamedTuple):
+    """The packet that came last."""
+
+    at_s: float
+    sequence: int
+    timestamp: int
+
+
+def sound_of(run: Run, later_ms: float) -> Came:
+    """Return the sound of a run, of which no packets were recorded: 20 ms each, by the pattern's constant delay.
+
+    Its sender was stock aiortc: its reports are dated by leaving, a packet's length after capture.
+    """
+    begin_s, lasts_s = ZERO_US / 1e6, (run.arrivals[-1][0] - ZERO_US) / 1e6
+    way_s = BASE_S + max(0.0, later_ms) / 1e3
+    arrivals = Arrivals()
+    for place in range(round(lasts_s / PACKET_S)):
+        arrivals.add(begin_s + (place + 1) * PACKET_S + way_s, place % 2**16, place * 960, SILENCE, 111)
+    reports = [
+        SenderReport(begin_s + each + way_s, each + PACKET_S, each * 48_000, 2) for each in range(1, math.ceil(lasts_s))
+    ]
+    agreed = Agreed(opus_payload_type=111, red_payload_type=None, sends_red=False, nack=False)
+    return Came(listener="callee", arrivals=arrivals, agreed=agreed, reports=reports)
+
+
+def played_beside(run: Run, later_ms: float) -> list[Line]:
+    """Play sound and picture side by side, nothing of it as recorded but the arrivals; compare every correction."""
+    moved = {kind: corrections(run, kind) for kind in ("video", "audio")}
+    kind = "video" if len(moved["video"]) >= len(moved["audio"]) else "audio"
+    recorded = moved[kind]
+    sound = sound_of(run, later_ms)
+    lips = LipSync(sound, Recorded(run), playback_s=DRIVER_S)
+    # The second at which it looks is its own; a poll sees a correction 0 to 250 ms later.
+    lips.due_s = ZERO_US / 1e6 + ((recorded[0][0] - 0.1) % 1.0 if recorded else 0.0)
+    play(
+        PlayoutChoice.parse("neteq"), sound.agreed, sound.arrivals, OpusDecoder(),
+        phase_s=0.0, drift=0.0, listen=lambda _: lambda _: None, steering=lips,
+    )  # fmt: skip
+    begin_s = ZERO_US / 1e6
+    ours = [(each.at_s - begin_s, each.video_ms if kind == "video" else each.audio_ms) for each in lips.corrections]
+    pairs = list(zip(ours, recorded, strict=False))
+    late = max((abs(mine[0] - theirs[0]) for mine, theirs in pairs), default=0.0)
+    worst = max((abs(mine[1] - theirs[1]) for mine, theirs in pairs), default=0)
+    said = (
+        f"played side by side: {len(ours)} corrections of {kind}, theirs {len(recorded)}, none more than {late:.2f} s "
+        f"apart, the worst {worst} ms off ≤ {SYNC_MS:g}"
+    )
+    return [(said, worst <= SYNC_MS and abs(len(ours) - len(recorded)) <= 1)]
 
 
 def _at(series: Sequence[tuple[float, float]], at_s: float) -> float:

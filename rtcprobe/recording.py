@@ -24,7 +24,17 @@ from rtcprobe.playout.copies import Left
 from rtcprobe.units import RTP_CLOCK_HZ
 from rtcprobe.ways import Medium
 
-__all__ = ["Agreed", "AgreedVideo", "Came", "CameVideo", "Departure", "Departures", "Said", "VideoArrival"]
+__all__ = [
+    "Agreed",
+    "AgreedVideo",
+    "Came",
+    "CameVideo",
+    "Departure",
+    "Departures",
+    "Said",
+    "SenderReport",
+    "VideoArrival",
+]
 
 
 class Departure(NamedTuple):
@@ -171,12 +181,25 @@ class Said:
         return late_s
 
 
+class SenderReport(NamedTuple):
+    """An RTCP sender report (RFC 3550 §6.4.1) that came at ``at_s``.
+
+    ``ntp_s`` is the wall clock that its source ``ssrc`` says the RTP time ``timestamp`` was captured at, seconds.
+    """
+
+    at_s: float
+    ntp_s: float
+    timestamp: int
+    ssrc: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Came:
     """What reached a listener on one way: packets by arrival, seconds since the call's epoch.
 
     ``listener`` began at ``begun_s``; ``agreed`` is None where nothing was agreed on. ``forwarded``: a server that is
-    not ours stands between. ``there_and_back``: the listener is the talker itself.
+    not ours stands between. ``there_and_back``: the listener is the talker itself. ``reports`` are those of the source
+    listened to.
     """
 
     listener: str
@@ -185,6 +208,7 @@ class Came:
     begun_s: float = 0.0
     forwarded: bool = False
     there_and_back: bool = False
+    reports: Sequence[SenderReport] = ()
 
 
 class VideoArrival(NamedTuple):
@@ -220,3 +244,4 @@ class CameVideo:
     forwarded: bool = False
     there_and_back: bool = False
     round_trips: Sequence[tuple[float, float]] = ()
+    reports: Sequence[SenderReport] = ()

@@ -46,6 +46,13 @@ def test_parties_are_read_in_the_order_written_with_what_is_meant_for_all_and_th
     assert room.script == (stops, Cue(party="ana", does="leave", after=("cho", "heard")))
 
 
+def test_a_role_is_a_word_of_the_scenario_and_nobody_has_one_unasked():
+    roles = parse_scenario(ROOM, ["parties.ana.role=host", "parties.cho.role=audience"])
+    assert [party.role for party in roles.parties] == ["host", "", "audience"]
+    assert "role" not in roles.settings["parties"]["ben"]
+    assert refusal("parties.ana.role=the host").startswith("a role cannot be called 'the host': give one")
+
+
 def test_a_room_is_run_again_from_its_settings():
     room = parse_scenario(ROOM)
     again = parse_scenario(yaml.safe_dump(dict(room.settings), sort_keys=False))

@@ -59,6 +59,19 @@ def test_a_step_that_only_the_called_have_is_not_missed_by_those_who_call(room):
     assert (summary.n, summary.never) == (len(called), 0)
 
 
+def test_the_room_says_whose_listeners_are_apart_and_who_falls_into_whose_words(room):
+    spreads = {each.talker: each for each in room.room.spreads}
+    # ben's leg to cho is 80 ms longer than that to ana; those of the others are equal.
+    assert (spreads["ben"].first, spreads["ben"].last) == ("ana", "cho")
+    assert spreads["ben"].spread_s == pytest.approx(0.080, abs=5e-5)
+    assert max(spreads[name].spread_s for name in ("ana", "cho")) < 5e-5
+    windows = {(each.one, each.other): each.window_s for each in room.room.talk_over}
+    assert windows["ben", "cho"] - windows["ana", "ben"] == pytest.approx(0.080, abs=1e-4)
+    # Nothing is lost here: nothing was made up, and each heard the other for as long as they spoke.
+    assert [each.share for each in room.room.gaps] == [0.0] * 4
+    assert all(account.figures["listened_s"] == pytest.approx(10.0, abs=0.1) for account in room.accounts)
+
+
 def test_budgets_are_judged_by_way_and_without_one_by_the_worst(room):
     outcomes = {outcome.expression: outcome for outcome in room.budgets}
     assert outcomes["mouth_to_ear.ana_to_ben p50 < 200ms"].verdict == "met"
@@ -142,6 +155,29 @@ def test_the_model_performs_no_cues():
         run_probe(read_scenario(FILE, ["script=[ana stops at 2s]"]), seed=1, clock="virtual", engine="model")
 
 
+def test_budgets_of_rooms_are_judged_and_roles_stand_for_their_parties():
+    budgets = ["room.spread max < 100ms", "room.guest.spread max < 1ms", "mouth_to_ear.host_to_guest p50 < 300ms"]
+    settings = [f"budgets={budgets}", "parties.ana.role=guest", "parties.ben.role=host", "parties.cho.role=guest"]
+    result = run_probe(read_scenario(FILE, settings), seed=1, clock="virtual", engine="model")
+    assert {each.expression: each.verdict for each in result.budgets} == dict.fromkeys(budgets, "met")
+    assert result.budgets[0].value == pytest.approx(0.080, abs=1e-4)
+
+
+def test_what_cues_had_parties_do_is_told_with_the_instant_and_the_waits_for_it():
+    settings = ["call.calls=1", "call.joins=1", "call.duration=5s", "script=[cho publishes at 1s, ana stops at 3s]"]
+    result = run_probe(read_scenario(FILE, [*settings, "parties.ana.role=host"]), seed=1, clock="virtual")
+    came, went = result.happenings
+    assert (came.party, came.does, went.party, went.does) == ("cho", "publish", "ana", "stop")
+    assert went.at_s - came.at_s == pytest.approx(2.0)
+    (entrance,) = result.room.entrances
+    # Its first packet leaves up to 20 ms after the cue (its frame ends then), is 40 ms under way and held for 60 ms.
+    assert {each.listener for each in entrance.waits} == {"ana", "ben"}
+    assert all(0.100 <= each.wait_s <= 0.151 for each in entrance.waits)
+    (gone,) = result.room.exits
+    assert [each.wait_s for each in gone.silences] == [None, None]
+    assert all(0.08 <= each.wait_s <= 0.151 for each in gone.fading)
+
+
 def test_a_server_outside_knows_a_caller_and_a_callee_alone():
     scenario = read_scenario(FILE, ["target=whip+whep://media.example/live"])
     with pytest.raises(BadInputError, match=r"cannot be called by ana, ben, cho: write a caller and a callee"):
@@ -154,6 +190,7 @@ def test_a_server_outside_knows_a_caller_and_a_callee_alone():
         ("mouth_to_ear.ana_to_bean p50 < 1s", "loopback does not measure that way: did you mean ana_to_ben"),
         ("link.ana_to_bean.loss mean < 1%", "there is no ana_to_bean here: did you mean ana_to_ben"),
         ("join.anna.first_audio p50 < 1s", "there is no anna here: did you mean ana"),
+        ("room.anna.spread p50 < 1s", "there is no anna here: did you mean ana"),
     ],
 )
 def test_a_budget_about_somebody_who_is_not_there_is_refused_before_anything_runs(budget, said):

@@ -65,6 +65,7 @@ class CameraTrack(EncodedTrack):
     def __init__(self, film: Film, *, phase_s: float, network: Network, may_show: asyncio.Event) -> None:
         super().__init__(count=len(film), frame_s=film.frame_s, endless=False, network=network, may_send=may_show)
         self.film = film
+        self.lag_s = 0.0
         self.asked_s: list[float] = []
         self._phase_s = phase_s
         self._key = False

@@ -21,7 +21,7 @@ from rtcprobe.call.mouth_track import MouthTrack
 from rtcprobe.call.sources import Sources
 from rtcprobe.call.transceiver import Media, Picture, PictureWanted, Sound, SoundWanted
 from rtcprobe.playout.arrivals import Arrival, Arrivals
-from rtcprobe.recording import Agreed, Came, CameVideo, Said
+from rtcprobe.recording import Agreed, Came, CameVideo, Said, SenderReport
 from rtcprobe.runtime.gathering import Gathering
 from rtcprobe.runtime.network import Host
 from rtcprobe.runtime.real import taking
@@ -152,6 +152,7 @@ class Peer(Connecting):
             begun_s=self.timeline.begun_s,
             forwarded=forwarded,
             there_and_back=there_and_back,
+            reports=_of(self.sound),
         )
 
     def came_video(self, picture: Picture, *, forwarded: bool, there_and_back: bool) -> CameVideo:
@@ -163,6 +164,7 @@ class Peer(Connecting):
             begun_s=self.timeline.begun_s,
             forwarded=forwarded,
             there_and_back=there_and_back,
+            reports=_of(picture),
         )
 
     def _section(self, wanted: SoundWanted | PictureWanted) -> Sound | Picture:
@@ -175,3 +177,8 @@ class Peer(Connecting):
         if isinstance(wanted, SoundWanted):
             return Sound(wanted, protection=self._protection, network=self._network, first=first)
         return Picture(wanted, network=self._network, first=first)
+
+
+def _of(section: Sound | Picture) -> tuple[SenderReport, ...]:
+    """Return what the source that was listened to reported."""
+    return tuple(each for each in section.reports if each.ssrc == section.sources.listened)

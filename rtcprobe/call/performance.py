@@ -25,7 +25,10 @@ __all__ = ["Performance"]
 
 
 class Performance:
-    """One performance (``script.Stage``). ``meet`` gets two members connected; ``warnings`` grows."""
+    """One performance (``script.Stage``). ``meet`` gets two members connected; ``warnings`` grows.
+
+    ``happened`` are the cues that were carried out, and when, seconds since the epoch.
+    """
 
     def __init__(
         self,
@@ -38,6 +41,7 @@ class Performance:
         self._meet = meet
         self._setup = setup
         self._warnings = warnings
+        self.happened: list[tuple[float, Cue]] = []
         self._left: set[Peer] = set()
         self._doing: set[asyncio.Task[None]] = set()
 
@@ -64,6 +68,7 @@ class Performance:
     def act(self, cue: Cue) -> None:
         """Let a party do what a cue says."""
         member = self._members[cue.party]
+        self.happened.append((member.host.network.now_s(), cue))
         if cue.does == "stop":
             member.stop()
         elif cue.does == "join":

@@ -19,7 +19,7 @@ __all__ = ["EncodedTrack"]
 class EncodedTrack(MediaStreamTrack, ABC):
     """What a mouth says or a camera shows, ``frame_s`` seconds a frame, from when it may on.
 
-    ``clock_hz`` is that of its RTP timestamps.
+    ``clock_hz`` is that of its RTP timestamps; ``lag_s`` how long after its first sample was captured a frame leaves.
     """
 
     medium: Medium = "audio"
@@ -28,7 +28,7 @@ class EncodedTrack(MediaStreamTrack, ABC):
     def __init__(self, *, count: int, frame_s: float, endless: bool, network: Network, may_send: asyncio.Event) -> None:
         aiortc_seam.install()  # a track draws its name, and is made before the first connection
         super().__init__()
-        self.frame_s = frame_s
+        self.frame_s = self.lag_s = frame_s
         self.finished = asyncio.Event()
         """Set when all of it was sent."""
         self.started_s: float | None = None

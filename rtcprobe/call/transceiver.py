@@ -31,9 +31,9 @@ from rtcprobe.call.track import EncodedTrack
 from rtcprobe.playout.arrivals import Arrival, Arrivals
 from rtcprobe.playout.base import RtpPacket
 from rtcprobe.playout.nack import NackTracker, ResendLimit
-from rtcprobe.recording import Agreed, AgreedVideo, VideoArrival
+from rtcprobe.recording import Agreed, AgreedVideo, SenderReport, VideoArrival
 from rtcprobe.runtime import media_seam, negotiation
-from rtcprobe.runtime.feedback_seam import Feedback, when_key_frame_asked
+from rtcprobe.runtime.feedback_seam import Feedback, when_key_frame_asked, when_reported
 from rtcprobe.runtime.network import Network
 from rtcprobe.runtime.pacing_seam import pace
 
@@ -90,6 +90,8 @@ class Transceiver(ABC):
     ) -> None:
         self.media = media
         self.track = track
+        self.reports: list[SenderReport] = []
+        """What the other side's senders reported."""
         self.heard_packet = asyncio.Event()
         self.network = network
         self._first = first
@@ -101,6 +103,7 @@ class Transceiver(ABC):
         sender = self.sender = self.section.sender
         media_seam.send_encoded(sender)
         media_seam.only_possible_round_trips(sender)
+        when_reported(self.section.receiver, self._reported)
         self._listen(self.section)
 
     @property
@@ -126,6 +129,9 @@ class Transceiver(ABC):
     @abstractmethod
     def _listen(self, section: RTCRtpTransceiver) -> None:
         """Take what comes."""
+
+    def _reported(self, ssrc: int, ntp_s: float, timestamp: int) -> None:
+        self.reports.append(SenderReport(self.network.now_s(), ntp_s, timestamp, ssrc))
 
     def _heard(self, at_s: float) -> None:
         if not self.heard_packet.is_set():

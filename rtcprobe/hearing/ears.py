@@ -25,10 +25,12 @@ from rtcprobe.audio.pcm import Pcm
 from rtcprobe.audio.rehearsal import RehearsedDecoder
 from rtcprobe.hearing import figures
 from rtcprobe.hearing.frames import Seconds, SentFrames
+from rtcprobe.hearing.lips import LipSync, Replayed
 from rtcprobe.hearing.playing import play, whole_frames
 from rtcprobe.hearing.pooled import CallAccount
 from rtcprobe.hearing.relate import related
 from rtcprobe.hearing.speech import Spoken
+from rtcprobe.hearing.spells import Heard, heard_spells, heard_throughout, spoken_spells
 from rtcprobe.playout.aiortc import StockTrace, stock_aiortc
 from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.playout.base import BLOCK_S, Block, Decoder, Run
@@ -49,7 +51,7 @@ __all__ = ["Ear"]
 class Ear:
     """One listening side: plays what arrived, hears the markers, and accounts for every millisecond.
 
-    ``phase_s`` is where the loudspeaker's 10 ms grid lies.
+    ``phase_s`` is where the loudspeaker's 10 ms grid lies. ``lips`` makes it agree with the picture beside it.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Ear:
         playout: PlayoutChoice,
         devices: Devices,
         phase_s: float,
+        lips: LipSync | None = None,
     ) -> None:
         self._said = said
         self._way = came
@@ -72,6 +75,8 @@ class Ear:
         self._choice = playout
         self._devices = devices
         self._phase_s = phase_s
+        self._lips = lips
+        self._steering: LipSync | None = lips
         self._whole = whole_frames(said, came.agreed, self._came) if self._related else self._came
         self._arrivals = self._came if playout.knows_red else self._whole
         self.playback, self._figures, self._hearing = self._play(self._arrivals, self._decoder())
@@ -110,6 +115,7 @@ class Ear:
                     figures.quality(self.delay_s, frames.unplayed, echo_path_s) if self._judged(self.delay_s) else None
                 ),
                 stock=stock,
+                heard=self._heard(frames, started_s),
             ),
             blocks=len(self.playback.sounding),
             unplayed=frames.unplayed if self._related else None,
@@ -127,6 +133,7 @@ class Ear:
         protection: Protection | None,
         quality: Quality | None,
         stock: StockTrace,
+        heard: Heard,
     ) -> Account:
         return Account(
             kind="mouth_to_ear",
@@ -142,6 +149,22 @@ class Ear:
             protection=protection,
             quality=quality,
             beside=figures.beside(stock),
+            figures={"listened_s": heard.listened_s},
+            spans=heard.spans,
+        )
+
+    def _heard(self, frames: SentFrames, started_s: float) -> Heard:
+        """Return when the talker was heard, and the gaps in it."""
+        origin, device_s = frames.origin if self._related else None, self._devices.playback_s
+        if origin is None:
+            return heard_throughout(self.playback, device_s=device_s)
+        stamp, place = origin
+        return heard_spells(
+            spoken_spells(self._said, self._spoken.duration_s),
+            self.playback,
+            origin=stamp,
+            origin_s=started_s + place * self._spoken.codec.ptime_s,
+            device_s=device_s,
         )
 
     def _judged(self, delay_s: float | None) -> TypeGuard[float]:
@@ -179,6 +202,9 @@ class Ear:
     def _listen_to(
         self, arrivals: Arrivals, decoder: Decoder, listen: Callable[[float], Callable[[Block | Run], object]]
     ) -> tuple[Playback, Mapping[str, Any]]:
+        # The first time the picture is played beside it; then it is held back as it was.
+        steering = self._steering or (None if self._lips is None else Replayed(self._lips.corrections))
+        self._steering = None
         return play(
             self._choice,
             self._way.agreed,
@@ -187,6 +213,7 @@ class Ear:
             phase_s=self._phase_s,
             drift=self._devices.drift,
             listen=listen,
+            steering=steering,
         )
 
     def _decoder(self) -> RehearsedDecoder:

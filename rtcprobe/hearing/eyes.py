@@ -19,6 +19,7 @@ Rules:
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ from rtcprobe.playout.frames import Frame, FrameReceiver, Shown, VideoPacket, ma
 from rtcprobe.recording import CameVideo, Departure, Said, VideoArrival
 from rtcprobe.result import VIDEO_STAGES
 
-__all__ = ["Constants", "Decoded", "FrameSeen", "Seen", "packet_of", "see"]
+__all__ = ["Constants", "Decoded", "FrameSeen", "Seen", "Viewing", "packet_of", "see"]
 
 _US: Final = 1_000_000
 _DRAIN_US: Final = 12 * _US  # a receiver may hold a frame for 10 s
@@ -130,23 +131,82 @@ def see(
     *,
     policy: str = "libwebrtc",
     nack: bool = True,
-    read: bool = True,
+    read_every: int = 1,
     constants: Constants | None = None,
 ) -> Seen:
-    """Play what ``came`` of ``reel`` through a receiver, and account for every frame that was sent.
+    """Play what ``came`` of ``reel`` through a receiver, and account for every frame that was sent: see ``Viewing``."""
+    viewing = Viewing(said, came, reel, policy=policy, nack=nack, read_every=read_every, constants=constants)
+    return viewing.seen()
 
-    ``nack``: whether it asked for packets, where that was agreed on. Without ``read`` no picture is decoded: a frame
-    that came as it was sent, after all that it needs, is the one that its RTP time names.
+
+class Viewing:
+    """What ``came`` of ``reel`` on its way through a receiver of ``policy``, as far as it was asked for.
+
+    ``nack``: whether it asked for packets, where that was agreed on. ``read_every``: the number is read in every n-th
+    frame, in none for 0: of the others one that came as it was sent, after all that it needs, is the one that its RTP
+    time names.
     """
-    nack = nack and (came.agreed is None or came.agreed.nack)
-    return _Sight(said, came, reel, constants or Constants(), read=read).through(make_receiver(policy, nack=nack))
+
+    def __init__(
+        self,
+        said: Said,
+        came: CameVideo,
+        reel: Reel,
+        *,
+        policy: str = "libwebrtc",
+        nack: bool = True,
+        read_every: int = 1,
+        constants: Constants | None = None,
+    ) -> None:
+        self.came, self.reports = came, came.reports
+        self.receiver = make_receiver(policy, nack=nack and (came.agreed is None or came.agreed.nack))
+        self.newest: VideoArrival | None = None
+        """The packet that came last so far, none that was sent again."""
+        self._sight = _Sight(said, came, reel, constants or Constants(), read_every=read_every)
+        self._form = payload_format(reel.film.settings.codec)
+        self._next = 0
+        self._trips = deque(came.round_trips)
+        self._unreadable = 0
+        self._pieces: dict[int, dict[int, bytes]] = {}
+
+    def until(self, at_s: float) -> None:
+        """Play all that came by ``at_s``, and let the receiver do what was due by then."""
+        self._take(at_s)
+        self.receiver.advance(round(at_s * _US))
+
+    def seen(self) -> Seen:
+        """Play the rest, and account for every frame."""
+        self._take(math.inf)
+        receiver, arrivals = self.receiver, self.came.arrivals
+        counters = receiver.counters
+        asked = counters.nacks, counters.plis
+        if arrivals:
+            receiver.advance(round(arrivals[-1].at_s * _US) + _DRAIN_US)
+        counters.nacks, counters.plis = asked  # the call is over: nobody is asked any more
+        return self._sight.seen(receiver, self._pieces, unreadable=self._unreadable)
+
+    def _take(self, at_s: float) -> None:
+        arrivals, receiver, trips = self.came.arrivals, self.receiver, self._trips
+        while self._next < len(arrivals) and arrivals[self._next].at_s <= at_s:
+            arrival = arrivals[self._next]
+            self._next += 1
+            while trips and trips[0][0] <= arrival.at_s:
+                receiver.round_trip(round(trips.popleft()[1] * _US))
+            if not arrival.resent:
+                self.newest = arrival
+            packet = packet_of(arrival, self._form)
+            if packet is None:
+                self._unreadable += 1
+                continue
+            self._pieces.setdefault(arrival.timestamp, {}).setdefault(arrival.sequence, arrival.payload)
+            receiver.insert_packet(packet, round(arrival.at_s * _US))
 
 
 class _Sight:
     """One way: what left by frame, what came by frame."""
 
-    def __init__(self, said: Said, came: CameVideo, reel: Reel, constants: Constants, *, read: bool) -> None:
-        self._reel, self._came, self._constants, self._read = reel, came, constants, read
+    def __init__(self, said: Said, came: CameVideo, reel: Reel, constants: Constants, *, read_every: int) -> None:
+        self._reel, self._came, self._constants, self._read_every = reel, came, constants, read_every
         settings = reel.film.settings
         self._form = payload_format(settings.codec)
         started_s = said.started_s
@@ -162,32 +222,15 @@ class _Sight:
                 self._left_s[frame] = departure.at_s
                 self._packets[frame].add(departure.sequence)
         self._fastest_s = self._fastest(first)
-        self.unreadable = 0
+        self._pieces: Mapping[int, Mapping[int, bytes]] = {}
 
-    def through(self, receiver: FrameReceiver) -> Seen:
-        pieces: dict[int, dict[int, bytes]] = {}
-        trips = deque(self._came.round_trips)
-        for arrival in self._came.arrivals:
-            while trips and trips[0][0] <= arrival.at_s:
-                receiver.round_trip(round(trips.popleft()[1] * _US))
-            packet = packet_of(arrival, self._form)
-            if packet is None:
-                self.unreadable += 1
-                continue
-            pieces.setdefault(arrival.timestamp, {}).setdefault(arrival.sequence, arrival.payload)
-            receiver.insert_packet(packet, round(arrival.at_s * _US))
-        counters = receiver.counters
-        asked = counters.nacks, counters.plis
-        if self._came.arrivals:
-            receiver.advance(round(self._came.arrivals[-1].at_s * _US) + _DRAIN_US)
-        counters.nacks, counters.plis = asked  # the call is over: nobody is asked any more
-        return self._seen(receiver, pieces)
-
-    def _seen(self, receiver: FrameReceiver, pieces: Mapping[int, Mapping[int, bytes]]) -> Seen:
+    def seen(self, receiver: FrameReceiver, pieces: Mapping[int, Mapping[int, bytes]], *, unreadable: int) -> Seen:
+        """Account for every frame; ``receiver`` has played all that came: ``pieces`` by RTP time and number."""
+        self._pieces = pieces
         eye = Eye(self._filmed_s.tolist())
-        readings, datas = self._readings(receiver, pieces)
+        readings, datas = self._readings(receiver)
         frames = [
-            FrameSeen(number, float(filmed_s), self._fate_unshown(number, pieces))
+            FrameSeen(number, float(filmed_s), self._fate_unshown(number))
             for number, filmed_s in enumerate(self._filmed_s)
         ]
         for shown in receiver.shown:
@@ -205,19 +248,17 @@ class _Sight:
             first_packet_s=arrivals[0].at_s if arrivals else None,
             first_key_frame_s=keys_us[0] / _US if keys_us else None,
             first_picture_s=None if first_us is None else first_us / _US,
-            unreadable=self.unreadable,
+            unreadable=unreadable,
             refused=eye.refused,
             decoded=self._decoded(receiver, datas),
         )
 
-    def _readings(
-        self, receiver: FrameReceiver, pieces: Mapping[int, Mapping[int, bytes]]
-    ) -> tuple[dict[int, Reading | None], dict[int, bytes]]:
+    def _readings(self, receiver: FrameReceiver) -> tuple[dict[int, Reading | None], dict[int, bytes]]:
         """Return what is read in each frame decoded, by its first packet; and those that are not as they were sent."""
-        viewer = Viewer(self._reel.film, read=self._read)
+        viewer = Viewer(self._reel.film, read_every=self._read_every)
         found, others = dict[int, Reading | None](), dict[int, bytes]()
         for frame in receiver.decoded:
-            data = self._data(frame, pieces)
+            data = self._data(frame)
             known = viewer.decoded
             found[frame.first] = viewer.see(data, self._place_of(frame))
             if viewer.decoded > known:
@@ -239,17 +280,17 @@ class _Sight:
         number = self._frame_of(frame.timestamp)
         return None if number is None else self._reel.places[number]
 
-    def _data(self, frame: Frame, pieces: Mapping[int, Mapping[int, bytes]]) -> bytes:
+    def _data(self, frame: Frame) -> bytes:
         """Return an encoded frame as it came."""
-        held = pieces.get(frame.timestamp, {})
+        held = self._pieces.get(frame.timestamp, {})
         numbers = [number & 0xFFFF for number in range(frame.first, frame.last + 1)]
         try:
             return self._form.frame([held[number] for number in numbers if held.get(number)])
         except ValueError:
             return b""
 
-    def _fate_unshown(self, number: int, pieces: Mapping[int, Mapping[int, bytes]]) -> Fate:
-        came = pieces.get((self._origin + self._ticks(number)) % _CYCLE, {})
+    def _fate_unshown(self, number: int) -> Fate:
+        came = self._pieces.get((self._origin + self._ticks(number)) % _CYCLE, {})
         return "dropped" if self._packets[number] and self._packets[number] <= came.keys() else "lost"
 
     def _shown(self, frame: FrameSeen, shown: Shown, *, read: bool) -> FrameSeen:

@@ -96,6 +96,14 @@ class SentFrames:
         said: npt.NDArray[np.bool_] = sizes[self._places % max(1, len(sizes))] > _NOTHING_BYTES
         return unplayed[said]
 
+    @property
+    def origin(self) -> tuple[int, int] | None:
+        """The RTP time of the first that was sent, as playout unwraps it, and its place; None where nothing came."""
+        if not len(self._left) or not len(self._arrivals):
+            return None
+        stamp = unwrapped(self._left.timestamp[:1], self._arrivals[0][1].timestamp, 32)
+        return int(stamp[0]), self._said.first_sent
+
     @cached_property
     def _places(self) -> npt.NDArray[np.int64]:
         """The place of each in the speech."""

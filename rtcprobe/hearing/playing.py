@@ -18,8 +18,10 @@ from rtcprobe.hearing.relate import related
 from rtcprobe.playout.arrivals import Arrivals, in_time
 from rtcprobe.playout.base import BLOCK_S, Block, Decoder, Run
 from rtcprobe.playout.copies import unpacked
+from rtcprobe.playout.neteq import NetEq
 from rtcprobe.playout.policies import PlayoutChoice, make_policy
 from rtcprobe.playout.replay import Playback, replay
+from rtcprobe.playout.steered import Steered, Steering
 from rtcprobe.recording import Agreed, Came, Said
 from rtcprobe.result import TargetSteps
 from rtcprobe.scenario import Devices
@@ -81,11 +83,12 @@ def play(
     drift: float,
     listen: Callable[[float], Callable[[Block | Run], object]],
     enough: Callable[[Block, float], bool] | None = None,
+    steering: Steering | None = None,
 ) -> tuple[Playback, Mapping[str, Any]]:
     """Pull audio on the grid of ``phase_s``, from just before the first arrival until ``enough``.
 
     That is when the last frame was played, unless told otherwise. ``listen`` is told when the first block is played,
-    and returns what takes each of them, or many at once: the sound is not kept.
+    and returns what takes each of them, or many at once: the sound is not kept. ``steering`` acts on NetEQ alone.
     """
     policy = make_policy(
         choice,
@@ -93,8 +96,11 @@ def play(
         payload_type=0 if agreed is None else agreed.opus_payload_type,
         red_payload_type=None if agreed is None else agreed.red_payload_type,
     )
+    playout = policy.playout
+    if steering is not None and isinstance(playout, NetEq):
+        playout = Steered(playout, steering)
     if not arrivals:
-        return replay(policy.playout, (), phase_s, phase_s, drift=drift, each=listen(phase_s)), policy.figures()
+        return replay(playout, (), phase_s, phase_s, drift=drift, each=listen(phase_s)), policy.figures()
     instants_s, stamps = arrivals.at_s, arrivals.timestamps
     first_s, last_s = float(instants_s.min()), float(instants_s.max())
     newest = int(unwrapped(stamps, int(stamps[0]), 32).max())
@@ -106,7 +112,7 @@ def play(
 
     first_tick_s = phase_s + math.floor((first_s - phase_s) / BLOCK_S) * BLOCK_S
     playback = replay(
-        policy.playout,
+        playout,
         arrivals,
         first_tick_s,
         last_s + _LONGEST_DRAIN_S,

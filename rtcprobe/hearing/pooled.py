@@ -67,6 +67,8 @@ def pooled(accounts: Mapping[int, CallAccount]) -> Account:
         quality=_quality(calls),
         beside=_beside(calls),
         calls=tuple(_row(number, call.account) for number, call in spoken.items()),
+        figures=_sums([ear.figures for ear in ears]),
+        spans=tuple(replace(each, call=number) for number, call in spoken.items() for each in call.account.spans),
     )
 
 
@@ -79,6 +81,7 @@ def _row(number: int, ear: Account) -> HeardCall:
         unplayed=ear.unplayed,
         concealed=ear.concealed,
         r=ear.r,
+        figures=ear.figures,
     )
 
 

@@ -19,6 +19,7 @@ from typing import Final
 import numpy as np
 
 from rtcprobe.hearing.eyes import FrameSeen, Seen
+from rtcprobe.hearing.lips import Correction
 from rtcprobe.picture.likeness import Likeness
 from rtcprobe.result import VIDEO_STAGES, Account, HeardCall, Missed, Playout, Sample, Span
 from rtcprobe.ways import Way
@@ -32,11 +33,15 @@ _LONGEST_HOLD_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CallSight:
-    """What one call says of one way: how it was watched, what was seen, and how like the film it was, by frame."""
+    """What one call says of one way: how it was watched, what was seen, and how like the film it was, by frame.
+
+    ``corrections`` are those that made it agree with its sound.
+    """
 
     policy: str
     seen: Seen
     likeness: Mapping[int, Likeness | None]
+    corrections: Sequence[Correction] = ()
 
 
 def sight_account(way: Way, calls: Mapping[int, CallSight]) -> Account:
@@ -94,7 +99,7 @@ def skew_account(way: Way, sound: Account, calls: Mapping[int, CallSight]) -> Ac
                 )
             )
         if heard:
-            rows.append(HeardCall(call=number, scheduled=len(heard), heard=agreed))
+            rows.append(HeardCall(call=number, scheduled=len(heard), heard=agreed, figures=_held([call.corrections])))
     if not samples:
         return None
     return Account(
@@ -107,7 +112,18 @@ def skew_account(way: Way, sound: Account, calls: Mapping[int, CallSight]) -> Ac
         samples=tuple(samples),
         missed=tuple(missed),
         calls=tuple(rows),
+        figures=_held([call.corrections for call in calls.values()]),
     )
+
+
+def _held(calls: Sequence[Sequence[Correction]]) -> dict[str, float]:
+    """Return how often sound or picture was held back, and by how much each was in the end, the mean of calls."""
+    last = [each[-1] for each in calls if each]
+    return {
+        "corrections": sum(map(len, calls)),
+        "audio_held_s": sum(each.audio_ms for each in last) / 1e3 / max(1, len(calls)),
+        "video_held_s": sum(each.video_ms for each in last) / 1e3 / max(1, len(calls)),
+    }
 
 
 def _sample(number: int, frame: FrameSeen) -> Sample:

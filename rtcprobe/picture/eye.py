@@ -61,11 +61,12 @@ class Eye:
 class Viewer:
     """Decodes what a receiver shows, in order; what is the film's own need not be decoded again.
 
-    Without ``read`` it is not decoded at all: it bears the number that it was filmed with.
+    The number is read in every frame that ``read_every`` divides, in none for 0: of the others, what is the film's own
+    bears the number that it was filmed with.
     """
 
-    def __init__(self, film: Film, *, read: bool = True) -> None:
-        self._film, self._read = film, read
+    def __init__(self, film: Film, *, read_every: int = 1) -> None:
+        self._film, self._read_every = film, read_every
         self._at: Place | None = None
         """The frame last seen, while all since its key frame were the film's."""
         self._decoder: Decoder | None = None
@@ -76,7 +77,8 @@ class Viewer:
         """Return the number in ``frame``; ``place`` is what it should be, None where that is not known."""
         if place is not None and frame == self._film.frame(place) and self._follows(place):
             self._at, self._decoder = place, None
-            return self._film.reading(place) if self._read else Reading(place.number % NUMBERS, 1.0)
+            wanted = self._read_every and place.number % self._read_every == 0
+            return self._film.reading(place) if wanted else Reading(place.number % NUMBERS, 1.0)
         decoder = self._decoder
         if decoder is None:
             at = self._at

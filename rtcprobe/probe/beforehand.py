@@ -28,6 +28,9 @@ TURNS: tuple[Over, ...] = ("response", "barge_in")
 """What budgets of a conversation are about."""
 
 
+_OF_PARTIES: tuple[Over, ...] = ("join", "room")
+"""What budgets name a party or a role of."""
+
 _TWO = ("caller", "callee")
 """Whom targets outside know."""
 
@@ -61,13 +64,16 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
         _check_conversation(scenario, target, engine)
         return target
     measured = tuple(map(Way, target.directions))
+    roles = tuple(dict.fromkeys(party.role for party in scenario.parties if party.role))
     for budget in scenario.budgets:
-        _refuse_unknown(budget, target.name, measured, names)
+        _refuse_unknown(budget, target.name, measured, names, roles)
     return target
 
 
-def _refuse_unknown(budget: Budget, target: str, measured: Sequence[Way], parties: Sequence[str]) -> None:
-    """Refuse a budget about a conversation, a way, a leg or a party that there will not be.
+def _refuse_unknown(
+    budget: Budget, target: str, measured: Sequence[Way], parties: Sequence[str], roles: Sequence[str]
+) -> None:
+    """Refuse a budget about a conversation, a way, a leg, a party or a role that there will not be.
 
     Raises:
         BadInputError: with the nearest there is.
@@ -76,18 +82,28 @@ def _refuse_unknown(budget: Budget, target: str, measured: Sequence[Way], partie
     if metric.over in TURNS:
         cure = "give a conversation with lines to say"
         raise BadInputError(f"budget {budget.expression!r}: there is no conversation here", cure)
-    if metric.over == "mouth_to_ear" and metric.way not in measured and not (metric.way is None and measured):
+    of_roles = metric.over == "mouth_to_ear" and not metric.suffix and _between_roles(metric.way, parties, roles)
+    unmeasured = metric.way not in measured and not (metric.way is None and measured) and not of_roles
+    if metric.over == "mouth_to_ear" and unmeasured:
         few = len(measured) <= len(BOTH_WAYS) or metric.way is None
         known = " and ".join(measured) or "joins alone"
         cure = f"it measures {known}" if few else did_you_mean(metric.way, measured)
         raise BadInputError(f"budget {budget.expression!r}: {target} does not measure that way", cure)
     legs = {*(Leg.between(way.talker, way.listener) for way in measured if not way.there_and_back)}
     legs |= {*BOTH_LEGS} if parties == _TWO else set()
-    ends = dict.fromkeys((*parties, *(way.listener for way in measured)))
-    there: Sequence[str] = sorted(legs) if metric.over == "link" else list(ends) if metric.over == "join" else ()
+    ends = dict.fromkeys((*parties, *(way.listener for way in measured), *roles))
+    there: Sequence[str] = sorted(legs) if metric.over == "link" else list(ends) if metric.over in _OF_PARTIES else ()
     if metric.way is not None and there and metric.way not in there:
         cure = did_you_mean(metric.way, there)
         raise BadInputError(f"budget {budget.expression!r}: there is no {metric.way} here", cure)
+
+
+def _between_roles(way: str | None, parties: Sequence[str], roles: Sequence[str]) -> bool:
+    """Return whether a way is from one role, or party, to another, at least one of them a role."""
+    if way is None:
+        return False
+    ends = (Way(way).talker, Way(way).listener)
+    return all(each in parties or each in roles for each in ends) and any(each in roles for each in ends)
 
 
 def _check_conversation(scenario: Scenario, target: Target, engine: Engine) -> None:

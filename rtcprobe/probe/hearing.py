@@ -12,6 +12,7 @@ from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import Call
 from rtcprobe.call.targets.base import Way as PeerWay
 from rtcprobe.hearing.ears import Ear
+from rtcprobe.hearing.lips import LipSync
 from rtcprobe.hearing.playing import first_audio_s
 from rtcprobe.hearing.pooled import CallAccount
 from rtcprobe.hearing.speech import Voices
@@ -47,10 +48,11 @@ def hear_call(
     *,
     wanted: tuple[Way, ...],
     wav_dir: Path | None,
+    lips: Mapping[Way, LipSync] | None = None,
 ) -> Mapping[Way, CallAccount]:
     """Hear a call on every way ``wanted``, every listener with an ear of its own.
 
-    ``wav_dir`` gets mouth and ear of each.
+    ``wav_dir`` gets mouth and ear of each. ``lips`` makes ways of sound agree with the pictures beside them.
 
     Raises:
         BadInputError: a WAV that cannot be written.
@@ -66,6 +68,7 @@ def hear_call(
             playout=listener.playout,
             devices=scenario.party(each.said.party).devices.to(listener.devices),
             phase_s=each.phase_s,
+            lips=(lips or {}).get(way),
         )
     if wav_dir is not None:
         _write_wavs(wav_dir, heard, voices, ears, scenario)

@@ -19,6 +19,7 @@ from rtcprobe.probe.hearing import Listened, came
 from rtcprobe.probe.placing import Attempt
 from rtcprobe.probe.seeing import Watched, watched
 from rtcprobe.recording import Said
+from rtcprobe.scenario import Cue
 from rtcprobe.ways import Leg, Way
 
 __all__ = ["Placed", "modelled", "of_stack"]
@@ -28,9 +29,9 @@ __all__ = ["Placed", "modelled", "of_stack"]
 class Placed:
     """A call: each way listened to, and each watched, its emulated lines, and how it went.
 
-    ``said`` is what each of our peers said. ``void`` says why the machine spoilt it, ``failed`` why it did not come
-    about, ``cut`` what ended it. ``spoke`` is what the user of a conversation said. ``lag_s`` and ``emulator_s`` are
-    how late loop and emulator ran.
+    ``said`` is what each of our peers said, ``happened`` which cues were carried out, and when. ``void`` says why the
+    machine spoilt it, ``failed`` why it did not come about, ``cut`` what ended it. ``spoke`` is what the user of a
+    conversation said. ``lag_s`` and ``emulator_s`` are how late loop and emulator ran.
     """
 
     ways: Sequence[Listened]
@@ -42,6 +43,7 @@ class Placed:
     cut: str | None = None
     void: str | None = None
     warnings: Sequence[str] = ()
+    happened: Sequence[tuple[float, Cue]] = ()
     spoke: Spoke = field(default_factory=Spoke)
     lag_s: Sequence[float] = ()
     emulator_s: Sequence[float] = ()
@@ -68,6 +70,7 @@ def of_stack(attempt: Attempt, *, outside: bool) -> Placed:
         cut=call.cut,
         void=stalls.void_call(attempt),
         warnings=call.warnings,
+        happened=call.happened,
         spoke=spoke_in(call),
         lag_s=attempt.lag_s,
         emulator_s=call.network.lateness.samples_s,

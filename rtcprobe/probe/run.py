@@ -195,6 +195,7 @@ class _Run:
             measures=talking.measured,
             cut=cut,
             calls=tuple(talking.calls),
+            happenings=tuple(talking.happenings),
             parties=talking.report or {party.name: {} for party in self.scenario.parties},
         )
         return scrubbed(result) if self.placing.outside else result

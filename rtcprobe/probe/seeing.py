@@ -14,13 +14,14 @@ from rtcprobe.call.camera import Camera, came_video
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import Call
 from rtcprobe.errors import BadInputError
-from rtcprobe.hearing.eyes import Constants, Seen, see
+from rtcprobe.hearing.eyes import Constants, Seen, Viewing
+from rtcprobe.hearing.lips import LipSync
 from rtcprobe.hearing.sights import CallSight, sight_account, skew_account
 from rtcprobe.picture.film import Film, Reel
 from rtcprobe.picture.settings import VideoSettings
 from rtcprobe.picture.shelf import Shelf
 from rtcprobe.picture.show import write_beside
-from rtcprobe.recording import CameVideo, Said
+from rtcprobe.recording import Came, CameVideo, Said
 from rtcprobe.result import Account
 from rtcprobe.scenario import Scenario
 from rtcprobe.scenario.video import VideoPlan
@@ -31,6 +32,8 @@ from rtcprobe.ways import Way
 __all__ = ["Pictures", "Watched", "first_pictures_s", "watched"]
 
 
+_SYNCHRONIZED = frozenset({"libwebrtc", "chromium"})
+"""Receivers of pictures that are held back for their sound; the sound's is NetEQ."""
 _TOO_MUCH = 1.1
 """Of the bit rate asked for: libvpx and x264 end within a tenth of what they can do."""
 
@@ -62,6 +65,8 @@ class Pictures:
         self._plans = {} if without else _plans(scenario)
         self._films: dict[VideoSettings, Film] = {}
         self._sights: dict[Way, dict[int, CallSight]] = {}
+        self._lips: Mapping[Way, tuple[LipSync, Viewing]] = {}
+        """Of the call that is heard now, by the way of the sound."""
         for plan in self._plans.values():
             film = self._films.setdefault(plan.settings, Film(plan.settings, shelf=Shelf()))
             film.prepare(_frames(scenario.call.duration_s, plan))
@@ -76,8 +81,22 @@ class Pictures:
             for name, plan in self._plans.items()
         }
 
+    def beside(self, ways: Sequence[Watched], sound: Mapping[Way, Came]) -> Mapping[Way, LipSync]:
+        """Return, by the way of each sound, what makes it agree with the picture beside it while it is played."""
+        self._lips = {}
+        for each in ways:
+            heard = Way.of(each.way.talker, each.way.listener)
+            playout = self._scenario.party(each.way.listener).playout.policy
+            viewer = _viewer(self._plans, each.way)
+            if heard in sound and playout == "neteq" and viewer.sync and viewer.playout in _SYNCHRONIZED:
+                devices = self._scenario.party(each.way.listener).devices
+                viewing = _viewing(each, self._scenario)
+                lips = LipSync(sound[heard], viewing, playback_s=devices.playback_s)
+                self._lips = {**self._lips, heard: (lips, viewing)}
+        return {way: lips for way, (lips, _) in self._lips.items()}
+
     def see(self, number: int, ways: Sequence[Watched]) -> None:
-        """See what came in call ``number``.
+        """See what came in call ``number``; of a picture that was played beside its sound, the rest.
 
         Raises:
             BadInputError: a film that is to be written, and cannot be.
@@ -111,10 +130,13 @@ class Pictures:
                 yield f"{what} took {took}, not {asked}: its coarsest is not coarse enough"
 
     def _sight(self, each: Watched) -> CallSight:
-        film, seen = each.reel.film, _seen(each, self._scenario)
-        numbers = [frame.number for frame in seen.frames if frame.fate == "seen"]
+        lips, viewing = self._lips.get(Way.of(each.way.talker, each.way.listener), (None, None))
+        film, viewer = each.reel.film, _viewer(self._plans, each.way)
+        seen = (viewing or _viewing(each, self._scenario)).seen()
+        numbers = [frame.number for frame in seen.frames if frame.fate == "seen" and viewer.reads(frame.number)]
         likeness = {number: film.likeness(each.reel.places[number]) for number in numbers}
-        return CallSight(policy=_viewer(self._plans, each.way).playout, seen=seen, likeness=likeness)
+        corrections = () if lips is None else tuple(lips.corrections)
+        return CallSight(policy=viewer.watched, seen=seen, likeness=likeness, corrections=corrections)
 
     def _folder(self, number: int) -> Path:
         assert self._video_dir is not None
@@ -148,7 +170,7 @@ def first_pictures_s(call: Call, listener: Peer, scenario: Scenario) -> dict[str
     """Return the milestones of the first picture that ``listener`` saw, seconds since the call's epoch."""
     marks: dict[str, float] = {}
     for each in watched(call, listener):
-        seen = _seen(each, scenario)
+        seen = _viewing(each, scenario).seen()
         reached_s = (seen.first_packet_s, seen.first_key_frame_s, seen.first_picture_s)
         for name, at_s in zip(VIDEO_ORDER, reached_s, strict=True):
             if at_s is not None:
@@ -165,15 +187,16 @@ def _write_film(folder: Path, each: Watched, seen: Seen) -> None:
     write_beside(folder / name, film.settings, decoded, [frame.filmed_s for frame in seen.frames])
 
 
-def _seen(each: Watched, scenario: Scenario) -> Seen:
+def _viewing(each: Watched, scenario: Scenario) -> Viewing:
     plans = _plans(scenario)
     viewer, camera = _viewer(plans, each.way), plans[each.way.talker]
-    return see(
+    return Viewing(
         each.said,
         each.came,
         each.reel,
         policy=viewer.playout,
         nack=viewer.nack,
+        read_every=viewer.read_every,
         constants=Constants(capture_s=camera.capture_s, encode_s=camera.encode_s, display_s=viewer.display_s),
     )
 

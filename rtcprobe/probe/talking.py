@@ -22,7 +22,7 @@ from rtcprobe.probe.placed import Placed, modelled, of_stack
 from rtcprobe.probe.placing import Attempt, afresh
 from rtcprobe.probe.seeing import Pictures
 from rtcprobe.probe.stalls import Voided
-from rtcprobe.result import Account, Engine, LinkReport, PlacedCall, Progress
+from rtcprobe.result import Account, Engine, Happening, LinkReport, PlacedCall, Progress
 from rtcprobe.ways import Leg, Way
 
 __all__ = ["CALL_ATTEMPTS", "Talking"]
@@ -47,6 +47,7 @@ class Talking:
     """Every try of every call."""
     heard: dict[int, Mapping[Way, CallAccount]] = field(default_factory=dict)
     """What each call said, by its number."""
+    happenings: list[Happening] = field(default_factory=list)
     legs: list[Mapping[Leg, Sequence[access.Leg]]] = field(default_factory=list)
     report: Mapping[str, Any] = field(default_factory=dict)
     """What the latest call agreed on with an outside target."""
@@ -121,13 +122,22 @@ class Talking:
             except OSError as error:
                 raise BadInputError(f"{wav_dir} cannot be written", error.strerror or str(error)) from error
         if self.conversing is None:
+            sound = {each.way: each.came for each in placed.ways}
             self.heard[number] = hear_call(
-                placed.ways, self.voices, self.notes.scenario, wanted=self.measured, wav_dir=wav_dir
+                placed.ways,
+                self.voices,
+                self.notes.scenario,
+                wanted=self.measured,
+                wav_dir=wav_dir,
+                lips=self.pictures.beside(placed.watched, sound),
             )
         else:
             self.conversing.hear(number, placed.ways, placed.spoke, wav_dir)
             self.heard[number] = {}
         self.pictures.see(number, placed.watched)
+        self.happenings += (
+            Happening(party=cue.party, does=cue.does, at_s=at_s, call=number) for at_s, cue in placed.happened
+        )
         self._keep(placed, heard=True)
 
     def _keep(self, placed: Placed, *, heard: bool) -> None:

@@ -68,6 +68,8 @@ def sight_lines(result: Result, page: Page) -> Iterator[Text]:
         yield page.cells(" PSNR, SSIM (p5)", (_likeness(each) or "-" for each in accounts))
     if agreed:
         yield page.cells(" lips after voice p50, range", (_skew(agreed.get(way)) for way in seen))
+        if any(each.figures.get("corrections") for each in agreed.values()):
+            yield page.cells(" held back: sound, picture", (_held(agreed.get(way)) for way in seen))
 
 
 def sight_rows(result: Result) -> list[tuple[str, ...]]:
@@ -87,6 +89,7 @@ def sight_rows(result: Result) -> list[tuple[str, ...]]:
     )
     rows += [(head, *(say(each) for each in accounts)) for head, say in readers]
     rows.append(("lips after voice: least, median, most, ms", *(_skew_range(skew.get(way)) for way, _ in seen)))
+    rows.append(("held back: sound, picture, ms", *(_held(skew.get(way)) for way, _ in seen)))
     return [*rows, *((name, *(_w3c(each, name) for each in accounts)) for name in _W3C)]
 
 
@@ -136,6 +139,14 @@ def _skew(account: Account | None) -> str:
     values = sorted(each.delay_s for each in account.samples)
     middle = values[len(values) // 2]
     return f"{middle * 1e3:+.1f} [{values[0] * 1e3:+.0f} to {values[-1] * 1e3:+.0f}]"
+
+
+def _held(account: Account | None) -> str:
+    """Return how far the one that was ahead was held back at last, the mean of calls, and in how many steps."""
+    if account is None or "corrections" not in account.figures:
+        return "-"
+    sound, picture = (milliseconds(account.figures[f"{each}_held_s"], 0) for each in ("audio", "video"))
+    return f"{sound}, {picture} ({account.figures['corrections']:.0f} steps)"
 
 
 def _whole_quantile(account: Account, name: str) -> str:

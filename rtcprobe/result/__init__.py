@@ -31,6 +31,19 @@ from rtcprobe.result.records import (
     Result,
     Verdict,
 )
+from rtcprobe.result.rooms import (
+    Entrance,
+    Exit,
+    GapShare,
+    GroupDelay,
+    GroupJoins,
+    Happening,
+    Newcomer,
+    Room,
+    Spread,
+    TalkOver,
+    Waited,
+)
 from rtcprobe.result.summary import Quantile, Summary
 
 __all__ = [
@@ -47,6 +60,12 @@ __all__ = [
     "BudgetVerdict",
     "Clock",
     "Engine",
+    "Entrance",
+    "Exit",
+    "GapShare",
+    "GroupDelay",
+    "GroupJoins",
+    "Happening",
     "HeardCall",
     "Instrument",
     "Join",
@@ -57,6 +76,7 @@ __all__ = [
     "LinkSide",
     "Met",
     "Missed",
+    "Newcomer",
     "PlacedCall",
     "Playout",
     "Progress",
@@ -66,12 +86,16 @@ __all__ = [
     "Recovered",
     "Result",
     "Retransmission",
+    "Room",
     "Sample",
     "Span",
+    "Spread",
     "Summary",
+    "TalkOver",
     "TargetSteps",
     "Unit",
     "Unprotected",
     "Verdict",
+    "Waited",
     "WayMap",
 ]

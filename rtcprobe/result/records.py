@@ -23,6 +23,7 @@ from rtcprobe.result.links import LinkReport
 from rtcprobe.result.older import OLDER, modernised
 from rtcprobe.result.outcomes import BudgetOutcome
 from rtcprobe.result.plain import MEASURED, OWN, SPARSE, UnfitError, from_plain, read_as, to_plain
+from rtcprobe.result.rooms import Happening, Room
 from rtcprobe.secrets import NAME, WORDS
 from rtcprobe.ways import BOTH_WAYS, Leg, Way
 
@@ -80,6 +81,7 @@ class Result:
     ``engine`` is what placed the calls: the whole stack, or the model of it (``rtcprobe.model``), which makes no joins.
     ``measures`` are the directions the target can measure; ``cut`` says what ended a call before its time;
     ``parties`` are ours by name, each with what it negotiated with an outside target and what that reported.
+    ``happenings`` is what cues had parties do, and ``room`` what is said of more than two together.
     """
 
     scenario: str = field(metadata=NAME)
@@ -103,6 +105,8 @@ class Result:
     cut: str | None = field(default=None, metadata=SPARSE)
     calls: tuple[PlacedCall, ...] = field(default=(), metadata=SPARSE)
     parties: Mapping[str, Plain] = field(default_factory=dict, metadata={**MEASURED, **SPARSE, "text": "free"})
+    happenings: tuple[Happening, ...] = field(default=(), metadata=SPARSE)
+    room: Room | None = field(default=None, metadata=SPARSE)
 
     def __post_init__(self) -> None:
         named = [(each.kind, each.way) for each in self.accounts]

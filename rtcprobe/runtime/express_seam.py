@@ -62,7 +62,12 @@ class EncodedFrame(NamedTuple):
 
 @runtime_checkable
 class Paced(Protocol):
-    """A track whose frames are ready, each with its instant."""
+    """A track whose frames are ready, each with its instant.
+
+    ``lag_s``: a frame leaves so long after its first sample was captured. Sender reports are dated by capture.
+    """
+
+    lag_s: float
 
     async def ready(self) -> None:
         """Return when it may be sent."""
@@ -126,6 +131,7 @@ class _Sending:
         self._kept: int = attribute(aiortc.rtcrtpsender, "RTP_HISTORY_SIZE")
         self._loop = asyncio.get_running_loop()
         self._send = _sealed(sender.transport)
+        self._lag = round(track.lag_s * 2**32)
         self._extensions: bytes | None = None  # what stands between header and payload, where it is always the same
         self._over = self._loop.create_future()
 
@@ -180,7 +186,8 @@ class _Sending:
             packet = _Left(sequence, data)
         sender._RTCRtpSender__rtp_history[sequence % self._kept] = packet  # noqa: SLF001
         self._send(data)
-        sender._RTCRtpSender__ntp_timestamp = aiortc.clock.current_ntp_time()  # noqa: SLF001
+        # Receivers make sound and picture agree by these: aiortc's own, of when it left, hides a packet's length of it.
+        sender._RTCRtpSender__ntp_timestamp = aiortc.clock.current_ntp_time() - self._lag  # noqa: SLF001
         sender._RTCRtpSender__rtp_timestamp = timestamp  # noqa: SLF001
         sender._RTCRtpSender__octet_count += len(payload)  # noqa: SLF001
         sender._RTCRtpSender__packet_count += 1  # noqa: SLF001

@@ -1,4 +1,4 @@
-"""The part of the seam that touches RTCP feedback: asking the far side for packets and key frames, and being asked.
+"""The part of the seam that touches RTCP: asking the far side for packets and key frames, being asked, its reports.
 
 Known to hold for aiortc 1.16; ``tests/runtime/test_feedback_seam.py`` says which name moved when a new release breaks
 it.
@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from aiortc import RTCRtpReceiver, RTCRtpSender
-from aiortc.rtp import RTCP_PSFB_FIR, RtcpPsfbPacket
+from aiortc.rtp import RTCP_PSFB_FIR, RtcpPsfbPacket, RtcpSrPacket
 
 from rtcprobe.runtime.aiortc_seam import attribute
 from rtcprobe.runtime.media_seam import without_wraps
 
-__all__ = ["Feedback", "when_key_frame_asked"]
+__all__ = ["Feedback", "when_key_frame_asked", "when_reported"]
 
 _FIR_ENTRY = struct.Struct("!II")  # RFC 5104 §4.3.1.1: SSRC; command number in the uppermost byte
 
@@ -78,3 +78,22 @@ def when_key_frame_asked(sender: RTCRtpSender, call: Callable[[], None]) -> None
         return found - {sender}
 
     router.route_rtcp = routed
+
+
+def when_reported(receiver: RTCRtpReceiver, call: Callable[[int, float, int], None]) -> None:
+    """Call ``call`` with every sender report (RFC 3550 §6.4.1) that came to ``receiver``.
+
+    It is told the source, the wall clock of that source in seconds, and the RTP time captured then.
+
+    Raises:
+        SeamError: an internal name has moved.
+    """
+    handle: Callable[[object], Awaitable[None]] = attribute(receiver, "_handle_rtcp_packet")
+
+    async def handled(packet: object) -> None:
+        if isinstance(packet, RtcpSrPacket):
+            said = packet.sender_info
+            call(packet.ssrc, said.ntp_timestamp / 2**32, said.rtp_timestamp)
+        await handle(packet)
+
+    receiver._handle_rtcp_packet = handled  # type: ignore[method-assign]  # noqa: SLF001

@@ -123,6 +123,7 @@ def _party(name: str, site: Site, own: Mapping[str, Any], of_all: Mapping[str, A
     picture = [Stream(medium="video", video=within(f"{place}video", video_plan, shows))] if shown else []
     return Party(
         name=name,
+        role=own.get("role", ""),
         site=site,
         sends=() if own.get("sends") == "nothing" else (sound, *picture),
         hears=within(f"parties.{name}.hears", _hears, own.get("hears", "all")),

@@ -32,6 +32,7 @@ __all__ = [
     "Party",
     "Site",
     "Stream",
+    "role_named",
     "ways_between",
     "written_time",
 ]
@@ -121,6 +122,7 @@ class Stream:
 class Party:
     """Somebody who takes part.
 
+    ``role`` is what it is in the room, a word of the scenario's own ("": none): ``"host"`` and ``"co-host"`` hold it.
     ``end`` is whose software it runs, ``"ours"``. It sends ``sends`` (nothing: it only listens), hears ``hears`` (every
     other party, or those named), through devices and a playout of its own, and is there from ``comes_s`` to
     ``leaves_s`` (None: to the end), seconds since the call began.
@@ -131,6 +133,7 @@ class Party:
     """
 
     name: str
+    role: str = ""
     site: Site = field(default_factory=Site)
     end: str = "ours"
     sends: tuple[Stream, ...] = ()
@@ -142,6 +145,8 @@ class Party:
 
     def __post_init__(self) -> None:
         party_named(self.name)
+        if self.role:
+            role_named(self.role)
         if self.name in self.hears and self.hears != "all":
             raise BadInputError(f"{self.name} cannot hear {self.name}, itself", f"take {self.name} out of its hears")
         if self.comes_s < 0.0:
@@ -163,6 +168,19 @@ class Party:
     def listens_to(self, other: str) -> bool:
         """Return whether it hears the party of that name."""
         return other != self.name and (self.hears == "all" or other in self.hears)
+
+
+def role_named(text: str) -> str:
+    """Return ``text`` where a role may be called so, and a metric can name it (``room.audience.spread``).
+
+    Raises:
+        BadInputError: it is no word.
+    """
+    try:
+        return party_named(text)
+    except BadInputError as error:
+        cure = "give one word of small letters, digits and -: host, co-host, guest, audience"
+        raise BadInputError(f"a role cannot be called {text!r}", cure) from error
 
 
 def ways_between(parties: Sequence[Party]) -> tuple[Way, ...]:

@@ -45,6 +45,14 @@ def parties_schema() -> dict[str, Any]:
     party = record(
         {
             **site_schema("this party"),
+            "role": {
+                "type": "string",
+                "format": "role",
+                "pattern": PARTY_NAME,
+                "description": "What it is in the room, in a word: host, co-host, guest, audience, or another. Figures "
+                "and budgets are told by role too; a room without a host or co-host is silent.",
+                "examples": ["host", "audience"],
+            },
             "sends": choice("audio, or nothing: it only listens.", ["audio", "nothing"], default="audio"),
             "hears": {
                 "type": ["string", "array"],

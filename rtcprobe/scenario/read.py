@@ -29,6 +29,7 @@ from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.scenario.conversing import conversation_of, parse_range
 from rtcprobe.scenario.lower import cast_of, within
 from rtcprobe.scenario.model import CallPlan, DtlsTimer, Scenario, TargetPlan
+from rtcprobe.scenario.parties import role_named
 from rtcprobe.scenario.schema import NAME, PLACES, scenario_schema
 from rtcprobe.scenario.script import parse_cue
 from rtcprobe.strictyaml import load_yaml
@@ -44,7 +45,7 @@ _NAME_CURE: Final = "use small letters and digits, and . _ - after the first"
 _OWN_SENTENCES: Final = ("link", "legs", "target", "ice")
 """Keys judged by parsers of their own."""
 
-_WHOLE: Final = ("budget", "cue", "party")
+_WHOLE: Final = ("budget", "cue", "party", "role")
 """What quotes itself whole; every other value is found by its key."""
 
 _FORMATS: Final[Mapping[str, Callable[[object], object]]] = {
@@ -63,6 +64,7 @@ _FORMATS: Final[Mapping[str, Callable[[object], object]]] = {
     "range": parse_range,
     "interruption": parse_interruption,
     "party": lambda name: party_named(str(name)),
+    "role": lambda name: role_named(str(name)),
     "size": lambda text: parse_size(str(text)),
 }
 

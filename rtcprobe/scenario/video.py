@@ -5,6 +5,7 @@ Rule: where ``video`` is not written nobody shows anything; written for all, who
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -18,19 +19,23 @@ from rtcprobe.units import format_duration, format_rate, parse_duration, parse_r
 __all__ = ["VideoPlan", "video_plan", "video_schema"]
 
 _LONGEST_S: Final = 10.0
+_READ: Final = re.compile(r"^\s*(?:all|timestamps|every ([1-9][0-9]{0,3})(?:st|nd|rd|th))\s*$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoPlan:
     """A camera, and the viewer at the same place.
 
-    ``playout`` is one of ``playout.frames``; ``nack`` whether packets are asked for again. ``capture_s``, ``encode_s``
-    and ``display_s`` are what camera, encoder and screen add: assumed, constant, reported as stages of their own.
+    ``playout`` is one of ``playout.frames``; ``nack`` whether packets are asked for again; ``sync`` whether sound and
+    picture are made to agree. ``read_every``: the number is read in every n-th frame, in none for 0. ``capture_s``,
+    ``encode_s`` and ``display_s`` are what camera, encoder and screen add: assumed, constant, stages of their own.
     """
 
     settings: VideoSettings = field(default_factory=VideoSettings)
     playout: str = "libwebrtc"
     nack: bool = True
+    sync: bool = True
+    read_every: int = 1
     capture_s: float = 0.0
     encode_s: float = 0.0
     display_s: float = 0.0
@@ -39,6 +44,19 @@ class VideoPlan:
         for name, value in (("capture", self.capture_s), ("encode", self.encode_s), ("display", self.display_s)):
             if not 0.0 <= value <= _LONGEST_S:
                 raise BadInputError(f"{name} {format_duration(value)} is impossible", "give 0ms to 10s")
+
+    @property
+    def watched(self) -> str:
+        """How pictures are watched, and which are read where not all are: ``"libwebrtc, every 5th read"``."""
+        every = self.read_every
+        if every == 1:
+            return self.playout
+        ending = {1: "st", 2: "nd", 3: "rd"}.get(every % 10 if every % 100 not in {11, 12, 13} else 0, "th")
+        return f"{self.playout}, every {every}{ending} read" if every else f"{self.playout}, told by RTP time"
+
+    def reads(self, number: int) -> bool:
+        """Return whether the number of a frame is read, and its likeness measured."""
+        return bool(self.read_every) and number % self.read_every == 0
 
     def __str__(self) -> str:
         """As one reads it: ``"640x480 30/s vp8 500kbit"``."""
@@ -65,10 +83,19 @@ def video_plan(says: Mapping[str, Any]) -> VideoPlan:
         ),
         playout=says["playout"],
         nack=says["nack"],
+        sync=says["sync"],
+        read_every=_read_every(says["read"]),
         capture_s=parse_duration(says["capture"]),
         encode_s=parse_duration(says["encode"]),
         display_s=parse_duration(says["display"]),
     )
+
+
+def _read_every(text: str) -> int:
+    """Return which frames ``"all"``, ``"every 5th"`` or ``"timestamps"`` read; 0: none."""
+    match = _READ.match(text)
+    assert match is not None  # the schema has the pattern
+    return int(match[1]) if match[1] else int(text.strip() == "all")
 
 
 def video_schema() -> dict[str, Any]:
@@ -99,6 +126,21 @@ def video_schema() -> dict[str, Any]:
                 "examples": [False],
                 "default": True,
             },
+            "sync": {
+                "type": "boolean",
+                "description": "Whether sound and picture of one talker are made to agree, as libwebrtc's receivers do "
+                "(playout neteq beside libwebrtc or chromium).",
+                "examples": [False],
+                "default": True,
+            },
+            "read": written(
+                "how frames are read",
+                _READ.pattern,
+                "In which frames the number is read: all, every n-th, or none: then each is told by its RTP timestamp, "
+                "and its likeness is not measured.",
+                "every 5th",
+                default="all",
+            ),
             "capture": quantity("duration", "What the camera adds; assumed.", "30ms", default="0ms"),
             "encode": quantity("duration", "What encoding a frame adds; assumed.", "5ms", default="0ms"),
             "display": quantity("duration", "What the screen adds; assumed.", "20ms", default="0ms"),

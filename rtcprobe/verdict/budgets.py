@@ -189,7 +189,7 @@ def _judge(budget: Budget, metric: Metric, result: Result) -> BudgetOutcome:
     seen = metric.read(result)
     found, verdict, reason = _verdict(budget, seen if budget.centre is None else seen.away_from(budget.centre))
     known = known_ways(metric.over, result)
-    if metric.way is not None and known and metric.way not in known:
+    if seen.empty and metric.way is not None and known and metric.way not in known:
         reason = f"{reason}: there is no {metric.way} here, {did_you_mean(metric.way, known)}"
     elif reason and metric.way is not None and metric.name != budget.metric:
         reason = f"{metric.way.replace('.', ', ').replace('_', ' ')}: {reason}"

@@ -21,6 +21,7 @@ from rtcprobe.verdict.budgets import Budget, evaluate
 from rtcprobe.verdict.intervals import of_calls
 from rtcprobe.verdict.join_figures import phase_order
 from rtcprobe.verdict.metrics import METRICS, phase_metric
+from rtcprobe.verdict.room import room_of
 from rtcprobe.verdict.statistics import summarise
 
 __all__ = ["judge", "summarise_joins"]
@@ -35,6 +36,7 @@ def judge(result: Result, budgets: Iterable[Budget], *, strict: bool = False) ->
     """
     accounts = tuple(replace(each, summary=of_calls(each).summary()) for each in result.accounts)
     summed = replace(result, join=replace(result.join, summary=summarise_joins(result)), accounts=accounts)
+    summed = replace(summed, room=room_of(summed))
     asked = tuple(budgets)
     outcomes = tuple(evaluate(_binding(budget, result), summed) for budget in asked)
     judged = replace(summed, budgets=outcomes)

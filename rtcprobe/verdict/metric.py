@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 
 from rtcprobe.result import Kind, Result, Unit
 from rtcprobe.verdict.intervals import Calls, Rated
+from rtcprobe.verdict.room.people import groups, people
 
 __all__ = ["Metric", "Observations", "Over", "known_ways"]
 
@@ -42,12 +43,15 @@ class Observations:
     @property
     def empty(self) -> bool:
         """Whether nothing at all was observed."""
-        return not self.count and not self.figures and self.rated is None
+        return not self.count and not self.never and not self.figures and self.rated is None
 
 
-Over = Literal["run", "join", "link"] | Kind
-"""What a metric is about: the run, its joins (of all parties together, or of one), its links (leg by leg), or the
-accounts of one kind (way by way)."""
+Over = Literal["run", "join", "room", "link"] | Kind
+"""What a metric is about: the run, its joins or the room (of all parties together, of one, or of a role), its links
+(leg by leg), or the accounts of one kind (way by way)."""
+
+_WHOLE: Final[tuple[Over, ...]] = ("run", "join", "room")
+"""What means all together where it names nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,23 +80,26 @@ class Metric:
 
     def each(self, result: Result) -> tuple[Metric, ...]:
         """Return what it stands for in a result: itself, or itself of every way or leg that was measured."""
-        if self.over in ("run", "join") or self.way is not None:
+        if self.over in _WHOLE or self.way is not None:
             return (self,)
         return tuple(map(self.at, known_ways(self.over, result))) or (self,)
 
     def read(self, result: Result) -> Observations:
         """Return what the run holds of it: nothing, where it has ways and names none."""
-        if self.over not in ("run", "join") and self.way is None:
+        if self.over not in _WHOLE and self.way is None:
             return Observations()
         return self.pick(result, self.way or "")
 
 
 def known_ways(over: Over, result: Result) -> tuple[str, ...]:
-    """Return the ways of a kind, the legs, or the parties that joined, that a result knows of."""
+    """Return the ways of a kind, the legs, the parties that joined and their roles, that a result knows of."""
     if over == "link":
         return tuple(result.link)
     if over == "join":
-        return tuple(dict.fromkeys(each.party for each in (*result.join.attempts, *result.join.others)))
+        joined = (each.party for each in (*result.join.attempts, *result.join.others))
+        return tuple(dict.fromkeys((*joined, *groups(people(result)))))
+    if over == "room":
+        return tuple(dict.fromkeys((*people(result), *groups(people(result)))))
     if over == "run":
         return ()
     return result.ways if over == "mouth_to_ear" else tuple(result.of_kind(over))

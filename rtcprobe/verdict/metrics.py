@@ -18,7 +18,6 @@ import numpy as np
 from rtcprobe.errors import BadInputError, nearest
 from rtcprobe.quality import mos
 from rtcprobe.result import (
-    LATENESSES,
     STAGES,
     TURN_STAGES,
     VIDEO_STAGES,
@@ -26,7 +25,6 @@ from rtcprobe.result import (
     HeardCall,
     Join,
     Kind,
-    Lateness,
     Quality,
     Result,
     Unit,
@@ -34,6 +32,8 @@ from rtcprobe.result import (
 from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, PHASE_OF, VIDEO_ORDER
 from rtcprobe.verdict.intervals import Calls, Rated, frames_worth, of_calls, rating_bounds, rating_ends
 from rtcprobe.verdict.metric import Metric, Observations, Over, known_ways
+from rtcprobe.verdict.plain_metrics import harness_metrics, link_metrics
+from rtcprobe.verdict.room.metrics import delays_between, joins_of, room_metrics
 from rtcprobe.verdict.statistics import Ends
 from rtcprobe.ways import MEDIA, Leg, Way, party_named
 
@@ -52,7 +52,7 @@ def metric_named(name: str) -> Metric:
         name = f"{root}.{rest}" if rest else root
     if name in METRICS:
         return METRICS[name]
-    kinds: Mapping[str, Callable[[str], str]] = {"link": Leg, "join": party_named}
+    kinds: Mapping[str, Callable[[str], str]] = {"link": Leg, "join": party_named, "room": party_named}
     way, suffix = _way_in(rest, kinds.get(root, Way))
     found = None if way is None else METRICS.get(root + suffix)
     if found is not None and way is not None and found.over != "run":
@@ -85,17 +85,12 @@ def _join(name: str, pick: Callable[[Join], float | None], unit: Unit = "s") -> 
     """
 
     def read(result: Result, party: str) -> Observations:
-        picked = [(pick(each), each.failed is not None) for each in _joins_of(result, party)]
+        picked = [(pick(each), each.failed is not None) for each in joins_of(result, party)]
         values = tuple(value for value, _ in picked if value is not None)
         never = sum(value is None and failed for value, failed in picked) if values else 0
         return Observations(values=values, never=never)
 
     return Metric(root="join", suffix=f".{name}", unit=unit, pick=read, over="join")
-
-
-def _joins_of(result: Result, party: str) -> tuple[Join, ...]:
-    """Return the joins of a party; of nobody in particular, all that are timed."""
-    return result.join.of(party) if party else result.join.attempts
 
 
 def _phase(phase: str) -> Callable[[Join], float | None]:
@@ -125,7 +120,7 @@ def _joins() -> Iterable[Metric]:
         suffix=".failed",
         unit="share",
         pick=lambda result, party: Observations(
-            values=tuple(float(a.failed is not None) for a in _joins_of(result, party))
+            values=tuple(float(a.failed is not None) for a in joins_of(result, party))
         ),
         aggregates=("mean",),
         over="join",
@@ -208,10 +203,22 @@ def _rating(said: Callable[[Quality], float], rate: Callable[[float], float]) ->
 
 def _every_kind(kind: Kind) -> Iterable[Metric]:
     """What every kind of account has."""
-    yield _account(kind, "", "s", lambda m: Observations(calls=of_calls(m)), aggregates=None)
+    yield Metric(root=kind, suffix="", unit="s", pick=_delay(kind), over=kind)
     yield _account(kind, ".heard", "share", _share("heard"))
     yield _account(kind, ".rejected", "share", _share("rejected"))
     yield _account(kind, ".lost", "share", _share("lost"))
+
+
+def _delay(kind: Kind) -> Callable[[Result, str], Observations]:
+    """Read the delay of a way, or from one role to another."""
+    of_way = _of(kind, lambda m: Observations(calls=of_calls(m)))
+
+    def read(result: Result, way: str) -> Observations:
+        if kind == "mouth_to_ear" and way not in result.mouth_to_ear:
+            return Observations(calls=delays_between(result, way))
+        return of_way(result, way)
+
+    return read
 
 
 def _of_sound() -> Iterable[Metric]:
@@ -321,7 +328,7 @@ class _Judged:
 _JUDGED: Mapping[Kind, _Judged] = {
     "mouth_to_ear": _Judged(stages=STAGES),
     "glass_to_glass": _Judged(stages=VIDEO_STAGES, figures={"freeze_share": "share", "frame_rate": "number"}),
-    "lip_sync": _Judged(),
+    "lip_sync": _Judged(figures={"corrections": "number", "audio_held_s": "s", "video_held_s": "s"}),
     "response": _Judged(
         stages=TURN_STAGES,
         figures={
@@ -341,53 +348,6 @@ _CALLED = {"video": "glass_to_glass", "picture": "glass_to_glass", "av_skew": "l
 """What budgets may call a kind, too: ``video.freeze_share``, ``picture.ssim``, ``av_skew``."""
 
 
-_LINK_FIGURES: Mapping[str, tuple[Unit, Mapping[str, str]]] = {
-    "loss": ("share", {"mean": "loss"}),
-    "mean_burst": ("number", {"mean": "mean_burst"}),
-    "reordered": ("share", {"mean": "reordered"}),
-    "duplicated": ("share", {"mean": "duplicated"}),
-    "corrupted": ("share", {"mean": "corrupted"}),
-    "marked": ("share", {"mean": "marked"}),
-    "delay": (
-        "s",
-        {
-            "min": "delay_min_s",
-            "p5": "delay_p5_s",
-            "p50": "delay_p50_s",
-            "p95": "delay_p95_s",
-            "p99": "delay_p99_s",
-            "max": "delay_max_s",
-        },
-    ),
-}
-"""Metrics of a link: unit, and for each aggregate the figure of ``rtcprobe.link.Achieved`` that is it."""
-
-
-def _links() -> Iterable[Metric]:
-    for name, (unit, figures) in _LINK_FIGURES.items():
-
-        def read(result: Result, leg: str, figures: Mapping[str, str] = figures) -> Observations:
-            report = result.link.get(leg)  # type: ignore[call-overload]  # a leg is its text
-            found = {} if report is None else {name: getattr(report.achieved, key) for name, key in figures.items()}
-            return Observations(figures={name: value for name, value in found.items() if value is not None})
-
-        yield Metric(root="link", suffix=f".{name}", unit=unit, pick=read, aggregates=tuple(figures), over="link")
-
-
-def _harness() -> Iterable[Metric]:
-    for name in LATENESSES:
-
-        def read(result: Result, _way: str, name: str = name) -> Observations:
-            found = result.harness.latenesses.get(name, Lateness())
-            late = {each: 0.0 if result.clock == "virtual" else getattr(found, f"{each}_s") for each in _KEPT}
-            return Observations(figures={each: value for each, value in late.items() if value is not None})
-
-        yield Metric(root="harness", suffix=f".{name}", unit="s", pick=read, aggregates=_KEPT)
-
-
-_KEPT = ("p50", "p95", "p99")
-
-
 def _metrics() -> Iterable[Metric]:
     yield from _joins()
     for kind, judged in _JUDGED.items():
@@ -403,8 +363,9 @@ def _metrics() -> Iterable[Metric]:
             yield _account(kind, f".stages.{stage}", "s", _stage(stage))
         for name, unit in judged.figures.items():
             yield _account(kind, f".{name.removesuffix('_s')}", unit, _figure(name))
-    yield from _links()
-    yield from _harness()
+    yield from room_metrics()
+    yield from link_metrics()
+    yield from harness_metrics()
 
 
 POPULAR = ("join.first_audio", "join.failed", "mouth_to_ear", "mouth_to_ear.lost", "link.loss")

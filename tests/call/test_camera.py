@@ -131,6 +131,23 @@ def test_without_nack_one_lost_packet_freezes_the_picture_for_three_seconds_and_
     assert all(each.place is not None for each in account.decoded)  # of the new take all is known as well
 
 
+def test_sender_reports_of_sound_and_picture_are_dated_by_capture_on_one_clock():
+    made = video_call(frames=150)
+    (picture,) = made.caller.pictures
+    off_s = []
+    for section, reports, hz in (
+        (made.caller.sound, made.callee.sound.reports, 48_000),
+        (picture, made.callee.pictures[0].reports, 90_000),
+    ):
+        said = made.caller.said(section)
+        first = said.departures[0].timestamp  # of the frame that began, or was captured, at started_s
+        assert len(reports) >= 3
+        assert {each.ssrc for each in reports} == {section.ssrcs[0]}
+        off_s += [each.ntp_s - said.started_s - (each.timestamp - first) % 2**32 / hz for each in reports]
+    # What is left is where the clock of the call begins. It has microseconds: doubles of NTP seconds hold no more.
+    assert off_s == pytest.approx([off_s[0]] * len(off_s), abs=3e-6)
+
+
 def test_a_key_frame_is_spread_over_time_and_frames_within_the_rate_are_not():
     made = video_call()
     (picture,) = made.caller.pictures

@@ -33,7 +33,7 @@ def test_every_part_is_libwebrtc_s_to_the_microsecond(truth):
 
 @pytest.mark.parametrize(
     ("run", "judged"),
-    [("stall200.reactor.vp8.r1", 3), ("stall200.chromium.vp8.r1", 4), ("const40.audio+250ms.reactor.vp8.r1", 3)],
+    [("stall200.reactor.vp8.r1", 3), ("stall200.chromium.vp8.r1", 4), ("const40.audio+250ms.reactor.vp8.r1", 4)],
 )
 def test_frames_are_shown_when_a_real_receiver_shows_them(truth, run, judged):
     lines = truth.judged(truth.load(FOLDER, run))

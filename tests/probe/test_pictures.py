@@ -13,6 +13,7 @@ from rtcprobe.scenario import find_scenario, parse_scenario
 
 SMALL = "video={size: 160x120, fps: 15, bitrate: 100kbit}"
 BASE = ("call.joins=1", "call.duration=1s", "codec.complexity=2", "budgets=[]", "link=delay 40ms", "call.calls=2")
+HOW = ("every 5th", "timestamps")
 WAYS = ("caller_to_callee.video", "callee_to_caller.video")
 
 
@@ -65,6 +66,32 @@ def test_skew_is_how_late_the_frame_came_less_how_late_the_marker_did():
             (marker,) = [each for each in sound.samples if (each.call, each.marker) == (moment.call, moment.marker)]
             before = [each for each in seen.samples if each.call == moment.call and each.spoken_s <= marker.spoken_s]
             assert moment.delay_s == pytest.approx(before[-1].delay_s - marker.delay_s)
+
+
+def test_lips_and_voice_are_made_to_agree_as_receivers_do_it():
+    # An application that wishes for 200 ms of sound: its picture is 150 ms ahead, and is held back.
+    slow = ("playout=neteq:200ms", "call.calls=1", "call.duration=9s", "call.joins=1")
+    apart, agreed = (
+        ran(*slow, f"video.sync={sync}", "video.read=timestamps", seed=3).of_kind("lip_sync")[WAYS[0]]
+        for sync in ("false", "true")
+    )
+    assert apart.figures["corrections"] == 0
+    assert agreed.figures["corrections"] > 0
+    late = [np.median([abs(each.delay_s) for each in found.samples[-8:]]) for found in (apart, agreed)]
+    assert late[0] > 0.120
+    assert late[1] < late[0] - 0.050
+
+
+def test_how_frames_are_read_is_said_and_what_is_not_read_is_told_by_its_time():
+    every, none = (ran(f"video.read={how}", "call.calls=1").of_kind("glass_to_glass")[WAYS[0]] for how in HOW)
+    whole = usual().of_kind("glass_to_glass")[WAYS[0]]
+    first = [each.delay_s for each in whole.samples if each.call == 0]
+    for found in (every, none):
+        assert [each.delay_s for each in found.samples] == first
+    assert every.playout.policy == "libwebrtc, every 5th read"
+    assert none.playout.policy == "libwebrtc, told by RTP time"
+    assert "ssim" in every.figures
+    assert "ssim" not in none.figures
 
 
 def test_budgets_about_pictures_are_judged():

@@ -174,6 +174,8 @@ class Call(Protocol):
     """What ended a call that had come about before its time; None otherwise."""
     warnings: list[str]
     """What a reader should know although the call went on, a sentence each."""
+    happened: list[tuple[float, Cue]]
+    """The cues that were carried out, and when, seconds since the epoch of its network."""
     cpu_s: float | None
     """CPU seconds this process spent until the join had what it waited for."""
 

@@ -12,6 +12,7 @@ from rtcprobe.call.targets.blame import gave_up, stop_of, too_late
 from rtcprobe.call.targets.endings import bounded
 from rtcprobe.runtime.media_seam import MediaPath
 from rtcprobe.runtime.network import Network
+from rtcprobe.scenario import Cue
 from rtcprobe.timeline import Stop
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class Hooks:
         self.cut: str | None = None
         self.cpu_s: float | None = None
         self.warnings: list[str] = []
+        self.happened: list[tuple[float, Cue]] = []
+        """The cues that were carried out, and when, seconds since the epoch."""
         self.may_speak = asyncio.Event()
         self.clients: list[HttpClient] = []
         """What is closed at the end."""

@@ -233,7 +233,9 @@ class LoopbackCall(Course):
         A path that breaks meanwhile ends it early: ``cut`` says when.
         """
         if self.setup.cues:
-            self.cut = await Performance(self._members, self._meet, self.setup, self.warnings).run()
+            performance = Performance(self._members, self._meet, self.setup, self.warnings)
+            self.happened = performance.happened
+            self.cut = await performance.run()
         else:
             self.cut = await said_all({way.talker: None for way in self.ways}, self.peers, self.network)
         await asyncio.sleep(max(0.0, self.network.last_arrival_s - self.network.now_s()) + LAST_PACKET_S)

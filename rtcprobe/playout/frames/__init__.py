@@ -11,6 +11,7 @@ Against recorded receivers: ``benchmarks/video_truth.py``.
 from rtcprobe.playout.frames.assembly import Frame, VideoPacket
 from rtcprobe.playout.frames.base import FrameReceiver, Request, Shown
 from rtcprobe.playout.frames.figures import Counters, Freezes
+from rtcprobe.playout.frames.libwebrtc import LibwebrtcReceiver
 from rtcprobe.playout.frames.policies import POLICIES, make_receiver
 from rtcprobe.playout.frames.sync import CaptureClock, Minimums, Synchronization, relative_delay_ms
 
@@ -21,6 +22,7 @@ __all__ = [
     "Frame",
     "FrameReceiver",
     "Freezes",
+    "LibwebrtcReceiver",
     "Minimums",
     "Request",
     "Shown",

@@ -30,7 +30,7 @@ from rtcprobe.playout.neteq.buffer import PacketBuffer, WaitingPacket
 from rtcprobe.playout.neteq.decision import Decision, Mode, Operation
 from rtcprobe.playout.neteq.delay import DelayConstraints
 from rtcprobe.playout.neteq.glide import Glider, Trace
-from rtcprobe.playout.neteq.history import TICK_MS
+from rtcprobe.playout.neteq.history import SAMPLES_PER_MS, TICK_MS
 from rtcprobe.playout.neteq.red import RedBlock, split_red
 from rtcprobe.playout.neteq.sound import Sound
 from rtcprobe.playout.neteq.stats import Counters, NetEqStats
@@ -203,6 +203,15 @@ class NetEq:
     def wish(self, jitter_buffer_target_s: float) -> None:
         """Take what the application asks of the jitter buffer from now on (W3C ``jitterBufferTarget``, 0 to 10 s)."""
         self._decision.wish(round(jitter_buffer_target_s * 1e3))
+
+    def hold(self, min_delay_s: float) -> None:
+        """Take the least delay that audio/video synchronization asks for from now on, 0 to 10 s."""
+        self._decision.hold(round(min_delay_s * 1e3))
+
+    @property
+    def current_delay_ms(self) -> int:
+        """What sound waits here now: the filtered level of the packet buffer, and what is decoded."""
+        return (self._decision.level.level_samples + self._sound.sync.future) // SAMPLES_PER_MS
 
     def stats(self) -> NetEqStats:
         """Return all counters as they are now."""

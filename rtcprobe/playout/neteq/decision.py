@@ -126,6 +126,11 @@ class Decision:
         self.constraints.wish(base_min_delay_ms)
         self._target_asked = -1
 
+    def hold(self, min_delay_ms: int) -> None:
+        """Take the least delay that audio/video synchronization asks for, from the next packet on."""
+        self.constraints.hold(min_delay_ms)
+        self._target_asked = -1
+
     def _read_target(self) -> None:
         self._target_asked = self.target.target_ms
         self._target_read = self.constraints.clamp(self._target_asked)

@@ -246,6 +246,12 @@ class DelayConstraints:
         self._base_min_delay_ms = base_min_delay_ms
         self._settle()
 
+    def hold(self, min_delay_ms: int) -> None:
+        """Take the least delay that synchronization asks for; more than the most allowed is refused."""
+        if self.max_delay_ms is None or min_delay_ms <= self.max_delay_ms:
+            self.min_delay_ms = min_delay_ms
+        self._settle()
+
     def packet_time_known(self, ptime_ms: int) -> None:
         """Learn the packet time: three quarters of what the buffer holds becomes the roof."""
         self._roof_ms = 3 * self._max_packets * ptime_ms // 4 if ptime_ms else None

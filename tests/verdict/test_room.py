@@ -1,0 +1,276 @@
+"""The figures of a room, each against what its definition gives by hand."""
+
+import json
+import math
+
+import pytest
+
+from rtcprobe.errors import BadInputError
+from rtcprobe.result import Account, Happening, HeardCall, Join, Joins, Result, Sample, Span
+from rtcprobe.verdict import judge
+from rtcprobe.verdict.budgets import evaluate, parse_budget
+from rtcprobe.verdict.room import people, room_of
+from rtcprobe.verdict.room.figures import collision
+from rtcprobe.ways import Way
+
+ROLES = {"ana": "host", "ben": "co-host", "cho": "audience", "dan": "audience"}
+
+
+def heard(way, *delays_ms, spells=((0.0, 10.0),), gaps=(), calls=1):
+    """Return an account of markers with these delays, the same in each call; times of spans in seconds."""
+    numbers = range(calls)
+    samples = tuple(
+        Sample(marker=k, spoken_s=1.0 + k, heard_s=1.0 + k + ms / 1e3, delay_s=ms / 1e3, call=call)
+        for call in numbers
+        for k, ms in enumerate(delays_ms)
+    )
+    spans = tuple(
+        Span(what=what, from_s=a, until_s=b, call=call)
+        for call in numbers
+        for what, found in (("heard", spells), ("gap", gaps))
+        for a, b in found
+    )
+    listened_s = sum(b - a for a, b in spells)
+    rows = tuple(
+        HeardCall(call=n, scheduled=len(delays_ms), heard=len(delays_ms), figures={"listened_s": listened_s})
+        for n in numbers
+    )
+    return Account(
+        kind="mouth_to_ear",
+        way=Way(way),
+        scheduled=len(samples),
+        heard=len(samples),
+        rejected=0,
+        lost=0,
+        samples=samples,
+        spans=spans,
+        figures={"listened_s": listened_s * calls},
+        calls=rows,
+    )
+
+
+def room(*accounts, happenings=(), joins=(), roles=ROLES):
+    return Result(
+        scenario="room",
+        seed=1,
+        clock="virtual",
+        settings={"parties": {name: {"role": role} for name, role in roles.items()}},
+        accounts=accounts,
+        measures=tuple(each.way for each in accounts),
+        happenings=tuple(Happening(party=who, does=does, at_s=at_s) for at_s, who, does in happenings),
+        join=Joins(attempts=tuple(joins)),
+    )
+
+
+def join(party, first_audio_s, round_=0):
+    marks = {} if first_audio_s is None else {"first_audio": first_audio_s}
+    return Join(party=party, round=round_, marks=marks, failed="ice" if first_audio_s is None else None)
+
+
+def value(expression, result):
+    return evaluate(parse_budget(expression), result)
+
+
+def test_spread_is_the_last_listeners_mean_less_the_firsts_and_names_both():
+    result = room(heard("ana_to_ben", 100, 120), heard("ana_to_cho", 160, 200), heard("ana_to_dan", 130, 130))
+    (spread,) = room_of(result).spreads
+    # Means 110, 180, 130 ms.
+    assert (spread.talker, spread.first, spread.last) == ("ana", "ben", "cho")
+    assert spread.spread_s == pytest.approx(0.070)
+    # Word by word: 160 - 100 and 200 - 120 ms.
+    assert (spread.apart.minimum, spread.apart.maximum) == (pytest.approx(0.060), pytest.approx(0.080))
+
+
+def test_a_word_that_one_listener_alone_heard_has_no_spread():
+    result = room(heard("ana_to_ben", 100, 100), heard("ana_to_cho", 150), heard("ben_to_ana", 90))
+    assert value("room.spread max <= 1s", result).value == pytest.approx(0.050)
+    assert room_of(result).spreads[0].apart.n == 1
+    assert value("room.ben.spread max < 1s", result).verdict == "inconclusive"
+
+
+def test_the_interval_of_a_spread_rests_on_how_the_calls_differ():
+    result = room(heard("ana_to_ben", 100, calls=3), heard("ana_to_cho", 180, calls=3))
+    (spread,) = room_of(result).spreads
+    assert (spread.low_s, spread.high_s) == (pytest.approx(0.080), pytest.approx(0.080))
+
+
+def test_gap_share_is_time_in_gaps_of_a_length_and_more_through_time_listened():
+    # 40 s listened to: 90 ms + 250 ms + 600 ms of gaps.
+    result = room(
+        heard("ana_to_ben", 100, gaps=[(1.0, 1.09)]),
+        heard("ana_to_cho", 100, gaps=[(2.0, 2.25), (5.0, 5.6)]),
+        heard("ben_to_ana", 100),
+        heard("ben_to_cho", 100),
+    )
+    shares = {round(each.least_s * 1e3): (each.gaps, each.share) for each in room_of(result).gaps}
+    assert shares == {
+        80: (3, pytest.approx(0.94 / 40)),
+        100: (2, pytest.approx(0.85 / 40)),
+        200: (2, pytest.approx(0.85 / 40)),
+        500: (1, pytest.approx(0.60 / 40)),
+    }
+    assert value("room.gap_share_200ms mean < 1%", result).value == pytest.approx(0.85 / 40)
+    # To the audience alone 20 s were heard; to one way 10 s.
+    assert value("room.audience.gap_share_500ms mean < 1%", result).value == pytest.approx(0.60 / 20)
+    assert value("mouth_to_ear.ana_to_cho.gap_share_500ms mean < 1%", result).value == pytest.approx(0.06)
+    assert value("mouth_to_ear.gap_share_500ms mean < 1%", result).value == pytest.approx(0.06)
+
+
+def test_no_gap_at_all_is_bounded_by_the_rule_of_three():
+    result = room(heard("ana_to_ben", 100), heard("ana_to_cho", 100), heard("ana_to_dan", 100))
+    share = next(each for each in room_of(result).gaps if each.least_s == pytest.approx(0.2))
+    # One talker's 10 s are 50 chances of 200 ms, however many listen: about 3/50 (Wilson's bound is 0.071).
+    assert share.share == 0.0
+    assert 3 / 50 < share.high < 4 / 50
+
+
+def test_talk_over_is_the_sum_of_both_delays_and_its_collision_a_model_of_it():
+    result = room(heard("ana_to_ben", 100), heard("ben_to_ana", 150), heard("ana_to_cho", 90))
+    (pair,) = room_of(result).talk_over
+    assert (pair.one, pair.other, pair.window_s) == ("ana", "ben", pytest.approx(0.250))
+    assert pair.collision == pytest.approx(1.0 - math.exp(-1.0 * 0.250))
+    assert collision(0.4, rate_hz=2.0) == pytest.approx(1.0 - math.exp(-0.8))
+    assert value("room.talk_over max < 300ms", result).value == pytest.approx(0.250)
+
+
+def test_joins_are_told_by_role_with_the_share_in_time():
+    joins = [join("ana", 0.4), join("cho", 0.9), join("dan", 3.0), join("dan", None, 1)]
+    result = room(heard("ana_to_cho", 100), heard("ana_to_dan", 100), joins=joins)
+    by_group = {each.group: each for each in room_of(result).joins}
+    assert (by_group["everybody"].within_1s, by_group["everybody"].within_5s) == (0.5, 0.75)
+    assert by_group["audience"].parties == 2
+    assert by_group["audience"].within_1s == pytest.approx(1 / 3)
+    assert by_group["audience"].first_audio.never == 1
+    assert value("join.within_5s mean > 90%", result).value == pytest.approx(0.75)
+    assert value("join.audience.within_5s mean > 90%", result).value == pytest.approx(2 / 3)
+    assert value("join.ana.within_1s mean > 90%", result).value == 1.0
+
+
+def test_delays_between_roles_are_of_all_their_ways():
+    result = room(heard("ana_to_cho", 100, 120), heard("ana_to_dan", 200, 220), heard("ben_to_cho", 300))
+    by_pair = {(each.talkers, each.listeners): each for each in room_of(result).delays}
+    pair = by_pair["host", "audience"]
+    assert (pair.ways, pair.worst, pair.delay.n) == (2, "ana_to_dan", 4)
+    assert pair.delay.mean == pytest.approx(0.160)
+    assert value("mouth_to_ear.host_to_audience mean < 1s", result).value == pytest.approx(0.160)
+    assert value("mouth_to_ear.ben_to_audience mean < 1s", result).value == pytest.approx(0.300)
+
+
+def test_on_stage_is_from_the_cue_to_the_first_sound_at_each_listener():
+    result = room(
+        heard("ben_to_ana", 100, spells=[(3.2, 9.0)]),
+        heard("ben_to_cho", 100, spells=[(3.5, 9.0)]),
+        heard("ben_to_dan", 100, spells=[]),
+        happenings=[(3.0, "ben", "publish")],
+    )
+    (entrance,) = room_of(result).entrances
+    assert {each.listener: each.wait_s for each in entrance.waits} == {
+        "ana": pytest.approx(0.2),
+        "cho": pytest.approx(0.5),
+        "dan": None,
+    }
+    # One of three never heard it: later than any limit.
+    assert value("room.on_stage p50 < 600ms", result).value == pytest.approx(0.5)
+    assert value("room.ben.on_stage max < 1s", result).verdict == "missed"
+
+
+def test_who_came_later_or_left_before_does_not_wait():
+    result = room(
+        heard("ben_to_ana", 100, spells=[(3.2, 9.0)]),
+        heard("ben_to_cho", 100, spells=[(6.4, 9.0)]),
+        heard("ben_to_dan", 100, spells=[]),
+        happenings=[(3.0, "ben", "publish"), (3.1, "dan", "leave"), (6.0, "cho", "join")],
+    )
+    (entrance,) = room_of(result).entrances
+    assert [each.listener for each in entrance.waits] == ["ana"]
+    (newcomer,) = room_of(result).newcomers
+    assert (newcomer.party, newcomer.wait_s) == ("cho", pytest.approx(0.4))
+    assert value("room.joined max < 1s", result).value == pytest.approx(0.4)
+
+
+def test_who_joins_and_waits_to_speak_enters_by_the_later_cue():
+    result = room(
+        heard("ben_to_ana", 100, spells=[(5.3, 9.0)]),
+        heard("ben_to_cho", 100, spells=[(5.3, 9.0)]),
+        happenings=[(3.0, "ben", "join"), (5.0, "ben", "publish")],
+    )
+    (entrance,) = room_of(result).entrances
+    assert (entrance.at_s, entrance.waits[0].wait_s) == (5.0, pytest.approx(0.3))
+
+
+def test_a_host_gone_leaves_silence_until_a_host_is_heard_again():
+    result = room(
+        heard("ana_to_cho", 100, spells=[(0.0, 4.1), (9.0, 12.0)]),
+        heard("ana_to_dan", 100, spells=[(0.0, 4.2), (9.1, 12.0)]),
+        heard("ben_to_cho", 100, spells=[(6.1, 8.0)]),
+        heard("ben_to_dan", 100, spells=[(2.0, 8.0)]),
+        happenings=[(4.0, "ana", "leave"), (8.8, "ana", "join")],
+    )
+    (gone,) = room_of(result).exits
+    assert (gone.party, gone.next) == ("ana", "ben")
+    assert [each.wait_s for each in gone.fading] == [pytest.approx(0.1), pytest.approx(0.2)]
+    # cho hears ben from 6.1 on; dan heard him all the while.
+    assert [each.wait_s for each in gone.silences] == [pytest.approx(2.0), 0.0]
+    assert value("room.silence max < 1s", result).value == pytest.approx(2.0)
+
+
+def test_a_co_host_told_to_go_with_the_host_does_not_hold_the_room():
+    result = room(
+        heard("ana_to_cho", 100, spells=[(0.0, 4.1)]),
+        heard("ben_to_cho", 100, spells=[(0.0, 4.2), (6.1, 8.0)]),
+        heard("ana_to_ben", 100),
+        happenings=[(4.0, "ana", "stop"), (4.0, "ben", "stop"), (6.0, "ben", "speak")],
+    )
+    (gone,) = room_of(result).exits
+    assert gone.silences[0].wait_s == pytest.approx(2.0)
+
+
+def test_nobody_after_the_host_is_never():
+    result = room(
+        heard("ana_to_cho", 100, spells=[(0.0, 4.1)]),
+        heard("ana_to_dan", 100, spells=[(0.0, 4.1)]),
+        happenings=[(4.0, "ana", "leave")],
+    )
+    (gone,) = room_of(result).exits
+    assert gone.next is None
+    assert gone.silences[0].wait_s is None
+    outcome = value("room.silence max < 1h", result)
+    assert (outcome.verdict, outcome.reason) == ("missed", "2 of 2 never came, later than any limit")
+
+
+def test_two_people_are_no_room():
+    assert room_of(room(heard("ana_to_ben", 100), heard("ben_to_ana", 100), roles={"ana": "", "ben": ""})) is None
+
+
+def test_everybody_is_known_by_the_scenario_in_its_order():
+    known = people(room(heard("dan_to_ana", 100)))
+    assert {name: each.role for name, each in known.items()} == ROLES
+
+
+def test_a_judged_room_is_written_and_read_again():
+    result = judge(
+        room(
+            heard("ana_to_ben", 100, 110, calls=2),
+            heard("ana_to_cho", 150, 160, calls=2, gaps=[(2.0, 2.3)]),
+            heard("ben_to_ana", 100, 105, calls=2),
+            happenings=[(0.5, "ana", "publish"), (4.0, "ana", "stop")],
+            joins=[join("cho", 0.5)],
+        ),
+        [],
+    )
+    written = json.loads(json.dumps(result.to_dict()))
+    assert Result.from_dict(written).to_dict() == written
+    assert written["room"]["spreads"][0]["last"] == "cho"
+    assert written["happenings"][1] == {"party": "ana", "does": "stop", "at_ms": 4000.0}
+
+
+def test_a_metric_of_rooms_that_there_is_not_is_refused_with_the_nearest():
+    with pytest.raises(BadInputError, match=r"metric 'room.ana.spred' does not exist: the nearest: room.ana.spread"):
+        parse_budget("room.ana.spred p95 < 1s")
+
+
+def test_a_budget_about_a_role_that_nobody_has_says_whom_there_is():
+    outcome = value("room.gust.spread p50 < 1s", room(heard("ana_to_ben", 100), heard("ana_to_cho", 100)))
+    assert outcome.verdict == "inconclusive"
+    whom = "use one of ana, ben, cho, dan, host, co-host, audience"
+    assert outcome.reason == f"nothing was measured: there is no gust here, {whom}"
