@@ -16,6 +16,7 @@ from rtcprobe.playout.base import BLOCK_S
 from rtcprobe.probe import stalls
 from rtcprobe.probe.conversing import Spoke, spoke_in
 from rtcprobe.probe.hearing import Listened, came
+from rtcprobe.probe.messaging import Exchanged, exchanged
 from rtcprobe.probe.placing import Attempt
 from rtcprobe.probe.seeing import Watched, watched
 from rtcprobe.recording import Said
@@ -27,7 +28,7 @@ __all__ = ["Placed", "modelled", "of_stack"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
-    """A call: each way listened to, and each watched, its emulated lines, and how it went.
+    """A call: each way listened to, each watched and each of messages, its emulated lines, and how it went.
 
     ``said`` is what each of our peers said, ``happened`` which cues were carried out, and when. ``void`` says why the
     machine spoilt it, ``failed`` why it did not come about, ``cut`` what ended it. ``spoke`` is what the user of a
@@ -36,6 +37,7 @@ class Placed:
 
     ways: Sequence[Listened]
     watched: Sequence[Watched] = ()
+    exchanged: Sequence[Exchanged] = ()
     said: Sequence[Said]
     legs: Mapping[Leg, Sequence[Line]]
     report: Mapping[str, Any] = field(default_factory=dict)
@@ -63,6 +65,7 @@ def of_stack(attempt: Attempt, *, outside: bool) -> Placed:
             for way in call.ways
         ],
         watched=watched(call),
+        exchanged=exchanged(call),
         said=[peer.said() for peer in call.peers if peer.sound.track is not None],
         legs={Leg(name): lines for name, lines in call.legs().items()},
         report=call.report(),

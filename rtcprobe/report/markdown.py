@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from rtcprobe.report.cases import unjudged_reasons
 from rtcprobe.report.lead import goal_sentence, lead
+from rtcprobe.report.messages import message_rows, message_way
 from rtcprobe.report.sentences import arrow, attribution, bounds, figure, interval, milliseconds, slowest, typical
 from rtcprobe.report.sights import sight_rows, spoken_way
 from rtcprobe.result import Account, BudgetOutcome, Result, Summary
@@ -129,6 +130,10 @@ def _figures(result: Result) -> str:
     if seen:
         ways = map(spoken_way, result.of_kind("glass_to_glass"))
         parts.append(table(["glass to glass", *ways], [list(map(plain, row)) for row in seen], numbers=1))
+    sent = message_rows(result)
+    if sent:
+        ways = map(message_way, result.of_kind("messages"))
+        parts.append(table(["messages", *ways], [list(map(plain, row)) for row in sent], numbers=1))
     return "\n".join(parts)
 
 

@@ -20,6 +20,7 @@ from rtcprobe.report.ears import ear_lines
 from rtcprobe.report.lead import lead, out_of_reach
 from rtcprobe.report.lines import COLUMNS, STYLES, print_lines, width_of
 from rtcprobe.report.link_lines import link_lines
+from rtcprobe.report.messages import message_lines
 from rtcprobe.report.pages import Page, waterfall
 from rtcprobe.report.sentences import (
     attribution,
@@ -54,7 +55,7 @@ def screen(result: Result, width: int = COLUMNS) -> list[Text]:
     page = Page(width)
     lines = [*_head(result, page), *_join(result, page)]
     lines += turn_lines(result, page) if conversation(result) else ear_lines(result, page)
-    lines += sight_lines(result, page)
+    lines += [*sight_lines(result, page), *message_lines(result, page)]
     lines += [*_peers(result, page), *_link(result, page), *_harness(result, page), *_budgets(result.budgets, page)]
     for line in lines:
         line.truncate(width, overflow="ellipsis")

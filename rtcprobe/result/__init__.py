@@ -6,6 +6,7 @@ Accounts stand by kind, then by way: ``mouth_to_ear.caller_to_callee``. Schema `
 
 from rtcprobe.result.accounts import (
     KINDS,
+    MESSAGE_STAGES,
     STAGES,
     TURN_STAGES,
     VIDEO_STAGES,
@@ -49,6 +50,7 @@ from rtcprobe.result.summary import Quantile, Summary
 __all__ = [
     "KINDS",
     "LATENESSES",
+    "MESSAGE_STAGES",
     "SCHEMA",
     "STAGES",
     "TURN_STAGES",

@@ -143,6 +143,11 @@ class Result:
         """Every way of sound of this run: those that could be measured, and any more that were."""
         return tuple(dict.fromkeys((*self.measures, *self.mouth_to_ear)))
 
+    @property
+    def room_of_many(self) -> bool:
+        """Whether more than two take part: who hears whom is then a question for each way."""
+        return len({each for way in self.ways for each in (way.talker, way.listener)}) > len(BOTH_WAYS)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, milliseconds, in a fixed order: accounts by kind, then by way."""
         out: dict[str, Any] = {"schema": SCHEMA}

@@ -32,7 +32,7 @@ API = "https://host/janus"
 )
 def test_an_address_names_the_api_and_the_room(url, api, room):
     target = make_target(TargetPlan(url=url))
-    assert (target.url, target.room) == (api, room)
+    assert (target.api.url, target.room) == (api, room)
     assert target.directions == (("round_trip",) if room is None else ("caller_to_callee",))
 
 

@@ -36,6 +36,13 @@ KINDS = (
         hears="both ways",
     ),
     Kind(
+        written="sfu",
+        schemes=("sfu",),
+        calls="a forwarding server of ours between all parties: emulated whole, on either clock",
+        hears="every way, through the server",
+        options=("nack",),
+    ),
+    Kind(
         written="whip+whep://HOST/PATH/{whip,whep}",
         schemes=("whip+whep", "whip+whep+http"),
         plain="whip+whep+http://",
@@ -47,8 +54,8 @@ KINDS = (
         written="janus+wss://HOST:PORT/videoroom/ROOM",
         schemes=("janus+wss", "janus+ws", "janus", "janus+https", "janus+http"),
         plain="janus+ws://, janus+http://",
-        calls="a room of Janus: one speaks, others listen (janus:// asks over HTTPS)",
-        hears="one way, through the server",
+        calls="a room of Janus: one speaks, others listen, or all parties do both (janus:// asks over HTTPS)",
+        hears="one way, through the server; of parties every way",
         options=("secret", "token", "pin", "ca", "listeners"),
     ),
     Kind(

@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from rtcprobe.report.dumped import NOTE
-from rtcprobe.report.html import sights, tables, turns, view, waterfall
+from rtcprobe.report.html import messages, sights, tables, turns, view, waterfall
 from rtcprobe.report.html.charts import MOST_LINES, Heard, Limit, Series, distribution, in_bins, over_time
 from rtcprobe.report.html.repeat import Repeat, repeat
 from rtcprobe.report.html.trend import newest_first, trends
@@ -73,6 +73,7 @@ class Section:
     sight_plots: tuple[Markup, ...]
     sight_table: tables.Table | None
     sight_stages: tuple[waterfall.Waterfall, ...]
+    sent: messages.Shown | None
     link: tables.Table | None
     harness: tables.Table | None
     link_notes: tuple[str, ...]
@@ -152,7 +153,8 @@ def _section(result: Result, anchor: str) -> Section:
     every = [(way, ear) for way, ear in result.mouth_to_ear.items() if ear.scheduled]
     ears = _drawn(every)
     watched = _drawn([(way, each) for way, each in result.of_kind("glass_to_glass").items() if each.scheduled])
-    laid_out = _laid_out([each for _, each in (*ears, *watched)])
+    sent = _drawn([(way, each) for way, each in result.of_kind("messages").items() if each.scheduled])
+    laid_out = _laid_out([each for _, each in (*ears, *watched, *sent)])
     seen = [sights.frames(way, each, *laid_out) for way, each in watched]
     heard = [_heard(direction, ear, *laid_out) for direction, ear in ears]
     label = " ".join(_told(each) for each in heard)
@@ -198,6 +200,7 @@ def _section(result: Result, anchor: str) -> Section:
         ),
         sight_table=sights.sight_table(result),
         sight_stages=sights.sight_waterfalls(result),
+        sent=messages.shown(result, [messages.deliveries(way, each, *laid_out) for way, each in sent], heard, anchor),
         link=tables.link_table(result),
         link_notes=tuple(dict.fromkeys(str(n) for r in result.link.values() for n in r.requested.notes)),
         tables=tuple(each for each in plain if each is not None),
