@@ -84,6 +84,21 @@ class Peer(Connecting):
         """The machine it is on: parties of one role (two callees) are told apart by it."""
         return self._host.name
 
+    @property
+    def speaks(self) -> bool:
+        """Whether it has something to say."""
+        return self.sound.track is not None
+
+    @property
+    def started_s(self) -> float | None:
+        """When its first sample was spoken; None before."""
+        return None if self.sound.track is None else self.sound.track.started_s
+
+    @property
+    def came_s(self) -> tuple[float, float] | None:
+        """When the first and the last packet of sound came; None before the first."""
+        return (self.arrivals[0][0], self.arrivals[-1][0]) if len(self.arrivals) else None
+
     def begin(self) -> None:
         """Let its join begin now."""
         self.timeline.begin(self._network.now_s())

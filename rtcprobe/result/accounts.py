@@ -62,6 +62,8 @@ STAGES = (
     "network_min",
     "network_variable",
     "network_and_target",
+    "network_and_page",
+    "page",
     "jitter_buffer",
     "decode_block",
     "device",

@@ -31,6 +31,7 @@ from rtcprobe.scenario.party_schema import (
     site_schema,
 )
 from rtcprobe.scenario.video import video_schema
+from rtcprobe.verdict.dialects import DIALECTS
 from rtcprobe.verdict.metrics import METRICS
 from rtcprobe.ways import BOTH_LEGS
 
@@ -58,6 +59,13 @@ _TARGET_OPTIONS: dict[str, tuple[str, Any]] = {
         "https://media.example",
     ),
     "secret": ("The API's secret (janus), by name: env:NAME or file:PATH.", "env:JANUS_SECRET"),
+    "steps": (
+        "What is done on the page until it calls (page): click, fill, press, choose, wait.",
+        [{"click": "#start"}, {"fill": ["#room", "1234"]}, {"wait": "text=connected"}],
+    ),
+    "hosts": ("Whom the page may reach beside its own host (page).", ["sfu.example", "*.vendor.example"]),
+    "ends": ("echo: one page, which hears itself; two: a page at either end (page).", "two"),
+    "browser": ("The Chromium to start (page); found by itself where it is left out.", "/usr/bin/chromium"),
     "pin": ("The room's pin (janus), by name: env:NAME or file:PATH.", "env:ROOM_PIN"),
 }
 """Described, not judged: what an option may be is its target's matter, who also may come from another package."""
@@ -137,6 +145,10 @@ def scenario_schema() -> dict[str, Any]:
                     "examples": [["join.first_audio p95 < 600ms", "mouth_to_ear p95 < 100ms (advisory)"]],
                     "default": [],
                 },
+                "figures": choice(
+                    "Whose words figures are told in, too: a service's names, thresholds and definitions.",
+                    list(DIALECTS),
+                ),
             },
             required=("name",),
         ),
