@@ -6,6 +6,7 @@ import asyncio
 
 import numpy as np
 
+from rtcprobe.call.channel import drained
 from rtcprobe.call.ends.server import ServerLeg
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.script import absent
@@ -17,6 +18,7 @@ from rtcprobe.call.targets.endings import bounded
 from rtcprobe.call.targets.sfu_room import Room, Seat, Topology
 from rtcprobe.call.targets.sfu_script import SfuPerformance, goes_on_stage
 from rtcprobe.errors import MeasurementError
+from rtcprobe.messages import CameMessages, SaidMessages
 from rtcprobe.recording import Came, Said
 from rtcprobe.timeline import Timer, Wait
 from rtcprobe.ways import Leg as LegName
@@ -51,6 +53,10 @@ class SfuCall(EmulatedCall):
             for other in self.parties
             if one in self.room.hears[other] and one in first
         ]
+
+    def messages(self) -> list[tuple[WayName, SaidMessages, CameMessages]]:
+        """Return what was sent on each way, and what of it came."""
+        return list(self.room.post.exchanged())
 
     @property
     def joiners(self) -> list[Peer]:
@@ -162,6 +168,9 @@ class SfuCall(EmulatedCall):
             self.room.over_s = self.network.now_s()
         else:
             self.cut = await self.said_by_all()
+        if self.setup.messages and self.cut is None:
+            channels = [peer.channel for peer in self.there if peer.channel is not None]
+            await drained(channels, [peer.ended for peer in self.there], self.room.post.couriers)
         asked = (each.agreed is not None and each.agreed.nack for peer in self.peers for each in peer.sections)
         await self.until_the_last_packet(patient=any(asked), stations=len(self.plan.servers[:2]) + 1)
 

@@ -20,10 +20,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
 
+from rtcprobe.call.courier import Courier
 from rtcprobe.call.ends.server import Inlet, Nack, Outlet, ServerLeg
 from rtcprobe.call.peer import UNDER_WAY_S, Peer
 from rtcprobe.call.targets.base import CallSetup, Route
 from rtcprobe.call.targets.emulated import World
+from rtcprobe.call.targets.sfu_post import Post
 from rtcprobe.call.transceiver import Sound
 from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.recording import Came, Departure, Departures, Said
@@ -90,6 +92,8 @@ class Room:
         self.hears = {name: self._heard_by(name) for name in made.members}
         self.seats: dict[str, list[Seat]] = {name: [] for name in made.members}
         self.relays: list[tuple[ServerLeg, ServerLeg]] = []
+        self.post = Post(made.members, plan.homes, setup.messages, made.network)
+        """What is written: over the first seat of each, from there on."""
         self.over_s = math.inf
         """When the script was over, seconds since the epoch: what was said later is not waited for."""
 
@@ -102,17 +106,18 @@ class Room:
         member, home = self.world.members[name], self.plan.homes[name]
         talkers = self.hears[name] if listens else []
         publishes = publishes and member.mouth is not None and self.heard(name)
-        if not publishes and not talkers:
+        written = None if self.seats[name] else self.post.wanted(name)
+        if not publishes and not talkers and written is None:
             return None
-        peer = member.join(
-            home, [self.world.members[each] for each in talkers], heard=publishes, milestones=CALLER_ORDER
-        )
+        heard = [self.world.members[each] for each in talkers]
+        peer = member.join(home, heard, heard=publishes, milestones=CALLER_ORDER, messages=written)
         plane, network = self.planes[home], self.world.network
         inlet = [Inlet(name, plane, asks=self._asks, network=network)] if publishes else []
         outlets = [Outlet(each, plane, network) for each in talkers]
-        seat = Seat(
-            peer=peer, leg=self._leg(home, [*inlet, *outlets], CALLEE_ORDER), listens_to=talkers, publishes=publishes
-        )
+        silent = [] if inlet or outlets else [Outlet(name, plane, network)]  # who only writes and reads
+        courier = None if written is None else self.post.at_home(name)
+        leg = self._leg(home, [*inlet, *outlets, *silent], CALLEE_ORDER, courier)
+        seat = Seat(peer=peer, leg=leg, listens_to=talkers, publishes=publishes)
         self.seats[name].append(seat)
         return seat
 
@@ -257,7 +262,13 @@ class Room:
             ]
             for plane, sends in ((self.planes[one], there), (self.planes[other], back))
         ]
-        return self._leg(one, made[0], CALLER_ORDER), self._leg(other, made[1], CALLEE_ORDER)
+        # Servers that exchange messages alone have a silent section, too.
+        near = made[0] or [Outlet(one, self.planes[one], self.world.network)]
+        far = made[1] or [Inlet(one, self.planes[other], asks=False, network=self.world.network)]
+        return (
+            self._leg(one, near, CALLER_ORDER, self.post.between(one, other)),
+            self._leg(other, far, CALLEE_ORDER, self.post.between(other, one)),
+        )
 
     def _passing(self, one: str, other: str) -> list[str]:
         """Return who at server ``one`` is heard by anybody at ``other``."""
@@ -269,7 +280,9 @@ class Room:
     def _asks(self) -> bool:
         return self.plan.nack == "answer+ask"
 
-    def _leg(self, server: str, sections: Sequence[Inlet | Outlet], milestones: Sequence[str]) -> ServerLeg:
+    def _leg(
+        self, server: str, sections: Sequence[Inlet | Outlet], milestones: Sequence[str], courier: Courier | None
+    ) -> ServerLeg:
         return ServerLeg(
             self.world.hosts[server].beside(),
             server,
@@ -278,6 +291,7 @@ class Room:
             protection=self.setup.protection,
             nack=self.plan.nack,
             milestones=milestones,
+            courier=courier,
         )
 
 
