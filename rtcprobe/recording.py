@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple, overload
 
 import numpy as np
@@ -198,8 +198,8 @@ class Came:
     """What reached a listener on one way: packets by arrival, seconds since the call's epoch.
 
     ``listener`` began at ``begun_s``; ``agreed`` is None where nothing was agreed on. ``forwarded``: a server that is
-    not ours stands between. ``there_and_back``: the listener is the talker itself. ``reports`` are those of the source
-    listened to.
+    not ours stands between; ``mixed`` are the stages known of what lies between where it mixes, seconds, but for the
+    mixer's own. ``there_and_back``: the listener is the talker itself. ``reports`` are those of the source listened to.
     """
 
     listener: str
@@ -209,6 +209,7 @@ class Came:
     forwarded: bool = False
     there_and_back: bool = False
     reports: Sequence[SenderReport] = ()
+    mixed: Mapping[str, float] = field(default_factory=dict)
 
 
 class VideoArrival(NamedTuple):

@@ -100,7 +100,7 @@ def _stages(ears: Sequence[Account]) -> Mapping[str, float]:
         fastest_s = min(ear.stages["network_min"] for ear in known if "network_min" in ear.stages)
         stages["network_variable"] += stages["network_min"] - fastest_s
         stages["network_min"] = fastest_s
-    rest = "residual" if "residual" in stages else "network_and_target"
+    rest = next(name for name in ("residual", "network_and_target", "mixer") if name in stages)
     delays_s = [sample.delay_s for ear in ears for sample in ear.samples]
     stages[rest] += math.fsum(delays_s) / len(delays_s) - math.fsum(stages.values())
     return stages
