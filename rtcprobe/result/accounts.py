@@ -28,6 +28,7 @@ from rtcprobe.ways import Way
 
 __all__ = [
     "KINDS",
+    "MESSAGE_STAGES",
     "STAGES",
     "TURN_STAGES",
     "VIDEO_STAGES",
@@ -63,6 +64,8 @@ STAGES = (
     "network_and_target",
     "network",
     "mixer",
+    "network_and_page",
+    "page",
     "jitter_buffer",
     "decode_block",
     "device",
@@ -95,6 +98,19 @@ TURN_STAGES = (
     "device",
 )
 """Stages of a response and of a stop, in the order they pass: ways and agent are one where the agent is not ours."""
+
+
+MESSAGE_STAGES = (
+    "opening",
+    "queue",
+    "retransmission",
+    "network_min",
+    "network_variable",
+    "network_and_server",
+    "head_of_line",
+)
+"""Stages of a message's delay (``rtcprobe.messages``): until its channel was open, until it left, until the copy left
+that came; the way, which includes the server where somebody else's forwards; and waiting for an earlier one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

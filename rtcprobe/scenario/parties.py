@@ -20,6 +20,7 @@ from rtcprobe.audio.mouth import LEAST_MARKER_DB, MARKER_TO_SPEECH_DB, MOST_MARK
 from rtcprobe.audio.opus import OpusSettings
 from rtcprobe.audio.protection import Protection
 from rtcprobe.errors import BadInputError
+from rtcprobe.messages import MessagePlan
 from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.scenario.video import VideoPlan
 from rtcprobe.units import format_duration
@@ -107,7 +108,8 @@ class Devices:
 class Stream:
     """One medium that a party sends: how it is encoded, what it says, what is done against its loss.
 
-    ``control`` names what sets its rate: ``"fixed"``, the codec's own setting. Of a picture all is in ``video``.
+    ``control`` names what sets its rate: ``"fixed"``, the codec's own setting. Of a picture all is in ``video``, of
+    messages in ``messages``.
     """
 
     medium: Medium = "audio"
@@ -116,6 +118,7 @@ class Stream:
     protection: Protection = field(default_factory=Protection)
     control: str = "fixed"
     video: VideoPlan | None = None
+    messages: MessagePlan | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +128,7 @@ class Party:
     ``role`` is what it is in the room, a word of the scenario's own ("": none): ``"host"`` and ``"co-host"`` hold it.
     ``end`` is whose software it runs, ``"ours"``. It sends ``sends`` (nothing: it only listens), hears ``hears`` (every
     other party, or those named), through devices and a playout of its own, and is there from ``comes_s`` to
-    ``leaves_s`` (None: to the end), seconds since the call began.
+    ``leaves_s`` (None: to the end), seconds since the call began. ``edge`` is the server it wants to be connected to.
 
     Raises:
         BadInputError: a name that no way could carry; a party that hears itself; one that leaves before it comes; a
@@ -142,6 +145,7 @@ class Party:
     playout: PlayoutChoice
     comes_s: float = 0.0
     leaves_s: float | None = None
+    edge: str | None = None
 
     def __post_init__(self) -> None:
         party_named(self.name)
@@ -164,6 +168,11 @@ class Party:
     def sent(self, medium: Medium) -> Stream | None:
         """Return the stream of ``medium`` that it sends, None where it sends none."""
         return next((stream for stream in self.sends if stream.medium == medium), None)
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it sends what can be heard or seen."""
+        return any(stream.medium != "messages" for stream in self.sends)
 
     def listens_to(self, other: str) -> bool:
         """Return whether it hears the party of that name."""

@@ -24,6 +24,7 @@ from rtcprobe.conversation.plan import parse_interruption, parse_noise
 from rtcprobe.errors import BadInputError, did_you_mean, same_name
 from rtcprobe.ice import read_ice
 from rtcprobe.link import REGIONS
+from rtcprobe.messages import parse_due, parse_frequency
 from rtcprobe.picture.settings import parse_size
 from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.scenario.conversing import conversation_of, parse_range
@@ -32,9 +33,10 @@ from rtcprobe.scenario.model import CallPlan, DtlsTimer, Scenario, TargetPlan
 from rtcprobe.scenario.parties import role_named
 from rtcprobe.scenario.schema import NAME, PLACES, scenario_schema
 from rtcprobe.scenario.script import parse_cue
+from rtcprobe.scenario.servers import FORWARDING
 from rtcprobe.strictyaml import load_yaml
 from rtcprobe.textfiles import read_text
-from rtcprobe.units import parse_decibels, parse_duration, parse_ppm, parse_rate, parse_ratio
+from rtcprobe.units import parse_bytes, parse_decibels, parse_duration, parse_ppm, parse_rate, parse_ratio
 from rtcprobe.verdict.budgets import parse_budget
 from rtcprobe.ways import BOTH_LEGS, party_named
 
@@ -45,7 +47,7 @@ _NAME_CURE: Final = "use small letters and digits, and . _ - after the first"
 _OWN_SENTENCES: Final = ("link", "legs", "target", "ice")
 """Keys judged by parsers of their own."""
 
-_WHOLE: Final = ("budget", "cue", "party", "role")
+_WHOLE: Final = ("budget", "cue", "party", "role", "message")
 """What quotes itself whole; every other value is found by its key."""
 
 _FORMATS: Final[Mapping[str, Callable[[object], object]]] = {
@@ -66,6 +68,9 @@ _FORMATS: Final[Mapping[str, Callable[[object], object]]] = {
     "party": lambda name: party_named(str(name)),
     "role": lambda name: role_named(str(name)),
     "size": lambda text: parse_size(str(text)),
+    "bytes": parse_bytes,
+    "frequency": parse_frequency,
+    "message": parse_due,
 }
 
 
@@ -275,6 +280,8 @@ def _convert(written: Mapping[str, Any], folder: Path) -> Scenario:
         parties=people.parties,
         legs=people.legs,
         script=people.script,
+        servers=people.servers,
+        assign=written.get("assign", "nearest"),
         signaling=people.signaling,
         rtt_s=parse_duration(written["rtt"]) if "rtt" in written else None,
         private=written.get("backbone") == "private",
@@ -306,6 +313,9 @@ def _target(written: Any, folder: Path) -> TargetPlan:
     if not isinstance(keys, Mapping) or not keys:
         raise BadInputError(f"target {written!r} is not a target", "write a URL, or keys: url, region, token")
     options = {key: each for key, each in keys.items() if key not in ("url", "region")}
+    if "url" not in keys and keys.get("kind") in FORWARDING:
+        del options["kind"]
+        keys = {**keys, "url": keys["kind"]}
     url = keys.get("url", "whip+whep" if {"whip", "whep"} & set(options) else None)
     if not isinstance(url, str) or not url.strip():
         raise BadInputError("target.url is missing", "write it like url: janus+ws://host:8188/echotest")

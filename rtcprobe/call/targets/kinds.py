@@ -36,6 +36,13 @@ KINDS = (
         hears="both ways",
     ),
     Kind(
+        written="sfu",
+        schemes=("sfu",),
+        calls="a forwarding server of ours between all parties: emulated whole, on either clock",
+        hears="every way, through the server",
+        options=("nack",),
+    ),
+    Kind(
         written="whip+whep://HOST/PATH/{whip,whep}",
         schemes=("whip+whep", "whip+whep+http"),
         plain="whip+whep+http://",
@@ -74,5 +81,20 @@ KINDS = (
         calls="whoever answers a POST of an offer: voice agents, aiortc's examples",
         hears="there and back; with echo: false joins alone; with kind: agent conversations",
         options=(*_HTTP, "body", "fields", "kind", "echo", "delete", "session_origin"),
+    ),
+    Kind(
+        written="page",
+        schemes=("page",),
+        calls="our own page in a real Chromium, and a peer of ours: a browser's playout, mouth and join",
+        hears="both ways",
+        options=("browser",),
+    ),
+    Kind(
+        written="page+https://HOST/PATH",
+        schemes=("page+https", "page+http"),
+        plain="page+http://",
+        calls="any page in a real Chromium: a vendor's demo, a page of yours with an SDK",
+        hears="there and back; with ends: two both ways",
+        options=("steps", "hosts", "ends", "browser"),
     ),
 )
