@@ -42,6 +42,7 @@ class Peer(Connecting):
     """One connection of a party of ours (``ends.base.End``)."""
 
     sections: list[Sound | Picture]
+    channel: Channel | None
 
     def __init__(
         self,
@@ -75,7 +76,7 @@ class Peer(Connecting):
         self._alone_s: list[tuple[float, float]] = []
         self._heard_packet = asyncio.Event()
         self.sections = [self._section(each) for each in wanted]
-        self.channel = None if messages is None else Channel(messages, self._network)
+        self.channel = None if messages is None else Channel(side, messages, self._network)
         with taking(self.own_s, "certificate"):
             self._open()
 
