@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rtcprobe.call.peer import Peer
@@ -82,7 +83,8 @@ class Hooks:
 
     def came_on(self, way: Way, *, forwarded: bool) -> Came:
         """Return what came on a way so far; ``forwarded``: through a server that is not ours."""
-        return way.listener.came(forwarded=forwarded, there_and_back=way.talker is way.listener)
+        found = way.listener.came(forwarded=forwarded, there_and_back=way.talker is way.listener)
+        return replace(found, mixed=way.mixed) if way.mixed else found
 
     def talked_s(self) -> float:
         """Return how long there has been talk: since the first word of the first way's."""
