@@ -136,8 +136,8 @@ class Said:
     ``started_s`` is when frame 0 begins, seconds since the call's epoch (None: it never spoke); ``finished`` whether
     all of it was said; ``departures`` are its packets, what was sent again among them, and of no other source.
     ``clock_hz`` is that of their timestamps. ``gaps_s`` is from when until when nothing of it was said to this
-    listener: before it was there (``first`` is the frame in progress then), and while the mouth was closed. Of a camera
-    the frames are those it sent, each its payloads in a row.
+    listener: before it was there (``first`` is the frame in progress then), and while the mouth was closed. A camera
+    leaves no frames: they are its film's.
     """
 
     party: str

@@ -15,6 +15,7 @@ from rtcprobe.result.accounts import (
     Missed,
     Sample,
     Span,
+    Still,
     WayMap,
 )
 from rtcprobe.result.figures import Beside, Playout, Protection, Quality, Recovered, TargetSteps, Unprotected
@@ -90,6 +91,7 @@ __all__ = [
     "Sample",
     "Span",
     "Spread",
+    "Still",
     "Summary",
     "TalkOver",
     "TargetSteps",

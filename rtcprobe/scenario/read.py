@@ -32,6 +32,7 @@ from rtcprobe.scenario.model import CallPlan, DtlsTimer, Scenario, TargetPlan
 from rtcprobe.scenario.parties import role_named
 from rtcprobe.scenario.schema import NAME, PLACES, scenario_schema
 from rtcprobe.scenario.script import parse_cue
+from rtcprobe.scenario.video import parse_read
 from rtcprobe.strictyaml import load_yaml
 from rtcprobe.textfiles import read_text
 from rtcprobe.units import parse_decibels, parse_duration, parse_ppm, parse_rate, parse_ratio
@@ -66,6 +67,7 @@ _FORMATS: Final[Mapping[str, Callable[[object], object]]] = {
     "party": lambda name: party_named(str(name)),
     "role": lambda name: role_named(str(name)),
     "size": lambda text: parse_size(str(text)),
+    "read": lambda text: parse_read(str(text)),
 }
 
 

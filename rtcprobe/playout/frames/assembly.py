@@ -149,8 +149,8 @@ class Assembler:
         for sequence in range(first, last + 1):
             (_, _, _, each_bytes, _, _), at_us, again = self._held.pop(sequence)
             size_bytes += each_bytes
-            first_us = at_us if at_us < first_us else first_us
-            last_us = at_us if at_us > last_us else last_us
+            first_us = min(first_us, at_us)
+            last_us = max(last_us, at_us)
             resent = resent or again
             self._remember(sequence, ends=sequence == last)
         return Frame(

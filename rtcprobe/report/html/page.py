@@ -72,6 +72,7 @@ class Section:
     share_plot: Markup | None
     sight_plots: tuple[Markup, ...]
     sight_table: tables.Table | None
+    worst: tuple[sights.Worst, ...]
     sight_stages: tuple[waterfall.Waterfall, ...]
     link: tables.Table | None
     harness: tables.Table | None
@@ -197,6 +198,7 @@ def _section(result: Result, anchor: str) -> Section:
             for width in (("wide", "narrow") if seen else ())
         ),
         sight_table=sights.sight_table(result),
+        worst=sights.worst(result),
         sight_stages=sights.sight_waterfalls(result),
         link=tables.link_table(result),
         link_notes=tuple(dict.fromkeys(str(n) for r in result.link.values() for n in r.requested.notes)),
