@@ -75,6 +75,8 @@ class Performance:
             self._do(self._bring(member))
         elif cue.does == "leave":
             self._do(self._dismiss(member))
+        elif cue.does == "send":
+            member.send()
         else:
             member.speak()
 
@@ -91,6 +93,7 @@ class Performance:
             peer.begin()
         if not silent(member.name, self._setup.cues):
             member.speak()
+        member.may_send()
         limit_s = self._setup.join_timeout_s
         try:
             async with asyncio.timeout(limit_s):

@@ -2,7 +2,8 @@
 
 Theory of operation:
     A line waits for its cue. ``silent`` counts from the end of whatever was last heard or said: the agent's speech, or
-    the user's own; a turn's answer is waited for before the next turn, for ``patience_s`` at the most. ``after onset``
+    the user's own; a turn's answer is waited for before the next turn, for ``patience_s`` at the most. An agent that
+    took a pause for the end of the turn, and falls silent when it is over, has not answered it yet. ``after onset``
     counts from the first block of the speech that goes on, where that began after the latest turn did; where the agent
     falls silent before, its next speech is waited for, and where none comes within ``patience_s`` the line is given up.
     All of it is decided when a packet's first sample is captured, a packet at a time.
@@ -119,16 +120,23 @@ class ScriptedUser:
             return now_s - self._silent_since_s >= _LONGEST_SPEECH_S
         last = self.said[-1] if self.said else None
         wants_answer = last is not None and last.kind in ("turn", "barge_in")
-        ended = self._agent.ended
-        answered = bool(ended) and ended[-1].begun_s > self._turn_s and ended[-1].ended_s > self._silent_since_s
-        if wants_answer and not answered:
+        if wants_answer and not self._answered(self._silent_since_s):
             return now_s - self._silent_since_s >= self._patience_s
         since_s = self._silent_since_s if quiet_s is None else max(self._silent_since_s, quiet_s)
         return now_s - since_s >= wait_s
+
+    def _answered(self, silent_since_s: float) -> bool:
+        """Return whether the turn that ended at ``silent_since_s`` was answered, and the answer is over."""
+        if not self._agent.ended:
+            return False
+        begun_s, ended_s, _ = self._agent.ended[-1]
+        return begun_s > self._turn_s and ended_s > silent_since_s + _SPOKE_ON_S
 
 
 _LEAST_S = 0.06
 _GAP_S = 0.45
 """Longer than a pause between sentences, and shorter than any silence that is somebody's turn."""
 _LAST_SILENCE_S = 0.6
+_SPOKE_ON_S = 1.0
+"""Who speaks for so long after a turn answers it; whom the turn itself interrupted stops sooner (pipecat: 0.9 s)."""
 _LONGEST_SPEECH_S = 60.0

@@ -21,7 +21,9 @@ that with the agent's first (last) audible one::
 Rules:
     1. *Heard* is told by the energy of what the playout played (``audio.voice``); *arrived*, by that of what came, on
        the agent's own clock. An onset whose packet was lost is heard late, and so reported (``onset concealed``).
-    2. Speech of the agent's that begins inside the user's turn is no answer to it; it is counted.
+    2. Speech of the agent's that begins inside the user's turn is no answer to it; it is counted (``inside``). So is
+       speech that is heard after the turn, but left the agent before the end of the turn had come to it: an agent that
+       took a pause for the end speaks into what follows, and the network delivers it behind that.
     3. An interruption was missed where the agent speaks on for ``STOP_WITHIN_S`` after it began. What is no turn (a
        backchannel, a noise) and silences the agent within that time is a false stop.
     4. Every line has a fate: those whose cue never came are rejected.
@@ -152,6 +154,11 @@ def _stopped(line: LineHeard) -> bool:
     return line.stop_s is not None and line.stop_s <= STOP_WITHIN_S
 
 
+def _foreseen(stages: Mapping[str, float] | None) -> bool:
+    """Return whether an answer left before the end of the turn had come to whoever answers (rule 2)."""
+    return stages is not None and stages.get("agent", stages.get("network_and_agent", 0.0)) < 0.0
+
+
 class Heard(NamedTuple):
     """What the user's ear played: sound (samples,), and which instant and RTP time each sample has."""
 
@@ -251,7 +258,10 @@ class _Judge:
         begin_s, end_s = self._spoken_s(line.begin), self._spoken_s(last)
         into = next((each for each in self._speeches if each.begin_s < begin_s < each.end_s), None)
         is_turn = line.kind in TURNS
-        answer = next((each for each in self._speeches if end_s <= each.begin_s < until_s), None) if is_turn else None
+        after = [each for each in self._speeches if end_s <= each.begin_s < until_s] if is_turn else []
+        stages = [self._stages(last, end_s, each.first, each.begin_s) for each in after]
+        early = next((place for place, each in enumerate(stages) if not _foreseen(each)), len(after))
+        answer = after[early] if early < len(after) else None
         return LineHeard(
             number=line.number,
             kind=line.kind,
@@ -259,13 +269,13 @@ class _Judge:
             begin_s=begin_s,
             end_s=end_s,
             response_s=None if answer is None else answer.begin_s - end_s,
-            response_stages=None if answer is None else self._stages(last, end_s, answer.first, answer.begin_s),
+            response_stages=None if answer is None else stages[early],
             stop_s=None if into is None else into.end_s - begin_s,
             stop_stages=None if into is None else self._stages(line.begin, begin_s, into.last, into.end_s),
             cut=answer is None and until_s == math.inf and not self._talk.user.finished,
             into_speech=into is not None,
             concealed=answer is not None and answer.concealed,
-            inside=sum(begin_s < each.begin_s < end_s for each in self._speeches) if is_turn else 0,
+            inside=early + sum(begin_s < each.begin_s < end_s for each in self._speeches) if is_turn else 0,
         )
 
     def _spoken_s(self, sample: int) -> float:

@@ -29,6 +29,7 @@ from rtcprobe.ways import Way
 
 __all__ = [
     "KINDS",
+    "MESSAGE_STAGES",
     "STAGES",
     "TURN_STAGES",
     "VIDEO_STAGES",
@@ -63,6 +64,10 @@ STAGES = (
     "network_min",
     "network_variable",
     "network_and_target",
+    "network",
+    "mixer",
+    "network_and_page",
+    "page",
     "jitter_buffer",
     "decode_block",
     "device",
@@ -95,6 +100,19 @@ TURN_STAGES = (
     "device",
 )
 """Stages of a response and of a stop, in the order they pass: ways and agent are one where the agent is not ours."""
+
+
+MESSAGE_STAGES = (
+    "opening",
+    "queue",
+    "retransmission",
+    "network_min",
+    "network_variable",
+    "network_and_server",
+    "head_of_line",
+)
+"""Stages of a message's delay (``rtcprobe.messages``): until its channel was open, until it left, until the copy left
+that came; the way, which includes the server where somebody else's forwards; and waiting for an earlier one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,11 +152,15 @@ class Missed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """Something that lasted, seconds since its call started: ``"freeze"``, ``"speech"``, ``"talk-over"``."""
+    """Something that lasted, seconds since its call started: ``"freeze"``, ``"speech"``, ``"talk-over"``.
+
+    ``delay_s`` is how much delay it was all the while: of a ``"plateau"``, on which a mixer stood.
+    """
 
     what: str
     from_s: float
     until_s: float
+    delay_s: float | None = field(default=None, metadata=SPARSE)
     call: int = field(default=0, metadata=SPARSE)
 
 

@@ -68,6 +68,19 @@ def test_a_pause_longer_than_the_hangover_is_answered_inside_the_turn_and_a_shor
         assert (begun[0] < talk.user.said[0].end) is (answers == 2)
 
 
+@pytest.mark.parametrize("interrupt_after_s", [0.2, None])
+def test_who_took_a_pause_for_the_end_is_waited_for_where_the_rest_of_the_turn_silenced_it(interrupt_after_s):
+    paused = turn("I would like to go [pause 700ms] at nine.")
+    plan = AgentPlan(hangover_s=0.6, think_s=0.2, spread=0.0, interrupt_after_s=interrupt_after_s)
+    talk = held(paused, delay_s=0.2, agent=plan)
+    end_s = seconds(talk.user.said[0])[1]
+    first, *second = [seconds(each) for each in talk.agent.said]
+    assert first[0] < end_s
+    assert len(second) == (0 if interrupt_after_s is None else 1)
+    assert talk.lasted_s > [first, *second][-1][1]
+    assert talk.lasted_s < 12.0  # and an answer that went on is one
+
+
 def test_an_agent_that_never_answers_is_given_up_after_the_users_patience():
     talk = held(HELLO, turn("Stop.", after_onset(1.0)), MORE, agent=AgentPlan(threshold_dbfs=-12.0), patience_s=3.0)
     assert talk.agent.said == []

@@ -1,16 +1,13 @@
-"""A conversation with a voice agent that is not ours: pipecat's way of being called, over aiortc, on the real clock."""
+"""A conversation with an agent outside that behaves as ours does, over aiortc, on the real clock."""
 
 import math
-import statistics
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from runs import valid_run
 from services import _Service
-
-from rtcprobe.probe import run_probe
-from rtcprobe.scenario import find_scenario
 
 HERE = Path(__file__).parent
 LINES = "[{say: 'Hello, can you hear me?'}, {say: 'No, stop it now, please.', barge_in: 1.2s after onset}]"
@@ -33,7 +30,7 @@ def agent(network, tmp_path_factory):
 def held(agent, *settings):
     target = f"target=sdp+{agent.origin}/api/offer"
     quick = ("call.calls=1", "call.joins=1", "call.duration=40s", "budgets=[]", f"conversation.lines={LINES}")
-    return run_probe(find_scenario("voice-assistant", [target, *quick, *settings]), seed=1, clock="real")
+    return valid_run("voice-assistant", target, *quick, *settings)
 
 
 def test_an_agent_outside_answers_and_is_interrupted_and_is_rid_of_the_session_at_once(agent):
@@ -54,10 +51,3 @@ def test_an_agent_outside_answers_and_is_interrupted_and_is_rid_of_the_session_a
     assert begun[1] - begun[0] == pytest.approx(apart_s, abs=0.25)
     time.sleep(1.0)
     assert agent.open_calls() == 0
-
-
-def test_more_emulated_delay_moves_the_response_and_not_the_agents_part(agent):
-    near, far = (held(agent, f"link=delay {delay}ms") for delay in (20, 100))
-    parts = [[each.stages for each in next(iter(r.of_kind("response").values())).samples] for r in (near, far)]
-    ways = [statistics.fmean(stages["way_up"] + stages["way_down"] for stages in each) for each in parts]
-    assert ways[1] - ways[0] == pytest.approx(0.160, abs=0.02)

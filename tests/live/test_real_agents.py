@@ -1,0 +1,64 @@
+"""Two real voice agents, pipecat's and LiveKit's, beside their own logs; benchmarks/real_agents.py prints figures."""
+
+import statistics
+import sys
+from pathlib import Path
+
+import pytest
+from presence import need
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+
+from real_agents import AGENTS, PYTHON, agent, held
+
+NEAR_S, FAR_S = 0.020, 0.100
+
+
+@pytest.fixture(scope="module", params=AGENTS)
+def calls(request, network, tmp_path_factory):
+    """The same conversation over either delay, by the delay."""
+    need(str(PYTHON))
+    with agent(request.param, network.address, tmp_path_factory.mktemp(request.param)) as origin:
+        return {delay_s: held(origin, delay_s) for delay_s in (NEAR_S, FAR_S)}
+
+
+def mean_s(call, what):
+    return statistics.fmean(getattr(turn, what) for turn in call.turns() if turn.kind == "response")
+
+
+def test_every_turn_is_answered_and_each_figure_is_the_agents_own(calls):
+    for call in calls.values():
+        assert (call.responses.scheduled, call.responses.heard) == (4, 4)
+        turns = list(call.turns())
+        assert len(turns) == 5  # and a stop
+        assert all(turn.agent_s > 0.1 for turn in turns)
+        assert max(abs(turn.error_ms) for turn in turns) < 20.0
+
+
+def test_more_emulated_delay_is_in_the_ways_and_not_in_the_agents_part(calls):
+    near, far = calls[NEAR_S], calls[FAR_S]
+    moved = {
+        what: mean_s(far, what) - mean_s(near, what)
+        for what in ("delay_s", "ways_s", "playout_s", "agent_s", "truth_s")
+    }
+    # An agent takes its time anew for each turn; its own log says how much of the change is its own.
+    assert moved["agent_s"] - moved["truth_s"] == pytest.approx(0.0, abs=0.005)
+    assert moved["ways_s"] == pytest.approx(0.160, abs=0.005)
+    assert moved["delay_s"] - moved["truth_s"] - moved["playout_s"] == pytest.approx(0.160, abs=0.005)
+
+
+def test_a_pause_an_interruption_and_a_backchannel_are_counted_as_what_they_were(calls):
+    for call in calls.values():
+        turns = sum(each.what == "user" for each in call.responses.spans)
+        inside = call.responses.figures["inside"] * turns
+        # 0.9 s is longer than either agent waits; what it then says into the turn its own log has, too.
+        assert inside == pytest.approx(call.began_inside())
+        assert inside >= 1
+        stops = call.interruptions
+        assert (stops.scheduled, stops.heard, stops.lost) == (1, 1, 0)
+        # Neither tells "uh-huh" from a turn: their voice detectors hear speech, and no words.
+        assert stops.figures["false_stops"] == 1.0
+
+
+def test_whoever_hung_up_is_gone_from_the_agent_within_a_second(calls):
+    assert all(call.rid_s < 1.0 for call in calls.values())
