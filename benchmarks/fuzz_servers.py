@@ -306,7 +306,7 @@ def _read_janus(said: object) -> None:
 
     async def main() -> None:
         session = Session(Client(), "ws://h/", api_secret=None, token=None)  # type: ignore[arg-type]
-        session._session, session._handles = 11, {22}  # noqa: SLF001
+        session._session, session._handles = 11, {22: JanusHandle(session, 22)}  # noqa: SLF001
         told: list[str] = []
         session.on_gone = told.append
         for ask in (session.create, session.server, lambda: JanusHandle(session, 22).message("listen", {})):

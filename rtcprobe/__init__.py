@@ -4,7 +4,7 @@
 into **accounts**, one a **way**; a verdict judges. The map, read downwards; a room imports rooms above it:
 
 ``errors`` → ``strictyaml``, ``textfiles`` → ``units``, ``secrets``, ``ways``, ``wrapping``
-→ ``link``, ``audio``, ``picture``, ``playout``, ``control``, ``quality``, ``timeline``, ``ice``
+→ ``link``, ``audio``, ``picture``, ``messages``, ``playout``, ``control``, ``quality``, ``timeline``, ``ice``
 → ``recording``, ``conversation`` → ``result`` → ``verdict`` → ``scenario``, ``capture``, ``adaptation``
 → ``fit``, ``hearing``, ``model`` (pure so far)
 → ``runtime`` (two clocks) → ``call`` → ``probe``, ``selftest``, ``selftest_voice``, ``listening``

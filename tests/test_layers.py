@@ -13,7 +13,7 @@ LEVELS = (
     ("errors",),
     ("strictyaml", "textfiles"),
     ("units", "secrets", "ways", "wrapping"),
-    ("link", "audio", "picture", "playout", "control", "quality", "timeline", "ice"),
+    ("link", "audio", "picture", "messages", "playout", "control", "quality", "timeline", "ice"),
     ("recording", "conversation"),
     ("result",),
     ("verdict",),

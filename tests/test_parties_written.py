@@ -122,7 +122,10 @@ def test_legs_that_name_nobody_are_refused():
 
 def test_cues_that_are_none_are_refused_with_their_words():
     for cue, sentence in (
-        ("ben jumps at 3s", "'jumps' is nothing a party does: use one of speaks, stops, publishes, joins, leaves"),
+        (
+            "ben jumps at 3s",
+            "'jumps' is nothing a party does: use one of speaks, stops, publishes, joins, leaves, sends",
+        ),
         ("ben stops after cho sings", "'sings' does not happen: use one of joined, was heard, fell silent"),
         ("ben stops at 3", "duration '3' has no unit: write it like 80ms"),
     ):

@@ -179,7 +179,7 @@ def test_what_cues_had_parties_do_is_told_with_the_instant_and_the_waits_for_it(
 
 
 def test_a_server_outside_knows_a_caller_and_a_callee_alone():
-    scenario = read_scenario(FILE, ["target=whip+whep://media.example/live"])
+    scenario = read_scenario(FILE, ["target=whip+whep://media.example/live", "legs={}"])
     with pytest.raises(BadInputError, match=r"cannot be called by ana, ben, cho: write a caller and a callee"):
         run_probe(scenario, seed=1, clock="real")
 

@@ -177,13 +177,8 @@ class RehearsedDecoder:
         """
         return self._for_real().conceal(samples)
 
-    def duration_samples(self, payload: bytes) -> int:
-        """Return how many samples ``payload`` decodes to, without decoding; ``ValueError`` when malformed."""
-        return duration_samples(payload)
-
-    def has_fec(self, payload: bytes) -> bool:
-        """Return whether ``payload`` carries in-band redundancy for the frame before it."""
-        return has_fec(payload)
+    duration_samples = staticmethod(duration_samples)
+    has_fec = staticmethod(has_fec)
 
     def _for_real(self) -> OpusDecoder:
         if self._real is None:

@@ -60,13 +60,10 @@ class JanusSession:
         }
         self._socket: WebSocket | None = None
         self._session: int | None = None
-        self._handles: set[int] = set()
+        self._handles: dict[int, JanusHandle] = {}
         self._names = (f"rtcprobe{number}" for number in itertools.count(1))
         self._answers: dict[str, asyncio.Future[Mapping[str, Any]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._candidates: asyncio.Queue[str] = asyncio.Queue()
-        self.media_up = asyncio.Event()
-        """Set when the server says that the call's media path is up, on its side too."""
 
     @property
     def _over_websocket(self) -> bool:
@@ -81,8 +78,8 @@ class JanusSession:
         """
         if self._over_websocket:
             self._socket = await WebSocket.open(self._client, "Janus WebSocket", self._url, subprotocol=SUBPROTOCOL)
-            self._go_on(partial(self._receive, self._socket))
-            self._go_on(self._keep_alive)
+            self.go_on(partial(self._receive, self._socket))
+            self.go_on(self._keep_alive)
         else:
             await self._client.open("Janus session", self._url)
 
@@ -95,7 +92,7 @@ class JanusSession:
         answer = await self.ask("create session", {"janus": "create"})
         self._session = id_of(answer, "create session")
         if not self._over_websocket:
-            self._go_on(self._poll)
+            self.go_on(self._poll)
 
     async def attach(self, plugin: str) -> JanusHandle:
         """Return a new handle of ``plugin`` (such as ``janus.plugin.echotest``).
@@ -105,8 +102,8 @@ class JanusSession:
         """
         what = f"attach {plugin}"
         number = id_of(await self.ask(what, {"janus": "attach", "plugin": plugin}), what)
-        self._handles.add(number)
-        return JanusHandle(self, number)
+        handle = self._handles[number] = JanusHandle(self, number)
+        return handle
 
     async def close(self) -> None:
         """Destroy the session, whatever has become of its call; takes a second or so at most."""
@@ -121,9 +118,19 @@ class JanusSession:
         if self._socket is not None:
             await self._socket.aclose()
 
-    def deliver(self, take: Callable[[str], Awaitable[None]]) -> None:
-        """Give ``take`` the candidates of the session's call as they come."""
-        self._go_on(partial(self._deliver, take))
+    def go_on(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do ``work`` for as long as the session lives; when it ends with a fault, the session is lost, and says so."""
+        self._tasks.add(asyncio.ensure_future(self._to_the_end(work)))
+
+    def lose(self, sentence: str) -> None:
+        """Say that the session has ended: ``sentence``; only the first is told."""
+        if self.gone is not None:
+            return
+        self.gone = sentence
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(MeasurementError(sentence))
+        self.on_gone(sentence)
 
     async def ask(
         self,
@@ -218,10 +225,6 @@ class JanusSession:
                 raise MeasurementError(f"{socket.exchange}: a message is not JSON, it begins {quoted(text)}") from None
             self._take(said)
 
-    async def _deliver(self, take: Callable[[str], Awaitable[None]]) -> None:
-        while True:
-            await take(await self._candidates.get())
-
     async def _keep_alive(self) -> None:
         while True:
             await asyncio.sleep(KEEPALIVE_S)
@@ -241,54 +244,37 @@ class JanusSession:
                 answer.set_result(said)
             return
         if kind == "error" and "transaction" not in said:
-            self._lose(str(judge_error("session", said)))
+            self.lose(str(judge_error("session", said)))
         elif kind == "timeout":
-            self._lose("Janus ended the session: it heard nothing from us for too long")
-        elif any(said.get("sender") == handle for handle in self._handles):
-            self._take_of_handle(kind, said)
-
-    def _take_of_handle(self, kind: str, said: Mapping[str, Any]) -> None:
-        if kind in {"hangup", "detached"}:
-            reason = said.get("reason")
-            why = f", {quoted(reason)}" if isinstance(reason, str) else ""
-            self._lose(f"Janus hung up{why}" if kind == "hangup" else "Janus took the plugin's handle away")
-        elif kind == "webrtcup":
-            self.media_up.set()
-        elif kind == "trickle":
-            candidate = said.get("candidate")
-            text = candidate.get("candidate") if isinstance(candidate, Mapping) else None
-            ended = isinstance(candidate, Mapping) and candidate.get("completed") is True
-            if isinstance(text, str) or ended:
-                self._candidates.put_nowait("" if ended else str(text))
-
-    def _lose(self, sentence: str) -> None:
-        if self.gone is not None:
-            return
-        self.gone = sentence
-        for answer in self._answers.values():
-            if not answer.done():
-                answer.set_exception(MeasurementError(sentence))
-        self.on_gone(sentence)
-
-    def _go_on(self, work: Callable[[], Awaitable[None]]) -> None:
-        self._tasks.add(asyncio.ensure_future(self._to_the_end(work)))
+            self.lose("Janus ended the session: it heard nothing from us for too long")
+        else:
+            for number, handle in self._handles.items():
+                if said.get("sender") == number:
+                    handle.take(kind, said)
 
     async def _to_the_end(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do ``work``; when it ends with a fault, of the server's or of ours, the session is lost, and says so."""
         try:
             await work()
         except RtcprobeError as error:
-            self._lose(str(error))
+            self.lose(str(error))
         except Exception as error:  # noqa: BLE001 - a task that died in silence would leave everybody waiting
-            self._lose(unforeseen(error))
+            self.lose(unforeseen(error))
 
 
 class JanusHandle:
-    """Our end of a plugin."""
+    """Our end of a plugin; each has a media path of its own.
+
+    ``on_event`` is told what the plugin says unasked, ``on_gone`` when the server ended it: the session, unless told.
+    """
 
     def __init__(self, session: JanusSession, number: int) -> None:
+        self.on_event: Callable[[Mapping[str, Any]], None] = _ignore
+        self.on_gone: Callable[[str], None] = session.lose
+        self.media_up = asyncio.Event()
+        """Set when the server says that the media path is up, on its side too."""
         self._session = session
         self._number = number
+        self._candidates: asyncio.Queue[str] = asyncio.Queue()
 
     async def message(
         self,
@@ -324,8 +310,33 @@ class JanusHandle:
 
         Each is an SDP attribute's value (``candidate:...``); an empty one says there are no more.
         """
-        self._session.deliver(take)
+
+        async def deliver() -> None:
+            while True:
+                await take(await self._candidates.get())
+
+        self._session.go_on(deliver)
+
+    def take(self, kind: str, said: Mapping[str, Any]) -> None:
+        """Act on what the server says of this handle unasked."""
+        if kind in {"hangup", "detached"}:
+            reason = said.get("reason")
+            why = f", {quoted(reason)}" if isinstance(reason, str) else ""
+            self.on_gone(f"Janus hung up{why}" if kind == "hangup" else "Janus took the plugin's handle away")
+        elif kind == "webrtcup":
+            self.media_up.set()
+        elif kind == "event":
+            plugin = said.get("plugindata")
+            data = plugin.get("data") if isinstance(plugin, Mapping) else None
+            if isinstance(data, Mapping):
+                self.on_event(data)
+        elif kind == "trickle":
+            candidate = said.get("candidate")
+            text = candidate.get("candidate") if isinstance(candidate, Mapping) else None
+            ended = isinstance(candidate, Mapping) and candidate.get("completed") is True
+            if isinstance(text, str) or ended:
+                self._candidates.put_nowait("" if ended else str(text))
 
 
-def _ignore(_: str) -> None:
+def _ignore(_: object) -> None:
     """Do nothing."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from rtcprobe.call.channel import ChannelWanted
 from rtcprobe.call.mouth_track import Mouth
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import CallSetup
 from rtcprobe.call.transceiver import Media, PictureWanted, SoundWanted
+from rtcprobe.messages import Due
 from rtcprobe.runtime.network import Host
 
 __all__ = ["EVENTS", "Member"]
@@ -21,7 +23,10 @@ EVENTS: Final = ("joined", "heard", "fell silent")
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Member:
-    """One party; ``there``: it takes part now. ``camera_phase``: how far into a frame its camera's grid begins, 0-1."""
+    """One party; ``there``: it takes part now. ``camera_phase``: how far into a frame its camera's grid begins, 0-1.
+
+    ``by_rate`` are the messages that it sends over each of its channels, counted from when that has opened.
+    """
 
     name: str
     host: Host
@@ -29,6 +34,7 @@ class Member:
     mouth: Mouth | None
     may_speak: asyncio.Event
     camera_phase: float
+    by_rate: Sequence[Due] = ()
     there: bool = True
     peers: dict[str, Peer] = field(default_factory=dict)
     """Its connection to each of those it has anything to do with."""
@@ -36,14 +42,52 @@ class Member:
 
     def hears(self, other: Member) -> bool:
         """Return whether it wants to hear another, who has something to send."""
-        sends = other.mouth is not None or other.name in self.setup.cameras
+        sends = other.mouth is not None or other.name in self.setup.cameras or other.name in self.setup.messages
         return sends and other is not self and other.name in self.setup.hears.get(self.name, self.setup.speech)
 
     def meet(self, other: Member, milestones: Sequence[str]) -> Peer:
         """Make its connection to another, and return it; nothing is opened."""
         wanted = [each for each in (self._sound(other), self._picture(other)) if each is not None]
-        peer = self.peers[other.name] = self.setup.peer(self.host.beside(), self.name, wanted, milestones=milestones)
+        if not wanted:  # a connection for messages alone has a silent section: it is what ICE and DTLS are asked of
+            wanted = [SoundWanted(track=None, media="recvonly")]
+        peer = self.peers[other.name] = self.setup.peer(
+            self.host.beside(), self.name, wanted, milestones=milestones, messages=self.messages([other])
+        )
         return peer
+
+    def join(
+        self,
+        server: str,
+        talkers: Sequence[Member],
+        *,
+        heard: bool,
+        milestones: Sequence[str],
+        messages: ChannelWanted | None = None,
+    ) -> Peer:
+        """Make its one connection to a server: a section of its own where it is ``heard``, one for each talker.
+
+        With ``messages`` alone it has a silent section.
+        """
+        own = [] if self.mouth is None or not heard else [SoundWanted(track=self.mouth.track(), media="sendonly")]
+        wanted = [
+            SoundWanted(track=None, media="recvonly", expected=self.setup.expected(talker.name)) for talker in talkers
+        ]
+        sections = [*own, *wanted] or [SoundWanted(track=None, media="recvonly")]
+        peer = self.setup.peer(self.host.beside(), self.name, sections, milestones=milestones, messages=messages)
+        self.peers[server] = peer
+        return peer
+
+    def may_send(self) -> None:
+        """Let its messages go."""
+        for peer in self.peers.values():
+            if peer.channel is not None:
+                peer.channel.may_send.set()
+
+    def send(self) -> None:
+        """Send a message to everybody who wants to hear it."""
+        for peer in self.peers.values():
+            if peer.channel is not None and peer.channel.may_send.is_set():
+                peer.channel.post()
 
     def speak(self) -> None:
         """Open its mouth."""
@@ -75,6 +119,23 @@ class Member:
         if media == "recvonly":
             return cameras[other.name].watched()
         return cameras[self.name].wanted(self.host.network, self.camera_phase, self.may_speak, media)
+
+    def messages(self, others: Collection[Member]) -> ChannelWanted | None:
+        """Return what goes over its channel of messages to ``others``, and from them; None where nothing does."""
+        readers = [other for other in others if self.writes_to(other)]
+        reads = tuple(other.name for other in others if other.writes_to(self))
+        if not (readers or reads):
+            return None
+        return ChannelWanted(
+            plan=self.setup.messages[self.name] if readers else None,
+            by_rate=self.by_rate if readers else (),
+            lasts_s=self.setup.lasts_s,
+            reads=reads,
+        )
+
+    def writes_to(self, other: Member) -> bool:
+        """Return whether it sends messages that another wants to read."""
+        return self.name in self.setup.messages and other.hears(self)
 
 
 def _media(*, sends: bool, takes: bool) -> Media | None:

@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from rtcprobe.audio.protection import Protection
+from rtcprobe.call.channel import Channel, ChannelWanted
 from rtcprobe.call.ends.connecting import Connecting
 from rtcprobe.call.mouth_track import MouthTrack
 from rtcprobe.call.sources import Sources
@@ -41,6 +42,7 @@ class Peer(Connecting):
     """One connection of a party of ours (``ends.base.End``)."""
 
     sections: list[Sound | Picture]
+    channel: Channel | None
 
     def __init__(
         self,
@@ -53,13 +55,14 @@ class Peer(Connecting):
         milestones: Sequence[str] | None = None,
         gathering: Gathering | None = None,
         transport_cc: bool = False,
+        messages: ChannelWanted | None = None,
     ) -> None:
         """Make an endpoint with the m-sections ``wanted``, sound first; connect it with the others.
 
         ``transport_cc``: packets are numbered over all sections where the other side knows that, and it is told which
         came (``tap.numbers``).
         ``milestones`` are those of its join where they are not a loopback call's; ``gathering`` asks STUN and TURN
-        servers for candidates.
+        servers for candidates. ``messages`` are what goes over a data channel beside.
         """
         super().__init__(
             host,
@@ -71,7 +74,9 @@ class Peer(Connecting):
             transport_cc=transport_cc,
         )
         self._alone_s: list[tuple[float, float]] = []
+        self._heard_packet = asyncio.Event()
         self.sections = [self._section(each) for each in wanted]
+        self.channel = None if messages is None else Channel(side, messages, self._network)
         with taking(self.own_s, "certificate"):
             self._open()
 
@@ -79,6 +84,22 @@ class Peer(Connecting):
     def host_name(self) -> str:
         """The machine it is on: parties of one role (two callees) are told apart by it."""
         return self._host.name
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it has something to say."""
+        return self.sound.track is not None
+
+    @property
+    def started_s(self) -> float | None:
+        """When its first sample was spoken; None before."""
+        return None if self.sound.track is None else self.sound.track.started_s
+
+    @property
+    def came_s(self) -> tuple[float, float] | None:
+        """When the first and the last packet of sound came; None before the first."""
+        heard = [each.arrivals for each in self.sections if isinstance(each, Sound) and len(each.arrivals)]
+        return (min(each[0][0] for each in heard), max(each[-1][0] for each in heard)) if heard else None
 
     def begin(self) -> None:
         """Let its join begin now."""
@@ -118,12 +139,14 @@ class Peer(Connecting):
 
     @property
     def heard_packet(self) -> asyncio.Event:
-        """Set when the first packet of sound came."""
-        return self.sound.heard_packet
+        """Set when the first packet of sound came, of whomever."""
+        return self._heard_packet
 
     def left_alone(self) -> None:
         """Note that the other side leaves now: what was still under way then is not asked of it."""
         self._alone_s.append((self._network.now_s() - UNDER_WAY_S, math.inf))
+        if self.channel is not None:
+            self.channel.left_alone(UNDER_WAY_S)
 
     def said(self, section: Sound | Picture | None = None) -> Said:
         """Return what was said so far, or sent in another section."""
@@ -143,12 +166,13 @@ class Peer(Connecting):
             first=track.first,
         )
 
-    def came(self, *, forwarded: bool, there_and_back: bool) -> Came:
-        """Return what came so far of sound, and over what."""
+    def came(self, *, forwarded: bool, there_and_back: bool, section: Sound | None = None) -> Came:
+        """Return what came so far of sound, and over what; ``section`` is another than the first."""
+        heard = section or self.sound
         return Came(
             listener=self.side,
-            arrivals=self.arrivals,
-            agreed=self.negotiated,
+            arrivals=heard.arrivals,
+            agreed=heard.agreed,
             begun_s=self.timeline.begun_s,
             forwarded=forwarded,
             there_and_back=there_and_back,
@@ -173,6 +197,8 @@ class Peer(Connecting):
         def first(at_s: float) -> None:
             if milestone in self.timeline.order:
                 self.timeline.mark(milestone, at_s)
+            if milestone == _FIRST["audio"]:
+                self._heard_packet.set()
 
         if isinstance(wanted, SoundWanted):
             return Sound(wanted, protection=self._protection, network=self._network, first=first)

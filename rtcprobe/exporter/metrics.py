@@ -37,6 +37,7 @@ JOIN_BUCKETS_S = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.25, 1.5, 2.0, 2
 PHASE_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
 EAR_BUCKETS_S = (0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.6, 1.0, 2.0)
 TURN_BUCKETS_S = (0.1, 0.2, 0.3, 0.5, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0)
+MESSAGE_BUCKETS_S = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 STAGE_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.15, 0.25, 0.5)
 RUN_BUCKETS_S = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 WAIT_BUCKETS_S = (0.01, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
@@ -178,6 +179,21 @@ _PROBE_ROWS = (
         "Speaking into the agent's speech until it has stopped, an observation an interruption.",
         buckets=TURN_BUCKETS_S,
     ),
+    counter(
+        "probe",
+        "messages_total",
+        "Messages sent over data channels, by what became of them.",
+        "direction fate",
+        f"{_WAYS}; {_FATES}",
+    ),
+    histogram(
+        "probe",
+        "message_delay_seconds",
+        "Message due at one side until delivered at the other, an observation a message.",
+        "direction",
+        _WAYS,
+        buckets=MESSAGE_BUCKETS_S,
+    ),
     histogram("probe", "run_duration_seconds", "How long runs took on the machine.", buckets=RUN_BUCKETS_S),
     histogram("probe", "run_wait_seconds", "How long due runs waited for a worker.", buckets=WAIT_BUCKETS_S),
     gauge("probe", "probe_interval_seconds", "Time between two due starts."),
@@ -225,6 +241,14 @@ _RUN_ROWS = (
     ),
     gauge("run", "last_response_seconds", "Its answers, by an agent.", "aggregate", _AGGREGATES),
     gauge("run", "last_barge_in_stop_seconds", "Its interruptions of an agent.", "aggregate", _AGGREGATES),
+    gauge(
+        "run",
+        "last_message_delay_seconds",
+        "Its messages: due until delivered.",
+        "direction aggregate",
+        f"{_WAYS}; {_AGGREGATES}",
+    ),
+    gauge("run", "last_messages", "Its messages.", "direction fate", f"{_WAYS}; {_FATES}"),
     gauge("run", "last_markers", "Its markers.", "direction fate", f"{_WAYS}; {_FATES}"),
     gauge("run", "last_concealed_ratio", "Share of the sound that playout made up.", "direction", _WAYS),
     gauge("run", "last_unplayed_ratio", "Share of the frames that were never played.", "direction", _WAYS),

@@ -22,6 +22,7 @@ from rtcprobe.scenario import Scenario
 from rtcprobe.secrets import scrub
 from rtcprobe.timeline import CALLER_ORDER, OUTSIDE_ORDER, PHASE_OF, Timer
 from rtcprobe.verdict import Goal
+from rtcprobe.ways import Way
 
 __all__ = [
     "Failure",
@@ -154,6 +155,7 @@ def add_run(into: Instruments | Draft, outcome: Outcome, objectives: Mapping[str
         for fate, number in _fates(ear):
             into.count("rtcprobe_markers_total", number, direction=direction, fate=fate)
     _add_turns(into, result)
+    _add_messages(into, result)
     add_pictures(into, result)
     for each in result.budgets:
         labels = {"budget": each.expression, "advisory": str(each.advisory).lower()}
@@ -172,6 +174,21 @@ def _add_turns(into: Instruments | Draft, result: Result) -> None:
                 into.observe(f"rtcprobe_{name}", sample.delay_s)
             for fate, number in _fates(account):
                 into.count("rtcprobe_turns_total", number, kind=kind, fate=fate)
+
+
+def _add_messages(into: Instruments | Draft, result: Result) -> None:
+    """Add the messages over data channels."""
+    for way, account in result.of_kind("messages").items():
+        direction = _between(way)
+        for sample in account.samples:
+            into.observe("rtcprobe_message_delay_seconds", sample.delay_s, direction=direction)
+        for fate, number in _fates(account):
+            into.count("rtcprobe_messages_total", number, direction=direction, fate=fate)
+
+
+def _between(way: Way) -> str:
+    """Return whose messages they are, as the sound of the same two is labelled."""
+    return Way.of(way.talker, way.listener)
 
 
 def set_last_run(into: Instruments | Draft, outcome: Outcome, objectives: Mapping[str, Objective] = OBJECTIVES) -> None:
@@ -243,6 +260,11 @@ def _set_figures(into: Instruments | Draft, result: Result) -> None:
     for direction, ear in result.mouth_to_ear.items():
         _set_ear(into, direction, ear)
     _set_turns(into, result)
+    for way, account in result.of_kind("messages").items():
+        for fate, number in _fates(account):
+            into.set("rtcprobe_last_messages", number, direction=_between(way), fate=fate)
+        if account.summary is not None and account.samples:
+            _set_all(into, "rtcprobe_last_message_delay_seconds", _figures_of(account.summary), direction=_between(way))
     set_pictures(into, result)
     _set_links(into, result)
     for each in result.budgets:

@@ -14,12 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from rtcprobe.audio.opus import OpusDecoder
+from rtcprobe.hearing.played import first_sound_s
 from rtcprobe.hearing.relate import related
 from rtcprobe.playout.arrivals import Arrivals, in_time
 from rtcprobe.playout.base import BLOCK_S, Block, Decoder, Run
 from rtcprobe.playout.copies import unpacked
 from rtcprobe.playout.neteq import NetEq
-from rtcprobe.playout.policies import PlayoutChoice, make_policy
+from rtcprobe.playout.policies import PlayoutChoice, Policy, make_policy
 from rtcprobe.playout.replay import Playback, replay
 from rtcprobe.playout.steered import Steered, Steering
 from rtcprobe.recording import Agreed, Came, Said
@@ -37,6 +38,9 @@ _CYCLE = 1 << 32
 
 def first_audio_s(said: Said, came: Came, *, playout: PlayoutChoice, devices: Devices, phase_s: float) -> float | None:
     """Return when the first sample of the talker was heard, seconds since the call started; None if never."""
+    if came.sound is not None:
+        heard_s = first_sound_s(came)
+        return None if heard_s is None else heard_s + devices.playback_s
     found = related(said, came) if came.forwarded else came.arrivals
     known = came.arrivals if found is None else found
     whole = known if found is None else whole_frames(said, came.agreed, known)
@@ -44,15 +48,16 @@ def first_audio_s(said: Said, came: Came, *, playout: PlayoutChoice, devices: De
     if not first:
         return None
     arrivals = Arrivals(known[:_FIRST_PACKETS] if playout.knows_red else first)
-    playback, _ = play(
-        playout,
-        came.agreed,
+    policy = _policy(playout, came.agreed, OpusDecoder())
+    first_s = float(arrivals.at_s.min())
+    playback = replay(
+        policy.playout,
         arrivals,
-        OpusDecoder(),
-        phase_s=phase_s,
+        _tick_before(first_s, phase_s),
+        float(arrivals.at_s.max()) + _LONGEST_DRAIN_S,
         drift=devices.drift,
         enough=_is_whole,
-        listen=lambda _start_s: _nobody,
+        each=_nobody,
     )
     reference = arrivals[0][1].timestamp
     stamps = np.array([unwrapped(packet.timestamp, reference, 32) for _, packet in first], dtype=np.int64)
@@ -82,20 +87,14 @@ def play(
     phase_s: float,
     drift: float,
     listen: Callable[[float], Callable[[Block | Run], object]],
-    enough: Callable[[Block, float], bool] | None = None,
     steering: Steering | None = None,
 ) -> tuple[Playback, Mapping[str, Any]]:
-    """Pull audio on the grid of ``phase_s``, from just before the first arrival until ``enough``.
+    """Pull audio on the grid of ``phase_s``, from just before the first arrival until the last frame was played.
 
-    That is when the last frame was played, unless told otherwise. ``listen`` is told when the first block is played,
-    and returns what takes each of them, or many at once: the sound is not kept. ``steering`` acts on NetEQ alone.
+    ``listen`` is told when the first block is played, and returns what takes each of them, or many at once: the sound
+    is not kept. ``steering`` acts on NetEQ alone.
     """
-    policy = make_policy(
-        choice,
-        decoder,
-        payload_type=0 if agreed is None else agreed.opus_payload_type,
-        red_payload_type=None if agreed is None else agreed.red_payload_type,
-    )
+    policy = _policy(choice, agreed, decoder)
     playout = policy.playout
     if steering is not None and isinstance(playout, NetEq):
         playout = Steered(playout, steering)
@@ -110,18 +109,33 @@ def play(
             return now_s > last_s + _DRY_S + (choice.delay_s or 0.0)
         return block.rtp_timestamp >= newest
 
-    first_tick_s = phase_s + math.floor((first_s - phase_s) / BLOCK_S) * BLOCK_S
+    first_tick_s = _tick_before(first_s, phase_s)
     playback = replay(
         playout,
         arrivals,
         first_tick_s,
         last_s + _LONGEST_DRAIN_S,
         drift=drift,
-        enough=enough or at_the_end,
-        from_s=last_s if enough is None else -math.inf,
+        enough=at_the_end,
+        from_s=last_s,
         each=listen(first_tick_s),
     )
     return playback, {**policy.figures(), **_target_steps(policy.targets_s(), playback)}
+
+
+def _policy(choice: PlayoutChoice, agreed: Agreed | None, decoder: Decoder) -> Policy:
+    """Return a fresh policy for what was agreed on."""
+    return make_policy(
+        choice,
+        decoder,
+        payload_type=0 if agreed is None else agreed.opus_payload_type,
+        red_payload_type=None if agreed is None else agreed.red_payload_type,
+    )
+
+
+def _tick_before(first_s: float, phase_s: float) -> float:
+    """Return the last instant of the loudspeaker's grid by ``first_s``."""
+    return phase_s + math.floor((first_s - phase_s) / BLOCK_S) * BLOCK_S
 
 
 def _target_steps(targets_s: npt.NDArray[np.float64], playback: Playback) -> Mapping[str, Any]:

@@ -26,9 +26,8 @@ import math
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import repeat
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -53,8 +52,7 @@ _HINDSIGHT: Final = 256
 """How many recent packets a latecomer is placed among; see ``_Keeper``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fate:
+class Fate(NamedTuple):
     """What becomes of one packet: when each copy arrives, or why none does.
 
     ``corrupt`` is empty when no copy is damaged; else it runs beside ``arrivals_s`` and names the one flipped bit of
@@ -276,8 +274,13 @@ class Path:
 
         A copy made by one hop goes through the later hops on its own. ``dropped`` names the cause of the first copy.
         """
-        fate, marked = Fate((now_s,)), False
-        for link in self.links:
+        if not self.links:
+            return Fate((now_s,))
+        fate = self.links[0].offer(size_bytes, now_s)
+        marked = fate.marked
+        if fate.dropped:
+            return fate
+        for link in self.links[1:]:
             if len(fate.arrivals_s) == 1 and not fate.corrupt:
                 fate = link.offer(size_bytes, fate.arrivals_s[0])
             else:
@@ -285,7 +288,7 @@ class Path:
             if fate.dropped:
                 return fate
             marked |= fate.marked
-        return replace(fate, marked=True) if marked and not fate.marked else fate
+        return fate._replace(marked=True) if marked and not fate.marked else fate
 
     def requested(self) -> Requested:
         """Return what was asked of the hops together, in the words of ``Achieved``."""

@@ -11,7 +11,8 @@ import math
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from functools import cache
+from typing import Protocol, cast, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -93,6 +94,12 @@ class Gliding(Playout, Protocol):
         ...
 
 
+@cache
+def _glides(kind: type) -> bool:
+    """Return whether it is ``Gliding``: to look takes Python longer than a short replay does."""
+    return issubclass(kind, Gliding)
+
+
 def replay(
     playout: Playout,
     arrivals: Sequence[Arrival],
@@ -131,7 +138,7 @@ def replay(
     stamps, concealed = array("q"), array("H")
     sound: list[Pcm] = []
     take = each or (lambda played: sound.append(played.samples))
-    gliding = playout if isinstance(playout, Gliding) else None
+    gliding = cast("Gliding", playout) if _glides(type(playout)) else None
     # So many blocks are played whatever they are; one less than by division, which may be off by a rounding.
     certain = ticks if enough is None else min(ticks, math.floor(max(from_s - first_tick_s, 0.0) / period_s) - 1)
     tick = 0

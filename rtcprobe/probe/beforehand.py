@@ -10,8 +10,9 @@ from dataclasses import replace
 import numpy as np
 
 from rtcprobe.call.script import cues_of
-from rtcprobe.call.targets.base import CallSetup, Target, find_target
+from rtcprobe.call.targets.base import CallSetup, RoomTarget, Target, find_target
 from rtcprobe.call.targets.loopback import LoopbackTarget
+from rtcprobe.call.targets.sfu import SfuTarget
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.result import Clock, Engine
 from rtcprobe.runtime.entropy import Entropy
@@ -49,10 +50,17 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
         fact = "knows no real time" if clock == "real" else f"cannot call {target.name}"
         raise BadInputError(f"engine model {fact}", "it models the loopback in virtual time: use engine stack")
     names = tuple(party.name for party in scenario.parties)
-    if isinstance(target, LoopbackTarget):
+    outside = not scenario.target.ours
+    if isinstance(target, SfuTarget):
+        target = target.placed(scenario)
+    elif not outside or names != _TWO:
+        if not isinstance(target, RoomTarget):
+            raise BadInputError(f"{target.name} cannot be called by {', '.join(names)}", "write a caller and a callee")
         target = target.joining(names, [way for way in scenario.ways if way.medium == "audio"])
-    elif names != _TWO:
-        raise BadInputError(f"{target.name} cannot be called by {', '.join(names)}", "write a caller and a callee")
+    if outside and cues_of(scenario.parties, scenario.script):
+        raise BadInputError(
+            f"{target.name} is called without cues", "a script, comes and leaves are performed on the loopback alone"
+        )
     if engine == "model" and cues_of(scenario.parties, scenario.script):
         raise BadInputError("engine model performs no cues", "it models who is there all the time: use engine stack")
     if clock not in target.clocks:
@@ -65,12 +73,12 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
     measured = tuple(map(Way, target.directions))
     roles = tuple(dict.fromkeys(party.role for party in scenario.parties if party.role))
     for budget in scenario.budgets:
-        _refuse_unknown(budget, target.name, measured, names, roles)
+        _refuse_unknown(budget, target, measured, names, roles)
     return target
 
 
 def _refuse_unknown(
-    budget: Budget, target: str, measured: Sequence[Way], parties: Sequence[str], roles: Sequence[str]
+    budget: Budget, target: Target, measured: Sequence[Way], parties: Sequence[str], roles: Sequence[str]
 ) -> None:
     """Refuse a budget about a conversation, a way, a leg, a party or a role that there will not be.
 
@@ -87,9 +95,11 @@ def _refuse_unknown(
         few = len(measured) <= len(BOTH_WAYS) or metric.way is None
         known = " and ".join(measured) or "joins alone"
         cure = f"it measures {known}" if few else did_you_mean(metric.way, measured)
-        raise BadInputError(f"budget {budget.expression!r}: {target} does not measure that way", cure)
-    legs = {*(Leg.between(way.talker, way.listener) for way in measured if not way.there_and_back)}
-    legs |= {*BOTH_LEGS} if parties == _TWO else set()
+        raise BadInputError(f"budget {budget.expression!r}: {target.name} does not measure that way", cure)
+    if isinstance(target, SfuTarget) or (parties != _TWO and isinstance(target, RoomTarget)):
+        legs = {*target.legs}
+    else:
+        legs = {*BOTH_LEGS, *(Leg.between(way.talker, way.listener) for way in measured if not way.there_and_back)}
     ends = dict.fromkeys((*parties, *(way.listener for way in measured), *roles))
     there: Sequence[str] = sorted(legs) if metric.over == "link" else list(ends) if metric.over in _OF_PARTIES else ()
     if metric.way is not None and there and metric.way not in there:

@@ -13,6 +13,7 @@ from rtcprobe.call.targets.base import Call
 from rtcprobe.call.targets.base import Way as PeerWay
 from rtcprobe.hearing.ears import Ear
 from rtcprobe.hearing.lips import LipSync
+from rtcprobe.hearing.played import PlayedEar
 from rtcprobe.hearing.playing import first_audio_s
 from rtcprobe.hearing.pooled import CallAccount
 from rtcprobe.hearing.speech import Voices
@@ -24,7 +25,7 @@ from rtcprobe.scenario import Scenario
 from rtcprobe.timeline import Cost, Stop, phases, price
 from rtcprobe.ways import Way
 
-__all__ = ["Joined", "Listened", "RoundTrip", "came", "hear_call", "judge_join"]
+__all__ = ["Joined", "Listened", "RoundTrip", "hear_call", "judge_join"]
 
 
 RoundTrip = Callable[[str, str], float | None]
@@ -58,15 +59,20 @@ def hear_call(
         BadInputError: a WAV that cannot be written.
     """
     heard = {each.way: each for each in ways if each.way in wanted}
-    ears: dict[Way, Ear] = {}
+    ears: dict[Way, Ear | PlayedEar] = {}
     for way, each in heard.items():
         listener = scenario.party(each.came.listener)
+        voice = voices[each.said.party]
+        devices = scenario.party(each.said.party).devices.to(listener.devices)
+        if each.came.sound is not None:
+            ears[way] = PlayedEar(each.said, each.came, voice, devices=devices)
+            continue
         ears[way] = Ear(
             each.said,
             each.came,
-            voices[each.said.party],
+            voice,
             playout=listener.playout,
-            devices=scenario.party(each.said.party).devices.to(listener.devices),
+            devices=devices,
             phase_s=each.phase_s,
             lips=(lips or {}).get(way),
         )
@@ -75,7 +81,7 @@ def hear_call(
     return {way: ear.account(way, _echo_path_s(way, ears)) for way, ear in ears.items()}
 
 
-def _echo_path_s(way: Way, ears: Mapping[Way, Ear]) -> float | None:
+def _echo_path_s(way: Way, ears: Mapping[Way, Ear | PlayedEar]) -> float | None:
     """Return how far away an echo of what is said on a way would come from: the mean delay of both ways of the two.
 
     None where one of them was heard by nobody, though it should have been.
@@ -102,10 +108,12 @@ def judge_join(
     the connection that was its last.
     """
     call, party = attempt.call, _named(attempt.call, joiner)
-    ends = _meeting(call, joiner)
+    server = call.server_of(joiner)
+    ends = _meeting(call, joiner) if server is None else [joiner]
     marks = {peer: dict(peer.timeline.marks) for peer in dict.fromkeys((*ends, joiner))}
-    failed, stopped = call.failed, call.stopped
-    meshed = len(call.joiners) > 1 and not outside
+    failed, stopped = call.troubles.get(joiner, (call.failed, call.stopped))
+    joining = {peer.side for peer in call.joiners}
+    meshed = 1 < len(call.joiners) == len(joining)  # of several who listen to one alone, all have one side's name
     if failed is not None and meshed and joiner.heard_packet.is_set():
         failed, stopped = None, None  # somebody else of the room was not heard
     if failed is None:
@@ -115,7 +123,7 @@ def judge_join(
                 continue  # another listener of the room: an attempt of its own
             heard_s = _first_audio_s(attempt, way, scenario, outside=outside)
             if heard_s is not None:
-                marks[way.listener]["first_audio"] = heard_s
+                marks[way.listener]["first_audio"] = min(heard_s, marks[way.listener].get("first_audio", heard_s))
             seen_s = first_pictures_s(call, way.listener, scenario)
             marks[way.listener] |= {name: at_s - way.listener.timeline.begun_s for name, at_s in seen_s.items()}
     total_s = marks[joiner].get("first_audio")
@@ -124,7 +132,7 @@ def judge_join(
         stopped = Stop(joiner.timeline.reached(), "first_audio")
     end_s = call.setup.join_timeout_s if total_s is None else total_s
     costs = price(call.waits(joiner), total_s=end_s, not_before_s=call.awaited_s(joiner, end_s))
-    apart_s = round_trip_s(ends[0].side, ends[1].side if len(ends) > 1 else "callee")
+    apart_s = round_trip_s(ends[0].side, server or (ends[1].side if len(ends) > 1 else "callee"))
     timed = Join(
         party=party,
         round=number,
@@ -137,8 +145,7 @@ def judge_join(
         awaited=None if stopped is None else stopped.awaited,
         last=next((peer.side for peer in ends if peer is not joiner), None) if meshed else None,
     )
-    sides = {each.side for each in call.joiners}
-    other = next((peer for peer in ends if peer.side not in sides), None)
+    other = next((peer for peer in ends if peer.side not in joining), None)
     if other is None or joiner is not call.joiners[0]:
         return Joined(timed, None)
     return Joined(timed, Join(party=other.side, round=number, marks=marks[other]))
@@ -164,10 +171,10 @@ def _meeting(call: Call, joiner: Peer) -> list[Peer]:
 
 def _first_audio_s(attempt: Attempt, way: PeerWay, scenario: Scenario, *, outside: bool) -> float | None:
     """Return when the listener heard the talker first, seconds since the listener began."""
-    arrived = came(way, outside=outside)
+    arrived = attempt.call.came_on(way, forwarded=outside)
     listener = scenario.party(arrived.listener)
     heard_s = first_audio_s(
-        way.talker.said(),
+        attempt.call.said_on(way),
         arrived,
         playout=listener.playout,
         devices=listener.devices,
@@ -176,16 +183,11 @@ def _first_audio_s(attempt: Attempt, way: PeerWay, scenario: Scenario, *, outsid
     return None if heard_s is None else heard_s - arrived.begun_s
 
 
-def came(way: PeerWay, *, outside: bool) -> Came:
-    """Return what came on ``way``; ``outside``: through a server that is not ours."""
-    return way.listener.came(forwarded=outside, there_and_back=way.talker is way.listener)
-
-
 def _write_wavs(
     folder: Path,
     ways: Mapping[Way, Listened],
     voices: Voices,
-    ears: Mapping[Way, Ear],
+    ears: Mapping[Way, Ear | PlayedEar],
     scenario: Scenario,
 ) -> None:
     """Write four files whose first sample is the start of the call: sound in the air, devices' delays included.
@@ -202,5 +204,5 @@ def _write_wavs(
                 mouth.write(piece[:left])
                 left = max(0, left - len(piece))
         with wav_file(folder / f"{way}.ear.wav") as heard:
-            heard.begin(ear.playback.start_s + scenario.party(listener).devices.playback_s)
+            heard.begin(ear.start_s + scenario.party(listener).devices.playback_s)
             ear.sound(heard.write)

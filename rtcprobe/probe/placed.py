@@ -15,7 +15,8 @@ from rtcprobe.model import Plan, Voice, place
 from rtcprobe.playout.base import BLOCK_S
 from rtcprobe.probe import stalls
 from rtcprobe.probe.conversing import Spoke, spoke_in
-from rtcprobe.probe.hearing import Listened, came
+from rtcprobe.probe.hearing import Listened
+from rtcprobe.probe.messaging import Exchanged, exchanged
 from rtcprobe.probe.placing import Attempt
 from rtcprobe.probe.seeing import Watched, watched
 from rtcprobe.recording import Said
@@ -27,7 +28,7 @@ __all__ = ["Placed", "modelled", "of_stack"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
-    """A call: each way listened to, and each watched, its emulated lines, and how it went.
+    """A call: each way listened to, each watched and each of messages, its emulated lines, and how it went.
 
     ``said`` is what each of our peers said, ``happened`` which cues were carried out, and when. ``void`` says why the
     machine spoilt it, ``failed`` why it did not come about, ``cut`` what ended it. ``spoke`` is what the user of a
@@ -36,6 +37,7 @@ class Placed:
 
     ways: Sequence[Listened]
     watched: Sequence[Watched] = ()
+    exchanged: Sequence[Exchanged] = ()
     said: Sequence[Said]
     legs: Mapping[Leg, Sequence[Line]]
     report: Mapping[str, Any] = field(default_factory=dict)
@@ -43,6 +45,8 @@ class Placed:
     cut: str | None = None
     void: str | None = None
     warnings: Sequence[str] = ()
+    invalid: Sequence[str] = ()
+    """Why what was measured does not count, a sentence each."""
     happened: Sequence[tuple[float, Cue]] = ()
     spoke: Spoke = field(default_factory=Spoke)
     lag_s: Sequence[float] = ()
@@ -56,20 +60,22 @@ def of_stack(attempt: Attempt, *, outside: bool) -> Placed:
         ways=[
             Listened(
                 way=Way(way.direction),
-                said=way.talker.said(),
-                came=came(way, outside=outside),
+                said=call.said_on(way),
+                came=call.came_on(way, forwarded=outside),
                 phase_s=attempt.phase_s(way.listener),
             )
             for way in call.ways
         ],
         watched=watched(call),
-        said=[peer.said() for peer in call.peers if peer.sound.track is not None],
+        exchanged=exchanged(call),
+        said=[peer.said() for peer in call.peers if peer.speaks],
         legs={Leg(name): lines for name, lines in call.legs().items()},
         report=call.report(),
         failed=call.failed,
         cut=call.cut,
         void=stalls.void_call(attempt),
         warnings=call.warnings,
+        invalid=getattr(call, "invalid", ()),  # targets of other packages need not know of it
         happened=call.happened,
         spoke=spoke_in(call),
         lag_s=attempt.lag_s,

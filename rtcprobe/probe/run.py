@@ -19,6 +19,7 @@ from rtcprobe.probe.deadline import Deadline, longest_join_s, longest_talk_s
 from rtcprobe.probe.environment import environment
 from rtcprobe.probe.harness import Harness
 from rtcprobe.probe.joining import Joining
+from rtcprobe.probe.messaging import Messages
 from rtcprobe.probe.notes import Listener, Notes
 from rtcprobe.probe.placing import Placing
 from rtcprobe.probe.routes import never_met, nominal_round_trip_s, routes
@@ -38,6 +39,9 @@ from rtcprobe.secrets import hiding, scrubbed
 from rtcprobe.verdict import judge
 
 __all__ = ["check_target", "run_probe"]
+
+USUAL = (700, 10, 10)
+"""Python's own thresholds (``gc.get_threshold``), which the command line raises while it loads."""
 
 WITHOUT_JOINS = "engine model makes no joins, it models calls alone: budgets about joins are shown and do not bind"
 
@@ -90,6 +94,8 @@ def measure(
     if clock == "real":
         gc.collect()  # and what is garbage by now is no walk in the middle of a call
     gc.freeze()
+    thresholds = gc.get_threshold()
+    gc.set_threshold(*USUAL)
     try:
         with hiding():
             return _Run(scenario, Placing(target, clock), engine, seed, progress, wav_dir, video_dir).whole()
@@ -97,6 +103,7 @@ def measure(
         # A call leaves circles behind, 2 MB each. What is frozen need not be walked to find them: 2 ms instead of 48.
         gc.collect()
         gc.unfreeze()
+        gc.set_threshold(*thresholds)
 
 
 @dataclass(slots=True)
@@ -118,14 +125,15 @@ class _Run:
         hops = routes(scenario, self.placing.target.routes)
         conversing = None if scenario.conversation is None else Conversing(scenario, scenario.conversation)
         lasts_s = plan.duration_s if conversing is None else min(plan.duration_s, MARKERS_S)
-        voices = speak(scenario.sending("audio"), lasts_s)
+        voices = speak(scenario.sending("audio"), lasts_s, mixed=getattr(self.placing.target, "mixes", False))
         error_s, survived, checked = checked_alone(voices)
         harness = Harness(self.placing.clock, detection_error_s=error_s, survived=survived, checked=checked)
         notes = self.notes = Notes(scenario, self.placing, harness, self.progress)
         self.joining = Joining(notes, Voided("join", plan.joins))
-        pictures = Pictures(scenario, video_dir=self.video_dir, without=self._without_pictures())
+        pictures = Pictures(scenario, video_dir=self.video_dir, without=self._without("pictures", "measured"))
+        messages = Messages(scenario, without=self._without("messages", "exchanged"))
         voided = Voided("call", plan.calls)
-        self.talking = Talking(notes, self.engine, voices, pictures, self.wav_dir, voided, conversing)
+        self.talking = Talking(notes, self.engine, voices, pictures, messages, self.wav_dir, voided, conversing)
         joins_seed, calls_seed = np.random.SeedSequence(self.seed).spawn(2)
         if self.placing.outside:
             harness.first_run_s = warm_up(call_setup(scenario, voices, None, endless=True))
@@ -151,12 +159,12 @@ class _Run:
             notes.warn(f"the run ended early: {error}")  # what was measured before stands
         return self._result(made_with)
 
-    def _without_pictures(self) -> str | None:
-        """Return why no pictures are measured, though there may be some; None where they are."""
+    def _without(self, what: str, done: str) -> str | None:
+        """Return why ``what`` a scenario may have beside sound is not measured; None where it is."""
         if self.engine == "model":
-            return "engine model knows no pictures: sound alone was modelled"
+            return f"engine model knows no {what}: sound alone was modelled"
         name = self.placing.target.name
-        return f"pictures are measured on the loopback alone: of {name} the sound was" if self.placing.outside else None
+        return f"{what} are {done} on the loopback alone: of {name} the sound was" if self.placing.outside else None
 
     def _result(self, made_with: Mapping[str, object]) -> Result:
         notes, joining, talking = self.notes, self.joining, self.talking
@@ -168,7 +176,14 @@ class _Run:
         repeated = (sentence for each in voided for sentence in each.warnings())
         joined_s = max((each.first_audio_s for each in joining.attempts if each.first_audio_s is not None), default=0.0)
         late = never_met(self.scenario, joined_s)
-        warnings = (*self.scenario.warnings, *late, *notes.warnings, *talking.pictures.warnings(), *repeated)
+        warnings = (
+            *self.scenario.warnings,
+            *late,
+            *notes.warnings,
+            *talking.pictures.warnings(),
+            *talking.messages.warnings(),
+            *repeated,
+        )
         if self.placing.outside and not notes.joined:
             # The instrument spoilt nothing: there was nothing to measure.
             complaints, warnings = (), (*warnings, *complaints)

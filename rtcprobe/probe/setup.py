@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from rtcprobe.call.targets.base import CallSetup, Route
 from rtcprobe.call.targets.loopback import mesh_routes
 from rtcprobe.hearing.speech import Voices
 from rtcprobe.link import LinkSpec
+from rtcprobe.messages import MessagePlan
 from rtcprobe.scenario import Scenario
 
 __all__ = ["call_setup"]
@@ -44,7 +46,13 @@ def call_setup(
     cues = cues_of(scenario.parties, scenario.script)
     silences = {cue.party: _silence(voices[cue.party].codec) for cue in cues if cue.does == "stop"}
     speech = {
-        name: Speech(frames=voice.frames, ptime_s=voice.codec.ptime_s, endless=endless, silence=silences.get(name))
+        name: Speech(
+            frames=voice.frames,
+            ptime_s=voice.codec.ptime_s,
+            endless=endless,
+            silence=silences.get(name),
+            voice=voice,
+        )
         for name, voice in voices.items()
     }
     names = [party.name for party in scenario.parties]
@@ -53,6 +61,7 @@ def call_setup(
         speech={name: speech.get(name) for name in names},
         hears={party.name: party.hears for party in scenario.parties if party.hears != "all"},
         cameras=cameras or {},
+        messages=_messages(scenario, endless=endless),
         connection=scenario.signaling.connection,
         dtls_timeout_s=scenario.dtls.timeout_s,
         join_timeout_s=scenario.call.join_timeout_s,
@@ -62,6 +71,16 @@ def call_setup(
         cues=() if endless else cues,
         lasts_s=scenario.call.duration_s,
     )
+
+
+def _messages(scenario: Scenario, *, endless: bool) -> dict[str, MessagePlan]:
+    """Return what each sends who sends messages; in a join, over a channel that opens, nothing."""
+    plans = {name: stream.messages for name, stream in scenario.sending("messages").items()}
+    return {
+        name: replace(plan, rate_hz=0.0, listed=()) if endless else plan
+        for name, plan in plans.items()
+        if plan is not None
+    }
 
 
 def _silence(codec: OpusSettings) -> bytes:

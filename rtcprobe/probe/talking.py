@@ -17,6 +17,7 @@ from rtcprobe.hearing.speech import Voices
 from rtcprobe.probe import stalls
 from rtcprobe.probe.conversing import Conversing
 from rtcprobe.probe.hearing import hear_call
+from rtcprobe.probe.messaging import Messages
 from rtcprobe.probe.notes import Notes
 from rtcprobe.probe.placed import Placed, modelled, of_stack
 from rtcprobe.probe.placing import Attempt, afresh
@@ -39,6 +40,7 @@ class Talking:
     engine: Engine
     voices: Voices
     pictures: Pictures
+    messages: Messages
     wav_dir: Path | None
     voided: Voided
     conversing: Conversing | None = None
@@ -135,6 +137,7 @@ class Talking:
             self.conversing.hear(number, placed.ways, placed.spoke, wav_dir)
             self.heard[number] = {}
         self.pictures.see(number, placed.watched)
+        self.messages.take(number, placed.exchanged)
         self.happenings += (
             Happening(party=cue.party, does=cue.does, at_s=at_s, call=number) for at_s, cue in placed.happened
         )
@@ -184,7 +187,7 @@ class Talking:
                 accounts.setdefault(way, {})[number] = account
         sound = tuple(pooled(calls) for calls in accounts.values())
         turns = () if self.conversing is None else self.conversing.accounts
-        return (*sound, *self.pictures.accounts(sound), *turns)
+        return (*sound, *self.pictures.accounts(sound), *self.messages.accounts(), *turns)
 
     def link(self) -> Mapping[Leg, LinkReport]:
         """Return what was asked of the emulated lines, and what they did in all calls."""

@@ -55,6 +55,7 @@ _GROUPS = {
     "mouth_to_ear": "Mouth to ear",
     "glass_to_glass": "Glass to glass",
     "lip_sync": "Lips after voice",
+    "messages": "Messages",
     "link": "Link",
     "harness": "Harness",
 }

@@ -55,7 +55,7 @@ def _parts(of: Difference | RankedMetric) -> list[str]:
     if way is None or not rest.startswith(way):
         return rest.split(".") if rest else []
     left = rest.removeprefix(way).removeprefix(".")
-    sound = Way.of(way.talker, way.listener)  # the group says that it is a picture
+    sound = Way.of(way.talker, way.listener)  # the group says of what it is
     return [arrow(sound), *(left.split(".") if left else [])]
 
 

@@ -6,6 +6,7 @@ Accounts stand by kind, then by way: ``mouth_to_ear.caller_to_callee``. Schema `
 
 from rtcprobe.result.accounts import (
     KINDS,
+    MESSAGE_STAGES,
     STAGES,
     TURN_STAGES,
     VIDEO_STAGES,
@@ -15,12 +16,14 @@ from rtcprobe.result.accounts import (
     Missed,
     Sample,
     Span,
+    Still,
     WayMap,
 )
 from rtcprobe.result.figures import Beside, Playout, Protection, Quality, Recovered, TargetSteps, Unprotected
 from rtcprobe.result.instrument import LATENESSES, Instrument, Lateness
 from rtcprobe.result.joins import Join, Joins, Retransmission
 from rtcprobe.result.links import Asked, LinkReport, LinkSide, Met
+from rtcprobe.result.named import NamedFigure
 from rtcprobe.result.outcomes import BudgetOutcome, BudgetVerdict, Unit
 from rtcprobe.result.records import (
     SCHEMA,
@@ -49,6 +52,7 @@ from rtcprobe.result.summary import Quantile, Summary
 __all__ = [
     "KINDS",
     "LATENESSES",
+    "MESSAGE_STAGES",
     "SCHEMA",
     "STAGES",
     "TURN_STAGES",
@@ -76,6 +80,7 @@ __all__ = [
     "LinkSide",
     "Met",
     "Missed",
+    "NamedFigure",
     "Newcomer",
     "PlacedCall",
     "Playout",
@@ -90,6 +95,7 @@ __all__ = [
     "Sample",
     "Span",
     "Spread",
+    "Still",
     "Summary",
     "TalkOver",
     "TargetSteps",

@@ -39,6 +39,7 @@ import aiortc.rtcdtlstransport
 import aiortc.rtcpeerconnection
 import aiortc.rtcrtpreceiver
 import aiortc.rtcrtpsender
+import aiortc.rtcsctptransport
 import aiortc.sdp
 import aiortc.utils
 from aiortc import (
@@ -49,6 +50,7 @@ from aiortc import (
     RTCRtpSender,
     RTCRtpTransceiver,
 )
+from aiortc.rtcdtlstransport import RTCCertificate
 from aiortc.rtcrtpparameters import RTCRtcpFeedback, RTCRtpCodecParameters, RTCRtpHeaderExtensionParameters
 from cryptography.x509 import Certificate
 
@@ -62,6 +64,7 @@ __all__ = [
     "attribute",
     "install",
     "new_peer_connection",
+    "ntp_time",
     "offering",
     "on_state",
     "without_decoder",
@@ -82,6 +85,9 @@ _FEEDBACK_OF: Final = {
     "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01": RTCRtcpFeedback(type="transport-cc")
 }
 """The feedback without which an extension has no use (draft-holmer-rmcat-transport-wide-cc-extensions-01 §4)."""
+
+_CERTIFICATES: Final[list[RTCCertificate]] = []
+"""Those of calls in virtual time, one after the other: as many as the largest of them had connections' ends."""
 
 _DECODING: ContextVar[bool] = ContextVar("rtcprobe_decoding", default=True)
 """Whether a receiver started in this context gets aiortc's decoder thread."""
@@ -122,11 +128,11 @@ def install() -> None:
         return host_addresses(use_ipv4, use_ipv6) if host is None else host.addresses()
 
     _replace(aioice.ice, "get_host_addresses", emulated_host_addresses)
-    for module in (aiortc.rtcrtpsender, aiortc.rtcrtpreceiver, aiortc.mediastreams):
+    for module in (aiortc.rtcrtpsender, aiortc.rtcrtpreceiver, aiortc.mediastreams, aiortc.rtcsctptransport):
         _replace(module, "time", _Dispatch(time, time=_virtual_time))
     for module in (aiortc.rtcrtpsender, aiortc.rtcrtpreceiver, aioice.ice):
         _replace(module, "random", _Dispatch(random, random=_seeded("random", random.random)))
-    for module in (aiortc.utils, aioice.utils):
+    for module in (aiortc.utils, aioice.utils, aiortc.rtcsctptransport):
         _replace(module, "os", _Dispatch(os, urandom=_seeded("urandom", os.urandom)))
     for module in (aioice.ice, aioice.utils):
         stand_in = _Dispatch(
@@ -139,6 +145,7 @@ def install() -> None:
         _replace(module, "uuid", _Dispatch(uuid, uuid4=_seeded("uuid4", uuid.uuid4)))
     _replace(aiortc.rtcrtpreceiver, "threading", _Dispatch(threading, Thread=_decoder_thread))
     _replace(aiortc.rtcdtlstransport, "certificate_digest", _digest)
+    _replace(aiortc.rtcpeerconnection, "RTCCertificate", _Dispatch(RTCCertificate, generateCertificate=_certificate))
     _replace(aiortc.rtcpeerconnection, "copy", _Dispatch(copy, deepcopy=_copied))
     _replace(aiortc.rtcpeerconnection, "CODECS", _OfferedCodecs(aiortc.codecs.CODECS))
     _replace(aiortc.rtcpeerconnection, "HEADER_EXTENSIONS", _OfferedExtensions(aiortc.codecs.HEADER_EXTENSIONS))
@@ -243,6 +250,21 @@ def _digest(certificate: Certificate, algorithm: str) -> str:
     return certificate.fingerprint(digest).hex(":").upper()
 
 
+def _certificate() -> RTCCertificate:
+    """Return a new certificate; in virtual time the process' n-th for the n-th connection of a call.
+
+    A tenth of what a join costs is making two and their OpenSSL contexts (``dtls_seam.prepare_handshake``), which takes
+    no virtual time, and nothing on the wire but a fingerprint tells one certificate from another.
+    """
+    loop = _virtual_loop()
+    if loop is None:
+        return RTCCertificate.generateCertificate()
+    place = next(loop.certificates)
+    if place == len(_CERTIFICATES):
+        _CERTIFICATES.append(RTCCertificate.generateCertificate())
+    return _CERTIFICATES[place]
+
+
 def _with(codec: RTCRtpCodecParameters, feedback: Mapping[str, RTCRtcpFeedback]) -> RTCRtpCodecParameters:
     """Return a codec with the feedback that belongs to the extensions of this context."""
     more = [feedback[each.uri] for each in _MORE_EXTENSIONS.get() if each.uri in feedback]
@@ -269,9 +291,9 @@ def _decoder_thread(*args: Any, **kwargs: Any) -> threading.Thread | _NoThread:
 
 
 class _Dispatch(types.SimpleNamespace):
-    """A module with a few names replaced."""
+    """A module, or a class, with a few names replaced."""
 
-    def __init__(self, module: types.ModuleType, **replacements: Any) -> None:
+    def __init__(self, module: types.ModuleType | type, **replacements: Any) -> None:
         super().__init__(**replacements)
         self._module = module
 
@@ -297,11 +319,16 @@ def _replace_clocks() -> None:
 
     def virtual_ntp_time() -> int:
         loop = _virtual_loop()
-        return current_ntp_time() if loop is None else int((_NTP_EPOCH_OFFSET_S + loop.time()) * 2**32)
+        return current_ntp_time() if loop is None else ntp_time(loop.time())
 
     _replace(aiortc.clock, "current_datetime", virtual_datetime)
     _replace(aiortc.clock, "current_ms", virtual_ms)
     _replace(aiortc.clock, "current_ntp_time", virtual_ntp_time)
+
+
+def ntp_time(now_s: float) -> int:
+    """Return an instant of virtual time as NTP has it, 32 bits of seconds and 32 of their fractions."""
+    return int((_NTP_EPOCH_OFFSET_S + now_s) * 2**32)
 
 
 def _virtual_loop() -> VirtualEventLoop | None:

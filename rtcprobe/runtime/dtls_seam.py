@@ -20,6 +20,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from aiortc.rtcdtlstransport import RTCDtlsTransport
+from OpenSSL import SSL
 
 from rtcprobe.runtime.aiortc_seam import attribute, on_state
 
@@ -38,13 +39,18 @@ def prepare_handshake(dtls: RTCDtlsTransport) -> None:
         SeamError: an internal name has moved.
     """
     certificate = attribute(dtls, _LOCAL_CERTIFICATE)
+    if getattr(certificate, "_rtcprobe", False):
+        return  # a call in virtual time had it before
     make_context: Callable[[Any], Any] = attribute(certificate, "_create_ssl_context")
     profiles = attribute(dtls, "_srtp_profiles")
     context, fingerprints = make_context(profiles), certificate.getFingerprints()
+    # Sessions are numbered as ever, which the wire shows, but not kept: nobody here resumes one.
+    context.set_session_cache_mode(SSL.SESS_CACHE_SERVER | SSL.SESS_CACHE_NO_INTERNAL_STORE)
     certificate._create_ssl_context = lambda srtp_profiles: (  # noqa: SLF001
         context if srtp_profiles == profiles else make_context(srtp_profiles)
     )
     certificate.getFingerprints = lambda: list(fingerprints)
+    certificate._rtcprobe = True  # noqa: SLF001 - our own mark
 
 
 class HandshakeFlights:

@@ -66,6 +66,22 @@ class OutsideHost(Host):
         """Return the local addresses from which candidates are gathered."""
         return list(self.candidates)
 
+    def beside(self) -> OutsideHost:
+        """Return the same machine behind the same access line for another connection: with a tap of its own."""
+        other = OutsideHost(
+            self.name,
+            self.address,
+            self.network,
+            up=self.up,
+            down=self.down,
+            stream_up=self.stream_up,
+            stream_down=self.stream_down,
+            candidates=self.candidates,
+        )
+        if isinstance(self.network, OutsideNetwork):
+            self.network.hosts.append(other)
+        return other
+
 
 class OutsideNetwork(Network):
     """Hosts of ours on real sockets, each behind an access line of its own."""

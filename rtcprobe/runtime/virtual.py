@@ -52,6 +52,8 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
         super().__init__(_NoSelector())
         self._clock_resolution = 1e-9
         self.entropy = entropy
+        self.certificates = count()
+        """Which of the process' certificates the next connection has (``aiortc_seam``)."""
 
     def time(self) -> float:
         """Return virtual seconds since the loop was made."""

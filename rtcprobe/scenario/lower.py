@@ -6,13 +6,15 @@ Rules:
     2. ``parties`` are read in the order written. What is written of all (``codec``, ``mouth``, ``devices``,
        ``playout``) holds for each, but for the keys it has itself; ``protection`` is agreed on between two, and so one
        for all. ``link`` is for every leg between two that ``legs`` does not name.
-    3. Where ``parties`` are written and ``signaling.region`` is not, the signalling server stands at the last party's
+    3. Parties who call a server outside (``target`` is a URL) have legs to it and from it, ``ana_to_target`` and
+       ``target_to_ana``; ``link`` is for each of them that is not named.
+    4. Where ``parties`` are written and ``signaling.region`` is not, the signalling server stands at the last party's
        end of its legs, as it does at the callee's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import permutations
 from pathlib import Path
@@ -23,9 +25,11 @@ from rtcprobe.audio.protection import Protection
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.link import LinkSpec, parse_link
 from rtcprobe.playout.policies import PlayoutChoice
+from rtcprobe.scenario.messages import message_plan
 from rtcprobe.scenario.model import SignalingPlan
-from rtcprobe.scenario.parties import Devices, MouthPlan, Party, Site, Stream
+from rtcprobe.scenario.parties import ANYWHERE, OWN_LINES, Devices, MouthPlan, Party, Site, Stream
 from rtcprobe.scenario.script import Cue, parse_cue
+from rtcprobe.scenario.servers import servers_of
 from rtcprobe.scenario.video import video_plan
 from rtcprobe.units import parse_decibels, parse_duration, parse_ppm, parse_rate, parse_ratio
 from rtcprobe.ways import BOTH_LEGS, Leg
@@ -38,7 +42,8 @@ _PAIR: Final = ("caller", "callee")
 _ROOM: Final = ("legs", "script")
 """Keys that need ``parties``."""
 
-_NO_PARTY: Final = ("server", "target")
+_FAR: Final = "target"
+_NO_PARTY: Final = ("server", _FAR)
 """What routes call the signalling server and whoever is called outside."""
 
 _OF_ALL: Final = ("codec", "mouth", "devices")
@@ -52,6 +57,7 @@ class Cast(NamedTuple):
     legs: Mapping[Leg, LinkSpec]
     script: tuple[Cue, ...]
     signaling: SignalingPlan
+    servers: Mapping[str, Site] = {}
 
 
 def cast_of(written: Mapping[str, Any], folder: Path) -> Cast:
@@ -64,11 +70,11 @@ def cast_of(written: Mapping[str, Any], folder: Path) -> Cast:
         for key in _ROOM:
             if key in written:
                 raise BadInputError(f"{key} is written, and no parties", "write parties in place of caller and callee")
-        return _pair(written, folder)
+        return _pair(written, folder, servers_of(written))
     for key in _PAIR:
         if key in written:
             raise BadInputError(f"parties and {key} both say who takes part", f"leave {key} out")
-    return _room(written, folder)
+    return _room(written, folder, servers_of(written))
 
 
 def within(place: str, build: Callable[[Any], _T], written: Any) -> _T:
@@ -79,13 +85,19 @@ def within(place: str, build: Callable[[Any], _T], written: Any) -> _T:
         raise error.within(place) from error
 
 
-def _pair(written: Mapping[str, Any], folder: Path) -> Cast:
-    parties = tuple(_party(name, Site(**written.get(name, {})), {}, written, folder) for name in _PAIR)
+def _pair(written: Mapping[str, Any], folder: Path, servers: Mapping[str, Site]) -> Cast:
+    parties = tuple(_party(name, _site(name, written.get(name, {}), folder), {}, written, folder) for name in _PAIR)
+    if servers:
+        if written["link"] != {}:
+            raise BadInputError(
+                "link leads from caller to callee, past the server between them", "write parties, and legs to the sfu"
+            )
+        return Cast(parties, {}, (), _signaling(written, beside=None), servers)
     legs = {Leg(direction): link for direction, link in _links(written["link"], folder).items()}
     return Cast(parties, legs, (), _signaling(written, beside="callee"))
 
 
-def _room(written: Mapping[str, Any], folder: Path) -> Cast:
+def _room(written: Mapping[str, Any], folder: Path, servers: Mapping[str, Site]) -> Cast:
     named: Mapping[str, Any] = written["parties"]
     if len(named) < len(_PAIR):
         raise BadInputError(f"parties has {len(named)}: nobody to call", "name two or more, such as ana and ben")
@@ -93,11 +105,19 @@ def _room(written: Mapping[str, Any], folder: Path) -> Cast:
         if name in named:
             raise BadInputError(f"a party cannot be called {name!r}", "that is what paths call somebody else: ana, ben")
     parties = tuple(
-        _party(name, Site(**{key: of[key] for key in ("region", "access") if key in of}), of, written, folder)
-        for name, of in named.items()
+        _party(name, _site(f"parties.{name}", of, folder), of, written, folder) for name, of in named.items()
     )
-    legs = _legs(written, list(named), folder)
     script = tuple(parse_cue(line) for line in written.get("script", ()))
+    if servers:
+        there = [Leg.between(name, server) for name in named for server in servers]
+        legs = _legs(written, [each for leg in there for each in (leg, leg.back)], folder)
+        return Cast(parties, legs, script, _signaling(written, beside=None), servers)
+    if _calls_outside(written):
+        there = [Leg.between(name, _FAR) for name in named]
+        legs = _legs(written, [each for leg in there for each in (leg, leg.back)], folder)
+        _placed_outside(parties, legs, written)
+        return Cast(parties, legs, script, _signaling(written, beside=None))
+    legs = _legs(written, [Leg.between(*pair) for pair in permutations(named, 2)], folder)
     beside = None if "region" in written.get("signaling", {}) else parties[-1].name
     _placed(parties, legs, beside)
     return Cast(parties, legs, script, _signaling(written, beside=beside))
@@ -125,13 +145,25 @@ def _party(name: str, site: Site, own: Mapping[str, Any], of_all: Mapping[str, A
         name=name,
         role=own.get("role", ""),
         site=site,
-        sends=() if own.get("sends") == "nothing" else (sound, *picture),
+        sends=(*(() if own.get("sends") == "nothing" else (sound, *picture)), *_written(own, of_all, place)),
         hears=within(f"parties.{name}.hears", _hears, own.get("hears", "all")),
         devices=within(f"{place}devices", _devices, says["devices"]),
         playout=PlayoutChoice.parse(own.get("playout", of_all["playout"])),
         comes_s=parse_duration(own["comes"]) if "comes" in own else 0.0,
         leaves_s=parse_duration(own["leaves"]) if "leaves" in own else None,
+        edge=own.get("edge"),
     )
+
+
+def _written(own: Mapping[str, Any], of_all: Mapping[str, Any], place: str) -> tuple[Stream, ...]:
+    """Return the messages a party sends: those of its own; where it has none, those of all who send sound."""
+    if "messages" not in own and (own.get("sends") == "nothing" or "messages" not in of_all):
+        return ()
+    says = {**of_all.get("messages", {}), **own.get("messages", {})}
+    limits = ("max_retransmits", "max_lifetime")
+    if any(key in own.get("messages", {}) for key in limits):  # its own limit, in place of that of all
+        says = {key: value for key, value in says.items() if key not in limits or key in own["messages"]}
+    return (Stream(medium="messages", messages=within(f"{place}messages", message_plan, says)),)
 
 
 def _hears(written: str | list[str]) -> Any:
@@ -164,28 +196,72 @@ def _placed(parties: tuple[Party, ...], legs: Mapping[Leg, LinkSpec], beside: st
             _known_place(party, "leave signaling.region out, and the signalling server stands with the last party")
 
 
+def _site(place: str, of: Mapping[str, Any], folder: Path) -> Site:
+    """Return where a party is; its access is one of the catalogue, or lines of its own."""
+    region, access = of.get("region", ANYWHERE), of.get("access", ANYWHERE)
+    if isinstance(access, str):
+        return Site(region=region, access=access)
+    up, down = (_link(f"{place}.access.{way}", access[way], folder) for way in ("up", "down"))
+    return Site(region=region, access=OWN_LINES, lines=(up, down))
+
+
 def _known_place(party: Party, otherwise: str) -> None:
-    for key, value, example in (("region", party.site.region, "bangkok"), ("access", party.site.access, "wifi-good")):
+    for key, value in (("region", party.site.region), ("access", party.site.access)):
         if value == _NOWHERE[key]:
-            raise BadInputError(f"parties.{party.name}.{key} is missing", f"write it like {example}; or {otherwise}")
+            raise BadInputError(
+                f"parties.{party.name}.{key} is missing", f"write it like {_EXAMPLES[key]}; or {otherwise}"
+            )
 
 
 _NOWHERE: Final = {"region": Site().region, "access": Site().access}
+_EXAMPLES: Final = {"region": "bangkok", "access": "wifi-good"}
 
 
-def _legs(written: Mapping[str, Any], names: list[str], folder: Path) -> dict[Leg, LinkSpec]:
-    """Return the legs between parties, in the order of the parties: those named, and ``link`` for the rest."""
+def _calls_outside(written: Mapping[str, Any]) -> bool:
+    """Return whether the target is a server of somebody else's: a URL, or its keys."""
+    target = written.get("target", "loopback")
+    url = target.get("url", "://") if isinstance(target, Mapping) else target
+    return isinstance(url, str) and "://" in url
+
+
+def _placed_outside(parties: tuple[Party, ...], legs: Mapping[Leg, LinkSpec], written: Mapping[str, Any]) -> None:
+    """Refuse a leg that leads to no server, and a party whose place is needed.
+
+    Raises:
+        BadInputError: such a one.
+    """
+    named = {party.name for party in parties}
+    for leg in legs:
+        if leg.source in named and leg.destination in named:
+            raise BadInputError(
+                f"leg {str(leg)!r} passes the target by", f"give {leg.source}_to_{_FAR} or {_FAR}_to_{leg.destination}"
+            )
+    target = written["target"]
+    placed = isinstance(target, Mapping) and target.get("region") is not None
+    for party in parties:
+        there = Leg.between(party.name, _FAR)
+        if there in legs and there.back in legs:
+            continue
+        otherwise = f"give the legs {there} and {there.back}, or link for every leg"
+        for key, value in (("access", party.site.access), ("region", party.site.region)):
+            if value == _NOWHERE[key] and (key == "access" or placed):
+                raise BadInputError(
+                    f"parties.{party.name}.{key} is missing", f"write it like {_EXAMPLES[key]}; or {otherwise}"
+                )
+
+
+def _legs(written: Mapping[str, Any], between: Sequence[Leg], folder: Path) -> dict[Leg, LinkSpec]:
+    """Return the legs there are: those named, and of those ``between`` whom ``link`` leads, that for the rest."""
     own = written.get("legs", {})
     if not isinstance(own, Mapping):
         raise BadInputError(f"legs {own!r} is not a set of legs", "write it like legs: {ana_to_ben: delay 80ms}")
     if isinstance(written["link"], Mapping) and any(key in BOTH_LEGS for key in written["link"]):
         way = next(key for key in written["link"] if key in BOTH_LEGS)
-        raise BadInputError(f"link.{way} is of a caller and a callee", f"name the leg: legs.{names[0]}_to_{names[1]}")
+        raise BadInputError(f"link.{way} is of a caller and a callee", f"name the leg: legs.{between[0]}")
     given = {within("legs", Leg, name): link for name, link in own.items()}
     everywhere = None if written["link"] == {} else _link("link", written["link"], folder)
     found: dict[Leg, LinkSpec] = {}
-    for one, other in permutations(names, 2):
-        leg = Leg.between(one, other)
+    for leg in between:
         if leg in given:
             found[leg] = _link(f"legs.{leg}", given.pop(leg), folder)
         elif everywhere is not None:

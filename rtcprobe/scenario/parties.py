@@ -20,6 +20,8 @@ from rtcprobe.audio.mouth import LEAST_MARKER_DB, MARKER_TO_SPEECH_DB, MOST_MARK
 from rtcprobe.audio.opus import OpusSettings
 from rtcprobe.audio.protection import Protection
 from rtcprobe.errors import BadInputError
+from rtcprobe.link import ACCESS, LinkSpec
+from rtcprobe.messages import MessagePlan
 from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.scenario.video import VideoPlan
 from rtcprobe.units import format_duration
@@ -27,6 +29,7 @@ from rtcprobe.ways import MEDIA, Medium, Way, party_named
 
 __all__ = [
     "ANYWHERE",
+    "OWN_LINES",
     "Devices",
     "MouthPlan",
     "Party",
@@ -39,6 +42,9 @@ __all__ = [
 
 ANYWHERE = "anywhere"
 """The region and the access of whoever was given none: a link replaces the path both ways."""
+
+OWN_LINES = "own"
+"""The access of whoever has lines of its own."""
 
 LONGEST_DEVICE_S = 10.0
 
@@ -54,10 +60,24 @@ def written_time(seconds: float) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """Where somebody is, and what it is connected by (names of the link catalogue)."""
+    """Where somebody is, and what it is connected by: names of the link catalogue, or ``lines`` of its own (up, down).
+
+    Who has lines of its own has ``OWN_LINES`` as its access.
+    """
 
     region: str = ANYWHERE
     access: str = ANYWHERE
+    lines: tuple[LinkSpec, LinkSpec] | None = None
+
+    @property
+    def up(self) -> LinkSpec:
+        """What its packets pass on their way out."""
+        return ACCESS[self.access].up if self.lines is None else self.lines[0]
+
+    @property
+    def down(self) -> LinkSpec:
+        """What packets to it pass at last."""
+        return ACCESS[self.access].down if self.lines is None else self.lines[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +127,8 @@ class Devices:
 class Stream:
     """One medium that a party sends: how it is encoded, what it says, what is done against its loss.
 
-    ``control`` names what sets its rate: ``"fixed"``, the codec's own setting. Of a picture all is in ``video``.
+    ``control`` names what sets its rate: ``"fixed"``, the codec's own setting. Of a picture all is in ``video``, of
+    messages in ``messages``.
     """
 
     medium: Medium = "audio"
@@ -116,6 +137,7 @@ class Stream:
     protection: Protection = field(default_factory=Protection)
     control: str = "fixed"
     video: VideoPlan | None = None
+    messages: MessagePlan | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +147,7 @@ class Party:
     ``role`` is what it is in the room, a word of the scenario's own ("": none): ``"host"`` and ``"co-host"`` hold it.
     ``end`` is whose software it runs, ``"ours"``. It sends ``sends`` (nothing: it only listens), hears ``hears`` (every
     other party, or those named), through devices and a playout of its own, and is there from ``comes_s`` to
-    ``leaves_s`` (None: to the end), seconds since the call began.
+    ``leaves_s`` (None: to the end), seconds since the call began. ``edge`` is the server it wants to be connected to.
 
     Raises:
         BadInputError: a name that no way could carry; a party that hears itself; one that leaves before it comes; a
@@ -142,6 +164,7 @@ class Party:
     playout: PlayoutChoice
     comes_s: float = 0.0
     leaves_s: float | None = None
+    edge: str | None = None
 
     def __post_init__(self) -> None:
         party_named(self.name)
@@ -164,6 +187,11 @@ class Party:
     def sent(self, medium: Medium) -> Stream | None:
         """Return the stream of ``medium`` that it sends, None where it sends none."""
         return next((stream for stream in self.sends if stream.medium == medium), None)
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it sends what can be heard or seen."""
+        return any(stream.medium != "messages" for stream in self.sends)
 
     def listens_to(self, other: str) -> bool:
         """Return whether it hears the party of that name."""

@@ -13,6 +13,10 @@ from rtcprobe.audio.opus import APPLICATIONS, OpusSettings
 from rtcprobe.audio.protection import MAX_RED_COPIES
 from rtcprobe.link import ACCESS, REGIONS
 from rtcprobe.scenario.keys import choice, quantity, record, text, written
+from rtcprobe.scenario.lines import FILE
+from rtcprobe.scenario.link_schema import link_keys_schema
+from rtcprobe.scenario.messages import messages_schema
+from rtcprobe.scenario.servers import ASSIGN
 from rtcprobe.scenario.video import video_schema
 from rtcprobe.units import format_duration, format_rate, format_ratio
 
@@ -25,6 +29,7 @@ __all__ = [
     "playout_schema",
     "protection_schema",
     "script_schema",
+    "servers_schema",
     "site_schema",
 ]
 
@@ -32,12 +37,29 @@ PARTY_NAME: Final = r"^(?!.*_to(_|$))[a-z][a-z0-9_-]{0,31}(?<!_)$"
 """What ``ways.party_named`` takes."""
 
 
+_LINE: Final = "delay 20ms 5ms loss 1%"
+
+
 def site_schema(who: str) -> dict[str, Any]:
     """Return the schemas of the two keys that say where ``who`` is."""
     return {
         "region": choice(f"Where {who} is (rtcprobe links lists the regions).", sorted(REGIONS)),
-        "access": choice("What it is connected by (rtcprobe links lists the accesses).", sorted(ACCESS)),
+        "access": {
+            "anyOf": [{"enum": sorted(ACCESS)}, {"type": "string", "pattern": f"^{FILE}."}, _own_lines()],
+            "description": "What it is connected by: one that rtcprobe links lists, lines of its own (up and down), or "
+            f"a file that holds them, like {FILE}home.yaml.",
+            "examples": ["fibre"],
+        },
     }
+
+
+def _own_lines() -> dict[str, Any]:
+    line = {"anyOf": [{"type": "string", "minLength": 1}, link_keys_schema()]}
+    ways = {
+        "up": {**line, "description": "The link that its packets pass on their way out.", "examples": [_LINE]},
+        "down": {**line, "description": "The link that packets to it pass at last.", "examples": [_LINE]},
+    }
+    return {**record(ways, required=("up", "down")), "examples": [{"up": _LINE, "down": _LINE}]}
 
 
 def parties_schema() -> dict[str, Any]:
@@ -62,6 +84,13 @@ def parties_schema() -> dict[str, Any]:
                 "default": "all",
             },
             "comes": quantity("duration", "When it joins, counted from when all who are there at first have.", "5s"),
+            "edge": {
+                "type": "string",
+                "format": "party",
+                "pattern": PARTY_NAME,
+                "description": "Which of the servers it is connected to, whatever assign says.",
+                "examples": ["singapore"],
+            },
             "leaves": quantity("duration", "When it leaves; without it, it stays to the end.", "20s"),
             **{name: _own(schema) for name, schema in _common().items()},
         },
@@ -76,6 +105,34 @@ def parties_schema() -> dict[str, Any]:
     }
 
 
+def servers_schema() -> dict[str, Any]:
+    """Return the keys that say where forwarding servers of ours are, and who is connected to which."""
+    region = choice("Where it is (rtcprobe links lists the regions).", sorted(REGIONS))
+    return {
+        "servers": {
+            "type": "object",
+            "minProperties": 1,
+            "propertyNames": {"format": "party", "pattern": PARTY_NAME},
+            "additionalProperties": record({"region": region}),
+            "description": "Forwarding servers of ours (target: sfu) by name, each connected to all others. Legs "
+            "between them, and to them, may be written out.",
+            "examples": [{"sg": {"region": "singapore"}, "fra": {"region": "frankfurt"}}],
+        },
+        "edges": {
+            "type": "array",
+            "minItems": 1,
+            "items": region,
+            "description": "The same, called by their regions.",
+            "examples": [["singapore", "frankfurt"]],
+        },
+        "assign": choice(
+            "Who is connected to which: nearest (by round trip; meant where nothing is said), best-pair (so that ways "
+            "are short on the mean), or named (every party says its edge).",
+            list(ASSIGN),
+        ),
+    }
+
+
 def script_schema() -> dict[str, Any]:
     """Return the schema of ``script``."""
     return {
@@ -83,8 +140,8 @@ def script_schema() -> dict[str, Any]:
         "items": written(
             "cue",
             r"^\s*\S+\s+\S+\s+(at|after)\s+.*$",
-            "PARTY speaks, stops, publishes, joins or leaves, at TIME (since all who are there at first have joined) "
-            "or after PARTY joined, was heard or fell silent.",
+            "PARTY speaks, stops, publishes, joins, leaves or sends (one message), or SERVER dies, at TIME (since all "
+            "who are there at first have joined) or after PARTY joined, was heard or fell silent.",
             "ben joins after ana was heard",
         ),
         "description": "What happens in a call, a cue each.",
@@ -99,6 +156,7 @@ def _common() -> dict[str, Any]:
         "devices": devices_schema(),
         "playout": playout_schema(),
         "video": video_schema(),
+        "messages": messages_schema(),
     }
 
 

@@ -2,9 +2,10 @@
 
 Facts:
     ``format`` names our written quantities (``duration``, ``rate``, ``share``, ``ppm``, ``decibels``, ``playout``,
-    ``timer``, ``budget``, ``cue``, ``party``); the reader checks them with the very parsers that convert them. Editors
-    that do not know these formats still have ``pattern``, descriptions and examples. Below ``link`` and ``legs`` the
-    sentences are the link parser's own. ``default`` is what an absent key means: the reader fills it in.
+    ``timer``, ``budget``, ``cue``, ``party``, ``message``, ``frequency``); the reader checks them with the very parsers
+    that convert them. Editors that do not know these formats still have ``pattern``, descriptions and examples. Below
+    ``link`` and ``legs`` the sentences are the link parser's own. ``default`` is what an absent key means: the reader
+    fills it in.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from rtcprobe.link.border import told_of_border
 from rtcprobe.scenario.conversing import conversation_schema
 from rtcprobe.scenario.keys import choice, quantity, record, text, written
 from rtcprobe.scenario.link_schema import link_keys_schema
+from rtcprobe.scenario.messages import messages_schema
 from rtcprobe.scenario.party_schema import (
     codec_schema,
     devices_schema,
@@ -25,9 +27,11 @@ from rtcprobe.scenario.party_schema import (
     playout_schema,
     protection_schema,
     script_schema,
+    servers_schema,
     site_schema,
 )
 from rtcprobe.scenario.video import video_schema
+from rtcprobe.verdict.dialects import DIALECTS
 from rtcprobe.verdict.metrics import METRICS
 from rtcprobe.ways import BOTH_LEGS
 
@@ -43,9 +47,14 @@ _TARGET_OPTIONS: dict[str, tuple[str, Any]] = {
     "whip_token": ("Bearer token for publishing alone (whip+whep), by name.", "env:WHIP_TOKEN"),
     "whep_token": ("Bearer token for listening alone (whip+whep), by name.", "env:WHEP_TOKEN"),
     "trickle": ("Whether offers go without candidates, which follow by PATCH (whip+whep).", True),
+    "prebuffer": ("How many packets of each talker a mixer keeps before it decodes (janus audiobridge, 0 to 50).", 6),
     "listeners": ("How many listen at the same time (whip+whep up to 16, janus videoroom up to 8).", 3),
     "body": ("How the offer travels: sdp, json or form (sdp+https).", "json"),
-    "kind": ("agent: a voice agent, with which a conversation is held (sdp+https).", "agent"),
+    "kind": ("sfu: a forwarding server of ours; agent: a voice agent to hold a conversation with (sdp+https).", "sfu"),
+    "stage": ("What going on stage (publishes) takes (sfu): same connection, new connection.", "new connection"),
+    "service": ("How long a join takes a server of ours, assumed (sfu).", "20ms"),
+    "workers": ("How many joins a server of ours serves at a time (sfu).", 4),
+    "nack": ("Who sends again (sfu): answer (the server), answer+ask (it asks its publisher, too), none.", "answer"),
     "fields": ("Further JSON members or form fields (sdp+https).", {"model": "gpt-realtime"}),
     "echo": ("Whether the far end sends back what it hears (sdp+https); if not, joins alone are measured.", False),
     "delete": ("Whether the Location of the answer is deleted at the end (sdp+https).", True),
@@ -54,6 +63,13 @@ _TARGET_OPTIONS: dict[str, tuple[str, Any]] = {
         "https://media.example",
     ),
     "secret": ("The API's secret (janus), by name: env:NAME or file:PATH.", "env:JANUS_SECRET"),
+    "steps": (
+        "What is done on the page until it calls (page): click, fill, press, choose, wait.",
+        [{"click": "#start"}, {"fill": ["#room", "1234"]}, {"wait": "text=connected"}],
+    ),
+    "hosts": ("Whom the page may reach beside its own host (page).", ["sfu.example", "*.vendor.example"]),
+    "ends": ("echo: one page, which hears itself; two: a page at either end (page).", "two"),
+    "browser": ("The Chromium to start (page); found by itself where it is left out.", "/usr/bin/chromium"),
     "pin": ("The room's pin (janus), by name: env:NAME or file:PATH.", "env:ROOM_PIN"),
 }
 """Described, not judged: what an option may be is its target's matter, who also may come from another package."""
@@ -89,6 +105,7 @@ def scenario_schema() -> dict[str, Any]:
                 **_between(),
                 "link": _link(),
                 "legs": _legs(),
+                **servers_schema(),
                 "script": script_schema(),
                 "conversation": conversation_schema(),
                 "target": _target(),
@@ -100,6 +117,7 @@ def scenario_schema() -> dict[str, Any]:
                 "devices": devices_schema(),
                 "playout": playout_schema(),
                 "video": video_schema(),
+                "messages": messages_schema(),
                 "dtls": record(
                     {
                         "timer": written(
@@ -131,6 +149,10 @@ def scenario_schema() -> dict[str, Any]:
                     "examples": [["join.first_audio p95 < 600ms", "mouth_to_ear p95 < 100ms (advisory)"]],
                     "default": [],
                 },
+                "figures": choice(
+                    "Whose words figures are told in, too: a service's names, thresholds and definitions.",
+                    list(DIALECTS),
+                ),
             },
             required=("name",),
         ),
@@ -202,7 +224,8 @@ def _one_link() -> dict[str, Any]:
 
 def _target() -> dict[str, Any]:
     url = text(
-        "Who is called. loopback: our own far end, everything emulated. whip+whep://HOST/PATH/{whip,whep}, "
+        "Who is called. loopback: our own far end, everything emulated. sfu: a forwarding server of ours between all, "
+        "emulated too. whip+whep://HOST/PATH/{whip,whep}, "
         "janus+ws://HOST:PORT/videoroom/1234, sdp+https://HOST/PATH and others: a real server, on the real clock.",
         "janus+ws://192.0.2.7:8188/echotest",
     )

@@ -21,9 +21,9 @@ from rtcprobe.ways import Leg
 
 __all__ = ["DOES", "EVENTS", "Cue", "Does", "Event", "check_parties", "comes_by_cue", "parse_cue"]
 
-Does = Literal["speak", "stop", "publish", "join", "leave"]
+Does = Literal["speak", "stop", "publish", "join", "leave", "send", "die"]
 """What a cue has a party do. ``publish``: begin to send, as who goes on stage does; ``speak`` and ``stop``: open and
-close its mouth, while silence is sent in between."""
+close its mouth, while silence is sent in between. ``send``: send one message. ``die``: what a server of ours does."""
 
 Event = Literal["joined", "heard", "fell silent"]
 """What a cue may wait for: that a party has joined, that somebody has heard it, that it has stopped speaking."""
@@ -34,7 +34,7 @@ EVENTS: Final[tuple[Event, ...]] = get_args(Event)
 _COMING_AND_GOING: Final = ("join", "leave")
 
 # cue   = party verb ( "at" time / "after" party event ) ; words apart by blanks
-# verb  = "speaks" / "stops" / "publishes" / "joins" / "leaves"
+# verb  = "speaks" / "stops" / "publishes" / "joins" / "leaves" / "sends" / "dies"
 # event = "joined" / "was heard" / "fell silent"
 _VERBS: Final[Mapping[str, Does]] = {f"{each}{'es' if each == 'publish' else 's'}": each for each in DOES}
 _HAPPENINGS: Final[Mapping[str, Event]] = {"was heard" if each == "heard" else each: each for each in EVENTS}
@@ -118,7 +118,13 @@ def check_parties(parties: Sequence[Party], servers: Iterable[str], legs: Iterab
         trains(speakers)  # refuses more than there are codes
     by_name = {party.name: party for party in parties}
     for cue in script:
-        _check_cue(cue, by_name)
+        if cue.does == "die":
+            known = places[len(names) :]
+            if cue.party not in known:
+                cure = did_you_mean(cue.party, known) if known else "give target: sfu"
+                raise BadInputError(f"cue {cue} is for {cue.party!r}, which is no server of ours", cure)
+        else:
+            _check_cue(cue, by_name)
     for party in parties:
         _check_presence(party, [cue for cue in script if cue.party == party.name])
     _check_waiting(script)
@@ -138,13 +144,15 @@ def _known(name: str, known: Sequence[str], fact: str) -> None:
 def _check_cue(cue: Cue, parties: Mapping[str, Party]) -> None:
     """Refuse a cue about nobody, or about sound of somebody who has none."""
     _known(cue.party, list(parties), f"cue {cue} is for {cue.party!r}, who is not there")
-    if cue.does in ("speak", "stop", "publish") and not parties[cue.party].sends:
+    if cue.does in ("speak", "stop", "publish") and not parties[cue.party].speaks:
         raise BadInputError(f"cue {cue}: {cue.party} sends nothing", f"give {cue.party} something to send")
+    if cue.does == "send" and parties[cue.party].sent("messages") is None:
+        raise BadInputError(f"cue {cue}: {cue.party} sends no messages", f"give {cue.party} messages: {{size: 200B}}")
     if cue.after is None:
         return
     whom, event = cue.after
     _known(whom, list(parties), f"cue {cue} waits for {whom!r}, who is not there")
-    if event != "joined" and not parties[whom].sends:
+    if event != "joined" and not parties[whom].speaks:
         raise BadInputError(f"cue {cue}: {whom} sends nothing, and is never heard", "wait for somebody who speaks")
 
 

@@ -165,8 +165,14 @@ def _range(metric: Metric, name: str, low: str, high: str) -> tuple[float, float
 
 
 def evaluate(budget: Budget, result: Result) -> BudgetOutcome:
-    """Return what became of ``budget`` in ``result``; of several ways, the worst."""
-    outcomes = [_judge(budget, metric, result) for metric in metric_named(budget.metric).each(result)]
+    """Return what became of ``budget`` in ``result``; of several ways, the worst of those that were measured.
+
+    Of a call of two both are meant; in a room the ways of somebody who never came are told otherwise (``judge``).
+    """
+    metrics = metric_named(budget.metric).each(result)
+    if result.room_of_many:
+        metrics = tuple(each for each in metrics if not each.read(result).empty) or metrics
+    outcomes = [_judge(budget, metric, result) for metric in metrics]
     downwards = budget.op in ("<", "<=")
 
     def badness(outcome: BudgetOutcome) -> tuple[int, float]:

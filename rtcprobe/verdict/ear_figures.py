@@ -1,4 +1,4 @@
-"""The figures of each way's delay that two sides are compared by: of its sound, and of its picture.
+"""The figures of each way's delay that two sides are compared by: of its sound, its picture, its messages.
 
 Facts:
     - A call is one draw of how playout ties itself to the network: within it successive delays resemble each other, the
@@ -50,8 +50,12 @@ _FEWEST_BLOCKS = 5
 _RATED: Mapping[Kind, Mapping[str, Unit]] = {
     "mouth_to_ear": {"lost": "share", "unplayed": "share", "r": "number"},
     "glass_to_glass": {"lost": "share", "freeze_share": "share", "ssim": "number"},
+    "messages": {"lost": "share", "head_of_line_share": "share"},
 }
 """What is compared of each kind beside its delay: shares judge, what else there is explains."""
+
+
+_COUNTED: Mapping[Kind, str] = {"glass_to_glass": "frames seen", "messages": "messages delivered"}
 
 
 def headlines(pair: Pair) -> Iterator[Row]:
@@ -132,7 +136,7 @@ def _delay(pair: Pair, kind: Kind, way: Way, p: float) -> Row:
     judges = kind != "lip_sync"
     row = Figure(pair, f"{kind}.{way}", named(p), "s", estimates[0], estimates[1], headline=judges, direction=way)
     if estimates[0].value is None or estimates[1].value is None:
-        needed, what = samples_needed(p), "frames seen" if kind == "glass_to_glass" else "markers heard"
+        needed, what = samples_needed(p), _COUNTED.get(kind, "markers heard")
         return row.unmeasured(f"{named(p)} needs {needed} {what}, {estimates[0].n} and {estimates[1].n} were")
     if not judges:
         return row.exact()

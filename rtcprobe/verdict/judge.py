@@ -6,7 +6,8 @@ Rules, the first that applies:
        side is no measurement.
     3. *fail*: a budget was missed that is not advisory.
     4. *inconclusive*: silence is not success. An ear heard nothing, the run was interrupted, or a budget that is not
-       advisory could not be judged, or all that bind are about joins and the engine makes none.
+       advisory could not be judged, or all that bind are about joins and the engine makes none. In a room the ways of
+       somebody who never came leave the others measured: they are among the reasons, and budgets are about those.
     5. *pass*; undecided budgets, whose limit lies inside the interval, are among its reasons. Under ``strict`` they
        count as missed.
 """
@@ -18,6 +19,7 @@ from dataclasses import replace
 
 from rtcprobe.result import Result, Summary, Verdict
 from rtcprobe.verdict.budgets import Budget, evaluate
+from rtcprobe.verdict.dialects import told_by
 from rtcprobe.verdict.intervals import of_calls
 from rtcprobe.verdict.join_figures import phase_order
 from rtcprobe.verdict.metrics import METRICS, phase_metric
@@ -36,7 +38,9 @@ def judge(result: Result, budgets: Iterable[Budget], *, strict: bool = False) ->
     """
     accounts = tuple(replace(each, summary=of_calls(each).summary()) for each in result.accounts)
     summed = replace(result, join=replace(result.join, summary=summarise_joins(result)), accounts=accounts)
+    service = result.settings.get("figures")
     summed = replace(summed, room=room_of(summed))
+    summed = told_by(summed, service) if isinstance(service, str) else summed
     asked = tuple(budgets)
     outcomes = tuple(evaluate(_binding(budget, result), summed) for budget in asked)
     judged = replace(summed, budgets=outcomes)
@@ -67,15 +71,18 @@ def _verdict(result: Result, *, strict: bool) -> tuple[Verdict, tuple[str, ...]]
     binding = [each for each in result.budgets if not each.advisory]
     undecided = [each for each in binding if each.verdict == "undecided"]
     missed = [each for each in binding if each.verdict == "missed" or (strict and each.verdict == "undecided")]
-    silent = tuple(_silences(result))
+    unheard = () if result.interrupted else tuple(_unheard(result))
+    in_part = result.room_of_many and len(unheard) < len(result.ways)
+    silent = (*_silences(result), *(() if in_part else unheard), *(() if result.interrupted else _unseen(result)))
+    aside = unheard if in_part else ()
     open_ones = [each for each in binding if each.verdict == "inconclusive"]
     heard = not _joins(result) or any(each.first_audio_s is not None for each in result.join.attempts)
     if missed and heard:
-        return "fail", (*(_told(each.expression, each.reason) for each in missed), *silent)
+        return "fail", (*(_told(each.expression, each.reason) for each in missed), *silent, *aside)
     undone = [*missed, *open_ones]
     if silent or undone:
-        return "inconclusive", (*silent, *(_told(each.expression, each.reason) for each in undone))
-    return "pass", tuple(_told(each.expression, each.reason) for each in undecided)
+        return "inconclusive", (*silent, *aside, *(_told(each.expression, each.reason) for each in undone))
+    return "pass", (*aside, *(_told(each.expression, each.reason) for each in undecided))
 
 
 def _joins(result: Result) -> bool:
@@ -101,12 +108,19 @@ def _silences(result: Result) -> Iterable[str]:
     elif attempts and all(each.first_audio_s is None for each in attempts):
         steps = ", ".join(dict.fromkeys(each.failed or "unknown step" for each in attempts))
         yield f"none of {len(attempts)} joins was heard (gave up: {steps})"
+
+
+def _unheard(result: Result) -> Iterable[str]:
+    """Return a sentence for each way that nobody was heard on."""
     for way in result.ways:
         ear = result.mouth_to_ear.get(way)
         if ear is not None and not ear.scheduled:
             yield f"{way.words}: nothing was said while it could be heard"
         elif ear is None or not ear.heard:
             yield f"{way.words}: none of {0 if ear is None else ear.scheduled} markers was heard"
+
+
+def _unseen(result: Result) -> Iterable[str]:
     for each in result.accounts:
         # That nobody could interrupt is a finding, no silence.
         if each.kind not in ("mouth_to_ear", "barge_in") and each.scheduled and not each.heard:

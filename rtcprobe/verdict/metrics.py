@@ -18,6 +18,7 @@ import numpy as np
 from rtcprobe.errors import BadInputError, nearest
 from rtcprobe.quality import mos
 from rtcprobe.result import (
+    MESSAGE_STAGES,
     STAGES,
     TURN_STAGES,
     VIDEO_STAGES,
@@ -338,12 +339,24 @@ _JUDGED: Mapping[Kind, _Judged] = {
         },
     ),
     "barge_in": _Judged(stages=TURN_STAGES, figures={"false_stops": "share"}),
+    "messages": _Judged(
+        stages=MESSAGE_STAGES,
+        figures={
+            "head_of_line_share": "share",
+            "head_of_line_wait_s": "s",
+            "head_of_line_longest_s": "s",
+            "t3_retransmissions": "number",
+            "fast_retransmissions": "number",
+            "channel_open_s": "s",
+        },
+    ),
 }
 """Every kind of account that something measures."""
 
 
-_CALLED = {"video": "glass_to_glass", "picture": "glass_to_glass", "av_skew": "lip_sync"}
-"""What budgets may call a kind, too: ``video.freeze_share``, ``picture.ssim``, ``av_skew``."""
+_CALLED = {"video": "glass_to_glass", "picture": "glass_to_glass", "av_skew": "lip_sync", "message_delay": "messages"}
+"""What budgets may call a kind, too: ``video.freeze_share``, ``picture.ssim``, ``av_skew``,
+``message_delay``."""
 
 
 def _metrics() -> Iterable[Metric]:

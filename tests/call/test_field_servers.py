@@ -468,7 +468,7 @@ def test_a_receiving_task_with_a_fault_of_ours_loses_the_session_and_says_so():
         async def faulty():
             raise IndexError("nobody foresaw this")
 
-        session._go_on(faulty)
+        session.go_on(faulty)
         await asyncio.gather(*session._tasks)
         await session.close()
 
@@ -484,7 +484,7 @@ def test_a_fault_of_ours_in_a_join_is_a_failure_of_that_join(monkeypatch):
     def broken(*_args, **_options):
         return np.zeros(1)[7]
 
-    monkeypatch.setattr("rtcprobe.call.targets.outside.usable_answer", broken)
+    monkeypatch.setattr("rtcprobe.call.targets.outside_steps.usable_answer", broken)
 
     async def main():
         async with far_end(respond) as server:

@@ -29,7 +29,7 @@ from rtcprobe.report.sentences import arrow
 from rtcprobe.result import Join, Joins, Lateness, PlacedCall
 from rtcprobe.scenario import find_scenario
 from rtcprobe.verdict import goals, judge, parse_budget
-from tests import talks
+from tests import talks, written
 from tests.sights import shown
 
 LABELS = dict(zip(PROBE_LABELS, ("p", "1v1-social", "loopback", "bangkok", "singapore"), strict=True))
@@ -88,8 +88,9 @@ def test_the_document_is_the_table():
 
 def test_every_metric_of_a_probe_is_exported_as_the_table_says(judged):
     watched = judge(shown(judged), [parse_budget("join.failed mean <= 0%")])
-    both = replace(watched, accounts=(*watched.accounts, *talks.result().accounts))  # no scenario has both
-    exported = families(expose([filled(both)], "text"))
+    # no scenario has all of them
+    every = replace(watched, accounts=(*watched.accounts, *talks.result().accounts, written.account()))
+    exported = families(expose([filled(every)], "text"))
     for row in TABLE:
         if row.scope == "server":
             continue
@@ -340,10 +341,15 @@ def test_a_failed_join_is_blamed_on_the_phase_that_its_missing_milestone_ends(aw
 
 
 def test_every_milestone_of_every_target_ends_a_phase_of_the_table():
-    from rtcprobe.call.targets import janus, whip
+    from rtcprobe.call.targets import janus_calls, whip
     from rtcprobe.timeline import PHASE_OF, VIDEO_ORDER
 
-    orders = (janus.ECHO_ORDER, janus.SPEAKER_ORDER, janus.LISTENER_ORDER, whip.WhipWhepCall.milestones)
+    orders = (
+        janus_calls.ECHO_ORDER,
+        janus_calls.SPEAKER_ORDER,
+        janus_calls.LISTENER_ORDER,
+        whip.WhipWhepCall.milestones,
+    )
     assert {PHASE_OF.get(each, each) for order in (*orders, VIDEO_ORDER) for each in order} == set(PHASES)
 
 

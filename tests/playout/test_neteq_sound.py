@@ -169,3 +169,31 @@ def test_red_blocks_come_newest_first():
 def test_a_copy_of_another_type_and_an_empty_one_are_dropped():
     head = bytes([0x80 | 13, 15, 0, 1, 0x80 | 111, 15, 0, 0, 111])
     assert [block.payload for block in split_red(head + b"xmain")] == [b"main"]
+
+
+def test_windows_followed_at_once_leave_the_background_where_one_after_the_other_does():
+    rng = np.random.default_rng(11)
+    levels = np.repeat([0.2, 0.001, 0.03, 0.0, 0.0004], 40)[:, None]
+    windows = (levels * rng.standard_normal((len(levels), 256))).astype(np.float32)
+    again = [int(count) for count in rng.integers(0, 4, len(windows))]
+    at_once, singly = BackgroundNoise(), BackgroundNoise()
+    at_once.follow(windows, again)
+    for window, count in zip(windows, again, strict=True):
+        singly.update(window)
+        for _ in range(count):
+            singly.update_again()
+    probe = (0.0005 * rng.standard_normal(256)).astype(np.float32)
+    for noise in (at_once, singly):
+        noise.update(probe)
+    assert (at_once.energy, at_once.speech_energy) == (singly.energy, singly.speech_energy)
+
+
+def test_what_one_stream_made_of_the_silence_before_it_is_nothing_to_the_next():
+    def periods():
+        expand, sync = Expand(), SyncBuffer()
+        return [expand.process(sync) for _ in range(30)], expand.mute
+
+    (sounds, mute), (again, mute_again) = periods(), periods()
+    assert [len(sound) for sound in sounds] == [len(sound) for sound in again]
+    assert mute == mute_again == 0.0
+    assert not any(sound.any() for sound in (*sounds, *again))

@@ -148,3 +148,28 @@ def test_an_answer_starts_a_new_flight_with_a_fresh_timer():
         return flights.sent_s
 
     assert virtual(main()) == [[0.0], [pytest.approx(0.9), pytest.approx(1.9)]]
+
+
+def test_calls_in_virtual_time_have_the_same_certificates_and_each_end_of_a_call_another():
+    async def main():
+        return [certificate_of(aiortc_seam.new_peer_connection()) for _ in range(3)]
+
+    first, second = virtual(main()), virtual(main())
+    assert all(one is other for one, other in zip(first, second, strict=True))
+    assert len(set(first)) == 3
+
+
+def test_a_call_on_the_real_clock_has_certificates_of_its_own():
+    async def main():
+        return [certificate_of(aiortc_seam.new_peer_connection()) for _ in range(2)]
+
+    assert not set(asyncio.run(main())) & {*asyncio.run(main()), *virtual(main())}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def installed():
+    aiortc_seam.install()
+
+
+def certificate_of(connection):
+    return connection._RTCPeerConnection__certificates[0]

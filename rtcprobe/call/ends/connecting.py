@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from aiortc import RTCSessionDescription
 
 from rtcprobe.audio.protection import Protection
+from rtcprobe.call.channel import Carries
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.transceiver import Transceiver
 from rtcprobe.ice import IceServer
@@ -31,6 +32,8 @@ class Connecting:
 
     sections: Sequence[Transceiver]
     """Its m-sections, in the order they stand in its offer."""
+    channel: Carries | None = None
+    """Its messages, where there are any: the section after those."""
 
     def __init__(
         self,
@@ -138,6 +141,8 @@ class Connecting:
 
     async def close(self) -> None:
         """Hang up."""
+        if self.channel is not None:
+            self.channel.stop()
         self._handshake.stop()
         if self._gathering is not None:
             await self._gathering.stop()
@@ -164,6 +169,8 @@ class Connecting:
         connection = self._connection = aiortc_seam.new_peer_connection(relay_only=relay_only)
         for section in self.sections:
             section.open(connection)
+        if self.channel is not None:
+            self.channel.open(connection)
         self._sender = self.sections[0].sender
         dtls = self._sender.transport
         if gathering is not None:

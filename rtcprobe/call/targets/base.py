@@ -23,7 +23,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any, Final, NamedTuple, Protocol, cast
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, Protocol, cast, runtime_checkable
 
 import numpy as np
 
@@ -39,6 +40,8 @@ from rtcprobe.call.watching import Watching
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.ice import IceSettings
 from rtcprobe.link import LinkSpec
+from rtcprobe.messages import CameMessages, MessagePlan, SaidMessages
+from rtcprobe.recording import Came, Said
 from rtcprobe.result import Clock
 from rtcprobe.runtime.network import Host, Network
 from rtcprobe.scenario import Cue, TargetPlan
@@ -53,8 +56,10 @@ __all__ = [
     "TWO_ENDS_ROUTES",
     "Call",
     "CallSetup",
+    "RoomTarget",
     "Route",
     "Target",
+    "Trouble",
     "Way",
     "find_target",
     "listeners_named",
@@ -71,10 +76,14 @@ TWO_ENDS_ROUTES: Final[tuple[Route, ...]] = (*ECHO_ROUTES, ("callee", "target"),
 
 _BUILT_IN: Final[Mapping[str, str]] = {
     "loopback": "rtcprobe.call.targets.loopback:make_target",
+    "sfu": "rtcprobe.call.targets.sfu:make_target",
     "whip+whep": "rtcprobe.call.targets.whip:make_target",
     "whip+whep+http": "rtcprobe.call.targets.whip:make_target",
     "sdp+https": "rtcprobe.call.targets.sdp_http:make_target",
     "sdp+http": "rtcprobe.call.targets.sdp_http:make_target",
+    "page": "rtcprobe.call.targets.page:make_target",
+    "page+https": "rtcprobe.call.targets.page:make_target",
+    "page+http": "rtcprobe.call.targets.page:make_target",
     "janus": "rtcprobe.call.targets.janus:make_target",
     "janus+http": "rtcprobe.call.targets.janus:make_target",
     "janus+ws": "rtcprobe.call.targets.janus:make_target",
@@ -89,11 +98,11 @@ class CallSetup:
 
     ``routes`` gives the hops of every pair in the target's ``routes``; ``speech`` is what each party says, in the order
     in which they call (None: it only listens); ``hears`` whom each listens to, everybody where nothing is said of it.
-    ``cameras`` is what those show who have one. ``linger_s`` is how long a join goes on after it has its first packets,
-    so that it can be heard; ``dtls_timeout_s`` turns the measured round trip (None when unknown) into the initial
-    handshake timer, seconds; ``protection`` is what all want against loss; ``ice`` says which STUN and TURN servers are
-    asked outside. ``cues`` are what happens in a call but for everybody joining and saying all they have (``script``);
-    a call with cues lasts ``lasts_s``.
+    ``cameras`` is what those show who have one, ``messages`` what those send who do. ``linger_s`` is how long a join
+    goes on after it has its first packets, so that it can be heard; ``dtls_timeout_s`` turns the measured round trip
+    (None when unknown) into the initial handshake timer, seconds; ``protection`` is what all want against loss; ``ice``
+    says which STUN and TURN servers are asked outside. ``cues`` are what happens in a call but for everybody joining
+    and saying all they have (``script``); a call with cues lasts ``lasts_s``.
     """
 
     routes: Mapping[Route, Sequence[LinkSpec]]
@@ -104,6 +113,7 @@ class CallSetup:
     linger_s: float
     hears: Mapping[str, Collection[str]] = field(default_factory=dict)
     cameras: Mapping[str, Camera] = field(default_factory=dict)
+    messages: Mapping[str, MessagePlan] = field(default_factory=dict)
     protection: Protection = field(default_factory=Protection)
     ice: IceSettings = field(default_factory=IceSettings)
     cues: tuple[Cue, ...] = ()
@@ -156,11 +166,22 @@ def listeners_named(count: int) -> tuple[str, ...]:
 
 
 class Way(NamedTuple):
-    """One direction of a call whose sound is measured: who speaks, who listens (the same peer in a round trip)."""
+    """One direction of a call whose sound is measured: who speaks, who listens (the same peer in a round trip).
+
+    ``mixed`` are the stages known of what lies between, where a server mixes: what is left is the mixer's.
+    """
 
     direction: WayName
     talker: Peer
     listener: Peer
+    mixed: Mapping[str, float] = MappingProxyType({})
+
+
+class Trouble(NamedTuple):
+    """What went wrong with one connection, in a sentence, and where it stopped."""
+
+    why: str
+    stop: Stop
 
 
 class Call(Protocol):
@@ -194,6 +215,10 @@ class Call(Protocol):
         """The directions whose sound can be heard, the joiner's own listening first."""
         ...
 
+    def messages(self) -> Sequence[tuple[WayName, SaidMessages, CameMessages]]:
+        """Return what was sent on each way over data channels, and what of it came; asked where ``setup`` has some."""
+        ...
+
     @property
     def joiners(self) -> Sequence[Peer]:
         """The peers whose join is timed; each listens in one of ``ways``."""
@@ -204,12 +229,33 @@ class Call(Protocol):
         """Every peer of ours."""
         ...
 
+    @property
+    def troubles(self) -> Mapping[Peer, Trouble]:
+        """What went wrong with connections without which the call went on."""
+        ...
+
     async def join(self) -> bool:
         """Join until every joiner has a packet of the other side, linger, hang up; return whether it connected."""
         ...
 
     async def talk(self) -> bool:
         """Join, let the mouths say all they have, wait for the last packet, hang up; return whether it connected."""
+        ...
+
+    def said_on(self, way: Way) -> Said:
+        """Return what was said on a way so far."""
+        ...
+
+    def came_on(self, way: Way, *, forwarded: bool) -> Came:
+        """Return what came on a way so far; ``forwarded``: through a server that is not ours."""
+        ...
+
+    def talked_s(self) -> float:
+        """Return how long there has been talk, seconds."""
+        ...
+
+    def server_of(self, joiner: Peer) -> str | None:
+        """Return the server of ours that ``joiner`` is connected to; None where there is none."""
         ...
 
     def waits(self, joiner: Peer) -> list[Wait]:
@@ -254,6 +300,24 @@ class Target(Protocol):
 
     def call(self, setup: CallSetup, seed: np.random.SeedSequence, clock: Clock) -> Call:
         """Return a call, not yet begun, on the running loop."""
+        ...
+
+
+@runtime_checkable
+class RoomTarget(Protocol):
+    """Whoever can be called by any number of parties."""
+
+    @property
+    def legs(self) -> Sequence[LegName]:
+        """The legs that links are written for, with those parties."""
+        ...
+
+    def joining(self, parties: Sequence[str], ways: Sequence[WayName]) -> Target:
+        """Return it as these parties call it, who hear each other on these ways.
+
+        Raises:
+            BadInputError: they cannot.
+        """
         ...
 
 

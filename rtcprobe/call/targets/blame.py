@@ -16,15 +16,17 @@ from typing import TYPE_CHECKING
 from rtcprobe.call.faults import Exchange, timed_out
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.watching import Watching
-from rtcprobe.timeline import Stop, Wait
+from rtcprobe.timeline import Side, Stop, Wait
 
 if TYPE_CHECKING:
     from rtcprobe.call.http import HttpClient  # a fifth of a second that calls without HTTP should not pay
 
-__all__ = ["CONNECTION", "by_timers", "came", "gave_up", "latecomer", "stop_of", "too_late"]
+__all__ = ["CONNECTION", "by_timers", "came", "gave_up", "latecomer", "named", "stop_of", "too_late"]
 
 CONNECTION = {"dns": "dns_resolved", "tcp": "tcp_connected", "tls": "tls_connected"}
 """The steps of a new connection, and the milestones they are."""
+
+_ROLES = ("caller", "callee")
 
 
 def latecomer(peers: Sequence[Peer], joiners: Sequence[Peer], waited_for: Collection[object]) -> Peer:
@@ -67,7 +69,12 @@ def gave_up(peer: Peer, stop: Stop) -> str:
 def came(peer: Peer) -> str:
     """Return how far ``peer`` had come."""
     reached = peer.timeline.reached()
-    return f"the {peer.side} had come to {reached}" if reached else f"the {peer.side} had reached nothing"
+    return f"{named(peer.side)} had come to {reached}" if reached else f"{named(peer.side)} had reached nothing"
+
+
+def named(side: Side) -> str:
+    """Return what sentences call a side: of a call of two that nobody named, by its role."""
+    return f"the {side}" if side in _ROLES else side
 
 
 def by_timers(peer: Peer, how: str, waits: Iterable[Wait]) -> str:
@@ -104,5 +111,7 @@ def _last_exchanges(peer: Peer, clients: Iterable[HttpClient]) -> list[Exchange]
 
 
 def _is_over(exchange: Exchange) -> bool:
+    if exchange.phase == "message":
+        return True  # a WebSocket that is open: what was said over it is no exchange of its own
     last = ("tls" if exchange.url.startswith(("https", "wss")) else "tcp") if exchange.method == "CONNECT" else None
     return (last or "response_body") in exchange.marks

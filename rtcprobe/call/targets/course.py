@@ -18,7 +18,7 @@ from rtcprobe.call.live import how_it_ended
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import CallSetup
 from rtcprobe.call.targets.blame import came, gave_up, latecomer
-from rtcprobe.call.targets.endings import HANG_UP_TIMEOUT_S, all_of, bounded
+from rtcprobe.call.targets.endings import arriving, bounded
 from rtcprobe.call.targets.hooks import Hooks
 from rtcprobe.errors import MeasurementError, RtcprobeError, unforeseen
 from rtcprobe.runtime.network import Network
@@ -92,8 +92,7 @@ class Course(Hooks):
             for peer in self.there:
                 peer.timeline.begin(self.network.now_s())
             begun_s = work_s()
-            async with asyncio.timeout(limit_s):
-                await self._whole_join(reached)
+            await self.get_there(reached, limit_s)
             self.cpu_s = work_s() - begun_s
         except TimeoutError:
             self.failed = self.too_late(self._latecomer(reached), limit_s)
@@ -105,32 +104,19 @@ class Course(Hooks):
             self.stopped = self.stop_of(self._latecomer(reached))
         return self.failed is None
 
-    async def _whole_join(self, reached: Sequence[asyncio.Event]) -> None:
-        """Connect and wait for ``reached``, or for what makes that impossible.
+    async def get_there(self, reached: Sequence[asyncio.Event], limit_s: float) -> None:
+        """Connect and wait for ``reached``, or for what makes that impossible; ``limit_s`` at most.
 
         Raises:
             MeasurementError: the signalling failed, a path gave up, or the server ended the call.
+            TimeoutError: it took longer.
         """
-        connecting = asyncio.ensure_future(self.connect())
-        arrived = asyncio.ensure_future(all_of(reached))
-        ended = {asyncio.ensure_future(peer.ended.wait()): peer for peer in self.there}
-        try:
-            pending: set[asyncio.Future[Any]] = {connecting, arrived, self.lost, *ended}
-            while pending & {connecting, arrived}:
-                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                if connecting in done:
-                    connecting.result()
-                if self.lost in done:
-                    raise MeasurementError(f"{self.lost.result()}; {came(self._latecomer(reached))}")
-                broken = next((peer for task, peer in ended.items() if task in done), None)
-                if broken is not None:
-                    raise MeasurementError(self.gave_up(broken))
-        finally:
-            for task in (connecting, arrived, *ended):
-                task.cancel()
-            await asyncio.wait({connecting}, timeout=HANG_UP_TIMEOUT_S)
-            if connecting.done() and not connecting.cancelled():
-                connecting.exception()  # known by now, or of no interest any more
+
+        def lost(why: str) -> str:
+            return f"{why}; {came(self._latecomer(reached))}"
+
+        async with asyncio.timeout(limit_s):
+            await arriving(self.connect(), reached, self.there, self.lost, lost=lost, broken=self.gave_up)
 
     async def _hang_up(self) -> None:
         """Leave, close peers and clients, then whatever socket is left (rule 3)."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
 from rtcprobe.call.peer import Peer
-from rtcprobe.errors import RtcprobeError, unforeseen
+from rtcprobe.errors import MeasurementError, RtcprobeError, unforeseen
 from rtcprobe.runtime.network import Network
 
-__all__ = ["HANG_UP_TIMEOUT_S", "OVERTIME_S", "all_of", "bounded", "said_all"]
+__all__ = ["HANG_UP_TIMEOUT_S", "OVERTIME_S", "all_of", "arriving", "bounded", "said_all"]
 
 HANG_UP_TIMEOUT_S = 5.0
 OVERTIME_S = 5.0
@@ -21,6 +21,42 @@ async def all_of(events: Iterable[asyncio.Event]) -> None:
     """Wait until all of ``events`` have come."""
     for event in events:
         await event.wait()
+
+
+async def arriving(
+    connecting: Coroutine[Any, Any, None],
+    reached: Iterable[asyncio.Event],
+    watched: Iterable[Peer],
+    ended: asyncio.Future[str],
+    *,
+    lost: Callable[[str], str],
+    broken: Callable[[Peer], str],
+) -> None:
+    """Connect and wait for ``reached``, or for what makes that impossible: ``ended``, or a path of the ``watched``.
+
+    Raises:
+        MeasurementError: what ``connecting`` met; what ``lost`` makes of the server's ending it; ``broken``, of a path.
+    """
+    tried = asyncio.ensure_future(connecting)
+    arrived = asyncio.ensure_future(all_of(reached))
+    ends = {asyncio.ensure_future(peer.ended.wait()): peer for peer in watched}
+    try:
+        pending: set[asyncio.Future[Any]] = {tried, arrived, ended, *ends}
+        while pending & {tried, arrived}:
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            if tried in done:
+                tried.result()
+            if ended in done:
+                raise MeasurementError(lost(ended.result()))
+            over = next((peer for task, peer in ends.items() if task in done), None)
+            if over is not None:
+                raise MeasurementError(broken(over))
+    finally:
+        for task in (tried, arrived, *ends):
+            task.cancel()
+        await asyncio.wait({tried}, timeout=HANG_UP_TIMEOUT_S)
+        if tried.done() and not tried.cancelled():
+            tried.exception()  # known by now, or of no interest any more
 
 
 async def bounded(ending: Awaitable[object]) -> str | None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rtcprobe.call.peer import Peer
-from rtcprobe.call.targets.base import CallSetup, Way
+from rtcprobe.call.targets.base import CallSetup, Trouble, Way
 from rtcprobe.call.targets.blame import gave_up, stop_of, too_late
 from rtcprobe.call.targets.endings import bounded
+from rtcprobe.messages import CameMessages, SaidMessages
+from rtcprobe.recording import Came, Said
 from rtcprobe.runtime.media_seam import MediaPath
 from rtcprobe.runtime.network import Network
 from rtcprobe.scenario import Cue
 from rtcprobe.timeline import Stop
+from rtcprobe.ways import Way as WayName
 
 if TYPE_CHECKING:
     from rtcprobe.call.http import HttpClient  # a fifth of a second that calls without HTTP should not pay
@@ -33,8 +37,12 @@ class Hooks:
         self.failed: str | None = None
         self.stopped: Stop | None = None
         self.cut: str | None = None
+        self.troubles: dict[Peer, Trouble] = {}
+        """What went wrong with connections without which the call goes on."""
         self.cpu_s: float | None = None
         self.warnings: list[str] = []
+        self.invalid: list[str] = []
+        """Why what was measured does not count, a sentence each."""
         self.happened: list[tuple[float, Cue]] = []
         """The cues that were carried out, and when, seconds since the epoch."""
         self.may_speak = asyncio.Event()
@@ -60,10 +68,33 @@ class Hooks:
         """The directions whose sound can be heard."""
         raise NotImplementedError
 
+    def messages(self) -> Sequence[tuple[WayName, SaidMessages, CameMessages]]:
+        """Return what was sent on each way over data channels, and what of it came."""
+        return ()
+
     @property
     def joiners(self) -> Sequence[Peer]:
         """Whose join is timed."""
         raise NotImplementedError
+
+    def said_on(self, way: Way) -> Said:
+        """Return what was said on a way so far."""
+        return way.talker.said()
+
+    def came_on(self, way: Way, *, forwarded: bool) -> Came:
+        """Return what came on a way so far; ``forwarded``: through a server that is not ours."""
+        found = way.listener.came(forwarded=forwarded, there_and_back=way.talker is way.listener)
+        return replace(found, mixed=way.mixed) if way.mixed else found
+
+    def talked_s(self) -> float:
+        """Return how long there has been talk: since the first word of the first way's."""
+        started_s = self.ways[0].talker.started_s if self.ways else None
+        return 0.0 if started_s is None else max(0.0, self.network.now_s() - started_s)
+
+    def server_of(self, joiner: Peer) -> str | None:
+        """Return the server of ours that ``joiner`` is connected to; None where there is none."""
+        del joiner
+        return None
 
     async def prepare(self) -> None:
         """Do what comes before the join, untimed.

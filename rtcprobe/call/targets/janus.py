@@ -1,50 +1,40 @@
-"""Target ``janus``: Meetecho's Janus, its EchoTest (*echo*) and its VideoRoom (*one way*, one speaker, some listeners).
+"""Target ``janus``: Meetecho's Janus, its EchoTest (*echo*), VideoRoom (*one way*, or a room) and AudioBridge (a mix).
 
-``janus://HOST/echotest`` and ``janus://HOST/videoroom/ROOM`` speak HTTPS, ``janus+http`` plain HTTP, ``janus+wss`` and
-``janus+ws`` WebSocket. What stands before the plugin's name is where the API is: ``/janus`` over HTTP unless given.
+``janus://HOST/echotest``, ``janus://HOST/videoroom/ROOM`` and ``janus://HOST/audiobridge/ROOM`` speak HTTPS,
+``janus+http`` plain HTTP, ``janus+wss`` and ``janus+ws`` WebSocket. What stands before the plugin's name is where the
+API is: ``/janus`` over HTTP unless given.
 
-Options: ``secret`` (the API's), ``token``, ``pin`` (the room's), each env:NAME or file:PATH; ``ca``; ``listeners``.
+Options: ``secret`` (the API's), ``token``, ``pin`` (the room's), each env:NAME or file:PATH; ``ca``; ``listeners``;
+``prebuffer`` (of the AudioBridge: packets, 0 to 50).
 
-Facts:
-    1. In a VideoRoom a speaker and a listener are different peer connections: who speaks joins, then offers; who
-       listens is made an offer of one speaker's *feed*, and answers.
-    2. A web application learns of feeds from the room's own events, on a connection it has long before. So a listener
-       here begins with the feed known, and pays its connection, its session, its handle, and the offer.
-    3. With ``full_trickle`` Janus sends its candidates after the description, as events.
-    4. A room knows a feed when the speaker's media path is up on the server's side too, which is a moment after it is
-       on ours. A listener that is told "no such feed" asks again for as long as an exchange may take; the time the
-       server needed is a phase of its own, ``feed_ready``.
-
-Source: https://janus.conf.meetecho.com/docs/videoroom.html, echotest.html (1.1.2).
+A scenario of a caller and a callee has one speaker and ``listeners`` who hear it (``janus_calls``); one of ``parties``
+has all of them in the room, each heard by whom the scenario says (``janus_room``). An AudioBridge has all parties, a
+caller and a callee too, in one mix (``janus_mix``).
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Final
 from urllib.parse import unquote
 
 import httpx
 import numpy as np
 
 from rtcprobe.call.http import parse_url
-from rtcprobe.call.janus import JanusHandle, JanusSession
-from rtcprobe.call.janus_answers import NO_SUCH_FEED, JanusAnswer, JanusRefusalError
-from rtcprobe.call.peer import Media, Peer
-from rtcprobe.call.signaling import Sdp
-from rtcprobe.call.targets.base import ECHO_ROUTES, TWO_ENDS_ROUTES, CallSetup, Route, listeners_named
-from rtcprobe.call.targets.outside import OutsideCall
-from rtcprobe.call.targets.plain import ca_file
-from rtcprobe.errors import BadInputError, MeasurementError
+from rtcprobe.call.targets.base import ECHO_ROUTES, TWO_ENDS_ROUTES, Call, CallSetup, Route, listeners_named
+from rtcprobe.call.targets.janus_calls import EchoTestCall, ListenersCall
+from rtcprobe.call.targets.janus_mix import AudioBridgeCall
+from rtcprobe.call.targets.janus_room import VideoRoomCall
+from rtcprobe.call.targets.janus_steps import JanusApi
+from rtcprobe.call.targets.outside_room import legs_of, routes_of
+from rtcprobe.call.targets.plain import ca_file, whole_number
+from rtcprobe.errors import BadInputError
 from rtcprobe.result import Clock
 from rtcprobe.scenario import TargetPlan
-from rtcprobe.secrets import Secret, read_secret
-from rtcprobe.timeline import Side
-from rtcprobe.ways import Way as WayName
+from rtcprobe.secrets import read_secret
+from rtcprobe.ways import BOTH_WAYS, Leg, Way
 
 __all__ = ["JanusTarget", "make_target"]
 
@@ -55,61 +45,78 @@ SCHEMES: Final[Mapping[str, str]] = {
     "janus+wss": "wss",
     "janus+ws": "ws",
 }
-OPTIONS: Final = ("secret", "token", "pin", "ca", "listeners")
+OPTIONS: Final = ("secret", "token", "pin", "ca", "listeners", "prebuffer")
 MOST_LISTENERS: Final = 8
+MOST_PREBUFFER: Final = 50
+"""MAX_PREBUFFERING of ``plugins/janus_audiobridge.c``."""
 HTTP_BASE: Final = "/janus"
-NAME_TIMEOUT_S: Final = 0.5
-FEED_TIMEOUT_S: Final = 2.0
-FEED_LIMIT_S: Final = 10.0
-"""As long as any exchange may take (``http.Limits``)."""
-FEED_AGAIN_S: Final = 0.1
-
-_CONNECTION: Final = ("dns_resolved", "tcp_connected", "tls_connected", "signaling_connected")
-_MEDIA: Final = ("ice_connected", "dtls_connected", "first_packet", "first_audio")
-_SESSION: Final = ("session_created", "plugin_attached")
-ECHO_ORDER: Final = (*_CONNECTION, *_SESSION, "ice_gathered", "offer_sent", "answer_received", *_MEDIA)
-SPEAKER_ORDER: Final = (
-    *_CONNECTION, *_SESSION, "room_joined", "ice_gathered", "offer_sent", "answer_received", *_MEDIA,
-)  # fmt: skip
-LISTENER_ORDER: Final = (
-    *_CONNECTION, *_SESSION, "feed_ready", "offer_received", "ice_gathered", "answer_sent", "answer_accepted", *_MEDIA,
-)  # fmt: skip
+_OF_ROOMS: Final = ("videoroom", "audiobridge")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JanusTarget:
-    """A plugin of a Janus: ``room`` is None for the EchoTest."""
+    """A plugin of a Janus: ``room`` is None for the EchoTest; ``parties`` are those of a room, who hear on ``ways``.
+
+    ``mixes``: the room is an AudioBridge; ``prebuffer`` what it is asked to keep of each talker, packets.
+    """
 
     name: str
-    host: str
-    url: str
+    api: JanusApi
     room: int | str | None
     listeners: int
-    api_secret: Secret | None
-    token: Secret | None
-    pin: Secret | None
-    ca_file: Path | None
+    parties: tuple[str, ...] = ()
+    ways: tuple[Way, ...] = ()
+    mixes: bool = False
+    prebuffer: int | None = None
 
     @property
-    def directions(self) -> Sequence[WayName]:
+    def directions(self) -> Sequence[Way]:
         """There and back in the EchoTest, speaker to every listener in a room."""
         if self.room is None:
-            return (WayName("round_trip"),)
-        return tuple(WayName.of("caller", name) for name in listeners_named(self.listeners))
+            return (Way("round_trip"),)
+        return self.ways or tuple(Way.of("caller", name) for name in listeners_named(self.listeners))
 
     @property
     def routes(self) -> Sequence[Route]:
         """The ways packets take."""
+        if self.parties:
+            return routes_of(self.parties)
         return ECHO_ROUTES if self.room is None else TWO_ENDS_ROUTES
+
+    @property
+    def legs(self) -> Sequence[Leg]:
+        """The legs of a room."""
+        return legs_of(self.parties, self.ways)
 
     @property
     def clocks(self) -> Sequence[Clock]:
         """A server of somebody else's lives in real time."""
         return ("real",)
 
-    def call(self, setup: CallSetup, seed: np.random.SeedSequence, clock: Clock) -> OutsideCall:  # noqa: ARG002 - one clock
+    def joining(self, parties: Sequence[str], ways: Sequence[Way]) -> JanusTarget:
+        """Return the room with these parties in it.
+
+        Raises:
+            BadInputError: it is no room, or says otherwise who listens.
+        """
+        if self.room is None:
+            raise BadInputError(
+                f"{self.name} cannot be called by {', '.join(parties)}", "an echo has one caller: name a videoroom"
+            )
+        if self.listeners > 1:
+            raise BadInputError("target.listeners means nothing where parties are written", "leave it out")
+        return replace(self, parties=tuple(parties), ways=tuple(ways))
+
+    def call(self, setup: CallSetup, seed: np.random.SeedSequence, clock: Clock) -> Call:
         """Return a call, not yet begun, on the running loop."""
-        return _EchoTestCall(self, setup, seed) if self.room is None else _RoomCall(self, setup, seed)
+        del clock
+        if self.room is None:
+            return EchoTestCall(self.api, setup, seed)
+        if self.mixes:
+            return AudioBridgeCall(self.api, self.room, self.prebuffer, setup, seed)
+        if self.parties:
+            return VideoRoomCall(self.api, self.room, setup, seed)
+        return ListenersCall(self.api, self.room, self.listeners, setup, seed)
 
 
 def make_target(plan: TargetPlan) -> JanusTarget:
@@ -119,8 +126,12 @@ def make_target(plan: TargetPlan) -> JanusTarget:
         BadInputError: a URL or an option that cannot be meant.
     """
     plan.only(OPTIONS)
-    url, room = _address(plan)
+    url, plugin, room = _address(plan)
     options = plan.options
+    if plugin != "audiobridge" and "prebuffer" in options:
+        raise BadInputError(f"target.prebuffer means nothing to {plugin}", "leave it out, or call an audiobridge")
+    if plugin == "audiobridge" and "listeners" in options:
+        raise BadInputError("target.listeners means nothing to an audiobridge", "leave it out, or write parties")
     if room is None:
         for key in ("pin", "listeners"):
             if key in options:
@@ -129,164 +140,16 @@ def make_target(plan: TargetPlan) -> JanusTarget:
         key: read_secret(options[key], what) if key in options else None
         for key, what in (("secret", "target.secret"), ("token", "target.token"), ("pin", "target.pin"))
     }
-    return JanusTarget(
-        name=plan.shown,
-        host=httpx.URL(url).host,
-        url=url,
-        room=room,
-        listeners=_listeners(options.get("listeners", 1)),
-        api_secret=secrets["secret"],
-        token=secrets["token"],
-        pin=secrets["pin"],
-        ca_file=ca_file(plan),
-    )
+    api = JanusApi(host=httpx.URL(url).host, url=url, ca_file=ca_file(plan), **secrets)
+    target = JanusTarget(name=plan.shown, api=api, room=room, listeners=_listeners(options.get("listeners", 1)))
+    if plugin != "audiobridge":
+        return target
+    prebuffer = whole_number(plan, "prebuffer", 0, MOST_PREBUFFER, default=0) if "prebuffer" in options else None
+    return replace(target, mixes=True, prebuffer=prebuffer, parties=("caller", "callee"), ways=BOTH_WAYS)
 
 
-class _JanusCall(OutsideCall):
-    """What calls of every plugin have in common: a session a peer, destroyed at the end in any case."""
-
-    plugin: str
-
-    def __init__(self, target: JanusTarget, setup: CallSetup, seed: np.random.SeedSequence) -> None:
-        self.target = target
-        self._sessions: list[JanusSession] = []
-        super().__init__(setup, seed, server=target.host)
-
-    async def leave(self) -> None:
-        """Destroy every session; before that, one asks the server its name."""
-        with suppress(MeasurementError, TimeoutError):
-            async with asyncio.timeout(NAME_TIMEOUT_S):
-                if self.failed is None and self.cut is None and self._sessions:
-                    self.said(self.caller, server=await self._sessions[0].server())
-        await asyncio.gather(*(session.close() for session in self._sessions))
-
-    async def attach(self, peer: Peer) -> JanusHandle:
-        """Return a handle of the plugin in a session of ``peer``'s own; marks every step."""
-        target = self.target
-        client = self.new_client(peer, ca_file=target.ca_file)
-        session = JanusSession(client, target.url, api_secret=target.api_secret, token=target.token)
-        session.on_gone = self.lose
-        self._sessions.append(session)
-        await self.reach(peer, client, target.url, opening=session.connect())
-        await session.create()
-        self.mark(peer, "session_created")
-        handle = await session.attach(self.plugin)
-        self.mark(peer, "plugin_attached")
-        return handle
-
-    def let_candidates_in(self, handle: JanusHandle, peer: Peer, described: Sdp) -> bool:
-        """Hand ``peer`` the candidates that come later, if the description holds none (fact 3); return whether."""
-        trickles = "a=candidate:" not in described.text
-        if trickles:
-            handle.deliver_candidates(lambda attribute: self.add_candidate(peer, attribute))
-        return trickles
-
-    async def exchange_descriptions(self, peer: Peer, handle: JanusHandle, what: str, body: Mapping[str, Any]) -> None:
-        """Say ``body`` and ``peer``'s offer to the plugin; take its answer."""
-        # Not earlier: making an offer takes milliseconds in which no answer of the server would be noticed.
-        offer = await peer.offer()
-        answer = await handle.message(what, body, offer, sent=lambda at_s: peer.timeline.mark("offer_sent", at_s))
-        self.mark(peer, "answer_received")
-        described = _described(answer, what)
-        more = self.let_candidates_in(handle, peer, described)
-        await self.accept(peer, described.text, offer, more_candidates=more)
-
-
-class _EchoTestCall(_JanusCall):
-    plugin = "janus.plugin.echotest"
-    sides = (("caller", "sendrecv"),)
-    milestones = ECHO_ORDER
-
-    async def connect(self) -> None:
-        """Have the EchoTest send back what we send."""
-        handle = await self.attach(self.caller)
-        await self.exchange_descriptions(self.caller, handle, "EchoTest", {"audio": True, "video": False})
-
-
-class _RoomCall(_JanusCall):
-    plugin = "janus.plugin.videoroom"
-    optional = ("feed_ready",)
-    milestones = SPEAKER_ORDER
-
-    def __init__(self, target: JanusTarget, setup: CallSetup, seed: np.random.SeedSequence) -> None:
-        listeners: list[tuple[Side, Media]] = [("callee", "recvonly")] * target.listeners
-        self.sides = (("caller", "sendonly"), *listeners)
-        super().__init__(target, setup, seed)
-        for listener in self.callees:
-            listener.timeline.order = LISTENER_ORDER
-
-    async def connect(self) -> None:
-        """Let the caller speak in the room; when it is connected, let the callees listen, one after the other."""
-        feed = await self._speak()
-        await self.connected(self.caller)
-        with suppress(TimeoutError):  # earlier, the room has no such feed; but it may forget to say that it is up
-            async with asyncio.timeout(FEED_TIMEOUT_S):
-                await self._sessions[0].media_up.wait()
-        for listener in self.callees:
-            self.begin(listener)
-            await self._listen(listener, feed)
-            await self.connected(listener)
-
-    async def _speak(self) -> int | str:
-        """Publish the caller's audio; return the id of its feed."""
-        handle = await self.attach(self.caller)
-        room, pin = self.target.room, self.target.pin
-        what = f"join room {room}"
-        body = {"request": "join", "ptype": "publisher", "room": room, "display": "rtcprobe"}
-        joined = await handle.message(what, body, pin=pin)
-        self.mark(self.caller, "room_joined")
-        feed = joined.data.get("id")
-        if not isinstance(feed, (int, str)):
-            raise MeasurementError(f"Janus, {what}: the answer names no feed", "is this a VideoRoom of Janus?")
-        body = {"request": "publish", "audiocodec": "opus"}
-        await self.exchange_descriptions(self.caller, handle, f"publish in room {room}", body)
-        return feed
-
-    async def _listen(self, peer: Peer, feed: int | str) -> None:
-        handle = await self.attach(peer)
-        room = self.target.room
-        what = f"listen in room {room}"
-        body = {"request": "join", "ptype": "subscriber", "room": room, "streams": [{"feed": feed}]}
-        offered = await self._offered(peer, handle, what, body)
-        self.mark(peer, "offer_received")
-        described = _described(offered, what)
-        more = self.let_candidates_in(handle, peer, described)
-        answer = await self.answer(peer, described.text, more_candidates=more)
-        await handle.message(
-            f"answer in room {room}",
-            {"request": "start", "room": room},
-            answer,
-            sent=lambda at_s: peer.timeline.mark("answer_sent", at_s),
-        )
-        self.mark(peer, "answer_accepted")
-
-    async def _offered(self, peer: Peer, handle: JanusHandle, what: str, body: Mapping[str, Any]) -> JanusAnswer:
-        """Return the room's offer of a feed, asked for again while it does not know the feed yet (fact 4)."""
-        begun_s, asked = self.network.now_s(), 0
-        while True:
-            asked_s = self.network.now_s()
-            asked += 1
-            try:
-                offered = await handle.message(what, body, pin=self.target.pin)
-            except JanusRefusalError as refusal:
-                if refusal.code != NO_SUCH_FEED or asked_s - begun_s > FEED_LIMIT_S:
-                    raise
-                self.refused(peer, refusal)
-                await asyncio.sleep(FEED_AGAIN_S)
-                continue
-            if asked > 1:
-                peer.timeline.mark("feed_ready", asked_s)
-            return offered
-
-
-def _described(answer: JanusAnswer, what: str) -> Sdp:
-    if answer.sdp is None:
-        raise MeasurementError(f"Janus, {what}: the answer holds no session description")
-    return answer.sdp
-
-
-def _address(plan: TargetPlan) -> tuple[str, int | str | None]:
-    """Return the URL of the API, and the room (None: the EchoTest)."""
+def _address(plan: TargetPlan) -> tuple[str, str, int | str | None]:
+    """Return the URL of the API, the plugin, and the room (None: the EchoTest)."""
     shown = plan.shown
     place = f"target {shown!r}"
     try:
@@ -297,12 +160,15 @@ def _address(plan: TargetPlan) -> tuple[str, int | str | None]:
         raise BadInputError(f"{place} holds more than an address", "secrets are given as target.secret, .token or .pin")
     *base, last = [""] if url.path in {"", "/"} else url.path.strip("/").split("/")
     room: int | str | None = None
-    if last != "echotest":
-        if not base or base.pop() != "videoroom" or not last:
-            raise BadInputError(f"{place} names no plugin we can call", "end it with /echotest or /videoroom/ROOM")
+    plugin = "echotest"
+    if last != plugin:
+        plugin = base.pop() if base else ""
+        if plugin not in _OF_ROOMS or not last:
+            cure = "end it with /echotest, /videoroom/ROOM or /audiobridge/ROOM"
+            raise BadInputError(f"{place} names no plugin we can call", cure)
         room = int(last) if last.isascii() and last.isdigit() else unquote(last)
     path = "/".join(["", *base]) or (HTTP_BASE if url.scheme.startswith("http") else "/")
-    return str(url.copy_with(path=path)), room
+    return str(url.copy_with(path=path)), plugin, room
 
 
 def _listeners(written: object) -> int:

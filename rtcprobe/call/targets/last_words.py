@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import Way
+from rtcprobe.call.targets.blame import named
 from rtcprobe.runtime.outside import OutsideNetwork
 
 __all__ = ["gone", "last_packets"]
@@ -25,7 +26,7 @@ def gone(ways: Sequence[Way], network: OutsideNetwork, begun_s: float) -> str | 
     for way in ways:
         last_s = way.listener.arrivals[-1][0] if way.listener.arrivals else begun_s
         if now_s - last_s > GONE_S and not _paused(way.talker, last_s) and not network.pauses:
-            found = f"nothing came to the {way.listener.side} any more {last_s - begun_s:.1f} s into the call"
+            found = f"nothing came to {named(way.listener.side)} any more {last_s - begun_s:.1f} s into the call"
     return found
 
 

@@ -74,10 +74,14 @@ class PacketBuffer:
 
     def insert(self, packet: WaitingPacket) -> bool:
         """Take a packet in; return whether the buffer was full and had to be flushed first."""
-        flushed = len(self.packets) >= self.max_packets
+        packets = self.packets
+        flushed = len(packets) >= self.max_packets
         if flushed:
             self.flush()
-        packets = self.packets
+        if not packets or packets[-1].timestamp < packet.timestamp:  # nearly always
+            packets.append(packet)
+            self._dtx += packet.is_dtx
+            return flushed
         at = len(packets)
         while at and packets[at - 1].timestamp > packet.timestamp:
             at -= 1

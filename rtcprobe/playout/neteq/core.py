@@ -143,17 +143,19 @@ class NetEq:
         """Take a packet in at ``tick``; return whether the stream just goes on."""
         sequence, timestamp, payload, payload_type = packet
         self._counters.received += 1
+        if payload and payload_type == self._payload_type and self._started and not self._new_stream:
+            duration = self._duration(payload)
+            if not (duration and self._decoder.has_fec(payload)):
+                return self._insert_next(self._unwrap(timestamp), packet, duration, tick)
         if not payload:
             self._counters.empty_packets += 1
             return True
-        if payload_type == self._red_payload_type:
-            try:
-                blocks = split_red(payload)
-            except ValueError:
-                self._counters.malformed_red += 1
-                return True
-        else:
-            blocks = [RedBlock(payload_type, 0, payload, 0)]
+        try:
+            red = payload_type == self._red_payload_type
+            blocks = split_red(payload) if red else [RedBlock(payload_type, 0, payload, 0)]
+        except ValueError:
+            self._counters.malformed_red += 1
+            return True
         if not blocks or blocks[0].payload_type != self._payload_type:
             self._counters.unknown_types += 1
             return True
@@ -172,6 +174,17 @@ class NetEq:
             self._started = True
             self._new_stream = True
         return not self._new_stream
+
+    def _insert_next(self, timestamp: int, packet: RtpPacket, duration: int, tick: int) -> bool:
+        """Take in a packet that holds one frame and nothing else, as ``_insert`` does."""
+        payload = packet.payload
+        dtx = len(payload) <= _DTX_BYTES
+        if self._buffer.insert(WaitingPacket(timestamp, packet.sequence, payload, duration, dtx, 0, 0, tick)):
+            self._decision.flushed()
+            self._new_stream = True
+            return False
+        self._decision.packet_arrived(timestamp, duration, tick)
+        return True
 
     def get_audio(self, now_s: float) -> Block:  # noqa: ARG002 - time is the tick counter
         """Return the next 10 ms."""
@@ -243,16 +256,20 @@ class NetEq:
     def _frames(self, block: RedBlock, timestamp: int, sequence: int, tick: int) -> list[WaitingPacket]:
         """Return the frames of one block in the order they are inserted: what in-band FEC tells comes first."""
         payload = block.payload
-        try:
-            duration = self._decoder.duration_samples(payload)
-        except ValueError:
-            duration = 0  # decoding it will fail and be concealed
+        duration = self._duration(payload)
         frame = WaitingPacket(timestamp, sequence, payload, duration, len(payload) <= _DTX_BYTES, 0, block.level, tick)
         if duration and self._decoder.has_fec(payload):
             self._counters.fec_received += 1
             before = WaitingPacket(timestamp - duration, sequence, payload, duration, False, 1, block.level, tick)
             return [before, frame]
         return [frame]
+
+    def _duration(self, payload: bytes) -> int:
+        """Return how many samples a payload decodes to; 0 where it does not tell: decoding it fails, is concealed."""
+        try:
+            return self._decoder.duration_samples(payload)
+        except ValueError:
+            return 0
 
     def _decide(self) -> Operation:
         sound, buffer = self._sound, self._buffer

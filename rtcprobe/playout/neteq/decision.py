@@ -111,12 +111,15 @@ class Decision:
             self._packet_samples = samples
             self.constraints.packet_time_known(samples // SAMPLES_PER_MS)
             self._read_target()
-        history = self.history
-        if not history.insert(timestamp, samples, tick) or len(history) < 2:
+        history, target = self.history, self.target
+        in_order = history.follow(timestamp, samples, tick)  # as nearly every packet is
+        if not (in_order or history.insert(timestamp, samples, tick)) or len(history) < 2:
             return None
-        late_ms = history.delay_ms(timestamp, tick)
-        target = self.target
-        target.update(late_ms, tick, reordered=not history.is_newest(timestamp))
+        if in_order:
+            late_ms, reordered = history.newest_ms, False
+        else:
+            late_ms, reordered = history.delay_ms(timestamp, tick), not history.is_newest(timestamp)
+        target.update(late_ms, tick, reordered=reordered)
         if target.target_ms != self._target_asked:
             self._read_target()
         return late_ms

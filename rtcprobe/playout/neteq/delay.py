@@ -49,7 +49,7 @@ _LONGEST_DELAY_MS = 10_000
 class Histogram:
     """Probabilities of 100 buckets that forget: the first values replace all before, later ones weigh little."""
 
-    __slots__ = ("_adds", "_base_q15", "_forget_q15", "_used", "_weight", "buckets")
+    __slots__ = ("_adds", "_base_q15", "_used", "_weight", "buckets")
 
     def __init__(self, forget_factor: float, start_weight: float = _START_FORGET_WEIGHT) -> None:
         self._base_q15 = int((1 << 15) * forget_factor)
@@ -62,19 +62,13 @@ class Histogram:
         # Halving 0x4002 in 16 bits sums to exactly one in Q30.
         self.buckets = [((0x4002 >> (index + 1)) & 0xFFFF) << 16 for index in range(BUCKETS)]
         self._used = 16  # no bucket from here on holds anything
-        self._forget_q15 = 0
         self._adds = 0
-
-    @property
-    def forget_factor(self) -> float:
-        """What is kept of the past at the next value."""
-        return self._forget_q15 / (1 << 15)
 
     def add(self, index: int) -> None:
         """Let a value in bucket ``index`` be a little more likely; values beyond 2 s are not registered."""
         if index >= BUCKETS:
             return
-        buckets, forget = self.buckets, self._forget_q15
+        buckets, forget = self.buckets, self._forget_q15()
         if not (index == 0 and buckets[0] == _ONE_Q30):  # all in the first bucket stays so
             self._used = max(self._used, index + 1)
             self._move_weight(buckets, index, forget)
@@ -83,10 +77,12 @@ class Histogram:
     def stay(self) -> None:
         """Take one more value that leaves the probabilities as they are: the first bucket's, where that holds all."""
         self._adds += 1
-        base = self._base_q15
-        if self._forget_q15 != base:
-            wanted = int((1 << 15) * (1 - self._weight / (self._adds + 1)))
-            self._forget_q15 = base if wanted > base else max(0, wanted)
+
+    def _forget_q15(self) -> int:
+        """Return the forget factor: nothing is kept at the first value, then ever more, up to the one set."""
+        if not self._adds:
+            return 0
+        return min(self._base_q15, max(0, int((1 << 15) * (1 - self._weight / (self._adds + 1)))))
 
     def _move_weight(self, buckets: list[int], index: int, forget: int) -> None:
         used = self._used
@@ -134,6 +130,14 @@ class UnderrunOptimizer:
         self._since_tick: int | None = None
         self._worst_ms = 0
         self.optimal_ms: int | None = None
+
+    def note(self, late_ms: int, tick: int) -> bool:
+        """Take the lateness of a packet where that ends no half second; return whether it was taken."""
+        since = self._since_tick
+        if since is None or (tick - since) * TICK_MS > _RESAMPLE_MS:
+            return False
+        self._worst_ms = max(self._worst_ms, late_ms)
+        return True
 
     def update(self, late_ms: int, tick: int) -> None:
         """Take the lateness of one in-order packet that arrived at ``tick``."""
@@ -201,6 +205,10 @@ class DelayTarget:
 
     def update(self, late_ms: int, tick: int, *, reordered: bool) -> None:
         """Take the lateness of one packet that arrived at ``tick``."""
+        histogram = self._reorder.histogram
+        if not reordered and histogram.buckets[0] == _ONE_Q30 and self._underrun.note(late_ms, tick):
+            histogram.stay()  # what nearly every packet does: it moves neither answer, so the target stays
+            return
         if not reordered:
             self._underrun.update(late_ms, tick)
         base_ms = self._underrun.optimal_ms

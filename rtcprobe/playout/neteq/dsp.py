@@ -97,7 +97,9 @@ def best_lag(signal: Pcm, lowest: int, highest: int, length: int) -> tuple[int, 
     """Return the lag at which the last ``length`` samples differ least from what lies before, and that difference."""
     tail = signal[-length:]
     start = len(signal) - length - highest
-    windows = np.lib.stride_tricks.sliding_window_view(signal[start : len(signal) - lowest], length)
+    # A window a lag, as ``sliding_window_view`` has them, whose care takes longer than the distances do.
+    step = signal.strides[0]
+    windows: Pcm = np.ndarray((highest - lowest + 1, length), signal.dtype, signal, start * step, (step, step))
     distances = np.abs(windows - tail).sum(axis=1)[::-1]
     at = int(distances.argmin())
     return lowest + at, float(distances[at])

@@ -17,7 +17,8 @@ Source: ``expand.cc`` (``modules/audio_coding/neteq`` of libwebrtc, branch-heads
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -140,7 +141,7 @@ class Expand:
         material = self._material
         if material is None:
             self._begin()
-            material = self._material = _analyse(sync.data[sync.end - _HISTORY : sync.end])
+            material = self._material = _heard(sync.data[sync.end - _HISTORY : sync.end])
             self._slope_q20 = material.slope_q20
         lag = material.lags[self._next_lag_index()]
         if self.mute_q14 == 0 and not self._steady:
@@ -204,7 +205,10 @@ class Expand:
             # Made ahead for two or three calls, as long as most gaps: one pass through the filter, not three.
             excitation = noise_table()[self._noise_place : self._noise_place + _NOISE_AHEAD]
             self._noise_place = (self._noise_place + _NOISE_AHEAD) % NOISE_LENGTH
-            material.noise = all_pole(material.noise_gain * excitation, material.predictor, material.noise_state)
+            if material.noise_gain or material.noise_state.any():
+                material.noise = all_pole(material.noise_gain * excitation, material.predictor, material.noise_state)
+            else:  # before the first packet
+                material.noise = np.zeros(_NOISE_AHEAD, dtype=np.float32)
             material.noise_state = material.noise[-_LPC_ORDER:]
             material.noise_at = 0
         start = material.noise_at
@@ -222,6 +226,16 @@ class Expand:
         gain = _ONE - ((lag * self._slope_q20 + 8192) >> 6)
         gain = (gain * self.mute_q14 + 8192) >> 14
         self.mute_q14 = 0 if self._calls > 3 and gain >= self.mute_q14 else gain
+
+
+def _heard(history: Pcm) -> _Material:
+    """Return the analysis of ``history``; that of silence, which every stream begins with, is always the same."""
+    return _analyse(history) if history.any() else replace(_silence())
+
+
+@cache
+def _silence() -> _Material:
+    return _analyse(np.zeros(_HISTORY, dtype=np.float32))
 
 
 def _analyse(history: Pcm) -> _Material:

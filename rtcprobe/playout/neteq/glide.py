@@ -13,8 +13,11 @@ Rules:
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
+
+import numpy as np
 
 from rtcprobe.playout.arrivals import Coming
 from rtcprobe.playout.base import BLOCK_SAMPLES, Decoder, Pcm, RtpPacket
@@ -79,7 +82,7 @@ class Glider:
         """
         decision, buffer, sound = self._decision, self._buffer, self._sound
         history, sync, packets = decision.history, sound.sync, buffer.packets
-        background, target, decode = sound.background, decision.target, self._decoder.decode
+        target, decode = decision.target, self._decoder.decode
         start_s, period_s, index = clock
         sync.make_room()
         data, end, first = sync.data, sync.end, sync.next
@@ -87,7 +90,8 @@ class Glider:
         # How late the sound would be beside a packet of time zero: the same in all of these ticks.
         behind_ms = (tick + 1) * TICK_MS - (expected - future) // SAMPLES_PER_MS
         level_q8, rest, begun = decision.level.level_q8, decision.rest_ticks, tick
-        emitted = waited_ms = targets_ms = minima_ms = 0
+        waited_ms = targets_ms = minima_ms = 0
+        decoded_at = array("q")  # the ticks that decode
         targets, delays = self._trace.target_ms, self._trace.delay_ms
         changed = True
         while tick - begun < most:
@@ -129,16 +133,14 @@ class Glider:
                 waited_ms += tick - packet.tick
                 targets_ms += target_ms
                 minima_ms += target.target_ms
-                emitted += 1
+                decoded_at.append(tick)
                 data[end : end + duration] = decoded
                 end += duration
                 expected += duration
                 future += duration
-                background.update(data[end - WINDOW_SAMPLES : end])
             else:
                 level_q8 = (factor * level_q8 >> 8) + (256 - factor) * (newest - expected)
                 tick += 1
-                background.update_again()
             future -= BLOCK_SAMPLES
             targets.append(target_ms)
             delays.append(late_ms)
@@ -146,7 +148,31 @@ class Glider:
         if done:
             self._trace.operations.extend(bytes(done))  # the first of the words: normal
             decision.calmly(level_q8)
-            self._counters.glide(done * BLOCK_SAMPLES, emitted, duration, (waited_ms * TICK_MS, targets_ms, minima_ms))
+            sums_ms = waited_ms * TICK_MS, targets_ms, minima_ms
+            self._counters.glide(done * BLOCK_SAMPLES, len(decoded_at), duration, sums_ms)
+            self._listen(sync.end, duration, begun, decoded_at, tick)
             sync.end, sync.next, sync.end_timestamp = end, end - future, expected
             sound.calmly()
         return done, data[first : first + done * BLOCK_SAMPLES].copy()
+
+    def _listen(self, end: int, duration: int, begun: int, decoded_at: Sequence[int], over: int) -> None:
+        """Let the background learn from ticks ``begun`` + 1 to ``over``, of which some decoded ``duration`` samples.
+
+        ``end`` is where, in what was decoded, the first of those began.
+        """
+        background = self._sound.background
+        count = len(decoded_at)
+        for _ in range((decoded_at[0] if count else over + 1) - begun - 1):
+            background.update_again()
+        if not count:
+            return
+        data = self._sound.sync.data
+        windows: Pcm = np.ndarray(
+            (count, WINDOW_SAMPLES),
+            np.float32,
+            data,
+            (end + duration - WINDOW_SAMPLES) * data.itemsize,
+            (duration * data.itemsize, data.itemsize),
+        )
+        again = [after - before - 1 for before, after in pairwise((*decoded_at, over + 1))]
+        background.follow(windows, again)

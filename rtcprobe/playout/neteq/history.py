@@ -34,7 +34,7 @@ WINDOW_SAMPLES = 2_000 * SAMPLES_PER_MS
 class ArrivalHistory:
     """Arrivals of the last two seconds; timestamps are unwrapped samples, instants are tick counts."""
 
-    __slots__ = ("_ends", "_fastest", "_slowest", "_timestamps", "fast_ms", "max_delay_ms")
+    __slots__ = ("_ends", "_fastest", "_slowest", "_timestamps", "fast_ms", "max_delay_ms", "newest_ms")
 
     def __init__(self) -> None:
         self._timestamps: list[int] = []
@@ -47,6 +47,9 @@ class ArrivalHistory:
         self.max_delay_ms = 0
         """Lateness of the slowest in-order packet of the window."""
 
+        self.newest_ms = 0
+        """Lateness of the packet that was the newest when it arrived."""
+
     def __len__(self) -> int:
         return len(self._timestamps)
 
@@ -57,6 +60,16 @@ class ArrivalHistory:
         self._fastest.clear()
         self._slowest.clear()
         self.max_delay_ms = 0
+
+    def follow(self, timestamp: int, samples: int, tick: int) -> bool:
+        """Remember a packet that begins where the newest one ends, or later; return whether it is such a one."""
+        timestamps, ends = self._timestamps, self._ends
+        if not ends or timestamp < ends[-1] or timestamp == timestamps[-1] or samples <= 0:
+            return False
+        timestamps.append(timestamp)
+        ends.append(timestamp + samples)
+        self._follow_extremes(timestamp, tick)
+        return True
 
     def insert(self, timestamp: int, samples: int, tick: int) -> bool:
         """Remember a packet of ``samples`` that arrived at ``tick``; return whether it told anything new."""
@@ -100,8 +113,9 @@ class ArrivalHistory:
             fastest.popleft()
         while slowest and slowest[0][2] < oldest:
             slowest.popleft()
-        lateness = tick * TICK_MS * SAMPLES_PER_MS - timestamp
-        entry = (lateness, tick * TICK_MS - timestamp // SAMPLES_PER_MS, timestamp)
+        ticked_ms = tick * TICK_MS
+        lateness, at_ms = ticked_ms * SAMPLES_PER_MS - timestamp, ticked_ms - timestamp // SAMPLES_PER_MS
+        entry = (lateness, at_ms, timestamp)
         while fastest and lateness <= fastest[-1][0]:
             fastest.pop()
         while slowest and lateness >= slowest[-1][0]:
@@ -109,5 +123,6 @@ class ArrivalHistory:
         fastest.append(entry)
         slowest.append(entry)
         self.fast_ms = fast_ms = fastest[0][1]
-        late_ms = slowest[0][1] - fast_ms
+        late_ms, newest_ms = slowest[0][1] - fast_ms, at_ms - fast_ms
         self.max_delay_ms = max(0, late_ms)
+        self.newest_ms = max(0, newest_ms)

@@ -15,7 +15,10 @@ measured on libwebrtc M151.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
+
+import numpy as np
 
 from rtcprobe.playout.base import Pcm
 from rtcprobe.playout.neteq.dsp import ENERGY_UNIT, linear_prediction, residual
@@ -69,14 +72,36 @@ class BackgroundNoise:
         if total < 1:
             return  # digital silence tells nothing
         self._threshold = max(mean, 1.0)
-        self._candidates.append((latest.copy(), mean))
-        if len(self._candidates) >= _MOST_CANDIDATES:
-            self._settle()
+        self._add(latest.copy(), mean)
 
     def update_again(self) -> None:
         """Take the same samples as last time once more, as a tick that decodes nothing does."""
         if self._mean >= self._threshold:
             self._creep()
+
+    def follow(self, windows: Pcm, again: Sequence[int]) -> None:
+        """Do what ``update`` does for each of ``windows``, shape (n, 256), and ``update_again`` so often after each."""
+        # The product of a row with itself: the one that ``@`` makes of two vectors, to the bit.
+        totals: list[float] = np.vecdot(windows, windows).astype(np.float64).tolist()
+        mean, threshold, loudest = self._mean, self._threshold, self._loudest
+        for place, (product, times) in enumerate(zip(totals, again, strict=True)):
+            total = product * ENERGY_UNIT
+            mean = total / WINDOW_SAMPLES
+            left = times
+            if mean >= threshold:
+                left += 1
+            elif total >= 1:
+                threshold = max(mean, 1.0)
+                self._add(windows[place].copy(), mean)
+            while left and mean >= threshold:  # which rises, and stays where it is higher
+                threshold, loudest = _crept(threshold, loudest, mean)
+                left -= 1
+        self._mean, self._threshold, self._loudest = mean, threshold, loudest
+
+    def _add(self, sound: Pcm, mean: float) -> None:
+        self._candidates.append((sound, mean))
+        if len(self._candidates) >= _MOST_CANDIDATES:
+            self._settle()
 
     def _settle(self) -> None:
         for sound, mean in reversed(self._candidates):
@@ -87,9 +112,16 @@ class BackgroundNoise:
         self._candidates.clear()
 
     def _creep(self) -> None:
-        threshold, loudest, mean = self._threshold * _CREEP, self._loudest * _DECAY, self._mean
-        self._loudest = loudest = max(loudest, mean)
-        self._threshold = max(threshold, loudest * _FLOOR_SHARE)
+        self._threshold, self._loudest = _crept(self._threshold, self._loudest, self._mean)
+
+
+def _crept(threshold: float, loudest: float, mean: float) -> tuple[float, float]:
+    """Return threshold and loudest level after a tick no quieter than the threshold."""
+    loudest *= _DECAY
+    loudest = max(loudest, mean)
+    threshold *= _CREEP
+    floor = loudest * _FLOOR_SHARE
+    return (max(threshold, floor)), loudest
 
 
 def _is_flat(sound: Pcm, mean: float) -> bool:

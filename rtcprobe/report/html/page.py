@@ -15,13 +15,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from rtcprobe.report.dumped import NOTE
-from rtcprobe.report.html import sights, tables, turns, view, waterfall
+from rtcprobe.report.html import messages, sights, tables, turns, view, waterfall
+from rtcprobe.report.html import room as rooms
 from rtcprobe.report.html.charts import MOST_LINES, Heard, Limit, Series, distribution, in_bins, over_time
 from rtcprobe.report.html.repeat import Repeat, repeat
 from rtcprobe.report.html.trend import newest_first, trends
 from rtcprobe.report.html.words import arrow
 from rtcprobe.report.lead import lead
 from rtcprobe.report.sentences import milliseconds
+from rtcprobe.report.words import say
 from rtcprobe.result import Account, BudgetOutcome, Result, TargetSteps
 from rtcprobe.ways import Way
 
@@ -62,6 +64,8 @@ class Section:
     join_table: tables.Table | None
     join_plot: Markup | None
     talk: turns.Talk | None
+    room: rooms.Told | None
+    named: tables.Table | None
     stages: tuple[waterfall.Waterfall, ...]
     ear_table: tables.Table | None
     ear_plots: tuple[Markup, ...]
@@ -72,7 +76,9 @@ class Section:
     share_plot: Markup | None
     sight_plots: tuple[Markup, ...]
     sight_table: tables.Table | None
+    worst: tuple[sights.Worst, ...]
     sight_stages: tuple[waterfall.Waterfall, ...]
+    sent: messages.Shown | None
     link: tables.Table | None
     harness: tables.Table | None
     link_notes: tuple[str, ...]
@@ -117,7 +123,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         finalize=_text,
     )
-    made.globals |= {"ms": milliseconds, "percent": _percent, "arrow": arrow}
+    made.globals |= {"ms": milliseconds, "percent": _percent, "arrow": arrow, "say": say}
     return made
 
 
@@ -152,7 +158,8 @@ def _section(result: Result, anchor: str) -> Section:
     every = [(way, ear) for way, ear in result.mouth_to_ear.items() if ear.scheduled]
     ears = _drawn(every)
     watched = _drawn([(way, each) for way, each in result.of_kind("glass_to_glass").items() if each.scheduled])
-    laid_out = _laid_out([each for _, each in (*ears, *watched)])
+    sent = _drawn([(way, each) for way, each in result.of_kind("messages").items() if each.scheduled])
+    laid_out = _laid_out([each for _, each in (*ears, *watched, *sent)])
     seen = [sights.frames(way, each, *laid_out) for way, each in watched]
     heard = [_heard(direction, ear, *laid_out) for direction, ear in ears]
     label = " ".join(_told(each) for each in heard)
@@ -176,6 +183,8 @@ def _section(result: Result, anchor: str) -> Section:
         join_table=tables.join_table(result),
         join_plot=_join_plot(result, f"{anchor}-joins"),
         talk=turns.talk(result),
+        room=rooms.room(result),
+        named=rooms.named_table(result),
         stages=waterfall.stage_waterfalls(result),
         ear_table=tables.mouth_to_ear_table(result),
         ear_plots=tuple(
@@ -197,7 +206,9 @@ def _section(result: Result, anchor: str) -> Section:
             for width in (("wide", "narrow") if seen else ())
         ),
         sight_table=sights.sight_table(result),
+        worst=sights.worst(result),
         sight_stages=sights.sight_waterfalls(result),
+        sent=messages.shown(result, [messages.deliveries(way, each, *laid_out) for way, each in sent], heard, anchor),
         link=tables.link_table(result),
         link_notes=tuple(dict.fromkeys(str(n) for r in result.link.values() for n in r.requested.notes)),
         tables=tuple(each for each in plain if each is not None),

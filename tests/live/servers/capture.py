@@ -9,13 +9,18 @@ Facts:
 from __future__ import annotations
 
 import signal
+import statistics
+import struct
 import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Capture", "Frame", "milestones"]
+from rtcprobe.hearing.relate import related
+from rtcprobe.recording import Came, Said
+
+__all__ = ["Capture", "Frame", "milestones", "passages"]
 
 DEVICE = "lo"
 FIELDS = ("frame.time_epoch", "ip.src", "ip.dst", "tcp.srcport", "tcp.dstport", "tcp.flags", "tcp.payload")
@@ -88,6 +93,35 @@ class Capture:
         if self._process.poll() is None:
             self._process.kill()
             self._process.communicate()
+
+
+def passages(frames: Sequence[Frame], said: Said, came: Came) -> list[tuple[float, float]]:
+    """Return, of each packet that came, how long it was under way: by the probe, and by the capture; seconds.
+
+    A server may give packets sources and numbers of its own: what left is known by its source and number, what came by
+    its number and timestamp, and of several that have those (two listeners to one talker) by the instant.
+    """
+    up: dict[tuple[int, int], Frame] = {}
+    down: dict[tuple[int, int], list[Frame]] = {}
+    for frame in frames:
+        if not frame.is_rtp:
+            continue
+        sequence, timestamp, source = struct.unpack("!2xHII", frame.payload[:12])
+        if up.setdefault((source, sequence), frame) is not frame or source not in {d.ssrc for d in said.departures[:1]}:
+            down.setdefault((sequence, timestamp), []).append(frame)
+    left = [(each, up[each.ssrc, each.sequence]) for each in said.departures if (each.ssrc, each.sequence) in up]
+    clock_s = statistics.median(frame.at_s - each.at_s for each, frame in left)
+    related_to = related(said, came)
+    assert related_to is not None
+    by_timestamp = {each.timestamp: (each, frame) for each, frame in left}
+    found = []
+    for (at_s, packet), (_, known) in zip(came.arrivals, related_to, strict=True):
+        if known.timestamp not in by_timestamp:
+            continue
+        each, frame = by_timestamp[known.timestamp]
+        arrived = min(down[packet.sequence, packet.timestamp], key=lambda frame: abs(frame.at_s - clock_s - at_s))
+        found.append((at_s - each.at_s, arrived.at_s - frame.at_s))
+    return found
 
 
 def milestones(frames: Sequence[Frame], *, server_port: int) -> list[dict[str, float]]:

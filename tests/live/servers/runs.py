@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import statistics
+from pathlib import Path
 
 from rtcprobe.probe import run_probe
 from rtcprobe.result import Result
 from rtcprobe.scenario import find_scenario
 
-__all__ = ["BARE", "called", "measured", "median_s", "quiet_run", "valid_run"]
+__all__ = ["BARE", "called", "measured", "median_s", "quiet_run", "room", "valid_room", "valid_run"]
+
+ROOM = Path(__file__).parent.parent / "room-of-three.yaml"
 
 BARE = ("link.caller_to_callee=delay 0ms", "link.callee_to_caller=delay 0ms", "budgets=[]")
 """A link that adds nothing, so that a test can say what it does."""
@@ -54,3 +57,14 @@ def median_s(result: Result, direction: str) -> float:
     ear = result.mouth_to_ear[direction]
     assert ear.heard >= 0.8 * ear.scheduled, (ear.heard, ear.scheduled, result.warnings)
     return statistics.median(sample.delay_s for sample in ear.samples)
+
+
+def room(target: str, *settings: str, duration: str = "4s") -> Result:
+    """Return a run of three who all speak and hear each other, valid or not."""
+    written = [f"target={target}", f"call.duration={duration}", *settings]
+    return run_probe(find_scenario(str(ROOM), written), seed=1, clock="real")
+
+
+def valid_room(target: str, *settings: str, duration: str = "4s") -> Result:
+    """Return such a run that the machine did not spoil."""
+    return valid_run(str(ROOM), f"target={target}", f"call.duration={duration}", *settings)

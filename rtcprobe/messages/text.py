@@ -1,0 +1,61 @@
+"""A message as text: its number, a check of all of it, and filler to its size.
+
+Facts:
+    Text travels everywhere: data channels carry it (PPID 51, RFC 8831 §8), and servers that wrap messages in JSON
+    (Janus' TextRoom) take nothing else. All of it is ASCII, so a character is a byte.
+
+Rule: whatever comes is read without an exception: it is one of ours, or it is not, and then it says why.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from typing import Final, NamedTuple
+
+__all__ = ["HEADER_BYTES", "MOST_MESSAGES", "Read", "read_message", "write_message"]
+
+HEADER_BYTES: Final = 16
+MOST_MESSAGES: Final = 16**7
+"""Seven hexadecimal digits tell so many apart."""
+
+# message = "m" number check filler ; number = 7 HEXDIG ; check = 8 HEXDIG, CRC-32 of number and filler
+_HEADER: Final = re.compile(r"m([0-9a-f]{7})([0-9a-f]{8})")
+_FILLER: Final = "the quick brown fox jumps over the lazy dog. "
+
+
+class Read(NamedTuple):
+    """What came: the number it bears (None: it bears none of ours), its size, and what is wrong with it ("" nothing).
+
+    ``wrong``: ``"malformed"``, no message of ours; ``"damaged"``, its check fails.
+    """
+
+    number: int | None
+    size_bytes: int
+    wrong: str = ""
+
+
+def write_message(number: int, size_bytes: int) -> str:
+    """Return message ``number``, ``size_bytes`` long: 16 or more."""
+    filler = (_FILLER * (size_bytes // len(_FILLER) + 1))[: size_bytes - HEADER_BYTES]
+    return f"m{number:07x}{_check(number, filler):08x}{filler}"
+
+
+def read_message(data: object) -> Read:
+    """Return what ``data``, as a channel delivers it, says."""
+    if isinstance(data, bytes):
+        size_bytes, data = len(data), data.decode("utf-8", errors="replace")
+    elif isinstance(data, str):
+        size_bytes = len(data.encode("utf-8", errors="replace"))
+    else:
+        return Read(None, 0, "malformed")
+    header = _HEADER.match(data)
+    if header is None:
+        return Read(None, size_bytes, "malformed")
+    number = int(header[1], 16)
+    sound = int(header[2], 16) == _check(number, data[HEADER_BYTES:])
+    return Read(number, size_bytes, "" if sound else "damaged")
+
+
+def _check(number: int, filler: str) -> int:
+    return zlib.crc32(f"{number:07x}{filler}".encode("utf-8", errors="replace"))

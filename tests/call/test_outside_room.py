@@ -1,0 +1,155 @@
+"""A room at a server outside: all come at once, and what befalls one connection is told of that one."""
+
+import asyncio
+
+import numpy as np
+import pytest
+from calls import OPUS_SILENCE
+from far_end import far_end, on_the_real_loop, reply
+
+from rtcprobe.call.mouth_track import Speech
+from rtcprobe.call.targets import last_words
+from rtcprobe.call.targets.base import CallSetup
+from rtcprobe.call.targets.outside_room import RoomCall, routes_of
+from rtcprobe.link import LinkSpec
+from rtcprobe.timeline import OUTSIDE_ORDER
+
+PARTIES = ("ana", "ben", "cho")
+NAMES = ["ana_to_ben", "ana_to_cho", "ben_to_ana", "ben_to_cho"]
+"""cho only listens."""
+
+
+class PlainRoom(RoomCall):
+    """``POST /NAME/publish`` and ``POST /NAME/TALKER`` take an offer each."""
+
+    speaker_order = OUTSIDE_ORDER
+    listener_order = ("feed_ready", *OUTSIDE_ORDER)
+    url = ""
+
+    async def publish(self, who, peer):
+        await self._post(who, "publish", peer)
+
+    async def listen(self, who, talker, peer):
+        await self.on_air(talker)
+        self.mark(peer, "feed_ready")
+        await self._post(who, talker, peer)
+
+    async def _post(self, who, what, peer):
+        client, url = self.new_client(peer), f"{self.url}/{who.name}/{what}"
+        offer = await self.offered(peer, client, url)
+        self.mark(peer, "offer_sent")
+        answer = await client.exchange("offer", "POST", url, body=offer.text, statuses=(201,))
+        self.mark(peer, "answer_received")
+        await self.accept(peer, answer.text(), offer)
+
+
+def setup(*, endless, frames=15, join_timeout_s=5.0):
+    speech = Speech(frames=[OPUS_SILENCE] * frames, ptime_s=0.020, endless=endless)
+    return CallSetup(
+        routes={route: [LinkSpec()] for route in routes_of(PARTIES)},
+        speech={"ana": speech, "ben": speech, "cho": None},
+        connection="cold",
+        dtls_timeout_s=lambda _: 1.0,
+        join_timeout_s=join_timeout_s,
+        linger_s=0.0,
+    )
+
+
+def room(respond, *, talk=False, **how):
+    """Return a room that has ended, whose server answers by ``respond`` (None: it plays along)."""
+
+    async def answering(server, request):
+        said = await respond(server, request)
+        return said or reply("201 Created", await server.answer(request.body), content_type="application/sdp")
+
+    async def main():
+        async with far_end(answering) as server:
+            made = PlainRoom(setup(endless=not talk, **how), np.random.SeedSequence(1), server="127.0.0.1")
+            made.url = server.url
+            await (made.talk() if talk else made.join())
+            return made
+
+    return on_the_real_loop(main())
+
+
+async def plays_along(_server, _request):
+    return None
+
+
+def test_all_come_at_once_and_each_way_has_a_connection_of_its_own():
+    call = room(plays_along)
+    assert (call.failed, call.troubles, call.warnings) == (None, {}, [])
+    assert [way.direction for way in call.ways] == NAMES
+    assert [each.side for each in call.joiners] == ["ana", "ben", "cho"]
+    assert {name: each["connections"] for name, each in call.report().items()} == {"ana": 2, "ben": 2, "cho": 2}
+    assert list(call.legs()) == [
+        "ana_to_target", "target_to_ana", "ben_to_target", "target_to_ben", "target_to_cho",
+    ]  # fmt: skip
+    for joiner in call.joiners:
+        assert joiner.timeline.begun_s < 0.001
+        assert 0.0 < joiner.timeline.marks["feed_ready"] < joiner.timeline.marks["first_packet"]
+
+
+def test_a_talker_that_is_refused_costs_the_ways_from_it_and_is_told_once():
+    async def refuses_ben(_server, request):
+        return reply("403 Forbidden", "full") if request.path == "/ben/publish" else None
+
+    call = room(refuses_ben)
+    assert call.failed is None
+    assert [way.direction for way in call.heard_ways()] == ["ana_to_ben", "ana_to_cho"]
+    assert len(call.warnings) == 1
+    assert call.warnings[0].startswith("ben was not heard: offer (POST http://127.0.0.1:")
+    assert "the server answered 403 Forbidden, 'full'" in call.warnings[0]
+    # ana had nobody else to hear; ben and cho did hear ana.
+    assert [call.last_of(who) in call.troubles for who in call.attendees.values()] == [True, False, False]
+    (why,) = {each.why for peer, each in call.troubles.items() if peer.side == "ana"}
+    assert why.startswith("ben was not there to be heard: offer (POST ")
+
+
+def test_one_who_is_let_in_nowhere_is_not_in_the_room():
+    async def silent_to_cho(_server, request):
+        if request.path.startswith("/cho/"):
+            await asyncio.get_running_loop().create_future()
+
+    call = room(silent_to_cho, join_timeout_s=0.5)
+    assert call.failed is None
+    assert [way.direction for way in call.heard_ways()] == ["ana_to_ben", "ben_to_ana"]
+    assert all(each.startswith("cho ") for each in call.warnings)
+    assert {each.stop for peer, each in call.troubles.items() if peer.side == "cho"} == {
+        ("offer_sent", "answer_received")
+    }
+
+
+@pytest.mark.parametrize("talk", [False, True])
+def test_where_nobody_is_heard_the_call_failed_of_what_went_wrong_first(talk):
+    async def refuses(_server, _request):
+        return reply("404 Not Found", "no such room")
+
+    call = room(refuses, talk=talk)
+    assert "the server answered 404 Not Found, 'no such room'" in call.failed
+    assert call.failed.startswith("offer (POST ")
+
+
+def test_a_path_that_breaks_in_the_room_is_told_of_its_way_and_the_others_go_on(monkeypatch):
+    monkeypatch.setattr(last_words, "LONGEST_END_S", 0.0)  # this server's own speech has no end
+
+    async def hangs_up_on_cho(server, request):
+        if request.path == "/cho/ana":
+            peer = server.peer()
+            answer = await peer.answer(type("Offer", (), {"kind": "offer", "text": request.body}))
+
+            async def hang_up():
+                await peer.connected.wait()
+                await asyncio.sleep(0.25)
+                await peer.close()
+
+            server.hanging_up = asyncio.ensure_future(hang_up())
+            return reply("201 Created", answer.text, content_type="application/sdp")
+        return None
+
+    call = room(hangs_up_on_cho, talk=True, frames=40)
+    assert (call.failed, call.cut) == (None, None)
+    assert [way.direction for way in call.heard_ways()] == ["ana_to_ben", "ben_to_ana", "ben_to_cho"]
+    (told,) = call.warnings
+    assert told.startswith("cho did not hear ana: cho's media path broke 0.")
+    assert told.endswith(" s into the call")

@@ -1,0 +1,184 @@
+"""Rooms of three at real servers: every pair is heard, all come at once, and what befalls one is told of that one."""
+
+import statistics
+import threading
+import time
+
+import pytest
+from capture import Capture, passages
+from janus import BRIDGE, PIN_ROOM, ROOM, SMALL_ROOM
+from runs import median_s, room, valid_room
+
+from rtcprobe.probe import talking
+
+WAYS = ["ana_to_ben", "ana_to_cho", "ben_to_ana", "ben_to_cho", "cho_to_ana", "cho_to_ben"]
+WITHIN_S = 0.002
+
+
+def videoroom(janus, number=ROOM):
+    return f"janus+ws://{janus.address}:{janus.ws_port}/videoroom/{number}"
+
+
+def bridge(janus):
+    return f"janus+ws://{janus.address}:{janus.ws_port}/audiobridge/{BRIDGE}"
+
+
+@pytest.fixture
+def recorded(monkeypatch):
+    """The ways of the latest call as they were recorded."""
+    kept = []
+    hear = talking.hear_call
+
+    def noted(ways, *args, **options):
+        kept[:] = ways
+        return hear(ways, *args, **options)
+
+    monkeypatch.setattr(talking, "hear_call", noted)
+    return kept
+
+
+def heard_by_all(result, *, most_s=0.2):
+    """Say that every pair was heard, and every join came about with phases that sum."""
+    assert list(result.mouth_to_ear) == WAYS
+    for way in WAYS:
+        assert 0.03 < median_s(result, way) < most_s
+    assert [attempt.party for attempt in result.join.attempts] == ["ana", "ben", "cho"]
+    for attempt in result.join.attempts:
+        assert attempt.failed is None
+        assert sum(attempt.phases.values()) == pytest.approx(attempt.first_audio_s, abs=1e-3)
+
+
+def captured(target, folder, tshark, recorded):
+    """Run a room with a capture beside it; say that both agree on how long packets were under way."""
+    capture = Capture(folder, tshark)
+    try:
+        result = valid_room(target)
+        frames = capture.frames()
+    finally:
+        capture.stop()
+    assert [each.way for each in recorded] == WAYS
+    for each in recorded:
+        apart_s = [ours_s - theirs_s for ours_s, theirs_s in passages(frames, each.said, each.came)]
+        assert len(apart_s) > 100
+        assert abs(statistics.fmean(apart_s)) < WITHIN_S, each.way
+        assert statistics.quantiles(map(abs, apart_s), n=20)[-1] < WITHIN_S, each.way
+    return result
+
+
+def test_every_pair_of_a_videoroom_is_measured_as_a_capture_saw_it(janus, tmp_path, tshark, recorded):
+    result = captured(videoroom(janus), tmp_path, tshark, recorded)
+    heard_by_all(result)
+    for attempt in result.join.attempts:
+        # All came at once: nobody's feed was there before anybody joined.
+        assert attempt.phases["feed_ready"] > 0.005
+        assert attempt.last in {"ana", "ben", "cho"} - {attempt.party}
+    assert {name: each["connections"] for name, each in result.parties.items()} == {"ana": 3, "ben": 3, "cho": 3}
+    assert janus.participants() == []
+
+
+def test_a_delay_on_one_leg_moves_the_ways_that_use_it_and_no_other(janus):
+    result = valid_room(videoroom(janus), "legs={ben_to_target: delay 80ms}", duration="3s")
+    for way in WAYS:
+        # What is left is the server's own: less than a millisecond on one machine.
+        under_way_s = 0.080 if way.startswith("ben_to_") else 0.0
+        assert result.mouth_to_ear[way].stages["network_and_target"] == pytest.approx(under_way_s, abs=0.002), way
+
+
+@pytest.mark.parametrize(("packets", "least_s", "most_s"), [(None, 0.100, 0.150), (1, 0.0, 0.035)])
+def test_the_prebuffer_of_a_mixer_is_a_stage_of_its_own(janus, packets, least_s, most_s):
+    settings = () if packets is None else (f"target.prebuffer={packets}",)
+    result = room(bridge(janus), *settings)
+    heard_by_all(result, most_s=0.35)
+    for way in WAYS:
+        stages = result.mouth_to_ear[way].stages
+        # So many packets before the first is decoded, up to a tick of 20 ms, and 6.5 ms of the encoder's look-ahead.
+        assert least_s < stages["mixer"] < most_s, way
+        assert 0.0 < stages["network"] < 0.005
+        assert sum(stages.values()) == pytest.approx(
+            statistics.fmean(s.delay_s for s in result.mouth_to_ear[way].samples)
+        )
+
+
+def test_a_mixer_keeps_what_a_hiccup_of_a_talker_left_and_says_so_by_plateau(janus):
+    hiccup = "legs={ana_to_target: {delay: 0ms, handovers: [{at: 3500ms, for: 180ms}]}}"
+    result = room(bridge(janus), hiccup, duration="8s")
+    stairs = {way: [each for each in ear.spans if each.what == "plateau"] for way, ear in result.mouth_to_ear.items()}
+    for way in ("ana_to_ben", "ana_to_cho"):
+        assert len(stairs[way]) >= 2, stairs[way]
+        assert stairs[way][-1].delay_s - stairs[way][0].delay_s > 0.030
+
+
+def test_two_in_a_mix_are_told_apart_by_one_who_listens(janus):
+    result = room(bridge(janus), "parties.cho.sends=nothing")
+    assert list(result.mouth_to_ear) == ["ana_to_ben", "ana_to_cho", "ben_to_ana", "ben_to_cho"]
+    for ear in result.accounts:
+        delays_s = [each.delay_s for each in ear.samples]
+        assert ear.heard >= ear.scheduled - 1
+        assert max(delays_s) - min(delays_s) < 0.060  # a marker taken for another talker's would be 250 ms off
+
+
+def test_who_only_listens_hears_all_and_is_heard_by_nobody(janus):
+    result = room(videoroom(janus), "parties.cho.sends=nothing", "parties.ana.hears=[ben]", duration="3s")
+    assert list(result.mouth_to_ear) == ["ana_to_ben", "ana_to_cho", "ben_to_ana", "ben_to_cho"]
+    assert all(ear.heard for ear in result.accounts)
+    assert {name: each["connections"] for name, each in result.parties.items()} == {"ana": 2, "ben": 2, "cho": 2}
+    assert list(result.link) == [
+        "ana_to_target", "target_to_ana", "ben_to_target", "target_to_ben", "target_to_cho",
+    ]  # fmt: skip
+
+
+def test_one_who_never_connects_costs_its_own_ways_alone(janus):
+    lost = "legs={cho_to_target: delay 0ms loss 100%}"
+    result = room(videoroom(janus), lost, "call.join_timeout=2s", "budgets=[mouth_to_ear p50 < 1s]", duration="3s")
+    assert result.exit_code == 0
+    heard = {way for way, ear in result.mouth_to_ear.items() if ear.heard}
+    assert heard == {"ana_to_ben", "ben_to_ana"}
+    (told,) = [each for each in result.warnings if each.startswith("cho ")]
+    assert told.startswith("cho was not in the room, or not to its end: Janus WebSocket (GET ws://")
+    assert "waiting for the TCP connection; cho had reached nothing" in told
+    failed = {attempt.party: attempt.failed for attempt in result.join.attempts}
+    assert failed["ana"] is failed["ben"] is None
+    assert failed["cho"] in told
+
+
+def test_a_room_that_takes_one_publisher_says_so_of_the_others_and_is_heard(janus):
+    # Of two who come at the same moment Janus 1.1.2 lets in both.
+    later = "legs={ben_to_target: delay 60ms, cho_to_target: delay 60ms}"
+    result = room(videoroom(janus, SMALL_ROOM), later, "call.join_timeout=3s", duration="3s")
+    assert result.exit_code == 0
+    assert {way for way, ear in result.mouth_to_ear.items() if ear.heard} == {"ana_to_ben", "ana_to_cho"}
+    told = [each for each in result.warnings if "was not heard: Janus, publish in room 77: " in each]
+    assert [each.partition(" ")[0] for each in told] == ["ben", "cho"]
+    assert all("error 432, 'Maximum number of publishers (1) already reached'" in each for each in told)
+
+
+@pytest.mark.parametrize(("number", "said"), [(99, "No such room (99)"), (PIN_ROOM, "Missing mandatory element (pin)")])
+def test_a_room_that_lets_nobody_in_is_one_sentence(janus, number, said):
+    result = room(videoroom(janus, number))
+    assert result.exit_code == 3
+    assert len({attempt.failed for attempt in result.join.attempts}) == 1
+    assert said in result.join.attempts[0].failed
+    assert said in result.reasons[0]
+
+
+def test_a_server_that_dies_in_the_room_leaves_what_was_heard(own_janus):
+    server = own_janus()
+    up = "WebRTC media is now available"
+
+    def kill():
+        end_s = time.monotonic() + 20
+        while server.process.log.read_text(errors="replace").count(up) < 9 + 9 and time.monotonic() < end_s:
+            time.sleep(0.01)
+        time.sleep(2.5)
+        server.process.kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    begun_s = time.monotonic()
+    result = room(videoroom(server), duration="6s")
+    killer.join()
+    assert time.monotonic() - begun_s < 20
+    assert result.exit_code == 3
+    assert result.cut is not None
+    assert "s into the call" in result.cut
+    assert all(0 < ear.heard <= ear.scheduled for ear in result.accounts)
