@@ -55,6 +55,9 @@ _CLOSES = "\uff0c\u3002\uff1b\uff1a\u3001\uff01\uff1f\uff09\u300b\u300d"
 # A word of other letters, or one Chinese character, each with the marks that close it; or blanks.
 _PIECES = re.compile(rf"[^\s{_WIDE}{_CLOSES}]+[{_CLOSES}]*|[{_WIDE}][{_CLOSES}]*|[{_CLOSES}]+|\s+")
 
+# A word, a Chinese character, or a blank; each with the marks behind it that close.
+_PIECES = re.compile(rf"[^\s{_WIDE}{_CLOSES}]+[{_CLOSES}]*|[{_WIDE}][{_CLOSES}]*|[{_CLOSES}]+|\s+")
+
 _ASCII = str.maketrans({"─": "-", "█": "#", "▌": "#", "→": ">", "–": "-", "·": "-", "…": ".", "±": "~", "◄": "<"})
 
 
