@@ -230,16 +230,16 @@ class _Sending:
         return packet, data
 
 
-def sealed(dtls: RTCDtlsTransport) -> Callable[[bytes], None]:
+def sealed(dtls: RTCDtlsTransport) -> Callable[[bytes], int]:
     """Return what sends an RTP packet through SRTP and the pair of candidates that was nominated.
 
-    It raises ``ConnectionError`` where ``dtls`` is not connected.
+    It returns how many bytes left, and raises ``ConnectionError`` where ``dtls`` is not connected.
     """
     connection = attribute(dtls.transport, "_connection")
     nominated: dict[int, Any] = attribute(connection, "_nominated")
     seal: Callable[[bytes], bytes] | None = None
 
-    def send(data: bytes) -> None:
+    def send(data: bytes) -> int:
         nonlocal seal
         if dtls._state is not State.CONNECTED:  # noqa: SLF001
             raise ConnectionError("Cannot send encrypted RTP, not connected")
@@ -248,7 +248,9 @@ def sealed(dtls: RTCDtlsTransport) -> Callable[[bytes], None]:
         pair = nominated.get(1)
         if pair is None:
             raise ConnectionError("Cannot send data, not connected")
-        pair.protocol.transport.sendto(seal(data), pair.remote_addr)
+        whole = seal(data)
+        pair.protocol.transport.sendto(whole, pair.remote_addr)
+        return len(whole)
 
     return send
 

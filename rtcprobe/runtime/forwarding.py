@@ -34,6 +34,11 @@ _RED_BLOCK: Final = struct.Struct("!I")  # RFC 2198 §3: F, block type, timestam
 class Sends(Protocol):
     """Where packets leave: the sending side of one m-section (``forwarding_seam.Outgoing``)."""
 
+    @property
+    def beside_bytes(self) -> int | None:
+        """How much larger than its payload the latest packet was on the wire; None before any has left."""
+        ...
+
     def send(
         self, kind: tuple[int, int], sequence: int, timestamp: int, payload: bytes, level: tuple[bool, int] | None
     ) -> bool:
@@ -69,6 +74,8 @@ class Forwarded:
     """Its sources, in order."""
     pauses_s: list[tuple[float, float]] = field(default_factory=list)
     """From when until when what came was left out; of one that lasts, infinity."""
+    get_off: Callable[[], None] | None = None
+    """Ends its ride (``riding``); None where it is on none."""
     _sequence_shift: int = 0
     _timestamp_shift: int = 0
     _latest: tuple[int, int, float] = (0, 0, 0.0)
@@ -82,6 +89,8 @@ class Forwarded:
 
     def pause(self, now_s: float) -> None:
         """Leave out what comes from now on."""
+        if self.get_off is not None:
+            self.get_off()
         if not self.paused:
             self.pauses_s.append((now_s, math.inf))
             self._resumes = self.source is not None
@@ -100,13 +109,27 @@ class Forwarded:
         elif self._resumes:
             self._sequence_shift = (self._latest[0] + 1 - packet.sequence_number) & 0xFFFF
             self._resumes = False
-        sequence = (packet.sequence_number + self._sequence_shift) & 0xFFFF
-        timestamp = (packet.timestamp + self._timestamp_shift) & 0xFFFFFFFF
+        payload_type, sequence, timestamp, payload = self._named(packet, came_as)
+        if self.out.send((payload_type, packet.marker), sequence, timestamp, payload, level):
+            self._left(sequence, timestamp, now_s)
+
+    def renamed(self, packet: Any, came_as: Agreed, now_s: float) -> tuple[int, int, int, bytes]:
+        """Return a packet as it leaves at ``now_s``: its type, number, timestamp and payload."""
+        if packet.ssrc != self.source:
+            self._turn_to(packet, now_s)
+        named = self._named(packet, came_as)
+        self._left(named[1], named[2], now_s)
+        return named
+
+    def _named(self, packet: Any, came_as: Agreed) -> tuple[int, int, int, bytes]:
         payload_type, payload = packet.payload_type, packet.payload
         if came_as is not self.agreed and came_as != self.agreed:
+            assert self.agreed is not None
             payload_type, payload = retyped(payload_type, payload, came_as, self.agreed)
-        if not self.out.send((payload_type, packet.marker), sequence, timestamp, payload, level):
-            return
+        sequence = (packet.sequence_number + self._sequence_shift) & 0xFFFF
+        return payload_type, sequence, (packet.timestamp + self._timestamp_shift) & 0xFFFFFFFF, payload
+
+    def _left(self, sequence: int, timestamp: int, now_s: float) -> None:
         self.count += 1
         if self.count == 1 or 0 < (sequence - self._latest[0]) & 0xFFFF < _HALF:
             self._latest = sequence, timestamp, now_s
@@ -168,6 +191,10 @@ class Forwarding:
     now_s: Callable[[], float]
     to: dict[str, list[Forwarded]] = field(default_factory=dict)
     """By talker, everybody who is sent what it says."""
+    noting: bool = False
+    """Whether somebody goes by ``notes`` in place of it (``riding``)."""
+    notes: list[tuple[float, str, Any, Agreed]] = field(default_factory=list)
+    """What came since then: when, of whom, and as what."""
 
     def send_on(self, talker: str, forwarded: Forwarded) -> None:
         """Let what comes of ``talker`` leave there too from now on."""
@@ -175,11 +202,14 @@ class Forwarding:
 
     def leave_out(self, talker: str, forwarded: Forwarded) -> None:
         """Let nothing of ``talker`` leave there any more."""
-        self.to[talker].remove(forwarded)
+        if forwarded in self.to.get(talker, ()):
+            self.to[talker].remove(forwarded)
 
     def came(self, talker: str, packet: Any, came_as: Agreed) -> None:
         """Take a packet of ``talker``'s (aiortc's own, or by express) off a leg that agreed on ``came_as``."""
         now_s, level = self.now_s(), level_of(packet)
+        if self.noting:
+            self.notes.append((now_s, talker, packet, came_as))
         for each in self.to.get(talker, ()):
             each.forward(packet, came_as, level, now_s)
 

@@ -62,6 +62,8 @@ class SfuTarget:
     new_connection: bool = False
     service_s: float = 0.0
     workers: int = 1
+    rides: bool = True
+    """Whether media may take the fast path in virtual time (``runtime.riding``): it changes no figure."""
     homes: Mapping[str, str] = field(default_factory=dict)
     servers: tuple[str, ...] = ()
     directions: tuple[Way, ...] = ()
@@ -143,6 +145,7 @@ class SfuTarget:
             new_connection=self.new_connection,
             service_s=self.service_s,
             workers=self.workers,
+            rides=self.rides,
             assumed=self.assumed,
         )
         return SfuCall(setup, seed, topology, sockets=clock == "real")

@@ -15,6 +15,7 @@ Rules:
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,6 +31,7 @@ from rtcprobe.call.transceiver import Sound
 from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.recording import Came, Departure, Departures, Said
 from rtcprobe.runtime.forwarding import Forwarded, Forwarding, Turn
+from rtcprobe.runtime.riding import Ride
 from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER
 from rtcprobe.units import RTP_CLOCK_HZ
 from rtcprobe.ways import Leg as LegName
@@ -59,6 +61,8 @@ class Topology:
     new_connection: bool = False
     service_s: float = 0.0
     workers: int = 1
+    rides: bool = True
+    """Whether media rides on fates after the first packet of each leg, where it may (``runtime.riding``)."""
     assumed: str | None = None
     """What of that is an assumption, in a sentence."""
 
@@ -94,6 +98,8 @@ class Room:
         self.relays: list[tuple[ServerLeg, ServerLeg]] = []
         self.post = Post(made.members, plan.homes, setup.messages, made.network)
         """What is written: over the first seat of each, from there on."""
+        self._rides: dict[Seat, Ride] = {}
+        self._boarding: list[asyncio.Future[None]] = []
         self.over_s = math.inf
         """When the script was over, seconds since the epoch: what was said later is not waited for."""
 
@@ -119,7 +125,27 @@ class Room:
         leg = self._leg(home, [*inlet, *outlets, *silent], CALLEE_ORDER, courier)
         seat = Seat(peer=peer, leg=leg, listens_to=talkers, publishes=publishes)
         self.seats[name].append(seat)
+        if self.plan.rides and not network.sockets:
+            self._boarding += [asyncio.ensure_future(self._board(seat, talker)) for talker in talkers]
         return seat
+
+    def settle(self) -> None:
+        """Seal the fates of all that has left so far."""
+        now_s = self.world.network.now_s()
+        for ride in self._rides.values():
+            ride.settle(now_s)
+
+    def free(self, seat: Seat) -> None:
+        """Let a seat be free: nothing is heard there from now on."""
+        seat.left_s = self.world.network.now_s()
+        if seat in self._rides:
+            self._rides[seat].stop()
+
+    def stop(self) -> None:
+        """Let nobody board any more."""
+        self.settle()
+        for each in self._boarding:
+            each.cancel()
 
     def lay_relays(self) -> None:
         """Make the connections between servers: each sends the other whom somebody hears there."""
@@ -239,6 +265,17 @@ class Room:
             turns = self._chain(talker, seat).turns
             for at_s, sequence, timestamp, size_bytes in seat.outlet(talker).again:
                 yield Departure(at_s - up_s, sequence, _before(timestamp, turns, shifts), size_bytes)
+
+    async def _board(self, seat: Seat, talker: str) -> None:
+        """Let what a seat hears of ``talker`` ride once its first packet was heard (``runtime.riding``)."""
+        section = seat.section(talker)
+        await section.heard_packet.wait()
+        if section.agreed is None or section.agreed.nack:
+            return
+        if seat not in self._rides:
+            network, home = self.world.network, seat.leg.side
+            self._rides[seat] = Ride(self.planes[home], network, self.world.direction(home, seat.peer.side))
+        self._rides[seat].board(talker, seat.outlet(talker).forwarded, section.arrivals.add)
 
     def _up_s(self, talker: str, listener: str) -> float:
         """Return how long it takes at the fastest from ``talker`` to the server of ``listener``."""
