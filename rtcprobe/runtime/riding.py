@@ -13,7 +13,8 @@ Rules:
     1. A section boards when its first packet was heard: types are known then, and stay. Where anything is left out, it
        gets off again.
     2. Nobody rides whose listener asks for packets again: what it asks for depends on what came when.
-    3. What arrives after its listener has hung up is not heard.
+    3. Nothing leaves for a listener who has hung up; what is under way then, is noted all the same, for it may have
+       been already.
 """
 
 from __future__ import annotations
@@ -57,7 +58,6 @@ class Ride:
         beside_bytes = forwarded.out.beside_bytes
         if forwarded.source is None or beside_bytes is None or forwarded.paused:
             return
-        self._plane.leave_out(talker, forwarded)
         self._plane.noting = True
         if not self._seats:
             self._place = len(self._notes)
@@ -65,7 +65,7 @@ class Ride:
         forwarded.get_off = lambda: self._get_off(talker)
 
     def stop(self) -> None:
-        """Nothing is heard from now on."""
+        """Nothing leaves any more."""
         self.settle(self._network.now_s())
         self._over_s = self._network.now_s()
 
@@ -88,14 +88,10 @@ class Ride:
                 last_s = max(last_s, arrival_s)
                 # The loop counts whole nanoseconds, and wakes at the first that is not too early (``virtual``).
                 heard_s = ceil(in_order(epoch_s + arrival_s) * 1e9) * 1e-9 - epoch_s
-                if heard_s <= over_s:
-                    seat.take(heard_s, sequence, timestamp, payload, kind)
+                seat.take(heard_s, sequence, timestamp, payload, kind)
         self._place, self._network.last_arrival_s = place, last_s
 
     def _get_off(self, talker: str) -> None:
         """Let what comes of ``talker`` be sent again, packet by packet."""
-        seat = self._seats[talker]
         self.settle(self._network.now_s())
-        del self._seats[talker]
-        seat.forwarded.get_off = None
-        self._plane.send_on(talker, seat.forwarded)
+        self._seats.pop(talker).forwarded.get_off = None

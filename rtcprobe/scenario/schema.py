@@ -51,6 +51,7 @@ _TARGET_OPTIONS: dict[str, tuple[str, Any]] = {
     "listeners": ("How many listen at the same time (whip+whep up to 16, janus videoroom up to 8).", 3),
     "body": ("How the offer travels: sdp, json or form (sdp+https).", "json"),
     "kind": ("sfu: a forwarding server of ours; agent: a voice agent to hold a conversation with (sdp+https).", "sfu"),
+    "last_n": ("How many are forwarded, the loudest by the levels their packets say (sfu); without it everybody.", 3),
     "stage": ("What going on stage (publishes) takes (sfu): same connection, new connection.", "new connection"),
     "service": ("How long a join takes a server of ours, assumed (sfu).", "20ms"),
     "workers": ("How many joins a server of ours serves at a time (sfu).", 4),
