@@ -49,6 +49,10 @@ class Watcher(Protocol):
         """Take a packet, in order of arrival."""
         ...
 
+    def nothing_comes(self) -> None:
+        """Take note that no picture was agreed on."""
+        ...
+
 
 Watch = Callable[[Feedback, Network], Watcher]
 """Makes a watcher, who asks by the feedback, on the network's clock."""
@@ -208,7 +212,7 @@ class Picture(Transceiver):
         super().__init__(wanted.media, wanted.track, network, first)
         self.arrivals: list[VideoArrival] = []
         self.agreed: AgreedVideo | None = None
-        """What both sides agreed on; None until they have."""
+        """What both sides agreed on; None until they have, and where they agreed on no picture."""
         self.sources = Sources[VideoArrival]()
         self._wanted = wanted
         self.watcher: Watcher | None = None
@@ -217,6 +221,13 @@ class Picture(Transceiver):
     def agree(self) -> None:
         """Do as was agreed on."""
         self.agreed = negotiation.agree_video(self.section)
+        if self.agreed is None and self.watcher is not None:
+            self.watcher.nothing_comes()
+
+    @property
+    def codec(self) -> str:
+        """Its codec, as descriptions name it."""
+        return self._wanted.codec
 
     def open(self, connection: RTCPeerConnection) -> None:
         """Make the section on ``connection``."""

@@ -265,7 +265,11 @@ class Call(Protocol):
 
 
 class Target(Protocol):
-    """Whoever is called."""
+    """Whoever is called.
+
+    One whose calls show and watch pictures beside the sound, where ``CallSetup.cameras`` has any, says so by an
+    attribute ``pictures``, true.
+    """
 
     @property
     def name(self) -> str:

@@ -123,8 +123,10 @@ class VideoRoomSteps(JanusSteps):
         return feed, joined.data
 
     async def publish_feed(self, peer: Peer, handle: JanusHandle) -> None:
-        """Publish the audio of ``peer``, who has joined."""
+        """Publish what ``peer``, who has joined, says and shows."""
         body = {"request": "publish", "audiocodec": "opus"}
+        if peer.pictures:
+            body["videocodec"] = peer.pictures[0].codec.lower()
         await self.exchange_descriptions(peer, handle, f"publish in room {self.room}", body)
 
     async def take_feed(self, peer: Peer, handle: JanusHandle, feed: int | str) -> None:
