@@ -74,7 +74,8 @@ class SoundWanted:
 class PictureWanted:
     """A section of pictures: what is shown there (None: nothing), in what codec, and who watches what comes.
 
-    ``pacing_bps`` is how fast its packets leave (``runtime.pacing_seam``); None: those of a picture at once.
+    ``pacing_bps`` is how fast its packets leave (``runtime.pacing_seam``); None: those of a picture at once. ``remb``:
+    whoever shows something is told how much the line takes; senders of ours do not adapt.
     """
 
     track: CameraTrack | None
@@ -82,6 +83,7 @@ class PictureWanted:
     codec: str = "VP8"
     watch: Watch | None = None
     pacing_bps: float | None = None
+    remb: bool = False
 
 
 class Transceiver(ABC):
@@ -239,7 +241,7 @@ class Picture(Transceiver):
                 pace(self.sender, self._wanted.pacing_bps)
 
     def _listen(self, section: RTCRtpTransceiver) -> None:
-        media_seam.take_rtp(section.receiver, self._take, resent=self._take_again)
+        media_seam.take_rtp(section.receiver, self._take, resent=self._take_again, estimates=self._wanted.remb)
         if self._wanted.watch is not None:
             self.watcher = self._wanted.watch(Feedback(section.receiver), self.network)
 

@@ -124,9 +124,7 @@ class VideoRoomSteps(JanusSteps):
 
     async def publish_feed(self, peer: Peer, handle: JanusHandle) -> None:
         """Publish what ``peer``, who has joined, says and shows."""
-        body = {"request": "publish", "audiocodec": "opus"}
-        if peer.pictures:
-            body["videocodec"] = peer.pictures[0].codec.lower()
+        body = {"request": "publish", "audiocodec": "opus"}  # a codec of pictures that the room has not is an error
         await self.exchange_descriptions(peer, handle, f"publish in room {self.room}", body)
 
     async def take_feed(self, peer: Peer, handle: JanusHandle, feed: int | str) -> None:

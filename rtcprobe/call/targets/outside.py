@@ -135,9 +135,9 @@ class OutsideCall(OutsideEnds):
         ours, other = (caller, callee) if side == "caller" else (callee, caller)
         shown, watched = self.setup.cameras.get(ours), self.setup.cameras.get(other)
         if media == "recvonly" or shown is None:
-            return None if watched is None or media == "sendonly" else watched.watched()
+            return None if watched is None or media == "sendonly" else replace(watched.watched(), remb=True)
         wanted = shown.wanted(self.network, phase, self.may_speak, media)
-        return replace(wanted, watch=None) if media == "sendonly" else wanted
+        return replace(wanted, watch=None) if media == "sendonly" else replace(wanted, remb=True)
 
     @property
     def awaited(self) -> list[asyncio.Event]:

@@ -120,6 +120,8 @@ class OutsideSteps(Course):
         self._remote[peer] = offer
         codec = next((each.codec for each in peer.pictures), None)
         usable = usable_offer(offer, more_candidates=more_candidates, codec=codec)
+        if usable.without_picture:  # the stack answers no offer that lacks a section of ours
+            await peer.go_without_pictures()
         answer = await _understood("the server's offer", peer.answer(usable))
         self._follow(peer, "the server's offer", usable, more_candidates=more_candidates)
         return usable.answered(answer)
