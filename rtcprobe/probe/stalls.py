@@ -35,11 +35,12 @@ def void_call(attempt: Attempt) -> str | None:
     came_s = [came_s[1] for way in call.ways if (came_s := way.listener.came_s) is not None]
     if not began_s:
         return None
+    # What a page did before it was lost is its own doing, and is kept.
     ends = dict.fromkeys(end for way in call.ways for end in (way.talker, way.listener))
     for end in ends:
         # A browser that was late, of which our loop knows nothing; targets of other packages have none.
         disturbed = getattr(end, "disturbed", None)
-        why = None if disturbed is None else disturbed()
+        why = None if disturbed is None or call.cut is not None else disturbed()
         if why is not None:
             return str(why)
     return _told(_within(attempt.stalls, min(began_s), max(came_s, default=min(began_s))))

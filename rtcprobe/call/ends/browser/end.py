@@ -185,17 +185,23 @@ class BrowserEnd:
         self._speaking = True
         await self.tab.everywhere("globalThis.__rtcprobe && __rtcprobe.speak()")
 
-    async def finish(self) -> None:
-        """Take what the page has still to tell: the last of its sound, and what it says of its connections."""
+    async def look(self) -> None:
+        """Take what the page says of its connections, now: once nobody speaks any more its playout makes up sound."""
         turn = self._turn
-        if self._finished or turn is None:
+        if turn is None or self.passed is not None:
             return
-        self._finished = self.tab.over = True
-        await self.tab.everywhere("globalThis.__rtcprobe && __rtcprobe.flush()")
         said = await self.tab.everywhere("globalThis.__rtcprobe ? __rtcprobe.figures() : []")
         told = [each for part in said if isinstance(part, list) for each in part]
         self._figures = figures_of(told)
         self.passed = passed_of(told, relayed=turn.relayed, up=turn.up_packets, down=turn.down_packets)
+
+    async def finish(self) -> None:
+        """Take what the page has still to tell: the last of its sound, and what it says where nobody asked yet."""
+        if self._finished or self._turn is None:
+            return
+        self._finished = self.tab.over = True
+        await self.tab.everywhere("globalThis.__rtcprobe && __rtcprobe.flush()")
+        await self.look()
 
     async def close(self) -> None:
         """End the browser, and leave nothing of it."""
