@@ -243,9 +243,10 @@ class Came:
     """What reached a listener on one way: packets by arrival, seconds since the call's epoch.
 
     ``listener`` began at ``begun_s``; ``agreed`` is None where nothing was agreed on. ``forwarded``: a server that is
-    not ours stands between. ``there_and_back``: the listener is the talker itself. ``reports`` are those of the source
-    listened to. ``sound`` is there where the listener played what came by itself: then nothing is played again here,
-    and ``arrivals`` are without payloads.
+    not ours stands between; ``mixed`` are the stages known of what lies between where it mixes, seconds, but for the
+    mixer's own. ``there_and_back``: the listener is the talker itself. ``reports`` are those of the source listened to.
+    ``sound`` is there where the listener played what came by itself: then nothing is played again here, and
+    ``arrivals`` are without payloads.
     """
 
     listener: str
@@ -256,6 +257,7 @@ class Came:
     there_and_back: bool = False
     sound: Sounded | None = None
     reports: Sequence[SenderReport] = ()
+    mixed: Mapping[str, float] = field(default_factory=dict)
 
 
 class VideoArrival(NamedTuple):

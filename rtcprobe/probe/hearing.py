@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rtcprobe.audio.opus import SAMPLE_RATE_HZ
@@ -185,7 +185,9 @@ def _first_audio_s(attempt: Attempt, way: PeerWay, scenario: Scenario, *, outsid
 
 def came(way: PeerWay, *, outside: bool) -> Came:
     """Return what came on ``way``; ``outside``: through a server that is not ours."""
-    return way.listener.came(forwarded=outside, there_and_back=way.talker is way.listener, section=way.section)
+    there_and_back = way.talker is way.listener
+    found = way.listener.came(forwarded=outside, there_and_back=there_and_back, section=way.section)
+    return replace(found, mixed=way.mixed) if way.mixed else found
 
 
 def _write_wavs(

@@ -23,6 +23,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Protocol, cast, runtime_checkable
 
 import numpy as np
@@ -166,6 +167,7 @@ def listeners_named(count: int) -> tuple[str, ...]:
 class Way(NamedTuple):
     """One direction of a call whose sound is measured: who speaks, who listens (the same peer in a round trip).
 
+    ``mixed`` are the stages known of what lies between, where a server mixes: what is left is the mixer's.
     ``section`` is where the listener hears it, its first section of sound unless told.
     """
 
@@ -173,6 +175,7 @@ class Way(NamedTuple):
     talker: Peer
     listener: Peer
     section: Sound | None = None
+    mixed: Mapping[str, float] = MappingProxyType({})
 
 
 class Trouble(NamedTuple):

@@ -59,6 +59,14 @@ KINDS = (
         options=("secret", "token", "pin", "ca", "listeners"),
     ),
     Kind(
+        written="janus+wss://HOST:PORT/audiobridge/ROOM",
+        schemes=("janus+wss", "janus+ws", "janus", "janus+https", "janus+http"),
+        plain="janus+ws://, janus+http://",
+        calls="a mixer of Janus: everybody hears one mix of all others",
+        hears="every way, through the mixer: its delay is a stage, and told by plateaus",
+        options=("secret", "token", "pin", "ca", "prebuffer"),
+    ),
+    Kind(
         written="janus+wss://HOST:PORT/echotest",
         schemes=("janus+wss", "janus+ws", "janus", "janus+https", "janus+http"),
         plain="janus+ws://, janus+http://",
