@@ -15,7 +15,7 @@ Rules:
     4. Those who hear the same talkers get the same packet: equal sound through equal encoders is equal bytes.
 
 Source of rules 1 to 3: janus-gateway, ``plugins/janus_audiobridge.c`` (DEFAULT_PREBUFFERING 6, the queue of a
-participant, the mixer's thread). Rule 1 says when it has *so many*; the plugin's own count differs by one with versions.
+participant, the mixer's thread). Some of its versions begin with a packet more than they say: 20 ms not found here.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ from rtcprobe.audio.pcm import Pcm
 __all__ = ["MIXED", "Mixer"]
 
 MIXED = OpusSettings(bitrate_bps=51_000, application="voip", complexity=4)
-"""How mixes are encoded: libopus' own rate for a mono voice of 48 kHz, ``60 * frames/s + sampling rate`` (``opus_encoder.c``,
-``user_bitrate_to_bitrate``), and AudioBridge's complexity (DEFAULT_COMPLEXITY). ``bandwidth`` is ours (``OpusSettings``)."""
+"""How mixes are encoded: libopus' own rate for a mono voice of 48 kHz, 60 x frames a second + sampling rate
+(``opus_encoder.c``, ``user_bitrate_to_bitrate``), and AudioBridge's complexity (DEFAULT_COMPLEXITY). The bandwidth is
+what carries markers (``OpusSettings``)."""
 
 
 @dataclass(slots=True, eq=False)

@@ -187,7 +187,7 @@ def came(way: PeerWay, *, outside: bool) -> Came:
     """Return what came on ``way``; ``outside``: through a server that is not ours."""
     there_and_back = way.talker is way.listener
     found = way.listener.came(forwarded=outside, there_and_back=there_and_back, section=way.section)
-    return replace(found, mixed=way.mixed) if way.mixed else found
+    return replace(found, mixed=way.mixed, forwarded=True) if way.mixed else found
 
 
 def _write_wavs(

@@ -16,7 +16,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import cast
 
@@ -94,8 +94,8 @@ class SfuTarget:
         """
         homes = scenario.homes
         ways = tuple(way for way in scenario.ways if way.medium == "audio")
-        target = SfuTarget(
-            nack=self.nack,
+        target = replace(
+            self,
             homes=homes,
             servers=tuple(scenario.servers),
             directions=ways,
@@ -114,7 +114,12 @@ class SfuTarget:
 
     def call(self, setup: CallSetup, seed: np.random.SeedSequence, clock: Clock) -> SfuCall:
         """Return a call, not yet begun, on the running loop."""
-        topology = Topology(
+        return SfuCall(setup, seed, self.topology, sockets=clock == "real")
+
+    @property
+    def topology(self) -> Topology:
+        """What is where."""
+        return Topology(
             homes=self.homes,
             servers=self.servers,
             between=self.between,
@@ -123,7 +128,6 @@ class SfuTarget:
             signaling=SIGNALING if self.signaling_apart else None,
             nack=self.nack,
         )
-        return SfuCall(setup, seed, topology, sockets=clock == "real")
 
 
 def make_target(plan: TargetPlan) -> SfuTarget:

@@ -20,7 +20,7 @@ from rtcprobe.call.targets.base import CallSetup, Route, Way
 from rtcprobe.call.targets.emulated import EmulatedCall, world
 from rtcprobe.call.targets.endings import bounded, said_all
 from rtcprobe.call.targets.sfu_post import Post
-from rtcprobe.call.transceiver import Sound
+from rtcprobe.call.transceiver import Sound, Transceiver
 from rtcprobe.errors import MeasurementError
 from rtcprobe.messages import CameMessages, SaidMessages
 from rtcprobe.runtime.forwarding import Forwarding
@@ -232,7 +232,7 @@ class SfuCall(EmulatedCall):
     def _leg(
         self,
         server: str,
-        sections: Sequence[Inlet | Outlet],
+        sections: Sequence[Transceiver],
         milestones: Sequence[str],
         courier: Courier | None,
     ) -> ServerLeg:
