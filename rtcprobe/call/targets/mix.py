@@ -14,7 +14,7 @@ Rules:
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -40,6 +40,7 @@ _USUAL_TICK_S = 0.020
 class MixTarget(SfuTarget):
     """A mixer of ours between the parties, on either clock. ``prebuffer`` is in packets."""
 
+    mixes: ClassVar[bool] = True
     prebuffer: int = _USUAL_PREBUFFER
     tick_s: float = _USUAL_TICK_S
 
@@ -87,9 +88,6 @@ def make_target(plan: TargetPlan) -> MixTarget:
     plan.only(("prebuffer", "tick"))
     return MixTarget(
         nack="answer",
-        homes={},
-        servers=(),
-        directions=(),
         prebuffer=_prebuffer(plan.options.get("prebuffer", _USUAL_PREBUFFER)),
         tick_s=_tick(plan.options.get("tick", "20ms")),
     )
