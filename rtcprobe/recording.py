@@ -137,8 +137,8 @@ class Said:
     ``started_s`` is when frame 0 begins, seconds since the call's epoch (None: it never spoke); ``finished`` whether
     all of it was said; ``departures`` are its packets, what was sent again among them, and of no other source.
     ``clock_hz`` is that of their timestamps. ``gaps_s`` is from when until when nothing of it was said to this
-    listener: before it was there (``first`` is the frame in progress then), and while the mouth was closed. Of a camera
-    the frames are those it sent, each its payloads in a row.
+    listener: before it was there (``first`` is the frame in progress then), and while the mouth was closed. A camera
+    leaves no frames: they are its film's.
 
     An end that encodes by itself (a browser) has no frames of ours: ``frames`` is empty, ``ptime_s`` how much it was
     given at a time, and ``late_s`` how late each of these pieces was spoken, the first at ``late_from_s``; of ours
@@ -243,9 +243,10 @@ class Came:
     """What reached a listener on one way: packets by arrival, seconds since the call's epoch.
 
     ``listener`` began at ``begun_s``; ``agreed`` is None where nothing was agreed on. ``forwarded``: a server that is
-    not ours stands between. ``there_and_back``: the listener is the talker itself. ``reports`` are those of the source
-    listened to. ``sound`` is there where the listener played what came by itself: then nothing is played again here,
-    and ``arrivals`` are without payloads.
+    not ours stands between; ``mixed`` are the stages known of what lies between where it mixes, seconds, but for the
+    mixer's own. ``there_and_back``: the listener is the talker itself. ``reports`` are those of the source listened to.
+    ``sound`` is there where the listener played what came by itself: then nothing is played again here, and
+    ``arrivals`` are without payloads.
     """
 
     listener: str
@@ -256,6 +257,7 @@ class Came:
     there_and_back: bool = False
     sound: Sounded | None = None
     reports: Sequence[SenderReport] = ()
+    mixed: Mapping[str, float] = field(default_factory=dict)
 
 
 class VideoArrival(NamedTuple):

@@ -42,6 +42,7 @@ class Peer(Connecting):
     """One connection of a party of ours (``ends.base.End``)."""
 
     sections: list[Sound | Picture]
+    channel: Channel | None
 
     def __init__(
         self,
@@ -75,7 +76,7 @@ class Peer(Connecting):
         self._alone_s: list[tuple[float, float]] = []
         self._heard_packet = asyncio.Event()
         self.sections = [self._section(each) for each in wanted]
-        self.channel = None if messages is None else Channel(messages, self._network)
+        self.channel = None if messages is None else Channel(side, messages, self._network)
         with taking(self.own_s, "certificate"):
             self._open()
 
@@ -97,7 +98,8 @@ class Peer(Connecting):
     @property
     def came_s(self) -> tuple[float, float] | None:
         """When the first and the last packet of sound came; None before the first."""
-        return (self.arrivals[0][0], self.arrivals[-1][0]) if len(self.arrivals) else None
+        heard = [each.arrivals for each in self.sections if isinstance(each, Sound) and len(each.arrivals)]
+        return (min(each[0][0] for each in heard), max(each[-1][0] for each in heard)) if heard else None
 
     def begin(self) -> None:
         """Let its join begin now."""

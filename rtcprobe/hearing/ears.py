@@ -10,7 +10,7 @@ what passed between departure and arrival; where it encodes anew, whatever our o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from itertools import islice
 from typing import Any, TypeGuard
@@ -27,6 +27,7 @@ from rtcprobe.audio.pcm import Pcm
 from rtcprobe.hearing import figures
 from rtcprobe.hearing.frames import Seconds, SentFrames
 from rtcprobe.hearing.lips import LipSync, Replayed
+from rtcprobe.hearing.plateaus import plateaus
 from rtcprobe.hearing.playing import play, whole_frames
 from rtcprobe.hearing.pooled import CallAccount
 from rtcprobe.hearing.relate import related
@@ -40,7 +41,7 @@ from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.playout.recovery import Traced, traced
 from rtcprobe.playout.replay import NO_SOUND, Playback
 from rtcprobe.recording import Came, Said
-from rtcprobe.result import Account, Protection, Quality, Unprotected
+from rtcprobe.result import Account, Protection, Quality, Span, Unprotected
 from rtcprobe.scenario import Devices
 from rtcprobe.units import RTP_CLOCK_HZ
 from rtcprobe.ways import Way
@@ -162,7 +163,7 @@ class Ear:
             quality=quality,
             beside=figures.beside(stock),
             figures={"listened_s": heard.listened_s},
-            spans=heard.spans,
+            spans=(*heard.spans, *self._plateaus(hearing, stages)),
         )
 
     def _heard(self, frames: SentFrames, packets_from_s: float) -> Heard:
@@ -316,12 +317,29 @@ class Ear:
             "look_ahead": self._spoken.look_ahead_s,
             "sender_pacing": float(np.mean(pacing_s)),
             "network_and_target": 0.0,
+            **(self._way.mixed and {**self._way.mixed, "mixer": 0.0}),
             "jitter_buffer": buffer_s,
             "decode_block": block_s,
             "device": self._devices.playback_s,
         }
-        stages["network_and_target"] = self.delay_s - math.fsum(stages.values())
-        return stages
+        between = "mixer" if self._way.mixed else "network_and_target"
+        stages[between] = self.delay_s - math.fsum(stages.values())
+        return {name: each for name, each in stages.items() if name != "network_and_target" or name == between}
+
+    def _plateaus(self, hearing: Hearing, stages: Mapping[str, float]) -> Iterator[Span]:
+        """Yield the plateaus of how long a mixer kept the markers that were heard."""
+        if "mixer" not in stages:
+            return
+        not_ours = ("mixer", "jitter_buffer", "decode_block")
+        ours_s = math.fsum(each for name, each in stages.items() if name not in not_ours)
+        kept = []
+        for outcome in hearing.heard:
+            waits = self._waits(outcome)
+            if waits and outcome.delay_s is not None:
+                held_s = float(np.mean([sum(each) for each in waits]))
+                kept.append((outcome.marker.spoken_s, outcome.delay_s + self._device_s - ours_s - held_s))
+        for each in plateaus(kept):
+            yield Span(what="plateau", from_s=each.from_s, until_s=each.until_s, delay_s=each.kept_s)
 
     def _waits(self, outcome: MarkerOutcome) -> list[tuple[float, float]]:
         """Return how long the packets that a marker was heard from waited, in the buffer and for their block."""

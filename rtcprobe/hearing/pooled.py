@@ -85,7 +85,7 @@ def _row(number: int, ear: Account) -> HeardCall:
     )
 
 
-_RESTS = ("residual", "network_and_target", "network_and_page", "page")
+_RESTS = ("residual", "network_and_target", "network_and_page", "page", "mixer")
 """The stage that takes what the others leave, whichever there is."""
 
 

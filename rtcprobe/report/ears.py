@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from rich.text import Text
 
 from rtcprobe.report.pages import Page, waterfall
 from rtcprobe.report.sentences import arrow, beyond, interval, milliseconds, plain_share
-from rtcprobe.result import Account, Result
+from rtcprobe.report.words import say
+from rtcprobe.result import Account, Result, Span
 from rtcprobe.verdict import goals
 from rtcprobe.ways import Way
 
-__all__ = ["ear_lines"]
+__all__ = ["MANY", "ear_lines", "latest_ways"]
+
+_Ear = TypeVar("_Ear", Account, Account | None)
+
+MANY = 12
+"""Ways beyond which a screen has a row for the latest alone."""
 
 _COLUMNS = 2
 """As many ways as have a column each; of more, each has a row."""
@@ -22,7 +30,7 @@ def ear_lines(result: Result, page: Page) -> Iterator[Text]:
     """Yield what was heard on every way: a column each, or a row each where there are more than columns."""
     ears = {way: result.mouth_to_ear.get(way) for way in result.ways}
     calls = len({each.call for each in result.calls if each.void is None and each.failed is None})
-    title = f"Mouth to ear: {calls} calls, ms" if calls > 1 else "Mouth to ear, ms"
+    title = say("Mouth to ear: {calls} calls, ms", calls=calls) if calls > 1 else say("Mouth to ear, ms")
     late = {each.direction: beyond(each.outcome) for each in goals(result) if each.direction is not None}
     if len(ears) > _COLUMNS:
         yield from _in_rows(title, ears, late, page)
@@ -37,14 +45,15 @@ def ear_lines(result: Result, page: Page) -> Iterator[Text]:
         yield page.cells(" later than 100 ms [95 %]", (late.get(way, "-") for way in ears))
     yield page.cells(" heard, rejected, lost", (_markers(ear) for ear in heard))
     yield from _stages(heard, page)
-    for title, say in (
+    for title, read in (
         (" frames lost → not played", _unplayed),
         (" RED, FEC, NACK brought (+ms)", _copies),
         (" R, MOS talking, listening", _quality),
     ):
-        found = [say(ear) for ear in heard]
+        found = [read(ear) for ear in heard]
         if any(found):
             yield page.cells(title, found)
+    yield from _plateaus(ears, page)
 
 
 def _stages(ears: Sequence[Account | None], page: Page) -> Iterator[Text]:
@@ -52,35 +61,70 @@ def _stages(ears: Sequence[Account | None], page: Page) -> Iterator[Text]:
     if any(stages):
         yield from waterfall(stages, page)
         policies = dict.fromkeys("" if ear.playout is None else ear.playout.policy for ear in ears if ear is not None)
-        yield page.row(f" sum (playout {', '.join(policies)})", (sum(each.values()) for each in stages))
+        told = say("sum (playout {policies})", policies=", ".join(policies))
+        yield page.row(f" {told}", (sum(each.values()) for each in stages))
 
 
 def _in_rows(title: str, ears: Mapping[Way, Account | None], late: Mapping[Way, str], page: Page) -> Iterator[Text]:
-    """Yield a row each way: delays and fates, then losses and quality; and the stages of the soonest and the latest."""
+    """Yield a row each way: delays and fates, then losses and quality; and the stages of the soonest and the latest.
+
+    Of more than ``MANY`` ways the latest have one.
+    """
+    every, ears = ears, latest_ways(ears)
     rows = [
         (arrow(way), [_quantile(ear, "p50"), _quantile(ear, "p95"), late.get(way, "-").partition(" ")[0], _fates(ear)])
         for way, ear in ears.items()
     ]
     yield from page.table(title, ("p50 [95 %]", "p95 [95 %]", ">100 ms", "lost"), rows)
     says = (("lost → not played", _unplayed), ("RED, FEC, NACK (+ms)", _copies), ("R, MOS, listening", _quality))
-    told = [(head, [say(ear) for ear in ears.values()]) for head, say in says]
+    told = [(head, [read(ear) for ear in ears.values()]) for head, read in says]
     told = [(head, cells) for head, cells in told if any(cells)]
     if told:
         cells = zip(*([each or "-" for each in column] for _, column in told), strict=True)
         heads = [head for head, _ in told]
         yield from page.table("Frames", heads, zip(map(arrow, ears), cells, strict=True))
-    timed = sorted((ear for ear in ears.values() if ear is not None and ear.stages), key=lambda ear: ear.total_s)
+    if len(ears) < len(every):
+        few = say("the {few} latest of {all} ways; the page and the JSON have all", few=len(ears), all=len(every))
+        yield Text(f" {few}")
+    timed = sorted((ear for ear in every.values() if ear is not None and ear.stages), key=lambda ear: ear.total_s)
     if timed:
         ends = [timed[0], timed[-1]] if len(timed) > 1 else timed
         yield page.rule("Mean, soonest and latest", [arrow(each.way) for each in ends])
         yield from _stages(ends, page)
+    yield from _plateaus(ears, page)
+
+
+def _plateaus(ears: Mapping[Way, Account | None], page: Page) -> Iterator[Text]:
+    """Yield where a mixer's delay stood, way by way, where it did not stand on one plateau all the time."""
+    for way, ear in ears.items():
+        stairs: dict[int, list[Span]] = {}
+        for each in () if ear is None else ear.spans:
+            if each.what == "plateau" and each.delay_s is not None:
+                stairs.setdefault(each.call, []).append(each)
+        for call, spans in stairs.items():
+            if len(spans) > 1:
+                told = ", ".join(f"{milliseconds(each.delay_s)} from {each.from_s:.1f} s" for each in spans)
+                of_call = f", call {call + 1}" if len(stairs) > 1 else ""
+                yield from page.wrapped(f"mixer, by plateau, {arrow(way)}{of_call}: {told}", indent=1)
+
+
+def latest_ways(ears: Mapping[Way, _Ear]) -> Mapping[Way, _Ear]:
+    """Return all ways; of too many the latest, and those never heard, in their order."""
+    if len(ears) <= MANY:
+        return ears
+    late = sorted(ears, key=lambda way: -_total_s(ears[way]))[:MANY]
+    return {way: ear for way, ear in ears.items() if way in late}
+
+
+def _total_s(ear: Account | None) -> float:
+    return math.inf if ear is None or not ear.heard else ear.total_s
 
 
 def _fates(ear: Account | None) -> str:
     if ear is None:
         return "-"
     rejected = f"+{ear.rejected}" if ear.rejected else ""
-    return f"{ear.lost}{rejected} of {ear.scheduled}"
+    return say("{part} of {whole}", part=f"{ear.lost}{rejected}", whole=ear.scheduled)
 
 
 def _unplayed(ear: Account | None) -> str:
@@ -117,9 +161,11 @@ def _quantile(ear: Account | None, name: str) -> str:
     if found is None:
         return "-"
     if found.needs is not None:
-        return f"needs {found.needs} markers"
+        return say("needs {count} markers", count=found.needs)
     return f"{milliseconds(found.value)} {interval(found)}"
 
 
 def _markers(ear: Account | None) -> str:
-    return "-" if ear is None else f"{ear.heard}, {ear.rejected}, {ear.lost} of {ear.scheduled}"
+    if ear is None:
+        return "-"
+    return say("{part} of {whole}", part=f"{ear.heard}, {ear.rejected}, {ear.lost}", whole=ear.scheduled)

@@ -16,12 +16,14 @@ from rtcprobe.result.accounts import (
     Missed,
     Sample,
     Span,
+    Still,
     WayMap,
 )
 from rtcprobe.result.figures import Beside, Playout, Protection, Quality, Recovered, TargetSteps, Unprotected
 from rtcprobe.result.instrument import LATENESSES, Instrument, Lateness
 from rtcprobe.result.joins import Join, Joins, Retransmission
 from rtcprobe.result.links import Asked, LinkReport, LinkSide, Met
+from rtcprobe.result.named import NamedFigure
 from rtcprobe.result.outcomes import BudgetOutcome, BudgetVerdict, Unit
 from rtcprobe.result.records import (
     SCHEMA,
@@ -78,6 +80,7 @@ __all__ = [
     "LinkSide",
     "Met",
     "Missed",
+    "NamedFigure",
     "Newcomer",
     "PlacedCall",
     "Playout",
@@ -92,6 +95,7 @@ __all__ = [
     "Sample",
     "Span",
     "Spread",
+    "Still",
     "Summary",
     "TalkOver",
     "TargetSteps",

@@ -92,7 +92,7 @@ def test_the_table_of_targets_holds_every_scheme_and_every_option_of_ours():
 @pytest.mark.parametrize("kind", [each for each in KINDS if each.plain], ids=lambda each: each.written)
 def test_every_kind_is_a_target_as_the_table_writes_it(kind):
     written = kind.written.replace("HOST:PORT", "sfu.example:8989").replace("HOST", "sfu.example")
-    hears = {"one way": ("caller_to_callee",), "there and": ("round_trip",)}
+    hears = {"one way": ("caller_to_callee",), "there and": ("round_trip",), "every way": BOTH_WAYS}
     found = find_target(TargetPlan(url=written))
     assert found.directions == next(ways for words, ways in hears.items() if kind.hears.startswith(words))
     shouted = find_target(TargetPlan(url=written.replace(kind.schemes[0], kind.schemes[0].upper())))

@@ -40,7 +40,14 @@ KINDS = (
         schemes=("sfu",),
         calls="a forwarding server of ours between all parties: emulated whole, on either clock",
         hears="every way, through the server",
-        options=("nack",),
+        options=("nack", "stage", "service", "workers"),
+    ),
+    Kind(
+        written="mix",
+        schemes=("mix",),
+        calls="a mixing server of ours, as AudioBridge mixes: emulated whole, on either clock",
+        hears="every way, through the mixer: its delay is a stage, and told by plateaus",
+        options=("prebuffer", "tick"),
     ),
     Kind(
         written="whip+whep://HOST/PATH/{whip,whep}",
@@ -57,6 +64,14 @@ KINDS = (
         calls="a room of Janus: one speaks, others listen, or all parties do both (janus:// asks over HTTPS)",
         hears="one way, through the server; of parties every way",
         options=("secret", "token", "pin", "ca", "listeners"),
+    ),
+    Kind(
+        written="janus+wss://HOST:PORT/audiobridge/ROOM",
+        schemes=("janus+wss", "janus+ws", "janus", "janus+https", "janus+http"),
+        plain="janus+ws://, janus+http://",
+        calls="a mixer of Janus: everybody hears one mix of all others",
+        hears="every way, through the mixer: its delay is a stage, and told by plateaus",
+        options=("secret", "token", "pin", "ca", "prebuffer"),
     ),
     Kind(
         written="janus+wss://HOST:PORT/echotest",
