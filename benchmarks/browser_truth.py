@@ -130,8 +130,8 @@ def moved(calls: int) -> None:
                 spread_ear.append(statistics.pstdev(delays))
         medians[link] = statistics.median(wire), statistics.median(ear)
         print(
-            f"{link:<12} {medians[link][0]:8.2f} {min(wire):10.2f}–{max(wire):.2f} {statistics.median(spread_wire):10.2f}"
-            f" {medians[link][1]:14.2f} {min(ear):9.2f}–{max(ear):.2f} {statistics.median(spread_ear):10.2f}"
+            f"{link:<12} {medians[link][0]:8.2f} {min(wire):10.2f}–{max(wire):.2f}"
+            f" {statistics.median(spread_wire):10.2f} {medians[link][1]:14.2f} {min(ear):9.2f}–{max(ear):.2f} {statistics.median(spread_ear):10.2f}"
             f" {statistics.median(cpu):13.0f}"
         )
     (none_wire, none_ear), (far_wire, far_ear) = medians.values()
