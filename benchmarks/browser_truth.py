@@ -129,11 +129,9 @@ def moved(calls: int) -> None:
                 ear.append(statistics.median(delays))
                 spread_ear.append(statistics.pstdev(delays))
         medians[link] = statistics.median(wire), statistics.median(ear)
-        print(
-            f"{link:<12} {medians[link][0]:8.2f} {min(wire):10.2f}–{max(wire):.2f}"
-            f" {statistics.median(spread_wire):10.2f} {medians[link][1]:14.2f} {min(ear):9.2f}–{max(ear):.2f} {statistics.median(spread_ear):10.2f}"
-            f" {statistics.median(cpu):13.0f}"
-        )
+        of_wire = f"{medians[link][0]:8.2f} {min(wire):10.2f}–{max(wire):.2f} {statistics.median(spread_wire):10.2f}"
+        of_ear = f"{medians[link][1]:14.2f} {min(ear):9.2f}–{max(ear):.2f} {statistics.median(spread_ear):10.2f}"
+        print(f"{link:<12} {of_wire} {of_ear} {statistics.median(cpu):13.0f}")
     (none_wire, none_ear), (far_wire, far_ear) = medians.values()
     print(f"moved by      {far_wire - none_wire:7.2f} {'':>29} {far_ear - none_ear:13.2f}   (asked: 40.00)\n")
 
