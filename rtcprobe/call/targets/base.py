@@ -77,6 +77,7 @@ TWO_ENDS_ROUTES: Final[tuple[Route, ...]] = (*ECHO_ROUTES, ("callee", "target"),
 _BUILT_IN: Final[Mapping[str, str]] = {
     "loopback": "rtcprobe.call.targets.loopback:make_target",
     "sfu": "rtcprobe.call.targets.sfu:make_target",
+    "mix": "rtcprobe.call.targets.mix:make_target",
     "whip+whep": "rtcprobe.call.targets.whip:make_target",
     "whip+whep+http": "rtcprobe.call.targets.whip:make_target",
     "sdp+https": "rtcprobe.call.targets.sdp_http:make_target",
