@@ -40,7 +40,14 @@ KINDS = (
         schemes=("sfu",),
         calls="a forwarding server of ours between all parties: emulated whole, on either clock",
         hears="every way, through the server",
-        options=("nack",),
+        options=("nack", "stage", "service", "workers"),
+    ),
+    Kind(
+        written="mix",
+        schemes=("mix",),
+        calls="a mixing server of ours, as AudioBridge mixes: emulated whole, on either clock",
+        hears="every way, through the mixer: its delay is a stage, and told by plateaus",
+        options=("prebuffer", "tick"),
     ),
     Kind(
         written="whip+whep://HOST/PATH/{whip,whep}",
