@@ -105,9 +105,7 @@ def main(listeners: int, seconds: float) -> int:
     print(f"heard the same, figure by figure: {found[0] == found[1]}")
     few, many = memory_mib(_TEN, seconds), memory_mib(listeners, seconds)
     more = listeners - _TEN
-    print(
-        f"memory: {few:.0f} MiB with {_TEN} listeners, {many:.0f} with {listeners}: {(many - few) / more:.2f} a listener"
-    )
+    print(f"memory: {few:.0f} MiB with {_TEN} listeners, {many:.0f} with {listeners}: {(many - few) / more:.2f} each")
     return int(found[0] != found[1])
 
 

@@ -48,7 +48,7 @@ def site_schema(who: str) -> dict[str, Any]:
             "anyOf": [{"enum": sorted(ACCESS)}, {"type": "string", "pattern": f"^{FILE}."}, _own_lines()],
             "description": "What it is connected by: one that rtcprobe links lists, lines of its own (up and down), or "
             f"a file that holds them, like {FILE}home.yaml.",
-            "examples": ["fibre"],
+            "examples": sorted(ACCESS)[:1],
         },
     }
 

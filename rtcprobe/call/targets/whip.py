@@ -113,6 +113,7 @@ class WhipWhepTarget:
     session_origin: str | None = None
 
     routes = TWO_ENDS_ROUTES
+    pictures = True
     clocks: tuple[Clock, ...] = ("real",)
 
     @property
