@@ -23,7 +23,7 @@ from rtcprobe.report.html.trend import newest_first, trends
 from rtcprobe.report.html.words import arrow
 from rtcprobe.report.lead import lead
 from rtcprobe.report.sentences import milliseconds
-from rtcprobe.report.words import say
+from rtcprobe.report.words import said_in, say
 from rtcprobe.result import Account, BudgetOutcome, Result, TargetSteps
 from rtcprobe.ways import Way
 
@@ -76,6 +76,7 @@ class Section:
     share_plot: Markup | None
     sight_plots: tuple[Markup, ...]
     sight_table: tables.Table | None
+    worst: tuple[sights.Worst, ...]
     sight_stages: tuple[waterfall.Waterfall, ...]
     sent: messages.Shown | None
     link: tables.Table | None
@@ -122,7 +123,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         finalize=_text,
     )
-    made.globals |= {"ms": milliseconds, "percent": _percent, "arrow": arrow, "say": say}
+    made.globals |= {"ms": milliseconds, "percent": _percent, "arrow": arrow, "say": say, "language": said_in}
     return made
 
 
@@ -205,6 +206,7 @@ def _section(result: Result, anchor: str) -> Section:
             for width in (("wide", "narrow") if seen else ())
         ),
         sight_table=sights.sight_table(result),
+        worst=sights.worst(result),
         sight_stages=sights.sight_waterfalls(result),
         sent=messages.shown(result, [messages.deliveries(way, each, *laid_out) for way, each in sent], heard, anchor),
         link=tables.link_table(result),
