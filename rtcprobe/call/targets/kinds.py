@@ -43,6 +43,13 @@ KINDS = (
         options=("nack", "stage", "service", "workers"),
     ),
     Kind(
+        written="mix",
+        schemes=("mix",),
+        calls="a mixing server of ours, as AudioBridge mixes: emulated whole, on either clock",
+        hears="every way, through the mixer: its delay is a stage, and told by plateaus",
+        options=("prebuffer", "tick"),
+    ),
+    Kind(
         written="whip+whep://HOST/PATH/{whip,whep}",
         schemes=("whip+whep", "whip+whep+http"),
         plain="whip+whep+http://",

@@ -89,6 +89,11 @@ class WhipWhepTarget:
         return self.ways or tuple(WayName.of("caller", name) for name in listeners_named(self.listeners))
 
     @property
+    def pictures(self) -> bool:
+        """Whether pictures pass it too: in a room it is the sound that is measured."""
+        return not self.parties
+
+    @property
     def routes(self) -> Sequence[Route]:
         """The ways packets take."""
         return routes_of(self.parties) if self.parties else TWO_ENDS_ROUTES
