@@ -38,7 +38,6 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from scipy import fft
-from scipy.ndimage import uniform_filter1d
 
 from rtcprobe.audio.marker import MARKER_BAND_HZ, MARKER_S, MARKER_SAMPLES, Marker, MarkerTrain, waveform
 from rtcprobe.audio.pcm import SAMPLE_RATE_HZ, Pcm
@@ -216,7 +215,7 @@ class _Search:
         self._count = -(-(len(pcm) // _COARSE) // _HOP)
         self._spectra = self._transform(pcm)
         power = np.mean(np.square(self._spectra.real) + np.square(self._spectra.imag), axis=0)
-        smooth = uniform_filter1d(power, _SMOOTHING_BINS, mode="nearest")
+        smooth = _smooth(power)
         # A recording of nothing at all is white enough.
         self._weight = 1.0 / np.maximum(smooth, max(float(smooth.max()) * _RANGE, 1e-30))
         self._energy = self._local_energy()
@@ -296,6 +295,18 @@ class _Search:
             energy[begin : begin + _BATCH] = total[:, _MARGIN - 1 + _MARKER : _MARGIN - 1 + _MARKER + _HOP] - head
         quiet: npt.NDArray[np.float32] = np.maximum(energy, max(float(energy.max()) * _QUIET, 1e-30))
         return quiet
+
+
+def _smooth(power: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return the mean of the ``_SMOOTHING_BINS`` around each bin, the outermost ones standing for what lies beyond.
+
+    What ``scipy.ndimage.uniform_filter1d(..., mode="nearest")`` returns, whose import takes as long as a second's call.
+    """
+    size = _SMOOTHING_BINS
+    padded = np.pad(power, (size // 2, size - size // 2 - 1), mode="edge").astype(np.float64)
+    first = np.cumsum(padded[:size])[-1] / size
+    means = np.cumsum(np.concatenate([[first], (padded[size:] - padded[:-size]) / size]))
+    return means.astype(power.dtype)
 
 
 @cache
