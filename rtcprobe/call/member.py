@@ -55,6 +55,16 @@ class Member:
         )
         return peer
 
+    def join(self, server: str, talkers: Sequence[Member], *, heard: bool, milestones: Sequence[str]) -> Peer:
+        """Make its one connection to a server: a section of its own where it is ``heard``, one for each talker."""
+        own = [] if self.mouth is None or not heard else [SoundWanted(track=self.mouth.track(), media="sendonly")]
+        wanted = [
+            SoundWanted(track=None, media="recvonly", expected=self.setup.expected(talker.name)) for talker in talkers
+        ]
+        peer = self.setup.peer(self.host.beside(), self.name, [*own, *wanted], milestones=milestones)
+        self.peers[server] = peer
+        return peer
+
     def may_send(self) -> None:
         """Let its messages go."""
         for peer in self.peers.values():

@@ -73,6 +73,7 @@ class Peer(Connecting):
             transport_cc=transport_cc,
         )
         self._alone_s: list[tuple[float, float]] = []
+        self._heard_packet = asyncio.Event()
         self.sections = [self._section(each) for each in wanted]
         self.channel = None if messages is None else Channel(messages, self._network)
         with taking(self.own_s, "certificate"):
@@ -121,8 +122,8 @@ class Peer(Connecting):
 
     @property
     def heard_packet(self) -> asyncio.Event:
-        """Set when the first packet of sound came."""
-        return self.sound.heard_packet
+        """Set when the first packet of sound came, of whomever."""
+        return self._heard_packet
 
     def left_alone(self) -> None:
         """Note that the other side leaves now: what was still under way then is not asked of it."""
@@ -148,12 +149,13 @@ class Peer(Connecting):
             first=track.first,
         )
 
-    def came(self, *, forwarded: bool, there_and_back: bool) -> Came:
-        """Return what came so far of sound, and over what."""
+    def came(self, *, forwarded: bool, there_and_back: bool, section: Sound | None = None) -> Came:
+        """Return what came so far of sound, and over what; ``section`` is another than the first."""
+        heard = section or self.sound
         return Came(
             listener=self.side,
-            arrivals=self.arrivals,
-            agreed=self.negotiated,
+            arrivals=heard.arrivals,
+            agreed=heard.agreed,
             begun_s=self.timeline.begun_s,
             forwarded=forwarded,
             there_and_back=there_and_back,
@@ -178,6 +180,8 @@ class Peer(Connecting):
         def first(at_s: float) -> None:
             if milestone in self.timeline.order:
                 self.timeline.mark(milestone, at_s)
+            if milestone == _FIRST["audio"]:
+                self._heard_packet.set()
 
         if isinstance(wanted, SoundWanted):
             return Sound(wanted, protection=self._protection, network=self._network, first=first)

@@ -183,7 +183,7 @@ def _plan(keys: _Keys, name: str, times_s: tuple[float, float, float], defaults:
     )
     try:
         scenario = job.plan()
-        outside = scenario.target.url != "loopback"
+        outside = not scenario.target.ours
         clock = keys.choice("clock", defaults, ("virtual", "real"), "real" if outside else "virtual")
     except BadInputError as error:
         raise error if error.message.startswith(keys.place) else error.within(keys.place) from error

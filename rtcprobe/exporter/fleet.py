@@ -286,7 +286,7 @@ class Fleet:
         if instruments is None:
             self._ledger.forget(plan.name)
             instruments = Instruments(("probe", "run"), labels)
-            start_series(instruments, plan.scenario, outside=plan.target != "loopback")
+            start_series(instruments, plan.scenario, outside=not plan.scenario.target.ours)
             instruments.set("rtcprobe_probe_running", float(plan.name in self._running))
         set_up(instruments, plan.scenario, plan.job.clock)
         set_objectives(instruments, plan.objectives)

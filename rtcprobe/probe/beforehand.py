@@ -12,6 +12,7 @@ import numpy as np
 from rtcprobe.call.script import cues_of
 from rtcprobe.call.targets.base import CallSetup, RoomTarget, Target, find_target
 from rtcprobe.call.targets.loopback import LoopbackTarget
+from rtcprobe.call.targets.sfu import SfuTarget
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.hearing.intelligibility import measurable
 from rtcprobe.result import Clock, Engine
@@ -50,8 +51,10 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
         fact = "knows no real time" if clock == "real" else f"cannot call {target.name}"
         raise BadInputError(f"engine model {fact}", "it models the loopback in virtual time: use engine stack")
     names = tuple(party.name for party in scenario.parties)
-    outside = not isinstance(target, LoopbackTarget)
-    if not outside or names != _TWO:
+    outside = not scenario.target.ours
+    if isinstance(target, SfuTarget):
+        target = target.placed(scenario)
+    elif not outside or names != _TWO:
         if not isinstance(target, RoomTarget):
             raise BadInputError(f"{target.name} cannot be called by {', '.join(names)}", "write a caller and a callee")
         target = target.joining(names, [way for way in scenario.ways if way.medium == "audio"])
@@ -94,7 +97,7 @@ def _refuse_unknown(
         known = " and ".join(measured) or "joins alone"
         cure = f"it measures {known}" if few else did_you_mean(metric.way, measured)
         raise BadInputError(f"budget {budget.expression!r}: {target.name} does not measure that way", cure)
-    if parties != _TWO and isinstance(target, RoomTarget):
+    if isinstance(target, SfuTarget) or (parties != _TWO and isinstance(target, RoomTarget)):
         legs = {*target.legs}
     else:
         legs = {*BOTH_LEGS, *(Leg.between(way.talker, way.listener) for way in measured if not way.there_and_back)}

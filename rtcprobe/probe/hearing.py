@@ -102,7 +102,8 @@ def judge_join(
     the connection that was its last.
     """
     call, party = attempt.call, _named(attempt.call, joiner)
-    ends = _meeting(call, joiner)
+    server = call.server_of(joiner)
+    ends = _meeting(call, joiner) if server is None else [joiner]
     marks = {peer: dict(peer.timeline.marks) for peer in dict.fromkeys((*ends, joiner))}
     failed, stopped = call.troubles.get(joiner, (call.failed, call.stopped))
     joining = {peer.side for peer in call.joiners}
@@ -116,7 +117,7 @@ def judge_join(
                 continue  # another listener of the room: an attempt of its own
             heard_s = _first_audio_s(attempt, way, scenario, outside=outside)
             if heard_s is not None:
-                marks[way.listener]["first_audio"] = heard_s
+                marks[way.listener]["first_audio"] = min(heard_s, marks[way.listener].get("first_audio", heard_s))
             seen_s = first_pictures_s(call, way.listener, scenario)
             marks[way.listener] |= {name: at_s - way.listener.timeline.begun_s for name, at_s in seen_s.items()}
     total_s = marks[joiner].get("first_audio")
@@ -125,7 +126,7 @@ def judge_join(
         stopped = Stop(joiner.timeline.reached(), "first_audio")
     end_s = call.setup.join_timeout_s if total_s is None else total_s
     costs = price(call.waits(joiner), total_s=end_s, not_before_s=call.awaited_s(joiner, end_s))
-    apart_s = round_trip_s(ends[0].side, ends[1].side if len(ends) > 1 else "callee")
+    apart_s = round_trip_s(ends[0].side, server or (ends[1].side if len(ends) > 1 else "callee"))
     timed = Join(
         party=party,
         round=number,
@@ -178,7 +179,7 @@ def _first_audio_s(attempt: Attempt, way: PeerWay, scenario: Scenario, *, outsid
 
 def came(way: PeerWay, *, outside: bool) -> Came:
     """Return what came on ``way``; ``outside``: through a server that is not ours."""
-    return way.listener.came(forwarded=outside, there_and_back=way.talker is way.listener)
+    return way.listener.came(forwarded=outside, there_and_back=way.talker is way.listener, section=way.section)
 
 
 def _write_wavs(

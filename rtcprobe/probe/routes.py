@@ -7,7 +7,9 @@ Rules:
     3. A leg written out replaces what lies between two parties in its direction. Where the signalling server stands
        ``beside`` a party, the legs that lead there carry signalling too: of a call of two the server, and so an outside
        target, stands at the callee's end. ``rtt``, without ``target.region``, is put on the caller's side likewise.
-    4. Over the public network, a backbone into mainland China has the border's loss and rate, outwards it has none.
+    4. Where servers of ours forward, a route leads from a party to its server, from one server to another, or back: a
+       server has no access line. One that is its own signalling server has nothing between.
+    5. Over the public network, a backbone into mainland China has the border's loss and rate, outwards it has none.
 """
 
 from __future__ import annotations
@@ -29,14 +31,14 @@ def routes(scenario: Scenario, wanted: Sequence[Route]) -> Mapping[Route, Sequen
     """Return the hops of every route that is wanted."""
     sites = {party.name: party.site for party in scenario.parties}
     regions: dict[str, str | None] = {
-        **{name: site.region for name, site in sites.items()},
+        **{name: site.region for name, site in (*sites.items(), *scenario.servers.items())},
         "server": scenario.signaling.region,
         "target": scenario.target.region,
     }
     first, *others = sites
     out: dict[Route, Sequence[LinkSpec]] = {}
     for source, destination in wanted:
-        written = _carries(scenario, source, destination)
+        written = [] if source == destination else _carries(scenario, source, destination)
         if written is not None:
             out[source, destination] = written
             continue

@@ -6,6 +6,7 @@ Rule: paths are told as they will be asked of the links; what calls then met is 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from rich.console import Console
 from rich.table import Table
@@ -72,8 +73,7 @@ def _ways(scenario: Scenario) -> Table:
     for way in scenario.ways:
         if way.medium != "audio":
             continue  # it takes the path of the sound
-        direct = scenario.target.scheme == "loopback"
-        wanted = [(way.talker, way.listener)] if direct else [(way.talker, "target"), ("target", way.listener)]
+        wanted = list(pairwise(_stations(scenario, way)))
         hops = [hop for part in routes(scenario, wanted).values() for hop in part]
         asked = Requested.of(hops)
         delays = (_ms(asked.delay_p50_s), _ms(asked.delay_p95_s))
@@ -82,7 +82,18 @@ def _ways(scenario: Scenario) -> Table:
     return table
 
 
+def _stations(scenario: Scenario, way: Way) -> list[str]:
+    """Return whom a way passes, from the talker to the listener, as routes call them."""
+    if scenario.servers:
+        homes = scenario.homes
+        return [way.talker, *dict.fromkeys((homes[way.talker], homes[way.listener])), way.listener]
+    between = [] if scenario.target.scheme == "loopback" else ["target"]
+    return [way.talker, *between, way.listener]
+
+
 def _path(scenario: Scenario, way: Way) -> str:
+    if scenario.servers:
+        return f"by {' and '.join(_stations(scenario, way)[1:-1])}"
     if Leg.between(way.talker, way.listener) in scenario.legs:
         return "link"
     talker, listener = scenario.party(way.talker).site, scenario.party(way.listener).site
@@ -104,6 +115,8 @@ def _told(scenario: Scenario) -> Iterator[str]:
     signaling, call = scenario.signaling, scenario.call
     carried = any(signaling.beside in (leg.source, leg.destination) for leg in scenario.legs)
     where = f"at {signaling.beside}'s end of the link" if carried else f"in {signaling.region}"
+    if scenario.servers and signaling.region == ANYWHERE:
+        where = "at each party's server"
     yield f"signaling  {where}, {signaling.connection}"
     joins = f"{call.joins} joins, each given up after {written_time(call.join_timeout_s)}"
     yield f"plan       {joins}; then {call.calls} calls of {written_time(call.duration_s)}"

@@ -36,7 +36,7 @@ from aiortc.rtp import RtpPacket
 from rtcprobe.runtime.aiortc_seam import attribute, ntp_time, on_state
 from rtcprobe.runtime.virtual import VirtualEventLoop
 
-__all__ = ["Came", "EncodedFrame", "Paced", "express", "hand_over", "send_paced"]
+__all__ = ["Came", "EncodedFrame", "Left", "Paced", "express", "hand_over", "sealed", "send_paced"]
 
 _HEADER: Final = struct.Struct("!BBHLL")  # RFC 3550 §5.1: version and flags, marker and type, number, timestamp, SSRC
 _ODD_BITS: Final = 0x2F  # padding, and how many contributing sources
@@ -93,15 +93,19 @@ class Came(NamedTuple):
     ssrc: int
     payload_type: int
     payload: bytes
+    marker: int = 0
+    head: bytes = b""
+    """What stands between header and payload: the extensions, with their own header (RFC 8285 §4.2)."""
 
 
-class _Left(NamedTuple):
+class Left(NamedTuple):
     """A packet that left, as aiortc keeps it to be sent again."""
 
     sequence_number: int
     data: bytes
 
     def serialize(self, _extensions: object) -> bytes:
+        """Return it as it left."""
         return self.data
 
 
@@ -141,7 +145,7 @@ class _Sending:
         self._type = codec.payloadType
         self._kept: int = attribute(aiortc.rtcrtpsender, "RTP_HISTORY_SIZE")
         self._loop = asyncio.get_running_loop()
-        self._send = _sealed(sender.transport)
+        self._send = sealed(sender.transport)
         self._lag = round(track.lag_s * 2**32)
         self._extensions: bytes | None = None  # what stands between header and payload, where it is always the same
         self._over = self._loop.create_future()
@@ -192,13 +196,13 @@ class _Sending:
         sender, sequence = self._sender, self._sequence
         timestamp = (self._origin + timestamp) & 0xFFFFFFFF
         kind = self._type | marker << 7
-        packet: RtpPacket | _Left
+        packet: RtpPacket | Left
         if self._extensions is None:
             packet, data = self._first(payload, sequence, timestamp, marker=marker)
         else:
             flags = 0x90 if self._extensions else 0x80
             data = _HEADER.pack(flags, kind, sequence, timestamp, sender._ssrc) + self._extensions + payload  # noqa: SLF001
-            packet = _Left(sequence, data)
+            packet = Left(sequence, data)
         sender._RTCRtpSender__rtp_history[sequence % self._kept] = packet  # noqa: SLF001
         self._send(data)
         # Receivers make sound and picture agree by these: aiortc's own, of when it left, hides a packet's length of it.
@@ -226,7 +230,7 @@ class _Sending:
         return packet, data
 
 
-def _sealed(dtls: RTCDtlsTransport) -> Callable[[bytes], None]:
+def sealed(dtls: RTCDtlsTransport) -> Callable[[bytes], None]:
     """Return what sends an RTP packet through SRTP and the pair of candidates that was nominated.
 
     It raises ``ConnectionError`` where ``dtls`` is not connected.
@@ -329,7 +333,7 @@ class _Lane:
             if flags & _EXTENDED:
                 begin += 4 + 4 * int.from_bytes(data[14:16], "big")
             if data[12:begin] in known or self._reads(data, begin):
-                take(Came(sequence, timestamp, ssrc, kind & 0x7F, data[begin:]))
+                take(Came(sequence, timestamp, ssrc, kind & 0x7F, data[begin:], kind >> 7, data[_HEADER.size : begin]))
 
         protocol.datagram_received = received
 

@@ -29,6 +29,7 @@ from rtcprobe.scenario.messages import message_plan
 from rtcprobe.scenario.model import SignalingPlan
 from rtcprobe.scenario.parties import Devices, MouthPlan, Party, Site, Stream
 from rtcprobe.scenario.script import Cue, parse_cue
+from rtcprobe.scenario.servers import servers_of
 from rtcprobe.scenario.video import video_plan
 from rtcprobe.units import parse_decibels, parse_duration, parse_ppm, parse_rate, parse_ratio
 from rtcprobe.ways import BOTH_LEGS, Leg
@@ -56,6 +57,7 @@ class Cast(NamedTuple):
     legs: Mapping[Leg, LinkSpec]
     script: tuple[Cue, ...]
     signaling: SignalingPlan
+    servers: Mapping[str, Site] = {}
 
 
 def cast_of(written: Mapping[str, Any], folder: Path) -> Cast:
@@ -68,11 +70,11 @@ def cast_of(written: Mapping[str, Any], folder: Path) -> Cast:
         for key in _ROOM:
             if key in written:
                 raise BadInputError(f"{key} is written, and no parties", "write parties in place of caller and callee")
-        return _pair(written, folder)
+        return _pair(written, folder, servers_of(written))
     for key in _PAIR:
         if key in written:
             raise BadInputError(f"parties and {key} both say who takes part", f"leave {key} out")
-    return _room(written, folder)
+    return _room(written, folder, servers_of(written))
 
 
 def within(place: str, build: Callable[[Any], _T], written: Any) -> _T:
@@ -83,13 +85,19 @@ def within(place: str, build: Callable[[Any], _T], written: Any) -> _T:
         raise error.within(place) from error
 
 
-def _pair(written: Mapping[str, Any], folder: Path) -> Cast:
+def _pair(written: Mapping[str, Any], folder: Path, servers: Mapping[str, Site]) -> Cast:
     parties = tuple(_party(name, Site(**written.get(name, {})), {}, written, folder) for name in _PAIR)
+    if servers:
+        if written["link"] != {}:
+            raise BadInputError(
+                "link leads from caller to callee, past the server between them", "write parties, and legs to the sfu"
+            )
+        return Cast(parties, {}, (), _signaling(written, beside=None), servers)
     legs = {Leg(direction): link for direction, link in _links(written["link"], folder).items()}
     return Cast(parties, legs, (), _signaling(written, beside="callee"))
 
 
-def _room(written: Mapping[str, Any], folder: Path) -> Cast:
+def _room(written: Mapping[str, Any], folder: Path, servers: Mapping[str, Site]) -> Cast:
     named: Mapping[str, Any] = written["parties"]
     if len(named) < len(_PAIR):
         raise BadInputError(f"parties has {len(named)}: nobody to call", "name two or more, such as ana and ben")
@@ -101,6 +109,10 @@ def _room(written: Mapping[str, Any], folder: Path) -> Cast:
         for name, of in named.items()
     )
     script = tuple(parse_cue(line) for line in written.get("script", ()))
+    if servers:
+        there = [Leg.between(name, server) for name in named for server in servers]
+        legs = _legs(written, [each for leg in there for each in (leg, leg.back)], folder)
+        return Cast(parties, legs, script, _signaling(written, beside=None), servers)
     if _calls_outside(written):
         there = [Leg.between(name, _FAR) for name in named]
         legs = _legs(written, [each for leg in there for each in (leg, leg.back)], folder)
@@ -140,6 +152,7 @@ def _party(name: str, site: Site, own: Mapping[str, Any], of_all: Mapping[str, A
         playout=PlayoutChoice.parse(own.get("playout", of_all["playout"])),
         comes_s=parse_duration(own["comes"]) if "comes" in own else 0.0,
         leaves_s=parse_duration(own["leaves"]) if "leaves" in own else None,
+        edge=own.get("edge"),
     )
 
 

@@ -26,6 +26,7 @@ from rtcprobe.scenario.parties import (
     written_time,
 )
 from rtcprobe.scenario.script import Cue, check_parties, comes_by_cue
+from rtcprobe.scenario.servers import FORWARDING, Assign, apart, check_places, homes_of
 from rtcprobe.secrets import scrub
 from rtcprobe.units import format_duration, parse_duration
 from rtcprobe.verdict.budgets import Budget
@@ -160,6 +161,11 @@ class TargetPlan:
         return self.url.partition("://")[0].lower()
 
     @property
+    def ours(self) -> bool:
+        """Whether everything about it is emulated here, on either clock."""
+        return self.scheme in ("loopback", *FORWARDING)
+
+    @property
     def shown(self) -> str:
         """The URL as results and sentences may show it: without secrets."""
         return scrub(self.url)
@@ -184,8 +190,8 @@ class Scenario:
     The media path between two is access, backbone between the regions (of ``rtt_s`` where given, in a call of two),
     access; a leg written out replaces it in its direction: who has nothing but such legs needs no region and no access.
     A ``private`` backbone is the vendor's own line; over the public one, ``border`` is how busy it is into mainland
-    China. ``servers`` are forwarding servers between the parties, by name. ``settings`` is the whole scenario as it was
-    written, defaults filled in: what a reader needs to run it again.
+    China. Of forwarding ``servers``, by name, ``assign`` decides who is connected to which (``homes``): legs lead
+    there. ``settings`` is the whole scenario as it was written, defaults filled in: what it takes to run it again.
 
     Raises:
         BadInputError: parties, legs or cues that cannot be meant (``script.check_parties``); a round trip that is
@@ -197,6 +203,7 @@ class Scenario:
     sources: tuple[str, ...]
     parties: tuple[Party, ...]
     servers: Mapping[str, Site] = field(default_factory=dict)
+    assign: Assign = "nearest"
     signaling: SignalingPlan
     rtt_s: float | None
     private: bool = False
@@ -212,13 +219,17 @@ class Scenario:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        outside = () if self.target.scheme == "loopback" else ("target",)
+        outside = () if self.target.ours else ("target",)
         check_parties(self.parties, (*self.servers, *outside), self.legs, self.script)
+        if self.servers:
+            check_places(self.parties, self.servers, self.homes, self.legs)
         self._check_time()
         self._check_messages()
         self._check_conversation()
         if self.rtt_s is None:
             return
+        if self.servers:
+            raise BadInputError("rtt is not known of which leg to a server", "give legs, such as ana_to_sfu")
         if len(self.parties) != len(BOTH_WAYS):
             raise BadInputError(
                 f"rtt {format_duration(self.rtt_s)} is not known of which two of {len(self.parties)} parties",
@@ -291,6 +302,11 @@ class Scenario:
         return {name: stream for name, stream in sent.items() if stream is not None}
 
     @property
+    def homes(self) -> dict[str, str]:
+        """Which server each party is connected to; {} where there are none."""
+        return homes_of(self.parties, self.servers, self.legs, self.assign, private=self.private)
+
+    @property
     def ways(self) -> tuple[Way, ...]:
         """Who hears whom, in the order in which everything is told."""
         return ways_between(self.parties)
@@ -309,7 +325,7 @@ class Scenario:
     def warnings(self) -> tuple[str, ...]:
         """What a reader should know although it can be run: what has no effect, a path faster than light."""
         border = border_warnings(self._apart(), self.border, private=self.private)
-        if self.target.scheme != "loopback":
+        if not self.target.ours:
             placed = self.legs or self.target.region is not None or self.rtt_s is not None
             near = ("only the access lines are emulated: target.region adds a distance",) * (not placed)
             return (*near, *border)
@@ -329,7 +345,7 @@ class Scenario:
         )
         unasked = self.ice != IceSettings()
         return (
-            *(("ice has no effect on loopback, where both ends are ours",) * unasked),
+            *((f"ice has no effect on {self.target.scheme}, where both ends are ours",) * unasked),
             *self._too_fast(),
             *border,
             *late,
@@ -338,6 +354,8 @@ class Scenario:
 
     def _apart(self) -> list[tuple[str, str]]:
         """Return the pairs of regions that a backbone of this call lies between."""
+        if self.servers:
+            return apart(self.parties, self.servers, self.homes, self.legs)
         pairs = list(combinations(self.parties, 2))
         between = [(a.site.region, b.site.region) for a, b in pairs if any(leg not in self.legs for leg in _both(a, b))]
         if self.target.scheme == "loopback":
@@ -352,6 +370,8 @@ class Scenario:
         return between if self.rtt_s is not None else []
 
     def _too_fast(self) -> tuple[str, ...]:
+        if self.servers:
+            return ()  # legs to a server are judged each by its own, where it is written
         found = (self._too_fast_between(a, b) for a, b in combinations(self.parties, 2))
         return tuple(dict.fromkeys(warning for warning in found if warning is not None))
 
@@ -385,7 +405,8 @@ class Scenario:
 
         Prose, name and budgets aside, and who is called in it: two vendors are compared in one situation.
         """
-        measured = {key: value for key, value in self.settings.items() if key not in PROSE | {"target"}}
+        called = () if self.servers else ("target",)
+        measured = {key: value for key, value in self.settings.items() if key not in PROSE and key not in called}
         if "parties" in measured:
             measured["parties"] = list(measured["parties"].items())  # seeds are handed out in their order
         text = json.dumps(measured, sort_keys=True, separators=(",", ":"), ensure_ascii=True)

@@ -128,7 +128,7 @@ class Party:
     ``role`` is what it is in the room, a word of the scenario's own ("": none): ``"host"`` and ``"co-host"`` hold it.
     ``end`` is whose software it runs, ``"ours"``. It sends ``sends`` (nothing: it only listens), hears ``hears`` (every
     other party, or those named), through devices and a playout of its own, and is there from ``comes_s`` to
-    ``leaves_s`` (None: to the end), seconds since the call began.
+    ``leaves_s`` (None: to the end), seconds since the call began. ``edge`` is the server it wants to be connected to.
 
     Raises:
         BadInputError: a name that no way could carry; a party that hears itself; one that leaves before it comes; a
@@ -145,6 +145,7 @@ class Party:
     playout: PlayoutChoice
     comes_s: float = 0.0
     leaves_s: float | None = None
+    edge: str | None = None
 
     def __post_init__(self) -> None:
         party_named(self.name)

@@ -14,6 +14,7 @@ from rtcprobe.audio.protection import MAX_RED_COPIES
 from rtcprobe.link import ACCESS, REGIONS
 from rtcprobe.scenario.keys import choice, quantity, record, text, written
 from rtcprobe.scenario.messages import messages_schema
+from rtcprobe.scenario.servers import ASSIGN
 from rtcprobe.scenario.video import video_schema
 from rtcprobe.units import format_duration, format_rate, format_ratio
 
@@ -26,6 +27,7 @@ __all__ = [
     "playout_schema",
     "protection_schema",
     "script_schema",
+    "servers_schema",
     "site_schema",
 ]
 
@@ -63,6 +65,13 @@ def parties_schema() -> dict[str, Any]:
                 "default": "all",
             },
             "comes": quantity("duration", "When it joins, counted from when all who are there at first have.", "5s"),
+            "edge": {
+                "type": "string",
+                "format": "party",
+                "pattern": PARTY_NAME,
+                "description": "Which of the servers it is connected to, whatever assign says.",
+                "examples": ["singapore"],
+            },
             "leaves": quantity("duration", "When it leaves; without it, it stays to the end.", "20s"),
             **{name: _own(schema) for name, schema in _common().items()},
         },
@@ -74,6 +83,34 @@ def parties_schema() -> dict[str, Any]:
         "description": "Who takes part, by name, in place of caller and callee; the first calls. What is said of all "
         "(codec, mouth, devices, playout) a party may say otherwise of itself.",
         "examples": [{"ana": {"region": "singapore", "access": "wifi-good"}, "ben": {"sends": "nothing"}}],
+    }
+
+
+def servers_schema() -> dict[str, Any]:
+    """Return the keys that say where forwarding servers of ours are, and who is connected to which."""
+    region = choice("Where it is (rtcprobe links lists the regions).", sorted(REGIONS))
+    return {
+        "servers": {
+            "type": "object",
+            "minProperties": 1,
+            "propertyNames": {"format": "party", "pattern": PARTY_NAME},
+            "additionalProperties": record({"region": region}),
+            "description": "Forwarding servers of ours (target: sfu) by name, each connected to all others. Legs "
+            "between them, and to them, may be written out.",
+            "examples": [{"sg": {"region": "singapore"}, "fra": {"region": "frankfurt"}}],
+        },
+        "edges": {
+            "type": "array",
+            "minItems": 1,
+            "items": region,
+            "description": "The same, called by their regions.",
+            "examples": [["singapore", "frankfurt"]],
+        },
+        "assign": choice(
+            "Who is connected to which: nearest (by round trip; meant where nothing is said), best-pair (so that ways "
+            "are short on the mean), or named (every party says its edge).",
+            list(ASSIGN),
+        ),
     }
 
 

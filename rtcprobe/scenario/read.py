@@ -33,6 +33,7 @@ from rtcprobe.scenario.model import CallPlan, DtlsTimer, Scenario, TargetPlan
 from rtcprobe.scenario.parties import role_named
 from rtcprobe.scenario.schema import NAME, PLACES, scenario_schema
 from rtcprobe.scenario.script import parse_cue
+from rtcprobe.scenario.servers import FORWARDING
 from rtcprobe.strictyaml import load_yaml
 from rtcprobe.textfiles import read_text
 from rtcprobe.units import parse_bytes, parse_decibels, parse_duration, parse_ppm, parse_rate, parse_ratio
@@ -279,6 +280,8 @@ def _convert(written: Mapping[str, Any], folder: Path) -> Scenario:
         parties=people.parties,
         legs=people.legs,
         script=people.script,
+        servers=people.servers,
+        assign=written.get("assign", "nearest"),
         signaling=people.signaling,
         rtt_s=parse_duration(written["rtt"]) if "rtt" in written else None,
         private=written.get("backbone") == "private",
@@ -310,6 +313,9 @@ def _target(written: Any, folder: Path) -> TargetPlan:
     if not isinstance(keys, Mapping) or not keys:
         raise BadInputError(f"target {written!r} is not a target", "write a URL, or keys: url, region, token")
     options = {key: each for key, each in keys.items() if key not in ("url", "region")}
+    if "url" not in keys and keys.get("kind") in FORWARDING:
+        del options["kind"]
+        keys = {**keys, "url": keys["kind"]}
     url = keys.get("url", "whip+whep" if {"whip", "whep"} & set(options) else None)
     if not isinstance(url, str) or not url.strip():
         raise BadInputError("target.url is missing", "write it like url: janus+ws://host:8188/echotest")

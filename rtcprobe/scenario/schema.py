@@ -27,6 +27,7 @@ from rtcprobe.scenario.party_schema import (
     playout_schema,
     protection_schema,
     script_schema,
+    servers_schema,
     site_schema,
 )
 from rtcprobe.scenario.video import video_schema
@@ -47,7 +48,8 @@ _TARGET_OPTIONS: dict[str, tuple[str, Any]] = {
     "trickle": ("Whether offers go without candidates, which follow by PATCH (whip+whep).", True),
     "listeners": ("How many listen at the same time (whip+whep up to 16, janus videoroom up to 8).", 3),
     "body": ("How the offer travels: sdp, json or form (sdp+https).", "json"),
-    "kind": ("agent: a voice agent, with which a conversation is held (sdp+https).", "agent"),
+    "kind": ("sfu: a forwarding server of ours; agent: a voice agent to hold a conversation with (sdp+https).", "sfu"),
+    "nack": ("Who sends again (sfu): answer (the server), answer+ask (it asks its publisher, too), none.", "answer"),
     "fields": ("Further JSON members or form fields (sdp+https).", {"model": "gpt-realtime"}),
     "echo": ("Whether the far end sends back what it hears (sdp+https); if not, joins alone are measured.", False),
     "delete": ("Whether the Location of the answer is deleted at the end (sdp+https).", True),
@@ -91,6 +93,7 @@ def scenario_schema() -> dict[str, Any]:
                 **_between(),
                 "link": _link(),
                 "legs": _legs(),
+                **servers_schema(),
                 "script": script_schema(),
                 "conversation": conversation_schema(),
                 "target": _target(),
@@ -205,7 +208,8 @@ def _one_link() -> dict[str, Any]:
 
 def _target() -> dict[str, Any]:
     url = text(
-        "Who is called. loopback: our own far end, everything emulated. whip+whep://HOST/PATH/{whip,whep}, "
+        "Who is called. loopback: our own far end, everything emulated. sfu: a forwarding server of ours between all, "
+        "emulated too. whip+whep://HOST/PATH/{whip,whep}, "
         "janus+ws://HOST:PORT/videoroom/1234, sdp+https://HOST/PATH and others: a real server, on the real clock.",
         "janus+ws://192.0.2.7:8188/echotest",
     )

@@ -34,7 +34,7 @@ from rtcprobe.call.mouth_track import Mouth, Speech
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.access import Leg
 from rtcprobe.call.targets.kinds import GROUP
-from rtcprobe.call.transceiver import PictureWanted, SoundWanted
+from rtcprobe.call.transceiver import PictureWanted, Sound, SoundWanted
 from rtcprobe.call.watching import Watching
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.ice import IceSettings
@@ -74,6 +74,7 @@ TWO_ENDS_ROUTES: Final[tuple[Route, ...]] = (*ECHO_ROUTES, ("callee", "target"),
 
 _BUILT_IN: Final[Mapping[str, str]] = {
     "loopback": "rtcprobe.call.targets.loopback:make_target",
+    "sfu": "rtcprobe.call.targets.sfu:make_target",
     "whip+whep": "rtcprobe.call.targets.whip:make_target",
     "whip+whep+http": "rtcprobe.call.targets.whip:make_target",
     "sdp+https": "rtcprobe.call.targets.sdp_http:make_target",
@@ -160,11 +161,15 @@ def listeners_named(count: int) -> tuple[str, ...]:
 
 
 class Way(NamedTuple):
-    """One direction of a call whose sound is measured: who speaks, who listens (the same peer in a round trip)."""
+    """One direction of a call whose sound is measured: who speaks, who listens (the same peer in a round trip).
+
+    ``section`` is where the listener hears it, its first section of sound unless told.
+    """
 
     direction: WayName
     talker: Peer
     listener: Peer
+    section: Sound | None = None
 
 
 class Trouble(NamedTuple):
@@ -230,6 +235,10 @@ class Call(Protocol):
 
     async def talk(self) -> bool:
         """Join, let the mouths say all they have, wait for the last packet, hang up; return whether it connected."""
+        ...
+
+    def server_of(self, joiner: Peer) -> str | None:
+        """Return the server of ours that ``joiner`` is connected to; None where there is none."""
         ...
 
     def waits(self, joiner: Peer) -> list[Wait]:

@@ -73,6 +73,11 @@ class Hooks:
         """Whose join is timed."""
         raise NotImplementedError
 
+    def server_of(self, joiner: Peer) -> str | None:
+        """Return the server of ours that ``joiner`` is connected to; None where there is none."""
+        del joiner
+        return None
+
     async def prepare(self) -> None:
         """Do what comes before the join, untimed.
 

@@ -36,6 +36,13 @@ KINDS = (
         hears="both ways",
     ),
     Kind(
+        written="sfu",
+        schemes=("sfu",),
+        calls="a forwarding server of ours between all parties: emulated whole, on either clock",
+        hears="every way, through the server",
+        options=("nack",),
+    ),
+    Kind(
         written="whip+whep://HOST/PATH/{whip,whep}",
         schemes=("whip+whep", "whip+whep+http"),
         plain="whip+whep+http://",

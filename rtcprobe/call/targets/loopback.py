@@ -14,7 +14,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations, permutations
 
 import numpy as np
@@ -25,19 +25,15 @@ from rtcprobe.call.live import introduce
 from rtcprobe.call.member import Member
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.performance import Performance
-from rtcprobe.call.script import absent, silent
+from rtcprobe.call.script import absent
 from rtcprobe.call.signaling import EmulatedSignaling
 from rtcprobe.call.targets.access import Leg
 from rtcprobe.call.targets.base import CallSetup, Route, Way
-from rtcprobe.call.targets.blame import by_timers
-from rtcprobe.call.targets.course import Course
-from rtcprobe.call.targets.endings import bounded, said_all
+from rtcprobe.call.targets.emulated import EmulatedCall, world
+from rtcprobe.call.targets.endings import said_all
 from rtcprobe.errors import BadInputError
-from rtcprobe.link import Link, Path
-from rtcprobe.messages import CameMessages, Due, SaidMessages
+from rtcprobe.messages import CameMessages, SaidMessages
 from rtcprobe.result import Clock
-from rtcprobe.runtime.network import Direction as PathDirection
-from rtcprobe.runtime.network import Host, Network
 from rtcprobe.scenario import TargetPlan
 from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, Timer, Wait
 from rtcprobe.ways import BOTH_WAYS
@@ -47,13 +43,6 @@ from rtcprobe.ways import Way as WayName
 __all__ = ["ROUTES", "CallSetup", "LoopbackCall", "LoopbackTarget", "make_target", "mesh_routes"]
 
 SERVER = "server"
-
-RETRANSMISSION_S = 1.0
-"""How long after the last packet one that was asked for again can still come: the rule of ``playout.nack``."""
-
-
-LAST_PACKET_S = 0.010
-"""How long a call goes on after its last packet was due: who hangs up at that very instant may be ahead of it."""
 
 
 def mesh_routes(parties: Sequence[str]) -> tuple[Route, ...]:
@@ -107,20 +96,13 @@ def make_target(plan: TargetPlan) -> LoopbackTarget:
     return LoopbackTarget()
 
 
-class LoopbackCall(Course):
+class LoopbackCall(EmulatedCall):
     """One call on the running loop. What it measured stays readable at any moment, finished or not."""
 
     def __init__(self, setup: CallSetup, seed: np.random.SeedSequence, *, sockets: bool) -> None:
-        network = Network(asyncio.get_running_loop(), sockets=sockets)
-        super().__init__(setup, network)
-        self.parties = tuple(setup.speech)
-        network_seed, phase_seed = seed.spawn(2)
-        self._hosts = {
-            name: network.add_host(name, "127.0.0.1" if sockets else f"10.0.{place >> 8}.{place & 255}")
-            for place, name in enumerate((*self.parties, SERVER), 1)
-        }
-        self._lay(mesh_routes(self.parties), network_seed)
-        self._members = _members(setup, network, self._hosts, phase_seed)
+        routes = mesh_routes(tuple(setup.speech))
+        super().__init__(setup, world(setup, seed, (SERVER,), routes, sockets=sockets))
+        hosts = self.world.hosts
         self._pairs = [self._in_order(*pair) for pair in combinations(self._members.values(), 2)]
         self._pairs = [(one, other) for one, other in self._pairs if one.hears(other) or other.hears(one)]
         self._peers: dict[Route, Peer] = {}
@@ -128,7 +110,7 @@ class LoopbackCall(Course):
             self._peers[one.name, other.name] = one.meet(other, CALLER_ORDER)
             self._peers[other.name, one.name] = other.meet(one, CALLEE_ORDER)
         introduce({name: each.mouth for name, each in self._members.items()}, self._peers)
-        self.signaling = EmulatedSignaling(network, server=self._hosts[SERVER], connection=setup.connection)
+        self.signaling = EmulatedSignaling(self.network, server=hosts[SERVER], connection=setup.connection)
         callers = {one for one, _ in self._pairs}
         for member in self._members.values():
             self.signaling.admit(member.host, calls=member in callers)
@@ -207,16 +189,12 @@ class LoopbackCall(Course):
             for way in self.ways
         }
 
-    def report(self) -> dict[str, object]:
-        """Return nothing: all sides are ours."""
-        return {}
-
     def waits(self, joiner: Peer | None = None) -> list[Wait]:
         """Return every retransmission so far on the connection of ``joiner`` (the first one's), on either side."""
         one, other = self._pair_of(joiner or self.caller)
         return [
-            *self._peers[one, other].waits(self._peers[other, one].progress_s(), self._fastest_s(one, other)),
-            *self._peers[other, one].waits(self._peers[one, other].progress_s(), self._fastest_s(other, one)),
+            *self._peers[one, other].waits(self._peers[other, one].progress_s(), self.world.fastest_s(one, other)),
+            *self._peers[other, one].waits(self._peers[one, other].progress_s(), self.world.fastest_s(other, one)),
             *self.signaling.waits(one, other),
         ]
 
@@ -226,24 +204,19 @@ class LoopbackCall(Course):
         What is sent one way before the other side can take it in is not early.
         """
         one, other = self._pair_of(joiner)
-        way_s = min(self._fastest_s(*route) or 0.0 for route in ((one, other), (other, one)))
+        way_s = min(self.world.fastest_s(*route) or 0.0 for route in ((one, other), (other, one)))
         caller, callee = (self._peers[route].timeline.marks for route in ((one, other), (other, one)))
         ready_s = max(marks.get("ice_connected", never_s) for marks in (caller, callee))
         return {"stun": caller.get("answer_received", never_s) - way_s, "dtls": ready_s - way_s}
-
-    def direction(self, source: str, destination: str) -> PathDirection:
-        """Return the way from one host to another (names of ``mesh_routes``)."""
-        return self.network.direction(self._hosts[source], self._hosts[destination])
 
     async def connect(self) -> None:
         """Let whoever stands first call the others."""
         await asyncio.gather(*(self._meet(one, other) for one, other in self._pairs if one.there and other.there))
 
     def let_speak(self, *, joining: bool) -> None:
-        """Let those speak who are there and wait for no cue; in a join all of them, to be heard at all."""
+        """Let those speak who are there and wait for no cue, and their messages go."""
+        super().let_speak(joining=joining)
         for member in self._members.values():
-            if member.there and (joining or not silent(member.name, self.setup.cues)):
-                member.speak()
             if member.there:
                 member.may_send()
 
@@ -260,25 +233,12 @@ class LoopbackCall(Course):
             self.cut = await said_all({way.talker: None for way in self.ways}, self.peers, self.network)
         if self.setup.messages and self.cut is None:
             await drained(self._channels(), [peer.ended for peer in self.there])
-        await asyncio.sleep(max(0.0, self.network.last_arrival_s - self.network.now_s()) + LAST_PACKET_S)
-        if any(peer.pictures or (peer.negotiated is not None and peer.negotiated.nack) for peer in self.peers):
-            await asyncio.sleep(RETRANSMISSION_S)
+        asked = (peer.pictures or (peer.negotiated is not None and peer.negotiated.nack) for peer in self.peers)
+        await self.until_the_last_packet(patient=any(asked))
 
     async def leave(self) -> None:
         """Let the signalling connections be."""
         self.signaling.close()
-
-    async def close_peers(self) -> list[str | None]:
-        """Hang up one after the other, in an order that no clock decides."""
-        return [await bounded(peer.close()) for peer in self.peers]
-
-    def too_late(self, peer: Peer, limit_s: float) -> str:
-        """Return what ``peer`` was waiting for after ``limit_s``, and which timer still tried."""
-        return by_timers(peer, f"not within {limit_s:g} s", self.waits(peer))
-
-    def gave_up(self, peer: Peer) -> str:
-        """Return what ``peer`` was waiting for when its media path gave up, and which timer had tried."""
-        return by_timers(peer, "gave up", self.waits(peer))
 
     def _channels(self) -> list[Channel]:
         """Return every end of a channel between those who are there."""
@@ -289,13 +249,6 @@ class LoopbackCall(Course):
         """Return the end of ``one`` of its channel to another."""
         peer = self._peers.get((one, other))
         return None if peer is None else peer.channel
-
-    def _lay(self, routes: Sequence[Route], seed: np.random.SeedSequence) -> None:
-        """Lay the paths between the hosts."""
-        for (source, destination), route_seed in zip(routes, seed.spawn(len(routes)), strict=True):
-            specs = self.setup.routes[source, destination]
-            links = [Link(spec, child) for spec, child in zip(specs, route_seed.spawn(len(specs)), strict=True)]
-            self.network.connect(self._hosts[source], self._hosts[destination], Path(links))
 
     def _in_order(self, one: Member, other: Member) -> tuple[Member, Member]:
         """Return who calls and who is called: who comes later calls those who are there; else the first the second."""
@@ -310,43 +263,12 @@ class LoopbackCall(Course):
         calls = (self._members[one], self._members[other]) in self._pairs
         return ((one, other), (other, one)) if calls else ((other, one), (one, other))
 
-    def _fastest_s(self, source: str, destination: str) -> float | None:
-        return self.direction(source, destination).tally.fastest_s()
-
     async def _meet(self, one: Member, other: Member) -> None:
         """Get two connected: the one that calls to the one that is called."""
         caller, callee = (self._peers[route] for route in self._ordered(one.name, other.name))
         connecting = self.signaling.connect(caller.timeline, callee.timeline)
         _, offer = await asyncio.gather(connecting, caller.offer())  # made while the first packet is under way
         await caller.accept(await self.signaling.exchange(offer, callee.answer, caller.timeline, callee.timeline))
-
-
-def _members(
-    setup: CallSetup, network: Network, hosts: Mapping[str, Host], seed: np.random.SeedSequence
-) -> dict[str, Member]:
-    """Return the parties, each with what chance gives it."""
-    chance, count = np.random.Generator(np.random.PCG64(seed)), len(setup.speech)
-    mouths, cameras = chance.random(count).tolist(), chance.random(count).tolist()
-    out: dict[str, Member] = {}
-    children, chances = seed.spawn(count), seed.spawn(count)
-    for name, phase, camera, child, writing in zip(setup.speech, mouths, cameras, children, chances, strict=True):
-        may = asyncio.Event()
-        out[name] = Member(
-            name=name,
-            host=hosts[name],
-            setup=setup,
-            mouth=setup.mouth(name, network, phase=phase, may_speak=may, seed=child),
-            may_speak=may,
-            camera_phase=camera,
-            by_rate=_by_rate(setup, name, writing),
-            there=not absent(name, setup.cues),
-        )
-    return out
-
-
-def _by_rate(setup: CallSetup, name: str, seed: np.random.SeedSequence) -> Sequence[Due]:
-    plan = setup.messages.get(name)
-    return () if plan is None else plan.by_rate(setup.lasts_s, np.random.Generator(np.random.PCG64(seed)))
 
 
 def _heard_s(peer: Peer) -> float:

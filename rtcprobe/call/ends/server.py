@@ -1,0 +1,135 @@
+"""One leg of a forwarding server of ours: its connection to a party, or to another server.
+
+Rules:
+    1. It answers with a section for each that it was offered: what a party sends comes in, what others say goes out.
+    2. ``nack`` says who sends again: ``answer``, the server from what it has; ``answer+ask``, and it asks whoever
+       publishes for what did not come to it; ``none``, nobody: a party's wish for NACK is not agreed to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Final, Literal, get_args
+
+from aiortc import RTCPeerConnection, RTCRtpTransceiver
+
+from rtcprobe.audio.protection import Protection
+from rtcprobe.call.ends.connecting import Connecting
+from rtcprobe.call.transceiver import Transceiver
+from rtcprobe.playout.nack import NackTracker, ResendLimit
+from rtcprobe.recording import Agreed
+from rtcprobe.runtime import media_seam, negotiation
+from rtcprobe.runtime.forwarding import Forwarded, Forwarding
+from rtcprobe.runtime.forwarding_seam import Outgoing, when_reported
+from rtcprobe.runtime.network import Host, Network
+
+__all__ = ["NACK", "Inlet", "Nack", "Outlet", "ServerLeg"]
+
+Nack = Literal["answer", "answer+ask", "none"]
+
+NACK: Final[tuple[Nack, ...]] = get_args(Nack)
+
+
+class Inlet(Transceiver):
+    """A section in which a talker's sound comes to the server."""
+
+    kind = "audio"
+
+    def __init__(self, talker: str, plane: Forwarding, *, asks: bool, network: Network) -> None:
+        super().__init__("recvonly", None, network, _nothing)
+        self.talker, self.asks = talker, asks
+        self.agreed: Agreed | None = None
+        self.apart_s: Callable[[], float | None] = _unknown
+        """The round trip of its leg, as far as it is known."""
+        self._plane = plane
+        self._nack: NackTracker | None = None
+
+    def agree(self) -> None:
+        """Do as was agreed on."""
+        self.agreed = negotiation.agree(self.section)
+        self._nack = NackTracker() if self.agreed.nack and self.asks else None
+
+    def _listen(self, section: RTCRtpTransceiver) -> None:
+        media_seam.take_rtp(section.receiver, self._take)
+        when_reported(section.receiver, lambda ntp, rtp: self._plane.reported(self.talker, ntp, rtp))
+
+    def _take(self, packet: Any) -> Sequence[int]:
+        """Forward a packet; return the sequence numbers to ask for again."""
+        assert self.agreed is not None
+        self._plane.came(self.talker, packet, self.agreed)
+        if self._nack is None:
+            return ()
+        return self._nack.packet_arrived(packet.sequence_number, packet.timestamp, self.network.now_s(), self.apart_s())
+
+
+class Outlet(Transceiver):
+    """A section in which a talker's sound leaves the server."""
+
+    kind = "audio"
+
+    def __init__(self, talker: str, plane: Forwarding, network: Network) -> None:
+        super().__init__("sendonly", None, network, _nothing)
+        self.talker = talker
+        self.forwarded: Forwarded | None = None
+        """What left; None before anything was agreed on."""
+        self._plane = plane
+
+    def open(self, connection: RTCPeerConnection) -> None:
+        """Make the section on ``connection``."""
+        super().open(connection)
+        self._outgoing = Outgoing(self.sender)
+
+    def agree(self) -> None:
+        """Do as was agreed on."""
+        agreed = negotiation.agree(self.section)
+        self.forwarded = Forwarded(out=self._outgoing, agreed=agreed)
+        self._plane.send_on(self.talker, self.forwarded)
+        if agreed.nack:
+            limit = ResendLimit()
+            media_seam.limit_resends(
+                self.sender, lambda sequence: limit.may_resend(sequence, self.network.now_s(), self.round_trip_s)
+            )
+
+    def _listen(self, section: RTCRtpTransceiver) -> None:
+        """Take nothing: nobody sends there."""
+
+
+class ServerLeg(Connecting):
+    """The server's end of one connection; ``sections`` mirror the other side's."""
+
+    sections: list[Inlet | Outlet]
+
+    def __init__(
+        self,
+        host: Host,
+        name: str,
+        sections: Sequence[Inlet | Outlet],
+        *,
+        dtls_timeout_s: Callable[[float | None], float],
+        protection: Protection,
+        nack: Nack,
+        milestones: Sequence[str],
+    ) -> None:
+        super().__init__(
+            host,
+            name,
+            dtls_timeout_s=dtls_timeout_s,
+            protection=replace(protection, nack=protection.nack and nack != "none"),
+            milestones=milestones,
+            gathering=None,
+            transport_cc=False,
+        )
+        self.sections = list(sections)
+        for each in sections:
+            if isinstance(each, Inlet):
+                each.apart_s = lambda: self.tap.round_trip_s  # by STUN: it need not send anything there
+        self._open()
+
+
+def _unknown() -> None:
+    """Return None."""
+
+
+def _nothing(_at_s: float) -> None:
+    """Note nothing."""

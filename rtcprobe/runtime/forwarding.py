@@ -1,0 +1,155 @@
+"""The media plane of a forwarding server: what comes of a talker leaves to everybody who hears it, under other names.
+
+Facts:
+    What must be rewritten for each leg (RFC 7667 §3.7, a selective forwarding middlebox): the source is the section's
+    own, the payload type what that leg agreed on, inside RED as well (RFC 2198 §3: block headers carry types). Number
+    and timestamp may stay while the source does. On a change of source the receiver must see one stream go on: the next
+    number, and the time that passed.
+
+Rules:
+    1. A server spends no time: a packet leaves at the instant it came.
+    2. What came again for what was asked for is forwarded as what it is, late.
+    3. A pause of the same source leaves no gap in the numbers, else whoever listens would ask for what nobody sent.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from rtcprobe.playout.neteq.red import split_red
+from rtcprobe.recording import Agreed
+from rtcprobe.runtime.forwarding_seam import level_of
+from rtcprobe.units import RTP_CLOCK_HZ
+
+__all__ = ["Forwarded", "Forwarding", "Sends", "retyped"]
+
+_HALF: Final = 1 << 15
+_RED_BLOCK: Final = struct.Struct("!I")  # RFC 2198 §3: F, block type, timestamp offset (14 bits), length (10 bits)
+
+
+class Sends(Protocol):
+    """Where packets leave: the sending side of one m-section (``forwarding_seam.Outgoing``)."""
+
+    def send(
+        self, kind: tuple[int, int], sequence: int, timestamp: int, payload: bytes, level: tuple[bool, int] | None
+    ) -> bool:
+        """Send a packet of a payload type with a marker bit; return whether it left."""
+        ...
+
+    def report(self, ntp_timestamp: int, rtp_timestamp: int) -> None:
+        """Let reports say what the publisher's said."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Forwarded:
+    """One talker's sound on its way to one listener, or to another server.
+
+    ``agreed`` is what the listener's leg agreed on. ``source`` is whose packets it carries now.
+    """
+
+    out: Sends
+    agreed: Agreed
+    source: int | None = None
+    count: int = 0
+    """Packets that left."""
+    _sequence_shift: int = 0
+    _timestamp_shift: int = 0
+    _latest: tuple[int, int, float] = (0, 0, 0.0)
+    """Number and timestamp of the newest packet that left, and when."""
+    _resumes: bool = False
+
+    def pause(self) -> None:
+        """Leave out what comes from now on: what leaves next follows on what left last."""
+        self._resumes = self.source is not None
+
+    def forward(self, packet: Any, came_as: Agreed, level: tuple[bool, int] | None, now_s: float) -> None:
+        """Let a packet leave that came as ``came_as`` says at ``now_s``."""
+        if packet.ssrc != self.source:
+            self._turn_to(packet, now_s)
+        elif self._resumes:
+            self._sequence_shift = (self._latest[0] + 1 - packet.sequence_number) & 0xFFFF
+            self._resumes = False
+        sequence = (packet.sequence_number + self._sequence_shift) & 0xFFFF
+        timestamp = (packet.timestamp + self._timestamp_shift) & 0xFFFFFFFF
+        payload_type, payload = packet.payload_type, packet.payload
+        if came_as is not self.agreed and came_as != self.agreed:
+            payload_type, payload = retyped(payload_type, payload, came_as, self.agreed)
+        if not self.out.send((payload_type, packet.marker), sequence, timestamp, payload, level):
+            return
+        self.count += 1
+        if self.count == 1 or 0 < (sequence - self._latest[0]) & 0xFFFF < _HALF:
+            self._latest = sequence, timestamp, now_s
+
+    def report(self, ntp_timestamp: int, rtp_timestamp: int) -> None:
+        """Translate what the publisher's report says."""
+        self.out.report(ntp_timestamp, (rtp_timestamp + self._timestamp_shift) & 0xFFFFFFFF)
+
+    def _turn_to(self, packet: Any, now_s: float) -> None:
+        """Go on with another source where one went before (rule 3); the first keeps its numbers."""
+        if self.source is not None and self.count:
+            sequence, timestamp, at_s = self._latest
+            passed = round((now_s - at_s) * RTP_CLOCK_HZ)
+            self._sequence_shift = (sequence + 1 - packet.sequence_number) & 0xFFFF
+            self._timestamp_shift = (timestamp + passed - packet.timestamp) & 0xFFFFFFFF
+        self.source = packet.ssrc
+        self._resumes = False
+
+
+def retyped(payload_type: int, payload: bytes, came_as: Agreed, leaves_as: Agreed) -> tuple[int, bytes]:
+    """Return a packet's type and payload as another leg agreed on them.
+
+    RED goes on as RED with its blocks' types rewritten where the other leg has it, else as the frame alone; what cannot
+    be read as RED goes on as it is, for whoever listens to drop.
+    """
+    if payload_type != came_as.red_payload_type or payload_type is None:
+        return leaves_as.opus_payload_type if payload_type == came_as.opus_payload_type else payload_type, payload
+    try:
+        blocks = split_red(payload)
+    except ValueError:
+        return payload_type, payload
+    if leaves_as.red_payload_type is None:
+        return leaves_as.opus_payload_type, next((each.payload for each in blocks if each.level == 0), b"")
+    return leaves_as.red_payload_type, _with_types(payload, came_as.opus_payload_type, leaves_as.opus_payload_type)
+
+
+def _with_types(payload: bytes, before: int, after: int) -> bytes:
+    """Return RED with blocks of type ``before`` called ``after``: headers of 4 octets, one of 1 (RFC 2198 §3)."""
+    if before == after:
+        return payload
+    out, place = bytearray(payload), 0
+    while place < len(out):
+        follows, kind = out[place] & 0x80, out[place] & 0x7F
+        if kind == before:
+            out[place] = follows | after
+        if not follows:
+            break
+        place += _RED_BLOCK.size
+    return bytes(out)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Forwarding:
+    """Who gets what of whom, at one server; ``now_s`` is its clock."""
+
+    now_s: Callable[[], float]
+    to: dict[str, list[Forwarded]] = field(default_factory=dict)
+    """By talker, everybody who is sent what it says."""
+
+    def send_on(self, talker: str, forwarded: Forwarded) -> None:
+        """Let what comes of ``talker`` leave there too from now on."""
+        self.to.setdefault(talker, []).append(forwarded)
+
+    def came(self, talker: str, packet: Any, came_as: Agreed) -> None:
+        """Take a packet of ``talker``'s (aiortc's own, or by express) off a leg that agreed on ``came_as``."""
+        now_s, level = self.now_s(), level_of(packet)
+        for each in self.to.get(talker, ()):
+            each.forward(packet, came_as, level, now_s)
+
+    def reported(self, talker: str, ntp_timestamp: int, rtp_timestamp: int) -> None:
+        """Take a report of ``talker``'s about itself."""
+        for each in self.to.get(talker, ()):
+            each.report(ntp_timestamp, rtp_timestamp)
