@@ -201,18 +201,12 @@ def _written(link: str) -> tuple[list[LinkSpec], list[LinkSpec] | None]:
     from rtcprobe.adaptation import find_case
     from rtcprobe.link import parse_link
     from rtcprobe.scenario import find_scenario
-    from rtcprobe.strictyaml import load_yaml
-    from rtcprobe.textfiles import read_text
+    from rtcprobe.strictyaml import read_yaml
 
     path = Path(link)
     if path.suffix not in (".yaml", ".yml"):
         return [parse_link(link)], None
-    try:
-        written = load_yaml(read_text(path))
-    except OSError as error:
-        raise BadInputError(f"{link!r} cannot be read", str(error.strerror)) from error
-    except UnicodeError as error:
-        raise BadInputError(f"{link!r} cannot be read", "it is not UTF-8 text") from error
+    written = read_yaml(path, lambda written: written, called=repr(link))
     if isinstance(written, dict) and {"link", "back", "length"} <= set(written):
         case = find_case(link)
         return [case.link], [case.back]
