@@ -78,3 +78,13 @@ def test_a_browsers_own_count_stands_beside_the_runs_and_nothing_of_its_address_
     code, _, err = rtcprobe("hear", dump)
     assert code == 2
     assert "without a packet to hear" in err
+
+
+def test_a_stored_run_is_told_in_the_words_of_a_service_or_in_a_sentence_that_it_cannot(
+    rtcprobe, history, rendered, tmp_path
+):
+    assert rtcprobe("report", history, "--figures", "trtc", "-o", tmp_path / "page.html")[0] == 0
+    assert {each.name for each in rendered[0][0].named} == {"audioBlockRate", "point2PointDelay", "秒开率"}
+    code, _, err = rtcprobe("report", history, "--figures", "zego", "-o", tmp_path / "page.html")
+    assert (code, err.count("\n")) == (2, 2)  # the history's own warning, and this
+    assert "figures 'zego' is no service whose words are known: use one of agora, trtc, volcengine" in err

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
 
-__all__ = ["MAX_PACKET_SAMPLES", "duration_samples", "has_fec", "is_dtx", "phase_advance_s"]
+__all__ = ["BROWSER_ADVANCE_S", "MAX_PACKET_SAMPLES", "duration_samples", "has_fec", "is_dtx", "phase_advance_s"]
 
 MAX_PACKET_SAMPLES = 5760
 """120 ms, the longest packet. Source: RFC 6716 §3.2, requirement R5."""
@@ -22,6 +22,9 @@ _REMEMBERED = 8192
 _CELT_CONFIG = 16  # from here on configurations have no SILK layer (RFC 6716 table 2)
 _ADVANCE_S = ((4, -67e-6), (8, 57e-6), (_CELT_CONFIG, 48e-6), (32, 0.0))
 """Configurations below (RFC 6716 table 2: narrowband, mediumband, wideband and hybrid, CELT) and their advance."""
+
+BROWSER_ADVANCE_S = 48e-6
+"""The advance of what browsers send unasked: 32 kbit/s for speech, wideband and hybrid packets."""
 
 
 @lru_cache(maxsize=_REMEMBERED)

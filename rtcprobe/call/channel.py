@@ -1,9 +1,10 @@
 """A data channel of a connection: messages sent when they are due, and what of the other side's comes.
 
 Theory of operation:
-    Either side that has something to say opens a channel of its own, in band (RFC 8832): the other learns of it by the
-    first message that it carries, which opens it. So the section is in every description between two of whom one
-    sends; it shares the transport of sound and picture (BUNDLE).
+    Whoever writes opens a channel of its own, called by its name, in band (RFC 8832): the other side learns of it by
+    the first message that it carries, which opens it. Over a connection to a server come those of all who are read. The
+    section is in every description between two of whom one writes; it shares the transport of sound and picture
+    (BUNDLE).
 
 Rules:
     1. What is sent by rate begins when the channel is open; what has an instant of its own waits for it.
@@ -14,19 +15,18 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from aiortc import InvalidStateError, RTCDataChannel, RTCPeerConnection
 
-from rtcprobe.messages import CameMessages, Delivered, Due, MessagePlan, Posted, SaidMessages, read_message
+from rtcprobe.messages import CameMessages, Delivered, Due, MessagePlan, Passed, Posted, SaidMessages, read_message
 from rtcprobe.messages.text import write_message
 from rtcprobe.runtime.network import Network
 from rtcprobe.runtime.sctp_seam import SctpTap, sctp_transport
 
-__all__ = ["LABEL", "Channel", "ChannelWanted", "drained"]
-
-LABEL = "messages"
+__all__ = ["Carries", "Channel", "ChannelWanted", "drained", "opened"]
 
 _PATIENCE_S = 10.0
 """How long the end of a call waits for messages under way: SCTP's timer (1 s at least, RFC 9260 §16) ten times over."""
@@ -38,24 +38,26 @@ class ChannelWanted:
     """The messages of one connection: what is sent there (None: nothing), when, and whether what comes is taken.
 
     ``by_rate`` are due so long after the channel has opened; ``plan.listed`` so long after everybody may send.
-    ``lasts_s`` is when the last may be sent, counted likewise.
+    ``lasts_s`` is when the last may be sent, counted likewise. ``reads`` are those whose messages are taken.
     """
 
     plan: MessagePlan | None = None
     by_rate: Sequence[Due] = ()
     lasts_s: float = 0.0
-    listens: bool = False
+    reads: Collection[str] = ()
 
 
 class Channel:
-    """The messages of one connection, both ways. ``may_send`` is set when everybody may."""
+    """The messages of one connection of ``side``, both ways. ``may_send`` is set when everybody may."""
 
-    def __init__(self, wanted: ChannelWanted, network: Network) -> None:
-        self.wanted = wanted
+    def __init__(self, side: str, wanted: ChannelWanted, network: Network) -> None:
+        self.side, self.wanted = side, wanted
         self.may_send = asyncio.Event()
         self.finished = asyncio.Event()
         """Set when all that was due has been sent, or never will be."""
-        self.came: list[Delivered] = []
+        self.came: dict[str, list[Delivered]] = {}
+        """What came, by who wrote it."""
+        self._streams: dict[str, RTCDataChannel] = {}
         self._network = network
         self._messages: list[Posted] = []
         self._waiting: list[int] = []
@@ -75,12 +77,7 @@ class Channel:
         if plan is None:
             self.finished.set()
             return
-        self._channel = connection.createDataChannel(
-            LABEL,
-            ordered=plan.ordered,
-            maxRetransmits=plan.max_retransmits,
-            maxPacketLifeTime=None if plan.max_lifetime_s is None else round(plan.max_lifetime_s * 1e3),
-        )
+        self._channel = opened(connection, self.side, plan)
         self._channel.on("open", self._opened)
         if self._task is None:
             self._task = asyncio.ensure_future(self._send_all())
@@ -107,7 +104,7 @@ class Channel:
         """Whether messages of ours are on their way."""
         return self._opened_s is not None and self.tap.busy
 
-    def said(self, party: str) -> SaidMessages:
+    def said(self) -> SaidMessages:
         """Return what was sent so far."""
         messages = self._messages
         if self._opened_s is None and self.may_send.is_set():
@@ -116,7 +113,7 @@ class Channel:
             came_by_s = self._alone_s
             messages = [each for each in messages if each.due_s < came_by_s]
         return SaidMessages(
-            party=party,
+            party=self.side,
             messages=tuple(messages),
             left=tuple(self.tap.left),
             begun_s=self._begun_s,
@@ -127,10 +124,14 @@ class Channel:
             ordered=self.wanted.plan is None or self.wanted.plan.ordered,
         )
 
-    def received(self, party: str, *, forwarded: bool) -> CameMessages:
-        """Return what came so far."""
+    def received(self, writer: str, *, via: Sequence[Passed] = ()) -> CameMessages:
+        """Return what came so far of what ``writer`` sent, through the servers ``via``."""
+        channel = self._streams.get(writer)
         return CameMessages(
-            listener=party, chunks=tuple(self.tap.came), delivered=tuple(self.came), forwarded=forwarded
+            listener=self.side,
+            chunks=() if channel is None else tuple(each for each in self.tap.came if each.stream == channel.id),
+            delivered=tuple(self.came.get(writer, ())),
+            via=via,
         )
 
     async def _send_all(self) -> None:
@@ -199,18 +200,53 @@ class Channel:
         self._waiting.clear()
 
     def _listen(self, channel: RTCDataChannel) -> None:
-        if self.wanted.listens:
-            channel.on("message", self._take)
+        writer = channel.label
+        if writer not in self.wanted.reads:
+            return
+        self._streams[writer] = channel
 
-    def _take(self, data: object) -> None:
-        read = read_message(data)
-        self.came.append(Delivered(self._network.now_s(), read.number, read.size_bytes, read.wrong))
+        def take(data: object) -> None:
+            read = read_message(data)
+            taken = Delivered(self._network.now_s(), read.number, read.size_bytes, read.wrong)
+            self.came.setdefault(writer, []).append(taken)
+
+        channel.on("message", take)
 
     async def _until(self, when_s: float) -> None:
         await asyncio.sleep(max(0.0, when_s - self._network.now_s()))
 
 
-async def drained(channels: Sequence[Channel], ended: Sequence[asyncio.Event]) -> None:
+def opened(connection: RTCPeerConnection, writer: str, plan: MessagePlan) -> RTCDataChannel:
+    """Return a channel for what ``writer`` sends, with the limits of its plan; it is open when the other side says so.
+
+    It is announced when both sides are connected (RFC 8832 §5.1).
+    """
+    return connection.createDataChannel(
+        writer,
+        ordered=plan.ordered,
+        maxRetransmits=plan.max_retransmits,
+        maxPacketLifeTime=None if plan.max_lifetime_s is None else round(plan.max_lifetime_s * 1e3),
+    )
+
+
+class Carries(Protocol):
+    """The messages of one end of a connection: a party's (``Channel``), or a server's (``courier.Courier``)."""
+
+    def open(self, connection: RTCPeerConnection) -> None:
+        """Put the section into ``connection``."""
+        ...
+
+    def stop(self) -> None:
+        """Send nothing more of one's own."""
+        ...
+
+    @property
+    def busy(self) -> bool:
+        """Whether messages are on their way from here."""
+        ...
+
+
+async def drained(channels: Sequence[Channel], ended: Sequence[asyncio.Event], servers: Sequence[Carries] = ()) -> None:
     """Wait until all is sent that is due, and delivered or given up: ``_PATIENCE_S`` after the last, at most.
 
     ``ended``: what is set when a path has broken; nothing is waited for then.
@@ -221,7 +257,7 @@ async def drained(channels: Sequence[Channel], ended: Sequence[asyncio.Event]) -
     while loop.time() < until_s and not any(each.is_set() for each in ended):
         if all(each.finished.is_set() for each in channels):
             until_s = min(until_s, loop.time() + _PATIENCE_S)
-            if not any(each.busy for each in channels):
+            if not any(each.busy for each in (*channels, *servers)):
                 return
         await asyncio.sleep(_LOOK_S)
 

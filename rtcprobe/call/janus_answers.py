@@ -38,6 +38,9 @@ _CURES: Final[Mapping[int, str]] = {
     429: "give what is missing, such as the room's pin (target.pin)",
     432: "wait until a publisher has left, or take another room",
     433: "check the room's pin (target.pin)",
+    # The AudioBridge's.
+    485: "create the room on the server, or correct the URL",
+    489: "check the room's pin (target.pin)",
 }
 """What to do about an error code; the plugins' begin at 411 and 421, and do not collide for the codes named here."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -51,17 +51,29 @@ class Member:
         if not wanted:  # a connection for messages alone has a silent section: it is what ICE and DTLS are asked of
             wanted = [SoundWanted(track=None, media="recvonly")]
         peer = self.peers[other.name] = self.setup.peer(
-            self.host.beside(), self.name, wanted, milestones=milestones, messages=self._messages(other)
+            self.host.beside(), self.name, wanted, milestones=milestones, messages=self.messages([other])
         )
         return peer
 
-    def join(self, server: str, talkers: Sequence[Member], *, heard: bool, milestones: Sequence[str]) -> Peer:
-        """Make its one connection to a server: a section of its own where it is ``heard``, one for each talker."""
+    def join(
+        self,
+        server: str,
+        talkers: Sequence[Member],
+        *,
+        heard: bool,
+        milestones: Sequence[str],
+        messages: ChannelWanted | None = None,
+    ) -> Peer:
+        """Make its one connection to a server: a section of its own where it is ``heard``, one for each talker.
+
+        With ``messages`` alone it has a silent section.
+        """
         own = [] if self.mouth is None or not heard else [SoundWanted(track=self.mouth.track(), media="sendonly")]
         wanted = [
             SoundWanted(track=None, media="recvonly", expected=self.setup.expected(talker.name)) for talker in talkers
         ]
-        peer = self.setup.peer(self.host.beside(), self.name, [*own, *wanted], milestones=milestones)
+        sections = [*own, *wanted] or [SoundWanted(track=None, media="recvonly")]
+        peer = self.setup.peer(self.host.beside(), self.name, sections, milestones=milestones, messages=messages)
         self.peers[server] = peer
         return peer
 
@@ -108,18 +120,21 @@ class Member:
             return cameras[other.name].watched()
         return cameras[self.name].wanted(self.host.network, self.camera_phase, self.may_speak, media)
 
-    def _messages(self, other: Member) -> ChannelWanted | None:
-        sends, takes = self._writes_to(other), other._writes_to(self)
-        if not (sends or takes):
+    def messages(self, others: Collection[Member]) -> ChannelWanted | None:
+        """Return what goes over its channel of messages to ``others``, and from them; None where nothing does."""
+        readers = [other for other in others if self.writes_to(other)]
+        reads = tuple(other.name for other in others if other.writes_to(self))
+        if not (readers or reads):
             return None
         return ChannelWanted(
-            plan=self.setup.messages[self.name] if sends else None,
-            by_rate=self.by_rate if sends else (),
+            plan=self.setup.messages[self.name] if readers else None,
+            by_rate=self.by_rate if readers else (),
             lasts_s=self.setup.lasts_s,
-            listens=takes,
+            reads=reads,
         )
 
-    def _writes_to(self, other: Member) -> bool:
+    def writes_to(self, other: Member) -> bool:
+        """Return whether it sends messages that another wants to read."""
         return self.name in self.setup.messages and other.hears(self)
 
 

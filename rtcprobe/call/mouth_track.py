@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from rtcprobe.audio.red import RedEncoder
 from rtcprobe.call.track import EncodedTrack
+from rtcprobe.hearing.speech import Spoken
 from rtcprobe.runtime.network import Network
 from rtcprobe.units import RTP_CLOCK_HZ
 
@@ -19,13 +20,15 @@ __all__ = ["Mouth", "MouthTrack", "Speech"]
 class Speech:
     """What a mouth says: encoded frames of ``ptime_s`` each, None where DTX sends nothing; ``endless`` starts over.
 
-    ``silence`` is the frame that is sent while it is told to be silent; None: nothing is.
+    ``silence`` is the frame that is sent while it is told to be silent; None: nothing is. ``voice`` is what was
+    encoded, for an end that encodes by itself.
     """
 
     frames: Sequence[bytes | None]
     ptime_s: float
     endless: bool = False
     silence: bytes | None = None
+    voice: Spoken | None = None
 
     @property
     def duration_s(self) -> float:

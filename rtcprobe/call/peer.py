@@ -42,6 +42,7 @@ class Peer(Connecting):
     """One connection of a party of ours (``ends.base.End``)."""
 
     sections: list[Sound | Picture]
+    channel: Channel | None
 
     def __init__(
         self,
@@ -75,7 +76,7 @@ class Peer(Connecting):
         self._alone_s: list[tuple[float, float]] = []
         self._heard_packet = asyncio.Event()
         self.sections = [self._section(each) for each in wanted]
-        self.channel = None if messages is None else Channel(messages, self._network)
+        self.channel = None if messages is None else Channel(side, messages, self._network)
         with taking(self.own_s, "certificate"):
             self._open()
 
@@ -83,6 +84,21 @@ class Peer(Connecting):
     def host_name(self) -> str:
         """The machine it is on: parties of one role (two callees) are told apart by it."""
         return self._host.name
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it has something to say."""
+        return self.sound.track is not None
+
+    @property
+    def started_s(self) -> float | None:
+        """When its first sample was spoken; None before."""
+        return None if self.sound.track is None else self.sound.track.started_s
+
+    @property
+    def came_s(self) -> tuple[float, float] | None:
+        """When the first and the last packet of sound came; None before the first."""
+        return (self.arrivals[0][0], self.arrivals[-1][0]) if len(self.arrivals) else None
 
     def begin(self) -> None:
         """Let its join begin now."""

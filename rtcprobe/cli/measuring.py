@@ -32,6 +32,8 @@ _TARGET_HELP = (
     "janus+ws://HOST:PORT/videoroom/ROOM, sdp+https://HOST/PATH. Tokens by name: --set target.token=env:NAME."
 )
 
+FIGURES_HELP = "Tell figures in a service's words, too: agora, trtc or volcengine; same as --set figures=SERVICE."
+
 _OPTIONS = (
     click.option("--target", metavar="URL", help=_TARGET_HELP),
     click.option("--real-time", is_flag=True, help="Run on the machine's clock, over real UDP sockets."),
@@ -50,6 +52,7 @@ _OPTIONS = (
     ),
     click.option("--playout", metavar="POLICY", help="Receiver's playout: neteq, neteq:100ms, fixed:60ms or aiortc."),
     click.option("--mouth", metavar="WAV", help="Speak this WAV file under the markers; also: silence, noise."),
+    click.option("--figures", metavar="SERVICE", help=FIGURES_HELP),
     click.option(
         "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change any key: --set codec.bitrate=64kbit."
     ),
@@ -75,6 +78,7 @@ class Measuring:
     ice_policy: str | None = None
     playout: str | None = None
     mouth: str | None = None
+    figures: str | None = None
     settings: tuple[str, ...] = ()
 
     @property
@@ -91,7 +95,7 @@ class Measuring:
         from rtcprobe.scenario import find_scenario
 
         flags = {"call.joins": self.joins, "call.calls": self.calls, "call.duration": self.duration}
-        flags |= {"link": self.link, "playout": self.playout, "ice.policy": self.ice_policy}
+        flags |= {"link": self.link, "playout": self.playout, "ice.policy": self.ice_policy, "figures": self.figures}
         if self.engine == "model" and self.joins is not None:
             raise BadInputError(f"--joins {self.joins}: engine model makes no joins", "leave --joins or --engine out")
         spoken = self.mouth in (None, "silence", "noise")

@@ -17,6 +17,7 @@ __all__ = ["report"]
 @click.option("-o", "--output", required=True, metavar="PATH|-", help="Write the page here.")
 @click.option("--title", metavar="TEXT", help="What the browser's tab says [default: the scenarios].")
 @click.option("--dump", "dump_paths", multiple=True, metavar="FILE", help=DUMP_HELP)
+@click.option("--figures", metavar="SERVICE", help="Tell figures in a service's words, too: agora, trtc or volcengine.")
 @selecting_options
 def report(
     paths: tuple[str, ...],
@@ -24,15 +25,19 @@ def report(
     output: str,
     title: str | None,
     dump_paths: tuple[str, ...],
+    figures: str | None,
     scenario: str | None,
     last: int | None,
 ) -> int:
     """Turn RESULTs (written by run --json or --append) into one HTML page that needs nothing else."""
     from rtcprobe.report.html import render_report
     from rtcprobe.report.json import check_writable, write_whole
+    from rtcprobe.verdict.dialects import told_by
 
     check_writable(output)
     results = [each for path in paths for each in read_results(path, scenario=scenario, last=last)]
+    if figures is not None:
+        results = [told_by(each, figures) for each in results]
     page = render_report(results, title=title, dumps=read_dumps(dump_paths))
     write_whole(page, output)
     if output != "-":

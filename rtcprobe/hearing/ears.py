@@ -10,8 +10,9 @@ what passed between departure and arrival; where it encodes anew, whatever our o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
+from itertools import islice
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -20,12 +21,13 @@ import numpy.typing as npt
 from rtcprobe.audio.ear import Hearing, MarkerOutcome
 from rtcprobe.audio.long_ear import LongEar
 from rtcprobe.audio.marker import MARKER_S
-from rtcprobe.audio.opus_packet import has_fec
+from rtcprobe.audio.opus import OpusDecoder
+from rtcprobe.audio.opus_packet import has_fec, phase_advance_s
 from rtcprobe.audio.pcm import Pcm
-from rtcprobe.audio.rehearsal import RehearsedDecoder
 from rtcprobe.hearing import figures
 from rtcprobe.hearing.frames import Seconds, SentFrames
 from rtcprobe.hearing.lips import LipSync, Replayed
+from rtcprobe.hearing.plateaus import plateaus
 from rtcprobe.hearing.playing import play, whole_frames
 from rtcprobe.hearing.pooled import CallAccount
 from rtcprobe.hearing.relate import related
@@ -39,13 +41,16 @@ from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.playout.recovery import Traced, traced
 from rtcprobe.playout.replay import NO_SOUND, Playback
 from rtcprobe.recording import Came, Said
-from rtcprobe.result import Account, Protection, Quality, Unprotected
+from rtcprobe.result import Account, Protection, Quality, Span, Unprotected
 from rtcprobe.scenario import Devices
 from rtcprobe.units import RTP_CLOCK_HZ
 from rtcprobe.ways import Way
 from rtcprobe.wrapping import unwrapped
 
 __all__ = ["Ear"]
+
+_LOOKED_AT = 500
+"""Packets of a strange encoder that tell its mode: 10 s of 20 ms."""
 
 
 class Ear:
@@ -79,7 +84,15 @@ class Ear:
         self._steering: LipSync | None = lips
         self._whole = whole_frames(said, came.agreed, self._came) if self._related else self._came
         self._arrivals = self._came if playout.knows_red else self._whole
+        self._advance_s = spoken.advance_s
+        if not said.frames:  # the talker's end encoded by itself
+            self._advance_s = phase_advance_s(packet.payload for _, packet in islice(self._whole, _LOOKED_AT))
         self.playback, self._figures, self._hearing = self._play(self._arrivals, self._decoder())
+
+    @property
+    def start_s(self) -> float:
+        """When the loudspeaker's first block began."""
+        return self.playback.start_s
 
     @property
     def delay_s(self) -> float | None:
@@ -109,13 +122,13 @@ class Ear:
             account=self._report(
                 way,
                 hearing,
-                stages=self._stages(hearing, started_s, frames),
+                stages=self._stages(hearing, self._packets_from_s, frames),
                 protection=None if found is None else self._protection(found, frames.unplayed),
                 quality=(
                     figures.quality(self.delay_s, frames.unplayed, echo_path_s) if self._judged(self.delay_s) else None
                 ),
                 stock=stock,
-                heard=self._heard(frames, started_s),
+                heard=self._heard(frames, self._packets_from_s),
             ),
             blocks=len(self.playback.sounding),
             unplayed=frames.unplayed if self._related else None,
@@ -150,11 +163,11 @@ class Ear:
             quality=quality,
             beside=figures.beside(stock),
             figures={"listened_s": heard.listened_s},
-            spans=heard.spans,
+            spans=(*heard.spans, *self._plateaus(hearing, stages)),
         )
 
-    def _heard(self, frames: SentFrames, started_s: float) -> Heard:
-        """Return when the talker was heard, and the gaps in it."""
+    def _heard(self, frames: SentFrames, packets_from_s: float) -> Heard:
+        """Return when the talker was heard, and the gaps in it; its first packet began at ``packets_from_s``."""
         origin, device_s = frames.origin if self._related else None, self._devices.playback_s
         if origin is None:
             return heard_throughout(self.playback, device_s=device_s)
@@ -163,7 +176,7 @@ class Ear:
             spoken_spells(self._said, self._spoken.duration_s),
             self.playback,
             origin=stamp,
-            origin_s=started_s + place * self._spoken.codec.ptime_s,
+            origin_s=packets_from_s + place * self._spoken.codec.ptime_s,
             device_s=device_s,
         )
 
@@ -192,7 +205,7 @@ class Ear:
         drift, ears = self._devices.drift, list[LongEar]()
 
         def listen(start_s: float) -> Callable[[Block | Run], None]:
-            ear = LongEar(spoken.train, markers, start_s, advance_s=spoken.advance_s, drift=drift)
+            ear = LongEar(spoken.train, markers, start_s, advance_s=self._advance_s, drift=drift)
             ears.append(ear)
             return lambda block: ear.hear(block.samples)
 
@@ -216,7 +229,9 @@ class Ear:
             steering=steering,
         )
 
-    def _decoder(self) -> RehearsedDecoder:
+    def _decoder(self) -> Decoder:
+        if not self._said.frames:
+            return OpusDecoder()
         codec = self._spoken.codec
         return self._spoken.rehearsal.decoder(conceals=self._choice.policy == "fixed" or codec.dtx or codec.fec)
 
@@ -302,12 +317,29 @@ class Ear:
             "look_ahead": self._spoken.look_ahead_s,
             "sender_pacing": float(np.mean(pacing_s)),
             "network_and_target": 0.0,
+            **(self._way.mixed and {**self._way.mixed, "mixer": 0.0}),
             "jitter_buffer": buffer_s,
             "decode_block": block_s,
             "device": self._devices.playback_s,
         }
-        stages["network_and_target"] = self.delay_s - math.fsum(stages.values())
-        return stages
+        between = "mixer" if self._way.mixed else "network_and_target"
+        stages[between] = self.delay_s - math.fsum(stages.values())
+        return {name: each for name, each in stages.items() if name != "network_and_target" or name == between}
+
+    def _plateaus(self, hearing: Hearing, stages: Mapping[str, float]) -> Iterator[Span]:
+        """Yield the plateaus of how long a mixer kept the markers that were heard."""
+        if "mixer" not in stages:
+            return
+        not_ours = ("mixer", "jitter_buffer", "decode_block")
+        ours_s = math.fsum(each for name, each in stages.items() if name not in not_ours)
+        kept = []
+        for outcome in hearing.heard:
+            waits = self._waits(outcome)
+            if waits and outcome.delay_s is not None:
+                held_s = float(np.mean([sum(each) for each in waits]))
+                kept.append((outcome.marker.spoken_s, outcome.delay_s + self._device_s - ours_s - held_s))
+        for each in plateaus(kept):
+            yield Span(what="plateau", from_s=each.from_s, until_s=each.until_s, delay_s=each.kept_s)
 
     def _waits(self, outcome: MarkerOutcome) -> list[tuple[float, float]]:
         """Return how long the packets that a marker was heard from waited, in the buffer and for their block."""
@@ -348,6 +380,13 @@ class Ear:
         period_s = BLOCK_S / (1 + self.playback.drift)
         ticks = np.ceil((arrived_s - self.playback.start_s) / period_s - 1e-9)
         return self.playback.start_s + ticks * period_s
+
+    @property
+    def _packets_from_s(self) -> float:
+        """When the first packet began to be spoken."""
+        assert self._said.started_s is not None
+        begun = self._said.frames or not self._said.departures
+        return self._said.started_s if begun else self._said.packets_from_s
 
     @property
     def _red_payload_type(self) -> int | None:

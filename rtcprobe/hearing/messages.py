@@ -96,7 +96,8 @@ def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 def _sample(number: int, each: Delivery, least_s: float, call: CallMessages) -> Sample:
     assert each.delivered_s is not None
-    rules = list(dict.fromkeys(again.why for again in each.resent))
+    # What was sent again needlessly, for want of an acknowledgement, held nobody up.
+    rules = list(dict.fromkeys(again.why for again in each.resent)) if each.retransmission_s else []
     waited = ["head of line"] if each.head_of_line_s else []
     return Sample(
         marker=each.number,

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtcprobe.audio.opus import OpusDecoder
+from rtcprobe.hearing.played import first_sound_s
 from rtcprobe.hearing.relate import related
 from rtcprobe.playout.arrivals import Arrivals, in_time
 from rtcprobe.playout.base import BLOCK_S, Block, Decoder, Run
@@ -37,6 +38,9 @@ _CYCLE = 1 << 32
 
 def first_audio_s(said: Said, came: Came, *, playout: PlayoutChoice, devices: Devices, phase_s: float) -> float | None:
     """Return when the first sample of the talker was heard, seconds since the call started; None if never."""
+    if came.sound is not None:
+        heard_s = first_sound_s(came)
+        return None if heard_s is None else heard_s + devices.playback_s
     found = related(said, came) if came.forwarded else came.arrivals
     known = came.arrivals if found is None else found
     whole = known if found is None else whole_frames(said, came.agreed, known)

@@ -85,6 +85,10 @@ def _row(number: int, ear: Account) -> HeardCall:
     )
 
 
+_RESTS = ("residual", "network_and_target", "network_and_page", "page", "mixer")
+"""The stage that takes what the others leave, whichever there is."""
+
+
 def _stages(ears: Sequence[Account]) -> Mapping[str, float]:
     """Return the weighed stages of the calls that know theirs; the last takes what is left of the mean delay."""
     known = [ear for ear in ears if ear.stages]
@@ -100,7 +104,7 @@ def _stages(ears: Sequence[Account]) -> Mapping[str, float]:
         fastest_s = min(ear.stages["network_min"] for ear in known if "network_min" in ear.stages)
         stages["network_variable"] += stages["network_min"] - fastest_s
         stages["network_min"] = fastest_s
-    rest = "residual" if "residual" in stages else "network_and_target"
+    rest = next(name for name in _RESTS if name in stages)
     delays_s = [sample.delay_s for ear in ears for sample in ear.samples]
     stages[rest] += math.fsum(delays_s) / len(delays_s) - math.fsum(stages.values())
     return stages

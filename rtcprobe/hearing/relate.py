@@ -60,7 +60,7 @@ def _departures_of_payloads(said: Said) -> Mapping[bytes, Sequence[tuple[float, 
     """Return when, and with which timestamps, each payload left that left in one frame at a time."""
     frames, size = said.frames, round(said.ptime_s * RTP_CLOCK_HZ)
     departures = said.departures
-    if not departures:
+    if not departures or not frames:
         return {}
     begun = next(index for index, payload in enumerate(frames) if payload is not None)
     first: dict[int, float] = {}

@@ -101,15 +101,18 @@ def checked_alone(voices: Voices) -> tuple[float | None, int, int]:
     return max((error_s for error_s in errors_s if error_s is not None), default=None), sum(heard), sum(spoken)
 
 
-def speak(talkers: Mapping[str, Stream], duration_s: float) -> Voices:
+def speak(talkers: Mapping[str, Stream], duration_s: float, *, mixed: bool = False) -> Voices:
     """Return ``duration_s`` of what each of ``talkers`` sends, each under its own markers: no code is two talkers'.
+
+    Where they are ``mixed`` on their way, even two take turns.
 
     What needs no file is the same each time: seeds and servers that run one situation often pay for it once.
 
     Raises:
         BadInputError: a WAV file that cannot be used; more talkers than there are marker codes.
     """
-    of_each = TWO_PARTIES if len(talkers) <= len(TWO_PARTIES) else trains(len(talkers))
+    apart = len(talkers) <= len(TWO_PARTIES) and not mixed
+    of_each = TWO_PARTIES if apart else trains(max(1, len(talkers)))
     voices: dict[str, Spoken] = {}
     for (name, stream), train in zip(talkers.items(), of_each, strict=False):
         if isinstance(stream.programme.programme, Path):

@@ -2,7 +2,7 @@
 
 from rtcprobe.messages.deliveries import Delivery, deliveries
 from rtcprobe.messages.plan import LARGEST_BYTES, SMALLEST_BYTES, Due, MessagePlan, parse_due, parse_frequency
-from rtcprobe.messages.recorded import CameMessages, Chunk, Delivered, Posted, SaidMessages, Timeout, Why
+from rtcprobe.messages.recorded import CameMessages, Chunk, Delivered, Passed, Posted, SaidMessages, Timeout, Why
 from rtcprobe.messages.text import read_message, write_message
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Delivery",
     "Due",
     "MessagePlan",
+    "Passed",
     "Posted",
     "SaidMessages",
     "Timeout",

@@ -19,7 +19,7 @@ Rules:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Final, Literal, NamedTuple
@@ -76,65 +76,121 @@ def deliveries(said: SaidMessages, came: CameMessages) -> list[Delivery]:
 
 
 class _Trace:
-    """Where the pieces of messages went."""
+    """The hops that messages took, one where no server of ours was between."""
 
     def __init__(self, said: SaidMessages, came: CameMessages) -> None:
-        self._said, self._came = said, came
-        self._earlier_s = -math.inf
-        """When the message before was delivered; one that never came holds up the next until that is."""
-        self._left = _copies(said.left)
-        self._sent = _pieces(said.left)
-        self._begun = {each.number: each.tsn for each in said.left if each.number is not None}
-        self._arrived = _pieces(came.chunks) if came.forwarded else self._sent
-        self._at_s = {chunk.tsn: chunk.at_s for chunk in came.chunks}
+        self._said = said
         self._delivered = _first_delivered(came.delivered)
-        direct = () if came.forwarded else self._left.items()
-        self._least_s = min(
-            (self._at_s[tsn] - copies[0].at_s for tsn, copies in direct if tsn in self._at_s), default=0.0
-        )
+        left = [(said.left, said.abandoned), *((each.left, each.abandoned) for each in came.via)]
+        ends = [*((each.chunks, each.delivered) for each in came.via), (came.chunks, came.delivered)]
+        self._hops = [
+            _Hop(*there, *end, ordered=said.ordered, blind=came.forwarded)
+            for there, end in zip(left, ends, strict=True)
+        ]
 
     def of(self, posted: Posted) -> Delivery:
         """Return what became of one message; asked in the order of their numbers."""
-        delivered = self._delivered.get(posted.number)
-        sent = self._sent.get(posted.number, ())
-        fate, why = _fate(
-            posted, delivered, self._said, given_up=self._begun.get(posted.number) in self._said.abandoned
-        )
+        number, delivered = posted.number, self._delivered.get(posted.number)
+        fate, why = _fate(posted, delivered, self._said, given_up=any(hop.gave_up(number) for hop in self._hops))
         plain = Delivery(
-            number=posted.number,
+            number=number,
             due_s=posted.due_s,
             size_bytes=posted.size_bytes,
             fate=fate,
             why=why,
-            resent=tuple(_resent(sent, self._left)),
+            resent=tuple(again for hop in self._hops for again in hop.resent(number)),
         )
+        at_s, parts = posted.due_s, list[_Parts]()
+        at_s += max(0.0, (self._said.opened_s or 0.0) - posted.due_s)
+        opening_s = at_s - posted.due_s
+        for hop in self._hops:
+            handed_s, each = hop.take(number, at_s, posted=posted.posted_s is not None)
+            if handed_s is None:
+                return plain
+            at_s = handed_s
+            parts.append(each)
         if delivered is None:
-            self._earlier_s = math.inf if posted.posted_s is not None else self._earlier_s
             return plain
-        there = self._arrived.get(posted.number, ())
-        if posted.posted_s is None or not sent or not there or any(tsn not in self._at_s for tsn in there):
-            # Pieces say nothing of it: all of its delay is the network's.
-            return replace(plain, delivered_s=delivered.at_s, network_s=delivered.at_s - posted.due_s)
-        whole_s, began_s, again_s = self._way(sent, there)
-        in_line = self._said.ordered and self._earlier_s > whole_s + _NOTHING
-        self._earlier_s = delivered.at_s
-        whole_s = whole_s if in_line else delivered.at_s
-        opening_s = max(0.0, (self._said.opened_s or 0.0) - posted.due_s)
         return replace(
             plain,
             delivered_s=delivered.at_s,
             opening_s=opening_s,
-            queue_s=began_s - posted.due_s - opening_s,
-            retransmission_s=again_s - began_s,
-            network_s=whole_s - again_s,
-            head_of_line_s=delivered.at_s - whole_s,
+            queue_s=math.fsum(each.queue_s for each in parts),
+            retransmission_s=math.fsum(each.retransmission_s for each in parts),
+            network_s=math.fsum(each.network_s for each in parts),
+            head_of_line_s=math.fsum(each.head_of_line_s for each in parts),
         )
+
+
+class _Parts(NamedTuple):
+    """Where the time on one hop went."""
+
+    queue_s: float = 0.0
+    retransmission_s: float = 0.0
+    network_s: float = 0.0
+    head_of_line_s: float = 0.0
+
+
+class _Hop:
+    """One association: pieces that left at one end, came at the other, and when what was handed over.
+
+    ``blind``: somebody else's server is between both ends, and numbers the pieces anew (rule 4).
+    """
+
+    def __init__(
+        self,
+        left: Sequence[Chunk],
+        abandoned: frozenset[int],
+        came: Sequence[Chunk],
+        delivered: Sequence[Delivered],
+        *,
+        ordered: bool,
+        blind: bool,
+    ) -> None:
+        self._ordered, self._blind, self._abandoned = ordered, blind, abandoned
+        self._left, self._sent = _copies(left), _pieces(left)
+        self._begun = {each.number: each.tsn for each in left if each.number is not None}
+        self._arrived = _pieces(came) if blind else self._sent
+        self._at_s = {chunk.tsn: chunk.at_s for chunk in came}
+        self._delivered = _first_delivered(delivered)
+        self._earlier_s = -math.inf
+        """When the message before was delivered; one that never came holds up the next until that is."""
+        direct = () if blind else self._left.items()
+        ways_s = (self._at_s[tsn] - copies[0].at_s for tsn, copies in direct if tsn in self._at_s)
+        self._least_s = min(ways_s, default=0.0)
+
+    def gave_up(self, number: int) -> bool:
+        """Return whether SCTP gave a message up here."""
+        return self._begun.get(number) in self._abandoned
+
+    def resent(self, number: int) -> Iterable[Resent]:
+        """Yield every time a piece of a message left again."""
+        for tsn in self._sent.get(number, ()):
+            for before, again in pairwise(self._left[tsn]):
+                yield Resent(again.why, before.at_s, again.at_s)
+
+    def take(self, number: int, from_s: float, *, posted: bool) -> tuple[float | None, _Parts]:
+        """Return when a message that was there ``from_s`` was handed over (None: never), and where its time went."""
+        delivered = self._delivered.get(number)
+        if delivered is None:
+            self._earlier_s = math.inf if posted else self._earlier_s
+            return None, _Parts()
+        sent, there = self._sent.get(number, ()), self._arrived.get(number, ())
+        earlier_s, self._earlier_s = self._earlier_s, delivered.at_s
+        if not sent or not there or any(tsn not in self._at_s for tsn in there):
+            # Pieces say nothing of it: all of its delay is the network's.
+            return delivered.at_s, _Parts(network_s=delivered.at_s - from_s)
+        whole_s, began_s, again_s = self._way(sent, there)
+        if not self._ordered or earlier_s <= whole_s + _NOTHING:
+            whole_s = delivered.at_s
+        parts = _Parts(began_s - from_s, again_s - began_s, whole_s - again_s, delivered.at_s - whole_s)
+        return delivered.at_s, parts
 
     def _way(self, sent: Sequence[int], there: Sequence[int]) -> tuple[float, float, float]:
         """Return when a message was whole, when what made it so left first, and when the copy left that came."""
         last = max(there, key=lambda tsn: self._at_s[tsn])
         whole_s = self._at_s[last]
-        if self._came.forwarded:
+        if self._blind:
             began_s = max(self._left[tsn][0].at_s for tsn in sent)
             return whole_s, began_s, began_s
         copies_s = [chunk.at_s for chunk in self._left[last]]
@@ -177,14 +233,6 @@ def _pieces(chunks: Iterable[Chunk]) -> dict[int, Sequence[int]]:
         if known[pieces[-1]].ends:
             found.setdefault(chunk.number, pieces)
     return found
-
-
-def _resent(tsns: Iterable[int], left: Mapping[int, list[Chunk]]) -> Iterable[Resent]:
-    """Yield every time a piece of a message left again."""
-    for tsn in tsns:
-        copies = left[tsn]
-        for before, again in pairwise(copies):
-            yield Resent(again.why, before.at_s, again.at_s)
 
 
 def _first_delivered(delivered: Iterable[Delivered]) -> dict[int, Delivered]:

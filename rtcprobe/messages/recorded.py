@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-__all__ = ["CameMessages", "Chunk", "Delivered", "Posted", "SaidMessages", "Timeout", "Why"]
+__all__ = ["CameMessages", "Chunk", "Delivered", "Passed", "Posted", "SaidMessages", "Timeout", "Why"]
 
 Why = Literal["", "T3-rtx", "fast retransmit"]
 """Why a piece left: for the first time, or again, by what rule (RFC 9260 §6.3.3, §7.2.4)."""
@@ -31,7 +31,7 @@ class Posted(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """A piece of a message that left, or came for the first time: ``begins`` and ``ends`` one.
+    """A piece of a message that left, or came for the first time, on a ``stream``: ``begins`` and ``ends`` one.
 
     ``number`` is that of the message that begins with it (None: it begins none of ours).
     """
@@ -42,6 +42,7 @@ class Chunk(NamedTuple):
     ends: bool
     number: int | None
     why: Why = ""
+    stream: int = 0
 
 
 class Timeout(NamedTuple):
@@ -81,10 +82,27 @@ class SaidMessages:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Passed:
+    """What went through a server of ours: pieces that came, what it took of them and sent on at once, pieces that left.
+
+    ``abandoned`` are the TSNs that it gave up.
+    """
+
+    chunks: Sequence[Chunk]
+    delivered: Sequence[Delivered]
+    left: Sequence[Chunk]
+    abandoned: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CameMessages:
-    """What came of them: every piece when it came first, and all that was delivered, in that order."""
+    """What came of them: every piece when it came first, and all that was delivered, in that order.
+
+    ``via`` are the servers of ours that they passed, in that order; ``forwarded``: somebody else's stood between.
+    """
 
     listener: str
     chunks: Sequence[Chunk]
     delivered: Sequence[Delivered]
+    via: Sequence[Passed] = ()
     forwarded: bool = False

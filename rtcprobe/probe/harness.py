@@ -36,6 +36,10 @@ RESIDUAL_S = 0.005
 _ENOUGH = 10
 
 
+MOST_SET_ASIDE = 0.05
+"""Of the markers of a browser: those within 10 s of a stall of its own (``hearing.played``)."""
+
+
 def _seconds() -> array[float]:
     return array("d")
 
@@ -57,6 +61,8 @@ class Harness:
     """Of that, what single steps of ours took, a value a peer; ``"certificate"`` comes before and is no part of it."""
     priority: str = ORDINARY
     """What this process had while packets were timed."""
+    doubts: dict[str, None] = field(default_factory=dict)
+    """What calls themselves say against their figures, a sentence each."""
     first_run_s: float | None = None
     """CPU of a join made before the measured ones, so that none of them is the first of the process."""
 
@@ -92,14 +98,23 @@ class Harness:
         muffled += tuple(self._wrong(accounts))
         if self.clock == "virtual":
             return muffled
-        return muffled + tuple(
+        dominated = (
             f"the instrument dominated: {words} was {late_s * 1e3:.1f} ms late at p95, more than {LIMIT_S * 1e3:g} ms"
             for (name, samples), words in zip(self._named(), ("its loop", "its emulator", "its mouth"), strict=True)
             if samples and (late_s := float(np.percentile(samples, 95))) > LIMIT_S
         )
+        return (*muffled, *self.doubts, *dominated)
 
     def _wrong(self, accounts: Iterable[Account]) -> Iterator[str]:
-        """Yield where the ear is wrong."""
+        """Yield where the ear is wrong, or was too often disturbed."""
+        accounts = list(accounts)
+        for ear in accounts:
+            aside = 0 if ear.playout is None else ear.playout.counts.get("markers_set_aside") or 0
+            if aside > MOST_SET_ASIDE * (aside + ear.scheduled):
+                yield (
+                    f"the instrument was disturbed: {aside:.0f} of {aside + ear.scheduled:.0f} markers, "
+                    f"{ear.way.words}, followed a stall of the browser's output or mouth; give it a core of its own"
+                )
         error_s = self.detection_error_s
         if error_s is not None and error_s >= DETECTION_S + _AS_SHOWN_S:
             yield (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rtcprobe.audio.opus import SAMPLE_RATE_HZ
@@ -13,6 +13,7 @@ from rtcprobe.call.targets.base import Call
 from rtcprobe.call.targets.base import Way as PeerWay
 from rtcprobe.hearing.ears import Ear
 from rtcprobe.hearing.lips import LipSync
+from rtcprobe.hearing.played import PlayedEar
 from rtcprobe.hearing.playing import first_audio_s
 from rtcprobe.hearing.pooled import CallAccount
 from rtcprobe.hearing.speech import Voices
@@ -58,15 +59,20 @@ def hear_call(
         BadInputError: a WAV that cannot be written.
     """
     heard = {each.way: each for each in ways if each.way in wanted}
-    ears: dict[Way, Ear] = {}
+    ears: dict[Way, Ear | PlayedEar] = {}
     for way, each in heard.items():
         listener = scenario.party(each.came.listener)
+        voice = voices[each.said.party]
+        devices = scenario.party(each.said.party).devices.to(listener.devices)
+        if each.came.sound is not None:
+            ears[way] = PlayedEar(each.said, each.came, voice, devices=devices)
+            continue
         ears[way] = Ear(
             each.said,
             each.came,
-            voices[each.said.party],
+            voice,
             playout=listener.playout,
-            devices=scenario.party(each.said.party).devices.to(listener.devices),
+            devices=devices,
             phase_s=each.phase_s,
             lips=(lips or {}).get(way),
         )
@@ -75,7 +81,7 @@ def hear_call(
     return {way: ear.account(way, _echo_path_s(way, ears)) for way, ear in ears.items()}
 
 
-def _echo_path_s(way: Way, ears: Mapping[Way, Ear]) -> float | None:
+def _echo_path_s(way: Way, ears: Mapping[Way, Ear | PlayedEar]) -> float | None:
     """Return how far away an echo of what is said on a way would come from: the mean delay of both ways of the two.
 
     None where one of them was heard by nobody, though it should have been.
@@ -179,14 +185,16 @@ def _first_audio_s(attempt: Attempt, way: PeerWay, scenario: Scenario, *, outsid
 
 def came(way: PeerWay, *, outside: bool) -> Came:
     """Return what came on ``way``; ``outside``: through a server that is not ours."""
-    return way.listener.came(forwarded=outside, there_and_back=way.talker is way.listener, section=way.section)
+    there_and_back = way.talker is way.listener
+    found = way.listener.came(forwarded=outside, there_and_back=there_and_back, section=way.section)
+    return replace(found, mixed=way.mixed) if way.mixed else found
 
 
 def _write_wavs(
     folder: Path,
     ways: Mapping[Way, Listened],
     voices: Voices,
-    ears: Mapping[Way, Ear],
+    ears: Mapping[Way, Ear | PlayedEar],
     scenario: Scenario,
 ) -> None:
     """Write four files whose first sample is the start of the call: sound in the air, devices' delays included.
@@ -203,5 +211,5 @@ def _write_wavs(
                 mouth.write(piece[:left])
                 left = max(0, left - len(piece))
         with wav_file(folder / f"{way}.ear.wav") as heard:
-            heard.begin(ear.playback.start_s + scenario.party(listener).devices.playback_s)
+            heard.begin(ear.start_s + scenario.party(listener).devices.playback_s)
             ear.sound(heard.write)

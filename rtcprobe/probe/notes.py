@@ -52,8 +52,9 @@ class Notes:
         """Take what an attempt says of the machine, and what a reader should know."""
         for each in placed.warnings:
             self.warn(each)
+        self.harness.doubts.update(dict.fromkeys(placed.invalid))
         if self.placing.clock == "real":
             self.harness.loop_s.extend(placed.lag_s)
             self.harness.emulator_s.extend(placed.emulator_s)
             for said in placed.said:
-                self.harness.pacing_s.extend(said.pacing_lateness_s())
+                self.harness.pacing_s.extend(said.pacing_lateness_s() if said.late_s is None else said.late_s)

@@ -45,6 +45,8 @@ class Placed:
     cut: str | None = None
     void: str | None = None
     warnings: Sequence[str] = ()
+    invalid: Sequence[str] = ()
+    """Why what was measured does not count, a sentence each."""
     happened: Sequence[tuple[float, Cue]] = ()
     spoke: Spoke = field(default_factory=Spoke)
     lag_s: Sequence[float] = ()
@@ -66,13 +68,14 @@ def of_stack(attempt: Attempt, *, outside: bool) -> Placed:
         ],
         watched=watched(call),
         exchanged=exchanged(call),
-        said=[peer.said() for peer in call.peers if peer.sound.track is not None],
+        said=[peer.said() for peer in call.peers if peer.speaks],
         legs={Leg(name): lines for name, lines in call.legs().items()},
         report=call.report(),
         failed=call.failed,
         cut=call.cut,
         void=stalls.void_call(attempt),
         warnings=call.warnings,
+        invalid=getattr(call, "invalid", ()),  # targets of other packages need not know of it
         happened=call.happened,
         spoke=spoke_in(call),
         lag_s=attempt.lag_s,

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rtcprobe.call.targets.base import Route
-from rtcprobe.link import ACCESS, USUAL_BORDER, LinkSpec, Requested, backbone, entering, enters_mainland, unreached
+from rtcprobe.link import USUAL_BORDER, LinkSpec, Requested, backbone, entering, enters_mainland, unreached
 from rtcprobe.scenario import Scenario, Stream
 from rtcprobe.units import format_duration
 from rtcprobe.ways import Leg
@@ -51,9 +51,9 @@ def routes(scenario: Scenario, wanted: Sequence[Route]) -> Mapping[Route, Sequen
             there = (sites[first].region, sites[others[0]].region)
             hops = [_between(scenario, *(there if source == first else there[::-1]), scenario.rtt_s)]
         if source in sites:
-            hops.insert(0, ACCESS[sites[source].access].up)
+            hops.insert(0, sites[source].up)
         if destination in sites:
-            hops.append(ACCESS[sites[destination].access].down)
+            hops.append(sites[destination].down)
         out[source, destination] = hops
     return out
 

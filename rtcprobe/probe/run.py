@@ -125,7 +125,7 @@ class _Run:
         hops = routes(scenario, self.placing.target.routes)
         conversing = None if scenario.conversation is None else Conversing(scenario, scenario.conversation)
         lasts_s = plan.duration_s if conversing is None else min(plan.duration_s, MARKERS_S)
-        voices = speak(scenario.sending("audio"), lasts_s)
+        voices = speak(scenario.sending("audio"), lasts_s, mixed=getattr(self.placing.target, "mixes", False))
         error_s, survived, checked = checked_alone(voices)
         harness = Harness(self.placing.clock, detection_error_s=error_s, survived=survived, checked=checked)
         notes = self.notes = Notes(scenario, self.placing, harness, self.progress)

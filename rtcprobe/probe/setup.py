@@ -46,7 +46,13 @@ def call_setup(
     cues = cues_of(scenario.parties, scenario.script)
     silences = {cue.party: _silence(voices[cue.party].codec) for cue in cues if cue.does == "stop"}
     speech = {
-        name: Speech(frames=voice.frames, ptime_s=voice.codec.ptime_s, endless=endless, silence=silences.get(name))
+        name: Speech(
+            frames=voice.frames,
+            ptime_s=voice.codec.ptime_s,
+            endless=endless,
+            silence=silences.get(name),
+            voice=voice,
+        )
         for name, voice in voices.items()
     }
     names = [party.name for party in scenario.parties]

@@ -30,8 +30,8 @@ _TOLD = 3
 def void_call(attempt: Attempt) -> str | None:
     """Return why a call is void, a sentence; None where it is not."""
     call = attempt.call
-    began_s = [way.talker.track.started_s for way in call.ways if way.talker.track.started_s is not None]
-    came_s = [way.listener.arrivals[-1][0] for way in call.ways if way.listener.arrivals]
+    began_s = [at_s for way in call.ways if (at_s := way.talker.started_s) is not None]
+    came_s = [came_s[1] for way in call.ways if (came_s := way.listener.came_s) is not None]
     if not began_s:
         return None
     return _told(_within(attempt.stalls, min(began_s), max(came_s, default=min(began_s))))
@@ -43,7 +43,7 @@ def void_join(attempt: Attempt) -> str | None:
     if call.failed is not None:
         lasted_s = sum(stall.lasted_s for stall in attempt.stalls)
         return _told(attempt.stalls) if lasted_s >= _OF_A_FAILURE * call.setup.join_timeout_s else None
-    heard_s = [peer.arrivals[0][0] for peer in call.joiners if peer.arrivals]
+    heard_s = [came_s[0] for peer in call.joiners if (came_s := peer.came_s) is not None]
     return _told(_within(attempt.stalls, 0.0, max(heard_s, default=0.0) + call.setup.linger_s))
 
 

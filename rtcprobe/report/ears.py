@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from rich.text import Text
 
 from rtcprobe.report.pages import Page, waterfall
 from rtcprobe.report.sentences import arrow, beyond, interval, milliseconds, plain_share
-from rtcprobe.result import Account, Result
+from rtcprobe.result import Account, Result, Span
 from rtcprobe.verdict import goals
 from rtcprobe.ways import Way
 
-__all__ = ["ear_lines"]
+__all__ = ["MANY", "ear_lines", "latest_ways"]
+
+_Ear = TypeVar("_Ear", Account, Account | None)
+
+MANY = 12
+"""Ways beyond which a screen has a row for the latest alone."""
 
 _COLUMNS = 2
 """As many ways as have a column each; of more, each has a row."""
@@ -45,6 +52,7 @@ def ear_lines(result: Result, page: Page) -> Iterator[Text]:
         found = [say(ear) for ear in heard]
         if any(found):
             yield page.cells(title, found)
+    yield from _plateaus(ears, page)
 
 
 def _stages(ears: Sequence[Account | None], page: Page) -> Iterator[Text]:
@@ -56,7 +64,11 @@ def _stages(ears: Sequence[Account | None], page: Page) -> Iterator[Text]:
 
 
 def _in_rows(title: str, ears: Mapping[Way, Account | None], late: Mapping[Way, str], page: Page) -> Iterator[Text]:
-    """Yield a row each way: delays and fates, then losses and quality; and the stages of the soonest and the latest."""
+    """Yield a row each way: delays and fates, then losses and quality; and the stages of the soonest and the latest.
+
+    Of more than ``MANY`` ways the latest have one.
+    """
+    every, ears = ears, latest_ways(ears)
     rows = [
         (arrow(way), [_quantile(ear, "p50"), _quantile(ear, "p95"), late.get(way, "-").partition(" ")[0], _fates(ear)])
         for way, ear in ears.items()
@@ -69,11 +81,40 @@ def _in_rows(title: str, ears: Mapping[Way, Account | None], late: Mapping[Way, 
         cells = zip(*([each or "-" for each in column] for _, column in told), strict=True)
         heads = [head for head, _ in told]
         yield from page.table("Frames", heads, zip(map(arrow, ears), cells, strict=True))
-    timed = sorted((ear for ear in ears.values() if ear is not None and ear.stages), key=lambda ear: ear.total_s)
+    if len(ears) < len(every):
+        yield Text(f" the {len(ears)} latest of {len(every)} ways; the page and the JSON have all")
+    timed = sorted((ear for ear in every.values() if ear is not None and ear.stages), key=lambda ear: ear.total_s)
     if timed:
         ends = [timed[0], timed[-1]] if len(timed) > 1 else timed
         yield page.rule("Mean, soonest and latest", [arrow(each.way) for each in ends])
         yield from _stages(ends, page)
+    yield from _plateaus(ears, page)
+
+
+def _plateaus(ears: Mapping[Way, Account | None], page: Page) -> Iterator[Text]:
+    """Yield where a mixer's delay stood, way by way, where it did not stand on one plateau all the time."""
+    for way, ear in ears.items():
+        stairs: dict[int, list[Span]] = {}
+        for each in () if ear is None else ear.spans:
+            if each.what == "plateau" and each.delay_s is not None:
+                stairs.setdefault(each.call, []).append(each)
+        for call, spans in stairs.items():
+            if len(spans) > 1:
+                told = ", ".join(f"{milliseconds(each.delay_s)} from {each.from_s:.1f} s" for each in spans)
+                of_call = f", call {call + 1}" if len(stairs) > 1 else ""
+                yield from page.wrapped(f"mixer, by plateau, {arrow(way)}{of_call}: {told}", indent=1)
+
+
+def latest_ways(ears: Mapping[Way, _Ear]) -> Mapping[Way, _Ear]:
+    """Return all ways; of too many the latest, and those never heard, in their order."""
+    if len(ears) <= MANY:
+        return ears
+    late = sorted(ears, key=lambda way: -_total_s(ears[way]))[:MANY]
+    return {way: ear for way, ear in ears.items() if way in late}
+
+
+def _total_s(ear: Account | None) -> float:
+    return math.inf if ear is None or not ear.heard else ear.total_s
 
 
 def _fates(ear: Account | None) -> str:

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Iterator
 from itertools import chain, repeat
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-__all__ = ["COLUMNS", "ROWS", "STYLES", "WIDEST", "cells", "print_lines", "rule", "width_of", "wrapped"]
+__all__ = [
+    "COLUMNS",
+    "ROWS",
+    "STYLES",
+    "WIDEST",
+    "cell_width",
+    "cells",
+    "padded",
+    "print_lines",
+    "rule",
+    "width_of",
+    "wrapped",
+]
 
 COLUMNS = 80
 ROWS = 39
@@ -31,6 +45,10 @@ STYLES = {
 }
 """Colour repeats what the word already says."""
 
+_WIDE = "\u2e80-\u9fff\uff00-\uff60"
+"""Chinese characters and full-width forms (Unicode UAX #11)."""
+_CLOSES = ",。;:、!?)》」"
+
 _ASCII = str.maketrans({"─": "-", "█": "#", "▌": "#", "→": ">", "–": "-", "·": "-", "…": ".", "±": "~", "◄": "<"})
 
 
@@ -50,8 +68,15 @@ def width_of(console: Console) -> int:
     return min(max(console.width, COLUMNS), WIDEST)
 
 
+def cell_width(text: str) -> int:
+    """Return how many columns of a terminal ``text`` takes: a Chinese character takes two (Unicode UAX #11)."""
+    return len(text) if text.isascii() else cell_len(text)
+
+
 def wrapped(text: str, *, indent: int, style: str = "", most: int | None = None, width: int = COLUMNS) -> list[Text]:
     """Return ``text`` on as many lines as it needs, at most ``most`` if told; later ones are indented further."""
+    if cell_width(text) > len(text):
+        return [Text(line, style=style) for line in _wide_wrapped(text, indent, width)[:most]]
     lines = textwrap.wrap(
         text,
         width,
@@ -63,12 +88,28 @@ def wrapped(text: str, *, indent: int, style: str = "", most: int | None = None,
     return [Text(line, style=style) for line in lines]
 
 
+def _wide_wrapped(text: str, indent: int, width: int) -> list[str]:
+    """Return ``text`` on lines of so many columns: between two Chinese characters a line may break, as at a blank.
+
+    A line begins with no mark that closes (GB/T 15834-2011 §5.1.9): it goes with the character before it.
+    """
+    pieces = re.findall(rf"[^\s{_WIDE}{_CLOSES}]+[{_CLOSES}]*|[{_WIDE}][{_CLOSES}]*|[{_CLOSES}]+|\s+", text)
+    lines = [" " * indent]
+    for piece in pieces:
+        if cell_width(lines[-1] + piece.rstrip()) > width and lines[-1].strip():
+            lines[-1] = lines[-1].rstrip()
+            lines.append(" " * (indent + 2))
+        if piece.strip() or lines[-1].strip():
+            lines[-1] += piece
+    return [line.rstrip() for line in lines]
+
+
 def rule(title: str, columns: Iterable[str] = (), *, edges: Iterable[int] = (), width: int = COLUMNS) -> Text:
     """Return a line across the screen with a title, and the titles of columns that end at ``edges``."""
     line = f"─ {title} "
     for edge, column in _placed(columns, edges):
-        line = line.ljust(edge - len(column) - 1, "─") + f" {column} "
-    return Text(line.ljust(width, "─"), style="cyan")
+        line = padded(line, edge - cell_width(column) - 1, "─") + f" {column} "
+    return Text(padded(line, width, "─"), style="cyan")
 
 
 def cells(title: str, columns: Iterable[str], *, edges: Iterable[int]) -> Text:
@@ -76,8 +117,13 @@ def cells(title: str, columns: Iterable[str], *, edges: Iterable[int]) -> Text:
     line = title
     for edge, cell in _placed(columns, edges):
         said = line.rstrip()
-        line = said.ljust(max(edge - len(cell), len(said) + 1)) + cell
+        line = padded(said, max(edge - cell_width(cell), cell_width(said) + 1)) + cell
     return Text(line)
+
+
+def padded(text: str, width: int, fill: str = " ") -> str:
+    """Return ``text`` filled to so many columns."""
+    return text + fill * (width - cell_width(text))
 
 
 def _placed(columns: Iterable[str], edges: Iterable[int]) -> Iterator[tuple[int, str]]:

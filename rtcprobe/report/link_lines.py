@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from rich.text import Text
 
+from rtcprobe.report.ears import MANY
 from rtcprobe.report.lines import COLUMNS
 from rtcprobe.report.pages import Page
 from rtcprobe.report.sentences import by_chance, milliseconds, plain_share
@@ -40,7 +41,16 @@ def link_lines(
 
 
 def _in_rows(title: str, reports: Sequence[LinkReport | None], names: Sequence[str], page: Page) -> Iterator[Text]:
-    """Yield a row each leg; below them which losses chance does not make of what was asked, and what was dropped."""
+    """Yield a row each leg; below them which losses chance does not make of what was asked, and what was dropped.
+
+    Of more than ``MANY`` legs those of the longest delays have one.
+    """
+    if len(reports) > MANY:
+        longest = sorted(range(len(reports)), key=lambda place: -_p95_s(reports[place]))[:MANY]
+        kept = sorted(longest)
+        told = f"{title}, {MANY} longest of {len(reports)}"
+        yield from _in_rows(told, [reports[place] for place in kept], [names[place] for place in kept], page)
+        return
     columns = []
     for name, say in _LINK_ROWS:
         pairs = [[say(r.requested), say(r.achieved)] if r else ["-", "-"] for r in reports]
@@ -58,6 +68,10 @@ def _in_rows(title: str, reports: Sequence[LinkReport | None], names: Sequence[s
         yield from page.wrapped(f"chance loses as asked less than once in twenty: {'; '.join(unlikely)}", indent=1)
     if dropped:
         yield from page.wrapped(f"drops by cause: {'; '.join(dropped)}", indent=1)
+
+
+def _p95_s(report: LinkReport | None) -> float:
+    return 0.0 if report is None else report.achieved.delay_p95_s or 0.0
 
 
 def _loss(side: LinkSide) -> str:

@@ -11,15 +11,23 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from rtcprobe.report.cases import unjudged_reasons
+from rtcprobe.report.ears import latest_ways
 from rtcprobe.report.lead import goal_sentence, lead
 from rtcprobe.report.messages import message_rows, message_way
+from rtcprobe.report.room import facts, figure_rows
 from rtcprobe.report.sentences import arrow, attribution, bounds, figure, interval, milliseconds, slowest, typical
 from rtcprobe.report.sights import sight_rows, spoken_way
+from rtcprobe.report.words import say
 from rtcprobe.result import Account, BudgetOutcome, Result, Summary
 from rtcprobe.verdict import Goal, goals
+from rtcprobe.verdict.room import matrix
+from rtcprobe.verdict.room.matrix import Cell
 from rtcprobe.ways import BOTH_WAYS, Way
 
 __all__ = ["code", "faults_markdown", "plain", "result_markdown", "results_markdown", "table"]
+
+_MOST_COLUMNS = 12
+"""Columns of a matrix that a pull request shows side by side."""
 
 _BUDGET_ORDER = ("missed", "inconclusive", "undecided", "met")
 _SCHEME = re.compile(r"\bhttps?:")
@@ -52,10 +60,36 @@ def result_markdown(result: Result) -> str:
     told = [*unjudged_reasons(result), *(f"warning: {each}" for each in result.warnings)]
     parts += [f"**{plain(lead(result))}**\n"]
     parts += [f"- {plain(each)}" for each in told]
-    parts += [f"- Goal: {goal.name}{_way(goal)}: {plain(goal_sentence(goal))}" for goal in goals(result)] + [""]
+    ways = latest_ways(result.mouth_to_ear)
+    kept = [each for each in goals(result) if each.direction is None or each.direction in ways]
+    parts += [f"- Goal: {goal.name}{_way(goal)}: {plain(goal_sentence(goal))}" for goal in kept] + [""]
     parts += [_budgets(result.budgets)] if result.budgets else ["No budgets were given.\n"]
-    parts += [_figures(result)]
+    parts += [*_room(result), _figures(result)]
     return "\n".join(parts)
+
+
+def _room(result: Result) -> list[str]:
+    """Return the matrix and what no single way says; and a service's figures, where its words were asked for."""
+    parts = []
+    if result.room is not None and any(ear.heard for ear in result.mouth_to_ear.values()):
+        found = matrix(result, most=_MOST_COLUMNS)
+        heads = [each.name for each in found.columns]
+        rows = [
+            [f"**{plain(row.name)}**", *(_pair(found.cells.get((row.name, head))) for head in heads)]
+            for row in found.rows
+        ]
+        title = say("speaks ↓, hears →, p50 ms")
+        parts.append(table([title, *map(plain, heads)], rows, numbers=1))
+        parts += [f"- {plain(name)}: {plain(told)}" for name, told in facts(result, result.room)] + [""]
+    if result.named:
+        heads = [say("In {service}'s words", service=str(result.settings.get("figures", ""))), "", say("definition")]
+        rows = [[plain(cell) for cell in row] for row in figure_rows(result.named)]
+        parts.append(table(heads, rows, numbers=len(heads)))
+    return parts
+
+
+def _pair(cell: Cell | None) -> str:
+    return "" if cell is None else milliseconds(cell.p50_s)
 
 
 def plain(text: str) -> str:
@@ -125,7 +159,10 @@ def _figures(result: Result) -> str:
         told = attribution(last)
         parts += [] if told is None else [f"Slowest: {plain(told)}.\n"]
     if result.mouth_to_ear:
-        parts.append(_ears(result.mouth_to_ear))
+        ears = latest_ways(result.mouth_to_ear)
+        parts.append(_ears(ears))
+        if len(ears) < len(result.mouth_to_ear):
+            parts.append(f"The {len(ears)} latest of {len(result.mouth_to_ear)} ways.\n")
     seen = sight_rows(result)
     if seen:
         ways = map(spoken_way, result.of_kind("glass_to_glass"))

@@ -45,14 +45,16 @@ class Page:
     def table(self, title: str, heads: Sequence[str], rows: Iterable[tuple[str, Sequence[str]]]) -> Iterator[Text]:
         """Yield a rule and a row a name, its cells below their heads; a name that is too long stands on its own."""
         every = [(name, list(cells)) for name, cells in rows]
-        lengths = [max(map(len, column)) for column in zip(heads, *(cells for _, cells in every), strict=True)]
+        lengths = [
+            max(map(plain.cell_width, column)) for column in zip(heads, *(cells for _, cells in every), strict=True)
+        ]
         edges = [self.width - 1 - sum(2 + length for length in lengths[place + 1 :]) for place in range(len(heads))]
         yield plain.rule(title, heads, edges=edges, width=self.width)
         room = edges[0] - lengths[0] - 3
         for name, cells in every:
-            if len(name) > room:
+            if plain.cell_width(name) > room:
                 yield Text(f" {name}")
-            yield plain.cells(f" {name}" if len(name) <= room else "", cells, edges=edges)
+            yield plain.cells(f" {name}" if plain.cell_width(name) <= room else "", cells, edges=edges)
 
     def row(self, title: str, seconds: Iterable[float]) -> Text:
         """Return a title and a column of milliseconds each."""
@@ -77,13 +79,13 @@ def waterfall(columns: Sequence[Mapping[str, float]], page: Page) -> Iterator[Te
         rows.append(("other", [sum(each.get(name, 0.0) for name in small) for each in columns]))
     drawn = 0 if columns[0] else 1
     whole, begin = max(totals[drawn], 1e-9), 0.0
-    name_room = max([_NAME, *(len(title) + 1 for title, _ in rows)])
+    name_room = max([_NAME, *(plain.cell_width(title) + 1 for title, _ in rows)])
     room = page.edges(len(columns))[0] - 9 - name_room  # of a figure such as 12,345.6 before the first edge
     for title, values in rows:
         length = max(values[drawn], 0.0)
         bar = _bar(begin / whole, (begin + length) / whole, room) if room >= _SHORTEST_BAR else ""
         begin += length
-        yield page.row(f" {title:<{name_room}}{bar}", values)
+        yield page.row(f" {plain.padded(title, name_room)}{bar}", values)
 
 
 def _bar(start: float, end: float, room: int) -> str:

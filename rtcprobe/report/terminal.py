@@ -16,12 +16,14 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console
 from rich.text import Text
 
+from rtcprobe.report.browsers import browser_words
 from rtcprobe.report.ears import ear_lines
 from rtcprobe.report.lead import lead, out_of_reach
 from rtcprobe.report.lines import COLUMNS, STYLES, print_lines, width_of
 from rtcprobe.report.link_lines import link_lines
 from rtcprobe.report.messages import message_lines
 from rtcprobe.report.pages import Page, waterfall
+from rtcprobe.report.room import named_lines, room_lines
 from rtcprobe.report.sentences import (
     attribution,
     beyond,
@@ -53,7 +55,7 @@ def print_result(result: Result, console: Console) -> None:
 def screen(result: Result, width: int = COLUMNS) -> list[Text]:
     """Return the lines of the final screen, of at most ``width`` characters."""
     page = Page(width)
-    lines = [*_head(result, page), *_join(result, page)]
+    lines = [*_head(result, page), *_join(result, page), *room_lines(result, page), *named_lines(result, page)]
     lines += turn_lines(result, page) if conversation(result) else ear_lines(result, page)
     lines += [*sight_lines(result, page), *message_lines(result, page)]
     lines += [*_peers(result, page), *_link(result, page), *_harness(result, page), *_budgets(result.budgets, page)]
@@ -145,6 +147,7 @@ def _peers(result: Result, page: Page) -> Iterator[Text]:
             said += [word.upper() for word in ("fec", "red", "nack") if peer.get(word)] or ["no protection"]
         timed = [(title, peer[key]) for title, key in _ROUND_TRIPS if peer.get(key) is not None][:1]
         said += [f"{title} {milliseconds(seconds)} ms" for title, seconds in timed]
+        said += browser_words(peer)
         count = peer.get("unexpected_source_packets")
         said += [f"{count:,} packets of a stranger"] if count else []
         if said:

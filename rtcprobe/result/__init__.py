@@ -22,6 +22,7 @@ from rtcprobe.result.figures import Beside, Playout, Protection, Quality, Recove
 from rtcprobe.result.instrument import LATENESSES, Instrument, Lateness
 from rtcprobe.result.joins import Join, Joins, Retransmission
 from rtcprobe.result.links import Asked, LinkReport, LinkSide, Met
+from rtcprobe.result.named import NamedFigure
 from rtcprobe.result.outcomes import BudgetOutcome, BudgetVerdict, Unit
 from rtcprobe.result.records import (
     SCHEMA,
@@ -78,6 +79,7 @@ __all__ = [
     "LinkSide",
     "Met",
     "Missed",
+    "NamedFigure",
     "Newcomer",
     "PlacedCall",
     "Playout",

@@ -62,6 +62,10 @@ STAGES = (
     "network_min",
     "network_variable",
     "network_and_target",
+    "network",
+    "mixer",
+    "network_and_page",
+    "page",
     "jitter_buffer",
     "decode_block",
     "device",
@@ -146,11 +150,15 @@ class Missed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """Something that lasted, seconds since its call started: ``"freeze"``, ``"speech"``, ``"talk-over"``."""
+    """Something that lasted, seconds since its call started: ``"freeze"``, ``"speech"``, ``"talk-over"``.
+
+    ``delay_s`` is how much delay it was all the while: of a ``"plateau"``, on which a mixer stood.
+    """
 
     what: str
     from_s: float
     until_s: float
+    delay_s: float | None = field(default=None, metadata=SPARSE)
     call: int = field(default=0, metadata=SPARSE)
 
 

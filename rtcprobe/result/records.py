@@ -20,6 +20,7 @@ from rtcprobe.result.accounts import KINDS, Account, Kind, WayMap
 from rtcprobe.result.instrument import Instrument
 from rtcprobe.result.joins import Joins
 from rtcprobe.result.links import LinkReport
+from rtcprobe.result.named import NamedFigure
 from rtcprobe.result.older import OLDER, modernised
 from rtcprobe.result.outcomes import BudgetOutcome
 from rtcprobe.result.plain import MEASURED, OWN, SPARSE, UnfitError, from_plain, read_as, to_plain
@@ -81,7 +82,8 @@ class Result:
     ``engine`` is what placed the calls: the whole stack, or the model of it (``rtcprobe.model``), which makes no joins.
     ``measures`` are the directions the target can measure; ``cut`` says what ended a call before its time;
     ``parties`` are ours by name, each with what it negotiated with an outside target and what that reported.
-    ``happenings`` is what cues had parties do, and ``room`` what is said of more than two together.
+    ``happenings`` is what cues had parties do, and ``room`` what is said of more than two together. ``named`` are
+    figures as the service calls them whose words were asked for (``settings["figures"]``).
     """
 
     scenario: str = field(metadata=NAME)
@@ -107,6 +109,7 @@ class Result:
     parties: Mapping[str, Plain] = field(default_factory=dict, metadata={**MEASURED, **SPARSE, "text": "free"})
     happenings: tuple[Happening, ...] = field(default=(), metadata=SPARSE)
     room: Room | None = field(default=None, metadata=SPARSE)
+    named: tuple[NamedFigure, ...] = field(default=(), metadata=SPARSE)
 
     def __post_init__(self) -> None:
         named = [(each.kind, each.way) for each in self.accounts]

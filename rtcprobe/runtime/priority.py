@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["ORDINARY", "prioritised"]
+__all__ = ["ORDINARY", "handed_on", "prioritised"]
 
 ORDINARY = "ordinary"
 _LEAST = 1
@@ -31,6 +31,33 @@ def prioritised() -> Iterator[str]:
     finally:
         if give_back is not None:
             give_back()
+
+
+@contextmanager
+def handed_on() -> Iterator[str]:
+    """Let what is started within the block have this thread's real-time priority; yields what it gets, in words.
+
+    Where the thread has none, or the system does not let go of SCHED_RESET_ON_FORK (it wants CAP_SYS_NICE), what is
+    started is ordinary.
+    """
+    if not hasattr(os, "sched_setscheduler"):
+        yield ORDINARY
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    bare = policy & ~os.SCHED_RESET_ON_FORK
+    if bare not in {os.SCHED_FIFO, os.SCHED_RR}:
+        yield ORDINARY
+        return
+    try:
+        # Round robin: threads of a browser that compute for long then take turns.
+        os.sched_setscheduler(0, os.SCHED_RR, parameters)
+    except OSError:
+        yield ORDINARY
+        return
+    try:
+        yield f"real-time (SCHED_RR {parameters.sched_priority})"
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
 
 
 def _real_time() -> tuple[str, Callable[[], None]] | None:

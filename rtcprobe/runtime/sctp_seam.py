@@ -110,7 +110,7 @@ class SctpTap:
         begins = bool(chunk.flags & self._begins)
         # The number stands in the header of the first piece; its check is of the whole.
         number = read_message(bytes(chunk.user_data[:HEADER_BYTES])).number if begins else None
-        return Chunk(now_s, chunk.tsn, begins, bool(chunk.flags & self._ends), number, why)
+        return Chunk(now_s, chunk.tsn, begins, bool(chunk.flags & self._ends), number, why, chunk.stream_id)
 
     def _t1(self, usual: Callable[[], None]) -> Callable[[], None]:
         def expired() -> None:

@@ -27,7 +27,7 @@ from rtcprobe.link import LinkSpec, parse_link
 from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.scenario.messages import message_plan
 from rtcprobe.scenario.model import SignalingPlan
-from rtcprobe.scenario.parties import Devices, MouthPlan, Party, Site, Stream
+from rtcprobe.scenario.parties import ANYWHERE, OWN_LINES, Devices, MouthPlan, Party, Site, Stream
 from rtcprobe.scenario.script import Cue, parse_cue
 from rtcprobe.scenario.servers import servers_of
 from rtcprobe.scenario.video import video_plan
@@ -86,7 +86,7 @@ def within(place: str, build: Callable[[Any], _T], written: Any) -> _T:
 
 
 def _pair(written: Mapping[str, Any], folder: Path, servers: Mapping[str, Site]) -> Cast:
-    parties = tuple(_party(name, Site(**written.get(name, {})), {}, written, folder) for name in _PAIR)
+    parties = tuple(_party(name, _site(name, written.get(name, {}), folder), {}, written, folder) for name in _PAIR)
     if servers:
         if written["link"] != {}:
             raise BadInputError(
@@ -105,8 +105,7 @@ def _room(written: Mapping[str, Any], folder: Path, servers: Mapping[str, Site])
         if name in named:
             raise BadInputError(f"a party cannot be called {name!r}", "that is what paths call somebody else: ana, ben")
     parties = tuple(
-        _party(name, Site(**{key: of[key] for key in ("region", "access") if key in of}), of, written, folder)
-        for name, of in named.items()
+        _party(name, _site(f"parties.{name}", of, folder), of, written, folder) for name, of in named.items()
     )
     script = tuple(parse_cue(line) for line in written.get("script", ()))
     if servers:
@@ -195,6 +194,15 @@ def _placed(parties: tuple[Party, ...], legs: Mapping[Leg, LinkSpec], beside: st
     if beside is None:
         for party in parties:
             _known_place(party, "leave signaling.region out, and the signalling server stands with the last party")
+
+
+def _site(place: str, of: Mapping[str, Any], folder: Path) -> Site:
+    """Return where a party is; its access is one of the catalogue, or lines of its own."""
+    region, access = of.get("region", ANYWHERE), of.get("access", ANYWHERE)
+    if isinstance(access, str):
+        return Site(region=region, access=access)
+    up, down = (_link(f"{place}.access.{way}", access[way], folder) for way in ("up", "down"))
+    return Site(region=region, access=OWN_LINES, lines=(up, down))
 
 
 def _known_place(party: Party, otherwise: str) -> None:

@@ -14,7 +14,7 @@ from rtcprobe.audio.marker import SLOT_S, MarkerTrain, trains
 from rtcprobe.conversation import Conversation
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.ice import IceSettings
-from rtcprobe.link import ACCESS, Border, LinkSpec, backbone, border_warnings, light_bound_s
+from rtcprobe.link import Border, LinkSpec, backbone, border_warnings, light_bound_s
 from rtcprobe.scenario.parties import (
     ANYWHERE,
     Devices,
@@ -396,7 +396,7 @@ class Scenario:
         if leg in self.legs:
             return self.legs[leg].delay.quantile_s(0)
         between = backbone(sender.region, receiver.region, private=self.private)
-        hops = (ACCESS[sender.access].up, between.spec, ACCESS[receiver.access].down)
+        hops = (sender.up, between.spec, receiver.down)
         return sum(hop.delay.quantile_s(0) for hop in hops)
 
     @property

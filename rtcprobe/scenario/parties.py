@@ -20,6 +20,7 @@ from rtcprobe.audio.mouth import LEAST_MARKER_DB, MARKER_TO_SPEECH_DB, MOST_MARK
 from rtcprobe.audio.opus import OpusSettings
 from rtcprobe.audio.protection import Protection
 from rtcprobe.errors import BadInputError
+from rtcprobe.link import ACCESS, LinkSpec
 from rtcprobe.messages import MessagePlan
 from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.scenario.video import VideoPlan
@@ -28,6 +29,7 @@ from rtcprobe.ways import MEDIA, Medium, Way, party_named
 
 __all__ = [
     "ANYWHERE",
+    "OWN_LINES",
     "Devices",
     "MouthPlan",
     "Party",
@@ -40,6 +42,9 @@ __all__ = [
 
 ANYWHERE = "anywhere"
 """The region and the access of whoever was given none: a link replaces the path both ways."""
+
+OWN_LINES = "own"
+"""The access of whoever has lines of its own."""
 
 LONGEST_DEVICE_S = 10.0
 
@@ -55,10 +60,24 @@ def written_time(seconds: float) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """Where somebody is, and what it is connected by (names of the link catalogue)."""
+    """Where somebody is, and what it is connected by: names of the link catalogue, or ``lines`` of its own (up, down).
+
+    Who has lines of its own has ``OWN_LINES`` as its access.
+    """
 
     region: str = ANYWHERE
     access: str = ANYWHERE
+    lines: tuple[LinkSpec, LinkSpec] | None = None
+
+    @property
+    def up(self) -> LinkSpec:
+        """What its packets pass on their way out."""
+        return ACCESS[self.access].up if self.lines is None else self.lines[0]
+
+    @property
+    def down(self) -> LinkSpec:
+        """What packets to it pass at last."""
+        return ACCESS[self.access].down if self.lines is None else self.lines[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,8 @@ from rtcprobe.audio.opus import APPLICATIONS, OpusSettings
 from rtcprobe.audio.protection import MAX_RED_COPIES
 from rtcprobe.link import ACCESS, REGIONS
 from rtcprobe.scenario.keys import choice, quantity, record, text, written
+from rtcprobe.scenario.lines import FILE
+from rtcprobe.scenario.link_schema import link_keys_schema
 from rtcprobe.scenario.messages import messages_schema
 from rtcprobe.scenario.servers import ASSIGN
 from rtcprobe.scenario.video import video_schema
@@ -35,12 +37,29 @@ PARTY_NAME: Final = r"^(?!.*_to(_|$))[a-z][a-z0-9_-]{0,31}(?<!_)$"
 """What ``ways.party_named`` takes."""
 
 
+_LINE: Final = "delay 20ms 5ms loss 1%"
+
+
 def site_schema(who: str) -> dict[str, Any]:
     """Return the schemas of the two keys that say where ``who`` is."""
     return {
         "region": choice(f"Where {who} is (rtcprobe links lists the regions).", sorted(REGIONS)),
-        "access": choice("What it is connected by (rtcprobe links lists the accesses).", sorted(ACCESS)),
+        "access": {
+            "anyOf": [{"enum": sorted(ACCESS)}, {"type": "string", "pattern": f"^{FILE}."}, _own_lines()],
+            "description": "What it is connected by: one that rtcprobe links lists, lines of its own (up and down), or "
+            f"a file that holds them, like {FILE}home.yaml.",
+            "examples": ["fibre"],
+        },
     }
+
+
+def _own_lines() -> dict[str, Any]:
+    line = {"anyOf": [{"type": "string", "minLength": 1}, link_keys_schema()]}
+    ways = {
+        "up": {**line, "description": "The link that its packets pass on their way out.", "examples": [_LINE]},
+        "down": {**line, "description": "The link that packets to it pass at last.", "examples": [_LINE]},
+    }
+    return {**record(ways, required=("up", "down")), "examples": [{"up": _LINE, "down": _LINE}]}
 
 
 def parties_schema() -> dict[str, Any]:

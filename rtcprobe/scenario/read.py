@@ -28,6 +28,7 @@ from rtcprobe.messages import parse_due, parse_frequency
 from rtcprobe.picture.settings import parse_size
 from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.scenario.conversing import conversation_of, parse_range
+from rtcprobe.scenario.lines import value_with_files_read, with_files_read
 from rtcprobe.scenario.lower import cast_of, within
 from rtcprobe.scenario.model import CallPlan, DtlsTimer, Scenario, TargetPlan
 from rtcprobe.scenario.parties import role_named
@@ -99,12 +100,14 @@ def parse_scenario(
         written = deepcopy(_load(text))
         for setting in settings:
             _set(written, setting)
+        # A file named on the command line is looked for where the command was given.
+        here = any(setting.lstrip().startswith("link") for setting in settings)
+        folder = Path() if here or folder is None else folder
+        written = with_files_read(written, folder)
         complete = cast("dict[str, Any]", _with_defaults(written, scenario_schema()))
         _validate(complete)
         _placed(complete)
-        # A file named on the command line is looked for where the command was given.
-        here = any(setting.lstrip().startswith("link") for setting in settings)
-        return _convert(complete, Path() if here or folder is None else folder)
+        return _convert(complete, folder)
     except BadInputError as error:
         raise error.within(called) from error
 
@@ -132,6 +135,7 @@ def _set(written: dict[str, Any], setting: str) -> None:
     except BadInputError as error:
         raise BadInputError(f"setting {setting!r} cannot be read", "put the value in quotes") from error
     inside: Any = written
+    value = value_with_files_read(keys, value, Path())
     for depth, key in enumerate(keys[:-1]):
         inside = inside.setdefault(key, {})
         if not isinstance(inside, dict):
@@ -146,6 +150,8 @@ def _with_defaults(value: Any, schema: Mapping[str, Any]) -> Any:
 
     Names of a list are written as the list has them, whatever their case: equal situations have equal digests.
     """
+    if isinstance(value, str) and "anyOf" in schema:  # a word, or something of another kind
+        schema = next((each for each in schema["anyOf"] if "enum" in each), schema)
     if isinstance(value, str) and "enum" in schema:
         return same_name(value, (each for each in schema["enum"] if isinstance(each, str))) or value
     if schema.get("type") == "integer" and isinstance(value, float) and value.is_integer():
@@ -228,6 +234,8 @@ def _schema_of(keys: Sequence[str]) -> Mapping[str, Any]:
 
 
 def _sentence(error: ValidationError) -> BadInputError:
+    while error.validator == "anyOf":
+        error = _meant(error)
     place = ".".join(str(part) for part in error.absolute_path)
     value, schema = cast("Any", error.instance), cast("Mapping[str, Any]", error.schema)
     if isinstance(error.cause, BadInputError):
@@ -248,6 +256,15 @@ def _sentence(error: ValidationError) -> BadInputError:
         cure = _NAME_CURE if bad_name else f"give {schema['minimum']} to {schema['maximum']}"
         return BadInputError(f"{place} {value!r} is impossible", cure)
     return BadInputError(f"{place} {_shown(value)} is not {_kind(schema)}", _example(schema))
+
+
+def _meant(error: ValidationError) -> ValidationError:
+    """Return, of the kinds that a value may be, what the one that it is meant for refuses."""
+    kinds = cast("Mapping[str, Any]", error.schema)["anyOf"]
+    keys = isinstance(error.instance, Mapping)
+    refused = error.context or ()
+    meant = [each for each in refused if (kinds[each.relative_schema_path[0]].get("type") == "object") == keys]
+    return next((each for each in meant if each.validator == "enum"), meant[0])
 
 
 def _dotted(place: str, key: str) -> str:

@@ -31,6 +31,7 @@ from rtcprobe.scenario.party_schema import (
     site_schema,
 )
 from rtcprobe.scenario.video import video_schema
+from rtcprobe.verdict.dialects import DIALECTS
 from rtcprobe.verdict.metrics import METRICS
 from rtcprobe.ways import BOTH_LEGS
 
@@ -46,6 +47,7 @@ _TARGET_OPTIONS: dict[str, tuple[str, Any]] = {
     "whip_token": ("Bearer token for publishing alone (whip+whep), by name.", "env:WHIP_TOKEN"),
     "whep_token": ("Bearer token for listening alone (whip+whep), by name.", "env:WHEP_TOKEN"),
     "trickle": ("Whether offers go without candidates, which follow by PATCH (whip+whep).", True),
+    "prebuffer": ("How many packets of each talker a mixer keeps before it decodes (janus audiobridge, 0 to 50).", 6),
     "listeners": ("How many listen at the same time (whip+whep up to 16, janus videoroom up to 8).", 3),
     "body": ("How the offer travels: sdp, json or form (sdp+https).", "json"),
     "kind": ("sfu: a forwarding server of ours; agent: a voice agent to hold a conversation with (sdp+https).", "sfu"),
@@ -58,6 +60,13 @@ _TARGET_OPTIONS: dict[str, tuple[str, Any]] = {
         "https://media.example",
     ),
     "secret": ("The API's secret (janus), by name: env:NAME or file:PATH.", "env:JANUS_SECRET"),
+    "steps": (
+        "What is done on the page until it calls (page): click, fill, press, choose, wait.",
+        [{"click": "#start"}, {"fill": ["#room", "1234"]}, {"wait": "text=connected"}],
+    ),
+    "hosts": ("Whom the page may reach beside its own host (page).", ["sfu.example", "*.vendor.example"]),
+    "ends": ("echo: one page, which hears itself; two: a page at either end (page).", "two"),
+    "browser": ("The Chromium to start (page); found by itself where it is left out.", "/usr/bin/chromium"),
     "pin": ("The room's pin (janus), by name: env:NAME or file:PATH.", "env:ROOM_PIN"),
 }
 """Described, not judged: what an option may be is its target's matter, who also may come from another package."""
@@ -137,6 +146,10 @@ def scenario_schema() -> dict[str, Any]:
                     "examples": [["join.first_audio p95 < 600ms", "mouth_to_ear p95 < 100ms (advisory)"]],
                     "default": [],
                 },
+                "figures": choice(
+                    "Whose words figures are told in, too: a service's names, thresholds and definitions.",
+                    list(DIALECTS),
+                ),
             },
             required=("name",),
         ),

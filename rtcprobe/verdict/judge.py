@@ -19,6 +19,7 @@ from dataclasses import replace
 
 from rtcprobe.result import Result, Summary, Verdict
 from rtcprobe.verdict.budgets import Budget, evaluate
+from rtcprobe.verdict.dialects import told_by
 from rtcprobe.verdict.intervals import of_calls
 from rtcprobe.verdict.join_figures import phase_order
 from rtcprobe.verdict.metrics import METRICS, phase_metric
@@ -37,7 +38,9 @@ def judge(result: Result, budgets: Iterable[Budget], *, strict: bool = False) ->
     """
     accounts = tuple(replace(each, summary=of_calls(each).summary()) for each in result.accounts)
     summed = replace(result, join=replace(result.join, summary=summarise_joins(result)), accounts=accounts)
+    service = result.settings.get("figures")
     summed = replace(summed, room=room_of(summed))
+    summed = told_by(summed, service) if isinstance(service, str) else summed
     asked = tuple(budgets)
     outcomes = tuple(evaluate(_binding(budget, result), summed) for budget in asked)
     judged = replace(summed, budgets=outcomes)

@@ -11,7 +11,7 @@ from rtcprobe.result import Clock, Engine, Result
 
 __all__ = ["PROSE", "Side", "are_pairs", "counts", "gather", "settings_apart"]
 
-PROSE = frozenset({"name", "serves", "sources", "budgets"})
+PROSE = frozenset({"name", "serves", "sources", "budgets", "figures"})
 """Keys of a scenario that change nothing of what is measured: what is said and judged of it."""
 
 

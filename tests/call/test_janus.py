@@ -28,12 +28,14 @@ API = "https://host/janus"
         ("janus+https://host/media/api/videoroom/lobby", "https://host/media/api", "lobby"),
         ("janus+ws://host:8188/videoroom/a%20b", "ws://host:8188/", "a b"),
         ("janus+wss://host/gate/echotest", "wss://host/gate", None),
+        ("janus+ws://host:8188/audiobridge/55", "ws://host:8188/", 55),
     ],
 )
 def test_an_address_names_the_api_and_the_room(url, api, room):
     target = make_target(TargetPlan(url=url))
     assert (target.api.url, target.room) == (api, room)
-    assert target.directions == (("round_trip",) if room is None else ("caller_to_callee",))
+    both = ("caller_to_callee", "callee_to_caller") if "audiobridge" in url else ("caller_to_callee",)
+    assert target.directions == (("round_trip",) if room is None else both)
 
 
 class ScriptedServer:

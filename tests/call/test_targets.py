@@ -4,7 +4,7 @@ from pathlib import Path
 import echo_target
 import pytest
 
-from rtcprobe.call.targets import base, janus, sdp_http, whip
+from rtcprobe.call.targets import base, janus, page, sdp_http, whip
 from rtcprobe.call.targets.base import find_target, target_schemes
 from rtcprobe.call.targets.kinds import KINDS
 from rtcprobe.call.targets.loopback import LoopbackTarget
@@ -72,7 +72,7 @@ def test_tokens_for_each_end_go_before_the_one_for_both(monkeypatch):
     assert (target.whip_token.reveal(), target.whep_token.reveal()) == ("both-token", "listen-token")
 
 
-@pytest.mark.parametrize("kind", [janus, sdp_http, whip], ids=["janus", "sdp+http", "whip+whep"])
+@pytest.mark.parametrize("kind", [janus, page, sdp_http, whip], ids=["janus", "page", "sdp+http", "whip+whep"])
 def test_editors_are_told_of_every_option_of_our_targets(kind):
     _url, keys = scenario_schema()["properties"]["target"]["anyOf"]
     assert set(kind.OPTIONS) <= {key for key, each in keys["properties"].items() if each["description"]}
@@ -85,13 +85,14 @@ def test_the_table_of_targets_holds_every_scheme_and_every_option_of_ours():
             told[scheme] |= set(kind.options)
     assert set(told) == set(base._BUILT_IN)
     read = {"whip+whep": whip.OPTIONS, "janus+wss": janus.OPTIONS, "sdp+https": sdp_http.OPTIONS, "loopback": ()}
+    read["page+https"] = page.OPTIONS
     assert {scheme: told[scheme] for scheme in read} == {scheme: set(options) for scheme, options in read.items()}
 
 
 @pytest.mark.parametrize("kind", [each for each in KINDS if each.plain], ids=lambda each: each.written)
 def test_every_kind_is_a_target_as_the_table_writes_it(kind):
     written = kind.written.replace("HOST:PORT", "sfu.example:8989").replace("HOST", "sfu.example")
-    hears = {"one way": ("caller_to_callee",), "there and": ("round_trip",)}
+    hears = {"one way": ("caller_to_callee",), "there and": ("round_trip",), "every way": BOTH_WAYS}
     found = find_target(TargetPlan(url=written))
     assert found.directions == next(ways for words, ways in hears.items() if kind.hears.startswith(words))
     shouted = find_target(TargetPlan(url=written.replace(kind.schemes[0], kind.schemes[0].upper())))

@@ -6,7 +6,7 @@ import time
 
 import pytest
 from capture import Capture, passages
-from janus import PIN_ROOM, ROOM, SMALL_ROOM
+from janus import BRIDGE, PIN_ROOM, ROOM, SMALL_ROOM
 from runs import median_s, room, valid_room
 
 from rtcprobe.probe import talking
@@ -17,6 +17,10 @@ WITHIN_S = 0.002
 
 def videoroom(janus, number=ROOM):
     return f"janus+ws://{janus.address}:{janus.ws_port}/videoroom/{number}"
+
+
+def bridge(janus):
+    return f"janus+ws://{janus.address}:{janus.ws_port}/audiobridge/{BRIDGE}"
 
 
 @pytest.fixture
@@ -33,11 +37,11 @@ def recorded(monkeypatch):
     return kept
 
 
-def heard_by_all(result):
+def heard_by_all(result, *, most_s=0.2):
     """Say that every pair was heard, and every join came about with phases that sum."""
     assert list(result.mouth_to_ear) == WAYS
     for way in WAYS:
-        assert 0.03 < median_s(result, way) < 0.2
+        assert 0.03 < median_s(result, way) < most_s
     assert [attempt.party for attempt in result.join.attempts] == ["ana", "ben", "cho"]
     for attempt in result.join.attempts:
         assert attempt.failed is None
@@ -78,6 +82,39 @@ def test_a_delay_on_one_leg_moves_the_ways_that_use_it_and_no_other(janus):
         # What is left is the server's own: less than a millisecond on one machine.
         under_way_s = 0.080 if way.startswith("ben_to_") else 0.0
         assert result.mouth_to_ear[way].stages["network_and_target"] == pytest.approx(under_way_s, abs=0.002), way
+
+
+@pytest.mark.parametrize(("packets", "least_s", "most_s"), [(None, 0.100, 0.150), (1, 0.0, 0.035)])
+def test_the_prebuffer_of_a_mixer_is_a_stage_of_its_own(janus, packets, least_s, most_s):
+    settings = () if packets is None else (f"target.prebuffer={packets}",)
+    result = room(bridge(janus), *settings)
+    heard_by_all(result, most_s=0.35)
+    for way in WAYS:
+        stages = result.mouth_to_ear[way].stages
+        # So many packets before the first is decoded, up to a tick of 20 ms, and 6.5 ms of the encoder's look-ahead.
+        assert least_s < stages["mixer"] < most_s, way
+        assert 0.0 < stages["network"] < 0.005
+        assert sum(stages.values()) == pytest.approx(
+            statistics.fmean(s.delay_s for s in result.mouth_to_ear[way].samples)
+        )
+
+
+def test_a_mixer_keeps_what_a_hiccup_of_a_talker_left_and_says_so_by_plateau(janus):
+    hiccup = "legs={ana_to_target: {delay: 0ms, handovers: [{at: 3500ms, for: 180ms}]}}"
+    result = room(bridge(janus), hiccup, duration="8s")
+    stairs = {way: [each for each in ear.spans if each.what == "plateau"] for way, ear in result.mouth_to_ear.items()}
+    for way in ("ana_to_ben", "ana_to_cho"):
+        assert len(stairs[way]) >= 2, stairs[way]
+        assert stairs[way][-1].delay_s - stairs[way][0].delay_s > 0.030
+
+
+def test_two_in_a_mix_are_told_apart_by_one_who_listens(janus):
+    result = room(bridge(janus), "parties.cho.sends=nothing")
+    assert list(result.mouth_to_ear) == ["ana_to_ben", "ana_to_cho", "ben_to_ana", "ben_to_cho"]
+    for ear in result.accounts:
+        delays_s = [each.delay_s for each in ear.samples]
+        assert ear.heard >= ear.scheduled - 1
+        assert max(delays_s) - min(delays_s) < 0.060  # a marker taken for another talker's would be 250 ms off
 
 
 def test_who_only_listens_hears_all_and_is_heard_by_nobody(janus):

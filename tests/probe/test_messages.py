@@ -184,6 +184,56 @@ link: delay 40ms
     assert all(each.heard == each.scheduled > 0 for each in sent.values())
 
 
+SERVED = """
+name: served
+parties:
+  ana: {sends: nothing, edge: singapore, messages: {rate: 20/s}}
+  ben: {edge: singapore}
+  cho: {sends: nothing, edge: frankfurt, messages: {rate: 5/s}}
+target: sfu
+edges: [singapore, frankfurt]
+legs: {ana_to_singapore: delay 10ms %s, singapore_to_ana: delay 10ms, ben_to_singapore: delay 20ms,
+  singapore_to_ben: delay 20ms %s, cho_to_frankfurt: delay 5ms, frankfurt_to_cho: delay 5ms,
+  singapore_to_frankfurt: delay 70ms, frankfurt_to_singapore: delay 70ms}
+call: {duration: %s, calls: 1, joins: 1}
+codec: {complexity: 2}
+"""
+
+
+@cache
+def served(up="", down="", duration="2s"):
+    return run_probe(parse_scenario(SERVED % (up, down, duration)), seed=1, clock="virtual").of_kind("messages")
+
+
+def test_a_server_of_ours_sends_each_ones_messages_to_all_who_read_them_from_edge_to_edge():
+    sent = served()
+    ways = {"ana_to_ben": 0.030, "ana_to_cho": 0.085, "cho_to_ana": 0.085, "cho_to_ben": 0.095}
+    assert {str(way).removesuffix(".messages") for way in sent} == set(ways)
+    for way, each in sent.items():
+        assert each.heard == each.scheduled > 0
+        # The first of them wait at the server until its own channel to the reader has opened.
+        opened = [one for one in each.samples if one.stages["queue"] < 1e-6]
+        assert len(opened) > 0.7 * each.heard
+        way_s = ways[str(way).removesuffix(".messages")]
+        assert [one.delay_s for one in opened] == pytest.approx([way_s] * len(opened), abs=1e-3)
+        assert each.stages["network_min"] == pytest.approx(way_s, abs=1e-4)
+
+
+def test_each_leg_sends_again_what_that_leg_lost_and_ordered_messages_wait_at_each():
+    lost_up, lost_down = served("loss 8%", "", "6s"), served("", "loss 8%", "6s")
+    near, far = (sent["ana_to_ben.messages"] for sent in (lost_up, lost_down))
+    for account in (near, far):
+        assert account.heard == account.scheduled
+        assert account.stages["retransmission"] > 0.0 < account.stages["head_of_line"]
+        assert sum(account.stages.values()) == pytest.approx(
+            sum(each.delay_s for each in account.samples) / account.heard
+        )
+    # What the way up lost comes late to everybody; what one listener's way down lost, to that one alone.
+    assert lost_up["ana_to_cho.messages"].figures["fast_retransmissions"] > 0
+    assert lost_down["ana_to_cho.messages"].figures["fast_retransmissions"] == 0
+    assert far.figures["fast_retransmissions"] > 0
+
+
 def test_a_channel_that_never_opens_is_told_and_all_its_messages_are_lost(monkeypatch):
     from aiortc.rtcsctptransport import RTCSctpTransport
 

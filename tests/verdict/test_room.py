@@ -6,65 +6,12 @@ import math
 import pytest
 
 from rtcprobe.errors import BadInputError
-from rtcprobe.result import Account, Happening, HeardCall, Join, Joins, Result, Sample, Span
+from rtcprobe.result import Result
 from rtcprobe.verdict import judge
 from rtcprobe.verdict.budgets import evaluate, parse_budget
 from rtcprobe.verdict.room import people, room_of
 from rtcprobe.verdict.room.figures import collision
-from rtcprobe.ways import Way
-
-ROLES = {"ana": "host", "ben": "co-host", "cho": "audience", "dan": "audience"}
-
-
-def heard(way, *delays_ms, spells=((0.0, 10.0),), gaps=(), calls=1):
-    """Return an account of markers with these delays, the same in each call; times of spans in seconds."""
-    numbers = range(calls)
-    samples = tuple(
-        Sample(marker=k, spoken_s=1.0 + k, heard_s=1.0 + k + ms / 1e3, delay_s=ms / 1e3, call=call)
-        for call in numbers
-        for k, ms in enumerate(delays_ms)
-    )
-    spans = tuple(
-        Span(what=what, from_s=a, until_s=b, call=call)
-        for call in numbers
-        for what, found in (("heard", spells), ("gap", gaps))
-        for a, b in found
-    )
-    listened_s = sum(b - a for a, b in spells)
-    rows = tuple(
-        HeardCall(call=n, scheduled=len(delays_ms), heard=len(delays_ms), figures={"listened_s": listened_s})
-        for n in numbers
-    )
-    return Account(
-        kind="mouth_to_ear",
-        way=Way(way),
-        scheduled=len(samples),
-        heard=len(samples),
-        rejected=0,
-        lost=0,
-        samples=samples,
-        spans=spans,
-        figures={"listened_s": listened_s * calls},
-        calls=rows,
-    )
-
-
-def room(*accounts, happenings=(), joins=(), roles=ROLES):
-    return Result(
-        scenario="room",
-        seed=1,
-        clock="virtual",
-        settings={"parties": {name: {"role": role} for name, role in roles.items()}},
-        accounts=accounts,
-        measures=tuple(each.way for each in accounts),
-        happenings=tuple(Happening(party=who, does=does, at_s=at_s) for at_s, who, does in happenings),
-        join=Joins(attempts=tuple(joins)),
-    )
-
-
-def join(party, first_audio_s, round_=0):
-    marks = {} if first_audio_s is None else {"first_audio": first_audio_s}
-    return Join(party=party, round=round_, marks=marks, failed="ice" if first_audio_s is None else None)
+from tests.rooms_made import ROLES, heard, join, room
 
 
 def value(expression, result):

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from aiortc import RTCSessionDescription
 
 from rtcprobe.audio.protection import Protection
-from rtcprobe.call.channel import Channel
+from rtcprobe.call.channel import Carries
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.transceiver import Transceiver
 from rtcprobe.ice import IceServer
@@ -32,7 +32,7 @@ class Connecting:
 
     sections: Sequence[Transceiver]
     """Its m-sections, in the order they stand in its offer."""
-    channel: Channel | None = None
+    channel: Carries | None = None
     """Its messages, where there are any: the section after those."""
 
     def __init__(

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, get_args
 from aiortc import RTCPeerConnection, RTCRtpTransceiver
 
 from rtcprobe.audio.protection import Protection
+from rtcprobe.call.courier import Courier
 from rtcprobe.call.ends.connecting import Connecting
 from rtcprobe.call.transceiver import Transceiver
 from rtcprobe.playout.nack import NackTracker, ResendLimit
@@ -99,6 +100,7 @@ class ServerLeg(Connecting):
     """The server's end of one connection; ``sections`` mirror the other side's."""
 
     sections: list[Inlet | Outlet]
+    channel: Courier | None
 
     def __init__(
         self,
@@ -110,7 +112,9 @@ class ServerLeg(Connecting):
         protection: Protection,
         nack: Nack,
         milestones: Sequence[str],
+        courier: Courier | None = None,
     ) -> None:
+        """Make it; what is written passes by ``courier``, where anything is."""
         super().__init__(
             host,
             name,
@@ -120,7 +124,7 @@ class ServerLeg(Connecting):
             gathering=None,
             transport_cc=False,
         )
-        self.sections = list(sections)
+        self.sections, self.channel = list(sections), courier
         for each in sections:
             if isinstance(each, Inlet):
                 each.apart_s = lambda: self.tap.round_trip_s  # by STUN: it need not send anything there

@@ -23,6 +23,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Protocol, cast, runtime_checkable
 
 import numpy as np
@@ -79,6 +80,9 @@ _BUILT_IN: Final[Mapping[str, str]] = {
     "whip+whep+http": "rtcprobe.call.targets.whip:make_target",
     "sdp+https": "rtcprobe.call.targets.sdp_http:make_target",
     "sdp+http": "rtcprobe.call.targets.sdp_http:make_target",
+    "page": "rtcprobe.call.targets.page:make_target",
+    "page+https": "rtcprobe.call.targets.page:make_target",
+    "page+http": "rtcprobe.call.targets.page:make_target",
     "janus": "rtcprobe.call.targets.janus:make_target",
     "janus+http": "rtcprobe.call.targets.janus:make_target",
     "janus+ws": "rtcprobe.call.targets.janus:make_target",
@@ -163,6 +167,7 @@ def listeners_named(count: int) -> tuple[str, ...]:
 class Way(NamedTuple):
     """One direction of a call whose sound is measured: who speaks, who listens (the same peer in a round trip).
 
+    ``mixed`` are the stages known of what lies between, where a server mixes: what is left is the mixer's.
     ``section`` is where the listener hears it, its first section of sound unless told.
     """
 
@@ -170,6 +175,7 @@ class Way(NamedTuple):
     talker: Peer
     listener: Peer
     section: Sound | None = None
+    mixed: Mapping[str, float] = MappingProxyType({})
 
 
 class Trouble(NamedTuple):

@@ -83,10 +83,15 @@ class EmulatedCall(Course):
         return self.world.direction(source, destination)
 
     def let_speak(self, *, joining: bool) -> None:
-        """Let those speak who are there and wait for no cue; in a join all of them, to be heard at all."""
+        """Let those speak who are there and wait for no cue; in a join all of them, to be heard at all.
+
+        Their messages go.
+        """
         for member in self._members.values():
             if member.there and (joining or not silent(member.name, self.setup.cues)):
                 member.speak()
+            if member.there:
+                member.may_send()
 
     def report(self) -> dict[str, object]:
         """Return nothing: all sides are ours."""

@@ -39,6 +39,8 @@ class Hooks:
         """What went wrong with connections without which the call goes on."""
         self.cpu_s: float | None = None
         self.warnings: list[str] = []
+        self.invalid: list[str] = []
+        """Why what was measured does not count, a sentence each."""
         self.happened: list[tuple[float, Cue]] = []
         """The cues that were carried out, and when, seconds since the epoch."""
         self.may_speak = asyncio.Event()

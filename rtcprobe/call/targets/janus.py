@@ -1,12 +1,15 @@
-"""Target ``janus``: Meetecho's Janus, its EchoTest (*echo*) and its VideoRoom (*one way*, or a room of parties).
+"""Target ``janus``: Meetecho's Janus, its EchoTest (*echo*), VideoRoom (*one way*, or a room) and AudioBridge (a mix).
 
-``janus://HOST/echotest`` and ``janus://HOST/videoroom/ROOM`` speak HTTPS, ``janus+http`` plain HTTP, ``janus+wss`` and
-``janus+ws`` WebSocket. What stands before the plugin's name is where the API is: ``/janus`` over HTTP unless given.
+``janus://HOST/echotest``, ``janus://HOST/videoroom/ROOM`` and ``janus://HOST/audiobridge/ROOM`` speak HTTPS,
+``janus+http`` plain HTTP, ``janus+wss`` and ``janus+ws`` WebSocket. What stands before the plugin's name is where the
+API is: ``/janus`` over HTTP unless given.
 
-Options: ``secret`` (the API's), ``token``, ``pin`` (the room's), each env:NAME or file:PATH; ``ca``; ``listeners``.
+Options: ``secret`` (the API's), ``token``, ``pin`` (the room's), each env:NAME or file:PATH; ``ca``; ``listeners``;
+``prebuffer`` (of the AudioBridge: packets, 0 to 50).
 
 A scenario of a caller and a callee has one speaker and ``listeners`` who hear it (``janus_calls``); one of ``parties``
-has all of them in the room, each heard by whom the scenario says (``janus_room``).
+has all of them in the room, each heard by whom the scenario says (``janus_room``). An AudioBridge has all parties, a
+caller and a callee too, in one mix (``janus_mix``).
 """
 
 from __future__ import annotations
@@ -22,15 +25,16 @@ import numpy as np
 from rtcprobe.call.http import parse_url
 from rtcprobe.call.targets.base import ECHO_ROUTES, TWO_ENDS_ROUTES, Call, CallSetup, Route, listeners_named
 from rtcprobe.call.targets.janus_calls import EchoTestCall, ListenersCall
+from rtcprobe.call.targets.janus_mix import AudioBridgeCall
 from rtcprobe.call.targets.janus_room import VideoRoomCall
 from rtcprobe.call.targets.janus_steps import JanusApi
 from rtcprobe.call.targets.outside_room import legs_of, routes_of
-from rtcprobe.call.targets.plain import ca_file
+from rtcprobe.call.targets.plain import ca_file, whole_number
 from rtcprobe.errors import BadInputError
 from rtcprobe.result import Clock
 from rtcprobe.scenario import TargetPlan
 from rtcprobe.secrets import read_secret
-from rtcprobe.ways import Leg, Way
+from rtcprobe.ways import BOTH_WAYS, Leg, Way
 
 __all__ = ["JanusTarget", "make_target"]
 
@@ -41,14 +45,20 @@ SCHEMES: Final[Mapping[str, str]] = {
     "janus+wss": "wss",
     "janus+ws": "ws",
 }
-OPTIONS: Final = ("secret", "token", "pin", "ca", "listeners")
+OPTIONS: Final = ("secret", "token", "pin", "ca", "listeners", "prebuffer")
 MOST_LISTENERS: Final = 8
+MOST_PREBUFFER: Final = 50
+"""MAX_PREBUFFERING of ``plugins/janus_audiobridge.c``."""
 HTTP_BASE: Final = "/janus"
+_OF_ROOMS: Final = ("videoroom", "audiobridge")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JanusTarget:
-    """A plugin of a Janus: ``room`` is None for the EchoTest; ``parties`` are those of a room, who hear on ``ways``."""
+    """A plugin of a Janus: ``room`` is None for the EchoTest; ``parties`` are those of a room, who hear on ``ways``.
+
+    ``mixes``: the room is an AudioBridge; ``prebuffer`` what it is asked to keep of each talker, packets.
+    """
 
     name: str
     api: JanusApi
@@ -56,6 +66,8 @@ class JanusTarget:
     listeners: int
     parties: tuple[str, ...] = ()
     ways: tuple[Way, ...] = ()
+    mixes: bool = False
+    prebuffer: int | None = None
 
     @property
     def directions(self) -> Sequence[Way]:
@@ -100,6 +112,8 @@ class JanusTarget:
         del clock
         if self.room is None:
             return EchoTestCall(self.api, setup, seed)
+        if self.mixes:
+            return AudioBridgeCall(self.api, self.room, self.prebuffer, setup, seed)
         if self.parties:
             return VideoRoomCall(self.api, self.room, setup, seed)
         return ListenersCall(self.api, self.room, self.listeners, setup, seed)
@@ -112,8 +126,12 @@ def make_target(plan: TargetPlan) -> JanusTarget:
         BadInputError: a URL or an option that cannot be meant.
     """
     plan.only(OPTIONS)
-    url, room = _address(plan)
+    url, plugin, room = _address(plan)
     options = plan.options
+    if plugin != "audiobridge" and "prebuffer" in options:
+        raise BadInputError(f"target.prebuffer means nothing to {plugin}", "leave it out, or call an audiobridge")
+    if plugin == "audiobridge" and "listeners" in options:
+        raise BadInputError("target.listeners means nothing to an audiobridge", "leave it out, or write parties")
     if room is None:
         for key in ("pin", "listeners"):
             if key in options:
@@ -123,11 +141,15 @@ def make_target(plan: TargetPlan) -> JanusTarget:
         for key, what in (("secret", "target.secret"), ("token", "target.token"), ("pin", "target.pin"))
     }
     api = JanusApi(host=httpx.URL(url).host, url=url, ca_file=ca_file(plan), **secrets)
-    return JanusTarget(name=plan.shown, api=api, room=room, listeners=_listeners(options.get("listeners", 1)))
+    target = JanusTarget(name=plan.shown, api=api, room=room, listeners=_listeners(options.get("listeners", 1)))
+    if plugin != "audiobridge":
+        return target
+    prebuffer = whole_number(plan, "prebuffer", 0, MOST_PREBUFFER, default=0) if "prebuffer" in options else None
+    return replace(target, mixes=True, prebuffer=prebuffer, parties=("caller", "callee"), ways=BOTH_WAYS)
 
 
-def _address(plan: TargetPlan) -> tuple[str, int | str | None]:
-    """Return the URL of the API, and the room (None: the EchoTest)."""
+def _address(plan: TargetPlan) -> tuple[str, str, int | str | None]:
+    """Return the URL of the API, the plugin, and the room (None: the EchoTest)."""
     shown = plan.shown
     place = f"target {shown!r}"
     try:
@@ -138,12 +160,15 @@ def _address(plan: TargetPlan) -> tuple[str, int | str | None]:
         raise BadInputError(f"{place} holds more than an address", "secrets are given as target.secret, .token or .pin")
     *base, last = [""] if url.path in {"", "/"} else url.path.strip("/").split("/")
     room: int | str | None = None
-    if last != "echotest":
-        if not base or base.pop() != "videoroom" or not last:
-            raise BadInputError(f"{place} names no plugin we can call", "end it with /echotest or /videoroom/ROOM")
+    plugin = "echotest"
+    if last != plugin:
+        plugin = base.pop() if base else ""
+        if plugin not in _OF_ROOMS or not last:
+            cure = "end it with /echotest, /videoroom/ROOM or /audiobridge/ROOM"
+            raise BadInputError(f"{place} names no plugin we can call", cure)
         room = int(last) if last.isascii() and last.isdigit() else unquote(last)
     path = "/".join(["", *base]) or (HTTP_BASE if url.scheme.startswith("http") else "/")
-    return str(url.copy_with(path=path)), room
+    return str(url.copy_with(path=path)), plugin, room
 
 
 def _listeners(written: object) -> int:

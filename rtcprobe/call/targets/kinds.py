@@ -59,6 +59,14 @@ KINDS = (
         options=("secret", "token", "pin", "ca", "listeners"),
     ),
     Kind(
+        written="janus+wss://HOST:PORT/audiobridge/ROOM",
+        schemes=("janus+wss", "janus+ws", "janus", "janus+https", "janus+http"),
+        plain="janus+ws://, janus+http://",
+        calls="a mixer of Janus: everybody hears one mix of all others",
+        hears="every way, through the mixer: its delay is a stage, and told by plateaus",
+        options=("secret", "token", "pin", "ca", "prebuffer"),
+    ),
+    Kind(
         written="janus+wss://HOST:PORT/echotest",
         schemes=("janus+wss", "janus+ws", "janus", "janus+https", "janus+http"),
         plain="janus+ws://, janus+http://",
@@ -73,5 +81,20 @@ KINDS = (
         calls="whoever answers a POST of an offer: voice agents, aiortc's examples",
         hears="there and back; with echo: false joins alone; with kind: agent conversations",
         options=(*_HTTP, "body", "fields", "kind", "echo", "delete", "session_origin"),
+    ),
+    Kind(
+        written="page",
+        schemes=("page",),
+        calls="our own page in a real Chromium, and a peer of ours: a browser's playout, mouth and join",
+        hears="both ways",
+        options=("browser",),
+    ),
+    Kind(
+        written="page+https://HOST/PATH",
+        schemes=("page+https", "page+http"),
+        plain="page+http://",
+        calls="any page in a real Chromium: a vendor's demo, a page of yours with an SDK",
+        hears="there and back; with ends: two both ways",
+        options=("steps", "hosts", "ends", "browser"),
     ),
 )

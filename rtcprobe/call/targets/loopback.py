@@ -148,7 +148,7 @@ class LoopbackCall(EmulatedCall):
             )
             if sender is None or taker is None or sender.wanted.plan is None or not sender.may_send.is_set():
                 continue
-            found.append((way, sender.said(way.talker), taker.received(way.listener, forwarded=False)))
+            found.append((way, sender.said(), taker.received(way.talker)))
         return found
 
     @property
@@ -212,13 +212,6 @@ class LoopbackCall(EmulatedCall):
     async def connect(self) -> None:
         """Let whoever stands first call the others."""
         await asyncio.gather(*(self._meet(one, other) for one, other in self._pairs if one.there and other.there))
-
-    def let_speak(self, *, joining: bool) -> None:
-        """Let those speak who are there and wait for no cue, and their messages go."""
-        super().let_speak(joining=joining)
-        for member in self._members.values():
-            if member.there:
-                member.may_send()
 
     async def say_all(self) -> None:
         """Wait until all is said, or the script is over, and the last packet has come.

@@ -80,6 +80,11 @@ class RoomCall(RoomCourse):
         return [self.last_of(who) for who in self.attendees.values() if who.hearing]
 
     @property
+    def awaited(self) -> list[asyncio.Event]:
+        """A packet on every connection that somebody is heard over."""
+        return [way.listener.heard_packet for way in self.ways]
+
+    @property
     def peers(self) -> list[Peer]:
         """Every connection, by party."""
         return [peer for who in self.attendees.values() for peer in who.peers]

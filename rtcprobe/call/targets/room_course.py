@@ -170,7 +170,9 @@ class RoomCourse(OutsideEnds):
             await self.listen(who, talker, peer)
 
         works = {} if who.publishing is None else {who.publishing: publish(who.publishing)}
-        works |= {peer: listen(talker, peer) for talker, peer in who.hearing.items() if peer not in works}
+        for talker, peer in who.hearing.items():
+            if peer not in works:
+                works[peer] = listen(talker, peer)
         try:
             await asyncio.gather(*(self._bring(peer, work, reached, limit_s) for peer, work in works.items()))
         finally:

@@ -55,6 +55,8 @@ class SfuTarget:
     homes: Mapping[str, str]
     servers: tuple[str, ...]
     directions: tuple[Way, ...]
+    written: tuple[Way, ...] = ()
+    """The ways of messages."""
     signaling_apart: bool = False
 
     @property
@@ -80,8 +82,8 @@ class SfuTarget:
 
     @property
     def between(self) -> tuple[Route, ...]:
-        """The routes between servers that somebody's sound takes."""
-        taken = {(self.homes[way.talker], self.homes[way.listener]) for way in self.directions}
+        """The routes between servers that somebody's sound takes, or somebody's messages."""
+        taken = {(self.homes[way.talker], self.homes[way.listener]) for way in (*self.directions, *self.written)}
         return tuple(pair for pair in permutations(self.servers, 2) if pair in taken)
 
     def placed(self, scenario: Scenario) -> SfuTarget:
@@ -97,6 +99,7 @@ class SfuTarget:
             homes=homes,
             servers=tuple(scenario.servers),
             directions=ways,
+            written=tuple(way for way in scenario.ways if way.medium == "messages"),
             signaling_apart=scenario.signaling.region != ANYWHERE,
         )
         for name in scenario.settings.get("legs", {}):

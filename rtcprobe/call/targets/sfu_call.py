@@ -9,6 +9,8 @@ from itertools import combinations
 
 import numpy as np
 
+from rtcprobe.call.channel import drained
+from rtcprobe.call.courier import Courier
 from rtcprobe.call.ends.server import Inlet, Nack, Outlet, ServerLeg
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.script import absent
@@ -17,8 +19,10 @@ from rtcprobe.call.targets.access import Leg
 from rtcprobe.call.targets.base import CallSetup, Route, Way
 from rtcprobe.call.targets.emulated import EmulatedCall, world
 from rtcprobe.call.targets.endings import bounded, said_all
+from rtcprobe.call.targets.sfu_post import Post
 from rtcprobe.call.transceiver import Sound
 from rtcprobe.errors import MeasurementError
+from rtcprobe.messages import CameMessages, SaidMessages
 from rtcprobe.runtime.forwarding import Forwarding
 from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, Timer, Wait
 from rtcprobe.ways import Leg as LegName
@@ -52,6 +56,7 @@ class SfuCall(EmulatedCall):
         super().__init__(setup, world(setup, seed, others, plan.routes, sockets=sockets))
         self._plan = plan
         self._planes = {name: Forwarding(now_s=self.network.now_s) for name in plan.servers}
+        self._post = Post(self._members, plan.homes, setup.messages, self.network)
         self._heard = {name: self._heard_by(name) for name in self.parties}
         self._peers: dict[str, Peer] = {}
         self._legs: dict[str, ServerLeg] = {}
@@ -70,6 +75,10 @@ class SfuCall(EmulatedCall):
             for other in self.parties
             if one in self._heard[other]
         ]
+
+    def messages(self) -> list[tuple[WayName, SaidMessages, CameMessages]]:
+        """Return what was sent on each way, and what of it came."""
+        return list(self._post.exchanged())
 
     @property
     def joiners(self) -> list[Peer]:
@@ -136,6 +145,9 @@ class SfuCall(EmulatedCall):
     async def say_all(self) -> None:
         """Wait until all is said, and the last packet has come. A path that breaks ends it early: ``cut`` says when."""
         self.cut = await said_all(dict.fromkeys(way.talker for way in self.ways), self.peers, self.network)
+        if self.setup.messages and self.cut is None:
+            channels = [peer.channel for peer in self.there if peer.channel is not None]
+            await drained(channels, [peer.ended for peer in self.there], self._post.couriers)
         asked = (peer.negotiated is not None and peer.negotiated.nack for peer in self.peers)
         await self.until_the_last_packet(patient=any(asked))
 
@@ -174,12 +186,15 @@ class SfuCall(EmulatedCall):
         heard = any(name in talkers for talkers in self._heard.values())
         talkers = [self._members[each] for each in self._heard[name]]
         own = member.mouth is not None and heard
-        if not own and not talkers:
+        written = self._post.wanted(name)
+        if not own and not talkers and written is None:
             return  # neither hears nor is heard: it has nothing to do there
-        self._peers[name] = member.join(self._plan.homes[name], talkers, heard=heard, milestones=CALLER_ORDER)
+        home = self._plan.homes[name]
+        self._peers[name] = member.join(home, talkers, heard=heard, milestones=CALLER_ORDER, messages=written)
         inlet = [Inlet(name, plane, asks=self._asks, network=self.network)] if own else []
         outlets = [Outlet(each.name, plane, self.network) for each in talkers]
-        self._legs[name] = self._leg(self._plan.homes[name], [*inlet, *outlets], CALLEE_ORDER)
+        silent = [] if inlet or outlets else [Outlet(name, plane, self.network)]  # who only writes and reads
+        self._legs[name] = self._leg(home, [*inlet, *outlets, *silent], CALLEE_ORDER, self._post.at_home(name))
 
     def _relay(self, one: str, other: str) -> tuple[ServerLeg, ServerLeg]:
         """Make the connection of two servers: each sends the other whom somebody hears there."""
@@ -193,7 +208,13 @@ class SfuCall(EmulatedCall):
             ]
             for plane, sends in ((self._planes[one], there), (self._planes[other], back))
         ]
-        return self._leg(one, made[0], CALLER_ORDER), self._leg(other, made[1], CALLEE_ORDER)
+        # Servers that exchange messages alone have a silent section, too.
+        near = made[0] or [Outlet(one, self._planes[one], self.network)]
+        far = made[1] or [Inlet(one, self._planes[other], asks=False, network=self.network)]
+        return (
+            self._leg(one, near, CALLER_ORDER, self._post.between(one, other)),
+            self._leg(other, far, CALLEE_ORDER, self._post.between(other, one)),
+        )
 
     def _passing(self, one: str, other: str) -> list[str]:
         """Return who at server ``one`` is heard by anybody at ``other``."""
@@ -208,7 +229,13 @@ class SfuCall(EmulatedCall):
     def _asks(self) -> bool:
         return self._plan.nack == "answer+ask"
 
-    def _leg(self, server: str, sections: Sequence[Inlet | Outlet], milestones: Sequence[str]) -> ServerLeg:
+    def _leg(
+        self,
+        server: str,
+        sections: Sequence[Inlet | Outlet],
+        milestones: Sequence[str],
+        courier: Courier | None,
+    ) -> ServerLeg:
         return ServerLeg(
             self.world.hosts[server].beside(),
             server,
@@ -217,6 +244,7 @@ class SfuCall(EmulatedCall):
             protection=self.setup.protection,
             nack=self._plan.nack,
             milestones=milestones,
+            courier=courier,
         )
 
     def _signaling_of(self, server: str) -> EmulatedSignaling:

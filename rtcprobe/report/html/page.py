@@ -16,12 +16,14 @@ from markupsafe import Markup
 
 from rtcprobe.report.dumped import NOTE
 from rtcprobe.report.html import messages, sights, tables, turns, view, waterfall
+from rtcprobe.report.html import room as rooms
 from rtcprobe.report.html.charts import MOST_LINES, Heard, Limit, Series, distribution, in_bins, over_time
 from rtcprobe.report.html.repeat import Repeat, repeat
 from rtcprobe.report.html.trend import newest_first, trends
 from rtcprobe.report.html.words import arrow
 from rtcprobe.report.lead import lead
 from rtcprobe.report.sentences import milliseconds
+from rtcprobe.report.words import say
 from rtcprobe.result import Account, BudgetOutcome, Result, TargetSteps
 from rtcprobe.ways import Way
 
@@ -62,6 +64,8 @@ class Section:
     join_table: tables.Table | None
     join_plot: Markup | None
     talk: turns.Talk | None
+    room: rooms.Told | None
+    named: tables.Table | None
     stages: tuple[waterfall.Waterfall, ...]
     ear_table: tables.Table | None
     ear_plots: tuple[Markup, ...]
@@ -118,7 +122,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         finalize=_text,
     )
-    made.globals |= {"ms": milliseconds, "percent": _percent, "arrow": arrow}
+    made.globals |= {"ms": milliseconds, "percent": _percent, "arrow": arrow, "say": say}
     return made
 
 
@@ -178,6 +182,8 @@ def _section(result: Result, anchor: str) -> Section:
         join_table=tables.join_table(result),
         join_plot=_join_plot(result, f"{anchor}-joins"),
         talk=turns.talk(result),
+        room=rooms.room(result),
+        named=rooms.named_table(result),
         stages=waterfall.stage_waterfalls(result),
         ear_table=tables.mouth_to_ear_table(result),
         ear_plots=tuple(

@@ -11,6 +11,8 @@ Rules:
 """
 
 from rtcprobe.verdict.room.figures import room_of
+from rtcprobe.verdict.room.hour import Hour, hour
+from rtcprobe.verdict.room.matrix import Matrix, level, matrix, worst_pairs
 from rtcprobe.verdict.room.people import HOSTS, Person, people
 
-__all__ = ["HOSTS", "Person", "people", "room_of"]
+__all__ = ["HOSTS", "Hour", "Matrix", "Person", "hour", "level", "matrix", "people", "room_of", "worst_pairs"]

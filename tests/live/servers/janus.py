@@ -1,4 +1,4 @@
-"""Janus: EchoTest, VideoRoom and Streaming, over HTTP and WebSocket, on ports of its own.
+"""Janus: EchoTest, VideoRoom, AudioBridge and Streaming, over HTTP and WebSocket, on ports of its own.
 
 Facts:
     1. The plugins' folder is the one the ``janus`` package installs; only the plugins named here are loaded, because
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from process import ServerError, ServerProcess, free_ports
 
-__all__ = ["MOUNTPOINT", "PIN", "PIN_ROOM", "ROOM", "ROOM_SECRET", "SMALL_ROOM", "Janus"]
+__all__ = ["BRIDGE", "MOUNTPOINT", "PIN", "PIN_ROOM", "ROOM", "ROOM_SECRET", "SMALL_ROOM", "Janus"]
 
 ROOM = 1234
 PIN_ROOM = 4321
@@ -26,6 +26,8 @@ PIN = "opensesame-room-pin"
 SMALL_ROOM = 77
 """Takes one publisher only."""
 ROOM_SECRET = "room-admin"
+BRIDGE = 55
+"""A room of the AudioBridge."""
 MOUNTPOINT = 10
 RTP_PORTS = "20000-20999"
 """Server-side media ports; the tests' network is their own."""
@@ -97,7 +99,7 @@ class Janus:
 
     def _write_configuration(self, folder: Path) -> None:
         library = next(Path("/usr/lib").glob("*/janus"), Path("/usr/lib/janus"))
-        plugins = _others(library / "plugins", "echotest", "videoroom", "streaming")
+        plugins = _others(library / "plugins", "echotest", "videoroom", "streaming", "audiobridge")
         transports = _others(library / "transports", "http", "websockets")
         secret = "" if self.api_secret is None else f'api_secret = "{self.api_secret}"'
         (folder / "janus.jcfg").write_text(f"""
@@ -141,6 +143,10 @@ general: {{ }}
 room-{ROOM}: {{ description = "opus", publishers = 100, audiocodec = "opus", secret = "{ROOM_SECRET}" }}
 room-{PIN_ROOM}: {{ description = "pin", publishers = 10, audiocodec = "opus", pin = "{PIN}" }}
 room-{SMALL_ROOM}: {{ description = "one publisher", publishers = 1, audiocodec = "opus" }}
+""")
+        (folder / "janus.plugin.audiobridge.jcfg").write_text(f"""
+general: {{ }}
+room-{BRIDGE}: {{ description = "mix", sampling_rate = 48000, secret = "{ROOM_SECRET}" }}
 """)
         (folder / "janus.plugin.streaming.jcfg").write_text(f"""
 general: {{ }}

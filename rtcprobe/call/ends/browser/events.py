@@ -1,0 +1,179 @@
+"""What a page tells of its call, read: instants on our clock, connections by number, and which of them is the call.
+
+Facts:
+    CDP's ``Performance.getMetrics`` gives ``NavigationStart``, a document's time origin, in seconds of CLOCK_MONOTONIC,
+    which is ``time.monotonic()``: inside the round trip that asked for it in 5 of 5 tries, unmoved after 15 s. So the
+    wall clock of pages (``timeOrigin + now()``) and ours differ by one number. Source of the name: the DevTools
+    protocol, Performance domain, ``timeDomain: "timeTicks"``.
+
+Rules:
+    1. A page may make connections that it throws away: the one that came the furthest is the call's.
+    2. ICE, DTLS and the first packet are the link's to tell (``tap``); the page tells what no packet does.
+"""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from rtcprobe.timeline import Timeline
+
+__all__ = ["PAGE_ORDER", "Told"]
+
+PAGE_ORDER: Final = (
+    "page_opened",
+    "page_loaded",
+    "steps_done",
+    "microphone_given",
+    "connection_made",
+    "offer_sent",
+    "answer_received",
+    "ice_connected",
+    "dtls_connected",
+    "first_packet",
+    "first_audio",
+)
+"""A join from a page: its first script could run, all of them did, what was to be clicked was; then as any other."""
+
+_REFUSALS: Final = ("NotAllowedError", "NotFoundError", "SecurityError", "NotReadableError")
+"""What no page gets over by asking for something else. Source: Media Capture and Streams §10.2.1."""
+
+
+@dataclass(slots=True)
+class _Connection:
+    made_s: float
+    offered_s: float | None = None
+    answered_s: float | None = None
+    dtls_s: float | None = None
+    offers: bool = True
+
+
+@dataclass(slots=True)
+class _Mouth:
+    """When its first sample was spoken and its last; how late each block was, the first due at ``late_from_s``."""
+
+    began_s: float | None = None
+    ended_s: float | None = None
+    late_from_s: float = 0.0
+    late_s: array[float] = field(default_factory=lambda: array("d"))
+
+
+@dataclass(slots=True, kw_only=True)
+class Told:
+    """What one page told so far. Until ``clock`` is set nothing is known of when; then ``timeline`` is marked."""
+
+    timeline: Timeline
+    epoch_s: float = 0.0
+    """The network's epoch on ``time.monotonic()``."""
+    clock: float | None = None
+    """``time.monotonic()`` less the page's wall clock, seconds."""
+    descriptions: Callable[[str], None]
+    """Takes each description that the page set."""
+    complain: Callable[[str], None]
+    """Takes what went wrong in the page, a sentence."""
+    connected: Callable[[], None]
+    """Called when a connection has its media path, by what the page says."""
+    refused: Callable[[str], None]
+    """Called with why there will be no microphone."""
+    asked: bool = False
+    """Whether it asked for a microphone."""
+    closed: set[int] = field(default_factory=set)
+    mouths: dict[int, _Mouth] = field(default_factory=dict)
+    connections: dict[int, _Connection] = field(default_factory=dict)
+    _waiting: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def mouth(self) -> _Mouth:
+        """The mouth that spoke; where a page asked for several microphones, the latest that did."""
+        return next((each for each in reversed(self.mouths.values()) if each.began_s is not None), _Mouth())
+
+    def take(self, text: str) -> None:
+        """Take an event, as the init script words it."""
+        try:
+            event = json.loads(text)
+            float(event["at"])
+        except (ValueError, TypeError, KeyError):
+            return  # whatever a page calls our names with
+        if self.clock is None:
+            self._waiting.append(event)
+        else:
+            self._settle(event)
+
+    def begin(self, clock: float, epoch_s: float, origin_ms: float) -> None:
+        """Let instants be known: what was told since ``origin_ms`` is settled, what the empty page told is not."""
+        self.clock, self.epoch_s = clock, epoch_s
+        waiting, self._waiting = self._waiting, []
+        for event in waiting:
+            if float(event["at"]) >= origin_ms:
+                self._settle(event)
+
+    @property
+    def shift_s(self) -> float:
+        """What turns the page's wall clock into seconds since the epoch; 0 while that is not known."""
+        return 0.0 if self.clock is None else self.clock - self.epoch_s
+
+    def at_s(self, wall_ms: float) -> float:
+        """Return a page's instant in seconds since the epoch."""
+        return wall_ms / 1e3 + self.shift_s
+
+    def _settle(self, event: dict[str, Any]) -> None:
+        what, at_s = event.get("what"), self.at_s(float(event["at"]))
+        if what == "document" and event.get("top"):
+            self._mark("page_opened", at_s)
+        elif what == "loaded" and event.get("top"):
+            self._mark("page_loaded", at_s)
+        elif what == "microphone asked":
+            self.asked = True
+        elif what == "microphone":
+            self._mark("microphone_given", at_s)
+        elif what == "microphone refused":
+            why = f"the microphone was refused ({event.get('name')}: {event.get('message')})"
+            self.complain(why)
+            if event.get("name") in _REFUSALS:
+                self.refused(why)
+        elif what == "fault":
+            self.complain(str(event.get("message")))
+        elif what == "mouth":
+            self._spoke(event)
+        elif what in {"connection", "local", "remote", "dtls", "state", "closed"}:
+            self._connecting(str(what), event, at_s)
+
+    def _connecting(self, what: str, event: dict[str, Any], at_s: float) -> None:
+        number = int(event.get("n") or 0)
+        each = self.connections.setdefault(number, _Connection(at_s))
+        if what in {"local", "remote"}:
+            self.descriptions(str(event.get("sdp")))
+            if event.get("type") == "offer" and each.offered_s is None:
+                each.offered_s, each.offers = at_s, what == "local"
+            elif event.get("type") == "answer" and each.answered_s is None:
+                each.answered_s = at_s
+        elif what == "dtls" and event.get("state") == "connected" and each.dtls_s is None:
+            each.dtls_s = at_s
+            self._call(each)
+        elif what == "closed":
+            self.closed.add(number)
+
+    def _call(self, each: _Connection) -> None:
+        """Mark what came before, now that it is known which connection is the call (rule 1)."""
+        self._mark("connection_made", each.made_s)
+        for milestone, at_s in (("offer_sent", each.offered_s), ("answer_received", each.answered_s)):
+            if at_s is not None:
+                self._mark(milestone, at_s)
+        self.connected()
+
+    def _spoke(self, event: dict[str, Any]) -> None:
+        mouth = self.mouths.setdefault(int(event.get("m") or 0), _Mouth())
+        if "began" in event:
+            mouth.began_s = self.at_s(float(event["began"]))
+        if "ended" in event:
+            mouth.ended_s = self.at_s(float(event["ended"]))
+        if "late" in event:
+            if not mouth.late_s:
+                mouth.late_from_s = self.at_s(float(event["from"]))
+            mouth.late_s.extend(float(each) / 1e3 for each in event["late"])
+
+    def _mark(self, milestone: str, at_s: float) -> None:
+        self.timeline.mark(milestone, at_s)

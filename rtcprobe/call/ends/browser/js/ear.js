@@ -1,0 +1,66 @@
+// The ear: every block a remote track gave, with the instant at which it was pulled, sent on a second at a time so that
+// a long call does not grow the page.
+//
+// AudioData.timestamp counts microseconds from the time origin of the context that reads it: this worker's, but for
+// blocks that were queued before the stream came here, which have the page's: they seem to lie ahead, and are left out.
+const BLOCKS = 100;
+
+const text = (bytes) => {
+	if (bytes.toBase64) return bytes.toBase64();
+	let out = '';
+	for (let i = 0; i < bytes.length; i += 8192) out += String.fromCharCode(...bytes.subarray(i, i + 8192));
+	return btoa(out);
+};
+
+let stamps = [];
+let sizes = [];
+let pieces = [];
+let rate = 0;
+
+function send() {
+	if (!stamps.length) return;
+	const whole = new Int16Array(sizes.reduce((sum, each) => sum + each, 0));
+	let at = 0;
+	for (const each of pieces) {
+		whole.set(each, at);
+		at += each.length;
+	}
+	postMessage({ origin: performance.timeOrigin, stamps, sizes, rate, pcm: text(new Uint8Array(whole.buffer)) });
+	stamps = [];
+	sizes = [];
+	pieces = [];
+}
+
+onmessage = async ({ data }) => {
+	if (data.flush) {
+		send();
+		postMessage({ flushed: true });
+		return;
+	}
+	const reader = data.readable.getReader();
+	for (;;) {
+		const { value, done } = await reader.read();
+		if (done) break;
+		if (value.timestamp / 1000 > performance.now() + 1) {
+			value.close();
+			continue;
+		}
+		const count = value.numberOfFrames;
+		const sum = new Float32Array(count);
+		const plane = new Float32Array(count);
+		for (let channel = 0; channel < value.numberOfChannels; channel++) {
+			value.copyTo(plane, { planeIndex: channel, format: 'f32-planar' });
+			for (let i = 0; i < count; i++) sum[i] += plane[i] / value.numberOfChannels;
+		}
+		const piece = new Int16Array(count);
+		for (let i = 0; i < count; i++) piece[i] = Math.max(-32768, Math.min(32767, Math.round(sum[i] * 32768)));
+		if (rate && rate !== value.sampleRate) send();
+		rate = value.sampleRate;
+		stamps.push(value.timestamp);
+		sizes.push(count);
+		pieces.push(piece);
+		value.close();
+		if (stamps.length >= BLOCKS) send();
+	}
+	send();
+};

@@ -1,0 +1,193 @@
+// What every document of a page is given before any script of its own: connections through our TURN server alone, a
+// microphone that speaks markers on a grid, and an ear on every remote track. `config` is what Python fills in.
+//
+// Facts:
+//   A Proxy before RTCPeerConnection keeps name, toString, instanceof and statics; a subclass would leave the pristine
+//   class reachable by Object.getPrototypeOf (tried: frames, popups, webkit prefix, Reflect.construct, subclasses).
+//   Every instant is told as performance.timeOrigin + performance.now(): one clock for documents, frames and workers.
+(function (config) {
+	const Real = globalThis.RTCPeerConnection;
+	if (!Real || globalThis.__rtcprobe) return;
+	const now = () => performance.timeOrigin + performance.now();
+	const tell = (what, more) => {
+		const told = JSON.stringify({ what, at: now(), ...more });
+		if (globalThis.__rtcprobe_tell) globalThis.__rtcprobe_tell(told);
+	};
+	const script = (source) => URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
+	const mouths = [];
+	const ears = [];
+	const connections = [];
+
+	// --- connections -----------------------------------------------------------------------------------------------
+	const relayed = (given) => ({
+		...(given || {}),
+		iceServers: config.iceServers.map((each) => ({ ...each })),
+		iceTransportPolicy: 'relay',
+	});
+	let made = 0;
+
+	function watch(connection) {
+		const n = ++made;
+		connections.push([n, connection]);
+		tell('connection', { n });
+		const seen = new Set();
+		const transports = () => {
+			for (const each of [...connection.getSenders(), ...connection.getReceivers()]) {
+				const dtls = each.transport;
+				if (!dtls || seen.has(dtls)) continue;
+				seen.add(dtls);
+				const changed = () => tell('dtls', { n, state: dtls.state });
+				dtls.addEventListener('statechange', changed);
+				if (dtls.state !== 'new') changed();
+			}
+		};
+		connection.addEventListener('signalingstatechange', transports);
+		connection.addEventListener('iceconnectionstatechange', () => {
+			transports();
+			tell('ice', { n, state: connection.iceConnectionState });
+		});
+		connection.addEventListener('connectionstatechange', () =>
+			tell('state', { n, state: connection.connectionState }),
+		);
+		connection.addEventListener('track', ({ track }) => {
+			if (track.kind !== 'audio') return;
+			track.addEventListener('unmute', () => tell('unmute', { n }), { once: true });
+			listen(track, n);
+		});
+		return n;
+	}
+
+	const numbers = new WeakMap();
+	const proxy = new Proxy(Real, {
+		construct(target, args, asked) {
+			const whole = [relayed(args[0]), ...args.slice(1)];
+			const connection = Reflect.construct(target, whole, asked === proxy ? target : asked);
+			numbers.set(connection, watch(connection));
+			return connection;
+		},
+	});
+	Object.defineProperty(Real.prototype, 'constructor', { value: proxy, writable: true, configurable: true });
+	globalThis.RTCPeerConnection = proxy;
+	if (globalThis.webkitRTCPeerConnection) globalThis.webkitRTCPeerConnection = proxy;
+	const wrap = (name, around) => {
+		const real = Real.prototype[name];
+		Real.prototype[name] = { [name](...args) { return around(this, (...given) => real.apply(this, given), args); } }[name];
+	};
+	wrap('setConfiguration', (_, real, [given]) => real(relayed(given)));
+	wrap('close', (connection, real) => {
+		tell('closed', { n: numbers.get(connection) });
+		return real();
+	});
+	for (const name of ['setLocalDescription', 'setRemoteDescription']) {
+		wrap(name, (connection, real, args) => {
+			const done = real(...args);
+			const side = name === 'setLocalDescription' ? 'local' : 'remote';
+			done.then(
+				() => {
+					const set = connection[`${side}Description`];
+					if (set) tell(side, { n: numbers.get(connection), type: set.type, sdp: set.sdp });
+				},
+				() => {},
+			);
+			return done;
+		});
+	}
+
+	// --- the mouth ---------------------------------------------------------------------------------------------------
+	let speaking = false;
+
+	function newMouth() {
+		const m = mouths.length;
+		const track = new MediaStreamTrackGenerator({ kind: 'audio' });
+		const worker = new Worker(script(config.mouth));
+		worker.onmessage = ({ data }) => tell('mouth', { m, ...data });
+		worker.onerror = (event) => tell('fault', { message: `the mouth: ${event.message}` });
+		worker.postMessage({ writable: track.writable, loop: config.loop, total: config.total }, [track.writable]);
+		if (speaking) worker.postMessage({ speak: true });
+		globalThis.__rtcprobe_sound().then((text) => {
+			if (text) worker.postMessage({ sound: text });
+		});
+		mouths.push(worker);
+		return track;
+	}
+
+	const devices = globalThis.MediaDevices && MediaDevices.prototype;
+	if (devices && devices.getUserMedia) {
+		const real = devices.getUserMedia;
+		devices.getUserMedia = async function getUserMedia(constraints) {
+			tell('microphone asked', {});
+			let stream;
+			try {
+				stream = await real.call(this, constraints);
+			} catch (error) {
+				tell('microphone refused', { name: error.name, message: error.message });
+				throw error;
+			}
+			const microphones = stream.getAudioTracks();
+			if (microphones.length && config.generates) {
+				for (const each of microphones) {
+					stream.removeTrack(each);
+					each.stop();
+				}
+				stream.addTrack(newMouth());
+			}
+			if (microphones.length) tell('microphone', {});
+			return stream;
+		};
+	}
+
+	// --- the ear -----------------------------------------------------------------------------------------------------
+	function listen(track, n) {
+		const id = ears.length + 1;
+		// Without an element that plays it nothing of a remote track is pulled, and there is nothing to hear.
+		const player = new Audio();
+		player.srcObject = new MediaStream([track]);
+		player.play().catch((error) => tell('fault', { message: `playing: ${error.message}` }));
+		const processor = new MediaStreamTrackProcessor({ track, maxBufferSize: 1000 });
+		const worker = new Worker(script(config.ear));
+		worker.onmessage = ({ data }) => {
+			if (data.flushed) ears[id - 1].flushed();
+			else globalThis.__rtcprobe_heard(JSON.stringify({ n, id, ...data }));
+		};
+		ears.push({ worker, player, flushed: () => {} });
+		worker.postMessage({ readable: processor.readable }, [processor.readable]);
+	}
+
+	const plain = async (connection) => {
+		const report = await connection.getStats();
+		const all = [];
+		report.forEach((each) => all.push(each));
+		return all;
+	};
+
+	Object.defineProperty(globalThis, '__rtcprobe', {
+		enumerable: false,
+		value: {
+			speak() {
+				speaking = true;
+				mouths.forEach((worker) => worker.postMessage({ speak: true }));
+			},
+			// Resolves when what the ears have heard so far is told.
+			flush: () =>
+				Promise.all(
+					ears.map(
+						(ear) =>
+							new Promise((done) => {
+								ear.flushed = done;
+								ear.worker.postMessage({ flush: true });
+							}),
+					),
+				),
+			async figures() {
+				const all = [];
+				for (const [n, connection] of connections) {
+					if (connection.connectionState !== 'connected') continue;
+					all.push({ n, stats: await plain(connection) });
+				}
+				return all;
+			},
+		},
+	});
+	tell('document', { origin: performance.timeOrigin, url: location.href, top: globalThis.top === globalThis });
+	addEventListener('DOMContentLoaded', () => tell('loaded', { top: globalThis.top === globalThis }), { once: true });
+})(/*config*/);

@@ -1,0 +1,68 @@
+"""The sound that came back from a page, put together: blocks with the instants at which they were pulled."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from rtcprobe.audio.pcm import SAMPLE_RATE_HZ, Pcm
+from rtcprobe.audio.resample import resampled
+from rtcprobe.recording import Sounded
+
+__all__ = ["Returned"]
+
+
+@dataclass(slots=True)
+class _Ear:
+    at_ms: list[float] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    pieces: list[npt.NDArray[np.float32]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Returned:
+    """What the ears of one page have told so far; one ear a remote track."""
+
+    ears: dict[tuple[int, int], _Ear] = field(default_factory=dict)
+
+    def take(self, text: str) -> None:
+        """Take a second of sound, as the init script words it; what cannot be read is left out."""
+        try:
+            told = json.loads(text)
+            pcm: Pcm = (np.frombuffer(base64.b64decode(told["pcm"]), dtype="<i2") / 32768).astype(np.float32)
+            sizes = [int(each) for each in told["sizes"]]
+            at_ms = [float(told["origin"]) + float(each) / 1e3 for each in told["stamps"]]
+            rate_hz, key = int(told["rate"]), (int(told["n"]), int(told["id"]))
+        except (ValueError, TypeError, KeyError, binascii.Error):
+            return
+        if sum(sizes) != len(pcm) or len(sizes) != len(at_ms) or rate_hz <= 0:
+            return
+        ear = self.ears.setdefault(key, _Ear())
+        if rate_hz != SAMPLE_RATE_HZ:
+            pcm = resampled(pcm, rate_hz, SAMPLE_RATE_HZ)
+            ends = np.minimum(np.cumsum(sizes) * SAMPLE_RATE_HZ // rate_hz, len(pcm))
+            ends[-1:] = len(pcm)
+            sizes = np.diff(ends, prepend=0).tolist()
+        ear.at_ms += at_ms
+        ear.sizes += sizes
+        ear.pieces.append(pcm)
+
+    def sound(self, shift_s: float, figures: Mapping[str, float]) -> Sounded:
+        """Return the loudest track; ``shift_s`` turns a page's wall clock into seconds since the epoch."""
+        ear = max(self.ears.values(), key=_energy, default=_Ear())
+        return Sounded(
+            at_s=np.array(ear.at_ms, dtype=np.float64) / 1e3 + shift_s,
+            sizes=np.array(ear.sizes, dtype=np.int64),
+            pcm=np.concatenate(ear.pieces) if ear.pieces else np.zeros(0, dtype=np.float32),
+            figures=figures,
+        )
+
+
+def _energy(ear: _Ear) -> float:
+    return float(sum(np.sum(np.square(each, dtype=np.float64)) for each in ear.pieces))

@@ -1,0 +1,115 @@
+"""What is done on a page until it calls: a short list of clicks and words, as a user's hands would.
+
+A step is one of::
+
+    click: "#start"                    # a selector of CSS, or playwright's own: text=Join
+    fill: ["#room", "1234"]            # the words may be env:NAME or file:PATH
+    press: ["#room", Enter]
+    choose: ["select#codec", opus]     # of a list
+    wait: "text=connected"             # for something to be seen
+
+Source of the selectors: playwright.dev, "Locators" and "Other locators".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from rtcprobe.call.ends.browser.launching import first_line
+from rtcprobe.errors import BadInputError, MeasurementError, did_you_mean
+from rtcprobe.scenario import TargetPlan
+from rtcprobe.secrets import Secret, read_secret
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+__all__ = ["Step", "do", "read_steps"]
+
+_PAIRS: Final = ("fill", "press", "choose")
+_VERBS: Final = ("click", *_PAIRS, "wait")
+_MOST_STEPS: Final = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step: ``verb``, on what, and with which words."""
+
+    verb: str
+    selector: str
+    words: str | Secret = ""
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.selector}"
+
+
+def read_steps(plan: TargetPlan) -> tuple[Step, ...]:
+    """Return the steps under ``target.steps``.
+
+    Raises:
+        BadInputError: what is no list of steps.
+    """
+    written = plan.options.get("steps", ())
+    cure = 'write a list: [{click: "#start"}, {fill: ["#room", "1234"]}, {wait: "text=connected"}]'
+    if not isinstance(written, Sequence) or isinstance(written, str):
+        raise BadInputError(f"target.steps {written!r} is no list of steps", cure)
+    if len(written) > _MOST_STEPS:
+        raise BadInputError(f"target.steps has {len(written)} steps", f"give {_MOST_STEPS} at most")
+    return tuple(_step(each, f"target.steps[{place}]", cure) for place, each in enumerate(written))
+
+
+def _step(written: Any, where: str, cure: str) -> Step:
+    if not isinstance(written, Mapping) or len(written) != 1:
+        raise BadInputError(f"{where} {written!r} is no step", cure)
+    verb, what = next(iter(written.items()))
+    if verb not in _VERBS:
+        raise BadInputError(f"{where}: {verb!r} is not known", did_you_mean(str(verb), _VERBS))
+    if verb not in _PAIRS:
+        if not isinstance(what, str) or not what:
+            raise BadInputError(f"{where}: {verb} {what!r} names no selector", f'write {{{verb}: "#start"}}')
+        return Step(verb=verb, selector=what)
+    pair = isinstance(what, Sequence) and not isinstance(what, str) and len(what) == 2
+    if not pair or not isinstance(what[0], str) or not what[0] or not isinstance(what[1], (str, int, float)):
+        raise BadInputError(f"{where}: {verb} {what!r} is no pair", f'write {{{verb}: ["#room", "1234"]}}')
+    words: str | Secret = str(what[1])
+    if str(words).startswith(("env:", "file:")):
+        words = read_secret(words, where)
+    return Step(verb=verb, selector=what[0], words=words)
+
+
+async def do(page: Page, steps: Sequence[Step], limit_s: float, begun: Callable[[str], None]) -> None:
+    """Do all ``steps``, each within ``limit_s``; ``begun`` is told the name of each.
+
+    Raises:
+        MeasurementError: one cannot be done, in a sentence that names it.
+    """
+    from playwright.async_api import Error, TimeoutError  # noqa: A004, PLC0415 - an extra
+
+    for number, step in enumerate(steps, 1):
+        name = f"page step {number} of {len(steps)}, {step}"
+        begun(name)
+        try:
+            await _done(page, step, limit_s * 1e3)
+        except TimeoutError:
+            raise MeasurementError(
+                f"{name}: nothing on the page could be taken for it within {limit_s:g} s",
+                "look at the page, and give another selector",
+            ) from None
+        except Error as error:
+            raise MeasurementError(f"{name}: {first_line(error)}") from error
+
+
+async def _done(page: Page, step: Step, limit_ms: float) -> None:
+    words = step.words.reveal() if isinstance(step.words, Secret) else step.words
+    found = page.locator(step.selector).first
+    if step.verb == "click":
+        await found.click(timeout=limit_ms, no_wait_after=True)
+    elif step.verb == "fill":
+        await found.fill(words, timeout=limit_ms)
+    elif step.verb == "press":
+        await found.press(words, timeout=limit_ms)
+    elif step.verb == "choose":
+        await found.select_option(words, timeout=limit_ms)
+    else:
+        await found.wait_for(state="visible", timeout=limit_ms)

@@ -1,0 +1,76 @@
+"""What a browser's own datagrams tell on their way through our link: when ICE, DTLS and the first sound were there.
+
+Facts:
+    - ICE is connected for a browser when the answer to a check of its own has come back (RFC 8445 §7.2.5.3).
+    - DTLS 1.2 is when the other side's Finished has come: the first handshake record of a later epoch than 0 that
+      arrives (RFC 6347 §4.1). The page's own event agrees with it to 2 ms. Of DTLS 1.3 (RFC 9147 §4: records whose
+      first byte is 001xxxxx) nothing can be told from outside: the page's event is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rtcprobe.playout.arrivals import Arrivals
+from rtcprobe.recording import Departure
+from rtcprobe.runtime.wiretap import WireTap, is_rtp
+from rtcprobe.timeline import Side
+
+__all__ = ["BrowserTap"]
+
+_HANDSHAKE = 22
+"""Content type. Source: RFC 5246 §6.2.1."""
+_SUCCESS = b"\x01\x01"
+"""A Binding answered. Source: RFC 8489 §5, §18.2."""
+
+
+class BrowserTap(WireTap):
+    """The tap of one browser. ``reached`` is told of a milestone and its instant; ``audio`` are payload types."""
+
+    def __init__(self, side: Side, reached: Callable[[str, float], None]) -> None:
+        super().__init__(side)
+        self.audio: set[int] = set()
+        """Payload types of sound, as agreed on; while it is empty, whatever comes is taken for sound."""
+        self.arrivals = Arrivals()
+        """RTP of sound that came, by headers alone."""
+        self._reached = reached
+        self._sources: dict[int, int] = {}
+
+    def received(self, data: bytes, now_s: float) -> None:
+        """Note a datagram that reaches the browser."""
+        super().received(data, now_s)
+        if is_rtp(data):
+            kind = data[1] & 0x7F
+            if not self.audio or kind in self.audio:
+                self._reached("first_packet", now_s)
+                sequence, stamp = int.from_bytes(data[2:4], "big"), int.from_bytes(data[4:8], "big")
+                self.arrivals.add(now_s, sequence, stamp, b"", kind)
+        elif data[:2] == _SUCCESS:
+            self._reached("ice_connected", now_s)
+        elif 19 < data[0] < 64 and _later_epoch(data):
+            self._reached("dtls_connected", now_s)
+
+    def sent(self, data: bytes, now_s: float) -> None:
+        """Note a datagram that leaves the browser."""
+        super().sent(data, now_s)
+        if is_rtp(data):
+            self._sources[int.from_bytes(data[8:12], "big")] = data[1] & 0x7F
+
+    def spoken(self) -> list[Departure]:
+        """Return the packets of sound that left, of the source that sent most."""
+        found = [ssrc for ssrc, kind in self._sources.items() if not self.audio or kind in self.audio]
+        of_each = [list(self.departures(ssrc)) for ssrc in found]
+        return max(of_each, key=len, default=[])
+
+
+def _later_epoch(data: bytes) -> bool:
+    """Return whether a datagram of several DTLS records has a handshake record of a later epoch than 0.
+
+    Source: RFC 6347 §4.1: type (1), version (2), epoch (2), sequence number (6), length (2).
+    """
+    at = 0
+    while at + 13 <= len(data):
+        if data[at] == _HANDSHAKE and int.from_bytes(data[at + 3 : at + 5], "big") > 0:
+            return True
+        at += 13 + int.from_bytes(data[at + 11 : at + 13], "big")
+    return False

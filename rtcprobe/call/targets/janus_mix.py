@@ -1,0 +1,105 @@
+"""An AudioBridge of Janus: a mixer. Each party sends its sound and gets one stream of everybody else's.
+
+Facts:
+    1. Who joins makes an offer with ``configure``; what comes back is the mix without one's own voice, a packet every
+       20 ms, whether or not anybody speaks.
+    2. Of each talker's packets the bridge keeps ``prebuffer`` (six unless told) before it decodes the first: it waits
+       for so many anew only where it ran dry. What a hiccup of the talker adds to that stays (``hearing.plateaus``).
+    3. A mix is encoded anew: nothing in it tells whose packet it was made of. So markers alone tell who is heard, and
+       talkers of a mix have no code in common, and take turns.
+
+Rules:
+    1. The delay between a departure and its sound's arrival is the network's and the bridge's. The network's is known
+       near enough: what the emulated lines did, and of the rest half a STUN round trip on either side. What
+       is left is the bridge's: prebuffer, the wait for its tick (0 to 20 ms), its encoder's look-ahead (6.5 ms).
+
+Source: https://janus.conf.meetecho.com/docs/audiobridge.html; janus-gateway 1.1.2, ``plugins/janus_audiobridge.c``
+(DEFAULT_PREBUFFERING 6, OPUS_APPLICATION_VOIP, the mixer's thread).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from rtcprobe.call.mouth_track import Mouth
+from rtcprobe.call.peer import Media, Peer
+from rtcprobe.call.targets.base import CallSetup, Way
+from rtcprobe.call.targets.janus_steps import CONNECTION, MEDIA, SESSION, JanusApi, JanusSteps
+from rtcprobe.call.targets.outside_room import Attendee, RoomCall
+from rtcprobe.call.transceiver import SoundWanted
+from rtcprobe.runtime.network import Direction
+
+__all__ = ["AudioBridgeCall"]
+
+AUDIOBRIDGE: Final = "janus.plugin.audiobridge"
+_ORDER = (*CONNECTION, *SESSION, "room_joined", "ice_gathered", "offer_sent", "answer_received", *MEDIA)
+
+
+class AudioBridgeCall(JanusSteps, RoomCall):
+    """One call of a bridge; ``prebuffer`` is in packets, None: the room's own."""
+
+    speaker_order = listener_order = _ORDER
+
+    def __init__(
+        self, api: JanusApi, room: int | str, prebuffer: int | None, setup: CallSetup, seed: np.random.SeedSequence
+    ) -> None:
+        self.api, self.room = api, room
+        self._asked = {} if prebuffer is None else {"prebuffer": prebuffer}
+        super().__init__(setup, seed, server=api.host)
+
+    @property
+    def ways(self) -> list[Way]:
+        """Who hears whom, and what is known of the way (rule 1)."""
+        return [each._replace(mixed=self._mixed(each)) for each in super().ways]
+
+    def connect_party(self, who: Attendee, mouth: Mouth | None, hears: Sequence[str]) -> None:
+        """Make the one connection of a party."""
+        track = None if mouth is None else mouth.track()
+        media: Media = "sendonly" if not hears else "recvonly" if track is None else "sendrecv"
+        peer = self.add_peer(who.host, who.line, [SoundWanted(track=track, media=media)], _ORDER)
+        who.publishing = None if track is None else peer
+        who.hearing = dict.fromkeys(hears, peer)
+
+    async def publish(self, who: Attendee, peer: Peer) -> None:
+        """Join the bridge and take part in the mix."""
+        await self._take_part(who, peer, muted=False)
+
+    async def listen(self, who: Attendee, talker: str, peer: Peer) -> None:
+        """Join the bridge as somebody who says nothing."""
+        del talker
+        await self._take_part(who, peer, muted=True)
+
+    async def _take_part(self, who: Attendee, peer: Peer, *, muted: bool) -> None:
+        _, handle = await self.attach(peer, AUDIOBRIDGE, lambda why: self.lose_party(who, why))
+        body: Mapping[str, Any] = {"request": "join", "room": self.room, "display": who.name, **self._asked}
+        await handle.message(f"join bridge {self.room}", body, pin=self.api.pin)
+        self.mark(peer, "room_joined")
+        configure = {"request": "configure", "muted": muted}
+        await self.exchange_descriptions(peer, handle, f"configure in bridge {self.room}", configure)
+
+    def _mixed(self, way: Way) -> dict[str, float]:
+        """Return the stages of a way but for the bridge's own; {} where no STUN check was answered."""
+        talker, listener = self.attendees[way.direction.talker], self.attendees[way.direction.listener]
+        beyond = [_beyond_s(peer, who) for peer, who in ((way.talker, talker), (way.listener, listener))]
+        known = [each for each in beyond if each is not None]
+        if len(known) < len(beyond):
+            return {}
+        network_s = _mean_s(talker.host.up) + _mean_s(listener.host.down) + sum(known)
+        return {"network": network_s}
+
+
+def _beyond_s(peer: Peer, who: Attendee) -> float | None:
+    """Return half of what the fastest STUN round trip took beyond the emulated line."""
+    if peer.tap.round_trip_s is None:
+        return None
+    emulated_s = sum(way.tally.fastest_s() or 0.0 for way in (who.host.up, who.host.down))
+    return max(0.0, peer.tap.round_trip_s - emulated_s) / 2
+
+
+def _mean_s(way: Direction) -> float:
+    """Return what the packets of an emulated line took, on average."""
+    delays_s = way.tally.delays_s()
+    return float(np.mean(delays_s)) if len(delays_s) else 0.0

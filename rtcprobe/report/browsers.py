@@ -1,0 +1,36 @@
+"""A browser that took part, in words: which one, what was done to it, how well it kept time, what it says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rtcprobe.report.sentences import milliseconds
+from rtcprobe.units import format_ratio
+
+__all__ = ["browser_words"]
+
+
+def browser_words(peer: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is to be said of ``peer``, a phrase each; nothing where it is no browser."""
+    if "browser" not in peer:
+        return
+    yield f"{peer['browser']}, {peer.get('priority', 'ordinary')}"
+    late = [peer.get(f"mouth_late_p{q}_s") for q in (50, 95, 99)]
+    if None not in late:
+        yield f"its mouth late by {'/'.join(milliseconds(each) for each in late if each is not None)} ms (p50/p95/p99)"
+    if str(peer.get("mouth", "")).startswith("generator"):
+        yield "the page's echo cancellation, noise suppression and gain control passed by"
+    if peer.get("media"):
+        yield str(peer["media"])
+    said = peer.get("getStats") or {}
+    counted = said.get("jitterBufferEmittedCount")
+    if counted:
+        held = milliseconds(said.get("jitterBufferDelay", 0.0) / counted)
+        yield f"getStats, beside ours: jitter buffer {held} ms, {_concealed(said)} concealed that was not silence"
+
+
+def _concealed(said: Mapping[str, float]) -> str:
+    received = said.get("totalSamplesReceived")
+    heard = said.get("concealedSamples", 0.0) - said.get("silentConcealedSamples", 0.0)
+    return format_ratio(heard / received) if received else "nothing"

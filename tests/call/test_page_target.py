@@ -1,0 +1,247 @@
+"""Calls from a page: what a plan refuses, what a page tells, and whether its media passed our link. No browser here."""
+
+import base64
+import json
+
+import numpy as np
+import pytest
+
+from rtcprobe.call.ends.browser.events import PAGE_ORDER, Told
+from rtcprobe.call.ends.browser.figures import figures_of, passed_of
+from rtcprobe.call.ends.browser.sounding import Returned
+from rtcprobe.call.ends.browser.tab import PagePlan
+from rtcprobe.call.ends.browser.tap import BrowserTap
+from rtcprobe.call.targets.base import find_target
+from rtcprobe.errors import BadInputError
+from rtcprobe.scenario import TargetPlan
+from rtcprobe.timeline import Timeline, phases
+
+URL = "page+https://demo.example/room?x=1"
+
+
+def test_a_page_is_an_echo_unless_it_has_two_ends():
+    assert find_target(TargetPlan(url=URL)).directions == ("round_trip",)
+    two = find_target(TargetPlan(url=URL, options={"ends": "two"}))
+    assert two.directions == ("caller_to_callee", "callee_to_caller")
+    assert find_target(TargetPlan(url="page")).directions == two.directions
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"steps": "click it"}, "target.steps 'click it' is no list of steps"),
+        ({"steps": [{"clack": "#a"}]}, "target.steps[0]: 'clack' is not known: did you mean click"),
+        ({"steps": [{"click": ""}]}, "target.steps[0]: click '' names no selector"),
+        ({"steps": [{"click": "#a", "wait": "#b"}]}, "is no step"),
+        ({"steps": [{"fill": "#a"}]}, "target.steps[0]: fill '#a' is no pair"),
+        ({"steps": [{"click": "#a"}] * 51}, "target.steps has 51 steps"),
+        ({"hosts": "sfu.example"}, "target.hosts 'sfu.example' is no list of hosts"),
+        ({"hosts": ["https://sfu.example"]}, "target.hosts: 'https://sfu.example' is no host"),
+        ({"ends": "three"}, "target.ends 'three' is not known"),
+        ({"browser": 5}, "target.browser 5 is no path"),
+        ({"step": []}, "target.step is not known to page+https"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_with_its_value(options, sentence):
+    with pytest.raises(BadInputError) as refused:
+        find_target(TargetPlan(url=URL, options=options))
+    assert sentence in str(refused.value)
+
+
+def test_our_own_page_takes_no_steps():
+    with pytest.raises(BadInputError, match=r"target\.steps is not known to page"):
+        find_target(TargetPlan(url="page", options={"steps": []}))
+
+
+def test_words_of_a_step_may_be_secrets(monkeypatch):
+    monkeypatch.setenv("ROOM_PIN", "four-words")
+    target = find_target(TargetPlan(url=URL, options={"steps": [{"fill": ["#pin", "env:ROOM_PIN"]}]}))
+    (step,) = target.plans[0].steps
+    assert step.words.reveal() == "four-words"
+    assert "four-words" not in f"{step} {step!r}"
+
+
+def test_a_page_reaches_its_own_host_and_those_that_are_named():
+    plan = PagePlan(url=URL, hosts=("demo.example", "*.sfu.example"))
+    assert plan.allows("demo.example")
+    assert plan.allows("EU.sfu.example.")
+    for host in ("sfu.example", "evil-sfu.example", "demo.example.org", "clients2.google.com", "127.0.0.1"):
+        assert not plan.allows(host)
+
+
+class Page:
+    """A page that tells, and what is made of it; its clock is 1000 s ahead of ours."""
+
+    def __init__(self):
+        self.timeline = Timeline("caller", PAGE_ORDER)
+        self.sdp, self.faults, self.refusals, self.connects = [], [], [], []
+        self.told = Told(
+            timeline=self.timeline,
+            descriptions=self.sdp.append,
+            complain=self.faults.append,
+            connected=lambda: self.connects.append(True),
+            refused=self.refusals.append,
+        )
+
+    def tells(self, what, at_s, **more):
+        self.told.take(json.dumps({"what": what, "at": (1000 + at_s) * 1e3, **more}))
+
+    def opens(self, at_s=0.0):
+        self.timeline.begin(at_s)
+        self.told.begin(-1000.0, 0.0, (1000 + at_s) * 1e3)
+
+
+def test_what_was_told_before_the_clock_was_known_is_marked_then_and_what_the_empty_page_told_is_not():
+    page = Page()
+    page.tells("document", -0.5, top=True)
+    page.tells("document", 0.1, top=True)
+    page.opens()
+    page.tells("loaded", 0.2, top=True)
+    assert page.timeline.marks == pytest.approx({"page_opened": 0.1, "page_loaded": 0.2})
+
+
+def test_the_connection_that_is_thrown_away_is_no_part_of_the_join():
+    page = Page()
+    page.opens()
+    page.tells("connection", 0.1, n=1)
+    page.tells("local", 0.15, n=1, type="offer", sdp="throw-away")
+    page.tells("connection", 0.2, n=2)
+    page.tells("microphone", 0.3)
+    page.tells("local", 0.4, n=2, type="offer", sdp="v=0")
+    page.tells("remote", 0.5, n=2, type="answer", sdp="v=0")
+    assert not page.connects
+    page.tells("dtls", 0.6, n=2, state="connected")
+    assert page.connects == [True]
+    marks = {"connection_made": 0.2, "microphone_given": 0.3, "offer_sent": 0.4, "answer_received": 0.5}
+    assert page.timeline.marks == pytest.approx(marks)
+    # Contiguous: what was there before its turn costs nothing.
+    assert sum(phases(page.timeline.marks, PAGE_ORDER).values()) == pytest.approx(0.5)
+
+
+def test_a_refused_microphone_ends_the_call_only_where_no_other_wish_would_help():
+    page = Page()
+    page.opens()
+    page.tells("microphone refused", 0.1, name="OverconstrainedError", message="deviceId")
+    assert not page.refusals
+    page.tells("microphone refused", 0.2, name="NotAllowedError", message="Permission denied")
+    assert page.refusals == ["the microphone was refused (NotAllowedError: Permission denied)"]
+    assert len(page.faults) == 2
+
+
+def test_the_latest_mouth_that_spoke_is_the_one_that_counts():
+    page = Page()
+    page.opens()
+    page.tells("mouth", 1.0, m=0, **{"from": 1000_500.0}, late=[0.1, 0.2])
+    page.tells("mouth", 1.1, m=0, began=1001_000.0)
+    page.tells("mouth", 2.0, m=1, **{"from": 1001_500.0}, late=[0.3] * 50)
+    assert page.told.mouth.began_s == pytest.approx(1.0)
+    page.tells("mouth", 2.1, m=1, began=1002_000.0)
+    page.tells("mouth", 8.1, m=1, ended=1008_000.0)
+    mouth = page.told.mouth
+    assert (mouth.began_s, mouth.ended_s, mouth.late_from_s) == pytest.approx((2.0, 8.0, 1.5))
+    assert list(mouth.late_s) == pytest.approx([0.0003] * 50)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", '{"what": "mouth"}', '{"at": "soon"}', '{"what": 5, "at": 1}'])
+def test_what_a_page_calls_our_names_with_is_left_out(text):
+    page = Page()
+    page.opens()
+    page.told.take(text)
+    assert not page.timeline.marks
+    returned = Returned()
+    returned.take(text)
+    assert not len(returned.sound(0.0, {}).pcm)
+
+
+def test_sound_comes_back_on_our_clock_and_the_loudest_track_is_the_one_heard():
+    returned = Returned()
+    for number, level in ((1, 3), (2, 3000)):
+        pcm = base64.b64encode(np.full(960, level, dtype="<i2").tobytes()).decode()
+        told = {"n": 1, "id": number, "origin": 5000.0, "stamps": [0, 10_000], "sizes": [480, 480], "rate": 48_000}
+        returned.take(json.dumps({**told, "pcm": pcm}))
+    sound = returned.sound(-4.0, {})
+    assert sound.at_s == pytest.approx([1.0, 1.01])
+    assert sound.pcm[0] == pytest.approx(3000 / 32768)
+
+
+def test_sound_of_another_rate_is_brought_to_ours_block_by_block():
+    returned = Returned()
+    pcm = base64.b64encode(np.zeros(882, dtype="<i2").tobytes()).decode()
+    told = {"n": 1, "id": 1, "origin": 0.0, "stamps": [0, 10_000], "sizes": [441, 441], "rate": 44_100, "pcm": pcm}
+    returned.take(json.dumps(told))
+    assert returned.sound(0.0, {}).sizes.tolist() == [480, 480]
+
+
+RELAYED = ("192.0.2.2", 40_000)
+
+
+def stats(kind="relay", port=40_000, sent=100, received=100, trip_s=0.081):
+    return [
+        {
+            "n": 1,
+            "stats": [
+                {"id": "T", "type": "transport", "selectedCandidatePairId": "P"},
+                {
+                    "id": "P",
+                    "type": "candidate-pair",
+                    "localCandidateId": "L",
+                    "totalRoundTripTime": 10 * trip_s,
+                    "responsesReceived": 10,
+                },
+                {"id": "L", "type": "local-candidate", "candidateType": kind, "address": "192.0.2.2", "port": port},
+                {"id": "O", "type": "outbound-rtp", "kind": "audio", "packetsSent": sent},
+                {
+                    "id": "I",
+                    "type": "inbound-rtp",
+                    "kind": "audio",
+                    "packetsReceived": received,
+                    "concealedSamples": 480,
+                },
+            ],
+        }
+    ]
+
+
+def test_media_that_passed_our_link_is_believed_with_its_round_trip():
+    passed = passed_of(stats(), relayed=[RELAYED], up=101, down=102)
+    assert passed.wrong is None
+    assert passed.round_trip_s == pytest.approx(0.081)
+
+
+@pytest.mark.parametrize(
+    ("told", "up", "why"),
+    [
+        (stats(kind="host"), 100, "it left from a host candidate"),
+        (stats(port=50_000), 100, "did not pass our link"),
+        (stats(sent=1000), 100, "the page says it sent 1000 packets of media, and 100 passed our link"),
+    ],
+)
+def test_media_that_went_past_our_link_is_told(told, up, why):
+    assert why in passed_of(told, relayed=[RELAYED], up=up, down=100).wrong
+
+
+def test_what_a_page_says_of_its_playout_goes_by_w3cs_names():
+    assert figures_of(stats()) == {"packetsReceived": 100.0, "concealedSamples": 480.0}
+    assert figures_of([{"stats": "none"}]) == {}
+
+
+def test_a_link_tells_ice_dtls_and_the_first_packet_of_sound():
+    reached = {}
+    tap = BrowserTap("caller", reached.setdefault)
+    tap.audio = {111}
+    tap.received(b"\x01\x01" + bytes(18), 1.0)  # a Binding answered
+    plain = bytes((22, 0xFE, 0xFD, 0, 0)) + bytes(6) + b"\x00\x02hi"  # a handshake record of epoch 0
+    tap.received(plain, 2.0)
+    tap.received(plain + bytes((22, 0xFE, 0xFD, 0, 1)) + bytes(6) + b"\x00\x02hi", 3.0)  # and one of epoch 1
+    tap.received(bytes((0x80, 96)) + bytes(10), 4.0)  # video
+    tap.received(bytes((0x80, 111)) + bytes(10), 5.0)
+    assert reached == {"ice_connected": 1.0, "dtls_connected": 3.0, "first_packet": 5.0}
+    assert len(tap.arrivals) == 1
+
+
+def test_what_left_is_told_of_the_source_of_sound_that_sent_most():
+    tap = BrowserTap("caller", lambda *_: None)
+    tap.audio = {111}
+    for place, (kind, source) in enumerate([(111, 7), (96, 8), (96, 8), (111, 9), (111, 9)]):
+        tap.sent(bytes((0x80, kind)) + place.to_bytes(2, "big") + bytes(4) + source.to_bytes(4, "big"), float(place))
+    assert [each.ssrc for each in tap.spoken()] == [9, 9]

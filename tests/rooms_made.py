@@ -1,0 +1,76 @@
+"""Rooms as tests make them: accounts with delays, spells and gaps by hand, and what happened beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from rtcprobe.result import Account, Happening, HeardCall, Join, Joins, Result, Sample, Span
+from rtcprobe.ways import Way
+
+__all__ = ["heard", "join", "room"]
+
+ROLES = {"ana": "host", "ben": "co-host", "cho": "audience", "dan": "audience"}
+
+Periods = Sequence[tuple[float, float]]
+
+
+def heard(way: str, *delays_ms: float, spells: Periods = ((0.0, 10.0),), gaps: Periods = (), calls: int = 1) -> Account:
+    """Return an account of markers with these delays, the same in each call; times of spans in seconds."""
+    samples = tuple(
+        Sample(marker=k, spoken_s=1.0 + k, heard_s=1.0 + k + ms / 1e3, delay_s=ms / 1e3, call=call)
+        for call in range(calls)
+        for k, ms in enumerate(delays_ms)
+    )
+    spans = tuple(
+        Span(what=what, from_s=from_s, until_s=until_s, call=call)
+        for call in range(calls)
+        for what, found in (("heard", spells), ("gap", gaps))
+        for from_s, until_s in found
+    )
+    listened_s = sum(until_s - from_s for from_s, until_s in spells)
+    rows = tuple(
+        HeardCall(call=n, scheduled=len(delays_ms), heard=len(delays_ms), figures={"listened_s": listened_s})
+        for n in range(calls)
+    )
+    return Account(
+        kind="mouth_to_ear",
+        way=Way(way),
+        scheduled=len(samples),
+        heard=len(samples),
+        rejected=0,
+        lost=0,
+        samples=samples,
+        spans=spans,
+        figures={"listened_s": listened_s * calls},
+        calls=rows,
+    )
+
+
+def room(
+    *accounts: Account,
+    happenings: Iterable[tuple[float, str, str]] = (),
+    joins: Iterable[Join] = (),
+    roles: Mapping[str, str] = ROLES,
+    regions: Mapping[str, str] | None = None,
+    figures: str | None = None,
+) -> Result:
+    """Return a result of these accounts, of parties with these roles and regions; ``figures`` in a service's words."""
+    parties = {name: {"role": role} for name, role in roles.items()}
+    for name, region in (regions or {}).items():
+        parties[name]["region"] = region
+    return Result(
+        scenario="room",
+        seed=1,
+        clock="virtual",
+        settings={"parties": parties, **({} if figures is None else {"figures": figures})},
+        accounts=accounts,
+        measures=tuple(each.way for each in accounts),
+        happenings=tuple(Happening(party=who, does=does, at_s=at_s) for at_s, who, does in happenings),
+        join=Joins(attempts=tuple(joins)),
+    )
+
+
+def join(party: str, first_audio_s: float | None, round_: int = 0) -> Join:
+    """Return a join that heard its first sound then; None: it never did."""
+    marks = {} if first_audio_s is None else {"first_audio": first_audio_s}
+    return Join(party=party, round=round_, marks=marks, failed="ice" if first_audio_s is None else None)
