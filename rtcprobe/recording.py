@@ -137,8 +137,8 @@ class Said:
     ``started_s`` is when frame 0 begins, seconds since the call's epoch (None: it never spoke); ``finished`` whether
     all of it was said; ``departures`` are its packets, what was sent again among them, and of no other source.
     ``clock_hz`` is that of their timestamps. ``gaps_s`` is from when until when nothing of it was said to this
-    listener: before it was there (``first`` is the frame in progress then), and while the mouth was closed. Of a camera
-    the frames are those it sent, each its payloads in a row.
+    listener: before it was there (``first`` is the frame in progress then), and while the mouth was closed. A camera
+    leaves no frames: they are its film's.
 
     An end that encodes by itself (a browser) has no frames of ours: ``frames`` is empty, ``ptime_s`` how much it was
     given at a time, and ``late_s`` how late each of these pieces was spoken, the first at ``late_from_s``; of ours

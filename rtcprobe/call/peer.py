@@ -98,7 +98,8 @@ class Peer(Connecting):
     @property
     def came_s(self) -> tuple[float, float] | None:
         """When the first and the last packet of sound came; None before the first."""
-        return (self.arrivals[0][0], self.arrivals[-1][0]) if len(self.arrivals) else None
+        heard = [each.arrivals for each in self.sections if isinstance(each, Sound) and len(each.arrivals)]
+        return (min(each[0][0] for each in heard), max(each[-1][0] for each in heard)) if heard else None
 
     def begin(self) -> None:
         """Let its join begin now."""

@@ -3,7 +3,7 @@
 Rules:
     1. Who comes has a connection to everybody who is there by then, and has joined when all of them are made; one that
        is not within the join timeout is a warning, and the call goes on.
-    2. A path that breaks ends the call, unless one of its two sides has left.
+    2. A path that breaks ends the call, unless one of its two sides has left, or others go on without them.
 """
 
 from __future__ import annotations
@@ -36,18 +36,22 @@ class Performance:
         meet: Callable[[Member, Member], Coroutine[Any, Any, None]],
         setup: CallSetup,
         warnings: list[str],
+        goes_on: Callable[[Peer, float], bool],
     ) -> None:
+        """``goes_on`` is told whose path broke, how far into the call, and returns whether that goes on without it."""
         self._members = members
         self._meet = meet
         self._setup = setup
         self._warnings = warnings
+        self._goes_on = goes_on
+        self._begun_s = 0.0
         self.happened: list[tuple[float, Cue]] = []
         self._left: set[Peer] = set()
         self._doing: set[asyncio.Task[None]] = set()
 
     async def run(self) -> str | None:
         """Perform it; return what ended the call before, in a sentence, or None."""
-        begun_s = asyncio.get_running_loop().time()
+        begun_s = self._begun_s = asyncio.get_running_loop().time()
         for member in self._members.values():
             if member.there:
                 member.events["joined"].set()
@@ -117,14 +121,15 @@ class Performance:
             await bounded(peer.close())
 
     async def _broken(self) -> Peer:
-        """Return the first peer whose path ends although neither of its sides has left."""
+        """Return the first peer whose path ends although neither of its sides has left, and that the call ends with."""
         peers = [peer for member in self._members.values() for peer in member.peers.values()]
         ended: dict[asyncio.Future[bool], Peer] = {asyncio.ensure_future(each.ended.wait()): each for each in peers}
         try:
             while ended:
                 done, _ = await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
                 for peer in [ended.pop(task) for task in done]:
-                    if peer not in self._left:
+                    lasted_s = asyncio.get_running_loop().time() - self._begun_s
+                    if peer not in self._left and not self._goes_on(peer, lasted_s):
                         return peer
             never: asyncio.Future[Peer] = asyncio.get_running_loop().create_future()
             return await never  # all have left: nothing is there to break

@@ -22,7 +22,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -84,7 +84,8 @@ class Seen:
 
     ``w3c`` are the receiver's figures under W3C's names. ``freezes_s`` lasted from .. until. ``first_packet_s``,
     ``first_key_frame_s`` (whole) and ``first_picture_s`` are None where there was none. ``unreadable`` payloads were
-    left out, ``refused`` numbers were not those of what was sent. ``decoded`` is what was decoded, in that order.
+    left out, ``refused`` numbers were not those of what was sent. ``decoded`` is what was decoded, in that order;
+    ``sizes`` counts the pictures of another size than was filmed.
     """
 
     frames: Sequence[FrameSeen]
@@ -96,6 +97,7 @@ class Seen:
     unreadable: int = 0
     refused: int = 0
     decoded: Sequence[Decoded] = ()
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
     def count(self, fate: Fate) -> int:
         """Return how many frames had this fate."""
@@ -228,7 +230,7 @@ class _Sight:
         """Account for every frame; ``receiver`` has played all that came: ``pieces`` by RTP time and number."""
         self._pieces = pieces
         eye = Eye(self._filmed_s.tolist())
-        readings, datas = self._readings(receiver)
+        readings, datas, sizes = self._readings(receiver)
         frames = [
             FrameSeen(number, float(filmed_s), self._fate_unshown(number))
             for number, filmed_s in enumerate(self._filmed_s)
@@ -251,10 +253,13 @@ class _Sight:
             unreadable=unreadable,
             refused=eye.refused,
             decoded=self._decoded(receiver, datas),
+            sizes=sizes,
         )
 
-    def _readings(self, receiver: FrameReceiver) -> tuple[dict[int, Reading | None], dict[int, bytes]]:
-        """Return what is read in each frame decoded, by its first packet; and those that are not as they were sent."""
+    def _readings(
+        self, receiver: FrameReceiver
+    ) -> tuple[dict[int, Reading | None], dict[int, bytes], Mapping[str, int]]:
+        """Return what is read in each frame decoded, by its first packet; those not as they were sent; their sizes."""
         viewer = Viewer(self._reel.film, read_every=self._read_every)
         found, others = dict[int, Reading | None](), dict[int, bytes]()
         for frame in receiver.decoded:
@@ -263,7 +268,7 @@ class _Sight:
             found[frame.first] = viewer.see(data, self._place_of(frame))
             if viewer.decoded > known:
                 others[frame.first] = data
-        return found, others
+        return found, others, viewer.sizes
 
     def _decoded(self, receiver: FrameReceiver, others: Mapping[int, bytes]) -> list[Decoded]:
         shown_s = {shown.frame.first: shown.at_us / _US for shown in receiver.shown}

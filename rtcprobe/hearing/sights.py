@@ -17,16 +17,16 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from rtcprobe.hearing.eyes import FrameSeen, Seen
 from rtcprobe.hearing.lips import Correction
 from rtcprobe.picture.likeness import Likeness
-from rtcprobe.result import VIDEO_STAGES, Account, HeardCall, Missed, Playout, Sample, Span
+from rtcprobe.result import VIDEO_STAGES, Account, HeardCall, Missed, Playout, Sample, Span, Still
 from rtcprobe.ways import Way
 
-__all__ = ["CallSight", "sight_account", "skew_account"]
+__all__ = ["CallSight", "sight_account", "skew_account", "worst_frame"]
 
-_SUMMED: Final = frozenset({"bytesReceived"})
 _LONGEST_HOLD_S: Final = 1.0
 """A marker whose frame, and those before it for so long, were not seen has no picture to agree with."""
 
@@ -44,8 +44,11 @@ class CallSight:
     corrections: Sequence[Correction] = ()
 
 
-def sight_account(way: Way, calls: Mapping[int, CallSight]) -> Account:
-    """Return the account of glass to glass of several calls, by their numbers; at least one."""
+def sight_account(way: Way, calls: Mapping[int, CallSight], worst: Still | None = None) -> Account:
+    """Return the account of glass to glass of several calls, by their numbers; at least one.
+
+    ``worst`` is what ``worst_frame`` says of them, with its picture.
+    """
     frames = [(number, frame) for number, call in calls.items() for frame in call.seen.frames]
     samples = [_sample(number, frame) for number, frame in frames if frame.fate == "seen"]
     missed = [_missed(number, frame) for number, frame in frames if frame.fate != "seen"]
@@ -69,6 +72,7 @@ def sight_account(way: Way, calls: Mapping[int, CallSight]) -> Account:
             for from_s, until_s in call.seen.freezes_s
         ),
         calls=tuple(_row(number, call) for number, call in calls.items() if call.seen.frames),
+        worst=worst,
     )
 
 
@@ -177,30 +181,68 @@ def _figures(calls: Sequence[CallSight]) -> dict[str, float]:
     if w3c.get("totalInterFrameDelay"):
         found["freeze_share"] = w3c["totalFreezesDuration"] / w3c["totalInterFrameDelay"]
         found["frame_rate"] = (w3c["framesRendered"] - len(calls)) / w3c["totalInterFrameDelay"]
+    for size in dict.fromkeys(size for call in calls for size in call.seen.sizes):
+        found[f"frames_of_{size}"] = sum(call.seen.sizes.get(size, 0) for call in calls)
     return found | _likenesses(calls)
 
 
 def _likenesses(calls: Sequence[CallSight]) -> dict[str, float]:
     """Return mean, p5 and the worst second of PSNR and SSIM over the frames seen."""
+    table = _compared(calls)
+    if not len(table):
+        return {}
+    places = _seconds(table)
+    found: dict[str, float] = {}
+    for name, values in (("psnr_db", table[:, _PSNR]), ("ssim", table[:, _SSIM])):
+        found[name] = float(values.mean())
+        found[f"{name}_p5"] = float(np.quantile(values, 0.05))
+        found[f"{name}_in_worst_second"] = float(_means(places, values).min())
+    return found
+
+
+def worst_frame(calls: Mapping[int, CallSight]) -> Still | None:
+    """Return the frame least like its original in the second least like it, without its picture; None without any."""
+    table = _compared(list(calls.values()))
+    if not len(table):
+        return None
+    places = _seconds(table)
+    means = _means(places, table[:, _SSIM])
+    second = int(np.argmin(means))
+    among = np.flatnonzero(places == second)
+    row = table[among[np.argmin(table[among, _SSIM])]]
+    return Still(
+        call=list(calls)[int(row[_CALL])],
+        marker=int(row[_FRAME]),
+        spoken_s=float(row[_FILMED]),
+        ssim=float(row[_SSIM]),
+        psnr_db=float(row[_PSNR]),
+        second_ssim=float(means[second]),
+    )
+
+
+_CALL, _FRAME, _FILMED, _SECOND, _PSNR, _SSIM = range(6)
+
+
+def _compared(calls: Sequence[CallSight]) -> npt.NDArray[np.float64]:
+    """Return a row of each frame seen that was compared with its original: shape (frames, 6)."""
     rows = [
-        (index, frame.filmed_s, *likeness)
+        (index, frame.number, frame.filmed_s, int(frame.filmed_s - call.seen.frames[0].filmed_s), *likeness)
         for index, call in enumerate(calls)
         for frame in call.seen.frames
         if frame.fate == "seen" and (likeness := call.likeness.get(frame.number)) is not None
     ]
-    if not rows:
-        return {}
-    table = np.array(rows)
-    begun_s = {index: call.seen.frames[0].filmed_s for index, call in enumerate(calls) if call.seen.frames}
-    seconds = np.array([(index, int(filmed_s - begun_s[int(index)])) for index, filmed_s in table[:, :2]])
-    _, places = np.unique(seconds, axis=0, return_inverse=True)
-    found: dict[str, float] = {}
-    for name, values in (("psnr_db", table[:, 2]), ("ssim", table[:, 3])):
-        by_second = np.bincount(places.reshape(-1), weights=values) / np.bincount(places.reshape(-1))
-        found[name] = float(values.mean())
-        found[f"{name}_p5"] = float(np.quantile(values, 0.05))
-        found[f"{name}_in_worst_second"] = float(by_second.min())
-    return found
+    return np.array(rows, dtype=np.float64).reshape(-1, 6)
+
+
+def _seconds(table: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
+    """Return which second of which call each row is of, counted over all that there are."""
+    _, places = np.unique(table[:, [_CALL, _SECOND]], axis=0, return_inverse=True)
+    return places.reshape(-1)
+
+
+def _means(places: npt.NDArray[np.intp], values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    means: npt.NDArray[np.float64] = np.bincount(places, weights=values) / np.bincount(places)
+    return means
 
 
 def _sums(counts: Sequence[Mapping[str, float]]) -> dict[str, float]:

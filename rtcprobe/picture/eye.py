@@ -72,6 +72,8 @@ class Viewer:
         self._decoder: Decoder | None = None
         self.decoded = 0
         """Frames that were not the film's as it was sent, and so were decoded here."""
+        self.sizes: dict[str, int] = {}
+        """How many pictures had another size than the film's, by size."""
 
     def see(self, frame: bytes, place: Place | None) -> Reading | None:
         """Return the number in ``frame``; ``place`` is what it should be, None where that is not known."""
@@ -86,7 +88,12 @@ class Viewer:
         self._at, self._decoder = None, decoder
         self.decoded += 1
         picture = decoder.decode(frame)
-        return None if picture is None else read(luma_of(picture))
+        if picture is None:
+            return None
+        size = f"{picture.width}x{picture.height}"
+        if size != self._film.settings.size:
+            self.sizes[size] = self.sizes.get(size, 0) + 1
+        return read(luma_of(picture))
 
     def _follows(self, place: Place) -> bool:
         """Return whether ``place`` comes right behind what was decoded, or needs nothing before it."""

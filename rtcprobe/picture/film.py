@@ -14,6 +14,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from rtcprobe.picture.codec import Decoder, Encoder, luma_of, made_by
 from rtcprobe.picture.glass import VERSION, glass
 from rtcprobe.picture.likeness import Comparison, Likeness
@@ -21,6 +24,7 @@ from rtcprobe.picture.marker import Reading, read
 from rtcprobe.picture.payload import payload_format
 from rtcprobe.picture.settings import VideoSettings
 from rtcprobe.picture.shelf import Shelf
+from rtcprobe.picture.still import still
 
 __all__ = ["Film", "Place", "Reel"]
 
@@ -84,6 +88,14 @@ class Film:
         for number in range(place.since, place.number + 1):
             decoder.decode(self.frame(Place(place.since, number)))
         return decoder
+
+    def still(self, place: Place) -> bytes:
+        """Return a small JPEG of a frame as a viewer sees it, beside what was filmed; b"" where nothing is decoded."""
+        decoder, take = Decoder(self.settings.codec), self._take(place.since)
+        shown = None
+        for number in range(place.since, place.number + 1):
+            shown = decoder.decode(self.frame(Place(place.since, number)))
+        return b"" if shown is None else still(take.filmed(place.number), shown)
 
     def takes(self) -> Sequence[int]:
         """Return where the takes begin."""
@@ -179,6 +191,9 @@ class _Take:
             # As a receiver will put it together: without what is not sent, and with start codes of one length.
             self.frames.append(self._format.frame(self._format.packets(encoded, 0)))
         return self.frames[place]
+
+    def filmed(self, number: int) -> npt.NDArray[np.uint8]:
+        return self._glass.picture(number)
 
     def reading(self, number: int) -> Reading | None:
         place = number - self._since

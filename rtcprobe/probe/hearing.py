@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from rtcprobe.audio.opus import SAMPLE_RATE_HZ
@@ -25,7 +25,7 @@ from rtcprobe.scenario import Scenario
 from rtcprobe.timeline import Cost, Stop, phases, price
 from rtcprobe.ways import Way
 
-__all__ = ["Joined", "Listened", "RoundTrip", "came", "hear_call", "judge_join"]
+__all__ = ["Joined", "Listened", "RoundTrip", "hear_call", "judge_join"]
 
 
 RoundTrip = Callable[[str, str], float | None]
@@ -171,23 +171,16 @@ def _meeting(call: Call, joiner: Peer) -> list[Peer]:
 
 def _first_audio_s(attempt: Attempt, way: PeerWay, scenario: Scenario, *, outside: bool) -> float | None:
     """Return when the listener heard the talker first, seconds since the listener began."""
-    arrived = came(way, outside=outside)
+    arrived = attempt.call.came_on(way, forwarded=outside)
     listener = scenario.party(arrived.listener)
     heard_s = first_audio_s(
-        way.talker.said(),
+        attempt.call.said_on(way),
         arrived,
         playout=listener.playout,
         devices=listener.devices,
         phase_s=attempt.phase_s(way.listener),
     )
     return None if heard_s is None else heard_s - arrived.begun_s
-
-
-def came(way: PeerWay, *, outside: bool) -> Came:
-    """Return what came on ``way``; ``outside``: through a server that is not ours."""
-    there_and_back = way.talker is way.listener
-    found = way.listener.came(forwarded=outside, there_and_back=there_and_back, section=way.section)
-    return replace(found, mixed=way.mixed) if way.mixed else found
 
 
 def _write_wavs(

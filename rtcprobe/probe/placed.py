@@ -15,7 +15,7 @@ from rtcprobe.model import Plan, Voice, place
 from rtcprobe.playout.base import BLOCK_S
 from rtcprobe.probe import stalls
 from rtcprobe.probe.conversing import Spoke, spoke_in
-from rtcprobe.probe.hearing import Listened, came
+from rtcprobe.probe.hearing import Listened
 from rtcprobe.probe.messaging import Exchanged, exchanged
 from rtcprobe.probe.placing import Attempt
 from rtcprobe.probe.seeing import Watched, watched
@@ -60,8 +60,8 @@ def of_stack(attempt: Attempt, *, outside: bool) -> Placed:
         ways=[
             Listened(
                 way=Way(way.direction),
-                said=way.talker.said(),
-                came=came(way, outside=outside),
+                said=call.said_on(way),
+                came=call.came_on(way, forwarded=outside),
                 phase_s=attempt.phase_s(way.listener),
             )
             for way in call.ways

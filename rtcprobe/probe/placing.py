@@ -177,8 +177,7 @@ def afresh(seed: np.random.SeedSequence) -> np.random.SeedSequence:
 
 async def _tick(call: Call, tick: Callable[[float], None]) -> None:
     while True:
-        started_s = call.ways[0].talker.started_s if call.ways else None
-        tick(0.0 if started_s is None else max(0.0, call.network.now_s() - started_s))
+        tick(call.talked_s())
         await asyncio.sleep(_TICK_S)
 
 

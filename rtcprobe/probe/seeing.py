@@ -6,8 +6,9 @@ Rule: films are encoded before any call, and kept on disk; all who show the same
 from __future__ import annotations
 
 import math
+from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rtcprobe.call.camera import Camera, came_video
@@ -16,13 +17,13 @@ from rtcprobe.call.targets.base import Call
 from rtcprobe.errors import BadInputError
 from rtcprobe.hearing.eyes import Constants, Seen, Viewing
 from rtcprobe.hearing.lips import LipSync
-from rtcprobe.hearing.sights import CallSight, sight_account, skew_account
-from rtcprobe.picture.film import Film, Reel
+from rtcprobe.hearing.sights import CallSight, sight_account, skew_account, worst_frame
+from rtcprobe.picture.film import Film, Place, Reel
 from rtcprobe.picture.settings import VideoSettings
 from rtcprobe.picture.shelf import Shelf
 from rtcprobe.picture.show import write_beside
 from rtcprobe.recording import Came, CameVideo, Said
-from rtcprobe.result import Account
+from rtcprobe.result import Account, Still
 from rtcprobe.scenario import Scenario
 from rtcprobe.scenario.video import VideoPlan
 from rtcprobe.timeline import VIDEO_ORDER
@@ -65,6 +66,8 @@ class Pictures:
         self._plans = {} if without else _plans(scenario)
         self._films: dict[VideoSettings, Film] = {}
         self._sights: dict[Way, dict[int, CallSight]] = {}
+        self._places: dict[tuple[Way, int], tuple[Film, Mapping[int, Place]]] = {}
+        """Of each way of each call, the frames that came as they were sent."""
         self._lips: Mapping[Way, tuple[LipSync, Viewing]] = {}
         """Of the call that is heard now, by the way of the sound."""
         for plan in self._plans.values():
@@ -102,7 +105,7 @@ class Pictures:
             BadInputError: a film that is to be written, and cannot be.
         """
         for each in ways:
-            sight = self._sight(each)
+            sight = self._sight(each, number)
             self._sights.setdefault(each.way, {})[number] = sight
             if self._video_dir is not None:
                 _write_film(self._folder(number), each, sight.seen)
@@ -110,7 +113,7 @@ class Pictures:
     def accounts(self, sound: Sequence[Account]) -> tuple[Account, ...]:
         """Return what was seen, an account a way, and how it agrees with the sound of the same talker and listener."""
         heard = {each.way: each for each in sound}
-        seen = [sight_account(way, calls) for way, calls in self._sights.items()]
+        seen = [sight_account(way, calls, self._worst(way)) for way, calls in self._sights.items()]
         agreed = [
             skew_account(way, heard[beside], calls)
             for way, calls in self._sights.items()
@@ -129,12 +132,22 @@ class Pictures:
                 what = f"{settings.codec} of {settings.size} at {settings.fps}/s"
                 yield f"{what} took {took}, not {asked}: its coarsest is not coarse enough"
 
-    def _sight(self, each: Watched) -> CallSight:
+    def _worst(self, way: Way) -> Still | None:
+        """Return the worst frame of a way, and its picture."""
+        found = worst_frame(self._sights[way])
+        if found is None:
+            return None
+        film, places = self._places[way, found.call]
+        return replace(found, jpeg=b64encode(film.still(places[found.marker])).decode())
+
+    def _sight(self, each: Watched, call: int) -> CallSight:
         lips, viewing = self._lips.get(Way.of(each.way.talker, each.way.listener), (None, None))
         film, viewer = each.reel.film, _viewer(self._plans, each.way)
         seen = (viewing or _viewing(each, self._scenario)).seen()
+        places = {place.number: place for place, _, _ in seen.decoded if place is not None}
+        self._places[each.way, call] = film, places
         numbers = [frame.number for frame in seen.frames if frame.fate == "seen" and viewer.reads(frame.number)]
-        likeness = {number: film.likeness(each.reel.places[number]) for number in numbers}
+        likeness = {number: film.likeness(places[number]) for number in numbers if number in places}
         corrections = () if lips is None else tuple(lips.corrections)
         return CallSight(policy=viewer.watched, seen=seen, likeness=likeness, corrections=corrections)
 

@@ -49,6 +49,9 @@ _WIDE = "\u2e80-\u9fff\uff00-\uff60"
 """Chinese characters and full-width forms (Unicode UAX #11)."""
 _CLOSES = ",。;:、!?)》」"
 
+# A word, a Chinese character, or a blank; each with the marks behind it that close.
+_PIECES = re.compile(rf"[^\s{_WIDE}{_CLOSES}]+[{_CLOSES}]*|[{_WIDE}][{_CLOSES}]*|[{_CLOSES}]+|\s+")
+
 _ASCII = str.maketrans({"─": "-", "█": "#", "▌": "#", "→": ">", "–": "-", "·": "-", "…": ".", "±": "~", "◄": "<"})
 
 
@@ -93,7 +96,7 @@ def _wide_wrapped(text: str, indent: int, width: int) -> list[str]:
 
     A line begins with no mark that closes (GB/T 15834-2011 §5.1.9): it goes with the character before it.
     """
-    pieces = re.findall(rf"[^\s{_WIDE}{_CLOSES}]+[{_CLOSES}]*|[{_WIDE}][{_CLOSES}]*|[{_CLOSES}]+|\s+", text)
+    pieces = _PIECES.findall(text)
     lines = [" " * indent]
     for piece in pieces:
         if cell_width(lines[-1] + piece.rstrip()) > width and lines[-1].strip():

@@ -20,6 +20,7 @@ __all__ = ["first_picture_told", "sight_lines", "sight_rows", "spoken_way"]
 
 _COLUMNS = 2
 _NOTHING: Final = "–"
+_OF_SIZE: Final = "frames_of_"
 _W3C: Final = (
     "framesReceived",
     "framesDecoded",
@@ -66,6 +67,8 @@ def sight_lines(result: Result, page: Page) -> Iterator[Text]:
     yield page.cells(" frozen, freezes, longest", (_frozen(each) for each in accounts))
     if any(_likeness(each) for each in accounts):
         yield page.cells(" PSNR, SSIM (p5)", (_likeness(each) or "-" for each in accounts))
+    for name in dict.fromkeys(name for each in accounts for name in each.figures if name.startswith(_OF_SIZE)):
+        yield page.cells(f" {name.replace('_', ' ')}", (_plain(each.figures.get(name), 0) for each in accounts))
     if agreed:
         yield page.cells(" lips after voice p50, range", (_skew(agreed.get(way)) for way in seen))
         if any(each.figures.get("corrections") for each in agreed.values()):
@@ -88,6 +91,8 @@ def sight_rows(result: Result) -> list[tuple[str, ...]]:
         ("SSIM mean, p5, worst second", lambda a: _three(a, "ssim", 3)),
     )
     rows += [(head, *(say(each) for each in accounts)) for head, say in readers]
+    sizes = dict.fromkeys(name for each in accounts for name in each.figures if name.startswith(_OF_SIZE))
+    rows += [(name.replace("_", " "), *(_plain(each.figures.get(name), 0) for each in accounts)) for name in sizes]
     rows.append(("lips after voice: least, median, most, ms", *(_skew_range(skew.get(way)) for way, _ in seen)))
     rows.append(("held back: sound, picture, ms", *(_held(skew.get(way)) for way, _ in seen)))
     return [*rows, *((name, *(_w3c(each, name) for each in accounts)) for name in _W3C)]

@@ -16,6 +16,7 @@ from rtcprobe.result.accounts import (
     Missed,
     Sample,
     Span,
+    Still,
     WayMap,
 )
 from rtcprobe.result.figures import Beside, Playout, Protection, Quality, Recovered, TargetSteps, Unprotected
@@ -94,6 +95,7 @@ __all__ = [
     "Sample",
     "Span",
     "Spread",
+    "Still",
     "Summary",
     "TalkOver",
     "TargetSteps",

@@ -15,6 +15,7 @@ Rules:
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
@@ -38,6 +39,7 @@ __all__ = [
     "Missed",
     "Sample",
     "Span",
+    "Still",
     "WayMap",
 ]
 
@@ -163,6 +165,34 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Still:
+    """The frame least like its original in the worst second of a way: in which ``call``, which frame, when filmed.
+
+    ``ssim`` and ``psnr_db`` are that frame's, ``second_ssim`` the mean of its second. ``jpeg`` (base64) shows it: left
+    what was filmed, right what was shown; "" where it was not kept.
+
+    Raises:
+        BadInputError: what is no picture.
+    """
+
+    call: int
+    marker: int
+    spoken_s: float
+    ssim: float
+    psnr_db: float
+    second_ssim: float
+    jpeg: str = field(default="", metadata=NAME)
+
+    def __post_init__(self) -> None:
+        if len(self.jpeg) > _MOST_JPEG or _BASE64.fullmatch(self.jpeg) is None:
+            raise BadInputError(f"{self.jpeg!r:.30} is no picture in base64", "the file is damaged")
+
+
+_MOST_JPEG = 400_000
+_BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HeardCall:
     """What one call of a run says of one account: counts, mean stages (they sum to its mean delay), shares, R.
 
@@ -196,7 +226,8 @@ class Account:
     what the receiver did, ``protection`` what was lost and what each kind of copy brought back, ``quality`` R and MOS
     with their assumptions (of sound, one way): None where there is none, or it cannot be known. ``beside`` is what
     another receiver would have given. ``figures`` are those of this kind alone; names that end in ``_s`` are seconds,
-    all others shares or counts. ``calls`` has what each call of the run says; an account without them is of one call.
+    all others shares or counts. ``worst`` is of pictures. ``calls`` has what each call of the run says;
+    an account without them is of one call.
 
     Raises:
         BadInputError: numbers that do not add up.
@@ -219,6 +250,7 @@ class Account:
     calls: tuple[HeardCall, ...] = field(default=(), metadata=SPARSE)
     figures: Mapping[str, float] = field(default_factory=dict, metadata={**MEASURED, **SPARSE})
     spans: tuple[Span, ...] = field(default=(), metadata=SPARSE)
+    worst: Still | None = field(default=None, metadata=SPARSE)
 
     def __post_init__(self) -> None:
         if self.scheduled != self.heard + self.rejected + self.lost or len(self.samples) != self.heard:

@@ -14,17 +14,18 @@ Rules:
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from rtcprobe.playout.neteq.red import split_red
 from rtcprobe.recording import Agreed
 from rtcprobe.runtime.forwarding_seam import level_of
 from rtcprobe.units import RTP_CLOCK_HZ
 
-__all__ = ["Forwarded", "Forwarding", "Sends", "retyped"]
+__all__ = ["Forwarded", "Forwarding", "Sends", "Turn", "retyped"]
 
 _HALF: Final = 1 << 15
 _RED_BLOCK: Final = struct.Struct("!I")  # RFC 2198 §3: F, block type, timestamp offset (14 bits), length (10 bits)
@@ -44,30 +45,56 @@ class Sends(Protocol):
         ...
 
 
+class Turn(NamedTuple):
+    """From which timestamp on, as it leaves, packets are of ``source``, and how much was added to theirs."""
+
+    first: int
+    source: int
+    shift: int
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Forwarded:
     """One talker's sound on its way to one listener, or to another server.
 
-    ``agreed`` is what the listener's leg agreed on. ``source`` is whose packets it carries now.
+    ``agreed`` is what the listener's leg agreed on; None before it has. ``source`` is whose packets it carries now.
     """
 
     out: Sends
-    agreed: Agreed
+    agreed: Agreed | None = None
     source: int | None = None
     count: int = 0
     """Packets that left."""
+    turns: list[Turn] = field(default_factory=list)
+    """Its sources, in order."""
+    pauses_s: list[tuple[float, float]] = field(default_factory=list)
+    """From when until when what came was left out; of one that lasts, infinity."""
     _sequence_shift: int = 0
     _timestamp_shift: int = 0
     _latest: tuple[int, int, float] = (0, 0, 0.0)
     """Number and timestamp of the newest packet that left, and when."""
     _resumes: bool = False
 
-    def pause(self) -> None:
-        """Leave out what comes from now on: what leaves next follows on what left last."""
-        self._resumes = self.source is not None
+    @property
+    def paused(self) -> bool:
+        """Whether what comes is left out."""
+        return bool(self.pauses_s) and math.isinf(self.pauses_s[-1][1])
+
+    def pause(self, now_s: float) -> None:
+        """Leave out what comes from now on."""
+        if not self.paused:
+            self.pauses_s.append((now_s, math.inf))
+            self._resumes = self.source is not None
+
+    def resume(self, now_s: float) -> None:
+        """Let what comes leave again: it follows on what left last (rule 3)."""
+        if self.paused:
+            self.pauses_s[-1] = self.pauses_s[-1][0], now_s
 
     def forward(self, packet: Any, came_as: Agreed, level: tuple[bool, int] | None, now_s: float) -> None:
         """Let a packet leave that came as ``came_as`` says at ``now_s``."""
+        if self.agreed is None or self.paused:
+            return
         if packet.ssrc != self.source:
             self._turn_to(packet, now_s)
         elif self._resumes:
@@ -96,6 +123,9 @@ class Forwarded:
             self._sequence_shift = (sequence + 1 - packet.sequence_number) & 0xFFFF
             self._timestamp_shift = (timestamp + passed - packet.timestamp) & 0xFFFFFFFF
         self.source = packet.ssrc
+        self.turns.append(
+            Turn((packet.timestamp + self._timestamp_shift) & 0xFFFFFFFF, packet.ssrc, self._timestamp_shift)
+        )
         self._resumes = False
 
 
@@ -142,6 +172,10 @@ class Forwarding:
     def send_on(self, talker: str, forwarded: Forwarded) -> None:
         """Let what comes of ``talker`` leave there too from now on."""
         self.to.setdefault(talker, []).append(forwarded)
+
+    def leave_out(self, talker: str, forwarded: Forwarded) -> None:
+        """Let nothing of ``talker`` leave there any more."""
+        self.to[talker].remove(forwarded)
 
     def came(self, talker: str, packet: Any, came_as: Agreed) -> None:
         """Take a packet of ``talker``'s (aiortc's own, or by express) off a leg that agreed on ``came_as``."""

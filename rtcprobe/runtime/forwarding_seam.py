@@ -59,7 +59,10 @@ class Outgoing:
         self._send = sealed(sender.transport)
         self._heads: dict[tuple[bool, int] | None, bytes] = {}
         self._reported = False
+        self._loop = asyncio.get_running_loop()
         self.open = False
+        self.opened_s: float | None = None
+        """The loop's time from which on packets may leave; None before it."""
 
     @property
     def ssrc(self) -> int:
@@ -96,6 +99,13 @@ class Outgoing:
             sender._RTCRtpSender__rtp_timestamp = timestamp  # noqa: SLF001
         return True
 
+    def kept(self, sequence: int) -> tuple[int, int] | None:
+        """Return the timestamp and the size in bytes of a packet that could be sent again; None of one that is gone."""
+        packet = self._sender._RTCRtpSender__rtp_history.get(sequence % self._kept)  # noqa: SLF001
+        if packet is None or packet.sequence_number != sequence:
+            return None
+        return int.from_bytes(packet.data[4:8], "big"), len(packet.data)
+
     def report(self, ntp_timestamp: int, rtp_timestamp: int) -> None:
         """Let reports say from now on what the publisher's said, its timestamp translated."""
         self._reported = True
@@ -107,9 +117,9 @@ class Outgoing:
         del codec
         sender = self._sender
         attribute(sender, "_RTCRtpSender__rtp_started").set()
-        self.open = True
+        self.open, self.opened_s = True, self._loop.time()
         try:
-            await asyncio.get_running_loop().create_future()
+            await self._loop.create_future()
         finally:
             self.open = False
             attribute(sender, "_RTCRtpSender__rtp_exited").set()

@@ -180,6 +180,7 @@ class Network:
         self._at: Callable[..., None] | None = None if sockets else getattr(loop, "at", None)  # ``virtual``'s own
         self._directions: dict[tuple[str, str], Direction] = {}
         self._endpoints: dict[tuple[str, int], EmulatedTransport] = {}
+        self._silent: set[str] = set()
 
     def start(self) -> None:
         """Let time begin now; nothing may have been sent yet."""
@@ -226,13 +227,13 @@ class Network:
     def carry(self, source: EmulatedTransport, data: bytes, address: tuple[str, int]) -> None:
         """Take a datagram from ``source``: seal its fate and schedule its delivery."""
         destination = self._endpoints.get(address)
-        if destination is None:
+        if destination is None or source.host.name in self._silent:
             return  # nobody listens there: a real network would lose it too
         now_s = self.loop.time() - self.epoch_s
         if source.host.tap is not None:
             source.host.tap.sent(data, now_s)
         direction = self._directions.get((source.host.name, destination.host.name))
-        if direction is None:
+        if direction is None or destination.host.name in self._silent:
             return
         fate = direction.offer(wire_size(data), now_s)
         for arrival_s in fate.arrivals_s:
@@ -242,6 +243,10 @@ class Network:
                 self._at(due_s, source.release, data, destination)
             else:
                 self.loop.call_at(due_s, self._release, source, destination, data, due_s)
+
+    def silence(self, host: Host) -> None:
+        """Let the machine of ``host`` be off from now on: nothing leaves it, and nothing that comes is taken."""
+        self._silent.add(host.name)
 
     def forget(self, transport: EmulatedTransport) -> None:
         """Remove a closed endpoint."""

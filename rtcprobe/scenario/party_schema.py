@@ -48,7 +48,7 @@ def site_schema(who: str) -> dict[str, Any]:
             "anyOf": [{"enum": sorted(ACCESS)}, {"type": "string", "pattern": f"^{FILE}."}, _own_lines()],
             "description": "What it is connected by: one that rtcprobe links lists, lines of its own (up and down), or "
             f"a file that holds them, like {FILE}home.yaml.",
-            "examples": ["fibre"],
+            "examples": sorted(ACCESS)[:1],
         },
     }
 
@@ -140,8 +140,8 @@ def script_schema() -> dict[str, Any]:
         "items": written(
             "cue",
             r"^\s*\S+\s+\S+\s+(at|after)\s+.*$",
-            "PARTY speaks, stops, publishes, joins, leaves or sends (one message), at TIME (since all who are there at "
-            "first have joined) or after PARTY joined, was heard or fell silent.",
+            "PARTY speaks, stops, publishes, joins, leaves or sends (one message), or SERVER dies, at TIME (since all "
+            "who are there at first have joined) or after PARTY joined, was heard or fell silent.",
             "ben joins after ana was heard",
         ),
         "description": "What happens in a call, a cue each.",

@@ -35,6 +35,7 @@ from rtcprobe.scenario.parties import role_named
 from rtcprobe.scenario.schema import NAME, PLACES, scenario_schema
 from rtcprobe.scenario.script import parse_cue
 from rtcprobe.scenario.servers import FORWARDING
+from rtcprobe.scenario.video import parse_read
 from rtcprobe.strictyaml import load_yaml
 from rtcprobe.textfiles import read_text
 from rtcprobe.units import parse_bytes, parse_decibels, parse_duration, parse_ppm, parse_rate, parse_ratio
@@ -69,6 +70,7 @@ _FORMATS: Final[Mapping[str, Callable[[object], object]]] = {
     "party": lambda name: party_named(str(name)),
     "role": lambda name: role_named(str(name)),
     "size": lambda text: parse_size(str(text)),
+    "read": lambda text: parse_read(str(text)),
     "bytes": parse_bytes,
     "frequency": parse_frequency,
     "message": parse_due,

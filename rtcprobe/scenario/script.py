@@ -21,9 +21,9 @@ from rtcprobe.ways import Leg
 
 __all__ = ["DOES", "EVENTS", "Cue", "Does", "Event", "check_parties", "comes_by_cue", "parse_cue"]
 
-Does = Literal["speak", "stop", "publish", "join", "leave", "send"]
+Does = Literal["speak", "stop", "publish", "join", "leave", "send", "die"]
 """What a cue has a party do. ``publish``: begin to send, as who goes on stage does; ``speak`` and ``stop``: open and
-close its mouth, while silence is sent in between. ``send``: send one message."""
+close its mouth, while silence is sent in between. ``send``: send one message. ``die``: what a server of ours does."""
 
 Event = Literal["joined", "heard", "fell silent"]
 """What a cue may wait for: that a party has joined, that somebody has heard it, that it has stopped speaking."""
@@ -34,7 +34,7 @@ EVENTS: Final[tuple[Event, ...]] = get_args(Event)
 _COMING_AND_GOING: Final = ("join", "leave")
 
 # cue   = party verb ( "at" time / "after" party event ) ; words apart by blanks
-# verb  = "speaks" / "stops" / "publishes" / "joins" / "leaves" / "sends"
+# verb  = "speaks" / "stops" / "publishes" / "joins" / "leaves" / "sends" / "dies"
 # event = "joined" / "was heard" / "fell silent"
 _VERBS: Final[Mapping[str, Does]] = {f"{each}{'es' if each == 'publish' else 's'}": each for each in DOES}
 _HAPPENINGS: Final[Mapping[str, Event]] = {"was heard" if each == "heard" else each: each for each in EVENTS}
@@ -118,7 +118,13 @@ def check_parties(parties: Sequence[Party], servers: Iterable[str], legs: Iterab
         trains(speakers)  # refuses more than there are codes
     by_name = {party.name: party for party in parties}
     for cue in script:
-        _check_cue(cue, by_name)
+        if cue.does == "die":
+            known = places[len(names) :]
+            if cue.party not in known:
+                cure = did_you_mean(cue.party, known) if known else "give target: sfu"
+                raise BadInputError(f"cue {cue} is for {cue.party!r}, which is no server of ours", cure)
+        else:
+            _check_cue(cue, by_name)
     for party in parties:
         _check_presence(party, [cue for cue in script if cue.party == party.name])
     _check_waiting(script)

@@ -16,7 +16,7 @@ from rtcprobe.playout.frames import POLICIES
 from rtcprobe.scenario.keys import choice, quantity, record, written
 from rtcprobe.units import format_duration, format_rate, parse_duration, parse_rate
 
-__all__ = ["VideoPlan", "video_plan", "video_schema"]
+__all__ = ["VideoPlan", "parse_read", "video_plan", "video_schema"]
 
 _LONGEST_S: Final = 10.0
 _READ: Final = re.compile(r"^\s*(?:all|timestamps|every ([1-9][0-9]{0,3})(?:st|nd|rd|th))\s*$")
@@ -84,17 +84,22 @@ def video_plan(says: Mapping[str, Any]) -> VideoPlan:
         playout=says["playout"],
         nack=says["nack"],
         sync=says["sync"],
-        read_every=_read_every(says["read"]),
+        read_every=parse_read(says["read"]),
         capture_s=parse_duration(says["capture"]),
         encode_s=parse_duration(says["encode"]),
         display_s=parse_duration(says["display"]),
     )
 
 
-def _read_every(text: str) -> int:
-    """Return which frames ``"all"``, ``"every 5th"`` or ``"timestamps"`` read; 0: none."""
+def parse_read(text: str) -> int:
+    """Return which frames ``"all"``, ``"every 5th"`` or ``"timestamps"`` read: every n-th; 0: none.
+
+    Raises:
+        BadInputError: none of these.
+    """
     match = _READ.match(text)
-    assert match is not None  # the schema has the pattern
+    if match is None:
+        raise BadInputError(f"{text!r} is no way to read frames", "all, every 5th (or another), timestamps")
     return int(match[1]) if match[1] else int(text.strip() == "all")
 
 
@@ -134,7 +139,7 @@ def video_schema() -> dict[str, Any]:
                 "default": True,
             },
             "read": written(
-                "how frames are read",
+                "read",
                 _READ.pattern,
                 "In which frames the number is read: all, every n-th, or none: then each is told by its RTP timestamp, "
                 "and its likeness is not measured.",

@@ -12,7 +12,8 @@ from rtcprobe.call.camera import Camera, came_video
 from rtcprobe.call.targets.loopback import ROUTES
 from rtcprobe.hearing.eyes import see
 from rtcprobe.link import Delay, Limit, LinkSpec, LossTrace, Rate
-from rtcprobe.picture.film import Film
+from rtcprobe.picture.film import Film, Place
+from rtcprobe.picture.payload import payload_format
 from rtcprobe.picture.settings import VideoSettings
 from rtcprobe.result import VIDEO_STAGES
 
@@ -204,6 +205,94 @@ def test_damaged_packets_are_counted_and_survived(damage):
     assert account.unreadable == (len(arrivals[9::17]) if damage == "cut" else 0)
     assert sum(account.count(fate) for fate in ("seen", "unread", "dropped", "lost")) == FRAMES
     assert account.count("lost") > 0 or damage in {"wrong number", "nothing"}
+
+
+def moved(said, came, numbers, ticks):
+    """Return the same packets with other origins of their numbers and of their clock."""
+    of = {"sequence": numbers, "timestamp": ticks}
+    widths = {"sequence": 2**16, "timestamp": 2**32}
+
+    def change(each):
+        return each._replace(**{name: (getattr(each, name) + by) % widths[name] for name, by in of.items()})
+
+    return (
+        replace(said, departures=[change(each) for each in said.departures]),
+        replace(came, arrivals=[change(each) for each in came.arrivals]),
+    )
+
+
+@pytest.mark.parametrize("policy", ["libwebrtc", "chromium", "aiortc", "asap"])
+def test_numbers_and_clocks_that_wrap_in_the_middle_of_a_call_change_nothing(policy):
+    made = video_call(LinkSpec(delay=Delay(base_s=0.030, jitter_s=0.005, distribution="normal")))
+    said, came = made.caller.said(made.caller.pictures[0]), came_video(made.callee, forwarded=False)
+    film_shown = made.caller.pictures[0].track.film
+    first = said.departures[0]
+    near, wrapping = (
+        see(*moved(said, came, number - first.sequence, ticks - first.timestamp), film_shown, policy=policy)
+        for number, ticks in ((1000, 5000), (2**16 - 20, 2**32 - 3000 * 20))
+    )
+    assert wrapping.frames == near.frames
+    assert wrapping.w3c == near.w3c
+    assert wrapping.count("seen") >= FRAMES - 1  # aiortc shows no frame before the next one begins
+
+
+@pytest.mark.parametrize("policy", ["libwebrtc", "chromium", "aiortc", "asap"])
+def test_whatever_a_network_does_to_packets_every_frame_has_one_fate(policy):
+    made = video_call()
+    said, came = made.caller.said(made.caller.pictures[0]), came_video(made.callee, forwarded=False)
+    chance = np.random.default_rng(7)
+    for _ in range(25):
+        arrivals = []
+        for each in came.arrivals:
+            match int(chance.integers(12)):
+                case 0:
+                    continue
+                case 1:
+                    arrivals.append(each._replace(payload=each.payload[: int(chance.integers(len(each.payload)))]))
+                case 2:
+                    arrivals.append(each._replace(payload=chance.bytes(int(chance.integers(1, 40)))))
+                case 3:
+                    arrivals.append(each._replace(sequence=int(chance.integers(2**16)), resent=True))
+                case 4:
+                    arrivals.append(each._replace(timestamp=int(chance.integers(2**32)), marker=not each.marker))
+                case 5:
+                    arrivals += [each, each._replace(resent=True)]
+                case _:
+                    arrivals.append(each)
+        account = see(said, replace(came, arrivals=arrivals), made.caller.pictures[0].track.film, policy=policy)
+        fates = [account.count(fate) for fate in ("seen", "unread", "dropped", "lost")]
+        assert sum(fates) == len(account.frames) == FRAMES
+        assert all(each.delay_s is not None for each in account.frames if each.fate == "seen")
+
+
+def test_a_picture_of_another_size_is_shown_read_and_said(film_of_another_size):
+    made = video_call(policy="asap")
+    said, came = made.caller.said(made.caller.pictures[0]), came_video(made.callee, forwarded=False)
+    other, shown = film_of_another_size, made.caller.pictures[0].track.film
+    # A server that scales: from frame 20 on what comes is 320x240, beginning with a key frame.
+    form = payload_format("vp8")
+    arrivals, done = [], set()
+    stamps = list(dict.fromkeys(each.timestamp for each in came.arrivals))
+    for each in came.arrivals:
+        number = stamps.index(each.timestamp)
+        if number < 20:
+            arrivals.append(each)
+        elif number not in done:
+            done.add(number)
+            data = other.frame(Place(20, number))
+            arrivals.append(each._replace(payload=form.packets(data, number)[0][:4] + data, marker=True))
+    # Frames became a packet each: numbers follow each other again.
+    first = arrivals[0].sequence
+    arrivals = [each._replace(sequence=(first + at) % 2**16) for at, each in enumerate(arrivals)]
+    account = see(said, replace(came, arrivals=arrivals), shown, policy="asap")
+    assert account.count("seen") == FRAMES
+    assert account.sizes == {"320x240": FRAMES - 20}
+    assert [each.place is None for each in account.decoded] == [False] * 20 + [True] * (FRAMES - 20)
+
+
+@pytest.fixture(scope="module")
+def film_of_another_size():
+    return Film(VideoSettings(width=320, height=240, fps=30, bitrate_bps=BITRATE_BPS))
 
 
 def test_a_frame_that_never_came_is_lost_and_one_whole_that_was_never_shown_is_dropped():

@@ -78,10 +78,10 @@ def test_stretched_samples_leave_the_filtered_level_at_once_and_it_never_goes_ne
 
 def test_the_forget_factor_grows_from_none_to_all_but_a_sixtieth():
     histogram = Histogram(0.983)
-    factors = {0: histogram.forget_factor}
+    factors = {0: histogram._forget_q15() / 32768}
     for add in range(1, 131):
         histogram.add(3)
-        factors[add] = histogram.forget_factor
+        factors[add] = histogram._forget_q15() / 32768
         assert sum(histogram.buckets) == 1 << 30
     # f after n adds = 1 - 2/(n + 1), within the 1/32768 of its integers, up to 0.983.
     for adds, expected in [(0, 0), (1, 0), (2, 1 / 3), (3, 1 / 2), (5, 2 / 3), (10, 9 / 11), (50, 49 / 51)]:

@@ -1,15 +1,21 @@
 """Pictures in a run: accounts beside those of sound, the first picture of a join, skew, budgets, films on disk."""
 
 import json
+from base64 import b64decode
+from dataclasses import replace
 from functools import cache
 
+import av
 import numpy as np
 import pytest
 
+from rtcprobe.errors import BadInputError
 from rtcprobe.probe import run_probe
 from rtcprobe.probe.seeing import Pictures
+from rtcprobe.report.html import render_report
 from rtcprobe.result import Result
 from rtcprobe.scenario import find_scenario, parse_scenario
+from rtcprobe.verdict import judge, parse_budget
 
 SMALL = "video={size: 160x120, fps: 15, bitrate: 100kbit}"
 BASE = ("call.joins=1", "call.duration=1s", "codec.complexity=2", "budgets=[]", "link=delay 40ms", "call.calls=2")
@@ -92,6 +98,56 @@ def test_how_frames_are_read_is_said_and_what_is_not_read_is_told_by_its_time():
     assert none.playout.policy == "libwebrtc, told by RTP time"
     assert "ssim" in every.figures
     assert "ssim" not in none.figures
+
+
+def test_the_worst_frame_of_the_worst_second_is_kept_as_a_small_picture_beside_what_was_filmed():
+    account = usual().of_kind("glass_to_glass")[WAYS[0]]
+    worst, figures = account.worst, account.figures
+    assert worst.second_ssim == pytest.approx(figures["ssim_in_worst_second"])
+    assert worst.ssim <= worst.second_ssim <= figures["ssim"]
+    (picture,) = av.CodecContext.create("mjpeg", "r").decode(av.Packet(b64decode(worst.jpeg)))
+    assert (picture.width, picture.height) == (2 * 160, 120)
+    left, right = np.split(picture.to_ndarray(format="gray").astype(float), 2, axis=1)
+    assert np.mean(np.abs(left - right)) < 12  # the same scene; what encoding took from it
+    assert f"data:image/jpeg;base64,{worst.jpeg}" in render_report([usual()])
+    assert run_budget("picture.ssim worst_second > 0.999").verdict == "missed"
+
+
+def run_budget(line):
+    return judge(usual(), [parse_budget(line)]).budgets[0]
+
+
+def test_what_is_no_picture_is_refused():
+    with pytest.raises(BadInputError, match="is no picture in base64"):
+        replace(usual().of_kind("glass_to_glass")[WAYS[0]].worst, jpeg='"><script>')
+
+
+@pytest.mark.parametrize(("setting", "sentence"), [
+    ("video.size=641x480", "video of 641x480 cannot be coded: both sides even: colour has half the resolution"),
+    ("video.size=big", "'big' is no picture size: width x height in pixels: 640x480"),
+    ("video.codec=vp9", "video.codec 'vp9' is not known: did you mean vp8?"),
+    ("video.bitrate=1kbit", "video of 1 kbit/s is not sent: 10kbit to 20mbit"),
+    ("video.read=some", "'some' is no way to read frames: all, every 5th (or another), timestamps"),
+])  # fmt: skip
+def test_what_no_camera_does_is_refused_with_the_cure(setting, sentence):
+    with pytest.raises(BadInputError) as refused:
+        find_scenario("1v1-video", [setting])
+    assert sentence in str(refused.value)
+
+
+def test_two_per_cent_of_loss_without_nack_are_freezes_of_three_seconds_with_it_none_beyond_three_round_trips():
+    lossy = ("link=delay 40ms loss 2%", "call.calls=1", "call.duration=11s", "video.read=timestamps", "call.joins=1")
+    without, repaired = (
+        ran(*lossy, f"video.nack={nack}", seed=2).of_kind("glass_to_glass") for nack in ("false", "true")
+    )
+    frozen_s = [span.until_s - span.from_s for each in without.values() for span in each.spans]
+    # kMaxWaitForFrame (3 s), the request's way, up to a frame, the key frame's pacing and its way.
+    assert len(frozen_s) >= 3
+    assert all(3.0 < each < 3.5 for each in frozen_s)
+    assert max(each.figures["freeze_share"] for each in without.values()) > 0.5
+    for each in repaired.values():
+        assert all(span.until_s - span.from_s <= 3 * 0.080 for span in each.spans)
+        assert max(sample.delay_s for sample in each.samples) < 0.060 + 3 * 0.080
 
 
 def test_budgets_about_pictures_are_judged():

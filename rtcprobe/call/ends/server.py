@@ -72,25 +72,44 @@ class Outlet(Transceiver):
     def __init__(self, talker: str, plane: Forwarding, network: Network) -> None:
         super().__init__("sendonly", None, network, _nothing)
         self.talker = talker
-        self.forwarded: Forwarded | None = None
-        """What left; None before anything was agreed on."""
+        self.again: list[tuple[float, int, int, int]] = []
+        """What was sent again: when (seconds since the epoch), its number, timestamp and size in bytes."""
         self._plane = plane
 
     def open(self, connection: RTCPeerConnection) -> None:
         """Make the section on ``connection``."""
         super().open(connection)
         self._outgoing = Outgoing(self.sender)
+        self.forwarded = Forwarded(out=self._outgoing)
+        """What left."""
+
+    @property
+    def opened_s(self) -> float | None:
+        """When packets could leave first, seconds since the epoch; None before that."""
+        opened_s = self._outgoing.opened_s
+        return None if opened_s is None else opened_s - self.network.epoch_s
 
     def agree(self) -> None:
         """Do as was agreed on."""
-        agreed = negotiation.agree(self.section)
-        self.forwarded = Forwarded(out=self._outgoing, agreed=agreed)
+        agreed = self.forwarded.agreed = negotiation.agree(self.section)
         self._plane.send_on(self.talker, self.forwarded)
         if agreed.nack:
-            limit = ResendLimit()
-            media_seam.limit_resends(
-                self.sender, lambda sequence: limit.may_resend(sequence, self.network.now_s(), self.round_trip_s)
-            )
+            self._limit = ResendLimit()
+            media_seam.limit_resends(self.sender, self._may_resend)
+
+    def close(self) -> None:
+        """Send nothing any more."""
+        if self.forwarded.agreed is not None:
+            self._plane.leave_out(self.talker, self.forwarded)
+            self.forwarded.agreed = None
+
+    def _may_resend(self, sequence: int) -> bool:
+        """Return whether to send a packet again, and note it if so."""
+        now_s, kept = self.network.now_s(), self._outgoing.kept(sequence)
+        may = self._limit.may_resend(sequence, now_s, self.round_trip_s)
+        if may and kept is not None:
+            self.again.append((now_s, sequence, *kept))
+        return may
 
     def _listen(self, section: RTCRtpTransceiver) -> None:
         """Take nothing: nobody sends there."""
@@ -129,6 +148,13 @@ class ServerLeg(Connecting):
             if isinstance(each, Inlet):
                 each.apart_s = lambda: self.tap.round_trip_s  # by STUN: it need not send anything there
         self._open()
+
+    async def leave(self) -> None:
+        """Hang up because the party has: nothing is sent there any more."""
+        for each in self.sections:
+            if isinstance(each, Outlet):
+                each.close()
+        await self.close()
 
 
 def _unknown() -> None:

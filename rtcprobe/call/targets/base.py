@@ -35,12 +35,13 @@ from rtcprobe.call.mouth_track import Mouth, Speech
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.access import Leg
 from rtcprobe.call.targets.kinds import GROUP
-from rtcprobe.call.transceiver import PictureWanted, Sound, SoundWanted
+from rtcprobe.call.transceiver import PictureWanted, SoundWanted
 from rtcprobe.call.watching import Watching
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.ice import IceSettings
 from rtcprobe.link import LinkSpec
 from rtcprobe.messages import CameMessages, MessagePlan, SaidMessages
+from rtcprobe.recording import Came, Said
 from rtcprobe.result import Clock
 from rtcprobe.runtime.network import Host, Network
 from rtcprobe.scenario import Cue, TargetPlan
@@ -168,13 +169,11 @@ class Way(NamedTuple):
     """One direction of a call whose sound is measured: who speaks, who listens (the same peer in a round trip).
 
     ``mixed`` are the stages known of what lies between, where a server mixes: what is left is the mixer's.
-    ``section`` is where the listener hears it, its first section of sound unless told.
     """
 
     direction: WayName
     talker: Peer
     listener: Peer
-    section: Sound | None = None
     mixed: Mapping[str, float] = MappingProxyType({})
 
 
@@ -241,6 +240,18 @@ class Call(Protocol):
 
     async def talk(self) -> bool:
         """Join, let the mouths say all they have, wait for the last packet, hang up; return whether it connected."""
+        ...
+
+    def said_on(self, way: Way) -> Said:
+        """Return what was said on a way so far."""
+        ...
+
+    def came_on(self, way: Way, *, forwarded: bool) -> Came:
+        """Return what came on a way so far; ``forwarded``: through a server that is not ours."""
+        ...
+
+    def talked_s(self) -> float:
+        """Return how long there has been talk, seconds."""
         ...
 
     def server_of(self, joiner: Peer) -> str | None:

@@ -4,6 +4,8 @@ Rules:
     1. Seeds are handed out in the order of the routes, then a mouth's phase a party: more of either at the end moves
        nothing that was before it.
     2. A call is over when its last packet has come, and what was asked for again had time to.
+    3. Of more than two, what goes wrong with one connection is told of it alone (``troubles``), and the others go on:
+       the call fails where nobody is heard by anybody, and is cut where that comes later.
 """
 
 from __future__ import annotations
@@ -11,16 +13,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from rtcprobe.call.camera import first_pictures
 from rtcprobe.call.member import Member
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.script import absent, silent
-from rtcprobe.call.targets.base import CallSetup, Route
+from rtcprobe.call.targets.base import CallSetup, Route, Trouble, Way
 from rtcprobe.call.targets.blame import by_timers
 from rtcprobe.call.targets.course import Course
-from rtcprobe.call.targets.endings import bounded
+from rtcprobe.call.targets.endings import HANG_UP_TIMEOUT_S, OVERTIME_S, all_of, bounded
+from rtcprobe.errors import MeasurementError
 from rtcprobe.link import Link, Path
 from rtcprobe.messages import Due
 from rtcprobe.runtime.network import Direction, Host, Network
@@ -101,9 +106,80 @@ class EmulatedCall(Course):
         """Return every retransmission so far on the connection of ``joiner``, on either side."""
         raise NotImplementedError
 
-    async def until_the_last_packet(self, *, patient: bool) -> None:
-        """Wait for what is under way; ``patient``: and for what may be asked for again."""
-        await asyncio.sleep(max(0.0, self.network.last_arrival_s - self.network.now_s()) + LAST_PACKET_S)
+    def sound_ways(self) -> list[Way]:
+        """Return the ways whose two ends are there, and have not broken."""
+        return [way for way in self.ways if way.talker not in self.troubles and way.listener not in self.troubles]
+
+    def trouble(self, peer: Peer, why: str) -> None:
+        """Note what went wrong with one connection (rule 3), once."""
+        if peer not in self.troubles:
+            self.troubles[peer] = Trouble(why, self.stop_of(peer))
+            if why not in self.warnings:
+                self.warnings.append(why)
+
+    async def get_there(self, reached: Sequence[asyncio.Event], limit_s: float) -> None:
+        """Connect and wait for ``reached``, ``limit_s`` at most; of more than two, of those who can (rule 3).
+
+        Raises:
+            MeasurementError: nobody is heard by anybody.
+            TimeoutError: of two, it took longer.
+        """
+        if len(self.parties) == 2:
+            await super().get_there(reached, limit_s)
+            return
+        connecting = asyncio.ensure_future(self.connect())
+        try:
+            async with asyncio.timeout(limit_s):
+                await self._reached(connecting, reached)
+        except TimeoutError:
+            for peer in self.there:
+                asked = (peer.connected, peer.heard_packet, *first_pictures(peer))
+                if any(event in reached and not event.is_set() for event in asked) or not peer.connected.is_set():
+                    self.trouble(peer, self.too_late(peer, limit_s))
+        finally:
+            connecting.cancel()
+            await asyncio.wait({connecting}, timeout=HANG_UP_TIMEOUT_S)
+        if not self.sound_ways():
+            raise MeasurementError(next((each.why for each in self.troubles.values()), "nobody is heard by anybody"))
+
+    async def said_by_all(self) -> str | None:
+        """Wait until everybody who is heard has said all; return what ended the call before, in a sentence, or None."""
+        talkers = dict.fromkeys(way.talker for way in self.sound_ways())
+        saying: dict[asyncio.Future[Any], Peer] = {
+            asyncio.ensure_future(each.track.finished.wait()): each for each in talkers
+        }
+        ends: dict[asyncio.Future[Any], Peer] = {
+            asyncio.ensure_future(each.ended.wait()): each for each in self.there if each not in self.troubles
+        }
+        until_s = self.network.now_s() + max(each.track.duration_s for each in talkers) + OVERTIME_S
+        begun_s = self.network.now_s()
+        try:
+            while saying:
+                left_s = max(0.0, until_s - self.network.now_s())
+                done, _ = await asyncio.wait({*saying, *ends}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+                after_s = self.network.now_s() - begun_s
+                if not done:
+                    return (
+                        f"a mouth had not said all it has {after_s:.1f} s into the call: nothing asked for its frames"
+                    )
+                for end in [each for each in ends if each in done]:
+                    self.broke(ends.pop(end), after_s)
+                if not self.sound_ways():
+                    return next(reversed(self.troubles.values())).why
+                saying = {each: peer for each, peer in saying.items() if each not in done and peer not in self.troubles}
+        finally:
+            for task in (*saying, *ends):
+                task.cancel()
+        return None
+
+    def broke(self, peer: Peer, after_s: float) -> None:
+        """Note that the path of a connection has broken ``after_s`` into the call."""
+        self.trouble(peer, f"{peer.side}'s media path broke {after_s:.1f} s into the call")
+
+    async def until_the_last_packet(self, *, patient: bool, stations: int = 1) -> None:
+        """Wait for what is under way to pass so many ``stations``; ``patient``: and for what may be asked for again."""
+        for _ in range(stations):
+            await asyncio.sleep(max(0.0, self.network.last_arrival_s - self.network.now_s()) + LAST_PACKET_S)
         if patient:
             await asyncio.sleep(RETRANSMISSION_S)
 
@@ -118,6 +194,30 @@ class EmulatedCall(Course):
     def gave_up(self, peer: Peer) -> str:
         """Return what ``peer`` was waiting for when its media path gave up, and which timer had tried."""
         return by_timers(peer, "gave up", self.waits(peer))
+
+    async def _reached(self, connecting: asyncio.Future[None], reached: Sequence[asyncio.Event]) -> None:
+        """Wait until ``connecting`` is done and all have ``reached`` it, but for those whose path gave up."""
+        ends: dict[asyncio.Future[Any], Peer] = {asyncio.ensure_future(each.ended.wait()): each for each in self.there}
+        arrived = asyncio.ensure_future(all_of(reached))
+        waiting: set[asyncio.Future[Any]] = {connecting, arrived}
+        try:
+            while waiting:
+                done, _ = await asyncio.wait({*waiting, *ends}, return_when=asyncio.FIRST_COMPLETED)
+                waiting -= done
+                if connecting in done:
+                    connecting.result()
+                over = [ends.pop(task) for task in list(ends) if task in done]
+                for peer in over:
+                    self.trouble(peer, self.gave_up(peer))
+                if over and arrived in waiting:
+                    arrived.cancel()
+                    gone = {event for peer in self.troubles for event in (peer.connected, peer.heard_packet)}
+                    waiting.discard(arrived)
+                    arrived = asyncio.ensure_future(all_of([each for each in reached if each not in gone]))
+                    waiting.add(arrived)
+        finally:
+            for task in (arrived, *ends):
+                task.cancel()
 
 
 def _members(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rtcprobe.call.peer import Peer
@@ -11,6 +12,7 @@ from rtcprobe.call.targets.base import CallSetup, Trouble, Way
 from rtcprobe.call.targets.blame import gave_up, stop_of, too_late
 from rtcprobe.call.targets.endings import bounded
 from rtcprobe.messages import CameMessages, SaidMessages
+from rtcprobe.recording import Came, Said
 from rtcprobe.runtime.media_seam import MediaPath
 from rtcprobe.runtime.network import Network
 from rtcprobe.scenario import Cue
@@ -74,6 +76,20 @@ class Hooks:
     def joiners(self) -> Sequence[Peer]:
         """Whose join is timed."""
         raise NotImplementedError
+
+    def said_on(self, way: Way) -> Said:
+        """Return what was said on a way so far."""
+        return way.talker.said()
+
+    def came_on(self, way: Way, *, forwarded: bool) -> Came:
+        """Return what came on a way so far; ``forwarded``: through a server that is not ours."""
+        found = way.listener.came(forwarded=forwarded, there_and_back=way.talker is way.listener)
+        return replace(found, mixed=way.mixed) if way.mixed else found
+
+    def talked_s(self) -> float:
+        """Return how long there has been talk: since the first word of the first way's."""
+        started_s = self.ways[0].talker.started_s if self.ways else None
+        return 0.0 if started_s is None else max(0.0, self.network.now_s() - started_s)
 
     def server_of(self, joiner: Peer) -> str | None:
         """Return the server of ours that ``joiner`` is connected to; None where there is none."""

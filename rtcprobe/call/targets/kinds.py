@@ -40,7 +40,7 @@ KINDS = (
         schemes=("sfu",),
         calls="a forwarding server of ours between all parties: emulated whole, on either clock",
         hears="every way, through the server",
-        options=("nack",),
+        options=("nack", "stage", "service", "workers"),
     ),
     Kind(
         written="whip+whep://HOST/PATH/{whip,whep}",

@@ -8,7 +8,7 @@ Rules:
     1. Of two parties the one that stands first calls the other, through a signalling server of the same network.
     2. Seeds are handed out in the order of ``mesh_routes``, then a mouth's phase a party: in a call of two, nothing
        moves when there could be more.
-    3. A party has joined when it hears everybody: the last of its connections tells how that came.
+    3. A party has joined when it hears everybody who came: the last of its connections tells how that was.
 """
 
 from __future__ import annotations
@@ -160,7 +160,8 @@ class LoopbackCall(EmulatedCall):
         for way in self.ways:
             if way.listener in self.there:
                 listening.setdefault(way.listener.side, []).append(way.listener)
-        return [max(each, key=_heard_s) for each in listening.values()]
+        came = {name: [peer for peer in each if peer not in self.troubles] for name, each in listening.items()}
+        return [max(came[name] or each, key=_heard_s) for name, each in listening.items()]
 
     @property
     def awaited(self) -> list[asyncio.Event]:
@@ -219,9 +220,11 @@ class LoopbackCall(EmulatedCall):
         A path that breaks meanwhile ends it early: ``cut`` says when.
         """
         if self.setup.cues:
-            performance = Performance(self._members, self._meet, self.setup, self.warnings)
+            performance = Performance(self._members, self._meet, self.setup, self.warnings, self._goes_on)
             self.happened = performance.happened
             self.cut = await performance.run()
+        elif len(self.parties) > 2:
+            self.cut = await self.said_by_all()
         else:
             self.cut = await said_all({way.talker: None for way in self.ways}, self.peers, self.network)
         if self.setup.messages and self.cut is None:
@@ -232,6 +235,13 @@ class LoopbackCall(EmulatedCall):
     async def leave(self) -> None:
         """Let the signalling connections be."""
         self.signaling.close()
+
+    def _goes_on(self, peer: Peer, after_s: float) -> bool:
+        """Note whose path broke; return whether there are others who hear each other."""
+        if len(self.parties) == 2:
+            return False
+        self.broke(peer, after_s)
+        return bool(self.sound_ways())
 
     def _channels(self) -> list[Channel]:
         """Return every end of a channel between those who are there."""

@@ -11,12 +11,14 @@ Rules:
     2. Seeds are handed out in the order of ``server_routes``: between servers first, so that one more party moves
        nothing of the others.
     3. A party has joined when it hears anybody.
+    4. Nobody's CPU is in any figure. What a join costs a server is an assumption of the scenario's: a queue in front of
+       so many workers, each busy for so long, before the offer is answered.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import permutations
 from typing import cast
 
@@ -24,14 +26,19 @@ import numpy as np
 
 from rtcprobe.call.ends.server import NACK, Nack
 from rtcprobe.call.targets.base import CallSetup, Route
-from rtcprobe.call.targets.sfu_call import SfuCall, Topology
+from rtcprobe.call.targets.sfu_call import SfuCall
+from rtcprobe.call.targets.sfu_room import Topology
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.result import Clock
 from rtcprobe.scenario import Scenario, TargetPlan
 from rtcprobe.scenario.parties import ANYWHERE
+from rtcprobe.units import format_duration, parse_duration
 from rtcprobe.ways import Leg, Way
 
 __all__ = ["SIGNALING", "SfuTarget", "make_target", "server_routes"]
+
+_OPTIONS = ("nack", "stage", "service", "workers")
+_STAGES = ("same connection", "new connection")
 
 SIGNALING = "server"
 """What routes call a signalling server apart from those that forward."""
@@ -52,9 +59,12 @@ class SfuTarget:
     """Servers of ours between the parties, on either clock."""
 
     nack: Nack = "answer+ask"
-    homes: Mapping[str, str]
-    servers: tuple[str, ...]
-    directions: tuple[Way, ...]
+    new_connection: bool = False
+    service_s: float = 0.0
+    workers: int = 1
+    homes: Mapping[str, str] = field(default_factory=dict)
+    servers: tuple[str, ...] = ()
+    directions: tuple[Way, ...] = ()
     written: tuple[Way, ...] = ()
     """The ways of messages."""
     signaling_apart: bool = False
@@ -63,6 +73,14 @@ class SfuTarget:
     def name(self) -> str:
         """What results call it."""
         return "sfu"
+
+    @property
+    def assumed(self) -> str | None:
+        """What is assumed of the servers that no network decides, in a sentence; None where nothing is."""
+        if not self.service_s:
+            return None
+        each = "one at a time" if self.workers == 1 else f"{self.workers} at a time"
+        return f"assumed: a join takes a server {format_duration(self.service_s)} of work, {each} (target.service)"
 
     @property
     def clocks(self) -> tuple[Clock, ...]:
@@ -94,8 +112,8 @@ class SfuTarget:
         """
         homes = scenario.homes
         ways = tuple(way for way in scenario.ways if way.medium == "audio")
-        target = SfuTarget(
-            nack=self.nack,
+        target = replace(
+            self,
             homes=homes,
             servers=tuple(scenario.servers),
             directions=ways,
@@ -122,6 +140,10 @@ class SfuTarget:
             legs=self.legs,
             signaling=SIGNALING if self.signaling_apart else None,
             nack=self.nack,
+            new_connection=self.new_connection,
+            service_s=self.service_s,
+            workers=self.workers,
+            assumed=self.assumed,
         )
         return SfuCall(setup, seed, topology, sockets=clock == "real")
 
@@ -134,8 +156,18 @@ def make_target(plan: TargetPlan) -> SfuTarget:
     """
     if plan.url != "sfu":
         raise BadInputError(f"target {plan.shown!r} is impossible", "sfu stands alone: target.region says where it is")
-    plan.only(("nack",))
-    nack = plan.options.get("nack", "answer+ask")
-    if nack not in NACK:
-        raise BadInputError(f"target.nack {nack!r} is not known", did_you_mean(str(nack), list(NACK)))
-    return SfuTarget(nack=cast("Nack", nack), homes={}, servers=(), directions=())
+    plan.only(_OPTIONS)
+    nack, stage = (str(plan.options.get(key, usual)) for key, usual in (("nack", NACK[1]), ("stage", _STAGES[0])))
+    for key, value, known in (("nack", nack, NACK), ("stage", stage, _STAGES)):
+        if value not in known:
+            raise BadInputError(f"target.{key} {value!r} is not known", did_you_mean(value, list(known)))
+    try:
+        service_s = parse_duration(plan.options.get("service", "0ms"))
+    except BadInputError as error:
+        raise error.within("target.service") from error
+    workers = plan.options.get("workers", 1)
+    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+        raise BadInputError(f"target.workers {workers!r} is impossible", "give 1 or more")
+    if "workers" in plan.options and not service_s:
+        raise BadInputError("target.workers has no effect where a join takes a server no time", "give target.service")
+    return SfuTarget(nack=cast("Nack", nack), new_connection=stage == _STAGES[1], service_s=service_s, workers=workers)

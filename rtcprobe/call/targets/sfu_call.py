@@ -1,51 +1,30 @@
-"""A call through forwarding servers of ours (``targets.sfu``): who is connected to which, and what passes them."""
+"""A call through forwarding servers of ours (``targets.sfu``): everybody joins, all is said, cues are carried out."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 
 from rtcprobe.call.channel import drained
-from rtcprobe.call.courier import Courier
-from rtcprobe.call.ends.server import Inlet, Nack, Outlet, ServerLeg
+from rtcprobe.call.ends.server import ServerLeg
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.script import absent
-from rtcprobe.call.signaling import EmulatedSignaling
+from rtcprobe.call.signaling import EmulatedSignaling, Sdp
 from rtcprobe.call.targets.access import Leg
-from rtcprobe.call.targets.base import CallSetup, Route, Way
+from rtcprobe.call.targets.base import CallSetup, Way
 from rtcprobe.call.targets.emulated import EmulatedCall, world
-from rtcprobe.call.targets.endings import bounded, said_all
-from rtcprobe.call.targets.sfu_post import Post
-from rtcprobe.call.transceiver import Sound
+from rtcprobe.call.targets.endings import bounded
+from rtcprobe.call.targets.sfu_room import Room, Seat, Topology
+from rtcprobe.call.targets.sfu_script import SfuPerformance, goes_on_stage
 from rtcprobe.errors import MeasurementError
 from rtcprobe.messages import CameMessages, SaidMessages
-from rtcprobe.runtime.forwarding import Forwarding
-from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER, Timer, Wait
+from rtcprobe.recording import Came, Said
+from rtcprobe.timeline import Timer, Wait
 from rtcprobe.ways import Leg as LegName
 from rtcprobe.ways import Way as WayName
 
-__all__ = ["SfuCall", "Topology"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Topology:
-    """What is where: ``homes`` is each party's server, ``between`` the pairs of servers that sound passes.
-
-    ``routes`` are all that packets take, ``legs`` those that links are told of. ``signaling`` is the host of a
-    signalling server, None where each server is its own.
-    """
-
-    homes: Mapping[str, str]
-    servers: Sequence[str]
-    between: Sequence[Route]
-    routes: Sequence[Route]
-    legs: Sequence[LegName]
-    signaling: str | None
-    nack: Nack
+__all__ = ["SfuCall"]
 
 
 class SfuCall(EmulatedCall):
@@ -54,59 +33,78 @@ class SfuCall(EmulatedCall):
     def __init__(self, setup: CallSetup, seed: np.random.SeedSequence, plan: Topology, *, sockets: bool) -> None:
         others = (*plan.servers, *([] if plan.signaling is None else [plan.signaling]))
         super().__init__(setup, world(setup, seed, others, plan.routes, sockets=sockets))
-        self._plan = plan
-        self._planes = {name: Forwarding(now_s=self.network.now_s) for name in plan.servers}
-        self._post = Post(self._members, plan.homes, setup.messages, self.network)
-        self._heard = {name: self._heard_by(name) for name in self.parties}
-        self._peers: dict[str, Peer] = {}
-        self._legs: dict[str, ServerLeg] = {}
+        self.plan = plan
+        self.warnings += [] if plan.assumed is None else [plan.assumed]
+        self.room = Room(setup, self.world, plan)
         for name in self.parties:
-            self._admit(name)
-        met = {frozenset(pair) for pair in plan.between}
-        self._relays = [self._relay(*pair) for pair in combinations(plan.servers, 2) if frozenset(pair) in met]
+            on_stage = not (plan.new_connection and goes_on_stage(name, setup.cues))
+            self.room.take_seat(name, publishes=on_stage)
+        self.room.lay_relays()
+        self._serving = {name: asyncio.Semaphore(plan.workers) for name in plan.servers}
         self._signaling = {name: self._signaling_of(name) for name in plan.servers}
 
     @property
     def ways(self) -> list[Way]:
-        """Who hears whom, by talker in the order written, then by listener."""
+        """Who hears whom, by talker in the order written, then by listener; each by its first connection."""
+        first = {name: seats[0].peer for name, seats in self.room.seats.items() if seats}
         return [
-            Way(WayName.of(one, other), self._peers[one], self._peers[other], self._section(other, one))
+            Way(WayName.of(one, other), first[one], first[other])
             for one in self.parties
             for other in self.parties
-            if one in self._heard[other]
+            if one in self.room.hears[other] and one in first
         ]
 
     def messages(self) -> list[tuple[WayName, SaidMessages, CameMessages]]:
         """Return what was sent on each way, and what of it came."""
-        return list(self._post.exchanged())
+        return list(self.room.post.exchanged())
 
     @property
     def joiners(self) -> list[Peer]:
         """Every party that is there and hears somebody."""
-        return [peer for name, peer in self._peers.items() if self._heard[name] and self._members[name].there]
+        return [seats[0].peer for seats in self._first_seats() if seats[0].listens_to]
 
     @property
     def peers(self) -> list[Peer]:
-        """Every party's connection."""
-        return list(self._peers.values())
+        """Every party's connections."""
+        return self.room.peers
 
     @property
     def there(self) -> list[Peer]:
         """Those of who is there from the start."""
-        return [peer for name, peer in self._peers.items() if not absent(name, self.setup.cues)]
+        return [seats[0].peer for seats in self._first_seats()]
+
+    def said_on(self, way: Way) -> Said:
+        """Return what was said on a way so far, over whatever connections."""
+        name = WayName(way.direction)
+        said = self.room.said(name.talker, name.listener)
+        return self._nothing(name.talker) if said is None else said
+
+    def came_on(self, way: Way, *, forwarded: bool) -> Came:
+        """Return what came on a way so far, over whatever connections."""
+        del forwarded
+        name = WayName(way.direction)
+        came = self.room.came(name.talker, name.listener)
+        assert came is not None  # who hears somebody has had a seat
+        return came
+
+    def talked_s(self) -> float:
+        """Return how long there has been talk."""
+        members = self._members.values()
+        began_s = [each.mouth.began_s for each in members if each.mouth is not None and each.mouth.began_s is not None]
+        return self.network.now_s() - min(began_s) if began_s else 0.0
 
     def server_of(self, joiner: Peer) -> str:
         """Return the server that ``joiner`` is connected to."""
-        return self._plan.homes[joiner.side]
+        return self.plan.homes[joiner.side]
 
     def legs(self) -> dict[LegName, list[Leg]]:
         """Return the paths of every party to its server and back, and between servers."""
-        return {leg: [Leg.of(self.direction(leg.source, leg.destination))] for leg in self._plan.legs}
+        return {leg: [Leg.of(self.direction(leg.source, leg.destination))] for leg in self.plan.legs}
 
     def waits(self, joiner: Peer) -> list[Wait]:
         """Return every retransmission so far on the connection of ``joiner``, on either side."""
         one, other = joiner.side, self.server_of(joiner)
-        leg = self._legs[one]
+        leg = self.room.seat_of(joiner).leg
         return [
             *joiner.waits(leg.progress_s(), self.world.fastest_s(one, other)),
             *leg.waits(joiner.progress_s(), self.world.fastest_s(other, one)),
@@ -117,7 +115,7 @@ class SfuCall(EmulatedCall):
         """Return from when on each kind of timer can have held the join up; ``never_s`` for what was never reached."""
         one, other = joiner.side, self.server_of(joiner)
         way_s = min(self.world.fastest_s(*route) or 0.0 for route in ((one, other), (other, one)))
-        both = (joiner.timeline.marks, self._legs[one].timeline.marks)
+        both = (joiner.timeline.marks, self.room.seat_of(joiner).leg.timeline.marks)
         ready_s = max(marks.get("ice_connected", never_s) for marks in both)
         return {"stun": joiner.timeline.marks.get("answer_received", never_s) - way_s, "dtls": ready_s - way_s}
 
@@ -127,29 +125,59 @@ class SfuCall(EmulatedCall):
         Raises:
             MeasurementError: two of them do not reach each other.
         """
-        for one, other in self._relays:
+        for one, other in self.room.relays:
             await one.accept(await other.answer(await one.offer()))
-        for one, other in self._relays:
-            for leg in (one, other):
+        for pair in self.room.relays:
+            for leg in pair:
                 ready = [asyncio.ensure_future(each.wait()) for each in (leg.connected, leg.failed)]
                 await asyncio.wait(ready, return_when=asyncio.FIRST_COMPLETED)
                 for each in ready:
                     each.cancel()
                 if not leg.connected.is_set():
-                    raise MeasurementError(f"servers {one.side} and {other.side} do not reach each other")
+                    raise MeasurementError(f"servers {pair[0].side} and {pair[1].side} do not reach each other")
 
     async def connect(self) -> None:
         """Let everybody who is there join."""
-        await asyncio.gather(*(self._join(name) for name, peer in self._peers.items() if peer in self.there))
+        await asyncio.gather(*(self.sit_down(seats[0]) for seats in self._first_seats()))
+
+    async def sit_down(self, seat: Seat) -> None:
+        """Get a party connected to its server."""
+        peer, leg = seat.peer, seat.leg
+        signaling = self._signaling[leg.side]
+        leg.timeline.begin(self.network.now_s())
+
+        async def served(offer: Sdp) -> Sdp:
+            if self.plan.service_s:
+                async with self._serving[leg.side]:
+                    await asyncio.sleep(self.plan.service_s)
+            return await leg.answer(offer)
+
+        connecting = signaling.connect(peer.timeline, leg.timeline)
+        _, offer = await asyncio.gather(connecting, peer.offer())  # made while the first packet is under way
+        await peer.accept(await signaling.exchange(offer, served, peer.timeline, leg.timeline))
 
     async def say_all(self) -> None:
-        """Wait until all is said, and the last packet has come. A path that breaks ends it early: ``cut`` says when."""
-        self.cut = await said_all(dict.fromkeys(way.talker for way in self.ways), self.peers, self.network)
+        """Wait until all is said, or the script is over, and the last packet has come.
+
+        Paths that break meanwhile are told of those that they are of; the last one's end ends it: ``cut`` says when.
+        """
+        if self.setup.cues:
+            performance = SfuPerformance(self)
+            self.happened = performance.happened
+            self.cut = await performance.run()
+            self.room.over_s = self.network.now_s()
+        else:
+            self.cut = await self.said_by_all()
         if self.setup.messages and self.cut is None:
             channels = [peer.channel for peer in self.there if peer.channel is not None]
-            await drained(channels, [peer.ended for peer in self.there], self._post.couriers)
-        asked = (peer.negotiated is not None and peer.negotiated.nack for peer in self.peers)
-        await self.until_the_last_packet(patient=any(asked))
+            await drained(channels, [peer.ended for peer in self.there], self.room.post.couriers)
+        asked = (each.agreed is not None and each.agreed.nack for peer in self.peers for each in peer.sections)
+        await self.until_the_last_packet(patient=any(asked), stations=len(self.plan.servers[:2]) + 1)
+
+    def kill(self, server: str) -> None:
+        """Let a server die: nothing leaves it any more, and nothing that comes is taken."""
+        self.network.silence(self.world.hosts[server])
+        self.warnings.append(f"server {server} died {self.talked_s():.1f} s into the call")
 
     async def leave(self) -> None:
         """Let the signalling connections be."""
@@ -158,103 +186,33 @@ class SfuCall(EmulatedCall):
 
     async def close_peers(self) -> list[str | None]:
         """Hang up one after the other, in an order that no clock decides: parties, then servers."""
-        legs = [*self._legs.values(), *(leg for pair in self._relays for leg in pair)]
-        return [await bounded(each.close()) for each in (*self.peers, *legs)]
+        return [await bounded(each.close()) for each in (*self.peers, *self._server_legs())]
 
-    async def _join(self, name: str) -> None:
-        """Get a party connected to its server."""
-        peer, leg = self._peers[name], self._legs[name]
-        signaling = self._signaling[leg.side]
-        leg.timeline.begin(self.network.now_s())
-        connecting = signaling.connect(peer.timeline, leg.timeline)
-        _, offer = await asyncio.gather(connecting, peer.offer())  # made while the first packet is under way
-        await peer.accept(await signaling.exchange(offer, leg.answer, peer.timeline, leg.timeline))
+    def _server_legs(self) -> list[ServerLeg]:
+        seats = [seat.leg for seats in self.room.seats.values() for seat in seats]
+        return [*seats, *(leg for pair in self.room.relays for leg in pair)]
 
-    def _heard_by(self, listener: str) -> list[str]:
-        """Return whom a party hears."""
-        member = self._members[listener]
-        return [name for name, each in self._members.items() if each.mouth is not None and member.hears(each)]
+    def _first_seats(self) -> list[list[Seat]]:
+        """Return the seats of those who are there from the start, and have any."""
+        there = [name for name in self.parties if not absent(name, self.setup.cues)]
+        return [self.room.seats[name] for name in there if self.room.seats[name]]
 
-    def _section(self, listener: str, talker: str) -> Sound:
-        """Return where ``listener`` hears ``talker``: its own section is the first, where it has one."""
-        heard = [each for each in self._peers[listener].sections if isinstance(each, Sound)]
-        return heard[len(heard) - len(self._heard[listener]) + self._heard[listener].index(talker)]
-
-    def _admit(self, name: str) -> None:
-        """Make a party's connection and the server's end of it, a section for each."""
-        member, plane = self._members[name], self._planes[self._plan.homes[name]]
-        heard = any(name in talkers for talkers in self._heard.values())
-        talkers = [self._members[each] for each in self._heard[name]]
-        own = member.mouth is not None and heard
-        written = self._post.wanted(name)
-        if not own and not talkers and written is None:
-            return  # neither hears nor is heard: it has nothing to do there
-        home = self._plan.homes[name]
-        self._peers[name] = member.join(home, talkers, heard=heard, milestones=CALLER_ORDER, messages=written)
-        inlet = [Inlet(name, plane, asks=self._asks, network=self.network)] if own else []
-        outlets = [Outlet(each.name, plane, self.network) for each in talkers]
-        silent = [] if inlet or outlets else [Outlet(name, plane, self.network)]  # who only writes and reads
-        self._legs[name] = self._leg(home, [*inlet, *outlets, *silent], CALLEE_ORDER, self._post.at_home(name))
-
-    def _relay(self, one: str, other: str) -> tuple[ServerLeg, ServerLeg]:
-        """Make the connection of two servers: each sends the other whom somebody hears there."""
-        there, back = self._passing(one, other), self._passing(other, one)
-        made = [
-            [
-                Outlet(name, plane, self.network)
-                if name in sends
-                else Inlet(name, plane, asks=self._asks, network=self.network)
-                for name in (*there, *back)
-            ]
-            for plane, sends in ((self._planes[one], there), (self._planes[other], back))
-        ]
-        # Servers that exchange messages alone have a silent section, too.
-        near = made[0] or [Outlet(one, self._planes[one], self.network)]
-        far = made[1] or [Inlet(one, self._planes[other], asks=False, network=self.network)]
-        return (
-            self._leg(one, near, CALLER_ORDER, self._post.between(one, other)),
-            self._leg(other, far, CALLEE_ORDER, self._post.between(other, one)),
-        )
-
-    def _passing(self, one: str, other: str) -> list[str]:
-        """Return who at server ``one`` is heard by anybody at ``other``."""
-        homes = self._plan.homes
-        return [
-            name
-            for name in self.parties
-            if homes[name] == one and any(name in self._heard[each] for each in self.parties if homes[each] == other)
-        ]
-
-    @property
-    def _asks(self) -> bool:
-        return self._plan.nack == "answer+ask"
-
-    def _leg(
-        self,
-        server: str,
-        sections: Sequence[Inlet | Outlet],
-        milestones: Sequence[str],
-        courier: Courier | None,
-    ) -> ServerLeg:
-        return ServerLeg(
-            self.world.hosts[server].beside(),
-            server,
-            sections,
-            dtls_timeout_s=self.setup.dtls_timeout_s,
-            protection=self.setup.protection,
-            nack=self._plan.nack,
-            milestones=milestones,
-            courier=courier,
+    def _nothing(self, talker: str) -> Said:
+        """Return what somebody said who never had a connection to say it over."""
+        speech = self.setup.speech[talker]
+        assert speech is not None
+        return Said(
+            party=talker, frames=speech.frames, ptime_s=speech.ptime_s, started_s=None, finished=False, departures=()
         )
 
     def _signaling_of(self, server: str) -> EmulatedSignaling:
         """Return how those at ``server`` reach it."""
         hosts = self.world.hosts
         made = EmulatedSignaling(
-            self.network, server=hosts[self._plan.signaling or server], connection=self.setup.connection
+            self.network, server=hosts[self.plan.signaling or server], connection=self.setup.connection
         )
         made.admit(hosts[server], calls=False)
-        for name in self._peers:
-            if self._plan.homes[name] == server:
+        for name, seats in self.room.seats.items():
+            if seats and self.plan.homes[name] == server:
                 made.admit(hosts[name], calls=True)
         return made

@@ -15,8 +15,7 @@ Source: ``video/rtp_video_stream_receiver2.cc``, ``modules/video_coding/packet_b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from rtcprobe.wrapping import Unwrapper
 
@@ -26,8 +25,7 @@ MOST_PACKETS: Final = 2048
 _REMEMBERED: Final = 4096
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VideoPacket:
+class VideoPacket(NamedTuple):
     """One RTP packet of video, a retransmitted one with its original number.
 
     ``sequence`` is 16 bits, ``timestamp`` 32 bits of 90 kHz; ``size_bytes`` what it holds of the frame (0: padding).
@@ -42,8 +40,7 @@ class VideoPacket:
     key: bool | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
+class Frame(NamedTuple):
     """A whole frame.
 
     ``first`` and ``last`` are its sequence numbers, unwrapped; ``after`` the last of the frame that it needs (None of a
@@ -63,8 +60,7 @@ class Frame:
     packets: int
 
 
-@dataclass(slots=True)
-class _Held:
+class _Held(NamedTuple):
     packet: VideoPacket
     at_us: int
     resent: bool
@@ -111,18 +107,17 @@ class Assembler:
 
     def _first_of(self, sequence: int) -> int | None:
         """Return where the frame around ``sequence`` begins; None while that is not to be seen."""
-        at = sequence
-        while True:
-            held = self._held.get(at)
-            if held is None:
-                return None
-            if self._begins(at, held.packet):
+        at, get = sequence, self._held.get
+        while (held := get(at)) is not None:
+            packet = held.packet
+            begins = packet.begins if packet.begins is not None and packet.size_bytes else self._begins(at, packet)
+            if begins:
                 return at
             at -= 1
+        return None
 
     def _begins(self, sequence: int, packet: VideoPacket) -> bool:
-        if packet.begins is not None and packet.size_bytes:
-            return packet.begins
+        """Return whether a frame begins with a packet that does not say so."""
         if sequence - 1 in self._ends:
             return self._ends[sequence - 1]
         before = self._held.get(sequence - 1)
@@ -130,15 +125,14 @@ class Assembler:
 
     def _frame_from(self, first: int) -> tuple[Frame | None, int | None]:
         """Return the frame that begins at ``first`` if it is whole, and where the next one may begin."""
-        if not self._held[first].packet.size_bytes and not self._held[first].packet.marker:
+        get, at = self._held.get, first
+        packet = self._held[first].packet
+        if not packet.size_bytes and not packet.marker:
             return None, self._passed(first)
-        timestamp = self._held[first].packet.timestamp
-        parts: list[_Held] = []
-        at = first
-        while (held := self._held.get(at)) is not None and held.packet.timestamp == timestamp:
-            parts.append(held)
+        timestamp = packet.timestamp
+        while (held := get(at)) is not None and held.packet.timestamp == timestamp:
             if held.packet.marker:
-                return self._taken(first, at, parts), at + 1 if at + 1 in self._held else None
+                return self._taken(first, at), at + 1 if at + 1 in self._held else None
             at += 1
         return None, None
 
@@ -149,27 +143,33 @@ class Assembler:
         self._before_padding[sequence] = self._before_padding.get(sequence - 1, sequence - 1)
         return sequence + 1 if sequence + 1 in self._held else None
 
-    def _taken(self, first: int, last: int, parts: list[_Held]) -> Frame:
-        key = parts[0].packet.key
+    def _taken(self, first: int, last: int) -> Frame:
+        packet, first_us, resent = self._held[first]
+        key, size_bytes, last_us = packet.key, 0, first_us
         for sequence in range(first, last + 1):
-            del self._held[sequence]
+            (_, _, _, each_bytes, _, _), at_us, again = self._held.pop(sequence)
+            size_bytes += each_bytes
+            first_us = min(first_us, at_us)
+            last_us = max(last_us, at_us)
+            resent = resent or again
             self._remember(sequence, ends=sequence == last)
         return Frame(
             first=first,
             last=last,
             after=None if key else self._before_padding.get(first - 1, first - 1),
-            timestamp=parts[0].packet.timestamp,
-            size_bytes=sum(each.packet.size_bytes for each in parts),
+            timestamp=packet.timestamp,
+            size_bytes=size_bytes,
             key=bool(key),
-            first_us=min(each.at_us for each in parts),
-            last_us=max(each.at_us for each in parts),
-            resent=any(each.resent for each in parts),
-            packets=len(parts),
+            first_us=first_us,
+            last_us=last_us,
+            resent=resent,
+            packets=last - first + 1,
         )
 
     def _remember(self, sequence: int, *, ends: bool) -> None:
         self._ends[sequence] = ends
-        self._floor = max(self._floor or 0, sequence)
+        if self._floor is None or sequence > self._floor:
+            self._floor = sequence
         while len(self._ends) > _REMEMBERED:
             old = next(iter(self._ends))
             del self._ends[old]
@@ -177,5 +177,6 @@ class Assembler:
 
     def clear_to(self, sequence: int) -> None:
         """Forget what is held up to ``sequence``: a frame that ends there was released."""
-        for old in [each for each in self._held if each <= sequence]:
-            del self._held[old]
+        if self._held:
+            for old in [each for each in self._held if each <= sequence]:
+                del self._held[old]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from rtcprobe.playout.frames.assembly import Assembler, Frame, VideoPacket
 from rtcprobe.playout.frames.figures import Counters
@@ -23,8 +23,7 @@ DECODE_US: Final = 700
 """Decoding a 640x480 picture on a PC: 0.6 (VP8) and 0.45 ms (H.264) by libvpx and FFmpeg, 0.7 in libwebrtc's count."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
+class Shown(NamedTuple):
     """A frame handed to the screen at ``at_us``, decoded at ``decoded_us``, released to be decoded at ``released_us``.
 
     ``damaged``: what it needs was missing, and the receiver showed it all the same.
@@ -66,16 +65,16 @@ class FrameReceiver(ABC):
         """Take a packet that arrived at ``now_us``, after whatever was due before it."""
         self.advance(now_us)
         self.counters.packet(packet.size_bytes, now_us)
-        asked = 0
-        if self._nack is not None:
-            overflown = self._nack.overflown
-            asked, missing = self._nack.arrived(packet.sequence, now_us)
+        nack, assembler, asked = self._nack, self._assembler, 0
+        if nack is not None:
+            overflown = nack.overflown
+            asked, missing = nack.arrived(packet.sequence, now_us)
             self._ask(missing, now_us)
-            if self._nack.overflown > overflown:
+            if nack.overflown > overflown:
                 self._ask_key_frame(now_us, "too much was missing")
-        cleared = self._assembler.cleared
-        frames = self._assembler.insert(packet, now_us, resent=asked > 0)
-        if self._assembler.cleared > cleared:
+        cleared = assembler.cleared
+        frames = assembler.insert(packet, now_us, resent=asked > 0)
+        if assembler.cleared > cleared:
             self._ask_key_frame(now_us, "the packet buffer was full")
         self._arrived(packet, now_us)
         for frame in frames:
@@ -85,7 +84,7 @@ class FrameReceiver(ABC):
     def advance(self, now_us: int) -> None:
         """Do all that is due by ``now_us``."""
         while (due_us := self.next_us()) is not None and due_us <= now_us:
-            if self._nack is not None and self._nack.waiting and due_us == self._nack_due_us:
+            if due_us == self._nack_due_us and self._nack is not None and self._nack.waiting:
                 self._ask(self._nack.due(due_us), due_us)
                 self._nack_due_us += NACK_PERIOD_US
             else:

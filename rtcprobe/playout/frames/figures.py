@@ -43,6 +43,7 @@ class Freezes:
     _last_us: int | None = None
     _packet_us: int | None = None
     _silent: bool = False
+    _sum_ms: int = 0
     _intervals_ms: deque[int] = field(default_factory=lambda: deque(maxlen=_FRAMES))
 
     def packet(self, now_us: int) -> None:
@@ -67,9 +68,13 @@ class Freezes:
         self._silent, self._last_us = False, now_us
 
     def _judge(self, interval_ms: int, now_us: int) -> None:
-        self._intervals_ms.append(interval_ms)
-        count = len(self._intervals_ms)
-        mean_ms = sum(self._intervals_ms) // count
+        intervals = self._intervals_ms
+        if len(intervals) == _FRAMES:
+            self._sum_ms -= intervals[0]
+        intervals.append(interval_ms)
+        self._sum_ms += interval_ms
+        count = len(intervals)
+        mean_ms = self._sum_ms // count
         if count >= _LEAST_FRAMES and interval_ms >= max(_TIMES * mean_ms, mean_ms + _ABOVE_MS):
             self.count += 1
             self.total_ms += interval_ms

@@ -116,6 +116,7 @@ class JitterEstimator:
         self._previous_size = 0
         self._filtered_us, self._previous_us = 0, 0
         self._intervals_us: deque[int] = deque(maxlen=_START_FRAMES)
+        self._interval_sum_us = 0
         self._updated_us: int | None = None
         self._nacked, self._nacked_us = 0, 0
 
@@ -184,7 +185,11 @@ class JitterEstimator:
 
     def _learn_noise(self, deviation_ms: float, now_us: int) -> None:
         if self._updated_us is not None:
-            self._intervals_us.append(now_us - self._updated_us)
+            intervals = self._intervals_us
+            if len(intervals) == _START_FRAMES:
+                self._interval_sum_us -= intervals[0]
+            intervals.append(now_us - self._updated_us)
+            self._interval_sum_us += intervals[-1]
         self._updated_us = now_us
         alpha = (self._count - 1) / self._count
         self._count = min(self._count + 1, _MOST_COUNT)
@@ -202,7 +207,7 @@ class JitterEstimator:
     def _rate_mhz(self) -> int:
         if not self._intervals_us:
             return 0
-        mean_us = sum(self._intervals_us) / len(self._intervals_us)
+        mean_us = self._interval_sum_us / len(self._intervals_us)
         whole_us = math.floor(mean_us + 0.5)
         return min(1_000_000_000 // whole_us, _MOST_RATE_MHZ) if mean_us > 0.0 and whole_us else 0
 

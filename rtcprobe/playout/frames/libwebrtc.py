@@ -11,8 +11,7 @@ Source: ``video/video_stream_buffer_controller.cc``, ``video_receive_stream2.cc`
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from rtcprobe.playout.frames.assembly import Frame, VideoPacket
 from rtcprobe.playout.frames.base import DECODE_US, FrameReceiver, Shown
@@ -33,15 +32,13 @@ _NO_FRAME_US, _NO_KEY_FRAME_US = 3 * SECOND, 200 * MS
 _ACTIVE_US: Final = 5 * SECOND
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Scheduled:
+class _Scheduled(NamedTuple):
     frame: Frame
     render_us: int
     due_us: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Decoding:
+class _Decoding(NamedTuple):
     frame: Frame
     render_us: int
     released_us: int
@@ -111,10 +108,11 @@ class LibwebrtcReceiver(FrameReceiver):
         self._packet_us = now_us
         if packet.key:
             self._key_packet_us = now_us
-        if self._scheduled is not None:
-            held = self._scheduled
+        held = self._scheduled
+        if held is not None:
             due_us = self._timer.woken(now_us, held.due_us)
-            self._scheduled = _Scheduled(frame=held.frame, render_us=held.render_us, due_us=due_us)
+            if due_us != held.due_us:
+                self._scheduled = held._replace(due_us=due_us)
 
     def _complete(self, frame: Frame, now_us: int) -> None:
         if not self._any_frame:
@@ -132,11 +130,17 @@ class LibwebrtcReceiver(FrameReceiver):
             self._schedule(now_us + self._network_us)
 
     def _due_us(self) -> int | None:
-        due = [self._timeout_us if self._packet_us is not None and self._decoding is None else None, self._free_us]
-        due.append(None if self._scheduled is None else self._scheduled.due_us)
-        due.append(None if self._decoding is None else self._decoding.done_us)
-        due.append(None if self._smoothing is None else self._smoothing.due_us)
-        return min((each for each in due if each is not None), default=None)
+        decoding, scheduled, smoothing = self._decoding, self._scheduled, self._smoothing
+        due_us = self._free_us
+        if decoding is not None:
+            due_us = _sooner(due_us, decoding.done_us)
+        elif self._packet_us is not None:
+            due_us = _sooner(due_us, self._timeout_us)
+        if scheduled is not None:
+            due_us = _sooner(due_us, scheduled.due_us)
+        if smoothing is not None and smoothing.due_us is not None:
+            due_us = _sooner(due_us, smoothing.due_us)
+        return due_us
 
     def _run(self, now_us: int) -> None:
         if self._smoothing is not None and self._smoothing.due_us == now_us:
@@ -227,9 +231,7 @@ class LibwebrtcReceiver(FrameReceiver):
 
     def _sink(self, shown: Shown | None, now_us: int) -> None:
         if shown is not None:
-            self._show(
-                Shown(frame=shown.frame, released_us=shown.released_us, decoded_us=shown.decoded_us, at_us=now_us)
-            )
+            self._show(shown._replace(at_us=now_us))
 
     def _timed_out(self, now_us: int) -> None:
         """Nothing was released for long: ask for a key frame if packets still come, and none of one just did."""
@@ -244,3 +246,7 @@ class LibwebrtcReceiver(FrameReceiver):
         dropped = self._buffer.dropped
         act(frame)
         self.counters.dropped += self._buffer.dropped - dropped
+
+
+def _sooner(one_us: int | None, other_us: int) -> int:
+    return other_us if one_us is None or other_us < one_us else one_us

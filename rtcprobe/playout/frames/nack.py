@@ -43,10 +43,13 @@ class NackRequester:
             return 0, []
         if number <= self._newest:
             return self._missing.pop(number, (0, None))[0], []
-        for old in [each for each in self._missing if each < number - _MOST_AGE]:
-            del self._missing[old]
-        gap = range(self._newest + 1, number)
-        self._newest = number
+        before, self._newest = self._newest, number
+        if self._missing:
+            for old in [each for each in self._missing if each < number - _MOST_AGE]:
+                del self._missing[old]
+        if number == before + 1:
+            return 0, []
+        gap = range(before + 1, number)
         if len(self._missing) + len(gap) > _MOST_LISTED:
             self._missing.clear()
             self.overflown += 1
@@ -66,8 +69,9 @@ class NackRequester:
 
     def clear_to(self, number: int) -> None:
         """Forget what is older than ``number`` (unwrapped): a frame behind it was released."""
-        for old in [each for each in self._missing if each < number]:
-            del self._missing[old]
+        if self._missing:
+            for old in [each for each in self._missing if each < number]:
+                del self._missing[old]
 
     @property
     def waiting(self) -> bool:

@@ -76,6 +76,7 @@ class Section:
     share_plot: Markup | None
     sight_plots: tuple[Markup, ...]
     sight_table: tables.Table | None
+    worst: tuple[sights.Worst, ...]
     sight_stages: tuple[waterfall.Waterfall, ...]
     sent: messages.Shown | None
     link: tables.Table | None
@@ -205,6 +206,7 @@ def _section(result: Result, anchor: str) -> Section:
             for width in (("wide", "narrow") if seen else ())
         ),
         sight_table=sights.sight_table(result),
+        worst=sights.worst(result),
         sight_stages=sights.sight_waterfalls(result),
         sent=messages.shown(result, [messages.deliveries(way, each, *laid_out) for way, each in sent], heard, anchor),
         link=tables.link_table(result),

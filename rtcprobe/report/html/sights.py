@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,7 +15,16 @@ from rtcprobe.report.sights import sight_rows, spoken_way
 from rtcprobe.result import Account, Result
 from rtcprobe.ways import Way
 
-__all__ = ["frames", "sight_table", "sight_waterfalls", "told"]
+__all__ = ["Worst", "frames", "sight_table", "sight_waterfalls", "told", "worst"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worst:
+    """The picture of one way at its worst: a JPEG in base64, and what it is."""
+
+    jpeg: str
+    title: str
+    told: str
 
 
 def frames(way: Way, account: Account, moved_s: Mapping[int, float], begins_s: tuple[float, ...]) -> Heard:
@@ -48,6 +58,25 @@ def told(each: Heard) -> str:
         f"{each.title}: {len(each.delay_ms)} frames seen {low:.1f} to {high:.1f} ms late, median {middle:.1f} ms; "
         f"{missed} ({stood_s:.1f} s)."
     )
+
+
+def worst(result: Result) -> tuple[Worst, ...]:
+    """Return a picture of every way: the frame least like its original, in the worst second of all calls."""
+    found = []
+    for way, account in result.of_kind("glass_to_glass").items():
+        still = account.worst
+        if still is None or not still.jpeg:
+            continue
+        of = f" of call {still.call + 1}" if len(account.calls) > 1 else ""
+        found.append(
+            Worst(
+                jpeg=still.jpeg,
+                title=spoken_way(way),
+                told=f"frame {still.marker}{of}, filmed after {still.spoken_s:.1f} s: SSIM {still.ssim:.3f}, PSNR "
+                f"{still.psnr_db:.1f} dB; its second has SSIM {still.second_ssim:.3f}",
+            )
+        )
+    return tuple(found)
 
 
 def sight_table(result: Result) -> Table | None:

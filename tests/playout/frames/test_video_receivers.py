@@ -184,7 +184,7 @@ def test_padding_between_frames_stops_nothing():
 
 
 def _fields(packet):
-    return {name: getattr(packet, name) for name in VideoPacket.__slots__}
+    return packet._asdict()
 
 
 def test_where_nobody_sees_a_frame_begin_it_begins_behind_the_marker():
