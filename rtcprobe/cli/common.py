@@ -15,7 +15,7 @@ from rtcprobe.secrets import scrub
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["EXIT_CODES", "INTERRUPTED", "complain", "console", "say"]
+__all__ = ["EXIT_CODES", "INTERRUPTED", "complain", "console", "language_option", "say"]
 
 _NARROWEST = 20
 _USUAL = 80
@@ -25,6 +25,24 @@ EXIT_CODES = (
     "Exit codes: 0 budgets met, 1 a budget missed, 2 bad scenario or usage, 3 could not measure, 4 budgets met but "
     f"the figures could not be handed over (--push, --openmetrics), {INTERRUPTED}: what was measured is kept and "
     "written."
+)
+
+
+def _language(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """Refuse a language that nobody speaks before anything is done."""
+    from rtcprobe.report.words import language_named
+
+    return language_named(value)
+
+
+language_option = click.option(
+    "--lang",
+    "language",
+    metavar="LANGUAGE",
+    default="en",
+    show_default=True,
+    callback=_language,
+    help="Language of labels and sentences: en, or zh (Chinese). What others wrote stays as it is.",
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import click
 
-from rtcprobe.cli.common import say
+from rtcprobe.cli.common import language_option, say
 from rtcprobe.cli.reading import DUMP_HELP, read_dumps, read_results, selecting_options
 from rtcprobe.errors import ExitCode
 
@@ -18,6 +18,7 @@ __all__ = ["report"]
 @click.option("--title", metavar="TEXT", help="What the browser's tab says [default: the scenarios].")
 @click.option("--dump", "dump_paths", multiple=True, metavar="FILE", help=DUMP_HELP)
 @click.option("--figures", metavar="SERVICE", help="Tell figures in a service's words, too: agora, trtc or volcengine.")
+@language_option
 @selecting_options
 def report(
     paths: tuple[str, ...],
@@ -26,19 +27,22 @@ def report(
     title: str | None,
     dump_paths: tuple[str, ...],
     figures: str | None,
+    language: str,
     scenario: str | None,
     last: int | None,
 ) -> int:
     """Turn RESULTs (written by run --json or --append) into one HTML page that needs nothing else."""
     from rtcprobe.report.html import render_report
     from rtcprobe.report.json import check_writable, write_whole
+    from rtcprobe.report.words import speaking
     from rtcprobe.verdict.dialects import told_by
 
     check_writable(output)
     results = [each for path in paths for each in read_results(path, scenario=scenario, last=last)]
     if figures is not None:
         results = [told_by(each, figures) for each in results]
-    page = render_report(results, title=title, dumps=read_dumps(dump_paths))
+    with speaking(language):
+        page = render_report(results, title=title, dumps=read_dumps(dump_paths))
     write_whole(page, output)
     if output != "-":
         counts = {word: sum(each.verdict == word for each in results) for word in ("pass", "fail")}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtcprobe.cli.common import EXIT_CODES, complain, say
+from rtcprobe.cli.common import EXIT_CODES, complain, language_option, say
 from rtcprobe.cli.measuring import Measuring, budgeted, budgets_option, measured, measuring_options, strict_option
 from rtcprobe.cli.outputs import Outputs, output_options
 from rtcprobe.cli.pushing import Pushing, pushing_options
@@ -53,6 +53,7 @@ _GRAVEST = (
     metavar="DIR",
     help="Write what was filmed and, beside it, what was shown, an MP4 a way, in folders as --wav has them.",
 )
+@language_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no screen, only the verdict.")
 def run(
     scenarios: tuple[str, ...],
@@ -65,6 +66,7 @@ def run(
     strict: bool,
     wav_dir: str | None,
     video_dir: str | None,
+    language: str,
     quiet: bool,
 ) -> int:
     """Run SCENARIOs, by name (rtcprobe scenarios lists them) or by path to a YAML file."""
@@ -80,6 +82,7 @@ def run(
             "leave out --push and --openmetrics, or --engine",
         )
     session = _Session(measuring=measuring, seed=seed, strict=strict, outputs=outputs, pushing=pushing, quiet=quiet)
+    session.language = language
     try:
         for plan, (sound, pictures) in zip(plans, folders, strict=True):
             if not session.run(plan, sound, pictures):
@@ -111,10 +114,12 @@ class _Session:
         self.faults: list[tuple[str, str]] = []
         self.codes: list[ExitCode] = []
         self.console = outputs.screen()
+        self.language = "en"
 
     def run(self, scenario: Scenario, wav_dir: Path | None, video_dir: Path | None = None) -> bool:
         """Run one scenario; return whether to go on with the next."""
         from rtcprobe.report.terminal import print_result
+        from rtcprobe.report.words import speaking
 
         self.pushing.begin()
         began_s = time.monotonic()
@@ -145,7 +150,8 @@ class _Session:
         if not result.interrupted:
             self._handed(self.pushing.hand_over(scenario, seed=self.seed, clock=self.clock, result=result))
         if not self.quiet:
-            print_result(result, self.console)
+            with speaking(self.language):
+                print_result(result, self.console)
         elif not self.outputs.pipes:
             say(f"{result.verdict.upper()} {result.scenario}")
         return not result.interrupted
@@ -169,14 +175,18 @@ class _Session:
     def _write_cases(self) -> None:
         from rtcprobe.report.cases import Suite, fault, result_cases
         from rtcprobe.report.markdown import faults_markdown, results_markdown
+        from rtcprobe.report.words import speaking
 
         cases = [case for each in self.results for case in result_cases(each, strict=self.strict)]
         cases += [fault(name, sentence) for name, sentence in self.faults]
         made = zip(self.results, self.took_s, strict=True)
         suites = [Suite.of(each.scenario, [each], took_s) for each, took_s in made]
-        self.outputs.write_cases(
-            cases, suites, lambda brief: faults_markdown(self.faults) + results_markdown(self.results, brief=brief)
-        )
+
+        def told(brief: bool) -> str:
+            with speaking(self.language):
+                return faults_markdown(self.faults) + results_markdown(self.results, brief=brief)
+
+        self.outputs.write_cases(cases, suites, told)
 
     def _written(self, write: Callable[[], None]) -> None:
         """Write, and go on where that cannot be: what was measured is shown and kept elsewhere."""

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from rtcprobe.report.pages import Page, waterfall
 from rtcprobe.report.sentences import arrow, beyond, interval, milliseconds, plain_share
+from rtcprobe.report.words import say
 from rtcprobe.result import Account, Result, Span
 from rtcprobe.verdict import goals
 from rtcprobe.ways import Way
@@ -29,7 +30,7 @@ def ear_lines(result: Result, page: Page) -> Iterator[Text]:
     """Yield what was heard on every way: a column each, or a row each where there are more than columns."""
     ears = {way: result.mouth_to_ear.get(way) for way in result.ways}
     calls = len({each.call for each in result.calls if each.void is None and each.failed is None})
-    title = f"Mouth to ear: {calls} calls, ms" if calls > 1 else "Mouth to ear, ms"
+    title = say("Mouth to ear: {calls} calls, ms", calls=calls) if calls > 1 else say("Mouth to ear, ms")
     late = {each.direction: beyond(each.outcome) for each in goals(result) if each.direction is not None}
     if len(ears) > _COLUMNS:
         yield from _in_rows(title, ears, late, page)
@@ -44,12 +45,12 @@ def ear_lines(result: Result, page: Page) -> Iterator[Text]:
         yield page.cells(" later than 100 ms [95 %]", (late.get(way, "-") for way in ears))
     yield page.cells(" heard, rejected, lost", (_markers(ear) for ear in heard))
     yield from _stages(heard, page)
-    for title, say in (
+    for title, read in (
         (" frames lost → not played", _unplayed),
         (" RED, FEC, NACK brought (+ms)", _copies),
         (" R, MOS talking, listening", _quality),
     ):
-        found = [say(ear) for ear in heard]
+        found = [read(ear) for ear in heard]
         if any(found):
             yield page.cells(title, found)
     yield from _plateaus(ears, page)
@@ -60,7 +61,8 @@ def _stages(ears: Sequence[Account | None], page: Page) -> Iterator[Text]:
     if any(stages):
         yield from waterfall(stages, page)
         policies = dict.fromkeys("" if ear.playout is None else ear.playout.policy for ear in ears if ear is not None)
-        yield page.row(f" sum (playout {', '.join(policies)})", (sum(each.values()) for each in stages))
+        told = say("sum (playout {policies})", policies=", ".join(policies))
+        yield page.row(f" {told}", (sum(each.values()) for each in stages))
 
 
 def _in_rows(title: str, ears: Mapping[Way, Account | None], late: Mapping[Way, str], page: Page) -> Iterator[Text]:
@@ -75,14 +77,15 @@ def _in_rows(title: str, ears: Mapping[Way, Account | None], late: Mapping[Way, 
     ]
     yield from page.table(title, ("p50 [95 %]", "p95 [95 %]", ">100 ms", "lost"), rows)
     says = (("lost → not played", _unplayed), ("RED, FEC, NACK (+ms)", _copies), ("R, MOS, listening", _quality))
-    told = [(head, [say(ear) for ear in ears.values()]) for head, say in says]
+    told = [(head, [read(ear) for ear in ears.values()]) for head, read in says]
     told = [(head, cells) for head, cells in told if any(cells)]
     if told:
         cells = zip(*([each or "-" for each in column] for _, column in told), strict=True)
         heads = [head for head, _ in told]
         yield from page.table("Frames", heads, zip(map(arrow, ears), cells, strict=True))
     if len(ears) < len(every):
-        yield Text(f" the {len(ears)} latest of {len(every)} ways; the page and the JSON have all")
+        few = say("the {few} latest of {all} ways; the page and the JSON have all", few=len(ears), all=len(every))
+        yield Text(f" {few}")
     timed = sorted((ear for ear in every.values() if ear is not None and ear.stages), key=lambda ear: ear.total_s)
     if timed:
         ends = [timed[0], timed[-1]] if len(timed) > 1 else timed
@@ -121,7 +124,7 @@ def _fates(ear: Account | None) -> str:
     if ear is None:
         return "-"
     rejected = f"+{ear.rejected}" if ear.rejected else ""
-    return f"{ear.lost}{rejected} of {ear.scheduled}"
+    return say("{part} of {whole}", part=f"{ear.lost}{rejected}", whole=ear.scheduled)
 
 
 def _unplayed(ear: Account | None) -> str:
@@ -158,9 +161,11 @@ def _quantile(ear: Account | None, name: str) -> str:
     if found is None:
         return "-"
     if found.needs is not None:
-        return f"needs {found.needs} markers"
+        return say("needs {count} markers", count=found.needs)
     return f"{milliseconds(found.value)} {interval(found)}"
 
 
 def _markers(ear: Account | None) -> str:
-    return "-" if ear is None else f"{ear.heard}, {ear.rejected}, {ear.lost} of {ear.scheduled}"
+    if ear is None:
+        return "-"
+    return say("{part} of {whole}", part=f"{ear.heard}, {ear.rejected}, {ear.lost}", whole=ear.scheduled)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from rtcprobe.report.sentences import beyond, counted, milliseconds, rough_share
 from rtcprobe.report.turns import agent_name
+from rtcprobe.report.words import say
 from rtcprobe.result import Account, Quantile, Result, Summary
 from rtcprobe.verdict.goals import BEYOND, CONNECT_S, EAR_S, Goal, goals
 from rtcprobe.ways import BOTH_WAYS, Way
@@ -24,19 +25,21 @@ _ALIKE_S = 1.5e-3
 def lead(result: Result) -> str:
     """Return what was found, in one sentence: ``"Joining took 603 ms, …; you hear each other after 145 ms, …."``."""
     if result.verdict == "invalid":
-        return "These figures are not to be trusted: the reason is below."
-    said = "; ".join(each for each in (_joining(result), _hearing(result)) if each)
-    return f"{said[:1].upper()}{said[1:]}." if said else "Nothing was measured."
+        return say("These figures are not to be trusted: the reason is below.")
+    said = say("; ").join(each for each in (_joining(result), _hearing(result)) if each)
+    return say("{said}.", said=f"{said[:1].upper()}{said[1:]}") if said else say("Nothing was measured.")
 
 
 def goal_sentence(goal: Goal) -> str:
     """Return what became of a goal: ``"35% [18%–57%] of 20 joins took longer, one in twenty may: missed"``."""
     found = goal.outcome
-    what, verb = ("joins", "took longer") if goal.direction is None else ("markers", "came later")
     if found.value is None:
-        return f"not judged: {found.reason or 'nothing was measured'}"
-    reach = f"out of reach, as {_takes([goal])}" if goal.out_of_reach else found.verdict
-    return f"{beyond(found)} of {goal.of:,} {what} {verb}, one in twenty may: {reach}"
+        return say("not judged: {why}", why=found.reason or say("nothing was measured"))
+    reach = say("out of reach, as {why}", why=_takes([goal])) if goal.out_of_reach else say(found.verdict)
+    told = "{share} of {count:,} joins took longer, one in twenty may: {reach}"
+    if goal.direction is not None:
+        told = "{share} of {count:,} markers came later, one in twenty may: {reach}"
+    return say(told, share=beyond(found), count=goal.of, reach=reach)
 
 
 def beyond_goals(found: Iterable[Goal]) -> str:
@@ -58,15 +61,20 @@ def out_of_reach(found: Iterable[Goal]) -> list[str]:
     for goal in found:
         if goal.out_of_reach:
             far.setdefault(goal.name, []).append(goal)
-    return [f"{name} is out of reach here: {_takes(each)}" for name, each in far.items()]
+    return [say("{goal} is out of reach here: {why}", goal=say(name), why=_takes(each)) for name, each in far.items()]
 
 
 def _takes(far: Sequence[Goal]) -> str:
     least = dict.fromkeys(milliseconds(each.least_s, 0) for each in far)
     if len(least) <= len(BOTH_WAYS):
-        return f"{far[0].parts} take {' and '.join(least)} ms"
+        return say("{parts} take {ms} ms", parts=_parts(far[0]), ms=say(" and ").join(least))
     low, high = (milliseconds(find(each.least_s for each in far), 0) for find in (min, max))
-    return f"{far[0].parts} take {low} to {high} ms"
+    return say("{parts} take {low} to {high} ms", parts=_parts(far[0]), low=low, high=high)
+
+
+def _parts(goal: Goal) -> str:
+    """Return what a goal's fixed parts are called."""
+    return " + ".join(say(each) for each in goal.parts.split(" + "))
 
 
 def _joining(result: Result) -> str:
@@ -75,24 +83,35 @@ def _joining(result: Result) -> str:
         return ""
     failed = sum(each.first_audio_s is None for each in attempts)
     if failed == len(attempts):
-        return f"none of {len(attempts)} joins was heard" if failed > 1 else "the join was never heard"
+        none = "none of {count} joins was heard" if failed > 1 else "the join was never heard"
+        return say(none, count=failed)
     summary = result.join.summary.get("first_audio")
     middle, tail = _quantile(summary, "p50"), _quantile(summary, "p95")
-    lost = f"; {counted(failed, 'join', 'joins')} of {len(attempts)} failed" if failed else ""
+    lost = ""
+    if failed:
+        lost = say("; {failed} of {count} failed", failed=counted(failed, "join", "joins"), count=len(attempts))
     if middle is None:
-        return f"{len(attempts)} joins were too few to say how long joining takes{lost}"
-    took = f"joining took {milliseconds(middle, 0)} ms"
+        return say("{count} joins were too few to say how long joining takes{lost}", count=len(attempts), lost=lost)
+    took = say("joining took {ms} ms", ms=milliseconds(middle, 0))
     if tail is None and failed > len(attempts) * BEYOND:
-        return f"{took}{lost}, where the goal allows one in twenty"
+        return say("{took}{lost}, where the goal allows one in twenty", took=took, lost=lost)
     if tail is None:  # too few joins to say more
-        return f"{took}, {_against(middle)}{lost}"
-    return f"{took}, for one call in twenty more than {milliseconds(tail, 0)}, {_against(tail)}{lost}"
+        return say("{took}, {goal}{lost}", took=took, goal=_against(middle), lost=lost)
+    return say(
+        "{took}, for one call in twenty more than {tail}, {goal}{lost}",
+        took=took,
+        tail=milliseconds(tail, 0),
+        goal=_against(tail),
+        lost=lost,
+    )
 
 
 def _against(found_s: float) -> str:
     """Return how far a join is beyond its goal."""
-    goal = f"the goal of {CONNECT_S * 1e3:g}"
-    return f"{milliseconds(found_s - CONNECT_S, 0)} over {goal}" if found_s > CONNECT_S else f"within {goal}"
+    goal = f"{CONNECT_S * 1e3:g}"
+    if found_s > CONNECT_S:
+        return say("{over} over the goal of {goal}", over=milliseconds(found_s - CONNECT_S, 0), goal=goal)
+    return say("within the goal of {goal}", goal=goal)
 
 
 def _hearing(result: Result) -> str:
@@ -101,19 +120,26 @@ def _hearing(result: Result) -> str:
         return _answering(answered, result)
     heard = [(way, ear) for way, ear in result.mouth_to_ear.items() if ear.heard]
     if not heard:
-        return "nobody was heard" if result.mouth_to_ear else ""
+        return say("nobody was heard") if result.mouth_to_ear else ""
     middles = [(way, _middle(ear)) for way, ear in heard]
     if heard[0][0].there_and_back:
-        return f"what you say comes back after {milliseconds(middles[0][1], 0)} ms, there and back"
+        return say("what you say comes back after {ms} ms, there and back", ms=milliseconds(middles[0][1], 0))
     late = [each for each in goals(result) if each.direction is not None]
     if len(middles) == 1 or len(late) != len(middles):
-        return f"{_who(middles[0][0])} after {milliseconds(middles[0][1], 0)} ms, {_late(late[:1])}"
+        ms = milliseconds(middles[0][1], 0)
+        return say("{who} after {ms} ms, {late}", who=_who(middles[0][0]), ms=ms, late=_late(late[:1]))
     (soonest, low), *_, (latest, high) = sorted(middles, key=lambda each: each[1])
     if len(middles) > len(BOTH_WAYS) or soonest.back != latest:
-        between = f"{milliseconds(low, 0)} to {milliseconds(high, 0)}"
-        return f"people hear each other after {between} ms ({_who(latest)} last), {_late(late)}"
-    both = milliseconds(high, 0) if high - low < _ALIKE_S else f"{milliseconds(low, 0)} and {milliseconds(high, 0)}"
-    return f"you hear each other after {both} ms, {_late(late)}"
+        return say(
+            "people hear each other after {low} to {high} ms ({who} last), {late}",
+            low=milliseconds(low, 0),
+            high=milliseconds(high, 0),
+            who=_who(latest),
+            late=_late(late),
+        )
+    told = [high] if high - low < _ALIKE_S else [low, high]
+    both = say(" and ").join(milliseconds(each, 0) for each in told)
+    return say("you hear each other after {ms} ms, {late}", ms=both, late=_late(late))
 
 
 def _answering(account: Account, result: Result) -> str:
@@ -131,22 +157,23 @@ def _answering(account: Account, result: Result) -> str:
 
 def _who(way: Way) -> str:
     """Return who hears whom: ``"ben hears ana"``, ``"the callee hears the caller"``."""
-    article = "the " if way in BOTH_WAYS else ""
-    return f"{article}{way.listener} hears {article}{way.talker}"
+    if way in BOTH_WAYS:
+        return say("the {listener} hears the {talker}", listener=say(way.listener), talker=say(way.talker))
+    return say("{listener} hears {talker}", listener=way.listener, talker=way.talker)
 
 
 def _late(found: list[Goal]) -> str:
     """Return how often people are heard later than an ear notices."""
     shares = [each.outcome.value for each in found if each.outcome.value is not None]
-    limit = f"the {EAR_S * 1e3:g} ms that an ear notices"
+    limit = say("the {ms:g} ms that an ear notices", ms=EAR_S * 1e3)
     if not shares:
-        return f"{limit} not judged"
+        return say("{limit} not judged", limit=limit)
     if min(shares) == 1.0:
-        return f"later than {limit}, every time"
+        return say("later than {limit}, every time", limit=limit)
     if max(shares) == 0.0:
-        return f"never later than {limit}"
-    low, high = rough_share(min(shares)), rough_share(max(shares))
-    return f"later than {limit} in {low if low == high else f'{low} and {high}'} of what is said"
+        return say("never later than {limit}", limit=limit)
+    both = dict.fromkeys(rough_share(each) for each in (min(shares), max(shares)))
+    return say("later than {limit} in {share} of what is said", limit=limit, share=say(" and ").join(both))
 
 
 def _middle(ear: Account) -> float:

@@ -11,6 +11,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from rtcprobe.report.words import say
+
 __all__ = [
     "COLUMNS",
     "ROWS",
@@ -47,7 +49,11 @@ STYLES = {
 
 _WIDE = "\u2e80-\u9fff\uff00-\uff60"
 """Chinese characters and full-width forms (Unicode UAX #11)."""
-_CLOSES = ",。;:、!?)》」"
+_CLOSES = "\uff0c\u3002\uff1b\uff1a\u3001\uff01\uff1f\uff09\u300b\u300d"
+"""Full-width comma, stop, semicolon, colon, enumeration comma, exclamation and question mark, closing brackets."""
+
+# A word of other letters, or one Chinese character, each with the marks that close it; or blanks.
+_PIECES = re.compile(rf"[^\s{_WIDE}{_CLOSES}]+[{_CLOSES}]*|[{_WIDE}][{_CLOSES}]*|[{_CLOSES}]+|\s+")
 
 # A word, a Chinese character, or a blank; each with the marks behind it that close.
 _PIECES = re.compile(rf"[^\s{_WIDE}{_CLOSES}]+[{_CLOSES}]*|[{_WIDE}][{_CLOSES}]*|[{_CLOSES}]+|\s+")
@@ -109,15 +115,15 @@ def _wide_wrapped(text: str, indent: int, width: int) -> list[str]:
 
 def rule(title: str, columns: Iterable[str] = (), *, edges: Iterable[int] = (), width: int = COLUMNS) -> Text:
     """Return a line across the screen with a title, and the titles of columns that end at ``edges``."""
-    line = f"─ {title} "
-    for edge, column in _placed(columns, edges):
+    line = f"─ {say(title)} "
+    for edge, column in _placed(map(say, columns), edges):
         line = padded(line, edge - cell_width(column) - 1, "─") + f" {column} "
     return Text(padded(line, width, "─"), style="cyan")
 
 
 def cells(title: str, columns: Iterable[str], *, edges: Iterable[int]) -> Text:
     """Return a title and columns that end at ``edges``, or later where what is before them needs the room."""
-    line = title
+    line = f"{title[: len(title) - len(title.lstrip())]}{say(title.strip())}" if title.strip() else title
     for edge, cell in _placed(columns, edges):
         said = line.rstrip()
         line = padded(said, max(edge - cell_width(cell), cell_width(said) + 1)) + cell

@@ -10,6 +10,7 @@ from rtcprobe.report.ears import MANY
 from rtcprobe.report.lines import COLUMNS
 from rtcprobe.report.pages import Page
 from rtcprobe.report.sentences import by_chance, milliseconds, plain_share
+from rtcprobe.report.words import say
 from rtcprobe.result import LinkReport, LinkSide
 from rtcprobe.units import format_ratio
 
@@ -25,18 +26,18 @@ def link_lines(
     """Return what was asked of links and what they did, a column each."""
     page = Page(width)
     if len(reports) > _COLUMNS:
-        yield from _in_rows(f"{title}: requested → achieved", reports, columns, page)
+        yield from _in_rows(f"{say(title)}: {say('requested → achieved')}", reports, columns, page)
         return
-    yield page.rule(f"{title}: requested → achieved", columns)
-    for name, say in _LINK_ROWS:
-        pairs = [[say(r.requested), say(r.achieved)] if r else ["-", "-"] for r in reports]
+    yield page.rule(f"{say(title)}: {say('requested → achieved')}", columns)
+    for name, read in _LINK_ROWS:
+        pairs = [[read(r.requested), read(r.achieved)] if r else ["-", "-"] for r in reports]
         if any(figure for pair in pairs for figure in pair):
             yield page.cells(name, ("→".join(pair) for pair in pairs))
-        if say is _loss and any(map(by_chance, reports)):
+        if read is _loss and any(map(by_chance, reports)):
             yield page.cells(" is that chance? [95 %]", map(by_chance, reports))
     drops = [{} if r is None else r.achieved.drops for r in reports]
     if any(drops):
-        said = (", ".join(f"{count:,} {cause}" for cause, count in each.items()) or "none" for each in drops)
+        said = (", ".join(f"{count:,} {say(cause)}" for cause, count in each.items()) or say("none") for each in drops)
         yield page.cells(" drops by cause", said)
 
 
@@ -48,12 +49,12 @@ def _in_rows(title: str, reports: Sequence[LinkReport | None], names: Sequence[s
     if len(reports) > MANY:
         longest = sorted(range(len(reports)), key=lambda place: -_p95_s(reports[place]))[:MANY]
         kept = sorted(longest)
-        told = f"{title}, {MANY} longest of {len(reports)}"
+        told = say("{title}, {few} longest of {all}", title=title, few=MANY, all=len(reports))
         yield from _in_rows(told, [reports[place] for place in kept], [names[place] for place in kept], page)
         return
     columns = []
-    for name, say in _LINK_ROWS:
-        pairs = [[say(r.requested), say(r.achieved)] if r else ["-", "-"] for r in reports]
+    for name, read in _LINK_ROWS:
+        pairs = [[read(r.requested), read(r.achieved)] if r else ["-", "-"] for r in reports]
         if any(figure for pair in pairs for figure in pair):
             columns.append((name.strip().removesuffix(" (mean burst, packets)"), ["→".join(pair) for pair in pairs]))
     rows = zip(names, zip(*(cells for _, cells in columns), strict=True), strict=True)
@@ -61,13 +62,14 @@ def _in_rows(title: str, reports: Sequence[LinkReport | None], names: Sequence[s
     dropped, unlikely = [], []
     for name, report in zip(names, reports, strict=True):
         drops = {} if report is None else report.achieved.drops
-        dropped += [f"{name} {', '.join(f'{count:,} {cause}' for cause, count in drops.items())}"] if drops else []
+        dropped += [f"{name} {', '.join(f'{count:,} {say(cause)}' for cause, count in drops.items())}"] if drops else []
         chance, _, spread = by_chance(report).partition(" ")
-        unlikely += [f"{name} {spread}"] if chance == "no" else []
+        unlikely += [f"{name} {spread}"] if chance == say("no") else []
     if unlikely:
-        yield from page.wrapped(f"chance loses as asked less than once in twenty: {'; '.join(unlikely)}", indent=1)
+        told = say("chance loses as asked less than once in twenty: {legs}", legs="; ".join(unlikely))
+        yield from page.wrapped(told, indent=1)
     if dropped:
-        yield from page.wrapped(f"drops by cause: {'; '.join(dropped)}", indent=1)
+        yield from page.wrapped(say("drops by cause: {legs}", legs="; ".join(dropped)), indent=1)
 
 
 def _p95_s(report: LinkReport | None) -> float:

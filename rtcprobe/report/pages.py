@@ -10,6 +10,7 @@ from rich.text import Text
 from rtcprobe.report import lines as plain
 from rtcprobe.report.lines import COLUMNS
 from rtcprobe.report.sentences import milliseconds
+from rtcprobe.report.words import say
 
 __all__ = ["Page", "waterfall"]
 
@@ -45,6 +46,7 @@ class Page:
     def table(self, title: str, heads: Sequence[str], rows: Iterable[tuple[str, Sequence[str]]]) -> Iterator[Text]:
         """Yield a rule and a row a name, its cells below their heads; a name that is too long stands on its own."""
         every = [(name, list(cells)) for name, cells in rows]
+        heads = [say(each) for each in heads]
         lengths = [
             max(map(plain.cell_width, column)) for column in zip(heads, *(cells for _, cells in every), strict=True)
         ]
@@ -74,9 +76,11 @@ def waterfall(columns: Sequence[Mapping[str, float]], page: Page) -> Iterator[Te
         for name in names
         if all(abs(each.get(name, 0.0)) <= _SMALL * total for each, total in zip(columns, totals, strict=True))
     ]
-    rows = [(name.replace("_", " "), [each.get(name, 0.0) for each in columns]) for name in names if name not in small]
+    rows = [
+        (say(name.replace("_", " ")), [each.get(name, 0.0) for each in columns]) for name in names if name not in small
+    ]
     if any(abs(sum(each.get(name, 0.0) for name in small)) >= _SHOWN_S for each in columns):
-        rows.append(("other", [sum(each.get(name, 0.0) for name in small) for each in columns]))
+        rows.append((say("other"), [sum(each.get(name, 0.0) for name in small) for each in columns]))
     drawn = 0 if columns[0] else 1
     whole, begin = max(totals[drawn], 1e-9), 0.0
     name_room = max([_NAME, *(plain.cell_width(title) + 1 for title, _ in rows)])

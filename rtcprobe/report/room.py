@@ -61,7 +61,7 @@ def facts(result: Result, room: Room) -> Iterator[tuple[str, str]]:
         yield say("gaps, of the time listened to"), ", ".join(shares)
     for each in room.joins:
         if each.group == "everybody" or len(room.joins) > 2:
-            name = say("everybody") if each.group == "everybody" else each.group
+            name = say(each.group)
             within = say(
                 "{one} within 1 s, {five} within 5 s",
                 one=rough_share(each.within_1s),

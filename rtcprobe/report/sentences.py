@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rtcprobe.report.words import say
 from rtcprobe.result import BudgetOutcome, Join, LinkReport, Quantile, Result, Retransmission, Unit
 from rtcprobe.units import format_ratio
 from rtcprobe.verdict.link_loss import loss_interval
-from rtcprobe.ways import Leg, Way
+from rtcprobe.ways import BOTH_LEGS, BOTH_WAYS, Leg, Way
 
 __all__ = [
     "arrow",
@@ -38,10 +39,12 @@ _COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight",
 def arrow(way: str) -> str:
     """Return a way or a leg as people read it: ``"ana → ben"``, ``"ana → ben, video"``, ``"there and back"``."""
     named = way if isinstance(way, Leg | Way) else Way(way)
+    if str(named) in (*BOTH_WAYS, *BOTH_LEGS):
+        return " → ".join(map(say, str(named).split("_to_")))
     if isinstance(named, Leg):
         return f"{named.source} → {named.destination}"
-    medium = "" if named.medium == "audio" else f", {named.medium}"
-    there = "there and back" if named == Way.of("caller", "caller") else f"{named.talker} → {named.listener}"
+    medium = "" if named.medium == "audio" else f", {say(named.medium)}"
+    there = say("there and back") if named == Way.of("caller", "caller") else f"{named.talker} → {named.listener}"
     return f"{there}{medium}"
 
 
@@ -58,15 +61,15 @@ def milliseconds(seconds: float | None, digits: int = 1) -> str:
 
 def counted(count: int, singular: str, plural: str) -> str:
     """Return ``"one lost flight"``, ``"three lost flights"``, ``"12 lost flights"``."""
-    number = _COUNTS[count] if count < len(_COUNTS) else f"{count:,}"
-    return f"{number} {singular if count == 1 else plural}"
+    number = say(_COUNTS[count]) if count < len(_COUNTS) else f"{count:,}"
+    return say("{number} {things}", number=number, things=say(singular if count == 1 else plural))
 
 
 def interval(found: Quantile, digits: int = 1) -> str:
     """Return a percentile's interval in milliseconds: ``"[157.8-158.2]"``, ``"[488.0-open]"``."""
     if found.low is None and found.high is None:
-        return "[open]"
-    low, high = ("open" if each is None else milliseconds(each, digits) for each in (found.low, found.high))
+        return say("[open]")
+    low, high = (say("open") if each is None else milliseconds(each, digits) for each in (found.low, found.high))
     return f"[{low}–{high}]"
 
 
@@ -97,8 +100,8 @@ def bare(value: float, unit: Unit) -> str:
 def bounds(low: float | None, high: float | None, unit: Unit) -> str:
     """Return an interval in the unit of its figure: ``"[157.8–158.2]"``, ``"[2%–open]"``."""
     if low is None and high is None:
-        return "[open]"
-    return f"[{'–'.join('open' if each is None else bare(each, unit) for each in (low, high))}]"
+        return say("[open]")
+    return f"[{'–'.join(say('open') if each is None else bare(each, unit) for each in (low, high))}]"
 
 
 def plain_share(ratio: float | None) -> str:
@@ -115,7 +118,7 @@ def beyond(outcome: BudgetOutcome) -> str:
     """Return the share beyond a goal with its interval: ``"55% [34%–74%]"``; a dash where nothing was measured."""
     if outcome.value is None:
         return "-"
-    ends = ("open" if each is None else rough_share(each) for each in (outcome.low, outcome.high))
+    ends = (say("open") if each is None else rough_share(each) for each in (outcome.low, outcome.high))
     return f"{rough_share(outcome.value)} [{'–'.join(ends)}]"
 
 
@@ -126,7 +129,7 @@ def by_chance(report: LinkReport | None) -> str:
     if asked is None or found is None:
         return ""
     low, high = found
-    return f"{'yes' if low <= asked <= high else 'no'} {bounds(low, high, 'share')}"
+    return f"{say('yes') if low <= asked <= high else say('no')} {bounds(low, high, 'share')}"
 
 
 def attribution(attempt: Join) -> str | None:
@@ -140,10 +143,13 @@ def attribution(attempt: Join) -> str | None:
     groups = [(timer, [each for each in costly if each.timer == timer]) for timer in _LOST]
     groups = [(timer, found) for timer, found in groups if found]
     total = attempt.first_audio_s
-    whole = "this failed join" if total is None else f"this {milliseconds(total, 0)} ms join"
+    whole = say("this failed join")
+    if total is not None:
+        whole = say("this {total} ms join", total=milliseconds(total, 0))
     said = [_said(timer, found, alone=len(groups) == 1) for timer, found in groups]
     cost = milliseconds(sum(each.cost_s for each in costly), 0)
-    return f"{cost} ms of {whole} {'was' if len(costly) == 1 else 'were'} {' and '.join(said)}"
+    told = "{cost} ms of {whole} was {what}" if len(costly) == 1 else "{cost} ms of {whole} were {what}"
+    return say(told, cost=cost, whole=whole, what=say(" and ").join(said))
 
 
 def typical(attempts: Iterable[Join]) -> Join | None:

@@ -19,7 +19,7 @@ from rich.text import Text
 from rtcprobe.report.browsers import browser_words
 from rtcprobe.report.ears import ear_lines
 from rtcprobe.report.lead import lead, out_of_reach
-from rtcprobe.report.lines import COLUMNS, STYLES, print_lines, width_of
+from rtcprobe.report.lines import COLUMNS, STYLES, cell_width, padded, print_lines, width_of
 from rtcprobe.report.link_lines import link_lines
 from rtcprobe.report.messages import message_lines
 from rtcprobe.report.pages import Page, waterfall
@@ -35,6 +35,7 @@ from rtcprobe.report.sentences import (
 )
 from rtcprobe.report.sights import first_picture_told, sight_lines
 from rtcprobe.report.turns import conversation, turn_lines
+from rtcprobe.report.words import say
 from rtcprobe.result import BudgetOutcome, Join, Result, Summary
 from rtcprobe.verdict import goals
 from rtcprobe.verdict.budgets import written
@@ -65,19 +66,19 @@ def screen(result: Result, width: int = COLUMNS) -> list[Text]:
 
 
 def _head(result: Result, page: Page) -> Iterator[Text]:
-    verdict = result.verdict.upper()
-    about = f"seed {result.seed} · {result.instrument} · "
-    room = page.width - len(verdict) - len(result.scenario) - len(about) - 4
+    verdict = say(result.verdict).upper()
+    about = f"{say('seed {seed}', seed=result.seed)} · {say(result.instrument)} · "
+    room = page.width - cell_width(verdict) - len(result.scenario) - cell_width(about) - 4
     # A longer name has a row of its own.
     about += result.target if len(result.target) <= room else result.target.partition("://")[0]
-    gap = page.width - len(verdict) - 2 - len(result.scenario) - len(about)
+    gap = page.width - cell_width(verdict) - 2 - len(result.scenario) - cell_width(about)
     yield Text.assemble(
         (verdict, STYLES[result.verdict]), "  ", (result.scenario, "bold"), " " * max(gap, 2), (about, "dim")
     )
     yield from page.wrapped(lead(result), indent=0, style="bold")
     judged = tuple(each.expression for each in result.budgets)  # these reasons stand beside their budgets
     told = [each for each in result.reasons if not (judged and each.startswith(judged))]
-    told += [f"warning: {each}" for each in result.warnings]
+    told += [say("warning: {text}", text=each) for each in result.warnings]
     told += out_of_reach(goals(result))
     for each in told:
         yield from page.wrapped(each, indent=2)
@@ -95,49 +96,56 @@ def _join(result: Result, page: Page) -> Iterator[Text]:
         return
     heard = sum(each.first_audio_s is not None for each in attempts)
     middle, last = typical(attempts), slowest(attempts)
-    yield page.rule(f"Join: {heard} of {len(attempts)} heard, ms", _titles(attempts, middle, last))
+    title = say("Join: {heard} of {total} heard, ms", heard=heard, total=len(attempts))
+    yield page.rule(title, _titles(attempts, middle, last))
     summary = result.join.summary.get("first_audio")
     if summary is not None and heard:
-        yield Text(f" first audio  {'   '.join(_said(summary, name) for name in ('p50', 'p95'))}")
+        yield Text(f" {say('first audio')}  {'   '.join(_said(summary, name) for name in ('p50', 'p95'))}")
     picture = first_picture_told(attempts)
     if picture:
         yield from page.wrapped(picture, indent=1)
     for goal in goals(result):
         if goal.direction is None and goal.outcome.value is not None:
-            said = f"{beyond(goal.outcome)} of {goal.of} joins"
             word = "out of reach" if goal.out_of_reach else goal.outcome.verdict
-            yield Text(f" later than {goal.limit_s * 1e3:g} ms: {said} (goal 5%): {word}")
+            share = say(
+                "later than {limit:g} ms: {share} of {count} joins (goal 5%): {word}",
+                limit=goal.limit_s * 1e3,
+                share=beyond(goal.outcome),
+                count=goal.of,
+                word=say(word),
+            )
+            yield Text(f" {share}")
     if middle is not None and last is not None:
         yield from _phases(middle, last, page)
         told = attribution(last)
         if told is not None:
-            yield from page.wrapped(f"slowest: {told}", indent=1, style="bold")
+            yield from page.wrapped(say("slowest: {told}", told=told), indent=1, style="bold")
     failed = [each.failed for each in attempts if each.failed is not None]
     if failed and not _is_dead(result):
         steps = ", ".join(f"{name} ({failed.count(name)})" for name in dict.fromkeys(failed))
-        yield from page.wrapped(f"gave up: {steps}", indent=1, style="bold")
+        yield from page.wrapped(say("gave up: {steps}", steps=steps), indent=1, style="bold")
 
 
 def _titles(attempts: Sequence[Join], *shown: Join | None) -> list[str]:
     """Return what the columns of two joins are called: where several parties join, whose each is."""
     several = len({each.party for each in attempts}) > 1
     names = [f": {each.party}" if several and each is not None else "" for each in shown]
-    return [f"{title}{name}" for title, name in zip(("typical", "slowest"), names, strict=True)]
+    return [f"{say(title)}{name}" for title, name in zip(("typical", "slowest"), names, strict=True)]
 
 
 def _phases(middle: Join, last: Join, page: Page) -> Iterator[Text]:
     yield from waterfall([middle.phases, last.phases], page)
     rtts = ("" if each.rtts is None else f"{each.rtts:.1f}" for each in (middle, last))
-    trips = " and ".join(filter(None, rtts))
-    title = f" total ({trips} round trips)" if trips else " total"
-    yield page.row(title, (each.first_audio_s or 0.0 for each in (middle, last)))
+    trips = say(" and ").join(filter(None, rtts))
+    title = say("total ({trips} round trips)", trips=trips) if trips else say("total")
+    yield page.row(f" {title}", (each.first_audio_s or 0.0 for each in (middle, last)))
 
 
 def _peers(result: Result, page: Page) -> Iterator[Text]:
     """Say what an outside target agreed on with each peer of ours."""
     if not any(result.parties.values()):
         return
-    yield page.rule(f"Target: {result.target}")
+    yield page.rule(say("Target: {target}", target=result.target))
     for name, peer in result.parties.items():
         said = [str(peer[key]) for key in ("pair", "dtls", "codec") if peer.get(key)]
         offered = peer.get("candidates") or {}
@@ -172,11 +180,11 @@ def _harness(result: Result, page: Page) -> Iterator[Text]:
     groups: dict[str, list[str]] = {}
     for key, value in result.harness.figures().items():
         stem, quantile = _QUANTILE_KEY.sub("", key), _QUANTILE_KEY.search(key)
-        word = value if isinstance(value, str) else milliseconds(value, 2)
+        word = say(value) if isinstance(value, str) else milliseconds(value, 2)
         groups.setdefault(stem if quantile else key.removesuffix("_s"), []).append(word)
-    said = [f"{_HARNESS.get(name, name.replace('_', ' '))} {'/'.join(each)}" for name, each in groups.items()]
-    title = "Harness, ms" + (", p50/p95/p99" if any(len(each) == 3 for each in groups.values()) else "")
-    if len(title) + sum(len(each) + 2 for each in said) < page.width - 5:
+    said = [f"{say(_HARNESS.get(name, name.replace('_', ' ')))} {'/'.join(each)}" for name, each in groups.items()]
+    title = say("Harness, ms") + (", p50/p95/p99" if any(len(each) == 3 for each in groups.values()) else "")
+    if cell_width(title) + sum(cell_width(each) + 2 for each in said) < page.width - 5:
         yield page.rule(f"{title}: {', '.join(said)}")
     else:
         yield page.rule(title)
@@ -194,7 +202,7 @@ def _budgets(outcomes: tuple[BudgetOutcome, ...], page: Page) -> Iterator[Text]:
     for outcome in sorted(outcomes, key=lambda each: (order.index(each.verdict), each.advisory)):
         line = _budget(outcome)
         reason = f": {outcome.reason}" if outcome.reason else ""
-        if len(line) + len(reason) <= page.width:
+        if line.cell_len + len(reason) <= page.width:
             yield line.append(reason)
         else:
             yield line
@@ -205,11 +213,11 @@ def _budget(outcome: BudgetOutcome) -> Text:
     if outcome.value is None:
         value = ""
     elif outcome.unit == "s":
-        value = f" is {milliseconds(outcome.value)} ms"
+        value = say(" is {value}", value=f"{milliseconds(outcome.value)} ms")
     else:
-        value = f" is {written(outcome.value, outcome.unit)}"
-    note = " (advisory)" if outcome.advisory else ""
-    verdict = (f" {outcome.verdict:<13}", STYLES.get(outcome.verdict, "yellow"))
+        value = say(" is {value}", value=written(outcome.value, outcome.unit))
+    note = say(" (advisory)") if outcome.advisory else ""
+    verdict = (padded(f" {say(outcome.verdict)}", 14), STYLES.get(outcome.verdict, "yellow"))
     return Text.assemble(verdict, f"{outcome.expression}{note}{value}")
 
 
@@ -218,7 +226,7 @@ def _said(summary: Summary, name: str) -> str:
     if found is None:
         return f"{name} -"
     if found.needs is not None:
-        return f"{name} needs {found.needs} joins, {summary.n} made"
+        return say("{name} needs {needs} joins, {made} made", name=name, needs=found.needs, made=summary.n)
     if found.value is None:
-        return f"{name} never ({summary.never} of {summary.n} failed)"
+        return say("{name} never ({never} of {count} failed)", name=name, never=summary.never, count=summary.n)
     return f"{name} {milliseconds(found.value)} ms {interval(found)}"

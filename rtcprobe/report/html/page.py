@@ -23,7 +23,7 @@ from rtcprobe.report.html.trend import newest_first, trends
 from rtcprobe.report.html.words import arrow
 from rtcprobe.report.lead import lead
 from rtcprobe.report.sentences import milliseconds
-from rtcprobe.report.words import say
+from rtcprobe.report.words import said_in, say
 from rtcprobe.result import Account, BudgetOutcome, Result, TargetSteps
 from rtcprobe.ways import Way
 
@@ -123,7 +123,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         finalize=_text,
     )
-    made.globals |= {"ms": milliseconds, "percent": _percent, "arrow": arrow, "say": say}
+    made.globals |= {"ms": milliseconds, "percent": _percent, "arrow": arrow, "say": say, "language": said_in}
     return made
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import io
 import re
 import threading
+import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,7 +80,10 @@ def inline(figure: Figure, *, name: str, label: str, classes: str = "chart") -> 
         classes: CSS classes of the element.
     """
     text = io.StringIO()
-    figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    with warnings.catch_warnings():
+        # The browser draws the letters, in a font of its own: that matplotlib's has no Chinese only costs it a width.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     root = ET.fromstring(_NOT_XML.sub("\ufffd", text.getvalue()))  # noqa: S314 - matplotlib's own, not from outside
     referred = {found for element in root.iter() for found in _references(element)}
     names = {old: f"{name}-{number}" for number, old in enumerate(sorted(referred))}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rtcprobe.report.dumped import CAPTION, COLUMNS, dumped_rows
 from rtcprobe.report.html.words import NOTHING, arrow, ms, percentile, spaced
 from rtcprobe.report.sentences import by_chance, interval, link_arrow, milliseconds
+from rtcprobe.report.words import say
 from rtcprobe.result import Account, Beside, Join, LinkSide, Quantile, Result, Summary
 from rtcprobe.units import format_ratio
 
@@ -87,7 +88,7 @@ def join_table(result: Result) -> Table | None:
         return None
     names = list(dict.fromkeys(q.name for each in summary.values() for q in each.quantiles))
     rows = tuple(
-        ("whole join" if name == "first_audio" else spaced(name), *_cells(each, names), ms(each.mean))
+        (say("whole join") if name == "first_audio" else spaced(name), *_cells(each, names), ms(each.mean))
         for name, each in summary.items()
     )
     return Table(caption="All joins, ms [95 % interval]", columns=("phase", *names, "mean"), rows=rows)
@@ -96,7 +97,9 @@ def join_table(result: Result) -> Table | None:
 def gave_up(attempts: Sequence[Join]) -> Table | None:
     """Return where the joins that were never heard gave up."""
     steps = [each.failed or "unknown step" for each in attempts if each.first_audio_s is None]
-    rows = tuple((step, f"{steps.count(step)} of {len(attempts)}") for step in dict.fromkeys(steps))
+    rows = tuple(
+        (step, say("{part} of {whole}", part=steps.count(step), whole=len(attempts))) for step in dict.fromkeys(steps)
+    )
     return Table(caption="Joins never heard", columns=("gave up", "joins"), rows=rows) if rows else None
 
 
@@ -111,9 +114,7 @@ def mouth_to_ear_table(result: Result) -> Table | None:
         if any(cell != NOTHING for cell in cells):
             rows.append((f"{name}, ms", *cells))
     rows.append(("mean; min–max, ms", *(NOTHING if ear.summary is None else _extremes(ear.summary) for _, ear in ears)))
-    rows.append(
-        ("heard, rejected, lost", *(f"{ear.heard}, {ear.rejected}, {ear.lost} of {ear.scheduled}" for _, ear in ears))
-    )
+    rows.append(("heard, rejected, lost", *(_fates(ear) for _, ear in ears)))
     rows += _figures([ear for _, ear in ears])
     columns = ("", *(arrow(way) for way, _ in ears))
     table = Table(caption="Mouth-to-ear delay, by direction", columns=columns, rows=tuple(rows))
@@ -132,14 +133,14 @@ def link_table(result: Result) -> Table | None:
         spread = [cell for said in chance for cell in (NOTHING, said or NOTHING)]
         rows.insert(1, ("is that loss chance? [95 %]", *spread))
     drops = [
-        ", ".join(f"{count:,} {cause}" for cause, count in getattr(side, "drops", {}).items()) or NOTHING
+        ", ".join(f"{count:,} {say(cause)}" for cause, count in getattr(side, "drops", {}).items()) or NOTHING
         for side in sides
     ]
     rows.append(("drops by cause", *drops))
     arrows = [link_arrow(result, leg) for leg, _ in reports]
     table = Table(
         caption="Link: requested next to achieved",
-        columns=("", *("requested", "achieved") * len(reports)),
+        columns=("", *(say("requested"), say("achieved")) * len(reports)),
         rows=tuple(row for row in rows if not _NO_NEWS.issuperset(row[1:])),
         groups=(Column(text=""), *(Column(text=each, span=2) for each in arrows)),
     )
@@ -194,6 +195,10 @@ def _link_figure(side: LinkSide, key: str) -> str:
     return f"{value:,.0f}" if key in _COUNTS else format_ratio(value)
 
 
+def _fates(ear: Account) -> str:
+    return say("{part} of {whole}", part=f"{ear.heard}, {ear.rejected}, {ear.lost}", whole=ear.scheduled)
+
+
 def _figures(ears: Sequence[Account]) -> Iterator[tuple[str, ...]]:
     """Return the rows of figures that only some runs have."""
     readers: tuple[tuple[str, Callable[[Account], str]], ...] = (
@@ -233,9 +238,9 @@ def _cell(summary: Summary | None, name: str) -> str:
 
 def _quantile(found: Quantile, *, short: bool = False) -> str:
     if found.needs is not None:
-        return f"needs {found.needs}"
+        return say("needs {count}", count=found.needs)
     if found.value is None:
-        return "never"
+        return say("never")
     return milliseconds(found.value) if short else f"{milliseconds(found.value)} {interval(found)}"
 
 

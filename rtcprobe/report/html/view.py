@@ -18,6 +18,7 @@ from rtcprobe.report.html.tables import MOST_COLUMNS
 from rtcprobe.report.html.words import NOTHING, arrow, percentile, spaced, upper
 from rtcprobe.report.lead import out_of_reach
 from rtcprobe.report.sentences import attribution, beyond, bounds, figure, interval, milliseconds, slowest, typical
+from rtcprobe.report.words import say
 from rtcprobe.result import Account, BudgetOutcome, Quantile, Result, Summary
 from rtcprobe.verdict import Goal, goals
 from rtcprobe.ways import Way
@@ -63,28 +64,42 @@ class BudgetRow:
 def sentence(result: Result) -> str:
     """Return why the verdict is what it is, in one sentence."""
     if result.verdict == "invalid":
-        return f"Not to be trusted: {_reason(result)}."
+        return say("Not to be trusted: {why}.", why=_reason(result))
     if result.interrupted:
-        return "Interrupted: only what was measured until then is here."
+        return say("Interrupted: only what was measured until then is here.")
     binding = [each for each in result.budgets if not each.advisory]
     missed = [each for each in binding if each.verdict == "missed"]
     if result.verdict == "fail" and missed:
-        more = f", and {len(missed) - 1} more" if len(missed) > 1 else ""
+        more = say(", and {count} more", count=len(missed) - 1) if len(missed) > 1 else ""
         worst = missed[0]
-        return f"{len(missed)} of {len(binding)} budgets missed: {worst.expression} is {_value(worst)}{more}."
+        return say(
+            "{missed} of {count} budgets missed: {line} is {value}{more}.",
+            missed=len(missed),
+            count=len(binding),
+            line=worst.expression,
+            value=_value(worst),
+            more=more,
+        )
     if result.verdict != "pass":
-        return f"{upper(_reason(result))}."
+        return say("{said}.", said=upper(_reason(result)))
     if not result.budgets:
-        return "Measured; there was no budget to judge it by."
+        return say("Measured; there was no budget to judge it by.")
     undecided = sum(each.verdict == "undecided" for each in binding)
     advisory = sum(each.advisory and each.verdict == "missed" for each in result.budgets)
     if undecided:
-        said = f"No budget missed; {undecided} of {len(binding)} undecided at {_confidence(result)}"
+        said = say(
+            "No budget missed; {undecided} of {count} undecided at {confidence}",
+            undecided=undecided,
+            count=len(binding),
+            confidence=_confidence(result),
+        )
     elif binding:
-        said = "The budget was met" if len(binding) == 1 else f"All {len(binding)} budgets were met"
+        said = (
+            say("The budget was met") if len(binding) == 1 else say("All {count} budgets were met", count=len(binding))
+        )
     else:
-        said = "No budget was binding"
-    return said + (f"; {advisory} advisory missed." if advisory else ".")
+        said = say("No budget was binding")
+    return say("{said}; {count} advisory missed.", said=said, count=advisory) if advisory else say("{said}.", said=said)
 
 
 def notes(result: Result) -> tuple[str, ...]:
@@ -92,11 +107,14 @@ def notes(result: Result) -> tuple[str, ...]:
     told = tuple(each.expression for each in result.budgets)
     said = sentence(result)
     reasons = [each for each in result.reasons if not (told and each.startswith(told)) and each not in said]
-    extra = [f"The call was cut short: {result.cut}"] if result.cut else []
-    warned = [f"Warning: {each}" for each in result.warnings]
+    extra = [say("The call was cut short: {why}", why=result.cut)] if result.cut else []
+    warned = [say("Warning: {text}", text=each) for each in result.warnings]
     far = [upper(each) for each in out_of_reach(goals(result))]
     every = [*(upper(each) for each in reasons if upper(each) not in said), *extra, *warned, *far]
-    return tuple(each if (n := every.count(each)) == 1 else f"{each} ({n} times)" for each in dict.fromkeys(every))
+    return tuple(
+        each if (n := every.count(each)) == 1 else say("{said} ({count} times)", said=each, count=n)
+        for each in dict.fromkeys(every)
+    )
 
 
 def slow_parts(result: Result) -> tuple[str, ...]:
@@ -104,12 +122,12 @@ def slow_parts(result: Result) -> tuple[str, ...]:
     said: list[str] = []
     middle, last = typical(result.join.attempts), slowest(result.join.attempts)
     if middle is not None and middle.phases and middle.first_audio_s:
-        said.append(f"Typical join: longest is {_most(middle.phases, middle.first_audio_s)}.")
+        said.append(say("Typical join: longest is {what}.", what=_most(middle.phases, middle.first_audio_s)))
     told = None if last is None else attribution(last)
     if told is not None:
-        said.append(f"Slowest join: {told}.")
+        said.append(say("Slowest join: {what}.", what=told))
     said.extend(
-        f"Mouth to ear, {arrow(way)}: longest is {_most(ear.stages, ear.total_s)}."
+        say("Mouth to ear, {way}: longest is {what}.", way=arrow(way), what=_most(ear.stages, ear.total_s))
         for way, ear in _told(result)
         if ear.stages and ear.total_s > 0
     )
@@ -122,11 +140,13 @@ def tiles(result: Result) -> tuple[Tile, ...]:
     heard = sum(each.first_audio_s is not None for each in attempts)
     out: list[Tile] = []
     if attempts:
-        out += _pair("Join", result.join.summary.get("first_audio"), f"{heard} of {len(attempts)} heard")
+        count = say("{heard} of {total} heard", heard=heard, total=len(attempts))
+        out += _pair(say("Join"), result.join.summary.get("first_audio"), count)
     told = _told(result)
     for way, ear in told:
         if ear.scheduled:
-            out += _pair(f"Mouth to ear, {arrow(way)}", ear.summary, f"{ear.heard} of {ear.scheduled} markers heard")
+            count = say("{heard} of {total} markers heard", heard=ear.heard, total=ear.scheduled)
+            out += _pair(say("Mouth to ear, {way}", way=arrow(way)), ear.summary, count)
     ways = [way for way, _ in told]
     return (*out, *(_goal(each) for each in goals(result) if each.direction is None or each.direction in ways))
 
@@ -142,12 +162,14 @@ def _told(result: Result) -> list[tuple[Way, Account]]:
 
 def _goal(goal: Goal) -> Tile:
     """Return the share beyond a goal as a tile."""
-    way = "" if goal.direction is None else f", {arrow(goal.direction)}"
     share, _, spread = beyond(goal.outcome).partition(" ")
-    word = "out of reach" if goal.out_of_reach else goal.outcome.verdict
-    what = "joins" if goal.direction is None else "markers"
-    name = f"Later than {goal.limit_s * 1e3:g} ms {'to connect' if goal.direction is None else f'to the ear{way}'}"
-    note = f"{spread} of {goal.of:,} {what} · goal 5%: {word}".strip()
+    word = say("out of reach" if goal.out_of_reach else goal.outcome.verdict)
+    if goal.direction is None:
+        name = say("Later than {limit:g} ms to connect", limit=goal.limit_s * 1e3)
+        note = say("{spread} of {count:,} joins · goal 5%: {word}", spread=spread, count=goal.of, word=word).strip()
+    else:
+        name = say("Later than {limit:g} ms to the ear, {way}", limit=goal.limit_s * 1e3, way=arrow(goal.direction))
+        note = say("{spread} of {count:,} markers · goal 5%: {word}", spread=spread, count=goal.of, word=word).strip()
     return Tile(name=name, value=NOTHING if share == "-" else share, note=note)
 
 
@@ -156,9 +178,9 @@ def budget_rows(outcomes: Iterable[BudgetOutcome]) -> tuple[BudgetRow, ...]:
     ranked = sorted(outcomes, key=lambda each: (_rank(each.verdict), each.advisory))
     return tuple(
         BudgetRow(
-            verdict=each.verdict,
+            verdict=say(each.verdict),
             tone="warn" if each.advisory and each.verdict == "missed" else TONES.get(each.verdict, "plain"),
-            expression=each.expression + (" (advisory)" if each.advisory else ""),
+            expression=each.expression + (say(" (advisory)") if each.advisory else ""),
             value=_value(each),
             interval="" if each.low is None and each.high is None else bounds(each.low, each.high, each.unit),
             reason=each.reason,
@@ -170,13 +192,13 @@ def budget_rows(outcomes: Iterable[BudgetOutcome]) -> tuple[BudgetRow, ...]:
 def _pair(name: str, summary: Summary | None, count: str) -> Iterator[Tile]:
     """Return the median and the tail of ``summary`` as tiles."""
     middle, tail = percentile(summary, "p50"), percentile(summary, "p95")
-    yield Tile(name=f"{name}, median", value=_large(middle), note=f"{_sure(middle)}{count}")
+    yield Tile(name=say("{what}, median", what=name), value=_large(middle), note=f"{_sure(middle)}{count}")
     yield Tile(name=f"{name}, p95", value=_large(tail), note=_sure(tail).removesuffix(" · "))
 
 
 def _large(found: Quantile | None) -> str:
     if found is None or found.value is None:
-        return "never" if found is not None and found.needs is None else NOTHING
+        return say("never") if found is not None and found.needs is None else NOTHING
     return f"{milliseconds(found.value, 1 if found.value < 1.0 else 0)} ms"
 
 
@@ -184,19 +206,23 @@ def _sure(found: Quantile | None) -> str:
     if found is None:
         return ""
     if found.needs is not None:
-        return f"needs {found.needs} · "
+        return say("needs {count}", count=found.needs) + " · "
     return "" if found.value is None else f"{interval(found)} · "
 
 
 def _most(parts: Mapping[str, float], total_s: float) -> str:
     name = max(parts, key=lambda each: parts[each])
-    return (
-        f"{spaced(name)}, {milliseconds(parts[name], 0)} of {milliseconds(total_s, 0)} ms ({parts[name] / total_s:.0%})"
+    return say(
+        "{part}, {ms} of {total} ms ({share:.0%})",
+        part=spaced(name),
+        ms=milliseconds(parts[name], 0),
+        total=milliseconds(total_s, 0),
+        share=parts[name] / total_s,
     )
 
 
 def _value(outcome: BudgetOutcome) -> str:
-    return "not measured" if outcome.value is None else figure(outcome.value, outcome.unit)
+    return say("not measured") if outcome.value is None else figure(outcome.value, outcome.unit)
 
 
 def _rank(verdict: str) -> int:
@@ -205,8 +231,10 @@ def _rank(verdict: str) -> int:
 
 def _confidence(result: Result) -> str:
     summaries = [*result.join.summary.values(), *(e.summary for e in result.mouth_to_ear.values() if e.summary)]
-    return f"{summaries[0].confidence:.0%} confidence" if summaries else "the confidence asked for"
+    return (
+        say("{share:.0%} confidence", share=summaries[0].confidence) if summaries else say("the confidence asked for")
+    )
 
 
 def _reason(result: Result) -> str:
-    return result.reasons[0] if result.reasons else "no reason was recorded"
+    return result.reasons[0] if result.reasons else say("no reason was recorded")

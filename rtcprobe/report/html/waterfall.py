@@ -9,6 +9,7 @@ from typing import Literal
 from rtcprobe.report.html.tables import MOST_COLUMNS
 from rtcprobe.report.html.words import arrow, spaced, upper
 from rtcprobe.report.sentences import milliseconds, slowest, typical
+from rtcprobe.report.words import say
 from rtcprobe.result import Join, Result
 from rtcprobe.ways import BOTH_WAYS, Way
 
@@ -65,12 +66,15 @@ def stage_waterfalls(result: Result) -> tuple[Waterfall, ...]:
     scale_s = max([sum(max(s, 0.0) for s in ear.stages.values()) for _, ear in shown] or [0.0])
     return tuple(
         Waterfall(
-            caption=f"{_titled(way)}, mean {milliseconds(ear.total_s)} ms",
-            head="stage",
+            caption=say("{what}, mean {ms} ms", what=_titled(way), ms=milliseconds(ear.total_s)),
+            head=say("stage"),
             bars=_bars(ear.stages),
             total_s=ear.total_s,
             scale_s=max(scale_s, 1e-9),
-            note=f"playout {'unknown' if ear.playout is None else ear.playout.policy}; grey: set by the scenario",
+            note=say(
+                "playout {policy}; grey: set by the scenario",
+                policy=say("unknown") if ear.playout is None else ear.playout.policy,
+            ),
         )
         for way, ear in shown
     )
@@ -96,22 +100,27 @@ def _join_waterfall(title: str, attempt: Join, scale_s: float) -> Waterfall:
     for timer in dict.fromkeys(each.timer for each in attempt.retransmissions):
         fired = [each for each in attempt.retransmissions if each.timer == timer and each.cost_s > 0.0]
         if fired:
-            sides = " and ".join(dict.fromkeys(each.party for each in fired))
+            sides = say(" and ").join(say(each) for each in dict.fromkeys(each.party for each in fired))
             bars.append(
                 Bar(
-                    name=f"{_LOST_ROWS.get(timer, f'lost {timer}')}, {sides}",
+                    name=f"{say(_LOST_ROWS.get(timer, f'lost {timer}'))}, {sides}",
                     spans=tuple((each.at_s - each.cost_s, each.cost_s) for each in fired),
                     value=milliseconds(sum(each.cost_s for each in fired)),
                     kind="lost",
                 )
             )
     spurious = sum(each.cost_s <= 0.0 for each in attempt.retransmissions)
-    notes = [] if attempt.rtts is None else [f"{attempt.rtts:.1f} round trips of the media path"]
+    notes = [] if attempt.rtts is None else [say("{rtts:.1f} round trips of the media path", rtts=attempt.rtts)]
     if spurious:
-        notes.append(f"{spurious} more retransmission{'s' if spurious > 1 else ''} cost it nothing")
+        more = (
+            "{count} more retransmissions cost it nothing"
+            if spurious > 1
+            else "{count} more retransmission cost it nothing"
+        )
+        notes.append(say(more, count=spurious))
     return Waterfall(
-        caption=f"{title}, {milliseconds(attempt.first_audio_s)} ms",
-        head="phase",
+        caption=say("{what}, {ms} ms", what=say(title), ms=milliseconds(attempt.first_audio_s)),
+        head=say("phase"),
         bars=tuple(bars),
         total_s=attempt.first_audio_s or 0.0,
         scale_s=scale_s,

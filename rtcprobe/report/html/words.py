@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rtcprobe.report.sentences import arrow, milliseconds
+from rtcprobe.report.words import say
 from rtcprobe.result import Quantile, Summary
 
 __all__ = ["NOTHING", "arrow", "ms", "percentile", "spaced", "upper"]
@@ -25,7 +26,7 @@ def ms(value: Any) -> str:
 
 def spaced(name: str) -> str:
     """Return a name of the code as people write it: ``"jitter buffer"``."""
-    return name.replace("_", " ")
+    return say(name.replace("_", " "))
 
 
 def upper(text: str) -> str:

@@ -1,4 +1,11 @@
-"""The words of reports in Chinese (simplified), as people who run live rooms say them."""
+"""The words of reports in Chinese (simplified), as people who run live rooms say them.
+
+Facts:
+    Services' documents and their users say 进房 for joining, 卡顿率 for the share of time in gaps, 上麦 for going on
+    stage, 时延 for delay (ITU-T's Chinese editions: 嘴到耳时延, mouth-to-ear delay).
+
+Rule: a key is the English text as reports write it, places in braces; a value has the same places, in any order.
+"""
 
 from __future__ import annotations
 
@@ -7,4 +14,443 @@ from typing import Final
 
 __all__ = ["CHINESE"]
 
-CHINESE: Final[Mapping[str, str]] = {}
+_SHARED: Final[Mapping[str, str]] = {
+    " (advisory)": "（建议项）",
+    " and ": "、",
+    " is {value}": " 为 {value}",
+    " of result {number}": "（第 {number} 个结果）",
+    ", and {count} more": "，另有 {count} 项",
+    "; ": "；",
+    "[95 % interval]": "[95% 区间]",
+    "[open]": "[无界]",
+    "achieved": "实际",
+    "advisory": "建议项",
+    "audio": "音频",
+    "budget": "指标要求",
+    "callee": "被叫",
+    "caller": "主叫",
+    "definition": "定义",
+    "definition and source": "定义与出处",
+    "engine model": "模型引擎",
+    "everybody": "所有人",
+    "fail": "不合格",
+    "figure": "指标",
+    "inconclusive": "无法判定",
+    "interrupted": "已中断",
+    "invalid": "无效",
+    "joins": "进房",
+    "leaves": "离开",
+    "lost": "丢失",
+    "mean": "均值",
+    "measured": "实测值",
+    "met": "达标",
+    "missed": "未达标",
+    "never": "从未",
+    "no": "否",
+    "none": "无",
+    "not measured": "未测到",
+    "nothing was measured": "没有测到数据",
+    "open": "无界",
+    "other": "其他",
+    "out of reach": "无法达到",
+    "pass": "合格",
+    "real clock": "真实时钟",
+    "requested": "设定",
+    "requested → achieved": "设定 → 实际",
+    "seed {seed}": "种子 {seed}",
+    "slowest": "最慢",
+    "speaks": "发言",
+    "target {target}": "目标 {target}",
+    "there and back": "往返",
+    "total": "合计",
+    "typical": "典型",
+    "undecided": "未定",
+    "unknown": "未知",
+    "verdict": "结论",
+    "video": "视频",
+    "virtual clock": "虚拟时钟",
+    "what": "项目",
+    "value": "值",
+    "value [95 %]": "数值 [95%]",
+    "warning: {text}": "警告：{text}",
+    "yes": "是",
+    "{part} of {whole}": "{part}（共 {whole}）",
+}
+"""Words that every part of a report uses."""
+
+_LEAD: Final[Mapping[str, str]] = {
+    "These figures are not to be trusted: the reason is below.": "这些数字不可信，原因见下。",
+    "Nothing was measured.": "没有测到数据。",
+    "{said}.": "{said}。",
+    "joining took {ms} ms": "进房用时 {ms} ms",
+    "{took}, for one call in twenty more than {tail}, {goal}{lost}": (
+        "{took}，每二十次中有一次超过 {tail} ms，{goal}{lost}"
+    ),
+    "{took}, {goal}{lost}": "{took}，{goal}{lost}",
+    "{took}{lost}, where the goal allows one in twenty": "{took}{lost}，而目标只允许二十分之一",
+    "{over} over the goal of {goal}": "比 {goal} ms 的目标慢 {over} ms",
+    "within the goal of {goal}": "在 {goal} ms 的目标之内",
+    "; {failed} of {count} failed": "；{count} 次中失败 {failed}",
+    "none of {count} joins was heard": "{count} 次进房都没有听到声音",
+    "the join was never heard": "这次进房没有听到声音",
+    "{count} joins were too few to say how long joining takes{lost}": "{count} 次进房太少，无法说明进房用时{lost}",
+    "nobody was heard": "没有听到任何人",
+    "what you say comes back after {ms} ms, there and back": "说出的话往返 {ms} ms 后回到自己耳中",
+    "people hear each other after {low} to {high} ms ({who} last), {late}": (
+        "彼此在 {low} 到 {high} ms 后听到（{who}，最晚），{late}"
+    ),
+    "you hear each other after {ms} ms, {late}": "双方在 {ms} ms 后听到对方，{late}",
+    "{who} after {ms} ms, {late}": "{who}用时 {ms} ms，{late}",
+    "the {listener} hears the {talker}": "{listener}听到{talker}",
+    "{listener} hears {talker}": "{listener} 听到 {talker}",
+    "the {ms:g} ms that an ear notices": "耳朵可察觉的 {ms:g} ms",
+    "{limit} not judged": "{limit} 未作判断",
+    "later than {limit}, every time": "每次都晚于{limit}",
+    "never later than {limit}": "从不晚于{limit}",
+    "later than {limit} in {share} of what is said": "其中 {share} 晚于{limit}",
+    "not judged: {why}": "未作判断：{why}",
+    "out of reach, as {why}": "无法达到，因为 {why}",
+    "{share} of {count:,} joins took longer, one in twenty may: {reach}": (
+        "{count:,} 次进房中 {share} 更慢，允许二十分之一：{reach}"
+    ),
+    "{share} of {count:,} markers came later, one in twenty may: {reach}": (
+        "{count:,} 个标记中 {share} 更晚，允许二十分之一：{reach}"
+    ),
+    "{goal} is out of reach here: {why}": "{goal}在此无法达到：{why}",
+    "600 ms to connect": "600 ms 接通",
+    "100 ms to the ear": "100 ms 到耳",
+    "{parts} take {ms} ms": "{parts} 就要 {ms} ms",
+    "{parts} take {low} to {high} ms": "{parts} 就要 {low} 到 {high} ms",
+    "its steps, each at its quickest,": "各步骤取最快值",
+    "{number} {things}": "{number}{things}",
+    "one": "一",
+    "two": "两",
+    "three": "三",
+    "four": "四",
+    "five": "五",
+    "six": "六",
+    "seven": "七",
+    "eight": "八",
+    "nine": "九",
+    "ten": "十",
+    "join": "次",
+    "lost STUN check": "次丢失的 STUN 检查",
+    "lost STUN checks": "次丢失的 STUN 检查",
+    "lost DTLS flight": "次丢失的 DTLS 握手包",
+    "lost DTLS flights": "次丢失的 DTLS 握手包",
+    "lost signalling segment": "个丢失的信令分段",
+    "lost signalling segments": "个丢失的信令分段",
+    "lost segment": "丢失的信令分段",
+    "this failed join": "这次失败的进房",
+    "this {total} ms join": "这次 {total} ms 的进房",
+    "{cost} ms of {whole} was {what}": "{whole}中有 {cost} ms 是{what}所致",
+    "{cost} ms of {whole} were {what}": "{whole}中有 {cost} ms 是{what}所致",
+}
+"""What was found, in a sentence."""
+
+_SCREEN: Final[Mapping[str, str]] = {
+    "Join: {heard} of {total} heard, ms": "进房：{total} 次中 {heard} 次听到，ms",
+    "first audio": "首音",
+    "later than {limit:g} ms: {share} of {count} joins (goal 5%): {word}": (
+        "慢于 {limit:g} ms：{count} 次进房中 {share}（目标 5%）：{word}"
+    ),
+    "slowest: {told}": "最慢：{told}",
+    "gave up: {steps}": "放弃于：{steps}",
+    "total ({trips} round trips)": "合计（{trips} 个往返）",
+    "{name} needs {needs} joins, {made} made": "{name} 需要 {needs} 次进房，只有 {made} 次",
+    "{name} never ({never} of {count} failed)": "{name} 从未（{count} 次中失败 {never} 次）",
+    "Mouth to ear: {calls} calls, ms": "嘴到耳时延：{calls} 次通话，ms",
+    "Mouth to ear, ms": "嘴到耳时延，ms",
+    "p50 [95 %]": "p50 [95%]",
+    "p95 [95 %]": "p95 [95%]",
+    "later than 100 ms [95 %]": "晚于 100 ms [95%]",
+    "heard, rejected, lost": "听到、存疑、丢失",
+    "frames lost → not played": "丢帧 → 未播放",
+    "RED, FEC, NACK brought (+ms)": "RED、FEC、NACK 找回（+ms）",
+    "RED, FEC, NACK (+ms)": "RED、FEC、NACK（+ms）",
+    "R, MOS talking, listening": "R、通话 MOS、收听 MOS",
+    "R, MOS, listening": "R、MOS、收听",
+    "sum (playout {policies})": "合计（播放策略 {policies}）",
+    "Frames": "帧",
+    "lost → not played": "丢失 → 未播放",
+    "Mean, soonest and latest": "均值，最早与最晚",
+    "the {few} latest of {all} ways; the page and the JSON have all": (
+        "共 {all} 路，列出最晚的 {few} 路；网页与 JSON 有全部"
+    ),
+    "needs {count} markers": "需要 {count} 个标记",
+    "Link": "链路",
+    "{title}, {few} longest of {all}": "{title}，{all} 条中最长的 {few} 条",
+    "loss": "丢包",
+    "loss (mean burst, packets)": "丢包（平均连丢包数）",
+    "is that chance? [95 %]": "是否偶然？[95%]",
+    "delay p50/p95, ms": "时延 p50/p95，ms",
+    "reordered": "乱序",
+    "marked (ECN)": "标记（ECN）",
+    "drops by cause": "丢弃原因",
+    "drops by cause: {legs}": "丢弃原因：{legs}",
+    "chance loses as asked less than once in twenty: {legs}": "偶然丢成这样的可能不到二十分之一：{legs}",
+    "Target: {target}": "目标：{target}",
+    "Harness, ms": "测量装置，ms",
+    "timers": "时钟",
+    "virtual, never late": "虚拟，从不迟到",
+    "detection": "检测误差",
+    "emulator": "模拟器",
+    "pacing": "发送节拍",
+    "loop lag": "循环滞后",
+    "CPU a join": "每次进房 CPU",
+    "Budgets": "指标要求",
+    "Budgets: none given": "指标要求：未给出",
+}
+"""The terminal."""
+
+_PARTS: Final[Mapping[str, str]] = {
+    "signaling": "信令",
+    "answer": "应答",
+    "offer received": "收到邀请",
+    "offer": "邀请",
+    "answer sent": "发出应答",
+    "gathering": "收集候选",
+    "ice": "ICE",
+    "dtls": "DTLS",
+    "media": "媒体",
+    "playout": "播放",
+    "capture": "采集",
+    "packetisation": "打包",
+    "look ahead": "前视",
+    "sender pacing": "发送等待",
+    "network min": "网络最小",
+    "network variable": "网络波动",
+    "network and target": "网络与目标",
+    "jitter buffer": "抖动缓冲",
+    "decode block": "解码块",
+    "device": "设备",
+    "residual": "余量",
+    "phase": "阶段",
+    "stage": "环节",
+    "whole join": "整个进房",
+}
+"""Phases of a join and stages of a delay."""
+
+_ROOM: Final[Mapping[str, str]] = {
+    "host": "主播",
+    "co-host": "连麦主播",
+    "guest": "嘉宾",
+    "audience": "观众",
+    "Room": "房间",
+    "Who hears whom, p50 ms: a row speaks, a column hears": "谁听谁，p50 ms：行说，列听",
+    "Who hears whom, p50 ms: a row speaks, a column hears; of groups the latest pair": (
+        "谁听谁，p50 ms：行说，列听；分组取最晚的一对"
+    ),
+    "Who hears whom, ms: a row speaks, a column hears; large p50, small p95": (
+        "谁听谁，ms：行说，列听；大字 p50，小字 p95"
+    ),
+    "Who hears whom, ms: a row speaks, a column hears; large p50, small p95; of groups the latest pair": (
+        "谁听谁，ms：行说，列听；大字 p50，小字 p95；分组取最晚的一对"
+    ),
+    "speaks ↓, hears →, p50 ms": "说 ↓，听 →，p50 ms",
+    "latest pairs, p50 and p95, ms": "最晚的几对，p50 与 p95，ms",
+    "latest of {count} pairs: {pair}": "{count} 对中最晚：{pair}",
+    "{pair} never heard": "{pair} 从未听到",
+    "; {count} never heard": "；{count} 对从未听到",
+    "one word's listeners apart": "同一句话的听众先后差",
+    "{talker} {spread} ms ({first} first, {last} last)": "{talker} {spread} ms（{first} 最先，{last} 最后）",
+    "gaps, of the time listened to": "卡顿率（占收听时长）",
+    "joins, {who}": "进房，{who}",
+    "{one} within 1 s, {five} within 5 s": "1 秒内 {one}，5 秒内 {five}",
+    "on stage → heard, {party}": "上麦 → 被听到，{party}",
+    "{party} gone → nobody after": "{party} 离开 → 此后无主播",
+    "{party} gone → silence until {after}": "{party} 离开 → 静默，直到 {after}",
+    "joined meanwhile → first sound": "中途进房 → 首音",
+    "{low} to {high} ms, median {middle} ({last} last)": "{low} 到 {high} ms，中位 {middle}（{last} 最晚）",
+    "never at {who} ({count} times)": "{who} 从未听到（{count} 次）",
+    "talk-over window": "抢话窗口",
+    "{share} collide": "{share} 撞话",
+    ", if one who waits begins {rate:g} times a second: a model": "，假设等待者每秒开口 {rate:g} 次：模型估计",
+    "The first call's {seconds:.1f} s: who was heard": "第一次通话的 {seconds:.1f} 秒：谁被听到",
+    "The first call, s: who was heard when": "第一次通话，秒：谁何时被听到",
+    "heard by somebody": "有人听到",
+    "heard {periods}": "被听到 {periods}",
+    "a gap of 80 ms or longer": "80 ms 及以上的卡顿",
+    "; {count} gaps": "；{count} 次卡顿",
+    "goes on stage": "上麦",
+    "goes on stage, or speaks": "上麦或发言",
+    "falls silent": "静音",
+    "In {service}'s words": "按 {service} 的口径",
+}
+"""A room."""
+
+_SERVICES: Final[Mapping[str, str]] = {
+    "audio freeze rate": "音频卡顿率",
+    "video freeze rate": "视频卡顿率",
+    "audio stall rate": "音频卡顿率",
+    "video stall rate": "视频卡顿率",
+    "joins within 5 s": "5 秒进房成功率",
+    "first sound within a second": "首音秒开率",
+    "capture to playback, mean": "端到端延迟，均值",
+    "sound within 400 ms": "400 ms 时延达标率",
+    "joins whose first sound was heard within 1 s ÷ joins": "1 秒内听到首音的进房次数 ÷ 进房次数",
+    "joins done within 5 s ÷ joins": "5 秒内完成的进房次数 ÷ 进房次数",
+    "pauses of rendering of 200 ms and longer ÷ duration of all subscribed audio streams": (
+        "200 ms 及以上的播放停顿时长 ÷ 所有订阅音频流的总时长"
+    ),
+    "pauses of rendering of 600 ms and longer (native) ÷ duration of all subscribed video streams": (
+        "600 ms 及以上的渲染停顿时长（原生端） ÷ 所有订阅视频流的总时长"
+    ),
+    "mean delay from the speaker's capture to the listener's playback": "从说话方采集到收听方播放的平均延迟",
+    "audioTotalBlockTime ÷ total playback time; pauses of 200 ms and longer": (
+        "audioTotalBlockTime ÷ 播放总时长；停顿 200 ms 及以上"
+    ),
+    "videoTotalBlockTime ÷ total playback time; freezes of 500 ms and longer": (
+        "videoTotalBlockTime ÷ 播放总时长；停顿 500 ms 及以上"
+    ),
+    "mean delay of the whole chain: capture, encoding, network, buffering, decoding, playback": (
+        "全链路平均延迟：采集、编码、网络、缓冲、解码、播放"
+    ),
+    "time in stalls of 80 ms and longer ÷ time of the call": "80 ms 及以上的卡顿时长 ÷ 通话时长",
+    "time in stalls of 500 ms and longer ÷ time of the call": "500 ms 及以上的卡顿时长 ÷ 通话时长",
+    "share of the time in which the delay between two is within 400 ms": "两方延迟在 400 ms 之内的时间占比",
+    "ours ends with the first sound heard, later than a server's word that it is joined": (
+        "本工具以听到首音为准，晚于服务器宣告进房"
+    ),
+    "ours begins in the air before the microphone and ends in the air before the loudspeaker": (
+        "本工具从话筒前的声音算到扬声器前的声音"
+    ),
+    "the page names no length from which a pause counts: 200 ms is taken": "文档未写停顿起算长度，此处取 200 ms",
+    "the page names no length from which a freeze counts: 500 ms is taken": "文档未写停顿起算长度，此处取 500 ms",
+    "the page's own sentence says stalls within 80 ms; its name is read as from 80 ms on": (
+        "文档原句写作“80 ms 以内”，此处按指标名理解为 80 ms 及以上"
+    ),
+    "ours is mouth to ear, which holds more than the network: it is the stricter": (
+        "本工具测的是嘴到耳时延，包含网络以外的部分，更严格"
+    ),
+    "industry usage; no service's page that defines it was found": "行业惯用说法，未找到厂商文档的定义",
+}
+"""What figures are in services' words."""
+
+_PAGE: Final[Mapping[str, str]] = {
+    ": the band holds every one from the least to the most delayed, the line is the median": (
+        "：色带从最早到最晚，线为中位数"
+    ),
+    "A dot a join; those never heard keep the line below 100 %. Dashed: budgets.": (
+        "一点为一次进房；从未听到的使曲线达不到 100%。虚线：指标要求。"
+    ),
+    "All joins: share heard within so many ms": "全部进房：多少毫秒内听到的占比",
+    "All markers: share heard within so many ms": "全部标记：多少毫秒内听到的占比",
+    "All joins, ms [95 % interval]": "全部进房，ms [95% 区间]",
+    "All results, ms; mouth to ear: the slowest way": "全部结果，ms；嘴到耳取最慢的一路",
+    "All {count} budgets were met": "{count} 项指标全部达标",
+    "Budgets, those that need a look first": "指标要求，需关注的在前",
+    "Drawn are the soonest way and the latest; {count} more are in the table.": (
+        "图中为最早与最晚的几路；其余 {count} 路见表。"
+    ),
+    "Glass to glass: frame filmed → the same frame shown": "画面时延：拍到一帧 → 显示同一帧",
+    "Harness: what the instrument itself adds": "测量装置自身的影响",
+    "Interrupted: only what was measured until then is here.": "已中断：只有此前测到的数据。",
+    "Join": "进房",
+    "Join: call started → first sample of the other side heard": "进房：开始呼叫 → 听到对方第一个声音",
+    "Joins never heard": "从未听到的进房",
+    "Later than {limit:g} ms to connect": "接通慢于 {limit:g} ms",
+    "Later than {limit:g} ms to the ear, {way}": "到耳晚于 {limit:g} ms，{way}",
+    "Link, and harness": "链路与测量装置",
+    "Link: requested next to achieved": "链路：设定与实际",
+    "Markers not heard keep a line below 100 %.": "没有听到的标记使曲线达不到 100%。",
+    "Measured; there was no budget to judge it by.": "已测量；没有可据以判断的指标要求。",
+    "Mouth to ear, {way}": "嘴到耳，{way}",
+    "Mouth to ear, {way}: longest is {what}.": "嘴到耳，{way}：最长的是{what}。",
+    "Mouth to ear: marker spoken → marker heard": "嘴到耳时延：说出标记 → 听到标记",
+    "Mouth-to-ear delay, by direction": "嘴到耳时延，按方向",
+    "Mouth-to-ear delay, by way": "嘴到耳时延，按路",
+    "MOS talking, listening": "通话 MOS、收听 MOS",
+    "Negotiated with the other side": "与对方协商的内容",
+    "No budget missed; {undecided} of {count} undecided at {confidence}": (
+        "没有未达标项；{count} 项中 {undecided} 项未定（{confidence}）"
+    ),
+    "No budget was binding": "没有强制的指标要求",
+    "No join was tried.": "没有尝试进房。",
+    "None were given.": "未给出。",
+    "Not to be trusted: {why}.": "不可信：{why}。",
+    "R (E-model)": "R（E 模型）",
+    "Result": "结果",
+    "Run it again": "重新运行",
+    "Save the scenario below as scenario.yaml first.": "先把下面的场景存为 scenario.yaml。",
+    "Scenario digest": "场景摘要",
+    "Slowest join": "最慢的进房",
+    "Slowest join: {what}.": "最慢的进房：{what}。",
+    "The budget was met": "指标要求已达标",
+    "The call was cut short: {why}": "通话提前结束：{why}",
+    "The command was checked: it has this digest with the version that wrote this page.": (
+        "命令已核对：在写此页的版本上摘要相同。"
+    ),
+    "The scenario, complete": "完整场景",
+    "The time is that of the sound above.": "时间轴与上面的声音相同。",
+    "Typical join": "典型进房",
+    "Typical join: longest is {what}.": "典型进房：最长的是{what}。",
+    "Versions": "版本",
+    "Warning: {text}": "警告：{text}",
+    "With equal versions, equal seeds give equal figures to the last digit.": "版本相同、种子相同，数字就逐位相同。",
+    "Written by rtcprobe. This page needs no network.": "由 rtcprobe 生成。此页无需联网。",
+    "concealed sound": "补偿出的声音",
+    "delay least, ms": "时延最小，ms",
+    "delay most, ms": "时延最大，ms",
+    "delay p50, ms": "时延 p50，ms",
+    "delay p95, ms": "时延 p95，ms",
+    "delay p99, ms": "时延 p99，ms",
+    "delay that copies cost, ms": "冗余带来的时延，ms",
+    "bit rate sent, kbit/s": "发送码率，kbit/s",
+    "corrupted": "损坏",
+    "duplicated": "重复",
+    "for comparison, stock aiortc: holds p50 / p95, ms": "对照，原版 aiortc：滞留 p50 / p95，ms",
+    "frame seen": "看到的帧",
+    "frames lost on the way": "途中丢失的帧",
+    "frames not played": "未播放的帧",
+    "is that loss chance? [95 %]": "丢包是否偶然？[95%]",
+    "jitter buffer's mean target, ms": "抖动缓冲平均目标，ms",
+    "jitter buffer's target": "抖动缓冲目标",
+    "left out by the receiver, or not to be read": "接收端舍弃或无法读出",
+    "lost DTLS": "丢失的 DTLS",
+    "marker heard": "听到的标记",
+    "mean burst, packets": "平均连丢，包",
+    "mean; min–max, ms": "均值；最小–最大，ms",
+    "mouth to ear p50": "嘴到耳 p50",
+    "mouth to ear p95": "嘴到耳 p95",
+    "join p50": "进房 p50",
+    "join p95": "进房 p95",
+    "needs {count}": "需要 {count} 个",
+    "no reason was recorded": "没有记录原因",
+    "packets delivered": "送达的包",
+    "packets sent": "发出的包",
+    "playout {policy}; grey: set by the scenario": "播放策略 {policy}；灰色：由场景设定",
+    "rate of the line, kbit/s": "线路速率，kbit/s",
+    "rejected as heard too unsurely": "听得不够确定而存疑",
+    "scenario": "场景",
+    "seed": "种子",
+    "target": "目标",
+    "the confidence asked for": "所要求的置信度",
+    "the picture stood still": "画面静止",
+    "when, UTC": "时间，UTC",
+    "when, ms": "时间，ms",
+    "detection error": "检测误差",
+    "{count} more retransmission cost it nothing": "另有 {count} 次重传没有代价",
+    "{count} more retransmissions cost it nothing": "另有 {count} 次重传没有代价",
+    "{count} results": "{count} 个结果",
+    "{heard} of {total} heard": "{total} 次中 {heard} 次听到",
+    "{heard} of {total} markers heard": "{total} 个标记中 {heard} 个听到",
+    "{missed} of {count} budgets missed: {line} is {value}{more}.": (
+        "{count} 项指标中 {missed} 项未达标：{line} 为 {value}{more}。"
+    ),
+    "{name}: {count} runs": "{name}：{count} 次运行",
+    "{part}, {ms} of {total} ms ({share:.0%})": "{part}，{total} ms 中占 {ms} ms（{share:.0%}）",
+    "{rtts:.1f} round trips of the media path": "媒体路径的 {rtts:.1f} 个往返",
+    "{said} ({count} times)": "{said}（{count} 次）",
+    "{said}; {count} advisory missed.": "{said}；{count} 项建议未达标。",
+    "{share:.0%} confidence": "{share:.0%} 置信度",
+    "{spread} of {count:,} joins · goal 5%: {word}": "{spread} {count:,} 次进房 · 目标 5%：{word}",
+    "{spread} of {count:,} markers · goal 5%: {word}": "{spread} {count:,} 个标记 · 目标 5%：{word}",
+    "{what}, mean {ms} ms": "{what}，均值 {ms} ms",
+    "{what}, median": "{what}，中位数",
+    "{what}, {ms} ms": "{what}，{ms} ms",
+}
+"""The page."""
+
+CHINESE: Final[Mapping[str, str]] = {**_SHARED, **_LEAD, **_SCREEN, **_PARTS, **_ROOM, **_SERVICES, **_PAGE}
+"""Every text in Chinese, by its English."""

@@ -1,0 +1,98 @@
+"""Languages: one table each, nothing said that it lacks, nothing in it that is not said."""
+
+import ast
+import io
+import re
+from functools import cache
+from pathlib import Path
+from string import Formatter
+
+import pytest
+from rich.console import Console
+
+from rtcprobe.errors import BadInputError
+from rtcprobe.report.html import render_report
+from rtcprobe.report.lines import cell_width
+from rtcprobe.report.terminal import print_result
+from rtcprobe.report.words import LANGUAGES, say, speaking
+from rtcprobe.verdict import judge, parse_budget
+
+REPORT = Path(__file__).parents[2] / "rtcprobe" / "report"
+
+
+def literals(node):
+    """Yield the texts an argument can be: itself, or either side of an if."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    elif isinstance(node, ast.IfExp):
+        yield from literals(node.body)
+        yield from literals(node.orelse)
+
+
+@cache
+def said_in_sources():
+    texts = set()
+    for path in REPORT.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "say" and node.args:
+                texts.update(literals(node.args[0]))
+    for path in REPORT.rglob("*.j2"):
+        found = re.findall(r"""say\((?:"([^"]*)"|'([^']*)')""", path.read_text(encoding="utf-8"))
+        texts.update(double or single for double, single in found)
+    return texts
+
+
+def places(text):
+    return sorted((name, spec) for _, name, spec, _ in Formatter().parse(text) if name is not None)
+
+
+OTHERS = sorted(set(LANGUAGES) - {"en"})
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_a_language_has_every_text_that_is_said(language):
+    assert said_in_sources() - set(LANGUAGES[language]) == set()
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_a_text_has_the_same_places_in_every_language(language):
+    unlike = {key: text for key, text in LANGUAGES[language].items() if places(key) != places(text)}
+    assert unlike == {}
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_a_language_has_no_sentence_that_nobody_says(language):
+    source = "".join(path.read_text(encoding="utf-8") for path in REPORT.parent.rglob("*.py") if path.name != "zh.py")
+    source += "".join(path.read_text(encoding="utf-8") for path in REPORT.rglob("*.j2"))
+    unsaid = [key for key in LANGUAGES[language] if "{" in key and f'"{key}"' not in source]
+    assert unsaid == []
+
+
+def test_a_language_is_spoken_until_the_block_ends():
+    assert say("Join") == "Join"
+    with speaking("zh"):
+        assert say("Join") == "进房"
+        assert say("what nobody translated") == "what nobody translated"
+    assert say("Join") == "Join"
+
+
+def test_an_unknown_language_is_one_sentence():
+    with pytest.raises(BadInputError, match=r"language 'fr' is not spoken: use one of en, zh"), speaking("fr"):
+        pass
+
+
+def test_a_screen_and_a_page_in_chinese_have_chinese_labels_and_their_figures(make_room):
+    result = judge(make_room(), [parse_budget("mouth_to_ear p95 < 200ms")])
+    with speaking("zh"):
+        console = Console(file=io.StringIO(), width=80)
+        print_result(result, console)
+        page = render_report([result])
+    lines = console.file.getvalue().splitlines()
+    assert max(map(cell_width, lines)) <= 80
+    for words in ("谁听谁", "嘴到耳时延", "链路", "指标要求", "抖动缓冲"):
+        assert any(words in line for line in lines)
+        assert words in page
+    assert '<html lang="zh">' in page
+    # What is left in English are names, budgets and reasons: no label of a row or a column.
+    left = set(re.findall(r"<th scope=\"(?:row|col)\">([a-z ]{4,}(?:, ms)?)</th>", page))
+    assert left <= {"rtcprobe", "python", "aiortc", "numpy", "system", "commit"}
