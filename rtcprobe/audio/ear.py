@@ -307,7 +307,7 @@ def _smooth(power: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """
     size = _SMOOTHING_BINS
     wide = np.pad(power.astype(np.float64), (size // 2, (size - 1) // 2), mode="edge")
-    return np.cumsum(np.append(np.cumsum(wide[:size])[-1], wide[size:] - wide[:-size]) / size).astype(power.dtype)
+    return (np.cumsum(np.append(np.cumsum(wide[:size])[-1], wide[size:] - wide[:-size])) / size).astype(power.dtype)
 
 
 @cache

@@ -284,5 +284,8 @@ def test_a_marker_that_is_heard_twice_is_rejected_because_either_could_be_anothe
 
 
 def test_a_spectrum_is_smoothed_as_scipy_does_it_to_the_bit():
-    power = np.random.default_rng(5).exponential(size=1861).astype(np.float32) ** 4
-    assert np.array_equal(ear._smooth(power), uniform_filter1d(power, ear._SMOOTHING_BINS, mode="nearest"))
+    rng = np.random.default_rng(5)
+    for spread in (0.0, 1.0, 4.0) * 20:  # of white noise, and of speech
+        power = (40 + rng.exponential(100.0, 1861) * np.exp(spread * rng.standard_normal(1861))).astype(np.float32)
+        smooth = ear._smooth(power)
+        assert np.array_equal(smooth, uniform_filter1d(power, ear._SMOOTHING_BINS, mode="nearest"))
