@@ -111,16 +111,19 @@ class VoiceGate:
     def __init__(self, threshold_dbfs: float = LEAST_DBFS) -> None:
         self._threshold_db = threshold_dbfs
         self._chunks: deque[float] = deque(maxlen=_AROUND_CHUNKS)
-        self._chunk: list[float] = []
+        self._before_db = self._chunk_db = math.inf
+        self._blocks = 0
 
     def loud(self, block: Pcm) -> bool:
         """Take the next 10 ms (any length will do) and return whether they are voice."""
         level_db = _db(float(np.dot(block, block)) / max(1, len(block)))
-        self._chunk.append(level_db)
-        floor_db = min(*self._chunks, *self._chunk, level_db)
-        if len(self._chunk) * 10 >= _CHUNK_MS:
-            self._chunks.append(min(self._chunk))
-            self._chunk = []
+        self._chunk_db = min(self._chunk_db, level_db)
+        self._blocks += 1
+        floor_db = min(self._before_db, self._chunk_db)
+        if self._blocks * 10 >= _CHUNK_MS:
+            self._chunks.append(self._chunk_db)
+            self._before_db = min(self._chunks)
+            self._chunk_db, self._blocks = math.inf, 0
         return level_db > max(floor_db + GATE_DB, self._threshold_db)
 
 

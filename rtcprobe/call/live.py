@@ -30,8 +30,10 @@ from rtcprobe.call.mouth_track import Mouth, MouthTrack, Speech
 from rtcprobe.call.transceiver import Sound
 from rtcprobe.conversation import Talker
 from rtcprobe.errors import RtcprobeError, unforeseen
-from rtcprobe.playout.base import BLOCK_S
-from rtcprobe.playout.policies import PlayoutChoice, Policy, make_policy
+from rtcprobe.playout.arrivals import Growing
+from rtcprobe.playout.base import BLOCK_S, BLOCK_SAMPLES, Playout
+from rtcprobe.playout.policies import PlayoutChoice, make_policy
+from rtcprobe.playout.replay import NO_SOUND, Gliding
 from rtcprobe.runtime.edge import Edge
 from rtcprobe.scenario import Devices
 from rtcprobe.units import format_duration
@@ -44,6 +46,7 @@ class LiveSpeech(Speech):
     """What is said by whoever ``talker`` makes of a seed, in ``codec``, for ``longest_s`` at the most.
 
     ``playout`` and ``devices`` are those it hears through; ``follows`` names the party whose end is its own.
+    ``keeps``: what it heard is kept, block by block.
     """
 
     codec: OpusSettings
@@ -52,6 +55,7 @@ class LiveSpeech(Speech):
     playout: PlayoutChoice
     devices: Devices
     follows: str | None = None
+    keeps: bool = False
     frames: Sequence[bytes | None] = ()
 
     @property
@@ -61,51 +65,74 @@ class LiveSpeech(Speech):
 
 
 class LiveEar:
-    """Plays what a section of sound receives, as time goes: ``phase_s`` is where the loudspeaker's grid lies."""
+    """Plays what a section of sound receives, as time goes: ``phase_s`` is where the loudspeaker's grid lies.
 
-    def __init__(self, sound: Sound, playout: PlayoutChoice, devices: Devices) -> None:
+    ``kept`` has every block played and the RTP time of its first sample (unwrapped; ``NO_SOUND``), where it ``keeps``.
+    """
+
+    def __init__(self, sound: Sound, playout: PlayoutChoice, devices: Devices, *, keeps: bool = False) -> None:
         self.phase_s = 0.0
+        self.kept: list[tuple[int, Pcm]] = []
+        self._keeps = keeps
         self._sound, self._choice, self._devices = sound, playout, devices
-        self._policy: Policy | None = None
+        self._playout: Playout | None = None
+        self._coming: Growing = Growing(sound.arrivals)
         self._start_s = 0.0
-        self._tick = self._taken = 0
+        self._period_s = BLOCK_S / (1 + devices.drift)
+        self._tick = 0
 
     def until(self, now_s: float) -> Iterator[tuple[Pcm, float]]:
         """Yield every block that was heard whole by ``now_s`` and was not yielded yet, and from when on it was heard.
 
         Instants are those of the microphone: a sample that is captured as it is heard has the same.
         """
-        policy = self._policy or self._begin()
-        if policy is None:
+        playout = self._playout or self._begin()
+        if playout is None:
             return
-        arrivals, devices = self._sound.arrivals, self._devices
-        while True:
-            tick_s = self._start_s + self._tick * BLOCK_S / (1 + devices.drift)
-            heard_s = tick_s + devices.playback_s + devices.capture_s
-            if heard_s + BLOCK_S > now_s + 1e-9:
-                return
-            while self._taken < len(arrivals):
-                at_s, packet = arrivals[self._taken]
-                if at_s > tick_s:
-                    break
-                policy.playout.insert_packet(packet, at_s)
-                self._taken += 1
-            self._tick += 1
-            yield policy.playout.get_audio(tick_s).samples, heard_s
+        coming, start_s, period_s = self._coming, self._start_s, self._period_s
+        later_s = self._devices.playback_s + self._devices.capture_s
+        until_s, due = now_s + 1e-9, self._tick
+        while start_s + due * period_s + later_s + BLOCK_S <= until_s:
+            due += 1
+        coming.look()
+        while self._tick < due:
+            tick, run = self._tick, None
+            tick_s = start_s + tick * period_s
+            if isinstance(playout, Gliding):
+                run = playout.glide(coming, (start_s, period_s, tick), due - tick)
+            if run is None:
+                while coming.at_s <= tick_s:
+                    at_s = coming.at_s
+                    playout.insert_packet(coming.take(), at_s)
+                self._tick += 1
+                played = playout.get_audio(tick_s)
+                self._keep(played.samples, played.rtp_timestamp)
+                yield played.samples, tick_s + later_s
+                continue
+            self._tick += run.blocks
+            for place in range(run.blocks):
+                begin = place * BLOCK_SAMPLES
+                block = run.samples[begin : begin + BLOCK_SAMPLES]
+                self._keep(block, run.rtp_timestamp + begin)
+                yield block, start_s + (tick + place) * period_s + later_s
 
-    def _begin(self) -> Policy | None:
+    def _keep(self, block: Pcm, stamp: int | None) -> None:
+        if self._keeps:
+            self.kept.append((NO_SOUND if stamp is None else stamp, block))
+
+    def _begin(self) -> Playout | None:
         """Begin to play with the first packet, on the grid on which the call is heard afterwards."""
         arrivals, agreed = self._sound.arrivals, self._sound.agreed
         if not len(arrivals) or agreed is None:
             return None
         self._start_s = self.phase_s + math.floor((arrivals[0][0] - self.phase_s) / BLOCK_S) * BLOCK_S
-        self._policy = make_policy(
+        self._playout = make_policy(
             self._choice,
             OpusDecoder(),
             payload_type=agreed.opus_payload_type,
             red_payload_type=agreed.red_payload_type,
-        )
-        return self._policy
+        ).playout
+        return self._playout
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -136,7 +163,7 @@ class LiveMouth(Mouth):
 
     def listen(self, sound: Sound) -> None:
         """Hear what ``sound`` receives."""
-        self.ear = LiveEar(sound, self.speech.playout, self.speech.devices)
+        self.ear = LiveEar(sound, self.speech.playout, self.speech.devices, keeps=self.speech.keeps)
 
     def says(self, index: int) -> bytes | None:
         """Return packet ``index``, which was decided."""

@@ -33,6 +33,7 @@ __all__ = ["Endpoint", "SimulatedAgent"]
 
 CHUNK_SAMPLES = round(0.040 * SAMPLE_RATE_HZ)
 
+_FULL = np.float32(1.0)
 _FADE_SAMPLES = 240  # 5 ms: an answer cut to its length ends as words do, not with a click
 _WORDS = {
     "en": "Of course, I can help you with that. The next train leaves at nine, and arrives a little after noon. "
@@ -104,7 +105,7 @@ class SimulatedAgent:
                 self._begin(begin)
         said = self._saying
         if said is None:
-            return sound
+            return sound  # a room is far from full scale
         if self._stop == -1:
             chunks = max(0, -(-(first - said.begin) // CHUNK_SAMPLES))
             self._stop = min(said.begin + chunks * CHUNK_SAMPLES, said.begin + said.meant_samples)
@@ -114,14 +115,17 @@ class SimulatedAgent:
         if stop == end:
             said.end = end
             self._saying = self._stop = None
-        heard: Pcm = np.clip(sound, -1.0, 1.0)
-        return heard
+        np.maximum(sound, -_FULL, out=sound)
+        np.minimum(sound, _FULL, out=sound)
+        return sound
 
     def _begin(self, begin: int) -> None:
         shortest_s, longest_s = self._plan.answer_s
         lasts_s = shortest_s + (longest_s - shortest_s) * float(self._chance.random())
         self._sound = _answer(self._plan, round(lasts_s * SAMPLE_RATE_HZ))
-        self._saying = Spoken(number=len(self.said), kind="turn", begin=begin, meant_samples=len(self._sound))
+        sound = self._sound
+        said = Spoken(number=len(self.said), kind="turn", begin=begin, meant_samples=len(sound), sound=sound)
+        self._saying = said
         self.said.append(self._saying)
         self._answer_s = None
 

@@ -136,7 +136,7 @@ class AgentPlan:
 class Conversation:
     """The user's lines, in their voice, at their active level (dBFS, ITU-T P.56), in a room of steady noise.
 
-    ``intelligibility``: how well the agent's answers are understood is measured too.
+    ``intelligibility``: how well turns and the simulated agent's answers are understood is measured too.
     """
 
     lines: tuple[Line, ...]

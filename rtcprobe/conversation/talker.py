@@ -17,7 +17,7 @@ BLOCK_S = 0.010
 class Spoken:
     """Something a talker said, in samples of its mouth: the first, and the one after the last (None: still speaking).
 
-    ``number`` is the line of the script, or the answer; ``meant_samples`` how long it would have been.
+    ``number`` is the line of the script, or the answer; ``sound`` what it would have been, ``meant_samples`` how long.
     """
 
     number: int
@@ -25,6 +25,7 @@ class Spoken:
     begin: int
     meant_samples: int
     end: int | None = None
+    sound: Pcm | None = None
 
 
 class Talker(Protocol):

@@ -79,8 +79,9 @@ class ScriptedUser:
             said.end = said.begin + len(sound)
             self._saying = None
             self._silent_since_s = self._waiting_since_s = now_s + len(part) / SAMPLE_RATE_HZ
-        heard: Pcm = np.clip(room, -1.0, 1.0)
-        return heard
+        np.maximum(room, -_FULL, out=room)
+        np.minimum(room, _FULL, out=room)
+        return room
 
     def _decide(self, first: int, now_s: float) -> None:
         """Begin the next line where its cue has come; give it up where it never will."""
@@ -93,7 +94,9 @@ class ScriptedUser:
                 return
         elif not self._may_join_in(now_s, line.when.wait_s):
             return
-        self._saying = Spoken(number=self._next, kind=line.kind, begin=first, meant_samples=len(line.sound))
+        sound = line.sound
+        said = Spoken(number=self._next, kind=line.kind, begin=first, meant_samples=len(sound), sound=sound)
+        self._saying = said
         if line.kind in ("turn", "barge_in"):
             self._turn_s = now_s
         self.said.append(self._saying)
@@ -133,6 +136,7 @@ class ScriptedUser:
         return begun_s > self._turn_s and ended_s > silent_since_s + _SPOKE_ON_S
 
 
+_FULL = np.float32(1.0)
 _LEAST_S = 0.06
 _GAP_S = 0.45
 """Longer than a pause between sentences, and shorter than any silence that is somebody's turn."""

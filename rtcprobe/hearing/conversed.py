@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from statistics import fmean
 
 from rtcprobe.hearing.turns import STOP_WITHIN_S, TURNS, LineHeard, Turns
@@ -12,26 +13,38 @@ from rtcprobe.ways import Way
 
 __all__ = ["accounts_of"]
 
+WORST = "_worst"
+
+
+Understood = Mapping[int, Mapping[str, float]]
+"""By line: how well it was understood, and its answer (``hearing.intelligibility``)."""
+
 
 def accounts_of(
-    turns: Mapping[int, Turns], user: str, beside: Mapping[int, Mapping[str, float]] | None = None
+    turns: Mapping[int, Turns], user: str, understood: Mapping[int, Understood] | None = None
 ) -> tuple[Account, ...]:
     """Return what the calls say (by their numbers) of how ``user`` was answered, and could interrupt.
 
-    ``beside`` are figures of each call's answers that were found in other ways.
     There is no account of interruptions where the script has none.
     """
     way = Way.of(user, user)
-    found = [_account("response", way, turns, beside or {})]
+    found = [_account("response", way, turns, understood or {})]
     if any(line.kind != "turn" for each in turns.values() for line in each.lines):
         found.append(_account("barge_in", way, turns, {}))
     return tuple(found)
 
 
-def _account(kind: Kind, way: Way, turns: Mapping[int, Turns], beside: Mapping[int, Mapping[str, float]]) -> Account:
+def _account(kind: Kind, way: Way, turns: Mapping[int, Turns], understood: Mapping[int, Understood]) -> Account:
     judge, figures = (_answered, _of_responses) if kind == "response" else (_stopped, _of_interruptions)
     rows = {call: [judge(line, call) for line in each.lines] for call, each in turns.items()}
-    seen = {call: [each for each in row if isinstance(each, Sample)] for call, row in rows.items()}
+    seen = {
+        call: [
+            replace(each, figures=understood.get(call, {}).get(each.marker, {}))
+            for each in row
+            if isinstance(each, Sample)
+        ]
+        for call, row in rows.items()
+    }
     missed = {call: [each for each in row if isinstance(each, Missed)] for call, row in rows.items()}
     samples, misses = [each for row in seen.values() for each in row], [each for row in missed.values() for each in row]
     lost = sum(each.fate == "lost" for each in misses)
@@ -41,7 +54,7 @@ def _account(kind: Kind, way: Way, turns: Mapping[int, Turns], beside: Mapping[i
             scheduled=len(seen[call]) + len(missed[call]),
             heard=len(seen[call]),
             stages=_means(seen[call]),
-            figures={**figures(each), **beside.get(call, {})},
+            figures={**figures(each), **_of_utterances(understood.get(call, {}))},
         )
         for call, each in turns.items()
     )
@@ -127,7 +140,17 @@ def _means(samples: Sequence[Sample]) -> dict[str, float]:
 
 def _pooled(calls: Sequence[Mapping[str, float]]) -> dict[str, float]:
     names = dict.fromkeys(name for each in calls for name in each)
-    return {name: fmean(each[name] for each in calls if name in each) for name in names}
+    values = {name: [each[name] for each in calls if name in each] for name in names}
+    return {name: min(each) if name.endswith(WORST) else fmean(each) for name, each in values.items()}
+
+
+def _of_utterances(understood: Understood) -> dict[str, float]:
+    """Return the mean of each figure over what was said, and that of the utterance that was understood worst."""
+    found = dict[str, float]()
+    for name in dict.fromkeys(name for each in understood.values() for name in each):
+        values = [each[name] for each in understood.values() if name in each]
+        found |= {name: fmean(values), f"{name}{WORST}": min(values)}
+    return found
 
 
 def _of_responses(turns: Turns) -> dict[str, float]:

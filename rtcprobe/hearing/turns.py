@@ -106,7 +106,7 @@ class LineHeard:
     """What became of a line: spoken from ``begin_s`` to ``end_s`` (None: its cue never came), seconds since the epoch.
 
     ``response_s`` is how long its answer took to be heard, ``stop_s`` until the speech it went into had stopped, each
-    with its ``stages``. ``inside`` is how often the agent began to speak inside it.
+    with its ``stages``. ``answer`` is what answered it, ``inside`` how often the agent began to speak inside it.
     """
 
     number: int
@@ -120,6 +120,7 @@ class LineHeard:
     stop_stages: Mapping[str, float] | None = None
     into_speech: bool = False
     concealed: bool = False
+    answer: AgentSpeech | None = None
     inside: int = 0
     cut: bool = False
     """The call ended while its answer was awaited: whether there would have been one is not known."""
@@ -127,10 +128,11 @@ class LineHeard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turns:
-    """A call's turns: every line, and every stretch of the agent's voice."""
+    """A call's turns: every line, and every stretch of the agent's voice; ``base`` is the RTP time of position 0."""
 
     lines: tuple[LineHeard, ...]
     agent: tuple[AgentSpeech, ...]
+    base: int = 0
 
     @property
     def talk_over(self) -> list[tuple[float, float]]:
@@ -188,7 +190,7 @@ def hear_turns(talk: Talk, *, playout: PlayoutChoice, devices: Devices, phase_s:
     heard = _played(talk.to_user, playout, devices, phase_s)
     speeches = _speeches(heard, down, devices.playback_s)
     judge = _Judge(talk, down, speeches, devices)
-    return Turns(lines=judge.lines(), agent=tuple(speeches)), heard
+    return Turns(lines=judge.lines(), agent=tuple(speeches), base=down.base), heard
 
 
 def _whole(said: Said | None, came: Came) -> Arrivals:
@@ -275,6 +277,7 @@ class _Judge:
             cut=answer is None and until_s == math.inf and not self._talk.user.finished,
             into_speech=into is not None,
             concealed=answer is not None and answer.concealed,
+            answer=answer,
             inside=early + sum(begin_s < each.begin_s < end_s for each in self._speeches) if is_turn else 0,
         )
 

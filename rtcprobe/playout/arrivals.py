@@ -212,4 +212,26 @@ class Coming:
         return taken
 
 
+class Growing(Coming):
+    """Arrivals that are noted by instant while they are taken; ``look`` has to be asked before the next is there."""
+
+    __slots__ = ("_arrivals", "_taken")
+
+    def __init__(self, arrivals: Arrivals) -> None:
+        super().__init__(())
+        self._arrivals, self._taken = arrivals, 0
+
+    def look(self) -> None:
+        """Find the next one where there was none yet."""
+        if self.at_s == math.inf and self._taken < len(self._arrivals):
+            self.at_s, self._next = self._arrivals[self._taken]
+
+    def take(self) -> RtpPacket:
+        """Return the next packet and turn to the one after it, where that has come."""
+        taken, self.at_s = self._next, math.inf
+        self._taken += 1
+        self.look()
+        return taken
+
+
 _NO_MORE: Final[Arrival] = (math.inf, RtpPacket(sequence=0, timestamp=0, payload=b""))

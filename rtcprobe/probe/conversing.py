@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from statistics import fmean
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -14,21 +13,18 @@ import numpy as np
 
 from rtcprobe.audio.opus import SAMPLE_RATE_HZ, OpusDecoder
 from rtcprobe.audio.wav import wav_file
-from rtcprobe.call.live import LiveSpeech, LiveTrack
+from rtcprobe.call.live import LiveEar, LiveSpeech, LiveTrack
 from rtcprobe.call.targets.base import Call, CallSetup
 from rtcprobe.conversation import Conversation, ScriptedUser, SimulatedAgent, Spoken, Talker, Utterance, spoken_lines
 from rtcprobe.hearing.conversed import accounts_of
-from rtcprobe.hearing.intelligibility import clean, intelligibility, laid_back
+from rtcprobe.hearing.intelligibility import Ear, understood
 from rtcprobe.hearing.passage import LOOK_AHEAD_SAMPLES
 from rtcprobe.hearing.turns import Heard, Script, Talk, Turns, hear_turns
-from rtcprobe.playout.replay import NO_SOUND
 from rtcprobe.probe.hearing import Listened
 from rtcprobe.recording import Said
 from rtcprobe.result import Account
 from rtcprobe.scenario import Devices, Party, Scenario
-from rtcprobe.units import RTP_CLOCK_HZ
 from rtcprobe.ways import Way
-from rtcprobe.wrapping import unwrapped
 
 __all__ = ["Conversing", "Spoke", "spoke_in"]
 
@@ -51,7 +47,7 @@ class Conversing:
         self._user, self._agent = scenario.parties[:2]
         self._lines: tuple[Utterance, ...] = spoken_lines(plan)
         self._heard: dict[int, Turns] = {}
-        self._understood: dict[int, Mapping[str, float]] = {}
+        self._understood: dict[int, Mapping[int, Mapping[str, float]]] = {}
 
     def setup(self, setup: CallSetup) -> CallSetup:
         """Return ``setup`` with a scripted user and a simulated agent in place of its mouths."""
@@ -75,6 +71,7 @@ class Conversing:
             talker=talker,
             playout=party.playout,
             devices=devices,
+            keeps=self._plan.intelligibility and party is self._agent,
         )
 
     def hear(self, number: int, ways: Sequence[Listened], spoke: Spoke, wav_dir: Path | None) -> None:
@@ -105,7 +102,9 @@ class Conversing:
         )
         self._heard[number] = turns
         if self._plan.intelligibility and ours:
-            self._understood[number] = _understood(back.said, heard, spoke.answers)
+            user_heard = heard.playback.stamps, heard.sound
+            user = there.said, spoke.lines, _kept(spoke.agent_ear)
+            self._understood[number] = understood(turns, user, (back.said, spoke.answers, user_heard))
         if wav_dir is not None:
             _write_wavs(wav_dir, {"mouth": there.way, "ear": back.way}, there.said, heard, self._user.devices)
 
@@ -116,10 +115,14 @@ class Conversing:
 
 
 class Spoke(NamedTuple):
-    """What the user of a conversation said, and (outside) when packets passed the end of its emulated line."""
+    """What the user of a conversation said, what our agent answered, and the ear it has.
+
+    Of an agent outside: when packets passed the end of the user's emulated line, by RTP timestamp.
+    """
 
     lines: Sequence[Spoken] = ()
     answers: Sequence[Spoken] = ()
+    agent_ear: LiveEar | None = None
     left_s: Mapping[int, float] = MappingProxyType({})
     came_s: Mapping[int, float] = MappingProxyType({})
 
@@ -132,24 +135,15 @@ def spoke_in(call: Call) -> Spoke:
         return Spoke()
     edge, said = mouths[0].edge, mouths[0].talker.said
     if edge is not None:
-        return Spoke(said, (), edge.left_s, edge.came_s)
-    return Spoke(said, mouths[1].talker.said if len(mouths) > 1 else ())
+        return Spoke(said, left_s=edge.left_s, came_s=edge.came_s)
+    return Spoke(said, mouths[1].talker.said, mouths[1].ear) if len(mouths) > 1 else Spoke(said)
 
 
-def _understood(said: Said, heard: Heard, answers: Sequence[Spoken]) -> dict[str, float]:
-    """Return how intelligible the agent's answers were, a mean over them; nothing where none is long enough."""
-    original, first = clean(said), said.departures[0].timestamp - said.first_sent * round(said.ptime_s * RTP_CLOCK_HZ)
-    known = heard.playback.stamps[heard.playback.stamps != NO_SOUND]
-    if not len(known):
-        return {}
-    played = laid_back(heard.playback, heard.sound, unwrapped(first, int(known[0]), 32), len(original))
-    spans = [
-        (each.begin + LOOK_AHEAD_SAMPLES, each.end + LOOK_AHEAD_SAMPLES) for each in answers if each.end is not None
-    ]
-    found = [each for each in intelligibility(original, played, spans) if each is not None]
-    if not found:
-        return {}
-    return {"stoi": fmean(each.stoi for each in found), "estoi": fmean(each.estoi for each in found)}
+def _kept(ear: LiveEar | None) -> Ear:
+    """Return what a live ear played."""
+    kept = [] if ear is None else ear.kept
+    sound = [block for _, block in kept] or [np.zeros(0, dtype=np.float32)]
+    return np.array([stamp for stamp, _ in kept], dtype=np.int64), np.concatenate(sound)
 
 
 def _user(lines: Sequence[Utterance], plan: Conversation, seed: np.random.SeedSequence) -> ScriptedUser:

@@ -89,8 +89,9 @@ def _figures(found: Sequence[Account]) -> Iterator[str]:
     yield f"talk-over {milliseconds(figures.get('talk_over_s'), 0)} ms a call"
     if figures.get("concealed_onsets"):
         yield f"onsets concealed {format_ratio(figures['concealed_onsets'])}"
-    if "estoi" in figures:
-        yield f"ESTOI {figures['estoi']:.3f}, STOI {figures['stoi']:.3f}"
+    for name, whose in (("estoi", "answers"), ("said_estoi", "your turns")):
+        if name in figures:
+            yield f"ESTOI of {whose} {figures[name]:.3f}, the worst {figures[name + '_worst']:.3f}"
     if len(found) > 1:
         yield f"interruptions missed {found[1].lost} of {found[1].scheduled}"
     if "false_stops" in figures:

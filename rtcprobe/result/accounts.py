@@ -121,7 +121,7 @@ class Sample:
 
     ``marker`` is its number, a marker's, a frame's, a turn's, by ``KINDS``; ``call`` which call of the run it was in,
     counted from 0. ``stages`` is where its own delay went, where that is known of each; they sum to it. ``note`` is
-    what a reader needs to tell it from the others: the sentence that was said.
+    what a reader needs to tell it from the others: the sentence that was said. ``figures`` are of this one alone.
     """
 
     marker: int
@@ -132,6 +132,7 @@ class Sample:
     call: int = field(default=0, metadata=SPARSE)
     stages: Mapping[str, float] | None = field(default=None, metadata={**SECONDS, **SPARSE})
     note: str = field(default="", metadata=SPARSE)
+    figures: Mapping[str, float] = field(default_factory=dict, metadata={**MEASURED, **SPARSE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

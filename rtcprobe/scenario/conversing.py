@@ -75,7 +75,7 @@ def conversation_schema() -> dict[str, Any]:
             "patience": quantity("duration", "How long an answer, or a cue, is waited for.", "8s", default="8s"),
             "intelligibility": {
                 "type": "boolean",
-                "description": "Whether STOI and ESTOI of the simulated agent's answers are measured (needs pystoi).",
+                "description": "Whether STOI and ESTOI of turns and of the simulated agent's answers are measured.",
                 "examples": [True],
                 "default": False,
             },

@@ -296,11 +296,11 @@ def _figure(name: str) -> Callable[[Account], Observations]:
 
 
 def _likeness(name: str) -> Callable[[Account], Observations]:
-    """Read how like their originals frames were: a mean, the twentieth that were least, the second that was worst.
+    """Read how like their originals frames were, or utterances: a mean, the least twentieth, the worst (second).
 
-    The mean has an interval, as each call has one; the others are what these pictures were.
+    The mean has an interval, as each call has one; the others are what these pictures, or utterances, were.
     """
-    names = {"p5": f"{name}_p5", "worst_second": f"{name}_in_worst_second"}
+    names = {"p5": f"{name}_p5", "worst_second": f"{name}_in_worst_second", "worst": f"{name}_worst"}
 
     def read(account: Account) -> Observations:
         found = {each: account.figures[key] for each, key in names.items() if key in account.figures}
@@ -328,7 +328,9 @@ class _Judged:
 
 _JUDGED: Mapping[Kind, _Judged] = {
     "mouth_to_ear": _Judged(stages=STAGES),
-    "glass_to_glass": _Judged(stages=VIDEO_STAGES, figures={"freeze_share": "share", "frame_rate": "number"}),
+    "glass_to_glass": _Judged(
+        stages=(*VIDEO_STAGES, "network_and_target"), figures={"freeze_share": "share", "frame_rate": "number"}
+    ),
     "lip_sync": _Judged(figures={"corrections": "number", "audio_held_s": "s", "video_held_s": "s"}),
     "response": _Judged(
         stages=TURN_STAGES,
@@ -336,8 +338,6 @@ _JUDGED: Mapping[Kind, _Judged] = {
             "inside": "share",
             "concealed_onsets": "share",
             "talk_over_s": "s",
-            "stoi": "number",
-            "estoi": "number",
         },
     ),
     "barge_in": _Judged(stages=TURN_STAGES, figures={"false_stops": "share"}),
@@ -372,6 +372,9 @@ def _metrics() -> Iterable[Metric]:
                 yield _account(kind, f".{name}", "number", _likeness(figure), aggregates=("mean", "p5", "worst_second"))
         if kind in ("response", "barge_in"):
             yield from _of_turns(kind)
+        if kind == "response":
+            for name in ("stoi", "estoi", "said_stoi", "said_estoi"):
+                yield _account(kind, f".{name}", "number", _likeness(name), aggregates=("mean", "worst"))
         for stage in judged.stages:
             yield _account(kind, f".stages.{stage}", "s", _stage(stage))
         for name, unit in judged.figures.items():

@@ -118,14 +118,14 @@ class Outlet(Transceiver):
 class ServerLeg(Connecting):
     """The server's end of one connection; ``sections`` mirror the other side's."""
 
-    sections: list[Inlet | Outlet]
+    sections: list[Transceiver]
     channel: Courier | None
 
     def __init__(
         self,
         host: Host,
         name: str,
-        sections: Sequence[Inlet | Outlet],
+        sections: Sequence[Transceiver],
         *,
         dtls_timeout_s: Callable[[float | None], float],
         protection: Protection,

@@ -132,7 +132,12 @@ class SfuTarget:
 
     def call(self, setup: CallSetup, seed: np.random.SeedSequence, clock: Clock) -> SfuCall:
         """Return a call, not yet begun, on the running loop."""
-        topology = Topology(
+        return SfuCall(setup, seed, self.topology, sockets=clock == "real")
+
+    @property
+    def topology(self) -> Topology:
+        """What is where."""
+        return Topology(
             homes=self.homes,
             servers=self.servers,
             between=self.between,
@@ -145,7 +150,6 @@ class SfuTarget:
             workers=self.workers,
             assumed=self.assumed,
         )
-        return SfuCall(setup, seed, topology, sockets=clock == "real")
 
 
 def make_target(plan: TargetPlan) -> SfuTarget:

@@ -35,7 +35,7 @@ class SfuCall(EmulatedCall):
         super().__init__(setup, world(setup, seed, others, plan.routes, sockets=sockets))
         self.plan = plan
         self.warnings += [] if plan.assumed is None else [plan.assumed]
-        self.room = Room(setup, self.world, plan)
+        self.room = self._rooms(plan)
         for name in self.parties:
             on_stage = not (plan.new_connection and goes_on_stage(name, setup.cues))
             self.room.take_seat(name, publishes=on_stage)
@@ -187,6 +187,10 @@ class SfuCall(EmulatedCall):
     async def close_peers(self) -> list[str | None]:
         """Hang up one after the other, in an order that no clock decides: parties, then servers."""
         return [await bounded(each.close()) for each in (*self.peers, *self._server_legs())]
+
+    def _rooms(self, plan: Topology) -> Room:
+        """Return where parties take their seats."""
+        return Room(self.setup, self.world, plan)
 
     def _server_legs(self) -> list[ServerLeg]:
         seats = [seat.leg for seats in self.room.seats.values() for seat in seats]

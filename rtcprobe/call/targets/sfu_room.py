@@ -26,7 +26,7 @@ from rtcprobe.call.peer import UNDER_WAY_S, Peer
 from rtcprobe.call.targets.base import CallSetup, Route
 from rtcprobe.call.targets.emulated import World
 from rtcprobe.call.targets.sfu_post import Post
-from rtcprobe.call.transceiver import Sound
+from rtcprobe.call.transceiver import Sound, Transceiver
 from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.recording import Came, Departure, Departures, Said
 from rtcprobe.runtime.forwarding import Forwarded, Forwarding, Turn
@@ -281,7 +281,7 @@ class Room:
         return self.plan.nack == "answer+ask"
 
     def _leg(
-        self, server: str, sections: Sequence[Inlet | Outlet], milestones: Sequence[str], courier: Courier | None
+        self, server: str, sections: Sequence[Transceiver], milestones: Sequence[str], courier: Courier | None
     ) -> ServerLeg:
         return ServerLeg(
             self.world.hosts[server].beside(),

@@ -24,6 +24,7 @@ _ROWS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("both at once", ("talk-over",), "lost"),
 )
 _TITLES = {"response": "answer", "barge_in": "stop"}
+_JUDGED = {"said_estoi": "ESTOI, yours", "estoi": "ESTOI, its"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,9 +105,7 @@ def _figures(found: Sequence[Account]) -> Table:
             rows.append((f"{name}, ms", *cells))
     rows.append(("heard, rejected, lost", *(f"{e.heard}, {e.rejected}, {e.lost} of {e.scheduled}" for e in found)))
     names = dict.fromkeys(name for each in found for name in each.figures)
-    rows += [
-        (name.removesuffix("_s").replace("_", " "), *(_figure(each.figures, name) for each in found)) for name in names
-    ]
+    rows += [(_called(name), *(_figure(each.figures, name) for each in found)) for name in names]
     return Table(
         caption="Answers and stops [95 % interval]",
         columns=("", *(_TITLES[each.kind] for each in found)),
@@ -114,10 +113,19 @@ def _figures(found: Sequence[Account]) -> Table:
     )
 
 
+def _called(name: str) -> str:
+    """Return what a figure is called: ``said_estoi_worst`` is "ESTOI of your turns, the worst"."""
+    if "stoi" not in name:
+        return name.removesuffix("_s").replace("_", " ")
+    measure = "ESTOI" if "estoi" in name else "STOI"
+    whose = "your turns" if name.startswith("said_") else "answers"
+    return f"{measure} of {whose}{', the worst' if name.endswith('_worst') else ''}"
+
+
 def _figure(figures: Mapping[str, float], name: str) -> str:
     if name not in figures:
         return NOTHING
-    if name in ("stoi", "estoi"):
+    if "stoi" in name:
         return f"{figures[name]:.3f}"
     return f"{milliseconds(figures[name])} ms a call" if name.endswith("_s") else format_ratio(figures[name])
 
@@ -133,18 +141,21 @@ def _turns(found: Sequence[Account]) -> Table | None:
     """Return a row for every turn and interruption, with where its time went."""
     rows: list[tuple[str, ...]] = []
     parts = ("you", "up", "agent", "down", "playout")
+    judged = [name for name in _JUDGED if any(name in each.figures for account in found for each in account.samples)]
     for account in found:
         what = _TITLES[account.kind]
         for each in account.samples:
             went = split(each)
-            cells = (milliseconds(went.get(part)) if part in went else NOTHING for part in parts)
+            cells = [milliseconds(went.get(part)) if part in went else NOTHING for part in parts]
+            cells += [f"{each.figures[name]:.3f}" if name in each.figures else NOTHING for name in judged]
             rows.append((f"{each.call + 1}.{each.marker + 1} {each.note}", what, milliseconds(each.delay_s), *cells))
         rows += [
-            (f"{each.call + 1}.{each.marker + 1} {each.note}", what, each.why, *(NOTHING for _ in parts))
+            (f"{each.call + 1}.{each.marker + 1} {each.note}", what, each.why, *(NOTHING for _ in (*parts, *judged)))
             for each in account.missed
         ]
     if not rows:
         return None
     left_out = len(rows) - _MOST_TURNS
     caption = "Every turn, ms" if left_out <= 0 else f"The first {_MOST_TURNS} turns, ms ({left_out} more in the JSON)"
-    return Table(caption=caption, columns=("call.line", "what", "delay", *parts), rows=tuple(rows[:_MOST_TURNS]))
+    columns = ("call.line", "what", "delay", *parts, *(_JUDGED[name] for name in judged))
+    return Table(caption=caption, columns=columns, rows=tuple(rows[:_MOST_TURNS]))
