@@ -124,7 +124,7 @@ def test_cues_that_are_none_are_refused_with_their_words():
     for cue, sentence in (
         (
             "ben jumps at 3s",
-            "'jumps' is nothing a party does: use one of speaks, stops, publishes, joins, leaves, sends",
+            "'jumps' is nothing a party does: use one of speaks, stops, publishes, joins, leaves, sends, dies",
         ),
         ("ben stops after cho sings", "'sings' does not happen: use one of joined, was heard, fell silent"),
         ("ben stops at 3", "duration '3' has no unit: write it like 80ms"),

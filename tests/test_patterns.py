@@ -79,7 +79,7 @@ WORST = {
 """What is worst for a pattern that reads text from outside, beside 64 kB of each of ``ATOMS``."""
 
 
-USED = re.compile(r"^([A-Z_]+)(?:: Final)? = re\.compile\(", re.MULTILINE)
+USED = re.compile(r"^([A-Z_][A-Z0-9_]*)(?:: Final)? = re\.compile\(", re.MULTILINE)
 INLINE = re.compile(r"\bre\.(match|fullmatch|search|sub|finditer|findall|split)\((?:\s*(r?)\"((?:[^\"\\]|\\.)*)\")?")
 
 

@@ -77,6 +77,14 @@ class Member:
         self.peers[server] = peer
         return peer
 
+    def join_mix(self, server: str, media: Media, *, milestones: Sequence[str], messages: ChannelWanted | None) -> Peer:
+        """Make its one connection to a mixing server: one section, for what it says and for the mix it hears."""
+        track = None if self.mouth is None or media == "recvonly" else self.mouth.track()
+        wanted = [SoundWanted(track=track, media=media)]
+        peer = self.setup.peer(self.host.beside(), self.name, wanted, milestones=milestones, messages=messages)
+        self.peers[server] = peer
+        return peer
+
     def may_send(self) -> None:
         """Let its messages go."""
         for peer in self.peers.values():

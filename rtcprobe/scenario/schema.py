@@ -47,10 +47,18 @@ _TARGET_OPTIONS: dict[str, tuple[str, Any]] = {
     "whip_token": ("Bearer token for publishing alone (whip+whep), by name.", "env:WHIP_TOKEN"),
     "whep_token": ("Bearer token for listening alone (whip+whep), by name.", "env:WHEP_TOKEN"),
     "trickle": ("Whether offers go without candidates, which follow by PATCH (whip+whep).", True),
-    "prebuffer": ("How many packets of each talker a mixer keeps before it decodes (janus audiobridge, 0 to 50).", 6),
+    "prebuffer": (
+        "How many packets of each talker a mixer keeps before it decodes (mix, janus audiobridge, up to 50).",
+        6,
+    ),
+    "tick": ("How often a mixer of ours mixes, and so how long everybody's packets are (mix).", "20ms"),
     "listeners": ("How many listen at the same time (whip+whep up to 16, janus videoroom up to 8).", 3),
     "body": ("How the offer travels: sdp, json or form (sdp+https).", "json"),
-    "kind": ("sfu: a forwarding server of ours; agent: a voice agent to hold a conversation with (sdp+https).", "sfu"),
+    "kind": (
+        "sfu: a forwarding server of ours; mix: one that mixes; agent: a voice agent to talk with (sdp+https).",
+        "sfu",
+    ),
+    "last_n": ("How many are forwarded, the loudest by the levels their packets say (sfu); without it everybody.", 3),
     "stage": ("What going on stage (publishes) takes (sfu): same connection, new connection.", "new connection"),
     "service": ("How long a join takes a server of ours, assumed (sfu).", "20ms"),
     "workers": ("How many joins a server of ours serves at a time (sfu).", 4),
@@ -225,7 +233,7 @@ def _one_link() -> dict[str, Any]:
 def _target() -> dict[str, Any]:
     url = text(
         "Who is called. loopback: our own far end, everything emulated. sfu: a forwarding server of ours between all, "
-        "emulated too. whip+whep://HOST/PATH/{whip,whep}, "
+        "emulated too, mix: one that mixes. whip+whep://HOST/PATH/{whip,whep}, "
         "janus+ws://HOST:PORT/videoroom/1234, sdp+https://HOST/PATH and others: a real server, on the real clock.",
         "janus+ws://192.0.2.7:8188/echotest",
     )

@@ -1,7 +1,7 @@
 """Forwarding servers of ours between the parties: where they stand, and which of them each party is connected to.
 
 Rules:
-    1. One that nobody named is called ``sfu``; ``edges`` names servers by their regions.
+    1. One that nobody named is called what the target is, ``sfu`` or ``mix``; ``edges`` names servers by their regions.
     2. ``nearest``: the server with the least median delay there and back over the backbone, or over the legs written
        out; of equals the one written first. ``best-pair``: those servers by which the ways of the call are shortest, on
        the mean. ``named``: every party says which.
@@ -25,10 +25,8 @@ Assign = Literal["nearest", "best-pair", "named"]
 
 ASSIGN: Final[tuple[Assign, ...]] = get_args(Assign)
 
-FORWARDING: Final = ("sfu",)
+FORWARDING: Final = ("sfu", "mix")
 """The targets that are servers of ours."""
-
-_ALONE: Final = "sfu"
 
 
 def servers_of(written: Mapping[str, Any]) -> dict[str, Site]:
@@ -59,7 +57,7 @@ def servers_of(written: Mapping[str, Any]) -> dict[str, Site]:
         return {name: Site(region=name) for name in edges}
     if region is not None and region not in REGIONS:
         raise BadInputError(f"target.region {region!r} is not known", did_you_mean(region, sorted(REGIONS)))
-    return {_ALONE: Site(region=region or ANYWHERE)}
+    return {kind: Site(region=region or ANYWHERE)}
 
 
 def homes_of(
@@ -126,7 +124,7 @@ def check_places(
             if value == ANYWHERE:
                 raise BadInputError(f"parties.{party.name}.{key} is missing", f"write it like {example}; {otherwise}")
         if servers[home].region == ANYWHERE:
-            where = f"servers.{home}.region" if home != _ALONE else "target.region"
+            where = f"servers.{home}.region" if home not in FORWARDING else "target.region"
             raise BadInputError(f"{where} is missing", f"write it like singapore; {otherwise}")
     for one in servers:
         for other in servers:

@@ -16,7 +16,7 @@ def refusal(url, **options):
 
 
 ROOM = "janus+ws://host:8188/videoroom/1234"
-NO_PLUGIN = "names no plugin we can call: end it with /echotest or /videoroom/ROOM"
+NO_PLUGIN = "names no plugin we can call: end it with /echotest, /videoroom/ROOM or /audiobridge/ROOM"
 MORE = "holds more than an address: secrets are given as target.secret, .token or .pin"
 LITERAL = "put it into an environment variable and write env:NAME, or into a file and write file:PATH"
 

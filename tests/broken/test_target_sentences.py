@@ -25,7 +25,7 @@ def test_a_scheme_nobody_knows():
         == "target 'wipp+whep://host/x' is of no known kind: did you mean whip+whep or whip+whep+http?"
     )
     assert refusal("ftp://host").startswith(
-        "target 'ftp://host' is of no known kind: use one of loopback, sfu, whip+whep, whip+whep+http, sdp+https, "
+        "target 'ftp://host' is of no known kind: use one of loopback, sfu, mix, whip+whep, whip+whep+http, "
     )
 
 

@@ -77,6 +77,7 @@ TWO_ENDS_ROUTES: Final[tuple[Route, ...]] = (*ECHO_ROUTES, ("callee", "target"),
 _BUILT_IN: Final[Mapping[str, str]] = {
     "loopback": "rtcprobe.call.targets.loopback:make_target",
     "sfu": "rtcprobe.call.targets.sfu:make_target",
+    "mix": "rtcprobe.call.targets.mix:make_target",
     "whip+whep": "rtcprobe.call.targets.whip:make_target",
     "whip+whep+http": "rtcprobe.call.targets.whip:make_target",
     "sdp+https": "rtcprobe.call.targets.sdp_http:make_target",
@@ -89,6 +90,7 @@ _BUILT_IN: Final[Mapping[str, str]] = {
     "janus+ws": "rtcprobe.call.targets.janus:make_target",
     "janus+https": "rtcprobe.call.targets.janus:make_target",
     "janus+wss": "rtcprobe.call.targets.janus:make_target",
+    "rtpengine+ng": "rtcprobe.call.targets.rtpengine:make_target",
 }
 
 
@@ -276,7 +278,11 @@ class Call(Protocol):
 
 
 class Target(Protocol):
-    """Whoever is called."""
+    """Whoever is called.
+
+    One whose calls show and watch pictures beside the sound, where ``CallSetup.cameras`` has any, says so by an
+    attribute ``pictures``, true.
+    """
 
     @property
     def name(self) -> str:

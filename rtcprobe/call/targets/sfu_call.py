@@ -35,7 +35,7 @@ class SfuCall(EmulatedCall):
         super().__init__(setup, world(setup, seed, others, plan.routes, sockets=sockets))
         self.plan = plan
         self.warnings += [] if plan.assumed is None else [plan.assumed]
-        self.room = Room(setup, self.world, plan)
+        self.room = self._rooms(plan)
         for name in self.parties:
             on_stage = not (plan.new_connection and goes_on_stage(name, setup.cues))
             self.room.take_seat(name, publishes=on_stage)
@@ -172,10 +172,14 @@ class SfuCall(EmulatedCall):
             channels = [peer.channel for peer in self.there if peer.channel is not None]
             await drained(channels, [peer.ended for peer in self.there], self.room.post.couriers)
         asked = (each.agreed is not None and each.agreed.nack for peer in self.peers for each in peer.sections)
-        await self.until_the_last_packet(patient=any(asked), stations=len(self.plan.servers[:2]) + 1)
+        for _ in range(len(self.plan.servers[:2]) + 1):  # a server sends on what comes to it meanwhile
+            self.room.settle()
+            await self.until_the_last_packet(patient=False)
+        await self.until_the_last_packet(patient=any(asked))
 
     def kill(self, server: str) -> None:
         """Let a server die: nothing leaves it any more, and nothing that comes is taken."""
+        self.room.settle()
         self.network.silence(self.world.hosts[server])
         self.warnings.append(f"server {server} died {self.talked_s():.1f} s into the call")
 
@@ -186,7 +190,12 @@ class SfuCall(EmulatedCall):
 
     async def close_peers(self) -> list[str | None]:
         """Hang up one after the other, in an order that no clock decides: parties, then servers."""
+        self.room.stop()
         return [await bounded(each.close()) for each in (*self.peers, *self._server_legs())]
+
+    def _rooms(self, plan: Topology) -> Room:
+        """Return where parties take their seats."""
+        return Room(self.setup, self.world, plan)
 
     def _server_legs(self) -> list[ServerLeg]:
         seats = [seat.leg for seats in self.room.seats.values() for seat in seats]
