@@ -96,6 +96,13 @@ class Came(NamedTuple):
     marker: int = 0
     head: bytes = b""
     """What stands between header and payload: the extensions, with their own header (RFC 8285 §4.2)."""
+    abs_send_time: int | None = None
+    transport_sequence_number: int | None = None
+
+    @property
+    def extensions(self) -> Came:
+        """What of the extensions was read: where aiortc has it, too."""
+        return self
 
 
 class Left(NamedTuple):
@@ -301,7 +308,8 @@ class _Lane:
         self._routes: dict[int, RTCRtpReceiver] = attribute(attribute(dtls, "_rtp_router"), "ssrc_table")
         self._debug = attribute(dtls, "_RTCDtlsTransport__log_debug")
         self._extensions = attribute(dtls, "_rtp_header_extensions_map")
-        self._known: set[bytes] = set()  # extensions that aiortc has read
+        self._known: dict[bytes, _Timed] = {}  # extensions that aiortc has read, as they are
+        self._forms: set[bytes] = set()  # and without what differs from packet to packet
         self._told: asyncio.Future[None] | None = None
 
     def open(self) -> None:
@@ -332,19 +340,63 @@ class _Lane:
             begin = _HEADER.size
             if flags & _EXTENDED:
                 begin += 4 + 4 * int.from_bytes(data[14:16], "big")
-            if data[12:begin] in known or self._reads(data, begin):
-                take(Came(sequence, timestamp, ssrc, kind & 0x7F, data[begin:], kind >> 7, data[_HEADER.size : begin]))
+            head = data[_HEADER.size : begin]
+            timed = known.get(head) or self._reads(data, head)
+            if timed is not None:
+                take(Came(sequence, timestamp, ssrc, kind & 0x7F, data[begin:], kind >> 7, head, *timed))
 
         protocol.datagram_received = received
 
-    def _reads(self, data: bytes, begin: int) -> bool:
-        """Return whether aiortc can read a packet whose payload begins at ``begin``; if not, it is told what came."""
+    def _reads(self, data: bytes, head: bytes) -> _Timed | None:
+        """Return what a packet with the extensions ``head`` says of time; None where aiortc cannot read it.
+
+        Then aiortc is told what came.
+        """
+        ids = attribute(self._extensions, "_HeaderExtensionsMap__ids")
+        timed, form = _timed(head, ids.abs_send_time, ids.transport_sequence_number)
+        if form in self._forms:
+            return timed
         try:
             RtpPacket.parse(data, self._extensions)
         except Exception:  # noqa: BLE001 - whatever it is, who counts such packets will meet it again
             now_ms = aiortc.clock.current_ms()
             self._told = asyncio.ensure_future(self._dtls._handle_rtp_data(data, arrival_time_ms=now_ms))  # noqa: SLF001
-            return False
-        if len(self._known) < _MOST_KNOWN:
-            self._known.add(data[_HEADER.size : begin])
-        return True
+            return None
+        if len(self._forms) < _MOST_KNOWN:
+            self._forms.add(form)
+            if form == head:
+                self._known[head] = timed
+        return timed
+
+
+class _Timed(NamedTuple):
+    """What a packet says of time: when it was sent (24 bits, 6.18 fixed point seconds), its number on the transport."""
+
+    abs_send_time: int | None = None
+    transport_sequence_number: int | None = None
+
+
+_NEVER: Final = _Timed()
+_ONE_BYTE: Final = 0xBEDE
+
+
+def _timed(head: bytes, sent: int | None, number: int | None) -> tuple[_Timed, bytes]:
+    """Return what extensions say of time, by the names that were agreed on, and the rest of them: that blotted out.
+
+    Source: RFC 8285 §4.2 (one-byte headers; of the others nothing is read).
+    """
+    if len(head) <= 4 or int.from_bytes(head[:2], "big") != _ONE_BYTE:
+        return _NEVER, head
+    place, end, found = 4, len(head), {}
+    while place < end:
+        name, length = head[place] >> 4, (head[place] & 0x0F) + 1
+        if name and ((name == sent and length == 3) or (name == number and length == 2)) and place + length < end:
+            found[name] = place + 1, place + 1 + length
+        place += 1 + length if name else 1
+    if not found:
+        return _NEVER, head
+    form = bytearray(head)
+    for begin, until in found.values():
+        form[begin:until] = bytes(until - begin)
+    said = {name: int.from_bytes(head[begin:until], "big") for name, (begin, until) in found.items()}
+    return _Timed(said.get(sent or 0), said.get(number or 0)), bytes(form)
