@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, Protocol, cast, runtime_checkable
 
 import aiortc.clock
@@ -31,7 +31,7 @@ from aiortc import RTCDtlsTransport, RTCRtpReceiver, RTCRtpSender
 from aiortc.mediastreams import MediaStreamError
 from aiortc.rtcdtlstransport import State
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
-from aiortc.rtp import RtpPacket
+from aiortc.rtp import HeaderExtensions, RtpPacket
 
 from rtcprobe.runtime.aiortc_seam import attribute, ntp_time, on_state
 from rtcprobe.runtime.virtual import VirtualEventLoop
@@ -116,8 +116,29 @@ class Left(NamedTuple):
         return self.data
 
 
+class _Sent(NamedTuple):
+    """A packet that left with what differs from packet to packet in its extensions, as aiortc keeps it for RTX."""
+
+    sequence_number: int
+    marker: int
+    timestamp: int
+    payload: bytes
+    mid: str
+    abs_send_time: int
+
+    @property
+    def csrc(self) -> list[int]:
+        """Nobody's: it is no mix."""
+        return []
+
+    @property
+    def extensions(self) -> HeaderExtensions:
+        """What it was sent with."""
+        return HeaderExtensions(mid=self.mid, abs_send_time=self.abs_send_time)
+
+
 def send_paced(sender: RTCRtpSender) -> None:
-    """Let ``sender`` send the sound of its track at its instants, where that is ``Paced``; pictures go aiortc's way.
+    """Let ``sender`` send what its track has at its instants, where that is ``Paced``.
 
     Raises:
         SeamError: an internal name has moved.
@@ -127,7 +148,7 @@ def send_paced(sender: RTCRtpSender) -> None:
 
     async def run(codec: RTCRtpCodecParameters) -> None:
         track = attribute(sender, "_RTCRtpSender__track")
-        if _paces(track) and attribute(track, "kind") == "audio":
+        if _paces(track):
             await _Sending(sender, track, codec).run()
         else:
             await usual(codec)
@@ -152,7 +173,12 @@ class _Sending:
         self._type = codec.payloadType
         self._kept: int = attribute(aiortc.rtcrtpsender, "RTP_HISTORY_SIZE")
         self._loop = asyncio.get_running_loop()
-        self._send = sealed(sender.transport)
+        paced: Callable[[bytes], None] | None = getattr(sender, "_rtcprobe_paced", None)
+        self._send = paced or sealed(sender.transport)
+        self._again = attribute(sender, "_RTCRtpSender__rtx_payload_type") is not None
+        self._mid: str = attribute(sender, "_RTCRtpSender__mid")
+        self._stamp: int | None = None
+        """Where the time of sending stands in the extensions."""
         self._lag = round(track.lag_s * 2**32)
         self._extensions: bytes | None = None  # what stands between header and payload, where it is always the same
         self._over = self._loop.create_future()
@@ -203,13 +229,17 @@ class _Sending:
         sender, sequence = self._sender, self._sequence
         timestamp = (self._origin + timestamp) & 0xFFFFFFFF
         kind = self._type | marker << 7
-        packet: RtpPacket | Left
+        packet: RtpPacket | Left | _Sent
         if self._extensions is None:
             packet, data = self._first(payload, sequence, timestamp, marker=marker)
         else:
-            flags = 0x90 if self._extensions else 0x80
-            data = _HEADER.pack(flags, kind, sequence, timestamp, sender._ssrc) + self._extensions + payload  # noqa: SLF001
-            packet = Left(sequence, data)
+            extensions, flags = self._extensions, 0x90 if self._extensions else 0x80
+            sent = self._ntp_time() >> 14 & 0x00FFFFFF
+            if self._stamp is not None:
+                extensions = extensions[: self._stamp] + sent.to_bytes(3, "big") + extensions[self._stamp + 3 :]
+            data = _HEADER.pack(flags, kind, sequence, timestamp, sender._ssrc) + extensions + payload  # noqa: SLF001
+            again = self._again
+            packet = _Sent(sequence, marker, timestamp, payload, self._mid, sent) if again else Left(sequence, data)
         sender._RTCRtpSender__rtp_history[sequence % self._kept] = packet  # noqa: SLF001
         self._send(data)
         # Receivers make sound and picture agree by these: aiortc's own, of when it left, hides a packet's length of it.
@@ -231,9 +261,11 @@ class _Sending:
         known = attribute(sender, "_RTCRtpSender__rtp_header_extensions_map")
         data = packet.serialize(known)
         names = attribute(known, "_HeaderExtensionsMap__ids")
-        timed = names.abs_send_time or names.transport_sequence_number
-        if not timed and attribute(sender, "_RTCRtpSender__rtx_payload_type") is None:
-            self._extensions = data[_HEADER.size : len(data) - len(payload)]
+        if not names.transport_sequence_number:
+            head = data[_HEADER.size : len(data) - len(payload)]
+            self._stamp = _place_of(head, names.abs_send_time)
+            if not names.abs_send_time or self._stamp is not None:
+                self._extensions = head
         return packet, data
 
 
@@ -387,12 +419,8 @@ def _timed(head: bytes, sent: int | None, number: int | None) -> tuple[_Timed, b
     """
     if len(head) <= 4 or int.from_bytes(head[:2], "big") != _ONE_BYTE:
         return _NEVER, head
-    place, end, found = 4, len(head), {}
-    while place < end:
-        name, length = head[place] >> 4, (head[place] & 0x0F) + 1
-        if name and ((name == sent and length == 3) or (name == number and length == 2)) and place + length < end:
-            found[name] = place + 1, place + 1 + length
-        place += 1 + length if name else 1
+    lengths = {name: length for name, length in ((sent, 3), (number, 2)) if name}
+    found = {name: at for name, at in _elements(head) if lengths.get(name) == at[1] - at[0]}
     if not found:
         return _NEVER, head
     form = bytearray(head)
@@ -400,3 +428,20 @@ def _timed(head: bytes, sent: int | None, number: int | None) -> tuple[_Timed, b
         form[begin:until] = bytes(until - begin)
     said = {name: int.from_bytes(head[begin:until], "big") for name, (begin, until) in found.items()}
     return _Timed(said.get(sent or 0), said.get(number or 0)), bytes(form)
+
+
+def _elements(head: bytes) -> Iterator[tuple[int, tuple[int, int]]]:
+    """Yield of each one-byte extension its name, and from where to where its data stands."""
+    place, end = 4, len(head)
+    while place < end:
+        name, length = head[place] >> 4, (head[place] & 0x0F) + 1
+        if name and place + length < end:
+            yield name, (place + 1, place + 1 + length)
+        place += 1 + length if name else 1
+
+
+def _place_of(head: bytes, name: int | None) -> int | None:
+    """Return where the data of a one-byte extension stands; None where it is not there."""
+    if name is None or int.from_bytes(head[:2], "big") != _ONE_BYTE:
+        return None
+    return next((begin for each, (begin, _) in _elements(head) if each == name), None)
