@@ -164,6 +164,8 @@ class _Run:
         if self.engine == "model":
             return f"engine model knows no {what}: sound alone was modelled"
         name = self.placing.target.name
+        if what == "messages" and getattr(self.placing.target, "textroom", None) is not None:
+            return None
         return f"{what} are {done} on the loopback alone: of {name} the sound was" if self.placing.outside else None
 
     def _result(self, made_with: Mapping[str, object]) -> Result:
