@@ -58,6 +58,7 @@ _TARGET_OPTIONS: dict[str, tuple[str, Any]] = {
         "sfu: a forwarding server of ours; mix: one that mixes; agent: a voice agent to talk with (sdp+https).",
         "sfu",
     ),
+    "last_n": ("How many are forwarded, the loudest by the levels their packets say (sfu); without it everybody.", 3),
     "stage": ("What going on stage (publishes) takes (sfu): same connection, new connection.", "new connection"),
     "service": ("How long a join takes a server of ours, assumed (sfu).", "20ms"),
     "workers": ("How many joins a server of ours serves at a time (sfu).", 4),
