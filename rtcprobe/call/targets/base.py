@@ -90,6 +90,7 @@ _BUILT_IN: Final[Mapping[str, str]] = {
     "janus+ws": "rtcprobe.call.targets.janus:make_target",
     "janus+https": "rtcprobe.call.targets.janus:make_target",
     "janus+wss": "rtcprobe.call.targets.janus:make_target",
+    "rtpengine+ng": "rtcprobe.call.targets.rtpengine:make_target",
 }
 
 

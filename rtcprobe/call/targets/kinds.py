@@ -40,7 +40,7 @@ KINDS = (
         schemes=("sfu",),
         calls="a forwarding server of ours between all parties: emulated whole, on either clock",
         hears="every way, through the server",
-        options=("nack", "stage", "service", "workers"),
+        options=("nack", "last_n", "stage", "service", "workers"),
     ),
     Kind(
         written="mix",
@@ -53,8 +53,8 @@ KINDS = (
         written="whip+whep://HOST/PATH/{whip,whep}",
         schemes=("whip+whep", "whip+whep+http"),
         plain="whip+whep+http://",
-        calls="any media server: publish by WHIP (RFC 9725), listen by WHEP",
-        hears="one way, through the server",
+        calls="any media server: publish by WHIP (RFC 9725), listen by WHEP; with /{party} parties have a stream each",
+        hears="one way, through the server; of parties every way",
         options=(*_HTTP, "whip", "whep", "whip_token", "whep_token", "listeners", "trickle", "session_origin"),
     ),
     Kind(
@@ -63,7 +63,7 @@ KINDS = (
         plain="janus+ws://, janus+http://",
         calls="a room of Janus: one speaks, others listen, or all parties do both (janus:// asks over HTTPS)",
         hears="one way, through the server; of parties every way",
-        options=("secret", "token", "pin", "ca", "listeners"),
+        options=("secret", "token", "pin", "ca", "listeners", "textroom"),
     ),
     Kind(
         written="janus+wss://HOST:PORT/audiobridge/ROOM",
@@ -71,7 +71,7 @@ KINDS = (
         plain="janus+ws://, janus+http://",
         calls="a mixer of Janus: everybody hears one mix of all others",
         hears="every way, through the mixer: its delay is a stage, and told by plateaus",
-        options=("secret", "token", "pin", "ca", "prebuffer"),
+        options=("secret", "token", "pin", "ca", "prebuffer", "textroom"),
     ),
     Kind(
         written="janus+wss://HOST:PORT/echotest",
@@ -80,6 +80,12 @@ KINDS = (
         calls="the EchoTest of Janus",
         hears="there and back",
         options=("secret", "token", "ca"),
+    ),
+    Kind(
+        written="rtpengine+ng://HOST:PORT",
+        schemes=("rtpengine+ng",),
+        calls="rtpengine as a forwarding server, by its NG protocol: all publish and subscribe to each other",
+        hears="every way, through the server",
     ),
     Kind(
         written="sdp+https://HOST/PATH",
