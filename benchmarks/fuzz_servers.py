@@ -284,7 +284,7 @@ def messages(chance: Random) -> tuple[str, Callable[[], object]]:
 @cache
 def _loaded() -> None:
     """Import what the cases use: no part of any of them."""
-    for name in ("janus", "session", "targets.sdp_http", "targets.whip"):
+    for name in ("janus", "session", "targets.sdp_http", "targets.whip", "targets.whip_steps"):
         import_module(f"rtcprobe.call.{name}")
 
 
@@ -335,7 +335,7 @@ def _read_body(said: object) -> None:
 
 def _read_headers(headers: dict[str, str]) -> None:
     from rtcprobe.call.session import Rights, Session  # noqa: PLC0415
-    from rtcprobe.call.targets.whip import _retry_s  # noqa: PLC0415
+    from rtcprobe.call.targets.whip_steps import _retry_s  # noqa: PLC0415
     from rtcprobe.ice import read_links  # noqa: PLC0415
     from rtcprobe.secrets import Secret  # noqa: PLC0415
 

@@ -1,6 +1,7 @@
 """A room of three as a user has it: run, judged way by way, written and read again, compared, drawn, exported."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -178,9 +179,61 @@ def test_what_cues_had_parties_do_is_told_with_the_instant_and_the_waits_for_it(
     assert all(0.08 <= each.wait_s <= 0.151 for each in gone.fading)
 
 
-def test_a_server_outside_knows_a_caller_and_a_callee_alone():
-    scenario = read_scenario(FILE, ["target=whip+whep://media.example/live", "legs={}"])
+def test_an_agent_outside_knows_a_caller_and_a_callee_alone():
+    scenario = read_scenario(FILE, ["target=sdp+https://media.example/offer", "legs={}"])
     with pytest.raises(BadInputError, match=r"cannot be called by ana, ben, cho: write a caller and a callee"):
+        run_probe(scenario, seed=1, clock="real")
+
+
+ROOM = ["target=janus+ws://media.example/videoroom/1"]
+
+
+def test_a_room_outside_has_legs_to_the_target_and_back():
+    scenario = read_scenario(FILE, [*ROOM, "legs={ben_to_target: delay 120ms}"])
+    assert list(scenario.legs) == [
+        "ana_to_target", "target_to_ana", "ben_to_target", "target_to_ben", "cho_to_target", "target_to_cho",
+    ]  # fmt: skip
+    assert [spec.delay.quantile_s(0.5) for spec in scenario.legs.values()] == [0.04, 0.04, 0.12, 0.04, 0.04, 0.04]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ([], "leg 'ben_to_cho' passes the target by: give ben_to_target or target_to_cho"),
+        (
+            ["legs={}", "link={}"],
+            "parties.ana.access is missing: write it like wifi-good; or give the legs ana_to",
+        ),
+        (["legs={}", "link={caller_to_callee: delay 1ms}"], "name the leg: legs.ana_to_target"),
+        (["legs={dan_to_target: delay 1ms}"], "leg 'dan_to_target' names 'dan', who is not there"),
+    ],
+)
+def test_a_leg_that_leads_to_no_target_is_refused(settings, said):
+    with pytest.raises(BadInputError, match=re.escape(said)):
+        read_scenario(FILE, [*ROOM, *settings])
+
+
+@pytest.mark.parametrize(
+    ("target", "settings", "said"),
+    [
+        ("whip+whep://media.example/live", [], "has one stream, and ana and ben and cho speak: write {party} where"),
+        (
+            "{whip: {ana: 'https://a/in'}, whep: 'https://a/{party}'}",
+            [],
+            "target.whip has no address for ben: add",
+        ),
+        ("janus+ws://media.example/echotest", [], "cannot be called by ana, ben, cho: an echo has one caller"),
+        (
+            "janus+ws://media.example/videoroom/1",
+            ["target.listeners=3"],
+            "target.listeners means nothing where",
+        ),
+        ("rtpengine+ng://media.example:2223", ["script=[ana stops at 1s]"], "is called without cues: a script, comes"),
+    ],
+)
+def test_a_room_that_a_target_cannot_be_is_refused_before_anything_runs(target, settings, said):
+    scenario = read_scenario(FILE, [f"target={target}", "legs={}", *settings])
+    with pytest.raises(BadInputError, match=re.escape(said)):
         run_probe(scenario, seed=1, clock="real")
 
 

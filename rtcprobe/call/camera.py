@@ -22,13 +22,15 @@ __all__ = ["Camera", "came_video", "first_pictures"]
 class Camera:
     """What one side shows: ``count`` frames of ``film``; and how it watches what the other shows.
 
-    ``policy`` is one of ``playout.frames``; without ``nack`` no packet is asked for again.
+    ``policy`` is one of ``playout.frames``; without ``nack`` no packet is asked for again. ``remb``: the other side is
+    told how much the line takes.
     """
 
     film: Film
     count: int
     policy: str = "libwebrtc"
     nack: bool = True
+    remb: bool = False
 
     def wanted(
         self, network: Network, phase: float, may_show: asyncio.Event, media: Media = "sendrecv"
@@ -47,6 +49,7 @@ class Camera:
             track=None,
             media="recvonly",
             codec=Reel(self.film, self.count).codec,
+            remb=self.remb,
             watch=lambda feedback, network: Watching(
                 self.policy, codec, nack=self.nack, feedback=feedback, network=network
             ),

@@ -142,6 +142,14 @@ class Peer(Connecting):
         """Set when the first packet of sound came, of whomever."""
         return self._heard_packet
 
+    async def go_without_pictures(self) -> None:
+        """Begin anew with sound alone: the other side's offer has no picture. Nothing may be connected yet."""
+        for picture in self.pictures:
+            if picture.watcher is not None:
+                picture.watcher.nothing_comes()
+        self.sections = [each for each in self.sections if isinstance(each, Sound)]
+        await self.start_over()
+
     def left_alone(self) -> None:
         """Note that the other side leaves now: what was still under way then is not asked of it."""
         self._alone_s.append((self._network.now_s() - UNDER_WAY_S, math.inf))

@@ -14,6 +14,8 @@ Rules:
        (RFC 9429 §5.3.1).
     2. What cannot be used is refused here, before the stack sees it: also an answer that takes or sends no audio where
        the offer wanted that.
+    3. A picture beside the sound may be turned down: then the sound goes on, and ``without_picture`` says so. It goes
+       over the sound's transport (BUNDLE) or not at all.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from rtcprobe.call.faults import quoted
+from rtcprobe.call.picture_section import picture_section
 from rtcprobe.call.section import Candidates, Codecs, Kind, Transport, audio_section, direction_of, speaks_rtp, values
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.errors import MeasurementError
@@ -92,6 +95,7 @@ class Usable(Sdp):
     ``names`` are candidates whose address is a name; ``left_out`` says which were none of ours to use, and
     ``unreachable`` that no other are left; ``announced`` are the sources of audio named; ``refused`` are the sections
     of an offer that our answer turns down, by place, and ``bundled`` whether it has a bundle to be in.
+    ``without_picture``: one was wanted, and there is none.
     """
 
     names: tuple[str, ...]
@@ -100,6 +104,7 @@ class Usable(Sdp):
     announced: frozenset[int]
     refused: tuple[tuple[int, tuple[str, ...]], ...] = ()
     bundled: bool = True
+    without_picture: bool = False
 
     def answered(self, answer: Sdp) -> Sdp:
         """Return our ``answer`` to the audio of an offer as the answer to all of it (rule 1)."""
@@ -162,13 +167,15 @@ def usable_answer(text: str, offer: Sdp, *, more_candidates: bool = False) -> Us
         raise MeasurementError("the answer rejects our audio", "does the server take Opus, and this kind of call?")
     direction = _agreed(direction_of(section, answer.session), direction_of(own, ours.session))
     mid = next(values(own, "mid"), "0")
-    return _usable(
+    found = _usable(
         answer, section, whose=whose, kind="answer", direction=direction, mid=mid, more_candidates=more_candidates
     )
+    beside = [(own, each) for own, each in zip(ours.media, answer.media, strict=True) if own[0].startswith("m=video ")]
+    return _with_pictures(found, [_answered_picture(answer, each, ours, own) for own, each in beside])
 
 
-def usable_offer(text: str, *, more_candidates: bool = False) -> Usable:
-    """Return a server's own offer as the stack can take it: its audio.
+def usable_offer(text: str, *, more_candidates: bool = False, codec: str | None = None) -> Usable:
+    """Return a server's own offer as the stack can take it: its audio, and its first picture of ``codec``.
 
     Raises:
         MeasurementError: it is no description, or offers no audio that we could listen to.
@@ -187,10 +194,17 @@ def usable_offer(text: str, *, more_candidates: bool = False) -> Usable:
     found = _usable(
         offer, chosen, whose=whose, kind="offer", direction=direction, mid=mid, more_candidates=more_candidates
     )
+    picture, lines = _offered_picture(offer, chosen, codec)
     turned_down = tuple(
-        (place, _turned_down(section)) for place, section in enumerate(offer.media) if section is not chosen
+        (place, _turned_down(section))
+        for place, section in enumerate(offer.media)
+        if section is not chosen and section is not picture
     )
-    return replace(found, refused=turned_down, bundled=bool(written) and written in bundle)
+    found = replace(found, refused=turned_down, bundled=bool(written) and written in bundle)
+    if codec is None:
+        return found
+    first = picture is not None and _place_of(offer, picture) < _place_of(offer, chosen)
+    return _with_pictures(found, [(lines, lines is None)], first=first)
 
 
 def read_candidate(attribute: str) -> Candidates:
@@ -254,6 +268,69 @@ def _usable(
         unreachable=bool(candidates.left_out) and not (candidates.lines or candidates.names or more_candidates),
         announced=frozenset(Description([], [written]).sources()),
     )
+
+
+def _with_pictures(found: Usable, pictures: Sequence[tuple[list[str] | None, bool]], *, first: bool = False) -> Usable:
+    """Return ``found`` with sections of pictures beside its sound, each with whether it is turned down."""
+    sections = [lines for lines, _ in pictures if lines is not None]
+    if not pictures:
+        return found
+    ours = read_description(found.text, "it")
+    mids = [next(values(each, "mid"), "") for each in (*ours.media, *sections)]
+    session = [line for line in ours.session if not line.startswith("a=group:")]
+    media = [*sections, *ours.media] if first else [*ours.media, *sections]
+    text = str(Description([*session, f"a=group:BUNDLE {' '.join(mids)}"], media))
+    return replace(found, text=text, without_picture=any(turned_down for _, turned_down in pictures))
+
+
+def _answered_picture(
+    answer: Description, section: Sequence[str], ours: Description, own: Sequence[str]
+) -> tuple[list[str], bool]:
+    """Return the answer's section of a picture as the stack can take it, and whether it turns the picture down.
+
+    One that does is written as inactive, of what we offered: the stack takes no port 0 in its sections.
+    """
+    mid = next(values(own, "mid"), "1")
+    codec = next(name for name in ("VP8", "H264") if any(f"{name}/90000" in line for line in own))
+    wanted, theirs = direction_of(own, ours.session), direction_of(section, answer.session)
+    takes = wanted == "recvonly" or theirs in ("sendrecv", "recvonly")
+    sends = wanted == "sendonly" or theirs in ("sendrecv", "sendonly")
+    places = (section, _tagged(answer, section) or answer.media[0], answer.media[0], answer.session)
+    transport = Transport.read(places, "answer", "the answer, its video", "the answer")
+    if _port(section) != 0 and takes and (sends or wanted == "sendrecv") and speaks_rtp(section):
+        back = {"sendonly": "recvonly", "recvonly": "sendonly"}.get(wanted, theirs)
+        lines = picture_section(section, direction=back, mid=mid, codec=codec, transport=transport)
+        if lines is not None:
+            return lines, False
+    refused = picture_section(own, direction="inactive", mid=mid, codec=codec, transport=transport)
+    assert refused is not None
+    return refused, True
+
+
+def _offered_picture(
+    offer: Description, chosen: Sequence[str], codec: str | None
+) -> tuple[Sequence[str] | None, list[str] | None]:
+    """Return the section of an offer that shows a picture of ``codec`` beside ``chosen``, and its lines anew."""
+    bundle = offer.bundle()
+    mid = next(values(chosen, "mid"), None)
+    if codec is None or mid not in bundle:
+        return None, None
+    for section in offer.media:
+        own = next(values(section, "mid"), "")
+        shows = direction_of(section, offer.session) in ("sendrecv", "sendonly") and _offered(section, bundle)
+        if not section[0].startswith("m=video ") or own not in bundle or not shows or not speaks_rtp(section):
+            continue
+        places = (section, _tagged(offer, section), offer.session)
+        transport = Transport.read(places, "offer", "the server's offer, its video", "the server's offer")
+        direction = direction_of(section, offer.session)
+        lines = picture_section(section, direction=direction, mid=own, codec=codec, transport=transport)
+        if lines is not None:
+            return section, lines
+    return None, None
+
+
+def _place_of(found: Description, section: Sequence[str]) -> int:
+    return next(place for place, each in enumerate(found.media) if each is section)
 
 
 def _agreed(theirs: str, ours: str) -> str:

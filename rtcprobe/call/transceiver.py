@@ -49,6 +49,10 @@ class Watcher(Protocol):
         """Take a packet, in order of arrival."""
         ...
 
+    def nothing_comes(self) -> None:
+        """Take note that no picture was agreed on."""
+        ...
+
 
 Watch = Callable[[Feedback, Network], Watcher]
 """Makes a watcher, who asks by the feedback, on the network's clock."""
@@ -70,7 +74,8 @@ class SoundWanted:
 class PictureWanted:
     """A section of pictures: what is shown there (None: nothing), in what codec, and who watches what comes.
 
-    ``pacing_bps`` is how fast its packets leave (``runtime.pacing_seam``); None: those of a picture at once.
+    ``pacing_bps`` is how fast its packets leave (``runtime.pacing_seam``); None: those of a picture at once. ``remb``:
+    whoever shows something is told how much the line takes; senders of ours do not adapt.
     """
 
     track: CameraTrack | None
@@ -78,6 +83,7 @@ class PictureWanted:
     codec: str = "VP8"
     watch: Watch | None = None
     pacing_bps: float | None = None
+    remb: bool = False
 
 
 class Transceiver(ABC):
@@ -208,7 +214,7 @@ class Picture(Transceiver):
         super().__init__(wanted.media, wanted.track, network, first)
         self.arrivals: list[VideoArrival] = []
         self.agreed: AgreedVideo | None = None
-        """What both sides agreed on; None until they have."""
+        """What both sides agreed on; None until they have, and where they agreed on no picture."""
         self.sources = Sources[VideoArrival]()
         self._wanted = wanted
         self.watcher: Watcher | None = None
@@ -217,6 +223,13 @@ class Picture(Transceiver):
     def agree(self) -> None:
         """Do as was agreed on."""
         self.agreed = negotiation.agree_video(self.section)
+        if self.agreed is None and self.watcher is not None:
+            self.watcher.nothing_comes()
+
+    @property
+    def codec(self) -> str:
+        """Its codec, as descriptions name it."""
+        return self._wanted.codec
 
     def open(self, connection: RTCPeerConnection) -> None:
         """Make the section on ``connection``."""
@@ -228,7 +241,7 @@ class Picture(Transceiver):
                 pace(self.sender, self._wanted.pacing_bps)
 
     def _listen(self, section: RTCRtpTransceiver) -> None:
-        media_seam.take_rtp(section.receiver, self._take, resent=self._take_again)
+        media_seam.take_rtp(section.receiver, self._take, resent=self._take_again, estimates=self._wanted.remb)
         if self._wanted.watch is not None:
             self.watcher = self._wanted.watch(Feedback(section.receiver), self.network)
 

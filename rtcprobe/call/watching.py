@@ -54,6 +54,10 @@ class Watching:
         counters = self._receiver.counters
         return picture if counters.key_frames else key_frame if counters.packets else packet
 
+    def nothing_comes(self) -> None:
+        """Take note that no picture was agreed on: nobody waits for one."""
+        self.first_picture.set()
+
     def packet_arrived(self, packet: VideoArrival) -> None:
         """Take a packet, in order of arrival."""
         self._ssrc = packet.ssrc

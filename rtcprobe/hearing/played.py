@@ -18,10 +18,10 @@ Rules:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -42,9 +42,11 @@ from rtcprobe.scenario import Devices
 from rtcprobe.units import RTP_CLOCK_HZ
 from rtcprobe.ways import Way
 
-__all__ = ["SETTLING_S", "PlayedEar", "first_sound_s"]
+__all__ = ["MOST_UNSETTLED", "SETTLING_S", "Disturbance", "PlayedEar", "disturbances", "first_sound_s", "unsettled_s"]
 
 SETTLING_S: Final = 10.0
+MOST_UNSETTLED: Final = 0.05
+"""Of a call, or of its markers: more of it after such stalls, and its figures are the machine's."""
 _GAP_S: Final = 0.015
 """Between the pulls of a muted output of Chromium's lay 10.0 ms, p99 10.3; a gap of 15.4 ms raised a call's delay by
 10 ms for seconds, none below 15 did."""
@@ -147,11 +149,14 @@ class PlayedEar:
 
     def _unsettled(self, marker: Marker) -> bool:
         """Return whether a marker is set aside (rule 2)."""
-        return any(0.0 <= marker.spoken_s + MARKER_S - gap_s < SETTLING_S for gap_s in self._disturbances_s)
+        return any(0.0 <= marker.spoken_s + MARKER_S - each.at_s < SETTLING_S for each in self._disturbances)
 
     @cached_property
-    def _disturbances_s(self) -> list[float]:
-        return self._line.gaps_s + [at_s for at_s, late_s in self._said.late_pieces() if late_s > _GAP_S]
+    def _disturbances(self) -> list[Disturbance]:
+        assert self._came.sound is not None
+        # Before the first packet there was no jitter buffer to fall behind.
+        first_s = self._came.arrivals[0][0] if len(self._came.arrivals) else -math.inf
+        return [each for each in disturbances(self._said, self._came.sound) if each.at_s >= first_s]
 
     def _stages(self) -> Mapping[str, float]:
         """Return the mean of every stage; they sum to the mean delay."""
@@ -191,6 +196,41 @@ class PlayedEar:
             return None
         ways_s = arrivals.at_s[first[at[came]]] - left.at_s[came]
         return float(ways_s.min()), float(ways_s.mean())
+
+
+class Disturbance(NamedTuple):
+    """What was late (``"the output"``, ``"the mouth"``), when, and by how much: seconds."""
+
+    what: str
+    at_s: float
+    lasted_s: float
+
+
+def disturbances(said: Said, sound: Sounded) -> list[Disturbance]:
+    """Return where a browser that played ``sound``, or one that said ``said``, was late (rule 2), by instant."""
+    found = [Disturbance("the output", at_s, lasted_s) for at_s, lasted_s in _late_pulls(sound)]
+    found += [Disturbance("the mouth", at_s, late_s) for at_s, late_s in said.late_pieces() if late_s > _GAP_S]
+    return sorted(found, key=lambda each: each.at_s)
+
+
+def unsettled_s(stalls: Sequence[Disturbance], since_s: float, until_s: float) -> float:
+    """Return how much of a call is not to be trusted after ``stalls``, given by instant."""
+    spoilt_s, at_s = 0.0, since_s
+    for each in stalls:
+        begin_s, end_s = max(at_s, each.at_s), min(until_s, each.at_s + SETTLING_S)
+        if end_s > begin_s:
+            spoilt_s += end_s - begin_s
+            at_s = end_s
+    return spoilt_s
+
+
+def _late_pulls(sound: Sounded) -> list[tuple[float, float]]:
+    """Return when a block was pulled that was late after the one before it, and by how much."""
+    if not len(sound.sizes):
+        return []
+    steps_s = np.diff(sound.at_s) - sound.sizes[:-1] / SAMPLE_RATE_HZ
+    late = np.flatnonzero(steps_s > _GAP_S - _BLOCK_S)
+    return list(zip(sound.at_s[late + 1].tolist(), steps_s[late].tolist(), strict=True))
 
 
 class _Timeline:

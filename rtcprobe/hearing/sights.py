@@ -27,6 +27,9 @@ from rtcprobe.ways import Way
 
 __all__ = ["CallSight", "sight_account", "skew_account", "worst_frame"]
 
+_FORWARDED: Final = tuple(
+    "network_and_target" if name == "network_min" else name for name in VIDEO_STAGES if name != "network_variable"
+)
 _LONGEST_HOLD_S: Final = 1.0
 """A marker whose frame, and those before it for so long, were not seen has no picture to agree with."""
 
@@ -35,13 +38,15 @@ _LONGEST_HOLD_S: Final = 1.0
 class CallSight:
     """What one call says of one way: how it was watched, what was seen, and how like the film it was, by frame.
 
-    ``corrections`` are those that made it agree with its sound.
+    ``corrections`` are those that made it agree with its sound. ``forwarded``: through a server that is not ours, whose
+    part nobody can tell from the network's.
     """
 
     policy: str
     seen: Seen
     likeness: Mapping[int, Likeness | None]
     corrections: Sequence[Correction] = ()
+    forwarded: bool = False
 
 
 def sight_account(way: Way, calls: Mapping[int, CallSight], worst: Still | None = None) -> Account:
@@ -63,7 +68,7 @@ def sight_account(way: Way, calls: Mapping[int, CallSight], worst: Still | None 
         lost=lost,
         samples=tuple(samples),
         missed=tuple(missed),
-        stages=_stages([frame for _, frame in frames]),
+        stages=_stages([frame for _, frame in frames], forwarded=any(call.forwarded for call in calls.values())),
         playout=Playout(policy=next(iter(calls.values())).policy, w3c=_sums([each.w3c for each in seen])),
         figures=_figures(list(calls.values())),
         spans=tuple(
@@ -152,7 +157,7 @@ def _missed(number: int, frame: FrameSeen) -> Missed:
     )
 
 
-def _stages(frames: Sequence[FrameSeen]) -> dict[str, float]:
+def _stages(frames: Sequence[FrameSeen], *, forwarded: bool) -> dict[str, float]:
     """Return the mean of every stage over the frames seen. The fastest way is that of all calls."""
     rows = np.array([frame.stages_s for frame in frames if frame.fate == "seen"])
     if not len(rows):
@@ -161,7 +166,10 @@ def _stages(frames: Sequence[FrameSeen]) -> dict[str, float]:
     fastest_s = float(rows[:, VIDEO_STAGES.index("network_min")].min())
     stages["network_variable"] += stages["network_min"] - fastest_s
     stages["network_min"] = fastest_s
-    return stages
+    if not forwarded:
+        return stages
+    both_s = stages.pop("network_min") + stages.pop("network_variable")
+    return {name: both_s if name == "network_and_target" else stages[name] for name in _FORWARDED}
 
 
 def _row(number: int, call: CallSight) -> HeardCall:
@@ -169,7 +177,7 @@ def _row(number: int, call: CallSight) -> HeardCall:
         call=number,
         scheduled=len(call.seen.frames),
         heard=call.seen.count("seen"),
-        stages=_stages(call.seen.frames),
+        stages=_stages(call.seen.frames, forwarded=call.forwarded),
         figures=_figures([call]),
     )
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from rtcprobe.hearing.played import MOST_UNSETTLED
 from rtcprobe.result import LATENESSES, Account, Instrument, Lateness
 from rtcprobe.runtime.priority import ORDINARY
 
@@ -34,10 +35,6 @@ RESIDUAL_S = 0.005
 """Of the mean over ``_ENOUGH`` markers. Measured over the library and lossy links: 0.005 ms where playout keeps time,
 0.5 ms where NetEQ stretches within markers (a stretch moves a marker by up to 15 ms, and few of them have one)."""
 _ENOUGH = 10
-
-
-MOST_SET_ASIDE = 0.05
-"""Of the markers of a browser: those within 10 s of a stall of its own (``hearing.played``)."""
 
 
 def _seconds() -> array[float]:
@@ -110,7 +107,7 @@ class Harness:
         accounts = list(accounts)
         for ear in accounts:
             aside = 0 if ear.playout is None else ear.playout.counts.get("markers_set_aside") or 0
-            if aside > MOST_SET_ASIDE * (aside + ear.scheduled):
+            if aside > MOST_UNSETTLED * (aside + ear.scheduled):
                 yield (
                     f"the instrument was disturbed: {aside:.0f} of {aside + ear.scheduled:.0f} markers, "
                     f"{ear.way.words}, followed a stall of the browser's output or mouth; give it a core of its own"

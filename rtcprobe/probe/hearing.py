@@ -124,7 +124,7 @@ def judge_join(
             heard_s = _first_audio_s(attempt, way, scenario, outside=outside)
             if heard_s is not None:
                 marks[way.listener]["first_audio"] = min(heard_s, marks[way.listener].get("first_audio", heard_s))
-            seen_s = first_pictures_s(call, way.listener, scenario)
+            seen_s = first_pictures_s(call, way.listener, scenario, outside=outside)
             marks[way.listener] |= {name: at_s - way.listener.timeline.begun_s for name, at_s in seen_s.items()}
     total_s = marks[joiner].get("first_audio")
     if failed is None and total_s is None:

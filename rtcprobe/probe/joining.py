@@ -61,7 +61,9 @@ class Joining:
                     notes.harness.count_own(peer.own_s)
             for joiner in attempt.call.joiners:
                 joined = judged(attempt, joiner, number=done)
-                notes.count(joined=joined.timed.first_audio_s is not None)
+                # In a room somebody was heard, though not everybody by everybody.
+                in_part = bool(attempt.call.troubles) and attempt.call.failed is None
+                notes.count(joined=in_part or joined.timed.first_audio_s is not None)
                 self.attempts.append(joined.timed)
                 self.others += [] if joined.other is None else [joined.other]
         notes.progress(Progress(step="joining", done=count, total=count, unit="joins"))

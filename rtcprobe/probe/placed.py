@@ -66,7 +66,7 @@ def of_stack(attempt: Attempt, *, outside: bool) -> Placed:
             )
             for way in call.ways
         ],
-        watched=watched(call),
+        watched=watched(call, outside=outside),
         exchanged=exchanged(call),
         said=[peer.said() for peer in call.peers if peer.speaks],
         legs={Leg(name): lines for name, lines in call.legs().items()},

@@ -164,6 +164,9 @@ class _Run:
         if self.engine == "model":
             return f"engine model knows no {what}: sound alone was modelled"
         name = self.placing.target.name
+        if what == "pictures":
+            shows = getattr(self.placing.target, "pictures", False)
+            return None if shows else f"{what} are not {done} with {name}: the sound was"
         return f"{what} are {done} on the loopback alone: of {name} the sound was" if self.placing.outside else None
 
     def _result(self, made_with: Mapping[str, object]) -> Result:

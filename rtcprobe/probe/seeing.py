@@ -17,11 +17,13 @@ from rtcprobe.call.targets.base import Call
 from rtcprobe.errors import BadInputError
 from rtcprobe.hearing.eyes import Constants, Seen, Viewing
 from rtcprobe.hearing.lips import LipSync
+from rtcprobe.hearing.relate_pictures import related_pictures
 from rtcprobe.hearing.sights import CallSight, sight_account, skew_account, worst_frame
 from rtcprobe.picture.film import Film, Place, Reel
 from rtcprobe.picture.settings import VideoSettings
 from rtcprobe.picture.shelf import Shelf
 from rtcprobe.picture.show import write_beside
+from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.recording import Came, CameVideo, Said
 from rtcprobe.result import Account, Still
 from rtcprobe.scenario import Scenario
@@ -89,12 +91,11 @@ class Pictures:
         self._lips = {}
         for each in ways:
             heard = Way.of(each.way.talker, each.way.listener)
-            playout = self._scenario.party(each.way.listener).playout.policy
+            listener = self._scenario.party(each.came.listener)
             viewer = _viewer(self._plans, each.way)
-            if heard in sound and playout == "neteq" and viewer.sync and viewer.playout in _SYNCHRONIZED:
-                devices = self._scenario.party(each.way.listener).devices
+            if heard in sound and _synchronized(listener.playout, viewer):
                 viewing = _viewing(each, self._scenario)
-                lips = LipSync(sound[heard], viewing, playback_s=devices.playback_s)
+                lips = LipSync(sound[heard], viewing, playback_s=listener.devices.playback_s)
                 self._lips = {**self._lips, heard: (lips, viewing)}
         return {way: lips for way, (lips, _) in self._lips.items()}
 
@@ -149,7 +150,13 @@ class Pictures:
         numbers = [frame.number for frame in seen.frames if frame.fate == "seen" and viewer.reads(frame.number)]
         likeness = {number: film.likeness(places[number]) for number in numbers if number in places}
         corrections = () if lips is None else tuple(lips.corrections)
-        return CallSight(policy=viewer.watched, seen=seen, likeness=likeness, corrections=corrections)
+        return CallSight(
+            policy=viewer.watched,
+            seen=seen,
+            likeness=likeness,
+            corrections=corrections,
+            forwarded=each.came.forwarded,
+        )
 
     def _folder(self, number: int) -> Path:
         assert self._video_dir is not None
@@ -163,26 +170,29 @@ class Pictures:
         return folder
 
 
-def watched(call: Call, listener: Peer | None = None) -> list[Watched]:
-    """Return every way of ``call`` on which somebody watched, or ``listener`` alone."""
+def watched(call: Call, listener: Peer | None = None, *, outside: bool) -> list[Watched]:
+    """Return every way of ``call`` on which somebody watched, or ``listener`` alone.
+
+    ``outside``: through a server that is not ours.
+    """
     found: list[Watched] = []
     for way in call.ways:
         if listener not in (None, way.listener):
             continue
-        came = came_video(way.listener, forwarded=False)
+        came = came_video(way.listener, forwarded=outside)
         for picture in way.talker.pictures:
             track = picture.track
-            if came is None or track is None or not isinstance(track.film, Reel):
+            if came is None or came.agreed is None or track is None or not isinstance(track.film, Reel):
                 continue
-            name = Way.of(way.talker.side, way.listener.side, "video")
+            name = Way.of(way.direction.talker, way.direction.listener, "video")
             found.append(Watched(way=name, said=way.talker.said(picture), came=came, reel=track.film))
     return found
 
 
-def first_pictures_s(call: Call, listener: Peer, scenario: Scenario) -> dict[str, float]:
+def first_pictures_s(call: Call, listener: Peer, scenario: Scenario, *, outside: bool) -> dict[str, float]:
     """Return the milestones of the first picture that ``listener`` saw, seconds since the call's epoch."""
     marks: dict[str, float] = {}
-    for each in watched(call, listener):
+    for each in watched(call, listener, outside=outside):
         seen = _viewing(each, scenario).seen()
         reached_s = (seen.first_packet_s, seen.first_key_frame_s, seen.first_picture_s)
         for name, at_s in zip(VIDEO_ORDER, reached_s, strict=True):
@@ -205,13 +215,18 @@ def _viewing(each: Watched, scenario: Scenario) -> Viewing:
     viewer, camera = _viewer(plans, each.way), plans[each.way.talker]
     return Viewing(
         each.said,
-        each.came,
+        related_pictures(each.said, each.came, each.reel) if each.came.forwarded else each.came,
         each.reel,
         policy=viewer.playout,
         nack=viewer.nack,
         read_every=viewer.read_every,
         constants=Constants(capture_s=camera.capture_s, encode_s=camera.encode_s, display_s=viewer.display_s),
     )
+
+
+def _synchronized(playout: PlayoutChoice, viewer: VideoPlan) -> bool:
+    """Return whether a listener's sound and picture are made to agree."""
+    return viewer.sync and playout.policy == "neteq" and viewer.playout in _SYNCHRONIZED
 
 
 def _viewer(plans: Mapping[str, VideoPlan], way: Way) -> VideoPlan:

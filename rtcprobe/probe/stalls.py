@@ -7,7 +7,8 @@ Rules:
        nothing that is heard.
     2. A join is void when that happened before it had heard the other side. One that failed is void only where the
        stalls took a tenth of its time or more: less is not what it failed of.
-    3. A void attempt is made again with the seed it had, ``TRIES`` times in all, and is in no figure. Where more than
+    3. A call with a browser is void when that was late: its jitter buffer is behind for seconds (``hearing.played``).
+    4. A void attempt is made again with the seed it had, ``TRIES`` times in all, and is in no figure. Where more than
        a quarter of the joins or of the calls came to nothing but void attempts, the run is invalid.
 """
 
@@ -34,6 +35,14 @@ def void_call(attempt: Attempt) -> str | None:
     came_s = [came_s[1] for way in call.ways if (came_s := way.listener.came_s) is not None]
     if not began_s:
         return None
+    # What a page did before it was lost is its own doing, and is kept.
+    ends = dict.fromkeys(end for way in call.ways for end in (way.talker, way.listener))
+    for end in ends:
+        # A browser that was late, of which our loop knows nothing; targets of other packages have none.
+        disturbed = getattr(end, "disturbed", None)
+        why = None if disturbed is None or call.cut is not None else disturbed()
+        if why is not None:
+            return str(why)
     return _told(_within(attempt.stalls, min(began_s), max(came_s, default=min(began_s))))
 
 

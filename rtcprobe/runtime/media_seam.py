@@ -22,7 +22,7 @@ import aiortc.rtcrtpsender
 from aiortc import RTCDtlsTransport, RTCRtpReceiver, RTCRtpSender
 from aiortc.codecs import is_rtx
 from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
-from aiortc.rtp import RtpPacket, unwrap_rtx
+from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtpPacket, pack_remb_fci, unwrap_rtx
 
 from rtcprobe.runtime import express_seam
 from rtcprobe.runtime.aiortc_seam import attribute, without_decoder
@@ -53,6 +53,7 @@ _SENDER_ROUND_TRIP = "_RTCRtpSender__rtt"
 _RECEIVER_STREAMS = "_RTCRtpReceiver__remote_streams"
 _RECEIVER_JITTER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
 _RECEIVER_NACK = "_RTCRtpReceiver__nack_generator"
+_RECEIVER_SSRC = "_RTCRtpReceiver__rtcp_ssrc"
 
 _RTX_HEADER_BYTES = 2  # RFC 4588 §4: the original sequence number
 
@@ -78,18 +79,22 @@ class _Packer:
         return list(frame.payloads), frame.timestamp
 
 
-def take_rtp(receiver: RTCRtpReceiver, handler: RtpHandler, *, resent: RtpHandler | None = None) -> None:
+def take_rtp(
+    receiver: RTCRtpReceiver, handler: RtpHandler, *, resent: RtpHandler | None = None, estimates: bool = False
+) -> None:
     """Give every RTP packet to ``handler`` at its arrival, after SRTP, in order of arrival.
 
     What comes again in RTX (RFC 4588) goes to ``resent``, with the source, number and type it had at first; without
     ``resent`` it is left out. The sequence numbers they return are asked for again (NACK). aiortc goes on to keep its
     RTCP statistics; its jitter buffer gets nothing, its own NACKs are off, and its decoder gets no thread. After the
-    first packet of a source nothing else of its own handling matters to a call, so the rest is left out.
+    first packet of a source nothing else of its own handling matters to a call, so the rest is left out: but for its
+    estimate of the line, where it ``estimates``, told the sender by REMB (draft-alvestrand-rmcat-remb-03). Without one
+    senders that adapt stay where they began.
 
     Raises:
         SeamError: an internal name has moved.
     """
-    taking = _Taking(receiver, handler, resent)
+    taking = _Taking(receiver, handler, resent, _Estimating(receiver) if estimates else None)
     for name, stand_in in ((_RECEIVER_JITTER_BUFFER, _NoJitterBuffer()), (_RECEIVER_NACK, None)):
         attribute(receiver, name)
         setattr(receiver, name, stand_in)
@@ -127,8 +132,15 @@ def route_by_mid(dtls: RTCDtlsTransport) -> None:
 class _Taking:
     """What ``take_rtp`` does with the packets of one receiver."""
 
-    def __init__(self, receiver: RTCRtpReceiver, handler: RtpHandler, resent: RtpHandler | None) -> None:
+    def __init__(
+        self,
+        receiver: RTCRtpReceiver,
+        handler: RtpHandler,
+        resent: RtpHandler | None,
+        estimating: _Estimating | None,
+    ) -> None:
         self._receiver, self._handler, self._resent = receiver, handler, resent
+        self._estimating = estimating
         self._handle: Callable[..., Awaitable[None]] = attribute(receiver, "_handle_rtp_packet")
         self._ask_again: Callable[[int, list[int]], Awaitable[None]] = attribute(receiver, "_send_rtcp_nack")
         self._receive = receiver.receive
@@ -157,6 +169,8 @@ class _Taking:
             await self._handle(packet, arrival_time_ms=arrival_time_ms)
         else:
             stream.add(packet)
+            if self._estimating is not None:
+                await self._estimating.packet(packet, arrival_time_ms)
             if inside is None and self._sound:
                 express_seam.hand_over(
                     self._receiver, packet.ssrc, packet.payload_type, partial(self._directly, stream)
@@ -173,6 +187,30 @@ class _Taking:
         for ascending in without_wraps(missing) if missing else ():
             self._asking.append(asyncio.ensure_future(self._ask_again(packet.ssrc, ascending)))
             self._asking[:] = [each for each in self._asking if not each.done()]
+
+
+class _Estimating:
+    """What aiortc's receiver of pictures does about the line: an estimate, and REMB whenever that has a new one."""
+
+    def __init__(self, receiver: RTCRtpReceiver) -> None:
+        self._receiver = receiver
+        self._estimator = attribute(receiver, "_RTCRtpReceiver__remote_bitrate_estimator")
+        self._send: Callable[[RtcpPsfbPacket], Awaitable[None]] = attribute(receiver, "_send_rtcp")
+        attribute(receiver, _RECEIVER_SSRC)
+
+    async def packet(self, packet: RtpPacket, arrival_time_ms: int) -> None:
+        """Take a packet; one that does not say when it was sent tells nothing."""
+        sent = packet.extensions.abs_send_time
+        if sent is None:
+            return
+        size = len(packet.payload) + packet.padding_size
+        found = self._estimator.add(
+            abs_send_time=sent, arrival_time_ms=arrival_time_ms, payload_size=size, ssrc=packet.ssrc
+        )
+        own: int | None = attribute(self._receiver, _RECEIVER_SSRC)
+        if found is not None and own is not None:
+            fci = pack_remb_fci(*found)
+            await self._send(RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=own, media_ssrc=0, fci=fci))
 
 
 def _inside_rtx(parameters: RTCRtpReceiveParameters) -> Iterator[tuple[int, tuple[int, Mapping[int, int]]]]:

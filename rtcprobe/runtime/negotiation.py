@@ -80,16 +80,12 @@ def prefer(transceiver: RTCRtpTransceiver, codec: str) -> None:
     transceiver.setCodecPreferences([each for each in known if each.mimeType.split("/")[1] in {codec, "rtx"}])
 
 
-def agree_video(transceiver: RTCRtpTransceiver) -> AgreedVideo:
-    """Return what was agreed on for a picture, once the other side's description was taken.
-
-    Raises:
-        MeasurementError: the other side takes none of its codecs.
-    """
+def agree_video(transceiver: RTCRtpTransceiver) -> AgreedVideo | None:
+    """Return what was agreed on for a picture, once the other side's description was taken; None: there is none."""
     codecs = aiortc_seam.agreed_codecs(transceiver)
     first = next((codec for codec in codecs if not is_rtx(codec)), None)
-    if first is None:
-        raise MeasurementError("the other side takes no picture of ours", "call one that knows VP8 (RFC 7742 §5)")
+    if first is None or transceiver.currentDirection == "inactive":
+        return None
     number = _payload_type(first)
     rtx = next((codec for codec in codecs if is_rtx(codec) and codec.parameters.get("apt") == number), None)
     return AgreedVideo(

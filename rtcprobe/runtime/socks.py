@@ -105,7 +105,7 @@ class SocksProxy:
         try:
             stream = await dial(self.line, host, port, mark=lambda _: None, what=lambda: f"bytes to {where}")
         except StreamError as error:
-            self.failed[where] = error.reason
+            self.failed[where] = "connection refused" if error.kind == "refused" else error.reason
             _reply(writer, _REFUSED if error.kind == "refused" else _UNREACHABLE)
             return None
         _reply(writer, _GRANTED)

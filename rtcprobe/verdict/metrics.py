@@ -328,7 +328,9 @@ class _Judged:
 
 _JUDGED: Mapping[Kind, _Judged] = {
     "mouth_to_ear": _Judged(stages=STAGES),
-    "glass_to_glass": _Judged(stages=VIDEO_STAGES, figures={"freeze_share": "share", "frame_rate": "number"}),
+    "glass_to_glass": _Judged(
+        stages=(*VIDEO_STAGES, "network_and_target"), figures={"freeze_share": "share", "frame_rate": "number"}
+    ),
     "lip_sync": _Judged(figures={"corrections": "number", "audio_held_s": "s", "video_held_s": "s"}),
     "response": _Judged(
         stages=TURN_STAGES,

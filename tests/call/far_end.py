@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -15,7 +15,7 @@ from rtcprobe.call.mouth_track import Mouth, MouthTrack, Speech
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.targets.base import CallSetup, find_target
-from rtcprobe.call.transceiver import SoundWanted
+from rtcprobe.call.transceiver import PictureWanted, SoundWanted
 from rtcprobe.ice import IceSettings
 from rtcprobe.link import LinkSpec, Path, parse_link
 from rtcprobe.runtime.outside import OutsideNetwork
@@ -47,7 +47,7 @@ class FarEnd:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def peer(self, *, speaks: bool = True, media: str = "sendrecv") -> Peer:
+    def peer(self, *, speaks: bool = True, media: str = "sendrecv", beside: Sequence[PictureWanted] = ()) -> Peer:
         host = self.network.add_outside_host(f"far{len(self.peers)}", ["127.0.0.1"], up=Path([]), down=Path([]))
         may_speak = asyncio.Event()
         if speaks:
@@ -57,7 +57,7 @@ class FarEnd:
         made = Peer(
             host,
             "callee",
-            [SoundWanted(track=MouthTrack(mouth), media=media)],
+            [SoundWanted(track=MouthTrack(mouth), media=media), *beside],
             dtls_timeout_s=lambda _: 1.0,
             protection=Protection(),
         )

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from aiortc.rtp import unpack_remb_fci
 from calls import call, setup
 
 from rtcprobe.call.camera import Camera, came_video
@@ -205,6 +206,23 @@ def test_damaged_packets_are_counted_and_survived(damage):
     assert account.unreadable == (len(arrivals[9::17]) if damage == "cut" else 0)
     assert sum(account.count(fate) for fate in ("seen", "unread", "dropped", "lost")) == FRAMES
     assert account.count("lost") > 0 or damage in {"wrong number", "nothing"}
+
+
+def test_whoever_shows_is_told_how_much_the_line_takes_where_that_is_asked_for(monkeypatch):
+    told = []
+
+    def noted(fci):
+        told.append(unpack_remb_fci(fci))
+        return told[-1]
+
+    monkeypatch.setattr("aiortc.rtcrtpsender.unpack_remb_fci", noted)
+    video_call(frames=120)
+    assert told == []
+    made = video_call(frames=120, remb=True)
+    sources = {picture.ssrcs[0] for peer in made.peers for picture in peer.pictures}
+    assert {ssrc for _, ssrcs in told for ssrc in ssrcs} == sources
+    # Four seconds of 300 kb/s over a line without a limit: no less than that is what the line takes.
+    assert told[-1][0] > BITRATE_BPS
 
 
 def moved(said, came, numbers, ticks):

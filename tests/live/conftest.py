@@ -28,7 +28,8 @@ from janus import Janus  # noqa: E402
 from network import LiveNetwork, enter  # noqa: E402
 from presence import INSTALLED, missing, need  # noqa: E402
 from process import ServerProcess  # noqa: E402
-from services import AiortcEcho, ChromiumPeer, PionEcho  # noqa: E402
+from rtpengine import Rtpengine  # noqa: E402
+from services import AiortcEcho, ChromiumPeer, PionEcho, PionSfu  # noqa: E402
 from whip import Whep, Whip  # noqa: E402
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -137,6 +138,27 @@ def rest_coturn(
 def pion(network: LiveNetwork, tmp_path_factory: pytest.TempPathFactory, _running: ExitStack) -> PionEcho:
     need(str(INSTALLED / "pion-echo"))
     return _started(PionEcho(network.address, tmp_path_factory.mktemp("pion"), INSTALLED), _running)
+
+
+@pytest.fixture(scope="session")
+def pion_sfu(network: LiveNetwork, tmp_path_factory: pytest.TempPathFactory, _running: ExitStack) -> PionSfu:
+    need(str(INSTALLED / "pion-sfu"))
+    return _started(PionSfu(network.address, tmp_path_factory.mktemp("pion-sfu"), INSTALLED), _running)
+
+
+@pytest.fixture(scope="session")
+def rtpengine(network: LiveNetwork, tmp_path_factory: pytest.TempPathFactory, _running: ExitStack) -> Rtpengine:
+    """An rtpengine that all tests share."""
+    need("rtpengine")
+    return _started(Rtpengine(network.address, tmp_path_factory.mktemp("rtpengine")), _running)
+
+
+@pytest.fixture
+def own_rtpengine(network: LiveNetwork, tmp_path: Path) -> Iterator[Rtpengine]:
+    """One of the test's own, to be killed."""
+    need("rtpengine")
+    with ExitStack() as stack:
+        yield _started(Rtpengine(network.address, tmp_path / "rtpengine"), stack)
 
 
 @pytest.fixture(scope="session")

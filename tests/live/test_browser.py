@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from pages import DEMOS, Pages, janus_demos
 from presence import missing, need
 from runs import valid_run
 
@@ -85,6 +86,30 @@ def test_all_media_passed_our_link_and_the_browser_is_named(runs):
     assert page["browser"].startswith("Chromium ")
     assert page["media"].startswith("all of it passed our link")
     assert page["getStats"]["packetsReceived"] > 200
+
+
+@pytest.fixture(scope="module")
+def echo_page(janus, tmp_path_factory):
+    """The EchoTest page of Janus' own demos, as Debian packages it."""
+    need(str(DEMOS / "echotest.html"))
+    pages = Pages(janus.address, janus_demos(tmp_path_factory.mktemp("demos"), janus))
+    pages.start()
+    yield f"page+{pages.url}/echotest.html"
+    pages.process.stop()
+
+
+def test_janus_own_demo_page_is_an_echo_whose_delay_moves_by_the_link_both_ways(echo_page):
+    target = f"target={{url: '{echo_page}', steps: [{{click: '#start'}}]}}"
+    runs = {}
+    for link in ("delay 0ms", "delay 40ms"):
+        both = [f"link.caller_to_callee={link}", f"link.callee_to_caller={link}"]
+        runs[link] = valid_run("1v1-social", *SHORT, "call.calls=1", "call.duration=4s", target, *both)
+        (join,) = runs[link].join.attempts
+        assert join.failed is None
+        assert "steps_done" in join.phases
+    none, forty = (settled_s(run, "round_trip") for run in runs.values())
+    assert forty - none == pytest.approx(0.080, abs=0.012)
+    assert runs["delay 40ms"].parties["caller"]["media"].startswith("all of it passed our link")
 
 
 def test_a_step_that_never_comes_is_named_and_nothing_is_left(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Rooms of three at real servers: every pair is heard, all come at once, and what befalls one is told of that one."""
 
+import json
 import statistics
 import threading
 import time
@@ -21,6 +22,10 @@ def videoroom(janus, number=ROOM):
 
 def bridge(janus):
     return f"janus+ws://{janus.address}:{janus.ws_port}/audiobridge/{BRIDGE}"
+
+
+def streams(pion_sfu):
+    return f"whip+whep+http://{pion_sfu.origin.removeprefix('http://')}/{{whip,whep}}/{{party}}"
 
 
 @pytest.fixture
@@ -74,6 +79,68 @@ def test_every_pair_of_a_videoroom_is_measured_as_a_capture_saw_it(janus, tmp_pa
         assert attempt.last in {"ana", "ben", "cho"} - {attempt.party}
     assert {name: each["connections"] for name, each in result.parties.items()} == {"ana": 3, "ben": 3, "cho": 3}
     assert janus.participants() == []
+
+
+def test_every_pair_through_pion_is_measured_as_a_capture_saw_it(pion_sfu, tmp_path, tshark, recorded):
+    result = captured(streams(pion_sfu), tmp_path, tshark, recorded)
+    heard_by_all(result)
+    for attempt in result.join.attempts:
+        assert attempt.phases["on_air"] > 0.005
+    # Each stage of its own: Pion's reports are answered, so the round trip is known.
+    assert all(each["rtcp_round_trip_s"] < 0.05 for each in result.parties.values())
+    assert pion_sfu.open_sessions() == 0
+
+
+def test_every_pair_through_rtpengine_is_measured_as_a_capture_saw_it(rtpengine, tmp_path, tshark, recorded):
+    result = captured(rtpengine.url, tmp_path, tshark, recorded)
+    heard_by_all(result)
+    for attempt in result.join.attempts:
+        assert "signaling" not in attempt.phases  # questions need no connection
+        assert attempt.phases["on_air"] > 0.005
+    assert rtpengine.calls() == 0
+
+
+def test_a_question_to_rtpengine_that_was_lost_is_asked_again_and_named(rtpengine):
+    away = "link={delay: 0ms, outages: [{at: 0ms, for: 150ms}]}"
+    result = room(rtpengine.url, away, duration="3s")
+    assert all(ear.heard for ear in result.accounts)
+    for attempt in result.join.attempts:
+        lost = [each for each in attempt.retransmissions if each.timer == "signaling"]
+        assert {each.what for each in lost} == {"publish"}
+        assert 0.2 < sum(each.cost_s for each in lost) < 0.6
+        assert attempt.phases["on_air"] > 0.25
+
+
+def test_nobody_at_the_port_is_one_sentence(network):
+    result = room(f"rtpengine+ng://{network.address}:9", "call.join_timeout=1s", duration="3s")
+    assert result.exit_code == 3
+    for attempt in result.join.attempts:
+        talker = attempt.failed.partition(" ")[0]
+        assert talker != attempt.party
+        why = f"{talker} answer_received not within 1 s; {talker} had come to offer_sent"
+        assert attempt.failed == f"{talker} was not there to be heard: {why}"
+
+
+def test_an_rtpengine_that_dies_leaves_what_was_heard(own_rtpengine):
+    killer = threading.Timer(3.0, own_rtpengine.process.kill)
+    killer.start()
+    result = room(own_rtpengine.url, "call.joins=1", duration="6s")
+    killer.join()
+    assert result.exit_code == 3
+    assert result.cut is None or "nothing came to " in result.cut or "media path broke" in result.cut
+
+
+def test_streams_have_addresses_by_name_too_and_a_wrong_one_costs_its_own_ways(pion_sfu):
+    whip = {name: f"{pion_sfu.origin}/whip/{name}-by-name" for name in ("ana", "ben", "cho")}
+    whep = {**whip, "cho": f"{pion_sfu.origin}/whip/nobody"}
+    target = {"whip": whip, "whep": {name: url.replace("/whip/", "/whep/") for name, url in whep.items()}}
+    result = room(json.dumps(target), "call.join_timeout=4s", duration="3s")
+    assert {way for way, ear in result.mouth_to_ear.items() if ear.heard} == {
+        way for way in WAYS if not way.startswith("cho_")
+    }
+    told = [each for each in result.warnings if each.startswith(("ana did not hear cho: ", "ben did not hear cho: "))]
+    assert {"404 Not Found" in each for each in told} == {True}
+    assert pion_sfu.open_sessions() == 0
 
 
 def test_a_delay_on_one_leg_moves_the_ways_that_use_it_and_no_other(janus):

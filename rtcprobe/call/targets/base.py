@@ -90,6 +90,7 @@ _BUILT_IN: Final[Mapping[str, str]] = {
     "janus+ws": "rtcprobe.call.targets.janus:make_target",
     "janus+https": "rtcprobe.call.targets.janus:make_target",
     "janus+wss": "rtcprobe.call.targets.janus:make_target",
+    "rtpengine+ng": "rtcprobe.call.targets.rtpengine:make_target",
 }
 
 
@@ -277,7 +278,11 @@ class Call(Protocol):
 
 
 class Target(Protocol):
-    """Whoever is called."""
+    """Whoever is called.
+
+    One whose calls show and watch pictures beside the sound, where ``CallSetup.cameras`` has any, says so by an
+    attribute ``pictures``, true.
+    """
 
     @property
     def name(self) -> str:

@@ -77,6 +77,11 @@ class JanusTarget:
         return self.ways or tuple(Way.of("caller", name) for name in listeners_named(self.listeners))
 
     @property
+    def pictures(self) -> bool:
+        """Whether a picture is shown and watched beside the sound: where one calls another, or itself."""
+        return not self.parties and not self.mixes
+
+    @property
     def routes(self) -> Sequence[Route]:
         """The ways packets take."""
         if self.parties:

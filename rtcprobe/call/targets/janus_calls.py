@@ -53,7 +53,8 @@ class EchoTestCall(JanusSteps, OutsideCall):
     async def connect(self) -> None:
         """Have the EchoTest send back what we send."""
         _, handle = await self.attach(self.caller, "janus.plugin.echotest", self.lose)
-        await self.exchange_descriptions(self.caller, handle, "EchoTest", {"audio": True, "video": False})
+        wanted = {"audio": True, "video": bool(self.caller.pictures)}
+        await self.exchange_descriptions(self.caller, handle, "EchoTest", wanted)
 
 
 class ListenersCall(VideoRoomSteps, OutsideCall):

@@ -123,8 +123,8 @@ class VideoRoomSteps(JanusSteps):
         return feed, joined.data
 
     async def publish_feed(self, peer: Peer, handle: JanusHandle) -> None:
-        """Publish the audio of ``peer``, who has joined."""
-        body = {"request": "publish", "audiocodec": "opus"}
+        """Publish what ``peer``, who has joined, says and shows."""
+        body = {"request": "publish", "audiocodec": "opus"}  # a codec of pictures that the room has not is an error
         await self.exchange_descriptions(peer, handle, f"publish in room {self.room}", body)
 
     async def take_feed(self, peer: Peer, handle: JanusHandle, feed: int | str) -> None:

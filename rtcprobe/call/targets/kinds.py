@@ -53,8 +53,8 @@ KINDS = (
         written="whip+whep://HOST/PATH/{whip,whep}",
         schemes=("whip+whep", "whip+whep+http"),
         plain="whip+whep+http://",
-        calls="any media server: publish by WHIP (RFC 9725), listen by WHEP",
-        hears="one way, through the server",
+        calls="any media server: publish by WHIP (RFC 9725), listen by WHEP; with /{party} parties have a stream each",
+        hears="one way, through the server; of parties every way",
         options=(*_HTTP, "whip", "whep", "whip_token", "whep_token", "listeners", "trickle", "session_origin"),
     ),
     Kind(
@@ -80,6 +80,12 @@ KINDS = (
         calls="the EchoTest of Janus",
         hears="there and back",
         options=("secret", "token", "ca"),
+    ),
+    Kind(
+        written="rtpengine+ng://HOST:PORT",
+        schemes=("rtpengine+ng",),
+        calls="rtpengine as a forwarding server, by its NG protocol: all publish and subscribe to each other",
+        hears="every way, through the server",
     ),
     Kind(
         written="sdp+https://HOST/PATH",

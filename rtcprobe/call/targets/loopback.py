@@ -60,6 +60,7 @@ class LoopbackTarget:
 
     name = "loopback"
     clocks: tuple[Clock, ...] = ("virtual", "real")
+    pictures = True
     parties: tuple[str, ...] = ("caller", "callee")
     directions: tuple[WayName, ...] = BOTH_WAYS
 

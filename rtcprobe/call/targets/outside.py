@@ -21,11 +21,14 @@ Rules:
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from rtcprobe.call.camera import first_pictures
 from rtcprobe.call.live import LiveTrack
 from rtcprobe.call.peer import Media, Peer
 from rtcprobe.call.targets import access
@@ -33,7 +36,7 @@ from rtcprobe.call.targets.base import CallSetup, Way, listeners_named
 from rtcprobe.call.targets.endings import said_all
 from rtcprobe.call.targets.last_words import gone, last_packets
 from rtcprobe.call.targets.outside_ends import OutsideEnds
-from rtcprobe.call.transceiver import SoundWanted
+from rtcprobe.call.transceiver import PictureWanted, SoundWanted
 from rtcprobe.runtime.edge import Edge
 from rtcprobe.runtime.streams import Line
 from rtcprobe.timeline import OUTSIDE_ORDER, Side
@@ -107,21 +110,41 @@ class OutsideCall(OutsideEnds):
 
     def _make_peers(self, seed: np.random.SeedSequence) -> list[Peer]:
         route_seeds, phase_seed = seed.spawn(2)
-        phases = np.random.Generator(np.random.PCG64(phase_seed)).random(len(self.sides)).tolist()
+        chance = np.random.Generator(np.random.PCG64(phase_seed))
+        phases, cameras = (chance.random(len(self.sides)).tolist() for _ in range(2))
         peers = []
-        for place, ((side, media), phase, own_seed) in enumerate(
-            zip(self.sides, phases, route_seeds.spawn(len(self.sides)), strict=True)
+        for place, ((side, media), phase, camera, own_seed) in enumerate(
+            zip(self.sides, phases, cameras, route_seeds.spawn(len(self.sides)), strict=True)
         ):
             up_seed, down_seed, mouth_seed = own_seed.spawn(3)
             host = self.add_host(side if place < 2 else f"{side}{place}", side, up_seed, down_seed)
             line = Line(self.network, host.stream_up, host.stream_down, side)
-            peer = self.add_peer(host, line, [self._sound(side, media, phase, mouth_seed)], self.milestones)
+            wanted: list[SoundWanted | PictureWanted] = [self._sound(side, media, phase, mouth_seed)]
+            picture = self._picture(side, media, camera)
+            peer = self.add_peer(host, line, wanted + ([] if picture is None else [picture]), self.milestones)
             track = peer.sound.track
             if isinstance(track, LiveTrack):
                 track.mouth.listen(peer.sound)
                 track.mouth.edge = host.edge = Edge()
             peers.append(peer)
         return peers
+
+    def _picture(self, side: Side, media: Media, phase: float) -> PictureWanted | None:
+        """Return the section of a picture of one side: what it shows, or watches of the other; None without either."""
+        caller, callee = list(self.setup.speech)[:2]
+        ours, other = (caller, callee) if side == "caller" else (callee, caller)
+        shown, watched = self.setup.cameras.get(ours), self.setup.cameras.get(other)
+        if media == "recvonly" or shown is None:
+            return None if watched is None or media == "sendonly" else replace(watched.watched(), remb=True)
+        wanted = shown.wanted(self.network, phase, self.may_speak, media)
+        return replace(wanted, watch=None) if media == "sendonly" else replace(wanted, remb=True)
+
+    @property
+    def awaited(self) -> list[asyncio.Event]:
+        """A packet of sound to each whose join is timed, and a picture where one is shown."""
+        joiners = self.joiners
+        heard = [peer.heard_packet for peer in joiners]
+        return heard + [event for peer in joiners for event in first_pictures(peer)]
 
     def _sound(self, side: Side, media: Media, phase: float, seed: np.random.SeedSequence) -> SoundWanted:
         """Return the section of sound of one side: of two parties the first calls, the second is called."""

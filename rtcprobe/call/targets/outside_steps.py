@@ -29,6 +29,7 @@ __all__ = ["OutsideSteps"]
 
 _T = TypeVar("_T")
 _MOST_REASONS = 3
+_NO_PICTURE = "the target takes part without a picture: the sound was measured"
 
 
 class OutsideSteps(Course):
@@ -117,7 +118,10 @@ class OutsideSteps(Course):
             MeasurementError: it cannot be used.
         """
         self._remote[peer] = offer
-        usable = usable_offer(offer, more_candidates=more_candidates)
+        codec = next((each.codec for each in peer.pictures), None)
+        usable = usable_offer(offer, more_candidates=more_candidates, codec=codec)
+        if usable.without_picture:  # the stack answers no offer that lacks a section of ours
+            await peer.go_without_pictures()
         answer = await _understood("the server's offer", peer.answer(usable))
         self._follow(peer, "the server's offer", usable, more_candidates=more_candidates)
         return usable.answered(answer)
@@ -137,6 +141,8 @@ class OutsideSteps(Course):
             MeasurementError: it has candidates, and none that anything could be sent to.
         """
         peer.sources.announced = set(usable.announced)
+        if usable.without_picture and _NO_PICTURE not in self.warnings:
+            self.warnings.append(_NO_PICTURE)
         reasons = ", ".join(usable.left_out[:_MOST_REASONS])
         if usable.unreachable:
             raise MeasurementError(

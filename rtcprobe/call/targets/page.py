@@ -262,6 +262,7 @@ class PageCall(Course):
         except TimeoutError:
             self.cut = f"a mouth had not said all it has {limit_s:.1f} s into the call"
             return
+        await asyncio.gather(*(page.look() for page in self.pages))
         await asyncio.sleep(_END_S + max(0.0, self.network.last_arrival_s - self.network.now_s()))
 
     async def leave(self) -> None:

@@ -124,6 +124,7 @@ class RoomCourse(OutsideEnds):
             MeasurementError: nobody is heard by anybody.
         """
         await asyncio.gather(*(self._attend(who, set(reached), limit_s) for who in self.attendees.values()))
+        self._blame_talkers()
         if not self.heard_ways():
             raise MeasurementError(self._reason())
         self.warnings += self._told({})
@@ -136,11 +137,11 @@ class RoomCourse(OutsideEnds):
             return
         self.warnings += self._told(before)
         silent_s, ways = self.network.now_s(), self.heard_ways()
-        lost = {way: why for way in ways if (why := gone([way], self.network, begun_s)) is not None}
+        lost = [(way, why) for way in ways if (why := gone([way], self.network, begun_s)) is not None]
         if len(lost) == len(ways):
-            self.cut = next(iter(lost.values()))
+            self.cut = lost[0][1]
         else:
-            self.warnings += [f"of {way.talker.side}, {why}" for way, why in lost.items()]
+            self.warnings += [f"of {way.talker.side}, {why}" for way, why in lost]
         await last_packets(ways, self.network, silent_s)
 
     def heard_ways(self) -> list[Way]:
@@ -265,6 +266,15 @@ class RoomCourse(OutsideEnds):
 
     def _owner(self, peer: Peer) -> Attendee:
         return next(who for who in self.attendees.values() if peer in who.peers)
+
+    def _blame_talkers(self) -> None:
+        """Let whoever waited in vain say what prevented the talker."""
+        for who in self.attendees.values():
+            for talker, peer in who.hearing.items():
+                sent = self.attendees[talker].publishing
+                if peer in self._in_vain and sent in self.troubles:
+                    why = f"{talker} was not there to be heard: {self.troubles[sent].why}"
+                    self.troubles[peer] = self.troubles[peer]._replace(why=why)
 
     def _reason(self) -> str:
         """Return why nobody is heard by anybody: what went wrong first of what did not follow from something else."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from process import ServerProcess, answers_tcp, free_port
 
-__all__ = ["ECHO_TOKEN", "AiortcEcho", "ChromiumPeer", "PionEcho"]
+__all__ = ["ECHO_TOKEN", "AiortcEcho", "ChromiumPeer", "PionEcho", "PionSfu"]
 
 ECHO_TOKEN = "aiortc-echo-bearer-token"
 HERE = Path(__file__).parent
@@ -56,6 +56,16 @@ class PionEcho(_Service):
 
     def __init__(self, address: str, folder: Path, installed: Path) -> None:
         super().__init__("pion", address, folder, [installed / "pion-echo", "-listen", address + ":{port}"], {})
+
+
+class PionSfu(_Service):
+    """A forwarding server at ``/whip/NAME`` and ``/whep/NAME``; ``installed`` as for ``PionEcho``."""
+
+    def __init__(self, address: str, folder: Path, installed: Path) -> None:
+        super().__init__("pion-sfu", address, folder, [installed / "pion-sfu", "-listen", address + ":{port}"], {})
+
+    def open_sessions(self) -> int:
+        return int(self.get("/sessions"))
 
 
 class ChromiumPeer(_Service):

@@ -30,6 +30,7 @@ from rtcprobe.call.ends.browser.tap import BrowserTap
 from rtcprobe.call.ends.browser.voice import PageVoice
 from rtcprobe.call.mouth_track import Speech
 from rtcprobe.call.transceiver import Sound
+from rtcprobe.hearing.played import MOST_UNSETTLED, SETTLING_S, disturbances, unsettled_s
 from rtcprobe.playout.base import BLOCK_S
 from rtcprobe.recording import Came, Said
 from rtcprobe.runtime.media_seam import MediaPath
@@ -131,6 +132,20 @@ class BrowserEnd:
             sound=self._returned.sound(self._told.shift_s, self._figures),
         )
 
+    def disturbed(self) -> str | None:
+        """Return that the browser itself spoilt more than a twentieth of the call, in a sentence; None where not."""
+        said, sound = self.said(), self._returned.sound(self._told.shift_s, {})
+        since_s, until_s = said.started_s, self.came_s
+        if since_s is None or until_s is None:
+            return None
+        stalls = [each for each in disturbances(said, sound) if each.at_s >= until_s[0]]
+        spoilt_s = unsettled_s(stalls, since_s, until_s[1])
+        if spoilt_s <= MOST_UNSETTLED * (until_s[1] - since_s):
+            return None
+        first = next(each for each in stalls if since_s - SETTLING_S < each.at_s < until_s[1])
+        late_ms = f"{first.lasted_s * 1e3:.0f} ms late"
+        return f"{first.what} of the {self.side}'s browser was {late_ms} at {first.at_s:.2f} s"
+
     def path(self) -> MediaPath:
         """Return nothing: what was agreed on is the page's matter."""
         return MediaPath()
@@ -170,17 +185,23 @@ class BrowserEnd:
         self._speaking = True
         await self.tab.everywhere("globalThis.__rtcprobe && __rtcprobe.speak()")
 
-    async def finish(self) -> None:
-        """Take what the page has still to tell: the last of its sound, and what it says of its connections."""
+    async def look(self) -> None:
+        """Take what the page says of its connections, now: once nobody speaks any more its playout makes up sound."""
         turn = self._turn
-        if self._finished or turn is None:
+        if turn is None or self.passed is not None:
             return
-        self._finished = self.tab.over = True
-        await self.tab.everywhere("globalThis.__rtcprobe && __rtcprobe.flush()")
         said = await self.tab.everywhere("globalThis.__rtcprobe ? __rtcprobe.figures() : []")
         told = [each for part in said if isinstance(part, list) for each in part]
         self._figures = figures_of(told)
         self.passed = passed_of(told, relayed=turn.relayed, up=turn.up_packets, down=turn.down_packets)
+
+    async def finish(self) -> None:
+        """Take what the page has still to tell: the last of its sound, and what it says where nobody asked yet."""
+        if self._finished or self._turn is None:
+            return
+        self._finished = self.tab.over = True
+        await self.tab.everywhere("globalThis.__rtcprobe && __rtcprobe.flush()")
+        await self.look()
 
     async def close(self) -> None:
         """End the browser, and leave nothing of it."""

@@ -116,7 +116,8 @@ class Tab:
                 f"the page did not load within {limit_s:g} s{self.unreached()}", "look whether it does by hand"
             ) from None
         except Error as error:
-            raise MeasurementError(f"the page does not open: {first_line(error)}{self.unreached()}") from error
+            why = self.unreached() or f" ({first_line(error)})"
+            raise MeasurementError(f"the page does not open{why}", "look whether it does by hand") from error
         self._here = page.url
         await do(page, self.plan.steps, _OF_THE_JOIN * limit_s, self._begun)
         self.step = ""
