@@ -3,8 +3,8 @@
     python benchmarks/rooms_live.py [--runs 5] [--tries 12] [--servers janus pion rtpengine audiobridge]
 
 Servers are those of the live tests (``.ci/install-live`` installs them), in a network of their own where root may make
-one. A run that the harness calls invalid, or in which packets of ours left late, is one of the machine: it is made
-again, ``--tries`` times in all, and counted.
+one. A run that the harness calls invalid is the machine's: it is made again, ``--tries`` times in all, and counted;
+how late the loop of each that counts was at its 99th percentile is told beside it, for NetEQ hears that too.
 """
 
 from __future__ import annotations
@@ -26,8 +26,6 @@ from rtcprobe.scenario import find_scenario
 
 LIVE: Final = Path(__file__).resolve().parents[1] / "tests" / "live"
 ROOM: Final = LIVE / "room-of-three.yaml"
-LATE_S: Final = 0.003
-"""At the 99th percentile, of loop and mouth: more is heard by NetEQ, whose target then is the machine's."""
 
 
 @contextmanager
@@ -56,8 +54,7 @@ def valid(url: str, tries: int, *settings: str) -> tuple[Result | None, int]:
     """Return a run that the machine did not spoil (None: there was none), and how many it took."""
     for tried in range(1, tries + 1):
         result = run_probe(find_scenario(str(ROOM), [f"target={url}", *settings]), seed=1, clock="real")
-        late_s = [each.p99_s for each in result.harness.latenesses.values() if each.p99_s is not None]
-        if result.verdict != "invalid" and max(late_s, default=0.0) <= LATE_S:
+        if result.verdict != "invalid":
             return result, tried
     return None, tries
 
@@ -66,7 +63,9 @@ def told(name: str, url: str, runs: int, tries: int) -> None:
     """Print how far the medians of ``runs`` runs lie apart, and whether the phases of every join sum."""
     made = [valid(url, tries) for _ in range(runs)]
     found = [result for result, _ in made if result is not None]
-    print(f"{name}: {len(found)} of {runs} runs valid, in {sum(count for _, count in made)} tries")
+    late_s = (max(each.p99_s or 0.0 for each in result.harness.latenesses.values()) for result in found)
+    late = ", ".join(f"{each * 1e3:.1f}" for each in late_s)
+    print(f"{name}: {len(found)} of {runs} runs valid, in {sum(count for _, count in made)} tries; late by {late} ms")
     if len(found) < 2:
         return
     spreads = []
