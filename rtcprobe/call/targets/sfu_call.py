@@ -172,10 +172,14 @@ class SfuCall(EmulatedCall):
             channels = [peer.channel for peer in self.there if peer.channel is not None]
             await drained(channels, [peer.ended for peer in self.there], self.room.post.couriers)
         asked = (each.agreed is not None and each.agreed.nack for peer in self.peers for each in peer.sections)
-        await self.until_the_last_packet(patient=any(asked), stations=len(self.plan.servers[:2]) + 1)
+        for _ in range(len(self.plan.servers[:2]) + 1):  # a server sends on what comes to it meanwhile
+            self.room.settle()
+            await self.until_the_last_packet(patient=False)
+        await self.until_the_last_packet(patient=any(asked))
 
     def kill(self, server: str) -> None:
         """Let a server die: nothing leaves it any more, and nothing that comes is taken."""
+        self.room.settle()
         self.network.silence(self.world.hosts[server])
         self.warnings.append(f"server {server} died {self.talked_s():.1f} s into the call")
 
@@ -186,6 +190,7 @@ class SfuCall(EmulatedCall):
 
     async def close_peers(self) -> list[str | None]:
         """Hang up one after the other, in an order that no clock decides: parties, then servers."""
+        self.room.stop()
         return [await bounded(each.close()) for each in (*self.peers, *self._server_legs())]
 
     def _rooms(self, plan: Topology) -> Room:

@@ -15,6 +15,7 @@ Rules:
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,6 +31,8 @@ from rtcprobe.call.transceiver import Sound, Transceiver
 from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.recording import Came, Departure, Departures, Said
 from rtcprobe.runtime.forwarding import Forwarded, Forwarding, Turn
+from rtcprobe.runtime.loudest import Loudest
+from rtcprobe.runtime.riding import Ride
 from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER
 from rtcprobe.units import RTP_CLOCK_HZ
 from rtcprobe.ways import Leg as LegName
@@ -59,6 +62,10 @@ class Topology:
     new_connection: bool = False
     service_s: float = 0.0
     workers: int = 1
+    last_n: int | None = None
+    """How many are forwarded, the loudest; None: everybody."""
+    rides: bool = True
+    """Whether media rides on fates after the first packet of each leg, where it may (``runtime.riding``)."""
     assumed: str | None = None
     """What of that is an assumption, in a sentence."""
 
@@ -88,14 +95,19 @@ class Room:
 
     def __init__(self, setup: CallSetup, made: World, plan: Topology) -> None:
         self.setup, self.plan, self.world = setup, plan, made
-        self.planes = {name: Forwarding(now_s=made.network.now_s) for name in plan.servers}
+        self.planes = {name: Forwarding(now_s=made.network.now_s, loudest=self._loudest()) for name in plan.servers}
         self.hears = {name: self._heard_by(name) for name in made.members}
         self.seats: dict[str, list[Seat]] = {name: [] for name in made.members}
         self.relays: list[tuple[ServerLeg, ServerLeg]] = []
         self.post = Post(made.members, plan.homes, setup.messages, made.network)
         """What is written: over the first seat of each, from there on."""
+        self._rides: dict[Seat, Ride] = {}
+        self._boarding: list[asyncio.Future[None]] = []
         self.over_s = math.inf
         """When the script was over, seconds since the epoch: what was said later is not waited for."""
+
+    def _loudest(self) -> Loudest | None:
+        return None if self.plan.last_n is None else Loudest(self.plan.last_n)
 
     def heard(self, name: str) -> bool:
         """Return whether anybody hears a party."""
@@ -119,7 +131,27 @@ class Room:
         leg = self._leg(home, [*inlet, *outlets, *silent], CALLEE_ORDER, courier)
         seat = Seat(peer=peer, leg=leg, listens_to=talkers, publishes=publishes)
         self.seats[name].append(seat)
+        if self.plan.rides and not network.sockets:
+            self._boarding += [asyncio.ensure_future(self._board(seat, talker)) for talker in talkers]
         return seat
+
+    def settle(self) -> None:
+        """Seal the fates of all that has left so far."""
+        now_s = self.world.network.now_s()
+        for ride in self._rides.values():
+            ride.settle(now_s)
+
+    def free(self, seat: Seat) -> None:
+        """Let a seat be free: nothing is heard there from now on."""
+        seat.left_s = self.world.network.now_s()
+        if seat in self._rides:
+            self._rides[seat].stop()
+
+    def stop(self) -> None:
+        """Let nobody board any more."""
+        self.settle()
+        for each in self._boarding:
+            each.cancel()
 
     def lay_relays(self) -> None:
         """Make the connections between servers: each sends the other whom somebody hears there."""
@@ -150,12 +182,14 @@ class Room:
         straight = not any(shifts.values()) and all(
             turn.shift == 0 for each in seats for turn in self._chain(talker, each).turns
         )
-        if len(seats) == 1 and straight:
+        if len(seats) == 1 and straight and math.isinf(seats[0].left_s):
             return first
         arrivals = Arrivals(likely=self.setup.expected(talker))
         for seat in seats:
             turns = self._chain(talker, seat).turns
             for at_s, packet in seat.section(talker).arrivals:
+                if at_s > seat.left_s:
+                    continue  # its fate was known before it left (``runtime.riding``)
                 stamp = _before(packet.timestamp, turns, shifts)
                 arrivals.add(at_s, packet.sequence, stamp, packet.payload, packet.payload_type)
         agreed = next((each.section(talker).agreed for each in seats if each.section(talker).arrivals), first.agreed)
@@ -219,16 +253,31 @@ class Room:
         for seat in self.seats[listener]:
             if talker not in seat.listens_to or not seat.peer.connected.is_set():
                 continue
-            forwarded = seat.outlet(talker).forwarded
             opened_s = seat.outlet(talker).opened_s
             if opened_s is None:
                 continue
             from_s = -math.inf if opened_s <= begun_s + self._up_s(talker, listener) else opened_s
             until_s = min(seat.left_s - UNDER_WAY_S, self.over_s)
-            for left_out_s, again_s in (*forwarded.pauses_s, (math.inf, math.inf)):
-                if from_s < min(left_out_s, until_s):
-                    yield from_s, min(left_out_s, until_s)
-                from_s = again_s
+            for last_s, again_s in (*self._left_out(talker, listener, seat), (math.inf, math.inf)):
+                if from_s < min(last_s, until_s):
+                    yield from_s, min(last_s, until_s)
+                from_s = max(from_s, again_s)
+
+    def _left_out(self, talker: str, listener: str, seat: Seat) -> Iterator[tuple[float, float]]:
+        """Yield what the server left out: from behind which departure of ``talker``'s until before which."""
+        del listener
+        pauses = seat.outlet(talker).forwarded.pauses
+        if not pauses:
+            return
+        spoken = self._whole([each for each in self.seats[talker] if each.publishes])
+        left_s = {each.timestamp: each.at_s for each in spoken.departures}
+        turns, shifts = self._chain(talker, seat).turns, self._shifts(talker)
+
+        def departed_s(timestamp: int | None, otherwise_s: float) -> float:
+            return otherwise_s if timestamp is None else left_s.get(_before(timestamp, turns, shifts), otherwise_s)
+
+        for last, first in pauses:
+            yield math.nextafter(departed_s(last, -math.inf), math.inf), departed_s(first, math.inf)
 
     def _sent_again(self, talker: str, listener: str) -> Iterator[Departure]:
         """Yield what the server sent ``listener`` again of ``talker`` (rule 1)."""
@@ -239,6 +288,17 @@ class Room:
             turns = self._chain(talker, seat).turns
             for at_s, sequence, timestamp, size_bytes in seat.outlet(talker).again:
                 yield Departure(at_s - up_s, sequence, _before(timestamp, turns, shifts), size_bytes)
+
+    async def _board(self, seat: Seat, talker: str) -> None:
+        """Let what a seat hears of ``talker`` ride once its first packet was heard (``runtime.riding``)."""
+        section = seat.section(talker)
+        await section.heard_packet.wait()
+        if section.agreed is None or section.agreed.nack:
+            return
+        if seat not in self._rides:
+            network, home = self.world.network, seat.leg.side
+            self._rides[seat] = Ride(self.planes[home], network, self.world.direction(home, seat.peer.side))
+        self._rides[seat].board(talker, seat.outlet(talker).forwarded, section.arrivals.add)
 
     def _up_s(self, talker: str, listener: str) -> float:
         """Return how long it takes at the fastest from ``talker`` to the server of ``listener``."""
@@ -255,7 +315,7 @@ class Room:
         there, back = self._passing(one, other), self._passing(other, one)
         made = [
             [
-                Outlet(name, plane, self.world.network)
+                Outlet(name, plane, self.world.network, always=True)
                 if name in sends
                 else Inlet(name, plane, asks=self._asks, network=self.world.network)
                 for name in (*there, *back)
