@@ -11,13 +11,18 @@ Rules:
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
 
 import yaml
 
 from rtcprobe.errors import BadInputError
+from rtcprobe.textfiles import read_text
 
-__all__ = ["load_yaml"]
+__all__ = ["load_yaml", "read_yaml"]
+
+T = TypeVar("T")
 
 _MOST_YAML: Final = 2**20
 """Characters; the parser takes some ten seconds for them."""
@@ -42,6 +47,25 @@ def load_yaml(text: str) -> Any:
         raise BadInputError(f"{line}this is not YAML", f"{error.problem or error.context}") from error
     except yaml.YAMLError as error:
         raise BadInputError("this is not YAML", " ".join(str(error).split())) from error
+
+
+def read_yaml(path: Path, meant: Callable[[Any], T], *, called: str | None = None) -> T:
+    """Return what ``meant`` makes of what the file at ``path`` says.
+
+    ``called`` is what an error calls a file that cannot be read: its path unless given.
+
+    Raises:
+        BadInputError: it cannot be read, is not YAML, or ``meant`` refuses it; led by the path.
+    """
+    try:
+        text = read_text(path)
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise BadInputError(f"{called or path} cannot be read", str(reason)) from error
+    try:
+        return meant(load_yaml(text))
+    except BadInputError as error:
+        raise error.within(str(path)) from error
 
 
 def _loaded(text: str) -> Any:

@@ -11,7 +11,8 @@ ROOT = Path(__file__).resolve().parent.parent / "rtcprobe"
 LEVELS = (
     ("__init__",),
     ("errors",),
-    ("strictyaml", "textfiles"),
+    ("textfiles",),
+    ("strictyaml",),
     ("units", "secrets", "ways", "wrapping"),
     ("link", "audio", "picture", "messages", "playout", "control", "quality", "timeline", "ice"),
     ("recording", "conversation"),

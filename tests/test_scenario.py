@@ -129,8 +129,9 @@ def test_every_scenario_opens_with_whom_it_serves_and_where_its_numbers_come_fro
 
 def test_the_first_situations_are_in_the_library():
     assert {
-        "1v1-social", "1v1-long-haul", "1v1-video", "cross-border-seller", "spoken-practice", "spoken-practice-turns",
-        "video-support", "voice-room-pair", "voice-assistant", "voice-assistant-barge-in",
+        "1v1-long-haul", "1v1-social", "1v1-video", "community-stage", "cross-border-seller", "live-commerce",
+        "spoken-practice", "spoken-practice-turns", "video-support", "voice-assistant", "voice-assistant-barge-in",
+        "voice-room", "voice-room-pair",
     } == set(library())  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from rtcprobe.report.history import line_of
 from rtcprobe.result import Joins
 from rtcprobe.result.files import load_results
 from rtcprobe.scenario import library_folder, read_scenario
-from rtcprobe.strictyaml import load_yaml
+from rtcprobe.strictyaml import load_yaml, read_yaml
 from rtcprobe.textfiles import read_bytes, read_text
 
 MARKED = {"utf-8": codecs.BOM_UTF8, "utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}
@@ -118,3 +118,23 @@ def test_an_impossible_width_is_no_reason_to_print_nothing(columns):
     command = [sys.executable, "-m", "rtcprobe", "links", "bangkok"]
     done = subprocess.run(command, env={**os.environ, "COLUMNS": columns}, capture_output=True, text=True, check=True)
     assert "bangkok" in done.stdout
+
+
+def test_a_file_of_yaml_that_cannot_be_meant_is_named_in_the_error(tmp_path):
+    path = tmp_path / "asked.yaml"
+
+    def refused(written):
+        raise BadInputError(f"{written!r} is nothing", "write something")
+
+    with pytest.raises(BadInputError, match=rf"{path} cannot be read: No such file"):
+        read_yaml(path, dict)
+    path.write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(BadInputError, match="this question cannot be read: it is not UTF-8 text"):
+        read_yaml(path, dict, called="this question")
+    path.write_text("a: [", encoding="utf-8")
+    with pytest.raises(BadInputError, match=rf"{path}: line 1: this is not YAML"):
+        read_yaml(path, dict)
+    path.write_text("a: 1", encoding="utf-8")
+    with pytest.raises(BadInputError, match=rf"{path}: {{'a': 1}} is nothing"):
+        read_yaml(path, refused)
+    assert read_yaml(path, dict) == {"a": 1}

@@ -14,8 +14,7 @@ from typing import Final
 from rtcprobe.adaptation.meeting import Flow
 from rtcprobe.errors import BadInputError, nearest
 from rtcprobe.link import LinkSpec, parse_link
-from rtcprobe.strictyaml import load_yaml
-from rtcprobe.textfiles import read_text
+from rtcprobe.strictyaml import read_yaml
 from rtcprobe.units import format_duration, parse_duration
 
 __all__ = ["LONGEST_S", "Case", "case_names", "case_of_link", "find_case"]
@@ -67,21 +66,15 @@ def find_case(name: str) -> Case:
             hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
             raise BadInputError(f"adaptation scenario {name!r} is not known", hint)
         path = _folder() / f"{name}.yaml"
-    try:
-        written = load_yaml(read_text(path))
-    except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise BadInputError(f"adaptation scenario {str(path)!r} cannot be read", f"{reason}") from error
-    except BadInputError as error:
-        raise error.within(str(path)) from None
+    return read_yaml(path, lambda written: _case(written, path), called=f"adaptation scenario {str(path)!r}")
+
+
+def _case(written: object, path: Path) -> Case:
     if not isinstance(written, dict) or set(written) - {"flows"} != set(_KEYS):
-        raise BadInputError(f"{path}: not the keys of an adaptation scenario", f"give {', '.join(_KEYS)}, or flows too")
-    try:
-        length_s = parse_duration(written["length"])
-        flows = _flows(written.get("flows", [{}]), length_s)
-        link, back = parse_link(written["link"], folder=path.parent), parse_link(written["back"], folder=path.parent)
-    except BadInputError as error:
-        raise error.within(str(path)) from None
+        raise BadInputError("not the keys of an adaptation scenario", f"give {', '.join(_KEYS)}, or flows too")
+    length_s = parse_duration(written["length"])
+    flows = _flows(written.get("flows", [{}]), length_s)
+    link, back = parse_link(written["link"], folder=path.parent), parse_link(written["back"], folder=path.parent)
     return Case(
         name=path.stem,
         about=str(written["about"]),

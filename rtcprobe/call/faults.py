@@ -14,9 +14,6 @@ import unicodedata
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-import anyio
-import httpcore
-
 from rtcprobe.errors import MeasurementError
 from rtcprobe.runtime.reach import StreamError
 from rtcprobe.secrets import scrub
@@ -135,6 +132,9 @@ def printable(text: str, most: int = _QUOTE_LENGTH) -> str:
 
 
 def _explain(exchange: Exchange, error: BaseException) -> tuple[str, str]:  # noqa: PLR0911 - one return a fault
+    import anyio  # noqa: PLC0415 - 40 ms of loading, which a call that asks no server has no use for
+    import httpcore  # noqa: PLC0415
+
     if isinstance(error, StreamError):
         return _no_stream(exchange.host, error)
     if isinstance(error, ssl.SSLCertVerificationError):

@@ -30,6 +30,7 @@ from rtcprobe.capture.network import floor_of
 from rtcprobe.capture.programme import PROGRAMME_S, PROGRAMMES, ProgrammeDecoder, frame_payload
 from rtcprobe.capture.stream import Packets, Stream, Wish
 from rtcprobe.errors import BadInputError
+from rtcprobe.playout.arrivals import Arrival, Coming
 from rtcprobe.playout.base import BLOCK_S, SAMPLE_RATE_HZ, Decoder, Pcm, RtpPacket
 from rtcprobe.playout.neteq import NetEq
 from rtcprobe.playout.policies import gaps, w3c_figures
@@ -165,6 +166,18 @@ class Plan:
     empty: int
     red: bool
 
+    def arrivals(self) -> list[Arrival]:
+        """Return every packet with its instant."""
+        payloads = self.payloads or [
+            b"\0" if silent else frame_payload(timestamp, self.frame)
+            for silent, timestamp in zip(self.silent.tolist(), self.timestamp.tolist(), strict=True)
+        ]
+        packets = zip(self.sequence.tolist(), self.timestamp.tolist(), payloads, strict=True)
+        return [
+            (at_s, RtpPacket(sequence & 0xFFFF, timestamp & 0xFFFFFFFF, payload, _PAYLOAD_TYPE))
+            for at_s, (sequence, timestamp, payload) in zip(self.at_s.tolist(), packets, strict=True)
+        ]
+
     def only(self, chosen: npt.NDArray[np.bool_]) -> Plan:
         """Return the packets of a mask."""
         places = np.flatnonzero(chosen)
@@ -281,60 +294,37 @@ def play(
     ``seconds`` of what is returned are the counters at ``marks_s``: each full second since the first packet if None.
     """
     neteq = NetEq(decoder, payload_type=_PAYLOAD_TYPE, red_payload_type=None)
-    if marks_s is None:
-        marks_s = plan.at_s[0] + np.arange(1.0, math.ceil(plan.at_s[-1] - plan.at_s[0]) + 1.0)
-    newest, last_s = int(plan.timestamp.max()), float(plan.at_s[-1])
-    began_s, count = float(plan.at_s[0]), len(plan.at_s)
-    at, sequences, timestamps, silent = (
-        each.tolist() for each in (plan.at_s, plan.sequence, plan.timestamp, plan.silent)
-    )
-    coming = list(wishes)
+    newest, began_s, last_s = int(plan.timestamp.max()), float(plan.at_s[0]), float(plan.at_s[-1])
+    marks = (began_s + np.arange(1.0, math.ceil(last_s - began_s) + 1.0) if marks_s is None else marks_s).tolist()
+    packets, coming = Coming(plan.arrivals()), list(wishes)
     before: Mapping[str, float] = {}
     seconds: list[Mapping[str, float]] = []
-    played_s: list[float] = []
-    played_at: list[int] = []
+    played: list[tuple[float, int]] = []
     blocks: list[Pcm] = []
-    upcoming, marks = 0, marks_s.tolist()
     for now_s in pulls.tolist():
         since_s = now_s - began_s
         if not before and since_s >= from_s:
             before = w3c_figures(neteq.stats())
         while coming and coming[0].since_s <= now_s:
             neteq.wish(coming.pop(0).delay_s)
-        while upcoming < count and at[upcoming] <= now_s:
-            payload = (
-                plan.payloads[upcoming]
-                if plan.payloads is not None
-                else b"\0"
-                if silent[upcoming]
-                else frame_payload(timestamps[upcoming], plan.frame)
-            )
-            packet = RtpPacket(
-                sequence=sequences[upcoming] & 0xFFFF,
-                timestamp=timestamps[upcoming] & 0xFFFFFFFF,
-                payload=payload,
-                payload_type=_PAYLOAD_TYPE,
-            )
-            neteq.insert_packet(packet, at[upcoming])
-            upcoming += 1
+        while packets.at_s <= now_s:
+            neteq.insert_packet(packets.take(), now_s)
         block = neteq.get_audio(now_s)
         while len(seconds) < len(marks) and now_s >= marks[len(seconds)]:
             seconds.append(w3c_figures(neteq.stats()))
         if with_sound:
             blocks.append(block.samples)
         if block.rtp_timestamp is not None and since_s >= from_s:
-            played_s.append(now_s)
-            played_at.append(block.rtp_timestamp)
-        if now_s > last_s and (
-            now_s > last_s + _DRY_S if block.rtp_timestamp is None else block.rtp_timestamp >= newest
-        ):
+            played.append((now_s, block.rtp_timestamp))
+        over = now_s > last_s + _DRY_S if block.rtp_timestamp is None else block.rtp_timestamp >= newest
+        if over and now_s > last_s:
             break
     final = w3c_figures(neteq.stats())
     late, lost = gaps(neteq.trace())
     return Played(
         w3c=_since(final, before or final),
         seconds=seconds,
-        behind_s=_behind(plan, np.array(played_s), np.array(played_at, dtype=np.int64)),
+        behind_s=_behind(plan, np.array([at for at, _ in played]), np.array([of for _, of in played], dtype=np.int64)),
         late_gaps=len(late),
         lost_gaps=len(lost),
         pcm=np.concatenate(blocks) if blocks else None,

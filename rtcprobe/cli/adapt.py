@@ -78,11 +78,7 @@ def adapt(
         document = {"engine": "model", "controller": controller, "seeds": seeds, "scenarios": _plain(written)}
         write_whole(json.dumps(document, indent=1, allow_nan=False) + "\n", json_path)
     if html_path is not None:
-        from rtcprobe.report.html import render_adapt
-        from rtcprobe.report.html.adapt import AdaptCase
-
-        shown = [AdaptCase(case=case, controller=controller, rows=rows, courses=runs) for case, rows, runs in drawn]
-        write_whole(render_adapt(shown), html_path)
+        write_whole(_page(drawn, controller), html_path)
     return ExitCode.MET
 
 
@@ -100,6 +96,16 @@ def _cases(scenarios: tuple[str, ...], line: str | None, length: str) -> list[Ca
     if line is not None:
         return [case_of_link(line, length_s)]
     return [find_case(name) for name in scenarios or case_names()]
+
+
+def _page(drawn: list[tuple[Case, list[dict[str, float | None]], list[Course]]], controller: str) -> str:
+    """Return the page that draws the courses of every line."""
+    from rtcprobe.report.html import render_adapt
+    from rtcprobe.report.html.adapt import AdaptCase
+
+    return render_adapt(
+        [AdaptCase(case=case, controller=controller, rows=rows, courses=runs) for case, rows, runs in drawn]
+    )
 
 
 def _called(

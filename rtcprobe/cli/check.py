@@ -38,7 +38,7 @@ from rtcprobe.errors import BadInputError, ExitCode, RtcprobeError
 
 if TYPE_CHECKING:
     from rtcprobe.report.cases import Case, Suite
-    from rtcprobe.result import Clock, Engine, Result
+    from rtcprobe.result import Result
     from rtcprobe.scenario import Scenario
     from rtcprobe.verdict import Goal, RegressionCheck, Tolerance
     from rtcprobe.verdict.breaking import Break
@@ -108,35 +108,18 @@ def check(
     tolerated = parse_tolerance(tolerance)
     change = _change(broken, update=update, outputs=outputs)
     plans = budgeted(measuring.plans(scenarios), budgets_path)
-    names = [plan.name for plan in plans]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise BadInputError(f"two scenarios are named {twice}", "check them one by one, each with its own baseline")
+    names = _named(plans)
     outputs.refuse()
     stored = _stored(baseline_path, names, update=update, outputs=outputs)
     jobs = []
     for plan in plans:
         before = tuple(each for each in stored if each.scenario == plan.name)
-        seeds = _seeds(before, runs, seed, fresh=fresh_seeds)
-        job = _Job(
-            plan=plan,
-            before=before,
-            seeds=seeds,
-            clock=measuring.clock,
-            engine=measuring.engine,
-            fresh_seeds=fresh_seeds,
-        )
+        job = _Job(plan, before, _seeds(before, runs, seed, fresh=fresh_seeds), measuring, fresh_seeds)
         jobs.append(job.judged_beforehand(baseline_path, update=update))
         if change is not None:
             change.refuse(before)
-    session = _Session(
-        tolerance=tolerated,
-        strict=strict,
-        budgets=budgets_path is not None,
-        outputs=outputs,
-        quiet=quiet,
-        change=change,
-    )
+    given = budgets_path is not None
+    session = _Session(tolerance=tolerated, strict=strict, budgets=given, outputs=outputs, quiet=quiet, change=change)
     try:
         for job in jobs:
             if not session.run(job):
@@ -150,15 +133,22 @@ def check(
     return session.finish(baseline_path if update else None, stored)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def _named(plans: Sequence[Scenario]) -> list[str]:
+    names = [plan.name for plan in plans]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise BadInputError(f"two scenarios are named {twice}", "check them one by one, each with its own baseline")
+    return names
+
+
+@dataclass(frozen=True, slots=True)
 class _Job:
     """A scenario to check: with what, and which runs to make. ``compared``: whether there is anything to compare."""
 
     plan: Scenario
     before: tuple[Result, ...]
     seeds: tuple[int, ...]
-    clock: Clock
-    engine: Engine
+    measuring: Measuring
     fresh_seeds: bool
     compared: bool = True
 
@@ -180,8 +170,8 @@ class _Job:
                 scenario_digest=plan.digest,
                 seeds=self.seeds,
                 fresh_seeds=self.fresh_seeds,
-                clock=self.clock,
-                engine=self.engine,
+                clock=self.measuring.clock,
+                engine=self.measuring.engine,
                 target=plan.target.shown,
                 settings=plan.settings,
             )
@@ -269,7 +259,10 @@ class _Session:
         from rtcprobe.report.cases import budget_sentence, result_cases
 
         began_s = time.monotonic()
-        result = measured(job.plan, seed=seed, clock=job.clock, engine=job.engine, quiet=self.quiet, strict=self.strict)
+        asked = job.measuring
+        result = measured(
+            job.plan, seed=seed, clock=asked.clock, engine=asked.engine, quiet=self.quiet, strict=self.strict
+        )
         if self.change is not None and result.verdict != "invalid":
             from rtcprobe.verdict import judge
 

@@ -47,17 +47,12 @@ def compare(
     Every scenario that all files hold is compared. A difference is called better or worse only where it is real at 95 %
     confidence, all figures taken together; a rank likewise.
     """
-    from rtcprobe.report.json import check_writable
     from rtcprobe.report.lines import print_lines
     from rtcprobe.verdict import rank
 
     if len(paths) < 2:
         raise BadInputError(f"{paths[0]} alone cannot be compared", "name two files or more")
-    outputs = [each for each in (json_path, markdown_path, html_path) if each is not None]
-    if len(set(outputs)) < len(outputs):
-        raise BadInputError("two outputs are in one place", "give each a place of its own")
-    for path in outputs:
-        check_writable(path)
+    outputs = _outputs(json_path, markdown_path, html_path)
     sides = [
         (label, read_results(path, scenario=scenario, last=last))
         for label, path in zip(_labels(paths), paths, strict=True)
@@ -83,6 +78,18 @@ def compare(
 
         write_whole(render_comparison(rankings, sides, dumps=dumps), html_path)
     return ExitCode.MET
+
+
+def _outputs(*paths: str | None) -> list[str]:
+    """Return where something is to be written to, refused where that cannot be."""
+    from rtcprobe.report.json import check_writable
+
+    outputs = [each for each in paths if each is not None]
+    if len(set(outputs)) < len(outputs):
+        raise BadInputError("two outputs are in one place", "give each a place of its own")
+    for path in outputs:
+        check_writable(path)
+    return outputs
 
 
 def _write(rankings: Sequence[Ranking], *, json_path: str | None, markdown_path: str | None) -> None:

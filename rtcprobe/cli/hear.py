@@ -56,15 +56,11 @@ def hear(
     time would hear; an event log, what its writer heard. Without --ssrc the longest stream of sound is heard, and of
     video seen, and those at least half as long. Video is played through libwebrtc's receiver.
     """
-    from rtcprobe.report.json import check_writable, write_whole
+    from rtcprobe.report.json import write_whole
     from rtcprobe.report.lines import print_lines
 
     wav_path = asked["wav_path"]
-    for path in (json_path, html_path, wav_path):
-        if path is not None:
-            check_writable(path)
-    if json_path == html_path == "-":
-        raise BadInputError("--json and --html are both -", "give one of them a file")
+    _need_writable(json_path, html_path, wav_path)
     if len(files) > _MOST_FILES:
         raise BadInputError(f"{len(files)} files are too many at once", f"give {_MOST_FILES} at most")
     screen = console(stderr="-" in (json_path, html_path))
@@ -85,11 +81,7 @@ def hear(
 
         print_lines(heard_lines(each), screen)
     if json_path is not None:
-        plain = [each.to_dict() for each in heard]
-        text = json.dumps(
-            plain[0] if len(plain) == 1 else plain, indent=1, allow_nan=False, ensure_ascii=json_path == "-"
-        )
-        write_whole(text + "\n", json_path)
+        write_whole(_as_json(heard, ascii_only=json_path == "-"), json_path)
     if html_path is not None:
         from rtcprobe.report.html import render_heard
 
@@ -97,6 +89,23 @@ def hear(
     if wav_path is not None:
         _write_sound(heard[0], wav_path)
     return max((each.exit_code for each in heard), default=ExitCode.MET)
+
+
+def _need_writable(json_path: str | None, html_path: str | None, wav_path: str | None) -> None:
+    """Refuse outputs that cannot be written, or want one place."""
+    from rtcprobe.report.json import check_writable
+
+    for path in (json_path, html_path, wav_path):
+        if path is not None:
+            check_writable(path)
+    if json_path == html_path == "-":
+        raise BadInputError("--json and --html are both -", "give one of them a file")
+
+
+def _as_json(heard: Sequence[Heard], *, ascii_only: bool) -> str:
+    plain = [each.to_dict() for each in heard]
+    document = plain[0] if len(plain) == 1 else plain
+    return json.dumps(document, indent=1, allow_nan=False, ensure_ascii=ascii_only) + "\n"
 
 
 def _heard(

@@ -93,7 +93,6 @@ def relay(
     """
     import asyncio
 
-    from rtcprobe.report.json import check_writable
     from rtcprobe.runtime.priority import prioritised
     from rtcprobe.runtime.real import RealEventLoop
     from rtcprobe.runtime.relay import resolve_udp
@@ -106,11 +105,7 @@ def relay(
     late_s = _read("--late", parse_duration, late)
     if not 0 < late_s <= 1.0:
         raise BadInputError(f"--late {late} is impossible", "give more than 0s, 1s at most")
-    if json_path == "-" and csv_path == "-":
-        raise BadInputError("--json and --csv both want standard output", "give one of them a file")
-    for path in (json_path, csv_path, html_path):
-        if path is not None:
-            check_writable(path)
+    _need_writable(json_path, csv_path, html_path)
     front = resolve_udp(listen, "--listen")
     meant = _meant(listen, to) if user is None and credential is None else _allowed(front, to, user, credential)
     course = _Course(front, meant, up, down, seed=seed, seconds=seconds, shared=shared, late_s=late_s)
@@ -194,6 +189,17 @@ def _links(link: str, back_link: str | None) -> tuple[list[LinkSpec], list[LinkS
     return up, up if back is None else back
 
 
+def _need_writable(json_path: str | None, csv_path: str | None, html_path: str | None) -> None:
+    """Refuse outputs that cannot be written, or want one place."""
+    from rtcprobe.report.json import check_writable
+
+    if json_path == csv_path == "-":
+        raise BadInputError("--json and --csv both want standard output", "give one of them a file")
+    for path in (json_path, csv_path, html_path):
+        if path is not None:
+            check_writable(path)
+
+
 def _written(link: str) -> tuple[list[LinkSpec], list[LinkSpec] | None]:
     """Return the link of a line, or that of a YAML file: a mapping of its keys, an adaptation case, or a scenario."""
     from pathlib import Path
@@ -201,18 +207,12 @@ def _written(link: str) -> tuple[list[LinkSpec], list[LinkSpec] | None]:
     from rtcprobe.adaptation import find_case
     from rtcprobe.link import parse_link
     from rtcprobe.scenario import find_scenario
-    from rtcprobe.strictyaml import load_yaml
-    from rtcprobe.textfiles import read_text
+    from rtcprobe.strictyaml import read_yaml
 
     path = Path(link)
     if path.suffix not in (".yaml", ".yml"):
         return [parse_link(link)], None
-    try:
-        written = load_yaml(read_text(path))
-    except OSError as error:
-        raise BadInputError(f"{link!r} cannot be read", str(error.strerror)) from error
-    except UnicodeError as error:
-        raise BadInputError(f"{link!r} cannot be read", "it is not UTF-8 text") from error
+    written = read_yaml(path, lambda written: written, called=repr(link))
     if isinstance(written, dict) and {"link", "back", "length"} <= set(written):
         case = find_case(link)
         return [case.link], [case.back]

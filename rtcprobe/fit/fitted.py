@@ -101,6 +101,9 @@ class Fitted:
         }  # fmt: skip
 
 
+_HALVED: Final = "round trips: half the base, the jitter over √2 and 1 − √(1 − loss) each way, as if both were alike"
+
+
 def fit(measured: Measured, *, way: str | None = None, base_s: float | None = None, trace: str | None = None) -> Fitted:
     """Return the line of one way of ``measured`` (the first unless named).
 
@@ -114,12 +117,7 @@ def fit(measured: Measured, *, way: str | None = None, base_s: float | None = No
         BadInputError: the way is not told apart, or fewer than twenty probes came.
     """
     series = measured.way(way)
-    came = int(np.count_nonzero(~series.lost))
-    if came < LEAST_PROBES:
-        raise BadInputError(
-            f"{came} of {len(series.delay_s)} probes came",
-            f"measure longer: {LEAST_PROBES} are the least, 500 are good",
-        )
+    _need_enough(series)
     notes = list(series.notes)
     if series.relative and base_s is not None:
         series = replace(series, delay_s=series.delay_s + base_s)
@@ -131,17 +129,13 @@ def fit(measured: Measured, *, way: str | None = None, base_s: float | None = No
     reason = shape.misfit if shape is not None else ""
     halved = series.way == "round trip"
     if halved:
-        notes.append(
-            "round trips: half the base, the jitter over √2 and 1 − √(1 − loss) each way, as if both were alike"
-        )
+        notes.append(_HALVED)
     notes += _unknown(series, losses)
     if shape is not None and shape.hiccups:
         times = "moment" if shape.hiccups == 1 else "moments"
         notes.append(f"{shape.hiccups} {times} in which several packets in a row were far too late are not in the line")
-    if reason and trace is None:
-        line = ""
-    elif reason and trace is not None:
-        line = f"delay_trace {trace}"
+    if reason:
+        line = "" if trace is None else f"delay_trace {trace}"
     else:
         line = _line(shape, slots, losses, halved=halved, free=series.reordered)
     delays = series.delay_s / 2.0 if halved else series.delay_s
@@ -159,6 +153,15 @@ def fit(measured: Measured, *, way: str | None = None, base_s: float | None = No
         notes=tuple(notes),
         trace=delays,
     )
+
+
+def _need_enough(series: Series) -> None:
+    came = int(np.count_nonzero(~series.lost))
+    if came < LEAST_PROBES:
+        raise BadInputError(
+            f"{came} of {len(series.delay_s)} probes came",
+            f"measure longer: {LEAST_PROBES} are the least, 500 are good",
+        )
 
 
 def _steady(series: Series) -> tuple[Series, list[str]]:

@@ -20,8 +20,7 @@ from typing import Any, Final
 
 from rtcprobe.errors import BadInputError, did_you_mean, same_name
 from rtcprobe.link import ACCESS, REGIONS, backbone
-from rtcprobe.strictyaml import load_yaml
-from rtcprobe.textfiles import read_text
+from rtcprobe.strictyaml import read_yaml
 from rtcprobe.units import parse_duration, parse_ratio
 
 __all__ = ["MOST_EDGES", "MOST_GROUPS", "Group", "Question", "read_question"]
@@ -95,17 +94,7 @@ def read_question(path: Path) -> Question:
     Raises:
         BadInputError: it cannot be read, or says something that cannot be meant.
     """
-    try:
-        written = load_yaml(read_text(path))
-    except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise BadInputError(f"{path} cannot be read", str(reason)) from error
-    except BadInputError as error:
-        raise error.within(str(path)) from error
-    try:
-        return _question(written)
-    except BadInputError as error:
-        raise error.within(str(path)) from error
+    return read_yaml(path, _question)
 
 
 def _question(written: object) -> Question:

@@ -131,41 +131,72 @@ def replay(
             f"playing until {format_duration(until_s)} ends before it begins",
             f"give {format_duration(first_tick_s)} or later",
         )
-    coming = Coming(arrivals)
     # Ticks are counted, not added up: the hundredth is at exactly first + 1 s.
     period_s = BLOCK_S / (1 + drift)
     ticks = int(np.ceil((until_s - first_tick_s) / period_s - 1e-9))
-    stamps, concealed = array("q"), array("H")
-    sound: list[Pcm] = []
-    take = each or (lambda played: sound.append(played.samples))
-    gliding = cast("Gliding", playout) if _glides(type(playout)) else None
     # So many blocks are played whatever they are; one less than by division, which may be off by a rounding.
     certain = ticks if enough is None else min(ticks, math.floor(max(from_s - first_tick_s, 0.0) / period_s) - 1)
-    tick = 0
-    while tick < ticks:
-        if gliding is not None and tick < certain:
-            run = gliding.glide(coming, (first_tick_s, period_s, tick), certain - tick)
-            if run is not None:
-                stamps.extend(range(run.rtp_timestamp, run.rtp_timestamp + run.blocks * BLOCK_SAMPLES, BLOCK_SAMPLES))
-                concealed.frombytes(bytes(concealed.itemsize * run.blocks))
-                take(run)
-                tick += run.blocks
-                continue
-        now_s = first_tick_s + tick * period_s
+    pulling = _Pulling(playout, Coming(arrivals), first_tick_s, period_s, each)
+    while pulling.tick < ticks:
+        if pulling.tick < certain and pulling.glide(certain):
+            continue
+        now_s = first_tick_s + pulling.tick * period_s
+        block = pulling.block(now_s)
+        if enough is not None and now_s > from_s and enough(block, now_s):
+            break
+    return pulling.playback(drift)
+
+
+class _Pulling:
+    """A loudspeaker pulling: what it got so far, and the index of the block it asks for next."""
+
+    def __init__(
+        self,
+        playout: Playout,
+        coming: Coming,
+        first_tick_s: float,
+        period_s: float,
+        each: Callable[[Block | Run], object] | None,
+    ) -> None:
+        self.tick = 0
+        self._playout, self._coming = playout, coming
+        self._gliding = cast("Gliding", playout) if _glides(type(playout)) else None
+        self._first_s, self._period_s = first_tick_s, period_s
+        self._stamps, self._concealed = array("q"), array("H")
+        self._sound: list[Pcm] = []
+        self._take = each or (lambda played: self._sound.append(played.samples))
+
+    def glide(self, until: int) -> bool:
+        """Get blocks up to index ``until`` at once; return whether there were any to be had so."""
+        clock = self._first_s, self._period_s, self.tick
+        run = None if self._gliding is None else self._gliding.glide(self._coming, clock, until - self.tick)
+        if run is None:
+            return False
+        self._stamps.extend(range(run.rtp_timestamp, run.rtp_timestamp + run.blocks * BLOCK_SAMPLES, BLOCK_SAMPLES))
+        self._concealed.frombytes(bytes(self._concealed.itemsize * run.blocks))
+        self._take(run)
+        self.tick += run.blocks
+        return True
+
+    def block(self, now_s: float) -> Block:
+        """Get one block at ``now_s``, once what came by then was taken in."""
+        coming, playout = self._coming, self._playout
         while coming.at_s <= now_s:
             at_s = coming.at_s
             playout.insert_packet(coming.take(), at_s)
         block = playout.get_audio(now_s)
-        stamps.append(NO_SOUND if block.rtp_timestamp is None else block.rtp_timestamp)
-        concealed.append(block.concealed_samples)
-        take(block)
-        tick += 1
-        if enough is not None and now_s > from_s and enough(block, now_s):
-            break
-    return Playback(
-        start_s=first_tick_s,
-        stamps=np.frombuffer(stamps, dtype=np.int64),
-        concealed=np.frombuffer(concealed, dtype=np.uint16),
-        pcm=np.concatenate(sound) if sound else np.zeros(0, dtype=np.float32),
-        drift=drift,
-    )
+        self._stamps.append(NO_SOUND if block.rtp_timestamp is None else block.rtp_timestamp)
+        self._concealed.append(block.concealed_samples)
+        self._take(block)
+        self.tick += 1
+        return block
+
+    def playback(self, drift: float) -> Playback:
+        """Return all that was got."""
+        return Playback(
+            start_s=self._first_s,
+            stamps=np.frombuffer(self._stamps, dtype=np.int64),
+            concealed=np.frombuffer(self._concealed, dtype=np.uint16),
+            pcm=np.concatenate(self._sound) if self._sound else np.zeros(0, dtype=np.float32),
+            drift=drift,
+        )

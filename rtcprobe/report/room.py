@@ -156,11 +156,11 @@ def _matrix(found: Matrix, page: Page) -> Iterator[Text]:
     width = min(
         max(_CELL, (page.width - room - 1) // max(heads, 1)), max(_CELL, *(cell_width(each) + 2 for each in columns))
     )
-    title = say("Who hears whom, p50 ms: a row speaks, a column hears")
+    title = say("Who hears whom, p50 ms: rows speak, columns hear")
     if found.grouped:
-        title = say("Who hears whom, p50 ms: a row speaks, a column hears; of groups the latest pair")
+        title = say("Who hears whom, p50 ms: rows speak, columns hear; of groups the latest pair")
     yield page.rule(title)
-    fits = room + heads * width < page.width
+    fits = room + heads * width < page.width and all(cell_width(each) < width for each in columns)
     names = columns if fits else [f"{chr(ord('A') + place)}" for place in range(heads)]
     yield Text(" " * room + "".join(_right(name, width) for name in names), style="dim")
     for row in found.rows:

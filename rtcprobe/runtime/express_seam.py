@@ -56,11 +56,13 @@ Take = Callable[["Came"], None]
 class EncodedFrame(NamedTuple):
     """A frame in one RTP payload or several, and its place in time, in ticks of its RTP clock since the first frame.
 
-    Each payload is a packet, the last with the marker bit; they leave one behind the other, at once.
+    Each payload is a packet, the last with the marker bit; they leave one behind the other, at once. ``level`` is how
+    loud it is, voice or not and -dBov (RFC 6464 §3); None: that is not said.
     """
 
     payloads: Sequence[bytes]
     timestamp: int
+    level: tuple[bool, int] | None = None
 
 
 @runtime_checkable
@@ -147,7 +149,8 @@ class _Sending:
         self._loop = asyncio.get_running_loop()
         self._send = sealed(sender.transport)
         self._lag = round(track.lag_s * 2**32)
-        self._extensions: bytes | None = None  # what stands between header and payload, where it is always the same
+        self._extensions: dict[tuple[bool, int] | None, bytes] = {}
+        """What stands between header and payload, by level, where nothing else in it changes."""
         self._over = self._loop.create_future()
         self._ntp_time: Callable[[], int] = aiortc.clock.current_ntp_time
         if isinstance(self._loop, VirtualEventLoop):  # as it would, without asking which loop this is
@@ -187,21 +190,22 @@ class _Sending:
             frame = self._track.take()
             if self._sender._enabled:  # noqa: SLF001
                 for place, payload in enumerate(frame.payloads, 1 - len(frame.payloads)):
-                    self._send_packet(payload, frame.timestamp, marker=not place)
+                    self._send_packet(payload, frame, marker=not place)
             self._schedule()
         except Exception as error:  # noqa: BLE001 - whoever waits for the end is told
             self._over.set_exception(error)
 
-    def _send_packet(self, payload: bytes, timestamp: int, *, marker: bool) -> None:
+    def _send_packet(self, payload: bytes, frame: EncodedFrame, *, marker: bool) -> None:
         sender, sequence = self._sender, self._sequence
-        timestamp = (self._origin + timestamp) & 0xFFFFFFFF
+        timestamp = (self._origin + frame.timestamp) & 0xFFFFFFFF
         kind = self._type | marker << 7
         packet: RtpPacket | Left
-        if self._extensions is None:
-            packet, data = self._first(payload, sequence, timestamp, marker=marker)
+        head = self._extensions.get(frame.level)
+        if head is None:
+            packet, data = self._first(payload, sequence, timestamp, frame.level, marker=marker)
         else:
-            flags = 0x90 if self._extensions else 0x80
-            data = _HEADER.pack(flags, kind, sequence, timestamp, sender._ssrc) + self._extensions + payload  # noqa: SLF001
+            flags = 0x90 if head else 0x80
+            data = _HEADER.pack(flags, kind, sequence, timestamp, sender._ssrc) + head + payload  # noqa: SLF001
             packet = Left(sequence, data)
         sender._RTCRtpSender__rtp_history[sequence % self._kept] = packet  # noqa: SLF001
         self._send(data)
@@ -212,7 +216,9 @@ class _Sending:
         sender._RTCRtpSender__packet_count += 1  # noqa: SLF001
         self._sequence = (sequence + 1) & 0xFFFF
 
-    def _first(self, payload: bytes, sequence: int, timestamp: int, *, marker: bool) -> tuple[RtpPacket, bytes]:
+    def _first(
+        self, payload: bytes, sequence: int, timestamp: int, level: tuple[bool, int] | None, *, marker: bool
+    ) -> tuple[RtpPacket, bytes]:
         """Return a packet made by aiortc; note its extensions where those of the next are the same."""
         sender = self._sender
         packet = RtpPacket(
@@ -221,25 +227,26 @@ class _Sending:
         )  # fmt: skip
         packet.extensions.abs_send_time = aiortc.clock.current_ntp_time() >> 14 & 0x00FFFFFF
         packet.extensions.mid = attribute(sender, "_RTCRtpSender__mid")
+        packet.extensions.audio_level = level
         known = attribute(sender, "_RTCRtpSender__rtp_header_extensions_map")
         data = packet.serialize(known)
         names = attribute(known, "_HeaderExtensionsMap__ids")
         timed = names.abs_send_time or names.transport_sequence_number
         if not timed and attribute(sender, "_RTCRtpSender__rtx_payload_type") is None:
-            self._extensions = data[_HEADER.size : len(data) - len(payload)]
+            self._extensions[level] = data[_HEADER.size : len(data) - len(payload)]
         return packet, data
 
 
-def sealed(dtls: RTCDtlsTransport) -> Callable[[bytes], None]:
+def sealed(dtls: RTCDtlsTransport) -> Callable[[bytes], int]:
     """Return what sends an RTP packet through SRTP and the pair of candidates that was nominated.
 
-    It raises ``ConnectionError`` where ``dtls`` is not connected.
+    It returns how many bytes left, and raises ``ConnectionError`` where ``dtls`` is not connected.
     """
     connection = attribute(dtls.transport, "_connection")
     nominated: dict[int, Any] = attribute(connection, "_nominated")
     seal: Callable[[bytes], bytes] | None = None
 
-    def send(data: bytes) -> None:
+    def send(data: bytes) -> int:
         nonlocal seal
         if dtls._state is not State.CONNECTED:  # noqa: SLF001
             raise ConnectionError("Cannot send encrypted RTP, not connected")
@@ -248,7 +255,9 @@ def sealed(dtls: RTCDtlsTransport) -> Callable[[bytes], None]:
         pair = nominated.get(1)
         if pair is None:
             raise ConnectionError("Cannot send data, not connected")
-        pair.protocol.transport.sendto(seal(data), pair.remote_addr)
+        whole = seal(data)
+        pair.protocol.transport.sendto(whole, pair.remote_addr)
+        return len(whole)
 
     return send
 

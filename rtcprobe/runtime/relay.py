@@ -23,12 +23,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import struct
-import sys
 from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,8 +34,9 @@ from rtcprobe.errors import BadInputError
 from rtcprobe.link import Achieved, Fate, Link, LinkSpec, Path, Requested, Tally
 from rtcprobe.runtime.network import MOST_AT_ONCE, Direction, Room, wire_size
 from rtcprobe.runtime.seconds import LATE_SECOND_S, Lateness, Ledger, Seconds
+from rtcprobe.runtime.tos import Datagram, sender, tell_tos, tos_of
 
-__all__ = ["SWEEP_S", "Datagram", "Flow", "Relay", "resolve_udp", "sender", "written"]
+__all__ = ["SWEEP_S", "Flow", "Relay", "resolve_udp", "written"]
 
 Address = tuple[str, int]
 
@@ -47,9 +45,6 @@ SWEEP_S = 15.0
 MOST_CLIENTS = 256
 MOST_REMEMBERED = 1024
 MOST_COUNTED = 1_000_000
-Datagram = tuple[bytes, int]
-"""What was sent, and its TOS byte or traffic class."""
-
 _ECN = 3
 """Both bits: CE (RFC 3168 §5)."""
 _ANCILLARY_BYTES = 64
@@ -206,7 +201,7 @@ class Relay:
                 return
             except OSError:
                 continue  # what a client's machine refused is told here, and is no fault of the relay
-            self._heard((address[0], address[1]), (data, _tos(ancillary)))
+            self._heard((address[0], address[1]), (data, tos_of(ancillary)))
 
     def _heard(self, client: Address, datagram: Datagram) -> None:
         """Take what a client sent."""
@@ -229,7 +224,7 @@ class Relay:
         try:
             back.setblocking(False)
             back.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
-            _tell_tos(back)
+            tell_tos(back)
             if self._to is None:
                 back.bind((self.address[0], 0))
             else:
@@ -263,7 +258,7 @@ class Relay:
                 continue
             except OSError:
                 return
-            self._send_back(flow, (data, _tos(ancillary)), peer)
+            self._send_back(flow, (data, tos_of(ancillary)), peer)
 
     def _send_back(self, flow: Flow, datagram: Datagram, _peer: Address | None) -> None:
         """Let what came back have its way to its client."""
@@ -327,47 +322,6 @@ def _path(specs: Sequence[LinkSpec], seed: np.random.SeedSequence) -> Path:
     return Path([Link(spec, child) for spec, child in zip(specs, seed.spawn(len(specs)), strict=True)])
 
 
-def _tell_tos(udp: socket.socket) -> None:
-    """Ask to be told each datagram's TOS byte, where the system can."""
-    if udp.family == socket.AF_INET6:
-        level, option = socket.IPPROTO_IPV6, getattr(socket, "IPV6_RECVTCLASS", None)
-    else:
-        level, option = socket.IPPROTO_IP, getattr(socket, "IP_RECVTOS", None)
-    if option is not None:
-        with suppress(OSError):
-            udp.setsockopt(level, option, 1)
-
-
-def _tos(ancillary: Sequence[tuple[int, int, bytes]]) -> int:
-    """Return the TOS byte or traffic class that came with a datagram; 0 where none did."""
-    for level, kind, value in ancillary:
-        if (level, kind) in _TOS_KINDS and value:
-            return value[0] if sys.byteorder == "little" or len(value) == 1 else value[-1]
-    return 0
-
-
-_TOS_KINDS = {(socket.IPPROTO_IP, socket.IP_TOS), (socket.IPPROTO_IPV6, getattr(socket, "IPV6_TCLASS", -1))}
-
-
-def sender(udp: socket.socket, to: Address | None = None) -> Callable[[Datagram], object]:
-    """Return what sends a datagram with its TOS byte."""
-    inner = (socket.IPPROTO_IP, socket.IP_TOS)
-    if udp.family == socket.AF_INET6:
-        inner = (socket.IPPROTO_IPV6, getattr(socket, "IPV6_TCLASS", -1))
-    where = () if to is None else (to,)
-
-    def send(datagram: Datagram) -> None:
-        data, tos = datagram
-        if tos:
-            udp.sendmsg([data], [(*inner, struct.pack("i", tos))], 0, *where)
-        elif to is None:
-            udp.send(data)
-        else:
-            udp.sendto(data, to)
-
-    return send
-
-
 def resolve_udp(text: str, what: str) -> Address:
     """Return the IP address and port that ``HOST:PORT`` names.
 
@@ -392,7 +346,7 @@ def _listening(address: Address) -> socket.socket:
     try:
         front.setblocking(False)
         front.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
-        _tell_tos(front)
+        tell_tos(front)
         front.bind(address)
     except OSError as error:
         front.close()

@@ -17,8 +17,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rtcprobe.link import LinkSpec
-from rtcprobe.runtime.relay import SWEEP_S, Datagram, Flow, Relay, sender
+from rtcprobe.runtime.relay import SWEEP_S, Flow, Relay
 from rtcprobe.runtime.seconds import LATE_SECOND_S
+from rtcprobe.runtime.tos import Datagram, sender
 from rtcprobe.runtime.turn import Allocation, Credentials, Relayed, TurnServer
 
 __all__ = ["TurnRelay"]

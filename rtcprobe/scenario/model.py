@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -405,8 +405,11 @@ class Scenario:
 
         Prose, name and budgets aside, and who is called in it: two vendors are compared in one situation.
         """
-        called = () if self.servers else ("target",)
-        measured = {key: value for key, value in self.settings.items() if key not in PROSE and key not in called}
+        return self.digest_without(() if self.servers else ("target",))
+
+    def digest_without(self, aside: Collection[str] = ()) -> str:
+        """Return such digits of everything that decides what a run measures, the keys ``aside`` left out."""
+        measured = {key: value for key, value in self.settings.items() if key not in PROSE and key not in aside}
         if "parties" in measured:
             measured["parties"] = list(measured["parties"].items())  # seeds are handed out in their order
         text = json.dumps(measured, sort_keys=True, separators=(",", ":"), ensure_ascii=True)

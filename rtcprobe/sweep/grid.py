@@ -15,7 +15,6 @@ Rule: everything is refused before anything runs: each point of the grid is read
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -27,8 +26,7 @@ from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.probe.job import Job
 from rtcprobe.result import Engine
 from rtcprobe.scenario import Scenario
-from rtcprobe.strictyaml import load_yaml
-from rtcprobe.textfiles import read_text
+from rtcprobe.strictyaml import read_yaml
 
 __all__ = ["MOST_JOBS", "Grid", "Task", "read_grid"]
 
@@ -95,7 +93,7 @@ class Grid:
                 where = ", ".join(f"{axis}={value}" for axis, value in point) or "the grid"
                 raise error.within(where) from error
             # The two engines' figures never stand for each other.
-            name = _digest(plan)[:16] + ("" if self.engine == "stack" else f"-{self.engine}")
+            name = plan.digest_without() + ("" if self.engine == "stack" else f"-{self.engine}")
             found += [Task(job=job.seeded(seed), point=point, key=f"{name}-{seed}") for seed in self.seeds]
         return found
 
@@ -117,31 +115,13 @@ def _refuse(plan: Scenario, engine: Engine) -> None:
     check_target(plan, "virtual", engine)
 
 
-def _digest(plan: Scenario) -> str:
-    """Return the digest of everything that decides what a run measures; what it is called does not."""
-    settings = {
-        key: value for key, value in plan.settings.items() if key not in ("name", "serves", "sources", "budgets")
-    }
-    return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
-
-
 def read_grid(path: Path) -> Grid:
     """Return the grid in the file at ``path``.
 
     Raises:
         BadInputError: it cannot be read, or says something that cannot be meant.
     """
-    try:
-        written = load_yaml(read_text(path))
-    except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise BadInputError(f"{path} cannot be read", str(reason)) from error
-    except BadInputError as error:
-        raise error.within(str(path)) from error
-    try:
-        return _grid(written)
-    except BadInputError as error:
-        raise error.within(str(path)) from error
+    return read_yaml(path, _grid)
 
 
 def _grid(written: object) -> Grid:

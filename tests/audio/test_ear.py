@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import uniform_filter1d
 
+from rtcprobe.audio import ear
 from rtcprobe.audio.ear import FLOOR, listen
 from rtcprobe.audio.marker import MARKER_SAMPLES, Marker, MarkerTrain, trains, waveform
 from rtcprobe.audio.mouth import Mouth, Noise, Speech, encode_stream
@@ -279,3 +281,11 @@ def test_a_marker_that_is_heard_twice_is_rejected_because_either_could_be_anothe
     assert len(hearing.heard) == 0
     assert {item.reason for item in hearing.rejected} == {"it was heard twice: it could be another talker's"}
     assert len(hearing.rejected) == len(MARKERS)
+
+
+def test_a_spectrum_is_smoothed_as_scipy_does_it_to_the_bit():
+    rng = np.random.default_rng(5)
+    for spread in (0.0, 1.0, 4.0) * 20:  # of white noise, and of speech
+        power = (40 + rng.exponential(100.0, 1861) * np.exp(spread * rng.standard_normal(1861))).astype(np.float32)
+        smooth = ear._smooth(power)
+        assert np.array_equal(smooth, uniform_filter1d(power, ear._SMOOTHING_BINS, mode="nearest"))

@@ -6,8 +6,9 @@ import pytest
 from rtcprobe.link import Fate, parse_link
 from rtcprobe.runtime.network import MOST_AT_ONCE, Room
 from rtcprobe.runtime.real import RealEventLoop
-from rtcprobe.runtime.relay import Relay, _tos, resolve_udp, written
+from rtcprobe.runtime.relay import Relay, resolve_udp, written
 from rtcprobe.runtime.seconds import Lateness, Ledger, Seconds
+from rtcprobe.runtime.tos import tos_of
 
 
 class Peer(asyncio.DatagramProtocol):
@@ -320,8 +321,8 @@ def test_what_a_datagram_says_of_ecn_is_carried_on_both_ways():
 
 
 def test_a_queue_that_marks_says_so_to_the_receiver():
-    assert _tos([(socket.IPPROTO_IP, socket.IP_TOS, b"\x02")]) == 2
-    assert _tos([(socket.IPPROTO_IP, socket.IP_TTL, b"\x02")]) == 0
+    assert tos_of([(socket.IPPROTO_IP, socket.IP_TOS, b"\x02")]) == 2
+    assert tos_of([(socket.IPPROTO_IP, socket.IP_TTL, b"\x02")]) == 0
 
 
 def test_seconds_count_what_was_offered_and_when_it_came_out():

@@ -229,3 +229,21 @@ def test_a_file_of_something_else_is_one_sentence(tmp_path, text):
     path.write_text(text)
     with pytest.raises(BadInputError, match=r"no row of a sweep|no number"):
         read_rows(path)
+
+
+def test_rows_of_rooms_whose_parties_stand_in_another_order_are_not_taken_for_each_other(tmp_path):
+    written = """
+    name: room
+    serves: two, in one order or the other
+    parties: {PARTIES}
+    link: delay 10ms
+    call: {duration: 1s, joins: 1}
+    """
+    keys = []
+    for parties in ("ana: {}, ben: {}", "ben: {}, ana: {}"):
+        path = tmp_path / "room.yaml"
+        path.write_text(written.replace("PARTIES", parties), encoding="utf-8")
+        grid = tmp_path / "grid.yaml"
+        grid.write_text(f"scenario: {path}\nseeds: 1\naxes: {{call.duration: [1s]}}\n", encoding="utf-8")
+        keys += [task.key for task in read_grid(grid).tasks()]
+    assert len(set(keys)) == 2

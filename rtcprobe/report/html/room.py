@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from rtcprobe.report.html.tables import Table
-from rtcprobe.report.html.words import NOTHING, arrow
+from rtcprobe.report.html.words import arrow
 from rtcprobe.report.room import facts, figure_rows
 from rtcprobe.report.sentences import milliseconds
 from rtcprobe.report.words import say
@@ -94,10 +94,10 @@ def room(result: Result) -> Told | None:
     if result.room is None or not any(ear.heard for ear in result.mouth_to_ear.values()):
         return None
     found = matrix(result, most=_MOST)
-    caption = say("Who hears whom, ms: a row speaks, a column hears; large p50, small p95")
+    caption = say("Who hears whom, ms: rows speak, columns hear; large p50, small p95")
     if found.grouped:
         caption = say(
-            "Who hears whom, ms: a row speaks, a column hears; large p50, small p95; of groups the latest pair"
+            "Who hears whom, ms: rows speak, columns hear; large p50 (of groups the latest pair), small p95 of all"
         )
     when = hour(result)
     return Told(
@@ -133,7 +133,7 @@ def _shade(cell: Cell | None) -> Shade:
         return Shade(text="·")
     if cell.p50_s is None:
         return Shade(text=say("never"), level="h5", title=arrow(cell.worst))
-    tail = NOTHING if cell.p95_s is None else milliseconds(cell.p95_s, 0)
+    tail = "" if cell.p95_s is None else milliseconds(cell.p95_s, 0)
     title = arrow(cell.worst)
     if cell.ways > 1:
         title = say("latest of {count} pairs: {pair}", count=cell.ways, pair=title)

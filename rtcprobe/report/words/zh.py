@@ -221,6 +221,10 @@ _PARTS: Final[Mapping[str, str]] = {
     "network min": "网络最小",
     "network variable": "网络波动",
     "network and target": "网络与目标",
+    "network": "网络",
+    "mixer": "混音器",
+    "{ms} ms from {at} s on": "第 {at} 秒起 {ms} ms",
+    "The mixer kept {way}: {heights}.": "混音器对 {way} 的保留：{heights}。",
     "jitter buffer": "抖动缓冲",
     "decode block": "解码块",
     "device": "设备",
@@ -237,15 +241,15 @@ _ROOM: Final[Mapping[str, str]] = {
     "guest": "嘉宾",
     "audience": "观众",
     "Room": "房间",
-    "Who hears whom, p50 ms: a row speaks, a column hears": "谁听谁，p50 ms：行说，列听",
-    "Who hears whom, p50 ms: a row speaks, a column hears; of groups the latest pair": (
+    "Who hears whom, p50 ms: rows speak, columns hear": "谁听谁，p50 ms：行说，列听",
+    "Who hears whom, p50 ms: rows speak, columns hear; of groups the latest pair": (
         "谁听谁，p50 ms：行说，列听；分组取最晚的一对"
     ),
-    "Who hears whom, ms: a row speaks, a column hears; large p50, small p95": (
+    "Who hears whom, ms: rows speak, columns hear; large p50, small p95": (
         "谁听谁，ms：行说，列听；大字 p50，小字 p95"
     ),
-    "Who hears whom, ms: a row speaks, a column hears; large p50, small p95; of groups the latest pair": (
-        "谁听谁，ms：行说，列听；大字 p50，小字 p95；分组取最晚的一对"
+    "Who hears whom, ms: rows speak, columns hear; large p50 (of groups the latest pair), small p95 of all": (
+        "谁听谁，ms：行说，列听；大字 p50（分组取最晚的一对），小字为全部的 p95"
     ),
     "speaks ↓, hears →, p50 ms": "说 ↓，听 →，p50 ms",
     "latest pairs, p50 and p95, ms": "最晚的几对，p50 与 p95，ms",

@@ -9,14 +9,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
 from rtcprobe.result import Account, Result
 from rtcprobe.verdict.room.people import Person, people
+from rtcprobe.verdict.statistics import samples_needed
 from rtcprobe.ways import Way
 
 __all__ = ["LEVELS_S", "Cell", "Group", "Matrix", "level", "matrix", "worst_pairs"]
 
 LEVELS_S: Final = (0.100, 0.150, 0.200, 0.300, 0.400)
 """What parts one shade from the next: 100 ms (ITU-T G.107, Idd), 150 and 400 ms (G.114); 200 and 300 lie between."""
+
+
+_TAIL: Final = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +35,9 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """The latest pair of a talkers' and a listeners' group: its median and its p95, seconds; None: too few markers.
+    """The latest pair of a talkers' and a listeners' group with its median, seconds, and the p95 of all their markers.
 
-    ``ways`` were heard, ``silent`` were not heard at all.
+    None: too few markers. ``ways`` were heard, ``silent`` were not heard at all.
     """
 
     worst: Way
@@ -81,14 +87,14 @@ def level(seconds: float | None) -> int:
 
 
 def _grouped(names: Sequence[str], known: Mapping[str, Person], most: int) -> tuple[Group, ...]:
-    """Return each alone; of too many those of one role and region together, or of one role, or of one region."""
+    """Return each alone; of too many those of one role and region together, or of one region, or of one role."""
     alone = tuple(Group(name=name, members=(name,)) for name in names)
     if len(alone) <= most:
         return alone
     by = (
         lambda each: ", ".join(filter(None, (each.role, each.region))),
-        lambda each: each.role or each.region,
         lambda each: each.region or each.role,
+        lambda each: each.role or each.region,
     )
     for key in by:
         found: dict[str, list[str]] = {}
@@ -107,14 +113,19 @@ def _grouped(names: Sequence[str], known: Mapping[str, Person], most: int) -> tu
 def _cell(ears: Sequence[Account]) -> Cell:
     heard = [ear for ear in ears if ear.heard]
     latest = max(heard or ears, key=lambda ear: _median_s(ear) or 0.0)
-    p95s = [found for ear in heard if (found := _quantile_s(ear, "p95")) is not None]
     return Cell(
         worst=latest.way,
         p50_s=_median_s(latest),
-        p95_s=max(p95s, default=None),
+        p95_s=_tail_s(heard),
         ways=len(heard),
         silent=sum(not ear.heard and bool(ear.scheduled) for ear in ears),
     )
+
+
+def _tail_s(ears: Sequence[Account]) -> float | None:
+    """Return the p95 of all markers of these ways; None where too few came."""
+    delays_s = [each.delay_s for ear in ears for each in ear.samples]
+    return float(np.quantile(delays_s, _TAIL)) if len(delays_s) >= samples_needed(_TAIL) else None
 
 
 def _late_s(cell: Cell) -> float:
