@@ -15,6 +15,7 @@ from rtcprobe.call.targets.access import Leg
 from rtcprobe.call.targets.base import CallSetup, Way
 from rtcprobe.call.targets.emulated import EmulatedCall, world
 from rtcprobe.call.targets.endings import bounded
+from rtcprobe.call.targets.sfu_passed import Passed
 from rtcprobe.call.targets.sfu_room import Room, Seat, Topology
 from rtcprobe.call.targets.sfu_script import SfuPerformance, goes_on_stage
 from rtcprobe.errors import MeasurementError
@@ -36,6 +37,7 @@ class SfuCall(EmulatedCall):
         self.plan = plan
         self.warnings += [] if plan.assumed is None else [plan.assumed]
         self.room = self._rooms(plan)
+        self._passed = self._heard_of(self.room)
         for name in self.parties:
             on_stage = not (plan.new_connection and goes_on_stage(name, setup.cues))
             self.room.take_seat(name, publishes=on_stage)
@@ -76,14 +78,14 @@ class SfuCall(EmulatedCall):
     def said_on(self, way: Way) -> Said:
         """Return what was said on a way so far, over whatever connections."""
         name = WayName(way.direction)
-        said = self.room.said(name.talker, name.listener)
+        said = self._passed.said(name.talker, name.listener)
         return self._nothing(name.talker) if said is None else said
 
     def came_on(self, way: Way, *, forwarded: bool) -> Came:
         """Return what came on a way so far, over whatever connections."""
         del forwarded
         name = WayName(way.direction)
-        came = self.room.came(name.talker, name.listener)
+        came = self._passed.came(name.talker, name.listener)
         assert came is not None  # who hears somebody has had a seat
         return came
 
@@ -196,6 +198,10 @@ class SfuCall(EmulatedCall):
     def _rooms(self, plan: Topology) -> Room:
         """Return where parties take their seats."""
         return Room(self.setup, self.world, plan)
+
+    def _heard_of(self, room: Room) -> Passed:
+        """Return what tells what passed there."""
+        return Passed(room)
 
     def _server_legs(self) -> list[ServerLeg]:
         seats = [seat.leg for seats in self.room.seats.values() for seat in seats]
