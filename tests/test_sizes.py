@@ -23,7 +23,6 @@ LARGER = {
     "exporter/web.py make_app": 60,
     "hearing/ears.py Ear": 350,
     "playout/frames/libwebrtc.py LibwebrtcReceiver": 250,
-    "playout/neteq/core.py NetEq": 300,
     "playout/neteq/glide.py Glider.glide": 90,
     "report/html/page.py _section": 60,
     "runtime/network.py": 450,
