@@ -53,6 +53,58 @@ CASES = (
 )
 
 
+AUDIENCE = """
+name: sfu-audience
+parties:
+  host: {region: bangkok, access: 4g-good}
+  ann: {region: singapore, access: wifi-good, sends: nothing}
+  bob: {region: jakarta, access: 4g-good, sends: nothing}
+  eve: {region: frankfurt, access: wifi-good, sends: nothing}
+target: {kind: sfu, region: singapore}
+call: {calls: 1, duration: 30s, joins: 1}
+"""
+
+PHASES = ("signaling", "answer", "ice", "dtls")
+
+THEIRS = {
+    "ann": (27.0, 16.0, 20.0, 9.0, 155.6, 46.8, 47.8),
+    "bob": (153.0, 84.0, 67.0, 75.0, 200.0, 77.8, 58.6),
+    "eve": (337.0, 174.0, 168.0, 169.0, 243.3, 125.8, 55.7),
+}
+"""By listener: the join's phases, then mouth to ear p50, network and server, jitter buffer, each in ms."""
+
+
+def heard_by_audience(seed: int) -> dict[str, tuple[float, ...]]:
+    """Return the same of ours, of one join and one call."""
+    result = run_probe(parse_scenario(AUDIENCE), seed=seed, clock="virtual")
+    found = {}
+    for account in result.accounts:
+        name, stages = account.way.listener, account.stages
+        join = next(each for each in result.join.attempts if each.party == name)
+        network_s = stages["network_min"] + stages["network_variable"]
+        middle_s = float(np.median([each.delay_s for each in account.samples]))
+        said_s = (*(join.phases.get(each, 0.0) for each in PHASES), middle_s, network_s, stages["jitter_buffer"])
+        found[name] = tuple(each * 1e3 for each in said_s)
+    return found
+
+
+def audience(calls: int) -> int:
+    """Print the table of a host and three who listen; return how many cells are apart."""
+    found, apart = [heard_by_audience(seed) for seed in range(1, calls + 1)], 0
+    names = (*PHASES, "p50", "network + server", "jitter buffer")
+    print("ours / theirs, ms:", ", ".join(names))
+    for name, theirs in THEIRS.items():
+        ours = np.array([each[name] for each in found if name in each])
+        cells = []
+        for place, their in enumerate(theirs):
+            mean, spread = ours[:, place].mean(), ours[:, place].std(ddof=1)
+            agrees = abs(mean - their) <= _SPREADS * max(spread, 1.0)
+            apart += not agrees
+            cells.append(f"{mean:.1f} ±{spread / calls**0.5:.1f} / {their:.1f}{'' if agrees else ' !'}")
+        print(f"{name:6}", "   ".join(cells))
+    return apart
+
+
 def measured(case: Case, seed: int) -> tuple[float, float, float]:
     """Return what one call comes to: share unplayed, p50 and p95 of the mouth-to-ear delay in ms."""
     settings = (f"target={{kind: sfu, nack: {case.nack}}}", *case.settings)
@@ -79,7 +131,8 @@ def main(calls: int) -> int:
                 f"{mean:6.2f} ±{spread / calls**0.5:5.2f}{unit} / {theirs * scale:6.2f}{unit}{' ' if agrees else '!'}"
             )
         print(f"{case.name:36} {cells[0]:>26} {cells[1]:>24} {cells[2]:>24}")
-    print(f"ours / theirs; ! is more than {_SPREADS:g} spreads of a call apart: {apart} of {3 * len(CASES)} cells")
+    apart += audience(calls)
+    print(f"ours / theirs; ! is more than {_SPREADS:g} spreads of a call apart: {apart} of {3 * len(CASES) + 21} cells")
     return int(apart > 0)
 
 

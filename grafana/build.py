@@ -36,6 +36,7 @@ from queries import (
     q,
     quantile,
 )
+from rooms import WHO_HEARS_WHOM
 
 FOLDER = Path(__file__).resolve().parent / "dashboards"
 
@@ -723,7 +724,7 @@ IS_THE_PROBE_HEALTHY = Dashboard(
     ),
 )
 
-DASHBOARDS = (IS_IT_GOOD, WHY_IS_IT_SLOW, WHAT_IS_SEEN, ONE_CALL, IS_THE_PROBE_HEALTHY)
+DASHBOARDS = (IS_IT_GOOD, WHY_IS_IT_SLOW, WHAT_IS_SEEN, WHO_HEARS_WHOM, ONE_CALL, IS_THE_PROBE_HEALTHY)
 
 
 def rendered() -> dict[str, str]:

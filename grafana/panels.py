@@ -230,6 +230,46 @@ def table(
     )
 
 
+def shaded(
+    title: str,
+    description: str,
+    unit: str,
+    query: Query,
+    *,
+    row: str,
+    column: str,
+    limits: Sequence[tuple[float, str]],
+    width: int = 24,
+    height: int = 10,
+) -> Panel:
+    """A matrix: a row each value of one label, a column each of another, cells shaded by ``limits``.
+
+    Source: Grafana's transformation `groupingToMatrix` (columnField, rowField, valueField).
+    """
+    return Panel(
+        title=title,
+        description=description,
+        kind="table",
+        unit=unit,
+        queries=(Query(expr=query.expr, instant=True, format="table"),),
+        width=width,
+        height=height,
+        defaults={
+            "thresholds": steps(GOOD, *limits),
+            "color": {"mode": "thresholds"},
+            "custom": {"align": "center", "cellOptions": {"type": "color-background", "mode": "basic"}},
+            "decimals": 0,
+        },
+        options={"showHeader": True, "cellHeight": "sm"},
+        transformations=(
+            {
+                "id": "groupingToMatrix",
+                "options": {"columnField": column, "rowField": row, "valueField": "Value", "emptyValue": "null"},
+            },
+        ),
+    )
+
+
 def steps(base: str, *limits: tuple[float, str]) -> dict[str, Any]:
     """Grafana's thresholds: ``base`` until the first limit."""
     listed = [{"value": None, "color": base}, *({"value": value, "color": color} for value, color in limits)]

@@ -120,6 +120,16 @@ def test_a_server_that_dies_takes_its_own_ways_with_it():
     assert any(warning.startswith("server two died 3.0 s") for warning in result.warnings)
 
 
+def test_an_edge_that_drops_all_its_legs_leaves_the_other_edge_measured():
+    settings = ["servers={one: {}, two: {}}", "parties.host.edge=one", "parties.eve.edge=one", "parties.guest.edge=two"]
+    settings += [f"legs.{leg}=delay 10ms" for leg in ("one_to_two", "two_to_one")]
+    settings += [f"legs.{leg}=delay 40ms at 3s loss 100%" for leg in ("guest_to_two", "two_to_guest")]
+    result = run(ROOM, *settings)
+    assert of(result, "host_to_eve").lost == 0
+    for way in ("host_to_guest", "guest_to_eve", "guest_to_host"):
+        assert 0 < of(result, way).heard < of(result, way).scheduled
+
+
 def test_nobody_at_all_is_no_measurement():
     result = run(ROOM, "link=loss 100%")
     assert result.verdict == "inconclusive"

@@ -50,8 +50,9 @@ class ChannelWanted:
 class Channel:
     """The messages of one connection of ``side``, both ways. ``may_send`` is set when everybody may."""
 
-    def __init__(self, side: str, wanted: ChannelWanted, network: Network) -> None:
-        self.side, self.wanted = side, wanted
+    def __init__(self, side: str, wanted: ChannelWanted, network: Network, *, first: int = 0) -> None:
+        """Make it; its messages are numbered from ``first`` on."""
+        self.side, self.wanted, self.first = side, wanted, first
         self.may_send = asyncio.Event()
         self.finished = asyncio.Event()
         """Set when all that was due has been sent, or never will be."""
@@ -165,14 +166,14 @@ class Channel:
 
     def _never_sent(self) -> list[Posted]:
         """Return what would have been sent by rate over a channel that did not open."""
-        first = len(self._messages)
+        first = self.first + len(self._messages)
         return [
             Posted(first + place, self._begun_s + due.at_s, due.size_bytes, None)
             for place, due in enumerate(self.wanted.by_rate)
         ]
 
     def _post(self, due_s: float, size_bytes: int) -> None:
-        number = len(self._messages)
+        number = self.first + len(self._messages)
         self._messages.append(Posted(number, due_s, size_bytes, None))
         if self._opened_s is None:
             self._waiting.append(number)
@@ -182,15 +183,20 @@ class Channel:
     def _give(self, number: int) -> None:
         """Give a message to the channel."""
         assert self._channel is not None
-        posted = self._messages[number]
+        place = number - self.first
+        posted = self._messages[place]
         try:
-            self._channel.send(write_message(number, posted.size_bytes))
+            self._channel.send(self._wrapped(write_message(number, posted.size_bytes)))
         except InvalidStateError:
-            self._messages[number] = posted._replace(fault="the channel had closed")
+            self._messages[place] = posted._replace(fault="the channel had closed")
         except ValueError as error:
-            self._messages[number] = posted._replace(fault=_refused(error, posted.size_bytes))
+            self._messages[place] = posted._replace(fault=_refused(error, posted.size_bytes))
         else:
-            self._messages[number] = posted._replace(posted_s=self._network.now_s())
+            self._messages[place] = posted._replace(posted_s=self._network.now_s())
+
+    def _wrapped(self, text: str) -> str:
+        """Return what goes over the channel for a message."""
+        return text
 
     def _opened(self) -> None:
         self._opened_s = self._network.now_s()
@@ -205,12 +211,13 @@ class Channel:
             return
         self._streams[writer] = channel
 
-        def take(data: object) -> None:
-            read = read_message(data)
-            taken = Delivered(self._network.now_s(), read.number, read.size_bytes, read.wrong)
-            self.came.setdefault(writer, []).append(taken)
+        channel.on("message", lambda data: self._take(writer, data))
 
-        channel.on("message", take)
+    def _take(self, writer: str, data: object) -> None:
+        """Note a message of ``writer``'s."""
+        read = read_message(data)
+        taken = Delivered(self._network.now_s(), read.number, read.size_bytes, read.wrong)
+        self.came.setdefault(writer, []).append(taken)
 
     async def _until(self, when_s: float) -> None:
         await asyncio.sleep(max(0.0, when_s - self._network.now_s()))

@@ -7,11 +7,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from rtcprobe.audio.level import QUIETEST
 from rtcprobe.audio.red import RedEncoder
 from rtcprobe.call.track import EncodedTrack
 from rtcprobe.hearing.speech import Spoken
 from rtcprobe.runtime.network import Network
 from rtcprobe.units import RTP_CLOCK_HZ
+
+_VOICED = 60
+"""Louder than this is called voice: noise as of a room lies below (``audio.mouth``: -80 and -55 dBFS), speech above."""
 
 __all__ = ["Mouth", "MouthTrack", "Speech"]
 
@@ -20,14 +24,16 @@ __all__ = ["Mouth", "MouthTrack", "Speech"]
 class Speech:
     """What a mouth says: encoded frames of ``ptime_s`` each, None where DTX sends nothing; ``endless`` starts over.
 
-    ``silence`` is the frame that is sent while it is told to be silent; None: nothing is. ``voice`` is what was
-    encoded, for an end that encodes by itself.
+    ``silence`` is the frame that is sent while it is told to be silent; None: nothing is. ``levels`` are what each
+    frame's packet says of how loud it is, -dBov (RFC 6464); None: they say nothing. ``voice`` is what was encoded, for
+    an end that encodes by itself.
     """
 
     frames: Sequence[bytes | None]
     ptime_s: float
     endless: bool = False
     silence: bytes | None = None
+    levels: bytes | None = None
     voice: Spoken | None = None
 
     @property
@@ -132,6 +138,13 @@ class MouthTrack(EncodedTrack):
 
     def _sends(self, index: int) -> bool:
         return self.mouth.speech.frames[index % self._count] is not None
+
+    def _level(self, index: int) -> tuple[bool, int] | None:
+        levels = self.mouth.speech.levels
+        if levels is None:
+            return None
+        level = QUIETEST if self.mouth.is_closed else levels[index % len(levels)]
+        return level < _VOICED, level
 
     def _payloads(self, index: int, timestamp: int) -> Sequence[bytes]:
         payload = self.mouth.says(index)

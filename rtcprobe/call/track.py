@@ -95,7 +95,12 @@ class EncodedTrack(MediaStreamTrack, ABC):
         index = self._next
         self._next += 1
         timestamp = round(index * self.frame_s * self.clock_hz)
-        return EncodedFrame(self._payloads(index, timestamp), timestamp)
+        return EncodedFrame(self._payloads(index, timestamp), timestamp, self._level(index))
+
+    def _level(self, index: int) -> tuple[bool, int] | None:
+        """Return how loud frame ``index`` is (``EncodedFrame.level``)."""
+        del index
+        return None
 
     @abstractmethod
     def _begin(self, now_s: float) -> tuple[float, int]:

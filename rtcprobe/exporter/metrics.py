@@ -25,13 +25,15 @@ import sys
 from rtcprobe.exporter.metric import Metric, Scope, counter, gauge, histogram
 from rtcprobe.exporter.picture_metrics import PROBE_ROWS as PICTURES_OF_PROBES
 from rtcprobe.exporter.picture_metrics import RUN_ROWS as PICTURES_OF_RUNS
+from rtcprobe.exporter.room_metrics import RUN_ROWS as ROOMS
 from rtcprobe.result import STAGES
 from rtcprobe.timeline import PHASE_OF, VIDEO_ORDER
 
 __all__ = ["PROBE_LABELS", "TABLE", "Metric", "Scope", "markdown"]
 
 PROBE_LABELS = ("probe", "scenario", "target", "caller_region", "callee_region")
-"""On every metric of a run or probe. ``probe`` names the rest: they multiply no series."""
+"""On every metric of a run or probe. ``probe`` names the rest: they multiply no series. Of a room the regions are those
+of who speaks and of who listens (``rooms``)."""
 
 JOIN_BUCKETS_S = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 10.0, 30.0)
 PHASE_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
@@ -56,7 +58,10 @@ PHASES = (
 
 _VERDICTS = "pass, fail, inconclusive, invalid"
 _PHASES = f"phase: {', '.join(PHASES)}, other (one that is not known)"
-_WAYS = "direction: caller_to_callee, callee_to_caller, round_trip (an echo), ana_to_ben (parties by name)"
+_WAYS = (
+    "direction: caller_to_callee, callee_to_caller, round_trip (an echo), ana_to_ben (parties by name), "
+    "speaker_to_audience (roles, in a room of more than 20 ways)"
+)
 _AGGREGATES = "aggregate: min, mean, p50, p95, max (a percentile of too few samples is absent)"
 _TIMERS = "timer: stun, dtls, signaling"
 _FATES = "fate: heard, rejected, lost"
@@ -95,7 +100,7 @@ _PROBE_ROWS = (
         "join_retransmissions_total",
         "Retransmissions while joining.",
         "timer side",
-        f"{_TIMERS}; side: caller, callee",
+        f"{_TIMERS}; side: caller, callee (in a large room a role)",
     ),
     counter(
         "probe",
@@ -342,7 +347,7 @@ _SERVER_ROWS = (
     histogram("server", "loop_lag_seconds", "How late the server's own loop runs.", buckets=LAG_BUCKETS_S),
 )
 
-TABLE: tuple[Metric, ...] = (*_PROBE_ROWS, *PICTURES_OF_PROBES, *_RUN_ROWS, *PICTURES_OF_RUNS, *_SERVER_ROWS)
+TABLE: tuple[Metric, ...] = (*_PROBE_ROWS, *PICTURES_OF_PROBES, *_RUN_ROWS, *PICTURES_OF_RUNS, *ROOMS, *_SERVER_ROWS)
 
 _SCOPES: tuple[tuple[Scope, str, str], ...] = (
     ("run", "The last run", "Exported by `rtcprobe serve`, `/probe`, `rtcprobe run --push` and `--openmetrics`."),

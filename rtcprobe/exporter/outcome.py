@@ -17,6 +17,7 @@ from rtcprobe.exporter.config import OBJECTIVES, Objective
 from rtcprobe.exporter.instruments import Draft, Instruments
 from rtcprobe.exporter.metrics import PHASES, TABLE
 from rtcprobe.exporter.pictures import add_pictures, set_pictures
+from rtcprobe.exporter.rooms import MOST, access_labels, directions, party_label, region_labels, set_room
 from rtcprobe.result import Account, BudgetVerdict, Clock, Join, Kind, PlacedCall, Result, Summary, Verdict
 from rtcprobe.scenario import Scenario
 from rtcprobe.secrets import scrub
@@ -81,8 +82,7 @@ def probe_labels(probe: str, scenario: Scenario, target: str) -> dict[str, str]:
         "probe": probe,
         "scenario": scenario.name,
         "target": scrub(target),
-        "caller_region": scenario.caller.region,
-        "callee_region": scenario.callee.region,
+        **region_labels(scenario),
     }
 
 
@@ -95,7 +95,7 @@ def set_objectives(into: Instruments, objectives: Mapping[str, Objective]) -> No
 
 def set_up(into: Instruments | Draft, scenario: Scenario, clock: Clock) -> None:
     """Set what is known of a probe before it runs."""
-    access = {"caller_access": scenario.caller.access, "callee_access": scenario.callee.access}
+    access = access_labels(scenario)
     with into.anew(["rtcprobe_probe_info"]):
         into.set("rtcprobe_probe_info", 1, clock=clock, **access)
 
@@ -145,7 +145,7 @@ def add_run(into: Instruments | Draft, outcome: Outcome, objectives: Mapping[str
     into.set("rtcprobe_last_valid_run_timestamp_seconds", outcome.ended_unix_s)
     _add_joins(into, result)
     _add_events(into, outcome, objectives)
-    for direction, ear in result.mouth_to_ear.items():
+    for direction, ear in directions(result).items():
         for sample in ear.samples:
             into.observe("rtcprobe_mouth_to_ear_seconds", sample.delay_s, direction=direction)
         for stage, seconds in ear.stages.items():
@@ -202,7 +202,8 @@ def set_last_run(into: Instruments | Draft, outcome: Outcome, objectives: Mappin
             _set_harness(into, outcome.result)
             if outcome.result.verdict != "invalid":
                 _set_figures(into, outcome.result)
-                _set_goals(into, outcome.goals)
+                own = directions(outcome.result)
+                _set_goals(into, [each for each in outcome.goals if each.direction is None or each.direction in own])
                 for slo, (events, bad) in events_of(outcome, objectives).items():
                     if events:
                         into.set("rtcprobe_last_slo_kept_ratio", 1.0 - bad / events, slo=slo)
@@ -225,7 +226,7 @@ def _add_joins(into: Instruments | Draft, result: Result) -> None:
         for phase, seconds in attempt.phases.items():
             into.observe("rtcprobe_join_phase_seconds", seconds, phase=_phase(phase))
         for each in attempt.retransmissions:
-            into.count("rtcprobe_join_retransmissions_total", timer=each.timer, side=each.party)
+            into.count("rtcprobe_join_retransmissions_total", timer=each.timer, side=party_label(result, each.party))
             into.count("rtcprobe_join_retransmission_cost_seconds_total", each.cost_s, timer=each.timer)
 
 
@@ -257,8 +258,9 @@ def _add_events(into: Instruments | Draft, outcome: Outcome, objectives: Mapping
 
 def _set_figures(into: Instruments | Draft, result: Result) -> None:
     _set_joins(into, result)
-    for direction, ear in result.mouth_to_ear.items():
+    for direction, ear in directions(result).items():
         _set_ear(into, direction, ear)
+    set_room(into, result)
     _set_turns(into, result)
     for way, account in result.of_kind("messages").items():
         for fate, number in _fates(account):
@@ -345,6 +347,8 @@ def _set_ear(into: Instruments | Draft, direction: str, ear: Account) -> None:
 
 
 def _set_links(into: Instruments | Draft, result: Result) -> None:
+    if len(result.link) > MOST:
+        return
     for direction, report in result.link.items():
         for seen, figures in (("requested", report.requested), ("achieved", report.achieved)):
             delays = {each: getattr(figures, f"delay_{each}_s") for each in ("min", "p5", "p50", "p95", "p99", "max")}

@@ -210,6 +210,7 @@ class _Sight:
     def __init__(self, said: Said, came: CameVideo, reel: Reel, constants: Constants, *, read_every: int) -> None:
         self._reel, self._came, self._constants, self._read_every = reel, came, constants, read_every
         settings = reel.film.settings
+        self._frame_ticks = reel.frame_s * VIDEO_HZ
         self._form = payload_format(settings.codec)
         started_s = said.started_s
         count = len(reel.places) if started_s is not None else 0
@@ -231,15 +232,16 @@ class _Sight:
         self._pieces = pieces
         eye = Eye(self._filmed_s.tolist())
         readings, datas, sizes = self._readings(receiver)
-        frames = [
-            FrameSeen(number, float(filmed_s), self._fate_unshown(number))
-            for number, filmed_s in enumerate(self._filmed_s)
-        ]
+        frames = [FrameSeen(number, filmed_s, "lost") for number, filmed_s in enumerate(self._filmed_s.tolist())]
+        unshown = set(range(len(frames)))
         for shown in receiver.shown:
             number = self._frame_of(shown.frame.timestamp)
             if number is not None:
                 taken = eye.take(readings[shown.frame.first], shown.at_us / _US, expected=number)
                 frames[number] = self._shown(frames[number], shown, read=taken == number)
+                unshown.discard(number)
+        for number in unshown:
+            frames[number] = frames[number]._replace(fate=self._fate_unshown(number))
         first_us = receiver.shown[0].at_us if receiver.shown else None
         keys_us = [shown.frame.last_us for shown in receiver.shown if shown.frame.key]
         arrivals = self._came.arrivals
@@ -328,13 +330,13 @@ class _Sight:
         return min(ways_s, default=0.0)
 
     def _ticks(self, number: int) -> int:
-        return round(number * self._reel.frame_s * VIDEO_HZ)
+        return round(number * self._frame_ticks)
 
     def _frame_of(self, timestamp: int) -> int | None:
         """Return which frame bears an RTP time; None where none of those sent does."""
         ticks = (timestamp - self._origin) % _CYCLE
         # Of a call longer than 13 hours: never.
-        number = round(ticks / (self._reel.frame_s * VIDEO_HZ))
+        number = round(ticks / self._frame_ticks)
         return number if number < len(self._filmed_s) and self._ticks(number) == ticks else None
 
 

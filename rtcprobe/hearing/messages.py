@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rtcprobe.messages import CameMessages, Delivery, SaidMessages, deliveries
+from rtcprobe.messages.text import OF_ONE
 from rtcprobe.result import MESSAGE_STAGES, Account, HeardCall, Missed, Sample, Span
 from rtcprobe.ways import Way
 
@@ -100,7 +101,7 @@ def _sample(number: int, each: Delivery, least_s: float, call: CallMessages) -> 
     rules = list(dict.fromkeys(again.why for again in each.resent)) if each.retransmission_s else []
     waited = ["head of line"] if each.head_of_line_s else []
     return Sample(
-        marker=each.number,
+        marker=each.number % OF_ONE,
         spoken_s=each.due_s,
         heard_s=each.delivered_s,
         delay_s=each.delay_s,
@@ -112,7 +113,7 @@ def _sample(number: int, each: Delivery, least_s: float, call: CallMessages) -> 
 
 def _missed(number: int, each: Delivery) -> Missed:
     return Missed(
-        marker=each.number,
+        marker=each.number % OF_ONE,
         spoken_s=each.due_s,
         fate="lost" if each.fate == "lost" else "rejected",
         call=number,

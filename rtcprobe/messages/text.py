@@ -13,14 +13,18 @@ import re
 import zlib
 from typing import Final, NamedTuple
 
-__all__ = ["HEADER_BYTES", "MOST_MESSAGES", "Read", "read_message", "write_message"]
+__all__ = ["HEADER_BYTES", "MOST_MESSAGES", "OF_ONE", "Read", "number_in", "read_message", "write_message"]
 
 HEADER_BYTES: Final = 16
 MOST_MESSAGES: Final = 16**7
 """Seven hexadecimal digits tell so many apart."""
+OF_ONE: Final = 16**5
+"""So many are one writer's, where those of several come over one channel."""
 
 # message = "m" number check filler ; number = 7 HEXDIG ; check = 8 HEXDIG, CRC-32 of number and filler
 _HEADER: Final = re.compile(r"m([0-9a-f]{7})([0-9a-f]{8})")
+_WITHIN: Final = re.compile(rb'(?:^|")m([0-9a-f]{7})[0-9a-f]{8}')
+"""A header at the beginning of a piece, or of a text within JSON."""
 _FILLER: Final = "the quick brown fox jumps over the lazy dog. "
 
 
@@ -55,6 +59,12 @@ def read_message(data: object) -> Read:
     number = int(header[1], 16)
     sound = int(header[2], 16) == _check(number, data[HEADER_BYTES:])
     return Read(number, size_bytes, "" if sound else "damaged")
+
+
+def number_in(piece: bytes) -> int | None:
+    """Return the number of the message whose header is in a piece, alone or wrapped in JSON; None where none is."""
+    found = _WITHIN.search(piece)
+    return None if found is None else int(found[1], 16)
 
 
 def _check(number: int, filler: str) -> int:

@@ -163,11 +163,12 @@ class _Run:
         """Return why ``what`` a scenario may have beside sound is not measured; None where it is."""
         if self.engine == "model":
             return f"engine model knows no {what}: sound alone was modelled"
-        name = self.placing.target.name
+        target = self.placing.target
         if what == "pictures":
-            shows = getattr(self.placing.target, "pictures", False)
-            return None if shows else f"{what} are not {done} with {name}: the sound was"
-        return f"{what} are {done} on the loopback alone: of {name} the sound was" if self.placing.outside else None
+            has = getattr(target, "pictures", False)
+        else:
+            has = not self.placing.outside or getattr(target, "textroom", None) is not None
+        return None if has else f"{what} are not {done} with {target.name}: the sound was"
 
     def _result(self, made_with: Mapping[str, object]) -> Result:
         notes, joining, talking = self.notes, self.joining, self.talking

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from rtcprobe.audio.level import levels_of
 from rtcprobe.audio.mouth import encoded
 from rtcprobe.audio.opus import OpusSettings
 from rtcprobe.audio.protection import Protection
@@ -51,6 +52,7 @@ def call_setup(
             ptime_s=voice.codec.ptime_s,
             endless=endless,
             silence=silences.get(name),
+            levels=levels_of(voice.sound(), voice.codec.frame_samples) if "last_n" in scenario.target.options else None,
             voice=voice,
         )
         for name, voice in voices.items()

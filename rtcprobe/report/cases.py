@@ -91,7 +91,7 @@ def _figures(result: Result) -> Iterator[tuple[str, str]]:
     """Yield the percentiles people look for, in milliseconds, by the name a budget gives them."""
     summaries = [("join.first_audio", result.join.summary.get("first_audio"))]
     summaries += [("join.first_picture", result.join.summary.get("first_picture"))]
-    for kind in ("mouth_to_ear", "glass_to_glass"):
+    for kind in ("mouth_to_ear", "glass_to_glass", "response", "barge_in"):
         summaries += [(f"{kind}.{way}", each.summary) for way, each in result.of_kind(kind).items()]
     for metric, summary in summaries:
         for name in ("p50", "p95"):

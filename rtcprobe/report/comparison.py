@@ -56,9 +56,12 @@ _GROUPS = {
     "glass_to_glass": "Glass to glass",
     "lip_sync": "Lips after voice",
     "messages": "Messages",
+    "response": "Answers",
+    "barge_in": "Interruptions",
     "link": "Link",
     "harness": "Harness",
 }
+_MEANS = {"response": "Stages of a mean answer", "barge_in": "Stages of a mean stop"}
 _MEANINGS = {
     "not shown": "not shown: chance could make as large a difference in one of so many figures",
     "unjudged": "unjudged: one figure a side, or one call, does not say what chance does",
@@ -236,9 +239,14 @@ def part_groups(pair: Comparison) -> Iterator[tuple[str, Sequence[Difference]]]:
     """Yield what explains a comparison: the title of a waterfall, and its parts."""
     yield "Phases of a mean join", pair.phases
     yield "Timers of a mean join", pair.timers
-    for direction in dict.fromkeys(each.direction for each in pair.stages):
+    for kind, direction in dict.fromkeys((_kind(each), each.direction) for each in pair.stages):
         way = "" if direction is None else f", {arrow(direction)}"
-        yield f"Stages{way}", [each for each in pair.stages if each.direction == direction]
+        title = _MEANS.get(kind, f"Stages{way}")
+        yield title, [each for each in pair.stages if (_kind(each), each.direction) == (kind, direction)]
+
+
+def _kind(difference: Difference) -> str:
+    return difference.metric.partition(".")[0]
 
 
 def _ranked(metric: RankedMetric, ranking: Ranking) -> Iterator[Text]:

@@ -9,9 +9,10 @@ from typing import TypeVar
 from rich.text import Text
 
 from rtcprobe.report.pages import Page, waterfall
+from rtcprobe.report.plateaus import plateau_sentences
 from rtcprobe.report.sentences import arrow, beyond, interval, milliseconds, plain_share
 from rtcprobe.report.words import say
-from rtcprobe.result import Account, Result, Span
+from rtcprobe.result import Account, Result
 from rtcprobe.verdict import goals
 from rtcprobe.ways import Way
 
@@ -53,7 +54,8 @@ def ear_lines(result: Result, page: Page) -> Iterator[Text]:
         found = [read(ear) for ear in heard]
         if any(found):
             yield page.cells(title, found)
-    yield from _plateaus(ears, page)
+    for sentence in plateau_sentences(ears.values()):
+        yield from page.wrapped(sentence, indent=1)
 
 
 def _stages(ears: Sequence[Account | None], page: Page) -> Iterator[Text]:
@@ -91,21 +93,8 @@ def _in_rows(title: str, ears: Mapping[Way, Account | None], late: Mapping[Way, 
         ends = [timed[0], timed[-1]] if len(timed) > 1 else timed
         yield page.rule("Mean, soonest and latest", [arrow(each.way) for each in ends])
         yield from _stages(ends, page)
-    yield from _plateaus(ears, page)
-
-
-def _plateaus(ears: Mapping[Way, Account | None], page: Page) -> Iterator[Text]:
-    """Yield where a mixer's delay stood, way by way, where it did not stand on one plateau all the time."""
-    for way, ear in ears.items():
-        stairs: dict[int, list[Span]] = {}
-        for each in () if ear is None else ear.spans:
-            if each.what == "plateau" and each.delay_s is not None:
-                stairs.setdefault(each.call, []).append(each)
-        for call, spans in stairs.items():
-            if len(spans) > 1:
-                told = ", ".join(f"{milliseconds(each.delay_s)} from {each.from_s:.1f} s" for each in spans)
-                of_call = f", call {call + 1}" if len(stairs) > 1 else ""
-                yield from page.wrapped(f"mixer, by plateau, {arrow(way)}{of_call}: {told}", indent=1)
+    for sentence in plateau_sentences(ears.values()):
+        yield from page.wrapped(sentence, indent=1)
 
 
 def latest_ways(ears: Mapping[Way, _Ear]) -> Mapping[Way, _Ear]:

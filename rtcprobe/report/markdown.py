@@ -17,6 +17,7 @@ from rtcprobe.report.messages import message_rows, message_way
 from rtcprobe.report.room import facts, figure_rows
 from rtcprobe.report.sentences import arrow, attribution, bounds, figure, interval, milliseconds, slowest, typical
 from rtcprobe.report.sights import sight_rows, spoken_way
+from rtcprobe.report.turns import COLUMNS, conversation, turn_rows
 from rtcprobe.report.words import say
 from rtcprobe.result import Account, BudgetOutcome, Result, Summary
 from rtcprobe.verdict import Goal, goals
@@ -167,6 +168,10 @@ def _figures(result: Result) -> str:
     if seen:
         ways = map(spoken_way, result.of_kind("glass_to_glass"))
         parts.append(table(["glass to glass", *ways], [list(map(plain, row)) for row in seen], numbers=1))
+    turns = turn_rows(result)
+    if turns:
+        heads = ["a turn, ms", *(COLUMNS[each.kind] for each in conversation(result))]
+        parts.append(table(heads, [list(map(plain, row)) for row in turns], numbers=1))
     sent = message_rows(result)
     if sent:
         ways = map(message_way, result.of_kind("messages"))

@@ -93,7 +93,8 @@ def bare(value: float, unit: Unit) -> str:
         return format_ratio(value)
     if 0.0 < abs(value) < 0.01:
         return f"{value:.2g}"
-    digits = 1 if abs(value) >= 10.0 else 2  # an R of 84.3; its second decimal is far inside its interval
+    # An R of 84.3: its second decimal is far inside its interval; what is 1 at the most (SSIM, ESTOI) differs there.
+    digits = 1 if abs(value) >= 10.0 else 2 if abs(value) > 1.0 else 3
     return f"{value:,.{digits}f}".rstrip("0").rstrip(".")
 
 

@@ -12,9 +12,9 @@ from rtcprobe.report.sentences import interval, milliseconds
 from rtcprobe.result import Account, Result, Sample, Span
 from rtcprobe.units import format_ratio
 
-__all__ = ["agent_name", "conversation", "split", "turn_lines"]
+__all__ = ["COLUMNS", "agent_name", "conversation", "split", "turn_lines", "turn_rows"]
 
-_COLUMNS = {"response": "answer", "barge_in": "stop"}
+COLUMNS = {"response": "answer", "barge_in": "stop"}
 _CALLED = 26
 """So much of a line is quoted."""
 _GROUPS = {
@@ -51,17 +51,26 @@ def turn_lines(result: Result, page: Page) -> Iterator[Text]:
     turns = found[0]
     calls = len(turns.calls)
     title = f"Conversation with {agent_name(result)}: {calls} call{'s' * (calls != 1)}, {turns.scheduled} turns, ms"
-    yield page.rule(title, [_COLUMNS[each.kind] for each in found])
-    for name in ("p50", "p95"):
-        yield page.cells(f" {name} [95 %]", (_quantile(each, name) for each in found))
-    yield page.cells(" arrived, p50", (_arrived(each) for each in found))
-    yield page.cells(" heard, rejected, lost", (f"{e.heard}, {e.rejected}, {e.lost} of {e.scheduled}" for e in found))
+    yield page.rule(title, [COLUMNS[each.kind] for each in found])
+    for name, *told in turn_rows(result):
+        yield page.cells(f" {name}", told)
     stages: list[Mapping[str, float]] = [each.stages for each in found]
     if any(stages):
         yield from waterfall(stages, page)
     yield from page.wrapped(f"{', '.join(_figures(found))}.", indent=1)
     yield from _rows(turns, page.width)
     yield from _each(turns)
+
+
+def turn_rows(result: Result) -> list[list[str]]:
+    """Return how long answers and stops took, and what became of each: a row a figure, a column an account."""
+    found = conversation(result)
+    if not found:
+        return []
+    rows = [[f"{name} [95 %]", *(_quantile(each, name) for each in found)] for name in ("p50", "p95")]
+    rows.append(["arrived, p50", *map(_arrived, found)])
+    rows.append(["heard, rejected, lost", *(f"{e.heard}, {e.rejected}, {e.lost} of {e.scheduled}" for e in found)])
+    return rows
 
 
 def _quantile(account: Account, name: str) -> str:

@@ -33,6 +33,8 @@ _FIGURES = {
     "join.first_picture": ("First picture", "shows a first picture soonest"),
     "mouth_to_ear": ("Mouth to ear", "is heard soonest"),
     "glass_to_glass": ("Glass to glass", "is seen soonest"),
+    "response": ("Answer", "answers soonest"),
+    "barge_in": ("Stop", "stops soonest"),
 }
 """Of each headline figure: what it is called, and what is said of who is best in it."""
 BEST = "◄"

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, Protocol, cast, runtime_checkable
 
 import aiortc.clock
@@ -31,7 +31,7 @@ from aiortc import RTCDtlsTransport, RTCRtpReceiver, RTCRtpSender
 from aiortc.mediastreams import MediaStreamError
 from aiortc.rtcdtlstransport import State
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
-from aiortc.rtp import RtpPacket
+from aiortc.rtp import HeaderExtensions, RtpPacket
 
 from rtcprobe.runtime.aiortc_seam import attribute, ntp_time, on_state
 from rtcprobe.runtime.virtual import VirtualEventLoop
@@ -56,11 +56,13 @@ Take = Callable[["Came"], None]
 class EncodedFrame(NamedTuple):
     """A frame in one RTP payload or several, and its place in time, in ticks of its RTP clock since the first frame.
 
-    Each payload is a packet, the last with the marker bit; they leave one behind the other, at once.
+    Each payload is a packet, the last with the marker bit; they leave one behind the other, at once. ``level`` is how
+    loud it is, voice or not and -dBov (RFC 6464 §3); None: that is not said.
     """
 
     payloads: Sequence[bytes]
     timestamp: int
+    level: tuple[bool, int] | None = None
 
 
 @runtime_checkable
@@ -96,6 +98,13 @@ class Came(NamedTuple):
     marker: int = 0
     head: bytes = b""
     """What stands between header and payload: the extensions, with their own header (RFC 8285 §4.2)."""
+    abs_send_time: int | None = None
+    transport_sequence_number: int | None = None
+
+    @property
+    def extensions(self) -> Came:
+        """What of the extensions was read: where aiortc has it, too."""
+        return self
 
 
 class Left(NamedTuple):
@@ -109,8 +118,29 @@ class Left(NamedTuple):
         return self.data
 
 
+class _Sent(NamedTuple):
+    """A packet that left with what differs from packet to packet in its extensions, as aiortc keeps it for RTX."""
+
+    sequence_number: int
+    marker: int
+    timestamp: int
+    payload: bytes
+    mid: str
+    abs_send_time: int
+
+    @property
+    def csrc(self) -> list[int]:
+        """Nobody's: it is no mix."""
+        return []
+
+    @property
+    def extensions(self) -> HeaderExtensions:
+        """What it was sent with."""
+        return HeaderExtensions(mid=self.mid, abs_send_time=self.abs_send_time)
+
+
 def send_paced(sender: RTCRtpSender) -> None:
-    """Let ``sender`` send the sound of its track at its instants, where that is ``Paced``; pictures go aiortc's way.
+    """Let ``sender`` send what its track has at its instants, where that is ``Paced``.
 
     Raises:
         SeamError: an internal name has moved.
@@ -120,7 +150,7 @@ def send_paced(sender: RTCRtpSender) -> None:
 
     async def run(codec: RTCRtpCodecParameters) -> None:
         track = attribute(sender, "_RTCRtpSender__track")
-        if _paces(track) and attribute(track, "kind") == "audio":
+        if _paces(track):
             await _Sending(sender, track, codec).run()
         else:
             await usual(codec)
@@ -145,9 +175,15 @@ class _Sending:
         self._type = codec.payloadType
         self._kept: int = attribute(aiortc.rtcrtpsender, "RTP_HISTORY_SIZE")
         self._loop = asyncio.get_running_loop()
-        self._send = sealed(sender.transport)
+        paced: Callable[[bytes], None] | None = getattr(sender, "_rtcprobe_paced", None)
+        self._send = paced or sealed(sender.transport)
+        self._again = attribute(sender, "_RTCRtpSender__rtx_payload_type") is not None
+        self._mid: str = attribute(sender, "_RTCRtpSender__mid")
+        self._stamp: int | None = None
+        """Where the time of sending stands in the extensions."""
         self._lag = round(track.lag_s * 2**32)
-        self._extensions: bytes | None = None  # what stands between header and payload, where it is always the same
+        self._extensions: dict[tuple[bool, int] | None, bytes] = {}
+        """What stands between header and payload, by level, where nothing else in it changes."""
         self._over = self._loop.create_future()
         self._ntp_time: Callable[[], int] = aiortc.clock.current_ntp_time
         if isinstance(self._loop, VirtualEventLoop):  # as it would, without asking which loop this is
@@ -187,22 +223,26 @@ class _Sending:
             frame = self._track.take()
             if self._sender._enabled:  # noqa: SLF001
                 for place, payload in enumerate(frame.payloads, 1 - len(frame.payloads)):
-                    self._send_packet(payload, frame.timestamp, marker=not place)
+                    self._send_packet(payload, frame, marker=not place)
             self._schedule()
         except Exception as error:  # noqa: BLE001 - whoever waits for the end is told
             self._over.set_exception(error)
 
-    def _send_packet(self, payload: bytes, timestamp: int, *, marker: bool) -> None:
+    def _send_packet(self, payload: bytes, frame: EncodedFrame, *, marker: bool) -> None:
         sender, sequence = self._sender, self._sequence
-        timestamp = (self._origin + timestamp) & 0xFFFFFFFF
+        timestamp = (self._origin + frame.timestamp) & 0xFFFFFFFF
         kind = self._type | marker << 7
-        packet: RtpPacket | Left
-        if self._extensions is None:
-            packet, data = self._first(payload, sequence, timestamp, marker=marker)
+        packet: RtpPacket | Left | _Sent
+        head = self._extensions.get(frame.level)
+        if head is None:
+            packet, data = self._first(payload, sequence, timestamp, frame.level, marker=marker)
         else:
-            flags = 0x90 if self._extensions else 0x80
-            data = _HEADER.pack(flags, kind, sequence, timestamp, sender._ssrc) + self._extensions + payload  # noqa: SLF001
-            packet = Left(sequence, data)
+            flags, sent, stamp = 0x90 if head else 0x80, self._ntp_time() >> 14 & 0x00FFFFFF, self._stamp
+            if stamp is not None:
+                head = head[:stamp] + sent.to_bytes(3, "big") + head[stamp + 3 :]
+            data = _HEADER.pack(flags, kind, sequence, timestamp, sender._ssrc) + head + payload  # noqa: SLF001
+            again = self._again
+            packet = _Sent(sequence, marker, timestamp, payload, self._mid, sent) if again else Left(sequence, data)
         sender._RTCRtpSender__rtp_history[sequence % self._kept] = packet  # noqa: SLF001
         self._send(data)
         # Receivers make sound and picture agree by these: aiortc's own, of when it left, hides a packet's length of it.
@@ -212,7 +252,9 @@ class _Sending:
         sender._RTCRtpSender__packet_count += 1  # noqa: SLF001
         self._sequence = (sequence + 1) & 0xFFFF
 
-    def _first(self, payload: bytes, sequence: int, timestamp: int, *, marker: bool) -> tuple[RtpPacket, bytes]:
+    def _first(
+        self, payload: bytes, sequence: int, timestamp: int, level: tuple[bool, int] | None, *, marker: bool
+    ) -> tuple[RtpPacket, bytes]:
         """Return a packet made by aiortc; note its extensions where those of the next are the same."""
         sender = self._sender
         packet = RtpPacket(
@@ -221,25 +263,29 @@ class _Sending:
         )  # fmt: skip
         packet.extensions.abs_send_time = aiortc.clock.current_ntp_time() >> 14 & 0x00FFFFFF
         packet.extensions.mid = attribute(sender, "_RTCRtpSender__mid")
+        packet.extensions.audio_level = level
         known = attribute(sender, "_RTCRtpSender__rtp_header_extensions_map")
         data = packet.serialize(known)
         names = attribute(known, "_HeaderExtensionsMap__ids")
-        timed = names.abs_send_time or names.transport_sequence_number
-        if not timed and attribute(sender, "_RTCRtpSender__rtx_payload_type") is None:
-            self._extensions = data[_HEADER.size : len(data) - len(payload)]
+        # Only a picture's are timed, and only a picture is sent again in RTX: neither has a level.
+        if not names.transport_sequence_number and not (level is not None and (names.abs_send_time or self._again)):
+            head = data[_HEADER.size : len(data) - len(payload)]
+            self._stamp = _place_of(head, names.abs_send_time)
+            if not names.abs_send_time or self._stamp is not None:
+                self._extensions[level] = head
         return packet, data
 
 
-def sealed(dtls: RTCDtlsTransport) -> Callable[[bytes], None]:
+def sealed(dtls: RTCDtlsTransport) -> Callable[[bytes], int]:
     """Return what sends an RTP packet through SRTP and the pair of candidates that was nominated.
 
-    It raises ``ConnectionError`` where ``dtls`` is not connected.
+    It returns how many bytes left, and raises ``ConnectionError`` where ``dtls`` is not connected.
     """
     connection = attribute(dtls.transport, "_connection")
     nominated: dict[int, Any] = attribute(connection, "_nominated")
     seal: Callable[[bytes], bytes] | None = None
 
-    def send(data: bytes) -> None:
+    def send(data: bytes) -> int:
         nonlocal seal
         if dtls._state is not State.CONNECTED:  # noqa: SLF001
             raise ConnectionError("Cannot send encrypted RTP, not connected")
@@ -248,7 +294,9 @@ def sealed(dtls: RTCDtlsTransport) -> Callable[[bytes], None]:
         pair = nominated.get(1)
         if pair is None:
             raise ConnectionError("Cannot send data, not connected")
-        pair.protocol.transport.sendto(seal(data), pair.remote_addr)
+        whole = seal(data)
+        pair.protocol.transport.sendto(whole, pair.remote_addr)
+        return len(whole)
 
     return send
 
@@ -301,7 +349,8 @@ class _Lane:
         self._routes: dict[int, RTCRtpReceiver] = attribute(attribute(dtls, "_rtp_router"), "ssrc_table")
         self._debug = attribute(dtls, "_RTCDtlsTransport__log_debug")
         self._extensions = attribute(dtls, "_rtp_header_extensions_map")
-        self._known: set[bytes] = set()  # extensions that aiortc has read
+        self._known: dict[bytes, _Timed] = {}  # extensions that aiortc has read, as they are
+        self._forms: set[bytes] = set()  # and without what differs from packet to packet
         self._told: asyncio.Future[None] | None = None
 
     def open(self) -> None:
@@ -332,19 +381,76 @@ class _Lane:
             begin = _HEADER.size
             if flags & _EXTENDED:
                 begin += 4 + 4 * int.from_bytes(data[14:16], "big")
-            if data[12:begin] in known or self._reads(data, begin):
-                take(Came(sequence, timestamp, ssrc, kind & 0x7F, data[begin:], kind >> 7, data[_HEADER.size : begin]))
+            head = data[_HEADER.size : begin]
+            timed = known.get(head) or self._reads(data, head)
+            if timed is not None:
+                take(Came(sequence, timestamp, ssrc, kind & 0x7F, data[begin:], kind >> 7, head, *timed))
 
         protocol.datagram_received = received
 
-    def _reads(self, data: bytes, begin: int) -> bool:
-        """Return whether aiortc can read a packet whose payload begins at ``begin``; if not, it is told what came."""
+    def _reads(self, data: bytes, head: bytes) -> _Timed | None:
+        """Return what a packet with the extensions ``head`` says of time; None where aiortc cannot read it.
+
+        Then aiortc is told what came.
+        """
+        ids = attribute(self._extensions, "_HeaderExtensionsMap__ids")
+        timed, form = _timed(head, ids.abs_send_time, ids.transport_sequence_number)
+        if form in self._forms:
+            return timed
         try:
             RtpPacket.parse(data, self._extensions)
         except Exception:  # noqa: BLE001 - whatever it is, who counts such packets will meet it again
             now_ms = aiortc.clock.current_ms()
             self._told = asyncio.ensure_future(self._dtls._handle_rtp_data(data, arrival_time_ms=now_ms))  # noqa: SLF001
-            return False
-        if len(self._known) < _MOST_KNOWN:
-            self._known.add(data[_HEADER.size : begin])
-        return True
+            return None
+        if len(self._forms) < _MOST_KNOWN:
+            self._forms.add(form)
+            if form == head:
+                self._known[head] = timed
+        return timed
+
+
+class _Timed(NamedTuple):
+    """What a packet says of time: when it was sent (24 bits, 6.18 fixed point seconds), its number on the transport."""
+
+    abs_send_time: int | None = None
+    transport_sequence_number: int | None = None
+
+
+_NEVER: Final = _Timed()
+_ONE_BYTE: Final = 0xBEDE
+
+
+def _timed(head: bytes, sent: int | None, number: int | None) -> tuple[_Timed, bytes]:
+    """Return what extensions say of time, by the names that were agreed on, and the rest of them: that blotted out.
+
+    Source: RFC 8285 §4.2 (one-byte headers; of the others nothing is read).
+    """
+    if len(head) <= 4 or int.from_bytes(head[:2], "big") != _ONE_BYTE:
+        return _NEVER, head
+    lengths = {name: length for name, length in ((sent, 3), (number, 2)) if name}
+    found = {name: at for name, at in _elements(head) if lengths.get(name) == at[1] - at[0]}
+    if not found:
+        return _NEVER, head
+    form = bytearray(head)
+    for begin, until in found.values():
+        form[begin:until] = bytes(until - begin)
+    said = {name: int.from_bytes(head[begin:until], "big") for name, (begin, until) in found.items()}
+    return _Timed(said.get(sent or 0), said.get(number or 0)), bytes(form)
+
+
+def _elements(head: bytes) -> Iterator[tuple[int, tuple[int, int]]]:
+    """Yield of each one-byte extension its name, and from where to where its data stands."""
+    place, end = 4, len(head)
+    while place < end:
+        name, length = head[place] >> 4, (head[place] & 0x0F) + 1
+        if name and place + length < end:
+            yield name, (place + 1, place + 1 + length)
+        place += 1 + length if name else 1
+
+
+def _place_of(head: bytes, name: int | None) -> int | None:
+    """Return where the data of a one-byte extension stands; None where it is not there."""
+    if name is None or int.from_bytes(head[:2], "big") != _ONE_BYTE:
+        return None
+    return next((begin for each, (begin, _) in _elements(head) if each == name), None)

@@ -14,15 +14,15 @@ Rules:
 
 from __future__ import annotations
 
-import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
 
 from rtcprobe.playout.neteq.red import split_red
 from rtcprobe.recording import Agreed
 from rtcprobe.runtime.forwarding_seam import level_of
+from rtcprobe.runtime.loudest import Loudest
 from rtcprobe.units import RTP_CLOCK_HZ
 
 __all__ = ["Forwarded", "Forwarding", "Sends", "Turn", "retyped"]
@@ -33,6 +33,11 @@ _RED_BLOCK: Final = struct.Struct("!I")  # RFC 2198 §3: F, block type, timestam
 
 class Sends(Protocol):
     """Where packets leave: the sending side of one m-section (``forwarding_seam.Outgoing``)."""
+
+    @property
+    def beside_bytes(self) -> int | None:
+        """How much larger than its payload the latest packet was on the wire; None before any has left."""
+        ...
 
     def send(
         self, kind: tuple[int, int], sequence: int, timestamp: int, payload: bytes, level: tuple[bool, int] | None
@@ -67,29 +72,35 @@ class Forwarded:
     """Packets that left."""
     turns: list[Turn] = field(default_factory=list)
     """Its sources, in order."""
-    pauses_s: list[tuple[float, float]] = field(default_factory=list)
-    """From when until when what came was left out; of one that lasts, infinity."""
+    pauses: list[tuple[int | None, int | None]] = field(default_factory=list)
+    """What was left out: the timestamps, as they left, of the last packet before and of the first after; None where
+    there is none yet."""
+    always: bool = False
+    """Whether it is sent everything, however many are louder: another server, which decides for its own."""
+    paused: bool = False
+    get_off: Callable[[], None] | None = None
+    """Ends its ride (``riding``); None where it is on none."""
     _sequence_shift: int = 0
     _timestamp_shift: int = 0
     _latest: tuple[int, int, float] = (0, 0, 0.0)
     """Number and timestamp of the newest packet that left, and when."""
     _resumes: bool = False
+    _alike: Agreed | None = None
+    """What packets came as that need not be called anything else."""
 
-    @property
-    def paused(self) -> bool:
-        """Whether what comes is left out."""
-        return bool(self.pauses_s) and math.isinf(self.pauses_s[-1][1])
-
-    def pause(self, now_s: float) -> None:
+    def pause(self) -> None:
         """Leave out what comes from now on."""
+        if self.get_off is not None:
+            self.get_off()
         if not self.paused:
-            self.pauses_s.append((now_s, math.inf))
+            self.paused = True
+            if not self.pauses or self.pauses[-1][1] is not None:
+                self.pauses.append((self._latest[1] if self.count else None, None))
             self._resumes = self.source is not None
 
-    def resume(self, now_s: float) -> None:
+    def resume(self) -> None:
         """Let what comes leave again: it follows on what left last (rule 3)."""
-        if self.paused:
-            self.pauses_s[-1] = self.pauses_s[-1][0], now_s
+        self.paused = False
 
     def forward(self, packet: Any, came_as: Agreed, level: tuple[bool, int] | None, now_s: float) -> None:
         """Let a packet leave that came as ``came_as`` says at ``now_s``."""
@@ -100,14 +111,33 @@ class Forwarded:
         elif self._resumes:
             self._sequence_shift = (self._latest[0] + 1 - packet.sequence_number) & 0xFFFF
             self._resumes = False
-        sequence = (packet.sequence_number + self._sequence_shift) & 0xFFFF
-        timestamp = (packet.timestamp + self._timestamp_shift) & 0xFFFFFFFF
+        payload_type, sequence, timestamp, payload = self._named(packet, came_as)
+        if self.out.send((payload_type, packet.marker), sequence, timestamp, payload, level):
+            self._left(sequence, timestamp, now_s)
+
+    def renamed(self, packet: Any, came_as: Agreed, now_s: float) -> tuple[int, int, int, bytes]:
+        """Return a packet as it leaves at ``now_s``: its type, number, timestamp and payload."""
+        if packet.ssrc != self.source:
+            self._turn_to(packet, now_s)
+        named = self._named(packet, came_as)
+        self._left(named[1], named[2], now_s)
+        return named
+
+    def _named(self, packet: Any, came_as: Agreed) -> tuple[int, int, int, bytes]:
         payload_type, payload = packet.payload_type, packet.payload
-        if came_as is not self.agreed and came_as != self.agreed:
-            payload_type, payload = retyped(payload_type, payload, came_as, self.agreed)
-        if not self.out.send((payload_type, packet.marker), sequence, timestamp, payload, level):
-            return
+        if came_as is not self._alike:
+            assert self.agreed is not None
+            if came_as == self.agreed:
+                self._alike = came_as
+            else:
+                payload_type, payload = retyped(payload_type, payload, came_as, self.agreed)
+        sequence = (packet.sequence_number + self._sequence_shift) & 0xFFFF
+        return payload_type, sequence, (packet.timestamp + self._timestamp_shift) & 0xFFFFFFFF, payload
+
+    def _left(self, sequence: int, timestamp: int, now_s: float) -> None:
         self.count += 1
+        if self.pauses and self.pauses[-1][1] is None:
+            self.pauses[-1] = self.pauses[-1][0], timestamp
         if self.count == 1 or 0 < (sequence - self._latest[0]) & 0xFFFF < _HALF:
             self._latest = sequence, timestamp, now_s
 
@@ -166,8 +196,15 @@ class Forwarding:
     """Who gets what of whom, at one server; ``now_s`` is its clock."""
 
     now_s: Callable[[], float]
+    loudest: Loudest | None = None
+    """Who is forwarded, where not everybody is."""
     to: dict[str, list[Forwarded]] = field(default_factory=dict)
     """By talker, everybody who is sent what it says."""
+    noting: bool = False
+    """Whether somebody goes by ``notes`` in place of it (``riding``)."""
+    _chosen: Collection[str] = frozenset()
+    notes: list[tuple[float, str, Any, Agreed]] = field(default_factory=list)
+    """What came since then: when, of whom, and as what."""
 
     def send_on(self, talker: str, forwarded: Forwarded) -> None:
         """Let what comes of ``talker`` leave there too from now on."""
@@ -175,13 +212,31 @@ class Forwarding:
 
     def leave_out(self, talker: str, forwarded: Forwarded) -> None:
         """Let nothing of ``talker`` leave there any more."""
-        self.to[talker].remove(forwarded)
+        if forwarded in self.to.get(talker, ()):
+            self.to[talker].remove(forwarded)
 
     def came(self, talker: str, packet: Any, came_as: Agreed) -> None:
         """Take a packet of ``talker``'s (aiortc's own, or by express) off a leg that agreed on ``came_as``."""
         now_s, level = self.now_s(), level_of(packet)
+        if self.noting:
+            self.notes.append((now_s, talker, packet, came_as))
+        if self.loudest is not None and level is not None:
+            self._choose(self.loudest.heard(talker, level[1], now_s))
         for each in self.to.get(talker, ()):
-            each.forward(packet, came_as, level, now_s)
+            if each.get_off is None:
+                each.forward(packet, came_as, level, now_s)
+
+    def _choose(self, loudest: Collection[str]) -> None:
+        """Leave out whoever is not among the loudest (last N)."""
+        if loudest == self._chosen:
+            return
+        self._chosen = loudest
+        for talker, forwarded in self.to.items():
+            for each in forwarded:
+                if talker in loudest:
+                    each.resume()
+                elif not each.always:
+                    each.pause()
 
     def reported(self, talker: str, ntp_timestamp: int, rtp_timestamp: int) -> None:
         """Take a report of ``talker``'s about itself."""

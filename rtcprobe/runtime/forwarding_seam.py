@@ -60,6 +60,8 @@ class Outgoing:
         self._heads: dict[tuple[bool, int] | None, bytes] = {}
         self._reported = False
         self._loop = asyncio.get_running_loop()
+        self.beside_bytes: int | None = None
+        """How much larger than its payload the latest packet was; None before any has left."""
         self.open = False
         self.opened_s: float | None = None
         """The loop's time from which on packets may leave; None before it."""
@@ -88,7 +90,7 @@ class Outgoing:
         data = _HEADER.pack(flags, second, sequence, timestamp, sender._ssrc) + head + payload  # noqa: SLF001
         sender._RTCRtpSender__rtp_history[sequence % self._kept] = Left(sequence, data)  # noqa: SLF001
         try:
-            self._send(data)
+            self.beside_bytes = self._send(data) - len(payload)
         except ConnectionError:
             self.open = False  # the path has ended
             return False

@@ -145,7 +145,6 @@ class _Taking:
         self._ask_again: Callable[[int, list[int]], Awaitable[None]] = attribute(receiver, "_send_rtcp_nack")
         self._receive = receiver.receive
         self._streams: dict[int, aiortc.rtcrtpreceiver.StreamStatistics] = attribute(receiver, _RECEIVER_STREAMS)
-        self._sound = attribute(receiver, "_RTCRtpReceiver__kind") == "audio"
         self._asking: list[asyncio.Future[None]] = []
         self._wrapped: dict[int, tuple[int, Mapping[int, int]]] = {}  # of RTX: type inside, source inside by source
 
@@ -171,7 +170,7 @@ class _Taking:
             stream.add(packet)
             if self._estimating is not None:
                 await self._estimating.packet(packet, arrival_time_ms)
-            if inside is None and self._sound:
+            if inside is None and self._estimating is None:
                 express_seam.hand_over(
                     self._receiver, packet.ssrc, packet.payload_type, partial(self._directly, stream)
                 )

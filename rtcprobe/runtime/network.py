@@ -91,6 +91,8 @@ class Direction:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.tally = Tally()
+        self.before: Callable[[float], None] | None = None
+        """Told when something is about to enter: what left before it has to be sealed first (``riding``)."""
         self._last_due_s = -math.inf
 
     def in_order(self, due_s: float) -> float:
@@ -102,6 +104,12 @@ class Direction:
 
     def offer(self, size_bytes: int, now_s: float) -> Fate:
         """Seal the fate of one packet and count it."""
+        if self.before is not None:
+            self.before(now_s)
+        return self.enter(size_bytes, now_s)
+
+    def enter(self, size_bytes: int, now_s: float) -> Fate:
+        """Do as ``offer`` does, for whoever keeps the order itself."""
         fate = self.path.offer(size_bytes, now_s)
         if fate.corrupt:
             fate = fate.whole()

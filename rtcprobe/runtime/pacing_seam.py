@@ -22,6 +22,7 @@ from aiortc import RTCRtpSender
 
 from rtcprobe.control.pacer import Pacer
 from rtcprobe.runtime.aiortc_seam import attribute
+from rtcprobe.runtime.express_seam import sealed
 from rtcprobe.runtime.media_seam import ssrcs
 from rtcprobe.runtime.wiretap import is_rtp
 
@@ -43,7 +44,9 @@ def pace(sender: RTCRtpSender, pacing_bps: float) -> None:
 
     async def sending(parameters: Any) -> None:
         transport = sender.transport  # bundled by now
-        transport._send_rtp = _Paced(sender, attribute(transport, "_send_rtp"), pacing_bps).send  # type: ignore[method-assign]  # noqa: SLF001
+        paced = _Paced(sender, attribute(transport, "_send_rtp"), pacing_bps)
+        transport._send_rtp = paced.send  # type: ignore[method-assign]  # noqa: SLF001
+        sender._rtcprobe_paced = paced.offer  # type: ignore[attr-defined]  # noqa: SLF001 - our own mark
         await begin(parameters)
 
     sender.send = sending  # type: ignore[method-assign]
@@ -54,14 +57,13 @@ class _Paced:
 
     def __init__(self, sender: RTCRtpSender, onward: Send, pacing_bps: float) -> None:
         self._media_ssrc, self._rtx_ssrc = ssrcs(sender)
-        self._onward = onward
+        self._onward, self._leave = onward, sealed(sender.transport)
         self._loop = asyncio.get_running_loop()
         self._leaving: list[bytes] = []
         self._pacer = Pacer(lambda data, _size, _cluster: self._leaving.append(data))
         self._pacer.pacing_bps = pacing_bps
         self._newest: int | None = None
         self._due: asyncio.TimerHandle | None = None
-        self._drains: set[asyncio.Task[None]] = set()
 
     async def send(self, data: bytes) -> None:
         """Send ``data``, or let it wait its turn."""
@@ -71,7 +73,17 @@ class _Paced:
             return
         again = ssrc == self._rtx_ssrc or self._is_old(sequence)
         self._pacer.put("retransmission" if again else "video", data, len(data), self._loop.time())
-        await self._drain()
+        self._drain()
+
+    def offer(self, data: bytes) -> None:
+        """Send a packet of the track itself for the first time, or let it wait its turn.
+
+        Raises:
+            ConnectionError: the path broke.
+        """
+        self._newest = int.from_bytes(data[2:4], "big")
+        self._pacer.put("video", data, len(data), self._loop.time())
+        self._drain()
 
     def _is_old(self, sequence: int) -> bool:
         """Return whether a packet of the track itself is sent again: without RTX it bears its old number."""
@@ -80,7 +92,7 @@ class _Paced:
         again, self._newest = sequence == self._newest, sequence
         return again
 
-    async def _drain(self) -> None:
+    def _drain(self) -> None:
         self._pacer.process(self._loop.time())
         leaving, self._leaving = self._leaving, []
         if self._due is not None:
@@ -90,16 +102,11 @@ class _Paced:
         if self._pacer.queue_bytes:
             self._due = self._loop.call_at(next_s, self._again)
         for data in leaving:
-            await self._onward(data)
+            self._leave(data)
 
     def _again(self) -> None:
         self._due = None
-        draining = asyncio.ensure_future(self._gone())
-        self._drains.add(draining)
-        draining.add_done_callback(self._drains.discard)
-
-    async def _gone(self) -> None:
         try:
-            await self._drain()
+            self._drain()
         except ConnectionError:
             self._pacer.flush()  # the path broke: aiortc's own sender ends by the same error

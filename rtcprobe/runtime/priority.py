@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
-__all__ = ["ORDINARY", "handed_on", "prioritised"]
+__all__ = ["ORDINARY", "lend", "prioritised", "to_itself"]
 
 ORDINARY = "ordinary"
 _LEAST = 1
@@ -34,32 +35,73 @@ def prioritised() -> Iterator[str]:
 
 
 @contextmanager
-def handed_on() -> Iterator[str]:
-    """Let what is started within the block have real-time priority, one below this thread's; yields it, in words.
-
-    Of equal priority it would take its turns of 100 ms before us: a browser that opens a page held our loop up for 30.
-    Where the thread has none, or the system does not let go of SCHED_RESET_ON_FORK (it wants CAP_SYS_NICE), what is
-    started is ordinary.
-    """
+def to_itself() -> Iterator[None]:
+    """Let nothing that is started within the block have this thread's real-time priority (chrt(1) hands it on)."""
     if not hasattr(os, "sched_setscheduler"):
-        yield ORDINARY
+        yield
         return
     policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
-    bare = policy & ~os.SCHED_RESET_ON_FORK
-    if bare not in {os.SCHED_FIFO, os.SCHED_RR}:
-        yield ORDINARY
-        return
+    keeps = policy in {os.SCHED_FIFO, os.SCHED_RR}
+    if keeps:
+        os.sched_setscheduler(0, policy | os.SCHED_RESET_ON_FORK, parameters)
     try:
-        # Round robin: threads of a browser that compute for long then take turns.
-        os.sched_setscheduler(0, os.SCHED_RR, parameters)
-    except OSError:
-        yield ORDINARY
-        return
-    try:
-        yield f"real-time (SCHED_RR {parameters.sched_priority})"
+        yield
     finally:
-        above = os.sched_param(min(parameters.sched_priority + 1, os.sched_get_priority_max(bare)))
-        os.sched_setscheduler(0, policy, above)
+        if keeps:
+            with suppress(OSError):  # it may not be let go of without CAP_SYS_NICE: nothing else is started here
+                os.sched_setscheduler(0, policy, parameters)
+
+
+def lend(programme: str) -> str:
+    """Let what this process started by a command that names ``programme`` run before others; return how, in words.
+
+    With all it started in turn, at a real-time priority one below this thread's: of an equal one it would take its
+    turns of 100 ms before us, a browser that opens a page held our loop up for 30. Where this thread has none, or the
+    system does not grant it, what was started stays as it is. Not for what starts up: two browsers that do take all of
+    two cores, and the system then stops everything at real-time priority for 50 ms of every second.
+    """
+    if not hasattr(os, "sched_setscheduler"):
+        return ORDINARY
+    policy, own = os.sched_getscheduler(0), os.sched_getparam(0).sched_priority
+    if policy & ~os.SCHED_RESET_ON_FORK not in {os.SCHED_FIFO, os.SCHED_RR}:
+        return ORDINARY
+    lent = max(_LEAST, own - 1)
+    try:
+        os.sched_setscheduler(0, policy, os.sched_param(lent + 1))
+        for thread in _threads_under(programme):
+            with suppress(ProcessLookupError):
+                os.sched_setscheduler(thread, os.SCHED_RR, os.sched_param(lent))
+    except OSError:
+        return ORDINARY
+    return f"real-time (SCHED_RR {lent})"
+
+
+def _threads_under(programme: str) -> list[int]:
+    """Return the threads of the children that name ``programme``, and of what they started. Source: proc(5)."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parent = int(entry.read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(entry.parent.name))
+    found: list[int] = []
+    waiting = [pid for pid in children.get(os.getpid(), ()) if programme in _command(pid)]
+    while waiting:
+        pid = waiting.pop()
+        found.append(pid)
+        waiting += children.get(pid, ())
+    return [int(task.name) for pid in found for task in _tasks(pid)]
+
+
+def _command(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+    return ""
+
+
+def _tasks(pid: int) -> list[Path]:
+    with suppress(OSError):
+        return list(Path(f"/proc/{pid}/task").iterdir())
+    return []
 
 
 def _real_time() -> tuple[str, Callable[[], None]] | None:

@@ -20,8 +20,8 @@ import aiortc.rtcsctptransport
 from aiortc import RTCPeerConnection
 from aiortc.rtcsctptransport import RTCSctpTransport
 
-from rtcprobe.messages import Chunk, Timeout, Why, read_message
-from rtcprobe.messages.text import HEADER_BYTES
+from rtcprobe.messages import Chunk, Timeout, Why
+from rtcprobe.messages.text import number_in
 from rtcprobe.runtime.aiortc_seam import attribute
 
 __all__ = ["SctpTap", "sctp_transport"]
@@ -109,7 +109,7 @@ class SctpTap:
     def _piece(self, chunk: Any, now_s: float, why: Why = "") -> Chunk:
         begins = bool(chunk.flags & self._begins)
         # The number stands in the header of the first piece; its check is of the whole.
-        number = read_message(bytes(chunk.user_data[:HEADER_BYTES])).number if begins else None
+        number = number_in(bytes(chunk.user_data)) if begins else None
         return Chunk(now_s, chunk.tsn, begins, bool(chunk.flags & self._ends), number, why, chunk.stream_id)
 
     def _t1(self, usual: Callable[[], None]) -> Callable[[], None]:

@@ -58,6 +58,7 @@ _TARGET_OPTIONS: dict[str, tuple[str, Any]] = {
         "sfu: a forwarding server of ours; mix: one that mixes; agent: a voice agent to talk with (sdp+https).",
         "sfu",
     ),
+    "last_n": ("How many are forwarded, the loudest by the levels their packets say (sfu); without it everybody.", 3),
     "stage": ("What going on stage (publishes) takes (sfu): same connection, new connection.", "new connection"),
     "service": ("How long a join takes a server of ours, assumed (sfu).", "20ms"),
     "workers": ("How many joins a server of ours serves at a time (sfu).", 4),
@@ -77,6 +78,7 @@ _TARGET_OPTIONS: dict[str, tuple[str, Any]] = {
     "hosts": ("Whom the page may reach beside its own host (page).", ["sfu.example", "*.vendor.example"]),
     "ends": ("echo: one page, which hears itself; two: a page at either end (page).", "two"),
     "browser": ("The Chromium to start (page); found by itself where it is left out.", "/usr/bin/chromium"),
+    "textroom": ("Which TextRoom of the same server messages go through (janus videoroom, audiobridge).", 1234),
     "pin": ("The room's pin (janus), by name: env:NAME or file:PATH.", "env:ROOM_PIN"),
 }
 """Described, not judged: what an option may be is its target's matter, who also may come from another package."""

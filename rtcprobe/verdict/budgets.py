@@ -188,7 +188,8 @@ def written(value: float, unit: Unit) -> str:
         return format_duration(value)
     if unit == "share":
         return format_ratio(value)
-    return f"{round(value, 1 if abs(value) >= 10.0 else 2):g}"  # an R of 84.3: no interval of it is narrower
+    # An R of 84.3: no interval of it is narrower; what is 1 at the most (SSIM, ESTOI) is told apart there.
+    return f"{round(value, 1 if abs(value) >= 10.0 else 2 if abs(value) > 1.0 else 3):g}"
 
 
 def _judge(budget: Budget, metric: Metric, result: Result) -> BudgetOutcome:

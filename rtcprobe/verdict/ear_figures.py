@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rtcprobe.result import Kind, Result, Sample, Unit
+from rtcprobe.result import Account, Kind, Result, Sample, Unit
 from rtcprobe.verdict.difference import Estimate, Method, Row
 from rtcprobe.verdict.figures import RUNS, Figure, Floats, Pair, batched, named
 from rtcprobe.verdict.intervals import Calls, Rated, least_s
@@ -51,11 +51,21 @@ _RATED: Mapping[Kind, Mapping[str, Unit]] = {
     "mouth_to_ear": {"lost": "share", "unplayed": "share", "r": "number"},
     "glass_to_glass": {"lost": "share", "freeze_share": "share", "ssim": "number"},
     "messages": {"lost": "share", "head_of_line_share": "share"},
+    "response": {"lost": "share", "inside": "share", "said_estoi": "number", "estoi": "number"},
+    "barge_in": {"lost": "share", "false_stops": "share"},
 }
 """What is compared of each kind beside its delay: shares judge, what else there is explains."""
 
 
-_COUNTED: Mapping[Kind, str] = {"glass_to_glass": "frames seen", "messages": "messages delivered"}
+_SOMETIMES = ("false_stops", "said_estoi", "estoi")
+"""What only some scripts can say: where neither side does, there is no row of it."""
+
+_COUNTED: Mapping[Kind, str] = {
+    "glass_to_glass": "frames seen",
+    "messages": "messages delivered",
+    "response": "answers heard",
+    "barge_in": "stops heard",
+}
 
 
 def headlines(pair: Pair) -> Iterator[Row]:
@@ -65,7 +75,8 @@ def headlines(pair: Pair) -> Iterator[Row]:
             yield _delay(pair, kind, way, 0.50)
             yield _delay(pair, kind, way, 0.95)
             for name, unit in rated.items():
-                yield _rated(pair, _Of(kind, way, name), unit)
+                if name not in _SOMETIMES or any(name in each.figures for each in _accounts(pair, kind, way)):
+                    yield _rated(pair, _Of(kind, way, name), unit)
     for way in pair.ways("lip_sync"):
         yield _delay(pair, "lip_sync", way, 0.50)
 
@@ -74,9 +85,12 @@ def stages(pair: Pair) -> Iterator[Row]:
     """Yield every stage of every way's delay."""
     for kind in _RATED:
         for way in pair.ways(kind):
-            accounts = [found for run in (*pair.a, *pair.b) if (found := run.of_kind(kind).get(way)) is not None]
-            for name in dict.fromkeys(name for each in accounts for name in each.stages):
+            for name in dict.fromkeys(name for each in _accounts(pair, kind, way) for name in each.stages):
                 yield _rated(pair, _Of(kind, way, f"stages.{name}"), "s", part=name)
+
+
+def _accounts(pair: Pair, kind: Kind, way: Way) -> list[Account]:
+    return [found for run in (*pair.a, *pair.b) if (found := run.of_kind(kind).get(way)) is not None]
 
 
 class _Of(NamedTuple):
@@ -266,7 +280,7 @@ def _rated(pair: Pair, of: _Of, unit: Unit, part: str = "") -> Row:
         headline=judges,
         direction=of.way,
         part=part,
-        higher_is_better=of.name in ("r", "ssim"),
+        higher_is_better=of.name in ("r", "ssim", "said_estoi", "estoi"),
     )
     if a is None or b is None:
         return row.unmeasured(_missing(a, b))

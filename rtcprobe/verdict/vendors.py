@@ -21,7 +21,7 @@ from rtcprobe.verdict.statistics import CONFIDENCE
 
 __all__ = ["Account", "Panel", "Win", "headline", "panel"]
 
-_HEADLINES = ("join.first_audio", "join.first_picture", "mouth_to_ear", "glass_to_glass")
+_HEADLINES = ("join.first_audio", "join.first_picture", "mouth_to_ear", "glass_to_glass", "response", "barge_in")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

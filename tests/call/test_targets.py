@@ -8,6 +8,7 @@ from rtcprobe.call.targets import base, janus, page, sdp_http, whip
 from rtcprobe.call.targets.base import find_target, target_schemes
 from rtcprobe.call.targets.kinds import KINDS
 from rtcprobe.call.targets.loopback import LoopbackTarget
+from rtcprobe.errors import BadInputError
 from rtcprobe.scenario import TargetPlan, scenario_schema
 from rtcprobe.ways import BOTH_WAYS
 
@@ -105,3 +106,16 @@ def test_the_readme_has_the_table_of_targets():
         (row,) = [line for line in readme.splitlines() if line.startswith(f"| `{kind.written}` |")]
         assert row.split(" | ")[1:3] == [kind.calls, kind.hears]
         assert all(f"`{option}`" in row for option in kind.options)
+
+
+def test_a_textroom_is_a_number_or_a_name_of_a_room_beside_another():
+    def plan(url, **options):
+        return TargetPlan(url=url, options=options)
+
+    for room in (1234, "chat"):
+        assert find_target(plan("janus+ws://host/videoroom/1", textroom=room)).textroom == room
+    for wrong in (True, "", 1.5):
+        with pytest.raises(BadInputError, match=r"^target\.textroom .* is no room: write its number, like 1234$"):
+            find_target(plan("janus+ws://host/audiobridge/1", textroom=wrong))
+    with pytest.raises(BadInputError, match=r"^target\.textroom means nothing to the EchoTest"):
+        find_target(plan("janus+ws://host/echotest", textroom=1))

@@ -29,7 +29,7 @@ from rtcprobe.report.sentences import arrow
 from rtcprobe.result import Join, Joins, Lateness, PlacedCall
 from rtcprobe.scenario import find_scenario
 from rtcprobe.verdict import goals, judge, parse_budget
-from tests import talks, written
+from tests import rooms_made, talks, written
 from tests.sights import shown
 
 LABELS = dict(zip(PROBE_LABELS, ("p", "1v1-social", "loopback", "bangkok", "singapore"), strict=True))
@@ -89,7 +89,18 @@ def test_the_document_is_the_table():
 def test_every_metric_of_a_probe_is_exported_as_the_table_says(judged):
     watched = judge(shown(judged), [parse_budget("join.failed mean <= 0%")])
     # no scenario has all of them
-    every = replace(watched, accounts=(*watched.accounts, *talks.result().accounts, written.account()))
+    three = judge(
+        rooms_made.room(
+            rooms_made.heard("ana_to_ben", *[100] * 20),
+            rooms_made.heard("ana_to_cho", *[150] * 20),
+            rooms_made.heard("ben_to_ana", *[100] * 20, spells=[(3.5, 10.0)]),
+            happenings=[(3.0, "ben", "publish")],
+            joins=[rooms_made.join("cho", 0.5)],
+        ),
+        [],
+    )
+    accounts = (*watched.accounts, *talks.result().accounts, written.account())
+    every = replace(watched, accounts=accounts, room=three.room)
     exported = families(expose([filled(every)], "text"))
     for row in TABLE:
         if row.scope == "server":

@@ -16,22 +16,24 @@ from pathlib import Path
 import pytest
 from pages import DEMOS, Pages, janus_demos
 from presence import missing, need
+from process import ServerProcess, answers_tcp, free_port
 from runs import valid_run
 
 from rtcprobe.probe import run_probe
 from rtcprobe.scenario import find_scenario
 
+HERE = Path(__file__).parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SHORT = (
     "target=page",
     "devices={capture: 0ms, playback: 0ms}",
     "call.calls=2",
-    "call.duration=6s",
+    "call.duration=4s",
     "call.joins=1",
     "call.join_timeout=20s",
     "budgets=[]",
 )
-PIPE = {"there": "caller_to_callee", "back": "callee_to_caller"}
+WAYS = {"there": "caller_to_callee", "back": "callee_to_caller"}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -59,13 +61,13 @@ def test_the_links_delay_moves_what_the_page_says_by_as_much_on_the_wire(runs):
 
 def test_the_links_delay_moves_what_the_page_hears_by_as_much_give_or_take_a_tick(runs):
     # NetEQ plays in ticks of 10 ms, whose phase to the packets is a matter of chance in every call.
-    none, forty = (settled_s(runs[link], PIPE["back"]) for link in ("delay 0ms", "delay 40ms"))
+    none, forty = (settled_s(runs[link], WAYS["back"]) for link in ("delay 0ms", "delay 40ms"))
     assert forty - none == pytest.approx(0.040, abs=0.010)
     assert runs["delay 40ms"].mouth_to_ear["callee_to_caller"].stages["network_min"] == pytest.approx(0.040, abs=0.001)
 
 
 def test_markers_of_one_call_agree_to_a_tenth_of_a_millisecond_once_it_has_settled(runs):
-    for way in PIPE.values():
+    for way in WAYS.values():
         spreads_s = [statistics.pstdev(each) for run in runs.values() for each in late_samples(run, way)]
         assert min(spreads_s) < 0.0002
 
@@ -85,7 +87,7 @@ def test_all_media_passed_our_link_and_the_browser_is_named(runs):
     page = runs["delay 40ms"].parties["caller"]
     assert page["browser"].startswith("Chromium ")
     assert page["media"].startswith("all of it passed our link")
-    assert page["getStats"]["packetsReceived"] > 200
+    assert page["getStats"]["packetsReceived"] > 150
 
 
 @pytest.fixture(scope="module")
@@ -103,13 +105,35 @@ def test_janus_own_demo_page_is_an_echo_whose_delay_moves_by_the_link_both_ways(
     runs = {}
     for link in ("delay 0ms", "delay 40ms"):
         both = [f"link.caller_to_callee={link}", f"link.callee_to_caller={link}"]
-        runs[link] = valid_run("1v1-social", *SHORT, "call.calls=1", "call.duration=4s", target, *both)
+        runs[link] = valid_run("1v1-social", *SHORT, "call.calls=1", target, *both)
         (join,) = runs[link].join.attempts
         assert join.failed is None
         assert "steps_done" in join.phases
     none, forty = (settled_s(run, "round_trip") for run in runs.values())
     assert forty - none == pytest.approx(0.080, abs=0.012)
     assert runs["delay 40ms"].parties["caller"]["media"].startswith("all of it passed our link")
+
+
+def test_two_pages_meet_and_hear_each_other_over_both_their_lines(network, tmp_path):
+    command = [
+        sys.executable,
+        HERE / "servers" / "meeting.py",
+        network.address,
+        str(port := free_port(network.address)),
+    ]
+    server = ServerProcess("meeting", command, folder=tmp_path)
+    server.start(lambda: answers_tcp(network.address, port))
+    try:
+        page = f"page+http://{network.address}:{port}/"
+        target = f"target={{url: '{page}', ends: two, steps: [{{click: '#meet'}}]}}"
+        run = valid_run("1v1-social", *SHORT, target, "call.calls=1", "link=delay 40ms")
+    finally:
+        server.stop()
+    assert list(run.parties) == ["caller", "callee"]
+    for way in WAYS.values():
+        # 26.5 ms of encoder, 40 of link; NetEQ's target of 20 to 40 and its tick; no more than half a second at worst.
+        assert 0.080 < settled_s(run, way) < 0.150
+        assert run.mouth_to_ear[way].stages["network_and_page"] > 0.040
 
 
 def test_a_step_that_never_comes_is_named_and_nothing_is_left(tmp_path, monkeypatch):
@@ -123,7 +147,7 @@ def test_a_step_that_never_comes_is_named_and_nothing_is_left(tmp_path, monkeypa
     )
     try:
         time.sleep(0.5)
-        settings = ["call.join_timeout=3s", "call.joins=1", "call.calls=1", "call.duration=3s", "budgets=[]"]
+        settings = ["call.join_timeout=2s", "call.joins=1", "call.calls=1", "call.duration=3s", "budgets=[]"]
         target = "target={url: 'page+http://127.0.0.1:18973/page.html', steps: [{click: '#start'}]}"
         result = run_probe(find_scenario("1v1-social", [target, *settings]), seed=1, clock="real")
     finally:
@@ -145,7 +169,7 @@ def test_who_interrupts_a_call_gets_what_was_measured_and_no_browser_is_left(tmp
         probe = subprocess.Popen(command, cwd=tmp_path, start_new_session=True, env=environment, stdout=log, stderr=log)
     try:
         assert waited(lambda: b"talking" in (tmp_path / "log").read_bytes())
-        time.sleep(9.0)
+        time.sleep(6.0)
         os.killpg(probe.pid, sign)  # as a terminal does: to all that it started, too
         probe.wait(timeout=30)
     finally:
@@ -153,7 +177,7 @@ def test_who_interrupts_a_call_gets_what_was_measured_and_no_browser_is_left(tmp
     assert probe.returncode == 128 + sign, (tmp_path / "log").read_text()
     result = json.loads((tmp_path / "r.json").read_text())
     assert result["interrupted"] is True
-    assert min(ear["heard"] for ear in result["mouth_to_ear"].values()) > 1
+    assert min(ear["heard"] for ear in result["mouth_to_ear"].values()) >= 1
     assert waited(lambda: not left_behind(tmp_path))
     folder.rmdir()  # and no profile
 

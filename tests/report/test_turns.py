@@ -8,6 +8,7 @@ import pytest
 from rtcprobe.errors import BadInputError
 from rtcprobe.report.html import render_report
 from rtcprobe.report.lead import lead
+from rtcprobe.report.markdown import result_markdown
 from rtcprobe.report.terminal import screen
 from rtcprobe.result import Result
 from rtcprobe.verdict import compare
@@ -96,3 +97,24 @@ def test_conversations_of_different_level_are_not_compared():
         "a was spoken to at -40dBFS, b at -19dBFS: "
         "agents hear a louder voice sooner: compare conversations of one level"
     )
+
+
+def test_two_sides_are_compared_by_how_they_answer_stop_and_are_stopped_by_what_is_no_turn():
+    names = [each.name for each in compare([result()], [result()]).differences]
+    there = [
+        "response.round_trip p50",
+        "response.round_trip p95",
+        "response.round_trip.lost mean",
+        "response.round_trip.inside mean",
+        "barge_in.round_trip p50",
+        "barge_in.round_trip p95",
+        "barge_in.round_trip.lost mean",
+        "barge_in.round_trip.false_stops mean",
+    ]
+    assert [each for each in names if not each.startswith("join")] == there  # ESTOI was not asked for
+
+
+def test_markdown_says_how_long_answers_and_stops_took():
+    lines = result_markdown(result()).splitlines()
+    assert "| a turn, ms | answer | stop |" in lines
+    assert "| heard, rejected, lost | 3, 0, 1 of 4 | 1, 1, 0 of 2 |" in lines

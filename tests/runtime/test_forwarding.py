@@ -66,12 +66,12 @@ def test_a_pause_leaves_no_gap_in_the_numbers_and_the_whole_gap_in_time():
     sent = Sent()
     forwarded = Forwarded(out=sent, agreed=PLAIN)
     forwarded.forward(packet(10, 9_600), PLAIN, None, 0.2)
-    forwarded.pause(0.21)
+    forwarded.pause()
     forwarded.forward(packet(30, 28_800), PLAIN, None, 0.6)
-    forwarded.resume(1.19)
+    forwarded.resume()
     forwarded.forward(packet(60, 57_600), PLAIN, None, 1.2)
     assert numbers(sent) == [(10, 9_600), (11, 57_600)]
-    assert forwarded.pauses_s == [(0.21, 1.19)]
+    assert forwarded.pauses == [(9_600, 57_600)]
 
 
 def test_red_is_told_with_the_other_legs_numbers_or_unpacked_where_it_has_none():

@@ -69,9 +69,10 @@ class Outlet(Transceiver):
 
     kind = "audio"
 
-    def __init__(self, talker: str, plane: Forwarding, network: Network) -> None:
+    def __init__(self, talker: str, plane: Forwarding, network: Network, *, always: bool = False) -> None:
+        """``always``: whoever else is louder (``Forwarded.always``)."""
         super().__init__("sendonly", None, network, _nothing)
-        self.talker = talker
+        self.talker, self._always = talker, always
         self.again: list[tuple[float, int, int, int]] = []
         """What was sent again: when (seconds since the epoch), its number, timestamp and size in bytes."""
         self._plane = plane
@@ -80,7 +81,7 @@ class Outlet(Transceiver):
         """Make the section on ``connection``."""
         super().open(connection)
         self._outgoing = Outgoing(self.sender)
-        self.forwarded = Forwarded(out=self._outgoing)
+        self.forwarded = Forwarded(out=self._outgoing, always=self._always)
         """What left."""
 
     @property

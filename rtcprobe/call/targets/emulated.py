@@ -176,10 +176,9 @@ class EmulatedCall(Course):
         """Note that the path of a connection has broken ``after_s`` into the call."""
         self.trouble(peer, f"{peer.side}'s media path broke {after_s:.1f} s into the call")
 
-    async def until_the_last_packet(self, *, patient: bool, stations: int = 1) -> None:
-        """Wait for what is under way to pass so many ``stations``; ``patient``: and for what may be asked for again."""
-        for _ in range(stations):
-            await asyncio.sleep(max(0.0, self.network.last_arrival_s - self.network.now_s()) + LAST_PACKET_S)
+    async def until_the_last_packet(self, *, patient: bool) -> None:
+        """Wait for what is under way; ``patient``: and for what may be asked for again."""
+        await asyncio.sleep(max(0.0, self.network.last_arrival_s - self.network.now_s()) + LAST_PACKET_S)
         if patient:
             await asyncio.sleep(RETRANSMISSION_S)
 

@@ -45,7 +45,7 @@ SCHEMES: Final[Mapping[str, str]] = {
     "janus+wss": "wss",
     "janus+ws": "ws",
 }
-OPTIONS: Final = ("secret", "token", "pin", "ca", "listeners", "prebuffer")
+OPTIONS: Final = ("secret", "token", "pin", "ca", "listeners", "prebuffer", "textroom")
 MOST_LISTENERS: Final = 8
 MOST_PREBUFFER: Final = 50
 """MAX_PREBUFFERING of ``plugins/janus_audiobridge.c``."""
@@ -58,6 +58,7 @@ class JanusTarget:
     """A plugin of a Janus: ``room`` is None for the EchoTest; ``parties`` are those of a room, who hear on ``ways``.
 
     ``mixes``: the room is an AudioBridge; ``prebuffer`` what it is asked to keep of each talker, packets.
+    ``textroom`` is where messages go.
     """
 
     name: str
@@ -68,6 +69,7 @@ class JanusTarget:
     ways: tuple[Way, ...] = ()
     mixes: bool = False
     prebuffer: int | None = None
+    textroom: int | str | None = None
 
     @property
     def directions(self) -> Sequence[Way]:
@@ -118,9 +120,9 @@ class JanusTarget:
         if self.room is None:
             return EchoTestCall(self.api, setup, seed)
         if self.mixes:
-            return AudioBridgeCall(self.api, self.room, self.prebuffer, setup, seed)
+            return AudioBridgeCall(self.api, self.room, self.prebuffer, setup, seed, textroom=self.textroom)
         if self.parties:
-            return VideoRoomCall(self.api, self.room, setup, seed)
+            return VideoRoomCall(self.api, self.room, setup, seed, textroom=self.textroom)
         return ListenersCall(self.api, self.room, self.listeners, setup, seed)
 
 
@@ -138,7 +140,7 @@ def make_target(plan: TargetPlan) -> JanusTarget:
     if plugin == "audiobridge" and "listeners" in options:
         raise BadInputError("target.listeners means nothing to an audiobridge", "leave it out, or write parties")
     if room is None:
-        for key in ("pin", "listeners"):
+        for key in ("pin", "listeners", "textroom"):
             if key in options:
                 raise BadInputError(f"target.{key} means nothing to the EchoTest", "leave it out, or call a videoroom")
     secrets = {
@@ -147,6 +149,7 @@ def make_target(plan: TargetPlan) -> JanusTarget:
     }
     api = JanusApi(host=httpx.URL(url).host, url=url, ca_file=ca_file(plan), **secrets)
     target = JanusTarget(name=plan.shown, api=api, room=room, listeners=_listeners(options.get("listeners", 1)))
+    target = replace(target, textroom=_textroom(options.get("textroom")))
     if plugin != "audiobridge":
         return target
     prebuffer = whole_number(plan, "prebuffer", 0, MOST_PREBUFFER, default=0) if "prebuffer" in options else None
@@ -180,3 +183,14 @@ def _listeners(written: object) -> int:
     if isinstance(written, bool) or not isinstance(written, int) or not 1 <= written <= MOST_LISTENERS:
         raise BadInputError(f"target.listeners {written!r} is impossible", f"give 1 to {MOST_LISTENERS}")
     return written
+
+
+def _textroom(written: object) -> int | str | None:
+    """Return which TextRoom messages go through.
+
+    Raises:
+        BadInputError: no number, and no name.
+    """
+    if written is None or (isinstance(written, (int, str)) and not isinstance(written, bool) and written != ""):
+        return written
+    raise BadInputError(f"target.textroom {written!r} is no room", "write its number, like 1234")

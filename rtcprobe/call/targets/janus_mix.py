@@ -28,6 +28,7 @@ from rtcprobe.call.mouth_track import Mouth
 from rtcprobe.call.peer import Media, Peer
 from rtcprobe.call.targets.base import CallSetup, Way
 from rtcprobe.call.targets.janus_steps import CONNECTION, MEDIA, SESSION, JanusApi, JanusSteps
+from rtcprobe.call.targets.janus_text import TextRoomBeside
 from rtcprobe.call.targets.outside_room import Attendee, RoomCall
 from rtcprobe.call.transceiver import SoundWanted
 from rtcprobe.runtime.network import Direction
@@ -38,17 +39,25 @@ AUDIOBRIDGE: Final = "janus.plugin.audiobridge"
 _ORDER = (*CONNECTION, *SESSION, "room_joined", "ice_gathered", "offer_sent", "answer_received", *MEDIA)
 
 
-class AudioBridgeCall(JanusSteps, RoomCall):
+class AudioBridgeCall(TextRoomBeside, JanusSteps, RoomCall):
     """One call of a bridge; ``prebuffer`` is in packets, None: the room's own."""
 
     speaker_order = listener_order = _ORDER
 
     def __init__(
-        self, api: JanusApi, room: int | str, prebuffer: int | None, setup: CallSetup, seed: np.random.SeedSequence
+        self,
+        api: JanusApi,
+        room: int | str,
+        prebuffer: int | None,
+        setup: CallSetup,
+        seed: np.random.SeedSequence,
+        *,
+        textroom: int | str | None = None,
     ) -> None:
         self.api, self.room = api, room
         self._asked = {} if prebuffer is None else {"prebuffer": prebuffer}
         super().__init__(setup, seed, server=api.host)
+        self.open_textroom(textroom, setup, seed)
 
     @property
     def ways(self) -> list[Way]:

@@ -25,6 +25,7 @@ from rtcprobe.call.janus import JanusHandle, JanusSession
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import CallSetup
 from rtcprobe.call.targets.janus_steps import CONNECTION, MEDIA, SESSION, VIDEOROOM, JanusApi, VideoRoomSteps
+from rtcprobe.call.targets.janus_text import TextRoomBeside
 from rtcprobe.call.targets.outside_room import Attendee, RoomCall
 
 __all__ = ["VideoRoomCall"]
@@ -32,7 +33,7 @@ __all__ = ["VideoRoomCall"]
 _ENTERED: Final = (*CONNECTION, *SESSION, "room_joined")
 
 
-class VideoRoomCall(VideoRoomSteps, RoomCall):
+class VideoRoomCall(TextRoomBeside, VideoRoomSteps, RoomCall):
     """One call of a room."""
 
     speaker_order = (*_ENTERED, "ice_gathered", "offer_sent", "answer_received", *MEDIA)
@@ -41,9 +42,18 @@ class VideoRoomCall(VideoRoomSteps, RoomCall):
         *MEDIA,
     )  # fmt: skip
 
-    def __init__(self, api: JanusApi, room: int | str, setup: CallSetup, seed: np.random.SeedSequence) -> None:
+    def __init__(
+        self,
+        api: JanusApi,
+        room: int | str,
+        setup: CallSetup,
+        seed: np.random.SeedSequence,
+        *,
+        textroom: int | str | None = None,
+    ) -> None:
         self.api, self.room = api, room
         super().__init__(setup, seed, server=api.host)
+        self.open_textroom(textroom, setup, seed)
         self._places: dict[str, tuple[JanusSession, JanusHandle]] = {}
         self._feeds: dict[str, int | str] = {}
         """What the feed of each party is."""

@@ -40,7 +40,7 @@ KINDS = (
         schemes=("sfu",),
         calls="a forwarding server of ours between all parties: emulated whole, on either clock",
         hears="every way, through the server",
-        options=("nack", "stage", "service", "workers"),
+        options=("nack", "last_n", "stage", "service", "workers"),
     ),
     Kind(
         written="mix",
@@ -63,7 +63,7 @@ KINDS = (
         plain="janus+ws://, janus+http://",
         calls="a room of Janus: one speaks, others listen, or all parties do both (janus:// asks over HTTPS)",
         hears="one way, through the server; of parties every way",
-        options=("secret", "token", "pin", "ca", "listeners"),
+        options=("secret", "token", "pin", "ca", "listeners", "textroom"),
     ),
     Kind(
         written="janus+wss://HOST:PORT/audiobridge/ROOM",
@@ -71,7 +71,7 @@ KINDS = (
         plain="janus+ws://, janus+http://",
         calls="a mixer of Janus: everybody hears one mix of all others",
         hears="every way, through the mixer: its delay is a stage, and told by plateaus",
-        options=("secret", "token", "pin", "ca", "prebuffer"),
+        options=("secret", "token", "pin", "ca", "prebuffer", "textroom"),
     ),
     Kind(
         written="janus+wss://HOST:PORT/echotest",

@@ -16,6 +16,7 @@ from rtcprobe.call.peer import UNDER_WAY_S
 from rtcprobe.call.targets.base import CallSetup, Way
 from rtcprobe.call.targets.emulated import World
 from rtcprobe.call.targets.sfu_call import SfuCall
+from rtcprobe.call.targets.sfu_passed import Passed
 from rtcprobe.call.targets.sfu_room import Room, Seat, Topology
 from rtcprobe.call.transceiver import Media
 from rtcprobe.recording import Came, Departure
@@ -52,15 +53,19 @@ class _MixRoom(Room):
         self.seats[name].append(seat)
         return seat
 
+
+class _MixPassed(Passed):
+    """What a mixer passed on."""
+
     def _windows(self, talker: str, listener: str, begun_s: float) -> Iterator[tuple[float, float]]:
         """Yield from when until when what left ``talker`` could reach ``listener``: while it was there."""
-        for seat in self.seats[listener]:
+        for seat in self.room.seats[listener]:
             marks = seat.peer.timeline.marks
             if talker not in seat.listens_to or "dtls_connected" not in marks:
                 continue
             opened_s = seat.peer.timeline.begun_s + marks["dtls_connected"]
             from_s = -math.inf if opened_s <= begun_s + self._up_s(talker, listener) else opened_s
-            until_s = min(seat.left_s - UNDER_WAY_S, self.over_s)
+            until_s = min(seat.left_s - UNDER_WAY_S, self.room.over_s)
             if from_s < until_s:
                 yield from_s, until_s
 
@@ -108,6 +113,9 @@ class MixCall(SfuCall):
         mixer = Mixer(prebuffer=self._prebuffer, encoding=self._encoding)
         self._mixing = MixingRoom(mixer, self.network, tick_s=self._encoding.ptime_s)
         return _MixRoom(self.setup, self.world, plan, self._mixing)
+
+    def _heard_of(self, room: Room) -> Passed:
+        return _MixPassed(room)
 
     def _between(self, way: WayName) -> Mapping[str, float]:
         """Return what the network took between two, up and down, on average."""

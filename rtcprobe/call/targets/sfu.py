@@ -37,7 +37,7 @@ from rtcprobe.ways import Leg, Way
 
 __all__ = ["SIGNALING", "SfuTarget", "make_target", "server_routes"]
 
-_OPTIONS = ("nack", "stage", "service", "workers")
+_OPTIONS = ("nack", "last_n", "stage", "service", "workers")
 _STAGES = ("same connection", "new connection")
 
 SIGNALING = "server"
@@ -62,6 +62,9 @@ class SfuTarget:
     new_connection: bool = False
     service_s: float = 0.0
     workers: int = 1
+    last_n: int | None = None
+    rides: bool = True
+    """Whether media may take the fast path in virtual time (``runtime.riding``): it changes no figure."""
     homes: Mapping[str, str] = field(default_factory=dict)
     servers: tuple[str, ...] = ()
     directions: tuple[Way, ...] = ()
@@ -148,6 +151,8 @@ class SfuTarget:
             new_connection=self.new_connection,
             service_s=self.service_s,
             workers=self.workers,
+            last_n=self.last_n,
+            rides=self.rides,
             assumed=self.assumed,
         )
 
@@ -169,9 +174,16 @@ def make_target(plan: TargetPlan) -> SfuTarget:
         service_s = parse_duration(plan.options.get("service", "0ms"))
     except BadInputError as error:
         raise error.within("target.service") from error
-    workers = plan.options.get("workers", 1)
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-        raise BadInputError(f"target.workers {workers!r} is impossible", "give 1 or more")
+    workers, last_n = plan.options.get("workers", 1), plan.options.get("last_n", 1)
+    for key, count in (("workers", workers), ("last_n", last_n)):
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise BadInputError(f"target.{key} {count!r} is impossible", "give 1 or more")
     if "workers" in plan.options and not service_s:
         raise BadInputError("target.workers has no effect where a join takes a server no time", "give target.service")
-    return SfuTarget(nack=cast("Nack", nack), new_connection=stage == _STAGES[1], service_s=service_s, workers=workers)
+    return SfuTarget(
+        nack=cast("Nack", nack),
+        new_connection=stage == _STAGES[1],
+        service_s=service_s,
+        workers=workers,
+        last_n=last_n if "last_n" in plan.options else None,
+    )

@@ -15,6 +15,7 @@ from rtcprobe.call.targets.access import Leg
 from rtcprobe.call.targets.base import CallSetup, Way
 from rtcprobe.call.targets.emulated import EmulatedCall, world
 from rtcprobe.call.targets.endings import bounded
+from rtcprobe.call.targets.sfu_passed import Passed
 from rtcprobe.call.targets.sfu_room import Room, Seat, Topology
 from rtcprobe.call.targets.sfu_script import SfuPerformance, goes_on_stage
 from rtcprobe.errors import MeasurementError
@@ -36,6 +37,7 @@ class SfuCall(EmulatedCall):
         self.plan = plan
         self.warnings += [] if plan.assumed is None else [plan.assumed]
         self.room = self._rooms(plan)
+        self._passed = self._heard_of(self.room)
         for name in self.parties:
             on_stage = not (plan.new_connection and goes_on_stage(name, setup.cues))
             self.room.take_seat(name, publishes=on_stage)
@@ -76,14 +78,14 @@ class SfuCall(EmulatedCall):
     def said_on(self, way: Way) -> Said:
         """Return what was said on a way so far, over whatever connections."""
         name = WayName(way.direction)
-        said = self.room.said(name.talker, name.listener)
+        said = self._passed.said(name.talker, name.listener)
         return self._nothing(name.talker) if said is None else said
 
     def came_on(self, way: Way, *, forwarded: bool) -> Came:
         """Return what came on a way so far, over whatever connections."""
         del forwarded
         name = WayName(way.direction)
-        came = self.room.came(name.talker, name.listener)
+        came = self._passed.came(name.talker, name.listener)
         assert came is not None  # who hears somebody has had a seat
         return came
 
@@ -172,10 +174,14 @@ class SfuCall(EmulatedCall):
             channels = [peer.channel for peer in self.there if peer.channel is not None]
             await drained(channels, [peer.ended for peer in self.there], self.room.post.couriers)
         asked = (each.agreed is not None and each.agreed.nack for peer in self.peers for each in peer.sections)
-        await self.until_the_last_packet(patient=any(asked), stations=len(self.plan.servers[:2]) + 1)
+        for _ in range(len(self.plan.servers[:2]) + 1):  # a server sends on what comes to it meanwhile
+            self.room.settle()
+            await self.until_the_last_packet(patient=False)
+        await self.until_the_last_packet(patient=any(asked))
 
     def kill(self, server: str) -> None:
         """Let a server die: nothing leaves it any more, and nothing that comes is taken."""
+        self.room.settle()
         self.network.silence(self.world.hosts[server])
         self.warnings.append(f"server {server} died {self.talked_s():.1f} s into the call")
 
@@ -186,11 +192,16 @@ class SfuCall(EmulatedCall):
 
     async def close_peers(self) -> list[str | None]:
         """Hang up one after the other, in an order that no clock decides: parties, then servers."""
+        self.room.stop()
         return [await bounded(each.close()) for each in (*self.peers, *self._server_legs())]
 
     def _rooms(self, plan: Topology) -> Room:
         """Return where parties take their seats."""
         return Room(self.setup, self.world, plan)
+
+    def _heard_of(self, room: Room) -> Passed:
+        """Return what tells what passed there."""
+        return Passed(room)
 
     def _server_legs(self) -> list[ServerLeg]:
         seats = [seat.leg for seats in self.room.seats.values() for seat in seats]

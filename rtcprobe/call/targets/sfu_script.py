@@ -165,7 +165,7 @@ class SfuPerformance:
         member.events["fell silent"].set()
         for seat in self._seated(member):
             self._left.add(seat)
-            seat.left_s = self._call.network.now_s()
+            self._call.room.free(seat)
             await bounded(seat.peer.close())
             await bounded(seat.leg.ended.wait())  # what it said last, and its goodbye, are still under way
             await bounded(seat.leg.leave())

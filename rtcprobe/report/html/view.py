@@ -17,6 +17,7 @@ from typing import Literal
 from rtcprobe.report.html.tables import MOST_COLUMNS
 from rtcprobe.report.html.words import NOTHING, arrow, percentile, spaced, upper
 from rtcprobe.report.lead import out_of_reach
+from rtcprobe.report.plateaus import plateau_sentences
 from rtcprobe.report.sentences import attribution, beyond, bounds, figure, interval, milliseconds, slowest, typical
 from rtcprobe.report.words import say
 from rtcprobe.result import Account, BudgetOutcome, Quantile, Result, Summary
@@ -131,7 +132,7 @@ def slow_parts(result: Result) -> tuple[str, ...]:
         for way, ear in _told(result)
         if ear.stages and ear.total_s > 0
     )
-    return tuple(said)
+    return (*said, *plateau_sentences(result.mouth_to_ear.values()))
 
 
 def tiles(result: Result) -> tuple[Tile, ...]:

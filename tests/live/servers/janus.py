@@ -18,7 +18,7 @@ from pathlib import Path
 
 from process import ServerError, ServerProcess, free_ports
 
-__all__ = ["BRIDGE", "MOUNTPOINT", "PIN", "PIN_ROOM", "ROOM", "ROOM_SECRET", "SMALL_ROOM", "Janus"]
+__all__ = ["BRIDGE", "MOUNTPOINT", "PIN", "PIN_ROOM", "ROOM", "ROOM_SECRET", "SMALL_ROOM", "TEXTROOM", "Janus"]
 
 ROOM = 1234
 PIN_ROOM = 4321
@@ -28,6 +28,7 @@ SMALL_ROOM = 77
 ROOM_SECRET = "room-admin"
 BRIDGE = 55
 """A room of the AudioBridge."""
+TEXTROOM = 66
 MOUNTPOINT = 10
 RTP_PORTS = "20000-20999"
 """Server-side media ports; the tests' network is their own."""
@@ -99,7 +100,7 @@ class Janus:
 
     def _write_configuration(self, folder: Path) -> None:
         library = next(Path("/usr/lib").glob("*/janus"), Path("/usr/lib/janus"))
-        plugins = _others(library / "plugins", "echotest", "videoroom", "streaming", "audiobridge")
+        plugins = _others(library / "plugins", "echotest", "videoroom", "streaming", "audiobridge", "textroom")
         transports = _others(library / "transports", "http", "websockets")
         secret = "" if self.api_secret is None else f'api_secret = "{self.api_secret}"'
         (folder / "janus.jcfg").write_text(f"""
@@ -147,6 +148,10 @@ room-{SMALL_ROOM}: {{ description = "one publisher", publishers = 1, audiocodec 
         (folder / "janus.plugin.audiobridge.jcfg").write_text(f"""
 general: {{ }}
 room-{BRIDGE}: {{ description = "mix", sampling_rate = 48000, secret = "{ROOM_SECRET}" }}
+""")
+        (folder / "janus.plugin.textroom.jcfg").write_text(f"""
+general: {{ }}
+room-{TEXTROOM}: {{ description = "text" }}
 """)
         (folder / "janus.plugin.streaming.jcfg").write_text(f"""
 general: {{ }}

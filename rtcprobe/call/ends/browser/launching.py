@@ -5,9 +5,8 @@ Facts:
       is not named.
     - Playwright's driver, a process of its own, ends its browsers when the pipe to it closes: also when this process is
       killed. It starts them in sessions of their own, so Ctrl-C in a terminal is ours alone.
-    - What a thread at real-time priority starts has it too, unless it asked for the contrary (sched(7)): with four
-      programmes computing beside it on two cores the mouth of such a browser was 0.0 ms late at p99, of an ordinary one
-      5.7 ms.
+    - With four programmes computing beside it on two cores the mouth of a browser at real-time priority was 0.0 ms late
+      at p99, of an ordinary one 5.7 ms.
 
 Rules:
     1. Playwright is an extra: who has none is told how to get it, in a sentence.
@@ -28,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rtcprobe.errors import MeasurementError
-from rtcprobe.runtime.priority import handed_on
+from rtcprobe.runtime.priority import lend, to_itself
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, BrowserContext, Page
@@ -127,19 +126,18 @@ class Chromium:
         prefix = f"{_PREFIX}{os.getpid()}-"
         self._scratch = tempfile.TemporaryDirectory(prefix=prefix, dir=_root(), ignore_cleanup_errors=True)
         try:
-            with handed_on() as self.priority:
-                with _temporary(self._scratch.name):
-                    self._driver = await async_playwright().start()
-                self._browser = await self._driver.chromium.launch(
-                    executable_path=self._executable,
-                    headless=True,
-                    args=list(self.flags),
-                    handle_sigint=False,
-                    handle_sigterm=False,
-                    handle_sighup=False,
-                    timeout=LAUNCH_TIMEOUT_S * 1e3,
-                    env={**os.environ, "TMPDIR": self._scratch.name},
-                )
+            with to_itself(), _temporary(self._scratch.name):
+                self._driver = await async_playwright().start()
+            self._browser = await self._driver.chromium.launch(
+                executable_path=self._executable,
+                headless=True,
+                args=list(self.flags),
+                handle_sigint=False,
+                handle_sigterm=False,
+                handle_sighup=False,
+                timeout=LAUNCH_TIMEOUT_S * 1e3,
+                env={**os.environ, "TMPDIR": self._scratch.name},
+            )
         except Error as error:
             raise MeasurementError(
                 f"{self._executable} does not start: {first_line(error)}", "try it by hand with --headless"
@@ -156,7 +154,9 @@ class Chromium:
         for name, take in bindings.items():
             await context.expose_binding(name, take)
         await context.add_init_script(script=init)
-        return context, await context.new_page()
+        page = await context.new_page()
+        self.priority = lend("playwright")
+        return context, page
 
     async def close(self) -> None:
         """End it, and take its profile away; whatever state it is in."""

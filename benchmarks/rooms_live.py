@@ -1,0 +1,130 @@
+"""Rooms of three at real servers: how far five runs alike differ, pair by pair, and what a mixer keeps.
+
+    python benchmarks/rooms_live.py [--runs 5] [--tries 12] [--servers janus pion rtpengine audiobridge]
+
+Servers are those of the live tests (``.ci/install-live`` installs them), in a network of their own where root may make
+one. A run that the harness calls invalid is the machine's: it is made again, ``--tries`` times in all, and counted;
+how late the loop of each that counts was at its 99th percentile is told beside it, for NetEQ hears that too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+from rtcprobe.probe import run_probe
+from rtcprobe.result import Result
+from rtcprobe.scenario import find_scenario
+
+LIVE: Final = Path(__file__).resolve().parents[1] / "tests" / "live"
+ROOM: Final = LIVE / "room-of-three.yaml"
+
+
+@contextmanager
+def started(name: str, address: str, folder: Path) -> Iterator[str]:
+    """Run a server of the live tests, and yield the target that it is."""
+    server: Any
+    if name == "pion":
+        server = import_module("services").PionSfu(address, folder, LIVE.parents[1] / ".live")
+        url = f"whip+whep+http://{address}:{server.port}/{{whip,whep}}/{{party}}"
+    elif name == "rtpengine":
+        server = import_module("rtpengine").Rtpengine(address, folder)
+        url = server.url
+    else:
+        janus = import_module("janus")
+        server = janus.Janus(address, folder)
+        plugin = f"audiobridge/{janus.BRIDGE}" if name == "audiobridge" else f"videoroom/{janus.ROOM}"
+        url = f"janus+ws://{address}:{server.ws_port}/{plugin}"
+    server.start()
+    try:
+        yield url
+    finally:
+        server.process.stop()
+
+
+def valid(url: str, tries: int, *settings: str) -> tuple[Result | None, int]:
+    """Return a run that the machine did not spoil (None: there was none), and how many it took."""
+    for tried in range(1, tries + 1):
+        result = run_probe(find_scenario(str(ROOM), [f"target={url}", *settings]), seed=1, clock="real")
+        if result.verdict != "invalid":
+            return result, tried
+    return None, tries
+
+
+def told(name: str, url: str, runs: int, tries: int) -> None:
+    """Print how far the medians of ``runs`` runs lie apart, and whether the phases of every join sum."""
+    made = [valid(url, tries) for _ in range(runs)]
+    found = [result for result, _ in made if result is not None]
+    late_s = (max(each.p99_s or 0.0 for each in result.harness.latenesses.values()) for result in found)
+    late = ", ".join(f"{each * 1e3:.1f}" for each in late_s)
+    print(f"{name}: {len(found)} of {runs} runs valid, in {sum(count for _, count in made)} tries; late by {late} ms")
+    if len(found) < 2:
+        return
+    spreads = []
+    for way in found[0].ways:
+        medians_s = [statistics.median(s.delay_s for s in result.mouth_to_ear[way].samples) for result in found]
+        under_way_s = [result.mouth_to_ear[way].stages["network_and_target"] for result in found]
+        spreads.append(max(medians_s) - min(medians_s))
+        shown = " ".join(f"{each * 1e3:6.2f}" for each in medians_s)
+        print(
+            f"  {way.words:12} medians, ms: {shown}  apart {spreads[-1] * 1e3:5.2f}, "
+            f"network and server {statistics.median(under_way_s) * 1e3:4.2f}"
+        )
+    joins = [attempt for result in found for attempt in result.join.attempts]
+    failed = sum(attempt.failed is not None for attempt in joins)
+    apart_s = [abs(sum(each.phases.values()) - each.first_audio_s) for each in joins if each.first_audio_s is not None]
+    joined_s = [each.first_audio_s for each in joins if each.first_audio_s is not None]
+    print(
+        f"  worst pair's medians apart {max(spreads) * 1e3:.2f} ms; {len(joins)} joins, {failed} failed, median "
+        f"{statistics.median(joined_s) * 1e3:.0f} ms, phases off their sum by {max(apart_s) * 1e3:.3f} ms at most"
+    )
+
+
+def mixed(url: str, tries: int) -> None:
+    """Print what the mixer keeps with the prebuffer it has by itself, and with one packet."""
+    for packets in (None, 1):
+        settings = () if packets is None else (f"target.prebuffer={packets}",)
+        result, count = valid(url, tries, *settings)
+        name = "its own prebuffer (six packets)" if packets is None else "a prebuffer of one packet"
+        if result is None:
+            print(f"audiobridge, {name}: no valid run in {count} tries")
+            continue
+        kept = {way.words: result.mouth_to_ear[way].stages["mixer"] * 1e3 for way in result.ways}
+        print(
+            f"audiobridge, {name}: the mixer keeps " + ", ".join(f"{way} {ms:.1f}" for way, ms in kept.items()) + " ms"
+        )
+
+
+def main() -> None:
+    """Run it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--tries", type=int, default=12)
+    parser.add_argument("--servers", nargs="+", default=["janus", "pion", "rtpengine", "audiobridge"])
+    asked = parser.parse_args()
+    sys.path.insert(0, str(LIVE / "servers"))
+    with suppress(PermissionError, AttributeError):
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    network = import_module("network").enter()
+    if network is None:
+        raise SystemExit("no address that is not the loopback's: run as root, or give the machine one")
+    for name in asked.servers:
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            url = stack.enter_context(started(name, network.address, folder))
+            if name == "audiobridge":
+                mixed(url, asked.tries)
+            else:
+                told(name, url, asked.runs, asked.tries)
+
+
+if __name__ == "__main__":
+    main()
