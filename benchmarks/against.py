@@ -4,9 +4,9 @@ Usage: python benchmarks/against.py OTHER_CHECKOUT [--pairs N]
 
 OTHER_CHECKOUT has a ``.venv`` of its own (``make .venv/.ready`` there), such as a git worktree of an older commit. The
 two take turns, five times each unless told otherwise, because machines differ from minute to minute; what is printed
-are medians of CPU seconds (user and system) and of peak memory, and of the ratios pair by pair. Each measurement is a process of its
-own, so nothing one does is warm for the next but Python's bytecode, which every user has from the second run on (kept
-in a temporary folder here, whatever ``PYTHONDONTWRITEBYTECODE`` says):
+are medians of CPU seconds (user and system), of peak memory, and of the ratios pair by pair. Each measurement is a
+process of its own, so nothing one does is warm for the next but Python's bytecode, which every user has from the second
+run on (kept in a temporary folder here, whatever ``PYTHONDONTWRITEBYTECODE`` says):
 
     call       a call of 60 s both ways in virtual time, NetEQ in both ears, over 40 ms, 5 ms jitter and 1 % loss, from
                its join to its verdict: what 60 s take beyond what 1 s takes. The first of its length in the process,
