@@ -10,7 +10,7 @@ RUN uv venv /opt/rtcprobe && \
     uv pip install --python /opt/rtcprobe --no-cache --constraints requirements.lock . && \
     find /opt/rtcprobe -name tests -type d -prune -exec rm -rf {} +
 
-FROM python:3.13-slim-bookworm
+FROM python:3.13-slim-bookworm AS run
 COPY --from=build /opt/rtcprobe /opt/rtcprobe
 COPY grafana/probes.yaml /etc/rtcprobe/probes.yaml
 RUN useradd --system --uid 10817 --home-dir /var/lib/rtcprobe --create-home rtcprobe && \
@@ -23,3 +23,16 @@ HEALTHCHECK --interval=30s --timeout=5s CMD \
     ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:9817/-/healthy', timeout=4)"]
 ENTRYPOINT ["rtcprobe"]
 CMD ["serve", "--config", "/etc/rtcprobe/probes.yaml", "--listen", "0.0.0.0:9817"]
+
+# With Chromium and what drives it, for pages as targets: docker build --target browser .
+FROM build AS build-browser
+RUN uv pip install --python /opt/rtcprobe --no-cache "playwright>=1.50"
+
+FROM run AS browser
+USER root
+RUN apt-get update && apt-get install --yes --no-install-recommends chromium && rm -rf /var/lib/apt/lists/*
+COPY --from=build-browser /opt/rtcprobe /opt/rtcprobe
+USER 10817
+
+# What a build makes unless told: without a browser.
+FROM run

@@ -89,7 +89,8 @@ def _answered(line: LineHeard, call: int) -> Sample | Missed | None:
             note=f"{line.called}{' (onset concealed)' if line.concealed else ''}",
         )
     if line.end_s is None:
-        return _missed(line, call, "its cue never came")
+        spoke_on = line.kind == "turn" and line.spoken_over
+        return _missed(line, call, "the agent never fell silent" if spoke_on else "its cue never came")
     if line.inside:
         return _missed(line, call, "answered inside the turn")
     if line.cut:

@@ -34,6 +34,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -122,6 +123,8 @@ class LineHeard:
     concealed: bool = False
     answer: AgentSpeech | None = None
     inside: int = 0
+    spoken_over: bool = False
+    """It was never said, and the agent spoke to the end of the call: its cue may have been that it falls silent."""
     cut: bool = False
     """The call ended while its answer was awaited: whether there would have been one is not known."""
 
@@ -248,11 +251,18 @@ class _Judge:
         turns = [line for line in self._talk.lines if line.kind in TURNS]
         next_s = {line.number: self._spoken_s(after.begin) for line, after in pairwise(turns)}
         return tuple(
-            LineHeard(number=number, kind=each.kind, called=each.called)
+            LineHeard(number=number, kind=each.kind, called=each.called, spoken_over=self._spoken_over)
             if number not in said
             else self._line(said[number], each.called, next_s.get(number, math.inf))
             for number, each in enumerate(self._talk.script)
         )
+
+    @cached_property
+    def _spoken_over(self) -> bool:
+        """Whether the agent spoke when the user left."""
+        user, agent = self._talk.user, self._speeches
+        left_s = user.departures[-1].at_s if user.departures else math.inf
+        return bool(agent) and agent[-1].end_s >= left_s - _NEAR_S
 
     def _line(self, line: Spoken, called: str, until_s: float) -> LineHeard:
         """Return what became of a line that was said; the next turn began at ``until_s``."""
@@ -274,7 +284,7 @@ class _Judge:
             response_stages=None if answer is None else stages[early],
             stop_s=None if into is None else into.end_s - begin_s,
             stop_stages=None if into is None else self._stages(line.begin, begin_s, into.last, into.end_s),
-            cut=answer is None and until_s == math.inf and not self._talk.user.finished,
+            cut=answer is None and (line.end is None or (until_s == math.inf and not self._talk.user.finished)),
             into_speech=into is not None,
             concealed=answer is not None and answer.concealed,
             answer=answer,

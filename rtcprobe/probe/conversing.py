@@ -16,6 +16,7 @@ from rtcprobe.audio.wav import wav_file
 from rtcprobe.call.live import LiveEar, LiveSpeech, LiveTrack
 from rtcprobe.call.targets.base import Call, CallSetup
 from rtcprobe.conversation import Conversation, ScriptedUser, SimulatedAgent, Spoken, Talker, Utterance, spoken_lines
+from rtcprobe.errors import BadInputError
 from rtcprobe.hearing.conversed import accounts_of
 from rtcprobe.hearing.intelligibility import Ear, understood
 from rtcprobe.hearing.passage import LOOK_AHEAD_SAMPLES
@@ -46,6 +47,12 @@ class Conversing:
         self._scenario, self._plan = scenario, plan
         self._user, self._agent = scenario.parties[:2]
         self._lines: tuple[Utterance, ...] = spoken_lines(plan)
+        takes_s = sum(len(line.sound) for line in self._lines) / SAMPLE_RATE_HZ
+        if takes_s >= scenario.call.duration_s:
+            raise BadInputError(
+                f"the lines alone take {takes_s:.1f}s to say, and call.duration is {scenario.call.duration_s:g}s",
+                "give a longer call.duration, or fewer lines",
+            )
         self._heard: dict[int, Turns] = {}
         self._understood: dict[int, Mapping[int, Mapping[str, float]]] = {}
 

@@ -12,6 +12,7 @@ Rules:
        (RFC 6464); its number, timestamp and payload type are whoever forwards' matter (``forwarding``).
     2. A sender's report tells the publisher's clock, once that has told it (RFC 3550 §7.3, translators): pictures and
        sound that came by different ways stay in step. Before that it tells when packets were forwarded.
+    3. Who has sent nothing sends no sender's report (RFC 3550 §6.4). aiortc would, and date it 1900.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ class Outgoing:
             attribute(sender, f"_RTCRtpSender__{name}")
         attribute(sender, "_run_rtp")
         sender._run_rtp = self._run  # type: ignore[method-assign]  # noqa: SLF001
+        self._report: Callable[[list[Any]], Awaitable[None]] = attribute(sender, "_send_rtcp")
+        sender._send_rtcp = self._reports  # type: ignore[method-assign]  # noqa: SLF001
         self._kept: int = attribute(aiortc.rtcrtpsender, "RTP_HISTORY_SIZE")
         self._send = sealed(sender.transport)
         self._heads: dict[tuple[bool, int] | None, bytes] = {}
@@ -113,6 +116,11 @@ class Outgoing:
         self._reported = True
         self._sender._RTCRtpSender__ntp_timestamp = ntp_timestamp  # noqa: SLF001
         self._sender._RTCRtpSender__rtp_timestamp = rtp_timestamp  # noqa: SLF001
+
+    async def _reports(self, packets: list[Any]) -> None:
+        """Send RTCP, but for a sender's report before anything was sent (rule 3)."""
+        if self._sender._RTCRtpSender__packet_count or not isinstance(packets[0], RtcpSrPacket):  # noqa: SLF001
+            await self._report(packets)
 
     async def _run(self, codec: RTCRtpCodecParameters) -> None:
         """Take the place of ``RTCRtpSender._run_rtp``: there is no track to look for."""

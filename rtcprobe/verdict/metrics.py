@@ -304,7 +304,10 @@ def _likeness(name: str) -> Callable[[Account], Observations]:
 
     def read(account: Account) -> Observations:
         found = {each: account.figures[key] for each, key in names.items() if key in account.figures}
-        return Observations(figures=found, rated=_figure(name)(account).rated)
+        rated = _figure(name)(account).rated
+        # The original itself has 1, of SSIM and of ESTOI alike; PSNR, in dB, has no end.
+        bounded = rated if rated is None or name == "psnr_db" else replace(rated, bounds=(-1.0, 1.0))
+        return Observations(figures=found, rated=bounded)
 
     return read
 

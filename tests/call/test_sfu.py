@@ -5,6 +5,8 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from aiortc import RTCRtpSender
+from aiortc.rtp import RtcpSrPacket
 
 from rtcprobe.call.targets import sfu
 from rtcprobe.probe import run_probe
@@ -144,6 +146,19 @@ def test_reports_of_a_publisher_are_translated_not_made_up(monkeypatch):
     assert len(apart) >= 9
     for rtp, ntp in apart:
         assert rtp == pytest.approx(ntp, abs=1)
+
+
+def test_a_slot_that_nobody_speaks_in_sends_no_report_of_1900(monkeypatch):
+    reported, send = [], RTCRtpSender._send_rtcp
+
+    async def noted(self, packets):
+        reported.extend(each.sender_info.ntp_timestamp for each in packets if isinstance(each, RtcpSrPacket))
+        await send(self, packets)
+
+    monkeypatch.setattr(RTCRtpSender, "_send_rtcp", noted)
+    run("link=delay 40ms", "target={kind: sfu, stage: new connection}", "script=[cho publishes at 5s]")
+    assert reported
+    assert all(reported)
 
 
 def test_a_server_leg_that_hangs_up_lets_go_of_what_it_forwarded():

@@ -118,3 +118,13 @@ def test_markdown_says_how_long_answers_and_stops_took():
     lines = result_markdown(result()).splitlines()
     assert "| a turn, ms | answer | stop |" in lines
     assert "| heard, rejected, lost | 3, 0, 1 of 4 | 1, 1, 0 of 2 |" in lines
+
+
+def test_no_utterance_is_understood_better_than_its_original():
+    answers, stops = result().accounts
+    calls = tuple(replace(each, figures={"estoi": 0.99 + 0.008 * each.call}) for each in answers.calls)
+    understood = replace(answers, calls=calls, figures={**answers.figures, "estoi": 0.994, "estoi_worst": 0.9})
+    made = replace(result(), accounts=(understood, stops))
+    mean, worst = (evaluate(parse_budget(f"response.estoi {each} >= 0.8"), made) for each in ("mean", "worst"))
+    assert 0.8 < mean.low < 0.994 < mean.high <= 1.0
+    assert (worst.value, worst.verdict) == (0.9, "met")
