@@ -10,24 +10,19 @@ Rule: up to ``MOST`` ways have a ``direction`` each. Of more, those from one rol
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from rtcprobe.exporter.instruments import Draft, Instruments
-from rtcprobe.result import Account, HeardCall, Result, Room, Waited
+from rtcprobe.result import Account, Result, Room, Waited
 from rtcprobe.scenario import Party, Scenario
 from rtcprobe.verdict.room import matrix, people
-from rtcprobe.verdict.room.figures import pooled_delays
+from rtcprobe.verdict.room.grouping import MOST, WHOLE, by_role
 
 __all__ = ["MOST", "access_labels", "directions", "party_label", "region_labels", "set_room"]
 
-MOST: Final = 20
-"""Ways that have a series each: a room of five where all speak."""
-
 _MATRIX: Final = 12
 _NAMED: Final = 3
-_WHOLE: Final = "room"
 
 
 def region_labels(scenario: Scenario) -> dict[str, str]:
@@ -65,35 +60,7 @@ def party_label(result: Result, party: str) -> str:
 
 def directions(result: Result) -> Mapping[str, Account]:
     """Return the accounts of sound by ``direction``; of too many ways, those of one pair of roles together."""
-    ears = result.mouth_to_ear
-    if len(ears) <= MOST:
-        return {str(way): ear for way, ear in ears.items()}
-    known = people(result)
-    found: dict[str, list[Account]] = {}
-    for way, ear in ears.items():
-        roles = [known[name].role for name in (way.talker, way.listener) if name in known]
-        found.setdefault("_to_".join(roles) if len(roles) == 2 and all(roles) else _WHOLE, []).append(ear)
-    return {name: _together(each) for name, each in found.items()}
-
-
-def _together(ears: Sequence[Account]) -> Account:
-    """Return several ways as one: counts and markers together, stages weighed by markers heard."""
-    heard = max(1, sum(ear.heard for ear in ears))
-    names = dict.fromkeys(name for ear in ears for name in ear.stages)
-    numbers = sorted({each.call for ear in ears for each in ear.samples})
-    delays = pooled_delays(ears)
-    return Account(
-        kind=ears[0].kind,
-        way=ears[0].way,
-        scheduled=sum(ear.scheduled for ear in ears),
-        heard=sum(ear.heard for ear in ears),
-        rejected=sum(ear.rejected for ear in ears),
-        lost=sum(ear.lost for ear in ears),
-        samples=tuple(each for ear in ears for each in ear.samples),
-        stages={name: math.fsum(ear.stages.get(name, 0.0) * ear.heard for ear in ears) / heard for name in names},
-        summary=delays.summary() if len(delays) else None,
-        calls=tuple(HeardCall(call=number, scheduled=0, heard=0) for number in numbers),
-    )
+    return by_role(result)
 
 
 def set_room(into: Instruments | Draft, result: Result) -> None:
@@ -128,7 +95,7 @@ def _set_matrix(into: Instruments | Draft, result: Result) -> None:
     row_of = {name: row.name for row in found.rows for name in row.members}
     spreads: dict[str, float] = {}
     for each in () if result.room is None else result.room.spreads:
-        row = row_of.get(each.talker, _WHOLE)
+        row = row_of.get(each.talker, WHOLE)
         spreads[row] = max(spreads.get(row, 0.0), each.spread_s)
     for talker, spread_s in spreads.items():
         into.set("rtcprobe_last_room_spread_seconds", spread_s, talker=talker)

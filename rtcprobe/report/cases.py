@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from rtcprobe.report.ears import latest_ways
 from rtcprobe.report.lead import goal_sentence
 from rtcprobe.report.sentences import arrow, bounds, figure, interval, milliseconds
 from rtcprobe.result import BudgetOutcome, Result
@@ -111,7 +112,9 @@ def result_cases(result: Result, *, strict: bool = False) -> list[Case]:
         message="; ".join(untold) or (result.verdict if useless else ""),
     )
     budgets = (_case(result.scenario, each, strict=strict) for each in result.budgets)
-    return [measured, *budgets, *(_goal(result.scenario, each) for each in goals(result))]
+    ways = latest_ways(result.mouth_to_ear)
+    felt = [each for each in goals(result) if each.direction is None or each.direction in ways]
+    return [measured, *budgets, *(_goal(result.scenario, each) for each in felt)]
 
 
 def fault(scenario: str, sentence: str) -> Case:

@@ -13,6 +13,7 @@ from rtcprobe.verdict import ear_figures, join_figures
 from rtcprobe.verdict.difference import Difference, Estimate, Row, settle
 from rtcprobe.verdict.figures import RUNS, Pair
 from rtcprobe.verdict.letters import grouped, ordered
+from rtcprobe.verdict.room.grouping import readable
 from rtcprobe.verdict.sides import Side, are_pairs, counts, gather, settings_apart
 from rtcprobe.verdict.statistics import CONFIDENCE
 
@@ -141,7 +142,8 @@ def compare(
     Raises:
         BadInputError: a side without runs that count, a side or two sides of different scenarios.
     """
-    return _compared([Both.of(labels[0], a, labels[1], b)], confidence)[0]
+    one, other = (tuple(map(readable, side)) for side in (a, b))
+    return _compared([Both.of(labels[0], one, labels[1], other)], confidence)[0]
 
 
 def rank(sides: Sequence[tuple[str, Sequence[Result]]], *, confidence: float = CONFIDENCE) -> Ranking:
@@ -166,6 +168,7 @@ def rank(sides: Sequence[tuple[str, Sequence[Result]]], *, confidence: float = C
     ]
     if len(fit) >= 2:
         sides, labels = fit, [label for label, _ in fit]
+    sides = [(label, tuple(map(readable, runs))) for label, runs in sides]
     pairs = _compared(
         [Both.of(*sides[i], *sides[j]) for i in range(len(sides)) for j in range(i + 1, len(sides))], confidence
     )

@@ -2,15 +2,17 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
 from rtcprobe.errors import BadInputError
 from rtcprobe.result import Result
-from rtcprobe.verdict import judge
+from rtcprobe.verdict import compare, judge
 from rtcprobe.verdict.budgets import evaluate, parse_budget
 from rtcprobe.verdict.room import people, room_of
 from rtcprobe.verdict.room.figures import collision
+from rtcprobe.verdict.room.grouping import readable
 from tests.rooms_made import ROLES, heard, join, room
 
 
@@ -221,3 +223,32 @@ def test_a_budget_about_a_role_that_nobody_has_says_whom_there_is():
     assert outcome.verdict == "inconclusive"
     whom = "use one of ana, ben, cho, dan, host, co-host, audience"
     assert outcome.reason == f"nothing was measured: there is no gust here, {whom}"
+
+
+def test_a_room_of_many_ways_is_compared_by_roles_and_loses_no_marker():
+    stage, audience = [f"s{n}" for n in range(4)], [f"l{n}" for n in range(6)]
+    roles = {**dict.fromkeys(stage, "speaker"), **dict.fromkeys(audience, "audience")}
+
+    def ran(more_ms):
+        accounts = [
+            heard(f"{a}_to_{b}", *[100 + n + more_ms * (b in audience) for n in range(3)], calls=4)
+            for a in stage
+            for b in (*stage, *audience)
+            if a != b
+        ]
+        return judge(replace(room(*accounts, roles=roles), scenario_digest="d"), [])
+
+    before, after = ran(0), ran(30)
+    grouped = readable(before)
+    assert {way: ear.heard for way, ear in grouped.mouth_to_ear.items()} == {
+        "speaker_to_speaker": 4 * 3 * 3 * 4, "speaker_to_audience": 4 * 6 * 3 * 4,
+    }  # fmt: skip
+    found = {each.name: each for each in compare([before], [after]).differences}
+    moved = found["mouth_to_ear.speaker_to_audience p50"]
+    assert (moved.verdict, moved.difference) == ("worse", pytest.approx(0.030))
+    assert found["mouth_to_ear.speaker_to_speaker p50"].verdict == "no difference shown"
+
+
+def test_a_room_whose_ways_can_be_told_apart_stays_as_it_is():
+    small = room(heard("ana_to_ben", 100), heard("ana_to_cho", 100))
+    assert readable(small) is small

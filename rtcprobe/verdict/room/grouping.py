@@ -1,0 +1,90 @@
+"""A large room made readable: the ways from one role to another as one, where there are too many to be told apart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from rtcprobe.result import Account, HeardCall, Result
+from rtcprobe.verdict.room.figures import pooled_delays
+from rtcprobe.verdict.room.people import people
+from rtcprobe.ways import Way
+
+__all__ = ["MOST", "WHOLE", "by_role", "readable", "together"]
+
+MOST: Final = 20
+"""Ways that are told one by one: a room of five where all speak."""
+
+WHOLE: Final = "room"
+"""What all ways together are called, where nobody has a role."""
+
+_APART: Final = 1_000_000
+"""More than a call has markers: by it those of one way are numbered apart from the next one's."""
+
+
+def by_role(result: Result) -> Mapping[str, Account]:
+    """Return the accounts of sound by what they are called: by way, or by roles where there are more than ``MOST``."""
+    ears = result.mouth_to_ear
+    if len(ears) <= MOST:
+        return {str(way): ear for way, ear in ears.items()}
+    known = people(result)
+    found: dict[str, list[Account]] = {}
+    for way, ear in ears.items():
+        roles = [known[name].role for name in (way.talker, way.listener) if name in known]
+        found.setdefault("_to_".join(roles) if len(roles) == 2 and all(roles) else WHOLE, []).append(ear)
+    return {name: together(each) for name, each in found.items()}
+
+
+def readable(result: Result) -> Result:
+    """Return the result of a large room with one account from each role to each other, and without its legs."""
+    found = by_role(result)
+    if len(result.mouth_to_ear) <= MOST or WHOLE in found:
+        return result
+    sound = tuple(replace(ear, way=Way(name)) for name, ear in found.items())
+    others = tuple(each for each in result.accounts if each.kind != "mouth_to_ear")
+    return replace(result, accounts=(*sound, *others), link={}, measures=tuple(ear.way for ear in sound))
+
+
+def together(ears: Sequence[Account]) -> Account:
+    """Return several ways as one: counts and markers together, stages weighed by markers heard."""
+    heard = max(1, sum(ear.heard for ear in ears))
+    names = dict.fromkeys(name for ear in ears for name in ear.stages)
+    delays = pooled_delays(ears)
+    return Account(
+        kind=ears[0].kind,
+        way=ears[0].way,
+        scheduled=sum(ear.scheduled for ear in ears),
+        heard=sum(ear.heard for ear in ears),
+        rejected=sum(ear.rejected for ear in ears),
+        lost=sum(ear.lost for ear in ears),
+        samples=tuple(
+            replace(each, marker=place * _APART + each.marker) for place, ear in enumerate(ears) for each in ear.samples
+        ),
+        missed=tuple(
+            replace(each, marker=place * _APART + each.marker) for place, ear in enumerate(ears) for each in ear.missed
+        ),
+        stages={name: math.fsum(ear.stages.get(name, 0.0) * ear.heard for ear in ears) / heard for name in names},
+        summary=delays.summary() if len(delays) else None,
+        calls=tuple(_calls(ears)),
+    )
+
+
+def _calls(ears: Sequence[Account]) -> Iterable[HeardCall]:
+    """Yield what each call says of all of them: counts, and shares and stages weighed by what they are of."""
+    rows: dict[int, list[HeardCall]] = {}
+    for ear in ears:
+        for each in ear.calls or (HeardCall(call=0, scheduled=ear.scheduled, heard=ear.heard, stages=ear.stages),):
+            rows.setdefault(each.call, []).append(each)
+    for number, found in sorted(rows.items()):
+        heard = max(1, sum(each.heard for each in found))
+        names = dict.fromkeys(name for each in found for name in each.stages)
+        yield HeardCall(
+            call=number,
+            scheduled=sum(each.scheduled for each in found),
+            heard=sum(each.heard for each in found),
+            stages={
+                name: math.fsum(each.stages.get(name, 0.0) * each.heard for each in found) / heard for name in names
+            },
+        )
