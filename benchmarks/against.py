@@ -4,15 +4,15 @@ Usage: python benchmarks/against.py OTHER_CHECKOUT [--pairs N]
 
 OTHER_CHECKOUT has a ``.venv`` of its own (``make .venv/.ready`` there), such as a git worktree of an older commit. The
 two take turns, five times each unless told otherwise, because machines differ from minute to minute; what is printed
-are medians of CPU seconds (user and system) and of peak memory, ours over theirs. Each measurement is a process of its
-own, so nothing one does is warm for the next but Python's bytecode, which every user has from the second run on (kept
-in a temporary folder here, whatever ``PYTHONDONTWRITEBYTECODE`` says):
+are medians of CPU seconds (user and system), of peak memory, and of the ratios pair by pair. Each measurement is a
+process of its own, so nothing one does is warm for the next but Python's bytecode, which every user has from the second
+run on (kept in a temporary folder here, whatever ``PYTHONDONTWRITEBYTECODE`` says):
 
     call       a call of 60 s both ways in virtual time, NetEQ in both ears, over 40 ms, 5 ms jitter and 1 % loss, from
                its join to its verdict: what 60 s take beyond what 1 s takes. The first of its length in the process,
                for which speech is made and encoded, and then those after it
     model      those after it by ``--engine model``, beside the whole stack where there is no such engine
-    join       a join in virtual time: what 40 take beyond what one takes, after a first run
+    join       a join in virtual time: what 40 take beyond what one takes, the fastest of three
     run        ``rtcprobe run 1v1-social -q``, the whole process, and its peak memory
     scenarios  ``rtcprobe scenarios``, the whole process
 
@@ -62,7 +62,7 @@ longer = {_CALL_S / (_CALL_S - 1.0)}
 call = (cpu_s(*long) - brief) * longer
 again = (min(cpu_s(*long) for _ in range({_AGAIN})) - brief) * longer
 model = (min(cpu_s(*long, **MODEL) for _ in range({_AGAIN})) - modelled) * longer
-join = (cpu_s("call.duration=1s", "call.joins={_JOINS}") - brief) / {_JOINS - 1}
+join = min(cpu_s("call.duration=1s", "call.joins={_JOINS}") - cpu_s(*one) for _ in range({_AGAIN})) / {_JOINS - 1}
 print(call, again, model, join)
 """
 
@@ -89,8 +89,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"pair {pair + 1} of {options.pairs}", file=sys.stderr)
     print(f"{'':<30}{'here':>10}{'there':>10}{'here/there':>12}{'there/here':>12}")
     for name in found[here][0]:
-        mine, theirs = (statistics.median(each[name] for each in found[checkout]) for checkout in (here, other))
-        print(f"{name:<30}{mine:>10.4g}{theirs:>10.4g}{mine / theirs:>12.2f}{theirs / mine:>12.2f}")
+        mine, theirs = ([each[name] for each in found[checkout]] for checkout in (here, other))
+        ratio = statistics.median(ours / other for ours, other in zip(mine, theirs, strict=True))
+        medians = f"{statistics.median(mine):>10.4g}{statistics.median(theirs):>10.4g}"
+        print(f"{name:<30}{medians}{ratio:>12.2f}{1 / ratio:>12.2f}")
     call_s = statistics.median(each["60 s duplex call, CPU s"] for each in found[here])
     print(f"a call runs at {_CALL_S / call_s:.0f} x real time here")
     return 0

@@ -1,15 +1,17 @@
 """Rooms of three at real servers: how far five runs alike differ, pair by pair, and what a mixer keeps.
 
-    python benchmarks/rooms_live.py [--runs 5] [--tries 12] [--servers janus pion rtpengine audiobridge]
+    python benchmarks/rooms_live.py [--runs 5] [--tries 12] [--late 1] [--servers janus pion rtpengine audiobridge]
 
 Servers are those of the live tests (``.ci/install-live`` installs them), in a network of their own where root may make
 one. A run that the harness calls invalid is the machine's: it is made again, ``--tries`` times in all, and counted;
-how late the loop of each that counts was at its 99th percentile is told beside it, for NetEQ hears that too.
+how late the loop of each that counts was at its 99th percentile is told beside it, for NetEQ hears that too: with
+``--late`` a run later than so many milliseconds does not count either.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import statistics
 import sys
@@ -50,21 +52,26 @@ def started(name: str, address: str, folder: Path) -> Iterator[str]:
         server.process.stop()
 
 
-def valid(url: str, tries: int, *settings: str) -> tuple[Result | None, int]:
+def valid(url: str, asked: argparse.Namespace, *settings: str) -> tuple[Result | None, int]:
     """Return a run that the machine did not spoil (None: there was none), and how many it took."""
-    for tried in range(1, tries + 1):
+    for tried in range(1, asked.tries + 1):
         result = run_probe(find_scenario(str(ROOM), [f"target={url}", *settings]), seed=1, clock="real")
-        if result.verdict != "invalid":
+        if result.verdict != "invalid" and late_ms(result) <= asked.late:
             return result, tried
-    return None, tries
+    return None, asked.tries
 
 
-def told(name: str, url: str, runs: int, tries: int) -> None:
-    """Print how far the medians of ``runs`` runs lie apart, and whether the phases of every join sum."""
-    made = [valid(url, tries) for _ in range(runs)]
+def late_ms(result: Result) -> float:
+    """Return how late loop and mouth of a run were at the 99th percentile of the worse."""
+    return 1e3 * max(each.p99_s or 0.0 for each in result.harness.latenesses.values())
+
+
+def told(name: str, url: str, asked: argparse.Namespace) -> None:
+    """Print how far the medians of several runs lie apart, and whether the phases of every join sum."""
+    runs = asked.runs
+    made = [valid(url, asked) for _ in range(runs)]
     found = [result for result, _ in made if result is not None]
-    late_s = (max(each.p99_s or 0.0 for each in result.harness.latenesses.values()) for result in found)
-    late = ", ".join(f"{each * 1e3:.1f}" for each in late_s)
+    late = ", ".join(f"{late_ms(result):.1f}" for result in found)
     print(f"{name}: {len(found)} of {runs} runs valid, in {sum(count for _, count in made)} tries; late by {late} ms")
     if len(found) < 2:
         return
@@ -88,11 +95,11 @@ def told(name: str, url: str, runs: int, tries: int) -> None:
     )
 
 
-def mixed(url: str, tries: int) -> None:
+def mixed(url: str, asked: argparse.Namespace) -> None:
     """Print what the mixer keeps with the prebuffer it has by itself, and with one packet."""
     for packets in (None, 1):
         settings = () if packets is None else (f"target.prebuffer={packets}",)
-        result, count = valid(url, tries, *settings)
+        result, count = valid(url, asked, *settings)
         name = "its own prebuffer (six packets)" if packets is None else "a prebuffer of one packet"
         if result is None:
             print(f"audiobridge, {name}: no valid run in {count} tries")
@@ -108,6 +115,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--tries", type=int, default=12)
+    parser.add_argument("--late", type=float, default=math.inf)
     parser.add_argument("--servers", nargs="+", default=["janus", "pion", "rtpengine", "audiobridge"])
     asked = parser.parse_args()
     sys.path.insert(0, str(LIVE / "servers"))
@@ -121,9 +129,9 @@ def main() -> None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             url = stack.enter_context(started(name, network.address, folder))
             if name == "audiobridge":
-                mixed(url, asked.tries)
+                mixed(url, asked)
             else:
-                told(name, url, asked.runs, asked.tries)
+                told(name, url, asked)
 
 
 if __name__ == "__main__":

@@ -125,3 +125,17 @@ def test_what_cannot_be_meant_is_one_sentence(settings, sentence):
     with pytest.raises(BadInputError) as refused:
         check_target(parse_scenario(ROOM, [settings]), "virtual")
     assert str(refused.value) == sentence
+
+
+def test_who_comes_later_stops_or_comes_back_is_heard_while_it_speaks():
+    script = "script=[ben joins at 1s, ben stops at 3s, ben speaks at 4s, ana leaves at 5s, ana joins at 6s]"
+    result = ran(script, "call.duration=9s", "link=delay 20ms")
+    assert not [each for each in result.warnings if "fault" in each]
+    for way in ("ben_to_dan", "ana_to_dan"):
+        account = result.mouth_to_ear[way]
+        assert account.heard == account.scheduled > 3
+    spoken_s = [each.spoken_s for each in result.mouth_to_ear["ben_to_dan"].samples]
+    begun_s = min(each.spoken_s for each in result.mouth_to_ear["ana_to_dan"].samples)
+    assert min(spoken_s) > begun_s + 0.5
+    assert any(each.spoken_s > begun_s + 6.0 for each in result.mouth_to_ear["ana_to_dan"].samples)
+    assert result.of_kind("messages")["dan_to_ben.messages"].heard > 20

@@ -77,6 +77,10 @@ class Mixer:
         self._talkers: dict[str, _Talker] = {}
         self._encoders: dict[frozenset[str], OpusEncoder] = {}
 
+    def begin(self, talker: str) -> None:
+        """Know nothing of a talker any more: what comes next is the first of it."""
+        self._talkers[talker] = _Talker()
+
     def insert(self, talker: str, number: int, payload: bytes) -> None:
         """Take a packet of a talker: its number, counted on where it wraps, and its Opus payload."""
         self._talkers.setdefault(talker, _Talker()).insert(number, payload, self._prebuffer)

@@ -118,7 +118,7 @@ class Link:
         """
         while now_s >= self._next_change[0]:
             self._change(now_s)
-        if self._fades and now_s - self._last_s > _SILENCE_S:
+        if self._fades and now_s - self._last_s > _SILENCE_S:  # rule 4
             for _ in range(min(int((now_s - self._last_s) / _STEP_S), _MOST_STEPS)):
                 next(self._lost)
         self._last_s = now_s
@@ -127,10 +127,11 @@ class Link:
         twice, harm = next(self._twice), next(self._harm)
         if self._outages and self._is_out(now_s):
             return _OUTAGE
-        if lost and self._loss_before_rate:
+        if lost and self._loss_before_rate:  # netem's order: what is lost takes none of the rate
             return self._loss_fate
         left_s = now_s
         if self._bottleneck is not None:
+            # At the door, before the cross traffic: it counts one customer's packets, not the line's.
             if self._policer is not None and not self._policer.passes(size_bytes, now_s):
                 return _POLICER
             if self._crossing is not None:
@@ -141,9 +142,10 @@ class Link:
             left_s = departure_s
         if lost:
             return self._loss_fate
-        if delay_s == LOST:
+        if delay_s == LOST:  # a recorded delay that says its packet never came
             return _TRACE
         if steps_out:
+            # netem sends who steps out of the row at once; ``by_s`` holds it back instead, as a longer path would.
             arrival_s = left_s + delay_s + self._held_back_s if self._held_back_s else left_s
         else:
             arrival_s = left_s + delay_s
@@ -181,6 +183,7 @@ class Link:
         elif self._keeps_order:
             copy_s = self._keeper.place(left_s, copy_s)
         copy_bit = self._flipped_bit(next(self._copy_harm), size_bytes)
+        # By arrival, whichever copy it is: the receiver knows no original.
         copies = sorted([(arrival_s, bit), (copy_s, copy_bit)], key=lambda copy: copy[0])
         corrupt = () if bit is None and copy_bit is None else tuple(flipped for _, flipped in copies)
         return Fate(tuple(at for at, _ in copies), corrupt=corrupt, marked=marked)

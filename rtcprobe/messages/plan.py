@@ -32,6 +32,8 @@ LARGEST_BYTES: Final = 262_144
 
 MOST_HZ: Final = 1_000.0
 MOST_IN_A_CALL: Final = 100_000
+MOST_BYTES_IN_A_CALL: Final = 20_000_000
+"""More than one party says in a call of ours; what a channel cannot send at once waits in it whole."""
 _MOST_RETRANSMITS: Final = 65_535
 _LONGEST_LIFE_S: Final = 65.535
 """Limits of W3C's ``RTCDataChannelInit``: ``maxRetransmits`` and ``maxPacketLifeTime`` are unsigned short."""
@@ -130,6 +132,12 @@ class MessagePlan:
             raise BadInputError(
                 f"rate {self.rate_hz:g}/s is {count:,.0f} messages in a call of {format_duration(lasts_s)}",
                 f"every one of them is kept: give {MOST_IN_A_CALL:,} or fewer",
+            )
+        whole = count * self.size_bytes + sum(each.size_bytes for each in self.listed)
+        if whole > MOST_BYTES_IN_A_CALL:
+            raise BadInputError(
+                f"messages of {whole / 1e6:,.0f} MB in a call of {format_duration(lasts_s)} are too many",
+                f"give {MOST_BYTES_IN_A_CALL / 1e6:.0f} MB or less: fewer, or smaller ones",
             )
 
 

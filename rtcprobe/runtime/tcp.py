@@ -33,13 +33,13 @@ from rtcprobe.timeline import Side, Wait
 
 __all__ = ["SEGMENT_BYTES", "TcpConnection", "ask", "carry", "resends"]
 
-SEGMENT_BYTES = 1448
+SEGMENT_BYTES = 1448  # what a 1,500-byte Ethernet frame leaves beside the headers below
 HEADER_BYTES = 52  # IPv4 20 + TCP 20 + timestamp option 12
-INITIAL_WINDOW = 10
-INITIAL_RTO_S = 1.0
-MIN_RTO_S = 0.200
-MAX_RTO_S = 60.0
-DUPLICATE_ACKS = 3
+INITIAL_WINDOW = 10  # segments; RFC 6928 §2
+INITIAL_RTO_S = 1.0  # before the first sample; RFC 6298 §2.1
+MIN_RTO_S = 0.200  # Linux's floor, TCP_RTO_MIN in include/net/tcp.h; RFC 6298 §2.4 would have a second
+MAX_RTO_S = 60.0  # the least an upper bound may be; RFC 6298 §2.5
+DUPLICATE_ACKS = 3  # RFC 5681 §3.2: fewer would take reordering for loss
 
 
 @dataclass(slots=True)
@@ -142,6 +142,7 @@ class _RoundTrip:
         if self._smoothed_s is None:
             self._smoothed_s, self._variation_s = round_trip_s, round_trip_s / 2
         else:
+            # The variation first: it is of the sample against what was expected before it came (RFC 6298 §2.3).
             self._variation_s += (abs(self._smoothed_s - round_trip_s) - self._variation_s) / 4
             self._smoothed_s += (round_trip_s - self._smoothed_s) / 8
         self.rto_s = min(self._smoothed_s + max(4 * self._variation_s, MIN_RTO_S), MAX_RTO_S)
@@ -200,7 +201,7 @@ class _Sender:
     def _arrive(self, index: int, sent_s: float, came: int) -> None:
         if self.other is not None:
             self.other.advance(came)
-        if index >= self.expected:
+        if index >= self.expected:  # else a copy of what was delivered: it is acknowledged again, and that is all
             self._received.add(index)
         if self.segments[index].arrived_copy_s is None:
             self.segments[index].arrived_copy_s = sent_s
@@ -212,13 +213,14 @@ class _Sender:
                 complete.append(segment.delivered)
                 segment.delivered = None
             self.expected += 1
+        # Acknowledged before it is handed up: an answer that is given at once leaves behind the acknowledgement.
         carry(self._network, self._backward, HEADER_BYTES, self._acknowledge, self.expected, sent_s)
         for delivered in complete:
             delivered()
 
     def _acknowledge(self, expected: int, sent_s: float) -> None:
         self._round_trip.sample(_instant_s(self._network) - sent_s)
-        if expected == self._unacknowledged < self._unsent:
+        if expected == self._unacknowledged < self._unsent:  # nothing new, though something is under way
             self._duplicates += 1
             if self._duplicates == DUPLICATE_ACKS:
                 self._transmit(self._unacknowledged)
@@ -228,7 +230,7 @@ class _Sender:
         """Take note that everything before segment ``expected`` has arrived."""
         if expected <= self._unacknowledged:
             return
-        self._window += expected - self._unacknowledged
+        self._window += expected - self._unacknowledged  # slow start: a join is over before congestion avoidance
         for index in range(self._unacknowledged, expected):
             if len(self.segments[index].sent_s) == 1:  # it tells of no retransmission: hours of media ride on TURN
                 self.segments[index] = _ARRIVED
@@ -251,7 +253,7 @@ class _Sender:
 
     def _expire(self) -> None:
         self._timer = None
-        self._window = 1
+        self._window = 1  # RFC 5681 §3.1: after a timeout the loss window is one segment
         self._recover_until = self._unsent
         self._backoff *= 2
         self._transmit(self._unacknowledged)

@@ -50,6 +50,7 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
         self._events: list[_Event] = []
         self._order = count()
         super().__init__(_NoSelector())
+        # asyncio runs timers early by up to this much: the clock's own step, so that none is.
         self._clock_resolution = 1e-9
         self.entropy = entropy
         self.certificates = count()
@@ -72,6 +73,7 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
         asyncio's own round, less what only real descriptors need: half the cost of a packet is rounds.
         """
         ready, scheduled, events = self._ready, self._scheduled, self._events  # type: ignore[attr-defined]
+        # Time never jumps to a timer that was taken back: nothing would happen there, and a deadlock would be hidden.
         while scheduled and scheduled[0]._cancelled:  # noqa: SLF001
             heapq.heappop(scheduled)._scheduled = False  # noqa: SLF001
         if not ready and not self._stopping:  # type: ignore[attr-defined]
@@ -81,13 +83,14 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
             self._rounds = 0
             raise VirtualTimeStoppedError(f"virtual time stands still at {self.time():.6f} s: something works for ever")
         due_s = self._now_ns * 1e-9 + self._clock_resolution
+        # Packets before timers of the same instant, by their instants: the two heaps stand for one.
         while events and events[0][0] < due_s and (not scheduled or events[0][0] <= scheduled[0]._when):  # noqa: SLF001
             ready.append(heapq.heappop(events))
         while scheduled and scheduled[0]._when < due_s:  # noqa: SLF001
             timer = heapq.heappop(scheduled)
             timer._scheduled = False  # noqa: SLF001
             ready.append(timer)
-        for _ in range(len(ready)):
+        for _ in range(len(ready)):  # not what these add: it has a round of its own, as in asyncio
             handle = ready.popleft()
             if not handle._cancelled:  # noqa: SLF001
                 handle._run()  # noqa: SLF001
@@ -99,6 +102,7 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
             if scheduled and scheduled[0]._when < due_s:  # noqa: SLF001
                 break
             self._now_ns, self._rounds = now_ns, 0
+            # All of one instant are taken before any is run, so that what they send for this very instant comes after.
             together = [heapq.heappop(events)]
             while events and events[0][0] < due_s:
                 together.append(heapq.heappop(events))
@@ -145,6 +149,7 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
         next_s = scheduled[0]._when if scheduled else math.inf  # noqa: SLF001
         if self._events:
             next_s = min(next_s, self._events[0][0])
+        # Rounded up: nobody is called at a time before the one they asked for.
         self._now_ns = max(self._now_ns, math.ceil(next_s * 1e9))
         self._rounds = 0
 

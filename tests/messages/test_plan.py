@@ -56,6 +56,10 @@ def test_frequencies_and_messages_are_read_as_people_write_them():
             lambda: MessagePlan(rate_hz=1000.0).check_within(200.0),
             "rate 1000/s is 200,000 messages in a call of 200s: every one of them is kept: give 100,000 or fewer",
         ),
+        (
+            lambda: MessagePlan(rate_hz=900.0, size_bytes=200_000).check_within(1.0),
+            "messages of 180 MB in a call of 1s are too many: give 20 MB or less: fewer, or smaller ones",
+        ),
     ],
 )
 def test_what_cannot_be_meant_is_one_sentence(make, sentence):

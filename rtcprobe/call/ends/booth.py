@@ -112,6 +112,7 @@ class Booth(Transceiver):
     def _counted(self, sequence: int) -> int:
         """Return a number that does not wrap."""
         if self._latest < 0:
+            self._room.mixer.begin(self.party)  # numbers of a new connection say nothing of those of one before
             self._latest = sequence + (1 << 16)  # what was sent before the first that came is no less than nought
             return self._latest
         number = self._latest + (((sequence - self._latest + _HALF) & 0xFFFF) - _HALF)

@@ -39,6 +39,7 @@ class Course(Hooks):
         self.let_speak(joining=True)
         try:
             if await self._within(self.awaited):
+                # The first packets alone do not tell when the first sound was: a jitter buffer wants some of the next.
                 await asyncio.sleep(self.setup.linger_s)
         finally:
             await self._hang_up()
@@ -91,7 +92,7 @@ class Course(Hooks):
             self.network.start()  # what it took to build the peers is not part of the call
             for peer in self.there:
                 peer.timeline.begin(self.network.now_s())
-            begun_s = work_s()
+            begun_s = work_s()  # again: what was prepared is no work of the join
             await self.get_there(reached, limit_s)
             self.cpu_s = work_s() - begun_s
         except TimeoutError:
@@ -122,6 +123,7 @@ class Course(Hooks):
         """Leave, close peers and clients, then whatever socket is left (rule 3)."""
         for task in self._meanwhile:
             task.cancel()
+        # What was agreed on is asked for before anything is closed.
         self.paths = {peer: peer.path() for peer in self.peers}
         left = await bounded(self.leave())
         self.warnings += [] if left is None else [f"leaving: {left}"]

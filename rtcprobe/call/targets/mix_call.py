@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -18,7 +18,7 @@ from rtcprobe.call.targets.emulated import World
 from rtcprobe.call.targets.sfu_call import SfuCall
 from rtcprobe.call.targets.sfu_passed import Passed
 from rtcprobe.call.targets.sfu_room import Room, Seat, Topology
-from rtcprobe.call.transceiver import Media
+from rtcprobe.call.transceiver import Media, Sound
 from rtcprobe.recording import Came, Departure
 from rtcprobe.runtime.network import Direction
 from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER
@@ -29,8 +29,21 @@ __all__ = ["MixCall"]
 _ANSWERED: Final[Mapping[Media, Media]] = {"recvonly": "sendonly", "sendonly": "recvonly", "sendrecv": "sendrecv"}
 
 
+@dataclass(slots=True, kw_only=True, eq=False)
+class _MixSeat(Seat):
+    """A seat with one section."""
+
+    def section(self, talker: str) -> Sound:
+        """Return where it hears ``talker``, and everybody else."""
+        del talker
+        return self.peer.sound
+
+
 class _MixRoom(Room):
-    """Every seat has one section: what its party says goes in, a mix comes out."""
+    """Every seat has one section: what its party says goes in, a mix comes out.
+
+    Who comes back hears the mix over a new seat, of which nothing is told; who is heard again is.
+    """
 
     def __init__(self, setup: CallSetup, made: World, plan: Topology, mixing: MixingRoom) -> None:
         super().__init__(setup, made, plan)
@@ -49,7 +62,7 @@ class _MixRoom(Room):
         booth = Booth(name, self._mixing, _ANSWERED[media], frozenset(talkers), self.world.network)
         courier = None if written is None else self.post.at_home(name)
         leg = self._leg(home, [booth], CALLEE_ORDER, courier)
-        seat = Seat(peer=peer, leg=leg, listens_to=talkers, publishes=publishes)
+        seat = _MixSeat(peer=peer, leg=leg, listens_to=talkers, publishes=publishes)
         self.seats[name].append(seat)
         return seat
 
@@ -59,7 +72,7 @@ class _MixPassed(Passed):
 
     def _windows(self, talker: str, listener: str, begun_s: float) -> Iterator[tuple[float, float]]:
         """Yield from when until when what left ``talker`` could reach ``listener``: while it was there."""
-        for seat in self.room.seats[listener]:
+        for seat in self.room.seats[listener][:1]:
             marks = seat.peer.timeline.marks
             if talker not in seat.listens_to or "dtls_connected" not in marks:
                 continue

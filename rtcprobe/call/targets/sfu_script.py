@@ -134,6 +134,7 @@ class SfuPerformance:
                 self._attend(seat)
         if member.mouth is not None and (member.mouth.is_closed or not silent(member.name, call.setup.cues)):
             member.speak()
+        member.may_send()
         for seat in seats[:1]:
             if await self._sits_down(seat):
                 member.events["joined"].set()

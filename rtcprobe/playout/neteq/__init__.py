@@ -7,9 +7,10 @@ Facts:
     against recordings of a real one.
 
 Read in this order:
-    ``history`` (how late is a packet), ``delay`` (how long to wait), ``buffer`` and ``red`` (what waits),
-    ``decision`` (what a tick does), ``sync``, ``stretch``, ``expand``, ``merge``, ``noise`` (what that sounds like;
-    their tools in ``dsp``), ``sound`` (doing it), ``stats`` (counting it), ``core`` (all together).
+    ``history`` (how late is a packet), ``delay`` (how long to wait), ``buffer`` and ``red`` (what waits), ``intake``
+    (how it gets there), ``decision`` (what a tick does), ``sync``, ``stretch``, ``expand``, ``merge``, ``noise`` (what
+    that sounds like; their tools in ``dsp``), ``sound`` (doing it), ``stats`` (counting it), ``core`` (all together),
+    ``glide`` (many ticks at once).
 """
 
 from rtcprobe.playout.neteq.core import WORDS, NetEq, NetEqTrace

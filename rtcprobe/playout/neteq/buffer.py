@@ -121,7 +121,7 @@ class PacketBuffer:
             return 0
         last = packets[-1]
         duration = last.duration or last_duration
-        if last.is_dtx and last.duration:
+        if last.is_dtx and last.duration:  # a silence lasts as long as nothing else comes
             duration = max(duration, (tick - last.tick) * _SAMPLES_PER_TICK)
         return last.timestamp - packets[0].timestamp + duration
 

@@ -31,7 +31,7 @@ from rtcprobe.playout.neteq.decision import Decision, Mode, Operation
 from rtcprobe.playout.neteq.delay import DelayConstraints
 from rtcprobe.playout.neteq.glide import Glider, Trace
 from rtcprobe.playout.neteq.history import SAMPLES_PER_MS, TICK_MS
-from rtcprobe.playout.neteq.red import RedBlock, split_red
+from rtcprobe.playout.neteq.intake import Intake
 from rtcprobe.playout.neteq.sound import Sound
 from rtcprobe.playout.neteq.stats import Counters, NetEqStats
 from rtcprobe.playout.neteq.stretch import NEEDED_SAMPLES
@@ -43,7 +43,6 @@ RED_PAYLOAD_TYPE: Final = 63
 """What Chrome offers for ``opus/48000/2`` and ``red/48000/2``."""
 
 _LEAST_PACKETS: Final = 20  # ``kMinimumPackets`` in ``webrtc_voice_engine.cc``
-_DTX_BYTES: Final = 2
 _STRETCHES: Final = frozenset({Operation.ACCELERATE, Operation.FAST_ACCELERATE, Operation.PREEMPTIVE_EXPAND})
 _INSISTENT: Final = _STRETCHES | {Operation.MERGE}  # done even where there is enough to play
 _SILENCE: Final = np.zeros(BLOCK_SAMPLES, dtype=np.float32)
@@ -109,12 +108,8 @@ class NetEq:
         red_payload_type: int | None = RED_PAYLOAD_TYPE,
     ) -> None:
         if max_packets < _LEAST_PACKETS:
-            raise BadInputError(
-                f"a packet buffer of {max_packets} packets is too small", f"give {_LEAST_PACKETS} or more"
-            )
-        self._decoder = decoder
-        self._payload_type = payload_type
-        self._red_payload_type = red_payload_type
+            fact = f"a packet buffer of {max_packets} packets is too small"
+            raise BadInputError(fact, f"give {_LEAST_PACKETS} or more")
         self._decision = Decision(
             DelayConstraints(
                 max_packets=max_packets,
@@ -127,64 +122,14 @@ class NetEq:
         self._counters = Counters()
         self._sound = Sound(decoder, self._counters, fast_accelerate=fast_accelerate)
         self._tick = 0
-        self._started = False
-        self._new_stream = False
-        self._newest_timestamp = 0
+        parts = self._decision, self._buffer, self._sound, self._counters
+        self._intake = Intake(decoder, parts, payload_type, red_payload_type)
         self._trace = Trace(array("i"), array("i"), bytearray())
-        self._glider = Glider(
-            decoder, (self._decision, self._buffer, self._sound, self._counters, self._trace), self._insert
-        )
+        self._glider = Glider(decoder, (*parts, self._trace), self._intake.insert)
 
     def insert_packet(self, packet: RtpPacket, now_s: float) -> None:  # noqa: ARG002 - time is the tick counter
         """Take a packet in; whatever is wrong with it is counted."""
-        self._insert(packet, self._tick)
-
-    def _insert(self, packet: RtpPacket, tick: int) -> bool:
-        """Take a packet in at ``tick``; return whether the stream just goes on."""
-        sequence, timestamp, payload, payload_type = packet
-        self._counters.received += 1
-        if payload and payload_type == self._payload_type and self._started and not self._new_stream:
-            duration = self._duration(payload)
-            if not (duration and self._decoder.has_fec(payload)):
-                return self._insert_next(self._unwrap(timestamp), packet, duration, tick)
-        if not payload:
-            self._counters.empty_packets += 1
-            return True
-        try:
-            red = payload_type == self._red_payload_type
-            blocks = split_red(payload) if red else [RedBlock(payload_type, 0, payload, 0)]
-        except ValueError:
-            self._counters.malformed_red += 1
-            return True
-        if not blocks or blocks[0].payload_type != self._payload_type:
-            self._counters.unknown_types += 1
-            return True
-        timestamp = self._unwrap(timestamp)
-        if not self._started:
-            self._sound.sync.end_timestamp = timestamp
-        flushed = False
-        for block in blocks:
-            for frame in self._frames(block, timestamp - block.timestamp_offset, sequence, tick):
-                flushed |= self._buffer.insert(frame)
-                if flushed:
-                    self._decision.flushed()
-                elif not self._new_stream:
-                    self._decision.packet_arrived(frame.timestamp, frame.duration, tick)
-        if flushed or not self._started:
-            self._started = True
-            self._new_stream = True
-        return not self._new_stream
-
-    def _insert_next(self, timestamp: int, packet: RtpPacket, duration: int, tick: int) -> bool:
-        """Take in a packet that holds one frame and nothing else, as ``_insert`` does."""
-        payload = packet.payload
-        dtx = len(payload) <= _DTX_BYTES
-        if self._buffer.insert(WaitingPacket(timestamp, packet.sequence, payload, duration, dtx, 0, 0, tick)):
-            self._decision.flushed()
-            self._new_stream = True
-            return False
-        self._decision.packet_arrived(timestamp, duration, tick)
-        return True
+        self._intake.insert(packet, self._tick)
 
     def get_audio(self, now_s: float) -> Block:  # noqa: ARG002 - time is the tick counter
         """Return the next 10 ms."""
@@ -205,7 +150,7 @@ class NetEq:
 
         See ``Gliding``; what it comes to is what ``get_audio`` does block by block.
         """
-        if self._new_stream or not self._glider.ready():
+        if self._intake.new_stream or not self._glider.ready():
             return None
         sync = self._sound.sync
         playing = sync.end_timestamp - sync.future
@@ -244,37 +189,10 @@ class NetEq:
             operations=np.frombuffer(bytes(self._trace.operations), dtype=np.uint8),
         )
 
-    def _unwrap(self, timestamp: int) -> int:
-        """Return ``timestamp`` counted on beyond 32 bits, as near to the packet before as possible."""
-        if not self._started:
-            self._newest_timestamp = timestamp & 0xFFFFFFFF
-        else:
-            step = (timestamp - self._newest_timestamp + 0x80000000) & 0xFFFFFFFF
-            self._newest_timestamp += step - 0x80000000
-        return self._newest_timestamp
-
-    def _frames(self, block: RedBlock, timestamp: int, sequence: int, tick: int) -> list[WaitingPacket]:
-        """Return the frames of one block in the order they are inserted: what in-band FEC tells comes first."""
-        payload = block.payload
-        duration = self._duration(payload)
-        frame = WaitingPacket(timestamp, sequence, payload, duration, len(payload) <= _DTX_BYTES, 0, block.level, tick)
-        if duration and self._decoder.has_fec(payload):
-            self._counters.fec_received += 1
-            before = WaitingPacket(timestamp - duration, sequence, payload, duration, False, 1, block.level, tick)
-            return [before, frame]
-        return [frame]
-
-    def _duration(self, payload: bytes) -> int:
-        """Return how many samples a payload decodes to; 0 where it does not tell: decoding it fails, is concealed."""
-        try:
-            return self._decoder.duration_samples(payload)
-        except ValueError:
-            return 0
-
     def _decide(self) -> Operation:
         sound, buffer = self._sound, self._buffer
         sync, since = sound.sync, sound.noise_since
-        if not self._new_stream:
+        if not self._intake.new_stream:
             buffer.discard_older(sync.end_timestamp)
         operation = self._decision.decide(
             buffer,
@@ -299,10 +217,10 @@ class NetEq:
         if left >= BLOCK_SAMPLES and (ordinary or operation not in _INSISTENT):
             return _NORMAL if sound.mode is Mode.NORMAL else _GOES_ON[sound.mode]
         packets = self._buffer.packets
-        if packets and (self._new_stream or operation is Operation.RESET):
+        if packets and (self._intake.new_stream or operation is Operation.RESET):
             operation, ordinary = Operation.NORMAL, True
             sound.sync.end_timestamp = packets[0].timestamp
-            self._new_stream = False
+            self._intake.new_stream = False
             self._decision.soft_reset(self._tick)
         if operation is Operation.COMFORT_NOISE:
             sound.comfort_noise()
@@ -310,7 +228,7 @@ class NetEq:
         if operation is Operation.EXPAND or operation is Operation.RESET:
             sound.conceal(self._tick)
             return _EXPAND
-        operation, need = (operation, BLOCK_SAMPLES) if ordinary else self._needed(operation, left)
+        operation, need = (operation, BLOCK_SAMPLES) if ordinary else _needed(operation, left, sound.last_duration)
         frames: list[WaitingPacket] = []
         if need:
             left += self._extract(need, frames)
@@ -326,21 +244,6 @@ class NetEq:
         if sound.mode is Mode.NORMAL:
             return _NORMAL
         return _NOISE if sound.mode is Mode.COMFORT_NOISE else _DONE[operation]
-
-    def _needed(self, operation: Operation, left: int) -> tuple[Operation, int]:
-        """Return how many samples to take from the buffer, and what the operation becomes for want of them."""
-        if operation not in _STRETCHES:
-            return operation, BLOCK_SAMPLES
-        long_frames = self._sound.last_duration >= NEEDED_SAMPLES
-        if left >= NEEDED_SAMPLES:
-            return operation, 0
-        preemptive = operation is Operation.PREEMPTIVE_EXPAND
-        if left >= BLOCK_SAMPLES and long_frames:  # another long frame might not fit
-            return (operation if preemptive else Operation.NORMAL), 0
-        if left < 2 * BLOCK_SAMPLES and not long_frames:
-            # Two blocks now, so that next time one frame is enough; an accelerate waits for that.
-            return (operation if preemptive else Operation.NORMAL), 2 * BLOCK_SAMPLES
-        return operation, BLOCK_SAMPLES
 
     def _extract(self, need: int, frames: list[WaitingPacket]) -> int:
         """Move consecutive packets into ``frames`` until ``need`` samples are there; return how many there are."""
@@ -373,3 +276,19 @@ class NetEq:
             concealed_samples=invented,
             operation=WORDS[word],
         )
+
+
+def _needed(operation: Operation, left: int, last_duration: int) -> tuple[Operation, int]:
+    """Return how many samples to take from the buffer, and what the operation becomes for want of them."""
+    if operation not in _STRETCHES:
+        return operation, BLOCK_SAMPLES
+    long_frames = last_duration >= NEEDED_SAMPLES
+    if left >= NEEDED_SAMPLES:
+        return operation, 0
+    preemptive = operation is Operation.PREEMPTIVE_EXPAND
+    if left >= BLOCK_SAMPLES and long_frames:  # another long frame might not fit
+        return (operation if preemptive else Operation.NORMAL), 0
+    if left < 2 * BLOCK_SAMPLES and not long_frames:
+        # Two blocks now, so that next time one frame is enough; an accelerate waits for that.
+        return (operation if preemptive else Operation.NORMAL), 2 * BLOCK_SAMPLES
+    return operation, BLOCK_SAMPLES

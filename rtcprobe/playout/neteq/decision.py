@@ -38,6 +38,7 @@ _NOISE_TIMEOUT_SAMPLES = 1_000 * SAMPLES_PER_MS
 """``kCngTimeoutMs``: how long the codec's own comfort noise may stand in for a silent sender."""
 
 _HALF_MUTED = 0.5
+"""Rule 2."""
 
 
 class Operation(Enum):
@@ -209,6 +210,7 @@ class Decision:
         delay_ms = self.history.delay_ms(playing, tick)
         low = self._target_read
         high = low + self.history.max_delay_ms + GRANULARITY_MS
+        # So late that no rest is kept between one such and the next.
         if delay_ms >= 4 * high:
             return Operation.FAST_ACCELERATE
         if tick >= self.rest_ticks:

@@ -42,26 +42,26 @@ from rtcprobe.playout.neteq.sync import SyncBuffer
 
 __all__ = ["Expand"]
 
-_M: Final = 6
-_HISTORY: Final = 256 * _M
-_SHORTEST_LAG: Final = 20 * _M
-_LONGEST_LAG: Final = 120 * _M
-_REFINE: Final = 4 * _M
+_M: Final = 6  # upstream's lengths are of 8 kHz (``fs_mult``)
+_HISTORY: Final = 256 * _M  # 32 ms
+_SHORTEST_LAG: Final = 20 * _M  # 2.5 ms: a voice of 400 Hz
+_LONGEST_LAG: Final = 120 * _M  # 15 ms: one of 67 Hz
+_REFINE: Final = 4 * _M  # two points of 4 kHz to either side, where the best lag at 48 kHz is looked for
 _DISTORTION_SAMPLES: Final = 20 * _M
-_LPC_SAMPLES: Final = 160 * _M
+_LPC_SAMPLES: Final = 160 * _M  # 20 ms
 _LPC_ORDER: Final = 6
 _GAIN_SAMPLES: Final = 128
 _POINTS: Final = 124  # 4 kHz: 60 correlated, at lags 10 to 63
 _CORRELATED: Final = 60
 _SEARCHED: Final = 51
 _CANDIDATES: Final = 3
-_ONE: Final = 16384  # Q14
+_ONE: Final = 16384  # Q14, in which upstream keeps gains (rule 1)
 _SLOPE_ONE: Final = 1 << 20  # mute slopes are Q20 per sample
 _NOISY_SLOPE: Final = 5243 // _M
-_SLOPE_AFTER: Final = {3: 1049 // _M, 7: 2097 // _M}
-_MOST_CALLS: Final = 200
-_NOISE_AHEAD: Final = 2048
-_STEPS: Final = np.float32(32768)
+_SLOPE_AFTER: Final = {3: 1049 // _M, 7: 2097 // _M}  # from the fourth and the eighth call on, voiced or not
+_MOST_CALLS: Final = 200  # ``kMaxConsecutiveExpands``
+_NOISE_AHEAD: Final = 2048  # two or three periods of the longest lag
+_STEPS: Final = np.float32(32768)  # of 16-bit sound (rule 2)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -144,7 +144,7 @@ class Expand:
             material = self._material = _heard(sync.data[sync.end - _HISTORY : sync.end])
             self._slope_q20 = material.slope_q20
         lag = material.lags[self._next_lag_index()]
-        if self.mute_q14 == 0 and not self._steady:
+        if self.mute_q14 == 0 and not self._steady:  # faded out: zeros, and no work for them
             self._calls = min(self._calls + 1, _MOST_CALLS)
             return np.zeros(lag, dtype=np.float32)
         voiced = self._voiced(material, lag)

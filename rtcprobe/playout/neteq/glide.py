@@ -102,10 +102,13 @@ class Glider:
                     going = self._insert(coming.take(), tick)
                 if not going:
                     break
+            # In a tick that decodes nothing as well: ``decide`` looks at the packet, not at what is left to play.
             if not packets or packets[0].timestamp != expected:
                 break
             if changed:
-                if buffer.has_dtx or decision.was_flushed:
+                if (
+                    buffer.has_dtx or decision.was_flushed
+                ):  # silence has a length of its own; a flush sets the level anew
                     break
                 changed = False
                 last = packets[-1]
@@ -114,7 +117,7 @@ class Glider:
                 factor = level_factor(target_ms)
                 late_ms = max(0, behind_ms - history.fast_ms)
                 high = target_ms + history.max_delay_ms + GRANULARITY_MS
-                if late_ms >= 4 * high:
+                if late_ms >= 4 * high:  # a fast accelerate waits for no rest
                     break
                 off = not target_ms <= late_ms < high
             if off and tick + 1 >= rest:

@@ -28,12 +28,12 @@ __all__ = ["WINDOW_SAMPLES", "BackgroundNoise"]
 WINDOW_SAMPLES: Final = 256
 _ORDER: Final = 8
 _RESIDUAL_SAMPLES: Final = 64
-_CREEP: Final = 1 + 229 / 65536
-_START_ENERGY: Final = 2500.0
-_START_THRESHOLD: Final = 500_000.0
-_UNKNOWN_ENERGY: Final = 75_000.0
-_DECAY: Final = 1 - 1 / 1024
-_MOST_CANDIDATES: Final = 64
+_CREEP: Final = 1 + 229 / 65536  # 0.35 % a tick, as upstream has it in Q16
+_START_ENERGY: Final = 2500.0  # a room at -56 dBFS
+_START_THRESHOLD: Final = 500_000.0  # -33 dBFS: the first sound quieter than that is taken for the room
+_UNKNOWN_ENERGY: Final = 75_000.0  # -42 dBFS, as long as nothing was
+_DECAY: Final = 1 - 1 / 1024  # the loudest is half forgotten after 7 s of such ticks
+_MOST_CANDIDATES: Final = 64  # of ours: settled before they cost more memory than the look at them costs time
 _FLOOR_SHARE: Final = 2.0**-20  # 60 dB below the loudest
 
 

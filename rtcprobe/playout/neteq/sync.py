@@ -23,6 +23,7 @@ HISTORY_SAMPLES: Final = 5760 + 60 * 48
 """What stays readable behind the end: 120 ms and 60 ms more, as upstream."""
 
 _CAPACITY: Final = 1 << 16
+"""1.4 s: what has to stay is moved to the front about once a second, not whenever sound is pushed."""
 
 
 class SyncBuffer:

@@ -68,6 +68,7 @@ def _calls(turns: Account) -> Iterable[Waterfall]:
             bars=tuple(each for each in bars if each.spans),
             total_s=end_s - begin_s,
             scale_s=end_s - begin_s,
+            total=f"{end_s - begin_s:.1f} s",
         )
 
 
@@ -75,7 +76,7 @@ def _bar(name: str, spans: Sequence[Span], begin_s: float, kind: str) -> Bar:
     lasted_s = sum(each.until_s - each.from_s for each in spans)
     drawn = tuple((each.from_s - begin_s, each.until_s - each.from_s) for each in spans)
     kinds = {"plain": "plain", "given": "given", "most": "most", "lost": "lost"}
-    return Bar(name=name, spans=drawn, value=milliseconds(lasted_s), kind=kinds[kind])  # type: ignore[arg-type]
+    return Bar(name=name, spans=drawn, value=f"{lasted_s:.1f} s", kind=kinds[kind])  # type: ignore[arg-type]
 
 
 def _stages(account: Account) -> Waterfall:

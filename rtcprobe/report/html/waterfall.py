@@ -35,7 +35,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waterfall:
-    """Rows one after the other that add up to ``total_s``, drawn on a scale of ``scale_s``."""
+    """Rows one after the other that add up to ``total_s`` (``total`` says it), drawn on a scale of ``scale_s``."""
 
     caption: str
     head: str
@@ -43,6 +43,7 @@ class Waterfall:
     total_s: float
     scale_s: float
     note: str = ""
+    total: str = ""
 
 
 def join_waterfalls(attempts: Sequence[Join]) -> tuple[Waterfall, ...]:
