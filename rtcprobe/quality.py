@@ -186,7 +186,9 @@ def _quality(
         raise BadInputError(f"burst ratio is {burst!r}", "give a number above 0, or None for random loss")
     ro, is_, id_, a = terms
     ppl = loss_ratio * 100
-    ie_eff = codec.ie + (95 - codec.ie) * ppl / (ppl / max(burst or 1.0, 1.0) + codec.bpl)
+    # 95 is what losing everything at random comes to; long bursts, which G.107 does not vouch for, would cost more.
+    spoilt = min(1.0, ppl / (ppl / max(burst or 1.0, 1.0) + codec.bpl))
+    ie_eff = codec.ie + (95 - codec.ie) * spoilt
     r = ro - is_ - id_ - ie_eff + a
     scale = "R and MOS are narrowband, ITU-T G.107 (06/2015), at best 93.2 and 4.41: a wider audio band earns nothing "
     scale += "here, and wideband or fullband figures must not be set beside them."

@@ -281,3 +281,8 @@ def refusal_of(act):
 def test_what_cannot_be_is_refused_in_one_sentence():
     told = {case: refusal_of(act) for case, (act, _) in REFUSALS.items()}
     assert told == {case: sentence for case, (_, sentence) in REFUSALS.items()}
+
+
+def test_long_bursts_cost_no_more_than_losing_everything():
+    lost = listening(loss_ratio=0.6, burst_ratio=25.0)
+    assert (lost.ie_eff, lost.mos) == (95.0, 1.0)
