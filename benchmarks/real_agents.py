@@ -233,7 +233,7 @@ def _told(name: str, near: Sequence[Call], far: Sequence[Call]) -> bool:
         heeded, missed = sum(each.heard for each in stops), sum(each.lost for each in stops)
         false = sum(each.figures.get("false_stops", 0.0) for each in stops)
         print(f"  {title}: spoke into a turn {ours} times, by its own log {its}")
-        print(f"  {title}: interruptions heeded {heeded}, missed {missed}; stopped by {false:g} of {len(calls)} uh-huhs")
+        print(f"  {title}: interruptions heeded {heeded}, missed {missed}; uh-huhs that stopped it {false:g}")
     rid_s = max(call.rid_s for call in (*near, *far))
     print(f"  rid of the last session after {rid_s:.2f} s")
     kept = p95 <= _LIMIT_MS and abs(net - 160.0) <= _MOVED_MS and abs(moved["agent"] - moved["truth"]) <= _MOVED_MS
