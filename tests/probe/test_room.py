@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from rooms import LEGS_MS, ROOM, heard, placed
+from placed_rooms import LEGS_MS, ROOM, heard, placed
 
 from rtcprobe.probe.placed import of_stack
 

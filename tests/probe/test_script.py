@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from rooms import ROOM, heard, placed
+from placed_rooms import ROOM, heard, placed
 
 PTIME_S = 0.020
 
