@@ -83,8 +83,9 @@ CONFIGURATIONS = [
         "on_demand: {scenarios: [x]}",
         (
             "c: on_demand: scenario 'x' is not known: there are 1v1-long-haul, 1v1-social, 1v1-video, "
-            "cross-border-seller, spoken-practice, spoken-practice-turns, video-support, voice-assistant, "
-            "voice-assistant-barge-in, voice-room-pair, or give a .yaml file"
+            "community-stage, cross-border-seller, live-commerce, spoken-practice, spoken-practice-turns, "
+            "video-support, voice-assistant, voice-assistant-barge-in, voice-room, voice-room-pair, or give a .yaml "
+            "file"
         ),
     ),
     ("a: 1\na: 2", "c: line 2: a is given twice: leave one out"),
