@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes a server of five probes; then every expression of every dashboard and rule is asked of it.
+"""A real Prometheus scrapes a server of seven probes; then every expression of every dashboard and rule is asked of it.
 
 The expressions are collected from whatever lies in grafana/, so a new panel or rule is tried here without a change.
 """
@@ -21,7 +21,7 @@ from process import ServerProcess, free_port
 
 GRAFANA = Path(__file__).resolve().parents[2] / "grafana"
 ENOUGH_S = 150.0
-"""How long five probes may take to have run twice each on a busy machine."""
+"""How long all probes may take to have run twice each on a busy machine."""
 
 PROBES = """
 defaults: {interval: 8s, timeout: 60s, set: {call.joins: 3, call.calls: 1, call.duration: 5s}}
@@ -31,6 +31,8 @@ probes:
   - {name: lossy, scenario: 1v1-social, set: {link: delay 80ms 20ms loss 8%}}
   - {name: practice, scenario: spoken-practice}
   - {name: assistant, scenario: voice-assistant-barge-in, set: {call.duration: 60s}}
+  - {name: room, scenario: community-stage, interval: 20s, set: {call.calls: 2, call.duration: 10s, call.joins: 1}}
+  - {name: pictures, scenario: 1v1-video, interval: 20s}
 on_demand: {scenarios: [1v1-social], concurrency: 3}
 reports: {folder: reports, limit: 20MB}
 """
@@ -54,6 +56,10 @@ scrape_configs:
 """
 
 
+CHOSEN = {"rtcprobe-room.json": "room", "rtcprobe-video.json": "pictures"}
+"""Whom a person would choose on a dashboard of one kind of call; elsewhere the probe of the most kinds of events."""
+
+
 def expressions():
     """Return (where it stands, expression) of every panel and rule; Grafana's variables as a person would choose."""
     found = []
@@ -65,16 +71,16 @@ def expressions():
     for path in sorted((GRAFANA / "prometheus").glob("*.yml")):
         for group in (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("groups", []):
             found += [(f"{path.name}: {rule.get('record') or rule['alert']}", rule["expr"]) for rule in group["rules"]]
-    return [(where, _chosen(expression)) for where, expression in found]
+    return [(where, _chosen(expression, CHOSEN.get(where.partition(":")[0], "lossy"))) for where, expression in found]
 
 
-def _chosen(expression):
+def _chosen(expression, probe):
     times = {"window": "1m", "__rate_interval": "1m", "__range": "5m", "__interval": "15s", "instance": ".+"}
     for name, value in times.items():
         expression = re.sub(rf"\$\{{?{name}(:\w+)?\}}?(?!\w)", value, expression)
-    # A probe, the one of the most kinds of events; where several may be chosen, also the one that converses.
-    several = re.sub(r'=~"\$\{?\w+(:\w+)?\}?"', '=~"lossy|assistant"', expression)
-    return re.sub(r"\$\{?\w+(:\w+)?\}?", "lossy", several)
+    # Where several may be chosen, also the one that converses, the room, and the one with pictures.
+    several = re.sub(r'=~"\$\{?\w+(:\w+)?\}?"', '=~"lossy|assistant|room|pictures"', expression)
+    return re.sub(r"\$\{?\w+(:\w+)?\}?", probe, several)
 
 
 class Monitored:
@@ -147,12 +153,12 @@ def monitored(tmp_path_factory):
 def _await_runs(it):
     """Wait until each probe has run twice, and a rate of it can be taken."""
     end_s = time.monotonic() + ENOUGH_S
-    wanted = 'count(min_over_time((sum by (probe) (rtcprobe_runs_total{job="rtcprobe"}))[6s:2s]) >= 2) == 5'
+    wanted = 'count(min_over_time((sum by (probe) (rtcprobe_runs_total{job="rtcprobe"}))[6s:2s]) >= 2) == 7'
     while time.monotonic() < end_s:
         if it.ask(wanted) and it.ask("probe_duration_seconds"):
             return
         time.sleep(1)
-    pytest.fail(f"five probes did not run twice within {ENOUGH_S:g} s: {it.ask('rtcprobe_runs_total')}")
+    pytest.fail(f"the probes did not run twice within {ENOUGH_S:g} s: {it.ask('rtcprobe_runs_total')}")
 
 
 def test_there_are_expressions_to_try():
