@@ -136,8 +136,8 @@ class Transceiver(ABC):
     def _listen(self, section: RTCRtpTransceiver) -> None:
         """Take what comes."""
 
-    def _reported(self, ssrc: int, ntp_s: float, timestamp: int) -> None:
-        self.reports.append(SenderReport(self.network.now_s(), ntp_s, timestamp, ssrc))
+    def _reported(self, ssrc: int, ntp: int, timestamp: int) -> None:
+        self.reports.append(SenderReport(self.network.now_s(), ntp / 2**32, timestamp, ssrc))
 
     def _heard(self, at_s: float) -> None:
         if not self.heard_packet.is_set():

@@ -80,10 +80,11 @@ def when_key_frame_asked(sender: RTCRtpSender, call: Callable[[], None]) -> None
     router.route_rtcp = routed
 
 
-def when_reported(receiver: RTCRtpReceiver, call: Callable[[int, float, int], None]) -> None:
+def when_reported(receiver: RTCRtpReceiver, call: Callable[[int, int, int], None]) -> None:
     """Call ``call`` with every sender report (RFC 3550 §6.4.1) that came to ``receiver``.
 
-    It is told the source, the wall clock of that source in seconds, and the RTP time captured then.
+    It is told the source, the wall clock of that source as an NTP timestamp (units of 2^-32 s), and the RTP time
+    captured then.
 
     Raises:
         SeamError: an internal name has moved.
@@ -93,7 +94,7 @@ def when_reported(receiver: RTCRtpReceiver, call: Callable[[int, float, int], No
     async def handled(packet: object) -> None:
         if isinstance(packet, RtcpSrPacket):
             said = packet.sender_info
-            call(packet.ssrc, said.ntp_timestamp / 2**32, said.rtp_timestamp)
+            call(packet.ssrc, said.ntp_timestamp, said.rtp_timestamp)
         await handle(packet)
 
     receiver._handle_rtcp_packet = handled  # type: ignore[method-assign]  # noqa: SLF001

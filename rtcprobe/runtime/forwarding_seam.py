@@ -24,14 +24,14 @@ from typing import Any, Final
 
 import aiortc.clock
 import aiortc.rtcrtpsender
-from aiortc import RTCRtpReceiver, RTCRtpSender
+from aiortc import RTCRtpSender
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtp import HeaderExtensions, RtcpSrPacket
 
 from rtcprobe.runtime.aiortc_seam import attribute
 from rtcprobe.runtime.express_seam import Left, sealed
 
-__all__ = ["Outgoing", "level_of", "when_reported"]
+__all__ = ["Outgoing", "level_of"]
 
 _HEADER: Final = struct.Struct("!BBHLL")  # RFC 3550 §5.1: version and flags, marker and type, number, timestamp, SSRC
 _ONE_BYTE: Final = 0xBEDE  # RFC 8285 §4.2
@@ -139,22 +139,6 @@ class Outgoing:
         values = HeaderExtensions(mid=attribute(self._sender, "_RTCRtpSender__mid"), audio_level=level)
         profile, value = known.set(values)
         return struct.pack("!HH", profile, len(value) // 4) + value if value else b""
-
-
-def when_reported(receiver: RTCRtpReceiver, call: Callable[[int, int], None]) -> None:
-    """Tell ``call`` the NTP and RTP timestamps of every report that the far side sends about itself.
-
-    Raises:
-        SeamError: an internal name has moved.
-    """
-    handle: Callable[..., Awaitable[None]] = attribute(receiver, "_handle_rtcp_packet")
-
-    async def handled(packet: object) -> None:
-        if isinstance(packet, RtcpSrPacket):
-            call(packet.sender_info.ntp_timestamp, packet.sender_info.rtp_timestamp)
-        await handle(packet)
-
-    receiver._handle_rtcp_packet = handled  # type: ignore[method-assign]  # noqa: SLF001
 
 
 def level_of(packet: Any) -> tuple[bool, int] | None:

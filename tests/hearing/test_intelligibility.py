@@ -1,6 +1,7 @@
 """What was played is laid back on the talker's clock, and compared with the original as the papers and pystoi do."""
 
 import numpy as np
+import pystoi
 import pytest
 
 from rtcprobe.audio.mouth import encode_stream
@@ -55,7 +56,6 @@ def test_the_original_is_wholly_intelligible_silence_is_not_and_too_little_speec
 
 @pytest.mark.parametrize("harm", ["codec", "loss", "noise"])
 def test_both_figures_are_those_of_pystoi(speech, harm):
-    pystoi = pytest.importorskip("pystoi")
     _, frames = speech
     clean = heard(frames)
     rng = np.random.default_rng(1)

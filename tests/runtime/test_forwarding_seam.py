@@ -9,7 +9,8 @@ from aiortc.rtp import HeaderExtensionsMap, RtpPacket
 
 from rtcprobe.runtime import aiortc_seam
 from rtcprobe.runtime.express_seam import Came
-from rtcprobe.runtime.forwarding_seam import Outgoing, level_of, when_reported
+from rtcprobe.runtime.feedback_seam import when_reported
+from rtcprobe.runtime.forwarding_seam import Outgoing, level_of
 
 
 def test_a_name_that_moved_is_said_in_one_sentence():

@@ -21,8 +21,9 @@ from rtcprobe.call.transceiver import Transceiver
 from rtcprobe.playout.nack import NackTracker, ResendLimit
 from rtcprobe.recording import Agreed
 from rtcprobe.runtime import media_seam, negotiation
+from rtcprobe.runtime.feedback_seam import when_reported
 from rtcprobe.runtime.forwarding import Forwarded, Forwarding
-from rtcprobe.runtime.forwarding_seam import Outgoing, when_reported
+from rtcprobe.runtime.forwarding_seam import Outgoing
 from rtcprobe.runtime.network import Host, Network
 
 __all__ = ["NACK", "Inlet", "Nack", "Outlet", "ServerLeg"]
@@ -53,7 +54,7 @@ class Inlet(Transceiver):
 
     def _listen(self, section: RTCRtpTransceiver) -> None:
         media_seam.take_rtp(section.receiver, self._take)
-        when_reported(section.receiver, lambda ntp, rtp: self._plane.reported(self.talker, ntp, rtp))
+        when_reported(section.receiver, lambda _ssrc, ntp, rtp: self._plane.reported(self.talker, ntp, rtp))
 
     def _take(self, packet: Any) -> Sequence[int]:
         """Forward a packet; return the sequence numbers to ask for again."""

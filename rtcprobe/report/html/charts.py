@@ -9,7 +9,7 @@ Rules:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Final, Literal, ParamSpec
@@ -23,8 +23,19 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from rtcprobe.report.html.reduce import Bins, Floats, binned, binned_steps, ecdf
 from rtcprobe.report.html.svg import ACCENT, BAD, INK, LINE, PAPER, SOFT, WARN, drawing, inline
+from rtcprobe.result import Account
 
-__all__ = ["MOST_LINES", "Heard", "Limit", "Series", "distribution", "in_bins", "over_time"]
+__all__ = [
+    "MOST_LINES",
+    "Heard",
+    "Limit",
+    "Series",
+    "distribution",
+    "in_bins",
+    "on_axis",
+    "over_time",
+    "spans_on_axis",
+]
 
 Width = Literal["wide", "narrow"]
 
@@ -57,6 +68,32 @@ class Heard:
     begins_s: tuple[float, ...] = ()
     stood_s: tuple[tuple[float, float], ...] = ()
     """Of a picture: from when to when it stood still."""
+
+
+def on_axis(title: str, account: Account, moved_s: Mapping[int, float], **more: Any) -> Heard:
+    """Return what is drawn of one way, the time of each call ``moved_s`` later; ``more`` are fields of ``Heard``."""
+
+    def missed(fate: str) -> Floats:
+        return np.array([moved_s[each.call] + each.spoken_s for each in account.missed if each.fate == fate])
+
+    steps: dict[str, Any] = {"target_since_s": np.zeros(0), "target_ms": np.zeros(0)}
+    return Heard(
+        title=title,
+        spoken_s=np.array([moved_s[each.call] + each.spoken_s for each in account.samples]),
+        delay_ms=np.array([each.delay_s for each in account.samples]) * 1e3,
+        lost_s=missed("lost"),
+        rejected_s=missed("rejected"),
+        **{**steps, **more},
+    )
+
+
+def spans_on_axis(account: Account, moved_s: Mapping[int, float], what: str) -> list[tuple[float, float]]:
+    """Return from when to when ``what`` lasted, the time of each call ``moved_s`` later."""
+    return [
+        (moved_s.get(each.call, 0.0) + each.from_s, moved_s.get(each.call, 0.0) + each.until_s)
+        for each in account.spans
+        if each.what == what
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from rtcprobe.report.html.charts import Heard, Width, over_time
+from rtcprobe.report.html.charts import Heard, Width, on_axis, over_time, spans_on_axis
 from rtcprobe.report.html.tables import Table
 from rtcprobe.report.html.waterfall import Waterfall, falling
 from rtcprobe.report.html.words import NOTHING
@@ -57,18 +57,7 @@ def shown(result: Result, delivered: Sequence[Heard], heard: Sequence[Heard], an
 
 def deliveries(way: Way, account: Account, moved_s: Mapping[int, float], begins_s: tuple[float, ...]) -> Heard:
     """Return what is drawn of one way, the time of each call ``moved_s`` later: a message where it was due."""
-    empty = np.array([], dtype=np.float64)
-    return Heard(
-        title=message_way(way),
-        spoken_s=np.array([moved_s[each.call] + each.spoken_s for each in account.samples]),
-        delay_ms=np.array([each.delay_s for each in account.samples]) * 1e3,
-        lost_s=np.array([moved_s[each.call] + each.spoken_s for each in account.missed if each.fate == "lost"]),
-        rejected_s=np.array([moved_s[each.call] + each.spoken_s for each in account.missed if each.fate == "rejected"]),
-        target_since_s=empty,
-        target_ms=empty,
-        begins_s=begins_s,
-        stood_s=tuple(_held_up(account, moved_s)),
-    )
+    return on_axis(message_way(way), account, moved_s, begins_s=begins_s, stood_s=tuple(_held_up(account, moved_s)))
 
 
 def _told(each: Heard) -> str:
@@ -123,11 +112,7 @@ def _slowest_table(result: Result) -> Table | None:
 
 def _held_up(account: Account, moved_s: Mapping[int, float]) -> list[tuple[float, float]]:
     """Return when something that had come waited for an earlier one, one after the other."""
-    spans = sorted(
-        (moved_s.get(each.call, 0.0) + each.from_s, moved_s.get(each.call, 0.0) + each.until_s)
-        for each in account.spans
-        if each.what == "head of line"
-    )
+    spans = sorted(spans_on_axis(account, moved_s, "head of line"))
     joined: list[tuple[float, float]] = []
     for from_s, until_s in spans:
         if joined and from_s <= joined[-1][1]:

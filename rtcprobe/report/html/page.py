@@ -17,7 +17,7 @@ from markupsafe import Markup
 from rtcprobe.report.dumped import NOTE
 from rtcprobe.report.html import messages, sights, tables, turns, view, waterfall
 from rtcprobe.report.html import room as rooms
-from rtcprobe.report.html.charts import MOST_LINES, Heard, Limit, Series, distribution, in_bins, over_time
+from rtcprobe.report.html.charts import MOST_LINES, Heard, Limit, Series, distribution, in_bins, on_axis, over_time
 from rtcprobe.report.html.repeat import Repeat, repeat
 from rtcprobe.report.html.trend import newest_first, trends
 from rtcprobe.report.html.words import arrow
@@ -230,12 +230,10 @@ def _heard(direction: Way, ear: Account, moved_s: Mapping[int, float], begins_s:
     steps = (ear.playout and ear.playout.target_steps) or TargetSteps(since_s=(), target_delay_s=())
     of_calls = steps.call or (0,) * len(steps.since_s)
     since_s = [moved_s.get(call, 0.0) + at_s for call, at_s in zip(of_calls, steps.since_s, strict=True)]
-    return Heard(
-        title=arrow(direction),
-        spoken_s=np.array([moved_s[each.call] + each.spoken_s for each in ear.samples]),
-        delay_ms=np.array([each.delay_s for each in ear.samples]) * 1e3,
-        lost_s=np.array([moved_s[each.call] + each.spoken_s for each in ear.missed if each.fate == "lost"]),
-        rejected_s=np.array([moved_s[each.call] + each.spoken_s for each in ear.missed if each.fate == "rejected"]),
+    return on_axis(
+        arrow(direction),
+        ear,
+        moved_s,
         target_since_s=np.array(since_s, dtype=np.float64),
         target_ms=np.array(steps.target_delay_s, dtype=np.float64) * 1e3,
         begins_s=begins_s,

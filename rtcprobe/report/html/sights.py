@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rtcprobe.report.html.charts import Heard
+from rtcprobe.report.html.charts import Heard, on_axis, spans_on_axis
 from rtcprobe.report.html.tables import Table
 from rtcprobe.report.html.waterfall import Waterfall, falling
 from rtcprobe.report.sentences import arrow, milliseconds
@@ -29,22 +29,8 @@ class Worst:
 
 def frames(way: Way, account: Account, moved_s: Mapping[int, float], begins_s: tuple[float, ...]) -> Heard:
     """Return what is drawn of one way, the time of each call ``moved_s`` later: a frame where it was filmed."""
-    empty = np.array([], dtype=np.float64)
-    return Heard(
-        title=arrow(way),
-        spoken_s=np.array([moved_s[each.call] + each.spoken_s for each in account.samples]),
-        delay_ms=np.array([each.delay_s for each in account.samples]) * 1e3,
-        lost_s=np.array([moved_s[each.call] + each.spoken_s for each in account.missed if each.fate == "lost"]),
-        rejected_s=np.array([moved_s[each.call] + each.spoken_s for each in account.missed if each.fate == "rejected"]),
-        target_since_s=empty,
-        target_ms=empty,
-        begins_s=begins_s,
-        stood_s=tuple(
-            (moved_s.get(each.call, 0.0) + each.from_s, moved_s.get(each.call, 0.0) + each.until_s)
-            for each in account.spans
-            if each.what == "freeze"
-        ),
-    )
+    stood_s = tuple(spans_on_axis(account, moved_s, "freeze"))
+    return on_axis(arrow(way), account, moved_s, begins_s=begins_s, stood_s=stood_s)
 
 
 def told(each: Heard) -> str:
