@@ -65,6 +65,7 @@ class Performance:
             for task in (performing, broken, *self._doing):
                 task.cancel()
         if broken not in done:
+            performing.result()
             return None
         lasted_s = asyncio.get_running_loop().time() - begun_s
         return f"the {broken.result().side}'s media path broke {lasted_s:.1f} s into the call"

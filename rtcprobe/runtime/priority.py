@@ -41,7 +41,7 @@ def to_itself() -> Iterator[None]:
         yield
         return
     policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
-    keeps = policy in {os.SCHED_FIFO, os.SCHED_RR}
+    keeps = policy & ~os.SCHED_RESET_ON_FORK in {os.SCHED_FIFO, os.SCHED_RR}
     if keeps:
         os.sched_setscheduler(0, policy | os.SCHED_RESET_ON_FORK, parameters)
     try:
@@ -81,7 +81,8 @@ def _threads_under(programme: str) -> list[int]:
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
-            parent = int(entry.read_text().rpartition(")")[2].split()[1])
+            # Names are cut at fifteen bytes, and may end within a character.
+            parent = int(entry.read_text(errors="replace").rpartition(")")[2].split()[1])
             children.setdefault(parent, []).append(int(entry.parent.name))
     found: list[int] = []
     waiting = [pid for pid in children.get(os.getpid(), ()) if programme in _command(pid)]

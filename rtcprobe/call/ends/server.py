@@ -21,7 +21,6 @@ from rtcprobe.call.transceiver import Transceiver
 from rtcprobe.playout.nack import NackTracker, ResendLimit
 from rtcprobe.recording import Agreed
 from rtcprobe.runtime import media_seam, negotiation
-from rtcprobe.runtime.feedback_seam import when_reported
 from rtcprobe.runtime.forwarding import Forwarded, Forwarding
 from rtcprobe.runtime.forwarding_seam import Outgoing
 from rtcprobe.runtime.network import Host, Network
@@ -54,7 +53,10 @@ class Inlet(Transceiver):
 
     def _listen(self, section: RTCRtpTransceiver) -> None:
         media_seam.take_rtp(section.receiver, self._take)
-        when_reported(section.receiver, lambda _ssrc, ntp, rtp: self._plane.reported(self.talker, ntp, rtp))
+
+    def _reported(self, ssrc: int, ntp: int, timestamp: int) -> None:
+        super()._reported(ssrc, ntp, timestamp)
+        self._plane.reported(self.talker, ntp, timestamp)
 
     def _take(self, packet: Any) -> Sequence[int]:
         """Forward a packet; return the sequence numbers to ask for again."""

@@ -132,9 +132,11 @@ class SfuCall(EmulatedCall):
         for pair in self.room.relays:
             for leg in pair:
                 ready = [asyncio.ensure_future(each.wait()) for each in (leg.connected, leg.failed)]
-                await asyncio.wait(ready, return_when=asyncio.FIRST_COMPLETED)
-                for each in ready:
-                    each.cancel()
+                try:
+                    await asyncio.wait(ready, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    for each in ready:
+                        each.cancel()
                 if not leg.connected.is_set():
                     raise MeasurementError(f"servers {pair[0].side} and {pair[1].side} do not reach each other")
 

@@ -61,8 +61,11 @@ class SfuPerformance:
         try:
             while not performing.done():
                 fresh = asyncio.ensure_future(self._fresh.wait())
-                done, _ = await asyncio.wait({performing, fresh, *self._watched}, return_when=asyncio.FIRST_COMPLETED)
-                fresh.cancel()
+                try:
+                    waiting = {performing, fresh, *self._watched}
+                    done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    fresh.cancel()
                 self._fresh.clear()
                 after_s = asyncio.get_running_loop().time() - begun_s
                 for seat in [self._watched.pop(each) for each in list(self._watched) if each in done]:
@@ -108,7 +111,8 @@ class SfuPerformance:
 
     def _to_come(self) -> bool:
         """Return whether somebody may still come, or come back."""
-        return any(each.does == "join" for each in self._call.setup.cues)
+        joined = sum(cue.does == "join" for _, cue in self.happened)
+        return joined < sum(cue.does == "join" for cue in self._call.setup.cues)
 
     def _attend(self, seat: Seat) -> None:
         """Watch a seat, and note when it first hears those it listens to."""

@@ -25,6 +25,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
 
 from rtcprobe.errors import MeasurementError
 from rtcprobe.runtime.priority import lend, to_itself
@@ -99,6 +100,11 @@ def find_chromium(written: str | None) -> str:
     return found
 
 
+_GOODBYE_S: Final = 1.5
+"""For browser and driver each: together less than a call's ``endings.HANG_UP_TIMEOUT_S``, which would cut them off."""
+_LOCKS: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]] = WeakKeyDictionary()
+
+
 class Chromium:
     """One browser; ``version`` and ``priority`` are known once it has started."""
 
@@ -126,8 +132,9 @@ class Chromium:
         prefix = f"{_PREFIX}{os.getpid()}-"
         self._scratch = tempfile.TemporaryDirectory(prefix=prefix, dir=_root(), ignore_cleanup_errors=True)
         try:
-            with to_itself(), _temporary(self._scratch.name):
-                self._driver = await async_playwright().start()
+            async with _starting():
+                with to_itself(), _temporary(self._scratch.name):
+                    self._driver = await async_playwright().start()
             self._browser = await self._driver.chromium.launch(
                 executable_path=self._executable,
                 headless=True,
@@ -164,15 +171,22 @@ class Chromium:
 
         try:
             if self._browser is not None:
-                with suppress(Error):
-                    await self._browser.close()
+                with suppress(Error, TimeoutError):
+                    async with asyncio.timeout(_GOODBYE_S):
+                        await self._browser.close()
             if self._driver is not None:
-                with suppress(Error):
-                    await self._driver.stop()
+                with suppress(Error, TimeoutError):
+                    async with asyncio.timeout(_GOODBYE_S):
+                        await self._driver.stop()
         finally:
             if self._scratch is not None:
                 await _end_those_of(self._scratch.name)
                 self._scratch.cleanup()
+
+
+def _starting() -> asyncio.Lock:
+    """Return what one driver at a time is started under: priority and environment belong to the whole process."""
+    return _LOCKS.setdefault(asyncio.get_running_loop(), asyncio.Lock())
 
 
 def _root() -> str:

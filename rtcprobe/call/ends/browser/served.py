@@ -21,6 +21,7 @@ class OwnPage:
     def __init__(self, answer: Callable[[str], Awaitable[str]]) -> None:
         self._answer = answer
         self._server: asyncio.Server | None = None
+        self._serving: set[asyncio.Task[None]] = set()
         self._page = source("page.html").encode()
 
     async def start(self) -> int:
@@ -29,11 +30,23 @@ class OwnPage:
         return int(self._server.sockets[0].getsockname()[1])
 
     async def close(self) -> None:
-        """Stop."""
+        """Stop, and let go of connections that a browser keeps."""
         if self._server is not None:
             self._server.close()
+        for task in self._serving:
+            task.cancel()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+        try:
+            await self._conversation(reader, writer)
+        finally:
+            writer.close()
+
+    async def _conversation(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, EOFError, ValueError, TimeoutError, asyncio.LimitOverrunError, asyncio.CancelledError):
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
@@ -44,7 +57,6 @@ class OwnPage:
                 lines = (f"HTTP/1.1 {status}", f"Content-Type: {kind}", f"Content-Length: {len(said)}", "", "")
                 writer.write("\r\n".join(lines).encode() + said)
                 await writer.drain()
-        writer.close()
 
     async def _respond(self, method: str, path: str, body: str) -> tuple[str, str, bytes]:
         if method == "POST" and path == "/offer":
