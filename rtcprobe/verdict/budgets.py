@@ -303,7 +303,7 @@ def _mean(budget: Budget, seen: Observations) -> _Found:
 def _extreme(budget: Budget, seen: Observations) -> _Found:
     values = seen.values if seen.calls is None else seen.calls.values
     if budget.aggregate == "min":
-        return _Found(float(min(values)), exact=True)
+        return _Found(float(min(values)), exact=True) if len(values) else _Found(None)
     return _Found(None) if seen.never else _Found(float(max(values)), exact=True)
 
 

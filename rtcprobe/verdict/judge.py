@@ -25,6 +25,7 @@ from rtcprobe.verdict.join_figures import phase_order
 from rtcprobe.verdict.metrics import METRICS, phase_metric
 from rtcprobe.verdict.room import room_of
 from rtcprobe.verdict.statistics import summarise
+from rtcprobe.ways import Way
 
 __all__ = ["judge", "summarise_joins"]
 
@@ -71,10 +72,12 @@ def _verdict(result: Result, *, strict: bool) -> tuple[Verdict, tuple[str, ...]]
     binding = [each for each in result.budgets if not each.advisory]
     undecided = [each for each in binding if each.verdict == "undecided"]
     missed = [each for each in binding if each.verdict == "missed" or (strict and each.verdict == "undecided")]
-    unheard = () if result.interrupted else tuple(_unheard(result))
+    unheard = {} if result.interrupted else dict(_unheard(result))
     in_part = result.room_of_many and len(unheard) < len(result.ways)
-    silent = (*_silences(result), *(() if in_part else unheard), *(() if result.interrupted else _unseen(result)))
-    aside = unheard if in_part else ()
+    excused = {way for way in unheard if in_part and _excused(result, way)}
+    dead = [sentence for way, sentence in unheard.items() if way not in excused]
+    silent = (*_silences(result), *dead, *(() if result.interrupted else _unseen(result)))
+    aside = tuple(unheard[way] for way in unheard if way in excused)
     open_ones = [each for each in binding if each.verdict == "inconclusive"]
     heard = not _joins(result) or any(each.first_audio_s is not None for each in result.join.attempts)
     if missed and heard:
@@ -110,14 +113,26 @@ def _silences(result: Result) -> Iterable[str]:
         yield f"none of {len(attempts)} joins was heard (gave up: {steps})"
 
 
-def _unheard(result: Result) -> Iterable[str]:
+def _excused(result: Result, way: Way) -> bool:
+    """Return whether silence on a way of a room says nothing of those who are in it.
+
+    Nothing was said while it could be heard, or one of the two never came.
+    """
+    ear = result.mouth_to_ear.get(way)
+    tried = [result.join.of(name) for name in (way.talker, way.listener)]
+    return (ear is not None and not ear.scheduled) or any(
+        joins and all(each.failed is not None for each in joins) for joins in tried
+    )
+
+
+def _unheard(result: Result) -> Iterable[tuple[Way, str]]:
     """Return a sentence for each way that nobody was heard on."""
     for way in result.ways:
         ear = result.mouth_to_ear.get(way)
         if ear is not None and not ear.scheduled:
-            yield f"{way.words}: nothing was said while it could be heard"
+            yield way, f"{way.words}: nothing was said while it could be heard"
         elif ear is None or not ear.heard:
-            yield f"{way.words}: none of {0 if ear is None else ear.scheduled} markers was heard"
+            yield way, f"{way.words}: none of {0 if ear is None else ear.scheduled} markers was heard"
 
 
 def _unseen(result: Result) -> Iterable[str]:

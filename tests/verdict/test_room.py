@@ -252,3 +252,19 @@ def test_a_room_of_many_ways_is_compared_by_roles_and_loses_no_marker():
 def test_a_room_whose_ways_can_be_told_apart_stays_as_it_is():
     small = room(heard("ana_to_ben", 100), heard("ana_to_cho", 100))
     assert readable(small) is small
+
+
+def test_the_least_of_waits_that_never_ended_is_no_number_and_misses_its_budget():
+    result = room(heard("ben_to_ana", 100, spells=[]), happenings=[(3.0, "ben", "publish")])
+    assert value("room.on_stage min < 1s", result).verdict == "missed"
+
+
+@pytest.mark.parametrize(("came_s", "verdict"), [(0.3, "inconclusive"), (None, "pass")])
+def test_a_dead_way_between_two_who_came_passes_no_room(came_s, verdict):
+    """Where one of them never came it says so, and the rest is judged."""
+    dead = replace(heard("ana_to_cho"), scheduled=20, heard=0, lost=20, samples=())
+    joins = [join("ana", 0.3), join("ben", 0.3), join("cho", came_s)]
+    result = room(heard("ana_to_ben", 100, 120), heard("ben_to_ana", 100, 110), dead, joins=joins)
+    judged = judge(result, [parse_budget("mouth_to_ear p50 < 400ms")])
+    assert judged.verdict == verdict
+    assert any("none of 20 markers was heard" in each for each in judged.reasons)

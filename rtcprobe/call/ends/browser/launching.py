@@ -115,6 +115,7 @@ class Chromium:
         self.priority = "ordinary"
         self.gone = asyncio.Event()
         """Set when the browser went away, asked or not."""
+        self._starting: Any = None
         self._driver: Any = None
         self._browser: Browser | None = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
@@ -134,7 +135,8 @@ class Chromium:
         try:
             async with _starting():
                 with to_itself(), _temporary(self._scratch.name):
-                    self._driver = await async_playwright().start()
+                    self._starting = async_playwright()
+                    self._driver = await self._starting.start()
             self._browser = await self._driver.chromium.launch(
                 executable_path=self._executable,
                 headless=True,
@@ -178,6 +180,10 @@ class Chromium:
                 with suppress(Error, TimeoutError):
                     async with asyncio.timeout(_GOODBYE_S):
                         await self._driver.stop()
+            elif self._starting is not None:  # interrupted while it started: it may have a process already
+                with suppress(Error, TimeoutError, AttributeError):
+                    async with asyncio.timeout(_GOODBYE_S):
+                        await self._starting.__aexit__()
         finally:
             if self._scratch is not None:
                 await _end_those_of(self._scratch.name)
