@@ -25,7 +25,7 @@ LARGER = {
     "playout/frames/libwebrtc.py LibwebrtcReceiver": 250,
     "playout/neteq/glide.py Glider.glide": 90,
     "report/html/page.py _section": 60,
-    "runtime/express_seam.py": 500,
+    "runtime/express_seam.py": 450,
     "runtime/network.py": 450,
     "runtime/tcp.py ask": 60,
     "scenario/conversing.py conversation_schema": 70,
