@@ -17,7 +17,6 @@ LARGER = {
     "call/targets/page.py PageCall": 250,
     "call/targets/room_course.py RoomCourse": 250,
     "call/targets/sfu_call.py SfuCall": 250,
-    "exporter/fleet.py Fleet": 250,
     "hearing/ears.py Ear": 350,
     "playout/frames/libwebrtc.py LibwebrtcReceiver": 250,
     "playout/neteq/glide.py Glider.glide": 90,
