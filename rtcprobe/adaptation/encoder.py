@@ -200,7 +200,7 @@ class Encoder:
         self._scales = scales
         self._max_bps = max_bps
         self._control = RateControl()
-        self._adjuster = BitrateAdjuster()
+        self._adjuster = BitrateAdjuster() if scales else None  # stock aiortc has none
         self._correction = 1.0  # what frames took lately by what the law says
         self._key_due = True
         self._encoded_s: float | None = None
@@ -254,12 +254,13 @@ class Encoder:
             return None
         bits = self._encode(wanted, now_s, key=key)
         self._control.spent(bits)
-        self._adjuster.encoded(bits, now_s)
+        if self._adjuster is not None:
+            self._adjuster.encoded(bits, now_s)
         self._scaler.encoded(self.qp, now_s)
         return max(100, round(bits / 8)), key
 
     def _adjusted_bps(self, target_bps: float, allowed_bps: float, fps: float, now_s: float) -> float:
-        if not self._scales:  # stock aiortc has no such thing
+        if self._adjuster is None:
             return target_bps
         return self._adjuster.adjusted_bps(target_bps, max(allowed_bps, target_bps), fps, now_s)
 
