@@ -5,8 +5,8 @@ Usage: python benchmarks/cc_truth.py DIR [--seeds N] [--jobs N]
 DIR holds recordings: ``NAME.csv`` (a row a second: t_s, link_kbps, available_kbps, offered_ip_kbps, drop_queue,
 drop_loss, offered_packets, link_delay_max_ms, freezes, ...). NAME is ``KIND-N``; recordings of one kind are pooled.
 The line is read from the recording: its rates and when they change from link_kbps, its random loss from drop_loss; the
-delay is 40 ms each way and the queue 200 ms. So is what was spoken: how large voice packets were, from audio_send_kbps. A kind whose name ends in ``def`` had no maximum set (else 4 Mb/s).
-Nothing else is known of any.
+delay is 40 ms each way and the queue 200 ms. So is what was said, from audio_send_kbps. A kind whose name ends in
+``def`` had no maximum set (else 4 Mb/s). Nothing else is known of any.
 
 A machine that ran both browsers stood still now and then, for up to half a second: neither end sent anything, not even
 voice. The model stands still then as well. But whether the receiver's socket was read meanwhile is not in a recording,
@@ -52,7 +52,7 @@ VOICE_HEADERS_BYTES, VOICE_HZ = 58, 50.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """What a recording's line did: (second, kb/s) from which each rate holds, random loss, length; and what was said."""
+    """What a recording's line did: (second, kb/s) from which each rate holds, loss, length; what was said."""
 
     rates: tuple[tuple[float, float], ...]
     loss: float

@@ -7,9 +7,9 @@ Everything random is a child of one seed.
 Facts:
     Receiver reports come each half to one and a half seconds (RFC 3550 §6.2) and tell loss, and the RTT of the last
     sender report: of where the queue was then, not of now. So a sender lowers its rate faster after a fall than the
-    new RTT would let it. Sender reports take 360 s of a rate in kb/s, a second at most, by half more or less. NACKs are
-    due each 20 ms and with every gap. A *stall* is a stretch in which neither end runs, as when a machine is starved: what
-    arrives meanwhile is read after it, with the system's time of arrival.
+    new RTT would let it. Sender reports come each 360 s by the rate in kb/s, a second at most, by half more or less.
+    NACKs are due each 20 ms and with every gap. A *stall* is a stretch in which neither end runs, as when a machine is
+    starved: what arrives meanwhile is read after it, with the system's time of arrival.
 """
 
 from __future__ import annotations
