@@ -41,6 +41,7 @@ class Watching:
         self._feedback, self._network = feedback, network
         self._loop = asyncio.get_running_loop()
         self._format = payload_format(codec)
+        self._policy = policy
         self._receiver = make_receiver(policy, nack=nack)
         self._ssrc = 0
         self._due: asyncio.TimerHandle | None = None
@@ -57,6 +58,10 @@ class Watching:
     def nothing_comes(self) -> None:
         """Take note that no picture was agreed on: nobody waits for one."""
         self.first_picture.set()
+
+    def without_nack(self) -> None:
+        """Take note that no packet may be asked for again: nothing has come yet."""
+        self._receiver = make_receiver(self._policy, nack=False)
 
     def packet_arrived(self, packet: VideoArrival) -> None:
         """Take a packet, in order of arrival."""

@@ -20,7 +20,7 @@ Rules:
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -109,6 +109,27 @@ class Seen:
         between_s = self.w3c["totalInterFrameDelay"]
         return self.w3c["totalFreezesDuration"] / between_s if between_s > 0 else None
 
+    @classmethod
+    def together(cls, parts: Sequence[Seen]) -> Seen:
+        """Return what was seen over one connection after another, in their order."""
+        firsts = {
+            name: next((at_s for each in parts if (at_s := getattr(each, name)) is not None), None)
+            for name in ("first_packet_s", "first_key_frame_s", "first_picture_s")
+        }
+        sizes = Counter[str]()
+        for each in parts:
+            sizes.update(each.sizes)
+        return cls(
+            frames=[frame for each in parts for frame in each.frames],
+            w3c={name: sum(each.w3c[name] for each in parts) for name in parts[0].w3c},
+            freezes_s=[freeze for each in parts for freeze in each.freezes_s],
+            unreadable=sum(each.unreadable for each in parts),
+            refused=sum(each.refused for each in parts),
+            decoded=[one for each in parts for one in each.decoded],
+            sizes=sizes,
+            **firsts,
+        )
+
     def stages(self) -> dict[str, float]:
         """Return the mean of every stage over the frames seen; they sum to the mean delay."""
         rows = [frame.stages_s for frame in self.frames if frame.fate == "seen"]
@@ -146,7 +167,8 @@ class Viewing:
 
     ``nack``: whether it asked for packets, where that was agreed on. ``read_every``: the number is read in every n-th
     frame, in none for 0: of the others one that came as it was sent, after all that it needs, is the one that its RTP
-    time names.
+    time names. ``stamps`` are the frames meant for this viewer, by number, with the RTP times they had where it is;
+    None: all that were sent, with those they left with.
     """
 
     def __init__(
@@ -159,12 +181,13 @@ class Viewing:
         nack: bool = True,
         read_every: int = 1,
         constants: Constants | None = None,
+        stamps: Mapping[int, int] | None = None,
     ) -> None:
         self.came, self.reports = came, came.reports
         self.receiver = make_receiver(policy, nack=nack and (came.agreed is None or came.agreed.nack))
         self.newest: VideoArrival | None = None
         """The packet that came last so far, none that was sent again."""
-        self._sight = _Sight(said, came, reel, constants or Constants(), read_every=read_every)
+        self._sight = _Sight(said, came, reel, constants or Constants(), read_every=read_every, stamps=stamps)
         self._form = payload_format(reel.film.settings.codec)
         self._next = 0
         self._trips = deque(came.round_trips)
@@ -207,16 +230,25 @@ class Viewing:
 class _Sight:
     """One way: what left by frame, what came by frame."""
 
-    def __init__(self, said: Said, came: CameVideo, reel: Reel, constants: Constants, *, read_every: int) -> None:
+    def __init__(
+        self,
+        said: Said,
+        came: CameVideo,
+        reel: Reel,
+        constants: Constants,
+        *,
+        read_every: int,
+        stamps: Mapping[int, int] | None,
+    ) -> None:
         self._reel, self._came, self._constants, self._read_every = reel, came, constants, read_every
         settings = reel.film.settings
-        self._frame_ticks = reel.frame_s * VIDEO_HZ
         self._form = payload_format(settings.codec)
-        started_s = said.started_s
-        count = len(reel.places) if started_s is not None else 0
-        self._filmed_s = (started_s or 0.0) + np.arange(count) * settings.frame_s
+        count = max(reel.places, default=-1) + 1 if said.started_s is not None else 0
+        self._filmed_s = (said.started_s or 0.0) + np.arange(count) * settings.frame_s
         first = _first_copies(said.departures)
-        self._origin = first[0].timestamp if first else 0
+        self._stamps = stamps if stamps is not None else self._as_they_left(said, first, count)
+        """The frames that this viewer was to see, with their RTP times."""
+        self._numbers = {stamp: number for number, stamp in self._stamps.items()}
         self._left_s = np.full(count, np.nan)
         self._packets: list[set[int]] = [set() for _ in range(count)]
         for departure in first:
@@ -227,13 +259,24 @@ class _Sight:
         self._fastest_s = self._fastest(first)
         self._pieces: Mapping[int, Mapping[int, bytes]] = {}
 
+    def _as_they_left(self, said: Said, first: Sequence[Departure], count: int) -> dict[int, int]:
+        """Return every frame that was sent to this viewer, with its RTP time: the first departure is of frame 0."""
+        origin, ticks = first[0].timestamp if first else 0, self._reel.frame_s * VIDEO_HZ
+        filmed_s, frame_s = self._filmed_s.tolist(), self._reel.frame_s
+        return {
+            number: (origin + round(number * ticks)) % _CYCLE
+            for number in range(count)
+            if said.said_at(filmed_s[number], filmed_s[number] + frame_s)
+        }
+
     def seen(self, receiver: FrameReceiver, pieces: Mapping[int, Mapping[int, bytes]], *, unreadable: int) -> Seen:
         """Account for every frame; ``receiver`` has played all that came: ``pieces`` by RTP time and number."""
         self._pieces = pieces
         eye = Eye(self._filmed_s.tolist())
         readings, datas, sizes = self._readings(receiver)
-        frames = [FrameSeen(number, filmed_s, "lost") for number, filmed_s in enumerate(self._filmed_s.tolist())]
-        unshown = set(range(len(frames)))
+        filmed_s = self._filmed_s.tolist()
+        frames = {number: FrameSeen(number, filmed_s[number], "lost") for number in sorted(self._stamps)}
+        unshown = set(frames)
         for shown in receiver.shown:
             number = self._frame_of(shown.frame.timestamp)
             if number is not None:
@@ -246,7 +289,7 @@ class _Sight:
         keys_us = [shown.frame.last_us for shown in receiver.shown if shown.frame.key]
         arrivals = self._came.arrivals
         return Seen(
-            frames=frames,
+            frames=list(frames.values()),
             w3c=receiver.counters.w3c(),
             freezes_s=[(begin / _US, end / _US) for begin, end in receiver.counters.freezes.spans_us],
             first_packet_s=arrivals[0].at_s if arrivals else None,
@@ -297,7 +340,7 @@ class _Sight:
             return b""
 
     def _fate_unshown(self, number: int) -> Fate:
-        came = self._pieces.get((self._origin + self._ticks(number)) % _CYCLE, {})
+        came = self._pieces.get(self._stamps[number], {})
         return "dropped" if self._packets[number] and self._packets[number] <= came.keys() else "lost"
 
     def _shown(self, frame: FrameSeen, shown: Shown, *, read: bool) -> FrameSeen:
@@ -329,15 +372,9 @@ class _Sight:
         ]
         return min(ways_s, default=0.0)
 
-    def _ticks(self, number: int) -> int:
-        return round(number * self._frame_ticks)
-
     def _frame_of(self, timestamp: int) -> int | None:
         """Return which frame bears an RTP time; None where none of those sent does."""
-        ticks = (timestamp - self._origin) % _CYCLE
-        # Of a call longer than 13 hours: never.
-        number = round(ticks / self._frame_ticks)
-        return number if number < len(self._filmed_s) and self._ticks(number) == ticks else None
+        return self._numbers.get(timestamp)
 
 
 def _first_copies(departures: Sequence[Departure]) -> list[Departure]:
