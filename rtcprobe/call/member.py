@@ -120,9 +120,7 @@ class Member:
         """Yield what its camera shows over one connection after the other, where it has one."""
         if self.name in self.setup.cameras:
             camera = self.setup.cameras[self.name]
-            wanted = camera.wanted(
-                self.host.network, self.camera_phase, self.may_speak, "sendonly", before=self.shown
-            )
+            wanted = camera.wanted(self.host.network, self.camera_phase, self.may_speak, "sendonly", before=self.shown)
             self.shown = wanted.track
             yield wanted
 

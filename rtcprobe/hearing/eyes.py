@@ -15,125 +15,35 @@ Rules:
     2. Playing has no influence on the network but what the receiver asks for (NACK, PLI), and that was asked during the
        call by a receiver of the same rules (``watching``). So this can be done later, and more than once.
     3. What cannot be read in a payload is counted and left out.
+    4. A picture that stands still while its camera was off, or was left out by a server, is no freeze, whatever the
+       receiver, who is not told, counts: who watches is told.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from itertools import pairwise
+from typing import Final
 
 import numpy as np
 
+from rtcprobe.hearing.seen import Constants, Decoded, FrameSeen, Seen
 from rtcprobe.picture.eye import Eye, Fate, Viewer
 from rtcprobe.picture.film import Place, Reel
 from rtcprobe.picture.marker import Reading
 from rtcprobe.picture.payload import PayloadFormat, payload_format
 from rtcprobe.picture.settings import VIDEO_HZ
 from rtcprobe.playout.frames import Frame, FrameReceiver, Shown, VideoPacket, make_receiver
+from rtcprobe.playout.frames.micros import to_ms
 from rtcprobe.recording import CameVideo, Departure, Said, VideoArrival
-from rtcprobe.result import VIDEO_STAGES
 
 __all__ = ["Constants", "Decoded", "FrameSeen", "Seen", "Viewing", "packet_of", "see"]
 
 _US: Final = 1_000_000
 _DRAIN_US: Final = 12 * _US  # a receiver may hold a frame for 10 s
 _CYCLE: Final = 1 << 32
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Constants:
-    """What camera, encoder and screen take, assumed: seconds."""
-
-    capture_s: float = 0.0
-    encode_s: float = 0.0
-    display_s: float = 0.0
-
-
-class Decoded(NamedTuple):
-    """A frame that the receiver decoded: ``place`` in the film where it is the film's own, else its ``data``.
-
-    ``shown_s`` is None where it was decoded and not shown.
-    """
-
-    place: Place | None
-    data: bytes | None
-    shown_s: float | None
-
-
-class FrameSeen(NamedTuple):
-    """One frame that was sent, seconds since the call's epoch; ``stages_s`` as ``VIDEO_STAGES``, of one shown."""
-
-    number: int
-    filmed_s: float
-    fate: Fate
-    shown_s: float | None = None
-    stages_s: tuple[float, ...] = ()
-
-    @property
-    def delay_s(self) -> float | None:
-        """From glass to glass; None where it was not seen."""
-        return sum(self.stages_s) if self.fate == "seen" else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Seen:
-    """What a viewer saw on one way.
-
-    ``w3c`` are the receiver's figures under W3C's names. ``freezes_s`` lasted from .. until. ``first_packet_s``,
-    ``first_key_frame_s`` (whole) and ``first_picture_s`` are None where there was none. ``unreadable`` payloads were
-    left out, ``refused`` numbers were not those of what was sent. ``decoded`` is what was decoded, in that order;
-    ``sizes`` counts the pictures of another size than was filmed.
-    """
-
-    frames: Sequence[FrameSeen]
-    w3c: Mapping[str, float]
-    freezes_s: Sequence[tuple[float, float]] = ()
-    first_packet_s: float | None = None
-    first_key_frame_s: float | None = None
-    first_picture_s: float | None = None
-    unreadable: int = 0
-    refused: int = 0
-    decoded: Sequence[Decoded] = ()
-    sizes: Mapping[str, int] = field(default_factory=dict)
-
-    def count(self, fate: Fate) -> int:
-        """Return how many frames had this fate."""
-        return sum(frame.fate == fate for frame in self.frames)
-
-    @property
-    def freeze_share(self) -> float | None:
-        """Share of the time from the first picture to the last that it stood still; None before two were shown."""
-        between_s = self.w3c["totalInterFrameDelay"]
-        return self.w3c["totalFreezesDuration"] / between_s if between_s > 0 else None
-
-    @classmethod
-    def together(cls, parts: Sequence[Seen]) -> Seen:
-        """Return what was seen over one connection after another, in their order."""
-        firsts = {
-            name: next((at_s for each in parts if (at_s := getattr(each, name)) is not None), None)
-            for name in ("first_packet_s", "first_key_frame_s", "first_picture_s")
-        }
-        sizes = Counter[str]()
-        for each in parts:
-            sizes.update(each.sizes)
-        return cls(
-            frames=[frame for each in parts for frame in each.frames],
-            w3c={name: sum(each.w3c[name] for each in parts) for name in parts[0].w3c},
-            freezes_s=[freeze for each in parts for freeze in each.freezes_s],
-            unreadable=sum(each.unreadable for each in parts),
-            refused=sum(each.refused for each in parts),
-            decoded=[one for each in parts for one in each.decoded],
-            sizes=sizes,
-            **firsts,
-        )
-
-    def stages(self) -> dict[str, float]:
-        """Return the mean of every stage over the frames seen; they sum to the mean delay."""
-        rows = [frame.stages_s for frame in self.frames if frame.fate == "seen"]
-        return dict(zip(VIDEO_STAGES, np.mean(rows, axis=0).tolist(), strict=True)) if rows else {}
 
 
 def packet_of(arrival: VideoArrival, form: PayloadFormat) -> VideoPacket | None:
@@ -285,13 +195,14 @@ class _Sight:
                 unshown.discard(number)
         for number in unshown:
             frames[number] = frames[number]._replace(fate=self._fate_unshown(number))
+        w3c, freezes_s = self._without_pauses(receiver)
         first_us = receiver.shown[0].at_us if receiver.shown else None
         keys_us = [shown.frame.last_us for shown in receiver.shown if shown.frame.key]
         arrivals = self._came.arrivals
         return Seen(
             frames=list(frames.values()),
-            w3c=receiver.counters.w3c(),
-            freezes_s=[(begin / _US, end / _US) for begin, end in receiver.counters.freezes.spans_us],
+            w3c=w3c,
+            freezes_s=freezes_s,
             first_packet_s=arrivals[0].at_s if arrivals else None,
             first_key_frame_s=keys_us[0] / _US if keys_us else None,
             first_picture_s=None if first_us is None else first_us / _US,
@@ -300,6 +211,27 @@ class _Sight:
             decoded=self._decoded(receiver, datas),
             sizes=sizes,
         )
+
+    def _without_pauses(self, receiver: FrameReceiver) -> tuple[dict[str, float], list[tuple[float, float]]]:
+        """Return the receiver's figures and its freezes, but for those while there was nothing to see (rule 4)."""
+        w3c, frame_s, asked = dict(receiver.counters.w3c()), self._reel.frame_s, sorted(self._stamps)
+        off_s = [
+            (self._filmed_s[before] + frame_s, self._filmed_s[after])
+            for before, after in pairwise(asked)
+            if after > before + 1
+        ]
+        freezes_s: list[tuple[float, float]] = []
+        for begin_us, end_us in receiver.counters.freezes.spans_us:
+            begin_s, end_s = begin_us / _US, end_us / _US
+            if not any(off < end_s and begin_s < on for off, on in off_s):
+                freezes_s.append((begin_s, end_s))
+                continue
+            lasted_s = (to_ms(end_us) - to_ms(begin_us)) / 1e3  # the receiver counts whole ms
+            w3c["freezeCount"] -= 1
+            for name in ("totalFreezesDuration", "totalInterFrameDelay"):
+                w3c[name] = round(w3c[name] - lasted_s, 3)
+            w3c["totalSquaredInterFrameDelay"] -= lasted_s**2
+        return w3c, freezes_s
 
     def _readings(
         self, receiver: FrameReceiver

@@ -1,4 +1,4 @@
-"""Pictures on their way through a forwarding server: as sound (``forwarding``), but each stream begins with a key frame.
+"""Pictures on their way through a forwarding server: as sound (``forwarding``), each stream from a key frame on.
 
 Facts:
     Nothing of a picture can be decoded before a key frame. Who begins to watch asks for one (PLI, RFC 4585 §6.3.1; FIR,
@@ -54,7 +54,7 @@ class Showing:
     until: int | None = None
 
     def shown_as(self, source: int, sequence: int, timestamp: int) -> tuple[int, int] | None:
-        """Return number and timestamp of a packet as the viewer was to have it; None of one that was not meant for it."""
+        """Return number and timestamp of a packet as the viewer was to have it; None of one not meant for it."""
         if source != self.source or (timestamp - self.first) % _CYCLE >= _CYCLE >> 1:
             return None
         if self.until is not None and (self.until - timestamp) % _CYCLE >= _CYCLE >> 1:
@@ -107,12 +107,12 @@ class ForwardedPicture(Onward[AgreedVideo]):
                 self._whole = packet.timestamp
 
     def shown_as(self, source: int, sequence: int, timestamp: int) -> tuple[int, int] | None:
-        """Return number and timestamp of a packet as the viewer was to have it; None of one that was not meant for it."""
+        """Return number and timestamp of a packet as the viewer was to have it; None of one not meant for it."""
         found = (each.shown_as(source, sequence, timestamp) for each in reversed(self.showings))
         return next((each for each in found if each is not None), None)
 
     def _begin(self, packet: Any, now_s: float) -> None:
-        self.waits = False
+        self.waits, self._whole = False, None
         self._began = packet.sequence_number, self.count
         self._follow(packet, now_s)
         self.showings.append(
@@ -125,7 +125,11 @@ class ForwardedPicture(Onward[AgreedVideo]):
         )
 
     def _end(self) -> None:
-        if self.showings and self.showings[-1].until is None and self._whole is not None:
+        if not self.showings or self.showings[-1].until is not None:
+            return
+        if self._whole is None:
+            self.showings.pop()  # of its key frame no more than a part was sent
+        else:
             self.showings[-1].until = self._whole
 
     def _is_before(self, sequence: int) -> bool:

@@ -40,7 +40,7 @@ class _Kept(NamedTuple):
 
 
 class OutgoingPicture(Outgoing):
-    """The sending side of one m-section of pictures. ``may_resend`` is asked before a packet is sent again."""
+    """The sending side of one m-section of pictures; nothing is sent again without ``may_resend``."""
 
     def __init__(self, sender: RTCRtpSender) -> None:
         """Take the place of what ``sender`` would send.
@@ -60,8 +60,8 @@ class OutgoingPicture(Outgoing):
     def send(
         self, kind: tuple[int, int], sequence: int, timestamp: int, payload: bytes, level: tuple[bool, int] | None
     ) -> bool:
-        """Send a packet; return whether it left. ``kind`` is its payload type and marker bit; pictures have no level."""
-        del level
+        """Send a packet; return whether it left. ``kind`` is its payload type and marker bit."""
+        del level  # pictures have none
         if not self.open:
             return False
         packet = self._packet(kind, sequence, timestamp, payload)
@@ -90,9 +90,10 @@ class OutgoingPicture(Outgoing):
         while history and kept.at_s - history[oldest := next(iter(history))].at_s > KEPT_S:
             del history[oldest]
 
-    async def _send_again(self, sequence: int) -> None:
+    async def _send_again(self, sequence_number: int) -> None:
         """Take the place of ``RTCRtpSender._retransmit`` (rule 1)."""
-        kept, sender = self._history.get(sequence), self._sender
+        sequence, sender = sequence_number, self._sender
+        kept = self._history.get(sequence)
         if kept is None or not self.open or self._loop.time() - kept.at_s > KEPT_S or not self.may_resend(sequence):
             return
         packet = self._packet(kept.kind, sequence, kept.timestamp, kept.payload)

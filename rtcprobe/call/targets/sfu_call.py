@@ -17,8 +17,8 @@ from rtcprobe.call.targets.emulated import EmulatedCall, world
 from rtcprobe.call.targets.endings import bounded
 from rtcprobe.call.targets.sfu_passed import Passed
 from rtcprobe.call.targets.sfu_room import Room, Seat, Topology
-from rtcprobe.call.targets.sfu_shown import Shown, shown
 from rtcprobe.call.targets.sfu_script import SfuPerformance, goes_on_stage
+from rtcprobe.call.targets.sfu_shown import Shown, shown
 from rtcprobe.call.watching import Watching
 from rtcprobe.errors import MeasurementError
 from rtcprobe.messages import CameMessages, SaidMessages
@@ -234,9 +234,7 @@ class SfuCall(EmulatedCall):
 
     def _first_pictures_of(self, talker: str) -> list[asyncio.Event]:
         """Return what is set when somebody who is there has seen the first picture of ``talker``."""
-        sections = [
-            seats[0].picture(talker) for seats in self._first_seats() if talker in seats[0].listens_to
-        ]
+        sections = [seats[0].picture(talker) for seats in self._first_seats() if talker in seats[0].listens_to]
         watchers = [each.watcher for each in sections if each is not None]
         return [each.first_picture for each in watchers if isinstance(each, Watching)]
 
