@@ -13,7 +13,7 @@ from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 
-from rtcprobe.call.camera import Camera, came_video
+from rtcprobe.call.camera import Camera, came_video, watched_on
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import Call
 from rtcprobe.call.targets.base import Way as CallWay
@@ -22,6 +22,7 @@ from rtcprobe.errors import BadInputError
 from rtcprobe.hearing.eyes import Constants, Seen, Viewing
 from rtcprobe.hearing.lips import LipSync
 from rtcprobe.hearing.relate_pictures import related_pictures
+from rtcprobe.hearing.screen import Screen
 from rtcprobe.hearing.sights import CallSight, sight_account, skew_account, together, worst_frame
 from rtcprobe.picture.film import Film, Place, Reel
 from rtcprobe.picture.settings import VideoSettings
@@ -50,6 +51,7 @@ class Watched:
     """One way of a call as it was left, over one connection of the viewer's: what was shown, and what came of it.
 
     ``stamps`` are the frames meant for this viewer with the RTP times they had there; None: all, as they left.
+    ``screen`` is what it was watched on meanwhile.
     """
 
     way: Way
@@ -57,6 +59,7 @@ class Watched:
     came: CameVideo
     reel: Reel
     stamps: Mapping[int, int] | None = None
+    screen: Screen | None = None
 
 
 class Pictures:
@@ -203,7 +206,8 @@ def watched(call: Call, listener: Peer | None = None, *, outside: bool) -> list[
             if came is None or came.agreed is None or track is None or not isinstance(track.film, Reel):
                 continue
             name = Way.of(way.direction.talker, way.direction.listener, "video")
-            found.append(Watched(way=name, said=way.talker.said(picture), came=came, reel=track.film))
+            said, screen = way.talker.said(picture), watched_on(way.listener)
+            found.append(Watched(way=name, said=said, came=came, reel=track.film, screen=screen))
     return found
 
 
@@ -247,6 +251,7 @@ def _viewing(each: Watched, scenario: Scenario) -> Viewing:
         read_every=viewer.read_every,
         stamps=each.stamps,
         constants=Constants(capture_s=camera.capture_s, encode_s=camera.encode_s, display_s=viewer.display_s),
+        screen=each.screen,
     )
 
 

@@ -19,6 +19,7 @@ from rtcprobe.call.peer import UNDER_WAY_S
 from rtcprobe.call.targets.sfu_room import Room, Seat
 from rtcprobe.call.transceiver import Picture
 from rtcprobe.call.watching import Watching
+from rtcprobe.hearing.screen import Screen
 from rtcprobe.picture.film import Reel
 from rtcprobe.picture.settings import VIDEO_HZ
 from rtcprobe.recording import CameVideo, Departure, Departures, Said
@@ -30,13 +31,15 @@ __all__ = ["Shown", "shown"]
 class Shown(NamedTuple):
     """What a viewer was shown over one seat: what left, what came, and of what film.
 
-    ``stamps`` are the frames that it was to see, by number, with the timestamps they had there.
+    ``stamps`` are the frames that it was to see, by number, with the timestamps they had there; ``screen`` is what it
+    watched them on.
     """
 
     said: Said
     came: CameVideo
     reel: Reel
     stamps: dict[int, int]
+    screen: Screen | None = None
 
 
 def shown(room: Room, talker: str, listener: str) -> Iterator[Shown]:
@@ -60,7 +63,7 @@ def shown(room: Room, talker: str, listener: str) -> Iterator[Shown]:
                 departures.add(each.at_s, *named, each.size_bytes)
         reel = whole_reel(shot[0][1])
         if reel is not None:
-            yield Shown(replace(whole, departures=departures), _came(seat, picture), reel, stamps)
+            yield Shown(replace(whole, departures=departures), _came(seat, picture), reel, stamps, _screen(picture))
 
 
 def whole_reel(camera: Picture) -> Reel | None:
@@ -114,8 +117,10 @@ def _chain(room: Room, talker: str, seat: Seat) -> list[ForwardedPicture]:
 
 
 def _came(seat: Seat, picture: Picture) -> CameVideo:
-    came = seat.peer.came_video(picture, forwarded=False, there_and_back=False)
-    watcher = picture.watcher
+    came, screen = seat.peer.came_video(picture, forwarded=False, there_and_back=False), _screen(picture)
     kept = came.arrivals if math.isinf(seat.left_s) else [each for each in came.arrivals if each.at_s <= seat.left_s]
-    trips = watcher.round_trips if isinstance(watcher, Watching) else ()
-    return replace(came, arrivals=kept, round_trips=trips)
+    return replace(came, arrivals=kept, round_trips=() if screen is None else screen.round_trips)
+
+
+def _screen(picture: Picture) -> Screen | None:
+    return picture.watcher.screen if isinstance(picture.watcher, Watching) else None
