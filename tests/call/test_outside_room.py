@@ -165,7 +165,7 @@ def test_a_path_that_breaks_in_the_room_is_told_of_its_way_and_the_others_go_on(
 
 def test_a_script_lets_parties_come_leave_and_come_back_over_connections_of_their_own():
     script = ["cho joins at 50ms", "ben leaves at 200ms", "ben joins at 500ms"]
-    call = room(plays_along, talk=True, frames=90, script=script, lasts_s=1.5)
+    call = room(plays_along, talk=True, frames=150, script=script, lasts_s=2.5)
     assert (call.failed, call.cut, call.troubles, call.warnings) == (None, None, {}, [])
     assert [cue.does for _, cue in call.happened] == ["join", "leave", "join"]
     assert call.gone == ("ben",)
@@ -182,7 +182,7 @@ def test_a_script_lets_parties_come_leave_and_come_back_over_connections_of_thei
 
 def test_who_goes_on_stage_publishes_by_its_cue_and_who_stops_is_silent():
     script = ["ben publishes at 200ms", "ana stops at 300ms"]
-    call = room(plays_along, talk=True, frames=60, script=script, lasts_s=0.6)
+    call = room(plays_along, talk=True, frames=150, script=script, lasts_s=2.5)
     assert (call.failed, call.troubles, call.warnings) == (None, {}, [])
     said = {str(way.direction): call.said_on(way) for way in call.ways}
     begun_s = said["ana_to_cho"].started_s
