@@ -18,8 +18,9 @@ run: $(READY)
 test: $(READY)
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto
 
+# AGAIN=1 asks those that failed last once more, everything started anew.
 live: $(READY)
-	$(BIN)/python -m pytest tests/live
+	$(BIN)/python -m pytest tests/live --durations=15 $(if $(AGAIN),--last-failed --last-failed-no-failures=none)
 
 lint: $(READY)
 	$(BIN)/ruff check .

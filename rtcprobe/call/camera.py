@@ -10,12 +10,13 @@ from rtcprobe.call.camera_track import CameraTrack
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.transceiver import Media, PictureWanted
 from rtcprobe.call.watching import Watching
+from rtcprobe.hearing.screen import Screen
 from rtcprobe.picture.film import Film, Reel
 from rtcprobe.recording import CameVideo
 from rtcprobe.runtime.network import Network
 from rtcprobe.runtime.pacing_seam import PACE_FACTOR
 
-__all__ = ["Camera", "came_video", "first_pictures"]
+__all__ = ["Camera", "came_video", "first_pictures", "watched_on"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,5 +69,11 @@ def came_video(peer: Peer, *, forwarded: bool) -> CameVideo | None:
     for picture in peer.pictures:
         came = peer.came_video(picture, forwarded=forwarded, there_and_back=False)
         watcher = picture.watcher
-        return replace(came, round_trips=watcher.round_trips) if isinstance(watcher, Watching) else came
+        return replace(came, round_trips=watcher.screen.round_trips) if isinstance(watcher, Watching) else came
     return None
+
+
+def watched_on(peer: Peer) -> Screen | None:
+    """Return what ``peer`` watched the other side's picture on, once it is over; None where it watched none."""
+    watcher = next((picture.watcher for picture in peer.pictures), None)
+    return watcher.screen if isinstance(watcher, Watching) else None

@@ -18,7 +18,7 @@ import httpcore
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidHandshake, PayloadTooBig
 from websockets.frames import Frame, Opcode
-from websockets.http11 import Response
+from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
@@ -71,7 +71,6 @@ class WebSocket:
         """
         address = parse_url(url)
         exchange = client.begin(what, "GET", address)
-        limit_s = client.limits.exchange_s
         protocol = ClientProtocol(
             parse_uri(str(address)),
             subprotocols=None if subprotocol is None else [Subprotocol(subprotocol)],
@@ -86,32 +85,34 @@ class WebSocket:
             request.headers["Authorization"] = f"Bearer {token.reveal()}"
         socket = cls(client, exchange, await client.connect(exchange, address), protocol)
         try:
-            async with asyncio.timeout(limit_s):
-                protocol.send_request(request)
-                exchange.phase = "request_sent"
-                await socket._flush()
-                exchange.marks["request_sent"] = client.line.network.now_s()
-                exchange.phase = "response_headers"
-                while socket._response is None:
-                    await socket._take()
-        except TimeoutError:
-            await socket.aclose()
-            raise faults.timed_out(exchange, limit_s) from None
+            await socket._shake_hands(request, None if token is None else token.source)
         except BaseException:
             await socket.aclose()
             raise
-        response = socket._response
-        exchange.status = response.status_code
-        exchange.marks["response_headers"] = client.line.network.now_s()
-        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
-            await socket.aclose()
-            body = bytes(response.body or b"")
-            raise faults.refusal(exchange, body, token=None if token is None else token.source)
-        if protocol.handshake_exc is not None:
-            await socket.aclose()
-            raise socket._ended()
         exchange.phase = "message"
         return socket
+
+    async def _shake_hands(self, request: Request, token: str | None) -> None:
+        """Ask to go over to WebSocket, and see that the server does; ``token`` is where a token came from."""
+        exchange, limit_s = self.exchange, self._client.limits.exchange_s
+        try:
+            async with asyncio.timeout(limit_s):
+                self._protocol.send_request(request)
+                exchange.phase = "request_sent"
+                await self._flush()
+                exchange.marks["request_sent"] = self._client.line.network.now_s()
+                exchange.phase = "response_headers"
+                while self._response is None:
+                    await self._take()
+        except TimeoutError:
+            raise faults.timed_out(exchange, limit_s) from None
+        response = self._response
+        exchange.status = response.status_code
+        exchange.marks["response_headers"] = self._client.line.network.now_s()
+        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            raise faults.refusal(exchange, bytes(response.body or b""), token=token)
+        if self._protocol.handshake_exc is not None:
+            raise self._ended()
 
     async def send(self, text: str) -> None:
         """Send one message.

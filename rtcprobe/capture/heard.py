@@ -61,7 +61,7 @@ class HeardStream:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values: W3C's figures in W3C's units, others in the unit that their key names."""
-        middle, network, ranges = self.replayed.middle, self.network, self.replayed.ranges
+        middle, network = self.replayed.middle, self.network
         behind = _percentiles_ms(middle.behind_s)
         return {
             "medium": "audio",
@@ -79,19 +79,7 @@ class HeardStream:
             "reordered": network.reordered,
             "empty_packets": self.replayed.empty,
             "bursts": {"mean": _rounded(network.mean_burst), "longest": network.longest_burst},
-            "network": {
-                **{
-                    f"variable_{name}_ms": _rounded(getattr(network, f"variable_{name}_s") * 1e3)
-                    for name in ("p50", "p95", "p99", "max")
-                },
-                "jitter_ms": _rounded(network.jitter_s * 1e3),
-                "longest_silence_ms": _rounded(network.longest_silence_s * 1e3),
-                "drift_ppm": _rounded(network.drift.ppm),
-                "drift_ci_ppm": None
-                if network.drift.ppm is None
-                else [_rounded(network.drift.low), _rounded(network.drift.high)],
-                "drift_unknown": network.drift.reason or None,
-            },
+            "network": _network_to_dict(network),
             "w3c": {name: _whole(value) for name, value in middle.w3c.items()},
             "heard": {
                 "jitter_buffer_ms": _ms(middle.jitter_buffer_s),
@@ -102,15 +90,7 @@ class HeardStream:
                 "gaps_by_loss": middle.lost_gaps,
                 "mouth_to_ear_ms": _ms(self.mouth_to_ear_s),
             },
-            "ranges": {
-                **{name: [_whole(low), _whole(high)] for name, (low, high) in ranges.items() if name in middle.w3c},
-                **{
-                    key: [_rounded(low * factor), _rounded(high * factor)]
-                    for name, key, factor in _DERIVED
-                    if name in ranges
-                    for low, high in (ranges[name],)
-                },
-            },
+            "ranges": _ranges_to_dict(self.replayed),
             "replays": self.replayed.replays,
             "pulls": self.replayed.pulls,
             "sound": self.replayed.sound,
@@ -188,6 +168,35 @@ class Heard:
             "budgets": [each.to_dict() for each in self.kept],
             "warnings": list(self.warnings),
         }  # fmt: skip
+
+
+def _network_to_dict(network: Network) -> dict[str, Any]:
+    drift = network.drift
+    return {
+        **{
+            f"variable_{name}_ms": _rounded(getattr(network, f"variable_{name}_s") * 1e3)
+            for name in ("p50", "p95", "p99", "max")
+        },
+        "jitter_ms": _rounded(network.jitter_s * 1e3),
+        "longest_silence_ms": _rounded(network.longest_silence_s * 1e3),
+        "drift_ppm": _rounded(drift.ppm),
+        "drift_ci_ppm": None if drift.ppm is None else [_rounded(drift.low), _rounded(drift.high)],
+        "drift_unknown": drift.reason or None,
+    }
+
+
+def _ranges_to_dict(replayed: Replayed) -> dict[str, list[float | None]]:
+    ranges = replayed.ranges
+    own: dict[str, list[float | None]] = {
+        name: [_whole(low), _whole(high)] for name, (low, high) in ranges.items() if name in replayed.middle.w3c
+    }
+    derived = {
+        key: [_rounded(low * factor), _rounded(high * factor)]
+        for name, key, factor in _DERIVED
+        if name in ranges
+        for low, high in (ranges[name],)
+    }
+    return {**own, **derived}
 
 
 def hear(

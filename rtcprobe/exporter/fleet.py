@@ -2,9 +2,8 @@
 
 Rules:
     1. A reload is whole or not at all: a bad configuration changes one gauge and nothing else.
-    2. A probe that stays keeps its counters while its labels stay; a removed probe leaves no series behind.
-    3. A run whose figures cannot be counted counts as a crash, and moves none of them.
-    4. A probe without an outcome for two intervals is *silent*: readiness, page and a metric say so.
+    2. A run whose figures cannot be counted counts as a crash, and moves none of them.
+    3. A probe without an outcome for two intervals is *silent*: readiness, page and a metric say so.
 """
 
 from __future__ import annotations
@@ -22,21 +21,12 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from rtcprobe.errors import BadInputError
 from rtcprobe.exporter.board import Board, RunView, view
-from rtcprobe.exporter.burn import Ledger
 from rtcprobe.exporter.config import ProbePlan, ServeConfig
 from rtcprobe.exporter.figures import ServerFigures
-from rtcprobe.exporter.instruments import Draft, Format, Instruments, expose, expose_gzip
-from rtcprobe.exporter.outcome import (
-    Outcome,
-    add_run,
-    events_of,
-    probe_labels,
-    set_last_run,
-    set_objectives,
-    set_up,
-    start_series,
-)
-from rtcprobe.exporter.promises import NAMES, Promise, promises
+from rtcprobe.exporter.instruments import Draft, Format, expose, expose_gzip
+from rtcprobe.exporter.outcome import Outcome, add_run, set_last_run
+from rtcprobe.exporter.promises import NAMES, Promise
+from rtcprobe.exporter.roster import Roster
 from rtcprobe.exporter.schedule import Miss, Scheduler, Slots
 from rtcprobe.exporter.shelf import Shelf
 from rtcprobe.exporter.workers import Pool
@@ -90,7 +80,6 @@ class Fleet:
         self.random = random or SystemRandom()
         self._read = read
         self._wall = wall
-        self._probes: dict[str, tuple[ProbePlan, Instruments]] = {}
         self._reports: dict[str, Path] = {}
         self.figures = ServerFigures(lambda: self.shelf)
         self._process = CollectorRegistry()
@@ -98,9 +87,8 @@ class Fleet:
         self._runner: Runner = runner or Pool(self.figures)
         self._scheduler = Scheduler(self._execute, self.slots, self, self.random, wall)
         self._running: set[str] = set()
-        self._heard_s: dict[str, float] = {}
-        self._ledger = Ledger()
-        self._clock: Callable[[], float] = lambda: 0.0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._roster = Roster(self._now_s)
         self._refused = ""
         self._reloading = asyncio.Lock()
         self._on_demand = 0
@@ -108,7 +96,7 @@ class Fleet:
 
     async def start(self) -> None:
         """Begin to probe."""
-        self._clock = asyncio.get_running_loop().time
+        self._loop = asyncio.get_running_loop()
         self._lag = asyncio.ensure_future(self.figures.measure_lag())
         self._apply(self.config)
         LOG.info("%d probes, %d at once", len(self.config.probes), self.config.concurrency)
@@ -152,16 +140,11 @@ class Fleet:
 
     def silent(self) -> Sequence[str]:
         """Return the probes that have had no outcome for two intervals; those that just came have as long."""
-        now_s = self._clock()
-        return [
-            plan.name
-            for plan in self.probes
-            if now_s - self._heard_s.get(plan.name, now_s) > 2 * plan.interval_s + plan.jitter_s
-        ]
+        return self._roster.silent()
 
     def promises(self, plan: ProbePlan) -> Sequence[Promise]:
         """Return the objectives of a probe and how they stand: as Prometheus' alerts see them."""
-        return promises(plan, self._ledger, self._clock())
+        return self._roster.promises(plan)
 
     def troubles(self) -> Sequence[str]:
         """Return what somebody should see to, in sentences."""
@@ -181,9 +164,9 @@ class Fleet:
         """Return everything, as a scrape wants it; ``packed`` by gzip."""
         self.figures.set_states(self.config, self._runner.states(), self._on_demand)
         silent = set(self.silent())
-        for name, (_, instruments) in self._probes.items():
+        for name, instruments in self._roster:
             instruments.set("rtcprobe_probe_silent", float(name in silent))
-        owners = [*(instruments for _, instruments in self._probes.values()), self.figures.instruments]
+        owners = [*(instruments for _, instruments in self._roster), self.figures.instruments]
         return (expose_gzip if packed else expose)(owners, form, [self._process])
 
     async def run_on_demand(self, plan: ProbePlan, within_s: float) -> Outcome | None:
@@ -216,17 +199,17 @@ class Fleet:
 
     def due(self, plan: ProbePlan) -> None:
         """Count a start that was due."""
-        self._count(plan, "rtcprobe_runs_scheduled_total")
+        self._roster.count(plan, "rtcprobe_runs_scheduled_total")
 
     def missed(self, plan: ProbePlan, reason: Miss) -> None:
         """Count a start that did not take place."""
-        self._count(plan, "rtcprobe_runs_missed_total", reason=reason)
+        self._roster.count(plan, "rtcprobe_runs_missed_total", reason=reason)
         LOG.warning("probe %s: a run was missed: %s", plan.name, reason)
 
     def began(self, plan: ProbePlan) -> None:
         """Take note that a run is going on."""
         self._running.add(plan.name)
-        instruments = self._instruments(plan)
+        instruments = self._roster.instruments(plan)
         if instruments is not None:
             instruments.set("rtcprobe_probe_running", 1)
 
@@ -238,10 +221,9 @@ class Fleet:
         result = outcome.result
         why = "; ".join(result.reasons[:1]) if result is not None and result.verdict != "pass" else outcome.sentence
         said = [f"{outcome.verdict} ({why})" if why else outcome.verdict]
-        instruments = self._instruments(plan)
+        instruments = self._roster.instruments(plan)
         if instruments is not None:
-            self._heard_s[plan.name] = self._clock()
-            self._ledger.add(plan.name, self._clock(), events_of(outcome, plan.objectives))
+            self._roster.heard(plan, outcome)
             said += [f"{NAMES[each.slo]} {each.alarm}" for each in self.promises(plan) if each.alarm]
         LOG.info("probe %s: %s", plan.name, "; ".join(said))
         if instruments is None:
@@ -250,6 +232,10 @@ class Fleet:
         draft.apply(instruments)
         kept = path is not None and self.shelf.find(path.name) is not None
         self.board.add(plan.name, dataclasses.replace(small, report=path.name if path is not None and kept else ""))
+
+    def _now_s(self) -> float:
+        """Return the loop's time; before there is one, nothing happens."""
+        return 0.0 if self._loop is None else self._loop.time()
 
     async def _execute(self, plan: ProbePlan, seed: int, waited_s: float) -> Outcome:
         report = self.shelf.place(plan.name, seed, self._wall())
@@ -264,50 +250,12 @@ class Fleet:
         self._refused = ""
         if config.reports != self.shelf.reports:
             self.shelf = Shelf(config.reports)
-        wanted = {plan.name for plan in config.probes}
-        for name in [name for name in self._probes if name not in wanted]:
-            del self._probes[name]
-            self._heard_s.pop(name, None)
-            self._ledger.forget(name)
+        for name in self._roster.become(config.probes, self._running):
             self.board.forget(name)
-        for plan in config.probes:
-            self._probes[plan.name] = (plan, self._set_up(plan))
-            self._heard_s.setdefault(plan.name, self._clock())
-        self._probes = {plan.name: self._probes[plan.name] for plan in config.probes}
         self._runner.warm(config.concurrency)
         self.slots.resize(config.concurrency)
         self._scheduler.apply(config.probes)
         self.figures.config_read(self._wall())
-
-    def _set_up(self, plan: ProbePlan) -> Instruments:
-        labels = probe_labels(plan.name, plan.scenario, plan.target)
-        before = self._probes.get(plan.name)
-        instruments = before[1] if before is not None and before[1].common == labels else None
-        if instruments is None:
-            self._ledger.forget(plan.name)
-            instruments = Instruments(("probe", "run"), labels)
-            start_series(instruments, plan.scenario, outside=not plan.scenario.target.ours)
-            instruments.set("rtcprobe_probe_running", float(plan.name in self._running))
-        set_up(instruments, plan.scenario, plan.job.clock)
-        set_objectives(instruments, plan.objectives)
-        self._ledger.open(plan.name, plan.objectives, self._clock())
-        instruments.set("rtcprobe_probe_interval_seconds", plan.interval_s)
-        instruments.set("rtcprobe_probe_timeout_seconds", plan.timeout_s)
-        return instruments
-
-    def _instruments(self, plan: ProbePlan) -> Instruments | None:
-        """Return the instruments of a probe; None where it went away, or became another, while it ran."""
-        found = self._probes.get(plan.name)
-        if found is None:
-            return None
-        now, instruments = found
-        same = now is plan or instruments.common == probe_labels(plan.name, plan.scenario, plan.target)
-        return instruments if same else None
-
-    def _count(self, plan: ProbePlan, name: str, **labels: str) -> None:
-        instruments = self._instruments(plan)
-        if instruments is not None:
-            instruments.count(name, **labels)
 
 
 def _drafted(plan: ProbePlan, outcome: Outcome) -> tuple[Outcome, Draft, RunView]:

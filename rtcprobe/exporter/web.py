@@ -44,67 +44,73 @@ _REPORT_POLICY: Final = (
     "script-src 'unsafe-inline'; img-src data:; font-src data:"
 )
 
-_Endpoint = Callable[[Request], Awaitable[Response]]
-
 
 def make_app(fleet: Fleet, gate: Callable[[], Gate], reload: Callable[[], Awaitable[None]]) -> ASGIApp:
     """Return the application. ``gate`` returns who may come in now; ``reload`` reads the configuration anew."""
+    answers = _Answers(fleet, reload)
+    routes = [
+        Route("/", answers.page),
+        Route("/metrics", answers.metrics),
+        Route("/probe", answers.probe),
+        Route("/runs/{name}", answers.report),
+        Route("/-/healthy", answers.healthy),
+        Route("/-/ready", answers.ready),
+        Route("/-/reload", answers.reload, methods=["POST", "PUT"]),
+    ]
+    return _Door(Starlette(routes=routes, exception_handlers={Exception: answers.fault}), fleet, gate)
 
-    async def metrics(request: Request) -> Response:
+
+class _Answers:
+    """What is behind each path."""
+
+    def __init__(self, fleet: Fleet, reload: Callable[[], Awaitable[None]]) -> None:
+        self._fleet = fleet
+        self._reload = reload
+
+    async def metrics(self, request: Request) -> Response:
         form = negotiate(request.headers.get("accept", ""))
         packed = takes_gzip(request.headers.get("accept-encoding", ""))
         headers = {"content-type": CONTENT_TYPES[form], "vary": "accept, accept-encoding"}
         if packed:
             headers["content-encoding"] = "gzip"
-        return Response(fleet.exposition(form, packed=packed), headers=headers)
+        return Response(self._fleet.exposition(form, packed=packed), headers=headers)
 
-    async def page(_request: Request) -> Response:
-        return HTMLResponse(render_page(fleet, time.time()))
+    async def page(self, _request: Request) -> Response:
+        return HTMLResponse(render_page(self._fleet, time.time()))
 
-    async def probe(request: Request) -> Response:
+    async def probe(self, request: Request) -> Response:
         try:
-            answer = await answer_probe(fleet, request.query_params.multi_items(), request.headers)
+            answer = await answer_probe(self._fleet, request.query_params.multi_items(), request.headers)
         except Refusal as refusal:
             return PlainTextResponse(f"{refusal}\n", refusal.status)
         return Response(answer.body, headers={"content-type": answer.content_type})
 
-    async def report(request: Request) -> Response:
-        path = fleet.shelf.find(request.path_params["name"])
+    async def report(self, request: Request) -> Response:
+        path = self._fleet.shelf.find(request.path_params["name"])
         if path is None or not path.is_file():
             return PlainTextResponse("this report is not kept any more\n", 404)
         return FileResponse(path, media_type="text/html", headers={"content-security-policy": _REPORT_POLICY})
 
-    async def healthy(_request: Request) -> Response:
+    async def healthy(self, _request: Request) -> Response:
         return PlainTextResponse("rtcprobe is healthy.\n")
 
-    async def ready(_request: Request) -> Response:
-        if fleet.stopping:
+    async def ready(self, _request: Request) -> Response:
+        if self._fleet.stopping:
             return PlainTextResponse("rtcprobe is stopping.\n", 503)
-        silent = fleet.silent()
+        silent = self._fleet.silent()
         if silent:
             return PlainTextResponse(f"no outcome for two intervals: {', '.join(silent)}\n", 503)
         return PlainTextResponse("rtcprobe is ready.\n")
 
-    async def reload_config(_request: Request) -> Response:
+    async def reload(self, _request: Request) -> Response:
         try:
-            await reload()
+            await self._reload()
         except BadInputError as error:
             return PlainTextResponse(f"the old configuration goes on; {error}\n", 400)
         return PlainTextResponse("the configuration was read.\n")
 
-    async def fault(_request: Request, error: Exception) -> Response:
+    async def fault(self, _request: Request, error: Exception) -> Response:
         return PlainTextResponse(f"this is a fault of rtcprobe itself: {type(error).__name__}\n", 500)
-
-    routes = [
-        Route("/", page),
-        Route("/metrics", metrics),
-        Route("/probe", probe),
-        Route("/runs/{name}", report),
-        Route("/-/healthy", healthy),
-        Route("/-/ready", ready),
-        Route("/-/reload", reload_config, methods=["POST", "PUT"]),
-    ]
-    return _Door(Starlette(routes=routes, exception_handlers={Exception: fault}), fleet, gate)
 
 
 class _Door:

@@ -13,7 +13,7 @@ The glass-to-glass delay of a frame is the sum of its stages, each between two i
 Rules:
     1. Every frame that was sent has one fate (``picture.eye``).
     2. Playing has no influence on the network but what the receiver asks for (NACK, PLI), and that was asked during the
-       call by a receiver of the same rules (``watching``). So this can be done later, and more than once.
+       call by a receiver of the same rules (``screen``). So this can be done later, and more than once.
     3. What cannot be read in a payload is counted and left out.
 """
 
@@ -27,19 +27,19 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from rtcprobe.hearing.screen import Screen
 from rtcprobe.picture.eye import Eye, Fate, Viewer
 from rtcprobe.picture.film import Place, Reel
 from rtcprobe.picture.marker import Reading
-from rtcprobe.picture.payload import PayloadFormat, payload_format
+from rtcprobe.picture.payload import payload_format
 from rtcprobe.picture.settings import VIDEO_HZ
-from rtcprobe.playout.frames import Frame, FrameReceiver, Shown, VideoPacket, make_receiver
+from rtcprobe.playout.frames import Frame, FrameReceiver, Shown
 from rtcprobe.recording import CameVideo, Departure, Said, VideoArrival
 from rtcprobe.result import VIDEO_STAGES
 
-__all__ = ["Constants", "Decoded", "FrameSeen", "Seen", "Viewing", "packet_of", "see"]
+__all__ = ["Constants", "Decoded", "FrameSeen", "Seen", "Viewing", "see"]
 
 _US: Final = 1_000_000
-_DRAIN_US: Final = 12 * _US  # a receiver may hold a frame for 10 s
 _CYCLE: Final = 1 << 32
 
 
@@ -115,17 +115,6 @@ class Seen:
         return dict(zip(VIDEO_STAGES, np.mean(rows, axis=0).tolist(), strict=True)) if rows else {}
 
 
-def packet_of(arrival: VideoArrival, form: PayloadFormat) -> VideoPacket | None:
-    """Return a packet as a receiver sees it; None where its payload is cut off, or of another format."""
-    if not arrival.payload:
-        return _packet(arrival, size_bytes=0, begins=None, key=None)  # padding
-    try:
-        seen = form.look(arrival.payload)
-    except ValueError:
-        return None
-    return _packet(arrival, size_bytes=seen.size_bytes, begins=seen.begins, key=seen.key)
-
-
 def see(
     said: Said,
     came: CameVideo,
@@ -135,9 +124,12 @@ def see(
     nack: bool = True,
     read_every: int = 1,
     constants: Constants | None = None,
+    screen: Screen | None = None,
 ) -> Seen:
     """Play what ``came`` of ``reel`` through a receiver, and account for every frame that was sent: see ``Viewing``."""
-    viewing = Viewing(said, came, reel, policy=policy, nack=nack, read_every=read_every, constants=constants)
+    viewing = Viewing(
+        said, came, reel, policy=policy, nack=nack, read_every=read_every, constants=constants, screen=screen
+    )
     return viewing.seen()
 
 
@@ -146,7 +138,8 @@ class Viewing:
 
     ``nack``: whether it asked for packets, where that was agreed on. ``read_every``: the number is read in every n-th
     frame, in none for 0: of the others one that came as it was sent, after all that it needs, is the one that its RTP
-    time names.
+    time names. ``screen`` is that of whoever watched during the call: it need not be played again where it would be the
+    same.
     """
 
     def __init__(
@@ -159,49 +152,70 @@ class Viewing:
         nack: bool = True,
         read_every: int = 1,
         constants: Constants | None = None,
+        screen: Screen | None = None,
     ) -> None:
         self.came, self.reports = came, came.reports
-        self.receiver = make_receiver(policy, nack=nack and (came.agreed is None or came.agreed.nack))
         self.newest: VideoArrival | None = None
         """The packet that came last so far, none that was sent again."""
         self._sight = _Sight(said, came, reel, constants or Constants(), read_every=read_every)
-        self._form = payload_format(reel.film.settings.codec)
-        self._next = 0
+        self._made = policy, reel.film.settings.codec, nack and (came.agreed is None or came.agreed.nack)
+        self._next, self._until_s = 0, 0.0
         self._trips = deque(came.round_trips)
-        self._unreadable = 0
-        self._pieces: dict[int, dict[int, bytes]] = {}
+        self._played = screen is not None and screen.is_of(came, self._made)
+        """Whether the screen has played it all already."""
+        self._screen = screen if screen is not None and self._played else self._fresh()
 
-    def until(self, at_s: float) -> None:
-        """Play all that came by ``at_s``, and let the receiver do what was due by then."""
+    def until(self, at_s: float) -> int | None:
+        """Play all that came by ``at_s``, and let the receiver do what was due by then.
+
+        Return the delay that it aims at, µs; None of a receiver that has none.
+        """
+        if self._played and not at_s.is_integer():
+            self._play_again()
         self._take(at_s)
-        self.receiver.advance(round(at_s * _US))
+        self._until_s = at_s
+        return self._screen.target_us(at_s)
+
+    def hold(self, least_us: int) -> None:
+        """Hold pictures back from the instant on that they were played until: a least delay, of lip sync."""
+        if self._played:
+            self._play_again()
+            self._screen.target_us(self._until_s)
+        self._screen.receiver.wish(least_us)
 
     def seen(self) -> Seen:
         """Play the rest, and account for every frame."""
         self._take(math.inf)
-        receiver, arrivals = self.receiver, self.came.arrivals
-        counters = receiver.counters
-        asked = counters.nacks, counters.plis
-        if arrivals:
-            receiver.advance(round(arrivals[-1].at_s * _US) + _DRAIN_US)
-        counters.nacks, counters.plis = asked  # the call is over: nobody is asked any more
-        return self._sight.seen(receiver, self._pieces, unreadable=self._unreadable)
+        screen = self._screen
+        screen.finish()
+        pieces: dict[int, dict[int, bytes]] = {}
+        for place, arrival in enumerate(screen.arrivals):
+            if place not in screen.unreadable:
+                pieces.setdefault(arrival.timestamp, {}).setdefault(arrival.sequence, arrival.payload)
+        return self._sight.seen(screen.receiver, pieces, unreadable=len(screen.unreadable))
+
+    def _fresh(self) -> Screen:
+        policy, codec, nack = self._made
+        return Screen(policy, codec, nack=nack)
+
+    def _play_again(self) -> None:
+        """Play from the beginning on a screen of our own: from now on it will be another."""
+        self._played, self._screen = False, self._fresh()
+        self._next, self._trips = 0, deque(self.came.round_trips)
+        self._take(self._until_s)
 
     def _take(self, at_s: float) -> None:
-        arrivals, receiver, trips = self.came.arrivals, self.receiver, self._trips
+        arrivals, screen, trips = self.came.arrivals, self._screen, self._trips
         while self._next < len(arrivals) and arrivals[self._next].at_s <= at_s:
             arrival = arrivals[self._next]
             self._next += 1
-            while trips and trips[0][0] <= arrival.at_s:
-                receiver.round_trip(round(trips.popleft()[1] * _US))
             if not arrival.resent:
                 self.newest = arrival
-            packet = packet_of(arrival, self._form)
-            if packet is None:
-                self._unreadable += 1
+            if self._played:
                 continue
-            self._pieces.setdefault(arrival.timestamp, {}).setdefault(arrival.sequence, arrival.payload)
-            receiver.insert_packet(packet, round(arrival.at_s * _US))
+            while trips and trips[0][0] <= arrival.at_s:
+                screen.round_trip(*trips.popleft())
+            screen.take(arrival)
 
 
 class _Sight:
@@ -348,14 +362,3 @@ def _first_copies(departures: Sequence[Departure]) -> list[Departure]:
         if each.ssrc == source:
             found.setdefault((each.sequence, each.timestamp), each)
     return list(found.values())
-
-
-def _packet(arrival: VideoArrival, *, size_bytes: int, begins: bool | None, key: bool | None) -> VideoPacket:
-    return VideoPacket(
-        sequence=arrival.sequence,
-        timestamp=arrival.timestamp,
-        marker=arrival.marker,
-        size_bytes=size_bytes,
-        begins=begins,
-        key=key,
-    )

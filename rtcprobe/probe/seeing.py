@@ -11,13 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rtcprobe.call.camera import Camera, came_video
+from rtcprobe.call.camera import Camera, came_video, watched_on
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import Call
 from rtcprobe.errors import BadInputError
 from rtcprobe.hearing.eyes import Constants, Seen, Viewing
 from rtcprobe.hearing.lips import LipSync
 from rtcprobe.hearing.relate_pictures import related_pictures
+from rtcprobe.hearing.screen import Screen
 from rtcprobe.hearing.sights import CallSight, sight_account, skew_account, worst_frame
 from rtcprobe.picture.film import Film, Place, Reel
 from rtcprobe.picture.settings import VideoSettings
@@ -43,12 +44,13 @@ _TOO_MUCH = 1.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """One way of a call as it was left: what was shown, and what came of it."""
+    """One way of a call as it was left: what was shown, what came of it, and what it was watched on meanwhile."""
 
     way: Way
     said: Said
     came: CameVideo
     reel: Reel
+    screen: Screen | None = None
 
 
 class Pictures:
@@ -185,7 +187,8 @@ def watched(call: Call, listener: Peer | None = None, *, outside: bool) -> list[
             if came is None or came.agreed is None or track is None or not isinstance(track.film, Reel):
                 continue
             name = Way.of(way.direction.talker, way.direction.listener, "video")
-            found.append(Watched(way=name, said=way.talker.said(picture), came=came, reel=track.film))
+            said, screen = way.talker.said(picture), watched_on(way.listener)
+            found.append(Watched(way=name, said=said, came=came, reel=track.film, screen=screen))
     return found
 
 
@@ -221,6 +224,7 @@ def _viewing(each: Watched, scenario: Scenario) -> Viewing:
         nack=viewer.nack,
         read_every=viewer.read_every,
         constants=Constants(capture_s=camera.capture_s, encode_s=camera.encode_s, display_s=viewer.display_s),
+        screen=each.screen,
     )
 
 

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from rtcprobe.report.lines import cell_width
 from rtcprobe.report.pages import Page
-from rtcprobe.report.sentences import arrow, bounds, milliseconds, plain_share, rough_share
+from rtcprobe.report.sentences import arrow, bounds, counted, milliseconds, plain_share, rough_share
 from rtcprobe.report.words import say
 from rtcprobe.result import Entrance, Exit, NamedFigure, Result, Room, Waited
 from rtcprobe.verdict.room import Hour, Matrix, hour, level, matrix, worst_pairs
@@ -222,6 +222,8 @@ def figure_rows(named: Sequence[NamedFigure]) -> list[tuple[str, str, str]]:
             value = f"{each.value:,.1f} ms{ends}"
         else:
             value = share_told(each.value, each.low, each.high)
+        if each.counted is not None:
+            value += say(", of {things}", things=counted(each.counted, each.what.removesuffix("s"), each.what))
         differs = f" ({say(each.differs)})" if each.differs else ""
         rows.append((f"{each.name}: {say(each.told)}", value, f"{say(each.by)}{differs}. {say(each.source)}"))
     return rows

@@ -16,7 +16,8 @@ class NamedFigure:
     """One figure as a service calls it: ``value`` is a share, or milliseconds where ``unit`` says so; None: unmeasured.
 
     ``told`` is what it is in plain words, ``by`` the threshold and the definition, ``differs`` where ours is not quite
-    theirs ("": it is), ``source`` the page that defines it.
+    theirs ("": it is), ``source`` the page that defines it. It was made of ``counted`` of ``what`` (None: not known, as
+    in results of earlier versions).
     """
 
     name: str = field(metadata=NAME)
@@ -25,6 +26,8 @@ class NamedFigure:
     value: float | None
     low: float | None = None
     high: float | None = None
+    counted: int | None = field(default=None, metadata=SPARSE)
+    what: str = field(default="", metadata={**SPARSE, **NAME})
     by: str = field(metadata=NAME)
     differs: str = field(default="", metadata={**SPARSE, **NAME})
     source: str = field(metadata=NAME)

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, Protocol, cast, runtime_checkable
 
 import aiortc.clock
@@ -34,6 +34,7 @@ from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtp import HeaderExtensions, RtpPacket
 
 from rtcprobe.runtime.aiortc_seam import attribute, ntp_time, on_state
+from rtcprobe.runtime.extensions import Timed, place_of, times_in
 from rtcprobe.runtime.virtual import VirtualEventLoop
 
 __all__ = ["Came", "EncodedFrame", "Left", "Paced", "express", "hand_over", "sealed", "send_paced"]
@@ -270,7 +271,7 @@ class _Sending:
         # Only a picture's are timed, and only a picture is sent again in RTX: neither has a level.
         if not names.transport_sequence_number and not (level is not None and (names.abs_send_time or self._again)):
             head = data[_HEADER.size : len(data) - len(payload)]
-            self._stamp = _place_of(head, names.abs_send_time)
+            self._stamp = place_of(head, names.abs_send_time)
             if not names.abs_send_time or self._stamp is not None:
                 self._extensions[level] = head
         return packet, data
@@ -349,9 +350,9 @@ class _Lane:
         self._routes: dict[int, RTCRtpReceiver] = attribute(attribute(dtls, "_rtp_router"), "ssrc_table")
         self._debug = attribute(dtls, "_RTCDtlsTransport__log_debug")
         self._extensions = attribute(dtls, "_rtp_header_extensions_map")
-        self._known: dict[bytes, _Timed] = {}  # extensions that aiortc has read, as they are
+        self._known: dict[bytes, Timed] = {}  # extensions that aiortc has read, as they are
         self._forms: set[bytes] = set()  # and without what differs from packet to packet
-        self._told: asyncio.Future[None] | None = None
+        self._telling: set[asyncio.Future[None]] = set()  # a loop knows its tasks weakly
 
     def open(self) -> None:
         """Stand before every protocol of the transport's ICE connection."""
@@ -388,69 +389,25 @@ class _Lane:
 
         protocol.datagram_received = received
 
-    def _reads(self, data: bytes, head: bytes) -> _Timed | None:
+    def _reads(self, data: bytes, head: bytes) -> Timed | None:
         """Return what a packet with the extensions ``head`` says of time; None where aiortc cannot read it.
 
         Then aiortc is told what came.
         """
         ids = attribute(self._extensions, "_HeaderExtensionsMap__ids")
-        timed, form = _timed(head, ids.abs_send_time, ids.transport_sequence_number)
+        timed, form = times_in(head, ids.abs_send_time, ids.transport_sequence_number)
         if form in self._forms:
             return timed
         try:
             RtpPacket.parse(data, self._extensions)
         except Exception:  # noqa: BLE001 - whatever it is, who counts such packets will meet it again
             now_ms = aiortc.clock.current_ms()
-            self._told = asyncio.ensure_future(self._dtls._handle_rtp_data(data, arrival_time_ms=now_ms))  # noqa: SLF001
+            told = asyncio.ensure_future(self._dtls._handle_rtp_data(data, arrival_time_ms=now_ms))  # noqa: SLF001
+            self._telling.add(told)
+            told.add_done_callback(self._telling.discard)
             return None
         if len(self._forms) < _MOST_KNOWN:
             self._forms.add(form)
             if form == head:
                 self._known[head] = timed
         return timed
-
-
-class _Timed(NamedTuple):
-    """What a packet says of time: when it was sent (24 bits, 6.18 fixed point seconds), its number on the transport."""
-
-    abs_send_time: int | None = None
-    transport_sequence_number: int | None = None
-
-
-_NEVER: Final = _Timed()
-_ONE_BYTE: Final = 0xBEDE
-
-
-def _timed(head: bytes, sent: int | None, number: int | None) -> tuple[_Timed, bytes]:
-    """Return what extensions say of time, by the names that were agreed on, and the rest of them: that blotted out.
-
-    Source: RFC 8285 §4.2 (one-byte headers; of the others nothing is read).
-    """
-    if len(head) <= 4 or int.from_bytes(head[:2], "big") != _ONE_BYTE:
-        return _NEVER, head
-    lengths = {name: length for name, length in ((sent, 3), (number, 2)) if name}
-    found = {name: at for name, at in _elements(head) if lengths.get(name) == at[1] - at[0]}
-    if not found:
-        return _NEVER, head
-    form = bytearray(head)
-    for begin, until in found.values():
-        form[begin:until] = bytes(until - begin)
-    said = {name: int.from_bytes(head[begin:until], "big") for name, (begin, until) in found.items()}
-    return _Timed(said.get(sent or 0), said.get(number or 0)), bytes(form)
-
-
-def _elements(head: bytes) -> Iterator[tuple[int, tuple[int, int]]]:
-    """Yield of each one-byte extension its name, and from where to where its data stands."""
-    place, end = 4, len(head)
-    while place < end:
-        name, length = head[place] >> 4, (head[place] & 0x0F) + 1
-        if name and place + length < end:
-            yield name, (place + 1, place + 1 + length)
-        place += 1 + length if name else 1
-
-
-def _place_of(head: bytes, name: int | None) -> int | None:
-    """Return where the data of a one-byte extension stands; None where it is not there."""
-    if name is None or int.from_bytes(head[:2], "big") != _ONE_BYTE:
-        return None
-    return next((begin for each, (begin, _) in _elements(head) if each == name), None)

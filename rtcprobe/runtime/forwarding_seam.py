@@ -30,11 +30,11 @@ from aiortc.rtp import HeaderExtensions, RtcpSrPacket
 
 from rtcprobe.runtime.aiortc_seam import attribute
 from rtcprobe.runtime.express_seam import Left, sealed
+from rtcprobe.runtime.extensions import level_in
 
 __all__ = ["Outgoing", "level_of"]
 
 _HEADER: Final = struct.Struct("!BBHLL")  # RFC 3550 §5.1: version and flags, marker and type, number, timestamp, SSRC
-_ONE_BYTE: Final = 0xBEDE  # RFC 8285 §4.2
 _LEVEL_ID: Final = 2
 """What aiortc calls the audio level, in every offer of its own (``aiortc.codecs.HEADER_EXTENSIONS``)."""
 
@@ -150,17 +150,4 @@ def level_of(packet: Any) -> tuple[bool, int] | None:
     if head is None:
         said: tuple[bool, int] | None = packet.extensions.audio_level
         return said
-    return _level_in(head)
-
-
-def _level_in(head: bytes) -> tuple[bool, int] | None:
-    """Read the level in a block of one-byte extensions. Source: RFC 8285 §4.2, RFC 6464 §3."""
-    if len(head) <= 4 or int.from_bytes(head[:2], "big") != _ONE_BYTE:
-        return None
-    place = 4
-    while place < len(head):
-        name, length = head[place] >> 4, (head[place] & 0x0F) + 1
-        if name == _LEVEL_ID and length == 1 and place + 1 < len(head):
-            return bool(head[place + 1] >> 7), head[place + 1] & 0x7F
-        place += 1 if name == 0 else 1 + length
-    return None
+    return level_in(head, _LEVEL_ID)

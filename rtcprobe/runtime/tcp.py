@@ -279,44 +279,56 @@ async def ask(
     Raises:
         TimeoutError: all timeouts passed.
     """
-    answered: asyncio.Future[float] = network.loop.create_future()
-    serving: asyncio.Future[None] | None = None
-
-    def at_server(copy_s: float) -> None:
-        nonlocal serving
-        if serve is None or (serving is not None and serving.done()):
-            carry(network, down, sizes_bytes[1], at_client, copy_s)
-        elif serving is None:
-            serving = asyncio.ensure_future(serve())
-            serving.add_done_callback(lambda task: served(task, copy_s))
-
-    def served(task: asyncio.Future[None], copy_s: float) -> None:
-        if not task.cancelled():
-            task.exception()  # looked at in any case: the client may have gone
-            at_server(copy_s)
-
-    def at_client(copy_s: float) -> None:
-        error = None if serving is None else serving.exception()
-        if answered.done():
-            return
-        if error is None:
-            answered.set_result(copy_s)
-        else:
-            answered.set_exception(error)
-
+    asked = _Asked(network, down, sizes_bytes[1], serve)
     try:
         for timeout_s in timeouts_s:
             now_s = network.now_s()
             sent_s.append(now_s)
-            carry(network, up, sizes_bytes[0], at_server, now_s)
-            await asyncio.wait([answered], timeout=timeout_s)
-            if answered.done():
-                return answered.result()
+            carry(network, up, sizes_bytes[0], asked.at_server, now_s)
+            await asyncio.wait([asked.answered], timeout=timeout_s)
+            if asked.answered.done():
+                return asked.answered.result()
         raise TimeoutError
     finally:
-        answered.cancel()
-        if serving is not None:
-            serving.cancel()
+        asked.close()
+
+
+class _Asked:
+    """A question that may arrive several times, is served once, and answered as often as it came."""
+
+    def __init__(
+        self, network: Network, down: Direction, answer_bytes: int, serve: Callable[[], Awaitable[None]] | None
+    ) -> None:
+        self.answered: asyncio.Future[float] = network.loop.create_future()
+        self._network, self._down, self._answer_bytes = network, down, answer_bytes
+        self._serve = serve
+        self._serving: asyncio.Future[None] | None = None
+
+    def close(self) -> None:
+        self.answered.cancel()
+        if self._serving is not None:
+            self._serving.cancel()
+
+    def at_server(self, copy_s: float) -> None:
+        if self._serve is None or (self._serving is not None and self._serving.done()):
+            carry(self._network, self._down, self._answer_bytes, self._at_client, copy_s)
+        elif self._serving is None:
+            self._serving = asyncio.ensure_future(self._serve())
+            self._serving.add_done_callback(lambda task: self._served(task, copy_s))
+
+    def _served(self, task: asyncio.Future[None], copy_s: float) -> None:
+        if not task.cancelled():
+            task.exception()  # looked at in any case: the client may have gone
+            self.at_server(copy_s)
+
+    def _at_client(self, copy_s: float) -> None:
+        error = None if self._serving is None else self._serving.exception()
+        if self.answered.done():
+            return
+        if error is None:
+            self.answered.set_result(copy_s)
+        else:
+            self.answered.set_exception(error)
 
 
 def carry(

@@ -16,22 +16,31 @@ Rules:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.result import NamedFigure, Result
-from rtcprobe.verdict.intervals import Calls, of_calls
+from rtcprobe.verdict.intervals import Calls, Rated, of_calls
 from rtcprobe.verdict.room.figures import gap_share, joined_within
 from rtcprobe.verdict.statistics import Ends, share_interval
 
 __all__ = ["DIALECTS", "dialect_named", "in_words_of", "told_by"]
 
-_Found = tuple[float | None, Ends]
-_NOTHING: Final[_Found] = (None, (None, None))
+
+class _Found(NamedTuple):
+    """A figure as it was found: its interval, and of how many ``what`` it was made."""
+
+    value: float | None = None
+    ends: Ends = (None, None)
+    counted: int | None = None
+    what: str = ""
+
+
+_NOTHING: Final = _Found()
 
 _AGORA: Final = "docs.agora.io/en/agora-analytics/reference/call-search-terms"
 _VOLCENGINE: Final = "volcengine.com/docs/6348/1167931"
@@ -51,6 +60,7 @@ class _Definition:
     source: str
     unit: Literal["share", "ms"] = "share"
     differs: str = ""
+    pictures: bool = False
 
 
 def dialect_named(text: str) -> str:
@@ -71,7 +81,8 @@ def in_words_of(service: str, result: Result) -> tuple[NamedFigure, ...]:
         BadInputError: a service that is not known.
     """
     pictures = bool(result.of_kind("glass_to_glass"))
-    return tuple(_figure(each, result) for each in DIALECTS[dialect_named(service)] if pictures or not _of_video(each))
+    asked = DIALECTS[dialect_named(service)]
+    return tuple(_figure(each, result) for each in asked if pictures or not each.pictures)
 
 
 def told_by(result: Result, service: str) -> Result:
@@ -84,19 +95,17 @@ def told_by(result: Result, service: str) -> Result:
     return replace(result, named=named, settings={**result.settings, "figures": service})
 
 
-def _of_video(definition: _Definition) -> bool:
-    return "video" in definition.name.lower()
-
-
 def _figure(definition: _Definition, result: Result) -> NamedFigure:
-    value, (low, high) = definition.read(result)
+    found = definition.read(result)
     return NamedFigure(
         name=definition.name,
         told=definition.told,
         unit=definition.unit,
-        value=value,
-        low=low,
-        high=high,
+        value=found.value,
+        low=found.ends[0],
+        high=found.ends[1],
+        counted=found.counted,
+        what=found.what,
         by=definition.by,
         differs=definition.differs,
         source=definition.source,
@@ -106,7 +115,7 @@ def _figure(definition: _Definition, result: Result) -> NamedFigure:
 def _gaps(least_s: float) -> Callable[[Result], _Found]:
     def read(result: Result) -> _Found:
         found = gap_share(result.mouth_to_ear.values(), least_s)
-        return _NOTHING if found is None else (found.value, found.ends())
+        return _NOTHING if found is None else _Found(found.value, found.ends(), len(found.figures), "calls")
 
     return read
 
@@ -115,15 +124,29 @@ def _frozen(least_s: float) -> Callable[[Result], _Found]:
     """Read the time pictures stood still for ``least_s`` or longer, through the time they were shown."""
 
     def read(result: Result) -> _Found:
-        frozen_s, shown_s = 0.0, 0.0
-        for seen in result.of_kind("glass_to_glass").values():
-            by_call: dict[int, list[float]] = {}
-            for each in seen.samples:
-                by_call.setdefault(each.call, []).append(each.heard_s)
-            shown_s += math.fsum(max(times_s) - min(times_s) for times_s in by_call.values())
-            lasted_s = [each.until_s - each.from_s for each in seen.spans if each.what == "freeze"]
-            frozen_s += math.fsum(each for each in lasted_s if each >= least_s)
-        return (min(1.0, frozen_s / shown_s), (None, None)) if shown_s else _NOTHING
+        seen = result.of_kind("glass_to_glass").values()
+        shown_s: dict[int, float] = {}
+        for account in seen:
+            times_s: dict[int, list[float]] = {}
+            for each in account.samples:
+                times_s.setdefault(each.call, []).append(each.heard_s)
+            for call, of_call_s in times_s.items():
+                shown_s[call] = shown_s.get(call, 0.0) + max(of_call_s) - min(of_call_s)
+        shown_s = {call: lasted_s for call, lasted_s in shown_s.items() if lasted_s > 0.0}
+        if not shown_s:
+            return _NOTHING
+        frozen_s = dict.fromkeys(shown_s, 0.0)
+        for span in (span for account in seen for span in account.spans if span.what == "freeze"):
+            if span.call in frozen_s and span.until_s - span.from_s >= least_s:
+                frozen_s[span.call] += span.until_s - span.from_s
+        whole_s = math.fsum(shown_s.values())
+        rated = Rated(
+            value=min(1.0, math.fsum(frozen_s.values()) / whole_s),
+            figures=tuple(min(1.0, frozen_s[call] / shown_s[call]) for call in shown_s),
+            weights=tuple(shown_s.values()),
+            events=whole_s / least_s,
+        )
+        return _Found(rated.value, rated.ends(), len(shown_s), "calls")
 
     return read
 
@@ -134,7 +157,7 @@ def _joins(limit_s: float) -> Callable[[Result], _Found]:
         if not kept:
             return _NOTHING
         share = math.fsum(kept) / len(kept)
-        return share, share_interval(share, len(kept))
+        return _Found(share, share_interval(share, len(kept)), len(kept), "joins")
 
     return read
 
@@ -153,7 +176,8 @@ def _mean_delay(result: Result) -> _Found:
     if delays is None:
         return _NOTHING
     low_s, high_s = delays.mean()
-    return float(np.mean(delays.values)) * 1e3, (low_s and low_s * 1e3, high_s and high_s * 1e3)
+    ends = (low_s and low_s * 1e3, high_s and high_s * 1e3)
+    return _Found(float(np.mean(delays.values)) * 1e3, ends, len(delays), "markers")
 
 
 def _delays_within(limit_s: float) -> Callable[[Result], _Found]:
@@ -162,124 +186,117 @@ def _delays_within(limit_s: float) -> Callable[[Result], _Found]:
         if delays is None:
             return _NOTHING
         share, low, high = delays.share_above(limit_s)
-        return 1.0 - share, (1.0 - high, 1.0 - low)
+        return _Found(1.0 - share, (1.0 - high, 1.0 - low), len(delays), "markers")
 
     return read
 
 
-def _definitions() -> Iterator[tuple[str, tuple[_Definition, ...]]]:
-    in_a_second = _Definition(
-        name="秒开率",
-        told="first sound within a second",
-        by="joins whose first sound was heard within 1 s ÷ joins",
-        read=_joins(1.0),
-        source=_FIRST_SOUND,
-    )
-    yield (
-        "agora",
-        (
-            _Definition(
-                name="Audio Freeze Rate",
-                told="audio freeze rate",
-                by="pauses of rendering of 200 ms and longer ÷ duration of all subscribed audio streams",
-                read=_gaps(0.200),
-                source=_AGORA,
-            ),
-            _Definition(
-                name="Video Freeze Rate",
-                told="video freeze rate",
-                by="pauses of rendering of 600 ms and longer (native) ÷ duration of all subscribed video streams",
-                read=_frozen(0.600),
-                source=_AGORA,
-            ),
-            _Definition(
-                name="Join Success Rate within 5s",
-                told="joins within 5 s",
-                by="joins done within 5 s ÷ joins",
-                read=_joins(5.0),
-                differs=_HEARD,
-                source="rtcdeveloper.agora.io/t/topic/22701",
-            ),
-            _Definition(
-                name="e2eDelay",
-                told="capture to playback, mean",
-                by="mean delay from the speaker's capture to the listener's playback",
-                read=_mean_delay,
-                unit="ms",
-                differs="ours begins in the air before the microphone and ends in the air before the loudspeaker",
-                source="agoraio-extensions.github.io/react-native-agora/classes/RemoteAudioStats.html",
-            ),
-            in_a_second,
-        ),
-    )
-    yield (
-        "trtc",
-        (
-            _Definition(
-                name="audioBlockRate",
-                told="audio stall rate",
-                by="audioTotalBlockTime ÷ total playback time; pauses of 200 ms and longer",
-                read=_gaps(0.200),
-                differs="the page names no length from which a pause counts: 200 ms is taken",
-                source=_TRTC,
-            ),
-            _Definition(
-                name="videoBlockRate",
-                told="video stall rate",
-                by="videoTotalBlockTime ÷ total playback time; freezes of 500 ms and longer",
-                read=_frozen(0.500),
-                differs="the page names no length from which a freeze counts: 500 ms is taken",
-                source=_TRTC,
-            ),
-            _Definition(
-                name="point2PointDelay",
-                told="capture to playback, mean",
-                by="mean delay of the whole chain: capture, encoding, network, buffering, decoding, playback",
-                read=_mean_delay,
-                unit="ms",
-                source="web.sdk.qcloud.com/trtc/electron/doc/zh-cn/trtc_electron_sdk/TRTCRemoteStatistics.html",
-            ),
-            in_a_second,
-        ),
-    )
-    yield (
-        "volcengine",
-        (
-            _Definition(
-                name="5s_join_room_success_rate",
-                told="joins within 5 s",
-                by="joins done within 5 s ÷ joins",
-                read=_joins(5.0),
-                differs=_HEARD,
-                source="volcengine.com/docs/6348/70063",
-            ),
-            _Definition(
-                name="80ms_audio_stall_rate",
-                told="audio stall rate",
-                by="time in stalls of 80 ms and longer ÷ time of the call",
-                read=_gaps(0.080),
-                differs="the page's own sentence says stalls within 80 ms; its name is read as from 80 ms on",
-                source=_VOLCENGINE,
-            ),
-            _Definition(
-                name="500ms_video_stall_rate",
-                told="video stall rate",
-                by="time in stalls of 500 ms and longer ÷ time of the call",
-                read=_frozen(0.500),
-                source=_VOLCENGINE,
-            ),
-            _Definition(
-                name="400ms_audio_network_trans_delay",
-                told="sound within 400 ms",
-                by="share of the time in which the delay between two is within 400 ms",
-                read=_delays_within(0.400),
-                differs="ours is mouth to ear, which holds more than the network: it is the stricter",
-                source=_VOLCENGINE,
-            ),
-            in_a_second,
-        ),
-    )
+_IN_A_SECOND: Final = _Definition(
+    name="秒开率",
+    told="first sound within a second",
+    by="joins whose first sound was heard within 1 s ÷ joins",
+    read=_joins(1.0),
+    source=_FIRST_SOUND,
+)
 
-
-DIALECTS: Final[Mapping[str, tuple[_Definition, ...]]] = dict(_definitions())
+DIALECTS: Final[Mapping[str, tuple[_Definition, ...]]] = {
+    "agora": (
+        _Definition(
+            name="Audio Freeze Rate",
+            told="audio freeze rate",
+            by="pauses of rendering of 200 ms and longer ÷ duration of all subscribed audio streams",
+            read=_gaps(0.200),
+            source=_AGORA,
+        ),
+        _Definition(
+            name="Video Freeze Rate",
+            told="video freeze rate",
+            by="pauses of rendering of 600 ms and longer (native) ÷ duration of all subscribed video streams",
+            read=_frozen(0.600),
+            pictures=True,
+            source=_AGORA,
+        ),
+        _Definition(
+            name="Join Success Rate within 5s",
+            told="joins within 5 s",
+            by="joins done within 5 s ÷ joins",
+            read=_joins(5.0),
+            differs=_HEARD,
+            source="rtcdeveloper.agora.io/t/topic/22701",
+        ),
+        _Definition(
+            name="e2eDelay",
+            told="capture to playback, mean",
+            by="mean delay from the speaker's capture to the listener's playback",
+            read=_mean_delay,
+            unit="ms",
+            differs="ours begins in the air before the microphone and ends in the air before the loudspeaker",
+            source="agoraio-extensions.github.io/react-native-agora/classes/RemoteAudioStats.html",
+        ),
+        _IN_A_SECOND,
+    ),
+    "trtc": (
+        _Definition(
+            name="audioBlockRate",
+            told="audio stall rate",
+            by="audioTotalBlockTime ÷ total playback time; pauses of 200 ms and longer",
+            read=_gaps(0.200),
+            differs="the page names no length from which a pause counts: 200 ms is taken",
+            source=_TRTC,
+        ),
+        _Definition(
+            name="videoBlockRate",
+            told="video stall rate",
+            by="videoTotalBlockTime ÷ total playback time; freezes of 500 ms and longer",
+            read=_frozen(0.500),
+            pictures=True,
+            differs="the page names no length from which a freeze counts: 500 ms is taken",
+            source=_TRTC,
+        ),
+        _Definition(
+            name="point2PointDelay",
+            told="capture to playback, mean",
+            by="mean delay of the whole chain: capture, encoding, network, buffering, decoding, playback",
+            read=_mean_delay,
+            unit="ms",
+            source="web.sdk.qcloud.com/trtc/electron/doc/zh-cn/trtc_electron_sdk/TRTCRemoteStatistics.html",
+        ),
+        _IN_A_SECOND,
+    ),
+    "volcengine": (
+        _Definition(
+            name="5s_join_room_success_rate",
+            told="joins within 5 s",
+            by="joins done within 5 s ÷ joins",
+            read=_joins(5.0),
+            differs=_HEARD,
+            source="volcengine.com/docs/6348/70063",
+        ),
+        _Definition(
+            name="80ms_audio_stall_rate",
+            told="audio stall rate",
+            by="time in stalls of 80 ms and longer ÷ time of the call",
+            read=_gaps(0.080),
+            differs="the page's own sentence says stalls within 80 ms; its name is read as from 80 ms on",
+            source=_VOLCENGINE,
+        ),
+        _Definition(
+            name="500ms_video_stall_rate",
+            told="video stall rate",
+            by="time in stalls of 500 ms and longer ÷ time of the call",
+            read=_frozen(0.500),
+            pictures=True,
+            source=_VOLCENGINE,
+        ),
+        _Definition(
+            name="400ms_audio_network_trans_delay",
+            told="sound within 400 ms",
+            by="share of the time in which the delay between two is within 400 ms",
+            read=_delays_within(0.400),
+            differs="ours is mouth to ear, which holds more than the network: it is the stricter",
+            source=_VOLCENGINE,
+        ),
+        _IN_A_SECOND,
+    ),
+}
 """What each service measures a call by."""

@@ -3,6 +3,7 @@
 import pytest
 
 from rtcprobe.errors import BadInputError
+from rtcprobe.report.room import figure_rows
 from rtcprobe.scenario import parse_scenario
 from rtcprobe.verdict import judge
 from rtcprobe.verdict.dialects import DIALECTS, in_words_of
@@ -43,6 +44,16 @@ def test_the_delay_is_the_mean_of_all_pairs_and_its_share_within_400_ms():
     # (100 + 350 + 100 + 500 + 100 + 100) / 6, five of six within 400 ms.
     assert figures("trtc")["point2PointDelay"].value == pytest.approx(1250 / 6)
     assert figures("volcengine")["400ms_audio_network_trans_delay"].value == pytest.approx(5 / 6)
+
+
+def test_every_figure_says_of_how_many_of_what_it_was_made():
+    of = {name: (each.counted, each.what) for name, each in figures("agora").items()}
+    assert of["秒开率"] == (4, "joins")
+    assert of["e2eDelay"] == (6, "markers")
+    assert of["Audio Freeze Rate"] == (1, "calls")
+    alone = room(heard("ana_to_ben", 100), heard("ana_to_cho", 100), joins=[join("ben", 0.8)])
+    words = {name: value for name, value, _ in figure_rows(in_words_of("agora", alone))}
+    assert words["秒开率: first sound within a second"].endswith(", of one join")
 
 
 @pytest.mark.parametrize("service", DIALECTS)

@@ -162,7 +162,6 @@ def _section(result: Result, anchor: str) -> Section:
     laid_out = _laid_out([each for _, each in (*ears, *watched, *sent)])
     seen = [sights.frames(way, each, *laid_out) for way, each in watched]
     heard = [_heard(direction, ear, *laid_out) for direction, ear in ears]
-    label = " ".join(_told(each) for each in heard)
     plain = (
         tables.mapping_table("Negotiated with the other side", result.parties),
         tables.mapping_table("Versions", result.environment),
@@ -187,24 +186,12 @@ def _section(result: Result, anchor: str) -> Section:
         named=rooms.named_table(result),
         stages=waterfall.stage_waterfalls(result),
         ear_table=tables.mouth_to_ear_table(result),
-        ear_plots=tuple(
-            over_time(heard, name=f"{anchor}-{width}", width=width, label=label, beside=seen)
-            for width in (("wide", "narrow") if heard else ())
-        ),
+        ear_plots=_plots(heard, seen, anchor, " ".join(_told(each) for each in heard)),
         in_bins=in_bins(heard),
         drawn=tuple(way for way, _ in ears),
         left_out=len(every) - len(ears),
         share_plot=_share_plot(result, ears, f"{anchor}-share"),
-        sight_plots=tuple(
-            over_time(
-                seen,
-                name=f"{anchor}-frames-{width}",
-                width=width,
-                label=" ".join(sights.told(each) for each in seen),
-                beside=heard,
-            )
-            for width in (("wide", "narrow") if seen else ())
-        ),
+        sight_plots=_plots(seen, heard, f"{anchor}-frames", " ".join(sights.told(each) for each in seen)),
         sight_table=sights.sight_table(result),
         worst=sights.worst(result),
         sight_stages=sights.sight_waterfalls(result),
@@ -213,6 +200,14 @@ def _section(result: Result, anchor: str) -> Section:
         link_notes=tuple(dict.fromkeys(str(n) for r in result.link.values() for n in r.requested.notes)),
         tables=tuple(each for each in plain if each is not None),
         repeat=repeat(result),
+    )
+
+
+def _plots(drawn: Sequence[Heard], beside: Sequence[Heard], name: str, label: str) -> tuple[Markup, ...]:
+    """Return what was heard or seen over time, for a wide page and a narrow one; ``beside`` shares its axis."""
+    return tuple(
+        over_time(drawn, name=f"{name}-{width}", width=width, label=label, beside=beside)
+        for width in (("wide", "narrow") if drawn else ())
     )
 
 
