@@ -45,11 +45,11 @@ class Watching:
     @property
     def shown(self) -> int:
         """How many pictures were shown so far."""
-        return int(self._receiver.counters.w3c()["framesRendered"])
+        return int(self.screen.receiver.counters.w3c()["framesRendered"])
 
     def freezes_s(self) -> list[tuple[float, float]]:
         """Return from when until when the picture stood, seconds since the call's epoch."""
-        return [(begin / _US, end / _US) for begin, end in self._receiver.counters.freezes.spans_us]
+        return [(begin / _US, end / _US) for begin, end in self.screen.receiver.counters.freezes.spans_us]
 
     @property
     def awaits(self) -> str | None:
