@@ -15,7 +15,16 @@ from rtcprobe.audio.opus import SAMPLE_RATE_HZ, OpusDecoder
 from rtcprobe.audio.wav import wav_file
 from rtcprobe.call.live import LiveEar, LiveSpeech, LiveTrack
 from rtcprobe.call.targets.base import Call, CallSetup
-from rtcprobe.conversation import Conversation, ScriptedUser, SimulatedAgent, Spoken, Talker, Utterance, spoken_lines
+from rtcprobe.conversation import (
+    Claim,
+    Conversation,
+    ScriptedUser,
+    SimulatedAgent,
+    Spoken,
+    Talker,
+    Utterance,
+    spoken_lines,
+)
 from rtcprobe.errors import BadInputError
 from rtcprobe.hearing.conversed import accounts_of
 from rtcprobe.hearing.intelligibility import Ear, understood
@@ -54,6 +63,7 @@ class Conversing:
                 "give a longer call.duration, or fewer lines",
             )
         self._heard: dict[int, Turns] = {}
+        self._claims: dict[int, Sequence[Claim]] = {}
         self._understood: dict[int, Mapping[int, Mapping[str, float]]] = {}
 
     def setup(self, setup: CallSetup) -> CallSetup:
@@ -108,6 +118,7 @@ class Conversing:
             phase_s=back.phase_s,
         )
         self._heard[number] = turns
+        self._claims[number] = spoke.claims
         if self._plan.intelligibility and ours:
             user_heard = heard.playback.stamps, heard.sound
             user = there.said, spoke.lines, _kept(spoke.agent_ear)
@@ -118,19 +129,23 @@ class Conversing:
     @property
     def accounts(self) -> tuple[Account, ...]:
         """What the calls heard so far say; nothing before the first."""
-        return accounts_of(self._heard, self._user.name, self._understood) if self._heard else ()
+        if not self._heard:
+            return ()
+        return accounts_of(self._heard, self._user.name, self._understood, self._claims)
 
 
 class Spoke(NamedTuple):
     """What the user of a conversation said, what our agent answered, and the ear it has.
 
-    Of an agent outside: when packets passed the end of the user's emulated line, by RTP timestamp.
+    Of an agent outside: when packets passed the end of the user's emulated line, by RTP timestamp, and what it told of
+    itself.
     """
 
     lines: Sequence[Spoken] = ()
     answers: Sequence[Spoken] = ()
     agent_ear: LiveEar | None = None
     left_s: Mapping[int, float] = MappingProxyType({})
+    claims: Sequence[Claim] = ()
     came_s: Mapping[int, float] = MappingProxyType({})
 
 
@@ -142,7 +157,8 @@ def spoke_in(call: Call) -> Spoke:
         return Spoke()
     edge, said = mouths[0].edge, mouths[0].talker.said
     if edge is not None:
-        return Spoke(said, left_s=edge.left_s, came_s=edge.came_s)
+        claims = next((peer.claims.came for peer in call.peers if peer.claims is not None), [])
+        return Spoke(said, left_s=edge.left_s, came_s=edge.came_s, claims=claims)
     return Spoke(said, mouths[1].talker.said, mouths[1].ear) if len(mouths) > 1 else Spoke(said)
 
 

@@ -55,10 +55,11 @@ class OutsideEnds(OutsideSteps):
         line: Line,
         wanted: Sequence[SoundWanted | PictureWanted],
         milestones: Sequence[str],
+        **more: Any,
     ) -> Peer:
         """Return a connection at ``host``, of whose ``line`` it is."""
         gathering = Gathering(self.setup.ice, line, tls=lambda: tls_context(self.setup.ice.ca_file))
-        peer = self.setup.peer(host, line.side, wanted, milestones=milestones, gathering=gathering)
+        peer = self.setup.peer(host, line.side, wanted, milestones=milestones, gathering=gathering, **more)
         self._hosts[peer] = host
         self.lines[peer] = line
         self._gatherings[peer] = gathering

@@ -9,7 +9,7 @@ from rtcprobe.report.html.tables import Table
 from rtcprobe.report.html.waterfall import Bar, Waterfall
 from rtcprobe.report.html.words import NOTHING
 from rtcprobe.report.sentences import interval, milliseconds
-from rtcprobe.report.turns import agent_name, conversation, split
+from rtcprobe.report.turns import CLAIMED, agent_name, conversation, split
 from rtcprobe.result import Account, Result, Span
 from rtcprobe.units import format_ratio
 
@@ -21,10 +21,11 @@ _ROWS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("you", ("user",), "plain"),
     ("uh-huh, noise", ("backchannel", "noise"), "given"),
     ("agent", ("agent",), "most"),
+    ("the agent's claim", ("claim",), "given"),
     ("both at once", ("talk-over",), "lost"),
 )
 _TITLES = {"response": "answer", "barge_in": "stop"}
-_JUDGED = {"said_estoi": "ESTOI, yours", "estoi": "ESTOI, its"}
+_JUDGED = {CLAIMED: "the agent's claim", "said_estoi": "ESTOI, yours", "estoi": "ESTOI, its"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +117,8 @@ def _figures(found: Sequence[Account]) -> Table:
 
 def _called(name: str) -> str:
     """Return what a figure is called: ``said_estoi_worst`` is "ESTOI of your turns, the worst"."""
+    if name == CLAIMED:
+        return "the agent's own claim, mean"
     if "stoi" not in name:
         return name.removesuffix("_s").replace("_", " ")
     measure = "ESTOI" if "estoi" in name else "STOI"
@@ -128,7 +131,15 @@ def _figure(figures: Mapping[str, float], name: str) -> str:
         return NOTHING
     if "stoi" in name:
         return f"{figures[name]:.3f}"
+    if name == CLAIMED:
+        return f"{milliseconds(figures[name])} ms"
     return f"{milliseconds(figures[name])} ms a call" if name.endswith("_s") else format_ratio(figures[name])
+
+
+def _judged(figures: Mapping[str, float], name: str) -> str:
+    if name not in figures:
+        return NOTHING
+    return milliseconds(figures[name]) if name == CLAIMED else f"{figures[name]:.3f}"
 
 
 def _quantile(account: Account, name: str) -> str:
@@ -148,7 +159,7 @@ def _turns(found: Sequence[Account]) -> Table | None:
         for each in account.samples:
             went = split(each)
             cells = [milliseconds(went.get(part)) if part in went else NOTHING for part in parts]
-            cells += [f"{each.figures[name]:.3f}" if name in each.figures else NOTHING for name in judged]
+            cells += [_judged(each.figures, name) for name in judged]
             rows.append((f"{each.call + 1}.{each.marker + 1} {each.note}", what, milliseconds(each.delay_s), *cells))
         rows += [
             (f"{each.call + 1}.{each.marker + 1} {each.note}", what, each.why, *(NOTHING for _ in (*parts, *judged)))
