@@ -9,7 +9,7 @@ from statistics import fmean
 
 from rtcprobe.conversation.claims import Claim, claimed_response_s, claimed_spans, claimed_stop_s
 from rtcprobe.hearing.turns import STOP_WITHIN_S, TURNS, LineHeard, Turns
-from rtcprobe.result import TURN_STAGES, Account, HeardCall, Kind, Missed, Sample, Span
+from rtcprobe.result import TURN_STAGES, Account, Clip, HeardCall, Kind, Missed, Sample, Span
 from rtcprobe.ways import Way
 
 __all__ = ["accounts_of"]
@@ -28,6 +28,7 @@ def accounts_of(
     user: str,
     understood: Mapping[int, Understood] | None = None,
     claims: Mapping[int, Sequence[Claim]] | None = None,
+    clips: Sequence[Clip] = (),
 ) -> tuple[Account, ...]:
     """Return what the calls say (by their numbers) of how ``user`` was answered, and could interrupt.
 
@@ -36,7 +37,7 @@ def accounts_of(
     """
     way = Way.of(user, user)
     claims = claims or {}
-    found = [_account("response", way, turns, understood or {}, claims)]
+    found = [replace(_account("response", way, turns, understood or {}, claims), clips=tuple(clips))]
     if any(line.kind != "turn" for each in turns.values() for line in each.lines):
         found.append(_account("barge_in", way, turns, {}, claims))
     return tuple(found)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rtcprobe.audio.opus import SAMPLE_RATE_HZ, OpusDecoder
+from rtcprobe.audio.pcm import SAMPLE_RATE_HZ
 from rtcprobe.audio.wav import wav_file
 from rtcprobe.call.live import LiveEar, LiveSpeech, LiveTrack
 from rtcprobe.call.targets.base import Call, CallSetup
@@ -28,11 +28,11 @@ from rtcprobe.conversation import (
 from rtcprobe.errors import BadInputError
 from rtcprobe.hearing.conversed import accounts_of
 from rtcprobe.hearing.intelligibility import Ear, understood
-from rtcprobe.hearing.passage import LOOK_AHEAD_SAMPLES
 from rtcprobe.hearing.turns import Heard, Script, Talk, Turns, hear_turns
+from rtcprobe.probe.clips import clips_of, mouth_sound
 from rtcprobe.probe.hearing import Listened
 from rtcprobe.recording import Said
-from rtcprobe.result import Account
+from rtcprobe.result import Account, Clip
 from rtcprobe.scenario import Devices, Party, Scenario
 from rtcprobe.ways import Way
 
@@ -64,6 +64,7 @@ class Conversing:
             )
         self._heard: dict[int, Turns] = {}
         self._claims: dict[int, Sequence[Claim]] = {}
+        self._clips: tuple[Clip, ...] = ()
         self._understood: dict[int, Mapping[int, Mapping[str, float]]] = {}
 
     def setup(self, setup: CallSetup) -> CallSetup:
@@ -119,6 +120,8 @@ class Conversing:
         )
         self._heard[number] = turns
         self._claims[number] = spoke.claims
+        if self._plan.keep_sound and not self._clips:
+            self._clips = clips_of(number, turns, there.said, heard, self._user.devices)
         if self._plan.intelligibility and ours:
             user_heard = heard.playback.stamps, heard.sound
             user = there.said, spoke.lines, _kept(spoke.agent_ear)
@@ -131,7 +134,7 @@ class Conversing:
         """What the calls heard so far say; nothing before the first."""
         if not self._heard:
             return ()
-        return accounts_of(self._heard, self._user.name, self._understood, self._claims)
+        return accounts_of(self._heard, self._user.name, self._understood, self._claims, self._clips)
 
 
 class Spoke(NamedTuple):
@@ -179,13 +182,10 @@ def _agent(plan: Conversation, seed: np.random.SeedSequence) -> SimulatedAgent:
 
 def _write_wavs(folder: Path, ways: Mapping[str, Way], said: Said, heard: Heard, devices: Devices) -> None:
     """Write what the user said (as encoded) and heard; the first sample of both files is the start of the call."""
-    decoder = OpusDecoder()
     with wav_file(folder / f"{ways['mouth']}.mouth.wav") as mouth:
-        ahead_s = LOOK_AHEAD_SAMPLES / SAMPLE_RATE_HZ
-        mouth.begin((said.started_s or 0.0) - devices.capture_s - ahead_s)
-        for frame in said.frames:
-            silence = np.zeros(round(said.ptime_s * SAMPLE_RATE_HZ), dtype=np.float32)
-            mouth.write(silence if frame is None else decoder.decode(frame))
+        begun_s, sound = mouth_sound(said, devices)
+        mouth.begin(begun_s)
+        mouth.write(sound)
     with wav_file(folder / f"{ways['ear']}.ear.wav") as ear:
         ear.begin(heard.playback.start_s + devices.playback_s)
         ear.write(heard.sound)

@@ -79,6 +79,12 @@ def conversation_schema() -> dict[str, Any]:
                 "examples": [True],
                 "default": False,
             },
+            "keep_sound": {
+                "type": "boolean",
+                "description": "Whether the turns of the first call are kept in the result, to be heard on the page.",
+                "examples": [True],
+                "default": False,
+            },
             "lines": {
                 "type": "array",
                 "items": line,
@@ -113,6 +119,7 @@ def conversation_of(written: Mapping[str, Any], folder: Path) -> Conversation:
         background_dbfs=parse_level(written["background"]),
         patience_s=parse_duration(written["patience"]),
         intelligibility=written["intelligibility"],
+        keep_sound=written["keep_sound"],
         agent=_agent(written["agent"]),
     )
     check_voice(plan.voice)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from rtcprobe.audio.clip import MIME
 from rtcprobe.report.html.tables import Table
 from rtcprobe.report.html.waterfall import Bar, Waterfall
 from rtcprobe.report.html.words import NOTHING
@@ -29,6 +30,15 @@ _JUDGED = {CLAIMED: "the agent's claim", "said_estoi": "ESTOI, yours", "estoi": 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sound:
+    """A turn that can be listened to, and what became of it."""
+
+    told: str
+    webm: str
+    mime: str = MIME
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Talk:
     """All that is shown of a conversation."""
 
@@ -37,6 +47,9 @@ class Talk:
     stages: tuple[Waterfall, ...]
     figures: Table
     turns: Table | None
+    sounds: tuple[Sound, ...] = ()
+    unheard: str = ""
+    """What of the first call was not kept."""
 
 
 def talk(result: Result) -> Talk | None:
@@ -50,7 +63,35 @@ def talk(result: Result) -> Talk | None:
         stages=tuple(_stages(each) for each in found if each.stages),
         figures=_figures(found),
         turns=_turns(found),
+        sounds=tuple(_sounds(found)),
+        unheard=_unheard(found[0]),
     )
+
+
+def _sounds(found: Sequence[Account]) -> Iterable[Sound]:
+    """Yield every turn that was kept, called what the table of turns calls it."""
+    for clip in found[0].clips:
+        of_it = (clip.call, clip.marker)
+        heard = [(account, each) for account in found for each in account.samples if (each.call, each.marker) == of_it]
+        missed = [each for account in found for each in account.missed if (each.call, each.marker) == of_it]
+        told = [f"{_TITLES[account.kind]} after {milliseconds(each.delay_s, 0)} ms" for account, each in heard]
+        told += [each.why for each in missed]
+        note = next(iter((*(each.note for _, each in heard), *(each.note for each in missed), "no turn")))
+        yield Sound(
+            told=f"{clip.call + 1}.{clip.marker + 1} {note}: {', '.join(told)}".removesuffix(": "), webm=clip.webm
+        )
+
+
+def _unheard(account: Account) -> str:
+    """Return how many turns of the first call were not kept; "" where all were, or none."""
+    if not account.clips:
+        return ""
+    kept = {each.marker for each in account.clips}
+    call = account.clips[0].call
+    there = {each.marker for each in account.samples if each.call == call}
+    there |= {each.marker for each in account.missed if each.call == call and each.spoken_s}
+    left_out = len(there - kept)
+    return f"{left_out} more turns of this call were not kept: the page stays small." if left_out else ""
 
 
 def _calls(turns: Account) -> Iterable[Waterfall]:
