@@ -50,7 +50,7 @@ def clips_of(call: int, turns: Turns, said: Said, heard: Heard, devices: Devices
         bytes_left -= len(webm)
         if bytes_left < 0:
             break
-        found.append(Clip(call=call, marker=line.number, from_s=from_s, until_s=until_s, webm=webm))
+        found.append(Clip(call=call, marker=line.number, from_s=from_s, until_s=until_s, note=line.called, webm=webm))
     return tuple(found)
 
 

@@ -194,7 +194,7 @@ class Still:
 class Clip:
     """What a turn sounded like, from ``from_s`` to ``until_s`` since its call started: ``marker`` of ``call``.
 
-    ``webm`` (base64, Opus): left what was said, right what was heard.
+    ``note`` is what was said; ``webm`` (base64, Opus): left what was said, right what was heard.
 
     Raises:
         BadInputError: what is no sound.
@@ -204,6 +204,7 @@ class Clip:
     marker: int
     from_s: float
     until_s: float
+    note: str
     webm: str = field(metadata=NAME)
 
     def __post_init__(self) -> None:

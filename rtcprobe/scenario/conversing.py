@@ -28,7 +28,6 @@ _VOICES: Final = "anna, ben (English), mei, lei (Mandarin, in pinyin with tone d
 
 def conversation_schema() -> dict[str, Any]:
     """Return the schema of ``conversation``: no default, so situations without one stay equal."""
-    plan = AgentPlan()
     line = record(
         {
             "say": text(
@@ -41,29 +40,6 @@ def conversation_schema() -> dict[str, Any]:
             "barge_in": written("when", r"\S", "A turn said into the agent's speech: when.", "1.5s after onset"),
             "during": written("when", r"\S", "When a backchannel or a noise comes.", "1.5s after onset"),
         }
-    )
-    agent = record(
-        {
-            "threshold": written("level", _LEVEL, "Least level it takes for a voice.", "-50dBFS", default="-50dBFS"),
-            "hangover": quantity("duration", "Silence after which a turn is over.", "600ms", default="600ms"),
-            "least_speech": quantity("duration", "Least speech that is a turn.", "200ms", default="200ms"),
-            "think": quantity("duration", "Median of how long it thinks.", "500ms", default="500ms"),
-            "spread": {
-                "type": "number",
-                "description": "Standard deviation of the logarithm of how long it thinks.",
-                "examples": [0.4],
-                "default": plan.spread,
-            },
-            "answer": written("range", r"\S", "How long answers last.", "3s to 5s", default="3s to 5s"),
-            "interrupt_after": written(
-                "interruption", r"^(never|.*[0-9].*)$", "Speech that silences it, or never.", "200ms", default="200ms"
-            ),
-            "voice": text(f"Who it speaks as: {_VOICES}.", "ben", default=plan.voice),
-            "level": written("level", _LEVEL, "Active speech level (ITU-T P.56).", "-26dBFS", default="-26dBFS"),
-        },
-        description="The simulated agent that answers on loopback; an agent that is called has its own ways.",
-        examples=[{"hangover": "600ms", "interrupt_after": "never"}],
-        default={},
     )
     return record(
         {
@@ -92,11 +68,38 @@ def conversation_schema() -> dict[str, Any]:
                 "description": "What the user says, in order.",
                 "examples": [[{"say": "Hello."}, {"say": "Stop.", "barge_in": "1.5s after onset"}]],
             },
-            "agent": agent,
+            "agent": _agent_schema(),
         },
         required=("lines",),
         description="A user who talks with an agent (the callee): calls last until all lines are said, "
         "call.duration at the longest.",
+    )
+
+
+def _agent_schema() -> dict[str, Any]:
+    plan = AgentPlan()
+    return record(
+        {
+            "threshold": written("level", _LEVEL, "Least level it takes for a voice.", "-50dBFS", default="-50dBFS"),
+            "hangover": quantity("duration", "Silence after which a turn is over.", "600ms", default="600ms"),
+            "least_speech": quantity("duration", "Least speech that is a turn.", "200ms", default="200ms"),
+            "think": quantity("duration", "Median of how long it thinks.", "500ms", default="500ms"),
+            "spread": {
+                "type": "number",
+                "description": "Standard deviation of the logarithm of how long it thinks.",
+                "examples": [0.4],
+                "default": plan.spread,
+            },
+            "answer": written("range", r"\S", "How long answers last.", "3s to 5s", default="3s to 5s"),
+            "interrupt_after": written(
+                "interruption", r"^(never|.*[0-9].*)$", "Speech that silences it, or never.", "200ms", default="200ms"
+            ),
+            "voice": text(f"Who it speaks as: {_VOICES}.", "ben", default=plan.voice),
+            "level": written("level", _LEVEL, "Active speech level (ITU-T P.56).", "-26dBFS", default="-26dBFS"),
+        },
+        description="The simulated agent that answers on loopback; an agent that is called has its own ways.",
+        examples=[{"hangover": "600ms", "interrupt_after": "never"}],
+        default={},
     )
 
 

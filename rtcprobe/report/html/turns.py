@@ -76,10 +76,8 @@ def _sounds(found: Sequence[Account]) -> Iterable[Sound]:
         missed = [each for account in found for each in account.missed if (each.call, each.marker) == of_it]
         told = [f"{_TITLES[account.kind]} after {milliseconds(each.delay_s, 0)} ms" for account, each in heard]
         told += [each.why for each in missed]
-        note = next(iter((*(each.note for _, each in heard), *(each.note for each in missed), "no turn")))
-        yield Sound(
-            told=f"{clip.call + 1}.{clip.marker + 1} {note}: {', '.join(told)}".removesuffix(": "), webm=clip.webm
-        )
+        became = f": {', '.join(told)}" if told else ""
+        yield Sound(told=f"{clip.call + 1}.{clip.marker + 1} “{clip.note}”{became}", webm=clip.webm)
 
 
 def _unheard(account: Account) -> str:
