@@ -28,6 +28,7 @@ from rtcprobe.messages import parse_due, parse_frequency
 from rtcprobe.picture.settings import parse_size
 from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.scenario.conversing import conversation_of, parse_range
+from rtcprobe.scenario.groups import spelled_out
 from rtcprobe.scenario.lines import value_with_files_read, with_files_read
 from rtcprobe.scenario.lower import cast_of, within
 from rtcprobe.scenario.model import CallPlan, DtlsTimer, Scenario, TargetPlan
@@ -108,6 +109,7 @@ def parse_scenario(
         written = with_files_read(written, folder)
         complete = cast("dict[str, Any]", _with_defaults(written, scenario_schema()))
         _validate(complete)
+        complete = spelled_out(complete)
         _placed(complete)
         return _convert(complete, folder)
     except BadInputError as error:
