@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -72,16 +72,36 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
         _check_conversation(scenario, target, engine)
         return target
     measured = tuple(map(Way, target.directions))
-    roles = tuple(dict.fromkeys(party.role for party in scenario.parties if party.role))
+    roles = {party.name: party.role for party in scenario.parties}
+    written = [way for way in scenario.ways if way.medium == "messages"]
     for budget in scenario.budgets:
-        _refuse_unknown(budget, target, measured, names, roles)
+        _refuse_unsent(budget, written)
+        _refuse_unknown(budget, target, measured, roles)
     return target
 
 
-def _refuse_unknown(
-    budget: Budget, target: Target, measured: Sequence[Way], parties: Sequence[str], roles: Sequence[str]
-) -> None:
+def _refuse_unsent(budget: Budget, written: Sequence[Way]) -> None:
+    """Refuse a budget about messages that nobody sends, or not on that way.
+
+    Raises:
+        BadInputError: with those that are sent.
+    """
+    metric = metric_named(budget.metric)
+    if metric.over != "messages":
+        return
+    if not written:
+        cure = "give messages: {rate: 5/s, size: 200B}, of all or of a party"
+        raise BadInputError(f"budget {budget.expression!r}: nobody sends messages here", cure)
+    ends = [(way.talker, way.listener) for way in written]
+    if metric.way is not None and (Way(metric.way).talker, Way(metric.way).listener) not in ends:
+        cure = did_you_mean(metric.way, [Way.of(*each) for each in ends])
+        raise BadInputError(f"budget {budget.expression!r}: no messages are sent that way", cure)
+
+
+def _refuse_unknown(budget: Budget, target: Target, measured: Sequence[Way], roles: Mapping[str, str]) -> None:
     """Refuse a budget about a conversation, a way, a leg, a party or a role that there will not be.
+
+    ``roles`` are those of the parties, by name, "" of none.
 
     Raises:
         BadInputError: with the nearest there is.
@@ -90,7 +110,8 @@ def _refuse_unknown(
     if metric.over in TURNS:
         cure = "give a conversation with lines to say"
         raise BadInputError(f"budget {budget.expression!r}: there is no conversation here", cure)
-    of_roles = metric.over == "mouth_to_ear" and not metric.suffix and _between_roles(metric.way, parties, roles)
+    parties = tuple(roles)
+    of_roles = metric.over == "mouth_to_ear" and not metric.suffix and _between_roles(metric.way, measured, roles)
     unmeasured = metric.way not in measured and not (metric.way is None and measured) and not of_roles
     if metric.over == "mouth_to_ear" and unmeasured:
         few = len(measured) <= len(BOTH_WAYS) or metric.way is None
@@ -101,19 +122,22 @@ def _refuse_unknown(
         legs = {*target.legs}
     else:
         legs = {*BOTH_LEGS, *(Leg.between(way.talker, way.listener) for way in measured if not way.there_and_back)}
-    ends = dict.fromkeys((*parties, *(way.listener for way in measured), *roles))
+    ends = dict.fromkeys((*parties, *(way.listener for way in measured), *filter(None, roles.values())))
     there: Sequence[str] = sorted(legs) if metric.over == "link" else list(ends) if metric.over in _OF_PARTIES else ()
     if metric.way is not None and there and metric.way not in there:
         cure = did_you_mean(metric.way, there)
         raise BadInputError(f"budget {budget.expression!r}: there is no {metric.way} here", cure)
 
 
-def _between_roles(way: str | None, parties: Sequence[str], roles: Sequence[str]) -> bool:
-    """Return whether a way is from one role, or party, to another, at least one of them a role."""
+def _between_roles(way: str | None, measured: Sequence[Way], roles: Mapping[str, str]) -> bool:
+    """Return whether a way that is measured leads from one role, or party, to another."""
     if way is None:
         return False
-    ends = (Way(way).talker, Way(way).listener)
-    return all(each in parties or each in roles for each in ends) and any(each in roles for each in ends)
+    talker, listener = Way(way).talker, Way(way).listener
+    return any(
+        talker in (each.talker, roles.get(each.talker)) and listener in (each.listener, roles.get(each.listener))
+        for each in measured
+    )
 
 
 def _check_conversation(scenario: Scenario, target: Target, engine: Engine) -> None:

@@ -284,11 +284,18 @@ def _kind(schema: Mapping[str, Any]) -> str:
 def _example(schema: Mapping[str, Any]) -> str:
     if "examples" in schema:
         example = schema["examples"][0]
-        return f"write it like {str(example).lower() if isinstance(example, bool) else _shown(example)}"
+        return f"write it like {_shown(example)}"
     return f"it has the keys {', '.join(schema['properties'])}" if "properties" in schema else "put it in quotes"
 
 
 def _shown(value: object) -> str:
+    """Return a value as YAML has it on a line."""
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key}: {_shown(each)}' for key, each in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_shown, value))}]"
+    if isinstance(value, bool):
+        return str(value).lower()
     return value if isinstance(value, str) and value else repr(value)
 
 
