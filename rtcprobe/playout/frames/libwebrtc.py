@@ -93,7 +93,7 @@ class LibwebrtcReceiver(FrameReceiver):
     def round_trip(self, rtt_us: int) -> None:
         """Take a round trip that RTCP measured."""
         super().round_trip(rtt_us)
-        self._jitter.round_trips.update(rtt_us)
+        self._jitter.round_trips.update(to_ms(rtt_us) * MS)
 
     def asks_us(self) -> int | None:
         """Return when it may ask for something next, at the soonest; None before anything came."""
