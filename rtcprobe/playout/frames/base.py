@@ -109,7 +109,7 @@ class FrameReceiver(ABC):
         return self._nack_due_us if self._nack is not None and self._nack.waiting else None
 
     def round_trip(self, rtt_us: int) -> None:
-        """Take a round trip that RTCP measured: in whole ms (``RtcpRttStats::OnRttUpdate``), not to wait a tick more."""
+        """Take a round trip that RTCP measured: in whole ms (``RtcpRttStats::OnRttUpdate``), so no tick is missed."""
         if self._nack is not None:
             self._nack.rtt_us = to_ms(rtt_us) * MS
 
