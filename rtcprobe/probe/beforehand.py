@@ -46,7 +46,7 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
             the target does not measure.
     """
     plan = scenario.target
-    if scenario.conversation is not None and plan.scheme.startswith("sdp+"):
+    if scenario.conversation is not None and plan.scheme.startswith(("sdp+", "whip+whep")):
         plan = replace(plan, options={"kind": "agent", **plan.options})  # whom else would one talk with
     target = find_target(plan)
     if engine == "model" and (clock == "real" or scenario.target.scheme != "loopback"):
@@ -129,7 +129,7 @@ def _check_conversation(scenario: Scenario, target: Target, engine: Engine) -> N
         raise BadInputError("engine model holds no conversation", "use engine stack")
     simulated = target.name in SIMULATED
     if not simulated and not getattr(target, "agent", False):
-        raise BadInputError(f"target {target.name} is no voice agent", "call one by sdp+http or sdp+https")
+        raise BadInputError(f"target {target.name} is no voice agent", "call one by sdp+https or whip+whep")
     asked = scenario.conversation is not None and scenario.conversation.intelligibility
     if asked and not simulated:
         raise BadInputError(
