@@ -32,6 +32,7 @@ RTP_CLOCK_HZ = 48_000
 
 _DURATION = {
     "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0,
+    "\u03bcs": 1e-6,  # the Greek letter, which some keyboards write for the micro sign
     "usec": 1e-6, "usecs": 1e-6, "msec": 1e-3, "msecs": 1e-3, "sec": 1.0, "secs": 1.0,
 }  # fmt: skip
 _RATE = {
