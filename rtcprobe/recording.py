@@ -246,7 +246,7 @@ class Came:
     not ours stands between; ``mixed`` are the stages known of what lies between where it mixes, seconds, but for the
     mixer's own. ``there_and_back``: the listener is the talker itself. ``reports`` are those of the source listened to.
     ``sound`` is there where the listener played what came by itself: then nothing is played again here, and
-    ``arrivals`` are without payloads.
+    ``arrivals`` are without payloads. ``beside`` is what it played at the same time: others of a room, each by itself.
     """
 
     listener: str
@@ -256,6 +256,8 @@ class Came:
     forwarded: bool = False
     there_and_back: bool = False
     sound: Sounded | None = None
+    beside: Sequence[Sounded] = ()
+    away_s: Sequence[float] | npt.NDArray[np.float64] = ()
     reports: Sequence[SenderReport] = ()
     mixed: Mapping[str, float] = field(default_factory=dict)
 

@@ -184,7 +184,7 @@ class Peer(Connecting):
             begun_s=self.timeline.begun_s,
             forwarded=forwarded,
             there_and_back=there_and_back,
-            reports=_of(self.sound),
+            reports=_of(heard),
         )
 
     def came_video(self, picture: Picture, *, forwarded: bool, there_and_back: bool) -> CameVideo:

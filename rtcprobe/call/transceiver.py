@@ -53,6 +53,10 @@ class Watcher(Protocol):
         """Take note that no picture was agreed on."""
         ...
 
+    def without_nack(self) -> None:
+        """Take note that no packet may be asked for again."""
+        ...
+
 
 Watch = Callable[[Feedback, Network], Watcher]
 """Makes a watcher, who asks by the feedback, on the network's clock."""
@@ -225,6 +229,8 @@ class Picture(Transceiver):
         self.agreed = negotiation.agree_video(self.section)
         if self.agreed is None and self.watcher is not None:
             self.watcher.nothing_comes()
+        elif self.agreed is not None and not self.agreed.nack and self.watcher is not None:
+            self.watcher.without_nack()
 
     @property
     def codec(self) -> str:
@@ -242,7 +248,7 @@ class Picture(Transceiver):
 
     def _listen(self, section: RTCRtpTransceiver) -> None:
         media_seam.take_rtp(section.receiver, self._take, resent=self._take_again, estimates=self._wanted.remb)
-        if self._wanted.watch is not None:
+        if self._wanted.watch is not None and self.media != "sendonly":
             self.watcher = self._wanted.watch(Feedback(section.receiver), self.network)
 
     def _take(self, packet: StackRtpPacket, *, resent: bool = False) -> Sequence[int]:

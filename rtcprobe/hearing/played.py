@@ -12,13 +12,16 @@ Rules:
     2. Markers within ``SETTLING_S`` after such a gap, or after a piece of the mouth's that was ``_GAP_S`` late, are set
        aside: they are not scheduled, and are counted.
     3. Where the talker is ours and nothing stands between, its packets are known by their timestamps: then network and
-       page are told apart. Else they are one stage.
+       page are told apart. So are they where packets that came back of a server could be told. Else they are one stage.
+    4. Of several tracks that were played at the same time the talker's is the one in which most of its markers are
+       heard: markers of one train are not in another's sound, however loud it is.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Final, NamedTuple
@@ -42,7 +45,16 @@ from rtcprobe.scenario import Devices
 from rtcprobe.units import RTP_CLOCK_HZ
 from rtcprobe.ways import Way
 
-__all__ = ["MOST_UNSETTLED", "SETTLING_S", "Disturbance", "PlayedEar", "disturbances", "first_sound_s", "unsettled_s"]
+__all__ = [
+    "MOST_UNSETTLED",
+    "SETTLING_S",
+    "Disturbance",
+    "PlayedEar",
+    "disturbances",
+    "first_sound_s",
+    "played_ear",
+    "unsettled_s",
+]
 
 SETTLING_S: Final = 10.0
 MOST_UNSETTLED: Final = 0.05
@@ -57,6 +69,14 @@ _PTIME_S: Final = 0.020
 """What browsers put into a packet where nobody asks for something else. Source: RFC 7587 §6.1."""
 
 
+def played_ear(said: Said, came: Came, spoken: Spoken, *, devices: Devices) -> PlayedEar:
+    """Return the ear of the track in which the talker is heard (rule 4); of several alike, of the first."""
+    assert came.sound is not None
+    tracks = (came.sound, *came.beside)
+    ears = [PlayedEar(said, replace(came, sound=each, beside=()), spoken, devices=devices) for each in tracks]
+    return max(ears, key=lambda ear: ear.heard)
+
+
 class PlayedEar:
     """One listening side that played by itself (``ears.Ear`` plays what arrived)."""
 
@@ -66,6 +86,11 @@ class PlayedEar:
         self._line = _Timeline(came.sound)
         self._set_aside = 0
         self._hearing = self._heard()
+
+    @property
+    def heard(self) -> int:
+        """How many markers were heard."""
+        return 0 if self._hearing is None else len(self._hearing.heard)
 
     @property
     def start_s(self) -> float:
@@ -176,6 +201,9 @@ class PlayedEar:
         rest = "network_and_page"
         if network_s is not None:
             stages |= {"network_min": network_s[0], "network_variable": network_s[1] - network_s[0], "page": 0.0}
+            rest = "page"
+        elif len(self._came.away_s):
+            stages |= {"network_and_target": float(np.mean(self._came.away_s)), "page": 0.0}
             rest = "page"
         else:
             stages[rest] = 0.0

@@ -59,6 +59,10 @@ class PayloadFormat(Protocol):
         """
         ...
 
+    def opens_key_frame(self, payload: bytes) -> bool:
+        """Return whether a key frame that can be decoded begins with a payload; one cut off opens none."""
+        ...
+
     def frame(self, payloads: Sequence[bytes]) -> bytes:
         """Return the frame that ``payloads`` are, in order.
 
@@ -84,6 +88,12 @@ class _Vp8:
         header = _vp8_descriptor_bytes(payload)
         begins = payload[0] & 0x1F == 0x10  # S, partition 0
         return Glimpse(begins, begins and not payload[header] & 1, len(payload) - header)
+
+    def opens_key_frame(self, payload: bytes) -> bool:
+        try:
+            return self.look(payload).key
+        except ValueError:
+            return False
 
     def frame(self, payloads: Sequence[bytes]) -> bytes:
         return b"".join(payload[_vp8_descriptor_bytes(payload) :] for payload in payloads)
@@ -127,6 +137,12 @@ class _H264:
         units = list(_parts(payload))
         key = any(header & _NAL_TYPE in {_IDR, _SPS} for header, _, _ in units)
         return Glimpse(None, key, sum(len(rest) + opens for _, opens, rest in units))
+
+    def opens_key_frame(self, payload: bytes) -> bool:
+        try:
+            return any(header & _NAL_TYPE == _SPS for header, _, _ in _parts(payload))  # without it none can be decoded
+        except ValueError:
+            return False
 
     def frame(self, payloads: Sequence[bytes]) -> bytes:
         whole = bytearray()

@@ -13,7 +13,7 @@ from rtcprobe.call.targets.base import Call
 from rtcprobe.call.targets.base import Way as PeerWay
 from rtcprobe.hearing.ears import Ear
 from rtcprobe.hearing.lips import LipSync
-from rtcprobe.hearing.played import PlayedEar
+from rtcprobe.hearing.played import PlayedEar, played_ear
 from rtcprobe.hearing.playing import first_audio_s
 from rtcprobe.hearing.pooled import CallAccount
 from rtcprobe.hearing.speech import Voices
@@ -65,7 +65,7 @@ def hear_call(
         voice = voices[each.said.party]
         devices = scenario.party(each.said.party).devices.to(listener.devices)
         if each.came.sound is not None:
-            ears[way] = PlayedEar(each.said, each.came, voice, devices=devices)
+            ears[way] = played_ear(each.said, each.came, voice, devices=devices)
             continue
         ears[way] = Ear(
             each.said,

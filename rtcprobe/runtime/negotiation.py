@@ -31,7 +31,7 @@ from rtcprobe.errors import MeasurementError
 from rtcprobe.recording import Agreed, AgreedVideo
 from rtcprobe.runtime import aiortc_seam
 
-__all__ = ["agree", "agree_video", "offering", "prefer"]
+__all__ = ["agree", "agree_video", "offering", "prefer", "refuse_nack"]
 
 _RED_PAYLOAD_TYPE = 63
 _NACK = RTCRtcpFeedback(type="nack")  # RFC 4585 §4.2
@@ -95,6 +95,14 @@ def agree_video(transceiver: RTCRtpTransceiver) -> AgreedVideo | None:
         nack=_NACK in first.rtcpFeedback,
         pli=_PLI in first.rtcpFeedback,
     )
+
+
+def refuse_nack(transceiver: RTCRtpTransceiver) -> None:
+    """Agree to no NACK, nor to RTX, once the other side's description was taken, before an answer is made."""
+    codecs = aiortc_seam.agreed_codecs(transceiver)
+    for codec in codecs:
+        codec.rtcpFeedback = [each for each in codec.rtcpFeedback if each != _NACK]
+    codecs[:] = [each for each in codecs if not is_rtx(each)]
 
 
 def _codecs(protection: Protection) -> list[RTCRtpCodecParameters]:

@@ -155,16 +155,23 @@ class OutsideNetwork(Network):
             left_s = max(each.sent_until_s for each in self.draining) - self.loop.time()
             await asyncio.sleep(min(max(left_s, 0.0) + _HAIR_S, limit_s))
 
-    def deliver(self, direction: Direction, size_bytes: int, act: Callable[..., None], *args: object) -> float:
+    def deliver(
+        self,
+        direction: Direction,
+        size_bytes: int,
+        act: Callable[..., None],
+        *args: object,
+        came_s: float | None = None,
+    ) -> float:
         """Let one packet pass ``direction``; ``act`` is called as each copy comes out, at once on a bare path.
 
+        ``came_s`` is when it was there, where that is better known than that it is now; never before the one before it.
         Return when the last copy comes out, in the loop's time; -inf where none is on its way.
         """
         bare = not direction.path.links
         if not bare and self.room.turns_away():
             return -math.inf
-        now_s = self.now_s()
-        fate = direction.offer(size_bytes, now_s)
+        fate = direction.offer(size_bytes, self.now_s() if came_s is None else came_s)
         last_s = -math.inf
         for arrival_s in fate.arrivals_s:
             self.last_arrival_s = max(self.last_arrival_s, arrival_s)

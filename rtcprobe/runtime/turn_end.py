@@ -9,6 +9,8 @@ Rules:
        its ``down`` path back, at the size it has without TURN's wrapping (``turn``).
     2. The host's tap sees every relayed datagram as it leaves the browser, and as it reaches it.
     3. One browser, one server: its packets are counted by what relays them.
+    4. A datagram is offered to the line, and shown to the tap, as of the instant at which it reached our socket, where
+       the system tells (``stamps``): how late our loop read it is then no part of any delay.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from contextlib import suppress
 
 from rtcprobe.runtime.network import MOST_AT_ONCE, wire_size
 from rtcprobe.runtime.outside import OutsideHost, OutsideNetwork
+from rtcprobe.runtime.stamps import age_s, tell_stamps
 from rtcprobe.runtime.turn import Allocation, Credentials, Relayed, TurnServer
 
 __all__ = ["TurnEnd"]
@@ -27,6 +30,7 @@ Address = tuple[str, int]
 
 _BUFFER_BYTES = 1 << 20
 _LARGEST_DATAGRAM = 65_535
+_ANCILLARY_BYTES = 64
 
 
 class TurnEnd:
@@ -44,6 +48,7 @@ class TurnEnd:
         self._network, self._host, self._ip = host.network, host, address
         self._loop = host.network.loop
         self._backs: dict[Address, socket.socket] = {}
+        self._newest_s = {"up": 0.0, "down": 0.0}
         self._closed = False
         self._front = self._open_socket()
         self._loop.add_reader(self._front, self._from_browser)
@@ -75,6 +80,7 @@ class TurnEnd:
         try:
             out.setblocking(False)
             out.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
+            tell_stamps(out)
             out.bind((self._ip, 0))
         except OSError:
             out.close()
@@ -102,7 +108,7 @@ class TurnEnd:
             if self._closed:
                 return
             try:
-                data, whence = self._front.recvfrom(_LARGEST_DATAGRAM)
+                data, ancillary, _, whence = self._front.recvmsg(_LARGEST_DATAGRAM, _ANCILLARY_BYTES)
             except BlockingIOError:
                 return
             except OSError:
@@ -110,25 +116,30 @@ class TurnEnd:
             client = (whence[0], whence[1])
             said = self._server.receive(data, client, self._network.now_s())
             if isinstance(said, Relayed):
-                self._up(client, said)
+                self._up(client, said, self._came_s("up", age_s(ancillary)))
             elif said is not None:
                 _send(self._front, said, client)
 
-    def _up(self, client: Address, said: Relayed) -> None:
+    def _came_s(self, way: str, aged_s: float) -> float:
+        """Return when a datagram of that age was there: of each way in order, as a line wants them."""
+        came_s = self._newest_s[way] = max(self._newest_s[way], self._network.now_s() - aged_s)
+        return came_s
+
+    def _up(self, client: Address, said: Relayed, came_s: float) -> None:
         back = self._backs.get(client)
         if back is None:
             return
         self.up_packets += _is_media(said.data)
         if self._host.tap is not None:
-            self._host.tap.sent(said.data, self._network.now_s())
-        self._network.deliver(self._host.up, wire_size(said.data), _send, back, said.data, said.peer)
+            self._host.tap.sent(said.data, came_s)
+        self._network.deliver(self._host.up, wire_size(said.data), _send, back, said.data, said.peer, came_s=came_s)
 
     def _from_peers(self, client: Address, back: socket.socket) -> None:
         for _ in range(MOST_AT_ONCE):
             if self._closed or back.fileno() < 0:
                 return
             try:
-                data, peer = back.recvfrom(_LARGEST_DATAGRAM)
+                data, ancillary, _, peer = back.recvmsg(_LARGEST_DATAGRAM, _ANCILLARY_BYTES)
             except BlockingIOError:
                 return
             except ConnectionError:
@@ -136,8 +147,9 @@ class TurnEnd:
             except OSError:
                 return
             if data:
-                whence = (peer[0], peer[1])
-                self._network.deliver(self._host.down, wire_size(data), self._down, client, data, whence)
+                whence, came_s = (peer[0], peer[1]), self._came_s("down", age_s(ancillary))
+                down = self._host.down
+                self._network.deliver(down, wire_size(data), self._down, client, data, whence, came_s=came_s)
 
     def _down(self, client: Address, data: bytes, peer: Address) -> None:
         allocation = self._server.allocations.get(client)

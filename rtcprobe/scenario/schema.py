@@ -61,6 +61,7 @@ _TARGET_OPTIONS: dict[str, tuple[str, Any]] = {
     "last_n": ("How many are forwarded, the loudest by the levels their packets say (sfu); without it everybody.", 3),
     "stage": ("What going on stage (publishes) takes (sfu): same connection, new connection.", "new connection"),
     "service": ("How long a join takes a server of ours, assumed (sfu).", "20ms"),
+    "pli_throttle": ("A camera is asked for a key frame once in so long at most (sfu).", "500ms"),
     "workers": ("How many joins a server of ours serves at a time (sfu).", 4),
     "nack": ("Who sends again (sfu): answer (the server), answer+ask (it asks its publisher, too), none.", "answer"),
     "fields": ("Further JSON members or form fields (sdp+https).", {"model": "gpt-realtime"}),

@@ -150,16 +150,16 @@ def test_what_a_page_calls_our_names_with_is_left_out(text):
     assert not page.timeline.marks
     returned = Returned()
     returned.take(text)
-    assert not len(returned.sound(0.0, {}).pcm)
+    assert not len(returned.sounds(0.0, {})[0].pcm)
 
 
-def test_sound_comes_back_on_our_clock_and_the_loudest_track_is_the_one_heard():
+def test_sound_comes_back_on_our_clock_track_by_track_the_loudest_first():
     returned = Returned()
     for number, level in ((1, 3), (2, 3000)):
         pcm = base64.b64encode(np.full(960, level, dtype="<i2").tobytes()).decode()
         told = {"n": 1, "id": number, "origin": 5000.0, "stamps": [0, 10_000], "sizes": [480, 480], "rate": 48_000}
         returned.take(json.dumps({**told, "pcm": pcm}))
-    sound = returned.sound(-4.0, {})
+    sound, _ = returned.sounds(-4.0, {})
     assert sound.at_s == pytest.approx([1.0, 1.01])
     assert sound.pcm[0] == pytest.approx(3000 / 32768)
 
@@ -169,7 +169,7 @@ def test_sound_of_another_rate_is_brought_to_ours_block_by_block():
     pcm = base64.b64encode(np.zeros(882, dtype="<i2").tobytes()).decode()
     told = {"n": 1, "id": 1, "origin": 0.0, "stamps": [0, 10_000], "sizes": [441, 441], "rate": 44_100, "pcm": pcm}
     returned.take(json.dumps(told))
-    assert returned.sound(0.0, {}).sizes.tolist() == [480, 480]
+    assert returned.sounds(0.0, {})[0].sizes.tolist() == [480, 480]
 
 
 RELAYED = ("192.0.2.2", 40_000)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rtcprobe.audio.opus import OpusSettings
-from rtcprobe.hearing.played import PlayedEar, first_sound_s
+from rtcprobe.hearing.played import PlayedEar, first_sound_s, played_ear
 from rtcprobe.hearing.speech import speak
 from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.recording import Came, Departures, Said, Sounded
@@ -103,6 +103,21 @@ def test_the_first_sound_is_the_first_sample_that_is_none_of_silence():
     came = Came(listener="caller", arrivals=Arrivals(), agreed=None, sound=blocks(0.050))
     # The mouth's floor of -80 dBFS begins at once; before it lies true silence.
     assert first_sound_s(came) == pytest.approx(SPOKEN_S + 0.050, abs=0.002)
+
+
+def test_of_several_tracks_the_one_with_the_talkers_markers_is_heard_however_loud_the_others_are():
+    own = blocks(0.050)
+    # Another talker of the room, twice as loud: the same programme under markers of its own.
+    other = speak({"callee": Stream(), "caller": Stream()}, DURATION_S)["caller"]
+    pcm = np.concatenate([np.zeros(BLOCK * 100, dtype=np.float32), *other.sound()])[: len(own.pcm)]
+    loud = Sounded(at_s=own.at_s, sizes=own.sizes, pcm=2 * np.pad(pcm, (0, len(own.pcm) - len(pcm))))
+    arrivals = Arrivals()
+    arrivals.add(SPOKEN_S, 0, 0, b"", 111)
+    came = Came(listener="caller", arrivals=arrivals, agreed=None, sound=loud, beside=[own])
+    nothing = Devices(capture_s=0.0, playback_s=0.0)
+    account = played_ear(said(), came, voice(), devices=nothing).account(WAY, None).account
+    alone = PlayedEar(said(), came, voice(), devices=nothing)
+    assert account.heard == account.scheduled > alone.heard
 
 
 def test_where_nothing_was_played_nothing_is_heard():

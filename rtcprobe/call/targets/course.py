@@ -87,7 +87,7 @@ class Course(Hooks):
         limit_s = self.setup.join_timeout_s
         begun_s = work_s()
         try:
-            async with asyncio.timeout(limit_s):
+            async with asyncio.timeout(self.preparing_s):
                 await self.prepare()
             self.network.start()  # what it took to build the peers is not part of the call
             for peer in self.there:

@@ -135,6 +135,11 @@ class Hooks:
         """What must have come before a join is over: a packet to each whose join is timed."""
         return [peer.heard_packet for peer in self.joiners]
 
+    @property
+    def preparing_s(self) -> float:
+        """How long ``prepare`` may take, which is no part of the join."""
+        return self.setup.join_timeout_s
+
     def too_late(self, peer: Peer, limit_s: float) -> str:
         """Return what ``peer`` was waiting for after ``limit_s``, in a sentence."""
         return too_late(peer, self.clients, self.stop_of(peer), limit_s, self.unanswered(peer))

@@ -24,7 +24,7 @@ from typing import Any, Final
 import numpy as np
 
 from rtcprobe.call.ends.browser.end import BrowserEnd
-from rtcprobe.call.ends.browser.launching import find_chromium, needs_playwright
+from rtcprobe.call.ends.browser.launching import LAUNCH_TIMEOUT_S, find_chromium, needs_playwright
 from rtcprobe.call.ends.browser.served import OwnPage
 from rtcprobe.call.ends.browser.steps import read_steps
 from rtcprobe.call.ends.browser.tab import PagePlan
@@ -61,6 +61,8 @@ OWN_ROUTES: Final[tuple[Route, ...]] = (
 
 _END_S: Final = 1.0
 """How long a call goes on after the last word: what was said last passes a jitter buffer of a second at most."""
+_PAGE_S: Final = 5.0
+"""What the empty page takes, once the browser is there, on a machine with other work."""
 _SLACK_S: Final = 0.001
 """How much shorter than the link a round trip may seem: stats of a page count whole milliseconds."""
 
@@ -220,6 +222,11 @@ class PageCall(Course):
         return {peer.side: peer.report() if isinstance(peer, BrowserEnd) else {} for peer in self.peers}
 
     # How it runs.
+
+    @property
+    def preparing_s(self) -> float:
+        """How long a browser may take to start: on a machine with work to do much longer than a join."""
+        return max(self.setup.join_timeout_s, LAUNCH_TIMEOUT_S + _PAGE_S)
 
     async def prepare(self) -> None:
         """Start the browsers, and serve our own page."""

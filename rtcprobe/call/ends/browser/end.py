@@ -40,8 +40,9 @@ from rtcprobe.timeline import Side, Timeline, Wait
 
 __all__ = ["BrowserEnd"]
 
-_LAST_PACKET_S: Final = 0.1
-"""How long after the last word its packet may leave; what leaves later is silence that nobody waits for."""
+_LAST_PACKET_S: Final = 0.04
+"""How long after the last word its packet may leave: it is of 20 ms. What leaves later is silence that nobody waits
+for, sent while the page is asked for its figures, which holds it up for some 20 ms."""
 
 
 class BrowserEnd:
@@ -122,6 +123,7 @@ class BrowserEnd:
     def came(self, *, forwarded: bool, there_and_back: bool, section: Sound | None = None) -> Came:
         """Return what came so far: packets by their headers, and the sound the page played."""
         del section  # of a page's sections none is ours to choose from
+        sound, *beside = self._returned.sounds(self._told.shift_s, self._figures)
         return Came(
             listener=self.side,
             arrivals=self.tap.arrivals,
@@ -129,12 +131,14 @@ class BrowserEnd:
             begun_s=self.timeline.begun_s,
             forwarded=forwarded and not self._direct,
             there_and_back=there_and_back,
-            sound=self._returned.sound(self._told.shift_s, self._figures),
+            sound=sound,
+            beside=beside,
+            away_s=self.tap.echoed_s() if there_and_back else (),
         )
 
     def disturbed(self) -> str | None:
         """Return that the browser itself spoilt more than a twentieth of the call, in a sentence; None where not."""
-        said, sound = self.said(), self._returned.sound(self._told.shift_s, {})
+        said, sound = self.said(), self._returned.sounds(self._told.shift_s, {})[0]
         since_s, until_s = said.started_s, self.came_s
         if since_s is None or until_s is None:
             return None
@@ -215,7 +219,7 @@ class BrowserEnd:
         """Return which browser it was and what was done to it, and what it says of itself."""
         chromium = self.tab.chromium
         out: dict[str, Any] = {}
-        if chromium is not None:
+        if chromium is not None and chromium.version:
             out |= {"browser": f"Chromium {chromium.version}", "flags": " ".join(chromium.flags)}
             out |= {"priority": chromium.priority, "patches": _PATCHES}
         if self.tab.plan.generates:

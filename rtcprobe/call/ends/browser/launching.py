@@ -33,7 +33,7 @@ from rtcprobe.runtime.priority import lend, to_itself
 if TYPE_CHECKING:
     from playwright.async_api import Browser, BrowserContext, Page
 
-__all__ = ["Chromium", "find_chromium", "needs_playwright"]
+__all__ = ["LAUNCH_TIMEOUT_S", "Chromium", "find_chromium", "needs_playwright"]
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
 LEAST_VERSION: Final = 94
@@ -118,6 +118,8 @@ class Chromium:
         self._starting: Any = None
         self._driver: Any = None
         self._browser: Browser | None = None
+        self._itself: Any = None
+        """A session of the browser's own, no page's."""
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
 
     async def start(self, init: str, bindings: Mapping[str, Any]) -> tuple[BrowserContext, Page]:
@@ -159,6 +161,7 @@ class Chromium:
                 f"{self._executable} is Chromium {self.version}", f"{LEAST_VERSION} and later can be measured"
             )
         browser.on("disconnected", lambda _: self.gone.set())
+        self._itself = await browser.new_browser_cdp_session()
         context = await browser.new_context(bypass_csp=True, ignore_https_errors=False)
         for name, take in bindings.items():
             await context.expose_binding(name, take)
@@ -166,6 +169,17 @@ class Chromium:
         page = await context.new_page()
         self.priority = lend("playwright")
         return context, page
+
+    async def answers(self, limit_s: float) -> bool:
+        """Return whether browser and driver answer within a time; no page of it is asked."""
+        from playwright.async_api import Error  # noqa: PLC0415 - an extra
+
+        try:
+            async with asyncio.timeout(limit_s):
+                await self._itself.send("Browser.getVersion")
+        except (Error, TimeoutError):
+            return False
+        return True
 
     async def close(self) -> None:
         """End it, and take its profile away; whatever state it is in."""

@@ -13,6 +13,8 @@ __all__ = ["OwnPage"]
 
 _MOST_BYTES = 1 << 20
 _PATIENCE_S = 10.0
+_ISOLATED = ("Cross-Origin-Opener-Policy: same-origin", "Cross-Origin-Embedder-Policy: require-corp")
+"""A page that is alone has a clock of 5 µs, others one of 100. Source: High Resolution Time §4.2 (coarsen time)."""
 
 
 class OwnPage:
@@ -54,7 +56,14 @@ class OwnPage:
                 async with asyncio.timeout(_PATIENCE_S):
                     body = (await reader.readexactly(_length(head))).decode()
                     status, kind, said = await self._respond(method, path, body)
-                lines = (f"HTTP/1.1 {status}", f"Content-Type: {kind}", f"Content-Length: {len(said)}", "", "")
+                lines = (
+                    f"HTTP/1.1 {status}",
+                    f"Content-Type: {kind}",
+                    f"Content-Length: {len(said)}",
+                    *_ISOLATED,
+                    "",
+                    "",
+                )
                 writer.write("\r\n".join(lines).encode() + said)
                 await writer.drain()
 

@@ -53,15 +53,23 @@ class Returned:
         ear.sizes += sizes
         ear.pieces.append(pcm)
 
-    def sound(self, shift_s: float, figures: Mapping[str, float]) -> Sounded:
-        """Return the loudest track; ``shift_s`` turns a page's wall clock into seconds since the epoch."""
-        ear = max(self.ears.values(), key=_energy, default=_Ear())
-        return Sounded(
-            at_s=np.array(ear.at_ms, dtype=np.float64) / 1e3 + shift_s,
-            sizes=np.array(ear.sizes, dtype=np.int64),
-            pcm=np.concatenate(ear.pieces) if ear.pieces else np.zeros(0, dtype=np.float32),
-            figures=figures,
-        )
+    def sounds(self, shift_s: float, figures: Mapping[str, float]) -> list[Sounded]:
+        """Return every track that sounded, the loudest first, one at least.
+
+        ``shift_s`` turns a page's wall clock into seconds since the epoch.
+        """
+        loudness = {key: _energy(ear) for key, ear in self.ears.items()}
+        order = sorted(loudness, key=lambda key: loudness[key], reverse=True)
+        ears = [self.ears[key] for key in order if loudness[key] > 0.0] or [self.ears[key] for key in order[:1]]
+        return [
+            Sounded(
+                at_s=np.array(ear.at_ms, dtype=np.float64) / 1e3 + shift_s,
+                sizes=np.array(ear.sizes, dtype=np.int64),
+                pcm=np.concatenate(ear.pieces) if ear.pieces else np.zeros(0, dtype=np.float32),
+                figures=figures,
+            )
+            for ear in ears or [_Ear()]
+        ]
 
 
 def _energy(ear: _Ear) -> float:

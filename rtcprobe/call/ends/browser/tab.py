@@ -1,7 +1,8 @@
 """A page in a browser of its own, led: started behind our proxy, opened, clicked through, asked, ended.
 
 Rules:
-    1. What ends a page before its time (a crash, the browser gone, a navigation away) is a sentence in ``lost``.
+    1. What ends a page before its time (a crash, the browser or its driver gone, a navigation away) is a sentence in
+       ``lost``.
     2. A dialog is accepted, for nobody sits there to read it, and told.
     3. Whatever the page is asked is answered within ``ASK_S`` or not at all.
 """
@@ -28,9 +29,14 @@ if TYPE_CHECKING:
 __all__ = ["PagePlan", "Tab"]
 
 ASK_S: Final = 3.0
+_BEAT_S: Final = 1.0
+_SILENT_S: Final = 8.0
+"""How long a browser may be silent. On two cores that four programmes computed on none was for more than a second."""
 _TRIES: Final = 5
 _OF_THE_JOIN: Final = 0.8
 """Of the time for a join, what one step may take: who waits longer is not connected in the rest."""
+_OF_LOADING: Final = 0.9
+"""And what loading may: later the join would have ended without saying of what."""
 _MOST_FAULTS: Final = 20
 _OF_CHROMIUM: Final = (".google.com", ".googleapis.com", ".gvt1.com", "gstatic.com")
 """Hosts that Chromium itself calls, whatever its flags say."""
@@ -89,6 +95,7 @@ class Tab:
         context.on("page", self._watch)
         self._watch(self._page)
         self.beside(self._until_gone(chromium))
+        self.beside(self._until_silent(chromium))
         self._protocol = await context.new_cdp_session(self._page)
         await self._protocol.send("Performance.enable", {"timeDomain": "timeTicks"})
 
@@ -105,15 +112,16 @@ class Tab:
 
         page = self._page
         assert page is not None
+        loading_s = _OF_LOADING * limit_s
         try:
-            await self._goto(page, limit_s)
+            await self._goto(page, loading_s)
             origin_ms = await page.evaluate("performance.timeOrigin")
             told = await self._protocol.send("Performance.getMetrics")
             opened(origin_ms, {each["name"]: each["value"] for each in told["metrics"]}["NavigationStart"])
-            await page.wait_for_load_state("domcontentloaded", timeout=limit_s * 1e3)
+            await page.wait_for_load_state("domcontentloaded", timeout=loading_s * 1e3)
         except TimeoutError:
             raise MeasurementError(
-                f"the page did not load within {limit_s:g} s{self.unreached()}", "look whether it does by hand"
+                f"the page did not load within {loading_s:.3g} s{self.unreached()}", "look whether it does by hand"
             ) from None
         except Error as error:
             why = self.unreached() or f" ({first_line(error)})"
@@ -202,6 +210,15 @@ class Tab:
         await chromium.gone.wait()
         if not self.over:
             self.lose("the browser went away")
+
+    async def _until_silent(self, chromium: Chromium) -> None:
+        """Ask the browser now and then whether it is there: of a driver that was killed nobody tells."""
+        while True:
+            await asyncio.sleep(_BEAT_S)
+            if not await chromium.answers(_SILENT_S):
+                break
+        if not self.over:
+            self.lose("the browser does not answer any more")
 
     async def _accept(self, dialog: Any) -> None:
         self.warnings.append(f"the {self._side}'s page opened a dialog ({dialog.type}: {dialog.message}): accepted")

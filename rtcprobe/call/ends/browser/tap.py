@@ -11,8 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+import numpy.typing as npt
+
+from rtcprobe.call.ends.browser.echoed import there_and_back_s
 from rtcprobe.playout.arrivals import Arrivals
-from rtcprobe.recording import Departure
+from rtcprobe.recording import Departure, Departures
 from rtcprobe.runtime.wiretap import WireTap, is_rtp
 from rtcprobe.timeline import Side
 
@@ -35,6 +39,7 @@ class BrowserTap(WireTap):
         """RTP of sound that came, by headers alone."""
         self._reached = reached
         self._sources: dict[int, int] = {}
+        self._came: dict[int, Departures] = {}
 
     def received(self, data: bytes, now_s: float) -> None:
         """Note a datagram that reaches the browser."""
@@ -45,6 +50,8 @@ class BrowserTap(WireTap):
                 self._reached("first_packet", now_s)
                 sequence, stamp = int.from_bytes(data[2:4], "big"), int.from_bytes(data[4:8], "big")
                 self.arrivals.add(now_s, sequence, stamp, b"", kind)
+                source = int.from_bytes(data[8:12], "big")
+                self._came.setdefault(source, Departures()).add(now_s, sequence, stamp, len(data), source)
         elif data[:2] == _SUCCESS:
             self._reached("ice_connected", now_s)
         elif 19 < data[0] < 64 and _later_epoch(data):
@@ -61,6 +68,10 @@ class BrowserTap(WireTap):
         found = [ssrc for ssrc, kind in self._sources.items() if not self.audio or kind in self.audio]
         of_each = [list(self.departures(ssrc)) for ssrc in found]
         return max(of_each, key=len, default=[])
+
+    def echoed_s(self) -> npt.NDArray[np.float64]:
+        """Return how long each packet of sound was away that came back of a server; empty where none can be told."""
+        return there_and_back_s(self.spoken(), max(self._came.values(), key=len, default=Departures()))
 
 
 def _later_epoch(data: bytes) -> bool:
