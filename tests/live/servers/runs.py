@@ -45,7 +45,7 @@ def valid_run(scenario: str, *settings: str, quiet_s: float | None = None) -> Re
     for _ in range(TRIES):
         result = run_probe(find_scenario(scenario, list(settings)), seed=1, clock="real")
         late_s = {name: each.p99_s for name, each in result.harness.latenesses.items()}
-        worst_s = max(each for each in late_s.values() if each is not None)
+        worst_s = max((each for each in late_s.values() if each is not None), default=0.0)
         if result.verdict != "invalid" and (quiet_s is None or worst_s <= quiet_s):
             return result
         complaints.append(result.reasons or late_s)
