@@ -17,7 +17,7 @@ from functools import partial
 
 import numpy as np
 
-from rtcprobe.call.camera import Camera, came_video
+from rtcprobe.call.camera import Camera, came_video, watched_on
 from rtcprobe.call.mouth_track import Speech
 from rtcprobe.call.targets.base import CallSetup
 from rtcprobe.call.targets.loopback import ROUTES, LoopbackCall
@@ -74,7 +74,7 @@ def seen(call: LoopbackCall, *, read: bool) -> list[Seen]:
         assert came is not None
         assert track is not None
         assert isinstance(track.film, Reel)
-        found.append(see(source.said(picture), came, track.film, read_every=int(read)))
+        found.append(see(source.said(picture), came, track.film, read_every=int(read), screen=watched_on(viewer)))
     return found
 
 

@@ -47,7 +47,14 @@ from rtcprobe.audio.opus import OpusDecoder
 from rtcprobe.hearing.lips import LipSync
 from rtcprobe.hearing.playing import play
 from rtcprobe.playout.arrivals import Arrivals
-from rtcprobe.playout.frames import FrameReceiver, Freezes, Synchronization, VideoPacket, make_receiver
+from rtcprobe.playout.frames import (
+    FrameReceiver,
+    Freezes,
+    LibwebrtcReceiver,
+    Synchronization,
+    VideoPacket,
+    make_receiver,
+)
 from rtcprobe.playout.frames.extrapolator import Extrapolator
 from rtcprobe.playout.frames.jitter import JitterEstimator, SizeDelayFilter
 from rtcprobe.playout.frames.rtt import RoundTrips
@@ -330,14 +337,20 @@ class Recorded:
             SenderReport(ZERO_US / 1e6 + each + BASE_S, each, (first + each * VIDEO_HZ) % 2**32, 1) for each in seconds
         ]
 
-    def until(self, at_s: float) -> None:
-        """Play all that came by ``at_s``."""
+    def hold(self, least_us: int) -> None:
+        """Hold it back from now on."""
+        self.receiver.wish(least_us)
+
+    def until(self, at_s: float) -> int | None:
+        """Play all that came by ``at_s``; return the delay aimed at."""
         while self._next < len(self._arrivals) and self._arrivals[self._next][0] <= at_s * 1e6:
             at_us, packet = self._arrivals[self._next]
             self._next += 1
             self.receiver.insert_packet(packet, at_us)
             self.newest = Newest(at_us / 1e6, packet.sequence, packet.timestamp)
         self.receiver.advance(round(at_s * 1e6))
+        assert isinstance(self.receiver, LibwebrtcReceiver)
+        return self.receiver.timing.target_us
 
 
 class Newest(NamedTuple):

@@ -10,12 +10,13 @@ from rtcprobe.call.camera_track import CameraTrack
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.transceiver import Media, PictureWanted
 from rtcprobe.call.watching import Watching
+from rtcprobe.hearing.screen import Screen
 from rtcprobe.picture.film import Film, Reel
 from rtcprobe.recording import CameVideo
 from rtcprobe.runtime.network import Network
 from rtcprobe.runtime.pacing_seam import PACE_FACTOR
 
-__all__ = ["Camera", "came_video", "first_pictures"]
+__all__ = ["Camera", "came_video", "first_pictures", "watched_on"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +34,19 @@ class Camera:
     remb: bool = False
 
     def wanted(
-        self, network: Network, phase: float, may_show: asyncio.Event, media: Media = "sendrecv"
+        self,
+        network: Network,
+        phase: float,
+        may_show: asyncio.Event,
+        media: Media = "sendrecv",
+        before: CameraTrack | None = None,
     ) -> PictureWanted:
-        """Return the section of a camera whose grid begins ``phase`` (0 to 1) of a frame into the call."""
-        reel = Reel(self.film, self.count)
-        track = CameraTrack(reel, phase_s=phase * reel.frame_s, network=network, may_show=may_show)
+        """Return the section of a camera whose grid begins ``phase`` (0 to 1) of a frame into the call.
+
+        ``before`` is what it sent over a connection before this one: it goes on where it is by then.
+        """
+        reel = before.film if before is not None and isinstance(before.film, Reel) else Reel(self.film, self.count)
+        track = CameraTrack(reel, phase_s=phase * reel.frame_s, network=network, may_show=may_show, before=before)
         return replace(
             self.watched(), track=track, media=media, pacing_bps=PACE_FACTOR * self.film.settings.bitrate_bps
         )
@@ -68,5 +77,11 @@ def came_video(peer: Peer, *, forwarded: bool) -> CameVideo | None:
     for picture in peer.pictures:
         came = peer.came_video(picture, forwarded=forwarded, there_and_back=False)
         watcher = picture.watcher
-        return replace(came, round_trips=watcher.round_trips) if isinstance(watcher, Watching) else came
+        return replace(came, round_trips=watcher.screen.round_trips) if isinstance(watcher, Watching) else came
     return None
+
+
+def watched_on(peer: Peer) -> Screen | None:
+    """Return what ``peer`` watched the other side's picture on, once it is over; None where it watched none."""
+    watcher = next((picture.watcher for picture in peer.pictures), None)
+    return watcher.screen if isinstance(watcher, Watching) else None

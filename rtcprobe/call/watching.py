@@ -1,9 +1,9 @@
 """Who watches a picture while it comes: a video receiver that asks for what is missing, and for key frames.
 
 Rules:
-    1. It runs on packets and their instants alone, like the one that hearing plays them through afterwards; lip sync,
-       which needs the sound's playout, does not take part. So both ask for the same, but for a key frame after 3 s
-       without a frame, which may come some tens of ms apart.
+    1. It runs on packets and their instants alone, and is the receiver that hearing sees them through afterwards
+       (``hearing.screen``), unless lip sync, which needs the sound's playout, holds pictures back there: then a key
+       frame after 3 s without a frame may be asked for some tens of ms apart.
     2. The round trip is what RTCP measured on the sound's stream, as soon as there is one.
 """
 
@@ -13,10 +13,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from rtcprobe.hearing.eyes import packet_of
-from rtcprobe.picture.payload import payload_format
+from rtcprobe.hearing.screen import Screen
 from rtcprobe.picture.settings import VideoCodec
-from rtcprobe.playout.frames import make_receiver
 from rtcprobe.recording import VideoArrival
 from rtcprobe.runtime.feedback_seam import Feedback
 from rtcprobe.runtime.network import Network
@@ -30,20 +28,29 @@ _US: Final = 1_000_000
 class Watching:
     """The receiver of one stream at work, by a policy of ``playout.frames``; ``nack``: whether it asks for packets.
 
-    ``first_picture`` is set when it has shown one; ``round_trips`` are those it was told, with their instants.
+    ``first_picture`` is set when it has shown one; ``screen`` is what it plays packets on.
     """
 
     def __init__(self, policy: str, codec: VideoCodec, *, nack: bool, feedback: Feedback, network: Network) -> None:
         self.first_picture = asyncio.Event()
-        self.round_trips: list[tuple[float, float]] = []
+        self.screen = Screen(policy, codec, nack=nack)
+        self._policy, self._codec = policy, codec
         self.round_trip_s: Callable[[], float | None] = _unknown
         """Who is asked for it."""
         self._feedback, self._network = feedback, network
         self._loop = asyncio.get_running_loop()
-        self._format = payload_format(codec)
-        self._receiver = make_receiver(policy, nack=nack)
+        self._round_trip_s: float | None = None
         self._ssrc = 0
         self._due: asyncio.TimerHandle | None = None
+
+    @property
+    def shown(self) -> int:
+        """How many pictures were shown so far."""
+        return int(self.screen.receiver.counters.w3c()["framesRendered"])
+
+    def freezes_s(self) -> list[tuple[float, float]]:
+        """Return from when until when the picture stood, seconds since the call's epoch."""
+        return [(begin / _US, end / _US) for begin, end in self.screen.receiver.counters.freezes.spans_us]
 
     @property
     def awaits(self) -> str | None:
@@ -51,36 +58,35 @@ class Watching:
         if self.first_picture.is_set():
             return None
         packet, key_frame, picture = VIDEO_ORDER
-        counters = self._receiver.counters
+        counters = self.screen.receiver.counters
         return picture if counters.key_frames else key_frame if counters.packets else packet
 
     def nothing_comes(self) -> None:
         """Take note that no picture was agreed on: nobody waits for one."""
         self.first_picture.set()
 
+    def without_nack(self) -> None:
+        """Take note that no packet may be asked for again: nothing has come yet."""
+        self.screen = Screen(self._policy, self._codec, nack=False)
+
     def packet_arrived(self, packet: VideoArrival) -> None:
         """Take a packet, in order of arrival."""
         self._ssrc = packet.ssrc
         self._tell_round_trip(packet.at_s)
-        seen = packet_of(packet, self._format)
-        if seen is None:
-            return
-        self._receiver.insert_packet(seen, round(packet.at_s * _US))
+        self.screen.take(packet)
         self._after()
 
     def _tell_round_trip(self, at_s: float) -> None:
         now_s = self.round_trip_s()
-        if now_s is not None and (not self.round_trips or self.round_trips[-1][1] != now_s):
-            self.round_trips.append((at_s, now_s))
-            self._receiver.round_trip(round(now_s * _US))
+        if now_s is not None and now_s != self._round_trip_s:
+            self._round_trip_s = now_s
+            self.screen.round_trip(at_s, now_s)
 
     def _after(self) -> None:
         """Ask for what is wanted, and plan the next look."""
-        receiver = self._receiver
+        receiver = self.screen.receiver
         if receiver.shown:
             self.first_picture.set()
-            receiver.shown.clear()
-        receiver.decoded.clear()
         for request in receiver.requests:
             if request.kind == "nack":
                 self._feedback.ask_again(self._ssrc, request.sequences)
@@ -105,7 +111,7 @@ class Watching:
         # A clock that reads a hair less than the timer's own instant has reached it all the same.
         due_us = round((self._due.when() - self._network.epoch_s) * _US)
         self._due = None
-        self._receiver.advance(max(due_us, round(self._network.now_s() * _US)))
+        self.screen.advance(max(due_us, round(self._network.now_s() * _US)))
         self._after()
 
 

@@ -22,7 +22,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from rtcprobe.playout.frames import CaptureClock, FrameReceiver, LibwebrtcReceiver, Synchronization, relative_delay_ms
+from rtcprobe.playout.frames import CaptureClock, Synchronization, relative_delay_ms
 from rtcprobe.playout.frames.sync import PERIOD_S
 from rtcprobe.playout.neteq import NetEq
 from rtcprobe.recording import Came, SenderReport
@@ -63,11 +63,6 @@ class Viewed(Protocol):
     """A picture that is played as far as is asked for (``hearing.eyes.Viewing``)."""
 
     @property
-    def receiver(self) -> FrameReceiver:
-        """Whom it is played by."""
-        ...
-
-    @property
     def newest(self) -> Newest | None:
         """The packet that came last so far, none that was sent again."""
         ...
@@ -77,8 +72,12 @@ class Viewed(Protocol):
         """Those of its source."""
         ...
 
-    def until(self, at_s: float) -> None:
-        """Play all that came by ``at_s``."""
+    def until(self, at_s: float) -> int | None:
+        """Play all that came by ``at_s``; return the delay that its receiver aims at, µs, None where it has none."""
+        ...
+
+    def hold(self, least_us: int) -> None:
+        """Hold it back from the instant on that it was played until: a least delay."""
         ...
 
 
@@ -103,19 +102,18 @@ class LipSync:
     def act(self, playout: NetEq) -> None:
         """Judge the gap at the second that is over, and hold one of the two back."""
         at_s, self.due_s = self.due_s, self.due_s + PERIOD_S
-        receiver = self.viewing.receiver
-        self.viewing.until(at_s)
+        target_us = self.viewing.until(at_s)
         relative_ms = self._relative_ms(at_s)
-        if relative_ms is None or not isinstance(receiver, LibwebrtcReceiver):
+        if relative_ms is None or target_us is None:
             return
         found = self._synchronization.step(
             relative_ms=relative_ms,
             audio_ms=playout.current_delay_ms + self._playback_ms,
-            video_ms=round(receiver.timing.target_us / 1e3),
+            video_ms=round(target_us / 1e3),
         )
         if found is not None:
             playout.hold(found.audio_ms / 1e3)
-            receiver.wish(round(found.video_ms / 1e3 * _US))
+            self.viewing.hold(round(found.video_ms / 1e3 * _US))
             self.corrections.append(Correction(at_s, found.audio_ms, found.video_ms))
 
     def _relative_ms(self, at_s: float) -> int | None:

@@ -7,20 +7,24 @@ from __future__ import annotations
 
 import math
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
-from rtcprobe.call.camera import Camera, came_video
+from rtcprobe.call.camera import Camera, came_video, watched_on
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import Call
-from rtcprobe.call.targets.base import Way as PeerWay
+from rtcprobe.call.targets.base import Way as CallWay
+from rtcprobe.call.targets.sfu_shown import Shown
 from rtcprobe.errors import BadInputError
 from rtcprobe.hearing.eyes import Constants, Seen, Viewing
 from rtcprobe.hearing.glimpses import see_glimpses
 from rtcprobe.hearing.lips import LipSync
 from rtcprobe.hearing.relate_pictures import related_pictures
-from rtcprobe.hearing.sights import CallSight, sight_account, skew_account, worst_frame
+from rtcprobe.hearing.screen import Screen
+from rtcprobe.hearing.sights import CallSight, sight_account, skew_account, together, worst_frame
 from rtcprobe.picture.film import Film, Place, Reel
 from rtcprobe.picture.settings import VideoSettings
 from rtcprobe.picture.shelf import Shelf
@@ -45,12 +49,18 @@ _TOO_MUCH = 1.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """One way of a call as it was left: what was shown, and what came of it."""
+    """One way of a call as it was left, over one connection of the viewer's: what was shown, and what came of it.
+
+    ``stamps`` are the frames meant for this viewer with the RTP times they had there; None: all, as they left.
+    ``screen`` is what it was watched on meanwhile.
+    """
 
     way: Way
     said: Said
     came: CameVideo
     reel: Reel
+    stamps: Mapping[int, int] | None = None
+    screen: Screen | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,9 +115,10 @@ class Pictures:
     def beside(self, ways: Sequence[Watched | Looking], sound: Mapping[Way, Came]) -> Mapping[Way, LipSync]:
         """Return, by the way of each sound, what makes it agree with the picture beside it while it is played."""
         self._lips = {}
-        for each in ways:
-            if isinstance(each, Looking):
-                continue
+        for one in _by_way([each for each in ways if isinstance(each, Watched)]):
+            if len(one) > 1:
+                continue  # who came back has a receiver for each connection, and one ear for all: left alone
+            each = one[0]
             heard = Way.of(each.way.talker, each.way.listener)
             listener = self._scenario.party(each.came.listener)
             viewer = _viewer(self._plans, each.way)
@@ -123,16 +134,16 @@ class Pictures:
         Raises:
             BadInputError: a film that is to be written, and cannot be.
         """
-        for each in ways:
-            if isinstance(each, Looking):
-                seen = _glimpsed(each, self._scenario)
-                sight = CallSight(policy="the browser's own", seen=seen, likeness={}, forwarded=each.forwarded)
-                self._sights.setdefault(each.way, {})[number] = sight
-                continue
-            sight = self._sight(each, number)
-            self._sights.setdefault(each.way, {})[number] = sight
+        for looking in (each for each in ways if isinstance(each, Looking)):
+            seen = _glimpsed(looking, self._scenario)
+            sight = CallSight(policy="the browser's own", seen=seen, likeness={}, forwarded=looking.forwarded)
+            self._sights.setdefault(looking.way, {})[number] = sight
+        for one in _by_way([each for each in ways if isinstance(each, Watched)]):
+            sights = [self._sight(each, number) for each in one]
+            self._sights.setdefault(one[0].way, {})[number] = sights[0] if len(sights) == 1 else together(sights)
             if self._video_dir is not None:
-                _write_film(self._folder(number), each, sight.seen)
+                for place, (each, sight) in enumerate(zip(one, sights, strict=True), 1):
+                    _write_film(self._folder(number), each, sight.seen, place)
 
     def accounts(self, sound: Sequence[Account]) -> tuple[Account, ...]:
         """Return what was seen, an account a way, and how it agrees with the sound of the same talker and listener."""
@@ -169,7 +180,8 @@ class Pictures:
         film, viewer = each.reel.film, _viewer(self._plans, each.way)
         seen = (viewing or _viewing(each, self._scenario)).seen()
         places = {place.number: place for place, _, _ in seen.decoded if place is not None}
-        self._places[each.way, call] = film, places
+        _, before = self._places.get((each.way, call), (film, {}))
+        self._places[each.way, call] = film, {**before, **places}
         numbers = [frame.number for frame in seen.frames if frame.fate == "seen" and viewer.reads(frame.number)]
         likeness = {number: film.likeness(places[number]) for number in numbers if number in places}
         corrections = () if lips is None else tuple(lips.corrections)
@@ -199,8 +211,13 @@ def watched(call: Call, listener: Peer | None = None, *, outside: bool) -> list[
     ``outside``: through a server that is not ours.
     """
     found: list[Watched | Looking] = []
+    shown_on: Callable[[CallWay], Sequence[Shown]] | None = getattr(call, "shown_on", None)
     for way in call.ways:
         if listener not in (None, way.listener):
+            continue
+        if shown_on is not None:
+            name = Way.of(way.direction.talker, way.direction.listener, "video")
+            found += [Watched(way=name, **each._asdict()) for each in shown_on(way)]
             continue
         looking = _looking(way)
         if looking is not None:
@@ -212,7 +229,8 @@ def watched(call: Call, listener: Peer | None = None, *, outside: bool) -> list[
             if came is None or came.agreed is None or track is None or not isinstance(track.film, Reel):
                 continue
             name = Way.of(way.direction.talker, way.direction.listener, "video")
-            found.append(Watched(way=name, said=way.talker.said(picture), came=came, reel=track.film))
+            said, screen = way.talker.said(picture), watched_on(way.listener)
+            found.append(Watched(way=name, said=said, came=came, reel=track.film, screen=screen))
     return found
 
 
@@ -228,7 +246,7 @@ def first_pictures_s(call: Call, listener: Peer, scenario: Scenario, *, outside:
     return marks
 
 
-def _looking(way: PeerWay) -> Looking | None:
+def _looking(way: CallWay) -> Looking | None:
     """Return a way between browsers; None where its talker is none, or shows nothing. Other ends know of neither."""
     shows, sees = (getattr(peer, "sights", None) for peer in (way.talker, way.listener))
     filmed = None if shows is None or sees is None else shows.filmed()
@@ -245,12 +263,19 @@ def _glimpsed(each: Looking, scenario: Scenario) -> Seen:
     return see_glimpses(each.filmed, each.looked, constants)
 
 
-def _write_film(folder: Path, each: Watched, seen: Seen) -> None:
+def _by_way(ways: Sequence[Watched]) -> list[list[Watched]]:
+    """Return what was watched way by way, each by the connections it took."""
+    return [list(one) for _, one in groupby(ways, key=attrgetter("way"))]
+
+
+def _write_film(folder: Path, each: Watched, seen: Seen, place: int) -> None:
+    """Write what was shown over the ``place``-th connection of a viewer, beside the original."""
     film = each.reel.film
     decoded = (
         (film.frame(one.place) if one.place is not None else one.data or b"", one.shown_s) for one in seen.decoded
     )
-    name = f"{each.way.talker}_to_{each.way.listener}.mp4"
+    again = "" if place == 1 else f".{place}"
+    name = f"{each.way.talker}_to_{each.way.listener}{again}.mp4"
     write_beside(folder / name, film.settings, decoded, [frame.filmed_s for frame in seen.frames])
 
 
@@ -264,7 +289,9 @@ def _viewing(each: Watched, scenario: Scenario) -> Viewing:
         policy=viewer.playout,
         nack=viewer.nack,
         read_every=viewer.read_every,
+        stamps=each.stamps,
         constants=Constants(capture_s=camera.capture_s, encode_s=camera.encode_s, display_s=viewer.display_s),
+        screen=each.screen,
     )
 
 

@@ -35,6 +35,10 @@ class Picture:
             )  # fmt: skip
             self.receiver.insert_packet(packet, round(each.at_s * 1e6))
         self.receiver.advance(round(at_s * 1e6))
+        return self.receiver.timing.target_us
+
+    def hold(self, least_us):
+        self.receiver.wish(least_us)
 
 
 def sound(way_s):

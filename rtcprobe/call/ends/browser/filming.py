@@ -62,7 +62,7 @@ class PagePictures:
     @property
     def plan(self) -> Mapping[str, Any]:
         """What the page is told: its camera's plan (None: there is none), and the scripts of camera and eye."""
-        scripts = {"looks": self.looks, "film": source("camera.js"), "eye": source("eye.js")}
+        scripts = {"looks": self.looks, "film": source("film.js"), "eye": source("eye.js")}
         return {"camera": None if self.settings is None else _plan(self.settings, self.lasts_s), **scripts}
 
     def take(self, text: str) -> None:
