@@ -121,6 +121,7 @@ class AgreedVideo:
     """What both sides agreed on for a picture: codec (``"VP8"``) and payload types; ``rtx_payload_type`` None: no RTX.
 
     ``nack`` and ``pli``: whether a receiver may ask for packets (RFC 4585 §6.2.1) and for key frames (§6.3.1).
+    ``tells``: how the sender is told what the line takes, ``"transport-cc"`` or ``"goog-remb"``; None: in no way.
     """
 
     codec: str
@@ -128,6 +129,7 @@ class AgreedVideo:
     rtx_payload_type: int | None
     nack: bool
     pli: bool
+    tells: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -299,28 +299,24 @@ class Visitor:
         self.crossed = Crossed()
         self._rtt_s, self._idle_s, self._rng = rtt_s, idle_s, rng
         self._download: Download | None = None
-        self._begins_s = begin_s if fetches else begin_s + rng.exponential(idle_s)
-
-    @property
-    def next_s(self) -> float:
-        """When it does something again."""
-        return self._begins_s if self._download is None else self._download.next_s
+        self.next_s = begin_s if fetches else begin_s + rng.exponential(idle_s)
 
     def step(self, queue: Queue) -> None:
         """Begin a file, or go on with it."""
-        if self._download is None:
+        now_s, download = self.next_s, self._download
+        if download is None:
             packets = math.ceil(self._rng.uniform(*_FILE_BYTES) / TCP_BYTES)
-            self._download = Download(
-                self._rtt_s, _NO_LIMIT_BYTES, self._rng, self._begins_s, packets=packets, crossed=self.crossed
+            download = self._download = Download(
+                self._rtt_s, _NO_LIMIT_BYTES, self._rng, now_s, packets=packets, crossed=self.crossed
             )
-            return
-        now_s = self._download.next_s
-        self._download.step(queue)
-        if self._download.done:
-            self._download, self._begins_s = None, now_s + self._rng.exponential(self._idle_s)
+        else:
+            download.step(queue)
+        self.next_s = download.next_s
+        if download.done:
+            self._download, self.next_s = None, now_s + self._rng.exponential(self._idle_s)
 
     def stand_still(self, for_s: float) -> None:
         """Move everything that is to come ``for_s`` into the future."""
-        self._begins_s += for_s
+        self.next_s += for_s
         if self._download is not None:
             self._download.stand_still(for_s)

@@ -75,6 +75,38 @@ def test_what_is_lost_is_told_so_and_what_is_sent_again_has_a_number_of_its_own(
     assert missing <= told_lost
 
 
+def test_a_report_names_a_source_that_came_for_libwebrtc_heeds_no_other():
+    (ana, _), _ = called()
+    sources = {each.ssrc for each in ana.left}
+    assert {report.media_ssrc for _, report in ana.told} <= sources
+    assert not {report.sender_ssrc for _, report in ana.told} & {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("sides", "tells", "answered"),
+    [
+        ((True, True), "transport-cc", "transport-cc"),
+        ((True, False), "goog-remb", "goog-remb"),
+        ((False, True), "goog-remb", "goog-remb"),
+        ((False, False), "goog-remb", "goog-remb"),
+    ],
+)
+def test_who_may_be_told_of_the_line_in_two_ways_is_told_in_the_better_one_alone(sides, tells, answered):
+    descriptions = []
+
+    def noted(text):
+        descriptions.append(text)
+        return text
+
+    async def main():
+        async with two(sound_and_picture, transport_cc=sides, change=noted) as peers:
+            return [peer.pictures[0].agreed.tells for peer in peers]
+
+    assert run(main) == [tells, tells]
+    _, answer = descriptions
+    assert {kind for kind in ("goog-remb", "transport-cc") if kind in answer} == {answered}
+
+
 def test_nothing_is_numbered_unless_both_sides_know_it():
     for sides in ((True, False), (False, True), (False, False)):
         numbers, _ = called(sides=sides)

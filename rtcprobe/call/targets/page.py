@@ -10,7 +10,8 @@ Rules:
        between. The whole path between the two is emulated; signalling stands where the scenario puts it.
     2. ``page+https://...`` is anybody's: an *echo*, or with ``ends: two`` two such pages in two browsers. Each side's
        access is emulated; the rest of the way, and the server, are real.
-    3. A page is led by ``steps``; it reaches its own host and those of ``hosts``, nobody else.
+    3. A page is led by ``steps``; it reaches its own host and those of ``hosts``, nobody else. ``{party}`` in its URL
+       and in words of steps is whose page it is.
     4. Browsers live in real time.
 """
 
@@ -163,7 +164,7 @@ class PageCall(Course):
         for place, (name, plan) in enumerate(zip(names, plans, strict=False)):
             host = self._host(name, far, signals, seeds[4 * place :])
             self.pages.append(
-                BrowserEnd(host, name, plan, setup.speech[name], executable, direct=not target.plans)
+                BrowserEnd(host, name, plan.of(name), setup.speech[name], executable, direct=not target.plans)
             )  # fmt: skip
         self._ours: _DirectPeer | None = None
         if not target.plans:

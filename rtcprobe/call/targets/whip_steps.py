@@ -28,7 +28,7 @@ from typing import Any, Final
 from rtcprobe.call import faults
 from rtcprobe.call.http import HttpClient, Reply
 from rtcprobe.call.peer import Peer
-from rtcprobe.call.sdp import candidates_fragment
+from rtcprobe.call.sdp import read_description
 from rtcprobe.call.session import Rights, Session
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.targets import plain
@@ -37,7 +37,7 @@ from rtcprobe.ice import IceServer, read_links
 from rtcprobe.secrets import Secret
 from rtcprobe.timeline import OUTSIDE_ORDER
 
-__all__ = ["ORDER", "PARTY", "Address", "Endpoints", "WhipSteps"]
+__all__ = ["ORDER", "PARTY", "Address", "Endpoints", "WhipSteps", "candidates_fragment"]
 
 _SDP = "application/sdp"
 _FRAGMENT = "application/trickle-ice-sdpfrag"
@@ -229,6 +229,20 @@ class WhipSteps(OutsideEnds):
         if "server" in reply.headers:
             self.said(peer, server=faults.printable(reply.headers["server"], _MOST_OF_A_NAME))
         return session
+
+
+def candidates_fragment(offer: Sdp, candidates: Sequence[str], *, last: bool = True) -> str:
+    """Return ``candidates`` (``"candidate:..."``) of ``offer`` as a fragment to be sent later; ``last``: all are told.
+
+    Source: RFC 8840 §9, RFC 9725 §4.3.2.
+    """
+    found = read_description(offer.text, "our offer")
+    section = found.audio()[0]
+    kept = [line for line in section if line.startswith(("a=mid:", "a=ice-ufrag:", "a=ice-pwd:"))]
+    group = [line for line in found.session if line.startswith("a=group:BUNDLE")]
+    lines = [*group, section[0], *kept, *(f"a={each}" for each in candidates)]
+    lines += ["a=end-of-candidates"] if last else []
+    return "\r\n".join(lines) + "\r\n"
 
 
 async def _delete(session: Session) -> None:

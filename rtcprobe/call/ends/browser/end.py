@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from rtcprobe.call.ends.browser.events import PAGE_ORDER, Told
+from rtcprobe.call.ends.browser.events import PageTimeline, Told
 from rtcprobe.call.ends.browser.figures import Passed, figures_of, passed_of
 from rtcprobe.call.ends.browser.launching import source
 from rtcprobe.call.ends.browser.sounding import Returned
@@ -36,7 +36,7 @@ from rtcprobe.recording import Came, Said
 from rtcprobe.runtime.media_seam import MediaPath
 from rtcprobe.runtime.outside import OutsideHost
 from rtcprobe.runtime.turn_end import TurnEnd
-from rtcprobe.timeline import Side, Timeline, Wait
+from rtcprobe.timeline import Side, Wait
 
 __all__ = ["BrowserEnd"]
 
@@ -56,7 +56,7 @@ class BrowserEnd:
     ) -> None:
         """Make it; nothing is opened. ``direct``: nothing stands between it and whom it hears."""
         self.side = side
-        self.timeline = Timeline(side, PAGE_ORDER)
+        self.timeline = PageTimeline(side)
         self.connected, self.failed, self.ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.heard_packet = asyncio.Event()
         self.own_s: dict[str, float] = {}
