@@ -207,7 +207,8 @@ class _Outputs:
                 controller=each.sender,
                 rows=each.rows,
                 courses=each.courses,
-                notes=(*each.invalid, *dict.fromkeys(each.warnings)),
+                notes=tuple(dict.fromkeys(each.warnings)),
+                invalid=each.invalid,
             )
             for each in done
         ]
