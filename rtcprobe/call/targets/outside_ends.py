@@ -55,6 +55,7 @@ class OutsideEnds(OutsideSteps):
         line: Line,
         wanted: Sequence[SoundWanted | PictureWanted],
         milestones: Sequence[str],
+        **more: Any,
     ) -> Peer:
         """Return a connection at ``host``, of whose ``line`` it is.
 
@@ -63,7 +64,7 @@ class OutsideEnds(OutsideSteps):
         gathering = Gathering(self.setup.ice, line, tls=lambda: tls_context(self.setup.ice.ca_file))
         numbered = any(isinstance(each, PictureWanted) for each in wanted)
         peer = self.setup.peer(
-            host, line.side, wanted, milestones=milestones, gathering=gathering, transport_cc=numbered
+            host, line.side, wanted, milestones=milestones, gathering=gathering, transport_cc=numbered, **more
         )
         self._hosts[peer] = host
         self.lines[peer] = line
