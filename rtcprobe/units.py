@@ -32,7 +32,6 @@ RTP_CLOCK_HZ = 48_000
 
 _DURATION = {
     "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0,
-    "\u03bcs": 1e-6,  # the Greek letter, which some keyboards write for the micro sign
     "usec": 1e-6, "usecs": 1e-6, "msec": 1e-3, "msecs": 1e-3, "sec": 1.0, "secs": 1.0,
 }  # fmt: skip
 _RATE = {
@@ -164,11 +163,13 @@ def _split(text: object) -> tuple[str, str]:
     if isinstance(text, bool) or not isinstance(text, (str, int, float)):
         return "", ""
     match = _QUANTITY.fullmatch(str(text).strip())
-    return ("", "") if match is None else (match[1], match[2])
+    # Some keyboards write the Greek letter for the micro sign.
+    return ("", "") if match is None else (match[1], match[2].replace("\u03bc", "\u00b5"))
 
 
 def is_unit(word: str) -> bool:
     """Whether ``word`` is a unit, written apart from its number."""
+    word = word.replace("\u03bc", "\u00b5")
     return word == "%" or word.lower() in _DURATION or word.lower() in _RATE or word.lower() in _BYTES
 
 
