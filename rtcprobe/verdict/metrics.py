@@ -218,7 +218,7 @@ def _delay(kind: Kind) -> Callable[[Result, str], Observations]:
 
     def read(result: Result, way: str) -> Observations:
         found = of_way(result, way)
-        if found.empty and kind in _BY_ROLE:
+        if found.empty and kind in ("mouth_to_ear", "glass_to_glass"):
             return Observations(calls=delays_between(result, way, kind))
         return found
 
@@ -364,9 +364,6 @@ _JUDGED: Mapping[Kind, _Judged] = {
 
 _MEDIA: Mapping[Kind, str] = {"glass_to_glass": "video", "lip_sync": "video", "messages": "messages"}
 """The medium of kinds that are not of sound."""
-
-_BY_ROLE: tuple[Kind, ...] = ("mouth_to_ear", "glass_to_glass")
-"""Kinds whose delay can be asked from one role to another."""
 
 _CALLED = {"video": "glass_to_glass", "picture": "glass_to_glass", "av_skew": "lip_sync", "message_delay": "messages"}
 """What budgets may call a kind, too: ``video.freeze_share``, ``picture.ssim``, ``av_skew``,
