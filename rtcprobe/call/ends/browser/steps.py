@@ -8,13 +8,15 @@ A step is one of::
     choose: ["select#codec", opus]     # of a list
     wait: "text=connected"             # for something to be seen
 
+Words may hold ``{party}``, which is whose page it is: ``fill: ["#name", "{party}"]``, ``env:TOKEN_{party}``.
+
 Source of the selectors: playwright.dev, "Locators" and "Other locators".
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from rtcprobe.call.ends.browser.launching import first_line
@@ -25,7 +27,10 @@ from rtcprobe.secrets import Secret, read_secret
 if TYPE_CHECKING:
     from playwright.async_api import Page
 
-__all__ = ["Step", "do", "read_steps"]
+__all__ = ["PARTY", "Step", "do", "read_steps"]
+
+PARTY: Final = "{party}"
+"""In a URL or in words: the name of whose page it is."""
 
 _PAIRS: Final = ("fill", "press", "choose")
 _VERBS: Final = ("click", *_PAIRS, "wait")
@@ -39,9 +44,21 @@ class Step:
     verb: str
     selector: str
     words: str | Secret = ""
+    where: str = ""
+    """Where it is written."""
 
     def __str__(self) -> str:
         return f"{self.verb} {self.selector}"
+
+    def of(self, party: str) -> Step:
+        """Return it as ``party`` does it.
+
+        Raises:
+            BadInputError: words that are named, and not to be found.
+        """
+        if isinstance(self.words, Secret) or PARTY not in self.words:
+            return self
+        return replace(self, words=_words(self.words.replace(PARTY, party), self.where))
 
 
 def read_steps(plan: TargetPlan) -> tuple[Step, ...]:
@@ -72,10 +89,12 @@ def _step(written: Any, where: str, cure: str) -> Step:
     pair = isinstance(what, Sequence) and not isinstance(what, str) and len(what) == 2
     if not pair or not isinstance(what[0], str) or not what[0] or not isinstance(what[1], (str, int, float)):
         raise BadInputError(f"{where}: {verb} {what!r} is no pair", f'write {{{verb}: ["#room", "1234"]}}')
-    words: str | Secret = str(what[1])
-    if str(words).startswith(("env:", "file:")):
-        words = read_secret(words, where)
-    return Step(verb=verb, selector=what[0], words=words)
+    words = str(what[1])
+    return Step(verb=verb, selector=what[0], words=words if PARTY in words else _words(words, where), where=where)
+
+
+def _words(written: str, where: str) -> str | Secret:
+    return read_secret(written, where) if written.startswith(("env:", "file:")) else written
 
 
 async def do(page: Page, steps: Sequence[Step], limit_s: float, begun: Callable[[str], None]) -> None:

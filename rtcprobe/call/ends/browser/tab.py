@@ -12,11 +12,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from rtcprobe.call.ends.browser.launching import Chromium, first_line
-from rtcprobe.call.ends.browser.steps import Step, do
+from rtcprobe.call.ends.browser.steps import PARTY, Step, do
 from rtcprobe.errors import MeasurementError
 from rtcprobe.runtime.outside import OutsideHost
 from rtcprobe.runtime.socks import SocksProxy
@@ -58,6 +59,15 @@ class PagePlan:
         """Return whether the page may reach ``host``."""
         host = host.rstrip(".").lower()
         return any(host == each or (each.startswith("*.") and host.endswith(each[1:])) for each in self.hosts)
+
+    def of(self, party: str) -> PagePlan:
+        """Return it as ``party`` goes by it.
+
+        Raises:
+            BadInputError: words of a step that are named, and not to be found.
+        """
+        steps = tuple(step.of(party) for step in self.steps)
+        return replace(self, url=self.url.replace(PARTY, quote(party)), steps=steps)
 
 
 class Tab:
