@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from rtcprobe.picture.marker import NUMBERS, paint, read
 
-
 SIZES = [(480, 640), (480, 854), (90, 160), (720, 1280), (240, 426), (640, 360), (1280, 720)]
 
 
