@@ -188,7 +188,7 @@ class Network:
         self.last_arrival_s = 0.0
         """The latest arrival sealed so far: after it, nothing is under way any more."""
         self.arrival_s: float | None = None
-        """When the packet was due whose arrival is being handled on the real clock (``tcp``); None otherwise."""
+        """When the packet was due whose arrival is being handled on the real clock (``tcp``, ``outside``)."""
         self._at: Callable[..., None] | None = None if sockets else getattr(loop, "at", None)  # ``virtual``'s own
         self._directions: dict[tuple[str, str], Direction] = {}
         self._endpoints: dict[tuple[str, int], EmulatedTransport] = {}

@@ -192,7 +192,11 @@ class OutsideNetwork(Network):
         self.lateness.samples_s.append(late_s)
         if self.late is not None:
             self.late(late_s, due_s - self.epoch_s)
-        act(*args)
+        self.arrival_s = due_s - self.epoch_s
+        try:
+            act(*args)
+        finally:
+            self.arrival_s = None
 
 
 class OutsideTransport(EmulatedTransport):

@@ -12,7 +12,9 @@ Rules:
     2. Reports go out while anything came, as often as Chromium's do that sends voice alone.
     3. A report is about the whole transport, and names a source all the same: one that came. libwebrtc heeds none that
        names a source it does not send (``rtcp_receiver.cc``; Chromium 156 stayed at its 300 kb/s).
-    4. What the numbers are for (an estimate of the path, ``control.gcc``) is somebody else's matter: here they are
+    4. A packet came when its line let it out, however late this process was to look at it: a sender would take that for
+       a queue.
+    5. What the numbers are for (an estimate of the path, ``control.gcc``) is somebody else's matter: here they are
        facts, ``left`` and ``came`` and ``told``.
 
 Source: draft-holmer-rmcat-transport-wide-cc-extensions-01.
@@ -111,7 +113,8 @@ class TransportCc:
         number = self._number_of(data)
         if number is not None:
             self.came.append(Numbered(now_s, number, _SSRC.unpack_from(data, 8)[0], len(data)))
-            self._recorder.arrived(number, now_s)
+            due_s = self._network.arrival_s
+            self._recorder.arrived(number, now_s if due_s is None else due_s)
 
     def stop(self) -> None:
         """Report nothing any more."""

@@ -100,6 +100,11 @@ class WhipWhepTarget:
         return not self.parties
 
     @property
+    def performs(self) -> bool:
+        """Whether parties come, go and speak by cues: in a room of parties."""
+        return bool(self.parties)
+
+    @property
     def routes(self) -> Sequence[Route]:
         """The ways packets take."""
         if self.agent:

@@ -28,13 +28,17 @@ _REAL = "Real calls on the real clock, over a line of ours that changes."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdaptCase:
-    """One line and what came of the calls over it; ``controller`` is who sent, ``notes`` what a reader should know."""
+    """One line and what came of the calls over it; ``controller`` is who sent.
+
+    ``notes`` are what a reader should know, ``invalid`` why calls do not count, a sentence each.
+    """
 
     case: Case
     controller: str
     rows: Sequence[Mapping[str, float | None]]
     courses: Sequence[Course]
     notes: Sequence[str] = ()
+    invalid: Sequence[str] = ()
 
 
 def adapt_page(cases: Sequence[AdaptCase], *, title: str | None = None, real: bool = False) -> str:
@@ -49,6 +53,7 @@ def adapt_page(cases: Sequence[AdaptCase], *, title: str | None = None, real: bo
             heading="What a sender does when the line changes",
             intro=_REAL if real else _MODEL,
             parts=parts,
+            verdict="; ".join(note for each in cases for note in each.invalid),
         )
     )
 
