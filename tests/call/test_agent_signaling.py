@@ -114,7 +114,7 @@ def test_options_that_cannot_be_meant_are_refused(options, sentence):
 
 def test_an_agent_behind_whip_and_whep_has_one_user():
     options = {"kind": "agent", "listeners": 2}
-    with pytest.raises(BadInputError, match="target.listeners means nothing of an agent"):
+    with pytest.raises(BadInputError, match=r"target\.listeners means nothing of an agent"):
         find_target(TargetPlan(url="whip+whep://agent.example/{whip,whep}", options=options))
 
 
