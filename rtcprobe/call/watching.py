@@ -44,6 +44,15 @@ class Watching:
         self._due: asyncio.TimerHandle | None = None
 
     @property
+    def shown(self) -> int:
+        """How many pictures were shown so far."""
+        return int(self.screen.receiver.counters.w3c()["framesRendered"])
+
+    def freezes_s(self) -> list[tuple[float, float]]:
+        """Return from when until when the picture stood, seconds since the call's epoch."""
+        return [(begin / _US, end / _US) for begin, end in self.screen.receiver.counters.freezes.spans_us]
+
+    @property
     def awaits(self) -> str | None:
         """The milestone that it waits for, of ``timeline.VIDEO_ORDER``; None once it has shown a picture."""
         if self.first_picture.is_set():

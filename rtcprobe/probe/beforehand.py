@@ -57,9 +57,10 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
         if not isinstance(target, RoomTarget):
             raise BadInputError(f"{target.name} cannot be called by {', '.join(names)}", "write a caller and a callee")
         target = target.joining(names, [way for way in scenario.ways if way.medium == "audio"])
-    if outside and cues_of(scenario.parties, scenario.script):
+    if outside and cues_of(scenario.parties, scenario.script) and not getattr(target, "performs", False):
         raise BadInputError(
-            f"{target.name} is called without cues", "a script, comes and leaves are performed on the loopback alone"
+            f"{target.name} is called without cues",
+            "a script, comes and leaves are performed in rooms: write parties, or leave them out",
         )
     if engine == "model" and cues_of(scenario.parties, scenario.script):
         raise BadInputError("engine model performs no cues", "it models who is there all the time: use engine stack")

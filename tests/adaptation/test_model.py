@@ -262,7 +262,7 @@ def test_the_command_says_its_engine_a_sentence_and_figures(rtcprobe, tmp_path):
     assert "capacity (dashed), estimate (line), sent (second line)" in drawn
     assert "seconds with a freeze (crosses)" in drawn
     assert out.startswith("engine: model (virtual time, 2 seeds); controller: gcc")
-    assert "when the line falls to 300kbit, gcc sends below it after" in out
+    assert "When the line falls to 300kbit, gcc sends below it after" in out
     document = json.loads(path.read_text())
     assert document["engine"] == "model"
     assert set(document["scenarios"][0]["figures"]) >= {"below_capacity_s", "freezes", "voice_unplayed"}

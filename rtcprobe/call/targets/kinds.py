@@ -93,7 +93,7 @@ KINDS = (
         plain="sdp+http://",
         calls="whoever answers a POST of an offer: voice agents, aiortc's examples",
         hears="there and back; with echo: false joins alone; with kind: agent conversations",
-        options=(*_HTTP, "body", "fields", "kind", "echo", "delete", "session_origin"),
+        options=(*_HTTP, "body", "fields", "kind", "echo", "trickle", "events", "delete", "session_origin"),
     ),
     Kind(
         written="page",
