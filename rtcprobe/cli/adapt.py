@@ -270,10 +270,20 @@ def _called(case: Case, controller: str, seeds: int, progress: Callable[[Progres
         if progress is not None:
             progress(Progress(step=case.name, done=seed, total=seeds, unit="calls"))
         if case.flows == (Flow(),):
-            settings = Settings(forward=case.link, back=case.back, length_s=case.length_s, seed=seed)
+            settings = Settings(
+                forward=case.link, back=case.back, length_s=case.length_s, max_bps=case.max_bps, seed=seed
+            )
             runs = [Call(settings, controller_of(controller)).run()]
         else:
-            runs = meet(case.flows, case.link, case.back, length_s=case.length_s, controller=controller, seed=seed)
+            runs = meet(
+                case.flows,
+                case.link,
+                case.back,
+                length_s=case.length_s,
+                controller=controller,
+                seed=seed,
+                max_bps=case.max_bps,
+            )
         course = together(case.flows, runs) if len(runs) > 1 else runs[0]
         done.rows.append(figures_of(course, case.link) | {"fairness": fairness(case.flows, runs, case.link)})
         done.courses.append(course)

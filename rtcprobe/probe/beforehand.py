@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +20,7 @@ from rtcprobe.runtime.virtual import VirtualEventLoop
 from rtcprobe.scenario import Scenario
 from rtcprobe.verdict import Budget
 from rtcprobe.verdict.metrics import Over, metric_named
-from rtcprobe.ways import BOTH_LEGS, BOTH_WAYS, Leg, Way
+from rtcprobe.ways import BOTH_LEGS, BOTH_WAYS, Leg, Medium, Way
 
 __all__ = ["check_target", "warm_up"]
 
@@ -30,6 +30,9 @@ TURNS: tuple[Over, ...] = ("response", "barge_in")
 
 _OF_PARTIES: tuple[Over, ...] = ("join", "room")
 """What budgets name a party or a role of."""
+
+_OF_MEDIA: Mapping[Over, Medium] = {"glass_to_glass": "video", "lip_sync": "video", "messages": "messages"}
+"""The medium of what budgets are about, where it is not sound."""
 
 _TWO = ("caller", "callee")
 """Whom targets outside know."""
@@ -57,9 +60,10 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
         if not isinstance(target, RoomTarget):
             raise BadInputError(f"{target.name} cannot be called by {', '.join(names)}", "write a caller and a callee")
         target = target.joining(names, [way for way in scenario.ways if way.medium == "audio"])
-    if outside and cues_of(scenario.parties, scenario.script):
+    if outside and cues_of(scenario.parties, scenario.script) and not getattr(target, "performs", False):
         raise BadInputError(
-            f"{target.name} is called without cues", "a script, comes and leaves are performed on the loopback alone"
+            f"{target.name} is called without cues",
+            "a script, comes and leaves are performed in rooms: write parties, or leave them out",
         )
     if engine == "model" and cues_of(scenario.parties, scenario.script):
         raise BadInputError("engine model performs no cues", "it models who is there all the time: use engine stack")
@@ -71,9 +75,11 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
         _check_conversation(scenario, target, engine)
         return target
     measured = tuple(map(Way, target.directions))
+    of_media = {over: tuple(way for way in scenario.ways if way.medium == medium) for over, medium in _OF_MEDIA.items()}
     roles = tuple(dict.fromkeys(party.role for party in scenario.parties if party.role))
     for budget in scenario.budgets:
         _refuse_unknown(budget, target, measured, names, roles)
+        _refuse_unseen(budget, of_media, names, roles)
     return target
 
 
@@ -105,6 +111,25 @@ def _refuse_unknown(
     if metric.way is not None and there and metric.way not in there:
         cure = did_you_mean(metric.way, there)
         raise BadInputError(f"budget {budget.expression!r}: there is no {metric.way} here", cure)
+
+
+def _refuse_unseen(
+    budget: Budget, of_media: Mapping[Over, Sequence[Way]], parties: Sequence[str], roles: Sequence[str]
+) -> None:
+    """Refuse a budget about pictures or messages on a way that has none, where others have.
+
+    Raises:
+        BadInputError: with the nearest there is.
+    """
+    metric = metric_named(budget.metric)
+    there = of_media.get(metric.over, ())
+    if metric.way is None or not there:
+        return
+    way, known = Way(metric.way), [Way.of(each.talker, each.listener) for each in there]
+    of_roles = not metric.suffix and metric.over == "glass_to_glass" and _between_roles(way, parties, roles)
+    if Way.of(way.talker, way.listener) not in known and not of_roles:
+        cure = did_you_mean(Way.of(way.talker, way.listener), known)
+        raise BadInputError(f"budget {budget.expression!r}: nothing of that is sent on that way", cure)
 
 
 def _between_roles(way: str | None, parties: Sequence[str], roles: Sequence[str]) -> bool:

@@ -38,7 +38,7 @@ KINDS = (
     Kind(
         written="sfu",
         schemes=("sfu",),
-        calls="a forwarding server of ours between all parties: emulated whole, on either clock",
+        calls="a forwarding server of ours between all parties, of sound and pictures: emulated whole, on either clock",
         hears="every way, through the server",
         options=("nack", "last_n", "stage", "service", "workers"),
     ),

@@ -9,7 +9,7 @@ import numpy as np
 from rtcprobe.call.channel import drained
 from rtcprobe.call.ends.server import ServerLeg
 from rtcprobe.call.peer import Peer
-from rtcprobe.call.script import absent
+from rtcprobe.call.script import absent, goes_on_stage
 from rtcprobe.call.signaling import EmulatedSignaling, Sdp
 from rtcprobe.call.targets.access import Leg
 from rtcprobe.call.targets.base import CallSetup, Way
@@ -17,7 +17,7 @@ from rtcprobe.call.targets.emulated import EmulatedCall, world
 from rtcprobe.call.targets.endings import bounded
 from rtcprobe.call.targets.sfu_passed import Passed
 from rtcprobe.call.targets.sfu_room import Room, Seat, Topology
-from rtcprobe.call.targets.sfu_script import SfuPerformance, goes_on_stage
+from rtcprobe.call.targets.sfu_script import SfuPerformance
 from rtcprobe.call.targets.sfu_shown import Shown, shown
 from rtcprobe.call.watching import Watching
 from rtcprobe.errors import MeasurementError

@@ -94,6 +94,11 @@ class WhipWhepTarget:
         return not self.parties
 
     @property
+    def performs(self) -> bool:
+        """Whether parties come, go and speak by cues: in a room of parties."""
+        return bool(self.parties)
+
+    @property
     def routes(self) -> Sequence[Route]:
         """The ways packets take."""
         return routes_of(self.parties) if self.parties else TWO_ENDS_ROUTES

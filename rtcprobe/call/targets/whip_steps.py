@@ -111,6 +111,7 @@ class WhipSteps(OutsideEnds):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._sessions: list[Session] = []
+        self._session_of: dict[Peer, Session] = {}
         super().__init__(*args, **options)
 
     async def leave(self) -> None:
@@ -119,6 +120,13 @@ class WhipSteps(OutsideEnds):
         for outcome in ended:
             if isinstance(outcome, BaseException):
                 raise outcome
+
+    async def end_session(self, peer: Peer) -> None:
+        """Delete the session of a connection, where it has one."""
+        session = self._session_of.pop(peer, None)
+        if session is not None and session.url:
+            self._sessions.remove(session)
+            await _delete(session)
 
     async def join_at(self, peer: Peer, rights: Rights, *, publishing: bool) -> None:
         """Send an offer and take the answer, or answer the server's own offer."""
@@ -224,6 +232,7 @@ class WhipSteps(OutsideEnds):
         """Keep what is to be deleted at the end, and what the server says of itself."""
         session = Session.of(reply, client, rights)
         self._sessions.append(session)
+        self._session_of[peer] = session
         if session.warning is not None:
             self.warnings.append(session.warning)
         if "server" in reply.headers:
