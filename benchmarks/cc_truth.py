@@ -5,8 +5,8 @@ Usage: python benchmarks/cc_truth.py DIR [--seeds N] [--jobs N]
 DIR holds recordings: ``NAME.csv`` (a row a second: t_s, link_kbps, available_kbps, offered_ip_kbps, drop_queue,
 drop_loss, offered_packets, link_delay_max_ms, freezes, ...). NAME is ``KIND-N``; recordings of one kind are pooled.
 The line is read from the recording: its rates and when they change from link_kbps, its random loss from drop_loss; the
-delay is 40 ms each way and the queue 200 ms. A kind whose name ends in ``def`` had no maximum set (else 4 Mb/s).
-Nothing else is known of any.
+delay is 40 ms each way and the queue 200 ms. So is what was said, from audio_send_kbps. A kind whose name ends in
+``def`` had no maximum set (else 4 Mb/s). Nothing else is known of any.
 
 A machine that ran both browsers stood still now and then, for up to half a second: neither end sent anything, not even
 voice. The model stands still then as well. But whether the receiver's socket was read meanwhile is not in a recording,
@@ -46,13 +46,18 @@ Series = dict[str, list[float]]
 Figures = dict[str, float | None]
 
 
+VOICE_HEADERS_BYTES, VOICE_HZ = 58, 50.0
+"""IP, UDP, RTP with extensions, SRTP's tag; packets a second."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """What a recording's line did: (second, kb/s) from which each rate holds, random loss, length."""
+    """What a recording's line did: (second, kb/s) from which each rate holds, loss, length; what was said."""
 
     rates: tuple[tuple[float, float], ...]
     loss: float
     length_s: float
+    voice_bytes: int
 
     def written(self) -> str:
         """Return the link line."""
@@ -108,7 +113,7 @@ def read(path: Path) -> Series:
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     wanted = ("t_s", "link_kbps", "available_kbps", "drop_queue", "drop_loss", "offered_packets", "link_delay_max_ms",
-              "freezes", "offered_ip_kbps")  # fmt: skip
+              "freezes", "offered_ip_kbps", "audio_send_kbps")  # fmt: skip
     return {name: [float(row.get(name) or 0) for row in rows] for name in wanted}
 
 
@@ -123,7 +128,13 @@ def line_of(recordings: list[Series]) -> Line:
     lost = sum(sum(each["drop_loss"]) for each in recordings)
     share = lost / max(1.0, sum(sum(each["offered_packets"]) for each in recordings))
     length_s = float(round(first["t_s"][-1]))
-    return Line(rates=tuple(rates), loss=round(share, 3) if share > LEAST_LOSS else 0.0, length_s=length_s)
+    voice_kbps = fmean(kbps for each in recordings for kbps in each["audio_send_kbps"] if kbps)
+    return Line(
+        rates=tuple(rates),
+        loss=round(share, 3) if share > LEAST_LOSS else 0.0,
+        length_s=length_s,
+        voice_bytes=round(VOICE_HEADERS_BYTES + 1e3 * voice_kbps / 8 / VOICE_HZ),
+    )
 
 
 def stalls_of(path: Path) -> tuple[tuple[float, float], ...]:
@@ -146,6 +157,7 @@ def simulated(task: tuple[Line, float | None, tuple[tuple[float, float], ...], i
         max_bps=max_bps,
         seed=seed,
         stalls=stalls,
+        voice_bytes=line.voice_bytes,
     )
     return figures(as_series(Call(settings, controller_of("gcc")).run()), line)
 

@@ -37,6 +37,8 @@ from unittest.mock import patch
 import numpy as np
 
 from rtcprobe.conversation.utterances import sound_of_words
+from rtcprobe.hearing.passage import Leaving, Passage
+from rtcprobe.hearing.turns import TURNS, Heard, LineHeard, Talk, Turns, hear_turns
 from rtcprobe.probe import run_probe
 from rtcprobe.probe.placed import Placed, of_stack
 from rtcprobe.probe.placing import Attempt
@@ -79,13 +81,24 @@ class Turn(NamedTuple):
         return (self.agent_s - self.truth_s) * 1e3
 
 
+class Inside(NamedTuple):
+    """Whether the agent spoke into a turn, by the instrument and by its own log; None: within the error of either."""
+
+    called: str
+    ours: bool
+    its: bool | None
+
+
 class Call(NamedTuple):
     """A conversation that was held: what was measured, and what the agent says of it, on the clock of the call.
 
     By RTP timestamp, ``left_s`` is when the user's packets left the emulated line, ``came_s`` when the agent had them.
+    ``talk`` is what was recorded, ``heard`` what the instrument made of it.
     """
 
     result: Result
+    talk: Talk
+    heard: Turns
     left_s: Mapping[int, float]
     came_s: Mapping[int, float]
     spoke_s: Sequence[tuple[float, float | None]]
@@ -126,11 +139,47 @@ class Call(NamedTuple):
         truth_s = said_s - self.came_s[stamp]
         return Turn(kind, sample.note or "", sample.delay_s, ways_s, stages["playout"], in_s - out_s, truth_s)
 
-    def began_inside(self) -> int:
-        """Return how often, by its own log, the agent began to speak inside a turn: before the last of it had come."""
-        turns = [(each.from_s, each.until_s) for each in self.responses.spans if each.what == "user"]
-        way_s = statistics.fmean(each.ways_s / 2 for each in self.turns())
-        return sum(begin_s < spoke_s < end_s + way_s for begin_s, end_s in turns for spoke_s, _ in self.spoke_s)
+    def spoken_into(self) -> list[Inside]:
+        """Return, turn by turn, whether the agent spoke into it: by the instrument, and by the agent's own log.
+
+        Both are told by one rule, at one place (``hearing.turns``, rule 2): what is heard after the turn began is
+        spoken into it where it is heard before the end, or left the agent before the last of the turn had come to it.
+        What the log has is heard as long after it left as the nearest speech that the instrument heard. Whether the
+        agent *sent* its first word after the user's is another question: an answer and a turn that cross on the way
+        leave in either order, by a packet.
+        """
+        down, leaving = Passage(self.talk.to_user.arrivals), Leaving(self.talk.user)
+        left = [(self.talk.really_came_s.get(down.stamp(each.first) or -1), each.begin_s) for each in self.heard.agent]
+        ours = [(left_s, heard_s) for left_s, heard_s in left if left_s is not None]
+        near = [min(ours, key=lambda each: abs(each[0] - begin_s), default=None) for begin_s, _ in self.spoke_s]
+        its = [
+            (begin_s, begin_s + heard_s - left_s)
+            for (begin_s, _), (left_s, heard_s) in zip(self.spoke_s, filter(None, near), strict=False)
+        ]
+        last = {each.number: each.begin + each.meant_samples - 1 for each in self.talk.lines}
+        return [
+            Inside(
+                line.called, line.inside > 0, _into(line, its, self.came_s.get(leaving.timestamp(last[line.number])))
+            )
+            for line in self.heard.lines
+            if line.kind in TURNS and line.end_s is not None
+        ]
+
+
+def _into(line: LineHeard, spoke: Sequence[tuple[float, float]], had_s: float | None) -> bool | None:
+    """Return whether one of what was spoken (when it left, when it was heard) went into ``line``.
+
+    ``had_s`` is when the agent had the last of it. None: the one or the other lies within the error of a boundary.
+    """
+    assert line.begin_s is not None
+    assert line.end_s is not None
+    within_s = [
+        min(heard_s - line.begin_s, max(line.end_s - heard_s, -math.inf if had_s is None else had_s - left_s))
+        for left_s, heard_s in spoke
+    ]
+    if any(each > _LIMIT_MS / 1e3 for each in within_s):
+        return True
+    return None if any(each >= -_LIMIT_MS / 1e3 for each in within_s) else False
 
 
 @contextmanager
@@ -165,15 +214,24 @@ def held(origin: str, delay_s: float) -> Call:
         RuntimeError: the machine was too busy for it.
     """
     kept: list[tuple[float, Placed]] = []
+    heard: list[tuple[Talk, Turns]] = []
 
     def kept_too(attempt: Attempt, *, outside: bool) -> Placed:
         placed = of_stack(attempt, outside=outside)
         kept.append((attempt.call.network.epoch_s, placed))
         return placed
 
+    def heard_too(talk: Talk, **named: Any) -> tuple[Turns, Heard]:
+        turns, sound = hear_turns(talk, **named)
+        heard.append((talk, turns))
+        return turns, sound
+
     link = f"link=delay {delay_s * 1e3:g}ms"
     scenario = find_scenario("voice-assistant", [f"target=sdp+{origin}/api/offer", *_QUICK, link])
-    with patch("rtcprobe.probe.talking.of_stack", kept_too):
+    with (
+        patch("rtcprobe.probe.talking.of_stack", kept_too),
+        patch("rtcprobe.probe.conversing.hear_turns", heard_too),
+    ):
         tries = (run_probe(scenario, seed=1, clock="real") for _ in range(_TRIES))
         result = next((each for each in tries if each.accounts), None)
     if result is None:
@@ -185,6 +243,8 @@ def held(origin: str, delay_s: float) -> Call:
     log, (epoch_s, placed) = _asked(origin, "/log"), kept[-1]
     return Call(
         result=result,
+        talk=heard[-1][0],
+        heard=heard[-1][1],
         left_s=placed.spoke.left_s,
         came_s={int(stamp): at_s - epoch_s for stamp, at_s in log["came"].items()},
         spoke_s=[(begin_s - epoch_s, None if end_s is None else end_s - epoch_s) for begin_s, end_s in log["spoke"]],
@@ -228,22 +288,24 @@ def _told(name: str, near: Sequence[Call], far: Sequence[Call]) -> bool:
         f"{moved['agent']:+.1f} (by its own log {moved['truth']:+.1f}), playout {moved['playout']:+.1f}"
     )
     for title, calls in (("20 ms", near), ("100 ms", far)):
-        ours, its = sum(_inside(call) for call in calls), sum(call.began_inside() for call in calls)
+        into = [each for call in calls for each in call.spoken_into()]
+        ours, its = sum(each.ours for each in into), sum(each.its is True for each in into)
+        open_, apart = (
+            sum(each.its is None for each in into),
+            sum(each.its is not each.ours for each in into if each.its is not None),
+        )
         stops = [call.interruptions for call in calls]
         heeded, missed = sum(each.heard for each in stops), sum(each.lost for each in stops)
         false = sum(each.figures.get("false_stops", 0.0) for each in stops)
-        print(f"  {title}: spoke into a turn {ours} times, by its own log {its}")
+        print(
+            f"  {title}: spoke into a turn {ours} times, by its own log {its}, and {open_} too near to say; "
+            f"{apart} of {len(into)} turns told otherwise"
+        )
         print(f"  {title}: interruptions heeded {heeded}, missed {missed}; uh-huhs that stopped it {false:g}")
     rid_s = max(call.rid_s for call in (*near, *far))
     print(f"  rid of the last session after {rid_s:.2f} s")
     kept = p95 <= _LIMIT_MS and abs(net - 160.0) <= _MOVED_MS and abs(moved["agent"] - moved["truth"]) <= _MOVED_MS
     return kept and rid_s <= _RID_S
-
-
-def _inside(call: Call) -> int:
-    answers = call.responses
-    spoken = sum(each.what == "user" for each in answers.spans)
-    return round(answers.figures["inside"] * spoken)
 
 
 def _means(calls: Sequence[Call]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Rooms of three at real servers: how far five runs alike differ, pair by pair, and what a mixer keeps.
+"""Rooms of three at real servers: how far five runs alike differ, pair by pair; what a mixer keeps, and by its source.
 
     python benchmarks/rooms_live.py [--runs 5] [--tries 12] [--late 1] [--servers janus pion rtpengine audiobridge]
 
@@ -16,16 +16,24 @@ import os
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-from rtcprobe.probe import run_probe
+import numpy as np
+
+from rtcprobe.probe import hearing, run_probe, talking
+from rtcprobe.probe.hearing import Listened
 from rtcprobe.result import Result
 from rtcprobe.scenario import find_scenario
 
+PACKET_S: Final = 0.020
+LOOK_AHEAD_MS: Final = 6.5
+"""312 samples at 48 kHz: libopus' for voip (``OPUS_GET_LOOKAHEAD``)."""
+USUAL_PREBUFFER: Final = 6
+"""DEFAULT_PREBUFFERING of ``plugins/janus_audiobridge.c``."""
 LIVE: Final = Path(__file__).resolve().parents[1] / "tests" / "live"
 ROOM: Final = LIVE / "room-of-three.yaml"
 
@@ -95,19 +103,63 @@ def told(name: str, url: str, asked: argparse.Namespace) -> None:
     )
 
 
+def expected_ms(each: Listened, packets: int) -> float:
+    """Return what a bridge keeps by its source, ms, given when the talker's packets left and the mixes came.
+
+    A talker's packets wait for ``packets`` others (one: for none, what came last is mixed), then for the next tick;
+    6.5 ms are its encoder's look-ahead (``rtcprobe.audio.mixer``). Ticks are seen where mixes come.
+    """
+    left_s = np.array([departure.at_s for departure in each.said.departures])
+    ticks_s = np.array([at_s for at_s, _ in each.came.arrivals])
+    ticks_s = ticks_s[(ticks_s > left_s[0]) & (ticks_s < left_s[-1])]
+    waited_s = ticks_s - left_s[np.searchsorted(left_s, ticks_s, side="right") - 1]
+    # On a circle of one packet: a talker whose grid lies near the ticks is now just before one, now just after.
+    turn = float(np.angle(np.mean(np.exp(2j * np.pi * waited_s / PACKET_S)))) / (2 * np.pi) % 1.0
+    return 1e3 * ((0 if packets == 1 else packets) + turn) * PACKET_S + LOOK_AHEAD_MS
+
+
+@contextmanager
+def recorded() -> Iterator[list[Listened]]:
+    """Yield the ways of the latest call as they were recorded."""
+    kept: list[Listened] = []
+    hear = hearing.hear_call
+
+    def noted(ways: Sequence[Listened], *args: Any, **options: Any) -> Any:
+        kept[:] = ways
+        return hear(ways, *args, **options)
+
+    setattr(talking, "hear_call", noted)  # noqa: B010 - it is another module's name
+    try:
+        yield kept
+    finally:
+        setattr(talking, "hear_call", hear)  # noqa: B010
+
+
 def mixed(url: str, asked: argparse.Namespace) -> None:
-    """Print what the mixer keeps with the prebuffer it has by itself, and with one packet."""
-    for packets in (None, 1):
-        settings = () if packets is None else (f"target.prebuffer={packets}",)
-        result, count = valid(url, asked, *settings)
-        name = "its own prebuffer (six packets)" if packets is None else "a prebuffer of one packet"
-        if result is None:
-            print(f"audiobridge, {name}: no valid run in {count} tries")
-            continue
-        kept = {way.words: result.mouth_to_ear[way].stages["mixer"] * 1e3 for way in result.ways}
+    """Print what the mixer keeps with the prebuffer it has by itself, and with one packet, and what its source says."""
+    for packets in (USUAL_PREBUFFER, 1):
+        least_ms = (0 if packets == 1 else packets) * PACKET_S * 1e3 + LOOK_AHEAD_MS
         print(
-            f"audiobridge, {name}: the mixer keeps " + ", ".join(f"{way} {ms:.1f}" for way, ms in kept.items()) + " ms"
+            f"audiobridge, prebuffer {packets}: by its source it keeps {least_ms:.1f} to "
+            f"{least_ms + PACKET_S * 1e3:.1f} ms, by where a talker's packets lie to its ticks"
         )
+        apart_ms = []
+        for _ in range(asked.runs):
+            settings = () if packets == USUAL_PREBUFFER else (f"target.prebuffer={packets}",)
+            with recorded() as ways:
+                result, count = valid(url, asked, *settings)
+            if result is None:
+                print(f"  no valid run in {count} tries")
+                continue
+            kept_ms = {each.way: result.mouth_to_ear[each.way].stages["mixer"] * 1e3 for each in ways}
+            said_ms = {each.way: expected_ms(each, packets) for each in ways}
+            apart_ms += [kept_ms[way] - said_ms[way] for way in kept_ms]
+            print("  " + ", ".join(f"{way.words} {ms:.1f} ({said_ms[way]:.1f})" for way, ms in kept_ms.items()) + " ms")
+        if apart_ms:
+            print(
+                "  measured less (what its source says, with the ticks seen): median "
+                f"{statistics.median(apart_ms):.1f}, {min(apart_ms):.1f} to {max(apart_ms):.1f} ms"
+            )
 
 
 def main() -> None:

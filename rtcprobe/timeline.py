@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import inf
 from typing import Literal, NamedTuple
 
 __all__ = [
@@ -152,11 +153,15 @@ class Timeline:
 
 
 def phases(marks: Mapping[str, float], order: Sequence[str] = CALLER_ORDER) -> dict[str, float]:
-    """Return the joiner's phases in seconds, contiguous from 0 (rule 1); phases not reached are absent."""
+    """Return the joiner's phases in seconds, contiguous from 0 (rule 1); phases not reached are absent.
+
+    A milestone that came after the last of ``order`` was no part of the join: who hears others may give his own
+    microphone a second later.
+    """
     out: dict[str, float] = {}
-    latest_s = 0.0
+    latest_s, end_s = 0.0, marks.get(order[-1], inf)
     for milestone in order:
-        if milestone not in marks:
+        if milestone not in marks or marks[milestone] > end_s:
             continue
         out[PHASE_OF.get(milestone, milestone)] = max(0.0, marks[milestone] - latest_s)
         latest_s = max(latest_s, marks[milestone])

@@ -228,7 +228,6 @@ def test_a_leg_that_leads_to_no_target_is_refused(settings, said):
             ["target.listeners=3"],
             "target.listeners means nothing where",
         ),
-        ("rtpengine+ng://media.example:2223", ["script=[ana stops at 1s]"], "is called without cues: a script, comes"),
     ],
 )
 def test_a_room_that_a_target_cannot_be_is_refused_before_anything_runs(target, settings, said):

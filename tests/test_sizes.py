@@ -22,7 +22,6 @@ LARGER = {
     "playout/neteq/glide.py Glider.glide": 90,
     "runtime/express_seam.py": 450,
     "runtime/network.py": 450,
-    "scenario/conversing.py conversation_schema": 70,
     "scenario/model.py Scenario": 250,
     "scenario/model.py": 450,
     "scenario/schema.py scenario_schema": 90,

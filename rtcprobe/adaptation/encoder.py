@@ -25,6 +25,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
+from rtcprobe.adaptation.adjuster import BitrateAdjuster
+
 __all__ = ["FPS", "SIZES", "Encoder", "RateControl", "default_max_bps"]
 
 FPS: Final = 30.0
@@ -198,6 +200,7 @@ class Encoder:
         self._scales = scales
         self._max_bps = max_bps
         self._control = RateControl()
+        self._adjuster = BitrateAdjuster() if scales else None  # stock aiortc has none
         self._correction = 1.0  # what frames took lately by what the law says
         self._key_due = True
         self._encoded_s: float | None = None
@@ -221,8 +224,13 @@ class Encoder:
         """Let the next frame be a key frame."""
         self._key_due = True
 
-    def frame(self, target_bps: float, drop_every: int | None, now_s: float) -> tuple[int, bool] | None:
-        """Return bytes of the next frame and whether it is a key frame; None when it is dropped."""
+    def frame(
+        self, target_bps: float, drop_every: int | None, now_s: float, *, allowed_bps: float = 0.0
+    ) -> tuple[int, bool] | None:
+        """Return bytes of the next frame and whether it is a key frame; None when it is dropped.
+
+        ``allowed_bps`` is what the link would carry of this stream, where that is more than the target.
+        """
         target_bps = min(max(target_bps, _LEAST_BPS), self.max_bps)
         self._scale(now_s)
         if not self._given_s or now_s - self._given_s[-1] > _GAP_S:
@@ -239,15 +247,22 @@ class Encoder:
             self.dropped += 1
             return None
         key, self._key_due = self._key_due, False
-        wanted = self._control.slot(target_bps, fps, key=key)
+        wanted = self._control.slot(self._adjusted_bps(target_bps, allowed_bps, fps, now_s), fps, key=key)
         if wanted is None:
             self.dropped += 1
             self._scaler.left_out()
             return None
         bits = self._encode(wanted, now_s, key=key)
         self._control.spent(bits)
+        if self._adjuster is not None:
+            self._adjuster.encoded(bits, now_s)
         self._scaler.encoded(self.qp, now_s)
         return max(100, round(bits / 8)), key
+
+    def _adjusted_bps(self, target_bps: float, allowed_bps: float, fps: float, now_s: float) -> float:
+        if self._adjuster is None:
+            return target_bps
+        return self._adjuster.adjusted_bps(target_bps, max(allowed_bps, target_bps), fps, now_s)
 
     def _encode(self, wanted: float, now_s: float, *, key: bool) -> float:
         """Return the bits of a frame that should take ``wanted``."""
@@ -275,4 +290,5 @@ class Encoder:
             # Another size is another instance of the codec.
             self.place = place
             self._control, self._correction, self._key_due = RateControl(), 1.0, True
+            self._adjuster = BitrateAdjuster()
         self._check_s = now_s + self._scaler.wait_s

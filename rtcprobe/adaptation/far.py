@@ -75,7 +75,7 @@ class Near(Protocol):
     def on_remb(self, rate_bps: float) -> None:
         """Take in the receiver's estimate."""
 
-    def on_report(self, told: tuple[int, int, float, float]) -> None:
+    def on_report(self, told: tuple[int, int, float, float | None]) -> None:
         """Take in a receiver report."""
 
     def on_feedback(self, message: Feedback) -> None:
@@ -94,7 +94,7 @@ class FarEnd:
         self._begun_s = self._now_s = 0.0
         self._came = self._highest = self._bytes = 0
         self._told = (0, 0)  # highest number and count at the last receiver report
-        self._one_way_s = 0.0
+        self._one_way_s: float | None = None
 
     def begin(self, begin_s: float) -> None:
         """Put on the agenda what a call begins with."""
@@ -119,7 +119,6 @@ class FarEnd:
         kind, content, sequence, size_bytes, sent_s, arrival_s = came
         near, now_s = self._near, self._now_s
         self._bytes += size_bytes
-        self._one_way_s = arrival_s - sent_s
         self._came += 1
         self._highest = max(self._highest, sequence + 1)
         told = near.controller.feedback_kind
@@ -135,6 +134,10 @@ class FarEnd:
                 self._send(near.on_nack, numbers)
         elif kind == "parity":
             near.receiver.parity(content, now_s)
+
+    def on_sender_report(self, one_way_s: float) -> None:
+        """Take in a sender report, and how long it took."""
+        self._one_way_s = one_way_s
 
     def _on_asks(self, _: Any) -> None:
         self._at(self._now_s + _NACK_S, self._on_asks)

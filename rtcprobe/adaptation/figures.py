@@ -15,7 +15,6 @@ from itertools import pairwise
 from statistics import fmean
 from typing import Final
 
-from rtcprobe.adaptation.encoder import SIZES
 from rtcprobe.adaptation.model import Course
 from rtcprobe.link import LinkSpec
 
@@ -87,8 +86,9 @@ def figures_of(course: Course, spec: LinkSpec) -> dict[str, float | None]:
     old = course.offered_bps[max(0, int(at_s) - 5) : int(at_s)]
     if back_s is not None and old:
         figures["to_90_percent_s"] = _after(course.offered_bps, back_s, lambda rate: rate >= 0.9 * fmean(old))
-        if min(course.height[int(at_s) : int(back_s)], default=SIZES[0][1]) < SIZES[0][1]:
-            figures["to_full_size_s"] = _after(course.height, back_s, lambda height: height >= SIZES[0][1])
+        whole = max(course.height)
+        if min(course.height[int(at_s) : int(back_s)], default=whole) < whole:
+            figures["to_full_size_s"] = _after(course.height, back_s, lambda height: height >= whole)
     return figures
 
 

@@ -5,9 +5,11 @@ Theory of operation: a heap of events (a frame, a voice packet, a pacer's turn, 
 Everything random is a child of one seed.
 
 Facts:
-    Receiver reports come each half to one and a half seconds (RFC 3550 §6.2) and tell RTT and loss; NACKs are due each
-    20 ms and with every gap. A *stall* is a stretch in which neither end runs, as when a machine is starved: what
-    arrives meanwhile is read after it, with the system's time of arrival.
+    Receiver reports come each half to one and a half seconds (RFC 3550 §6.2) and tell loss, and the RTT of the last
+    sender report: of where the queue was then, not of now. So a sender lowers its rate faster after a fall than the
+    new RTT would let it. Sender reports come each 360 s by the rate in kb/s, a second at most, by half more or less.
+    NACKs are due each 20 ms and with every gap. A *stall* is a stretch in which neither end runs, as when a machine is
+    starved: what arrives meanwhile is read after it, with the system's time of arrival.
 """
 
 from __future__ import annotations
@@ -40,8 +42,9 @@ from rtcprobe.units import parse_rate
 
 __all__ = ["Call", "Course", "Settings", "controller_of"]
 
-_VOICE_BYTES: Final = 120
 _VOICE_S: Final = 0.020
+_REPORT_BYTES, _REPORT_S, _REPORT_BITS = 98, 1.0, 360e3
+"""A sender report with all its headers, as recorded; libwebrtc ``modules/rtp_rtcp/source/rtcp_sender.cc``."""
 _OWN_FEEDBACK_S, _OWN_FEEDBACK_BYTES = 0.0625, 70
 """What the sender tells of the other side's voice, on the line of its media, as recorded; no feedback tells of it."""
 _TAG_BYTES: Final = 10
@@ -65,6 +68,8 @@ class Settings:
     """When the call begins, on the clock of its line."""
     pauses: tuple[tuple[float, float], ...] = ()
     """(begin, end) of stretches in which camera and microphone give nothing."""
+    voice_bytes: int = 120
+    """A voice packet with all its headers, 50 a second: Opus at some 25 kb/s."""
 
 
 @dataclass(slots=True)
@@ -147,6 +152,7 @@ class Call:
         self._at(begin_s + phases.uniform(0, _VOICE_S), self._on_voice)
         self._at(begin_s, self._on_process)
         self._at(1.0, self._on_second)
+        self._at(begin_s + phases.uniform(0.5, 1.5) * _REPORT_S, self._on_sender_report)
         self._far.begin(begin_s)
         if self.controller.feedback_kind == "transport-cc":
             self._at(begin_s + _OWN_FEEDBACK_S, self._on_own_feedback)
@@ -204,7 +210,7 @@ class Call:
         if self._paused():
             return
         self.course.voice_sent += 1
-        self._pacer.put("audio", ("voice", self._now_s), _VOICE_BYTES, self._now_s)
+        self._pacer.put("audio", ("voice", self._now_s), self.settings.voice_bytes, self._now_s)
         self._wake()
 
     def _on_process(self, _: Any) -> None:
@@ -274,11 +280,12 @@ class Call:
         self.controller.told_remb(rate_bps, self._now_s)
         self._adopt()
 
-    def on_report(self, told: tuple[int, int, float, float]) -> None:
-        """Take in a receiver report: lost, expected, when it left, how long the last packet took."""
+    def on_report(self, told: tuple[int, int, float, float | None]) -> None:
+        """Take in a receiver report: lost, expected, when it left, how long the last sender report took if one came."""
         lost, expected, sent_s, one_way_s = told
-        self.sender.rtt_s = one_way_s + self._now_s - sent_s
-        self.controller.set_rtt(self.sender.rtt_s)
+        if one_way_s is not None:
+            self.sender.rtt_s = one_way_s + self._now_s - sent_s
+            self.controller.set_rtt(self.sender.rtt_s)
         self.controller.told_loss(lost, expected, self._now_s)
         self._losses.told(lost, expected, self._now_s)
         self.sender.loss = self._losses.fraction
@@ -286,10 +293,22 @@ class Call:
 
     def _on_own_feedback(self, _: Any) -> None:
         self._at(self._now_s + _OWN_FEEDBACK_S, self._on_own_feedback)
-        fate = self._forward.offer(_OWN_FEEDBACK_BYTES, self._now_s)
-        self._sums[0] += _OWN_FEEDBACK_BYTES
+        self._send_untold(_OWN_FEEDBACK_BYTES)
+
+    def _on_sender_report(self, _: Any) -> None:
+        sent_bps = self.course.offered_bps[-1] if self.course.offered_bps else 0.0
+        every_s = min(_REPORT_BITS / sent_bps, _REPORT_S) if sent_bps else _REPORT_S
+        self._at(self._now_s + self._phases.uniform(0.5, 1.5) * every_s, self._on_sender_report)
+        for arrival_s in self._send_untold(_REPORT_BYTES):
+            self._at(arrival_s, self._far.on_sender_report, arrival_s - self._now_s)
+
+    def _send_untold(self, size_bytes: int) -> tuple[float, ...]:
+        """Send what no feedback tells of; return when it arrives."""
+        fate = self._forward.offer(size_bytes, self._now_s)
+        self._sums[0] += size_bytes
         if not fate.arrivals_s:
             self._sums[1 if fate.dropped in ("queue", "aqm", "policer") else 2] += 1
+        return fate.arrivals_s
 
     def on_feedback(self, message: Feedback) -> None:
         """Take in transport-wide feedback."""

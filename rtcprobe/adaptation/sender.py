@@ -67,7 +67,8 @@ class VideoSender:
         """Let the camera give a picture; return whether something waits in the pacer for it."""
         if self._pacer.expected_s > _PAUSE_S and self._pacer.pacing_bps < math.inf:
             return False
-        made = self.encoder.frame(self._target_bps(now_s), self._drop_every(), now_s)
+        target_bps, allowed_bps = self._target_bps(now_s)
+        made = self.encoder.frame(target_bps, self._drop_every(), now_s, allowed_bps=allowed_bps)
         if made is None:
             return False
         size_bytes, key = made
@@ -124,8 +125,11 @@ class VideoSender:
             some = True
         return some
 
-    def _target_bps(self, now_s: float) -> float:
-        """Return the encoder's target: the estimate's share, less voice, headers, protection, the window's drops."""
+    def _target_bps(self, now_s: float) -> tuple[float, float]:
+        """Return the encoder's target: the estimate's share, less voice, headers, protection, the window's drops.
+
+        And what the link would carry of it, were there no maximum and no drops.
+        """
         controller, encoder = self._controller, self.encoder
         video = Share(least_bps=_LEAST_BPS, most_bps=encoder.max_bps)
         allocated_bps = allocated(controller.target_bps, (_VOICE, video))[1]
@@ -146,9 +150,10 @@ class VideoSender:
             _, media, repair = shares.popleft()
             self._media_bytes -= media
             self._repair_bytes -= repair
-        payload_bps = min(payload_bps * encoder_share(self._media_bytes, self._repair_bytes), encoder.max_bps)
+        allowed_bps = payload_bps * encoder_share(self._media_bytes, self._repair_bytes)
+        payload_bps = min(allowed_bps, encoder.max_bps)
         every = self._drop_every()
-        return payload_bps * (1 - 1 / every) if every else payload_bps
+        return payload_bps * (1 - 1 / every) if every else payload_bps, allowed_bps
 
     def _drop_every(self) -> int | None:
         reduction = 1 - self._controller.encoder_share

@@ -34,11 +34,19 @@ class Camera:
     remb: bool = False
 
     def wanted(
-        self, network: Network, phase: float, may_show: asyncio.Event, media: Media = "sendrecv"
+        self,
+        network: Network,
+        phase: float,
+        may_show: asyncio.Event,
+        media: Media = "sendrecv",
+        before: CameraTrack | None = None,
     ) -> PictureWanted:
-        """Return the section of a camera whose grid begins ``phase`` (0 to 1) of a frame into the call."""
-        reel = Reel(self.film, self.count)
-        track = CameraTrack(reel, phase_s=phase * reel.frame_s, network=network, may_show=may_show)
+        """Return the section of a camera whose grid begins ``phase`` (0 to 1) of a frame into the call.
+
+        ``before`` is what it sent over a connection before this one: it goes on where it is by then.
+        """
+        reel = before.film if before is not None and isinstance(before.film, Reel) else Reel(self.film, self.count)
+        track = CameraTrack(reel, phase_s=phase * reel.frame_s, network=network, may_show=may_show, before=before)
         return replace(
             self.watched(), track=track, media=media, pacing_bps=PACE_FACTOR * self.film.settings.bitrate_bps
         )

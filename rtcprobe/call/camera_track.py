@@ -62,9 +62,19 @@ class CameraTrack(EncodedTrack):
     medium: Medium = "video"
     clock_hz = VIDEO_CLOCK_HZ
 
-    def __init__(self, film: Film, *, phase_s: float, network: Network, may_show: asyncio.Event) -> None:
+    def __init__(
+        self,
+        film: Film,
+        *,
+        phase_s: float,
+        network: Network,
+        may_show: asyncio.Event,
+        before: CameraTrack | None = None,
+    ) -> None:
+        """``before`` is the track that went over the connection before: this one goes on, with a key frame."""
         super().__init__(count=len(film), frame_s=film.frame_s, endless=False, network=network, may_send=may_show)
         self.film = film
+        self._before = before
         self.lag_s = 0.0
         self.asked_s: list[float] = []
         self._phase_s = phase_s
@@ -86,6 +96,10 @@ class CameraTrack(EncodedTrack):
         self._key = True
 
     def _begin(self, now_s: float) -> tuple[float, int]:
+        if self._before is not None and self._before.started_s is not None:
+            self._key = True
+            began_s = self._before.started_s
+            return began_s, math.ceil((now_s - began_s) / self.frame_s)
         return self._phase_s + math.ceil((now_s - self._phase_s) / self.frame_s) * self.frame_s, 0
 
     def _sends(self, index: int) -> bool:

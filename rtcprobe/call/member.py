@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from rtcprobe.call.camera_track import CameraTrack
 from rtcprobe.call.channel import ChannelWanted
 from rtcprobe.call.mouth_track import Mouth
 from rtcprobe.call.peer import Peer
@@ -36,6 +37,8 @@ class Member:
     camera_phase: float
     by_rate: Sequence[Due] = ()
     there: bool = True
+    shown: CameraTrack | None = None
+    """What its camera sent last over a connection to a server."""
     peers: dict[str, Peer] = field(default_factory=dict)
     """Its connection to each of those it has anything to do with."""
     events: dict[str, asyncio.Event] = field(default_factory=lambda: {name: asyncio.Event() for name in EVENTS})
@@ -66,13 +69,17 @@ class Member:
     ) -> Peer:
         """Make its one connection to a server: a section of its own where it is ``heard``, one for each talker.
 
-        With ``messages`` alone it has a silent section.
+        Where there are cameras, a section of pictures stands behind that of the sound. With ``messages`` alone it has a
+        silent section.
         """
-        own = [] if self.mouth is None or not heard else [SoundWanted(track=self.mouth.track(), media="sendonly")]
-        wanted = [
-            SoundWanted(track=None, media="recvonly", expected=self.setup.expected(talker.name)) for talker in talkers
-        ]
-        sections = [*own, *wanted] or [SoundWanted(track=None, media="recvonly")]
+        sections: list[SoundWanted | PictureWanted] = []
+        if self.mouth is not None and heard:
+            sections.append(SoundWanted(track=self.mouth.track(), media="sendonly"))
+            sections += self._shown()
+        for talker in talkers:
+            sections.append(SoundWanted(track=None, media="recvonly", expected=self.setup.expected(talker.name)))
+            sections += [self.setup.cameras[talker.name].watched()] if talker.name in self.setup.cameras else []
+        sections = sections or [SoundWanted(track=None, media="recvonly")]
         peer = self.setup.peer(self.host.beside(), self.name, sections, milestones=milestones, messages=messages)
         self.peers[server] = peer
         return peer
@@ -108,6 +115,14 @@ class Member:
         if self.mouth is not None:
             self.mouth.close()
             self.events["fell silent"].set()
+
+    def _shown(self) -> Iterator[PictureWanted]:
+        """Yield what its camera shows over one connection after the other, where it has one."""
+        if self.name in self.setup.cameras:
+            camera = self.setup.cameras[self.name]
+            wanted = camera.wanted(self.host.network, self.camera_phase, self.may_speak, "sendonly", before=self.shown)
+            self.shown = wanted.track
+            yield wanted
 
     def _sound(self, other: Member) -> SoundWanted | None:
         sends, takes = self.mouth is not None, other.mouth is not None

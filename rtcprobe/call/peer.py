@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 
 from rtcprobe.audio.protection import Protection
 from rtcprobe.call.channel import Channel, ChannelWanted
+from rtcprobe.call.claims import Claims
 from rtcprobe.call.ends.connecting import Connecting
 from rtcprobe.call.mouth_track import MouthTrack
 from rtcprobe.call.sources import Sources
@@ -56,13 +57,15 @@ class Peer(Connecting):
         gathering: Gathering | None = None,
         transport_cc: bool = False,
         messages: ChannelWanted | None = None,
+        claims: Claims | None = None,
     ) -> None:
         """Make an endpoint with the m-sections ``wanted``, sound first; connect it with the others.
 
         ``transport_cc``: packets are numbered over all sections where the other side knows that, and it is told which
         came (``tap.numbers``).
         ``milestones`` are those of its join where they are not a loopback call's; ``gathering`` asks STUN and TURN
-        servers for candidates. ``messages`` are what goes over a data channel beside.
+        servers for candidates. ``messages`` are what goes over a data channel beside; ``claims`` take what an
+        agent tells over one.
         """
         super().__init__(
             host,
@@ -77,6 +80,7 @@ class Peer(Connecting):
         self._heard_packet = asyncio.Event()
         self.sections = [self._section(each) for each in wanted]
         self.channel = None if messages is None else Channel(side, messages, self._network)
+        self.claims = claims
         with taking(self.own_s, "certificate"):
             self._open()
 
@@ -184,7 +188,7 @@ class Peer(Connecting):
             begun_s=self.timeline.begun_s,
             forwarded=forwarded,
             there_and_back=there_and_back,
-            reports=_of(self.sound),
+            reports=_of(heard),
         )
 
     def came_video(self, picture: Picture, *, forwarded: bool, there_and_back: bool) -> CameVideo:

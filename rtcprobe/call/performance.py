@@ -89,6 +89,10 @@ class Performance:
         """Return what is set when it happens to ``party`` for the first time."""
         return self._members[party].events[name]
 
+    def warn(self, sentence: str) -> None:
+        """Tell what a reader should know of a cue."""
+        self._warnings.append(sentence)
+
     async def _bring(self, member: Member) -> None:
         """Let a party join those who are there."""
         member.there = True

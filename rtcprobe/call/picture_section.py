@@ -15,14 +15,16 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from rtcprobe.call.section import Transport, values
+from rtcprobe.control.feedback import EXTENSION_URI
 
 __all__ = ["picture_section"]
 
 _EXTENSIONS: Final = (
     "urn:ietf:params:rtp-hdrext:sdes:mid",
     "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
+    EXTENSION_URI,
 )
-_FEEDBACK: Final = ("nack", "nack pli", "ccm fir", "goog-remb")
+_FEEDBACK: Final = ("nack", "nack pli", "ccm fir", "goog-remb", "transport-cc")
 _MOST_SOURCES: Final = 32
 # rtpmap:NUMBER NAME/CLOCK, RFC 8866 §6.6.
 _RTPMAP = re.compile(r"(\d{1,3}) +([^/\s]+)/90000", re.ASCII)

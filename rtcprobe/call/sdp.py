@@ -26,6 +26,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
+from rtcprobe.call.channel_section import channel_section
 from rtcprobe.call.faults import quoted
 from rtcprobe.call.picture_section import picture_section
 from rtcprobe.call.section import Candidates, Codecs, Kind, Transport, audio_section, direction_of, speaks_rtp, values
@@ -35,7 +36,6 @@ from rtcprobe.errors import MeasurementError
 __all__ = [
     "Description",
     "Usable",
-    "candidates_fragment",
     "read_candidate",
     "read_description",
     "usable_answer",
@@ -171,7 +171,13 @@ def usable_answer(text: str, offer: Sdp, *, more_candidates: bool = False) -> Us
         answer, section, whose=whose, kind="answer", direction=direction, mid=mid, more_candidates=more_candidates
     )
     beside = [(own, each) for own, each in zip(ours.media, answer.media, strict=True) if own[0].startswith("m=video ")]
-    return _with_pictures(found, [_answered_picture(answer, each, ours, own) for own, each in beside])
+    pictures = [_answered_picture(answer, each, ours, own) for own, each in beside]
+    channels = [
+        (channel_section(each, own, (_tagged(answer, each), answer.media[0], answer.session)), False)
+        for own, each in zip(ours.media, answer.media, strict=True)
+        if own[0].startswith("m=application ")
+    ]
+    return _with_sections(_with_sections(found, pictures), channels)
 
 
 def usable_offer(text: str, *, more_candidates: bool = False, codec: str | None = None) -> Usable:
@@ -204,26 +210,12 @@ def usable_offer(text: str, *, more_candidates: bool = False, codec: str | None 
     if codec is None:
         return found
     first = picture is not None and _place_of(offer, picture) < _place_of(offer, chosen)
-    return _with_pictures(found, [(lines, lines is None)], first=first)
+    return _with_sections(found, [(lines, lines is None)], first=first)
 
 
 def read_candidate(attribute: str) -> Candidates:
     """Return what a candidate that came by itself is, an attribute's value such as ``"candidate:..."``."""
     return Candidates.read([f"a={attribute.strip().removeprefix('a=')}"])
-
-
-def candidates_fragment(offer: Sdp, candidates: Sequence[str], *, last: bool = True) -> str:
-    """Return ``candidates`` (``"candidate:..."``) of ``offer`` as a fragment to be sent later; ``last``: all are told.
-
-    Source: RFC 8840 §9, RFC 9725 §4.3.2.
-    """
-    found = read_description(offer.text, "our offer")
-    section = found.audio()[0]
-    kept = [line for line in section if line.startswith(("a=mid:", "a=ice-ufrag:", "a=ice-pwd:"))]
-    group = [line for line in found.session if line.startswith("a=group:BUNDLE")]
-    lines = [*group, section[0], *kept, *(f"a={each}" for each in candidates)]
-    lines += ["a=end-of-candidates"] if last else []
-    return "\r\n".join(lines) + "\r\n"
 
 
 def _usable(
@@ -270,17 +262,19 @@ def _usable(
     )
 
 
-def _with_pictures(found: Usable, pictures: Sequence[tuple[list[str] | None, bool]], *, first: bool = False) -> Usable:
-    """Return ``found`` with sections of pictures beside its sound, each with whether it is turned down."""
-    sections = [lines for lines, _ in pictures if lines is not None]
-    if not pictures:
+def _with_sections(found: Usable, beside: Sequence[tuple[list[str] | None, bool]], *, first: bool = False) -> Usable:
+    """Return ``found`` with sections beside what it has, each with whether it is a picture that is turned down."""
+    sections = [lines for lines, _ in beside if lines is not None]
+    if not beside:
         return found
     ours = read_description(found.text, "it")
     mids = [next(values(each, "mid"), "") for each in (*ours.media, *sections)]
     session = [line for line in ours.session if not line.startswith("a=group:")]
     media = [*sections, *ours.media] if first else [*ours.media, *sections]
     text = str(Description([*session, f"a=group:BUNDLE {' '.join(mids)}"], media))
-    return replace(found, text=text, without_picture=any(turned_down for _, turned_down in pictures))
+    return replace(
+        found, text=text, without_picture=found.without_picture or any(turned_down for _, turned_down in beside)
+    )
 
 
 def _answered_picture(

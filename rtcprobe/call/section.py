@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from rtcprobe.call.faults import quoted
+from rtcprobe.control.feedback import EXTENSION_URI
 from rtcprobe.errors import MeasurementError
 
 __all__ = ["Candidates", "Codecs", "Transport", "audio_section", "direction_of", "values"]
@@ -41,7 +42,12 @@ _PROTOCOLS: Final = ("RTP/SAVPF", "RTP/SAVP", "RTP/AVPF", "RTP/AVP")
 """How the protocol of a section may end; RFC 9429 §5.1.2 takes them all for what WebRTC speaks."""
 _HASHES: Final = ("sha-256", "sha-384", "sha-512")
 """What the stack can verify a certificate by."""
-_EXTENSIONS: Final = ("urn:ietf:params:rtp-hdrext:sdes:mid", "urn:ietf:params:rtp-hdrext:ssrc-audio-level")
+_EXTENSIONS: Final = (
+    "urn:ietf:params:rtp-hdrext:sdes:mid",
+    "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
+    EXTENSION_URI,
+)
+_FEEDBACK: Final = ("nack", "transport-cc")
 _OPUS_NUMBERS: Final = ("minptime", "useinbandfec", "stereo", "maxplaybackrate")
 
 # candidate:FOUNDATION COMPONENT TRANSPORT PRIORITY ADDRESS PORT typ TYPE ..., RFC 8839 §5.1.
@@ -223,7 +229,7 @@ def speaks_rtp(section: Sequence[str]) -> bool:
 
 
 def _about(section: Sequence[str], number: int, name: str) -> Iterator[str]:
-    """Yield what is said of a format that matters to us: its parameters, and NACK (RFC 4585 §4.2)."""
+    """Yield what is said of a format that matters to us: parameters, NACK (RFC 4585 §4.2), transport-wide feedback."""
     for value in values(section, "fmtp"):
         of, _, parameters = value.partition(" ")
         if of != str(number):
@@ -237,8 +243,10 @@ def _about(section: Sequence[str], number: int, name: str) -> Iterator[str]:
             if numbers:
                 yield f"a=fmtp:{number} {';'.join(numbers)}"
                 break
-    if any(value.split() in ([str(number), "nack"], ["*", "nack"]) for value in values(section, "rtcp-fb")):
-        yield f"a=rtcp-fb:{number} nack"
+    asked = [value.split() for value in values(section, "rtcp-fb")]
+    for kind in _FEEDBACK:
+        if any(words in ([str(number), kind], ["*", kind]) for words in asked):
+            yield f"a=rtcp-fb:{number} {kind}"
 
 
 def _first_of(places: Sequence[Sequence[str]], name: str) -> list[str]:

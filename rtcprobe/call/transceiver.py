@@ -53,6 +53,10 @@ class Watcher(Protocol):
         """Take note that no picture was agreed on."""
         ...
 
+    def without_nack(self) -> None:
+        """Take note that no packet may be asked for again."""
+        ...
+
 
 Watch = Callable[[Feedback, Network], Watcher]
 """Makes a watcher, who asks by the feedback, on the network's clock."""
@@ -75,7 +79,8 @@ class PictureWanted:
     """A section of pictures: what is shown there (None: nothing), in what codec, and who watches what comes.
 
     ``pacing_bps`` is how fast its packets leave (``runtime.pacing_seam``); None: those of a picture at once. ``remb``:
-    whoever shows something is told how much the line takes; senders of ours do not adapt.
+    whoever shows something is told how much the line takes, where it cannot find that out itself by transport-wide
+    feedback; senders of ours do not adapt.
     """
 
     track: CameraTrack | None
@@ -225,6 +230,8 @@ class Picture(Transceiver):
         self.agreed = negotiation.agree_video(self.section)
         if self.agreed is None and self.watcher is not None:
             self.watcher.nothing_comes()
+        elif self.agreed is not None and not self.agreed.nack and self.watcher is not None:
+            self.watcher.without_nack()
 
     @property
     def codec(self) -> str:
@@ -241,9 +248,13 @@ class Picture(Transceiver):
                 pace(self.sender, self._wanted.pacing_bps)
 
     def _listen(self, section: RTCRtpTransceiver) -> None:
-        media_seam.take_rtp(section.receiver, self._take, resent=self._take_again, estimates=self._wanted.remb)
-        if self._wanted.watch is not None:
+        media_seam.take_rtp(section.receiver, self._take, resent=self._take_again, estimates=self._estimates)
+        if self._wanted.watch is not None and self.media != "sendonly":
             self.watcher = self._wanted.watch(Feedback(section.receiver), self.network)
+
+    def _estimates(self) -> bool:
+        """Whether the sender is told by REMB: where it asked for that, and knows nothing better (``tap.numbers``)."""
+        return self._wanted.remb and self.agreed is not None and self.agreed.tells == "goog-remb"
 
     def _take(self, packet: StackRtpPacket, *, resent: bool = False) -> Sequence[int]:
         """Note an arrival; whoever watches asks for what is missing, so return nothing."""

@@ -34,6 +34,7 @@ class Watching:
     def __init__(self, policy: str, codec: VideoCodec, *, nack: bool, feedback: Feedback, network: Network) -> None:
         self.first_picture = asyncio.Event()
         self.screen = Screen(policy, codec, nack=nack)
+        self._policy, self._codec = policy, codec
         self.round_trip_s: Callable[[], float | None] = _unknown
         """Who is asked for it."""
         self._feedback, self._network = feedback, network
@@ -41,6 +42,15 @@ class Watching:
         self._round_trip_s: float | None = None
         self._ssrc = 0
         self._due: asyncio.TimerHandle | None = None
+
+    @property
+    def shown(self) -> int:
+        """How many pictures were shown so far."""
+        return int(self.screen.receiver.counters.w3c()["framesRendered"])
+
+    def freezes_s(self) -> list[tuple[float, float]]:
+        """Return from when until when the picture stood, seconds since the call's epoch."""
+        return [(begin / _US, end / _US) for begin, end in self.screen.receiver.counters.freezes.spans_us]
 
     @property
     def awaits(self) -> str | None:
@@ -54,6 +64,10 @@ class Watching:
     def nothing_comes(self) -> None:
         """Take note that no picture was agreed on: nobody waits for one."""
         self.first_picture.set()
+
+    def without_nack(self) -> None:
+        """Take note that no packet may be asked for again: nothing has come yet."""
+        self.screen = Screen(self._policy, self._codec, nack=False)
 
     def packet_arrived(self, packet: VideoArrival) -> None:
         """Take a packet, in order of arrival."""

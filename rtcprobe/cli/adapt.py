@@ -1,35 +1,74 @@
-"""``rtcprobe adapt``: what a sender does when the line shrinks, in virtual time."""
+"""``rtcprobe adapt``: what a sender does when the line shrinks: a model in virtual time, or a real one."""
 # ruff: noqa: PLC0415 - heavy imports wait until a command needs them
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
-from rtcprobe.cli.common import say
-from rtcprobe.errors import BadInputError, ExitCode
+from rtcprobe.cli.common import complain, say
+from rtcprobe.errors import BadInputError, ExitCode, MeasurementError
+from rtcprobe.secrets import scrub
 
 if TYPE_CHECKING:
     from rtcprobe.adaptation import Case, Course
+    from rtcprobe.probe.adapting import Adapting
     from rtcprobe.result import Progress
 
 __all__ = ["adapt"]
 
+_SERIES: Final = ("offered_bps", "delivered_bps", "target_bps", "drops", "lost", "freezes", "height")
+_AT_A_TARGET: Final = ("step",)
+"""What is called at a target where nothing is named: each takes as long as it lasts."""
+
+_EXIT_CODES: Final = (
+    "Exit codes: 0 the scoreboard was printed, 2 bad scenario or usage, 3 a target's call did not come about, or "
+    "INVALID: this machine was too busy to let packets out in time."
+)
+
+Row = dict[str, float | None]
+
+
+@dataclass(slots=True)
+class Called:
+    """The calls over one line: ``rows`` of figures, ``courses``, and why any of them does not count."""
+
+    case: Case
+    sender: str
+    rows: list[Row] = field(default_factory=list)
+    courses: list[Course] = field(default_factory=list)
+    invalid: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
 
 @click.command(
-    epilog="Exit codes: 0 the scoreboard was printed, 2 bad scenario or usage.",
+    epilog=_EXIT_CODES,
     short_help="What a sender does when the line shrinks.",
 )
 @click.argument("scenarios", metavar="[SCENARIO]...", nargs=-1)
 @click.option(
     "--controller", default="gcc", show_default=True, metavar="gcc|remb|fixed:RATE", help="What decides the rate."
 )
+@click.option("--target", metavar="page|URL", help="A real sender, in place of the model: Chromium's, or a server's.")
+@click.option(
+    "--way",
+    "heading",
+    type=click.Choice(["down", "up"]),
+    default="down",
+    show_default=True,
+    help="Where the line lies: on what the target sends us, or on what we send it.",
+)
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Of the call at a target: video.bitrate=2mbit."
+)
 @click.option("--link", "line", metavar="LINE", help='A line of your own: "rate 2mbit at 20s rate 500kbit".')
 @click.option("--length", metavar="TIME", default="60s", show_default=True, help="Of a call over --link.")
-@click.option("--seeds", type=click.IntRange(1, 1000), default=10, show_default=True, help="Calls of each scenario.")
+@click.option("--seeds", type=click.IntRange(1, 1000), help="Calls of each scenario.  [default: 10; 1 at a target]")
 @click.option("--json", "json_path", metavar="PATH|-", help="Write everything as JSON.")
 @click.option("--html", "html_path", metavar="PATH", help="Write a page: rate, capacity, delay, size and freezes.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
@@ -37,9 +76,12 @@ def adapt(
     *,
     scenarios: tuple[str, ...],
     controller: str,
+    target: str | None,
+    heading: Literal["down", "up"],
+    settings: tuple[str, ...],
     line: str | None,
     length: str,
-    seeds: int,
+    seeds: int | None,
     json_path: str | None,
     html_path: str | None,
     quiet: bool,
@@ -49,42 +91,155 @@ def adapt(
     SCENARIO is a name (step, ramp, loss, rfc8867-5.1, ...) or a .yaml file; without any, all that come with rtcprobe.
     Where several flows share a line, the figures are theirs together, with Jain's fairness.
     gcc is libwebrtc's sender, remb stock aiortc's, fixed:RATE none. Nothing is sent over any network.
+
+    With --target a real call is placed on the real clock, one a scenario (without any, step): page is a camera in this
+    machine's Chromium, which we watch; a URL as rtcprobe run takes it is a server between two ends of ours, or an echo.
     """
     from rtcprobe.adaptation import controller_of
-    from rtcprobe.report.adapt import adapt_lines, interval_of
-    from rtcprobe.report.json import check_writable, write_whole
-    from rtcprobe.report.progress import narrate
+    from rtcprobe.report.json import check_writable
 
     for path in (json_path, html_path):
         if path is not None:
             check_writable(path)
     controller_of(controller)
-    cases = _cases(scenarios, line, length)
+    _refuse(target, heading, settings, controller)
+    cases = _cases(
+        scenarios or (() if target is None or line else _AT_A_TARGET), line, length, alone=target is not None
+    )
+    calls = seeds or (10 if target is None else 1)
+    adapting = None if target is None else _adapting(target, settings, heading)
     if json_path != "-":
-        say(f"engine: model (virtual time, {seeds} {'seed' if seeds == 1 else 'seeds'}); controller: {controller}")
-    written, drawn = [], []
+        say(_engine(target, controller, calls))
+    outputs = _Outputs(target=target, controller=controller, calls=calls, json_path=json_path, html_path=html_path)
+
+    def call(case: Case, progress: Callable[[Progress], None] | None) -> Called:
+        if adapting is None:
+            return _called(case, controller, calls, progress)
+        return _placed(adapting, case, calls, progress)
+
+    done = _all(cases, call, outputs, quiet=quiet)
+    return ExitCode.NOT_MEASURED if any(each.invalid for each in done) else ExitCode.MET
+
+
+def _all(
+    cases: Sequence[Case],
+    call: Callable[[Case, Callable[[Progress], None] | None], Called],
+    outputs: _Outputs,
+    *,
+    quiet: bool,
+) -> Sequence[Called]:
+    """Call over every line, show it, and write what there is, however that ended."""
+    from rtcprobe.report.progress import narrate
+
+    done: list[Called] = []
     with narrate("adapt", quiet=quiet) as progress:
-        for case in cases:
-            rows, courses = _called(case, controller, seeds, progress)
-            if json_path != "-":
-                say("")
-                for each in adapt_lines(case, controller, rows):
-                    say(each)
-            figures = {key: interval_of([row[key] for row in rows]) for key in rows[0]}
-            written.append({"scenario": case.name, "about": case.about, "source": case.source, "figures": figures})
-            if html_path is not None:
-                drawn.append((case, rows, courses))
-    if json_path is not None:
-        document = {"engine": "model", "controller": controller, "seeds": seeds, "scenarios": _plain(written)}
-        write_whole(json.dumps(document, indent=1, allow_nan=False) + "\n", json_path)
-    if html_path is not None:
-        write_whole(_page(drawn, controller), html_path)
-    return ExitCode.MET
+        try:
+            for case in cases:
+                done.append(call(case, progress))
+                if outputs.json_path != "-":
+                    _show(done[-1])
+        finally:
+            if done:
+                outputs.write(done)
+    return done
 
 
-def _cases(scenarios: tuple[str, ...], line: str | None, length: str) -> list[Case]:
-    """Return the lines that are meant."""
-    from rtcprobe.adaptation import case_names, case_of_link, find_case
+def _refuse(target: str | None, heading: str, settings: Sequence[str], controller: str) -> None:
+    """Refuse options that have no use together."""
+    if target is None:
+        for name, given in (("--way", heading != "down"), ("--set", bool(settings))):
+            if given:
+                raise BadInputError(f"{name} is about a call at a target", "add --target, or leave it out")
+    elif controller != "gcc":
+        raise BadInputError(
+            f"--controller {controller} and --target {scrub(target)} are both given", "a target's sender decides itself"
+        )
+
+
+def _adapting(target: str, settings: Sequence[str], heading: Literal["down", "up"]) -> Adapting:
+    from rtcprobe.probe.adapting import Adapting
+
+    return Adapting(target, settings, heading)
+
+
+def _engine(target: str | None, controller: str, calls: int) -> str:
+    if target is None:
+        return f"engine: model (virtual time, {calls} {'seed' if calls == 1 else 'seeds'}); controller: {controller}"
+    return f"engine: real calls (real clock, {calls} a scenario); target: {scrub(target)}"
+
+
+def _show(called: Called) -> None:
+    from rtcprobe.report.adapt import adapt_lines
+
+    say("")
+    for each in adapt_lines(called.case, called.sender, called.rows):
+        say(each)
+    for each in dict.fromkeys(called.warnings):
+        say(f"  note: {each}")
+    for each in called.invalid:
+        complain(each)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Outputs:
+    """What is written when all is done, or as far as it came."""
+
+    target: str | None
+    controller: str
+    calls: int
+    json_path: str | None
+    html_path: str | None
+
+    def write(self, done: Sequence[Called]) -> None:
+        """Write JSON and page, where they were asked for."""
+        from rtcprobe.report.html import render_adapt
+        from rtcprobe.report.html.adapt import AdaptCase
+        from rtcprobe.report.json import write_whole
+
+        if self.json_path is not None:
+            text = json.dumps(self._document(done), indent=1, allow_nan=False)
+            write_whole(f"{text}\n", self.json_path)
+        if self.html_path is None:
+            return
+        drawn = [
+            AdaptCase(
+                case=each.case,
+                controller=each.sender,
+                rows=each.rows,
+                courses=each.courses,
+                notes=tuple(dict.fromkeys(each.warnings)),
+                invalid=each.invalid,
+            )
+            for each in done
+        ]
+        write_whole(render_adapt(drawn, real=self.target is not None), self.html_path)
+
+    def _document(self, done: Sequence[Called]) -> Mapping[str, Any]:
+        """Return everything as plain data."""
+        from rtcprobe.report.adapt import interval_of
+
+        written = []
+        for each in done:
+            figures = {key: interval_of([row[key] for row in each.rows]) for key in each.rows[0]}
+            one: dict[str, Any] = {"scenario": each.case.name, "about": each.case.about, "source": each.case.source}
+            one["figures"] = figures
+            if self.target is not None:
+                one |= {"sender": each.sender, "invalid": each.invalid, "warnings": each.warnings}
+                one["calls"] = [{key: getattr(course, key) for key in _SERIES} for course in each.courses]
+            written.append(one)
+        engine = {"engine": "model", "controller": self.controller}
+        if self.target is not None:
+            engine = {"engine": "target", "target": scrub(self.target)}
+        return {**engine, "seeds": self.calls, "scenarios": _plain(written)}
+
+
+def _cases(scenarios: tuple[str, ...], line: str | None, length: str, *, alone: bool) -> list[Case]:
+    """Return the lines that are meant; ``alone``: those that one call has to itself.
+
+    Raises:
+        BadInputError: one that cannot be meant.
+    """
+    from rtcprobe.adaptation import Flow, case_names, case_of_link, find_case
     from rtcprobe.units import parse_duration
 
     if line is not None and scenarios:
@@ -95,45 +250,88 @@ def _cases(scenarios: tuple[str, ...], line: str | None, length: str) -> list[Ca
         raise error.within("--length") from None
     if line is not None:
         return [case_of_link(line, length_s)]
-    return [find_case(name) for name in scenarios or case_names()]
+    cases = [find_case(name) for name in scenarios or case_names()]
+    for case in cases:
+        if alone and case.flows != (Flow(),):
+            raise BadInputError(
+                f"scenario {case.name} has {len(case.flows)} flows, or one that pauses",
+                "a target is called once, from beginning to end: leave it out",
+            )
+    return cases
 
 
-def _page(drawn: list[tuple[Case, list[dict[str, float | None]], list[Course]]], controller: str) -> str:
-    """Return the page that draws the courses of every line."""
-    from rtcprobe.report.html import render_adapt
-    from rtcprobe.report.html.adapt import AdaptCase
-
-    return render_adapt(
-        [AdaptCase(case=case, controller=controller, rows=rows, courses=runs) for case, rows, runs in drawn]
-    )
-
-
-def _called(
-    case: Case, controller: str, seeds: int, progress: Callable[[Progress], None] | None
-) -> tuple[list[dict[str, float | None]], list[Course]]:
-    """Return the figures and courses of a call for each seed."""
+def _called(case: Case, controller: str, seeds: int, progress: Callable[[Progress], None] | None) -> Called:
+    """Return the figures and courses of a call of the model for each seed."""
     from rtcprobe.adaptation import Call, Flow, Settings, controller_of, fairness, figures_of, meet, together
     from rtcprobe.result import Progress
 
-    rows, courses = [], []
+    done = Called(case, controller)
     for seed in range(seeds):
         if progress is not None:
             progress(Progress(step=case.name, done=seed, total=seeds, unit="calls"))
         if case.flows == (Flow(),):
-            settings = Settings(forward=case.link, back=case.back, length_s=case.length_s, seed=seed)
+            settings = Settings(
+                forward=case.link, back=case.back, length_s=case.length_s, max_bps=case.max_bps, seed=seed
+            )
             runs = [Call(settings, controller_of(controller)).run()]
         else:
-            runs = meet(case.flows, case.link, case.back, length_s=case.length_s, controller=controller, seed=seed)
+            runs = meet(
+                case.flows,
+                case.link,
+                case.back,
+                length_s=case.length_s,
+                controller=controller,
+                seed=seed,
+                max_bps=case.max_bps,
+            )
         course = together(case.flows, runs) if len(runs) > 1 else runs[0]
-        rows.append(figures_of(course, case.link) | {"fairness": fairness(case.flows, runs, case.link)})
-        courses.append(course)
-    return rows, courses
+        done.rows.append(figures_of(course, case.link) | {"fairness": fairness(case.flows, runs, case.link)})
+        done.courses.append(course)
+    return done
+
+
+def _placed(adapting: Adapting, case: Case, calls: int, progress: Callable[[Progress], None] | None) -> Called:
+    """Return the figures and courses of real calls."""
+    from rtcprobe.adaptation import figures_of
+    from rtcprobe.report.relay import spans
+    from rtcprobe.result import Progress
+
+    done = Called(case, "")
+    for seed in range(calls):
+
+        def tick(talked_s: float, seed: int = seed) -> None:
+            if progress is not None:
+                at_s = seed * case.length_s + min(talked_s, case.length_s)
+                progress(Progress(step=case.name, done=at_s, total=calls * case.length_s, unit="s"))
+
+        try:
+            found = adapting.call(case, seed, tick)
+        except MeasurementError:
+            if not done.rows:
+                raise
+            done.warnings.append(f"call {seed + 1} did not come about")
+            continue
+        done.sender = found.sender
+        done.rows.append(figures_of(found.course, case.link))
+        done.courses.append(found.course)
+        done.warnings += found.warnings
+        late, said = found.lateness.invalid(), list[str]()
+        if late:
+            said.append(f"packets left our emulator over {1e3 * found.lateness.limit_s:g} ms late in {spans(late)}")
+        if found.invalid:
+            said.append(f"our loop was {1e3 * found.loop_late_s:.1f} ms late at p95")
+            done.invalid.append(f"INVALID: call {seed + 1}: {', '.join(said)}: this machine is too busy for it")
+        elif said:
+            done.warnings.append(f"call {seed + 1}: {said[0]}")
+    return done
 
 
 def _plain(value: object) -> object:
-    """Return ``value`` with what never came as the word ``never``, for JSON knows no infinity."""
+    """Return ``value`` with ``never`` for infinity and null for what is no number: JSON knows neither."""
     if isinstance(value, dict):
         return {key: _plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
+    if isinstance(value, float) and math.isnan(value):
+        return None
     return "never" if value == float("inf") else value

@@ -1,10 +1,14 @@
 """The pacer: what is allowed leaves in bursts of at most 40 ms of the rate, in an order of its own.
 
 Facts:
-    Media leaves at once while less than 40 ms of the rate is owed; else it waits until nothing is, or until something
-    else wakes the pacer. So a frame within the rate leaves in one go. Audio never waits, but is counted. Then come
-    retransmissions, before new media: above the line's rate they are what makes freezes. A queue that would last over
-    2 s is sent faster than the rate.
+    What comes while nothing waits leaves at once while less than 40 ms of the rate is owed: a frame within the rate
+    leaves in one go. What waits, waits until nothing is owed, and then as much leaves together: bursts 40 to 50 ms
+    apart. Audio never waits, but is counted. By the source it would let more of what waits go as well; in recorded
+    calls of Chromium 156 it does not: bursts follow each other by what they owe, whatever comes between. That is what
+    costs voice its place behind a full queue: by the other rule it would always come just before a burst, 20 ms after
+    the last one, and be lost a quarter as often as recorded.
+    Then come retransmissions, before new media: above the line's rate they are what makes freezes. A queue that would
+    last over 2 s is sent faster than the rate.
 
 Source: libwebrtc ``modules/pacing/pacing_controller.cc``, ``prioritized_packet_queue.cc``, ``bitrate_prober.cc``.
 """
@@ -53,6 +57,7 @@ class Pacer:
         self._queues: tuple[deque[tuple[float, Any, int]], ...] = (deque(), deque(), deque())
         self._waited_since = 0.0  # sum of the instants of those that wait
         self._count = 0
+        self._fresh = False  # what waits came while nothing did, and was not looked at yet
         self._debt = 0.0  # bytes
         self._padding_debt = 0.0
         self._at_s = 0.0
@@ -75,6 +80,7 @@ class Pacer:
             return
         if not self._count:
             self._pay(now_s)
+            self._fresh = True
         self._queues[_PLACES[kind]].append((now_s, packet, size_bytes))
         self.queue_bytes += size_bytes
         self._waited_since += now_s
@@ -108,8 +114,7 @@ class Pacer:
             return max(self._probe_next_s, self._at_s)
         rate = self._rate()
         if self._count:
-            owed_s = self._debt / rate if rate else math.inf
-            return self._at_s if owed_s < min(_BURST_S, _MOST_BURST_BYTES / rate) else self._at_s + owed_s
+            return self._at_s if self._may_begin(rate) else self._at_s + (self._debt / rate if rate else math.inf)
         if self.padding_bps:
             return self._at_s + max(self._debt / rate, self._padding_debt / (self.padding_bps / 8))
         return math.inf
@@ -125,11 +130,17 @@ class Pacer:
         rate = self._rate()
         if not rate:
             return
-        burst = min(_BURST_S * rate, _MOST_BURST_BYTES)
-        while self._count and self._debt < burst:
-            self._send_one(None)
+        if self._count and self._may_begin(rate):
+            burst = min(_BURST_S * rate, _MOST_BURST_BYTES)
+            while self._count and self._debt < burst:
+                self._send_one(None)
+            self._fresh = False
         if not self._count and self.padding_bps and not self._padding_debt and not self._debt:
             self._went(None, self._usual_bytes, None)
+
+    def _may_begin(self, rate: float) -> bool:
+        """Whether a burst of what waits may begin."""
+        return not self._debt or (self._fresh and self._debt < min(_BURST_S * rate, _MOST_BURST_BYTES))
 
     def _rate(self) -> float:
         """Return bytes a second."""

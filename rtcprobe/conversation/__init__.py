@@ -5,6 +5,7 @@ Pure: sound in, sound out, and time as an argument. ``plan`` is what was asked f
 """
 
 from rtcprobe.conversation.agent import SimulatedAgent
+from rtcprobe.conversation.claims import Claim
 from rtcprobe.conversation.plan import AgentPlan, Conversation, Kind, Line, When, parse_level, parse_when
 from rtcprobe.conversation.talker import Spoken, Talker
 from rtcprobe.conversation.user import ScriptedUser
@@ -12,6 +13,7 @@ from rtcprobe.conversation.utterances import Utterance, spoken_lines
 
 __all__ = [
     "AgentPlan",
+    "Claim",
     "Conversation",
     "Kind",
     "Line",

@@ -137,6 +137,7 @@ class Conversation:
     """The user's lines, in their voice, at their active level (dBFS, ITU-T P.56), in a room of steady noise.
 
     ``intelligibility``: how well turns and the simulated agent's answers are understood is measured too.
+    ``keep_sound``: the turns of the first call are kept in the result, to be listened to.
     """
 
     lines: tuple[Line, ...]
@@ -145,6 +146,7 @@ class Conversation:
     background_dbfs: float = ROOM_DBFS
     patience_s: float = 8.0
     intelligibility: bool = False
+    keep_sound: bool = False
     agent: AgentPlan = field(default_factory=AgentPlan)
 
     def __post_init__(self) -> None:

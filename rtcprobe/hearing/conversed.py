@@ -7,13 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
 
+from rtcprobe.conversation.claims import Claim, claimed_response_s, claimed_spans, claimed_stop_s
 from rtcprobe.hearing.turns import STOP_WITHIN_S, TURNS, LineHeard, Turns
-from rtcprobe.result import TURN_STAGES, Account, HeardCall, Kind, Missed, Sample, Span
+from rtcprobe.result import TURN_STAGES, Account, Clip, HeardCall, Kind, Missed, Sample, Span
 from rtcprobe.ways import Way
 
 __all__ = ["accounts_of"]
 
 WORST = "_worst"
+CLAIMED = "claimed_s"
+"""How long it took by the agent's own claim: a figure that is not ours."""
 
 
 Understood = Mapping[int, Mapping[str, float]]
@@ -21,25 +24,40 @@ Understood = Mapping[int, Mapping[str, float]]
 
 
 def accounts_of(
-    turns: Mapping[int, Turns], user: str, understood: Mapping[int, Understood] | None = None
+    turns: Mapping[int, Turns],
+    user: str,
+    understood: Mapping[int, Understood] | None = None,
+    claims: Mapping[int, Sequence[Claim]] | None = None,
+    clips: Sequence[Clip] = (),
 ) -> tuple[Account, ...]:
     """Return what the calls say (by their numbers) of how ``user`` was answered, and could interrupt.
 
-    There is no account of interruptions where the script has none.
+    There is no account of interruptions where the script has none. ``claims`` are what the agent told of itself; they
+    stand beside what was heard, and are in none of it.
     """
     way = Way.of(user, user)
-    found = [_account("response", way, turns, understood or {})]
+    claims = claims or {}
+    found = [replace(_account("response", way, turns, understood or {}, claims), clips=tuple(clips))]
     if any(line.kind != "turn" for each in turns.values() for line in each.lines):
-        found.append(_account("barge_in", way, turns, {}))
+        found.append(_account("barge_in", way, turns, {}, claims))
     return tuple(found)
 
 
-def _account(kind: Kind, way: Way, turns: Mapping[int, Turns], understood: Mapping[int, Understood]) -> Account:
+def _account(
+    kind: Kind,
+    way: Way,
+    turns: Mapping[int, Turns],
+    understood: Mapping[int, Understood],
+    claims: Mapping[int, Sequence[Claim]],
+) -> Account:
     judge, figures = (_answered, _of_responses) if kind == "response" else (_stopped, _of_interruptions)
     rows = {call: [judge(line, call) for line in each.lines] for call, each in turns.items()}
     seen = {
         call: [
-            replace(each, figures=understood.get(call, {}).get(each.marker, {}))
+            replace(
+                each,
+                figures={**understood.get(call, {}).get(each.marker, {}), **_claimed(kind, each, claims.get(call))},
+            )
             for each in row
             if isinstance(each, Sample)
         ]
@@ -54,7 +72,7 @@ def _account(kind: Kind, way: Way, turns: Mapping[int, Turns], understood: Mappi
             scheduled=len(seen[call]) + len(missed[call]),
             heard=len(seen[call]),
             stages=_means(seen[call]),
-            figures={**figures(each), **_of_utterances(understood.get(call, {}))},
+            figures={**figures(each), **_of_utterances(understood.get(call, {})), **_claims_of(seen[call])},
         )
         for call, each in turns.items()
     )
@@ -70,7 +88,7 @@ def _account(kind: Kind, way: Way, turns: Mapping[int, Turns], understood: Mappi
         stages=_means(samples),
         calls=calls,
         figures=_pooled([each.figures for each in calls]),
-        spans=_spans(turns) if kind == "response" else (),
+        spans=_spans(turns, claims) if kind == "response" else (),
     )
 
 
@@ -170,7 +188,20 @@ def _of_interruptions(turns: Turns) -> dict[str, float]:
     return {"false_stops": len(stopped) / len(tried)} if tried else {}
 
 
-def _spans(turns: Mapping[int, Turns]) -> tuple[Span, ...]:
+def _claimed(kind: Kind, sample: Sample, claims: Sequence[Claim] | None) -> dict[str, float]:
+    """Return how long an answer, or a stop, took by the agent's own claim; nothing where it made none."""
+    claimed = claimed_response_s if kind == "response" else claimed_stop_s
+    found_s = claimed(claims or (), sample.spoken_s, sample.heard_s)
+    return {} if found_s is None else {CLAIMED: found_s}
+
+
+def _claims_of(samples: Sequence[Sample]) -> dict[str, float]:
+    """Return the mean of what the agent claims of answers, or of stops."""
+    known_s = [each.figures[CLAIMED] for each in samples if CLAIMED in each.figures]
+    return {CLAIMED: fmean(known_s)} if known_s else {}
+
+
+def _spans(turns: Mapping[int, Turns], claims: Mapping[int, Sequence[Claim]]) -> tuple[Span, ...]:
     """Return who spoke when, in every call."""
     spans = []
     for call, each in turns.items():
@@ -179,5 +210,6 @@ def _spans(turns: Mapping[int, Turns]) -> tuple[Span, ...]:
                 what = "user" if line.kind in TURNS else line.kind
                 spans.append(Span(what=what, from_s=line.begin_s, until_s=line.end_s, call=call))
         spans += [Span(what="agent", from_s=a.begin_s, until_s=a.end_s, call=call) for a in each.agent]
+        spans += [Span(what="claim", from_s=a, until_s=b, call=call) for a, b in claimed_spans(claims.get(call, ()))]
         spans += [Span(what="talk-over", from_s=a, until_s=b, call=call) for a, b in each.talk_over]
     return tuple(spans)

@@ -15,6 +15,8 @@ Rules:
     2. Playing has no influence on the network but what the receiver asks for (NACK, PLI), and that was asked during the
        call by a receiver of the same rules (``screen``). So this can be done later, and more than once.
     3. What cannot be read in a payload is counted and left out.
+    4. A picture that stands still while its camera was off, or was left out by a server, is no freeze, whatever the
+       receiver, who is not told, counts: who watches is told.
 """
 
 from __future__ import annotations
@@ -22,97 +24,26 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from itertools import pairwise
+from typing import Final
 
 import numpy as np
 
 from rtcprobe.hearing.screen import Screen
+from rtcprobe.hearing.seen import Constants, Decoded, FrameSeen, Seen
 from rtcprobe.picture.eye import Eye, Fate, Viewer
 from rtcprobe.picture.film import Place, Reel
 from rtcprobe.picture.marker import Reading
 from rtcprobe.picture.payload import payload_format
 from rtcprobe.picture.settings import VIDEO_HZ
 from rtcprobe.playout.frames import Frame, FrameReceiver, Shown
+from rtcprobe.playout.frames.micros import to_ms
 from rtcprobe.recording import CameVideo, Departure, Said, VideoArrival
-from rtcprobe.result import VIDEO_STAGES
 
 __all__ = ["Constants", "Decoded", "FrameSeen", "Seen", "Viewing", "see"]
 
 _US: Final = 1_000_000
 _CYCLE: Final = 1 << 32
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Constants:
-    """What camera, encoder and screen take, assumed: seconds."""
-
-    capture_s: float = 0.0
-    encode_s: float = 0.0
-    display_s: float = 0.0
-
-
-class Decoded(NamedTuple):
-    """A frame that the receiver decoded: ``place`` in the film where it is the film's own, else its ``data``.
-
-    ``shown_s`` is None where it was decoded and not shown.
-    """
-
-    place: Place | None
-    data: bytes | None
-    shown_s: float | None
-
-
-class FrameSeen(NamedTuple):
-    """One frame that was sent, seconds since the call's epoch; ``stages_s`` as ``VIDEO_STAGES``, of one shown."""
-
-    number: int
-    filmed_s: float
-    fate: Fate
-    shown_s: float | None = None
-    stages_s: tuple[float, ...] = ()
-
-    @property
-    def delay_s(self) -> float | None:
-        """From glass to glass; None where it was not seen."""
-        return sum(self.stages_s) if self.fate == "seen" else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Seen:
-    """What a viewer saw on one way.
-
-    ``w3c`` are the receiver's figures under W3C's names. ``freezes_s`` lasted from .. until. ``first_packet_s``,
-    ``first_key_frame_s`` (whole) and ``first_picture_s`` are None where there was none. ``unreadable`` payloads were
-    left out, ``refused`` numbers were not those of what was sent. ``decoded`` is what was decoded, in that order;
-    ``sizes`` counts the pictures of another size than was filmed.
-    """
-
-    frames: Sequence[FrameSeen]
-    w3c: Mapping[str, float]
-    freezes_s: Sequence[tuple[float, float]] = ()
-    first_packet_s: float | None = None
-    first_key_frame_s: float | None = None
-    first_picture_s: float | None = None
-    unreadable: int = 0
-    refused: int = 0
-    decoded: Sequence[Decoded] = ()
-    sizes: Mapping[str, int] = field(default_factory=dict)
-
-    def count(self, fate: Fate) -> int:
-        """Return how many frames had this fate."""
-        return sum(frame.fate == fate for frame in self.frames)
-
-    @property
-    def freeze_share(self) -> float | None:
-        """Share of the time from the first picture to the last that it stood still; None before two were shown."""
-        between_s = self.w3c["totalInterFrameDelay"]
-        return self.w3c["totalFreezesDuration"] / between_s if between_s > 0 else None
-
-    def stages(self) -> dict[str, float]:
-        """Return the mean of every stage over the frames seen; they sum to the mean delay."""
-        rows = [frame.stages_s for frame in self.frames if frame.fate == "seen"]
-        return dict(zip(VIDEO_STAGES, np.mean(rows, axis=0).tolist(), strict=True)) if rows else {}
 
 
 def see(
@@ -138,8 +69,9 @@ class Viewing:
 
     ``nack``: whether it asked for packets, where that was agreed on. ``read_every``: the number is read in every n-th
     frame, in none for 0: of the others one that came as it was sent, after all that it needs, is the one that its RTP
-    time names. ``screen`` is that of whoever watched during the call: it need not be played again where it would be the
-    same.
+    time names. ``stamps`` are the frames meant for this viewer, by number, with the RTP times they had where it is;
+    None: all that were sent, with those they left with. ``screen`` is that of whoever watched during the call: it need
+    not be played again where it would be the same.
     """
 
     def __init__(
@@ -152,12 +84,13 @@ class Viewing:
         nack: bool = True,
         read_every: int = 1,
         constants: Constants | None = None,
+        stamps: Mapping[int, int] | None = None,
         screen: Screen | None = None,
     ) -> None:
         self.came, self.reports = came, came.reports
         self.newest: VideoArrival | None = None
         """The packet that came last so far, none that was sent again."""
-        self._sight = _Sight(said, came, reel, constants or Constants(), read_every=read_every)
+        self._sight = _Sight(said, came, reel, constants or Constants(), read_every=read_every, stamps=stamps)
         self._made = policy, reel.film.settings.codec, nack and (came.agreed is None or came.agreed.nack)
         self._next, self._until_s = 0, 0.0
         self._trips = deque(came.round_trips)
@@ -221,16 +154,25 @@ class Viewing:
 class _Sight:
     """One way: what left by frame, what came by frame."""
 
-    def __init__(self, said: Said, came: CameVideo, reel: Reel, constants: Constants, *, read_every: int) -> None:
+    def __init__(
+        self,
+        said: Said,
+        came: CameVideo,
+        reel: Reel,
+        constants: Constants,
+        *,
+        read_every: int,
+        stamps: Mapping[int, int] | None,
+    ) -> None:
         self._reel, self._came, self._constants, self._read_every = reel, came, constants, read_every
         settings = reel.film.settings
-        self._frame_ticks = reel.frame_s * VIDEO_HZ
         self._form = payload_format(settings.codec)
-        started_s = said.started_s
-        count = len(reel.places) if started_s is not None else 0
-        self._filmed_s = (started_s or 0.0) + np.arange(count) * settings.frame_s
+        count = max(reel.places, default=-1) + 1 if said.started_s is not None else 0
+        self._filmed_s = (said.started_s or 0.0) + np.arange(count) * settings.frame_s
         first = _first_copies(said.departures)
-        self._origin = first[0].timestamp if first else 0
+        self._stamps = stamps if stamps is not None else self._as_they_left(said, first, count)
+        """The frames that this viewer was to see, with their RTP times."""
+        self._numbers = {stamp: number for number, stamp in self._stamps.items()}
         self._left_s = np.full(count, np.nan)
         self._packets: list[set[int]] = [set() for _ in range(count)]
         for departure in first:
@@ -241,13 +183,24 @@ class _Sight:
         self._fastest_s = self._fastest(first)
         self._pieces: Mapping[int, Mapping[int, bytes]] = {}
 
+    def _as_they_left(self, said: Said, first: Sequence[Departure], count: int) -> dict[int, int]:
+        """Return every frame that was sent to this viewer, with its RTP time: the first departure is of frame 0."""
+        origin, ticks = first[0].timestamp if first else 0, self._reel.frame_s * VIDEO_HZ
+        filmed_s, frame_s = self._filmed_s.tolist(), self._reel.frame_s
+        return {
+            number: (origin + round(number * ticks)) % _CYCLE
+            for number in range(count)
+            if said.said_at(filmed_s[number], filmed_s[number] + frame_s)
+        }
+
     def seen(self, receiver: FrameReceiver, pieces: Mapping[int, Mapping[int, bytes]], *, unreadable: int) -> Seen:
         """Account for every frame; ``receiver`` has played all that came: ``pieces`` by RTP time and number."""
         self._pieces = pieces
         eye = Eye(self._filmed_s.tolist())
         readings, datas, sizes = self._readings(receiver)
-        frames = [FrameSeen(number, filmed_s, "lost") for number, filmed_s in enumerate(self._filmed_s.tolist())]
-        unshown = set(range(len(frames)))
+        filmed_s = self._filmed_s.tolist()
+        frames = {number: FrameSeen(number, filmed_s[number], "lost") for number in sorted(self._stamps)}
+        unshown = set(frames)
         for shown in receiver.shown:
             number = self._frame_of(shown.frame.timestamp)
             if number is not None:
@@ -256,13 +209,14 @@ class _Sight:
                 unshown.discard(number)
         for number in unshown:
             frames[number] = frames[number]._replace(fate=self._fate_unshown(number))
+        w3c, freezes_s = self._without_pauses(receiver)
         first_us = receiver.shown[0].at_us if receiver.shown else None
         keys_us = [shown.frame.last_us for shown in receiver.shown if shown.frame.key]
         arrivals = self._came.arrivals
         return Seen(
-            frames=frames,
-            w3c=receiver.counters.w3c(),
-            freezes_s=[(begin / _US, end / _US) for begin, end in receiver.counters.freezes.spans_us],
+            frames=list(frames.values()),
+            w3c=w3c,
+            freezes_s=freezes_s,
             first_packet_s=arrivals[0].at_s if arrivals else None,
             first_key_frame_s=keys_us[0] / _US if keys_us else None,
             first_picture_s=None if first_us is None else first_us / _US,
@@ -271,6 +225,27 @@ class _Sight:
             decoded=self._decoded(receiver, datas),
             sizes=sizes,
         )
+
+    def _without_pauses(self, receiver: FrameReceiver) -> tuple[dict[str, float], list[tuple[float, float]]]:
+        """Return the receiver's figures and its freezes, but for those while there was nothing to see (rule 4)."""
+        w3c, frame_s, asked = dict(receiver.counters.w3c()), self._reel.frame_s, sorted(self._stamps)
+        off_s = [
+            (self._filmed_s[before] + frame_s, self._filmed_s[after])
+            for before, after in pairwise(asked)
+            if after > before + 1
+        ]
+        freezes_s: list[tuple[float, float]] = []
+        for begin_us, end_us in receiver.counters.freezes.spans_us:
+            begin_s, end_s = begin_us / _US, end_us / _US
+            if not any(off < end_s and begin_s < on for off, on in off_s):
+                freezes_s.append((begin_s, end_s))
+                continue
+            lasted_s = (to_ms(end_us) - to_ms(begin_us)) / 1e3  # the receiver counts whole ms
+            w3c["freezeCount"] -= 1
+            for name in ("totalFreezesDuration", "totalInterFrameDelay"):
+                w3c[name] = round(w3c[name] - lasted_s, 3)
+            w3c["totalSquaredInterFrameDelay"] -= lasted_s**2
+        return w3c, freezes_s
 
     def _readings(
         self, receiver: FrameReceiver
@@ -311,7 +286,7 @@ class _Sight:
             return b""
 
     def _fate_unshown(self, number: int) -> Fate:
-        came = self._pieces.get((self._origin + self._ticks(number)) % _CYCLE, {})
+        came = self._pieces.get(self._stamps[number], {})
         return "dropped" if self._packets[number] and self._packets[number] <= came.keys() else "lost"
 
     def _shown(self, frame: FrameSeen, shown: Shown, *, read: bool) -> FrameSeen:
@@ -343,15 +318,9 @@ class _Sight:
         ]
         return min(ways_s, default=0.0)
 
-    def _ticks(self, number: int) -> int:
-        return round(number * self._frame_ticks)
-
     def _frame_of(self, timestamp: int) -> int | None:
         """Return which frame bears an RTP time; None where none of those sent does."""
-        ticks = (timestamp - self._origin) % _CYCLE
-        # Of a call longer than 13 hours: never.
-        number = round(ticks / self._frame_ticks)
-        return number if number < len(self._filmed_s) and self._ticks(number) == ticks else None
+        return self._numbers.get(timestamp)
 
 
 def _first_copies(departures: Sequence[Departure]) -> list[Departure]:

@@ -62,7 +62,7 @@ def _departures_of_payloads(said: Said) -> Mapping[bytes, Sequence[tuple[float, 
     departures = said.departures
     if not departures or not frames:
         return {}
-    begun = next(index for index, payload in enumerate(frames) if payload is not None)
+    begun = said.first_sent
     first: dict[int, float] = {}
     for departure in departures:
         first.setdefault(departure.timestamp, departure.at_s)

@@ -60,7 +60,7 @@ def _departures_of_payloads(said: Said, reel: Reel) -> Mapping[bytes, tuple[int,
             packets.setdefault(each.timestamp, {})[each.sequence] = None
     form = payload_format(reel.film.settings.codec)
     found: dict[bytes, tuple[int, int] | None] = {}
-    for place, (timestamp, sequences) in zip(reel.places, packets.items(), strict=False):
+    for place, (timestamp, sequences) in zip(reel.places.values(), packets.items(), strict=False):
         payloads = form.packets(reel.film.frame(place), place.number)
         for payload, sequence in zip(payloads, sequences, strict=False):
             if len(payload) >= _LEAST_BYTES:

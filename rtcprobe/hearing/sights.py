@@ -13,7 +13,7 @@ Source of the limits of skew: ITU-R BT.1359-1 (sound early by 45 ms or late by 1
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -25,7 +25,7 @@ from rtcprobe.picture.likeness import Likeness
 from rtcprobe.result import VIDEO_STAGES, Account, HeardCall, Missed, Playout, Sample, Span, Still
 from rtcprobe.ways import Way
 
-__all__ = ["CallSight", "sight_account", "skew_account", "worst_frame"]
+__all__ = ["CallSight", "sight_account", "skew_account", "together", "worst_frame"]
 
 _FORWARDED: Final = tuple(
     "network_and_target" if name == "network_min" else name for name in VIDEO_STAGES if name != "network_variable"
@@ -47,6 +47,15 @@ class CallSight:
     likeness: Mapping[int, Likeness | None]
     corrections: Sequence[Correction] = ()
     forwarded: bool = False
+
+
+def together(sights: Sequence[CallSight]) -> CallSight:
+    """Return what was seen on one way of a call over one connection after another."""
+    return replace(
+        sights[0],
+        seen=Seen.together([each.seen for each in sights]),
+        likeness={number: like for each in sights for number, like in each.likeness.items()},
+    )
 
 
 def sight_account(way: Way, calls: Mapping[int, CallSight], worst: Still | None = None) -> Account:

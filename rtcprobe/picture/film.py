@@ -128,12 +128,13 @@ _CODEC_NAMES: Final = {"vp8": "VP8", "h264": "H264"}
 class Reel:
     """A film shown once: ``count`` frames in RTP payloads, each from the take that the latest key frame began.
 
-    ``places`` is what was sent so far, by frame.
+    ``places`` is what was sent so far, by frame: all of them from the first on, or fewer where the camera was off.
     """
 
     def __init__(self, film: Film, count: int) -> None:
         self.film = film
-        self.places: list[Place] = []
+        self.places: dict[int, Place] = {}
+        self._since: int | None = None
         self._count = count
         self._format = payload_format(film.settings.codec)
 
@@ -157,9 +158,8 @@ class Reel:
         Raises:
             MeasurementError: FFmpeg cannot encode it.
         """
-        since = index if key or not self.places else self.places[-1].since
-        place = Place(since, index)
-        self.places.append(place)
+        since = self._since = index if key or self._since is None else self._since
+        place = self.places[index] = Place(since, index)
         return self._format.packets(self.film.frame(place), index)
 
 

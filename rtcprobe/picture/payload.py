@@ -21,7 +21,7 @@ from typing import Final, NamedTuple, Protocol
 
 from rtcprobe.picture.settings import VideoCodec
 
-__all__ = ["MOST_BYTES", "PICTURE_IDS", "Glimpse", "PayloadFormat", "payload_format"]
+__all__ = ["MOST_BYTES", "PICTURE_IDS", "Glimpse", "PayloadFormat", "payload_format", "vp8_size"]
 
 MOST_BYTES: Final = 1160
 """Of a payload: 1,200 less the RTP header (12), and what header extensions take (28 for mid, time and number)."""
@@ -59,6 +59,10 @@ class PayloadFormat(Protocol):
         """
         ...
 
+    def opens_key_frame(self, payload: bytes) -> bool:
+        """Return whether a key frame that can be decoded begins with a payload; one cut off opens none."""
+        ...
+
     def frame(self, payloads: Sequence[bytes]) -> bytes:
         """Return the frame that ``payloads`` are, in order.
 
@@ -66,6 +70,21 @@ class PayloadFormat(Protocol):
             ValueError: one is cut off, or not of this format.
         """
         ...
+
+
+def vp8_size(payload: bytes) -> tuple[int, int] | None:
+    """Return the width and height that a key frame of VP8 begins with; None of any other payload.
+
+    Source: RFC 6386 §9.1: three bytes of tag, the start code 9d 01 2a, then 14 bits each beside two of scale.
+    """
+    try:
+        header = _vp8_descriptor_bytes(payload)
+    except ValueError:
+        return None
+    frame = payload[header : header + 10]
+    if payload[0] & 0x1F != 0x10 or len(frame) < 10 or frame[0] & 1 or frame[3:6] != b"\x9d\x01\x2a":
+        return None
+    return int.from_bytes(frame[6:8], "little") & 0x3FFF, int.from_bytes(frame[8:10], "little") & 0x3FFF
 
 
 def payload_format(codec: VideoCodec) -> PayloadFormat:
@@ -84,6 +103,12 @@ class _Vp8:
         header = _vp8_descriptor_bytes(payload)
         begins = payload[0] & 0x1F == 0x10  # S, partition 0
         return Glimpse(begins, begins and not payload[header] & 1, len(payload) - header)
+
+    def opens_key_frame(self, payload: bytes) -> bool:
+        try:
+            return self.look(payload).key
+        except ValueError:
+            return False
 
     def frame(self, payloads: Sequence[bytes]) -> bytes:
         return b"".join(payload[_vp8_descriptor_bytes(payload) :] for payload in payloads)
@@ -127,6 +152,12 @@ class _H264:
         units = list(_parts(payload))
         key = any(header & _NAL_TYPE in {_IDR, _SPS} for header, _, _ in units)
         return Glimpse(None, key, sum(len(rest) + opens for _, opens, rest in units))
+
+    def opens_key_frame(self, payload: bytes) -> bool:
+        try:
+            return any(header & _NAL_TYPE == _SPS for header, _, _ in _parts(payload))  # without it none can be decoded
+        except ValueError:
+            return False
 
     def frame(self, payloads: Sequence[bytes]) -> bytes:
         whole = bytearray()

@@ -11,19 +11,28 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rtcprobe.audio.opus import SAMPLE_RATE_HZ, OpusDecoder
+from rtcprobe.audio.pcm import SAMPLE_RATE_HZ
 from rtcprobe.audio.wav import wav_file
 from rtcprobe.call.live import LiveEar, LiveSpeech, LiveTrack
 from rtcprobe.call.targets.base import Call, CallSetup
-from rtcprobe.conversation import Conversation, ScriptedUser, SimulatedAgent, Spoken, Talker, Utterance, spoken_lines
+from rtcprobe.conversation import (
+    Claim,
+    Conversation,
+    ScriptedUser,
+    SimulatedAgent,
+    Spoken,
+    Talker,
+    Utterance,
+    spoken_lines,
+)
 from rtcprobe.errors import BadInputError
 from rtcprobe.hearing.conversed import accounts_of
 from rtcprobe.hearing.intelligibility import Ear, understood
-from rtcprobe.hearing.passage import LOOK_AHEAD_SAMPLES
 from rtcprobe.hearing.turns import Heard, Script, Talk, Turns, hear_turns
+from rtcprobe.probe.clips import clips_of, mouth_sound
 from rtcprobe.probe.hearing import Listened
 from rtcprobe.recording import Said
-from rtcprobe.result import Account
+from rtcprobe.result import Account, Clip
 from rtcprobe.scenario import Devices, Party, Scenario
 from rtcprobe.ways import Way
 
@@ -54,6 +63,8 @@ class Conversing:
                 "give a longer call.duration, or fewer lines",
             )
         self._heard: dict[int, Turns] = {}
+        self._claims: dict[int, Sequence[Claim]] = {}
+        self._clips: tuple[Clip, ...] = ()
         self._understood: dict[int, Mapping[int, Mapping[str, float]]] = {}
 
     def setup(self, setup: CallSetup) -> CallSetup:
@@ -108,6 +119,9 @@ class Conversing:
             phase_s=back.phase_s,
         )
         self._heard[number] = turns
+        self._claims[number] = spoke.claims
+        if self._plan.keep_sound and not self._clips:
+            self._clips = clips_of(number, turns, there.said, heard, self._user.devices)
         if self._plan.intelligibility and ours:
             user_heard = heard.playback.stamps, heard.sound
             user = there.said, spoke.lines, _kept(spoke.agent_ear)
@@ -118,19 +132,23 @@ class Conversing:
     @property
     def accounts(self) -> tuple[Account, ...]:
         """What the calls heard so far say; nothing before the first."""
-        return accounts_of(self._heard, self._user.name, self._understood) if self._heard else ()
+        if not self._heard:
+            return ()
+        return accounts_of(self._heard, self._user.name, self._understood, self._claims, self._clips)
 
 
 class Spoke(NamedTuple):
     """What the user of a conversation said, what our agent answered, and the ear it has.
 
-    Of an agent outside: when packets passed the end of the user's emulated line, by RTP timestamp.
+    Of an agent outside: when packets passed the end of the user's emulated line, by RTP timestamp, and what it told of
+    itself.
     """
 
     lines: Sequence[Spoken] = ()
     answers: Sequence[Spoken] = ()
     agent_ear: LiveEar | None = None
     left_s: Mapping[int, float] = MappingProxyType({})
+    claims: Sequence[Claim] = ()
     came_s: Mapping[int, float] = MappingProxyType({})
 
 
@@ -142,7 +160,8 @@ def spoke_in(call: Call) -> Spoke:
         return Spoke()
     edge, said = mouths[0].edge, mouths[0].talker.said
     if edge is not None:
-        return Spoke(said, left_s=edge.left_s, came_s=edge.came_s)
+        claims = next((peer.claims.came for peer in call.peers if peer.claims is not None), [])
+        return Spoke(said, left_s=edge.left_s, came_s=edge.came_s, claims=claims)
     return Spoke(said, mouths[1].talker.said, mouths[1].ear) if len(mouths) > 1 else Spoke(said)
 
 
@@ -163,13 +182,10 @@ def _agent(plan: Conversation, seed: np.random.SeedSequence) -> SimulatedAgent:
 
 def _write_wavs(folder: Path, ways: Mapping[str, Way], said: Said, heard: Heard, devices: Devices) -> None:
     """Write what the user said (as encoded) and heard; the first sample of both files is the start of the call."""
-    decoder = OpusDecoder()
     with wav_file(folder / f"{ways['mouth']}.mouth.wav") as mouth:
-        ahead_s = LOOK_AHEAD_SAMPLES / SAMPLE_RATE_HZ
-        mouth.begin((said.started_s or 0.0) - devices.capture_s - ahead_s)
-        for frame in said.frames:
-            silence = np.zeros(round(said.ptime_s * SAMPLE_RATE_HZ), dtype=np.float32)
-            mouth.write(silence if frame is None else decoder.decode(frame))
+        begun_s, sound = mouth_sound(said, devices)
+        mouth.begin(begun_s)
+        mouth.write(sound)
     with wav_file(folder / f"{ways['ear']}.ear.wav") as ear:
         ear.begin(heard.playback.start_s + devices.playback_s)
         ear.write(heard.sound)

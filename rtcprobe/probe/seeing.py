@@ -7,25 +7,30 @@ from __future__ import annotations
 
 import math
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
 from rtcprobe.call.camera import Camera, came_video, watched_on
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import Call
+from rtcprobe.call.targets.base import Way as CallWay
+from rtcprobe.call.targets.sfu_shown import Shown
 from rtcprobe.errors import BadInputError
 from rtcprobe.hearing.eyes import Constants, Seen, Viewing
+from rtcprobe.hearing.glimpses import see_glimpses
 from rtcprobe.hearing.lips import LipSync
 from rtcprobe.hearing.relate_pictures import related_pictures
 from rtcprobe.hearing.screen import Screen
-from rtcprobe.hearing.sights import CallSight, sight_account, skew_account, worst_frame
+from rtcprobe.hearing.sights import CallSight, sight_account, skew_account, together, worst_frame
 from rtcprobe.picture.film import Film, Place, Reel
 from rtcprobe.picture.settings import VideoSettings
 from rtcprobe.picture.shelf import Shelf
 from rtcprobe.picture.show import write_beside
 from rtcprobe.playout.policies import PlayoutChoice
-from rtcprobe.recording import Came, CameVideo, Said
+from rtcprobe.recording import Came, CameVideo, Filmed, Looked, Said
 from rtcprobe.result import Account, Still
 from rtcprobe.scenario import Scenario
 from rtcprobe.scenario.video import VideoPlan
@@ -33,7 +38,7 @@ from rtcprobe.timeline import VIDEO_ORDER
 from rtcprobe.units import format_rate
 from rtcprobe.ways import Way
 
-__all__ = ["Pictures", "Watched", "first_pictures_s", "watched"]
+__all__ = ["Looking", "Pictures", "Watched", "first_pictures_s", "watched"]
 
 
 _SYNCHRONIZED = frozenset({"libwebrtc", "chromium"})
@@ -44,13 +49,28 @@ _TOO_MUCH = 1.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """One way of a call as it was left: what was shown, what came of it, and what it was watched on meanwhile."""
+    """One way of a call as it was left, over one connection of the viewer's: what was shown, and what came of it.
+
+    ``stamps`` are the frames meant for this viewer with the RTP times they had there; None: all, as they left.
+    ``screen`` is what it was watched on meanwhile.
+    """
 
     way: Way
     said: Said
     came: CameVideo
     reel: Reel
+    stamps: Mapping[int, int] | None = None
     screen: Screen | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looking:
+    """One way of a call between ends that film, decode and show by themselves."""
+
+    way: Way
+    filmed: Filmed
+    looked: Looked
+    forwarded: bool
 
 
 class Pictures:
@@ -59,13 +79,15 @@ class Pictures:
     ``video_dir`` gets what was filmed beside what was shown, a file a way; of several calls each has a folder in it.
     """
 
-    def __init__(self, scenario: Scenario, *, video_dir: Path | None, without: str | None = None) -> None:
-        """Encode what is shown; nothing, ``without`` saying why.
+    def __init__(
+        self, scenario: Scenario, *, video_dir: Path | None, without: str | None = None, filmed_there: bool = False
+    ) -> None:
+        """Encode what is shown; nothing, ``without`` saying why, or where it is filmed at the other end (a browser's).
 
         Raises:
             MeasurementError: FFmpeg cannot encode one of the films.
         """
-        self._scenario, self._video_dir = scenario, video_dir
+        self._scenario, self._video_dir, self._filmed_there = scenario, video_dir, filmed_there
         self._without = without if _plans(scenario) else None
         self._plans = {} if without else _plans(scenario)
         self._films: dict[VideoSettings, Film] = {}
@@ -76,6 +98,8 @@ class Pictures:
         """Of the call that is heard now, by the way of the sound."""
         for plan in self._plans.values():
             film = self._films.setdefault(plan.settings, Film(plan.settings, shelf=Shelf()))
+            if filmed_there:
+                continue
             film.prepare(_frames(scenario.call.duration_s, plan))
 
     def cameras(self, *, endless: bool) -> dict[str, Camera]:
@@ -88,10 +112,13 @@ class Pictures:
             for name, plan in self._plans.items()
         }
 
-    def beside(self, ways: Sequence[Watched], sound: Mapping[Way, Came]) -> Mapping[Way, LipSync]:
+    def beside(self, ways: Sequence[Watched | Looking], sound: Mapping[Way, Came]) -> Mapping[Way, LipSync]:
         """Return, by the way of each sound, what makes it agree with the picture beside it while it is played."""
         self._lips = {}
-        for each in ways:
+        for one in _by_way([each for each in ways if isinstance(each, Watched)]):
+            if len(one) > 1:
+                continue  # who came back has a receiver for each connection, and one ear for all: left alone
+            each = one[0]
             heard = Way.of(each.way.talker, each.way.listener)
             listener = self._scenario.party(each.came.listener)
             viewer = _viewer(self._plans, each.way)
@@ -101,17 +128,22 @@ class Pictures:
                 self._lips = {**self._lips, heard: (lips, viewing)}
         return {way: lips for way, (lips, _) in self._lips.items()}
 
-    def see(self, number: int, ways: Sequence[Watched]) -> None:
+    def see(self, number: int, ways: Sequence[Watched | Looking]) -> None:
         """See what came in call ``number``; of a picture that was played beside its sound, the rest.
 
         Raises:
             BadInputError: a film that is to be written, and cannot be.
         """
-        for each in ways:
-            sight = self._sight(each, number)
-            self._sights.setdefault(each.way, {})[number] = sight
+        for looking in (each for each in ways if isinstance(each, Looking)):
+            seen = _glimpsed(looking, self._scenario)
+            sight = CallSight(policy="the browser's own", seen=seen, likeness={}, forwarded=looking.forwarded)
+            self._sights.setdefault(looking.way, {})[number] = sight
+        for one in _by_way([each for each in ways if isinstance(each, Watched)]):
+            sights = [self._sight(each, number) for each in one]
+            self._sights.setdefault(one[0].way, {})[number] = sights[0] if len(sights) == 1 else together(sights)
             if self._video_dir is not None:
-                _write_film(self._folder(number), each, sight.seen)
+                for place, (each, sight) in enumerate(zip(one, sights, strict=True), 1):
+                    _write_film(self._folder(number), each, sight.seen, place)
 
     def accounts(self, sound: Sequence[Account]) -> tuple[Account, ...]:
         """Return what was seen, an account a way, and how it agrees with the sound of the same talker and listener."""
@@ -129,7 +161,7 @@ class Pictures:
         if self._without is not None:
             yield self._without
         for settings, film in self._films.items():
-            reached_bps = film.bitrate_bps()
+            reached_bps = 0.0 if self._filmed_there else film.bitrate_bps()
             if reached_bps > _TOO_MUCH * settings.bitrate_bps:
                 took, asked = format_rate(round(reached_bps, -3)), format_rate(settings.bitrate_bps)
                 what = f"{settings.codec} of {settings.size} at {settings.fps}/s"
@@ -148,7 +180,8 @@ class Pictures:
         film, viewer = each.reel.film, _viewer(self._plans, each.way)
         seen = (viewing or _viewing(each, self._scenario)).seen()
         places = {place.number: place for place, _, _ in seen.decoded if place is not None}
-        self._places[each.way, call] = film, places
+        _, before = self._places.get((each.way, call), (film, {}))
+        self._places[each.way, call] = film, {**before, **places}
         numbers = [frame.number for frame in seen.frames if frame.fate == "seen" and viewer.reads(frame.number)]
         likeness = {number: film.likeness(places[number]) for number in numbers if number in places}
         corrections = () if lips is None else tuple(lips.corrections)
@@ -172,14 +205,23 @@ class Pictures:
         return folder
 
 
-def watched(call: Call, listener: Peer | None = None, *, outside: bool) -> list[Watched]:
+def watched(call: Call, listener: Peer | None = None, *, outside: bool) -> list[Watched | Looking]:
     """Return every way of ``call`` on which somebody watched, or ``listener`` alone.
 
     ``outside``: through a server that is not ours.
     """
-    found: list[Watched] = []
+    found: list[Watched | Looking] = []
+    shown_on: Callable[[CallWay], Sequence[Shown]] | None = getattr(call, "shown_on", None)
     for way in call.ways:
         if listener not in (None, way.listener):
+            continue
+        if shown_on is not None:
+            name = Way.of(way.direction.talker, way.direction.listener, "video")
+            found += [Watched(way=name, **each._asdict()) for each in shown_on(way)]
+            continue
+        looking = _looking(way)
+        if looking is not None:
+            found.append(looking)
             continue
         came = came_video(way.listener, forwarded=outside)
         for picture in way.talker.pictures:
@@ -196,7 +238,7 @@ def first_pictures_s(call: Call, listener: Peer, scenario: Scenario, *, outside:
     """Return the milestones of the first picture that ``listener`` saw, seconds since the call's epoch."""
     marks: dict[str, float] = {}
     for each in watched(call, listener, outside=outside):
-        seen = _viewing(each, scenario).seen()
+        seen = _glimpsed(each, scenario) if isinstance(each, Looking) else _viewing(each, scenario).seen()
         reached_s = (seen.first_packet_s, seen.first_key_frame_s, seen.first_picture_s)
         for name, at_s in zip(VIDEO_ORDER, reached_s, strict=True):
             if at_s is not None:
@@ -204,12 +246,36 @@ def first_pictures_s(call: Call, listener: Peer, scenario: Scenario, *, outside:
     return marks
 
 
-def _write_film(folder: Path, each: Watched, seen: Seen) -> None:
+def _looking(way: CallWay) -> Looking | None:
+    """Return a way between browsers; None where its talker is none, or shows nothing. Other ends know of neither."""
+    shows, sees = (getattr(peer, "sights", None) for peer in (way.talker, way.listener))
+    filmed = None if shows is None or sees is None else shows.filmed()
+    if filmed is None or sees is None:
+        return None
+    name = Way.of(way.direction.talker, way.direction.listener, "video")
+    return Looking(way=name, filmed=filmed, looked=sees.looked(), forwarded=way.talker is way.listener)
+
+
+def _glimpsed(each: Looking, scenario: Scenario) -> Seen:
+    plans = _plans(scenario)
+    viewer, camera = _viewer(plans, each.way), plans[each.way.talker]
+    constants = Constants(capture_s=camera.capture_s, encode_s=0.0, display_s=viewer.display_s)
+    return see_glimpses(each.filmed, each.looked, constants)
+
+
+def _by_way(ways: Sequence[Watched]) -> list[list[Watched]]:
+    """Return what was watched way by way, each by the connections it took."""
+    return [list(one) for _, one in groupby(ways, key=attrgetter("way"))]
+
+
+def _write_film(folder: Path, each: Watched, seen: Seen, place: int) -> None:
+    """Write what was shown over the ``place``-th connection of a viewer, beside the original."""
     film = each.reel.film
     decoded = (
         (film.frame(one.place) if one.place is not None else one.data or b"", one.shown_s) for one in seen.decoded
     )
-    name = f"{each.way.talker}_to_{each.way.listener}.mp4"
+    again = "" if place == 1 else f".{place}"
+    name = f"{each.way.talker}_to_{each.way.listener}{again}.mp4"
     write_beside(folder / name, film.settings, decoded, [frame.filmed_s for frame in seen.frames])
 
 
@@ -223,6 +289,7 @@ def _viewing(each: Watched, scenario: Scenario) -> Viewing:
         policy=viewer.playout,
         nack=viewer.nack,
         read_every=viewer.read_every,
+        stamps=each.stamps,
         constants=Constants(capture_s=camera.capture_s, encode_s=camera.encode_s, display_s=viewer.display_s),
         screen=each.screen,
     )

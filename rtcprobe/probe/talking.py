@@ -81,6 +81,7 @@ class Talking:
             self.notes.count(joined=failed is None)
             if void is not None:
                 self.voided.add(number, void)
+                self.report = self.report or placed.report  # who took part is true of a spoilt call too
                 continue
             self.notes.take(placed)
             if failed is None:

@@ -30,7 +30,7 @@ def adapt_lines(case: Case, controller: str, rows: Sequence[Mapping[str, float |
     """Return what is printed of one case."""
     lines = [f"{case.name}: {sentence_of(case, controller, rows)}", f"  {case.about} ({case.source})"]
     for words, middle, low, high in figure_rows(rows):
-        lines.append(f"  {words:<50}{middle:>10}   ({low} to {high})")
+        lines.append(f"  {words:<50}{middle:>10}" + (f"   ({low} to {high})" if len(rows) > 1 else ""))
     return lines
 
 
@@ -56,10 +56,18 @@ def sentence_of(case: Case, controller: str, rows: Sequence[Mapping[str, float |
     fall = fall_of(case.link)
     if fall is None:
         return f"{controller} uses {value('steady_share')} of the line, with {value('freezes')} freezes."
-    said = f"when the line falls to {format_rate(fall[1])}, {controller} sends below it after "
-    said += f"{value('below_capacity_s')}, with {value('freezes')} freezes and {value('dropped')} packets dropped"
+    below = intervals["below_capacity_s"]
+    never = below is not None and math.isinf(below[0])
+    said = f"When the line falls to {format_rate(fall[1])}, {controller} "
+    said += "never sends below it, with" if never else f"sends below it after {value('below_capacity_s')}, with"
+    said += f" {value('freezes')} freezes and {value('dropped')} packets dropped"
     if fall[2] is None:
         return f"{said}."
+    whole = intervals["to_full_size_s"]
+    if whole is None:
+        return f"{said}; the picture keeps its size."
+    if math.isinf(whole[0]):
+        return f"{said}; the picture is not whole again before the end."
     return f"{said}; the picture is whole again {value('to_full_size_s')} after the line returns."
 
 

@@ -129,7 +129,7 @@ def relay_lines(report: RelayReport) -> Iterator[Text]:
         yield Text(f"{counted(report.turned_away, 'datagram', 'datagrams')} turned away: too many at once")
     if len(report.late_s):
         quantiles = (f"p{share} {milliseconds(report.late_quantile_s(share / 100), 2)}" for share in (50, 95, 99))
-        yield Text(f"the relay itself added, ms: {', '.join(quantiles)}; priority: {report.priority}")
+        yield from wrapped(f"the relay itself added, ms: {', '.join(quantiles)}; priority: {report.priority}", indent=0)
     invalid = report.lateness.invalid()
     if invalid:
         limit = milliseconds(report.lateness.limit_s, 2)
@@ -224,12 +224,23 @@ def relay_csv(report: RelayReport) -> str:
 def _beside(client: ClientReport) -> Iterator[Text]:
     offered = [int(way.achieved.offered) for way in (client.to_server, client.to_client)]
     yield Text(f" packets  {offered[0]:,} to the server, {offered[1]:,} to the client")
+    rates = [_rates(client.seconds.get(way, {})) for way in ("to_server", "to_client")]
+    yield Text(f" kb/s, offered → delivered  {rates[0]} to the server, {rates[1]} to the client")
     if client.refused:
         said = f"{counted(client.refused, 'datagram', 'datagrams')} came back: nobody listens at the server's port"
         yield from wrapped(said, indent=1, style="yellow")
     if client.unsendable:
         said = f"{counted(client.unsendable, 'datagram', 'datagrams')} could not be sent by this machine"
         yield from wrapped(said, indent=1, style="yellow")
+
+
+def _rates(columns: Mapping[str, Sequence[float | None]]) -> str:
+    """Return what a way was offered and what it delivered, kb/s: means over its seconds."""
+    seconds = len(columns.get("at_s", ()))
+    if not seconds:
+        return "none"
+    offered, delivered = (sum(filter(None, columns[key])) / seconds / 1e3 for key in ("offered_bps", "delivered_bps"))
+    return f"{offered:,.0f} → {delivered:,.0f}"
 
 
 def _plain(figures: LinkSide) -> dict[str, Any]:

@@ -12,10 +12,14 @@ from rtcprobe.report.sentences import interval, milliseconds
 from rtcprobe.result import Account, Result, Sample, Span
 from rtcprobe.units import format_ratio
 
-__all__ = ["COLUMNS", "agent_name", "conversation", "split", "turn_lines", "turn_rows"]
+__all__ = ["CLAIMED", "COLUMNS", "SIMULATED", "agent_name", "conversation", "split", "turn_lines", "turn_rows"]
 
 COLUMNS = {"response": "answer", "barge_in": "stop"}
+CLAIMED = "claimed_s"
+"""What the agent says that a turn took (``hearing.conversed``)."""
 _CALLED = 26
+SIMULATED = ("loopback", "sfu")
+"""Where the agent is ours: between two ends, or through our forwarding server."""
 """So much of a line is quoted."""
 _GROUPS = {
     "you": ("capture", "packing"),
@@ -28,7 +32,7 @@ _GROUPS = {
 
 def agent_name(result: Result) -> str:
     """Return what the other side is called: a simulated agent by that name, wherever its figures stand."""
-    return "a simulated agent" if result.target == "loopback" else "the agent"
+    return "a simulated agent" if result.target in SIMULATED else "the agent"
 
 
 def conversation(result: Result) -> list[Account]:
@@ -69,6 +73,8 @@ def turn_rows(result: Result) -> list[list[str]]:
         return []
     rows = [[f"{name} [95 %]", *(_quantile(each, name) for each in found)] for name in ("p50", "p95")]
     rows.append(["arrived, p50", *map(_arrived, found)])
+    if any(CLAIMED in each.figures for each in found):
+        rows.append(["the agent's claim, p50", *map(_claimed, found)])
     rows.append(["heard, rejected, lost", *(f"{e.heard}, {e.rejected}, {e.lost} of {e.scheduled}" for e in found)])
     return rows
 
@@ -89,6 +95,12 @@ def _arrived(account: Account) -> str:
         for each in account.samples
         if each.stages is not None
     )
+    return milliseconds(known[(len(known) - 1) // 2]) if known else "-"
+
+
+def _claimed(account: Account) -> str:
+    """Return the median of what the agent itself says that they took: no figure of ours."""
+    known = sorted(each.figures[CLAIMED] for each in account.samples if CLAIMED in each.figures)
     return milliseconds(known[(len(known) - 1) // 2]) if known else "-"
 
 
@@ -118,6 +130,7 @@ def _rows(turns: Account, width: int) -> Iterator[Text]:
         (" you", ("user",), "█"),
         ("", ("backchannel", "noise"), "b"),
         (" agent", ("agent",), "█"),
+        (" claims", ("claim",), "▒"),
         (" both", ("talk-over",), "x"),
     ):
         row = _drawn([each for each in spans if each.what in whats], begin_s, (end_s - begin_s) / room, room, mark)
@@ -143,7 +156,8 @@ def _each(turns: Account) -> Iterator[Text]:
         yield Text(f" {'each answer = ' + ' + '.join(split(samples[0])):<40}", style="dim")
     for each in samples:
         parts = " + ".join(milliseconds(part, 0) for part in split(each).values())
-        yield Text(f" {_quoted(each.note):<{_CALLED + 2}}{milliseconds(each.delay_s, 0):>7} = {parts}")
+        claimed = f", it claims {milliseconds(each.figures[CLAIMED], 0)}" if CLAIMED in each.figures else ""
+        yield Text(f" {_quoted(each.note):<{_CALLED + 2}}{milliseconds(each.delay_s, 0):>7} = {parts}{claimed}")
     for missed in turns.missed:
         if missed.call == call:
             yield Text(f" {_quoted(missed.note):<{_CALLED + 2}}{missed.why:>7}", style="yellow")

@@ -34,6 +34,7 @@ __all__ = [
     "TURN_STAGES",
     "VIDEO_STAGES",
     "Account",
+    "Clip",
     "HeardCall",
     "Kind",
     "Missed",
@@ -189,6 +190,29 @@ class Still:
             raise BadInputError(f"{self.jpeg!r:.30} is no picture in base64", "the file is damaged")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clip:
+    """What a turn sounded like, from ``from_s`` to ``until_s`` since its call started: ``marker`` of ``call``.
+
+    ``note`` is what was said; ``webm`` (base64, Opus): left what was said, right what was heard.
+
+    Raises:
+        BadInputError: what is no sound.
+    """
+
+    call: int
+    marker: int
+    from_s: float
+    until_s: float
+    note: str
+    webm: str = field(metadata=NAME)
+
+    def __post_init__(self) -> None:
+        if len(self.webm) > _MOST_WEBM or _BASE64.fullmatch(self.webm) is None:
+            raise BadInputError(f"{self.webm!r:.30} is no sound in base64", "the file is damaged")
+
+
+_MOST_WEBM = 400_000
 _MOST_JPEG = 400_000
 _BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 
@@ -227,7 +251,8 @@ class Account:
     what the receiver did, ``protection`` what was lost and what each kind of copy brought back, ``quality`` R and MOS
     with their assumptions (of sound, one way): None where there is none, or it cannot be known. ``beside`` is what
     another receiver would have given. ``figures`` are those of this kind alone; names that end in ``_s`` are seconds,
-    all others shares or counts. ``worst`` is of pictures. ``calls`` has what each call of the run says;
+    all others shares or counts. ``worst`` is of pictures,
+    ``clips`` of turns, where sound is kept. ``calls`` has what each call of the run says;
     an account without them is of one call.
 
     Raises:
@@ -252,6 +277,7 @@ class Account:
     figures: Mapping[str, float] = field(default_factory=dict, metadata={**MEASURED, **SPARSE})
     spans: tuple[Span, ...] = field(default=(), metadata=SPARSE)
     worst: Still | None = field(default=None, metadata=SPARSE)
+    clips: tuple[Clip, ...] = field(default=(), metadata=SPARSE)
 
     def __post_init__(self) -> None:
         if self.scheduled != self.heard + self.rejected + self.lost or len(self.samples) != self.heard:

@@ -61,6 +61,7 @@ __all__ = [
     "SeamError",
     "add_candidate",
     "agreed_codecs",
+    "agreed_extensions",
     "attribute",
     "install",
     "new_peer_connection",
@@ -200,6 +201,15 @@ def agreed_codecs(transceiver: RTCRtpTransceiver) -> list[RTCRtpCodecParameters]
     """
     codecs: list[RTCRtpCodecParameters] = attribute(transceiver, "_codecs")
     return codecs
+
+
+def agreed_extensions(transceiver: RTCRtpTransceiver) -> list[str]:
+    """Return the URIs of the header extensions both sides have for one m-section, as ``agreed_codecs`` does.
+
+    Raises:
+        SeamError: an internal name has moved.
+    """
+    return [each.uri for each in attribute(transceiver, "_headerExtensions")]
 
 
 async def add_candidate(sender: RTCRtpSender, attribute: str) -> None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from rtcprobe.playout.neteq.red import split_red
 from rtcprobe.recording import Agreed
@@ -25,14 +25,25 @@ from rtcprobe.runtime.forwarding_seam import level_of
 from rtcprobe.runtime.loudest import Loudest
 from rtcprobe.units import RTP_CLOCK_HZ
 
-__all__ = ["Forwarded", "Forwarding", "Sends", "Turn", "retyped"]
+__all__ = ["Forwarded", "Forwarding", "Onward", "Sends", "Turn", "retyped"]
 
 _HALF: Final = 1 << 15
+_Agreed = TypeVar("_Agreed")
 _RED_BLOCK: Final = struct.Struct("!I")  # RFC 2198 §3: F, block type, timestamp offset (14 bits), length (10 bits)
 
 
 class Sends(Protocol):
-    """Where packets leave: the sending side of one m-section (``forwarding_seam.Outgoing``)."""
+    """Where packets leave: the sending side of one m-section (``forwarding_seam.Outgoing``).
+
+    Nothing leaves before it is ``open``.
+    """
+
+    open: bool
+
+    @property
+    def ssrc(self) -> int:
+        """What they leave as."""
+        ...
 
     @property
     def beside_bytes(self) -> int | None:
@@ -59,32 +70,81 @@ class Turn(NamedTuple):
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Forwarded:
-    """One talker's sound on its way to one listener, or to another server.
+class Onward(Generic[_Agreed]):
+    """What one talker sends in one medium on its way to one listener, or to another server: one stream, numbered anew.
 
-    ``agreed`` is what the listener's leg agreed on; None before it has. ``source`` is whose packets it carries now.
+    ``agreed`` is what the listener's leg agreed on; None before it has. ``source`` is whose packets it carries now,
+    ``clock_hz`` that of their timestamps.
     """
 
     out: Sends
-    agreed: Agreed | None = None
+    clock_hz: int
+    agreed: _Agreed | None = None
     source: int | None = None
     count: int = 0
     """Packets that left."""
     turns: list[Turn] = field(default_factory=list)
     """Its sources, in order."""
-    pauses: list[tuple[int | None, int | None]] = field(default_factory=list)
-    """What was left out: the timestamps, as they left, of the last packet before and of the first after; None where
-    there is none yet."""
     always: bool = False
     """Whether it is sent everything, however many are louder: another server, which decides for its own."""
     paused: bool = False
-    get_off: Callable[[], None] | None = None
-    """Ends its ride (``riding``); None where it is on none."""
     _sequence_shift: int = 0
     _timestamp_shift: int = 0
     _latest: tuple[int, int, float] = (0, 0, 0.0)
     """Number and timestamp of the newest packet that left, and when."""
     _resumes: bool = False
+
+    def resume(self) -> None:
+        """Let what comes leave again: it follows on what left last (rule 3)."""
+        self.paused = False
+
+    def report(self, ntp_timestamp: int, rtp_timestamp: int) -> None:
+        """Translate what the publisher's report says."""
+        self.out.report(ntp_timestamp, (rtp_timestamp + self._timestamp_shift) & 0xFFFFFFFF)
+
+    def _follow(self, packet: Any, now_s: float) -> None:
+        """Let ``packet`` follow on what left last, where it is of another source, or the first after a pause."""
+        if packet.ssrc != self.source:
+            self._turn_to(packet, now_s)
+        elif self._resumes:
+            self._sequence_shift = (self._latest[0] + 1 - packet.sequence_number) & 0xFFFF
+            self._resumes = False
+
+    def _turn_to(self, packet: Any, now_s: float) -> None:
+        """Go on with another source where one went before (rule 3); the first keeps its numbers."""
+        if self.source is not None and self.count:
+            sequence, timestamp, at_s = self._latest
+            passed = round((now_s - at_s) * self.clock_hz)
+            self._sequence_shift = (sequence + 1 - packet.sequence_number) & 0xFFFF
+            self._timestamp_shift = (timestamp + passed - packet.timestamp) & 0xFFFFFFFF
+        self.source = packet.ssrc
+        self.turns.append(
+            Turn((packet.timestamp + self._timestamp_shift) & 0xFFFFFFFF, packet.ssrc, self._timestamp_shift)
+        )
+        self._resumes = False
+
+    def _numbered(self, packet: Any) -> tuple[int, int]:
+        """Return number and timestamp of a packet as it leaves."""
+        sequence = (packet.sequence_number + self._sequence_shift) & 0xFFFF
+        return sequence, (packet.timestamp + self._timestamp_shift) & 0xFFFFFFFF
+
+    def _count(self, sequence: int, timestamp: int, now_s: float) -> None:
+        """Take note of a packet that left."""
+        self.count += 1
+        if self.count == 1 or 0 < (sequence - self._latest[0]) & 0xFFFF < _HALF:
+            self._latest = sequence, timestamp, now_s
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Forwarded(Onward[Agreed]):
+    """One talker's sound on its way to one listener, or to another server."""
+
+    clock_hz: int = RTP_CLOCK_HZ
+    pauses: list[tuple[int | None, int | None]] = field(default_factory=list)
+    """What was left out: the timestamps, as they left, of the last packet before and of the first after; None where
+    there is none yet."""
+    get_off: Callable[[], None] | None = None
+    """Ends its ride (``riding``); None where it is on none."""
     _alike: Agreed | None = None
     """What packets came as that need not be called anything else."""
 
@@ -98,19 +158,11 @@ class Forwarded:
                 self.pauses.append((self._latest[1] if self.count else None, None))
             self._resumes = self.source is not None
 
-    def resume(self) -> None:
-        """Let what comes leave again: it follows on what left last (rule 3)."""
-        self.paused = False
-
     def forward(self, packet: Any, came_as: Agreed, level: tuple[bool, int] | None, now_s: float) -> None:
         """Let a packet leave that came as ``came_as`` says at ``now_s``."""
         if self.agreed is None or self.paused:
             return
-        if packet.ssrc != self.source:
-            self._turn_to(packet, now_s)
-        elif self._resumes:
-            self._sequence_shift = (self._latest[0] + 1 - packet.sequence_number) & 0xFFFF
-            self._resumes = False
+        self._follow(packet, now_s)
         payload_type, sequence, timestamp, payload = self._named(packet, came_as)
         if self.out.send((payload_type, packet.marker), sequence, timestamp, payload, level):
             self._left(sequence, timestamp, now_s)
@@ -131,32 +183,12 @@ class Forwarded:
                 self._alike = came_as
             else:
                 payload_type, payload = retyped(payload_type, payload, came_as, self.agreed)
-        sequence = (packet.sequence_number + self._sequence_shift) & 0xFFFF
-        return payload_type, sequence, (packet.timestamp + self._timestamp_shift) & 0xFFFFFFFF, payload
+        return payload_type, *self._numbered(packet), payload
 
     def _left(self, sequence: int, timestamp: int, now_s: float) -> None:
-        self.count += 1
         if self.pauses and self.pauses[-1][1] is None:
             self.pauses[-1] = self.pauses[-1][0], timestamp
-        if self.count == 1 or 0 < (sequence - self._latest[0]) & 0xFFFF < _HALF:
-            self._latest = sequence, timestamp, now_s
-
-    def report(self, ntp_timestamp: int, rtp_timestamp: int) -> None:
-        """Translate what the publisher's report says."""
-        self.out.report(ntp_timestamp, (rtp_timestamp + self._timestamp_shift) & 0xFFFFFFFF)
-
-    def _turn_to(self, packet: Any, now_s: float) -> None:
-        """Go on with another source where one went before (rule 3); the first keeps its numbers."""
-        if self.source is not None and self.count:
-            sequence, timestamp, at_s = self._latest
-            passed = round((now_s - at_s) * RTP_CLOCK_HZ)
-            self._sequence_shift = (sequence + 1 - packet.sequence_number) & 0xFFFF
-            self._timestamp_shift = (timestamp + passed - packet.timestamp) & 0xFFFFFFFF
-        self.source = packet.ssrc
-        self.turns.append(
-            Turn((packet.timestamp + self._timestamp_shift) & 0xFFFFFFFF, packet.ssrc, self._timestamp_shift)
-        )
-        self._resumes = False
+        self._count(sequence, timestamp, now_s)
 
 
 def retyped(payload_type: int, payload: bytes, came_as: Agreed, leaves_as: Agreed) -> tuple[int, bytes]:
@@ -200,6 +232,8 @@ class Forwarding:
     """Who is forwarded, where not everybody is."""
     to: dict[str, list[Forwarded]] = field(default_factory=dict)
     """By talker, everybody who is sent what it says."""
+    beside: Callable[[Collection[str]], None] | None = None
+    """Is told who is forwarded, wherever that changes: pictures go with the sound beside them."""
     noting: bool = False
     """Whether somebody goes by ``notes`` in place of it (``riding``)."""
     _chosen: Collection[str] = frozenset()
@@ -231,6 +265,8 @@ class Forwarding:
         if loudest == self._chosen:
             return
         self._chosen = loudest
+        if self.beside is not None:
+            self.beside(loudest)
         for talker, forwarded in self.to.items():
             for each in forwarded:
                 if talker in loudest:

@@ -66,6 +66,8 @@ class Outgoing:
         self.beside_bytes: int | None = None
         """How much larger than its payload the latest packet was; None before any has left."""
         self.open = False
+        self.when_open: Callable[[], None] | None = None
+        """Called when it opens."""
         self.opened_s: float | None = None
         """The loop's time from which on packets may leave; None before it."""
 
@@ -92,12 +94,17 @@ class Outgoing:
         second = kind[0] | kind[1] << 7
         data = _HEADER.pack(flags, second, sequence, timestamp, sender._ssrc) + head + payload  # noqa: SLF001
         sender._RTCRtpSender__rtp_history[sequence % self._kept] = Left(sequence, data)  # noqa: SLF001
+        return self._leave(data, timestamp, len(payload))
+
+    def _leave(self, data: bytes, timestamp: int, size_bytes: int) -> bool:
+        """Let a packet with ``size_bytes`` of payload leave; return whether it did."""
+        sender = self._sender
         try:
-            self.beside_bytes = self._send(data) - len(payload)
+            self.beside_bytes = self._send(data) - size_bytes
         except ConnectionError:
             self.open = False  # the path has ended
             return False
-        sender._RTCRtpSender__octet_count += len(payload)  # noqa: SLF001
+        sender._RTCRtpSender__octet_count += size_bytes  # noqa: SLF001
         sender._RTCRtpSender__packet_count += 1  # noqa: SLF001
         if not self._reported:
             sender._RTCRtpSender__ntp_timestamp = aiortc.clock.current_ntp_time()  # noqa: SLF001
@@ -128,6 +135,8 @@ class Outgoing:
         sender = self._sender
         attribute(sender, "_RTCRtpSender__rtp_started").set()
         self.open, self.opened_s = True, self._loop.time()
+        if self.when_open is not None:
+            self.when_open()
         try:
             await self._loop.create_future()
         finally:

@@ -80,7 +80,11 @@ class _Packer:
 
 
 def take_rtp(
-    receiver: RTCRtpReceiver, handler: RtpHandler, *, resent: RtpHandler | None = None, estimates: bool = False
+    receiver: RTCRtpReceiver,
+    handler: RtpHandler,
+    *,
+    resent: RtpHandler | None = None,
+    estimates: Callable[[], bool] = bool,
 ) -> None:
     """Give every RTP packet to ``handler`` at its arrival, after SRTP, in order of arrival.
 
@@ -94,7 +98,7 @@ def take_rtp(
     Raises:
         SeamError: an internal name has moved.
     """
-    taking = _Taking(receiver, handler, resent, _Estimating(receiver) if estimates else None)
+    taking = _Taking(receiver, handler, resent, estimates)
     for name, stand_in in ((_RECEIVER_JITTER_BUFFER, _NoJitterBuffer()), (_RECEIVER_NACK, None)):
         attribute(receiver, name)
         setattr(receiver, name, stand_in)
@@ -137,14 +141,14 @@ class _Taking:
         receiver: RTCRtpReceiver,
         handler: RtpHandler,
         resent: RtpHandler | None,
-        estimating: _Estimating | None,
+        estimates: Callable[[], bool],
     ) -> None:
         self._receiver, self._handler, self._resent = receiver, handler, resent
-        self._estimating = estimating
         self._handle: Callable[..., Awaitable[None]] = attribute(receiver, "_handle_rtp_packet")
         self._ask_again: Callable[[int, list[int]], Awaitable[None]] = attribute(receiver, "_send_rtcp_nack")
         self._receive = receiver.receive
         self._streams: dict[int, aiortc.rtcrtpreceiver.StreamStatistics] = attribute(receiver, _RECEIVER_STREAMS)
+        self._estimating = _Estimating(receiver, estimates)
         self._asking: list[asyncio.Future[None]] = []
         self._wrapped: dict[int, tuple[int, Mapping[int, int]]] = {}  # of RTX: type inside, source inside by source
 
@@ -168,9 +172,9 @@ class _Taking:
             await self._handle(packet, arrival_time_ms=arrival_time_ms)
         else:
             stream.add(packet)
-            if self._estimating is not None:
+            if self._estimating.wanted():
                 await self._estimating.packet(packet, arrival_time_ms)
-            if inside is None and self._estimating is None:
+            elif inside is None:
                 express_seam.hand_over(
                     self._receiver, packet.ssrc, packet.payload_type, partial(self._directly, stream)
                 )
@@ -191,7 +195,9 @@ class _Taking:
 class _Estimating:
     """What aiortc's receiver of pictures does about the line: an estimate, and REMB whenever that has a new one."""
 
-    def __init__(self, receiver: RTCRtpReceiver) -> None:
+    def __init__(self, receiver: RTCRtpReceiver, wanted: Callable[[], bool]) -> None:
+        self.wanted = wanted
+        """Asked with each packet: what was agreed on is known by then."""
         self._receiver = receiver
         self._estimator = attribute(receiver, "_RTCRtpReceiver__remote_bitrate_estimator")
         self._send: Callable[[RtcpPsfbPacket], Awaitable[None]] = attribute(receiver, "_send_rtcp")

@@ -31,11 +31,13 @@ from rtcprobe.errors import MeasurementError
 from rtcprobe.recording import Agreed, AgreedVideo
 from rtcprobe.runtime import aiortc_seam
 
-__all__ = ["agree", "agree_video", "offering", "prefer"]
+__all__ = ["agree", "agree_video", "offering", "prefer", "refuse_nack"]
 
 _RED_PAYLOAD_TYPE = 63
 _NACK = RTCRtcpFeedback(type="nack")  # RFC 4585 §4.2
 _PLI = RTCRtcpFeedback(type="nack", parameter="pli")
+_REMB = RTCRtcpFeedback(type="goog-remb")  # draft-alvestrand-rmcat-remb-03 §2.3
+_NUMBERS = RTCRtcpFeedback(type="transport-cc")
 _FEC: ParametersDict = {"useinbandfec": 1, "minptime": 10}  # RFC 7587 §6.1; what libwebrtc offers
 
 
@@ -81,20 +83,35 @@ def prefer(transceiver: RTCRtpTransceiver, codec: str) -> None:
 
 
 def agree_video(transceiver: RTCRtpTransceiver) -> AgreedVideo | None:
-    """Return what was agreed on for a picture, once the other side's description was taken; None: there is none."""
+    """Return what was agreed on for a picture, once the other side's description was taken; None: there is none.
+
+    Who may be told of the line in two ways is told in the better one: the other is not in our answer.
+    """
     codecs = aiortc_seam.agreed_codecs(transceiver)
     first = next((codec for codec in codecs if not is_rtx(codec)), None)
     if first is None or transceiver.currentDirection == "inactive":
         return None
     number = _payload_type(first)
     rtx = next((codec for codec in codecs if is_rtx(codec) and codec.parameters.get("apt") == number), None)
+    numbered = EXTENSION_URI in aiortc_seam.agreed_extensions(transceiver) and _NUMBERS in first.rtcpFeedback
+    if numbered:
+        first.rtcpFeedback = [each for each in first.rtcpFeedback if each != _REMB]
     return AgreedVideo(
         codec=first.name,
         payload_type=number,
         rtx_payload_type=None if rtx is None else _payload_type(rtx),
         nack=_NACK in first.rtcpFeedback,
         pli=_PLI in first.rtcpFeedback,
+        tells="transport-cc" if numbered else "goog-remb" if _REMB in first.rtcpFeedback else None,
     )
+
+
+def refuse_nack(transceiver: RTCRtpTransceiver) -> None:
+    """Agree to no NACK, nor to RTX, once the other side's description was taken, before an answer is made."""
+    codecs = aiortc_seam.agreed_codecs(transceiver)
+    for codec in codecs:
+        codec.rtcpFeedback = [each for each in codec.rtcpFeedback if each != _NACK]
+    codecs[:] = [each for each in codecs if not is_rtx(each)]
 
 
 def _codecs(protection: Protection) -> list[RTCRtpCodecParameters]:

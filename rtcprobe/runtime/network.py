@@ -93,6 +93,8 @@ class Direction:
         self.tally = Tally()
         self.before: Callable[[float], None] | None = None
         """Told when something is about to enter: what left before it has to be sealed first (``riding``)."""
+        self.noted: Callable[[int, Fate, float], None] | None = None
+        """Told of each packet's size, its fate, and when it entered."""
         self._last_due_s = -math.inf
 
     def in_order(self, due_s: float) -> float:
@@ -114,6 +116,8 @@ class Direction:
         if fate.corrupt:
             fate = fate.whole()
         self.tally.add(now_s, size_bytes, fate)
+        if self.noted is not None:
+            self.noted(size_bytes, fate, now_s)
         return fate
 
 
@@ -184,7 +188,7 @@ class Network:
         self.last_arrival_s = 0.0
         """The latest arrival sealed so far: after it, nothing is under way any more."""
         self.arrival_s: float | None = None
-        """When the packet was due whose arrival is being handled on the real clock (``tcp``); None otherwise."""
+        """When the packet was due whose arrival is being handled on the real clock (``tcp``, ``outside``)."""
         self._at: Callable[..., None] | None = None if sockets else getattr(loop, "at", None)  # ``virtual``'s own
         self._directions: dict[tuple[str, str], Direction] = {}
         self._endpoints: dict[tuple[str, int], EmulatedTransport] = {}

@@ -91,6 +91,8 @@ class OutsideNetwork(Network):
         self.hosts: list[OutsideHost] = []
         self.room = Room()
         """For what is on the lines: a server that sends without end does not fill this machine's memory."""
+        self.late: Callable[[float, float], None] | None = None
+        """Told how late each packet came out of a line, and when, where somebody asks for it."""
         self.draining: set[OutsideTransport] = set()
         """Closed endpoints from which something has yet to leave."""
 
@@ -186,8 +188,15 @@ class OutsideNetwork(Network):
 
     def _let_out(self, due_s: float, size_bytes: int, act: Callable[..., None], *args: object) -> None:
         self.room.leave(size_bytes)
-        self.lateness.samples_s.append(self.loop.time() - due_s)
-        act(*args)
+        late_s = self.loop.time() - due_s
+        self.lateness.samples_s.append(late_s)
+        if self.late is not None:
+            self.late(late_s, due_s - self.epoch_s)
+        self.arrival_s = due_s - self.epoch_s
+        try:
+            act(*args)
+        finally:
+            self.arrival_s = None
 
 
 class OutsideTransport(EmulatedTransport):

@@ -9,8 +9,12 @@ Facts:
 
 Rules:
     1. One counter runs over all that a transport sends, what is sent again too: a number each transmission.
-    2. Reports go out every 100 ms while anything came, as libwebrtc's do without an estimate (``control.receiver``).
-    3. What the numbers are for (an estimate of the path, ``control.gcc``) is somebody else's matter: here they are
+    2. Reports go out while anything came, as often as Chromium's do that sends voice alone.
+    3. A report is about the whole transport, and names a source all the same: one that came. libwebrtc heeds none that
+       names a source it does not send (``rtcp_receiver.cc``; Chromium 156 stayed at its 300 kb/s).
+    4. A packet came when its line let it out, however late this process was to look at it: a sender would take that for
+       a queue.
+    5. What the numbers are for (an estimate of the path, ``control.gcc``) is somebody else's matter: here they are
        facts, ``left`` and ``came`` and ``told``.
 
 Source: draft-holmer-rmcat-transport-wide-cc-extensions-01.
@@ -22,6 +26,7 @@ import asyncio
 import struct
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from aiortc import RTCDtlsTransport, RTCRtpSender
@@ -39,6 +44,8 @@ _SENDER_MAP: Final = "_RTCRtpSender__rtp_header_extensions_map"
 _IDS: Final = "_HeaderExtensionsMap__ids"
 _EXTENDED: Final = 0x10  # RFC 3550 §5.1: the X bit; below it how many contributing sources
 _SSRC: Final = struct.Struct("!I")
+_OWN_BPS: Final = 174_000.0
+"""The reporter's own send estimate in recorded calls of Chromium 156 that sends voice alone: a report each 62.5 ms."""
 
 
 class Numbered(NamedTuple):
@@ -68,6 +75,7 @@ class TransportCc:
         self._network = network
         self._dtls = dtls
         self._next = 0
+        self._own_ssrc = 0
         self._recorder = Recorder()
         self._sending: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -91,6 +99,7 @@ class TransportCc:
             SeamError: an internal name has moved.
         """
         attribute(sender, _SENDER_MAP)
+        self._own_ssrc = self._own_ssrc or attribute(sender, "_ssrc")
         setattr(sender, _SENDER_MAP, _Numbering(self._count))
 
     def sent(self, data: bytes, now_s: float) -> None:
@@ -104,7 +113,8 @@ class TransportCc:
         number = self._number_of(data)
         if number is not None:
             self.came.append(Numbered(now_s, number, _SSRC.unpack_from(data, 8)[0], len(data)))
-            self._recorder.arrived(number, now_s)
+            due_s = self._network.arrival_s
+            self._recorder.arrived(number, now_s if due_s is None else due_s)
 
     def stop(self) -> None:
         """Report nothing any more."""
@@ -140,10 +150,11 @@ class TransportCc:
 
     def _report(self) -> None:
         for report in self._recorder.reports(self._network.now_s()):
-            task = asyncio.ensure_future(self._send(report.to_bytes()))
+            named = replace(report, sender_ssrc=self._own_ssrc, media_ssrc=self.came[-1].ssrc)
+            task = asyncio.ensure_future(self._send(named.to_bytes()))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
-        self._timer = asyncio.get_running_loop().call_later(interval_s(None), self._report)
+        self._timer = asyncio.get_running_loop().call_later(interval_s(_OWN_BPS), self._report)
 
     async def _send(self, data: bytes) -> None:
         try:

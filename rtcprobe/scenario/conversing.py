@@ -28,7 +28,6 @@ _VOICES: Final = "anna, ben (English), mei, lei (Mandarin, in pinyin with tone d
 
 def conversation_schema() -> dict[str, Any]:
     """Return the schema of ``conversation``: no default, so situations without one stay equal."""
-    plan = AgentPlan()
     line = record(
         {
             "say": text(
@@ -42,7 +41,44 @@ def conversation_schema() -> dict[str, Any]:
             "during": written("when", r"\S", "When a backchannel or a noise comes.", "1.5s after onset"),
         }
     )
-    agent = record(
+    return record(
+        {
+            "voice": text(f"Who the user speaks as: {_VOICES}.", "anna", default="anna"),
+            "level": written(
+                "level", _LEVEL, "The user's active speech level (ITU-T P.56).", "-26dBFS", default="-26dBFS"
+            ),
+            "background": written("level", _LEVEL, "The user's room: noise.", "-50dBFS", default="-80dBFS"),
+            "patience": quantity("duration", "How long an answer, or a cue, is waited for.", "8s", default="8s"),
+            "intelligibility": {
+                "type": "boolean",
+                "description": "Whether STOI and ESTOI of turns and of the simulated agent's answers are measured.",
+                "examples": [True],
+                "default": False,
+            },
+            "keep_sound": {
+                "type": "boolean",
+                "description": "Whether the turns of the first call are kept in the result, to be heard on the page.",
+                "examples": [True],
+                "default": False,
+            },
+            "lines": {
+                "type": "array",
+                "items": line,
+                "minItems": 1,
+                "description": "What the user says, in order.",
+                "examples": [[{"say": "Hello."}, {"say": "Stop.", "barge_in": "1.5s after onset"}]],
+            },
+            "agent": _agent_schema(),
+        },
+        required=("lines",),
+        description="A user who talks with an agent (the callee): calls last until all lines are said, "
+        "call.duration at the longest.",
+    )
+
+
+def _agent_schema() -> dict[str, Any]:
+    plan = AgentPlan()
+    return record(
         {
             "threshold": written("level", _LEVEL, "Least level it takes for a voice.", "-50dBFS", default="-50dBFS"),
             "hangover": quantity("duration", "Silence after which a turn is over.", "600ms", default="600ms"),
@@ -65,33 +101,6 @@ def conversation_schema() -> dict[str, Any]:
         examples=[{"hangover": "600ms", "interrupt_after": "never"}],
         default={},
     )
-    return record(
-        {
-            "voice": text(f"Who the user speaks as: {_VOICES}.", "anna", default="anna"),
-            "level": written(
-                "level", _LEVEL, "The user's active speech level (ITU-T P.56).", "-26dBFS", default="-26dBFS"
-            ),
-            "background": written("level", _LEVEL, "The user's room: noise.", "-50dBFS", default="-80dBFS"),
-            "patience": quantity("duration", "How long an answer, or a cue, is waited for.", "8s", default="8s"),
-            "intelligibility": {
-                "type": "boolean",
-                "description": "Whether STOI and ESTOI of turns and of the simulated agent's answers are measured.",
-                "examples": [True],
-                "default": False,
-            },
-            "lines": {
-                "type": "array",
-                "items": line,
-                "minItems": 1,
-                "description": "What the user says, in order.",
-                "examples": [[{"say": "Hello."}, {"say": "Stop.", "barge_in": "1.5s after onset"}]],
-            },
-            "agent": agent,
-        },
-        required=("lines",),
-        description="A user who talks with an agent (the callee): calls last until all lines are said, "
-        "call.duration at the longest.",
-    )
 
 
 def conversation_of(written: Mapping[str, Any], folder: Path) -> Conversation:
@@ -113,6 +122,7 @@ def conversation_of(written: Mapping[str, Any], folder: Path) -> Conversation:
         background_dbfs=parse_level(written["background"]),
         patience_s=parse_duration(written["patience"]),
         intelligibility=written["intelligibility"],
+        keep_sound=written["keep_sound"],
         agent=_agent(written["agent"]),
     )
     check_voice(plan.voice)

@@ -46,7 +46,7 @@ PLACES = ("caller", "callee", "signaling")
 _TARGET_OPTIONS: dict[str, tuple[str, Any]] = {
     "whip_token": ("Bearer token for publishing alone (whip+whep), by name.", "env:WHIP_TOKEN"),
     "whep_token": ("Bearer token for listening alone (whip+whep), by name.", "env:WHEP_TOKEN"),
-    "trickle": ("Whether offers go without candidates, which follow by PATCH (whip+whep).", True),
+    "trickle": ("Whether offers go without candidates, which follow by PATCH (whip+whep, sdp+https).", True),
     "prebuffer": (
         "How many packets of each talker a mixer keeps before it decodes (mix, janus audiobridge, up to 50).",
         6,
@@ -61,10 +61,12 @@ _TARGET_OPTIONS: dict[str, tuple[str, Any]] = {
     "last_n": ("How many are forwarded, the loudest by the levels their packets say (sfu); without it everybody.", 3),
     "stage": ("What going on stage (publishes) takes (sfu): same connection, new connection.", "new connection"),
     "service": ("How long a join takes a server of ours, assumed (sfu).", "20ms"),
+    "pli_throttle": ("A camera is asked for a key frame once in so long at most (sfu).", "500ms"),
     "workers": ("How many joins a server of ours serves at a time (sfu).", 4),
     "nack": ("Who sends again (sfu): answer (the server), answer+ask (it asks its publisher, too), none.", "answer"),
     "fields": ("Further JSON members or form fields (sdp+https).", {"model": "gpt-realtime"}),
     "echo": ("Whether the far end sends back what it hears (sdp+https); if not, joins alone are measured.", False),
+    "events": ("Name of the data channel that an agent tells of itself over, or false (sdp+https).", "oai-events"),
     "delete": ("Whether the Location of the answer is deleted at the end (sdp+https).", True),
     "session_origin": (
         "Where else than at its URLs the token may go, to change and end a session (whip+whep, sdp+https).",

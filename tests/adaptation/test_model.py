@@ -5,6 +5,7 @@ import json
 import pytest
 
 from rtcprobe.adaptation import Call, Settings, case_names, controller_of, fall_of, figures_of, find_case
+from rtcprobe.adaptation.adjuster import BitrateAdjuster
 from rtcprobe.adaptation.encoder import Encoder, QualityScaler
 from rtcprobe.adaptation.receiver import Packet, VideoReceiver
 from rtcprobe.adaptation.sender import VideoSender
@@ -158,8 +159,47 @@ def test_the_scaler_looks_at_60_frames_smoothed_by_the_millisecond():
     assert scaler.check() == 1  # 60 % and more left out
 
 
+def test_frames_of_their_share_cost_nothing_and_frames_that_differ_what_the_next_has_no_room_for():
+    even, uneven = BitrateAdjuster(), BitrateAdjuster()
+    for frame in range(120):
+        now_s = frame / 30
+        told_bps = even.adjusted_bps(900e3, 0, 30, now_s)
+        assert told_bps == pytest.approx(900e3 / 1.2 if frame < 30 else 900e3)
+        even.encoded(told_bps / 30, now_s)
+        # 1.2 and 0.8 of the share in turn: a large one leaves 0.2 behind, which the small one has room for.
+        told_bps = uneven.adjusted_bps(900e3, 0, 30, now_s)
+        uneven.encoded(told_bps / 30 * (0.8 if frame % 2 else 1.2), now_s)
+    assert told_bps == pytest.approx(900e3, rel=1e-3)
+    for frame in range(120, 240):  # two large ones in a row: the second finds 0.2 of its room taken
+        told_bps = uneven.adjusted_bps(900e3, 0, 30, frame / 30)
+        uneven.encoded(told_bps / 30 * (1.2, 1.2, 0.6)[frame % 3], frame / 30)
+    assert told_bps == pytest.approx(900e3 / (1 + 0.2 / 3), rel=1e-3)
+
+
+def test_where_the_link_would_carry_more_only_the_mean_counts():
+    adjuster = BitrateAdjuster()
+    for frame in range(240):
+        told_bps = adjuster.adjusted_bps(900e3, 2e6, 30, frame / 30)
+        adjuster.encoded(told_bps / 30 * (1.2, 1.2, 0.6)[frame % 3], frame / 30)
+    assert told_bps == pytest.approx(900e3, rel=1e-3)
+
+
+def test_the_rtt_is_that_of_the_last_sender_report_not_of_the_queue_now():
+    line = "delay 40ms rate 2.5mbit limit 200ms at 5s rate 600kbit"
+    told = []
+
+    class Told(Call):
+        def on_report(self, told_: tuple[int, int, float, float | None]) -> None:
+            super().on_report(told_)
+            told.append((self._now_s, told_[3]))
+
+    Told(Settings(forward=parse_link(line), back=parse_link("delay 40ms"), length_s=12), controller_of("gcc")).run()
+    assert all(0.040 <= one_way_s < 0.26 for _, one_way_s in told if one_way_s is not None)
+    assert max(one_way_s for at_s, one_way_s in told if at_s > 6.5 and one_way_s is not None) > 0.2
+
+
 def test_a_stalled_machine_shows_nothing_and_is_no_loss():
-    line = "delay 40ms rate 2mbit limit 200ms"
+    line = "delay 40ms rate 10mbit limit 200ms"  # so much that nothing else can come of it
     settings = Settings(forward=parse_link(line), back=parse_link("delay 40ms"), length_s=8, stalls=((5.0, 5.5),))
     course = Call(settings, controller_of("gcc")).run()
     assert sum(course.freezes) == 1
@@ -222,7 +262,7 @@ def test_the_command_says_its_engine_a_sentence_and_figures(rtcprobe, tmp_path):
     assert "capacity (dashed), estimate (line), sent (second line)" in drawn
     assert "seconds with a freeze (crosses)" in drawn
     assert out.startswith("engine: model (virtual time, 2 seeds); controller: gcc")
-    assert "when the line falls to 300kbit, gcc sends below it after" in out
+    assert "When the line falls to 300kbit, gcc sends below it after" in out
     document = json.loads(path.read_text())
     assert document["engine"] == "model"
     assert set(document["scenarios"][0]["figures"]) >= {"below_capacity_s", "freezes", "voice_unplayed"}

@@ -12,6 +12,7 @@ from rtcprobe.call.targets import last_words
 from rtcprobe.call.targets.base import CallSetup
 from rtcprobe.call.targets.outside_room import RoomCall, routes_of
 from rtcprobe.link import LinkSpec
+from rtcprobe.scenario.script import parse_cue
 from rtcprobe.timeline import OUTSIDE_ORDER
 
 PARTIES = ("ana", "ben", "cho")
@@ -25,6 +26,10 @@ class PlainRoom(RoomCall):
     speaker_order = OUTSIDE_ORDER
     listener_order = ("feed_ready", *OUTSIDE_ORDER)
     url = ""
+    gone = ()
+
+    async def depart(self, who):
+        self.gone = (*self.gone, who.name)
 
     async def publish(self, who, peer):
         await self._post(who, "publish", peer)
@@ -43,7 +48,7 @@ class PlainRoom(RoomCall):
         await self.accept(peer, answer.text(), offer)
 
 
-def setup(*, endless, frames=15, join_timeout_s=5.0):
+def setup(*, endless, frames=15, join_timeout_s=5.0, script=(), lasts_s=0.0):
     speech = Speech(frames=[OPUS_SILENCE] * frames, ptime_s=0.020, endless=endless)
     return CallSetup(
         routes={route: [LinkSpec()] for route in routes_of(PARTIES)},
@@ -52,6 +57,8 @@ def setup(*, endless, frames=15, join_timeout_s=5.0):
         dtls_timeout_s=lambda _: 1.0,
         join_timeout_s=join_timeout_s,
         linger_s=0.0,
+        cues=tuple(map(parse_cue, script)),
+        lasts_s=lasts_s,
     )
 
 
@@ -154,3 +161,37 @@ def test_a_path_that_breaks_in_the_room_is_told_of_its_way_and_the_others_go_on(
     (told,) = call.warnings
     assert told.startswith("cho did not hear ana: cho's media path broke 0.")
     assert told.endswith(" s into the call")
+
+
+def test_a_script_lets_parties_come_leave_and_come_back_over_connections_of_their_own():
+    script = ["cho joins at 50ms", "ben leaves at 200ms", "ben joins at 500ms"]
+    call = room(plays_along, talk=True, frames=150, script=script, lasts_s=2.5)
+    assert (call.failed, call.cut, call.troubles, call.warnings) == (None, None, {}, [])
+    assert [cue.does for _, cue in call.happened] == ["join", "leave", "join"]
+    assert call.gone == ("ben",)
+    # ben publishes and listens twice, so ana hears it twice; cho, whom nobody hears, was there once.
+    counts = {name: each["connections"] for name, each in call.report().items()}
+    assert counts == {"ana": 3, "ben": 4, "cho": 3}
+    for way in call.ways:
+        said = call.said_on(way)
+        assert said.departures
+        base = said.departures[0].timestamp
+        steps = {(each.timestamp - base) % 2**32 % 960 for each in said.departures}
+        assert steps == {0}  # one grid, whatever connections
+
+
+def test_who_goes_on_stage_publishes_by_its_cue_and_who_stops_is_silent():
+    script = ["ben publishes at 200ms", "ana stops at 300ms"]
+    call = room(plays_along, talk=True, frames=150, script=script, lasts_s=2.5)
+    assert (call.failed, call.troubles, call.warnings) == (None, {}, [])
+    said = {str(way.direction): call.said_on(way) for way in call.ways}
+    on_stage_s, stopped_s = (at_s for at_s, _ in call.happened)
+    assert said["ben_to_cho"].started_s is None or said["ben_to_cho"].started_s > on_stage_s - 0.02
+    assert not said["ana_to_cho"].said_at(stopped_s + 0.02, stopped_s + 0.06)
+
+
+def test_a_cue_that_comes_too_late_is_told_and_the_others_are_carried_out():
+    script = ["ben leaves at 100ms", "ben speaks after ben fell silent", "ana stops at 200ms"]
+    call = room(plays_along, talk=True, frames=30, script=script, lasts_s=0.3)
+    assert call.warnings == ["cue 'ben speaks after ben fell silent' was not carried out: ben was not there by then"]
+    assert [cue.does for _, cue in call.happened] == ["leave", "stop"]

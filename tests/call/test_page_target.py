@@ -6,14 +6,14 @@ import json
 import numpy as np
 import pytest
 
-from rtcprobe.call.ends.browser.events import PAGE_ORDER, Told
+from rtcprobe.call.ends.browser.events import PAGE_ORDER, PageTimeline, Told
 from rtcprobe.call.ends.browser.figures import figures_of, passed_of
 from rtcprobe.call.ends.browser.sounding import Returned
 from rtcprobe.call.ends.browser.tab import PagePlan
 from rtcprobe.call.ends.browser.tap import BrowserTap
 from rtcprobe.call.targets.base import find_target
 from rtcprobe.errors import BadInputError
-from rtcprobe.scenario import TargetPlan
+from rtcprobe.scenario import TargetPlan, find_scenario, library_folder
 from rtcprobe.timeline import Timeline, phases
 
 URL = "page+https://demo.example/room?x=1"
@@ -59,6 +59,35 @@ def test_words_of_a_step_may_be_secrets(monkeypatch):
     (step,) = target.plans[0].steps
     assert step.words.reveal() == "four-words"
     assert "four-words" not in f"{step} {step!r}"
+
+
+@pytest.mark.parametrize("name", sorted(each.stem for each in (library_folder() / "pages").glob("*.yaml")))
+def test_recipes_can_be_meant(name, monkeypatch):
+    for each in ("LIVEKIT_URL", "WHIP_URL", "WHEP_URL", "LIVEKIT_TOKEN_caller", "LIVEKIT_TOKEN_callee"):
+        monkeypatch.setenv(each, f"value-of-{each}")
+    scenario = find_scenario(str(library_folder() / "pages" / f"{name}.yaml"))
+    target = find_target(scenario.target)
+    assert scenario.call.calls >= 5  # one call's phase is within 5 ms of another's
+    for plan, party in zip(target.plans, ("caller", "callee"), strict=False):
+        assert plan.of(party).steps
+
+
+def test_each_party_says_its_own_words_and_opens_its_own_url(monkeypatch):
+    for party in ("caller", "callee"):
+        monkeypatch.setenv(f"TOKEN_{party}", f"{party}s-token")
+    steps = [{"fill": ["#name", "{party}"]}, {"fill": ["#token", "env:TOKEN_{party}"]}]
+    target = find_target(TargetPlan(url=f"{URL}&me={{party}}", options={"ends": "two", "steps": steps}))
+    caller, callee = (plan.of(name) for plan, name in zip(target.plans, ("caller", "callee"), strict=True))
+    assert caller.url.endswith("&me=caller")
+    assert [callee.steps[0].words, callee.steps[1].words.reveal()] == ["callee", "callees-token"]
+    assert "callees-token" not in f"{callee!r}"
+
+
+def test_a_token_that_one_party_lacks_is_named(monkeypatch):
+    monkeypatch.delenv("TOKEN_callee", raising=False)
+    target = find_target(TargetPlan(url=URL, options={"steps": [{"fill": ["#token", "env:TOKEN_{party}"]}]}))
+    with pytest.raises(BadInputError, match=r"target\.steps\[0\] 'env:TOKEN_callee' is not set"):
+        target.plans[0].of("callee")
 
 
 def test_a_page_reaches_its_own_host_and_those_that_are_named():
@@ -116,6 +145,25 @@ def test_the_connection_that_is_thrown_away_is_no_part_of_the_join():
     assert page.timeline.marks == pytest.approx(marks)
     # Contiguous: what was there before its turn costs nothing.
     assert sum(phases(page.timeline.marks, PAGE_ORDER).values()) == pytest.approx(0.5)
+
+
+def test_phases_stand_in_the_order_in_which_a_page_came_to_them():
+    timeline = PageTimeline("caller")
+    marks = {"page_opened": 0.1, "connection_made": 0.2, "ice_connected": 0.4, "microphone_given": 0.9}
+    for milestone in reversed(marks):
+        timeline.mark(milestone, marks[milestone])
+    assert phases(timeline.marks, timeline.order) == pytest.approx(
+        {"page_opened": 0.1, "connection_made": 0.1, "ice": 0.2, "microphone_given": 0.5}
+    )
+    assert (timeline.reached(), timeline.awaited()) == ("microphone_given", "page_loaded")
+
+
+def test_what_comes_after_the_first_sound_is_no_part_of_a_join():
+    timeline = PageTimeline("caller")
+    for milestone, at_s in {"page_opened": 0.1, "first_packet": 0.2, "microphone_given": 0.9}.items():
+        timeline.mark(milestone, at_s)
+    found = phases({**timeline.marks, "first_audio": 0.25}, timeline.order)  # which hearing adds
+    assert found == pytest.approx({"page_opened": 0.1, "media": 0.1, "playout": 0.05})
 
 
 def test_a_refused_microphone_ends_the_call_only_where_no_other_wish_would_help():

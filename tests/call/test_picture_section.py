@@ -58,7 +58,8 @@ def test_an_offers_first_picture_of_our_codec_is_taken_beside_its_sound(codec, n
     assert f"a=rtpmap:{number} {codec}/90000" in lines
     assert "a=ssrc-group:FID 11 12" in lines
     assert "a=extmap:3 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time" in lines
-    assert not any(unknown in line for unknown in ("VP9", "playout-delay", "transport-cc", ":102 ") for line in lines)
+    assert ("a=rtcp-fb:96 transport-cc" in lines) == (codec == "VP8")
+    assert not any(unknown in line for unknown in ("VP9", "playout-delay", ":102 ") for line in lines)
     assert ("a=fmtp:97 apt=96" in lines) == (codec == "VP8")
     assert "a=group:BUNDLE 0 1" in usable.text.splitlines()
     # Our answer is to both sections: nothing of the offer is turned down.

@@ -1,7 +1,8 @@
 import pytest
 
-from rtcprobe.call.sdp import candidates_fragment, read_description, usable_answer, usable_offer
+from rtcprobe.call.sdp import read_description, usable_answer, usable_offer
 from rtcprobe.call.signaling import Sdp
+from rtcprobe.call.targets.whip_steps import candidates_fragment
 from rtcprobe.errors import MeasurementError
 
 SESSION = ["v=0", "o=- 1 1 IN IP4 0.0.0.0", "s=-", "t=0 0", "a=group:BUNDLE 0"]

@@ -167,6 +167,22 @@ def test_audio_never_waits_and_retransmissions_go_before_new_media():
     assert door.left[5][0] == 0.01
 
 
+def test_audio_takes_its_own_place_and_lets_nothing_else_go():
+    sent: list[str] = []
+    pacer = Pacer(lambda packet, _size, _cluster: sent.append(packet))
+    pacer.pacing_bps = 800e3  # 40 ms are 4000 bytes
+    for n in range(8):
+        pacer.put("video", f"video {n}", 1000, 0.0)
+    pacer.process(0.0)
+    assert sent == [f"video {n}" for n in range(4)]
+    pacer.put("audio", "audio", 100, 0.020)
+    pacer.process(0.020)
+    assert sent[4:] == ["audio"]
+    assert pacer.next_s == pytest.approx(0.041)  # 4000 bytes, and what the audio added
+    pacer.process(0.041)
+    assert sent[5:] == [f"video {n}" for n in range(4, 8)]
+
+
 @pytest.mark.parametrize(("kb", "waited_s", "kbps"), [(100, 0, 1100), (300, 0, 1200), (300, 1.5, 4800)])
 def test_a_queue_that_would_last_over_two_seconds_is_sent_faster(kb, waited_s, kbps):
     assert queue_rate_bps(1.1e6, 1000 * kb, waited_s) == pytest.approx(1e3 * kbps)

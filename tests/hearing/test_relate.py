@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from rtcprobe.hearing.relate import related
 from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.playout.base import RtpPacket
@@ -33,6 +35,14 @@ def test_a_forwarder_s_own_timestamps_are_told_in_the_talker_s():
     assert [each.timestamp for _, each in came] == [(FIRST + index * SIZE) % 2**32 for index in range(5, 45)]
     assert [at_s for at_s, _ in came] == [0.1 + 0.02 * index for index in range(40)]
     assert came[0][1].sequence == 7005  # numbers stay the listener's: playout orders by them
+
+
+def test_who_began_in_the_middle_of_its_speech_is_told_by_the_frames_it_said():
+    whole, late = talker(), 20
+    departures = [each._replace(at_s=each.at_s - late * 0.02) for each in whole.departures[late:]]
+    said = replace(whole, departures=departures, first=late)
+    came = related(said, listener([packet(index, PAYLOADS[index], 777) for index in range(25, 45)]))
+    assert [each.timestamp for _, each in came] == [(FIRST + index * SIZE) % 2**32 for index in range(25, 45)]
 
 
 def test_frames_that_sound_alike_do_not_tell():

@@ -49,11 +49,11 @@ def test_more_emulated_delay_is_in_the_ways_and_not_in_the_agents_part(calls):
 
 def test_a_pause_an_interruption_and_a_backchannel_are_counted_as_what_they_were(calls):
     for call in calls.values():
-        turns = sum(each.what == "user" for each in call.responses.spans)
-        inside = call.responses.figures["inside"] * turns
         # 0.9 s is longer than either agent waits; what it then says into the turn its own log has, too.
-        assert inside == pytest.approx(call.began_inside())
-        assert inside >= 1
+        into = {each.called: each for each in call.spoken_into()}
+        assert into["I would like to go [pause 900ms] at nine."].ours
+        assert all(each.its in (each.ours, None) for each in into.values())
+        assert call.responses.figures["inside"] * len(into) == pytest.approx(sum(each.ours for each in into.values()))
         stops = call.interruptions
         assert (stops.scheduled, stops.heard, stops.lost) == (1, 1, 0)
         # Neither tells "uh-huh" from a turn: their voice detectors hear speech, and no words.

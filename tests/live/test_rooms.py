@@ -4,13 +4,16 @@ import json
 import statistics
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from capture import Capture, passages
 from janus import BRIDGE, PIN_ROOM, ROOM, SMALL_ROOM
+from runs import ROOM as ROOM_FILE
 from runs import median_s, room, valid_room
 
-from rtcprobe.probe import talking
+from rtcprobe.probe import run_probe, talking
+from rtcprobe.scenario import find_scenario
 
 WAYS = ["ana_to_ben", "ana_to_cho", "ben_to_ana", "ben_to_cho", "cho_to_ana", "cho_to_ben"]
 WITHIN_S = 0.002
@@ -226,6 +229,64 @@ def test_a_room_that_lets_nobody_in_is_one_sentence(janus, number, said):
     assert len({attempt.failed for attempt in result.join.attempts}) == 1
     assert said in result.join.attempts[0].failed
     assert said in result.reasons[0]
+
+
+@pytest.fixture
+def spoilt_calls_count(monkeypatch):
+    """A call that the machine held up is heard all the same: when who is heard is true on a busy machine too."""
+    made = talking.of_stack
+    monkeypatch.setattr(talking, "of_stack", lambda *args, **options: replace(made(*args, **options), void=None))
+
+
+SCRIPT = [
+    "ben joins at 500ms", "cho publishes at 1s", "ana stops at 2s", "cho leaves at 3s", "cho joins at 4s",
+    "ana speaks at 4s", "cho publishes at 4500ms",
+]  # fmt: skip
+
+
+@pytest.mark.usefixtures("spoilt_calls_count")
+@pytest.mark.parametrize("server", ["janus", "pion_sfu", "rtpengine"])
+def test_parties_come_go_on_stage_fall_silent_leave_and_come_back_by_cues(server, request):
+    running = request.getfixturevalue(server)
+    url = {"janus": videoroom, "pion_sfu": streams, "rtpengine": lambda other: other.url}[server](running)
+    scenario = find_scenario(str(ROOM_FILE), [f"target={url}", f"script={json.dumps(SCRIPT)}", "call.duration=7s"])
+    result = run_probe(scenario, seed=1, clock="real")
+    assert [each.does for each in result.happenings] == [
+        "join", "publish", "stop", "leave", "join", "speak", "publish",
+    ]  # fmt: skip
+    assert not [each for each in result.warnings if "cue" in each or "fault" in each]
+    cues = [(each.party, each.does, each.at_s) for each in result.happenings]
+    at_s = {f"{party} {does}": when_s for party, does, when_s in cues}  # of several the last
+    first_on_stage_s = next(when_s for party, does, when_s in cues if (party, does) == ("cho", "publish"))
+    spoken_s = {way: [each.spoken_s for each in ear.samples] for way, ear in result.mouth_to_ear.items()}
+    for way, ear in result.mouth_to_ear.items():
+        assert ear.heard >= 2, way
+        assert ear.lost <= 1, (way, ear.lost)
+    assert min(spoken_s["ben_to_ana"]) >= at_s["ben join"] - 0.02
+    assert not [when_s for when_s in spoken_s["ana_to_ben"] if at_s["ana stop"] < when_s < at_s["ana speak"] - 0.02]
+    for way in ("cho_to_ana", "cho_to_ben"):  # heard in both of its spells on stage, and in neither before nor between
+        assert min(spoken_s[way]) >= first_on_stage_s - 0.02
+        assert not [when_s for when_s in spoken_s[way] if at_s["cho leave"] < when_s < at_s["cho publish"] - 0.02]
+        assert max(spoken_s[way]) > at_s["cho publish"]
+    assert {each.party: each.does for each in result.room.entrances} == {"ben": "join", "cho": "publish"}
+    for entrance in result.room.entrances:
+        assert {each.listener for each in entrance.waits} <= {"ana", "ben", "cho"} - {entrance.party}
+        assert all(each.wait_s is not None and 0.0 < each.wait_s < 2.0 for each in entrance.waits), entrance
+    left = {"janus": "participants", "pion_sfu": "open_sessions", "rtpengine": "calls"}[server]
+    assert not getattr(running, left)()
+
+
+@pytest.mark.usefixtures("spoilt_calls_count")
+def test_in_a_bridge_who_goes_on_stage_is_unmuted_over_the_connection_it_has(janus):
+    script = ["cho publishes at 1s", "ana leaves at 2500ms"]
+    scenario = find_scenario(str(ROOM_FILE), [f"target={bridge(janus)}", f"script={script}", "call.duration=5s"])
+    result = run_probe(scenario, seed=1, clock="real")
+    assert [each.does for each in result.happenings] == ["publish", "leave"]
+    assert {each["connections"] for each in result.parties.values()} == {1}
+    on_stage, left = (each.at_s for each in result.happenings)
+    assert result.mouth_to_ear["cho_to_ben"].heard >= 3
+    assert all(each.spoken_s >= on_stage - 0.02 for each in result.mouth_to_ear["cho_to_ben"].samples)
+    assert all(each.spoken_s <= left for each in result.mouth_to_ear["ana_to_ben"].samples)
 
 
 def test_a_server_that_dies_in_the_room_leaves_what_was_heard(own_janus):

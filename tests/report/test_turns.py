@@ -10,7 +10,7 @@ from rtcprobe.report.html import render_report
 from rtcprobe.report.lead import lead
 from rtcprobe.report.markdown import result_markdown
 from rtcprobe.report.terminal import screen
-from rtcprobe.result import Result
+from rtcprobe.result import Result, Span
 from rtcprobe.verdict import compare
 from rtcprobe.verdict.budgets import evaluate, parse_budget
 from tests.talks import result
@@ -128,3 +128,26 @@ def test_no_utterance_is_understood_better_than_its_original():
     mean, worst = (evaluate(parse_budget(f"response.estoi {each} >= 0.8"), made) for each in ("mean", "worst"))
     assert 0.8 < mean.low < 0.994 < mean.high <= 1.0
     assert (worst.value, worst.verdict) == (0.9, "met")
+
+
+def claimed():
+    """Return the conversation, its agent claiming 300 ms of each answer, and that it spoke from 2.9 to 6 s."""
+    made = result()
+    answers, stops = made.of_kind("response"), made.of_kind("barge_in")
+    (told,) = answers.values()
+    spans = (*told.spans, Span(what="claim", from_s=2.9, until_s=6.0))
+    samples = tuple(replace(each, figures={"claimed_s": 0.3}) for each in told.samples)
+    told = replace(told, samples=samples, spans=spans, figures={**told.figures, "claimed_s": 0.3})
+    return replace(made, accounts=(told, *stops.values()))
+
+
+def test_what_the_agent_claims_stands_beside_what_was_heard_under_that_name():
+    lines = [line.plain.rstrip() for line in screen(claimed(), 80)]
+    assert any(re.search(r"the agent's claim, p50 +300\.0 +-$", line) for line in lines)
+    assert any(line.startswith(" claims") and "▒" in line for line in lines)
+    turn = next(line for line in lines if line.startswith(" Are you there?"))
+    assert turn.endswith("it claims 300")
+    assert max(map(len, lines)) <= 80
+    page = render_report([claimed()])
+    assert page.count("the agent&#39;s claim") + page.count("the agent's claim") >= 2
+    assert not any("claim" in line.plain for line in screen(result(), 80))

@@ -13,6 +13,7 @@ from aiortc import RTCSessionDescription
 
 from rtcprobe.audio.protection import Protection
 from rtcprobe.call.channel import Carries
+from rtcprobe.call.claims import Claims
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.transceiver import Transceiver
 from rtcprobe.ice import IceServer
@@ -34,6 +35,8 @@ class Connecting:
     """Its m-sections, in the order they stand in its offer."""
     channel: Carries | None = None
     """Its messages, where there are any: the section after those."""
+    claims: Claims | None = None
+    """What an agent tells of itself, where it is asked to."""
 
     def __init__(
         self,
@@ -171,6 +174,8 @@ class Connecting:
             section.open(connection)
         if self.channel is not None:
             self.channel.open(connection)
+        if self.claims is not None:
+            self.claims.open(connection)
         self._sender = self.sections[0].sender
         dtls = self._sender.transport
         if gathering is not None:

@@ -17,6 +17,7 @@ from aiortc import RTCPeerConnection, RTCRtpTransceiver
 from rtcprobe.audio.protection import Protection
 from rtcprobe.call.courier import Courier
 from rtcprobe.call.ends.connecting import Connecting
+from rtcprobe.call.ends.showing import PictureInlet, PictureOutlet
 from rtcprobe.call.transceiver import Transceiver
 from rtcprobe.playout.nack import NackTracker, ResendLimit
 from rtcprobe.recording import Agreed
@@ -149,14 +150,14 @@ class ServerLeg(Connecting):
         )
         self.sections, self.channel = list(sections), courier
         for each in sections:
-            if isinstance(each, Inlet):
+            if isinstance(each, (Inlet, PictureInlet)):
                 each.apart_s = lambda: self.tap.round_trip_s  # by STUN: it need not send anything there
         self._open()
 
     async def leave(self) -> None:
         """Hang up because the party has: nothing is sent there any more."""
         for each in self.sections:
-            if isinstance(each, Outlet):
+            if isinstance(each, (Outlet, PictureOutlet)):
                 each.close()
         await self.close()
 

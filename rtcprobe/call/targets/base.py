@@ -281,7 +281,7 @@ class Target(Protocol):
     """Whoever is called.
 
     One whose calls show and watch pictures beside the sound, where ``CallSetup.cameras`` has any, says so by an
-    attribute ``pictures``, true.
+    attribute ``pictures``, true; one whose parties come, go and speak by cues (``CallSetup.cues``) by ``performs``.
     """
 
     @property

@@ -194,6 +194,10 @@ class EmulatedCall(Course):
         """Return what ``peer`` was waiting for when its media path gave up, and which timer had tried."""
         return by_timers(peer, "gave up", self.waits(peer))
 
+    def lost_with(self, peer: Peer) -> list[asyncio.Event]:
+        """Return what cannot come any more when the connection of ``peer`` has broken."""
+        return [peer.connected, peer.heard_packet, *first_pictures(peer)]
+
     async def _reached(self, connecting: asyncio.Future[None], reached: Sequence[asyncio.Event]) -> None:
         """Wait until ``connecting`` is done and all have ``reached`` it, but for those whose path gave up."""
         ends: dict[asyncio.Future[Any], Peer] = {asyncio.ensure_future(each.ended.wait()): each for each in self.there}
@@ -210,7 +214,7 @@ class EmulatedCall(Course):
                     self.trouble(peer, self.gave_up(peer))
                 if over and arrived in waiting:
                     arrived.cancel()
-                    gone = {event for peer in self.troubles for event in (peer.connected, peer.heard_packet)}
+                    gone = {event for peer in self.troubles for event in self.lost_with(peer)}
                     waiting.discard(arrived)
                     arrived = asyncio.ensure_future(all_of([each for each in reached if each not in gone]))
                     waiting.add(arrived)

@@ -84,6 +84,11 @@ class JanusTarget:
         return not self.parties and not self.mixes
 
     @property
+    def performs(self) -> bool:
+        """Whether parties come, go and speak by cues: in a room of parties."""
+        return bool(self.parties)
+
+    @property
     def routes(self) -> Sequence[Route]:
         """The ways packets take."""
         if self.parties:

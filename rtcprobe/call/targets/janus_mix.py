@@ -3,8 +3,9 @@
 Facts:
     1. Who joins makes an offer with ``configure``; what comes back is the mix without one's own voice, a packet every
        20 ms, whether or not anybody speaks.
-    2. Of each talker's packets the bridge keeps ``prebuffer`` (six unless told) before it decodes the first: it waits
-       for so many anew only where it ran dry. What a hiccup of the talker adds to that stays (``hearing.plateaus``).
+    2. Of each talker's packets the bridge keeps ``prebuffer`` (six unless told) and one more before it mixes the first,
+       and never again. What a hiccup of the talker adds to that stays (``hearing.plateaus``). Of a prebuffer of one it
+       mixes what came last. The rules, and what a newer Janus does instead: ``audio.mixer``.
     3. A mix is encoded anew: nothing in it tells whose packet it was made of. So markers alone tell who is heard, and
        talkers of a mix have no code in common, and take turns.
 
@@ -14,22 +15,24 @@ Rules:
        is left is the bridge's: prebuffer, the wait for its tick (0 to 20 ms), its encoder's look-ahead (6.5 ms).
 
 Source: https://janus.conf.meetecho.com/docs/audiobridge.html; janus-gateway 1.1.2, ``plugins/janus_audiobridge.c``
-(DEFAULT_PREBUFFERING 6, OPUS_APPLICATION_VOIP, the mixer's thread).
+(OPUS_APPLICATION_VOIP, the mixer's thread).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 
-from rtcprobe.call.mouth_track import Mouth
+from rtcprobe.call.janus import JanusHandle, JanusSession
 from rtcprobe.call.peer import Media, Peer
+from rtcprobe.call.script import goes_on_stage
 from rtcprobe.call.targets.base import CallSetup, Way
 from rtcprobe.call.targets.janus_steps import CONNECTION, MEDIA, SESSION, JanusApi, JanusSteps
 from rtcprobe.call.targets.janus_text import TextRoomBeside
-from rtcprobe.call.targets.outside_room import Attendee, RoomCall
+from rtcprobe.call.targets.outside_room import RoomCall
+from rtcprobe.call.targets.room_hooks import Attendee
 from rtcprobe.call.transceiver import SoundWanted
 from rtcprobe.runtime.network import Direction
 
@@ -43,6 +46,7 @@ class AudioBridgeCall(TextRoomBeside, JanusSteps, RoomCall):
     """One call of a bridge; ``prebuffer`` is in packets, None: the room's own."""
 
     speaker_order = listener_order = _ORDER
+    apart = False
 
     def __init__(
         self,
@@ -58,23 +62,36 @@ class AudioBridgeCall(TextRoomBeside, JanusSteps, RoomCall):
         self._asked = {} if prebuffer is None else {"prebuffer": prebuffer}
         super().__init__(setup, seed, server=api.host)
         self.open_textroom(textroom, setup, seed)
+        self._places: dict[str, tuple[JanusSession, JanusHandle]] = {}
 
     @property
     def ways(self) -> list[Way]:
         """Who hears whom, and what is known of the way (rule 1)."""
         return [each._replace(mixed=self._mixed(each)) for each in super().ways]
 
-    def connect_party(self, who: Attendee, mouth: Mouth | None, hears: Sequence[str]) -> None:
+    def connect_party(self, who: Attendee) -> None:
         """Make the one connection of a party."""
-        track = None if mouth is None else mouth.track()
-        media: Media = "sendonly" if not hears else "recvonly" if track is None else "sendrecv"
-        peer = self.add_peer(who.host, who.line, [SoundWanted(track=track, media=media)], _ORDER)
+        track = None if who.mouth is None else who.mouth.track()
+        media: Media = "sendonly" if not who.hears else "recvonly" if track is None else "sendrecv"
+        host = who.host.beside() if who.all_peers else who.host
+        peer = self.add_peer(host, who.line, [SoundWanted(track=track, media=media)], _ORDER)
         who.publishing = None if track is None else peer
-        who.hearing = dict.fromkeys(hears, peer)
+        who.hearing = dict.fromkeys(who.hears, peer)
+        who.seated()
 
     async def publish(self, who: Attendee, peer: Peer) -> None:
-        """Join the bridge and take part in the mix."""
-        await self._take_part(who, peer, muted=False)
+        """Join the bridge and take part in the mix; who is there and goes on stage is muted no more."""
+        waits = goes_on_stage(who.name, self.setup.cues) and not who.may_be_heard
+        if who.name not in self._places:
+            await self._take_part(who, peer, muted=waits)
+            return
+        body = {"request": "configure", "muted": False}
+        await self._places[who.name][1].message(f"go on stage in bridge {self.room}", body)
+
+    async def depart(self, who: Attendee) -> None:
+        """Destroy the session."""
+        if who.name in self._places:
+            await self._places.pop(who.name)[0].close()
 
     async def listen(self, who: Attendee, talker: str, peer: Peer) -> None:
         """Join the bridge as somebody who says nothing."""
@@ -82,7 +99,8 @@ class AudioBridgeCall(TextRoomBeside, JanusSteps, RoomCall):
         await self._take_part(who, peer, muted=True)
 
     async def _take_part(self, who: Attendee, peer: Peer, *, muted: bool) -> None:
-        _, handle = await self.attach(peer, AUDIOBRIDGE, lambda why: self.lose_party(who, why))
+        place = await self.attach(peer, AUDIOBRIDGE, lambda why: self.lose_party(who, why))
+        _, handle = self._places[who.name] = place
         body: Mapping[str, Any] = {"request": "join", "room": self.room, "display": who.name, **self._asked}
         await handle.message(f"join bridge {self.room}", body, pin=self.api.pin)
         self.mark(peer, "room_joined")

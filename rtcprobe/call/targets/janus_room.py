@@ -26,7 +26,8 @@ from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import CallSetup
 from rtcprobe.call.targets.janus_steps import CONNECTION, MEDIA, SESSION, VIDEOROOM, JanusApi, VideoRoomSteps
 from rtcprobe.call.targets.janus_text import TextRoomBeside
-from rtcprobe.call.targets.outside_room import Attendee, RoomCall
+from rtcprobe.call.targets.outside_room import RoomCall
+from rtcprobe.call.targets.room_hooks import Attendee
 
 __all__ = ["VideoRoomCall"]
 
@@ -64,11 +65,18 @@ class VideoRoomCall(TextRoomBeside, VideoRoomSteps, RoomCall):
         first = who.peers[0]
         self._places[who.name] = await self.attach(first, VIDEOROOM, lambda why: self.lose_party(who, why))
         _, handle = self._places[who.name]
+        self._announced[who.name] = _Announced()  # of one that comes back: what it knew before is over
         announced = self._announced[who.name]
         handle.on_event = announced.take
         feed, said = await self.join_room(first, handle, who.name)
         self._feeds[who.name] = feed
         announced.take(said)
+
+    async def depart(self, who: Attendee) -> None:
+        """Destroy the session: the room tells everybody that its feed is gone."""
+        self._feeds.pop(who.name, None)
+        if who.name in self._places:
+            await self._places.pop(who.name)[0].close()
 
     async def publish(self, who: Attendee, peer: Peer) -> None:
         """Publish what the party says."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
@@ -28,11 +29,12 @@ from aiortc import RTCPeerConnection, RTCRtpTransceiver
 from rtcprobe.call.channel import Channel, ChannelWanted, drained, opened
 from rtcprobe.call.ends.connecting import Connecting
 from rtcprobe.call.janus import JanusHandle, JanusSession
-from rtcprobe.call.peer import Peer
+from rtcprobe.call.peer import UNDER_WAY_S, Peer
 from rtcprobe.call.targets.base import CallSetup
 from rtcprobe.call.targets.endings import bounded
 from rtcprobe.call.targets.janus_steps import JanusSteps
-from rtcprobe.call.targets.room_course import Attendee, RoomCourse
+from rtcprobe.call.targets.room_course import RoomCourse
+from rtcprobe.call.targets.room_hooks import Attendee
 from rtcprobe.call.transceiver import Transceiver
 from rtcprobe.errors import MeasurementError
 from rtcprobe.messages import CameMessages, MessagePlan, SaidMessages
@@ -57,6 +59,7 @@ class TextRoomBeside(JanusSteps, RoomCourse):
         """Say which room is for text, once everybody is known."""
         self.textroom = textroom
         self._texts: dict[str, _TextEnd] = {}
+        self._may_send = False
         self._wanted: dict[str, tuple[ChannelWanted, int]] = {}
         if textroom is None:
             return
@@ -78,20 +81,40 @@ class TextRoomBeside(JanusSteps, RoomCourse):
             wanted, first = self._wanted[who.name]
             channel = _TextChannel(who.name, wanted, self.network, first=first, room=self.textroom)
             self._texts[who.name] = _TextEnd(who.host.beside(), who.name, channel, self.setup)
+            if self._may_send:
+                channel.may_send.set()
             self.meanwhile(self._meet_textroom(who, session))
+        elif who.name in self._wanted:
+            self.warnings.append(f"{who.name} came back, and writes and reads nothing any more: a text is joined once")
         return session, handle
 
     def let_speak(self, *, joining: bool) -> None:
         """Let mouths speak, and messages go."""
         super().let_speak(joining=joining)
+        self._may_send = True
         for end in self._texts.values():
             end.channel.may_send.set()
+
+    def write(self, who: Attendee) -> None:
+        """Let a party send a message, once its text is connected."""
+        end = self._texts.get(who.name)
+        if end is not None:
+            end.channel.post()
+
+    async def depart(self, who: Attendee) -> None:
+        """Hang up a party's text, too."""
+        end = self._texts.get(who.name)
+        if end is not None:
+            end.channel.left_alone(UNDER_WAY_S)
+            end.channel.stop()
+            await bounded(end.close())
+        await super().depart(who)
 
     async def say_all(self) -> None:
         """Wait until all is said, and written."""
         await super().say_all()
         if self.cut is None:
-            ends = list(self._texts.values())
+            ends = [end for name, end in self._texts.items() if self.attendees[name].there]
             await drained([end.channel for end in ends], [end.ended for end in ends])
         self.warnings += [end.channel.refused for end in self._texts.values() if end.channel.refused]
 
@@ -202,7 +225,9 @@ class _TextChannel(Channel):
         since_s, came = self._opened_s, {each.number for each in self.came.get(said.party, ())}
         if since_s is None:
             return said
-        return replace(said, messages=tuple(m for m in said.messages if m.due_s >= since_s or m.number in came))
+        until_s = math.inf if self._alone_s is None else self._alone_s
+        read = (m for m in said.messages if since_s <= m.due_s < until_s or m.number in came)
+        return replace(said, messages=tuple(read))
 
     def _wrapped(self, text: str) -> str:
         self._transactions += 1

@@ -2,8 +2,8 @@
 
 Facts:
     A mixer (RFC 7667 §3.6.1) costs a listener one stream however many speak, and everybody the time that it keeps
-    packets: ``prebuffer`` of them before a talker is mixed (six where nothing is said, as Janus' AudioBridge), and up
-    to a ``tick`` until the next mix.
+    packets: ``prebuffer`` of them before a talker is mixed (six where nothing is said, as Janus' AudioBridge; of one,
+    what came last), and up to a ``tick`` until the next mix.
     A mix is encoded anew, and nothing in it tells whose packet it was made of: its talkers share no marker codes.
 
 Rules:

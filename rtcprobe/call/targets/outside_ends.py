@@ -55,10 +55,17 @@ class OutsideEnds(OutsideSteps):
         line: Line,
         wanted: Sequence[SoundWanted | PictureWanted],
         milestones: Sequence[str],
+        **more: Any,
     ) -> Peer:
-        """Return a connection at ``host``, of whose ``line`` it is."""
+        """Return a connection at ``host``, of whose ``line`` it is.
+
+        One with a picture numbers its packets, and tells which came: what adapts to the line does so by that.
+        """
         gathering = Gathering(self.setup.ice, line, tls=lambda: tls_context(self.setup.ice.ca_file))
-        peer = self.setup.peer(host, line.side, wanted, milestones=milestones, gathering=gathering)
+        numbered = any(isinstance(each, PictureWanted) for each in wanted)
+        peer = self.setup.peer(
+            host, line.side, wanted, milestones=milestones, gathering=gathering, transport_cc=numbered, **more
+        )
         self._hosts[peer] = host
         self.lines[peer] = line
         self._gatherings[peer] = gathering

@@ -20,12 +20,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from rtcprobe.call.mouth_track import Mouth
 from rtcprobe.call.peer import Peer
+from rtcprobe.call.script import absent
 from rtcprobe.call.targets.access import Leg
 from rtcprobe.call.targets.base import CallSetup, Route, Way
-from rtcprobe.call.targets.room_course import Attendee, RoomCourse
+from rtcprobe.call.targets.room_course import RoomCourse
+from rtcprobe.call.targets.room_hooks import Attendee
+from rtcprobe.call.targets.room_passed import came_of, said_to
 from rtcprobe.call.transceiver import SoundWanted
+from rtcprobe.recording import Came, Said
 from rtcprobe.runtime.streams import Line
 from rtcprobe.ways import Leg as LegName
 from rtcprobe.ways import Way as WayName
@@ -68,11 +71,23 @@ class RoomCall(RoomCourse):
     def ways(self) -> list[Way]:
         """Who hears whom, by talker in the order written, then by listener."""
         return [
-            Way(WayName.of(talker.name, who.name), talker.publishing, who.hearing[talker.name])
+            Way(WayName.of(talker.name, who.name), talker.published[0], who.heard[talker.name][0])
             for talker in self.attendees.values()
             for who in self.attendees.values()
-            if talker.publishing is not None and talker.name in who.hearing
+            if talker.published and talker.name in who.heard
         ]
+
+    def said_on(self, way: Way) -> Said:
+        """Return what was said on a way so far, over whatever connections."""
+        return super().said_on(way) if not self.setup.cues else said_to(*self._ends(way), self.over_s)
+
+    def came_on(self, way: Way, *, forwarded: bool) -> Came:
+        """Return what came on a way so far, over whatever connections."""
+        first = super().came_on(way, forwarded=forwarded)
+        return first if not self.setup.cues else came_of(first, *self._ends(way))
+
+    def _ends(self, way: Way) -> tuple[Attendee, Attendee]:
+        return self.attendees[way.direction.talker], self.attendees[way.direction.listener]
 
     @property
     def joiners(self) -> list[Peer]:
@@ -87,7 +102,7 @@ class RoomCall(RoomCourse):
     @property
     def peers(self) -> list[Peer]:
         """Every connection, by party."""
-        return [peer for who in self.attendees.values() for peer in who.peers]
+        return [peer for who in self.attendees.values() for peer in who.all_peers]
 
     def legs(self) -> dict[LegName, list[Leg]]:
         """Return each party's access line: up where it speaks, down where it listens."""
@@ -98,31 +113,45 @@ class RoomCall(RoomCourse):
         }
 
     def report(self) -> dict[str, Any]:
-        """Return, by party, what its first connection agreed on with the server, and how many it has."""
+        """Return, by party, what its first connection agreed on with the server, and how many it has had."""
         return {
-            who.name: {**self.report_of(who.peers[0]), "connections": len(who.peers)}
+            who.name: {**self.report_of(who.all_peers[0]), "connections": len(who.all_peers)}
             for who in self.attendees.values()
             if who.peers
         }
 
-    def connect_party(self, who: Attendee, mouth: Mouth | None, hears: Sequence[str]) -> None:
+    def connect_party(self, who: Attendee) -> None:
         """Make the connections of a party: one for what it publishes, one for each that it hears."""
-        if mouth is not None:
-            wanted = SoundWanted(track=mouth.track(), media="sendonly")
-            who.publishing = self.add_peer(who.host, who.line, [wanted], self.speaker_order)
-        for talker in hears:
-            wanted = SoundWanted(track=None, media="recvonly", expected=self.setup.expected(talker))
-            host = who.host.beside() if who.peers else who.host
-            who.hearing[talker] = self.add_peer(host, who.line, [wanted], self.listener_order)
+        if who.mouth is not None:
+            wanted = SoundWanted(track=who.mouth.track(), media="sendonly")
+            host = who.host.beside() if who.all_peers else who.host
+            who.publishing = self.add_peer(host, who.line, [wanted], self.speaker_order)
+        for talker in who.hears:
+            self.connect_to(who, talker)
+        who.seated()
+
+    def connect_to(self, who: Attendee, talker: str) -> None:
+        """Make a party's connection to one that it hears."""
+        wanted = SoundWanted(track=None, media="recvonly", expected=self.setup.expected(talker))
+        host = who.host.beside() if who.all_peers else who.host
+        who.hearing[talker] = self.add_peer(host, who.line, [wanted], self.listener_order)
+        who.seated()
 
     def _attendee(self, name: str, phase: float, seed: np.random.SeedSequence) -> Attendee:
         setup = self.setup
         up, down, mouth_seed = seed.spawn(3)
         host = self.add_host(name, name, up, down)
         line = Line(self.network, host.stream_up, host.stream_down, name)
-        who = Attendee(name=name, host=host, line=line, on_air=asyncio.get_running_loop().create_future())
-        mouth = setup.mouth(name, self.network, phase=phase, may_speak=self.may_speak, seed=mouth_seed)
         heard = setup.hears.get(name, setup.speech)
         talkers = [each for each, speech in setup.speech.items() if speech is not None and each in heard]
-        self.connect_party(who, mouth, [each for each in talkers if each != name])
+        who = Attendee(
+            name=name,
+            host=host,
+            line=line,
+            mouth=setup.mouth(name, self.network, phase=phase, may_speak=asyncio.Event(), seed=mouth_seed),
+            hears=[each for each in talkers if each != name],
+            on_air=asyncio.get_running_loop().create_future(),
+            there=not absent(name, setup.cues),
+        )
+        self.connect_party(who)
         return who

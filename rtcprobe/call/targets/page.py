@@ -10,7 +10,8 @@ Rules:
        between. The whole path between the two is emulated; signalling stands where the scenario puts it.
     2. ``page+https://...`` is anybody's: an *echo*, or with ``ends: two`` two such pages in two browsers. Each side's
        access is emulated; the rest of the way, and the server, are real.
-    3. A page is led by ``steps``; it reaches its own host and those of ``hosts``, nobody else.
+    3. A page is led by ``steps``; it reaches its own host and those of ``hosts``, nobody else. ``{party}`` in its URL
+       and in words of steps is whose page it is.
     4. Browsers live in real time.
 """
 
@@ -83,6 +84,14 @@ class PageTarget:
     def directions(self) -> Sequence[WayName]:
         """Both ways between two ends, there and back of an echo."""
         return (WayName("round_trip"),) if len(self.plans) == 1 else BOTH_WAYS
+
+    @property
+    def pictures(self) -> bool:
+        """Whether pictures are shown and watched: between pages, and by one that sees itself."""
+        return bool(self.plans)
+
+    films_itself = True
+    """What pages show is filmed and encoded in them."""
 
     @property
     def routes(self) -> Sequence[Route]:
@@ -162,9 +171,19 @@ class PageCall(Course):
         self.pages = []
         for place, (name, plan) in enumerate(zip(names, plans, strict=False)):
             host = self._host(name, far, signals, seeds[4 * place :])
+            camera = setup.cameras.get(name)
             self.pages.append(
-                BrowserEnd(host, name, plan, setup.speech[name], executable, direct=not target.plans)
-            )  # fmt: skip
+                BrowserEnd(
+                    host,
+                    name,
+                    plan.of(name),
+                    setup.speech[name],
+                    executable,
+                    direct=not target.plans,
+                    camera=None if camera is None else camera.film.settings,
+                    looks=bool(setup.cameras) and bool(target.plans),
+                )
+            )
         self._ours: _DirectPeer | None = None
         if not target.plans:
             phase = float(np.random.Generator(np.random.PCG64(phase_seed)).random())

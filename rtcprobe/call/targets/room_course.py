@@ -11,111 +11,43 @@ Rules:
     2. A signalling connection that ends takes its party's connections with it; a media path that breaks, its own.
     3. Milestones of all connections count from the beginning of the call, those of the signalling too: what a party
        did once is a phase of each connection it was done for.
+    4. With a script (``room_script``) those come at once who are there at the start, and listen to those of them who
+       speak then; whoever comes later, or goes on stage, is listened to from then on.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
-from rtcprobe.call.peer import Peer
+from rtcprobe.call.peer import UNDER_WAY_S, Peer
 from rtcprobe.call.targets.base import CallSetup, Trouble, Way
 from rtcprobe.call.targets.blame import came, named
 from rtcprobe.call.targets.endings import OVERTIME_S, arriving
 from rtcprobe.call.targets.last_words import gone, last_packets
-from rtcprobe.call.targets.outside_ends import OutsideEnds
+from rtcprobe.call.targets.room_hooks import Attendee, NobodyThereError, RoomHooks
+from rtcprobe.call.targets.room_script import RoomPerformance
 from rtcprobe.errors import MeasurementError, RtcprobeError, unforeseen
-from rtcprobe.runtime.outside import OutsideHost
-from rtcprobe.runtime.streams import Line
 
-__all__ = ["Attendee", "RoomCourse"]
+__all__ = ["RoomCourse"]
 
 
-class _NobodyThereError(MeasurementError):
-    """A listener's talker never came: why, was told of the talker."""
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class Attendee:
-    """A party in the room: its machine, its connections by what they are for, and whether it is there.
-
-    ``on_air`` is done once its sound is published, or says what prevented that.
-    """
-
-    name: str
-    host: OutsideHost
-    line: Line
-    publishing: Peer | None = None
-    hearing: dict[str, Peer] = field(default_factory=dict)
-    on_air: asyncio.Future[None]
-
-    @property
-    def peers(self) -> list[Peer]:
-        """All its connections; the first stands for its signalling."""
-        both = ([] if self.publishing is None else [self.publishing], self.hearing.values())
-        return list(dict.fromkeys(peer for each in both for peer in each))
-
-
-class RoomCourse(OutsideEnds):
+class RoomCourse(RoomHooks):
     """What runs a room; who is in it, and how they enter, publish and listen, is a subclass's matter."""
-
-    attendees: dict[str, Attendee]
 
     def __init__(self, setup: CallSetup, *, server: str) -> None:
         super().__init__(setup, server=server)
         self._in_vain: set[Peer] = set()
         """Connections that waited for somebody who never came."""
-        self._over: dict[Peer, asyncio.Future[str]] = {}
-        """Say why, when the server ends a connection."""
-
-    async def enter(self, who: Attendee) -> None:
-        """Let a party in: its signalling; marks of its first connection are those of all.
-
-        Raises:
-            MeasurementError: it was not let in.
-        """
-
-    async def publish(self, who: Attendee, peer: Peer) -> None:
-        """Publish the sound of a party over ``peer``.
-
-        Raises:
-            MeasurementError: the server, or the way there, did not play along.
-        """
-        raise NotImplementedError
-
-    async def listen(self, who: Attendee, talker: str, peer: Peer) -> None:
-        """Let a party hear ``talker`` over ``peer``, once that is on the air.
-
-        Raises:
-            MeasurementError: the server, or the way there, did not play along.
-        """
-        raise NotImplementedError
+        self.over_s = math.inf
+        """When the script was over, seconds since the epoch."""
 
     def begin(self, peer: Peer) -> None:
         """Let a join begin now where its signalling was there before; else it began with the call (rule 3)."""
         if self.setup.connection == "warm":
             super().begin(peer)
-
-    async def on_air(self, talker: str) -> None:
-        """Wait until the sound of ``talker`` is published.
-
-        Raises:
-            MeasurementError: it will not be.
-        """
-        await asyncio.shield(self.attendees[talker].on_air)
-
-    def lose_party(self, who: Attendee, why: str) -> None:
-        """Say that the server has ended the session of a party: ``why``, in a sentence."""
-        for peer in who.peers:
-            self.lose_connection(peer, why)
-
-    def lose_connection(self, peer: Peer, why: str) -> None:
-        """Say that the server has ended one connection: ``why``, in a sentence."""
-        over = self._over_of(peer)
-        if not over.done():
-            over.set_result(why)
 
     async def get_there(self, reached: Sequence[asyncio.Event], limit_s: float) -> None:
         """Let all parties in at once; wait until every connection has ``reached`` what it is asked, or cannot (rule 1).
@@ -123,26 +55,34 @@ class RoomCourse(OutsideEnds):
         Raises:
             MeasurementError: nobody is heard by anybody.
         """
-        await asyncio.gather(*(self._attend(who, set(reached), limit_s) for who in self.attendees.values()))
+        there = [who for who in self.attendees.values() if who.there]
+        await asyncio.gather(*(self.attend(who, self.due(who), limit_s, set(reached)) for who in there))
         self._blame_talkers()
-        if not self.heard_ways():
-            raise MeasurementError(self._reason())
+        if not (self.heard_ways() and any(peer not in self.troubles for peer in self.there)):
+            raise MeasurementError(self.reason())
         self.warnings += self._told({})
 
     async def say_all(self) -> None:
-        """Wait until those who are there have said all, and the last of it has come; ends early when all is lost."""
+        """Wait until those who are there have said all, or the script is over, and the last of it has come.
+
+        It ends early when all is lost.
+        """
         begun_s, before = self.network.now_s(), dict(self.troubles)
-        self.cut = await self._said_all(begun_s)
+        self.cut = await (self._performed() if self.setup.cues else self._said_all(begun_s))
         if self.cut is not None:
             return
         self.warnings += self._told(before)
         silent_s, ways = self.network.now_s(), self.heard_ways()
+        if self.setup.cues:  # who began late has not said all it has
+            ways, self.over_s = [each for each in ways if self._lasts(each)], silent_s
+            await asyncio.sleep(UNDER_WAY_S)
         lost = [(way, why) for way in ways if (why := gone([way], self.network, begun_s)) is not None]
-        if len(lost) == len(ways):
+        if lost and len(lost) == len(ways):
             self.cut = lost[0][1]
         else:
             self.warnings += [f"of {way.talker.side}, {why}" for way, why in lost]
-        await last_packets(ways, self.network, silent_s)
+        if not self.setup.cues:
+            await last_packets(ways, self.network, silent_s)
 
     def heard_ways(self) -> list[Way]:
         """Return the ways whose two connections have come about, and not broken."""
@@ -153,31 +93,77 @@ class RoomCourse(OutsideEnds):
         came_by = [peer for peer in who.hearing.values() if peer not in self._in_vain] or list(who.hearing.values())
         return max(came_by, key=lambda peer: peer.timeline.marks.get("first_packet", float("inf")))
 
-    async def _attend(self, who: Attendee, reached: set[asyncio.Event], limit_s: float) -> None:
-        """Get every connection of a party there."""
+    async def attend(
+        self, who: Attendee, due: Sequence[Peer], limit_s: float, reached: Collection[asyncio.Event] = ()
+    ) -> None:
+        """Let a party in, and get those of its connections there that are ``due``."""
         if not who.peers:
             return  # it neither speaks nor listens
         entering = asyncio.ensure_future(self._enter(who))
 
         async def publish(peer: Peer) -> None:
             await asyncio.shield(entering)
-            await self.publish(who, peer)
-            await self.connected(peer)
-            if not who.on_air.done():
-                who.on_air.set_result(None)
+            await self._publish(who, peer)
 
         async def listen(talker: str, peer: Peer) -> None:
             await asyncio.shield(entering)
             await self.listen(who, talker, peer)
 
-        works = {} if who.publishing is None else {who.publishing: publish(who.publishing)}
+        works: dict[Peer, Coroutine[Any, Any, None]] = {}
+        if who.publishing is not None and who.publishing in due:
+            works[who.publishing] = publish(who.publishing)
         for talker, peer in who.hearing.items():
-            if peer not in works:
+            if peer in due and peer not in works:
                 works[peer] = listen(talker, peer)
         try:
+            if not works:
+                await self._entered(who, entering, limit_s)
             await asyncio.gather(*(self._bring(peer, work, reached, limit_s) for peer, work in works.items()))
         finally:
             entering.cancel()
+
+    async def go_on_stage(self, who: Attendee, limit_s: float) -> None:
+        """Let a party publish that is there and has not until now."""
+        assert who.publishing is not None
+        await self._bring(who.publishing, self._publish(who, who.publishing), (), limit_s)
+
+    async def hear(self, who: Attendee, talker: str, limit_s: float) -> None:
+        """Let a party that is there listen to one who begins to talk."""
+        peer = who.hearing[talker]
+        await self._bring(peer, self.listen(who, talker, peer), (), limit_s)
+
+    async def _publish(self, who: Attendee, peer: Peer) -> None:
+        await self.publish(who, peer)
+        await self.connected(peer)
+        if not who.on_air.done():
+            who.on_air.set_result(None)
+
+    async def _entered(self, who: Attendee, entering: asyncio.Future[None], limit_s: float) -> None:
+        """Wait until a party was let in that has nothing to connect yet; what prevents that is told of its first."""
+        try:
+            async with asyncio.timeout(limit_s):
+                await asyncio.shield(entering)
+        except TimeoutError:
+            self.trouble(who.peers[0], self.too_late(who.peers[0], limit_s))
+        except RtcprobeError as error:
+            self.trouble(who.peers[0], str(error))
+
+    async def _performed(self) -> str | None:
+        """Perform the script; return what ended the call before, in a sentence, or None."""
+        performance = RoomPerformance(self)
+        self.happened = performance.happened
+        return await performance.run()
+
+    def _lasts(self, way: Way) -> bool:
+        """Return whether both ends of a way still have the connections they had, and it may still be heard."""
+        talker, listener = (self.owner_of(peer) for peer in (way.talker, way.listener))
+        return (
+            talker.publishing is way.talker
+            and listener.hearing.get(talker.name) is way.listener
+            and way.talker.connected.is_set()
+            and way.listener.connected.is_set()
+            and not {way.talker, way.listener} & {*talker.left_s, *listener.left_s}
+        )
 
     async def _enter(self, who: Attendee) -> None:
         """Let a party in; what its first connection reached by that, all of them have (rule 3)."""
@@ -190,7 +176,7 @@ class RoomCourse(OutsideEnds):
                 peer.timeline.marks.update(first.timeline.marks)
 
     async def _bring(
-        self, peer: Peer, work: Coroutine[Any, Any, None], reached: set[asyncio.Event], limit_s: float
+        self, peer: Peer, work: Coroutine[Any, Any, None], reached: Collection[asyncio.Event], limit_s: float
     ) -> None:
         """Get one connection there; what prevents that is its trouble."""
         awaited = peer.heard_packet if peer.heard_packet in reached else peer.connected
@@ -201,26 +187,28 @@ class RoomCourse(OutsideEnds):
 
         try:
             async with asyncio.timeout(limit_s):
-                await arriving(work, [awaited], [peer], self._over_of(peer), lost=lost, broken=self.gave_up)
+                await arriving(work, [awaited], [peer], self.over_of(peer), lost=lost, broken=self.gave_up)
         except TimeoutError:
             why = self.too_late(peer, limit_s)
             if not self._has_talker(peer):
                 self._in_vain.add(peer)
         except RtcprobeError as error:
             why = str(error)
-            if isinstance(error, _NobodyThereError):
+            if isinstance(error, NobodyThereError):
                 self._in_vain.add(peer)
         except Exception as error:  # noqa: BLE001 - a fault of ours fails this connection, and not the others
             why = unforeseen(error)
         if why is not None:
-            self._trouble(peer, why)
+            self.trouble(peer, why)
 
-    def _trouble(self, peer: Peer, why: str) -> None:
-        """Note what went wrong with a connection, and tell those who wait for what it publishes."""
+    def trouble(self, peer: Peer, why: str) -> None:
+        """Note what went wrong with a connection not hung up by us, and tell those who wait for what it publishes."""
+        who = self.owner_of(peer)
+        if peer in who.left_s:
+            return
         self.troubles.setdefault(peer, Trouble(why, self.stop_of(peer)))
-        who = self._owner(peer)
         if peer is who.publishing and not who.on_air.done():
-            who.on_air.set_exception(_NobodyThereError(f"{who.name} was not there to be heard: {why}"))
+            who.on_air.set_exception(NobodyThereError(f"{who.name} was not there to be heard: {why}"))
             who.on_air.exception()  # where nobody waits for it, it was told all the same
 
     async def _said_all(self, begun_s: float) -> str | None:
@@ -229,7 +217,7 @@ class RoomCourse(OutsideEnds):
         saying = {asyncio.ensure_future(peer.track.finished.wait()): peer for peer in talkers}
         there = [peer for peer in self.peers if peer not in self.troubles]
         watching: dict[asyncio.Future[Any], Peer] = {asyncio.ensure_future(peer.ended.wait()): peer for peer in there}
-        ends = {**watching, **{self._over_of(peer): peer for peer in there}}
+        ends = {**watching, **{self.over_of(peer): peer for peer in there}}
         longest_s = max(peer.track.duration_s for peer in talkers) + OVERTIME_S
         try:
             while saying:
@@ -243,9 +231,9 @@ class RoomCourse(OutsideEnds):
                 for end in [each for each in ends if each in done]:
                     peer, why = ends.pop(end), end.result()
                     what = why if isinstance(why, str) else f"{named(peer.side)}'s media path broke"
-                    self._trouble(peer, f"{what} {after_s:.1f} s into the call")
+                    self.trouble(peer, f"{what} {after_s:.1f} s into the call")
                 if not self.heard_ways():
-                    return self._reason()
+                    return self.reason()
                 saying = {each: peer for each, peer in saying.items() if each not in done and peer not in self.troubles}
         finally:
             for task in (*saying, *watching):
@@ -254,18 +242,10 @@ class RoomCourse(OutsideEnds):
 
     def _has_talker(self, peer: Peer) -> bool:
         """Return whether somebody whom ``peer`` hears is on the air."""
-        who = self._owner(peer)
+        who = self.owner_of(peer)
         talkers = [talker for talker, each in who.hearing.items() if each is peer]
         on_air = [self.attendees[talker].on_air for talker in talkers if talker in self.attendees]
         return not talkers or any(each.done() and each.exception() is None for each in on_air)
-
-    def _over_of(self, peer: Peer) -> asyncio.Future[str]:
-        if peer not in self._over:
-            self._over[peer] = asyncio.get_running_loop().create_future()
-        return self._over[peer]
-
-    def _owner(self, peer: Peer) -> Attendee:
-        return next(who for who in self.attendees.values() if peer in who.peers)
 
     def _blame_talkers(self) -> None:
         """Let whoever waited in vain say what prevented the talker."""
@@ -276,7 +256,7 @@ class RoomCourse(OutsideEnds):
                     why = f"{talker} was not there to be heard: {self.troubles[sent].why}"
                     self.troubles[peer] = self.troubles[peer]._replace(why=why)
 
-    def _reason(self) -> str:
+    def reason(self) -> str:
         """Return why nobody is heard by anybody: what went wrong first of what did not follow from something else."""
         own = [each.why for peer, each in self.troubles.items() if peer not in self._in_vain]
         return own[0] if own else "nobody is heard by anybody"
@@ -286,8 +266,10 @@ class RoomCourse(OutsideEnds):
         fresh = {peer: each.why for peer, each in self.troubles.items() if peer not in {*before, *self._in_vain}}
         out: list[str] = []
         for who in self.attendees.values():
-            whys = dict.fromkeys(fresh[peer] for peer in who.peers if peer in fresh)
-            out += [f"{who.name} {_missed(who, [p for p in who.peers if fresh.get(p) == why])}: {why}" for why in whys]
+            whys = dict.fromkeys(fresh[peer] for peer in who.all_peers if peer in fresh)
+            out += [
+                f"{who.name} {_missed(who, [p for p in who.all_peers if fresh.get(p) == why])}: {why}" for why in whys
+            ]
         return out
 
 
@@ -296,6 +278,6 @@ def _missed(who: Attendee, peers: Iterable[Peer]) -> str:
     hit = set(peers)
     if hit == set(who.peers):
         return "was not in the room, or not to its end"
-    names = [talker for talker, peer in who.hearing.items() if peer in hit]
+    names = [talker for talker, each in who.heard.items() if hit.intersection(each)]
     unheard = f"did not hear {' and '.join(names)}" if names else ""
-    return " and ".join(each for each in ("was not heard" if who.publishing in hit else "", unheard) if each)
+    return " and ".join(each for each in ("was not heard" if hit.intersection(who.published) else "", unheard) if each)

@@ -30,7 +30,8 @@ from rtcprobe.call.ng import NgClient
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import Call, CallSetup, Route
 from rtcprobe.call.targets.endings import bounded
-from rtcprobe.call.targets.outside_room import Attendee, RoomCall, legs_of, routes_of
+from rtcprobe.call.targets.outside_room import RoomCall, legs_of, routes_of
+from rtcprobe.call.targets.room_hooks import Attendee
 from rtcprobe.errors import BadInputError, MeasurementError
 from rtcprobe.result import Clock
 from rtcprobe.runtime.reach import known_addresses, look_up
@@ -67,6 +68,11 @@ class RtpengineTarget:
     def directions(self) -> Sequence[Way]:
         """Whoever speaks, to everybody who hears it."""
         return self.ways
+
+    @property
+    def performs(self) -> bool:
+        """Whether parties come, go and speak by cues: they do."""
+        return True
 
     @property
     def routes(self) -> Sequence[Route]:
@@ -121,6 +127,8 @@ class RtpengineCall(RoomCall):
         self._target = target
         self._call: Mapping[str, Value] = {"call-id": f"rtcprobe-{secrets.token_hex(8)}"}
         self._asking: dict[str, NgClient] = {}
+        self._tags: dict[Peer, str] = {}
+        """What rtpengine calls the listening end of each subscription."""
         self._address: tuple[str, int] | None = None
 
     async def prepare(self) -> None:
@@ -163,9 +171,23 @@ class RtpengineCall(RoomCall):
         tag = said.get("to-tag")
         if not isinstance(tag, str):
             raise MeasurementError(f"rtpengine, {what}: the answer holds no to-tag", "is this an rtpengine?")
+        self._tags[peer] = tag
         told = {"to-tag": tag, "sdp": answer.text}
         await self._ask(who, f"subscribe answer to {talker}", told, command="subscribe answer")
         self.mark(peer, "answer_accepted")
+
+    async def depart(self, who: Attendee) -> None:
+        """End the subscriptions of a party, and what it publishes."""
+        for peer in who.peers:
+            await self.let_go(who, peer)
+        if who.publishing is not None and who.publishing.connected.is_set():
+            await self._ask(who, f"delete {who.name}", {"from-tag": who.name, "delete-delay": 0}, command="delete")
+
+    async def let_go(self, who: Attendee, peer: Peer) -> None:
+        """End a subscription."""
+        tag = self._tags.pop(peer, None)
+        if tag is not None:
+            await self._ask(who, f"unsubscribe {tag}", {"to-tag": tag}, command="unsubscribe")
 
     async def leave(self) -> None:
         """Delete the call, whatever came of it."""

@@ -9,28 +9,35 @@ aiortc's own examples (JSON ``{sdp, type}``), and many others. Options of ``targ
     token, headers, ca                         as everywhere
     kind:     agent                            a voice agent: it does not echo, and takes JSON unless told otherwise
     echo:     true (default) | false           whether the far end sends back what it hears
+    trickle:  true | false (default)           whether the offer goes without candidates, which follow by PATCH
+    events:   a name | false                   the data channel that an agent tells of itself over (kind: agent)
     delete:   true | false (default)           whether the Location of the answer is deleted at the end
     session_origin                             where else than at ``url`` the token may go for that
 
 Rules:
     1. The answer is JSON where it says so or looks so, a bare description otherwise.
     2. Where the far end does not echo, joins are all that can be measured.
-    3. Fields are shown with the settings of a result: what is called a token or a password there is named, not written.
+    3. Candidates that follow are JSON to the same URL: ``pc_id`` from the answer, and ``candidates``, each with
+       ``candidate``, ``sdp_mid`` and ``sdp_mline_index``, an empty one their end. Source: pipecat 1.14,
+       ``transports/smallwebrtc``.
+    4. Fields are shown with the settings of a result: what is called a token or a password there is named, not written.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
 
+from rtcprobe.call.claims import USUAL_LABEL, Claims
 from rtcprobe.call.faults import printable, quoted
-from rtcprobe.call.http import Reply
+from rtcprobe.call.http import HttpClient, Reply
+from rtcprobe.call.peer import Peer
 from rtcprobe.call.session import Rights, Session, session_origin
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.targets import plain
@@ -40,16 +47,30 @@ from rtcprobe.errors import BadInputError, MeasurementError
 from rtcprobe.result import Clock
 from rtcprobe.scenario import TargetPlan
 from rtcprobe.secrets import Secret, read_secret
+from rtcprobe.timeline import OUTSIDE_ORDER
 from rtcprobe.ways import Way as WayName
 
 __all__ = ["SdpHttpCall", "SdpHttpTarget", "make_target"]
 
 Body = Literal["sdp", "json", "form"]
 
-OPTIONS: Final = (*plain.CONNECTION_OPTIONS, "body", "fields", "kind", "echo", "delete", "session_origin")
+OPTIONS: Final = (
+    *plain.CONNECTION_OPTIONS,
+    "body",
+    "fields",
+    "kind",
+    "echo",
+    "trickle",
+    "events",
+    "delete",
+    "session_origin",
+)
 _BODIES: Final[Mapping[str, Body]] = {"sdp": "sdp", "json": "json", "form": "form"}
 _SDP = "application/sdp"
 _MOST_OF_A_NAME = 80
+_MOST_OF_A_LABEL = 255
+_ICE = OUTSIDE_ORDER.index("ice_connected")
+_TRICKLING: Final = (*OUTSIDE_ORDER[:_ICE], "candidates_sent", *OUTSIDE_ORDER[_ICE:])
 _SECRET = re.compile(
     "(access_?|auth_?|client_?|api_?)?(token|secret|key)|authorization|password|credential", re.IGNORECASE
 )
@@ -69,6 +90,8 @@ class SdpHttpTarget:
     ca_file: Path | None = None
     echo: bool = True
     agent: bool = False
+    trickle: bool = False
+    events: str | None = None
     delete: bool = False
     session_origin: str | None = None
 
@@ -101,6 +124,9 @@ def make_target(plan: TargetPlan) -> SdpHttpTarget:
     body = plain.choice(plan, "body", _BODIES, usual)
     if fields and body == "sdp":
         raise BadInputError("target.fields has no effect with body sdp", "add body: json or body: form")
+    trickle = plain.choice(plan, "trickle", plain.YES_NO, default=False)
+    if trickle and body != "json":
+        raise BadInputError(f"target.trickle has no effect with body {body}", "add body: json")
     url = plain.web_url(plan.url.partition("+")[2], "target")
     return SdpHttpTarget(
         name=plan.shown,
@@ -113,6 +139,8 @@ def make_target(plan: TargetPlan) -> SdpHttpTarget:
         ca_file=plain.ca_file(plan),
         echo=plain.choice(plan, "echo", plain.YES_NO, default=not agent),
         agent=agent,
+        trickle=trickle,
+        events=_events(plan, agent=agent),
         delete=plain.choice(plan, "delete", plain.YES_NO, default=False),
     )
 
@@ -120,16 +148,38 @@ def make_target(plan: TargetPlan) -> SdpHttpTarget:
 class SdpHttpCall(OutsideCall):
     """One call to the service."""
 
+    optional = ("candidates_sent",)
+
     def __init__(self, setup: CallSetup, seed: np.random.SeedSequence, target: SdpHttpTarget) -> None:
-        super().__init__(setup, seed, server=plain.host_of(target.url))
         self._target = target
+        if target.trickle:
+            self.milestones = _TRICKLING
+        super().__init__(setup, seed, server=plain.host_of(target.url))
         self._session: Session | None = None
+
+    def add_peer(self, *args: Any, **more: Any) -> Peer:
+        """Return a connection; one to an agent has a channel that it may tell of itself over."""
+        label = self._target.events
+        claims = None if label is None else Claims(label, self.network)
+        return super().add_peer(*args, claims=claims, **more)
 
     async def connect(self) -> None:
         """Connect, POST the offer, take the answer."""
         target, caller = self._target, self.caller
         client = self.new_client(caller, ca_file=target.ca_file)
-        offer = await self.offered(caller, client, target.url)
+        if not target.trickle:
+            await self._described(client, await self.offered(caller, client, target.url))
+            return
+        offer, gathered = await self.offered_at_once(caller, client, target.url)
+        try:
+            name = _name_of(await self._described(client, offer))
+            await self._send_candidates(client, name, offer, await gathered)
+        finally:
+            gathered.cancel()
+
+    async def _described(self, client: HttpClient, offer: Sdp) -> Reply:
+        """POST the offer and take the answer; return it."""
+        target, caller = self._target, self.caller
         self.mark(caller, "offer_sent")
         reply = await client.exchange(
             "offer",
@@ -148,11 +198,60 @@ class SdpHttpCall(OutsideCall):
         if "server" in reply.headers:
             self.said(caller, server=printable(reply.headers["server"], _MOST_OF_A_NAME))
         await self.accept(caller, _answer_of(reply), offer)
+        return reply
+
+    async def _send_candidates(self, client: HttpClient, name: str, offer: Sdp, candidates: Sequence[str]) -> None:
+        """Send the candidates of ``offer`` to the session ``name``, and that there are no more (rule 3)."""
+        target = self._target
+        mid = next((line[6:].strip() for line in offer.text.splitlines() if line.startswith("a=mid:")), "0")
+        told = [{"candidate": each, "sdp_mid": mid, "sdp_mline_index": 0} for each in (*candidates, "")]
+        await client.exchange(
+            "candidates",
+            "PATCH",
+            target.url,
+            body=json.dumps({"pc_id": name, "candidates": told}),
+            content_type="application/json",
+            headers=target.headers,
+            token=target.token,
+            statuses=(200, 202, 204),
+        )
+        self.mark(self.caller, "candidates_sent")
 
     async def leave(self) -> None:
         """Delete the session, where that was asked for."""
         if self._session is not None and self._session.url is not None:
             await self._session.exchange("end of the session", "DELETE", statuses=(200, 202, 204))
+
+
+def _events(plan: TargetPlan, *, agent: bool) -> str | None:
+    """Return what the channel is called that an agent tells of itself over; None: there is none.
+
+    Raises:
+        BadInputError: no name, or for whoever is no agent.
+    """
+    written = plan.options.get("events", USUAL_LABEL if agent else False)
+    if written is False:
+        return None
+    if not agent:
+        raise BadInputError("target.events has no effect without kind: agent", "add kind: agent")
+    if not isinstance(written, str) or not 0 < len(written.encode()) <= _MOST_OF_A_LABEL:
+        raise BadInputError(f"target.events {written!r} is no name of a channel", "write it like oai-events, or false")
+    return written
+
+
+def _name_of(reply: Reply) -> str:
+    """Return what an answer calls its session.
+
+    Raises:
+        MeasurementError: nothing.
+    """
+    found = reply.json() if reply.text().lstrip().startswith("{") else None
+    name = found.get("pc_id") if isinstance(found, Mapping) else None
+    if not isinstance(name, str) or not name:
+        raise MeasurementError(
+            f"{reply.exchange}: the answer names no pc_id, so no candidates can follow", "leave out target.trickle"
+        )
+    return name
 
 
 def _field(place: str, name: str, value: Any) -> Any:

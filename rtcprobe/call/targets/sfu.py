@@ -30,6 +30,7 @@ from rtcprobe.call.targets.sfu_call import SfuCall
 from rtcprobe.call.targets.sfu_room import Topology
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.result import Clock
+from rtcprobe.runtime.picture_forwarding import PICTURE_THROTTLE_S
 from rtcprobe.scenario import Scenario, TargetPlan
 from rtcprobe.scenario.parties import ANYWHERE
 from rtcprobe.units import format_duration, parse_duration
@@ -37,7 +38,7 @@ from rtcprobe.ways import Leg, Way
 
 __all__ = ["SIGNALING", "SfuTarget", "make_target", "server_routes"]
 
-_OPTIONS = ("nack", "last_n", "stage", "service", "workers")
+_OPTIONS = ("nack", "last_n", "stage", "service", "workers", "pli_throttle")
 _STAGES = ("same connection", "new connection")
 
 SIGNALING = "server"
@@ -63,6 +64,7 @@ class SfuTarget:
     service_s: float = 0.0
     workers: int = 1
     last_n: int | None = None
+    pli_throttle_s: float = PICTURE_THROTTLE_S
     rides: bool = True
     """Whether media may take the fast path in virtual time (``runtime.riding``): it changes no figure."""
     homes: Mapping[str, str] = field(default_factory=dict)
@@ -71,6 +73,7 @@ class SfuTarget:
     written: tuple[Way, ...] = ()
     """The ways of messages."""
     signaling_apart: bool = False
+    pictures: bool = True
 
     @property
     def name(self) -> str:
@@ -152,6 +155,7 @@ class SfuTarget:
             service_s=self.service_s,
             workers=self.workers,
             last_n=self.last_n,
+            pli_throttle_s=self.pli_throttle_s,
             rides=self.rides,
             assumed=self.assumed,
         )
@@ -170,10 +174,7 @@ def make_target(plan: TargetPlan) -> SfuTarget:
     for key, value, known in (("nack", nack, NACK), ("stage", stage, _STAGES)):
         if value not in known:
             raise BadInputError(f"target.{key} {value!r} is not known", did_you_mean(value, list(known)))
-    try:
-        service_s = parse_duration(plan.options.get("service", "0ms"))
-    except BadInputError as error:
-        raise error.within("target.service") from error
+    service_s, throttle_s = _duration(plan, "service", 0.0), _duration(plan, "pli_throttle", PICTURE_THROTTLE_S)
     workers, last_n = plan.options.get("workers", 1), plan.options.get("last_n", 1)
     for key, count in (("workers", workers), ("last_n", last_n)):
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
@@ -186,4 +187,20 @@ def make_target(plan: TargetPlan) -> SfuTarget:
         service_s=service_s,
         workers=workers,
         last_n=last_n if "last_n" in plan.options else None,
+        pli_throttle_s=throttle_s,
     )
+
+
+def _duration(plan: TargetPlan, key: str, usual_s: float) -> float:
+    """Return an option that is a duration.
+
+    Raises:
+        BadInputError: it is none.
+    """
+    try:
+        found_s = parse_duration(plan.options.get(key, format_duration(usual_s)))
+    except BadInputError as error:
+        raise error.within(f"target.{key}") from error
+    if found_s < 0:
+        raise BadInputError(f"target.{key} {format_duration(found_s)} is impossible", "give 0ms or more")
+    return found_s

@@ -8,8 +8,9 @@ import numpy as np
 
 from rtcprobe.call.channel import drained
 from rtcprobe.call.ends.server import ServerLeg
+from rtcprobe.call.live import introduce
 from rtcprobe.call.peer import Peer
-from rtcprobe.call.script import absent
+from rtcprobe.call.script import absent, goes_on_stage
 from rtcprobe.call.signaling import EmulatedSignaling, Sdp
 from rtcprobe.call.targets.access import Leg
 from rtcprobe.call.targets.base import CallSetup, Way
@@ -17,7 +18,9 @@ from rtcprobe.call.targets.emulated import EmulatedCall, world
 from rtcprobe.call.targets.endings import bounded
 from rtcprobe.call.targets.sfu_passed import Passed
 from rtcprobe.call.targets.sfu_room import Room, Seat, Topology
-from rtcprobe.call.targets.sfu_script import SfuPerformance, goes_on_stage
+from rtcprobe.call.targets.sfu_script import SfuPerformance
+from rtcprobe.call.targets.sfu_shown import Shown, shown
+from rtcprobe.call.watching import Watching
 from rtcprobe.errors import MeasurementError
 from rtcprobe.messages import CameMessages, SaidMessages
 from rtcprobe.recording import Came, Said
@@ -42,6 +45,13 @@ class SfuCall(EmulatedCall):
             on_stage = not (plan.new_connection and goes_on_stage(name, setup.cues))
             self.room.take_seat(name, publishes=on_stage)
         self.room.lay_relays()
+        heard = {
+            (name, other): seats[0].section(other)
+            for name, seats in self.room.seats.items()
+            if seats
+            for other in seats[0].listens_to
+        }
+        introduce({name: each.mouth for name, each in self._members.items()}, heard)
         self._serving = {name: asyncio.Semaphore(plan.workers) for name in plan.servers}
         self._signaling = {name: self._signaling_of(name) for name in plan.servers}
 
@@ -66,6 +76,13 @@ class SfuCall(EmulatedCall):
         return [seats[0].peer for seats in self._first_seats() if seats[0].listens_to]
 
     @property
+    def awaited(self) -> list[asyncio.Event]:
+        """A packet of sound to each joiner, and the first picture of everybody there whom it sees."""
+        return [peer.heard_packet for peer in self.joiners] + [
+            event for talker in self._first_seats() for event in self._first_pictures_of(talker[0].peer.side)
+        ]
+
+    @property
     def peers(self) -> list[Peer]:
         """Every party's connections."""
         return self.room.peers
@@ -88,6 +105,11 @@ class SfuCall(EmulatedCall):
         came = self._passed.came(name.talker, name.listener)
         assert came is not None  # who hears somebody has had a seat
         return came
+
+    def shown_on(self, way: Way) -> list[Shown]:
+        """Return what was shown on a way so far, over each of the viewer's connections."""
+        name = WayName(way.direction)
+        return list(shown(self.room, name.talker, name.listener))
 
     def talked_s(self) -> float:
         """Return how long there has been talk."""
@@ -213,6 +235,16 @@ class SfuCall(EmulatedCall):
         """Return the seats of those who are there from the start, and have any."""
         there = [name for name in self.parties if not absent(name, self.setup.cues)]
         return [self.room.seats[name] for name in there if self.room.seats[name]]
+
+    def lost_with(self, peer: Peer) -> list[asyncio.Event]:
+        """Return what cannot come when the connection of ``peer`` has broken: what it would see, and what is of it."""
+        return [*super().lost_with(peer), *self._first_pictures_of(peer.side)]
+
+    def _first_pictures_of(self, talker: str) -> list[asyncio.Event]:
+        """Return what is set when somebody who is there has seen the first picture of ``talker``."""
+        sections = [seats[0].picture(talker) for seats in self._first_seats() if talker in seats[0].listens_to]
+        watchers = [each.watcher for each in sections if each is not None]
+        return [each.first_picture for each in watchers if isinstance(each, Watching)]
 
     def _nothing(self, talker: str) -> Said:
         """Return what somebody said who never had a connection to say it over."""

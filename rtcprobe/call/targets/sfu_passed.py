@@ -11,17 +11,16 @@ Rules:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
 
 from rtcprobe.call.ends.server import Outlet
 from rtcprobe.call.peer import UNDER_WAY_S
 from rtcprobe.call.targets.sfu_room import Room, Seat
+from rtcprobe.call.targets.stints import base_of, whole, within
 from rtcprobe.playout.arrivals import Arrivals
-from rtcprobe.recording import Came, Departure, Departures, Said
+from rtcprobe.recording import Came, Departure, Said
 from rtcprobe.runtime.forwarding import Forwarded, Turn
-from rtcprobe.units import RTP_CLOCK_HZ
 
 __all__ = ["Passed"]
 
@@ -40,14 +39,14 @@ class Passed:
         seats = [seat for seat in self.room.seats[talker] if seat.publishes]
         if not seats:
             return None
-        whole = self._whole(seats)
-        if not whole.departures:
-            return whole
-        windows = list(self._windows(talker, listener, whole.departures[0].at_s))
+        spoken = self._whole(seats)
+        if not spoken.departures:
+            return spoken
+        windows = list(self._windows(talker, listener, spoken.departures[0].at_s))
         again = list(self._sent_again(talker, listener))
         if not again and windows == [(-math.inf, math.inf)]:
-            return whole
-        return _within(whole, windows, again)
+            return spoken
+        return within(spoken, windows, again)
 
     def came(self, talker: str, listener: str) -> Came | None:
         """Return what reached ``listener`` of ``talker`` (rule 1); None where it never had a connection for it."""
@@ -94,27 +93,13 @@ class Passed:
         for seat in seats:
             said = seat.peer.said()
             if said.departures:
-                bases[seat.peer.sound.ssrcs[0]] = _base(said)
+                bases[seat.peer.sound.ssrcs[0]] = base_of(said)
         first = next(iter(bases.values()), 0)
         return {ssrc: (base - first) % _CYCLE for ssrc, base in bases.items()}
 
     def _whole(self, seats: Sequence[Seat]) -> Said:
         """Return what was said over all of ``seats``, on the time base of the first that spoke."""
-        spoke = [(seat, seat.peer.said()) for seat in seats]
-        spoke = [(seat, said) for seat, said in spoke if said.departures] or spoke[:1]
-        first = spoke[0][1]
-        if len(spoke) == 1:
-            return first
-        base, departures, gaps = _base(first), Departures(), list(first.gaps_s)
-        for place, (_, said) in enumerate(spoke):
-            shift = (base - _base(said)) % _CYCLE if place else 0
-            for each in said.departures:
-                stamp = (each.timestamp + shift) % _CYCLE
-                departures.add(each.at_s, each.sequence, stamp, each.size_bytes, each.ssrc)
-        for (_, before), (_, after) in pairwise(spoke):
-            gaps.append((before.departures[-1].at_s, after.departures[0].at_s - after.ptime_s))
-        finished = any(said.finished for _, said in spoke)
-        return replace(first, departures=departures, gaps_s=tuple(gaps), finished=finished)
+        return whole([seat.peer.said() for seat in seats])
 
     def _windows(self, talker: str, listener: str, begun_s: float) -> Iterator[tuple[float, float]]:
         """Yield from when until when what left ``talker`` could reach ``listener``, in order."""
@@ -164,32 +149,9 @@ class Passed:
         return (self.room.world.fastest_s(talker, home) or 0.0) + between_s
 
 
-def _base(said: Said) -> int:
-    """Return the RTP timestamp of frame 0 of a speech."""
-    size = round(said.ptime_s * RTP_CLOCK_HZ)
-    return (said.departures[0].timestamp - said.first_sent * size) % _CYCLE
-
-
 def _before(timestamp: int, turns: Sequence[Turn], shifts: Mapping[int, int]) -> int:
     """Return the timestamp that a packet had when it left its talker, on the time base of the first source."""
     for turn in reversed(turns):
         if (timestamp - turn.first) % _CYCLE < _HALF:
             return (timestamp - turn.shift - shifts.get(turn.source, 0)) % _CYCLE
     return timestamp
-
-
-def _within(whole: Said, windows: Sequence[tuple[float, float]], again: Iterable[Departure]) -> Said:
-    """Return what was said within ``windows``, and sent ``again`` by somebody else."""
-    size = round(whole.ptime_s * RTP_CLOCK_HZ)
-    base = _base(whole)
-    kept = [each for each in whole.departures if any(from_s <= each.at_s < until_s for from_s, until_s in windows)]
-    if not kept:
-        return replace(whole, departures=(), gaps_s=((-math.inf, math.inf),))
-    departures = Departures()
-    for each in sorted((*kept, *again), key=lambda left: left.at_s):
-        departures.add(*each)
-    ends = [-math.inf, *(instant for window in windows for instant in window), math.inf]
-    outside = [(ends[place], ends[place + 1]) for place in range(0, len(ends), 2)]
-    gaps = [(left_s, again_s - whole.ptime_s) for left_s, again_s in outside if left_s < again_s]
-    first = (kept[0].timestamp - base) % _CYCLE // size
-    return replace(whole, departures=departures, gaps_s=(*whole.gaps_s, *gaps), first=first)

@@ -16,13 +16,16 @@ from itertools import combinations
 
 from rtcprobe.call.courier import Courier
 from rtcprobe.call.ends.server import Inlet, Nack, Outlet, ServerLeg
+from rtcprobe.call.ends.showing import PictureInlet, PictureOutlet
+from rtcprobe.call.live import LiveMouth
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import CallSetup, Route
 from rtcprobe.call.targets.emulated import World
 from rtcprobe.call.targets.sfu_post import Post
-from rtcprobe.call.transceiver import Sound, Transceiver
+from rtcprobe.call.transceiver import Picture, Sound, Transceiver
 from rtcprobe.runtime.forwarding import Forwarding
 from rtcprobe.runtime.loudest import Loudest
+from rtcprobe.runtime.picture_forwarding import PICTURE_THROTTLE_S, PicturePlane
 from rtcprobe.runtime.riding import Ride
 from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER
 from rtcprobe.ways import Leg as LegName
@@ -51,6 +54,8 @@ class Topology:
     workers: int = 1
     last_n: int | None = None
     """How many are forwarded, the loudest; None: everybody."""
+    pli_throttle_s: float = PICTURE_THROTTLE_S
+    """A talker is asked for a key frame once in so long at most."""
     rides: bool = True
     """Whether media rides on fates after the first packet of each leg, where it may (``runtime.riding``)."""
     assumed: str | None = None
@@ -72,6 +77,21 @@ class Seat:
         heard = [each for each in self.peer.sections if isinstance(each, Sound)]
         return heard[self.publishes + self.listens_to.index(talker)]
 
+    @property
+    def camera(self) -> Picture | None:
+        """Return where it shows itself; None where it does not."""
+        return next((each for each in self.peer.pictures if each.track is not None), None)
+
+    def picture(self, talker: str) -> Picture | None:
+        """Return where it sees ``talker``; None where that has no camera."""
+        outlets = [each.talker for each in self.leg.sections if isinstance(each, PictureOutlet)]
+        seen = [each for each in self.peer.pictures if each.track is None]
+        return dict(zip(outlets, seen, strict=True)).get(talker)
+
+    def picture_outlet(self, talker: str) -> PictureOutlet:
+        """Return where the server sends it what ``talker`` shows."""
+        return next(each for each in self.leg.sections if isinstance(each, PictureOutlet) and each.talker == talker)
+
     def outlet(self, talker: str) -> Outlet:
         """Return where the server sends it ``talker``."""
         return next(each for each in self.leg.sections if isinstance(each, Outlet) and each.talker == talker)
@@ -83,6 +103,11 @@ class Room:
     def __init__(self, setup: CallSetup, made: World, plan: Topology) -> None:
         self.setup, self.plan, self.world = setup, plan, made
         self.planes = {name: Forwarding(now_s=made.network.now_s, loudest=self._loudest()) for name in plan.servers}
+        self.picture_planes = {
+            name: PicturePlane(now_s=made.network.now_s, throttle_s=plan.pli_throttle_s) for name in plan.servers
+        }
+        for name, plane in self.planes.items():
+            plane.beside = self.picture_planes[name].choose
         self.hears = {name: self._heard_by(name) for name in made.members}
         self.seats: dict[str, list[Seat]] = {name: [] for name in made.members}
         self.relays: list[tuple[ServerLeg, ServerLeg]] = []
@@ -111,14 +136,14 @@ class Room:
         heard = [self.world.members[each] for each in talkers]
         peer = member.join(home, heard, heard=publishes, milestones=CALLER_ORDER, messages=written)
         plane, network = self.planes[home], self.world.network
-        inlet = [Inlet(name, plane, asks=self._asks, network=network)] if publishes else []
-        outlets = [Outlet(each, plane, network) for each in talkers]
-        silent = [] if inlet or outlets else [Outlet(name, plane, network)]  # who only writes and reads
+        sections = self._inlets(name, home) if publishes else []
+        sections += [section for each in talkers for section in self._outlets(each, home)]
+        silent = [] if sections else [Outlet(name, plane, network)]  # who only writes and reads
         courier = None if written is None else self.post.at_home(name)
-        leg = self._leg(home, [*inlet, *outlets, *silent], CALLEE_ORDER, courier)
+        leg = self._leg(home, [*sections, *silent], CALLEE_ORDER, courier)
         seat = Seat(peer=peer, leg=leg, listens_to=talkers, publishes=publishes)
         self.seats[name].append(seat)
-        if self.plan.rides and not network.sockets:
+        if self.plan.rides and not network.sockets and not isinstance(member.mouth, LiveMouth):  # who hears as it comes
             self._boarding += [asyncio.ensure_future(self._board(seat, talker)) for talker in talkers]
         return seat
 
@@ -174,12 +199,13 @@ class Room:
         there, back = self._passing(one, other), self._passing(other, one)
         made = [
             [
-                Outlet(name, plane, self.world.network, always=True)
-                if name in sends
-                else Inlet(name, plane, asks=self._asks, network=self.world.network)
+                section
                 for name in (*there, *back)
+                for section in (
+                    self._outlets(name, server, always=True) if name in sends else self._inlets(name, server)
+                )
             ]
-            for plane, sends in ((self.planes[one], there), (self.planes[other], back))
+            for server, sends in ((one, there), (other, back))
         ]
         # Servers that exchange messages alone have a silent section, too.
         near = made[0] or [Outlet(one, self.planes[one], self.world.network)]
@@ -194,6 +220,28 @@ class Room:
         homes = self.plan.homes
         there = [self.hears[name] for name in self.world.members if homes[name] == other]
         return [name for name in self.world.members if homes[name] == one and any(name in each for each in there)]
+
+    def _inlets(self, talker: str, server: str) -> list[Transceiver]:
+        """Return the sections in which what ``talker`` says comes to a server, and what it shows where it does."""
+        network, camera = self.world.network, self.setup.cameras.get(talker)
+        sections: list[Transceiver] = [Inlet(talker, self.planes[server], asks=self._asks, network=network)]
+        if camera is not None:
+            plane, codec = self.picture_planes[server], camera.film.settings.codec
+            sections.append(PictureInlet(talker, plane, network, codec, nack=self._nacks, asks=self._asks))
+        return sections
+
+    def _outlets(self, talker: str, server: str, *, always: bool = False) -> list[Transceiver]:
+        """Return the sections in which what ``talker`` says leaves a server, and what it shows where it does."""
+        network, camera = self.world.network, self.setup.cameras.get(talker)
+        sections: list[Transceiver] = [Outlet(talker, self.planes[server], network, always=always)]
+        if camera is not None:
+            plane, codec = self.picture_planes[server], camera.film.settings.codec
+            sections.append(PictureOutlet(talker, plane, network, codec, nack=self._nacks, always=always))
+        return sections
+
+    @property
+    def _nacks(self) -> bool:
+        return self.plan.nack != "none"
 
     @property
     def _asks(self) -> bool:

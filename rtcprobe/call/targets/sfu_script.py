@@ -12,11 +12,11 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from rtcprobe.call.member import Member
-from rtcprobe.call.script import perform, silent
+from rtcprobe.call.script import goes_on_stage, perform, silent
 from rtcprobe.call.targets.blame import by_timers
 from rtcprobe.call.targets.endings import bounded
 from rtcprobe.errors import RtcprobeError, unforeseen
@@ -26,13 +26,7 @@ if TYPE_CHECKING:
     from rtcprobe.call.targets.sfu_call import SfuCall
     from rtcprobe.call.targets.sfu_room import Seat
 
-__all__ = ["SfuPerformance", "goes_on_stage"]
-
-
-def goes_on_stage(party: str, cues: Iterable[Cue]) -> bool:
-    """Return whether ``party`` is in the audience until a cue lets it publish."""
-    about_sound = (each.does for each in cues if each.party == party and each.does in ("speak", "stop", "publish"))
-    return next(about_sound, "") == "publish"
+__all__ = ["SfuPerformance"]
 
 
 class SfuPerformance:
@@ -104,6 +98,10 @@ class SfuPerformance:
     def event(self, party: str, name: str) -> asyncio.Event:
         """Return what is set when it happens to ``party`` for the first time."""
         return self._members[party].events[name]
+
+    def warn(self, sentence: str) -> None:
+        """Tell what a reader should know of a cue."""
+        self._call.warnings.append(sentence)
 
     def _seated(self, member: Member) -> list[Seat]:
         """Return the seats that a party has now."""

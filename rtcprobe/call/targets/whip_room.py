@@ -8,11 +8,14 @@ Facts:
 
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import CallSetup
-from rtcprobe.call.targets.outside_room import Attendee, RoomCall
+from rtcprobe.call.targets.outside_room import RoomCall
+from rtcprobe.call.targets.room_hooks import Attendee
 from rtcprobe.call.targets.whip_steps import ORDER, Endpoints, WhipSteps
 
 __all__ = ["WhipRoomCall"]
@@ -31,6 +34,15 @@ class WhipRoomCall(WhipSteps, RoomCall):
     async def publish(self, who: Attendee, peer: Peer) -> None:
         """Publish what the party says."""
         await self.join_at(peer, self.endpoints.publishing(who.name), publishing=True)
+
+    async def depart(self, who: Attendee) -> None:
+        """Delete every session of a party."""
+        await asyncio.gather(*(self.end_session(peer) for peer in who.peers))
+
+    async def let_go(self, who: Attendee, peer: Peer) -> None:
+        """Delete the session by which a party listened."""
+        del who
+        await self.end_session(peer)
 
     async def listen(self, who: Attendee, talker: str, peer: Peer) -> None:
         """Listen to ``talker`` as soon as it is there."""

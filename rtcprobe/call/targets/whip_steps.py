@@ -28,7 +28,7 @@ from typing import Any, Final
 from rtcprobe.call import faults
 from rtcprobe.call.http import HttpClient, Reply
 from rtcprobe.call.peer import Peer
-from rtcprobe.call.sdp import candidates_fragment
+from rtcprobe.call.sdp import read_description
 from rtcprobe.call.session import Rights, Session
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.targets import plain
@@ -37,7 +37,7 @@ from rtcprobe.ice import IceServer, read_links
 from rtcprobe.secrets import Secret
 from rtcprobe.timeline import OUTSIDE_ORDER
 
-__all__ = ["ORDER", "PARTY", "Address", "Endpoints", "WhipSteps"]
+__all__ = ["ORDER", "PARTY", "Address", "Endpoints", "WhipSteps", "candidates_fragment"]
 
 _SDP = "application/sdp"
 _FRAGMENT = "application/trickle-ice-sdpfrag"
@@ -111,6 +111,7 @@ class WhipSteps(OutsideEnds):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._sessions: list[Session] = []
+        self._session_of: dict[Peer, Session] = {}
         super().__init__(*args, **options)
 
     async def leave(self) -> None:
@@ -119,6 +120,13 @@ class WhipSteps(OutsideEnds):
         for outcome in ended:
             if isinstance(outcome, BaseException):
                 raise outcome
+
+    async def end_session(self, peer: Peer) -> None:
+        """Delete the session of a connection, where it has one."""
+        session = self._session_of.pop(peer, None)
+        if session is not None and session.url:
+            self._sessions.remove(session)
+            await _delete(session)
 
     async def join_at(self, peer: Peer, rights: Rights, *, publishing: bool) -> None:
         """Send an offer and take the answer, or answer the server's own offer."""
@@ -224,11 +232,26 @@ class WhipSteps(OutsideEnds):
         """Keep what is to be deleted at the end, and what the server says of itself."""
         session = Session.of(reply, client, rights)
         self._sessions.append(session)
+        self._session_of[peer] = session
         if session.warning is not None:
             self.warnings.append(session.warning)
         if "server" in reply.headers:
             self.said(peer, server=faults.printable(reply.headers["server"], _MOST_OF_A_NAME))
         return session
+
+
+def candidates_fragment(offer: Sdp, candidates: Sequence[str], *, last: bool = True) -> str:
+    """Return ``candidates`` (``"candidate:..."``) of ``offer`` as a fragment to be sent later; ``last``: all are told.
+
+    Source: RFC 8840 §9, RFC 9725 §4.3.2.
+    """
+    found = read_description(offer.text, "our offer")
+    section = found.audio()[0]
+    kept = [line for line in section if line.startswith(("a=mid:", "a=ice-ufrag:", "a=ice-pwd:"))]
+    group = [line for line in found.session if line.startswith("a=group:BUNDLE")]
+    lines = [*group, section[0], *kept, *(f"a={each}" for each in candidates)]
+    lines += ["a=end-of-candidates"] if last else []
+    return "\r\n".join(lines) + "\r\n"
 
 
 async def _delete(session: Session) -> None:

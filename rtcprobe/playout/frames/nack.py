@@ -27,9 +27,13 @@ _MOST_TRIES, _MOST_LISTED, _MOST_AGE = 100, 1000, 10_000
 
 
 class NackRequester:
-    """The list of what is missing of one stream. ``rtt_us`` may be set to what RTCP measured."""
+    """The list of what is missing of one stream. ``rtt_us`` may be set to what RTCP measured.
 
-    def __init__(self) -> None:
+    No packet is asked for as often as ``most_tries``.
+    """
+
+    def __init__(self, *, most_tries: int = _MOST_TRIES) -> None:
+        self._most_tries = most_tries
         self.rtt_us = _DEFAULT_RTT_US
         self.overflown = 0
         self._unwrap = Unwrapper(16)
@@ -83,7 +87,7 @@ class NackRequester:
     def _ask(self, numbers: list[int], now_us: int) -> list[int]:
         for number in numbers:
             tries = self._missing[number][0] + 1
-            if tries >= _MOST_TRIES:
+            if tries >= self._most_tries:
                 del self._missing[number]
             else:
                 self._missing[number] = (tries, now_us)

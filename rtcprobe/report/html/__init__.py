@@ -98,11 +98,14 @@ def render_placement(answer: Answer, *, title: str | None = None) -> str:
     return placement_page(answer, title=title)
 
 
-def render_adapt(cases: Sequence[AdaptCase], *, title: str | None = None) -> str:
-    """Return the page of senders that adapt: rate, capacity, delay, size and freezes on one axis of time."""
+def render_adapt(cases: Sequence[AdaptCase], *, title: str | None = None, real: bool = False) -> str:
+    """Return the page of senders that adapt: rate, capacity, delay, size and freezes on one axis of time.
+
+    ``real``: of calls at a target; else of the model's.
+    """
     from rtcprobe.report.html.adapt import adapt_page  # noqa: PLC0415 - rule 5
 
-    return adapt_page(cases, title=title)
+    return adapt_page(cases, title=title, real=real)
 
 
 def render_relay(report: RelayReport) -> str:

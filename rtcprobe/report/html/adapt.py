@@ -16,23 +16,32 @@ from rtcprobe.report.html.tables import Table
 
 __all__ = ["AdaptCase", "adapt_page"]
 
+_FIRST = "One call, the first of them"
+_SHADE = "; the shade is what the others sent"
 _CAPTION = (
-    "One call, the first of the seeds; the shade is what the others sent. The capacity is that of the line; what is "
-    "sent includes all headers, voice and repair. Delays are those of packets that came."
+    ". The capacity is that of the line; what is sent includes all headers, voice and repair. Delays are those of "
+    "packets that came."
 )
+_MODEL = "A model of one sender and one receiver in virtual time: nothing was sent over any network."
+_REAL = "Real calls on the real clock, over a line of ours that changes."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdaptCase:
-    """One line and what came of the calls over it."""
+    """One line and what came of the calls over it; ``controller`` is who sent.
+
+    ``notes`` are what a reader should know, ``invalid`` why calls do not count, a sentence each.
+    """
 
     case: Case
     controller: str
     rows: Sequence[Mapping[str, float | None]]
     courses: Sequence[Course]
+    notes: Sequence[str] = ()
+    invalid: Sequence[str] = ()
 
 
-def adapt_page(cases: Sequence[AdaptCase], *, title: str | None = None) -> str:
+def adapt_page(cases: Sequence[AdaptCase], *, title: str | None = None, real: bool = False) -> str:
     """Return the page."""
     parts = [_part(each, f"c{number}") for number, each in enumerate(cases)]
     names = ", ".join(each.case.name for each in cases[:3])
@@ -42,8 +51,9 @@ def adapt_page(cases: Sequence[AdaptCase], *, title: str | None = None) -> str:
         .render(
             title=title or f"{names} · rtcprobe adapt",
             heading="What a sender does when the line changes",
-            intro="A model of one sender and one receiver in virtual time: nothing was sent over any network.",
+            intro=_REAL if real else _MODEL,
             parts=parts,
+            verdict="; ".join(note for each in cases for note in each.invalid),
         )
     )
 
@@ -52,8 +62,9 @@ def _part(each: AdaptCase, name: str) -> dict[str, object]:
     case, course = each.case, each.courses[0]
     drawn = panels_of(course, each.courses, case)
     frozen, dropped = sum(course.freezes), sum(course.drops)
+    known = "capacity " if np.isnan(course.target_bps).all() else "capacity, estimate "
     label = (
-        f"One call over {case.length_s:g} s: capacity, estimate and what was sent; delay; height of the picture; "
+        f"One call over {case.length_s:g} s: {known}and what was sent; delay; height of the picture; "
         f"{dropped} packets dropped, {frozen} freezes."
     )
     plots = [panels(drawn, name=f"{name}{width}", width=width, label=label, end_s=case.length_s) for width in WIDTHS]
@@ -62,18 +73,20 @@ def _part(each: AdaptCase, name: str) -> dict[str, object]:
         "beside": f"{case.about} ({case.source})",
         "sentence": sentence_of(case, each.controller, each.rows),
         "plots": plots,
-        "caption": _CAPTION,
+        "caption": f"{_FIRST}{_SHADE if len(each.courses) > 1 else ''}{_CAPTION}",
         "table": Table(
             caption=_caption(len(each.rows)),
-            columns=("", "median", "from", "to"),
-            rows=tuple(figure_rows(each.rows)),
+            columns=("", "median", "from", "to") if len(each.rows) > 1 else ("", ""),
+            rows=tuple(row if len(each.rows) > 1 else row[:2] for row in figure_rows(each.rows)),
         ),
-        "warnings": (),
+        "notes": each.notes,
     }
 
 
 def _caption(calls: int) -> str:
     """Return what the table's columns are; fewer than six calls have no interval."""
+    if calls == 1:
+        return "Of the one call"
     return f"Median of {calls} calls, with {'its 95 % interval' if calls >= 6 else 'the least and the most'}"
 
 
@@ -94,10 +107,10 @@ def panels_of(course: Course, courses: Sequence[Course], case: Case) -> list[Pan
                 steps=True,
             )
         )
-    lines += [
-        Curve(title="estimate", at_s=at_s, values=_kbps(course.target_bps)),
-        Curve(title="sent", at_s=at_s, values=_kbps(course.offered_bps), tone="warn"),
-    ]
+    estimate = _kbps(course.target_bps)
+    if not np.isnan(estimate).all():  # what a server thinks of a line it keeps to itself
+        lines.append(Curve(title="estimate", at_s=at_s, values=estimate))
+    lines.append(Curve(title="sent", at_s=at_s, values=_kbps(course.offered_bps), tone="warn"))
     sent = np.array([_kbps(other.offered_bps) for other in courses])
     freezes = np.array([at for at, count in zip(at_s, course.freezes, strict=True) if count])
     return [

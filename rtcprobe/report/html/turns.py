@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from rtcprobe.audio.clip import MIME
 from rtcprobe.report.html.tables import Table
 from rtcprobe.report.html.waterfall import Bar, Waterfall
 from rtcprobe.report.html.words import NOTHING
 from rtcprobe.report.sentences import interval, milliseconds
-from rtcprobe.report.turns import agent_name, conversation, split
+from rtcprobe.report.turns import CLAIMED, agent_name, conversation, split
 from rtcprobe.result import Account, Result, Span
 from rtcprobe.units import format_ratio
 
@@ -21,10 +22,20 @@ _ROWS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("you", ("user",), "plain"),
     ("uh-huh, noise", ("backchannel", "noise"), "given"),
     ("agent", ("agent",), "most"),
+    ("the agent's claim", ("claim",), "given"),
     ("both at once", ("talk-over",), "lost"),
 )
 _TITLES = {"response": "answer", "barge_in": "stop"}
-_JUDGED = {"said_estoi": "ESTOI, yours", "estoi": "ESTOI, its"}
+_JUDGED = {CLAIMED: "the agent's claim", "said_estoi": "ESTOI, yours", "estoi": "ESTOI, its"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sound:
+    """A turn that can be listened to, and what became of it."""
+
+    told: str
+    webm: str
+    mime: str = MIME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +47,9 @@ class Talk:
     stages: tuple[Waterfall, ...]
     figures: Table
     turns: Table | None
+    sounds: tuple[Sound, ...] = ()
+    unheard: str = ""
+    """What of the first call was not kept."""
 
 
 def talk(result: Result) -> Talk | None:
@@ -49,7 +63,33 @@ def talk(result: Result) -> Talk | None:
         stages=tuple(_stages(each) for each in found if each.stages),
         figures=_figures(found),
         turns=_turns(found),
+        sounds=tuple(_sounds(found)),
+        unheard=_unheard(found[0]),
     )
+
+
+def _sounds(found: Sequence[Account]) -> Iterable[Sound]:
+    """Yield every turn that was kept, called what the table of turns calls it."""
+    for clip in found[0].clips:
+        of_it = (clip.call, clip.marker)
+        heard = [(account, each) for account in found for each in account.samples if (each.call, each.marker) == of_it]
+        missed = [each for account in found for each in account.missed if (each.call, each.marker) == of_it]
+        told = [f"{_TITLES[account.kind]} after {milliseconds(each.delay_s, 0)} ms" for account, each in heard]
+        told += [each.why for each in missed]
+        became = f": {', '.join(told)}" if told else ""
+        yield Sound(told=f"{clip.call + 1}.{clip.marker + 1} “{clip.note}”{became}", webm=clip.webm)
+
+
+def _unheard(account: Account) -> str:
+    """Return how many turns of the first call were not kept; "" where all were, or none."""
+    if not account.clips:
+        return ""
+    kept = {each.marker for each in account.clips}
+    call = account.clips[0].call
+    there = {each.marker for each in account.samples if each.call == call}
+    there |= {each.marker for each in account.missed if each.call == call and each.spoken_s}
+    left_out = len(there - kept)
+    return f"{left_out} more turns of this call were not kept: the page stays small." if left_out else ""
 
 
 def _calls(turns: Account) -> Iterable[Waterfall]:
@@ -116,6 +156,8 @@ def _figures(found: Sequence[Account]) -> Table:
 
 def _called(name: str) -> str:
     """Return what a figure is called: ``said_estoi_worst`` is "ESTOI of your turns, the worst"."""
+    if name == CLAIMED:
+        return "the agent's own claim, mean"
     if "stoi" not in name:
         return name.removesuffix("_s").replace("_", " ")
     measure = "ESTOI" if "estoi" in name else "STOI"
@@ -128,7 +170,15 @@ def _figure(figures: Mapping[str, float], name: str) -> str:
         return NOTHING
     if "stoi" in name:
         return f"{figures[name]:.3f}"
+    if name == CLAIMED:
+        return f"{milliseconds(figures[name])} ms"
     return f"{milliseconds(figures[name])} ms a call" if name.endswith("_s") else format_ratio(figures[name])
+
+
+def _judged(figures: Mapping[str, float], name: str) -> str:
+    if name not in figures:
+        return NOTHING
+    return milliseconds(figures[name]) if name == CLAIMED else f"{figures[name]:.3f}"
 
 
 def _quantile(account: Account, name: str) -> str:
@@ -148,7 +198,7 @@ def _turns(found: Sequence[Account]) -> Table | None:
         for each in account.samples:
             went = split(each)
             cells = [milliseconds(went.get(part)) if part in went else NOTHING for part in parts]
-            cells += [f"{each.figures[name]:.3f}" if name in each.figures else NOTHING for name in judged]
+            cells += [_judged(each.figures, name) for name in judged]
             rows.append((f"{each.call + 1}.{each.marker + 1} {each.note}", what, milliseconds(each.delay_s), *cells))
         rows += [
             (f"{each.call + 1}.{each.marker + 1} {each.note}", what, each.why, *(NOTHING for _ in (*parts, *judged)))

@@ -12,6 +12,8 @@ Paths, by what the service wants or does:
     /garbage    200 and something that is no SDP
     /pcmu       an answer that knows no Opus
     /never      no answer at all
+    /page       a page that calls /offer, as awkward as its query says (``awkward.html``); /mute-page: its microphone
+                is refused by a policy of ours; /closed-page: 403
 """
 
 from __future__ import annotations
@@ -20,11 +22,14 @@ import asyncio
 import json
 import os
 import sys
+from pathlib import Path
 
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.rtp import RtpPacket
 from encoded_track import EncodedTrack
 from small_http import Answer, Request, serve_forever
+
+PAGE = Path(__file__).parent / "awkward.html"
 
 
 class Echo:
@@ -89,8 +94,13 @@ class Echo:
 
 async def respond(echo: Echo, request: Request) -> Answer:
     """Answer ``request``."""
-    way = request.path.strip("/")
+    way = request.path.partition("?")[0].strip("/")
     match request.method, way:
+        case "GET", "page" | "mute-page":
+            policy = {"Permissions-Policy": "microphone=()"} if way == "mute-page" else {}
+            return Answer("200 OK", PAGE.read_text(), "text/html", policy)
+        case "GET", "closed-page":
+            return Answer("403 Forbidden", "not for you")
         case "GET", "calls":
             return Answer("200 OK", str(len(echo.calls)))
         case "DELETE", _:

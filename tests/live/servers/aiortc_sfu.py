@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from dataclasses import replace
 
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.rtp import RtpPacket
@@ -94,6 +95,8 @@ async def respond(room: Room, request: Request) -> Answer:
     """Answer ``request``."""
     way = request.path.strip("/")
     match request.method:
+        case "OPTIONS":  # a page of another origin asks first (Fetch §3.2.4)
+            return Answer("204 No Content", headers={"Access-Control-Allow-Headers": "*"})
         case "GET":
             return Answer("200 OK", str(len(room.sessions)))
         case "DELETE":
@@ -143,7 +146,12 @@ async def take_offer(room: Room, way: str, offer: str) -> Answer:
 
 async def main(address: str, port: int) -> None:
     room = Room()
-    await serve_forever(address, port, lambda request: respond(room, request))
+
+    async def to_any_page(request: Request) -> Answer:
+        answer = await respond(room, request)
+        return replace(answer, headers={**answer.headers, "Access-Control-Allow-Origin": "*"})
+
+    await serve_forever(address, port, to_any_page)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import json
 import sys
 import urllib.request
@@ -11,9 +13,11 @@ from typing import Any
 
 from process import ServerProcess, answers_tcp, free_port
 
-__all__ = ["ECHO_TOKEN", "AiortcEcho", "ChromiumPeer", "PionEcho", "PionSfu"]
+__all__ = ["ECHO_TOKEN", "AiortcEcho", "AiortcSfu", "ChromiumPeer", "LiveKitRoom", "PionEcho", "PionSfu"]
 
 ECHO_TOKEN = "aiortc-echo-bearer-token"
+LIVEKIT_SECRET = b"a-secret-of-the-stand-in-32-bytes"
+"""As in ``livekit_room.py``, which another Python runs."""
 HERE = Path(__file__).parent
 
 
@@ -66,6 +70,38 @@ class PionSfu(_Service):
 
     def open_sessions(self) -> int:
         return int(self.get("/sessions"))
+
+
+class AiortcSfu(_Service):
+    """A forwarder with WHIP and WHEP, told in ``aiortc_sfu.py``."""
+
+    def __init__(self, address: str, folder: Path) -> None:
+        command = [sys.executable, HERE / "aiortc_sfu.py", address, "{port}"]
+        super().__init__("aiortc-sfu", address, folder, command, {})
+
+
+class LiveKitRoom(_Service):
+    """A stand-in for LiveKit that serves ``pages`` too, told in ``livekit_room.py``; ``installed`` as above."""
+
+    def __init__(self, address: str, folder: Path, installed: Path, pages: Path) -> None:
+        python = installed / "agents" / "bin" / "python"  # LiveKit's own messages come with its agents
+        command = [python, HERE / "livekit_room.py", address, "{port}", pages]
+        super().__init__("livekit", address, folder, command, {})
+
+    @property
+    def url(self) -> str:
+        return self.origin.replace("http://", "ws://")
+
+    @staticmethod
+    def token(identity: str, room: str) -> str:
+        """Return a token for ``identity``, as an application's own server makes one (RFC 7519, HS256)."""
+        claims = {"sub": identity, "video": {"room": room, "roomJoin": True}}
+        head = ".".join(_base64url(json.dumps(each).encode()) for each in ({"alg": "HS256", "typ": "JWT"}, claims))
+        return f"{head}.{_base64url(hmac.digest(LIVEKIT_SECRET, head.encode(), 'sha256'))}"
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 class ChromiumPeer(_Service):

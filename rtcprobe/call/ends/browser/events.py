@@ -19,9 +19,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from rtcprobe.timeline import Timeline
+from rtcprobe.timeline import Side, Timeline
 
-__all__ = ["PAGE_ORDER", "Told"]
+__all__ = ["PAGE_ORDER", "PageTimeline", "Told"]
 
 PAGE_ORDER: Final = (
     "page_opened",
@@ -37,6 +37,24 @@ PAGE_ORDER: Final = (
     "first_audio",
 )
 """A join from a page: its first script could run, all of them did, what was to be clicked was; then as any other."""
+
+
+class PageTimeline(Timeline):
+    """A page's milestones in the order in which it reached them, what it has not reached as ``PAGE_ORDER`` has it.
+
+    No order is every page's: livekit-client is connected before it asks for a microphone, Janus' demos ask first.
+    """
+
+    def __init__(self, side: Side) -> None:
+        super().__init__(side, PAGE_ORDER)
+
+    def mark(self, milestone: str, at_s: float) -> None:
+        """Note that ``milestone`` was reached ``at_s`` seconds after the call started."""
+        super().mark(milestone, at_s)
+        usual = PAGE_ORDER.index
+        reached = sorted(self.marks, key=lambda each: (self.marks[each], usual(each)))
+        self.order = (*reached, *(each for each in PAGE_ORDER if each not in self.marks))
+
 
 _REFUSALS: Final = ("NotAllowedError", "NotFoundError", "SecurityError", "NotReadableError")
 """What no page gets over by asking for something else. Source: Media Capture and Streams §10.2.1."""

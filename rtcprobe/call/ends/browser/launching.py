@@ -234,7 +234,11 @@ def _lives(pid: int) -> bool:
 
 
 async def _end_those_of(folder: str) -> None:
-    """End what still runs with its profile in ``folder``: browsers whose driver was ended before them."""
+    """End what still runs with its temporary files in ``folder``: browsers whose driver was ended before them.
+
+    So may a driver, on a machine too busy for it to end within its time: the loop that started it closes soon, and has
+    to hear of its end before.
+    """
     for _ in range(_TRIES):
         found = _running_in(folder)
         if not found:
@@ -246,13 +250,13 @@ async def _end_those_of(folder: str) -> None:
 
 
 def _running_in(folder: str) -> list[int]:
-    """Return the processes whose command line names ``folder``; none where the system does not tell (proc(5))."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+    """Return the processes whose command line or environment names ``folder``; none where proc(5) does not tell."""
+    found = set()
+    for entry in (each for kind in ("cmdline", "environ") for each in Path("/proc").glob(f"[0-9]*/{kind}")):
         with suppress(OSError):
             if folder.encode() in entry.read_bytes():
-                found.append(int(entry.parent.name))
-    return found
+                found.add(int(entry.parent.name))
+    return sorted(found - {os.getpid()})
 
 
 @contextmanager

@@ -8,13 +8,18 @@ A step is one of::
     choose: ["select#codec", opus]     # of a list
     wait: "text=connected"             # for something to be seen
 
+What is not on the page itself is looked for in its frames and popups. Words may hold ``{party}``, which is whose page
+it is: ``fill: ["#name", "{party}"]``, ``env:TOKEN_{party}``.
+
 Source of the selectors: playwright.dev, "Locators" and "Other locators".
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from rtcprobe.call.ends.browser.launching import first_line
@@ -23,13 +28,19 @@ from rtcprobe.scenario import TargetPlan
 from rtcprobe.secrets import Secret, read_secret
 
 if TYPE_CHECKING:
-    from playwright.async_api import Page
+    from playwright.async_api import Locator, Page
 
-__all__ = ["Step", "do", "read_steps"]
+__all__ = ["PARTY", "Step", "do", "read_steps"]
+
+PARTY: Final = "{party}"
+"""In a URL or in words: the name of whose page it is."""
 
 _PAIRS: Final = ("fill", "press", "choose")
 _VERBS: Final = ("click", *_PAIRS, "wait")
 _MOST_STEPS: Final = 50
+_BETWEEN_S: Final = 0.02
+"""How often it is looked whether something has come: a join is told to a hundredth of a second of a hand's doing."""
+_LEAST_MS: Final = 100.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +50,21 @@ class Step:
     verb: str
     selector: str
     words: str | Secret = ""
+    where: str = ""
+    """Where it is written."""
 
     def __str__(self) -> str:
         return f"{self.verb} {self.selector}"
+
+    def of(self, party: str) -> Step:
+        """Return it as ``party`` does it.
+
+        Raises:
+            BadInputError: words that are named, and not to be found.
+        """
+        if isinstance(self.words, Secret) or PARTY not in self.words:
+            return self
+        return replace(self, words=_words(self.words.replace(PARTY, party), self.where))
 
 
 def read_steps(plan: TargetPlan) -> tuple[Step, ...]:
@@ -72,10 +95,12 @@ def _step(written: Any, where: str, cure: str) -> Step:
     pair = isinstance(what, Sequence) and not isinstance(what, str) and len(what) == 2
     if not pair or not isinstance(what[0], str) or not what[0] or not isinstance(what[1], (str, int, float)):
         raise BadInputError(f"{where}: {verb} {what!r} is no pair", f'write {{{verb}: ["#room", "1234"]}}')
-    words: str | Secret = str(what[1])
-    if str(words).startswith(("env:", "file:")):
-        words = read_secret(words, where)
-    return Step(verb=verb, selector=what[0], words=words)
+    words = str(what[1])
+    return Step(verb=verb, selector=what[0], words=words if PARTY in words else _words(words, where), where=where)
+
+
+def _words(written: str, where: str) -> str | Secret:
+    return read_secret(written, where) if written.startswith(("env:", "file:")) else written
 
 
 async def do(page: Page, steps: Sequence[Step], limit_s: float, begun: Callable[[str], None]) -> None:
@@ -89,20 +114,43 @@ async def do(page: Page, steps: Sequence[Step], limit_s: float, begun: Callable[
     for number, step in enumerate(steps, 1):
         name = f"page step {number} of {len(steps)}, {step}"
         begun(name)
+        until_s = monotonic() + limit_s
         try:
-            await _done(page, step, limit_s * 1e3)
+            found = await _found(page, step.selector, until_s)
+            await _done(found, step, max(_LEAST_MS, (until_s - monotonic()) * 1e3))
         except TimeoutError:
             raise MeasurementError(
-                f"{name}: nothing on the page could be taken for it within {limit_s:g} s",
+                f"{name}: nothing on the page, in its frames or popups could be taken for it within {limit_s:g} s",
                 "look at the page, and give another selector",
             ) from None
         except Error as error:
             raise MeasurementError(f"{name}: {first_line(error)}") from error
 
 
-async def _done(page: Page, step: Step, limit_ms: float) -> None:
+async def _found(page: Page, selector: str, until_s: float) -> Locator:
+    """Return the first thing to be seen that ``selector`` names: on the page, else in a frame of it or in a popup.
+
+    What is never seen is returned of the page itself: who is to act on it waits until ``until_s``, and says why not.
+    """
+    from playwright.async_api import Error  # noqa: PLC0415 - an extra
+
+    while True:
+        for frame in [frame for each in page.context.pages for frame in each.frames]:
+            found = frame.locator(selector).first
+            try:
+                if await found.is_visible():
+                    return found
+            except Error as error:
+                if "parsing" in str(error) or page.is_closed():
+                    raise
+                # A frame may go while it is asked.
+        if monotonic() > until_s:
+            return page.locator(selector).first
+        await asyncio.sleep(_BETWEEN_S)
+
+
+async def _done(found: Locator, step: Step, limit_ms: float) -> None:
     words = step.words.reveal() if isinstance(step.words, Secret) else step.words
-    found = page.locator(step.selector).first
     if step.verb == "click":
         await found.click(timeout=limit_ms, no_wait_after=True)
     elif step.verb == "fill":

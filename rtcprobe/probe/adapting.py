@@ -1,0 +1,281 @@
+"""What a real sender does on a line that changes: a call at a target, told second by second as the model's calls are.
+
+Theory of operation: the line lies between the target and one end of ours (``down``: on what the target sends us;
+``up``: on what we send), its clock begins with the join. What enters it and what became of that is noted packet by
+packet; freezes are those of the video receiver that watched during the call; sizes stand in its key frames; the voice
+is played through NetEQ afterwards.
+
+Rules:
+    1. Our own senders do not adapt: ``down`` is about the target's sender, ``up`` about what the way through it makes
+       of a constant one.
+    2. What nobody knows (a server's own estimate) is NaN, not zero.
+    3. Senders are told when the line let a packet out, not when this process came to look at it: what is late here by
+       milliseconds is a late report, no queue. So a second is late from the instrument's own limit on (``harness``):
+       one in which more than one in twenty packets left our emulator later than that. It is told, and where more than
+       one in twenty seconds are so, or the loop itself was as late at p95, the call does not count.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from rtcprobe.adaptation import Case, Course
+from rtcprobe.audio.opus import OpusDecoder
+from rtcprobe.call.peer import Peer
+from rtcprobe.call.targets.base import CallSetup, Route, Target
+from rtcprobe.call.targets.camera import CameraCall, CameraTarget
+from rtcprobe.call.transceiver import Picture
+from rtcprobe.call.watching import Watching
+from rtcprobe.errors import BadInputError, MeasurementError
+from rtcprobe.hearing.playing import play
+from rtcprobe.hearing.speech import speak
+from rtcprobe.link import Fate, LinkSpec
+from rtcprobe.picture.payload import vp8_size
+from rtcprobe.playout.base import BLOCK_SAMPLES
+from rtcprobe.playout.policies import PlayoutChoice
+from rtcprobe.probe.beforehand import check_target
+from rtcprobe.probe.harness import LIMIT_S
+from rtcprobe.probe.placing import Attempt, Placing
+from rtcprobe.probe.seeing import Pictures
+from rtcprobe.probe.setup import call_setup
+from rtcprobe.runtime.network import Direction
+from rtcprobe.runtime.outside import OutsideHost, OutsideNetwork
+from rtcprobe.runtime.seconds import Lateness
+from rtcprobe.scenario import Scenario, find_scenario
+
+__all__ = ["Adapted", "Adapting", "Heading"]
+
+Heading = Literal["down", "up"]
+PAGE: Final = "page"
+SCENARIO: Final = "1v1-video"
+"""A voice and a picture, each way where the target has both."""
+_QUEUE: Final = ("queue", "aqm", "policer")
+_JOIN_S: Final = 30.0
+_HERE: Final[tuple[LinkSpec, ...]] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapted:
+    """One call: its course, how late our emulator was, by the second, and what a reader should know."""
+
+    course: Course
+    lateness: Lateness
+    sender: str
+    """Whose packets the line carried, in words."""
+    warnings: Sequence[str] = ()
+    loop_late_s: float = 0.0
+    """How late our loop was at p95."""
+
+    @property
+    def invalid(self) -> bool:
+        """Whether it does not count (rule 3)."""
+        return self.lateness.is_invalid() or self.loop_late_s > LIMIT_S
+
+
+@dataclass(slots=True)
+class _Noted:
+    """What entered a line: (when, bytes, fate)."""
+
+    packets: list[tuple[float, int, Fate]] = field(default_factory=list)
+
+    def __call__(self, size_bytes: int, fate: Fate, now_s: float) -> None:
+        self.packets.append((now_s, size_bytes, fate))
+
+
+class Adapting:
+    """Calls at one target, one a case and seed."""
+
+    def __init__(self, url: str, settings: Sequence[str], heading: Heading) -> None:
+        """Refuse what cannot be measured.
+
+        Raises:
+            BadInputError: a target that cannot be meant, that shows no picture, or whose far end is ours.
+            MeasurementError: no browser is here, or nothing to drive it with.
+        """
+        self._heading = heading
+        self.page = url == PAGE
+        if self.page and heading == "up":
+            raise BadInputError("--way up and target page", "the page sends, and we watch: leave --way out")
+        self._settings = (f"target={url}", *settings, "call.calls=1", "call.joins=1", "budgets=[]")
+        self._scenario(10.0)  # settings that cannot be meant are told before anything is started
+        self.target: Target | CameraTarget = self._page() if self.page else self._outside()
+
+    def _page(self) -> CameraTarget:
+        browser = self._scenario(10.0).target.options.get("browser")
+        if browser is not None and not isinstance(browser, str):
+            raise BadInputError(f"target.browser {browser!r} is no path", "give the path of a Chromium")
+        return CameraTarget.of(browser)
+
+    def _outside(self) -> Target:
+        scenario = self._scenario(10.0)
+        if scenario.target.ours:
+            raise BadInputError(
+                f"target {scenario.target.shown} is ours: its sender does not adapt",
+                "leave --target out for a model of one that does, or call page, or a server",
+            )
+        target = check_target(scenario, "real")
+        if not getattr(target, "pictures", False):
+            raise BadInputError(
+                f"pictures are not measured with {target.name}", "call whip+whep, janus (videoroom, echotest), or page"
+            )
+        return target
+
+    def _scenario(self, length_s: float) -> Scenario:
+        return find_scenario(SCENARIO, (*self._settings, f"call.duration={length_s:g}s"))
+
+    def call(self, case: Case, seed: int, tick: Callable[[float], None]) -> Adapted:
+        """Place one call over the line of ``case``, and tell what came of it.
+
+        Raises:
+            MeasurementError: the call did not come about, or without a picture.
+        """
+        scenario = self._scenario(case.length_s)
+        setup = self._setup(scenario, case)
+        noted, lateness = _Noted(), Lateness(limit_s=LIMIT_S)
+
+        def begun(attempt: Attempt) -> None:
+            network = attempt.call.network
+            assert isinstance(network, OutsideNetwork)
+            network.late = lateness.add
+            self._line(attempt).noted = noted
+
+        placing = Placing(self.target, "real")
+        attempt = placing.talk(setup, np.random.SeedSequence(seed), begun, tick)
+        call = attempt.call
+        if call.failed is not None:
+            raise MeasurementError(call.failed)
+        listener = self._listener(attempt)
+        picture = next((each for each in listener.pictures if each.arrivals), None)
+        if picture is None:
+            raise MeasurementError(f"no picture came of {self.target.name}", "does it forward VP8?")
+        course = _course(case, noted.packets, picture, listener)
+        if isinstance(call, CameraCall):
+            _estimates(course, call)
+        return Adapted(
+            course=course,
+            lateness=lateness,
+            sender=self._sender(call),
+            loop_late_s=float(np.quantile(attempt.lag_s, 0.95)) if len(attempt.lag_s) else 0.0,
+            warnings=[*call.warnings, *([] if call.cut is None else [f"the call was cut: {call.cut}"])],
+        )
+
+    def _setup(self, scenario: Scenario, case: Case) -> CallSetup:
+        if self.page:
+            routes: dict[Route, Sequence[LinkSpec]] = {
+                ("target", "caller"): [case.link],
+                ("caller", "target"): [case.back],
+            }
+            return CallSetup(
+                routes=routes,
+                speech={"caller": None},
+                connection="warm",
+                dtls_timeout_s=scenario.dtls.timeout_s,
+                join_timeout_s=_JOIN_S,
+                linger_s=0.1,
+                lasts_s=case.length_s,
+            )
+        ends = {end for route in self.target.routes for end in route} - {"target"}
+        end = "callee" if self._heading == "down" and "callee" in ends else "caller"
+        there, back = ((end, "target"), ("target", end))
+        media, other = (back, there) if self._heading == "down" else (there, back)
+        routes = {**dict.fromkeys(self.target.routes, _HERE), media: [case.link], other: [case.back]}
+        voices = speak(scenario.sending("audio"), case.length_s)
+        pictures = Pictures(scenario, video_dir=None)
+        return call_setup(scenario, voices, routes, endless=False, cameras=pictures.cameras(endless=False))
+
+    def _listener(self, attempt: Attempt) -> Peer:
+        call = attempt.call
+        return call.ways[0].listener if call.ways else call.peers[0]
+
+    def _line(self, attempt: Attempt) -> Direction:
+        call = attempt.call
+        talks = self._heading == "up" and call.ways
+        peer = call.ways[0].talker if talks else self._listener(attempt)
+        network = call.network
+        assert isinstance(network, OutsideNetwork)
+        host = next(each for each in network.hosts if each.name == peer.host_name)
+        assert isinstance(host, OutsideHost)
+        return host.up if self._heading == "up" else host.down
+
+    def _sender(self, call: Any) -> str:
+        if isinstance(call, CameraCall):
+            return f"Chromium {call.page.version.partition('.')[0]}"
+        return self.target.name if self._heading == "down" else "our own constant sender"
+
+
+def _course(case: Case, packets: Sequence[tuple[float, int, Fate]], picture: Picture, listener: Peer) -> Course:
+    """Return what came of a call, a row a second of the line's clock."""
+    seconds = math.ceil(case.length_s)
+    course = Course(case.length_s)
+    offered, delivered = np.zeros(seconds), np.zeros(seconds)
+    drops, lost = np.zeros(seconds, dtype=int), np.zeros(seconds, dtype=int)
+    for now_s, size_bytes, fate in packets:
+        second = int(now_s)
+        if not 0 <= second < seconds:
+            continue
+        offered[second] += 8 * size_bytes
+        for arrival_s in fate.arrivals_s:
+            course.delays.append((now_s, arrival_s - now_s))
+            if arrival_s < seconds:
+                delivered[int(arrival_s)] += 8 * size_bytes
+        if not fate.arrivals_s:
+            (drops if fate.dropped in _QUEUE else lost)[second] += 1
+    course.offered_bps, course.delivered_bps = offered.tolist(), delivered.tolist()
+    course.drops, course.lost = drops.tolist(), lost.tolist()
+    course.target_bps = [math.nan] * seconds
+    watcher = picture.watcher
+    froze = [until_s for _, until_s in watcher.freezes_s()] if isinstance(watcher, Watching) else []
+    course.freezes = np.bincount([int(at) for at in froze if at < seconds], minlength=seconds).tolist()
+    course.height = _heights(picture, seconds)
+    course.voice_sent, course.voice_unplayed = _voice(listener)
+    course.shown = watcher.shown if isinstance(watcher, Watching) else 0
+    return course
+
+
+def _heights(picture: Picture, seconds: int) -> list[int]:
+    """Return the height that holds at the end of each second: what the latest key frame said; 0 before the first."""
+    if picture.agreed is None or picture.agreed.codec.upper() != "VP8":
+        return [0] * seconds
+    said = ((each.at_s, vp8_size(each.payload)) for each in picture.arrivals)
+    changes = [(at_s, size[1]) for at_s, size in said if size is not None]
+    rows, height, place = [], 0, 0
+    for second in range(seconds):
+        while place < len(changes) and changes[place][0] < second + 1:
+            height = changes[place][1]
+            place += 1
+        rows.append(height)
+    return rows
+
+
+def _voice(listener: Peer) -> tuple[int, int]:
+    """Return how many blocks of voice were played, and how many of them NetEQ made up."""
+    sound = listener.sound
+    if not len(sound.arrivals):
+        return 0, 0
+    playback, _ = play(
+        PlayoutChoice(policy="neteq"),
+        sound.agreed,
+        sound.arrivals,
+        OpusDecoder(),
+        phase_s=0.0,
+        drift=0.0,
+        listen=lambda _at_s: lambda _played: None,
+    )
+    return len(playback.sounding), round(int(playback.sounding.sum()) / BLOCK_SAMPLES)
+
+
+def _estimates(course: Course, call: CameraCall) -> None:
+    """Put the mean of what Chromium said of the line in each second in its place."""
+    network = call.network
+    offset_s = call.wall_offset_s + network.epoch_s
+    rows: list[list[float]] = [[] for _ in course.target_bps]
+    for each in call.told:
+        second = int(each.at_s - offset_s)
+        if 0 <= second < len(rows) and each.estimate_bps:
+            rows[second].append(each.estimate_bps)
+    course.target_bps = [float(np.mean(row)) if row else math.nan for row in rows]

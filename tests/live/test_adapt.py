@@ -1,0 +1,60 @@
+"""What a line that falls does to real calls: through a Janus room, and to a Chromium that shows its camera."""
+
+import math
+import shutil
+from importlib.util import find_spec
+
+import pytest
+from janus import ROOM
+from presence import missing
+
+from rtcprobe.adaptation import case_of_link, figures_of
+from rtcprobe.probe.adapting import Adapting
+
+TRIES = 2
+FALL_S, LENGTH_S = 4, 12
+LINE = "delay 20ms rate 2mbit limit 200ms at 4s rate 400kbit"
+
+
+def adapted(adapting):
+    """Return a call that the machine did not spoil, and its line; who cannot be measured here is not judged."""
+    case = case_of_link(LINE, float(LENGTH_S))
+    for seed in range(TRIES):
+        found = adapting.call(case, seed, lambda _: None)
+        if not found.invalid:
+            return found, case
+    pytest.skip(f"packets were late in {TRIES} calls of {TRIES}: this machine is too busy for a line that is exact")
+
+
+def holds(found, case):
+    """Check what every queue of 200 ms at 400 kb/s does, whoever sends more into it."""
+    course = found.course
+    assert sum(course.drops[FALL_S:]) > 0
+    after = course.delivered_bps[FALL_S + 1 : LENGTH_S - 1]
+    assert max(after) <= 400e3 * 1.05  # a packet may end in another second than it began
+    assert 0.150 < max(delay_s for sent_s, delay_s in course.delays if sent_s > FALL_S + 1) < 0.300
+    figures = figures_of(course, case.link)
+    assert figures["above_100ms_s"] > 0.5
+    assert figures["voice_unplayed"] is not None
+
+
+def test_a_room_that_forwards_does_not_fall_with_the_line(janus):
+    url = f"janus+ws://{janus.address}:{janus.ws_port}/videoroom/{ROOM}"
+    found, case = adapted(Adapting(url, ("video.bitrate=1mbit", "call.join_timeout=10s"), "down"))
+    holds(found, case)
+    assert sum(found.course.delivered_bps[1:FALL_S]) > 0.9 * 1e6 * (FALL_S - 1)  # 2 Mb/s carry all of it
+    assert all(math.isnan(each) for each in found.course.target_bps)
+    assert found.course.height[FALL_S - 1] == 480
+
+
+@pytest.mark.usefixtures("network")
+def test_chromium_falls_with_the_line_and_says_so():
+    if find_spec("playwright") is None:
+        missing("playwright")
+    if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+        missing("chromium")
+    found, case = adapted(Adapting("page", (), "down"))
+    holds(found, case)
+    # It adapts: after the fall its estimate is no longer above what the line carries, within what it takes to find out.
+    assert found.course.target_bps[FALL_S - 1] > 600e3
+    assert found.course.target_bps[LENGTH_S - 2] < 600e3
