@@ -50,9 +50,10 @@ class BitrateAdjuster:
                 self._sum -= self._over.popleft()[1]
             factor = self._sum / len(self._over) if self._over else _UNKNOWN
         factor = min(max(factor, 1.0), _MOST)
-        wanted_bps = (factor - max(1.0, self._of_mean(now_s))) * target_bps
-        if wanted_bps > 0:
-            factor *= target_bps / (target_bps + min(wanted_bps, max(0.0, allowed_bps - target_bps)))
+        spare_bps = allowed_bps - target_bps
+        if spare_bps > 0 and factor > 1:
+            wanted_bps = (factor - max(1.0, self._of_mean(now_s))) * target_bps
+            factor *= target_bps / (target_bps + min(max(wanted_bps, 0.0), spare_bps))
         rate_bps = min(target_bps / factor, target_bps)
         self._leak(now_s)
         self._rate_bps, self._share = rate_bps, rate_bps / fps

@@ -3,6 +3,7 @@
 Facts: a file has ``about``, ``source``, ``length``, ``link`` (what carries the media) and ``back`` (what carries
 feedback), the last two as every ``--link``. ``flows`` lists the calls that share the line, one each: ``start``,
 ``delay`` (beside the line's, each way), ``pause`` (two instants), ``way`` (there or back); without it there is one.
+``max`` is what each camera's encoder may take at most: 1.5 Mb/s in RFC 8867 (§4.3), 4 Mb/s where nothing is said.
 """
 
 from __future__ import annotations
@@ -15,15 +16,19 @@ from rtcprobe.adaptation.meeting import Flow
 from rtcprobe.errors import BadInputError, nearest
 from rtcprobe.link import LinkSpec, parse_link
 from rtcprobe.strictyaml import read_yaml
-from rtcprobe.units import format_duration, parse_duration
+from rtcprobe.units import format_duration, format_rate, parse_duration, parse_rate
 
 __all__ = ["LONGEST_S", "Case", "case_names", "case_of_link", "find_case"]
 
 LONGEST_S: Final = 3600.0
 _KEYS: Final = ("about", "source", "length", "link", "back")
+_MORE_KEYS: Final = ("flows", "max")
 _FLOW_KEYS: Final = ("start", "delay", "pause", "way")
 _MOST_FLOWS: Final = 32
 _LONGEST_DELAY_S: Final = 5.0
+_USUAL_MAX_BPS: Final = 4e6
+_MAX_BPS: Final = (150e3, 100e6)
+"""RFC 8867 §4.3 has 150 kb/s as the least rate of a camera."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +42,7 @@ class Case:
     link: LinkSpec
     back: LinkSpec
     flows: tuple[Flow, ...] = (Flow(),)
+    max_bps: float = _USUAL_MAX_BPS
 
 
 def _folder() -> Path:
@@ -70,8 +76,8 @@ def find_case(name: str) -> Case:
 
 
 def _case(written: object, path: Path) -> Case:
-    if not isinstance(written, dict) or set(written) - {"flows"} != set(_KEYS):
-        raise BadInputError("not the keys of an adaptation scenario", f"give {', '.join(_KEYS)}, or flows too")
+    if not isinstance(written, dict) or set(written) - set(_MORE_KEYS) != set(_KEYS):
+        raise BadInputError("not the keys of an adaptation scenario", f"give {', '.join(_KEYS)}, or flows and max too")
     length_s = parse_duration(written["length"])
     flows = _flows(written.get("flows", [{}]), length_s)
     link, back = parse_link(written["link"], folder=path.parent), parse_link(written["back"], folder=path.parent)
@@ -83,7 +89,17 @@ def _case(written: object, path: Path) -> Case:
         link=link,
         back=back,
         flows=flows,
+        max_bps=_max_bps(written.get("max")),
     )
+
+
+def _max_bps(written: object) -> float:
+    if written is None:
+        return _USUAL_MAX_BPS
+    max_bps = parse_rate(written)
+    if not _MAX_BPS[0] <= max_bps <= _MAX_BPS[1]:
+        raise BadInputError(f"max {format_rate(max_bps)} is impossible", "give 150kbit to 100mbit")
+    return max_bps
 
 
 def _flows(written: object, length_s: float) -> tuple[Flow, ...]:

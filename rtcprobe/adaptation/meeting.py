@@ -51,7 +51,14 @@ class _Farther:
 
 
 def meet(
-    flows: Sequence[Flow], forward: LinkSpec, back: LinkSpec, *, length_s: float, controller: str, seed: int
+    flows: Sequence[Flow],
+    forward: LinkSpec,
+    back: LinkSpec,
+    *,
+    length_s: float,
+    controller: str,
+    seed: int,
+    max_bps: float = 4e6,
 ) -> list[Course]:
     """Return the course of every flow over one line."""
     seeds = np.random.SeedSequence(seed).spawn(2 + len(flows))
@@ -64,6 +71,7 @@ def meet(
             forward=forward,
             back=back,
             length_s=length_s,
+            max_bps=max_bps,
             seed=int(child.generate_state(1)[0]),
             start_s=flow.start_s,
             pauses=flow.pauses,

@@ -11,7 +11,7 @@ Models: ``delay.py``, ``loss.py``, ``slot.py``, ``bottleneck.py`` (queue and lin
 from rtcprobe.link.access import ACCESS, Access
 from rtcprobe.link.aqm import Aqm, CoDel, EcnRamp, Pi2
 from rtcprobe.link.border import BORDER, MAINLAND, USUAL_BORDER, Border, border_warnings, entering, enters_mainland
-from rtcprobe.link.cross import CrossTraffic, Pulses, RandomWalk, Tcp
+from rtcprobe.link.cross import CrossTraffic, Pulses, RandomWalk, Tcp, Web
 from rtcprobe.link.delay import Delay, DelayTrace
 from rtcprobe.link.flows import Crossed
 from rtcprobe.link.hop import HEADER_BYTES, Fate, Link, Path
@@ -69,6 +69,7 @@ __all__ = [
     "Slot",
     "Tally",
     "Tcp",
+    "Web",
     "achieved",
     "backbone",
     "border_warnings",

@@ -6,6 +6,7 @@ Facts:
                  and standard deviation 0.6 times the root of the seconds passed, held to 0..1
     pulses       ``peak`` for a while, then nothing, and again
     tcp          a download without end: slow start, then one packet more a round trip, half the window on a loss
+    web          files of 30 to 50 kB, each over a TCP connection that begins in slow start, and a while between them
     ===========  ==============================================================================================
 
     libwebrtc calls the 0.6 a variance and uses it as a standard deviation; so do we, or the figures would mean
@@ -22,7 +23,7 @@ Rules:
 
 How each flow works, and where it departs from libwebrtc: ``flows.py``.
 
-Source: libwebrtc ``test/network/cross_traffic.cc``.
+Source: libwebrtc ``test/network/cross_traffic.cc``; for the web RFC 8868 §5.1.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ from rtcprobe.link.flows import (
     Flow,
     Pulser,
     Queue,
+    Visitor,
     Wanderer,
     packets_per_s,
 )
@@ -57,6 +59,7 @@ __all__ = [
     "Pulses",
     "RandomWalk",
     "Tcp",
+    "Web",
 ]
 
 REMEMBERED_S: Final = 10.0
@@ -69,6 +72,9 @@ MOST_FLOWS: Final = 20
 """Whoever is next is looked for among all of them, at every packet and every look of each."""
 
 _LONGEST_S: Final = 60.0
+
+_FETCHING: Final = 0.2
+"""RFC 8867 §5.7: of ten short flows two begin with a file, the others with a while of nothing."""
 
 
 class CrossTraffic(Protocol):
@@ -164,6 +170,35 @@ class Tcp:
     def flow(self, rng: np.random.Generator, begin_s: float) -> Flow:
         """Return the flow, to begin at ``begin_s``."""
         return Download(self.rtt_s, self.window_bytes, rng, begin_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Web:
+    """One who fetches small files now and then. ``rtt_s`` as a download's, ``idle_s`` the mean while between two.
+
+    The share of them who are fetching when the link begins is a fifth, drawn for each.
+
+    Raises:
+        BadInputError: no round trip, no while.
+    """
+
+    rtt_s: float
+    idle_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        if not TICK_S <= self.rtt_s <= _LONGEST_S:
+            raise BadInputError(f"rtt {format_duration(self.rtt_s)} is impossible", "give 1ms to 60s")
+        if not 0.1 <= self.idle_s <= _LONGEST_S:
+            raise BadInputError(f"idle {format_duration(self.idle_s)} is impossible", "give 100ms to 60s")
+
+    def packets_per_s(self, line_bps: float) -> float:
+        """Return how many packets a second it sends over a long time, into a line of that speed."""
+        return min(line_bps / 8 / TCP_BYTES, Visitor.MOST_PACKETS / self.idle_s)
+
+    def flow(self, rng: np.random.Generator, begin_s: float) -> Flow:
+        """Return the flow, to begin at ``begin_s``."""
+        fetches = rng.random() < _FETCHING
+        return Visitor(self.rtt_s, self.idle_s, rng, begin_s, fetches=fetches)
 
 
 def _need_peak(peak_bps: float) -> None:

@@ -34,6 +34,7 @@ __all__ = [
     "Flow",
     "Pulser",
     "Queue",
+    "Visitor",
     "Wanderer",
     "packets_per_s",
 ]
@@ -49,6 +50,9 @@ _FIRST_WINDOW: Final = 10
 LEAST_WINDOW: Final = 2
 _TIMEOUT_S: Final = 1.0
 """The constants of libwebrtc's cross traffic, but for ``_MOST_BYTES``, an Ethernet packet."""
+
+_FILE_BYTES, _NO_LIMIT_BYTES = (30e3, 50e3), 1_000_000
+"""What a page is made of, RFC 8868 §5.1; and a window that such a file does not fill."""
 
 _FORGETTING: Final = 200
 """Steps of the walk (40 s) after which nothing is left of where it began."""
@@ -194,9 +198,19 @@ class Download:
     top and its half, the foot.
     """
 
-    def __init__(self, rtt_s: float, window_bytes: int, rng: np.random.Generator, begin_s: float) -> None:
+    def __init__(
+        self,
+        rtt_s: float,
+        window_bytes: int,
+        rng: np.random.Generator,
+        begin_s: float,
+        *,
+        packets: float = math.inf,
+        crossed: Crossed | None = None,
+    ) -> None:
         into_trip, into_tooth = rng.random(2).tolist()
-        self.crossed = Crossed()
+        self.crossed = crossed or Crossed()
+        self._packets = packets
         self.next_s = begin_s + into_trip * rtt_s
         self._place = 0.5 + 0.5 * into_tooth
         self._asked_rtt_s = rtt_s
@@ -232,11 +246,17 @@ class Download:
             left = in_flight // 2 if self._halved_s > -math.inf else int(self._place * max(held, in_flight // 2))
             self._halved_s = now_s
             self._threshold = self._window = float(max(left, LEAST_WINDOW))
-        for _ in range(math.ceil(self._window) - len(self._arriving) - len(self._missing)):
+        room = math.ceil(self._window) - len(self._arriving) - len(self._missing)
+        for _ in range(min(room, int(min(self._packets - self._number, room)))):
             self._send(queue, now_s)
         told_s = self._arriving[0][0] if self._arriving else math.inf
         given_up_s = self._given_up_s() if self._missing else math.inf
         self.next_s = min(told_s, given_up_s)
+
+    @property
+    def done(self) -> bool:
+        """Whether a file of so many ``packets`` is through; one that was lost is one more to send."""
+        return self._number >= self._packets and not self._arriving and not self._missing
 
     def stand_still(self, for_s: float) -> None:
         """Move everything that is to come ``for_s`` into the future."""
@@ -258,7 +278,45 @@ class Download:
         lost_s = None
         while self._missing and (self._missing[0][0] < before or self._given_up_s() <= until_s):
             _, lost_s = self._missing.popleft()
+            self._packets += 1
         return lost_s
 
     def _given_up_s(self) -> float:
         return self._missing[0][1] + max(_TIMEOUT_S, 2 * self._rtt_s)
+
+
+class Visitor:
+    """A client that fetches a small file over a TCP connection of its own, reads, and fetches the next.
+
+    Files are of 30 to 50 kB, all sizes alike; what lies between the end of one and the next is exponential.
+
+    Source: RFC 8868 §5.1, the short TCP flows of RFC 8867 §5.7.
+    """
+
+    MOST_PACKETS: Final = math.ceil(_FILE_BYTES[1] / TCP_BYTES)
+
+    def __init__(self, rtt_s: float, idle_s: float, rng: np.random.Generator, begin_s: float, *, fetches: bool) -> None:
+        self.crossed = Crossed()
+        self._rtt_s, self._idle_s, self._rng = rtt_s, idle_s, rng
+        self._download: Download | None = None
+        self.next_s = begin_s if fetches else begin_s + rng.exponential(idle_s)
+
+    def step(self, queue: Queue) -> None:
+        """Begin a file, or go on with it."""
+        now_s, download = self.next_s, self._download
+        if download is None:
+            packets = math.ceil(self._rng.uniform(*_FILE_BYTES) / TCP_BYTES)
+            download = self._download = Download(
+                self._rtt_s, _NO_LIMIT_BYTES, self._rng, now_s, packets=packets, crossed=self.crossed
+            )
+        else:
+            download.step(queue)
+        self.next_s = download.next_s
+        if download.done:
+            self._download, self.next_s = None, now_s + self._rng.exponential(self._idle_s)
+
+    def stand_still(self, for_s: float) -> None:
+        """Move everything that is to come ``for_s`` into the future."""
+        self.next_s += for_s
+        if self._download is not None:
+            self._download.stand_still(for_s)

@@ -70,7 +70,7 @@ NESTED_KEYS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 LOSS_ORDERS: Final = ("after-rate", "before-rate")
 
 CROSS_KEYS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {"tcp": ("rtt", "window"), "pulses": ("peak", "for", "every"), "random-walk": ("peak",)}
+    {"tcp": ("rtt", "window"), "web": ("rtt", "idle"), "pulses": ("peak", "for", "every"), "random-walk": ("peak",)}
 )
 """What each kind of cross traffic takes, in the order of a line."""
 

@@ -4,9 +4,9 @@ Facts:
     Each keyword takes a fixed number of words, some of them optional: ``delay TIME [JITTER [CORRELATION]]``,
     ``rate RATE [OVERHEAD [CELL [CELLOVERHEAD]]]``, ``loss [random] SHARE``, ``loss gemodel P [R [1-H [1-K]]]``,
     ``loss state P13 [P31 [P32 [P23 [P14]]]]``, ``outage AT FOR [EVERY]``, ``handover AT FOR [EVERY]``,
-    ``police RATE BUCKET``, ``cross tcp RTT [WINDOW]``, ``cross pulses [PEAK [FOR [EVERY]]]``, ``cross random-walk
-    [PEAK]`` and ``slot MIN [MAX] [packets N] [bytes B]`` or ``slot distribution SHAPE DELAY JITTER ...``; every other
-    key of ``LINK_KEYS`` takes one word.
+    ``police RATE BUCKET``, ``cross tcp RTT [WINDOW]``, ``cross web RTT [IDLE]``, ``cross pulses [PEAK [FOR [EVERY]]]``,
+    ``cross random-walk [PEAK]`` and ``slot MIN [MAX] [packets N] [bytes B]`` or ``slot distribution SHAPE DELAY JITTER
+    ...``; every other key of ``LINK_KEYS`` takes one word.
     ``at TIME`` begins a change: what follows, up to the next ``at``, holds from then on (``rate 2.5mbit at 20s rate
     600kbit at 50s rate 2.5mbit``); ``repeat TIME`` has the changes start over.
     ``latency`` is ``delay``, ``drop`` is ``loss``. Bare sizes after ``rate`` and slot's ``bytes`` are bytes, as tc has
@@ -63,7 +63,7 @@ _LIKE: Final = {
     "at": "TIME and what holds from then on, like 20s rate 600kbit",
     "outage": "AT FOR [EVERY], like 10s 2s 60s",
     "handover": "AT FOR [EVERY], like 10s 2s 60s",
-    "cross": "tcp RTT, pulses PEAK FOR EVERY or random-walk PEAK, like tcp 100ms",
+    "cross": "tcp RTT, web RTT IDLE, pulses PEAK FOR EVERY or random-walk PEAK, like tcp 100ms",
     "police": "RATE BUCKET, like 500kbit 16kB",
     "slot": "MIN [MAX], or distribution SHAPE DELAY JITTER; then packets N, bytes B: like 5ms 10ms packets 4",
     "slot packets": "how many packets a slot carries, like 4",

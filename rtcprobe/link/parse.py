@@ -20,7 +20,7 @@ from typing import Any, Final, TypeVar
 
 from rtcprobe.errors import BadInputError
 from rtcprobe.link.aqm import Aqm, CoDel, EcnRamp, Pi2
-from rtcprobe.link.cross import CrossTraffic, Pulses, RandomWalk, Tcp
+from rtcprobe.link.cross import CrossTraffic, Pulses, RandomWalk, Tcp, Web
 from rtcprobe.link.delay import LONGEST_S, Delay, DelayTrace
 from rtcprobe.link.keys import CROSS_KEYS, LINK_KEYS, LOSS_ORDERS, NESTED_KEYS, need_known
 from rtcprobe.link.line import lower_line
@@ -226,6 +226,7 @@ AQMS: Final[Mapping[str, tuple[Callable[..., Aqm], Mapping[str, str]]]] = {
 
 _FLOWS: Final[Mapping[str, tuple[Callable[..., CrossTraffic], Mapping[str, tuple[str, Callable[[object], float]]]]]] = {
     "tcp": (Tcp, {"rtt": ("rtt_s", parse_duration), "window": ("window_bytes", parse_bytes)}),
+    "web": (Web, {"rtt": ("rtt_s", parse_duration), "idle": ("idle_s", parse_duration)}),
     "pulses": (
         Pulses,
         {"peak": ("peak_bps", parse_rate), "for": ("for_s", parse_duration), "every": ("every_s", parse_duration)},
@@ -241,8 +242,8 @@ def _flow(entry: object) -> CrossTraffic:
     kind = entry["kind"]
     need_known("cross_traffic kind", [kind], tuple(CROSS_KEYS))
     need_known(f"cross_traffic {kind} key", entry, ("kind", *CROSS_KEYS[kind]))
-    if kind == "tcp" and "rtt" not in entry:
-        raise BadInputError("cross_traffic tcp has no rtt", "write it like {kind: tcp, rtt: 100ms}")
+    if kind in ("tcp", "web") and "rtt" not in entry:
+        raise BadInputError(f"cross_traffic {kind} has no rtt", f"write it like {{kind: {kind}, rtt: 100ms}}")
     made, takes = _FLOWS[kind]
     return made(**{takes[key][0]: _read(takes[key][1], entry, key) for key in takes if key in entry})
 

@@ -2,9 +2,10 @@
 
 import pytest
 
-from rtcprobe.adaptation import Course, Flow, fairness, find_case, jain, meet, together
+from rtcprobe.adaptation import Course, Flow, case_names, fairness, find_case, jain, meet, together
+from rtcprobe.adaptation.figures import capacity_of
 from rtcprobe.errors import BadInputError
-from rtcprobe.link import parse_link
+from rtcprobe.link import Delay, Web, parse_link
 
 LINE = "delay 20ms rate 1.5mbit limit 300ms"
 
@@ -72,6 +73,34 @@ def test_fairness_counts_those_that_go_there_and_tcp_with_the_rest_of_the_line()
     assert fairness([Flow(), Flow(way="back")], [course(1e6), course(3e6)], line) is None
     beside = parse_link("delay 20ms rate 4mbit limit 300ms cross tcp 40ms")
     assert fairness([Flow()], [course(1e6)], beside) == pytest.approx(0.8)  # TCP has the other 3 Mb/s
+
+
+def test_the_cases_are_those_of_the_rfc():
+    cases = {name: find_case(name) for name in case_names() if name.startswith("rfc8867")}
+    assert set(cases) == {f"rfc8867-5.{n}" for n in range(1, 9)} | {"rfc8867-5.6-1000ms"}
+    assert {case.max_bps for case in cases.values()} == {1.5e6}  # section 4.3, as are the delay, the jitter, the queue
+    for name, case in cases.items():
+        delay = case.link.delay
+        assert isinstance(delay, Delay)
+        assert (delay.base_s, delay.jitter_s) == (0.0 if name.endswith("5.5") else 0.05, 0.005)
+        assert case.link.limit is not None
+        assert case.link.limit.wait_s == (1.0 if name.endswith("1000ms") else 0.3)
+    ratios = ((0, 2.0), (25, 1.0), (50, 1.75), (75, 0.5), (100, 1.0))  # table 2, of 2 Mb/s
+    assert capacity_of(cases["rfc8867-5.2"].link) == [(at_s, ratio * 2e6) for at_s, ratio in ratios]
+    assert capacity_of(cases["rfc8867-5.3"].back) == [(0, 2e6), (35, 0.8e6), (70, 2e6)]  # table 4, of 1 Mb/s
+    assert [flow.start_s for flow in cases["rfc8867-5.5"].flows] == [0, 10, 20, 30, 40]
+    assert [flow.start_s for flow in cases["rfc8867-5.6"].flows] == [5]
+    assert [type(each) for each in cases["rfc8867-5.7"].link.cross_traffic] == [Web] * 10
+    assert [flow.pauses for flow in cases["rfc8867-5.8"].flows] == [(), ((40, 60),), ()]
+
+
+@pytest.mark.parametrize(("written", "said"), [("100kbit", "max 100kbit is impossible"), ("fast", "'fast'")])
+def test_a_maximum_that_cannot_be_meant_is_refused(tmp_path, written, said):
+    path = tmp_path / "case.yaml"
+    path.write_text(f"about: x\nsource: y\nlength: 10s\nlink: rate 1mbit\nback: delay 10ms\nmax: {written}\n")
+    with pytest.raises(BadInputError) as refused:
+        find_case(str(path))
+    assert said in str(refused.value)
 
 
 @pytest.mark.parametrize("name", ["5.2", "5.3", "5.4", "5.5", "5.8"])

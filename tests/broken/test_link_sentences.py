@@ -113,10 +113,12 @@ REFUSALS = {
     "cross tcp 100ms": "cross_traffic without rate has no queue: give rate or capacity_trace",
     "rate 1mbit cross": (
         "cross has no value: write its value after it: "
-        "tcp RTT, pulses PEAK FOR EVERY or random-walk PEAK, like tcp 100ms"
+        "tcp RTT, web RTT IDLE, pulses PEAK FOR EVERY or random-walk PEAK, like tcp 100ms"
     ),
-    "rate 1mbit cross udp 1mbit": "cross 'udp' is not known: use one of tcp, pulses, random-walk",
+    "rate 1mbit cross udp 1mbit": "cross 'udp' is not known: use one of tcp, web, pulses, random-walk",
     "rate 1mbit cross tcp": "cross_traffic tcp has no rtt: write it like {kind: tcp, rtt: 100ms}",
+    "rate 1mbit cross web": "cross_traffic web has no rtt: write it like {kind: web, rtt: 100ms}",
+    "rate 1mbit cross web 100ms 1ms": "idle 1ms is impossible: give 100ms to 60s",
     "rate 1mbit cross tcp 0ms": "rtt 0ms is impossible: give 1ms to 60s",
     "rate 1mbit cross tcp 100ms 1kB": "window 1000B is impossible: give 2400B or more",
     "rate 1mbit cross pulses 2mbit 0ms": "for 0ms is impossible: give 1ms to 60s",

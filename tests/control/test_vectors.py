@@ -86,12 +86,15 @@ def test_a_queue_that_fills_and_drains_is_overuse_then_underuse():
 
 
 def test_a_lone_group_60_ms_late_is_an_overuse_for_the_threshold_has_fallen():
-    # Those behind it on a line that keeps order come at once until they are on time again.
-    line, changes = run_trendline([0.0] * 100 + [60.0] + [-10.0] * 6 + [0.0] * 33)
-    assert changes[0][:2] == (104, "overuse")
-    assert line.threshold == 6.0
-    _, early = run_trendline([0.0] * 10 + [60.0] + [-10.0] * 6 + [0.0] * 33)  # at 12.5 it was none
+    # On a line that keeps order nothing arrives before it: the next one comes at the same instant, 10 ms after it left.
+    line, changes = run_trendline([0.0] * 100 + [60.0, -10.0] + [0.0] * 38)
+    assert [change[:2] for change in changes] == [(104, "overuse"), (133, "normal")]
+    assert line.threshold == pytest.approx(6.6424, abs=1e-3)
+    _, early = run_trendline([0.0] * 10 + [60.0, -10.0] + [0.0] * 8)  # at 12.5, and of few groups, it was none yet
     assert "overuse" not in [signal for _, signal, _, _ in early]
+    # Where those behind it catch up, too.
+    _, changes = run_trendline([0.0] * 100 + [60.0] + [-10.0] * 6 + [0.0] * 33)
+    assert changes[0][:2] == (104, "overuse")
 
 
 @pytest.mark.parametrize(

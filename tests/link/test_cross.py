@@ -131,6 +131,34 @@ def test_each_join_meets_a_download_at_another_phase_and_an_equal_seed_at_the_sa
     assert quarters.min() >= 3
 
 
+def test_who_fetches_small_files_takes_30_to_50_kb_at_a_time_and_ten_seconds_between():
+    times_s, sizes = run(flow_of("rate 100mbit cross web 40ms"), Seen(), 4000)
+    begins = np.flatnonzero(np.diff(times_s, prepend=-10.0) > 0.2)  # no round trip is longer: a file begins
+    files = np.add.reduceat(sizes, begins)
+    assert (files > 52e3).mean() < 0.05  # one of 50 follows so soon that it looks like one file: exp(-0.2 / 10) = 0.98
+    files = files[files < 52e3]
+    assert 30e3 <= files.min() < 31.2e3 + 1200
+    assert 48.8e3 < files.max() <= 50e3 + 1200
+    assert files.mean() == pytest.approx(40e3 + 600, rel=0.02)  # the last packet is half full on average
+    assert np.diff(times_s[begins]).mean() == pytest.approx(10, rel=0.15)  # 400 of them: 5 % standard error
+    # Slow start: ten packets at once, and the rest a round trip later.
+    assert np.sum(times_s[begins[0] : begins[1]] == times_s[begins[0]]) == 10
+
+
+def test_a_fifth_of_those_who_fetch_small_files_begin_with_one():
+    begins_s = [run(flow_of("rate 100mbit cross web 40ms 60s", n), Seen(), 60)[0][:1] for n in range(200)]
+    at_once = np.mean([each.size and each[0] < 0.05 for each in begins_s])
+    assert at_once == pytest.approx(0.2, abs=0.08)
+
+
+def test_what_a_small_file_loses_is_sent_again():
+    at_once = next(n for n in range(99) if np.random.default_rng(n).random() < 0.2)
+    flow = flow_of("rate 1mbit cross web 40ms 60s", at_once)
+    run(flow, Seen(bps=1e6, most=8), 20)  # of the first ten two find no room, and more of what slow start sends
+    assert flow.crossed.lost >= 2
+    assert 30e3 <= flow.crossed.delivered_bytes <= 51.2e3
+
+
 def test_pulses_send_their_peak_in_their_share_of_the_time():
     # 2 Mbit/s for 100 ms of 500: 25,000 B a pulse, 0.4 Mbit/s on average.
     times_s, sizes = run(flow_of("rate 5mbit cross pulses 2mbit 100ms 500ms"), Seen(), 40)
