@@ -28,6 +28,9 @@ TURNS: tuple[Over, ...] = ("response", "barge_in")
 """What budgets of a conversation are about."""
 
 
+SIMULATED = ("loopback", "sfu")
+"""Targets at which the simulated agent answers."""
+
 _OF_PARTIES: tuple[Over, ...] = ("join", "room")
 """What budgets name a party or a role of."""
 
@@ -46,7 +49,7 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
             the target does not measure.
     """
     plan = scenario.target
-    if scenario.conversation is not None and plan.scheme.startswith("sdp+"):
+    if scenario.conversation is not None and plan.scheme.startswith(("sdp+", "whip+whep")):
         plan = replace(plan, options={"kind": "agent", **plan.options})  # whom else would one talk with
     target = find_target(plan)
     if engine == "model" and (clock == "real" or scenario.target.scheme != "loopback"):
@@ -149,10 +152,11 @@ def _check_conversation(scenario: Scenario, target: Target, engine: Engine) -> N
     """
     if engine == "model":
         raise BadInputError("engine model holds no conversation", "use engine stack")
-    if target.name != "loopback" and not getattr(target, "agent", False):
-        raise BadInputError(f"target {target.name} is no voice agent", "call one by sdp+http or sdp+https")
+    simulated = target.name in SIMULATED
+    if not simulated and not getattr(target, "agent", False):
+        raise BadInputError(f"target {target.name} is no voice agent", "call one by sdp+https or whip+whep")
     asked = scenario.conversation is not None and scenario.conversation.intelligibility
-    if asked and target.name != "loopback":
+    if asked and not simulated:
         raise BadInputError(
             "conversation.intelligibility compares with the original, which an agent outside keeps to itself",
             "leave it out, or call the loopback",
@@ -165,7 +169,7 @@ def _check_conversation(scenario: Scenario, target: Target, engine: Engine) -> N
         if metric.over == "mouth_to_ear":
             cure = "it has response and barge_in"
             raise BadInputError(f"budget {budget.expression!r}: in a conversation nobody speaks markers", cure)
-        if target.name != "loopback" or metric.over not in TURNS:
+        if not simulated or metric.over not in TURNS:
             continue
         if metric.suffix == ".stages.agent" or (metric.suffix in ("", ".stop", ".arrived") and not budget.advisory):
             raise BadInputError(

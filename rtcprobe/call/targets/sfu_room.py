@@ -17,6 +17,7 @@ from itertools import combinations
 from rtcprobe.call.courier import Courier
 from rtcprobe.call.ends.server import Inlet, Nack, Outlet, ServerLeg
 from rtcprobe.call.ends.showing import PictureInlet, PictureOutlet
+from rtcprobe.call.live import LiveMouth
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import CallSetup, Route
 from rtcprobe.call.targets.emulated import World
@@ -142,7 +143,7 @@ class Room:
         leg = self._leg(home, [*sections, *silent], CALLEE_ORDER, courier)
         seat = Seat(peer=peer, leg=leg, listens_to=talkers, publishes=publishes)
         self.seats[name].append(seat)
-        if self.plan.rides and not network.sockets:
+        if self.plan.rides and not network.sockets and not isinstance(member.mouth, LiveMouth):  # who hears as it comes
             self._boarding += [asyncio.ensure_future(self._board(seat, talker)) for talker in talkers]
         return seat
 
