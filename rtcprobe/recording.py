@@ -31,6 +31,9 @@ __all__ = [
     "CameVideo",
     "Departure",
     "Departures",
+    "Filmed",
+    "Glimpse",
+    "Looked",
     "Said",
     "SenderReport",
     "Sounded",
@@ -262,6 +265,44 @@ class Came:
     away_s: Sequence[float] | npt.NDArray[np.float64] = ()
     reports: Sequence[SenderReport] = ()
     mixed: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Filmed:
+    """What a camera showed whose end encodes by itself: frame ``numbers``, ascending, and when each was filmed.
+
+    ``departures`` are its packets. What was filmed before ``since_s`` and after ``until_s`` is not asked for.
+    """
+
+    numbers: npt.NDArray[np.int64]
+    at_s: npt.NDArray[np.float64]
+    departures: Sequence[Departure]
+    fps: float
+    size: str
+    since_s: float
+    until_s: float
+
+
+class Glimpse(NamedTuple):
+    """A picture that an end showed which decodes by itself: out of the decoder at ``at_s``, its RTP ``timestamp``.
+
+    ``cells`` is how bright those of the number in it are, of shape (32,); None where it could not be looked at.
+    ``shown_s`` is when it was on the screen; None where the end did not tell.
+    """
+
+    at_s: float
+    timestamp: int
+    size: str
+    cells: npt.NDArray[np.float64] | None
+    shown_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Looked:
+    """What an end saw that decodes by itself, in that order; ``arrivals`` are its packets as they came."""
+
+    glimpses: Sequence[Glimpse]
+    arrivals: Sequence[Departure]
 
 
 class VideoArrival(NamedTuple):

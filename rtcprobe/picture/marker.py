@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["NUMBERS", "Luma", "Reading", "paint", "read"]
+__all__ = ["CELLS", "NUMBERS", "Luma", "Reading", "edges", "paint", "read", "read_cells", "word"]
 
 Luma = npt.NDArray[np.uint8]
 """The brightness of a picture, shape (height, width), 16 (black) to 235 (white)."""
@@ -26,6 +26,7 @@ Luma = npt.NDArray[np.uint8]
 NUMBERS: Final = 1 << 16
 
 _ROWS, _COLUMNS = 4, 8
+CELLS: Final = _ROWS * _COLUMNS
 _CELL_HEIGHT, _CELL_WIDTH = 1 / 15, 1 / 20
 _DARK, _LIGHT = 48, 208
 """Away from black and white, where coders and screens clip."""
@@ -48,7 +49,7 @@ class Reading(NamedTuple):
 
 def paint(luma: Luma, number: int) -> None:
     """Paint ``number`` (modulo 65,536) into ``luma``, shape (height, width)."""
-    rows, columns = _edges(*luma.shape)
+    rows, columns = edges(*luma.shape)
     for row, cells in enumerate(_cells(number % NUMBERS)):
         for column, light in enumerate(cells):
             area = luma[rows[row] : rows[row + 1], columns[column] : columns[column + 1]]
@@ -58,7 +59,11 @@ def paint(luma: Luma, number: int) -> None:
 def read(luma: Luma) -> Reading | None:
     """Return the number painted into ``luma``, of any size; None where there is none to be trusted."""
     rows, columns = _points(*luma.shape)
-    cells = luma[rows, columns].mean(axis=1)
+    return read_cells(luma[rows, columns].mean(axis=1))
+
+
+def read_cells(cells: npt.NDArray[np.float64]) -> Reading | None:
+    """Return the number that cells say, by how bright each is, row by row; None where there is none to be trusted."""
     light = float(cells[list(_LIGHT_CORNERS)].mean())
     dark = float(cells[list(_DARK_CORNERS)].mean())
     if light - dark < _LEAST_CONTRAST:
@@ -69,6 +74,12 @@ def read(luma: Luma) -> Reading | None:
     if _crc(gray) != check:
         return None
     return Reading(_from_gray(gray), float(np.abs(away).min()))
+
+
+def word(number: int) -> int:
+    """Return which cells are light for ``number`` (modulo 65,536): 32 bits, the first cell's the highest."""
+    bits = (light for row in _cells(number % NUMBERS) for light in row)
+    return sum(1 << CELLS - 1 - place for place, light in enumerate(bits) if light)
 
 
 @lru_cache(maxsize=256)
@@ -99,8 +110,8 @@ def _crc(value: int) -> int:
 
 
 @lru_cache(maxsize=16)
-def _edges(height: int, width: int) -> tuple[list[int], list[int]]:
-    """Return where the rows and the columns of cells begin, and the last ones end."""
+def edges(height: int, width: int) -> tuple[list[int], list[int]]:
+    """Return, in pixels, where the rows and the columns of cells begin, and the last ones end."""
     rows = [round(height * _CELL_HEIGHT * (1 + row)) for row in range(_ROWS + 1)]
     columns = [round(width * _CELL_WIDTH * (1 + column)) for column in range(_COLUMNS + 1)]
     return rows, columns

@@ -18,7 +18,7 @@ from rtcprobe.probe.conversing import Spoke, spoke_in
 from rtcprobe.probe.hearing import Listened
 from rtcprobe.probe.messaging import Exchanged, exchanged
 from rtcprobe.probe.placing import Attempt
-from rtcprobe.probe.seeing import Watched, watched
+from rtcprobe.probe.seeing import Looking, Watched, watched
 from rtcprobe.recording import Said
 from rtcprobe.scenario import Cue
 from rtcprobe.ways import Leg, Way
@@ -36,7 +36,7 @@ class Placed:
     """
 
     ways: Sequence[Listened]
-    watched: Sequence[Watched] = ()
+    watched: Sequence[Watched | Looking] = ()
     exchanged: Sequence[Exchanged] = ()
     said: Sequence[Said]
     legs: Mapping[Leg, Sequence[Line]]

@@ -130,7 +130,12 @@ class _Run:
         harness = Harness(self.placing.clock, detection_error_s=error_s, survived=survived, checked=checked)
         notes = self.notes = Notes(scenario, self.placing, harness, self.progress)
         self.joining = Joining(notes, Voided("join", plan.joins))
-        pictures = Pictures(scenario, video_dir=self.video_dir, without=self._without("pictures", "measured"))
+        pictures = Pictures(
+            scenario,
+            video_dir=self.video_dir,
+            without=self._without("pictures", "measured"),
+            filmed_there=getattr(self.placing.target, "films_itself", False),
+        )
         messages = Messages(scenario, without=self._without("messages", "exchanged"))
         voided = Voided("call", plan.calls)
         self.talking = Talking(notes, self.engine, voices, pictures, messages, self.wav_dir, voided, conversing)

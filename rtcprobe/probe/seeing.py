@@ -20,6 +20,7 @@ from rtcprobe.call.targets.base import Way as CallWay
 from rtcprobe.call.targets.sfu_shown import Shown
 from rtcprobe.errors import BadInputError
 from rtcprobe.hearing.eyes import Constants, Seen, Viewing
+from rtcprobe.hearing.glimpses import see_glimpses
 from rtcprobe.hearing.lips import LipSync
 from rtcprobe.hearing.relate_pictures import related_pictures
 from rtcprobe.hearing.screen import Screen
@@ -29,7 +30,7 @@ from rtcprobe.picture.settings import VideoSettings
 from rtcprobe.picture.shelf import Shelf
 from rtcprobe.picture.show import write_beside
 from rtcprobe.playout.policies import PlayoutChoice
-from rtcprobe.recording import Came, CameVideo, Said
+from rtcprobe.recording import Came, CameVideo, Filmed, Looked, Said
 from rtcprobe.result import Account, Still
 from rtcprobe.scenario import Scenario
 from rtcprobe.scenario.video import VideoPlan
@@ -37,7 +38,7 @@ from rtcprobe.timeline import VIDEO_ORDER
 from rtcprobe.units import format_rate
 from rtcprobe.ways import Way
 
-__all__ = ["Pictures", "Watched", "first_pictures_s", "watched"]
+__all__ = ["Looking", "Pictures", "Watched", "first_pictures_s", "watched"]
 
 
 _SYNCHRONIZED = frozenset({"libwebrtc", "chromium"})
@@ -62,19 +63,31 @@ class Watched:
     screen: Screen | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looking:
+    """One way of a call between ends that film, decode and show by themselves."""
+
+    way: Way
+    filmed: Filmed
+    looked: Looked
+    forwarded: bool
+
+
 class Pictures:
     """The pictures of one run: films encoded before any call, and what was seen in each call, by its number.
 
     ``video_dir`` gets what was filmed beside what was shown, a file a way; of several calls each has a folder in it.
     """
 
-    def __init__(self, scenario: Scenario, *, video_dir: Path | None, without: str | None = None) -> None:
-        """Encode what is shown; nothing, ``without`` saying why.
+    def __init__(
+        self, scenario: Scenario, *, video_dir: Path | None, without: str | None = None, filmed_there: bool = False
+    ) -> None:
+        """Encode what is shown; nothing, ``without`` saying why, or where it is filmed at the other end (a browser's).
 
         Raises:
             MeasurementError: FFmpeg cannot encode one of the films.
         """
-        self._scenario, self._video_dir = scenario, video_dir
+        self._scenario, self._video_dir, self._filmed_there = scenario, video_dir, filmed_there
         self._without = without if _plans(scenario) else None
         self._plans = {} if without else _plans(scenario)
         self._films: dict[VideoSettings, Film] = {}
@@ -85,6 +98,8 @@ class Pictures:
         """Of the call that is heard now, by the way of the sound."""
         for plan in self._plans.values():
             film = self._films.setdefault(plan.settings, Film(plan.settings, shelf=Shelf()))
+            if filmed_there:
+                continue
             film.prepare(_frames(scenario.call.duration_s, plan))
 
     def cameras(self, *, endless: bool) -> dict[str, Camera]:
@@ -97,10 +112,10 @@ class Pictures:
             for name, plan in self._plans.items()
         }
 
-    def beside(self, ways: Sequence[Watched], sound: Mapping[Way, Came]) -> Mapping[Way, LipSync]:
+    def beside(self, ways: Sequence[Watched | Looking], sound: Mapping[Way, Came]) -> Mapping[Way, LipSync]:
         """Return, by the way of each sound, what makes it agree with the picture beside it while it is played."""
         self._lips = {}
-        for one in _by_way(ways):
+        for one in _by_way([each for each in ways if isinstance(each, Watched)]):
             if len(one) > 1:
                 continue  # who came back has a receiver for each connection, and one ear for all: left alone
             each = one[0]
@@ -113,13 +128,17 @@ class Pictures:
                 self._lips = {**self._lips, heard: (lips, viewing)}
         return {way: lips for way, (lips, _) in self._lips.items()}
 
-    def see(self, number: int, ways: Sequence[Watched]) -> None:
+    def see(self, number: int, ways: Sequence[Watched | Looking]) -> None:
         """See what came in call ``number``; of a picture that was played beside its sound, the rest.
 
         Raises:
             BadInputError: a film that is to be written, and cannot be.
         """
-        for one in _by_way(ways):
+        for looking in (each for each in ways if isinstance(each, Looking)):
+            seen = _glimpsed(looking, self._scenario)
+            sight = CallSight(policy="the browser's own", seen=seen, likeness={}, forwarded=looking.forwarded)
+            self._sights.setdefault(looking.way, {})[number] = sight
+        for one in _by_way([each for each in ways if isinstance(each, Watched)]):
             sights = [self._sight(each, number) for each in one]
             self._sights.setdefault(one[0].way, {})[number] = sights[0] if len(sights) == 1 else together(sights)
             if self._video_dir is not None:
@@ -142,7 +161,7 @@ class Pictures:
         if self._without is not None:
             yield self._without
         for settings, film in self._films.items():
-            reached_bps = film.bitrate_bps()
+            reached_bps = 0.0 if self._filmed_there else film.bitrate_bps()
             if reached_bps > _TOO_MUCH * settings.bitrate_bps:
                 took, asked = format_rate(round(reached_bps, -3)), format_rate(settings.bitrate_bps)
                 what = f"{settings.codec} of {settings.size} at {settings.fps}/s"
@@ -186,12 +205,12 @@ class Pictures:
         return folder
 
 
-def watched(call: Call, listener: Peer | None = None, *, outside: bool) -> list[Watched]:
+def watched(call: Call, listener: Peer | None = None, *, outside: bool) -> list[Watched | Looking]:
     """Return every way of ``call`` on which somebody watched, or ``listener`` alone.
 
     ``outside``: through a server that is not ours.
     """
-    found: list[Watched] = []
+    found: list[Watched | Looking] = []
     shown_on: Callable[[CallWay], Sequence[Shown]] | None = getattr(call, "shown_on", None)
     for way in call.ways:
         if listener not in (None, way.listener):
@@ -199,6 +218,10 @@ def watched(call: Call, listener: Peer | None = None, *, outside: bool) -> list[
         if shown_on is not None:
             name = Way.of(way.direction.talker, way.direction.listener, "video")
             found += [Watched(way=name, **each._asdict()) for each in shown_on(way)]
+            continue
+        looking = _looking(way)
+        if looking is not None:
+            found.append(looking)
             continue
         came = came_video(way.listener, forwarded=outside)
         for picture in way.talker.pictures:
@@ -215,12 +238,29 @@ def first_pictures_s(call: Call, listener: Peer, scenario: Scenario, *, outside:
     """Return the milestones of the first picture that ``listener`` saw, seconds since the call's epoch."""
     marks: dict[str, float] = {}
     for each in watched(call, listener, outside=outside):
-        seen = _viewing(each, scenario).seen()
+        seen = _glimpsed(each, scenario) if isinstance(each, Looking) else _viewing(each, scenario).seen()
         reached_s = (seen.first_packet_s, seen.first_key_frame_s, seen.first_picture_s)
         for name, at_s in zip(VIDEO_ORDER, reached_s, strict=True):
             if at_s is not None:
                 marks[name] = max(at_s, marks.get(name, at_s))
     return marks
+
+
+def _looking(way: CallWay) -> Looking | None:
+    """Return a way between browsers; None where its talker is none, or shows nothing. Other ends know of neither."""
+    shows, sees = (getattr(peer, "sights", None) for peer in (way.talker, way.listener))
+    filmed = None if shows is None or sees is None else shows.filmed()
+    if filmed is None or sees is None:
+        return None
+    name = Way.of(way.direction.talker, way.direction.listener, "video")
+    return Looking(way=name, filmed=filmed, looked=sees.looked(), forwarded=way.talker is way.listener)
+
+
+def _glimpsed(each: Looking, scenario: Scenario) -> Seen:
+    plans = _plans(scenario)
+    viewer, camera = _viewer(plans, each.way), plans[each.way.talker]
+    constants = Constants(capture_s=camera.capture_s, encode_s=0.0, display_s=viewer.display_s)
+    return see_glimpses(each.filmed, each.looked, constants)
 
 
 def _by_way(ways: Sequence[Watched]) -> list[list[Watched]]:

@@ -120,7 +120,7 @@ def test_janus_own_demo_page_is_an_echo_that_is_away_for_as_long_as_the_link_tak
     assert runs["delay 40ms"].parties["caller"]["media"].startswith("all of it passed our link")
 
 
-def test_two_pages_meet_and_hear_each_other_over_both_their_lines(network, tmp_path):
+def test_two_pages_meet_hear_and_see_each_other_over_both_their_lines(network, tmp_path):
     command = [
         sys.executable,
         HERE / "servers" / "meeting.py",
@@ -130,9 +130,10 @@ def test_two_pages_meet_and_hear_each_other_over_both_their_lines(network, tmp_p
     server = ServerProcess("meeting", command, folder=tmp_path)
     server.start(lambda: answers_tcp(network.address, port))
     try:
-        page = f"page+http://{network.address}:{port}/"
+        page = f"page+http://{network.address}:{port}/?video"
         target = f"target={{url: '{page}', ends: two, steps: [{{click: '#meet'}}]}}"
-        run = valid_run("1v1-social", *SHORT, target, "call.calls=1", "link=delay 40ms")
+        camera = "video={size: 320x240, fps: 15}"
+        run = valid_run("1v1-social", *SHORT, target, camera, "call.calls=1", "link=delay 40ms")
     finally:
         server.stop()
     assert list(run.parties) == ["caller", "callee"]
@@ -140,6 +141,15 @@ def test_two_pages_meet_and_hear_each_other_over_both_their_lines(network, tmp_p
         # 26.5 ms of encoder, 40 of link; NetEQ's target of 20 to 40 and its tick; no more than half a second at worst.
         assert 0.080 < settled_s(run, way) < 0.150
         assert run.mouth_to_ear[way].stages["network_and_page"] > 0.040
+    seen = [each for each in run.accounts if each.kind == "glass_to_glass"]
+    assert [each.way for each in seen] == [f"{way}.video" for way in WAYS.values()]
+    for each in seen:
+        counts = each.playout.w3c
+        # Each frame by the number in the picture and by its RTP time: of some sixty, none may differ.
+        assert counts["framesIdentifiedTwice"] == counts["framesIdentifiedAlike"] > 30
+        assert each.heard > 20
+        assert each.stages["network_min"] == pytest.approx(0.040, abs=0.001)
+        assert min(sample.delay_s for sample in each.samples) > 0.040
 
 
 def test_a_step_that_never_comes_is_named(tmp_path):

@@ -86,6 +86,14 @@ class PageTarget:
         return (WayName("round_trip"),) if len(self.plans) == 1 else BOTH_WAYS
 
     @property
+    def pictures(self) -> bool:
+        """Whether pictures are shown and watched: between pages, and by one that sees itself."""
+        return bool(self.plans)
+
+    films_itself = True
+    """What pages show is filmed and encoded in them."""
+
+    @property
     def routes(self) -> Sequence[Route]:
         """The ways packets take."""
         return (OWN_ROUTES, ECHO_ROUTES, TWO_ENDS_ROUTES)[len(self.plans)]
@@ -163,9 +171,19 @@ class PageCall(Course):
         self.pages = []
         for place, (name, plan) in enumerate(zip(names, plans, strict=False)):
             host = self._host(name, far, signals, seeds[4 * place :])
+            camera = setup.cameras.get(name)
             self.pages.append(
-                BrowserEnd(host, name, plan.of(name), setup.speech[name], executable, direct=not target.plans)
-            )  # fmt: skip
+                BrowserEnd(
+                    host,
+                    name,
+                    plan.of(name),
+                    setup.speech[name],
+                    executable,
+                    direct=not target.plans,
+                    camera=None if camera is None else camera.film.settings,
+                    looks=bool(setup.cameras) and bool(target.plans),
+                )
+            )
         self._ours: _DirectPeer | None = None
         if not target.plans:
             phase = float(np.random.Generator(np.random.PCG64(phase_seed)).random())

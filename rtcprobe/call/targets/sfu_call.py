@@ -8,6 +8,7 @@ import numpy as np
 
 from rtcprobe.call.channel import drained
 from rtcprobe.call.ends.server import ServerLeg
+from rtcprobe.call.live import introduce
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.script import absent, goes_on_stage
 from rtcprobe.call.signaling import EmulatedSignaling, Sdp
@@ -44,6 +45,13 @@ class SfuCall(EmulatedCall):
             on_stage = not (plan.new_connection and goes_on_stage(name, setup.cues))
             self.room.take_seat(name, publishes=on_stage)
         self.room.lay_relays()
+        heard = {
+            (name, other): seats[0].section(other)
+            for name, seats in self.room.seats.items()
+            if seats
+            for other in seats[0].listens_to
+        }
+        introduce({name: each.mouth for name, each in self._members.items()}, heard)
         self._serving = {name: asyncio.Semaphore(plan.workers) for name in plan.servers}
         self._signaling = {name: self._signaling_of(name) for name in plan.servers}
 
@@ -209,6 +217,7 @@ class SfuCall(EmulatedCall):
     async def close_peers(self) -> list[str | None]:
         """Hang up one after the other, in an order that no clock decides: parties, then servers."""
         self.room.stop()
+        self.warnings += self.room.faults
         return [await bounded(each.close()) for each in (*self.peers, *self._server_legs())]
 
     def _rooms(self, plan: Topology) -> Room:

@@ -14,15 +14,16 @@ from collections import defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 PAGE = b"""<!doctype html><meta charset=utf-8><link rel=icon href="data:,"><button id=meet>meet</button>
-<audio autoplay></audio><script>
+<video autoplay muted></video><audio autoplay></audio><script>
+const video = location.search === '?video';
 const post = (path, body) => fetch(path, { method: 'POST', body }).then((said) => said.text());
 const get = (path) => fetch(path).then((said) => said.text());
 document.querySelector('#meet').onclick = async () => {
 	const { offers, meeting } = JSON.parse(await post('come', ''));
-	const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
+	const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video });
 	const peer = new RTCPeerConnection({ iceServers: [] });
-	peer.ontrack = ({ streams }) => (document.querySelector('audio').srcObject = streams[0]);
-	peer.addTrack(stream.getTracks()[0], stream);
+	peer.ontrack = ({ track, streams }) => (document.querySelector(track.kind).srcObject = streams[0]);
+	stream.getTracks().forEach((track) => peer.addTrack(track, stream));
 	const gathered = () => new Promise((done) => (peer.onicecandidate = ({ candidate }) => !candidate && done()));
 	const mine = offers ? 'offer' : 'answer';
 	if (!offers) await peer.setRemoteDescription({ type: 'offer', sdp: await get(`${meeting}/offer`) });
@@ -43,7 +44,7 @@ class Meeting(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        if self.path == "/":
+        if self.path in {"/", "/?video"}:
             self.answer(PAGE, "text/html")
         else:
             there[self.path].wait(WAIT_S)

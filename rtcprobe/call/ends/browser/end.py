@@ -23,6 +23,7 @@ import numpy as np
 
 from rtcprobe.call.ends.browser.events import PageTimeline, Told
 from rtcprobe.call.ends.browser.figures import Passed, figures_of, passed_of
+from rtcprobe.call.ends.browser.filming import PagePictures
 from rtcprobe.call.ends.browser.launching import source
 from rtcprobe.call.ends.browser.sounding import Returned
 from rtcprobe.call.ends.browser.tab import PagePlan, Tab
@@ -31,6 +32,7 @@ from rtcprobe.call.ends.browser.voice import PageVoice
 from rtcprobe.call.mouth_track import Speech
 from rtcprobe.call.transceiver import Sound
 from rtcprobe.hearing.played import MOST_UNSETTLED, SETTLING_S, disturbances, unsettled_s
+from rtcprobe.picture.settings import VideoSettings
 from rtcprobe.playout.base import BLOCK_S
 from rtcprobe.recording import Came, Said
 from rtcprobe.runtime.media_seam import MediaPath
@@ -52,9 +54,18 @@ class BrowserEnd:
     pictures: Sequence[Any] = ()
 
     def __init__(
-        self, host: OutsideHost, side: Side, plan: PagePlan, speech: Speech | None, executable: str, *, direct: bool
+        self,
+        host: OutsideHost,
+        side: Side,
+        plan: PagePlan,
+        speech: Speech | None,
+        executable: str,
+        *,
+        direct: bool,
+        camera: VideoSettings | None = None,
+        looks: bool = False,
     ) -> None:
-        """Make it; nothing is opened. ``direct``: nothing stands between it and whom it hears."""
+        """Make it; nothing is opened. ``direct``: nothing stands between it and whom it hears; ``camera``: it films."""
         self.side = side
         self.timeline = PageTimeline(side)
         self.connected, self.failed, self.ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -76,6 +87,8 @@ class BrowserEnd:
             complain=self.tab.complain,
             refused=lambda why: self.tab.lose(f"the page cannot speak: {why}"),
         )
+        lasts_s = 0.0 if speech is None else speech.duration_s
+        self.sights = PagePictures(settings=camera, looks=looks, lasts_s=lasts_s, told=self._told, tap=self.tap)
         self._returned = Returned()
         self._early: dict[str, float] = {}
         self._turn: TurnEnd | None = None
@@ -170,6 +183,7 @@ class BrowserEnd:
         bindings: dict[str, Callable[..., Any]] = {
             "__rtcprobe_tell": lambda _source, text: self._told.take(str(text)),
             "__rtcprobe_heard": lambda _source, text: self._returned.take(str(text)),
+            "__rtcprobe_seen": lambda _source, text: self.sights.take(str(text)),
             "__rtcprobe_sound": lambda _source: self._voice.sound,
         }
         await self.tab.start(self._script(turn), bindings)
@@ -217,13 +231,7 @@ class BrowserEnd:
 
     def report(self) -> dict[str, Any]:
         """Return which browser it was and what was done to it, and what it says of itself."""
-        chromium = self.tab.chromium
-        out: dict[str, Any] = {}
-        if chromium is not None and chromium.version:
-            out |= {"browser": f"Chromium {chromium.version}", "flags": " ".join(chromium.flags)}
-            out |= {"priority": chromium.priority, "patches": _PATCHES}
-        if self.tab.plan.generates:
-            out["mouth"] = _GENERATED
+        out = _of_browser(self.tab)
         late_s = self._told.mouth.late_s
         if late_s:
             out |= {f"mouth_late_p{q}_s": float(np.percentile(late_s, q)) for q in (50, 95, 99)}
@@ -253,6 +261,7 @@ class BrowserEnd:
             "total": self._voice.total,
             "mouth": source("mouth.js"),
             "ear": source("ear.js"),
+            **self.sights.plan,
         }
         return source("init.js").replace("/*config*/", json.dumps(config))
 
@@ -265,10 +274,11 @@ class BrowserEnd:
             self.timeline.mark(milestone, at_s)
 
     def _described(self, sdp: str) -> None:
-        """Learn the payload types of sound."""
+        """Learn the payload types of sound and pictures."""
         for section in sdp.split("\nm=")[1:]:
-            if section.startswith("audio "):
-                self.tap.audio |= {int(each) for each in section.splitlines()[0].split()[3:] if each.isdigit()}
+            for kind, known in (("audio ", self.tap.audio), ("video ", self.tap.video)):
+                if section.startswith(kind):
+                    known |= {int(each) for each in section.splitlines()[0].split()[3:] if each.isdigit()}
 
     def _on_link(self, milestone: str, at_s: float) -> None:
         if self._told.clock is None:
@@ -287,5 +297,18 @@ class BrowserEnd:
             self.tab.beside(self.speak())
 
 
-_PATCHES: Final = "RTCPeerConnection: ICE servers ours, policy relay; getUserMedia: the microphone is ours"
+def _of_browser(tab: Tab) -> dict[str, Any]:
+    chromium, out = tab.chromium, dict[str, Any]()
+    if chromium is not None and chromium.version:
+        out |= {"browser": f"Chromium {chromium.version}", "flags": " ".join(chromium.flags)}
+        out |= {"priority": chromium.priority, "patches": _PATCHES}
+    if tab.plan.generates:
+        out["mouth"] = _GENERATED
+    return out
+
+
+_PATCHES: Final = (
+    "RTCPeerConnection: ICE servers ours, policy relay; getUserMedia: the microphone is ours, and the camera where the "
+    "scenario has one"
+)
 _GENERATED: Final = "generator: what the page asked of echo cancellation, noise suppression and gain is passed by"

@@ -35,18 +35,25 @@ class BrowserTap(WireTap):
         super().__init__(side)
         self.audio: set[int] = set()
         """Payload types of sound, as agreed on; while it is empty, whatever comes is taken for sound."""
+        self.video: set[int] = set()
+        """Payload types of pictures."""
         self.arrivals = Arrivals()
         """RTP of sound that came, by headers alone."""
         self._reached = reached
         self._sources: dict[int, int] = {}
         self._came: dict[int, Departures] = {}
+        self._pictures_came: dict[int, Departures] = {}
 
     def received(self, data: bytes, now_s: float) -> None:
         """Note a datagram that reaches the browser."""
         super().received(data, now_s)
         if is_rtp(data):
             kind = data[1] & 0x7F
-            if not self.audio or kind in self.audio:
+            if kind in self.video:
+                source, left = int.from_bytes(data[8:12], "big"), self._pictures_came
+                sequence, stamp = int.from_bytes(data[2:4], "big"), int.from_bytes(data[4:8], "big")
+                left.setdefault(source, Departures()).add(now_s, sequence, stamp, len(data), source)
+            elif not self.audio or kind in self.audio:
                 self._reached("first_packet", now_s)
                 sequence, stamp = int.from_bytes(data[2:4], "big"), int.from_bytes(data[4:8], "big")
                 self.arrivals.add(now_s, sequence, stamp, b"", kind)
@@ -62,6 +69,15 @@ class BrowserTap(WireTap):
         super().sent(data, now_s)
         if is_rtp(data):
             self._sources[int.from_bytes(data[8:12], "big")] = data[1] & 0x7F
+
+    def films(self) -> tuple[int, ...]:
+        """Return the source of pictures that sent most, if there is one: what is sent again has another of its own."""
+        found = [ssrc for ssrc, kind in self._sources.items() if kind in self.video]
+        return tuple(sorted(found, key=lambda ssrc: len(self.departures(ssrc)), reverse=True)[:1])
+
+    def pictures_came(self) -> Departures:
+        """Return the packets of the picture of which most came."""
+        return max(self._pictures_came.values(), key=len, default=Departures())
 
     def spoken(self) -> list[Departure]:
         """Return the packets of sound that left, of the source that sent most."""

@@ -51,7 +51,10 @@
 			tell('state', { n, state: connection.connectionState }),
 		);
 		connection.addEventListener('track', ({ track }) => {
-			if (track.kind !== 'audio') return;
+			if (track.kind === 'video') {
+				if (config.looks) look(track, n);
+				return;
+			}
 			track.addEventListener('unmute', () => tell('unmute', { n }), { once: true });
 			listen(track, n);
 		});
@@ -132,6 +135,14 @@
 				}
 				stream.addTrack(newMouth());
 			}
+			const cameras = stream.getVideoTracks();
+			if (cameras.length && config.camera) {
+				for (const each of cameras) {
+					stream.removeTrack(each);
+					each.stop();
+				}
+				stream.addTrack(newCamera());
+			}
 			if (microphones.length) tell('microphone', {});
 			return stream;
 		};
@@ -154,6 +165,57 @@
 		worker.postMessage({ readable: processor.readable }, [processor.readable]);
 	}
 
+	// --- camera and eye ----------------------------------------------------------------------------------------------
+	const lookers = []; // of cameras and eyes: what is asked for what they have still to tell
+	const looker = (worker, more) => {
+		const each = { worker, flushed: () => {} };
+		lookers.push(each);
+		worker.onmessage = ({ data }) => {
+			if (data.filmed || data.seen || data.fault) globalThis.__rtcprobe_seen(JSON.stringify({ ...more, ...data }));
+			if (data.flushed) each.flushed();
+		};
+		worker.onerror = (event) => tell('fault', { message: `pictures: ${event.message}` });
+	};
+
+	function newCamera() {
+		const track = new MediaStreamTrackGenerator({ kind: 'video' });
+		const worker = new Worker(script(config.film));
+		looker(worker, {});
+		worker.postMessage({ writable: track.writable, plan: config.camera }, [track.writable]);
+		return track;
+	}
+
+	let eyes = 0;
+
+	function look(track, n) {
+		const id = ++eyes;
+		// What is on no screen is not shown: two pixels of it are, whatever the page does with it.
+		const screen = document.createElement('video');
+		screen.muted = true;
+		screen.style.cssText = 'position:fixed;left:0;top:0;width:2px;height:2px;opacity:0.01;pointer-events:none;z-index:-1';
+		screen.srcObject = new MediaStream([track]);
+		document.documentElement.append(screen);
+		screen.play().catch((error) => tell('fault', { message: `showing: ${error.message}` }));
+		let shown = [];
+		const told = () => {
+			if (shown.length) globalThis.__rtcprobe_seen(JSON.stringify({ n, id, shown }));
+			shown = [];
+		};
+		const called = (_, { rtpTimestamp, presentationTime }) => {
+			if (rtpTimestamp !== undefined) shown.push({ rtp: rtpTimestamp, at: performance.timeOrigin + presentationTime });
+			if (shown.length >= 30) told();
+			screen.requestVideoFrameCallback(called);
+		};
+		screen.requestVideoFrameCallback(called);
+		screens.push(told);
+		const processor = new MediaStreamTrackProcessor({ track, maxBufferSize: 60 });
+		const worker = new Worker(script(config.eye));
+		looker(worker, { n, id });
+		worker.postMessage({ readable: processor.readable }, [processor.readable]);
+	}
+
+	const screens = [];
+
 	const plain = async (connection) => {
 		const report = await connection.getStats();
 		const all = [];
@@ -169,16 +231,18 @@
 				mouths.forEach((worker) => worker.postMessage({ speak: true }));
 			},
 			// Resolves when what the ears have heard so far is told.
-			flush: () =>
-				Promise.all(
-					ears.map(
+			flush: () => {
+				screens.forEach((told) => told());
+				return Promise.all(
+					[...ears, ...lookers].map(
 						(ear) =>
 							new Promise((done) => {
 								ear.flushed = done;
 								ear.worker.postMessage({ flush: true });
 							}),
 					),
-				),
+				);
+			},
 			async figures() {
 				const all = [];
 				for (const [n, connection] of connections) {
