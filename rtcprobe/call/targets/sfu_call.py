@@ -217,6 +217,7 @@ class SfuCall(EmulatedCall):
     async def close_peers(self) -> list[str | None]:
         """Hang up one after the other, in an order that no clock decides: parties, then servers."""
         self.room.stop()
+        self.warnings += self.room.faults
         return [await bounded(each.close()) for each in (*self.peers, *self._server_legs())]
 
     def _rooms(self, plan: Topology) -> Room:
