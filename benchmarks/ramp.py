@@ -26,7 +26,7 @@ from rtcprobe.probe.placing import Placing
 from rtcprobe.runtime.priority import prioritised
 
 CALLS = 10
-CALL_S = 4.0
+CALL_S = 2.5
 WANTED_BPS = 2e6
 WINDOW_S = 0.5
 LONGEST_S = 1.5

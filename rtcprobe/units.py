@@ -163,11 +163,13 @@ def _split(text: object) -> tuple[str, str]:
     if isinstance(text, bool) or not isinstance(text, (str, int, float)):
         return "", ""
     match = _QUANTITY.fullmatch(str(text).strip())
-    return ("", "") if match is None else (match[1], match[2])
+    # Some keyboards write the Greek letter for the micro sign.
+    return ("", "") if match is None else (match[1], match[2].replace("\u03bc", "\u00b5"))
 
 
 def is_unit(word: str) -> bool:
     """Whether ``word`` is a unit, written apart from its number."""
+    word = word.replace("\u03bc", "\u00b5")
     return word == "%" or word.lower() in _DURATION or word.lower() in _RATE or word.lower() in _BYTES
 
 

@@ -260,6 +260,7 @@ def test_what_is_not_emulated_on_the_way_to_a_target_is_said():
     assert find_scenario("1v1-social", ["target=sdp+https://host/x"]).warnings == (warning,)
     assert find_scenario("1v1-social", ["target={url: sdp+https://host/x, region: tokyo}"]).warnings == ()
     assert find_scenario("1v1-social", ["target=sdp+https://host/x", "link=delay 1ms"]).warnings == ()
+    assert find_scenario("1v1-social", ["target=page"]).warnings == ()  # our own page: all between the two is
 
 
 def test_names_are_without_regard_to_case_and_the_digest_is_the_same():

@@ -19,7 +19,6 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 
@@ -226,19 +225,14 @@ class LiveTrack(MouthTrack):
         return self.mouth.frames[index] is not None
 
 
-class _Connection(Protocol):
-    @property
-    def sound(self) -> Sound: ...
-
-
-def introduce(mouths: Mapping[str, Mouth | None], peers: Mapping[tuple[str, str], _Connection]) -> None:
-    """Give every live mouth its ear, on the first connection of its party, and the one it follows."""
+def introduce(mouths: Mapping[str, Mouth | None], hears: Mapping[tuple[str, str], Sound]) -> None:
+    """Give every live mouth its ear, on the first of what its party ``hears`` (party, of whom), and whom it follows."""
     for party, mouth in mouths.items():
         if not isinstance(mouth, LiveMouth):
             continue
-        peer = next((each for (one, _), each in peers.items() if one == party), None)
-        if peer is not None:
-            mouth.listen(peer.sound)
+        sound = next((each for (one, _), each in hears.items() if one == party), None)
+        if sound is not None:
+            mouth.listen(sound)
         leader = None if mouth.speech.follows is None else mouths.get(mouth.speech.follows)
         mouth.leader = leader if isinstance(leader, LiveMouth) else None
 

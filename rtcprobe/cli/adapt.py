@@ -315,13 +315,14 @@ def _placed(adapting: Adapting, case: Case, calls: int, progress: Callable[[Prog
         done.rows.append(figures_of(found.course, case.link))
         done.courses.append(found.course)
         done.warnings += found.warnings
-        late = found.lateness.invalid()
+        late, said = found.lateness.invalid(), list[str]()
         if late:
-            said = f"packets left our emulator over 1 ms late in {spans(late)}"
-            if found.invalid:
-                done.invalid.append(f"INVALID: call {seed + 1}: {said}: this machine is too busy for it")
-            else:
-                done.warnings.append(f"call {seed + 1}: {said}")
+            said.append(f"packets left our emulator over {1e3 * found.lateness.limit_s:g} ms late in {spans(late)}")
+        if found.invalid:
+            said.append(f"our loop was {1e3 * found.loop_late_s:.1f} ms late at p95")
+            done.invalid.append(f"INVALID: call {seed + 1}: {', '.join(said)}: this machine is too busy for it")
+        elif said:
+            done.warnings.append(f"call {seed + 1}: {said[0]}")
     return done
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from rtcprobe.exporter.instruments import Draft, Instruments
 from rtcprobe.result import Account, Result, Summary
-from rtcprobe.ways import Way
+from rtcprobe.verdict.room.grouping import by_role
 
 __all__ = ["add_pictures", "set_pictures"]
 
@@ -55,18 +55,13 @@ def set_pictures(into: Instruments | Draft, result: Result) -> None:
         for name, key in _LIKENESS.items():
             likeness = {each: said.get(key + suffix) for each, suffix in _LIKENESSES.items()}
             _set_all(into, f"rtcprobe_{name}", likeness, direction=direction)
-    for way, account in result.of_kind("lip_sync").items():
+    for direction, account in by_role(result, "lip_sync").items():
         if account.summary is not None and account.samples:
-            _set_all(into, "rtcprobe_last_av_skew_seconds", _figures(account.summary), direction=_direction(way))
+            _set_all(into, "rtcprobe_last_av_skew_seconds", _figures(account.summary), direction=direction)
 
 
 def _seen(result: Result) -> Iterable[tuple[str, Account]]:
-    return ((_direction(way), account) for way, account in result.of_kind("glass_to_glass").items())
-
-
-def _direction(way: Way) -> str:
-    """Return a way of pictures as that of the same two's sound."""
-    return Way.of(way.talker, way.listener)
+    return by_role(result, "glass_to_glass").items()
 
 
 def _fates(account: Account) -> Iterable[tuple[str, int]]:

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from itertools import product
 from types import MappingProxyType
 from typing import Final
+
+import numpy as np
 
 from rtcprobe.link.delay import Delay
 from rtcprobe.link.parse import parse_link
@@ -46,11 +47,11 @@ def _lte(core_ms: float, drx_ms: float) -> Delay:
 
     As 1,000 equally likely values: every combination of 20 waits, 100 ranks of errors and 10 jitters, thinned.
     """
-    waits = [(slot + 0.5) / 20 * drx_ms for slot in range(20)]
-    errors = [0.0] * 90 + [8.0] * 9 + [16.0]  # geometric with ratio 0.1, its tail beyond two kept at two
-    jitters = [(slot + 0.5) / 10 * 6 - 3 for slot in range(10)]
-    delays_ms = sorted(core_ms + sum(parts) for parts in product(waits, errors, jitters))
-    return Delay(samples_s=tuple(round(delay_ms / 1e3, 6) for delay_ms in delays_ms[10::20]))
+    waits = (np.arange(20) + 0.5) / 20 * drx_ms
+    errors = np.array([0.0] * 90 + [8.0] * 9 + [16.0])  # geometric with ratio 0.1, its tail beyond two kept at two
+    jitters = (np.arange(10) + 0.5) / 10 * 6 - 3
+    delays_ms = np.sort(core_ms + (waits[:, None, None] + errors[:, None] + jitters).ravel())
+    return Delay(samples_s=tuple(round(delay_ms / 1e3, 6) for delay_ms in delays_ms[10::20].tolist()))
 
 
 def _4g(drx_ms: int, core_ms: float, *, up: str, down: str) -> tuple[LinkSpec, LinkSpec]:

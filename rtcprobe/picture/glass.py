@@ -41,7 +41,8 @@ class Glass:
         # Added modulo 256, as two's complement: what is painted stays far enough from both ends.
         noise = np.rint(random.normal(0.0, _NOISE_SIGMA, (height + _ROOM, width + _ROOM)))
         self._noise = noise.clip(-8, 8).astype(np.int8).view(np.uint8)
-        radius = self._radius = height * 7 // 25
+        # In an upright picture (a phone's) the width bounds the head, which sways by 6 % of it.
+        radius = self._radius = min(height * 7 // 25, int(0.44 * width) - 1)
         down, across = np.mgrid[-radius:radius, -radius:radius] + 0.5
         self._head = down**2 + across**2 < radius**2
         self._skin = _texture(random, 2 * radius, 2 * radius, mean=150, sigma=18)

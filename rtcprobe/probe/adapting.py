@@ -9,8 +9,10 @@ Rules:
     1. Our own senders do not adapt: ``down`` is about the target's sender, ``up`` about what the way through it makes
        of a constant one.
     2. What nobody knows (a server's own estimate) is NaN, not zero.
-    3. A second in which more than one in twenty packets left our emulator over 1 ms late is not the line's doing:
-       it is told, and where more than one in twenty seconds are so the call does not count (``runtime.seconds``).
+    3. Senders are told when the line let a packet out, not when this process came to look at it: what is late here by
+       milliseconds is a late report, no queue. So a second is late from the instrument's own limit on (``harness``):
+       one in which more than one in twenty packets left our emulator later than that. It is told, and where more than
+       one in twenty seconds are so, or the loop itself was as late at p95, the call does not count.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ from rtcprobe.picture.payload import vp8_size
 from rtcprobe.playout.base import BLOCK_SAMPLES
 from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.probe.beforehand import check_target
+from rtcprobe.probe.harness import LIMIT_S
 from rtcprobe.probe.placing import Attempt, Placing
 from rtcprobe.probe.seeing import Pictures
 from rtcprobe.probe.setup import call_setup
@@ -65,11 +68,13 @@ class Adapted:
     sender: str
     """Whose packets the line carried, in words."""
     warnings: Sequence[str] = ()
+    loop_late_s: float = 0.0
+    """How late our loop was at p95."""
 
     @property
     def invalid(self) -> bool:
         """Whether it does not count (rule 3)."""
-        return self.lateness.is_invalid()
+        return self.lateness.is_invalid() or self.loop_late_s > LIMIT_S
 
 
 @dataclass(slots=True)
@@ -131,7 +136,7 @@ class Adapting:
         """
         scenario = self._scenario(case.length_s)
         setup = self._setup(scenario, case)
-        noted, lateness = _Noted(), Lateness()
+        noted, lateness = _Noted(), Lateness(limit_s=LIMIT_S)
 
         def begun(attempt: Attempt) -> None:
             network = attempt.call.network
@@ -155,6 +160,7 @@ class Adapting:
             course=course,
             lateness=lateness,
             sender=self._sender(call),
+            loop_late_s=float(np.quantile(attempt.lag_s, 0.95)) if len(attempt.lag_s) else 0.0,
             warnings=[*call.warnings, *([] if call.cut is None else [f"the call was cut: {call.cut}"])],
         )
 

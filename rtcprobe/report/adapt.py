@@ -56,8 +56,11 @@ def sentence_of(case: Case, controller: str, rows: Sequence[Mapping[str, float |
     fall = fall_of(case.link)
     if fall is None:
         return f"{controller} uses {value('steady_share')} of the line, with {value('freezes')} freezes."
-    said = f"When the line falls to {format_rate(fall[1])}, {controller} sends below it after "
-    said += f"{value('below_capacity_s')}, with {value('freezes')} freezes and {value('dropped')} packets dropped"
+    below = intervals["below_capacity_s"]
+    never = below is not None and math.isinf(below[0])
+    said = f"When the line falls to {format_rate(fall[1])}, {controller} "
+    said += "never sends below it, with" if never else f"sends below it after {value('below_capacity_s')}, with"
+    said += f" {value('freezes')} freezes and {value('dropped')} packets dropped"
     if fall[2] is None:
         return f"{said}."
     whole = intervals["to_full_size_s"]

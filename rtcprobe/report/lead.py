@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rtcprobe.report.sentences import beyond, counted, milliseconds, rough_share
-from rtcprobe.report.turns import agent_name
+from rtcprobe.report.turns import SIMULATED, agent_name
 from rtcprobe.report.words import say
 from rtcprobe.result import Account, Quantile, Result, Summary
 from rtcprobe.verdict.goals import BEYOND, CONNECT_S, EAR_S, Goal, goals
@@ -150,7 +150,7 @@ def _answering(account: Account, result: Result) -> str:
     stages = [(each.delay_s, each.stages or {}) for each in account.samples]
     added = sorted(delay_s - found["agent"] for delay_s, found in stages if "agent" in found)
     took = f"{who} answered after {milliseconds(_middle(account), 0)} ms"
-    if result.target != "loopback" or not added:
+    if result.target not in SIMULATED or not added:
         return took
     return f"{took}, of which network and playout are {milliseconds(added[(len(added) - 1) // 2], 0)}"
 

@@ -164,10 +164,15 @@ def _figures(result: Result) -> str:
         parts.append(_ears(ears))
         if len(ears) < len(result.mouth_to_ear):
             parts.append(f"The {len(ears)} latest of {len(result.mouth_to_ear)} ways.\n")
-    seen = sight_rows(result)
+    sights = result.of_kind("glass_to_glass")
+    few = latest_ways(sights)
+    seen = sight_rows(result, few)
     if seen:
-        ways = map(spoken_way, result.of_kind("glass_to_glass"))
-        parts.append(table(["glass to glass", *ways], [list(map(plain, row)) for row in seen], numbers=1))
+        parts.append(
+            table(["glass to glass", *map(spoken_way, few)], [list(map(plain, row)) for row in seen], numbers=1)
+        )
+        if len(few) < len(sights):
+            parts.append(f"The {len(few)} latest of {len(sights)} ways.\n")
     turns = turn_rows(result)
     if turns:
         heads = ["a turn, ms", *(COLUMNS[each.kind] for each in conversation(result))]

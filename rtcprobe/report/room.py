@@ -13,8 +13,19 @@ from rtcprobe.report.words import say
 from rtcprobe.result import Entrance, Exit, NamedFigure, Result, Room, Waited
 from rtcprobe.verdict.room import Hour, Matrix, hour, level, matrix, worst_pairs
 from rtcprobe.verdict.room.matrix import Cell
+from rtcprobe.ways import Way
 
 __all__ = ["facts", "figure_rows", "named_lines", "pair_told", "room_lines"]
+
+HEARD = (
+    "Who hears whom, p50 ms: rows speak, columns hear",
+    "Who hears whom, p50 ms: rows speak, columns hear; of groups the latest pair",
+)
+SEEN = (
+    "Who sees whom, p50 ms: rows show, columns watch",
+    "Who sees whom, p50 ms: rows show, columns watch; of groups the latest pair",
+)
+"""What a matrix is called: of parties alone, and of groups."""
 
 _MOST = 8
 """Rows and columns of a matrix on a screen of 80 columns."""
@@ -31,7 +42,11 @@ def room_lines(result: Result, page: Page) -> Iterator[Text]:
     room = result.room
     if room is None or not any(ear.heard for ear in result.mouth_to_ear.values()):
         return
-    yield from _matrix(matrix(result, most=_MOST), page)
+    heard, seen = matrix(result, most=_MOST), matrix(result, most=_MOST, kind="glass_to_glass")
+    watched = any(each.heard for each in result.of_kind("glass_to_glass").values())
+    yield from _matrix(heard, page, HEARD, named=not watched or heard.columns != seen.columns)
+    if watched:
+        yield from _matrix(seen, page, SEEN, named=True)
     for name, told in facts(result, room):
         yield from page.wrapped(f"{name}: {told}", indent=1)
     found = hour(result)
@@ -43,6 +58,9 @@ def facts(result: Result, room: Room) -> Iterator[tuple[str, str]]:
     """Yield what is said of a room as a name and a sentence each, the worst pairs first."""
     latest = [pair_told(each) for each in worst_pairs(result, _NAMED)]
     yield say("latest pairs, p50 and p95, ms"), "; ".join(latest)
+    shown = [pair_told(each) for each in worst_pairs(result, _NAMED, "glass_to_glass")]
+    if shown:
+        yield say("latest pictures, p50 and p95, ms"), "; ".join(shown)
     if room.spreads:
         ranked = sorted(room.spreads, key=lambda each: -each.spread_s)[:_NAMED]
         told = [
@@ -55,7 +73,7 @@ def facts(result: Result, room: Room) -> Iterator[tuple[str, str]]:
             )
             for each in ranked
         ]
-        yield say("one word's listeners apart"), "; ".join(told)
+        yield say("one word's listeners apart, of those who heard it"), "; ".join(told)
     if room.gaps:
         shares = [f"≥{each.least_s * 1e3:g} ms {share_told(each.share, each.low, each.high)}" for each in room.gaps]
         yield say("gaps, of the time listened to"), ", ".join(shares)
@@ -70,15 +88,16 @@ def facts(result: Result, room: Room) -> Iterator[tuple[str, str]]:
             yield say("joins, {who}", who=name), within
     yield from _comings(room)
     if room.talk_over:
-        yield say("talk-over window"), "; ".join(_windows(room))
+        yield say("talk-over window, of who heard each other"), "; ".join(_windows(room))
 
 
 def pair_told(cell: Cell) -> str:
     """Return a pair and how late it is heard: ``"ben → cho 236.5, 241.0"``."""
+    pair = arrow(Way.of(cell.worst.talker, cell.worst.listener))
     if cell.p50_s is None:
-        return say("{pair} never heard", pair=arrow(cell.worst))
+        return say("{pair} never seen" if cell.worst.medium == "video" else "{pair} never heard", pair=pair)
     tail = "" if cell.p95_s is None else f", {milliseconds(cell.p95_s)}"
-    return f"{arrow(cell.worst)} {milliseconds(cell.p50_s)}{tail}"
+    return f"{pair} {milliseconds(cell.p50_s)}{tail}"
 
 
 def share_told(share: float, low: float | None, high: float | None) -> str:
@@ -99,6 +118,9 @@ def _comings(room: Room) -> Iterator[tuple[str, str]]:
         told = _waits([wait for each in entered for wait in each.waits])
         if told:
             yield say("on stage → heard, {party}", party=party), told
+        seen = _waits([wait for each in entered for wait in each.pictures])
+        if seen:
+            yield say("on stage → seen, {party}", party=party), seen
     gone: dict[str, list[Exit]] = {}
     for exit_ in room.exits:
         gone.setdefault(exit_.party, []).append(exit_)
@@ -113,6 +135,9 @@ def _comings(room: Room) -> Iterator[tuple[str, str]]:
     if room.newcomers:
         waits = [Waited(listener=each.party, wait_s=each.wait_s) for each in room.newcomers]
         yield say("joined meanwhile → first sound"), _waits(waits)
+        pictures = [Waited(listener=each.party, wait_s=each.picture_s) for each in room.newcomers]
+        if any(each.wait_s is not None for each in pictures):
+            yield say("joined meanwhile → first picture"), _waits(pictures)
 
 
 def _waits(waits: Sequence[Waited]) -> str:
@@ -148,18 +173,15 @@ def _windows(room: Room) -> Iterator[str]:
         yield (f"{each.one} ↔ {each.other} {_spread(each.window_s, each.low_s, each.high_s)} ms ({chance}{model})")
 
 
-def _matrix(found: Matrix, page: Page) -> Iterator[Text]:
-    """Yield who hears whom: a row each talker; a number each listener, shaded."""
+def _matrix(found: Matrix, page: Page, titles: tuple[str, str], *, named: bool) -> Iterator[Text]:
+    """Yield who hears (or sees) whom: a row each talker; a number each listener, shaded."""
     columns = [each.name for each in found.columns]
     heads = len(columns)
     room = max([len("·"), *(cell_width(each.name) for each in found.rows)]) + 2
     width = min(
         max(_CELL, (page.width - room - 1) // max(heads, 1)), max(_CELL, *(cell_width(each) + 2 for each in columns))
     )
-    title = say("Who hears whom, p50 ms: rows speak, columns hear")
-    if found.grouped:
-        title = say("Who hears whom, p50 ms: rows speak, columns hear; of groups the latest pair")
-    yield page.rule(title)
+    yield page.rule(say(titles[found.grouped]))
     fits = room + heads * width < page.width and all(cell_width(each) < width for each in columns)
     names = columns if fits else [f"{chr(ord('A') + place)}" for place in range(heads)]
     yield Text(" " * room + "".join(_right(name, width) for name in names), style="dim")
@@ -171,7 +193,7 @@ def _matrix(found: Matrix, page: Page) -> Iterator[Text]:
             line.append(" " * max(1, width - len(value)))
             line.append(value, style=style)
         yield line
-    if not fits:
+    if not fits and named:
         yield from page.wrapped(", ".join(f"{a}: {b}" for a, b in zip(names, columns, strict=True)), indent=1)
 
 

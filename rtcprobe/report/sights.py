@@ -5,13 +5,15 @@ Rule: where nobody showed a picture there is no such part.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final
 
 from rich.text import Text
 
+from rtcprobe.report.ears import latest_ways
 from rtcprobe.report.pages import Page, waterfall
 from rtcprobe.report.sentences import arrow, interval, milliseconds, plain_share
+from rtcprobe.report.words import say
 from rtcprobe.result import Account, Join, Result
 from rtcprobe.timeline import VIDEO_ORDER
 from rtcprobe.ways import Way
@@ -49,11 +51,15 @@ def sight_lines(result: Result, page: Page) -> Iterator[Text]:
     calls = max(len(each.calls) for each in seen.values())
     title = f"Glass to glass: {calls} calls, ms" if calls > 1 else "Glass to glass, ms"
     if len(seen) > _COLUMNS:
+        few = latest_ways(seen)
         rows = [
-            (spoken_way(way), [_quantile(each, "p50"), _quantile(each, "p95"), _fates(each), _frozen(each)])
-            for way, each in seen.items()
+            (spoken_way(way), [_quantile(each, "p50"), _quantile(each, "p95"), _missed(each), _still(each)])
+            for way, each in few.items()
         ]
-        yield from page.table(title, ("p50 [95 %]", "p95 [95 %]", "seen, lost", "frozen"), rows)
+        yield from page.table(title, ("p50 [95 %]", "p95 [95 %]", "lost", "frozen"), rows)
+        if len(few) < len(seen):
+            told = say("the {few} latest of {all} ways; the page and the JSON have all", few=len(few), all=len(seen))
+            yield Text(f" {told}")
         return
     accounts = list(seen.values())
     yield page.rule(title, [spoken_way(way) for way in seen])
@@ -75,9 +81,9 @@ def sight_lines(result: Result, page: Page) -> Iterator[Text]:
             yield page.cells(" held back: sound, picture", (_held(agreed.get(way)) for way in seen))
 
 
-def sight_rows(result: Result) -> list[tuple[str, ...]]:
-    """Return every figure of every way on which somebody watched: a title, and a cell a way."""
-    seen = list(result.of_kind("glass_to_glass").items())
+def sight_rows(result: Result, ways: Collection[Way] | None = None) -> list[tuple[str, ...]]:
+    """Return every figure of every way on which somebody watched, or of ``ways``: a title, and a cell a way."""
+    seen = [(way, each) for way, each in result.of_kind("glass_to_glass").items() if ways is None or way in ways]
     if not seen:
         return []
     skew = result.of_kind("lip_sync")
@@ -90,7 +96,7 @@ def sight_rows(result: Result) -> list[tuple[str, ...]]:
         ("PSNR mean, p5, worst second, dB", lambda a: _three(a, "psnr_db", 1)),
         ("SSIM mean, p5, worst second", lambda a: _three(a, "ssim", 3)),
     )
-    rows += [(head, *(say(each) for each in accounts)) for head, say in readers]
+    rows += [(head, *(read(each) for each in accounts)) for head, read in readers]
     sizes = dict.fromkeys(name for each in accounts for name in each.figures if name.startswith(_OF_SIZE))
     rows += [(name.replace("_", " "), *(_plain(each.figures.get(name), 0) for each in accounts)) for name in sizes]
     rows.append(("lips after voice: least, median, most, ms", *(_skew_range(skew.get(way)) for way, _ in seen)))
@@ -108,8 +114,18 @@ def first_picture_told(attempts: Sequence[Join]) -> str:
     slowest = max(row[-1] for row in known)
     return (
         f"first picture p50 {milliseconds(picture)} ms (packet {milliseconds(packet)}, key frame whole "
-        f"{milliseconds(key_frame)}), slowest {milliseconds(slowest)}"
+        f"{milliseconds(key_frame)}), slowest {milliseconds(slowest)}{_asked(attempts)}"
     )
+
+
+def _asked(attempts: Sequence[Join]) -> str:
+    """Return how many joins had to ask for packets of pictures again, and for key frames; "" where none did."""
+    packets = sum("packets" in each.asked for each in attempts)
+    frames = sum("key_frames" in each.asked for each in attempts)
+    told = [
+        f"{count} asked for {what}" for count, what in ((packets, "packets again"), (frames, "a key frame")) if count
+    ]
+    return f"; of {len(attempts)} joins {', '.join(told)}" if told else ""
 
 
 def _quantile(account: Account, name: str) -> str:
@@ -123,6 +139,17 @@ def _quantile(account: Account, name: str) -> str:
 
 def _fates(account: Account) -> str:
     return f"{account.heard}, {account.rejected}, {account.lost} of {account.scheduled}"
+
+
+def _missed(account: Account) -> str:
+    """Return how many frames were not seen, those left out apart: ``"0+4 of 361"``."""
+    left_out = f"+{account.rejected}" if account.rejected else ""
+    return say("{part} of {whole}", part=f"{account.lost}{left_out}", whole=account.scheduled)
+
+
+def _still(account: Account) -> str:
+    """Return the share of the time that a picture stood still."""
+    return plain_share(account.figures.get("freeze_share", 0.0))
 
 
 def _frozen(account: Account) -> str:

@@ -87,7 +87,7 @@ def _stations(scenario: Scenario, way: Way) -> list[str]:
     if scenario.servers:
         homes = scenario.homes
         return [way.talker, *dict.fromkeys((homes[way.talker], homes[way.listener])), way.listener]
-    between = [] if scenario.target.scheme == "loopback" else ["target"]
+    between = [] if scenario.target.between else ["target"]
     return [way.talker, *between, way.listener]
 
 
@@ -97,7 +97,7 @@ def _path(scenario: Scenario, way: Way) -> str:
     if Leg.between(way.talker, way.listener) in scenario.legs:
         return "link"
     talker, listener = scenario.party(way.talker).site, scenario.party(way.listener).site
-    if scenario.target.scheme == "loopback":
+    if scenario.target.between:
         between = f"{talker.region} to {listener.region}"
     else:
         between = "the real network" if scenario.target.region is None else f"by {scenario.target.region}"

@@ -12,12 +12,14 @@ from rtcprobe.report.sentences import interval, milliseconds
 from rtcprobe.result import Account, Result, Sample, Span
 from rtcprobe.units import format_ratio
 
-__all__ = ["CLAIMED", "COLUMNS", "agent_name", "conversation", "split", "turn_lines", "turn_rows"]
+__all__ = ["CLAIMED", "COLUMNS", "SIMULATED", "agent_name", "conversation", "split", "turn_lines", "turn_rows"]
 
 COLUMNS = {"response": "answer", "barge_in": "stop"}
 CLAIMED = "claimed_s"
 """What the agent says that a turn took (``hearing.conversed``)."""
 _CALLED = 26
+SIMULATED = ("loopback", "sfu")
+"""Where the agent is ours: between two ends, or through our forwarding server."""
 """So much of a line is quoted."""
 _GROUPS = {
     "you": ("capture", "packing"),
@@ -30,7 +32,7 @@ _GROUPS = {
 
 def agent_name(result: Result) -> str:
     """Return what the other side is called: a simulated agent by that name, wherever its figures stand."""
-    return "a simulated agent" if result.target == "loopback" else "the agent"
+    return "a simulated agent" if result.target in SIMULATED else "the agent"
 
 
 def conversation(result: Result) -> list[Account]:
@@ -113,6 +115,8 @@ def _figures(found: Sequence[Account]) -> Iterator[str]:
             yield f"ESTOI of {whose} {figures[name]:.3f}, the worst {figures[name + '_worst']:.3f}"
     if len(found) > 1:
         yield f"interruptions missed {found[1].lost} of {found[1].scheduled}"
+    if figures.get("never_said"):
+        yield f"uh-huhs and noises whose cue never came {format_ratio(figures['never_said'])}"
     if "false_stops" in figures:
         yield f"false stops {format_ratio(figures['false_stops'])}"
 

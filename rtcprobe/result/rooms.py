@@ -78,13 +78,17 @@ class Waited:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entrance:
-    """A party that went on stage by a cue, and how long each listener waited, from the cue on, to hear it."""
+    """A party that went on stage by a cue, and how long each listener waited, from the cue on, to hear it.
+
+    ``pictures``: to see it, of a party that shows itself.
+    """
 
     party: str = field(metadata=NAME)
     does: str = field(metadata=NAME)
     at_s: float
     call: int = field(default=0, metadata=SPARSE)
     waits: tuple[Waited, ...] = ()
+    pictures: tuple[Waited, ...] = field(default=(), metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,12 +110,16 @@ class Exit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Newcomer:
-    """A party that joined while all went on, and its wait from the cue to the first sound it heard; None: never."""
+    """A party that joined while all went on, and its wait from the cue to the first sound it heard; None: never.
+
+    ``picture_s`` is that to the first picture it saw; None where it saw none.
+    """
 
     party: str = field(metadata=NAME)
     at_s: float
     wait_s: float | None
     call: int = field(default=0, metadata=SPARSE)
+    picture_s: float | None = field(default=None, metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -166,6 +166,11 @@ class TargetPlan:
         return self.scheme in ("loopback", *FORWARDING)
 
     @property
+    def between(self) -> bool:
+        """Whether all that lies between the two is emulated here: of everything of ours, and of our own page."""
+        return self.ours or self.scheme == "page"
+
+    @property
     def shown(self) -> str:
         """The URL as results and sentences may show it: without secrets."""
         return scrub(self.url)
@@ -326,7 +331,7 @@ class Scenario:
         """What a reader should know although it can be run: what has no effect, a path faster than light."""
         border = border_warnings(self._apart(), self.border, private=self.private)
         if not self.target.ours:
-            placed = self.legs or self.target.region is not None or self.rtt_s is not None
+            placed = self.target.between or self.legs or self.target.region is not None or self.rtt_s is not None
             near = ("only the access lines are emulated: target.region adds a distance",) * (not placed)
             return (*near, *border)
         lasts_s = self.call.duration_s
@@ -358,7 +363,7 @@ class Scenario:
             return apart(self.parties, self.servers, self.homes, self.legs)
         pairs = list(combinations(self.parties, 2))
         between = [(a.site.region, b.site.region) for a, b in pairs if any(leg not in self.legs for leg in _both(a, b))]
-        if self.target.scheme == "loopback":
+        if self.target.scheme in ("loopback", "page"):
             if not between and self.signaling.beside is not None:
                 return []
             return [*between, *((party.site.region, self.signaling.region) for party in self.parties)]

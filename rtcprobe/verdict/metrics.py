@@ -130,7 +130,9 @@ def _joins() -> Iterable[Metric]:
 
 def _of(kind: Kind, pick: Callable[[Account], Observations]) -> Callable[[Result, str], Observations]:
     def read(result: Result, way: str) -> Observations:
-        found = result.of_kind(kind).get(way)  # type: ignore[call-overload]  # a way is its text
+        accounts: Mapping[str, Account] = {str(each): account for each, account in result.of_kind(kind).items()}
+        # A kind of one medium need not be told which: ``glass_to_glass.ana_to_ben`` is of ``ana_to_ben.video``.
+        found = accounts.get(way) or accounts.get(f"{way}.{_MEDIA.get(kind)}")
         return Observations() if found is None else pick(found)
 
     return read
@@ -215,9 +217,10 @@ def _delay(kind: Kind) -> Callable[[Result, str], Observations]:
     of_way = _of(kind, lambda m: Observations(calls=of_calls(m)))
 
     def read(result: Result, way: str) -> Observations:
-        if kind == "mouth_to_ear" and way not in result.mouth_to_ear:
-            return Observations(calls=delays_between(result, way))
-        return of_way(result, way)
+        found = of_way(result, way)
+        if found.empty and kind in ("mouth_to_ear", "glass_to_glass"):
+            return Observations(calls=delays_between(result, way, kind))
+        return found
 
     return read
 
@@ -358,6 +361,9 @@ _JUDGED: Mapping[Kind, _Judged] = {
 }
 """Every kind of account that something measures."""
 
+
+_MEDIA: Mapping[Kind, str] = {"glass_to_glass": "video", "lip_sync": "video", "messages": "messages"}
+"""The medium of kinds that are not of sound."""
 
 _CALLED = {"video": "glass_to_glass", "picture": "glass_to_glass", "av_skew": "lip_sync", "message_delay": "messages"}
 """What budgets may call a kind, too: ``video.freeze_share``, ``picture.ssim``, ``av_skew``,

@@ -112,6 +112,12 @@ def test_options_that_cannot_be_meant_are_refused(options, sentence):
     assert str(caught.value).startswith(sentence)
 
 
+def test_an_agent_behind_whip_and_whep_has_one_user():
+    options = {"kind": "agent", "listeners": 2}
+    with pytest.raises(BadInputError, match=r"target\.listeners means nothing of an agent"):
+        find_target(TargetPlan(url="whip+whep://agent.example/{whip,whep}", options=options))
+
+
 def test_events_of_openai_mean_the_same():
     kinds = ["input_audio_buffer.speech_started", "output_audio_buffer.started", "output_audio_buffer.cleared"]
     assert [read_deed(json.dumps({"type": kind})) for kind in kinds] == ["user began", "agent began", "agent stopped"]

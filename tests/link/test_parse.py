@@ -179,6 +179,7 @@ def test_a_schedule_changes_the_queue_and_a_phase_without_a_rate_has_none():
         ("delay 1.5sec", "delay 1.5s"),
         ("delay 250usec rate 1mibit", "delay 250us rate 1048576bit"),
         ("latency 80 ms drop 2%", "delay 80ms loss 2%"),
+        ("delay 250\u00b5s 20 \u03bcs", "delay 250us 20us"),
         ("sudo tc qdisc add dev eth0 root netem delay 100ms 10ms 25% loss random 1% limit 100000",
          "delay 100ms 10ms 25% loss 1%"),
         ("netem delay 40ms rate 1mbit limit 100000", "delay 40ms rate 1mbit limit 100000"),

@@ -11,7 +11,7 @@ from presence import missing
 from rtcprobe.adaptation import case_of_link, figures_of
 from rtcprobe.probe.adapting import Adapting
 
-TRIES = 3
+TRIES = 2
 FALL_S, LENGTH_S = 4, 12
 LINE = "delay 20ms rate 2mbit limit 200ms at 4s rate 400kbit"
 
@@ -42,7 +42,7 @@ def test_a_room_that_forwards_does_not_fall_with_the_line(janus):
     url = f"janus+ws://{janus.address}:{janus.ws_port}/videoroom/{ROOM}"
     found, case = adapted(Adapting(url, ("video.bitrate=1mbit", "call.join_timeout=10s"), "down"))
     holds(found, case)
-    assert sum(found.course.drops[:FALL_S]) == 0
+    assert sum(found.course.delivered_bps[1:FALL_S]) > 0.9 * 1e6 * (FALL_S - 1)  # 2 Mb/s carry all of it
     assert all(math.isnan(each) for each in found.course.target_bps)
     assert found.course.height[FALL_S - 1] == 480
 

@@ -15,8 +15,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import ramp
 
-ROUNDS = (3, 3)
-"""Calls each, in turns; where they do not agree, which is one time in many on a busy machine, as many again."""
+ROUNDS = (2, 2, 2)
+"""Calls each, in turns; where they do not agree, as on a busy machine, as many again, and the medians are of all."""
 
 
 def test_chromium_reaches_two_megabits_against_us_as_fast_as_against_another():
@@ -35,6 +35,6 @@ def test_chromium_reaches_two_megabits_against_us_as_fast_as_against_another():
         ours, theirs = (median(sent_s for _, sent_s in found[who]) for who in ("us", "Chromium"))
         if abs(ours / theirs - 1) <= ramp.WITHIN:
             return
-    if min(map(len, found.values())) < ROUNDS[0]:
+    if min(map(len, found.values())) <= ROUNDS[0]:
         pytest.skip(f"the camera was starved in most of the calls: this machine is too busy for a browser ({found})")
     raise AssertionError(found)

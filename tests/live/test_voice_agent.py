@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from runs import valid_run
+from runs import kept_run, valid_run
 from services import _Service
 
 HERE = Path(__file__).parent
@@ -27,10 +27,23 @@ def agent(network, tmp_path_factory):
     server.process.stop()
 
 
-def held(agent, *settings):
-    target = f"target=sdp+{agent.origin}/api/offer"
+def held(agent, *settings, path=None, run=valid_run):
+    target = f"target=sdp+{agent.origin}/api/offer" if path is None else f"target=whip+whep+{agent.origin}{path}"
     quick = ("call.calls=1", "call.joins=1", "call.duration=40s", "budgets=[]", f"conversation.lines={LINES}")
-    return valid_run("voice-assistant", target, *quick, *settings)
+    return run("voice-assistant", target, *quick, *settings)
+
+
+def test_an_agent_behind_whip_and_whep_answers_and_is_interrupted(agent):
+    result = held(agent, "link=delay 20ms", path="/{whip,whep}", run=kept_run)
+    (answers,), (stops,) = result.of_kind("response").values(), result.of_kind("barge_in").values()
+    assert (answers.scheduled, answers.heard, stops.scheduled, stops.heard) == (2, 2, 1, 1)
+    for each in (*answers.samples, *stops.samples):
+        assert math.fsum(each.stages.values()) == pytest.approx(each.delay_s, abs=1e-4)
+        assert each.stages["way_up"] >= 0.0199
+        assert each.stages["way_down"] >= 0.0199
+    assert all(each.stages["network_and_agent"] > 0.8 for each in answers.samples)
+    time.sleep(1.0)
+    assert agent.open_calls() == 0
 
 
 def test_an_agent_outside_answers_and_is_interrupted_and_is_rid_of_the_session_at_once(agent):

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from rtcprobe.picture.marker import NUMBERS, paint, read
 
+SIZES = [(480, 640), (480, 854), (90, 160), (720, 1280), (240, 426), (640, 360), (1280, 720)]
+
 
 def grey(height: int = 120, width: int = 160) -> np.ndarray:
     return np.full((height, width), 120, dtype=np.uint8)
@@ -24,7 +26,7 @@ def light_cells(number: int) -> np.ndarray:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, NUMBERS - 1), st.sampled_from([(480, 640), (480, 854), (90, 160), (720, 1280), (240, 426)]))
+@given(st.integers(0, NUMBERS - 1), st.sampled_from(SIZES))
 def test_what_was_painted_is_read_at_any_size(number, size):
     reading = read(painted(number, *size))
     assert reading is not None

@@ -1,5 +1,6 @@
 """A real call on a line that changes, told second by second: what is counted where, and what is refused before."""
 
+import json
 import math
 from types import SimpleNamespace
 
@@ -8,7 +9,9 @@ import pytest
 from rtcprobe.adaptation import case_of_link, figures_of
 from rtcprobe.link import Fate
 from rtcprobe.picture.payload import vp8_size
-from rtcprobe.probe.adapting import _course
+from rtcprobe.probe.adapting import Adapted, _course
+from rtcprobe.probe.harness import LIMIT_S
+from rtcprobe.runtime.seconds import Lateness
 
 KEY = bytes.fromhex("9080 8001 10 0000 9d012a 8002 e001")  # descriptor, tag of a key frame, start code, 640, 480
 SMALL = bytes.fromhex("9080 8002 10 0000 9d012a e001 6841")  # 480, 360 with a scale in the upper two bits
@@ -66,3 +69,65 @@ def test_what_cannot_be_meant_is_one_sentence_and_nothing_is_called(arguments, s
     assert code in {2, 3}
     assert sentence in " ".join(err.split())
     assert not out
+
+
+def adapted(case, late_s=0.0):
+    """Return a call that a target sent 1 Mb/s in from beginning to end, whatever the line; late in its second 3."""
+    packets = [
+        (at_s, 1250, Fate((at_s + 0.1,) if at_s < 2 else (), None if at_s < 2 else "queue")) for at_s in INSTANTS
+    ]
+    course = _course(case, packets, *watched([(0.5, KEY)]))
+    lateness = Lateness(limit_s=LIMIT_S)
+    for at_s in INSTANTS:
+        lateness.add(late_s if int(at_s) == 3 else 0.0, at_s)
+    return Adapted(course=course, lateness=lateness, sender="a server", warnings=["it was cold"])
+
+
+INSTANTS = [number / 100 for number in range(500)]
+LINE = ("--link", "delay 100ms rate 2mbit at 2s rate 500kbit", "--length", "5s")
+
+
+@pytest.fixture
+def placed(monkeypatch):
+    """Let calls at targets come about as ``adapted`` says, ``late_s`` late in one second."""
+
+    def calls(late_s):
+        class Placing:
+            def __init__(self, url, settings, heading):
+                assert (url, settings, heading) == ("whip+whep://h/x", ("video.bitrate=1mbit",), "down")
+
+            def call(self, case, _seed, tick):
+                tick(1.0)
+                return adapted(case, late_s)
+
+        monkeypatch.setattr("rtcprobe.probe.adapting.Adapting", Placing)
+
+    return calls
+
+
+@pytest.mark.parametrize(("late_s", "code"), [(0.0, 0), (0.004, 0), (0.006, 3)])
+def test_calls_at_a_target_have_a_scoreboard_and_do_not_count_where_we_were_late(
+    late_s, code, placed, rtcprobe, tmp_path
+):
+    placed(late_s)
+    files = ("--json", tmp_path / "a.json", "--html", tmp_path / "a.html")
+    asked = ("--target", "whip+whep://h/x", "--set", "video.bitrate=1mbit")
+    left, out, err = rtcprobe("adapt", "-q", *asked, *LINE, *files)
+    assert left == code
+    assert (
+        "When the line falls to 500kbit, a server never sends below it, with 0 freezes and 300 packets dropped" in out
+    )
+    assert "note: it was cold" in out
+    said = "INVALID: call 1: packets left our emulator over 5 ms late in 3 s"
+    assert (said in " ".join(err.split())) == (code == 3)
+    (found,) = json.loads((tmp_path / "a.json").read_text())["scenarios"]
+    assert found["sender"] == "a server"
+    assert found["figures"]["below_capacity_s"] == ["never"] * 3
+    (call,) = found["calls"]
+    assert call["offered_bps"] == [1e6] * 5
+    assert call["target_bps"] == [None] * 5
+    assert bool(found["invalid"]) == (code == 3)
+    page = (tmp_path / "a.html").read_text()
+    assert "estimate" not in page  # what a server thinks of a line it keeps to itself
+    assert "it was cold" in page
+    assert ("INVALID" in page) == (code == 3)

@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 
 from rtcprobe.errors import BadInputError
-from rtcprobe.result import Result
+from rtcprobe.result import Account, Playout, Result, Sample
 from rtcprobe.verdict import compare, judge
 from rtcprobe.verdict.budgets import evaluate, parse_budget
-from rtcprobe.verdict.room import people, room_of
+from rtcprobe.verdict.room import matrix, people, room_of, worst_pairs
 from rtcprobe.verdict.room.figures import collision
-from rtcprobe.verdict.room.grouping import readable
+from rtcprobe.verdict.room.grouping import by_role, readable
+from rtcprobe.ways import Way
 from tests.rooms_made import ROLES, heard, join, room
 
 
@@ -268,3 +269,54 @@ def test_a_dead_way_between_two_who_came_passes_no_room(came_s, verdict):
     judged = judge(result, [parse_budget("mouth_to_ear p50 < 400ms")])
     assert judged.verdict == verdict
     assert any("none of 20 markers was heard" in each for each in judged.reasons)
+
+
+def seen(way, delay_ms, *, from_s=0.0, until_s=10.0, step_s=0.5):
+    """Return what was seen on a way: a frame each ``step_s``, filmed between two instants."""
+    filmed_s = [from_s + k * step_s for k in range(round((until_s - from_s) / step_s))]
+    samples = tuple(
+        Sample(marker=k, spoken_s=at_s, heard_s=at_s + delay_ms / 1e3, delay_s=delay_ms / 1e3)
+        for k, at_s in enumerate(filmed_s)
+    )
+    return Account(
+        kind="glass_to_glass", way=Way(f"{way}.video"), scheduled=len(samples), heard=len(samples), rejected=0, lost=0,
+        samples=samples, figures={"ssim": 0.9, "ssim_p5": delay_ms / 1e3, "freeze_share": 0.01},
+        playout=Playout(policy="libwebrtc", w3c={"totalFreezesDuration": 1.0, "freezeCount": 2}),
+    )  # fmt: skip
+
+
+def test_who_joins_waits_for_a_picture_and_who_goes_on_stage_is_waited_for():
+    result = room(
+        heard("ana_to_ben", 100), heard("ana_to_cho", 100, spells=[(4.2, 10.0)]), heard("ben_to_ana", 100),
+        seen("ana_to_ben", 150), seen("ana_to_cho", 250, from_s=4.5), seen("ben_to_ana", 90, from_s=6.0),
+        happenings=[(4.0, "cho", "join"), (5.7, "ben", "publish")],
+    )  # fmt: skip
+    found = room_of(result)
+    assert [(each.party, each.picture_s) for each in found.newcomers] == [("cho", pytest.approx(0.750))]
+    assert [(each.listener, each.wait_s) for each in found.entrances[0].pictures] == [("ana", pytest.approx(0.390))]
+    assert value("room.first_picture max < 1s", result).value == pytest.approx(0.750)
+    assert value("room.ben.on_screen max < 1s", result).value == pytest.approx(0.390)
+    back = Result.from_dict(json.loads(json.dumps(replace(result, room=found).to_dict()))).room
+    assert back.newcomers[0].picture_s == pytest.approx(0.750)
+    assert back.entrances[0].pictures[0].wait_s == pytest.approx(0.390)
+
+
+def test_pictures_are_judged_by_way_by_role_and_by_their_worst_pair():
+    result = room(heard("ana_to_cho", 100), heard("ana_to_dan", 100), seen("ana_to_cho", 150), seen("ana_to_dan", 350))
+    assert value("glass_to_glass.ana_to_cho max < 1s", result).value == pytest.approx(0.150)
+    assert value("glass_to_glass.host_to_audience max < 1s", result).value == pytest.approx(0.350)
+    found = matrix(result, most=8, kind="glass_to_glass")
+    assert [each.name for each in found.columns] == ["cho", "dan"]
+    assert found.cells["ana", "dan"].p50_s == pytest.approx(0.350)
+    assert worst_pairs(result, 1, "glass_to_glass")[0].worst.listener == "dan"
+
+
+def test_pictures_of_a_room_too_large_to_tell_apart_are_told_by_role():
+    names = [f"viewer-{n}" for n in range(25)]
+    roles = {"ana": "host", **dict.fromkeys(names, "audience")}
+    sights = [seen(f"ana_to_{name}", 100 + n) for n, name in enumerate(names)]
+    (found,) = by_role(room(*sights, roles=roles), "glass_to_glass").items()
+    assert found[0] == "host_to_audience"
+    assert (found[1].heard, found[1].playout.w3c["freezeCount"]) == (25 * 20, 50)
+    # Means stay, of the least the least.
+    assert found[1].figures == {"ssim": pytest.approx(0.9), "ssim_p5": 0.1, "freeze_share": pytest.approx(0.01)}

@@ -38,7 +38,7 @@ KINDS = (
     Kind(
         written="sfu",
         schemes=("sfu",),
-        calls="a forwarding server of ours between all parties: emulated whole, on either clock",
+        calls="a forwarding server of ours between all parties, of sound and pictures: emulated whole, on either clock",
         hears="every way, through the server",
         options=("nack", "last_n", "stage", "service", "workers"),
     ),
@@ -54,8 +54,8 @@ KINDS = (
         schemes=("whip+whep", "whip+whep+http"),
         plain="whip+whep+http://",
         calls="any media server: publish by WHIP (RFC 9725), listen by WHEP; with /{party} parties have a stream each",
-        hears="one way, through the server; of parties every way",
-        options=(*_HTTP, "whip", "whep", "whip_token", "whep_token", "listeners", "trickle", "session_origin"),
+        hears="one way, through the server; of parties every way; with kind: agent conversations",
+        options=(*_HTTP, "whip", "whep", "whip_token", "whep_token", "kind", "listeners", "trickle", "session_origin"),
     ),
     Kind(
         written="janus+wss://HOST:PORT/videoroom/ROOM",

@@ -110,7 +110,8 @@ class LoopbackCall(EmulatedCall):
         for one, other in self._pairs:
             self._peers[one.name, other.name] = one.meet(other, CALLER_ORDER)
             self._peers[other.name, one.name] = other.meet(one, CALLEE_ORDER)
-        introduce({name: each.mouth for name, each in self._members.items()}, self._peers)
+        mouths = {name: each.mouth for name, each in self._members.items()}
+        introduce(mouths, {pair: peer.sound for pair, peer in self._peers.items()})
         self.signaling = EmulatedSignaling(self.network, server=hosts[SERVER], connection=setup.connection)
         callers = {one for one, _ in self._pairs}
         for member in self._members.values():

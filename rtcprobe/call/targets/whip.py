@@ -9,6 +9,7 @@ word is for publishing, the second for listening; without them ``/whip`` and ``/
     headers, ca                       as everywhere
     session_origin                    where else than at the two URLs the token may go, to change and end sessions
     listeners: 3                      how many listen at the same time, 1 to 16
+    kind: agent                       a voice agent to talk with: it listens to the one, and is heard at the other
     trickle: true                     offers go without candidates, those follow by PATCH
 
 ``whip+whep+http://`` goes without TLS.
@@ -36,9 +37,10 @@ import numpy as np
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.session import session_origin
 from rtcprobe.call.targets import plain
-from rtcprobe.call.targets.base import TWO_ENDS_ROUTES, Call, CallSetup, Route, listeners_named
+from rtcprobe.call.targets.base import ECHO_ROUTES, TWO_ENDS_ROUTES, Call, CallSetup, Route, listeners_named
 from rtcprobe.call.targets.outside import OutsideCall
 from rtcprobe.call.targets.outside_room import legs_of, routes_of
+from rtcprobe.call.targets.whip_agent import WhipAgentCall
 from rtcprobe.call.targets.whip_room import WhipRoomCall
 from rtcprobe.call.targets.whip_steps import ORDER, PARTY, Address, Endpoints, WhipSteps
 from rtcprobe.errors import BadInputError
@@ -60,6 +62,7 @@ OPTIONS: Final = (
     "listeners",
     "trickle",
     "session_origin",
+    "kind",
 )
 _STANDS_IN: Final = "0-party-0"
 """What stands for a party's name while an address is read: braces are none of HTTP's."""
@@ -80,12 +83,15 @@ class WhipWhepTarget:
     listeners: int = 1
     trickle: bool = False
     session_origin: str | None = None
+    agent: bool = False
     parties: tuple[str, ...] = ()
     ways: tuple[WayName, ...] = ()
 
     @property
     def directions(self) -> tuple[WayName, ...]:
-        """From the publisher to every listener."""
+        """From the publisher to every listener; nothing comes back from an agent that was said."""
+        if self.agent:
+            return ()
         return self.ways or tuple(WayName.of("caller", name) for name in listeners_named(self.listeners))
 
     @property
@@ -101,6 +107,8 @@ class WhipWhepTarget:
     @property
     def routes(self) -> Sequence[Route]:
         """The ways packets take."""
+        if self.agent:
+            return ECHO_ROUTES
         return routes_of(self.parties) if self.parties else TWO_ENDS_ROUTES
 
     @property
@@ -156,7 +164,7 @@ class WhipWhepTarget:
             return WhipRoomCall(setup, seed, self.endpoints)
         if not isinstance(self.whip, str) or not isinstance(self.whep, str) or PARTY in self.whip + self.whep:
             raise BadInputError(f"{self.name} is of parties, and a caller calls it", "write parties, or one address")
-        return WhipWhepCall(setup, seed, self)
+        return WhipAgentCall(setup, seed, self.endpoints) if self.agent else WhipWhepCall(setup, seed, self)
 
 
 def make_target(plan: TargetPlan) -> WhipWhepTarget:
@@ -166,6 +174,9 @@ def make_target(plan: TargetPlan) -> WhipWhepTarget:
         BadInputError: a URL or option that cannot be meant.
     """
     plan.only(OPTIONS)
+    agent = plain.choice(plan, "kind", {"agent": True}, default=False)
+    if agent and "listeners" in plan.options:
+        raise BadInputError("target.listeners means nothing of an agent", "leave it out")
     both = plain.token(plan)
     whip, whep = _urls(plan)
     shown = [scrub(each) if isinstance(each, str) else "of each party" for each in (whip, whep)]
@@ -179,6 +190,7 @@ def make_target(plan: TargetPlan) -> WhipWhepTarget:
         ca_file=plain.ca_file(plan),
         listeners=plain.whole_number(plan, "listeners", 1, MOST_LISTENERS, default=1),
         trickle=plain.choice(plan, "trickle", plain.YES_NO, default=False),
+        agent=agent,
         session_origin=session_origin(plan, *_each(whip), *_each(whep)),
     )
 

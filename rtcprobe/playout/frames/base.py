@@ -15,6 +15,7 @@ from typing import Final, Literal, NamedTuple
 
 from rtcprobe.playout.frames.assembly import Assembler, Frame, VideoPacket
 from rtcprobe.playout.frames.figures import Counters
+from rtcprobe.playout.frames.micros import MS, to_ms
 from rtcprobe.playout.frames.nack import NACK_PERIOD_US, NackRequester
 
 __all__ = ["DECODE_US", "FrameReceiver", "Request", "Shown"]
@@ -108,9 +109,9 @@ class FrameReceiver(ABC):
         return self._nack_due_us if self._nack is not None and self._nack.waiting else None
 
     def round_trip(self, rtt_us: int) -> None:
-        """Take a round trip that RTCP measured."""
+        """Take a round trip that RTCP measured: in whole ms (``RtcpRttStats::OnRttUpdate``), so no tick is missed."""
         if self._nack is not None:
-            self._nack.rtt_us = rtt_us
+            self._nack.rtt_us = to_ms(rtt_us) * MS
 
     def wish(self, least_us: int, most_us: int | None = None) -> None:  # noqa: B027 - some have no delay to set
         """Take a least (and a most) playout delay, of synchronization or of the application."""

@@ -93,7 +93,7 @@ class LibwebrtcReceiver(FrameReceiver):
     def round_trip(self, rtt_us: int) -> None:
         """Take a round trip that RTCP measured."""
         super().round_trip(rtt_us)
-        self._jitter.round_trips.update(rtt_us)
+        self._jitter.round_trips.update(to_ms(rtt_us) * MS)
 
     def asks_us(self) -> int | None:
         """Return when it may ask for something next, at the soonest; None before anything came."""
@@ -231,7 +231,7 @@ class LibwebrtcReceiver(FrameReceiver):
 
     def _sink(self, shown: Shown | None, now_us: int) -> None:
         if shown is not None:
-            self._show(shown._replace(at_us=now_us))
+            self._show(Shown(shown.frame, shown.released_us, shown.decoded_us, now_us, shown.damaged))
 
     def _timed_out(self, now_us: int) -> None:
         """Nothing was released for long: ask for a key frame if packets still come, and none of one just did."""

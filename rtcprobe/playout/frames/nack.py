@@ -3,7 +3,9 @@
 Rules:
     1. A new gap is asked for at once, each missing packet once.
     2. Every 20 ms those are asked for again whose last time is a round trip ago and more. The round trip is 100 ms
-       until one is known; a receiver that never sends has none (without RTCP XR), so 100 ms stays.
+       until one is known; a receiver that never sends has none (without RTCP XR), so 100 ms stays. So a packet whose
+       copy is lost, too, stops the picture for two frames, two round trips and a tick: for more than three round trips
+       where one takes less than 87 ms at 30 frames a second.
     3. Up to 100 times a packet; up to 1,000 packets (else all are forgotten and a key frame is asked for); no packet
        that is more than 10,000 older than the newest; none from before a frame that was released.
 

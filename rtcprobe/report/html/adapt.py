@@ -62,8 +62,9 @@ def _part(each: AdaptCase, name: str) -> dict[str, object]:
     case, course = each.case, each.courses[0]
     drawn = panels_of(course, each.courses, case)
     frozen, dropped = sum(course.freezes), sum(course.drops)
+    known = "capacity " if np.isnan(course.target_bps).all() else "capacity, estimate "
     label = (
-        f"One call over {case.length_s:g} s: capacity, estimate and what was sent; delay; height of the picture; "
+        f"One call over {case.length_s:g} s: {known}and what was sent; delay; height of the picture; "
         f"{dropped} packets dropped, {frozen} freezes."
     )
     plots = [panels(drawn, name=f"{name}{width}", width=width, label=label, end_s=case.length_s) for width in WIDTHS]

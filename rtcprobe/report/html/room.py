@@ -11,11 +11,12 @@ from rtcprobe.report.html.words import arrow
 from rtcprobe.report.room import facts, figure_rows
 from rtcprobe.report.sentences import milliseconds
 from rtcprobe.report.words import say
-from rtcprobe.result import Result
+from rtcprobe.result import Kind, Result
 from rtcprobe.verdict.room import Hour, Matrix, hour, level, matrix
 from rtcprobe.verdict.room.matrix import LEVELS_S, Cell
+from rtcprobe.ways import Way
 
-__all__ = ["Bar", "Mark", "Shade", "ShadedRow", "Strip", "StripRow", "Told", "named_table", "room"]
+__all__ = ["Bar", "Heat", "Mark", "Shade", "ShadedRow", "Strip", "StripRow", "Told", "named_table", "room"]
 
 _MOST = 12
 """Rows and columns of a matrix: what a page of 1,200 px shows side by side, and a phone scrolls twice."""
@@ -78,12 +79,19 @@ class Strip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """All that a page says of a room."""
+class Heat:
+    """A shaded matrix."""
 
     heads: tuple[str, ...]
     rows: tuple[ShadedRow, ...]
     caption: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """All that a page says of a room: who hears whom, and who sees whom where anybody shows anything."""
+
+    heats: tuple[Heat, ...]
     key: tuple[tuple[str, str], ...]
     facts: tuple[tuple[str, str], ...]
     strip: Strip | None
@@ -93,21 +101,34 @@ def room(result: Result) -> Told | None:
     """Return what is told of the room; None where there is none, or nobody was heard."""
     if result.room is None or not any(ear.heard for ear in result.mouth_to_ear.values()):
         return None
-    found = matrix(result, most=_MOST)
-    caption = say("Who hears whom, ms: rows speak, columns hear; large p50, small p95")
-    if found.grouped:
-        caption = say(
-            "Who hears whom, ms: rows speak, columns hear; large p50 (of groups the latest pair), small p95 of all"
-        )
     when = hour(result)
     return Told(
-        heads=tuple(each.name for each in found.columns),
-        rows=tuple(_rows(found)),
-        caption=caption,
+        heats=tuple(_heats(result)),
         key=tuple(_key()),
         facts=tuple(facts(result, result.room)),
         strip=None if when is None else _strip(when),
     )
+
+
+def _heats(result: Result) -> Iterator[Heat]:
+    """Yield the matrix of sound, then that of pictures."""
+    heard = say("Who hears whom, ms: rows speak, columns hear; large p50, small p95")
+    seen = say("Who sees whom, ms: rows show, columns watch; large p50, small p95")
+    heard_in_groups = say(
+        "Who hears whom, ms: rows speak, columns hear; large p50 (of groups the latest pair), small p95 of all"
+    )
+    seen_in_groups = say(
+        "Who sees whom, ms: rows show, columns watch; large p50 (of groups the latest pair), small p95 of all"
+    )
+    kinds: tuple[tuple[Kind, str, str], ...] = (
+        ("mouth_to_ear", heard, heard_in_groups),
+        ("glass_to_glass", seen, seen_in_groups),
+    )
+    for kind, alone, grouped in kinds:
+        found = matrix(result, most=_MOST, kind=kind)
+        if found.cells:
+            heads = tuple(each.name for each in found.columns)
+            yield Heat(heads=heads, rows=tuple(_rows(found)), caption=grouped if found.grouped else alone)
 
 
 def named_table(result: Result) -> Table | None:
@@ -131,14 +152,15 @@ def _rows(found: Matrix) -> Iterator[ShadedRow]:
 def _shade(cell: Cell | None) -> Shade:
     if cell is None:
         return Shade(text="·")
+    title = arrow(Way.of(cell.worst.talker, cell.worst.listener))
     if cell.p50_s is None:
-        return Shade(text=say("never"), level="h5", title=arrow(cell.worst))
+        return Shade(text=say("never"), level="h5", title=title)
     tail = "" if cell.p95_s is None else milliseconds(cell.p95_s, 0)
-    title = arrow(cell.worst)
     if cell.ways > 1:
         title = say("latest of {count} pairs: {pair}", count=cell.ways, pair=title)
     if cell.silent:
-        title += say("; {count} never heard", count=cell.silent)
+        unseen = cell.worst.medium == "video"
+        title += say("; {count} never seen" if unseen else "; {count} never heard", count=cell.silent)
     return Shade(text=milliseconds(cell.p50_s, 0), tail=tail, level=f"h{level(cell.p50_s)}", title=title)
 
 

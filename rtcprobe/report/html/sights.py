@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from rtcprobe.report.html.charts import Heard, on_axis, spans_on_axis
-from rtcprobe.report.html.tables import Table
+from rtcprobe.report.html.tables import MOST_COLUMNS, Table, turned
 from rtcprobe.report.html.waterfall import Waterfall, falling
 from rtcprobe.report.sentences import arrow, milliseconds
 from rtcprobe.report.sights import sight_rows, spoken_way
@@ -16,6 +16,10 @@ from rtcprobe.result import Account, Result
 from rtcprobe.ways import Way
 
 __all__ = ["Worst", "frames", "sight_table", "sight_waterfalls", "told", "worst"]
+
+
+_STILLS = 6
+"""Pictures on a page: each is some kilobytes, and nobody compares more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +51,15 @@ def told(each: Heard) -> str:
 
 
 def worst(result: Result) -> tuple[Worst, ...]:
-    """Return a picture of every way: the frame least like its original, in the worst second of all calls."""
+    """Return a picture of every way: the frame least like its original, in the worst second of all calls.
+
+    Of many ways, of those that came out worst.
+    """
     found = []
-    for way, account in result.of_kind("glass_to_glass").items():
-        still = account.worst
-        if still is None or not still.jpeg:
+    kept = [(way, each, each.worst) for way, each in result.of_kind("glass_to_glass").items() if each.worst is not None]
+    ranked = sorted((still.second_ssim for _, _, still in kept if still.jpeg))[:_STILLS]
+    for way, account, still in kept:
+        if not still.jpeg or still.second_ssim > ranked[-1]:
             continue
         of = f" of call {still.call + 1}" if len(account.calls) > 1 else ""
         found.append(
@@ -70,8 +78,9 @@ def sight_table(result: Result) -> Table | None:
     rows = sight_rows(result)
     if not rows:
         return None
-    columns = ("", *map(spoken_way, result.of_kind("glass_to_glass")))
-    return Table(caption="Glass-to-glass delay, by direction", columns=columns, rows=tuple(rows))
+    ways = [spoken_way(way) for way in result.of_kind("glass_to_glass")]
+    table = Table(caption="Glass-to-glass delay, by direction", columns=("", *ways), rows=tuple(rows))
+    return table if len(ways) <= MOST_COLUMNS else turned(replace(table, caption="Glass-to-glass delay, by way"))
 
 
 def sight_waterfalls(result: Result) -> tuple[Waterfall, ...]:

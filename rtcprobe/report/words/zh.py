@@ -256,23 +256,38 @@ _ROOM: Final[Mapping[str, str]] = {
     "Who hears whom, ms: rows speak, columns hear; large p50 (of groups the latest pair), small p95 of all": (
         "谁听谁，ms：行说，列听；大字 p50（分组取最晚的一对），小字为全部的 p95"
     ),
+    "Who sees whom, p50 ms: rows show, columns watch": "谁看谁，p50 ms：行为画面，列为观看",
+    "Who sees whom, p50 ms: rows show, columns watch; of groups the latest pair": (
+        "谁看谁，p50 ms：行为画面，列为观看；分组取最晚的一对"
+    ),
+    "Who sees whom, ms: rows show, columns watch; large p50, small p95": (
+        "谁看谁，ms：行为画面，列为观看；大字 p50，小字 p95"
+    ),
+    "Who sees whom, ms: rows show, columns watch; large p50 (of groups the latest pair), small p95 of all": (
+        "谁看谁，ms：行为画面，列为观看；大字 p50（分组取最晚的一对），小字为全部的 p95"
+    ),
     "speaks ↓, hears →, p50 ms": "说 ↓，听 →，p50 ms",
     "latest pairs, p50 and p95, ms": "最晚的几对，p50 与 p95，ms",
+    "latest pictures, p50 and p95, ms": "画面最晚的几对，p50 与 p95，ms",
     "latest of {count} pairs: {pair}": "{count} 对中最晚：{pair}",
     "{pair} never heard": "{pair} 从未听到",
     "; {count} never heard": "；{count} 对从未听到",
-    "one word's listeners apart": "同一句话的听众先后差",
+    "{pair} never seen": "{pair} 从未看到",
+    "; {count} never seen": "；{count} 对从未看到",
+    "one word's listeners apart, of those who heard it": "同一句话的听众先后差(限听到者)",
     "{talker} {spread} ms ({first} first, {last} last)": "{talker} {spread} ms（{first} 最先，{last} 最后）",
     "gaps, of the time listened to": "卡顿率（占收听时长）",
     "joins, {who}": "进房，{who}",
     "{one} within 1 s, {five} within 5 s": "1 秒内 {one}，5 秒内 {five}",
     "on stage → heard, {party}": "上麦 → 被听到，{party}",
+    "on stage → seen, {party}": "上麦 → 被看到，{party}",
     "{party} gone → nobody after": "{party} 离开 → 此后无主播",
     "{party} gone → silence until {after}": "{party} 离开 → 静默，直到 {after}",
     "joined meanwhile → first sound": "中途进房 → 首音",
+    "joined meanwhile → first picture": "中途进房 → 首帧",
     "{low} to {high} ms, median {middle} ({last} last)": "{low} 到 {high} ms，中位 {middle}（{last} 最晚）",
     "never at {who} ({count} times)": "{who} 从未听到（{count} 次）",
-    "talk-over window": "抢话窗口",
+    "talk-over window, of who heard each other": "抢话窗口(限互相听到者)",
     "{share} collide": "{share} 撞话",
     ", if one who waits begins {rate:g} times a second: a model": "，假设等待者每秒开口 {rate:g} 次：模型估计",
     "The first call's {seconds:.1f} s: who was heard": "第一次通话的 {seconds:.1f} 秒：谁被听到",

@@ -21,10 +21,12 @@ from rtcprobe.result import Account, Entrance, Exit, Happening, Newcomer, Result
 from rtcprobe.verdict.room.people import HOSTS, Person
 from rtcprobe.ways import Way
 
-__all__ = ["entrances", "exits", "newcomers"]
+__all__ = ["entrances", "exits", "newcomers", "viewers"]
 
 _ENTERS = ("publish", "join")
 _ENDS = ("stop", "leave")
+_ON_S = 1.0
+"""Whose camera filmed something so short a time before is on already."""
 
 
 def entrances(result: Result) -> tuple[Entrance, ...]:
@@ -32,7 +34,14 @@ def entrances(result: Result) -> tuple[Entrance, ...]:
     ears = result.mouth_to_ear
     talkers = {way.talker for way in ears}
     return tuple(
-        Entrance(party=each.party, does=each.does, at_s=each.at_s, call=each.call, waits=tuple(_waits(result, each)))
+        Entrance(
+            party=each.party,
+            does=each.does,
+            at_s=each.at_s,
+            call=each.call,
+            waits=tuple(_waits(result, each)),
+            pictures=tuple(_on_screen(result, each)),
+        )
         for each in result.happenings
         if each.does in _ENTERS and each.party in talkers and not _waits_to_speak(result, each)
     )
@@ -57,6 +66,27 @@ def _waits(result: Result, entered: Happening) -> Iterator[Waited]:
         if late_s is None and _leaves_s(result, way.listener, entered) < math.inf:
             continue
         yield Waited(listener=way.listener, wait_s=late_s)
+
+
+def _on_screen(result: Result, entered: Happening) -> Iterator[Waited]:
+    """Yield how long each viewer waited for the picture of who came; whose camera was on before is not waited for."""
+    until_s = _next(result, entered, _ENDS)
+    for way, sight in result.of_kind("glass_to_glass").items():
+        if way.talker != entered.party or not _present(result, way.listener, entered):
+            continue
+        own = [each for each in sight.samples if each.call == entered.call]
+        if any(entered.at_s - _ON_S <= each.spoken_s < entered.at_s for each in own):
+            continue
+        first_s = min((each.heard_s for each in own if each.spoken_s >= entered.at_s), default=math.inf)
+        late_s = first_s - entered.at_s if first_s < _heard_until(sight, until_s) else None
+        if late_s is None and _leaves_s(result, way.listener, entered) < math.inf:
+            continue
+        yield Waited(listener=way.listener, wait_s=late_s)
+
+
+def viewers(result: Result) -> frozenset[str]:
+    """Return everybody who is shown somebody."""
+    return frozenset(way.listener for way, sight in result.of_kind("glass_to_glass").items() if sight.scheduled)
 
 
 def _heard_until(ear: Account, until_s: float) -> float:
@@ -142,8 +172,24 @@ def newcomers(result: Result) -> tuple[Newcomer, ...]:
             (spell.from_s for spell in chain.from_iterable(own) if spell.from_s >= each.at_s), default=math.inf
         )
         wait_s = first_s - each.at_s if first_s < until_s else None
-        out.append(Newcomer(party=each.party, at_s=each.at_s, call=each.call, wait_s=wait_s))
+        seen_s = _first_seen_s(result, each) - each.at_s
+        out.append(
+            Newcomer(
+                party=each.party,
+                at_s=each.at_s,
+                call=each.call,
+                wait_s=wait_s,
+                picture_s=seen_s if seen_s < until_s - each.at_s else None,
+            )
+        )
     return tuple(out)
+
+
+def _first_seen_s(result: Result, joined: Happening) -> float:
+    """Return when who joined saw the first picture of anybody; infinity where it saw none."""
+    own = (each for way, each in result.of_kind("glass_to_glass").items() if way.listener == joined.party)
+    shown_s = (one.heard_s for each in own for one in each.samples if one.call == joined.call)
+    return min((at_s for at_s in shown_s if at_s >= joined.at_s), default=math.inf)
 
 
 def _spells(ear: Account, call: int) -> list[Span]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from rtcprobe.result import Account, HeardCall, Result
+from rtcprobe.result import Account, HeardCall, Kind, Playout, Result
 from rtcprobe.verdict.room.figures import pooled_delays
 from rtcprobe.verdict.room.people import people
 from rtcprobe.ways import Way
@@ -20,15 +20,20 @@ MOST: Final = 20
 WHOLE: Final = "room"
 """What all ways together are called, where nobody has a role."""
 
+_PICTURES: Final[tuple[Kind, ...]] = ("glass_to_glass", "lip_sync")
+
 _APART: Final = 1_000_000
 """More than a call has markers: by it those of one way are numbered apart from the next one's."""
 
 
-def by_role(result: Result) -> Mapping[str, Account]:
-    """Return the accounts of sound by what they are called: by way, or by roles where there are more than ``MOST``."""
-    ears = result.mouth_to_ear
+def by_role(result: Result, kind: Kind = "mouth_to_ear") -> Mapping[str, Account]:
+    """Return accounts by what they are called: by way, or by roles where there are more than ``MOST``.
+
+    Of pictures as of the same two's sound.
+    """
+    ears = result.of_kind(kind)
     if len(ears) <= MOST:
-        return {str(way): ear for way, ear in ears.items()}
+        return {str(Way.of(way.talker, way.listener)): ear for way, ear in ears.items()}
     known = people(result)
     found: dict[str, list[Account]] = {}
     for way, ear in ears.items():
@@ -43,8 +48,11 @@ def readable(result: Result) -> Result:
     if len(result.mouth_to_ear) <= MOST or WHOLE in found:
         return result
     sound = tuple(replace(ear, way=Way(name)) for name, ear in found.items())
-    others = tuple(each for each in result.accounts if each.kind != "mouth_to_ear")
-    return replace(result, accounts=(*sound, *others), link={}, measures=tuple(ear.way for ear in sound))
+    shown = tuple(
+        replace(sight, way=Way(f"{name}.video")) for kind in _PICTURES for name, sight in by_role(result, kind).items()
+    )
+    others = tuple(each for each in result.accounts if each.kind not in ("mouth_to_ear", *_PICTURES))
+    return replace(result, accounts=(*sound, *shown, *others), link={}, measures=tuple(ear.way for ear in sound))
 
 
 def together(ears: Sequence[Account]) -> Account:
@@ -68,7 +76,33 @@ def together(ears: Sequence[Account]) -> Account:
         stages={name: math.fsum(ear.stages.get(name, 0.0) * ear.heard for ear in ears) / heard for name in names},
         summary=delays.summary() if len(delays) else None,
         calls=tuple(_calls(ears)),
+        playout=_watched(ears),
+        figures=_likenesses(ears) if ears[0].kind == "glass_to_glass" else {},
     )
+
+
+def _watched(ears: Sequence[Account]) -> Playout | None:
+    """Return what receivers of pictures counted, together; None of sound, which is told way by way."""
+    told = [ear.playout for ear in ears if ear.playout is not None]
+    if ears[0].kind != "glass_to_glass" or not told:
+        return None
+    return Playout(
+        policy=told[0].policy, w3c={name: math.fsum(each.w3c[name] or 0.0 for each in told) for name in told[0].w3c}
+    )
+
+
+def _likenesses(sights: Sequence[Account] | Sequence[HeardCall]) -> dict[str, float]:
+    """Return how still and how like their film pictures were: means by what was seen, of the rest the worst."""
+    names = dict.fromkeys(name for each in sights for name in each.figures if not name.startswith("frames_of_"))
+    found: dict[str, float] = {}
+    for name in names:
+        known = [each for each in sights if name in each.figures]
+        if name.endswith(("_p5", "_in_worst_second")):
+            found[name] = min(each.figures[name] for each in known)
+            continue
+        heard = max(1, sum(each.heard for each in known))
+        found[name] = math.fsum(each.figures[name] * each.heard for each in known) / heard
+    return found
 
 
 def _calls(ears: Sequence[Account]) -> Iterable[HeardCall]:
@@ -87,4 +121,5 @@ def _calls(ears: Sequence[Account]) -> Iterable[HeardCall]:
             stages={
                 name: math.fsum(each.stages.get(name, 0.0) * each.heard for each in found) / heard for name in names
             },
+            figures=_likenesses(found) if ears[0].kind == "glass_to_glass" else {},
         )

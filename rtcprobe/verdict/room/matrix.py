@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from rtcprobe.result import Account, Result
+from rtcprobe.result import Account, Kind, Result
 from rtcprobe.verdict.room.people import Person, people
 from rtcprobe.verdict.statistics import samples_needed
 from rtcprobe.ways import Way
@@ -61,9 +61,9 @@ class Matrix:
         return any(len(each.members) > 1 for each in (*self.rows, *self.columns))
 
 
-def matrix(result: Result, *, most: int) -> Matrix:
-    """Return who hears whom, in at most ``most`` rows and columns where groups can be made for it."""
-    ears, known = result.mouth_to_ear, people(result)
+def matrix(result: Result, *, most: int, kind: Kind = "mouth_to_ear") -> Matrix:
+    """Return who hears whom, in at most ``most`` rows and columns where groups can be made for it; or who sees whom."""
+    ears, known = result.of_kind(kind), people(result)
     rows = _grouped([name for name in known if any(way.talker == name for way in ears)], known, most)
     columns = _grouped([name for name in known if any(way.listener == name for way in ears)], known, most)
     cells = {}
@@ -75,9 +75,9 @@ def matrix(result: Result, *, most: int) -> Matrix:
     return Matrix(rows=rows, columns=columns, cells=cells)
 
 
-def worst_pairs(result: Result, most: int) -> tuple[Cell, ...]:
+def worst_pairs(result: Result, most: int, kind: Kind = "mouth_to_ear") -> tuple[Cell, ...]:
     """Return the pairs that hear each other latest, the worst first; those never heard before all."""
-    cells = [_cell([ear]) for ear in result.mouth_to_ear.values()]
+    cells = [_cell([ear]) for ear in result.of_kind(kind).values()]
     return tuple(sorted(cells, key=lambda each: (-each.silent, -_late_s(each)))[:most])
 
 

@@ -4,6 +4,8 @@ Names:
     room.spread           each word: the latest of a talker's listeners less the soonest (of all talkers; or of one)
     room.on_stage         cue to go on stage → first heard, each listener (of everybody who came; or of one)
     room.joined           cue to join → first sound heard, each newcomer
+    room.first_picture    cue to join → first picture seen, each newcomer
+    room.on_screen        cue to go on stage, or to come back → first seen, each viewer
     room.silence          a host gone → a host heard again, each listener
     room.talk_over        the sum of both delays of each pair that hears each other, of each call
     room.gap_share_200ms  the share of sound listened to that was made up in gaps of 200 ms or longer (of all ways, or
@@ -19,10 +21,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from rtcprobe.result import Account, Join, Result
+from rtcprobe.result import Account, Join, Kind, Result
 from rtcprobe.verdict.intervals import Calls
 from rtcprobe.verdict.metric import Metric, Observations
-from rtcprobe.verdict.room.comings import entrances, exits, newcomers
+from rtcprobe.verdict.room.comings import entrances, exits, newcomers, viewers
 from rtcprobe.verdict.room.figures import GAPS_S, gap_share, gaps_named, joined_within, pooled_delays, words_apart
 from rtcprobe.verdict.room.people import people, those
 from rtcprobe.ways import Way
@@ -38,7 +40,11 @@ def room_metrics() -> Iterable[Metric]:
     """Yield every metric of rooms, and of joins and ways what rooms ask of them."""
     yield Metric(root="room", suffix=".spread", unit="s", pick=_spread, over="room")
     yield Metric(root="room", suffix=".talk_over", unit="s", pick=_talk_over, over="room")
-    for name, read in (("on_stage", _on_stage), ("silence", _silence), ("joined", _joined)):
+    waits = {
+        "on_stage": _on_stage, "silence": _silence, "joined": _joined, "first_picture": _first_picture,
+        "on_screen": _on_screen,
+    }  # fmt: skip
+    for name, read in waits.items():
         yield Metric(root="room", suffix=f".{name}", unit="s", pick=read, over="room")
     for least_s in GAPS_S:
         name = f".{gaps_named(least_s)}"
@@ -70,13 +76,13 @@ def joins_of(result: Result, name: str) -> tuple[Join, ...]:
     return tuple(each for party in named for each in result.join.of(party))
 
 
-def delays_between(result: Result, way: str) -> Calls | None:
+def delays_between(result: Result, way: str, kind: Kind = "mouth_to_ear") -> Calls | None:
     """Return the delays of every way from one role, or party, to another; None where there is no such way."""
     known, asked = people(result), Way(way)
     talkers, listeners = those(known, asked.talker), those(known, asked.listener)
     ears = [
         ear
-        for each, ear in result.mouth_to_ear.items()
+        for each, ear in result.of_kind(kind).items()
         if each.talker in talkers and each.listener in listeners and ear.heard
     ]
     return pooled_delays(ears) if ears else None
@@ -134,6 +140,25 @@ def _silence(result: Result, name: str) -> Observations:
 def _joined(result: Result, name: str) -> Observations:
     named = _named(result, name)
     return _waits((each.call, each.wait_s) for each in newcomers(result) if named is None or each.party in named)
+
+
+def _first_picture(result: Result, name: str) -> Observations:
+    named, watch = _named(result, name), viewers(result)
+    return _waits(
+        (each.call, each.picture_s)
+        for each in newcomers(result)
+        if each.party in watch and (named is None or each.party in named)
+    )
+
+
+def _on_screen(result: Result, name: str) -> Observations:
+    named = _named(result, name)
+    return _waits(
+        (each.call, wait.wait_s)
+        for each in entrances(result)
+        if named is None or each.party in named
+        for wait in each.pictures
+    )
 
 
 def _waits(found: Iterable[tuple[int, float | None]]) -> Observations:

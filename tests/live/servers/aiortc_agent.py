@@ -89,21 +89,64 @@ class Agents:
         await peer.setLocalDescription(await peer.createAnswer())
         return {"sdp": peer.localDescription.sdp, "type": "answer", "pc_id": name}
 
+    async def half(self, offer: str, *, speaks: bool) -> Answer:
+        """Answer a publisher's offer, or a listener's: whoever publishes and whoever listens are one caller."""
+        peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        name = f"half-{len(self.open)}-{speaks}"
+        if self.latest is None or name in self.open or not any(each.startswith("half") for each in self.open):
+            self.latest = Voice()
+        voice = self.latest
+        self.open[name] = peer
 
-async def respond(agents: Agents, request: Request) -> Answer:
+        @peer.on("track")
+        def listens(track: MediaStreamTrack) -> None:
+            if not speaks:
+                self._tasks.add(asyncio.ensure_future(voice.listen(track)))
+
+        @peer.on("connectionstatechange")
+        async def changed() -> None:
+            if peer.connectionState in {"failed", "closed"}:
+                self.open.pop(name, None)
+                await peer.close()
+
+        await peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+        if speaks:
+            peer.addTrack(voice)
+        await peer.setLocalDescription(await peer.createAnswer())
+        headers = {"Location": f"/session/{name}"}
+        return Answer("201 Created", peer.localDescription.sdp, "application/sdp", headers)
+
+    def told(self) -> list[dict[str, int | None]]:
+        """Return what the latest voice said, in samples of it."""
+        said = [] if self.latest is None else self.latest.agent.said
+        return [{"begin": each.begin, "end": each.end} for each in said]
+
+    async def end(self, path: str) -> Answer:
+        """End a session by its address."""
+        peer = self.open.pop(path.rpartition("/")[2], None)
+        if peer is None:
+            return Answer("404 Not Found")
+        await peer.close()
+        return Answer("200 OK")
+
+
+async def respond(agents: Agents, request: Request) -> Answer:  # noqa: PLR0911 - a door each
     """Answer ``request``."""
     match request.method, request.path:
         case "POST", "/api/offer":
             made = await agents.answer(json.loads(request.body)["sdp"])
             return Answer("200 OK", json.dumps(made), "application/json")
+        case "POST", "/whip" | "/whep":
+            return await agents.half(request.body, speaks=request.path == "/whep")
+        case "DELETE", path:
+            return await agents.end(path)
         case "PATCH", "/api/offer":
-            return Answer("200 OK" if json.loads(request.body)["pc_id"] in agents.open else "404 Not Found")
+            known = json.loads(request.body)["pc_id"] in agents.open
+            return Answer("200 OK" if known else "404 Not Found")
         case "GET", "/calls":
             return Answer("200 OK", str(len(agents.open)))
         case "GET", "/log":
-            said = [] if agents.latest is None else agents.latest.agent.said
-            told = [{"begin": each.begin, "end": each.end} for each in said]
-            return Answer("200 OK", json.dumps(told), "application/json")
+            return Answer("200 OK", json.dumps(agents.told()), "application/json")
     return Answer("405 Method Not Allowed", "POST an offer")
 
 

@@ -136,6 +136,35 @@ def test_a_lost_packet_is_asked_for_at_once_and_every_100_ms_until_it_comes():
     assert sum(each.frame.resent for each in receiver.shown) == 1
 
 
+def test_one_that_is_lost_again_is_asked_for_at_the_tick_at_which_a_round_trip_of_whole_ms_has_passed():
+    receiver = make_receiver(start_us=ZERO_US)
+    receiver.round_trip(80_300)  # 80 ms, as it is handed to whoever asks
+    for at_us, packet in lossy(90, 30):
+        receiver.insert_packet(packet, at_us)
+    asked_ms = [(each.at_us - ZERO_US - 30 * FRAME_US) / 1e3 for each in receiver.requests]
+    assert asked_ms[0] == pytest.approx(40.04)
+    assert 80.0 <= asked_ms[1] - asked_ms[0] < 100.0  # on ticks of 20 ms from here on
+    assert np.diff(asked_ms[1:]) == pytest.approx([80.0] * (len(asked_ms) - 2))
+
+
+def test_a_loss_whose_copy_is_lost_too_freezes_for_two_frames_two_round_trips_and_a_tick_at_most():
+    for lost in range(30, 60):
+        receiver = make_receiver(start_us=ZERO_US, nack=True)
+        receiver.round_trip(80_000)
+        coming, again = lossy(90, lost), []
+        while coming:
+            at_us, packet = coming.pop(0)
+            receiver.insert_packet(packet, at_us)
+            asked = [each for each in receiver.requests if each.kind == "nack"]
+            if len(asked) == 2 and not again:  # what was asked for first was lost on its way
+                (repaired,) = (each for each in lossy(90, lost, resent_us=0) if each[1].sequence == 2 + 3 * lost)
+                again = [(asked[1].at_us + 80_000, repaired[1])]
+                coming = sorted([*coming, *again], key=lambda each: each[0])
+        shown_us = [each.at_us for each in receiver.shown]
+        longest_us = max(np.diff(shown_us))
+        assert FRAME_US + 2 * 80_000 - 15_000 <= longest_us <= 2 * FRAME_US + 2 * 80_000 + 20_000 + 1_500
+
+
 def test_a_repaired_loss_moves_no_estimate():
     # The frame that came late by a retransmission teaches neither the jitter estimator nor the time base.
     receiver, clean = play(lossy(300, 200, resent_us=140_000)), play(stream(300))

@@ -8,15 +8,18 @@ A step is one of::
     choose: ["select#codec", opus]     # of a list
     wait: "text=connected"             # for something to be seen
 
-Words may hold ``{party}``, which is whose page it is: ``fill: ["#name", "{party}"]``, ``env:TOKEN_{party}``.
+What is not on the page itself is looked for in its frames and popups. Words may hold ``{party}``, which is whose page
+it is: ``fill: ["#name", "{party}"]``, ``env:TOKEN_{party}``.
 
 Source of the selectors: playwright.dev, "Locators" and "Other locators".
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from rtcprobe.call.ends.browser.launching import first_line
@@ -25,7 +28,7 @@ from rtcprobe.scenario import TargetPlan
 from rtcprobe.secrets import Secret, read_secret
 
 if TYPE_CHECKING:
-    from playwright.async_api import Page
+    from playwright.async_api import Locator, Page
 
 __all__ = ["PARTY", "Step", "do", "read_steps"]
 
@@ -35,6 +38,9 @@ PARTY: Final = "{party}"
 _PAIRS: Final = ("fill", "press", "choose")
 _VERBS: Final = ("click", *_PAIRS, "wait")
 _MOST_STEPS: Final = 50
+_BETWEEN_S: Final = 0.02
+"""How often it is looked whether something has come: a join is told to a hundredth of a second of a hand's doing."""
+_LEAST_MS: Final = 100.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,20 +114,43 @@ async def do(page: Page, steps: Sequence[Step], limit_s: float, begun: Callable[
     for number, step in enumerate(steps, 1):
         name = f"page step {number} of {len(steps)}, {step}"
         begun(name)
+        until_s = monotonic() + limit_s
         try:
-            await _done(page, step, limit_s * 1e3)
+            found = await _found(page, step.selector, until_s)
+            await _done(found, step, max(_LEAST_MS, (until_s - monotonic()) * 1e3))
         except TimeoutError:
             raise MeasurementError(
-                f"{name}: nothing on the page could be taken for it within {limit_s:g} s",
+                f"{name}: nothing on the page, in its frames or popups could be taken for it within {limit_s:g} s",
                 "look at the page, and give another selector",
             ) from None
         except Error as error:
             raise MeasurementError(f"{name}: {first_line(error)}") from error
 
 
-async def _done(page: Page, step: Step, limit_ms: float) -> None:
+async def _found(page: Page, selector: str, until_s: float) -> Locator:
+    """Return the first thing to be seen that ``selector`` names: on the page, else in a frame of it or in a popup.
+
+    What is never seen is returned of the page itself: who is to act on it waits until ``until_s``, and says why not.
+    """
+    from playwright.async_api import Error  # noqa: PLC0415 - an extra
+
+    while True:
+        for frame in [frame for each in page.context.pages for frame in each.frames]:
+            found = frame.locator(selector).first
+            try:
+                if await found.is_visible():
+                    return found
+            except Error as error:
+                if "parsing" in str(error) or page.is_closed():
+                    raise
+                # A frame may go while it is asked.
+        if monotonic() > until_s:
+            return page.locator(selector).first
+        await asyncio.sleep(_BETWEEN_S)
+
+
+async def _done(found: Locator, step: Step, limit_ms: float) -> None:
     words = step.words.reveal() if isinstance(step.words, Secret) else step.words
-    found = page.locator(step.selector).first
     if step.verb == "click":
         await found.click(timeout=limit_ms, no_wait_after=True)
     elif step.verb == "fill":

@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -108,6 +108,8 @@ class Tab:
         self.beside(self._until_silent(chromium))
         self._protocol = await context.new_cdp_session(self._page)
         await self._protocol.send("Performance.enable", {"timeDomain": "timeTicks"})
+        self._protocol.on("Page.frameNavigated", self._navigated)
+        await self._protocol.send("Page.enable")
 
     async def open(self, limit_s: float, opened: Callable[[float, float], None]) -> None:
         """Open the page and do its steps.
@@ -136,10 +138,11 @@ class Tab:
         except Error as error:
             why = self.unreached() or f" ({first_line(error)})"
             raise MeasurementError(f"the page does not open{why}", "look whether it does by hand") from error
-        self._here = page.url
-        await do(page, self.plan.steps, _OF_THE_JOIN * limit_s, self._begun)
+        try:
+            await do(page, self.plan.steps, _OF_THE_JOIN * limit_s, self._begun)
+        except MeasurementError as error:
+            raise MeasurementError(f"{error.message}{_told(self.faults)}{self.unreached()}", error.hint) from error
         self.step = ""
-        self._here = page.url
 
     async def _goto(self, page: Page, limit_s: float) -> None:
         """Begin the navigation; again where this machine's own network has just changed, which Chromium gives up on."""
@@ -147,11 +150,14 @@ class Tab:
 
         for tried in range(1, _TRIES + 1):
             try:
-                await page.goto(self.plan.url, wait_until="commit", timeout=limit_s * 1e3)
+                answer = await page.goto(self.plan.url, wait_until="commit", timeout=limit_s * 1e3)
             except Error as error:
                 if "ERR_NETWORK_CHANGED" not in str(error) or tried == _TRIES:
                     raise
             else:
+                # No reason to stop: static hosts answer 404 with a page that works.
+                if answer is not None and answer.status >= 400:  # RFC 9110 §15.5
+                    self.complain(f"the page answered {answer.status} {answer.status_text}".rstrip())
                 return
 
     async def everywhere(self, script: str) -> list[Any]:
@@ -210,7 +216,6 @@ class Tab:
         page.on("dialog", lambda dialog: self.beside(self._accept(dialog)))
         page.on("pageerror", lambda error: self.complain(f"the page says: {first_line(error)}"))
         page.on("console", self._said)
-        page.on("framenavigated", self._navigated)
 
     def _said(self, message: Any) -> None:
         if message.type == "error":
@@ -235,12 +240,20 @@ class Tab:
         with suppress(Exception):  # it may have gone with its page
             await dialog.accept()
 
-    def _navigated(self, frame: Any) -> None:
-        page = self._page
-        if page is None or frame != page.main_frame or not self.settled or self.over:
+    def _navigated(self, event: Mapping[str, Any]) -> None:
+        """Hear of a document that took another's place; what a page does to its URL alone is none."""
+        frame = event["frame"]
+        if frame.get("parentId") is not None:
             return
-        if frame.url.partition("#")[0] != self._here.partition("#")[0]:
-            self.lose(f"the page left for {frame.url.partition('?')[0]}")
+        before, self._here = self._here, str(frame["url"]).partition("#")[0]
+        if self.settled and not self.over:
+            shown = self._here.partition("?")[0]
+            self.lose("the page was loaded anew" if self._here == before else f"the page left for {shown}")
+
+
+def _told(faults: Sequence[str]) -> str:
+    """Return the first of a page's own faults, as the end of a sentence."""
+    return f" ({'; '.join(faults[:2])})" if faults else ""
 
 
 def _insecure(url: str) -> list[str]:
