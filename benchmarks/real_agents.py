@@ -36,6 +36,7 @@ from unittest.mock import patch
 
 import numpy as np
 
+from rtcprobe.conversation import Claim
 from rtcprobe.conversation.utterances import sound_of_words
 from rtcprobe.hearing.passage import Leaving, Passage
 from rtcprobe.hearing.turns import TURNS, Heard, LineHeard, Talk, Turns, hear_turns
@@ -102,6 +103,8 @@ class Call(NamedTuple):
     left_s: Mapping[int, float]
     came_s: Mapping[int, float]
     spoke_s: Sequence[tuple[float, float | None]]
+    claims: Sequence[Claim]
+    """What the agent told of itself over its data channel."""
     rid_s: float
     """How long after the run the agent still had somebody."""
 
@@ -207,8 +210,10 @@ def agent(name: str, address: str, folder: Path) -> Iterator[str]:
         process.wait()
 
 
-def held(origin: str, delay_s: float) -> Call:
+def held(origin: str, delay_s: float, *, trickle: bool = False) -> Call:
     """Hold the conversation over ``delay_s`` both ways, and ask the agent what it knows of it.
+
+    ``trickle``: the offer goes without candidates, which follow by PATCH.
 
     Raises:
         RuntimeError: the machine was too busy for it.
@@ -227,7 +232,8 @@ def held(origin: str, delay_s: float) -> Call:
         return turns, sound
 
     link = f"link=delay {delay_s * 1e3:g}ms"
-    scenario = find_scenario("voice-assistant", [f"target=sdp+{origin}/api/offer", *_QUICK, link])
+    target = f"target={{url: sdp+{origin}/api/offer, trickle: {str(trickle).lower()}}}"
+    scenario = find_scenario("voice-assistant", [target, *_QUICK, link])
     with (
         patch("rtcprobe.probe.talking.of_stack", kept_too),
         patch("rtcprobe.probe.conversing.hear_turns", heard_too),
@@ -248,6 +254,7 @@ def held(origin: str, delay_s: float) -> Call:
         left_s=placed.spoke.left_s,
         came_s={int(stamp): at_s - epoch_s for stamp, at_s in log["came"].items()},
         spoke_s=[(begin_s - epoch_s, None if end_s is None else end_s - epoch_s) for begin_s, end_s in log["spoke"]],
+        claims=placed.spoke.claims,
         rid_s=rid_s,
     )
 

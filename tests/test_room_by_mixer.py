@@ -135,3 +135,10 @@ def test_who_comes_later_stops_or_comes_back_is_heard_while_it_speaks():
     assert min(spoken_s) > begun_s + 0.5
     assert any(each.spoken_s > begun_s + 6.0 for each in result.mouth_to_ear["ana_to_dan"].samples)
     assert result.of_kind("messages")["dan_to_ben.messages"].heard > 20
+
+
+def test_a_mixer_of_sound_says_that_pictures_are_not_measured():
+    result = ran("video={size: 160x120, fps: 15, bitrate: 100kbit}", "call.duration=1s")
+    assert "pictures are not measured with mix: the sound was" in result.warnings
+    assert {account.kind for account in result.accounts} <= {"mouth_to_ear", "messages"}
+    assert all(account.heard for account in result.mouth_to_ear.values())

@@ -2,6 +2,7 @@
 
 import pytest
 
+from rtcprobe.call.targets import sfu_room
 from rtcprobe.errors import BadInputError
 from rtcprobe.probe import run_probe
 from rtcprobe.probe.beforehand import check_target
@@ -153,3 +154,65 @@ def test_what_cannot_be_meant_is_refused_in_one_sentence(settings, said):
         check_target(parse_scenario(ROOM, settings), "virtual")
     assert said in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [
+        ("mouth_to_ear.eve_to_host p95 < 1s", "sfu does not measure that way"),
+        ("mouth_to_ear.audience_to_host p95 < 1s", "sfu does not measure that way"),
+        ("messages.lost mean < 1%", "nobody sends messages here: give messages: {rate: 5/s, size: 200B}"),
+        ("message_delay.host_to_eve p95 < 1s", "nobody sends messages here"),
+    ],
+)
+def test_a_budget_about_who_says_nothing_is_refused_before_anything_runs(budget, said):
+    scenario = parse_scenario(ROOM, [f"budgets=[{budget}]", "parties.eve.role=audience", "parties.host.role=host"])
+    with pytest.raises(BadInputError, match=said):
+        check_target(scenario, "virtual")
+
+
+def test_a_listener_who_came_too_late_was_silent_and_not_absent():
+    late = ["parties.eve.comes=5900ms", "parties.eve.role=audience", "parties.host.role=host"]
+    result = run(ROOM, *late, "budgets=[mouth_to_ear.host_to_audience p50 < 1s]")
+    (outcome,) = result.budgets
+    assert (outcome.verdict, outcome.reason) == ("inconclusive", "nothing was measured")
+
+
+@pytest.mark.parametrize("text", [ROOM, MESH])
+def test_a_cue_that_comes_after_its_party_left_is_told_and_nothing_is_done(text):
+    result = run(text, "script=[guest leaves at 1s, guest speaks after guest fell silent, host stops at 2s]")
+    why = "cue 'guest speaks after guest fell silent' was not carried out: guest was not there by then"
+    assert why in result.warnings
+    assert [each.does for each in result.happenings] == ["leave", "stop"]
+
+
+def test_what_a_cue_waited_for_in_vain_is_told():
+    result = run(ROOM, "script=[guest stops after host fell silent]")
+    assert "cue 'guest stops after host fell silent' was not carried out: that never came to pass" in result.warnings
+
+
+def test_a_fault_on_the_fast_path_is_told_and_costs_nobody_anything(monkeypatch):
+    def broken(*_args, **_options):
+        raise ValueError("planted")
+
+    monkeypatch.setattr(sfu_room.Ride, "board", broken)
+    result = run(ROOM)
+    assert any("host to eve did not take the fast path: " in each and "planted" in each for each in result.warnings)
+    assert all(account.heard == account.scheduled for account in result.accounts)
+
+
+def test_a_cue_after_the_end_of_the_call_is_told():
+    result = run(ROOM, "script=[guest publishes at 9s]")
+    assert "cue 'guest publishes at 9s' was not carried out: the call lasts 6s" in result.warnings
+
+
+def test_an_edge_that_drops_all_its_legs_costs_the_ways_between_edges_alone():
+    cut = "legs={left_to_right: delay 40ms loss 100%, right_to_left: delay 40ms loss 100%}"
+    servers = ["servers={left: {}, right: {}}", "assign=named", "parties.tom={sends: nothing, edge: left}"]
+    homes = [f"parties.{name}.edge={edge}" for name, edge in (("host", "left"), ("guest", "left"), ("eve", "right"))]
+    result = run(ROOM, *servers, *homes, cut)
+    heard = {way for way, account in result.mouth_to_ear.items() if account.heard}
+    assert heard == {"host_to_guest", "guest_to_host", "host_to_tom", "guest_to_tom"}
+    told = "servers left and right do not reach each other: what is said at one is not heard at the other"
+    assert told in result.warnings
+    assert result.exit_code == 0

@@ -25,6 +25,8 @@ sends voice alone reports each 125 ms, not each 50."""
 _FEEDBACK_BYTES: Final = 84
 _REPORT_S: Final = 1.0
 _NACK_S: Final = 0.020
+_FIRST_RTT_S: Final = 0.100
+"""How long who asks waits before it asks again, until it knows better; ``modules/video_coding/nack_requester.cc``."""
 
 
 class Line(Protocol):
@@ -95,6 +97,8 @@ class FarEnd:
         self._came = self._highest = self._bytes = 0
         self._told = (0, 0)  # highest number and count at the last receiver report
         self._one_way_s: float | None = None
+        self._back_s = 0.0
+        self._rtt_s = _FIRST_RTT_S
 
     def begin(self, begin_s: float) -> None:
         """Put on the agenda what a call begins with."""
@@ -139,11 +143,15 @@ class FarEnd:
         """Take in a sender report, and how long it took."""
         self._one_way_s = one_way_s
 
+    def on_voice_report(self, one_way_s: float) -> None:
+        """Take in what tells the RTT: a report on this end's own voice, and how long it took."""
+        self._rtt_s = one_way_s + self._back_s
+
     def _on_asks(self, _: Any) -> None:
         self._at(self._now_s + _NACK_S, self._on_asks)
         receiver = self._near.receiver
         if receiver.missing:
-            numbers = receiver.asks(self._now_s, self._near.sender.rtt_s)
+            numbers = receiver.asks(self._now_s, self._rtt_s)
             if numbers:
                 self._send(self._near.on_nack, numbers)
         if receiver.needs_key(self._now_s):
@@ -165,4 +173,5 @@ class FarEnd:
 
     def _send(self, act: Callable[[Any], None], argument: Any) -> None:
         for arrival_s in self._back.offer(_FEEDBACK_BYTES, self._now_s).arrivals_s:
+            self._back_s = arrival_s - self._now_s
             self._at(arrival_s, act, argument)

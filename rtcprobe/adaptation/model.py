@@ -8,8 +8,11 @@ Facts:
     Receiver reports come each half to one and a half seconds (RFC 3550 §6.2) and tell loss, and the RTT of the last
     sender report: of where the queue was then, not of now. So a sender lowers its rate faster after a fall than the
     new RTT would let it. Sender reports come each 360 s by the rate in kb/s, a second at most, by half more or less.
-    NACKs are due each 20 ms and with every gap. A *stall* is a stretch in which neither end runs, as when a machine is
-    starved: what arrives meanwhile is read after it, with the system's time of arrival.
+    NACKs are due each 20 ms and with every gap. Neither end knows the RTT of now: a sender that is asked twice within
+    the RTT that it took down in the last second sends once; who asks again has its own from reports on voice, each 2.5
+    to 7.5 s. After a fall both are too small for a while, and what is missing is sent several times.
+    A *stall* is a stretch in which neither end runs, as when a machine is starved: what arrives meanwhile is read after
+    it, with the system's time of arrival.
 """
 
 from __future__ import annotations
@@ -43,8 +46,10 @@ from rtcprobe.units import parse_rate
 __all__ = ["Call", "Course", "Settings", "controller_of"]
 
 _VOICE_S: Final = 0.020
-_REPORT_BYTES, _REPORT_S, _REPORT_BITS = 98, 1.0, 360e3
+_REPORT_BYTES, _REPORT_S, _REPORT_BITS, _VOICE_REPORT_S = 98, 1.0, 360e3, 5.0
 """A sender report with all its headers, as recorded; libwebrtc ``modules/rtp_rtcp/source/rtcp_sender.cc``."""
+_RTT_S: Final = 1.0
+"""How often the RTT is taken down that repeats are held against; ``modules/rtp_rtcp/source/rtp_rtcp_impl2.cc``."""
 _OWN_FEEDBACK_S, _OWN_FEEDBACK_BYTES = 0.0625, 70
 """What the sender tells of the other side's voice, on the line of its media, as recorded; no feedback tells of it."""
 _TAG_BYTES: Final = 10
@@ -141,6 +146,7 @@ class Call:
         self._wake_s = math.inf
         self._sequence = 0
         self._losses = LossReports()
+        self._told_rtt_s = -math.inf  # when a report told the RTT last
         self._place = -1
         self._sums = [0, 0, 0, 0]  # bytes offered; queue drops, losses; RTX bytes
         self._freezes = 0
@@ -153,6 +159,8 @@ class Call:
         self._at(begin_s, self._on_process)
         self._at(1.0, self._on_second)
         self._at(begin_s + phases.uniform(0.5, 1.5) * _REPORT_S, self._on_sender_report)
+        self._at(begin_s + phases.uniform(0.5, 1.5) * _VOICE_REPORT_S, self._on_voice_report)
+        self._at(begin_s + phases.uniform(0, 1) * _RTT_S, self._on_rtt_due)
         self._far.begin(begin_s)
         if self.controller.feedback_kind == "transport-cc":
             self._at(begin_s + _OWN_FEEDBACK_S, self._on_own_feedback)
@@ -285,6 +293,7 @@ class Call:
         lost, expected, sent_s, one_way_s = told
         if one_way_s is not None:
             self.sender.rtt_s = one_way_s + self._now_s - sent_s
+            self._told_rtt_s = self._now_s
             self.controller.set_rtt(self.sender.rtt_s)
         self.controller.told_loss(lost, expected, self._now_s)
         self._losses.told(lost, expected, self._now_s)
@@ -301,6 +310,16 @@ class Call:
         self._at(self._now_s + self._phases.uniform(0.5, 1.5) * every_s, self._on_sender_report)
         for arrival_s in self._send_untold(_REPORT_BYTES):
             self._at(arrival_s, self._far.on_sender_report, arrival_s - self._now_s)
+
+    def _on_voice_report(self, _: Any) -> None:
+        self._at(self._now_s + self._phases.uniform(0.5, 1.5) * _VOICE_REPORT_S, self._on_voice_report)
+        for arrival_s in self._send_untold(_REPORT_BYTES):
+            self._at(arrival_s, self._far.on_voice_report, arrival_s - self._now_s)
+
+    def _on_rtt_due(self, _: Any) -> None:
+        self._at(self._now_s + _RTT_S, self._on_rtt_due)
+        if self._now_s - self._told_rtt_s < _RTT_S:
+            self.sender.repeat_rtt_s = self.sender.rtt_s
 
     def _send_untold(self, size_bytes: int) -> tuple[float, ...]:
         """Send what no feedback tells of; return when it arrives."""

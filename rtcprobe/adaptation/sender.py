@@ -48,6 +48,8 @@ class VideoSender:
     def __init__(self, encoder: Encoder, controller: Controller, pacer: Pacer, *, protects: bool = True) -> None:
         self.encoder = encoder
         self.rtt_s = 0.1
+        self.repeat_rtt_s = 0.0
+        """The RTT within which nothing is sent again twice: as known, not as it is."""
         self.loss = 0
         """What RTCP reports lost lately, a share of 256."""
         self.encoded = 0
@@ -117,7 +119,7 @@ class VideoSender:
             # What was flushed before it left is in no history.
             if number not in self._history or number in self._pending:
                 continue
-            if now_s - self._sent_again.get(number, -math.inf) < self.rtt_s + _RTX_MARGIN_S:
+            if now_s - self._sent_again.get(number, -math.inf) < self.repeat_rtt_s + _RTX_MARGIN_S:
                 continue
             size_bytes = packet.size_bytes
             self._pending.add(number)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from rtcprobe.cli.common import complain, console, say
-from rtcprobe.errors import BadInputError, ExitCode
+from rtcprobe.errors import BadInputError, ExitCode, nearest
 
 if TYPE_CHECKING:
     from rtcprobe.link import LinkSpec
@@ -204,13 +204,16 @@ def _written(link: str) -> tuple[list[LinkSpec], list[LinkSpec] | None]:
     """Return the link of a line, or that of a YAML file: a mapping of its keys, an adaptation case, or a scenario."""
     from pathlib import Path
 
-    from rtcprobe.adaptation import find_case
+    from rtcprobe.adaptation import case_names, find_case
     from rtcprobe.link import parse_link
-    from rtcprobe.scenario import find_scenario
+    from rtcprobe.scenario import find_scenario, library
     from rtcprobe.strictyaml import read_yaml
 
     path = Path(link)
     if path.suffix not in (".yaml", ".yml"):
+        near = [] if " " in link.strip() else nearest(link, (*case_names(), *library()))
+        if near:
+            raise BadInputError(f"{link!r} is no link, and no scenario's name", f"did you mean {' or '.join(near)}?")
         return [parse_link(link)], None
     written = read_yaml(path, lambda written: written, called=repr(link))
     if isinstance(written, dict) and {"link", "back", "length"} <= set(written):
@@ -229,6 +232,8 @@ def _of_scenario(scenario: Scenario) -> tuple[list[LinkSpec], list[LinkSpec]]:
     from rtcprobe.probe.routes import routes
 
     one, other = (party.name for party in scenario.parties[:2])
+    if len(scenario.parties) > 2:
+        complain(f"of {scenario.name} the link is that from {one} to {other}, its first two parties")
     hops = routes(scenario, [(one, other), (other, one)])
     return list(hops[one, other]), list(hops[other, one])
 

@@ -137,6 +137,7 @@ class Conversation:
     """The user's lines, in their voice, at their active level (dBFS, ITU-T P.56), in a room of steady noise.
 
     ``intelligibility``: how well turns and the simulated agent's answers are understood is measured too.
+    ``detector`` says whether what is heard of an agent is a voice: its energy, or an extra beside it (``silero``).
     ``keep_sound``: the turns of the first call are kept in the result, to be listened to.
     """
 
@@ -147,6 +148,7 @@ class Conversation:
     patience_s: float = 8.0
     intelligibility: bool = False
     keep_sound: bool = False
+    detector: str = "energy"
     agent: AgentPlan = field(default_factory=AgentPlan)
 
     def __post_init__(self) -> None:

@@ -26,7 +26,7 @@ __all__ = ["ScriptedUser"]
 
 
 class ScriptedUser:
-    """One user of one call; ``seed`` makes the noise of the room, of ``background_dbfs``."""
+    """One user of one call, who hears the agent by ``gate``; ``seed`` makes the noise of ``background_dbfs``."""
 
     def __init__(
         self,
@@ -35,6 +35,7 @@ class ScriptedUser:
         patience_s: float,
         background_dbfs: float,
         seed: np.random.SeedSequence,
+        gate: VoiceGate | None = None,
     ) -> None:
         self.said: list[Spoken] = []
         self.given_up: list[int] = []
@@ -43,7 +44,7 @@ class ScriptedUser:
         self._patience_s = patience_s
         self._room = np.random.Generator(np.random.PCG64(seed))
         self._room_gain = np.float32(10 ** (background_dbfs / 20))
-        self._agent = Turns(VoiceGate(), least_s=_LEAST_S, gap_s=_GAP_S)
+        self._agent = Turns(gate or VoiceGate(), least_s=_LEAST_S, gap_s=_GAP_S)
         self._next = 0
         self._settled = False
         self._saying: Spoken | None = None

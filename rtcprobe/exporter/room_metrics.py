@@ -52,14 +52,14 @@ RUN_ROWS = (
         "last_room_wait_seconds",
         "How long listeners waited: for who went on stage, for a host after one had gone, as newcomers for any sound.",
         "what aggregate",
-        "what: on_stage, silence, joined; aggregate: p50, max (those that never ended are in neither)",
+        "what: on_stage, silence, joined, on_screen, first_picture; aggregate: p50, max (of those that ended)",
     ),
     gauge(
         "run",
         "last_room_waits_never",
         "Those waits that never ended.",
         "what",
-        "what: on_stage, silence, joined",
+        "what: on_stage, silence, joined, on_screen, first_picture",
     ),
     gauge(
         "run",

@@ -106,7 +106,15 @@ def _waits(room: Room) -> Mapping[str, list[Waited]]:
         "on_stage": [wait for each in room.entrances for wait in each.waits],
         "silence": [wait for each in room.exits for wait in each.silences],
         "joined": [Waited(listener=each.party, wait_s=each.wait_s) for each in room.newcomers],
+        "on_screen": [wait for each in room.entrances for wait in each.pictures],
+        "first_picture": _first_pictures(room),
     }
+
+
+def _first_pictures(room: Room) -> list[Waited]:
+    """Return the waits of who joined for a picture; none in a room where nobody who joined saw any."""
+    waits = [Waited(listener=each.party, wait_s=each.picture_s) for each in room.newcomers]
+    return waits if any(each.wait_s is not None for each in waits) else []
 
 
 def _set_waits(into: Instruments | Draft, what: str, waits: Sequence[Waited]) -> None:

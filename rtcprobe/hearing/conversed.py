@@ -183,9 +183,12 @@ def _of_responses(turns: Turns) -> dict[str, float]:
 
 
 def _of_interruptions(turns: Turns) -> dict[str, float]:
-    tried = [line for line in turns.lines if line.kind not in TURNS and line.into_speech]
+    wanted = [line for line in turns.lines if line.kind not in TURNS]
+    tried = [line for line in wanted if line.into_speech]
     stopped = [line for line in turns.false_stops if line in tried]
-    return {"false_stops": len(stopped) / len(tried)} if tried else {}
+    found = {"false_stops": len(stopped) / len(tried)} if tried else {}
+    never = sum(line.begin_s is None for line in wanted)
+    return found | ({"never_said": never / len(wanted)} if wanted else {})
 
 
 def _claimed(kind: Kind, sample: Sample, claims: Sequence[Claim] | None) -> dict[str, float]:

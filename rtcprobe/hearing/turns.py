@@ -42,7 +42,7 @@ import numpy as np
 
 from rtcprobe.audio.opus import OpusDecoder
 from rtcprobe.audio.pcm import SAMPLE_RATE_HZ, Pcm
-from rtcprobe.audio.voice import voiced_spans
+from rtcprobe.audio.voice import Span, voiced_spans
 from rtcprobe.conversation import Kind, Spoken
 from rtcprobe.hearing.passage import Leaving, Passage
 from rtcprobe.hearing.playing import play, whole_frames
@@ -184,14 +184,20 @@ class Heard(NamedTuple):
         return None
 
 
-def hear_turns(talk: Talk, *, playout: PlayoutChoice, devices: Devices, phase_s: float) -> tuple[Turns, Heard]:
+Spans = Callable[[Pcm], Sequence[Span]]
+"""What tells where somebody speaks in a sound."""
+
+
+def hear_turns(
+    talk: Talk, *, playout: PlayoutChoice, devices: Devices, phase_s: float, spans: Spans = voiced_spans
+) -> tuple[Turns, Heard]:
     """Return the turns of a conversation, heard through ``playout`` and ``devices`` of the user, and the sound itself.
 
-    ``phase_s`` is where the grid of the user's loudspeaker lies.
+    ``phase_s`` is where the grid of the user's loudspeaker lies; ``spans`` tells the agent's voice.
     """
     down = Passage(_whole(talk.agent, talk.to_user))
     heard = _played(talk.to_user, playout, devices, phase_s)
-    speeches = _speeches(heard, down, devices.playback_s)
+    speeches = _speeches(heard, down, devices.playback_s, spans)
     judge = _Judge(talk, down, speeches, devices)
     return Turns(lines=judge.lines(), agent=tuple(speeches), base=down.base), heard
 
@@ -213,9 +219,9 @@ def _played(came: Came, playout: PlayoutChoice, devices: Devices, phase_s: float
     return Heard(np.concatenate([np.zeros(0, dtype=np.float32), *sound]), playback)
 
 
-def _speeches(heard: Heard, down: Passage, device_s: float) -> list[AgentSpeech]:
+def _speeches(heard: Heard, down: Passage, device_s: float, spans: Spans) -> list[AgentSpeech]:
     """Return the agent's speech as it was heard, with where each begins and ends in what came."""
-    came = voiced_spans(down.sound)
+    came = spans(down.sound)
     return [
         AgentSpeech(
             begin_s=heard.at_s(span.begin) + device_s,
@@ -224,7 +230,7 @@ def _speeches(heard: Heard, down: Passage, device_s: float) -> list[AgentSpeech]
             last=_nearest(down, heard.stamp(span.end - 1), [each.end - 1 for each in came]),
             concealed=down.lost_before(first),
         )
-        for span in voiced_spans(heard.sound)
+        for span in spans(heard.sound)
     ]
 
 

@@ -83,6 +83,8 @@ def parse_link(link: str | Mapping[str, Any], *, folder: Path | None = None) -> 
         if not isinstance(entry, Mapping) or "at" not in entry:
             raise BadInputError(f"schedule entry {entry!r} has no at", "write it like {at: 10s, loss: 5%}")
         need_known("schedule key", entry, ("at", *(key for key in LINK_KEYS if key not in _TIMED)))
+        if len(entry) == 1:
+            raise BadInputError(f"at {entry['at']} changes nothing", "write after it what changes then: rate 600kbit")
         steady = _changed(steady, {key: value for key, value in entry.items() if key != "at"})
         fields = _Steady(steady, folder).fields()
         if not fields["rate"]:

@@ -117,7 +117,8 @@ def _question(written: object) -> Question:
     if isinstance(choose, float) and choose.is_integer():
         choose = int(choose)
     if not isinstance(choose, int) or isinstance(choose, bool):
-        raise BadInputError(f"choose {choose!r} is no number", "write it like choose: 3")
+        shown = str(choose).lower() if isinstance(choose, bool) else choose
+        raise BadInputError(f"choose {shown} is no number", "write it like choose: 3")
     return Question(
         groups=_groups(written["users"]),
         edges=names,

@@ -79,17 +79,17 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
         return target
     measured = tuple(map(Way, target.directions))
     of_media = {over: tuple(way for way in scenario.ways if way.medium == medium) for over, medium in _OF_MEDIA.items()}
-    roles = tuple(dict.fromkeys(party.role for party in scenario.parties if party.role))
+    roles = {party.name: party.role for party in scenario.parties}
     for budget in scenario.budgets:
-        _refuse_unknown(budget, target, measured, names, roles)
-        _refuse_unseen(budget, of_media, names, roles)
+        _refuse_unknown(budget, target, measured, roles)
+        _refuse_unseen(budget, of_media, roles)
     return target
 
 
-def _refuse_unknown(
-    budget: Budget, target: Target, measured: Sequence[Way], parties: Sequence[str], roles: Sequence[str]
-) -> None:
+def _refuse_unknown(budget: Budget, target: Target, measured: Sequence[Way], roles: Mapping[str, str]) -> None:
     """Refuse a budget about a conversation, a way, a leg, a party or a role that there will not be.
+
+    ``roles`` are those of the parties, by name, "" of none.
 
     Raises:
         BadInputError: with the nearest there is.
@@ -98,7 +98,8 @@ def _refuse_unknown(
     if metric.over in TURNS:
         cure = "give a conversation with lines to say"
         raise BadInputError(f"budget {budget.expression!r}: there is no conversation here", cure)
-    of_roles = metric.over == "mouth_to_ear" and not metric.suffix and _between_roles(metric.way, parties, roles)
+    parties = tuple(roles)
+    of_roles = metric.over == "mouth_to_ear" and not metric.suffix and _between_roles(metric.way, measured, roles)
     unmeasured = metric.way not in measured and not (metric.way is None and measured) and not of_roles
     if metric.over == "mouth_to_ear" and unmeasured:
         few = len(measured) <= len(BOTH_WAYS) or metric.way is None
@@ -109,38 +110,42 @@ def _refuse_unknown(
         legs = {*target.legs}
     else:
         legs = {*BOTH_LEGS, *(Leg.between(way.talker, way.listener) for way in measured if not way.there_and_back)}
-    ends = dict.fromkeys((*parties, *(way.listener for way in measured), *roles))
+    ends = dict.fromkeys((*parties, *(way.listener for way in measured), *filter(None, roles.values())))
     there: Sequence[str] = sorted(legs) if metric.over == "link" else list(ends) if metric.over in _OF_PARTIES else ()
     if metric.way is not None and there and metric.way not in there:
         cure = did_you_mean(metric.way, there)
         raise BadInputError(f"budget {budget.expression!r}: there is no {metric.way} here", cure)
 
 
-def _refuse_unseen(
-    budget: Budget, of_media: Mapping[Over, Sequence[Way]], parties: Sequence[str], roles: Sequence[str]
-) -> None:
-    """Refuse a budget about pictures or messages on a way that has none, where others have.
+def _refuse_unseen(budget: Budget, of_media: Mapping[Over, Sequence[Way]], roles: Mapping[str, str]) -> None:
+    """Refuse a budget about messages that nobody sends, and about pictures or messages on a way that has none.
 
     Raises:
         BadInputError: with the nearest there is.
     """
     metric = metric_named(budget.metric)
     there = of_media.get(metric.over, ())
+    if metric.over == "messages" and not there:
+        cure = "give messages: {rate: 5/s, size: 200B}, of all or of a party"
+        raise BadInputError(f"budget {budget.expression!r}: nobody sends messages here", cure)
     if metric.way is None or not there:
         return
     way, known = Way(metric.way), [Way.of(each.talker, each.listener) for each in there]
-    of_roles = not metric.suffix and metric.over == "glass_to_glass" and _between_roles(way, parties, roles)
+    of_roles = not metric.suffix and metric.over == "glass_to_glass" and _between_roles(way, there, roles)
     if Way.of(way.talker, way.listener) not in known and not of_roles:
         cure = did_you_mean(Way.of(way.talker, way.listener), known)
         raise BadInputError(f"budget {budget.expression!r}: nothing of that is sent on that way", cure)
 
 
-def _between_roles(way: str | None, parties: Sequence[str], roles: Sequence[str]) -> bool:
-    """Return whether a way is from one role, or party, to another, at least one of them a role."""
+def _between_roles(way: str | None, measured: Sequence[Way], roles: Mapping[str, str]) -> bool:
+    """Return whether a way that is measured leads from one role, or party, to another."""
     if way is None:
         return False
-    ends = (Way(way).talker, Way(way).listener)
-    return all(each in parties or each in roles for each in ends) and any(each in roles for each in ends)
+    talker, listener = Way(way).talker, Way(way).listener
+    return any(
+        talker in (each.talker, roles.get(each.talker)) and listener in (each.listener, roles.get(each.listener))
+        for each in measured
+    )
 
 
 def _check_conversation(scenario: Scenario, target: Target, engine: Engine) -> None:

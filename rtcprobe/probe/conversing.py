@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rtcprobe.audio.pcm import SAMPLE_RATE_HZ
+from rtcprobe.audio.detector import DetectedGate, detected_spans, silero
+from rtcprobe.audio.pcm import SAMPLE_RATE_HZ, Pcm
+from rtcprobe.audio.voice import Span, VoiceGate, voiced_spans
 from rtcprobe.audio.wav import wav_file
 from rtcprobe.call.live import LiveEar, LiveSpeech, LiveTrack
 from rtcprobe.call.targets.base import Call, CallSetup
@@ -49,12 +51,14 @@ class Conversing:
     """The conversation of a scenario: the first party is the user, the second the agent.
 
     Raises:
-        BadInputError: a line that cannot be made to sound.
+        BadInputError: a line that cannot be made to sound, or a detector that is not installed.
     """
 
     def __init__(self, scenario: Scenario, plan: Conversation) -> None:
         self._scenario, self._plan = scenario, plan
         self._user, self._agent = scenario.parties[:2]
+        if plan.detector != "energy":
+            silero()  # where it is not installed, that is said before anybody calls
         self._lines: tuple[Utterance, ...] = spoken_lines(plan)
         takes_s = sum(len(line.sound) for line in self._lines) / SAMPLE_RATE_HZ
         if takes_s >= scenario.call.duration_s:
@@ -117,6 +121,7 @@ class Conversing:
             playout=self._user.playout,
             devices=self._user.devices,
             phase_s=back.phase_s,
+            spans=voiced_spans if self._plan.detector == "energy" else _detected,
         )
         self._heard[number] = turns
         self._claims[number] = spoke.claims
@@ -173,7 +178,12 @@ def _kept(ear: LiveEar | None) -> Ear:
 
 
 def _user(lines: Sequence[Utterance], plan: Conversation, seed: np.random.SeedSequence) -> ScriptedUser:
-    return ScriptedUser(lines, patience_s=plan.patience_s, background_dbfs=plan.background_dbfs, seed=seed)
+    gate = VoiceGate() if plan.detector == "energy" else DetectedGate(silero())
+    return ScriptedUser(lines, patience_s=plan.patience_s, background_dbfs=plan.background_dbfs, seed=seed, gate=gate)
+
+
+def _detected(pcm: Pcm) -> list[Span]:
+    return detected_spans(pcm, silero())
 
 
 def _agent(plan: Conversation, seed: np.random.SeedSequence) -> SimulatedAgent:

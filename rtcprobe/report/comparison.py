@@ -58,6 +58,7 @@ _GROUPS = {
     "messages": "Messages",
     "response": "Answers",
     "barge_in": "Interruptions",
+    "room": "Room",
     "link": "Link",
     "harness": "Harness",
 }

@@ -58,8 +58,8 @@ class Page:
                 yield Text(f" {name}")
             yield plain.cells(f" {name}" if plain.cell_width(name) <= room else "", cells, edges=edges)
 
-    def row(self, title: str, seconds: Iterable[float]) -> Text:
-        """Return a title and a column of milliseconds each."""
+    def row(self, title: str, seconds: Iterable[float | None]) -> Text:
+        """Return a title and a column of milliseconds each, a dash for None."""
         return self.cells(title, (milliseconds(each) for each in seconds))
 
     def wrapped(self, text: str, *, indent: int, style: str = "") -> list[Text]:
@@ -89,7 +89,8 @@ def waterfall(columns: Sequence[Mapping[str, float]], page: Page) -> Iterator[Te
         length = max(values[drawn], 0.0)
         bar = _bar(begin / whole, (begin + length) / whole, room) if room >= _SHORTEST_BAR else ""
         begin += length
-        yield page.row(f" {plain.padded(title, name_room)}{bar}", values)
+        told = (value if column else None for value, column in zip(values, columns, strict=True))  # of nothing heard
+        yield page.row(f" {plain.padded(title, name_room)}{bar}", told)
 
 
 def _bar(start: float, end: float, room: int) -> str:

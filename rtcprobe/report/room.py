@@ -73,7 +73,7 @@ def facts(result: Result, room: Room) -> Iterator[tuple[str, str]]:
             )
             for each in ranked
         ]
-        yield say("one word's listeners apart"), "; ".join(told)
+        yield say("one word's listeners apart, of those who heard it"), "; ".join(told)
     if room.gaps:
         shares = [f"≥{each.least_s * 1e3:g} ms {share_told(each.share, each.low, each.high)}" for each in room.gaps]
         yield say("gaps, of the time listened to"), ", ".join(shares)
@@ -88,7 +88,7 @@ def facts(result: Result, room: Room) -> Iterator[tuple[str, str]]:
             yield say("joins, {who}", who=name), within
     yield from _comings(room)
     if room.talk_over:
-        yield say("talk-over window"), "; ".join(_windows(room))
+        yield say("talk-over window, of who heard each other"), "; ".join(_windows(room))
 
 
 def pair_told(cell: Cell) -> str:

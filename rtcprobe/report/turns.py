@@ -115,6 +115,8 @@ def _figures(found: Sequence[Account]) -> Iterator[str]:
             yield f"ESTOI of {whose} {figures[name]:.3f}, the worst {figures[name + '_worst']:.3f}"
     if len(found) > 1:
         yield f"interruptions missed {found[1].lost} of {found[1].scheduled}"
+    if figures.get("never_said"):
+        yield f"uh-huhs and noises whose cue never came {format_ratio(figures['never_said'])}"
     if "false_stops" in figures:
         yield f"false stops {format_ratio(figures['false_stops'])}"
 

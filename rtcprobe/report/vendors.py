@@ -35,6 +35,11 @@ _FIGURES = {
     "glass_to_glass": ("Glass to glass", "is seen soonest"),
     "response": ("Answer", "answers soonest"),
     "barge_in": ("Stop", "stops soonest"),
+    "room.spread": ("Spread of listeners", "is heard by all at the same moment the most"),
+    "room.on_stage": ("On stage to heard", "lets newcomers on stage be heard soonest"),
+    "room.silence": ("Without a host", "is without a host the shortest"),
+    "room.joined": ("Newcomers", "lets newcomers hear soonest"),
+    "room.talk_over": ("Talk-over window", "lets two fall into each other's words the least"),
 }
 """Of each headline figure: what it is called, and what is said of who is best in it."""
 BEST = "◄"

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from rtcprobe.audio.detector import DETECTORS
 from rtcprobe.conversation import AgentPlan, Conversation, Line, parse_level, parse_when
 from rtcprobe.conversation.plan import Kind, parse_interruption, parse_noise
 from rtcprobe.conversation.utterances import check_voice, sound_of_words
@@ -28,19 +29,6 @@ _VOICES: Final = "anna, ben (English), mei, lei (Mandarin, in pinyin with tone d
 
 def conversation_schema() -> dict[str, Any]:
     """Return the schema of ``conversation``: no default, so situations without one stay equal."""
-    line = record(
-        {
-            "say": text(
-                "What is said: a turn, which wants an answer; [pause 900ms] in it is silence.", "What is the weather?"
-            ),
-            "wav": text("A WAV file said as a turn (its path, seen from the scenario's folder).", "question.wav"),
-            "backchannel": text("What is said and is no turn: it should not stop the agent.", "uh-huh"),
-            "noise": written("noise", r"\S", "White noise, how long and how loud.", "400ms at -26dBFS"),
-            "after": written("when", r"\S", "Silence that a turn waits for.", _USUAL),
-            "barge_in": written("when", r"\S", "A turn said into the agent's speech: when.", "1.5s after onset"),
-            "during": written("when", r"\S", "When a backchannel or a noise comes.", "1.5s after onset"),
-        }
-    )
     return record(
         {
             "voice": text(f"Who the user speaks as: {_VOICES}.", "anna", default="anna"),
@@ -55,6 +43,12 @@ def conversation_schema() -> dict[str, Any]:
                 "examples": [True],
                 "default": False,
             },
+            "detector": {
+                "enum": list(DETECTORS),
+                "description": "What tells an agent's voice from its noise: energy, or silero beside it (an extra).",
+                "examples": ["silero"],
+                "default": "energy",
+            },
             "keep_sound": {
                 "type": "boolean",
                 "description": "Whether the turns of the first call are kept in the result, to be heard on the page.",
@@ -63,7 +57,7 @@ def conversation_schema() -> dict[str, Any]:
             },
             "lines": {
                 "type": "array",
-                "items": line,
+                "items": _line_schema(),
                 "minItems": 1,
                 "description": "What the user says, in order.",
                 "examples": [[{"say": "Hello."}, {"say": "Stop.", "barge_in": "1.5s after onset"}]],
@@ -73,6 +67,22 @@ def conversation_schema() -> dict[str, Any]:
         required=("lines",),
         description="A user who talks with an agent (the callee): calls last until all lines are said, "
         "call.duration at the longest.",
+    )
+
+
+def _line_schema() -> dict[str, Any]:
+    return record(
+        {
+            "say": text(
+                "What is said: a turn, which wants an answer; [pause 900ms] in it is silence.", "What is the weather?"
+            ),
+            "wav": text("A WAV file said as a turn (its path, seen from the scenario's folder).", "question.wav"),
+            "backchannel": text("What is said and is no turn: it should not stop the agent.", "uh-huh"),
+            "noise": written("noise", r"\S", "White noise, how long and how loud.", "400ms at -26dBFS"),
+            "after": written("when", r"\S", "Silence that a turn waits for.", _USUAL),
+            "barge_in": written("when", r"\S", "A turn said into the agent's speech: when.", "1.5s after onset"),
+            "during": written("when", r"\S", "When a backchannel or a noise comes.", "1.5s after onset"),
+        }
     )
 
 
@@ -123,6 +133,7 @@ def conversation_of(written: Mapping[str, Any], folder: Path) -> Conversation:
         patience_s=parse_duration(written["patience"]),
         intelligibility=written["intelligibility"],
         keep_sound=written["keep_sound"],
+        detector=written["detector"],
         agent=_agent(written["agent"]),
     )
     check_voice(plan.voice)

@@ -12,6 +12,7 @@ from rtcprobe.audio.mouth import MARKER_TO_SPEECH_DB
 from rtcprobe.audio.opus import APPLICATIONS, OpusSettings
 from rtcprobe.audio.protection import MAX_RED_COPIES
 from rtcprobe.link import ACCESS, REGIONS
+from rtcprobe.scenario.groups import MOST_ALIKE
 from rtcprobe.scenario.keys import choice, quantity, record, text, written
 from rtcprobe.scenario.lines import FILE
 from rtcprobe.scenario.link_schema import link_keys_schema
@@ -82,6 +83,14 @@ def parties_schema() -> dict[str, Any]:
                 "description": "Whom it hears: all others, nobody, or a list of names.",
                 "examples": [["ana", "ben"], "all"],
                 "default": "all",
+            },
+            "count": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": MOST_ALIKE,
+                "description": "How many of it there are: NAME-1, NAME-2 and so on, of the role NAME unless it has "
+                "one. What names the group (a leg, whom somebody hears, a cue) names each.",
+                "examples": [50],
             },
             "comes": quantity("duration", "When it joins, counted from when all who are there at first have.", "5s"),
             "edge": {

@@ -28,6 +28,7 @@ from rtcprobe.messages import parse_due, parse_frequency
 from rtcprobe.picture.settings import parse_size
 from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.scenario.conversing import conversation_of, parse_range
+from rtcprobe.scenario.groups import spelled_out
 from rtcprobe.scenario.lines import value_with_files_read, with_files_read
 from rtcprobe.scenario.lower import cast_of, within
 from rtcprobe.scenario.model import CallPlan, DtlsTimer, Scenario, TargetPlan
@@ -108,6 +109,7 @@ def parse_scenario(
         written = with_files_read(written, folder)
         complete = cast("dict[str, Any]", _with_defaults(written, scenario_schema()))
         _validate(complete)
+        complete = spelled_out(complete)
         _placed(complete)
         return _convert(complete, folder)
     except BadInputError as error:
@@ -282,11 +284,18 @@ def _kind(schema: Mapping[str, Any]) -> str:
 def _example(schema: Mapping[str, Any]) -> str:
     if "examples" in schema:
         example = schema["examples"][0]
-        return f"write it like {str(example).lower() if isinstance(example, bool) else _shown(example)}"
+        return f"write it like {_shown(example)}"
     return f"it has the keys {', '.join(schema['properties'])}" if "properties" in schema else "put it in quotes"
 
 
 def _shown(value: object) -> str:
+    """Return a value as YAML has it on a line."""
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key}: {_shown(each)}' for key, each in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_shown, value))}]"
+    if isinstance(value, bool):
+        return str(value).lower()
     return value if isinstance(value, str) and value else repr(value)
 
 

@@ -4,9 +4,9 @@ Rules:
     1. Only like is compared with like: the same scenario (budgets and prose apart), target, clock and requested link;
        on the virtual clock the same seeds, so that every join and marker has its own counterpart.
     2. Few headline figures gate: joining p50, p95 and failed; each direction's delay p50 and p95, lost and unplayed;
-       with pictures the first one's p50 and p95, each way's delay p50 and p95, lost and the share frozen. They are
-       corrected together, so that unchanged code fails one check in twenty at most. Under equal seeds
-       unchanged code measures equal figures, and never fails.
+       with pictures the first one's p50 and p95, each way's delay p50 and p95, lost and the share frozen; of a room
+       its spread, waits, gaps and joins in time. They are corrected together, so that unchanged code fails one check in
+       twenty at most. Under equal seeds unchanged code measures equal figures, and never fails.
     3. *Fail*: a figure is shown to be worse than the tolerance allows. *Pass*: under an explicit tolerance, its whole
        interval lies within it; else, nothing worse is shown, and ``detectable`` of each difference says what could have
        been. *Inconclusive*: an explicit tolerance lies inside the interval, or the figure could not be measured any

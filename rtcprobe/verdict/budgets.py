@@ -44,7 +44,9 @@ from rtcprobe.result import BudgetOutcome, BudgetVerdict, Result, Unit
 from rtcprobe.units import format_duration, format_ratio, parse_duration, parse_ratio
 from rtcprobe.verdict.intervals import Rated
 from rtcprobe.verdict.metrics import Metric, Observations, known_ways, metric_named
+from rtcprobe.verdict.room.people import people, those
 from rtcprobe.verdict.statistics import CONFIDENCE, mean_interval, quantile, share_above, share_interval
+from rtcprobe.ways import Way
 
 __all__ = ["Budget", "evaluate", "parse_budget"]
 
@@ -196,7 +198,8 @@ def _judge(budget: Budget, metric: Metric, result: Result) -> BudgetOutcome:
     seen = metric.read(result)
     found, verdict, reason = _verdict(budget, seen if budget.centre is None else seen.away_from(budget.centre))
     known = known_ways(metric.over, result)
-    if seen.empty and metric.way is not None and known and metric.way not in known:
+    named = metric.way is not None and metric.over == "mouth_to_ear" and _between_people(metric.way, result)
+    if seen.empty and metric.way is not None and known and metric.way not in known and not named:
         reason = f"{reason}: there is no {metric.way} here, {did_you_mean(metric.way, known)}"
     elif reason and metric.way is not None and metric.name != budget.metric:
         reason = f"{metric.way.replace('.', ', ').replace('_', ' ')}: {reason}"
@@ -214,6 +217,12 @@ def _judge(budget: Budget, metric: Metric, result: Result) -> BudgetOutcome:
         advisory=budget.advisory,
         reason=reason,
     )
+
+
+def _between_people(way: str, result: Result) -> bool:
+    """Return whether a way is from somebody, or a role, to another, who took part: then it was silent, not absent."""
+    known = people(result)
+    return all(those(known, end) for end in (Way(way).talker, Way(way).listener))
 
 
 @dataclass(frozen=True, slots=True)

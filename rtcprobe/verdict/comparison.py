@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rtcprobe.errors import BadInputError
 from rtcprobe.result import Result, Unit
-from rtcprobe.verdict import ear_figures, join_figures
+from rtcprobe.verdict import ear_figures, join_figures, room_figures
 from rtcprobe.verdict.difference import Difference, Estimate, Row, settle
 from rtcprobe.verdict.figures import RUNS, Pair
 from rtcprobe.verdict.letters import grouped, ordered
@@ -142,8 +142,7 @@ def compare(
     Raises:
         BadInputError: a side without runs that count, a side or two sides of different scenarios.
     """
-    one, other = (tuple(map(readable, side)) for side in (a, b))
-    return _compared([Both.of(labels[0], one, labels[1], other)], confidence)[0]
+    return _compared([Both.of(labels[0], a, labels[1], b, by_role=True)], confidence)[0]
 
 
 def rank(sides: Sequence[tuple[str, Sequence[Result]]], *, confidence: float = CONFIDENCE) -> Ranking:
@@ -168,9 +167,9 @@ def rank(sides: Sequence[tuple[str, Sequence[Result]]], *, confidence: float = C
     ]
     if len(fit) >= 2:
         sides, labels = fit, [label for label, _ in fit]
-    sides = [(label, tuple(map(readable, runs))) for label, runs in sides]
     pairs = _compared(
-        [Both.of(*sides[i], *sides[j]) for i in range(len(sides)) for j in range(i + 1, len(sides))], confidence
+        [Both.of(*sides[i], *sides[j], by_role=True) for i in range(len(sides)) for j in range(i + 1, len(sides))],
+        confidence,
     )
     found: dict[str, Side] = {}
     for each in pairs:
@@ -193,16 +192,17 @@ def _why(runs: Sequence[Result]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Both:
-    """Two sides before they are compared."""
+    """Two sides before they are compared: ``pair`` by role where rooms are large, ``whole`` as they are."""
 
     a: Side
     b: Side
     pair: Pair
+    whole: Pair
     notes: tuple[str, ...]
 
     @classmethod
-    def of(cls, label_a: str, a: Sequence[Result], label_b: str, b: Sequence[Result]) -> Both:
-        """Return what counts of two sides.
+    def of(cls, label_a: str, a: Sequence[Result], label_b: str, b: Sequence[Result], *, by_role: bool = False) -> Both:
+        """Return what counts of two sides; ``by_role``: large rooms' ways from role to role.
 
         Raises:
             BadInputError: see ``compare``.
@@ -223,13 +223,21 @@ class Both:
                 f"{label_a} was spoken to at {', '.join(spoken[0])}, {label_b} at {', '.join(spoken[1])}",
                 "agents hear a louder voice sooner: compare conversations of one level",
             )
-        pair = Pair(a=runs_a, b=runs_b, paired=are_pairs(runs_a, runs_b))
-        return cls(a=one, b=two, pair=pair, notes=(*notes_a, *notes_b, *_remarks(one, two, pair)))
+        whole = Pair(a=runs_a, b=runs_b, paired=are_pairs(runs_a, runs_b))
+        pair = whole
+        if by_role:
+            pair = replace(whole, a=tuple(map(readable, runs_a)), b=tuple(map(readable, runs_b)))
+        return cls(a=one, b=two, pair=pair, whole=whole, notes=(*notes_a, *notes_b, *_remarks(one, two, pair)))
 
     def rows(self) -> tuple[list[Row], list[Row], list[Row], list[Row]]:
         """Return what is compared: what judges, and the phases, stages and timers that explain."""
         return (
-            [*join_figures.headlines(self.pair), *ear_figures.headlines(self.pair)],
+            [
+                *join_figures.headlines(self.pair),
+                *room_figures.joins(self.whole),
+                *ear_figures.headlines(self.pair),
+                *room_figures.headlines(self.whole),
+            ],
             list(join_figures.phases(self.pair)),
             list(ear_figures.stages(self.pair)),
             list(join_figures.timers(self.pair)),

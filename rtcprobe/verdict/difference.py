@@ -4,7 +4,8 @@ Rules:
     1. A difference is real where its p-value, corrected for all figures of its family judged together, stays within
        ``1 − confidence`` (Holm, Scandinavian J. of Statistics 6, 1979), and it exceeds the instrument's own error.
     2. What people ask first is a family of its own: joins' and delays' percentiles and what stayed unplayed. Failed
-       joins and lost markers, which are rare and seldom decide, do not make it harder to show: they are another.
+       joins and lost markers (of rooms, late joins and gaps too), which are rare and seldom decide, do not make it
+       harder to show: they are another.
        So each family by itself is held to ``1 − confidence``, and both together, of however many sides, to twice that:
        who asks only the first is not made to pay for the second. Counts of a few joins seldom reach the level of
        an exact test, so that of checks in which nothing changed, both families asked, 1 to 2 % alarm, and of a hundred
@@ -103,8 +104,8 @@ class Difference:
 
     @property
     def rare(self) -> bool:
-        """Whether it is of the family of failed joins and lost markers (rule 2)."""
-        return self.metric.endswith((".failed", ".lost"))
+        """Whether it is of the family of failed or late joins, lost markers and gaps (rule 2)."""
+        return self.metric.endswith((".failed", ".lost", ".within_1s", ".within_5s")) or ".gap_share_" in self.metric
 
     @property
     def measured(self) -> bool:

@@ -21,7 +21,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +36,7 @@ from rtcprobe.verdict.statistics import Ends, samples_needed
 from rtcprobe.verdict.tosses import Randomised
 from rtcprobe.ways import Way
 
-__all__ = ["headlines", "stages"]
+__all__ = ["headlines", "rated", "stages", "unpaired"]
 
 _ONE_CALL = f"within these calls only: other seeds differ too; give each side {RUNS} calls or more for a verdict"
 
@@ -70,13 +70,13 @@ _COUNTED: Mapping[Kind, str] = {
 
 def headlines(pair: Pair) -> Iterator[Row]:
     """Yield the figures of every way: its delay, what was lost, not played or stood still; and what explains them."""
-    for kind, rated in _RATED.items():
+    for kind, compared in _RATED.items():
         for way in pair.ways(kind):
             yield _delay(pair, kind, way, 0.50)
             yield _delay(pair, kind, way, 0.95)
-            for name, unit in rated.items():
+            for name, unit in compared.items():
                 if name not in _SOMETIMES or any(name in each.figures for each in _accounts(pair, kind, way)):
-                    yield _rated(pair, _Of(kind, way, name), unit)
+                    yield rated(pair, _Of(kind, way, name), unit)
     for way in pair.ways("lip_sync"):
         yield _delay(pair, "lip_sync", way, 0.50)
 
@@ -86,11 +86,34 @@ def stages(pair: Pair) -> Iterator[Row]:
     for kind in _RATED:
         for way in pair.ways(kind):
             for name in dict.fromkeys(name for each in _accounts(pair, kind, way) for name in each.stages):
-                yield _rated(pair, _Of(kind, way, f"stages.{name}"), "s", part=name)
+                yield rated(pair, _Of(kind, way, f"stages.{name}"), "s", part=name)
 
 
 def _accounts(pair: Pair, kind: Kind, way: Way) -> list[Account]:
     return [found for run in (*pair.a, *pair.b) if (found := run.of_kind(kind).get(way)) is not None]
+
+
+class Of(Protocol):
+    """A figure of which each call has one, of a way or of a room: its metric, its last name, and what weighs a run."""
+
+    @property
+    def metric(self) -> str:
+        """The metric as a budget writes it."""
+        ...
+
+    @property
+    def way(self) -> Way | None:
+        """The way it is of."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """What it is called there."""
+        ...
+
+    def weight(self, run: Result, found: Rated) -> float:
+        """Return of how much it is a share or a mean in a run."""
+        ...
 
 
 class _Of(NamedTuple):
@@ -103,6 +126,11 @@ class _Of(NamedTuple):
     @property
     def metric(self) -> str:
         return f"{self.kind}.{self.way}.{self.name}"
+
+    def weight(self, run: Result, found: Rated) -> float:
+        """Return how many markers were scheduled on its way."""
+        del found
+        return run.of_kind(self.kind)[self.way].scheduled
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +187,7 @@ def _delay(pair: Pair, kind: Kind, way: Way, p: float) -> Row:
     if min(len(a.parts), len(b.parts)) >= RUNS:
         method: Method = "runs" if pair.run_is_unit else "calls"
         values = (estimates[0].value, estimates[1].value)
-        spread = _paired(ours, theirs, p, apart) if paired else _unpaired(a, b, p, values)
+        spread = _paired(ours, theirs, p, apart) if paired else unpaired(a, b, p, values)
         return row.over(method, spread, paired=paired)
     if not paired:
         return row.over("within calls", batched(a.values, b.values, p, apart, paired=False), withheld=_ONE_CALL)
@@ -177,7 +205,7 @@ def _paired(ours: Sequence[_Call], theirs: Sequence[_Call], p: float, apart: flo
     return spread and spread.about(apart)
 
 
-def _unpaired(a: Calls, b: Calls, p: float, values: tuple[float, float]) -> Spread | None:
+def unpaired(a: Calls, b: Calls, p: float, values: tuple[float, float]) -> Spread | None:
     """Return the spread of a percentile between two sides of calls of their own."""
     if min(len(a.parts), len(b.parts)) >= _FEWEST_BLOCKS:
         return HybridSpread(*values, lambda c: a.ends(p, c), lambda c: b.ends(p, c))
@@ -214,7 +242,7 @@ class _Side:
         return self.rated.events
 
 
-def _side(pair: Pair, runs: Sequence[Result], of: _Of) -> _Side | None:
+def _side(pair: Pair, runs: Sequence[Result], of: Of) -> _Side | None:
     """Return a figure of a side; None where a run did not measure it."""
     parts, weights, keys = [], [], []
     figures: list[float] = []
@@ -224,23 +252,23 @@ def _side(pair: Pair, runs: Sequence[Result], of: _Of) -> _Side | None:
         found = metric_named(of.metric).read(run).rated
         if found is None:
             return None
-        markers = run.of_kind(of.kind)[of.way].scheduled
+        weight = of.weight(run, found)
         parts.append(found)
-        weights.append(markers)
+        weights.append(weight)
         events.append(found.events)
         alone = pair.run_is_unit or len(found.figures) < 2
         figures += [found.value] if alone else found.figures
-        shares += [float(markers)] if alone else found.weights
+        shares += [float(weight)] if alone else found.weights
         keys += [(run.seed, number) for number in range(1 if alone else len(found.figures))]
     made = None if pair.run_is_unit or any(each.made is None for each in parts) else partial(_joined, parts, weights)
-    rated = Rated(
+    whole = Rated(
         value=float(np.average([each.value for each in parts], weights=weights)),
         figures=tuple(figures),
         weights=tuple(shares),
         events=None if None in events else sum(each for each in events if each is not None),
         made=made,
     )
-    return _Side(rated, tuple(keys), sum(weights))
+    return _Side(whole, tuple(keys), round(sum(weights)))
 
 
 def _joined(parts: Sequence[Rated], weights: Sequence[float], confidence: float) -> Ends:
@@ -256,7 +284,7 @@ def _joined(parts: Sequence[Rated], weights: Sequence[float], confidence: float)
     return value - math.hypot(*below), value + math.hypot(*above)
 
 
-def _rated(pair: Pair, of: _Of, unit: Unit, part: str = "") -> Row:
+def rated(pair: Pair, of: Of, unit: Unit, part: str = "") -> Row:
     """Return a figure that each call has one of: a share, which judges; R or a stage, which explain."""
     a, b = (_side(pair, runs, of) for runs in (pair.a, pair.b))
     judges = unit == "share"

@@ -21,7 +21,15 @@ from rtcprobe.verdict.statistics import CONFIDENCE
 
 __all__ = ["Account", "Panel", "Win", "headline", "panel"]
 
-_HEADLINES = ("join.first_audio", "join.first_picture", "mouth_to_ear", "glass_to_glass", "response", "barge_in")
+_HEADLINES = (
+    "join.first_audio",
+    "join.first_picture",
+    "mouth_to_ear",
+    "glass_to_glass",
+    "response",
+    "barge_in",
+    "room",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

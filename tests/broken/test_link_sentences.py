@@ -161,7 +161,11 @@ KEYS = [
     ({"gemodel": {"r": "1%"}}, "gemodel has no p: write it like {p: 1%, r: 20%, 1-h: 70%, 1-k: 0.1%}"),
     ({"loss": "1%", "burst": True}, "burst True is not a number of packets: write it like 3"),
     ({"schedule": [{"loss": "1%"}]}, "schedule entry {'loss': '1%'} has no at: write it like {at: 10s, loss: 5%}"),
-    ({"schedule": [{"at": "2s"}, {"at": "1s"}]}, "the schedule goes back in time: sort its entries by at"),
+    ({"schedule": [{"at": "2s"}]}, "at 2s changes nothing: write after it what changes then: rate 600kbit"),
+    (
+        {"schedule": [{"at": "2s", "loss": "1%"}, {"at": "1s", "loss": "2%"}]},
+        "the schedule goes back in time: sort its entries by at",
+    ),
     ({"repeat": "4s"}, "repeat is given without schedule: give the schedule too"),
     (
         {"schedule": [{"at": "1us", "loss": "1%"}], "repeat": "2us"},

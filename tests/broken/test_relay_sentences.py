@@ -41,6 +41,10 @@ LINK = ("--link", "delay 1ms")
             "--link: link key 'los' is not known: did you mean loss?",
         ),
         (
+            ("--listen", "127.0.0.1:0", *TO, "--link", "stpe"),
+            "--link: 'stpe' is no link, and no scenario's name: did you mean step?",
+        ),
+        (
             ("--listen", "127.0.0.1:0", *TO, *LINK, "--back-link", "loss 130%"),
             "--back-link: loss 130% is impossible: give 0% to 100%",
         ),

@@ -19,7 +19,8 @@ def calls(request, network, tmp_path_factory):
     """The same conversation over either delay, by the delay."""
     need(str(PYTHON))
     with agent(request.param, network.address, tmp_path_factory.mktemp(request.param)) as origin:
-        return {delay_s: held(origin, delay_s) for delay_s in (NEAR_S, FAR_S)}
+        # Over the longer line candidates follow the offer, as pipecat's own clients have it.
+        return {delay_s: held(origin, delay_s, trickle=delay_s == FAR_S) for delay_s in (NEAR_S, FAR_S)}
 
 
 def mean_s(call, what):
@@ -58,6 +59,16 @@ def test_a_pause_an_interruption_and_a_backchannel_are_counted_as_what_they_were
         assert (stops.scheduled, stops.heard, stops.lost) == (1, 1, 0)
         # Neither tells "uh-huh" from a turn: their voice detectors hear speech, and no words.
         assert stops.figures["false_stops"] == 1.0
+
+
+def test_what_pipecat_claims_of_its_answers_stands_beside_what_was_heard_of_them(calls, request):
+    told = {bool(call.claims) for call in calls.values()}
+    assert told == {"pipecat" in request.node.name}  # LiveKit's tell that in rooms of its own server alone
+    for call in (each for each in calls.values() if each.claims):
+        claimed = [each for each in call.responses.samples if "claimed_s" in each.figures]
+        # Its clock begins when it has decided that the turn is over, and knows of no network, and no playout.
+        assert len(claimed) >= 2
+        assert all(0.0 <= each.figures["claimed_s"] < each.delay_s - 0.5 for each in claimed)
 
 
 def test_whoever_hung_up_is_gone_from_the_agent_within_a_second(calls):

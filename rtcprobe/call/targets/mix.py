@@ -41,6 +41,7 @@ class MixTarget(SfuTarget):
     """A mixer of ours between the parties, on either clock. ``prebuffer`` is in packets."""
 
     mixes: ClassVar[bool] = True
+    pictures: ClassVar[bool] = False
     prebuffer: int = _USUAL_PREBUFFER
     tick_s: float = _USUAL_TICK_S
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import permutations
-from typing import cast
+from typing import ClassVar, cast
 
 import numpy as np
 
@@ -59,6 +59,7 @@ def server_routes(homes: Mapping[str, str], servers: Sequence[str], *, apart: bo
 class SfuTarget:
     """Servers of ours between the parties, on either clock."""
 
+    pictures: ClassVar[bool] = True
     nack: Nack = "answer+ask"
     new_connection: bool = False
     service_s: float = 0.0
@@ -73,7 +74,6 @@ class SfuTarget:
     written: tuple[Way, ...] = ()
     """The ways of messages."""
     signaling_apart: bool = False
-    pictures: bool = True
 
     @property
     def name(self) -> str:

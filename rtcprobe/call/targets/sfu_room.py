@@ -23,6 +23,7 @@ from rtcprobe.call.targets.base import CallSetup, Route
 from rtcprobe.call.targets.emulated import World
 from rtcprobe.call.targets.sfu_post import Post
 from rtcprobe.call.transceiver import Picture, Sound, Transceiver
+from rtcprobe.errors import unforeseen
 from rtcprobe.runtime.forwarding import Forwarding
 from rtcprobe.runtime.loudest import Loudest
 from rtcprobe.runtime.picture_forwarding import PICTURE_THROTTLE_S, PicturePlane
@@ -115,6 +116,8 @@ class Room:
         """What is written: over the first seat of each, from there on."""
         self._rides: dict[Seat, Ride] = {}
         self._boarding: list[asyncio.Future[None]] = []
+        self.faults: list[str] = []
+        """What went wrong with the fast path, a sentence each."""
         self.over_s = math.inf
         """When the script was over, seconds since the epoch: what was said later is not waited for."""
 
@@ -180,7 +183,16 @@ class Room:
         return next(seat for seats in self.seats.values() for seat in seats if seat.peer is peer)
 
     async def _board(self, seat: Seat, talker: str) -> None:
-        """Let what a seat hears of ``talker`` ride once its first packet was heard (``runtime.riding``)."""
+        """Let what a seat hears of ``talker`` ride once its first packet was heard (``runtime.riding``).
+
+        A fault of ours is told; what it hears then goes on through the whole stack.
+        """
+        try:
+            await self._board_it(seat, talker)
+        except Exception as error:  # noqa: BLE001 - one way goes on as it was, and the others ride
+            self.faults.append(f"{talker} to {seat.peer.side} did not take the fast path: {unforeseen(error)}")
+
+    async def _board_it(self, seat: Seat, talker: str) -> None:
         section = seat.section(talker)
         await section.heard_packet.wait()
         if section.agreed is None or section.agreed.nack:

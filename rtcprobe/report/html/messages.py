@@ -80,7 +80,7 @@ def _waterfalls(result: Result) -> tuple[Waterfall, ...]:
     return tuple(
         falling(
             each.stages,
-            caption=f"{message_way(way)}, mean {milliseconds(each.total_s)} ms",
+            caption=f"{message_way(way)}, mean {milliseconds(each.total_s)} ms of {each.heard:,} messages",
             head="stage",
             scale_s=max(scale_s, 1e-9),
         )

@@ -20,6 +20,8 @@ MOST: Final = 20
 WHOLE: Final = "room"
 """What all ways together are called, where nobody has a role."""
 
+_PICTURES: Final[tuple[Kind, ...]] = ("glass_to_glass", "lip_sync")
+
 _APART: Final = 1_000_000
 """More than a call has markers: by it those of one way are numbered apart from the next one's."""
 
@@ -46,8 +48,11 @@ def readable(result: Result) -> Result:
     if len(result.mouth_to_ear) <= MOST or WHOLE in found:
         return result
     sound = tuple(replace(ear, way=Way(name)) for name, ear in found.items())
-    others = tuple(each for each in result.accounts if each.kind != "mouth_to_ear")
-    return replace(result, accounts=(*sound, *others), link={}, measures=tuple(ear.way for ear in sound))
+    shown = tuple(
+        replace(sight, way=Way(f"{name}.video")) for kind in _PICTURES for name, sight in by_role(result, kind).items()
+    )
+    others = tuple(each for each in result.accounts if each.kind not in ("mouth_to_ear", *_PICTURES))
+    return replace(result, accounts=(*sound, *shown, *others), link={}, measures=tuple(ear.way for ear in sound))
 
 
 def together(ears: Sequence[Account]) -> Account:
@@ -86,7 +91,7 @@ def _watched(ears: Sequence[Account]) -> Playout | None:
     )
 
 
-def _likenesses(sights: Sequence[Account]) -> dict[str, float]:
+def _likenesses(sights: Sequence[Account] | Sequence[HeardCall]) -> dict[str, float]:
     """Return how still and how like their film pictures were: means by what was seen, of the rest the worst."""
     names = dict.fromkeys(name for each in sights for name in each.figures if not name.startswith("frames_of_"))
     found: dict[str, float] = {}
@@ -116,4 +121,5 @@ def _calls(ears: Sequence[Account]) -> Iterable[HeardCall]:
             stages={
                 name: math.fsum(each.stages.get(name, 0.0) * each.heard for each in found) / heard for name in names
             },
+            figures=_likenesses(found) if ears[0].kind == "glass_to_glass" else {},
         )
