@@ -199,3 +199,20 @@ def test_a_fault_on_the_fast_path_is_told_and_costs_nobody_anything(monkeypatch)
     result = run(ROOM)
     assert any("host to eve did not take the fast path: " in each and "planted" in each for each in result.warnings)
     assert all(account.heard == account.scheduled for account in result.accounts)
+
+
+def test_a_cue_after_the_end_of_the_call_is_told():
+    result = run(ROOM, "script=[guest publishes at 9s]")
+    assert "cue 'guest publishes at 9s' was not carried out: the call lasts 6s" in result.warnings
+
+
+def test_an_edge_that_drops_all_its_legs_costs_the_ways_between_edges_alone():
+    cut = "legs={left_to_right: delay 40ms loss 100%, right_to_left: delay 40ms loss 100%}"
+    servers = ["servers={left: {}, right: {}}", "assign=named", "parties.tom={sends: nothing, edge: left}"]
+    homes = [f"parties.{name}.edge={edge}" for name, edge in (("host", "left"), ("guest", "left"), ("eve", "right"))]
+    result = run(ROOM, *servers, *homes, cut)
+    heard = {way for way, account in result.mouth_to_ear.items() if account.heard}
+    assert heard == {"host_to_guest", "guest_to_host", "host_to_tom", "guest_to_tom"}
+    told = "servers left and right do not reach each other: what is said at one is not heard at the other"
+    assert told in result.warnings
+    assert result.exit_code == 0

@@ -18,7 +18,7 @@ from rtcprobe.hearing.playing import first_audio_s
 from rtcprobe.hearing.pooled import CallAccount
 from rtcprobe.hearing.speech import Voices
 from rtcprobe.probe.placing import Attempt
-from rtcprobe.probe.seeing import first_pictures_s
+from rtcprobe.probe.seeing import first_pictures
 from rtcprobe.recording import Came, Said
 from rtcprobe.result import Join, Retransmission
 from rtcprobe.scenario import Scenario
@@ -111,21 +111,14 @@ def judge_join(
     server = call.server_of(joiner)
     ends = _meeting(call, joiner) if server is None else [joiner]
     marks = {peer: dict(peer.timeline.marks) for peer in dict.fromkeys((*ends, joiner))}
+    asked: Mapping[str, int] = {}
     failed, stopped = call.troubles.get(joiner, (call.failed, call.stopped))
     joining = {peer.side for peer in call.joiners}
     meshed = 1 < len(call.joiners) == len(joining)  # of several who listen to one alone, all have one side's name
     if failed is not None and meshed and joiner.heard_packet.is_set():
         failed, stopped = None, None  # somebody else of the room was not heard
     if failed is None:
-        for way in call.ways:
-            back = way.talker.side == joiner.side and way.listener in ends
-            if way.listener is not joiner and not back:
-                continue  # another listener of the room: an attempt of its own
-            heard_s = _first_audio_s(attempt, way, scenario, outside=outside)
-            if heard_s is not None:
-                marks[way.listener]["first_audio"] = min(heard_s, marks[way.listener].get("first_audio", heard_s))
-            seen_s = first_pictures_s(call, way.listener, scenario, outside=outside)
-            marks[way.listener] |= {name: at_s - way.listener.timeline.begun_s for name, at_s in seen_s.items()}
+        asked = _mark_firsts(attempt, joiner, ends, marks, scenario, outside=outside)
     total_s = marks[joiner].get("first_audio")
     if failed is None and total_s is None:
         failed = f"{party} first_audio: nothing of it could be played"
@@ -141,6 +134,7 @@ def judge_join(
         retransmissions=tuple(_again(each, {joiner.side: party}) for each in costs),
         rtts=total_s / apart_s if total_s is not None and apart_s else None,
         failed=failed,
+        asked=asked,
         reached=None if stopped is None else stopped.reached,
         awaited=None if stopped is None else stopped.awaited,
         last=next((peer.side for peer in ends if peer is not joiner), None) if meshed else None,
@@ -149,6 +143,31 @@ def judge_join(
     if other is None or joiner is not call.joiners[0]:
         return Joined(timed, None)
     return Joined(timed, Join(party=other.side, round=number, marks=marks[other]))
+
+
+def _mark_firsts(
+    attempt: Attempt,
+    joiner: Peer,
+    ends: Sequence[Peer],
+    marks: dict[Peer, dict[str, float]],
+    scenario: Scenario,
+    *,
+    outside: bool,
+) -> Mapping[str, int]:
+    """Mark when each of ``ends`` heard and saw first, and return what the first pictures of ``joiner`` took."""
+    call, asked = attempt.call, dict[str, int]()
+    for way in call.ways:
+        back = way.talker.side == joiner.side and way.listener in ends
+        if way.listener is not joiner and not back:
+            continue  # another listener of the room: an attempt of its own
+        heard_s = _first_audio_s(attempt, way, scenario, outside=outside)
+        if heard_s is not None:
+            marks[way.listener]["first_audio"] = min(heard_s, marks[way.listener].get("first_audio", heard_s))
+        first = first_pictures(call, way.listener, scenario, outside=outside)
+        marks[way.listener] |= {name: at_s - way.listener.timeline.begun_s for name, at_s in first.marks_s.items()}
+        if way.listener is joiner:
+            asked = dict(first.asked)
+    return asked
 
 
 def _again(cost: Cost, names: Mapping[str, str]) -> Retransmission:

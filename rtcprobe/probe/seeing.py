@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import math
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
+from typing import NamedTuple
 
 from rtcprobe.call.camera import Camera, came_video, watched_on
 from rtcprobe.call.peer import Peer
@@ -38,7 +40,7 @@ from rtcprobe.timeline import VIDEO_ORDER
 from rtcprobe.units import format_rate
 from rtcprobe.ways import Way
 
-__all__ = ["Looking", "Pictures", "Watched", "first_pictures_s", "watched"]
+__all__ = ["Looking", "Pictures", "Watched", "first_pictures", "watched"]
 
 
 _SYNCHRONIZED = frozenset({"libwebrtc", "chromium"})
@@ -234,16 +236,29 @@ def watched(call: Call, listener: Peer | None = None, *, outside: bool) -> list[
     return found
 
 
-def first_pictures_s(call: Call, listener: Peer, scenario: Scenario, *, outside: bool) -> dict[str, float]:
-    """Return the milestones of the first picture that ``listener`` saw, seconds since the call's epoch."""
+class FirstPictures(NamedTuple):
+    """The milestones of a viewer's first picture, seconds since the call's epoch, and what it took (``asked``)."""
+
+    marks_s: Mapping[str, float]
+    asked: Mapping[str, int]
+
+
+def first_pictures(call: Call, listener: Peer, scenario: Scenario, *, outside: bool) -> FirstPictures:
+    """Return the milestones of the first picture that ``listener`` saw, and what it took."""
     marks: dict[str, float] = {}
+    asked = Counter[str]()
     for each in watched(call, listener, outside=outside):
         seen = _glimpsed(each, scenario) if isinstance(each, Looking) else _viewing(each, scenario).seen()
         reached_s = (seen.first_packet_s, seen.first_key_frame_s, seen.first_picture_s)
         for name, at_s in zip(VIDEO_ORDER, reached_s, strict=True):
             if at_s is not None:
                 marks[name] = max(at_s, marks.get(name, at_s))
-    return marks
+        if isinstance(each, Watched):
+            shown_s = math.inf if seen.first_picture_s is None else seen.first_picture_s
+            asked["packets"] += round(seen.w3c["nackCount"])
+            asked["key_frames"] += round(seen.w3c["pliCount"])
+            asked["resent"] += sum(one.resent and one.at_s <= shown_s for one in each.came.arrivals)
+    return FirstPictures(marks, {name: count for name, count in asked.items() if count})
 
 
 def _looking(way: CallWay) -> Looking | None:

@@ -114,8 +114,18 @@ def first_picture_told(attempts: Sequence[Join]) -> str:
     slowest = max(row[-1] for row in known)
     return (
         f"first picture p50 {milliseconds(picture)} ms (packet {milliseconds(packet)}, key frame whole "
-        f"{milliseconds(key_frame)}), slowest {milliseconds(slowest)}"
+        f"{milliseconds(key_frame)}), slowest {milliseconds(slowest)}{_asked(attempts)}"
     )
+
+
+def _asked(attempts: Sequence[Join]) -> str:
+    """Return how many joins had to ask for packets of pictures again, and for key frames; "" where none did."""
+    packets = sum("packets" in each.asked for each in attempts)
+    frames = sum("key_frames" in each.asked for each in attempts)
+    told = [
+        f"{count} asked for {what}" for count, what in ((packets, "packets again"), (frames, "a key frame")) if count
+    ]
+    return f"; of {len(attempts)} joins {', '.join(told)}" if told else ""
 
 
 def _quantile(account: Account, name: str) -> str:

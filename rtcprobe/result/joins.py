@@ -42,6 +42,8 @@ class Join:
     the join in round trips of the media path; ``failed`` names the timer or step that gave up, None for a join that
     was heard. Of a failed one ``reached`` is the last milestone of the party that held it up (which may be another),
     ``awaited`` the milestone that never came: it ends the phase in which the join failed (``timeline.PHASE_OF``).
+    ``asked`` is what its first pictures took, where anything: packets that it asked for again (``"packets"``), those
+    that came again before they were shown (``"resent"``), key frames that it asked for (``"key_frames"``).
     ``last`` is, of more than two, whom the party was connected to last: milestones and phases are of that connection.
 
     Raises:
@@ -58,6 +60,7 @@ class Join:
     reached: str | None = field(default=None, metadata=SPARSE)
     awaited: str | None = field(default=None, metadata=SPARSE)
     last: str | None = field(default=None, metadata={**SPARSE, **NAME})
+    asked: Mapping[str, int] = field(default_factory=dict, metadata=SPARSE)
 
     def __post_init__(self) -> None:
         for name, at_s in self.marks.items():

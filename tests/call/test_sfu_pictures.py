@@ -85,6 +85,14 @@ def test_servers_send_pictures_again_and_ask_for_them_as_the_scenario_says(leg, 
     assert (account.stages["repair"] > 0) is whole  # in RTX
 
 
+def test_joins_say_what_their_first_pictures_took():
+    assert [each.asked for each in run().join.attempts] == [{}, {}]
+    lossy = run("link=delay 40ms loss 15%", "call.joins=4", "call.calls=1", "call.duration=1s", "video.bitrate=400kbit")
+    asked = [each.asked for each in lossy.join.attempts]
+    assert any(each.get("resent", 0) > 0 for each in asked)
+    assert all(each.get("packets", 0) >= each.get("resent", 0) > -1 for each in asked)
+
+
 def test_who_leaves_and_comes_back_goes_on_showing_and_what_nobody_filmed_is_no_freeze():
     account = sights(run("call.duration=3s", "script=[ana leaves at 800ms, ana joins at 1500ms]"))["ana_to_ben.video"]
     assert account.heard == account.scheduled

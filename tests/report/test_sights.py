@@ -95,3 +95,5 @@ def test_the_first_picture_of_joins_is_told_with_its_steps(make_attempt):
 
     told = first_picture_told([attempt(late) for late in (0.0, 0.1, 1.0)])
     assert told == "first picture p50 560.0 ms (packet 500.0, key frame whole 550.0), slowest 1,460.0"
+    asking = [replace(attempt(0.0), asked=asked) for asked in ({"packets": 3, "resent": 2}, {"key_frames": 1}, {})]
+    assert first_picture_told(asking).endswith("; of 3 joins 1 asked for packets again, 1 asked for a key frame")
