@@ -29,7 +29,7 @@ FROM build AS build-browser
 RUN uv pip install --python /opt/rtcprobe --no-cache "playwright>=1.50"
 
 FROM run AS browser
-USER root
+USER 0
 RUN apt-get update && apt-get install --yes --no-install-recommends chromium && rm -rf /var/lib/apt/lists/*
 COPY --from=build-browser /opt/rtcprobe /opt/rtcprobe
 USER 10817

@@ -1,34 +1,49 @@
 """How true a browser's figures are: our page in the machine's Chromium against our peer, over links that are known.
 
-Two questions, each asked of ``CALLS`` calls a link:
+Four questions, each asked of ``CALLS`` calls a link:
 
 1. Does a link's delay move what it should, by what it should? Mouth to wire (there) and mouth to ear (back), over no
-   link and over 40 ms each way: medians, their differences, how far markers of one call agree, how far calls do.
-2. Does Chromium's NetEQ do what ours does? Over jitter and over loss, the very packets that reached the browser are
+   link and over 40 ms each way: medians, their differences, how far markers of one call agree, how far calls do. The
+   second half of the calls is a repeat of the first: how far apart their medians are is told, too.
+2. An echo, through the EchoTest page of Janus' own demos (the servers of ``tests/live``): how long its packets were
+   away, known by their sizes, and when its markers were heard, over no link and over 40 ms each way.
+3. Are frames what they are said to be? Two pages that show themselves to each other: how many frames were known by the
+   number in the picture and by their RTP time, and how many alike.
+4. Does Chromium's NetEQ do what ours does? Over jitter and over loss, the very packets that reached the browser are
    played through our NetEQ: the median delay of either, and what either concealed.
 
 Concealment is Chromium's own count (getStats) until the last word, ours that of the same packets. CPU is what driver
 and browser took, their start included, for a call of 8 s.
 
-A call that the machine spoilt is made again, up to three times. Judge it on a quiet machine, with real-time priority.
+What left the mouth late is known, piece by piece, and is taken off what a marker took to the wire. A call that the
+machine spoilt is made again, up to three times. Judge it on a quiet machine, with real-time priority.
 
-    python benchmarks/browser_truth.py [CALLS]
+    python benchmarks/browser_truth.py [CALLS] [moved | echo | frames | neteq ...]
 """
 
 from __future__ import annotations
 
 import os
+import socket
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
 from rtcprobe.call.targets.base import find_target
 from rtcprobe.hearing.ears import Ear
+from rtcprobe.hearing.eyes import Constants
+from rtcprobe.hearing.glimpses import see_glimpses
 from rtcprobe.hearing.played import PlayedEar
 from rtcprobe.hearing.speech import Voices, speak
 from rtcprobe.playout.arrivals import Arrivals
@@ -37,11 +52,14 @@ from rtcprobe.probe.hearing import Listened
 from rtcprobe.probe.placed import Placed, of_stack
 from rtcprobe.probe.placing import Placing
 from rtcprobe.probe.routes import routes
+from rtcprobe.probe.seeing import Looking, Pictures
 from rtcprobe.probe.setup import call_setup
 from rtcprobe.recording import Agreed
+from rtcprobe.runtime.outside import all_addresses
 from rtcprobe.scenario import Devices, Scenario, find_scenario
 from rtcprobe.ways import Way
 
+LIVE = Path(__file__).resolve().parents[1] / "tests" / "live"
 CALLS = 10
 CALL_S = 8.0
 SETTLED = 5
@@ -121,7 +139,7 @@ def moved(calls: int) -> None:
                 continue
             cpu.append(used.per_second * 1e3)
             there, back = way_of(call, THERE), way_of(call, BACK)
-            left_s = np.array(there.said.pacing_lateness_s()) + _network_s(there)
+            left_s = marked_s(there, voices) + _network_s(there)
             wire.append(float(np.median(left_s)) * 1e3)
             spread_wire.append(float(np.std(left_s)) * 1e3)
             delays = settled_ms(heard_in_page(back, voices), BACK)
@@ -132,8 +150,106 @@ def moved(calls: int) -> None:
         of_wire = f"{medians[link][0]:8.2f} {min(wire):10.2f}–{max(wire):.2f} {statistics.median(spread_wire):10.2f}"
         of_ear = f"{medians[link][1]:14.2f} {min(ear):9.2f}–{max(ear):.2f} {statistics.median(spread_ear):10.2f}"
         print(f"{link:<12} {of_wire} {of_ear} {statistics.median(cpu):13.0f}")
+        print(f"{'again, apart':<12} {_apart(wire):8.2f} {_apart(ear):42.2f}")
     (none_wire, none_ear), (far_wire, far_ear) = medians.values()
     print(f"moved by      {far_wire - none_wire:7.2f} {'':>29} {far_ear - none_ear:13.2f}   (asked: 40.00)\n")
+
+
+def marked_s(there: Listened, voices: Voices) -> npt.NDArray[np.float64]:
+    """Return how late the packet left in which each marker begins, less how late its last piece was spoken."""
+    said, train = there.said, voices[there.said.party].train
+    assert said.started_s is not None
+    late_s, pieces = np.array(said.pacing_lateness_s()), list(said.late_pieces())
+    due_s = np.array([due for due, _ in pieces]) + said.ptime_s
+    spoken_s = [each.spoken_s for each in train.markers(CALL_S, start_s=said.started_s)][SETTLED:]
+    places = np.floor((np.array(spoken_s) - said.packets_from_s) / 0.02).astype(int)
+    ends_s = said.packets_from_s + (places + 1) * 0.02
+    last = np.clip(np.searchsorted(due_s, ends_s + 1e-6, side="right") - 1, 0, len(pieces) - 1)
+    known = (places >= 0) & (places < len(late_s))
+    own_s = np.array([pieces[each][1] for each in last])
+    found: npt.NDArray[np.float64] = late_s[places[known]] - own_s[known]
+    return found
+
+
+def echo(calls: int) -> None:
+    """Print what an echo through Janus' own demo page moves by."""
+    sys.path.insert(0, str(LIVE / "servers"))
+    network = import_module("network").enter()
+    if network is None:
+        sys.exit("an echo needs an address that is not the loopback's: run as root, or give the machine one")
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        janus = import_module("janus").Janus(network.address, Path(name) / "janus")
+        janus.start()
+        stack.callback(janus.process.stop)
+        demos = import_module("pages")
+        pages = demos.Pages(network.address, demos.janus_demos(Path(name) / "demos", janus))
+        pages.start()
+        stack.callback(pages.process.stop)
+        print(f"echo through Janus' own page, {calls} calls a link, ms: away, by packets; heard, by markers")
+        medians: list[tuple[float, float]] = []
+        for link in DELAYS:
+            target = f"target={{url: 'page+{pages.url}/echotest.html', steps: [{{click: '#start'}}]}}"
+            both = [f"link.caller_to_callee={link}", f"link.callee_to_caller={link}"]
+            settings = [target, *both, f"call.duration={CALL_S:g}s", "call.join_timeout=30s", "budgets=[]"]
+            scenario = find_scenario("1v1-social", settings)
+            voices = speak(scenario.sending("audio"), CALL_S)
+            away, heard = [], []
+            for number in range(calls):
+                call = placed(scenario, voices, number)
+                if call is None or not len(call.ways[0].came.away_s):
+                    continue
+                away.append(1e3 * float(np.median(call.ways[0].came.away_s)))
+                delays = settled_ms(heard_in_page(call.ways[0], voices), Way("round_trip"))
+                heard += [statistics.median(delays)] if delays else []
+            medians.append((statistics.median(away), statistics.median(heard) if heard else float("nan")))
+            print(f"{link:<12} {_range(away)}   {_range(heard) if heard else 'nothing'}   of {len(away)} calls")
+        (none, none_heard), (far, far_heard) = medians
+        print(f"moved by     {far - none:9.2f} {far_heard - none_heard:30.2f}   (asked: 80.00)\n")
+
+
+def frames(calls: int) -> None:
+    """Print how many frames of two pages that meet were known twice, and alike."""
+    address = all_addresses()[0]
+    with socket.create_server((address, 0)) as free:
+        port = free.getsockname()[1]
+    meeting = subprocess.Popen([sys.executable, LIVE / "servers" / "meeting.py", address, str(port)])
+    both = alike = 0
+    glass: list[float] = []
+    try:
+        target = f"target={{url: 'page+http://{address}:{port}/?video', ends: two, steps: [{{click: '#meet'}}]}}"
+        settings = [target, "link=delay 20ms", f"call.duration={CALL_S:g}s", "call.join_timeout=30s", "budgets=[]"]
+        scenario = find_scenario("1v1-video", settings)
+        voices = speak(scenario.sending("audio"), CALL_S)
+        cameras = Pictures(scenario, video_dir=None, filmed_there=True).cameras(endless=False)
+        for number in range(calls):
+            placing = Placing(find_target(scenario.target), "real")
+            setup = call_setup(
+                scenario, voices, routes(scenario, placing.target.routes), endless=False, cameras=cameras
+            )
+            seed = np.random.SeedSequence([200, number])
+            # What a stall of the machine spoils is when frames are shown, not which they are.
+            call = of_stack(placing.talk(setup, seed, lambda _: None, lambda _: None), outside=True)
+            for each in call.watched:
+                if isinstance(each, Looking):
+                    seen = see_glimpses(each.filmed, each.looked, Constants())
+                    both += int(seen.w3c["framesIdentifiedTwice"])
+                    alike += int(seen.w3c["framesIdentifiedAlike"])
+                    glass += [1e3 * sum(frame.stages_s) for frame in seen.frames if frame.fate == "seen"]
+    finally:
+        meeting.kill()
+        meeting.wait()
+    print(f"frames of two pages, {calls} calls over 20 ms: known by number and by RTP time {both}, alike {alike}")
+    print(f"glass to glass, ms: p5 {_at(glass, 5):.1f}, p50 {_at(glass, 50):.1f}, p95 {_at(glass, 95):.1f}\n")
+
+
+def _at(values: Sequence[float], quantile: float) -> float:
+    return float(np.percentile(values, quantile)) if values else float("nan")
+
+
+def _apart(values: Sequence[float]) -> float:
+    """Return how far the medians of the first and the second half of calls lie apart."""
+    half = len(values) // 2
+    return statistics.median(values[half:]) - statistics.median(values[:half]) if half else float("nan")
 
 
 def neteq(calls: int) -> None:
@@ -190,6 +306,8 @@ class _Cpu:
 
 
 if __name__ == "__main__":
-    asked = int(sys.argv[1]) if len(sys.argv) > 1 else CALLS
-    moved(asked)
-    neteq(asked)
+    numbers = [int(each) for each in sys.argv[1:] if each.isdigit()]
+    parts = {each.__name__: each for each in (moved, frames, neteq, echo)}  # the last enters a network of its own
+    chosen = [each for each in sys.argv[1:] if not each.isdigit()] or list(parts)
+    for each in chosen:
+        parts[each](numbers[0] if numbers else CALLS)

@@ -7,7 +7,7 @@ several calls over one line, ``figures.py`` what came of it, ``cases.py`` lines 
 
 from rtcprobe.adaptation.cases import Case, case_names, case_of_link, find_case
 from rtcprobe.adaptation.figures import FIGURES, capacity_of, fall_of, figures_of
-from rtcprobe.adaptation.meeting import Flow, fairness, jain, meet, together
+from rtcprobe.adaptation.meeting import Flow, fairness, jain, least_share, meet, together
 from rtcprobe.adaptation.model import Call, Course, Settings, controller_of
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "figures_of",
     "find_case",
     "jain",
+    "least_share",
     "meet",
     "together",
 ]

@@ -25,15 +25,17 @@ FIGURES: Final[Mapping[str, str]] = {
     "delay_p95_ms": "delay above the path's floor, p95",
     "above_100ms_s": "longest time above 100 ms",
     "dropped": "packets dropped by the queue",
+    "lost": "packets lost or dropped, before repair",
     "freezes": "freezes",
     "steady_share": "share of capacity used in steady state",
     "to_90_percent_s": "back at 90% of the old rate after",
     "to_full_size_s": "full picture size again after",
     "voice_unplayed": "voice unplayed",
     "fairness": "fairness of who shares the line (Jain), last 30 s",
+    "least_share": "the least of them by the most, last 20 s",
 }
 """Each figure by its key, in words; a name that ends in ``_s`` is seconds, in ``_ms`` milliseconds, else a share
-(``steady_share``, ``voice_unplayed``, ``fairness``) or a count."""
+(``lost``, ``steady_share``, ``voice_unplayed``, ``fairness``, ``least_share``) or a count."""
 
 _SETTLED_S: Final = 10.0
 _STEADY_FROM_S: Final = 20.0
@@ -66,17 +68,20 @@ def figures_of(course: Course, spec: LinkSpec) -> dict[str, float | None]:
     """Return the figures of one call; None where one does not apply, ``inf`` where what is waited for never came."""
     delays_s = sorted(delay_s for _, delay_s in course.delays)
     floor_s = delays_s[0] if delays_s else 0.0
+    gone = sum(course.drops) + sum(course.lost)
     figures: dict[str, float | None] = {
         "below_capacity_s": None,
         "delay_p95_ms": 1e3 * (delays_s[int(0.95 * len(delays_s))] - floor_s) if delays_s else None,
         "above_100ms_s": _longest_above(course, floor_s + _HIGH_S),
         "dropped": float(sum(course.drops)),
+        "lost": gone / (gone + len(delays_s)) if delays_s else None,
         "freezes": float(sum(course.freezes)),
         "steady_share": _steady_share(course, spec),
         "to_90_percent_s": None,
         "to_full_size_s": None,
         "voice_unplayed": course.voice_unplayed / course.voice_sent if course.voice_sent else None,
         "fairness": None,
+        "least_share": None,
     }
     fall = fall_of(spec)
     if fall is None:

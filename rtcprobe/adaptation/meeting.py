@@ -13,7 +13,7 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Final, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -21,9 +21,9 @@ from rtcprobe.adaptation.far import Agenda, owner_of
 from rtcprobe.adaptation.model import Call, Course, Settings, controller_of
 from rtcprobe.link import Fate, Link, LinkSpec, Tcp
 
-__all__ = ["Flow", "fairness", "jain", "meet", "together"]
+__all__ = ["Flow", "fairness", "jain", "least_share", "meet", "together"]
 
-_SETTLED_S: Final = 30.0
+_SETTLED_S, _RATIO_S = 30.0, 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +113,22 @@ def fairness(flows: Sequence[Flow], courses: Sequence[Course], spec: LinkSpec) -
 
     TCP flows beside the calls are taken to have shared the rest of the line, which they fill.
     """
-    seconds = slice(-int(_SETTLED_S), None)
+    got = _got(flows, courses, spec, _SETTLED_S)
+    return jain(got) if len(got) > 1 else None
+
+
+def least_share(flows: Sequence[Flow], courses: Sequence[Course], spec: LinkSpec) -> float | None:
+    """Return what the least of everybody there got in the last 20 s by what the most got; None for one alone.
+
+    RFC 8868 §3 asks for it: between flows of one kind and like round trips it should not be below a third.
+    """
+    got = _got(flows, courses, spec, _RATIO_S)
+    return min(got) / max(got) if len(got) > 1 and max(got) else None
+
+
+def _got(flows: Sequence[Flow], courses: Sequence[Course], spec: LinkSpec, last_s: float) -> list[float]:
+    """Return the rate of everybody who goes there, TCP too."""
+    seconds = slice(-int(last_s), None)
     got = [
         fmean(course.delivered_bps[seconds])
         for flow, course in zip(flows, courses, strict=True)
@@ -123,4 +138,4 @@ def fairness(flows: Sequence[Flow], courses: Sequence[Course], spec: LinkSpec) -
     tcps = sum(isinstance(each, Tcp) for each in last.cross_traffic)
     if tcps and last.rate is not None:
         got += [max(last.rate.bps - sum(got), 0.0) / tcps] * tcps
-    return jain(got) if len(got) > 1 else None
+    return got

@@ -262,7 +262,17 @@ def _cases(scenarios: tuple[str, ...], line: str | None, length: str, *, alone: 
 
 def _called(case: Case, controller: str, seeds: int, progress: Callable[[Progress], None] | None) -> Called:
     """Return the figures and courses of a call of the model for each seed."""
-    from rtcprobe.adaptation import Call, Flow, Settings, controller_of, fairness, figures_of, meet, together
+    from rtcprobe.adaptation import (
+        Call,
+        Flow,
+        Settings,
+        controller_of,
+        fairness,
+        figures_of,
+        least_share,
+        meet,
+        together,
+    )
     from rtcprobe.result import Progress
 
     done = Called(case, controller)
@@ -285,7 +295,11 @@ def _called(case: Case, controller: str, seeds: int, progress: Callable[[Progres
                 max_bps=case.max_bps,
             )
         course = together(case.flows, runs) if len(runs) > 1 else runs[0]
-        done.rows.append(figures_of(course, case.link) | {"fairness": fairness(case.flows, runs, case.link)})
+        shared = {
+            "fairness": fairness(case.flows, runs, case.link),
+            "least_share": least_share(case.flows, runs, case.link),
+        }
+        done.rows.append(figures_of(course, case.link) | shared)
         done.courses.append(course)
     return done
 

@@ -74,7 +74,7 @@ def sentence_of(case: Case, controller: str, rows: Sequence[Mapping[str, float |
 def _said(key: str, value: float) -> str:
     if math.isinf(value):
         return "never"
-    if key in ("steady_share", "voice_unplayed", "fairness"):
+    if key in ("lost", "steady_share", "voice_unplayed", "fairness", "least_share"):
         return f"{100 * value:.1f}%"
     if key.endswith("_ms"):
         return f"{value:.0f} ms"

@@ -133,8 +133,7 @@ def video_schema() -> dict[str, Any]:
             },
             "sync": {
                 "type": "boolean",
-                "description": "Whether sound and picture of one talker are made to agree, as libwebrtc's receivers do "
-                "(playout neteq beside libwebrtc or chromium).",
+                "description": "Whether sound and picture are made to agree (neteq beside libwebrtc or chromium).",
                 "examples": [False],
                 "default": True,
             },

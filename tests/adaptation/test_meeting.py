@@ -2,8 +2,8 @@
 
 import pytest
 
-from rtcprobe.adaptation import Course, Flow, case_names, fairness, find_case, jain, meet, together
-from rtcprobe.adaptation.figures import capacity_of
+from rtcprobe.adaptation import Course, Flow, case_names, fairness, find_case, jain, least_share, meet, together
+from rtcprobe.adaptation.figures import capacity_of, figures_of
 from rtcprobe.errors import BadInputError
 from rtcprobe.link import Delay, Web, parse_link
 
@@ -101,6 +101,16 @@ def test_a_maximum_that_cannot_be_meant_is_refused(tmp_path, written, said):
     with pytest.raises(BadInputError) as refused:
         find_case(str(path))
     assert said in str(refused.value)
+
+
+def test_the_least_of_those_who_share_is_told_by_the_most():
+    line = parse_link("delay 20ms rate 4mbit limit 300ms")
+    assert least_share([Flow(), Flow()], [course(1e6), course(3e6)], line) == pytest.approx(1 / 3)
+    assert least_share([Flow()], [course(1e6)], line) is None
+    beside = parse_link("delay 20ms rate 4mbit limit 300ms cross tcp 40ms cross tcp 40ms")
+    assert least_share([Flow()], [course(1e6)], beside) == pytest.approx(1 / 1.5)  # each TCP has half of 3 Mb/s
+    gone = Course(10.0, delays=[(0.0, 0.02)] * 18, drops=[1], lost=[1])
+    assert figures_of(gone, line)["lost"] == pytest.approx(2 / 20)
 
 
 @pytest.mark.parametrize("name", ["5.2", "5.3", "5.4", "5.5", "5.8"])

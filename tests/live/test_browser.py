@@ -21,9 +21,6 @@ from presence import missing, need
 from process import ServerProcess, answers_tcp, free_port
 from runs import valid_run
 
-from rtcprobe.probe import run_probe
-from rtcprobe.scenario import find_scenario
-
 HERE = Path(__file__).parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SHORT = (
@@ -150,26 +147,6 @@ def test_two_pages_meet_hear_and_see_each_other_over_both_their_lines(network, t
         assert each.heard > 20
         assert each.stages["network_min"] == pytest.approx(0.040, abs=0.001)
         assert min(sample.delay_s for sample in each.samples) > 0.040
-
-
-def test_a_step_that_never_comes_is_named(tmp_path):
-    page = tmp_path / "page.html"
-    page.write_text("<button>nothing</button>", encoding="utf-8")
-    server = subprocess.Popen(
-        [sys.executable, "-m", "http.server", "18973", "--bind", "127.0.0.1", "--directory", str(tmp_path)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        time.sleep(0.5)
-        settings = ["call.join_timeout=2s", "call.joins=1", "call.calls=1", "call.duration=3s", "budgets=[]"]
-        target = "target={url: 'page+http://127.0.0.1:18973/page.html', steps: [{click: '#start'}]}"
-        result = run_probe(find_scenario("1v1-social", [target, *settings]), seed=1, clock="real")
-    finally:
-        server.kill()
-        server.wait()
-    assert result.verdict == "inconclusive"
-    assert "page step 1 of 1, click #start" in result.join.attempts[0].failed
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])

@@ -49,10 +49,8 @@ class LibwebrtcReceiver(FrameReceiver):
     """One stream as native applications (``smooth``) or browsers have it.
 
     ``decode_us``: how long each frame takes to decode, ``network_us`` how long a packet takes from the socket to the
-    thread that looks at frames.
-
-    ``playout_us`` is the least and the most delay, of the header extension or the application; (0, 0) is as soon as can
-    be. ``rejecting`` keeps outliers out of the time base (releases from 2026 on).
+    thread that looks at frames. ``playout_us`` is the least and the most delay, of the header extension or the
+    application; (0, 0) is as soon as can be. ``rejecting`` keeps outliers out of the time base (releases from 2026 on).
     """
 
     def __init__(

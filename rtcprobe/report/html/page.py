@@ -162,8 +162,10 @@ def _section(result: Result, anchor: str) -> Section:
     laid_out = _laid_out([each for _, each in (*ears, *watched, *sent)])
     seen = [sights.frames(way, each, *laid_out) for way, each in watched]
     heard = [_heard(direction, ear, *laid_out) for direction, ear in ears]
+    browsers = any("browser" in each for each in result.parties.values())
+    taking_part = "The browsers, and what was done to them" if browsers else "Negotiated with the other side"
     plain = (
-        tables.mapping_table("Negotiated with the other side", result.parties),
+        tables.mapping_table(taking_part, result.parties),
         tables.mapping_table("Versions", result.environment),
     )
     return Section(

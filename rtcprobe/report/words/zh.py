@@ -400,6 +400,7 @@ _PAGE: Final[Mapping[str, str]] = {
     "Scenario digest": "场景摘要",
     "Slowest join": "最慢的进房",
     "Slowest join: {what}.": "最慢的进房：{what}。",
+    "The browsers, and what was done to them": "浏览器及对其所做的改动",
     "The budget was met": "指标要求已达标",
     "The call was cut short: {why}": "通话提前结束：{why}",
     "The command was checked: it has this digest with the version that wrote this page.": (

@@ -67,6 +67,7 @@ class Agents:
         self.open: dict[str, RTCPeerConnection] = {}
         self.latest: Voice | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._halves = 0
 
     async def answer(self, offer: str) -> dict[str, str]:
         peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -92,8 +93,9 @@ class Agents:
     async def half(self, offer: str, *, speaks: bool) -> Answer:
         """Answer a publisher's offer, or a listener's: whoever publishes and whoever listens are one caller."""
         peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        name = f"half-{len(self.open)}-{speaks}"
-        if self.latest is None or name in self.open or not any(each.startswith("half") for each in self.open):
+        self._halves += 1
+        name = f"half-{self._halves}"
+        if self.latest is None or not any(each.startswith("half") for each in self.open):
             self.latest = Voice()
         voice = self.latest
         self.open[name] = peer
