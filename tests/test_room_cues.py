@@ -201,11 +201,6 @@ def test_a_fault_on_the_fast_path_is_told_and_costs_nobody_anything(monkeypatch)
     assert all(account.heard == account.scheduled for account in result.accounts)
 
 
-def test_a_cue_after_the_end_of_the_call_is_told():
-    result = run(ROOM, "script=[guest publishes at 9s]")
-    assert "cue 'guest publishes at 9s' was not carried out: the call lasts 6s" in result.warnings
-
-
 def test_an_edge_that_drops_all_its_legs_costs_the_ways_between_edges_alone():
     cut = "legs={left_to_right: delay 40ms loss 100%, right_to_left: delay 40ms loss 100%}"
     servers = ["servers={left: {}, right: {}}", "assign=named", "parties.tom={sends: nothing, edge: left}"]

@@ -21,7 +21,6 @@ from typing import Protocol
 
 from rtcprobe.errors import RtcprobeError, unforeseen
 from rtcprobe.scenario import Cue, Party
-from rtcprobe.units import format_duration
 
 __all__ = ["Stage", "absent", "cues_of", "goes_on_stage", "perform", "silent"]
 
@@ -77,8 +76,6 @@ async def perform(cues: Sequence[Cue], stage: Stage, lasts_s: float) -> None:
             await _until(begun_s + _instant(cue))
             _carry_out(cue, stage, there)
         await _until(begun_s + lasts_s)
-        for cue in (each for each in cues if each.at_s is not None and each.at_s >= lasts_s and each.does != "leave"):
-            stage.warn(f"cue {cue} was not carried out: the call lasts {format_duration(lasts_s)}")
         for cue in (waiting[each] for each in waiting if not each.done()):
             stage.warn(f"cue {cue} was not carried out: that never came to pass")
     finally:
