@@ -37,7 +37,7 @@ def test_a_conversation_is_read_with_its_cues_levels_and_agent():
     ("change", "sentence"),
     [
         ("conversation.level=loud", "conversation.level: 'loud' is no level: write it like -26dBFS"),
-        ("conversation.lines=[]", "conversation.lines [] is not a list: write it like [{'say': 'Hello.'}, "),
+        ("conversation.lines=[]", "conversation.lines [] is not a list: write it like [{say: Hello.}, "),
         ("conversation.lines=[{say: a, wav: b}]", "lines.0: say and wav are given together: give one of say, wav"),
         ("conversation.lines=[{after: silent 1s}]", "lines.0: nothing is said: give one of say, wav, backchannel"),
         (

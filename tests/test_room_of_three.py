@@ -120,7 +120,7 @@ def test_a_slower_leg_is_found_by_a_comparison_on_its_way_alone(rtcprobe, tmp_pa
             )  # fmt: skip
             assert code in (0, 1, 3), err
     _, out, _ = rtcprobe("compare", tmp_path / "before.jsonl", tmp_path / "after.jsonl")
-    p50 = {line.split(" p50")[0].strip(): line for line in out.splitlines() if " p50, ms" in line}
+    p50 = {line.split(" p50")[0].strip(): line for line in out.splitlines() if "→" in line and " p50, ms" in line}
     assert len(p50) == len(WAYS)
     assert {way for way, line in p50.items() if "worse" in line} == {"cho → ana"}
     assert "+30.0" in p50["cho → ana"]

@@ -54,7 +54,7 @@ def test_options_nobody_reads():
     assert refusal("sdp+http://host/x", tokn="env:X") == ("target.tokn is not known to sdp+http: did you mean token?")
     assert refusal("whip+whep://host/x", nonsense=1) == (
         "target.nonsense is not known to whip+whep: use one of token, headers, ca, whip, whep, whip_token, whep_token, "
-        "listeners, trickle, session_origin, region"
+        "listeners, trickle, session_origin, kind, region"
     )
 
 
