@@ -7,6 +7,7 @@ from queries import PROBE, ROUTE, ROUTE_NAME, increase, mean, now, q, quantile
 
 FROZEN_LIMITS = ((0.01, FAIR), (0.05, BAD))
 GLASS_LIMITS = ((0.3, FAIR), (0.4, BAD))
+"""What ``scenarios/1v1-video`` asks for: the first as advice, the second as a budget."""
 
 
 def frozen(by: str) -> str:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from panels import BAD, FAIR, GOOD, Dashboard, bars, lines, number, shaded
-from queries import ONE, ROUTE_NAME, now, q
+from queries import ONE, ROUTE_NAME, UNHEARD, increase, now, q, quantile
 
 PAIR_LIMITS = ((0.15, "yellow"), (0.2, FAIR), (0.3, "dark-orange"), (0.4, BAD))
 """ITU-T G.114: 150 ms disturb nobody, 400 ms are the limit of planning; between them as reports shade it."""
 WAIT_LIMITS = ((1.0, FAIR), (5.0, BAD))
+"""What services count joins by (``rtcprobe/verdict/dialects.py``): heard within 1 s, within 5 s."""
 GAP_LIMITS = ((0.01, FAIR), (0.03, BAD))
+"""The first is what ``scenarios/community-stage`` asks of gaps of 200 ms; the second is ours, an assumption."""
 
 
 def last(metric: str, more: str = "", by: str = "probe") -> str:
     """A figure of the last run, the worst where several servers have it."""
     inside = ", ".join(each for each in (ONE, more) if each)
     return f"max by ({by}) (rtcprobe_last_room_{metric}{{{inside}}})"
+
+
+def undelivered() -> str:
+    """The share of the messages sent within the window that never arrived, by what became of them."""
+    missed = increase("rtcprobe_messages_total", UNHEARD, ONE)
+    return f"sum by (fate) ({missed}) / ignoring (fate) group_left sum({increase('rtcprobe_messages_total', '', ONE)})"
 
 
 _HOW_IT_IS = (
@@ -127,6 +135,22 @@ _SINCE_WHEN = (
     ),
 )
 
+_MESSAGES = (
+    lines(
+        "How late are messages?",
+        "Due at one side until delivered at the other, of those delivered within the window; to within a bucket.",
+        "s",
+        q(quantile(0.5, "rtcprobe_message_delay_seconds", "probe", matchers=ONE), "p50"),
+        q(quantile(0.95, "rtcprobe_message_delay_seconds", "probe", matchers=ONE), "p95"),
+    ),
+    lines(
+        "Which messages never arrive?",
+        "Share of the messages sent within the window that never arrived: lost, or given up by their limits.",
+        "percentunit",
+        q(undelivered(), "{{fate}}"),
+    ),
+)
+
 WHO_HEARS_WHOM = Dashboard(
     uid="rtcprobe-room",
     title="rtcprobe: who hears whom?",
@@ -136,5 +160,6 @@ WHO_HEARS_WHOM = Dashboard(
         ("The room as it is", _HOW_IT_IS),
         ("Who waits?", _WHO_WAITS),
         ("Since when?", _SINCE_WHEN),
+        ("What is sent beside the sound?", _MESSAGES),
     ),
 )

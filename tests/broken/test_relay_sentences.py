@@ -111,7 +111,7 @@ def test_what_was_done_to_the_packets_is_told_and_whether_the_machine_kept_up(rt
     ended.set()
     talking.join()
     assert left == code
-    assert ("ms late at p95: this machine is too busy for it" in err) == (code == 3)
+    assert ("seconds in which it relayed: this machine is too busy for it" in err) == (code == 3)
     assert ("INVALID in one second (0 s)" in out) == (code == 3)
     document = json.loads((tmp_path / "r.json").read_text())
     assert document["harness"]["invalid_seconds"] == ([0] if code else [])
