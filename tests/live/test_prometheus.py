@@ -31,7 +31,10 @@ probes:
   - {name: lossy, scenario: 1v1-social, set: {link: delay 80ms 20ms loss 8%}}
   - {name: practice, scenario: spoken-practice}
   - {name: assistant, scenario: voice-assistant-barge-in, set: {call.duration: 60s}}
-  - {name: room, scenario: community-stage, interval: 20s, set: {call.calls: 2, call.duration: 10s, call.joins: 1, messages: {rate: 2/s}}}
+  - name: room
+    scenario: community-stage
+    interval: 20s
+    set: {call.calls: 2, call.duration: 10s, call.joins: 1, messages: {rate: 2/s}}
   - {name: pictures, scenario: 1v1-video, interval: 20s}
 on_demand: {scenarios: [1v1-social], concurrency: 3}
 reports: {folder: reports, limit: 20MB}
