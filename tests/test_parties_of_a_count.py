@@ -36,6 +36,24 @@ def test_it_is_the_scenario_that_has_them_written_out():
     assert parse_scenario(written).digest == parse_scenario(ROOM).digest
 
 
+@pytest.mark.parametrize(
+    "legs", ["sfu_to_fan-1: delay 90ms, sfu_to_fan: delay 20ms", "sfu_to_fan: delay 20ms, sfu_to_fan-1: delay 90ms"]
+)
+def test_a_leg_of_one_of_them_holds_before_that_of_all_in_whatever_order_they_stand(legs):
+    scenario = parse_scenario(ROOM.replace("sfu_to_fan: delay 60ms", legs))
+    delays_s = {str(leg): spec.delay.base_s for leg, spec in scenario.legs.items() if str(leg).startswith("sfu_to_fan")}
+    assert delays_s == {"sfu_to_fan-1": 0.09, "sfu_to_fan-2": 0.02, "sfu_to_fan-3": 0.02}
+
+
+def test_who_hears_the_group_it_is_of_hears_all_others_of_it():
+    scenario = parse_scenario(
+        ROOM.replace("sends: nothing, hears: [host]", "hears: [host, fan]").replace("sfu_to_fan", "fan_to_fan"),
+        ["target=loopback"],
+    )
+    assert scenario.party("fan-2").hears == ("host", "fan-1", "fan-3")
+    assert {str(leg) for leg in scenario.legs} >= {"fan-1_to_fan-2", "fan-3_to_fan-1"}
+
+
 def test_all_of_them_join_at_once_and_are_heard():
     result = run_probe(parse_scenario(ROOM), seed=1, clock="virtual")
     assert [ear.heard == ear.scheduled > 1 for ear in result.accounts] == [True] * 3

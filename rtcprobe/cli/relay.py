@@ -212,7 +212,10 @@ def _written(link: str) -> tuple[list[LinkSpec], list[LinkSpec] | None]:
 
     path = Path(link)
     if path.suffix not in (".yaml", ".yml"):
-        near = [] if " " in link.strip() else nearest(link, (*case_names(), *library()))
+        names = (*case_names(), *library())
+        if link in names:
+            raise BadInputError(f"{link!r} names both ways of a link", "give it to --link, and leave --back-link out")
+        near = [] if " " in link.strip() else nearest(link, names)
         if near:
             raise BadInputError(f"{link!r} is no link, and no scenario's name", f"did you mean {' or '.join(near)}?")
         return [parse_link(link)], None

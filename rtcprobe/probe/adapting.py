@@ -118,11 +118,12 @@ class Adapting:
                 f"target {scenario.target.shown} is ours: its sender does not adapt",
                 "leave --target out for a model of one that does, or call page, or a server",
             )
+        cure = "call whip+whep, janus (videoroom, echotest), or page"
+        if scenario.target.scheme.startswith("page+"):  # its packets pass the browser's line, not one of ours
+            raise BadInputError(f"a sender's rate is not measured with {scenario.target.shown}", cure)
         target = check_target(scenario, "real")
         if not getattr(target, "pictures", False):
-            raise BadInputError(
-                f"pictures are not measured with {target.name}", "call whip+whep, janus (videoroom, echotest), or page"
-            )
+            raise BadInputError(f"pictures are not measured with {target.name}", cure)
         return target
 
     def _scenario(self, length_s: float) -> Scenario:
@@ -147,8 +148,7 @@ class Adapting:
         placing = Placing(self.target, "real")
         attempt = placing.talk(setup, np.random.SeedSequence(seed), begun, tick)
         call = attempt.call
-        if call.failed is not None:
-            raise MeasurementError(call.failed)
+        _refuse_cut(call.failed, call.cut)
         listener = self._listener(attempt)
         picture = next((each for each in listener.pictures if each.arrivals), None)
         if picture is None:
@@ -161,7 +161,7 @@ class Adapting:
             lateness=lateness,
             sender=self._sender(call),
             loop_late_s=float(np.quantile(attempt.lag_s, 0.95)) if len(attempt.lag_s) else 0.0,
-            warnings=[*call.warnings, *([] if call.cut is None else [f"the call was cut: {call.cut}"])],
+            warnings=call.warnings,
         )
 
     def _setup(self, scenario: Scenario, case: Case) -> CallSetup:
@@ -206,6 +206,14 @@ class Adapting:
         if isinstance(call, CameraCall):
             return f"Chromium {call.page.version.partition('.')[0]}"
         return self.target.name if self._heading == "down" else "our own constant sender"
+
+
+def _refuse_cut(failed: str | None, cut: str | None) -> None:
+    """Raise where a call did not come about, or ended before its time: what is told is of the whole of it."""
+    if failed is not None:
+        raise MeasurementError(failed)
+    if cut is not None:
+        raise MeasurementError(f"the call was cut: {cut}")
 
 
 def _course(case: Case, packets: Sequence[tuple[float, int, Fate]], picture: Picture, listener: Peer) -> Course:

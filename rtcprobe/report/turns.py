@@ -17,9 +17,9 @@ __all__ = ["CLAIMED", "COLUMNS", "SIMULATED", "agent_name", "conversation", "spl
 COLUMNS = {"response": "answer", "barge_in": "stop"}
 CLAIMED = "claimed_s"
 """What the agent says that a turn took (``hearing.conversed``)."""
-_CALLED = 26
 SIMULATED = ("loopback", "sfu")
 """Where the agent is ours: between two ends, or through our forwarding server."""
+_CALLED = 26
 """So much of a line is quoted."""
 _GROUPS = {
     "you": ("capture", "packing"),

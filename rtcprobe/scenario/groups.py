@@ -4,7 +4,8 @@ Rules:
     1. ``fan: {count: 3}`` is ``fan-1``, ``fan-2`` and ``fan-3``, in its place. Their role is the name they share, where
        none is written: so figures and budgets are told of all of them together (``join.fan.first_audio``).
     2. What names the group names each of it: a leg (``sfu_to_fan``), whom somebody hears, who does what a cue says.
-       What a cue waits for happens to one, and is named.
+       What a cue waits for happens to one, and is named. Nobody is meant of a group who is the one that hears it.
+    3. What is written of one of them holds before what is written of all.
 """
 
 from __future__ import annotations
@@ -38,15 +39,16 @@ def spelled_out(written: Mapping[str, Any]) -> dict[str, Any]:
     parties: dict[str, Any] = {}
     for name, of in named.items():
         own = {key: each for key, each in of.items() if key != "count"}
-        if isinstance(own.get("hears"), list):
-            own["hears"] = [each for heard in own["hears"] for each in alike.get(heard, [heard])]
         for each in alike.get(name, [name]):
             if each in parties or (name in alike and each in named):
                 raise BadInputError(f"there are two called {each!r}", "one has a count: give one another name")
-            parties[each] = {**own, "role": own.get("role", name)} if name in alike else own
+            parties[each] = {**own, "role": own.get("role", name)} if name in alike else dict(own)
+            if isinstance(own.get("hears"), list):
+                parties[each]["hears"] = _heard(own["hears"], each, alike)
     out["parties"] = parties
     if isinstance(written.get("legs"), Mapping):
-        out["legs"] = {leg: link for name, link in written["legs"].items() for leg in _legs(name, alike)}
+        legs = [(leg, name, link) for name, link in written["legs"].items() for leg in _legs(name, alike)]
+        out["legs"] = {leg: link for leg, _, link in legs} | {leg: link for leg, name, link in legs if leg == name}
     if isinstance(written.get("script"), list):
         out["script"] = [cue for line in written["script"] for cue in _cues(line, alike)]
     return out
@@ -59,9 +61,15 @@ def _names(name: str, count: int) -> list[str]:
     return names
 
 
+def _heard(hears: Sequence[Any], listener: str, alike: Mapping[str, Sequence[str]]) -> list[Any]:
+    return [each for heard in hears for each in alike.get(heard, [heard]) if heard not in alike or each != listener]
+
+
 def _legs(name: str, alike: Mapping[str, Sequence[str]]) -> list[str]:
     ends = str(name).split("_to_")
-    return ["_to_".join(each) for each in product(*(alike.get(end, [end]) for end in ends))]
+    every = product(*(alike.get(end, [end]) for end in ends))
+    grouped = any(end in alike for end in ends)
+    return ["_to_".join(each) for each in every if not grouped or len(set(each)) == len(each)]
 
 
 def _cues(line: str, alike: Mapping[str, Sequence[str]]) -> list[str]:

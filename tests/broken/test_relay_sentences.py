@@ -45,6 +45,10 @@ LINK = ("--link", "delay 1ms")
             "--link: 'stpe' is no link, and no scenario's name: did you mean step?",
         ),
         (
+            ("--listen", "127.0.0.1:0", *TO, *LINK, "--back-link", "step"),
+            "--back-link: 'step' names both ways of a link: give it to --link, and leave --back-link out",
+        ),
+        (
             ("--listen", "127.0.0.1:0", *TO, *LINK, "--back-link", "loss 130%"),
             "--back-link: loss 130% is impossible: give 0% to 100%",
         ),

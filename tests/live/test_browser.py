@@ -21,6 +21,8 @@ from presence import missing, need
 from process import ServerProcess, answers_tcp, free_port
 from runs import valid_run
 
+from rtcprobe.scenario import library_folder
+
 HERE = Path(__file__).parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SHORT = (
@@ -101,11 +103,11 @@ def echo_page(janus, tmp_path_factory):
 
 def test_janus_own_demo_page_is_an_echo_that_is_away_for_as_long_as_the_link_takes_both_ways(echo_page):
     # Told by packets: what the page plays goes by ticks of 10 ms, whose phase in each call is a matter of chance.
-    target = f"target={{url: '{echo_page}', steps: [{{click: '#start'}}]}}"
+    recipe = str(library_folder() / "pages" / "janus-echotest.yaml")
     runs = {}
     for link in ("delay 0ms", "delay 40ms"):
-        both = [f"link.caller_to_callee={link}", f"link.callee_to_caller={link}"]
-        runs[link] = valid_run("1v1-social", *SHORT, "call.calls=1", target, *both)
+        own = (f"target.url={echo_page}", "target.hosts=[]", f"link={link}")
+        runs[link] = valid_run(recipe, *SHORT[1:], "call.calls=1", *own)
         (join,) = runs[link].join.attempts
         assert join.failed is None
         assert "steps_done" in join.phases

@@ -6,10 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from rtcprobe.adaptation import case_of_link, figures_of
+from rtcprobe.adaptation import case_of_link, figures_of, find_case
+from rtcprobe.errors import MeasurementError
 from rtcprobe.link import Fate
 from rtcprobe.picture.payload import vp8_size
-from rtcprobe.probe.adapting import Adapted, _course
+from rtcprobe.probe.adapting import Adapted, Adapting, _course
 from rtcprobe.probe.harness import LIMIT_S
 from rtcprobe.runtime.seconds import Lateness
 
@@ -61,6 +62,7 @@ def test_packets_count_where_they_enter_and_where_they_come_out():
         (["--target", "loopback"], "target loopback is ours: its sender does not adapt"),
         (["--target", "page", "rfc8867-5.2"], "scenario rfc8867-5.2 has 2 flows"),
         (["--target", "sdp+http://127.0.0.1:1/offer"], "pictures are not measured with sdp+http"),
+        (["--target", "page+https://h/x"], "a sender's rate is not measured with page+https://h/x"),
         (["--target", "janus+ws://h:1/videoroom/1", "--set", "video.bitrate=3"], "rate '3' has no unit"),
     ],
 )
@@ -131,3 +133,18 @@ def test_calls_at_a_target_have_a_scoreboard_and_do_not_count_where_we_were_late
     assert "estimate" not in page  # what a server thinks of a line it keeps to itself
     assert "it was cold" in page
     assert ("INVALID" in page) == (code == 3)
+
+
+@pytest.mark.parametrize(("failed", "cut"), [("nobody answered", None), (None, "the server closed the connection")])
+def test_a_call_that_did_not_last_is_told_and_has_no_scoreboard(failed, cut, monkeypatch):
+    class Placing:
+        def __init__(self, *_):
+            pass
+
+        def talk(self, *_):
+            return SimpleNamespace(call=SimpleNamespace(failed=failed, cut=cut))
+
+    monkeypatch.setattr("rtcprobe.probe.adapting.Placing", Placing)
+    calls = Adapting("whip+whep+http://h/x", (), "down")
+    with pytest.raises(MeasurementError, match=failed or f"the call was cut: {cut}"):
+        calls.call(find_case("step"), 1, lambda _: None)
