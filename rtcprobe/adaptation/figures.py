@@ -74,7 +74,7 @@ def figures_of(course: Course, spec: LinkSpec) -> dict[str, float | None]:
         "delay_p95_ms": 1e3 * (delays_s[int(0.95 * len(delays_s))] - floor_s) if delays_s else None,
         "above_100ms_s": _longest_above(course, floor_s + _HIGH_S),
         "dropped": float(sum(course.drops)),
-        "lost": gone / (gone + len(delays_s)) if delays_s else None,
+        "lost": gone / (gone + len(delays_s) + course.untold) if delays_s else None,
         "freezes": float(sum(course.freezes)),
         "steady_share": _steady_share(course, spec),
         "to_90_percent_s": None,

@@ -97,7 +97,7 @@ def together(flows: Sequence[Flow], courses: Sequence[Course]) -> Course:
         floor_s = min((delay_s for _, delay_s in course.delays), default=0.0)
         whole.delays += [(sent_s, delay_s - floor_s) for sent_s, delay_s in course.delays]
     whole.delays.sort()
-    for name in ("voice_sent", "voice_unplayed", "shown", "encoded"):
+    for name in ("untold", "voice_sent", "voice_unplayed", "shown", "encoded"):
         setattr(whole, name, sum(getattr(course, name) for course in mine))
     return whole
 

@@ -89,9 +89,12 @@ class Course:
     lost: list[int] = field(default_factory=list)
     rtx_bps: list[float] = field(default_factory=list)
     freezes: list[int] = field(default_factory=list)
-    height: list[int] = field(default_factory=list)
+    height: list[float] = field(default_factory=list)
+    """NaN where nobody knows it."""
     pacer_s: list[float] = field(default_factory=list)
     delays: list[tuple[float, float]] = field(default_factory=list)
+    untold: int = 0
+    """How many more came that have no row in ``delays``: reports and feedback of the sender's own."""
     voice_sent: int = 0
     voice_unplayed: int = 0
     shown: int = 0
@@ -325,6 +328,7 @@ class Call:
         """Send what no feedback tells of; return when it arrives."""
         fate = self._forward.offer(size_bytes, self._now_s)
         self._sums[0] += size_bytes
+        self.course.untold += len(fate.arrivals_s)
         if not fate.arrivals_s:
             self._sums[1 if fate.dropped in ("queue", "aqm", "policer") else 2] += 1
         return fate.arrivals_s

@@ -138,6 +138,8 @@ def _all(
                 done.append(call(case, progress))
                 if outputs.json_path != "-":
                     _show(done[-1])
+                for each in done[-1].invalid:
+                    complain(each)
         finally:
             if done:
                 outputs.write(done)
@@ -172,12 +174,10 @@ def _show(called: Called) -> None:
     from rtcprobe.report.adapt import adapt_lines
 
     say("")
-    for each in adapt_lines(called.case, called.sender, called.rows):
+    for each in adapt_lines(called.case, called.sender, called.rows, called.courses):
         say(each)
     for each in dict.fromkeys(called.warnings):
         say(f"  note: {each}")
-    for each in called.invalid:
-        complain(each)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +222,7 @@ class _Outputs:
         for each in done:
             figures = {key: interval_of([row[key] for row in each.rows]) for key in each.rows[0]}
             one: dict[str, Any] = {"scenario": each.case.name, "about": each.case.about, "source": each.case.source}
-            one["figures"] = figures
+            one |= {"counted": len(each.rows), "figures": figures}
             if self.target is not None:
                 one |= {"sender": each.sender, "invalid": each.invalid, "warnings": each.warnings}
                 one["calls"] = [{key: getattr(course, key) for key in _SERIES} for course in each.courses]
@@ -253,8 +253,10 @@ def _cases(scenarios: tuple[str, ...], line: str | None, length: str, *, alone: 
     cases = [find_case(name) for name in scenarios or case_names()]
     for case in cases:
         if alone and case.flows != (Flow(),):
+            several = len(case.flows) > 1
             raise BadInputError(
-                f"scenario {case.name} has {len(case.flows)} flows, or one that pauses",
+                f"scenario {case.name} has "
+                + (f"{len(case.flows)} flows" if several else "a flow that comes later, pauses or is farther away"),
                 "a target is called once, from beginning to end: leave it out",
             )
     return cases
@@ -305,12 +307,16 @@ def _called(case: Case, controller: str, seeds: int, progress: Callable[[Progres
 
 
 def _placed(adapting: Adapting, case: Case, calls: int, progress: Callable[[Progress], None] | None) -> Called:
-    """Return the figures and courses of real calls."""
+    """Return the figures and courses of real calls: of those that count, or of all where none does.
+
+    Raises:
+        MeasurementError: the first did not come about: the next ones would wait as long for nothing.
+    """
     from rtcprobe.adaptation import figures_of
     from rtcprobe.report.relay import spans
     from rtcprobe.result import Progress
 
-    done = Called(case, "")
+    done, late_ones = Called(case, ""), Called(case, "")
     for seed in range(calls):
 
         def tick(talked_s: float, seed: int = seed) -> None:
@@ -320,14 +326,15 @@ def _placed(adapting: Adapting, case: Case, calls: int, progress: Callable[[Prog
 
         try:
             found = adapting.call(case, seed, tick)
-        except MeasurementError:
-            if not done.rows:
+        except MeasurementError as error:
+            if seed == 0:
                 raise
-            done.warnings.append(f"call {seed + 1} did not come about")
+            done.invalid.append(f"call {seed + 1} did not come about: {scrub(str(error))}")
             continue
         done.sender = found.sender
-        done.rows.append(figures_of(found.course, case.link))
-        done.courses.append(found.course)
+        into = late_ones if found.invalid else done
+        into.rows.append(figures_of(found.course, case.link))
+        into.courses.append(found.course)
         done.warnings += found.warnings
         late, said = found.lateness.invalid(), list[str]()
         if late:
@@ -337,6 +344,8 @@ def _placed(adapting: Adapting, case: Case, calls: int, progress: Callable[[Prog
             done.invalid.append(f"INVALID: call {seed + 1}: {', '.join(said)}: this machine is too busy for it")
         elif said:
             done.warnings.append(f"call {seed + 1}: {said[0]}")
+    if not done.rows:
+        done.rows, done.courses = late_ones.rows, late_ones.courses
     return done
 
 

@@ -245,13 +245,17 @@ def _course(case: Case, packets: Sequence[tuple[float, int, Fate]], picture: Pic
     return course
 
 
-def _heights(picture: Picture, seconds: int) -> list[int]:
-    """Return the height that holds at the end of each second: what the latest key frame said; 0 before the first."""
-    if picture.agreed is None or picture.agreed.codec.upper() != "VP8":
-        return [0] * seconds
-    said = ((each.at_s, vp8_size(each.payload)) for each in picture.arrivals)
+def _heights(picture: Picture, seconds: int) -> list[float]:
+    """Return the height that holds at the end of each second: what the latest key frame said; 0 before the first.
+
+    NaN where no key frame says it: without one, and with another codec than VP8.
+    """
+    told = picture.agreed is not None and picture.agreed.codec.upper() == "VP8"
+    said = ((each.at_s, vp8_size(each.payload)) for each in picture.arrivals if told)
     changes = [(at_s, size[1]) for at_s, size in said if size is not None]
-    rows, height, place = [], 0, 0
+    if not changes:
+        return [math.nan] * seconds
+    rows, height, place = list[float](), 0, 0
     for second in range(seconds):
         while place < len(changes) and changes[place][0] < second + 1:
             height = changes[place][1]

@@ -8,10 +8,10 @@ from statistics import median
 
 from scipy.stats import binom
 
-from rtcprobe.adaptation import FIGURES, Case, fall_of
+from rtcprobe.adaptation import FIGURES, Case, Course, fall_of
 from rtcprobe.units import format_rate
 
-__all__ = ["Interval", "adapt_lines", "figure_rows", "interval_of", "sentence_of"]
+__all__ = ["Interval", "adapt_lines", "figure_rows", "interval_of", "sentence_of", "size_known"]
 
 Interval = tuple[float, float, float]
 """Median, and the 95 % interval of the median (of fewer than six seeds: the least and the most)."""
@@ -26,9 +26,16 @@ def interval_of(values: Sequence[float | None]) -> Interval | None:
     return median(known), known[rank], known[-1 - rank]
 
 
-def adapt_lines(case: Case, controller: str, rows: Sequence[Mapping[str, float | None]]) -> list[str]:
+def size_known(course: Course) -> bool:
+    """Return whether anybody knows how large the picture was."""
+    return max(course.height, default=0) > 0
+
+
+def adapt_lines(
+    case: Case, controller: str, rows: Sequence[Mapping[str, float | None]], courses: Sequence[Course]
+) -> list[str]:
     """Return what is printed of one case."""
-    lines = [f"{case.name}: {sentence_of(case, controller, rows)}", f"  {case.about} ({case.source})"]
+    lines = [f"{case.name}: {sentence_of(case, controller, rows, courses)}", f"  {case.about} ({case.source})"]
     for words, middle, low, high in figure_rows(rows):
         lines.append(f"  {words:<50}{middle:>10}" + (f"   ({low} to {high})" if len(rows) > 1 else ""))
     return lines
@@ -45,7 +52,9 @@ def figure_rows(rows: Sequence[Mapping[str, float | None]]) -> list[tuple[str, s
     return out
 
 
-def sentence_of(case: Case, controller: str, rows: Sequence[Mapping[str, float | None]]) -> str:
+def sentence_of(
+    case: Case, controller: str, rows: Sequence[Mapping[str, float | None]], courses: Sequence[Course]
+) -> str:
     """Return what came of a case in a sentence."""
     intervals = {key: interval_of([row.get(key) for row in rows]) for key in FIGURES}
 
@@ -61,7 +70,7 @@ def sentence_of(case: Case, controller: str, rows: Sequence[Mapping[str, float |
     said = f"When the line falls to {format_rate(fall[1])}, {controller} "
     said += "never sends below it, with" if never else f"sends below it after {value('below_capacity_s')}, with"
     said += f" {value('freezes')} freezes and {value('dropped')} packets dropped"
-    if fall[2] is None:
+    if fall[2] is None or not any(map(size_known, courses)):
         return f"{said}."
     whole = intervals["to_full_size_s"]
     if whole is None:

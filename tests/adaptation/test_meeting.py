@@ -56,14 +56,14 @@ def course(bps, delay_s=0.0):
     made.delivered_bps = made.offered_bps = made.target_bps = [bps] * 40
     made.drops = made.lost = made.freezes = [1] * 40
     made.rtx_bps, made.height = [0.0] * 40, [480] * 40
-    made.delays = [(1.0, 0.1 + delay_s), (2.0, 0.2 + delay_s)]
+    made.delays, made.untold = [(1.0, 0.1 + delay_s), (2.0, 0.2 + delay_s)], 3
     return made
 
 
 def test_flows_together_are_added_and_judged_above_the_floor_of_each():
     flows = [Flow(), Flow(delay_s=0.1), Flow(way="back")]
     whole = together(flows, [course(1e6), course(3e6, 0.1), course(9e6)])
-    assert (whole.delivered_bps[0], whole.drops[0]) == (4e6, 2)
+    assert (whole.delivered_bps[0], whole.drops[0], whole.untold) == (4e6, 2, 6)
     assert [round(delay_s, 3) for _, delay_s in whole.delays] == [0.0, 0.0, 0.1, 0.1]
 
 

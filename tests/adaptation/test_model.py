@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from numpy.random import SeedSequence
 
 from rtcprobe.adaptation import Call, Settings, case_names, controller_of, fall_of, figures_of, find_case
 from rtcprobe.adaptation.adjuster import BitrateAdjuster
@@ -11,7 +12,7 @@ from rtcprobe.adaptation.receiver import Packet, VideoReceiver
 from rtcprobe.adaptation.sender import VideoSender
 from rtcprobe.control import GoogCc, Pacer
 from rtcprobe.errors import BadInputError
-from rtcprobe.link import parse_link
+from rtcprobe.link import Link, parse_link
 from rtcprobe.report.adapt import interval_of
 from rtcprobe.scenario import library
 
@@ -27,6 +28,25 @@ STEP = "delay 40ms rate 1.5mbit limit 200ms at 6s rate 400kbit"
 def test_one_seed_gives_one_course():
     assert call(STEP, 8).target_bps == call(STEP, 8).target_bps
     assert call(STEP, 8, seed=2).target_bps != call(STEP, 8).target_bps
+
+
+@pytest.mark.parametrize("line", ["delay 40ms rate 400kbit limit 200ms loss 5%", "delay 40ms loss 10%"])
+def test_the_share_that_was_lost_is_of_everything_that_the_line_was_given(line):
+    class Counting:
+        def __init__(self):
+            self.link, self.fates = Link(parse_link(line), SeedSequence(1)), []
+
+        def offer(self, size_bytes, now_s):
+            self.fates.append(self.link.offer(size_bytes, now_s))
+            return self.fates[-1]
+
+    counting, settings = Counting(), Settings(forward=parse_link(line), back=parse_link("delay 40ms"), length_s=8)
+    course = Call(
+        settings, controller_of("gcc"), lines=(counting, Link(parse_link("delay 40ms"), SeedSequence(2)))
+    ).run()
+    gone = sum(not fate.arrivals_s for fate in counting.fates)
+    assert gone > 20
+    assert figures_of(course, parse_link(line))["lost"] == pytest.approx(gone / len(counting.fates), rel=1e-3)
 
 
 def test_after_a_step_the_sender_falls_below_the_line_and_no_control_does_not():

@@ -23,10 +23,10 @@ def test_the_size_of_a_picture_stands_in_its_key_frames_alone():
     assert [vp8_size(each) for each in (KEY, SMALL, DELTA, KEY[:9], b"")] == [(640, 480), (480, 360), None, None, None]
 
 
-def watched(payloads):
+def watched(payloads, codec="VP8"):
     """Return a picture of which these payloads came, (second, payload), and who listened to it: to nothing."""
     arrivals = [SimpleNamespace(at_s=at_s, payload=payload) for at_s, payload in payloads]
-    picture = SimpleNamespace(arrivals=arrivals, agreed=SimpleNamespace(codec="VP8"), watcher=None)
+    picture = SimpleNamespace(arrivals=arrivals, agreed=SimpleNamespace(codec=codec), watcher=None)
     return picture, SimpleNamespace(sound=SimpleNamespace(arrivals=(), agreed=None))
 
 
@@ -60,7 +60,8 @@ def test_packets_count_where_they_enter_and_where_they_come_out():
         (["--target", "page", "--way", "up"], "the page sends, and we watch"),
         (["--target", "page", "--controller", "remb"], "a target's sender decides itself"),
         (["--target", "loopback"], "target loopback is ours: its sender does not adapt"),
-        (["--target", "page", "rfc8867-5.2"], "scenario rfc8867-5.2 has 2 flows"),
+        (["--target", "page", "rfc8867-5.2"], "scenario rfc8867-5.2 has 2 flows: a target is called once"),
+        (["--target", "page", "rfc8867-5.6"], "scenario rfc8867-5.6 has a flow that comes later, pauses or is farther"),
         (["--target", "sdp+http://127.0.0.1:1/offer"], "pictures are not measured with sdp+http"),
         (["--target", "page+https://h/x"], "a sender's rate is not measured with page+https://h/x"),
         (["--target", "janus+ws://h:1/videoroom/1", "--set", "video.bitrate=3"], "rate '3' has no unit"),
@@ -73,12 +74,16 @@ def test_what_cannot_be_meant_is_one_sentence_and_nothing_is_called(arguments, s
     assert not out
 
 
-def adapted(case, late_s=0.0):
-    """Return a call that a target sent 1 Mb/s in from beginning to end, whatever the line; late in its second 3."""
+def adapted(case, late_s=0.0, codec="VP8", full_s=2):
+    """Return a call that a target sent 1 Mb/s in from beginning to end, whatever the line; late in its second 3.
+
+    From ``full_s`` on the queue drops everything.
+    """
     packets = [
-        (at_s, 1250, Fate((at_s + 0.1,) if at_s < 2 else (), None if at_s < 2 else "queue")) for at_s in INSTANTS
+        (at_s, 1250, Fate((at_s + 0.1,) if at_s < full_s else (), None if at_s < full_s else "queue"))
+        for at_s in INSTANTS
     ]
-    course = _course(case, packets, *watched([(0.5, KEY)]))
+    course = _course(case, packets, *watched([(0.5, KEY)], codec))
     lateness = Lateness(limit_s=LIMIT_S)
     for at_s in INSTANTS:
         lateness.add(late_s if int(at_s) == 3 else 0.0, at_s)
@@ -86,21 +91,25 @@ def adapted(case, late_s=0.0):
 
 
 INSTANTS = [number / 100 for number in range(500)]
+ASKED = ("--target", "whip+whep://h/x", "--set", "video.bitrate=1mbit")
 LINE = ("--link", "delay 100ms rate 2mbit at 2s rate 500kbit", "--length", "5s")
 
 
 @pytest.fixture
 def placed(monkeypatch):
-    """Let calls at targets come about as ``adapted`` says, ``late_s`` late in one second."""
+    """Let calls at targets come about as ``adapted`` says, a dict of its arguments each; None: not at all."""
 
-    def calls(late_s):
+    def calls(*each):
         class Placing:
             def __init__(self, url, settings, heading):
                 assert (url, settings, heading) == ("whip+whep://h/x", ("video.bitrate=1mbit",), "down")
 
-            def call(self, case, _seed, tick):
+            def call(self, case, seed, tick):
                 tick(1.0)
-                return adapted(case, late_s)
+                how = each[seed]
+                if how is None:
+                    raise MeasurementError("nobody answered", "is it up?")
+                return adapted(case, **how)
 
         monkeypatch.setattr("rtcprobe.probe.adapting.Adapting", Placing)
 
@@ -111,10 +120,9 @@ def placed(monkeypatch):
 def test_calls_at_a_target_have_a_scoreboard_and_do_not_count_where_we_were_late(
     late_s, code, placed, rtcprobe, tmp_path
 ):
-    placed(late_s)
+    placed({"late_s": late_s})
     files = ("--json", tmp_path / "a.json", "--html", tmp_path / "a.html")
-    asked = ("--target", "whip+whep://h/x", "--set", "video.bitrate=1mbit")
-    left, out, err = rtcprobe("adapt", "-q", *asked, *LINE, *files)
+    left, out, err = rtcprobe("adapt", "-q", *ASKED, *LINE, *files)
     assert left == code
     assert (
         "When the line falls to 500kbit, a server never sends below it, with 0 freezes and 300 packets dropped" in out
@@ -148,3 +156,41 @@ def test_a_call_that_did_not_last_is_told_and_has_no_scoreboard(failed, cut, mon
     calls = Adapting("whip+whep+http://h/x", (), "down")
     with pytest.raises(MeasurementError, match=failed or f"the call was cut: {cut}"):
         calls.call(find_case("step"), 1, lambda _: None)
+
+
+def test_a_call_that_failed_is_told_and_figures_are_of_those_that_count(placed, rtcprobe, tmp_path):
+    placed({"full_s": 3}, None, {"late_s": 0.006, "full_s": 1}, {"full_s": 3})
+    path = tmp_path / "a.json"
+    code, out, err = rtcprobe("adapt", "-q", "--seeds", "4", *ASKED, *LINE, "--json", path)
+    assert code == 3
+    told = " ".join(err.split())
+    assert "call 2 did not come about: nobody answered: is it up?" in told
+    assert "INVALID: call 3: packets left our emulator" in told
+    assert "200 packets dropped" in out  # of the two that count, not the 400 of call 3
+    (found,) = json.loads(path.read_text())["scenarios"]
+    assert found["counted"] == len(found["calls"]) == 2
+    assert found["figures"]["dropped"] == [200] * 3
+
+
+def test_where_json_is_printed_the_reason_stands_on_standard_error(placed, rtcprobe):
+    placed({"late_s": 0.006})
+    code, out, err = rtcprobe("adapt", "-q", *ASKED, *LINE, "--json", "-")
+    assert code == 3
+    assert "INVALID: call 1: packets left our emulator" in err
+    assert json.loads(out)["scenarios"][0]["invalid"]
+
+
+@pytest.mark.parametrize("codec", ["VP8", "H264"])
+def test_nothing_is_said_of_a_size_that_nobody_knows(codec, placed, rtcprobe, tmp_path):
+    placed({"codec": codec})
+    line = ("--link", "rate 2mbit at 2s rate 500kbit at 3s rate 2mbit", "--length", "5s")
+    files = ("--json", tmp_path / "a.json", "--html", tmp_path / "a.html")
+    code, out, _ = rtcprobe("adapt", "-q", *ASKED, *line, *files)
+    assert code == 0
+    known = codec == "VP8"
+    assert ("the picture keeps its size" in out) == known
+    page = (tmp_path / "a.html").read_text()
+    assert ("the picture keeps its size" in page) == known
+    assert ("height of the picture" in page) == known
+    (call,) = json.loads((tmp_path / "a.json").read_text())["scenarios"][0]["calls"]
+    assert call["height"] == [480 if known else None] * 5

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rtcprobe.adaptation import Case, Course, capacity_of
-from rtcprobe.report.adapt import figure_rows, sentence_of
+from rtcprobe.report.adapt import figure_rows, sentence_of, size_known
 from rtcprobe.report.html.curves import WIDTHS, Band, Curve, Panel, panels
 from rtcprobe.report.html.page import environment
 from rtcprobe.report.html.reduce import Floats
@@ -63,15 +63,16 @@ def _part(each: AdaptCase, name: str) -> dict[str, object]:
     drawn = panels_of(course, each.courses, case)
     frozen, dropped = sum(course.freezes), sum(course.drops)
     known = "capacity " if np.isnan(course.target_bps).all() else "capacity, estimate "
+    height = "height of the picture; " if size_known(course) else ""
     label = (
-        f"One call over {case.length_s:g} s: {known}and what was sent; delay; height of the picture; "
+        f"One call over {case.length_s:g} s: {known}and what was sent; delay; {height}"
         f"{dropped} packets dropped, {frozen} freezes."
     )
     plots = [panels(drawn, name=f"{name}{width}", width=width, label=label, end_s=case.length_s) for width in WIDTHS]
     return {
         "name": case.name,
         "beside": f"{case.about} ({case.source})",
-        "sentence": sentence_of(case, each.controller, each.rows),
+        "sentence": sentence_of(case, each.controller, each.rows, each.courses),
         "plots": plots,
         "caption": f"{_FIRST}{_SHADE if len(each.courses) > 1 else ''}{_CAPTION}",
         "table": Table(
@@ -113,6 +114,10 @@ def panels_of(course: Course, courses: Sequence[Course], case: Case) -> list[Pan
     lines.append(Curve(title="sent", at_s=at_s, values=_kbps(course.offered_bps), tone="warn"))
     sent = np.array([_kbps(other.offered_bps) for other in courses])
     freezes = np.array([at for at, count in zip(at_s, course.freezes, strict=True) if count])
+    height = Panel(
+        title="height of the picture, lines",
+        curves=[Curve(title="", at_s=at_s - 0.5, values=np.array(course.height, dtype=np.float64), steps=True)],
+    )
     return [
         Panel(title="kb/s", curves=lines, band=Band(at_s=at_s, low=sent.min(axis=0), high=sent.max(axis=0))),
         Panel(
@@ -122,10 +127,7 @@ def panels_of(course: Course, courses: Sequence[Course], case: Case) -> list[Pan
                 Curve(title="mean", at_s=at_s, values=mean, tone="soft"),
             ],
         ),
-        Panel(
-            title="height of the picture, lines",
-            curves=[Curve(title="", at_s=at_s - 0.5, values=np.array(course.height, dtype=np.float64), steps=True)],
-        ),
+        *([height] if size_known(course) else []),
         Panel(
             title="packets dropped by the queue",
             curves=[Curve(title="", at_s=at_s - 0.5, values=np.array(course.drops, dtype=np.float64), steps=True)],
