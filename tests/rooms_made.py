@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from rtcprobe.result import Account, Happening, HeardCall, Join, Joins, Result, Sample, Span
 from rtcprobe.ways import Way
 
-__all__ = ["heard", "join", "room"]
+__all__ = ["heard", "join", "newcomers", "room", "unseen"]
 
 ROLES = {"ana": "host", "ben": "co-host", "cho": "audience", "dan": "audience"}
 
@@ -68,6 +69,30 @@ def room(
         happenings=tuple(Happening(party=who, does=does, at_s=at_s) for at_s, who, does in happenings),
         join=Joins(attempts=tuple(joins)),
     )
+
+
+def newcomers(*never: int, of: int = 7) -> Result:
+    """Return a room in which ``of`` join at 1 s in each call; as many as given hear nothing, the others 0.5 s on."""
+    names = [f"n{k}" for k in range(of)]
+    accounts = tuple(
+        replace(
+            heard(f"ana_to_{name}", 100, calls=len(never)),
+            spans=tuple(
+                Span(what="heard", from_s=1.5 + k / 1e3, until_s=10.0, call=call)
+                for call, vain in enumerate(never)
+                if k >= vain
+            ),
+        )
+        for k, name in enumerate(names)
+    )
+    joined = (Happening(party=name, does="join", at_s=1.0, call=call) for call in range(len(never)) for name in names)
+    roles = {"ana": "host", **dict.fromkeys(names, "audience")}
+    return replace(room(*accounts, roles=roles), happenings=tuple(joined))
+
+
+def unseen(way: str) -> Account:
+    """Return the account of a picture of 250 frames that were sent and never seen."""
+    return Account(kind="glass_to_glass", way=Way(f"{way}.video"), scheduled=250, heard=0, rejected=0, lost=250)
 
 
 def join(party: str, first_audio_s: float | None, round_: int = 0) -> Join:

@@ -17,6 +17,7 @@ from rtcprobe.exporter.instruments import Draft, Instruments
 from rtcprobe.result import Account, Result, Room, Waited
 from rtcprobe.scenario import Party, Scenario
 from rtcprobe.verdict.room import matrix, people
+from rtcprobe.verdict.room.comings import pictures_awaited
 from rtcprobe.verdict.room.grouping import MOST, WHOLE, by_role
 
 __all__ = ["MOST", "access_labels", "directions", "party_label", "region_labels", "set_room"]
@@ -77,7 +78,7 @@ def set_room(into: Instruments | Draft, result: Result) -> None:
     for joined in room.joins:
         for within, share in (("1s", joined.within_1s), ("5s", joined.within_5s)):
             into.set("rtcprobe_last_room_joined_ratio", share, group=joined.group, within=within)
-    for what, waits in _waits(room).items():
+    for what, waits in _waits(result, room).items():
         _set_waits(into, what, waits)
     windows_s = sorted(each.window_s for each in room.talk_over)
     if windows_s:
@@ -101,20 +102,14 @@ def _set_matrix(into: Instruments | Draft, result: Result) -> None:
         into.set("rtcprobe_last_room_spread_seconds", spread_s, talker=talker)
 
 
-def _waits(room: Room) -> Mapping[str, list[Waited]]:
+def _waits(result: Result, room: Room) -> Mapping[str, Sequence[Waited]]:
     return {
         "on_stage": [wait for each in room.entrances for wait in each.waits],
         "silence": [wait for each in room.exits for wait in each.silences],
         "joined": [Waited(listener=each.party, wait_s=each.wait_s) for each in room.newcomers],
         "on_screen": [wait for each in room.entrances for wait in each.pictures],
-        "first_picture": _first_pictures(room),
+        "first_picture": pictures_awaited(result),
     }
-
-
-def _first_pictures(room: Room) -> list[Waited]:
-    """Return the waits of who joined for a picture; none in a room where nobody who joined saw any."""
-    waits = [Waited(listener=each.party, wait_s=each.picture_s) for each in room.newcomers]
-    return waits if any(each.wait_s is not None for each in waits) else []
 
 
 def _set_waits(into: Instruments | Draft, what: str, waits: Sequence[Waited]) -> None:

@@ -12,6 +12,7 @@ from rtcprobe.report.sentences import arrow, bounds, counted, milliseconds, plai
 from rtcprobe.report.words import say
 from rtcprobe.result import Entrance, Exit, NamedFigure, Result, Room, Waited
 from rtcprobe.verdict.room import Hour, Matrix, hour, level, matrix, worst_pairs
+from rtcprobe.verdict.room.comings import pictures_awaited
 from rtcprobe.verdict.room.matrix import Cell
 from rtcprobe.ways import Way
 
@@ -86,7 +87,7 @@ def facts(result: Result, room: Room) -> Iterator[tuple[str, str]]:
                 five=rough_share(each.within_5s),
             )
             yield say("joins, {who}", who=name), within
-    yield from _comings(room)
+    yield from _comings(room, pictures_awaited(result))
     if room.talk_over:
         yield say("talk-over window, of who heard each other"), "; ".join(_windows(room))
 
@@ -110,7 +111,7 @@ def _spread(spread_s: float, low_s: float | None, high_s: float | None) -> str:
     return f"{milliseconds(spread_s)}{ends}"
 
 
-def _comings(room: Room) -> Iterator[tuple[str, str]]:
+def _comings(room: Room, pictures: Sequence[Waited]) -> Iterator[tuple[str, str]]:
     by_party: dict[str, list[Entrance]] = {}
     for each in room.entrances:
         by_party.setdefault(each.party, []).append(each)
@@ -135,9 +136,8 @@ def _comings(room: Room) -> Iterator[tuple[str, str]]:
     if room.newcomers:
         waits = [Waited(listener=each.party, wait_s=each.wait_s) for each in room.newcomers]
         yield say("joined meanwhile → first sound"), _waits(waits)
-        pictures = [Waited(listener=each.party, wait_s=each.picture_s) for each in room.newcomers]
-        if any(each.wait_s is not None for each in pictures):
-            yield say("joined meanwhile → first picture"), _waits(pictures)
+    if pictures:
+        yield say("joined meanwhile → first picture"), _waits(pictures)
 
 
 def _waits(waits: Sequence[Waited]) -> str:

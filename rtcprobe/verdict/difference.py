@@ -104,8 +104,9 @@ class Difference:
 
     @property
     def rare(self) -> bool:
-        """Whether it is of the family of failed or late joins, lost markers and gaps (rule 2)."""
-        return self.metric.endswith((".failed", ".lost", ".within_1s", ".within_5s")) or ".gap_share_" in self.metric
+        """Whether it is of the family of failed or late joins, waits in vain, lost markers and gaps (rule 2)."""
+        names = (".failed", ".lost", ".never", ".within_1s", ".within_5s")
+        return self.metric.endswith(names) or ".gap_share_" in self.metric
 
     @property
     def measured(self) -> bool:

@@ -5,7 +5,8 @@ Rules:
        the same buffers, and newcomers of one call meet the same network. Under equal seeds each call has its own
        counterpart.
     2. Spread, waits and gaps judge. Talk-over explains: it is the sum of two delays that judge by themselves.
-    3. Waits that never ended are later than any: a percentile among them is never, and is not compared.
+    3. Waits that never ended are later than any: a percentile among them is never, and is not compared. Their share
+       is, where there are any: else nobody would be told that half the room waits in vain.
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ def headlines(pair: Pair) -> Iterator[Row]:
         if any(not metric_named(name).read(run).empty for run in (*pair.a, *pair.b)):
             yield _time(pair, name, 0.50)
             yield _time(pair, name, 0.95)
+        if any(metric_named(name).read(run).never for run in (*pair.a, *pair.b)):
+            yield rated(pair, _OfRoom(f"{name}.never"), "share")
     for name in _SHARES:
         if any(metric_named(name).read(run).rated is not None for run in (*pair.a, *pair.b)):
             yield rated(pair, _OfRoom(name), "share")
@@ -66,7 +69,7 @@ def _rooms(pair: Pair) -> bool:
 
 
 class _OfRoom(NamedTuple):
-    """A share of the time that everybody listened."""
+    """A share of the time that everybody listened, or of all waits."""
 
     metric: str
     way: None = None
@@ -76,7 +79,7 @@ class _OfRoom(NamedTuple):
         return self.metric
 
     def weight(self, run: Result, found: Rated) -> float:
-        """Return the seconds it is a share of."""
+        """Return the seconds, or how many waits, it is a share of."""
         del run
         return math.fsum(found.weights)
 
@@ -116,7 +119,9 @@ def _time(pair: Pair, name: str, p: float) -> Row:
     row = Figure(pair, name, named(p), "s", one, two, headline=name not in _EXPLAIN)
     if one.value is None or two.value is None:
         needed = samples_needed(p)
-        return row.unmeasured(f"{named(p)} needs {needed} {_TIMES[name]}, {one.n} and {two.n} were there")
+        if min(one.n, two.n) < needed:
+            return row.unmeasured(f"{named(p)} needs {needed} {_TIMES[name]}, {one.n} and {two.n} were there")
+        return row.unmeasured(f"{named(p)} lies among waits that never ended")
     if one.never or two.never:
         return row.over("none", None, withheld="some never ended: how far chance moves the others says nothing of them")
     paired = pair.paired and [each.key for each in ours] == [each.key for each in theirs]

@@ -7,9 +7,10 @@ from rtcprobe.exporter.config import OBJECTIVES
 from rtcprobe.exporter.instruments import Instruments, expose
 from rtcprobe.exporter.outcome import Outcome, add_run, probe_labels, set_last_run, set_up
 from rtcprobe.exporter.rooms import directions
+from rtcprobe.report.room import facts
 from rtcprobe.scenario import find_scenario, parse_scenario
 from rtcprobe.verdict import goals, judge
-from tests.rooms_made import heard, join, room
+from tests.rooms_made import heard, join, room, unseen
 
 PAIR = """
 name: pair
@@ -62,6 +63,23 @@ def test_the_matrix_is_a_series_a_pair_and_the_rooms_figures_are_those_of_the_re
     assert values(samples, "rtcprobe_last_room_waits_never", "what") == {("on_stage",): 1.0}
     assert values(samples, "rtcprobe_last_room_talk_over_seconds", "aggregate")["max",] == pytest.approx(0.220)
     assert values(samples, "rtcprobe_last_room_parties", "role") == {("host",): 1, ("co-host",): 1, ("audience",): 2}
+
+
+@pytest.mark.parametrize(("watches", "never"), [(("cho", "dan"), {("first_picture",): 2.0}), (("dan",), {})])
+def test_who_joins_and_never_sees_a_picture_is_counted_and_who_watches_nobody_is_not(watches, never):
+    result = judge(
+        room(
+            heard("ana_to_cho", 100, spells=[(4.2, 10.0)]),
+            heard("ana_to_dan", 100),
+            *(unseen(f"ana_to_{name}") for name in watches),
+            happenings=[(4.0, "cho", "join"), *([(4.1, "dan", "join")] if len(watches) == 2 else [])],
+        ),
+        [],
+    )
+    told = dict(facts(result, result.room)).get("joined meanwhile → first picture")
+    waits = values(exported(result, find_scenario("community-stage")), "rtcprobe_last_room_waits_never", "what")
+    assert {key: count for key, count in waits.items() if key == ("first_picture",)} == never
+    assert told == ("never at cho, dan (2 times)" if never else None)
 
 
 def test_a_room_of_28_has_a_direction_a_pair_of_roles_and_some_hundred_series():

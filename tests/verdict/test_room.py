@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 
 from rtcprobe.errors import BadInputError
-from rtcprobe.result import Account, Playout, Result, Sample
+from rtcprobe.result import Account, HeardCall, Playout, Result, Sample
 from rtcprobe.verdict import compare, judge
 from rtcprobe.verdict.budgets import evaluate, parse_budget
 from rtcprobe.verdict.room import matrix, people, room_of, worst_pairs
 from rtcprobe.verdict.room.figures import collision
-from rtcprobe.verdict.room.grouping import by_role, readable
+from rtcprobe.verdict.room.grouping import by_role, readable, together
 from rtcprobe.ways import Way
 from tests.rooms_made import ROLES, heard, join, room
 
@@ -309,6 +309,37 @@ def test_pictures_are_judged_by_way_by_role_and_by_their_worst_pair():
     assert [each.name for each in found.columns] == ["cho", "dan"]
     assert found.cells["ana", "dan"].p50_s == pytest.approx(0.350)
     assert worst_pairs(result, 1, "glass_to_glass")[0].worst.listener == "dan"
+
+
+def watched(way, seen_frames, *, frozen_s, rate_hz):
+    """Return what was seen on a way in 10 s of 250 frames, in one call."""
+    figures = {"ssim": 0.9 if seen_frames == 250 else 0.7, "freeze_share": frozen_s / 10.0, "frame_rate": rate_hz}
+    return replace(
+        seen(way, 100, until_s=seen_frames * 0.04, step_s=0.04), scheduled=250, lost=250 - seen_frames, figures=figures,
+        playout=Playout(policy="libwebrtc", w3c={"totalFreezesDuration": frozen_s, "totalInterFrameDelay": 10.0}),
+        calls=(HeardCall(call=0, scheduled=250, heard=seen_frames, figures=figures),),
+    )  # fmt: skip
+
+
+def test_a_way_that_stood_still_counts_by_the_time_it_was_watched_not_by_the_few_frames_seen():
+    both = together([
+        watched("ana_to_cho", 250, frozen_s=0.0, rate_hz=25.0), watched("ana_to_dan", 25, frozen_s=9.0, rate_hz=2.5),
+    ])  # fmt: skip
+    for figures in (both.figures, both.calls[0].figures):
+        assert figures["freeze_share"] == pytest.approx((0.0 + 9.0) / (10.0 + 10.0))
+        assert figures["frame_rate"] == pytest.approx((25.0 * 10.0 + 2.5 * 10.0) / 20.0)
+        assert figures["ssim"] == pytest.approx((0.9 * 250 + 0.7 * 25) / 275)  # a likeness is of frames
+
+
+def test_a_short_look_counts_little_in_what_stood_still():
+    short = replace(
+        watched("ana_to_dan", 25, frozen_s=9.0, rate_hz=2.5),
+        playout=Playout(policy="libwebrtc", w3c={"totalFreezesDuration": 0.9, "totalInterFrameDelay": 1.0}),
+    )
+    found = together([watched("ana_to_cho", 250, frozen_s=0.0, rate_hz=25.0), short])
+    counted = found.playout.w3c
+    share = counted["totalFreezesDuration"] / counted["totalInterFrameDelay"]
+    assert found.figures["freeze_share"] == pytest.approx(share) == pytest.approx(0.9 / 11.0)
 
 
 def test_pictures_of_a_room_too_large_to_tell_apart_are_told_by_role():

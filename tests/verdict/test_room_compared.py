@@ -7,7 +7,8 @@ import pytest
 from rtcprobe.probe import run_probe
 from rtcprobe.report.comparison import difference_lines
 from rtcprobe.scenario import parse_scenario
-from rtcprobe.verdict import compare
+from rtcprobe.verdict import check, compare, judge
+from tests.rooms_made import newcomers
 
 ROOM = """
 name: compared
@@ -60,6 +61,31 @@ def test_what_never_came_on_stage_is_not_compared_as_a_number():
     never = "script=[guest publishes at 1500ms, host leaves at 3990ms]"
     found = rows(ran(), ran(never))
     assert found["room.silence p50"].verdict == "not measured"
+
+
+def test_a_percentile_among_waits_that_never_ended_is_not_said_to_lack_newcomers():
+    # 22 of 42 never heard anything: so did the middle one.
+    found = rows(judge(newcomers(3, 4, 4, 4, 3, 4), []), judge(newcomers(0, 0, 0, 0, 0, 0), []))["room.joined p50"]
+    assert (found.verdict, found.note) == ("not measured", "p50 lies among waits that never ended")
+    few = judge(newcomers(0, of=2), [])
+    assert rows(few, few)["room.joined p95"].note.endswith(" newcomers, 2 and 2 were there")
+
+
+def test_half_the_newcomers_in_vain_where_three_of_42_were_fails_the_check():
+    before, now = judge(newcomers(0, 1, 0, 1, 0, 1), []), judge(newcomers(3, 3, 4, 3, 3, 4), [])
+    never = rows(before, now)["room.joined.never mean"]
+    assert (never.a.value, never.b.value) == (pytest.approx(3 / 42), pytest.approx(20 / 42))
+    assert (never.verdict, never.method, never.rare) == ("worse", "calls", True)
+    assert rows(now, before)["room.joined.never mean"].verdict == "better"
+    checked = check([before], [now])
+    # The middle newcomer heard something on both sides: by those who did, nothing got worse.
+    assert [each.reason.partition(" ")[0] for each in checked.gates if each.verdict == "fail"] == ["room.joined.never"]
+    assert checked.verdict == "fail"
+
+
+def test_waits_that_all_ended_have_no_row_of_those_that_did_not():
+    ended = judge(newcomers(0, 0, 0), [])
+    assert "room.joined.never mean" not in rows(ended, ended)
 
 
 def test_calls_of_two_have_no_rows_of_rooms():

@@ -21,7 +21,7 @@ from rtcprobe.result import Account, Entrance, Exit, Happening, Newcomer, Result
 from rtcprobe.verdict.room.people import HOSTS, Person
 from rtcprobe.ways import Way
 
-__all__ = ["entrances", "exits", "newcomers", "viewers"]
+__all__ = ["entrances", "exits", "newcomers", "pictures_awaited", "viewers"]
 
 _ENTERS = ("publish", "join")
 _ENDS = ("stop", "leave")
@@ -183,6 +183,13 @@ def newcomers(result: Result) -> tuple[Newcomer, ...]:
             )
         )
     return tuple(out)
+
+
+def pictures_awaited(result: Result) -> tuple[Waited, ...]:
+    """Return the wait for a first picture of everybody who joined and is shown somebody; as the result's room says."""
+    watch = viewers(result)
+    joined = () if result.room is None else result.room.newcomers
+    return tuple(Waited(listener=each.party, wait_s=each.picture_s) for each in joined if each.party in watch)
 
 
 def _first_seen_s(result: Result, joined: Happening) -> float:

@@ -22,6 +22,9 @@ WHOLE: Final = "room"
 
 _PICTURES: Final[tuple[Kind, ...]] = ("glass_to_glass", "lip_sync")
 
+_STILL: Final = ("freeze_share", "frame_rate")
+"""Of the time watched, not of the frames seen: the longer a picture stands still, the fewer of those there are."""
+
 _APART: Final = 1_000_000
 """More than a call has markers: by it those of one way are numbered apart from the next one's."""
 
@@ -92,7 +95,7 @@ def _watched(ears: Sequence[Account]) -> Playout | None:
 
 
 def _likenesses(sights: Sequence[Account] | Sequence[HeardCall]) -> dict[str, float]:
-    """Return how still and how like their film pictures were: means by what was seen, of the rest the worst."""
+    """Return how still and how like their film pictures were: means, of the rest the worst."""
     names = dict.fromkeys(name for each in sights for name in each.figures if not name.startswith("frames_of_"))
     found: dict[str, float] = {}
     for name in names:
@@ -100,9 +103,23 @@ def _likenesses(sights: Sequence[Account] | Sequence[HeardCall]) -> dict[str, fl
         if name.endswith(("_p5", "_in_worst_second")):
             found[name] = min(each.figures[name] for each in known)
             continue
-        heard = max(1, sum(each.heard for each in known))
-        found[name] = math.fsum(each.figures[name] * each.heard for each in known) / heard
+        weights = [_weight(name, each) for each in known]
+        whole = math.fsum(weights) or 1.0
+        found[name] = math.fsum(each.figures[name] * by for each, by in zip(known, weights, strict=True)) / whole
     return found
+
+
+def _weight(name: str, sight: Account | HeardCall) -> float:
+    """Return what a way's mean counts by: frames seen; how still it was by the seconds it was watched.
+
+    By W3C's seconds the mean is the share of all ways' sums, totalFreezesDuration / totalInterFrameDelay. A call does
+    not keep them: there, by the frames that were sent to it.
+    """
+    if name not in _STILL:
+        return sight.heard
+    counted = sight.playout.w3c if isinstance(sight, Account) and sight.playout is not None else {}
+    watched_s = counted.get("totalInterFrameDelay")
+    return sight.scheduled if watched_s is None else watched_s
 
 
 def _calls(ears: Sequence[Account]) -> Iterable[HeardCall]:

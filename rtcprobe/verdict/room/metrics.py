@@ -7,6 +7,7 @@ Names:
     room.first_picture    cue to join → first picture seen, each newcomer
     room.on_screen        cue to go on stage, or to come back → first seen, each viewer
     room.silence          a host gone → a host heard again, each listener
+    room.joined.never     the share of such waits that never ended; of the four others above, too
     room.talk_over        the sum of both delays of each pair that hears each other, of each call
     room.gap_share_200ms  the share of sound listened to that was made up in gaps of 200 ms or longer (of all ways, or
                           of those to one listener); 80, 100, 200 and 500 ms
@@ -17,12 +18,12 @@ A party's name or a role after ``room`` narrows each to it: ``room.audience.gap_
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from rtcprobe.result import Account, Join, Kind, Result
-from rtcprobe.verdict.intervals import Calls
+from rtcprobe.verdict.intervals import Calls, Rated
 from rtcprobe.verdict.metric import Metric, Observations
 from rtcprobe.verdict.room.comings import entrances, exits, newcomers, viewers
 from rtcprobe.verdict.room.figures import GAPS_S, gap_share, gaps_named, joined_within, pooled_delays, words_apart
@@ -35,6 +36,9 @@ _WITHIN_S = (1.0, 5.0)
 """One second is where a user begins to wonder (Nielsen, *Usability Engineering*, 1993); five is what Agora and
 Volcengine call a join that succeeded (``verdict.dialects``)."""
 
+_Waits = tuple[int, Sequence[float | None]]
+"""What was waited for once: in which call, and how long each waited, seconds; None: it never came."""
+
 
 def room_metrics() -> Iterable[Metric]:
     """Yield every metric of rooms, and of joins and ways what rooms ask of them."""
@@ -45,7 +49,9 @@ def room_metrics() -> Iterable[Metric]:
         "on_screen": _on_screen,
     }  # fmt: skip
     for name, read in waits.items():
-        yield Metric(root="room", suffix=f".{name}", unit="s", pick=read, over="room")
+        yield Metric(root="room", suffix=f".{name}", unit="s", pick=_timed(read), over="room")
+        never = f".{name}.never"
+        yield Metric(root="room", suffix=never, unit="share", pick=_in_vain(read), aggregates=("mean",), over="room")
     for least_s in GAPS_S:
         name = f".{gaps_named(least_s)}"
         yield Metric(root="room", suffix=name, unit="share", pick=_gaps_to(least_s), aggregates=("mean",), over="room")
@@ -117,62 +123,78 @@ def _talk_over(result: Result, name: str) -> Observations:
     return Observations(calls=Calls(parts=tuple(parts), least=0.0)) if parts else Observations()
 
 
-def _on_stage(result: Result, name: str) -> Observations:
+def _on_stage(result: Result, name: str) -> Iterator[_Waits]:
     named = _named(result, name)
-    return _waits(
-        (each.call, wait.wait_s)
-        for each in entrances(result)
-        if named is None or each.party in named
-        for wait in each.waits
-    )
+    for each in entrances(result):
+        if named is None or each.party in named:
+            yield each.call, [wait.wait_s for wait in each.waits]
 
 
-def _silence(result: Result, name: str) -> Observations:
+def _silence(result: Result, name: str) -> Iterator[_Waits]:
     named, known = _named(result, name), people(result)
-    return _waits(
-        (each.call, wait.wait_s)
-        for each in exits(result, known)
-        if named is None or each.party in named
-        for wait in each.silences
-    )
+    for each in exits(result, known):
+        if named is None or each.party in named:
+            yield each.call, [wait.wait_s for wait in each.silences]
 
 
-def _joined(result: Result, name: str) -> Observations:
+def _joined(result: Result, name: str) -> Iterator[_Waits]:
     named = _named(result, name)
-    return _waits((each.call, each.wait_s) for each in newcomers(result) if named is None or each.party in named)
+    for each in newcomers(result):
+        if named is None or each.party in named:
+            yield each.call, [each.wait_s]
 
 
-def _first_picture(result: Result, name: str) -> Observations:
+def _first_picture(result: Result, name: str) -> Iterator[_Waits]:
     named, watch = _named(result, name), viewers(result)
-    return _waits(
-        (each.call, each.picture_s)
-        for each in newcomers(result)
-        if each.party in watch and (named is None or each.party in named)
-    )
+    for each in newcomers(result):
+        if each.party in watch and (named is None or each.party in named):
+            yield each.call, [each.picture_s]
 
 
-def _on_screen(result: Result, name: str) -> Observations:
+def _on_screen(result: Result, name: str) -> Iterator[_Waits]:
     named = _named(result, name)
-    return _waits(
-        (each.call, wait.wait_s)
-        for each in entrances(result)
-        if named is None or each.party in named
-        for wait in each.pictures
-    )
+    for each in entrances(result):
+        if named is None or each.party in named:
+            yield each.call, [wait.wait_s for wait in each.pictures]
 
 
-def _waits(found: Iterable[tuple[int, float | None]]) -> Observations:
+def _timed(read: Callable[[Result, str], Iterable[_Waits]]) -> Callable[[Result, str], Observations]:
     """Return waits call by call; where some never ended, as they are: never is later than any of them."""
-    taken = list(found)
-    values = tuple(wait_s for _, wait_s in taken if wait_s is not None)
-    if len(values) < len(taken):
-        return Observations(values=values, never=len(taken) - len(values))
-    by_call: dict[int, list[float]] = {}
-    for call, wait_s in taken:
-        by_call.setdefault(call, []).append(wait_s or 0.0)
-    return (
-        Observations(calls=Calls(parts=tuple(map(np.array, by_call.values())), least=0.0)) if taken else Observations()
-    )
+
+    def timed(result: Result, name: str) -> Observations:
+        taken = [(call, wait_s) for call, waits in read(result, name) for wait_s in waits]
+        values = tuple(wait_s for _, wait_s in taken if wait_s is not None)
+        if not taken or len(values) < len(taken):
+            return Observations(values=values, never=len(taken) - len(values))
+        by_call: dict[int, list[float]] = {}
+        for call, wait_s in taken:
+            by_call.setdefault(call, []).append(wait_s or 0.0)
+        return Observations(calls=Calls(parts=tuple(map(np.array, by_call.values())), least=0.0))
+
+    return timed
+
+
+def _in_vain(read: Callable[[Result, str], Iterable[_Waits]]) -> Callable[[Result, str], Observations]:
+    """Return the share of waits that never ended, call by call. Those for one party have one cause: an event."""
+
+    def in_vain(result: Result, name: str) -> Observations:
+        waited = [(call, waits) for call, waits in read(result, name) if waits]
+        if not waited:
+            return Observations()
+        by_call: dict[int, list[bool]] = {}
+        for call, waits in waited:
+            by_call.setdefault(call, []).extend(wait_s is None for wait_s in waits)
+        every = [never for each in by_call.values() for never in each]
+        return Observations(
+            rated=Rated(
+                value=sum(every) / len(every),
+                figures=tuple(sum(each) / len(each) for each in by_call.values()),
+                weights=tuple(float(len(each)) for each in by_call.values()),
+                events=float(len(waited)),
+            )
+        )
+
+    return in_vain
 
 
 def _gaps_to(least_s: float) -> Callable[[Result, str], Observations]:
