@@ -171,6 +171,17 @@ def test_a_budget_about_who_says_nothing_is_refused_before_anything_runs(budget,
         check_target(scenario, "virtual")
 
 
+def test_budgets_about_pictures_at_an_echo_are_about_the_way_there_and_back():
+    def check(budget):
+        echo = ["video={size: 160x120, fps: 15}", "target=janus+http://127.0.0.1:8088/janus/echotest"]
+        check_target(parse_scenario("{name: echo, link: delay 40ms}", [*echo, f"budgets=[{budget}]"]), "real")
+
+    for metric in ("glass_to_glass", "glass_to_glass.caller_to_caller", "video.round_trip.freeze_share", "lip_sync"):
+        check(f"{metric} {'mean < 1%' if metric.endswith('share') else 'p95 < 1s'}")
+    with pytest.raises(BadInputError, match="nothing of that is sent on that way: use one of round_trip"):
+        check("glass_to_glass.caller_to_callee p95 < 1s")
+
+
 def test_a_listener_who_came_too_late_was_silent_and_not_absent():
     late = ["parties.eve.comes=5900ms", "parties.eve.role=audience", "parties.host.role=host"]
     result = run(ROOM, *late, "budgets=[mouth_to_ear.host_to_audience p50 < 1s]")

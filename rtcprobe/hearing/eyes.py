@@ -16,7 +16,8 @@ Rules:
        call by a receiver of the same rules (``screen``). So this can be done later, and more than once.
     3. What cannot be read in a payload is counted and left out.
     4. A picture that stands still while its camera was off, or was left out by a server, is no freeze, whatever the
-       receiver, who is not told, counts: who watches is told.
+       receiver, who is not told, counts: who watches is told. What it stood beyond that is one where the receiver would
+       count it for itself.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from rtcprobe.picture.marker import Reading
 from rtcprobe.picture.payload import payload_format
 from rtcprobe.picture.settings import VIDEO_HZ
 from rtcprobe.playout.frames import Frame, FrameReceiver, Shown
+from rtcprobe.playout.frames.figures import is_freeze
 from rtcprobe.playout.frames.micros import to_ms
 from rtcprobe.recording import CameVideo, Departure, Said, VideoArrival
 
@@ -44,6 +46,8 @@ __all__ = ["Constants", "Decoded", "FrameSeen", "Seen", "Viewing", "see"]
 
 _US: Final = 1_000_000
 _CYCLE: Final = 1 << 32
+_RECENT: Final = 30
+"""Frames by which a picture's usual delay is told: as many as a freeze is judged among."""
 
 
 def see(
@@ -173,6 +177,8 @@ class _Sight:
         self._stamps = stamps if stamps is not None else self._as_they_left(said, first, count)
         """The frames that this viewer was to see, with their RTP times."""
         self._numbers = {stamp: number for number, stamp in self._stamps.items()}
+        self._left_out = [(off, on) for off, on in pairwise(sorted(self._stamps)) if on > off + 1]
+        """The last frame before every pause, and the first behind it."""
         self._left_s = np.full(count, np.nan)
         self._packets: list[set[int]] = [set() for _ in range(count)]
         for departure in first:
@@ -227,25 +233,40 @@ class _Sight:
         )
 
     def _without_pauses(self, receiver: FrameReceiver) -> tuple[dict[str, float], list[tuple[float, float]]]:
-        """Return the receiver's figures and its freezes, but for those while there was nothing to see (rule 4)."""
-        w3c, frame_s, asked = dict(receiver.counters.w3c()), self._reel.frame_s, sorted(self._stamps)
-        off_s = [
-            (self._filmed_s[before] + frame_s, self._filmed_s[after])
-            for before, after in pairwise(asked)
-            if after > before + 1
-        ]
-        freezes_s: list[tuple[float, float]] = []
-        for begin_us, end_us in receiver.counters.freezes.spans_us:
-            begin_s, end_s = begin_us / _US, end_us / _US
-            if not any(off < end_s and begin_s < on for off, on in off_s):
-                freezes_s.append((begin_s, end_s))
+        """Return the receiver's figures and its freezes, but for the time when there was nothing to see (rule 4)."""
+        w3c, freezes = dict(receiver.counters.w3c()), receiver.counters.freezes
+        freezes_us: list[tuple[int, int]] = []
+        for span_us, beside in zip(freezes.spans_us, freezes.beside_ms, strict=True):
+            pauses_us = self._pauses_us(receiver, span_us)
+            if not pauses_us:
+                freezes_us.append(span_us)
                 continue
-            lasted_s = (to_ms(end_us) - to_ms(begin_us)) / 1e3  # the receiver counts whole ms
-            w3c["freezeCount"] -= 1
+            kept = [each for each in _outside(span_us, pauses_us) if is_freeze(_lasts_ms(each), *beside)]
+            freezes_us += kept
+            lasted_s, kept_s = _lasts_ms(span_us) / 1e3, [_lasts_ms(each) / 1e3 for each in kept]
+            w3c["freezeCount"] += len(kept) - 1
             for name in ("totalFreezesDuration", "totalInterFrameDelay"):
-                w3c[name] = round(w3c[name] - lasted_s, 3)
-            w3c["totalSquaredInterFrameDelay"] -= lasted_s**2
-        return w3c, freezes_s
+                w3c[name] = round(w3c[name] - lasted_s + sum(kept_s), 3)
+            w3c["totalSquaredInterFrameDelay"] -= lasted_s**2 - sum(each**2 for each in kept_s)
+        return w3c, [(begin_us / _US, end_us / _US) for begin_us, end_us in freezes_us]
+
+    def _pauses_us(self, receiver: FrameReceiver, freeze_us: tuple[int, int]) -> list[tuple[int, int]]:
+        """Return from when until when there was nothing to see while a picture stood, as late as pictures were then."""
+        if not self._left_out:
+            return []
+        named = [(each.at_us, self._frame_of(each.frame.timestamp)) for each in receiver.shown]
+        shown = [(at_us, number) for at_us, number in named if number is not None]
+        before = [each for each in shown if each[0] <= freeze_us[0]]
+        behind = [number for at_us, number in shown if at_us >= freeze_us[1]]
+        if not before or not behind:
+            return []
+        late_us = float(np.median([at_us - self._filmed_s[number] * _US for at_us, number in before[-_RECENT:]]))
+        filmed_us, frame_us = self._filmed_s * _US, self._reel.frame_s * _US
+        return [
+            (round(filmed_us[off] + frame_us + late_us), round(filmed_us[on] + late_us))
+            for off, on in self._left_out
+            if before[-1][1] <= off and on <= behind[0]
+        ]
 
     def _readings(
         self, receiver: FrameReceiver
@@ -331,3 +352,17 @@ def _first_copies(departures: Sequence[Departure]) -> list[Departure]:
         if each.ssrc == source:
             found.setdefault((each.sequence, each.timestamp), each)
     return list(found.values())
+
+
+def _lasts_ms(span_us: tuple[int, int]) -> int:
+    """Return how long something lasted as the receiver counts it, in whole ms."""
+    return to_ms(span_us[1]) - to_ms(span_us[0])
+
+
+def _outside(span_us: tuple[int, int], pauses_us: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return what of a span lies before, between and behind pauses, which are in order."""
+    low_us, high_us = span_us
+    edges_us = [low_us, *(min(max(each, low_us), high_us) for pause_us in pauses_us for each in pause_us), high_us]
+    return [
+        (begin_us, end_us) for begin_us, end_us in zip(edges_us[::2], edges_us[1::2], strict=True) if begin_us < end_us
+    ]

@@ -78,7 +78,7 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
         _check_conversation(scenario, target, engine)
         return target
     measured = tuple(map(Way, target.directions))
-    of_media = {over: tuple(way for way in scenario.ways if way.medium == medium) for over, medium in _OF_MEDIA.items()}
+    of_media = {over: _sent(scenario, medium, measured) for over, medium in _OF_MEDIA.items()}
     roles = {party.name: party.role for party in scenario.parties}
     for budget in scenario.budgets:
         _refuse_unknown(budget, target, measured, roles)
@@ -115,6 +115,16 @@ def _refuse_unknown(budget: Budget, target: Target, measured: Sequence[Way], rol
     if metric.way is not None and there and metric.way not in there:
         cure = did_you_mean(metric.way, there)
         raise BadInputError(f"budget {budget.expression!r}: there is no {metric.way} here", cure)
+
+
+def _sent(scenario: Scenario, medium: Medium, measured: Sequence[Way]) -> tuple[Way, ...]:
+    """Return the ways of a medium: an echo sends the pictures of who calls back to it, and nobody else's anywhere."""
+    ways = tuple(way for way in scenario.ways if way.medium == medium)
+    echoed = [way for way in measured if way.there_and_back]
+    if medium != "video" or not echoed:
+        return ways
+    shown = {way.talker for way in ways}
+    return tuple(Way.of(way.talker, way.listener, medium) for way in echoed if way.talker in shown)
 
 
 def _refuse_unseen(budget: Budget, of_media: Mapping[Over, Sequence[Way]], roles: Mapping[str, str]) -> None:

@@ -36,7 +36,7 @@ from rtcprobe.verdict.metric import Metric, Observations, Over, known_ways
 from rtcprobe.verdict.plain_metrics import harness_metrics, link_metrics
 from rtcprobe.verdict.room.metrics import delays_between, joins_of, room_metrics
 from rtcprobe.verdict.statistics import Ends
-from rtcprobe.ways import MEDIA, Leg, Way, party_named
+from rtcprobe.ways import MEDIA, Leg, Medium, Way, party_named
 
 __all__ = ["METRICS", "POPULAR", "Metric", "Observations", "Over", "known_ways", "metric_named", "phase_metric"]
 
@@ -132,7 +132,9 @@ def _of(kind: Kind, pick: Callable[[Account], Observations]) -> Callable[[Result
     def read(result: Result, way: str) -> Observations:
         accounts: Mapping[str, Account] = {str(each): account for each, account in result.of_kind(kind).items()}
         # A kind of one medium need not be told which: ``glass_to_glass.ana_to_ben`` is of ``ana_to_ben.video``.
-        found = accounts.get(way) or accounts.get(f"{way}.{_MEDIA.get(kind)}")
+        found, named = accounts.get(way), Way(way)
+        if found is None and kind in _MEDIA and named.medium == "audio":
+            found = accounts.get(Way.of(named.talker, named.listener, _MEDIA[kind]))
         return Observations() if found is None else pick(found)
 
     return read
@@ -361,13 +363,11 @@ _JUDGED: Mapping[Kind, _Judged] = {
 }
 """Every kind of account that something measures."""
 
-
-_MEDIA: Mapping[Kind, str] = {"glass_to_glass": "video", "lip_sync": "video", "messages": "messages"}
+_MEDIA: Mapping[Kind, Medium] = {"glass_to_glass": "video", "lip_sync": "video", "messages": "messages"}
 """The medium of kinds that are not of sound."""
 
 _CALLED = {"video": "glass_to_glass", "picture": "glass_to_glass", "av_skew": "lip_sync", "message_delay": "messages"}
-"""What budgets may call a kind, too: ``video.freeze_share``, ``picture.ssim``, ``av_skew``,
-``message_delay``."""
+"""What budgets may call a kind, too: ``video.freeze_share``, ``picture.ssim``, ``av_skew``, ``message_delay``."""
 
 
 def _metrics() -> Iterable[Metric]:

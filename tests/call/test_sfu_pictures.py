@@ -93,6 +93,27 @@ def test_joins_say_what_their_first_pictures_took():
     assert all(each.get("packets", 0) >= each.get("resent", 0) > -1 for each in asked)
 
 
+def test_a_join_waits_for_no_picture_that_is_not_sent_on():
+    loud = "parties={ana: {mouth: {programme: noise, marker_level: 20dB}}, ben: {}, cho: {}}"
+    result = run("target={kind: sfu, last_n: 1}", loud)
+    assert not result.warnings
+    assert {each.party for each in result.join.attempts if each.failed is None} == {"ana", "ben", "cho"}
+    everybody = run("target={kind: sfu, last_n: 3}", loud)
+    assert all("first_picture" in each.marks for each in everybody.join.attempts)
+
+
+def test_a_join_waits_for_no_picture_from_a_server_that_is_not_reached():
+    edges = {"ana": "left", "ben": "left", "cho": "right", "dan": "right"}
+    result = run(
+        *(f"parties.{name}={{edge: {edge}}}" for name, edge in edges.items()),
+        "servers={left: {}, right: {}}", "assign=named", "call.duration=2s",
+        "legs={left_to_right: delay 40ms loss 100%, right_to_left: delay 40ms loss 100%}",
+    )  # fmt: skip
+    told = "servers left and right do not reach each other: what is said at one is not heard at the other"
+    assert list(result.warnings) == [told]
+    assert all("first_picture" in each.marks for each in result.join.attempts)
+
+
 def test_who_leaves_and_comes_back_goes_on_showing_and_what_nobody_filmed_is_no_freeze():
     account = sights(run("call.duration=3s", "script=[ana leaves at 800ms, ana joins at 1500ms]"))["ana_to_ben.video"]
     assert account.heard == account.scheduled

@@ -1,5 +1,7 @@
 """Pictures compared and checked: first pictures, the delay of frames, freezes, likeness; what moved is named."""
 
+from dataclasses import replace
+
 import pytest
 
 from rtcprobe.report.check import check_cases, check_lines, check_markdown
@@ -7,7 +9,9 @@ from rtcprobe.report.comparison import ranking_lines
 from rtcprobe.report.vendors import matrices, panel_sentence
 from rtcprobe.verdict import Account, check, compare, judge, panel, rank
 from rtcprobe.verdict.breaking import parse_break
-from tests.sights import shown
+from rtcprobe.verdict.budgets import evaluate, parse_budget
+from rtcprobe.ways import Way
+from tests.sights import WAY, shown
 
 SEEN = "glass_to_glass.caller_to_callee.video"
 
@@ -89,3 +93,15 @@ def test_a_vendor_that_is_seen_sooner_is_said_to_be(runs, late):
     found = panel(("a", "b"), ("5g",), [Account(vendor=name, link="5g", runs=tuple(side)) for name, side in sides])
     assert panel_sentence(found).startswith("Take b: it shows a first picture soonest and is seen soonest")
     assert "Glass to glass, caller → callee, p50, ms" in [each.name for each in matrices(found)]
+
+
+@pytest.mark.parametrize("way", ["round_trip", "caller_to_caller", "caller_to_caller.video"])
+def test_pictures_that_came_back_from_an_echo_are_judged_by_each_name_of_that_way(way, make_result, light):
+    result = shown(make_result(**light))
+    echoed = [
+        replace(each, way=Way("caller_to_caller.video"))
+        for each in result.accounts
+        if each.kind == "glass_to_glass" and each.way == WAY
+    ]
+    budget = parse_budget(f"glass_to_glass.{way}.freeze_share mean < 1%")
+    assert evaluate(budget, replace(result, accounts=tuple(echoed))).value == pytest.approx(0.26)  # 0.52 of 2 s

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import product
 
 import numpy as np
 
@@ -20,7 +21,6 @@ from rtcprobe.call.targets.sfu_passed import Passed
 from rtcprobe.call.targets.sfu_room import Room, Seat, Topology
 from rtcprobe.call.targets.sfu_script import SfuPerformance
 from rtcprobe.call.targets.sfu_shown import Shown, shown
-from rtcprobe.call.watching import Watching
 from rtcprobe.messages import CameMessages, SaidMessages
 from rtcprobe.recording import Came, Said
 from rtcprobe.timeline import Timer, Wait
@@ -76,8 +76,14 @@ class SfuCall(EmulatedCall):
 
     @property
     def awaited(self) -> list[asyncio.Event]:
-        """A packet of sound to each joiner, and the first picture of everybody there whom it sees."""
-        return [peer.heard_packet for peer in self.joiners] + [
+        """A packet of sound to each joiner, and the first picture of everybody there whom it sees.
+
+        Of the last N alone are pictures sent on: where that may leave somebody out, no picture is waited for.
+        """
+        last_n, sound = self.plan.last_n, [peer.heard_packet for peer in self.joiners]
+        if last_n is not None and last_n < sum(self.room.heard(name) for name in self.parties):
+            return sound
+        return sound + [
             event for talker in self._first_seats() for event in self._first_pictures_of(talker[0].peer.side)
         ]
 
@@ -159,6 +165,7 @@ class SfuCall(EmulatedCall):
             if not all(leg.connected.is_set() for leg in pair):
                 apart = f"servers {pair[0].side} and {pair[1].side} do not reach each other"
                 self.warnings.append(f"{apart}: what is said at one is not heard at the other")
+                self._see_nothing_between({leg.side for leg in pair})
 
     async def connect(self) -> None:
         """Let everybody who is there join."""
@@ -241,9 +248,15 @@ class SfuCall(EmulatedCall):
 
     def _first_pictures_of(self, talker: str) -> list[asyncio.Event]:
         """Return what is set when somebody who is there has seen the first picture of ``talker``."""
-        sections = [seats[0].picture(talker) for seats in self._first_seats() if talker in seats[0].listens_to]
-        watchers = [each.watcher for each in sections if each is not None]
-        return [each.first_picture for each in watchers if isinstance(each, Watching)]
+        watching = [seats[0].watching(talker) for seats in self._first_seats()]
+        return [each.first_picture for each in watching if each is not None]
+
+    def _see_nothing_between(self, apart: set[str]) -> None:
+        """Let nobody at one of two servers that are ``apart`` wait for a picture from the other."""
+        for (seat, *_), talker in product(self._first_seats(), self.parties):
+            watching = seat.watching(talker)
+            if watching is not None and {self.plan.homes[talker], seat.leg.side} == apart:
+                watching.nothing_comes()
 
     def _nothing(self, talker: str) -> Said:
         """Return what somebody said who never had a connection to say it over."""

@@ -23,6 +23,7 @@ from rtcprobe.call.targets.base import CallSetup, Route
 from rtcprobe.call.targets.emulated import World
 from rtcprobe.call.targets.sfu_post import Post
 from rtcprobe.call.transceiver import Picture, Sound, Transceiver
+from rtcprobe.call.watching import Watching
 from rtcprobe.errors import unforeseen
 from rtcprobe.runtime.forwarding import Forwarding
 from rtcprobe.runtime.loudest import Loudest
@@ -88,6 +89,12 @@ class Seat:
         outlets = [each.talker for each in self.leg.sections if isinstance(each, PictureOutlet)]
         seen = [each for each in self.peer.pictures if each.track is None]
         return dict(zip(outlets, seen, strict=True)).get(talker)
+
+    def watching(self, talker: str) -> Watching | None:
+        """Return who watches ``talker`` there while pictures come; None where nobody does."""
+        picture = self.picture(talker) if talker in self.listens_to else None
+        watcher = None if picture is None else picture.watcher
+        return watcher if isinstance(watcher, Watching) else None
 
     def picture_outlet(self, talker: str) -> PictureOutlet:
         """Return where the server sends it what ``talker`` shows."""

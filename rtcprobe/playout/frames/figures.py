@@ -21,7 +21,7 @@ from typing import Final
 from rtcprobe.playout.frames.assembly import Frame
 from rtcprobe.playout.frames.micros import MS, SECOND, to_ms
 
-__all__ = ["Counters", "Freezes"]
+__all__ = ["Counters", "Freezes", "is_freeze"]
 
 _FRAMES: Final = 30
 _LEAST_FRAMES: Final = 5
@@ -29,9 +29,18 @@ _TIMES, _ABOVE_MS = 3, 150
 _PAUSE_US: Final = 5 * SECOND
 
 
+def is_freeze(interval_ms: int, beside_ms: int, beside: int) -> bool:
+    """Return whether an interval is a freeze among ``beside`` others, at most 29, that last ``beside_ms`` together."""
+    mean_ms = (beside_ms + interval_ms) // (beside + 1)
+    return beside + 1 >= _LEAST_FRAMES and interval_ms >= max(_TIMES * mean_ms, mean_ms + _ABOVE_MS)
+
+
 @dataclass(slots=True)
 class Freezes:
-    """Intervals between frames shown, as they come. Times in ms; ``spans_us`` are the freezes, from frame to frame."""
+    """Intervals between frames shown, as they come. Times in ms; ``spans_us`` are the freezes, from frame to frame.
+
+    ``beside_ms`` are, freeze by freeze, the sum of the intervals that it was judged among, without it, and their count.
+    """
 
     count: int = 0
     total_ms: int = 0
@@ -39,6 +48,7 @@ class Freezes:
     paused_ms: int = 0
     squared_s2: float = 0.0
     spans_us: list[tuple[int, int]] = field(default_factory=list)
+    beside_ms: list[tuple[int, int]] = field(default_factory=list)
     _first_ms: int | None = None
     _last_us: int | None = None
     _packet_us: int | None = None
@@ -73,13 +83,13 @@ class Freezes:
             self._sum_ms -= intervals[0]
         intervals.append(interval_ms)
         self._sum_ms += interval_ms
-        count = len(intervals)
-        mean_ms = self._sum_ms // count
-        if count >= _LEAST_FRAMES and interval_ms >= max(_TIMES * mean_ms, mean_ms + _ABOVE_MS):
+        beside_ms = self._sum_ms - interval_ms, len(intervals) - 1
+        if is_freeze(interval_ms, *beside_ms):
             self.count += 1
             self.total_ms += interval_ms
             assert self._last_us is not None
             self.spans_us.append((self._last_us, now_us))
+            self.beside_ms.append(beside_ms)
 
     @property
     def between_ms(self) -> int:
