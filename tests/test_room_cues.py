@@ -222,3 +222,12 @@ def test_an_edge_that_drops_all_its_legs_costs_the_ways_between_edges_alone():
     told = "servers left and right do not reach each other: what is said at one is not heard at the other"
     assert told in result.warnings
     assert result.exit_code == 0
+
+
+@pytest.mark.parametrize("text", [ROOM, ROOM.replace("target: sfu", "target: mix"), MESH], ids=["sfu", "mix", "mesh"])
+@pytest.mark.parametrize("party", ["guest", "eve"])
+def test_who_leaves_before_its_join_is_done_is_no_fault(text, party):
+    script = f"script=[{party} joins at 500ms, {party} leaves at 520ms]"
+    result = run(text, script, "call.duration=2s")
+    assert result.warnings == ()
+    assert of(result, "host_to_guest" if party == "eve" else "host_to_eve").heard > 0

@@ -74,7 +74,7 @@ class CameraTrack(EncodedTrack):
         """``before`` is the track that went over the connection before: this one goes on, with a key frame."""
         super().__init__(count=len(film), frame_s=film.frame_s, endless=False, network=network, may_send=may_show)
         self.film = film
-        self._before = before
+        self.before = before
         self.lag_s = 0.0
         self.asked_s: list[float] = []
         self._phase_s = phase_s
@@ -96,9 +96,12 @@ class CameraTrack(EncodedTrack):
         self._key = True
 
     def _begin(self, now_s: float) -> tuple[float, int]:
-        if self._before is not None and self._before.started_s is not None:
+        before = self.before
+        while before is not None and before.started_s is None:  # over that connection nothing was ever sent
+            before = before.before
+        if before is not None and before.started_s is not None:
             self._key = True
-            began_s = self._before.started_s
+            began_s = before.started_s
             return began_s, math.ceil((now_s - began_s) / self.frame_s)
         return self._phase_s + math.ceil((now_s - self._phase_s) / self.frame_s) * self.frame_s, 0
 

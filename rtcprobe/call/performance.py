@@ -48,6 +48,8 @@ class Performance:
         self.happened: list[tuple[float, Cue]] = []
         self._left: set[Peer] = set()
         self._doing: set[asyncio.Task[None]] = set()
+        self._coming: dict[str, asyncio.Task[None]] = {}
+        """What lets a party in: given up where it leaves before that is done."""
 
     async def run(self) -> str | None:
         """Perform it; return what ended the call before, in a sentence, or None."""
@@ -77,7 +79,7 @@ class Performance:
         if cue.does == "stop":
             member.stop()
         elif cue.does == "join":
-            self._do(self._bring(member))
+            self._coming[member.name] = self._do(self._bring(member))
         elif cue.does == "leave":
             self._do(self._dismiss(member))
         elif cue.does == "send":
@@ -116,6 +118,8 @@ class Performance:
 
     async def _dismiss(self, member: Member) -> None:
         """Let a party leave: whoever it was connected to sees the path end."""
+        if member.name in self._coming:
+            self._coming.pop(member.name).cancel()
         member.there = False
         member.events["fell silent"].set()
         others = [self._members[name].peers[member.name] for name in member.peers]
@@ -142,11 +146,12 @@ class Performance:
             for task in ended:
                 task.cancel()
 
-    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+    def _do(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Do ``work`` meanwhile; what goes wrong is a warning."""
         task = asyncio.ensure_future(work)
         self._doing.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._doing.discard(task)

@@ -15,7 +15,7 @@ Rules:
     2. What cannot be used is refused here, before the stack sees it: also an answer that takes or sends no audio where
        the offer wanted that.
     3. A picture beside the sound may be turned down: then the sound goes on, and ``without_picture`` says so. It goes
-       over the sound's transport (BUNDLE) or not at all.
+       over the sound's transport (BUNDLE) or not at all. So may data channels, also by an answer without their m-line.
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ _CANDIDATE = re.compile(r"a=candidate:\S+ +\d+ +(\S+) +\d+ +\S+ +\d+ +typ +(\S+)
 _MEDIA = re.compile(r"m=(?P<kind>\S+) +(?P<port>\d{1,5})(?:/\d{1,5})? +(?P<protocol>\S+)(?: +\S+)*", re.ASCII)
 _KINDS = ("audio", "video", "application")
 _SESSION = ("v=0", "o=- 1 2 IN IP4 0.0.0.0", "s=-", "t=0 0")
+_NO_CHANNELS = "m=application 0 UDP/DTLS/SCTP webrtc-datachannel"
+"""How an answer turns channels down. Source: RFC 3264 §6."""
 _NO_OPUS = ("the other side takes no Opus", "call one that does: every browser has to (RFC 7874)")
 
 
@@ -157,6 +159,8 @@ def usable_answer(text: str, offer: Sdp, *, more_candidates: bool = False) -> Us
     whose = "the answer"
     answer = read_description(text, whose)
     ours = read_description(offer.text, "our offer")
+    if [*_kinds(answer), "application"] == _kinds(ours):  # whoever knows of no channels leaves them out
+        answer.media.append([_NO_CHANNELS])
     kinds, asked = _kinds(answer), _kinds(ours)
     if kinds != asked:
         raise MeasurementError(

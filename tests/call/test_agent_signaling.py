@@ -15,8 +15,11 @@ TOLD = ["user-started-speaking", "user-stopped-speaking", "bot-started-speaking"
 RUBBISH = ["", "{", "[]", "7", '{"type": 7}', '{"type": "metrics"}', "[" * 5_000]
 
 
-def agent(requests, *, name="session-1", status="200 OK"):
-    """Return who answers an offer, takes candidates by PATCH, and tells ``TOLD`` once its channel is there."""
+def agent(requests, *, name="session-1", status="200 OK", channels=True):
+    """Return who answers an offer, takes candidates by PATCH, and tells ``TOLD`` once its channel is there.
+
+    Without ``channels`` it knows of none: it does not see the m-line.
+    """
 
     async def respond(server, request):
         told = json.loads(request.body)
@@ -34,7 +37,8 @@ def agent(requests, *, name="session-1", status="200 OK"):
                 channel.send(each)
 
         peer._connection.on("datachannel", opened)
-        text = (await peer.answer(Sdp(kind="offer", text=told["sdp"]))).text
+        offer = told["sdp"] if channels else told["sdp"].partition("m=application")[0]
+        text = (await peer.answer(Sdp(kind="offer", text=offer))).text
         body = {"sdp": text, "type": "answer", **({} if name is None else {"pc_id": name})}
         return reply("200 OK", json.dumps(body), content_type="application/json")
 
@@ -62,6 +66,15 @@ def test_what_an_agent_tells_of_itself_is_taken_and_rubbish_counted():
     assert [each.deed for each in claims.came] == ["user began", "user stopped", "agent began", "agent stopped"]
     assert claims.messages == len(RUBBISH) + len(TOLD)
     assert claims.opened_s is not None
+
+
+def test_an_agent_that_leaves_the_channel_out_of_its_answer_is_called_without_one():
+    call, ((_, offered),) = held(channels=False)
+    assert "m=application" in offered["sdp"]
+    assert (call.failed, call.cut) == (None, None)
+    assert "first_packet" in call.caller.timeline.marks
+    claims = call.peers[0].claims
+    assert (claims.opened_s, claims.messages) == (None, 0)
 
 
 def test_no_channel_is_opened_where_none_is_wanted():

@@ -11,6 +11,9 @@ from rtcprobe.call.mouth_track import Speech
 from rtcprobe.call.targets import last_words
 from rtcprobe.call.targets.base import CallSetup
 from rtcprobe.call.targets.outside_room import RoomCall, routes_of
+from rtcprobe.call.targets.whip_room import WhipRoomCall
+from rtcprobe.call.targets.whip_steps import Endpoints
+from rtcprobe.errors import MeasurementError
 from rtcprobe.link import LinkSpec
 from rtcprobe.scenario.script import parse_cue
 from rtcprobe.timeline import OUTSIDE_ORDER
@@ -62,7 +65,7 @@ def setup(*, endless, frames=15, join_timeout_s=5.0, script=(), lasts_s=0.0):
     )
 
 
-def room(respond, *, talk=False, **how):
+def room(respond, *, talk=False, kind=PlainRoom, **how):
     """Return a room that has ended, whose server answers by ``respond`` (None: it plays along)."""
 
     async def answering(server, request):
@@ -71,7 +74,7 @@ def room(respond, *, talk=False, **how):
 
     async def main():
         async with far_end(answering) as server:
-            made = PlainRoom(setup(endless=not talk, **how), np.random.SeedSequence(1), server="127.0.0.1")
+            made = kind(setup(endless=not talk, **how), np.random.SeedSequence(1), server="127.0.0.1")
             made.url = server.url
             await (made.talk() if talk else made.join())
             return made
@@ -195,3 +198,55 @@ def test_a_cue_that_comes_too_late_is_told_and_the_others_are_carried_out():
     call = room(plays_along, talk=True, frames=30, script=script, lasts_s=0.3)
     assert call.warnings == ["cue 'ben speaks after ben fell silent' was not carried out: ben was not there by then"]
     assert [cue.does for _, cue in call.happened] == ["leave", "stop"]
+
+
+def test_what_goes_wrong_as_a_party_leaves_is_told():
+    class Leaving(PlainRoom):
+        async def depart(self, _who):
+            raise MeasurementError("the server would not let it go")
+
+        async def let_go(self, _who, _peer):
+            raise MeasurementError("the server does not know of it")
+
+    script = ["ben leaves at 100ms"]
+    call = room(plays_along, talk=True, kind=Leaving, frames=100, script=script, lasts_s=2.0)
+    assert (call.failed, call.cut) == (None, None)
+    assert call.warnings == [
+        "ben left: the server would not let it go",
+        "ben left: the server does not know of it",
+        "ben left: the server does not know of it",
+    ]
+
+
+@pytest.mark.parametrize("refusal", [reply("500 Internal Server Error", "busy"), None])
+def test_a_session_that_does_not_end_as_its_party_leaves_is_ended_with_the_call(refusal):
+    made, asked, ended = [], [], []
+
+    async def respond(server, request):
+        if request.method == "DELETE":
+            asked.append(request.path)
+            if len(asked) <= 2:
+                return refusal  # None: it says nothing more, and the script is over before that is given up
+            ended.append(request.path)
+            return reply("200 OK")
+        place = f"/session/{len(made)}"
+        made.append(place)
+        media = "recvonly" if "a=sendonly" in request.body else "sendonly"
+        answer = await server.answer(request.body, media=media)
+        return reply("201 Created", answer, content_type="application/sdp", location=place)
+
+    async def main():
+        async with far_end(respond) as server:
+            endpoints = Endpoints(whip=f"{server.url}/{{party}}/whip", whep=f"{server.url}/{{party}}/whep")
+            script = ["ben leaves at 100ms"]
+            how = setup(endless=False, frames=100, script=script, lasts_s=1.5)
+            call = WhipRoomCall(how, np.random.SeedSequence(1), endpoints)
+            await call.talk()
+            return call
+
+    call = on_the_real_loop(main())
+    assert call.failed is None
+    assert len(set(asked[:2])) == 2  # ben speaks, and hears ana
+    assert sorted(ended) == sorted(made)
+    told = [each for each in call.warnings if each.startswith("ben left: end of the session (DELETE http://127.0.0.1:")]
+    assert (len(told), len(call.warnings)) == ((0, 0) if refusal is None else (1, 1))

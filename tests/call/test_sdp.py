@@ -91,6 +91,19 @@ def test_other_m_lines_than_those_offered():
     )
 
 
+def test_an_answer_that_leaves_out_data_channels_is_read_as_one_that_turns_them_down():
+    channels = ["m=application 9 UDP/DTLS/SCTP webrtc-datachannel", "c=IN IP4 0.0.0.0", "a=mid:1", "a=sctp-port:5000"]
+    session = [*SESSION[:-1], "a=group:BUNDLE 0 1"]
+    offer = Sdp(kind="offer", text=written(lines=[*session, *AUDIO, *channels]))
+    turned_down = ["m=application 0 UDP/DTLS/SCTP webrtc-datachannel", "c=IN IP4 0.0.0.0", "a=mid:1"]
+    refused_it = usable_answer(written(lines=[*SESSION, *AUDIO, *turned_down]), offer)
+    assert usable_answer(written(), offer) == refused_it
+    with pytest.raises(MeasurementError, match=r"^the answer has no m-lines where audio and application was offered"):
+        usable_answer(written(lines=SESSION), offer)
+    with pytest.raises(MeasurementError, match=r"^the answer has application where audio and application was offered"):
+        usable_answer(written(lines=[*SESSION, *channels]), offer)
+
+
 def test_what_webrtc_cannot_do_without():
     assert refused(("a=ice-ufrag", None)) == (
         "the answer, its audio, has no ICE name (ice-ufrag): is the server one for WebRTC?"

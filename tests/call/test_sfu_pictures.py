@@ -124,6 +124,25 @@ def test_who_leaves_and_comes_back_goes_on_showing_and_what_nobody_filmed_is_no_
     assert [each.marker for each in account.samples] == sorted({each.marker for each in account.samples})
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        "ana joins at 500ms, ana leaves at 520ms, ana joins at 1200ms",
+        "ana leaves at 500ms, ana joins at 900ms, ana leaves at 920ms, ana joins at 1500ms",
+    ],
+)
+def test_who_leaves_before_its_join_is_done_shows_what_it_would_have_shown_when_it_comes_back(script):
+    result = run("call.duration=3s", f"script=[{script}]")
+    for account in sights(result).values():
+        assert account.heard == account.scheduled > 15
+        first, *_, last = account.samples
+        frames_s = {each.marker: each.spoken_s for each in account.samples}
+        assert len(frames_s) == account.scheduled  # no number twice
+        for number, at_s in frames_s.items():  # one grid
+            assert at_s - first.spoken_s == pytest.approx((number - first.marker) / 15)
+        assert 2.5 < last.spoken_s < 3.5
+
+
 def test_a_room_over_two_servers_shows_everybody_to_everybody():
     result = run(
         "servers={one: {}, two: {}}", "parties.cho.edge=two", "parties.ben.sends=audio",

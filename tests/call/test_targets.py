@@ -4,7 +4,7 @@ from pathlib import Path
 import echo_target
 import pytest
 
-from rtcprobe.call.targets import base, janus, page, sdp_http, whip
+from rtcprobe.call.targets import base, janus, mix, page, rtpengine, sdp_http, sfu, whip
 from rtcprobe.call.targets.base import find_target, target_schemes
 from rtcprobe.call.targets.kinds import KINDS
 from rtcprobe.call.targets.loopback import LoopbackTarget
@@ -86,7 +86,7 @@ def test_the_table_of_targets_holds_every_scheme_and_every_option_of_ours():
             told[scheme] |= set(kind.options)
     assert set(told) == set(base._BUILT_IN)
     read = {"whip+whep": whip.OPTIONS, "janus+wss": janus.OPTIONS, "sdp+https": sdp_http.OPTIONS, "loopback": ()}
-    read["page+https"] = page.OPTIONS
+    read |= {"page+https": page.OPTIONS, "sfu": sfu.OPTIONS, "mix": mix.OPTIONS, "rtpengine+ng": rtpengine.OPTIONS}
     assert {scheme: told[scheme] for scheme in read} == {scheme: set(options) for scheme, options in read.items()}
 
 
@@ -105,7 +105,7 @@ def test_the_readme_has_the_table_of_targets():
     for kind in KINDS:
         (row,) = [line for line in readme.splitlines() if line.startswith(f"| `{kind.written}` |")]
         assert row.split(" | ")[1:3] == [kind.calls, kind.hears]
-        assert all(f"`{option}`" in row for option in kind.options)
+        assert row.split("|")[-2].strip() == ", ".join(f"`{option}`" for option in kind.options)
 
 
 def test_a_textroom_is_a_number_or_a_name_of_a_room_beside_another():

@@ -90,6 +90,7 @@ class AudioBridgeCall(TextRoomBeside, JanusSteps, RoomCall):
 
     async def depart(self, who: Attendee) -> None:
         """Destroy the session."""
+        await super().depart(who)
         if who.name in self._places:
             await self._places.pop(who.name)[0].close()
 

@@ -74,6 +74,7 @@ class VideoRoomCall(TextRoomBeside, VideoRoomSteps, RoomCall):
 
     async def depart(self, who: Attendee) -> None:
         """Destroy the session: the room tells everybody that its feed is gone."""
+        await super().depart(who)
         self._feeds.pop(who.name, None)
         if who.name in self._places:
             await self._places.pop(who.name)[0].close()

@@ -107,7 +107,8 @@ class TextRoomBeside(JanusSteps, RoomCourse):
         if end is not None:
             end.channel.left_alone(UNDER_WAY_S)
             end.channel.stop()
-            await bounded(end.close())
+            why = await bounded(end.close())
+            self.warnings += [] if why is None else [f"{who.name} left: {why}"]
         await super().depart(who)
 
     async def say_all(self) -> None:

@@ -40,7 +40,7 @@ KINDS = (
         schemes=("sfu",),
         calls="a forwarding server of ours between all parties, of sound and pictures: emulated whole, on either clock",
         hears="every way, through the server",
-        options=("nack", "last_n", "stage", "service", "workers"),
+        options=("nack", "last_n", "stage", "service", "workers", "pli_throttle"),
     ),
     Kind(
         written="mix",

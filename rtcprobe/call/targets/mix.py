@@ -14,7 +14,7 @@ Rules:
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from rtcprobe.units import format_duration, parse_duration
 
 __all__ = ["MixTarget", "make_target"]
 
+OPTIONS: Final = ("prebuffer", "tick")
 _USUAL_PREBUFFER = 6
 """DEFAULT_PREBUFFERING of janus-gateway, ``plugins/janus_audiobridge.c``."""
 _MOST_PREBUFFER = 50
@@ -86,7 +87,7 @@ def make_target(plan: TargetPlan) -> MixTarget:
     """
     if plan.url != "mix":
         raise BadInputError(f"target {plan.shown!r} is impossible", "mix stands alone: target.region says where it is")
-    plan.only(("prebuffer", "tick"))
+    plan.only(OPTIONS)
     return MixTarget(
         nack="answer",
         prebuffer=_prebuffer(plan.options.get("prebuffer", _USUAL_PREBUFFER)),

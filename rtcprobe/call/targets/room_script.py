@@ -12,7 +12,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 from rtcprobe.call.peer import Peer
@@ -195,14 +195,20 @@ class RoomPerformance:
         self._left.update(peer for _, peer in heard)
         self._hang_up(who, peers)
         course.off_air(who)
-        await asyncio.gather(*(bounded(peer.close()) for peer in peers))
-        await bounded(course.depart(who))
+        await asyncio.gather(*(self._told(who, peer.close()) for peer in peers))
+        await self._told(who, course.depart(who))
         await asyncio.sleep(AFTER_S)
         for each, peer in heard:
             if peer not in each.left_s:
                 self._hang_up(each, [peer])
-                await bounded(peer.close())
-                await bounded(course.let_go(each, peer))
+                await self._told(who, peer.close())
+                await self._told(who, course.let_go(each, peer))
+
+    async def _told(self, who: Attendee, ending: Awaitable[object]) -> None:
+        """Await a step of the leaving of a party; what goes wrong with it is a warning."""
+        why = await bounded(ending)
+        if why is not None:
+            self.warn(f"{who.name} left: {why}")
 
     def _hang_up(self, who: Attendee, peers: list[Peer]) -> None:
         """Note that a party hangs up connections."""

@@ -38,7 +38,7 @@ from rtcprobe.ways import Leg, Way
 
 __all__ = ["SIGNALING", "SfuTarget", "make_target", "server_routes"]
 
-_OPTIONS = ("nack", "last_n", "stage", "service", "workers", "pli_throttle")
+OPTIONS = ("nack", "last_n", "stage", "service", "workers", "pli_throttle")
 _STAGES = ("same connection", "new connection")
 
 SIGNALING = "server"
@@ -169,7 +169,7 @@ def make_target(plan: TargetPlan) -> SfuTarget:
     """
     if plan.url != "sfu":
         raise BadInputError(f"target {plan.shown!r} is impossible", "sfu stands alone: target.region says where it is")
-    plan.only(_OPTIONS)
+    plan.only(OPTIONS)
     nack, stage = (str(plan.options.get(key, usual)) for key, usual in (("nack", NACK[1]), ("stage", _STAGES[0])))
     for key, value, known in (("nack", nack, NACK), ("stage", stage, _STAGES)):
         if value not in known:

@@ -40,6 +40,8 @@ class SfuPerformance:
         self._left: set[Seat] = set()
         self._watched: dict[asyncio.Future[Any], Seat] = {}
         self._doing: set[asyncio.Task[None]] = set()
+        self._coming: dict[str, list[asyncio.Task[None]]] = {}
+        """What gets a party seated: given up where it leaves before that is done."""
         self._fresh = asyncio.Event()
 
     async def run(self) -> str | None:
@@ -87,11 +89,11 @@ class SfuPerformance:
         elif cue.does == "send":
             member.send()
         elif cue.does == "join":
-            self._do(self._bring(member))
+            self._comes(member, self._bring(member))
         elif cue.does == "leave":
             self._do(self._dismiss(member))
         elif cue.does == "publish" and not any(seat.publishes for seat in self._seated(member)):
-            self._do(self._go_on_stage(member))
+            self._comes(member, self._go_on_stage(member))
         else:
             member.speak()
 
@@ -164,6 +166,8 @@ class SfuPerformance:
 
     async def _dismiss(self, member: Member) -> None:
         """Let a party leave: its connections are closed, and what is said from now on is not said to it."""
+        for coming in self._coming.pop(member.name, ()):
+            coming.cancel()
         member.there = False
         member.events["fell silent"].set()
         for seat in self._seated(member):
@@ -173,11 +177,15 @@ class SfuPerformance:
             await bounded(seat.leg.ended.wait())  # what it said last, and its goodbye, are still under way
             await bounded(seat.leg.leave())
 
-    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+    def _comes(self, member: Member, work: Coroutine[Any, Any, None]) -> None:
+        self._coming.setdefault(member.name, []).append(self._do(work))
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Do ``work`` meanwhile; what goes wrong is a warning."""
         task = asyncio.ensure_future(work)
         self._doing.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._doing.discard(task)

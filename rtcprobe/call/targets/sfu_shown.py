@@ -49,7 +49,8 @@ def shown(room: Room, talker: str, listener: str) -> Iterator[Shown]:
     left = list(_left(shot))
     if not left:
         return
-    whole = shot[0][0].peer.said(shot[0][1])
+    told = (seat.peer.said(camera) for seat, camera in shot)
+    whole = next(each for each in told if each.started_s is not None)  # a seat may be left before anything is sent
     for seat in room.seats[listener]:
         picture = seat.picture(talker) if talker in seat.listens_to else None
         if picture is None:

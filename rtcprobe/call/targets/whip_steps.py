@@ -32,6 +32,7 @@ from rtcprobe.call.sdp import read_description
 from rtcprobe.call.session import Rights, Session
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.targets import plain
+from rtcprobe.call.targets.endings import HANG_UP_TIMEOUT_S
 from rtcprobe.call.targets.outside_ends import OutsideEnds
 from rtcprobe.ice import IceServer, read_links
 from rtcprobe.secrets import Secret
@@ -60,6 +61,8 @@ _NOT_YET_S: Final[Mapping[int, float]] = {404: 2.0, 500: 10.0, 503: 10.0}
 """What a server says that does not know a stream yet, and how long it is asked again: a wrong path is 404 for ever."""
 _AGAIN_S = (0.05, 0.5)
 """How soon such a server is asked again, at first and at last."""
+_GOODBYE_S = 0.8 * HANG_UP_TIMEOUT_S
+"""How long a session's end may take: less than hanging up, so that it is told how far it came."""
 _MOST_OF_A_NAME = 80
 
 ORDER: Final = tuple(each for milestone in OUTSIDE_ORDER for each in (*_BEFORE.get(milestone, ()), milestone))
@@ -125,8 +128,8 @@ class WhipSteps(OutsideEnds):
         """Delete the session of a connection, where it has one."""
         session = self._session_of.pop(peer, None)
         if session is not None and session.url:
-            self._sessions.remove(session)
             await _delete(session)
+            self._sessions.remove(session)  # not before: what did not end now is ended with the call
 
     async def join_at(self, peer: Peer, rights: Rights, *, publishing: bool) -> None:
         """Send an offer and take the answer, or answer the server's own offer."""
@@ -255,7 +258,7 @@ def candidates_fragment(offer: Sdp, candidates: Sequence[str], *, last: bool = T
 
 
 async def _delete(session: Session) -> None:
-    await session.exchange("end of the session", "DELETE", statuses=(200, 202, 204, 404))
+    await session.exchange("end of the session", "DELETE", statuses=(200, 202, 204, 404), timeout_s=_GOODBYE_S)
 
 
 def _retry_s(said: str | None) -> float:
