@@ -293,3 +293,17 @@ def test_what_left_is_told_of_the_source_of_sound_that_sent_most():
     for place, (kind, source) in enumerate([(111, 7), (96, 8), (96, 8), (111, 9), (111, 9)]):
         tap.sent(bytes((0x80, kind)) + place.to_bytes(2, "big") + bytes(4) + source.to_bytes(4, "big"), float(place))
     assert [each.ssrc for each in tap.spoken()] == [9, 9]
+
+
+def test_a_payload_type_that_another_connection_offered_for_pictures_is_still_that_of_sound():
+    # A page at mediasoup: it offers pictures as 96 to 101, and is sent sound as 100, pictures as 101.
+    reached = {}
+    tap = BrowserTap("caller", reached.setdefault)
+    tap.audio, tap.video = {111, 100}, {96, 97, 100, 101}
+    for at_s, kind, source in ((1.0, 101, 8), (2.0, 100, 7)):
+        packet = bytes((0x80, kind)) + bytes(6) + source.to_bytes(4, "big")
+        tap.sent(packet, at_s)
+        tap.received(packet, at_s)
+    assert reached == {"first_packet": 2.0}
+    assert (len(tap.arrivals), len(tap.pictures_came())) == (1, 1)
+    assert (tap.films(), [each.ssrc for each in tap.spoken()]) == ((8,), [7])
