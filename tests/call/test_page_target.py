@@ -1,11 +1,13 @@
 """Calls from a page: what a plan refuses, what a page tells, and whether its media passed our link. No browser here."""
 
+import asyncio
 import base64
 import json
 
 import numpy as np
 import pytest
 
+from rtcprobe.call.ends.browser import camera, launching
 from rtcprobe.call.ends.browser.events import PAGE_ORDER, PageTimeline, Told
 from rtcprobe.call.ends.browser.figures import figures_of, passed_of
 from rtcprobe.call.ends.browser.sounding import Returned
@@ -307,3 +309,35 @@ def test_a_payload_type_that_another_connection_offered_for_pictures_is_still_th
     assert reached == {"first_packet": 2.0}
     assert (len(tap.arrivals), len(tap.pictures_came())) == (1, 1)
     assert (tap.films(), [each.ssrc for each in tap.spoken()]) == ((8,), [7])
+
+
+class NoPage:
+    async def route(self, url, _answered):
+        self.url = url
+
+    async def goto(self, url):
+        assert url == self.url
+
+
+@pytest.mark.parametrize("shows", [True, False])
+def test_a_browser_with_a_camera_asks_nobody_outside_either(shows, monkeypatch):
+    started = []
+
+    class NoChromium(launching.Chromium):
+        async def start(self, _init, _bindings):
+            started.append(self.flags)
+            return None, NoPage()
+
+    monkeypatch.setattr(camera, "Chromium", NoChromium)
+    monkeypatch.setattr(camera, "write_clip", lambda _: None)
+
+    async def main():
+        page = camera.CameraPage("chromium", shows=shows)
+        await page.start()
+        await page.close()
+
+    asyncio.run(main())
+    (flags,) = started
+    # Chromium goes past a proxy to loopback hosts unless told, and takes the last of several flags of a name.
+    assert "--proxy-bypass-list=<-loopback>" in flags
+    assert [flag for flag in flags if flag.startswith("--proxy-server=")] == ["--proxy-server=socks5://127.0.0.1:9"]
