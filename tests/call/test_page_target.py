@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,13 +11,17 @@ import pytest
 from rtcprobe.call.ends.browser import camera, launching
 from rtcprobe.call.ends.browser.events import PAGE_ORDER, PageTimeline, Told
 from rtcprobe.call.ends.browser.figures import figures_of, passed_of
+from rtcprobe.call.ends.browser.filming import PagePictures
 from rtcprobe.call.ends.browser.sounding import Returned
 from rtcprobe.call.ends.browser.tab import PagePlan
 from rtcprobe.call.ends.browser.tap import BrowserTap
-from rtcprobe.call.targets.base import find_target
+from rtcprobe.call.targets.base import Way, find_target
 from rtcprobe.errors import BadInputError
+from rtcprobe.picture.settings import VideoSettings
+from rtcprobe.probe.seeing import watched
 from rtcprobe.scenario import TargetPlan, find_scenario, library_folder
 from rtcprobe.timeline import Timeline, phases
+from rtcprobe.ways import Way as WayName
 
 URL = "page+https://demo.example/room?x=1"
 
@@ -341,3 +346,24 @@ def test_a_browser_with_a_camera_asks_nobody_outside_either(shows, monkeypatch):
     # Chromium goes past a proxy to loopback hosts unless told, and takes the last of several flags of a name.
     assert "--proxy-bypass-list=<-loopback>" in flags
     assert [flag for flag in flags if flag.startswith("--proxy-server=")] == ["--proxy-server=socks5://127.0.0.1:9"]
+
+
+SERVER, ONE, OTHER = ("198.51.100.7", 3478), ("192.0.2.2", 40_000), ("192.0.2.2", 40_001)
+
+
+def page_that_films(given, *sent_to):
+    """Return a page's end that has filmed; its peers saw it as ``given``."""
+    tap, told = BrowserTap("caller", lambda *_: None), Page().told
+    sights = PagePictures(settings=VideoSettings(), looks=True, lasts_s=1.0, told=told, tap=tap)
+    sights.turn = SimpleNamespace(given={given}, sent_to=set(sent_to))
+    sights.take(json.dumps({"filmed": [[0, 1000.0]]}))
+    return SimpleNamespace(sights=sights)
+
+
+@pytest.mark.parametrize(
+    ("sent_to", "forwarded"), [([OTHER], False), ([SERVER], True), ([OTHER, SERVER], True), ([], True)]
+)
+def test_pictures_were_forwarded_unless_all_media_went_to_the_other_page_itself(sent_to, forwarded):
+    way = Way(WayName("caller_to_callee"), page_that_films(ONE, *sent_to), page_that_films(OTHER))
+    (looking,) = watched(SimpleNamespace(ways=[way]), outside=True)
+    assert looking.forwarded is forwarded

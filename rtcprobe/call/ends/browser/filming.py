@@ -29,6 +29,7 @@ from rtcprobe.call.ends.browser.tap import BrowserTap
 from rtcprobe.picture.marker import CELLS, NUMBERS, edges, read_cells, word
 from rtcprobe.picture.settings import VideoSettings
 from rtcprobe.recording import Filmed, Glimpse, Looked
+from rtcprobe.runtime.turn_end import TurnEnd
 
 __all__ = ["PagePictures"]
 
@@ -56,6 +57,8 @@ class PagePictures:
     lasts_s: float
     told: Told
     tap: BrowserTap
+    turn: TurnEnd | None = None
+    """Through which its media goes, once there is one."""
     _filmed_ms: dict[int, float] = field(default_factory=dict)
     _eyes: dict[tuple[int, int], _Seen] = field(default_factory=dict)
 
@@ -92,6 +95,11 @@ class PagePictures:
             since_s=math.inf if mouth.began_s is None else mouth.began_s,
             until_s=math.inf if mouth.ended_s is None else mouth.ended_s,
         )
+
+    def meets(self, other: PagePictures) -> bool:
+        """Return whether all media of this page went to the ``other`` itself: no server stood between."""
+        to = None if self.turn is None else self.turn.sent_to
+        return bool(to) and other.turn is not None and other.turn.given.issuperset(to or ())
 
     def looked(self) -> Looked:
         """Return what the eye saw in which most numbers were read."""
