@@ -356,7 +356,7 @@ def page_that_films(given, *sent_to):
     tap, told = BrowserTap("caller", lambda *_: None), Page().told
     sights = PagePictures(settings=VideoSettings(), looks=True, lasts_s=1.0, told=told, tap=tap)
     sights.turn = SimpleNamespace(given={given}, sent_to=set(sent_to))
-    sights.take(json.dumps({"filmed": [[0, 1000.0]]}))
+    sights.take(json.dumps({"c": 1, "sent": True, "filmed": [[0, 1000.0]]}))
     return SimpleNamespace(sights=sights)
 
 
@@ -367,3 +367,15 @@ def test_pictures_were_forwarded_unless_all_media_went_to_the_other_page_itself(
     way = Way(WayName("caller_to_callee"), page_that_films(ONE, *sent_to), page_that_films(OTHER))
     (looking,) = watched(SimpleNamespace(ways=[way]), outside=True)
     assert looking.forwarded is forwarded
+
+
+@pytest.mark.parametrize("sent", [1, 2, None], ids=["the first is kept", "the second is sent", "a copy is sent"])
+def test_of_a_page_that_asks_for_its_camera_twice_the_one_that_it_sends_has_filmed(sent):
+    tap = BrowserTap("caller", lambda *_: None)
+    sights = PagePictures(settings=VideoSettings(), looks=True, lasts_s=1.0, told=Page().told, tap=tap)
+    for second in range(3):
+        for c, began_ms in ((1, 0.0), (2, 700.0)):  # each counts from 0
+            filmed = [[number, began_ms + number * 1e3 / 30] for number in range(30 * second, 30 * second + 30)]
+            sights.take(json.dumps({"c": c, "sent": c == sent, "filmed": filmed}))
+    at_s = sights.filmed().at_s
+    assert at_s - sights.told.shift_s == pytest.approx((0.0 if sent == 1 else 0.7) + np.arange(90) / 30)
