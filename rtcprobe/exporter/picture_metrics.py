@@ -20,7 +20,10 @@ STAGE_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1
 
 _WAYS = "direction: caller_to_callee, callee_to_caller, ana_to_ben (parties by name)"
 _FATES = "fate: seen, rejected (unread, or whole and never shown), lost"
-_STAGES = f"stage: {', '.join(VIDEO_STAGES)}, network_and_target (through a server of others)"
+_STAGES = (
+    f"stage: {', '.join(VIDEO_STAGES)}, network_and_target (through a server of others), "
+    "network_and_page (between pages, where packets cannot be told apart)"
+)
 _AGGREGATES = "aggregate: min, mean, p50, p95, max (a percentile of too few samples is absent)"
 _LIKENESS = "aggregate: mean, p5, worst_second"
 

@@ -12,7 +12,8 @@ Facts:
 Rules:
     1. A frame is *seen* where both identities agree, *unread* where they do not, or the number cannot be read,
        *dropped* where all its packets came and it was decoded by nobody, else *lost*. Behind a server whose times
-       cannot be told from their steps the number alone counts, and no frame is said to be identified twice.
+       cannot be told from their steps the number alone counts, no frame is said to be identified twice, and network,
+       buffer and decoding are one (``Seen.timed``).
     2. A frame that both know, and of which nobody tells when it was shown, is set aside: not scheduled, and counted.
     3. Frames that the talker's encoder left out are none that was sent: counted, too.
 """
@@ -20,7 +21,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -94,7 +95,7 @@ def see_glimpses(filmed: Filmed, looked: Looked, constants: Constants) -> Seen:
         "framesSetAside": unshown,
         "framesNotSent": sight.left_out,
     }
-    return _seen(frames, looked, counts, refused=eye.refused, sizes=sizes)
+    return replace(_seen(frames, looked, counts, refused=eye.refused, sizes=sizes), timed=offset is not None)
 
 
 class _Sight:

@@ -58,7 +58,8 @@ class Seen:
     ``w3c`` are the receiver's figures under W3C's names. ``freezes_s`` lasted from .. until. ``first_packet_s``,
     ``first_key_frame_s`` (whole) and ``first_picture_s`` are None where there was none. ``unreadable`` payloads were
     left out, ``refused`` numbers were not those of what was sent. ``decoded`` is what was decoded, in that order;
-    ``sizes`` counts the pictures of another size than was filmed.
+    ``sizes`` counts the pictures of another size than was filmed. ``timed``: packets that came were known for those
+    that left; else nothing between a frame's last packet and its decoding can be told apart.
     """
 
     frames: Sequence[FrameSeen]
@@ -71,6 +72,7 @@ class Seen:
     refused: int = 0
     decoded: Sequence[Decoded] = ()
     sizes: Mapping[str, int] = field(default_factory=dict)
+    timed: bool = True
 
     def count(self, fate: Fate) -> int:
         """Return how many frames had this fate."""
@@ -100,6 +102,7 @@ class Seen:
             refused=sum(each.refused for each in parts),
             decoded=[one for each in parts for one in each.decoded],
             sizes=sizes,
+            timed=all(each.timed for each in parts if each.count("seen")),
             **firsts,
         )
 

@@ -12,6 +12,7 @@ Source of the limits of skew: ITU-R BT.1359-1 (sound early by 45 ms or late by 1
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -27,9 +28,8 @@ from rtcprobe.ways import Way
 
 __all__ = ["CallSight", "sight_account", "skew_account", "together", "worst_frame"]
 
-_FORWARDED: Final = tuple(
-    "network_and_target" if name == "network_min" else name for name in VIDEO_STAGES if name != "network_variable"
-)
+_FORWARDED: Final = ("network_min", "network_variable")
+_UNTIMED: Final = (*_FORWARDED, "repair", "jitter_buffer", "decode")
 _LONGEST_HOLD_S: Final = 1.0
 """A marker whose frame, and those before it for so long, were not seen has no picture to agree with."""
 
@@ -77,7 +77,7 @@ def sight_account(way: Way, calls: Mapping[int, CallSight], worst: Still | None 
         lost=lost,
         samples=tuple(samples),
         missed=tuple(missed),
-        stages=_stages([frame for _, frame in frames], forwarded=any(call.forwarded for call in calls.values())),
+        stages=_stages(list(calls.values())),
         playout=Playout(policy=next(iter(calls.values())).policy, w3c=_sums([each.w3c for each in seen])),
         figures=_figures(list(calls.values())),
         spans=tuple(
@@ -166,19 +166,26 @@ def _missed(number: int, frame: FrameSeen) -> Missed:
     )
 
 
-def _stages(frames: Sequence[FrameSeen], *, forwarded: bool) -> dict[str, float]:
+def _stages(calls: Sequence[CallSight]) -> dict[str, float]:
     """Return the mean of every stage over the frames seen. The fastest way is that of all calls."""
-    rows = np.array([frame.stages_s for frame in frames if frame.fate == "seen"])
+    told = [call for call in calls if call.seen.count("seen")]
+    rows = np.array([frame.stages_s for call in told for frame in call.seen.frames if frame.fate == "seen"])
     if not len(rows):
         return {}
     stages = dict(zip(VIDEO_STAGES, rows.mean(axis=0).tolist(), strict=True))
     fastest_s = float(rows[:, VIDEO_STAGES.index("network_min")].min())
     stages["network_variable"] += stages["network_min"] - fastest_s
     stages["network_min"] = fastest_s
-    if not forwarded:
-        return stages
-    both_s = stages.pop("network_min") + stages.pop("network_variable")
-    return {name: both_s if name == "network_and_target" else stages[name] for name in _FORWARDED}
+    if not all(call.seen.timed for call in told):
+        return _as_one(stages, _UNTIMED, "network_and_page")
+    return _as_one(stages, _FORWARDED, "network_and_target") if any(call.forwarded for call in told) else stages
+
+
+def _as_one(stages: Mapping[str, float], parts: Sequence[str], name: str) -> dict[str, float]:
+    """Return ``stages`` with what nobody can tell apart as one, in the place of its first part."""
+    whole_s = math.fsum(stages[part] for part in parts)
+    named = {name if each == parts[0] else each: each_s for each, each_s in stages.items() if each not in parts[1:]}
+    return {**named, name: whole_s}
 
 
 def _row(number: int, call: CallSight) -> HeardCall:
@@ -186,7 +193,7 @@ def _row(number: int, call: CallSight) -> HeardCall:
         call=number,
         scheduled=len(call.seen.frames),
         heard=call.seen.count("seen"),
-        stages=_stages(call.seen.frames, forwarded=call.forwarded),
+        stages=_stages([call]),
         figures=_figures([call]),
     )
 

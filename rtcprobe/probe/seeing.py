@@ -67,7 +67,10 @@ class Watched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looking:
-    """One way of a call between ends that film, decode and show by themselves."""
+    """One way of a call between ends that film, decode and show by themselves.
+
+    ``forwarded``: a server stood between, whose part nobody can tell from the network's.
+    """
 
     way: Way
     filmed: Filmed
@@ -264,11 +267,10 @@ def first_pictures(call: Call, listener: Peer, scenario: Scenario, *, outside: b
 def _looking(way: CallWay) -> Looking | None:
     """Return a way between browsers; None where its talker is none, or shows nothing. Other ends know of neither."""
     shows, sees = (getattr(peer, "sights", None) for peer in (way.talker, way.listener))
-    filmed = None if shows is None or sees is None else shows.filmed()
-    if filmed is None or sees is None:
+    if shows is None or sees is None or (filmed := shows.filmed()) is None:
         return None
     name = Way.of(way.direction.talker, way.direction.listener, "video")
-    return Looking(way=name, filmed=filmed, looked=sees.looked(), forwarded=way.talker is way.listener)
+    return Looking(way=name, filmed=filmed, looked=sees.looked(), forwarded=not shows.meets(sees))
 
 
 def _glimpsed(each: Looking, scenario: Scenario) -> Seen:

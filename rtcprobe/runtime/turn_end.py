@@ -44,6 +44,10 @@ class TurnEnd:
         self.credentials = Credentials(user="rtcprobe", password=secrets.token_hex(12))
         self.up_packets = self.down_packets = 0
         """Datagrams of RTP and RTCP that the browser sent, and that were handed to it."""
+        self.given: set[Address] = set()
+        """Every address that peers saw, also of allocations that have ended."""
+        self.sent_to: set[Address] = set()
+        """Whom RTP and RTCP were sent to."""
         assert isinstance(host.network, OutsideNetwork)
         self._network, self._host, self._ip = host.network, host, address
         self._loop = host.network.loop
@@ -94,8 +98,9 @@ class TurnEnd:
             return None
         self._backs[client] = back
         self._loop.add_reader(back, self._from_peers, client, back)
-        name = back.getsockname()
-        return name[0], name[1]
+        host, port = back.getsockname()[:2]
+        self.given.add((host, port))
+        return host, port
 
     def _ended(self, allocation: Allocation) -> None:
         back = self._backs.pop(allocation.client, None)
@@ -129,7 +134,9 @@ class TurnEnd:
         back = self._backs.get(client)
         if back is None:
             return
-        self.up_packets += _is_media(said.data)
+        if _is_media(said.data):
+            self.up_packets += 1
+            self.sent_to.add(said.peer)
         if self._host.tap is not None:
             self._host.tap.sent(said.data, came_s)
         self._network.deliver(self._host.up, wire_size(said.data), _send, back, said.data, said.peer, came_s=came_s)

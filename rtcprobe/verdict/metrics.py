@@ -337,16 +337,12 @@ class _Judged:
 _JUDGED: Mapping[Kind, _Judged] = {
     "mouth_to_ear": _Judged(stages=STAGES),
     "glass_to_glass": _Judged(
-        stages=(*VIDEO_STAGES, "network_and_target"), figures={"freeze_share": "share", "frame_rate": "number"}
+        stages=(*VIDEO_STAGES, "network_and_target", "network_and_page"),
+        figures={"freeze_share": "share", "frame_rate": "number"},
     ),
     "lip_sync": _Judged(figures={"corrections": "number", "audio_held_s": "s", "video_held_s": "s"}),
     "response": _Judged(
-        stages=TURN_STAGES,
-        figures={
-            "inside": "share",
-            "concealed_onsets": "share",
-            "talk_over_s": "s",
-        },
+        stages=TURN_STAGES, figures={"inside": "share", "concealed_onsets": "share", "talk_over_s": "s"}
     ),
     "barge_in": _Judged(stages=TURN_STAGES, figures={"false_stops": "share"}),
     "messages": _Judged(

@@ -1,20 +1,27 @@
 """Calls from a page: what a plan refuses, what a page tells, and whether its media passed our link. No browser here."""
 
+import asyncio
 import base64
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from rtcprobe.call.ends.browser import camera, launching
 from rtcprobe.call.ends.browser.events import PAGE_ORDER, PageTimeline, Told
 from rtcprobe.call.ends.browser.figures import figures_of, passed_of
+from rtcprobe.call.ends.browser.filming import PagePictures
 from rtcprobe.call.ends.browser.sounding import Returned
 from rtcprobe.call.ends.browser.tab import PagePlan
 from rtcprobe.call.ends.browser.tap import BrowserTap
-from rtcprobe.call.targets.base import find_target
+from rtcprobe.call.targets.base import Way, find_target
 from rtcprobe.errors import BadInputError
+from rtcprobe.picture.settings import VideoSettings
+from rtcprobe.probe.seeing import watched
 from rtcprobe.scenario import TargetPlan, find_scenario, library_folder
 from rtcprobe.timeline import Timeline, phases
+from rtcprobe.ways import Way as WayName
 
 URL = "page+https://demo.example/room?x=1"
 
@@ -293,3 +300,82 @@ def test_what_left_is_told_of_the_source_of_sound_that_sent_most():
     for place, (kind, source) in enumerate([(111, 7), (96, 8), (96, 8), (111, 9), (111, 9)]):
         tap.sent(bytes((0x80, kind)) + place.to_bytes(2, "big") + bytes(4) + source.to_bytes(4, "big"), float(place))
     assert [each.ssrc for each in tap.spoken()] == [9, 9]
+
+
+def test_a_payload_type_that_another_connection_offered_for_pictures_is_still_that_of_sound():
+    # A page at mediasoup: it offers pictures as 96 to 101, and is sent sound as 100, pictures as 101.
+    reached = {}
+    tap = BrowserTap("caller", reached.setdefault)
+    tap.audio, tap.video = {111, 100}, {96, 97, 100, 101}
+    for at_s, kind, source in ((1.0, 101, 8), (2.0, 100, 7)):
+        packet = bytes((0x80, kind)) + bytes(6) + source.to_bytes(4, "big")
+        tap.sent(packet, at_s)
+        tap.received(packet, at_s)
+    assert reached == {"first_packet": 2.0}
+    assert (len(tap.arrivals), len(tap.pictures_came())) == (1, 1)
+    assert (tap.films(), [each.ssrc for each in tap.spoken()]) == ((8,), [7])
+
+
+class NoPage:
+    async def route(self, url, _answered):
+        self.url = url
+
+    async def goto(self, url):
+        assert url == self.url
+
+
+@pytest.mark.parametrize("shows", [True, False])
+def test_a_browser_with_a_camera_asks_nobody_outside_either(shows, monkeypatch):
+    started = []
+
+    class NoChromium(launching.Chromium):
+        async def start(self, _init, _bindings):
+            started.append(self.flags)
+            return None, NoPage()
+
+    monkeypatch.setattr(camera, "Chromium", NoChromium)
+    monkeypatch.setattr(camera, "write_clip", lambda _: None)
+
+    async def main():
+        page = camera.CameraPage("chromium", shows=shows)
+        await page.start()
+        await page.close()
+
+    asyncio.run(main())
+    (flags,) = started
+    # Chromium goes past a proxy to loopback hosts unless told, and takes the last of several flags of a name.
+    assert "--proxy-bypass-list=<-loopback>" in flags
+    assert [flag for flag in flags if flag.startswith("--proxy-server=")] == ["--proxy-server=socks5://127.0.0.1:9"]
+
+
+SERVER, ONE, OTHER = ("198.51.100.7", 3478), ("192.0.2.2", 40_000), ("192.0.2.2", 40_001)
+
+
+def page_that_films(given, *sent_to):
+    """Return a page's end that has filmed; its peers saw it as ``given``."""
+    tap, told = BrowserTap("caller", lambda *_: None), Page().told
+    sights = PagePictures(settings=VideoSettings(), looks=True, lasts_s=1.0, told=told, tap=tap)
+    sights.turn = SimpleNamespace(given={given}, sent_to=set(sent_to))
+    sights.take(json.dumps({"c": 1, "sent": True, "filmed": [[0, 1000.0]]}))
+    return SimpleNamespace(sights=sights)
+
+
+@pytest.mark.parametrize(
+    ("sent_to", "forwarded"), [([OTHER], False), ([SERVER], True), ([OTHER, SERVER], True), ([], True)]
+)
+def test_pictures_were_forwarded_unless_all_media_went_to_the_other_page_itself(sent_to, forwarded):
+    way = Way(WayName("caller_to_callee"), page_that_films(ONE, *sent_to), page_that_films(OTHER))
+    (looking,) = watched(SimpleNamespace(ways=[way]), outside=True)
+    assert looking.forwarded is forwarded
+
+
+@pytest.mark.parametrize("sent", [1, 2, None], ids=["the first is kept", "the second is sent", "a copy is sent"])
+def test_of_a_page_that_asks_for_its_camera_twice_the_one_that_it_sends_has_filmed(sent):
+    tap = BrowserTap("caller", lambda *_: None)
+    sights = PagePictures(settings=VideoSettings(), looks=True, lasts_s=1.0, told=Page().told, tap=tap)
+    for second in range(3):
+        for c, began_ms in ((1, 0.0), (2, 700.0)):  # each counts from 0
+            filmed = [[number, began_ms + number * 1e3 / 30] for number in range(30 * second, 30 * second + 30)]
+            sights.take(json.dumps({"c": c, "sent": c == sent, "filmed": filmed}))
+    at_s = sights.filmed().at_s
+    assert at_s - sights.told.shift_s == pytest.approx((0.0 if sent == 1 else 0.7) + np.arange(90) / 30)

@@ -5,9 +5,11 @@ import pytest
 
 from rtcprobe.hearing.eyes import Constants
 from rtcprobe.hearing.glimpses import see_glimpses
+from rtcprobe.hearing.sights import CallSight, sight_account
 from rtcprobe.picture.marker import word
 from rtcprobe.recording import Departures, Filmed, Glimpse, Looked
 from rtcprobe.result import VIDEO_STAGES
+from rtcprobe.ways import Way
 
 FPS, FIRST, COUNT = 30, 40, 120
 """Frames from number 40 on, for four seconds."""
@@ -57,6 +59,12 @@ def call(*, at_s=None, renamed=0, lost=(), untold=(), shown_as=None, without=())
     return see_glimpses(filmed, Looked(glimpses=glimpses, arrivals=came), Constants())
 
 
+def account_of(*seen, forwarded=False):
+    """Return the account of calls in which this was seen."""
+    calls = [CallSight(policy="the browser's own", seen=each, likeness={}, forwarded=forwarded) for each in seen]
+    return sight_account(Way("caller_to_callee.video"), dict(enumerate(calls)))
+
+
 @pytest.mark.parametrize("renamed", [0, 2**32 - 9_000_000], ids=["direct", "through a server with times of its own"])
 def test_every_frame_is_known_twice_and_its_stages_sum_to_its_delay(renamed):
     seen = call(renamed=renamed)
@@ -93,6 +101,21 @@ def test_behind_a_server_that_sets_times_on_a_grid_of_its_own_the_number_alone_c
     seen = call(at_s=SINCE_S + np.arange(COUNT) / FPS, renamed=90_000)
     assert seen.count("seen") == COUNT
     assert seen.w3c["framesIdentifiedTwice"] == 0
+    account = account_of(seen)
+    # Whatever lay between is neither the network's nor the buffer's: no packet that came is known.
+    network = {"network_min", "network_variable", "network_and_target", "jitter_buffer"}
+    assert not network & account.stages.keys()
+    assert account.stages["network_and_page"] == pytest.approx(WAY_S + HELD_S)
+    assert sum(account.stages.values()) == pytest.approx(np.mean([each.delay_s for each in account.samples]))
+    # Beside a call in which packets were known: what can be told of both. One in which nothing was seen says nothing.
+    assert "network_and_page" in account_of(call(), seen).stages
+    assert "network_min" in account_of(call(), call(lost=range(COUNT))).stages
+
+
+def test_through_a_server_its_part_and_the_networks_are_one_stage():
+    stages = account_of(call(), forwarded=True).stages
+    assert stages["network_and_target"] == pytest.approx(WAY_S)
+    assert not {"network_min", "network_variable"} & stages.keys()
 
 
 def test_of_nothing_seen_every_frame_that_was_sent_is_lost():

@@ -70,6 +70,25 @@ async def allocated(end, password=None):
     return await create_turn_endpoint(Peer, server, username=who.user, password=password or who.password)
 
 
+def test_whom_media_went_to_and_what_peers_saw_is_known_when_the_allocation_has_ended():
+    async def main(end, _tap, peer):
+        transport, client = await allocated(end)
+        to = peer.transport.get_extra_info("sockname")
+        transport.sendto(RTP, to)
+        assert await client.came.get() == RTP
+        relayed = end.relayed
+        transport.sendto(b"\0\1" + bytes(18), ("127.0.0.1", 9))  # a check is no media
+        transport.close()
+        for _ in range(1000):
+            if not end.relayed:
+                break
+            await asyncio.sleep(0.01)
+        assert not end.relayed
+        assert (end.sent_to, end.given) == ({to}, set(relayed))
+
+    behind(main)
+
+
 def test_what_is_relayed_passes_the_line_both_ways_and_is_seen_on_the_browsers_side_of_it():
     async def main(end, tap, peer):
         transport, client = await allocated(end)

@@ -226,6 +226,7 @@ _PARTS: Final[Mapping[str, str]] = {
     "network min": "网络最小",
     "network variable": "网络波动",
     "network and target": "网络与目标",
+    "network and page": "网络与页面",
     "network": "网络",
     "mixer": "混音器",
     "{ms} ms from {at} s on": "第 {at} 秒起 {ms} ms",

@@ -3,10 +3,12 @@
 Facts:
     - Chromium's camera is a file of raw pictures (YUV4MPEG2), its microphone beeps once a second.
     - What it says of its sending (``getStats``) is stamped on the wall clock.
+    - Chromium calls hosts of its maker's whatever flags say (``launching``).
 
 Rules:
     1. The scene is the one that our own cameras film, with noise enough that a line of 3 Mb/s can be filled.
     2. No address is asked for anywhere: candidates are those of this machine.
+    3. No request leaves the browser: the page is answered here, and whatever else asks finds a proxy that nobody is.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ __all__ = ["CameraPage", "Sending"]
 
 URL: Final = "https://camera.invalid/"
 """Answered here: only a page of a secure origin may use a camera. ``.invalid`` is nobody's (RFC 2606 §2)."""
+_NOWHERE: Final = "--proxy-server=socks5://127.0.0.1:9"
+"""Names, too, are asked of a SOCKSv5 proxy alone (``net/docs/proxy.md`` of Chromium); port 9 discards (RFC 863)."""
 _WIDTH, _HEIGHT, _FPS = 640, 480, 30
 _CLIP_S: Final = 4
 _NOISE_SIGMA: Final = 3.0
@@ -65,12 +69,12 @@ class CameraPage:
         Raises:
             MeasurementError: it does not start.
         """
-        flags: list[str] = []
+        flags = [_NOWHERE]
         if self._shows:
             self._clips = tempfile.TemporaryDirectory(prefix="rtcprobe-camera-", ignore_cleanup_errors=True)
             clip = Path(self._clips.name) / "camera.y4m"
             write_clip(clip)
-            flags = [f"--use-file-for-fake-video-capture={clip}"]
+            flags.append(f"--use-file-for-fake-video-capture={clip}")
         self._chromium = Chromium(self._executable, flags)
         _, page = await self._chromium.start(source("camera.js"), {})
         await page.route(URL, lambda route: route.fulfill(body="<p>calling", content_type="text/html"))

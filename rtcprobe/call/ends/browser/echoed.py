@@ -6,8 +6,10 @@ Facts:
     - Opus at a variable bit rate, which is what browsers send (RFC 7587 §6.1: ``cbr`` is 0), gives a packet of speech
       another size than the one before it: a second of them is as good as a fingerprint.
 
-Rule: timestamps differ by one number, the one for which most sizes agree; where fewer than ``_ALIKE`` do, or a second
-    number is about as good, nothing is known.
+Rules:
+    1. Timestamps differ by one number, the one for which most sizes agree; where fewer than ``_ALIKE`` do, or a second
+       number is about as good, nothing is known.
+    2. The first packet that came is one of the last ``_COMPARED`` that had left by then: no other is tried.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ _ALIKE: Final = 0.8
 _RIVAL: Final = 0.8
 """Of the agreement of the best number, what no other may reach: a turn of speech that repeats agrees with the next."""
 _COMPARED: Final = 500
-"""Packets: ten seconds of those that came are compared with all that left."""
+"""Packets: ten seconds of those that came are compared, and as many that left are tried for the first of them."""
 _CYCLE: Final = 1 << 32
 
 
@@ -37,8 +39,12 @@ def there_and_back_s(left: Sequence[Departure], came: Sequence[Departure]) -> np
     gone, back = _columns(left), _columns(came)
     if len(gone[0]) < _LEAST or len(back[0]) < _LEAST:
         return np.zeros(0)
-    began = int(back[0][0])
-    scores = {offset: _alike(gone, back, offset) for offset in ((began - each) % _CYCLE for each in gone[0].tolist())}
+    before = gone[0][: np.searchsorted(gone[1], back[1][0], side="right")][-_COMPARED:]
+    if not len(before):
+        return np.zeros(0)
+    order = np.argsort(gone[0])
+    gone = gone[0][order], gone[1][order], gone[2][order]
+    scores = {offset: _alike(gone, back, offset) for offset in ((back[0][0] - before) % _CYCLE).tolist()}
     best, *others = sorted(scores, key=lambda offset: scores[offset], reverse=True)
     if scores[best] < _ALIKE or (others and scores[others[0]] > _RIVAL * scores[best]):
         return np.zeros(0)
@@ -65,12 +71,11 @@ def _columns(packets: Sequence[Departure]) -> _Columns:
 def _pairs(
     gone: _Columns, stamps: npt.NDArray[np.int64], offset: int
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Return the places of packets that came back, and of those that they were."""
-    order = np.argsort(gone[0])
+    """Return the places of packets that came back, and of those that they were; ``gone`` in the order of timestamps."""
     wanted = (stamps - offset) % _CYCLE
-    at = np.minimum(np.searchsorted(gone[0][order], wanted), len(order) - 1)
-    here = np.flatnonzero(gone[0][order[at]] == wanted)
-    return here, order[at[here]]
+    at = np.minimum(np.searchsorted(gone[0], wanted), len(gone[0]) - 1)
+    here = np.flatnonzero(gone[0][at] == wanted)
+    return here, at[here]
 
 
 def _alike(gone: _Columns, back: _Columns, offset: int) -> float:

@@ -179,7 +179,7 @@ class BrowserEnd:
         Raises:
             MeasurementError: it does not start.
         """
-        turn = self._turn = TurnEnd(self._host, address)
+        turn = self._turn = self.sights.turn = TurnEnd(self._host, address)
         bindings: dict[str, Callable[..., Any]] = {
             "__rtcprobe_tell": lambda _source, text: self._told.take(str(text)),
             "__rtcprobe_heard": lambda _source, text: self._returned.take(str(text)),

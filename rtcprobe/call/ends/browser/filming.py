@@ -9,7 +9,9 @@ Facts:
 
 Rules:
     1. Who has a camera in the scenario films wherever its page asks for a camera; else the page is given the browser's.
-    2. Every remote picture is looked at; the viewer's is the track in which most numbers are read.
+    2. Each camera counts its frames from 0. What was filmed is what that one filmed which a connection had for longest;
+       where none had any, as of a track that was copied, the latest.
+    3. Every remote picture is looked at; the viewer's is the track in which most numbers are read.
 """
 
 from __future__ import annotations
@@ -29,12 +31,24 @@ from rtcprobe.call.ends.browser.tap import BrowserTap
 from rtcprobe.picture.marker import CELLS, NUMBERS, edges, read_cells, word
 from rtcprobe.picture.settings import VideoSettings
 from rtcprobe.recording import Filmed, Glimpse, Looked
+from rtcprobe.runtime.turn_end import TurnEnd
 
 __all__ = ["PagePictures"]
 
 _SPARE_S: Final = 60.0
 """What a camera may have filmed before the call begins: the page's own steps, and those who are waited for."""
 _CYCLE: Final = 1 << 32
+
+
+@dataclass(slots=True)
+class _Shot:
+    filmed_ms: dict[int, float] = field(default_factory=dict)
+    """By number."""
+    sent: int = 0
+    """Reports during which a connection had it."""
+
+    def weight(self) -> tuple[int, bool]:
+        return self.sent, bool(self.filmed_ms)
 
 
 @dataclass(slots=True)
@@ -56,7 +70,9 @@ class PagePictures:
     lasts_s: float
     told: Told
     tap: BrowserTap
-    _filmed_ms: dict[int, float] = field(default_factory=dict)
+    turn: TurnEnd | None = None
+    """Through which its media goes, once there is one."""
+    _cameras: dict[int, _Shot] = field(default_factory=dict)
     _eyes: dict[tuple[int, int], _Seen] = field(default_factory=dict)
 
     @property
@@ -70,7 +86,9 @@ class PagePictures:
         try:
             event = json.loads(text)
             if "filmed" in event:
-                self._filmed_ms.update((int(number), float(at_ms)) for number, at_ms in event["filmed"])
+                shot = self._cameras.setdefault(int(event["c"]), _Shot())
+                shot.filmed_ms.update((int(number), float(at_ms)) for number, at_ms in event["filmed"])
+                shot.sent += event.get("sent") is True
             elif "fault" in event:
                 self.told.complain(f"a picture could not be looked at: {str(event['fault'])[:200]}")
             else:
@@ -80,18 +98,24 @@ class PagePictures:
 
     def filmed(self) -> Filmed | None:
         """Return what was filmed, and is asked for while the mouth spoke; None where nothing was."""
-        if self.settings is None or not self._filmed_ms:
+        filmed_ms = max(reversed(self._cameras.values()), key=_Shot.weight, default=_Shot()).filmed_ms
+        if self.settings is None or not filmed_ms:
             return None
-        numbers, mouth, films = sorted(self._filmed_ms), self.told.mouth, self.tap.films()
+        numbers, mouth, films = sorted(filmed_ms), self.told.mouth, self.tap.films()
         return Filmed(
             numbers=np.array(numbers, dtype=np.int64),
-            at_s=np.array([self._filmed_ms[each] for each in numbers]) / 1e3 + self.told.shift_s,
+            at_s=np.array([filmed_ms[each] for each in numbers]) / 1e3 + self.told.shift_s,
             departures=self.tap.departures(*films) if films else (),
             fps=self.settings.fps,
             size=self.settings.size,
             since_s=math.inf if mouth.began_s is None else mouth.began_s,
             until_s=math.inf if mouth.ended_s is None else mouth.ended_s,
         )
+
+    def meets(self, other: PagePictures) -> bool:
+        """Return whether all media of this page went to the ``other`` itself: no server stood between."""
+        to = None if self.turn is None else self.turn.sent_to
+        return bool(to) and other.turn is not None and other.turn.given.issuperset(to or ())
 
     def looked(self) -> Looked:
         """Return what the eye saw in which most numbers were read."""

@@ -36,7 +36,11 @@ class BrowserTap(WireTap):
         self.audio: set[int] = set()
         """Payload types of sound, as agreed on; while it is empty, whatever comes is taken for sound."""
         self.video: set[int] = set()
-        """Payload types of pictures."""
+        """Payload types of pictures; one that is of sound, too, counts as sound.
+
+        Connections of one page number codecs apart: mediasoup gives out numbers from 100 on (its ``ortc``), and a
+        browser offers pictures as 96 to 101.
+        """
         self.arrivals = Arrivals()
         """RTP of sound that came, by headers alone."""
         self._reached = reached
@@ -49,7 +53,7 @@ class BrowserTap(WireTap):
         super().received(data, now_s)
         if is_rtp(data):
             kind = data[1] & 0x7F
-            if kind in self.video:
+            if self._is_picture(kind):
                 source, left = int.from_bytes(data[8:12], "big"), self._pictures_came
                 sequence, stamp = int.from_bytes(data[2:4], "big"), int.from_bytes(data[4:8], "big")
                 left.setdefault(source, Departures()).add(now_s, sequence, stamp, len(data), source)
@@ -72,7 +76,7 @@ class BrowserTap(WireTap):
 
     def films(self) -> tuple[int, ...]:
         """Return the source of pictures that sent most, if there is one: what is sent again has another of its own."""
-        found = [ssrc for ssrc, kind in self._sources.items() if kind in self.video]
+        found = [ssrc for ssrc, kind in self._sources.items() if self._is_picture(kind)]
         return tuple(sorted(found, key=lambda ssrc: len(self.departures(ssrc)), reverse=True)[:1])
 
     def pictures_came(self) -> Departures:
@@ -88,6 +92,9 @@ class BrowserTap(WireTap):
     def echoed_s(self) -> npt.NDArray[np.float64]:
         """Return how long each packet of sound was away that came back of a server; empty where none can be told."""
         return there_and_back_s(self.spoken(), max(self._came.values(), key=len, default=Departures()))
+
+    def _is_picture(self, kind: int) -> bool:
+        return kind in self.video and kind not in self.audio
 
 
 def _later_epoch(data: bytes) -> bool:

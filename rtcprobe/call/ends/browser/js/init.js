@@ -180,7 +180,14 @@
 	function newCamera() {
 		const track = new MediaStreamTrackGenerator({ kind: 'video' });
 		const worker = new Worker(script(config.film));
-		looker(worker, {});
+		// Asked anew with every report: a page may ask for a camera that it never sends.
+		const sent = () => connections.some(([, each]) => each.getSenders().some((sender) => sender.track === track));
+		looker(worker, {
+			c: ++made,
+			get sent() {
+				return sent();
+			},
+		});
 		worker.postMessage({ writable: track.writable, plan: config.camera }, [track.writable]);
 		return track;
 	}
