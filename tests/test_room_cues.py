@@ -231,3 +231,16 @@ def test_who_leaves_before_its_join_is_done_is_no_fault(text, party):
     result = run(text, script, "call.duration=2s")
     assert result.warnings == ()
     assert of(result, "host_to_guest" if party == "eve" else "host_to_eve").heard > 0
+
+
+@pytest.mark.parametrize(
+    ("script", "cue"),
+    [
+        ("[guest leaves at 1s, guest joins at 2s]", "guest joins at 2s"),
+        ("[guest joins at 1s, guest leaves at 2s, guest joins at 3s]", "guest joins at 3s"),
+    ],
+)
+def test_who_comes_back_where_there_is_no_server_is_refused_before_the_run(script, cue):
+    with pytest.raises(BadInputError, match=rf"cue '{cue}' lets guest come back.*: take it out, or write target: sfu"):
+        check_target(parse_scenario(MESH, [f"script={script}"]), "virtual")
+    check_target(parse_scenario(ROOM, [f"script={script}"]), "virtual")

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rtcprobe.call.script import cues_of
+from rtcprobe.call.script import absent, cues_of
 from rtcprobe.call.targets.base import CallSetup, RoomTarget, Target, find_target
 from rtcprobe.call.targets.loopback import LoopbackTarget
 from rtcprobe.call.targets.sfu import SfuTarget
@@ -17,7 +17,7 @@ from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.result import Clock, Engine
 from rtcprobe.runtime.entropy import Entropy
 from rtcprobe.runtime.virtual import VirtualEventLoop
-from rtcprobe.scenario import Scenario
+from rtcprobe.scenario import Cue, Scenario
 from rtcprobe.verdict import Budget
 from rtcprobe.verdict.metrics import Over, metric_named
 from rtcprobe.ways import BOTH_LEGS, BOTH_WAYS, Leg, Medium, Way
@@ -68,6 +68,8 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
             f"{target.name} is called without cues",
             "a script, comes and leaves are performed in rooms: write parties, or leave them out",
         )
+    if scenario.target.scheme == "loopback":
+        _refuse_back(cues_of(scenario.parties, scenario.script))
     if engine == "model" and cues_of(scenario.parties, scenario.script):
         raise BadInputError("engine model performs no cues", "it models who is there all the time: use engine stack")
     if clock not in target.clocks:
@@ -84,6 +86,22 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
         _refuse_unknown(budget, target, measured, roles)
         _refuse_unseen(budget, of_media, roles)
     return target
+
+
+def _refuse_back(cues: Sequence[Cue]) -> None:
+    """Refuse a cue by which somebody comes back: who call each other without a server connect once.
+
+    Raises:
+        BadInputError: with what can be meant.
+    """
+    for party in dict.fromkeys(cue.party for cue in cues):
+        joins = [cue for cue in cues if cue.party == party and cue.does == "join"]
+        back = joins[1:] if absent(party, cues) else joins
+        if back:
+            raise BadInputError(
+                f"cue {back[0]} lets {party} come back, and parties that call each other connect once",
+                "take it out, or write target: sfu",
+            )
 
 
 def _refuse_unknown(budget: Budget, target: Target, measured: Sequence[Way], roles: Mapping[str, str]) -> None:

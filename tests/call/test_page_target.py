@@ -333,6 +333,9 @@ def test_a_browser_with_a_camera_asks_nobody_outside_either(shows, monkeypatch):
             started.append(self.flags)
             return None, NoPage()
 
+        async def close(self):
+            pass  # nothing was started; playwright is an extra
+
     monkeypatch.setattr(camera, "Chromium", NoChromium)
     monkeypatch.setattr(camera, "write_clip", lambda _: None)
 
