@@ -14,7 +14,6 @@ Rules:
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import datetime as dt
 import os
@@ -55,7 +54,7 @@ from aiortc.rtcrtpparameters import RTCRtcpFeedback, RTCRtpCodecParameters, RTCR
 from cryptography.x509 import Certificate
 
 from rtcprobe.runtime.network import HOST
-from rtcprobe.runtime.virtual import EPOCH_S, VirtualEventLoop
+from rtcprobe.runtime.virtual import EPOCH_S, running
 
 __all__ = [
     "SeamError",
@@ -266,7 +265,7 @@ def _certificate() -> RTCCertificate:
     A tenth of what a join costs is making two and their OpenSSL contexts (``dtls_seam.prepare_handshake``), which takes
     no virtual time, and nothing on the wire but a fingerprint tells one certificate from another.
     """
-    loop = _virtual_loop()
+    loop = running()
     if loop is None:
         return RTCCertificate.generateCertificate()
     place = next(loop.certificates)
@@ -318,17 +317,17 @@ def _replace_clocks() -> None:
     current_ntp_time = aiortc.clock.current_ntp_time
 
     def virtual_datetime() -> dt.datetime:
-        loop = _virtual_loop()
+        loop = running()
         if loop is None:
             return current_datetime()
         return dt.datetime.fromtimestamp(EPOCH_S + loop.time(), dt.UTC)
 
     def virtual_ms() -> int:
-        loop = _virtual_loop()
+        loop = running()
         return current_ms() if loop is None else int((_NTP_EPOCH_OFFSET_S + loop.time()) * 1e3)
 
     def virtual_ntp_time() -> int:
-        loop = _virtual_loop()
+        loop = running()
         return current_ntp_time() if loop is None else ntp_time(loop.time())
 
     _replace(aiortc.clock, "current_datetime", virtual_datetime)
@@ -341,22 +340,14 @@ def ntp_time(now_s: float) -> int:
     return int((_NTP_EPOCH_OFFSET_S + now_s) * 2**32)
 
 
-def _virtual_loop() -> VirtualEventLoop | None:
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        return None
-    return loop if isinstance(loop, VirtualEventLoop) else None
-
-
 def _virtual_time() -> float:
-    loop = _virtual_loop()
+    loop = running()
     return time.time() if loop is None else EPOCH_S + loop.time()
 
 
 def _seeded(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
     def draw(*args: Any) -> Any:
-        loop = _virtual_loop()
+        loop = running()
         return original(*args) if loop is None else getattr(loop.entropy, name)(*args)
 
     return draw

@@ -26,6 +26,8 @@ _NEVER: Final = Timed()
 
 def times_in(head: bytes, sent: int | None, number: int | None) -> tuple[Timed, bytes]:
     """Return what extensions say of time, by the names that were agreed on, and the rest of them: that blotted out."""
+    if not sent and not number:
+        return _NEVER, head
     lengths = {name: length for name, length in ((sent, 3), (number, 2)) if name}
     found = {name: at for name, at in _elements(head) if lengths.get(name) == at[1] - at[0]}
     if not found:

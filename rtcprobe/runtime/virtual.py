@@ -20,6 +20,7 @@ import asyncio
 import heapq
 import math
 import selectors
+import threading
 from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any
@@ -27,7 +28,7 @@ from typing import Any
 from rtcprobe.runtime.entropy import Entropy
 from rtcprobe.runtime.network import HOST
 
-__all__ = ["EPOCH_S", "VirtualEventLoop", "VirtualTimeStoppedError"]
+__all__ = ["EPOCH_S", "VirtualEventLoop", "VirtualTimeStoppedError", "running"]
 
 EPOCH_S = 1_600_000_000.0
 """Wall-clock instant (Unix seconds) that virtual time zero stands for: 2020-09-13T12:26:40Z, for RTCP's NTP stamps."""
@@ -39,6 +40,18 @@ _MOST_ROUNDS = 1_000_000
 
 class VirtualTimeStoppedError(RuntimeError):
     """Every task waits for something that can never happen."""
+
+
+_HERE = threading.local()
+
+
+def running() -> VirtualEventLoop | None:
+    """Return the virtual loop that runs in this thread; None where none does.
+
+    ``asyncio.get_running_loop`` asks the system for the process' number each time it is called (CPython 3.11), and a
+    packet's way through aiortc asks for the time.
+    """
+    return getattr(_HERE, "loop", None)
 
 
 class VirtualEventLoop(asyncio.SelectorEventLoop):
@@ -59,6 +72,14 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         """Return virtual seconds since the loop was made."""
         return self._now_ns * 1e-9
+
+    def run_forever(self) -> None:
+        """Run until stopped."""
+        before, _HERE.loop = running(), self
+        try:
+            super().run_forever()
+        finally:
+            _HERE.loop = before
 
     def at(self, when_s: float, call: Callable[..., object], *args: object) -> None:
         """Call ``call`` at ``when_s``: a timer that nobody takes back, in the order of instants and then of asking.

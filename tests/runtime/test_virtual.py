@@ -1,10 +1,11 @@
 import asyncio
+import threading
 
 import numpy as np
 import pytest
 
 from rtcprobe.runtime.entropy import Entropy
-from rtcprobe.runtime.virtual import VirtualEventLoop, VirtualTimeStoppedError
+from rtcprobe.runtime.virtual import VirtualEventLoop, VirtualTimeStoppedError, running
 
 
 def run(coroutine):
@@ -82,3 +83,22 @@ def test_equal_seeds_draw_equal_values_and_others_do_not():
 
     assert draws(7) == draws(7)
     assert draws(7) != draws(8)
+
+
+def test_the_loop_that_runs_is_known_while_it_runs_and_in_its_own_thread_alone():
+    loop = VirtualEventLoop(Entropy(np.random.SeedSequence(1)))
+
+    there = []
+
+    async def main():
+        other = threading.Thread(target=lambda: there.append(running()))
+        other.start()
+        other.join()
+        return running(), asyncio.get_running_loop()
+
+    try:
+        assert running() is None
+        assert loop.run_until_complete(main()) == (loop, loop)
+        assert (running(), there) == (None, [None])
+    finally:
+        loop.close()

@@ -110,7 +110,7 @@ class LibwebrtcReceiver(FrameReceiver):
         if held is not None:
             due_us = self._timer.woken(now_us, held.due_us)
             if due_us != held.due_us:
-                self._scheduled = held._replace(due_us=due_us)
+                self._scheduled = _Scheduled(held.frame, held.render_us, due_us)
 
     def _complete(self, frame: Frame, now_us: int) -> None:
         if not self._any_frame:
