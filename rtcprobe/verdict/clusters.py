@@ -51,7 +51,7 @@ import numpy.typing as npt
 
 from rtcprobe.verdict.statistics import CONFIDENCE, NODES, WEIGHTS, Ends, rank_height, share_interval
 
-__all__ = ["Quantiles", "mean_ends", "quantile_ends", "share_ends", "worth"]
+__all__ = ["Quantiles", "mean_ends", "share_ends", "worth"]
 
 _Floats = npt.NDArray[np.float64]
 
@@ -128,13 +128,6 @@ class Quantiles:
         if rank <= self._blocks.count:
             return self._blocks.value(rank)
         return max(self._blocks.value(self._blocks.count), self._levels.upper(tail))
-
-
-def quantile_ends(
-    calls: Sequence[_Floats], probability: float, confidence: float = CONFIDENCE, *, least: float = -math.inf
-) -> tuple[float, float]:
-    """Return the interval of a quantile of ``calls``; see ``Quantiles``."""
-    return Quantiles(calls, probability, least=least).ends(confidence)
 
 
 def worth(calls: Sequence[_Floats], probability: float = 0.5) -> float:

@@ -7,11 +7,16 @@ import pytest
 from rtcprobe.quality import conversation
 from rtcprobe.result import HeardCall
 from rtcprobe.verdict import evaluate, judge, parse_budget
-from rtcprobe.verdict.clusters import mean_ends, quantile_ends, share_ends, worth
+from rtcprobe.verdict.clusters import Quantiles, mean_ends, share_ends, worth
 from rtcprobe.verdict.intervals import fixed_s, of_calls
 
 SLEEP = [1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4]
 """Student's own pairs (Biometrika 6, 1908)."""
+
+
+def quantile_ends(calls, probability, confidence=0.95, *, least=-math.inf):
+    """Return the interval of a quantile of ``calls``."""
+    return Quantiles(calls, probability, least=least).ends(confidence)
 
 
 def steady(levels, markers=12):
