@@ -14,6 +14,7 @@ from rtcprobe.result import Entrance, Exit, NamedFigure, Result, Room, Waited
 from rtcprobe.verdict.room import Hour, Matrix, hour, level, matrix, worst_pairs
 from rtcprobe.verdict.room.comings import pictures_awaited
 from rtcprobe.verdict.room.matrix import Cell
+from rtcprobe.verdict.statistics import share_interval
 from rtcprobe.ways import Way
 
 __all__ = ["facts", "figure_rows", "named_lines", "pair_told", "room_lines"]
@@ -83,10 +84,10 @@ def facts(result: Result, room: Room) -> Iterator[tuple[str, str]]:
             name = say(each.group)
             within = say(
                 "{one} within 1 s, {five} within 5 s",
-                one=rough_share(each.within_1s),
-                five=rough_share(each.within_5s),
+                one=_of_joins(each.within_1s, each.first_audio.n),
+                five=_of_joins(each.within_5s, each.first_audio.n),
             )
-            yield say("joins, {who}", who=name), within
+            yield say("joins, {who}", who=name), within + _of(each.first_audio.n, "join")
     yield from _comings(room, pictures_awaited(result))
     if room.talk_over:
         yield say("talk-over window, of who heard each other"), "; ".join(_windows(room))
@@ -140,8 +141,17 @@ def _comings(room: Room, pictures: Sequence[Waited]) -> Iterator[tuple[str, str]
         yield say("joined meanwhile → first picture"), _waits(pictures)
 
 
+def _of_joins(share: float, count: int) -> str:
+    low, high = share_interval(share, count)
+    return f"{rough_share(share)} [{rough_share(low)}–{rough_share(high)}]"
+
+
+def _of(count: int, thing: str) -> str:
+    return say(", of {things}", things=counted(count, thing, f"{thing}s"))
+
+
 def _waits(waits: Sequence[Waited]) -> str:
-    """Return the least, middle and most of waits, whose the longest was, and how many never ended."""
+    """Return the least, middle and most of waits, whose the longest was, of how many, and how many never ended."""
     known = sorted((each for each in waits if each.wait_s is not None), key=lambda each: each.wait_s or 0.0)
     never = [each.listener for each in waits if each.wait_s is None]
     said = []
@@ -155,6 +165,7 @@ def _waits(waits: Sequence[Waited]) -> str:
                 middle=middle,
                 last=known[-1].listener,
             )
+            + _of(len(known), "wait")
         )
     if never:
         said.append(

@@ -61,8 +61,9 @@ def test_the_screen_has_a_row_each_talker_and_a_figure_each_listener():
     assert lines[place + 3].split() == ["ben", "250.0", "·", "410.0"]
     told = " ".join(" ".join(lines).split())
     assert "latest pairs, p50 and p95, ms: ben → cho 410.0; ben → ana 250.0; ana → cho 160.0" in told
-    assert "on stage → heard, ben: 300 to 500 ms, median 300 (cho last)" in told
-    assert "joins, everybody: 50% within 1 s, 100% within 5 s" in told
+    assert "on stage → heard, ben: 300 to 500 ms, median 300 (cho last), of two waits" in told
+    # Wilson, by hand: one of two is 9.5 to 90.5 %, two of two 34.2 to 100 %.
+    assert "joins, everybody: 50% [9.5%–91%] within 1 s, 100% [34%–100%] within 5 s, of two joins" in told
 
 
 def test_the_strip_shows_who_was_heard_when_and_where_it_broke_off():

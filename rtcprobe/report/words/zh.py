@@ -138,6 +138,8 @@ _LEAD: Final[Mapping[str, str]] = {
     "call": "次通话",
     "calls": "次通话",
     "marker": "个标记",
+    "wait": "次等待",
+    "waits": "次等待",
     "markers": "个标记",
     "lost STUN check": "次丢失的 STUN 检查",
     "lost STUN checks": "次丢失的 STUN 检查",
