@@ -35,7 +35,7 @@ from rtcprobe.call.targets import plain
 from rtcprobe.call.targets.access import Leg
 from rtcprobe.call.targets.base import ECHO_ROUTES, TWO_ENDS_ROUTES, CallSetup, Route, Way
 from rtcprobe.call.targets.course import Course
-from rtcprobe.call.targets.endings import HANG_UP_TIMEOUT_S, OVERTIME_S, bounded
+from rtcprobe.call.targets.endings import HANG_UP_TIMEOUT_S, OVERTIME_S
 from rtcprobe.call.transceiver import Sound, SoundWanted
 from rtcprobe.errors import BadInputError
 from rtcprobe.link import Link, LinkSpec, Path, Requested
@@ -302,7 +302,7 @@ class PageCall(Course):
 
     async def close_peers(self) -> list[str | None]:
         """End the browsers, then our own."""
-        closed = await asyncio.gather(*(bounded(peer.close()) for peer in self.peers))
+        closed = await super().close_peers()
         if self._served is not None:
             await self._served.close()
         return closed
