@@ -82,7 +82,7 @@ class BrowserEnd:
         self._figures: Mapping[str, float] = {}
         self._told = Told(
             timeline=self.timeline,
-            descriptions=self._described,
+            described=self.tap.described,
             connected=self._connected,
             complain=self.tab.complain,
             refused=lambda why: self.tab.lose(f"the page cannot speak: {why}"),
@@ -272,13 +272,6 @@ class BrowserEnd:
         self._told.begin(begun - origin_ms / 1e3, epoch_s, origin_ms)
         for milestone, at_s in self._early.items():
             self.timeline.mark(milestone, at_s)
-
-    def _described(self, sdp: str) -> None:
-        """Learn the payload types of sound and pictures."""
-        for section in sdp.split("\nm=")[1:]:
-            for kind, known in (("audio ", self.tap.audio), ("video ", self.tap.video)):
-                if section.startswith(kind):
-                    known |= {int(each) for each in section.splitlines()[0].split()[3:] if each.isdigit()}
 
     def _on_link(self, milestone: str, at_s: float) -> None:
         if self._told.clock is None:
