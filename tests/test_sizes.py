@@ -11,10 +11,8 @@ MOST = {"function": 50, "class": 200, "module": 400}
 
 LARGER = {
     "adaptation/model.py Call": 250,
-    "call/ends/browser/end.py BrowserEnd": 250,
     "call/ends/connecting.py Connecting": 250,
     "call/janus.py JanusSession": 250,
-    "call/targets/page.py PageCall": 250,
     "call/targets/room_course.py RoomCourse": 250,
     "call/targets/sfu_call.py SfuCall": 250,
     "playout/neteq/glide.py Glider.glide": 90,
