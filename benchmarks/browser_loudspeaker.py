@@ -73,7 +73,9 @@ LEAST = 5
 """Markers of a call that tells."""
 ASK_S = 0.2
 AROUND_S = 0.3
-STALL_S = 0.015
+STALL_S = 0.020
+"""Chromium lets the sink hold three of its buffers of 512 samples (pulse_util.cc): it asks when one has gone, and is
+dry when the two others have, 21 ms later."""
 SETTLING_S = 5.0
 STATED = """(async () => {
     if (!globalThis.__rtcprobe) return [];

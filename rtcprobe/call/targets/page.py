@@ -64,13 +64,13 @@ class PageTarget:
         """Both ways between two ends, there and back of an echo."""
         return (WayName("round_trip"),) if len(self.plans) == 1 else BOTH_WAYS
 
-    @property
-    def pictures(self) -> bool:
-        """Whether pictures are shown and watched: between pages, and by one that sees itself."""
-        return bool(self.plans)
+    pictures = True
+    """Pictures are shown and watched: between pages, by one that sees itself, between our own and our peer."""
 
-    films_itself = True
-    """What pages show is filmed and encoded in them."""
+    @property
+    def films_there(self) -> frozenset[str]:
+        """Whose pictures are filmed and encoded in their pages."""
+        return frozenset(("caller", "callee") if self.plans else ("caller",))
 
     @property
     def routes(self) -> Sequence[Route]:

@@ -46,7 +46,7 @@ class PageCall(PageEnds):
             self._served = OwnPage(self._answer)
             port = await self._served.start()
             tab = self.pages[0].tab
-            tab.plan = replace(tab.plan, url=f"http://localhost:{port}/")
+            tab.plan = replace(tab.plan, url=f"http://localhost:{port}/{self._pictures()}")
         await asyncio.gather(*(page.prepare(address) for page in self.pages))
         for page in self.pages:
             page.tab.lost.add_done_callback(self._lost)
@@ -105,6 +105,11 @@ class PageCall(PageEnds):
         """Return what the page's own faults say."""
         return peer.excuses() if isinstance(peer, BrowserEnd) else ""
 
+    def _pictures(self) -> str:
+        """Return what our own page is told of pictures: that it films, that it watches, or nothing."""
+        cameras = self.setup.cameras
+        return "" if not cameras else "?films" if self.pages[0].side in cameras else "?watches"
+
     def _said_all(self) -> bool:
         ours = self.ours
         done = [page.said_all for page in self.pages if page.speaks]
@@ -139,7 +144,11 @@ class PageCall(PageEnds):
     async def _answer(self, offer: str) -> str:
         """Answer the offer of our own page."""
         assert self.ours is not None
-        usable = usable_offer(offer)
+        codec = next((each.codec for each in self.ours.pictures), None)
+        usable = usable_offer(offer, codec=codec)
+        if usable.without_picture:  # the stack answers no offer that lacks a section of ours
+            await self.ours.go_without_pictures()
+            self.warnings.append("the browser offered no picture that our peer knows: the sound was measured")
         answer = await self.ours.answer(usable)
         return usable.answered(answer).text
 

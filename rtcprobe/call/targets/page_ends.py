@@ -12,13 +12,13 @@ import numpy as np
 from rtcprobe.call.ends.browser.end import BrowserEnd
 from rtcprobe.call.ends.browser.launching import find_chromium
 from rtcprobe.call.ends.browser.tab import PagePlan
-from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.access import Leg
 from rtcprobe.call.targets.base import CallSetup, Route, Way
 from rtcprobe.call.targets.course import Course
-from rtcprobe.call.transceiver import Sound, SoundWanted
+from rtcprobe.call.targets.page_peer import PagePeer, picture_wanted
+from rtcprobe.call.transceiver import SoundWanted
+from rtcprobe.call.watching import Watching
 from rtcprobe.link import Link, LinkSpec, Path
-from rtcprobe.recording import Came
 from rtcprobe.runtime.network import Direction
 from rtcprobe.runtime.outside import OutsideHost, OutsideNetwork
 from rtcprobe.timeline import CALLEE_ORDER, Timer, Wait
@@ -26,14 +26,6 @@ from rtcprobe.ways import Leg as LegName
 from rtcprobe.ways import Way as WayName
 
 __all__ = ["PageEnds"]
-
-
-class _DirectPeer(Peer):
-    """Our end of a call with a page: nothing stands between."""
-
-    def came(self, *, forwarded: bool, there_and_back: bool, section: Sound | None = None) -> Came:
-        del forwarded, there_and_back
-        return super().came(forwarded=False, there_and_back=False, section=section)
 
 
 class PageEnds(Course):
@@ -67,10 +59,10 @@ class PageEnds(Course):
                     executable,
                     direct=own,
                     camera=None if camera is None else camera.film.settings,
-                    looks=bool(setup.cameras) and not own,
+                    looks=bool(setup.cameras),
                 )
             )
-        self.ours: _DirectPeer | None = None
+        self.ours: PagePeer | None = None
         if own:
             phase = float(np.random.Generator(np.random.PCG64(phase_seed)).random())
             self.ours = self._own_peer(names[1], phase, mouth_seed)
@@ -143,15 +135,25 @@ class PageEnds(Course):
         pairs = zip(specs, seed.spawn(len(specs)), strict=True)
         return Path([Link(spec, child) for spec, child in pairs if spec != LinkSpec()])
 
-    def _own_peer(self, name: str, phase: float, seed: np.random.SeedSequence) -> _DirectPeer:
+    def _own_peer(self, name: str, phase: float, seed: np.random.SeedSequence) -> PagePeer:
         host = self.network.add_outside_host(name, (), up=Path([]), down=Path([]))
         mouth = self.setup.mouth(name, self.network, phase=phase, may_speak=self.may_speak, seed=seed)
-        track = None if mouth is None else mouth.track()
-        return _DirectPeer(
+        cameras = self.setup.cameras
+        ours, theirs = (cameras.get(each) for each in (name, self.pages[0].side))
+        picture = picture_wanted(ours, theirs, network=self.network, phase=phase, may_show=self.may_speak)
+        peer = PagePeer(
             host,
             name,
-            [SoundWanted(track=track)],
+            [SoundWanted(track=None if mouth is None else mouth.track()), *([] if picture is None else [picture])],
             dtls_timeout_s=self.setup.dtls_timeout_s,
             protection=self.setup.protection,
             milestones=CALLEE_ORDER,
+            transport_cc=picture is not None,
         )
+        viewer = ours or theirs
+        if viewer is not None:
+            peer.watches = viewer.policy, viewer.nack
+        for each in peer.pictures:
+            if isinstance(each.watcher, Watching):
+                each.watcher.round_trip_s = lambda: peer.round_trip_s
+        return peer

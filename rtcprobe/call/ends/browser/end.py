@@ -73,7 +73,9 @@ class BrowserEnd(PageRecord):
             refused=lambda why: self.tab.lose(f"the page cannot speak: {why}"),
         )
         lasts_s = 0.0 if speech is None else speech.duration_s
-        self.sights = PagePictures(settings=camera, looks=looks, lasts_s=lasts_s, told=self.told, tap=self.tap)
+        self.sights = PagePictures(
+            settings=camera, looks=looks, direct=direct, lasts_s=lasts_s, told=self.told, tap=self.tap
+        )
         self.returned = Returned()
         self._early: dict[str, float] = {}
         self._turn: TurnEnd | None = None
