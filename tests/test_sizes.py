@@ -20,9 +20,6 @@ LARGER = {
     "playout/neteq/glide.py Glider.glide": 90,
     "runtime/express_seam.py": 450,
     "runtime/network.py": 450,
-    "scenario/model.py Scenario": 250,
-    "scenario/model.py": 450,
-    "scenario/schema.py scenario_schema": 90,
 }
 """What is too large and is known to be, and how large it may be: numbers only fall."""
 
