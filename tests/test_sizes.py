@@ -13,7 +13,6 @@ LARGER = {
     "adaptation/model.py Call": 250,
     "call/ends/browser/end.py BrowserEnd": 250,
     "call/ends/connecting.py Connecting": 250,
-    "call/janus.py JanusSession": 250,
     "call/targets/page.py PageCall": 250,
     "call/targets/room_course.py RoomCourse": 250,
     "call/targets/sfu_call.py SfuCall": 250,
