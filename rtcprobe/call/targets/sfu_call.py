@@ -98,8 +98,7 @@ class SfuCall(SfuAccount):
         else:
             self.cut = await self.said_by_all()
         if self.setup.messages and self.cut is None:
-            channels = [peer.channel for peer in self.there if peer.channel is not None]
-            await drained(channels, [peer.ended for peer in self.there], self.room.post.couriers)
+            await drained(self.room.post.ends, self.room.post.relays)
         asked = (each.agreed is not None and each.agreed.nack for peer in self.peers for each in peer.sections)
         for _ in range(len(self.plan.servers[:2]) + 1):  # a server sends on what comes to it meanwhile
             self.room.settle()
