@@ -14,8 +14,6 @@ LARGER = {
     "call/ends/browser/end.py BrowserEnd": 250,
     "call/ends/connecting.py Connecting": 250,
     "call/targets/page.py PageCall": 250,
-    "call/targets/room_course.py RoomCourse": 250,
-    "call/targets/sfu_call.py SfuCall": 250,
     "playout/neteq/glide.py Glider.glide": 90,
     "runtime/express_seam.py": 450,
     "runtime/network.py": 450,
