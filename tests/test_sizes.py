@@ -11,9 +11,7 @@ MOST = {"function": 50, "class": 200, "module": 400}
 
 LARGER = {
     "adaptation/model.py Call": 250,
-    "call/ends/browser/end.py BrowserEnd": 250,
     "call/ends/connecting.py Connecting": 250,
-    "call/targets/page.py PageCall": 250,
     "playout/neteq/glide.py Glider.glide": 90,
     "runtime/express_seam.py": 450,
     "runtime/network.py": 450,
