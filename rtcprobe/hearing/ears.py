@@ -69,7 +69,6 @@ class Ear:
     ) -> None:
         self._said = said
         self._way = came
-        # Only a server gives packets other timestamps; between ends of ours they are the talker's.
         found = related(said, came) if came.forwarded else came.arrivals
         self._related = found is not None
         """Whether packets that arrived can be told from those that left."""
@@ -82,7 +81,6 @@ class Ear:
         self._steering: LipSync | None = lips
         self._whole = whole_frames(said, came.agreed, self._came) if self._related else self._came
         self._arrivals = self._came if playout.knows_red else self._whole
-        # How much sooner than its timestamp says an encoder's sound comes out; a stranger's mode tells it.
         self._advance_s = spoken.advance_s
         if not said.frames:  # the talker's end encoded by itself
             self._advance_s = phase_advance_s(packet.payload for _, packet in islice(self._whole, _LOOKED_AT))

@@ -124,7 +124,6 @@ class Placing:
 
         Whatever nobody foresaw fails the call, and leaves the run what it has.
         """
-        # In this order for ever: a child more belongs at the end, or every seeded result changes.
         entropy_seed, call_seed, phase_seed, round_seed = seed.spawn(4)
         share = float(np.random.Generator(np.random.PCG64(round_seed)).random())
         setup = replace(setup, routes={way: [hop.met(share) for hop in hops] for way, hops in setup.routes.items()})
@@ -135,7 +134,6 @@ class Placing:
             loop.set_exception_handler(_log)
             begun_s = loop.time()
             call = self.target.call(setup, call_seed, self.clock)
-            # By host, not by peer: a party that listens over several connections has one loudspeaker, and one grid.
             hosts = list(dict.fromkeys(peer.host_name for peer in call.peers))
             phases = np.random.Generator(np.random.PCG64(phase_seed)).random(len(hosts)) * BLOCK_S
             made.append(Attempt(call, dict(zip(hosts, phases.tolist(), strict=True))))
@@ -158,7 +156,6 @@ class Placing:
             with asyncio.Runner(loop_factory=lambda: self._loop(entropy_seed, talks=talks)) as runner:
                 runner.run(main())
         except Exception as error:
-            # What the user can act on is told as it is; without a call there is nothing that could be failed.
             if isinstance(error, RtcprobeError) or not made:
                 raise
             end(made[0].call, unforeseen(error))

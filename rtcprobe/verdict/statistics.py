@@ -71,7 +71,6 @@ GLIMPSE = 0.7
 """Effective observations that must be expected beyond the end on the rarer side for it to be closed at all."""
 STRETCH = 60.0
 """Successive observations that may leave as wide a range unseen as they span; twice as many leave half of it."""
-# Below that the range itself is too unsure to be a yardstick of what lies beyond it.
 _FEWEST_STRETCHED = 20
 
 _Floats = npt.NDArray[np.float64]
@@ -79,7 +78,6 @@ Ends = tuple[float | None, float | None]
 """An interval: None where it is open."""
 BATCH_TIMES, BATCH_BEYOND = 6.0, 8.0
 
-# How far the indicator's own correlation time must exceed the chain's to be believed instead (Facts).
 _PLAINLY = 2.0
 # Gauss-Hermite: five likely values of a normal, and their weights.
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(5)
@@ -158,15 +156,12 @@ def correlation_time(series: _Floats) -> float:
     n = len(series)
     centred = series - np.mean(series)
     power = float(centred @ centred)
-    # Constant but for rounding, or too short to have neighbours worth the name.
     if n < 4 or power <= 1e-18 * n:
         return 1.0
-    # Twice as long at least, and a power of two: else the ends of the series would wrap round and correlate.
     size = 1 << (2 * n - 1).bit_length()
     spectrum = np.fft.rfft(centred, size)
     autocorrelation = np.fft.irfft(spectrum * np.conj(spectrum), size)[:n] / power
     pairs = autocorrelation[0 : n - n % 2 : 2] + autocorrelation[1:n:2]
-    # Geyer: sums of neighbouring pairs are positive and fall; from the first that is not, noise is summed.
     stops = np.flatnonzero(pairs <= 0.0)
     pairs = np.minimum.accumulate(pairs[: int(stops[0])] if len(stops) else pairs)
     return float(np.clip(2.0 * np.sum(pairs) - 1.0, 1.0, n))
@@ -309,7 +304,6 @@ def _stretched(ordered: _Floats, probability: float) -> tuple[float, float]:
     """Return ends beyond all observations, by shares of the range they span."""
     least, most = float(ordered[0]), float(ordered[-1])
     body, tail = (most - least) * STRETCH / len(ordered), most - least
-    # The side towards the median has seen its share: a little beyond; the far side by the whole range.
     low = least - (body if probability >= 0.5 else tail)
     high = most + (body if probability <= 0.5 else tail)
     return (max(low, 0.0) if least >= 0.0 else low), high  # a delay is never negative
