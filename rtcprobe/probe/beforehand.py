@@ -10,9 +10,8 @@ from dataclasses import replace
 import numpy as np
 
 from rtcprobe.call.script import absent, cues_of
-from rtcprobe.call.targets.base import CallSetup, RoomTarget, Target, find_target
+from rtcprobe.call.targets.base import CallSetup, PlacedTarget, RoomTarget, Target, find_target
 from rtcprobe.call.targets.loopback import LoopbackTarget
-from rtcprobe.call.targets.sfu import SfuTarget
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.result import Clock, Engine
 from rtcprobe.runtime.entropy import Entropy
@@ -57,7 +56,7 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
         raise BadInputError(f"engine model {fact}", "it models the loopback in virtual time: use engine stack")
     names = tuple(party.name for party in scenario.parties)
     outside = not scenario.target.ours
-    if isinstance(target, SfuTarget):
+    if isinstance(target, PlacedTarget):
         target = target.placed(scenario)
     elif not outside or names != _TWO:
         if not isinstance(target, RoomTarget):
@@ -124,7 +123,7 @@ def _refuse_unknown(budget: Budget, target: Target, measured: Sequence[Way], rol
         known = " and ".join(measured) or "joins alone"
         cure = f"it measures {known}" if few else did_you_mean(metric.way, measured)
         raise BadInputError(f"budget {budget.expression!r}: {target.name} does not measure that way", cure)
-    if isinstance(target, SfuTarget) or (parties != _TWO and isinstance(target, RoomTarget)):
+    if isinstance(target, PlacedTarget) or (parties != _TWO and isinstance(target, RoomTarget)):
         legs = {*target.legs}
     else:
         legs = {*BOTH_LEGS, *(Leg.between(way.talker, way.listener) for way in measured if not way.there_and_back)}
