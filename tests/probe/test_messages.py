@@ -276,3 +276,57 @@ def test_what_cannot_be_meant_is_one_sentence(settings, sentence):
     with pytest.raises(BadInputError) as refused:
         parse_scenario(CALL % ("delay 40ms", "rate: 5/s", "1s", 1), [settings])
     assert str(refused.value) == f"scenario: {sentence}"
+
+
+STAGED = """
+name: staged
+parties: {host: {messages: {rate: 10/s}}, guest: {messages: {rate: 10/s, list: [1kB at 0.1s, 2kB at 1.8s]}}, eve: {sends: nothing}}
+target: {kind: sfu, stage: new connection}
+signaling: {connection: warm}
+link: delay 20ms
+call: {duration: 2s, calls: 1, joins: 1}
+codec: {complexity: 2}
+"""  # noqa: E501
+
+
+@cache
+def staged(*settings):
+    return run_probe(parse_scenario(STAGED, settings), seed=1, clock="virtual").of_kind("messages")
+
+
+def test_who_goes_on_stage_over_a_new_connection_writes_and_reads_on_over_the_first():
+    sent = staged("script=[guest publishes at 0.5s]")
+    assert {str(way).removesuffix(".messages") for way in sent} == {
+        "host_to_guest",
+        "host_to_eve",
+        "guest_to_host",
+        "guest_to_eve",
+    }
+    for way, each in sent.items():
+        assert each.heard == each.scheduled >= (20 if way.talker == "guest" else 18)
+        assert max(one.delay_s for one in each.samples if one.spoken_s > 0.5) == pytest.approx(0.040, abs=1e-3)
+
+
+def test_who_leaves_and_comes_back_writes_on_and_misses_what_was_written_meanwhile():
+    sent = staged("script=[guest leaves at 0.6s, guest joins at 1.5s]")
+    # The talk begins when all have joined, six ways of 20 ms and more after the call did.
+    away = [one.spoken_s for one in sent["guest_to_eve.messages"].samples if 0.8 <= one.spoken_s < 1.6]
+    numbers = [one.marker for one in sent["guest_to_eve.messages"].samples]
+    assert not away
+    assert numbers == list(range(len(numbers)))  # one writer, numbered on over both connections
+    # Four or five of the first 0.6 s and one of its list; of the last 0.5 s, its join deducted, two, and the other.
+    assert sent["guest_to_eve.messages"].heard == sent["guest_to_eve.messages"].scheduled >= 8
+    read = sent["host_to_guest.messages"]
+    assert read.heard == read.scheduled
+    assert min(one.spoken_s for one in read.samples) > 1.5  # of the second before it left, nothing need come
+    assert sent["host_to_eve.messages"].heard >= 18
+    assert not any(each.figures.get("strangers") for each in sent.values())
+
+
+def test_what_was_written_before_somebody_came_is_not_meant_for_them():
+    room = ROOM.replace("cho: {", "cho: {comes: 1.2s, ")
+    mesh = run_probe(parse_scenario(room), seed=1, clock="virtual").of_kind("messages")["ana_to_cho.messages"]
+    served = staged("parties.eve.comes=1s", "script=[host stops at 1.9s]")["host_to_eve.messages"]
+    assert (mesh.scheduled, mesh.heard) == (0, 0)  # both of ana's came before
+    assert served.heard == served.scheduled
+    assert min(one.spoken_s for one in served.samples) > 1.0

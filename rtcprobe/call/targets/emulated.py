@@ -92,11 +92,12 @@ class EmulatedCall(Course):
 
         Their messages go.
         """
+        begun_s, away = self.network.now_s(), {each.name for each in self._members.values() if not each.there}
         for member in self._members.values():
             if member.there and (joining or not silent(member.name, self.setup.cues)):
                 member.speak()
             if member.there:
-                member.may_send()
+                member.may_send(begun_s, away)
 
     def report(self) -> dict[str, object]:
         """Return nothing: all sides are ours."""

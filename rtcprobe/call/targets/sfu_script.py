@@ -37,6 +37,8 @@ class SfuPerformance:
         self._members = call.world.members
         self.happened: list[tuple[float, Cue]] = []
         """The cues that were carried out, and when, seconds since the epoch."""
+        self._talk_s = 0.0
+        """When it began, seconds since the epoch."""
         self._left: set[Seat] = set()
         self._watched: dict[asyncio.Future[Any], Seat] = {}
         self._doing: set[asyncio.Task[None]] = set()
@@ -47,7 +49,7 @@ class SfuPerformance:
     async def run(self) -> str | None:
         """Perform it; return what ended the call before, in a sentence, or None."""
         call = self._call
-        begun_s = asyncio.get_running_loop().time()
+        begun_s, self._talk_s = asyncio.get_running_loop().time(), call.network.now_s()
         for name, member in self._members.items():
             if member.there:
                 member.events["joined"].set()
@@ -138,7 +140,7 @@ class SfuPerformance:
                 self._attend(seat)
         if member.mouth is not None and (member.mouth.is_closed or not silent(member.name, call.setup.cues)):
             member.speak()
-        member.may_send()
+        member.may_send(self._talk_s)
         for seat in seats[:1]:
             if await self._sits_down(seat):
                 member.events["joined"].set()
