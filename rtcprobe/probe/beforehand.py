@@ -22,7 +22,7 @@ from rtcprobe.verdict import Budget
 from rtcprobe.verdict.metrics import Over, metric_named
 from rtcprobe.ways import BOTH_LEGS, BOTH_WAYS, Leg, Medium, Way
 
-__all__ = ["check_target", "warm_up"]
+__all__ = ["carries_messages", "check_target", "warm_up"]
 
 TURNS: tuple[Over, ...] = ("response", "barge_in")
 """What budgets of a conversation are about."""
@@ -81,11 +81,22 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
         return target
     measured = tuple(map(Way, target.directions))
     of_media = {over: _sent(scenario, medium, measured) for over, medium in _OF_MEDIA.items()}
+    written = [each for each in scenario.budgets if metric_named(each.metric).over == "messages"]
+    if written and of_media["messages"] and not carries_messages(target, outside=outside):
+        raise BadInputError(
+            f"budget {written[0].expression!r}: messages are not exchanged with {target.name}",
+            "judge them at the loopback, sfu, mix, or a room of Janus with target.textroom",
+        )
     roles = {party.name: party.role for party in scenario.parties}
     for budget in scenario.budgets:
         _refuse_unknown(budget, target, measured, roles)
         _refuse_unseen(budget, of_media, roles)
     return target
+
+
+def carries_messages(target: Target, *, outside: bool) -> bool:
+    """Return whether messages are exchanged: with a target ``outside``, where it has a TextRoom beside its room."""
+    return not outside or getattr(target, "textroom", None) is not None
 
 
 def _refuse_back(cues: Sequence[Cue]) -> None:

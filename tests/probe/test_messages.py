@@ -378,3 +378,15 @@ def test_whose_messages_come_first_over_one_connection_is_told_by_their_priority
     # 90 kB are 2.4 s of that line: behind all of them, or behind what SCTP's window holds of one.
     assert latest[1] < 0.5 * latest[0]
     assert all(each.heard == each.scheduled for found in (plain, sorted_) for each in found.values())
+
+
+@pytest.mark.parametrize("target", ["janus+ws://127.0.0.1:1/echotest", "sdp+http://127.0.0.1:1/offer"])
+def test_a_budget_about_messages_is_refused_where_none_are_exchanged(target):
+    settings = [f"target={target}", "budgets=[message_delay p95 < 200ms]"]
+    scenario = parse_scenario(CALL % ("delay 40ms", "rate: 5/s", "1s", 1), settings)
+    with pytest.raises(BadInputError) as refused:
+        run_probe(scenario, seed=1, clock="real")
+    assert str(refused.value) == (
+        f"budget 'message_delay p95 < 200ms': messages are not exchanged with {target}: "
+        "judge them at the loopback, sfu, mix, or a room of Janus with target.textroom"
+    )
