@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from rtcprobe.runtime.network import Host, Network, nominal_s
 from rtcprobe.runtime.tcp import TcpConnection
-from rtcprobe.scenario.model import Connection
+from rtcprobe.scenario.plans import Connection
 from rtcprobe.timeline import Timeline, Wait
 
 __all__ = ["EmulatedSignaling", "Sdp"]

@@ -134,7 +134,7 @@ class _Run:
             scenario,
             video_dir=self.video_dir,
             without=self._without("pictures", "measured"),
-            filmed_there=getattr(self.placing.target, "films_itself", False),
+            filmed_there=getattr(self.placing.target, "films_there", ()),
         )
         messages = Messages(scenario, without=self._without("messages", "exchanged"))
         voided = Voided("call", plan.calls)

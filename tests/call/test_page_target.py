@@ -33,6 +33,11 @@ def test_a_page_is_an_echo_unless_it_has_two_ends():
     assert find_target(TargetPlan(url="page")).directions == two.directions
 
 
+def test_of_our_own_page_and_a_peer_the_page_alone_films_in_its_browser():
+    assert find_target(TargetPlan(url="page")).films_there == {"caller"}
+    assert find_target(TargetPlan(url=URL, options={"ends": "two"})).films_there == {"caller", "callee"}
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

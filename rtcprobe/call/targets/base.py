@@ -45,7 +45,7 @@ from rtcprobe.recording import Came, Said
 from rtcprobe.result import Clock
 from rtcprobe.runtime.network import Host, Network
 from rtcprobe.scenario import Cue, TargetPlan
-from rtcprobe.scenario.model import Connection
+from rtcprobe.scenario.plans import Connection
 from rtcprobe.timeline import Side, Stop, Timer, Wait
 from rtcprobe.ways import Leg as LegName
 from rtcprobe.ways import Way as WayName

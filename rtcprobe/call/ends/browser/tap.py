@@ -74,6 +74,13 @@ class BrowserTap(WireTap):
         if is_rtp(data):
             self._sources[int.from_bytes(data[8:12], "big")] = data[1] & 0x7F
 
+    def described(self, sdp: str) -> None:
+        """Learn the payload types of sound and pictures from a description that the page set."""
+        for section in sdp.split("\nm=")[1:]:
+            for kind, known in (("audio ", self.audio), ("video ", self.video)):
+                if section.startswith(kind):
+                    known |= {int(each) for each in section.splitlines()[0].split()[3:] if each.isdigit()}
+
     def films(self) -> tuple[int, ...]:
         """Return the source of pictures that sent most, if there is one: what is sent again has another of its own."""
         found = [ssrc for ssrc, kind in self._sources.items() if self._is_picture(kind)]
