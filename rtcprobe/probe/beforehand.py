@@ -81,16 +81,11 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
         return target
     measured = tuple(map(Way, target.directions))
     of_media = {over: _sent(scenario, medium, measured) for over, medium in _OF_MEDIA.items()}
-    written = [each for each in scenario.budgets if metric_named(each.metric).over == "messages"]
-    if written and of_media["messages"] and not carries_messages(target, outside=outside):
-        raise BadInputError(
-            f"budget {written[0].expression!r}: messages are not exchanged with {target.name}",
-            "judge them at the loopback, sfu, mix, or a room of Janus with target.textroom",
-        )
     roles = {party.name: party.role for party in scenario.parties}
     for budget in scenario.budgets:
         _refuse_unknown(budget, target, measured, roles)
         _refuse_unseen(budget, of_media, roles)
+        _refuse_uncarried(budget, target, outside=outside)
     return target
 
 
@@ -174,6 +169,19 @@ def _refuse_unseen(budget: Budget, of_media: Mapping[Over, Sequence[Way]], roles
     if Way.of(way.talker, way.listener) not in known and not of_roles:
         cure = did_you_mean(Way.of(way.talker, way.listener), known)
         raise BadInputError(f"budget {budget.expression!r}: nothing of that is sent on that way", cure)
+
+
+def _refuse_uncarried(budget: Budget, target: Target, *, outside: bool) -> None:
+    """Refuse a budget about messages where a target exchanges none.
+
+    Raises:
+        BadInputError: it is one.
+    """
+    if metric_named(budget.metric).over == "messages" and not carries_messages(target, outside=outside):
+        raise BadInputError(
+            f"budget {budget.expression!r}: messages are not exchanged with {target.name}",
+            "judge them at the loopback, sfu, mix, or a room of Janus with target.textroom",
+        )
 
 
 def _between_roles(way: str | None, measured: Sequence[Way], roles: Mapping[str, str]) -> bool:
