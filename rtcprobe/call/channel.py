@@ -25,7 +25,7 @@ from aiortc import InvalidStateError, RTCDataChannel, RTCPeerConnection
 from rtcprobe.messages import CameMessages, Delivered, Due, MessagePlan, Passed, Posted, SaidMessages, read_message
 from rtcprobe.messages.text import write_message
 from rtcprobe.runtime.network import Network
-from rtcprobe.runtime.sctp_seam import SctpTap, sctp_transport
+from rtcprobe.runtime.sctp_seam import SctpTap, scheduled, sctp_transport
 
 __all__ = ["Carries", "Channel", "ChannelEnd", "ChannelWanted", "drained", "opened"]
 
@@ -82,6 +82,8 @@ class Channel:
         if plan is None:
             self.finished.set()
             return
+        if plan.priority is not None:
+            scheduled(sctp_transport(connection), {self.side: plan.priority})
         self._channel = opened(connection, self.side, plan)
         self._channel.on("open", self._opened)
         if self._task is None:

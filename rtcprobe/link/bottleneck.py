@@ -75,6 +75,11 @@ class Bottleneck:
         self._rate = rate
         self._limit = limit or DEFAULT_LIMIT
 
+    @property
+    def busy_until_s(self) -> float:
+        """When all will have left that has come so far."""
+        return self._busy_until_s
+
     def manage(self, aqm: Controller | None) -> None:
         """Let ``aqm`` manage the queue from now on."""
         self._aqm = aqm
