@@ -13,13 +13,12 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rtcprobe.call.camera import Camera, came_video, watched_on
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import Call
 from rtcprobe.call.targets.base import Way as CallWay
-from rtcprobe.call.targets.sfu_shown import Shown
 from rtcprobe.errors import BadInputError
 from rtcprobe.hearing.eyes import Constants, Seen, Viewing
 from rtcprobe.hearing.glimpses import see_glimpses
@@ -39,6 +38,9 @@ from rtcprobe.scenario.video import VideoPlan
 from rtcprobe.timeline import VIDEO_ORDER
 from rtcprobe.units import format_rate
 from rtcprobe.ways import Way
+
+if TYPE_CHECKING:
+    from rtcprobe.call.targets.sfu_shown import Shown
 
 __all__ = ["Looking", "Pictures", "Watched", "first_pictures", "watched"]
 

@@ -19,6 +19,7 @@ from rtcprobe.units import format_duration, format_rate, parse_duration, parse_r
 __all__ = ["VideoPlan", "parse_read", "video_plan", "video_schema"]
 
 _LONGEST_S: Final = 10.0
+# read = "all" / "timestamps" / "every " number ordinal ; "every 5th"
 _READ: Final = re.compile(r"^\s*(?:all|timestamps|every ([1-9][0-9]{0,3})(?:st|nd|rd|th))\s*$")
 
 
