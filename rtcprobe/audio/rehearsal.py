@@ -161,6 +161,16 @@ class RehearsedDecoder:
             self._place = rehearsal.folded(found + 1)
         return sound
 
+    def decode_many(self, payloads: Sequence[bytes]) -> Pcm:
+        """Return the samples of packets in a row, up to the first that is empty or damaged; shape (samples,)."""
+        parts: list[Pcm] = [np.zeros(0, dtype=np.float32)]
+        for payload in payloads:
+            try:
+                parts.append(self.decode(payload))
+            except ValueError:
+                break
+        return np.concatenate(parts)
+
     def decode_fec(self, payload: bytes, samples: int) -> Pcm:
         """Return the ``samples`` before ``payload`` from its in-band redundancy; without any, concealment.
 

@@ -66,7 +66,7 @@ class Glider:
             sound.mode is Mode.NORMAL
             and bool(packets)
             and packets[0].timestamp == sound.sync.end_timestamp
-            and len(self._decision.history) > 0
+            and self._decision.history.known
             and sound.last_duration >= BLOCK_SAMPLES
             and sound.sync.whole
             and self._counters.playing
