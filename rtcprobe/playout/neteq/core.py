@@ -29,11 +29,10 @@ from rtcprobe.playout.base import BLOCK_SAMPLES, Block, Decoder, Pcm, RtpPacket,
 from rtcprobe.playout.neteq.buffer import PacketBuffer, WaitingPacket
 from rtcprobe.playout.neteq.decision import Decision, Mode, Operation
 from rtcprobe.playout.neteq.delay import DelayConstraints
-from rtcprobe.playout.neteq.foresight import Foresight
-from rtcprobe.playout.neteq.glide import Glider, Trace
+from rtcprobe.playout.neteq.glide import Glider
 from rtcprobe.playout.neteq.history import SAMPLES_PER_MS, TICK_MS
 from rtcprobe.playout.neteq.intake import Intake
-from rtcprobe.playout.neteq.leap import Leaper
+from rtcprobe.playout.neteq.leap import Trace
 from rtcprobe.playout.neteq.sound import Sound
 from rtcprobe.playout.neteq.stats import Counters, NetEqStats
 from rtcprobe.playout.neteq.stretch import NEEDED_SAMPLES
@@ -127,10 +126,7 @@ class NetEq:
         parts = self._decision, self._buffer, self._sound, self._counters
         self._intake = Intake(decoder, parts, payload_type, red_payload_type)
         self._trace = Trace(array("i"), array("i"), bytearray())
-        self._decoder, self._payload_type = decoder, payload_type
-        self._glider = Glider(decoder, (*parts, self._trace), self._intake.insert)
-        self._leaper: Leaper | None = None
-        self._looked = False  # whether it was asked what can be foreseen
+        self._glider = Glider(decoder, (*parts, self._trace), self._intake)
 
     def insert_packet(self, packet: RtpPacket, now_s: float) -> None:  # noqa: ARG002 - time is the tick counter
         """Take a packet in; whatever is wrong with it is counted."""
@@ -155,32 +151,14 @@ class NetEq:
 
         See ``Gliding``; what it comes to is what ``get_audio`` does block by block.
         """
-        if not self._looked:
-            self._look(coming, clock)
+        self._intake.foresee(coming, clock, self._tick)
         if self._intake.new_stream or not self._glider.ready():
             return None
         sync = self._sound.sync
         playing = sync.end_timestamp - sync.future
-        leap = None if self._leaper is None else self._leaper.leap(self._tick, most)
-        if leap is None:
-            done, samples = self._glider.glide(self._tick, coming, clock, most)
-        else:
-            done, came, samples = leap
-            coming.skip(came)
-            self._intake.skip(came)
+        done, samples = self._glider.go_on(self._tick, coming, clock, most)
         self._tick += done
         return Run(samples, playing, done, WORDS[_NORMAL]) if done else None
-
-    def _look(self, coming: Coming, clock: tuple[float, float, int]) -> None:
-        """Find out, before the first tick, whether it can be foreseen what comes."""
-        self._looked = True
-        if self._tick or self._counters.received or not coming.all_known:
-            return
-        foresight = Foresight.of(coming, self._decoder, self._payload_type, clock, self._counters)
-        if foresight is not None:
-            self._decision.foresight = foresight
-            parts = self._decision, self._buffer, self._sound, self._counters, self._trace
-            self._leaper = Leaper(self._decoder, parts, foresight)
 
     def wish(self, jitter_buffer_target_s: float) -> None:
         """Take what the application asks of the jitter buffer from now on (W3C ``jitterBufferTarget``, 0 to 10 s)."""

@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from rtcprobe.playout.arrivals import Coming
+from rtcprobe.playout.arrivals import Columns, Coming
 from rtcprobe.playout.base import BLOCK_SAMPLES, Decoder
 from rtcprobe.playout.neteq.delay import DelayTarget
 from rtcprobe.playout.neteq.history import SAMPLES_PER_MS, TICK_MS, WINDOW_SAMPLES
@@ -45,11 +45,10 @@ class Foresight:
     ``max_delay_ms`` and ``target_ms`` what history and target say once it was, as far as was looked.
     """
 
-    def __init__(self, coming: Coming, duration: int, ticks: _Column, counters: Counters) -> None:
-        columns = coming.columns()
+    def __init__(self, columns: Columns, stamps: _Column, duration: int, ticks: _Column, counters: Counters) -> None:
         self.duration = duration
-        self.sequences, self.payloads, self.ticks = columns.sequences, columns.payloads, ticks
-        self.stamps = _unwrapped(columns.timestamps)
+        self.sequences, self.payloads = columns.sequences, columns.payloads
+        self.stamps, self.ticks = stamps, ticks
         self._counters = counters
         count = len(ticks)
         self.fast_ms, self.max_delay_ms, self.target_ms, self._newest, self._low, self._high = np.zeros(
@@ -79,9 +78,10 @@ class Foresight:
         duration = durations.pop()
         if durations or duration < BLOCK_SAMPLES or any(map(decoder.has_fec, distinct)):
             return None
-        if np.any((columns.timestamps - columns.timestamps[0]) % (1 << 32) % duration):
+        stamps = _unwrapped(columns.timestamps)
+        if np.any((stamps - stamps[0]) % duration):
             return None
-        return cls(coming, duration, _ticks(columns.at_s, *clock), counters)
+        return cls(columns, stamps, duration, _ticks(columns.at_s, *clock), counters)
 
     @property
     def latest(self) -> int:

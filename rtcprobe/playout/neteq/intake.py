@@ -11,10 +11,11 @@ Source: ``InsertPacketInternal`` in ``neteq_impl.cc`` (``modules/audio_coding/ne
 
 from __future__ import annotations
 
+from rtcprobe.playout.arrivals import Coming
 from rtcprobe.playout.base import Decoder, RtpPacket
 from rtcprobe.playout.neteq.buffer import PacketBuffer, WaitingPacket
 from rtcprobe.playout.neteq.decision import Decision
-from rtcprobe.playout.neteq.foresight import DTX_BYTES
+from rtcprobe.playout.neteq.foresight import DTX_BYTES, Foresight
 from rtcprobe.playout.neteq.red import RedBlock, split_red
 from rtcprobe.playout.neteq.sound import Sound
 from rtcprobe.playout.neteq.stats import Counters
@@ -26,8 +27,8 @@ class Intake:
     """Puts packets of one stream into the packet buffer."""
 
     __slots__ = (
-        "_buffer", "_counters", "_decision", "_decoder", "_newest_timestamp", "_payload_type", "_red_payload_type",
-        "_sound", "_started", "new_stream",
+        "_buffer", "_counters", "_decision", "_decoder", "_looked", "_newest_timestamp", "_payload_type",
+        "_red_payload_type", "_sound", "_started", "new_stream",
     )  # fmt: skip
 
     def __init__(
@@ -40,7 +41,7 @@ class Intake:
         self._decoder = decoder
         self._decision, self._buffer, self._sound, self._counters = parts
         self._payload_type, self._red_payload_type = payload_type, red_payload_type
-        self._started = False
+        self._started = self._looked = False
         self._newest_timestamp = 0
         self.new_stream = False
         """Whether what waits begins a stream that nothing was played of; ``NetEq`` says when something was."""
@@ -80,6 +81,13 @@ class Intake:
             self._started = True
             self.new_stream = True
         return not self.new_stream
+
+    def foresee(self, coming: Coming, clock: tuple[float, float, int], tick: int) -> None:
+        """Find out, before anything came, whether all that is ``coming`` is known; ``clock`` is ``Gliding``'s."""
+        if not self._looked and not self._counters.received and not tick and coming.all_known:
+            foresight = Foresight.of(coming, self._decoder, self._payload_type, clock, self._counters)
+            self._decision.foresight = foresight
+        self._looked = True
 
     def skip(self, count: int) -> None:
         """Learn that ``count`` packets that were foreseen were taken in."""

@@ -13,6 +13,7 @@ Rules:
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
@@ -26,17 +27,24 @@ from rtcprobe.playout.neteq.decision import GRANULARITY_MS, Decision
 from rtcprobe.playout.neteq.delay import level_factor
 from rtcprobe.playout.neteq.dsp import OVERLAP_SAMPLES
 from rtcprobe.playout.neteq.foresight import Foresight
-from rtcprobe.playout.neteq.glide import Trace
 from rtcprobe.playout.neteq.history import SAMPLES_PER_MS, TICK_MS
 from rtcprobe.playout.neteq.noise import WINDOW_SAMPLES
 from rtcprobe.playout.neteq.sound import Sound
 from rtcprobe.playout.neteq.stats import Counters
 
-__all__ = ["Leaper"]
+__all__ = ["Leaper", "Trace"]
 
 _LEAST_SAMPLES: Final = OVERLAP_SAMPLES + BLOCK_SAMPLES  # with less than this a tick decodes
 _MOST_PACKETS: Final = 128  # so many are looked at: 2.5 s of 20 ms, longer than most leaps
 _Column = npt.NDArray[np.int64]
+
+
+class Trace(NamedTuple):
+    """What every tick did, one entry a tick: its target delay, how late it played (both ms), which word it was."""
+
+    target_ms: array[int]
+    delay_ms: array[int]
+    operations: bytearray
 
 
 class _Leap(NamedTuple):
@@ -61,20 +69,23 @@ class _Leap(NamedTuple):
 class Leaper:
     """Lets the parts of one ``NetEq`` leap."""
 
-    def __init__(
-        self, decoder: Decoder, parts: tuple[Decision, PacketBuffer, Sound, Counters, Trace], foresight: Foresight
-    ) -> None:
+    def __init__(self, decoder: Decoder, parts: tuple[Decision, PacketBuffer, Sound, Counters, Trace]) -> None:
         self._decoder = decoder
-        self._many: Callable[[Sequence[bytes]], Pcm] | None = getattr(decoder, "decode_many", None)
+        self._many: Callable[[Sequence[bytes]], tuple[Pcm, int]] | None = getattr(decoder, "decode_many", None)
         self._decision, self._buffer, self._sound, self._counters, self._trace = parts
-        self._foresight = foresight
+
+    @property
+    def _foresight(self) -> Foresight:
+        foresight = self._decision.foresight
+        assert foresight is not None
+        return foresight
 
     def leap(self, tick: int, most: int) -> tuple[int, int, Pcm] | None:
         """Do up to ``most`` ticks after ``tick``; return how many, the packets taken in, the sound; None: not one.
 
         The sound is 480 samples a tick.
         """
-        leap = self._certain(tick, most)
+        leap = None if self._decision.foresight is None else self._certain(tick, most)
         if leap is None:
             return None
         came = int(leap.come[leap.ticks - 1])
@@ -160,8 +171,7 @@ class Leaper:
         """
         payloads += self._foresight.payloads[place : place + frames - len(payloads)]
         if self._many is not None:
-            sound = self._many(payloads)
-            return sound, len(sound) // self._foresight.duration
+            return self._many(payloads)
         parts: list[Pcm] = [np.zeros(0, dtype=np.float32)]
         for payload in payloads:
             try:
