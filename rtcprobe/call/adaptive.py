@@ -17,8 +17,8 @@ on, and the receiver of pictures is ours (``playout.frames``).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any, Final, Literal, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from rtcprobe.adaptation.model import controller_of, frame_noise
 from rtcprobe.adaptation.receiver import Packet
 from rtcprobe.adaptation.sender import OVERHEAD_BYTES, VOICE_BPS, VideoSender
 from rtcprobe.control import Feedback, GoogCc, LossReports, Pacer
+from rtcprobe.control.pacer import Kind
 from rtcprobe.picture.film import Place, Reel
 from rtcprobe.picture.ladder import Ladder, Shot
 from rtcprobe.runtime.adapting_seam import AdaptingPath
@@ -73,16 +74,20 @@ class _Intake:
 
     @property
     def expected_s(self) -> float:
+        """How long what waits will take."""
         return self._pacer.expected_s
 
     @property
     def pacing_bps(self) -> float:
+        """How fast it is let out."""
         return self._pacer.pacing_bps
 
     def flush(self) -> None:
+        """Throw away the video that waits."""
         self._pacer.flush()
 
-    def put(self, kind: str, packet: tuple[str, Packet], size_bytes: int, now_s: float) -> None:
+    def put(self, kind: Kind, packet: tuple[str, Packet], size_bytes: int, now_s: float) -> None:
+        """Note a packet of the frame that is made, or one that is sent again."""
         del kind, now_s
         if packet[0] == "video":
             self.frame.append(packet[1])
@@ -101,7 +106,7 @@ class AdaptiveSender:
         stock = self.controller.feedback_kind == "remb"
         self.encoder = Encoder(frame_noise(rng), max_bps, scales=not stock)
         self.pacer = Pacer(self._leave)
-        self._intake: Any = _Intake(self.pacer)
+        self._intake = _Intake(self.pacer)
         self._sender = VideoSender(self.encoder, self.controller, self._intake, protects=False)
         self._losses = LossReports()
         self._place = -1
@@ -269,7 +274,7 @@ class AdaptiveSender:
             at_s = self._network.epoch_s + max(next_s, now_s + _SOON_S)
             self._timers["pacer"] = self._loop.call_at(at_s, self._on_pacer)
 
-    def _after(self, name: str, wait_s: float, call: Any) -> None:
+    def _after(self, name: str, wait_s: float, call: Callable[[], None]) -> None:
         if not self._over:
             self._timers[name] = self._loop.call_later(wait_s, call)
 

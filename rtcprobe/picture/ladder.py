@@ -1,8 +1,8 @@
 """What a camera shows whose rate follows the line: pictures of several sizes, each frame as large as it is told.
 
 Facts:
-    - Of a size there are two frames, encoded beforehand: the first picture of the scene, and a frame that
-      changes nothing to be seen of it. Nothing depends on which of the latter were left out, so an encoder's drops harm nobody.
+    - Of a size there are two frames, encoded beforehand: the first picture of the scene, and a frame that changes
+      nothing to be seen of it. Nothing depends on which of the latter were left out: an encoder's drops harm nobody.
     - A decoder of VP8 reads a frame as far as its macroblocks need, and minds nothing behind them: what a frame is
       larger than its content is filler. Every size is decodable, at any place, by anybody.
 
@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Final
+
+import numpy as np
 
 from rtcprobe.errors import MeasurementError
 from rtcprobe.picture.codec import Decoder, Encoder
@@ -62,8 +64,10 @@ class Ladder:
         for _ in range(_SETTLED):
             shown = decoder.decode(later)
             if shown is None:
-                raise MeasurementError(f"video of {width}x{height} is not decoded here", "install PyAV from its wheels")
-            later = encoder.encode(shown.to_ndarray(format="yuv420p"))  # what a decoder has takes no correction
+                fact = f"video of {width}x{height} is not decoded here"
+                raise MeasurementError(fact, "install PyAV from its wheels: pip install av")
+            # What a decoder has already takes no correction.
+            later = encoder.encode(shown.to_ndarray(format="yuv420p").astype(np.uint8))
         return first, later
 
 

@@ -76,7 +76,7 @@ class TransportCc:
         self.when_told: Callable[[Feedback, float], None] | None = None
         """Called with each report as it comes, and when: who adapts to them."""
         self.at_the_door = False
-        """Packets are numbered as they leave (``renumbered``), not as they are made: behind a pacer of another order."""
+        """Packets are numbered as they leave (``renumbered``), not as they are made: a pacer changes their order."""
         self._network = network
         self._dtls = dtls
         self._next = 0

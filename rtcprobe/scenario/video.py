@@ -33,7 +33,8 @@ class VideoPlan:
 
     ``playout`` is one of ``playout.frames``; ``nack`` whether packets are asked for again; ``sync`` whether sound and
     picture are made to agree. ``read_every``: the number is read in every n-th frame, in none for 0. ``control``
-    names what the rate follows (``adaptation.controller_of``). ``capture_s``, ``encode_s`` and ``display_s`` are what camera, encoder and screen add: assumed, constant, stages of their own.
+    names what the rate follows (``adaptation.controller_of``). ``capture_s``, ``encode_s`` and ``display_s`` are what
+    camera, encoder and screen add: assumed, constant, stages of their own.
     """
 
     settings: VideoSettings = field(default_factory=VideoSettings)
@@ -178,13 +179,7 @@ def video_schema() -> dict[str, Any]:
                 "every 5th",
                 default="all",
             ),
-            "control": choice(
-                "What the rate follows. fixed (meant where nothing is said): bitrate, whatever the line takes. gcc: transport-wide feedback, as "
-                "libwebrtc's sender does (rate, size, frame rate, pacing, repair); remb: the receiver's estimate, as "
-                "stock aiortc does. Then bitrate is the most that the encoder takes, and frames are told by their RTP "
-                "time.",
-                list(CONTROLS),
-            ),
+            "control": _control_schema(),
             "capture": quantity("duration", "What the camera adds; assumed.", "30ms", default="0ms"),
             "encode": quantity("duration", "What encoding a frame adds; assumed.", "5ms", default="0ms"),
             "display": quantity("duration", "What the screen adds; assumed.", "20ms", default="0ms"),
@@ -192,4 +187,15 @@ def video_schema() -> dict[str, Any]:
         description="The picture beside the sound: what the camera sends, and how it is watched. Its content is a "
         "moving scene with the number of each frame in it. Without this key there is no picture.",
         examples=[{"size": "640x480", "fps": 30, "bitrate": "500kbit", "codec": "vp8"}],
+    )
+
+
+def _control_schema() -> dict[str, Any]:
+    """Return the schema of ``control``: without a default, so that situations without it stay equal."""
+    return choice(
+        "What the rate follows. fixed (meant where nothing is said): bitrate, whatever the line takes. gcc: "
+        "transport-wide feedback, as libwebrtc's sender does (rate, size, frame rate, pacing, repair); remb: the "
+        "receiver's estimate, as stock aiortc does. Then bitrate is the most that the encoder takes, and frames are "
+        "told by their RTP time.",
+        list(CONTROLS),
     )

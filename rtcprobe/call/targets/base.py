@@ -131,6 +131,11 @@ class CallSetup:
         """Whether packets are numbered over all sections, for a camera that adapts by what came of them."""
         return any(camera.control == "gcc" for camera in self.cameras.values())
 
+    @property
+    def by_estimate(self) -> bool:
+        """Whether a camera adapts to what the other side estimates (REMB): then nobody numbers packets."""
+        return any(camera.control == "remb" for camera in self.cameras.values())
+
     def mouth(
         self,
         party: str,
