@@ -159,18 +159,8 @@ def video_schema() -> dict[str, Any]:
                 list(POLICIES),
                 default="libwebrtc",
             ),
-            "nack": {
-                "type": "boolean",
-                "description": "Whether lost packets are asked for again.",
-                "examples": [False],
-                "default": True,
-            },
-            "sync": {
-                "type": "boolean",
-                "description": "Whether sound and picture are made to agree (neteq beside libwebrtc or chromium).",
-                "examples": [False],
-                "default": True,
-            },
+            "nack": _switch("Whether lost packets are asked for again."),
+            "sync": _switch("Whether sound and picture are made to agree (neteq beside libwebrtc or chromium)."),
             "read": written(
                 "read",
                 _READ.pattern,
@@ -199,3 +189,7 @@ def _control_schema() -> dict[str, Any]:
         "told by their RTP time.",
         list(CONTROLS),
     )
+
+
+def _switch(description: str) -> dict[str, Any]:
+    return {"type": "boolean", "description": description, "examples": [False], "default": True}
