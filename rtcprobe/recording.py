@@ -271,7 +271,8 @@ class Came:
 class Filmed:
     """What a camera showed whose end encodes by itself: frame ``numbers``, ascending, and when each was filmed.
 
-    ``departures`` are its packets. What was filmed before ``since_s`` and after ``until_s`` is not asked for.
+    ``departures`` are its packets. What was filmed before ``since_s`` and after ``until_s`` is not asked for. Where the
+    end ``encodes``, that took its time in the call; ours was done beforehand, and takes as long as a scenario says.
     """
 
     numbers: npt.NDArray[np.int64]
@@ -281,6 +282,7 @@ class Filmed:
     size: str
     since_s: float
     until_s: float
+    encodes: bool = True
 
 
 class Glimpse(NamedTuple):

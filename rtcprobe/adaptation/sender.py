@@ -37,6 +37,8 @@ _PARITY_BYTES: Final = 26
 VOICE_BPS: Final = 52e3
 """What the allocator sets aside for Opus at 32 kb/s with its headers."""
 _VOICE: Final = Share(least_bps=VOICE_BPS, most_bps=VOICE_BPS)
+# The least of a stream of video; within an RTT and 5 ms nothing is sent again twice; a queue of 2 s stops the camera;
+# repair's share is of the last second.
 _LEAST_BPS: Final = 30e3
 _RTX_MARGIN_S: Final = 0.005
 _PAUSE_S: Final = 2.0
@@ -94,9 +96,11 @@ class VideoSender:
             return False
         size_bytes, key = made
         self.encoded += 1
+        # A key frame makes what waits worthless; a second one must not throw away the first.
         if key and not self._keys_waiting:
             self._pacer.flush()
         count = max(1, math.ceil(size_bytes / PACKET_BYTES))
+        # Packets of a frame are of one size, as libwebrtc's packetisers cut them: none is short.
         each = math.ceil(size_bytes / count) + OVERHEAD_BYTES
         first = len(self._packets)
         self._keys_waiting += count * key
@@ -109,6 +113,7 @@ class VideoSender:
 
     def left(self, kind: str, packet: Packet, size_bytes: int, now_s: float) -> None:
         """Take in that a packet left."""
+        # Parity and retransmissions alike count as what protection took.
         repair = kind != "video"
         self._shares.append((now_s, 0 if repair else size_bytes, size_bytes if repair else 0))
         if repair:

@@ -24,6 +24,7 @@ _ADAPTS: Final = ("640x480", 30, "vp8")
 """Where the law of the encoder was read off recorded calls (``adaptation.encoder``)."""
 _LEAST_MAX_BPS: Final = 150e3
 """RFC 8867 §4.3: the least that a camera's encoder can be asked for."""
+# read = "all" / "timestamps" / "every " number ordinal ; "every 5th"
 _READ: Final = re.compile(r"^\s*(?:all|timestamps|every ([1-9][0-9]{0,3})(?:st|nd|rd|th))\s*$")
 
 

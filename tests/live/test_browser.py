@@ -47,8 +47,9 @@ def _browser(network):
 
 @pytest.fixture(scope="module")
 def runs(_browser):
-    """The same calls over two links."""
-    return {link: valid_run("1v1-social", *SHORT, f"link={link}") for link in ("delay 0ms", "delay 40ms")}
+    """The same calls over two links, the farther with cameras."""
+    more = {"delay 0ms": (), "delay 40ms": ("video={size: 320x240, fps: 15}",)}
+    return {link: valid_run("1v1-social", *SHORT, f"link={link}", *each) for link, each in more.items()}
 
 
 def test_the_links_delay_moves_what_the_page_says_by_as_much_on_the_wire(runs):
@@ -82,6 +83,16 @@ def test_a_pages_join_is_taken_apart_from_navigation_to_first_sound(runs):
     # A check there and back; ClientHello to Finished is two round trips, the first packet one way and one more.
     assert join.phases["ice"] >= 0.070
     assert join.phases["dtls"] >= 0.079
+
+
+def test_page_and_peer_see_each_other_and_know_every_frame_twice(runs):
+    seen = [each for each in runs["delay 40ms"].accounts if each.kind == "glass_to_glass"]
+    assert [each.way for each in seen] == [f"{way}.video" for way in WAYS.values()]
+    for each in seen:
+        counts = each.playout.w3c
+        assert counts["framesIdentifiedTwice"] == counts["framesIdentifiedAlike"] > 20
+        assert each.stages["network_min"] == pytest.approx(0.040, abs=0.001)
+        assert min(sample.delay_s for sample in each.samples) > 0.040
 
 
 def test_all_media_passed_our_link_and_the_browser_is_named(runs):

@@ -44,8 +44,8 @@ from rtcprobe.messages import CameMessages, MessagePlan, SaidMessages
 from rtcprobe.recording import Came, Said
 from rtcprobe.result import Clock
 from rtcprobe.runtime.network import Host, Network
-from rtcprobe.scenario import Cue, TargetPlan
-from rtcprobe.scenario.model import Connection
+from rtcprobe.scenario import Cue, Scenario, TargetPlan
+from rtcprobe.scenario.plans import Connection
 from rtcprobe.timeline import Side, Stop, Timer, Wait
 from rtcprobe.ways import Leg as LegName
 from rtcprobe.ways import Way as WayName
@@ -56,6 +56,7 @@ __all__ = [
     "TWO_ENDS_ROUTES",
     "Call",
     "CallSetup",
+    "PlacedTarget",
     "RoomTarget",
     "Route",
     "Target",
@@ -334,6 +335,24 @@ class RoomTarget(Protocol):
 
         Raises:
             BadInputError: they cannot.
+        """
+        ...
+
+
+@runtime_checkable
+class PlacedTarget(Protocol):
+    """Servers of ours, whose places a scenario tells."""
+
+    @property
+    def legs(self) -> Sequence[LegName]:
+        """The legs that links are written for, there."""
+        ...
+
+    def placed(self, scenario: Scenario) -> Target:
+        """Return it between the parties of ``scenario``.
+
+        Raises:
+            BadInputError: it cannot be.
         """
         ...
 
