@@ -25,12 +25,13 @@ from aiortc import InvalidStateError, RTCDataChannel, RTCPeerConnection
 from rtcprobe.messages import CameMessages, Delivered, Due, MessagePlan, Passed, Posted, SaidMessages, read_message
 from rtcprobe.messages.text import write_message
 from rtcprobe.runtime.network import Network
-from rtcprobe.runtime.sctp_seam import SctpTap, sctp_transport
+from rtcprobe.runtime.sctp_seam import SctpTap, scheduled, sctp_transport
 
 __all__ = ["Carries", "Channel", "ChannelEnd", "ChannelWanted", "drained", "opened"]
 
 _PATIENCE_S = 10.0
 """How long the end of a call waits for messages under way: SCTP's timer (1 s at least, RFC 9260 §16) ten times over."""
+# No event tells that SCTP has been acknowledged: it is looked at, twenty times in the shortest of its timers.
 _LOOK_S = 0.020
 
 
@@ -81,6 +82,8 @@ class Channel:
         if plan is None:
             self.finished.set()
             return
+        if plan.priority is not None:
+            scheduled(sctp_transport(connection), {self.side: plan.priority})
         self._channel = opened(connection, self.side, plan)
         self._channel.on("open", self._opened)
         if self._task is None:

@@ -21,7 +21,7 @@ from aiortc import InvalidStateError, RTCDataChannel, RTCPeerConnection
 from rtcprobe.call.channel import opened
 from rtcprobe.messages import Chunk, Delivered, MessagePlan, Passed, read_message
 from rtcprobe.runtime.network import Network
-from rtcprobe.runtime.sctp_seam import SctpTap, sctp_transport
+from rtcprobe.runtime.sctp_seam import SctpTap, scheduled, sctp_transport
 
 __all__ = ["Courier", "Postroom", "passed"]
 
@@ -61,6 +61,9 @@ class Courier:
         """Put the section into ``connection``."""
         self.tap = SctpTap(sctp_transport(connection), self._network.now_s)
         connection.on("datachannel", self._listen)
+        levels = {writer: plan.priority for writer, plan in self._sends.items() if plan.priority is not None}
+        if levels:
+            scheduled(sctp_transport(connection), levels)
         for writer, plan in self._sends.items():
             outgoing = self._outgoing[writer] = _Outgoing(opened(connection, writer, plan), connection)
             self._room.send_on(writer, outgoing)

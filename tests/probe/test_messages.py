@@ -330,3 +330,63 @@ def test_what_was_written_before_somebody_came_is_not_meant_for_them():
     assert (mesh.scheduled, mesh.heard) == (0, 0)  # both of ana's came before
     assert served.heard == served.scheduled
     assert min(one.spoken_s for one in served.samples) > 1.0
+
+
+NARROW = """
+name: narrow
+parties: {ana: {}, ben: {sends: nothing}}
+legs: {ana_to_ben: delay 20ms rate 200kbit limit 100}
+link: delay 20ms
+call: {duration: 4s, calls: 1, joins: 1}
+messages: {list: [30kB at 1s]}
+codec: {bitrate: 24kbit}
+"""
+
+
+def _latest_s(*settings):
+    result = run_probe(parse_scenario(NARROW, settings), seed=1, clock="virtual")
+    (sound,), (messages,) = result.mouth_to_ear.values(), result.of_kind("messages").values()
+    assert (messages.heard, messages.scheduled) == (1, 1)
+    return max(each.delay_s for each in sound.samples)
+
+
+def test_a_large_message_on_a_narrow_line_holds_sound_up_unless_it_leaves_by_priority():
+    browsers, low, high = (_latest_s(*each) for each in ((), ("messages.priority=low",), ("messages.priority=high",)))
+    # 30 kB are 1.2 s of 200 kbit/s. By turns a packet of sound waits for one of 1.3 kB, 52 ms of that line, at most;
+    # NetEQ's target follows. At four times its share messages leave it 40 kbit/s, of which it needs 38 with headers.
+    assert browsers > 0.7
+    assert max(low, high) < 0.3
+
+
+CROWD = """
+name: crowd
+parties: {gifts: {sends: nothing, messages: {rate: 5/s}}, chat: {sends: nothing, messages: {list: %s}}, eve: {}}
+target: sfu
+link: delay 10ms
+legs: {sfu_to_eve: delay 10ms rate 300kbit limit 200}
+call: {duration: 3s, calls: 1, joins: 1}
+codec: {complexity: 2}
+"""
+
+
+def test_whose_messages_come_first_over_one_connection_is_told_by_their_priority():
+    crowd = CROWD % [f"6kB at {0.5 + 0.01 * place:.2f}s" for place in range(15)]
+    plain = run_probe(parse_scenario(crowd), seed=1, clock="virtual").of_kind("messages")
+    levels = ["parties.gifts.messages.priority=high", "parties.chat.messages.priority=very-low"]
+    sorted_ = run_probe(parse_scenario(crowd, levels), seed=1, clock="virtual").of_kind("messages")
+    latest = [max(each.delay_s for each in found["gifts_to_eve.messages"].samples) for found in (plain, sorted_)]
+    # 90 kB are 2.4 s of that line: behind all of them, or behind what SCTP's window holds of one.
+    assert latest[1] < 0.5 * latest[0]
+    assert all(each.heard == each.scheduled for found in (plain, sorted_) for each in found.values())
+
+
+@pytest.mark.parametrize("target", ["janus+ws://127.0.0.1:1/echotest", "sdp+http://127.0.0.1:1/offer"])
+def test_a_budget_about_messages_is_refused_where_none_are_exchanged(target):
+    settings = [f"target={target}", "budgets=[message_delay p95 < 200ms]"]
+    scenario = parse_scenario(CALL % ("delay 40ms", "rate: 5/s", "1s", 1), settings)
+    with pytest.raises(BadInputError) as refused:
+        run_probe(scenario, seed=1, clock="real")
+    assert str(refused.value) == (
+        f"budget 'message_delay p95 < 200ms': messages are not exchanged with {target}: "
+        "judge them at the loopback, sfu, mix, or a room of Janus with target.textroom"
+    )

@@ -72,7 +72,7 @@ class BrowserEnd(PageRecord):
         self.figures = {}
         self.told = Told(
             timeline=self.timeline,
-            descriptions=self.tap.described,
+            described=self.tap.described,
             connected=self._connected,
             complain=self.tab.complain,
             refused=lambda why: self.tab.lose(f"the page cannot speak: {why}"),

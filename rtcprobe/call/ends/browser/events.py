@@ -94,8 +94,8 @@ class Told:
     """The network's epoch on ``time.monotonic()``."""
     clock: float | None = None
     """``time.monotonic()`` less the page's wall clock, seconds."""
-    descriptions: Callable[[str], None]
-    """Takes each description that the page set."""
+    described: Callable[[str, bool], None]
+    """Takes each description that the page set, and whether it is the page's own."""
     complain: Callable[[str], None]
     """Takes what went wrong in the page, a sentence."""
     connected: Callable[[], None]
@@ -173,7 +173,7 @@ class Told:
         number = int(event.get("n") or 0)
         each = self.connections.setdefault(number, _Connection(at_s))
         if what in {"local", "remote"}:
-            self.descriptions(str(event.get("sdp")))
+            self.described(str(event.get("sdp")), what == "local")
             if event.get("type") == "offer" and each.offered_s is None:
                 each.offered_s, each.offers = at_s, what == "local"
             elif event.get("type") == "answer" and each.answered_s is None:
