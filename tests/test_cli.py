@@ -37,6 +37,21 @@ def test_what_measures_no_call_imports_nothing_heavy(command, needed):
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_a_run_without_a_screen_loads_nothing_of_what_it_does_not_use():
+    unused = {
+        *("rich", "dns.tokenizer", "numpy.f2py.crackfortran", "numpy.testing._private", "unittest"),
+        *("rtcprobe.call.targets.sfu", "rtcprobe.control.gcc", "rtcprobe.model.call", "rtcprobe.report.cases"),
+        *("rtcprobe.report.terminal", "rtcprobe.verdict.comparison", "rtcprobe.verdict.vendors"),
+    }
+    script = (
+        "import atexit, sys\nfrom rtcprobe.__main__ import main\n"
+        f"atexit.register(lambda: print(sorted({unused} & sys.modules.keys())))\nmain()"
+    )
+    asked = ["run", "1v1-social", "-q", "--joins", "1", "--calls", "1", "--duration", "1s"]
+    done = subprocess.run([sys.executable, "-c", script, *asked], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
 def test_the_version_is_the_packages(rtcprobe):
     assert rtcprobe("--version")[:2] == (0, f"rtcprobe {__version__}\n")
 
