@@ -16,7 +16,7 @@ Rules:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -33,6 +33,8 @@ LANGUAGES: Final[Mapping[str, Mapping[str, str]]] = {"en": {}, "zh": CHINESE}
 RETOLD: Final[Mapping[str, Mapping[str, str]]] = {"en": {}, "zh": CHINESE_SENTENCES}
 """Patterns of the measurement's sentences, in every language."""
 
+_LONGEST: Final = 400
+"""More than a sentence of ours has: what is longer holds a stranger's text, and is not searched."""
 _PLACE: Final = re.compile(r"\{(\w+)\}")
 _WAY: Final = re.compile(r"(\S+) to (\S+)(, messages|, video)?")
 """A way as sentences call it (``ways.Way.words``)."""
@@ -51,8 +53,10 @@ def say(text: str, /, **values: object) -> str:
 
 def retold(sentence: str) -> str:
     """Return a sentence of the measurement in the language spoken: as it is where its pattern is not known."""
-    for pattern, said in _patterns(_SPOKEN.get()):
-        found = pattern.fullmatch(sentence)
+    if len(sentence) > _LONGEST:
+        return sentence
+    for texts, pattern, said in _patterns(_SPOKEN.get()):
+        found = re.fullmatch(pattern, sentence) if all(text in sentence for text in texts) else None
         if found is not None:
             return said.format(**{name: _part(text, name) for name, text in found.groupdict().items()})
     whose, colon, what = sentence.partition(": ")
@@ -76,13 +80,13 @@ def _party(name: str) -> str:
 
 
 @cache
-def _patterns(language: str) -> tuple[tuple[re.Pattern[str], str], ...]:
-    """Return the patterns that are known in a language, the most telling first."""
+def _patterns(language: str) -> tuple[tuple[Sequence[str], str, str], ...]:
+    """Return what is known in a language, the most telling first: its texts, its pattern, what is said."""
     found = []
     for written, said in sorted(RETOLD[language].items(), key=lambda each: -len(_PLACE.sub("", each[0]))):
         texts = _PLACE.split(written)
         parts = (_place(text) if place % 2 else re.escape(text) for place, text in enumerate(texts))
-        found.append((re.compile("".join(parts)), said))
+        found.append((texts[::2], "".join(parts), said))
     return tuple(found)
 
 
