@@ -33,8 +33,6 @@ LANGUAGES: Final[Mapping[str, Mapping[str, str]]] = {"en": {}, "zh": CHINESE}
 RETOLD: Final[Mapping[str, Mapping[str, str]]] = {"en": {}, "zh": CHINESE_SENTENCES}
 """Patterns of the measurement's sentences, in every language."""
 
-_LONGEST: Final = 400
-"""More than a sentence of ours has: what is longer holds a stranger's text, and is not searched."""
 _PLACE: Final = re.compile(r"\{(\w+)\}")
 _WAY: Final = re.compile(r"(\S+) to (\S+)(, messages|, video)?")
 """A way as sentences call it (``ways.Way.words``)."""
@@ -53,12 +51,10 @@ def say(text: str, /, **values: object) -> str:
 
 def retold(sentence: str) -> str:
     """Return a sentence of the measurement in the language spoken: as it is where its pattern is not known."""
-    if len(sentence) > _LONGEST:
-        return sentence
-    for texts, pattern, said in _patterns(_SPOKEN.get()):
-        found = re.fullmatch(pattern, sentence) if all(text in sentence for text in texts) else None
+    for texts, names, said in _patterns(_SPOKEN.get()):
+        found = _parts(sentence, texts, names)
         if found is not None:
-            return said.format(**{name: _part(text, name) for name, text in found.groupdict().items()})
+            return said.format(**{name: _part(text, name) for name, text in found.items()})
     whose, colon, what = sentence.partition(": ")
     told = retold(what) if colon else what
     return say(sentence) if told == what else f"{_part(whose)}：{told}"
@@ -79,20 +75,30 @@ def _party(name: str) -> str:
     return say(name) if name in BOTH else name
 
 
+def _parts(sentence: str, texts: Sequence[str], names: Sequence[str]) -> dict[str, str] | None:
+    """Return what stands in the places ``names`` between ``texts``; None where the sentence is not of that pattern.
+
+    A part ends where the next text first comes; of other sentences all is taken, of anything else what holds no colon.
+    """
+    if not (sentence.startswith(texts[0]) and sentence.endswith(texts[-1])):
+        return None
+    found, from_ = {}, len(texts[0])
+    for place, (name, text) in enumerate(zip(names, texts[1:], strict=True), 1):
+        last = place == len(names)
+        until = len(sentence) - len(text) if last else sentence.find(text, from_ + 1)
+        part = sentence[from_:until]
+        if until <= from_ or (": " in part and name != "why"):
+            return None
+        found[name], from_ = part, until + len(text)
+    return found if names or sentence == texts[0] else None
+
+
 @cache
-def _patterns(language: str) -> tuple[tuple[Sequence[str], str, str], ...]:
-    """Return what is known in a language, the most telling first: its texts, its pattern, what is said."""
-    found = []
-    for written, said in sorted(RETOLD[language].items(), key=lambda each: -len(_PLACE.sub("", each[0]))):
-        texts = _PLACE.split(written)
-        parts = (_place(text) if place % 2 else re.escape(text) for place, text in enumerate(texts))
-        found.append((texts[::2], "".join(parts), said))
-    return tuple(found)
-
-
-def _place(name: str) -> str:
-    """Return the pattern of a place: of other sentences all, of anything else no more than stands before a colon."""
-    return f"(?P<{name}>.+?)" if name == "why" else f"(?P<{name}>(?:(?!: ).)+?)"
+def _patterns(language: str) -> tuple[tuple[Sequence[str], Sequence[str], str], ...]:
+    """Return what is known in a language, the most telling first: its texts, the places between, what is said."""
+    known = sorted(RETOLD[language].items(), key=lambda each: -len(_PLACE.sub("", each[0])))
+    split = ((_PLACE.split(written), said) for written, said in known)
+    return tuple((texts[::2], texts[1::2], said) for texts, said in split)
 
 
 def said_in() -> str:
