@@ -44,6 +44,7 @@ from rtcprobe.probe.harness import LIMIT_S
 from rtcprobe.probe.placing import Attempt, Placing
 from rtcprobe.probe.seeing import Pictures
 from rtcprobe.probe.setup import call_setup
+from rtcprobe.probe.sweeping import unwalked
 from rtcprobe.result import Clock
 from rtcprobe.runtime.network import Direction
 from rtcprobe.runtime.outside import OutsideHost, OutsideNetwork
@@ -174,7 +175,8 @@ class Adapting:
             self._line(attempt).noted = noted
 
         placing = Placing(self.target, self.clock)
-        attempt = placing.talk(setup, np.random.SeedSequence(seed), begun, tick)
+        with unwalked(self.clock):
+            attempt = placing.talk(setup, np.random.SeedSequence(seed), begun, tick)
         call = attempt.call
         _refuse_cut(call.failed, call.cut)
         listener = self._listener(attempt)

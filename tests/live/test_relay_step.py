@@ -216,9 +216,7 @@ def judge(done, seen, said, code):
         "dropped": (sum(rows["queue_drops"][STEP_S : STEP_S + 5]), 217, 513),
         "delivered 20 s later, kb/s": (np.mean(rows["delivered_bps"][-8:]) / 1e3, 523, 600 / (1 + MARGIN)),
     }
-    assert max(rows["longest_delay_ms"][STEP_S : STEP_S + 5]) == pytest.approx(
-        255, abs=15
-    )
+    assert max(rows["longest_delay_ms"][STEP_S : STEP_S + 5]) == pytest.approx(255, abs=15)
     outside = {
         what: round(value)
         for what, (value, low, high) in found.items()
