@@ -21,7 +21,7 @@ parties: {ana: {}, ben: {}, cho: {}, eve: {sends: nothing}}
 target: sfu
 signaling: {connection: warm}
 link: delay 40ms 5ms distribution normal loss 1%
-call: {calls: 1, duration: 6s, joins: 1}
+call: {calls: 1, duration: 2500ms, joins: 1}
 """
 
 
@@ -49,7 +49,7 @@ def riding(monkeypatch):
             "servers={one: {}, two: {}}",
             "parties.ana.edge=two",
             "legs={one_to_two: delay 5ms 1ms distribution normal, two_to_one: delay 30ms 3ms distribution normal}",
-            "script=[ben stops at 2s, ana leaves at 3s, ana joins at 4s]",
+            "script=[ben stops at 600ms, ana leaves at 900ms, ana joins at 1200ms]",
         ),
     ],
 )
@@ -156,7 +156,7 @@ def test_a_slot_that_nobody_speaks_in_sends_no_report_of_1900(monkeypatch):
         await send(self, packets)
 
     monkeypatch.setattr(RTCRtpSender, "_send_rtcp", noted)
-    run("link=delay 40ms", "target={kind: sfu, stage: new connection}", "script=[cho publishes at 5s]")
+    run("link=delay 40ms", "target={kind: sfu, stage: new connection}", "script=[cho publishes at 2s]")
     assert reported
     assert all(reported)
 
