@@ -22,7 +22,7 @@ name: plain
 parties: {ana: {}, ben: {}, cho: {sends: nothing}}
 target: sfu
 link: delay 40ms
-call: {calls: 1, duration: 3s, joins: 1}
+call: {calls: 1, duration: 2s, joins: 1}
 playout: fixed:60ms
 """
 
