@@ -130,7 +130,8 @@ class Performance:
         for peer in others:
             peer.left_alone()
         for peer in member.peers.values():
-            await bounded(peer.close())
+            why = await bounded(f"{member.name} left", peer.close())
+            self._warnings += [] if why is None else [why]
 
     async def _broken(self) -> Peer:
         """Return the first peer whose path ends although neither of its sides has left, and that the call ends with."""
