@@ -60,7 +60,19 @@ def test_media_on_the_fast_path_is_heard_as_through_the_whole_stack(riding, sett
         told = run(*settings).to_dict()
         del told["environment"]
         found.append(told)
-    assert found[0] == found[1]
+    assert list(apart(*found)) == []
+
+
+def apart(one, other, at=""):
+    """Yield where two results differ: of two whole ones nobody would find it."""
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        for key in one:
+            yield from apart(one[key], other[key], f"{at}/{key}")
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        for place, (each, against) in enumerate(zip(one, other, strict=True)):
+            yield from apart(each, against, f"{at}/{place}")
+    elif one != other:
+        yield at, one, other
 
 
 def test_the_fast_path_is_taken(monkeypatch):
