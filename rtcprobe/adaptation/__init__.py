@@ -5,10 +5,15 @@ The map: ``encoder.py`` is what a camera's encoder makes of a rate, ``sender.py`
 several calls over one line, ``figures.py`` what came of it, ``cases.py`` lines that shrink.
 """
 
-from rtcprobe.adaptation.cases import Case, case_names, case_of_link, find_case
-from rtcprobe.adaptation.figures import FIGURES, capacity_of, fall_of, figures_of
-from rtcprobe.adaptation.meeting import Flow, fairness, jain, least_share, meet, together
-from rtcprobe.adaptation.model import Call, Course, Settings, controller_of
+from typing import TYPE_CHECKING
+
+from rtcprobe.lazily import exported
+
+if TYPE_CHECKING:
+    from rtcprobe.adaptation.cases import Case, case_names, case_of_link, find_case
+    from rtcprobe.adaptation.figures import FIGURES, capacity_of, fall_of, figures_of
+    from rtcprobe.adaptation.meeting import Flow, fairness, jain, least_share, meet, together
+    from rtcprobe.adaptation.model import Call, Course, Settings, controller_of
 
 __all__ = [
     "FIGURES",
@@ -30,3 +35,14 @@ __all__ = [
     "meet",
     "together",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = exported(
+        __name__,
+        {
+            "cases": ("Case", "case_names", "case_of_link", "find_case"),
+            "figures": ("FIGURES", "capacity_of", "fall_of", "figures_of"),
+            "meeting": ("Flow", "fairness", "jain", "least_share", "meet", "together"),
+            "model": ("Call", "Course", "Settings", "controller_of"),
+        },
+    )

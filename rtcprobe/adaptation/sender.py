@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import Final
+from typing import Any, Final, Protocol
 
 from rtcprobe.adaptation.encoder import FPS, Encoder
 from rtcprobe.adaptation.receiver import Packet
-from rtcprobe.control import Controller, Pacer
+from rtcprobe.control import Controller
 from rtcprobe.control.allocation import Share, allocated
+from rtcprobe.control.pacer import Kind
 from rtcprobe.control.protection import LossWindow, Parity, code_rates, encoder_share
 
 __all__ = ["OVERHEAD_BYTES", "VOICE_BPS", "VideoSender"]
@@ -44,10 +45,28 @@ _PAUSE_S: Final = 2.0
 _SHARE_S: Final = 1.0
 
 
+class Queue(Protocol):
+    """Where packets wait, as who sends them sees it: ``control.Pacer``, or what stands before one."""
+
+    @property
+    def expected_s(self) -> float:
+        """How long what waits will take."""
+
+    @property
+    def pacing_bps(self) -> float:
+        """How fast it is let out."""
+
+    def flush(self) -> None:
+        """Throw away the video that waits."""
+
+    def put(self, kind: Kind, packet: Any, size_bytes: int, now_s: float) -> None:
+        """Let a packet wait its turn."""
+
+
 class VideoSender:
     """One stream of video. ``protects``: RED and ULPFEC are negotiated."""
 
-    def __init__(self, encoder: Encoder, controller: Controller, pacer: Pacer, *, protects: bool = True) -> None:
+    def __init__(self, encoder: Encoder, controller: Controller, pacer: Queue, *, protects: bool = True) -> None:
         self.encoder = encoder
         self.rtt_s = 0.1
         self.repeat_rtt_s = 0.0

@@ -51,6 +51,7 @@ def test_of_our_own_page_and_a_peer_the_page_alone_films_in_its_browser():
         ({"hosts": ["https://sfu.example"]}, "target.hosts: 'https://sfu.example' is no host"),
         ({"ends": "three"}, "target.ends 'three' is not known"),
         ({"browser": 5}, "target.browser 5 is no path"),
+        ({"mouth": "tape"}, "target.mouth 'tape' is not known: use generator, file"),
         ({"step": []}, "target.step is not known to page+https"),
     ],
 )
@@ -218,6 +219,7 @@ def test_sound_comes_back_on_our_clock_track_by_track_the_loudest_first():
     for number, level in ((1, 3), (2, 3000)):
         pcm = base64.b64encode(np.full(960, level, dtype="<i2").tobytes()).decode()
         told = {"n": 1, "id": number, "origin": 5000.0, "stamps": [0, 10_000], "sizes": [480, 480], "rate": 48_000}
+        told["behind"] = [0.1, 0.1]
         returned.take(json.dumps({**told, "pcm": pcm}))
     sound, _ = returned.sounds(-4.0, {})
     assert sound.at_s == pytest.approx([1.0, 1.01])
@@ -228,6 +230,7 @@ def test_sound_of_another_rate_is_brought_to_ours_block_by_block():
     returned = Returned()
     pcm = base64.b64encode(np.zeros(882, dtype="<i2").tobytes()).decode()
     told = {"n": 1, "id": 1, "origin": 0.0, "stamps": [0, 10_000], "sizes": [441, 441], "rate": 44_100, "pcm": pcm}
+    told["behind"] = [0.1, 0.1]
     returned.take(json.dumps(told))
     assert returned.sounds(0.0, {})[0].sizes.tolist() == [480, 480]
 

@@ -117,7 +117,8 @@ def test_janus_own_demo_page_is_an_echo_that_is_away_for_as_long_as_the_link_tak
     recipe = str(library_folder() / "pages" / "janus-echotest.yaml")
     runs = {}
     for link in ("delay 0ms", "delay 40ms"):
-        own = (f"target.url={echo_page}", "target.hosts=[]", f"link={link}")
+        mouth = "file" if link == "delay 40ms" else "generator"  # whose packets they are makes no difference
+        own = (f"target.url={echo_page}", "target.hosts=[]", f"link={link}", f"target.mouth={mouth}")
         runs[link] = valid_run(recipe, *SHORT[1:], "call.calls=1", *own)
         (join,) = runs[link].join.attempts
         assert join.failed is None
@@ -127,7 +128,9 @@ def test_janus_own_demo_page_is_an_echo_that_is_away_for_as_long_as_the_link_tak
     # Each packet is let out by our loop twice, and passes Janus: as late as the harness says of itself, at most.
     late_s = sum(each.p99_s or 0.0 for run in runs.values() for each in run.harness.latenesses.values())
     assert forty - none == pytest.approx(0.080, abs=0.0015 + late_s)
-    assert runs["delay 40ms"].parties["caller"]["media"].startswith("all of it passed our link")
+    page = runs["delay 40ms"].parties["caller"]
+    assert page["media"].startswith("all of it passed our link")
+    assert page["mouth"].startswith("file: the browser's own microphone")
 
 
 def test_two_pages_meet_hear_and_see_each_other_over_both_their_lines(network, tmp_path):
