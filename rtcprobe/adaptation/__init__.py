@@ -1,14 +1,16 @@
 """A sender that adapts, in virtual time: a model of one over an emulated link, and the figures that it is judged by.
 
 The map: ``encoder.py`` is what a camera's encoder makes of a rate, ``sender.py`` what the sender makes of its frames,
-``receiver.py`` who asks again and shows them, ``model.py`` the call of both over ``rtcprobe.link``, ``meeting.py``
-several calls over one line, ``figures.py`` what came of it, ``cases.py`` lines that shrink.
+``own.py`` what it tells beside them, ``receiver.py`` who asks again and shows them, ``far.py`` when that tells what,
+``model.py`` the call of both over ``rtcprobe.link``, ``course.py`` its rows, ``meeting.py`` several calls over one
+line, ``figures.py`` what came of it, ``cases.py`` lines that shrink.
 """
 
 from rtcprobe.adaptation.cases import Case, case_names, case_of_link, find_case
+from rtcprobe.adaptation.course import Course
 from rtcprobe.adaptation.figures import FIGURES, capacity_of, fall_of, figures_of
 from rtcprobe.adaptation.meeting import Flow, fairness, jain, least_share, meet, together
-from rtcprobe.adaptation.model import Call, Course, Settings, controller_of
+from rtcprobe.adaptation.model import Call, Settings, controller_of
 
 __all__ = [
     "FIGURES",

@@ -15,7 +15,7 @@ from itertools import pairwise
 from statistics import fmean
 from typing import Final
 
-from rtcprobe.adaptation.model import Course
+from rtcprobe.adaptation.course import Course
 from rtcprobe.link import LinkSpec
 
 __all__ = ["FIGURES", "capacity_of", "fall_of", "figures_of"]

@@ -17,8 +17,9 @@ from typing import Literal
 
 import numpy as np
 
+from rtcprobe.adaptation.course import Course
 from rtcprobe.adaptation.far import Agenda, owner_of
-from rtcprobe.adaptation.model import Call, Course, Settings, controller_of
+from rtcprobe.adaptation.model import Call, Settings, controller_of
 from rtcprobe.link import Fate, Link, LinkSpec, Tcp
 
 __all__ = ["Flow", "fairness", "jain", "least_share", "meet", "together"]

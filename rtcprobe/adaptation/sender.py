@@ -16,14 +16,13 @@ Source: libwebrtc main f3ae3eb62e2a, ``call/rtp_video_sender.cc`` (``OnBitrateUp
 from __future__ import annotations
 
 import math
-from collections import deque
 from typing import Final
 
 from rtcprobe.adaptation.encoder import FPS, Encoder
 from rtcprobe.adaptation.receiver import Packet
 from rtcprobe.control import Controller, Pacer
 from rtcprobe.control.allocation import Share, allocated
-from rtcprobe.control.protection import LossWindow, Parity, code_rates, encoder_share
+from rtcprobe.control.protection import LossWindow, Parity, SentRate, code_rates, encoder_share
 
 __all__ = ["OVERHEAD_BYTES", "VOICE_BPS", "VideoSender"]
 
@@ -31,6 +30,8 @@ PACKET_BYTES: Final = 1110
 """RTP payload of a full packet."""
 OVERHEAD_BYTES: Final = 74
 """IP, UDP, RTP with extensions, SRTP tag, RED and the payload's descriptor."""
+_BELOW_BYTES: Final = 38
+"""IP, UDP and SRTP's tag: rates of what was sent are of RTP."""
 _PARITY_BYTES: Final = 26
 """What a parity packet is larger than the largest that it covers, as recorded."""
 VOICE_BPS: Final = 52e3
@@ -39,7 +40,6 @@ _VOICE: Final = Share(least_bps=VOICE_BPS, most_bps=VOICE_BPS)
 _LEAST_BPS: Final = 30e3
 _RTX_MARGIN_S: Final = 0.005
 _PAUSE_S: Final = 2.0
-_SHARE_S: Final = 1.0
 
 
 class VideoSender:
@@ -61,8 +61,7 @@ class VideoSender:
         self._history: set[int] = set()
         self._pending: set[int] = set()
         self._sent_again: dict[int, float] = {}
-        self._shares: deque[tuple[float, int, int]] = deque()
-        self._media_bytes = self._repair_bytes = 0
+        self._rates = {"video": SentRate(), "again": SentRate(), "parity": SentRate()}
         self._frame = self._keys_waiting = 0
 
     def frame(self, now_s: float) -> bool:
@@ -90,16 +89,13 @@ class VideoSender:
 
     def left(self, kind: str, packet: Packet, size_bytes: int, now_s: float) -> None:
         """Take in that a packet left."""
-        repair = kind != "video"
-        self._shares.append((now_s, 0 if repair else size_bytes, size_bytes if repair else 0))
-        if repair:
-            self._repair_bytes += size_bytes
+        self._rates[kind].add(size_bytes - _BELOW_BYTES, now_s)
+        if kind != "video":
             self._pending.discard(packet.number)
             if kind == "again":
                 self._sent_again[packet.number] = now_s
             return
         self._history.add(packet.number)
-        self._media_bytes += size_bytes
         self._keys_waiting -= packet.key
         if not self._protects:
             return
@@ -147,12 +143,8 @@ class VideoSender:
                 pixels=width * height,
             )
             self._parity.set_rates(rates)
-        shares = self._shares
-        while shares and shares[0][0] < now_s - _SHARE_S:
-            _, media, repair = shares.popleft()
-            self._media_bytes -= media
-            self._repair_bytes -= repair
-        allowed_bps = payload_bps * encoder_share(self._media_bytes, self._repair_bytes)
+        media_bps, again_bps, parity_bps = (rate.bps(now_s) for rate in self._rates.values())
+        allowed_bps = payload_bps * encoder_share(media_bps, again_bps + parity_bps)
         payload_bps = min(allowed_bps, encoder.max_bps)
         every = self._drop_every()
         return payload_bps * (1 - 1 / every) if every else payload_bps, allowed_bps
