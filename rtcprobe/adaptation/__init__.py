@@ -3,14 +3,15 @@
 The map: ``encoder.py`` is what a camera's encoder makes of a rate, ``sender.py`` what the sender makes of its frames,
 ``own.py`` what it tells beside them, ``receiver.py`` who asks again and shows them, ``far.py`` when that tells what,
 ``model.py`` the call of both over ``rtcprobe.link``, ``course.py`` its rows, ``meeting.py`` several calls over one
-line, ``figures.py`` what came of it, ``cases.py`` lines that shrink.
+line, ``figures.py`` what came of it, ``settling.py`` how it came about, ``cases.py`` lines that shrink.
 """
 
 from rtcprobe.adaptation.cases import Case, case_names, case_of_link, find_case
-from rtcprobe.adaptation.course import Course
-from rtcprobe.adaptation.figures import FIGURES, capacity_of, fall_of, figures_of
+from rtcprobe.adaptation.course import Course, delays_by_second
+from rtcprobe.adaptation.figures import FIGURES, capacity_of, fall_of, figures_of, settled_of
 from rtcprobe.adaptation.meeting import Flow, fairness, jain, least_share, meet, together
 from rtcprobe.adaptation.model import Call, Settings, controller_of
+from rtcprobe.adaptation.settling import Settled, settled, swings, utilisation
 
 __all__ = [
     "FIGURES",
@@ -19,10 +20,12 @@ __all__ = [
     "Course",
     "Flow",
     "Settings",
+    "Settled",
     "capacity_of",
     "case_names",
     "case_of_link",
     "controller_of",
+    "delays_by_second",
     "fairness",
     "fall_of",
     "figures_of",
@@ -30,5 +33,9 @@ __all__ = [
     "jain",
     "least_share",
     "meet",
+    "settled",
+    "settled_of",
+    "swings",
     "together",
+    "utilisation",
 ]

@@ -5,7 +5,7 @@ Facts:
     when the quantiser is high, up again when it is low. Browsers let VP8 quantise up to index 106;
     a frame that is too large even so is paid for by frames that are dropped.
     The codec does not follow a fall at once: as long as its buffer is full, the quantiser may not exceed the mean of
-    all frames so far. So a third of a second of frames of the old size comes after the rate fell, for the pacer's queue.
+    all frames so far. So a third of a second of frames of the old size comes after the rate fell, and waits.
     What a frame takes grows with the time since the frame before it: a picture that moves is predicted worse. So a low
     frame rate makes frames large, which keeps the frame rate low: after a deep fall an encoder stays at a few frames a
     second although 30 small ones would have fitted.

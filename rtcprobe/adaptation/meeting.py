@@ -12,6 +12,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from statistics import fmean
 from typing import Literal
 
@@ -93,6 +94,7 @@ def together(flows: Sequence[Flow], courses: Sequence[Course]) -> Course:
     whole = Course(mine[0].length_s, height=mine[0].height, pacer_s=mine[0].pacer_s)
     for name in ("target_bps", "offered_bps", "delivered_bps", "drops", "lost", "rtx_bps", "freezes"):
         setattr(whole, name, [sum(each) for each in zip(*(getattr(course, name) for course in mine), strict=True)])
+    whole.sent_bps = [sum(each) for each in zip_longest(*(course.sent_bps for course in mine), fillvalue=0.0)]
     # Above the least of its own path: who is farther away is not later for that.
     for course in mine:
         floor_s = min((delay_s for _, delay_s in course.delays), default=0.0)

@@ -51,7 +51,8 @@ _VOICE_S: Final = 0.020
 _TAG_BYTES: Final = 10
 """SRTP's tag is added below where sizes are taken down: the estimate is of the rest. Source: RFC 3711 §4.2.1."""
 _PROCESS_S: Final = 0.025
-_NOISE: Final = 0.15
+_NOISE: Final = 0.07
+"""By how much frames of a steady rate differ, read off the frames of recorded seconds without loss: 5 to 9 %."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +118,7 @@ class Call:
         self._at = self._agenda.add
         self.receiver = VideoReceiver()
         self._far = FarEnd(self, self._agenda, self._back, self._phases)
-        self.tally = Tally()
+        self.tally = Tally(self.course)
         self._own = OwnReports(self, self._agenda, self._forward, self._far, self._phases)
         self._now_s = 0.0
         self._wake_s = math.inf
@@ -229,7 +230,7 @@ class Call:
         content: Any
         kind, content = packet if packet is not None else ("padding", None)
         fate = self._forward.offer(size_bytes, now_s)
-        self.tally.offered(size_bytes, fate, again=kind == "again")
+        self.tally.offered(size_bytes, now_s, fate, again=kind == "again")
         if fate.arrivals_s:
             for arrival_s in fate.arrivals_s:
                 self.course.delays.append((now_s, arrival_s - now_s))
@@ -277,7 +278,7 @@ class Call:
         course = self.course
         course.target_bps.append(self.controller.target_bps)
         course.delivered_bps.append(8.0 * self._far.take_bytes())
-        self.tally.take(course)
+        self.tally.take()
         course.freezes.append(self.receiver.freezes - self._freezes)
         course.height.append(self.encoder.size[1])
         course.pacer_s.append(self._pacer.expected_s)

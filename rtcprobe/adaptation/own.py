@@ -88,6 +88,6 @@ class OwnReports:
     def _send(self, size_bytes: int) -> tuple[float, ...]:
         """Send a report; return when it arrives."""
         fate = self._line.offer(size_bytes, self._now_s)
-        self._sending.tally.offered(size_bytes, fate)
+        self._sending.tally.offered(size_bytes, self._now_s, fate)
         self._sending.course.untold += len(fate.arrivals_s)
         return fate.arrivals_s

@@ -21,7 +21,7 @@ from typing import Final
 from rtcprobe.adaptation.encoder import FPS, Encoder
 from rtcprobe.adaptation.receiver import Packet
 from rtcprobe.control import Controller, Pacer
-from rtcprobe.control.allocation import Share, allocated
+from rtcprobe.control.allocation import Share, allocated, overhead_bps
 from rtcprobe.control.protection import LossWindow, Parity, SentRate, code_rates, encoder_share
 
 __all__ = ["OVERHEAD_BYTES", "VOICE_BPS", "VideoSender"]
@@ -30,6 +30,8 @@ PACKET_BYTES: Final = 1110
 """RTP payload of a full packet."""
 OVERHEAD_BYTES: Final = 74
 """IP, UDP, RTP with extensions, SRTP tag, RED and the payload's descriptor."""
+_LARGEST_BYTES, _KNOWN_OVERHEAD_BYTES = 1238, 66
+"""What the allocator takes for a packet, and for its headers: IP, UDP, SRTP's tag, RTP and 16 bytes of extensions."""
 _BELOW_BYTES: Final = 38
 """IP, UDP and SRTP's tag: rates of what was sent are of RTP."""
 _PARITY_BYTES: Final = 26
@@ -131,8 +133,7 @@ class VideoSender:
         controller, encoder = self._controller, self.encoder
         video = Share(least_bps=_LEAST_BPS, most_bps=encoder.max_bps)
         allocated_bps = allocated(controller.target_bps, (_VOICE, video))[1]
-        packets = math.ceil(allocated_bps / FPS / 8 / (PACKET_BYTES + OVERHEAD_BYTES))
-        payload_bps = max(0.0, allocated_bps - 8 * OVERHEAD_BYTES * packets * FPS)
+        payload_bps = max(0.0, allocated_bps - overhead_bps(allocated_bps, _LARGEST_BYTES, _KNOWN_OVERHEAD_BYTES))
         width, height = encoder.size
         if self._protects:
             rates = code_rates(
