@@ -74,6 +74,12 @@ class Tally:
             self._dropped += queued
             self._lost += not queued
 
+    def end(self) -> None:
+        """Leave as many rows as the call has intervals."""
+        course = self._course
+        rows = round(course.length_s / ROW_S)
+        course.sent_bps = (course.sent_bps + [0.0] * rows)[:rows]
+
     def take(self) -> None:
         """Write a second down, and begin the next."""
         course = self._course

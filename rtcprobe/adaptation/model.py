@@ -144,6 +144,7 @@ class Call:
 
     def end(self) -> Course:
         """Return what came of it."""
+        self.tally.end()
         self.course.shown, self.course.encoded = self.receiver.shown, self.sender.encoded
         return self.course
 
