@@ -1,18 +1,29 @@
 """Whether the ear in a page is right, by a truth that knows nothing of the browser: what its loudspeaker really played.
 
 Our page in the machine's Chromium plays to a null sink of PulseAudio, and another programme (``parec``) records what
-that sink puts out. A marker was pulled by the browser's output at an instant that the ear says, and came out of the
-sink later, by what is under way between both: the browser's own buffer and the sink's. Browsers state it, by what the
-sink tells them (``media-playout.totalPlayoutDelay``, W3C). So, over the markers of a call,
+that sink puts out. A sample was pulled by the browser's output at an instant that the ear says, and came out of the
+sink later, by what is under way between both: the browser's own buffers and the sink's. Browsers state it, by what the
+sink tells them (``media-playout.totalPlayoutDelay``, W3C). So
 
     came out of the sink, in the recording  =  the ear's instant + the stated delay
 
-and what is printed is by how much that fails. Single markers differ by some milliseconds, for a sink asks for two or
-three blocks at a time; the statement is a mean over the call, and so is what it is compared with.
+and what is printed is by how much that fails, a marker at a time.
 
-Fact: the sink plays sample after sample without a gap, so the recording needs one number: when its first sample was put
-    out. A block is rendered when the first of it is due, and the recorder gets it then (module-null-sink.c): of many
-    reads the earliest tell that number.
+Facts:
+    - The sink plays sample after sample without a gap, so the recording needs one number: when its first sample was put
+      out. A block is rendered when the first of it is due, and the recorder gets it then (module-null-sink.c): of many
+      reads the earliest tell that number. Recorded at 1 ms, the sink renders blocks of 1 ms.
+    - A sink asks for two blocks at once now and then, and then for none for a while: single instants lie up to 6 ms
+      beside a line, either way. The statement is a sum over samples, to be asked for at any time: between two askings
+      it and the ear's instants both have a mean, and these are compared.
+    - Browsers render at the sound server's own default rate, whatever the sink's is: were the two not alike, a filter
+      stood between ear and loudspeaker, 2 ms that nobody states. So both are 48 kHz here.
+
+Rules:
+    1. A marker is compared by the means over ``AROUND_S`` before and after it.
+    2. Where the browser did not pull for ``STALL_S``, the sink may have run dry and played nothing. What it then states
+       is what it extrapolates from its last ``SETTLING_S`` (libpulse, ``SMOOTHER_HISTORY_TIME``): markers from then
+       until after that are left out, and counted.
 
     apt install pulseaudio pulseaudio-utils
     python benchmarks/browser_loudspeaker.py [CALLS]
@@ -20,7 +31,7 @@ Fact: the sink plays sample after sample without a gap, so the recording needs o
 
 from __future__ import annotations
 
-import math
+import asyncio
 import os
 import shutil
 import statistics
@@ -31,24 +42,26 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from rtcprobe.audio.ear import MarkerOutcome
+from rtcprobe.audio.ear import Hearing
 from rtcprobe.audio.long_ear import LongEar
-from rtcprobe.audio.marker import Marker
 from rtcprobe.audio.pcm import SAMPLE_RATE_HZ
 from rtcprobe.call.ends.browser.launching import find_chromium
-from rtcprobe.call.targets.base import find_target
-from rtcprobe.hearing.speech import Spoken, speak
+from rtcprobe.call.targets.base import CallSetup
+from rtcprobe.call.targets.page import PageTarget
+from rtcprobe.call.targets.page_call import PageCall
+from rtcprobe.hearing.speech import speak
 from rtcprobe.probe.placed import of_stack
 from rtcprobe.probe.placing import Placing
 from rtcprobe.probe.routes import routes
 from rtcprobe.probe.setup import call_setup
 from rtcprobe.recording import Sounded
+from rtcprobe.result import Clock
 from rtcprobe.scenario import find_scenario
 from rtcprobe.ways import Way
 
@@ -58,6 +71,18 @@ BLOCK_MS = 1
 BACK = Way("callee_to_caller")
 LEAST = 5
 """Markers of a call that tells."""
+ASK_S = 0.2
+AROUND_S = 0.3
+STALL_S = 0.020
+"""Chromium lets the sink hold three of its buffers of 512 samples (pulse_util.cc): it asks when one has gone, and is
+dry when the two others have, 21 ms later."""
+SETTLING_S = 5.0
+STATED = """(async () => {
+    if (!globalThis.__rtcprobe) return [];
+    const stats = (await __rtcprobe.figures()).flatMap((each) => each.stats);
+    const playout = stats.filter((each) => each.type === 'media-playout');
+    return playout.map((each) => [each.timestamp, each.totalPlayoutDelay, each.totalSamplesCount]);
+})()"""
 
 
 @dataclass
@@ -82,12 +107,14 @@ class Recording:
 def sink(folder: Path) -> Iterator[None]:
     """Run a PulseAudio of our own with nothing but a null sink, and name it to whoever asks."""
     socket = folder / "sound.socket"
+    (folder / "daemon.conf").write_text(f"default-sample-rate = {SAMPLE_RATE_HZ}\n")
     modules = (
         f"module-null-sink sink_name=truth rate={SAMPLE_RATE_HZ} channels=1 channel_map=mono",
         f"module-native-protocol-unix socket={socket} auth-anonymous=1",
     )
     command = ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "--realtime=yes"]
-    environment = {**os.environ, "HOME": str(folder), "XDG_RUNTIME_DIR": str(folder)}
+    own = {"HOME": str(folder), "XDG_RUNTIME_DIR": str(folder), "PULSE_CONFIG": str(folder / "daemon.conf")}
+    environment = {**os.environ, **own}
     server = subprocess.Popen(
         [*command, *(f"--load={each}" for each in modules)],
         env=environment,
@@ -146,48 +173,105 @@ def recorded() -> Iterator[Recording]:
         thread.join(2.0)
 
 
-def heard_by_ear(sound: Sounded, spoken: Spoken, markers: Sequence[Marker], epoch_s: float) -> Sequence[MarkerOutcome]:
-    """Return when each marker was pulled, by the ear's blocks; a sink pulls unevenly: none is set aside."""
-    began_s, sizes = float(sound.at_s[0]) + epoch_s, sound.sizes
-    begins = (np.cumsum(sizes) - sizes) / SAMPLE_RATE_HZ
-    ear = LongEar(spoken.train, markers, began_s, advance_s=spoken.advance_s)
-    ear.hear(sound.pcm)
+class AskedCall(PageCall):
+    """A call whose page is asked now and then what it states."""
 
-    def instant_s(heard_s: float) -> float:
-        place_s = heard_s - began_s
-        block = max(0, int(np.searchsorted(begins, place_s, side="right")) - 1)
-        return float(sound.at_s[block]) + epoch_s + place_s - float(begins[block])
+    def __init__(self, executable: str, setup: CallSetup, seed: np.random.SeedSequence) -> None:
+        super().__init__((), executable, setup, seed)
+        self.stated: list[tuple[float, float, float]] = []
+        """When asked (``time.monotonic()``); delays summed over samples, seconds; samples."""
 
-    return ear.hearing().with_clock(instant_s).heard
+    def let_speak(self, *, joining: bool) -> None:
+        """Let the mouths speak, and begin to ask."""
+        super().let_speak(joining=joining)
+        self.meanwhile(self._ask())
+
+    async def _ask(self) -> None:
+        (page,) = self.pages
+        while True:
+            for told in await page.tab.everywhere(STATED):
+                self.stated += [(at_ms / 1e3 + page.told.clock, delay_s, count) for at_ms, delay_s, count in told]
+            await asyncio.sleep(ASK_S)
 
 
-def later_ms(number: int, executable: str) -> tuple[list[float], float] | None:
-    """Place a call; return how long after the ear's instant each marker came out, ms, and what the browser states."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedTarget(PageTarget):
+    """Our own page, asked."""
+
+    def call(self, setup: CallSetup, seed: np.random.SeedSequence, clock: Clock) -> AskedCall:
+        """Return a call, not yet begun."""
+        del clock
+        assert self.browser is not None
+        return AskedCall(self.browser, setup, seed)
+
+
+class Compared(NamedTuple):
+    """Of the markers of a call, ms: how much later than the ear's instant each came out, and what was stated there."""
+
+    later_ms: list[float]
+    stated_ms: list[float]
+    left_out: int
+
+    @property
+    def apart_ms(self) -> list[float]:
+        """By how much the one is more than the other."""
+        return [later - stated for later, stated in zip(self.later_ms, self.stated_ms, strict=True)]
+
+
+def compare(sound: Sounded, truth: Hearing, ours: Hearing, stated: Sequence[tuple[float, float, float]]) -> Compared:
+    """Return what came of the markers heard in the recording and in the page's ``sound``, told by its first instant."""
+    sizes = np.array(sound.sizes)
+    begins_s = (np.cumsum(sizes) - sizes) / SAMPLE_RATE_HZ
+    off_line_s = sound.at_s - begins_s
+    stalls_s = sound.at_s[1:][np.diff(sound.at_s) > STALL_S]
+    asked_s, sums_s, counts = np.array([each for each in stated if each[2]]).T
+    came = {each.marker.index: each.heard_s for each in truth.heard if each.heard_s is not None}
+    later, told, left_out = [], [], 0
+    for each in ours.heard:
+        if each.heard_s is None or each.marker.index not in came:
+            continue
+        at_s = each.heard_s
+        first, last = np.searchsorted(asked_s, [at_s - AROUND_S, at_s + AROUND_S])
+        if first < 1 or last >= len(asked_s):
+            continue
+        first -= 1
+        within = (sound.at_s > asked_s[first]) & (sound.at_s < asked_s[last])
+        if ((stalls_s > asked_s[first] - SETTLING_S) & (stalls_s < asked_s[last])).any():
+            left_out += 1
+            continue
+        pulled_s = at_s - float(sound.at_s[0]) + float(off_line_s[within].mean())
+        later.append(1e3 * (came[each.marker.index] - pulled_s))
+        told.append(1e3 * float((sums_s[last] - sums_s[first]) / (counts[last] - counts[first])))
+    return Compared(later, told, left_out)
+
+
+def called(number: int, executable: str) -> Compared | None:
+    """Place a call; return what came of its markers, None where nothing did."""
     settings = [f"target={{url: page, browser: {executable}}}", "link=delay 10ms", f"call.duration={CALL_S:g}s"]
     scenario = find_scenario("1v1-social", [*settings, "budgets=[]"])
     voices = speak(scenario.sending("audio"), CALL_S)
-    placing = Placing(find_target(scenario.target), "real")
+    placing = Placing(AskedTarget(name="page", browser=executable, plans=()), "real")
     setup = call_setup(scenario, voices, routes(scenario, placing.target.routes), endless=False)
     with recorded() as recording:
         attempt = placing.talk(setup, np.random.SeedSequence(number), lambda _: None, lambda _: None)
-    call = of_stack(attempt, outside=True)
+    made, call = attempt.call, of_stack(attempt, outside=True)
+    assert isinstance(made, AskedCall)
     if call.failed is not None or call.cut is not None:
         print(f"call {number + 1}: {call.failed or call.cut}")
         return None
     back = next(each for each in call.ways if each.way == BACK)
-    spoken = voices[back.said.party]
+    spoken, epoch_s = voices[back.said.party], made.network.epoch_s
     assert back.came.sound is not None
     assert back.said.started_s is not None
-    stated_s = back.came.sound.figures.get("meanPlayoutDelay", math.nan)
-    sound, epoch_s = back.came.sound, attempt.call.network.epoch_s
+    sound = replace(back.came.sound, at_s=np.array(back.came.sound.at_s) + epoch_s)
     markers = spoken.train.markers(CALL_S, start_s=back.said.started_s + epoch_s)
-    heard_here = heard_by_ear(sound, spoken, markers, epoch_s)
-    pulled_s = {each.marker.index: each.heard_s for each in heard_here if each.heard_s is not None}
-    truth = LongEar(spoken.train, markers, recording.began_s(), advance_s=spoken.advance_s)
+    ours, truth = (
+        LongEar(spoken.train, markers, began_s, advance_s=spoken.advance_s)
+        for began_s in (float(sound.at_s[0]), recording.began_s())
+    )
+    ours.hear(sound.pcm)
     truth.hear(recording.samples())
-    heard = [each for each in truth.hearing().heard if each.heard_s is not None and each.marker.index in pulled_s]
-    found = [1e3 * (each.heard_s - pulled_s[each.marker.index]) for each in heard if each.heard_s is not None]
-    return found, 1e3 * stated_s
+    return compare(sound, truth.hearing(), ours.hearing(), made.stated)
 
 
 def main(calls: int) -> None:
@@ -197,23 +281,24 @@ def main(calls: int) -> None:
             sys.exit(f"{needed} is not installed: apt install pulseaudio pulseaudio-utils")
     with suppress(OSError, AttributeError):  # sink and recorder before whatever else the machine does
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
-    print("call  markers  came out after the ear's instant, ms: median, min to max   stated by the browser   apart")
+    print("call  markers, left out   came out after the ear's instant, ms   stated   apart: median, min to max")
     apart_ms = []
     with tempfile.TemporaryDirectory(prefix="rl", dir="/tmp") as name, sink(Path(name)):
         executable = loud(Path(name))
         for number in range(calls):
-            found, stated_ms = later_ms(number, executable) or ([], math.nan)
-            if len(found) < LEAST:
+            found = called(number, executable)
+            if found is None or len(found.later_ms) < LEAST:
                 continue
-            apart_ms.append(statistics.median(found) - stated_ms)
-            spread = f"{min(found):.1f} to {max(found):.1f}"
+            apart_ms.append(statistics.median(found.apart_ms))
+            later, stated = statistics.median(found.later_ms), statistics.median(found.stated_ms)
             print(
-                f"{number + 1:4} {len(found):8} {statistics.median(found):30.2f}, {spread:>14}"
-                f" {stated_ms:22.2f} {apart_ms[-1]:10.2f}"
+                f"{number + 1:4} {len(found.later_ms):8}, {found.left_out:8} {later:37.2f} {stated:8.2f}"
+                f" {apart_ms[-1]:14.2f}, {min(found.apart_ms):.2f} to {max(found.apart_ms):.2f}"
             )
     if apart_ms:
         print(
-            f"of {len(apart_ms)} calls: {statistics.median(apart_ms):.2f}, {min(apart_ms):.2f} to {max(apart_ms):.2f}"
+            f"apart in {len(apart_ms)} calls, medians: {statistics.median(apart_ms):.2f},"
+            f" {min(apart_ms):.2f} to {max(apart_ms):.2f}"
         )
 
 

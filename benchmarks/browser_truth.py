@@ -220,7 +220,7 @@ def frames(calls: int) -> None:
         settings = [target, "link=delay 20ms", f"call.duration={CALL_S:g}s", "call.join_timeout=30s", "budgets=[]"]
         scenario = find_scenario("1v1-video", settings)
         voices = speak(scenario.sending("audio"), CALL_S)
-        cameras = Pictures(scenario, video_dir=None, filmed_there=True).cameras(endless=False)
+        cameras = Pictures(scenario, video_dir=None, filmed_there=("caller", "callee")).cameras(endless=False)
         for number in range(calls):
             placing = Placing(find_target(scenario.target), "real")
             setup = call_setup(

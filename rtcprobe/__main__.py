@@ -33,6 +33,9 @@ def main() -> NoReturn:
     # What is loaded stays: walking it for garbage again and again was a twentieth of what loading takes. ``probe.run``
     # freezes it, and has the collector work as usual.
     gc.set_threshold(_LOADING)
+    from rtcprobe.lazily import lazily  # noqa: PLC0415 - after the signals
+
+    lazily()
     from rtcprobe.cli import main as command  # noqa: PLC0415 - what takes so long
 
     command()

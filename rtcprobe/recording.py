@@ -147,7 +147,7 @@ class Said:
 
     An end that encodes by itself (a browser) has no frames of ours: ``frames`` is empty, ``ptime_s`` how much it was
     given at a time, and ``late_s`` how late each of these pieces was spoken, the first at ``late_from_s``; of ours
-    None, for departures tell it.
+    None, for departures tell it. ``lasts_s`` is how long it spoke all in all, where it began before it was asked for.
     """
 
     party: str
@@ -162,6 +162,7 @@ class Said:
     first: int = 0
     late_s: Sequence[float] | None = None
     late_from_s: float = 0.0
+    lasts_s: float | None = None
 
     @property
     def first_sent(self) -> int:
@@ -189,13 +190,15 @@ class Said:
         assert self.started_s is not None
         away_s = left.at_s - ((left.timestamp - left.timestamp[0]) % 2**32) / self.clock_hz
         whole_s = float(np.median(np.diff(left.timestamp) % 2**32)) / self.clock_hz if len(left) > 1 else 0.02
-        since_s = float(np.percentile(away_s, 5)) - self.started_s
-        return self.started_s + math.floor(since_s / self.ptime_s) * self.ptime_s - whole_s
+        grid_s = self.late_from_s if self.late_s else self.started_s
+        since_s = float(np.percentile(away_s, 5)) - grid_s
+        return grid_s + math.floor(since_s / self.ptime_s) * self.ptime_s - whole_s
 
     def lasted_s(self, whole_s: float) -> float:
         """Return how much of a speech of ``whole_s`` left: all of it, or as much as an interruption let pass."""
         if self.started_s is None or not self.departures:
             return 0.0
+        whole_s = self.lasts_s or whole_s
         return whole_s if self.finished else min(whole_s, max(0.0, self.departures[-1].at_s - self.started_s))
 
     def pacing_lateness_s(self) -> list[float]:
@@ -271,7 +274,8 @@ class Came:
 class Filmed:
     """What a camera showed whose end encodes by itself: frame ``numbers``, ascending, and when each was filmed.
 
-    ``departures`` are its packets. What was filmed before ``since_s`` and after ``until_s`` is not asked for.
+    ``departures`` are its packets. What was filmed before ``since_s`` and after ``until_s`` is not asked for. Where the
+    end ``encodes``, that took its time in the call; ours was done beforehand, and takes as long as a scenario says.
     """
 
     numbers: npt.NDArray[np.int64]
@@ -281,6 +285,7 @@ class Filmed:
     size: str
     since_s: float
     until_s: float
+    encodes: bool = True
 
 
 class Glimpse(NamedTuple):

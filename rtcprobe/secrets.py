@@ -55,11 +55,13 @@ _MOST_PASSING: Final = 64
 _USERINFO = re.compile(r"(?<=[a-z0-9+.-]://)[^/\s@\"'<>?#]*@", re.IGNORECASE)
 _CLEAR: Final = r"(?!\*{3}(?!\w))"
 """Not hidden yet: scrubbed again, a sentence may not lose what stands behind."""
+# A query's, a form's or a fragment's parameter of a telling name: NAME "=" value, up to what ends a value in a URL.
 _PARAMETER = re.compile(
     r"([?&;#](?:access_token|id_token|token|jwt|auth|authorization|api_?key|key|secret|apisecret|client_secret|"
     rf"password|passwd|pwd|pin|credential|sig|signature)=){_CLEAR}[^&\s#\"'<>]+",
     re.IGNORECASE,
 )
+# A header as any log writes it: Authorization: Bearer xyz, "authorization": "Basic xyz", authorization=Digest ....
 _AUTHORIZATION = re.compile(
     rf"(authorization[\"']?\s*[:=]\s*[\"']?(?:bearer|basic|digest)\s+){_CLEAR}[^\s\"']+", re.IGNORECASE
 )

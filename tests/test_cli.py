@@ -14,6 +14,7 @@ from rtcprobe.audio.opus import OpusSettings
 from rtcprobe.errors import MeasurementError
 from rtcprobe.scenario import scenario_schema
 from rtcprobe.selftest import SelftestRow
+from rtcprobe.selftest_voice import VoiceRow
 
 
 def test_help_answers_at_once_and_tells_the_exit_codes(rtcprobe):
@@ -35,6 +36,21 @@ def test_what_measures_no_call_imports_nothing_heavy(command, needed):
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_run_without_a_screen_loads_nothing_of_what_it_does_not_use():
+    unused = {
+        *("rich", "dns.tokenizer", "numpy.f2py.crackfortran", "numpy.testing._private", "unittest"),
+        *("rtcprobe.call.targets.sfu", "rtcprobe.control.gcc", "rtcprobe.model.call", "rtcprobe.report.cases"),
+        *("rtcprobe.report.terminal", "rtcprobe.verdict.comparison", "rtcprobe.verdict.vendors"),
+    }
+    script = (
+        "import atexit, sys\nfrom rtcprobe.__main__ import main\n"
+        f"atexit.register(lambda: print(sorted({unused} & sys.modules.keys())))\nmain()"
+    )
+    asked = ["run", "1v1-social", "-q", "--joins", "1", "--calls", "1", "--duration", "1s"]
+    done = subprocess.run([sys.executable, "-c", script, *asked], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
 
 
 def test_the_version_is_the_packages(rtcprobe):
@@ -75,10 +91,12 @@ def test_schema_prints_the_schema(rtcprobe):
     assert json.loads(out) == scenario_schema()
 
 
-@pytest.mark.parametrize(("worst_s", "code"), [(1e-6, 0), (60e-6, 3)])
-def test_the_selftest_exits_by_its_verdict(rtcprobe, monkeypatch, worst_s, code):
-    row = SelftestRow(codec=OpusSettings(), scheduled=5, heard=5, bias_s=0.0, sd_s=0.0, worst_s=worst_s)
-    monkeypatch.setattr("rtcprobe.selftest.selftest_rows", lambda: iter([row]))
+@pytest.mark.parametrize(("worst_s", "onset_s", "code"), [(1e-6, 1e-4, 0), (60e-6, 1e-4, 3), (1e-6, 0.1, 3)])
+def test_the_selftest_exits_by_its_verdict(rtcprobe, monkeypatch, worst_s, onset_s, code):
+    marker = SelftestRow(codec=OpusSettings(), scheduled=5, heard=5, bias_s=0.0, sd_s=0.0, worst_s=worst_s)
+    voice = VoiceRow(level_dbfs=-26.0, said=8, heard=8, onset_s=onset_s, offset_s=1e-4)
+    monkeypatch.setattr("rtcprobe.selftest.selftest_rows", lambda: iter([marker]))
+    monkeypatch.setattr("rtcprobe.selftest_voice.voice_rows", lambda: iter([voice]))
     assert rtcprobe("selftest")[0] == code
 
 

@@ -36,6 +36,21 @@ def test_a_link_of_ones_own_replaces_the_path(rtcprobe, probe):
     assert [each.scenario.settings["link"] for each in probe.calls] == ["delay 80ms loss 2%"] * 2 + [{}] * 2
 
 
+def test_a_link_is_every_partys_access_in_a_room_those_of_a_count_too(rtcprobe, probe, tmp_path):
+    room = tmp_path / "room.yaml"
+    site = "region: singapore, access: fibre"
+    room.write_text(
+        f"name: room\nparties: {{ana: {{{site}}}, fan: {{{site}, sends: nothing, count: 2}}}}\n"
+        "target: {kind: sfu, region: singapore}\nsignaling: {connection: warm}\n",
+        encoding="utf-8",
+    )
+    near = ("--set", "a:target.region=singapore", "--set", "b:target.region=jakarta")
+    code, _, err = rtcprobe("vendors", "a=sfu", "b=sfu", "--scenario", room, "--links", "5g,cable", "--runs", 1, *near)
+    assert code == 0, err
+    sites = [[party.site.access for party in each.scenario.parties] for each in probe.calls]
+    assert sites == [["5g"] * 3] * 2 + [["cable"] * 3] * 2
+
+
 def test_servers_are_called_on_the_real_clock_each_with_its_own_token(rtcprobe, probe, monkeypatch):
     monkeypatch.setenv("A", "hunter2-and-more")
     monkeypatch.setenv("B", "hunter3-and-more")

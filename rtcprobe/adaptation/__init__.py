@@ -6,12 +6,17 @@ The map: ``encoder.py`` is what a camera's encoder makes of a rate, ``sender.py`
 line, ``figures.py`` what came of it, ``settling.py`` how it came about, ``cases.py`` lines that shrink.
 """
 
-from rtcprobe.adaptation.cases import Case, case_names, case_of_link, find_case
-from rtcprobe.adaptation.course import Course, delays_by_second
-from rtcprobe.adaptation.figures import FIGURES, capacity_of, fall_of, figures_of, settled_of
-from rtcprobe.adaptation.meeting import Flow, fairness, jain, least_share, meet, together
-from rtcprobe.adaptation.model import Call, Settings, controller_of
-from rtcprobe.adaptation.settling import Settled, settled, swings, utilisation
+from typing import TYPE_CHECKING
+
+from rtcprobe.lazily import exported
+
+if TYPE_CHECKING:
+    from rtcprobe.adaptation.cases import Case, case_names, case_of_link, find_case
+    from rtcprobe.adaptation.course import Course, delays_by_second
+    from rtcprobe.adaptation.figures import FIGURES, capacity_of, fall_of, figures_of, settled_of
+    from rtcprobe.adaptation.meeting import Flow, fairness, jain, least_share, meet, together
+    from rtcprobe.adaptation.model import Call, Settings, controller_of
+    from rtcprobe.adaptation.settling import Settled, settled, swings, utilisation
 
 __all__ = [
     "FIGURES",
@@ -39,3 +44,16 @@ __all__ = [
     "together",
     "utilisation",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = exported(
+        __name__,
+        {
+            "cases": ("Case", "case_names", "case_of_link", "find_case"),
+            "course": ("Course", "delays_by_second"),
+            "figures": ("FIGURES", "capacity_of", "fall_of", "figures_of", "settled_of"),
+            "meeting": ("Flow", "fairness", "jain", "least_share", "meet", "together"),
+            "model": ("Call", "Settings", "controller_of"),
+            "settling": ("Settled", "settled", "swings", "utilisation"),
+        },
+    )

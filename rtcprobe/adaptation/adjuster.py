@@ -20,6 +20,8 @@ from typing import Final
 
 __all__ = ["BitrateAdjuster"]
 
+# Of encoder_bitrate_adjuster.cc and its parts: window, frames to know, the factor while unknown, its bound, frames
+# kept.
 _WINDOW_S: Final = 3.0
 _LEAST_FRAMES: Final = 30
 _UNKNOWN: Final = 1.2
@@ -50,6 +52,8 @@ class BitrateAdjuster:
                 self._sum -= self._over.popleft()[1]
             factor = self._sum / len(self._over) if self._over else _UNKNOWN
         factor = min(max(factor, 1.0), _MOST)
+        # What the link has to spare may carry the frames that are too large; only the mean has to stay within the
+        # target.
         spare_bps = allowed_bps - target_bps
         if spare_bps > 0 and factor > 1:
             wanted_bps = (factor - max(1.0, self._of_mean(now_s))) * target_bps

@@ -42,8 +42,10 @@ FIGURES: Final[Mapping[str, str]] = {
 """Each figure by its key, in words; a name that ends in ``_s`` is seconds, in ``_ms`` milliseconds, else a share
 or a count (``dropped``, ``freezes``, ``swings``)."""
 
+# Steady state: the last 10 s of whatever the line was for 20 s at least; RFC 8868 leaves that to who measures.
 _SETTLED_S: Final = 10.0
 _STEADY_FROM_S: Final = 20.0
+# A rate is below the capacity when within 2 % of it: it is counted second by second. 100 ms are what an ear notices.
 _NEAR: Final = 1.02
 _HIGH_S: Final = 0.100
 

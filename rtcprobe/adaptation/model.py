@@ -45,7 +45,7 @@ from rtcprobe.errors import BadInputError
 from rtcprobe.link import Link, LinkSpec
 from rtcprobe.units import parse_rate
 
-__all__ = ["Call", "Course", "Settings", "controller_of"]
+__all__ = ["Call", "Course", "Settings", "controller_of", "frame_noise"]
 
 _VOICE_S: Final = 0.020
 _TAG_BYTES: Final = 10
@@ -72,6 +72,8 @@ class Settings:
     """(begin, end) of stretches in which camera and microphone give nothing."""
     voice_bytes: int = 120
     """A voice packet with all its headers, 50 a second: Opus at some 25 kb/s."""
+    protects: bool = True
+    """RED and ULPFEC are negotiated, where the controller is one that has them."""
 
 
 def controller_of(written: str) -> Controller:
@@ -109,10 +111,11 @@ class Call:
         rng = np.random.default_rng(seeds[2])
         # Stock aiortc knows no other size than the camera's, and no parity.
         stock = controller.feedback_kind == "remb"
-        self.encoder = Encoder(_noise(rng), settings.max_bps, scales=not stock)
+        self.encoder = Encoder(frame_noise(rng), settings.max_bps, scales=not stock)
         self.course = Course(settings.length_s)
         self._pacer = Pacer(self._leave)
-        self.sender = VideoSender(self.encoder, controller, self._pacer, protects=not stock)
+        protects = settings.protects and not stock
+        self.sender = VideoSender(self.encoder, controller, self._pacer, protects=protects)
         self._phases = np.random.default_rng(seeds[3])
         self._agenda = agenda or Agenda()
         self._at = self._agenda.add
@@ -286,7 +289,7 @@ class Call:
         self._freezes = self.receiver.freezes
 
 
-def _noise(rng: np.random.Generator) -> Iterator[float]:
+def frame_noise(rng: np.random.Generator) -> Iterator[float]:
     """Yield lognormal factors of mean 1."""
     while True:
         yield from np.exp(rng.normal(-_NOISE * _NOISE / 2, _NOISE, 256)).tolist()

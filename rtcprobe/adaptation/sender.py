@@ -16,12 +16,13 @@ Source: libwebrtc main f3ae3eb62e2a, ``call/rtp_video_sender.cc`` (``OnBitrateUp
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Any, Final, Protocol
 
 from rtcprobe.adaptation.encoder import FPS, Encoder
 from rtcprobe.adaptation.receiver import Packet
-from rtcprobe.control import Controller, Pacer
+from rtcprobe.control import Controller
 from rtcprobe.control.allocation import Share, allocated, overhead_bps
+from rtcprobe.control.pacer import Kind
 from rtcprobe.control.protection import LossWindow, Parity, SentRate, code_rates, encoder_share
 
 __all__ = ["OVERHEAD_BYTES", "VOICE_BPS", "VideoSender"]
@@ -39,15 +40,35 @@ _PARITY_BYTES: Final = 26
 VOICE_BPS: Final = 52e3
 """What the allocator sets aside for Opus at 32 kb/s with its headers."""
 _VOICE: Final = Share(least_bps=VOICE_BPS, most_bps=VOICE_BPS)
+# The least of a stream of video; within an RTT and 5 ms nothing is sent again twice; a queue of 2 s stops the camera;
+# repair's share is of the last second.
 _LEAST_BPS: Final = 30e3
 _RTX_MARGIN_S: Final = 0.005
 _PAUSE_S: Final = 2.0
 
 
+class Queue(Protocol):
+    """Where packets wait, as who sends them sees it: ``control.Pacer``, or what stands before one."""
+
+    @property
+    def expected_s(self) -> float:
+        """How long what waits will take."""
+
+    @property
+    def pacing_bps(self) -> float:
+        """How fast it is let out."""
+
+    def flush(self) -> None:
+        """Throw away the video that waits."""
+
+    def put(self, kind: Kind, packet: Any, size_bytes: int, now_s: float) -> None:
+        """Let a packet wait its turn."""
+
+
 class VideoSender:
     """One stream of video. ``protects``: RED and ULPFEC are negotiated."""
 
-    def __init__(self, encoder: Encoder, controller: Controller, pacer: Pacer, *, protects: bool = True) -> None:
+    def __init__(self, encoder: Encoder, controller: Controller, pacer: Queue, *, protects: bool = True) -> None:
         self.encoder = encoder
         self.rtt_s = 0.1
         self.repeat_rtt_s = 0.0
@@ -76,9 +97,11 @@ class VideoSender:
             return False
         size_bytes, key = made
         self.encoded += 1
+        # A key frame makes what waits worthless; a second one must not throw away the first.
         if key and not self._keys_waiting:
             self._pacer.flush()
         count = max(1, math.ceil(size_bytes / PACKET_BYTES))
+        # Packets of a frame are of one size, as libwebrtc's packetisers cut them: none is short.
         each = math.ceil(size_bytes / count) + OVERHEAD_BYTES
         first = len(self._packets)
         self._keys_waiting += count * key
@@ -91,7 +114,8 @@ class VideoSender:
 
     def left(self, kind: str, packet: Packet, size_bytes: int, now_s: float) -> None:
         """Take in that a packet left."""
-        self._rates[kind].add(size_bytes - _BELOW_BYTES, now_s)
+        if size_bytes:  # nothing left of a packet that is kept no longer
+            self._rates[kind].add(size_bytes - _BELOW_BYTES, now_s)
         if kind != "video":
             self._pending.discard(packet.number)
             if kind == "again":

@@ -7,7 +7,8 @@ Theory of operation:
     (BUNDLE).
 
 Rules:
-    1. What is sent by rate begins when the channel is open; what has an instant of its own waits for it.
+    1. What is sent by rate begins when the channel is open; what has an instant of its own waits for it. Who comes, or
+       comes back, has missed what was due before.
     2. Nothing that a channel refuses ends a call: the message says why it was not sent.
     3. Messages are noted as they come. Which are late, and why, is worked out afterwards.
 """
@@ -17,19 +18,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from aiortc import InvalidStateError, RTCDataChannel, RTCPeerConnection
 
 from rtcprobe.messages import CameMessages, Delivered, Due, MessagePlan, Passed, Posted, SaidMessages, read_message
 from rtcprobe.messages.text import write_message
 from rtcprobe.runtime.network import Network
-from rtcprobe.runtime.sctp_seam import SctpTap, sctp_transport
+from rtcprobe.runtime.sctp_seam import SctpTap, scheduled, sctp_transport
 
-__all__ = ["Carries", "Channel", "ChannelWanted", "drained", "opened"]
+__all__ = ["Carries", "Channel", "ChannelEnd", "ChannelWanted", "drained", "opened"]
 
 _PATIENCE_S = 10.0
 """How long the end of a call waits for messages under way: SCTP's timer (1 s at least, RFC 9260 §16) ten times over."""
+# No event tells that SCTP has been acknowledged: it is looked at, twenty times in the shortest of its timers.
 _LOOK_S = 0.020
 
 
@@ -38,21 +40,22 @@ class ChannelWanted:
     """The messages of one connection: what is sent there (None: nothing), when, and whether what comes is taken.
 
     ``by_rate`` are due so long after the channel has opened; ``plan.listed`` so long after everybody may send.
-    ``lasts_s`` is when the last may be sent, counted likewise. ``reads`` are those whose messages are taken.
+    ``lasts_s`` is when the last may be sent, counted likewise. ``reads`` are those whose messages are taken. Messages
+    are numbered from ``first`` on.
     """
 
     plan: MessagePlan | None = None
     by_rate: Sequence[Due] = ()
     lasts_s: float = 0.0
     reads: Collection[str] = ()
+    first: int = 0
 
 
 class Channel:
     """The messages of one connection of ``side``, both ways. ``may_send`` is set when everybody may."""
 
-    def __init__(self, side: str, wanted: ChannelWanted, network: Network, *, first: int = 0) -> None:
-        """Make it; its messages are numbered from ``first`` on."""
-        self.side, self.wanted, self.first = side, wanted, first
+    def __init__(self, side: str, wanted: ChannelWanted, network: Network) -> None:
+        self.side, self.wanted = side, wanted
         self.may_send = asyncio.Event()
         self.finished = asyncio.Event()
         """Set when all that was due has been sent, or never will be."""
@@ -64,7 +67,8 @@ class Channel:
         self._waiting: list[int] = []
         self._is_open = asyncio.Event()
         self._opened_s: float | None = None
-        self._begun_s = 0.0
+        self._begun_s = self._let_s = 0.0
+        self._stopped = False
         self._alone_s: float | None = None
         self._state = ""
         self._channel: RTCDataChannel | None = None
@@ -78,14 +82,27 @@ class Channel:
         if plan is None:
             self.finished.set()
             return
+        if plan.priority is not None:
+            scheduled(sctp_transport(connection), {self.side: plan.priority})
         self._channel = opened(connection, self.side, plan)
         self._channel.on("open", self._opened)
         if self._task is None:
             self._task = asyncio.ensure_future(self._send_all())
 
+    def let_send(self, begun_s: float) -> None:
+        """Let messages go; those with an instant of their own are counted from ``begun_s``, seconds since the epoch."""
+        if not self.may_send.is_set():
+            self._begun_s, self._let_s = begun_s, self._network.now_s()
+            self.may_send.set()
+
+    @property
+    def first(self) -> int:
+        """The number of its first message."""
+        return self.wanted.first
+
     def post(self, size_bytes: int | None = None) -> None:
         """Send a message now, as large as all others unless told; while the channel opens, it waits."""
-        if self.wanted.plan is not None and self._alone_s is None:
+        if self.wanted.plan is not None and not self._stopped:
             self._post(self._network.now_s(), size_bytes or self.wanted.plan.size_bytes)
 
     def left_alone(self, under_way_s: float) -> None:
@@ -95,7 +112,7 @@ class Channel:
 
     def stop(self) -> None:
         """Send nothing more; note how far SCTP has come, before it is closed."""
-        self._state = self._state or self.tap.state
+        self._state, self._stopped = self._state or self.tap.state, True
         if self._task is not None:
             self._task.cancel()
         self.finished.set()
@@ -138,13 +155,12 @@ class Channel:
     async def _send_all(self) -> None:
         """Send what is due when it is."""
         await self.may_send.wait()
-        self._begun_s = self._network.now_s()
         plan = self.wanted.plan
         assert plan is not None
         by_rate = asyncio.ensure_future(self._send_by_rate())
         try:
             for due in plan.listed:
-                if due.at_s < self.wanted.lasts_s:
+                if self._let_s <= self._begun_s + due.at_s and due.at_s < self.wanted.lasts_s:
                     await self._until(self._begun_s + due.at_s)
                     self._post(self._begun_s + due.at_s, due.size_bytes)
             await by_rate
@@ -157,7 +173,7 @@ class Channel:
             return
         await self._is_open.wait()
         assert self._opened_s is not None
-        from_s = max(self._begun_s, self._opened_s)
+        from_s = max(self._let_s, self._opened_s)
         for due in self.wanted.by_rate:
             if from_s + due.at_s - self._begun_s >= self.wanted.lasts_s:
                 return
@@ -168,8 +184,9 @@ class Channel:
         """Return what would have been sent by rate over a channel that did not open."""
         first = self.first + len(self._messages)
         return [
-            Posted(first + place, self._begun_s + due.at_s, due.size_bytes, None)
+            Posted(first + place, self._let_s + due.at_s, due.size_bytes, None)
             for place, due in enumerate(self.wanted.by_rate)
+            if self._let_s + due.at_s < self._begun_s + self.wanted.lasts_s
         ]
 
     def _post(self, due_s: float, size_bytes: int) -> None:
@@ -253,18 +270,28 @@ class Carries(Protocol):
         ...
 
 
-async def drained(channels: Sequence[Channel], ended: Sequence[asyncio.Event], servers: Sequence[Carries] = ()) -> None:
+class ChannelEnd(NamedTuple):
+    """A party's end of a channel, what is set when its path has ended, and a server's end where it leads to one."""
+
+    channel: Channel
+    ended: asyncio.Event
+    server: Carries | None = None
+
+
+async def drained(ends: Sequence[ChannelEnd], between: Sequence[Carries] = ()) -> None:
     """Wait until all is sent that is due, and delivered or given up: ``_PATIENCE_S`` after the last, at most.
 
-    ``ended``: what is set when a path has broken; nothing is waited for then.
+    ``between`` are channels between servers. What went over a path that has broken is not waited for.
     """
     loop = asyncio.get_running_loop()
-    lasts_s = max((each.wanted.lasts_s for each in channels), default=0.0)
+    lasts_s = max((each.channel.wanted.lasts_s for each in ends), default=0.0)
     until_s = loop.time() + lasts_s + _PATIENCE_S
-    while loop.time() < until_s and not any(each.is_set() for each in ended):
-        if all(each.finished.is_set() for each in channels):
+    while loop.time() < until_s:
+        there = [each for each in ends if not each.ended.is_set()]
+        if all(each.channel.finished.is_set() for each in there):
             until_s = min(until_s, loop.time() + _PATIENCE_S)
-            if not any(each.busy for each in (*channels, *servers)):
+            carriers = (*between, *(carrier for each in there for carrier in (each.channel, each.server)))
+            if not (there and any(each is not None and each.busy for each in carriers)):
                 return
         await asyncio.sleep(_LOOK_S)
 

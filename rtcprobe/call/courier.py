@@ -7,7 +7,8 @@ Facts:
 
 Rules:
     1. Each who writes has a channel of its own on each leg, called by its name, with the limits it has at the writer's.
-    2. A server spends no time: a message leaves at the instant it came. While the channel to somebody opens it waits.
+    2. A server spends no time: a message leaves at the instant it came. While the channel to somebody opens it waits;
+       to who is not connected yet, nothing is sent on (LiveKit sends data to participants that are active alone).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from aiortc import InvalidStateError, RTCDataChannel, RTCPeerConnection
 from rtcprobe.call.channel import opened
 from rtcprobe.messages import Chunk, Delivered, MessagePlan, Passed, read_message
 from rtcprobe.runtime.network import Network
-from rtcprobe.runtime.sctp_seam import SctpTap, sctp_transport
+from rtcprobe.runtime.sctp_seam import SctpTap, scheduled, sctp_transport
 
 __all__ = ["Courier", "Postroom", "passed"]
 
@@ -51,12 +52,20 @@ class Courier:
         self._streams: dict[str, RTCDataChannel] = {}
         self._outgoing: dict[str, _Outgoing] = {}
 
+    def missed(self, writer: str) -> int | None:
+        """Return the last message of ``writer`` that came before the other end was connected; None where none did."""
+        outgoing = self._outgoing.get(writer)
+        return None if outgoing is None else outgoing.missed
+
     def open(self, connection: RTCPeerConnection) -> None:
         """Put the section into ``connection``."""
         self.tap = SctpTap(sctp_transport(connection), self._network.now_s)
         connection.on("datachannel", self._listen)
+        levels = {writer: plan.priority for writer, plan in self._sends.items() if plan.priority is not None}
+        if levels:
+            scheduled(sctp_transport(connection), levels)
         for writer, plan in self._sends.items():
-            outgoing = self._outgoing[writer] = _Outgoing(opened(connection, writer, plan))
+            outgoing = self._outgoing[writer] = _Outgoing(opened(connection, writer, plan), connection)
             self._room.send_on(writer, outgoing)
 
     def stop(self) -> None:
@@ -93,10 +102,12 @@ class Courier:
 
 
 class _Outgoing:
-    """A channel to somebody; until it is open, what is sent waits."""
+    """A channel to somebody; until it is open, what is sent waits, once its connection is there (rule 2)."""
 
-    def __init__(self, channel: RTCDataChannel) -> None:
-        self.channel = channel
+    def __init__(self, channel: RTCDataChannel, connection: RTCPeerConnection) -> None:
+        self.channel, self._connection = channel, connection
+        self.missed: int | None = None
+        """The last message that was not sent on because there was no connection yet."""
         self._waiting: deque[str | bytes] = deque()
         channel.on("open", self._opened)
 
@@ -108,7 +119,10 @@ class _Outgoing:
     def send(self, data: str | bytes) -> None:
         """Send a message, or keep it until that can be; to who has left, nothing is sent."""
         if self.channel.readyState == "connecting":
-            self._waiting.append(data)
+            if self._connection.connectionState == "connected":
+                self._waiting.append(data)
+            else:
+                self.missed = read_message(data).number
             return
         try:
             self.channel.send(data)

@@ -4,8 +4,7 @@ Facts:
     1. A question carries a ``transaction`` of its own. What takes time is acknowledged (``ack``) and answered later by
        an ``event`` with the same transaction: over HTTP in the long poll, which is asked again after every answer.
     2. Everything else that comes belongs to a handle (``sender``): it hung up, media flows, a candidate was found.
-    3. A session of which nothing is heard for a minute is ended by the server. A long poll counts; over WebSocket a
-       ``keepalive`` is sent.
+    3. A session of which nothing is heard for a minute is ended by the server (``call.janus_transports``).
     4. Errors of the server come as ``error`` (code, reason), those of a plugin within its data (error_code, error).
 
 Source: https://janus.conf.meetecho.com/docs/rest.html; janus-gateway 1.1.2, ``apierror.h`` and ``plugins/*.c``.
@@ -15,31 +14,27 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from rtcprobe.call.faults import printable, quoted
 from rtcprobe.call.http import HttpClient
 from rtcprobe.call.janus_answers import JanusAnswer, description, id_of, judge_error, judged, refused
+from rtcprobe.call.janus_transports import LongPoll, Socket
 from rtcprobe.call.signaling import Sdp
-from rtcprobe.call.websocket import WebSocket
 from rtcprobe.errors import MeasurementError, RtcprobeError, unforeseen
 from rtcprobe.secrets import Secret
 from rtcprobe.units import format_duration
 
 __all__ = ["JanusHandle", "JanusSession"]
 
-SUBPROTOCOL: Final = "janus-protocol"
-KEEPALIVE_S: Final = 25.0
-POLL_TIMEOUT_S: Final = 45.0
-"""The server lets a long poll rest for 30 s."""
-POLL_EVENTS: Final = 10
 GOODBYE_S: Final = 1.0
+"""A goodbye is a courtesy: the server would end the session by itself (fact 3), so nobody waits longer for it."""
+
 MOST_OF_A_NAME: Final = 80
+"""What a terminal shows on a line; a stranger's name may be of any length."""
 
 _OUTSIDE_SESSIONS: Final = ("create", "info")
 
@@ -54,20 +49,14 @@ class JanusSession:
         self.gone: str | None = None
         self.on_gone: Callable[[str], None] = _ignore
         self._client = client
-        self._url = url
-        self._secrets = {
-            name: secret for name, secret in (("apisecret", api_secret), ("token", token)) if secret is not None
-        }
-        self._socket: WebSocket | None = None
+        secrets = {name: secret for name, secret in (("apisecret", api_secret), ("token", token)) if secret is not None}
+        self._names = (f"rtcprobe{number}" for number in itertools.count(1))
+        transport = Socket if url.startswith("ws") else LongPoll
+        self._transport = transport(client, url, secrets, take=self._take, name=self._names.__next__)
         self._session: int | None = None
         self._handles: dict[int, JanusHandle] = {}
-        self._names = (f"rtcprobe{number}" for number in itertools.count(1))
         self._answers: dict[str, asyncio.Future[Mapping[str, Any]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-
-    @property
-    def _over_websocket(self) -> bool:
-        return self._url.startswith("ws")
 
     async def connect(self) -> None:
         """Open the connection, so that the next question finds it open.
@@ -76,12 +65,8 @@ class JanusSession:
             BadInputError: a URL that cannot be called.
             MeasurementError: it did not open.
         """
-        if self._over_websocket:
-            self._socket = await WebSocket.open(self._client, "Janus WebSocket", self._url, subprotocol=SUBPROTOCOL)
-            self.go_on(partial(self._receive, self._socket))
-            self.go_on(self._keep_alive)
-        else:
-            await self._client.open("Janus session", self._url)
+        await self._transport.open()
+        self.go_on(self._transport.receive)
 
     async def create(self) -> None:
         """Create the session.
@@ -91,8 +76,7 @@ class JanusSession:
         """
         answer = await self.ask("create session", {"janus": "create"})
         self._session = id_of(answer, "create session")
-        if not self._over_websocket:
-            self.go_on(self._poll)
+        self.go_on(partial(self._transport.stay, self._session))
 
     async def attach(self, plugin: str) -> JanusHandle:
         """Return a new handle of ``plugin`` (such as ``janus.plugin.echotest``).
@@ -115,8 +99,7 @@ class JanusSession:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._socket is not None:
-            await self._socket.aclose()
+        await self._transport.aclose()
 
     def go_on(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do ``work`` for as long as the session lives; when it ends with a fault, the session is lost, and says so."""
@@ -170,7 +153,8 @@ class JanusSession:
         limit_s = self._client.limits.exchange_s
         try:
             async with asyncio.timeout(limit_s):
-                left_s = await self._send(what, {**request, "transaction": name}, handle)
+                session = None if request["janus"] in _OUTSIDE_SESSIONS else self._session
+                left_s = await self._transport.send(what, {**request, "transaction": name}, session, handle)
                 if sent is not None:
                     sent(left_s)
                 return judged(what, await answer)
@@ -179,57 +163,6 @@ class JanusSession:
         finally:
             del self._answers[name]
             answer.cancel()
-
-    async def _send(self, what: str, request: Mapping[str, Any], handle: int | None) -> float:
-        """Send ``request``; return when it had left."""
-        session = None if request["janus"] in _OUTSIDE_SESSIONS else self._session
-        place = {"session_id": session, "handle_id": handle}
-        secrets = {name: secret.reveal() for name, secret in self._secrets.items()}
-        if self._socket is not None:
-            known = {name: value for name, value in place.items() if value is not None}
-            await self._socket.send(json.dumps({**request, **known, **secrets}))
-            return self._client.line.network.now_s()
-        path = "".join(f"/{part}" for part in place.values() if part is not None)
-        reply = await self._client.exchange(
-            f"Janus, {what}",
-            "POST",
-            self._url + path,
-            body=json.dumps({**request, **secrets}),
-            content_type="application/json",
-            media_types=("application/json",),
-        )
-        said = reply.json()
-        if not isinstance(said, Mapping) or "janus" not in said:
-            raise MeasurementError(f"{reply.exchange}: the answer is not one of Janus", "is this its API?")
-        self._take(said)
-        return reply.exchange.marks["request_sent"]
-
-    async def _poll(self) -> None:
-        """Ask for events for as long as the session lives."""
-        query = urlencode({"maxev": POLL_EVENTS, **{name: secret.reveal() for name, secret in self._secrets.items()}})
-        url = f"{self._url}/{self._session}?{query}"
-        while True:
-            reply = await self._client.exchange(
-                "Janus, long poll", "GET", url, media_types=("application/json",), timeout_s=POLL_TIMEOUT_S
-            )
-            events = reply.json()
-            for event in events if isinstance(events, list) else [events]:
-                self._take(event)
-
-    async def _receive(self, socket: WebSocket) -> None:
-        while True:
-            text = await socket.receive()
-            try:
-                said = json.loads(text.removeprefix("\ufeff"))
-            except (ValueError, RecursionError):
-                raise MeasurementError(f"{socket.exchange}: a message is not JSON, it begins {quoted(text)}") from None
-            self._take(said)
-
-    async def _keep_alive(self) -> None:
-        while True:
-            await asyncio.sleep(KEEPALIVE_S)
-            if self._session is not None:
-                await self._send("keepalive", {"janus": "keepalive", "transaction": next(self._names)}, None)
 
     def _take(self, said: Any) -> None:
         """Act on one message of the server; what concerns other sessions, or nobody, is nothing to us."""

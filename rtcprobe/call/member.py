@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from rtcprobe.call.camera_track import CameraTrack
-from rtcprobe.call.channel import ChannelWanted
+from rtcprobe.call.channel import Channel, ChannelWanted
 from rtcprobe.call.mouth_track import Mouth
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import CallSetup
@@ -40,7 +40,9 @@ class Member:
     shown: CameraTrack | None = None
     """What its camera sent last over a connection to a server."""
     peers: dict[str, Peer] = field(default_factory=dict)
-    """Its connection to each of those it has anything to do with."""
+    """Its connection to each of those it has anything to do with; to a server, the latest."""
+    channels: list[tuple[str, Channel]] = field(default_factory=list)
+    """What its messages go over, and to whom, all that it had."""
     events: dict[str, asyncio.Event] = field(default_factory=lambda: {name: asyncio.Event() for name in EVENTS})
 
     def hears(self, other: Member) -> bool:
@@ -56,6 +58,7 @@ class Member:
         peer = self.peers[other.name] = self.setup.peer(
             self.host.beside(), self.name, wanted, milestones=milestones, messages=self.messages([other])
         )
+        self._writes_over(peer, other.name)
         return peer
 
     def join(
@@ -82,6 +85,7 @@ class Member:
         sections = sections or [SoundWanted(track=None, media="recvonly")]
         peer = self.setup.peer(self.host.beside(), self.name, sections, milestones=milestones, messages=messages)
         self.peers[server] = peer
+        self._writes_over(peer, server)
         return peer
 
     def join_mix(self, server: str, media: Media, *, milestones: Sequence[str], messages: ChannelWanted | None) -> Peer:
@@ -90,19 +94,20 @@ class Member:
         wanted = [SoundWanted(track=track, media=media)]
         peer = self.setup.peer(self.host.beside(), self.name, wanted, milestones=milestones, messages=messages)
         self.peers[server] = peer
+        self._writes_over(peer, server)
         return peer
 
-    def may_send(self) -> None:
-        """Let its messages go."""
-        for peer in self.peers.values():
-            if peer.channel is not None:
-                peer.channel.may_send.set()
+    def may_send(self, begun_s: float, absent: Collection[str] = ()) -> None:
+        """Let its messages go, but to those ``absent``; the talk began ``begun_s``, seconds since the epoch."""
+        for other, channel in self.channels:
+            if other not in absent:
+                channel.let_send(begun_s)
 
     def send(self) -> None:
-        """Send a message to everybody who wants to hear it."""
-        for peer in self.peers.values():
-            if peer.channel is not None and peer.channel.may_send.is_set():
-                peer.channel.post()
+        """Send a message to everybody who wants to hear it, and is there."""
+        for _, channel in self.channels:
+            if channel.may_send.is_set():
+                channel.post()
 
     def speak(self) -> None:
         """Open its mouth."""
@@ -115,6 +120,10 @@ class Member:
         if self.mouth is not None:
             self.mouth.close()
             self.events["fell silent"].set()
+
+    def _writes_over(self, peer: Peer, other: str) -> None:
+        if peer.channel is not None:
+            self.channels.append((other, peer.channel))
 
     def _shown(self) -> Iterator[PictureWanted]:
         """Yield what its camera shows over one connection after the other, where it has one."""

@@ -44,7 +44,7 @@ class Performance:
         self._setup = setup
         self._warnings = warnings
         self._goes_on = goes_on
-        self._begun_s = 0.0
+        self._begun_s = self._talk_s = 0.0
         self.happened: list[tuple[float, Cue]] = []
         self._left: set[Peer] = set()
         self._doing: set[asyncio.Task[None]] = set()
@@ -55,6 +55,7 @@ class Performance:
         """Perform it; return what ended the call before, in a sentence, or None."""
         begun_s = self._begun_s = asyncio.get_running_loop().time()
         for member in self._members.values():
+            self._talk_s = member.host.network.now_s()
             if member.there:
                 member.events["joined"].set()
             for name, peer in member.peers.items():
@@ -104,7 +105,9 @@ class Performance:
             peer.begin()
         if not silent(member.name, self._setup.cues):
             member.speak()
-        member.may_send()
+        absent = {each.name for each in self._members.values() if not each.there}
+        for each in (member, *others):
+            each.may_send(self._talk_s, absent)
         limit_s = self._setup.join_timeout_s
         try:
             async with asyncio.timeout(limit_s):
@@ -127,7 +130,8 @@ class Performance:
         for peer in others:
             peer.left_alone()
         for peer in member.peers.values():
-            await bounded(peer.close())
+            why = await bounded(f"{member.name} left", peer.close())
+            self._warnings += [] if why is None else [why]
 
     async def _broken(self) -> Peer:
         """Return the first peer whose path ends although neither of its sides has left, and that the call ends with."""

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from rtcprobe.runtime.network import Host, Network, nominal_s
 from rtcprobe.runtime.tcp import TcpConnection
-from rtcprobe.scenario.model import Connection
+from rtcprobe.scenario.plans import Connection
 from rtcprobe.timeline import Timeline, Wait
 
 __all__ = ["EmulatedSignaling", "Sdp"]
@@ -62,6 +62,7 @@ class EmulatedSignaling:
     def admit(self, host: Host, *, calls: bool) -> None:
         """Let the party at ``host`` take part; ``calls``: it has to reach the server first, unless it is warm."""
         up, down = self._network.direction(host, self._server), self._network.direction(self._server, host)
+        # A connection that is open has measured its round trip long ago: its retransmission timer begins from that.
         known_s = nominal_s(up.path) + nominal_s(down.path) if self._warm or not calls else None
         self._members[host.name] = TcpConnection(self._network, up, down, side=host.name, open_round_trip_s=known_s)
         if self._warm or not calls:
@@ -79,6 +80,8 @@ class EmulatedSignaling:
     ) -> Sdp:
         """Carry ``offer`` to the callee and return its answer; marks the milestones of both sides."""
         ours, theirs = self._members[caller.side], self._members[callee.side]
+        # TLS 1.3's Finished goes out with the first request (RFC 8446, section 4.4.4): a cold caller's first message is
+        # longer.
         finished_bytes = 0 if caller.side in self._greeted else CLIENT_FINISHED_BYTES
         self._greeted.add(caller.side)
         caller.mark("offer_sent", self._network.now_s())

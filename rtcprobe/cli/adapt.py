@@ -54,9 +54,13 @@ class Called:
 )
 @click.argument("scenarios", metavar="[SCENARIO]...", nargs=-1)
 @click.option(
-    "--controller", default="gcc", show_default=True, metavar="gcc|remb|fixed:RATE", help="What decides the rate."
+    "--controller", metavar="gcc|remb|fixed:RATE", help="What decides the rate of our sender.  [default: gcc]"
 )
-@click.option("--target", metavar="page|URL", help="A real sender, in place of the model: Chromium's, or a server's.")
+@click.option(
+    "--target",
+    metavar="loopback|page|URL",
+    help="A real call in place of the model: between two of ours, with Chromium, or at a server.",
+)
 @click.option(
     "--way",
     "heading",
@@ -77,7 +81,7 @@ class Called:
 def adapt(
     *,
     scenarios: tuple[str, ...],
-    controller: str,
+    controller: str | None,
     target: str | None,
     heading: Literal["down", "up"],
     settings: tuple[str, ...],
@@ -94,8 +98,10 @@ def adapt(
     Where several flows share a line, the figures are theirs together, with Jain's fairness.
     gcc is libwebrtc's sender, remb stock aiortc's, fixed:RATE none. Nothing is sent over any network.
 
-    With --target a real call is placed on the real clock, one a scenario (without any, step): page is a camera in this
-    machine's Chromium, which we watch; a URL as rtcprobe run takes it is a server between two ends of ours, or an echo.
+    With --target real calls are placed, one a scenario (without any, step). loopback: two ends of ours in virtual time,
+    the whole stack, and the caller's camera follows what the other's feedback says. On the real clock: page is a camera
+    in this machine's Chromium, which we watch; a URL as rtcprobe run takes it is a server between two ends of ours, or
+    an echo: its own sender (--way down), or ours towards it (--way up).
     """
     from rtcprobe.adaptation import controller_of
     from rtcprobe.report.json import check_writable
@@ -103,20 +109,21 @@ def adapt(
     for path in (json_path, html_path):
         if path is not None:
             check_writable(path)
-    controller_of(controller)
-    _refuse(target, heading, settings, controller)
+    controller_of(controller or "gcc")
+    _refuse(target, heading, settings)
     cases = _cases(
         scenarios or (() if target is None or line else _AT_A_TARGET), line, length, alone=target is not None
     )
     calls = seeds or (10 if target is None else 1)
-    adapting = None if target is None else _adapting(target, settings, heading)
+    adapting = None if target is None else _adapting(target, settings, heading, controller)
+    named = controller or "gcc"
     if json_path != "-":
-        say(_engine(target, controller, calls))
-    outputs = _Outputs(target=target, controller=controller, calls=calls, json_path=json_path, html_path=html_path)
+        say(_engine(target, named, calls, "real" if adapting is None else adapting.clock))
+    outputs = _Outputs(target=target, controller=named, calls=calls, json_path=json_path, html_path=html_path)
 
     def call(case: Case, progress: Callable[[Progress], None] | None) -> Called:
         if adapting is None:
-            return _called(case, controller, calls, progress)
+            return _called(case, named, calls, progress)
         return _placed(adapting, case, calls, progress)
 
     done = _all(cases, call, outputs, quiet=quiet)
@@ -148,28 +155,24 @@ def _all(
     return done
 
 
-def _refuse(target: str | None, heading: str, settings: Sequence[str], controller: str) -> None:
-    """Refuse options that have no use together."""
+def _refuse(target: str | None, heading: str, settings: Sequence[str]) -> None:
+    """Refuse options that have no use without a target."""
     if target is None:
         for name, given in (("--way", heading != "down"), ("--set", bool(settings))):
             if given:
                 raise BadInputError(f"{name} is about a call at a target", "add --target, or leave it out")
-    elif controller != "gcc":
-        raise BadInputError(
-            f"--controller {controller} and --target {scrub(target)} are both given", "a target's sender decides itself"
-        )
 
 
-def _adapting(target: str, settings: Sequence[str], heading: Literal["down", "up"]) -> Adapting:
+def _adapting(target: str, settings: Sequence[str], heading: Literal["down", "up"], controller: str | None) -> Adapting:
     from rtcprobe.probe.adapting import Adapting
 
-    return Adapting(target, settings, heading)
+    return Adapting(target, settings, heading, controller)
 
 
-def _engine(target: str | None, controller: str, calls: int) -> str:
+def _engine(target: str | None, controller: str, calls: int, clock: str) -> str:
     if target is None:
         return f"engine: model (virtual time, {calls} {'seed' if calls == 1 else 'seeds'}); controller: {controller}"
-    return f"engine: real calls (real clock, {calls} a scenario); target: {scrub(target)}"
+    return f"engine: real calls ({clock} clock, {calls} a scenario); target: {scrub(target)}"
 
 
 def _show(called: Called) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -50,9 +50,7 @@ def console(*, stderr: bool = False) -> Console:
     """Return where a command prints: standard output, or standard error."""
     from rich.console import Console
 
-    stream = sys.stderr if stderr else sys.stdout
-    if isinstance(stream, io.TextIOWrapper):  # a name that a terminal cannot spell is no reason to stop
-        stream.reconfigure(errors="replace")
+    _forgive(sys.stderr if stderr else sys.stdout)
     screen = Console(stderr=stderr, highlight=False)
     if screen.width < _NARROWEST:  # COLUMNS=0 and its like say that nobody knows
         screen.width = _USUAL
@@ -66,4 +64,11 @@ def complain(sentence: str) -> None:
 
 def say(line: str, *, err: bool = False) -> None:
     """Print a line, without any secret or control character it may hold."""
+    _forgive(sys.stderr if err else sys.stdout)
     click.echo(printable(scrub(line)), err=err)
+
+
+def _forgive(stream: TextIO) -> None:
+    """A name that a terminal cannot spell is no reason to stop."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="replace")

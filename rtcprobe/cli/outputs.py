@@ -73,6 +73,20 @@ class Outputs:
         """Whether standard output carries something for a program."""
         return "-" in (self.json_path, self.junit_path, self.markdown_path, self.html_path)
 
+    @property
+    def annotates(self) -> bool:
+        """Whether a step of GitHub's is told."""
+        if self.github is not None:
+            return self.github
+        from rtcprobe.report.github import is_github
+
+        return is_github()
+
+    @property
+    def tells(self) -> bool:
+        """Whether anything is made of a command's cases: JUnit, Markdown, annotations."""
+        return self.junit_path is not None or self.markdown_path is not None or self.annotates
+
     def screen(self) -> Console:
         """Return where people read: standard output, or standard error where that is for a program."""
         return console(stderr=self.pipes)
@@ -114,9 +128,9 @@ class Outputs:
             _write(junit(cases, suites), self.junit_path)
         if self.markdown_path is not None:
             _write(markdown(False), self.markdown_path)
-        from rtcprobe.report.github import annotation_lines, append_summary, is_github
+        if self.annotates:
+            from rtcprobe.report.github import annotation_lines, append_summary
 
-        if is_github() if self.github is None else self.github:
             for line in annotation_lines(cases):
                 click.echo(line, err=self.pipes)
             append_summary(f"{markdown(brief)}\n" for brief in (False, True))

@@ -113,14 +113,10 @@ class _Session:
         self.took_s: list[float] = []
         self.faults: list[tuple[str, str]] = []
         self.codes: list[ExitCode] = []
-        self.console = outputs.screen()
         self.language = "en"
 
     def run(self, scenario: Scenario, wav_dir: Path | None, video_dir: Path | None = None) -> bool:
         """Run one scenario; return whether to go on with the next."""
-        from rtcprobe.report.terminal import print_result
-        from rtcprobe.report.words import speaking
-
         self.pushing.begin()
         began_s = time.monotonic()
         try:
@@ -150,8 +146,11 @@ class _Session:
         if not result.interrupted:
             self._handed(self.pushing.hand_over(scenario, seed=self.seed, clock=self.clock, result=result))
         if not self.quiet:
+            from rtcprobe.report.terminal import print_result
+            from rtcprobe.report.words import speaking
+
             with speaking(self.language):
-                print_result(result, self.console)
+                print_result(result, self.outputs.screen())
         elif not self.outputs.pipes:
             say(f"{result.verdict.upper()} {result.scenario}")
         return not result.interrupted
@@ -173,6 +172,8 @@ class _Session:
         self.outputs.write_json(dumps(self.results, ascii_only=self.outputs.json_path == "-"))
 
     def _write_cases(self) -> None:
+        if not self.outputs.tells:
+            return
         from rtcprobe.report.cases import Suite, fault, result_cases
         from rtcprobe.report.markdown import faults_markdown, results_markdown
         from rtcprobe.report.words import speaking

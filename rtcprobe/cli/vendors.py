@@ -44,7 +44,7 @@ _EXIT_CODES = (
     "--links",
     "written_links",
     metavar="LINK,LINK,...",
-    help="Both sides' access (4g-good,5g: rtcprobe links has them), or NAME=LINE in tc-netem's words.",
+    help="Everybody's access (4g-good,5g: rtcprobe links has them), or NAME=LINE in tc-netem's words.",
 )
 @click.option("--runs", type=click.IntRange(1, 100), default=RUNS, show_default=True, metavar="N", help="Rounds.")
 @click.option(
@@ -82,7 +82,7 @@ def vendors(
             "vendors are compared by their joins too, and engine model makes none", "leave out --engine"
         )
     urls = _urls(named)
-    links = _links(written_links, measuring)
+    links = _links(written_links, measuring, _names(measuring, scenario))
     plans = {
         (vendor, link): _plan(measuring, scenario, (vendor, url), settings, tuple(urls))
         for link, settings in links.items()
@@ -206,8 +206,31 @@ def _urls(named: Sequence[str]) -> dict[str, str]:
     return urls
 
 
-def _links(written: str | None, measuring: Measuring) -> dict[str, tuple[str, ...]]:
-    """Return the settings that make each link, by its name.
+def _names(measuring: Measuring, scenario: str) -> tuple[str, ...]:
+    """Return the keys under which the scenario's parties stand; those of a count (``fan-1``) stand under one."""
+    as_is = replace(measuring, target=None, settings=())
+    names = [party.name for party in as_is.plans([scenario])[0].parties]
+    if names == ["caller", "callee"]:
+        return tuple(names)
+    keys: dict[str, None] = {}
+    for name in names:
+        group = f"parties.{name.rpartition('-')[0]}"
+        if group not in keys:
+            keys[f"parties.{name}" if _is_key(f"parties.{name}", as_is, scenario) else group] = None
+    return tuple(keys)
+
+
+def _is_key(key: str, measuring: Measuring, scenario: str) -> bool:
+    """Return whether a party stands under ``key``: setting what is under no key makes another of a count's name."""
+    try:
+        replace(measuring, settings=(f"{key}.access=fibre",)).plans([scenario])
+    except BadInputError:
+        return False
+    return True
+
+
+def _links(written: str | None, measuring: Measuring, parties: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the settings that make each link, by its name: of all ``parties``, by their keys.
 
     Raises:
         BadInputError: no such access, or a name given twice.
@@ -229,7 +252,7 @@ def _links(written: str | None, measuring: Measuring) -> dict[str, tuple[str, ..
         name = name if equals or access is None else access
         if not name or name in links:
             raise BadInputError(f"link {each!r} has no name of its own", "name each once, like 5g or bad=delay 80ms")
-        links[name] = (f"link={line}",) if equals else (f"caller.access={name}", f"callee.access={name}")
+        links[name] = (f"link={line}",) if equals else tuple(f"{party}.access={name}" for party in parties)
     return links
 
 

@@ -8,21 +8,26 @@ and ``pacer.py`` the rest.
 ``GoogCc`` puts them together, ``Remb`` is stock aiortc, ``Fixed`` none.
 """
 
-from rtcprobe.control.base import Controller, Fixed
-from rtcprobe.control.feedback import (
-    EXTENSION_URI,
-    Feedback,
-    parse_extension,
-    parse_feedback,
-    write_extension,
-)
-from rtcprobe.control.gcc import START_BPS, GoogCc
-from rtcprobe.control.pacer import Pacer
-from rtcprobe.control.probing import Probe
-from rtcprobe.control.protection import ParityRates, code_rates
-from rtcprobe.control.receiver import Recorder, interval_s
-from rtcprobe.control.remb import Remb, RembEstimator, parse_remb, write_remb
-from rtcprobe.control.reports import LossReports
+from typing import TYPE_CHECKING
+
+from rtcprobe.lazily import exported
+
+if TYPE_CHECKING:
+    from rtcprobe.control.base import Controller, Fixed
+    from rtcprobe.control.feedback import (
+        EXTENSION_URI,
+        Feedback,
+        parse_extension,
+        parse_feedback,
+        write_extension,
+    )
+    from rtcprobe.control.gcc import START_BPS, GoogCc
+    from rtcprobe.control.pacer import Pacer
+    from rtcprobe.control.probing import Probe
+    from rtcprobe.control.protection import ParityRates, code_rates
+    from rtcprobe.control.receiver import Recorder, interval_s
+    from rtcprobe.control.remb import Remb, RembEstimator, parse_remb, write_remb
+    from rtcprobe.control.reports import LossReports
 
 __all__ = [
     "EXTENSION_URI",
@@ -46,3 +51,19 @@ __all__ = [
     "write_extension",
     "write_remb",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = exported(
+        __name__,
+        {
+            "base": ("Controller", "Fixed"),
+            "gcc": ("START_BPS", "GoogCc"),
+            "pacer": ("Pacer",),
+            "probing": ("Probe",),
+            "protection": ("ParityRates", "code_rates"),
+            "receiver": ("Recorder", "interval_s"),
+            "remb": ("Remb", "RembEstimator", "parse_remb", "write_remb"),
+            "reports": ("LossReports",),
+            "feedback": ("EXTENSION_URI", "Feedback", "parse_extension", "parse_feedback", "write_extension"),
+        },
+    )

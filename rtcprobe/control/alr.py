@@ -9,6 +9,7 @@ from typing import Final
 
 __all__ = ["Alr"]
 
+# 65 % of the estimate, saved up over half a second: limited from 80 % of that unspent, until less than half is.
 _SHARE: Final = 0.65
 _WINDOW_S: Final = 0.500
 _BEGINS, _ENDS = 0.80, 0.50
@@ -29,6 +30,7 @@ class Alr:
         """Adopt the estimate, bits per second."""
         self._rate = _SHARE * estimate_bps / 8
         self._most = _WINDOW_S * self._rate
+        # What was saved under the old estimate does not count beyond the new one's half second.
         self._left = min(max(self._left, -self._most), self._most)
 
     def sent(self, size_bytes: int, now_s: float) -> None:

@@ -26,9 +26,11 @@ TICK_S: Final = 250e-6
 REFERENCE_TICKS: Final = 256
 """One step of the reference time, 64 ms."""
 
+# 24 bits of reference time: they wrap after 12.4 days.
 _REFERENCES: Final = 1 << 24
 _LOST, _SMALL, _LARGE = 0, 1, 2
 _MOST_STATUSES: Final = 0xFFFF
+# 13 bits of run length in a chunk.
 _RUN: Final = 0x1FFF
 _RTPFB, _TWCC = 205, 15
 _HEAD: Final = struct.Struct("!BBHIIHH")
@@ -62,6 +64,7 @@ class Feedback:
             if delta is not None:
                 body += struct.pack("!B", delta) if status == _SMALL else struct.pack("!h", delta)
         padding = -len(body) % 4
+        # RFC 3550, section 6.4.1: the last octet counts the padding, itself included.
         if padding:
             body += bytes(padding - 1) + bytes([padding])
         length = (_HEAD.size + 4 + len(body)) // 4 - 1
@@ -94,6 +97,7 @@ def parse_feedback(packet: bytes) -> Feedback:
     end = 4 * (length + 1)
     if end > len(packet) or end < _HEAD.size + 4 or not count:
         raise BadInputError("feedback's length does not fit", "give the whole RTCP packet")
+    # Padding is not deltas: read as one it would invent a packet that came at once.
     if first & 0x20:
         end -= packet[end - 1]
     reference = int.from_bytes(packet[16:19], "big", signed=True)
@@ -104,6 +108,7 @@ def parse_feedback(packet: bytes) -> Feedback:
         statuses += _statuses(int.from_bytes(packet[place : place + 2], "big"))
         place += 2
     deltas: list[int | None] = []
+    # The last chunk may tell of more packets than there are.
     for status in statuses[:count]:
         wide = {_SMALL: 1, _LARGE: 2}.get(status, 0)
         if place + wide > end:
@@ -147,6 +152,8 @@ def _chunks(statuses: Sequence[int]) -> list[int]:
             alike += 1
         run = alike - place
         rest = len(statuses) - place
+        # A run is worth its chunk if it ends the message, beats a vector of 14, or of 7 where a large delta rules 14
+        # out.
         if run == rest or run >= 14 or (run >= 7 and _LARGE in statuses[place : place + 14]):
             chunks.append(first << 13 | run)
             place += run

@@ -32,10 +32,13 @@ __all__ = ["START_BPS", "DelayBased", "GoogCc"]
 START_BPS: Final = 300e3
 """Source: libwebrtc ``api/transport/bitrate_settings.h``."""
 
+# kStartPhase: the first 2 s; reports that stay away for 2 s begin a new detector, for its delays hang together no more.
 _START_S: Final = 2.0
 _SILENCE_S: Final = 2.0
+# The pacer's factor, and the larger one while no feedback has set a congestion window.
 _PACE: Final = 1.1
 _PACE_BEFORE_FEEDBACK: Final = 2.5
+# kProbeDropThroughputFraction.
 _PROBE_FLOOR: Final = 0.85
 
 
@@ -66,9 +69,11 @@ class DelayBased:
             if before == "underuse" and signal == "normal":
                 self.recovered = True
             before = signal
+        # An overuse outweighs a probe of the same report: the queue grows now.
         if before == "overuse":
             if acked_bps is not None:
                 return self.aimd.update(before, acked_bps, now_s) if self.aimd.may_reduce(now_s, acked_bps) else None
+            # Nothing is acknowledged yet: by half, once an RTT.
             if self.aimd.may_reduce(now_s, self.aimd.rate_bps / 2 - 1):
                 self.aimd.set_rate(self.aimd.rate_bps / 2, now_s)
                 return self.aimd.rate_bps
@@ -127,6 +132,7 @@ class GoogCc:
             self.probing.network_up(now_s)
         self.history.sent(sequence, size_bytes, now_s, cluster)
         self.alr.sent(size_bytes, now_s)
+        # Each packet under way fills the window: the encoder's share follows without waiting for a report.
         if self.pushback.size_bytes:
             self._push_back()
 
@@ -142,9 +148,11 @@ class GoogCc:
         probe_bps = self._probed(report, acked_bps)
         delay_bps = self.delay.update(report, acked_bps, probe_bps)
         if delay_bps is not None:
+            # A probe is a measurement: it is adopted at once, not grown to.
             if probe_bps is not None and self.delay.trendline.signal != "overuse":
                 self._adopt(delay_bps, now_s)
             self._delay_bps = delay_bps
+        # The loss-based estimate begins from where the start has come to, not from 300 kb/s.
         if not self.loss.ready and self._in_start(now_s):
             self.loss.set_start(max(self.target_bps, min(self._delay_bps, self._most_bps)))
         self.loss.update(report.packets, self._delay_bps, acked_bps, in_alr=in_alr)
@@ -217,6 +225,7 @@ class GoogCc:
         """Decide the target from what is known."""
         if self.back_off.exceeded(self.history.last_sent_s):
             self._adopt(self.back_off.lowered(self.target_bps, now_s), now_s, "no feedback")
+        # While nothing is lost in the first 2 s the delay alone decides: so a call is fast at once.
         elif self._in_start(now_s) and not self.loss.average and not self.reports.fraction:
             delay_bps = self._delay_bps if self._delay_bps < math.inf else 0.0
             self._adopt(max(self.target_bps, delay_bps), now_s)
@@ -234,6 +243,7 @@ class GoogCc:
         self.target_bps = max(min(rate_bps, limits[limit]), self._least_bps)
         told = self.pushback.size_bytes is not None
         self.pacing_bps = (_PACE if told else _PACE_BEFORE_FEEDBACK) * self.target_bps
+        # While loss lets the rate grow again, padding shows whether there is room; else nobody would find out.
         self.padding_bps = self.target_bps if self.loss.state == "increasing" else 0.0
         self._push_back()
         if self.target_bps != before_bps:

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 __all__ = ["Deltas", "Grouping"]
 
+# kSendTimeGroupLength, kBurstDeltaThreshold, kMaxBurstDuration, kArrivalTimeOffsetThreshold, kReorderedResetThreshold.
 _GROUP_S: Final = 0.005
 _BURST_S: Final = 0.005
 _LONGEST_BURST_S: Final = 0.100
@@ -54,6 +55,7 @@ class Grouping:
         group, deltas = self._group, None
         if group is None:
             group = self._group = _Group(sent_s, arrival_s)
+        # Sent before this group began: a reordered one belongs to none.
         elif sent_s < group.first_sent_s:
             return None
         elif not self._belongs(group, sent_s, arrival_s):
@@ -64,9 +66,11 @@ class Grouping:
                     group.arrival_s - before.arrival_s,
                     group.size_bytes - before.size_bytes,
                 )
+                # The receiver's clock ran ahead of the reports: it jumped, and nothing can be compared across that.
                 if deltas.arrival_s - (group.told_s - before.told_s) >= _CLOCK_JUMP_S:
                     self._reset()
                     return None
+                # Groups out of order say nothing; three in a row say that the order was lost.
                 if deltas.arrival_s < 0:
                     self._reordered += 1
                     if self._reordered >= _MOST_REORDERED:
@@ -85,6 +89,7 @@ class Grouping:
     @staticmethod
     def _belongs(group: _Group, sent_s: float, arrival_s: float) -> bool:
         gap_s, sent_gap_s = arrival_s - group.arrival_s, sent_s - group.sent_s
+        # Sent at one instant: one group, however far apart they arrive.
         if sent_gap_s == 0:
             return True
         if (

@@ -73,6 +73,7 @@ class History:
             self._acked = sequence - 1
         else:
             number = unwrapped(sequence & 0xFFFF, self._newest, 16)
+        # Before the new one is counted: what left a minute ago without a word is under way no more.
         self._forget(now_s)
         self._newest = max(self._newest, number)
         self._sent[number] = Sent(number, now_s, size_bytes, cluster, unacked_bytes=self._unacked_bytes)
@@ -89,6 +90,7 @@ class History:
         if self._newest < 0:
             return None
         reference = feedback.reference & 0xFFFFFF
+        # The base is unwrapped against what was sent, the clock against the last report: each wraps by itself.
         reference = reference if self._reference is None else unwrapped(reference, self._reference, 24)
         self._reference = reference
         at, number = reference * 256, unwrapped(feedback.base, self._newest, 16)
@@ -99,13 +101,17 @@ class History:
             if delta is not None:
                 at += delta
                 if packet is not None and not packet.received:
+                    # Rule 1: down to the ms, not to the nearest.
                     packet.arrival_s = at // _TICKS_PER_MS / 1000
                     received.append(packet)
                     packets.append(packet)
+            # Lost as far as this report knows; said received before, it stays received (reports overlap when some get
+            # lost).
             elif packet is not None and not packet.received:
                 packets.append(packet)
         if not packets:
             return None
+        # All up to the newest reported number is out of the network, whether it came or not.
         self._acknowledge(packets[-1].sequence)
         received.sort(key=_arrival)
         return Report(now_s, packets, received, self.in_flight_bytes)
@@ -125,6 +131,7 @@ class History:
             if packet is not None:
                 if now_s - packet.sent_s <= _REMEMBERED_S:
                     break
+                # Nobody will report it now: it must not fill the congestion window for ever.
                 if packet.sequence > self._acked:
                     self.in_flight_bytes -= packet.size_bytes
                     self._acked = packet.sequence

@@ -26,9 +26,12 @@ __all__ = ["Kind", "Pacer", "queue_rate_bps"]
 
 Kind = Literal["audio", "audio retransmission", "retransmission", "video", "padding"]
 
+# Bursts of 40 ms of the rate, 63 kB at most; a debt counts for 500 ms of the rate at most.
 _BURST_S: Final = 0.040
 _MOST_BURST_BYTES: Final = 63_000.0
 _LONGEST_DEBT_S: Final = 0.500
+# A queue is emptied within 2 s (kMaxExpectedQueueLength). A cluster that is 10 ms behind is given up; packets below 200
+# bytes begin none; 5 clusters wait at most, 5 s at most.
 _QUEUE_S: Final = 2.0
 _LATE_PROBE_S: Final = 0.010
 _LEAST_PROBED_BYTES: Final = 200.0

@@ -21,15 +21,21 @@ __all__ = ["Growth", "Probe", "ProbeResults", "Probing"]
 Growth = Literal["free", "slow", "none"]
 """How far a probe may go: as it likes, 1.5 times the estimate (loss-limited, growing), or not at all."""
 
+# A cluster: five packets and 15 ms of its rate at the least, in sends of 2 ms of it.
 _PACKETS: Final = 5
 _LENGTH_S: Final = 0.015
 _SEND_S: Final = 0.002
+# Where the application sets no maximum (kDefaultMaxProbingBitrate).
 _USUAL_MAX_BPS: Final = 5e6
+# 3 and 6 times the start; then twice the estimate, as long as it came above 0.7 of the last probe within a second.
 _FIRST: Final = (3.0, 6.0)
 _FURTHER: Final = 2.0
 _FURTHER_IF: Final = 0.7
 _WAIT_S: Final = 1.0
+# While loss limits and the rate grows: 1.5 times the estimate at most.
 _SLOW: Final = 1.5
+# Application-limited: every 5 s. After a drop to less than 0.66, within 5 s, one at 0.85 of what was before, if that is
+# 5 % above the estimate still; 3 s after the limitation's end count as within it.
 _ALR_EVERY_S: Final = 5.0
 _ALR_ENDED_S: Final = 3.0
 _DROP: Final = 0.66
@@ -87,6 +93,7 @@ class Probing:
     def set_total(self, total_bps: float, now_s: float) -> None:
         """Adopt the sum of what the streams may use: it caps probes at twice that, and growth of it is probed."""
         before, self._total_bps = self._total_bps, total_bps
+        # No cluster is out whose result would bring the next one.
         done = self._begun and self._further_bps == math.inf
         limit_bps = min(total_bps, self._max_bps or math.inf)
         if before is not None and total_bps > before and done and self._estimate_bps < limit_bps:
@@ -99,6 +106,7 @@ class Probing:
         if estimate_bps < _DROP * self._estimate_bps:
             self._dropped_s, self._before_drop_bps = now_s, self._estimate_bps
         self._estimate_bps = estimate_bps
+        # The last probe came through nearly whole: the line may carry more still.
         if estimate_bps > self._further_bps:
             self._probe(now_s, [_FURTHER * estimate_bps], further=True)
 
@@ -166,10 +174,12 @@ class _Cluster:
 class ProbeResults:
     """What came of the clusters."""
 
+    # 80 % of the packets and bytes are enough: one lost packet does not cost the probe.
     _SHARE: Final = 0.80
     _REMEMBERED_S: Final = 1.0
     _LONGEST_S: Final = 1.0
     _MOST_RATIO: Final = 2.0
+    # Arrived at less than 0.9 of the rate sent, the line was full: 0.95 of what arrived is the capacity.
     _SATURATED, _BELOW = 0.90, 0.95
 
     def __init__(self) -> None:
@@ -199,8 +209,10 @@ class ProbeResults:
         arrived_s = cluster.last_arrival_s - cluster.first_arrival_s
         if not (0 < sent_s <= self._LONGEST_S and 0 < arrived_s <= self._LONGEST_S):
             return None
+        # The last packet's bytes leave after the span, the first one's arrive before it: neither belongs to its rate.
         sent_bps = 8 * (cluster.size_bytes - cluster.last_sent_bytes) / sent_s
         arrived_bps = 8 * (cluster.size_bytes - cluster.first_arrival_bytes) / arrived_s
+        # Packets that waited together and came in one go: the spacing is not the line's.
         if arrived_bps > self._MOST_RATIO * sent_bps:
             return None
         if arrived_bps < self._SATURATED * sent_bps:

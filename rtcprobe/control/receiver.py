@@ -17,10 +17,12 @@ from rtcprobe.wrapping import unwrapped
 
 __all__ = ["Recorder", "interval_s"]
 
+# kBackWindow 500 ms; 0x7FFE missing numbers are the most a message may begin with.
 _REMEMBERED_S: Final = 0.5
 _MOST_MISSING: Final = 0x7FFE
 _MOST_STATUSES: Final = 0xFFFF
 _USUAL_S, _SHORTEST_S, _LONGEST_S = 0.100, 0.050, 0.250
+# A message is reckoned as 68 bytes with its headers; reports may take 5 % of the rate (SendTimeControl).
 _REPORT_BITS: Final = 68 * 8
 _SHARE: Final = 0.05
 
@@ -50,6 +52,7 @@ class Recorder:
         if self._newest is None or number > self._newest:
             self._newest = number
         self._came[number] = now_s
+        # A late one makes the next report reach back to it.
         if self._next is None or number < self._next:
             self._next = number
 
@@ -68,6 +71,7 @@ class Recorder:
         number = first
         while number not in self._came:  # the newest is there
             number += 1
+        # So much missing does not fit a message, and no sender remembers it.
         base = first if number - first <= _MOST_MISSING else number
         ticks = round(self._came[number] / TICK_S)
         reference = ticks // REFERENCE_TICKS
@@ -80,11 +84,13 @@ class Recorder:
                 deltas.append(None)
                 continue
             ticks = round(at_s / TICK_S)
+            # 8.2 s between two arrivals: the next message has a reference time of its own.
             if not -0x8000 <= ticks - before <= 0x7FFF:
                 break
             deltas.append(ticks - before)
             before = ticks
             self._next = number + 1
+        # What has not come by now may come yet: the report ends with an arrival.
         while deltas and deltas[-1] is None:
             deltas.pop()
         self._count += 1

@@ -25,9 +25,11 @@ from rtcprobe.errors import BadInputError
 
 __all__ = ["Kalman", "Remb", "RembEstimator", "parse_remb", "write_remb"]
 
+# What its VP8 encoder takes (codecs/vpx.py); the filter's start, as in overuse_estimator.cc.
 _LEAST_BPS, _MOST_BPS, _START_BPS = 250e3, 1500e3, 500e3
 _SLOPE, _VARIANCES, _PROCESS = 8 / 512, (100.0, 0.1), (1e-13, 1e-3)
 _NOISE_VARIANCE: Final = 50.0
+# No word in the first 3 s but of an overuse; then one each half a second. Rate counted over one second.
 _FIRST_ESTIMATE_S: Final = 3.0
 _EVERY_S: Final = 0.500
 _WINDOW_S: Final = 1.0
@@ -54,6 +56,7 @@ class Kalman:
         e = self._e
         e[0][0] += _PROCESS[0]
         e[1][1] += _PROCESS[1]
+        # The detector and the filter disagree: let the offset move ten times as fast.
         if (signal == "overuse" and self.offset_ms < self._before_ms) or (
             signal == "underuse" and self.offset_ms > self._before_ms
         ):
@@ -62,6 +65,7 @@ class Kalman:
         eh = (e[0][0] * h[0] + e[0][1], e[1][0] * h[0] + e[1][1])
         residual = arrival_ms - send_ms - self._slope * h[0] - self.offset_ms
         if signal == "normal":
+            # Only while nothing is wrong: a growing queue is no noise. Three deviations at most: nor is a spike.
             self._noise(min(max(residual, -3 * math.sqrt(self._variance)), 3 * math.sqrt(self._variance)), period_ms)
         scale = self._variance + h[0] * eh[0] + eh[1]
         k = (eh[0] / scale, eh[1] / scale)
@@ -143,8 +147,10 @@ class RembEstimator:
         if not (overused or due) or (arrival_s - self._first_s < _FIRST_ESTIMATE_S and not overused):
             return None
         self._updated_s = arrival_s
+        # In the first second the window is not yet a second long.
         arrived_bps = 8 * self._bytes / min(_WINDOW_S, max(arrival_s - self._first_s, 0.001))
         if self._aimd is None:
+            # aiortc has no factor two on the response time, which is why it grows twice as fast near the capacity.
             self._aimd = Aimd(arrived_bps, response_factor=1.0)
         return self._aimd.update(self._detector.signal, arrived_bps, arrival_s)
 
@@ -192,6 +198,7 @@ class Remb:
 def write_remb(sender_ssrc: int, rate_bps: float, ssrcs: tuple[int, ...]) -> bytes:
     """Return the RTCP packet. Source: draft-alvestrand-rmcat-remb-03 §2.2."""
     mantissa, exponent = int(rate_bps), 0
+    # 18 bits of mantissa, rounded down: a receiver never asks for more than it said.
     while mantissa >= 1 << 18:
         mantissa, exponent = mantissa >> 1, exponent + 1
     head = bytes([0x8F, 206]) + (4 + len(ssrcs)).to_bytes(2, "big") + sender_ssrc.to_bytes(4, "big") + bytes(4)

@@ -14,8 +14,10 @@ from rtcprobe.control.history import Sent
 
 __all__ = ["Throughput"]
 
+# 10 packets for a word; a second's, but 20 at least if they are not older than 5 s; 500 at most.
 _LEAST_PACKETS, _FEW_PACKETS, _MOST_PACKETS = 10, 20, 500
 _WINDOW_S, _LONGEST_S = 1.0, 5.0
+# An arrival a second before the newest: the receiver's clock has jumped.
 _REORDERED_S: Final = 1.0
 _SHORTEST_S: Final = 1e-3
 
@@ -59,13 +61,17 @@ class Throughput:
         arrivals_s = [packet.arrival_s for packet in window]
         gaps_s = [later - earlier for earlier, later in pairwise(arrivals_s)]
         largest_s = max(gaps_s)
+        # The longest gap counts as long as the second longest: one outage, or a pause in sending, is not the line's
+        # rate.
         gaps_s.remove(largest_s)
         span_s = arrivals_s[-1] - arrivals_s[0] - largest_s + max(gaps_s, default=0.0)
+        # Its bytes came before the span began.
         first = window[0]
         received_bps = 8 * (self._bytes - first.size_bytes - first.unacked_bytes) / max(span_s, _SHORTEST_S)
         sent_s = [packet.sent_s for packet in window]
         earliest_s = min(sent_s)
         counted, total = window, self._bytes
+        # Late ones sent before what has left the window already: they would make the time of sending too long.
         if earliest_s < self._discarded_s:
             counted = deque(packet for packet in window if packet.sent_s >= self._discarded_s)
             if len(counted) < _LEAST_PACKETS:

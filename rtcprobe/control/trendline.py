@@ -17,14 +17,18 @@ __all__ = ["Signal", "Trendline"]
 
 Signal = Literal["normal", "overuse", "underuse"]
 
+# 20 groups, smoothed by 0.9; the slope times the groups so far (60 at most) times 4 is compared with the threshold.
 _POINTS: Final = 20
 _SMOOTHING: Final = 0.9
 _GAIN: Final = 4.0
 _MOST_DELTAS: Final = 60
+# The threshold, ms: from 12.5 it follows the trend, faster down (0.039 a ms) than up (0.0087). The papers have it the
+# other way about (draft-ietf-rmcat-gcc-02: 0.01 up, 0.00018 down); this is what libwebrtc does.
 _START, _LEAST, _MOST = 12.5, 6.0, 600.0
 _UP, _DOWN = 0.0087, 0.039
 _UNLIKELY: Final = 15.0
 """So far above the threshold a trend is a spike, and the threshold does not follow it."""
+# A pause of the stream moves the threshold by 100 ms worth at most; an overuse must have lasted for 10 ms of sending.
 _LONGEST_STEP_MS: Final = 100.0
 _OVER_MS: Final = 10.0
 
@@ -54,6 +58,7 @@ class Trendline:
         self._sum_ms += arrival_delta_ms - send_delta_ms
         self._smooth_ms = _SMOOTHING * self._smooth_ms + (1 - _SMOOTHING) * self._sum_ms
         self._points.append((arrival_ms - self._first_ms, self._smooth_ms))
+        # Until there are 20 the slope is the last one, zero at first: nothing is judged by a line through two points.
         slope = _slope(self._points) if len(self._points) == _POINTS else None
         self._detect(self.slope if slope is None else slope, send_delta_ms, arrival_ms)
 
@@ -63,8 +68,10 @@ class Trendline:
             return
         self.trend = min(self._deltas, _MOST_DELTAS) * slope * _GAIN
         if self.trend > self.threshold:
+            # It began somewhere between the two groups: half is as good a guess as any.
             self._over_ms = send_delta_ms / 2 if self._over_ms is None else self._over_ms + send_delta_ms
             self._over_count += 1
+            # Two groups in a row, and the slope is not on its way down already.
             if self._over_ms > _OVER_MS and self._over_count > 1 and slope >= self.slope:
                 self._over_ms, self._over_count = 0.0, 0
                 self.signal = "overuse"

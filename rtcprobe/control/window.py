@@ -12,10 +12,12 @@ from typing import Final
 
 __all__ = ["Pushback", "RttBackOff"]
 
+# Above 3 s, a fifth less each second, down to 5 kb/s.
 _LIMIT_S: Final = 3.0
 _FACTOR: Final = 0.8
 _EVERY_S: Final = 1.0
 _FLOOR_BPS: Final = 5e3
+# The window: the least RTT of 32 reports and 350 ms more, at least two packets; it leaves the encoder 30 kb/s.
 _QUEUE_S: Final = 0.350
 _LEAST_BYTES: Final = 3000.0
 _LEAST_BPS: Final = 30e3
@@ -64,6 +66,7 @@ class Pushback:
         self._rtts_s.append(longest_rtt_s)
         size_bytes = target_bps * (min(self._rtts_s) + _QUEUE_S) / 8
         if self.size_bytes is not None:
+            # A target that falls by half would throw away frames at once: the window follows by half a step a report.
             size_bytes = (size_bytes + self.size_bytes) / 2
         self.size_bytes = max(_LEAST_BYTES, size_bytes)
 
@@ -72,6 +75,7 @@ class Pushback:
         if not self.size_bytes:
             return target_bps
         fill = in_flight_bytes / self.size_bytes
+        # Down by 10 or 5 % a call, up by 5 %; nearly nothing under way is the end of every congestion.
         if fill > 1.5:
             self.ratio *= 0.9
         elif fill > 1.0:

@@ -4,12 +4,17 @@ Pure: sound in, sound out, and time as an argument. ``plan`` is what was asked f
 ``user`` says it when its cue comes, ``agent`` is a simulated agent that answers.
 """
 
-from rtcprobe.conversation.agent import SimulatedAgent
-from rtcprobe.conversation.claims import Claim
-from rtcprobe.conversation.plan import AgentPlan, Conversation, Kind, Line, When, parse_level, parse_when
-from rtcprobe.conversation.talker import Spoken, Talker
-from rtcprobe.conversation.user import ScriptedUser
-from rtcprobe.conversation.utterances import Utterance, spoken_lines
+from typing import TYPE_CHECKING
+
+from rtcprobe.lazily import exported
+
+if TYPE_CHECKING:
+    from rtcprobe.conversation.agent import SimulatedAgent
+    from rtcprobe.conversation.claims import Claim
+    from rtcprobe.conversation.plan import AgentPlan, Conversation, Kind, Line, When, parse_level, parse_when
+    from rtcprobe.conversation.talker import Spoken, Talker
+    from rtcprobe.conversation.user import ScriptedUser
+    from rtcprobe.conversation.utterances import Utterance, spoken_lines
 
 __all__ = [
     "AgentPlan",
@@ -27,3 +32,16 @@ __all__ = [
     "parse_when",
     "spoken_lines",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = exported(
+        __name__,
+        {
+            "agent": ("SimulatedAgent",),
+            "claims": ("Claim",),
+            "talker": ("Spoken", "Talker"),
+            "user": ("ScriptedUser",),
+            "utterances": ("Utterance", "spoken_lines"),
+            "plan": ("AgentPlan", "Conversation", "Kind", "Line", "When", "parse_level", "parse_when"),
+        },
+    )

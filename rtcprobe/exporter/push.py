@@ -32,6 +32,7 @@ __all__ = ["Gateway", "run_instruments", "textfile"]
 
 JOB: Final = "rtcprobe"
 TIMEOUT_S: Final = 10.0
+# A label's name, Prometheus' data model; one that begins with two underscores is Prometheus' own.
 _LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _MOST_REASON: Final = 200
 

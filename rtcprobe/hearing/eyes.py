@@ -307,6 +307,8 @@ class _Sight:
             return b""
 
     def _fate_unshown(self, number: int) -> Fate:
+        if number not in self._reel.places:
+            return "left out"
         came = self._pieces.get(self._stamps[number], {})
         return "dropped" if self._packets[number] and self._packets[number] <= came.keys() else "lost"
 

@@ -18,7 +18,7 @@ from rtcprobe.messages.text import OF_ONE
 from rtcprobe.result import MESSAGE_STAGES, Account, HeardCall, Missed, Sample, Span
 from rtcprobe.ways import Way
 
-__all__ = ["CallMessages", "call_messages", "message_account"]
+__all__ = ["CallMessages", "call_messages", "message_account", "together"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,6 +47,19 @@ def call_messages(said: SaidMessages, came: CameMessages) -> CallMessages:
         strangers=len(came.delivered) - len(known),
         copies=len(known) - len(set(known)),
         forwarded=came.forwarded,
+    )
+
+
+def together(one: CallMessages, other: CallMessages) -> CallMessages:
+    """Return what a call says of one way whose ends had several connections, one after the other."""
+    return CallMessages(
+        sent=sorted([*one.sent, *other.sent], key=lambda each: each.number),
+        opened_s=one.opened_s if one.opened_s is not None else other.opened_s,
+        state=one.state,
+        opening=(*one.opening, *(each for each in other.opening if each not in one.opening)),
+        strangers=one.strangers + other.strangers,
+        copies=one.copies + other.copies,
+        forwarded=one.forwarded,
     )
 
 

@@ -160,6 +160,11 @@ class Link:
             return self._unusual(size_bytes, left_s, arrival_s, harm, twice=twice)
         return Fate((arrival_s,))
 
+    @property
+    def busy_until_s(self) -> float:
+        """When its line will have sent all that has entered so far; long ago where it has no rate."""
+        return -math.inf if self._bottleneck is None else self._bottleneck.busy_until_s
+
     def requested(self) -> Requested:
         """Return what was asked of this hop, in the words of ``Achieved``."""
         return Requested.of([self.spec])

@@ -31,6 +31,9 @@ from rtcprobe.link.spec import LinkSpec
 __all__ = ["Requested"]
 
 _VALUES: Final = 512
+_BINS: Final = 1 << 16
+"""Of a sum's pairs, 262,144, some four each: enough that few of them are sorted, few enough to be counted at once."""
+
 _DIGITS: Final = 9
 """Rounds off what floating point adds: one hop's 2 % reads 0.02."""
 
@@ -146,10 +149,32 @@ def _values(spec: LinkSpec) -> npt.NDArray[np.float64]:
 
 
 def _summed(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    both = np.sort(np.add.outer(first, second).ravel())
+    """Return the sorted sums of all pairs; of more than ``_VALUES`` of them, that many quantiles (Hazen's)."""
+    both = np.add.outer(first, second).ravel()
     if len(both) <= _VALUES:
-        return both
-    return np.asarray(np.quantile(both, (np.arange(_VALUES) + 0.5) / _VALUES, method="hazen"))
+        return np.sort(both)
+    # Each quantile lies halfway between two neighbours, for there are as many pairs to each: (i + ½)/512 of 512² is
+    # 512i + 256, and Hazen's rank half a place before.
+    earlier = len(both) // _VALUES * np.arange(_VALUES) + len(both) // _VALUES // 2 - 1
+    low, high = _ranked(both, np.concatenate([earlier, earlier + 1])).reshape(2, _VALUES)
+    return high - (high - low) / 2
+
+
+def _ranked(values: npt.NDArray[np.float64], ranks: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Return those of ``values`` that would stand at ``ranks`` were they sorted: a tenth of the cost of sorting all.
+
+    Bins in order are counted, which says what bin each rank falls in; what falls in those bins is sorted.
+    """
+    least, most = float(values.min()), float(values.max())
+    if least == most:
+        return np.full(len(ranks), least)
+    bins = ((values - least) * ((_BINS - 1) / (most - least))).astype(np.int64)
+    held = np.bincount(bins, minlength=_BINS)
+    falls = np.searchsorted(np.cumsum(held), ranks, side="right")
+    wanted = np.zeros(_BINS, dtype=bool)
+    wanted[falls] = True
+    passed = np.cumsum(np.where(wanted, 0, held))
+    return np.asarray(np.sort(values[wanted[bins]])[ranks - passed[falls]])
 
 
 def _reordered(specs: Sequence[LinkSpec]) -> float | None:

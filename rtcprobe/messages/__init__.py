@@ -1,13 +1,25 @@
 """Messages of a data channel: what is sent when, how a message is told from others, and what a call leaves of them."""
 
 from rtcprobe.messages.deliveries import Delivery, deliveries
-from rtcprobe.messages.plan import LARGEST_BYTES, SMALLEST_BYTES, Due, MessagePlan, parse_due, parse_frequency
+from rtcprobe.messages.plan import (
+    LARGEST_BYTES,
+    PRIORITIES,
+    SMALLEST_BYTES,
+    WEIGHTS,
+    Due,
+    MessagePlan,
+    Priority,
+    parse_due,
+    parse_frequency,
+)
 from rtcprobe.messages.recorded import CameMessages, Chunk, Delivered, Passed, Posted, SaidMessages, Timeout, Why
 from rtcprobe.messages.text import read_message, write_message
 
 __all__ = [
     "LARGEST_BYTES",
+    "PRIORITIES",
     "SMALLEST_BYTES",
+    "WEIGHTS",
     "CameMessages",
     "Chunk",
     "Delivered",
@@ -16,6 +28,7 @@ __all__ = [
     "MessagePlan",
     "Passed",
     "Posted",
+    "Priority",
     "SaidMessages",
     "Timeout",
     "Why",

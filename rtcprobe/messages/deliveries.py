@@ -70,9 +70,10 @@ class Delivery:
 
 
 def deliveries(said: SaidMessages, came: CameMessages) -> list[Delivery]:
-    """Return what became of every message of ``said``, in the order of their numbers."""
+    """Return what became of every message of ``said`` that was meant for who took them, in the order of numbers."""
     trace = _Trace(said, came)
-    return [trace.of(each) for each in said.messages]
+    found = [trace.of(each) for each in said.messages]  # those not meant for it hold others up all the same
+    return [each for each in found if came.meant is None or each.number in came.meant]
 
 
 class _Trace:

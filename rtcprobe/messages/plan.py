@@ -4,6 +4,9 @@ Facts:
     A channel is ordered or not, and reliable, or gives a message up after so many retransmissions or so long (RFC 8831
     §6.1, RFC 8832 §5.1; one limit, not both: W3C webrtc-pc §6.2).
 
+    Priority has four levels, each with twice the share of the one below (RFC 8835 §4.1); an application that says
+    nothing gets ``low`` (W3C webrtc-priority §4), as its sound does.
+
 Rules:
     1. Messages sent by rate begin when their channel has opened, as an application's do. Those with an instant of their
        own (a list, cues) are due then, and one due before waits for the channel.
@@ -14,7 +17,7 @@ Rules:
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
@@ -24,7 +27,26 @@ from rtcprobe.errors import BadInputError
 from rtcprobe.messages.text import HEADER_BYTES
 from rtcprobe.units import format_duration, parse_bytes, parse_duration
 
-__all__ = ["LARGEST_BYTES", "SMALLEST_BYTES", "Due", "MessagePlan", "parse_due", "parse_frequency"]
+__all__ = [
+    "LARGEST_BYTES",
+    "PRIORITIES",
+    "SMALLEST_BYTES",
+    "WEIGHTS",
+    "Due",
+    "MessagePlan",
+    "Priority",
+    "parse_due",
+    "parse_frequency",
+]
+
+Priority = Literal["very-low", "low", "medium", "high"]
+"""W3C's ``RTCPriorityType``."""
+
+WEIGHTS: Final[Mapping[Priority, float]] = {"very-low": 0.5, "low": 1.0, "medium": 2.0, "high": 4.0}
+"""The share of a stream to those of the others (RFC 8835 §4.1)."""
+
+PRIORITIES: Final[Mapping[Priority, int]] = {"very-low": 128, "low": 256, "medium": 512, "high": 1024}
+"""What a channel is announced with (RFC 8832 §6.4)."""
 
 SMALLEST_BYTES: Final = HEADER_BYTES
 LARGEST_BYTES: Final = 262_144
@@ -55,7 +77,8 @@ class MessagePlan:
     """A party's messages and their channel.
 
     ``rate_hz`` a second (0: none by rate) of ``size_bytes`` each, and ``listed`` ones beside them. Without a limit
-    (``max_retransmits``, ``max_lifetime_s``) the channel is reliable.
+    (``max_retransmits``, ``max_lifetime_s``) the channel is reliable. Without a ``priority`` nobody schedules: what is
+    sent leaves in the order it was sent in, beside sound and picture, as browsers have it.
 
     Raises:
         BadInputError: what no channel could carry.
@@ -68,6 +91,7 @@ class MessagePlan:
     ordered: bool = True
     max_retransmits: int | None = None
     max_lifetime_s: float | None = None
+    priority: Priority | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.rate_hz <= MOST_HZ:
@@ -101,6 +125,8 @@ class MessagePlan:
     def kind(self) -> str:
         """The kind of channel: ``"ordered, reliable"``."""
         order = "ordered" if self.ordered else "unordered"
+        if self.priority is not None:
+            order = f"priority {self.priority}, {order}"
         if self.max_retransmits is not None:
             return f"{order}, at most {self.max_retransmits} retransmissions"
         if self.max_lifetime_s is not None:

@@ -99,10 +99,12 @@ class CameMessages:
     """What came of them: every piece when it came first, and all that was delivered, in that order.
 
     ``via`` are the servers of ours that they passed, in that order; ``forwarded``: somebody else's stood between.
+    ``meant`` are the numbers of those that were for whoever took them (None: all of them).
     """
 
     listener: str
     chunks: Sequence[Chunk]
     delivered: Sequence[Delivered]
     via: Sequence[Passed] = ()
+    meant: frozenset[int] | None = None
     forwarded: bool = False

@@ -21,7 +21,7 @@ from rtcprobe.model.agenda import Agenda
 from rtcprobe.model.line import Line
 from rtcprobe.model.party import Party, Voice
 from rtcprobe.recording import Agreed, Came, Said
-from rtcprobe.scenario.model import Connection
+from rtcprobe.scenario.plans import Connection
 from rtcprobe.ways import Leg, Way
 
 __all__ = ["OPUS_PAYLOAD_TYPE", "RED_PAYLOAD_TYPE", "Modelled", "Plan", "Voice", "place"]

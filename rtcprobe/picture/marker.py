@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["CELLS", "NUMBERS", "Luma", "Reading", "edges", "paint", "read", "read_cells", "word"]
+__all__ = ["CELLS", "NUMBERS", "Luma", "Reading", "brightness", "edges", "paint", "read", "read_cells", "word"]
 
 Luma = npt.NDArray[np.uint8]
 """The brightness of a picture, shape (height, width), 16 (black) to 235 (white)."""
@@ -58,8 +58,14 @@ def paint(luma: Luma, number: int) -> None:
 
 def read(luma: Luma) -> Reading | None:
     """Return the number painted into ``luma``, of any size; None where there is none to be trusted."""
+    return read_cells(brightness(luma))
+
+
+def brightness(luma: Luma) -> npt.NDArray[np.float64]:
+    """Return how bright the cells of the number in ``luma`` are, row by row, shape (32,)."""
     rows, columns = _points(*luma.shape)
-    return read_cells(luma[rows, columns].mean(axis=1))
+    found: npt.NDArray[np.float64] = luma[rows, columns].mean(axis=1)
+    return found
 
 
 def read_cells(cells: npt.NDArray[np.float64]) -> Reading | None:

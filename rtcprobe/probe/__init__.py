@@ -14,8 +14,9 @@ Rules:
     4. What was measured until an interruption is kept.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from rtcprobe.lazily import exported
 from rtcprobe.probe.job import Job
 
 if TYPE_CHECKING:
@@ -24,10 +25,5 @@ if TYPE_CHECKING:
 __all__ = ["Job", "run_probe"]
 
 
-def __getattr__(name: str) -> Any:
-    """Import what measures when it is first asked for: it takes a second, and jobs are handed out without it."""
-    if name != "run_probe":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from rtcprobe.probe.run import run_probe as measuring  # noqa: PLC0415 - see above
-
-    return measuring
+if not TYPE_CHECKING:  # what measures takes a second to import, and jobs are handed out without it
+    __getattr__ = exported(__name__, {"run": ("run_probe",)})

@@ -10,9 +10,8 @@ from dataclasses import replace
 import numpy as np
 
 from rtcprobe.call.script import absent, cues_of
-from rtcprobe.call.targets.base import CallSetup, RoomTarget, Target, find_target
+from rtcprobe.call.targets.base import CallSetup, PlacedTarget, RoomTarget, Target, find_target
 from rtcprobe.call.targets.loopback import LoopbackTarget
-from rtcprobe.call.targets.sfu import SfuTarget
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.result import Clock, Engine
 from rtcprobe.runtime.entropy import Entropy
@@ -22,7 +21,7 @@ from rtcprobe.verdict import Budget
 from rtcprobe.verdict.metrics import Over, metric_named
 from rtcprobe.ways import BOTH_LEGS, BOTH_WAYS, Leg, Medium, Way
 
-__all__ = ["check_target", "warm_up"]
+__all__ = ["carries_messages", "check_target", "warm_up"]
 
 TURNS: tuple[Over, ...] = ("response", "barge_in")
 """What budgets of a conversation are about."""
@@ -41,6 +40,26 @@ _TWO = ("caller", "callee")
 """Whom targets outside know."""
 
 
+def _refuse_unsteered(scenario: Scenario) -> None:
+    """Refuse cameras that adapt where nobody tells them of the line."""
+    plans = [stream.video for stream in scenario.sending("video").values() if stream.video is not None]
+    control = next((plan.control for plan in plans if plan.control != "fixed"), None)
+    if control is None:
+        return
+    plan = scenario.target
+    if plan.scheme.startswith("page"):
+        raise BadInputError(f"video.control {control} at target {plan.shown}: a browser decides itself", "leave it out")
+    if plan.ours and plan.scheme != "loopback":
+        raise BadInputError(
+            f"video.control {control} at target {plan.shown}: a server of ours tells nothing of the line",
+            "call loopback, or a server of somebody else's",
+        )
+    if len({plan.control for plan in plans} - {"fixed"}) > 1:
+        raise BadInputError(
+            "video.control is gcc for one and remb for another", "one call tells of its lines in one way"
+        )
+
+
 def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> Target:
     """Return whom ``scenario`` calls, once everything that can be known before has been refused.
 
@@ -55,9 +74,10 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
     if engine == "model" and (clock == "real" or scenario.target.scheme != "loopback"):
         fact = "knows no real time" if clock == "real" else f"cannot call {target.name}"
         raise BadInputError(f"engine model {fact}", "it models the loopback in virtual time: use engine stack")
+    _refuse_unsteered(scenario)
     names = tuple(party.name for party in scenario.parties)
     outside = not scenario.target.ours
-    if isinstance(target, SfuTarget):
+    if isinstance(target, PlacedTarget):
         target = target.placed(scenario)
     elif not outside or names != _TWO:
         if not isinstance(target, RoomTarget):
@@ -85,7 +105,13 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
     for budget in scenario.budgets:
         _refuse_unknown(budget, target, measured, roles)
         _refuse_unseen(budget, of_media, roles)
+        _refuse_uncarried(budget, target, outside=outside)
     return target
+
+
+def carries_messages(target: Target, *, outside: bool) -> bool:
+    """Return whether messages are exchanged: with a target ``outside``, where it has a TextRoom beside its room."""
+    return not outside or getattr(target, "textroom", None) is not None
 
 
 def _refuse_back(cues: Sequence[Cue]) -> None:
@@ -124,7 +150,7 @@ def _refuse_unknown(budget: Budget, target: Target, measured: Sequence[Way], rol
         known = " and ".join(measured) or "joins alone"
         cure = f"it measures {known}" if few else did_you_mean(metric.way, measured)
         raise BadInputError(f"budget {budget.expression!r}: {target.name} does not measure that way", cure)
-    if isinstance(target, SfuTarget) or (parties != _TWO and isinstance(target, RoomTarget)):
+    if isinstance(target, PlacedTarget) or (parties != _TWO and isinstance(target, RoomTarget)):
         legs = {*target.legs}
     else:
         legs = {*BOTH_LEGS, *(Leg.between(way.talker, way.listener) for way in measured if not way.there_and_back)}
@@ -163,6 +189,19 @@ def _refuse_unseen(budget: Budget, of_media: Mapping[Over, Sequence[Way]], roles
     if Way.of(way.talker, way.listener) not in known and not of_roles:
         cure = did_you_mean(Way.of(way.talker, way.listener), known)
         raise BadInputError(f"budget {budget.expression!r}: nothing of that is sent on that way", cure)
+
+
+def _refuse_uncarried(budget: Budget, target: Target, *, outside: bool) -> None:
+    """Refuse a budget about messages where a target exchanges none.
+
+    Raises:
+        BadInputError: it is one.
+    """
+    if metric_named(budget.metric).over == "messages" and not carries_messages(target, outside=outside):
+        raise BadInputError(
+            f"budget {budget.expression!r}: messages are not exchanged with {target.name}",
+            "judge them at the loopback, sfu, mix, or a room of Janus with target.textroom",
+        )
 
 
 def _between_roles(way: str | None, measured: Sequence[Way], roles: Mapping[str, str]) -> bool:

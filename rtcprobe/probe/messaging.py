@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rtcprobe.call.targets.base import Call
-from rtcprobe.hearing.messages import CallMessages, call_messages, message_account
+from rtcprobe.hearing.messages import CallMessages, call_messages, message_account, together
 from rtcprobe.messages import CameMessages, SaidMessages
 from rtcprobe.result import Account
 from rtcprobe.scenario import Scenario
@@ -34,7 +34,8 @@ class Messages:
     def take(self, number: int, ways: Sequence[Exchanged]) -> None:
         """Take what was exchanged in call ``number``."""
         for each in ways:
-            self._calls.setdefault(each.way, {})[number] = call_messages(each.said, each.came)
+            found, calls = call_messages(each.said, each.came), self._calls.setdefault(each.way, {})
+            calls[number] = together(calls[number], found) if number in calls else found
 
     def accounts(self) -> tuple[Account, ...]:
         """Return what became of the messages, an account a way."""

@@ -11,7 +11,6 @@ import numpy as np
 from rtcprobe.call.targets.access import Leg as Line
 from rtcprobe.call.targets.base import CallSetup
 from rtcprobe.hearing.speech import Voices
-from rtcprobe.model import Plan, Voice, place
 from rtcprobe.playout.base import BLOCK_S
 from rtcprobe.probe import stalls
 from rtcprobe.probe.conversing import Spoke, spoke_in
@@ -87,6 +86,8 @@ def modelled(setup: CallSetup, voices: Voices, seed: np.random.SeedSequence) -> 
     """Return a call of the pure engine; ``seed`` is spent as ``Placing`` spends it on a call of the stack."""
     chance, call_seed, phase_seed = seed.spawn(3)
     red_copies = setup.protection.red_copies
+    from rtcprobe.model import Plan, Voice, place  # noqa: PLC0415 - six modules that a call of the stack does without
+
     plan = Plan(
         routes=setup.routes,
         voices={

@@ -13,7 +13,7 @@ import numpy as np
 from rtcprobe.errors import BadInputError, RtcprobeError
 from rtcprobe.hearing.speech import checked_alone, speak
 from rtcprobe.probe import stalls
-from rtcprobe.probe.beforehand import check_target, warm_up
+from rtcprobe.probe.beforehand import carries_messages, check_target, warm_up
 from rtcprobe.probe.conversing import MARKERS_S, Conversing
 from rtcprobe.probe.deadline import Deadline, longest_join_s, longest_talk_s
 from rtcprobe.probe.environment import environment
@@ -134,7 +134,7 @@ class _Run:
             scenario,
             video_dir=self.video_dir,
             without=self._without("pictures", "measured"),
-            filmed_there=getattr(self.placing.target, "films_itself", False),
+            filmed_there=getattr(self.placing.target, "films_there", ()),
         )
         messages = Messages(scenario, without=self._without("messages", "exchanged"))
         voided = Voided("call", plan.calls)
@@ -172,7 +172,7 @@ class _Run:
         if what == "pictures":
             has = getattr(target, "pictures", False)
         else:
-            has = not self.placing.outside or getattr(target, "textroom", None) is not None
+            has = carries_messages(target, outside=self.placing.outside)
         return None if has else f"{what} are not {done} with {target.name}: the sound was"
 
     def _result(self, made_with: Mapping[str, object]) -> Result:

@@ -8,18 +8,18 @@ from __future__ import annotations
 import math
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from rtcprobe.adaptation.encoder import SIZES
 from rtcprobe.call.camera import Camera, came_video, watched_on
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import Call
 from rtcprobe.call.targets.base import Way as CallWay
-from rtcprobe.call.targets.sfu_shown import Shown
 from rtcprobe.errors import BadInputError
 from rtcprobe.hearing.eyes import Constants, Seen, Viewing
 from rtcprobe.hearing.glimpses import see_glimpses
@@ -28,6 +28,7 @@ from rtcprobe.hearing.relate_pictures import related_pictures
 from rtcprobe.hearing.screen import Screen
 from rtcprobe.hearing.sights import CallSight, sight_account, skew_account, together, worst_frame
 from rtcprobe.picture.film import Film, Place, Reel
+from rtcprobe.picture.ladder import Ladder
 from rtcprobe.picture.settings import VideoSettings
 from rtcprobe.picture.shelf import Shelf
 from rtcprobe.picture.show import write_beside
@@ -39,6 +40,9 @@ from rtcprobe.scenario.video import VideoPlan
 from rtcprobe.timeline import VIDEO_ORDER
 from rtcprobe.units import format_rate
 from rtcprobe.ways import Way
+
+if TYPE_CHECKING:
+    from rtcprobe.call.targets.sfu_shown import Shown
 
 __all__ = ["Looking", "Pictures", "Watched", "first_pictures", "watched"]
 
@@ -67,7 +71,7 @@ class Watched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looking:
-    """One way of a call between ends that film, decode and show by themselves.
+    """One way of a call of which one end, or both, film, decode and show by themselves.
 
     ``forwarded``: a server stood between, whose part nobody can tell from the network's.
     """
@@ -76,6 +80,8 @@ class Looking:
     filmed: Filmed
     looked: Looked
     forwarded: bool
+    policy: str
+    """By what it was played: "the browser's own", or one of ours."""
 
 
 class Pictures:
@@ -85,34 +91,50 @@ class Pictures:
     """
 
     def __init__(
-        self, scenario: Scenario, *, video_dir: Path | None, without: str | None = None, filmed_there: bool = False
+        self,
+        scenario: Scenario,
+        *,
+        video_dir: Path | None,
+        without: str | None = None,
+        filmed_there: Collection[str] = (),
     ) -> None:
-        """Encode what is shown; nothing, ``without`` saying why, or where it is filmed at the other end (a browser's).
+        """Encode what is shown, but for whom it is ``filmed_there`` (in browsers); nothing, ``without`` saying why.
 
         Raises:
             MeasurementError: FFmpeg cannot encode one of the films.
         """
-        self._scenario, self._video_dir, self._filmed_there = scenario, video_dir, filmed_there
+        self._scenario, self._video_dir = scenario, video_dir
         self._without = without if _plans(scenario) else None
         self._plans = {} if without else _plans(scenario)
         self._films: dict[VideoSettings, Film] = {}
+        self._ladders: dict[VideoSettings, Ladder] = {}
         self._sights: dict[Way, dict[int, CallSight]] = {}
         self._places: dict[tuple[Way, int], tuple[Film, Mapping[int, Place]]] = {}
         """Of each way of each call, the frames that came as they were sent."""
         self._lips: Mapping[Way, tuple[LipSync, Viewing]] = {}
         """Of the call that is heard now, by the way of the sound."""
-        for plan in self._plans.values():
-            film = self._films.setdefault(plan.settings, Film(plan.settings, shelf=Shelf()))
-            if filmed_there:
+        self._encoded: dict[VideoSettings, Film] = {}
+        for name, plan in self._plans.items():
+            if plan.control != "fixed":
+                _ = self._ladders.setdefault(plan.settings, Ladder(plan.settings, SIZES)).content
                 continue
-            film.prepare(_frames(scenario.call.duration_s, plan))
+            film = self._films.setdefault(plan.settings, Film(plan.settings, shelf=Shelf()))
+            if name not in filmed_there:
+                film.prepare(_frames(scenario.call.duration_s, plan))
+                self._encoded[plan.settings] = film
 
     def cameras(self, *, endless: bool) -> dict[str, Camera]:
         """Return the camera of each who has one; ``endless``: it shows more than any join can take."""
+        remb = any(plan.control == "remb" for plan in self._plans.values())
         lasts_s = 2 * self._scenario.call.join_timeout_s if endless else self._scenario.call.duration_s
         return {
             name: Camera(
-                film=self._films[plan.settings], count=_frames(lasts_s, plan), policy=plan.playout, nack=plan.nack
+                film=self._films[plan.settings] if plan.control == "fixed" else self._ladders[plan.settings],
+                count=_frames(lasts_s, plan),
+                policy=plan.playout,
+                nack=plan.nack,
+                remb=remb,
+                control=plan.control,
             )
             for name, plan in self._plans.items()
         }
@@ -141,7 +163,7 @@ class Pictures:
         """
         for looking in (each for each in ways if isinstance(each, Looking)):
             seen = _glimpsed(looking, self._scenario)
-            sight = CallSight(policy="the browser's own", seen=seen, likeness={}, forwarded=looking.forwarded)
+            sight = CallSight(policy=looking.policy, seen=seen, likeness={}, forwarded=looking.forwarded)
             self._sights.setdefault(looking.way, {})[number] = sight
         for one in _by_way([each for each in ways if isinstance(each, Watched)]):
             sights = [self._sight(each, number) for each in one]
@@ -165,8 +187,8 @@ class Pictures:
         """Yield what a reader should know: an encoder that could not do what it was asked for."""
         if self._without is not None:
             yield self._without
-        for settings, film in self._films.items():
-            reached_bps = 0.0 if self._filmed_there else film.bitrate_bps()
+        for settings, film in self._encoded.items():
+            reached_bps = film.bitrate_bps()
             if reached_bps > _TOO_MUCH * settings.bitrate_bps:
                 took, asked = format_rate(round(reached_bps, -3)), format_rate(settings.bitrate_bps)
                 what = f"{settings.codec} of {settings.size} at {settings.fps}/s"
@@ -265,18 +287,20 @@ def first_pictures(call: Call, listener: Peer, scenario: Scenario, *, outside: b
 
 
 def _looking(way: CallWay) -> Looking | None:
-    """Return a way between browsers; None where its talker is none, or shows nothing. Other ends know of neither."""
+    """Return a way from a browser or to one; None where its talker shows nothing. Other ends know of neither."""
     shows, sees = (getattr(peer, "sights", None) for peer in (way.talker, way.listener))
     if shows is None or sees is None or (filmed := shows.filmed()) is None:
         return None
     name = Way.of(way.direction.talker, way.direction.listener, "video")
-    return Looking(way=name, filmed=filmed, looked=sees.looked(), forwarded=not shows.meets(sees))
+    forwarded = not shows.meets(sees)
+    return Looking(way=name, filmed=filmed, looked=sees.looked(), forwarded=forwarded, policy=sees.policy)
 
 
 def _glimpsed(each: Looking, scenario: Scenario) -> Seen:
     plans = _plans(scenario)
     viewer, camera = _viewer(plans, each.way), plans[each.way.talker]
-    constants = Constants(capture_s=camera.capture_s, encode_s=0.0, display_s=viewer.display_s)
+    encode_s = 0.0 if each.filmed.encodes else camera.encode_s
+    constants = Constants(capture_s=camera.capture_s, encode_s=encode_s, display_s=viewer.display_s)
     return see_glimpses(each.filmed, each.looked, constants)
 
 

@@ -11,9 +11,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rtcprobe.errors import BadInputError
-from rtcprobe.report.cases import Case, gravest
+
+if TYPE_CHECKING:
+    from rtcprobe.report.cases import Case
 
 __all__ = ["annotation_lines", "append_summary", "is_github"]
 
@@ -29,6 +32,8 @@ def is_github(environment: Mapping[str, str] = os.environ) -> bool:
 
 def annotation_lines(cases: Iterable[Case]) -> list[str]:
     """Return the workflow commands that annotate what did not pass, gravest first."""
+    from rtcprobe.report.cases import gravest  # noqa: PLC0415 - where no step runs nobody needs what cases are made of
+
     return [
         f"::{_KINDS[each.outcome]} title={_property(f'rtcprobe {each.suite}')}::{_data(each.message or each.name)}"
         for each in gravest(cases)

@@ -51,8 +51,17 @@ def beyond_goals(found: Iterable[Goal]) -> str:
     said = []
     for what, each in told.items():
         reach = " (out of reach)" if any(goal.out_of_reach for goal in each) else ""
-        said.append(f"{' and '.join(beyond(goal.outcome) for goal in each)} {what}{reach}")
+        shares = [beyond(goal.outcome) for goal in each]
+        if len(shares) > len(BOTH_WAYS):  # a room's many ways: the least and the most of them
+            known = sorted((goal for goal in each if goal.outcome.value is not None), key=_share)
+            ends = [known[0], known[-1]] if known and _share(known[0]) < _share(known[-1]) else [*known, *each][:1]
+            shares = [" to ".join(beyond(goal.outcome) for goal in ends)]
+        said.append(f"{' and '.join(shares)} {what}{reach}")
     return ", ".join(said)
+
+
+def _share(goal: Goal) -> float:
+    return goal.outcome.value or 0.0
 
 
 def out_of_reach(found: Iterable[Goal]) -> list[str]:

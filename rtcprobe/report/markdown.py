@@ -31,6 +31,7 @@ _MOST_COLUMNS = 12
 """Columns of a matrix that a pull request shows side by side."""
 
 _BUDGET_ORDER = ("missed", "inconclusive", "undecided", "met")
+# A name that is a URL would become a link, and a mark of Markdown's (or GitHub's @ and #) something else than itself.
 _SCHEME = re.compile(r"\bhttps?:")
 _SPECIAL = re.compile(r"([\\`*\[\]<>|&@#~!])")
 

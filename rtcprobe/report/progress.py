@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bars
 
 from rtcprobe.result import Progress
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
 
 __all__ = ["narrate"]
 
@@ -31,6 +32,10 @@ def narrate(name: str, *, quiet: bool) -> Iterator[Listener | None]:
 
 
 def _bars() -> Bars:
+    from rich.console import Console  # noqa: PLC0415 - who is told in lines, or nothing, need not load it
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415 - as above
+    from rich.progress import Progress as Bars  # noqa: PLC0415 - as above
+
     return Bars(
         TextColumn("{task.description}"),
         BarColumn(),

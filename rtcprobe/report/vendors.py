@@ -35,10 +35,12 @@ _FIGURES = {
     "glass_to_glass": ("Glass to glass", "is seen soonest"),
     "response": ("Answer", "answers soonest"),
     "barge_in": ("Stop", "stops soonest"),
-    "room.spread": ("Spread of listeners", "is heard by all at the same moment the most"),
+    "room.spread": ("Spread of listeners", "spreads its listeners least"),
     "room.on_stage": ("On stage to heard", "lets newcomers on stage be heard soonest"),
     "room.silence": ("Without a host", "is without a host the shortest"),
     "room.joined": ("Newcomers", "lets newcomers hear soonest"),
+    "room.first_picture": ("Newcomers' first picture", "lets newcomers see soonest"),
+    "room.on_screen": ("On stage to seen", "lets newcomers on stage be seen soonest"),
     "room.talk_over": ("Talk-over window", "lets two fall into each other's words the least"),
 }
 """Of each headline figure: what it is called, and what is said of who is best in it."""
@@ -217,4 +219,4 @@ def _won(vendor: str, panel: Panel) -> str:
         every = len(links) == len(panel.links)
         where = ("" if len(panel.links) == 1 else " on every link") if every else f" on {' and '.join(links)}"
         said.append(what + where)
-    return " and ".join(said)
+    return " and ".join(filter(None, (", ".join(said[:-1]), *said[-1:])))

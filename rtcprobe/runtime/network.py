@@ -26,10 +26,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import count
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rtcprobe.errors import MeasurementError
 from rtcprobe.link import Fate, LinkSpec, Path, Requested, Tally
+
+if TYPE_CHECKING:
+    from rtcprobe.runtime.egress import Egress
 
 __all__ = [
     "HOST",
@@ -95,6 +98,8 @@ class Direction:
         """Told when something is about to enter: what left before it has to be sealed first (``riding``)."""
         self.noted: Callable[[int, Fate, float], None] | None = None
         """Told of each packet's size, its fate, and when it entered."""
+        self.egress: Egress | None = None
+        """What decides who enters next, where somebody does."""
         self._last_due_s = -math.inf
 
     def in_order(self, due_s: float) -> float:
@@ -237,7 +242,7 @@ class Network:
         return transport, protocol
 
     def carry(self, source: EmulatedTransport, data: bytes, address: tuple[str, int]) -> None:
-        """Take a datagram from ``source``: seal its fate and schedule its delivery."""
+        """Take a datagram from ``source``: it enters its path now, or when it is its turn."""
         destination = self._endpoints.get(address)
         if destination is None or source.host.name in self._silent:
             return  # nobody listens there: a real network would lose it too
@@ -247,8 +252,21 @@ class Network:
         direction = self._directions.get((source.host.name, destination.host.name))
         if direction is None or destination.host.name in self._silent:
             return
-        fate = direction.offer(wire_size(data), now_s)
-        for arrival_s in fate.arrivals_s:
+        if direction.egress is None:
+            self._enter(direction, source, destination, data, now_s)
+        else:
+            direction.egress.leave(data, lambda: self._enter(direction, source, destination, data, self.now_s()))
+
+    def _enter(
+        self,
+        direction: Direction,
+        source: EmulatedTransport,
+        destination: EmulatedTransport,
+        data: bytes,
+        now_s: float,
+    ) -> None:
+        """Seal the fate of a datagram, and schedule its delivery."""
+        for arrival_s in direction.offer(wire_size(data), now_s).arrivals_s:
             due_s = direction.in_order(self.epoch_s + arrival_s)
             self.last_arrival_s = max(self.last_arrival_s, arrival_s)
             if self._at is not None and 127 < data[0] < 192:  # RTP and RTCP (RFC 7983 §7): most of what there is

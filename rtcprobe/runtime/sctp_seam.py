@@ -8,25 +8,33 @@ Facts:
     alike. So who expired is noted when it does: what is sent again without that was missed (fast retransmit). While no
     channel is open, INIT and COOKIE ECHO have a timer of their own, T1 (RFC 9260 §5.1).
 
-Rule: nothing is changed; what goes by is noted.
+    What is sent waits message by message in one queue while pieces of another leave. A channel is announced with a
+    priority of 0, which W3C's API cannot say (RFC 8832 §5.1: an OPEN's second word).
+
+Rules:
+    1. Nothing is changed; what goes by is noted.
+    2. But where ``scheduled`` is asked to: then whose turn it is, is told by the priority of channels, and announced. A
+       message, once begun, leaves whole: the stack has no I-DATA (RFC 8260 §2.2).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any, Final, Literal
 
 import aiortc.rtcsctptransport
 from aiortc import RTCPeerConnection
 from aiortc.rtcsctptransport import RTCSctpTransport
 
-from rtcprobe.messages import Chunk, Timeout, Why
+from rtcprobe.messages import PRIORITIES, WEIGHTS, Chunk, Priority, Timeout, Why
 from rtcprobe.messages.text import number_in
 from rtcprobe.runtime.aiortc_seam import attribute
+from rtcprobe.runtime.fair import FairQueue
 
-__all__ = ["SctpTap", "sctp_transport"]
+__all__ = ["SctpTap", "scheduled", "sctp_transport"]
 
 _CREATE: Final = "_RTCPeerConnection__createSctpTransport"
+_WAITING: Final = "_data_channel_queue"
 
 
 def sctp_transport(connection: RTCPeerConnection) -> RTCSctpTransport:
@@ -40,6 +48,44 @@ def sctp_transport(connection: RTCPeerConnection) -> RTCSctpTransport:
     transport = connection.sctp
     assert transport is not None
     return transport
+
+
+def scheduled(transport: RTCSctpTransport, priorities: Mapping[str, Priority]) -> None:
+    """Let whose message leaves next be told by ``priorities``, by the label of the channel; no channel is open yet.
+
+    Raises:
+        SeamError: an internal name has moved.
+    """
+    module = aiortc.rtcsctptransport
+    attribute(transport, _WAITING)
+    control, opens = attribute(module, "WEBRTC_DCEP"), attribute(module, "DATA_CHANNEL_OPEN")
+    setattr(transport, _WAITING, _Turns(priorities, control, opens))
+
+
+class _Turns:
+    """Messages that wait, in place of the stack's queue: (channel, protocol, data) each."""
+
+    def __init__(self, priorities: Mapping[str, Priority], control: int, opens: int) -> None:
+        self._priorities, self._control, self._opens = priorities, control, opens
+        self._waiting: FairQueue[tuple[Any, int, bytes]] = FairQueue()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def __iter__(self) -> Iterator[tuple[Any, int, bytes]]:
+        return iter(self._waiting)
+
+    def append(self, item: tuple[Any, int, bytes]) -> None:
+        """Let a message wait; what opens a channel says its priority."""
+        channel, protocol, data = item
+        level = self._priorities.get(channel.label, "low")
+        if protocol == self._control and data[:1] == bytes([self._opens]):
+            data = data[:2] + PRIORITIES[level].to_bytes(2, "big") + data[4:]
+        self._waiting.push(channel, WEIGHTS[level], len(data), (channel, protocol, data))
+
+    def popleft(self) -> tuple[Any, int, bytes]:
+        """Return whose turn it is."""
+        return self._waiting.pop()
 
 
 class SctpTap:
@@ -82,7 +128,7 @@ class SctpTap:
     @property
     def busy(self) -> bool:
         """Whether anything waits to leave, or to be acknowledged."""
-        return any(self._queues) or bool(attribute(self._transport, "_data_channel_queue"))
+        return any(self._queues) or bool(attribute(self._transport, _WAITING))
 
     def _sending(self, usual: Callable[[Any], Coroutine[Any, Any, None]]) -> Callable[[Any], Coroutine[Any, Any, None]]:
         async def send(chunk: Any) -> None:

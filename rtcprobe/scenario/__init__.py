@@ -3,9 +3,9 @@
 What the library holds is told without reading a situation: numpy and the schema's judge wait until one is.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from rtcprobe.lazily import exported
 from rtcprobe.scenario.library import find_scenario, library, library_folder, serves
 
 if TYPE_CHECKING:
@@ -46,13 +46,15 @@ __all__ = [
     "serves",
 ]
 
-_HOMES = {"parse_scenario": "read", "read_scenario": "read", "scenario_schema": "schema"}
-"""Where the names live that are no record of ``model``."""
-
 if not TYPE_CHECKING:
-
-    def __getattr__(name: str) -> Any:
-        if name not in __all__:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'model')}"), name)
-        return value
+    __getattr__ = exported(
+        __name__,
+        {
+            "model": (
+                *("CallPlan", "Cue", "Devices", "DtlsTimer", "MouthPlan", "Party", "Scenario", "SignalingPlan"),
+                *("Site", "Stream", "TargetPlan"),
+            ),
+            "read": ("parse_scenario", "read_scenario"),
+            "schema": ("scenario_schema",),
+        },
+    )

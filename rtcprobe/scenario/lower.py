@@ -26,8 +26,8 @@ from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.link import LinkSpec, parse_link
 from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.scenario.messages import message_plan
-from rtcprobe.scenario.model import SignalingPlan
 from rtcprobe.scenario.parties import ANYWHERE, OWN_LINES, Devices, MouthPlan, Party, Site, Stream
+from rtcprobe.scenario.plans import SignalingPlan
 from rtcprobe.scenario.script import Cue, parse_cue
 from rtcprobe.scenario.servers import servers_of
 from rtcprobe.scenario.video import video_plan

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rtcprobe.messages import MessagePlan, parse_frequency
+from rtcprobe.messages import WEIGHTS, MessagePlan, parse_frequency
 from rtcprobe.messages.plan import listed_of
 from rtcprobe.scenario.keys import choice, quantity, record, written
 from rtcprobe.units import parse_bytes, parse_duration
@@ -31,6 +31,7 @@ def message_plan(says: Mapping[str, Any]) -> MessagePlan:
         listed=listed_of(says.get("list", ())),
         ordered=says.get("ordered", usual.ordered),
         max_retransmits=says.get("max_retransmits"),
+        priority=says.get("priority"),
         max_lifetime_s=parse_duration(says["max_lifetime"]) if "max_lifetime" in says else None,
     )
 
@@ -72,6 +73,12 @@ def messages_schema() -> dict[str, Any]:
                 "examples": [0],
             },
             "max_lifetime": quantity("duration", "How long one is tried before it is given up.", "200ms"),
+            "priority": choice(
+                "Where more waits than a line takes, twice the share of the level below (RFC 8835): beside sound and "
+                "picture, whose level is low, and beside the messages of others over one connection. "
+                "Without it what is sent leaves in the order it was sent in, as browsers have it.",
+                list(WEIGHTS),
+            ),
         },
         description="Messages over a data channel beside sound and picture (SCTP over DTLS, the same transport): "
         "questions to a host, comments, gifts, moves of a game. Without this key there are none.",

@@ -31,8 +31,9 @@ from rtcprobe.scenario.conversing import conversation_of, parse_range
 from rtcprobe.scenario.groups import spelled_out
 from rtcprobe.scenario.lines import value_with_files_read, with_files_read
 from rtcprobe.scenario.lower import cast_of, within
-from rtcprobe.scenario.model import CallPlan, DtlsTimer, Scenario, TargetPlan
+from rtcprobe.scenario.model import Scenario
 from rtcprobe.scenario.parties import role_named
+from rtcprobe.scenario.plans import CallPlan, DtlsTimer, TargetPlan
 from rtcprobe.scenario.schema import NAME, PLACES, scenario_schema
 from rtcprobe.scenario.script import parse_cue
 from rtcprobe.scenario.servers import FORWARDING

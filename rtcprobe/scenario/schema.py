@@ -79,6 +79,7 @@ _TARGET_OPTIONS: dict[str, tuple[str, Any]] = {
     ),
     "hosts": ("Whom the page may reach beside its own host (page).", ["sfu.example", "*.vendor.example"]),
     "ends": ("echo: one page, which hears itself; two: a page at either end (page).", "two"),
+    "mouth": ("generator: the microphone is ours; file: the browser's own, which plays a file of ours (page).", "file"),
     "browser": ("The Chromium to start (page); found by itself where it is left out.", "/usr/bin/chromium"),
     "textroom": ("Which TextRoom of the same server messages go through (janus videoroom, audiobridge).", 1234),
     "pin": ("The room's pin (janus), by name: env:NAME or file:PATH.", "env:ROOM_PIN"),
@@ -96,19 +97,7 @@ def scenario_schema() -> dict[str, Any]:
         "title": "rtcprobe scenario",
         **record(
             {
-                "name": text(
-                    "Short name of the situation, in small letters, digits and . _ -; files are called after it.",
-                    "1v1-social",
-                    pattern=NAME,
-                ),
-                "serves": text("Whom this situation serves.", "Friends in two countries on a video app"),
-                "sources": {
-                    "type": "array",
-                    "items": {"type": "string", "minLength": 1},
-                    "description": "Where the numbers come from; assumptions are called so.",
-                    "examples": [["RTT: AWS p50 (cloudping.co, Jul 2025)"]],
-                    "default": [],
-                },
+                **_told(),
                 "caller": {**site, "description": f"The side that calls, and whose join is timed. {unneeded}"},
                 "callee": {**site, "description": f"The side that answers. {unneeded}"},
                 "parties": parties_schema(),
@@ -129,37 +118,8 @@ def scenario_schema() -> dict[str, Any]:
                 "playout": playout_schema(),
                 "video": video_schema(),
                 "messages": messages_schema(),
-                "dtls": record(
-                    {
-                        "timer": written(
-                            "timer",
-                            r"^(openssl|libwebrtc|.*[0-9].*)$",
-                            "When a lost handshake flight is first sent again: openssl (1 s), libwebrtc (twice the "
-                            "ICE round trip, 50 ms to 3 s), or a time.",
-                            "libwebrtc",
-                            default="openssl",
-                        )
-                    },
-                    description="The DTLS handshake.",
-                    default={},
-                ),
-                "budgets": {
-                    "type": "array",
-                    "items": written(
-                        "budget",
-                        r"^.*([<>]|\swithin\s).*$",
-                        "METRIC AGGREGATE OP VALUE, or METRIC within VALUE..VALUE, and (advisory) where missing it "
-                        "should not fail the run. "
-                        "AGGREGATE: p50 p90 p95 p99 min mean max share_above(VALUE); OP: < <= > >=; "
-                        "a metric of ways or legs takes the name of one after its first word "
-                        "(mouth_to_ear.caller_to_callee.lost, link.caller_to_callee.loss), without it the worst; "
-                        f"METRIC: {' '.join(METRICS)}",
-                        "join.first_audio p95 < 600ms",
-                    ),
-                    "description": "Numbers to stay within.",
-                    "examples": [["join.first_audio p95 < 600ms", "mouth_to_ear p95 < 100ms (advisory)"]],
-                    "default": [],
-                },
+                "dtls": _dtls(),
+                "budgets": _budgets(),
                 "figures": choice(
                     "Whose words figures are told in, too: a service's names, thresholds and definitions.",
                     list(DIALECTS),
@@ -168,6 +128,25 @@ def scenario_schema() -> dict[str, Any]:
             required=("name",),
         ),
         "anyOf": [{"required": ["link"]}, {"required": list(PLACES)}, {"required": ["parties"]}],
+    }
+
+
+def _told() -> dict[str, Any]:
+    """Return the keys that tell a reader what it is; none of them changes what is measured."""
+    return {
+        "name": text(
+            "Short name of the situation, in small letters, digits and . _ -; files are called after it.",
+            "1v1-social",
+            pattern=NAME,
+        ),
+        "serves": text("Whom this situation serves.", "Friends in two countries on a video app"),
+        "sources": {
+            "type": "array",
+            "items": {"type": "string", "minLength": 1},
+            "description": "Where the numbers come from; assumptions are called so.",
+            "examples": [["RTT: AWS p50 (cloudping.co, Jul 2025)"]],
+            "default": [],
+        },
     }
 
 
@@ -318,3 +297,40 @@ def _call() -> dict[str, Any]:
         description="What is done.",
         default={},
     )
+
+
+def _dtls() -> dict[str, Any]:
+    return record(
+        {
+            "timer": written(
+                "timer",
+                r"^(openssl|libwebrtc|.*[0-9].*)$",
+                "When a lost handshake flight is first sent again: openssl (1 s), libwebrtc (twice the "
+                "ICE round trip, 50 ms to 3 s), or a time.",
+                "libwebrtc",
+                default="openssl",
+            )
+        },
+        description="The DTLS handshake.",
+        default={},
+    )
+
+
+def _budgets() -> dict[str, Any]:
+    return {
+        "type": "array",
+        "items": written(
+            "budget",
+            r"^.*([<>]|\swithin\s).*$",
+            "METRIC AGGREGATE OP VALUE, or METRIC within VALUE..VALUE, and (advisory) where missing it "
+            "should not fail the run. "
+            "AGGREGATE: p50 p90 p95 p99 min mean max share_above(VALUE); OP: < <= > >=; "
+            "a metric of ways or legs takes the name of one after its first word "
+            "(mouth_to_ear.caller_to_callee.lost, link.caller_to_callee.loss), without it the worst; "
+            f"METRIC: {' '.join(METRICS)}",
+            "join.first_audio p95 < 600ms",
+        ),
+        "description": "Numbers to stay within.",
+        "examples": [["join.first_audio p95 < 600ms", "mouth_to_ear p95 < 100ms (advisory)"]],
+        "default": [],
+    }

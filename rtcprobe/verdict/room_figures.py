@@ -33,6 +33,8 @@ _TIMES: Final = {
     "room.on_stage": "waits for somebody on stage",
     "room.silence": "waits for a host",
     "room.joined": "newcomers",
+    "room.first_picture": "newcomers who see somebody",
+    "room.on_screen": "waits for a picture of somebody on stage",
     "room.talk_over": "pairs",
 }
 _EXPLAIN: Final = ("room.talk_over",)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import uniform_filter1d
 
-from rtcprobe.audio import ear
+from rtcprobe.audio import matched
 from rtcprobe.audio.ear import FLOOR, listen
 from rtcprobe.audio.marker import MARKER_SAMPLES, Marker, MarkerTrain, trains, waveform
 from rtcprobe.audio.mouth import Mouth, Noise, Speech, encode_stream
@@ -287,5 +287,24 @@ def test_a_spectrum_is_smoothed_as_scipy_does_it_to_the_bit():
     rng = np.random.default_rng(5)
     for spread in (0.0, 1.0, 4.0) * 20:  # of white noise, and of speech
         power = (40 + rng.exponential(100.0, 1861) * np.exp(spread * rng.standard_normal(1861))).astype(np.float32)
-        smooth = ear._smooth(power)
-        assert np.array_equal(smooth, uniform_filter1d(power, ear._SMOOTHING_BINS, mode="nearest"))
+        smooth = matched._smooth(power)
+        assert np.array_equal(smooth, uniform_filter1d(power, matched._SMOOTHING_BINS, mode="nearest"))
+
+
+def test_where_a_correlation_peaks_is_where_all_its_samples_at_48_khz_say():
+    rng = np.random.default_rng(3)
+    bins, _, finely = matched._turns()
+    for lag in (40, 777, 2039):
+        spectrum = rng.standard_normal((2, len(bins))).astype(np.float32)
+        product = np.asarray(spectrum[0] + 1j * spectrum[1], dtype=np.complex64)
+        wave = matched._wave(product)
+        turned = product * np.exp(2j * np.pi * bins * lag / matched._SEGMENT)
+        every = (finely.astype(np.complex128) @ turned).real / matched._SEGMENT
+        read = (matched._kernel() @ wave[lag - matched._REACH : lag + matched._REACH + 1]) * np.exp(
+            2j * np.pi * bins[0] * lag / matched._SEGMENT
+        )
+        assert read.real == pytest.approx(every, abs=1e-4 * float(np.abs(every).max()))
+        offset, height = matched._peak(product, wave, lag)
+        top = int(every.argmax())
+        assert abs(offset - matched._FINE[top]) <= 0.5
+        assert height >= every[top] * (1 - 1e-5)

@@ -18,6 +18,7 @@ from rtcprobe.link import (
     Requested,
     Tally,
     parse_link,
+    requested,
 )
 
 
@@ -119,6 +120,15 @@ def test_delays_of_several_hops_add_as_independent_ones_do():
     asked = Requested.of([LinkSpec(delay=delay) for delay in hops])
     assert (asked.delay_p50_s, asked.delay_p95_s) == pytest.approx((0.03, 0.03822), abs=5e-5)
     assert asked.delay_p99_s == pytest.approx(0.04163, abs=1e-4)
+
+
+def test_the_sum_of_two_hops_has_the_quantiles_of_all_pairs_to_the_bit():
+    rng = np.random.default_rng(1)
+    ranks = (np.arange(512) + 0.5) / 512
+    heavy = np.sort(rng.pareto(1.5, 512))
+    for first, second in ((heavy, np.sort(rng.random(512))), (np.round(heavy, 1), heavy), (np.ones(512), np.ones(512))):
+        pairs = np.add.outer(first, second).ravel()
+        assert np.array_equal(requested._summed(first, second), np.quantile(pairs, ranks, method="hazen"))
 
 
 def test_a_repeating_schedule_is_averaged_over_its_round():

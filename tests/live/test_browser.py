@@ -47,8 +47,9 @@ def _browser(network):
 
 @pytest.fixture(scope="module")
 def runs(_browser):
-    """The same calls over two links."""
-    return {link: valid_run("1v1-social", *SHORT, f"link={link}") for link in ("delay 0ms", "delay 40ms")}
+    """The same calls over two links, the farther with cameras."""
+    more = {"delay 0ms": (), "delay 40ms": ("video={size: 320x240, fps: 15}",)}
+    return {link: valid_run("1v1-social", *SHORT, f"link={link}", *each) for link, each in more.items()}
 
 
 def test_the_links_delay_moves_what_the_page_says_by_as_much_on_the_wire(runs):
@@ -84,6 +85,16 @@ def test_a_pages_join_is_taken_apart_from_navigation_to_first_sound(runs):
     assert join.phases["dtls"] >= 0.079
 
 
+def test_page_and_peer_see_each_other_and_know_every_frame_twice(runs):
+    seen = [each for each in runs["delay 40ms"].accounts if each.kind == "glass_to_glass"]
+    assert [each.way for each in seen] == [f"{way}.video" for way in WAYS.values()]
+    for each in seen:
+        counts = each.playout.w3c
+        assert counts["framesIdentifiedTwice"] == counts["framesIdentifiedAlike"] > 20
+        assert each.stages["network_min"] == pytest.approx(0.040, abs=0.001)
+        assert min(sample.delay_s for sample in each.samples) > 0.040
+
+
 def test_all_media_passed_our_link_and_the_browser_is_named(runs):
     page = runs["delay 40ms"].parties["caller"]
     assert page["browser"].startswith("Chromium ")
@@ -106,7 +117,8 @@ def test_janus_own_demo_page_is_an_echo_that_is_away_for_as_long_as_the_link_tak
     recipe = str(library_folder() / "pages" / "janus-echotest.yaml")
     runs = {}
     for link in ("delay 0ms", "delay 40ms"):
-        own = (f"target.url={echo_page}", "target.hosts=[]", f"link={link}")
+        mouth = "file" if link == "delay 40ms" else "generator"  # whose packets they are makes no difference
+        own = (f"target.url={echo_page}", "target.hosts=[]", f"link={link}", f"target.mouth={mouth}")
         runs[link] = valid_run(recipe, *SHORT[1:], "call.calls=1", *own)
         (join,) = runs[link].join.attempts
         assert join.failed is None
@@ -116,7 +128,9 @@ def test_janus_own_demo_page_is_an_echo_that_is_away_for_as_long_as_the_link_tak
     # Each packet is let out by our loop twice, and passes Janus: as late as the harness says of itself, at most.
     late_s = sum(each.p99_s or 0.0 for run in runs.values() for each in run.harness.latenesses.values())
     assert forty - none == pytest.approx(0.080, abs=0.0015 + late_s)
-    assert runs["delay 40ms"].parties["caller"]["media"].startswith("all of it passed our link")
+    page = runs["delay 40ms"].parties["caller"]
+    assert page["media"].startswith("all of it passed our link")
+    assert page["mouth"].startswith("file: the browser's own microphone")
 
 
 def test_two_pages_meet_hear_and_see_each_other_over_both_their_lines(network, tmp_path):

@@ -9,7 +9,7 @@ import pytest
 
 from rtcprobe.runtime import aiortc_seam
 from rtcprobe.runtime.entropy import Entropy
-from rtcprobe.runtime.sctp_seam import SctpTap, sctp_transport
+from rtcprobe.runtime.sctp_seam import SctpTap, scheduled, sctp_transport
 from rtcprobe.runtime.virtual import EPOCH_S, VirtualEventLoop
 
 
@@ -124,3 +124,32 @@ def test_a_name_that_moved_is_told_in_a_sentence():
             sctp_transport(SimpleNamespace(sctp=None))
 
     virtual(main)
+
+
+def test_whose_message_leaves_next_is_told_by_priorities_and_so_are_channels_announced():
+    async def main():
+        aiortc_seam.install()
+        connection = aiortc_seam.new_peer_connection()
+        transport, left = sctp_transport(connection), []
+        scheduled(transport, {"gifts": "high", "chat": "very-low"})
+        for label in ("chat", "gifts", "plain"):
+            channel = connection.createDataChannel(label)
+            channel._setReadyState("open")
+            for _ in range(8):
+                channel.send("x" * 100)
+
+        async def send(stream, protocol, data, **_):
+            left.append((transport._data_channels[stream].label, protocol, data))
+
+        transport._send = send
+        transport._association_state = transport.State.ESTABLISHED
+        transport._data_channel_id = 0
+        await transport._data_channel_flush()
+        return left
+
+    left = virtual(main)
+    opens = {label: int.from_bytes(data[2:4], "big") for label, protocol, data in left if protocol == sctp.WEBRTC_DCEP}
+    assert opens == {"chat": 128, "gifts": 1024, "plain": 256}  # RFC 8832 §6.4: low is what nobody says
+    said = [label for label, protocol, _ in left if protocol != sctp.WEBRTC_DCEP]
+    assert [said[:9].count(label) for label in ("gifts", "plain", "chat")] == [6, 2, 1]  # 4 : 1 : 0.5, a message each
+    assert sorted(said) == sorted(["chat", "gifts", "plain"] * 8)

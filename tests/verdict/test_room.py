@@ -298,6 +298,9 @@ def test_who_joins_waits_for_a_picture_and_who_goes_on_stage_is_waited_for():
     assert value("room.ben.on_screen max < 1s", result).value == pytest.approx(0.390)
     back = Result.from_dict(json.loads(json.dumps(replace(result, room=found).to_dict()))).room
     assert back.newcomers[0].picture_s == pytest.approx(0.750)
+    judged = judge(result, [])
+    rows = {each.name for each in compare([judged], [judged]).differences}
+    assert {"room.first_picture p50", "room.on_screen p50", "room.first_picture p95"} <= rows
     assert back.entrances[0].pictures[0].wait_s == pytest.approx(0.390)
 
 

@@ -44,8 +44,8 @@ from rtcprobe.messages import CameMessages, MessagePlan, SaidMessages
 from rtcprobe.recording import Came, Said
 from rtcprobe.result import Clock
 from rtcprobe.runtime.network import Host, Network
-from rtcprobe.scenario import Cue, TargetPlan
-from rtcprobe.scenario.model import Connection
+from rtcprobe.scenario import Cue, Scenario, TargetPlan
+from rtcprobe.scenario.plans import Connection
 from rtcprobe.timeline import Side, Stop, Timer, Wait
 from rtcprobe.ways import Leg as LegName
 from rtcprobe.ways import Way as WayName
@@ -56,6 +56,7 @@ __all__ = [
     "TWO_ENDS_ROUTES",
     "Call",
     "CallSetup",
+    "PlacedTarget",
     "RoomTarget",
     "Route",
     "Target",
@@ -126,6 +127,16 @@ class CallSetup:
         """How long the longest speech takes."""
         return max((each.duration_s for each in self.speech.values() if each is not None), default=self.lasts_s)
 
+    @property
+    def numbered(self) -> bool:
+        """Whether packets are numbered over all sections, for a camera that adapts by what came of them."""
+        return any(camera.control == "gcc" for camera in self.cameras.values())
+
+    @property
+    def by_estimate(self) -> bool:
+        """Whether a camera adapts to what the other side estimates (REMB): then nobody numbers packets."""
+        return any(camera.control == "remb" for camera in self.cameras.values())
+
     def mouth(
         self,
         party: str,
@@ -155,6 +166,7 @@ class CallSetup:
 
     def peer(self, host: Host, side: Side, wanted: Sequence[SoundWanted | PictureWanted], **more: Any) -> Peer:
         """Return a connection of ``side`` at ``host`` with these m-sections."""
+        more.setdefault("transport_cc", self.numbered)
         peer = Peer(host, side, wanted, dtls_timeout_s=self.dtls_timeout_s, protection=self.protection, **more)
         for picture in peer.pictures:
             if isinstance(picture.watcher, Watching):
@@ -323,6 +335,24 @@ class RoomTarget(Protocol):
 
         Raises:
             BadInputError: they cannot.
+        """
+        ...
+
+
+@runtime_checkable
+class PlacedTarget(Protocol):
+    """Servers of ours, whose places a scenario tells."""
+
+    @property
+    def legs(self) -> Sequence[LegName]:
+        """The legs that links are written for, there."""
+        ...
+
+    def placed(self, scenario: Scenario) -> Target:
+        """Return it between the parties of ``scenario``.
+
+        Raises:
+            BadInputError: it cannot be.
         """
         ...
 

@@ -3,7 +3,8 @@
 Rules:
     1. Whatever fails is one sentence in ``failed`` that says how far which side had come, our own faults too.
     2. After a call has come about, what ends it early is a sentence in ``cut``; what was measured until then stands.
-    3. The end is bounded: leaving, every peer and every client have ``endings.HANG_UP_TIMEOUT_S`` each. What is on its
+    3. The end is bounded: leaving, every peer and every client have ``endings.HANG_UP_TIMEOUT_S`` each, and what takes
+       longer is told. What is on its
        way up the line by then still leaves: without the goodbye (RTCP BYE, the alert of DTLS) the far side would keep
        the session until its ICE consent runs out, half a minute later (RFC 7675 §5.1).
 """
@@ -125,11 +126,11 @@ class Course(Hooks):
             task.cancel()
         # What was agreed on is asked for before anything is closed.
         self.paths = {peer: peer.path() for peer in self.peers}
-        left = await bounded(self.leave())
-        self.warnings += [] if left is None else [f"leaving: {left}"]
-        closed = await self.close_peers()
-        closed += await asyncio.gather(*(bounded(client.aclose()) for client in self.clients))
-        self.warnings += dict.fromkeys([*(f"hanging up: {each}" for each in closed if each), *self.complaints()])
+        begun_s = self.network.now_s()
+        told = [await bounded("leaving", self.leave(), lambda: self.open_since(begun_s))]
+        told += await self.close_peers()
+        told += await asyncio.gather(*(bounded("closing a connection", each.aclose()) for each in self.clients))
+        self.warnings += dict.fromkeys([*filter(None, told), *self.complaints()])
         await self.close_network()
 
     def _done_meanwhile(self, task: asyncio.Task[None]) -> None:

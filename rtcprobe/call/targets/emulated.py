@@ -28,6 +28,7 @@ from rtcprobe.call.targets.endings import HANG_UP_TIMEOUT_S, OVERTIME_S, all_of,
 from rtcprobe.errors import MeasurementError
 from rtcprobe.link import Link, Path
 from rtcprobe.messages import Due
+from rtcprobe.runtime.egress import Egress
 from rtcprobe.runtime.network import Direction, Host, Network
 from rtcprobe.timeline import Wait
 
@@ -70,7 +71,10 @@ def world(
     for (source, destination), route_seed in zip(routes, network_seed.spawn(len(routes)), strict=True):
         specs = setup.routes[source, destination]
         links = [Link(spec, child) for spec, child in zip(specs, route_seed.spawn(len(specs)), strict=True)]
-        network.connect(hosts[source], hosts[destination], Path(links))
+        direction = network.connect(hosts[source], hosts[destination], Path(links))
+        plan = setup.messages.get(source)
+        if plan is not None and plan.priority is not None and links:
+            direction.egress = Egress(links[0], network, plan.priority)
     return World(network=network, hosts=hosts, members=_members(setup, network, hosts, phase_seed))
 
 
@@ -92,11 +96,12 @@ class EmulatedCall(Course):
 
         Their messages go.
         """
+        begun_s, away = self.network.now_s(), {each.name for each in self._members.values() if not each.there}
         for member in self._members.values():
             if member.there and (joining or not silent(member.name, self.setup.cues)):
                 member.speak()
             if member.there:
-                member.may_send()
+                member.may_send(begun_s, away)
 
     def report(self) -> dict[str, object]:
         """Return nothing: all sides are ours."""
@@ -184,7 +189,7 @@ class EmulatedCall(Course):
 
     async def close_peers(self) -> list[str | None]:
         """Hang up one after the other, in an order that no clock decides."""
-        return [await bounded(peer.close()) for peer in self.peers]
+        return [await bounded(f"hanging up {peer.side}", peer.close()) for peer in self.peers]
 
     def too_late(self, peer: Peer, limit_s: float) -> str:
         """Return what ``peer`` was waiting for after ``limit_s``, and which timer still tried."""

@@ -26,7 +26,7 @@ from typing import Any, Final
 import numpy as np
 from aiortc import RTCPeerConnection, RTCRtpTransceiver
 
-from rtcprobe.call.channel import Channel, ChannelWanted, drained, opened
+from rtcprobe.call.channel import Channel, ChannelEnd, ChannelWanted, drained, opened
 from rtcprobe.call.ends.connecting import Connecting
 from rtcprobe.call.janus import JanusHandle, JanusSession
 from rtcprobe.call.peer import UNDER_WAY_S, Peer
@@ -59,8 +59,8 @@ class TextRoomBeside(JanusSteps, RoomCourse):
         """Say which room is for text, once everybody is known."""
         self.textroom = textroom
         self._texts: dict[str, _TextEnd] = {}
-        self._may_send = False
-        self._wanted: dict[str, tuple[ChannelWanted, int]] = {}
+        self._talk_s: float | None = None
+        self._wanted: dict[str, ChannelWanted] = {}
         if textroom is None:
             return
         children = seed.spawn(len(setup.speech))
@@ -70,19 +70,19 @@ class TextRoomBeside(JanusSteps, RoomCourse):
             if plan is None and not reads:
                 continue
             by_rate = () if plan is None else plan.by_rate(setup.lasts_s, np.random.Generator(np.random.PCG64(child)))
-            wanted = ChannelWanted(plan=plan, by_rate=by_rate, lasts_s=setup.lasts_s, reads=reads)
-            self._wanted[name] = wanted, place * OF_ONE
+            self._wanted[name] = ChannelWanted(
+                plan=plan, by_rate=by_rate, lasts_s=setup.lasts_s, reads=reads, first=place * OF_ONE
+            )
 
     async def attach(self, peer: Peer, plugin: str, on_gone: Callable[[str], None]) -> tuple[JanusSession, JanusHandle]:
         """Attach as ever; a party's first session is its text's, too."""
         session, handle = await super().attach(peer, plugin, on_gone)
         who = next(each for each in self.attendees.values() if peer in each.peers)
         if who.name in self._wanted and who.name not in self._texts:
-            wanted, first = self._wanted[who.name]
-            channel = _TextChannel(who.name, wanted, self.network, first=first, room=self.textroom)
+            channel = _TextChannel(who.name, self._wanted[who.name], self.network, room=self.textroom)
             self._texts[who.name] = _TextEnd(who.host.beside(), who.name, channel, self.setup)
-            if self._may_send:
-                channel.may_send.set()
+            if self._talk_s is not None:
+                channel.let_send(self._talk_s)
             self.meanwhile(self._meet_textroom(who, session))
         elif who.name in self._wanted:
             self.warnings.append(f"{who.name} came back, and writes and reads nothing any more: a text is joined once")
@@ -91,9 +91,9 @@ class TextRoomBeside(JanusSteps, RoomCourse):
     def let_speak(self, *, joining: bool) -> None:
         """Let mouths speak, and messages go."""
         super().let_speak(joining=joining)
-        self._may_send = True
+        self._talk_s = self.network.now_s()
         for end in self._texts.values():
-            end.channel.may_send.set()
+            end.channel.let_send(self._talk_s)
 
     def write(self, who: Attendee) -> None:
         """Let a party send a message, once its text is connected."""
@@ -107,8 +107,8 @@ class TextRoomBeside(JanusSteps, RoomCourse):
         if end is not None:
             end.channel.left_alone(UNDER_WAY_S)
             end.channel.stop()
-            why = await bounded(end.close())
-            self.warnings += [] if why is None else [f"{who.name} left: {why}"]
+            why = await bounded(f"{who.name} left", end.close())
+            self.warnings += [] if why is None else [why]
         await super().depart(who)
 
     async def say_all(self) -> None:
@@ -116,7 +116,7 @@ class TextRoomBeside(JanusSteps, RoomCourse):
         await super().say_all()
         if self.cut is None:
             ends = [end for name, end in self._texts.items() if self.attendees[name].there]
-            await drained([end.channel for end in ends], [end.ended for end in ends])
+            await drained([ChannelEnd(end.channel, end.ended) for end in ends])
         self.warnings += [end.channel.refused for end in self._texts.values() if end.channel.refused]
 
     async def close_peers(self) -> list[str | None]:
@@ -124,7 +124,10 @@ class TextRoomBeside(JanusSteps, RoomCourse):
         for end in self._texts.values():
             end.channel.stop()
         left = await super().close_peers()
-        return [*left, *[await bounded(end.close()) for end in self._texts.values()]]
+        return [
+            *left,
+            *[await bounded(f"hanging up the text of {name}", end.close()) for name, end in self._texts.items()],
+        ]
 
     def messages(self) -> list[tuple[WayName, SaidMessages, CameMessages]]:
         """Return what was sent on each way, by who writes in the order written, then by reader."""
@@ -190,10 +193,8 @@ class _Unasked(Transceiver):
 class _TextChannel(Channel):
     """A party's messages to and from a TextRoom. ``refused`` is why the room did not let it in, in a sentence."""
 
-    def __init__(
-        self, side: str, wanted: ChannelWanted, network: Network, *, first: int, room: int | str | None
-    ) -> None:
-        super().__init__(side, wanted, network, first=first)
+    def __init__(self, side: str, wanted: ChannelWanted, network: Network, *, room: int | str | None) -> None:
+        super().__init__(side, wanted, network)
         self.refused = ""
         self._room, self._transactions = room, 0
 

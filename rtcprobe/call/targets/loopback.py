@@ -20,7 +20,7 @@ from itertools import combinations, permutations
 import numpy as np
 
 from rtcprobe.call.camera import first_pictures
-from rtcprobe.call.channel import Channel, drained
+from rtcprobe.call.channel import Channel, ChannelEnd, drained
 from rtcprobe.call.live import introduce
 from rtcprobe.call.member import Member
 from rtcprobe.call.peer import Peer
@@ -230,7 +230,7 @@ class LoopbackCall(EmulatedCall):
         else:
             self.cut = await said_all({way.talker: None for way in self.ways}, self.peers, self.network)
         if self.setup.messages and self.cut is None:
-            await drained(self._channels(), [peer.ended for peer in self.there])
+            await drained(self._channels())
         asked = (peer.pictures or (peer.negotiated is not None and peer.negotiated.nack) for peer in self.peers)
         await self.until_the_last_packet(patient=any(asked))
 
@@ -245,10 +245,11 @@ class LoopbackCall(EmulatedCall):
         self.broke(peer, after_s)
         return bool(self.sound_ways())
 
-    def _channels(self) -> list[Channel]:
+    def _channels(self) -> list[ChannelEnd]:
         """Return every end of a channel between those who are there."""
         there = {name for name, member in self._members.items() if member.there}
-        return [peer.channel for route, peer in self._peers.items() if peer.channel and there.issuperset(route)]
+        found = [peer for route, peer in self._peers.items() if there.issuperset(route)]
+        return [ChannelEnd(peer.channel, peer.ended) for peer in found if peer.channel is not None]
 
     def _channel(self, one: str, other: str) -> Channel | None:
         """Return the end of ``one`` of its channel to another."""

@@ -54,13 +54,13 @@ class _MixRoom(Room):
         member, home = self.world.members[name], self.plan.homes[name]
         talkers = self.hears[name] if listens else []
         publishes = publishes and member.mouth is not None and self.heard(name)
-        written = None if self.seats[name] else self.post.wanted(name)
+        written = self.post.wanted(name)
         if not publishes and not talkers and written is None:
             return None
         media: Media = "recvonly" if not publishes else "sendrecv" if talkers else "sendonly"
         peer = member.join_mix(home, media, milestones=CALLER_ORDER, messages=written)
         booth = Booth(name, self._mixing, _ANSWERED[media], frozenset(talkers), self.world.network)
-        courier = None if written is None else self.post.at_home(name)
+        courier = self.post.at_home(name, peer)
         leg = self._leg(home, [booth], CALLEE_ORDER, courier)
         seat = _MixSeat(peer=peer, leg=leg, listens_to=talkers, publishes=publishes)
         self.seats[name].append(seat)

@@ -19,28 +19,27 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from typing import Any
 
 from rtcprobe.call.peer import UNDER_WAY_S, Peer
-from rtcprobe.call.targets.base import CallSetup, Trouble, Way
+from rtcprobe.call.targets.base import CallSetup, Way
 from rtcprobe.call.targets.blame import came, named
 from rtcprobe.call.targets.endings import OVERTIME_S, arriving
 from rtcprobe.call.targets.last_words import gone, last_packets
-from rtcprobe.call.targets.room_hooks import Attendee, NobodyThereError, RoomHooks
+from rtcprobe.call.targets.room_hooks import Attendee, NobodyThereError
 from rtcprobe.call.targets.room_script import RoomPerformance
+from rtcprobe.call.targets.room_troubles import RoomTroubles
 from rtcprobe.errors import MeasurementError, RtcprobeError, unforeseen
 
 __all__ = ["RoomCourse"]
 
 
-class RoomCourse(RoomHooks):
+class RoomCourse(RoomTroubles):
     """What runs a room; who is in it, and how they enter, publish and listen, is a subclass's matter."""
 
     def __init__(self, setup: CallSetup, *, server: str) -> None:
         super().__init__(setup, server=server)
-        self._in_vain: set[Peer] = set()
-        """Connections that waited for somebody who never came."""
         self.over_s = math.inf
         """When the script was over, seconds since the epoch."""
 
@@ -57,10 +56,10 @@ class RoomCourse(RoomHooks):
         """
         there = [who for who in self.attendees.values() if who.there]
         await asyncio.gather(*(self.attend(who, self.due(who), limit_s, set(reached)) for who in there))
-        self._blame_talkers()
+        self.blame_talkers()
         if not (self.heard_ways() and any(peer not in self.troubles for peer in self.there)):
             raise MeasurementError(self.reason())
-        self.warnings += self._told({})
+        self.warnings += self.told_since({})
 
     async def say_all(self) -> None:
         """Wait until those who are there have said all, or the script is over, and the last of it has come.
@@ -71,7 +70,7 @@ class RoomCourse(RoomHooks):
         self.cut = await (self._performed() if self.setup.cues else self._said_all(begun_s))
         if self.cut is not None:
             return
-        self.warnings += self._told(before)
+        self.warnings += self.told_since(before)
         silent_s, ways = self.network.now_s(), self.heard_ways()
         if self.setup.cues:  # who began late has not said all it has
             ways, self.over_s = [each for each in ways if self._lasts(each)], silent_s
@@ -83,15 +82,6 @@ class RoomCourse(RoomHooks):
             self.warnings += [f"of {way.talker.side}, {why}" for way, why in lost]
         if not self.setup.cues:
             await last_packets(ways, self.network, silent_s)
-
-    def heard_ways(self) -> list[Way]:
-        """Return the ways whose two connections have come about, and not broken."""
-        return [way for way in self.ways if way.talker not in self.troubles and way.listener not in self.troubles]
-
-    def last_of(self, who: Attendee) -> Peer:
-        """Return which of a party's listening connections was the last, of those whose talker came."""
-        came_by = [peer for peer in who.hearing.values() if peer not in self._in_vain] or list(who.hearing.values())
-        return max(came_by, key=lambda peer: peer.timeline.marks.get("first_packet", float("inf")))
 
     async def attend(
         self, who: Attendee, due: Sequence[Peer], limit_s: float, reached: Collection[asyncio.Event] = ()
@@ -190,26 +180,16 @@ class RoomCourse(RoomHooks):
                 await arriving(work, [awaited], [peer], self.over_of(peer), lost=lost, broken=self.gave_up)
         except TimeoutError:
             why = self.too_late(peer, limit_s)
-            if not self._has_talker(peer):
-                self._in_vain.add(peer)
+            if not self.has_talker(peer):
+                self.in_vain.add(peer)
         except RtcprobeError as error:
             why = str(error)
             if isinstance(error, NobodyThereError):
-                self._in_vain.add(peer)
+                self.in_vain.add(peer)
         except Exception as error:  # noqa: BLE001 - a fault of ours fails this connection, and not the others
             why = unforeseen(error)
         if why is not None:
             self.trouble(peer, why)
-
-    def trouble(self, peer: Peer, why: str) -> None:
-        """Note what went wrong with a connection not hung up by us, and tell those who wait for what it publishes."""
-        who = self.owner_of(peer)
-        if peer in who.left_s:
-            return
-        self.troubles.setdefault(peer, Trouble(why, self.stop_of(peer)))
-        if peer is who.publishing and not who.on_air.done():
-            who.on_air.set_exception(NobodyThereError(f"{who.name} was not there to be heard: {why}"))
-            who.on_air.exception()  # where nobody waits for it, it was told all the same
 
     async def _said_all(self, begun_s: float) -> str | None:
         """Wait until all is said by those who are still there; return what ended the call before, in a sentence."""
@@ -239,45 +219,3 @@ class RoomCourse(RoomHooks):
             for task in (*saying, *watching):
                 task.cancel()
         return None
-
-    def _has_talker(self, peer: Peer) -> bool:
-        """Return whether somebody whom ``peer`` hears is on the air."""
-        who = self.owner_of(peer)
-        talkers = [talker for talker, each in who.hearing.items() if each is peer]
-        on_air = [self.attendees[talker].on_air for talker in talkers if talker in self.attendees]
-        return not talkers or any(each.done() and each.exception() is None for each in on_air)
-
-    def _blame_talkers(self) -> None:
-        """Let whoever waited in vain say what prevented the talker."""
-        for who in self.attendees.values():
-            for talker, peer in who.hearing.items():
-                sent = self.attendees[talker].publishing
-                if peer in self._in_vain and sent in self.troubles:
-                    why = f"{talker} was not there to be heard: {self.troubles[sent].why}"
-                    self.troubles[peer] = self.troubles[peer]._replace(why=why)
-
-    def reason(self) -> str:
-        """Return why nobody is heard by anybody: what went wrong first of what did not follow from something else."""
-        own = [each.why for peer, each in self.troubles.items() if peer not in self._in_vain]
-        return own[0] if own else "nobody is heard by anybody"
-
-    def _told(self, before: Mapping[Peer, Trouble]) -> list[str]:
-        """Return a sentence for each trouble that is not among those ``before``, nor followed from another's."""
-        fresh = {peer: each.why for peer, each in self.troubles.items() if peer not in {*before, *self._in_vain}}
-        out: list[str] = []
-        for who in self.attendees.values():
-            whys = dict.fromkeys(fresh[peer] for peer in who.all_peers if peer in fresh)
-            out += [
-                f"{who.name} {_missed(who, [p for p in who.all_peers if fresh.get(p) == why])}: {why}" for why in whys
-            ]
-        return out
-
-
-def _missed(who: Attendee, peers: Iterable[Peer]) -> str:
-    """Return what a party missed whose connections these are."""
-    hit = set(peers)
-    if hit == set(who.peers):
-        return "was not in the room, or not to its end"
-    names = [talker for talker, each in who.heard.items() if hit.intersection(each)]
-    unheard = f"did not hear {' and '.join(names)}" if names else ""
-    return " and ".join(each for each in ("was not heard" if hit.intersection(who.published) else "", unheard) if each)

@@ -206,9 +206,10 @@ class RoomPerformance:
 
     async def _told(self, who: Attendee, ending: Awaitable[object]) -> None:
         """Await a step of the leaving of a party; what goes wrong with it is a warning."""
-        why = await bounded(ending)
+        begun_s = self._course.network.now_s()
+        why = await bounded(f"{who.name} left", ending, lambda: self._course.open_since(begun_s))
         if why is not None:
-            self.warn(f"{who.name} left: {why}")
+            self.warn(why)
 
     def _hang_up(self, who: Attendee, peers: list[Peer]) -> None:
         """Note that a party hangs up connections."""

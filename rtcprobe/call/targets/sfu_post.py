@@ -1,23 +1,55 @@
 """The messages of a call through servers of ours: who carries what on which leg, and what passed on each way.
 
-Rule: a message takes the legs its sound would: from whoever writes to its server, to the other's where that is another,
-    to whoever reads.
+Facts:
+    Products keep messages apart from who is on stage: LiveKit's clients send data over the connection that publishes
+    and take it over the one that subscribes, whatever else those carry; Janus' TextRoom is a connection of its own.
+
+Rules:
+    1. A message takes the legs its sound would: from whoever writes to its server, to the other's where that is
+       another, to whoever reads.
+    2. A party's channel is over one connection: going on stage over a second one leaves it where it is. Who comes back
+       has a new one, over which its messages go on.
+    3. A message is meant for who is there to read it: connected when it came to their server, and not about to leave.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from itertools import permutations
+import asyncio
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import permutations, product
 
-from rtcprobe.call.channel import ChannelWanted
+from rtcprobe.call.channel import Channel, ChannelEnd, ChannelWanted
 from rtcprobe.call.courier import Courier, Postroom, passed
 from rtcprobe.call.member import Member
+from rtcprobe.call.peer import UNDER_WAY_S, Peer
 from rtcprobe.call.targets.base import Route
 from rtcprobe.messages import CameMessages, MessagePlan, SaidMessages
 from rtcprobe.runtime.network import Network
 from rtcprobe.ways import Way
 
 __all__ = ["Post"]
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Line:
+    """A party's channel over one connection, and the server's end of it, while the party is there.
+
+    ``first``: it takes part from the beginning, so all is meant for it, though it never connects.
+    """
+
+    channel: Channel
+    ended: asyncio.Event
+    courier: Courier
+    first: bool
+    from_s: float
+    until_s: float = math.inf
+
+    def misses(self, writer: str, number: int, due_s: float) -> bool:
+        """Return whether a message of ``writer`` is not meant for it (rule 3)."""
+        last = None if self.first else self.courier.missed(writer)
+        return not self.from_s <= due_s < self.until_s or (last is not None and number <= last)
 
 
 class Post:
@@ -32,25 +64,49 @@ class Post:
     ) -> None:
         self._members, self._homes, self._plans, self._network = members, homes, plans, network
         self._rooms = {server: Postroom() for server in homes.values()}
-        self._at_home: dict[str, Courier] = {}
+        self._lines: dict[str, list[_Line]] = {name: [] for name in members}
         self._between: dict[Route, Courier] = {}
 
     @property
-    def couriers(self) -> list[Courier]:
-        """Every server's end of a leg that messages pass."""
-        return [*self._at_home.values(), *self._between.values()]
+    def ends(self) -> list[ChannelEnd]:
+        """The channels of who is there."""
+        lines = [line for each in self._lines.values() for line in each if line.until_s == math.inf]
+        return [ChannelEnd(line.channel, line.ended, line.courier) for line in lines if line.channel.may_send.is_set()]
+
+    @property
+    def relays(self) -> list[Courier]:
+        """What carries messages between servers."""
+        return list(self._between.values())
 
     def wanted(self, party: str) -> ChannelWanted | None:
-        """Return what goes over a party's channel; None where it neither writes nor reads."""
-        return self._members[party].messages(self._members.values())
+        """Return what goes over a new connection of a party; None where nothing does, or it has another for that."""
+        found, lines = self._members[party].messages(self._members.values()), self._lines[party]
+        if found is None or not lines:
+            return found
+        before = lines[-1]
+        return None if before.until_s == math.inf else replace(found, first=_after(before.channel))
 
-    def at_home(self, party: str) -> Courier | None:
-        """Return what carries messages at the server's end of a party's leg."""
-        wanted = self.wanted(party)
-        if wanted is None:
+    def at_home(self, party: str, peer: Peer) -> Courier | None:
+        """Return what carries messages at the server's end of a new connection; None where that has no channel."""
+        if peer.channel is None:
             return None
-        found = self._at_home[party] = self._courier(self._homes[party], wanted.reads)
-        return found
+        courier, first = self._courier(self._homes[party], peer.channel.wanted.reads), not self._lines[party]
+        self._lines[party].append(
+            _Line(
+                channel=peer.channel,
+                ended=peer.ended,
+                courier=courier,
+                first=first and self._members[party].there,
+                from_s=self._network.now_s(),
+            )
+        )
+        return courier
+
+    def hang_up(self, peer: Peer) -> None:
+        """Note that a party hangs up a connection: what was sent just before need not come."""
+        for line in self._lines[peer.side]:
+            if line.channel is peer.channel:
+                line.until_s = self._network.now_s() - UNDER_WAY_S
 
     def between(self, one: str, other: str) -> Courier | None:
         """Return what carries messages from one server to another, and takes those that come back."""
@@ -61,20 +117,32 @@ class Post:
         return found
 
     def exchanged(self) -> Iterator[tuple[Way, SaidMessages, CameMessages]]:
-        """Yield what was sent on each way, and what of it came, by who writes in the order written, then by reader."""
+        """Yield what was sent on each way, and what of it came, by who writes in the order written, then by reader.
+
+        A way has several where a party came back: one for each connection of the one and of the other.
+        """
         for one, other in permutations(self._members, 2):
             if not self._members[one].writes_to(self._members[other]):
                 continue
-            home, there = self._homes[one], self._homes[other]
-            sender = self._members[one].peers[home].channel
-            taker = self._members[other].peers[there].channel
-            if sender is None or taker is None or not sender.may_send.is_set():
-                continue
-            legs = [self._at_home[one]]
-            legs += [] if home == there else [self._between[home, there], self._between[there, home]]
-            legs.append(self._at_home[other])
-            via = [passed(one, *pair) for pair in zip(legs[::2], legs[1::2], strict=True)]
-            yield Way.of(one, other, "messages"), sender.said(), taker.received(one, via=via)
+            sent = [line for line in self._lines[one] if line.channel.may_send.is_set()]
+            for place, (sender, taker) in enumerate(product(sent, self._lines[other])):
+                said, came = self._on(sender, taker, last=sender is sent[-1])
+                if came.meant or not place:
+                    yield Way.of(one, other, "messages"), said, came
+
+    def _on(self, sender: _Line, taker: _Line, *, last: bool) -> tuple[SaidMessages, CameMessages]:
+        """Return what was sent over one connection, and what of it came over another; ``last``: strangers, too."""
+        writer, said = sender.channel.side, sender.channel.said()
+        home, there = self._homes[writer], self._homes[taker.channel.side]
+        legs: Sequence[Courier] = [sender.courier, taker.courier]
+        if home != there:
+            legs = [sender.courier, self._between[home, there], self._between[there, home], taker.courier]
+        via = [passed(writer, *pair) for pair in zip(legs[::2], legs[1::2], strict=True)]
+        came = taker.channel.received(writer, via=via)
+        own = range(sender.channel.first, _after(sender.channel))
+        meant = (each.number for each in said.messages if not taker.misses(writer, each.number, each.due_s))
+        delivered = [each for each in came.delivered if _is_of(each.number, own, last=last)]
+        return said, replace(came, delivered=delivered, meant=frozenset(meant))
 
     def _courier(self, server: str, writers: Collection[str]) -> Courier:
         return Courier(self._rooms[server], self._network, {each: self._plans[each] for each in writers})
@@ -87,3 +155,13 @@ class Post:
             for name, member in self._members.items()
             if self._homes[name] == one and any(member.writes_to(reader) for reader in readers)
         ]
+
+
+def _after(channel: Channel) -> int:
+    """Return the number after the last of a channel's messages."""
+    return channel.first + len(channel.said().messages)
+
+
+def _is_of(number: int | None, own: range, *, last: bool) -> bool:
+    """Return whether what came is one of ``own``, or, told with the last of a writer's connections, nobody's."""
+    return number in own or (last and (number is None or number >= own.stop))

@@ -120,7 +120,7 @@ class Room:
         self.seats: dict[str, list[Seat]] = {name: [] for name in made.members}
         self.relays: list[tuple[ServerLeg, ServerLeg]] = []
         self.post = Post(made.members, plan.homes, setup.messages, made.network)
-        """What is written: over the first seat of each, from there on."""
+        """What is written, over one seat of each at a time."""
         self._rides: dict[Seat, Ride] = {}
         self._boarding: list[asyncio.Future[None]] = []
         self.faults: list[str] = []
@@ -140,7 +140,7 @@ class Room:
         member, home = self.world.members[name], self.plan.homes[name]
         talkers = self.hears[name] if listens else []
         publishes = publishes and member.mouth is not None and self.heard(name)
-        written = None if self.seats[name] else self.post.wanted(name)
+        written = self.post.wanted(name)
         if not publishes and not talkers and written is None:
             return None
         heard = [self.world.members[each] for each in talkers]
@@ -149,7 +149,7 @@ class Room:
         sections = self._inlets(name, home) if publishes else []
         sections += [section for each in talkers for section in self._outlets(each, home)]
         silent = [] if sections else [Outlet(name, plane, network)]  # who only writes and reads
-        courier = None if written is None else self.post.at_home(name)
+        courier = self.post.at_home(name, peer)
         leg = self._leg(home, [*sections, *silent], CALLEE_ORDER, courier)
         seat = Seat(peer=peer, leg=leg, listens_to=talkers, publishes=publishes)
         self.seats[name].append(seat)
@@ -166,6 +166,7 @@ class Room:
     def free(self, seat: Seat) -> None:
         """Let a seat be free: nothing is heard there from now on."""
         seat.left_s = self.world.network.now_s()
+        self.post.hang_up(seat.peer)
         if seat in self._rides:
             self._rides[seat].stop()
 

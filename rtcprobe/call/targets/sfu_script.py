@@ -12,13 +12,14 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from rtcprobe.call.member import Member
 from rtcprobe.call.script import goes_on_stage, perform, silent
 from rtcprobe.call.targets.blame import by_timers
-from rtcprobe.call.targets.endings import bounded
+from rtcprobe.call.targets.endings import HANG_UP_TIMEOUT_S, bounded
 from rtcprobe.errors import RtcprobeError, unforeseen
 from rtcprobe.scenario import Cue
 
@@ -37,6 +38,8 @@ class SfuPerformance:
         self._members = call.world.members
         self.happened: list[tuple[float, Cue]] = []
         """The cues that were carried out, and when, seconds since the epoch."""
+        self._talk_s = 0.0
+        """When it began, seconds since the epoch."""
         self._left: set[Seat] = set()
         self._watched: dict[asyncio.Future[Any], Seat] = {}
         self._doing: set[asyncio.Task[None]] = set()
@@ -47,7 +50,7 @@ class SfuPerformance:
     async def run(self) -> str | None:
         """Perform it; return what ended the call before, in a sentence, or None."""
         call = self._call
-        begun_s = asyncio.get_running_loop().time()
+        begun_s, self._talk_s = asyncio.get_running_loop().time(), call.network.now_s()
         for name, member in self._members.items():
             if member.there:
                 member.events["joined"].set()
@@ -138,7 +141,7 @@ class SfuPerformance:
                 self._attend(seat)
         if member.mouth is not None and (member.mouth.is_closed or not silent(member.name, call.setup.cues)):
             member.speak()
-        member.may_send()
+        member.may_send(self._talk_s)
         for seat in seats[:1]:
             if await self._sits_down(seat):
                 member.events["joined"].set()
@@ -173,9 +176,17 @@ class SfuPerformance:
         for seat in self._seated(member):
             self._left.add(seat)
             self._call.room.free(seat)
-            await bounded(seat.peer.close())
-            await bounded(seat.leg.ended.wait())  # what it said last, and its goodbye, are still under way
-            await bounded(seat.leg.leave())
+            await self._told(member, seat.peer.close())
+            # What it said last is still under way, and its goodbye; where that is lost the server gives it up now.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(HANG_UP_TIMEOUT_S):
+                    await seat.leg.ended.wait()
+            await self._told(member, seat.leg.leave())
+
+    async def _told(self, member: Member, ending: Awaitable[object]) -> None:
+        """Await a step of a party's leaving; what goes wrong with it is a warning."""
+        why = await bounded(f"{member.name} left", ending)
+        self._call.warnings += [] if why is None else [why]
 
     def _comes(self, member: Member, work: Coroutine[Any, Any, None]) -> None:
         self._coming.setdefault(member.name, []).append(self._do(work))

@@ -8,12 +8,17 @@ applications and Chromium), ``libwebrtc`` (all of it at work), ``simple`` (as so
 Against recorded receivers: ``benchmarks/video_truth.py``.
 """
 
-from rtcprobe.playout.frames.assembly import Frame, VideoPacket
-from rtcprobe.playout.frames.base import FrameReceiver, Request, Shown
-from rtcprobe.playout.frames.figures import Counters, Freezes
-from rtcprobe.playout.frames.libwebrtc import LibwebrtcReceiver
-from rtcprobe.playout.frames.policies import POLICIES, make_receiver
-from rtcprobe.playout.frames.sync import CaptureClock, Minimums, Synchronization, relative_delay_ms
+from typing import TYPE_CHECKING
+
+from rtcprobe.lazily import exported
+
+if TYPE_CHECKING:
+    from rtcprobe.playout.frames.assembly import Frame, VideoPacket
+    from rtcprobe.playout.frames.base import FrameReceiver, Request, Shown
+    from rtcprobe.playout.frames.figures import Counters, Freezes
+    from rtcprobe.playout.frames.libwebrtc import LibwebrtcReceiver
+    from rtcprobe.playout.frames.policies import POLICIES, make_receiver
+    from rtcprobe.playout.frames.sync import CaptureClock, Minimums, Synchronization, relative_delay_ms
 
 __all__ = [
     "POLICIES",
@@ -31,3 +36,16 @@ __all__ = [
     "make_receiver",
     "relative_delay_ms",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = exported(
+        __name__,
+        {
+            "assembly": ("Frame", "VideoPacket"),
+            "base": ("FrameReceiver", "Request", "Shown"),
+            "figures": ("Counters", "Freezes"),
+            "libwebrtc": ("LibwebrtcReceiver",),
+            "policies": ("POLICIES", "make_receiver"),
+            "sync": ("CaptureClock", "Minimums", "Synchronization", "relative_delay_ms"),
+        },
+    )

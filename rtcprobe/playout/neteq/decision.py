@@ -21,6 +21,7 @@ from enum import Enum
 
 from rtcprobe.playout.neteq.buffer import HORIZON_SAMPLES, PacketBuffer
 from rtcprobe.playout.neteq.delay import DelayConstraints, DelayTarget, LevelFilter
+from rtcprobe.playout.neteq.foresight import Foresight
 from rtcprobe.playout.neteq.history import SAMPLES_PER_MS, ArrivalHistory
 
 __all__ = ["GRANULARITY_MS", "Decision", "Mode", "Operation"]
@@ -70,12 +71,14 @@ class Decision:
 
     __slots__ = (
         "_packet_samples", "_stretch_tried", "_stretched_samples", "_target_asked", "_target_read", "constraints",
-        "history", "level", "rest_ticks", "target", "was_flushed",
+        "foresight", "history", "level", "rest_ticks", "target", "was_flushed",
     )  # fmt: skip
 
     def __init__(self, constraints: DelayConstraints) -> None:
         self.constraints = constraints
         self.history = ArrivalHistory()
+        self.foresight: Foresight | None = None
+        """What history and target will be, where all packets are known."""
         self.target = DelayTarget()
         self.level = LevelFilter()
         self._packet_samples = 0
@@ -100,22 +103,27 @@ class Decision:
         self.target.reset()
         self.level.reset()
         self.history.reset()
+        if self.foresight is not None:
+            self.foresight.begin()
         self._read_target()
 
     def flushed(self) -> None:
         """Learn that the packet buffer was thrown away."""
         self.was_flushed = True
 
-    def packet_arrived(self, timestamp: int, samples: int, tick: int) -> int | None:
-        """Take the arrival of a packet; return its lateness in ms, or None where it tells none."""
+    def packet_arrived(self, timestamp: int, samples: int, tick: int) -> None:
+        """Take the arrival of a packet."""
         if samples > 0 and samples != self._packet_samples:
             self._packet_samples = samples
             self.constraints.packet_time_known(samples // SAMPLES_PER_MS)
             self._read_target()
+        if self.foresight is not None:
+            self.foreseen(self.foresight.latest)
+            return
         history, target = self.history, self.target
         in_order = history.follow(timestamp, samples, tick)  # as nearly every packet is
         if not (in_order or history.insert(timestamp, samples, tick)) or len(history) < 2:
-            return None
+            return
         if in_order:
             late_ms, reordered = history.newest_ms, False
         else:
@@ -123,7 +131,16 @@ class Decision:
         target.update(late_ms, tick, reordered=reordered)
         if target.target_ms != self._target_asked:
             self._read_target()
-        return late_ms
+
+    def foreseen(self, place: int) -> None:
+        """Take the arrival of all packets up to the one at ``place``, as it was foreseen."""
+        foresight, target = self.foresight, self.target
+        assert foresight is not None
+        foresight.look(place + 1)
+        self.history.foreseen(int(foresight.fast_ms[place]), int(foresight.max_delay_ms[place]))
+        target.target_ms = int(foresight.target_ms[place])
+        if target.target_ms != self._target_asked:
+            self._read_target()
 
     def wish(self, base_min_delay_ms: int) -> None:
         """Take what the application asks for, from the next packet on."""

@@ -21,7 +21,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
@@ -70,8 +70,11 @@ class PagePictures:
     lasts_s: float
     told: Told
     tap: BrowserTap
+    direct: bool = False
+    """Nothing stands between it and whom it sees."""
     turn: TurnEnd | None = None
     """Through which its media goes, once there is one."""
+    policy: ClassVar = "the browser's own"
     _cameras: dict[int, _Shot] = field(default_factory=dict)
     _eyes: dict[tuple[int, int], _Seen] = field(default_factory=dict)
 
@@ -108,12 +111,14 @@ class PagePictures:
             departures=self.tap.departures(*films) if films else (),
             fps=self.settings.fps,
             size=self.settings.size,
-            since_s=math.inf if mouth.began_s is None else mouth.began_s,
+            since_s=math.inf if mouth.began_s is None else max(mouth.began_s, mouth.since_s or -math.inf),
             until_s=math.inf if mouth.ended_s is None else mouth.ended_s,
         )
 
     def meets(self, other: PagePictures) -> bool:
         """Return whether all media of this page went to the ``other`` itself: no server stood between."""
+        if self.direct:
+            return True
         to = None if self.turn is None else self.turn.sent_to
         return bool(to) and other.turn is not None and other.turn.given.issuperset(to or ())
 

@@ -73,7 +73,7 @@ class OwnPage:
                 return "200 OK", "application/sdp", (await self._answer(body)).encode()
             except RtcprobeError as error:
                 return "400 Bad Request", "text/plain", str(error).encode()
-        if method == "GET" and path == "/":
+        if method == "GET" and path.partition("?")[0] == "/":
             return "200 OK", "text/html; charset=utf-8", self._page
         return "404 Not Found", "text/plain", b"no such thing"
 

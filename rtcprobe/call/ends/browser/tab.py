@@ -47,7 +47,7 @@ _OF_CHROMIUM: Final = (".google.com", ".googleapis.com", ".gvt1.com", "gstatic.c
 class PagePlan:
     """A page to call from: its ``url``, the ``steps`` on it, the ``hosts`` it may reach (``"*.example"``: all below).
 
-    ``generates``: its microphone is ours (else Chromium's own, which beeps once a second).
+    ``generates``: its microphone is ours (else Chromium's own, which plays a file of ours: ``microphone``).
     """
 
     url: str
@@ -92,14 +92,14 @@ class Tab:
         self._here = ""
         self._beside: set[asyncio.Task[Any]] = set()
 
-    async def start(self, script: str, bindings: Mapping[str, Callable[..., Any]]) -> None:
-        """Start the browser, all of whose documents begin with ``script``: no part of the join.
+    async def start(self, script: str, bindings: Mapping[str, Callable[..., Any]], flags: Sequence[str] = ()) -> None:
+        """Start the browser with more ``flags``; all its documents begin with ``script``. No part of the join.
 
         Raises:
             MeasurementError: it does not start.
         """
         port = await self.socks.start()
-        flags = [f"--proxy-server=socks5://127.0.0.1:{port}", *_insecure(self.plan.url)]
+        flags = [*flags, f"--proxy-server=socks5://127.0.0.1:{port}", *_insecure(self.plan.url)]
         chromium = self.chromium = Chromium(self._executable, flags)
         context, self._page = await chromium.start(script, bindings)
         context.on("page", self._watch)

@@ -14,6 +14,7 @@ const text = (bytes) => {
 
 let stamps = [];
 let sizes = [];
+let behind = []; // how long after its stamp each block was read, ms
 let pieces = [];
 let rate = 0;
 
@@ -25,9 +26,10 @@ function send() {
 		whole.set(each, at);
 		at += each.length;
 	}
-	postMessage({ origin: performance.timeOrigin, stamps, sizes, rate, pcm: text(new Uint8Array(whole.buffer)) });
+	postMessage({ origin: performance.timeOrigin, stamps, sizes, behind, rate, pcm: text(new Uint8Array(whole.buffer)) });
 	stamps = [];
 	sizes = [];
+	behind = [];
 	pieces = [];
 }
 
@@ -45,6 +47,7 @@ onmessage = async ({ data }) => {
 			value.close();
 			continue;
 		}
+		const late = performance.now() - value.timestamp / 1000;
 		const count = value.numberOfFrames;
 		const sum = new Float32Array(count);
 		const plane = new Float32Array(count);
@@ -58,6 +61,7 @@ onmessage = async ({ data }) => {
 		rate = value.sampleRate;
 		stamps.push(value.timestamp);
 		sizes.push(count);
+		behind.push(late);
 		pieces.push(piece);
 		value.close();
 		if (stamps.length >= BLOCKS) send();

@@ -1,0 +1,65 @@
+"""Modules loaded when they are first asked for: of our own packages, and of libraries that nobody uses here.
+
+Facts:
+    ``scipy.special`` makes a copy of numpy's namespace, and so loads its Fortran compiler driver and its test tools;
+    aioice loads a DNS library for candidates that are ``.local`` names. Together a tenth of a second of CPU, of which a
+    call uses nothing.
+
+Rules:
+    1. The names a package gives are its modules' own; asked for one, ``exported`` loads the module that has it.
+    2. What is named here stays what it is: an import gives the module, and its first attribute loads it
+       (``importlib.util.LazyLoader``, as Mercurial's ``demandimport``).
+    3. Who does not call ``lazily`` (a program of its own, the pytest plugin) has Python's usual imports.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import LazyLoader
+from types import ModuleType
+
+__all__ = ["LATER", "exported", "lazily"]
+
+LATER = frozenset(
+    {
+        *(f"numpy.{name}" for name in ("ctypeslib", "f2py", "ma", "testing")),
+        *(f"dns.{name}" for name in ("flags", "message", "name", "rdata", "rdataset", "rdatatype", "zone")),
+    }
+)
+"""Of libraries: who imports them touches none of their attributes while it is loaded itself."""
+
+
+def exported(package: str, homes: Mapping[str, Sequence[str]]) -> Callable[[str], object]:
+    """Return the ``__getattr__`` (PEP 562) of ``package``: of its modules, by name, what each has for it."""
+    home_of = {name: module for module, names in homes.items() for name in names}
+
+    def look_up(name: str) -> object:
+        if name not in home_of:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value = getattr(import_module(f"{package}.{home_of[name]}"), name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    return look_up
+
+
+class _Finder(MetaPathFinder):
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname not in LATER:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = LazyLoader(spec.loader)
+        return spec
+
+
+def lazily() -> None:
+    """Have what is named in ``LATER`` loaded when it is first used; what is loaded by now stays."""
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())
