@@ -328,7 +328,6 @@ def _placed(adapting: Adapting, case: Case, calls: int, progress: Callable[[Prog
         MeasurementError: the first did not come about: the next ones would wait as long for nothing.
     """
     from rtcprobe.adaptation import figures_of
-    from rtcprobe.report.relay import spans
     from rtcprobe.result import Progress
 
     done, late_ones = Called(case, ""), Called(case, "")
@@ -351,14 +350,10 @@ def _placed(adapting: Adapting, case: Case, calls: int, progress: Callable[[Prog
         into.rows.append(figures_of(found.course, case.link))
         into.courses.append(found.course)
         done.warnings += found.warnings
-        late, said = found.lateness.invalid(), list[str]()
-        if late:
-            said.append(f"packets left our emulator over {1e3 * found.lateness.limit_s:g} ms late in {spans(late)}")
         if found.invalid:
-            said.append(f"our loop was {1e3 * found.loop_late_s:.1f} ms late at p95")
-            done.invalid.append(f"INVALID: call {seed + 1}: {', '.join(said)}: this machine is too busy for it")
-        elif said:
-            done.warnings.append(f"call {seed + 1}: {said[0]}")
+            done.invalid.append(f"INVALID: call {seed + 1}: {found.late}: this machine is too busy for it")
+        elif found.late:
+            done.warnings.append(f"call {seed + 1}: {found.late}")
     if not done.rows:
         done.rows, done.courses = late_ones.rows, late_ones.courses
     return done
