@@ -282,6 +282,7 @@ class Call:
         self._at(self._now_s + 1.0, self._on_second)
         course = self.course
         course.target_bps.append(self.controller.target_bps)
+        course.states.append(self.controller.state)
         course.delivered_bps.append(8.0 * self._far.take_bytes())
         self.tally.take()
         course.freezes.append(self.receiver.freezes - self._freezes)

@@ -214,6 +214,7 @@ class _Outputs:
                 courses=each.courses,
                 notes=tuple(dict.fromkeys(each.warnings)),
                 invalid=each.invalid,
+                flows=[course for way, _, course in each.flows if way == "there"],
             )
             for each in done
         ]
@@ -229,7 +230,7 @@ class _Outputs:
             one: dict[str, Any] = {"scenario": each.case.name, "about": each.case.about, "source": each.case.source}
             one |= {"counted": len(each.rows), "figures": figures}
             one["flows"] = [
-                {"way": way, "start_s": start_s} | _series(course, (*_SERIES, "sent_bps"))
+                {"way": way, "start_s": start_s} | _series(course, (*_SERIES, "sent_bps", "states"))
                 for way, start_s, course in each.flows
             ]
             if self.target is not None:
