@@ -88,7 +88,6 @@ class Party:
         ptime_s = self._voice.ptime_s
         self.started_s = self._phase_s + math.floor((now_s - self._phase_s) / ptime_s) * ptime_s
         self._due_s = self.started_s + (np.array(self._spoken) + 1) * ptime_s
-        # What comes of a packet decides nothing that is sent later: all fates can be sealed in one go.
         if self._spoken and self._nack is None and self._line.path.seals_many:
             self._agenda.go_ahead(self._speak_until)  # nothing hangs on what comes of it
         elif self._spoken:
@@ -168,7 +167,6 @@ class Party:
         sizes = [len(payload) + wire.RTP_BYTES for payload in payloads]
         sequences = [(self._first_sequence + number) & 0xFFFF for number in range(begin, end)]
         timestamps = [(self._first_timestamp + place * self._samples) & 0xFFFFFFFF for place in spoken]
-        # Departures as the stack's wiretap has them: what left counts, whether it came or not.
         self._departures.add_many(self._due_s[begin:end], sequences, timestamps, sizes)
         arrival_s = self._line.offer_many(sizes, self._due_s[begin:end])
         came = np.flatnonzero(~np.isnan(arrival_s))
@@ -209,7 +207,6 @@ class Party:
         """Send packets again that the other side asked for, as far as they are kept and were not just sent."""
         newest = (self._first_sequence + self._newest) & 0xFFFF
         for sequence in sequences:
-            # Numbers on the wire wrap; what was sent is counted from 0.
             number = self._newest - ((newest - sequence) & 0xFFFF)
             may = self._limit.may_resend(sequence, self._agenda.now_s, self._round_trip_s)
             if may and self._newest - wire.RESENDABLE < number and number >= 0:
@@ -233,7 +230,6 @@ class Party:
 
     def take_receiver_report(self, about_s: float, kept_s: float) -> None:
         """Take the other side's report on ours that left at ``about_s``, which it had for ``kept_s``."""
-        # As aiortc: a report on an older sender report than the latest says nothing, nor one that was kept for no time.
         if about_s != self._reported_s or not kept_s > 0.0:
             return
         seen_s = self._agenda.now_s - about_s - kept_s
