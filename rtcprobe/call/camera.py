@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from rtcprobe.call.adaptive import AdaptiveReel, AdaptiveSender
 from rtcprobe.call.camera_track import CameraTrack
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.transceiver import Media, PictureWanted
@@ -17,6 +17,9 @@ from rtcprobe.picture.ladder import Ladder
 from rtcprobe.recording import CameVideo
 from rtcprobe.runtime.network import Network
 from rtcprobe.runtime.pacing_seam import PACE_FACTOR
+
+if TYPE_CHECKING:  # an encoder's model and a whole congestion control, which few calls have
+    from rtcprobe.call.adaptive import AdaptiveSender
 
 __all__ = ["Camera", "came_video", "first_pictures", "watched_on"]
 
@@ -51,6 +54,8 @@ class Camera:
         reel = before.film if before is not None and isinstance(before.film, Reel) else None
         adapts = None
         if isinstance(self.film, Ladder):
+            from rtcprobe.call.adaptive import AdaptiveSender  # noqa: PLC0415 - as above
+
             adapts = AdaptiveSender(self.control, self.film.settings.bitrate_bps, chance=phase, network=network)
             reel = self._followed(reel, self.film, adapts)
         elif reel is None:
@@ -61,6 +66,8 @@ class Camera:
 
     def _followed(self, before: Reel | None, ladder: Ladder, adapts: AdaptiveSender) -> Reel:
         """Return what is shown of a ladder: over another connection it is another sender's."""
+        from rtcprobe.call.adaptive import AdaptiveReel  # noqa: PLC0415 - as above
+
         if isinstance(before, AdaptiveReel):
             before.sender = adapts
             return before

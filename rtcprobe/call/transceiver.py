@@ -17,14 +17,13 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from aiortc import RTCPeerConnection, RTCRtpTransceiver
 from aiortc.rtp import RtpPacket as StackRtpPacket
 
 from rtcprobe.audio.protection import Protection
 from rtcprobe.audio.red import RedEncoder
-from rtcprobe.call.adaptive import AdaptiveSender
 from rtcprobe.call.camera_track import CameraTrack
 from rtcprobe.call.mouth_track import MouthTrack
 from rtcprobe.call.sources import Sources
@@ -38,6 +37,9 @@ from rtcprobe.runtime.adapting_seam import AdaptingPath
 from rtcprobe.runtime.feedback_seam import Feedback, when_key_frame_asked, when_reported
 from rtcprobe.runtime.network import Network
 from rtcprobe.runtime.pacing_seam import pace
+
+if TYPE_CHECKING:
+    from rtcprobe.call.adaptive import AdaptiveSender
 
 __all__ = ["Media", "Picture", "PictureWanted", "Sound", "SoundWanted", "Transceiver", "Watch", "Watcher"]
 

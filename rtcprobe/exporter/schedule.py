@@ -36,6 +36,7 @@ LOG: Final = logging.getLogger("rtcprobe")
 
 Miss = Literal["overlap", "busy", "stalled", "cancelled"]
 
+# Floating point: a beat that falls on this very instant has not passed.
 _BEAT_SLACK_S = 1e-6
 _FAULT = "this is a fault of rtcprobe itself, please report it"
 

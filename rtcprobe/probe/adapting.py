@@ -44,10 +44,11 @@ from rtcprobe.probe.harness import LIMIT_S
 from rtcprobe.probe.placing import Attempt, Placing
 from rtcprobe.probe.seeing import Pictures
 from rtcprobe.probe.setup import call_setup
+from rtcprobe.probe.sweeping import unwalked
 from rtcprobe.result import Clock
 from rtcprobe.runtime.network import Direction
 from rtcprobe.runtime.outside import OutsideHost, OutsideNetwork
-from rtcprobe.runtime.seconds import Lateness
+from rtcprobe.runtime.seconds import Lateness, spans
 from rtcprobe.scenario import Scenario, find_scenario
 from rtcprobe.secrets import scrub
 from rtcprobe.units import format_rate
@@ -81,6 +82,16 @@ class Adapted:
     def invalid(self) -> bool:
         """Whether it does not count (rule 3)."""
         return self.lateness.is_invalid() or self.loop_late_s > LIMIT_S
+
+    @property
+    def late(self) -> str | None:
+        """How late this machine was, and in which seconds, in words; None where it was in time."""
+        said, late = list[str](), self.lateness.invalid()
+        if late:
+            said.append(f"packets left our emulator over {1e3 * self.lateness.limit_s:g} ms late in {spans(late)}")
+        if self.invalid:
+            said.append(f"our loop was {1e3 * self.loop_late_s:.1f} ms late at p95")
+        return ", ".join(said) or None
 
 
 @dataclass(slots=True)
@@ -164,7 +175,8 @@ class Adapting:
             self._line(attempt).noted = noted
 
         placing = Placing(self.target, self.clock)
-        attempt = placing.talk(setup, np.random.SeedSequence(seed), begun, tick)
+        with unwalked(self.clock):
+            attempt = placing.talk(setup, np.random.SeedSequence(seed), begun, tick)
         call = attempt.call
         _refuse_cut(call.failed, call.cut)
         listener = self._listener(attempt)
