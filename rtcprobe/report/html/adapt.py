@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rtcprobe.adaptation import Case, Course, capacity_of
+from rtcprobe.adaptation import Case, Course, capacity_of, delays_by_second
 from rtcprobe.report.adapt import figure_rows, sentence_of, size_known
 from rtcprobe.report.html.curves import WIDTHS, Band, Curve, Panel, panels
 from rtcprobe.report.html.page import environment
@@ -94,7 +94,7 @@ def _caption(calls: int) -> str:
 def panels_of(course: Course, courses: Sequence[Course], case: Case) -> list[Panel]:
     """Return rate, delay, size and drops of one call; ``courses`` give the shade."""
     at_s = np.arange(len(course.target_bps), dtype=np.float64) + 0.5
-    longest, mean = _delays(course)
+    longest, mean = (1e3 * np.array(delays_s) for delays_s in delays_by_second(course))
     capacity = [(at, bps) for at, bps in capacity_of(case.link) if bps < float("inf")]
     lines = []
     if capacity:
@@ -139,15 +139,3 @@ def panels_of(course: Course, courses: Sequence[Course], case: Case) -> list[Pan
 
 def _kbps(bps: Sequence[float]) -> Floats:
     return np.array(bps, dtype=np.float64) / 1e3
-
-
-def _delays(course: Course) -> tuple[Floats, Floats]:
-    """Return the longest and the mean delay of each second, ms, by when packets were sent."""
-    seconds = len(course.target_bps)
-    sent = np.array(course.delays, dtype=np.float64).reshape(-1, 2)
-    place = np.minimum(sent[:, 0].astype(int), seconds - 1) if len(sent) else np.zeros(0, dtype=int)
-    longest = np.full(seconds, np.nan)
-    np.fmax.at(longest, place, 1e3 * sent[:, 1])
-    counts = np.bincount(place, minlength=seconds)
-    sums = np.bincount(place, weights=1e3 * sent[:, 1], minlength=seconds)
-    return longest, np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
