@@ -18,7 +18,7 @@ from rtcprobe.secrets import scrub
 if TYPE_CHECKING:
     from rtcprobe.adaptation import Case, Course
     from rtcprobe.probe.adapting import Adapting
-    from rtcprobe.result import Progress
+    from rtcprobe.result import Clock, Progress
 
 __all__ = ["adapt"]
 
@@ -116,10 +116,10 @@ def adapt(
     )
     calls = seeds or (10 if target is None else 1)
     adapting = None if target is None else _adapting(target, settings, heading, controller)
-    named = controller or "gcc"
+    named, clock = controller or "gcc", None if adapting is None else adapting.clock
     if json_path != "-":
-        say(_engine(target, named, calls, "real" if adapting is None else adapting.clock))
-    outputs = _Outputs(target=target, controller=named, calls=calls, json_path=json_path, html_path=html_path)
+        say(_engine(target, named, calls, clock))
+    outputs = _Outputs(target, named, calls, clock, json_path, html_path)
 
     def call(case: Case, progress: Callable[[Progress], None] | None) -> Called:
         if adapting is None:
@@ -169,7 +169,7 @@ def _adapting(target: str, settings: Sequence[str], heading: Literal["down", "up
     return Adapting(target, settings, heading, controller)
 
 
-def _engine(target: str | None, controller: str, calls: int, clock: str) -> str:
+def _engine(target: str | None, controller: str, calls: int, clock: Clock | None) -> str:
     if target is None:
         return f"engine: model (virtual time, {calls} {'seed' if calls == 1 else 'seeds'}); controller: {controller}"
     return f"engine: real calls ({clock} clock, {calls} a scenario); target: {scrub(target)}"
@@ -185,13 +185,15 @@ def _show(called: Called) -> None:
         say(f"  note: {each}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _Outputs:
     """What is written when all is done, or as far as it came."""
 
     target: str | None
     controller: str
     calls: int
+    clock: Clock | None
+    """Of real calls."""
     json_path: str | None
     html_path: str | None
 
@@ -218,7 +220,7 @@ class _Outputs:
             )
             for each in done
         ]
-        write_whole(render_adapt(drawn, real=self.target is not None), self.html_path)
+        write_whole(render_adapt(drawn, clock=self.clock), self.html_path)
 
     def _document(self, done: Sequence[Called]) -> Mapping[str, Any]:
         """Return everything as plain data."""

@@ -14,6 +14,7 @@ from rtcprobe.report.html.curves import WIDTHS, Band, Curve, Panel, Tone, panels
 from rtcprobe.report.html.page import environment
 from rtcprobe.report.html.reduce import Floats
 from rtcprobe.report.html.tables import Table
+from rtcprobe.result import Clock
 
 __all__ = ["AdaptCase", "adapt_page"]
 
@@ -25,7 +26,7 @@ _CAPTION = (
     "packets that came."
 )
 _MODEL = "A model of one sender and one receiver in virtual time: nothing was sent over any network."
-_REAL = "Real calls on the real clock, over a line of ours that changes."
+_REAL = "Real calls on the {clock} clock, over a line of ours that changes."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +46,7 @@ class AdaptCase:
     """Of the first call, each of those that send there."""
 
 
-def adapt_page(cases: Sequence[AdaptCase], *, title: str | None = None, real: bool = False) -> str:
+def adapt_page(cases: Sequence[AdaptCase], *, title: str | None = None, clock: Clock | None = None) -> str:
     """Return the page."""
     parts = [_part(each, f"c{number}") for number, each in enumerate(cases)]
     names = ", ".join(each.case.name for each in cases[:3])
@@ -55,7 +56,7 @@ def adapt_page(cases: Sequence[AdaptCase], *, title: str | None = None, real: bo
         .render(
             title=title or f"{names} · rtcprobe adapt",
             heading="What a sender does when the line changes",
-            intro=_REAL if real else _MODEL,
+            intro=_MODEL if clock is None else _REAL.format(clock=clock),
             parts=parts,
             verdict="; ".join(note for each in cases for note in each.invalid),
         )
