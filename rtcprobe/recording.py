@@ -75,6 +75,20 @@ class Departures(Sequence[Departure]):
         self._size.append(size_bytes)
         self._ssrc.append(ssrc)
 
+    def add_many(
+        self,
+        at_s: npt.NDArray[np.float64],
+        sequences: Sequence[int],
+        timestamps: Sequence[int],
+        sizes: Sequence[int],
+    ) -> None:
+        """Note packets of no known source in the order they left."""
+        self._at_s.frombytes(at_s.tobytes())
+        self._sequence.extend(sequences)
+        self._timestamp.extend(timestamps)
+        self._size.extend(sizes)
+        self._ssrc.frombytes(bytes(self._ssrc.itemsize * len(at_s)))
+
     def columns(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.uint16]]:
         """Return when they left, their timestamps and their sequence numbers, each of shape (packets,)."""
         return (

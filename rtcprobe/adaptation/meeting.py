@@ -12,13 +12,15 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from statistics import fmean
 from typing import Literal
 
 import numpy as np
 
+from rtcprobe.adaptation.course import Course
 from rtcprobe.adaptation.far import Agenda, owner_of
-from rtcprobe.adaptation.model import Call, Course, Settings, controller_of
+from rtcprobe.adaptation.model import Call, Settings, controller_of
 from rtcprobe.link import Fate, Link, LinkSpec, Tcp
 
 __all__ = ["Flow", "fairness", "jain", "least_share", "meet", "together"]
@@ -92,6 +94,7 @@ def together(flows: Sequence[Flow], courses: Sequence[Course]) -> Course:
     whole = Course(mine[0].length_s, height=mine[0].height, pacer_s=mine[0].pacer_s)
     for name in ("target_bps", "offered_bps", "delivered_bps", "drops", "lost", "rtx_bps", "freezes"):
         setattr(whole, name, [sum(each) for each in zip(*(getattr(course, name) for course in mine), strict=True)])
+    whole.sent_bps = [sum(each) for each in zip_longest(*(course.sent_bps for course in mine), fillvalue=0.0)]
     # Above the least of its own path: who is farther away is not later for that.
     for course in mine:
         floor_s = min((delay_s for _, delay_s in course.delays), default=0.0)

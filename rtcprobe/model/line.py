@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
 from rtcprobe.link import LinkSpec, Path, Tally
 from rtcprobe.model.wire import on_the_wire
 
@@ -28,6 +33,13 @@ class Line:
         if arrivals_s and arrivals_s[-1] > self.last_arrival_s:
             self.last_arrival_s = arrivals_s[-1]
         return arrivals_s
+
+    def offer_many(self, sizes: Sequence[int], offer_s: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return when datagrams arrive that enter at instants that do not fall, NaN where not; ``path.seals_many``."""
+        arrival_s, drops = self.path.offer_many(offer_s)
+        self.tally.add_many(offer_s, [on_the_wire(size_bytes) for size_bytes in sizes], arrival_s, drops)
+        self.last_arrival_s = max(self.last_arrival_s, float(np.nanmax(arrival_s, initial=0.0)))
+        return arrival_s
 
     def persist(self, size_bytes: int, now_s: float, first_wait_s: float, until_s: float) -> float | None:
         """Return when a datagram arrives that is sent again until it does, each wait twice the last.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
+from typing import Final
 
 from scipy.stats import binom
 
@@ -12,6 +13,11 @@ from rtcprobe.adaptation import FIGURES, Case, Course, fall_of
 from rtcprobe.units import format_rate
 
 __all__ = ["Interval", "adapt_lines", "figure_rows", "interval_of", "sentence_of", "size_known"]
+
+_CHANGE: Final = "settled_from_"
+_SHARES: Final = frozenset(
+    {"lost", "steady_share", "utilisation", "frames_lost", "voice_unplayed", "fairness", "least_share"}
+)
 
 Interval = tuple[float, float, float]
 """Median, and the 95 % interval of the median (of fewer than six seeds: the least and the most)."""
@@ -44,12 +50,22 @@ def adapt_lines(
 def figure_rows(rows: Sequence[Mapping[str, float | None]]) -> list[tuple[str, str, str, str]]:
     """Return each figure that applies: its words, median, and from where to where its interval goes."""
     out = []
-    for key, words in FIGURES.items():
+    changes = [key for key in rows[0] if key.startswith(_CHANGE)]
+    for key, words in _words(changes):
         interval = interval_of([row.get(key) for row in rows])
         if interval is not None:
             middle, low, high = (_said(key, value) for value in interval)
             out.append((words, middle, low, high))
     return out
+
+
+def _words(changes: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield each figure's key and words; after the longest time to settle stands that of each change, if of several."""
+    for key, words in FIGURES.items():
+        yield key, words
+        if key == "settled_s" and len(changes) > 1:
+            for change in changes:
+                yield change, f"  after the change at {change.removeprefix(_CHANGE).removesuffix('_s')} s"
 
 
 def sentence_of(
@@ -83,8 +99,8 @@ def sentence_of(
 def _said(key: str, value: float) -> str:
     if math.isinf(value):
         return "never"
-    if key in ("lost", "steady_share", "voice_unplayed", "fairness", "least_share"):
+    if key in _SHARES:
         return f"{100 * value:.1f}%"
     if key.endswith("_ms"):
         return f"{value:.0f} ms"
-    return f"{value:.1f} s" if key.endswith("_s") else f"{value:g}"
+    return f"{value:.1f} s" if key.endswith("_s") else f"{value:.4g}"

@@ -1,6 +1,7 @@
 """A sender that adapts over a line that changes: laws of the model, its figures, and the command."""
 
 import json
+from itertools import pairwise
 
 import pytest
 from numpy.random import SeedSequence
@@ -69,8 +70,8 @@ def test_nothing_is_made_on_the_way():
 
 
 def test_voice_is_not_queued_behind_video():
-    courses = [call("delay 40ms rate 300kbit limit 200ms", 60, seed=seed) for seed in range(5)]
-    assert sorted(course.voice_unplayed / course.voice_sent for course in courses)[2] < 0.01
+    courses = [call("delay 40ms rate 300kbit limit 200ms", 60, seed=seed) for seed in range(3)]
+    assert max(course.voice_unplayed / course.voice_sent for course in courses) < 0.01
 
 
 @pytest.mark.parametrize(
@@ -178,6 +179,28 @@ def test_a_low_frame_rate_keeps_itself_low():
     frames = [encoder.frame(2e6 if n < 90 else 60e3, None, n / 30) is not None for n in range(600)]
     assert sum(frames[:90]) == 90
     assert 0 < sum(frames[300:]) / 10 < 5
+
+
+def test_after_a_fall_frames_stay_large_until_they_emptied_what_the_buffer_of_the_new_rate_holds():
+    encoder = Encoder(iter(lambda: 1.0, None), 4e6, scales=False)
+    made = [8 * encoder.frame(2e6 if frame < 300 else 400e3, None, frame / 30)[0] for frame in range(400)]
+    before = sum(made[250:300]) / 50
+    assert before == pytest.approx(2e6 / 30, rel=0.02)
+    # The new buffer holds 400 kbit and is full: at 67 kbit a frame, 13 of which are its share, three frames go before
+    # it is below the 240 kbit from which on the quantiser may rise, and three more before all of it is allowed.
+    assert all(bits >= before for bits in made[300:303])
+    assert all(later < sooner for sooner, later in pairwise(made[303:307]))
+    assert max(made[310:]) < before / 3
+    assert sum(made[350:]) / 50 == pytest.approx(400e3 / 30, rel=0.1)
+
+
+def test_a_codec_that_is_new_may_use_any_quantiser():
+    encoder = Encoder(iter(lambda: 1.0, None), 4e6, scales=False)
+    for frame in range(60):
+        encoder.frame(2e6, None, frame / 30)
+    encoder.frame(100e3, None, 2.0)
+    # libvpx ties it to the mean of the frames from the 151st on; a full buffer takes a quarter off the coarsest, 106.
+    assert encoder.qp == pytest.approx(0.75 * 106)
 
 
 def test_the_scaler_looks_at_60_frames_smoothed_by_the_millisecond():
@@ -305,7 +328,15 @@ def test_the_command_says_its_engine_a_sentence_and_figures(rtcprobe, tmp_path):
     assert "When the line falls to 300kbit, gcc sends below it after" in out
     document = json.loads(path.read_text())
     assert document["engine"] == "model"
-    assert set(document["scenarios"][0]["figures"]) >= {"below_capacity_s", "freezes", "voice_unplayed"}
+    figures = document["scenarios"][0]["figures"]
+    assert set(figures) >= {"below_capacity_s", "freezes", "voice_unplayed", "utilisation", "swings", "frames_lost"}
+    assert "settled_from_4_s" in figures
+    assert "settled after a change of capacity, the longest" in out
+    (flow,) = document["scenarios"][0]["flows"]
+    assert (flow["way"], flow["start_s"]) == ("there", 0.0)
+    assert len(flow["offered_bps"]) == len(flow["delay_mean_s"]) == 10
+    assert len(flow["sent_bps"]) == 50  # each 200 ms
+    assert sum(flow["sent_bps"]) / 5 == pytest.approx(sum(flow["offered_bps"]))
 
 
 @pytest.mark.parametrize(

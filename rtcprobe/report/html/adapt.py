@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rtcprobe.adaptation import Case, Course, capacity_of
+from rtcprobe.adaptation import Case, Course, capacity_of, delays_by_second
 from rtcprobe.report.adapt import figure_rows, sentence_of, size_known
 from rtcprobe.report.html.curves import WIDTHS, Band, Curve, Panel, panels
 from rtcprobe.report.html.page import environment
 from rtcprobe.report.html.reduce import Floats
 from rtcprobe.report.html.tables import Table
+from rtcprobe.result import Clock
 
 __all__ = ["AdaptCase", "adapt_page"]
 
@@ -23,7 +24,7 @@ _CAPTION = (
     "packets that came."
 )
 _MODEL = "A model of one sender and one receiver in virtual time: nothing was sent over any network."
-_REAL = "Real calls on the real clock, over a line of ours that changes."
+_REAL = "Real calls on the {clock} clock, over a line of ours that changes."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,7 @@ class AdaptCase:
     invalid: Sequence[str] = ()
 
 
-def adapt_page(cases: Sequence[AdaptCase], *, title: str | None = None, real: bool = False) -> str:
+def adapt_page(cases: Sequence[AdaptCase], *, title: str | None = None, clock: Clock | None = None) -> str:
     """Return the page."""
     parts = [_part(each, f"c{number}") for number, each in enumerate(cases)]
     names = ", ".join(each.case.name for each in cases[:3])
@@ -51,7 +52,7 @@ def adapt_page(cases: Sequence[AdaptCase], *, title: str | None = None, real: bo
         .render(
             title=title or f"{names} · rtcprobe adapt",
             heading="What a sender does when the line changes",
-            intro=_REAL if real else _MODEL,
+            intro=_MODEL if clock is None else _REAL.format(clock=clock),
             parts=parts,
             verdict="; ".join(note for each in cases for note in each.invalid),
         )
@@ -94,7 +95,7 @@ def _caption(calls: int) -> str:
 def panels_of(course: Course, courses: Sequence[Course], case: Case) -> list[Panel]:
     """Return rate, delay, size and drops of one call; ``courses`` give the shade."""
     at_s = np.arange(len(course.target_bps), dtype=np.float64) + 0.5
-    longest, mean = _delays(course)
+    longest, mean = (1e3 * np.array(delays_s) for delays_s in delays_by_second(course))
     capacity = [(at, bps) for at, bps in capacity_of(case.link) if bps < float("inf")]
     lines = []
     if capacity:
@@ -139,15 +140,3 @@ def panels_of(course: Course, courses: Sequence[Course], case: Case) -> list[Pan
 
 def _kbps(bps: Sequence[float]) -> Floats:
     return np.array(bps, dtype=np.float64) / 1e3
-
-
-def _delays(course: Course) -> tuple[Floats, Floats]:
-    """Return the longest and the mean delay of each second, ms, by when packets were sent."""
-    seconds = len(course.target_bps)
-    sent = np.array(course.delays, dtype=np.float64).reshape(-1, 2)
-    place = np.minimum(sent[:, 0].astype(int), seconds - 1) if len(sent) else np.zeros(0, dtype=int)
-    longest = np.full(seconds, np.nan)
-    np.fmax.at(longest, place, 1e3 * sent[:, 1])
-    counts = np.bincount(place, minlength=seconds)
-    sums = np.bincount(place, weights=1e3 * sent[:, 1], minlength=seconds)
-    return longest, np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)

@@ -343,6 +343,8 @@ _SEEN: Final[Mapping[str, str]] = {
     "seen, left out, lost": "看到、舍弃、丢失",
     "sum (shown by {policies})": "合计（显示策略 {policies}）",
     "frozen, freezes, longest": "卡顿、次数、最长",
+    "full size, else for; target": "全尺寸占比，最长非全尺寸；目标码率",
+    "pictures of full size, longest time without, target": "全尺寸画面占比、最长非全尺寸时间、目标码率",
     "lips after voice p50, range": "口型晚于声音 p50，范围",
     "held back: sound, picture": "对齐延后：声音、画面",
     "held back: sound, picture, ms": "对齐延后：声音、画面，ms",
