@@ -39,6 +39,7 @@ __all__ = ["HIDDEN", "NAME", "WORDS", "Secret", "hiding", "read_secret", "scrub"
 
 HIDDEN: Final = "***"
 _SHORT: Final = 8
+# A token is a line; a private key of 4,096 bits takes a fifth of that.
 _MOST_BYTES: Final = 16_384
 _CURE: Final = "put it into an environment variable and write env:NAME, or into a file and write file:PATH"
 
@@ -48,6 +49,8 @@ NAME: Final = {"text": "name"}
 WORDS: Final = {"text": "words"}
 """Field metadata: a mapping whose single words are ours (enums, amounts); its URLs and sentences are scrubbed."""
 
+# What configurations name stays known; what a server said on its way (a session's own secret) makes room for later
+# ones.
 _MOST_KNOWN: Final = 256
 _MOST_PASSING: Final = 64
 

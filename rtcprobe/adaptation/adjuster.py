@@ -3,8 +3,8 @@
 Facts:
     Frames above their share of the rate cannot leave within their share of the time, even where the mean is right. How
     much they do, over the last 3 s, is a factor by which the target is divided: 1.2 until 30 frames are known (after a
-    start and after each change of size), else 1 to 2. So a camera's encoder, whose frames differ by 15 %, sends some
-    5 % less than it may; one whose frames grow too large for the rate gets down to half.
+    start and after each change of size), else 1 to 2. So a camera's encoder, whose frames differ by 7 %, sends some
+    2 % less than it may; one whose frames grow too large for the rate gets down to half.
     Where the link would carry more than the target (a maximum limits it, or the congestion window has frames left out)
     the target is lowered for the mean alone, not for each frame.
     A frame that the codec itself leaves out is not known here.

@@ -16,15 +16,14 @@ Source: libwebrtc main f3ae3eb62e2a, ``call/rtp_video_sender.cc`` (``OnBitrateUp
 from __future__ import annotations
 
 import math
-from collections import deque
 from typing import Any, Final, Protocol
 
 from rtcprobe.adaptation.encoder import FPS, Encoder
 from rtcprobe.adaptation.receiver import Packet
 from rtcprobe.control import Controller
-from rtcprobe.control.allocation import Share, allocated
+from rtcprobe.control.allocation import Share, allocated, overhead_bps
 from rtcprobe.control.pacer import Kind
-from rtcprobe.control.protection import LossWindow, Parity, code_rates, encoder_share
+from rtcprobe.control.protection import LossWindow, Parity, SentRate, code_rates, encoder_share
 
 __all__ = ["OVERHEAD_BYTES", "VOICE_BPS", "VideoSender"]
 
@@ -32,6 +31,10 @@ PACKET_BYTES: Final = 1110
 """RTP payload of a full packet."""
 OVERHEAD_BYTES: Final = 74
 """IP, UDP, RTP with extensions, SRTP tag, RED and the payload's descriptor."""
+_LARGEST_BYTES, _KNOWN_OVERHEAD_BYTES = 1238, 66
+"""What the allocator takes for a packet, and for its headers: IP, UDP, SRTP's tag, RTP and 16 bytes of extensions."""
+_BELOW_BYTES: Final = 38
+"""IP, UDP and SRTP's tag: rates of what was sent are of RTP."""
 _PARITY_BYTES: Final = 26
 """What a parity packet is larger than the largest that it covers, as recorded."""
 VOICE_BPS: Final = 52e3
@@ -42,7 +45,6 @@ _VOICE: Final = Share(least_bps=VOICE_BPS, most_bps=VOICE_BPS)
 _LEAST_BPS: Final = 30e3
 _RTX_MARGIN_S: Final = 0.005
 _PAUSE_S: Final = 2.0
-_SHARE_S: Final = 1.0
 
 
 class Queue(Protocol):
@@ -82,8 +84,7 @@ class VideoSender:
         self._history: set[int] = set()
         self._pending: set[int] = set()
         self._sent_again: dict[int, float] = {}
-        self._shares: deque[tuple[float, int, int]] = deque()
-        self._media_bytes = self._repair_bytes = 0
+        self._rates = {"video": SentRate(), "again": SentRate(), "parity": SentRate()}
         self._frame = self._keys_waiting = 0
 
     def frame(self, now_s: float) -> bool:
@@ -113,17 +114,14 @@ class VideoSender:
 
     def left(self, kind: str, packet: Packet, size_bytes: int, now_s: float) -> None:
         """Take in that a packet left."""
-        # Parity and retransmissions alike count as what protection took.
-        repair = kind != "video"
-        self._shares.append((now_s, 0 if repair else size_bytes, size_bytes if repair else 0))
-        if repair:
-            self._repair_bytes += size_bytes
+        if size_bytes:  # nothing left of a packet that is kept no longer
+            self._rates[kind].add(size_bytes - _BELOW_BYTES, now_s)
+        if kind != "video":
             self._pending.discard(packet.number)
             if kind == "again":
                 self._sent_again[packet.number] = now_s
             return
         self._history.add(packet.number)
-        self._media_bytes += size_bytes
         self._keys_waiting -= packet.key
         if not self._protects:
             return
@@ -159,8 +157,7 @@ class VideoSender:
         controller, encoder = self._controller, self.encoder
         video = Share(least_bps=_LEAST_BPS, most_bps=encoder.max_bps)
         allocated_bps = allocated(controller.target_bps, (_VOICE, video))[1]
-        packets = math.ceil(allocated_bps / FPS / 8 / (PACKET_BYTES + OVERHEAD_BYTES))
-        payload_bps = max(0.0, allocated_bps - 8 * OVERHEAD_BYTES * packets * FPS)
+        payload_bps = max(0.0, allocated_bps - overhead_bps(allocated_bps, _LARGEST_BYTES, _KNOWN_OVERHEAD_BYTES))
         width, height = encoder.size
         if self._protects:
             rates = code_rates(
@@ -171,12 +168,8 @@ class VideoSender:
                 pixels=width * height,
             )
             self._parity.set_rates(rates)
-        shares = self._shares
-        while shares and shares[0][0] < now_s - _SHARE_S:
-            _, media, repair = shares.popleft()
-            self._media_bytes -= media
-            self._repair_bytes -= repair
-        allowed_bps = payload_bps * encoder_share(self._media_bytes, self._repair_bytes)
+        media_bps, again_bps, parity_bps = (rate.bps(now_s) for rate in self._rates.values())
+        allowed_bps = payload_bps * encoder_share(media_bps, again_bps + parity_bps)
         payload_bps = min(allowed_bps, encoder.max_bps)
         every = self._drop_every()
         return payload_bps * (1 - 1 / every) if every else payload_bps, allowed_bps

@@ -17,7 +17,7 @@ on, and the receiver of pictures is ours (``playout.frames``).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
@@ -28,12 +28,13 @@ from rtcprobe.adaptation.receiver import Packet
 from rtcprobe.adaptation.sender import OVERHEAD_BYTES, VOICE_BPS, VideoSender
 from rtcprobe.control import Feedback, GoogCc, LossReports, Pacer
 from rtcprobe.control.pacer import Kind
+from rtcprobe.hearing.seen import Seen
 from rtcprobe.picture.film import Place, Reel
 from rtcprobe.picture.ladder import Ladder, Shot
 from rtcprobe.runtime.adapting_seam import AdaptingPath
 from rtcprobe.runtime.network import Network
 
-__all__ = ["AdaptiveReel", "AdaptiveSender", "Second"]
+__all__ = ["AdaptiveReel", "AdaptiveSender", "Second", "adapted"]
 
 _PROCESS_S: Final = 0.025
 """libwebrtc ``call/rtp_transport_controller_send.cc``: the controller's own clock."""
@@ -287,9 +288,16 @@ class AdaptiveReel(Reel):
     def __init__(self, ladder: Ladder, count: int, sender: AdaptiveSender) -> None:
         super().__init__(Shot(ladder), count)
         self.sender = sender
+        self._filmed = 0
+
+    @property
+    def filmed(self) -> int:
+        """How many frames the camera gave: those that the encoder left out at the end too."""
+        return self._filmed
 
     def payloads(self, index: int, *, key: bool) -> Sequence[bytes]:
         """Return frame ``index`` as RTP payloads; none where the encoder leaves it out."""
+        self._filmed = index + 1
         made = self.sender.frame(key=key)
         if made is None:
             return []
@@ -298,6 +306,37 @@ class AdaptiveReel(Reel):
         place = self.places[index] = Place(since, index)
         size_bytes = sum(packet.size_bytes - OVERHEAD_BYTES for packet in packets)
         return _cut(self.film.add(place, rung, size_bytes), len(packets), index)
+
+
+def adapted(reel: Reel, seen: Seen, places: Mapping[int, Place]) -> dict[str, float]:
+    """Return what came of a camera that follows the line, as a viewer has it; nothing of another.
+
+    ``full_size_share``: how many of the pictures seen had their full size; ``smaller_s``: the longest stretch in which
+    they had not; ``target_bps``: the mean of what the sender took the line to carry.
+    """
+    if not isinstance(reel, AdaptiveReel):
+        return {}
+    full = reel.film.settings.size
+    shown = [
+        (frame.shown_s, reel.film.size(places[frame.number]) == full)
+        for frame in seen.frames
+        if frame.fate == "seen" and frame.shown_s is not None and frame.number in places
+    ]
+    if not shown:
+        return {}
+    longest_s, since_s = 0.0, None
+    for at_s, whole in shown:
+        since_s = (at_s if since_s is None else since_s) if not whole or since_s is not None else None
+        if since_s is not None:
+            longest_s = max(longest_s, at_s - since_s)
+        if whole:
+            since_s = None
+    targets = [each.target_bps for each in reel.sender.seconds]
+    return {
+        "full_size_share": sum(whole for _, whole in shown) / len(shown),
+        "smaller_s": longest_s,
+        **({"target_bps": sum(targets) / len(targets)} if targets else {}),
+    }
 
 
 def _cut(frame: bytes, count: int, number: int) -> list[bytes]:

@@ -290,6 +290,7 @@ class _Received:
         return [self._at_s[place] for place in kept], [self._numbers[place] for place in kept]
 
     def _counts(self, number: int) -> bool:
+        # SRTP's replay window: what is farther back is dropped although it never came before.
         if number in self._taken or number <= self._newest - wire.REPLAY_WINDOW:
             return False
         self._taken.add(number)

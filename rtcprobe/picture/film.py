@@ -162,6 +162,11 @@ class Reel:
         """From one frame to the next, seconds."""
         return self.film.settings.frame_s
 
+    @property
+    def filmed(self) -> int:
+        """How many frames there were so far, from the first on, whether all of them were sent or not."""
+        return max(self.places, default=-1) + 1
+
     def __len__(self) -> int:
         """Return how many frames there are."""
         return self._count

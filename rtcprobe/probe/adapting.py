@@ -50,6 +50,7 @@ from rtcprobe.runtime.network import Direction
 from rtcprobe.runtime.outside import OutsideHost, OutsideNetwork
 from rtcprobe.runtime.seconds import Lateness, spans
 from rtcprobe.scenario import Scenario, find_scenario
+from rtcprobe.scenario.servers import FORWARDING
 from rtcprobe.secrets import scrub
 from rtcprobe.units import format_rate
 
@@ -104,6 +105,13 @@ class _Noted:
         self.packets.append((now_s, size_bytes, fate))
 
 
+def _ours(target: str) -> BadInputError:
+    return BadInputError(
+        f"target {target} is ours: it answers no feedback, and sends no pictures of its own",
+        "call loopback for two ends of ours, page, or a server of somebody else's",
+    )
+
+
 class Adapting:
     """Calls at one target, one a case and seed."""
 
@@ -116,6 +124,8 @@ class Adapting:
         """
         self.page, self.loopback = url == PAGE, url == LOOPBACK
         self.clock: Clock = "virtual" if self.loopback else "real"
+        if url in FORWARDING:  # told before its leg is asked for, which would not help
+            raise _ours(url)
         self._heading: Heading = "up" if self.loopback else heading
         if controller is not None and self._heading == "down":
             raise BadInputError(
@@ -139,10 +149,7 @@ class Adapting:
     def _called(self) -> Target:
         scenario = self._scenario(10.0, _USUAL_BPS)
         if scenario.target.ours and not self.loopback:
-            raise BadInputError(
-                f"target {scenario.target.shown} is ours: it answers no feedback, and sends no pictures of its own",
-                "call loopback for two ends of ours, page, or a server of somebody else's",
-            )
+            raise _ours(scenario.target.shown)
         cure = "call whip+whep, janus (videoroom, echotest), or page"
         if scenario.target.scheme.startswith("page+"):  # its packets pass the browser's line, not one of ours
             raise BadInputError(f"a sender's rate is not measured with {scenario.target.shown}", cure)

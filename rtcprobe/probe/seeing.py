@@ -28,7 +28,7 @@ from rtcprobe.hearing.relate_pictures import related_pictures
 from rtcprobe.hearing.screen import Screen
 from rtcprobe.hearing.sights import CallSight, sight_account, skew_account, together, worst_frame
 from rtcprobe.picture.film import Film, Place, Reel
-from rtcprobe.picture.ladder import Ladder
+from rtcprobe.picture.ladder import Ladder, Shot
 from rtcprobe.picture.settings import VideoSettings
 from rtcprobe.picture.shelf import Shelf
 from rtcprobe.picture.show import write_beside
@@ -218,6 +218,7 @@ class Pictures:
             likeness=likeness,
             corrections=corrections,
             forwarded=each.came.forwarded,
+            adapted=_adapted(each.reel, seen, places),
         )
 
     def _folder(self, number: int) -> Path:
@@ -344,6 +345,15 @@ def _synchronized(playout: PlayoutChoice, viewer: VideoPlan) -> bool:
 def _viewer(plans: Mapping[str, VideoPlan], way: Way) -> VideoPlan:
     """Return how the viewer of ``way`` watches: as its own plan says, and where it shows nothing, as the talker's."""
     return plans.get(way.listener, plans[way.talker])
+
+
+def _adapted(reel: Reel, seen: Seen, places: Mapping[int, Place]) -> Mapping[str, float]:
+    """Return the figures of a camera that follows the line; none of another."""
+    if not isinstance(reel.film, Shot):
+        return {}
+    from rtcprobe.call.adaptive import adapted  # noqa: PLC0415 - few calls have one
+
+    return adapted(reel, seen, places)
 
 
 def _plans(scenario: Scenario) -> dict[str, VideoPlan]:

@@ -16,6 +16,7 @@ from rtcprobe.report.sentences import arrow, interval, milliseconds, plain_share
 from rtcprobe.report.words import say
 from rtcprobe.result import Account, Join, Result
 from rtcprobe.timeline import VIDEO_ORDER
+from rtcprobe.units import format_rate
 from rtcprobe.ways import Way
 
 __all__ = ["first_picture_told", "sight_lines", "sight_rows", "spoken_way"]
@@ -73,6 +74,8 @@ def sight_lines(result: Result, page: Page) -> Iterator[Text]:
             " " + say("sum (shown by {policies})", policies=", ".join(policies)), (each.total_s for each in accounts)
         )
     yield page.cells(" " + say("frozen, freezes, longest"), (_frozen(each) for each in accounts))
+    if any("full_size_share" in each.figures for each in accounts):
+        yield page.cells(" " + say("full size, else for; target"), (_adapted(each) for each in accounts))
     if any(_likeness(each) for each in accounts):
         yield page.cells(" PSNR, SSIM (p5)", (_likeness(each) or "-" for each in accounts))
     for name in dict.fromkeys(name for each in accounts for name in each.figures if name.startswith(_OF_SIZE)):
@@ -99,11 +102,23 @@ def sight_rows(result: Result, ways: Collection[Way] | None = None) -> list[tupl
         (say("SSIM mean, p5, worst second"), lambda a: _three(a, "ssim", 3)),
     )
     rows += [(head, *(read(each) for each in accounts)) for head, read in readers]
+    if any("full_size_share" in each.figures for each in accounts):
+        head = say("pictures of full size, longest time without, target")
+        rows.append((head, *(_adapted(each) for each in accounts)))
     sizes = dict.fromkeys(name for each in accounts for name in each.figures if name.startswith(_OF_SIZE))
     rows += [(name.replace("_", " "), *(_plain(each.figures.get(name), 0) for each in accounts)) for name in sizes]
     rows.append((say("lips after voice: least, median, most, ms"), *(_skew_range(skew.get(way)) for way, _ in seen)))
     rows.append((say("held back: sound, picture, ms"), *(_held(skew.get(way)) for way, _ in seen)))
     return [*rows, *((name, *(_w3c(each, name) for each in accounts)) for name in _W3C)]
+
+
+def _adapted(account: Account) -> str:
+    """Return what became of the size of a picture that follows the line, and what its sender aimed at."""
+    told = account.figures
+    if "full_size_share" not in told:
+        return "-"
+    said = f"{plain_share(told['full_size_share'])}, {told['smaller_s']:.1f} s"
+    return f"{said}; {format_rate(round(told['target_bps'], -3))}" if "target_bps" in told else said
 
 
 def first_picture_told(attempts: Sequence[Join]) -> str:

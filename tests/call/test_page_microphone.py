@@ -88,5 +88,5 @@ def test_the_file_holds_what_may_be_waited_for_and_what_is_said_and_goes_with_th
 
 
 def test_a_call_that_no_file_can_speak_for_is_refused_with_its_length(voice):
-    with pytest.raises(MeasurementError, match="would speak for 2004 s, join and all"):
-        FileMicrophone(speech(voice), 2000.0, lambda: 0.0).write()
+    with pytest.raises(MeasurementError, match="would speak for 4004 s, join and all"):
+        FileMicrophone(speech(voice), 4000.0, lambda: 0.0).write()

@@ -165,6 +165,7 @@ def test_two_pages_meet_hear_and_see_each_other_over_both_their_lines(network, t
         assert min(sample.delay_s for sample in each.samples) > 0.040
 
 
+@pytest.mark.beside
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_who_interrupts_a_call_gets_what_was_measured_and_no_browser_is_left(tmp_path, sign):
     def interrupt(probe):
@@ -175,6 +176,7 @@ def test_who_interrupts_a_call_gets_what_was_measured_and_no_browser_is_left(tmp
     assert result["interrupted"] is True
 
 
+@pytest.mark.beside
 @pytest.mark.parametrize(
     ("named", "why"),
     [
@@ -216,6 +218,7 @@ def measured_until(it_ends, folder):
     raise AssertionError(f"nothing was heard within {after_s:g} s: {probe.log()}")
 
 
+@pytest.mark.beside
 def test_a_page_that_never_loads_is_given_up_with_exit_3_and_nothing_is_left(network, tmp_path):
     with (
         socket.create_server((network.address, 0)) as silent,
@@ -231,6 +234,7 @@ def test_a_page_that_never_loads_is_given_up_with_exit_3_and_nothing_is_left(net
     assert probe.left_nothing()
 
 
+@pytest.mark.beside
 def test_a_killed_probe_leaves_no_browser(tmp_path):
     with Probe(tmp_path) as probe:
         assert waited(lambda: len(probe.processes("chrom", "--never")) > 3)

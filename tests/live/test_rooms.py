@@ -114,6 +114,7 @@ def test_a_question_to_rtpengine_that_was_lost_is_asked_again_and_named(rtpengin
         assert attempt.phases["on_air"] > 0.25
 
 
+@pytest.mark.beside
 def test_nobody_at_the_port_is_one_sentence(network):
     result = room(f"rtpengine+ng://{network.address}:9", "call.join_timeout=1s", duration="3s")
     assert result.exit_code == 3
@@ -225,6 +226,7 @@ def test_a_room_that_takes_one_publisher_says_so_of_the_others_and_is_heard(janu
     assert all("error 432, 'Maximum number of publishers (1) already reached'" in each for each in told)
 
 
+@pytest.mark.beside
 @pytest.mark.parametrize(("number", "said"), [(99, "No such room (99)"), (PIN_ROOM, "Missing mandatory element (pin)")])
 def test_a_room_that_lets_nobody_in_is_one_sentence(janus, number, said):
     result = room(videoroom(janus, number))

@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
+from rtcprobe.call.doing import Doing
 from rtcprobe.call.live import how_it_ended
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import CallSetup
@@ -33,7 +34,7 @@ class Course(Hooks):
 
     def __init__(self, setup: CallSetup, network: Network) -> None:
         super().__init__(setup, network)
-        self._meanwhile: set[asyncio.Task[None]] = set()
+        self._meanwhile = Doing(self.warnings.append)
 
     async def join(self) -> bool:
         """Join until what is ``awaited`` has come, linger, hang up; return whether it connected."""
@@ -64,9 +65,7 @@ class Course(Hooks):
 
     def meanwhile(self, work: Coroutine[Any, Any, None]) -> None:
         """Do ``work`` beside the join, until the call ends; what goes wrong is a warning."""
-        task = asyncio.ensure_future(work)
-        self._meanwhile.add(task)
-        task.add_done_callback(self._done_meanwhile)
+        self._meanwhile.do(work)
 
     async def connected(self, peer: Peer) -> None:
         """Wait until ``peer`` has its media path.
@@ -132,12 +131,6 @@ class Course(Hooks):
         told += await asyncio.gather(*(bounded("closing a connection", each.aclose()) for each in self.clients))
         self.warnings += dict.fromkeys([*filter(None, told), *self.complaints()])
         await self.close_network()
-
-    def _done_meanwhile(self, task: asyncio.Task[None]) -> None:
-        self._meanwhile.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            self.warnings.append(str(error) if isinstance(error, RtcprobeError) else unforeseen(error))
 
     def _heed(self, ended: tuple[str | None, str | None]) -> None:
         """Take what live mouths say went wrong: what fails the call, and what cut it short."""

@@ -113,6 +113,7 @@ class Decision:
 
     def packet_arrived(self, timestamp: int, samples: int, tick: int) -> None:
         """Take the arrival of a packet."""
+        # The roof of the target is a count of packets: it moves with how long each is.
         if samples > 0 and samples != self._packet_samples:
             self._packet_samples = samples
             self.constraints.packet_time_known(samples // SAMPLES_PER_MS)
@@ -177,19 +178,24 @@ class Decision:
             noise_samples: concealment or noise made since the last decoded sample, whole ticks; 0 when none runs.
             last_duration: samples of the frame decoded last.
         """
+        # A stretch that was tried and found nothing to repeat costs no rest: the next tick may try again.
         tried, self._stretch_tried = self._stretch_tried and mode is Mode.STRETCHED, False
         if tried:
             self.rest_ticks = tick + STRETCH_INTERVAL_TICKS
+        # While nothing is taken out the level is no level: what waits would be counted as a queue.
         if mode is not Mode.COMFORT_NOISE and mode is not Mode.EXPAND:
             self.filter_level(buffer.span_samples(tick, last_duration), tried, future)
         packets = buffer.packets
         if not packets:
             return self._without_packet(mode, noise_samples)
+        # Rule 2: a gap that has faded is worth waiting a little longer for, so that the next one does not follow at
+        # once.
         if (mode is Mode.EXPAND or mode is Mode.COMFORT_NOISE) and self._postpone(buffer, tick, mode, mute):
             return self._without_packet(mode, noise_samples)
         leap = packets[0].timestamp - end
         if not leap:
             return self._expected(tick, mode, end - future)
+        # Older than what was played, and not thrown away as such: a stream that begins anew.
         if -HORIZON_SAMPLES < leap < 0:
             return Operation.RESET
         return self._future(buffer, tick, mode, leap & 0xFFFFFFFF, noise_samples)
@@ -216,6 +222,7 @@ class Decision:
         return Operation.EXPAND
 
     def _postpone(self, buffer: PacketBuffer, tick: int, mode: Mode, mute: float) -> bool:
+        # kPostponeDecodingLevel, 50 per cent of the target.
         enough = self._target_read * SAMPLES_PER_MS * 50 // 100
         if buffer.span_waited_samples(tick) >= enough or buffer.has_dtx:
             return False
@@ -239,6 +246,7 @@ class Decision:
 
     def _future(self, buffer: PacketBuffer, tick: int, mode: Mode, leap: int, noise_samples: int) -> Operation:
         waited = buffer.span_waited_samples(tick)
+        # Rule 3: the hole is not covered yet, and there is no hurry.
         if leap > noise_samples and waited // SAMPLES_PER_MS <= self._target_read + _WINDOW_MS:
             return self._without_packet(mode, noise_samples)
         if leap != noise_samples:

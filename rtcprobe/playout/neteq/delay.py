@@ -40,6 +40,8 @@ BUCKETS = 100
 BUCKET_MS = 20
 START_TARGET_MS = 80
 _ONE_Q30 = 1 << 30
+# Buckets of 20 ms up to 2 s; the 95th percentile of half-seconds, forgotten by 1.7 % each; for reordering by 0.07 % a
+# packet, where 20 ms of delay are worth 1 % of loss.
 _QUANTILE_REST_Q30 = _ONE_Q30 - int(_ONE_Q30 * 0.95)
 _UNDERRUN_FORGET = 0.983
 _REORDER_FORGET = 0.9993
@@ -84,6 +86,7 @@ class Histogram:
 
     def _forget_q15(self) -> int:
         """Return the forget factor: nothing is kept at the first value, then ever more, up to the one set."""
+        # The first value replaces the made-up start (p = 1/2, 1/4, ...) whole.
         if not self._adds:
             return 0
         return min(self._base_q15, max(0, int((1 << 15) * (1 - self._weight / (self._adds + 1)))))

@@ -50,6 +50,7 @@ class Intake:
         """Take a packet in at ``tick``; return whether the stream just goes on."""
         sequence, timestamp, payload, payload_type = packet
         self._counters.received += 1
+        # The usual packet: one frame, no copies. All else goes the long way below.
         if payload and payload_type == self._payload_type and self._started and not self.new_stream:
             duration = self._duration(payload)
             if not (duration and self._decoder.has_fec(payload)):
@@ -73,6 +74,7 @@ class Intake:
         for block in blocks:
             for frame in self._frames(block, timestamp - block.timestamp_offset, sequence, tick):
                 flushed |= self._buffer.insert(frame)
+                # Its lateness says nothing: the packets that it would be late beside are gone (rule 2).
                 if flushed:
                     self._decision.flushed()
                 elif not self.new_stream:
@@ -112,6 +114,7 @@ class Intake:
         if not self._started:
             self._newest_timestamp = timestamp & 0xFFFFFFFF
         else:
+            # From -2^31 to 2^31 - 1: whichever is nearer (rule 3).
             step = (timestamp - self._newest_timestamp + 0x80000000) & 0xFFFFFFFF
             self._newest_timestamp += step - 0x80000000
         return self._newest_timestamp

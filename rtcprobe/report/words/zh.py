@@ -98,6 +98,7 @@ _LEAD: Final[Mapping[str, str]] = {
     "none of {count} joins was heard": "{count} 次进房都没有听到声音",
     "the join was never heard": "这次进房没有听到声音",
     "{count} joins were too few to say how long joining takes{lost}": "{count} 次进房太少，无法说明进房用时{lost}",
+    "{share} of what was said was lost": "所说的有 {share} 丢失",
     "nobody was heard": "没有听到任何人",
     "what you say comes back after {ms} ms, there and back": "说出的话往返 {ms} ms 后回到自己耳中",
     "people hear each other after {low} to {high} ms ({who} last), {late}": (
@@ -342,6 +343,8 @@ _SEEN: Final[Mapping[str, str]] = {
     "seen, left out, lost": "看到、舍弃、丢失",
     "sum (shown by {policies})": "合计（显示策略 {policies}）",
     "frozen, freezes, longest": "卡顿、次数、最长",
+    "full size, else for; target": "全尺寸占比，最长非全尺寸；目标码率",
+    "pictures of full size, longest time without, target": "全尺寸画面占比、最长非全尺寸时间、目标码率",
     "lips after voice p50, range": "口型晚于声音 p50，范围",
     "held back: sound, picture": "对齐延后：声音、画面",
     "held back: sound, picture, ms": "对齐延后：声音、画面，ms",
@@ -604,10 +607,10 @@ CHINESE_SENTENCES: Final[Mapping[str, str]] = {
     "{party} {awaited} not within {seconds} s; no timer had fired": (
         "{party} {awaited}：{seconds} 秒内没有；没有定时器触发"
     ),
-    "{party} {awaited} not within {seconds} s; the {side}'s {timer} timer had resent {count} times, last its {what}": (
+    "{party} {awaited} not within {seconds} s; {side}'s {timer} timer had resent {count} times, last its {what}": (
         "{party} {awaited}：{seconds} 秒内没有；{side} 的 {timer} 定时器已重发 {count} 次，最后是 {what}"
     ),
-    "{party} {awaited} gave up; the {side}'s {timer} timer had resent {count} times, last its {what}": (
+    "{party} {awaited} gave up; {side}'s {timer} timer had resent {count} times, last its {what}": (
         "{party} {awaited}：已放弃；{side} 的 {timer} 定时器已重发 {count} 次，最后是 {what}"
     ),
     "answer received": "收到应答",

@@ -39,6 +39,10 @@ _OF_THE_JOIN: Final = 0.8
 _OF_LOADING: Final = 0.9
 """And what loading may: later the join would have ended without saying of what."""
 _MOST_FAULTS: Final = 20
+_ICON: Final = "/favicon.ico"
+"""What every browser asks for, and many a site has not."""
+_NOT_LOADED: Final = "Failed to load resource"
+"""How Chromium begins, without saying which."""
 _OF_CHROMIUM: Final = (".google.com", ".googleapis.com", ".gvt1.com", "gstatic.com")
 """Hosts that Chromium itself calls, whatever its flags say."""
 
@@ -218,8 +222,10 @@ class Tab:
         page.on("console", self._said)
 
     def _said(self, message: Any) -> None:
-        if message.type == "error":
-            self.complain(f"the page says: {message.text}")
+        url = str(message.location.get("url", ""))
+        if message.type != "error" or url.endswith(_ICON):
+            return
+        self.complain(f"the page says: {message.text}" + (f" {url}" if message.text.startswith(_NOT_LOADED) else ""))
 
     async def _until_gone(self, chromium: Chromium) -> None:
         await chromium.gone.wait()
