@@ -20,7 +20,7 @@ test: $(READY)
 
 # AGAIN=1 asks those that failed last once more, everything started anew.
 live: $(READY)
-	$(BIN)/python -m pytest tests/live --durations=15 $(if $(AGAIN),--last-failed --last-failed-no-failures=none)
+	VENV=$(VENV) AGAIN=$(AGAIN) .ci/live
 
 lint: $(READY)
 	$(BIN)/ruff check .

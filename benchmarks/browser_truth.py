@@ -4,7 +4,8 @@ Four questions, each asked of ``CALLS`` calls a link:
 
 1. Does a link's delay move what it should, by what it should? Mouth to wire (there) and mouth to ear (back), over no
    link and over 40 ms each way: medians, their differences, how far markers of one call agree, how far calls do. The
-   second half of the calls is a repeat of the first: how far apart their medians are is told, too.
+   second half of the calls is a repeat of the first: how far apart their medians are is told, too. Beside, what packets
+   waited for the next tick of NetEQ's is taken off: the same through a call, by chance from call to call.
 2. An echo, through the EchoTest page of Janus' own demos (the servers of ``tests/live``): how long its packets were
    away, known by their sizes, and when its markers were heard, over no link and over 40 ms each way.
 3. Are frames what they are said to be? Two pages that show themselves to each other: how many frames were known by the
@@ -44,7 +45,7 @@ from rtcprobe.call.targets.base import find_target
 from rtcprobe.hearing.ears import Ear
 from rtcprobe.hearing.eyes import Constants
 from rtcprobe.hearing.glimpses import see_glimpses
-from rtcprobe.hearing.played import PlayedEar
+from rtcprobe.hearing.played import PlayedEar, tick_wait_s
 from rtcprobe.hearing.speech import Voices, speak
 from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.playout.policies import PlayoutChoice
@@ -126,12 +127,14 @@ def moved(calls: int) -> None:
     print(f"{calls} calls a link; mouth to wire there, mouth to ear back; ms, medians of calls")
     print(
         "link          to wire        min to max   sd in a call     to ear      min to max   sd in a call   CPU, ms/s"
+        "   to ear less its tick"
     )
-    medians: dict[str, tuple[float, float]] = {}
+    medians: dict[str, tuple[float, float, float]] = {}
     for link in DELAYS:
         scenario = scenario_over(link)
         voices = speak(scenario.sending("audio"), CALL_S)
         wire, ear, spread_wire, spread_ear, cpu = [], [], [], [], []
+        of_tick: list[float] = []
         for number in range(calls):
             with _Cpu() as used:
                 call = placed(scenario, voices, number)
@@ -146,13 +149,14 @@ def moved(calls: int) -> None:
             if delays:
                 ear.append(statistics.median(delays))
                 spread_ear.append(statistics.pstdev(delays))
-        medians[link] = statistics.median(wire), statistics.median(ear)
+                of_tick.append(ear[-1] - 1e3 * (tick_wait_s(back.came) or 0.0))
+        medians[link] = statistics.median(wire), statistics.median(ear), statistics.median(of_tick)
         of_wire = f"{medians[link][0]:8.2f} {min(wire):10.2f}–{max(wire):.2f} {statistics.median(spread_wire):10.2f}"
         of_ear = f"{medians[link][1]:14.2f} {min(ear):9.2f}–{max(ear):.2f} {statistics.median(spread_ear):10.2f}"
-        print(f"{link:<12} {of_wire} {of_ear} {statistics.median(cpu):13.0f}")
-        print(f"{'again, apart':<12} {_apart(wire):8.2f} {_apart(ear):42.2f}")
-    (none_wire, none_ear), (far_wire, far_ear) = medians.values()
-    print(f"moved by      {far_wire - none_wire:7.2f} {'':>29} {far_ear - none_ear:13.2f}   (asked: 40.00)\n")
+        print(f"{link:<12} {of_wire} {of_ear} {statistics.median(cpu):13.0f} {_range(of_tick)}")
+        print(f"{'again, apart':<12} {_apart(wire):8.2f} {_apart(ear):42.2f} {_apart(of_tick):44.2f}")
+    (none_wire, none_ear, none), (far_wire, far_ear, far) = medians.values()
+    print(f"moved by      {far_wire - none_wire:7.2f} {far_ear - none_ear:42.2f} {far - none:44.2f}   (asked: 40.00)\n")
 
 
 def marked_s(there: Listened, voices: Voices) -> npt.NDArray[np.float64]:

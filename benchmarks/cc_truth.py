@@ -31,7 +31,7 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from statistics import fmean, median
 
-from rtcprobe.adaptation.model import Call, Course, Settings, controller_of
+from rtcprobe.adaptation import Call, Course, Settings, controller_of
 from rtcprobe.link import parse_link
 
 DELAY, LIMIT, MAX_BPS = "40ms", "200ms", 4e6

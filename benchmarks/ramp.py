@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -38,7 +38,10 @@ HINT = "detail"
 
 
 def against_us(executable: str, seed: int) -> tuple[Sequence[Sending], float]:
-    """Return what Chromium said while we watched it, and when it was connected; nothing of a call we stood still in."""
+    """Return what Chromium said while we watched it, and when it was connected.
+
+    Of a call we stood still in nothing, and how long after it was connected that was.
+    """
     target = CameraTarget(executable=executable, hint=HINT)
     setup = CallSetup(
         routes=dict.fromkeys(target.routes, ()),
@@ -56,7 +59,10 @@ def against_us(executable: str, seed: int) -> tuple[Sequence[Sending], float]:
         raise RuntimeError(call.failed or "the page was never connected")
     begun_s = call.connected_s - call.wall_offset_s - call.network.epoch_s
     stood = any(begun_s - WINDOW_S < stall.at_s < begun_s + LONGEST_S for stall in attempt.stalls)
-    return ((), 0.0) if stood else (call.told, call.connected_s)
+    if stood:
+        at_s = next(stall.at_s for stall in attempt.stalls if begun_s - WINDOW_S < stall.at_s < begun_s + LONGEST_S)
+        return (), at_s - begun_s
+    return call.told, call.connected_s
 
 
 def against_chromium(executable: str) -> tuple[Sequence[Sending], float]:
@@ -79,9 +85,9 @@ def against_chromium(executable: str) -> tuple[Sequence[Sending], float]:
         return asyncio.run(call())
 
 
-def starved(told: Sequence[Sending]) -> bool:
-    """Return whether the camera gave too few pictures: Chromium counts them over a second."""
-    return not told or any(each.camera_fps < LEAST_FPS for each in told if each.at_s > told[0].at_s + 1.5)
+def starved(told: Sequence[Sending]) -> Sequence[float]:
+    """Return when the camera gave too few pictures, seconds since the first: Chromium counts them over a second."""
+    return [each.at_s - told[0].at_s for each in told if each.camera_fps < LEAST_FPS and each.at_s > told[0].at_s + 1.5]
 
 
 def reached_s(told: Sequence[Sending], connected_s: float) -> tuple[float, float]:
@@ -95,13 +101,19 @@ def reached_s(told: Sequence[Sending], connected_s: float) -> tuple[float, float
     return estimate_s - connected_s, sent_s - connected_s
 
 
-def compared(executable: str, calls: int) -> dict[str, list[tuple[float, float]]]:
-    """Return, by who watched, what ``reached_s`` says of each call whose camera was not starved."""
+def compared(executable: str, calls: int, say: Callable[[str], None] = print) -> dict[str, list[tuple[float, float]]]:
+    """Return, by who watched, what ``reached_s`` says of each call whose camera was not starved; ``say`` why not."""
     found: dict[str, list[tuple[float, float]]] = {"us": [], "Chromium": []}
     for number in range(calls):
         for who, rows in found.items():
             told, connected_s = against_us(executable, number) if who == "us" else against_chromium(executable)
-            if not starved(told):
+            lacking_s = starved(told)
+            if not told:
+                say(f"INVALID: call {number + 1} with {who}: this process stood still after {connected_s:.1f} s")
+            elif lacking_s:
+                span = f"{lacking_s[0]:.1f} to {lacking_s[-1]:.1f} s"
+                say(f"INVALID: call {number + 1} with {who}: the camera was starved in {span}")
+            else:
                 rows.append(reached_s(told, connected_s))
     return found
 

@@ -58,7 +58,7 @@ _LINES = (
     "{say: 'Good bye.'}]"
 )
 _QUICK = ("call.calls=1", "call.joins=2", "call.duration=45s", "budgets=[]", f"conversation.lines={_LINES}")
-_START_S = 40.0  # a first start compiles what the agents import
+_START_S = 90.0  # a first start compiles what the agents import, and both may start at once
 _RID_S = 1.0
 _TRIES = 3
 _NEAR_S, _FAR_S = 0.020, 0.100

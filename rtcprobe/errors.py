@@ -29,6 +29,7 @@ __all__ = [
 
 LOG: Final = logging.getLogger("rtcprobe")
 _ROOT = Path(__file__).parent
+# Enough to find the line by: the whole of it is in the log.
 _MOST_WORDS = 120
 
 

@@ -35,6 +35,7 @@ _URL = re.compile(
     r"(\?transport=(?P<transport>[a-z]+))?",
     re.IGNORECASE,
 )
+# A Link header of thirty servers with their credentials; a longer one is cut, and read as far as it goes.
 _LONGEST_LINK = 8192
 _MOST_SERVERS = 32
 _CURE = "write it like turn:host:3478?transport=tcp, turns:host or stun:host"

@@ -75,6 +75,20 @@ class Departures(Sequence[Departure]):
         self._size.append(size_bytes)
         self._ssrc.append(ssrc)
 
+    def add_many(
+        self,
+        at_s: npt.NDArray[np.float64],
+        sequences: Sequence[int],
+        timestamps: Sequence[int],
+        sizes: Sequence[int],
+    ) -> None:
+        """Note packets of no known source in the order they left."""
+        self._at_s.frombytes(at_s.tobytes())
+        self._sequence.extend(sequences)
+        self._timestamp.extend(timestamps)
+        self._size.extend(sizes)
+        self._ssrc.frombytes(bytes(self._ssrc.itemsize * len(at_s)))
+
     def columns(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.uint16]]:
         """Return when they left, their timestamps and their sequence numbers, each of shape (packets,)."""
         return (
@@ -147,7 +161,7 @@ class Said:
 
     An end that encodes by itself (a browser) has no frames of ours: ``frames`` is empty, ``ptime_s`` how much it was
     given at a time, and ``late_s`` how late each of these pieces was spoken, the first at ``late_from_s``; of ours
-    None, for departures tell it.
+    None, for departures tell it. ``lasts_s`` is how long it spoke all in all, where it began before it was asked for.
     """
 
     party: str
@@ -162,6 +176,7 @@ class Said:
     first: int = 0
     late_s: Sequence[float] | None = None
     late_from_s: float = 0.0
+    lasts_s: float | None = None
 
     @property
     def first_sent(self) -> int:
@@ -189,13 +204,15 @@ class Said:
         assert self.started_s is not None
         away_s = left.at_s - ((left.timestamp - left.timestamp[0]) % 2**32) / self.clock_hz
         whole_s = float(np.median(np.diff(left.timestamp) % 2**32)) / self.clock_hz if len(left) > 1 else 0.02
-        since_s = float(np.percentile(away_s, 5)) - self.started_s
-        return self.started_s + math.floor(since_s / self.ptime_s) * self.ptime_s - whole_s
+        grid_s = self.late_from_s if self.late_s else self.started_s
+        since_s = float(np.percentile(away_s, 5)) - grid_s
+        return grid_s + math.floor(since_s / self.ptime_s) * self.ptime_s - whole_s
 
     def lasted_s(self, whole_s: float) -> float:
         """Return how much of a speech of ``whole_s`` left: all of it, or as much as an interruption let pass."""
         if self.started_s is None or not self.departures:
             return 0.0
+        whole_s = self.lasts_s or whole_s
         return whole_s if self.finished else min(whole_s, max(0.0, self.departures[-1].at_s - self.started_s))
 
     def pacing_lateness_s(self) -> list[float]:

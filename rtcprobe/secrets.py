@@ -39,6 +39,7 @@ __all__ = ["HIDDEN", "NAME", "WORDS", "Secret", "hiding", "read_secret", "scrub"
 
 HIDDEN: Final = "***"
 _SHORT: Final = 8
+# A token is a line; a private key of 4,096 bits takes a fifth of that.
 _MOST_BYTES: Final = 16_384
 _CURE: Final = "put it into an environment variable and write env:NAME, or into a file and write file:PATH"
 
@@ -48,6 +49,8 @@ NAME: Final = {"text": "name"}
 WORDS: Final = {"text": "words"}
 """Field metadata: a mapping whose single words are ours (enums, amounts); its URLs and sentences are scrubbed."""
 
+# What configurations name stays known; what a server said on its way (a session's own secret) makes room for later
+# ones.
 _MOST_KNOWN: Final = 256
 _MOST_PASSING: Final = 64
 
@@ -55,11 +58,13 @@ _MOST_PASSING: Final = 64
 _USERINFO = re.compile(r"(?<=[a-z0-9+.-]://)[^/\s@\"'<>?#]*@", re.IGNORECASE)
 _CLEAR: Final = r"(?!\*{3}(?!\w))"
 """Not hidden yet: scrubbed again, a sentence may not lose what stands behind."""
+# A query's, a form's or a fragment's parameter of a telling name: NAME "=" value, up to what ends a value in a URL.
 _PARAMETER = re.compile(
     r"([?&;#](?:access_token|id_token|token|jwt|auth|authorization|api_?key|key|secret|apisecret|client_secret|"
     rf"password|passwd|pwd|pin|credential|sig|signature)=){_CLEAR}[^&\s#\"'<>]+",
     re.IGNORECASE,
 )
+# A header as any log writes it: Authorization: Bearer xyz, "authorization": "Basic xyz", authorization=Digest ....
 _AUTHORIZATION = re.compile(
     rf"(authorization[\"']?\s*[:=]\s*[\"']?(?:bearer|basic|digest)\s+){_CLEAR}[^\s\"']+", re.IGNORECASE
 )

@@ -39,8 +39,10 @@ __all__ = ["OFFSET_S", "ONSET_S", "VoiceRow", "voice_rows"]
 ONSET_S, OFFSET_S = 0.0015, 0.005
 """The most that 95 % of the onsets, and of the offsets, may be off."""
 
+# ITU-T P.56's usual active speech level of -26 dBFS, one louder, and two that agents with a soft voice have.
 LEVELS_DBFS = (-19.0, -26.0, -35.0, -45.0)
 
+# On no grid of samples, packets or blocks: an ear that rounds is found out.
 _DELAY_S = 0.0123456789
 _TURNS = 8
 _LONGEST_S = 120.0

@@ -28,6 +28,7 @@ _MOST_YAML: Final = 2**20
 """Characters; the parser takes some ten seconds for them."""
 _DEEPEST: Final = 50
 """The deepest thing that rtcprobe reads is six levels deep."""
+# Ten lines of aliases stand for a billion values ("billion laughs"); a long script of cues is some thousands.
 _MOST_VALUES: Final = 200_000
 _MERGE: Final = "tag:yaml.org,2002:merge"
 

@@ -30,6 +30,7 @@ _NOBODY_S: Final = 10.0
 """How long a pipe may have nobody at its other end: who was started in the same breath is there by then."""
 _SILENT_S: Final = 600.0
 """How long somebody at the other end may say nothing: a run that another process measures takes minutes."""
+# How often somebody who fills a pipe is looked for: an interruption is heeded within that.
 _LOOK_S: Final = 0.5
 
 _MARKS: Final = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))

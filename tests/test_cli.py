@@ -14,6 +14,7 @@ from rtcprobe.audio.opus import OpusSettings
 from rtcprobe.errors import MeasurementError
 from rtcprobe.scenario import scenario_schema
 from rtcprobe.selftest import SelftestRow
+from rtcprobe.selftest_voice import VoiceRow
 
 
 def test_help_answers_at_once_and_tells_the_exit_codes(rtcprobe):
@@ -92,10 +93,12 @@ def test_schema_prints_the_schema(rtcprobe):
     assert json.loads(out) == scenario_schema()
 
 
-@pytest.mark.parametrize(("worst_s", "code"), [(1e-6, 0), (60e-6, 3)])
-def test_the_selftest_exits_by_its_verdict(rtcprobe, monkeypatch, worst_s, code):
-    row = SelftestRow(codec=OpusSettings(), scheduled=5, heard=5, bias_s=0.0, sd_s=0.0, worst_s=worst_s)
-    monkeypatch.setattr("rtcprobe.selftest.selftest_rows", lambda: iter([row]))
+@pytest.mark.parametrize(("worst_s", "onset_s", "code"), [(1e-6, 1e-4, 0), (60e-6, 1e-4, 3), (1e-6, 0.1, 3)])
+def test_the_selftest_exits_by_its_verdict(rtcprobe, monkeypatch, worst_s, onset_s, code):
+    marker = SelftestRow(codec=OpusSettings(), scheduled=5, heard=5, bias_s=0.0, sd_s=0.0, worst_s=worst_s)
+    voice = VoiceRow(level_dbfs=-26.0, said=8, heard=8, onset_s=onset_s, offset_s=1e-4)
+    monkeypatch.setattr("rtcprobe.selftest.selftest_rows", lambda: iter([marker]))
+    monkeypatch.setattr("rtcprobe.selftest_voice.voice_rows", lambda: iter([voice]))
     assert rtcprobe("selftest")[0] == code
 
 

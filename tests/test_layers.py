@@ -99,3 +99,13 @@ def test_the_maps_name_every_room():
         re.findall("``([a-z_]+)``", (ROOT / "__init__.py").read_text(encoding="utf-8").partition("From Python")[0])
     )
     assert told == rooms
+
+
+def test_every_file_that_the_map_sends_a_newcomer_to_is_there():
+    readme = (ROOT.parent / "README.md").read_text(encoding="utf-8")
+    drawn = readme[readme.index("## The ten-minute map") : readme.index("## Words")]
+    there = {path.relative_to(ROOT).as_posix() for path in modules()}
+    named = re.findall(r"`([a-z_/]+\.py)`", drawn)
+    assert len(named) > 50
+    lost = [name for name in named if not any(path == name or path.endswith(f"/{name}") for path in there)]
+    assert not lost

@@ -3,6 +3,7 @@
 import importlib
 import re
 import time
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,7 @@ USED = re.compile(r"^([A-Z_][A-Z0-9_]*)(?:: Final)? = re\.compile\(", re.MULTILI
 INLINE = re.compile(r"\bre\.(match|fullmatch|search|sub|finditer|findall|split)\((?:\s*(r?)\"((?:[^\"\\]|\\.)*)\")?")
 
 
+@cache
 def sources():
     return {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in sorted(ROOT.rglob("*.py"))}
 

@@ -22,7 +22,7 @@ name: plain
 parties: {ana: {}, ben: {}, cho: {sends: nothing}}
 target: sfu
 link: delay 40ms
-call: {calls: 1, duration: 3s, joins: 1}
+call: {calls: 1, duration: 2s, joins: 1}
 playout: fixed:60ms
 """
 
@@ -52,7 +52,7 @@ def test_every_way_through_the_servers_is_heard_and_every_leg_told(room):
         "eve_to_frankfurt", "frankfurt_to_eve", "tom_to_singapore", "singapore_to_tom", "singapore_to_frankfurt",
     ]  # fmt: skip
     for account in room.accounts:
-        assert account.heard + account.rejected + account.lost == account.scheduled >= 10
+        assert account.heard + account.rejected + account.lost == account.scheduled >= 6
         assert account.heard > 0.8 * account.scheduled
     assert room.target == "sfu"
     assert {outcome.verdict for outcome in room.budgets} <= {"met", "inconclusive"}

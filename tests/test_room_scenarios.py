@@ -1,18 +1,21 @@
 """The library's rooms as a user runs them, one short call each: what each is there to show is shown."""
 
+from functools import cache
+
 import pytest
 
 from rtcprobe.probe import run_probe
 from rtcprobe.scenario import find_scenario
 
 
+@cache
 def ran(name, *settings):
     scenario = find_scenario(name, ["call.calls=1", "call.joins=1", *settings])
     return run_probe(scenario, seed=1, clock="virtual")
 
 
 def test_a_guest_goes_on_stage_and_everybody_there_hears_it_within_seconds():
-    result = ran("community-stage", "call.duration=4s")
+    result = ran("community-stage", "call.duration=4s", "target.stage=new connection")
     (entrance,) = result.room.entrances
     assert entrance.party == "guest"
     assert {each.listener for each in entrance.waits} == {each.way.listener for each in result.accounts} - {"guest"}

@@ -3,8 +3,8 @@
 Facts:
     Frames above their share of the rate cannot leave within their share of the time, even where the mean is right. How
     much they do, over the last 3 s, is a factor by which the target is divided: 1.2 until 30 frames are known (after a
-    start and after each change of size), else 1 to 2. So a camera's encoder, whose frames differ by 15 %, sends some
-    5 % less than it may; one whose frames grow too large for the rate gets down to half.
+    start and after each change of size), else 1 to 2. So a camera's encoder, whose frames differ by 7 %, sends some
+    2 % less than it may; one whose frames grow too large for the rate gets down to half.
     Where the link would carry more than the target (a maximum limits it, or the congestion window has frames left out)
     the target is lowered for the mean alone, not for each frame.
     A frame that the codec itself leaves out is not known here.
@@ -20,6 +20,8 @@ from typing import Final
 
 __all__ = ["BitrateAdjuster"]
 
+# Of encoder_bitrate_adjuster.cc and its parts: window, frames to know, the factor while unknown, its bound, frames
+# kept.
 _WINDOW_S: Final = 3.0
 _LEAST_FRAMES: Final = 30
 _UNKNOWN: Final = 1.2
@@ -50,6 +52,8 @@ class BitrateAdjuster:
                 self._sum -= self._over.popleft()[1]
             factor = self._sum / len(self._over) if self._over else _UNKNOWN
         factor = min(max(factor, 1.0), _MOST)
+        # What the link has to spare may carry the frames that are too large; only the mean has to stay within the
+        # target.
         spare_bps = allowed_bps - target_bps
         if spare_bps > 0 and factor > 1:
             wanted_bps = (factor - max(1.0, self._of_mean(now_s))) * target_bps

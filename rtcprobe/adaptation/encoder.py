@@ -1,9 +1,11 @@
 """What a camera's encoder makes of a rate: frame sizes, dropped frames, key frames, and the size of the picture.
 
 Facts:
-    Kept is the frame rate, and the resolution falls (maintain-framerate, the default of cameras): by 3/5 of the pixels
-    when the quantiser is high, up again when it is low. Browsers let VP8 quantise up to index 106;
+    When the quantiser is high the picture falls, and rises again when it is low: by size or by frame rate, as
+    ``degrading.py`` has it. Browsers let VP8 quantise up to index 106;
     a frame that is too large even so is paid for by frames that are dropped.
+    The codec does not follow a fall at once: as long as its buffer is full, the quantiser may not exceed the mean of
+    all frames so far. So a third of a second of frames of the old size comes after the rate fell, and waits.
     What a frame takes grows with the time since the frame before it: a picture that moves is predicted worse. So a low
     frame rate makes frames large, which keeps the frame rate low: after a deep fall an encoder stays at a few frames a
     second although 30 small ones would have fitted.
@@ -26,12 +28,12 @@ from collections.abc import Iterator
 from typing import Final
 
 from rtcprobe.adaptation.adjuster import BitrateAdjuster
+from rtcprobe.adaptation.degrading import SIZES, Degradation, Degrading
 
 __all__ = ["FPS", "SIZES", "Encoder", "RateControl", "default_max_bps"]
 
 FPS: Final = 30.0
-SIZES: Final = ((640, 480), (480, 360), (320, 240), (240, 180))
-"""The chain of VGA by 3/5 of the pixels, as Chromium shows it."""
+
 
 _DEFAULT_MAX_BPS: Final = ((320 * 240, 600e3), (640 * 480, 1700e3), (960 * 540, 2000e3))
 _LARGEST_MAX_BPS: Final = 2500e3
@@ -65,6 +67,10 @@ _BUFFER_S, _OPTIMAL_S, _INITIAL_S = 1.0, 0.6, 0.5
 _WATER_MARK: Final = 0.30
 _UNDER, _OVER = 1.00, 0.15
 _LEARNS: Final = 0.25
+_KNOWN_FRAMES: Final = 150
+_FINER: Final = 0.25
+_BEST, _BEST_SQUARED = 0.5775, 0.001675
+"""The least quantiser by the largest allowed, as a closed form of ``inter_minq``: 0.75 away from it at most."""
 
 
 def default_max_bps(width: int, height: int) -> float:
@@ -135,12 +141,34 @@ class QualityScaler:
 
 
 class RateControl:
-    """libvpx's buffer: a second of the rate, kept at 0.6; below a third of that frames are left out, below none all."""
+    """libvpx's buffer: a second of the rate, kept at 0.6; below a third of that frames are left out, below none all.
+
+    While the buffer is full enough the quantiser may not exceed its own mean of all frames so far: when the rate falls,
+    frames stay as large as they were until they have emptied what the buffer of the new rate holds.
+    """
 
     def __init__(self) -> None:
         self.level = 0.0  # bits
         self._rate_bps = 0.0
         self._decimation = self._skipped = 0
+        self._frames = 0  # inter frames, and what follows is of them
+        self._qps = 0.0
+        self._usual_qp = _QP_MOST
+
+    @property
+    def qps(self) -> tuple[float, float]:
+        """The least and the largest quantiser that the next inter frame may have."""
+        optimal = _OPTIMAL_S * self._rate_bps
+        known = self._frames > _KNOWN_FRAMES
+        most = _QP_MOST
+        if known:
+            above = (self.level - optimal / 4) / (0.75 * optimal)
+            most -= (most - self._usual_qp) * min(max(above, 0.0), 1.0)
+        # What a full buffer cannot hold may as well be spent.
+        full = max(0.0, (self.level - optimal) / (_BUFFER_S * self._rate_bps - optimal))
+        most -= _FINER * most * full
+        least = _BEST * most + _BEST_SQUARED * most * most if known else _QP_LEAST
+        return max(least - full * (least - _QP_LEAST), _QP_LEAST), most
 
     def slot(self, rate_bps: float, fps: float, *, key: bool) -> float | None:
         """Let the time of one frame pass; return the bits that its frame should take, None when it is left out."""
@@ -160,9 +188,17 @@ class RateControl:
             return wanted * (1 - min((optimal - self.level) / optimal, _UNDER) / 2)
         return wanted * (1 + min((self.level - optimal) / optimal, _OVER) / 2)
 
-    def spent(self, bits: float) -> None:
-        """Take in what the frame took."""
+    def spent(self, bits: float, qp: float, *, key: bool) -> None:
+        """Take in what the frame took, and its quantiser."""
         self.level -= bits
+        if key:
+            return
+        self._frames += 1
+        self._qps += qp
+        mean = self._qps / self._frames
+        if self._frames <= _KNOWN_FRAMES:
+            mean = (mean + _QP_MOST) / 2
+        self._usual_qp = max(mean, qp - 1)
 
     def _decimated(self) -> bool:
         """Whether this frame is left out to make the rest of them larger: every second, up to three of four."""
@@ -189,11 +225,19 @@ class RateControl:
 class Encoder:
     """One stream; ``frame`` is asked with every picture of the camera. ``max_bps`` None: the default of each size.
 
-    ``noise`` yields factors around 1 by which frames differ; ``scales``: whether the picture's size may change.
+    ``noise`` yields factors around 1 by which frames differ; ``scales``: whether the picture may change, and
+    ``degrades`` how.
     """
 
-    def __init__(self, noise: Iterator[float], max_bps: float | None, *, scales: bool = True) -> None:
-        self.place = 0
+    def __init__(
+        self,
+        noise: Iterator[float],
+        max_bps: float | None,
+        *,
+        scales: bool = True,
+        degrades: Degradation = "maintain-framerate",
+    ) -> None:
+        self.degrading = Degrading(degrades, FPS)
         self.dropped = 0
         self.qp = 0.0
         self._noise = noise
@@ -209,6 +253,11 @@ class Encoder:
         self._check_s: float | None = None
         self._begun_s = 0.0  # when the camera began to give pictures without a gap
         self._counter = 0
+
+    @property
+    def place(self) -> int:
+        """Which of the sizes the picture has, the largest first."""
+        return self.degrading.place
 
     @property
     def size(self) -> tuple[int, int]:
@@ -233,6 +282,8 @@ class Encoder:
         """
         target_bps = min(max(target_bps, _LEAST_BPS), self.max_bps)
         self._scale(now_s)
+        if not self.degrading.gives():
+            return None
         if not self._given_s or now_s - self._given_s[-1] > _GAP_S:
             self._begun_s = now_s
         # The codec is told the camera's rate, whatever the window drops of it.
@@ -253,7 +304,7 @@ class Encoder:
             self._scaler.left_out()
             return None
         bits = self._encode(wanted, now_s, key=key)
-        self._control.spent(bits)
+        self._control.spent(bits, self.qp, key=key)
         if self._adjuster is not None:
             self._adjuster.encoded(bits, now_s)
         self._scaler.encoded(self.qp, now_s)
@@ -268,7 +319,11 @@ class Encoder:
         """Return the bits of a frame that should take ``wanted``."""
         width, height = self.size
         pixels = width * height * (_SMALL if width * height <= _SMALL_PIXELS else 1.0)
-        self.qp = qp = _qp(max(wanted / (pixels * (_KEY_USUAL if key else self._correction)), 1e-3))
+        qp = _qp(max(wanted / (pixels * (_KEY_USUAL if key else self._correction)), 1e-3))
+        if not key:
+            least, most = self._control.qps
+            qp = min(max(qp, least), most)
+        self.qp = qp
         ratio = max(1.0, _KEY_AT_MOST * math.pow(qp / _QP_MOST, _KEY_POWER))
         gap = 1.0 if self._encoded_s is None else max(1.0, (now_s - self._encoded_s) * FPS)
         self._encoded_s = now_s
@@ -284,11 +339,8 @@ class Encoder:
             self._check_s = now_s + _FIRST_CHECK_S
         if not self._scales or now_s < self._check_s:
             return
-        verdict = self._scaler.check()
-        place = min(max(self.place + verdict, 0), len(SIZES) - 1)
-        if place != self.place:
+        if self.degrading.step(self._scaler.check()):
             # Another size is another instance of the codec.
-            self.place = place
             self._control, self._correction, self._key_due = RateControl(), 1.0, True
             self._adjuster = BitrateAdjuster()
         self._check_s = now_s + self._scaler.wait_s

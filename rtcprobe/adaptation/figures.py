@@ -15,10 +15,11 @@ from itertools import pairwise
 from statistics import fmean
 from typing import Final
 
-from rtcprobe.adaptation.model import Course
+from rtcprobe.adaptation.course import Course
+from rtcprobe.adaptation.settling import settled, swings, utilisation
 from rtcprobe.link import LinkSpec
 
-__all__ = ["FIGURES", "capacity_of", "fall_of", "figures_of"]
+__all__ = ["FIGURES", "capacity_of", "fall_of", "figures_of", "settled_of"]
 
 FIGURES: Final[Mapping[str, str]] = {
     "below_capacity_s": "sent below the new capacity after",
@@ -28,29 +29,43 @@ FIGURES: Final[Mapping[str, str]] = {
     "lost": "packets lost or dropped, before repair",
     "freezes": "freezes",
     "steady_share": "share of capacity used in steady state",
+    "utilisation": "sent by what the line carries, mean of all seconds",
+    "settled_s": "settled after a change of capacity, the longest",
+    "swings": "swings of the rate by four within 500 ms, a minute",
     "to_90_percent_s": "back at 90% of the old rate after",
     "to_full_size_s": "full picture size again after",
+    "shown_fps": "frames shown a second, mean",
+    "frames_lost": "frames never shown, after repair",
     "voice_unplayed": "voice unplayed",
     "fairness": "fairness of who shares the line (Jain), last 30 s",
     "least_share": "the least of them by the most, last 20 s",
 }
 """Each figure by its key, in words; a name that ends in ``_s`` is seconds, in ``_ms`` milliseconds, else a share
-(``lost``, ``steady_share``, ``voice_unplayed``, ``fairness``, ``least_share``) or a count."""
+or a count (``dropped``, ``freezes``, ``swings``)."""
 
+# Steady state: the last 10 s of whatever the line was for 20 s at least; RFC 8868 leaves that to who measures.
 _SETTLED_S: Final = 10.0
 _STEADY_FROM_S: Final = 20.0
+# A rate is below the capacity when within 2 % of it: it is counted second by second. 100 ms are what an ear notices.
 _NEAR: Final = 1.02
 _HIGH_S: Final = 0.100
 
 
-def capacity_of(spec: LinkSpec) -> list[tuple[float, float]]:
-    """Return (second, b/s) of every change of capacity; infinite where nothing limits it."""
+def capacity_of(spec: LinkSpec, length_s: float = 0.0) -> list[tuple[float, float]]:
+    """Return (second, b/s) of every change of capacity, of a schedule that repeats up to ``length_s``.
+
+    The rate is infinite where nothing limits it.
+    """
     rates: list[tuple[float, float]] = []
-    for at_s, phase in zip((0.0, *(change.at_s for change in spec.schedule)), spec.phases, strict=True):
-        bps = phase.rate.bps if phase.rate else float("inf")
-        if not rates or bps != rates[-1][1]:
-            rates.append((at_s, bps))
-    return rates
+    begin_s = 0.0
+    while True:
+        for at_s, phase in zip((0.0, *(change.at_s for change in spec.schedule)), spec.phases, strict=True):
+            bps = phase.rate.bps if phase.rate else float("inf")
+            if not rates or bps != rates[-1][1]:
+                rates.append((begin_s + at_s, bps))
+        begin_s += spec.repeat_s or float("inf")
+        if begin_s >= length_s:
+            return rates
 
 
 def fall_of(spec: LinkSpec) -> tuple[float, float, float | None] | None:
@@ -62,6 +77,23 @@ def fall_of(spec: LinkSpec) -> tuple[float, float, float | None] | None:
         return None
     _, at_s, bps = max(falls, key=lambda fall: fall[0])
     return at_s, bps, next((back_s for back_s, after in rates if back_s > at_s and after > bps), None)
+
+
+def settled_of(courses: Sequence[Course], spec: LinkSpec, starts_s: Sequence[float] = ()) -> dict[str, float | None]:
+    """Return when the last of some flows had settled, after each change that lasts and the longest of all.
+
+    A change is one of the capacity, or that another flow begins at one of ``starts_s``.
+    """
+    capacity = capacity_of(spec, courses[0].length_s)
+    changes = dict(sorted(capacity))
+    for start_s in sorted(starts_s):
+        changes[start_s] = [bps for at_s, bps in capacity if at_s <= start_s][-1]
+    after: dict[float, float] = {}
+    for course in courses:
+        for each in settled(course, sorted(changes.items())):
+            after[each.at_s] = max(after.get(each.at_s, 0.0), each.after_s)
+    figures: dict[str, float | None] = {"settled_s": max(after.values(), default=None)}
+    return figures | {f"settled_from_{at_s:g}_s": after_s for at_s, after_s in sorted(after.items())}
 
 
 def figures_of(course: Course, spec: LinkSpec) -> dict[str, float | None]:
@@ -77,12 +109,17 @@ def figures_of(course: Course, spec: LinkSpec) -> dict[str, float | None]:
         "lost": gone / (gone + len(delays_s) + course.untold) if delays_s else None,
         "freezes": float(sum(course.freezes)),
         "steady_share": _steady_share(course, spec),
+        "utilisation": utilisation(course, capacity_of(spec, course.length_s)),
+        "swings": swings(course),
+        "shown_fps": course.shown / course.length_s if course.shown else None,
+        "frames_lost": 1 - course.shown / course.encoded if course.encoded else None,
         "to_90_percent_s": None,
         "to_full_size_s": None,
         "voice_unplayed": course.voice_unplayed / course.voice_sent if course.voice_sent else None,
         "fairness": None,
         "least_share": None,
     }
+    figures |= settled_of([course], spec)
     fall = fall_of(spec)
     if fall is None:
         return figures
@@ -115,7 +152,7 @@ def _longest_above(course: Course, limit_s: float) -> float:
 
 def _steady_share(course: Course, spec: LinkSpec) -> float | None:
     """Return the mean over phases of 20 s and more of what was delivered in their last 10 s, by their capacity."""
-    rates = capacity_of(spec)
+    rates = capacity_of(spec, course.length_s)
     ends = [*(at_s for at_s, _ in rates[1:]), course.length_s]
     shares = [
         fmean(course.delivered_bps[int(end_s - _SETTLED_S) : int(end_s)]) / bps

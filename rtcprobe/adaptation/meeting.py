@@ -12,13 +12,16 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from statistics import fmean
 from typing import Literal
 
 import numpy as np
 
+from rtcprobe.adaptation.course import Course
+from rtcprobe.adaptation.degrading import Degradation
 from rtcprobe.adaptation.far import Agenda, owner_of
-from rtcprobe.adaptation.model import Call, Course, Settings, controller_of
+from rtcprobe.adaptation.model import Call, Settings, controller_of
 from rtcprobe.link import Fate, Link, LinkSpec, Tcp
 
 __all__ = ["Flow", "fairness", "jain", "least_share", "meet", "together"]
@@ -59,6 +62,7 @@ def meet(
     controller: str,
     seed: int,
     max_bps: float = 4e6,
+    degrades: Degradation = "maintain-framerate",
 ) -> list[Course]:
     """Return the course of every flow over one line."""
     seeds = np.random.SeedSequence(seed).spawn(2 + len(flows))
@@ -72,6 +76,7 @@ def meet(
             back=back,
             length_s=length_s,
             max_bps=max_bps,
+            degrades=degrades,
             seed=int(child.generate_state(1)[0]),
             start_s=flow.start_s,
             pauses=flow.pauses,
@@ -92,6 +97,7 @@ def together(flows: Sequence[Flow], courses: Sequence[Course]) -> Course:
     whole = Course(mine[0].length_s, height=mine[0].height, pacer_s=mine[0].pacer_s)
     for name in ("target_bps", "offered_bps", "delivered_bps", "drops", "lost", "rtx_bps", "freezes"):
         setattr(whole, name, [sum(each) for each in zip(*(getattr(course, name) for course in mine), strict=True)])
+    whole.sent_bps = [sum(each) for each in zip_longest(*(course.sent_bps for course in mine), fillvalue=0.0)]
     # Above the least of its own path: who is farther away is not later for that.
     for course in mine:
         floor_s = min((delay_s for _, delay_s in course.delays), default=0.0)

@@ -16,14 +16,14 @@ Source: libwebrtc main f3ae3eb62e2a, ``call/rtp_video_sender.cc`` (``OnBitrateUp
 from __future__ import annotations
 
 import math
-from collections import deque
-from typing import Final
+from typing import Any, Final, Protocol
 
 from rtcprobe.adaptation.encoder import FPS, Encoder
 from rtcprobe.adaptation.receiver import Packet
-from rtcprobe.control import Controller, Pacer
-from rtcprobe.control.allocation import Share, allocated
-from rtcprobe.control.protection import LossWindow, Parity, code_rates, encoder_share
+from rtcprobe.control import Controller
+from rtcprobe.control.allocation import Share, allocated, overhead_bps
+from rtcprobe.control.pacer import Kind
+from rtcprobe.control.protection import LossWindow, Parity, SentRate, code_rates, encoder_share
 
 __all__ = ["OVERHEAD_BYTES", "VOICE_BPS", "VideoSender"]
 
@@ -31,21 +31,44 @@ PACKET_BYTES: Final = 1110
 """RTP payload of a full packet."""
 OVERHEAD_BYTES: Final = 74
 """IP, UDP, RTP with extensions, SRTP tag, RED and the payload's descriptor."""
+_LARGEST_BYTES, _KNOWN_OVERHEAD_BYTES = 1238, 66
+"""What the allocator takes for a packet, and for its headers: IP, UDP, SRTP's tag, RTP and 16 bytes of extensions."""
+_BELOW_BYTES: Final = 38
+"""IP, UDP and SRTP's tag: rates of what was sent are of RTP."""
 _PARITY_BYTES: Final = 26
 """What a parity packet is larger than the largest that it covers, as recorded."""
 VOICE_BPS: Final = 52e3
 """What the allocator sets aside for Opus at 32 kb/s with its headers."""
 _VOICE: Final = Share(least_bps=VOICE_BPS, most_bps=VOICE_BPS)
+# The least of a stream of video; within an RTT and 5 ms nothing is sent again twice; a queue of 2 s stops the camera;
+# repair's share is of the last second.
 _LEAST_BPS: Final = 30e3
 _RTX_MARGIN_S: Final = 0.005
 _PAUSE_S: Final = 2.0
-_SHARE_S: Final = 1.0
+
+
+class Queue(Protocol):
+    """Where packets wait, as who sends them sees it: ``control.Pacer``, or what stands before one."""
+
+    @property
+    def expected_s(self) -> float:
+        """How long what waits will take."""
+
+    @property
+    def pacing_bps(self) -> float:
+        """How fast it is let out."""
+
+    def flush(self) -> None:
+        """Throw away the video that waits."""
+
+    def put(self, kind: Kind, packet: Any, size_bytes: int, now_s: float) -> None:
+        """Let a packet wait its turn."""
 
 
 class VideoSender:
     """One stream of video. ``protects``: RED and ULPFEC are negotiated."""
 
-    def __init__(self, encoder: Encoder, controller: Controller, pacer: Pacer, *, protects: bool = True) -> None:
+    def __init__(self, encoder: Encoder, controller: Controller, pacer: Queue, *, protects: bool = True) -> None:
         self.encoder = encoder
         self.rtt_s = 0.1
         self.repeat_rtt_s = 0.0
@@ -61,8 +84,7 @@ class VideoSender:
         self._history: set[int] = set()
         self._pending: set[int] = set()
         self._sent_again: dict[int, float] = {}
-        self._shares: deque[tuple[float, int, int]] = deque()
-        self._media_bytes = self._repair_bytes = 0
+        self._rates = {"video": SentRate(), "again": SentRate(), "parity": SentRate()}
         self._frame = self._keys_waiting = 0
 
     def frame(self, now_s: float) -> bool:
@@ -75,9 +97,11 @@ class VideoSender:
             return False
         size_bytes, key = made
         self.encoded += 1
+        # A key frame makes what waits worthless; a second one must not throw away the first.
         if key and not self._keys_waiting:
             self._pacer.flush()
         count = max(1, math.ceil(size_bytes / PACKET_BYTES))
+        # Packets of a frame are of one size, as libwebrtc's packetisers cut them: none is short.
         each = math.ceil(size_bytes / count) + OVERHEAD_BYTES
         first = len(self._packets)
         self._keys_waiting += count * key
@@ -90,16 +114,14 @@ class VideoSender:
 
     def left(self, kind: str, packet: Packet, size_bytes: int, now_s: float) -> None:
         """Take in that a packet left."""
-        repair = kind != "video"
-        self._shares.append((now_s, 0 if repair else size_bytes, size_bytes if repair else 0))
-        if repair:
-            self._repair_bytes += size_bytes
+        if size_bytes:  # nothing left of a packet that is kept no longer
+            self._rates[kind].add(size_bytes - _BELOW_BYTES, now_s)
+        if kind != "video":
             self._pending.discard(packet.number)
             if kind == "again":
                 self._sent_again[packet.number] = now_s
             return
         self._history.add(packet.number)
-        self._media_bytes += size_bytes
         self._keys_waiting -= packet.key
         if not self._protects:
             return
@@ -135,8 +157,7 @@ class VideoSender:
         controller, encoder = self._controller, self.encoder
         video = Share(least_bps=_LEAST_BPS, most_bps=encoder.max_bps)
         allocated_bps = allocated(controller.target_bps, (_VOICE, video))[1]
-        packets = math.ceil(allocated_bps / FPS / 8 / (PACKET_BYTES + OVERHEAD_BYTES))
-        payload_bps = max(0.0, allocated_bps - 8 * OVERHEAD_BYTES * packets * FPS)
+        payload_bps = max(0.0, allocated_bps - overhead_bps(allocated_bps, _LARGEST_BYTES, _KNOWN_OVERHEAD_BYTES))
         width, height = encoder.size
         if self._protects:
             rates = code_rates(
@@ -147,12 +168,8 @@ class VideoSender:
                 pixels=width * height,
             )
             self._parity.set_rates(rates)
-        shares = self._shares
-        while shares and shares[0][0] < now_s - _SHARE_S:
-            _, media, repair = shares.popleft()
-            self._media_bytes -= media
-            self._repair_bytes -= repair
-        allowed_bps = payload_bps * encoder_share(self._media_bytes, self._repair_bytes)
+        media_bps, again_bps, parity_bps = (rate.bps(now_s) for rate in self._rates.values())
+        allowed_bps = payload_bps * encoder_share(media_bps, again_bps + parity_bps)
         payload_bps = min(allowed_bps, encoder.max_bps)
         every = self._drop_every()
         return payload_bps * (1 - 1 / every) if every else payload_bps, allowed_bps

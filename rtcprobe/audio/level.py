@@ -16,6 +16,7 @@ from rtcprobe.audio.pcm import Pcm
 
 __all__ = ["QUIETEST", "levels_of"]
 
+# RFC 6464, section 3: seven bits, 0 to 127 below full scale; digital silence is 127.
 QUIETEST: Final = 127
 
 _LEAST: Final = 10.0 ** (-QUIETEST / 10.0)

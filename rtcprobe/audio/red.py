@@ -26,6 +26,7 @@ __all__ = ["RedEncoder"]
 
 _MAX_PACKET_BYTES = 1200  # ``kAudioMaxRtpPacketLen``
 _MAX_COPY_BYTES = 1023
+# RFC 2198, section 3: 14 bits of timestamp offset (341 ms at 48 kHz), 10 of length; four bytes of header a copy.
 _MAX_OFFSET_SAMPLES = (1 << 14) - 1
 _COPY_HEADER_BYTES = 4
 _MORE_BLOCKS = 0x80
@@ -45,11 +46,14 @@ class RedEncoder:
         for kept_timestamp, kept in self._kept:
             offset = (timestamp - kept_timestamp) & 0xFFFFFFFF
             room -= _COPY_HEADER_BYTES + len(kept)
+            # What is older is farther still, and what is behind a copy that does not fit would leave a hole: the rest
+            # goes, too.
             if offset > _MAX_OFFSET_SAMPLES or room < 0:
                 break
             header = (_MORE_BLOCKS | self._payload_type) << 24 | offset << 10 | len(kept)
             headers = header.to_bytes(_COPY_HEADER_BYTES, "big") + headers
             copies = kept + copies
+        # A frame of silence is worth no copy; one that no length field can tell has none.
         if not is_dtx(payload) and len(payload) <= _MAX_COPY_BYTES:
             self._kept.appendleft((timestamp, payload))
         return b"".join((headers, bytes((self._payload_type,)), copies, payload))

@@ -34,10 +34,14 @@ from rtcprobe.audio.pcm import Pcm
 __all__ = ["MOST_FRAMES", "Rehearsal", "RehearsedDecoder"]
 
 MOST_FRAMES: Final = 3000
-"""A minute of the usual 20 ms: 12 MB of sound, and 5 MB of states."""
+"""A minute of the usual 20 ms: 12 MB of sound, and as much of states (where all sounds differ and none comes again)."""
 
-_EVERY: Final = 5
-"""From one state kept to the next: 18 kB each, and at most four frames to decode again where a packet is missing."""
+_EVERY: Final = 2
+"""From one state kept to the next, and at most so many frames less one to decode again where a packet is missing."""
+
+_PIECE_BYTES: Final = 2048
+"""States are kept in such pieces, equal ones once: of the 18 kB most is of the layer of Opus that is not in use (CELT
+with wideband speech), and never changes."""
 
 _SPAN_BYTES: Final = 128
 """What a decoder keeps for concealment alone lies so close together (``silk_PLC_struct`` and ``silk_CNG_struct`` in
@@ -59,7 +63,9 @@ class Rehearsal:
         self._again: int | None = None  # from this place on all is as it was a turn before
         self._decoder = OpusDecoder()
         self._sound: list[Pcm] = []
-        self._states = [self._decoder.state()]
+        self._whole: Pcm = np.zeros(0, dtype=np.float32)  # what those are parts of, where all are of one length
+        self._pieces: dict[bytes, bytes] = {}
+        self._states = [self._in_pieces(self._decoder.state())]
 
     def decoder(self, *, conceals: bool = True) -> RehearsedDecoder:
         """Return a decoder at the beginning of its stream; ``conceals``: it may be asked to (rule 3)."""
@@ -69,14 +75,51 @@ class Rehearsal:
         """Return the samples of the payload at ``place``, read-only, shape (samples,)."""
         sound = self._sound
         while len(sound) <= place and self._again is None:
-            pcm = self._decoder.decode(self.payloads[len(sound)])
-            pcm.flags.writeable = False
-            sound.append(pcm)
+            sound.append(self._kept(self._decoder.decode(self.payloads[len(sound)])))
             if len(sound) % _EVERY == 0:
-                self._states.append(self._decoder.state())
+                self._states.append(self._in_pieces(self._decoder.state()))
                 self._look_back(len(sound))
+        return sound[self._at(place)]
+
+    def stretch(self, place: int, count: int) -> tuple[Pcm, int]:
+        """Return the samples of payloads from ``place`` on, ``count`` of them or fewer, and of how many; read-only."""
+        self.sound(place + count - 1)
+        begin = self._at(place)
+        end = min(begin + count, len(self._sound))
+        if len(self._whole):
+            size = len(self._sound[0])
+            return self._whole[begin * size : end * size], end - begin
+        return np.concatenate(self._sound[begin:end]), end - begin
+
+    def alike(self, place: int, payloads: Sequence[bytes]) -> int:
+        """Return how many of ``payloads`` are those of the programme from ``place`` on."""
+        known = self.payloads[place : place + len(payloads)]
+        if known == payloads:
+            return len(known)
+        return next((at for at, two in enumerate(zip(known, payloads, strict=False)) if two[0] != two[1]), len(known))
+
+    def _in_pieces(self, state: bytes) -> tuple[bytes, ...]:
+        pieces = [state[begin : begin + _PIECE_BYTES] for begin in range(0, len(state), _PIECE_BYTES)]
+        return tuple(self._pieces.setdefault(piece, piece) for piece in pieces)
+
+    def _at(self, place: int) -> int:
+        """Return where the sound of the payload at ``place`` is kept."""
         place = self.folded(place)
-        return sound[place if place < len(sound) else place - self._turn]
+        return place if place < len(self._sound) else place - self._turn
+
+    def _kept(self, pcm: Pcm) -> Pcm:
+        """Return what is kept of the next payload's sound: a part of the whole while all are of one length."""
+        sound, size = self._sound, len(pcm)
+        if not sound:
+            self._whole = np.empty(len(self.payloads) * size, dtype=np.float32)
+        elif size != len(sound[0]):
+            self._whole = self._whole[:0]
+        if len(self._whole):
+            begin = len(sound) * size
+            self._whole[begin : begin + size] = pcm
+            pcm = self._whole[begin : begin + size]
+        pcm.flags.writeable = False
+        return pcm
 
     def folded(self, place: int) -> int:
         """Return the earliest place from which on all is as from ``place`` on."""
@@ -100,7 +143,7 @@ class Rehearsal:
         if self._again is not None and place > self._again:
             place -= self._turn
         decoder = OpusDecoder()
-        decoder.resume(self._states[place // _EVERY])
+        decoder.resume(b"".join(self._states[place // _EVERY]))
         for payload in self.payloads[place // _EVERY * _EVERY : place]:
             decoder.decode(payload)
         return decoder
@@ -116,7 +159,7 @@ class Rehearsal:
         place = self.folded(place)
         if self._again is not None and place > self._again:
             place -= self._turn
-        kept, state = self._states[place // _EVERY], decoder.state()
+        kept, state = b"".join(self._states[place // _EVERY]), decoder.state()
         if kept == state or conceals or not same:
             return kept == state
         apart = np.flatnonzero(np.frombuffer(kept, dtype=np.uint8) != np.frombuffer(state, dtype=np.uint8))
@@ -160,6 +203,23 @@ class RehearsedDecoder:
                 self._real = None
             self._place = rehearsal.folded(found + 1)
         return sound
+
+    def decode_many(self, payloads: Sequence[bytes]) -> tuple[Pcm, int]:
+        """Return the samples of packets in a row, up to the first that is empty or damaged, and of how many."""
+        rehearsal, at = self._rehearsal, 0
+        parts: list[Pcm] = [np.zeros(0, dtype=np.float32)]
+        try:
+            while at < len(payloads):
+                if self._real is None and (count := rehearsal.alike(self._place, payloads[at:])):
+                    sound, count = rehearsal.stretch(self._place, count)
+                    self._place = rehearsal.folded(self._place + count)
+                else:
+                    sound, count = self.decode(payloads[at]), 1
+                parts.append(sound)
+                at += count
+        except ValueError:
+            pass  # those before it are good
+        return np.concatenate(parts), at
 
     def decode_fec(self, payload: bytes, samples: int) -> Pcm:
         """Return the ``samples`` before ``payload`` from its in-band redundancy; without any, concealment.

@@ -26,6 +26,8 @@ from rtcprobe.audio.pcm import SAMPLE_RATE_HZ, Pcm
 
 __all__ = ["LEAST_S", "Intelligibility", "intelligibility"]
 
+# Taal et al. 2011: 10 kHz, frames of 25.6 ms, 15 third-octave bands from 150 Hz, 30 frames a segment; frames 40 dB
+# below the loudest are silence; a band is held to 15 dB above the original's.
 _RATE_HZ = 10_000
 _IN, _OUT = 24, 5  # 48 kHz to 10 kHz
 _FEW = 256  # rows of a product that OpenBLAS does on the spot: for more it wakes threads, which spin for longer

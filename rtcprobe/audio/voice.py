@@ -48,12 +48,14 @@ ECHO_DB = 25.0
 TAIL_DB = 30.0
 LEAST_DBFS = -64.0
 """Opus makes −76 dBFS of a microphone's −80 dBFS; a voice of −45 dBFS begins with 1 ms of about −60."""
+# Below -70 dBFS there is only Opus's own noise; shorter than 60 ms is a click; a breath of 0.6 s parts no utterance.
 LEAST_EDGE_DBFS = -70.0
 LEAST_SPAN_S = 0.060
 MERGE_S = 0.6
 
 _PULSE_MS = 12  # the longest period of a voice: 83 Hz
 _ECHO_MS = 40
+# Noise that stays within 3 dB over 300 ms, smoothed by 20, is a room's; the room is looked for 1.5 s to either side.
 _SMOOTH_MS = 20
 _STEADY_MS = 300
 _STEADY_DB = 3.0  # syllables differ by ten and more; 20 ms of white noise in a codec's band by less than one

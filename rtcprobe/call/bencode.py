@@ -26,6 +26,8 @@ Value = int | str | Sequence["Value"] | Mapping[str, "Value"]
 
 DEEPEST: Final = 16
 """rtpengine's own answers nest five deep."""
+# integer = "i" ( "0" / [ "-" ] nonzero *digit ) "e" ; no leading zeros, no minus zero (BEP 3); 19 digits are 64 bits
+# string  = length ":" that many bytes
 _INTEGER = re.compile(rb"i(0|-?[1-9][0-9]{0,18})e")
 _LENGTH = re.compile(rb"(0|[1-9][0-9]{0,8}):")
 

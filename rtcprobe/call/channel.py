@@ -31,6 +31,7 @@ __all__ = ["Carries", "Channel", "ChannelEnd", "ChannelWanted", "drained", "open
 
 _PATIENCE_S = 10.0
 """How long the end of a call waits for messages under way: SCTP's timer (1 s at least, RFC 9260 §16) ten times over."""
+# No event tells that SCTP has been acknowledged: it is looked at, twenty times in the shortest of its timers.
 _LOOK_S = 0.020
 
 

@@ -21,6 +21,7 @@ __all__ = ["USUAL_LABEL", "Claims"]
 
 USUAL_LABEL: Final = "oai-events"
 
+# A thousand turns of ten events each: no call of an agent has as many, and a flood of them costs no memory.
 _MOST: Final = 10_000
 
 

@@ -21,7 +21,9 @@ from rtcprobe.units import format_duration
 
 __all__ = ["Exchange", "fault", "printable", "quoted", "refusal", "timed_out", "wrong_type"]
 
+# A line and a half of a terminal; a stranger's page of HTML says no more in its second line.
 _QUOTE_LENGTH = 120
+# Where JSON errors have their sentence: RFC 9457 (detail, title), OAuth (error), and what servers of media use.
 _WORDS = ("message", "error", "reason", "detail", "title", "description")
 
 _WAITING_FOR = {

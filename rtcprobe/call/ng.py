@@ -45,6 +45,7 @@ _CURES: Final[Mapping[str, str]] = {
 @dataclass(slots=True)
 class _Question:
     what: str
+    begun_s: float
     answered: asyncio.Future[bytes]
 
 
@@ -66,11 +67,11 @@ class NgClient(asyncio.DatagramProtocol):
             MeasurementError: rtpengine refused, said what cannot be read, or did not answer.
         """
         cookie = secrets.token_hex(8).encode()
-        asked = self._open[cookie] = _Question(what, asyncio.get_running_loop().create_future())
+        asked = self._open[cookie] = _Question(what, self._network.now_s(), asyncio.get_running_loop().create_future())
         datagram = cookie + b" " + encode(question)
-        begun_s, again_s, times = self._network.now_s(), FIRST_AGAIN_S, 0
+        again_s, times = FIRST_AGAIN_S, 0
         try:
-            while (left_s := begun_s + LIMIT_S - self._network.now_s()) > 0:
+            while (left_s := asked.begun_s + LIMIT_S - self._network.now_s()) > 0:
                 self._transport.sendto(datagram)
                 times += 1
                 sent_s = self._network.now_s()
@@ -83,13 +84,20 @@ class NgClient(asyncio.DatagramProtocol):
             del self._open[cookie]
             asked.answered.cancel()
         raise MeasurementError(
-            f"rtpengine, {what}: {self._shown} did not answer within {format_duration(LIMIT_S)}, asked {times} times",
+            f"{self._late(asked, LIMIT_S)}, asked {times} times",
             "start it there (--listen-ng), or correct host and port",
         )
 
     def waits(self) -> list[Wait]:
         """Return every question that was asked again, as the wait that ended with it."""
         return list(self._waits)
+
+    def unanswered(self, begun_s: float) -> list[str]:
+        """Return what was asked from ``begun_s`` on and has not been answered yet, a sentence each."""
+        now_s = self._network.now_s()
+        return [
+            self._late(each, round(now_s - each.begun_s, 1)) for each in self._open.values() if each.begun_s >= begun_s
+        ]
 
     def close(self) -> None:
         """Ask no more."""
@@ -102,6 +110,9 @@ class NgClient(asyncio.DatagramProtocol):
         question = self._open.get(cookie)
         if question is not None and not question.answered.done():
             question.answered.set_result(written)
+
+    def _late(self, question: _Question, after_s: float) -> str:
+        return f"rtpengine, {question.what}: {self._shown} did not answer within {format_duration(after_s)}"
 
     def _note(self, what: str, sent_s: float) -> None:
         self._waits.append(

@@ -12,13 +12,13 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
+from rtcprobe.call.doing import Doing
 from rtcprobe.call.member import Member
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.script import perform, silent
 from rtcprobe.call.targets.base import CallSetup
 from rtcprobe.call.targets.blame import by_timers
 from rtcprobe.call.targets.endings import bounded
-from rtcprobe.errors import RtcprobeError, unforeseen
 from rtcprobe.scenario import Cue
 
 __all__ = ["Performance"]
@@ -47,7 +47,7 @@ class Performance:
         self._begun_s = self._talk_s = 0.0
         self.happened: list[tuple[float, Cue]] = []
         self._left: set[Peer] = set()
-        self._doing: set[asyncio.Task[None]] = set()
+        self._doing = Doing(warnings.append)
         self._coming: dict[str, asyncio.Task[None]] = {}
         """What lets a party in: given up where it leaves before that is done."""
 
@@ -59,7 +59,7 @@ class Performance:
             if member.there:
                 member.events["joined"].set()
             for name, peer in member.peers.items():
-                self._do(_note_heard(peer, self._members[name]))
+                self._doing.do(_note_heard(peer, self._members[name]))
         performing = asyncio.ensure_future(perform(self._setup.cues, self, self._setup.lasts_s))
         broken = asyncio.ensure_future(self._broken())
         try:
@@ -80,9 +80,9 @@ class Performance:
         if cue.does == "stop":
             member.stop()
         elif cue.does == "join":
-            self._coming[member.name] = self._do(self._bring(member))
+            self._coming[member.name] = self._doing.do(self._bring(member))
         elif cue.does == "leave":
-            self._do(self._dismiss(member))
+            self._doing.do(self._dismiss(member))
         elif cue.does == "send":
             member.send()
         else:
@@ -130,7 +130,8 @@ class Performance:
         for peer in others:
             peer.left_alone()
         for peer in member.peers.values():
-            await bounded(peer.close())
+            why = await bounded(f"{member.name} left", peer.close())
+            self._warnings += [] if why is None else [why]
 
     async def _broken(self) -> Peer:
         """Return the first peer whose path ends although neither of its sides has left, and that the call ends with."""
@@ -148,19 +149,6 @@ class Performance:
         finally:
             for task in ended:
                 task.cancel()
-
-    def _do(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Do ``work`` meanwhile; what goes wrong is a warning."""
-        task = asyncio.ensure_future(work)
-        self._doing.add(task)
-        task.add_done_callback(self._done)
-        return task
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._doing.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            self._warnings.append(str(error) if isinstance(error, RtcprobeError) else unforeseen(error))
 
 
 async def _note_heard(listener: Peer, talker: Member) -> None:

@@ -15,6 +15,7 @@ from rtcprobe.secrets import Secret, scrub
 
 __all__ = ["PORTS", "REDIRECTS", "Request", "joined", "origin", "parse_url", "redirected"]
 
+# RFC 9110, section 15.4; 300 and 304 name no place to go.
 REDIRECTS = {301, 302, 303, 307, 308}
 PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 

@@ -42,9 +42,12 @@ __all__ = [
     "usable_offer",
 ]
 
+# Fifty sections of a browser's are a tenth of that; and a sentence quotes a line, not a document.
 _LARGEST = 200_000
 _QUOTED = 60
+# ssrc:NUMBER ATTRIBUTE, RFC 5576, section 4.1: the number alone.
 _SSRC = re.compile(r"a=ssrc:(\d{1,10})(?:\s|$)", re.ASCII)
+# candidate:FOUNDATION COMPONENT TRANSPORT PRIORITY ADDRESS PORT typ TYPE, RFC 8839, section 5.1: transport and type.
 _CANDIDATE = re.compile(r"a=candidate:\S+ +\d+ +(\S+) +\d+ +\S+ +\d+ +typ +(\S+)", re.IGNORECASE)
 # m=MEDIA PORT[/COUNT] PROTOCOL FORMATS, RFC 8866 §5.14.
 _MEDIA = re.compile(r"m=(?P<kind>\S+) +(?P<port>\d{1,5})(?:/\d{1,5})? +(?P<protocol>\S+)(?: +\S+)*", re.ASCII)

@@ -60,9 +60,13 @@ _CANDIDATE = re.compile(
 _RTPMAP = re.compile(r"(\d{1,3}) +([^/\s]+)/(\d{1,6})(?:/(\d{1,2}))?", re.ASCII)
 # extmap:NUMBER[/DIRECTION] URI [ATTRIBUTES], RFC 8285 §8.
 _EXTMAP = re.compile(r"(\d{1,5})(?:/([a-z]+))? +(\S+)( .*)?", re.ASCII)
+# fingerprint:HASH XX:XX:..., RFC 8122, section 5.
 _FINGERPRINT = re.compile(r"(\S+) +([0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2})*)")
+# ssrc:NUMBER [cname:NAME / any attribute], RFC 5576, section 4.1.
 _SSRC = re.compile(r"(\d{1,10})(?: +(?:cname:(\S+))?.*)?", re.ASCII)
+# A DNS name (RFC 1123, section 2.1): labels of 63 at most, 253 in all; underscores, too, for hosts have them.
 _NAME = re.compile(r"(?=.{1,253}\.?$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})*\.?", re.IGNORECASE)
+# Visible ASCII without blanks; longer than 256 is nobody's identifier.
 _TOKEN = re.compile(r"[!-~]{1,256}")
 
 

@@ -62,6 +62,7 @@ class EmulatedSignaling:
     def admit(self, host: Host, *, calls: bool) -> None:
         """Let the party at ``host`` take part; ``calls``: it has to reach the server first, unless it is warm."""
         up, down = self._network.direction(host, self._server), self._network.direction(self._server, host)
+        # A connection that is open has measured its round trip long ago: its retransmission timer begins from that.
         known_s = nominal_s(up.path) + nominal_s(down.path) if self._warm or not calls else None
         self._members[host.name] = TcpConnection(self._network, up, down, side=host.name, open_round_trip_s=known_s)
         if self._warm or not calls:
@@ -79,19 +80,21 @@ class EmulatedSignaling:
     ) -> Sdp:
         """Carry ``offer`` to the callee and return its answer; marks the milestones of both sides."""
         ours, theirs = self._members[caller.side], self._members[callee.side]
+        # TLS 1.3's Finished goes out with the first request (RFC 8446, section 4.4.4): a cold caller's first message is
+        # longer.
         finished_bytes = 0 if caller.side in self._greeted else CLIENT_FINISHED_BYTES
         self._greeted.add(caller.side)
         caller.mark("offer_sent", self._network.now_s())
         await _through(
             (ours, len(offer.text) + REQUEST_HEADER_BYTES + finished_bytes, "offer to the server"),
-            (theirs, len(offer.text) + PUSH_HEADER_BYTES, f"offer to the {callee.side}"),
+            (theirs, len(offer.text) + PUSH_HEADER_BYTES, f"offer to {_named(callee.side)}"),
         )
         callee.mark("offer_received", self._network.now_s())
         answer = await answer_offer(offer)
         callee.mark("answer_sent", self._network.now_s())
         await _through(
             (theirs, len(answer.text) + REQUEST_HEADER_BYTES, "answer to the server"),
-            (ours, len(answer.text) + RESPONSE_HEADER_BYTES, f"answer to the {caller.side}"),
+            (ours, len(answer.text) + RESPONSE_HEADER_BYTES, f"answer to {_named(caller.side)}"),
         )
         caller.mark("answer_received", self._network.now_s())
         return answer
@@ -119,6 +122,11 @@ class EmulatedSignaling:
             (member, CLIENT_HELLO_BYTES, "TLS client hello"),
             (member, SERVER_FLIGHT_BYTES, "TLS server flight"),
         )
+
+
+def _named(side: str) -> str:
+    """Return what sentences call a side: of a call of two that nobody named, by its role."""
+    return f"the {side}" if side in ("caller", "callee") else side
 
 
 async def _through(up: _Message, down: _Message) -> None:

@@ -17,7 +17,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from aiortc import RTCPeerConnection, RTCRtpTransceiver
 from aiortc.rtp import RtpPacket as StackRtpPacket
@@ -33,9 +33,13 @@ from rtcprobe.playout.base import RtpPacket
 from rtcprobe.playout.nack import NackTracker, ResendLimit
 from rtcprobe.recording import Agreed, AgreedVideo, SenderReport, VideoArrival
 from rtcprobe.runtime import media_seam, negotiation
+from rtcprobe.runtime.adapting_seam import AdaptingPath
 from rtcprobe.runtime.feedback_seam import Feedback, when_key_frame_asked, when_reported
 from rtcprobe.runtime.network import Network
 from rtcprobe.runtime.pacing_seam import pace
+
+if TYPE_CHECKING:
+    from rtcprobe.call.adaptive import AdaptiveSender
 
 __all__ = ["Media", "Picture", "PictureWanted", "Sound", "SoundWanted", "Transceiver", "Watch", "Watcher"]
 
@@ -80,7 +84,7 @@ class PictureWanted:
 
     ``pacing_bps`` is how fast its packets leave (``runtime.pacing_seam``); None: those of a picture at once. ``remb``:
     whoever shows something is told how much the line takes, where it cannot find that out itself by transport-wide
-    feedback; senders of ours do not adapt.
+    feedback. ``adapts`` decides how fast what is shown leaves, and sound beside it; None: as ``pacing_bps`` says.
     """
 
     track: CameraTrack | None
@@ -89,12 +93,15 @@ class PictureWanted:
     watch: Watch | None = None
     pacing_bps: float | None = None
     remb: bool = False
+    adapts: AdaptiveSender | None = None
 
 
 class Transceiver(ABC):
     """What sound and picture have in common. ``first_s`` is when the first packet came that was taken."""
 
     kind: Literal["audio", "video"]
+    path: AdaptingPath | None = None
+    """By which all leaves, where what is shown adapts to the line."""
 
     def __init__(
         self, media: Media, track: EncodedTrack | None, network: Network, first: Callable[[float], None]
@@ -234,6 +241,11 @@ class Picture(Transceiver):
             self.watcher.without_nack()
 
     @property
+    def adapts(self) -> AdaptiveSender | None:
+        """Who decides how fast it is sent; None: nobody."""
+        return self._wanted.adapts
+
+    @property
     def codec(self) -> str:
         """Its codec, as descriptions name it."""
         return self._wanted.codec
@@ -244,7 +256,10 @@ class Picture(Transceiver):
         negotiation.prefer(self.section, self._wanted.codec)
         if self.track is not None:
             when_key_frame_asked(self.sender, self.track.key_frame_asked)
-            if self._wanted.pacing_bps is not None:
+            if self._wanted.adapts is not None:
+                self.path = AdaptingPath(self.sender, self._wanted.adapts)
+                self._wanted.adapts.over(self.path)
+            elif self._wanted.pacing_bps is not None:
                 pace(self.sender, self._wanted.pacing_bps)
 
     def _listen(self, section: RTCRtpTransceiver) -> None:

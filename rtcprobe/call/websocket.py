@@ -33,6 +33,7 @@ from rtcprobe.secrets import Secret
 
 __all__ = ["WebSocket"]
 
+# A closing handshake is a courtesy; half a second is a round trip to anywhere, and a loss.
 _GOODBYE_S = 0.5
 _SILENT = logging.Logger("rtcprobe.websocket", logging.CRITICAL + 1)  # noqa: LOG001 - no level set elsewhere may make it speak
 """The library would log headers, tokens among them."""
@@ -155,6 +156,7 @@ class WebSocket:
     async def _flush(self) -> None:
         token = EXCHANGE.set(self.exchange)
         try:
+            # One writer at a time: data_to_send empties itself, and two would mix their frames.
             async with self._writing:
                 for data in self._protocol.data_to_send():
                     await self._stream.write(data)  # an empty one asks to hang up, which aclose does
@@ -183,8 +185,10 @@ class WebSocket:
                 if event.fin:
                     self._messages.append(b"".join(self._parts).decode(errors="replace"))
                     self._parts.clear()
+        # Pongs, and the echo of a close, are what the protocol wants sent now.
         if data and self._protocol.state is not State.CLOSED:
             await self._flush()
+        # The server hung up, or said something else, before there was a WebSocket.
         if self._response is None and (not data or self._protocol.handshake_exc is not None):
             raise self._ended()
 

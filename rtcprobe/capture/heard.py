@@ -32,8 +32,11 @@ SCHEMA: Final = "rtcprobe.heard/1"
 MOST_HEARD: Final = 8
 _AS_LONG: Final = 0.5
 """Streams at least half as long as the longest are heard too: the other way of the call."""
+# On a sender's own machine packets lie on its grid to a fifth of a millisecond: there no network is in the recording.
 _SENDERS_SIDE_S: Final = 0.000_2
+# A loudspeaker that was pulled so late played a gap that no packet made.
 _LATE_PULL_S: Final = 0.050
+# A hundred numbers to a packet that came; and a minute of nothing parts two calls.
 _MOST_TIMES: Final = 100
 _SILENCE_S: Final = 60.0
 

@@ -29,8 +29,10 @@ Bytes = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 
 _IPV4, _IPV6, _PPPOE = 0x0800, 0x86DD, 0x8864
+# 802.1Q, 802.1ad, and the QinQ of before the standard; four of them, or eight IPv6 extensions, are nobody's frame.
 _TAGS: Final = (0x8100, 0x88A8, 0x9100)
 _MOST_TAGS, _MOST_EXTENSIONS = 4, 8
+# IANA's protocol numbers: RFC 768, and those of IPv6's extension headers (RFC 8200, section 4).
 _UDP: Final = 17
 _EXTENSIONS: Final = (0, 43, 60, 135)  # hop-by-hop, routing, destination options, mobility: length in eights
 _FRAGMENT, _AUTHENTICATION = 44, 51
@@ -41,6 +43,7 @@ LINK_TYPES: Final = {
     113: "Linux cooked", 228: "raw IPv4", 229: "raw IPv6", 276: "Linux cooked v2",
 }  # fmt: skip
 """What can be read."""
+# So that a header may be read without asking whether it is there whole: what lies behind the end is judged by lengths.
 _PAD: Final = np.zeros(64, dtype=np.uint8)
 
 

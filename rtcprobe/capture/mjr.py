@@ -25,6 +25,7 @@ from rtcprobe.wrapping import counted_on
 __all__ = ["MJR_HEADS", "read_mjr"]
 
 MJR_HEADS: Final = (b"MJR00002", b"MEETECHO", b"MJR00001")
+# A day of Opus; and RTP clocks by the codec's name (RFC 3551: G.722's says 8,000 although it samples at 16,000).
 _MOST_BYTES: Final = 256 * 2**20
 _CLOCK_HZ: Final = {"opus": 48_000, "multiopus": 48_000, "pcmu": 8_000, "pcma": 8_000, "g722": 8_000}
 _LEAST_PACKETS: Final = 10

@@ -29,9 +29,12 @@ Floats = npt.NDArray[np.float64]
 
 FLOOR_S: Final = 10.0
 """Within this and its neighbours the fastest packet is sought: 20 ppm make 0.4 ms of it."""
+# Over less than a minute a drift of 50 ppm is less than 3 ms, which any network makes.
 LEAST_DRIFT_S: Final = 60.0
 _BOOTSTRAPS, _BLOCK = 200, 25
+# A packet that lies so near to the line below all transit times was hardly delayed: some of them have to.
 _TOUCHING_S: Final = 0.000_2
+# A route that changed looks like a drift: steps of more than 3 ms that explain more than a slope does are one.
 _STEP_S: Final = 0.003
 _LEAST_SECONDS: Final = 30
 

@@ -41,7 +41,9 @@ _COPY_S: Final = 0.001
 _ROW: Final = np.dtype([("at_ns", "<i8"), ("timestamp", "<u4"), ("sequence", "<u2"), ("size", "<u2"), ("kind", "u1")])
 _SAMPLES: Final = 64
 """So many payloads of a stream are looked at to tell Opus in clear from ciphertext."""
+# One in ten may fit nothing: padding, keep-alives, what is damaged.
 _CLEAR_SHARE: Final = 0.9
+# What tells a stream's kind stands at either end of it: hours in between need not be read for it.
 _EDGE: Final = 1600
 _SMALLEST_PIECE, _LARGEST_PIECE = 64 * 1024, 4 * 2**20
 

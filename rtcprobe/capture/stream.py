@@ -19,6 +19,8 @@ Floats = npt.NDArray[np.float64]
 
 CLOCKS_HZ: Final = (8_000, 16_000, 32_000, 44_100, 48_000, 90_000)
 """RTP clocks in use. Source: RFC 3551 tables 4 and 5, RFC 7587 §4.1."""
+# Clocks of codecs lie 8 % apart at the least (44.1 and 48 kHz), a sender's own is off by a thousandth at most; over a
+# second of packets.
 _CLOCK_TOLERANCE: Final = 0.05
 _LEAST_CLOCK_S: Final = 1.0
 

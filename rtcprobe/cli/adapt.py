@@ -18,7 +18,7 @@ from rtcprobe.secrets import scrub
 if TYPE_CHECKING:
     from rtcprobe.adaptation import Case, Course
     from rtcprobe.probe.adapting import Adapting
-    from rtcprobe.result import Progress
+    from rtcprobe.result import Clock, Progress
 
 __all__ = ["adapt"]
 
@@ -44,6 +44,8 @@ class Called:
     courses: list[Course] = field(default_factory=list)
     invalid: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    flows: list[tuple[str, float, Course]] = field(default_factory=list)
+    """Way, start and course of every flow of the first call of a model."""
 
 
 @click.command(
@@ -52,9 +54,13 @@ class Called:
 )
 @click.argument("scenarios", metavar="[SCENARIO]...", nargs=-1)
 @click.option(
-    "--controller", default="gcc", show_default=True, metavar="gcc|remb|fixed:RATE", help="What decides the rate."
+    "--controller", metavar="gcc|remb|fixed:RATE", help="What decides the rate of our sender.  [default: gcc]"
 )
-@click.option("--target", metavar="page|URL", help="A real sender, in place of the model: Chromium's, or a server's.")
+@click.option(
+    "--target",
+    metavar="loopback|page|URL",
+    help="A real call in place of the model: between two of ours, with Chromium, or at a server.",
+)
 @click.option(
     "--way",
     "heading",
@@ -75,7 +81,7 @@ class Called:
 def adapt(
     *,
     scenarios: tuple[str, ...],
-    controller: str,
+    controller: str | None,
     target: str | None,
     heading: Literal["down", "up"],
     settings: tuple[str, ...],
@@ -92,8 +98,10 @@ def adapt(
     Where several flows share a line, the figures are theirs together, with Jain's fairness.
     gcc is libwebrtc's sender, remb stock aiortc's, fixed:RATE none. Nothing is sent over any network.
 
-    With --target a real call is placed on the real clock, one a scenario (without any, step): page is a camera in this
-    machine's Chromium, which we watch; a URL as rtcprobe run takes it is a server between two ends of ours, or an echo.
+    With --target real calls are placed, one a scenario (without any, step). loopback: two ends of ours in virtual time,
+    the whole stack, and the caller's camera follows what the other's feedback says. On the real clock: page is a camera
+    in this machine's Chromium, which we watch; a URL as rtcprobe run takes it is a server between two ends of ours, or
+    an echo: its own sender (--way down), or ours towards it (--way up).
     """
     from rtcprobe.adaptation import controller_of
     from rtcprobe.report.json import check_writable
@@ -101,20 +109,21 @@ def adapt(
     for path in (json_path, html_path):
         if path is not None:
             check_writable(path)
-    controller_of(controller)
-    _refuse(target, heading, settings, controller)
+    controller_of(controller or "gcc")
+    _refuse(target, heading, settings)
     cases = _cases(
         scenarios or (() if target is None or line else _AT_A_TARGET), line, length, alone=target is not None
     )
     calls = seeds or (10 if target is None else 1)
-    adapting = None if target is None else _adapting(target, settings, heading)
+    adapting = None if target is None else _adapting(target, settings, heading, controller)
+    named, clock = controller or "gcc", None if adapting is None else adapting.clock
     if json_path != "-":
-        say(_engine(target, controller, calls))
-    outputs = _Outputs(target=target, controller=controller, calls=calls, json_path=json_path, html_path=html_path)
+        say(_engine(target, named, calls, clock))
+    outputs = _Outputs(target, named, calls, clock, json_path, html_path)
 
     def call(case: Case, progress: Callable[[Progress], None] | None) -> Called:
         if adapting is None:
-            return _called(case, controller, calls, progress)
+            return _called(case, named, calls, progress)
         return _placed(adapting, case, calls, progress)
 
     done = _all(cases, call, outputs, quiet=quiet)
@@ -146,28 +155,24 @@ def _all(
     return done
 
 
-def _refuse(target: str | None, heading: str, settings: Sequence[str], controller: str) -> None:
-    """Refuse options that have no use together."""
+def _refuse(target: str | None, heading: str, settings: Sequence[str]) -> None:
+    """Refuse options that have no use without a target."""
     if target is None:
         for name, given in (("--way", heading != "down"), ("--set", bool(settings))):
             if given:
                 raise BadInputError(f"{name} is about a call at a target", "add --target, or leave it out")
-    elif controller != "gcc":
-        raise BadInputError(
-            f"--controller {controller} and --target {scrub(target)} are both given", "a target's sender decides itself"
-        )
 
 
-def _adapting(target: str, settings: Sequence[str], heading: Literal["down", "up"]) -> Adapting:
+def _adapting(target: str, settings: Sequence[str], heading: Literal["down", "up"], controller: str | None) -> Adapting:
     from rtcprobe.probe.adapting import Adapting
 
-    return Adapting(target, settings, heading)
+    return Adapting(target, settings, heading, controller)
 
 
-def _engine(target: str | None, controller: str, calls: int) -> str:
+def _engine(target: str | None, controller: str, calls: int, clock: Clock | None) -> str:
     if target is None:
         return f"engine: model (virtual time, {calls} {'seed' if calls == 1 else 'seeds'}); controller: {controller}"
-    return f"engine: real calls (real clock, {calls} a scenario); target: {scrub(target)}"
+    return f"engine: real calls ({clock} clock, {calls} a scenario); target: {scrub(target)}"
 
 
 def _show(called: Called) -> None:
@@ -180,13 +185,15 @@ def _show(called: Called) -> None:
         say(f"  note: {each}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _Outputs:
     """What is written when all is done, or as far as it came."""
 
     target: str | None
     controller: str
     calls: int
+    clock: Clock | None
+    """Of real calls."""
     json_path: str | None
     html_path: str | None
 
@@ -209,10 +216,11 @@ class _Outputs:
                 courses=each.courses,
                 notes=tuple(dict.fromkeys(each.warnings)),
                 invalid=each.invalid,
+                flows=[course for way, _, course in each.flows if way == "there"],
             )
             for each in done
         ]
-        write_whole(render_adapt(drawn, real=self.target is not None), self.html_path)
+        write_whole(render_adapt(drawn, clock=self.clock), self.html_path)
 
     def _document(self, done: Sequence[Called]) -> Mapping[str, Any]:
         """Return everything as plain data."""
@@ -223,9 +231,13 @@ class _Outputs:
             figures = {key: interval_of([row[key] for row in each.rows]) for key in each.rows[0]}
             one: dict[str, Any] = {"scenario": each.case.name, "about": each.case.about, "source": each.case.source}
             one |= {"counted": len(each.rows), "figures": figures}
+            one["flows"] = [
+                {"way": way, "start_s": start_s} | _series(course, (*_SERIES, "sent_bps", "states"))
+                for way, start_s, course in each.flows
+            ]
             if self.target is not None:
                 one |= {"sender": each.sender, "invalid": each.invalid, "warnings": each.warnings}
-                one["calls"] = [{key: getattr(course, key) for key in _SERIES} for course in each.courses]
+                one["calls"] = [_series(course, _SERIES) for course in each.courses]
             written.append(one)
         engine = {"engine": "model", "controller": self.controller}
         if self.target is not None:
@@ -262,17 +274,39 @@ def _cases(scenarios: tuple[str, ...], line: str | None, length: str, *, alone: 
     return cases
 
 
+def _runs(case: Case, controller: str, seed: int) -> list[Course]:
+    """Return the course of every flow of one call of the model."""
+    from rtcprobe.adaptation import Call, Flow, Settings, controller_of, meet
+
+    if case.flows == (Flow(),):
+        settings = Settings(
+            forward=case.link,
+            back=case.back,
+            length_s=case.length_s,
+            max_bps=case.max_bps,
+            seed=seed,
+            degrades=case.degrades,
+        )
+        return [Call(settings, controller_of(controller)).run()]
+    return meet(
+        case.flows,
+        case.link,
+        case.back,
+        length_s=case.length_s,
+        controller=controller,
+        seed=seed,
+        max_bps=case.max_bps,
+        degrades=case.degrades,
+    )
+
+
 def _called(case: Case, controller: str, seeds: int, progress: Callable[[Progress], None] | None) -> Called:
     """Return the figures and courses of a call of the model for each seed."""
     from rtcprobe.adaptation import (
-        Call,
-        Flow,
-        Settings,
-        controller_of,
         fairness,
         figures_of,
         least_share,
-        meet,
+        settled_of,
         together,
     )
     from rtcprobe.result import Progress
@@ -281,26 +315,17 @@ def _called(case: Case, controller: str, seeds: int, progress: Callable[[Progres
     for seed in range(seeds):
         if progress is not None:
             progress(Progress(step=case.name, done=seed, total=seeds, unit="calls"))
-        if case.flows == (Flow(),):
-            settings = Settings(
-                forward=case.link, back=case.back, length_s=case.length_s, max_bps=case.max_bps, seed=seed
-            )
-            runs = [Call(settings, controller_of(controller)).run()]
-        else:
-            runs = meet(
-                case.flows,
-                case.link,
-                case.back,
-                length_s=case.length_s,
-                controller=controller,
-                seed=seed,
-                max_bps=case.max_bps,
-            )
+        runs = _runs(case, controller, seed)
         course = together(case.flows, runs) if len(runs) > 1 else runs[0]
         shared = {
             "fairness": fairness(case.flows, runs, case.link),
             "least_share": least_share(case.flows, runs, case.link),
         }
+        if len(runs) > 1:
+            there = [(flow, run) for flow, run in zip(case.flows, runs, strict=True) if flow.way == "there"]
+            shared |= settled_of([run for _, run in there], case.link, [flow.start_s for flow, _ in there])
+        if not seed:
+            done.flows = [(flow.way, flow.start_s, run) for flow, run in zip(case.flows, runs, strict=True)]
         done.rows.append(figures_of(course, case.link) | shared)
         done.courses.append(course)
     return done
@@ -313,7 +338,6 @@ def _placed(adapting: Adapting, case: Case, calls: int, progress: Callable[[Prog
         MeasurementError: the first did not come about: the next ones would wait as long for nothing.
     """
     from rtcprobe.adaptation import figures_of
-    from rtcprobe.report.relay import spans
     from rtcprobe.result import Progress
 
     done, late_ones = Called(case, ""), Called(case, "")
@@ -336,17 +360,21 @@ def _placed(adapting: Adapting, case: Case, calls: int, progress: Callable[[Prog
         into.rows.append(figures_of(found.course, case.link))
         into.courses.append(found.course)
         done.warnings += found.warnings
-        late, said = found.lateness.invalid(), list[str]()
-        if late:
-            said.append(f"packets left our emulator over {1e3 * found.lateness.limit_s:g} ms late in {spans(late)}")
         if found.invalid:
-            said.append(f"our loop was {1e3 * found.loop_late_s:.1f} ms late at p95")
-            done.invalid.append(f"INVALID: call {seed + 1}: {', '.join(said)}: this machine is too busy for it")
-        elif said:
-            done.warnings.append(f"call {seed + 1}: {said[0]}")
+            done.invalid.append(f"INVALID: call {seed + 1}: {found.late}: this machine is too busy for it")
+        elif found.late:
+            done.warnings.append(f"call {seed + 1}: {found.late}")
     if not done.rows:
         done.rows, done.courses = late_ones.rows, late_ones.courses
     return done
+
+
+def _series(course: Course, keys: Sequence[str]) -> dict[str, Any]:
+    """Return what is known of every second (``sent_bps``: of every 200 ms)."""
+    from rtcprobe.adaptation import delays_by_second
+
+    longest_s, mean_s = delays_by_second(course)
+    return {key: getattr(course, key) for key in keys} | {"delay_max_s": longest_s, "delay_mean_s": mean_s}
 
 
 def _plain(value: object) -> object:

@@ -354,7 +354,7 @@ async def _warn(running: Relay) -> None:
     """Say while it runs that seconds are late, now and then."""
     import asyncio
 
-    from rtcprobe.report.relay import spans
+    from rtcprobe.runtime.seconds import spans
 
     told = 0
     while True:

@@ -7,16 +7,19 @@ Facts:
     those who were paused, if their minimum and 10 % of it, 20 kb/s at least, are there, so that they do not flap.
     Voice has the same minimum and maximum, and is so served first in effect.
 
-Source: libwebrtc main f3ae3eb62e2a, ``call/bitrate_allocator.cc``.
+    An encoder gets its stream's share less what the headers of so many full packets take.
+
+Source: libwebrtc main f3ae3eb62e2a, ``call/bitrate_allocator.cc``, ``call/rtp_video_sender.cc``.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["Share", "allocated"]
+__all__ = ["Share", "allocated", "overhead_bps"]
 
 _BEYOND: Final = 2.0
 _MARGIN, _LEAST_MARGIN_BPS = 0.10, 20e3
@@ -60,6 +63,11 @@ def allocated(target_bps: float, shares: Sequence[Share]) -> list[float]:
         left_bps -= more_bps
     _by_weight(left_bps, shares, got)
     return got
+
+
+def overhead_bps(rate_bps: float, packet_bytes: int, overhead_bytes: int) -> float:
+    """Return what headers take of a rate, packets being full: whole packets a second, rounded up."""
+    return 8 * overhead_bytes * math.ceil(rate_bps / 8 / packet_bytes)
 
 
 def _scarce(target_bps: float, shares: Sequence[Share]) -> list[float]:

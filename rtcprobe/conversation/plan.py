@@ -42,6 +42,7 @@ LONGEST_WAIT_S = 60.0
 LEAST_DBFS, MOST_DBFS = -60.0, -10.0
 ROOM_DBFS = -80.0
 """A quiet microphone's own noise: what silence is everywhere here (``audio.mouth``)."""
+# A room louder than that drowns a voice of -26 dBFS.
 _LOUDEST_ROOM_DBFS = -20.0
 
 # level = number "dBFS"

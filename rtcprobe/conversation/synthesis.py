@@ -90,8 +90,10 @@ _VOICED = frozenset("bdgzvjmnlrw")
 _TONES = {"1": (5, 5), "2": (3, 5), "3": (2, 1.4), "4": (5, 1), "5": (3, 2)}
 """Chao's levels at the beginning and the end of a syllable; the third tone as it is within a sentence."""
 
+# Letters that are one sound, longest first, else single letters: a voice to be timed, not to be understood.
 _SPELLING = re.compile(r"ee|ea|oo|ou|er|ir|ai|ay|sh|th|ch|ng|[a-z]")
 _PINYIN = re.compile(r"zh|ch|sh|ng|er|[a-z]")
+# word  = 1*40letter [ tone ] / pause ; tone = "1" to "5" of pinyin, pause = a punctuation mark
 _WORD = re.compile(r"[A-Za-z]{1,40}[1-5]?|[,;:.?!]")
 
 

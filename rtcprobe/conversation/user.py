@@ -144,4 +144,5 @@ _GAP_S = 0.45
 _LAST_SILENCE_S = 0.6
 _SPOKE_ON_S = 1.0
 """Who speaks for so long after a turn answers it; whom the turn itself interrupted stops sooner (pipecat: 0.9 s)."""
+# An agent that speaks on for a minute will not stop for this user: nobody waits longer.
 _LONGEST_SPEECH_S = 60.0

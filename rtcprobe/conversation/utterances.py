@@ -35,6 +35,8 @@ _MOST_LETTERS = 1200
 """Twenty a second for a minute: faster than anybody speaks. What is longer is not made first and measured then."""
 _ESPEAK_TIMEOUT_S = 20.0
 _ESPEAK = "espeak:"
+# A voice's name as espeak-ng lists them ("en-us", "cmn", "en+f3"): it becomes an argument, so nothing that begins with
+# a dash or leads to a file.
 _ESPEAK_NAME = re.compile(r"[a-z][A-Za-z0-9+-]{0,40}")
 
 # pause = "[pause " time "]"

@@ -26,6 +26,7 @@ __all__ = ["ALARMS", "Alarm", "Budget", "Ledger", "Standing"]
 
 Severity = Literal["page", "ticket"]
 
+# How much a window's edge may blur: a minute of fifteen at the shortest.
 SLOT_S: Final = 60.0
 _MINUTE, _HOUR, _DAY = 60.0, 3_600.0, 86_400.0
 

@@ -36,6 +36,7 @@ __all__ = [
     "read_config",
 ]
 
+# name = ( letter / digit ) 0*63( letter / digit / "." / "_" / "-" ) ; small letters
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _NAME_CURE: Final = "use small letters and digits, and . _ - after the first, 64 at most"
 MOST_PROBES: Final = 200

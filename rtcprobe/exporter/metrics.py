@@ -35,6 +35,8 @@ PROBE_LABELS = ("probe", "scenario", "target", "caller_region", "callee_region")
 """On every metric of a run or probe. ``probe`` names the rest: they multiply no series. Of a room the regions are those
 of who speaks and of who listens (``rooms``)."""
 
+# Closest where goals lie (0.6 s to connect, 0.1 s to the ear): a quantile is known to within its bucket, and a burn of
+# a goal needs its limit to be a bound. The last is the usual limit of each.
 JOIN_BUCKETS_S = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 10.0, 30.0)
 PHASE_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
 EAR_BUCKETS_S = (0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.6, 1.0, 2.0)

@@ -29,6 +29,7 @@ from rtcprobe.secrets import scrub
 __all__ = ["Answer", "Refusal", "answer_probe"]
 
 OFFSET_S: Final = 0.5
+# Less would not be enough for one call of anything.
 LEAST_S: Final = 1.0
 _PARAMETERS: Final = ("target", "scenario", "debug")
 _TIMEOUT_HEADER: Final = "x-prometheus-scrape-timeout-seconds"

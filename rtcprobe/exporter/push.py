@@ -31,7 +31,9 @@ from rtcprobe.secrets import Secret, read_secret, scrub
 __all__ = ["Gateway", "run_instruments", "textfile"]
 
 JOB: Final = "rtcprobe"
+# A push must not hold a CI job up for longer than the run it tells of.
 TIMEOUT_S: Final = 10.0
+# A label's name, Prometheus' data model; one that begins with two underscores is Prometheus' own.
 _LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _MOST_REASON: Final = 200
 

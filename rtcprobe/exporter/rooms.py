@@ -22,6 +22,7 @@ from rtcprobe.verdict.room.grouping import MOST, WHOLE, by_role
 
 __all__ = ["MOST", "access_labels", "directions", "party_label", "region_labels", "set_room"]
 
+# Bounded series: 12 x 12 pairs a room at the most, the latest of them, and sums by role beyond.
 _MATRIX: Final = 12
 _NAMED: Final = 3
 

@@ -36,6 +36,7 @@ LOG: Final = logging.getLogger("rtcprobe")
 
 Miss = Literal["overlap", "busy", "stalled", "cancelled"]
 
+# Floating point: a beat that falls on this very instant has not passed.
 _BEAT_SLACK_S = 1e-6
 _FAULT = "this is a fault of rtcprobe itself, please report it"
 
@@ -70,6 +71,7 @@ class Slots:
 
     async def take(self, within_s: float) -> bool:
         """Wait for a slot; return whether there was one within ``within_s`` seconds."""
+        # Nobody passes those who wait, even where a slot has just come free.
         if self.taken < self.limit and not self._waiting:
             self.taken += 1
             return True
@@ -104,6 +106,7 @@ class Slots:
     def _admit(self) -> None:
         while self._waiting and self.taken < self.limit:
             turn = self._waiting.popleft()
+            # One that gave up at this very moment takes no slot with it.
             if not turn.done():
                 self.taken += 1
                 turn.set_result(None)
@@ -157,6 +160,7 @@ class Scheduler:
                 probe = self._probes[name] = _Probe(plan)
                 self._begin(probe)
                 continue
+            # Only what moves the beat begins it anew: a new budget must not make a probe jump.
             same_beat = (plan.interval_s, plan.jitter_s) == (probe.plan.interval_s, probe.plan.jitter_s)
             probe.plan = plan
             if not same_beat and probe.beat is not None:
@@ -207,6 +211,7 @@ class Scheduler:
         if probe.run is not None:
             self._watcher.missed(probe.plan, "overlap")
             return
+        # Counted as in hand before it first runs: rule 1 holds at any time.
         probe.run = asyncio.ensure_future(self._run(probe, due_s, next_s))
         self._runs.add(probe.run)
         probe.run.add_done_callback(self._runs.discard)
@@ -220,6 +225,7 @@ class Scheduler:
                 self._watcher.missed(plan, "busy")
                 return
             try:
+                # Taken out of the configuration while it waited for its turn.
                 if probe.removed:
                     self._watcher.missed(plan, "cancelled")
                     return
@@ -266,6 +272,7 @@ class Scheduler:
 
 def _offset_s(plan: ProbePlan) -> float:
     """Return how long after its first start the beat of a probe begins: half an interval to one and a half."""
+    # Of the name, not of ``hash``: the same in every process, on every machine.
     share = zlib.crc32(plan.name.encode()) / 2**32
     return plan.interval_s * (share if share >= 0.5 else 1.0 + share)
 

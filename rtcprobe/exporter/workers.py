@@ -45,8 +45,10 @@ LOG: Final = logging.getLogger("rtcprobe")
 
 Exit = Literal["timeout", "crash", "recycled", "cancelled"]
 
+# At 2.4 MB a run (Facts) the bytes are the bound that is met; whatever grows more slowly ends here.
 MOST_RUNS = 500
 MOST_RESIDENT_BYTES = 400_000_000
+# Thirty times what imports take (Facts); an answer holds a result of a day of calls at the most.
 START_TIMEOUT_S = 120.0
 MOST_ANSWER_BYTES = 512_000_000
 MOST_TRIES = 3
@@ -94,6 +96,7 @@ class _Worker:
 
     async def ask(self, request: Mapping[str, Any]) -> None:
         self._requests.write(json.dumps(request).encode() + b"\n")
+        # A process that has gone is found out where its answer is awaited, with its exit code.
         with contextlib.suppress(ConnectionError):
             await self._requests.drain()
 
@@ -107,6 +110,7 @@ class _Worker:
             line = await self._answers.readline()
         except ValueError as error:
             raise _WorkerLostError(f"its answer is longer than {MOST_ANSWER_BYTES} bytes") from error
+        # The pipe's end: what was said before it is cut off, and is nothing.
         if not line.endswith(b"\n"):
             code = await self.process.wait()
             raise _WorkerLostError(f"its process ended ({f'signal {-code}' if code < 0 else f'exit code {code}'})")
@@ -260,6 +264,7 @@ class Pool:
                 return worker
 
     async def _take(self) -> _Worker:
+        # One that is about to be there is there sooner than one that is begun now.
         while self._warming and not self._idle:
             await asyncio.wait(self._warming, return_when=asyncio.FIRST_COMPLETED)
         if self._idle:
@@ -305,6 +310,7 @@ class Pool:
             return
         self._idle.remove(worker)
         self._drop(worker, "crash")
+        # Else a worker that cannot even start would be started again and again.
         if worker.runs or asyncio.get_running_loop().time() - worker.since_s > PROVEN_S:
             self._fill()
 

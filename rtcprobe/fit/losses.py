@@ -30,8 +30,12 @@ __all__ = ["Losses", "Outage", "fit_losses"]
 Interval = tuple[float, float]
 Mask = npt.NDArray[np.bool_]
 
+# Losses in a row of three probes and 300 ms are an outage, no burst: a chain that has to explain them explains nothing
+# else.
 OUTAGE_S: Final = 0.300
+# Of fewer a mean length is known to no better than a third of it.
 _LEAST_BURSTS: Final = 10
+# Of one degree of freedom: twice the log likelihood ratio of a chain against independent losses (Wilks).
 _CHI2_95: Final = 3.841
 
 

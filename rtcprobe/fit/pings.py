@@ -32,6 +32,7 @@ _PING_S: Final = 1.0
 
 # A reply of any ping: "... time=12.3 ms", "Zeit=12ms TTL=57", "temps<1ms TTL=128".
 _TIME: Final = re.compile(r"[=<] ?(\d{1,7}(?:[.,]\d{1,6})?) ?ms\b")
+# "icmp_seq=3" of Linux and macOS, "icmp_req=3" of older iputils, "icmp_seq 3" of others.
 _SEQUENCE: Final = re.compile(r"\bicmp_[rs]eq[= ](\d{1,9})\b")
 # "[1795948460.313190]" of ping -D, "[2024-05-27 11:50:53.6]" of scripts around it.
 _STAMP: Final = re.compile(r"^\[(\d{9,11}(?:\.\d{1,9})?)\]")
@@ -41,6 +42,8 @@ _TRANSMITTED: Final = re.compile(r"^\s*(\d{1,9}) [^,%]{1,40}, ?(\d{1,9}) [^%]{1,
 _FPING: Final = re.compile(
     r"^(?:\[(\d{9,11}(?:\.\d{1,9})?)\] )?\S{1,255} +: \[(\d{1,9})\], (?:.{0,40}?(\d{1,7}(?:\.\d{1,6})?) ms|timed out)"
 )
+# fping -C at its end: "host : 12.3 - 11.9", a time a probe, a dash for one that was lost; two at least, for one is a
+# line of anything.
 _FPING_SUM: Final = re.compile(r"^\S{1,255} +:((?: (?:\d{1,7}(?:\.\d{1,6})?|-)){2,})\s*$")
 
 

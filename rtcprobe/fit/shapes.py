@@ -36,12 +36,15 @@ __all__ = ["NEIGHBOURS_S", "Shape", "Slots", "fit_shape", "slots_of"]
 Floats = npt.NDArray[np.float64]
 Interval = tuple[float, float]
 
+# Twice a packet's time and a bit: probes farther apart say nothing of how alike neighbouring packets are.
 NEIGHBOURS_S: Final = 0.045
 _QUANTILES: Final = np.linspace(0.005, 0.995, 199)
 _Z: Final = ndtri(_QUANTILES)
+# Kolmogorov-Smirnov's distance, judged from so many probes on that chance alone stays below it.
 _WORST_DISTANCE, _JUDGED_FROM = 0.05, 500
 _WORST_TAIL_S, _WORST_TAIL_SHARE = 0.005, 0.5
 _BOOTSTRAPS, _BLOCK = 100, 25
+# Below that the clock of the machine that pinged is what varies.
 _LEAST_JITTER_S: Final = 20e-6
 _HICCUP_S: Final = 0.5
 _TOGETHER, _BETWEEN = 0.1, 0.02

@@ -171,7 +171,7 @@ class _Sight:
         self._reel, self._came, self._constants, self._read_every = reel, came, constants, read_every
         settings = reel.film.settings
         self._form = payload_format(settings.codec)
-        count = max(reel.places, default=-1) + 1 if said.started_s is not None else 0
+        count = reel.filmed if said.started_s is not None else 0
         self._filmed_s = (said.started_s or 0.0) + np.arange(count) * settings.frame_s
         first = _first_copies(said.departures)
         self._stamps = stamps if stamps is not None else self._as_they_left(said, first, count)
@@ -307,6 +307,8 @@ class _Sight:
             return b""
 
     def _fate_unshown(self, number: int) -> Fate:
+        if number not in self._reel.places:
+            return "left out"
         came = self._pieces.get(self._stamps[number], {})
         return "dropped" if self._packets[number] and self._packets[number] <= came.keys() else "lost"
 

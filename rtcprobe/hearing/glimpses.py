@@ -42,6 +42,8 @@ _NEAR: Final = 0.4
 """Of a frame: how far its RTP time may lie from when it was filmed, the constant between the clocks taken off."""
 _DIRECT: Final = 0.99
 """Of the times seen, how many are among those sent where nobody renamed them: all, but for a first one of before."""
+# Half of the frames compared must agree, and no rival may be nearly as good: chance and a loop in the film look alike
+# else. Three hundred are enough to tell.
 _LEAST_ALIKE: Final = 0.5
 _RIVAL: Final = 0.8
 _COMPARED: Final = 300

@@ -125,6 +125,7 @@ class LipSync:
         if newest is None or not heard:
             return None
         came = heard, newest.sequence
+        # As libwebrtc: unless both have something new, the gap of a second ago would be corrected twice.
         if self._judged is not None and (came[0] == self._judged[0] or came[1] == self._judged[1]):
             return None
         self._judged = came

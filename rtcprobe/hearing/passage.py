@@ -31,6 +31,7 @@ LOOK_AHEAD_SAMPLES = 312
 """Of libopus in its usual modes (6.5 ms); an agent's own cannot be asked for."""
 
 _CYCLE = 1 << 32
+# As long as a call may be (``scenario.plans``): a damaged timestamp must not ask for more memory.
 _LONGEST_SAMPLES = 4 * 3600 * 48_000
 
 

@@ -21,6 +21,7 @@ __all__ = ["Plateau", "plateaus"]
 
 APART_S: Final = 0.010
 """Half a mixer's tick of 20 ms, of which its delay grows by whole numbers."""
+# Two in a row: one that stands apart is a marker that a stretch has moved.
 _SURE: Final = 2
 
 

@@ -100,11 +100,13 @@ def _stages(ears: Sequence[Account]) -> Mapping[str, float]:
         for name in STAGES
         if any(name in ear.stages for ear in known)
     }
+    # The fastest packet of all the calls is the least delay of the line; what the others had more is variation.
     if "network_min" in stages:
         fastest_s = min(ear.stages["network_min"] for ear in known if "network_min" in ear.stages)
         stages["network_variable"] += stages["network_min"] - fastest_s
         stages["network_min"] = fastest_s
     rest = next(name for name in _RESTS if name in stages)
+    # So that the stages add up to the mean delay that is shown, whatever the weights have rounded.
     delays_s = [sample.delay_s for ear in ears for sample in ear.samples]
     stages[rest] += math.fsum(delays_s) / len(delays_s) - math.fsum(stages.values())
     return stages
@@ -124,6 +126,7 @@ def _playout(calls: Mapping[int, CallAccount]) -> Playout | None:
     emitted, received = w3c.get("jitterBufferEmittedCount"), w3c.get("totalSamplesReceived")
     target_s = mean([each.mean_target_delay_s for each in said])
     held_s = mean([each.mean_jitter_buffer_delay_s for each in said])
+    # W3C's sums over all calls weigh each by what it played, which a mean of means would not.
     if emitted:
         target_s, held_s = w3c["jitterBufferTargetDelay"] / emitted, w3c["jitterBufferDelay"] / emitted
     raised_s = [each.delay_raised_by_lateness_s for each in said if each.delay_raised_by_lateness_s is not None]

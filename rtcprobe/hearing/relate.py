@@ -28,7 +28,9 @@ from rtcprobe.units import RTP_CLOCK_HZ
 
 __all__ = ["related"]
 
+# Twelve bytes that are alike by chance come once in 2^96; shorter payloads (silence, DTX) are often alike.
 _LEAST_BYTES = 12
+# Half of those that say anything: a mixer's packets tell offsets of their own, each another.
 _LEAST_SHARE = 0.5
 _APART_S = MAX_DELAY_S
 _CYCLE = 1 << 32
@@ -41,6 +43,7 @@ def related(said: Said, came: Came) -> Arrivals | None:
     told: Counter[int] = Counter()
     for at_s, packet in came.arrivals:
         departures = left.get(_primary(packet, red), ())
+        # Nothing arrives before it left: of several departures of one payload the last one before.
         before = bisect_right(departures, at_s, key=lambda departure: departure[0])
         if before:
             told[(packet.timestamp - departures[before - 1][1]) % _CYCLE] += 1
@@ -63,6 +66,7 @@ def _departures_of_payloads(said: Said) -> Mapping[bytes, Sequence[tuple[float, 
     if not departures or not frames:
         return {}
     begun = said.first_sent
+    # Sent again, a packet has the timestamp it had: its first departure is when it was said.
     first: dict[int, float] = {}
     for departure in departures:
         first.setdefault(departure.timestamp, departure.at_s)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -38,7 +38,8 @@ _LONGEST_HOLD_S: Final = 1.0
 class CallSight:
     """What one call says of one way: how it was watched, what was seen, and how like the film it was, by frame.
 
-    ``corrections`` are those that made it agree with its sound. ``forwarded``: through a server that is not ours, whose
+    ``adapted`` are figures of a camera that follows the line. ``corrections`` are those that made it agree with its
+    sound. ``forwarded``: through a server that is not ours, whose
     part nobody can tell from the network's.
     """
 
@@ -47,6 +48,7 @@ class CallSight:
     likeness: Mapping[int, Likeness | None]
     corrections: Sequence[Correction] = ()
     forwarded: bool = False
+    adapted: Mapping[str, float] = field(default_factory=dict)
 
 
 def together(sights: Sequence[CallSight]) -> CallSight:
@@ -205,6 +207,9 @@ def _figures(calls: Sequence[CallSight]) -> dict[str, float]:
     if w3c.get("totalInterFrameDelay"):
         found["freeze_share"] = w3c["totalFreezesDuration"] / w3c["totalInterFrameDelay"]
         found["frame_rate"] = (w3c["framesRendered"] - len(calls)) / w3c["totalInterFrameDelay"]
+    adapted = [call.adapted for call in calls if call.adapted]
+    for name in adapted[0] if adapted else ():
+        found[name] = sum(each[name] for each in adapted) / len(adapted)
     for size in dict.fromkeys(size for call in calls for size in call.seen.sizes):
         found[f"frames_of_{size}"] = sum(call.seen.sizes.get(size, 0) for call in calls)
     return found | _likenesses(calls)

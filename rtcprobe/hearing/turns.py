@@ -58,6 +58,7 @@ __all__ = ["STOP_WITHIN_S", "TURNS", "AgentSpeech", "LineHeard", "Script", "Talk
 STOP_WITHIN_S = 2.0
 """Assumption: who speaks on for longer was not interrupted. Agents that stop do within 0.2 to 0.9 s."""
 
+# A playout moves an edge by the stretches of a breath at most; beyond that it is another word's.
 _NEAR_S = 0.3
 TURNS: tuple[Kind, ...] = ("turn", "barge_in")
 """Kinds of lines that want an answer."""
@@ -255,6 +256,7 @@ class _Judge:
         """Return every line of the script."""
         said = {line.number: line for line in self._talk.lines}
         turns = [line for line in self._talk.lines if line.kind in TURNS]
+        # An answer that comes after the user has gone on to the next turn answers that one, or nothing.
         next_s = {line.number: self._spoken_s(after.begin) for line, after in pairwise(turns)}
         return tuple(
             LineHeard(number=number, kind=each.kind, called=each.called, spoken_over=self._spoken_over)
@@ -278,6 +280,7 @@ class _Judge:
         is_turn = line.kind in TURNS
         after = [each for each in self._speeches if end_s <= each.begin_s < until_s] if is_turn else []
         stages = [self._stages(last, end_s, each.first, each.begin_s) for each in after]
+        # Rule 2: what left before the turn's end had come is no answer, though it is heard after it.
         early = next((place for place, each in enumerate(stages) if not _foreseen(each)), len(after))
         answer = after[early] if early < len(after) else None
         return LineHeard(
@@ -290,6 +293,7 @@ class _Judge:
             response_stages=None if answer is None else stages[early],
             stop_s=None if into is None else into.end_s - begin_s,
             stop_stages=None if into is None else self._stages(line.begin, begin_s, into.last, into.end_s),
+            # An interrupted line, or the last one of a call that was cut short: nobody knows what would have come.
             cut=answer is None and (line.end is None or (until_s == math.inf and not self._talk.user.finished)),
             into_speech=into is not None,
             concealed=answer is not None and answer.concealed,

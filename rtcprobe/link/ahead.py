@@ -43,6 +43,7 @@ def rates_ahead(spec: LinkSpec, start_s: float) -> Ahead | None:
                 at_s += spec.repeat_s
         else:
             return math.inf, None
+        # Rule: a bucket's tokens and a trace's instants have a state that nobody has yet.
         if isinstance(rate, CapacityTrace) or (rate is not None and rate.bucket_bytes):
             return math.inf, None
         return at_s, rate

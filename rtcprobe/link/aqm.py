@@ -48,6 +48,7 @@ Ecn = Literal["none", "ect0", "ect1"]
 
 Verdict = Literal["pass", "mark", "drop"]
 
+# Longer than any queue is deep: a target or interval beyond that would never act.
 _LONGEST_S: Final = 60.0
 
 
@@ -189,6 +190,7 @@ class _CoDel:
             if not too_long:
                 self._dropping = self._owed = False
                 return False
+            # The drop that is due is reckoned from the last due one, not from now (control_law in RFC 8289, section 5).
             if self._owed:
                 self._due_s += self._interval_s / math.sqrt(self._count)
                 self._owed = False
@@ -211,6 +213,7 @@ class _CoDel:
         if turn.taken_s - turn.offered_s < max(self._target_s, turn.largest_s):
             self._above_s = None
             return False
+        # Too long for the first time: it has an interval to become better.
         if self._above_s is None:
             self._above_s = turn.taken_s + self._interval_s
             return False
@@ -236,6 +239,8 @@ class _Pi2:
 
     def judge(self, turn: Turn) -> Verdict:
         self._update(turn.offered_s, turn.free_s, max(self._target_s, turn.largest_s))
+        # Squared for those who halve on a loss, linear for those who count marks: so both get the same rate (RFC 9332,
+        # 2.1).
         chance = min(1.0, _COUPLING * self._p) if turn.ecn == "ect1" else self._p**2
         if next(self._uniforms) >= chance:
             return "pass"
@@ -246,6 +251,7 @@ class _Pi2:
         if self._updated_s is None:
             self._updated_s = now_s
         due = int((now_s - self._updated_s) / _UPDATE_S)
+        # One by one, for beta takes the difference from update to update: a single one for all would see no trend.
         for done in range(due):
             at_s = self._updated_s + (done + 1) * _UPDATE_S
             wait_s = max(0.0, free_s - at_s)

@@ -87,12 +87,14 @@ class Bottleneck:
     def leave(self, size_bytes: int, now_s: float, ecn: Ecn = "none") -> float | None:
         """Return when a packet offered at ``now_s`` has left the line; None when it is dropped."""
         self.marked = False
+        # An earlier hop reordered: this one comes after packets that are sealed already.
         if now_s < self._latest_s:
             gap_end = self._in_a_gap(size_bytes, now_s)
             if gap_end is not None:
                 return gap_end
         self._latest_s = max(self._latest_s, now_s)
         waiting = self._waiting
+        # Departures rise, so whoever has left by now stands in front.
         while waiting and waiting[0][0] <= now_s:
             self._waiting_bytes -= waiting.popleft()[1]
         busy = self._busy_until_s
@@ -101,6 +103,7 @@ class Bottleneck:
             start = self._held(start)
         if self._bucket is not None:
             start = self._held(self._bucket.ready_s(self._length_bytes(size_bytes), start))
+        # Rule 3: the limit refuses at the door, the AQM judges those who stand in the queue.
         if self._full(size_bytes, self._line.wait_s(now_s, start)):
             self.cause = "queue"
             return None
@@ -110,6 +113,7 @@ class Bottleneck:
         if self._bucket is not None:
             self._bucket.take(self._length_bytes(size_bytes), start)
         finish = self._line.finish(start, size_bytes, now_s)
+        # The stretch that nobody used, for those who come late (Facts).
         if start > busy:
             self._idle.append((busy, start))
         self._busy_until_s = finish
@@ -138,6 +142,7 @@ class Bottleneck:
 
     def _full(self, size_bytes: int, wait_s: float) -> bool:
         limit = self._limit
+        # What is being sent counts (rule 1): it stands in ``waiting`` until it has left.
         if limit.packets is not None:
             return len(self._waiting) >= limit.packets
         if limit.size_bytes is not None:
@@ -156,6 +161,7 @@ class Bottleneck:
         return start_s
 
     def _in_a_gap(self, size_bytes: int, now_s: float) -> float | None:
+        # Tokens and recorded instants that were not used are gone: nothing is left to come late to.
         if isinstance(self._line, _Opportunities) or self._bucket is not None:
             return None
         for index, (begun, ended) in enumerate(self._idle):
@@ -166,6 +172,8 @@ class Bottleneck:
             finish = self._line.finish(start, size_bytes, now_s)
             if finish <= ended:
                 self._idle[index] = (begun, start)
+                # What the latecomer leaves of the stretch is one of its own; with a full list it is given up, as the
+                # oldest are.
                 if finish < ended and len(self._idle) < _IDLE_STRETCHES:
                     self._idle.insert(index + 1, (finish, ended))
                 return finish
@@ -191,6 +199,8 @@ class _Line:
         if start_s <= self._change_s or self._rate is None:
             return start_s - now_s
         wait_s, at_s, rate, change_s, following = 0.0, now_s, self._rate, self._change_s, self._next
+        # Bits that wait are what a queue knows; each phase's seconds are turned into those bits, and back at today's
+        # rate.
         while at_s < start_s:
             until_s = min(start_s, change_s)
             wait_s += (until_s - at_s) * rate.bps / self._rate.bps
@@ -224,6 +234,8 @@ class _Line:
                 if start_s + seconds <= change_s:
                     self._cursor = (rate, change_s, following)
                     return start_s + seconds
+                # The share of the packet still to be sent when the rate changes; ``left`` stays 1 on a line that sends
+                # in no time.
                 left -= left * (change_s - start_s) / seconds
                 start_s = change_s
             rate = following
@@ -253,9 +265,11 @@ class _Opportunities:
         del start_s  # an instant may be shared with the packet before, so being busy is no bar
         after_s = max(offered_s, self._busy_until_s)
         whole_rounds = int((after_s - self._start_s) // self._round_s) - 1
+        # A round short of it, so that the search below still begins before the instant wanted.
         if whole_rounds * len(self._instants) > self._next:  # long silence: skip rounds, not instants one by one
             self._next, self._left_bytes = whole_rounds * len(self._instants), OPPORTUNITY_BYTES
         instant_s = self._instant_s()
+        # Strictly after: an instant is over for who comes at it.
         while instant_s <= after_s or self._held(instant_s) > instant_s:
             instant_s = self._advance()
         return instant_s

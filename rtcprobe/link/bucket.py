@@ -37,6 +37,7 @@ class TokenBucket:
     def __init__(self, bps: float, bucket_bytes: int) -> None:
         self._bytes_per_s = bps / 8
         self._most = float(bucket_bytes)
+        # Full when made (rule 1), so the first burst passes whole, as after any silence.
         self._tokens = self._most
         self._at_s = -math.inf
 
@@ -77,6 +78,7 @@ class Policer:
         at_s, _, tokens = passed[place - 1] if place else (-math.inf, 0, self._most)
         taken = []
         later = [(at, length_bytes) for at, length_bytes, _ in islice(passed, place, None)]
+        # A latecomer takes tokens that those after it were let pass with: all of them must still have enough.
         for when_s, length_bytes in ((now_s, size_bytes), *later):
             tokens = min(self._most, tokens + (when_s - at_s) * self._bytes_per_s) - length_bytes
             if tokens < -_ROUNDING_BYTES:

@@ -121,9 +121,11 @@ class Delay:
     def draws(self, rng: np.random.Generator) -> Iterator[float]:
         """Yield one delay in seconds per packet, for ever."""
         if not self.varies:
+            # No draw: a constant delay must not cost a generator its numbers.
             constant = self.quantile_s(0.5)
             while True:
                 yield constant
+        # So that z stays standard normal whatever the correlation is: rule 1.
         rho, fresh = self.correlation, math.sqrt(1 - self.correlation**2)
         z: float | None = None
         for size in block_sizes():

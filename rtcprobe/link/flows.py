@@ -103,6 +103,7 @@ def _send(queue: Queue, size_bytes: int, now_s: float, crossed: Crossed) -> floa
 
 def packets_per_s(peak_bps: float) -> float:
     """Return how many packets a second come of a rate: all that a tick brings in pieces, or fewer and smaller ones."""
+    # What a tick brings is sent in it, in as many pieces as it takes; below 200 bytes it is saved up.
     a_tick = peak_bps / 8 * TICK_S
     return math.ceil(a_tick / _MOST_BYTES) / TICK_S if a_tick > _LEAST_BYTES else a_tick / _LEAST_BYTES / TICK_S
 
@@ -124,6 +125,7 @@ class _Ticking:
 
     def step(self, queue: Queue) -> None:
         """Send what has come together, and find out when to look again."""
+        # All the ticks left out brought the same: the rate changes at a look only.
         self._pending_bytes += self._bytes_per_tick * (self._next_tick - self._tick)
         self._tick = self._next_tick
         while self._pending_bytes >= _LEAST_BYTES:
@@ -132,6 +134,7 @@ class _Ticking:
             _send(queue, size_bytes, self.next_s, self.crossed)
         self._bytes_per_tick, until_tick = self._from(self._tick)
         if self._bytes_per_tick > 0:
+            # The tick at which 200 bytes will be together: looks before that would find nothing to send.
             wanting = math.ceil((_LEAST_BYTES - self._pending_bytes) / self._bytes_per_tick)
             until_tick = min(until_tick, self._tick + max(1, wanting))
         self._next_tick = until_tick
@@ -155,6 +158,7 @@ class Wanderer(_Ticking):
         self._peak_bytes = peak_bps / 8 * TICK_S
         self._intensity = float(rng.random())
         self._steps = _walk(rng)
+        # Else every link would begin in the middle of the range, where the walk with its downward bias seldom is.
         for _ in range(_FORGETTING):
             self._move()
 
@@ -236,13 +240,16 @@ class Download:
         if self._arriving and self._arriving[0][0] <= now_s:
             _, number, sent_s = self._arriving.popleft()
             self._rtt_s = now_s - sent_s
+            # The queue keeps order, so a missing one with a lower number was dropped there.
             lost_s = self._notice(before=number)
             if lost_s is None:
+                # Slow start, then one packet more a window of acknowledgements (RFC 5681, section 3.1).
                 self._window += 1 if self._window <= self._threshold else 1 / self._window
                 self._window = min(self._window, self._most)
         else:
             lost_s = self._notice(until_s=now_s)
         if lost_s is not None and lost_s >= self._halved_s:  # what is sent at that instant is sent after it
+            # The first cut is not to the half but to where this flow's own phase of the sawtooth begins.
             left = in_flight // 2 if self._halved_s > -math.inf else int(self._place * max(held, in_flight // 2))
             self._halved_s = now_s
             self._threshold = self._window = float(max(left, LEAST_WINDOW))
@@ -250,6 +257,7 @@ class Download:
         for _ in range(min(room, int(min(self._packets - self._number, room)))):
             self._send(queue, now_s)
         told_s = self._arriving[0][0] if self._arriving else math.inf
+        # With nothing under way that could tell, time does.
         given_up_s = self._given_up_s() if self._missing else math.inf
         self.next_s = min(told_s, given_up_s)
 
@@ -278,6 +286,7 @@ class Download:
         lost_s = None
         while self._missing and (self._missing[0][0] < before or self._given_up_s() <= until_s):
             _, lost_s = self._missing.popleft()
+            # What was lost is sent again: for a file of so many packets, one more to send.
             self._packets += 1
         return lost_s
 
@@ -312,6 +321,7 @@ class Visitor:
         else:
             download.step(queue)
         self.next_s = download.next_s
+        # The pause begins with the file's end, as a reader's does (exponential, RFC 8868, section 5.1).
         if download.done:
             self._download, self.next_s = None, now_s + self._rng.exponential(self._idle_s)
 

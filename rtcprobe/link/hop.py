@@ -16,15 +16,14 @@ Rules:
     3. One seed, one child per component: who gets lost depends on the seed, the loss model and the packet's place,
        on nothing else but rule 4.
     4. A burst does not wait. Chains count packets, but a burst on the air lasts for a time: after a silence longer than
-       ``_SILENCE_S`` a chain has moved on as if a packet had come every ``_STEP_S``. Else a lone TCP retransmission,
+       ``SILENCE_S`` a chain has moved on as if a packet had come every ``_STEP_S``. Else a lone TCP retransmission,
        a second after the loss, would meet the same burst again and again.
 """
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
-from collections import deque
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import repeat
 from typing import Final, NamedTuple
@@ -37,7 +36,9 @@ from rtcprobe.link.bucket import Policer
 from rtcprobe.link.cross import REMEMBERED_S, Crossing
 from rtcprobe.link.delay import LOST, DelayTrace
 from rtcprobe.link.flows import Crossed
+from rtcprobe.link.keeper import Keeper
 from rtcprobe.link.loss import Bernoulli, BurstLoss, FourState, GilbertElliott
+from rtcprobe.link.many import SILENCE_S, Floats, move_on, sealed
 from rtcprobe.link.requested import Requested
 from rtcprobe.link.slot import Slots
 from rtcprobe.link.spec import LinkSpec, Reorder
@@ -47,9 +48,6 @@ __all__ = ["HEADER_BYTES", "Fate", "Link", "Path"]
 
 HEADER_BYTES: Final = 28
 """IPv4 and UDP headers, part of every offered size. Source: RFC 791 §3.1 (20 bytes), RFC 768 (8 bytes)."""
-
-_HINDSIGHT: Final = 256
-"""How many recent packets a latecomer is placed among; see ``_Keeper``."""
 
 
 class Fate(NamedTuple):
@@ -78,14 +76,6 @@ _TRACE: Final = Fate((), "trace")
 _CROWDED: Final = Fate((), "slot")
 
 
-_SILENCE_S: Final = 0.200
-"""Longer than any packet spacing of a call (120 ms, RFC 6716 §3.2), no longer than any retransmission timer."""
-
-_STEP_S: Final = 0.020
-_MOST_STEPS: Final = 50
-"""After a second of silence nothing is left of a burst of ten packets (0.9⁵⁰ = 0.5 %)."""
-
-
 class Link:
     """One hop in one direction; equal ``spec``, ``seed`` and offers give equal fates.
 
@@ -103,7 +93,7 @@ class Link:
         begin_s = start_s - REMEMBERED_S if spec.cross_traffic else start_s
         self._bottleneck = Bottleneck(spec.handovers, start_s, begin_s) if needs_queue else None
         self._crossing: Crossing | None = None
-        self._keeper = _Keeper()
+        self._keeper = Keeper()
         self._last_s = math.inf
         self._changes = _changes(spec, start_s)
         self._ahead = rates_ahead(spec, start_s)
@@ -118,9 +108,8 @@ class Link:
         """
         while now_s >= self._next_change[0]:
             self._change(now_s)
-        if self._fades and now_s - self._last_s > _SILENCE_S:  # rule 4
-            for _ in range(min(int((now_s - self._last_s) / _STEP_S), _MOST_STEPS)):
-                next(self._lost)
+        if self._fades and now_s - self._last_s > SILENCE_S:  # rule 4
+            move_on(self._lost, now_s - self._last_s)
         self._last_s = now_s
         # One draw from each component for every packet, whatever becomes of it.
         lost, delay_s, steps_out = next(self._lost), next(self._delays), next(self._steps_out)
@@ -164,6 +153,21 @@ class Link:
     def busy_until_s(self) -> float:
         """When its line will have sent all that has entered so far; long ago where it has no rate."""
         return -math.inf if self._bottleneck is None else self._bottleneck.busy_until_s
+
+    @property
+    def seals_many(self) -> bool:
+        """Whether nothing becomes of a packet here but that it is lost, or delayed."""
+        spec = self.spec
+        unusual = spec.reorder or spec.duplicate or spec.corrupt or spec.slot or spec.outages or spec.schedule
+        return self._bottleneck is None and not unusual and not self._markable
+
+    def offer_many(self, offer_s: Floats) -> tuple[Floats, Counter[str]]:
+        """Return what ``offer`` says of packets in turn, where the hop ``seals_many``: see ``sealed``."""
+        since_s = self._last_s if self._fades else None
+        if len(offer_s):
+            self._last_s = float(offer_s[-1])
+        keeper = self._keeper if self._keeps_order else None
+        return sealed(offer_s, self._lost, self._delays, keeper, since_s=since_s, cause=self._loss_fate.dropped or "")
 
     def requested(self) -> Requested:
         """Return what was asked of this hop, in the words of ``Achieved``."""
@@ -298,6 +302,22 @@ class Path:
             marked |= fate.marked
         return fate._replace(marked=True) if marked and not fate.marked else fate
 
+    @property
+    def seals_many(self) -> bool:
+        """Whether each of the hops does, in an order that the next can be told."""
+        return all(link.seals_many for link in self.links) and all(
+            link.spec.order == "keep" for link in self.links[:-1]
+        )
+
+    def offer_many(self, offer_s: Floats) -> tuple[Floats, Counter[str]]:
+        """Return when packets arrive that enter at instants that do not fall, NaN where not; and drops by cause."""
+        arrival_s, drops = offer_s.copy(), Counter[str]()
+        for link in self.links:
+            came = ~np.isnan(arrival_s)
+            arrival_s[came], dropped = link.offer_many(arrival_s[came])
+            drops += dropped
+        return arrival_s, drops
+
     def requested(self) -> Requested:
         """Return what was asked of the hops together, in the words of ``Achieved``."""
         return Requested.of([link.spec for link in self.links])
@@ -341,37 +361,3 @@ def _stepping_out(reorder: Reorder, rng: np.random.Generator) -> Iterator[bool]:
         steps_out = in_order >= reorder.gap - 1 and u < reorder.ratio
         in_order = 0 if steps_out else in_order + 1
         yield steps_out
-
-
-class _Keeper:
-    """Keeps order through the delay stage, for packets sealed one by one."""
-
-    def __init__(self) -> None:
-        self._last = (-math.inf, -math.inf)
-        self._recent: deque[tuple[float, float]] = deque(maxlen=_HINDSIGHT)  # (entered, arrives), both rising
-
-    def place(self, entered_s: float, wanted_s: float) -> float:
-        """Return when the packet that entered at ``entered_s`` arrives: as wanted, but never past a neighbour."""
-        last_entered_s, last_arrival_s = self._last
-        if entered_s >= last_entered_s:
-            arrival_s = max(wanted_s, last_arrival_s)
-            self._last = (entered_s, arrival_s)
-            self._recent.append(self._last)
-            return arrival_s
-        return self._place_among(entered_s, wanted_s)
-
-    def place_last(self, entered_s: float, wanted_s: float) -> float:
-        """Return when it arrives behind everyone, were it overtaken or not: slots have room for it there alone."""
-        return self.place(max(entered_s, self._last[0]), wanted_s)
-
-    def _place_among(self, entered_s: float, wanted_s: float) -> float:
-        # An earlier hop let it be overtaken: it goes between those sealed before it, by the time it entered.
-        place = bisect_right(self._recent, entered_s, key=lambda pair: pair[0])
-        floor_s = self._recent[place - 1][1] if place else wanted_s
-        arrival_s = min(max(wanted_s, floor_s), self._recent[place][1])
-        if len(self._recent) < _HINDSIGHT or place:
-            if len(self._recent) == _HINDSIGHT:
-                self._recent.popleft()
-                place -= 1
-            self._recent.insert(place, (entered_s, arrival_s))
-        return arrival_s

@@ -97,6 +97,7 @@ class BurstLoss:
         _need_share("loss", self.ratio)
         if self.ratio == 1:
             raise BadInputError("loss 100% has no bursts", "leave burst out")
+        # Rounded first: 0.5 / (1 - 0.5) must be 1, not a trifle above it.
         least = max(1, math.ceil(round(self.ratio / (1 - self.ratio), 9)))
         if not least < self.mean_burst < math.inf:
             raise BadInputError(
@@ -106,6 +107,7 @@ class BurstLoss:
 
     def outcomes(self, rng: np.random.Generator) -> Iterator[bool]:
         """Yield for each packet in turn whether it is lost."""
+        # Geometric runs of mean L end with 1/L at each packet; the other transition follows from the share p.
         stay = 1 - 1 / self.mean_burst
         start = self.ratio / ((1 - self.ratio) * self.mean_burst)
         numbers = uniforms(rng)
@@ -148,6 +150,7 @@ class GilbertElliott:
     def mean_burst(self) -> float | None:
         """Expected run of losses, packets."""
         bad, h, k = self._bad, self.h_loss, self.k_loss
+        # P11: the chance that two packets in a row are lost, over both states and both moves between them.
         both = bad * h * ((1 - self.r) * h + self.r * k) + (1 - bad) * k * ((1 - self.p) * k + self.p * h)
         return self.ratio / (self.ratio - both) if self.ratio > 0 and both < self.ratio else None
 
@@ -156,6 +159,7 @@ class GilbertElliott:
         numbers = uniforms(rng)
         bad = next(numbers) < self._bad
         for u in numbers:
+            # Two draws a packet, whatever the state: the fate by the state it meets, then the move (rule 2).
             yield u < (self.h_loss if bad else self.k_loss)
             move = next(numbers)
             bad = move >= self.r if bad else move < self.p
@@ -195,6 +199,7 @@ class FourState:
     def _stationary(self) -> tuple[float, float, float, float]:
         in_burst = self.p13 / self.p31 if self.p31 else 0.0
         held = in_burst * self.p32 / self.p23 if self.p32 else 0.0
+        # Balance of flows, all states in units of state 1: p13 into the burst against p31 out of it, p32 against p23.
         total = 1 + in_burst + held + self.p14
         return 1 / total, held / total, in_burst / total, self.p14 / total
 

@@ -83,6 +83,7 @@ class Slots:
             waiting.popleft()
         if len(waiting) >= MOST_WAITING:
             return None
+        # Whole usual intervals are passed over, so the phase of the slots is as random after a silence as before.
         if due_s - self._opens_s > _REMEMBERED_S:
             self._opens_s += (due_s - self._opens_s - _REMEMBERED_S) // self._usual_s * self._usual_s
         while self._opens_s < due_s:
@@ -91,6 +92,7 @@ class Slots:
         waiting.append(released_s)
         self._packets_left -= 1
         self._bytes_left -= size_bytes
+        # Rule 3: a packet longer than what is left still goes, and then the slot is closed.
         if self._packets_left <= 0 or self._bytes_left <= 0:
             self._next()
         return released_s

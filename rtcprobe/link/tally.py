@@ -83,6 +83,13 @@ class Tally:
         self._marked += fate.marked
         self._corrupted += fate.dropped == "corrupt" or any(bit is not None for bit in fate.corrupt)
 
+    def add_many(self, offer_s: Floats, sizes: Sequence[int], arrival_s: Floats, drops: Counter[str]) -> None:
+        """Count packets of which at most one whole copy came, NaN where none did; ``drops`` says why."""
+        self._offered_s.frombytes(offer_s.tobytes())
+        self._arrival_s.frombytes(arrival_s.tobytes())
+        self._bytes.extend(sizes)
+        self._drops += drops
+
     def delays_s(self) -> npt.NDArray[np.float64]:
         """Return the delay of every packet delivered so far (first copy), shape (delivered,)."""
         delays: npt.NDArray[np.float64] = np.array(self._arrival_s) - np.array(self._offered_s)

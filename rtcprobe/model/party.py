@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import gt
 from typing import Final
 
 import numpy as np
@@ -67,6 +68,7 @@ class Party:
         self._samples = round(voice.ptime_s * RTP_CLOCK_HZ)
         self._first_sequence, self._first_timestamp = int(rng.integers(1 << 16)), int(rng.integers(1 << 32))
         self._red = RedEncoder(voice.red_copies, agreed.opus_payload_type) if agreed.sends_red else None
+        self._due_s = np.zeros(0)  # when each packet leaves
         self._newest = -1  # number of the packet sent last, counted from 0
         self._payloads: list[bytes] = []  # as sent, where they are not the frames themselves
         self._departures = Departures()
@@ -85,8 +87,11 @@ class Party:
         """Speak from ``now_s`` on: the first frame sent is the one in progress then, and leaves when it ends."""
         ptime_s = self._voice.ptime_s
         self.started_s = self._phase_s + math.floor((now_s - self._phase_s) / ptime_s) * ptime_s
-        if self._spoken:
-            self._agenda.at(self._due_s(0), self._speak)
+        self._due_s = self.started_s + (np.array(self._spoken) + 1) * ptime_s
+        if self._spoken and self._nack is None and self._line.path.seals_many:
+            self._plan()  # nothing hangs on when it arrives
+        elif self._spoken:
+            self._agenda.at(float(self._due_s[0]), self._speak)
         else:
             self.finished_s = now_s
 
@@ -97,7 +102,7 @@ class Party:
 
     def check(self, from_s: float) -> None:
         """Ask for consent, and answer, from ``from_s`` on."""
-        self._again(from_s, _CONSENT_S, lambda: self._send(wire.CONSENT_BYTES, self._other.answer_check))
+        self._again(from_s, _CONSENT_S, lambda: self._send(wire.CONSENT_BYTES, self._other.answer_check, asked=True))
 
     def answer_check(self) -> None:
         """Answer a check of the other side."""
@@ -133,10 +138,6 @@ class Party:
             likely=self._voice.frames,
         )
 
-    def _due_s(self, number: int) -> float:
-        assert self.started_s is not None
-        return self.started_s + (self._spoken[number] + 1) * self._voice.ptime_s
-
     def _speak(self) -> None:
         """Send the next frame; the one after it follows on the grid."""
         number = self._newest = self._newest + 1
@@ -147,9 +148,22 @@ class Party:
             self._payloads.append(self._red.encode(payload, place * self._samples))
         self._send_packet(number)
         if number + 1 < len(self._spoken):
-            self._agenda.at(self._due_s(number + 1), self._speak)
+            self._agenda.at(float(self._due_s[number + 1]), self._speak)
         else:
             self.finished_s = self._agenda.now_s
+
+    def _plan(self) -> None:
+        """Let all frames leave on the grid."""
+        spoken, payloads = self._spoken, [each for each in self._voice.frames if each is not None]
+        if self._red is not None:
+            stamped = zip(payloads, spoken, strict=True)
+            self._payloads = payloads = [self._red.encode(each, place * self._samples) for each, place in stamped]
+        sizes = [len(payload) + wire.RTP_BYTES for payload in payloads]
+        sequences = [(self._first_sequence + number) & 0xFFFF for number in range(len(spoken))]
+        timestamps = [(self._first_timestamp + place * self._samples) & 0xFFFFFFFF for place in spoken]
+        self._departures.add_many(self._due_s, sequences, timestamps, sizes)
+        self._line.plan(self._due_s, sizes, self._other.note)
+        self._newest, self.finished_s = len(spoken) - 1, float(self._due_s[-1])
 
     def _send_packet(self, number: int) -> None:
         now_s, place = self._agenda.now_s, self._spoken[number]
@@ -161,13 +175,13 @@ class Party:
         self._departures.add(now_s, sequence, timestamp, size)
         for at_s in self._line.offer(size, now_s):
             if self._nack is None:
-                self._other.note(at_s, number)  # nothing follows from it during the call
+                self._other.note((at_s,), (number,))  # nothing follows from it during the call
             else:
                 self._agenda.at(at_s, partial(self._other.receive, number, sequence, timestamp))
 
-    def note(self, at_s: float, number: int) -> None:
-        """Note that the other side's packet ``number`` comes at ``at_s``."""
-        self._received.add(at_s, number)
+    def note(self, at_s: Sequence[float], numbers: Sequence[int]) -> None:
+        """Note when the other side's packets ``numbers`` come."""
+        self._received.add(at_s, numbers)
 
     def receive(self, number: int, sequence: int, timestamp: int) -> None:
         """Take the other side's packet ``number`` now, and ask again for what is missing."""
@@ -199,6 +213,8 @@ class Party:
     def _report_received(self) -> None:
         now_s = self._agenda.now_s
         if not self._received.any_by(now_s):
+            self._other.settle(now_s)
+        if not self._received.any_by(now_s):
             return
         left_s, came_s = self._heard_report or (math.nan, math.nan)
         kept_s = math.nan if self._heard_report is None else int((now_s - came_s) * _NTP_FRACTION) / _NTP_FRACTION
@@ -212,7 +228,15 @@ class Party:
         before_s = self._round_trip_s
         self._round_trip_s = seen_s if before_s is None else _SMOOTHING * before_s + (1 - _SMOOTHING) * seen_s
 
-    def _send(self, size_bytes: int, arrived: Callable[[], object]) -> None:
+    def settle(self, until_s: float) -> None:
+        """See to it that all that leaves by ``until_s`` is sealed."""
+        self._line.settle(until_s)
+
+    def _send(self, size_bytes: int, arrived: Callable[[], object], *, asked: bool = False) -> None:
+        """Send something now; ``asked``: it is of use even where no packet is asked for again, as reports are not."""
+        if self._line.planned and not asked:
+            self._line.note(size_bytes, self._agenda.now_s)
+            return
         for at_s in self._line.offer(size_bytes, self._agenda.now_s):
             self._agenda.at(at_s, arrived)
 
@@ -236,17 +260,17 @@ class _Received:
         self._newest = -1
         self._first_s = math.inf
 
-    def add(self, at_s: float, number: int) -> None:
-        """Note a packet, in any order."""
-        self._at_s.append(at_s)
-        self._numbers.append(number)
-        self._first_s = min(self._first_s, at_s)
+    def add(self, at_s: Sequence[float], numbers: Sequence[int]) -> None:
+        """Note packets, in any order."""
+        self._at_s += at_s
+        self._numbers += numbers
+        self._first_s = min(self._first_s, *at_s, math.inf)
 
     def take(self, at_s: float, number: int) -> bool:
         """Note a packet in the order of time; return whether it counts."""
         if not self._counts(number):
             return False
-        self.add(at_s, number)
+        self.add((at_s,), (number,))
         return True
 
     def any_by(self, now_s: float) -> bool:
@@ -258,12 +282,15 @@ class _Received:
         if self._taken:
             return self._at_s, self._numbers
         order = np.argsort(np.array(self._at_s), kind="stable").tolist()
+        if order == list(range(len(order))) and all(map(gt, self._numbers[1:], self._numbers)):
+            return self._at_s, self._numbers  # as sent, and none twice
         kept = [place for place in order if self._counts(self._numbers[place])]
         self._taken.clear()
         self._newest = -1
         return [self._at_s[place] for place in kept], [self._numbers[place] for place in kept]
 
     def _counts(self, number: int) -> bool:
+        # SRTP's replay window: what is farther back is dropped although it never came before.
         if number in self._taken or number <= self._newest - wire.REPLAY_WINDOW:
             return False
         self._taken.add(number)

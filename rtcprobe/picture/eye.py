@@ -9,7 +9,8 @@ Rules:
     1. Only what was sent is accepted, within ``LONGEST_S`` of its being filmed, nothing older than the frame before the
        last one shown, and only what the RTP time of the frame names too, where that is known.
     2. Every frame has one fate: *seen*; *unread* (shown, and its number was not to be read); *dropped* (whole, or shown
-       by nobody: the receiver left it out); *lost* (some packet of it never came).
+       by nobody: the receiver left it out); *left out* (by the encoder: nothing of it was sent); *lost* (some packet of
+       it never came).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from rtcprobe.picture.marker import NUMBERS, Reading, read
 
 __all__ = ["LONGEST_S", "Eye", "Fate", "Viewer"]
 
-Fate = Literal["seen", "unread", "dropped", "lost"]
+Fate = Literal["seen", "unread", "dropped", "left out", "lost"]
 
 LONGEST_S: Final = 10.0
 """Receivers hold no frame for longer."""
@@ -79,6 +80,7 @@ class Viewer:
         """Return the number in ``frame``; ``place`` is what it should be, None where that is not known."""
         if place is not None and frame == self._film.frame(place) and self._follows(place):
             self._at, self._decoder = place, None
+            self._count(self._film.size(place))
             wanted = self._read_every and place.number % self._read_every == 0
             return self._film.reading(place) if wanted else Reading(place.number % NUMBERS, 1.0)
         decoder = self._decoder
@@ -90,11 +92,13 @@ class Viewer:
         picture = decoder.decode(frame)
         if picture is None:
             return None
-        size = f"{picture.width}x{picture.height}"
+        self._count(f"{picture.width}x{picture.height}")
+        return read(luma_of(picture))
+
+    def _count(self, size: str) -> None:
         if size != self._film.settings.size:
             self.sizes[size] = self.sizes.get(size, 0) + 1
-        return read(luma_of(picture))
 
     def _follows(self, place: Place) -> bool:
         """Return whether ``place`` comes right behind what was decoded, or needs nothing before it."""
-        return place.key or self._at == Place(place.since, place.number - 1)
+        return place.key or self._at == self._film.before(place)

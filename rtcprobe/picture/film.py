@@ -22,11 +22,11 @@ from rtcprobe.picture.glass import VERSION, glass
 from rtcprobe.picture.likeness import Comparison, Likeness
 from rtcprobe.picture.marker import Reading, read
 from rtcprobe.picture.payload import payload_format
-from rtcprobe.picture.settings import VideoSettings
+from rtcprobe.picture.settings import VideoCodec, VideoSettings
 from rtcprobe.picture.shelf import Shelf
 from rtcprobe.picture.still import still
 
-__all__ = ["Film", "Place", "Reel"]
+__all__ = ["Film", "Place", "Reel", "codec_name"]
 
 
 class Place(NamedTuple):
@@ -73,6 +73,15 @@ class Film:
             MeasurementError: FFmpeg cannot encode it.
         """
         return self._take(place.since).frame(place.number)
+
+    def before(self, place: Place) -> Place | None:
+        """Return the frame that one of the same take needs; None of a key frame."""
+        return None if place.key else Place(place.since, place.number - 1)
+
+    def size(self, place: Place) -> str:
+        """Return how large a frame is: ``"640x480"``."""
+        del place
+        return self.settings.size
 
     def reading(self, place: Place) -> Reading | None:
         """Return the number that a viewer reads in a frame, all before it in its take having been decoded."""
@@ -125,6 +134,11 @@ class Film:
 _CODEC_NAMES: Final = {"vp8": "VP8", "h264": "H264"}
 
 
+def codec_name(codec: VideoCodec) -> str:
+    """Return the codec's name in session descriptions."""
+    return _CODEC_NAMES[codec]
+
+
 class Reel:
     """A film shown once: ``count`` frames in RTP payloads, each from the take that the latest key frame began.
 
@@ -141,12 +155,17 @@ class Reel:
     @property
     def codec(self) -> str:
         """The codec's name in session descriptions."""
-        return _CODEC_NAMES[self.film.settings.codec]
+        return codec_name(self.film.settings.codec)
 
     @property
     def frame_s(self) -> float:
         """From one frame to the next, seconds."""
         return self.film.settings.frame_s
+
+    @property
+    def filmed(self) -> int:
+        """How many frames there were so far, from the first on, whether all of them were sent or not."""
+        return max(self.places, default=-1) + 1
 
     def __len__(self) -> int:
         """Return how many frames there are."""

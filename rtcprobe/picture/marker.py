@@ -35,6 +35,7 @@ _LEAST_CONTRAST: Final = 24.0
 _CRC_POLYNOMIAL: Final = 0x80F  # x¹² + x¹¹ + x³ + x² + x + 1, the CRC-12 of telephony
 _CRC_START: Final = 0xFFF  # with 0 a marker that is dark all over would be valid
 _LIGHT_CORNERS, _DARK_CORNERS = (0, 31), (7, 24)
+# The four corners are light and dark by agreement: what the others are judged against.
 _DATA: Final = np.array([cell for cell in range(_ROWS * _COLUMNS) if cell not in (0, 7, 24, 31)])
 _WEIGHTS: Final = 1 << np.arange(len(_DATA) - 1, -1, -1)
 _SAMPLES: Final = 4  # a cell is read at 4x4 points of its inner half

@@ -10,14 +10,14 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, overload
+from typing import Final, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from rtcprobe.playout.base import RtpPacket
 
-__all__ = ["Arrival", "Arrivals", "Coming", "in_time"]
+__all__ = ["Arrival", "Arrivals", "Columns", "Coming", "in_time"]
 
 Arrival = tuple[float, RtpPacket]
 """When a packet came, seconds, and the packet."""
@@ -28,6 +28,33 @@ by what reordering may have let pass."""
 
 _PATIENCE = 64
 """After so many in a row that were not found, the sender says something else, and is believed to go on with it."""
+
+
+class Columns(NamedTuple):
+    """Arrivals as columns of shape (packets,); ``payload_type`` is that of all, None where they are of several."""
+
+    at_s: npt.NDArray[np.float64]
+    sequences: Sequence[int]
+    timestamps: npt.NDArray[np.int64]
+    payloads: Sequence[bytes]
+    payload_type: int | None
+
+    def in_time(self) -> Columns:
+        """Return them by instant; equal instants keep their order."""
+        order = np.argsort(self.at_s, kind="stable")
+        places: list[int] = order.tolist()
+        return Columns(
+            self.at_s[order],
+            [self.sequences[place] for place in places],
+            self.timestamps[order],
+            [self.payloads[place] for place in places],
+            self.payload_type,
+        )
+
+    def packet(self, place: int) -> RtpPacket:
+        """Return the packet at ``place``, all being of one type."""
+        assert self.payload_type is not None
+        return RtpPacket(self.sequences[place], int(self.timestamps[place]), self.payloads[place], self.payload_type)
 
 
 class Arrivals(Sequence[Arrival]):
@@ -125,6 +152,12 @@ class Arrivals(Sequence[Arrival]):
         """Whether every payload is one of those that were likely."""
         return len(self._ends) == 1
 
+    def columns(self) -> Columns:
+        """Return all as columns."""
+        types = set(self._type)
+        kind = types.pop() if len(types) == 1 else None
+        return Columns(self.at_s, self._sequence, self.timestamps, list(self._payloads()), kind)
+
     def payload(self, place: int) -> bytes:
         """Return the payload of the packet at ``place``."""
         where = self._place[place]
@@ -160,7 +193,10 @@ class Arrivals(Sequence[Arrival]):
     __hash__ = None  # type: ignore[assignment]  # it grows
 
     def _payloads(self) -> Iterator[bytes]:
+        likely: Sequence[bytes | None]
         likely, kept, ends = self._likely, self._bytes, self._ends
+        if len(self) > len(likely) // 2:  # to go through all is quicker than to ask for each
+            likely = list(likely)
         for where in self._place:
             yield likely[where] or b"" if where >= 0 else bytes(kept[ends[~where] : ends[~where + 1]])
 
@@ -199,27 +235,65 @@ def in_time(arrivals: Sequence[Arrival]) -> Iterator[Arrival]:
 class Coming:
     """Arrivals by instant, one after the other; ``at_s`` is when the next one comes, infinity when there is none."""
 
-    __slots__ = ("_left", "_next", "at_s")
+    __slots__ = ("_arrivals", "_columns", "_left", "_next", "_skips", "_taken", "at_s")
 
     def __init__(self, arrivals: Sequence[Arrival]) -> None:
+        self._arrivals, self._taken = arrivals, 0
         self._left = in_time(arrivals)
+        self._columns: Columns | None = None
+        self._skips = False
         self.at_s, self._next = next(self._left, _NO_MORE)
+
+    @property
+    def all_known(self) -> bool:
+        """Whether all that will ever come is known, and none of it was taken yet."""
+        return self._taken == 0
+
+    def columns(self) -> Columns:
+        """Return all there is, taken or not, by instant."""
+        if self._columns is None:
+            arrivals = self._arrivals
+            columns = (arrivals if isinstance(arrivals, Arrivals) else Arrivals(arrivals)).columns()
+            self._columns = columns if np.all(np.diff(columns.at_s) >= 0) else columns.in_time()
+        return self._columns
 
     def take(self) -> RtpPacket:
         """Return the next packet and turn to the one after it."""
         taken = self._next
-        self.at_s, self._next = next(self._left, _NO_MORE)
+        self._taken += 1
+        if self._skips:
+            self._turn()
+        else:
+            self.at_s, self._next = next(self._left, _NO_MORE)
         return taken
+
+    def skip(self, count: int) -> None:
+        """Pass over the next ``count``, all of one type: they are no packets before they are taken."""
+        self._taken += count
+        self._skips = True
+        self._turn()
+
+    def _turn(self) -> None:
+        columns, place = self.columns(), self._taken
+        if place < len(columns.payloads):
+            self.at_s, self._next = float(columns.at_s[place]), columns.packet(place)
+        else:
+            self.at_s, self._next = _NO_MORE
 
 
 class Growing(Coming):
     """Arrivals that are noted by instant while they are taken; ``look`` has to be asked before the next is there."""
 
-    __slots__ = ("_arrivals", "_taken")
+    __slots__ = ()
 
     def __init__(self, arrivals: Arrivals) -> None:
         super().__init__(())
-        self._arrivals, self._taken = arrivals, 0
+        self._arrivals = arrivals
+
+    @property
+    def all_known(self) -> bool:
+        """No: more may come."""
+        return False
 
     def look(self) -> None:
         """Find the next one where there was none yet."""

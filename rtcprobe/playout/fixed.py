@@ -35,6 +35,7 @@ from rtcprobe.wrapping import unwrapped
 
 __all__ = ["FixedDelay", "FixedFigures"]
 
+# As W3C's jitterBufferTarget and libwebrtc bound theirs.
 _MAX_DELAY_S = 10.0
 _RESTART_S = 10.0  # a timestamp this far from where the sender's clock should stand is another stream's
 _AGREE_S = 1.0  # two packets this near to each other by their own clock belong together

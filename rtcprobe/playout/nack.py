@@ -73,9 +73,11 @@ class NackTracker:
             return
         self._missing.pop(sequence, None)
         last, last_timestamp = self._newest
+        # Half of the numbers are ahead, half behind: a copy, or one that was overtaken, tells of no gap.
         ahead = (sequence - last) & 0xFFFF
         if not 0 < ahead < 0x8000:
             return
+        # The packets between share the time between evenly: it is all that is known of them.
         samples = ((timestamp - last_timestamp) & 0xFFFFFFFF) // ahead
         if 0 < samples <= _MAX_PACKET_SAMPLES:
             for step in range(max(1, ahead - _HISTORY_PACKETS), ahead):
@@ -93,6 +95,7 @@ class NackTracker:
         wait_s = _FIRST_WAIT_S if round_trip_s is None else 1.5 * round_trip_s + _MARGIN_S
         if now_s - self._asked_all_s > wait_s:
             self._asked_all_s = now_s
+        # In the meantime what is new is asked for at once, what was asked for is not.
         elif self._last_asked in wanted:
             wanted = wanted[wanted.index(self._last_asked) + 1 :]
         if wanted:

@@ -124,11 +124,13 @@ def traced(
         red_payload_type: of RED packets, None where RED was not negotiated.
     """
     left = Left(sent)
+    # Nothing but the packets themselves could have brought a frame: a look at timestamps tells, as fast as numpy can.
     if has_fec is None and not left.repeats and isinstance(arrivals, Arrivals) and not arrivals.holds(red_payload_type):
         came = arrivals.timestamps
         return Traced(sent=len(left), lost=int(np.sum(~np.isin(left.timestamp, came))), later_s=((), (), ()))
     own, red, fec, nack = (array("d", [math.nan]) * len(left) for _ in range(4))
     for frame in carried(left, arrivals, red_payload_type):
+        # Rule 2: whatever a packet sent again carries would not have come without NACK.
         itself, before = (nack, nack) if frame.again else (red if frame.level else own, fec)
         _came(itself, frame.place, frame.at_s)
         if has_fec is not None and has_fec(frame.payload):
@@ -141,6 +143,7 @@ def traced(
     for place in lost:
         found = [(copy[place], kind) for kind, copy in enumerate((red, fec, nack)) if not math.isnan(copy[place])]
         if found:
+            # RED stands before FEC in ``found``: of one instant it wins, as in NetEQ.
             soonest_s = min(found)[0]
             at_s, kind = next(each for each in found if each[0] <= soonest_s + SAME_INSTANT_S)
             later[kind].append(at_s - float(left.at_s[place]) - way_s)

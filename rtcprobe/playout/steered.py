@@ -11,6 +11,7 @@ from rtcprobe.playout.neteq import NetEq
 
 __all__ = ["Steered", "Steering"]
 
+# Floating point: what is due with a block comes with it, not a block later.
 _ROUNDING = 1e-9
 
 

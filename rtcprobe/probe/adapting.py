@@ -6,9 +6,9 @@ packet; freezes are those of the video receiver that watched during the call; si
 is played through NetEQ afterwards.
 
 Rules:
-    1. Our own senders do not adapt: ``down`` is about the target's sender, ``up`` about what the way through it makes
-       of a constant one.
-    2. What nobody knows (a server's own estimate) is NaN, not zero.
+    1. ``down`` is about the target's sender. ``up``, and in a call between two of ours (loopback, in virtual time), the
+       sender is ours, by the controller that was asked for; at a server what it tells back is what ours adapts to.
+    2. What nobody knows (a server's own estimate) is NaN, not zero. Ours is what our controller says.
     3. Senders are told when the line let a packet out, not when this process came to look at it: what is late here by
        milliseconds is a late report, no queue. So a second is late from the instrument's own limit on (``harness``):
        one in which more than one in twenty packets left our emulator later than that. It is told, and where more than
@@ -24,11 +24,12 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from rtcprobe.adaptation import Case, Course
+from rtcprobe.adaptation import Case, Course, controller_of
 from rtcprobe.audio.opus import OpusDecoder
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import CallSetup, Route, Target
 from rtcprobe.call.targets.camera import CameraCall, CameraTarget
+from rtcprobe.call.targets.loopback import LoopbackCall
 from rtcprobe.call.transceiver import Picture
 from rtcprobe.call.watching import Watching
 from rtcprobe.errors import BadInputError, MeasurementError
@@ -43,19 +44,26 @@ from rtcprobe.probe.harness import LIMIT_S
 from rtcprobe.probe.placing import Attempt, Placing
 from rtcprobe.probe.seeing import Pictures
 from rtcprobe.probe.setup import call_setup
+from rtcprobe.probe.sweeping import unwalked
+from rtcprobe.result import Clock
 from rtcprobe.runtime.network import Direction
 from rtcprobe.runtime.outside import OutsideHost, OutsideNetwork
-from rtcprobe.runtime.seconds import Lateness
+from rtcprobe.runtime.seconds import Lateness, spans
 from rtcprobe.scenario import Scenario, find_scenario
+from rtcprobe.scenario.servers import FORWARDING
+from rtcprobe.secrets import scrub
+from rtcprobe.units import format_rate
 
 __all__ = ["Adapted", "Adapting", "Heading"]
 
 Heading = Literal["down", "up"]
 PAGE: Final = "page"
+LOOPBACK: Final = "loopback"
 SCENARIO: Final = "1v1-video"
 """A voice and a picture, each way where the target has both."""
 _QUEUE: Final = ("queue", "aqm", "policer")
 _JOIN_S: Final = 30.0
+_USUAL_BPS: Final = 4e6
 _HERE: Final[tuple[LinkSpec, ...]] = ()
 
 
@@ -76,6 +84,16 @@ class Adapted:
         """Whether it does not count (rule 3)."""
         return self.lateness.is_invalid() or self.loop_late_s > LIMIT_S
 
+    @property
+    def late(self) -> str | None:
+        """How late this machine was, and in which seconds, in words; None where it was in time."""
+        said, late = list[str](), self.lateness.invalid()
+        if late:
+            said.append(f"packets left our emulator over {1e3 * self.lateness.limit_s:g} ms late in {spans(late)}")
+        if self.invalid:
+            said.append(f"our loop was {1e3 * self.loop_late_s:.1f} ms late at p95")
+        return ", ".join(said) or None
+
 
 @dataclass(slots=True)
 class _Noted:
@@ -87,47 +105,65 @@ class _Noted:
         self.packets.append((now_s, size_bytes, fate))
 
 
+def _ours(target: str) -> BadInputError:
+    return BadInputError(
+        f"target {target} is ours: it answers no feedback, and sends no pictures of its own",
+        "call loopback for two ends of ours, page, or a server of somebody else's",
+    )
+
+
 class Adapting:
     """Calls at one target, one a case and seed."""
 
-    def __init__(self, url: str, settings: Sequence[str], heading: Heading) -> None:
+    def __init__(self, url: str, settings: Sequence[str], heading: Heading, controller: str | None = None) -> None:
         """Refuse what cannot be measured.
 
         Raises:
             BadInputError: a target that cannot be meant, that shows no picture, or whose far end is ours.
             MeasurementError: no browser is here, or nothing to drive it with.
         """
-        self._heading = heading
-        self.page = url == PAGE
+        self.page, self.loopback = url == PAGE, url == LOOPBACK
+        self.clock: Clock = "virtual" if self.loopback else "real"
+        if url in FORWARDING:  # told before its leg is asked for, which would not help
+            raise _ours(url)
+        self._heading: Heading = "up" if self.loopback else heading
+        if controller is not None and self._heading == "down":
+            raise BadInputError(
+                f"--controller {controller} and --target {scrub(url)} are both given",
+                "a target's sender decides itself: add --way up for one of ours",
+            )
+        self._controller = controller or "gcc"
+        controller_of(self._controller)
         if self.page and heading == "up":
             raise BadInputError("--way up and target page", "the page sends, and we watch: leave --way out")
         self._settings = (f"target={url}", *settings, "call.calls=1", "call.joins=1", "budgets=[]")
-        self._scenario(10.0)  # settings that cannot be meant are told before anything is started
-        self.target: Target | CameraTarget = self._page() if self.page else self._outside()
+        self._scenario(10.0, _USUAL_BPS)  # settings that cannot be meant are told before anything is started
+        self.target: Target | CameraTarget = self._page() if self.page else self._called()
 
     def _page(self) -> CameraTarget:
-        browser = self._scenario(10.0).target.options.get("browser")
+        browser = self._scenario(10.0, _USUAL_BPS).target.options.get("browser")
         if browser is not None and not isinstance(browser, str):
             raise BadInputError(f"target.browser {browser!r} is no path", "give the path of a Chromium")
         return CameraTarget.of(browser)
 
-    def _outside(self) -> Target:
-        scenario = self._scenario(10.0)
-        if scenario.target.ours:
-            raise BadInputError(
-                f"target {scenario.target.shown} is ours: its sender does not adapt",
-                "leave --target out for a model of one that does, or call page, or a server",
-            )
+    def _called(self) -> Target:
+        scenario = self._scenario(10.0, _USUAL_BPS)
+        if scenario.target.ours and not self.loopback:
+            raise _ours(scenario.target.shown)
         cure = "call whip+whep, janus (videoroom, echotest), or page"
         if scenario.target.scheme.startswith("page+"):  # its packets pass the browser's line, not one of ours
             raise BadInputError(f"a sender's rate is not measured with {scenario.target.shown}", cure)
-        target = check_target(scenario, "real")
+        target = check_target(scenario, self.clock)
         if not getattr(target, "pictures", False):
             raise BadInputError(f"pictures are not measured with {target.name}", cure)
         return target
 
-    def _scenario(self, length_s: float) -> Scenario:
-        return find_scenario(SCENARIO, (*self._settings, f"call.duration={length_s:g}s"))
+    def _scenario(self, length_s: float, max_bps: float) -> Scenario:
+        sends: tuple[str, ...] = ()
+        if self._heading == "up":
+            kind, _, rate = self._controller.partition(":")
+            sends = (f"video.control={kind}", f"video.bitrate={rate or format_rate(max_bps)}")
+        return find_scenario(SCENARIO, (*sends, *self._settings, f"call.duration={length_s:g}s"))
 
     def call(self, case: Case, seed: int, tick: Callable[[float], None]) -> Adapted:
         """Place one call over the line of ``case``, and tell what came of it.
@@ -135,18 +171,19 @@ class Adapting:
         Raises:
             MeasurementError: the call did not come about, or without a picture.
         """
-        scenario = self._scenario(case.length_s)
+        scenario = self._scenario(case.length_s, case.max_bps)
         setup = self._setup(scenario, case)
         noted, lateness = _Noted(), Lateness(limit_s=LIMIT_S)
 
         def begun(attempt: Attempt) -> None:
             network = attempt.call.network
-            assert isinstance(network, OutsideNetwork)
-            network.late = lateness.add
+            if isinstance(network, OutsideNetwork):
+                network.late = lateness.add
             self._line(attempt).noted = noted
 
-        placing = Placing(self.target, "real")
-        attempt = placing.talk(setup, np.random.SeedSequence(seed), begun, tick)
+        placing = Placing(self.target, self.clock)
+        with unwalked(self.clock):
+            attempt = placing.talk(setup, np.random.SeedSequence(seed), begun, tick)
         call = attempt.call
         _refuse_cut(call.failed, call.cut)
         listener = self._listener(attempt)
@@ -156,6 +193,8 @@ class Adapting:
         course = _course(case, noted.packets, picture, listener)
         if isinstance(call, CameraCall):
             _estimates(course, call)
+        elif self._heading == "up":
+            _decided(course, call.ways[0].talker)
         return Adapted(
             course=course,
             lateness=lateness,
@@ -180,13 +219,21 @@ class Adapting:
                 lasts_s=case.length_s,
             )
         ends = {end for route in self.target.routes for end in route} - {"target"}
+        if self.loopback:
+            ours = {("caller", "callee"): [case.link], ("callee", "caller"): [case.back]}
+            return self._ours(scenario, {**dict.fromkeys(self.target.routes, _HERE), **ours}, case.length_s)
         end = "callee" if self._heading == "down" and "callee" in ends else "caller"
         there, back = ((end, "target"), ("target", end))
         media, other = (back, there) if self._heading == "down" else (there, back)
         routes = {**dict.fromkeys(self.target.routes, _HERE), media: [case.link], other: [case.back]}
-        voices = speak(scenario.sending("audio"), case.length_s)
-        pictures = Pictures(scenario, video_dir=None)
-        return call_setup(scenario, voices, routes, endless=False, cameras=pictures.cameras(endless=False))
+        return self._ours(scenario, routes, case.length_s)
+
+    def _ours(self, scenario: Scenario, routes: dict[Route, Sequence[LinkSpec]], length_s: float) -> CallSetup:
+        voices = speak(scenario.sending("audio"), length_s)
+        cameras = Pictures(scenario, video_dir=None).cameras(endless=False)
+        if self.loopback:
+            del cameras["callee"]  # the line carries one picture, as the model's
+        return call_setup(scenario, voices, routes, endless=False, cameras=cameras)
 
     def _listener(self, attempt: Attempt) -> Peer:
         call = attempt.call
@@ -194,6 +241,8 @@ class Adapting:
 
     def _line(self, attempt: Attempt) -> Direction:
         call = attempt.call
+        if isinstance(call, LoopbackCall):
+            return call.direction("caller", "callee")
         talks = self._heading == "up" and call.ways
         peer = call.ways[0].talker if talks else self._listener(attempt)
         network = call.network
@@ -205,7 +254,7 @@ class Adapting:
     def _sender(self, call: Any) -> str:
         if isinstance(call, CameraCall):
             return f"Chromium {call.page.version.partition('.')[0]}"
-        return self.target.name if self._heading == "down" else "our own constant sender"
+        return self.target.name if self._heading == "down" else f"our {self._controller}"
 
 
 def _refuse_cut(failed: str | None, cut: str | None) -> None:
@@ -279,6 +328,15 @@ def _voice(listener: Peer) -> tuple[int, int]:
         listen=lambda _at_s: lambda _played: None,
     )
     return len(playback.sounding), round(int(playback.sounding.sum()) / BLOCK_SAMPLES)
+
+
+def _decided(course: Course, talker: Peer) -> None:
+    """Put what our own sender decided in each second in its place."""
+    adapts = next((picture.adapts for picture in talker.pictures if picture.adapts is not None), None)
+    for each in adapts.seconds if adapts is not None else ():
+        second = int(each.at_s)
+        if second < len(course.target_bps):
+            course.target_bps[second] = each.target_bps
 
 
 def _estimates(course: Course, call: CameraCall) -> None:

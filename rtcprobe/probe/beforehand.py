@@ -40,6 +40,26 @@ _TWO = ("caller", "callee")
 """Whom targets outside know."""
 
 
+def _refuse_unsteered(scenario: Scenario) -> None:
+    """Refuse cameras that adapt where nobody tells them of the line."""
+    plans = [stream.video for stream in scenario.sending("video").values() if stream.video is not None]
+    control = next((plan.control for plan in plans if plan.control != "fixed"), None)
+    if control is None:
+        return
+    plan = scenario.target
+    if plan.scheme.startswith("page"):
+        raise BadInputError(f"video.control {control} at target {plan.shown}: a browser decides itself", "leave it out")
+    if plan.ours and plan.scheme != "loopback":
+        raise BadInputError(
+            f"video.control {control} at target {plan.shown}: a server of ours tells nothing of the line",
+            "call loopback, or a server of somebody else's",
+        )
+    if len({plan.control for plan in plans} - {"fixed"}) > 1:
+        raise BadInputError(
+            "video.control is gcc for one and remb for another", "one call tells of its lines in one way"
+        )
+
+
 def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> Target:
     """Return whom ``scenario`` calls, once everything that can be known before has been refused.
 
@@ -54,6 +74,7 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
     if engine == "model" and (clock == "real" or scenario.target.scheme != "loopback"):
         fact = "knows no real time" if clock == "real" else f"cannot call {target.name}"
         raise BadInputError(f"engine model {fact}", "it models the loopback in virtual time: use engine stack")
+    _refuse_unsteered(scenario)
     names = tuple(party.name for party in scenario.parties)
     outside = not scenario.target.ours
     if isinstance(target, PlacedTarget):

@@ -23,12 +23,15 @@ from rtcprobe.runtime.priority import ORDINARY
 
 __all__ = ["LIMIT_S", "Harness"]
 
+# A twentieth of the 100 ms that are noticed; and of five markers one may be lost to the codec itself, as at 6 kb/s some
+# are.
 LIMIT_S = 0.005
 LEAST_SURVIVING = 0.8
 
 DETECTION_S = 0.00005
 """What ``rtcprobe selftest`` states, to the hundredth of a millisecond that is shown. Speech at 16 kb/s and more stays
 below 0.03 ms; where Opus changes its mode over a steady voice, a marker errs by 0.053 ms."""
+# Half of the hundredth of a millisecond that is shown: 0.0549 ms is shown as 0.05 and kept.
 _AS_SHOWN_S = 0.000005
 
 RESIDUAL_S = 0.005
@@ -88,6 +91,7 @@ class Harness:
     def complaints(self, accounts: Iterable[Account]) -> tuple[str, ...]:
         """Return why a run that came to ``accounts`` is invalid, a sentence each; nothing when it is not."""
         muffled: tuple[str, ...] = ()
+        # Judged on either clock: that the codec eats markers has nothing to do with time.
         if self.survived < LEAST_SURVIVING * self.checked:
             through = f"{self.survived} of {self.checked} markers survive it without any network"
             cure = "give it more bits, another application or shorter packets"
@@ -120,6 +124,7 @@ class Harness:
             )
         for ear in accounts:
             residual_s = abs(ear.stages.get("residual", 0.0))
+            # A marker that a stretch has moved counts for much among few: the mean of one may be ten times as far off.
             most_s = RESIDUAL_S * max(1.0, _ENOUGH / max(ear.heard, 1))
             if residual_s > most_s:
                 yield (

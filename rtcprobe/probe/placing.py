@@ -29,6 +29,7 @@ __all__ = ["Attempt", "Placing", "afresh"]
 
 LOG: Final = logging.getLogger("rtcprobe")
 
+# How often a screen can use news of a call.
 _TICK_S = 1.0
 _PERIODS_S = {False: 0.020, True: 0.005}
 """How often lateness is looked at, by whether the call talks: a join's loop has better things to do while it waits."""

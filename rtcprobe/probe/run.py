@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,6 +25,7 @@ from rtcprobe.probe.routes import never_met, nominal_round_trip_s, routes
 from rtcprobe.probe.seeing import Pictures
 from rtcprobe.probe.setup import call_setup
 from rtcprobe.probe.stalls import Voided
+from rtcprobe.probe.sweeping import unwalked
 from rtcprobe.probe.talking import CALL_ATTEMPTS, Talking
 from rtcprobe.result import (
     Clock,
@@ -39,9 +39,6 @@ from rtcprobe.secrets import hiding, scrubbed
 from rtcprobe.verdict import judge
 
 __all__ = ["check_target", "run_probe"]
-
-USUAL = (700, 10, 10)
-"""Python's own thresholds (``gc.get_threshold``), which the command line raises while it loads."""
 
 WITHOUT_JOINS = "engine model makes no joins, it models calls alone: budgets about joins are shown and do not bind"
 
@@ -90,20 +87,8 @@ def measure(
         MeasurementError: the machine refuses sockets (real clock).
     """
     target = check_target(scenario, clock, engine)
-    # What is loaded by now stays: the collector need not walk it again and again while packets are timed.
-    if clock == "real":
-        gc.collect()  # and what is garbage by now is no walk in the middle of a call
-    gc.freeze()
-    thresholds = gc.get_threshold()
-    gc.set_threshold(*USUAL)
-    try:
-        with hiding():
-            return _Run(scenario, Placing(target, clock), engine, seed, progress, wav_dir, video_dir).whole()
-    finally:
-        # A call leaves circles behind, 2 MB each. What is frozen need not be walked to find them: 2 ms instead of 48.
-        gc.collect()
-        gc.unfreeze()
-        gc.set_threshold(*thresholds)
+    with unwalked(clock), hiding():
+        return _Run(scenario, Placing(target, clock), engine, seed, progress, wav_dir, video_dir).whole()
 
 
 @dataclass(slots=True)

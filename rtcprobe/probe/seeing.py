@@ -15,6 +15,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from rtcprobe.adaptation.encoder import SIZES
 from rtcprobe.call.camera import Camera, came_video, watched_on
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import Call
@@ -27,6 +28,7 @@ from rtcprobe.hearing.relate_pictures import related_pictures
 from rtcprobe.hearing.screen import Screen
 from rtcprobe.hearing.sights import CallSight, sight_account, skew_account, together, worst_frame
 from rtcprobe.picture.film import Film, Place, Reel
+from rtcprobe.picture.ladder import Ladder, Shot
 from rtcprobe.picture.settings import VideoSettings
 from rtcprobe.picture.shelf import Shelf
 from rtcprobe.picture.show import write_beside
@@ -105,6 +107,7 @@ class Pictures:
         self._without = without if _plans(scenario) else None
         self._plans = {} if without else _plans(scenario)
         self._films: dict[VideoSettings, Film] = {}
+        self._ladders: dict[VideoSettings, Ladder] = {}
         self._sights: dict[Way, dict[int, CallSight]] = {}
         self._places: dict[tuple[Way, int], tuple[Film, Mapping[int, Place]]] = {}
         """Of each way of each call, the frames that came as they were sent."""
@@ -112,6 +115,9 @@ class Pictures:
         """Of the call that is heard now, by the way of the sound."""
         self._encoded: dict[VideoSettings, Film] = {}
         for name, plan in self._plans.items():
+            if plan.control != "fixed":
+                _ = self._ladders.setdefault(plan.settings, Ladder(plan.settings, SIZES)).content
+                continue
             film = self._films.setdefault(plan.settings, Film(plan.settings, shelf=Shelf()))
             if name not in filmed_there:
                 film.prepare(_frames(scenario.call.duration_s, plan))
@@ -119,10 +125,16 @@ class Pictures:
 
     def cameras(self, *, endless: bool) -> dict[str, Camera]:
         """Return the camera of each who has one; ``endless``: it shows more than any join can take."""
+        remb = any(plan.control == "remb" for plan in self._plans.values())
         lasts_s = 2 * self._scenario.call.join_timeout_s if endless else self._scenario.call.duration_s
         return {
             name: Camera(
-                film=self._films[plan.settings], count=_frames(lasts_s, plan), policy=plan.playout, nack=plan.nack
+                film=self._films[plan.settings] if plan.control == "fixed" else self._ladders[plan.settings],
+                count=_frames(lasts_s, plan),
+                policy=plan.playout,
+                nack=plan.nack,
+                remb=remb,
+                control=plan.control,
             )
             for name, plan in self._plans.items()
         }
@@ -206,6 +218,7 @@ class Pictures:
             likeness=likeness,
             corrections=corrections,
             forwarded=each.came.forwarded,
+            adapted=_adapted(each.reel, seen, places),
         )
 
     def _folder(self, number: int) -> Path:
@@ -332,6 +345,15 @@ def _synchronized(playout: PlayoutChoice, viewer: VideoPlan) -> bool:
 def _viewer(plans: Mapping[str, VideoPlan], way: Way) -> VideoPlan:
     """Return how the viewer of ``way`` watches: as its own plan says, and where it shows nothing, as the talker's."""
     return plans.get(way.listener, plans[way.talker])
+
+
+def _adapted(reel: Reel, seen: Seen, places: Mapping[int, Place]) -> Mapping[str, float]:
+    """Return the figures of a camera that follows the line; none of another."""
+    if not isinstance(reel.film, Shot):
+        return {}
+    from rtcprobe.call.adaptive import adapted  # noqa: PLC0415 - few calls have one
+
+    return adapted(reel, seen, places)
 
 
 def _plans(scenario: Scenario) -> dict[str, VideoPlan]:

@@ -46,6 +46,7 @@ def call_setup(
     sounds = list(scenario.sending("audio").values())
     cues = cues_of(scenario.parties, scenario.script)
     silences = {cue.party: _silence(voices[cue.party].codec) for cue in cues if cue.does == "stop"}
+    # Levels cost a pass over the sound: only a server that picks the loudest reads them.
     speech = {
         name: Speech(
             frames=voice.frames,
@@ -67,6 +68,7 @@ def call_setup(
         connection=scenario.signaling.connection,
         dtls_timeout_s=scenario.dtls.timeout_s,
         join_timeout_s=scenario.call.join_timeout_s,
+        # A join ends with the first sample heard, which a fixed playout holds back by its whole delay.
         linger_s=max(party.playout.delay_s or 0.0 for party in scenario.parties) + LINGER_S,
         protection=sounds[0].protection if sounds else Protection(),
         ice=scenario.ice,

@@ -22,9 +22,11 @@ from rtcprobe.runtime.lag import Stall
 
 __all__ = ["TRIES", "Voided", "void_call", "void_join"]
 
+# An attempt is worth two more: a machine that spoils three in a row is too busy to measure on (rule 4).
 TRIES = 3
 _MOST_MISSING = 0.25
 _OF_A_FAILURE = 0.1
+# The longest three say what happened; a sentence with twenty says nothing.
 _TOLD = 3
 
 
@@ -33,6 +35,7 @@ def void_call(attempt: Attempt) -> str | None:
     call = attempt.call
     began_s = [at_s for way in call.ways if (at_s := way.talker.started_s) is not None]
     came_s = [came_s[1] for way in call.ways if (came_s := way.listener.came_s) is not None]
+    # Nobody spoke: there was no sound that a stall could have harmed (rule 1).
     if not began_s:
         return None
     # What a page did before it was lost is its own doing, and is kept.

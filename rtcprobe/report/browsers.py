@@ -21,6 +21,8 @@ def browser_words(peer: Mapping[str, Any]) -> Iterator[str]:
         yield f"its mouth late by {'/'.join(milliseconds(each) for each in late if each is not None)} ms (p50/p95/p99)"
     if str(peer.get("mouth", "")).startswith("generator"):
         yield "the page's echo cancellation, noise suppression and gain control passed by"
+    elif str(peer.get("mouth", "")).startswith("file"):
+        yield "its microphone a file, the page's echo cancellation, noise suppression and gain control before the clock"
     if peer.get("media"):
         yield str(peer["media"])
     said = peer.get("getStats") or {}

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["annotation_lines", "append_summary", "is_github"]
 
+# GitHub's limit of a step's summary, 1 MiB; a step that writes more loses all of it.
 SUMMARY_BYTES = 2**20
 
 _KINDS = {"failed": "error", "error": "error", "noted": "warning"}

@@ -27,6 +27,7 @@ __all__ = ["append_result", "check_appendable", "line_of"]
 LOCK_TIMEOUT_S = 30.0
 """A lock is held for milliseconds; who waits longer waits for a process that hangs."""
 
+# A result's line is some tens of kB: the last ones are read from the end, whatever the file has grown to.
 _TAIL_BYTES = 2**20
 
 

@@ -18,7 +18,7 @@ from rtcprobe.report.room import facts, figure_rows
 from rtcprobe.report.sentences import arrow, attribution, bounds, figure, interval, milliseconds, slowest, typical
 from rtcprobe.report.sights import sight_rows, spoken_way
 from rtcprobe.report.turns import COLUMNS, conversation, turn_rows
-from rtcprobe.report.words import say
+from rtcprobe.report.words import retold, say
 from rtcprobe.result import Account, BudgetOutcome, Result, Summary
 from rtcprobe.verdict import Goal, goals
 from rtcprobe.verdict.room import matrix
@@ -31,6 +31,7 @@ _MOST_COLUMNS = 12
 """Columns of a matrix that a pull request shows side by side."""
 
 _BUDGET_ORDER = ("missed", "inconclusive", "undecided", "met")
+# A name that is a URL would become a link, and a mark of Markdown's (or GitHub's @ and #) something else than itself.
 _SCHEME = re.compile(r"\bhttps?:")
 _SPECIAL = re.compile(r"([\\`*\[\]<>|&@#~!])")
 
@@ -42,7 +43,12 @@ def results_markdown(results: Sequence[Result], *, brief: bool = False) -> str:
     if len(results) == 1 and not brief:
         return result_markdown(results[0])
     rows = [
-        [f"**{each.verdict.upper()}**", plain(each.scenario), _headline(each), plain("; ".join(each.reasons))]
+        [
+            f"**{each.verdict.upper()}**",
+            plain(each.scenario),
+            _headline(each),
+            plain("; ".join(map(retold, each.reasons))),
+        ]
         for each in results
     ]
     overview = "## rtcprobe\n\n" + table(["verdict", "scenario", "figures", "why"], rows)
@@ -58,7 +64,10 @@ def result_markdown(result: Result) -> str:
     """Return one result: verdict, budgets, join, mouth to ear."""
     about = f"seed {result.seed}, {result.instrument}, {result.target}"
     parts = [f"### {result.verdict.upper()}: {plain(result.scenario)}\n", f"{plain(about)}\n"]
-    told = [*unjudged_reasons(result), *(f"warning: {each}" for each in result.warnings)]
+    told = [
+        *map(retold, unjudged_reasons(result)),
+        *(say("warning: {text}", text=retold(each)) for each in result.warnings),
+    ]
     parts += [f"**{plain(lead(result))}**\n"]
     parts += [f"- {plain(each)}" for each in told]
     ways = latest_ways(result.mouth_to_ear)
@@ -142,7 +151,7 @@ def _budget(outcome: BudgetOutcome) -> list[str]:
     verdict = outcome.verdict if outcome.verdict == "met" else f"**{outcome.verdict}**"
     advisory = " (advisory)" if outcome.advisory else ""
     expression = f"{code(outcome.expression)}{advisory}"
-    return [verdict, expression, figure(outcome.value, outcome.unit), spread, plain(outcome.reason)]
+    return [verdict, expression, figure(outcome.value, outcome.unit), spread, plain(retold(outcome.reason))]
 
 
 def _figures(result: Result) -> str:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from rtcprobe.report.pages import Page, waterfall
 from rtcprobe.report.sentences import arrow, counted, interval, milliseconds, plain_share
+from rtcprobe.report.words import say
 from rtcprobe.result import Account, Result, Sample
 from rtcprobe.ways import Way
 
@@ -34,7 +35,7 @@ def message_lines(result: Result, page: Page) -> Iterator[Text]:
     if not found:
         return
     calls = max(len(each.calls) for each in found.values())
-    title = f"Messages: {calls} calls, ms" if calls > 1 else "Messages, ms"
+    title = say("Messages: {calls} calls, ms", calls=calls) if calls > 1 else say("Messages, ms")
     accounts = list(found.values())
     if len(found) > _COLUMNS:
         rows = [
@@ -45,15 +46,17 @@ def message_lines(result: Result, page: Page) -> Iterator[Text]:
     else:
         yield page.rule(title, [message_way(way) for way in found])
         for name in ("p50", "p95", "p99"):
-            yield page.cells(f" {name} [95 %]", (_quantile(each, name) for each in accounts))
-        yield page.cells(" delivered, wrong, lost", (fates_told(each) for each in accounts))
+            yield page.cells(" " + say(f"{name} [95 %]"), (_quantile(each, name) for each in accounts))
+        yield page.cells(" " + say("delivered, wrong, lost"), (fates_told(each) for each in accounts))
         if any(each.stages for each in accounts):
             yield from waterfall([each.stages for each in accounts], page)
-            yield page.row(" sum", (each.total_s for each in accounts))
+            yield page.row(" " + say("sum"), (each.total_s for each in accounts))
         for name in AGAIN:
             if any(spans_of(each, name) for each in accounts):
-                yield page.cells(f" {name}: times, after", (_again(each, name) for each in accounts))
-        yield page.cells(" waited in line, longest", (_waits(each) for each in accounts))
+                yield page.cells(
+                    " " + say("{name}: times, after", name=name), (_again(each, name) for each in accounts)
+                )
+        yield page.cells(" " + say("waited in line, longest"), (_waits(each) for each in accounts))
     late = slowest_message(accounts)
     if late is not None:
         yield from page.wrapped(late, indent=1, style="bold")
@@ -65,15 +68,18 @@ def message_rows(result: Result) -> list[tuple[str, ...]]:
     if not accounts:
         return []
     rows = [(f"{name}, ms", *(_quantile(each, name) for each in accounts)) for name in ("p50", "p95", "p99")]
-    rows.append(("delivered, wrong, lost", *(fates_told(each) for each in accounts)))
+    rows.append((say("delivered, wrong, lost"), *(fates_told(each) for each in accounts)))
     rows += [
-        (f"{name}: times, waited before", *(_again(each, name) for each in accounts))
+        (say("{name}: times, waited before", name=name), *(_again(each, name) for each in accounts))
         for name in AGAIN
         if any(spans_of(each, name) for each in accounts)
     ]
-    rows.append(("waited for an earlier one: share, longest", *(_waits(each) for each in accounts)))
-    mean = ("wait in line, mean, ms", *(milliseconds(each.figures.get("head_of_line_wait_s")) for each in accounts))
-    opened = ("channel open after, ms", *(milliseconds(each.figures.get("channel_open_s")) for each in accounts))
+    rows.append((say("waited for an earlier one: share, longest"), *(_waits(each) for each in accounts)))
+    mean = (
+        say("wait in line, mean, ms"),
+        *(milliseconds(each.figures.get("head_of_line_wait_s")) for each in accounts),
+    )
+    opened = (say("channel open after, ms"), *(milliseconds(each.figures.get("channel_open_s")) for each in accounts))
     return [*rows, mean, opened]
 
 
@@ -84,7 +90,13 @@ def slowest_message(accounts: Sequence[Account]) -> str | None:
         return None
     way, sample = max(held, key=lambda each: each[1].delay_s)
     whose = "" if len(accounts) == 1 else f" ({message_way(way)})"
-    return f"slowest: message {sample.marker}{whose} took {milliseconds(sample.delay_s, 0)} ms, {_of(sample)}"
+    return say(
+        "slowest: message {number}{whose} took {ms} ms, {what}",
+        number=sample.marker,
+        whose=whose,
+        ms=milliseconds(sample.delay_s, 0),
+        what=_of(sample),
+    )
 
 
 def spans_of(account: Account, what: str) -> list[float]:
@@ -94,14 +106,17 @@ def spans_of(account: Account, what: str) -> list[float]:
 
 def fates_told(account: Account) -> str:
     """Return how many messages met each fate."""
-    return f"{account.heard}, {account.rejected}, {account.lost} of {account.scheduled}"
+    part = f"{account.heard}, {account.rejected}, {account.lost}"
+    return say("{part} of {whole}", part=part, whole=account.scheduled)
 
 
 def _of(sample: Sample) -> str:
     """Return the stages that a message lost most in."""
     stages = sorted((sample.stages or {}).items(), key=lambda each: -each[1])
-    told = [f"{milliseconds(seconds, 0)} {name.replace('_', ' ')}" for name, seconds in stages[:2] if seconds > 0.0]
-    return f"of it {' and '.join(told)} ({sample.note})"
+    told = [
+        f"{milliseconds(seconds, 0)} {say(name.replace('_', ' '))}" for name, seconds in stages[:2] if seconds > 0.0
+    ]
+    return say("of it {stages} ({rules})", stages=say(" and ").join(told), rules=sample.note)
 
 
 def _quantile(account: Account, name: str) -> str:
@@ -109,13 +124,13 @@ def _quantile(account: Account, name: str) -> str:
     if found is None:
         return _NOTHING
     if found.needs is not None:
-        return f"needs {counted(found.needs, 'message', 'messages')}"
+        return say("needs {things}", things=counted(found.needs, "message", "messages"))
     return f"{milliseconds(found.value)} {interval(found)}"
 
 
 def _lost(account: Account) -> str:
     wrong = f"+{account.rejected}" if account.rejected else ""
-    return f"{account.lost}{wrong} of {account.scheduled}"
+    return say("{part} of {whole}", part=f"{account.lost}{wrong}", whole=account.scheduled)
 
 
 def _again(account: Account, name: str) -> str:

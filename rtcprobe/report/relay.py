@@ -16,12 +16,11 @@ from rtcprobe.report.lines import wrapped
 from rtcprobe.report.link_lines import link_lines
 from rtcprobe.report.sentences import counted, milliseconds
 from rtcprobe.result import LinkReport, LinkSide
-from rtcprobe.runtime.seconds import Lateness, Row, Seconds
+from rtcprobe.runtime.seconds import Lateness, Row, Seconds, spans
 
-__all__ = ["COLUMNS", "ClientReport", "RelayReport", "columns_of", "relay_csv", "relay_lines", "spans"]
+__all__ = ["COLUMNS", "ClientReport", "RelayReport", "columns_of", "relay_csv", "relay_lines"]
 
 MOST_SHOWN = 8
-MOST_SPANS = 12
 LONGEST_GAP_S = 60
 
 
@@ -137,19 +136,6 @@ def relay_lines(report: RelayReport) -> Iterator[Text]:
         said = f"{word} in {counted(len(invalid), 'second', 'seconds')}"
         said += f" ({spans(invalid)}): more than one in twenty datagrams left over {limit} ms late there"
         yield from wrapped(said, indent=0, style="yellow")
-
-
-def spans(seconds: Sequence[int]) -> str:
-    """Return seconds as spans: ``3, 7-9 s``; of many the first few."""
-    runs: list[list[int]] = []
-    for second in seconds:
-        if runs and second == runs[-1][1] + 1:
-            runs[-1][1] = second
-        else:
-            runs.append([second, second])
-    said = [f"{begin}" if begin == end else f"{begin}-{end}" for begin, end in runs[:MOST_SPANS]]
-    more = ", ..." if len(runs) > MOST_SPANS else ""
-    return f"{', '.join(said)}{more} s"
 
 
 COLUMNS: Final = {

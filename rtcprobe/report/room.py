@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from rich.text import Text
@@ -35,6 +36,8 @@ _CELL = 8
 _NAMED = 3
 _SHADES = ("", "green", "cyan", "yellow", "bold yellow", "bold red")
 """Colours of ``level``; the number says the same."""
+# role ["," place] "(" count ")", as ``verdict.room`` names groups
+_GROUP = re.compile(r"([^,()]+)(, [^()]+)? \((\d+)\)")
 _MARKS = {"join": "+", "leave": "-", "publish": "^", "speak": "^", "stop": "v"}
 """What a cue is in the strip of the hour: words stand below it."""
 
@@ -102,6 +105,12 @@ def pair_told(cell: Cell) -> str:
     return f"{pair} {milliseconds(cell.p50_s)}{tail}"
 
 
+def group_named(name: str) -> str:
+    """Return what a row or column is called: of several, their role in the language spoken, and how many."""
+    found = _GROUP.fullmatch(name)
+    return name if found is None else f"{say(found[1])}{found[2] or ''} ({found[3]})"
+
+
 def share_told(share: float, low: float | None, high: float | None) -> str:
     """Return a share with its interval: ``"0.06% [0.01%–1.3%]"``."""
     return plain_share(share) + ("" if low is None and high is None else f" {bounds(low, high, 'share')}")
@@ -157,19 +166,15 @@ def _waits(waits: Sequence[Waited]) -> str:
     said = []
     if known:
         low, middle, high = (milliseconds(known[place].wait_s, 0) for place in (0, (len(known) - 1) // 2, -1))
-        said.append(
-            say(
-                "{low} to {high} ms, median {middle} ({last} last)",
-                low=low,
-                high=high,
-                middle=middle,
-                last=known[-1].listener,
-            )
-            + _of(len(known), "wait")
-        )
+        told = "{low} to {high} ms, median {middle} ({last} last)" if len(known) > 1 else "{middle} ms ({last})"
+        parts = {"low": low, "high": high, "middle": middle, "last": known[-1].listener}
+        said.append(say(told, **parts) + _of(len(known), "wait"))
     if never:
+        who = ", ".join(dict.fromkeys(never[:_NAMED]))
         said.append(
-            say("never at {who} ({count} times)", who=", ".join(dict.fromkeys(never[:_NAMED])), count=len(never))
+            say("never at {who}", who=who)
+            if len(never) == 1
+            else say("never at {who} ({count} times)", who=who, count=len(never))
         )
     return "; ".join(said)
 
@@ -178,17 +183,15 @@ def _windows(room: Room) -> Iterator[str]:
     ranked = sorted(room.talk_over, key=lambda each: -each.window_s)[:_NAMED]
     for place, each in enumerate(ranked):
         chance = say("{share} collide", share=rough_share(each.collision))
-        model = (
-            say(", if one who waits begins {rate:g} times a second: a model", rate=each.rate_hz) if not place else ""
-        )
+        model = say(", if one who waits begins at {rate:g}/s: a model", rate=each.rate_hz) if not place else ""
         yield (f"{each.one} ↔ {each.other} {_spread(each.window_s, each.low_s, each.high_s)} ms ({chance}{model})")
 
 
 def _matrix(found: Matrix, page: Page, titles: tuple[str, str], *, named: bool) -> Iterator[Text]:
     """Yield who hears (or sees) whom: a row each talker; a number each listener, shaded."""
-    columns = [each.name for each in found.columns]
+    columns = [group_named(each.name) for each in found.columns]
     heads = len(columns)
-    room = max([len("·"), *(cell_width(each.name) for each in found.rows)]) + 2
+    room = max([len("·"), *(cell_width(group_named(each.name)) for each in found.rows)]) + 2
     width = min(
         max(_CELL, (page.width - room - 1) // max(heads, 1)), max(_CELL, *(cell_width(each) + 2 for each in columns))
     )
@@ -197,7 +200,8 @@ def _matrix(found: Matrix, page: Page, titles: tuple[str, str], *, named: bool) 
     names = columns if fits else [f"{chr(ord('A') + place)}" for place in range(heads)]
     yield Text(" " * room + "".join(_right(name, width) for name in names), style="dim")
     for row in found.rows:
-        line = Text(f" {row.name}".ljust(room))
+        name = group_named(row.name)
+        line = Text(f" {name}" + " " * max(0, room - cell_width(name) - 1))
         for column in found.columns:
             cell = found.cells.get((row.name, column.name))
             value, style = ("·", "dim") if cell is None else (milliseconds(cell.p50_s), _SHADES[level(cell.p50_s)])
@@ -216,7 +220,7 @@ def _strip(found: Hour, page: Page) -> Iterator[Text]:
     """Yield who was heard when, a row each, on one axis of time."""
     title = say("The first call's {seconds:.1f} s: who was heard", seconds=found.lasted_s)
     yield page.rule(title)
-    room = max(10, *(cell_width(each.name) + 2 for each in found.rows))
+    room = max(10, *(cell_width(group_named(each.name)) + 2 for each in found.rows))
     width = page.width - room - 2
     scale = width / max(found.lasted_s, 1e-9)
 
@@ -235,7 +239,8 @@ def _strip(found: Hour, page: Page) -> Iterator[Text]:
         for at_s, does in row.marks:
             cells[place(at_s)] = _MARKS.get(does, "!")
             marks[_MARKS.get(does, "!")] = does
-        yield Text(f" {row.name}" + " " * max(1, room - cell_width(row.name) - 1) + "".join(cells))
+        name = group_named(row.name)
+        yield Text(f" {name}" + " " * max(1, room - cell_width(name) - 1) + "".join(cells))
     key = [("█", say("heard by somebody")), ("×", say("a gap of 80 ms or longer"))]
     used = {cell for row in found.rows for cell in ("×",) if row.gaps} | {"█"}
     told = [f"{sign} {words}" for sign, words in key if sign in used]

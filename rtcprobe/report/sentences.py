@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rtcprobe.report.words import say
+from rtcprobe.report.words import said_in, say
 from rtcprobe.result import BudgetOutcome, Join, LinkReport, Quantile, Result, Retransmission, Unit
 from rtcprobe.units import format_ratio
 from rtcprobe.verdict.link_loss import loss_interval
@@ -62,7 +62,8 @@ def milliseconds(seconds: float | None, digits: int = 1) -> str:
 def counted(count: int, singular: str, plural: str) -> str:
     """Return ``"one lost flight"``, ``"three lost flights"``, ``"12 lost flights"``."""
     number = say(_COUNTS[count]) if count < len(_COUNTS) else f"{count:,}"
-    return say("{number} {things}", number=number, things=say(singular if count == 1 else plural))
+    # Languages that count without a plural have one word for both.
+    return say("{number} {things}", number=number, things=say(singular if count == 1 or said_in() != "en" else plural))
 
 
 def interval(found: Quantile, digits: int = 1) -> str:

@@ -16,6 +16,7 @@ from rtcprobe.report.sentences import arrow, interval, milliseconds, plain_share
 from rtcprobe.report.words import say
 from rtcprobe.result import Account, Join, Result
 from rtcprobe.timeline import VIDEO_ORDER
+from rtcprobe.units import format_rate
 from rtcprobe.ways import Way
 
 __all__ = ["first_picture_told", "sight_lines", "sight_rows", "spoken_way"]
@@ -49,7 +50,7 @@ def sight_lines(result: Result, page: Page) -> Iterator[Text]:
         return
     agreed = result.of_kind("lip_sync")
     calls = max(len(each.calls) for each in seen.values())
-    title = f"Glass to glass: {calls} calls, ms" if calls > 1 else "Glass to glass, ms"
+    title = say("Glass to glass: {calls} calls, ms", calls=calls) if calls > 1 else say("Glass to glass, ms")
     if len(seen) > _COLUMNS:
         few = latest_ways(seen)
         rows = [
@@ -64,21 +65,25 @@ def sight_lines(result: Result, page: Page) -> Iterator[Text]:
     accounts = list(seen.values())
     yield page.rule(title, [spoken_way(way) for way in seen])
     for name in ("p50", "p95"):
-        yield page.cells(f" {name} [95 %]", (_quantile(each, name) for each in accounts))
-    yield page.cells(" seen, left out, lost", (_fates(each) for each in accounts))
+        yield page.cells(" " + say(f"{name} [95 %]"), (_quantile(each, name) for each in accounts))
+    yield page.cells(" " + say("seen, left out, lost"), (_fates(each) for each in accounts))
     if any(each.stages for each in accounts):
         yield from waterfall([each.stages for each in accounts], page)
         policies = dict.fromkeys("" if each.playout is None else each.playout.policy for each in accounts)
-        yield page.row(f" sum (shown by {', '.join(policies)})", (each.total_s for each in accounts))
-    yield page.cells(" frozen, freezes, longest", (_frozen(each) for each in accounts))
+        yield page.row(
+            " " + say("sum (shown by {policies})", policies=", ".join(policies)), (each.total_s for each in accounts)
+        )
+    yield page.cells(" " + say("frozen, freezes, longest"), (_frozen(each) for each in accounts))
+    if any("full_size_share" in each.figures for each in accounts):
+        yield page.cells(" " + say("full size, else for; target"), (_adapted(each) for each in accounts))
     if any(_likeness(each) for each in accounts):
         yield page.cells(" PSNR, SSIM (p5)", (_likeness(each) or "-" for each in accounts))
     for name in dict.fromkeys(name for each in accounts for name in each.figures if name.startswith(_OF_SIZE)):
         yield page.cells(f" {name.replace('_', ' ')}", (_plain(each.figures.get(name), 0) for each in accounts))
     if agreed:
-        yield page.cells(" lips after voice p50, range", (_skew(agreed.get(way)) for way in seen))
+        yield page.cells(" " + say("lips after voice p50, range"), (_skew(agreed.get(way)) for way in seen))
         if any(each.figures.get("corrections") for each in agreed.values()):
-            yield page.cells(" held back: sound, picture", (_held(agreed.get(way)) for way in seen))
+            yield page.cells(" " + say("held back: sound, picture"), (_held(agreed.get(way)) for way in seen))
 
 
 def sight_rows(result: Result, ways: Collection[Way] | None = None) -> list[tuple[str, ...]]:
@@ -90,18 +95,30 @@ def sight_rows(result: Result, ways: Collection[Way] | None = None) -> list[tupl
     accounts = [account for _, account in seen]
     rows = [(f"{name}, ms", *(_whole_quantile(each, name) for each in accounts)) for name in ("p50", "p95", "p99")]
     readers: Sequence[tuple[str, Callable[[Account], str]]] = (
-        ("seen, left out, lost", _fates),
-        ("share of the time frozen", lambda a: plain_share(a.figures.get("freeze_share"))),
-        ("frames shown a second", lambda a: _plain(a.figures.get("frame_rate"), 2)),
-        ("PSNR mean, p5, worst second, dB", lambda a: _three(a, "psnr_db", 1)),
-        ("SSIM mean, p5, worst second", lambda a: _three(a, "ssim", 3)),
+        (say("seen, left out, lost"), _fates),
+        (say("share of the time frozen"), lambda a: plain_share(a.figures.get("freeze_share"))),
+        (say("frames shown a second"), lambda a: _plain(a.figures.get("frame_rate"), 2)),
+        (say("PSNR mean, p5, worst second, dB"), lambda a: _three(a, "psnr_db", 1)),
+        (say("SSIM mean, p5, worst second"), lambda a: _three(a, "ssim", 3)),
     )
     rows += [(head, *(read(each) for each in accounts)) for head, read in readers]
+    if any("full_size_share" in each.figures for each in accounts):
+        head = say("pictures of full size, longest time without, target")
+        rows.append((head, *(_adapted(each) for each in accounts)))
     sizes = dict.fromkeys(name for each in accounts for name in each.figures if name.startswith(_OF_SIZE))
     rows += [(name.replace("_", " "), *(_plain(each.figures.get(name), 0) for each in accounts)) for name in sizes]
-    rows.append(("lips after voice: least, median, most, ms", *(_skew_range(skew.get(way)) for way, _ in seen)))
-    rows.append(("held back: sound, picture, ms", *(_held(skew.get(way)) for way, _ in seen)))
+    rows.append((say("lips after voice: least, median, most, ms"), *(_skew_range(skew.get(way)) for way, _ in seen)))
+    rows.append((say("held back: sound, picture, ms"), *(_held(skew.get(way)) for way, _ in seen)))
     return [*rows, *((name, *(_w3c(each, name) for each in accounts)) for name in _W3C)]
+
+
+def _adapted(account: Account) -> str:
+    """Return what became of the size of a picture that follows the line, and what its sender aimed at."""
+    told = account.figures
+    if "full_size_share" not in told:
+        return "-"
+    said = f"{plain_share(told['full_size_share'])}, {told['smaller_s']:.1f} s"
+    return f"{said}; {format_rate(round(told['target_bps'], -3))}" if "target_bps" in told else said
 
 
 def first_picture_told(attempts: Sequence[Join]) -> str:
@@ -112,9 +129,14 @@ def first_picture_told(attempts: Sequence[Join]) -> str:
         return ""
     packet, key_frame, picture = (sorted(column)[len(column) // 2] for column in zip(*known, strict=True))
     slowest = max(row[-1] for row in known)
-    return (
-        f"first picture p50 {milliseconds(picture)} ms (packet {milliseconds(packet)}, key frame whole "
-        f"{milliseconds(key_frame)}), slowest {milliseconds(slowest)}{_asked(attempts)}"
+    told = "first picture p50 {picture} ms (packet {packet}, key frame whole {key}), slowest {slowest}{asked}"
+    return say(
+        told,
+        picture=milliseconds(picture),
+        packet=milliseconds(packet),
+        key=milliseconds(key_frame),
+        slowest=milliseconds(slowest),
+        asked=_asked(attempts),
     )
 
 
@@ -122,10 +144,9 @@ def _asked(attempts: Sequence[Join]) -> str:
     """Return how many joins had to ask for packets of pictures again, and for key frames; "" where none did."""
     packets = sum("packets" in each.asked for each in attempts)
     frames = sum("key_frames" in each.asked for each in attempts)
-    told = [
-        f"{count} asked for {what}" for count, what in ((packets, "packets again"), (frames, "a key frame")) if count
-    ]
-    return f"; of {len(attempts)} joins {', '.join(told)}" if told else ""
+    asked = ((packets, "{count} asked for packets again"), (frames, "{count} asked for a key frame"))
+    told = ", ".join(say(what, count=count) for count, what in asked if count)
+    return say("; of {count} joins {told}", count=len(attempts), told=told) if told else ""
 
 
 def _quantile(account: Account, name: str) -> str:
@@ -133,12 +154,13 @@ def _quantile(account: Account, name: str) -> str:
     if found is None:
         return "-"
     if found.needs is not None:
-        return f"needs {found.needs} frames"
+        return say("needs {count} frames", count=found.needs)
     return f"{milliseconds(found.value)} {interval(found)}"
 
 
 def _fates(account: Account) -> str:
-    return f"{account.heard}, {account.rejected}, {account.lost} of {account.scheduled}"
+    part = f"{account.heard}, {account.rejected}, {account.lost}"
+    return say("{part} of {whole}", part=part, whole=account.scheduled)
 
 
 def _missed(account: Account) -> str:
@@ -178,14 +200,21 @@ def _held(account: Account | None) -> str:
     if account is None or "corrections" not in account.figures:
         return "-"
     sound, picture = (milliseconds(account.figures[f"{each}_held_s"], 0) for each in ("audio", "video"))
-    return f"{sound}, {picture} ({account.figures['corrections']:.0f} steps)"
+    return say(
+        "{sound}, {picture} ({count} steps)",
+        sound=sound,
+        picture=picture,
+        count=f"{account.figures['corrections']:.0f}",
+    )
 
 
 def _whole_quantile(account: Account, name: str) -> str:
     found = None if account.summary is None else account.summary.quantile(name)
     if found is None:
         return _NOTHING
-    return f"needs {found.needs}" if found.needs is not None else f"{milliseconds(found.value)} {interval(found)}"
+    if found.needs is not None:
+        return say("needs {count}", count=found.needs)
+    return f"{milliseconds(found.value)} {interval(found)}"
 
 
 def _three(account: Account, name: str, digits: int) -> str:

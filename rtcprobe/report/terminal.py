@@ -35,7 +35,7 @@ from rtcprobe.report.sentences import (
 )
 from rtcprobe.report.sights import first_picture_told, sight_lines
 from rtcprobe.report.turns import conversation, turn_lines
-from rtcprobe.report.words import say
+from rtcprobe.report.words import retold, say
 from rtcprobe.result import BudgetOutcome, Join, Result, Summary
 from rtcprobe.verdict import goals
 from rtcprobe.verdict.budgets import written
@@ -78,7 +78,7 @@ def _head(result: Result, page: Page) -> Iterator[Text]:
     yield from page.wrapped(lead(result), indent=0, style="bold")
     judged = tuple(each.expression for each in result.budgets)  # these reasons stand beside their budgets
     told = [each for each in result.reasons if not (judged and each.startswith(judged))]
-    told += [say("warning: {text}", text=each) for each in result.warnings]
+    told = [*map(retold, told), *(say("warning: {text}", text=retold(each)) for each in result.warnings)]
     told += out_of_reach(goals(result))
     for each in told:
         yield from page.wrapped(each, indent=2)
@@ -201,12 +201,13 @@ def _budgets(outcomes: tuple[BudgetOutcome, ...], page: Page) -> Iterator[Text]:
     order = ("missed", "inconclusive", "undecided", "met")
     for outcome in sorted(outcomes, key=lambda each: (order.index(each.verdict), each.advisory)):
         line = _budget(outcome)
-        reason = f": {outcome.reason}" if outcome.reason else ""
+        because = retold(outcome.reason)
+        reason = f": {because}" if because else ""
         if line.cell_len + len(reason) <= page.width:
             yield line.append(reason)
         else:
             yield line
-            yield from page.wrapped(outcome.reason, indent=15, style="dim")
+            yield from page.wrapped(because, indent=15, style="dim")
 
 
 def _budget(outcome: BudgetOutcome) -> Text:

@@ -212,8 +212,10 @@ class Clip:
             raise BadInputError(f"{self.webm!r:.30} is no sound in base64", "the file is damaged")
 
 
+# Eight seconds of Opus and one picture; what a file may hold more than its figures, so that it can be mailed still.
 _MOST_WEBM = 400_000
 _MOST_JPEG = 400_000
+# RFC 4648, section 4, padded: whole groups of four, the last with one or two "=".
 _BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 
 

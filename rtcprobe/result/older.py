@@ -34,6 +34,7 @@ def _keys(record: Any) -> dict[str, str]:
 
 _PLAYOUT = _keys(Playout)
 _INSTRUMENT = _keys(Instrument)
+# Keys of /1: NAME "_" PERCENTILE "_ms", flat where /2 has a record of each.
 _LATE = re.compile(rf"({'|'.join(LATENESSES)})_(p50|p95|p99)_ms")
 _UNKNOWN: Mapping[Any, Mapping[str, Any]] = {
     Asked: {**dict.fromkeys(_keys(Asked)), "notes": ()},

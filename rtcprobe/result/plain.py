@@ -53,6 +53,7 @@ _LARGEST: Final = 1e15
 _MOST: Final = 10**40
 """Of a whole number: seeds may be long."""
 _MOST_SAID: Final = 60
+# A nanosecond either way: floating point's own noise would make equal results differ.
 _MS_DIGITS: Final = 6
 _DIGITS: Final = 9
 _T = TypeVar("_T")

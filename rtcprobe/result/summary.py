@@ -15,6 +15,7 @@ from rtcprobe.result.plain import number, read_as, scaled, unscaled
 
 __all__ = ["Quantile", "Summary"]
 
+# quantile = "p" 1*2digit [ "." 1*6digit ] ; p50, p99.9
 _QUANTILE = re.compile(r"p[0-9]{1,2}(\.[0-9]{1,6})?")
 _NUMBER: Final = float | None
 _WHOLE: Final = int | None

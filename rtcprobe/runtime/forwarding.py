@@ -114,6 +114,7 @@ class Onward(Generic[_Agreed]):
         """Go on with another source where one went before (rule 3); the first keeps its numbers."""
         if self.source is not None and self.count:
             sequence, timestamp, at_s = self._latest
+            # Two sources' clocks have nothing in common: what passed here is what a listener has waited.
             passed = round((now_s - at_s) * self.clock_hz)
             self._sequence_shift = (sequence + 1 - packet.sequence_number) & 0xFFFF
             self._timestamp_shift = (timestamp + passed - packet.timestamp) & 0xFFFFFFFF
@@ -131,6 +132,7 @@ class Onward(Generic[_Agreed]):
     def _count(self, sequence: int, timestamp: int, now_s: float) -> None:
         """Take note of a packet that left."""
         self.count += 1
+        # What was overtaken or sent again is older than the newest: nothing follows on it.
         if self.count == 1 or 0 < (sequence - self._latest[0]) & 0xFFFF < _HALF:
             self._latest = sequence, timestamp, now_s
 
@@ -154,6 +156,7 @@ class Forwarded(Onward[Agreed]):
             self.get_off()
         if not self.paused:
             self.paused = True
+            # A pause within a pause is one.
             if not self.pauses or self.pauses[-1][1] is not None:
                 self.pauses.append((self._latest[1] if self.count else None, None))
             self._resumes = self.source is not None
@@ -179,6 +182,7 @@ class Forwarded(Onward[Agreed]):
         payload_type, payload = packet.payload_type, packet.payload
         if came_as is not self._alike:
             assert self.agreed is not None
+            # The usual case, found once: the two legs agreed on the same types, and nothing is rewritten.
             if came_as == self.agreed:
                 self._alike = came_as
             else:

@@ -16,6 +16,8 @@ __all__ = ["Meanwhile", "Rehearsal"]
 Rehearsal = Iterator[str]
 """Goes on for ever, one short step each time: it yields the name of the step that comes next, and comes round again."""
 
+# The first lap is cold and not kept, the second is known; a step begins where 1.3 times its longest is left. That is
+# forgotten by a twentieth a lap: one slow step does not keep it from being tried for ever.
 _LAPS = 2
 _CAUTION = 1.3
 _FORGETTING = 0.95

@@ -33,6 +33,7 @@ from rtcprobe.runtime import aiortc_seam
 
 __all__ = ["agree", "agree_video", "offering", "prefer", "refuse_nack"]
 
+# What Chrome offers for red/48000/2.
 _RED_PAYLOAD_TYPE = 63
 _NACK = RTCRtcpFeedback(type="nack")  # RFC 4585 §4.2
 _PLI = RTCRtcpFeedback(type="nack", parameter="pli")

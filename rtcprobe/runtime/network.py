@@ -59,7 +59,10 @@ MOST_UNDER_WAY_BYTES = 64 << 20
 _BESIDE_BYTES = 1024  # what a timer, its arguments and the payload's own header take, measured and rounded up
 
 IPV4_UDP_HEADER_BYTES = 28
+# A signature's length differs by a byte or two from run to run: rounded up, equal seeds stay equal on a line with a
+# rate.
 DTLS_GRID_BYTES = 64
+# Floating point: what was planned for one instant may lie a hair apart.
 _SAME_INSTANT_S = 1e-9
 
 HOST: ContextVar[Host | None] = ContextVar("rtcprobe_host", default=None)

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 __all__ = ["StreamError", "connected", "known_addresses", "look_up", "needs_dns"]
 
+# Happy Eyeballs' Connection Attempt Delay, RFC 8305, section 5.
 _NEXT_ADDRESS_S = 0.250
 
 

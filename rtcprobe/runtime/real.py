@@ -95,6 +95,7 @@ class _AwakeSelector(selectors.SelectSelector):
         self._meanwhile = Meanwhile(rehearsals)
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        # Nothing is due: nobody knows how long this lasts, and a core awake for nothing is somebody else's.
         if timeout is None or timeout <= 0.0:
             return super().select(timeout)
         ends_s = time.monotonic() + timeout
@@ -107,6 +108,7 @@ class _AwakeSelector(selectors.SelectSelector):
             left_s = ends_s - time.monotonic()
             if left_s <= 0.0:
                 break
+            # Rests that Linux would else take by force, 50 ms at a time (Facts).
             if self._rests and time.monotonic() - self._rested_s > _REST_EVERY_S:
                 ready = super().select(min(left_s, _REST_S))  # a packet ends it
                 self._rested_s = time.monotonic()

@@ -40,6 +40,8 @@ __all__ = ["SWEEP_S", "Flow", "Relay", "resolve_udp", "written"]
 
 Address = tuple[str, int]
 
+# A client that is silent for a minute has gone (RFC 4787 wants a NAT to wait for two); looked for four times in it.
+# Clients, their former addresses and packets counted are bounded: anybody may send to the relay.
 IDLE_S = 60.0
 SWEEP_S = 15.0
 MOST_CLIENTS = 256
@@ -47,6 +49,8 @@ MOST_REMEMBERED = 1024
 MOST_COUNTED = 1_000_000
 _ECN = 3
 """Both bits: CE (RFC 3168 §5)."""
+# Room for the TOS byte that comes beside a datagram (recvmsg); the largest UDP payload; a socket's buffer that holds a
+# burst of a video's key frames.
 _ANCILLARY_BYTES = 64
 _LARGEST_DATAGRAM = 65_535
 _BUFFER_BYTES = 1 << 20

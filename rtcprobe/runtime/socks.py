@@ -33,6 +33,8 @@ _CONNECT = 1
 _IPV4, _NAME, _IPV6 = 1, 3, 4
 _GRANTED, _FORBIDDEN, _UNREACHABLE, _REFUSED, _NOT_SUPPORTED = 0, 2, 4, 5, 7
 """Replies. Source: RFC 1928 §6."""
+# What a socket hands over at once; a browser that does not finish its greeting is not one; and the names refused that
+# are kept for the report.
 _CHUNK_BYTES = 65_536
 _GREETING_S = 10.0
 _GOODBYE_S = 1.0

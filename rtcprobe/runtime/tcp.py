@@ -102,6 +102,7 @@ class TcpConnection:
     def post(self, size_bytes: int, what: str, delivered: Callable[[], object], *, from_server: bool = False) -> None:
         """Send a message of ``size_bytes``; ``delivered`` is called at once when its last byte has come."""
         sizes = [SEGMENT_BYTES] * (size_bytes // SEGMENT_BYTES)
+        # A message of nothing is a segment, too: somebody waits for it to be delivered.
         if size_bytes % SEGMENT_BYTES or not sizes:
             sizes.append(size_bytes % SEGMENT_BYTES)
         (self._server if from_server else self._client).push(sizes, what, delivered)
@@ -187,6 +188,7 @@ class _Sender:
         while self._unsent < len(self.segments) and self._unsent - self._unacknowledged < self._window:
             self._transmit(self._unsent)
             self._unsent += 1
+        # One timer for the oldest unacknowledged one; sending more does not put it off (RFC 6298, section 5.1).
         if self._timer is None and self._unacknowledged < self._unsent:
             self._restart_timer()
 
@@ -203,6 +205,7 @@ class _Sender:
             self.other.advance(came)
         if index >= self.expected:  # else a copy of what was delivered: it is acknowledged again, and that is all
             self._received.add(index)
+        # Which copy came first tells which resends were needed.
         if self.segments[index].arrived_copy_s is None:
             self.segments[index].arrived_copy_s = sent_s
         complete: list[Callable[[], object]] = []
@@ -219,9 +222,12 @@ class _Sender:
             delivered()
 
     def _acknowledge(self, expected: int, sent_s: float) -> None:
+        # Timed by the copy that was acknowledged (the timestamp option), so Karn's rule is not needed (RFC 7323,
+        # section 4).
         self._round_trip.sample(_instant_s(self._network) - sent_s)
         if expected == self._unacknowledged < self._unsent:  # nothing new, though something is under way
             self._duplicates += 1
+            # Once: the ones after the third tell of the same hole.
             if self._duplicates == DUPLICATE_ACKS:
                 self._transmit(self._unacknowledged)
         self.advance(expected)
@@ -230,6 +236,8 @@ class _Sender:
         """Take note that everything before segment ``expected`` has arrived."""
         if expected <= self._unacknowledged:
             return
+        # By what was acknowledged, not by one an acknowledgement: an acknowledgement that was lost is made up for (RFC
+        # 3465).
         self._window += expected - self._unacknowledged  # slow start: a join is over before congestion avoidance
         for index in range(self._unacknowledged, expected):
             if len(self.segments[index].sent_s) == 1:  # it tells of no retransmission: hours of media ride on TURN
@@ -312,6 +320,7 @@ class _Asked:
     def at_server(self, copy_s: float) -> None:
         if self._serve is None or (self._serving is not None and self._serving.done()):
             carry(self._network, self._down, self._answer_bytes, self._at_client, copy_s)
+        # The first copy to arrive is served; the others wait for the same end.
         elif self._serving is None:
             self._serving = asyncio.ensure_future(self._serve())
             self._serving.add_done_callback(lambda task: self._served(task, copy_s))
@@ -357,6 +366,7 @@ def resends(side: Side, what: str, sent_s: Sequence[float], arrived_copy_s: floa
 
 
 def _release(network: Network, due_s: float, arrive: Callable[..., object], *args: object) -> None:
+    # On the virtual clock a timer fires at its instant: there is no lateness to measure.
     if not network.sockets:
         arrive(*args)
         return

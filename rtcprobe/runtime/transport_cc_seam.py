@@ -36,6 +36,7 @@ from rtcprobe.control.feedback import EXTENSION_URI, Feedback, parse_feedback
 from rtcprobe.control.receiver import Recorder, interval_s
 from rtcprobe.errors import BadInputError
 from rtcprobe.runtime.aiortc_seam import attribute, on_state
+from rtcprobe.runtime.extensions import place_of
 from rtcprobe.runtime.network import Network
 
 __all__ = ["EXTENSION_URI", "Numbered", "TransportCc"]
@@ -72,6 +73,10 @@ class TransportCc:
         self.left: list[Numbered] = []
         self.came: list[Numbered] = []
         self.told: list[tuple[float, Feedback]] = []
+        self.when_told: Callable[[Feedback, float], None] | None = None
+        """Called with each report as it comes, and when: who adapts to them."""
+        self.at_the_door = False
+        """Packets are numbered as they leave (``renumbered``), not as they are made: a pacer changes their order."""
         self._network = network
         self._dtls = dtls
         self._next = 0
@@ -121,7 +126,24 @@ class TransportCc:
         if self._timer is not None:
             self._timer.cancel()
 
+    def renumbered(self, data: bytes) -> tuple[bytes, int | None]:
+        """Return a packet of RTP with the transport's next number, and that; as it is and None where it bears none."""
+        wanted = getattr(self._map, _IDS).transport_sequence_number
+        if not wanted or not data[0] & _EXTENDED:
+            return data, None
+        begin = 12 + 4 * (data[0] & 0x0F)
+        until = begin + 4 + 4 * int.from_bytes(data[begin + 2 : begin + 4], "big")
+        place = place_of(data[begin:until], wanted)
+        if place is None:
+            return data, None
+        number = self._draw()
+        at = begin + place
+        return data[:at] + number.to_bytes(2, "big") + data[at + 2 :], number
+
     def _count(self) -> int:
+        return 0 if self.at_the_door else self._draw()
+
+    def _draw(self) -> int:
         number, self._next = self._next, (self._next + 1) & 0xFFFF
         return number
 
@@ -145,7 +167,10 @@ class TransportCc:
         while place + 4 <= len(data):
             end = place + 4 + 4 * int.from_bytes(data[place + 2 : place + 4], "big")
             with suppress(BadInputError):  # another packet of the compound, or nonsense
-                self.told.append((self._network.now_s(), parse_feedback(data[place:end])))
+                report, now_s = parse_feedback(data[place:end]), self._network.now_s()
+                self.told.append((now_s, report))
+                if self.when_told is not None:
+                    self.when_told(report, now_s)
             place = end
 
     def _report(self) -> None:

@@ -36,6 +36,7 @@ DEFAULT_LIFETIME_S: Final = 600
 MOST_LIFETIME_S: Final = 3600
 """Source: RFC 8656 §3.2 and §7.2."""
 MOST_ALLOCATIONS: Final = 256
+# IANA's protocol number, in the first byte of REQUESTED-TRANSPORT.
 _UDP: Final = 17
 _CHANNELS: Final = range(0x4000, 0x5000)
 """Source: RFC 8656 §12."""
@@ -122,6 +123,7 @@ class TurnServer:
             return None
         if message.message_class == stun.Class.INDICATION:
             return self._indicated(message, client)
+        # An answer that we never asked for.
         if message.message_class != stun.Class.REQUEST:
             return None
         return self._answered(message, client, now_s)
@@ -146,6 +148,7 @@ class TurnServer:
         return Relayed(data, peer)
 
     def _answered(self, message: stun.Message, client: Address, now_s: float) -> bytes | None:
+        # STUN proper, and without credentials, as everywhere.
         if message.message_method == stun.Method.BINDING:
             return bytes(_success(message, {"XOR-MAPPED-ADDRESS": client}))
         answers = {
@@ -166,6 +169,7 @@ class TurnServer:
     def _unknown(self, message: stun.Message) -> stun.Message | None:
         """Return the refusal of a client that does not show who it is. Source: RFC 8489 §9.2.4."""
         said = message.attributes
+        # The first request of every client, by protocol: no attempt to count.
         if "MESSAGE-INTEGRITY" not in said:
             return _failure(message, 401, "Unauthorized", self._challenge)
         if not {"USERNAME", "REALM", "NONCE"} <= said.keys():

@@ -135,6 +135,7 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
     ) -> asyncio.Future[Any]:
         """Run ``func`` here and now: a thread would finish at a moment that no seed decides."""
         del executor
+        # Its awaiter still takes a round of the loop to go on, as after a thread.
         future = self.create_future()
         try:
             future.set_result(func(*args))
@@ -172,6 +173,7 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
 
     def _jump(self) -> None:
         scheduled = self._scheduled  # type: ignore[attr-defined]  # asyncio's heap of timers
+        # Rule 4: the loop would otherwise wait in real time, for ever.
         if not scheduled and not self._events:
             raise VirtualTimeStoppedError("virtual time stands still: nothing is ready and no timer is set")
         next_s = scheduled[0]._when if scheduled else math.inf  # noqa: SLF001

@@ -79,6 +79,7 @@ _TARGET_OPTIONS: dict[str, tuple[str, Any]] = {
     ),
     "hosts": ("Whom the page may reach beside its own host (page).", ["sfu.example", "*.vendor.example"]),
     "ends": ("echo: one page, which hears itself; two: a page at either end (page).", "two"),
+    "mouth": ("generator: the microphone is ours; file: the browser's own, which plays a file of ours (page).", "file"),
     "browser": ("The Chromium to start (page); found by itself where it is left out.", "/usr/bin/chromium"),
     "textroom": ("Which TextRoom of the same server messages go through (janus videoroom, audiobridge).", 1234),
     "pin": ("The room's pin (janus), by name: env:NAME or file:PATH.", "env:ROOM_PIN"),

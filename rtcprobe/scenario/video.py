@@ -19,6 +19,12 @@ from rtcprobe.units import format_duration, format_rate, parse_duration, parse_r
 __all__ = ["VideoPlan", "parse_read", "video_plan", "video_schema"]
 
 _LONGEST_S: Final = 10.0
+CONTROLS: Final = ("fixed", "gcc", "remb")
+_ADAPTS: Final = ("640x480", 30, "vp8")
+"""Where the law of the encoder was read off recorded calls (``adaptation.encoder``)."""
+_LEAST_MAX_BPS: Final = 150e3
+"""RFC 8867 §4.3: the least that a camera's encoder can be asked for."""
+# read = "all" / "timestamps" / "every " number ordinal ; "every 5th"
 _READ: Final = re.compile(r"^\s*(?:all|timestamps|every ([1-9][0-9]{0,3})(?:st|nd|rd|th))\s*$")
 
 
@@ -27,8 +33,9 @@ class VideoPlan:
     """A camera, and the viewer at the same place.
 
     ``playout`` is one of ``playout.frames``; ``nack`` whether packets are asked for again; ``sync`` whether sound and
-    picture are made to agree. ``read_every``: the number is read in every n-th frame, in none for 0. ``capture_s``,
-    ``encode_s`` and ``display_s`` are what camera, encoder and screen add: assumed, constant, stages of their own.
+    picture are made to agree. ``read_every``: the number is read in every n-th frame, in none for 0. ``control``
+    names what the rate follows (``adaptation.controller_of``). ``capture_s``, ``encode_s`` and ``display_s`` are what
+    camera, encoder and screen add: assumed, constant, stages of their own.
     """
 
     settings: VideoSettings = field(default_factory=VideoSettings)
@@ -39,11 +46,34 @@ class VideoPlan:
     capture_s: float = 0.0
     encode_s: float = 0.0
     display_s: float = 0.0
+    control: str = "fixed"
 
     def __post_init__(self) -> None:
+        self._check_control()
         for name, value in (("capture", self.capture_s), ("encode", self.encode_s), ("display", self.display_s)):
             if not 0.0 <= value <= _LONGEST_S:
                 raise BadInputError(f"{name} {format_duration(value)} is impossible", "give 0ms to 10s")
+
+    def _check_control(self) -> None:
+        """Refuse what is not known of a camera that adapts: its encoder's law is that of one size and codec."""
+        if self.control == "fixed":
+            return
+        each = self.settings
+        if (each.size, each.fps, each.codec) != _ADAPTS:
+            raise BadInputError(
+                f"control {self.control} with {each.size} {each.fps}/s {each.codec} is not known",
+                "a camera that adapts is one of 640x480, 30 a second, vp8",
+            )
+        if each.bitrate_bps < _LEAST_MAX_BPS:
+            raise BadInputError(
+                f"bitrate {format_rate(each.bitrate_bps)} leaves control {self.control} nothing to decide",
+                f"it is the most that the encoder takes: give {format_rate(_LEAST_MAX_BPS)} or more",
+            )
+        if self.read_every:
+            raise BadInputError(
+                f"frames are not read with control {self.control}: how large each is depends on the line",
+                "read: timestamps, or leave read out",
+            )
 
     @property
     def watched(self) -> str:
@@ -61,7 +91,9 @@ class VideoPlan:
     def __str__(self) -> str:
         """As one reads it: ``"640x480 30/s vp8 500kbit"``."""
         each = self.settings
-        return f"{each.size} {each.fps}/s {each.codec} {format_rate(each.bitrate_bps)}"
+        rate = format_rate(each.bitrate_bps)
+        most = rate if self.control == "fixed" else f"at most {rate} by {self.control}"
+        return f"{each.size} {each.fps}/s {each.codec} {most}"
 
 
 def video_plan(says: Mapping[str, Any]) -> VideoPlan:
@@ -70,8 +102,10 @@ def video_plan(says: Mapping[str, Any]) -> VideoPlan:
     Raises:
         BadInputError: a size or a rate that cannot be meant.
     """
-    usual = {name: schema["default"] for name, schema in video_schema()["properties"].items()}
-    says = {**usual, **says}
+    usual = {name: schema["default"] for name, schema in video_schema()["properties"].items() if "default" in schema}
+    says = {"control": "fixed", **usual, **says}
+    if says["control"] != "fixed" and says["read"] == "all":  # what an absent key says: there is nothing to read
+        says["read"] = "timestamps"
     width, height = parse_size(says["size"])
     return VideoPlan(
         settings=VideoSettings(
@@ -88,6 +122,7 @@ def video_plan(says: Mapping[str, Any]) -> VideoPlan:
         capture_s=parse_duration(says["capture"]),
         encode_s=parse_duration(says["encode"]),
         display_s=parse_duration(says["display"]),
+        control=says["control"],
     )
 
 
@@ -125,18 +160,8 @@ def video_schema() -> dict[str, Any]:
                 list(POLICIES),
                 default="libwebrtc",
             ),
-            "nack": {
-                "type": "boolean",
-                "description": "Whether lost packets are asked for again.",
-                "examples": [False],
-                "default": True,
-            },
-            "sync": {
-                "type": "boolean",
-                "description": "Whether sound and picture are made to agree (neteq beside libwebrtc or chromium).",
-                "examples": [False],
-                "default": True,
-            },
+            "nack": _switch("Whether lost packets are asked for again."),
+            "sync": _switch("Whether sound and picture are made to agree (neteq beside libwebrtc or chromium)."),
             "read": written(
                 "read",
                 _READ.pattern,
@@ -145,6 +170,7 @@ def video_schema() -> dict[str, Any]:
                 "every 5th",
                 default="all",
             ),
+            "control": _control_schema(),
             "capture": quantity("duration", "What the camera adds; assumed.", "30ms", default="0ms"),
             "encode": quantity("duration", "What encoding a frame adds; assumed.", "5ms", default="0ms"),
             "display": quantity("duration", "What the screen adds; assumed.", "20ms", default="0ms"),
@@ -153,3 +179,18 @@ def video_schema() -> dict[str, Any]:
         "moving scene with the number of each frame in it. Without this key there is no picture.",
         examples=[{"size": "640x480", "fps": 30, "bitrate": "500kbit", "codec": "vp8"}],
     )
+
+
+def _control_schema() -> dict[str, Any]:
+    """Return the schema of ``control``: without a default, so that situations without it stay equal."""
+    return choice(
+        "What the rate follows. fixed (meant where nothing is said): bitrate, whatever the line takes. gcc: "
+        "transport-wide feedback, as libwebrtc's sender does (rate, size, frame rate, pacing, repair); remb: the "
+        "receiver's estimate, as stock aiortc does. Then bitrate is the most that the encoder takes, and frames are "
+        "told by their RTP time.",
+        list(CONTROLS),
+    )
+
+
+def _switch(description: str) -> dict[str, Any]:
+    return {"type": "boolean", "description": description, "examples": [False], "default": True}

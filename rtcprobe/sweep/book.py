@@ -20,6 +20,7 @@ from rtcprobe.sweep.grid import Task
 
 __all__ = ["Book", "read_rows"]
 
+# A hundred thousand jobs of 10 kB: what a grid may have (``sweep.grid``).
 MOST_BYTES: Final = 2**30
 Row = Mapping[str, Any]
 

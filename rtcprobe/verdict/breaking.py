@@ -19,6 +19,7 @@ from rtcprobe.units import format_duration, parse_duration
 __all__ = ["Break", "parse_break"]
 
 _CURE = "write it like 'device +30ms'"
+# A milestone is a sum of phases, in floating point: the phase's own end must count as after it.
 _ROUNDING_S = 1e-9
 
 
@@ -56,6 +57,7 @@ class Break:
         if self.name not in attempt.phases:
             return attempt
         names = list(attempt.phases)
+        # All that comes after the phase is as much later; what came before is as it was.
         end_s = sum(attempt.phases[name] for name in names[: names.index(self.name) + 1])
         marks = {
             name: at_s + self.added_s if at_s >= end_s - _ROUNDING_S else at_s for name, at_s in attempt.marks.items()

@@ -338,7 +338,7 @@ _JUDGED: Mapping[Kind, _Judged] = {
     "mouth_to_ear": _Judged(stages=STAGES),
     "glass_to_glass": _Judged(
         stages=(*VIDEO_STAGES, "network_and_target", "network_and_page"),
-        figures={"freeze_share": "share", "frame_rate": "number"},
+        figures={"freeze_share": "share", "frame_rate": "number", "full_size_share": "share", "smaller_s": "s"},
     ),
     "lip_sync": _Judged(figures={"corrections": "number", "audio_held_s": "s", "video_held_s": "s"}),
     "response": _Judged(

@@ -1,11 +1,12 @@
 """A sender that adapts over a line that changes: laws of the model, its figures, and the command."""
 
 import json
+from itertools import pairwise
 
 import pytest
 from numpy.random import SeedSequence
 
-from rtcprobe.adaptation import Call, Settings, case_names, controller_of, fall_of, figures_of, find_case
+from rtcprobe.adaptation import Call, Settings, capacity_of, case_names, controller_of, fall_of, figures_of, find_case
 from rtcprobe.adaptation.adjuster import BitrateAdjuster
 from rtcprobe.adaptation.encoder import Encoder, QualityScaler
 from rtcprobe.adaptation.receiver import Packet, VideoReceiver
@@ -69,8 +70,8 @@ def test_nothing_is_made_on_the_way():
 
 
 def test_voice_is_not_queued_behind_video():
-    courses = [call("delay 40ms rate 300kbit limit 200ms", 60, seed=seed) for seed in range(5)]
-    assert sorted(course.voice_unplayed / course.voice_sent for course in courses)[2] < 0.01
+    courses = [call("delay 40ms rate 300kbit limit 200ms", 60, seed=seed) for seed in range(3)]
+    assert max(course.voice_unplayed / course.voice_sent for course in courses) < 0.01
 
 
 @pytest.mark.parametrize(
@@ -180,6 +181,28 @@ def test_a_low_frame_rate_keeps_itself_low():
     assert 0 < sum(frames[300:]) / 10 < 5
 
 
+def test_after_a_fall_frames_stay_large_until_they_emptied_what_the_buffer_of_the_new_rate_holds():
+    encoder = Encoder(iter(lambda: 1.0, None), 4e6, scales=False)
+    made = [8 * encoder.frame(2e6 if frame < 300 else 400e3, None, frame / 30)[0] for frame in range(400)]
+    before = sum(made[250:300]) / 50
+    assert before == pytest.approx(2e6 / 30, rel=0.02)
+    # The new buffer holds 400 kbit and is full: at 67 kbit a frame, 13 of which are its share, three frames go before
+    # it is below the 240 kbit from which on the quantiser may rise, and three more before all of it is allowed.
+    assert all(bits >= before for bits in made[300:303])
+    assert all(later < sooner for sooner, later in pairwise(made[303:307]))
+    assert max(made[310:]) < before / 3
+    assert sum(made[350:]) / 50 == pytest.approx(400e3 / 30, rel=0.1)
+
+
+def test_a_codec_that_is_new_may_use_any_quantiser():
+    encoder = Encoder(iter(lambda: 1.0, None), 4e6, scales=False)
+    for frame in range(60):
+        encoder.frame(2e6, None, frame / 30)
+    encoder.frame(100e3, None, 2.0)
+    # libvpx ties it to the mean of the frames from the 151st on; a full buffer takes a quarter off the coarsest, 106.
+    assert encoder.qp == pytest.approx(0.75 * 106)
+
+
 def test_the_scaler_looks_at_60_frames_smoothed_by_the_millisecond():
     scaler = QualityScaler()
     for n in range(59):
@@ -278,6 +301,20 @@ def test_the_scoreboard_names_what_never_came():
     assert 0 < figures["delay_p95_ms"] <= 250
 
 
+def test_a_line_that_repeats_itself_has_as_many_capacities_as_it_has_rounds():
+    spec = parse_link("rate 2mbit at 1s rate 300kbit at 2s rate 2mbit repeat 3s")
+    assert capacity_of(spec, 6.0) == [(0.0, 2e6), (1.0, 3e5), (2.0, 2e6), (4.0, 3e5), (5.0, 2e6)]
+    assert capacity_of(spec) == capacity_of(spec, 3.0) == [(0.0, 2e6), (1.0, 3e5), (2.0, 2e6)]
+
+
+def test_where_nothing_arrives_the_sentence_says_so_and_the_state_is_named(rtcprobe):
+    code, out, _ = rtcprobe("adapt", "--link", "loss 100%", "--length", "6s", "--seeds", "1", "-q")
+    assert code == 0
+    assert "link: Nothing that gcc sends arrives." in out
+    code, out, _ = rtcprobe("adapt", "--link", "delay 20ms outage 3s 60s", "--length", "9s", "--seeds", "1", "-q")
+    assert "no feedback" in out
+
+
 def test_a_picture_that_never_shrank_has_no_time_to_come_back():
     line = "delay 40ms rate 1.5mbit limit 200ms at 4s rate 600kbit at 7s rate 1.5mbit"
     assert figures_of(call(line, 9, "remb"), parse_link(line))["to_full_size_s"] is None
@@ -299,13 +336,22 @@ def test_the_command_says_its_engine_a_sentence_and_figures(rtcprobe, tmp_path):
     assert err == "adapt: link (2 calls)\n"  # where nobody watches: a line a scenario
     drawn = page.read_text()
     assert drawn.count("<svg") == 2
-    assert "capacity (dashed), estimate (line), sent (second line)" in drawn
+    assert "capacity (dashed), estimate (line), sent (dash-dotted)" in drawn
     assert "seconds with a freeze (crosses)" in drawn
     assert out.startswith("engine: model (virtual time, 2 seeds); controller: gcc")
     assert "When the line falls to 300kbit, gcc sends below it after" in out
     document = json.loads(path.read_text())
     assert document["engine"] == "model"
-    assert set(document["scenarios"][0]["figures"]) >= {"below_capacity_s", "freezes", "voice_unplayed"}
+    figures = document["scenarios"][0]["figures"]
+    assert set(figures) >= {"below_capacity_s", "freezes", "voice_unplayed", "utilisation", "swings", "frames_lost"}
+    assert "settled_from_4_s" in figures
+    assert "settled after a change of capacity, the longest" in out
+    assert "  the estimate was held by " in out
+    (flow,) = document["scenarios"][0]["flows"]
+    assert (flow["way"], flow["start_s"]) == ("there", 0.0)
+    assert len(flow["offered_bps"]) == len(flow["delay_mean_s"]) == 10
+    assert len(flow["sent_bps"]) == 50  # each 200 ms
+    assert sum(flow["sent_bps"]) / 5 == pytest.approx(sum(flow["offered_bps"]))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from calls import call as virtual_call
 from calls import setup
 from far_end import called, far_end, on_the_real_loop, reply
 
+from rtcprobe.call.targets import endings
+from rtcprobe.errors import MeasurementError
 from rtcprobe.link import parse_link
 from rtcprobe.timeline import Stop
 
@@ -114,3 +116,99 @@ def test_a_mouth_that_nobody_asks_for_frames_ends_the_call_too():
     plan = setup(frames=50, endless=False)
     made = virtual_call(plan, talk=True, deaf=True)
     assert made.cut == "a mouth had not said all it has 6.0 s into the call: nothing asked for its frames"
+
+
+@pytest.fixture
+def soon(monkeypatch):
+    """Hanging up is given up after a tenth of a second."""
+    monkeypatch.setattr(endings, "HANG_UP_TIMEOUT_S", 0.1)
+
+
+async def for_ever():
+    await asyncio.get_running_loop().create_future()
+
+
+async def deaf():
+    try:
+        await for_ever()
+    except asyncio.CancelledError:
+        raise ValueError("told to stop, it fails") from None
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("ending", [for_ever, deaf])
+@pytest.mark.parametrize(
+    ("open_now", "sentence"),
+    [
+        ([], "leaving: not done within 100ms"),
+        (["A is silent"], "leaving: A is silent"),
+        (["A is silent", "B is", "A is silent"], "leaving: A is silent (and 1 more like it)"),
+    ],
+)
+def test_a_step_of_hanging_up_that_takes_too_long_says_so_and_what_it_waited_for(ending, open_now, sentence):
+    async def main():
+        told = await endings.bounded("leaving", ending(), lambda: open_now)
+        await asyncio.sleep(0.01)  # what it meets when it is given up is nobody's news
+        return told
+
+    assert on_the_real_loop(main()) == sentence
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_step_that_is_done_says_nothing_and_one_that_fails_says_how():
+    async def fails():
+        raise MeasurementError("the server would not", "ask again")
+
+    async def main():
+        return [await endings.bounded("leaving", step) for step in (asyncio.sleep(0), fails())]
+
+    assert on_the_real_loop(main()) == [None, "leaving: the server would not: ask again"]
+
+
+def a_session_each(*goodbyes):
+    """Return a server of sessions that takes their ends as ``goodbyes`` say, one after the other."""
+    left = list(goodbyes)
+
+    async def respond(server, request):
+        if request.method == "DELETE":
+            return left.pop(0)
+        media = (
+            "recvonly" if "a=sendonly" in request.body else "sendonly" if "a=recvonly" in request.body else "sendrecv"
+        )
+        answer = await server.answer(request.body, media=media)
+        return reply("201 Created", answer, content_type=SDP, location=f"/session/{len(server.peers)}")
+
+    return respond
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_session_whose_end_is_not_answered_is_told_with_how_far_it_came():
+    async def main():
+        async with far_end(a_session_each(None)) as server:
+            return await called(f"sdp+{server.url}/", options={"delete": True}), server.url
+
+    call, url = on_the_real_loop(main())
+    assert call.failed is None
+    (told,) = call.warnings
+    assert re.fullmatch(
+        rf"leaving: end of the session \(DELETE {url}/session/1\): not within 100ms, "
+        "waiting for the answer to begin",
+        told,
+    )
+
+
+@pytest.mark.usefixtures("soon")
+def test_of_two_sessions_one_refused_and_one_unanswered_both_are_told():
+    async def main():
+        async with far_end(a_session_each(reply("500 Internal Server Error", "busy"), None)) as server:
+            target = f"whip+whep+{server.url}/{{whip,whep}}"
+            return await called(target)
+
+    call = on_the_real_loop(main())
+    assert call.failed is None
+    told = sorted(re.sub(r"\S*/session/.", "…", each) for each in call.warnings)
+    assert told[1].startswith("leaving: end of the session (DELETE …): the server answered 500 Internal Server Error")
+    assert re.fullmatch(
+        r"leaving: end of the session \(DELETE …\): not within 100ms, waiting for the answer to begin", told[0]
+    )
+    assert len(told) == 2

@@ -3,11 +3,12 @@
 import asyncio
 
 import pytest
-from far_end import on_the_real_loop
+from far_end import called, on_the_real_loop
 
 from rtcprobe.call import ng
 from rtcprobe.call.bencode import decode, encode
 from rtcprobe.call.ng import NgClient
+from rtcprobe.call.targets import endings
 from rtcprobe.call.targets.rtpengine import make_target
 from rtcprobe.errors import BadInputError, MeasurementError
 from rtcprobe.link import Path
@@ -113,6 +114,29 @@ def test_a_server_that_says_nothing_is_left_in_time(monkeypatch):
         MeasurementError, match=r"127\.0\.0\.1:\d+ did not answer within 100ms, asked [34] times: start it"
     ):
         asked()
+
+
+def test_a_call_that_rtpengine_does_not_end_or_will_not_says_so(monkeypatch):
+    monkeypatch.setattr(endings, "HANG_UP_TIMEOUT_S", 0.1)
+    refused = said(**{"result": "error", "error-reason": "Unknown call-id"})
+
+    async def main(*answers):
+        loop = asyncio.get_running_loop()
+        transport, server = await loop.create_datagram_endpoint(lambda: Rtpengine(answers), local_addr=("127.0.0.1", 0))
+        try:
+            return await called(
+                "rtpengine+ng://{}:{}".format(*transport.get_extra_info("sockname")), join_timeout_s=0.1
+            )
+        finally:
+            assert [question["command"] for _, question in server.asked][-1] == "delete"
+            transport.close()
+
+    silent, refusing = on_the_real_loop(main()), on_the_real_loop(main(None, None, refused))
+    assert any(each.startswith("leaving: rtpengine, delete: 127.0.0.1:") for each in silent.warnings)
+    assert silent.warnings[-1].endswith(" did not answer within 100ms")
+    assert refusing.warnings[-1].startswith(
+        "leaving: rtpengine, delete: the server answered an error: 'Unknown call-id'"
+    )
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,7 @@ def test_of_our_own_page_and_a_peer_the_page_alone_films_in_its_browser():
         ({"hosts": ["https://sfu.example"]}, "target.hosts: 'https://sfu.example' is no host"),
         ({"ends": "three"}, "target.ends 'three' is not known"),
         ({"browser": 5}, "target.browser 5 is no path"),
+        ({"mouth": "tape"}, "target.mouth 'tape' is not known: use generator, file"),
         ({"step": []}, "target.step is not known to page+https"),
     ],
 )
@@ -118,7 +119,7 @@ class Page:
         self.sdp, self.faults, self.refusals, self.connects = [], [], [], []
         self.told = Told(
             timeline=self.timeline,
-            descriptions=self.sdp.append,
+            described=lambda sdp, own: self.sdp.append((sdp, own)),
             complain=self.faults.append,
             connected=lambda: self.connects.append(True),
             refused=self.refusals.append,
@@ -218,6 +219,7 @@ def test_sound_comes_back_on_our_clock_track_by_track_the_loudest_first():
     for number, level in ((1, 3), (2, 3000)):
         pcm = base64.b64encode(np.full(960, level, dtype="<i2").tobytes()).decode()
         told = {"n": 1, "id": number, "origin": 5000.0, "stamps": [0, 10_000], "sizes": [480, 480], "rate": 48_000}
+        told["behind"] = [0.1, 0.1]
         returned.take(json.dumps({**told, "pcm": pcm}))
     sound, _ = returned.sounds(-4.0, {})
     assert sound.at_s == pytest.approx([1.0, 1.01])
@@ -228,6 +230,7 @@ def test_sound_of_another_rate_is_brought_to_ours_block_by_block():
     returned = Returned()
     pcm = base64.b64encode(np.zeros(882, dtype="<i2").tobytes()).decode()
     told = {"n": 1, "id": 1, "origin": 0.0, "stamps": [0, 10_000], "sizes": [441, 441], "rate": 44_100, "pcm": pcm}
+    told["behind"] = [0.1, 0.1]
     returned.take(json.dumps(told))
     assert returned.sounds(0.0, {})[0].sizes.tolist() == [480, 480]
 
@@ -288,7 +291,7 @@ def test_what_a_page_says_of_its_playout_goes_by_w3cs_names():
 def test_a_link_tells_ice_dtls_and_the_first_packet_of_sound():
     reached = {}
     tap = BrowserTap("caller", reached.setdefault)
-    tap.audio = {111}
+    tap.takes.audio = {111}
     tap.received(b"\x01\x01" + bytes(18), 1.0)  # a Binding answered
     plain = bytes((22, 0xFE, 0xFD, 0, 0)) + bytes(6) + b"\x00\x02hi"  # a handshake record of epoch 0
     tap.received(plain, 2.0)
@@ -301,24 +304,48 @@ def test_a_link_tells_ice_dtls_and_the_first_packet_of_sound():
 
 def test_what_left_is_told_of_the_source_of_sound_that_sent_most():
     tap = BrowserTap("caller", lambda *_: None)
-    tap.audio = {111}
+    tap.sends.audio = {111}
     for place, (kind, source) in enumerate([(111, 7), (96, 8), (96, 8), (111, 9), (111, 9)]):
         tap.sent(bytes((0x80, kind)) + place.to_bytes(2, "big") + bytes(4) + source.to_bytes(4, "big"), float(place))
     assert [each.ssrc for each in tap.spoken()] == [9, 9]
 
 
-def test_a_payload_type_that_another_connection_offered_for_pictures_is_still_that_of_sound():
-    # A page at mediasoup: it offers pictures as 96 to 101, and is sent sound as 100, pictures as 101.
+def described(direction, *sections):
+    lines = [f"m={medium} 9 UDP/TLS/RTP/SAVPF {numbers}\r\na={direction}\r\n" for medium, numbers in sections]
+    return "v=0\r\ns=-\r\n" + "".join(lines)
+
+
+@pytest.mark.parametrize("films", [96, 100])
+def test_a_payload_type_is_of_what_it_was_agreed_on_for_that_way(films):
+    # A page at mediasoup sends by the browser's own numbers, VP9 of profile 2 as 100, and takes Opus as 100.
     reached = {}
     tap = BrowserTap("caller", reached.setdefault)
-    tap.audio, tap.video = {111, 100}, {96, 97, 100, 101}
-    for at_s, kind, source in ((1.0, 101, 8), (2.0, 100, 7)):
-        packet = bytes((0x80, kind)) + bytes(6) + source.to_bytes(4, "big")
-        tap.sent(packet, at_s)
-        tap.received(packet, at_s)
-    assert reached == {"first_packet": 2.0}
-    assert (len(tap.arrivals), len(tap.pictures_came())) == (1, 1)
+    tap.described(described("sendonly", ("audio", "111 63"), ("video", "96 97 98 99 100 101")), True)
+    tap.described(described("recvonly", ("audio", "111"), ("video", f"{films} {films + 1}")), False)
+    for own, direction in ((False, "sendonly"), (True, "recvonly")):
+        tap.described(described(direction, ("audio", "100"), ("video", "101 102"), ("application", "5000")), own)
+    for at_s, kind, source in ((1.0, films, 8), (1.1, films, 8), (1.2, 111, 7)):
+        tap.sent(bytes((0x80, kind)) + bytes(6) + source.to_bytes(4, "big"), at_s)
+    for at_s, kind in ((2.0, 101), (2.1, 101), (2.2, 100)):
+        tap.received(bytes((0x80, kind)) + bytes(6) + kind.to_bytes(4, "big"), at_s)
     assert (tap.films(), [each.ssrc for each in tap.spoken()]) == ((8,), [7])
+    assert reached == {"first_packet": 2.2}
+    assert (len(tap.arrivals), len(tap.pictures_came())) == (1, 2)
+
+
+def test_a_number_that_two_connections_take_differently_is_of_sound_and_rubbish_of_nothing():
+    tap = BrowserTap("caller", lambda *_: None)
+    for sdp in (
+        "",
+        "\nm=",
+        "\nm=video",
+        described("recvonly", ("video", "100 x 101")),
+        described("sendrecv", ("audio", "100")),
+    ):
+        tap.described(sdp, True)
+    assert [tap.takes.sound(kind) for kind in (100, 101)] == [True, False]
+    assert [tap.takes.picture(kind) for kind in (100, 101)] == [False, True]
+    assert tap.sends.sound(100)
 
 
 class NoPage:

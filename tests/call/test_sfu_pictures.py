@@ -87,7 +87,7 @@ def test_servers_send_pictures_again_and_ask_for_them_as_the_scenario_says(leg, 
 
 def test_joins_say_what_their_first_pictures_took():
     assert [each.asked for each in run().join.attempts] == [{}, {}]
-    lossy = run("link=delay 40ms loss 15%", "call.joins=4", "call.calls=1", "call.duration=1s", "video.bitrate=400kbit")
+    lossy = run("link=delay 40ms loss 15%", "call.joins=2", "call.duration=500ms", "video.bitrate=400kbit")
     asked = [each.asked for each in lossy.join.attempts]
     assert any(each.get("resent", 0) > 0 for each in asked)
     assert all(each.get("packets", 0) >= each.get("resent", 0) > -1 for each in asked)

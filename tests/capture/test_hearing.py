@@ -2,6 +2,7 @@
 
 import json
 import math
+from functools import cache
 
 import numpy as np
 import pytest
@@ -37,6 +38,7 @@ def bad(folder):
     return written(folder, "bad.pcap", files.call(4.0, lost=lost, late=late))
 
 
+@cache
 def heard(path, **asked):
     (stream,) = hear(read_capture(path), path.name, **asked).streams
     return stream

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtcprobe.control.allocation import Share, allocated
+from rtcprobe.control.allocation import Share, allocated, overhead_bps
 
 VOICE = Share(least_bps=52e3, most_bps=52e3)
 VIDEO = Share(least_bps=30e3, most_bps=1700e3)
@@ -67,3 +67,9 @@ def test_nobody_gets_more_than_is_there_nor_than_twice_the_maximum_nor_less_than
         assert sum(got) >= target_bps * (1 - 1e-9) or all(
             bps >= share.most_bps - 1e-6 for share, bps in zip(shares, got, strict=True)
         )
+
+
+@pytest.mark.parametrize(("kbps", "taken_kbps"), [(561.3, 18.56), (300, 9.92)])
+def test_headers_of_full_packets_are_taken_from_a_share(kbps, taken_kbps):
+    # The specification's: packets of 1228 bytes, 40 of them headers; 58 and 31 a second.
+    assert overhead_bps(1e3 * kbps, 1228, 40) == pytest.approx(1e3 * taken_kbps)

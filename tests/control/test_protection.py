@@ -2,7 +2,15 @@
 
 import pytest
 
-from rtcprobe.control.protection import LossWindow, Parity, ParityRates, code_rates, encoder_share, parity_packets
+from rtcprobe.control.protection import (
+    LossWindow,
+    Parity,
+    ParityRates,
+    SentRate,
+    code_rates,
+    encoder_share,
+    parity_packets,
+)
 from rtcprobe.control.reports import LossReports
 
 VGA = 640 * 480
@@ -81,6 +89,21 @@ def test_protection_costs_the_encoder_half_at_most():
     assert encoder_share(900, 100) == pytest.approx(0.9)
     assert encoder_share(100, 900) == 0.5
     assert encoder_share(0, 0) == 1.0
+
+
+def test_what_began_to_be_sent_lately_has_the_rate_of_the_time_since():
+    rate = SentRate()
+    rate.add(1000, 5.0)
+    assert rate.bps(5.05) == 0.0  # one alone says nothing
+    for millisecond in range(10, 100, 10):
+        rate.add(1000, 5 + millisecond / 1e3)
+    assert rate.bps(5.099) == pytest.approx(80e3 / 0.1)  # libwebrtc's: ten in 0.1 s are 800 kb/s, not 80
+    assert rate.bps(5.999) == pytest.approx(80e3)
+    assert rate.bps(6.0455) == pytest.approx(8e3 * 5)  # the first five are a second ago
+    assert rate.bps(8.0) == 0.0
+    rate.add(1000, 9.0)
+    rate.add(1000, 9.009)
+    assert rate.bps(9.009) == pytest.approx(16e3 / 0.01)  # and it begins again
 
 
 def test_a_fraction_is_formed_over_20_packets():

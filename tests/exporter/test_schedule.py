@@ -99,7 +99,7 @@ FATES = (
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     fates=st.lists(st.tuples(st.sampled_from(FATES), st.sampled_from((0.0, 3.0, 12.0, 40.0))), min_size=1, max_size=9),
     looks_s=st.lists(st.integers(1, 300), min_size=1, max_size=3),

@@ -65,6 +65,13 @@ def test_every_marker_is_heard_to_the_sample():
     assert [each.delay_s for each in account.samples] == pytest.approx([expected_s] * account.heard, abs=3e-5)
 
 
+def test_how_long_packets_waited_for_the_next_pull_is_told_whatever_the_delay():
+    # Packets came on 20 ms and 0, pulls on 10 ms and what is left of the delay.
+    for delay_s, wait_ms in ((0.123, 3.0), (0.1277, 7.7)):
+        account = heard(blocks(delay_s)).account(WAY, None).account
+        assert account.playout.counts["tick_wait_ms"] == pytest.approx(wait_ms, abs=0.01)
+
+
 def test_stages_sum_and_the_network_is_told_by_the_packets():
     account = heard(blocks(0.123)).account(WAY, None).account
     assert account.stages["network_min"] == pytest.approx(0.040)

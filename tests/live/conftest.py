@@ -6,6 +6,8 @@ Rules:
        set in CI, fails them instead.
     3. Probe and servers go before whatever else the machine does (round robin, real time), where root may say so:
        otherwise a neighbour's work would be measured.
+    4. What is marked ``beside`` holds no process to milliseconds. ``.ci/live`` runs it in a process of its own, beside
+       the others and behind them.
 """
 
 from __future__ import annotations
@@ -33,6 +35,22 @@ from services import AiortcEcho, ChromiumPeer, PionEcho, PionSfu  # noqa: E402
 from whip import Whep, Whip  # noqa: E402
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+BESIDE = {
+    "test_janus_faults", "test_janus_session", "test_joins_under_loss", "test_monitoring_files", "test_page_faults",
+    "test_page_recipes", "test_planted_secret", "test_prometheus", "test_pushgateway", "test_report_page",
+    "test_serve_outside", "test_sweep_dask",
+}  # fmt: skip
+"""Files whose tests are all marked ``beside``; of others, single tests are."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before marks are asked for
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.stem in BESIDE:
+            item.add_marker(pytest.mark.beside)
+    if config.option.markexpr == "beside":
+        # From the other end, file by file: the others begin with browsers, and two at once take all of two cores.
+        items.sort(key=lambda item: item.path, reverse=True)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -117,7 +117,8 @@ def test_janus_own_demo_page_is_an_echo_that_is_away_for_as_long_as_the_link_tak
     recipe = str(library_folder() / "pages" / "janus-echotest.yaml")
     runs = {}
     for link in ("delay 0ms", "delay 40ms"):
-        own = (f"target.url={echo_page}", "target.hosts=[]", f"link={link}")
+        mouth = "file" if link == "delay 40ms" else "generator"  # whose packets they are makes no difference
+        own = (f"target.url={echo_page}", "target.hosts=[]", f"link={link}", f"target.mouth={mouth}")
         runs[link] = valid_run(recipe, *SHORT[1:], "call.calls=1", *own)
         (join,) = runs[link].join.attempts
         assert join.failed is None
@@ -127,7 +128,9 @@ def test_janus_own_demo_page_is_an_echo_that_is_away_for_as_long_as_the_link_tak
     # Each packet is let out by our loop twice, and passes Janus: as late as the harness says of itself, at most.
     late_s = sum(each.p99_s or 0.0 for run in runs.values() for each in run.harness.latenesses.values())
     assert forty - none == pytest.approx(0.080, abs=0.0015 + late_s)
-    assert runs["delay 40ms"].parties["caller"]["media"].startswith("all of it passed our link")
+    page = runs["delay 40ms"].parties["caller"]
+    assert page["media"].startswith("all of it passed our link")
+    assert page["mouth"].startswith("file: the browser's own microphone")
 
 
 def test_two_pages_meet_hear_and_see_each_other_over_both_their_lines(network, tmp_path):
@@ -162,6 +165,7 @@ def test_two_pages_meet_hear_and_see_each_other_over_both_their_lines(network, t
         assert min(sample.delay_s for sample in each.samples) > 0.040
 
 
+@pytest.mark.beside
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_who_interrupts_a_call_gets_what_was_measured_and_no_browser_is_left(tmp_path, sign):
     def interrupt(probe):
@@ -172,6 +176,7 @@ def test_who_interrupts_a_call_gets_what_was_measured_and_no_browser_is_left(tmp
     assert result["interrupted"] is True
 
 
+@pytest.mark.beside
 @pytest.mark.parametrize(
     ("named", "why"),
     [
@@ -213,6 +218,7 @@ def measured_until(it_ends, folder):
     raise AssertionError(f"nothing was heard within {after_s:g} s: {probe.log()}")
 
 
+@pytest.mark.beside
 def test_a_page_that_never_loads_is_given_up_with_exit_3_and_nothing_is_left(network, tmp_path):
     with (
         socket.create_server((network.address, 0)) as silent,
@@ -228,6 +234,7 @@ def test_a_page_that_never_loads_is_given_up_with_exit_3_and_nothing_is_left(net
     assert probe.left_nothing()
 
 
+@pytest.mark.beside
 def test_a_killed_probe_leaves_no_browser(tmp_path):
     with Probe(tmp_path) as probe:
         assert waited(lambda: len(probe.processes("chrom", "--never")) > 3)

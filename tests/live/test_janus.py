@@ -89,6 +89,7 @@ def test_the_harness_says_its_own_share_of_a_join(five):
         assert 0 < result.harness.join_cpu_s < 0.2
 
 
+@pytest.mark.beside
 def test_a_room_with_a_pin_takes_it_from_the_environment(janus, monkeypatch):
     monkeypatch.setenv("LIVE_ROOM_PIN", PIN)
     result = called(room_url(janus, PIN_ROOM), "target.pin=env:LIVE_ROOM_PIN", "call.duration=2s")
@@ -96,6 +97,7 @@ def test_a_room_with_a_pin_takes_it_from_the_environment(janus, monkeypatch):
     assert PIN not in repr(result)
 
 
+@pytest.mark.beside
 def test_several_listeners_hear_one_speaker(janus):
     result = called(room_url(janus), "target.listeners=3", "call.joins=2", "call.duration=3s")
     assert len(heard(result)) == 6
@@ -103,6 +105,7 @@ def test_several_listeners_hear_one_speaker(janus):
     assert [way.listener for way in result.mouth_to_ear] == ["callee", "callee-2", "callee-3"]
 
 
+@pytest.mark.beside
 def test_candidates_that_come_after_the_answer_are_taken(own_janus):
     server = own_janus(full_trickle=True)
     for url in (f"janus+http://{server.address}:{server.http_port}/echotest", room_url(server)):
@@ -111,6 +114,7 @@ def test_candidates_that_come_after_the_answer_are_taken(own_janus):
         assert {peer["pair"] for peer in result.parties.values()} == {"host to host"}
 
 
+@pytest.mark.beside
 @pytest.mark.parametrize("scheme", ["janus", "janus+wss"])
 def test_a_janus_behind_tls_is_called_with_the_authority_that_signed_it_alone(janus, authority, scheme):
     port = janus.https_port if scheme == "janus" else janus.wss_port
@@ -122,6 +126,7 @@ def test_a_janus_behind_tls_is_called_with_the_authority_that_signed_it_alone(ja
     assert "comes from a CA not trusted here: name the CA file that vouches for it" in stranger.failed
 
 
+@pytest.mark.beside
 def test_a_planted_api_secret_is_found_in_nothing_that_leaves(own_janus, tmp_path):
     secret = "planted-janus-api-secret"
     server = own_janus(api_secret=secret)

@@ -16,7 +16,7 @@ from rtcprobe.link import parse_link
 
 UP = "delay 30ms 8ms distribution normal loss 3% burst 3"
 DOWN = "delay 45ms 5ms 60% distribution paretonormal loss 2%"
-TALK_S = 40
+TALK_S = 20
 
 
 def free_port():
@@ -62,7 +62,7 @@ def measured(tmp_path_factory):
             "irtt",
             "client",
             "-i",
-            "20ms",
+            "10ms",
             "-d",
             f"{TALK_S}s",
             "-l",

@@ -125,8 +125,13 @@ def test_every_listener_of_a_room_joins_and_hears(forwarder):
     assert forwarder.open_sessions() == 0
 
 
-def test_the_link_is_passed_twice_there_and_back(echo):
-    near = run(f"sdp+http://{address_of(echo)}/plain")
+@pytest.fixture(scope="module")
+def near(echo):
+    """A plain echo over a short line."""
+    return run(f"sdp+http://{address_of(echo)}/plain")
+
+
+def test_the_link_is_passed_twice_there_and_back(echo, near):
     far = run(f"sdp+http://{address_of(echo)}/plain", "link=delay 50ms")
     assert list(near.mouth_to_ear) == ["round_trip"]
     assert only_ear(near).quality is None  # the E-model is about one way
@@ -146,8 +151,8 @@ def test_an_unannounced_source_is_ignored_and_counted(echo):
     assert heard_all(result)
 
 
-def test_what_our_own_side_took_is_told_apart(echo):
-    harness = run(f"sdp+http://{address_of(echo)}/plain").harness
+def test_what_our_own_side_took_is_told_apart(near):
+    harness = near.harness
     assert harness.own_s["offer"] + harness.own_s["answer"] < harness.join_cpu_s < 0.3
     assert harness.own_s["certificate"] > 0
     assert harness.first_run_s > 0
@@ -171,6 +176,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.beside
 @pytest.mark.parametrize("way", FAULTS)
 def test_a_fault_is_one_sentence_and_nothing_measured(echo, way):
     result = run(f"sdp+http://{address_of(echo)}/{way}", "call.join_timeout=2s", "call.joins=5")
@@ -187,6 +193,7 @@ def test_where_nothing_was_heard_a_busy_machine_has_spoilt_nothing(network, monk
     assert "late" in result.warnings
 
 
+@pytest.mark.beside
 def test_a_server_that_never_answers_is_left_in_time(echo):
     begun_s = time.monotonic()
     result = run(f"sdp+http://{address_of(echo)}/never", "call.join_timeout=1s")
@@ -197,6 +204,7 @@ def test_a_server_that_never_answers_is_left_in_time(echo):
     assert time.monotonic() - begun_s < 20
 
 
+@pytest.mark.beside
 def test_a_turn_server_that_never_answers_is_named(echo, network):
     url = f"turn:{network.address}:1?transport=udp"
     ice = f"ice={{servers: [{{urls: '{url}'}}], policy: relay}}"
@@ -207,6 +215,7 @@ def test_a_turn_server_that_never_answers_is_named(echo, network):
     assert len(set(result.warnings)) == len(result.warnings)
 
 
+@pytest.mark.beside
 def test_tls_where_there_is_none_is_left_in_time(network):
     with socket.create_server((network.address, 0)) as deaf:
         url = f"{network.address}:{deaf.getsockname()[1]}"

@@ -2,6 +2,8 @@
 
 import statistics
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,13 +16,22 @@ from real_agents import AGENTS, PYTHON, agent, held
 NEAR_S, FAR_S = 0.020, 0.100
 
 
-@pytest.fixture(scope="module", params=AGENTS)
-def calls(request, network, tmp_path_factory):
-    """The same conversation over either delay, by the delay."""
+@pytest.fixture(scope="module")
+def origins(network, tmp_path_factory):
+    """Where both agents are, by name: started at the same time, for each loads its models for a dozen seconds."""
     need(str(PYTHON))
-    with agent(request.param, network.address, tmp_path_factory.mktemp(request.param)) as origin:
-        # Over the longer line candidates follow the offer, as pipecat's own clients have it.
-        return {delay_s: held(origin, delay_s, trickle=delay_s == FAR_S) for delay_s in (NEAR_S, FAR_S)}
+    made = {name: agent(name, network.address, tmp_path_factory.mktemp(name)) for name in AGENTS}
+    with ExitStack() as stack, ThreadPoolExecutor() as pool:
+        starting = {name: pool.submit(stack.enter_context, each) for name, each in made.items()}
+        yield {name: each.result() for name, each in starting.items()}
+
+
+@pytest.fixture(scope="module", params=AGENTS)
+def calls(request, origins):
+    """The same conversation over either delay, by the delay."""
+    origin = origins[request.param]
+    # Over the longer line candidates follow the offer, as pipecat's own clients have it.
+    return {delay_s: held(origin, delay_s, trickle=delay_s == FAR_S) for delay_s in (NEAR_S, FAR_S)}
 
 
 def mean_s(call, what):

@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import warnings
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,9 +21,16 @@ import numpy as np
 import pytest
 from presence import missing
 
+pytestmark = pytest.mark.filterwarnings("always:not compared")
+"""A run that does not count is told in the summary, with its seconds, and fails nothing."""
+
 LINE = "delay 40ms rate 2.5mbit limit 200ms at 20s rate 600kbit"
 STEP_S, LENGTH_S = 20, 46
 MARGIN = 0.10
+LATE_S = 0.0005
+MOST_STARVED = 3
+TRIES = 2
+"""Who was too late, or starved, is asked once more."""
 
 FLAGS = (
     "--no-sandbox",
@@ -102,10 +110,23 @@ def test_a_real_sender_does_after_a_fall_what_was_recorded_unless_the_relay_was_
         missing("chromium")
     if find_spec("playwright") is None:
         missing("playwright")
+    clip(tmp_path / "clip.y4m")
+    for number in range(TRIES):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        invalid = judge(*called(executable, tmp_path / "clip.y4m", folder))
+        if invalid is None:
+            return
+        if invalid.startswith("outside"):  # browsers may starve without a word: it is asked once more, and no oftener
+            assert number + 1 < TRIES, invalid
+        warnings.warn(f"not compared, INVALID: {invalid}", stacklevel=1)
+
+
+def called(executable, film, folder):
+    """Return what the relay wrote, what the sender said each second, and what the relay said, with its exit code."""
     from playwright.sync_api import sync_playwright
 
-    clip(tmp_path / "clip.y4m")
-    camera = f"--use-file-for-fake-video-capture={tmp_path / 'clip.y4m'}"
+    camera = f"--use-file-for-fake-video-capture={film}"
     with sync_playwright() as playwright:
         browsers = [
             playwright.chromium.launch(executable_path=executable, headless=True, args=[*FLAGS, camera])
@@ -121,12 +142,12 @@ def test_a_real_sender_does_after_a_fall_what_was_recorded_unless_the_relay_was_
         answer = receiver.evaluate(ANSWER, re.sub(r"a=candidate:.*\r\n", "", sender.evaluate(OFFER)))
         port = re.search(r"a=candidate:\S+ 1 udp \d+ 127\.0\.0\.1 (\d+) typ host", answer)[1]
         kept = re.sub(rf"a=candidate:(?!\S+ 1 udp \d+ 127\.0\.0\.1 {port} ).*\r\n", "", answer)
-        process, relayed = relay_to(port, tmp_path)
+        process, relayed = relay_to(port, folder)
         try:
             hurry(os.getpid(), but=process.pid)
             sender.evaluate(ACCEPT, kept.replace(f"127.0.0.1 {port} typ", f"127.0.0.1 {relayed} typ"))
             seen = []
-            for _ in range(LENGTH_S):
+            while len(seen) < LENGTH_S and len(starved(seen)) <= MOST_STARVED:
                 seen.append(sender.evaluate(ESTIMATE))
                 sender.wait_for_timeout(1000)
         finally:
@@ -134,7 +155,12 @@ def test_a_real_sender_does_after_a_fall_what_was_recorded_unless_the_relay_was_
             out, err = process.communicate(timeout=20)
         for browser in browsers:
             browser.close()
-    judge(json.loads((tmp_path / "relay.json").read_text()), seen, out + err)
+    return json.loads((folder / "relay.json").read_text()), seen, out + err, process.returncode
+
+
+def starved(seen):
+    """Return the seconds in which the camera gave too few pictures, but for those in which it began."""
+    return [second for second, (_, fps) in enumerate(seen) if second > 2 and fps < 27]
 
 
 def hurry(parent, *, but=None):
@@ -157,29 +183,43 @@ def hurry(parent, *, but=None):
 
 def relay_to(port, folder):
     program = str(Path(sys.executable).with_name("rtcprobe"))
-    command = [program, "relay", "--listen", "127.0.0.1:0", "--to", f"127.0.0.1:{port}", "--link", LINE]
-    command += ["--back-link", "delay 40ms", "--json", str(folder / "relay.json")]
+    command = [program, "relay", "--listen", "127.0.0.1:0", "--to", f"127.0.0.1:{port}", "--link", LINE, "--late"]
+    command += [f"{1e3 * LATE_S:g}ms", "--back-link", "delay 40ms", "--json", str(folder / "relay.json")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     return process, int(re.search(r":(\d+) →", process.stderr.readline())[1])
 
 
-def judge(done, seen, said):
-    """Compare with what was recorded; a relay that was late says so, and nothing is compared then."""
+def judge(done, seen, said, code):
+    """Compare with what was recorded; return why not where the relay was late, or a browser starved.
+
+    A relay that was late says INVALID, and in which seconds, and ends with 3: that is judged too.
+    """
     harness = done["harness"]
     estimates = ", ".join(f"{bps / 1e3:.0f}" for bps, _ in seen)
-    if harness["invalid"] or harness["emulator_late_p99_s"] > 0.0005:
-        assert "valid in" in said.lower() or harness["emulator_late_p95_s"] <= 0.001, said
-        pytest.skip(f"the relay was late ({harness['emulator_late_p99_s'] * 1e3:.2f} ms p99): not the line's doing")
-    starved = [second for second, (_, fps) in enumerate(seen) if second > 2 and fps < 27]
-    if len(starved) > 3:
-        pytest.skip(f"the camera was starved in {starved}: this machine is too busy for two browsers")
+    late = harness["invalid_seconds"]
+    if harness["invalid"]:
+        assert code == 3, said
+        assert re.search(rf"INVALID: the relay was over {1e3 * LATE_S:g} ms late in {len(late)} of the", said), said
+        assert re.search(rf"\b{late[0]}\b", said), said
+        return f"the relay was late in {late} s"
+    assert code == 0, said
+    if starved(seen)[MOST_STARVED:]:
+        return f"the camera was starved in {starved(seen)} s"
+    if harness["emulator_late_p99_s"] > LATE_S and late:
+        assert re.search(rf"late in .*\b{late[0]}\b", said), said
+        return f"the relay was late in {late} s"
     columns = done["clients"][0]["seconds"]["to_server"]
     by_second = {at: index for index, at in enumerate(columns["at_s"])}
     rows = {key: [values[by_second[at]] for at in range(LENGTH_S - 2)] for key, values in columns.items()}
-    before = np.mean(rows["offered_bps"][STEP_S - 6 : STEP_S]) / 1e3
-    assert 2000 * (1 - MARGIN) <= before <= 2500 * (1 + MARGIN), estimates
-    drops = sum(rows["queue_drops"][STEP_S : STEP_S + 5])
-    assert 217 * (1 - MARGIN) <= drops <= 513 * (1 + MARGIN), estimates
+    found = {
+        "offered before, kb/s": (np.mean(rows["offered_bps"][STEP_S - 6 : STEP_S]) / 1e3, 2000, 2500),
+        "dropped": (sum(rows["queue_drops"][STEP_S : STEP_S + 5]), 217, 513),
+        "delivered 20 s later, kb/s": (np.mean(rows["delivered_bps"][-8:]) / 1e3, 523, 600 / (1 + MARGIN)),
+    }
     assert max(rows["longest_delay_ms"][STEP_S : STEP_S + 5]) == pytest.approx(255, abs=15)
-    settled = np.mean(rows["delivered_bps"][-8:]) / 1e3
-    assert 523 * (1 - MARGIN) <= settled <= 600, estimates
+    outside = {
+        what: round(value)
+        for what, (value, low, high) in found.items()
+        if not low * (1 - MARGIN) <= value <= high * (1 + MARGIN)
+    }
+    return f"outside of what was recorded: {outside}; estimates {estimates}" if outside else None

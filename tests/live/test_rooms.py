@@ -114,6 +114,7 @@ def test_a_question_to_rtpengine_that_was_lost_is_asked_again_and_named(rtpengin
         assert attempt.phases["on_air"] > 0.25
 
 
+@pytest.mark.beside
 def test_nobody_at_the_port_is_one_sentence(network):
     result = room(f"rtpengine+ng://{network.address}:9", "call.join_timeout=1s", duration="3s")
     assert result.exit_code == 3
@@ -133,17 +134,20 @@ def test_an_rtpengine_that_dies_leaves_what_was_heard(own_rtpengine):
     assert result.cut is None or "nothing came to " in result.cut or "media path broke" in result.cut
 
 
-def test_streams_have_addresses_by_name_too_and_a_wrong_one_costs_its_own_ways(pion_sfu):
-    whip = {name: f"{pion_sfu.origin}/whip/{name}-by-name" for name in ("ana", "ben", "cho")}
-    whep = {**whip, "cho": f"{pion_sfu.origin}/whip/nobody"}
-    target = {"whip": whip, "whep": {name: url.replace("/whip/", "/whep/") for name, url in whep.items()}}
-    result = room(json.dumps(target), "call.join_timeout=4s", duration="3s")
+def test_streams_have_addresses_by_name_too_and_a_wrong_one_costs_its_own_ways(whip, whep):
+    names = ("ana", "ben", "cho")
+    target = {
+        "whip": {name: whip.create(f"{name}-by-name") for name in names},
+        "whep": {name: whep.create(f"{name}-by-name", room=ROOM, publisher=f"{name}-by-name") for name in names},
+    }
+    target["whep"]["cho"] += "-of-nobody"
+    result = room(json.dumps(target), "call.join_timeout=5s", duration="3s")
     assert {way for way, ear in result.mouth_to_ear.items() if ear.heard} == {
         way for way in WAYS if not way.startswith("cho_")
     }
     told = [each for each in result.warnings if each.startswith(("ana did not hear cho: ", "ben did not hear cho: "))]
     assert {"404 Not Found" in each for each in told} == {True}
-    assert pion_sfu.open_sessions() == 0
+    assert not any(whip.busy(f"{name}-by-name") for name in names)
 
 
 def test_a_delay_on_one_leg_moves_the_ways_that_use_it_and_no_other(janus):
@@ -222,6 +226,7 @@ def test_a_room_that_takes_one_publisher_says_so_of_the_others_and_is_heard(janu
     assert all("error 432, 'Maximum number of publishers (1) already reached'" in each for each in told)
 
 
+@pytest.mark.beside
 @pytest.mark.parametrize(("number", "said"), [(99, "No such room (99)"), (PIN_ROOM, "Missing mandatory element (pin)")])
 def test_a_room_that_lets_nobody_in_is_one_sentence(janus, number, said):
     result = room(videoroom(janus, number))

@@ -58,6 +58,7 @@ def test_a_mountpoint_answers_the_listeners_offer_with_a_role_that_is_no_answer(
     assert 0.05 < median_s(result, ONE_WAY) < 0.3
 
 
+@pytest.mark.beside
 def test_a_wrong_token_is_said_with_where_it_came_from_and_no_one_keeps_asking(whip, whep, monkeypatch):
     monkeypatch.setenv("LIVE_TOKEN", "quite-another-token")
     target = written(
@@ -97,6 +98,7 @@ def test_a_browser_that_speaks_by_itself_is_joined_and_nothing_more_is_claimed(c
     assert result.mouth_to_ear == {}
 
 
+@pytest.mark.beside
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_a_room_of_janus_is_reached_through_a_relay_alone(janus, coturn, transport, monkeypatch):
     from coturn import TURN_PASSWORD, TURN_USER
@@ -112,6 +114,7 @@ def test_a_room_of_janus_is_reached_through_a_relay_alone(janus, coturn, transpo
     assert TURN_PASSWORD not in repr(result)
 
 
+@pytest.mark.beside
 def test_a_listener_that_comes_before_the_room_knows_its_feed_waits_for_the_server(whip, whep, janus):
     # The publisher's last handshake flight is still in the link when we are connected: Janus knows no feed yet.
     target = written(whip=whip.create("early-feed"), whep=whep.create("early-view", room=ROOM))

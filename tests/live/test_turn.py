@@ -132,6 +132,7 @@ def test_a_wrong_password_is_said(coturn, authority):
         )
 
 
+@pytest.mark.beside
 def test_nobody_there_is_said(coturn, authority):
     def at(url):
         settings = read_ice({"servers": [{"urls": url}], "policy": "relay"})
@@ -175,6 +176,7 @@ def test_two_peers_talk_through_the_relay_alone(coturn, authority, transport):
     assert on_the_real_loop(main) == "hello"
 
 
+@pytest.mark.beside
 def test_a_whole_run_is_relayed_and_says_so(coturn, aiortc_echo):
     server = f"urls: 'turn:{coturn.address}:{coturn.port}?transport=tcp', username: {TURN_USER}"
     changes = [

@@ -59,7 +59,7 @@ def test_packets_count_where_they_enter_and_where_they_come_out():
         (["--set", "video.bitrate=1mbit", "step"], "--set is about a call at a target"),
         (["--target", "page", "--way", "up"], "the page sends, and we watch"),
         (["--target", "page", "--controller", "remb"], "a target's sender decides itself"),
-        (["--target", "loopback"], "target loopback is ours: its sender does not adapt"),
+        (["--target", "sfu"], "target sfu is ours: it answers no feedback"),
         (["--target", "page", "rfc8867-5.2"], "scenario rfc8867-5.2 has 2 flows: a target is called once"),
         (["--target", "page", "rfc8867-5.6"], "scenario rfc8867-5.6 has a flow that comes later, pauses or is farther"),
         (["--target", "sdp+http://127.0.0.1:1/offer"], "pictures are not measured with sdp+http"),
@@ -101,8 +101,11 @@ def placed(monkeypatch):
 
     def calls(*each):
         class Placing:
-            def __init__(self, url, settings, heading):
-                assert (url, settings, heading) == ("whip+whep://h/x", ("video.bitrate=1mbit",), "down")
+            clock = "real"
+
+            def __init__(self, url, settings, heading, controller):
+                asked = (url, settings, heading, controller)
+                assert asked == ("whip+whep://h/x", ("video.bitrate=1mbit",), "down", None)
 
             def call(self, case, seed, tick):
                 tick(1.0)

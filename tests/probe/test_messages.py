@@ -220,7 +220,7 @@ def test_a_server_of_ours_sends_each_ones_messages_to_all_who_read_them_from_edg
 
 
 def test_each_leg_sends_again_what_that_leg_lost_and_ordered_messages_wait_at_each():
-    lost_up, lost_down = served("loss 8%", "", "6s"), served("", "loss 8%", "6s")
+    lost_up, lost_down = served("loss 8%", "", "4s"), served("", "loss 8%", "4s")
     near, far = (sent["ana_to_ben.messages"] for sent in (lost_up, lost_down))
     for account in (near, far):
         assert account.heard == account.scheduled

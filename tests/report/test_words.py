@@ -13,8 +13,9 @@ from rich.console import Console
 from rtcprobe.errors import BadInputError
 from rtcprobe.report.html import render_report
 from rtcprobe.report.lines import cell_width
+from rtcprobe.report.sentences import counted
 from rtcprobe.report.terminal import print_result
-from rtcprobe.report.words import LANGUAGES, say, speaking
+from rtcprobe.report.words import LANGUAGES, RETOLD, retold, say, speaking
 from rtcprobe.verdict import judge, parse_budget
 
 REPORT = Path(__file__).parents[2] / "rtcprobe" / "report"
@@ -96,3 +97,47 @@ def test_a_screen_and_a_page_in_chinese_have_chinese_labels_and_their_figures(ma
     # What is left in English are names, budgets and reasons: no label of a row or a column.
     left = set(re.findall(r"<th scope=\"(?:row|col)\">([a-z ]{4,}(?:, ms)?)</th>", page))
     assert left <= {"rtcprobe", "python", "aiortc", "numpy", "system", "commit"}
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_every_pattern_is_of_a_sentence_that_the_measurement_says(language):
+    sources = [path.read_text(encoding="utf-8") for path in REPORT.parent.rglob("*.py") if path.name != "zh.py"]
+    source = re.sub(r"\"\s*\n\s*f?\"", "", "\n".join(sources))  # a sentence may go on in the next line
+    whole = [written for written in RETOLD[language] if "{" in written]
+    texts = [text.strip() for written in whole for text in re.split(r"\{\w+\}|[;:,()]", written)]
+    assert [text for text in texts if len(text) > 7 and text not in source] == []
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_a_pattern_has_the_same_places_in_every_language(language):
+    assert {key: text for key, text in RETOLD[language].items() if places(key) != places(text)} == {}
+
+
+@pytest.mark.parametrize(
+    ("sentence", "said"),
+    [
+        ("p95 needs 20 samples, 11 were taken", "p95 需要 20 个样本，只有 11 个"),
+        (
+            "callee to caller: the limit lies inside the 95 % interval, which is open: another seed may decide otherwise; several calls (--calls 5 or more) would close it",  # noqa: E501
+            "被叫 → 主叫：限值落在无界的 95% 区间之内：换个种子结论可能不同；多打几次（--calls 5 或更多）可使区间有界",
+        ),
+        ("host to eve: none of 20 markers was heard", "host → eve：20 个标记，一个也没有到"),
+        (
+            "join.failed mean <= 0%: 3 of 9 never came, later than any limit",
+            "join.failed mean <= 0%：9 个中有 3 个从未到来，晚于任何限度",
+        ),
+        ("assumed: a join takes a server 20ms of work, 4 at a time (target.service)",
+         "假设：每次进房占用服务器 20ms，同时 4 个（target.service）"),
+        ("what nobody translated: at all", "what nobody translated: at all"),
+    ],
+)  # fmt: skip
+def test_sentences_of_the_measurement_are_retold_and_others_left_as_they_are(sentence, said):
+    assert retold(sentence) == sentence
+    with speaking("zh"):
+        assert retold(sentence) == said
+
+
+def test_things_are_counted_as_a_language_counts():
+    assert [counted(n, "join", "joins") for n in (1, 12)] == ["one join", "12 joins"]
+    with speaking("zh"):
+        assert [counted(n, "join", "joins") for n in (1, 12)] == ["一次进房", "12次进房"]

@@ -25,6 +25,7 @@ from rtcprobe.units import RTP_CLOCK_HZ
 
 __all__ = ["Booth", "MixingRoom"]
 
+# Half of the 16 bits of a number: what is farther ahead is behind.
 _HALF = 1 << 15
 
 
@@ -55,6 +56,7 @@ class MixingRoom:
             self._next.cancel()
 
     def _plan(self) -> None:
+        # The next place on the grid, not a tick after now: what a tick took does not move the ones after it.
         place = math.floor((self._network.now_s() - self.phase_s) / self._tick_s + 1e-9) + 1
         at_s = self._network.epoch_s + self.phase_s + place * self._tick_s
         self._next = asyncio.get_running_loop().call_at(at_s, self._tick)

@@ -186,6 +186,7 @@ class Connecting:
             self.tap.numbers = TransportCc(dtls, self._network)
             for section in self.sections:
                 self.tap.numbers.number(section.sender)
+        self._adapt()
         express_seam.express(dtls)
         if len(self.sections) > 1:
             media_seam.route_by_mid(dtls)
@@ -196,6 +197,16 @@ class Connecting:
             for state in ("failed", "closed"):
                 aiortc_seam.on_state(emitter, state, lambda: self._end(connection))
         self._handshake = dtls_seam.HandshakeFlights(dtls, lambda: self._dtls_timeout_s(self.tap.round_trip_s))
+
+    def _adapt(self) -> None:
+        """Let all that is sent leave by the path of the picture that adapts, where one does."""
+        path = next((section.path for section in self.sections if section.path is not None), None)
+        if path is None:
+            return
+        path.numbers = self.tap.numbers
+        for section in self.sections:
+            if section.kind == "audio":
+                path.beside(section.sender)
 
     def _offering(self) -> AbstractContextManager[None]:
         return negotiation.offering(self._protection, transport_cc=self._transport_cc)

@@ -127,6 +127,16 @@ class CallSetup:
         """How long the longest speech takes."""
         return max((each.duration_s for each in self.speech.values() if each is not None), default=self.lasts_s)
 
+    @property
+    def numbered(self) -> bool:
+        """Whether packets are numbered over all sections, for a camera that adapts by what came of them."""
+        return any(camera.control == "gcc" for camera in self.cameras.values())
+
+    @property
+    def by_estimate(self) -> bool:
+        """Whether a camera adapts to what the other side estimates (REMB): then nobody numbers packets."""
+        return any(camera.control == "remb" for camera in self.cameras.values())
+
     def mouth(
         self,
         party: str,
@@ -156,6 +166,7 @@ class CallSetup:
 
     def peer(self, host: Host, side: Side, wanted: Sequence[SoundWanted | PictureWanted], **more: Any) -> Peer:
         """Return a connection of ``side`` at ``host`` with these m-sections."""
+        more.setdefault("transport_cc", self.numbered)
         peer = Peer(host, side, wanted, dtls_timeout_s=self.dtls_timeout_s, protection=self.protection, **more)
         for picture in peer.pictures:
             if isinstance(picture.watcher, Watching):

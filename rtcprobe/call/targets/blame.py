@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 from rtcprobe.call.faults import Exchange, timed_out
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.watching import Watching
+from rtcprobe.errors import MeasurementError
 from rtcprobe.timeline import Side, Stop, Wait
 
 if TYPE_CHECKING:
     from rtcprobe.call.http import HttpClient  # a fifth of a second that calls without HTTP should not pay
 
-__all__ = ["CONNECTION", "by_timers", "came", "gave_up", "latecomer", "named", "stop_of", "too_late"]
+__all__ = ["CONNECTION", "by_timers", "came", "gave_up", "latecomer", "named", "stop_of", "too_late", "unanswered"]
 
 CONNECTION = {"dns": "dns_resolved", "tcp": "tcp_connected", "tls": "tls_connected"}
 """The steps of a new connection, and the milestones they are."""
@@ -60,6 +61,16 @@ def too_late(peer: Peer, clients: Iterable[HttpClient], stop: Stop, limit_s: flo
     return f"{peer.side} {stop.awaited} not within {limit_s:g} s{owed}; {came(peer)}"
 
 
+def unanswered(clients: Iterable[HttpClient], begun_s: float, now_s: float) -> list[MeasurementError]:
+    """Return what was asked from ``begun_s`` on and is still open, and what that waits for."""
+    last = [each.exchanges[-1] for each in clients if each.exchanges]
+    return [
+        timed_out(each, round(now_s - each.begun_s, 1))
+        for each in last
+        if each.begun_s >= begun_s and not _is_over(each)
+    ]
+
+
 def gave_up(peer: Peer, stop: Stop) -> str:
     """Return that the media path of ``peer`` gave up, or was ended by the other side."""
     how = "gave up" if "dtls_connected" not in peer.timeline.marks else "was ended by the target"
@@ -87,7 +98,7 @@ def by_timers(peer: Peer, how: str, waits: Iterable[Wait]) -> str:
     times = sum(wait.timer == last.timer and wait.side == last.side for wait in fired)
     return (
         f"{missing} {how}; "
-        f"the {last.side}'s {last.timer} timer had resent {times} time{'s' * (times != 1)}, last its {last.what}"
+        f"{named(last.side)}'s {last.timer} timer had resent {times} time{'s' * (times != 1)}, last its {last.what}"
     )
 
 

@@ -143,4 +143,4 @@ class CameraCall(OutsideEnds):
 
     async def close_peers(self) -> list[str | None]:
         """End the browser, then our own."""
-        return [await bounded(self.page.close()), *await super().close_peers()]
+        return [await bounded("ending the browser", self.page.close()), *await super().close_peers()]

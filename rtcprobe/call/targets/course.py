@@ -3,7 +3,8 @@
 Rules:
     1. Whatever fails is one sentence in ``failed`` that says how far which side had come, our own faults too.
     2. After a call has come about, what ends it early is a sentence in ``cut``; what was measured until then stands.
-    3. The end is bounded: leaving, every peer and every client have ``endings.HANG_UP_TIMEOUT_S`` each. What is on its
+    3. The end is bounded: leaving, every peer and every client have ``endings.HANG_UP_TIMEOUT_S`` each, and what takes
+       longer is told. What is on its
        way up the line by then still leaves: without the goodbye (RTCP BYE, the alert of DTLS) the far side would keep
        the session until its ICE consent runs out, half a minute later (RFC 7675 §5.1).
 """
@@ -14,6 +15,7 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
+from rtcprobe.call.doing import Doing
 from rtcprobe.call.live import how_it_ended
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import CallSetup
@@ -32,7 +34,7 @@ class Course(Hooks):
 
     def __init__(self, setup: CallSetup, network: Network) -> None:
         super().__init__(setup, network)
-        self._meanwhile: set[asyncio.Task[None]] = set()
+        self._meanwhile = Doing(self.warnings.append)
 
     async def join(self) -> bool:
         """Join until what is ``awaited`` has come, linger, hang up; return whether it connected."""
@@ -63,9 +65,7 @@ class Course(Hooks):
 
     def meanwhile(self, work: Coroutine[Any, Any, None]) -> None:
         """Do ``work`` beside the join, until the call ends; what goes wrong is a warning."""
-        task = asyncio.ensure_future(work)
-        self._meanwhile.add(task)
-        task.add_done_callback(self._done_meanwhile)
+        self._meanwhile.do(work)
 
     async def connected(self, peer: Peer) -> None:
         """Wait until ``peer`` has its media path.
@@ -125,18 +125,12 @@ class Course(Hooks):
             task.cancel()
         # What was agreed on is asked for before anything is closed.
         self.paths = {peer: peer.path() for peer in self.peers}
-        left = await bounded(self.leave())
-        self.warnings += [] if left is None else [f"leaving: {left}"]
-        closed = await self.close_peers()
-        closed += await asyncio.gather(*(bounded(client.aclose()) for client in self.clients))
-        self.warnings += dict.fromkeys([*(f"hanging up: {each}" for each in closed if each), *self.complaints()])
+        begun_s = self.network.now_s()
+        told = [await bounded("leaving", self.leave(), lambda: self.open_since(begun_s))]
+        told += await self.close_peers()
+        told += await asyncio.gather(*(bounded("closing a connection", each.aclose()) for each in self.clients))
+        self.warnings += dict.fromkeys([*filter(None, told), *self.complaints()])
         await self.close_network()
-
-    def _done_meanwhile(self, task: asyncio.Task[None]) -> None:
-        self._meanwhile.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            self.warnings.append(str(error) if isinstance(error, RtcprobeError) else unforeseen(error))
 
     def _heed(self, ended: tuple[str | None, str | None]) -> None:
         """Take what live mouths say went wrong: what fails the call, and what cut it short."""

@@ -189,7 +189,7 @@ class EmulatedCall(Course):
 
     async def close_peers(self) -> list[str | None]:
         """Hang up one after the other, in an order that no clock decides."""
-        return [await bounded(peer.close()) for peer in self.peers]
+        return [await bounded(f"hanging up {peer.side}", peer.close()) for peer in self.peers]
 
     def too_late(self, peer: Peer, limit_s: float) -> str:
         """Return what ``peer`` was waiting for after ``limit_s``, and which timer still tried."""

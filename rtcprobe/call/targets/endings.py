@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from rtcprobe.call.peer import Peer
 from rtcprobe.errors import MeasurementError, RtcprobeError, unforeseen
 from rtcprobe.runtime.network import Network
+from rtcprobe.units import format_duration
 
-__all__ = ["HANG_UP_TIMEOUT_S", "OVERTIME_S", "all_of", "arriving", "bounded", "said_all"]
+__all__ = ["HANG_UP_TIMEOUT_S", "OVERTIME_S", "all_of", "all_told", "arriving", "bounded", "said_all"]
 
 HANG_UP_TIMEOUT_S = 5.0
 OVERTIME_S = 5.0
@@ -59,22 +60,35 @@ async def arriving(
             tried.exception()  # known by now, or of no interest any more
 
 
-async def bounded(ending: Awaitable[object]) -> str | None:
-    """Await a step of hanging up, ``HANG_UP_TIMEOUT_S`` at most, even where it does not let itself be cancelled.
+async def bounded(step: str, ending: Awaitable[object], open_now: Callable[[], Sequence[str]] = tuple) -> str | None:
+    """Await a ``step`` of hanging up, ``HANG_UP_TIMEOUT_S`` at most, even where it does not let itself be cancelled.
 
-    Return what went wrong, in a sentence; a call that has ended is not undone by how it ended.
+    Return what went wrong, in a sentence; a call that has ended is not undone by how it ended. ``open_now`` says what
+    a step that takes too long is waiting for, a sentence each.
     """
     task = asyncio.ensure_future(ending)
     try:
-        await asyncio.wait({task}, timeout=HANG_UP_TIMEOUT_S)
+        done, _ = await asyncio.wait({task}, timeout=HANG_UP_TIMEOUT_S)
+        late = [] if done else [*open_now()] or [f"not done within {format_duration(HANG_UP_TIMEOUT_S)}"]
     finally:
         task.cancel()
-    if not task.done() or task.cancelled():
-        return None
-    error = task.exception()
-    if error is None:
-        return None
-    return str(error) if isinstance(error, RtcprobeError) else unforeseen(error)
+    if late:
+        task.add_done_callback(_let_be)
+        return all_told(step, late)
+    error = None if task.cancelled() else task.exception()
+    return None if error is None else f"{step}: {error if isinstance(error, RtcprobeError) else unforeseen(error)}"
+
+
+def all_told(step: str, sentences: Iterable[str]) -> str | None:
+    """Return one sentence of several that a ``step`` of hanging up met: the first, and how many more there are."""
+    first, *more = dict.fromkeys(sentences) or [None]
+    return first and f"{step}: {first}{f' (and {len(more)} more like it)' if more else ''}"
+
+
+def _let_be(task: asyncio.Future[Any]) -> None:
+    """Take what a step meets after it was given up, which was said."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def said_all(

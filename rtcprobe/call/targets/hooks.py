@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import CallSetup, Trouble, Way
-from rtcprobe.call.targets.blame import gave_up, stop_of, too_late
+from rtcprobe.call.targets.blame import gave_up, stop_of, too_late, unanswered
 from rtcprobe.call.targets.endings import bounded
 from rtcprobe.messages import CameMessages, SaidMessages
 from rtcprobe.recording import Came, Said
@@ -123,9 +123,13 @@ class Hooks:
     async def leave(self) -> None:
         """Tell the server that the call has ended; asked in any case, also after half a ``connect``."""
 
+    def open_since(self, begun_s: float) -> list[str]:
+        """Return what a server was asked for from ``begun_s`` on and has not answered yet, a sentence each."""
+        return [each.message for each in unanswered(self.clients, begun_s, self.network.now_s())]
+
     async def close_peers(self) -> list[str | None]:
         """Hang up every peer; return what went wrong with each."""
-        return await asyncio.gather(*(bounded(peer.close()) for peer in self.peers))
+        return await asyncio.gather(*(bounded(f"hanging up {peer.side}", peer.close()) for peer in self.peers))
 
     async def close_network(self) -> None:
         """Close what peers and clients left open."""

@@ -107,8 +107,8 @@ class TextRoomBeside(JanusSteps, RoomCourse):
         if end is not None:
             end.channel.left_alone(UNDER_WAY_S)
             end.channel.stop()
-            why = await bounded(end.close())
-            self.warnings += [] if why is None else [f"{who.name} left: {why}"]
+            why = await bounded(f"{who.name} left", end.close())
+            self.warnings += [] if why is None else [why]
         await super().depart(who)
 
     async def say_all(self) -> None:
@@ -124,7 +124,10 @@ class TextRoomBeside(JanusSteps, RoomCourse):
         for end in self._texts.values():
             end.channel.stop()
         left = await super().close_peers()
-        return [*left, *[await bounded(end.close()) for end in self._texts.values()]]
+        return [
+            *left,
+            *[await bounded(f"hanging up the text of {name}", end.close()) for name, end in self._texts.items()],
+        ]
 
     def messages(self) -> list[tuple[WayName, SaidMessages, CameMessages]]:
         """Return what was sent on each way, by who writes in the order written, then by reader."""

@@ -100,7 +100,7 @@ KINDS = (
         schemes=("page",),
         calls="our own page in a real Chromium, and a peer of ours: a browser's playout, mouth and join",
         hears="both ways",
-        options=("browser",),
+        options=("browser", "mouth"),
     ),
     Kind(
         written="page+https://HOST/PATH",
@@ -108,6 +108,6 @@ KINDS = (
         plain="page+http://",
         calls="any page in a real Chromium: a vendor's demo, a page of yours with an SDK",
         hears="there and back; with ends: two both ways",
-        options=("steps", "hosts", "ends", "browser"),
+        options=("steps", "hosts", "ends", "browser", "mouth"),
     ),
 )

@@ -62,7 +62,7 @@ class OutsideEnds(OutsideSteps):
         One with a picture numbers its packets, and tells which came: what adapts to the line does so by that.
         """
         gathering = Gathering(self.setup.ice, line, tls=lambda: tls_context(self.setup.ice.ca_file))
-        numbered = any(isinstance(each, PictureWanted) for each in wanted)
+        numbered = any(isinstance(each, PictureWanted) for each in wanted) and not self.setup.by_estimate
         peer = self.setup.peer(
             host, line.side, wanted, milestones=milestones, gathering=gathering, transport_cc=numbered, **more
         )

@@ -37,7 +37,7 @@ from rtcprobe.ways import Way as WayName
 
 __all__ = ["PageTarget", "make_target"]
 
-OPTIONS: Final = ("steps", "hosts", "ends", "browser")
+OPTIONS: Final = ("steps", "hosts", "ends", "browser", "mouth")
 OWN_ROUTES: Final[tuple[Route, ...]] = (
     ("caller", "callee"),
     ("callee", "caller"),
@@ -57,6 +57,8 @@ class PageTarget:
     name: str
     browser: str | None
     plans: tuple[PagePlan, ...]
+    generates: bool = True
+    """Whether microphones are ours; else the browser's own, which play a file of ours."""
     clocks: tuple[Clock, ...] = ("real",)
 
     @property
@@ -85,7 +87,7 @@ class PageTarget:
         """
         del clock
         needs_playwright()
-        return PageCall(self.plans, self.browser, setup, seed)
+        return PageCall(self.plans, self.browser, setup, seed, generates=self.generates)
 
 
 def make_target(plan: TargetPlan) -> PageTarget:
@@ -97,18 +99,19 @@ def make_target(plan: TargetPlan) -> PageTarget:
     own = plan.url == "page"
     if own and plan.region is not None:
         raise BadInputError(f"target {plan.shown!r} has no region", "the whole path of our own page is emulated")
-    plan.only(("browser",) if own else OPTIONS)
+    plan.only(("browser", "mouth") if own else OPTIONS)
     browser = plan.options.get("browser")
     if browser is not None and not isinstance(browser, str):
         raise BadInputError(f"target.browser {browser!r} is no path", "give the path of a Chromium")
     steps = read_steps(plan)
     plans: tuple[PagePlan, ...] = ()
     url = "" if own else plain.web_url(plan.url.partition("+")[2], "target")
+    generates = plain.choice(plan, "mouth", {"generator": True, "file": False}, default=True)
     two = plain.choice(plan, "ends", {"echo": False, "two": True}, default=False)
     hosts = (plain.host_of(url), *_hosts(plan)) if url else ()
     if url:
-        plans = (PagePlan(url=url, hosts=hosts, steps=steps),) * (2 if two else 1)
-    return PageTarget(name=plan.shown, browser=browser, plans=plans)
+        plans = (PagePlan(url=url, hosts=hosts, steps=steps, generates=generates),) * (2 if two else 1)
+    return PageTarget(name=plan.shown, browser=browser, plans=plans, generates=generates)
 
 
 def _hosts(plan: TargetPlan) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from rtcprobe.call.ends.browser.end import BrowserEnd
 from rtcprobe.call.ends.browser.launching import LAUNCH_TIMEOUT_S
 from rtcprobe.call.ends.browser.served import OwnPage
 from rtcprobe.call.sdp import usable_offer
-from rtcprobe.call.targets.endings import HANG_UP_TIMEOUT_S, OVERTIME_S, bounded
+from rtcprobe.call.targets.endings import HANG_UP_TIMEOUT_S, OVERTIME_S
 from rtcprobe.call.targets.page_ends import PageEnds
 from rtcprobe.link import Requested
 from rtcprobe.runtime.outside import all_addresses, local_addresses
@@ -91,7 +91,7 @@ class PageCall(PageEnds):
 
     async def close_peers(self) -> list[str | None]:
         """End the browsers, then our own."""
-        closed = await asyncio.gather(*(bounded(peer.close()) for peer in self.peers))
+        closed = await super().close_peers()
         if self._served is not None:
             await self._served.close()
         return closed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -28,6 +28,10 @@ from rtcprobe.ways import Way as WayName
 __all__ = ["PageEnds"]
 
 
+_SPARE_S: Final = 10.0
+"""How much longer than a join may take a page's microphone is expected to be open before anybody talks."""
+
+
 class PageEnds(Course):
     """Pages, and our peer where they call it; how they are led is a subclass's matter (``page_call``)."""
 
@@ -35,16 +39,25 @@ class PageEnds(Course):
     optional = ("steps_done", "microphone_given", "connection_made", "offer_sent", "answer_received")
 
     def __init__(
-        self, plans: Sequence[PagePlan], browser: str | None, setup: CallSetup, seed: np.random.SeedSequence
+        self,
+        plans: Sequence[PagePlan],
+        browser: str | None,
+        setup: CallSetup,
+        seed: np.random.SeedSequence,
+        *,
+        generates: bool = True,
     ) -> None:
-        """Make a call from pages by their plans; none: from our own page to a peer of ours."""
+        """Make a call from pages by their plans; none: from our own page to a peer of ours.
+
+        ``generates``: the microphone of our own page is ours.
+        """
         super().__init__(setup, OutsideNetwork(asyncio.get_running_loop()))
         names = list(setup.speech)[:2]
         network_seed, phase_seed, mouth_seed = seed.spawn(3)
         own = not plans
         far, signals = ("callee", "server") if own else ("target", "target")
         seeds = network_seed.spawn(4 * len(names))
-        plans = plans or (PagePlan(url="", hosts=("localhost",)),)
+        plans = plans or (PagePlan(url="", hosts=("localhost",), generates=generates),)
         executable = find_chromium(browser)
         self.pages = []
         for place, (name, plan) in enumerate(zip(names, plans, strict=False)):
@@ -58,6 +71,7 @@ class PageEnds(Course):
                     setup.speech[name],
                     executable,
                     direct=own,
+                    patience_s=setup.join_timeout_s + _SPARE_S,
                     camera=None if camera is None else camera.film.settings,
                     looks=bool(setup.cameras),
                 )

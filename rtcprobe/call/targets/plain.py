@@ -30,6 +30,7 @@ CONNECTION_OPTIONS = ("token", "headers", "ca")
 YES_NO = {True: True, False: False}
 """What an option that is true or false chooses from."""
 
+# Words in a header's name that say its value is one: then it has to come from env: or file:.
 _SECRET = re.compile("auth|token|key|secret|cookie|password", re.IGNORECASE)
 
 _T = TypeVar("_T")

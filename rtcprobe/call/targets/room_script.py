@@ -12,14 +12,14 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Final
 
+from rtcprobe.call.doing import Doing
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.script import goes_on_stage, perform, silent
 from rtcprobe.call.targets.blame import named
 from rtcprobe.call.targets.endings import bounded
-from rtcprobe.errors import RtcprobeError, unforeseen
 from rtcprobe.scenario import Cue
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ class RoomPerformance:
         self._watched: dict[asyncio.Future[Any], Peer] = {}
         """What says that a connection has ended: its path, or the server."""
         self._watching: list[asyncio.Future[Any]] = []
-        self._doing: set[asyncio.Task[None]] = set()
         self._fresh = asyncio.Event()
+        self._doing = Doing(self.warn, ended=self._fresh.set)
 
     async def run(self) -> str | None:
         """Perform it; return what ended the call before, in a sentence, or None."""
@@ -77,9 +77,9 @@ class RoomPerformance:
         who = course.attendees[cue.party]
         self.happened.append((course.network.now_s(), cue))
         if cue.does == "join":
-            self._do(self._bring(who))
+            self._doing.do(self._bring(who))
         elif cue.does == "leave":
-            self._do(self._dismiss(who))
+            self._doing.do(self._dismiss(who))
         elif cue.does == "send":
             course.write(who)
         elif cue.does == "stop":
@@ -87,7 +87,7 @@ class RoomPerformance:
             who.mouth.close()
             who.events["fell silent"].set()
         elif cue.does == "publish" and not who.may_be_heard and goes_on_stage(who.name, course.setup.cues):
-            self._do(self._go_on_stage(who))
+            self._doing.do(self._go_on_stage(who))
         else:
             assert who.mouth is not None
             who.mouth.open()
@@ -136,7 +136,7 @@ class RoomPerformance:
                 self._fresh.set()
         for talker, peer in who.hearing.items():
             if peer in peers:
-                self._do(_note_heard(peer, self._course.attendees[talker]))
+                self._doing.do(_note_heard(peer, self._course.attendees[talker]))
 
     async def _bring(self, who: Attendee) -> None:
         """Let a party come, or come back."""
@@ -181,7 +181,7 @@ class RoomPerformance:
             if peer not in self._watched.values():
                 peer.begin()
                 self._attend(who, [peer])
-                self._do(course.hear(who, talker.name, self._limit_s))
+                self._doing.do(course.hear(who, talker.name, self._limit_s))
 
     async def _dismiss(self, who: Attendee) -> None:
         """Let a party leave: its connections are closed, and then those of who heard it (rule 3)."""
@@ -206,27 +206,15 @@ class RoomPerformance:
 
     async def _told(self, who: Attendee, ending: Awaitable[object]) -> None:
         """Await a step of the leaving of a party; what goes wrong with it is a warning."""
-        why = await bounded(ending)
+        begun_s = self._course.network.now_s()
+        why = await bounded(f"{who.name} left", ending, lambda: self._course.open_since(begun_s))
         if why is not None:
-            self.warn(f"{who.name} left: {why}")
+            self.warn(why)
 
     def _hang_up(self, who: Attendee, peers: list[Peer]) -> None:
         """Note that a party hangs up connections."""
         self._left.update(peers)
         who.left_s.update(dict.fromkeys(peers, self._course.network.now_s()))
-
-    def _do(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do ``work`` meanwhile; what goes wrong is a warning."""
-        task = asyncio.ensure_future(work)
-        self._doing.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._doing.discard(task)
-        self._fresh.set()
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            self.warn(str(error) if isinstance(error, RtcprobeError) else unforeseen(error))
 
 
 async def _note_heard(listener: Peer, talker: Attendee) -> None:

@@ -29,7 +29,6 @@ from rtcprobe.call.http import parse_url
 from rtcprobe.call.ng import NgClient
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import Call, CallSetup, Route
-from rtcprobe.call.targets.endings import bounded
 from rtcprobe.call.targets.outside_room import RoomCall, legs_of, routes_of
 from rtcprobe.call.targets.room_hooks import Attendee
 from rtcprobe.errors import BadInputError, MeasurementError
@@ -189,11 +188,15 @@ class RtpengineCall(RoomCall):
         if tag is not None:
             await self._ask(who, f"unsubscribe {tag}", {"to-tag": tag}, command="unsubscribe")
 
+    def open_since(self, begun_s: float) -> list[str]:
+        """Return the questions that were not answered."""
+        return [each for client in self._asking.values() for each in client.unanswered(begun_s)]
+
     async def leave(self) -> None:
         """Delete the call, whatever came of it."""
         try:
             for client in list(self._asking.values())[:1]:
-                await bounded(client.ask("delete", {"command": "delete", "delete-delay": 0, **self._call}))
+                await client.ask("delete", {"command": "delete", "delete-delay": 0, **self._call})
         finally:
             for client in self._asking.values():
                 client.close()

@@ -120,7 +120,8 @@ class SfuCall(SfuAccount):
         """Hang up one after the other, in an order that no clock decides: parties, then servers."""
         self.room.stop()
         self.warnings += self.room.faults
-        return [await bounded(each.close()) for each in (*self.peers, *self._server_legs())]
+        legs = (*self.peers, *self._server_legs())
+        return [await bounded(f"hanging up {each.side}", each.close()) for each in legs]
 
     def _rooms(self, plan: Topology) -> Room:
         """Return where parties take their seats."""

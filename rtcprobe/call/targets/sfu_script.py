@@ -12,14 +12,15 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from rtcprobe.call.doing import Doing
 from rtcprobe.call.member import Member
 from rtcprobe.call.script import goes_on_stage, perform, silent
 from rtcprobe.call.targets.blame import by_timers
-from rtcprobe.call.targets.endings import bounded
-from rtcprobe.errors import RtcprobeError, unforeseen
+from rtcprobe.call.targets.endings import HANG_UP_TIMEOUT_S, bounded
 from rtcprobe.scenario import Cue
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class SfuPerformance:
         """When it began, seconds since the epoch."""
         self._left: set[Seat] = set()
         self._watched: dict[asyncio.Future[Any], Seat] = {}
-        self._doing: set[asyncio.Task[None]] = set()
+        self._doing = Doing(call.warnings.append)
         self._coming: dict[str, list[asyncio.Task[None]]] = {}
         """What gets a party seated: given up where it leaves before that is done."""
         self._fresh = asyncio.Event()
@@ -93,7 +94,7 @@ class SfuPerformance:
         elif cue.does == "join":
             self._comes(member, self._bring(member))
         elif cue.does == "leave":
-            self._do(self._dismiss(member))
+            self._doing.do(self._dismiss(member))
         elif cue.does == "publish" and not any(seat.publishes for seat in self._seated(member)):
             self._comes(member, self._go_on_stage(member))
         else:
@@ -121,7 +122,7 @@ class SfuPerformance:
         self._watched[asyncio.ensure_future(seat.peer.ended.wait())] = seat
         self._fresh.set()
         for talker in seat.listens_to:
-            self._do(self._note_heard(seat, self._members[talker]))
+            self._doing.do(self._note_heard(seat, self._members[talker]))
 
     async def _note_heard(self, seat: Seat, talker: Member) -> None:
         await seat.section(talker.name).heard_packet.wait()
@@ -175,22 +176,17 @@ class SfuPerformance:
         for seat in self._seated(member):
             self._left.add(seat)
             self._call.room.free(seat)
-            await bounded(seat.peer.close())
-            await bounded(seat.leg.ended.wait())  # what it said last, and its goodbye, are still under way
-            await bounded(seat.leg.leave())
+            await self._told(member, seat.peer.close())
+            # What it said last is still under way, and its goodbye; where that is lost the server gives it up now.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(HANG_UP_TIMEOUT_S):
+                    await seat.leg.ended.wait()
+            await self._told(member, seat.leg.leave())
+
+    async def _told(self, member: Member, ending: Awaitable[object]) -> None:
+        """Await a step of a party's leaving; what goes wrong with it is a warning."""
+        why = await bounded(f"{member.name} left", ending)
+        self._call.warnings += [] if why is None else [why]
 
     def _comes(self, member: Member, work: Coroutine[Any, Any, None]) -> None:
-        self._coming.setdefault(member.name, []).append(self._do(work))
-
-    def _do(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Do ``work`` meanwhile; what goes wrong is a warning."""
-        task = asyncio.ensure_future(work)
-        self._doing.add(task)
-        task.add_done_callback(self._done)
-        return task
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._doing.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            self._call.warnings.append(str(error) if isinstance(error, RtcprobeError) else unforeseen(error))
+        self._coming.setdefault(member.name, []).append(self._doing.do(work))

@@ -66,6 +66,7 @@ OPTIONS: Final = (
 )
 _STANDS_IN: Final = "0-party-0"
 """What stands for a party's name while an address is read: braces are none of HTTP's."""
+# address = text "{" first "," second "}" text ; one alternative for each of two parties, no braces within
 _BRACES: Final = re.compile(r"\{([^{},]*),([^{},]*)\}")
 
 

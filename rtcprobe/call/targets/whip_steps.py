@@ -32,8 +32,9 @@ from rtcprobe.call.sdp import read_description
 from rtcprobe.call.session import Rights, Session
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.targets import plain
-from rtcprobe.call.targets.endings import HANG_UP_TIMEOUT_S
+from rtcprobe.call.targets.endings import all_told
 from rtcprobe.call.targets.outside_ends import OutsideEnds
+from rtcprobe.errors import MeasurementError
 from rtcprobe.ice import IceServer, read_links
 from rtcprobe.secrets import Secret
 from rtcprobe.timeline import OUTSIDE_ORDER
@@ -61,8 +62,6 @@ _NOT_YET_S: Final[Mapping[int, float]] = {404: 2.0, 500: 10.0, 503: 10.0}
 """What a server says that does not know a stream yet, and how long it is asked again: a wrong path is 404 for ever."""
 _AGAIN_S = (0.05, 0.5)
 """How soon such a server is asked again, at first and at last."""
-_GOODBYE_S = 0.8 * HANG_UP_TIMEOUT_S
-"""How long a session's end may take: less than hanging up, so that it is told how far it came."""
 _MOST_OF_A_NAME = 80
 
 ORDER: Final = tuple(each for milestone in OUTSIDE_ORDER for each in (*_BEFORE.get(milestone, ()), milestone))
@@ -119,10 +118,19 @@ class WhipSteps(OutsideEnds):
 
     async def leave(self) -> None:
         """Delete every session."""
-        ended = await asyncio.gather(*(_delete(each) for each in self._sessions if each.url), return_exceptions=True)
-        for outcome in ended:
-            if isinstance(outcome, BaseException):
-                raise outcome
+        refused: list[str] = []
+
+        async def end(session: Session) -> None:
+            try:
+                await _delete(session)
+            except MeasurementError as error:
+                refused.append(str(error))
+
+        try:
+            await asyncio.gather(*(end(each) for each in self._sessions if each.url))
+        finally:  # also where another is waited for in vain
+            told = all_told("leaving", refused)
+            self.warnings += [] if told is None else [told]
 
     async def end_session(self, peer: Peer) -> None:
         """Delete the session of a connection, where it has one."""
@@ -258,7 +266,7 @@ def candidates_fragment(offer: Sdp, candidates: Sequence[str], *, last: bool = T
 
 
 async def _delete(session: Session) -> None:
-    await session.exchange("end of the session", "DELETE", statuses=(200, 202, 204, 404), timeout_s=_GOODBYE_S)
+    await session.exchange("end of the session", "DELETE", statuses=(200, 202, 204, 404))
 
 
 def _retry_s(said: str | None) -> float:

@@ -21,6 +21,7 @@ from rtcprobe.wrapping import Unwrapper
 
 __all__ = ["Assembler", "Frame", "VideoPacket"]
 
+# Upstream's largest packet buffer; what was done is remembered for twice as many, to tell copies.
 MOST_PACKETS: Final = 2048
 _REMEMBERED: Final = 4096
 
@@ -88,6 +89,7 @@ class Assembler:
         if sequence in self._held or sequence in self._ends or sequence < self._floor - _REMEMBERED:
             self.duplicates += 1
             return []
+        # Cleared whole, as upstream: nobody knows which of them could still become a frame.
         if len(self._held) >= MOST_PACKETS:
             self._held.clear()
             self.cleared += 1

@@ -14,6 +14,7 @@ from rtcprobe.playout.frames.assembly import Frame
 
 __all__ = ["FrameBuffer"]
 
+# kMaxFramesBuffered and kMaxFramesHistory, upstream's names of them.
 MOST_FRAMES: Final = 800
 _REMEMBERED: Final = 8192
 
@@ -40,6 +41,7 @@ class FrameBuffer:
             self.refused += 1
             return 0
         if len(self._frames) >= MOST_FRAMES:
+            # Full, and nothing came of it: only a key frame needs none of those that wait.
             if not frame.key:
                 self.refused += 1
                 return 0

@@ -20,6 +20,7 @@ from rtcprobe.wrapping import Unwrapper
 
 __all__ = ["Extrapolator"]
 
+# 90 kHz; the offset unknown, the rate nearly certain. Two frames make a line, 10 s of silence or a jump of 10 s end it.
 _TICKS_PER_MS: Final = 90.0
 _UNSURE: Final = 1e10
 _START_COUNT: Final = 2
@@ -27,8 +28,10 @@ _SILENCE_US: Final = 10 * SECOND
 _JUMP_TICKS: Final = 900_000
 _REJECT_FROM, _REJECT_MOST = 300, 150
 _REJECT_DEVIATIONS: Final = 2.0
+# Mean and variance of residuals: a thousand frames' memory, from 3,000 ticks (33 ms) on.
 _FORGET: Final = 0.999
 _START_VARIANCE: Final = 3000.0**2
+# CUSUM in ticks: the sum that means a step, what a frame may be late without counting, and what it counts at most.
 _ALARM, _DRIFT, _MOST_ERROR = 60e3, 6600.0, 7000.0
 _MOST_COUNTED: Final = 3000
 

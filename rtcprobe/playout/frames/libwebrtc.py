@@ -26,6 +26,8 @@ __all__ = ["LibwebrtcReceiver"]
 
 _HOP_US: Final = 60  # from one of its threads to the next, as measured on an idle PC: 50 to 100
 _LATE_US: Final = -5 * MS
+# frame_decode_timing.cc, video_stream_buffer_controller.cc: a frame to be shown 10 s away means a clock that jumped;
+# more than 8 frames wait for a decoder that cannot keep up.
 _FAR_US: Final = 10 * SECOND
 _CROWDED: Final = 8
 _NO_FRAME_US, _NO_KEY_FRAME_US = 3 * SECOND, 200 * MS
@@ -197,6 +199,7 @@ class LibwebrtcReceiver(FrameReceiver):
             self._jitter.reset()
             self.timing.reset(now_us)
             render_us = self.timing.render_us(frame.timestamp, now_us)
+        # What had to be asked for says nothing of the line's jitter, only that round trips are in it now.
         if frame.resent:
             self._jitter.frame_nacked(now_us)
         else:

@@ -12,6 +12,7 @@ from rtcprobe.playout.frames.micros import SECOND, micros, scaled, to_ms
 
 __all__ = ["RoundTrips"]
 
+# rtt_filter.cc: 3 s at most, averaged over 35; five in a row beyond 2.5 or 3.5 deviations are another regime.
 _MOST_US: Final = 3 * SECOND
 _MOST_COUNT: Final = 35
 _JUMP_DEVIATIONS, _DRIFT_DEVIATIONS = 2.5, 3.5

@@ -15,6 +15,7 @@ __all__ = ["Smoothing"]
 
 Item = TypeVar("Item")
 
+# video_render_frames.cc: shown 10 ms before its time; half a second old, or 10 s ahead, is no time to be shown at.
 _DELAY_MS: Final = 10
 _OLD_MS, _FUTURE_MS = 500, 10_000
 _LATE_US: Final = 60

@@ -22,10 +22,12 @@ from rtcprobe.wrapping import Unwrapper
 __all__ = ["PERIOD_S", "CaptureClock", "Minimums", "Synchronization", "relative_delay_ms"]
 
 PERIOD_S: Final = 1.0
+# stream_synchronization.cc: a quarter of each gap, 30 ms are let be, 80 ms a step, 10 s at most of either.
 _WEIGHT: Final = 4
 _DEAD_ZONE_MS, _MOST_STEP_MS = 30, 80
 _MOST_GAP_MS: Final = 10_000
 _MOST_DELAY_MS: Final = 10_000
+# rtp_to_ntp_estimator.cc: 20 reports; an hour, or 2^25 ticks, between two is no clock; three misfits are another one.
 _REPORTS, _INVALID = 20, 3
 _MOST_NTP_STEP_S: Final = 3600.0
 _MOST_TICKS: Final = 1 << 25
@@ -103,6 +105,7 @@ class Synchronization:
         output), ``video_ms`` the video's target with decoding and showing.
         """
         gap_ms = video_ms - audio_ms + relative_ms
+        # Whole numbers that are cut towards zero, as upstream divides: some ms of the gap stay for ever (Facts).
         self._average_ms = _quotient((_WEIGHT - 1) * self._average_ms + gap_ms, _WEIGHT)
         if abs(self._average_ms) < _DEAD_ZONE_MS:
             return None

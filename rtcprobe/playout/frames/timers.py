@@ -19,6 +19,7 @@ from rtcprobe.playout.frames.micros import MS
 
 __all__ = ["Metronome", "MillisecondTimer", "ReleaseTimer"]
 
+# 1/64 s; and who is due 5 ms and more before the next tick does not wait for it.
 TICK_US: Final = 15_625
 _EARLY_US: Final = 5 * MS
 

@@ -21,9 +21,11 @@ from rtcprobe.playout.frames.micros import MS, SECOND, to_ms
 __all__ = ["RENDER_US", "DecodeTimes", "Timing"]
 
 RENDER_US: Final = 10 * MS
+# decode_time_percentile_filter.cc: the first decodes warm the codec up and say nothing.
 _IGNORED: Final = 5
 _WINDOW_MS: Final = 10_000
 _PERCENTILE: Final = 0.95
+# timing.cc: 10 s of playout delay at most; half a second at most of it is low latency, whose decoding is paced by 8 ms.
 _MOST_PLAYOUT_US: Final = 10 * SECOND
 _LOW_LATENCY_US: Final = 500 * MS
 _PACE_US: Final = 8 * MS
@@ -117,6 +119,7 @@ class Timing:
 
         ``last_us``: the last release, ``crowded``: more than 8 frames wait; both only for low latency, which is paced.
         """
+        # As soon as possible, but 8 ms apart: a burst must not overrun the decoder.
         if render_us == 0 and self.playout_us[0] == 0 and self.playout_us[1] > 0:
             return 0 if crowded else max(0, last_us + _PACE_US - now_us)
         return render_us - now_us - self.decode_us - RENDER_US

@@ -10,7 +10,7 @@ Read in this order:
     ``history`` (how late is a packet), ``delay`` (how long to wait), ``buffer`` and ``red`` (what waits), ``intake``
     (how it gets there), ``decision`` (what a tick does), ``sync``, ``stretch``, ``expand``, ``merge``, ``noise`` (what
     that sounds like; their tools in ``dsp``), ``sound`` (doing it), ``stats`` (counting it), ``core`` (all together),
-    ``glide`` (many ticks at once).
+    ``foresight`` and ``leap`` (many ticks at once, where all packets are known), ``glide`` (where they are not).
 """
 
 from rtcprobe.playout.neteq.core import WORDS, NetEq, NetEqTrace

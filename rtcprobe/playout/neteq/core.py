@@ -29,9 +29,10 @@ from rtcprobe.playout.base import BLOCK_SAMPLES, Block, Decoder, Pcm, RtpPacket,
 from rtcprobe.playout.neteq.buffer import PacketBuffer, WaitingPacket
 from rtcprobe.playout.neteq.decision import Decision, Mode, Operation
 from rtcprobe.playout.neteq.delay import DelayConstraints
-from rtcprobe.playout.neteq.glide import Glider, Trace
+from rtcprobe.playout.neteq.glide import Glider
 from rtcprobe.playout.neteq.history import SAMPLES_PER_MS, TICK_MS
 from rtcprobe.playout.neteq.intake import Intake
+from rtcprobe.playout.neteq.leap import Trace
 from rtcprobe.playout.neteq.sound import Sound
 from rtcprobe.playout.neteq.stats import Counters, NetEqStats
 from rtcprobe.playout.neteq.stretch import NEEDED_SAMPLES
@@ -125,7 +126,7 @@ class NetEq:
         parts = self._decision, self._buffer, self._sound, self._counters
         self._intake = Intake(decoder, parts, payload_type, red_payload_type)
         self._trace = Trace(array("i"), array("i"), bytearray())
-        self._glider = Glider(decoder, (*parts, self._trace), self._intake.insert)
+        self._glider = Glider(decoder, (*parts, self._trace), self._intake)
 
     def insert_packet(self, packet: RtpPacket, now_s: float) -> None:  # noqa: ARG002 - time is the tick counter
         """Take a packet in; whatever is wrong with it is counted."""
@@ -150,11 +151,12 @@ class NetEq:
 
         See ``Gliding``; what it comes to is what ``get_audio`` does block by block.
         """
+        self._intake.foresee(coming, clock, self._tick)
         if self._intake.new_stream or not self._glider.ready():
             return None
         sync = self._sound.sync
         playing = sync.end_timestamp - sync.future
-        done, samples = self._glider.glide(self._tick, coming, clock, most)
+        done, samples = self._glider.go_on(self._tick, coming, clock, most)
         self._tick += done
         return Run(samples, playing, done, WORDS[_NORMAL]) if done else None
 

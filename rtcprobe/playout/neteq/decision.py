@@ -21,6 +21,7 @@ from enum import Enum
 
 from rtcprobe.playout.neteq.buffer import HORIZON_SAMPLES, PacketBuffer
 from rtcprobe.playout.neteq.delay import DelayConstraints, DelayTarget, LevelFilter
+from rtcprobe.playout.neteq.foresight import Foresight
 from rtcprobe.playout.neteq.history import SAMPLES_PER_MS, ArrivalHistory
 
 __all__ = ["GRANULARITY_MS", "Decision", "Mode", "Operation"]
@@ -70,12 +71,14 @@ class Decision:
 
     __slots__ = (
         "_packet_samples", "_stretch_tried", "_stretched_samples", "_target_asked", "_target_read", "constraints",
-        "history", "level", "rest_ticks", "target", "was_flushed",
+        "foresight", "history", "level", "rest_ticks", "target", "was_flushed",
     )  # fmt: skip
 
     def __init__(self, constraints: DelayConstraints) -> None:
         self.constraints = constraints
         self.history = ArrivalHistory()
+        self.foresight: Foresight | None = None
+        """What history and target will be, where all packets are known."""
         self.target = DelayTarget()
         self.level = LevelFilter()
         self._packet_samples = 0
@@ -100,22 +103,28 @@ class Decision:
         self.target.reset()
         self.level.reset()
         self.history.reset()
+        if self.foresight is not None:
+            self.foresight.begin()
         self._read_target()
 
     def flushed(self) -> None:
         """Learn that the packet buffer was thrown away."""
         self.was_flushed = True
 
-    def packet_arrived(self, timestamp: int, samples: int, tick: int) -> int | None:
-        """Take the arrival of a packet; return its lateness in ms, or None where it tells none."""
+    def packet_arrived(self, timestamp: int, samples: int, tick: int) -> None:
+        """Take the arrival of a packet."""
+        # The roof of the target is a count of packets: it moves with how long each is.
         if samples > 0 and samples != self._packet_samples:
             self._packet_samples = samples
             self.constraints.packet_time_known(samples // SAMPLES_PER_MS)
             self._read_target()
+        if self.foresight is not None:
+            self.foreseen(self.foresight.latest)
+            return
         history, target = self.history, self.target
         in_order = history.follow(timestamp, samples, tick)  # as nearly every packet is
         if not (in_order or history.insert(timestamp, samples, tick)) or len(history) < 2:
-            return None
+            return
         if in_order:
             late_ms, reordered = history.newest_ms, False
         else:
@@ -123,7 +132,16 @@ class Decision:
         target.update(late_ms, tick, reordered=reordered)
         if target.target_ms != self._target_asked:
             self._read_target()
-        return late_ms
+
+    def foreseen(self, place: int) -> None:
+        """Take the arrival of all packets up to the one at ``place``, as it was foreseen."""
+        foresight, target = self.foresight, self.target
+        assert foresight is not None
+        foresight.look(place + 1)
+        self.history.foreseen(int(foresight.fast_ms[place]), int(foresight.max_delay_ms[place]))
+        target.target_ms = int(foresight.target_ms[place])
+        if target.target_ms != self._target_asked:
+            self._read_target()
 
     def wish(self, base_min_delay_ms: int) -> None:
         """Take what the application asks for, from the next packet on."""
@@ -160,19 +178,24 @@ class Decision:
             noise_samples: concealment or noise made since the last decoded sample, whole ticks; 0 when none runs.
             last_duration: samples of the frame decoded last.
         """
+        # A stretch that was tried and found nothing to repeat costs no rest: the next tick may try again.
         tried, self._stretch_tried = self._stretch_tried and mode is Mode.STRETCHED, False
         if tried:
             self.rest_ticks = tick + STRETCH_INTERVAL_TICKS
+        # While nothing is taken out the level is no level: what waits would be counted as a queue.
         if mode is not Mode.COMFORT_NOISE and mode is not Mode.EXPAND:
             self.filter_level(buffer.span_samples(tick, last_duration), tried, future)
         packets = buffer.packets
         if not packets:
             return self._without_packet(mode, noise_samples)
+        # Rule 2: a gap that has faded is worth waiting a little longer for, so that the next one does not follow at
+        # once.
         if (mode is Mode.EXPAND or mode is Mode.COMFORT_NOISE) and self._postpone(buffer, tick, mode, mute):
             return self._without_packet(mode, noise_samples)
         leap = packets[0].timestamp - end
         if not leap:
             return self._expected(tick, mode, end - future)
+        # Older than what was played, and not thrown away as such: a stream that begins anew.
         if -HORIZON_SAMPLES < leap < 0:
             return Operation.RESET
         return self._future(buffer, tick, mode, leap & 0xFFFFFFFF, noise_samples)
@@ -199,6 +222,7 @@ class Decision:
         return Operation.EXPAND
 
     def _postpone(self, buffer: PacketBuffer, tick: int, mode: Mode, mute: float) -> bool:
+        # kPostponeDecodingLevel, 50 per cent of the target.
         enough = self._target_read * SAMPLES_PER_MS * 50 // 100
         if buffer.span_waited_samples(tick) >= enough or buffer.has_dtx:
             return False
@@ -222,6 +246,7 @@ class Decision:
 
     def _future(self, buffer: PacketBuffer, tick: int, mode: Mode, leap: int, noise_samples: int) -> Operation:
         waited = buffer.span_waited_samples(tick)
+        # Rule 3: the hole is not covered yet, and there is no hurry.
         if leap > noise_samples and waited // SAMPLES_PER_MS <= self._target_read + _WINDOW_MS:
             return self._without_packet(mode, noise_samples)
         if leap != noise_samples:

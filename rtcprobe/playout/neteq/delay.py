@@ -18,6 +18,9 @@ Source: ``delay_manager.cc``, ``histogram.cc``, ``underrun_optimizer.cc``, ``reo
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+
 from rtcprobe.errors import BadInputError
 from rtcprobe.playout.neteq.history import TICK_MS
 from rtcprobe.units import format_duration
@@ -30,12 +33,15 @@ __all__ = [
     "ReorderOptimizer",
     "UnderrunOptimizer",
     "level_factor",
+    "level_factors",
 ]
 
 BUCKETS = 100
 BUCKET_MS = 20
 START_TARGET_MS = 80
 _ONE_Q30 = 1 << 30
+# Buckets of 20 ms up to 2 s; the 95th percentile of half-seconds, forgotten by 1.7 % each; for reordering by 0.07 % a
+# packet, where 20 ms of delay are worth 1 % of loss.
 _QUANTILE_REST_Q30 = _ONE_Q30 - int(_ONE_Q30 * 0.95)
 _UNDERRUN_FORGET = 0.983
 _REORDER_FORGET = 0.9993
@@ -74,12 +80,13 @@ class Histogram:
             self._move_weight(buckets, index, forget)
         self.stay()
 
-    def stay(self) -> None:
-        """Take one more value that leaves the probabilities as they are: the first bucket's, where that holds all."""
-        self._adds += 1
+    def stay(self, times: int = 1) -> None:
+        """Take so many values that leave the probabilities as they are: the first bucket's, where that holds all."""
+        self._adds += times
 
     def _forget_q15(self) -> int:
         """Return the forget factor: nothing is kept at the first value, then ever more, up to the one set."""
+        # The first value replaces the made-up start (p = 1/2, 1/4, ...) whole.
         if not self._adds:
             return 0
         return min(self._base_q15, max(0, int((1 << 15) * (1 - self._weight / (self._adds + 1)))))
@@ -138,6 +145,16 @@ class UnderrunOptimizer:
             return False
         self._worst_ms = max(self._worst_ms, late_ms)
         return True
+
+    def note_many(self, late_ms: npt.NDArray[np.int64], ticks: npt.NDArray[np.int64]) -> int:
+        """Take the lateness of packets up to the one that ends a half second; return how many were taken."""
+        since = self._since_tick
+        if since is None:
+            return 0
+        count = int(np.searchsorted(ticks, since + _RESAMPLE_MS // TICK_MS, side="right"))
+        if count:
+            self._worst_ms = max(self._worst_ms, int(late_ms[:count].max()))
+        return count
 
     def update(self, late_ms: int, tick: int) -> None:
         """Take the lateness of one in-order packet that arrived at ``tick``."""
@@ -217,6 +234,22 @@ class DelayTarget:
         self._reorder.update(late_ms, base_ms, reordered=reordered)
         self.target_ms = max(base_ms, self._reorder.optimal_ms)
 
+    def follow(
+        self, late_ms: npt.NDArray[np.int64], ticks: npt.NDArray[np.int64], targets_ms: npt.NDArray[np.int64]
+    ) -> None:
+        """Take packets in order, as ``update`` does one by one; ``targets_ms`` becomes the target after each."""
+        histogram, at, count = self._reorder.histogram, 0, len(ticks)
+        while at < count:
+            if histogram.buckets[0] == _ONE_Q30:
+                calm = self._underrun.note_many(late_ms[at:], ticks[at:])
+                histogram.stay(calm)
+                targets_ms[at : at + calm] = self.target_ms
+                at += calm
+            if at < count:
+                self.update(int(late_ms[at]), int(ticks[at]), reordered=False)
+                targets_ms[at] = self.target_ms
+                at += 1
+
 
 class DelayConstraints:
     """What the application, video and the packet buffer allow the target to be.
@@ -283,6 +316,15 @@ class DelayConstraints:
 def level_factor(target_ms: int) -> int:
     """Return how much of the level is kept from one tick to the next, in 1/256."""
     return 251 if target_ms <= 20 else 252 if target_ms <= 60 else 253 if target_ms <= 140 else 254
+
+
+_FACTOR_STEPS_MS = np.array([20, 60, 140])
+
+
+def level_factors(targets_ms: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return ``level_factor`` of many, same shape."""
+    factors: npt.NDArray[np.int64] = 251 + np.searchsorted(_FACTOR_STEPS_MS, targets_ms)
+    return factors
 
 
 class LevelFilter:

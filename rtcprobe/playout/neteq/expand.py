@@ -148,6 +148,7 @@ class Expand:
             self._calls = min(self._calls + 1, _MOST_CALLS)
             return np.zeros(lag, dtype=np.float32)
         voiced = self._voiced(material, lag)
+        # Q14 of 0.05: below that, or in mostly noise, a cross-fade would be heard less than it costs.
         if self.mute_q14 > 819 and self._mix > 0.5:
             weight = fade_in(OVERLAP_SAMPLES)
             overlap = sync.data[sync.end - OVERLAP_SAMPLES : sync.end]
@@ -166,6 +167,8 @@ class Expand:
         self.mute_q14 = _ONE
 
     def _next_lag_index(self) -> int:
+        # Best, mean, towards the other, mean, best ...: three lags that swing, so that no period is repeated like a
+        # machine.
         self._lag_index += self._direction
         if self._lag_index <= 0:
             self._direction = 1
@@ -177,6 +180,7 @@ class Expand:
         last = material.last[-lag - OVERLAP_SAMPLES :]
         if self._lag_index == 0:
             return last
+        # Of the period before: a quarter with the mean lag, half with the third, none with the best.
         share = np.float32(0.25 if self._lag_index == 1 else 0.5)
         previous = material.previous[-lag - OVERLAP_SAMPLES :]
         return last + share * (previous - last)
@@ -184,6 +188,7 @@ class Expand:
     def _mixed(self, material: _Material, voiced: Pcm, lag: int) -> Pcm:
         """Return the period with ever more noise in it."""
         target = material.voice_mix
+        # Long periods take on noise more slowly, for each call lasts longer.
         shift = max(0, material.longest_lag.bit_length() - 5)
         step = 0.0 if self._steady else (256 >> shift) / _ONE
         if target >= 1.0 and self._mix >= 1.0:
@@ -217,6 +222,7 @@ class Expand:
 
     def _fade(self, material: _Material, sound: Pcm, lag: int) -> None:
         self._slope_q20 = max(self._slope_q20, _SLOPE_AFTER.get(self._calls, 0))
+        # The level was rising steeply: a first period that fades would be heard as a dip.
         if self._calls == 0 and material.onset:
             return
         sound *= np.float32(self.mute)
@@ -285,9 +291,11 @@ def _lags(history: Pcm) -> tuple[int, int]:
             min(_LONGEST_LAG - 1, correlation_lag + _REFINE),
             _DISTORTION_SAMPLES,
         )
+        # How much alike by how different: a candidate must be good by both measures.
         ratio = height / distance if distance > 0 else 0.0 if height == 0 else float("inf")
         if best is None or ratio > best[0]:
             best = (ratio, distortion_lag, correlation_lag)
+        # The next candidate is another peak, not this one's shoulder.
         correlation[max(0, index - 2) : min(_SEARCHED - 1, index + 2) + 1] = 0.0
     assert best is not None
     return best[1], best[2]

@@ -1,5 +1,8 @@
 """Ticks that have nothing to decide, many at once: nineteen of twenty are such.
 
+Where nothing was foreseen, because packets are still to come or are of several kinds, they are gone through one by one
+with nothing between them; else they pass in one leap (``leap``).
+
 Facts:
     While the packet expected is there, and its lateness asks neither for a stretch nor for a cut, a tick plays what was
     decoded, and decodes one more frame when that runs short. From one such tick to the next, how late the sound is
@@ -13,51 +16,42 @@ Rules:
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 
 from rtcprobe.playout.arrivals import Coming
-from rtcprobe.playout.base import BLOCK_SAMPLES, Decoder, Pcm, RtpPacket
+from rtcprobe.playout.base import BLOCK_SAMPLES, Decoder, Pcm
 from rtcprobe.playout.neteq.buffer import PacketBuffer
 from rtcprobe.playout.neteq.decision import GRANULARITY_MS, Decision, Mode
 from rtcprobe.playout.neteq.delay import level_factor
 from rtcprobe.playout.neteq.dsp import OVERLAP_SAMPLES
 from rtcprobe.playout.neteq.history import SAMPLES_PER_MS, TICK_MS
+from rtcprobe.playout.neteq.intake import Intake
+from rtcprobe.playout.neteq.leap import Leaper, Trace
 from rtcprobe.playout.neteq.noise import WINDOW_SAMPLES
 from rtcprobe.playout.neteq.sound import Sound
 from rtcprobe.playout.neteq.stats import Counters
 
-__all__ = ["Glider", "Trace"]
+__all__ = ["Glider"]
 
 _LEAST_SAMPLES = OVERLAP_SAMPLES + BLOCK_SAMPLES  # with less than this a tick decodes
 
 
-class Trace(NamedTuple):
-    """What every tick did, one entry a tick: its target delay, how late it played (both ms), which word it was."""
-
-    target_ms: array[int]
-    delay_ms: array[int]
-    operations: bytearray
-
-
 class Glider:
-    """Lets the parts of one ``NetEq`` do many ticks.
-
-    ``insert`` takes a packet in at a tick, and returns False where that leaves more to do than to go on.
-    """
+    """Lets the parts of one ``NetEq`` do many ticks: in one leap where it was foreseen what comes, else one by one."""
 
     def __init__(
         self,
         decoder: Decoder,
         parts: tuple[Decision, PacketBuffer, Sound, Counters, Trace],
-        insert: Callable[[RtpPacket, int], bool],
+        intake: Intake,
     ) -> None:
         self._decoder = decoder
         self._decision, self._buffer, self._sound, self._counters, self._trace = parts
-        self._insert = insert
+        self._intake = intake
+        self._leaper = Leaper(decoder, parts)
 
     def ready(self) -> bool:
         """Return whether the next tick may be one to glide over."""
@@ -66,11 +60,21 @@ class Glider:
             sound.mode is Mode.NORMAL
             and bool(packets)
             and packets[0].timestamp == sound.sync.end_timestamp
-            and len(self._decision.history) > 0
+            and self._decision.history.known
             and sound.last_duration >= BLOCK_SAMPLES
             and sound.sync.whole
             and self._counters.playing
         )
+
+    def go_on(self, tick: int, coming: Coming, clock: tuple[float, float, int], most: int) -> tuple[int, Pcm]:
+        """Do what ``glide`` does, in one where that can be."""
+        leap = self._leaper.leap(tick, most)
+        if leap is None:
+            return self.glide(tick, coming, clock, most)
+        done, came, samples = leap
+        coming.skip(came)
+        self._intake.skip(came)
+        return done, samples
 
     def glide(  # noqa: PLR0912, PLR0915 - one loop: a call in it costs as much as a tick does
         self, tick: int, coming: Coming, clock: tuple[float, float, int], most: int
@@ -99,7 +103,7 @@ class Glider:
             if coming.at_s <= now_s:
                 changed = going = True
                 while going and coming.at_s <= now_s:
-                    going = self._insert(coming.take(), tick)
+                    going = self._intake.insert(coming.take(), tick)
                 if not going:
                     break
             # In a tick that decodes nothing as well: ``decide`` looks at the packet, not at what is left to play.

@@ -34,7 +34,7 @@ WINDOW_SAMPLES = 2_000 * SAMPLES_PER_MS
 class ArrivalHistory:
     """Arrivals of the last two seconds; timestamps are unwrapped samples, instants are tick counts."""
 
-    __slots__ = ("_ends", "_fastest", "_slowest", "_timestamps", "fast_ms", "max_delay_ms", "newest_ms")
+    __slots__ = ("_ends", "_fastest", "_slowest", "_timestamps", "fast_ms", "known", "max_delay_ms", "newest_ms")
 
     def __init__(self) -> None:
         self._timestamps: list[int] = []
@@ -46,6 +46,8 @@ class ArrivalHistory:
         """When the fastest in-order packet of the window came, less its timestamp; both floored to milliseconds."""
         self.max_delay_ms = 0
         """Lateness of the slowest in-order packet of the window."""
+        self.known = False
+        """Whether any packet came yet."""
 
         self.newest_ms = 0
         """Lateness of the packet that was the newest when it arrived."""
@@ -60,6 +62,11 @@ class ArrivalHistory:
         self._fastest.clear()
         self._slowest.clear()
         self.max_delay_ms = 0
+        self.known = False
+
+    def foreseen(self, fast_ms: int, max_delay_ms: int) -> None:
+        """Take what somebody else found out who knows all packets."""
+        self.fast_ms, self.max_delay_ms, self.known = fast_ms, max_delay_ms, True
 
     def follow(self, timestamp: int, samples: int, tick: int) -> bool:
         """Remember a packet that begins where the newest one ends, or later; return whether it is such a one."""
@@ -98,7 +105,7 @@ class ArrivalHistory:
 
     def delay_ms(self, timestamp: int, tick: int) -> int:
         """Return how late ``timestamp`` is at ``tick`` beside the fastest packet; never negative, 0 when empty."""
-        if not self._fastest:
+        if not self.known:
             return 0
         late = tick * TICK_MS - timestamp // SAMPLES_PER_MS - self.fast_ms
         return max(0, late)
@@ -122,6 +129,7 @@ class ArrivalHistory:
             slowest.pop()
         fastest.append(entry)
         slowest.append(entry)
+        self.known = True
         self.fast_ms = fast_ms = fastest[0][1]
         late_ms, newest_ms = slowest[0][1] - fast_ms, at_ms - fast_ms
         self.max_delay_ms = max(0, late_ms)

@@ -11,26 +11,24 @@ Source: ``InsertPacketInternal`` in ``neteq_impl.cc`` (``modules/audio_coding/ne
 
 from __future__ import annotations
 
-from typing import Final
-
+from rtcprobe.playout.arrivals import Coming
 from rtcprobe.playout.base import Decoder, RtpPacket
 from rtcprobe.playout.neteq.buffer import PacketBuffer, WaitingPacket
 from rtcprobe.playout.neteq.decision import Decision
+from rtcprobe.playout.neteq.foresight import DTX_BYTES, Foresight
 from rtcprobe.playout.neteq.red import RedBlock, split_red
 from rtcprobe.playout.neteq.sound import Sound
 from rtcprobe.playout.neteq.stats import Counters
 
 __all__ = ["Intake"]
 
-_DTX_BYTES: Final = 2
-
 
 class Intake:
     """Puts packets of one stream into the packet buffer."""
 
     __slots__ = (
-        "_buffer", "_counters", "_decision", "_decoder", "_newest_timestamp", "_payload_type", "_red_payload_type",
-        "_sound", "_started", "new_stream",
+        "_buffer", "_counters", "_decision", "_decoder", "_looked", "_newest_timestamp", "_payload_type",
+        "_red_payload_type", "_sound", "_started", "new_stream",
     )  # fmt: skip
 
     def __init__(
@@ -43,7 +41,7 @@ class Intake:
         self._decoder = decoder
         self._decision, self._buffer, self._sound, self._counters = parts
         self._payload_type, self._red_payload_type = payload_type, red_payload_type
-        self._started = False
+        self._started = self._looked = False
         self._newest_timestamp = 0
         self.new_stream = False
         """Whether what waits begins a stream that nothing was played of; ``NetEq`` says when something was."""
@@ -52,6 +50,7 @@ class Intake:
         """Take a packet in at ``tick``; return whether the stream just goes on."""
         sequence, timestamp, payload, payload_type = packet
         self._counters.received += 1
+        # The usual packet: one frame, no copies. All else goes the long way below.
         if payload and payload_type == self._payload_type and self._started and not self.new_stream:
             duration = self._duration(payload)
             if not (duration and self._decoder.has_fec(payload)):
@@ -75,6 +74,7 @@ class Intake:
         for block in blocks:
             for frame in self._frames(block, timestamp - block.timestamp_offset, sequence, tick):
                 flushed |= self._buffer.insert(frame)
+                # Its lateness says nothing: the packets that it would be late beside are gone (rule 2).
                 if flushed:
                     self._decision.flushed()
                 elif not self.new_stream:
@@ -84,10 +84,24 @@ class Intake:
             self.new_stream = True
         return not self.new_stream
 
+    def foresee(self, coming: Coming, clock: tuple[float, float, int], tick: int) -> None:
+        """Find out, before anything came, whether all that is ``coming`` is known; ``clock`` is ``Gliding``'s."""
+        if not self._looked and not self._counters.received and not tick and coming.all_known:
+            foresight = Foresight.of(coming, self._decoder, self._payload_type, clock, self._counters)
+            self._decision.foresight = foresight
+        self._looked = True
+
+    def skip(self, count: int) -> None:
+        """Learn that ``count`` packets that were foreseen were taken in."""
+        self._counters.received += count
+        foresight = self._decision.foresight
+        assert foresight is not None
+        self._newest_timestamp = int(foresight.stamps[foresight.latest])
+
     def _insert_next(self, timestamp: int, packet: RtpPacket, duration: int, tick: int) -> bool:
         """Take in a packet that holds one frame and nothing else, as ``_insert`` does."""
         payload = packet.payload
-        dtx = len(payload) <= _DTX_BYTES
+        dtx = len(payload) <= DTX_BYTES
         if self._buffer.insert(WaitingPacket(timestamp, packet.sequence, payload, duration, dtx, 0, 0, tick)):
             self._decision.flushed()
             self.new_stream = True
@@ -100,6 +114,7 @@ class Intake:
         if not self._started:
             self._newest_timestamp = timestamp & 0xFFFFFFFF
         else:
+            # From -2^31 to 2^31 - 1: whichever is nearer (rule 3).
             step = (timestamp - self._newest_timestamp + 0x80000000) & 0xFFFFFFFF
             self._newest_timestamp += step - 0x80000000
         return self._newest_timestamp
@@ -108,7 +123,7 @@ class Intake:
         """Return the frames of one block in the order they are inserted: what in-band FEC tells comes first."""
         payload = block.payload
         duration = self._duration(payload)
-        frame = WaitingPacket(timestamp, sequence, payload, duration, len(payload) <= _DTX_BYTES, 0, block.level, tick)
+        frame = WaitingPacket(timestamp, sequence, payload, duration, len(payload) <= DTX_BYTES, 0, block.level, tick)
         if duration and self._decoder.has_fec(payload):
             self._counters.fec_received += 1
             before = WaitingPacket(timestamp - duration, sequence, payload, duration, False, 1, block.level, tick)

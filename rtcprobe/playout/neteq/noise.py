@@ -94,7 +94,12 @@ class BackgroundNoise:
                 threshold = max(mean, 1.0)
                 self._add(windows[place].copy(), mean)
             while left and mean >= threshold:  # which rises, and stays where it is higher
-                threshold, loudest = _crept(threshold, loudest, mean)
+                # What ``_crept`` does: a call of it takes longer than all this.
+                loudest *= _DECAY
+                loudest = mean if loudest < mean else loudest  # noqa: FURB136 - and so does ``max``
+                threshold *= _CREEP
+                floor = loudest * _FLOOR_SHARE
+                threshold = floor if threshold < floor else threshold  # noqa: FURB136
                 left -= 1
         self._mean, self._threshold, self._loudest = mean, threshold, loudest
 

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 __all__ = ["RedBlock", "split_red"]
 
+# kMaxRedBlocks of red_payload_splitter.cc.
 _MOST_BLOCKS = 32
 
 

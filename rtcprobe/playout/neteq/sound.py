@@ -69,6 +69,7 @@ class Sound:
                 part = self._decode_one(frame)
             except ValueError:
                 counters.decode_errors += 1
+                # Its time passes all the same: what follows must not be taken for late.
                 self.sync.end_timestamp += self.last_duration
                 return None
             if len(part):

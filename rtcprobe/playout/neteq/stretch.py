@@ -56,6 +56,7 @@ def accelerate(signal: Pcm, background_energy: float, *, hurry: bool = False) ->
     enough = _ENOUGH_IN_A_HURRY if hurry else _ENOUGH_CORRELATION
     if period.active and period.correlation <= enough:
         return Stretch(signal, 0)
+    # Whole periods, as many as 15 ms hold.
     lag = _MIDDLE // period.lag * period.lag if hurry else period.lag
     weight = fade_in(lag)
     before, after = signal[_MIDDLE - lag : _MIDDLE], signal[_MIDDLE : _MIDDLE + lag]
@@ -89,6 +90,7 @@ def _find_period(signal: Pcm, background_energy: float) -> _Period:
     lag = peak(correlation, _LAGS, spare=True)[1] + _SHORTEST_LAG * DECIMATION
     before, after = signal[_MIDDLE - lag : _MIDDLE], signal[_MIDDLE : _MIDDLE + lag]
     energy = float(before @ before), float(after @ after)
+    # Eight times the background on either side, or less: nobody hears a seam in that.
     if sum(energy) * ENERGY_UNIT / 16 <= lag * background_energy:
         return _Period(lag, 0.0, active=False)
     power = (energy[0] * energy[1]) ** 0.5

@@ -100,6 +100,17 @@ class SyncBuffer:
         self.next = min(start + count, self.end - OVERLAP_SAMPLES)
         return block
 
+    def pass_on(self, samples: Pcm, count: int) -> Pcm:
+        """Append decoded sound of any length, play ``count`` samples and return them; nothing made up waits."""
+        future = self.future
+        whole = np.concatenate([self.data[self.end - max(HISTORY_SAMPLES, future) : self.end], samples])
+        begin = len(whole) - len(samples) - future
+        left = len(whole) - begin - count
+        keep = max(HISTORY_SAMPLES, left + 1)
+        self.data[:keep] = whole[-keep:]
+        self.end, self.next = keep, keep - left
+        return whole[begin : begin + count]
+
     def invented_in_last(self, count: int) -> int:
         """Return how many of the ``count`` samples before ``next`` were made up, and forget those before them."""
         if not self._invented:

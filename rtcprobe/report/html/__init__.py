@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from rtcprobe.errors import BadInputError
-from rtcprobe.result import Result
+from rtcprobe.result import Clock, Result
 
 if TYPE_CHECKING:
     from rtcprobe.capture import Dump, Heard
@@ -98,14 +98,14 @@ def render_placement(answer: Answer, *, title: str | None = None) -> str:
     return placement_page(answer, title=title)
 
 
-def render_adapt(cases: Sequence[AdaptCase], *, title: str | None = None, real: bool = False) -> str:
+def render_adapt(cases: Sequence[AdaptCase], *, title: str | None = None, clock: Clock | None = None) -> str:
     """Return the page of senders that adapt: rate, capacity, delay, size and freezes on one axis of time.
 
-    ``real``: of calls at a target; else of the model's.
+    ``clock`` is that of real calls; None: they are the model's.
     """
     from rtcprobe.report.html.adapt import adapt_page  # noqa: PLC0415 - rule 5
 
-    return adapt_page(cases, title=title, real=real)
+    return adapt_page(cases, title=title, clock=clock)
 
 
 def render_relay(report: RelayReport) -> str:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
-from rtcprobe.adaptation import Case, Course, capacity_of
+from rtcprobe.adaptation import Case, Course, capacity_of, delays_by_second
 from rtcprobe.report.adapt import figure_rows, sentence_of, size_known
-from rtcprobe.report.html.curves import WIDTHS, Band, Curve, Panel, panels
+from rtcprobe.report.html.curves import WIDTHS, Band, Curve, Panel, Tone, panels
 from rtcprobe.report.html.page import environment
 from rtcprobe.report.html.reduce import Floats
 from rtcprobe.report.html.tables import Table
+from rtcprobe.result import Clock
 
 __all__ = ["AdaptCase", "adapt_page"]
 
+_FLOW_TONES: Final[tuple[Tone, ...]] = ("accent", "warn", "soft", "ink")
 _FIRST = "One call, the first of them"
 _SHADE = "; the shade is what the others sent"
 _CAPTION = (
@@ -23,7 +26,7 @@ _CAPTION = (
     "packets that came."
 )
 _MODEL = "A model of one sender and one receiver in virtual time: nothing was sent over any network."
-_REAL = "Real calls on the real clock, over a line of ours that changes."
+_REAL = "Real calls on the {clock} clock, over a line of ours that changes."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +42,11 @@ class AdaptCase:
     courses: Sequence[Course]
     notes: Sequence[str] = ()
     invalid: Sequence[str] = ()
+    flows: Sequence[Course] = ()
+    """Of the first call, each of those that send there."""
 
 
-def adapt_page(cases: Sequence[AdaptCase], *, title: str | None = None, real: bool = False) -> str:
+def adapt_page(cases: Sequence[AdaptCase], *, title: str | None = None, clock: Clock | None = None) -> str:
     """Return the page."""
     parts = [_part(each, f"c{number}") for number, each in enumerate(cases)]
     names = ", ".join(each.case.name for each in cases[:3])
@@ -51,7 +56,7 @@ def adapt_page(cases: Sequence[AdaptCase], *, title: str | None = None, real: bo
         .render(
             title=title or f"{names} · rtcprobe adapt",
             heading="What a sender does when the line changes",
-            intro=_REAL if real else _MODEL,
+            intro=_MODEL if clock is None else _REAL.format(clock=clock),
             parts=parts,
             verdict="; ".join(note for each in cases for note in each.invalid),
         )
@@ -61,6 +66,8 @@ def adapt_page(cases: Sequence[AdaptCase], *, title: str | None = None, real: bo
 def _part(each: AdaptCase, name: str) -> dict[str, object]:
     case, course = each.case, each.courses[0]
     drawn = panels_of(course, each.courses, case)
+    if 1 < len(each.flows) <= len(_FLOW_TONES):
+        drawn.insert(1, _flows_panel(each.flows))
     frozen, dropped = sum(course.freezes), sum(course.drops)
     known = "capacity " if np.isnan(course.target_bps).all() else "capacity, estimate "
     height = "height of the picture; " if size_known(course) else ""
@@ -78,10 +85,15 @@ def _part(each: AdaptCase, name: str) -> dict[str, object]:
         "table": Table(
             caption=_caption(len(each.rows)),
             columns=("", "median", "from", "to") if len(each.rows) > 1 else ("", ""),
-            rows=tuple(row if len(each.rows) > 1 else row[:2] for row in figure_rows(each.rows)),
+            rows=tuple(_whole(row if len(each.rows) > 1 else row[:2]) for row in figure_rows(each.rows)),
         ),
         "notes": each.notes,
     }
+
+
+def _whole(row: Sequence[str]) -> tuple[str, ...]:
+    """Return a row whose values are not broken into lines."""
+    return (row[0], *(value.replace(" ", "\u00a0") for value in row[1:]))
 
 
 def _caption(calls: int) -> str:
@@ -91,11 +103,25 @@ def _caption(calls: int) -> str:
     return f"Median of {calls} calls, with {'its 95 % interval' if calls >= 6 else 'the least and the most'}"
 
 
+def _flows_panel(flows: Sequence[Course]) -> Panel:
+    """Return what came of each flow."""
+    curves = [
+        Curve(
+            title=f"flow {number}",
+            at_s=np.arange(len(flow.delivered_bps), dtype=np.float64) + 0.5,
+            values=_kbps(flow.delivered_bps),
+            tone=tone,
+        )
+        for number, (flow, tone) in enumerate(zip(flows, _FLOW_TONES, strict=False), 1)
+    ]
+    return Panel(title="arrived, kb/s", curves=curves)
+
+
 def panels_of(course: Course, courses: Sequence[Course], case: Case) -> list[Panel]:
     """Return rate, delay, size and drops of one call; ``courses`` give the shade."""
     at_s = np.arange(len(course.target_bps), dtype=np.float64) + 0.5
-    longest, mean = _delays(course)
-    capacity = [(at, bps) for at, bps in capacity_of(case.link) if bps < float("inf")]
+    longest, mean = (1e3 * np.array(delays_s) for delays_s in delays_by_second(course))
+    capacity = [(at, bps) for at, bps in capacity_of(case.link, case.length_s) if bps < float("inf")]
     lines = []
     if capacity:
         steps = [*capacity, (case.length_s, capacity[-1][1])]
@@ -139,15 +165,3 @@ def panels_of(course: Course, courses: Sequence[Course], case: Case) -> list[Pan
 
 def _kbps(bps: Sequence[float]) -> Floats:
     return np.array(bps, dtype=np.float64) / 1e3
-
-
-def _delays(course: Course) -> tuple[Floats, Floats]:
-    """Return the longest and the mean delay of each second, ms, by when packets were sent."""
-    seconds = len(course.target_bps)
-    sent = np.array(course.delays, dtype=np.float64).reshape(-1, 2)
-    place = np.minimum(sent[:, 0].astype(int), seconds - 1) if len(sent) else np.zeros(0, dtype=int)
-    longest = np.full(seconds, np.nan)
-    np.fmax.at(longest, place, 1e3 * sent[:, 1])
-    counts = np.bincount(place, minlength=seconds)
-    sums = np.bincount(place, weights=1e3 * sent[:, 1], minlength=seconds)
-    return longest, np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)

@@ -47,6 +47,7 @@ _TEXT: Final = 11.5
 _LINES: Final = ((ACCENT, "-"), (INK, "--"), (WARN, "-"), (SOFT, ":"), (ACCENT, ":"), (INK, ":"))
 MOST_LINES: Final = len(_LINES)
 """As many as can be told apart without knowing colours."""
+# From there an axis in seconds has numbers that nobody reads as a time.
 _MINUTES_FROM_S: Final = 300.0
 
 

@@ -14,6 +14,7 @@ from rtcprobe.report.html.waterfall import Waterfall, falling
 from rtcprobe.report.html.words import NOTHING
 from rtcprobe.report.messages import message_rows, message_way
 from rtcprobe.report.sentences import milliseconds
+from rtcprobe.report.words import say
 from rtcprobe.result import MESSAGE_STAGES, Account, Result
 from rtcprobe.ways import Way
 
@@ -49,7 +50,7 @@ def shown(result: Result, delivered: Sequence[Heard], heard: Sequence[Heard], an
             over_time(delivered, name=f"{anchor}-messages-{width}", width=width, label=label, beside=heard)
             for width in widths
         ),
-        figures=Table(caption="Messages, by direction", columns=columns, rows=tuple(rows)),
+        figures=Table(caption=say("Messages, by direction"), columns=columns, rows=tuple(rows)),
         stages=_waterfalls(result),
         slowest=_slowest_table(result),
     )

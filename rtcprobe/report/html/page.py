@@ -23,7 +23,7 @@ from rtcprobe.report.html.trend import newest_first, trends
 from rtcprobe.report.html.words import arrow
 from rtcprobe.report.lead import lead
 from rtcprobe.report.sentences import milliseconds
-from rtcprobe.report.words import said_in, say
+from rtcprobe.report.words import retold, said_in, say
 from rtcprobe.result import Account, BudgetOutcome, Result, TargetSteps
 from rtcprobe.ways import Way
 
@@ -199,7 +199,7 @@ def _section(result: Result, anchor: str) -> Section:
         sight_stages=sights.sight_waterfalls(result),
         sent=messages.shown(result, [messages.deliveries(way, each, *laid_out) for way, each in sent], heard, anchor),
         link=tables.link_table(result),
-        link_notes=tuple(dict.fromkeys(str(n) for r in result.link.values() for n in r.requested.notes)),
+        link_notes=tuple(dict.fromkeys(retold(str(n)) for r in result.link.values() for n in r.requested.notes)),
         tables=tuple(each for each in plain if each is not None),
         repeat=repeat(result),
     )

@@ -10,8 +10,9 @@ from rtcprobe.report.html.curves import WIDTHS, Curve, Panel, panels
 from rtcprobe.report.html.page import environment
 from rtcprobe.report.html.reduce import Floats
 from rtcprobe.report.html.tables import Table
-from rtcprobe.report.relay import ClientReport, RelayReport, spans
+from rtcprobe.report.relay import ClientReport, RelayReport
 from rtcprobe.report.sentences import counted, milliseconds
+from rtcprobe.runtime.seconds import spans
 
 __all__ = ["MOST_CLIENTS", "relay_page"]
 

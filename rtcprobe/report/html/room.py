@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from rtcprobe.report.html.tables import Table
 from rtcprobe.report.html.words import arrow
-from rtcprobe.report.room import facts, figure_rows
+from rtcprobe.report.room import facts, figure_rows, group_named
 from rtcprobe.report.sentences import milliseconds
 from rtcprobe.report.words import say
 from rtcprobe.result import Kind, Result
@@ -127,7 +127,7 @@ def _heats(result: Result) -> Iterator[Heat]:
     for kind, alone, grouped in kinds:
         found = matrix(result, most=_MOST, kind=kind)
         if found.cells:
-            heads = tuple(each.name for each in found.columns)
+            heads = tuple(group_named(each.name) for each in found.columns)
             yield Heat(heads=heads, rows=tuple(_rows(found)), caption=grouped if found.grouped else alone)
 
 
@@ -146,7 +146,7 @@ def named_table(result: Result) -> Table | None:
 def _rows(found: Matrix) -> Iterator[ShadedRow]:
     for row in found.rows:
         cells = (found.cells.get((row.name, column.name)) for column in found.columns)
-        yield ShadedRow(name=row.name, cells=tuple(_shade(each) for each in cells))
+        yield ShadedRow(name=group_named(row.name), cells=tuple(_shade(each) for each in cells))
 
 
 def _shade(cell: Cell | None) -> Shade:
@@ -205,7 +205,9 @@ def _strip(found: Hour) -> Strip:
         if row.gaps:
             told += say("; {count} gaps", count=len(row.gaps))
         told += "".join(f"; {each.words}" for each in marks)
-        rows.append(StripRow(name=row.name, role=row.role, bars=tuple(bars), marks=tuple(marks), told=told))
+        rows.append(
+            StripRow(name=group_named(row.name), role=row.role, bars=tuple(bars), marks=tuple(marks), told=told)
+        )
     step_s = next((each for each in (1, 2, 5, 10, 30, 60, 300, 600) if whole_s / each <= 8), 1800)
     ticks = tuple((share(at), f"{at:g}") for at in range(0, int(whole_s) + 1, step_s))
     return Strip(caption=say("The first call, s: who was heard when"), rows=tuple(rows), ticks=ticks)

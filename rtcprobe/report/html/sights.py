@@ -12,6 +12,7 @@ from rtcprobe.report.html.tables import MOST_COLUMNS, Table, turned
 from rtcprobe.report.html.waterfall import Waterfall, falling
 from rtcprobe.report.sentences import arrow, milliseconds
 from rtcprobe.report.sights import sight_rows, spoken_way
+from rtcprobe.report.words import say
 from rtcprobe.result import Account, Result
 from rtcprobe.ways import Way
 
@@ -79,8 +80,8 @@ def sight_table(result: Result) -> Table | None:
     if not rows:
         return None
     ways = [spoken_way(way) for way in result.of_kind("glass_to_glass")]
-    table = Table(caption="Glass-to-glass delay, by direction", columns=("", *ways), rows=tuple(rows))
-    return table if len(ways) <= MOST_COLUMNS else turned(replace(table, caption="Glass-to-glass delay, by way"))
+    table = Table(caption=say("Glass-to-glass delay, by direction"), columns=("", *ways), rows=tuple(rows))
+    return table if len(ways) <= MOST_COLUMNS else turned(replace(table, caption=say("Glass-to-glass delay, by way")))
 
 
 def sight_waterfalls(result: Result) -> tuple[Waterfall, ...]:
@@ -90,7 +91,7 @@ def sight_waterfalls(result: Result) -> tuple[Waterfall, ...]:
     return tuple(
         falling(
             each.stages,
-            caption=f"{spoken_way(way)}, mean {milliseconds(each.total_s)} ms",
+            caption=say("{what}, mean {ms} ms", what=spoken_way(way), ms=milliseconds(each.total_s)),
             head="stage",
             scale_s=max(scale_s, 1e-9),
         )

@@ -46,6 +46,8 @@ _VARIABLES: Final = {
 }
 _SVG: Final = "{http://www.w3.org/2000/svg}"
 _HREF: Final = "{http://www.w3.org/1999/xlink}href"
+# What matplotlib writes and a page must not: colours that no theme can change, fonts that nobody has, decimals beyond a
+# hundredth of a pixel, ids that two drawings of a page would share, turns by nothing.
 _COLOUR: Final = re.compile("|".join(_VARIABLES))
 _FONT: Final = re.compile(r"font-family:[^;]*;?\s*")
 _LONG_DECIMAL: Final = re.compile(r"-?\d+\.\d+")

@@ -259,6 +259,8 @@ def _flat(mapping: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:
             yield name, NOTHING
         elif isinstance(value, (list, tuple)):
             yield name, "; ".join(str(each) for each in value) or NOTHING
+        elif key == "flags":
+            yield name, str(value).replace(" --", "\n--")  # a line each: hyphens are where lines else break
         elif key.endswith("_s") and isinstance(value, (int, float)):
             yield f"{path}{spaced(key.removesuffix('_s'))}", f"{milliseconds(value, 2)} ms"
         else:

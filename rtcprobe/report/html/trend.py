@@ -24,6 +24,7 @@ __all__ = ["Group", "Line", "newest_first", "trends"]
 
 _WIDTH, _HEIGHT, _EDGE = 260.0, 44.0, 4.0
 _TOLD = 5
+# One point is no line.
 _FEWEST = 2
 
 

@@ -19,7 +19,7 @@ from rtcprobe.report.html.words import NOTHING, arrow, percentile, spaced, upper
 from rtcprobe.report.lead import out_of_reach
 from rtcprobe.report.plateaus import plateau_sentences
 from rtcprobe.report.sentences import attribution, beyond, bounds, figure, interval, milliseconds, slowest, typical
-from rtcprobe.report.words import say
+from rtcprobe.report.words import retold, say
 from rtcprobe.result import Account, BudgetOutcome, Quantile, Result, Summary
 from rtcprobe.verdict import Goal, goals
 from rtcprobe.ways import Way
@@ -107,9 +107,10 @@ def notes(result: Result) -> tuple[str, ...]:
     """Return what neither the sentence on top nor the budgets say: further reasons, and warnings; each once."""
     told = tuple(each.expression for each in result.budgets)
     said = sentence(result)
-    reasons = [each for each in result.reasons if not (told and each.startswith(told)) and each not in said]
-    extra = [say("The call was cut short: {why}", why=result.cut)] if result.cut else []
-    warned = [say("Warning: {text}", text=each) for each in result.warnings]
+    reasons = [retold(each) for each in result.reasons if not (told and each.startswith(told))]
+    reasons = [each for each in reasons if each not in said]
+    extra = [say("The call was cut short: {why}", why=retold(result.cut))] if result.cut else []
+    warned = [say("Warning: {text}", text=retold(each)) for each in result.warnings]
     far = [upper(each) for each in out_of_reach(goals(result))]
     every = [*(upper(each) for each in reasons if upper(each) not in said), *extra, *warned, *far]
     return tuple(
@@ -184,7 +185,7 @@ def budget_rows(outcomes: Iterable[BudgetOutcome]) -> tuple[BudgetRow, ...]:
             expression=each.expression + (say(" (advisory)") if each.advisory else ""),
             value=_value(each),
             interval="" if each.low is None and each.high is None else bounds(each.low, each.high, each.unit),
-            reason=each.reason,
+            reason=retold(each.reason),
         )
         for each in ranked
     )
@@ -238,4 +239,4 @@ def _confidence(result: Result) -> str:
 
 
 def _reason(result: Result) -> str:
-    return result.reasons[0] if result.reasons else say("no reason was recorded")
+    return retold(result.reasons[0]) if result.reasons else say("no reason was recorded")

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["CHINESE"]
+__all__ = ["CHINESE", "CHINESE_SENTENCES"]
 
 _SHARED: Final[Mapping[str, str]] = {
     " (advisory)": "（建议项）",
@@ -41,7 +41,10 @@ _SHARED: Final[Mapping[str, str]] = {
     "joins": "进房",
     "leaves": "离开",
     "lost": "丢失",
+    "markers": "标记",
     "mean": "均值",
+    "messages": "消息",
+    "frames": "帧",
     "measured": "实测值",
     "met": "达标",
     "missed": "未达标",
@@ -95,6 +98,7 @@ _LEAD: Final[Mapping[str, str]] = {
     "none of {count} joins was heard": "{count} 次进房都没有听到声音",
     "the join was never heard": "这次进房没有听到声音",
     "{count} joins were too few to say how long joining takes{lost}": "{count} 次进房太少，无法说明进房用时{lost}",
+    "{share} of what was said was lost": "所说的有 {share} 丢失",
     "nobody was heard": "没有听到任何人",
     "what you say comes back after {ms} ms, there and back": "说出的话往返 {ms} ms 后回到自己耳中",
     "people hear each other after {low} to {high} ms ({who} last), {late}": (
@@ -134,19 +138,13 @@ _LEAD: Final[Mapping[str, str]] = {
     "eight": "八",
     "nine": "九",
     "ten": "十",
-    "join": "次",
+    "join": "次进房",
     "call": "次通话",
-    "calls": "次通话",
     "marker": "个标记",
     "wait": "次等待",
-    "waits": "次等待",
-    "markers": "个标记",
     "lost STUN check": "次丢失的 STUN 检查",
-    "lost STUN checks": "次丢失的 STUN 检查",
     "lost DTLS flight": "次丢失的 DTLS 握手包",
-    "lost DTLS flights": "次丢失的 DTLS 握手包",
     "lost signalling segment": "个丢失的信令分段",
-    "lost signalling segments": "个丢失的信令分段",
     "lost segment": "丢失的信令分段",
     "this failed join": "这次失败的进房",
     "this {total} ms join": "这次 {total} ms 的进房",
@@ -289,10 +287,12 @@ _ROOM: Final[Mapping[str, str]] = {
     "joined meanwhile → first sound": "中途进房 → 首音",
     "joined meanwhile → first picture": "中途进房 → 首帧",
     "{low} to {high} ms, median {middle} ({last} last)": "{low} 到 {high} ms，中位 {middle}（{last} 最晚）",
-    "never at {who} ({count} times)": "{who} 从未听到（{count} 次）",
+    "{middle} ms ({last})": "{middle} ms（{last}）",
+    "never at {who}": "{who} 从未",
+    "never at {who} ({count} times)": "{who} 从未（{count} 次）",
     "talk-over window, of who heard each other": "抢话窗口(限互相听到者)",
     "{share} collide": "{share} 撞话",
-    ", if one who waits begins {rate:g} times a second: a model": "，假设等待者每秒开口 {rate:g} 次：模型估计",
+    ", if one who waits begins at {rate:g}/s: a model": "，假设等待者每秒开口 {rate:g} 次：模型估计",
     "The first call's {seconds:.1f} s: who was heard": "第一次通话的 {seconds:.1f} 秒：谁被听到",
     "The first call, s: who was heard when": "第一次通话，秒：谁何时被听到",
     "heard by somebody": "有人听到",
@@ -305,6 +305,68 @@ _ROOM: Final[Mapping[str, str]] = {
     "In {service}'s words": "按 {service} 的口径",
 }
 """A room."""
+
+_SENT: Final[Mapping[str, str]] = {
+    "Messages: {calls} calls, ms": "消息：{calls} 次通话，ms",
+    "Messages, ms": "消息，ms",
+    "Messages, by direction": "消息，按方向",
+    "Messages: due at one side → delivered at the other": "消息：一方应发 → 另一方送达",
+    "p99 [95 %]": "p99 [95%]",
+    "delivered, wrong, lost": "送达、出错、丢失",
+    "sum": "合计",
+    "waited in line": "排队等待",
+    "{name}: times, after": "{name}：次数，等待",
+    "{name}: times, waited before": "{name}：次数，之前等待",
+    "waited in line, longest": "排队等待，最长",
+    "waited for an earlier one: share, longest": "等待前一条：占比，最长",
+    "wait in line, mean, ms": "排队等待，均值，ms",
+    "channel open after, ms": "通道打开用时，ms",
+    "slowest: message {number}{whose} took {ms} ms, {what}": "最慢：第 {number} 条消息{whose}用时 {ms} ms，{what}",
+    "of it {stages} ({rules})": "其中 {stages}（{rules}）",
+    "needs {things}": "需要 {things}",
+    "message": "条消息",
+    "opening": "打开通道",
+    "queue": "发送排队",
+    "retransmission": "重传",
+    "head of line": "排队等待",
+}
+"""Messages."""
+
+_SEEN: Final[Mapping[str, str]] = {
+    "Glass to glass: {calls} calls, ms": "画面时延：{calls} 次通话，ms",
+    "Glass to glass, ms": "画面时延，ms",
+    "Glass-to-glass delay, by direction": "画面时延，按方向",
+    "Glass-to-glass delay, by way": "画面时延，按路",
+    "{sound}, {picture} ({count} steps)": "{sound}、{picture}（{count} 步）",
+    "frozen": "卡顿",
+    "first picture": "首帧",
+    "seen, left out, lost": "看到、舍弃、丢失",
+    "sum (shown by {policies})": "合计（显示策略 {policies}）",
+    "frozen, freezes, longest": "卡顿、次数、最长",
+    "full size, else for; target": "全尺寸占比，最长非全尺寸；目标码率",
+    "pictures of full size, longest time without, target": "全尺寸画面占比、最长非全尺寸时间、目标码率",
+    "lips after voice p50, range": "口型晚于声音 p50，范围",
+    "held back: sound, picture": "对齐延后：声音、画面",
+    "held back: sound, picture, ms": "对齐延后：声音、画面，ms",
+    "share of the time frozen": "卡顿时间占比",
+    "frames shown a second": "每秒显示帧数",
+    "PSNR mean, p5, worst second, dB": "PSNR 均值、p5、最差一秒，dB",
+    "SSIM mean, p5, worst second": "SSIM 均值、p5、最差一秒",
+    "lips after voice: least, median, most, ms": "口型晚于声音：最小、中位、最大，ms",
+    "needs {count} frames": "需要 {count} 帧",
+    "first picture p50 {picture} ms (packet {packet}, key frame whole {key}), slowest {slowest}{asked}": (
+        "首帧 p50 {picture} ms（首包 {packet}，关键帧收全 {key}），最慢 {slowest}{asked}"
+    ),
+    "; of {count} joins {told}": "；{count} 次进房中 {told}",
+    "{count} asked for packets again": "{count} 次请求重传",
+    "{count} asked for a key frame": "{count} 次请求关键帧",
+    "film": "曝光",
+    "encode": "编码",
+    "decode": "解码",
+    "render": "渲染",
+    "display": "显示",
+}
+"""Pictures."""
 
 _SERVICES: Final[Mapping[str, str]] = {
     "audio freeze rate": "音频卡顿率",
@@ -480,5 +542,99 @@ _PAGE: Final[Mapping[str, str]] = {
 }
 """The page."""
 
-CHINESE: Final[Mapping[str, str]] = {**_SHARED, **_LEAD, **_SCREEN, **_PARTS, **_ROOM, **_SERVICES, **_PAGE}
+CHINESE: Final[Mapping[str, str]] = {
+    **_SHARED,
+    **_LEAD,
+    **_SCREEN,
+    **_PARTS,
+    **_ROOM,
+    **_SENT,
+    **_SEEN,
+    **_SERVICES,
+    **_PAGE,
+}
 """Every text in Chinese, by its English."""
+
+CHINESE_SENTENCES: Final[Mapping[str, str]] = {
+    # Why a budget is what it is (verdict/budgets.py).
+    "{aggregate} needs {needs} samples, {have} were taken": "{aggregate} 需要 {needs} 个样本，只有 {have} 个",
+    "{never} of {have} never came, later than any limit": "{have} 个中有 {never} 个从未到来，晚于任何限度",
+    "the limit lies inside the {kind}: another seed may decide otherwise": "限值落在{kind}之内：换个种子结论可能不同",
+    "the limit lies inside the {kind}: another seed may decide otherwise; {cure} would close it": (
+        "限值落在{kind}之内：换个种子结论可能不同；{cure}可使区间有界"
+    ),
+    "95 % interval": " 95% 区间",
+    "95 % interval, which is open": "无界的 95% 区间",
+    "several calls (--calls 5 or more)": "多打几次（--calls 5 或更多）",
+    "{needed} samples": "{needed} 个样本",
+    # Why a run is what it is (verdict/judge.py).
+    "every budget that binds is about joins, and this engine makes none": "强制指标都关于进房，而此引擎不进房",
+    "interrupted: only what was measured until then is here": "已中断：只有此前测到的数据",
+    "the call was cut: {why}": "通话提前结束：{why}",
+    "no join was tried": "没有尝试进房",
+    "none of {count} joins was heard (gave up: {steps})": "{count} 次进房都没有听到声音（放弃于：{steps}）",
+    "{way}: nothing was said while it could be heard": "{way}：可听期间没有人说话",
+    "{way}: none of {count} {things} was heard": "{way}：{count} 个{things}，一个也没有到",
+    # Why it cannot be trusted (probe/harness.py, probe/stalls.py).
+    "the instrument dominated: {what} was {late} ms late at p95, more than {limit} ms": (
+        "测量装置占了主导：{what}在 p95 处迟到 {late} ms，超过 {limit} ms"
+    ),
+    "its loop": "其循环",
+    "its emulator": "其模拟器",
+    "its mouth": "其发声",
+    "the ear is wrong: {way}, its stages miss what it heard by {ms} ms, more than {limit} ms": (
+        "听音有误：{way}，各环节之和与所听相差 {ms} ms，超过 {limit} ms"
+    ),
+    "the ear is wrong: it errs by {ms} ms on this speech without any network, more than {limit} ms; {cure}": (
+        "听音有误：没有网络时在此语音上就偏差 {ms} ms，超过 {limit} ms；{cure}"
+    ),
+    "give it other speech, or more bits": "请换语音或提高码率",
+    # Rooms (call/targets/sfu.py, sfu_call.py, emulated.py, sfu_script.py, call/script.py).
+    "assumed: a join takes a server {work} of work, {count} at a time (target.service)": (
+        "假设：每次进房占用服务器 {work}，同时 {count} 个（target.service）"
+    ),
+    "assumed: a join takes a server {work} of work, one at a time (target.service)": (
+        "假设：每次进房占用服务器 {work}，一次一个（target.service）"
+    ),
+    "servers {one} and {other} do not reach each other: what is said at one is not heard at the other": (
+        "服务器 {one} 与 {other} 互不可达：一边说的，另一边听不到"
+    ),
+    "server {server} died {seconds} s into the call": "服务器 {server} 在通话第 {seconds} 秒停机",
+    "{party}'s media path broke {seconds} s into the call": "{party} 的媒体路径在通话第 {seconds} 秒中断",
+    "cue {cue} was not carried out: that never came to pass": "提示“{cue}”没有执行：条件从未发生",
+    "cue {cue} was not carried out: {party} was there already": "提示“{cue}”没有执行：{party} 已在房内",
+    "cue {cue} was not carried out: {party} was not there by then": "提示“{cue}”没有执行：{party} 当时不在房内",
+    "{party} {awaited} not within {seconds} s; no timer had fired": (
+        "{party} {awaited}：{seconds} 秒内没有；没有定时器触发"
+    ),
+    "{party} {awaited} not within {seconds} s; {side}'s {timer} timer had resent {count} times, last its {what}": (
+        "{party} {awaited}：{seconds} 秒内没有；{side} 的 {timer} 定时器已重发 {count} 次，最后是 {what}"
+    ),
+    "{party} {awaited} gave up; {side}'s {timer} timer had resent {count} times, last its {what}": (
+        "{party} {awaited}：已放弃；{side} 的 {timer} 定时器已重发 {count} 次，最后是 {what}"
+    ),
+    "answer received": "收到应答",
+    "ICE connected": "ICE 连通",
+    "DTLS connected": "DTLS 连通",
+    "first packet": "首包",
+    "STUN check": "STUN 检查",
+    # Regions (link/border.py).
+    "into mainland China the public network is taken as busy, {told} (Zhu et al., 2020): "
+    "say border busy, quiet or worst, or backbone private": (
+        "进入中国大陆的公网按繁忙计，{told}（Zhu 等，2020）：可写 border busy、quiet 或 worst，或 backbone private"
+    ),
+    "border has no effect: {why}": "border 不起作用：{why}",
+    "a private backbone has no border": "私有骨干没有边界",
+    "no path enters mainland China": "没有路径进入中国大陆",
+    # Links (link/requested.py).
+    "delays are without the wait for a slot": "时延不含等待时隙",
+    "delays are without the time spent waiting for the line and being sent": "时延不含排队和发送所占的时间",
+    "delays are before order is kept: a packet that waits for the one before it takes longer": (
+        "时延为保序之前：等待前一个包的要更久"
+    ),
+    "delays are without handovers": "时延不含切换",
+    # Messages and pictures (probe/messaging.py, probe/run.py).
+    "{way}: the channel never opened (SCTP had come to {state})": "{way}：通道从未打开（SCTP 停在 {state}）",
+    "{what} are not {done} with {target}: the sound was": "与 {target} 不交换 {what}（{done}）：只有声音",
+}
+"""Sentences of the measurement, as results keep them: pattern and Chinese."""

@@ -1,6 +1,7 @@
 // A WHEP server over Janus whose endpoints are made by `POST /create`, as the WHIP server's are.
 //
-// An endpoint of a VideoRoom follows whoever publishes there when a viewer comes: publishers get a new id each time.
+// An endpoint of a VideoRoom follows whoever publishes there when a viewer comes, under the name `publisher` where it has
+// one: publishers get a new id each time.
 // Read from standard input (`node --input-type=module -`), so that packages are found from the working folder.
 import express from 'express';
 import Janode from 'janode';
@@ -16,18 +17,19 @@ const session = await connection.create();
 const lookout = await session.attach(VideoRoomPlugin);
 
 app.post('/create', express.json(), (request, response) => {
-	const { id, room, pin, mountpoint, token, iceServers } = request.body;
+	const { id, room, publisher, pin, mountpoint, token, iceServers } = request.body;
 	const of = room ? { plugin: 'videoroom', room, feed: 1, pin } : { plugin: 'streaming', mountpoint };
 	server.createEndpoint({ id, token, iceServers, ...of });
-	if (room) rooms.set(id, room);
+	if (room) rooms.set(id, { room, publisher });
 	response.sendStatus(200);
 });
 
 app.post('/whep/endpoint/:id', async (request, _response, next) => {
 	const { id } = request.params;
 	if (rooms.has(id)) {
-		const { participants } = await lookout.listParticipants({ room: rooms.get(id) });
-		const publishers = participants.filter((each) => each.publisher);
+		const { room, publisher } = rooms.get(id);
+		const { participants } = await lookout.listParticipants({ room });
+		const publishers = participants.filter((each) => each.publisher && (!publisher || each.display === publisher));
 		if (publishers.length > 0) server.getEndpoint({ id }).feed = publishers.at(-1).feed;
 	}
 	next();

@@ -87,10 +87,20 @@ class Whep:
         self.process.start(lambda: answers_tcp(self._address, self.port))
 
     def create(
-        self, name: str, *, room: int | None = None, mountpoint: int | None = None, token: str | None = None
+        self,
+        name: str,
+        *,
+        room: int | None = None,
+        publisher: str | None = None,
+        mountpoint: int | None = None,
+        token: str | None = None,
     ) -> str:
-        """Make an endpoint of a VideoRoom (answers with its own offer) or a mountpoint; return its URL."""
-        _post(f"{self._origin}/create", {"id": name, "room": room, "mountpoint": mountpoint, "token": token})
+        """Make an endpoint of a VideoRoom (answers with its own offer) or a mountpoint; return its URL.
+
+        ``publisher`` is whom of the room it follows, by the name of a WHIP endpoint; else whoever came last.
+        """
+        of = {"room": room, "publisher": publisher, "mountpoint": mountpoint}
+        _post(f"{self._origin}/create", {"id": name, **of, "token": token})
         return f"{self._origin}/whep/endpoint/{name}"
 
 

@@ -22,6 +22,7 @@ from rtcprobe.call.ends.browser.events import PageTimeline, Told
 from rtcprobe.call.ends.browser.figures import figures_of, passed_of
 from rtcprobe.call.ends.browser.filming import PagePictures
 from rtcprobe.call.ends.browser.launching import source
+from rtcprobe.call.ends.browser.microphone import FileMicrophone
 from rtcprobe.call.ends.browser.record import PageRecord
 from rtcprobe.call.ends.browser.sounding import Returned
 from rtcprobe.call.ends.browser.tab import PagePlan, Tab
@@ -48,10 +49,14 @@ class BrowserEnd(PageRecord):
         executable: str,
         *,
         direct: bool,
+        patience_s: float,
         camera: VideoSettings | None = None,
         looks: bool = False,
     ) -> None:
-        """Make it; nothing is opened. ``direct``: nothing stands between it and whom it hears; ``camera``: it films."""
+        """Make it; nothing is opened. ``direct``: nothing stands between it and whom it hears; ``camera``: it films.
+
+        ``patience_s`` is how long a microphone may be open before anybody talks.
+        """
         self.side = side
         self.timeline = PageTimeline(side)
         self.connected, self.failed, self.ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -63,15 +68,19 @@ class BrowserEnd(PageRecord):
         self.tab = Tab(host, side, plan, executable)
         self.tab.lost.add_done_callback(lambda _: self.ended.set())
         self.host, self.direct = host, direct
-        self._voice = PageVoice.of(speech)
+        self._voice = PageVoice.of(speech if plan.generates else None)
         self.figures = {}
         self.told = Told(
             timeline=self.timeline,
-            descriptions=self.tap.described,
+            described=self.tap.described,
             connected=self._connected,
             complain=self.tab.complain,
             refused=lambda why: self.tab.lose(f"the page cannot speak: {why}"),
         )
+        self._microphone: FileMicrophone | None = None
+        if speech is not None and not plan.generates:
+            self._microphone = FileMicrophone(speech, patience_s, host.network.now_s)
+            self.told.microphone = self._microphone.mouth
         lasts_s = 0.0 if speech is None else speech.duration_s
         self.sights = PagePictures(
             settings=camera, looks=looks, direct=direct, lasts_s=lasts_s, told=self.told, tap=self.tap
@@ -94,7 +103,11 @@ class BrowserEnd(PageRecord):
             "__rtcprobe_seen": lambda _source, text: self.sights.take(str(text)),
             "__rtcprobe_sound": lambda _source: self._voice.sound,
         }
-        await self.tab.start(self._script(turn), bindings)
+        flags = []
+        if self._microphone is not None:
+            bindings["__rtcprobe_tapped"] = lambda _source, text: microphone.take(str(text))
+            flags, microphone = [self._microphone.write()], self._microphone
+        await self.tab.start(self._script(turn), bindings, flags)
 
     async def open(self, limit_s: float) -> None:
         """Open the page and do its steps; its join begins with the navigation.
@@ -109,6 +122,8 @@ class BrowserEnd(PageRecord):
     async def speak(self) -> None:
         """Let its mouth speak, now and wherever it gets a microphone later."""
         self._speaking = True
+        if self._microphone is not None:
+            self._microphone.speak()
         await self.tab.everywhere("globalThis.__rtcprobe && __rtcprobe.speak()")
 
     async def look(self) -> None:
@@ -136,12 +151,15 @@ class BrowserEnd(PageRecord):
         finally:
             if self._turn is not None:
                 self._turn.close()
+            if self._microphone is not None:
+                self._microphone.close()
 
     def _script(self, turn: TurnEnd) -> str:
         who = turn.credentials
         config = {
             "iceServers": [{"urls": turn.url, "username": who.user, "credential": who.password}],
             "generates": self.tab.plan.generates,
+            "taps": self._microphone is not None,
             "loop": self._voice.loop,
             "total": self._voice.total,
             "mouth": source("mouth.js"),

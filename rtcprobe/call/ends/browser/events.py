@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from rtcprobe.timeline import Side, Timeline
 
-__all__ = ["PAGE_ORDER", "PageTimeline", "Told"]
+__all__ = ["PAGE_ORDER", "PageMouth", "PageTimeline", "Told"]
 
 PAGE_ORDER: Final = (
     "page_opened",
@@ -69,14 +69,20 @@ class _Connection:
     offers: bool = True
 
 
-@dataclass(slots=True)
-class _Mouth:
-    """When its first sample was spoken and its last; how late each block was, the first due at ``late_from_s``."""
+@dataclass(slots=True, kw_only=True)
+class PageMouth:
+    """When its first sample was spoken and its last; how late each block was, the first due at ``late_from_s``.
+
+    ``since_s`` is from when on it counts, where it spoke before that; ``lasts_s`` how long it speaks from its first
+    sample on, where that is not as long as the speech.
+    """
 
     began_s: float | None = None
     ended_s: float | None = None
     late_from_s: float = 0.0
     late_s: array[float] = field(default_factory=lambda: array("d"))
+    since_s: float | None = None
+    lasts_s: float | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -88,25 +94,29 @@ class Told:
     """The network's epoch on ``time.monotonic()``."""
     clock: float | None = None
     """``time.monotonic()`` less the page's wall clock, seconds."""
-    descriptions: Callable[[str], None]
-    """Takes each description that the page set."""
+    described: Callable[[str, bool], None]
+    """Takes each description that the page set, and whether it is the page's own."""
     complain: Callable[[str], None]
     """Takes what went wrong in the page, a sentence."""
     connected: Callable[[], None]
     """Called when a connection has its media path, by what the page says."""
     refused: Callable[[str], None]
     """Called with why there will be no microphone."""
+    microphone: Callable[[float], PageMouth] | None = None
+    """Tells of the mouth, given ``shift_s``, where the page's microphone is the browser's own."""
     asked: bool = False
     """Whether it asked for a microphone."""
     closed: set[int] = field(default_factory=set)
-    mouths: dict[int, _Mouth] = field(default_factory=dict)
+    mouths: dict[int, PageMouth] = field(default_factory=dict)
     connections: dict[int, _Connection] = field(default_factory=dict)
     _waiting: list[dict[str, Any]] = field(default_factory=list)
 
     @property
-    def mouth(self) -> _Mouth:
+    def mouth(self) -> PageMouth:
         """The mouth that spoke; where a page asked for several microphones, the latest that did."""
-        return next((each for each in reversed(self.mouths.values()) if each.began_s is not None), _Mouth())
+        if self.microphone is not None:
+            return self.microphone(self.shift_s)
+        return next((each for each in reversed(self.mouths.values()) if each.began_s is not None), PageMouth())
 
     def take(self, text: str) -> None:
         """Take an event, as the init script words it."""
@@ -163,7 +173,7 @@ class Told:
         number = int(event.get("n") or 0)
         each = self.connections.setdefault(number, _Connection(at_s))
         if what in {"local", "remote"}:
-            self.descriptions(str(event.get("sdp")))
+            self.described(str(event.get("sdp")), what == "local")
             if event.get("type") == "offer" and each.offered_s is None:
                 each.offered_s, each.offers = at_s, what == "local"
             elif event.get("type") == "answer" and each.answered_s is None:
@@ -183,7 +193,7 @@ class Told:
         self.connected()
 
     def _spoke(self, event: dict[str, Any]) -> None:
-        mouth = self.mouths.setdefault(int(event.get("m") or 0), _Mouth())
+        mouth = self.mouths.setdefault(int(event.get("m") or 0), PageMouth())
         if "began" in event:
             mouth.began_s = self.at_s(float(event["began"]))
         if "ended" in event:

@@ -111,7 +111,7 @@ class PagePictures:
             departures=self.tap.departures(*films) if films else (),
             fps=self.settings.fps,
             size=self.settings.size,
-            since_s=math.inf if mouth.began_s is None else mouth.began_s,
+            since_s=math.inf if mouth.began_s is None else max(mouth.began_s, mouth.since_s or -math.inf),
             until_s=math.inf if mouth.ended_s is None else mouth.ended_s,
         )
 

@@ -33,7 +33,7 @@ from rtcprobe.runtime.priority import lend, to_itself
 if TYPE_CHECKING:
     from playwright.async_api import Browser, BrowserContext, Page
 
-__all__ = ["LAUNCH_TIMEOUT_S", "Chromium", "find_chromium", "needs_playwright"]
+__all__ = ["LAUNCH_TIMEOUT_S", "PREFIX", "Chromium", "find_chromium", "needs_playwright", "short_root"]
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
 LEAST_VERSION: Final = 94
@@ -41,7 +41,8 @@ LEAST_VERSION: Final = 94
 LAUNCH_TIMEOUT_S: Final = 30.0
 _TRIES: Final = 20
 _BETWEEN_S: Final = 0.1
-_PREFIX: Final = "rtcprobe-browser-"
+PREFIX: Final = "rtcprobe-browser-"
+"""Of folders that go with a call; the number of the process follows."""
 _LONGEST_PATH: Final = 40
 """Chromium opens a socket below its temporary folder, and ends where the path is longer than 107 (unix(7)): tried."""
 
@@ -132,13 +133,13 @@ class Chromium:
 
         # What the browser leaves in a temporary folder goes with ours, however it ended.
         _sweep()
-        prefix = f"{_PREFIX}{os.getpid()}-"
-        self._scratch = tempfile.TemporaryDirectory(prefix=prefix, dir=_root(), ignore_cleanup_errors=True)
+        prefix = f"{PREFIX}{os.getpid()}-"
+        self._scratch = tempfile.TemporaryDirectory(prefix=prefix, dir=short_root(), ignore_cleanup_errors=True)
         try:
             async with _starting():
                 with to_itself(), _temporary(self._scratch.name):
                     self._starting = async_playwright()
-                    self._driver = await self._starting.start()
+                    self._driver = await _driver_of(self._starting)
             self._browser = await self._driver.chromium.launch(
                 executable_path=self._executable,
                 headless=True,
@@ -204,12 +205,27 @@ class Chromium:
                 self._scratch.cleanup()
 
 
+async def _driver_of(starting: Any) -> Any:
+    """Return the driver, once it has started.
+
+    Raises:
+        MeasurementError: it ended at once; what it lacks it has said itself, on the standard error that it shares.
+    """
+    try:
+        return await starting.start()
+    except Exception as error:  # playwright raises no class of its own here
+        raise MeasurementError(
+            f"playwright's driver does not start: {first_line(error)}",
+            "python -m playwright --version says what it lacks",
+        ) from error
+
+
 def _starting() -> asyncio.Lock:
     """Return what one driver at a time is started under: priority and environment belong to the whole process."""
     return _LOCKS.setdefault(asyncio.get_running_loop(), asyncio.Lock())
 
 
-def _root() -> str:
+def short_root() -> str:
     """Return the temporary folder, or one whose path is short where that one's is long."""
     usual = tempfile.gettempdir()
     return "/tmp" if len(usual) > _LONGEST_PATH and os.access("/tmp", os.W_OK) else usual  # noqa: S108
@@ -217,8 +233,8 @@ def _root() -> str:
 
 def _sweep() -> None:
     """Remove what a probe left that was killed."""
-    for left in Path(_root()).glob(f"{_PREFIX}*"):
-        pid = left.name.removeprefix(_PREFIX).partition("-")[0]
+    for left in Path(short_root()).glob(f"{PREFIX}*"):
+        pid = left.name.removeprefix(PREFIX).partition("-")[0]
         if pid.isdigit() and not _lives(int(pid)):
             shutil.rmtree(left, ignore_errors=True)
 

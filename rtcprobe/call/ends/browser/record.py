@@ -81,6 +81,8 @@ class PageRecord:
             started_s=mouth.began_s,
             finished=self.said_all,
             departures=[each for each in self.tap.spoken() if since_s <= each.at_s <= until_s],
+            gaps_s=() if mouth.since_s is None else ((-math.inf, mouth.since_s),),
+            lasts_s=mouth.lasts_s,
             late_s=mouth.late_s,
             late_from_s=mouth.late_from_s,
         )
@@ -116,7 +118,7 @@ class PageRecord:
 
     def report(self) -> dict[str, Any]:
         """Return which browser it was and what was done to it, and what it says of itself."""
-        return report_of(self.tab, self.told, self.figures, self.passed)
+        return report_of(self.tab, self.told, self.figures, self.passed, speaks=self.speaks)
 
     def excuses(self) -> str:
         """Return what the page's own faults say about a join that failed, as the end of a sentence."""

@@ -19,12 +19,19 @@ _PATCHES: Final = (
     "RTCPeerConnection: ICE servers ours, policy relay; getUserMedia: the microphone is ours, and the camera where the "
     "scenario has one"
 )
+_PATCHES_OF_FILE: Final = "RTCPeerConnection: ICE servers ours, policy relay; getUserMedia: its track is tapped"
+_FILE: Final = (
+    "file: the browser's own microphone, with what the page asked of echo cancellation, noise suppression and gain; "
+    "what that takes lies before the track, and is not in the delay"
+)
 _GENERATED: Final = "generator: what the page asked of echo cancellation, noise suppression and gain is passed by"
 
 
-def report_of(tab: Tab, told: Told, figures: Mapping[str, float], passed: Passed | None) -> dict[str, Any]:
+def report_of(
+    tab: Tab, told: Told, figures: Mapping[str, float], passed: Passed | None, *, speaks: bool
+) -> dict[str, Any]:
     """Return which browser it was and what was done to it, and what its page says of itself (``figures``)."""
-    out = _of_browser(tab)
+    out = _of_browser(tab, speaks=speaks)
     late_s = told.mouth.late_s
     if late_s:
         out |= {f"mouth_late_p{q}_s": float(np.percentile(late_s, q)) for q in (50, 95, 99)}
@@ -64,11 +71,11 @@ def spoilt(said: Said, sound: Sounded, came_s: tuple[float, float] | None) -> st
     return f"{first.what} of the {said.party}'s browser was {late_ms} at {first.at_s:.2f} s"
 
 
-def _of_browser(tab: Tab) -> dict[str, Any]:
+def _of_browser(tab: Tab, *, speaks: bool) -> dict[str, Any]:
     chromium, out = tab.chromium, dict[str, Any]()
     if chromium is not None and chromium.version:
         out |= {"browser": f"Chromium {chromium.version}", "flags": " ".join(chromium.flags)}
-        out |= {"priority": chromium.priority, "patches": _PATCHES}
-    if tab.plan.generates:
-        out["mouth"] = _GENERATED
+        out |= {"priority": chromium.priority, "patches": _PATCHES if tab.plan.generates else _PATCHES_OF_FILE}
+    if speaks:
+        out["mouth"] = _GENERATED if tab.plan.generates else _FILE
     return out

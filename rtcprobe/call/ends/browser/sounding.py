@@ -22,6 +22,8 @@ __all__ = ["Returned"]
 class _Ear:
     at_ms: list[float] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
+    behind_ms: list[float] = field(default_factory=list)
+    """How long after its instant each block was read."""
     pieces: list[npt.NDArray[np.float32]] = field(default_factory=list)
 
 
@@ -37,11 +39,12 @@ class Returned:
             told = json.loads(text)
             pcm: Pcm = (np.frombuffer(base64.b64decode(told["pcm"]), dtype="<i2") / 32768).astype(np.float32)
             sizes = [int(each) for each in told["sizes"]]
+            behind_ms = [float(each) for each in told["behind"]]
             at_ms = [float(told["origin"]) + float(each) / 1e3 for each in told["stamps"]]
             rate_hz, key = int(told["rate"]), (int(told["n"]), int(told["id"]))
         except (ValueError, TypeError, KeyError, binascii.Error):
             return
-        if sum(sizes) != len(pcm) or len(sizes) != len(at_ms) or rate_hz <= 0:
+        if sum(sizes) != len(pcm) or not len(sizes) == len(at_ms) == len(behind_ms) or rate_hz <= 0:
             return
         ear = self.ears.setdefault(key, _Ear())
         if rate_hz != SAMPLE_RATE_HZ:
@@ -51,7 +54,12 @@ class Returned:
             sizes = np.diff(ends, prepend=0).tolist()
         ear.at_ms += at_ms
         ear.sizes += sizes
+        ear.behind_ms += behind_ms
         ear.pieces.append(pcm)
+
+    def sound(self, key: tuple[int, int]) -> Sounded:
+        """Return one track, its instants on the page's wall clock."""
+        return _sounded(self.ears[key], 0.0, {})
 
     def sounds(self, shift_s: float, figures: Mapping[str, float]) -> list[Sounded]:
         """Return every track that sounded, the loudest first, one at least.
@@ -61,15 +69,16 @@ class Returned:
         loudness = {key: _energy(ear) for key, ear in self.ears.items()}
         order = sorted(loudness, key=lambda key: loudness[key], reverse=True)
         ears = [self.ears[key] for key in order if loudness[key] > 0.0] or [self.ears[key] for key in order[:1]]
-        return [
-            Sounded(
-                at_s=np.array(ear.at_ms, dtype=np.float64) / 1e3 + shift_s,
-                sizes=np.array(ear.sizes, dtype=np.int64),
-                pcm=np.concatenate(ear.pieces) if ear.pieces else np.zeros(0, dtype=np.float32),
-                figures=figures,
-            )
-            for ear in ears or [_Ear()]
-        ]
+        return [_sounded(ear, shift_s, figures) for ear in ears or [_Ear()]]
+
+
+def _sounded(ear: _Ear, shift_s: float, figures: Mapping[str, float]) -> Sounded:
+    return Sounded(
+        at_s=np.array(ear.at_ms, dtype=np.float64) / 1e3 + shift_s,
+        sizes=np.array(ear.sizes, dtype=np.int64),
+        pcm=np.concatenate(ear.pieces) if ear.pieces else np.zeros(0, dtype=np.float32),
+        figures=figures,
+    )
 
 
 def _energy(ear: _Ear) -> float:

@@ -39,6 +39,10 @@ _OF_THE_JOIN: Final = 0.8
 _OF_LOADING: Final = 0.9
 """And what loading may: later the join would have ended without saying of what."""
 _MOST_FAULTS: Final = 20
+_ICON: Final = "/favicon.ico"
+"""What every browser asks for, and many a site has not."""
+_NOT_LOADED: Final = "Failed to load resource"
+"""How Chromium begins, without saying which."""
 _OF_CHROMIUM: Final = (".google.com", ".googleapis.com", ".gvt1.com", "gstatic.com")
 """Hosts that Chromium itself calls, whatever its flags say."""
 
@@ -47,7 +51,7 @@ _OF_CHROMIUM: Final = (".google.com", ".googleapis.com", ".gvt1.com", "gstatic.c
 class PagePlan:
     """A page to call from: its ``url``, the ``steps`` on it, the ``hosts`` it may reach (``"*.example"``: all below).
 
-    ``generates``: its microphone is ours (else Chromium's own, which beeps once a second).
+    ``generates``: its microphone is ours (else Chromium's own, which plays a file of ours: ``microphone``).
     """
 
     url: str
@@ -92,14 +96,14 @@ class Tab:
         self._here = ""
         self._beside: set[asyncio.Task[Any]] = set()
 
-    async def start(self, script: str, bindings: Mapping[str, Callable[..., Any]]) -> None:
-        """Start the browser, all of whose documents begin with ``script``: no part of the join.
+    async def start(self, script: str, bindings: Mapping[str, Callable[..., Any]], flags: Sequence[str] = ()) -> None:
+        """Start the browser with more ``flags``; all its documents begin with ``script``. No part of the join.
 
         Raises:
             MeasurementError: it does not start.
         """
         port = await self.socks.start()
-        flags = [f"--proxy-server=socks5://127.0.0.1:{port}", *_insecure(self.plan.url)]
+        flags = [*flags, f"--proxy-server=socks5://127.0.0.1:{port}", *_insecure(self.plan.url)]
         chromium = self.chromium = Chromium(self._executable, flags)
         context, self._page = await chromium.start(script, bindings)
         context.on("page", self._watch)
@@ -218,8 +222,10 @@ class Tab:
         page.on("console", self._said)
 
     def _said(self, message: Any) -> None:
-        if message.type == "error":
-            self.complain(f"the page says: {message.text}")
+        url = str(message.location.get("url", ""))
+        if message.type != "error" or url.endswith(_ICON):
+            return
+        self.complain(f"the page says: {message.text}" + (f" {url}" if message.text.startswith(_NOT_LOADED) else ""))
 
     async def _until_gone(self, chromium: Chromium) -> None:
         await chromium.gone.wait()

@@ -5,16 +5,21 @@ Facts:
     - DTLS 1.2 is when the other side's Finished has come: the first handshake record of a later epoch than 0 that
       arrives (RFC 6347 §4.1). The page's own event agrees with it to 2 ms. Of DTLS 1.3 (RFC 9147 §4: records whose
       first byte is 001xxxxx) nothing can be told from outside: the page's event is taken.
+    - Who describes a section names the payload types that it takes (RFC 3264 §5.1): a page sends by those of the other
+      side, and takes those of its own. Each of its connections numbers codecs apart: mediasoup gives out numbers from
+      100 on (its ``ortc``), where a browser sends pictures by 96 to 101.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from rtcprobe.call.ends.browser.echoed import there_and_back_s
+from rtcprobe.call.section import direction_of
 from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.recording import Departure, Departures
 from rtcprobe.runtime.wiretap import WireTap, is_rtp
@@ -28,19 +33,28 @@ _SUCCESS = b"\x01\x01"
 """A Binding answered. Source: RFC 8489 §5, §18.2."""
 
 
+@dataclass(slots=True)
+class Kinds:
+    """The payload types of one way, as described: where none of sound is known, whatever passes is taken for it."""
+
+    audio: set[int] = field(default_factory=set)
+    video: set[int] = field(default_factory=set)
+
+    def sound(self, kind: int) -> bool:
+        """Return whether ``kind`` is of sound; one that two connections use differently is."""
+        return kind in self.audio if self.audio else kind not in self.video
+
+    def picture(self, kind: int) -> bool:
+        """Return whether ``kind`` is of pictures."""
+        return kind in self.video and kind not in self.audio
+
+
 class BrowserTap(WireTap):
-    """The tap of one browser. ``reached`` is told of a milestone and its instant; ``audio`` are payload types."""
+    """The tap of one browser. ``reached`` is told of a milestone and its instant."""
 
     def __init__(self, side: Side, reached: Callable[[str, float], None]) -> None:
         super().__init__(side)
-        self.audio: set[int] = set()
-        """Payload types of sound, as agreed on; while it is empty, whatever comes is taken for sound."""
-        self.video: set[int] = set()
-        """Payload types of pictures; one that is of sound, too, counts as sound.
-
-        Connections of one page number codecs apart: mediasoup gives out numbers from 100 on (its ``ortc``), and a
-        browser offers pictures as 96 to 101.
-        """
+        self.sends, self.takes = Kinds(), Kinds()
         self.arrivals = Arrivals()
         """RTP of sound that came, by headers alone."""
         self._reached = reached
@@ -48,16 +62,26 @@ class BrowserTap(WireTap):
         self._came: dict[int, Departures] = {}
         self._pictures_came: dict[int, Departures] = {}
 
+    def described(self, sdp: str, own: bool) -> None:
+        """Learn the payload types of a description that the page set: of its own, what it takes; else what it sends."""
+        known = self.takes if own else self.sends
+        session, *sections = (each.splitlines() for each in sdp.split("\nm="))
+        for section in filter(None, sections):
+            words = section[0].split()
+            if words and direction_of(section, session) in ("sendrecv", "recvonly"):
+                of_medium = {"audio": known.audio, "video": known.video}.get(words[0], set())
+                of_medium |= {int(each) for each in words[3:] if each.isdecimal()}
+
     def received(self, data: bytes, now_s: float) -> None:
         """Note a datagram that reaches the browser."""
         super().received(data, now_s)
         if is_rtp(data):
             kind = data[1] & 0x7F
-            if self._is_picture(kind):
+            if self.takes.picture(kind):
                 source, left = int.from_bytes(data[8:12], "big"), self._pictures_came
                 sequence, stamp = int.from_bytes(data[2:4], "big"), int.from_bytes(data[4:8], "big")
                 left.setdefault(source, Departures()).add(now_s, sequence, stamp, len(data), source)
-            elif not self.audio or kind in self.audio:
+            elif self.takes.sound(kind):
                 self._reached("first_packet", now_s)
                 sequence, stamp = int.from_bytes(data[2:4], "big"), int.from_bytes(data[4:8], "big")
                 self.arrivals.add(now_s, sequence, stamp, b"", kind)
@@ -74,16 +98,9 @@ class BrowserTap(WireTap):
         if is_rtp(data):
             self._sources[int.from_bytes(data[8:12], "big")] = data[1] & 0x7F
 
-    def described(self, sdp: str) -> None:
-        """Learn the payload types of sound and pictures from a description that the page set."""
-        for section in sdp.split("\nm=")[1:]:
-            for kind, known in (("audio ", self.audio), ("video ", self.video)):
-                if section.startswith(kind):
-                    known |= {int(each) for each in section.splitlines()[0].split()[3:] if each.isdigit()}
-
     def films(self) -> tuple[int, ...]:
         """Return the source of pictures that sent most, if there is one: what is sent again has another of its own."""
-        found = [ssrc for ssrc, kind in self._sources.items() if self._is_picture(kind)]
+        found = [ssrc for ssrc, kind in self._sources.items() if self.sends.picture(kind)]
         return tuple(sorted(found, key=lambda ssrc: len(self.departures(ssrc)), reverse=True)[:1])
 
     def pictures_came(self) -> Departures:
@@ -92,16 +109,13 @@ class BrowserTap(WireTap):
 
     def spoken(self) -> list[Departure]:
         """Return the packets of sound that left, of the source that sent most."""
-        found = [ssrc for ssrc, kind in self._sources.items() if not self.audio or kind in self.audio]
+        found = [ssrc for ssrc, kind in self._sources.items() if self.sends.sound(kind)]
         of_each = [list(self.departures(ssrc)) for ssrc in found]
         return max(of_each, key=len, default=[])
 
     def echoed_s(self) -> npt.NDArray[np.float64]:
         """Return how long each packet of sound was away that came back of a server; empty where none can be told."""
         return there_and_back_s(self.spoken(), max(self._came.values(), key=len, default=Departures()))
-
-    def _is_picture(self, kind: int) -> bool:
-        return kind in self.video and kind not in self.audio
 
 
 def _later_epoch(data: bytes) -> bool:

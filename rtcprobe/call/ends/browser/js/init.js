@@ -135,6 +135,7 @@
 				}
 				stream.addTrack(newMouth());
 			}
+			if (config.taps) microphones.forEach(tap);
 			const cameras = stream.getVideoTracks();
 			if (cameras.length && config.camera) {
 				for (const each of cameras) {
@@ -150,19 +151,25 @@
 
 	// --- the ear -----------------------------------------------------------------------------------------------------
 	function listen(track, n) {
-		const id = ears.length + 1;
 		// Without an element that plays it nothing of a remote track is pulled, and there is nothing to hear.
 		const player = new Audio();
 		player.srcObject = new MediaStream([track]);
 		player.play().catch((error) => tell('fault', { message: `playing: ${error.message}` }));
-		const processor = new MediaStreamTrackProcessor({ track, maxBufferSize: 1000 });
-		const worker = new Worker(script(config.ear));
-		worker.onmessage = ({ data }) => {
-			if (data.flushed) ears[id - 1].flushed();
-			else globalThis.__rtcprobe_heard(JSON.stringify({ n, id, ...data }));
+		read(track, n, '__rtcprobe_heard', { player });
+	}
+
+	// What a microphone of the browser's own gives, on the way to wherever the page sends it.
+	const tap = (track) => read(track, ++made, '__rtcprobe_tapped', {});
+
+	function read(track, n, taker, kept) {
+		const ear = { worker: new Worker(script(config.ear)), flushed: () => {}, ...kept };
+		const id = ears.push(ear);
+		const { readable } = new MediaStreamTrackProcessor({ track, maxBufferSize: 1000 });
+		ear.worker.onmessage = ({ data }) => {
+			if (data.flushed) ear.flushed();
+			else globalThis[taker](JSON.stringify({ n, id, ...data }));
 		};
-		ears.push({ worker, player, flushed: () => {} });
-		worker.postMessage({ readable: processor.readable }, [processor.readable]);
+		ear.worker.postMessage({ readable, origin: performance.timeOrigin }, [readable]);
 	}
 
 	// --- camera and eye ----------------------------------------------------------------------------------------------
