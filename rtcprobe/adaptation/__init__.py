@@ -1,9 +1,10 @@
 """A sender that adapts, in virtual time: a model of one over an emulated link, and the figures that it is judged by.
 
-The map: ``encoder.py`` is what a camera's encoder makes of a rate, ``sender.py`` what the sender makes of its frames,
-``own.py`` what it tells beside them, ``receiver.py`` who asks again and shows them, ``far.py`` when that tells what,
-``model.py`` the call of both over ``rtcprobe.link``, ``course.py`` its rows, ``meeting.py`` several calls over one
-line, ``figures.py`` what came of it, ``settling.py`` how it came about, ``cases.py`` lines that shrink.
+The map: ``encoder.py`` is what a camera's encoder makes of a rate, ``degrading.py`` what of its picture falls first,
+``sender.py`` what the sender makes of its frames, ``own.py`` what it tells beside them, ``receiver.py`` who asks again
+and shows them, ``far.py`` when that tells what, ``model.py`` the call of both over ``rtcprobe.link``, ``course.py`` its
+rows, ``meeting.py`` several calls over one line, ``figures.py`` what came of it, ``settling.py`` how it came about,
+``cases.py`` lines that shrink.
 """
 
 from typing import TYPE_CHECKING

@@ -3,6 +3,7 @@
 Facts: a file has ``about``, ``source``, ``length``, ``link`` (what carries the media) and ``back`` (what carries
 feedback), the last two as every ``--link``. ``flows`` lists the calls that share the line, one each: ``start``,
 ``delay`` (beside the line's, each way), ``pause`` (two instants), ``way`` (there or back); without it there is one.
+``degradation`` is what falls first: maintain-framerate (the size), maintain-resolution (the frame rate) or balanced.
 ``max`` is what each camera's encoder may take at most: 1.5 Mb/s in RFC 8867 (§4.3), 4 Mb/s where nothing is said.
 """
 
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from rtcprobe.adaptation.degrading import DEGRADATIONS, Degradation
 from rtcprobe.adaptation.meeting import Flow
 from rtcprobe.errors import BadInputError, nearest
 from rtcprobe.link import LinkSpec, parse_link
@@ -22,7 +24,7 @@ __all__ = ["LONGEST_S", "Case", "case_names", "case_of_link", "find_case"]
 
 LONGEST_S: Final = 3600.0
 _KEYS: Final = ("about", "source", "length", "link", "back")
-_MORE_KEYS: Final = ("flows", "max")
+_MORE_KEYS: Final = ("flows", "max", "degradation")
 _FLOW_KEYS: Final = ("start", "delay", "pause", "way")
 _MOST_FLOWS: Final = 32
 _LONGEST_DELAY_S: Final = 5.0
@@ -43,6 +45,7 @@ class Case:
     back: LinkSpec
     flows: tuple[Flow, ...] = (Flow(),)
     max_bps: float = _USUAL_MAX_BPS
+    degrades: Degradation = "maintain-framerate"
 
 
 def _folder() -> Path:
@@ -77,7 +80,9 @@ def find_case(name: str) -> Case:
 
 def _case(written: object, path: Path) -> Case:
     if not isinstance(written, dict) or set(written) - set(_MORE_KEYS) != set(_KEYS):
-        raise BadInputError("not the keys of an adaptation scenario", f"give {', '.join(_KEYS)}, or flows and max too")
+        raise BadInputError(
+            "not the keys of an adaptation scenario", f"give {', '.join(_KEYS)}, or flows, max and degradation too"
+        )
     length_s = parse_duration(written["length"])
     flows = _flows(written.get("flows", [{}]), length_s)
     link, back = parse_link(written["link"], folder=path.parent), parse_link(written["back"], folder=path.parent)
@@ -90,6 +95,7 @@ def _case(written: object, path: Path) -> Case:
         back=back,
         flows=flows,
         max_bps=_max_bps(written.get("max")),
+        degrades=_degrades(written.get("degradation", "maintain-framerate")),
     )
 
 
@@ -100,6 +106,13 @@ def _max_bps(written: object) -> float:
     if not _MAX_BPS[0] <= max_bps <= _MAX_BPS[1]:
         raise BadInputError(f"max {format_rate(max_bps)} is impossible", "give 150kbit to 100mbit")
     return max_bps
+
+
+def _degrades(written: object) -> Degradation:
+    for known in DEGRADATIONS:
+        if written == known:
+            return known
+    raise BadInputError(f"degradation {written!r} is not known", f"write {', '.join(DEGRADATIONS)}")
 
 
 def _flows(written: object, length_s: float) -> tuple[Flow, ...]:

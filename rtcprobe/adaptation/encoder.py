@@ -1,8 +1,8 @@
 """What a camera's encoder makes of a rate: frame sizes, dropped frames, key frames, and the size of the picture.
 
 Facts:
-    Kept is the frame rate, and the resolution falls (maintain-framerate, the default of cameras): by 3/5 of the pixels
-    when the quantiser is high, up again when it is low. Browsers let VP8 quantise up to index 106;
+    When the quantiser is high the picture falls, and rises again when it is low: by size or by frame rate, as
+    ``degrading.py`` has it. Browsers let VP8 quantise up to index 106;
     a frame that is too large even so is paid for by frames that are dropped.
     The codec does not follow a fall at once: as long as its buffer is full, the quantiser may not exceed the mean of
     all frames so far. So a third of a second of frames of the old size comes after the rate fell, and waits.
@@ -28,12 +28,12 @@ from collections.abc import Iterator
 from typing import Final
 
 from rtcprobe.adaptation.adjuster import BitrateAdjuster
+from rtcprobe.adaptation.degrading import SIZES, Degradation, Degrading
 
 __all__ = ["FPS", "SIZES", "Encoder", "RateControl", "default_max_bps"]
 
 FPS: Final = 30.0
-SIZES: Final = ((640, 480), (480, 360), (320, 240), (240, 180))
-"""The chain of VGA by 3/5 of the pixels, as Chromium shows it."""
+
 
 _DEFAULT_MAX_BPS: Final = ((320 * 240, 600e3), (640 * 480, 1700e3), (960 * 540, 2000e3))
 _LARGEST_MAX_BPS: Final = 2500e3
@@ -225,11 +225,19 @@ class RateControl:
 class Encoder:
     """One stream; ``frame`` is asked with every picture of the camera. ``max_bps`` None: the default of each size.
 
-    ``noise`` yields factors around 1 by which frames differ; ``scales``: whether the picture's size may change.
+    ``noise`` yields factors around 1 by which frames differ; ``scales``: whether the picture may change, and
+    ``degrades`` how.
     """
 
-    def __init__(self, noise: Iterator[float], max_bps: float | None, *, scales: bool = True) -> None:
-        self.place = 0
+    def __init__(
+        self,
+        noise: Iterator[float],
+        max_bps: float | None,
+        *,
+        scales: bool = True,
+        degrades: Degradation = "maintain-framerate",
+    ) -> None:
+        self.degrading = Degrading(degrades, FPS)
         self.dropped = 0
         self.qp = 0.0
         self._noise = noise
@@ -245,6 +253,11 @@ class Encoder:
         self._check_s: float | None = None
         self._begun_s = 0.0  # when the camera began to give pictures without a gap
         self._counter = 0
+
+    @property
+    def place(self) -> int:
+        """Which of the sizes the picture has, the largest first."""
+        return self.degrading.place
 
     @property
     def size(self) -> tuple[int, int]:
@@ -269,6 +282,8 @@ class Encoder:
         """
         target_bps = min(max(target_bps, _LEAST_BPS), self.max_bps)
         self._scale(now_s)
+        if not self.degrading.gives():
+            return None
         if not self._given_s or now_s - self._given_s[-1] > _GAP_S:
             self._begun_s = now_s
         # The codec is told the camera's rate, whatever the window drops of it.
@@ -324,11 +339,8 @@ class Encoder:
             self._check_s = now_s + _FIRST_CHECK_S
         if not self._scales or now_s < self._check_s:
             return
-        verdict = self._scaler.check()
-        place = min(max(self.place + verdict, 0), len(SIZES) - 1)
-        if place != self.place:
+        if self.degrading.step(self._scaler.check()):
             # Another size is another instance of the codec.
-            self.place = place
             self._control, self._correction, self._key_due = RateControl(), 1.0, True
             self._adjuster = BitrateAdjuster()
         self._check_s = now_s + self._scaler.wait_s

@@ -34,6 +34,7 @@ FIGURES: Final[Mapping[str, str]] = {
     "swings": "swings of the rate by four within 500 ms, a minute",
     "to_90_percent_s": "back at 90% of the old rate after",
     "to_full_size_s": "full picture size again after",
+    "shown_fps": "frames shown a second, mean",
     "frames_lost": "frames never shown, after repair",
     "voice_unplayed": "voice unplayed",
     "fairness": "fairness of who shares the line (Jain), last 30 s",
@@ -50,14 +51,21 @@ _NEAR: Final = 1.02
 _HIGH_S: Final = 0.100
 
 
-def capacity_of(spec: LinkSpec) -> list[tuple[float, float]]:
-    """Return (second, b/s) of every change of capacity; infinite where nothing limits it."""
+def capacity_of(spec: LinkSpec, length_s: float = 0.0) -> list[tuple[float, float]]:
+    """Return (second, b/s) of every change of capacity, of a schedule that repeats up to ``length_s``.
+
+    The rate is infinite where nothing limits it.
+    """
     rates: list[tuple[float, float]] = []
-    for at_s, phase in zip((0.0, *(change.at_s for change in spec.schedule)), spec.phases, strict=True):
-        bps = phase.rate.bps if phase.rate else float("inf")
-        if not rates or bps != rates[-1][1]:
-            rates.append((at_s, bps))
-    return rates
+    begin_s = 0.0
+    while True:
+        for at_s, phase in zip((0.0, *(change.at_s for change in spec.schedule)), spec.phases, strict=True):
+            bps = phase.rate.bps if phase.rate else float("inf")
+            if not rates or bps != rates[-1][1]:
+                rates.append((begin_s + at_s, bps))
+        begin_s += spec.repeat_s or float("inf")
+        if begin_s >= length_s:
+            return rates
 
 
 def fall_of(spec: LinkSpec) -> tuple[float, float, float | None] | None:
@@ -76,7 +84,7 @@ def settled_of(courses: Sequence[Course], spec: LinkSpec, starts_s: Sequence[flo
 
     A change is one of the capacity, or that another flow begins at one of ``starts_s``.
     """
-    capacity = capacity_of(spec)
+    capacity = capacity_of(spec, courses[0].length_s)
     changes = dict(sorted(capacity))
     for start_s in sorted(starts_s):
         changes[start_s] = [bps for at_s, bps in capacity if at_s <= start_s][-1]
@@ -101,8 +109,9 @@ def figures_of(course: Course, spec: LinkSpec) -> dict[str, float | None]:
         "lost": gone / (gone + len(delays_s) + course.untold) if delays_s else None,
         "freezes": float(sum(course.freezes)),
         "steady_share": _steady_share(course, spec),
-        "utilisation": utilisation(course, capacity_of(spec)),
+        "utilisation": utilisation(course, capacity_of(spec, course.length_s)),
         "swings": swings(course),
+        "shown_fps": course.shown / course.length_s if course.shown else None,
         "frames_lost": 1 - course.shown / course.encoded if course.encoded else None,
         "to_90_percent_s": None,
         "to_full_size_s": None,
@@ -143,7 +152,7 @@ def _longest_above(course: Course, limit_s: float) -> float:
 
 def _steady_share(course: Course, spec: LinkSpec) -> float | None:
     """Return the mean over phases of 20 s and more of what was delivered in their last 10 s, by their capacity."""
-    rates = capacity_of(spec)
+    rates = capacity_of(spec, course.length_s)
     ends = [*(at_s for at_s, _ in rates[1:]), course.length_s]
     shares = [
         fmean(course.delivered_bps[int(end_s - _SETTLED_S) : int(end_s)]) / bps

@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 
 from rtcprobe.adaptation.course import Course
+from rtcprobe.adaptation.degrading import Degradation
 from rtcprobe.adaptation.far import Agenda, owner_of
 from rtcprobe.adaptation.model import Call, Settings, controller_of
 from rtcprobe.link import Fate, Link, LinkSpec, Tcp
@@ -61,6 +62,7 @@ def meet(
     controller: str,
     seed: int,
     max_bps: float = 4e6,
+    degrades: Degradation = "maintain-framerate",
 ) -> list[Course]:
     """Return the course of every flow over one line."""
     seeds = np.random.SeedSequence(seed).spawn(2 + len(flows))
@@ -74,6 +76,7 @@ def meet(
             back=back,
             length_s=length_s,
             max_bps=max_bps,
+            degrades=degrades,
             seed=int(child.generate_state(1)[0]),
             start_s=flow.start_s,
             pauses=flow.pauses,

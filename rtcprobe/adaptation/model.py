@@ -27,6 +27,7 @@ from typing import Any, Final
 import numpy as np
 
 from rtcprobe.adaptation.course import Course, Tally
+from rtcprobe.adaptation.degrading import Degradation
 from rtcprobe.adaptation.encoder import FPS, Encoder
 from rtcprobe.adaptation.far import Agenda, FarEnd, Line, owner_of
 from rtcprobe.adaptation.own import OwnReports
@@ -74,6 +75,7 @@ class Settings:
     voice_bytes: int = 120
     """A voice packet with all its headers, 50 a second: Opus at some 25 kb/s."""
     protects: bool = True
+    degrades: Degradation = "maintain-framerate"
     """RED and ULPFEC are negotiated, where the controller is one that has them."""
 
 
@@ -112,7 +114,7 @@ class Call:
         rng = np.random.default_rng(seeds[2])
         # Stock aiortc knows no other size than the camera's, and no parity.
         stock = controller.feedback_kind == "remb"
-        self.encoder = Encoder(frame_noise(rng), settings.max_bps, scales=not stock)
+        self.encoder = Encoder(frame_noise(rng), settings.max_bps, scales=not stock, degrades=settings.degrades)
         self.course = Course(settings.length_s)
         self._pacer = Pacer(self._leave)
         protects = settings.protects and not stock
@@ -282,6 +284,7 @@ class Call:
         self._at(self._now_s + 1.0, self._on_second)
         course = self.course
         course.target_bps.append(self.controller.target_bps)
+        course.states.append(self.controller.state)
         course.delivered_bps.append(8.0 * self._far.take_bytes())
         self.tally.take()
         course.freezes.append(self.receiver.freezes - self._freezes)

@@ -87,14 +87,14 @@ class EmulatedSignaling:
         caller.mark("offer_sent", self._network.now_s())
         await _through(
             (ours, len(offer.text) + REQUEST_HEADER_BYTES + finished_bytes, "offer to the server"),
-            (theirs, len(offer.text) + PUSH_HEADER_BYTES, f"offer to the {callee.side}"),
+            (theirs, len(offer.text) + PUSH_HEADER_BYTES, f"offer to {_named(callee.side)}"),
         )
         callee.mark("offer_received", self._network.now_s())
         answer = await answer_offer(offer)
         callee.mark("answer_sent", self._network.now_s())
         await _through(
             (theirs, len(answer.text) + REQUEST_HEADER_BYTES, "answer to the server"),
-            (ours, len(answer.text) + RESPONSE_HEADER_BYTES, f"answer to the {caller.side}"),
+            (ours, len(answer.text) + RESPONSE_HEADER_BYTES, f"answer to {_named(caller.side)}"),
         )
         caller.mark("answer_received", self._network.now_s())
         return answer
@@ -122,6 +122,11 @@ class EmulatedSignaling:
             (member, CLIENT_HELLO_BYTES, "TLS client hello"),
             (member, SERVER_FLIGHT_BYTES, "TLS server flight"),
         )
+
+
+def _named(side: str) -> str:
+    """Return what sentences call a side: of a call of two that nobody named, by its role."""
+    return f"the {side}" if side in ("caller", "callee") else side
 
 
 async def _through(up: _Message, down: _Message) -> None:

@@ -216,6 +216,7 @@ class _Outputs:
                 courses=each.courses,
                 notes=tuple(dict.fromkeys(each.warnings)),
                 invalid=each.invalid,
+                flows=[course for way, _, course in each.flows if way == "there"],
             )
             for each in done
         ]
@@ -231,7 +232,7 @@ class _Outputs:
             one: dict[str, Any] = {"scenario": each.case.name, "about": each.case.about, "source": each.case.source}
             one |= {"counted": len(each.rows), "figures": figures}
             one["flows"] = [
-                {"way": way, "start_s": start_s} | _series(course, (*_SERIES, "sent_bps"))
+                {"way": way, "start_s": start_s} | _series(course, (*_SERIES, "sent_bps", "states"))
                 for way, start_s, course in each.flows
             ]
             if self.target is not None:
@@ -273,17 +274,38 @@ def _cases(scenarios: tuple[str, ...], line: str | None, length: str, *, alone: 
     return cases
 
 
+def _runs(case: Case, controller: str, seed: int) -> list[Course]:
+    """Return the course of every flow of one call of the model."""
+    from rtcprobe.adaptation import Call, Flow, Settings, controller_of, meet
+
+    if case.flows == (Flow(),):
+        settings = Settings(
+            forward=case.link,
+            back=case.back,
+            length_s=case.length_s,
+            max_bps=case.max_bps,
+            seed=seed,
+            degrades=case.degrades,
+        )
+        return [Call(settings, controller_of(controller)).run()]
+    return meet(
+        case.flows,
+        case.link,
+        case.back,
+        length_s=case.length_s,
+        controller=controller,
+        seed=seed,
+        max_bps=case.max_bps,
+        degrades=case.degrades,
+    )
+
+
 def _called(case: Case, controller: str, seeds: int, progress: Callable[[Progress], None] | None) -> Called:
     """Return the figures and courses of a call of the model for each seed."""
     from rtcprobe.adaptation import (
-        Call,
-        Flow,
-        Settings,
-        controller_of,
         fairness,
         figures_of,
         least_share,
-        meet,
         settled_of,
         together,
     )
@@ -293,21 +315,7 @@ def _called(case: Case, controller: str, seeds: int, progress: Callable[[Progres
     for seed in range(seeds):
         if progress is not None:
             progress(Progress(step=case.name, done=seed, total=seeds, unit="calls"))
-        if case.flows == (Flow(),):
-            settings = Settings(
-                forward=case.link, back=case.back, length_s=case.length_s, max_bps=case.max_bps, seed=seed
-            )
-            runs = [Call(settings, controller_of(controller)).run()]
-        else:
-            runs = meet(
-                case.flows,
-                case.link,
-                case.back,
-                length_s=case.length_s,
-                controller=controller,
-                seed=seed,
-                max_bps=case.max_bps,
-            )
+        runs = _runs(case, controller, seed)
         course = together(case.flows, runs) if len(runs) > 1 else runs[0]
         shared = {
             "fairness": fairness(case.flows, runs, case.link),

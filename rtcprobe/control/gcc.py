@@ -53,6 +53,11 @@ class DelayBased:
         self._told_s: float | None = None
         self._known = False
 
+    @property
+    def silent(self) -> bool:
+        """Whether no report came yet."""
+        return self._told_s is None
+
     def update(self, report: Report, acked_bps: float | None, probe_bps: float | None) -> float | None:
         """Return the estimate if the report moved it; ``recovered`` says whether an underuse ended in it."""
         now_s = report.at_s
@@ -238,7 +243,10 @@ class GoogCc:
     def _adopt(self, rate_bps: float, now_s: float, why: str | None = None) -> None:
         limits = {"delay": self._delay_bps, "receiver": self._remb_bps, "maximum": self._most_bps}
         limit = min(limits, key=limits.__getitem__)
-        self.state = why or (limit if rate_bps >= limits[limit] else "loss" if self.loss.state != "delay" else limit)
+        by = limit if rate_bps >= limits[limit] or self.loss.state == "delay" else "loss"
+        if self.delay.silent:
+            by = "starting" if self._in_start(now_s) else "no feedback"
+        self.state = why or by
         before_bps = self.target_bps
         self.target_bps = max(min(rate_bps, limits[limit]), self._least_bps)
         told = self.pushback.size_bytes is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Final
@@ -12,12 +13,14 @@ from scipy.stats import binom
 from rtcprobe.adaptation import FIGURES, Case, Course, fall_of
 from rtcprobe.units import format_rate
 
-__all__ = ["Interval", "adapt_lines", "figure_rows", "interval_of", "sentence_of", "size_known"]
+__all__ = ["Interval", "adapt_lines", "figure_rows", "held_by", "interval_of", "sentence_of", "size_known"]
 
 _CHANGE: Final = "settled_from_"
 _SHARES: Final = frozenset(
     {"lost", "steady_share", "utilisation", "frames_lost", "voice_unplayed", "fairness", "least_share"}
 )
+
+_HELD: Final = {"receiver": "the receiver's limit", "maximum": "the maximum", "starting": "the start"}
 
 Interval = tuple[float, float, float]
 """Median, and the 95 % interval of the median (of fewer than six seeds: the least and the most)."""
@@ -44,7 +47,15 @@ def adapt_lines(
     lines = [f"{case.name}: {sentence_of(case, controller, rows, courses)}", f"  {case.about} ({case.source})"]
     for words, middle, low, high in figure_rows(rows):
         lines.append(f"  {words:<50}{middle:>10}" + (f"   ({low} to {high})" if len(rows) > 1 else ""))
-    return lines
+    held = held_by(courses)
+    return [*lines, f"  the estimate was held by {held}"] if held else lines
+
+
+def held_by(courses: Sequence[Course]) -> str:
+    """Return what held the estimate, and for what share of all seconds; empty where nobody knows."""
+    counts = Counter(state for course in courses for state in course.states)
+    total = sum(counts.values())
+    return ", ".join(f"{_HELD.get(state, state)} {100 * count / total:.0f}%" for state, count in counts.most_common())
 
 
 def figure_rows(rows: Sequence[Mapping[str, float | None]]) -> list[tuple[str, str, str, str]]:
@@ -65,7 +76,7 @@ def _words(changes: Sequence[str]) -> Iterator[tuple[str, str]]:
         yield key, words
         if key == "settled_s" and len(changes) > 1:
             for change in changes:
-                yield change, f"  after the change at {change.removeprefix(_CHANGE).removesuffix('_s')} s"
+                yield change, f"… after the change at {change.removeprefix(_CHANGE).removesuffix('_s')} s"
 
 
 def sentence_of(
@@ -78,9 +89,12 @@ def sentence_of(
         interval = intervals[key]
         return "not known" if interval is None else _said(key, interval[0])
 
+    if not any(course.delays for course in courses):
+        return f"Nothing that {controller} sends arrives."
     fall = fall_of(case.link)
     if fall is None:
-        return f"{controller} uses {value('steady_share')} of the line, with {value('freezes')} freezes."
+        uses = "has" if intervals["steady_share"] is None else f"uses {value('steady_share')} of the line, with"
+        return f"{controller} {uses} {value('freezes')} freezes."
     below = intervals["below_capacity_s"]
     never = below is not None and math.isinf(below[0])
     said = f"When the line falls to {format_rate(fall[1])}, {controller} "
@@ -103,4 +117,6 @@ def _said(key: str, value: float) -> str:
         return f"{100 * value:.1f}%"
     if key.endswith("_ms"):
         return f"{value:.0f} ms"
-    return f"{value:.1f} s" if key.endswith("_s") else f"{value:.4g}"
+    if key.endswith("_s"):
+        return f"{value:.1f} s"
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:.1f}"

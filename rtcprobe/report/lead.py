@@ -22,11 +22,15 @@ _ALIKE_S = 1.5e-3
 """Two directions that differ by less read as one figure."""
 
 
+_MUCH = 0.10
+"""Of markers: more are lost where somebody fell silent for the others (a server died) than by what loss we emulate."""
+
+
 def lead(result: Result) -> str:
     """Return what was found, in one sentence: ``"Joining took 603 ms, …; you hear each other after 145 ms, …."``."""
     if result.verdict == "invalid":
         return say("These figures are not to be trusted: the reason is below.")
-    said = say("; ").join(each for each in (_joining(result), _hearing(result)) if each)
+    said = say("; ").join(each for each in (_joining(result), _hearing(result), _unheard(result)) if each)
     return say("{said}.", said=f"{said[:1].upper()}{said[1:]}") if said else say("Nothing was measured.")
 
 
@@ -149,6 +153,15 @@ def _hearing(result: Result) -> str:
     told = [high] if high - low < _ALIKE_S else [low, high]
     both = say(" and ").join(milliseconds(each, 0) for each in told)
     return say("you hear each other after {ms} ms, {late}", ms=both, late=_late(late))
+
+
+def _unheard(result: Result) -> str:
+    """Return how much of what was said nobody heard, where that is more than a delay may stand for."""
+    ears = result.mouth_to_ear.values()
+    said, lost = sum(ear.scheduled for ear in ears), sum(ear.lost for ear in ears)
+    if not lost or lost == said or lost < said * _MUCH:
+        return ""
+    return say("{share} of what was said was lost", share=rough_share(lost / said))
 
 
 def _answering(account: Account, result: Result) -> str:

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 from numpy.random import SeedSequence
 
-from rtcprobe.adaptation import Call, Settings, case_names, controller_of, fall_of, figures_of, find_case
+from rtcprobe.adaptation import Call, Settings, capacity_of, case_names, controller_of, fall_of, figures_of, find_case
 from rtcprobe.adaptation.adjuster import BitrateAdjuster
 from rtcprobe.adaptation.encoder import Encoder, QualityScaler
 from rtcprobe.adaptation.receiver import Packet, VideoReceiver
@@ -301,6 +301,20 @@ def test_the_scoreboard_names_what_never_came():
     assert 0 < figures["delay_p95_ms"] <= 250
 
 
+def test_a_line_that_repeats_itself_has_as_many_capacities_as_it_has_rounds():
+    spec = parse_link("rate 2mbit at 1s rate 300kbit at 2s rate 2mbit repeat 3s")
+    assert capacity_of(spec, 6.0) == [(0.0, 2e6), (1.0, 3e5), (2.0, 2e6), (4.0, 3e5), (5.0, 2e6)]
+    assert capacity_of(spec) == capacity_of(spec, 3.0) == [(0.0, 2e6), (1.0, 3e5), (2.0, 2e6)]
+
+
+def test_where_nothing_arrives_the_sentence_says_so_and_the_state_is_named(rtcprobe):
+    code, out, _ = rtcprobe("adapt", "--link", "loss 100%", "--length", "6s", "--seeds", "1", "-q")
+    assert code == 0
+    assert "link: Nothing that gcc sends arrives." in out
+    code, out, _ = rtcprobe("adapt", "--link", "delay 20ms outage 3s 60s", "--length", "9s", "--seeds", "1", "-q")
+    assert "no feedback" in out
+
+
 def test_a_picture_that_never_shrank_has_no_time_to_come_back():
     line = "delay 40ms rate 1.5mbit limit 200ms at 4s rate 600kbit at 7s rate 1.5mbit"
     assert figures_of(call(line, 9, "remb"), parse_link(line))["to_full_size_s"] is None
@@ -322,7 +336,7 @@ def test_the_command_says_its_engine_a_sentence_and_figures(rtcprobe, tmp_path):
     assert err == "adapt: link (2 calls)\n"  # where nobody watches: a line a scenario
     drawn = page.read_text()
     assert drawn.count("<svg") == 2
-    assert "capacity (dashed), estimate (line), sent (second line)" in drawn
+    assert "capacity (dashed), estimate (line), sent (dash-dotted)" in drawn
     assert "seconds with a freeze (crosses)" in drawn
     assert out.startswith("engine: model (virtual time, 2 seeds); controller: gcc")
     assert "When the line falls to 300kbit, gcc sends below it after" in out
@@ -332,6 +346,7 @@ def test_the_command_says_its_engine_a_sentence_and_figures(rtcprobe, tmp_path):
     assert set(figures) >= {"below_capacity_s", "freezes", "voice_unplayed", "utilisation", "swings", "frames_lost"}
     assert "settled_from_4_s" in figures
     assert "settled after a change of capacity, the longest" in out
+    assert "  the estimate was held by " in out
     (flow,) = document["scenarios"][0]["flows"]
     assert (flow["way"], flow["start_s"]) == ("there", 0.0)
     assert len(flow["offered_bps"]) == len(flow["delay_mean_s"]) == 10

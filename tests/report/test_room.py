@@ -1,16 +1,19 @@
 """A room on every surface: the matrix, what no single way says, the hour; and a service's words."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from rtcprobe.report.html import render_report
+from rtcprobe.report.lead import lead
 from rtcprobe.report.lines import cell_width, wrapped
 from rtcprobe.report.markdown import results_markdown
+from rtcprobe.report.room import facts
 from rtcprobe.report.terminal import print_result
 from rtcprobe.verdict import judge
-from rtcprobe.verdict.room import level, matrix, worst_pairs
+from rtcprobe.verdict.room import level, matrix, room_of, worst_pairs
 from tests.rooms_made import heard, join, room
 
 
@@ -134,3 +137,23 @@ def test_chinese_lines_are_as_wide_as_a_terminal_shows_them():
     assert max(map(cell_width, lines)) <= 42  # a mark that closes may hang over
     assert "".join("".join(lines).split()) == "".join(text.split())
     assert not any(line.strip()[0] in "\uff0c\uff1b。" for line in lines)
+
+
+def test_what_was_lost_when_somebody_fell_silent_for_all_is_said_beside_the_delays():
+    few = replace(heard("ana_to_ben", 100, 100), scheduled=8, lost=6)
+    assert lead(room(few)).endswith("; 75% of what was said was lost.")
+    assert "lost" not in lead(room(replace(heard("ana_to_ben", *[100] * 19), scheduled=20, lost=1)))
+
+
+def _facts(result):
+    return dict(facts(result, room_of(result)))
+
+
+def test_one_wait_and_one_that_never_ended_are_told_as_one():
+    ana, ben = heard("ana_to_ben", 100), heard("ben_to_ana", 100)
+    late = heard("ana_to_cho", 100, spells=[(4.2, 10.0)])
+    told = _facts(room(ana, ben, late, happenings=[(4.0, "cho", "join")]))
+    assert told["joined meanwhile → first sound"].startswith("200 ms (cho), of one wait")
+    never = replace(heard("ana_to_cho", spells=[]), samples=())
+    told = _facts(room(ana, ben, never, happenings=[(4.0, "cho", "join")]))
+    assert told["joined meanwhile → first sound"] == "never at cho"

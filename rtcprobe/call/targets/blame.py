@@ -98,7 +98,7 @@ def by_timers(peer: Peer, how: str, waits: Iterable[Wait]) -> str:
     times = sum(wait.timer == last.timer and wait.side == last.side for wait in fired)
     return (
         f"{missing} {how}; "
-        f"the {last.side}'s {last.timer} timer had resent {times} time{'s' * (times != 1)}, last its {last.what}"
+        f"{named(last.side)}'s {last.timer} timer had resent {times} time{'s' * (times != 1)}, last its {last.what}"
     )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from rtcprobe.adaptation import Case, Course, capacity_of, delays_by_second
 from rtcprobe.report.adapt import figure_rows, sentence_of, size_known
-from rtcprobe.report.html.curves import WIDTHS, Band, Curve, Panel, panels
+from rtcprobe.report.html.curves import WIDTHS, Band, Curve, Panel, Tone, panels
 from rtcprobe.report.html.page import environment
 from rtcprobe.report.html.reduce import Floats
 from rtcprobe.report.html.tables import Table
@@ -17,6 +18,7 @@ from rtcprobe.result import Clock
 
 __all__ = ["AdaptCase", "adapt_page"]
 
+_FLOW_TONES: Final[tuple[Tone, ...]] = ("accent", "warn", "soft", "ink")
 _FIRST = "One call, the first of them"
 _SHADE = "; the shade is what the others sent"
 _CAPTION = (
@@ -40,6 +42,8 @@ class AdaptCase:
     courses: Sequence[Course]
     notes: Sequence[str] = ()
     invalid: Sequence[str] = ()
+    flows: Sequence[Course] = ()
+    """Of the first call, each of those that send there."""
 
 
 def adapt_page(cases: Sequence[AdaptCase], *, title: str | None = None, clock: Clock | None = None) -> str:
@@ -62,6 +66,8 @@ def adapt_page(cases: Sequence[AdaptCase], *, title: str | None = None, clock: C
 def _part(each: AdaptCase, name: str) -> dict[str, object]:
     case, course = each.case, each.courses[0]
     drawn = panels_of(course, each.courses, case)
+    if 1 < len(each.flows) <= len(_FLOW_TONES):
+        drawn.insert(1, _flows_panel(each.flows))
     frozen, dropped = sum(course.freezes), sum(course.drops)
     known = "capacity " if np.isnan(course.target_bps).all() else "capacity, estimate "
     height = "height of the picture; " if size_known(course) else ""
@@ -79,10 +85,15 @@ def _part(each: AdaptCase, name: str) -> dict[str, object]:
         "table": Table(
             caption=_caption(len(each.rows)),
             columns=("", "median", "from", "to") if len(each.rows) > 1 else ("", ""),
-            rows=tuple(row if len(each.rows) > 1 else row[:2] for row in figure_rows(each.rows)),
+            rows=tuple(_whole(row if len(each.rows) > 1 else row[:2]) for row in figure_rows(each.rows)),
         ),
         "notes": each.notes,
     }
+
+
+def _whole(row: Sequence[str]) -> tuple[str, ...]:
+    """Return a row whose values are not broken into lines."""
+    return (row[0], *(value.replace(" ", "\u00a0") for value in row[1:]))
 
 
 def _caption(calls: int) -> str:
@@ -92,11 +103,25 @@ def _caption(calls: int) -> str:
     return f"Median of {calls} calls, with {'its 95 % interval' if calls >= 6 else 'the least and the most'}"
 
 
+def _flows_panel(flows: Sequence[Course]) -> Panel:
+    """Return what came of each flow."""
+    curves = [
+        Curve(
+            title=f"flow {number}",
+            at_s=np.arange(len(flow.delivered_bps), dtype=np.float64) + 0.5,
+            values=_kbps(flow.delivered_bps),
+            tone=tone,
+        )
+        for number, (flow, tone) in enumerate(zip(flows, _FLOW_TONES, strict=False), 1)
+    ]
+    return Panel(title="arrived, kb/s", curves=curves)
+
+
 def panels_of(course: Course, courses: Sequence[Course], case: Case) -> list[Panel]:
     """Return rate, delay, size and drops of one call; ``courses`` give the shade."""
     at_s = np.arange(len(course.target_bps), dtype=np.float64) + 0.5
     longest, mean = (1e3 * np.array(delays_s) for delays_s in delays_by_second(course))
-    capacity = [(at, bps) for at, bps in capacity_of(case.link) if bps < float("inf")]
+    capacity = [(at, bps) for at, bps in capacity_of(case.link, case.length_s) if bps < float("inf")]
     lines = []
     if capacity:
         steps = [*capacity, (case.length_s, capacity[-1][1])]

@@ -21,7 +21,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from rtcprobe.report.html.reduce import Floats
 from rtcprobe.report.html.svg import ACCENT, BAD, INK, LINE, SOFT, WARN, drawing, inline
 
-__all__ = ["WIDTHS", "Band", "Curve", "Panel", "panels"]
+__all__ = ["WIDTHS", "Band", "Curve", "Panel", "Tone", "panels"]
 
 Tone = Literal["ink", "accent", "warn", "soft", "bad"]
 Width = Literal["wide", "narrow"]
@@ -29,8 +29,8 @@ WIDTHS: Final[tuple[Width, ...]] = ("wide", "narrow")
 """A page has each picture twice, for wide and for narrow screens."""
 
 _COLOURS: Final = {"ink": INK, "accent": ACCENT, "warn": WARN, "soft": SOFT, "bad": BAD}
-_STROKES: Final = {"ink": "--", "accent": "-", "warn": "-", "soft": ":", "bad": "-"}
-_WORDS: Final = {"ink": "dashed", "accent": "line", "warn": "second line", "soft": "dotted", "bad": "crosses"}
+_STROKES: Final = {"ink": "--", "accent": "-", "warn": "-.", "soft": ":", "bad": "-"}
+_WORDS: Final = {"ink": "dashed", "accent": "line", "warn": "dash-dotted", "soft": "dotted", "bad": "crosses"}
 _PIXELS: Final = {"wide": 1120, "narrow": 380}
 _TEXT: Final = 11.5
 _PANEL, _GAP, _TOP, _BOTTOM, _LEFT, _RIGHT = 116, 30, 20, 34, 46, 10

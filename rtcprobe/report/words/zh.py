@@ -98,6 +98,7 @@ _LEAD: Final[Mapping[str, str]] = {
     "none of {count} joins was heard": "{count} 次进房都没有听到声音",
     "the join was never heard": "这次进房没有听到声音",
     "{count} joins were too few to say how long joining takes{lost}": "{count} 次进房太少，无法说明进房用时{lost}",
+    "{share} of what was said was lost": "所说的有 {share} 丢失",
     "nobody was heard": "没有听到任何人",
     "what you say comes back after {ms} ms, there and back": "说出的话往返 {ms} ms 后回到自己耳中",
     "people hear each other after {low} to {high} ms ({who} last), {late}": (
@@ -606,10 +607,10 @@ CHINESE_SENTENCES: Final[Mapping[str, str]] = {
     "{party} {awaited} not within {seconds} s; no timer had fired": (
         "{party} {awaited}：{seconds} 秒内没有；没有定时器触发"
     ),
-    "{party} {awaited} not within {seconds} s; the {side}'s {timer} timer had resent {count} times, last its {what}": (
+    "{party} {awaited} not within {seconds} s; {side}'s {timer} timer had resent {count} times, last its {what}": (
         "{party} {awaited}：{seconds} 秒内没有；{side} 的 {timer} 定时器已重发 {count} 次，最后是 {what}"
     ),
-    "{party} {awaited} gave up; the {side}'s {timer} timer had resent {count} times, last its {what}": (
+    "{party} {awaited} gave up; {side}'s {timer} timer had resent {count} times, last its {what}": (
         "{party} {awaited}：已放弃；{side} 的 {timer} 定时器已重发 {count} 次，最后是 {what}"
     ),
     "answer received": "收到应答",
