@@ -44,10 +44,13 @@ BESIDE = {
 
 
 @pytest.hookimpl(tryfirst=True)  # before marks are asked for
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.stem in BESIDE:
             item.add_marker(pytest.mark.beside)
+    if config.option.markexpr == "beside":
+        # From the other end, file by file: the others begin with browsers, and two at once take all of two cores.
+        items.sort(key=lambda item: item.path, reverse=True)
 
 
 @pytest.fixture(scope="session", autouse=True)
