@@ -30,7 +30,8 @@ RUN uv pip install --python /opt/rtcprobe --no-cache "playwright>=1.50"
 
 FROM run AS browser
 USER 0
-RUN apt-get update && apt-get install --yes --no-install-recommends chromium && rm -rf /var/lib/apt/lists/*
+# libatomic1 is what playwright's own node asks for, and no package says so.
+RUN apt-get update && apt-get install --yes --no-install-recommends chromium libatomic1 && rm -rf /var/lib/apt/lists/*
 COPY --from=build-browser /opt/rtcprobe /opt/rtcprobe
 USER 10817
 

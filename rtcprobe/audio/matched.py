@@ -50,7 +50,7 @@ _REACH = 18  # coarse samples to either side that the shape between them is read
 _KAISER = 11.0  # β: ripples of 110 dB, and as wide a transition as there is between the band and its image
 _BEFORE_S = 50e-6  # how early a marker may seem to be heard: the instrument's own error
 _TOGETHER = 4  # markers looked for at once
-_BATCH = 16  # segments worked on at once, to stay within the cache
+_BATCH = 8  # segments worked on at once, to stay within the cache
 
 
 class Peak(NamedTuple):
@@ -159,10 +159,11 @@ class Search:
         for begin in range(0, self._count, _BATCH):
             count = min(_BATCH, self._count - begin)
             first = begin * hop - before
-            padded = np.zeros((count - 1) * hop + size, dtype=np.float32)
-            sound = pcm[max(first, 0) : first + len(padded)]
-            padded[max(-first, 0) : max(-first, 0) + len(sound)] = sound
-            segments = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop]
+            last = first + (count - 1) * hop + size
+            sound = pcm[max(first, 0) : last]
+            if len(sound) < last - first:  # at the ends there is silence
+                sound = np.pad(sound, (max(-first, 0), max(last - len(pcm), 0)))
+            segments = np.lib.stride_tricks.sliding_window_view(sound, size)[::hop]
             spectra[begin : begin + count] = fft.rfft(segments, axis=1)[:, _BINS]
         return spectra
 

@@ -39,7 +39,10 @@ class Keeper:
     def place_many(
         self, entered_s: npt.NDArray[np.float64], wanted_s: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.float64]:
-        """Return ``place`` of packets that entered in this order, behind all before them."""
+        """Return ``place`` of packets that entered in this order."""
+        if len(entered_s) and entered_s[0] < self._last[0]:  # whoever sealed ahead of time stands behind them
+            both = zip(entered_s.tolist(), wanted_s.tolist(), strict=True)
+            return np.array([self.place(entered, wanted) for entered, wanted in both])
         arrival_s = np.maximum.accumulate(np.maximum(wanted_s, self._last[1]))
         if len(arrival_s):
             recent = zip(entered_s[-_HINDSIGHT:].tolist(), arrival_s[-_HINDSIGHT:].tolist(), strict=True)

@@ -16,26 +16,14 @@ class Agenda:
         self.now_s = now_s
         self._coming: list[tuple[float, int, Callable[[], object]]] = []
         self._order = count()
-        self._ahead: list[Callable[[float], object]] = []
 
     def at(self, at_s: float, what: Callable[[], object]) -> None:
         """Do ``what`` at ``at_s``."""
         heappush(self._coming, (at_s, next(self._order), what))
 
-    def go_ahead(self, what: Callable[[float], object]) -> None:
-        """Let ``what`` do all that it has to do by the instant it is told, before anything is done at that instant.
-
-        For what touches nothing that others do in between.
-        """
-        self._ahead.append(what)
-
     def until(self, end_s: Callable[[], float]) -> None:
         """Do all that comes before ``end_s``, which may move while it is done."""
         coming = self._coming
-        while coming:
-            for ahead in self._ahead:
-                ahead(coming[0][0])
-            if coming[0][0] > end_s():
-                break
+        while coming and coming[0][0] <= end_s():
             self.now_s, _, what = heappop(coming)
             what()

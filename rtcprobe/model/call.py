@@ -196,6 +196,8 @@ class _Pair:
         self.caller.talk(now_s)
         self.callee.talk(now_s)
         self.agenda.until(self._said_s)
+        for line in (self.there, self.back):
+            line.settle(self._said_s())
 
     def hang_up(self, end_s: float) -> None:
         """Go on until ``end_s``, and say goodbye."""

@@ -89,7 +89,7 @@ class Party:
         self.started_s = self._phase_s + math.floor((now_s - self._phase_s) / ptime_s) * ptime_s
         self._due_s = self.started_s + (np.array(self._spoken) + 1) * ptime_s
         if self._spoken and self._nack is None and self._line.path.seals_many:
-            self._agenda.go_ahead(self._speak_until)  # nothing hangs on what comes of it
+            self._plan()  # nothing hangs on when it arrives
         elif self._spoken:
             self._agenda.at(float(self._due_s[0]), self._speak)
         else:
@@ -102,7 +102,7 @@ class Party:
 
     def check(self, from_s: float) -> None:
         """Ask for consent, and answer, from ``from_s`` on."""
-        self._again(from_s, _CONSENT_S, lambda: self._send(wire.CONSENT_BYTES, self._other.answer_check))
+        self._again(from_s, _CONSENT_S, lambda: self._send(wire.CONSENT_BYTES, self._other.answer_check, asked=True))
 
     def answer_check(self) -> None:
         """Answer a check of the other side."""
@@ -152,28 +152,18 @@ class Party:
         else:
             self.finished_s = self._agenda.now_s
 
-    def _speak_until(self, until_s: float) -> None:
-        """Send all frames that are due by ``until_s``."""
-        begin = self._newest + 1
-        end = int(np.searchsorted(self._due_s, until_s, side="right"))
-        if begin >= end:
-            return
-        frames, spoken = self._voice.frames, self._spoken[begin:end]
-        payloads = [payload for place in spoken if (payload := frames[place]) is not None]
+    def _plan(self) -> None:
+        """Let all frames leave on the grid."""
+        spoken, payloads = self._spoken, [each for each in self._voice.frames if each is not None]
         if self._red is not None:
             stamped = zip(payloads, spoken, strict=True)
-            payloads = [self._red.encode(payload, place * self._samples) for payload, place in stamped]
-            self._payloads += payloads
+            self._payloads = payloads = [self._red.encode(each, place * self._samples) for each, place in stamped]
         sizes = [len(payload) + wire.RTP_BYTES for payload in payloads]
-        sequences = [(self._first_sequence + number) & 0xFFFF for number in range(begin, end)]
+        sequences = [(self._first_sequence + number) & 0xFFFF for number in range(len(spoken))]
         timestamps = [(self._first_timestamp + place * self._samples) & 0xFFFFFFFF for place in spoken]
-        self._departures.add_many(self._due_s[begin:end], sequences, timestamps, sizes)
-        arrival_s = self._line.offer_many(sizes, self._due_s[begin:end])
-        came = np.flatnonzero(~np.isnan(arrival_s))
-        self._other.note(arrival_s[came].tolist(), (came + begin).tolist())
-        self._newest = end - 1
-        if end == len(self._spoken):
-            self.finished_s = float(self._due_s[-1])
+        self._departures.add_many(self._due_s, sequences, timestamps, sizes)
+        self._line.plan(self._due_s, sizes, self._other.note)
+        self._newest, self.finished_s = len(spoken) - 1, float(self._due_s[-1])
 
     def _send_packet(self, number: int) -> None:
         now_s, place = self._agenda.now_s, self._spoken[number]
@@ -223,6 +213,8 @@ class Party:
     def _report_received(self) -> None:
         now_s = self._agenda.now_s
         if not self._received.any_by(now_s):
+            self._other.settle(now_s)
+        if not self._received.any_by(now_s):
             return
         left_s, came_s = self._heard_report or (math.nan, math.nan)
         kept_s = math.nan if self._heard_report is None else int((now_s - came_s) * _NTP_FRACTION) / _NTP_FRACTION
@@ -236,7 +228,15 @@ class Party:
         before_s = self._round_trip_s
         self._round_trip_s = seen_s if before_s is None else _SMOOTHING * before_s + (1 - _SMOOTHING) * seen_s
 
-    def _send(self, size_bytes: int, arrived: Callable[[], object]) -> None:
+    def settle(self, until_s: float) -> None:
+        """See to it that all that leaves by ``until_s`` is sealed."""
+        self._line.settle(until_s)
+
+    def _send(self, size_bytes: int, arrived: Callable[[], object], *, asked: bool = False) -> None:
+        """Send something now; ``asked``: it is of use even where no packet is asked for again, as reports are not."""
+        if self._line.planned and not asked:
+            self._line.note(size_bytes, self._agenda.now_s)
+            return
         for at_s in self._line.offer(size_bytes, self._agenda.now_s):
             self._agenda.at(at_s, arrived)
 

@@ -164,6 +164,13 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
         """
         raise NotImplementedError("virtual time has no sockets: use the real loop to reach a server")
 
+    def _make_self_pipe(self) -> None:
+        """Open no sockets to be woken by: nothing waits here (rule 2), and two a call are a fiftieth of a join."""
+        self._ssock = self._csock = None
+
+    def _close_self_pipe(self) -> None:
+        """Close none."""
+
     def _jump(self) -> None:
         scheduled = self._scheduled  # type: ignore[attr-defined]  # asyncio's heap of timers
         # Rule 4: the loop would otherwise wait in real time, for ever.

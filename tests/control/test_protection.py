@@ -89,6 +89,8 @@ def test_protection_costs_the_encoder_half_at_most():
     assert encoder_share(900, 100) == pytest.approx(0.9)
     assert encoder_share(100, 900) == 0.5
     assert encoder_share(0, 0) == 1.0
+    # The specification: 573 kb/s estimated, 55 of voice, 20 of headers, repair at its cap, every second frame dropped.
+    assert (573 - 55 - 20) * encoder_share(100, 900) * (1 - 1 / 2) == pytest.approx(125, abs=1)
 
 
 def test_what_began_to_be_sent_lately_has_the_rate_of_the_time_since():

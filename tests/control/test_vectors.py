@@ -55,16 +55,16 @@ def run_trendline(deltas_ms):
 
 
 @pytest.mark.parametrize(
-    ("deltas_ms", "first", "trend", "threshold", "slope", "last_threshold"),
+    ("deltas_ms", "first", "trend", "threshold", "slope", "last_trend", "last_threshold"),
     [
-        ([0.5] * 60, 36, 6.413, 6.0532, 0.047373, 9.5274),
-        ([1.0] * 60, 24, 6.725, 6.0894, 0.090439, 18.1075),
-        ([2.0] * 60, 21, 9.594, 6.625, 0.165805, 33.7257),
-        ([0.0] * 100 + [1.0] * 60, 113, 7.302, 6.1493, None, 21.1142),
+        ([0.5] * 60, 36, 6.413, 6.0532, 0.047373, 11.3695, 9.5274),
+        ([1.0] * 60, 24, 6.725, 6.0894, 0.090439, 21.7054, 18.1075),
+        ([2.0] * 60, 21, 9.594, 6.625, 0.165805, 39.7932, 33.7257),
+        ([0.0] * 100 + [1.0] * 60, 113, 7.302, 6.1493, None, None, 21.1142),
     ],
 )
 def test_a_growing_delay_is_an_overuse_when_the_trendline_says_so(
-    deltas_ms, *, first, trend, threshold, slope, last_threshold
+    deltas_ms, *, first, trend, threshold, slope, last_trend, last_threshold
 ):
     line, changes = run_trendline(deltas_ms)
     assert changes[0][:2] == (first, "overuse")
@@ -73,6 +73,7 @@ def test_a_growing_delay_is_an_overuse_when_the_trendline_says_so(
     assert line.threshold == pytest.approx(last_threshold, abs=1e-3)
     if slope is not None:
         assert line.slope == pytest.approx(slope, abs=1e-6)
+        assert line.trend == pytest.approx(last_trend, abs=1e-3)  # 60 deltas, gain 4
 
 
 def test_a_queue_that_fills_and_drains_is_overuse_then_underuse():

@@ -76,6 +76,21 @@ def test_a_socket_is_refused_because_it_would_wait_in_real_time():
     run(main())
 
 
+def test_a_loop_opens_no_socket_of_its_own_and_can_be_called_from_another_thread_all_the_same(monkeypatch):
+    monkeypatch.setattr("socket.socketpair", lambda *_: pytest.fail("virtual time has no sockets"))
+    called = []
+
+    async def from_elsewhere():
+        loop = asyncio.get_running_loop()
+        thread = threading.Thread(target=lambda: loop.call_soon_threadsafe(called.append, 1))
+        thread.start()
+        thread.join()
+        await asyncio.sleep(1)
+
+    run(from_elsewhere())
+    assert called == [1]
+
+
 def test_equal_seeds_draw_equal_values_and_others_do_not():
     def draws(seed):
         entropy = Entropy(np.random.SeedSequence(seed))

@@ -33,6 +33,7 @@ __all__ = [
     "ReorderOptimizer",
     "UnderrunOptimizer",
     "level_factor",
+    "level_factors",
 ]
 
 BUCKETS = 100
@@ -315,6 +316,15 @@ class DelayConstraints:
 def level_factor(target_ms: int) -> int:
     """Return how much of the level is kept from one tick to the next, in 1/256."""
     return 251 if target_ms <= 20 else 252 if target_ms <= 60 else 253 if target_ms <= 140 else 254
+
+
+_FACTOR_STEPS_MS = np.array([20, 60, 140])
+
+
+def level_factors(targets_ms: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return ``level_factor`` of many, same shape."""
+    factors: npt.NDArray[np.int64] = 251 + np.searchsorted(_FACTOR_STEPS_MS, targets_ms)
+    return factors
 
 
 class LevelFilter:

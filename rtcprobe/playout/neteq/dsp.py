@@ -15,6 +15,7 @@ Source: ``dsp_helper.cc`` (``modules/audio_coding/neteq`` of libwebrtc, branch-h
 from __future__ import annotations
 
 from functools import lru_cache
+from operator import mul
 from typing import Final
 
 import numpy as np
@@ -114,7 +115,7 @@ def linear_prediction(signal: Pcm, order: int) -> npt.NDArray[np.float64] | None
     # Plain floats: at these orders the recursion is a handful of products, each cheaper than an array of them.
     predictor = [1.0]
     for step in range(1, order + 1):
-        reflection = -sum(a * lags[step - place] for place, a in enumerate(predictor)) / error
+        reflection = -sum(map(mul, predictor, lags[step:0:-1])) / error
         if not abs(reflection) < 1:
             return None
         mirrored = [0.0, *predictor[::-1]]

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from rtcprobe.playout.base import BLOCK_SAMPLES, Decoder, Pcm
 from rtcprobe.playout.neteq.buffer import PacketBuffer, WaitingPacket
 from rtcprobe.playout.neteq.decision import GRANULARITY_MS, Decision
-from rtcprobe.playout.neteq.delay import level_factor
+from rtcprobe.playout.neteq.delay import level_factors
 from rtcprobe.playout.neteq.dsp import OVERLAP_SAMPLES
 from rtcprobe.playout.neteq.foresight import Foresight
 from rtcprobe.playout.neteq.history import SAMPLES_PER_MS, TICK_MS
@@ -194,9 +194,9 @@ class Leaper:
         newest = np.concatenate([[waiting[-1].timestamp], foresight.stamps[leap.place : leap.place + int(come[-1])]])
         spans = newest[come] + duration - (expected + duration * decoded)
         level_q8 = self._decision.level.level_q8
-        for target_ms, span in zip(targets_ms.tolist(), spans.tolist(), strict=True):
-            factor = level_factor(target_ms)
-            level_q8 = (factor * level_q8 >> 8) + (256 - factor) * span
+        factors = level_factors(targets_ms)
+        for factor, added in zip(factors.tolist(), ((256 - factors) * spans).tolist(), strict=True):
+            level_q8 = (factor * level_q8 >> 8) + added
         self._decision.calmly(level_q8)
         emitted = come[leap.decoded_at - 1]
         waited = int(leap.decoded_at.sum()) + leap.tick * frames

@@ -139,7 +139,7 @@ class Chromium:
             async with _starting():
                 with to_itself(), _temporary(self._scratch.name):
                     self._starting = async_playwright()
-                    self._driver = await self._starting.start()
+                    self._driver = await _driver_of(self._starting)
             self._browser = await self._driver.chromium.launch(
                 executable_path=self._executable,
                 headless=True,
@@ -203,6 +203,21 @@ class Chromium:
             if self._scratch is not None:
                 await _end_those_of(self._scratch.name)
                 self._scratch.cleanup()
+
+
+async def _driver_of(starting: Any) -> Any:
+    """Return the driver, once it has started.
+
+    Raises:
+        MeasurementError: it ended at once; what it lacks it has said itself, on the standard error that it shares.
+    """
+    try:
+        return await starting.start()
+    except Exception as error:  # playwright raises no class of its own here
+        raise MeasurementError(
+            f"playwright's driver does not start: {first_line(error)}",
+            "python -m playwright --version says what it lacks",
+        ) from error
 
 
 def _starting() -> asyncio.Lock:

@@ -1,8 +1,9 @@
 // The ear: every block a remote track gave, with the instant at which it was pulled, sent on a second at a time so that
 // a long call does not grow the page.
 //
-// AudioData.timestamp counts microseconds from the time origin of the context that reads it: this worker's, but for
-// blocks that were queued before the stream came here, which have the page's: they seem to lie ahead, and are left out.
+// AudioData.timestamp counts microseconds from the time origin of the document (Chromium 150), or of the context that
+// reads it (156: this worker, but for blocks that were queued before the stream came here). Which one it was each block
+// tells: it was pulled just before it is read, and the document is older than the worker by more than that.
 const BLOCKS = 100;
 
 const text = (bytes) => {
@@ -40,14 +41,13 @@ onmessage = async ({ data }) => {
 		return;
 	}
 	const reader = data.readable.getReader();
+	const older = performance.timeOrigin - data.origin;
 	for (;;) {
 		const { value, done } = await reader.read();
 		if (done) break;
-		if (value.timestamp / 1000 > performance.now() + 1) {
-			value.close();
-			continue;
-		}
-		const late = performance.now() - value.timestamp / 1000;
+		const now = performance.now();
+		let stamp = value.timestamp / 1000;
+		if (Math.abs(now - (stamp - older)) < Math.abs(now - stamp)) stamp -= older;
 		const count = value.numberOfFrames;
 		const sum = new Float32Array(count);
 		const plane = new Float32Array(count);
@@ -59,9 +59,9 @@ onmessage = async ({ data }) => {
 		for (let i = 0; i < count; i++) piece[i] = Math.max(-32768, Math.min(32767, Math.round(sum[i] * 32768)));
 		if (rate && rate !== value.sampleRate) send();
 		rate = value.sampleRate;
-		stamps.push(value.timestamp);
+		stamps.push(stamp * 1000);
 		sizes.push(count);
-		behind.push(late);
+		behind.push(now - stamp);
 		pieces.push(piece);
 		value.close();
 		if (stamps.length >= BLOCKS) send();

@@ -169,7 +169,7 @@
 			if (data.flushed) ear.flushed();
 			else globalThis[taker](JSON.stringify({ n, id, ...data }));
 		};
-		ear.worker.postMessage({ readable }, [readable]);
+		ear.worker.postMessage({ readable, origin: performance.timeOrigin }, [readable]);
 	}
 
 	// --- camera and eye ----------------------------------------------------------------------------------------------
