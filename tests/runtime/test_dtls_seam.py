@@ -5,6 +5,7 @@ import asyncio
 import numpy as np
 import pytest
 from aiortc.rtcdtlstransport import RTCDtlsTransport
+from OpenSSL import SSL
 
 from rtcprobe.runtime import aiortc_seam, dtls_seam
 from rtcprobe.runtime.entropy import Entropy
@@ -173,3 +174,59 @@ def installed():
 
 def certificate_of(connection):
     return connection._RTCPeerConnection__certificates[0]
+
+
+def record(kind, body, *, epoch=0, number=0):
+    """A DTLS 1.2 record. Source: RFC 6347 §4.1."""
+    head = bytes([kind, 0xFE, 0xFD]) + epoch.to_bytes(2, "big") + number.to_bytes(6, "big")
+    return head + len(body).to_bytes(2, "big") + body
+
+
+def message(place, *, number=0):
+    """A record with a handshake message that nobody looks into. Source: RFC 6347 §4.2.2."""
+    return record(
+        22, b"\x0b\x00\x00\x04" + place.to_bytes(2, "big") + bytes(3) + b"\x00\x00\x04" + b"body", number=number
+    )
+
+
+def finish(number):
+    """A change of cipher, and what is encrypted behind it."""
+    return record(20, b"\x01", number=number) + record(22, b"sealed %d" % number, epoch=1, number=number)
+
+
+ALERT = record(21, b"bye", epoch=1, number=9)
+
+
+@pytest.mark.parametrize(
+    ("sent", "leave"),
+    [
+        ([message(0), message(0, number=1)], [message(0)]),
+        ([message(0), message(0, number=1) + message(1, number=2)], [message(0), message(1, number=2)]),
+        ([message(0), message(0, number=1) + finish(2)], [message(0), finish(2)]),
+        ([message(1) + finish(1), message(1, number=2) + finish(3)], [message(1) + finish(1)]),
+        ([message(1) + finish(1), message(1, number=2) + finish(3) + ALERT], [message(1) + finish(1), ALERT]),
+        ([message(0), message(0)[:-1]], [message(0), message(0)[:-1]]),
+    ],
+    ids=["again", "again and the next", "again and the end", "the end again", "an alert", "no whole record"],
+)
+def test_what_openssl_sends_again_because_the_machine_stood_still_does_not_leave_in_virtual_time(sent, leave):
+    async def main():
+        ice = FakeIce()
+        dtls_seam.HandshakeFlights(FakeDtls(ice), lambda: 1.0)
+        for data in sent:
+            await ice._send(data)
+        return [data for _, data in ice.sent]
+
+    assert virtual(main()) == leave
+    assert asyncio.run(main()) == sent  # a stranger's retransmission is answered by it
+
+
+def test_a_first_flight_of_openssl_is_one_handshake_record_numbered_zero():
+    client = SSL.Connection(SSL.Context(SSL.DTLS_METHOD))
+    client.set_connect_state()
+    with pytest.raises(SSL.WantReadError):
+        client.do_handshake()
+    said = client.bio_read(1500)
+    assert said[0] == message(0)[0] == 22
+    assert said[17:22] == message(0)[17:22] == bytes(5)  # the message's place, and from where in it
+    assert len(said) == 13 + int.from_bytes(said[11:13], "big")
