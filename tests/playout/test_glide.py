@@ -85,7 +85,8 @@ def test_a_glide_is_what_its_ticks_are_one_by_one(kind, ptime_ms):
 def whatever(seed):
     """Return packets of a stream that restarts, pauses, runs fast or slow, and is lost, doubled and overtaken."""
     rng = np.random.default_rng(seed)
-    samples, stamp, base_s, spread_s = 48 * int(rng.choice([10, 20, 60])), 2**32 - 96_000, 0.0, rng.choice([0, 0.02, 0.3])
+    samples, stamp, base_s = 48 * int(rng.choice([10, 20, 60])), 2**32 - 96_000, 0.0
+    spread_s = rng.choice([0, 0.02, 0.3])
     lost, doubled, rate = rng.choice([0, 0.1]), rng.choice([0, 0.1]), 1 + rng.choice([0, 1e-3, -5e-3])
     out = []
     for index in range(250):
@@ -98,7 +99,8 @@ def whatever(seed):
         copies = (rng.random() >= lost) * (1 + (rng.random() < doubled))
         out += [(at_s + copy * rng.exponential(1.0), packet) for copy in range(copies)]
         if rng.random() < 0.002:
-            out += [(at_s, packet._replace(timestamp=(packet.timestamp + samples * n) & 0xFFFFFFFF)) for n in range(220)]
+            stamps = (packet.timestamp + samples * np.arange(220)) & 0xFFFFFFFF
+            out += [(at_s, packet._replace(timestamp=int(each))) for each in stamps]
     return out
 
 
