@@ -4,7 +4,9 @@ Known to hold for aiortc 1.16; ``tests/runtime/test_dtls_seam.py`` says which na
 
 Facts:
     - OpenSSL's DTLS retransmission timer reads the machine's clock and cannot be told otherwise, so in virtual time a
-      lost handshake datagram would never come again.
+      lost handshake datagram would never come again. Nor can it be left alone: any call that reads asks the timer, too,
+      and where the machine took a second since the last flight, writes that flight again behind what it has to say
+      (``dtls1_handle_timeout`` in OpenSSL's ``ssl/record/rec_layer_d1.c``). A busy machine would move virtual time.
     - aiortc makes the OpenSSL context when ICE has connected, and digests its certificate anew for every description:
       a millisecond or two of the timed path on each side, for what belongs to the certificate and is known before.
 
@@ -16,6 +18,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -27,6 +30,9 @@ from rtcprobe.runtime.aiortc_seam import attribute, on_state
 __all__ = ["HandshakeFlights", "prepare_handshake"]
 
 LEAST_PATIENCE_S = 0.020
+
+_ALL = 1 << 16
+"""Bytes: more than any flight has."""
 
 _HANDSHAKE_DONE = "_RTCDtlsTransport__handshake_done"
 _LOCAL_CERTIFICATE = "_RTCDtlsTransport__local_certificate"
@@ -68,6 +74,7 @@ class HandshakeFlights:
         3. A handshake datagram that was seen before is the peer's retransmission: our last flight is sent again; but
            not within half a timeout of the last time, for that was the network's own copy, and two such would chase
            each other.
+        4. What OpenSSL's own timer writes is thrown away.
     """
 
     MAX_TIMEOUT_S = 60.0
@@ -89,6 +96,9 @@ class HandshakeFlights:
         self._patience_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Future[None]] = set()
+        self._dtls = dtls
+        self._silenced = False
+        attribute(dtls, "_ssl")
         attribute(dtls, _HANDSHAKE_DONE)
         setattr(dtls, _HANDSHAKE_DONE, True)  # aiortc then never asks OpenSSL's own timer
         ice._send = self._send  # noqa: SLF001
@@ -116,6 +126,9 @@ class HandshakeFlights:
         await self._send_datagram(data)
 
     async def _recv(self) -> bytes:
+        if not self._silenced and self._dtls._ssl is not None:  # noqa: SLF001
+            _silence(self._dtls._ssl)  # noqa: SLF001
+            self._silenced = True
         data = await self._receive_datagram()
         if self._done and data[0] > 127:
             self._step_aside()
@@ -156,6 +169,26 @@ class HandshakeFlights:
                 await self._send_datagram(data)
         except ConnectionError:
             pass  # ICE has closed: nobody to resend to
+
+
+def _silence(ssl: SSL.Connection) -> None:
+    """Let OpenSSL's timer expire before each call that would ask it, and throw away what it writes.
+
+    aiortc has taken out before what the last call had to say, so nothing else is lost.
+    """
+
+    def silent(call: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*arguments: Any) -> Any:
+            if ssl.DTLSv1_handle_timeout():
+                with contextlib.suppress(SSL.Error):  # it is empty
+                    while True:
+                        ssl.bio_read(_ALL)
+            return call(*arguments)
+
+        return called
+
+    for name in ("do_handshake", "recv"):
+        setattr(ssl, name, silent(getattr(ssl, name)))
 
 
 def _is_dtls(data: bytes) -> bool:
