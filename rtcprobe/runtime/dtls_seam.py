@@ -4,7 +4,9 @@ Known to hold for aiortc 1.16; ``tests/runtime/test_dtls_seam.py`` says which na
 
 Facts:
     - OpenSSL's DTLS retransmission timer reads the machine's clock and cannot be told otherwise, so in virtual time a
-      lost handshake datagram would never come again.
+      lost handshake datagram would never come again. Nor can it be left alone: any call that reads asks the timer, too,
+      and where the machine took a second since the last flight, writes that flight again behind what it has to say
+      (``dtls1_handle_timeout`` in OpenSSL's ``ssl/record/rec_layer_d1.c``). A busy machine would move virtual time.
     - aiortc makes the OpenSSL context when ICE has connected, and digests its certificate anew for every description:
       a millisecond or two of the timed path on each side, for what belongs to the certificate and is known before.
 
@@ -16,6 +18,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -23,14 +26,13 @@ from aiortc.rtcdtlstransport import RTCDtlsTransport
 from OpenSSL import SSL
 
 from rtcprobe.runtime.aiortc_seam import attribute, on_state
-from rtcprobe.runtime.virtual import running
 
 __all__ = ["HandshakeFlights", "prepare_handshake"]
 
 LEAST_PATIENCE_S = 0.020
 
-_CHANGE_OF_CIPHER, _HANDSHAKE = 20, 22
-_RECORD_HEADER_BYTES = 13
+_ALL = 1 << 16
+"""Bytes: more than any flight has."""
 
 _HANDSHAKE_DONE = "_RTCDtlsTransport__handshake_done"
 _LOCAL_CERTIFICATE = "_RTCDtlsTransport__local_certificate"
@@ -64,8 +66,6 @@ class HandshakeFlights:
         - A verbatim copy of a datagram that was lost is accepted; of one that arrived it is dropped by the replay
           window (RFC 6347 §4.1.2.6) and would not make the peer answer.
         - The side that sends the last flight is done at once and starts no timer (RFC 6347 §4.2.4).
-        - OpenSSL looks at its own timer (1 s of the machine's clock) whenever it reads, asked to or not: a machine that
-          stood still during a handshake would send a flight more than one that did not.
 
     Rules:
         1. The last flight sent is kept. When its timer expires without a new flight, it is sent again, and the
@@ -74,8 +74,7 @@ class HandshakeFlights:
         3. A handshake datagram that was seen before is the peer's retransmission: our last flight is sent again; but
            not within half a timeout of the last time, for that was the network's own copy, and two such would chase
            each other.
-        4. In virtual time what OpenSSL sends again by its own timer does not leave: equal seeds, equal packets. On the
-           real clock it does: of a stranger's retransmission, which is no verbatim copy, it is the answer.
+        4. What OpenSSL's own timer writes is thrown away.
     """
 
     MAX_TIMEOUT_S = 60.0
@@ -86,7 +85,6 @@ class HandshakeFlights:
         self.sent_s: list[list[float]] = []
         """Loop times at which each flight left: the first copy, then every copy sent again."""
         self._loop = asyncio.get_running_loop()
-        self._first_time = _FirstTime() if running() is not None else None
         self._send_datagram: Callable[[bytes], Coroutine[Any, Any, None]] = attribute(ice, "_send")
         self._receive_datagram: Callable[[], Coroutine[Any, Any, bytes]] = attribute(ice, "_recv")
         self._initial_timeout_s = initial_timeout_s
@@ -98,6 +96,9 @@ class HandshakeFlights:
         self._patience_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Future[None]] = set()
+        self._dtls = dtls
+        self._silenced = False
+        attribute(dtls, "_ssl")
         attribute(dtls, _HANDSHAKE_DONE)
         setattr(dtls, _HANDSHAKE_DONE, True)  # aiortc then never asks OpenSSL's own timer
         ice._send = self._send  # noqa: SLF001
@@ -114,10 +115,6 @@ class HandshakeFlights:
 
     async def _send(self, data: bytes) -> None:
         if not self._done and _is_dtls(data):
-            if self._first_time is not None:
-                data = self._first_time.of(data)
-                if not data:
-                    return
             if self._answered:
                 self._answered = False
                 self._flight = []
@@ -129,6 +126,9 @@ class HandshakeFlights:
         await self._send_datagram(data)
 
     async def _recv(self) -> bytes:
+        if not self._silenced and self._dtls._ssl is not None:  # noqa: SLF001
+            _silence(self._dtls._ssl)  # noqa: SLF001
+            self._silenced = True
         data = await self._receive_datagram()
         if self._done and data[0] > 127:
             self._step_aside()
@@ -171,33 +171,24 @@ class HandshakeFlights:
             pass  # ICE has closed: nobody to resend to
 
 
-class _FirstTime:
-    """What of a handshake's records was not sent before, by one side.
+def _silence(ssl: SSL.Connection) -> None:
+    """Let OpenSSL's timer expire before each call that would ask it, and throw away what it writes.
 
-    A message sent again has its old number; with it go a change of cipher that had been, and what is encrypted behind.
-    Source: RFC 6347 §4.1 (records), §4.2.2 (messages).
+    aiortc has taken out before what the last call had to say, so nothing else is lost.
     """
 
-    def __init__(self) -> None:
-        self._sent: set[bytes] = set()
+    def silent(call: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*arguments: Any) -> Any:
+            if ssl.DTLSv1_handle_timeout():
+                with contextlib.suppress(SSL.Error):  # it is empty
+                    while True:
+                        ssl.bio_read(_ALL)
+            return call(*arguments)
 
-    def of(self, data: bytes) -> bytes:
-        """Return ``data`` without records that were sent before; bytes that are no whole record stay."""
-        kept, begin, again = b"", 0, False
-        while len(data) - begin >= _RECORD_HEADER_BYTES:
-            end = begin + _RECORD_HEADER_BYTES + int.from_bytes(data[begin + 11 : begin + 13], "big")
-            if end > len(data):
-                break
-            kind, plain, body = data[begin], not any(data[begin + 3 : begin + 5]), data[begin + _RECORD_HEADER_BYTES :]
-            if plain and kind in (_CHANGE_OF_CIPHER, _HANDSHAKE):
-                # Which message, and from where in it: one that is too long for a record comes in several.
-                name = body[4:9] if kind == _HANDSHAKE else b""
-                again = name in self._sent
-                self._sent.add(name)
-            if not again or kind not in (_CHANGE_OF_CIPHER, _HANDSHAKE):
-                kept += data[begin:end]
-            begin = end
-        return kept + data[begin:]
+        return called
+
+    for name in ("do_handshake", "recv"):
+        setattr(ssl, name, silent(getattr(ssl, name)))
 
 
 def _is_dtls(data: bytes) -> bool:

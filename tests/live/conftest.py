@@ -37,7 +37,7 @@ from whip import Whep, Whip  # noqa: E402
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 BESIDE = {
     "test_janus_faults", "test_janus_session", "test_joins_under_loss", "test_monitoring_files", "test_page_faults",
-    "test_page_recipes", "test_planted_secret", "test_prometheus", "test_pushgateway", "test_report_page",
+    "test_planted_secret", "test_prometheus", "test_pushgateway", "test_report_page",
     "test_serve_outside", "test_sweep_dask",
 }  # fmt: skip
 """Files whose tests are all marked ``beside``; of others, single tests are."""

@@ -176,7 +176,6 @@ def test_who_interrupts_a_call_gets_what_was_measured_and_no_browser_is_left(tmp
     assert result["interrupted"] is True
 
 
-@pytest.mark.beside
 @pytest.mark.parametrize(
     ("named", "why"),
     [

@@ -114,7 +114,6 @@ def test_a_room_of_janus_is_reached_through_a_relay_alone(janus, coturn, transpo
     assert TURN_PASSWORD not in repr(result)
 
 
-@pytest.mark.beside
 def test_a_listener_that_comes_before_the_room_knows_its_feed_waits_for_the_server(whip, whep, janus):
     # The publisher's last handshake flight is still in the link when we are connected: Janus knows no feed yet.
     target = written(whip=whip.create("early-feed"), whep=whep.create("early-view", room=ROOM))

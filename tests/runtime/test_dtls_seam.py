@@ -34,6 +34,7 @@ class FakeIce:
 class FakeDtls:
     def __init__(self, ice):
         self.transport = ice
+        self._ssl = None
         self.state = "connecting"
         self._RTCDtlsTransport__handshake_done = False
         self.listeners = []
@@ -176,57 +177,52 @@ def certificate_of(connection):
     return connection._RTCPeerConnection__certificates[0]
 
 
-def record(kind, body, *, epoch=0, number=0):
-    """A DTLS 1.2 record. Source: RFC 6347 §4.1."""
-    head = bytes([kind, 0xFE, 0xFD]) + epoch.to_bytes(2, "big") + number.to_bytes(6, "big")
-    return head + len(body).to_bytes(2, "big") + body
+class FakeSsl:
+    """What of OpenSSL a handshake calls: a timer that has expired by the machine's clock writes the flight again."""
+
+    def __init__(self):
+        self.expired, self.out = False, b""
+
+    def DTLSv1_handle_timeout(self):  # noqa: N802 - its name
+        self.out += FLIGHT * self.expired
+        expired, self.expired = self.expired, False
+        return expired
+
+    def do_handshake(self):
+        raise AssertionError("not here")
+
+    def recv(self, _size):
+        self.DTLSv1_handle_timeout()  # it asks its timer itself
+        self.out += b"next"
+        return b""
+
+    def bio_read(self, size):
+        data, self.out = self.out[:size], self.out[size:]
+        if not data:
+            raise SSL.WantReadError
+        return data
 
 
-def message(place, *, number=0):
-    """A record with a handshake message that nobody looks into. Source: RFC 6347 §4.2.2."""
-    return record(
-        22, b"\x0b\x00\x00\x04" + place.to_bytes(2, "big") + bytes(3) + b"\x00\x00\x04" + b"body", number=number
-    )
-
-
-def finish(number):
-    """A change of cipher, and what is encrypted behind it."""
-    return record(20, b"\x01", number=number) + record(22, b"sealed %d" % number, epoch=1, number=number)
-
-
-ALERT = record(21, b"bye", epoch=1, number=9)
-
-
-@pytest.mark.parametrize(
-    ("sent", "leave"),
-    [
-        ([message(0), message(0, number=1)], [message(0)]),
-        ([message(0), message(0, number=1) + message(1, number=2)], [message(0), message(1, number=2)]),
-        ([message(0), message(0, number=1) + finish(2)], [message(0), finish(2)]),
-        ([message(1) + finish(1), message(1, number=2) + finish(3)], [message(1) + finish(1)]),
-        ([message(1) + finish(1), message(1, number=2) + finish(3) + ALERT], [message(1) + finish(1), ALERT]),
-        ([message(0), message(0)[:-1]], [message(0), message(0)[:-1]]),
-    ],
-    ids=["again", "again and the next", "again and the end", "the end again", "an alert", "no whole record"],
-)
-def test_what_openssl_sends_again_because_the_machine_stood_still_does_not_leave_in_virtual_time(sent, leave):
+def test_a_machine_that_took_a_second_over_its_work_sends_nothing_twice():
     async def main():
         ice = FakeIce()
-        dtls_seam.HandshakeFlights(FakeDtls(ice), lambda: 1.0)
-        for data in sent:
-            await ice._send(data)
-        return [data for _, data in ice.sent]
+        dtls = FakeDtls(ice)
+        dtls_seam.HandshakeFlights(dtls, lambda: 1.0)
+        dtls._ssl = FakeSsl()
+        said = []
+        for expired in (False, True, False):
+            ice.inbox.put_nowait(ANSWER)
+            await ice._recv()
+            dtls._ssl.expired = expired
+            dtls._ssl.recv(1500)
+            said.append(dtls._ssl.bio_read(1500))
+        return said
 
-    assert virtual(main()) == leave
-    assert asyncio.run(main()) == sent  # a stranger's retransmission is answered by it
+    assert virtual(main()) == [b"next"] * 3
 
 
-def test_a_first_flight_of_openssl_is_one_handshake_record_numbered_zero():
-    client = SSL.Connection(SSL.Context(SSL.DTLS_METHOD))
-    client.set_connect_state()
-    with pytest.raises(SSL.WantReadError):
-        client.do_handshake()
-    said = client.bio_read(1500)
-    assert said[0] == message(0)[0] == 22
-    assert said[17:22] == message(0)[17:22] == bytes(5)  # the message's place, and from where in it
-    assert len(said) == 13 + int.from_bytes(said[11:13], "big")
+def test_openssl_still_tells_its_timer_by_the_names_that_we_silence_it_by():
+    for name in ("DTLSv1_handle_timeout", "bio_read", "do_handshake", "recv"):
+        assert callable(getattr(SSL.Connection, name)), name
+    assert "recv" in RTCDtlsTransport._recv_next.__code__.co_names
+    assert "do_handshake" in RTCDtlsTransport._do_handshake.__code__.co_names
