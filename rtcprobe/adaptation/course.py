@@ -31,7 +31,7 @@ class Course:
     """NaN where nobody knows it."""
     pacer_s: list[float] = field(default_factory=list)
     states: list[str] = field(default_factory=list)
-    """What held the estimate where it was, a word a second; empty where nobody knows."""
+    """What held the estimate where it was, a word a second (none where it began later); empty where nobody knows."""
     sent_bps: list[float] = field(default_factory=list)
     """What was offered, a row each 200 ms from 0 s on (RFC 8868 §3); empty where nobody counted so finely."""
     delays: list[tuple[float, float]] = field(default_factory=list)

@@ -52,25 +52,25 @@ _HIGH_S: Final = 0.100
 
 
 def capacity_of(spec: LinkSpec, length_s: float = 0.0) -> list[tuple[float, float]]:
-    """Return (second, b/s) of every change of capacity, of a schedule that repeats up to ``length_s``.
+    """Return (second, b/s) of every change of capacity before ``length_s``, a schedule that repeats having begun again.
 
-    The rate is infinite where nothing limits it.
+    0: of one round. The rate is infinite where nothing limits it.
     """
     rates: list[tuple[float, float]] = []
     begin_s = 0.0
     while True:
         for at_s, phase in zip((0.0, *(change.at_s for change in spec.schedule)), spec.phases, strict=True):
             bps = phase.rate.bps if phase.rate else float("inf")
-            if not rates or bps != rates[-1][1]:
+            if not rates or (bps != rates[-1][1] and not 0 < length_s <= begin_s + at_s):
                 rates.append((begin_s + at_s, bps))
         begin_s += spec.repeat_s or float("inf")
         if begin_s >= length_s:
             return rates
 
 
-def fall_of(spec: LinkSpec) -> tuple[float, float, float | None] | None:
-    """Return when the deepest fall begins, to which rate, and when the line returns (None: never)."""
-    rates = capacity_of(spec)
+def fall_of(spec: LinkSpec, length_s: float) -> tuple[float, float, float | None] | None:
+    """Return when the deepest fall of a call begins, to which rate, and when the line returns (None: never)."""
+    rates = capacity_of(spec, length_s)
     falls = [(before[1] - now[1], now[0], now[1]) for before, now in pairwise(rates)]
     falls = [fall for fall in falls if fall[0] > 0]
     if not falls:
@@ -120,7 +120,7 @@ def figures_of(course: Course, spec: LinkSpec) -> dict[str, float | None]:
         "least_share": None,
     }
     figures |= settled_of([course], spec)
-    fall = fall_of(spec)
+    fall = fall_of(spec, course.length_s)
     if fall is None:
         return figures
     at_s, bps, back_s = fall

@@ -51,7 +51,7 @@ __all__ = ["Call", "Course", "Settings", "controller_of", "frame_noise"]
 _VOICE_S: Final = 0.020
 _TAG_BYTES: Final = 10
 """SRTP's tag is added below where sizes are taken down: the estimate is of the rest. Source: RFC 3711 §4.2.1."""
-# libwebrtc's network controller is processed each 25 ms; frames of a real encoder differ by 15 % (recorded calls).
+# libwebrtc's network controller is processed each 25 ms.
 _PROCESS_S: Final = 0.025
 _NOISE: Final = 0.07
 """By how much frames of a steady rate differ, read off the frames of recorded seconds without loss: 5 to 9 %."""
@@ -75,8 +75,8 @@ class Settings:
     voice_bytes: int = 120
     """A voice packet with all its headers, 50 a second: Opus at some 25 kb/s."""
     protects: bool = True
-    degrades: Degradation = "maintain-framerate"
     """RED and ULPFEC are negotiated, where the controller is one that has them."""
+    degrades: Degradation = "maintain-framerate"
 
 
 def controller_of(written: str) -> Controller:

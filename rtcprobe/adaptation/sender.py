@@ -43,6 +43,8 @@ _VOICE: Final = Share(least_bps=VOICE_BPS, most_bps=VOICE_BPS)
 # The least of a stream of video; within an RTT and 5 ms nothing is sent again twice; a queue of 2 s stops the camera;
 # repair's share is of the last second.
 _LEAST_BPS: Final = 30e3
+_KEPT: Final = 9600
+"""Packets that may be sent again: ``RtpPacketHistory::kMaxCapacity``."""
 _RTX_MARGIN_S: Final = 0.005
 _PAUSE_S: Final = 2.0
 
@@ -78,7 +80,8 @@ class VideoSender:
         self.encoded = 0
         self._controller, self._pacer = controller, pacer
         self._protects = protects
-        self._packets: list[Packet] = []
+        self._packets: dict[int, Packet] = {}  # those that may be sent again
+        self._count = 0
         self._parity = Parity()
         self._losses = LossWindow()
         self._history: set[int] = set()
@@ -103,11 +106,13 @@ class VideoSender:
         count = max(1, math.ceil(size_bytes / PACKET_BYTES))
         # Packets of a frame are of one size, as libwebrtc's packetisers cut them: none is short.
         each = math.ceil(size_bytes / count) + OVERHEAD_BYTES
-        first = len(self._packets)
+        first = self._count
+        self._count += count
         self._keys_waiting += count * key
         for number in range(first, first + count):
             packet = Packet(number, self._frame, first, count, key, each)
-            self._packets.append(packet)
+            self._packets[number] = packet
+            self._forget(number - _KEPT)
             self._pacer.put("video", ("video", packet), each, now_s)
         self._frame += 1
         return True
@@ -137,10 +142,10 @@ class VideoSender:
         """Take in a NACK; return whether something waits in the pacer for it."""
         some = False
         for number in numbers:
-            packet = self._packets[number]
             # What was flushed before it left is in no history.
             if number not in self._history or number in self._pending:
                 continue
+            packet = self._packets[number]
             if now_s - self._sent_again.get(number, -math.inf) < self.repeat_rtt_s + _RTX_MARGIN_S:
                 continue
             size_bytes = packet.size_bytes
@@ -148,6 +153,12 @@ class VideoSender:
             self._pacer.put("retransmission", ("again", packet), size_bytes, now_s)
             some = True
         return some
+
+    def _forget(self, number: int) -> None:
+        self._packets.pop(number, None)
+        self._history.discard(number)
+        self._pending.discard(number)
+        self._sent_again.pop(number, None)
 
     def _target_bps(self, now_s: float) -> tuple[float, float]:
         """Return the encoder's target: the estimate's share, less voice, headers, protection, the window's drops.

@@ -73,7 +73,7 @@ class Called:
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Of the call at a target: video.bitrate=2mbit."
 )
 @click.option("--link", "line", metavar="LINE", help='A line of your own: "rate 2mbit at 20s rate 500kbit".')
-@click.option("--length", metavar="TIME", default="60s", show_default=True, help="Of a call over --link.")
+@click.option("--length", metavar="TIME", help="Of a call over --link.  [default: 60s]")
 @click.option("--seeds", type=click.IntRange(1, 1000), help="Calls of each scenario.  [default: 10; 1 at a target]")
 @click.option("--json", "json_path", metavar="PATH|-", help="Write everything as JSON.")
 @click.option("--html", "html_path", metavar="PATH", help="Write a page: rate, capacity, delay, size and freezes.")
@@ -86,7 +86,7 @@ def adapt(
     heading: Literal["down", "up"],
     settings: tuple[str, ...],
     line: str | None,
-    length: str,
+    length: str | None,
     seeds: int | None,
     json_path: str | None,
     html_path: str | None,
@@ -237,7 +237,7 @@ class _Outputs:
             ]
             if self.target is not None:
                 one |= {"sender": each.sender, "invalid": each.invalid, "warnings": each.warnings}
-                one["calls"] = [_series(course, _SERIES) for course in each.courses]
+                one["calls"] = [_series(course, (*_SERIES, "sent_bps", "states")) for course in each.courses]
             written.append(one)
         engine = {"engine": "model", "controller": self.controller}
         if self.target is not None:
@@ -245,7 +245,7 @@ class _Outputs:
         return {**engine, "seeds": self.calls, "scenarios": _plain(written)}
 
 
-def _cases(scenarios: tuple[str, ...], line: str | None, length: str, *, alone: bool) -> list[Case]:
+def _cases(scenarios: tuple[str, ...], line: str | None, length: str | None, *, alone: bool) -> list[Case]:
     """Return the lines that are meant; ``alone``: those that one call has to itself.
 
     Raises:
@@ -256,8 +256,10 @@ def _cases(scenarios: tuple[str, ...], line: str | None, length: str, *, alone: 
 
     if line is not None and scenarios:
         raise BadInputError(f"--link and scenario {scenarios[0]!r} are both given", "leave one out")
+    if line is None and length is not None:
+        raise BadInputError(f"--length {length} is about a line of your own", "add --link: a scenario has its own")
     try:
-        length_s = parse_duration(length)
+        length_s = parse_duration(length or "60s")
     except BadInputError as error:
         raise error.within("--length") from None
     if line is not None:

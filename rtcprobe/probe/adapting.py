@@ -25,6 +25,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from rtcprobe.adaptation import Case, Course, controller_of
+from rtcprobe.adaptation.course import ROW_S
 from rtcprobe.audio.opus import OpusDecoder
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import CallSetup, Route, Target
@@ -65,6 +66,13 @@ _QUEUE: Final = ("queue", "aqm", "policer")
 _JOIN_S: Final = 30.0
 _USUAL_BPS: Final = 4e6
 _HERE: Final[tuple[LinkSpec, ...]] = ()
+_DECIDED: Final = {
+    "call.duration": "a call lasts as long as its scenario: give --link and --length",
+    "call.calls": "give --seeds",
+    "call.joins": "one join is made a call: leave it out",
+    "budgets": "a scoreboard is judged by nobody: leave it out",
+    "target": "give --target alone",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,9 +144,22 @@ class Adapting:
         controller_of(self._controller)
         if self.page and heading == "up":
             raise BadInputError("--way up and target page", "the page sends, and we watch: leave --way out")
+        self._refuse(settings)
         self._settings = (f"target={url}", *settings, "call.calls=1", "call.joins=1", "budgets=[]")
         self._scenario(10.0, _USUAL_BPS)  # settings that cannot be meant are told before anything is started
         self.target: Target | CameraTarget = self._page() if self.page else self._called()
+
+    def _refuse(self, settings: Sequence[str]) -> None:
+        """Refuse what the command itself decides: it would have no effect, or be told as something else."""
+        decided = dict(_DECIDED)
+        if self._heading == "up":
+            decided["video.control"] = "give --controller: gcc, remb or fixed:RATE"
+            if self._controller.startswith("fixed:"):
+                decided["video.bitrate"] = "write it as --controller fixed:RATE"
+        for each in settings:
+            cure = decided.get(each.partition("=")[0].strip())
+            if cure is not None:
+                raise BadInputError(f"--set {scrub(each)} has no place here", cure)
 
     def _page(self) -> CameraTarget:
         browser = self._scenario(10.0, _USUAL_BPS).target.options.get("browser")
@@ -271,11 +292,13 @@ def _course(case: Case, packets: Sequence[tuple[float, int, Fate]], picture: Pic
     course = Course(case.length_s)
     offered, delivered = np.zeros(seconds), np.zeros(seconds)
     drops, lost = np.zeros(seconds, dtype=int), np.zeros(seconds, dtype=int)
+    sent_bps = np.zeros(round(case.length_s / ROW_S))
     for now_s, size_bytes, fate in packets:
         second = int(now_s)
         if not 0 <= second < seconds:
             continue
         offered[second] += 8 * size_bytes
+        sent_bps[min(int(now_s / ROW_S), len(sent_bps) - 1)] += 8 * size_bytes / ROW_S
         for arrival_s in fate.arrivals_s:
             course.delays.append((now_s, arrival_s - now_s))
             if arrival_s < seconds:
@@ -283,7 +306,7 @@ def _course(case: Case, packets: Sequence[tuple[float, int, Fate]], picture: Pic
         if not fate.arrivals_s:
             (drops if fate.dropped in _QUEUE else lost)[second] += 1
     course.offered_bps, course.delivered_bps = offered.tolist(), delivered.tolist()
-    course.drops, course.lost = drops.tolist(), lost.tolist()
+    course.drops, course.lost, course.sent_bps = drops.tolist(), lost.tolist(), sent_bps.tolist()
     course.target_bps = [math.nan] * seconds
     watcher = picture.watcher
     froze = [until_s for _, until_s in watcher.freezes_s()] if isinstance(watcher, Watching) else []
@@ -332,11 +355,13 @@ def _voice(listener: Peer) -> tuple[int, int]:
 
 def _decided(course: Course, talker: Peer) -> None:
     """Put what our own sender decided in each second in its place."""
+    course.states = [""] * len(course.target_bps)
     adapts = next((picture.adapts for picture in talker.pictures if picture.adapts is not None), None)
     for each in adapts.seconds if adapts is not None else ():
         second = int(each.at_s)
         if second < len(course.target_bps):
             course.target_bps[second] = each.target_bps
+            course.states[second] = each.state
 
 
 def _estimates(course: Course, call: CameraCall) -> None:

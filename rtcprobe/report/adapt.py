@@ -53,7 +53,7 @@ def adapt_lines(
 
 def held_by(courses: Sequence[Course]) -> str:
     """Return what held the estimate, and for what share of all seconds; empty where nobody knows."""
-    counts = Counter(state for course in courses for state in course.states)
+    counts = Counter(state for course in courses for state in course.states if state)
     total = sum(counts.values())
     return ", ".join(f"{_HELD.get(state, state)} {100 * count / total:.0f}%" for state, count in counts.most_common())
 
@@ -91,7 +91,7 @@ def sentence_of(
 
     if not any(course.delays for course in courses):
         return f"Nothing that {controller} sends arrives."
-    fall = fall_of(case.link)
+    fall = fall_of(case.link, case.length_s)
     if fall is None:
         uses = "has" if intervals["steady_share"] is None else f"uses {value('steady_share')} of the line, with"
         return f"{controller} {uses} {value('freezes')} freezes."

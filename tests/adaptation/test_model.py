@@ -1,13 +1,14 @@
 """A sender that adapts over a line that changes: laws of the model, its figures, and the command."""
 
 import json
-from itertools import pairwise
+from itertools import pairwise, repeat
 
 import pytest
 from numpy.random import SeedSequence
 
 from rtcprobe.adaptation import Call, Settings, capacity_of, case_names, controller_of, fall_of, figures_of, find_case
 from rtcprobe.adaptation.adjuster import BitrateAdjuster
+from rtcprobe.adaptation.course import Course
 from rtcprobe.adaptation.encoder import Encoder, QualityScaler
 from rtcprobe.adaptation.receiver import Packet, VideoReceiver
 from rtcprobe.adaptation.sender import VideoSender
@@ -285,8 +286,8 @@ def test_the_cases_that_come_with_rtcprobe_can_be_meant_and_are_no_scenarios_of_
     for name in case_names():
         assert find_case(name).length_s >= 60
     assert not set(case_names()) & set(library())
-    assert fall_of(find_case("step").link) == (20, 600e3, 50)
-    assert fall_of(find_case("loss").link) is None
+    assert fall_of(find_case("step").link, 90.0) == (20, 600e3, 50)
+    assert fall_of(find_case("loss").link, 90.0) is None
     with pytest.raises(BadInputError, match="did you mean"):
         find_case("stepp")
 
@@ -305,6 +306,30 @@ def test_a_line_that_repeats_itself_has_as_many_capacities_as_it_has_rounds():
     spec = parse_link("rate 2mbit at 1s rate 300kbit at 2s rate 2mbit repeat 3s")
     assert capacity_of(spec, 6.0) == [(0.0, 2e6), (1.0, 3e5), (2.0, 2e6), (4.0, 3e5), (5.0, 2e6)]
     assert capacity_of(spec) == capacity_of(spec, 3.0) == [(0.0, 2e6), (1.0, 3e5), (2.0, 2e6)]
+
+
+def test_what_a_line_does_after_the_end_of_a_call_is_no_change_of_it():
+    falls = parse_link("rate 2mbit at 100s rate 500kbit")
+    assert capacity_of(falls, 60.0) == [(0.0, 2e6)]
+    assert fall_of(falls, 60.0) is None
+    assert fall_of(falls, 101.0) == (100.0, 5e5, None)
+    again = parse_link("rate 2mbit at 25s rate 500kbit repeat 40s")
+    assert fall_of(again, 40.0) == (25.0, 5e5, None)
+    assert fall_of(again, 60.0) == (25.0, 5e5, 40.0)
+    steady = Course(60.0, target_bps=[0.0] * 60, delivered_bps=[1e6] * 60, offered_bps=[1e6] * 60, height=[480.0] * 60)
+    assert figures_of(steady, falls)["steady_share"] == 0.5
+    assert figures_of(steady, falls)["below_capacity_s"] is None
+
+
+def test_a_sender_keeps_no_more_packets_than_libwebrtc_however_long_a_call_is():
+    pacer = Pacer(lambda *_: None)
+    sender = VideoSender(Encoder(repeat(1.0), None, scales=False), controller_of("fixed:1mbit"), pacer, protects=False)
+    pacer.pacing_bps = 1e9
+    for number in range(6000):
+        sender.frame(number / 30)
+        pacer.flush()
+    assert len(sender._packets) == 9600
+    assert not sender.asked([0], 200.0)
 
 
 def test_where_nothing_arrives_the_sentence_says_so_and_the_state_is_named(rtcprobe):

@@ -19,12 +19,16 @@ PACKETS = 400
 CLOCK = (0.0131, 0.010, 0)
 
 
-def stream(seed, *, spread_s, lost=0.0, copies=0.0):
-    """Return a minute's opening as it may arrive: late, lost, overtaken and twice; the timestamp wraps."""
+def stream(seed, *, spread_s, lost=0.0, copies=0.0, pauses=()):
+    """Return a minute's opening as it may arrive: late, lost, overtaken and twice; the timestamp wraps.
+
+    At each of ``pauses`` time goes on for 3 s in which nothing is said.
+    """
     rng = np.random.default_rng(seed)
     came = []
-    for index in range(PACKETS):
-        packet = RtpPacket(index, (2**32 - 48_000 + 960 * index) & 0xFFFFFFFF, payload(index, 20))
+    for number in range(PACKETS):
+        index = number + 150 * sum(number >= pause for pause in pauses)
+        packet = RtpPacket(number, (2**32 - 48_000 + 960 * index) & 0xFFFFFFFF, payload(number, 20))
         if rng.random() >= lost:
             came.append((0.02 * index + rng.exponential(spread_s), packet))
             if rng.random() < copies:
@@ -33,9 +37,11 @@ def stream(seed, *, spread_s, lost=0.0, copies=0.0):
 
 
 @pytest.mark.parametrize("spread_s", [0.0, 0.004, 0.03, 0.2])
-@pytest.mark.parametrize(("lost", "copies"), [(0.0, 0.0), (0.3, 0.0), (0.05, 0.1)])
-def test_what_is_foreseen_is_what_history_and_target_say_packet_by_packet(spread_s, lost, copies):
-    came = stream(5, spread_s=spread_s, lost=lost, copies=copies)
+@pytest.mark.parametrize(
+    ("lost", "copies", "pauses"), [(0.0, 0.0, ()), (0.3, 0.0, (60, 190, 191)), (0.05, 0.1, ()), (0.0, 0.1, (60, 350))]
+)
+def test_what_is_foreseen_is_what_history_and_target_say_packet_by_packet(spread_s, lost, copies, pauses):
+    came = stream(5, spread_s=spread_s, lost=lost, copies=copies, pauses=pauses)
     counters = Counters()
     foresight = Foresight.of(Coming(came), PlainDecoder(), 111, CLOCK, counters)
     for first in (0, 150):  # and again from where everything was forgotten

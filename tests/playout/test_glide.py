@@ -82,6 +82,43 @@ def test_a_glide_is_what_its_ticks_are_one_by_one(kind, ptime_ms):
         assert np.array_equal(getattr(at_once.trace(), name), getattr(singly.trace(), name)), name
 
 
+def whatever(seed):
+    """Return packets of a stream that restarts, pauses, runs fast or slow, and is lost, doubled and overtaken."""
+    rng = np.random.default_rng(seed)
+    samples, stamp, base_s = 48 * int(rng.choice([10, 20, 60])), 2**32 - 96_000, 0.0
+    spread_s = rng.choice([0, 0.02, 0.3])
+    lost, doubled, rate = rng.choice([0, 0.1]), rng.choice([0, 0.1]), 1 + rng.choice([0, 1e-3, -5e-3])
+    out = []
+    for index in range(250):
+        if rng.random() < 0.02:
+            stamp += samples * int(rng.choice([1, -1, 60, 200, -200, 3000, -3000]))
+            base_s += rng.choice([0.0, 0.2, 3.0, -0.1])
+        at_s = base_s + rate * index * samples / 48e3 + rng.exponential(spread_s)
+        said = payload(index, samples // 48)
+        packet = RtpPacket((65_400 + index) & 0xFFFF, (stamp + samples * index) & 0xFFFFFFFF, said)
+        copies = (rng.random() >= lost) * (1 + (rng.random() < doubled))
+        out += [(at_s + copy * rng.exponential(1.0), packet) for copy in range(copies)]
+        if rng.random() < 0.002:
+            stamps = (packet.timestamp + samples * np.arange(220)) & 0xFFFFFFFF
+            out += [(at_s, packet._replace(timestamp=int(each))) for each in stamps]
+    return out
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_comes_a_glide_is_what_its_ticks_are(seed):
+    came = whatever(seed)
+    first_s, until_s = (0.0, -0.5, 1.2)[seed % 3], max(at_s for at_s, _ in came) + 0.3
+    at_once, singly = Counting(PlainDecoder()), NetEq(PlainDecoder())
+    glided = replay(at_once, came, first_s, until_s, drift=1e-3 * (seed % 2))
+    ticked = replay(TickByTick(singly), came, first_s, until_s, drift=1e-3 * (seed % 2))
+
+    assert at_once.glided
+    assert asdict(at_once.stats()) == asdict(singly.stats())
+    assert np.array_equal(glided.pcm, ticked.pcm)
+    assert np.array_equal(glided.stamps, ticked.stamps)
+    assert np.array_equal(at_once.trace().target_ms, singly.trace().target_ms)
+
+
 def test_a_glide_goes_no_further_than_who_listens_may_want_to_stop():
     came = arrivals("clean", 1, 20)
     asked_s = []

@@ -6,12 +6,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from rtcprobe.adaptation import case_of_link, figures_of, find_case
+from rtcprobe.adaptation import Course, case_of_link, figures_of, find_case
 from rtcprobe.errors import MeasurementError
 from rtcprobe.link import Fate
 from rtcprobe.picture.payload import vp8_size
-from rtcprobe.probe.adapting import Adapted, Adapting, _course
+from rtcprobe.probe.adapting import Adapted, Adapting, _course, _decided
 from rtcprobe.probe.harness import LIMIT_S
+from rtcprobe.report.adapt import held_by
 from rtcprobe.runtime.seconds import Lateness
 
 KEY = bytes.fromhex("9080 8001 10 0000 9d012a 8002 e001")  # descriptor, tag of a key frame, start code, 640, 480
@@ -43,6 +44,7 @@ def test_packets_count_where_they_enter_and_where_they_come_out():
     course = _course(case, packets, *watched([(0.5, KEY), (2.2, SMALL), (3.0, DELTA)]))
     assert course.offered_bps == [16_000, 0, 16_000, 0, 8_000]
     assert course.delivered_bps == [8_000, 8_000, 0, 0, 0]
+    assert [sum(course.sent_bps[5 * at : 5 * at + 5]) / 5 for at in range(5)] == course.offered_bps
     assert (course.drops, course.lost) == ([0, 0, 1, 0, 0], [0, 0, 1, 0, 0])
     assert [delay_s for _, delay_s in course.delays] == pytest.approx([0.2, 0.2, 0.2])
     assert course.height == [480, 480, 360, 360, 360]
@@ -65,6 +67,14 @@ def test_packets_count_where_they_enter_and_where_they_come_out():
         (["--target", "sdp+http://127.0.0.1:1/offer"], "pictures are not measured with sdp+http"),
         (["--target", "page+https://h/x"], "a sender's rate is not measured with page+https://h/x"),
         (["--target", "janus+ws://h:1/videoroom/1", "--set", "video.bitrate=3"], "rate '3' has no unit"),
+        (["--target", "loopback", "--set", "video.control=fixed"], "give --controller: gcc, remb or fixed:RATE"),
+        (["--target", "loopback", "--set", "call.duration=9s"], "a call lasts as long as its scenario"),
+        (["--target", "loopback", "--set", "target=page"], "give --target alone"),
+        (
+            ["--target", "loopback", "--controller", "fixed:1mbit", "--set", "video.bitrate=2mbit"],
+            "--set video.bitrate=2mbit has no place here: write it as --controller fixed:RATE",
+        ),
+        (["--length", "9s", "step"], "--length 9s is about a line of your own"),
     ],
 )
 def test_what_cannot_be_meant_is_one_sentence_and_nothing_is_called(arguments, sentence, rtcprobe):
@@ -117,6 +127,19 @@ def placed(monkeypatch):
         monkeypatch.setattr("rtcprobe.probe.adapting.Adapting", Placing)
 
     return calls
+
+
+def test_what_our_sender_decided_stands_in_its_second_and_nothing_in_those_before_it_began():
+    course = Course(3.0, target_bps=[math.nan] * 3)
+    told = [
+        SimpleNamespace(at_s=1.01, target_bps=3e5, state="starting"),
+        SimpleNamespace(at_s=3.0, target_bps=1, state=""),
+    ]
+    _decided(course, SimpleNamespace(pictures=[SimpleNamespace(adapts=SimpleNamespace(seconds=told))]))
+    assert course.states == ["", "starting", ""]
+    assert course.target_bps[1] == 3e5
+    assert math.isnan(course.target_bps[2])
+    assert held_by([course]) == "the start 100%"
 
 
 @pytest.mark.parametrize(("late_s", "code"), [(0.0, 0), (0.004, 0), (0.006, 3)])

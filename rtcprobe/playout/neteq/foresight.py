@@ -126,24 +126,18 @@ class Foresight:
         self.fast_ms[new] = fast_ms = _up_to_ms(fastest)
         self.max_delay_ms[new] = np.maximum(_up_to_ms(slowest) - fast_ms, 0)
         late_ms = np.maximum(_up_to_ms(late) - fast_ms, 0)
-        odd = (np.flatnonzero(~in_order) + begin).tolist()
-        self.odd += odd
+        self.odd += (np.flatnonzero(~in_order) + begin).tolist()
+        # Of whom nobody is left within the window, the first of all or the first after a gap, there is no lateness.
+        lone = oldest == np.arange(begin, end)
         at = begin
-        for place in (*odd, end):
-            self._aim(at, place, late_ms[at - begin : place - begin])
+        for place in (*(np.flatnonzero(lone | ~in_order) + begin).tolist(), end):
+            self._target.follow(late_ms[at - begin : place - begin], self.ticks[at:place], self.target_ms[at:place])
             if place < end:
-                if self._tells(place, int(oldest[place - begin])):
+                if not lone[place - begin] and self._tells(place, int(oldest[place - begin])):
                     self._target.update(int(late_ms[place - begin]), int(self.ticks[place]), reordered=True)
                 self.target_ms[place] = self._target.target_ms
             at = place + 1
         self.seen = end
-
-    def _aim(self, begin: int, end: int, late_ms: _Column) -> None:
-        """Let the target follow packets that are in order; the first of all tells nothing."""
-        if begin == self.first and begin < end:
-            self.target_ms[begin] = self._target.target_ms
-            begin, late_ms = begin + 1, late_ms[1:]
-        self._target.follow(late_ms, self.ticks[begin:end], self.target_ms[begin:end])
 
     def _tells(self, place: int, oldest: int) -> bool:
         """Return whether a packet that was overtaken is within the history and is not known there."""
