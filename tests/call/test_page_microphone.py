@@ -1,13 +1,16 @@
 """A microphone that stays the browser's own: which file it plays, and when that was, by what its track gave."""
 
 import base64
+import errno
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from rtcprobe.audio.wav import read_wav
+from rtcprobe.audio.wav import WavFile, read_wav
+from rtcprobe.call.ends.browser import microphone
 from rtcprobe.call.ends.browser.microphone import FileMicrophone
 from rtcprobe.call.mouth_track import Speech
 from rtcprobe.errors import MeasurementError
@@ -112,3 +115,18 @@ def test_the_file_holds_what_may_be_waited_for_and_what_is_said_and_goes_with_th
 def test_a_call_that_no_file_can_speak_for_is_refused_with_its_length(voice):
     with pytest.raises(MeasurementError, match="would speak for 4004 s, join and all"):
         FileMicrophone(speech(voice), 4000.0, lambda: 0.0).write()
+
+
+def test_where_the_file_cannot_be_written_a_sentence_says_how_large_it_is_and_where(voice, monkeypatch, tmp_path):
+    monkeypatch.setattr(microphone, "short_root", lambda: str(tmp_path / "gone"))
+    with pytest.raises(MeasurementError, match=r"1 MB cannot be written in .*gone: No such file.*: make room there"):
+        FileMicrophone(speech(voice), 3.0, lambda: 0.0).write()
+
+
+def test_a_full_disk_is_told_as_one(voice, monkeypatch):
+    def full(_self, _pcm):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(WavFile, "write", full)
+    with pytest.raises(MeasurementError, match=r"cannot be written in \S+: No space left on device: make room there"):
+        FileMicrophone(speech(voice), 3.0, lambda: 0.0).write()

@@ -34,7 +34,7 @@ from rtcprobe.call.ends.browser.events import PageMouth
 from rtcprobe.call.ends.browser.launching import PREFIX, short_root
 from rtcprobe.call.ends.browser.sounding import Returned
 from rtcprobe.call.mouth_track import Speech
-from rtcprobe.errors import MeasurementError
+from rtcprobe.errors import BadInputError, MeasurementError
 from rtcprobe.hearing.speech import Spoken
 from rtcprobe.playout.base import BLOCK_S
 from rtcprobe.recording import Sounded
@@ -88,13 +88,26 @@ class FileMicrophone:
         """Write the file; return the flag that names it.
 
         Raises:
-            MeasurementError: it would be too long.
+            MeasurementError: it would be too long, or cannot be written.
         """
         if self._lasts_s > LONGEST_S:
             raise MeasurementError(
                 f"target.mouth 'file' would speak for {self._lasts_s:.0f} s, join and all",
                 f"give call.duration less: with the join a file lasts {LONGEST_S:.0f} s at most",
             )
+        try:
+            path = self._file()
+        except (OSError, BadInputError) as error:
+            cause = error.__context__ if isinstance(error, BadInputError) else error  # as wav_file words it
+            why = cause.strerror if isinstance(cause, OSError) else error
+            size_mb = self._lasts_s * SAMPLE_RATE_HZ * 2 / 1e6
+            raise MeasurementError(
+                f"target.mouth 'file' has no file: {size_mb:.0f} MB cannot be written in {short_root()}: {why}",
+                "make room there, or give TMPDIR another folder",
+            ) from error
+        return f"--use-file-for-fake-audio-capture={path}%noloop"
+
+    def _file(self) -> Path:
         self._folder = tempfile.TemporaryDirectory(
             prefix=f"{PREFIX}{os.getpid()}-", dir=short_root(), ignore_cleanup_errors=True
         )
@@ -103,7 +116,7 @@ class FileMicrophone:
             file.begin(0.0)
             for piece in self._voice.mouth.pieces(self._lasts_s):
                 file.write(piece)
-        return f"--use-file-for-fake-audio-capture={path}%noloop"
+        return path
 
     def close(self) -> None:
         """Take the file away."""
