@@ -116,7 +116,7 @@ def main(listeners: int, seconds: float) -> int:
             f" {whole_s:16.2f} s {seconds / whole_s:7.1f} x"
         )
     print(f"heard the same, figure by figure: {found[0] == found[1]}")
-    for each in list(apart(*found))[:_SHOWN]:
+    for each in list(apart(found[0], found[1]))[:_SHOWN]:
         print("  apart:", *each)
     few, many = memory_mib(_TEN, seconds), memory_mib(listeners, seconds)
     more = listeners - _TEN
