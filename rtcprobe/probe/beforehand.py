@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +17,8 @@ from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.result import Clock, Engine
 from rtcprobe.runtime.entropy import Entropy
 from rtcprobe.runtime.virtual import VirtualEventLoop
-from rtcprobe.scenario import Cue, Scenario
+from rtcprobe.scenario import CallPlan, Cue, Scenario
+from rtcprobe.units import format_duration
 from rtcprobe.verdict import Budget
 from rtcprobe.verdict.metrics import Over, metric_named
 from rtcprobe.ways import BOTH_LEGS, BOTH_WAYS, Leg, Medium, Way
@@ -60,6 +62,15 @@ def _refuse_unsteered(scenario: Scenario) -> None:
         )
 
 
+def _refuse_unspoken(target: Target, call: CallPlan) -> None:
+    """Refuse calls longer than the file that a browser's own microphone plays."""
+    lasts_s = getattr(target, "microphone_s", math.inf)
+    if call.duration_s + call.join_timeout_s > lasts_s:
+        asked = f"call.duration {format_duration(call.duration_s)} is too long for target.mouth file"
+        longest_s = int((lasts_s - call.join_timeout_s) / 60) * 60
+        raise BadInputError(asked, f"give {format_duration(longest_s)} or less, or leave target.mouth out")
+
+
 def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> Target:
     """Return whom ``scenario`` calls, once everything that can be known before has been refused.
 
@@ -75,6 +86,7 @@ def check_target(scenario: Scenario, clock: Clock, engine: Engine = "stack") -> 
         fact = "knows no real time" if clock == "real" else f"cannot call {target.name}"
         raise BadInputError(f"engine model {fact}", "it models the loopback in virtual time: use engine stack")
     _refuse_unsteered(scenario)
+    _refuse_unspoken(target, scenario.call)
     names = tuple(party.name for party in scenario.parties)
     outside = not scenario.target.ours
     if isinstance(target, PlacedTarget):

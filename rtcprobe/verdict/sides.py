@@ -161,8 +161,8 @@ def settings_apart(a: Mapping[str, Any], b: Mapping[str, Any], place: str = "") 
             continue
         ours, theirs = a.get(key), b.get(key)
         name = f"{place}{key}"
-        if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
-            found += settings_apart(ours, theirs, f"{name}.")
+        if isinstance(ours, Mapping | None) and isinstance(theirs, Mapping | None) and ours != theirs:
+            found += settings_apart(ours or {}, theirs or {}, f"{name}.")
         elif ours != theirs:
             found.append(f"{name} is {_shown(ours)} there, {_shown(theirs)} here")
     return tuple(found)
@@ -196,4 +196,15 @@ def _part(result: Result, name: str) -> object:
 
 
 def _shown(value: object) -> str:
-    return "not set" if value is None or value == {} else str(value)
+    return "not set" if value is None or value == {} else _written(value)
+
+
+def _written(value: object) -> str:
+    """Return a value as a scenario would have it, in one line."""
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key}: {_written(each)}' for key, each in value.items())}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_written, value))}]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "null" if value is None else str(value)

@@ -28,14 +28,14 @@ def speech(voice):
     return Speech(frames=voice.frames, ptime_s=0.02, voice=voice)
 
 
-def tapped(pcm, *, missed, stall_ms=0.0):
+def tapped(pcm, *, missed, stall_ms=0.0, number=7, from_ms=0.0):
     """Return what the tap tells of ``pcm``, its first ``missed`` blocks gone; the last block was ``stall_ms`` late."""
     blocks = pcm[: len(pcm) // BLOCK * BLOCK].reshape(-1, BLOCK)[missed:]
     sound = np.round(blocks * 32767).astype("<i2").tobytes()
     told = {
-        "n": 7,
+        "n": number,
         "id": 1,
-        "origin": WALL_MS - 500.0,
+        "origin": WALL_MS - 500.0 + from_ms,
         "stamps": [(500.0 + 10.0 * (missed + place)) * 1e3 for place in range(len(blocks))],
         "sizes": [BLOCK] * len(blocks),
         "behind": [*(0.1 for _ in blocks[1:]), 0.1 + stall_ms],
@@ -66,6 +66,28 @@ def test_how_late_a_block_was_given_out_is_told_by_when_it_was_read(voice):
     late_s = microphone.mouth(shift_s=0.0).late_s
     assert max(late_s[:-1]) == 0.0
     assert late_s[-1] == pytest.approx(0.0125)
+
+
+def test_of_two_microphones_the_later_tells_its_own_beginning(voice):
+    microphone = FileMicrophone(speech(voice), 3.0, lambda: 2.0)
+    microphone.speak()
+    microphone.take(tapped(voice.mouth.pcm(5.0), missed=0))
+    assert microphone.mouth(-WALL_MS / 1e3).began_s == pytest.approx(-0.010, abs=2e-5)
+    microphone.take(tapped(voice.mouth.pcm(3.0), missed=0, number=8, from_ms=1_500.0))
+    assert microphone.mouth(-WALL_MS / 1e3).began_s == pytest.approx(1.490, abs=2e-5)
+
+
+def test_what_came_since_is_told_too_however_long_the_call(voice):
+    microphone = FileMicrophone(speech(voice), 3.0, lambda: 20.0)
+    microphone.speak()
+    for second in range(14):
+        microphone.take(
+            tapped(voice.mouth.pcm(second + 1.0)[second * 48_000 :], missed=0, stall_ms=3.0, from_ms=1e3 * second)
+        )
+        mouth = microphone.mouth(-WALL_MS / 1e3)
+        assert len(mouth.late_s) == 100 * (second + 1)
+    assert mouth.began_s == pytest.approx(-0.010, abs=2e-5)
+    assert [place for place, late_s in enumerate(mouth.late_s) if late_s > 0.0] == [*range(99, 1400, 100)]
 
 
 def test_nothing_was_said_before_anybody_asked_or_before_a_marker_was_heard(voice):

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,6 +19,7 @@ from rtcprobe.call.ends.browser.tap import BrowserTap
 from rtcprobe.call.targets.base import Way, find_target
 from rtcprobe.errors import BadInputError
 from rtcprobe.picture.settings import VideoSettings
+from rtcprobe.probe.beforehand import check_target
 from rtcprobe.probe.seeing import watched
 from rtcprobe.scenario import TargetPlan, find_scenario, library_folder
 from rtcprobe.timeline import Timeline, phases
@@ -94,6 +96,19 @@ def test_each_party_says_its_own_words_and_opens_its_own_url(monkeypatch):
     assert caller.url.endswith("&me=caller")
     assert [callee.steps[0].words, callee.steps[1].words.reveal()] == ["callee", "callees-token"]
     assert "callees-token" not in f"{callee!r}"
+
+
+def test_a_call_longer_than_the_file_of_a_microphone_is_refused_before_anything_runs():
+    scenario = find_scenario("1v1-social")
+    long = replace(
+        scenario,
+        call=replace(scenario.call, duration_s=7200.0),
+        target=TargetPlan(url="page", options={"mouth": "file"}),
+    )
+    with pytest.raises(BadInputError, match=r"call\.duration 120min is too long for target\.mouth file: give 61min or"):
+        check_target(long, "real")
+    check_target(replace(long, call=scenario.call), "real")
+    check_target(replace(long, target=TargetPlan(url="page")), "real")
 
 
 def test_a_token_that_one_party_lacks_is_named(monkeypatch):

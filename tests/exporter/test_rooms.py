@@ -1,16 +1,23 @@
 """Rooms in the metrics: labels that stay few however many take part, and the figures of the room itself."""
 
+import json
+import re
+from pathlib import Path
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from rtcprobe.exporter.config import OBJECTIVES
 from rtcprobe.exporter.instruments import Instruments, expose
 from rtcprobe.exporter.outcome import Outcome, add_run, probe_labels, set_last_run, set_up
+from rtcprobe.exporter.room_metrics import RUN_ROWS as ROOMS
 from rtcprobe.exporter.rooms import directions
 from rtcprobe.report.room import facts
 from rtcprobe.scenario import find_scenario, parse_scenario
 from rtcprobe.verdict import goals, judge
 from tests.rooms_made import heard, join, room, unseen
+
+GRAFANA = Path(__file__).resolve().parents[2] / "grafana"
 
 PAIR = """
 name: pair
@@ -80,6 +87,17 @@ def test_who_joins_and_never_sees_a_picture_is_counted_and_who_watches_nobody_is
     waits = values(exported(result, find_scenario("community-stage")), "rtcprobe_last_room_waits_never", "what")
     assert {key: count for key, count in waits.items() if key == ("first_picture",)} == never
     assert told == ("never at cho, dan (2 times)" if never else None)
+
+
+def test_the_rooms_dashboard_asks_for_label_values_that_a_room_exports():
+    samples = exported(SMALL, find_scenario("community-stage"))
+    board = json.loads((GRAFANA / "dashboards" / "rtcprobe-room.json").read_text(encoding="utf-8"))
+    exprs = [target["expr"] for panel in board["panels"] for target in panel.get("targets", ())]
+    asked = {each for expr in exprs for each in re.findall(r"(rtcprobe_last_room_\w+)\{([^}]*)\}", expr)}
+    assert len({name for name, _ in asked}) == len(ROOMS)  # and every figure of a room is in a panel
+    for name, matchers in asked:
+        wanted = [pair for pair in re.findall(r'(\w+)="([^"]*)"', matchers) if not pair[1].startswith("$")]
+        assert any(each.name == name and set(wanted) <= set(each.labels.items()) for each in samples), (name, wanted)
 
 
 def test_a_room_of_28_has_a_direction_a_pair_of_roles_and_some_hundred_series():

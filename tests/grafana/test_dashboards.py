@@ -8,10 +8,12 @@ from pathlib import Path
 
 import yaml
 
-from rtcprobe.exporter.metrics import TABLE
+from rtcprobe.exporter.metrics import PROBE_LABELS, TABLE
 
 GRAFANA = Path(__file__).resolve().parents[2] / "grafana"
 SERIES = re.compile(r"\brtcprobe_[a-z0-9_]+")
+SELECTOR = re.compile(r"\b(rtcprobe_[a-z0-9_]+)\{([^}]*)\}")
+MATCHED = re.compile(r"(\w+)(?:=~|!~|!=|=)\"")
 
 
 def build():
@@ -47,6 +49,13 @@ def known_series():
     return names
 
 
+def labels_of(series):
+    """Return the labels that a series has; ``instance`` and ``job`` are Prometheus' own."""
+    named = {f"{each.name}{end}": each for each in TABLE for end in ("", "_bucket", "_sum", "_count")}
+    own = named[series].labels if named[series].scope == "server" else (*PROBE_LABELS, *named[series].labels)
+    return {*own, "instance", "job", *(("le",) if series.endswith("_bucket") else ())}
+
+
 def test_the_dashboards_in_the_folder_are_those_of_the_source():
     lying = {path.name: path.read_text(encoding="utf-8") for path in (GRAFANA / "dashboards").glob("*.json")}
     assert lying == BUILD.rendered()
@@ -68,6 +77,17 @@ def test_a_panel_asks_only_for_metrics_that_are_exported():
             named = set(SERIES.findall(target["expr"]))
             assert named <= known, name
             assert named or "process_" in target["expr"], name
+
+
+def test_a_panel_picks_series_by_labels_that_they_have_and_puts_them_together_by_such():
+    for name, panel in PANELS:
+        for target in panel["targets"]:
+            expr = target["expr"]
+            found = SELECTOR.findall(expr)
+            for series, matchers in found:
+                assert set(MATCHED.findall(matchers)) <= labels_of(series), f"{name}: {series}"
+            kept = {each.strip() for by in re.findall(r"\bby \(([^)]*)\)", expr) for each in by.split(",")}
+            assert not found or kept <= set().union(*(labels_of(series) for series, _ in found)), name
 
 
 def test_panels_neither_overlap_nor_leave_the_page():

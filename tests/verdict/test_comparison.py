@@ -5,6 +5,7 @@ import pytest
 from rtcprobe.errors import BadInputError
 from rtcprobe.result import HeardCall, Joins
 from rtcprobe.verdict import compare, rank
+from rtcprobe.verdict.sides import settings_apart
 from tests.accounts import accounts_of
 
 
@@ -233,3 +234,14 @@ def test_r_of_one_call_is_as_unsure_as_its_delay_and_its_loss_and_is_not_judged(
         assert r.a.low < r.a.value < r.a.high
         assert r.low < r.difference < r.high
         assert r.verdict == "not judged"
+
+
+def test_what_one_side_alone_sets_is_told_key_by_key_and_as_a_scenario_has_it():
+    bare = {"target": {"mouth": "file"}, "steps": [{"click": "#go"}]}
+    full = {"messages": {"rate": "5/s", "ordered": False}, "target": "page", "steps": [{"click": "#go"}, True]}
+    assert settings_apart(bare, full) == (
+        "target is {mouth: file} there, page here",
+        "steps is [{click: #go}] there, [{click: #go}, true] here",
+        "messages.rate is not set there, 5/s here",
+        "messages.ordered is not set there, false here",
+    )

@@ -17,6 +17,7 @@ Rules:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -24,11 +25,13 @@ from typing import Final
 import numpy as np
 
 from rtcprobe.call.ends.browser.launching import needs_playwright
+from rtcprobe.call.ends.browser.microphone import LONGEST_S
 from rtcprobe.call.ends.browser.steps import read_steps
 from rtcprobe.call.ends.browser.tab import PagePlan
 from rtcprobe.call.targets import plain
 from rtcprobe.call.targets.base import ECHO_ROUTES, TWO_ENDS_ROUTES, CallSetup, Route
 from rtcprobe.call.targets.page_call import PageCall
+from rtcprobe.call.targets.page_ends import SPARE_S
 from rtcprobe.errors import BadInputError
 from rtcprobe.result import Clock
 from rtcprobe.scenario import TargetPlan
@@ -73,6 +76,11 @@ class PageTarget:
     def films_there(self) -> frozenset[str]:
         """Whose pictures are filmed and encoded in their pages."""
         return frozenset(("caller", "callee") if self.plans else ("caller",))
+
+    @property
+    def microphone_s(self) -> float:
+        """How long a join and a call may take together: a file ends, a generator does not."""
+        return math.inf if self.generates else LONGEST_S - SPARE_S
 
     @property
     def routes(self) -> Sequence[Route]:

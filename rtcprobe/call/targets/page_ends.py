@@ -25,10 +25,9 @@ from rtcprobe.timeline import CALLEE_ORDER, Timer, Wait
 from rtcprobe.ways import Leg as LegName
 from rtcprobe.ways import Way as WayName
 
-__all__ = ["PageEnds"]
+__all__ = ["SPARE_S", "PageEnds"]
 
-
-_SPARE_S: Final = 10.0
+SPARE_S: Final = 10.0
 """How much longer than a join may take a page's microphone is expected to be open before anybody talks."""
 
 
@@ -71,7 +70,7 @@ class PageEnds(Course):
                     setup.speech[name],
                     executable,
                     direct=own,
-                    patience_s=setup.join_timeout_s + _SPARE_S,
+                    patience_s=setup.join_timeout_s + SPARE_S,
                     camera=None if camera is None else camera.film.settings,
                     looks=bool(setup.cameras),
                 )

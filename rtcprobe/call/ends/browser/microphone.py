@@ -21,6 +21,7 @@ import os
 import tempfile
 from array import array
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -48,8 +49,25 @@ _MISSED_S: Final = 0.2
 """How much of the file a tap may have missed, at most: of two blocks it missed one."""
 _HEARD_S: Final = 10.0
 """Of the tap: what is listened to for the first sample. No drift was found in 12 s (slope 0.03 ppm)."""
+_LISTENED: Final = round(_HEARD_S / BLOCK_S)
+"""So many blocks tell the grid and what is in time: of an hour's no more, for the loop that asks carries the link."""
 _PIECES: Final = 12
 """Of a second each: what is kept of the sound. Instants are kept of all of it."""
+
+
+@dataclass(slots=True)
+class _Clock:
+    """What is known of one track's instants, from its first ``blocks``: ``_LISTENED`` at most.
+
+    ``grid_ms`` is when the first began, by the page's wall clock; ``early_ms`` how long after its instant one in time
+    was read; ``first_ms`` when the file's first sample was spoken, None while no marker of it was heard.
+    """
+
+    blocks: int = 0
+    grid_ms: float = 0.0
+    early_ms: float = 0.0
+    first_ms: float | None = None
+    late_s: array[float] = field(default_factory=lambda: array("d"))
 
 
 class FileMicrophone:
@@ -64,7 +82,7 @@ class FileMicrophone:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._tapped = Returned()
         self._asked_s: float | None = None
-        self._known: tuple[int, float | None] = (0, None)
+        self._clocks: dict[tuple[int, int], _Clock] = {}
 
     def write(self) -> str:
         """Write the file; return the flag that names it.
@@ -75,7 +93,7 @@ class FileMicrophone:
         if self._lasts_s > LONGEST_S:
             raise MeasurementError(
                 f"target.mouth 'file' would speak for {self._lasts_s:.0f} s, join and all",
-                f"give call.duration less: a file lasts {LONGEST_S:.0f} s at most",
+                f"give call.duration less: with the join a file lasts {LONGEST_S:.0f} s at most",
             )
         self._folder = tempfile.TemporaryDirectory(
             prefix=f"{PREFIX}{os.getpid()}-", dir=short_root(), ignore_cleanup_errors=True
@@ -108,37 +126,37 @@ class FileMicrophone:
         if self._asked_s is None or not self._tapped.ears:
             return PageMouth()
         key = next(reversed(self._tapped.ears))
-        blocks = len(self._tapped.ears[key].at_ms)
-        began_ms = self._first_sample_ms(key, blocks)
-        if began_ms is None:
+        clock = self._clock(key)
+        if clock.first_ms is None:
             return PageMouth()
-        grid_ms, late_s = self._late(key)
-        began_s = began_ms / 1e3 + shift_s
+        began_s = clock.first_ms / 1e3 + shift_s
         since_s = max(self._asked_s, began_s)
         until_s = since_s + self._duration_s
         return PageMouth(
             began_s=began_s,
             ended_s=until_s if self._now_s() >= until_s else None,
-            late_from_s=grid_ms / 1e3 + shift_s,
-            late_s=late_s,
+            late_from_s=clock.grid_ms / 1e3 + shift_s,
+            late_s=array("d", clock.late_s),
             since_s=since_s,
             lasts_s=None if math.isinf(until_s) else until_s - began_s,
         )
 
-    def _late(self, key: tuple[int, int]) -> tuple[float, array[float]]:
-        """Return when the first block began on the grid (page's wall clock), and how late each was given out."""
-        ear = self._tapped.ears[key]
-        grid_ms = float(np.median(np.array(ear.at_ms) - np.arange(1, len(ear.at_ms) + 1) * BLOCK_S * 1e3))
-        behind_ms = np.array(ear.behind_ms)
-        late_ms = np.maximum(0.0, behind_ms - float(np.percentile(behind_ms, _EARLY_PERCENT)))
-        return grid_ms, array("d", late_ms / 1e3)
+    def _clock(self, key: tuple[int, int]) -> _Clock:
+        """Return what is known of a track by now; only what came since it was asked for last is looked at."""
+        ear, clock = self._tapped.ears[key], self._clocks.setdefault(key, _Clock())
+        blocks = min(len(ear.at_ms), _LISTENED)
+        # Listening holds the loop up for some ms: as often as it may teach something, five times a call.
+        if blocks > clock.blocks and (clock.first_ms is None or blocks >= min(2 * clock.blocks, _LISTENED)):
+            due_ms = np.array(ear.at_ms[:blocks]) - np.arange(1, blocks + 1) * BLOCK_S * 1e3
+            clock.blocks, clock.grid_ms = blocks, float(np.median(due_ms))
+            clock.early_ms = float(np.percentile(ear.behind_ms[:blocks], _EARLY_PERCENT))
+            clock.first_ms = self._first_sample_ms(key, clock.grid_ms)
+            del clock.late_s[:]
+        clock.late_s.extend(max(0.0, each - clock.early_ms) / 1e3 for each in ear.behind_ms[len(clock.late_s) :])
+        return clock
 
-    def _first_sample_ms(self, key: tuple[int, int], blocks: int) -> float | None:
+    def _first_sample_ms(self, key: tuple[int, int], grid_ms: float) -> float | None:
         """Return when the file's first sample was spoken (rule 2); None while no marker of it was heard."""
-        before, known = self._known
-        if known is not None and blocks < before + _HEARD_S / BLOCK_S / 2:
-            return known
-        grid_ms, _ = self._late(key)
         sound: Sounded = self._tapped.sound(key)
         pcm = sound.pcm[: round(_HEARD_S * SAMPLE_RATE_HZ)]
         markers = self._voice.train.markers(len(pcm) / SAMPLE_RATE_HZ)
@@ -148,6 +166,4 @@ class FileMicrophone:
         delays_s = ear.hearing().delays_s
         if not len(delays_s):
             return None
-        found = grid_ms + 1e3 * (float(np.median(delays_s)) - _MISSED_S)
-        self._known = blocks, found
-        return found
+        return grid_ms + 1e3 * (float(np.median(delays_s)) - _MISSED_S)
