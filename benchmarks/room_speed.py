@@ -25,6 +25,7 @@ from rtcprobe.probe.placing import Placing
 from rtcprobe.scenario import Scenario, parse_scenario
 
 _TEN = 10
+_SHOWN = 20
 
 
 def room(listeners: int, seconds: float) -> Scenario:
@@ -76,6 +77,18 @@ def measured(scenario: Scenario, *, rides: bool) -> tuple[dict[str, float], dict
     return spent, found
 
 
+def apart(one: Any, other: Any, at: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield where two results differ, and what each has there."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in sorted({*one, *other}):
+            yield from apart(one.get(key), other.get(key), f"{at}/{key}")
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        for place, (each, against) in enumerate(zip(one, other, strict=True)):
+            yield from apart(each, against, f"{at}/{place}")
+    elif one != other:
+        yield at, one, other
+
+
 def memory_mib(listeners: int, seconds: float) -> float:
     """Return the most that a process of its own held."""
     code = f"import sys; sys.path.insert(0, {sys.path[0]!r}); import room_speed; room_speed.one({listeners}, {seconds})"
@@ -103,6 +116,8 @@ def main(listeners: int, seconds: float) -> int:
             f" {whole_s:16.2f} s {seconds / whole_s:7.1f} x"
         )
     print(f"heard the same, figure by figure: {found[0] == found[1]}")
+    for each in list(apart(found[0], found[1]))[:_SHOWN]:
+        print("  apart:", *each)
     few, many = memory_mib(_TEN, seconds), memory_mib(listeners, seconds)
     more = listeners - _TEN
     print(f"memory: {few:.0f} MiB with {_TEN} listeners, {many:.0f} with {listeners}: {(many - few) / more:.2f} each")

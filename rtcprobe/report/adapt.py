@@ -104,7 +104,9 @@ def sentence_of(
         return f"{said}."
     whole = intervals["to_full_size_s"]
     if whole is None:
-        return f"{said}; the picture keeps its size."
+        # A picture that hardly ever comes freezes seldom, and keeps its size too.
+        rate = "" if intervals["shown_fps"] is None else f", at {value('shown_fps')} frames a second"
+        return f"{said}; the picture keeps its size{rate}."
     if math.isinf(whole[0]):
         return f"{said}; the picture is not whole again before the end."
     return f"{said}; the picture is whole again {value('to_full_size_s')} after the line returns."

@@ -6,7 +6,17 @@ from itertools import pairwise, repeat
 import pytest
 from numpy.random import SeedSequence
 
-from rtcprobe.adaptation import Call, Settings, capacity_of, case_names, controller_of, fall_of, figures_of, find_case
+from rtcprobe.adaptation import (
+    Call,
+    Settings,
+    capacity_of,
+    case_names,
+    case_of_link,
+    controller_of,
+    fall_of,
+    figures_of,
+    find_case,
+)
 from rtcprobe.adaptation.adjuster import BitrateAdjuster
 from rtcprobe.adaptation.course import Course
 from rtcprobe.adaptation.encoder import Encoder, QualityScaler
@@ -15,7 +25,7 @@ from rtcprobe.adaptation.sender import VideoSender
 from rtcprobe.control import GoogCc, Pacer
 from rtcprobe.errors import BadInputError
 from rtcprobe.link import Link, parse_link
-from rtcprobe.report.adapt import interval_of
+from rtcprobe.report.adapt import interval_of, sentence_of
 from rtcprobe.scenario import library
 
 
@@ -394,3 +404,11 @@ def test_what_cannot_be_meant_is_refused_in_a_sentence(rtcprobe, arguments, said
     assert code == 2
     assert said in err
     assert "Traceback" not in err
+
+
+def test_a_picture_that_hardly_comes_freezes_seldom_and_the_sentence_says_how_often_it_comes():
+    case = case_of_link("rate 4mbit at 2s rate 500kbit at 4s rate 4mbit", 6.0)
+    course = Course(6.0, delays=[(0.0, 0.1)], height=[480.0] * 6, shown=3)
+    rows = [{"shown_fps": 0.5, "freezes": 0.0, "dropped": 9000.0}]
+    said = sentence_of(case, "fixed:4mbit", rows, [course])
+    assert said.endswith("with 0 freezes and 9000 packets dropped; the picture keeps its size, at 0.5 frames a second.")
