@@ -26,6 +26,7 @@ from aiortc.rtcdtlstransport import RTCDtlsTransport
 from OpenSSL import SSL
 
 from rtcprobe.runtime.aiortc_seam import attribute, on_state
+from rtcprobe.runtime.virtual import running
 
 __all__ = ["HandshakeFlights", "prepare_handshake"]
 
@@ -74,7 +75,9 @@ class HandshakeFlights:
         3. A handshake datagram that was seen before is the peer's retransmission: our last flight is sent again; but
            not within half a timeout of the last time, for that was the network's own copy, and two such would chase
            each other.
-        4. What OpenSSL's own timer writes is thrown away.
+        4. In virtual time what OpenSSL's own timer writes is thrown away. On the real clock, where a stranger answers
+           nothing but what it has not seen, it is what is sent again as soon as that timer has expired: the flight in
+           new records. Otherwise who lost a server's last flight would ask for it in vain for ever.
     """
 
     MAX_TIMEOUT_S = 60.0
@@ -97,7 +100,8 @@ class HandshakeFlights:
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Future[None]] = set()
         self._dtls = dtls
-        self._silenced = False
+        self._virtual = running() is not None
+        self._silenced = not self._virtual
         attribute(dtls, "_ssl")
         attribute(dtls, _HANDSHAKE_DONE)
         setattr(dtls, _HANDSHAKE_DONE, True)  # aiortc then never asks OpenSSL's own timer
@@ -154,7 +158,15 @@ class HandshakeFlights:
     def _expire(self) -> None:
         self._timeout_s = min(2 * self._timeout_s, self.MAX_TIMEOUT_S)
         self._arm()
+        if not self._virtual:
+            self._renew()
         self._resend()
+
+    def _renew(self) -> None:
+        ssl = self._dtls._ssl  # noqa: SLF001
+        with contextlib.suppress(SSL.Error):  # it gives up after twelve times; we do not
+            if ssl is not None and ssl.DTLSv1_handle_timeout():
+                self._flight = [ssl.bio_read(_ALL)]
 
     def _resend(self) -> None:
         if self._flight:
