@@ -98,6 +98,7 @@ class FileMicrophone:
         try:
             path = self._file()
         except (OSError, BadInputError) as error:
+            self.close()
             cause = error.__context__ if isinstance(error, BadInputError) else error  # as wav_file words it
             why = cause.strerror if isinstance(cause, OSError) else error
             size_mb = self._lasts_s * SAMPLE_RATE_HZ * 2 / 1e6
