@@ -108,9 +108,7 @@ def main() -> None:
         return
     minute_mb, hour_mb = measured("peak", MINUTE_S), measured("peak", HOUR_S)
     ratio = hour_mb / minute_mb
-    print(
-        f"a call of a minute {minute_mb:.0f} MB, of an hour {hour_mb:.0f} MB: {ratio:.2f} times (at most {LONGEST_RATIO})"
-    )
+    print(f"a minute's call {minute_mb:.0f} MB, an hour's {hour_mb:.0f}: {ratio:.2f} times (at most {LONGEST_RATIO})")
     good = ratio <= LONGEST_RATIO
     for kind, count in (("joins", 300 if options.brief else 5000), ("calls", 100 if options.brief else 1000)):
         grown_mb = measured(kind, count)
