@@ -18,7 +18,8 @@ carries its unit (a bare number for counts).
 An advisory budget is judged and shown, and never fails a run.
 
 Rules:
-    1. What was not measured is never met: it is inconclusive.
+    1. What was not measured is never met: it is inconclusive. Of two ways both are meant, but for one that was heard
+       and of which the figure cannot be told (what a browser does not play is its own): that one is named.
     2. A percentile with too few samples is inconclusive and says how many it needs.
     3. Joins that never came count as later than any limit.
     4. *Met* and *missed* are said where the whole 95 % interval agrees; where the limit lies inside it (an open end
@@ -34,7 +35,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 import numpy as np
@@ -169,11 +170,18 @@ def _range(metric: Metric, name: str, low: str, high: str) -> tuple[float, float
 def evaluate(budget: Budget, result: Result) -> BudgetOutcome:
     """Return what became of ``budget`` in ``result``; of several ways, the worst of those that were measured.
 
-    Of a call of two both are meant; in a room the ways of somebody who never came are told otherwise (``judge``).
+    Of a call of two both are meant; in a room the ways of somebody who never came are told otherwise (``judge``). A way
+    that was heard, and of which this cannot be told, is named and left out: what a browser does not play is its own.
     """
     metrics = metric_named(budget.metric).each(result)
+    measured = tuple(each for each in metrics if not each.read(result).empty)
+    left_out = [each.way for each in metrics if each not in measured and each.way is not None]
     if result.room_of_many:
-        metrics = tuple(each for each in metrics if not each.read(result).empty) or metrics
+        metrics, left_out = measured or metrics, []
+    elif measured and all(_was_heard(way, result) for way in left_out):
+        metrics = measured
+    else:
+        left_out = []
     outcomes = [_judge(budget, metric, result) for metric in metrics]
     downwards = budget.op in ("<", "<=")
 
@@ -181,7 +189,16 @@ def evaluate(budget: Budget, result: Result) -> BudgetOutcome:
         value = (math.inf if downwards else -math.inf) if outcome.value is None else outcome.value
         return _WORSE.index(outcome.verdict), value if downwards else -value
 
-    return max(outcomes, key=badness)
+    worst = max(outcomes, key=badness)
+    if not left_out:
+        return worst
+    aside = f"{', '.join(way.replace('_', ' ') for way in left_out)}: heard, but this cannot be told of it"
+    return replace(worst, reason=f"{worst.reason}; {aside}" if worst.reason else aside)
+
+
+def _was_heard(way: str, result: Result) -> bool:
+    account = result.mouth_to_ear.get(Way(way))
+    return account is not None and account.heard > 0
 
 
 def written(value: float, unit: Unit) -> str:

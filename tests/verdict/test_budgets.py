@@ -117,6 +117,16 @@ def test_one_silent_direction_is_enough_to_be_inconclusive(make_result, make_ear
     assert found.reason == "callee to caller: nothing was measured"
 
 
+def test_a_way_that_was_heard_where_a_figure_cannot_be_told_is_named_and_left_out(make_result, make_ear):
+    ears = {"caller_to_callee": make_ear(0), "callee_to_caller": replace(make_ear(1), protection=None)}
+    found = outcome("mouth_to_ear.unplayed mean < 50%", make_result(mouth_to_ear=ears))
+    assert found.verdict == "met"
+    assert found.reason == "callee to caller: heard, but this cannot be told of it"
+    assert found.value == outcome("mouth_to_ear.caller_to_callee.unplayed mean < 50%", make_result()).value
+    of_it_alone = outcome("mouth_to_ear.callee_to_caller.unplayed mean < 50%", make_result(mouth_to_ear=ears))
+    assert (of_it_alone.verdict, of_it_alone.reason) == ("inconclusive", "nothing was measured")
+
+
 def test_too_few_samples_are_inconclusive_and_say_how_many_are_needed(make_result):
     found = outcome("join.first_audio p99 < 1h", make_result())
     assert (found.verdict, found.reason) == ("inconclusive", "p99 needs 100 samples, 20 were taken")

@@ -567,6 +567,8 @@ CHINESE_SENTENCES: Final[Mapping[str, str]] = {
     "95 % interval, which is open": "无界的 95% 区间",
     "several calls (--calls 5 or more)": "多打几次（--calls 5 或更多）",
     "{needed} samples": "{needed} 个样本",
+    "{way}: heard, but this cannot be told of it": "{way}：听到了，但此项无从得知",
+    "{why}; {way}: heard, but this cannot be told of it": "{why}；{way}：听到了，但此项无从得知",
     # Why a run is what it is (verdict/judge.py).
     "every budget that binds is about joins, and this engine makes none": "强制指标都关于进房，而此引擎不进房",
     "interrupted: only what was measured until then is here": "已中断：只有此前测到的数据",
