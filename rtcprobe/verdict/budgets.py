@@ -175,10 +175,10 @@ def evaluate(budget: Budget, result: Result) -> BudgetOutcome:
     """
     metrics = metric_named(budget.metric).each(result)
     measured = tuple(each for each in metrics if not each.read(result).empty)
-    left_out = [each.way for each in metrics if each not in measured and each.way is not None]
+    left_out = [each for each in metrics if each not in measured]
     if result.room_of_many:
         metrics, left_out = measured or metrics, []
-    elif measured and all(_was_heard(way, result) for way in left_out):
+    elif measured and all(_was_heard(each, result) for each in left_out):
         metrics = measured
     else:
         left_out = []
@@ -192,12 +192,16 @@ def evaluate(budget: Budget, result: Result) -> BudgetOutcome:
     worst = max(outcomes, key=badness)
     if not left_out:
         return worst
-    aside = f"{', '.join(way.replace('_', ' ') for way in left_out)}: heard, but this cannot be told of it"
+    ways = ", ".join(each.way.replace("_", " ") for each in left_out if each.way is not None)
+    aside = f"{ways}: heard, but this cannot be told of it"
     return replace(worst, reason=f"{worst.reason}; {aside}" if worst.reason else aside)
 
 
-def _was_heard(way: str, result: Result) -> bool:
-    account = result.mouth_to_ear.get(Way(way))
+def _was_heard(metric: Metric, result: Result) -> bool:
+    """Return whether ``metric`` is of a way's sound, which was heard: of a link or a picture that says nothing."""
+    if metric.over != "mouth_to_ear" or metric.way is None:
+        return False
+    account = result.mouth_to_ear.get(Way(metric.way))
     return account is not None and account.heard > 0
 
 

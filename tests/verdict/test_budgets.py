@@ -127,6 +127,13 @@ def test_a_way_that_was_heard_where_a_figure_cannot_be_told_is_named_and_left_ou
     assert (of_it_alone.verdict, of_it_alone.reason) == ("inconclusive", "nothing was measured")
 
 
+def test_of_a_link_that_told_nothing_the_sound_that_came_over_it_says_nothing(make_result):
+    link = make_result().link
+    untold = replace(link["callee_to_caller"], achieved=replace(link["callee_to_caller"].achieved, delay_p95_s=None))
+    found = outcome("link.delay p95 < 1h", make_result(link={**link, "callee_to_caller": untold}))
+    assert (found.verdict, found.reason) == ("inconclusive", "callee to caller: nothing was measured")
+
+
 def test_too_few_samples_are_inconclusive_and_say_how_many_are_needed(make_result):
     found = outcome("join.first_audio p99 < 1h", make_result())
     assert (found.verdict, found.reason) == ("inconclusive", "p99 needs 100 samples, 20 were taken")
