@@ -9,10 +9,11 @@ The model is without parity here: aiortc offers none.
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from statistics import median
 from time import process_time
 
-from rtcprobe.adaptation import FIGURES, Call, Settings, controller_of, figures_of, find_case
+from rtcprobe.adaptation import FIGURES, Call, controller_of, figures_of, find_case
 from rtcprobe.probe.adapting import Adapting
 
 
@@ -23,14 +24,7 @@ def main(name: str = "step", seeds: str = "8", controller: str = "gcc") -> None:
     modelled, called = [], []
     took_s = 0.0
     for seed in range(int(seeds)):
-        settings = Settings(
-            forward=case.link,
-            back=case.back,
-            length_s=case.length_s,
-            max_bps=case.max_bps,
-            seed=seed,
-            protects=False,
-        )
+        settings = replace(case.settings(seed), protects=False)
         modelled.append(figures_of(Call(settings, controller_of(controller)).run(), case.link))
         begun_s = process_time()
         called.append(figures_of(adapting.call(case, seed, lambda _: None).course, case.link))

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from rtcprobe.adaptation.degrading import DEGRADATIONS, Degradation
+from rtcprobe.adaptation.degrading import DEGRADATIONS, DEGRADES, Degradation
 from rtcprobe.adaptation.meeting import Flow
+from rtcprobe.adaptation.model import Settings
 from rtcprobe.errors import BadInputError, nearest
 from rtcprobe.link import LinkSpec, parse_link
 from rtcprobe.strictyaml import read_yaml
@@ -45,7 +46,18 @@ class Case:
     back: LinkSpec
     flows: tuple[Flow, ...] = (Flow(),)
     max_bps: float = _USUAL_MAX_BPS
-    degrades: Degradation = "maintain-framerate"
+    degrades: Degradation = DEGRADES
+
+    def settings(self, seed: int) -> Settings:
+        """Return one call of the model over it, from beginning to end."""
+        return Settings(
+            forward=self.link,
+            back=self.back,
+            length_s=self.length_s,
+            max_bps=self.max_bps,
+            seed=seed,
+            degrades=self.degrades,
+        )
 
 
 def _folder() -> Path:
@@ -95,7 +107,7 @@ def _case(written: object, path: Path) -> Case:
         back=back,
         flows=flows,
         max_bps=_max_bps(written.get("max")),
-        degrades=_degrades(written.get("degradation", "maintain-framerate")),
+        degrades=_degrades(written.get("degradation", DEGRADES)),
     )
 
 

@@ -14,9 +14,11 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-__all__ = ["DEGRADATIONS", "SIZES", "Degradation", "Degrading"]
+__all__ = ["DEGRADATIONS", "DEGRADES", "SIZES", "Degradation", "Degrading"]
 
 Degradation = Literal["maintain-framerate", "maintain-resolution", "balanced"]
+DEGRADES: Final[Degradation] = "maintain-framerate"
+"""What cameras do where nothing is said."""
 DEGRADATIONS: Final[tuple[Degradation, ...]] = ("maintain-framerate", "maintain-resolution", "balanced")
 
 SIZES: Final = ((640, 480), (480, 360), (320, 240), (240, 180))

@@ -28,7 +28,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from rtcprobe.adaptation.adjuster import BitrateAdjuster
-from rtcprobe.adaptation.degrading import SIZES, Degradation, Degrading
+from rtcprobe.adaptation.degrading import DEGRADES, SIZES, Degradation, Degrading
 
 __all__ = ["FPS", "SIZES", "Encoder", "RateControl", "default_max_bps"]
 
@@ -235,7 +235,7 @@ class Encoder:
         max_bps: float | None,
         *,
         scales: bool = True,
-        degrades: Degradation = "maintain-framerate",
+        degrades: Degradation = DEGRADES,
     ) -> None:
         self.degrading = Degrading(degrades, FPS)
         self.dropped = 0

@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 
 from rtcprobe.adaptation.course import Course
-from rtcprobe.adaptation.degrading import Degradation
+from rtcprobe.adaptation.degrading import DEGRADES, Degradation
 from rtcprobe.adaptation.far import Agenda, owner_of
 from rtcprobe.adaptation.model import Call, Settings, controller_of
 from rtcprobe.link import Fate, Link, LinkSpec, Tcp
@@ -62,7 +62,7 @@ def meet(
     controller: str,
     seed: int,
     max_bps: float = 4e6,
-    degrades: Degradation = "maintain-framerate",
+    degrades: Degradation = DEGRADES,
 ) -> list[Course]:
     """Return the course of every flow over one line."""
     seeds = np.random.SeedSequence(seed).spawn(2 + len(flows))

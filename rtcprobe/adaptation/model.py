@@ -27,7 +27,7 @@ from typing import Any, Final
 import numpy as np
 
 from rtcprobe.adaptation.course import Course, Tally
-from rtcprobe.adaptation.degrading import Degradation
+from rtcprobe.adaptation.degrading import DEGRADES, Degradation
 from rtcprobe.adaptation.encoder import FPS, Encoder
 from rtcprobe.adaptation.far import Agenda, FarEnd, Line, owner_of
 from rtcprobe.adaptation.own import OwnReports
@@ -76,7 +76,7 @@ class Settings:
     """A voice packet with all its headers, 50 a second: Opus at some 25 kb/s."""
     protects: bool = True
     """RED and ULPFEC are negotiated, where the controller is one that has them."""
-    degrades: Degradation = "maintain-framerate"
+    degrades: Degradation = DEGRADES
 
 
 def controller_of(written: str) -> Controller:

@@ -252,6 +252,7 @@ def _cases(scenarios: tuple[str, ...], line: str | None, length: str | None, *, 
         BadInputError: one that cannot be meant.
     """
     from rtcprobe.adaptation import Flow, case_names, case_of_link, find_case
+    from rtcprobe.adaptation.degrading import DEGRADES
     from rtcprobe.units import parse_duration
 
     if line is not None and scenarios:
@@ -273,23 +274,20 @@ def _cases(scenarios: tuple[str, ...], line: str | None, length: str | None, *, 
                 + (f"{len(case.flows)} flows" if several else "a flow that comes later, pauses or is farther away"),
                 "a target is called once, from beginning to end: leave it out",
             )
+        if alone and case.degrades != DEGRADES:
+            raise BadInputError(
+                f"scenario {case.name} has degradation {case.degrades}",
+                f"that is the model's to follow, real calls have {DEGRADES}: leave it, or --target, out",
+            )
     return cases
 
 
 def _runs(case: Case, controller: str, seed: int) -> list[Course]:
     """Return the course of every flow of one call of the model."""
-    from rtcprobe.adaptation import Call, Flow, Settings, controller_of, meet
+    from rtcprobe.adaptation import Call, Flow, controller_of, meet
 
     if case.flows == (Flow(),):
-        settings = Settings(
-            forward=case.link,
-            back=case.back,
-            length_s=case.length_s,
-            max_bps=case.max_bps,
-            seed=seed,
-            degrades=case.degrades,
-        )
-        return [Call(settings, controller_of(controller)).run()]
+        return [Call(case.settings(seed), controller_of(controller)).run()]
     return meet(
         case.flows,
         case.link,

@@ -220,3 +220,15 @@ def test_nothing_is_said_of_a_size_that_nobody_knows(codec, placed, rtcprobe, tm
     assert ("height of the picture" in page) == known
     (call,) = json.loads((tmp_path / "a.json").read_text())["scenarios"][0]["calls"]
     assert call["height"] == [480 if known else None] * 5
+
+
+def test_a_rule_of_degradation_that_real_calls_do_not_follow_is_refused_and_not_ignored(rtcprobe, tmp_path):
+    path = tmp_path / "balanced.yaml"
+    path.write_text(
+        "about: a line\nsource: ours\nlength: 5s\nlink: rate 1mbit\nback: delay 10ms\ndegradation: balanced\n",
+        encoding="utf-8",
+    )
+    code, out, err = rtcprobe("adapt", "-q", str(path), "--target", "loopback")
+    assert code == 2
+    assert "scenario balanced has degradation balanced" in err
+    assert not out
