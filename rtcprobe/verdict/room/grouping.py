@@ -76,7 +76,9 @@ def together(ears: Sequence[Account]) -> Account:
         samples=tuple(
             # Two ways have a marker 1 each; in one account they would be taken for the same one, and paired with
             # another's.
-            replace(each, marker=place * _APART + each.marker) for place, ear in enumerate(ears) for each in ear.samples
+            replace(each, marker=place * _APART + each.marker)
+            for place, ear in enumerate(ears)
+            for each in ear.samples
         ),
         missed=tuple(
             replace(each, marker=place * _APART + each.marker) for place, ear in enumerate(ears) for each in ear.missed
