@@ -52,10 +52,7 @@ _WIDE = "\u2e80-\u9fff\uff00-\uff60"
 _CLOSES = "\uff0c\u3002\uff1b\uff1a\u3001\uff01\uff1f\uff09\u300b\u300d"
 """Full-width comma, stop, semicolon, colon, enumeration comma, exclamation and question mark, closing brackets."""
 
-# A word of other letters, or one Chinese character, each with the marks that close it; or blanks.
-_PIECES = re.compile(rf"[^\s{_WIDE}{_CLOSES}]+[{_CLOSES}]*|[{_WIDE}][{_CLOSES}]*|[{_CLOSES}]+|\s+")
-
-# A word, a Chinese character, or a blank; each with the marks behind it that close.
+# piece = word *closes / wide *closes / 1*closes / 1*blank      a word is of other letters; wide is one Chinese character
 _PIECES = re.compile(rf"[^\s{_WIDE}{_CLOSES}]+[{_CLOSES}]*|[{_WIDE}][{_CLOSES}]*|[{_CLOSES}]+|\s+")
 
 _ASCII = str.maketrans({"─": "-", "█": "#", "▌": "#", "→": ">", "–": "-", "·": "-", "…": ".", "±": "~", "◄": "<"})
