@@ -90,7 +90,6 @@ class Fleet:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._roster = Roster(self._now_s)
         self._refused = ""
-        # Two reloads at once (SIGHUP and POST) would each be whole, but the older could come last.
         self._reloading = asyncio.Lock()
         self._on_demand = 0
         self._lag: asyncio.Task[None] | None = None
