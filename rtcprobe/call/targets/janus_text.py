@@ -28,6 +28,7 @@ from aiortc import RTCPeerConnection, RTCRtpTransceiver
 
 from rtcprobe.call.channel import Channel, ChannelEnd, ChannelWanted, drained, opened
 from rtcprobe.call.ends.connecting import Connecting
+from rtcprobe.call.faults import quoted
 from rtcprobe.call.janus import JanusHandle, JanusSession
 from rtcprobe.call.peer import UNDER_WAY_S, Peer
 from rtcprobe.call.targets.base import CallSetup
@@ -253,7 +254,7 @@ class _TextChannel(Channel):
         """Take what the room says: that it let us in, or did not; a message."""
         try:
             said = json.loads(data) if isinstance(data, (str, bytes)) else None
-        except ValueError:
+        except (ValueError, RecursionError):  # whatever is raised here ends all of the transport
             said = None
         what = said.get("textroom") if isinstance(said, dict) else None
         if said is None or what is None:
@@ -262,7 +263,7 @@ class _TextChannel(Channel):
         if what == "success" and not self._is_open.is_set():
             self._opened()
         elif what == "error" and not self._is_open.is_set():
-            self.refused = f"{self.side}: TextRoom {self._room} of Janus refused: {said.get('error')}"
+            self.refused = f"{self.side}: TextRoom {self._room} of Janus refused, {quoted(str(said.get('error')))}"
         elif what == "message" and said.get("from") in self.wanted.reads:
             self._take(str(said["from"]), said.get("text"))
 
