@@ -60,8 +60,10 @@ class Cast(NamedTuple):
     servers: Mapping[str, Site] = {}
 
 
-def cast_of(written: Mapping[str, Any], folder: Path) -> Cast:
+def cast_of(written: Mapping[str, Any], folder: Path, *, traces: Path | None = None) -> Cast:
     """Return what the complete settings ``written`` say; files that links and mouths name are looked for in ``folder``.
+
+    ``traces``: where those of the key ``link`` are, if that is another one.
 
     Raises:
         BadInputError: both shapes, or something in them that cannot be meant.
@@ -70,11 +72,11 @@ def cast_of(written: Mapping[str, Any], folder: Path) -> Cast:
         for key in _ROOM:
             if key in written:
                 raise BadInputError(f"{key} is written, and no parties", "write parties in place of caller and callee")
-        return _pair(written, folder, servers_of(written))
+        return _pair(written, folder, traces or folder, servers_of(written))
     for key in _PAIR:
         if key in written:
             raise BadInputError(f"parties and {key} both say who takes part", f"leave {key} out")
-    return _room(written, folder, servers_of(written))
+    return _room(written, folder, traces or folder, servers_of(written))
 
 
 def within(place: str, build: Callable[[Any], _T], written: Any) -> _T:
@@ -85,7 +87,7 @@ def within(place: str, build: Callable[[Any], _T], written: Any) -> _T:
         raise error.within(place) from error
 
 
-def _pair(written: Mapping[str, Any], folder: Path, servers: Mapping[str, Site]) -> Cast:
+def _pair(written: Mapping[str, Any], folder: Path, traces: Path, servers: Mapping[str, Site]) -> Cast:
     parties = tuple(_party(name, _site(name, written.get(name, {}), folder), {}, written, folder) for name in _PAIR)
     if servers:
         if written["link"] != {}:
@@ -93,11 +95,11 @@ def _pair(written: Mapping[str, Any], folder: Path, servers: Mapping[str, Site])
                 "link leads from caller to callee, past the server between them", "write parties, and legs to the sfu"
             )
         return Cast(parties, {}, (), _signaling(written, beside=None), servers)
-    legs = {Leg(direction): link for direction, link in _links(written["link"], folder).items()}
+    legs = {Leg(direction): link for direction, link in _links(written["link"], traces).items()}
     return Cast(parties, legs, (), _signaling(written, beside="callee"))
 
 
-def _room(written: Mapping[str, Any], folder: Path, servers: Mapping[str, Site]) -> Cast:
+def _room(written: Mapping[str, Any], folder: Path, traces: Path, servers: Mapping[str, Site]) -> Cast:
     named: Mapping[str, Any] = written["parties"]
     if len(named) < len(_PAIR):
         raise BadInputError(f"parties has {len(named)}: nobody to call", "name two or more, such as ana and ben")
@@ -110,14 +112,14 @@ def _room(written: Mapping[str, Any], folder: Path, servers: Mapping[str, Site])
     script = tuple(parse_cue(line) for line in written.get("script", ()))
     if servers:
         there = [Leg.between(name, server) for name in named for server in servers]
-        legs = _legs(written, [each for leg in there for each in (leg, leg.back)], folder)
+        legs = _legs(written, [each for leg in there for each in (leg, leg.back)], folder, traces)
         return Cast(parties, legs, script, _signaling(written, beside=None), servers)
     if _calls_outside(written):
         there = [Leg.between(name, _FAR) for name in named]
-        legs = _legs(written, [each for leg in there for each in (leg, leg.back)], folder)
+        legs = _legs(written, [each for leg in there for each in (leg, leg.back)], folder, traces)
         _placed_outside(parties, legs, written)
         return Cast(parties, legs, script, _signaling(written, beside=None))
-    legs = _legs(written, [Leg.between(*pair) for pair in permutations(named, 2)], folder)
+    legs = _legs(written, [Leg.between(*pair) for pair in permutations(named, 2)], folder, traces)
     beside = None if "region" in written.get("signaling", {}) else parties[-1].name
     _placed(parties, legs, beside)
     return Cast(parties, legs, script, _signaling(written, beside=beside))
@@ -250,7 +252,7 @@ def _placed_outside(parties: tuple[Party, ...], legs: Mapping[Leg, LinkSpec], wr
                 )
 
 
-def _legs(written: Mapping[str, Any], between: Sequence[Leg], folder: Path) -> dict[Leg, LinkSpec]:
+def _legs(written: Mapping[str, Any], between: Sequence[Leg], folder: Path, traces: Path) -> dict[Leg, LinkSpec]:
     """Return the legs there are: those named, and of those ``between`` whom ``link`` leads, that for the rest."""
     own = written.get("legs", {})
     if not isinstance(own, Mapping):
@@ -259,7 +261,7 @@ def _legs(written: Mapping[str, Any], between: Sequence[Leg], folder: Path) -> d
         way = next(key for key in written["link"] if key in BOTH_LEGS)
         raise BadInputError(f"link.{way} is of a caller and a callee", f"name the leg: legs.{between[0]}")
     given = {within("legs", Leg, name): link for name, link in own.items()}
-    everywhere = None if written["link"] == {} else _link("link", written["link"], folder)
+    everywhere = None if written["link"] == {} else _link("link", written["link"], traces)
     found: dict[Leg, LinkSpec] = {}
     for leg in between:
         if leg in given:

@@ -104,15 +104,16 @@ def parse_scenario(
         written = deepcopy(_load(text))
         for setting in settings:
             _set(written, setting)
-        # A file named on the command line is looked for where the command was given.
+        folder = Path() if folder is None else folder
+        # A trace that a link names on the command line is looked for where the command was given; all else that the
+        # scenario names, its speech above all, stays beside it.
         here = any(setting.lstrip().startswith("link") for setting in settings)
-        folder = Path() if here or folder is None else folder
         written = with_files_read(written, folder)
         complete = cast("dict[str, Any]", _with_defaults(written, scenario_schema()))
         _validate(complete)
         complete = spelled_out(complete)
         _placed(complete)
-        return _convert(complete, folder)
+        return _convert(complete, folder, traces=Path() if here else folder)
     except BadInputError as error:
         raise error.within(called) from error
 
@@ -300,8 +301,8 @@ def _shown(value: object) -> str:
     return value if isinstance(value, str) and value else repr(value)
 
 
-def _convert(written: Mapping[str, Any], folder: Path) -> Scenario:
-    people = cast_of(written, folder)
+def _convert(written: Mapping[str, Any], folder: Path, *, traces: Path) -> Scenario:
+    people = cast_of(written, folder, traces=traces)
     return Scenario(
         name=written["name"],
         serves=written.get("serves", ""),
