@@ -59,6 +59,7 @@ class Rehearsal:
 
     def __init__(self, payloads: Sequence[bytes], *, once: int = 0, turn: int = 0) -> None:
         self.payloads = payloads[:MOST_FRAMES]
+        # States are kept at every second place: with an odd turn no two of them would be a turn apart.
         self._once, self._turn = once, turn if turn % _EVERY == 0 else 0
         self._again: int | None = None  # from this place on all is as it was a turn before
         self._decoder = OpusDecoder()
@@ -74,6 +75,8 @@ class Rehearsal:
     def sound(self, place: int) -> Pcm:
         """Return the samples of the payload at ``place``, read-only, shape (samples,)."""
         sound = self._sound
+        # Once the states of two rounds are equal, all that is to come is known, and nothing is decoded any
+        # more.
         while len(sound) <= place and self._again is None:
             sound.append(self._kept(self._decoder.decode(self.payloads[len(sound)])))
             if len(sound) % _EVERY == 0:
@@ -113,11 +116,13 @@ class Rehearsal:
         if not sound:
             self._whole = np.empty(len(self.payloads) * size, dtype=np.float32)
         elif size != len(sound[0]):
+            # Packets of several lengths: there is no one array to cut from, and never will be.
             self._whole = self._whole[:0]
         if len(self._whole):
             begin = len(sound) * size
             self._whole[begin : begin + size] = pcm
             pcm = self._whole[begin : begin + size]
+        # It is handed out to every call; one that wrote to it would change the others.
         pcm.flags.writeable = False
         return pcm
 
@@ -131,6 +136,8 @@ class Rehearsal:
         """Note whether the state before ``place`` is what it was a turn before."""
         if not self._turn or self._again is not None or place < self._once:
             return
+        # ``find`` looks that far ahead: folded onto the first round, it must not run off the end of what is
+        # kept.
         enough = len(self.payloads) >= place + self._turn + _LONGEST_GAP
         if enough and self._states[-1] == self._states[-1 - self._turn // _EVERY]:
             self._again = place
@@ -162,6 +169,8 @@ class Rehearsal:
         kept, state = b"".join(self._states[place // _EVERY]), decoder.state()
         if kept == state or conceals or not same:
             return kept == state
+        # Rule 3: what differs lies within one small stretch, where the structures of concealment are. Should
+        # more differ, the real decoder goes on: that is slower, never wrong.
         apart = np.flatnonzero(np.frombuffer(kept, dtype=np.uint8) != np.frombuffer(state, dtype=np.uint8))
         return bool(apart[-1] - apart[0] < _SPAN_BYTES)
 
@@ -195,8 +204,12 @@ class RehearsedDecoder:
             if known:
                 self._place = rehearsal.folded(place + 1)
                 return rehearsal.sound(place)
+            # Something else came than the programme: from here on a real decoder, with the state that it
+            # would have by now.
             self._real = rehearsal.decoder_before(place)
         sound = self._real.decode(payload)
+        # A packet was lost, and this is a later one. Whether sound and state are the programme's again by
+        # then is looked at where a state is kept; until they are, every packet is decoded.
         found = place if known else rehearsal.find(payload, place)
         if found is not None:
             if rehearsal.is_state_before(found + 1, self._real, sound, conceals=self._conceals):

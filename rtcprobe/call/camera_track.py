@@ -95,6 +95,8 @@ class CameraTrack(EncodedTrack):
 
     def _begin(self, now_s: float) -> tuple[float, int]:
         before = self.before
+        # Several connections may have been made before one carried anything, as
+        # where a party left while it was joining.
         while before is not None and before.started_s is None:  # over that connection nothing was ever sent
             before = before.before
         if before is not None and before.started_s is not None:

@@ -32,6 +32,7 @@ __all__ = ["Decoder", "Encoder", "luma_of", "made_by"]
 
 _ENCODERS: Final[Mapping[VideoCodec, str]] = {"vp8": "libvpx", "h264": "libx264"}
 _DECODERS: Final[Mapping[VideoCodec, str]] = {"vp8": "vp8", "h264": "h264"}
+# Nine hours at 30 a second: calls send key frames when they are asked for, not by the clock.
 _NEVER: Final = 1_000_000  # frames from one key frame to the next, unless one is asked for
 _KEY_FRAME_BUFFER_MS, _KEY_FRAME_SHARE = 600, 0.5
 
@@ -59,6 +60,7 @@ class Encoder:
         context.thread_count = 1
         context.options = _OPTIONS[settings.codec](settings)
         if settings.codec == "vp8":
+            # The widest range: with browsers' 56 libvpx would skip frames instead, see above.
             context.qmin, context.qmax = 2, 63
         else:
             context.profile = "Baseline"
@@ -75,6 +77,8 @@ class Encoder:
         frame.pts = self._count
         self._count += 1
         packets = self._context.encode(frame)
+        # The mouth's pace is one frame a picture: an encoder with look-ahead would shift every frame's
+        # instant.
         if len(packets) != 1:
             raise MeasurementError(f"the encoder gave {len(packets)} frames for one picture", "use another FFmpeg")
         return bytes(packets[0])
@@ -103,6 +107,7 @@ class Decoder:
 def luma_of(picture: av.VideoFrame) -> Luma:
     """Return the brightness of ``picture``, shape (height, width); it stays FFmpeg's memory."""
     plane = picture.planes[0]
+    # FFmpeg's rows are longer than the picture, to be aligned: the rest is cut off, not copied.
     rows: Luma = np.frombuffer(memoryview(plane), dtype=np.uint8).reshape(-1, plane.line_size)
     return rows[: picture.height, : picture.width]
 

@@ -55,6 +55,7 @@ class Film:
         Raises:
             MeasurementError: FFmpeg cannot encode them.
         """
+        # Only the first take is kept on disk: where later ones begin hangs on what was lost in a call.
         take = self._take(0)
         if len(take.frames) >= count:
             return
@@ -169,6 +170,8 @@ class Reel:
         Raises:
             MeasurementError: FFmpeg cannot encode it.
         """
+        # A request for a key frame begins another take; several while one is under way begin it once, with
+        # this frame.
         since = self._since = index if key or self._since is None else self._since
         place = self.places[index] = Place(since, index)
         return self._format.packets(self.film.frame(place), index)
@@ -191,6 +194,8 @@ class _Take:
     def begin_with(self, frames: list[bytes]) -> None:
         """Have ``frames``, which were kept."""
         self.frames = frames
+        # Where more frames are asked for than were kept, ``_caught_up`` encodes those again, for the state
+        # behind them.
         self._encoder = None
 
     def frame(self, number: int) -> bytes:

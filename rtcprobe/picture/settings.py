@@ -25,6 +25,8 @@ _LEAST_SIZE: Final = (160, 90)
 """The smallest at which every undamaged number was read."""
 _MOST_MACROBLOCKS: Final = 3600
 """Of 16x16 pixels: what level 3.1 of H.264 allows, which is what calls negotiate (42e01f). Source: H.264 table A-1."""
+# From one a second to what cameras usually give at most; the rates are wider than what either encoder keeps
+# to (``glass``): they catch slips of the unit.
 _FPS: Final = (1, 60)
 _BITRATE_BPS: Final = (10_000, 20_000_000)
 

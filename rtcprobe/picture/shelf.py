@@ -49,6 +49,8 @@ class Shelf:
         try:
             # A zip file: its CRC is looked at. Opened here, as numpy leaves one that it cannot read open.
             with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
+                # Of the name only a hash is the file's name: a collision, or a file put there by hand, is no
+                # film of ours.
                 if str(kept["name"]) != name or len(kept["sizes"]) < count:
                     return None
                 edges = np.concatenate(([0], np.cumsum(kept["sizes"][:count])))
@@ -56,6 +58,8 @@ class Shelf:
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
         with suppress(OSError):
+            # Used now: those go first that were not used for longest, and the time of access is not kept on
+            # many file systems.
             path.touch()
         return [data[begin:end] for begin, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)]
 
