@@ -19,6 +19,7 @@ from rtcprobe.recording import CameVideo, Departure, Glimpse, Looked
 
 __all__ = ["look"]
 
+# Receivers count in microseconds, recordings in seconds.
 _US = 1_000_000
 
 

@@ -50,6 +50,8 @@ class PlayoutChoice:
             BadInputError: an unknown policy, a delay without its unit, one missing or one too many.
         """
         policy, colon, delay = text.partition(":") if isinstance(text, str) else ("", "", "")
+        # ``policy = "neteq" [":" duration] / "fixed:" duration / "aiortc"``; a colon without a delay is a
+        # slip, not none.
         if policy == "neteq" and bool(colon) == bool(delay):
             return cls(policy="neteq", delay_s=parse_duration(delay) if delay else None)
         if policy == "fixed" and delay:
@@ -165,6 +167,8 @@ def gaps(trace: NetEqTrace) -> tuple[list[int], list[int]]:
     lost: list[int] = []
     length, begun = 0, False
     for operation in trace.operations.tolist():
+        # Before the first sound ``begun`` is nought, and so is what is added: the wait for the first packet
+        # is no gap.
         if operation in (expand, muted):
             length += begun
             continue
