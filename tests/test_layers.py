@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent / "rtcprobe"
 LEVELS = (
     ("__init__", "lazily"),
     ("errors",),
-    ("textfiles",),
+    ("textfiles", "shelf"),
     ("strictyaml",),
     ("units", "secrets", "ways", "wrapping"),
     ("link", "audio", "picture", "messages", "playout", "control", "quality", "timeline", "ice"),
