@@ -135,7 +135,7 @@ def measured(checkout: Path) -> dict[str, float]:
 
 def worked(checkout: Path, *asked: str, **environment: str) -> list[float]:
     """Return what ``_WORK`` prints in a process of ``checkout``."""
-    command = [checkout / ".venv" / "bin" / "python", "-c", _WORK, *asked]
+    command: list[str | Path] = [checkout / ".venv" / "bin" / "python", "-c", _WORK, *asked]
     done = subprocess.run(
         command, cwd=checkout, env={**os.environ, **environment}, capture_output=True, text=True, check=True
     )

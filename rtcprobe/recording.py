@@ -61,6 +61,8 @@ class Departures(Sequence[Departure]):
     __slots__ = ("_at_s", "_sequence", "_size", "_ssrc", "_timestamp")
 
     def __init__(self) -> None:
+        # Types as wide as what RTP carries: 16 bits of sequence, 32 of timestamp and SSRC, and a UDP
+        # datagram's 16 of length.
         self._at_s = array("d")
         self._sequence = array("H")
         self._timestamp = array("I")
@@ -203,6 +205,8 @@ class Said:
         left = Left(self.departures)
         assert self.started_s is not None
         away_s = left.at_s - ((left.timestamp - left.timestamp[0]) % 2**32) / self.clock_hz
+        # How long a packet is, by the usual step from one to the next: DTX and losses before the wire make
+        # others longer.
         whole_s = float(np.median(np.diff(left.timestamp) % 2**32)) / self.clock_hz if len(left) > 1 else 0.02
         grid_s = self.late_from_s if self.late_s else self.started_s
         since_s = float(np.percentile(away_s, 5)) - grid_s

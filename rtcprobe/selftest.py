@@ -42,6 +42,7 @@ SETTINGS = (
 )
 
 _SPEECH_S = 13.0  # every code once, and two of them twice
+# The middle two are on no grid of samples, packets or ticks; the first and the last on that of the ticks.
 _DELAYS_S = (0.0, 0.0123456789, 0.1000073, 0.4)
 _PLAYOUT_S = 0.060
 

@@ -70,6 +70,8 @@ class Shelf:
         except OSError:
             return None
         if frames is not None:
+            # Used now: those go first that were not used for longest, and the time of access is not kept on many file
+            # systems.
             with suppress(OSError):
                 path.touch()
         return frames
@@ -126,6 +128,7 @@ def _unpacked(data: bytes, name: str, count: int) -> list[bytes] | None:
     named = name.encode()
     begin = _CRC.size + _HEAD.size
     behind = begin + len(named)
+    # Of the name only a hash is the file's name: a collision, or a file put there by hand, is nothing of ours.
     if data[begin:behind] != named or data[: _CRC.size] != _CRC.pack(zlib.crc32(memoryview(data)[_CRC.size :])):
         return None
     length, held = _HEAD.unpack_from(data, _CRC.size)

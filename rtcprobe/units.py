@@ -64,6 +64,7 @@ def parse_rate(text: object) -> float:
         BadInputError: not a number with a unit, or bytes (``40kB/s``).
     """
     number, unit = _split(text)
+    # Units are read without regard to case, but for this one letter: b and B differ by eight.
     bits = _RATE.get(unit.lower())
     if bits is not None and "B" in unit and unit[unit.index("B") :].lower() in ("b/s", "bps"):
         raise BadInputError(

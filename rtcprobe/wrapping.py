@@ -21,6 +21,8 @@ def unwrapped(value: Number, near: int, bits: int) -> Number:
     """Return the number nearest to ``near`` whose last ``bits`` are those of ``value``; of arrays, each."""
     cycle = 1 << bits
     ahead = (value - near) % cycle
+    # ``ahead`` is 0 to cycle - 1; what is more than half a cycle ahead is nearer behind. Python's % is never
+    # negative, for arrays too.
     return near + ahead - cycle * (ahead > cycle // 2)
 
 
@@ -29,6 +31,8 @@ def counted_on(values: npt.NDArray[np.unsignedinteger], bits: int) -> Ints:
     wide = values.astype(np.int64)
     if not len(wide):
         return wide
+    # Each step is wrapped to the nearest to nought, and the steps are added up: what the loop of an
+    # ``Unwrapper`` does.
     steps: Ints = np.concatenate([wide[:1], unwrapped(np.diff(wide), 0, bits)])
     return np.cumsum(steps)
 

@@ -62,6 +62,7 @@ class Rehearsal:
 
     def __init__(self, payloads: Sequence[bytes], *, once: int = 0, turn: int = 0) -> None:
         self.payloads = payloads[:MOST_FRAMES]
+        # States are kept at every second place: with an odd turn no two of them would be a turn apart.
         self._once, self._turn = once, turn if turn % _EVERY == 0 else 0
         self._again: int | None = None  # from this place on all is as it was a turn before
         self._conceals = False  # whether anybody may ask it to: then only equal states will do
@@ -79,6 +80,8 @@ class Rehearsal:
     def sound(self, place: int) -> Pcm:
         """Return the samples of the payload at ``place``, read-only, shape (samples,)."""
         sound = self._sound
+        # Once the states of two rounds are equal, all that is to come is known, and nothing is decoded any
+        # more.
         while len(sound) <= place and self._again is None:
             sound.append(self._kept(self._decoder.decode(self.payloads[len(sound)])))
             if len(sound) % _EVERY == 0:
@@ -114,11 +117,13 @@ class Rehearsal:
         if not sound:
             self._whole = np.empty(len(self.payloads) * size, dtype=np.float32)
         elif size != len(sound[0]):
+            # Packets of several lengths: there is no one array to cut from, and never will be.
             self._whole = self._whole[:0]
         if len(self._whole):
             begin = len(sound) * size
             self._whole[begin : begin + size] = pcm
             pcm = self._whole[begin : begin + size]
+        # It is handed out to every call; one that wrote to it would change the others.
         pcm.flags.writeable = False
         return pcm
 
@@ -132,6 +137,8 @@ class Rehearsal:
         """Note whether the state before ``place`` is what it was a turn before."""
         if not self._turn or self._again is not None or place < self._once:
             return
+        # ``find`` looks that far ahead: folded onto the first round, it must not run off the end of what is
+        # kept.
         if len(self.payloads) < place + self._turn + _LONGEST_GAP:
             return
         latest, earlier = self._states[-1], self._states[-1 - self._turn // _EVERY]
@@ -191,6 +198,7 @@ def _decode_alike(one: _State, other: _State) -> bool:
         return False
     # Where two pieces differ, they are neighbours.
     a, b = (np.frombuffer(b"".join(state[places[0] : places[-1] + 1]), dtype=np.uint8) for state in (one, other))
+    # Should more differ, the real decoder goes on: that is slower, never wrong.
     apart = np.flatnonzero(a != b)
     return bool(apart[-1] - apart[0] < _SPAN_BYTES)
 
@@ -217,8 +225,12 @@ class RehearsedDecoder:
             if known:
                 self._place = rehearsal.folded(place + 1)
                 return rehearsal.sound(place)
+            # Something else came than the programme: from here on a real decoder, with the state that it
+            # would have by now.
             self._real = rehearsal.decoder_before(place)
         sound = self._real.decode(payload)
+        # A packet was lost, and this is a later one. Whether sound and state are the programme's again by
+        # then is looked at where a state is kept; until they are, every packet is decoded.
         found = place if known else rehearsal.find(payload, place)
         if found is not None:
             if rehearsal.is_state_before(found + 1, self._real, sound, conceals=self._conceals):

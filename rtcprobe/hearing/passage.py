@@ -32,7 +32,7 @@ LOOK_AHEAD_SAMPLES = 312
 
 _CYCLE = 1 << 32
 # As long as a call may be (``scenario.plans``): a damaged timestamp must not ask for more memory.
-_LONGEST_SAMPLES = 4 * 3600 * 48_000
+_LONGEST_SAMPLES = 4 * 3600 * RTP_CLOCK_HZ
 
 
 class Passage:

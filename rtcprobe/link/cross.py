@@ -71,6 +71,7 @@ MOST_PACKETS_PER_S: Final = 1e4
 MOST_FLOWS: Final = 20
 """Whoever is next is looked for among all of them, at every packet and every look of each."""
 
+# Of a round trip, a pulse, a mean while: longer ones would fall into few calls, and say nothing of any.
 _LONGEST_S: Final = 60.0
 
 _FETCHING: Final = 0.2
@@ -128,6 +129,7 @@ class Pulses:
         _need_peak(self.peak_bps)
         if not TICK_S <= self.for_s <= _LONGEST_S:
             raise BadInputError(f"for {format_duration(self.for_s)} is impossible", "give 1ms to 60s")
+        # A pause of a tick at least, or the pulses would be one.
         if not self.for_s + TICK_S <= self.every_s <= 2 * _LONGEST_S:
             raise BadInputError(
                 f"every {format_duration(self.every_s)} is no longer than for {format_duration(self.for_s)}",
@@ -228,6 +230,7 @@ class Crossing:
 
     def advance(self, now_s: float) -> None:
         """Let the flows send everything up to ``now_s``."""
+        # Rule 2; without a silence ``until_s`` lies before now, and nobody moves.
         self.stand_still(now_s - REMEMBERED_S)
         queue = self._queue
         while True:

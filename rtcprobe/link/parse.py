@@ -61,6 +61,7 @@ _NEEDS: Final = {
 _MOST_DIGITS: Final = 15
 """Of a count; Python refuses to read a number of some thousands."""
 
+# What says when, not what: it stands beside the schedule, never in an entry of it.
 _TIMED: Final = frozenset({"outages", "handovers", "schedule", "repeat"})
 
 
@@ -85,6 +86,7 @@ def parse_link(link: str | Mapping[str, Any], *, folder: Path | None = None) -> 
         need_known("schedule key", entry, ("at", *(key for key in LINK_KEYS if key not in _TIMED)))
         if len(entry) == 1:
             raise BadInputError(f"at {entry['at']} changes nothing", "write after it what changes then: rate 600kbit")
+        # Rule 3: from the entry before, not from the link as it began.
         steady = _changed(steady, {key: value for key, value in entry.items() if key != "at"})
         fields = _Steady(steady, folder).fields()
         if not fields["rate"]:
@@ -109,6 +111,8 @@ class _Steady:
         self._written = written
         self._folder = folder or Path()
         for row in _RIVALS:
+            # Of each way the key that stands first in the list of keys: sets have no order, and a refusal
+            # must not change.
             used = [min(ways & written.keys(), key=tuple(LINK_KEYS).index) for ways in row if ways & written.keys()]
             if len(used) > 1:
                 raise BadInputError(f"{used[0]} and {used[1]} are both given", "leave one out")
@@ -287,6 +291,7 @@ def _slot(written: object) -> Slot:
             raise BadInputError(
                 f"slot max {format_duration(most_s)} is below min {format_duration(least_s)}", "give min, then max"
             )
+        # Uniform between the two, as netem draws it: a half-width around their mean.
         interval = Delay(base_s=(least_s + most_s) / 2, jitter_s=(most_s - least_s) / 2)
     packets = _count("slot packets", keys["packets"]) if "packets" in keys else None
     if packets is not None and packets != int(packets):
@@ -305,8 +310,10 @@ def _changed(steady: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, A
         named = [ways for ways in row if ways & entry.keys() - dropped]
         if named:
             dropped |= {key for ways in row if ways not in named for key in ways}
+    # A burst speaks of ``loss``: with it gone it would be refused as a leftover that nobody wrote.
     if dropped & {"loss"}:
         dropped |= {"burst"}
+    # Another AQM does not inherit the figures of the one before it, whose meaning differs.
     if "aqm" in entry:
         dropped |= {"aqm_target", "aqm_interval", "aqm_max"} - entry.keys()
     return {key: value for key, value in {**steady, **entry}.items() if key not in dropped}
@@ -321,6 +328,7 @@ def _read(parse: Callable[[object], _T], written: Mapping[str, Any], key: str, d
 
 
 def _limit(written: object) -> Limit:
+    # YAML and a calculation both make 50.0 of 50.
     if isinstance(written, float) and written.is_integer():
         written = int(written)
     text = str(written).strip().lower().removesuffix("packets").strip()

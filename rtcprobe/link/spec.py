@@ -77,6 +77,7 @@ class Rate:
             raise BadInputError(f"cell {self.cell_bytes}B is impossible", "give zero or more")
         if self.cell_overhead_bytes and not self.cell_bytes:
             raise BadInputError("celloverhead is given without cell", "give the cell size too")
+        # Overheads may be negative, as tc's may: they must leave something to send.
         if self.cell_bytes + self.cell_overhead_bytes <= 0 < self.cell_bytes:
             raise BadInputError(f"celloverhead {self.cell_overhead_bytes}B leaves nothing of the cell", "give less")
         if self.bucket_bytes:
@@ -86,6 +87,7 @@ class Rate:
         """Return what a packet of ``size_bytes`` measures on the line."""
         length = max(0, size_bytes + self.overhead_bytes)
         if self.cell_bytes:
+            # Whole cells, the last one filled up: ceil by the negative floor, exact for integers of any size.
             length = -(-length // self.cell_bytes) * (self.cell_bytes + self.cell_overhead_bytes)
         return length
 
@@ -227,6 +229,8 @@ class Interval:
             return None
         begun = self.at_s
         if self.every_s is not None:
+            # Stretches do not overlap their own next one (``every_s`` exceeds ``for_s``), so the last begun
+            # is the only candidate.
             begun += into // self.every_s * self.every_s
         end = begun + self.for_s
         return end if since_start_s < end else None
@@ -288,9 +292,13 @@ class LinkSpec:
         if self.reorder and not self.reorder.by_s and self.delay.quantile_s(1) == 0:
             raise BadInputError("reorder without delay moves nothing", "give a delay to skip, or reorder_by")
         waits = bool(self.handovers) or any(phase.rate for phase in self.phases)
+        # What cannot have an effect is refused, or a slip of the pen would pass as a measurement of the link
+        # that was meant.
         if self.limit and not waits:
             raise BadInputError("limit without rate limits nothing", "give rate or capacity_trace, or leave limit out")
         for name, intervals in (("outages", self.outages), ("handovers", self.handovers)):
+            # Shares of time: where they fill it nothing is ever delivered, and what is held back waits for an
+            # end that does not come.
             if sum(i.for_s / i.every_s for i in intervals if i.every_s) >= 1:
                 raise BadInputError(f"{name} leave no time between them", "make them shorter or rarer")
         if self.slot and self.order == "free":
@@ -331,6 +339,8 @@ class LinkSpec:
                 f"cross_traffic has {len(self.cross_traffic)} flows, more than {MOST_FLOWS}",
                 "give fewer, with higher peaks",
             )
+        # Every packet of theirs is simulated: the bound is on CPU, by the most that each flow could send into
+        # this line.
         if self.rate and self.cross_traffic:
             packets = sum(flow.packets_per_s(_fillable_bps(self.rate)) for flow in self.cross_traffic)
             if packets > MOST_PACKETS_PER_S:

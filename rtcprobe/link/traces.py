@@ -104,6 +104,7 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
         raise BadInputError(f"trace {str(path)!r} cannot be read ({error.strerror})", "check the file") from None
     except UnicodeError:
         raise BadInputError(f"trace {str(path)!r} is not text", "give a text file, one value a line") from None
+    # Grammar of all four: ``file = *([value] ["#" text] newline)``, blanks around a value at will.
     for number, line in enumerate(text.splitlines(), start=1):
         written = line.partition("#")[0].strip()
         if written:

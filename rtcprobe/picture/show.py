@@ -48,6 +48,7 @@ def write_beside(
             )
             assert isinstance(stream, VideoStream)
             stream.width, stream.height, stream.pix_fmt = 2 * settings.width, settings.height, _FORMAT
+            # Threads would change x264's bytes from run to run (``codec``).
             stream.codec_context.thread_count = 1
             for number, at_s in enumerate(filmed_s):
                 both = _beside(scene.picture(number), screen.at(at_s), settings.height)
@@ -80,6 +81,7 @@ class _Screen:
     ) -> Iterator[tuple[Planes, float]]:
         decoder = Decoder(settings.codec)
         for data, shown_s in decoded:
+            # Decoded though it was never shown: what follows needs it.
             picture = decoder.decode(data)
             if picture is not None and shown_s is not None:
                 if (picture.width, picture.height) != (settings.width, settings.height):

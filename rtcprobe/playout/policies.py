@@ -23,7 +23,9 @@ from rtcprobe.playout.fixed import FixedDelay
 from rtcprobe.playout.neteq import NetEq, NetEqStats, NetEqTrace
 from rtcprobe.units import format_duration, parse_duration
 
-__all__ = ["PlayoutChoice", "Policy", "gaps", "make_policy", "w3c_figures"]
+__all__ = ["PlayoutChoice", "Policy", "PolicyName", "gaps", "make_policy", "w3c_figures"]
+
+PolicyName = Literal["neteq", "fixed", "aiortc"]
 
 MOST_DELAY_S = 10.0
 """As far as libwebrtc lets an application go. Source: ``pc/jitter_buffer_delay.cc``."""
@@ -33,7 +35,7 @@ MOST_DELAY_S = 10.0
 class PlayoutChoice:
     """A policy and its delay in seconds; None where the policy chooses for itself."""
 
-    policy: Literal["neteq", "fixed", "aiortc"]
+    policy: PolicyName
     delay_s: float | None = None
 
     def __post_init__(self) -> None:

@@ -33,6 +33,7 @@ _LOST = {
     "dtls": ("lost DTLS flight", "lost DTLS flights"),
     "signaling": ("lost signalling segment", "lost signalling segments"),
 }
+# Words up to ten, figures beyond, as running text has them.
 _COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
@@ -50,12 +51,14 @@ def arrow(way: str) -> str:
 
 def link_arrow(result: Result, leg: Leg) -> str:
     """Return which way a link's packets went: to the target and back where the caller alone is ours."""
+    # A target outside is no party of ours: results call it the callee, its reader the target.
     alone = list(result.parties) == ["caller"]
     return arrow(leg).replace("callee", "target") if alone else arrow(leg)
 
 
 def milliseconds(seconds: float | None, digits: int = 1) -> str:
     """Return seconds as milliseconds without the unit: ``"1,420.0"``; a dash for None."""
+    # Adding 0.0 turns −0.0, which rounding makes of −0.00001, into 0.0.
     return "-" if seconds is None else f"{round(seconds * 1e3, digits) + 0.0:,.{digits}f}"
 
 
@@ -82,6 +85,7 @@ def figure(value: float | None, unit: Unit, *, sign: bool = False) -> str:
     if value is None:
         return "-"
     text = bare(abs(value), unit)
+    # What reads as zero has no sign.
     way = "" if not text.strip("0.%") else "-" if value < 0 else "+" if sign else ""
     return f"{way}{text}" + (" ms" if unit == "s" else "")
 
@@ -113,6 +117,7 @@ def plain_share(ratio: float | None) -> str:
 
 def rough_share(share: float) -> str:
     """Return a share as it is said: whole per cent, finer only near none and all."""
+    # Where an interval is twenty points wide a decimal would be a promise; near the ends 0.4 % and 0 % differ.
     return f"{share:.0%}" if 0.1 <= share <= 0.99 else format_ratio(round(share, 3))
 
 
@@ -142,6 +147,7 @@ def attribution(attempt: Join) -> str | None:
     costly = [each for each in attempt.retransmissions if each.cost_s > 0.0]
     if not costly:
         return None
+    # In ``_LOST``'s order, not by cost: one join's sentence reads like the next one's.
     groups = [(timer, [each for each in costly if each.timer == timer]) for timer in _LOST]
     groups = [(timer, found) for timer, found in groups if found]
     total = attempt.first_audio_s

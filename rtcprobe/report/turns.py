@@ -127,6 +127,7 @@ def _rows(turns: Account, width: int) -> Iterator[Text]:
     if not spans:
         return
     begin_s, end_s = min(each.from_s for each in spans), max(each.until_s for each in spans)
+    # Eight columns of names, and one that stays free: a terminal wraps when its last is written.
     room = width - 9
     for title, whats, mark in (
         (" you", ("user",), "█"),
@@ -145,6 +146,7 @@ def _drawn(spans: Sequence[Span], begin_s: float, cell_s: float, room: int, mark
     row = [" "] * room
     for each in spans:
         first = int((each.from_s - begin_s) / cell_s)
+        # A word of a tenth of a second is one cell, or it would vanish.
         last = max(first + 1, round((each.until_s - begin_s) / cell_s))
         row[first:last] = mark * (min(last, room) - first)
     return "".join(row)[:room]

@@ -4,10 +4,8 @@ import pytest
 
 from rtcprobe.errors import BadInputError
 from rtcprobe.picture.film import Film, Place
-from rtcprobe.picture.settings import VideoSettings, parse_size
+from rtcprobe.picture.settings import CODECS, VideoSettings, parse_size
 from rtcprobe.shelf import Shelf
-
-CODECS = ("vp8", "h264")
 
 
 @pytest.mark.parametrize("codec", CODECS)

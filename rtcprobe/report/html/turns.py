@@ -16,7 +16,9 @@ from rtcprobe.units import format_ratio
 
 __all__ = ["Talk", "talk"]
 
+# Strips of who spoke when; turns of all calls are in the table.
 _MOST_CALLS = 4
+# Rows: twenty calls of ten turns.
 _MOST_TURNS = 200
 _ROWS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("you", ("user",), "plain"),
