@@ -26,6 +26,8 @@ from rtcprobe.shelf import Shelf
 
 __all__ = ["Spoken", "Voices", "checked_alone", "speak"]
 
+# Every code of a talker once, at two markers a second; lengths of packets are fractions of a second in
+# floating point, and a turn is whole when it differs by less than rounding.
 _SELF_CHECK_S = 12.0
 _WHOLE_S = 1e-9
 
@@ -53,6 +55,7 @@ class Spoken:
     @cached_property
     def rehearsal(self) -> Rehearsal:
         """What is sent, decoded without loss; every ear of every call begins from it."""
+        # What is sent, not what is encoded: a decoder never sees a packet that DTX left out.
         said = list(islice((frame for frame in self.frames if frame is not None), MOST_FRAMES))
         if isinstance(self.frames, Payloads):
             return Rehearsal(said)
@@ -116,6 +119,7 @@ def speak(
     Raises:
         BadInputError: a WAV file that cannot be used; more talkers than there are marker codes.
     """
+    # Two who hear only each other need no turns; in a mix their markers would fall on one another.
     apart = len(talkers) <= len(TWO_PARTIES) and not mixed
     of_each = TWO_PARTIES if apart else trains(max(1, len(talkers)))
     voices: dict[str, Spoken] = {}
@@ -123,6 +127,7 @@ def speak(
         if isinstance(stream.programme.programme, Path):
             voices[name] = _speak(stream.programme, stream.codec, duration_s, train, shelf)
         else:
+            # Silence and noise have no beginning that a listener could know again: a train over them may loop.
             looped = replace(train, loops=True)
             voices[name] = _endless(stream.programme, stream.codec, duration_s, looped, shelf)
     return voices
@@ -138,6 +143,7 @@ def _endless(
     once_s = LEAD_S + train.loop_s
     turn = round(train.loop_s / codec.ptime_s)
     whole = abs(turn * codec.ptime_s - train.loop_s) < _WHOLE_S
+    # A turn that is no whole number of packets would shift the markers within the frames from round to round.
     if duration_s <= once_s or not whole:
         return _remembered(plan, codec, duration_s, train if whole else replace(train, loops=False), shelf)
     once = _remembered(plan, codec, once_s, train, shelf)
@@ -163,6 +169,7 @@ def _speak(plan: MouthPlan, codec: OpusSettings, duration_s: float, train: Marke
     quiet = False
     for payload in kept_or_encoded(mouth, codec, duration_s, shelf):
         nothing = is_dtx(payload)
+        # The first packet of silence is sent, so that the receiver knows; the rest of them are not.
         frames.append(None if nothing and quiet else payload)
         quiet = nothing
         heads += payload[:1]
