@@ -3,7 +3,7 @@
 **Parties** send **streams**; a call places them over **legs** and leaves a **recording**; hearing turns a recording
 into **accounts**, one a **way**; a verdict judges. The map, read downwards; a package imports packages above it:
 
-``lazily``, ``errors`` → ``textfiles`` → ``strictyaml`` → ``units``, ``secrets``, ``ways``, ``wrapping``
+``lazily``, ``errors`` → ``textfiles`` → ``strictyaml``, ``shelf`` → ``units``, ``secrets``, ``ways``, ``wrapping``
 → ``link``, ``audio``, ``picture``, ``messages``, ``playout``, ``control``, ``quality``, ``timeline``, ``ice``
 → ``recording``, ``conversation`` → ``result`` → ``verdict`` → ``scenario``, ``capture``, ``adaptation``
 → ``fit``, ``hearing``, ``model`` (pure so far)

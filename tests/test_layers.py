@@ -14,7 +14,7 @@ LEVELS = (
     ("__init__", "lazily"),
     ("errors",),
     ("textfiles",),
-    ("strictyaml",),
+    ("strictyaml", "shelf"),
     ("units", "secrets", "ways", "wrapping"),
     ("link", "audio", "picture", "messages", "playout", "control", "quality", "timeline", "ice"),
     ("recording", "conversation"),

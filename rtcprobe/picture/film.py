@@ -23,8 +23,8 @@ from rtcprobe.picture.likeness import Comparison, Likeness
 from rtcprobe.picture.marker import Reading, read
 from rtcprobe.picture.payload import payload_format
 from rtcprobe.picture.settings import SDP_NAMES, VideoSettings
-from rtcprobe.picture.shelf import Shelf
 from rtcprobe.picture.still import still
+from rtcprobe.shelf import Shelf
 
 __all__ = ["Film", "Place", "Reel"]
 
