@@ -14,6 +14,7 @@ Rules:
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,6 +78,11 @@ class Noise:
         """RMS level of the markers over this programme."""
         return MARKER_DBFS
 
+    @property
+    def name(self) -> str:
+        """All that it depends on."""
+        return repr(self)
+
     def pieces(self, samples: int) -> Iterator[Pcm]:
         """Yield the first ``samples`` of the programme, ``PIECE_SAMPLES`` at a time; the last may be shorter."""
         source = np.random.default_rng(np.random.SeedSequence(self.seed))
@@ -127,6 +133,11 @@ class Speech:
         """RMS level of the markers over this programme."""
         return SPEECH_DBFS + self.marker_to_speech_db
 
+    @property
+    def name(self) -> str:
+        """All that it depends on."""
+        return f"speech {hashlib.sha256(self._scaled.data).hexdigest()} with markers of {self.marker_dbfs!r} dBFS"
+
     def pieces(self, samples: int) -> Iterator[Pcm]:
         """Yield the first ``samples`` of the programme, ``PIECE_SAMPLES`` at a time; the last may be shorter."""
         length = len(self._scaled)
@@ -144,6 +155,11 @@ class Mouth:
 
     train: MarkerTrain = field(default_factory=MarkerTrain)
     programme: Programme = field(default_factory=lambda: Noise(level_dbfs=SILENCE_DBFS))
+
+    @property
+    def name(self) -> str:
+        """All that what is spoken depends on, but for how long it is."""
+        return f"{self.train} over {self.programme.name}"
 
     def pieces(self, duration_s: float) -> Iterator[Pcm]:
         """Yield what is spoken, ``PIECE_SAMPLES`` at a time (the last may be shorter); no marker is cut off at the end.

@@ -41,6 +41,7 @@ __all__ = [
     "OpusDecoder",
     "OpusEncoder",
     "OpusSettings",
+    "library_build",
     "library_version",
 ]
 
@@ -254,6 +255,16 @@ def _fresh_state() -> bytes:
 def library_version() -> str:
     """Return what the loaded library calls itself, e.g. ``"libopus 1.6.1"``."""
     return str(_library().opus_get_version_string().decode())
+
+
+def library_build() -> str:
+    """Return which build of libopus is loaded: its version, and of a file of its own the name, size and time."""
+    path = Path(str(_library()._name))  # noqa: SLF001 - there is no other way to it
+    try:
+        stat = path.stat()
+    except OSError:  # found by the system's loader, by its name alone
+        return f"{library_version()} of {path.name}"
+    return f"{library_version()} of {path.name}, {stat.st_size} bytes of {stat.st_mtime_ns}"
 
 
 def _grain(samples: int) -> int:

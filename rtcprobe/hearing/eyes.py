@@ -45,6 +45,7 @@ from rtcprobe.recording import CameVideo, Departure, Said, VideoArrival
 __all__ = ["Constants", "Decoded", "FrameSeen", "Seen", "Viewing", "see"]
 
 _US: Final = 1_000_000
+# RTP's clock wraps (32 bits); the receivers count in microseconds.
 _CYCLE: Final = 1 << 32
 _RECENT: Final = 30
 """Frames by which a picture's usual delay is told: as many as a freeze is judged among."""
@@ -107,6 +108,8 @@ class Viewing:
 
         Return the delay that it aims at, µs; None of a receiver that has none.
         """
+        # Of a screen that has gone on only the delays at whole seconds are kept: another instant needs it
+        # played again.
         if self._played and not at_s.is_integer():
             self._play_again()
         self._take(at_s)
@@ -127,6 +130,8 @@ class Viewing:
         screen.finish()
         pieces: dict[int, dict[int, bytes]] = {}
         for place, arrival in enumerate(screen.arrivals):
+            # A payload's first copy counts: what NACK brought after the original came is the same, and what
+            # RTX brought after a loss is the only one.
             if place not in screen.unreadable:
                 pieces.setdefault(arrival.timestamp, {}).setdefault(arrival.sequence, arrival.payload)
         return self._sight.seen(screen.receiver, pieces, unreadable=len(screen.unreadable))
@@ -150,11 +155,16 @@ class Viewing:
                 self.newest = arrival
             if self._played:
                 continue
+            # In the order of time, packets and round trips mixed: what a receiver knew of the RTT when it
+            # asked again decides when it did.
             while trips and trips[0][0] <= arrival.at_s:
                 screen.round_trip(*trips.popleft())
             screen.take(arrival)
 
 
+# Frames are known by their RTP time, the same in all packets of one and no other frame's for 13 hours at 90
+# kHz. Only the first source counts: what is sent again has one of its own (RFC 4588), and says nothing of
+# when a frame left.
 class _Sight:
     """One way: what left by frame, what came by frame."""
 
@@ -210,6 +220,8 @@ class _Sight:
         for shown in receiver.shown:
             number = self._frame_of(shown.frame.timestamp)
             if number is not None:
+                # Two identities must agree, the number that was read and the time that the packets bear; else
+                # it was shown unread.
                 taken = eye.take(readings[shown.frame.first], shown.at_us / _US, expected=number)
                 frames[number] = self._shown(frames[number], shown, read=taken == number)
                 unshown.discard(number)
@@ -244,6 +256,8 @@ class _Sight:
             kept = [each for each in _outside(span_us, pauses_us) if is_freeze(_lasts_ms(each), *beside)]
             freezes_us += kept
             lasted_s, kept_s = _lasts_ms(span_us) / 1e3, [_lasts_ms(each) / 1e3 for each in kept]
+            # One freeze was counted over the whole stretch; in its place come the parts outside of pauses
+            # that are freezes by the same rule, with the same frames before them, which may be none.
             w3c["freezeCount"] += len(kept) - 1
             for name in ("totalFreezesDuration", "totalInterFrameDelay"):
                 w3c[name] = round(w3c[name] - lasted_s + sum(kept_s), 3)
@@ -265,6 +279,8 @@ class _Sight:
         return [
             (round(filmed_us[off] + frame_us + late_us), round(filmed_us[on] + late_us))
             for off, on in self._left_out
+            # Only pauses between what was shown last and next: all others were over before, or are yet to
+            # come.
             if before[-1][1] <= off and on <= behind[0]
         ]
 
@@ -307,6 +323,7 @@ class _Sight:
             return b""
 
     def _fate_unshown(self, number: int) -> Fate:
+        # Order matters: not sent at all, then all of it there and nobody showed it, then some of it missing.
         if number not in self._reel.places:
             return "left out"
         came = self._pieces.get(self._stamps[number], {})
@@ -322,6 +339,8 @@ class _Sight:
             constants.encode_s,
             left_s - frame.filmed_s,
             self._fastest_s,
+            # Beyond the fastest packet's way a frame took longer for the line, or for having been sent again:
+            # one of the two names, never both, so that the stages sum to the delay.
             0.0 if shown.frame.resent else beyond_s,
             beyond_s if shown.frame.resent else 0.0,
             released_s - whole_s,
@@ -335,6 +354,8 @@ class _Sight:
         """Return the fastest way of any packet that was not sent again."""
         left_s = {(each.sequence, each.timestamp): each.at_s for each in first}
         ways_s = [
+            # Rounded as the receiver rounds: else the fastest way could exceed that of a frame by half a
+            # microsecond.
             round(arrival.at_s * _US) / _US - left_s[arrival.sequence, arrival.timestamp]
             for arrival in self._came.arrivals
             if not arrival.resent and (arrival.sequence, arrival.timestamp) in left_s

@@ -36,6 +36,7 @@ from rtcprobe.recording import Departure, Filmed, Glimpse, Looked
 
 __all__ = ["see_glimpses"]
 
+# RTP's clock wraps; instants are handed to the freeze rule in microseconds, as a receiver of ours has them.
 _CYCLE: Final = 1 << 32
 _US: Final = 1_000_000
 _NEAR: Final = 0.4
@@ -77,6 +78,8 @@ def see_glimpses(filmed: Filmed, looked: Looked, constants: Constants) -> Seen:
         by_time = None if stamp is None else numbers.get(stamp)
         reading = None if glimpse.cells is None else read_cells(glimpse.cells)
         by_marker = eye.take(reading, glimpse.at_s)
+        # Counted before anything is judged: the share that agrees says whether identities can be trusted in
+        # this call.
         if by_time is not None and by_marker is not None:
             both, agreed = both + 1, agreed + (by_time == by_marker)
         number = by_marker if by_time is None else by_time
@@ -86,6 +89,8 @@ def see_glimpses(filmed: Filmed, looked: Looked, constants: Constants) -> Seen:
             fates[number] = sight.frame(number, "unread")
         elif glimpse.shown_s is None:
             unshown += 1
+            # It may have been shown before, under this number: the browser tells of the last showing, and
+            # that is not known.
             fates.pop(number, None)
             sight.scheduled.discard(number)
         else:
@@ -132,6 +137,7 @@ class _Sight:
         assert glimpse.shown_s is not None
         frame, constants = self.frame(number, "seen"), self._constants
         left = self._sent[number]
+        # Where its packets are not known, the fastest way of the call stands for this frame's.
         arrived = self._arrived(left)
         whole_s = left.last_s + self._fastest_s if arrived is None else arrived.last_s
         stages = (
@@ -187,9 +193,11 @@ def _numbers_by_time(filmed: Filmed, sent: Mapping[int, _Sent]) -> dict[int, int
         return {}
     frames = list(sent.values())
     first = frames[0].timestamp
+    # Steps from the first frame, nearest to nought of all that the wrapped numbers allow.
     ticks = [((each.timestamp - first + (1 << 31)) % _CYCLE - (1 << 31)) / VIDEO_HZ for each in frames]
     stamps_s: npt.NDArray[np.float64] = np.array(ticks)
     before = np.searchsorted(filmed.at_s, [each.first_s for each in frames], side="right") - 1
+    # Packets that left before anything was filmed are of what the encoder had held back: no frame of ours.
     known = before >= 0
     if not known.any():
         return {}
@@ -215,6 +223,9 @@ def _offset(sent: Sequence[int], seen: Sequence[int]) -> int | None:
         return None
     shares = {0: float(np.isin(came, left).mean())}
     if shares[0] < _DIRECT:
+        # The first time seen must be one of those sent, shifted: every candidate is one shift, and the right
+        # one makes nearly all the others agree. A few thousand frames, each a look-up of 300: no search is
+        # needed.
         for stamp in left.tolist():
             offset = (int(came[0]) - stamp) % _CYCLE
             shares[offset] = float(np.isin((came - offset) % _CYCLE, left).mean())
@@ -227,6 +238,7 @@ def _offset(sent: Sequence[int], seen: Sequence[int]) -> int | None:
 def _seen(
     frames: Sequence[FrameSeen], looked: Looked, counts: Mapping[str, float], *, refused: int, sizes: Mapping[str, int]
 ) -> Seen:
+    # In the order of the screen: callbacks may come late, and out of order.
     shown_us = sorted(round(each.shown_s * _US) for each in looked.glimpses if each.shown_s is not None)
     freezes = Freezes()
     for at_us in shown_us:

@@ -19,6 +19,7 @@ from rtcprobe.recording import CameVideo, Departure, Glimpse, Looked
 
 __all__ = ["look"]
 
+# Receivers count in microseconds, recordings in seconds.
 _US = 1_000_000
 
 
@@ -31,6 +32,7 @@ def look(came: CameVideo, policy: str, codec: VideoCodec, *, nack: bool) -> Look
         screen.take(arrival)
     screen.finish()
     form, decoder = payload_format(codec), Decoder(codec)
+    # By RTP time, then number; of a payload that came twice the first copy.
     pieces: dict[int, dict[int, bytes]] = {}
     for place, arrival in enumerate(screen.arrivals):
         if place not in screen.unreadable:
@@ -47,6 +49,7 @@ def look(came: CameVideo, policy: str, codec: VideoCodec, *, nack: bool) -> Look
     shown = {each.frame.first: each for each in screen.receiver.shown}
     glimpses: list[Glimpse] = []
     for frame in screen.receiver.decoded:
+        # All that was decoded, shown or not: what follows needs it.
         picture = decoder.decode(whole(frame))
         screened = shown.get(frame.first)
         if screened is None:

@@ -30,9 +30,10 @@ __all__ = ["LOOK_AHEAD_SAMPLES", "Leaving", "Passage"]
 LOOK_AHEAD_SAMPLES = 312
 """Of libopus in its usual modes (6.5 ms); an agent's own cannot be asked for."""
 
+# RTP's clock has 32 bits.
 _CYCLE = 1 << 32
 # As long as a call may be (``scenario.plans``): a damaged timestamp must not ask for more memory.
-_LONGEST_SAMPLES = 4 * 3600 * 48_000
+_LONGEST_SAMPLES = 4 * 3600 * RTP_CLOCK_HZ
 
 
 class Passage:
@@ -46,6 +47,7 @@ class Passage:
         reference = int(stamps[0]) if len(stamps) else 0
         order = np.argsort(arrivals.at_s, kind="stable")
         unwrapped_stamps = unwrapped(stamps, reference, 32)[order] if len(stamps) else np.zeros(0, dtype=np.int64)
+        # ``unique`` gives the first place of each in the order of arrival: the first copy counts (rule 1).
         known, first = np.unique(unwrapped_stamps, return_index=True)
         self._stamps: npt.NDArray[np.int64] = known
         self._places: npt.NDArray[np.intp] = order[first]
@@ -63,6 +65,7 @@ class Passage:
             try:
                 sizes.append(decoder.duration_samples(self._arrivals.payload(place)))
             except ValueError:
+                # A payload that is no Opus holds nothing; the next packet's timestamp says what is missing.
                 sizes.append(0)
         return np.array(sizes, dtype=np.int64)
 
@@ -104,10 +107,12 @@ class Passage:
         if place is None or place == 0:
             return place is None
         missing = int(self._stamps[place] - self._stamps[place - 1] - self._sizes[place - 1])
+        # The packet before reaches up to this one, or overlaps it: nothing is missing between.
         if missing <= 0:
             return False
         numbers = self._arrivals.sequences
         step = (int(numbers[self._places[place]]) - int(numbers[self._places[place - 1]])) % (1 << 16)
+        # Numbers that follow each other across a gap in time are silence that was never sent (rule 2).
         return step != 1 and position - (int(self._stamps[place]) - self.base) < _NEAR_SAMPLES
 
     def _holding(self, position: int) -> int | None:
@@ -132,6 +137,7 @@ class Leaving:
         """Return the RTP timestamp, 32 bits, of the packet that delivers ``sample``: its own or the next."""
         if not len(self._left):
             return 0
+        # The decoder gives a sample out its look-ahead later, which may be in the packet after its own.
         ahead = (sample + LOOK_AHEAD_SAMPLES) // self._size - self._first
         return (int(self._left.timestamp[0]) + ahead * self._size) % _CYCLE
 

@@ -32,7 +32,10 @@ __all__ = ["related"]
 _LEAST_BYTES = 12
 # Half of those that say anything: a mixer's packets tell offsets of their own, each another.
 _LEAST_SHARE = 0.5
+# Longer apart than anything is under way: then what came can only be of the last departure. A programme that
+# says the same sooner (silence, a short loop) tells nothing by its payload.
 _APART_S = MAX_DELAY_S
+# RTP's clock has 32 bits; servers add their own offset to it, modulo that.
 _CYCLE = 1 << 32
 
 
@@ -46,10 +49,12 @@ def related(said: Said, came: Came) -> Arrivals | None:
         # Nothing arrives before it left: of several departures of one payload the last one before.
         before = bisect_right(departures, at_s, key=lambda departure: departure[0])
         if before:
+            # One vote a packet for a difference of timestamps.
             told[(packet.timestamp - departures[before - 1][1]) % _CYCLE] += 1
     if not told:
         return None
     offset, count = told.most_common(1)[0]
+    # Chance votes are spread over all numbers there are; only a forwarder's agree.
     if count < _LEAST_SHARE * told.total():
         return None
     found = Arrivals(likely=said.frames)

@@ -22,6 +22,7 @@ from rtcprobe.recording import CameVideo, VideoArrival
 
 __all__ = ["Screen", "packet_of"]
 
+# Receivers count in whole microseconds, as libwebrtc's clocks do.
 _US: Final = 1_000_000
 _DRAIN_US: Final = 12 * _US
 """A receiver may hold a frame for 10 s."""
@@ -70,6 +71,7 @@ class Screen:
         at_us = round(arrival.at_s * _US)
         if at_us < self._reached_us:
             self._astray = True  # a clock that others share: somebody looked after it came, and before it was taken
+        # Up to just before it: what is due at its very instant is done after it was taken, as in a call.
         self._note_to(math.ceil(arrival.at_s * _US) - 1)
         packet = packet_of(arrival, self._form)
         if packet is None:
@@ -77,6 +79,7 @@ class Screen:
         else:
             self.receiver.insert_packet(packet, at_us)
         self.arrivals.append(arrival)
+        # What is asked for while the end is drained, nobody would hear: counts stop at the last packet.
         self._asked = self.receiver.counters.nacks, self.receiver.counters.plis
 
     def advance(self, now_us: int) -> None:
@@ -91,6 +94,8 @@ class Screen:
         Where it has gone on since, ``at_s`` is a whole second.
         """
         at_us = round(at_s * _US)
+        # At a whole second that has passed the answer is kept; at any other instant the receiver must not be
+        # beyond it.
         if at_us % _US or at_us >= self._second_us:
             self.advance(at_us)
         if not isinstance(self.receiver, LibwebrtcReceiver):

@@ -96,12 +96,14 @@ class Seen:
             sizes.update(each.sizes)
         return cls(
             frames=[frame for each in parts for frame in each.frames],
+            # Counts and totals, all of them: W3C's averages are made of these by who reads them.
             w3c={name: sum(each.w3c[name] for each in parts) for name in parts[0].w3c},
             freezes_s=[freeze for each in parts for freeze in each.freezes_s],
             unreadable=sum(each.unreadable for each in parts),
             refused=sum(each.refused for each in parts),
             decoded=[one for each in parts for one in each.decoded],
             sizes=sizes,
+            # A connection of which nothing was seen says nothing of how the others were told.
             timed=all(each.timed for each in parts if each.count("seen")),
             **firsts,
         )

@@ -43,6 +43,7 @@ puts packets in a time-sorted queue, is "free"."""
 OPPORTUNITY_BYTES: Final = 1500
 """What one line of a mahimahi capacity trace delivers. Source: mahimahi(1), ``mm-link``."""
 
+# Below it a full packet would take longer than any timer of a call.
 LEAST_BPS: Final = 1e3
 MOST_BPS: Final = 1e12
 """Between them lies every line a call was ever made over; a lone packet takes 8 s on the slowest."""

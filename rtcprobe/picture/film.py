@@ -12,7 +12,7 @@ Rule: nothing here knows of loss. A take is what was sent; the viewer (``eye``) 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,11 +22,11 @@ from rtcprobe.picture.glass import VERSION, glass
 from rtcprobe.picture.likeness import Comparison, Likeness
 from rtcprobe.picture.marker import Reading, read
 from rtcprobe.picture.payload import payload_format
-from rtcprobe.picture.settings import VideoCodec, VideoSettings
-from rtcprobe.picture.shelf import Shelf
+from rtcprobe.picture.settings import SDP_NAMES, VideoSettings
 from rtcprobe.picture.still import still
+from rtcprobe.shelf import Shelf
 
-__all__ = ["Film", "Place", "Reel", "codec_name"]
+__all__ = ["Film", "Place", "Reel"]
 
 
 class Place(NamedTuple):
@@ -132,14 +132,6 @@ class Film:
         return take
 
 
-_CODEC_NAMES: Final = {"vp8": "VP8", "h264": "H264"}
-
-
-def codec_name(codec: VideoCodec) -> str:
-    """Return the codec's name in session descriptions."""
-    return _CODEC_NAMES[codec]
-
-
 class Reel:
     """A film shown once: ``count`` frames in RTP payloads, each from the take that the latest key frame began.
 
@@ -156,7 +148,7 @@ class Reel:
     @property
     def codec(self) -> str:
         """The codec's name in session descriptions."""
-        return codec_name(self.film.settings.codec)
+        return SDP_NAMES[self.film.settings.codec]
 
     @property
     def frame_s(self) -> float:

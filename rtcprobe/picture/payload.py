@@ -15,7 +15,7 @@ Source: RFC 7741 §4.2–4.3 (VP8), RFC 6184 §5.6–5.8 (H.264); ``api/video_co
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple, Protocol
 
@@ -91,7 +91,7 @@ def vp8_size(payload: bytes) -> tuple[int, int] | None:
 
 def payload_format(codec: VideoCodec) -> PayloadFormat:
     """Return the payload format of ``codec``."""
-    return _Vp8() if codec == "vp8" else _H264()
+    return _FORMATS[codec]()
 
 
 class _Vp8:
@@ -237,3 +237,6 @@ def _pieces(data: bytes, most: int) -> list[bytes]:
     count = max(1, math.ceil(len(data) / most))
     edges = [len(data) * place // count for place in range(count + 1)]
     return [data[begin:end] for begin, end in pairwise(edges)]
+
+
+_FORMATS: Final[Mapping[VideoCodec, Callable[[], PayloadFormat]]] = {"vp8": _Vp8, "h264": _H264}

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 from rtcprobe.errors import BadInputError
 
-__all__ = ["CODECS", "VIDEO_HZ", "VideoCodec", "VideoSettings", "parse_size"]
+__all__ = ["CODECS", "SDP_NAMES", "VIDEO_HZ", "VideoCodec", "VideoSettings", "parse_size"]
 
 VideoCodec = Literal["vp8", "h264"]
 CODECS: Final[tuple[VideoCodec, ...]] = get_args(VideoCodec)
+
+SDP_NAMES: Final[Mapping[VideoCodec, str]] = {"vp8": "VP8", "h264": "H264"}
+"""What session descriptions call them. Source: RFC 7741 §6.1, RFC 6184 §8.1."""
 
 VIDEO_HZ: Final = 90_000
 """The RTP clock of video. Source: RFC 7741 §4.1, RFC 6184 §5.1."""

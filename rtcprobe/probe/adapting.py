@@ -53,6 +53,7 @@ from rtcprobe.runtime.seconds import Lateness, spans
 from rtcprobe.scenario import Scenario, find_scenario
 from rtcprobe.scenario.servers import FORWARDING
 from rtcprobe.secrets import scrub
+from rtcprobe.shelf import Shelf
 from rtcprobe.units import format_rate
 
 __all__ = ["Adapted", "Adapting", "Heading"]
@@ -254,7 +255,7 @@ class Adapting:
         return self._ours(scenario, routes, case.length_s)
 
     def _ours(self, scenario: Scenario, routes: dict[Route, Sequence[LinkSpec]], length_s: float) -> CallSetup:
-        voices = speak(scenario.sending("audio"), length_s)
+        voices = speak(scenario.sending("audio"), length_s, shelf=Shelf("speech"))
         cameras = Pictures(scenario, video_dir=None).cameras(endless=False)
         if self.loopback:
             del cameras["callee"]  # the line carries one picture, as the model's

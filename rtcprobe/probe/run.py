@@ -36,6 +36,7 @@ from rtcprobe.result import (
 )
 from rtcprobe.scenario import Scenario
 from rtcprobe.secrets import hiding, scrubbed
+from rtcprobe.shelf import Shelf
 from rtcprobe.verdict import judge
 
 __all__ = ["check_target", "run_probe"]
@@ -110,7 +111,8 @@ class _Run:
         hops = routes(scenario, self.placing.target.routes)
         conversing = None if scenario.conversation is None else Conversing(scenario, scenario.conversation)
         lasts_s = plan.duration_s if conversing is None else min(plan.duration_s, MARKERS_S)
-        voices = speak(scenario.sending("audio"), lasts_s, mixed=getattr(self.placing.target, "mixes", False))
+        mixed = getattr(self.placing.target, "mixes", False)
+        voices = speak(scenario.sending("audio"), lasts_s, mixed=mixed, shelf=Shelf("speech"))
         # Before any call: an ear that is wrong on this very speech makes all of them void.
         error_s, survived, checked = checked_alone(voices)
         harness = Harness(self.placing.clock, detection_error_s=error_s, survived=survived, checked=checked)

@@ -30,13 +30,13 @@ from rtcprobe.hearing.sights import CallSight, sight_account, skew_account, toge
 from rtcprobe.picture.film import Film, Place, Reel
 from rtcprobe.picture.ladder import Ladder, Shot
 from rtcprobe.picture.settings import VideoSettings
-from rtcprobe.picture.shelf import Shelf
 from rtcprobe.picture.show import write_beside
 from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.recording import Came, CameVideo, Filmed, Looked, Said
 from rtcprobe.result import Account, Still
 from rtcprobe.scenario import Scenario
 from rtcprobe.scenario.video import VideoPlan
+from rtcprobe.shelf import Shelf
 from rtcprobe.timeline import VIDEO_ORDER
 from rtcprobe.units import format_rate
 from rtcprobe.ways import Way
@@ -120,7 +120,7 @@ class Pictures:
             if plan.control != "fixed":
                 _ = self._ladders.setdefault(plan.settings, Ladder(plan.settings, SIZES)).content
                 continue
-            film = self._films.setdefault(plan.settings, Film(plan.settings, shelf=Shelf()))
+            film = self._films.setdefault(plan.settings, Film(plan.settings, shelf=Shelf("film")))
             if name not in filmed_there:
                 film.prepare(_frames(scenario.call.duration_s, plan))
                 self._encoded[plan.settings] = film

@@ -23,6 +23,8 @@ from rtcprobe.playout.frames.micros import MS, SECOND, to_ms
 
 __all__ = ["Counters", "Freezes", "is_freeze"]
 
+# kAvgInterframeDelaysWindowSizeFrames, kMinFrameSamplesToDetectFreeze; three times the mean and
+# kMinIncreaseForFreezeMs of ``video_quality_observer2.cc``; W3C's 5 s of a pause.
 _FRAMES: Final = 30
 _LEAST_FRAMES: Final = 5
 _TIMES, _ABOVE_MS = 3, 150
@@ -68,6 +70,8 @@ class Freezes:
         if self._last_us is None or self._first_ms is None:
             self._first_ms, self._last_us = now_ms, now_us
             return
+        # Instants are rounded, not intervals: so the sum of all is the last less the first, to the
+        # millisecond.
         interval_ms = now_ms - to_ms(self._last_us)
         self.squared_s2 += (interval_ms / 1000.0) ** 2
         if self._silent:

@@ -39,6 +39,7 @@ from rtcprobe.playout.neteq.stretch import NEEDED_SAMPLES
 
 __all__ = ["NetEq", "NetEqTrace"]
 
+# Defaults for who plays a capture without its session description; calls say what was negotiated.
 OPUS_PAYLOAD_TYPE: Final = 111
 RED_PAYLOAD_TYPE: Final = 63
 """What Chrome offers for ``opus/48000/2`` and ``red/48000/2``."""

@@ -34,6 +34,7 @@ _AHEAD: Final = 4096
 """So many packets are looked at together: more than a minute, and no more than a stream that is flushed again and again
 would have to look at anew each time."""
 
+# Beyond every instant in samples that 64 bits can hold without overflow when two are subtracted.
 _NEVER: Final = 1 << 62
 _Column = npt.NDArray[np.int64]
 
