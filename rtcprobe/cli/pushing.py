@@ -116,6 +116,7 @@ class Pushing:
             sentence=fault,
         )
         run = run_instruments(scenario, clock, outcome)
+        # A textfile is replaced whole at every scrape: it holds all runs so far, or the first ones would vanish.
         self._runs.append(run)
         arrived = True
         if self.openmetrics_path is not None:

@@ -140,9 +140,12 @@ class _Session:
         self.results.append(result)
         self.took_s.append(time.monotonic() - began_s)
         self.codes.append(result.exit_code)
+        # At once, scenario by scenario: what an hour measured must not hang on what the next one does.
         self._written(lambda: self.outputs.append(result))
+        # Rewritten whole with every result, so that it is valid JSON at any time; a pipe gets all of it at the end.
         if self.outputs.json_path not in (None, "-"):
             self._written(self._write_json)
+        # Half a run would stand on a dashboard like a whole one.
         if not result.interrupted:
             self._handed(self.pushing.hand_over(scenario, seed=self.seed, clock=self.clock, result=result))
         if not self.quiet:

@@ -46,6 +46,7 @@ ANYWHERE = "anywhere"
 OWN_LINES = "own"
 """The access of whoever has lines of its own."""
 
+# Seconds: far beyond any headset; more is a slip of the unit.
 LONGEST_DEVICE_S = 10.0
 
 MOST_DRIFT = 1e-3

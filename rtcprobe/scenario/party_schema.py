@@ -34,6 +34,7 @@ __all__ = [
     "site_schema",
 ]
 
+# name = a-z *31( a-z / 0-9 / "_" / "-" )      no "_" at its end, no "_to_" in it or "_to" there: a way is A_to_B
 PARTY_NAME: Final = r"^(?!.*_to(_|$))[a-z][a-z0-9_-]{0,31}(?<!_)$"
 """What ``ways.party_named`` takes."""
 
@@ -171,6 +172,7 @@ def _common() -> dict[str, Any]:
 
 def _own(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the schema of the same key within a party: what it leaves out is as with all."""
+    # A default within a party would be taken for its own word, and hide what is written of all.
     kept = {key: each for key, each in schema.items() if key != "default"}
     if "properties" in kept:
         kept["properties"] = {key: _own(each) for key, each in kept["properties"].items()}

@@ -108,6 +108,7 @@ class DtlsTimer:
         """Return the first timeout in seconds, given the round trip ICE measured (None: it has none)."""
         if self.initial_s is not None:
             return self.initial_s
+        # Facts, in their order.
         return 0.4 if round_trip_s is None else min(3.0, max(0.05, 2.0 * round_trip_s))
 
 
@@ -127,6 +128,7 @@ class TargetPlan:
     @property
     def scheme(self) -> str:
         """The kind of target, in small letters."""
+        # Schemes are without regard to case (RFC 3986 §3.1); "loopback", which is no URL, is its own.
         return self.url.partition("://")[0].lower()
 
     @property

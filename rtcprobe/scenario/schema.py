@@ -37,6 +37,7 @@ from rtcprobe.ways import BOTH_LEGS
 
 __all__ = ["PLACES", "scenario_schema"]
 
+# name = ( a-z / 0-9 ) *( a-z / 0-9 / "." / "_" / "-" )
 NAME = r"^[a-z0-9][a-z0-9._-]*$"
 """Names become names of folders (``--wav``): none may lead out of where it is put."""
 
@@ -127,6 +128,7 @@ def scenario_schema() -> dict[str, Any]:
             },
             required=("name",),
         ),
+        # Editors show it; the reader leaves it out, and says with ``_placed`` which place is missing.
         "anyOf": [{"required": ["link"]}, {"required": list(PLACES)}, {"required": ["parties"]}],
     }
 
