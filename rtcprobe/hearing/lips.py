@@ -23,14 +23,12 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from rtcprobe.playout.frames import CaptureClock, Synchronization, relative_delay_ms
+from rtcprobe.playout.frames.micros import SECOND
 from rtcprobe.playout.frames.sync import PERIOD_S
 from rtcprobe.playout.neteq import NetEq
 from rtcprobe.recording import Came, SenderReport
 
 __all__ = ["Correction", "LipSync", "Replayed", "Viewed"]
-
-# The picture's receiver counts in microseconds, libwebrtc's synchronisation in whole milliseconds.
-_US = 1_000_000
 
 
 class Correction(NamedTuple):
@@ -117,7 +115,7 @@ class LipSync:
         )
         if found is not None:
             playout.hold(found.audio_ms / 1e3)
-            self.viewing.hold(round(found.video_ms / 1e3 * _US))
+            self.viewing.hold(round(found.video_ms / 1e3 * SECOND))
             self.corrections.append(Correction(at_s, found.audio_ms, found.video_ms))
 
     def _relative_ms(self, at_s: float) -> int | None:

@@ -15,12 +15,10 @@ from rtcprobe.picture.marker import brightness
 from rtcprobe.picture.payload import payload_format
 from rtcprobe.picture.settings import VideoCodec
 from rtcprobe.playout.frames import Frame
+from rtcprobe.playout.frames.micros import SECOND
 from rtcprobe.recording import CameVideo, Departure, Glimpse, Looked
 
 __all__ = ["look"]
-
-# Receivers count in microseconds, recordings in seconds.
-_US = 1_000_000
 
 
 def look(came: CameVideo, policy: str, codec: VideoCodec, *, nack: bool) -> Looked:
@@ -56,11 +54,11 @@ def look(came: CameVideo, policy: str, codec: VideoCodec, *, nack: bool) -> Look
             continue
         glimpses.append(
             Glimpse(
-                at_s=screened.decoded_us / _US,
+                at_s=screened.decoded_us / SECOND,
                 timestamp=frame.timestamp,
                 size="" if picture is None else f"{picture.width}x{picture.height}",
                 cells=None if picture is None else brightness(luma_of(picture)),
-                shown_s=screened.at_us / _US,
+                shown_s=screened.at_us / SECOND,
             )
         )
     arrivals = [

@@ -118,6 +118,7 @@ def _sample(number: int, each: Delivery, least_s: float, call: CallMessages) -> 
     rules = list(dict.fromkeys(again.why for again in each.resent)) if each.retransmission_s else []
     waited = ["head of line"] if each.head_of_line_s else []
     return Sample(
+        # Numbers are blocks of ``OF_ONE`` a party; within its own a reader counts from nought.
         marker=each.number % OF_ONE,
         spoken_s=each.due_s,
         heard_s=each.delivered_s,

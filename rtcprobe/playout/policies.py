@@ -100,6 +100,7 @@ def make_policy(
         playout = FixedDelay(choice.delay_s or 0.0, decoder, payload_type=payload_type)
     else:
         playout = StockPlayout(decoder, payload_type=payload_type)
+    # One value for all ticks: a fixed delay never moves.
     aims = [] if choice.delay_s is None else [choice.delay_s]
     return Policy(playout=playout, figures=lambda: asdict(playout.figures), targets_s=lambda: np.array(aims))
 
@@ -109,6 +110,7 @@ def _neteq_figures(neteq: NetEq) -> Mapping[str, Any]:
     stats = neteq.stats()
     emitted = stats.jitter_buffer_emitted_count
     trace = neteq.trace()
+    # Two kinds of gaps, of which only one moves the delay: a late packet's. So they are told apart.
     late, lost = gaps(trace)
     return {
         "gaps_by_loss": len(lost),

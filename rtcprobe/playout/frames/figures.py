@@ -60,6 +60,8 @@ class Freezes:
 
     def packet(self, now_us: int) -> None:
         """Note a packet: a pause is an interval without any for 5 s."""
+        # Noted when packets come again, judged when the next frame is shown: nobody knows sooner whether it
+        # was a pause.
         if self._packet_us is not None and now_us - self._packet_us > _PAUSE_US:
             self._silent = True
         self._packet_us = now_us
@@ -83,6 +85,7 @@ class Freezes:
 
     def _judge(self, interval_ms: int, now_us: int) -> None:
         intervals = self._intervals_ms
+        # The deque drops the oldest by itself; the running sum has to be told.
         if len(intervals) == _FRAMES:
             self._sum_ms -= intervals[0]
         intervals.append(interval_ms)

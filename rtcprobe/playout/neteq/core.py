@@ -79,6 +79,9 @@ class NetEqTrace:
     words: tuple[str, ...] = WORDS
 
 
+# Three short ways out of a tick: faded to nothing with nothing to wait for (upstream's muted state, which
+# costs no concealment); enough decoded already, so that whatever was decided waits unless it changes the
+# time; and a new stream, which is played from its first packet on with the target back at 80 ms.
 class NetEq:
     """A receiver's playout with the rules of libwebrtc's NetEQ; satisfies ``Playout``.
 
