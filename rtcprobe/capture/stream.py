@@ -22,6 +22,7 @@ CLOCKS_HZ: Final = (8_000, 16_000, 32_000, 44_100, 48_000, 90_000)
 # Clocks of codecs lie 8 % apart at the least (44.1 and 48 kHz), a sender's own is off by a thousandth at most; over a
 # second of packets.
 _CLOCK_TOLERANCE: Final = 0.05
+# In less, jitter of 50 ms is as much as clocks lie apart.
 _LEAST_CLOCK_S: Final = 1.0
 
 
