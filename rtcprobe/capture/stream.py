@@ -128,8 +128,10 @@ def clock_of(at_s: Floats, timestamp: npt.NDArray[np.uint32]) -> int | None:
     if span_s < _LEAST_CLOCK_S:
         return None
     ends = counted_on(np.concatenate([timestamp[:edge], timestamp[-edge:]]), 32)
-    wraps = round((span_s * 48_000 - (np.median(ends[edge:]) - np.median(ends[:edge]))) / 2**32)
-    ticks = float(np.median(ends[edge:]) - np.median(ends[:edge])) + wraps * 2.0**32
-    rate = ticks / span_s
-    nearest = min(CLOCKS_HZ, key=lambda clock: abs(rate - clock) / clock)
-    return nearest if abs(rate - nearest) / nearest < _CLOCK_TOLERANCE else None
+    ticks = float(np.median(ends[edge:]) - np.median(ends[:edge]))
+    # 32 bits wrap after 13 hours at 90 kHz, and how often between the ends nobody says: each clock has a number of
+    # wraps with which it comes nearest, and the true one comes nearest of all.
+    wraps = {clock: round((span_s * clock - ticks) / 2**32) for clock in CLOCKS_HZ}
+    off = {clock: abs((ticks + wraps[clock] * 2.0**32) / span_s - clock) / clock for clock in CLOCKS_HZ}
+    nearest = min(CLOCKS_HZ, key=lambda clock: off[clock])
+    return nearest if off[nearest] < _CLOCK_TOLERANCE else None

@@ -32,7 +32,7 @@ __all__ = ["MOST_JOBS", "Grid", "Task", "read_grid"]
 
 # At 0.12 to 0.15 s of CPU a short call that is four hours of a core; and each is read as a scenario before any runs.
 MOST_JOBS: Final = 100_000
-_MOST_SEEDS: Final = 10_000  # the interval of a mean is a hundredth of one call's spread by then
+_MOST_SEEDS: Final = 10_000  # a mean's standard error is a hundredth of one call's spread by then
 _KEYS: Final = ("scenario", "set", "axes", "seeds", "engine")
 
 
