@@ -12,8 +12,9 @@ from rtcprobe.call.peer import Peer
 from rtcprobe.call.transceiver import Media, PictureWanted
 from rtcprobe.call.watching import Watching
 from rtcprobe.hearing.screen import Screen
-from rtcprobe.picture.film import Film, Reel, codec_name
+from rtcprobe.picture.film import Film, Reel
 from rtcprobe.picture.ladder import Ladder
+from rtcprobe.picture.settings import SDP_NAMES
 from rtcprobe.recording import CameVideo
 from rtcprobe.runtime.network import Network
 from rtcprobe.runtime.pacing_seam import PACE_FACTOR
@@ -82,7 +83,7 @@ class Camera:
         return PictureWanted(
             track=None,
             media="recvonly",
-            codec=codec_name(codec),
+            codec=SDP_NAMES[codec],
             remb=self.remb,
             watch=lambda feedback, network: Watching(
                 self.policy, codec, nack=self.nack, feedback=feedback, network=network

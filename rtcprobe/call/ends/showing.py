@@ -18,7 +18,7 @@ from aiortc import RTCPeerConnection, RTCRtpTransceiver
 
 from rtcprobe.call.transceiver import Transceiver
 from rtcprobe.picture.payload import payload_format
-from rtcprobe.picture.settings import VideoCodec
+from rtcprobe.picture.settings import SDP_NAMES, VideoCodec
 from rtcprobe.playout.frames.nack import NACK_PERIOD_US, NackRequester
 from rtcprobe.playout.nack import ResendLimit
 from rtcprobe.recording import AgreedVideo
@@ -33,7 +33,6 @@ __all__ = ["PictureInlet", "PictureOutlet"]
 _US: Final = 1_000_000  # of a second: what the receiver counts in (``playout.frames``)
 # ``kMaxNackRetries`` of libwebrtc's ``modules/video_coding/nack_requester.cc`` before it was raised to 100.
 _MOST_TRIES: Final = 10
-_NAMES: Final = {"vp8": "VP8", "h264": "H264"}
 
 
 class _AtServer(Transceiver):
@@ -48,7 +47,7 @@ class _AtServer(Transceiver):
     def open(self, connection: RTCPeerConnection) -> None:
         """Make the section on ``connection``."""
         super().open(connection)
-        negotiation.prefer(self.section, _NAMES[self._codec])
+        negotiation.prefer(self.section, SDP_NAMES[self._codec])
 
     def _agreed(self) -> AgreedVideo | None:
         if not self._nacks:
