@@ -80,6 +80,7 @@ class Conversing:
             setup,
             speech={
                 self._user.name: self._speech(self._user, user, self._user.devices),
+                # It has no end of its own: it ends with the user's mouth (``call.live`` rule 3).
                 self._agent.name: replace(self._speech(self._agent, agent, _SOFTWARE), follows=self._user.name),
             },
         )
@@ -168,6 +169,7 @@ def spoke_in(call: Call) -> Spoke:
     if not mouths:
         return Spoke()
     edge, said = mouths[0].edge, mouths[0].talker.said
+    # An edge is there where an emulated line leads to an agent outside: only the user is ours then.
     if edge is not None:
         claims = next((peer.claims.came for peer in call.peers if peer.claims is not None), [])
         return Spoke(said, left_s=edge.left_s, came_s=edge.came_s, claims=claims)
