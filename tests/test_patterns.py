@@ -73,7 +73,7 @@ WORST = {
         "a p95(" * (SIZE // 6),
     ),
     "verdict/budgets.py:_SHARE_ABOVE": ("share_above(" * (SIZE // 12),),
-    "call/sdp.py:_CANDIDATE": ("a=candidate:" + "a" * SIZE, "a=candidate:1 1 udp " * 3_000),
+    "call/description.py:_CANDIDATE": ("a=candidate:" + "a" * SIZE, "a=candidate:1 1 udp " * 3_000),
     "call/targets/whip.py:_BRACES": ("{" * SIZE, "{" + "a" * SIZE + ",", "{a," * (SIZE // 3)),
     "result/files.py:_HEAD": (" " * SIZE, '{"schema":"' + "a" * SIZE, '{"schema" ' + " " * SIZE),
 }  # fmt: skip

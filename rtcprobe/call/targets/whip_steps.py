@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from rtcprobe.call import faults
+from rtcprobe.call.description import read_description
 from rtcprobe.call.http import HttpClient, Reply
 from rtcprobe.call.peer import Peer
-from rtcprobe.call.sdp import read_description
 from rtcprobe.call.session import Rights, Session
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.targets import plain
