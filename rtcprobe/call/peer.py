@@ -208,6 +208,7 @@ class Peer(Connecting):
         milestone = _FIRST["audio" if isinstance(wanted, SoundWanted) else "video"]
 
         def first(at_s: float) -> None:
+            # A target whose joins have no such step (a party that only talks) is not told of it.
             if milestone in self.timeline.order:
                 self.timeline.mark(milestone, at_s)
             if milestone == _FIRST["audio"]:

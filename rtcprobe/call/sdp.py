@@ -35,7 +35,7 @@ from rtcprobe.errors import MeasurementError
 from rtcprobe.picture.settings import SDP_NAMES
 from rtcprobe.runtime.negotiation import NO_OPUS
 
-__all__ = ["Description", "Usable", "read_candidate", "read_description", "usable_answer", "usable_offer"]
+__all__ = ["Usable", "read_candidate", "usable_answer", "usable_offer"]
 
 # What an answer's session needs beside its bundle: nothing of it is the other side's (RFC 9429 §5.2.1).
 _SESSION = ("v=0", "o=- 1 2 IN IP4 0.0.0.0", "s=-", "t=0 0")
@@ -92,16 +92,19 @@ def usable_answer(text: str, offer: Sdp, *, more_candidates: bool = False) -> Us
         raise MeasurementError(
             f"the answer has {_listed(kinds)} where {_listed(asked)} was offered", "a server answers every m-line"
         )
+    # Sound stands first in every offer of ours, and an answer keeps the offer's order (RFC 3264 §6).
     section, own = answer.media[0], ours.media[0]
     if port_of(section) == 0:
         raise MeasurementError("the answer rejects our audio", "does the server take Opus, and this kind of call?")
     direction = _agreed(direction_of(section, answer.session), direction_of(own, ours.session))
+    # The offer's own name, whatever the answer calls it: some servers leave mids out, and the stack matches by them.
     mid = next(values(own, "mid"), "0")
     found = _usable(
         answer, section, whose=whose, kind="answer", direction=direction, mid=mid, more_candidates=more_candidates
     )
     beside = [(own, each) for own, each in zip(ours.media, answer.media, strict=True) if own[0].startswith("m=video ")]
     pictures = [_answered_picture(answer, each, ours, own) for own, each in beside]
+    # Never told as refused: a channel that is turned down does not open, and its messages say that themselves.
     channels = [
         (channel_section(each, own, (answer.tagged(each), answer.media[0], answer.session)), False)
         for own, each in zip(ours.media, answer.media, strict=True)
@@ -125,6 +128,8 @@ def usable_offer(text: str, *, more_candidates: bool = False, codec: str | None 
     if chosen is None:
         _why_none(offer, bundle)
     written = next(values(chosen, "mid"), "")
+    # A token (RFC 8866 §9) of a length that anybody writes: it stands in our
+    # answer, and in the header extension of packets.
     mid = written if re.fullmatch(r"[!-~]{1,32}", written) else "0"
     direction = direction_of(chosen, offer.session)
     found = _usable(
@@ -139,6 +144,7 @@ def usable_offer(text: str, *, more_candidates: bool = False, codec: str | None 
     found = replace(found, refused=turned_down, bundled=bool(written) and written in bundle)
     if codec is None:
         return found
+    # The stack's sections stand in the order of the offer, sound first or not: m-lines of an answer follow the offer's.
     first = picture is not None and _place_of(offer, picture) < _place_of(offer, chosen)
     return _with_sections(found, [(lines, lines is None)], first=first)
 
@@ -164,6 +170,7 @@ def _usable(
         raise MeasurementError(f"{where}, speaks {protocol}", "WebRTC speaks UDP/TLS/RTP/SAVPF (RFC 9429 §5.1.2)")
     tagged = found.tagged(section)
     transport = Transport.read((section, tagged, found.session), kind, where, whose)
+    # ``rtcp-mux-only`` (RFC 8858) says the same and more. In a bundle the tagged section may speak for the others.
     if not any(
         True for place in (section, tagged) for name in ("rtcp-mux", "rtcp-mux-only") for _ in values(place, name)
     ):
@@ -171,7 +178,10 @@ def _usable(
     codecs = Codecs.read(section)
     if codecs is None:
         raise MeasurementError(*NO_OPUS)
+    # In a bundle candidates may stand with the tagged section alone (RFC 9143 §7): those of its own come first.
     candidates = Candidates.read(section if any(True for _ in values(section, "candidate")) else tagged)
+    # A description with candidates and no end of them is taken to be whole,
+    # unless names are looked up or more will come.
     ended = (candidates.ended or bool(candidates.lines)) and not candidates.names and not more_candidates
     session = [*_SESSION, *(["a=ice-lite"] if transport.lite else []), f"a=group:BUNDLE {mid}"]
     written = audio_section(
@@ -198,6 +208,7 @@ def _with_sections(found: Usable, beside: Sequence[tuple[list[str] | None, bool]
     if not beside:
         return found
     ours = read_description(found.text, "it")
+    # The bundle is written anew: all sections that the stack sees share one path, those turned down are none of it.
     mids = [next(values(each, "mid"), "") for each in (*ours.media, *sections)]
     session = [line for line in ours.session if not line.startswith("a=group:")]
     media = [*sections, *ours.media] if first else [*ours.media, *sections]
@@ -217,8 +228,11 @@ def _answered_picture(
     mid = next(values(own, "mid"), "1")
     codec = next(name for name in SDP_NAMES.values() if any(f"{name}/90000" in line for line in own))
     wanted, theirs = direction_of(own, ours.session), direction_of(section, answer.session)
+    # Seen from the answer: it takes what we show, and shows what we want to see, as far as either was offered.
     takes = wanted == "recvonly" or theirs in ("sendrecv", "recvonly")
     sends = wanted == "sendonly" or theirs in ("sendrecv", "sendonly")
+    # Port 0 or not, the transport is the sound's: a rejected picture may have no
+    # ICE name of its own, and the stack wants one.
     places = (section, answer.tagged(section) or answer.media[0], answer.media[0], answer.session)
     transport = Transport.read(places, "answer", "the answer, its video", "the answer")
     if port_of(section) != 0 and takes and (sends or wanted == "sendrecv") and speaks_rtp(section):
@@ -237,6 +251,7 @@ def _offered_picture(
     """Return the section of an offer that shows a picture of ``codec`` beside ``chosen``, and its lines anew."""
     bundle = offer.bundle()
     mid = next(values(chosen, "mid"), None)
+    # Without a bundle a picture would need a path of its own, and candidates, which are not read of it (rule 3).
     if codec is None or mid not in bundle:
         return None, None
     for section in offer.media:

@@ -280,9 +280,11 @@ class _Received:
 
     def in_order(self) -> tuple[Sequence[float], Sequence[int]]:
         """Return instants and numbers of those that count, by instant."""
+        # Kept one by one in the order of time (NACK): then every packet was judged when it came.
         if self._taken:
             return self._at_s, self._numbers
         order = np.argsort(np.array(self._at_s), kind="stable").tolist()
+        # Most calls: nothing overtaken, nothing doubled, so nothing has to be judged at all.
         if order == list(range(len(order))) and all(map(gt, self._numbers[1:], self._numbers)):
             return self._at_s, self._numbers  # as sent, and none twice
         kept = [place for place in order if self._counts(self._numbers[place])]

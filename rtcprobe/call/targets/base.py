@@ -153,6 +153,8 @@ class CallSetup:
         speech = self.speech[party]
         if speech is None:
             return None
+        # Microphones are not in step with each other, nor with any loudspeaker:
+        # where in a packet a call begins is chance.
         phase_s = phase * speech.ptime_s
         if isinstance(speech, LiveSpeech):
             assert seed is not None
@@ -168,6 +170,7 @@ class CallSetup:
         """Return a connection of ``side`` at ``host`` with these m-sections."""
         more.setdefault("transport_cc", self.numbered)
         peer = Peer(host, side, wanted, dtls_timeout_s=self.dtls_timeout_s, protection=self.protection, **more)
+        # A watcher is made with its section, the connection after it: only now is there somebody to ask.
         for picture in peer.pictures:
             if isinstance(picture.watcher, Watching):
                 picture.watcher.round_trip_s = lambda: peer.round_trip_s
@@ -380,6 +383,8 @@ def find_target(plan: TargetPlan) -> Target:
         raise BadInputError(f"target {plan.shown!r} is of no known kind", cure)
     try:
         factory = brought.load()
+    # A package of somebody else's may fail in any way while it is imported:
+    # that is told as the target's fault, by name.
     except Exception as error:
         raise BadInputError(
             f"target {plan.shown!r} cannot be loaded from {brought.value}", f"{type(error).__name__}: {error}"
