@@ -79,6 +79,7 @@ class Watching:
 
     def _tell_round_trip(self, at_s: float) -> None:
         now_s = self.round_trip_s()
+        # Told with the instant of a packet, and kept by the screen: hearing plays the same changes at the same packets.
         if now_s is not None and now_s != self._round_trip_s:
             self._round_trip_s = now_s
             self.screen.round_trip(at_s, now_s)

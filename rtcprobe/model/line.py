@@ -99,6 +99,7 @@ class Line:
             if arrivals_s:
                 return arrivals_s[0] if arrivals_s[0] <= until_s else None
             now_s += wait_s
+            # STUN doubles so (RFC 8489 §6.2.1), and DTLS (RFC 6347 §4.2.4.1).
             wait_s *= 2
         return None
 

@@ -84,5 +84,6 @@ def nack_bytes(sequences: Sequence[int]) -> int:
 
 def without_wraps(sequences: Sequence[int]) -> list[Sequence[int]]:
     """Return ``sequences`` cut where the 16-bit numbers wrap: each piece is a NACK of its own."""
+    # As of aiortc, which packs ascending numbers alone (``media_seam.without_wraps``).
     cuts = [place for place, (before, after) in enumerate(pairwise(sequences), 1) if after < before]
     return [sequences[begin:end] for begin, end in pairwise([0, *cuts, len(sequences)])]

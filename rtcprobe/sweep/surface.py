@@ -87,6 +87,7 @@ def surface_of(
     # The axis with most values lies across, where there is room for it.
     first = x or max(axes, key=lambda axis: len(axes[axis]))
     rest = [axis for axis in axes if axis != first]
+    # An axis of one value tells no two rows apart.
     second = y or next((axis for axis in rest if len(axes[axis]) > 1), None)
     others = [axis for axis in rest if axis != second]
     groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[Row]] = {}

@@ -75,6 +75,7 @@ ECHO_ROUTES: Final[tuple[Route, ...]] = (("caller", "target"), ("target", "calle
 TWO_ENDS_ROUTES: Final[tuple[Route, ...]] = (*ECHO_ROUTES, ("callee", "target"), ("target", "callee"))
 """The ways of *two ends*: both peers are ours, the target between them."""
 
+# Named, not imported: a browser's driver, Janus' client and HTTP are loaded by the calls that need them alone.
 _BUILT_IN: Final[Mapping[str, str]] = {
     "loopback": "rtcprobe.call.targets.loopback:make_target",
     "sfu": "rtcprobe.call.targets.sfu:make_target",
