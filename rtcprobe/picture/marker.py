@@ -29,6 +29,8 @@ NUMBERS: Final = 1 << 16
 
 _ROWS, _COLUMNS = 4, 8
 CELLS: Final = _ROWS * _COLUMNS
+# Shares of the picture, and one such margin at the left and above: what a window's frame or a rounded corner
+# hides.
 _CELL_HEIGHT, _CELL_WIDTH = 1 / 15, 1 / 20
 _DARK, _LIGHT = 48, 208
 """Away from black and white, where coders and screens clip."""
