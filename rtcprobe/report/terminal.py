@@ -43,6 +43,7 @@ from rtcprobe.verdict.budgets import written
 __all__ = ["print_result", "screen"]
 
 
+# The end of a figure's key: ``"_p" 1*DIGIT "_s"``, as in ``join_p95_s``.
 _QUANTILE_KEY = re.compile(r"_p\d+_s$")
 _ROUND_TRIPS = (("RTCP round trip", "rtcp_round_trip_s"), ("STUN round trip", "stun_round_trip_s"))
 """What a peer heard of the distance, the first known one shown: who only listens gets no report about itself."""

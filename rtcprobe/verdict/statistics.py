@@ -62,6 +62,7 @@ __all__ = [
     "summarise",
 ]
 
+# Of every interval told: what readers take one for where nothing is said.
 CONFIDENCE = 0.95
 PERCENTILES = (0.50, 0.90, 0.95, 0.99)  # p99 too: of fewer than a hundred it is shown refused
 

@@ -33,6 +33,7 @@ LANGUAGES: Final[Mapping[str, Mapping[str, str]]] = {"en": {}, "zh": CHINESE}
 RETOLD: Final[Mapping[str, Mapping[str, str]]] = {"en": {}, "zh": CHINESE_SENTENCES}
 """Patterns of the measurement's sentences, in every language."""
 
+# ``place = "{" name "}"``, where a sentence's value stands.
 _PLACE: Final = re.compile(r"\{(\w+)\}")
 _WAY: Final = re.compile(r"(\S+) to (\S+)(, messages|, video)?")
 """A way as sentences call it (``ways.Way.words``)."""
