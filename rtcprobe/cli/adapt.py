@@ -325,6 +325,8 @@ def _called(case: Case, controller: str, seeds: int, progress: Callable[[Progres
             "least_share": least_share(case.flows, runs, case.link),
         }
         if len(runs) > 1:
+            # How fast who shares a line settles is asked of those in its direction; voice the other way shares another
+            # queue.
             there = [(flow, run) for flow, run in zip(case.flows, runs, strict=True) if flow.way == "there"]
             shared |= settled_of([run for _, run in there], case.link, [flow.start_s for flow, _ in there])
         # Flow by flow of the first seed alone: of ten seeds a page would have as many lines again.

@@ -120,6 +120,8 @@ class Pushing:
         self._runs.append(run)
         arrived = True
         if self.openmetrics_path is not None:
+            # Both are tried, whatever became of the first; neither changes the verdict (exit code 4 only where budgets
+            # were met).
             arrived &= _said(functools.partial(write_whole, textfile(self._runs), self.openmetrics_path))
         if self._gateway is not None:
             arrived &= _said(functools.partial(self._gateway.put, run))

@@ -165,6 +165,7 @@ def _told(report: RelayReport, json_path: str | None, csv_path: str | None, html
 
         write_whole(render_relay(report), html_path)
     print_lines(relay_lines(report), console(stderr="-" in (json_path, csv_path)))
+    # Rule 2: no datagram, no success.
     if not report.late_s:
         complain(f"nothing was relayed: let a client send to {report.listen}")
         return ExitCode.NOT_MEASURED
@@ -352,6 +353,7 @@ def _rate_of(hops: list[LinkSpec]) -> Callable[[float], float | None]:
     """Return what tells the least rate of some hops at an instant."""
 
     def rate_bps(at_s: float) -> float | None:
+        # Of several hops the narrowest is what a packet meets.
         return min((rate for rate in (hop.rate_bps_at(at_s) for hop in hops) if rate is not None), default=None)
 
     return rate_bps

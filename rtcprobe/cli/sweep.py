@@ -69,6 +69,7 @@ def run(
     book = Book(output)
     # By their keys: the same grid goes on where it was interrupted, a changed one does only what is new in it.
     todo = [job for job in jobs if job.key not in book.known]
+    # No more processes than jobs: each imports everything before its first.
     count = min(workers or os.cpu_count() or 1, max(1, len(todo)))
     try:
         if scheduler is not None:
@@ -81,6 +82,7 @@ def run(
         book.finish(jobs)
     finally:
         book.close()
+    # Jobs of this grid alone: the file may hold others'.
     failed = [row for job in jobs if "failed" in (row := book.known[job.key])]
     click.echo(f"{output}: {len(jobs):,} jobs, {len(todo):,} of them now; {len(failed):,} failed")
     if parquet is not None:

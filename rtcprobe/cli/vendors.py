@@ -115,6 +115,7 @@ class _Tour:
     def stop(self, place: _Place, *, seed: int, said: str) -> bool:
         """Measure one vendor on one link, unless nobody could join it there; return whether to go on."""
         vendor, link = place
+        # Measured no more there; other links, and other vendors on this one, go on.
         if self._in_vain(place):
             return True
         if not self.quiet:
@@ -126,6 +127,7 @@ class _Tour:
             self.faults.setdefault(place, []).append(str(error))
             return True
         self.runs.setdefault(place, []).append(result)
+        # What was measured until then is kept, and nothing more begun.
         self.interrupted = result.interrupted
         self._write(lambda: self.outputs.append(result))
         return not result.interrupted
@@ -155,6 +157,7 @@ class _Tour:
         self._write(lambda: self._page(found))
         if self.interrupted:
             return ExitCode.INTERRUPTED
+        # An output that could not be written outweighs a vendor that could not be measured: nobody will find the page.
         if self.unwritten:
             return ExitCode.BAD_INPUT
         return ExitCode.MET if all(each.counted for each in accounts) else ExitCode.NOT_MEASURED

@@ -167,6 +167,7 @@ def _refuse_unknown(budget: Budget, target: Target, measured: Sequence[Way], rol
         known = " and ".join(measured) or "joins alone"
         cure = f"it measures {known}" if few else did_you_mean(metric.way, measured)
         raise BadInputError(f"budget {budget.expression!r}: {target.name} does not measure that way", cure)
+    # Who knows legs of its own tells them; of a call of two they are there and back, and those of any echo.
     if isinstance(target, PlacedTarget) or (parties != _TWO and isinstance(target, RoomTarget)):
         legs = {*target.legs}
     else:

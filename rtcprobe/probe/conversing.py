@@ -131,6 +131,7 @@ class Conversing:
         if self._plan.keep_sound and not self._clips:
             self._clips = clips_of(number, turns, there.said, heard, self._user.devices)
         if self._plan.intelligibility and ours:
+            # Each side's original beside what the other's ear played of it: both directions are judged alike.
             user_heard = heard.playback.stamps, heard.sound
             user = there.said, spoke.lines, _kept(spoke.agent_ear)
             self._understood[number] = understood(turns, user, (back.said, spoke.answers, user_heard))

@@ -287,6 +287,7 @@ def first_pictures(call: Call, listener: Peer, scenario: Scenario, *, outside: b
             shown_s = math.inf if seen.first_picture_s is None else seen.first_picture_s
             asked["packets"] += round(seen.w3c["nackCount"])
             asked["key_frames"] += round(seen.w3c["pliCount"])
+            # Only what came again before the first picture: later repairs are no part of joining.
             asked["resent"] += sum(one.resent and one.at_s <= shown_s for one in each.came.arrivals)
     return FirstPictures(marks, {name: count for name, count in asked.items() if count})
 

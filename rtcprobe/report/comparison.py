@@ -88,6 +88,7 @@ def ranking_lines(ranking: Ranking) -> list[Text]:
     """Return the screen of a comparison: of two sides their differences, of more their ranks."""
     lines: list[Text] = []
     if len(ranking.sides) == 2:
+        # Two sides have a difference; letters among two would say it less plainly.
         lines += _two_sides(ranking.pairs[0])
     else:
         for metric in ranking.metrics:
@@ -125,6 +126,7 @@ def difference_lines(
         intervals = (*(estimate_interval(side, each) for side in (each.a, each.b)), signed_bounds(each))
         told = f"   could show {could_show(each)}" if could_show(each) else ""
         line = cells(told, intervals, edges=_EDGES)
+        # A figure without interval or detectable change has no second line.
         if line.plain.strip() and not (brief and word == "pass"):
             line.stylize("dim")
             yield line
@@ -257,6 +259,7 @@ def _kind(difference: Difference) -> str:
 
 def _ranked(metric: RankedMetric, ranking: Ranking) -> Iterator[Text]:
     letters = dict(zip((side.label for side in ranking.sides), _letters(ranking), strict=True))
+    # Where nothing is decided there are no ranks, and so nothing to be away from.
     column = "from the first" if metric.decided else "no difference shown"
     yield rule(f"{full_name(metric)}{unit_words(metric)}", (column,), edges=(79,))
     width = max(len(place.letters) for place in metric.places) if metric.decided else 0

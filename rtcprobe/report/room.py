@@ -154,6 +154,7 @@ def _comings(room: Room, pictures: Sequence[Waited]) -> Iterator[tuple[str, str]
 
 
 def _of_joins(share: float, count: int) -> str:
+    # Joins are independent (``verdict.intervals`` rule 3): Wilson's interval of their number is theirs.
     low, high = share_interval(share, count)
     return f"{rough_share(share)} [{rough_share(low)}–{rough_share(high)}]"
 
@@ -186,6 +187,7 @@ def _windows(room: Room) -> Iterator[str]:
     ranked = sorted(room.talk_over, key=lambda each: -each.window_s)[:_NAMED]
     for place, each in enumerate(ranked):
         chance = say("{share} collide", share=rough_share(each.collision))
+        # Once, at the first: the assumption is the same for all.
         model = say(", if one who waits begins at {rate:g}/s: a model", rate=each.rate_hz) if not place else ""
         yield (f"{each.one} ↔ {each.other} {_spread(each.window_s, each.low_s, each.high_s)} ms ({chance}{model})")
 

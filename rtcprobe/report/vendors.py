@@ -163,6 +163,7 @@ def panel_markdown(panel: Panel) -> str:
 
 
 def _matrix_lines(matrix: Matrix, panel: Panel, width: int) -> Iterator[Text]:
+    # As many links side by side as fit beside a vendor's name; more go on below.
     room = max((width - 14) // _CELL, 1)
     for start in range(0, len(panel.links), room):
         part = slice(start, start + room)
@@ -206,6 +207,7 @@ def _figure(estimate: Estimate) -> tuple[str, str]:
     """Return a delay and its interval in whole milliseconds: vendors differ by more, or not at all."""
     if estimate.value is None:
         return ("never" if estimate.never else _NOT), ""
+    # One figure where both ends round to the same.
     ends = dict.fromkeys("open" if each is None else milliseconds(each, 0) for each in (estimate.low, estimate.high))
     return milliseconds(estimate.value, 0), "" if estimate.exact else f"[{'–'.join(ends)}]"
 

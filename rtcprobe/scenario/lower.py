@@ -111,6 +111,7 @@ def _room(written: Mapping[str, Any], folder: Path, traces: Path, servers: Mappi
     )
     script = tuple(parse_cue(line) for line in written.get("script", ()))
     if servers:
+        # To every server, as it is not known yet who is connected to which (``servers.homes_of``).
         there = [Leg.between(name, server) for name in named for server in servers]
         legs = _legs(written, [each for leg in there for each in (leg, leg.back)], folder, traces)
         return Cast(parties, legs, script, _signaling(written, beside=None), servers)
@@ -278,6 +279,7 @@ def _legs(written: Mapping[str, Any], between: Sequence[Leg], folder: Path, trac
             found[leg] = _link(f"legs.{leg}", given.pop(leg), folder)
         elif everywhere is not None:
             found[leg] = everywhere
+    # Legs that are between nobody of ``between`` are kept: who reads legs refuses them by name (``check_parties``).
     return found | {leg: _link(f"legs.{leg}", link, folder) for leg, link in given.items()}
 
 

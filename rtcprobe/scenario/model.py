@@ -109,6 +109,7 @@ class Scenario:
         if sound is None or self.parties[1].sent("audio") is None:
             raise BadInputError("a conversation needs two who speak, and one sends nothing", "let both send audio")
         playout = self.parties[0].playout
+        # The user decides by what is heard during the call, and so must play RED then, not afterwards.
         if sound.protection.red_copies and not playout.knows_red:
             raise BadInputError(
                 f"a conversation is not heard through playout {playout} with protection.red", "use playout neteq"

@@ -82,6 +82,8 @@ class DtlsTimer:
     initial_s: float | None = None
 
     def __post_init__(self) -> None:
+        # 60 s is what a timer may be doubled to at the least (RFC 6298, 2.5): one that begins later would hide the
+        # loss.
         if self.initial_s is not None and not 0.0 < self.initial_s <= 60.0:
             raise BadInputError(f"timer {written_time(self.initial_s)} is impossible", "give above 0ms to 60s")
 

@@ -191,5 +191,6 @@ def _best_pairs(
                 break
         return home
 
+    # From several beginnings, as a descent ends in the nearest valley.
     starts = [dict(nearest), *({party.name: party.edge or each for party in parties} for each in servers)]
     return min((descended(start) for start in starts), key=whole_s)

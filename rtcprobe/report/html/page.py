@@ -164,6 +164,7 @@ def _section(result: Result, anchor: str) -> Section:
     ears = _drawn(every)
     watched = _drawn([(way, each) for way, each in result.of_kind("glass_to_glass").items() if each.scheduled])
     sent = _drawn([(way, each) for way, each in result.of_kind("messages").items() if each.scheduled])
+    # One layout for sound, pictures and messages: they share their axis of time.
     laid_out = _laid_out([each for _, each in (*ears, *watched, *sent)])
     seen = [sights.frames(way, each, *laid_out) for way, each in watched]
     heard = [_heard(direction, ear, *laid_out) for direction, ear in ears]

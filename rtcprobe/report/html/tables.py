@@ -265,6 +265,7 @@ def _flat(mapping: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:
             yield name, "; ".join(str(each) for each in value) or NOTHING
         elif key == "flags":
             yield name, str(value).replace(" --", "\n--")  # a line each: hyphens are where lines else break
+        # Keys carry their units (``records``): what ends in _s is seconds, and told in milliseconds.
         elif key.endswith("_s") and isinstance(value, (int, float)):
             yield f"{path}{spaced(key.removesuffix('_s'))}", f"{milliseconds(value, 2)} ms"
         else:

@@ -183,6 +183,7 @@ def budget_rows(outcomes: Iterable[BudgetOutcome]) -> tuple[BudgetRow, ...]:
     return tuple(
         BudgetRow(
             verdict=say(each.verdict),
+            # Advice that was not taken is no failure, and is not red.
             tone="warn" if each.advisory and each.verdict == "missed" else TONES.get(each.verdict, "plain"),
             expression=each.expression + (say(" (advisory)") if each.advisory else ""),
             value=_value(each),
