@@ -25,6 +25,7 @@ from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.playout.nack import NackTracker, ResendLimit
 from rtcprobe.recording import Agreed, Came, Departures, Said
 from rtcprobe.units import RTP_CLOCK_HZ
+from rtcprobe.wrapping import without_wraps
 
 __all__ = ["Party", "Voice"]
 
@@ -191,7 +192,7 @@ class Party:
         if not self._received.take(now_s, number):
             return
         missing = self._nack.packet_arrived(sequence, timestamp, now_s, self._round_trip_s)
-        for asked in wire.without_wraps(missing) if missing else ():
+        for asked in without_wraps(missing) if missing else ():
             self._send(wire.nack_bytes(asked), partial(self._other.send_again, asked))
 
     def send_again(self, sequences: Sequence[int]) -> None:
