@@ -89,6 +89,7 @@ class Departures(Sequence[Departure]):
         self._sequence.frombytes(sequences.astype(np.uint16).tobytes())
         self._timestamp.frombytes(timestamps.astype(np.uint32).tobytes())
         self._size.frombytes(sizes.astype(np.uint16).tobytes())
+        # Zeros: nobody told the source.
         self._ssrc.frombytes(bytes(self._ssrc.itemsize * len(at_s)))
 
     def columns(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.uint16]]:
@@ -224,6 +225,8 @@ class Said:
         left = Left(self.departures)  # what is sent again was asked for, not due
         if self.started_s is None or not len(left):
             return []
+        # A browser's packets are on a grid of its own, which is not told: it is read off the packets
+        # themselves.
         if not self.frames and len(left) > 1:
             steps_s = ((left.timestamp - left.timestamp[0]) % 2**32) / self.clock_hz
             whole_s = float(np.median(np.diff(left.timestamp) % 2**32)) / self.clock_hz
@@ -231,6 +234,7 @@ class Said:
             return own_s
         first_s = float(left.at_s[0])
         # The first frame sent is the one in progress when sending may begin: due on the grid of the microphone.
+        # The trifle is for a frame that left on the very grid, which a rounding may put a hair before it.
         origin_s = self.started_s + math.floor((first_s - self.started_s) / self.ptime_s + 1e-6) * self.ptime_s
         late_s: list[float] = (
             left.at_s - origin_s - ((left.timestamp - left.timestamp[0]) % 2**32) / self.clock_hz

@@ -6,12 +6,15 @@ Rule: a number is taken for the one nearest to another that is known; half a cyc
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Unwrapper", "counted_on", "unwrapped"]
+__all__ = ["RTP_CYCLE", "Unwrapper", "counted_on", "unwrapped"]
+
+RTP_CYCLE: Final = 1 << 32
+"""After how many ticks an RTP timestamp is the same again (RFC 3550 §5.1)."""
 
 Ints = npt.NDArray[np.int64]
 Number = TypeVar("Number", int, npt.NDArray[np.int64])

@@ -96,6 +96,7 @@ def find_case(name: str) -> Case:
 
 
 def _case(written: object, path: Path) -> Case:
+    # All of the first five, and of the others as many as are wanted.
     if not isinstance(written, dict) or set(written) - set(_MORE_KEYS) != set(_KEYS):
         raise BadInputError(
             "not the keys of an adaptation scenario", f"give {', '.join(_KEYS)}, or flows, max and degradation too"
@@ -137,6 +138,7 @@ def _flows(written: object, length_s: float) -> tuple[Flow, ...]:
     if not isinstance(written, list) or not 1 <= len(written) <= _MOST_FLOWS:
         raise BadInputError(f"flows {written!r} is no list of 1 to {_MOST_FLOWS}", "write it like [{start: 0s}]")
     flows = tuple(_flow(each, length_s) for each in written)
+    # Figures are of what goes there: without a flow that way there would be none.
     if all(flow.way == "back" for flow in flows):
         raise BadInputError("no flow goes there", "let one have way: there")
     return flows
@@ -174,11 +176,14 @@ def case_of_link(line: str, length_s: float) -> Case:
         source="--link",
         length_s=_length(length_s),
         link=spec,
+        # Feedback that were lost or queued as well would mix two causes; who wants that writes a file with
+        # ``back``.
         back=LinkSpec(delay=spec.delay),
     )
 
 
 def _length(length_s: float) -> float:
+    # Below five seconds no phase is long enough for a figure (``settling``).
     if not 5.0 <= length_s <= LONGEST_S:
         raise BadInputError(f"length {format_duration(length_s)} is impossible", "give 5s to 1h")
     return length_s

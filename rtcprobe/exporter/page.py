@@ -45,9 +45,11 @@ LANDMARK_S: Final = 0.100
 
 # Units of the viewBox, scaled to the card: the width of a small phone, so that they are about pixels there.
 _WIDTH: Final = 320.0
+# Height of a row of the stairs.
 _ROW: Final = 15.0
 # The longest phase's name in the small type, and a figure like "1,234 ms" at the other end.
 _LABEL: Final = 64.0
+# Room for "1,234 ms" at the right.
 _FIGURE: Final = 46.0
 # Height of a sparkline.
 _SPARK: Final = 56.0

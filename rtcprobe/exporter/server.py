@@ -48,13 +48,17 @@ LOG: Final = logging.getLogger("rtcprobe")
 
 # With HANG_UP_S below the 10 s after which Docker kills (``docker stop``) what it asked to end; Kubernetes waits 30.
 GRACE_S: Final = 8.0
+# An answer under way: a scrape takes milliseconds, and uvicorn counts in whole seconds.
 HANG_UP_S: Final = 2
 # A scraper sends its head in one packet; who takes longer keeps a place (Slowloris). A TLS handshake has as long.
 HEAD_S: Final = 10.0
+# Longer than any scrape's own time-out: who has not taken its answer by then is not reading.
 TAKEN_S: Final = 30.0
+# A line a minute in the log, instead of one for each place of the backlog a second.
 SAID_AGAIN_S: Final = 60.0
 # Beyond, uvicorn answers 503; half of them may wait idle (rule 3), the other half are being answered.
 MOST_CONNECTIONS: Final = 200
+# Half of all connections (rule 3): the other half is for who has something to ask.
 MOST_WAITING: Final = 100
 # Linux cuts a larger one to net.core.somaxconn, 128 before 5.4; and asyncio accepts as many in one turn of its loop.
 BACKLOG: Final = 128

@@ -39,14 +39,12 @@ from rtcprobe.picture.payload import payload_format
 from rtcprobe.picture.settings import VIDEO_HZ
 from rtcprobe.playout.frames import Frame, FrameReceiver, Shown
 from rtcprobe.playout.frames.figures import is_freeze
-from rtcprobe.playout.frames.micros import to_ms
+from rtcprobe.playout.frames.micros import SECOND, to_ms
 from rtcprobe.recording import CameVideo, Departure, Said, VideoArrival
+from rtcprobe.wrapping import RTP_CYCLE
 
 __all__ = ["Constants", "Decoded", "FrameSeen", "Seen", "Viewing", "see"]
 
-_US: Final = 1_000_000
-# RTP's clock wraps (32 bits); the receivers count in microseconds.
-_CYCLE: Final = 1 << 32
 _RECENT: Final = 30
 """Frames by which a picture's usual delay is told: as many as a freeze is judged among."""
 
@@ -204,7 +202,7 @@ class _Sight:
         origin, ticks = first[0].timestamp if first else 0, self._reel.frame_s * VIDEO_HZ
         filmed_s, frame_s = self._filmed_s.tolist(), self._reel.frame_s
         return {
-            number: (origin + round(number * ticks)) % _CYCLE
+            number: (origin + round(number * ticks)) % RTP_CYCLE
             for number in range(count)
             if said.said_at(filmed_s[number], filmed_s[number] + frame_s)
         }
@@ -222,7 +220,7 @@ class _Sight:
             if number is not None:
                 # Two identities must agree, the number that was read and the time that the packets bear; else
                 # it was shown unread.
-                taken = eye.take(readings[shown.frame.first], shown.at_us / _US, expected=number)
+                taken = eye.take(readings[shown.frame.first], shown.at_us / SECOND, expected=number)
                 frames[number] = self._shown(frames[number], shown, read=taken == number)
                 unshown.discard(number)
         for number in unshown:
@@ -236,8 +234,8 @@ class _Sight:
             w3c=w3c,
             freezes_s=freezes_s,
             first_packet_s=arrivals[0].at_s if arrivals else None,
-            first_key_frame_s=keys_us[0] / _US if keys_us else None,
-            first_picture_s=None if first_us is None else first_us / _US,
+            first_key_frame_s=keys_us[0] / SECOND if keys_us else None,
+            first_picture_s=None if first_us is None else first_us / SECOND,
             unreadable=unreadable,
             refused=eye.refused,
             decoded=self._decoded(receiver, datas),
@@ -262,7 +260,7 @@ class _Sight:
             for name in ("totalFreezesDuration", "totalInterFrameDelay"):
                 w3c[name] = round(w3c[name] - lasted_s + sum(kept_s), 3)
             w3c["totalSquaredInterFrameDelay"] -= lasted_s**2 - sum(each**2 for each in kept_s)
-        return w3c, [(begin_us / _US, end_us / _US) for begin_us, end_us in freezes_us]
+        return w3c, [(begin_us / SECOND, end_us / SECOND) for begin_us, end_us in freezes_us]
 
     def _pauses_us(self, receiver: FrameReceiver, freeze_us: tuple[int, int]) -> list[tuple[int, int]]:
         """Return from when until when there was nothing to see while a picture stood, as late as pictures were then."""
@@ -274,8 +272,8 @@ class _Sight:
         behind = [number for at_us, number in shown if at_us >= freeze_us[1]]
         if not before or not behind:
             return []
-        late_us = float(np.median([at_us - self._filmed_s[number] * _US for at_us, number in before[-_RECENT:]]))
-        filmed_us, frame_us = self._filmed_s * _US, self._reel.frame_s * _US
+        late_us = float(np.median([at_us - self._filmed_s[number] * SECOND for at_us, number in before[-_RECENT:]]))
+        filmed_us, frame_us = self._filmed_s * SECOND, self._reel.frame_s * SECOND
         return [
             (round(filmed_us[off] + frame_us + late_us), round(filmed_us[on] + late_us))
             for off, on in self._left_out
@@ -299,7 +297,7 @@ class _Sight:
         return found, others, viewer.sizes
 
     def _decoded(self, receiver: FrameReceiver, others: Mapping[int, bytes]) -> list[Decoded]:
-        shown_s = {shown.frame.first: shown.at_us / _US for shown in receiver.shown}
+        shown_s = {shown.frame.first: shown.at_us / SECOND for shown in receiver.shown}
         return [
             Decoded(
                 place=None if frame.first in others else self._place_of(frame),
@@ -332,7 +330,7 @@ class _Sight:
     def _shown(self, frame: FrameSeen, shown: Shown, *, read: bool) -> FrameSeen:
         constants = self._constants
         left_s = float(self._left_s[frame.number])
-        whole_s, released_s = shown.frame.last_us / _US, shown.released_us / _US
+        whole_s, released_s = shown.frame.last_us / SECOND, shown.released_us / SECOND
         beyond_s = whole_s - left_s - self._fastest_s
         stages = (
             constants.capture_s,
@@ -344,11 +342,11 @@ class _Sight:
             0.0 if shown.frame.resent else beyond_s,
             beyond_s if shown.frame.resent else 0.0,
             released_s - whole_s,
-            (shown.decoded_us - shown.released_us) / _US,
-            (shown.at_us - shown.decoded_us) / _US,
+            (shown.decoded_us - shown.released_us) / SECOND,
+            (shown.at_us - shown.decoded_us) / SECOND,
             constants.display_s,
         )
-        return frame._replace(fate="seen" if read else "unread", shown_s=shown.at_us / _US, stages_s=stages)
+        return frame._replace(fate="seen" if read else "unread", shown_s=shown.at_us / SECOND, stages_s=stages)
 
     def _fastest(self, first: Sequence[Departure]) -> float:
         """Return the fastest way of any packet that was not sent again."""
@@ -356,7 +354,7 @@ class _Sight:
         ways_s = [
             # Rounded as the receiver rounds: else the fastest way could exceed that of a frame by half a
             # microsecond.
-            round(arrival.at_s * _US) / _US - left_s[arrival.sequence, arrival.timestamp]
+            round(arrival.at_s * SECOND) / SECOND - left_s[arrival.sequence, arrival.timestamp]
             for arrival in self._came.arrivals
             if not arrival.resent and (arrival.sequence, arrival.timestamp) in left_s
         ]

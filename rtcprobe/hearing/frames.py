@@ -16,7 +16,7 @@ from rtcprobe.playout.copies import Left
 from rtcprobe.playout.replay import Playback
 from rtcprobe.recording import Said
 from rtcprobe.units import RTP_CLOCK_HZ
-from rtcprobe.wrapping import unwrapped
+from rtcprobe.wrapping import RTP_CYCLE, unwrapped
 
 __all__ = ["Seconds", "SentFrames", "Ways"]
 
@@ -26,8 +26,6 @@ Seconds = npt.NDArray[np.float64]
 # was played is found, and coarse enough to ask four times for 20 ms.
 _STEP_SAMPLES = 240
 _NOTHING_BYTES = 2  # of frames this small nothing is played: they say so (``opus_packet.is_dtx``)
-# RTP's clock has 32 bits.
-_CYCLE = 1 << 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,7 +95,7 @@ class SentFrames:
             size = self._spoken.codec.frame_samples
             # The frame before came with this one: whether it was played is asked of the playout, as of any
             # other.
-            told = [(packet.timestamp - size) % _CYCLE for _, packet in self._whole if has_fec(packet.payload)]
+            told = [(packet.timestamp - size) % RTP_CYCLE for _, packet in self._whole if has_fec(packet.payload)]
             stamps = np.concatenate([stamps, np.array(told, dtype=np.int64)])
         unplayed = ~np.isin(self._left.timestamp, stamps) | np.isnan(self._played_s)
         sizes = self._spoken.frames.sizes
@@ -120,7 +118,7 @@ class SentFrames:
         if not len(stamps):
             return stamps
         first = self._said.first_sent
-        places: npt.NDArray[np.int64] = first + (stamps - stamps[0]) % _CYCLE // self._spoken.codec.frame_samples
+        places: npt.NDArray[np.int64] = first + (stamps - stamps[0]) % RTP_CYCLE // self._spoken.codec.frame_samples
         return places
 
     @cached_property

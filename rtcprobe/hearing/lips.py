@@ -23,14 +23,12 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from rtcprobe.playout.frames import CaptureClock, Synchronization, relative_delay_ms
+from rtcprobe.playout.frames.micros import SECOND
 from rtcprobe.playout.frames.sync import PERIOD_S
 from rtcprobe.playout.neteq import NetEq
 from rtcprobe.recording import Came, SenderReport
 
 __all__ = ["Correction", "LipSync", "Replayed", "Viewed"]
-
-# The picture's receiver counts in microseconds, libwebrtc's synchronisation in whole milliseconds.
-_US = 1_000_000
 
 
 class Correction(NamedTuple):
@@ -94,10 +92,12 @@ class LipSync:
         self.viewing = viewing
         self._playback_ms = round(playback_s * 1e3)
         at_s = np.asarray(sound.arrivals.at_s)
+        # By instant, as the call had them: a recording may hold packets in another order.
         order = np.argsort(at_s, kind="stable")
         self._sound_s, self._stamps = at_s[order], np.asarray(sound.arrivals.timestamps)[order]
         self._clocks = (_Clock(sound.reports), _Clock(viewing.reports))
         self._synchronization = Synchronization()
+        # Nothing judged yet: the first second needs no news beyond there being something of both.
         self._judged: tuple[int, int] | None = None
 
     def act(self, playout: NetEq) -> None:
@@ -117,7 +117,7 @@ class LipSync:
         )
         if found is not None:
             playout.hold(found.audio_ms / 1e3)
-            self.viewing.hold(round(found.video_ms / 1e3 * _US))
+            self.viewing.hold(round(found.video_ms / 1e3 * SECOND))
             self.corrections.append(Correction(at_s, found.audio_ms, found.video_ms))
 
     def _relative_ms(self, at_s: float) -> int | None:

@@ -15,16 +15,16 @@ from rtcprobe.picture.marker import brightness
 from rtcprobe.picture.payload import payload_format
 from rtcprobe.picture.settings import VideoCodec
 from rtcprobe.playout.frames import Frame
+from rtcprobe.playout.frames.micros import SECOND
 from rtcprobe.recording import CameVideo, Departure, Glimpse, Looked
 
 __all__ = ["look"]
-
-_US = 1_000_000
 
 
 def look(came: CameVideo, policy: str, codec: VideoCodec, *, nack: bool) -> Looked:
     """Return what was seen of ``came`` by a receiver of ``policy``."""
     screen, trips = Screen(policy, codec, nack=nack), deque(came.round_trips)
+    # Round trips are told before the packets that came after them, as they were during the call.
     for arrival in came.arrivals:
         while trips and trips[0][0] <= arrival.at_s:
             screen.round_trip(*trips.popleft())
@@ -55,11 +55,11 @@ def look(came: CameVideo, policy: str, codec: VideoCodec, *, nack: bool) -> Look
             continue
         glimpses.append(
             Glimpse(
-                at_s=screened.decoded_us / _US,
+                at_s=screened.decoded_us / SECOND,
                 timestamp=frame.timestamp,
                 size="" if picture is None else f"{picture.width}x{picture.height}",
                 cells=None if picture is None else brightness(luma_of(picture)),
-                shown_s=screened.at_us / _US,
+                shown_s=screened.at_us / SECOND,
             )
         )
     arrivals = [

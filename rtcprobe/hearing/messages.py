@@ -118,6 +118,7 @@ def _sample(number: int, each: Delivery, least_s: float, call: CallMessages) -> 
     rules = list(dict.fromkeys(again.why for again in each.resent)) if each.retransmission_s else []
     waited = ["head of line"] if each.head_of_line_s else []
     return Sample(
+        # Numbers are blocks of ``OF_ONE`` a party; within its own a reader counts from nought.
         marker=each.number % OF_ONE,
         spoken_s=each.due_s,
         heard_s=each.delivered_s,
@@ -179,5 +180,6 @@ def _figures(calls: Sequence[CallMessages]) -> dict[str, float]:
     opened_s = [call.opened_s for call in calls if call.opened_s is not None]
     if opened_s:
         found["channel_open_s"] = math.fsum(opened_s) / len(opened_s)
+    # Told only where there are any: a nought beside every healthy call would say nothing.
     others = {"strangers": sum(call.strangers for call in calls), "copies": sum(call.copies for call in calls)}
     return found | {name: count for name, count in others.items() if count}

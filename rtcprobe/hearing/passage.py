@@ -23,15 +23,13 @@ from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.playout.copies import Left
 from rtcprobe.recording import Said
 from rtcprobe.units import RTP_CLOCK_HZ
-from rtcprobe.wrapping import unwrapped
+from rtcprobe.wrapping import RTP_CYCLE, unwrapped
 
 __all__ = ["LOOK_AHEAD_SAMPLES", "Leaving", "Passage"]
 
 LOOK_AHEAD_SAMPLES = 312
 """Of libopus in its usual modes (6.5 ms); an agent's own cannot be asked for."""
 
-# RTP's clock has 32 bits.
-_CYCLE = 1 << 32
 # As long as a call may be (``scenario.plans``): a damaged timestamp must not ask for more memory.
 _LONGEST_SAMPLES = 4 * 3600 * RTP_CLOCK_HZ
 
@@ -89,7 +87,7 @@ class Passage:
 
     def position(self, timestamp: int) -> int:
         """Return the position that has an RTP timestamp (of any number of bits)."""
-        return unwrapped(timestamp % _CYCLE, self.base, 32) - self.base
+        return unwrapped(timestamp % RTP_CYCLE, self.base, 32) - self.base
 
     def came_s(self, position: int) -> float | None:
         """Return when the packet that holds ``position`` came, or the next one that did; None: none came after it."""
@@ -99,7 +97,7 @@ class Passage:
     def stamp(self, position: int) -> int | None:
         """Return the RTP timestamp, 32 bits, of the packet that ``came_s`` is about."""
         place = self._holding(position)
-        return None if place is None else int(self._stamps[place]) % _CYCLE
+        return None if place is None else int(self._stamps[place]) % RTP_CYCLE
 
     def lost_before(self, position: int) -> bool:
         """Return whether ``position`` is in a packet that never came, or just after one."""
@@ -139,7 +137,7 @@ class Leaving:
             return 0
         # The decoder gives a sample out its look-ahead later, which may be in the packet after its own.
         ahead = (sample + LOOK_AHEAD_SAMPLES) // self._size - self._first
-        return (int(self._left.timestamp[0]) + ahead * self._size) % _CYCLE
+        return (int(self._left.timestamp[0]) + ahead * self._size) % RTP_CYCLE
 
     def left_s(self, timestamp: int) -> float | None:
         """Return when the packet of that timestamp left; None where none did."""

@@ -34,7 +34,6 @@ _LONGEST_DRAIN_S = 12.0  # a playout may hold 10 s (libwebrtc's bound on a targe
 _DRY_S = 0.200  # this long after the last arrival without the sender's sound, there is none left
 # The first sound comes of one of these, or nothing came in order for a third of a second.
 _FIRST_PACKETS = 16
-_CYCLE = 1 << 32
 
 
 def first_audio_s(said: Said, came: Came, *, playout: PlayoutChoice, devices: Devices, phase_s: float) -> float | None:

@@ -25,6 +25,7 @@ from rtcprobe.playout.base import RtpPacket
 from rtcprobe.playout.neteq.red import split_red
 from rtcprobe.recording import Came, Said
 from rtcprobe.units import RTP_CLOCK_HZ
+from rtcprobe.wrapping import RTP_CYCLE
 
 __all__ = ["related"]
 
@@ -35,8 +36,6 @@ _LEAST_SHARE = 0.5
 # Longer apart than anything is under way: then what came can only be of the last departure. A programme that
 # says the same sooner (silence, a short loop) tells nothing by its payload.
 _APART_S = MAX_DELAY_S
-# RTP's clock has 32 bits; servers add their own offset to it, modulo that.
-_CYCLE = 1 << 32
 
 
 def related(said: Said, came: Came) -> Arrivals | None:
@@ -50,7 +49,7 @@ def related(said: Said, came: Came) -> Arrivals | None:
         before = bisect_right(departures, at_s, key=lambda departure: departure[0])
         if before:
             # One vote a packet for a difference of timestamps.
-            told[(packet.timestamp - departures[before - 1][1]) % _CYCLE] += 1
+            told[(packet.timestamp - departures[before - 1][1]) % RTP_CYCLE] += 1
     if not told:
         return None
     offset, count = told.most_common(1)[0]
@@ -59,7 +58,7 @@ def related(said: Said, came: Came) -> Arrivals | None:
         return None
     found = Arrivals(likely=said.frames)
     for at_s, packet in came.arrivals:
-        timestamp = (packet.timestamp - offset) % _CYCLE
+        timestamp = (packet.timestamp - offset) % RTP_CYCLE
         found.add(at_s, packet.sequence, timestamp, packet.payload, packet.payload_type)
     return found
 
@@ -77,7 +76,7 @@ def _departures_of_payloads(said: Said) -> Mapping[bytes, Sequence[tuple[float, 
         first.setdefault(departure.timestamp, departure.at_s)
     found: dict[bytes, list[tuple[float, int]]] = {}
     for timestamp, at_s in first.items():
-        index = begun + (timestamp - departures[0].timestamp) % _CYCLE // size
+        index = begun + (timestamp - departures[0].timestamp) % RTP_CYCLE // size
         payload = frames[index % len(frames)]
         if payload is not None and len(payload) >= _LEAST_BYTES:
             found.setdefault(payload, []).append((at_s, timestamp))

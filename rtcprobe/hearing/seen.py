@@ -87,6 +87,8 @@ class Seen:
     @classmethod
     def together(cls, parts: Sequence[Seen]) -> Seen:
         """Return what was seen over one connection after another, in their order."""
+        # The first connection that had one: a reconnect shows a first picture of its own, which was not the
+        # viewer's first.
         firsts = {
             name: next((at_s for each in parts if (at_s := getattr(each, name)) is not None), None)
             for name in ("first_packet_s", "first_key_frame_s", "first_picture_s")

@@ -167,6 +167,7 @@ class Tcp:
 
     def packets_per_s(self, line_bps: float) -> float:
         """Return the most packets a second it could send into a line of that speed."""
+        # The line or the window, whichever ends first: a bound, for slow start and losses keep it below.
         return min(line_bps / 8, self.window_bytes / self.rtt_s) / TCP_BYTES
 
     def flow(self, rng: np.random.Generator, begin_s: float) -> Flow:
@@ -199,6 +200,7 @@ class Web:
 
     def flow(self, rng: np.random.Generator, begin_s: float) -> Flow:
         """Return the flow, to begin at ``begin_s``."""
+        # Drawn from the flow's own generator first: whether it fetches moves no other flow.
         fetches = rng.random() < _FETCHING
         return Visitor(self.rtt_s, self.idle_s, rng, begin_s, fetches=fetches)
 
@@ -234,6 +236,8 @@ class Crossing:
         self.stand_still(now_s - REMEMBERED_S)
         queue = self._queue
         while True:
+            # Of equal instants the first in the list: ``min`` keeps the earliest, so that order is the
+            # scenario's, not chance.
             flow = min(self.flows, key=_next_s)
             if flow.next_s > now_s:
                 break

@@ -84,6 +84,8 @@ def parse_link(link: str | Mapping[str, Any], *, folder: Path | None = None) -> 
         if not isinstance(entry, Mapping) or "at" not in entry:
             raise BadInputError(f"schedule entry {entry!r} has no at", "write it like {at: 10s, loss: 5%}")
         need_known("schedule key", entry, ("at", *(key for key in LINK_KEYS if key not in _TIMED)))
+        # An ``at`` alone is a line cut off, or a slip of indentation: what was meant to change then stands
+        # elsewhere.
         if len(entry) == 1:
             raise BadInputError(f"at {entry['at']} changes nothing", "write after it what changes then: rate 600kbit")
         # Rule 3: from the entry before, not from the link as it began.
@@ -162,6 +164,8 @@ class _Steady:
             shares = _shares("gemodel", written["gemodel"], ("p",))
             return GilbertElliott(
                 p=shares["p"],
+                # tc's defaults (``q_netem.c``): r = 1 - p, so that with p alone losses are independent; all
+                # of the bad state is lost, nothing of the good one.
                 r=shares.get("r", 1 - shares["p"]),
                 h_loss=shares.get("1-h", 1),
                 k_loss=shares.get("1-k", 0),
@@ -173,6 +177,7 @@ class _Steady:
         ratio = _read(parse_ratio, written, "loss")
         if "burst" in written:
             return BurstLoss(ratio, _count("burst", written["burst"]))
+        # ``loss 0%`` is what a schedule writes for "no more": no model, and no draw.
         return Bernoulli(ratio) if ratio else None
 
     def _loss_before_rate(self) -> bool:
@@ -211,6 +216,7 @@ class _Steady:
         if "reorder" not in written:
             return None
         gap = _count("gap", written.get("gap", 1))
+        # Read as a float so that "5.0" of a calculation passes, and "2.5" is refused by its own sentence.
         if gap != int(gap):
             raise BadInputError(f"gap {gap:g} is impossible", "give whole packets")
         by_s = _read(parse_duration, written, "reorder_by", "0s")
@@ -332,6 +338,7 @@ def _limit(written: object) -> Limit:
     if isinstance(written, float) and written.is_integer():
         written = int(written)
     text = str(written).strip().lower().removesuffix("packets").strip()
+    # ``limit = 1*15DIGIT [ "packets" ] / size / duration``: a bare number is packets, as tc has it.
     if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS:
         return Limit(packets=int(text))
     if text[:1].isdigit() and text.endswith("b"):

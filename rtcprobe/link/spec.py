@@ -43,6 +43,7 @@ puts packets in a time-sorted queue, is "free"."""
 OPPORTUNITY_BYTES: Final = 1500
 """What one line of a mahimahi capacity trace delivers. Source: mahimahi(1), ``mm-link``."""
 
+# Below it a full packet would take longer than any timer of a call.
 LEAST_BPS: Final = 1e3
 MOST_BPS: Final = 1e12
 """Between them lies every line a call was ever made over; a lone packet takes 8 s on the slowest."""
@@ -147,9 +148,11 @@ class CapacityTrace:
 
 def _fillable_bps(rate: Rate | CapacityTrace) -> float:
     """Return what TCP could fill, in bits of its own packets: overhead may shorten them, a bucket lets them all go."""
+    # Nought where a negative overhead leaves nothing of a packet: then nothing bounds what TCP could send.
     seconds = rate.seconds(TCP_BYTES)
     line_bps = 8 * TCP_BYTES / seconds if seconds else math.inf
     if isinstance(rate, Rate) and rate.bucket_bytes:
+        # A full bucket goes at once: over what is remembered, so much more than the rate alone.
         line_bps *= 1 + 8 * rate.bucket_bytes / rate.bps / REMEMBERED_S
     return line_bps
 
@@ -289,6 +292,7 @@ class LinkSpec:
         for name, value in (("duplicate", self.duplicate), ("corrupt", self.corrupt)):
             if not 0 <= value <= 1:
                 raise BadInputError(f"{name} {format_ratio(value)} is impossible", "give 0% to 100%")
+        # tc's reordering lets a packet skip the delay: where there is none, it skips nothing.
         if self.reorder and not self.reorder.by_s and self.delay.quantile_s(1) == 0:
             raise BadInputError("reorder without delay moves nothing", "give a delay to skip, or reorder_by")
         waits = bool(self.handovers) or any(phase.rate for phase in self.phases)
@@ -313,9 +317,11 @@ class LinkSpec:
 
     def rate_bps_at(self, at_s: float) -> float | None:
         """Return the rate in force ``at_s`` after the start of the link; None where none limits it."""
+        # On the link's own clock, which ran for so long before the call.
         at_s += self.into_s or 0.0
         if self.repeat_s:
             at_s %= self.repeat_s
+        # A change holds from its instant on: at that very instant it is in force.
         place = bisect_right([change.at_s for change in self.schedule], at_s)
         rate = self.phases[place].rate
         return rate.bps if rate else None

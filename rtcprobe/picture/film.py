@@ -63,6 +63,7 @@ class Film:
         if kept is not None:
             take.begin_with(kept)
             return
+        # Encoding goes from front to back, so asking for the last makes all of them.
         take.frame(count - 1)
         if self._shelf is not None:
             self._shelf.put(self.name, take.frames)
@@ -126,6 +127,8 @@ class Film:
         )
 
     def _take(self, since: int) -> _Take:
+        # Takes are few (one a key frame asked for) and each is a row from its beginning: kept for all calls
+        # of the film.
         take = self._takes.get(since)
         if take is None:
             take = self._takes[since] = _Take(self.settings, self._seed, since)

@@ -50,6 +50,8 @@ class PlayoutChoice:
             BadInputError: an unknown policy, a delay without its unit, one missing or one too many.
         """
         policy, colon, delay = text.partition(":") if isinstance(text, str) else ("", "", "")
+        # ``policy = "neteq" [":" duration] / "fixed:" duration / "aiortc"``; a colon without a delay is a
+        # slip, not none.
         if policy == "neteq" and bool(colon) == bool(delay):
             return cls(policy="neteq", delay_s=parse_duration(delay) if delay else None)
         if policy == "fixed" and delay:
@@ -83,6 +85,7 @@ def make_policy(
     choice: PlayoutChoice, decoder: Decoder, *, payload_type: int, red_payload_type: int | None = None
 ) -> Policy:
     """Return a fresh policy that decodes one stream with ``decoder``; ``red_payload_type`` where RED was agreed on."""
+    # NetEQ has no delay to keep: what stands behind the colon is a wish, and nought is none.
     if choice.policy == "neteq":
         neteq = NetEq(
             decoder,
@@ -98,6 +101,7 @@ def make_policy(
         playout = FixedDelay(choice.delay_s or 0.0, decoder, payload_type=payload_type)
     else:
         playout = StockPlayout(decoder, payload_type=payload_type)
+    # One value for all ticks: a fixed delay never moves.
     aims = [] if choice.delay_s is None else [choice.delay_s]
     return Policy(playout=playout, figures=lambda: asdict(playout.figures), targets_s=lambda: np.array(aims))
 
@@ -107,6 +111,7 @@ def _neteq_figures(neteq: NetEq) -> Mapping[str, Any]:
     stats = neteq.stats()
     emitted = stats.jitter_buffer_emitted_count
     trace = neteq.trace()
+    # Two kinds of gaps, of which only one moves the delay: a late packet's. So they are told apart.
     late, lost = gaps(trace)
     return {
         "gaps_by_loss": len(lost),
@@ -161,7 +166,8 @@ def gaps(trace: NetEqTrace) -> tuple[list[int], list[int]]:
     before the first sound is no gap.
     """
     normal, expand, merge, muted = (trace.words.index(word) for word in ("normal", "expand", "merge", "muted"))
-    # Between two ticks that played something lies the gap that the later one ended.
+    # Between two ticks that played something lies the gap that the later one ended; before the first
+    # that did, the wait for the first packet is none.
     operations = trace.operations
     played = np.flatnonzero((operations != expand) & (operations != muted))
     lengths, ended = np.diff(played) - 1, operations[played[1:]]

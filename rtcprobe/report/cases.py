@@ -175,6 +175,7 @@ def _case(scenario: str, outcome: BudgetOutcome, *, strict: bool) -> Case:
     else:
         found = "error" if outcome.verdict == "inconclusive" else "failed"
     message = budget_sentence(outcome)
+    # First of all the word: a viewer cuts long messages.
     if outcome.verdict == "undecided":
         message = f"undecided{', which --strict fails' if found == 'failed' else ''}: {message}"
     return Case(

@@ -27,6 +27,7 @@ __all__ = ["check_cases", "check_lines", "check_markdown"]
 _TITLES = ("baseline", "now")
 # On a screen of ``ROWS``: the verdict, two reasons and what moved stand above the fold, the gates have the rest below.
 _MOST_REASONS = 2
+# Notes of a screen that would scroll; --json has all.
 _MOST_NOTES = 3
 _OUTCOMES: dict[str, Outcome] = {"pass": "passed", "fail": "failed", "inconclusive": "error"}
 

@@ -88,6 +88,7 @@ def ranking_lines(ranking: Ranking) -> list[Text]:
     """Return the screen of a comparison: of two sides their differences, of more their ranks."""
     lines: list[Text] = []
     if len(ranking.sides) == 2:
+        # Two sides have a difference; letters among two would say it less plainly.
         lines += _two_sides(ranking.pairs[0])
     else:
         for metric in ranking.metrics:
@@ -117,6 +118,7 @@ def difference_lines(
     """
     group = None
     for index, each in enumerate(differences):
+        # A rule whenever the kind changes: rows come grouped (``Both.rows``).
         if each.metric.partition(".")[0] != group:
             group = each.metric.partition(".")[0]
             yield rule(_GROUPS.get(group, group), (*titles, "difference"), edges=_EDGES)
@@ -125,6 +127,7 @@ def difference_lines(
         intervals = (*(estimate_interval(side, each) for side in (each.a, each.b)), signed_bounds(each))
         told = f"   could show {could_show(each)}" if could_show(each) else ""
         line = cells(told, intervals, edges=_EDGES)
+        # A figure without interval or detectable change has no second line.
         if line.plain.strip() and not (brief and word == "pass"):
             line.stylize("dim")
             yield line
@@ -152,6 +155,7 @@ def difference_table(
         sides = [f"{estimate_value(side, each)} {estimate_interval(side, each)}".strip() for side in (each.a, each.b)]
         apart = f"{moved(each)} {signed_bounds(each)}".strip()
         word = words[index][0] if words else verdict_word(each)
+        # Bold is for what needs a look; a pass does not.
         verdict = f"**{word}**" if word in STYLES and word != "pass" else word
         rows.append([full_name(each) + unit_words(each), *sides, apart, could_show(each), verdict])
     head = ["figure", *(plain(each) for each in titles), "difference (95 %)", "could show", "verdict"]
@@ -257,6 +261,7 @@ def _kind(difference: Difference) -> str:
 
 def _ranked(metric: RankedMetric, ranking: Ranking) -> Iterator[Text]:
     letters = dict(zip((side.label for side in ranking.sides), _letters(ranking), strict=True))
+    # Where nothing is decided there are no ranks, and so nothing to be away from.
     column = "from the first" if metric.decided else "no difference shown"
     yield rule(f"{full_name(metric)}{unit_words(metric)}", (column,), edges=(79,))
     width = max(len(place.letters) for place in metric.places) if metric.decided else 0

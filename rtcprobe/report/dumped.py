@@ -64,6 +64,7 @@ def _of_stream(dump: Dump, stream: DumpedStream) -> tuple[str, ...]:
 
 def _of_runs(name: str, accounts: Sequence[Account]) -> tuple[str, ...]:
     counted = [each.playout.w3c for each in accounts if each.playout is not None]
+    # Lost before any copy: what W3C calls packetsLost knows no RED.
     sent = [each.protection for each in accounts if each.protection is not None]
 
     def over(part: str, whole: str) -> float | None:

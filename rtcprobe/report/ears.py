@@ -52,6 +52,7 @@ def ear_lines(result: Result, page: Page) -> Iterator[Text]:
         (" RED, FEC, NACK brought (+ms)", _copies),
         (" R, MOS talking, listening", _quality),
     ):
+        # Rows that no way has anything in are left out: silence protection, an end without packets.
         found = [read(ear) for ear in heard]
         if any(found):
             yield page.cells(title, found)
@@ -124,6 +125,7 @@ def _unplayed(ear: Account | None) -> str:
     found = None if ear is None else ear.protection
     if found is None or not found.sent:
         return ""
+    # Negative where a copy came sooner than the buffer would have waited: the sign is said.
     cost = "" if found.cost_s is None else f" for {found.cost_s * 1e3:+.1f} ms"
     return f"{plain_share(found.loss.get('before'))}→{plain_share(found.unplayed)}{cost}"
 

@@ -60,6 +60,7 @@ def append_result(result: Result, path: str) -> str | None:
     Raises:
         BadInputError: the file cannot be written, or another process keeps it locked.
     """
+    # Before the lock: others wait for as long as it is held.
     line = line_of(result)
     try:
         with _locked(path) as file:
@@ -94,6 +95,7 @@ def _locked(path: str) -> Iterator[int]:
     # inherited: a child that outlives us would keep the lock.
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     try:
+        # Looked at once open, not before: what a name leads to may have changed since ``check_appendable``.
         if not stat.S_ISREG(os.fstat(file).st_mode):
             raise BadInputError(f"{path} cannot be appended to", "name a regular file")
         deadline_s = time.monotonic() + LOCK_TIMEOUT_S

@@ -31,6 +31,7 @@ def junit(cases: Iterable[Case], measured: Iterable[Suite] = ()) -> str:
     known = {each.name: each for each in measured}
     suites: dict[str, list[Case]] = {}
     for case in cases:
+        # In the order in which scenarios first come: viewers keep it.
         suites.setdefault(case.suite, []).append(case)
     root = ET.Element(
         "testsuites", {"name": "rtcprobe"} | _counts([each for found in suites.values() for each in found])

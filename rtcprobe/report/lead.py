@@ -130,6 +130,7 @@ def _against(found_s: float) -> str:
 
 def _hearing(result: Result) -> str:
     answered = next(iter(result.of_kind("response").values()), None)
+    # Of a conversation the answer is what is asked; how late sound came lies within it.
     if answered is not None:
         return _answering(answered, result)
     heard = [(way, ear) for way, ear in result.mouth_to_ear.items() if ear.heard]

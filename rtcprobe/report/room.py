@@ -51,6 +51,7 @@ def room_lines(result: Result, page: Page) -> Iterator[Text]:
         return
     heard, seen = matrix(result, most=_MOST), matrix(result, most=_MOST, kind="glass_to_glass")
     watched = any(each.heard for each in result.of_kind("glass_to_glass").values())
+    # Letters are explained once: below the second matrix where both have the same columns.
     yield from _matrix(heard, page, HEARD, named=not watched or heard.columns != seen.columns)
     if watched:
         yield from _matrix(seen, page, SEEN, named=True)
@@ -125,6 +126,7 @@ def _spread(spread_s: float, low_s: float | None, high_s: float | None) -> str:
 
 
 def _comings(room: Room, pictures: Sequence[Waited]) -> Iterator[tuple[str, str]]:
+    # A party that goes on stage in each of eight calls has one line, of all its entrances.
     by_party: dict[str, list[Entrance]] = {}
     for each in room.entrances:
         by_party.setdefault(each.party, []).append(each)
@@ -154,6 +156,7 @@ def _comings(room: Room, pictures: Sequence[Waited]) -> Iterator[tuple[str, str]
 
 
 def _of_joins(share: float, count: int) -> str:
+    # Joins are independent (``verdict.intervals`` rule 3): Wilson's interval of their number is theirs.
     low, high = share_interval(share, count)
     return f"{rough_share(share)} [{rough_share(low)}–{rough_share(high)}]"
 
@@ -186,6 +189,7 @@ def _windows(room: Room) -> Iterator[str]:
     ranked = sorted(room.talk_over, key=lambda each: -each.window_s)[:_NAMED]
     for place, each in enumerate(ranked):
         chance = say("{share} collide", share=rough_share(each.collision))
+        # Once, at the first: the assumption is the same for all.
         model = say(", if one who waits begins at {rate:g}/s: a model", rate=each.rate_hz) if not place else ""
         yield (f"{each.one} ↔ {each.other} {_spread(each.window_s, each.low_s, each.high_s)} ms ({chance}{model})")
 

@@ -144,6 +144,7 @@ def attribution(attempt: Join) -> str | None:
 
     None where no timer cost anything. A join that was never heard is named by the step that gave up.
     """
+    # A timer that fired in vain (its answer was on the way) cost nothing, and explains nothing.
     costly = [each for each in attempt.retransmissions if each.cost_s > 0.0]
     if not costly:
         return None
@@ -163,6 +164,7 @@ def attribution(attempt: Join) -> str | None:
 def typical(attempts: Iterable[Join]) -> Join | None:
     """Return the join in the middle of those that were heard (the quicker of two)."""
     heard = _by_total(attempts)
+    # A join that took place: a mean of phases is nobody's, and its sum no total that anybody had.
     return heard[(len(heard) - 1) // 2] if heard else None
 
 
@@ -173,6 +175,7 @@ def slowest(attempts: Iterable[Join]) -> Join | None:
 
 
 def _by_total(attempts: Iterable[Join]) -> list[Join]:
+    # The index parts equal ones, as joins do not compare; so the same one is typical in every report.
     heard = [(each.first_audio_s, index, each) for index, each in enumerate(attempts) if each.first_audio_s is not None]
     return [each for _, _, each in sorted(heard, key=lambda entry: entry[:2])]
 

@@ -43,7 +43,9 @@ def conversation(result: Result) -> list[Account]:
 def split(sample: Sample) -> dict[str, float]:
     """Return where a turn's delay went, in the five parts that are shown; seconds."""
     stages = sample.stages or {}
+    # Five parts out of nine stages: what a terminal has columns for, and what each end can do something about.
     parts = {name: math.fsum(stages.get(each, 0.0) for each in within) for name, within in _GROUPS.items()}
+    # A part whose stages are not known (an agent outside) is left out, not 0.
     return {name: part for name, part in parts.items() if any(each in stages for each in _GROUPS[name])}
 
 

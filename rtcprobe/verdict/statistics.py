@@ -62,7 +62,7 @@ __all__ = [
     "summarise",
 ]
 
-CONFIDENCE = 0.95
+CONFIDENCE = 0.95  # what everybody's intervals have, so that they are read without asking
 PERCENTILES = (0.50, 0.90, 0.95, 0.99)  # p99 too: of fewer than a hundred it is shown refused
 
 CLUMPS = 5.0

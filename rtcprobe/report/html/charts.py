@@ -47,8 +47,16 @@ _BINS: Final = {"wide": 280, "narrow": 100}
 _PIXELS: Final = {"wide": 1120, "narrow": 380}
 # CSS pixels, a little below the page's own text: figures of axes, not sentences.
 _TEXT: Final = 11.5
-# No two share both stroke and colour; of those solid and of those dotted the colour alone tells.
-_LINES: Final = ((ACCENT, "-"), (INK, "--"), (WARN, "-"), (SOFT, ":"), (ACCENT, ":"), (INK, ":"))
+# Strokes all differ: colours alone tell nobody apart who does not see them, nor on paper (WCAG 1.4.1). Lengths are in
+# line widths; style.css has the same strokes for the keys below a picture.
+_LINES: Final = (
+    (ACCENT, "-"),
+    (INK, "--"),
+    (WARN, "-."),
+    (SOFT, ":"),
+    (ACCENT, (0, (9.0, 2.5))),
+    (INK, (0, (5.0, 1.6, 1.0, 1.6, 1.0, 1.6))),
+)
 MOST_LINES: Final = len(_LINES)
 """As many as can be told apart without knowing colours."""
 # From there an axis in seconds has numbers that nobody reads as a time.
@@ -310,7 +318,7 @@ def _limits(axes: Axes, limits: Sequence[Limit]) -> None:
         )  # fmt: skip
 
 
-def _draw_share(axes: Axes, each: Series, farthest: float, look: tuple[str, str], *, dots: bool) -> None:
+def _draw_share(axes: Axes, each: Series, farthest: float, look: tuple[str, Any], *, dots: bool) -> None:
     x, share = ecdf(each.values_ms, of=max(each.of, 1))
     if not len(x):
         return

@@ -33,6 +33,7 @@ _STROKES: Final = {"ink": "--", "accent": "-", "warn": "-.", "soft": ":", "bad":
 _WORDS: Final = {"ink": "dashed", "accent": "line", "warn": "dash-dotted", "soft": "dotted", "bad": "crosses"}
 # As ``charts``: the page's column, and a phone's.
 _PIXELS: Final = {"wide": 1120, "narrow": 380}
+# As ``charts``.
 _TEXT: Final = 11.5
 # CSS pixels: a panel's height, and what lies between, above, below and beside them.
 _PANEL, _GAP, _TOP, _BOTTOM, _LEFT, _RIGHT = 116, 30, 20, 34, 46, 10

@@ -50,10 +50,15 @@ _HREF: Final = "{http://www.w3.org/1999/xlink}href"
 # What matplotlib writes and a page must not: colours that no theme can change, fonts that nobody has, decimals beyond a
 # hundredth of a pixel, ids that two drawings of a page would share, turns by nothing.
 _COLOUR: Final = re.compile("|".join(_VARIABLES))
+# font       = "font-family:" *( any but ";" ) [ ";" ]       of a style attribute, to be left out
 _FONT: Final = re.compile(r"font-family:[^;]*;?\s*")
+# decimal    = [ "-" ] 1*DIGIT "." 1*DIGIT                   of paths and transforms, to be rounded
 _LONG_DECIMAL: Final = re.compile(r"-?\d+\.\d+")
+# reference  = "#" name                                      of url(#name) and of xlink:href
 _REFERENCE: Final = re.compile(r"#(\w+)")
+# no-turn    = "rotate(" [ "-" ] "0" [ "." 1*"0" ] SP … ")"  of a transform, to be left out
 _NO_TURN: Final = re.compile(r"rotate\(-?0(\.0+)? [^)]*\)")
+# What is no character of XML 1.0 (§2.2).
 _NOT_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 # serve's workers are processes, but a library's user may report from threads.
 _settings_are_shared = threading.Lock()

@@ -60,6 +60,7 @@ def newest_first(results: Sequence[Result]) -> list[Result]:
     dates = [str(each.environment.get("date", "")) for each in turned]
     if not all(dates):
         return turned
+    # Sorted by the date alone, as ISO 8601 in UTC sorts as text; equal ones keep their order.
     return [each for _, each in sorted(zip(dates, turned, strict=True), key=lambda entry: entry[0], reverse=True)]
 
 

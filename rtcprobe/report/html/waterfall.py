@@ -143,6 +143,7 @@ def _bars(parts: Mapping[str, float]) -> tuple[Bar, ...]:
             bars.append(
                 Bar(
                     name=spaced(name),
+                    # A negative part (a residual) is drawn back from where it begins.
                     spans=((begin_s + min(length_s, 0.0), abs(length_s)),),
                     value=milliseconds(length_s),
                     kind="most" if length_s == most else kind,

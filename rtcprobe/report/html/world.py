@@ -40,6 +40,7 @@ Box = tuple[float, float, float, float]
 _LOOKS: Final = {"people": ("o", ACCENT), "chosen": ("s", INK), "other": ("D", WARN)}
 # As ``charts``.
 _PIXELS: Final = {"wide": 1120, "narrow": 380}
+# Of labels, which are names of places: smaller on a phone, where a map has as many.
 _TEXT: Final = {"wide": 11.5, "narrow": 10.5}
 _WHOLE: Final = (-180.0, 180.0, -58.0, 78.0)
 """Without Antarctica, and the ice of the north."""
