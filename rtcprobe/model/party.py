@@ -126,15 +126,14 @@ class Party:
 
     def as_heard(self, at_s: Sequence[float], numbers: Sequence[int]) -> Arrivals:
         """Return arrivals of this party's packets: the instants, and which of those sent each was."""
-        first_sequence, first_timestamp = self._first_sequence, self._first_timestamp
         kind = self._agreed.opus_payload_type if self._red is None else self._agreed.red_payload_type
         assert kind is not None
         number = np.array(numbers, dtype=np.int64)
         places = np.array(self._spoken, dtype=np.int64)[number]
         return Arrivals.of(
             np.array(at_s, dtype=np.float64),
-            (first_sequence + number) & 0xFFFF,
-            (first_timestamp + places * self._samples) & 0xFFFFFFFF,
+            (self._first_sequence + number) & 0xFFFF,
+            (self._first_timestamp + places * self._samples) & 0xFFFFFFFF,
             places if self._red is None else [self._payloads[each] for each in numbers],
             kind,
             likely=self._voice.frames,
