@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,7 +14,6 @@ from rtcprobe.errors import BadInputError, RtcprobeError
 from rtcprobe.hearing.speech import checked_alone, speak
 from rtcprobe.probe import stalls
 from rtcprobe.probe.beforehand import carries_messages, check_target, warm_up
-from rtcprobe.probe.conversing import MARKERS_S, Conversing
 from rtcprobe.probe.deadline import Deadline, longest_join_s, longest_talk_s
 from rtcprobe.probe.environment import environment
 from rtcprobe.probe.harness import Harness
@@ -37,6 +37,9 @@ from rtcprobe.result import (
 from rtcprobe.scenario import Scenario
 from rtcprobe.secrets import hiding, scrubbed
 from rtcprobe.verdict import judge
+
+if TYPE_CHECKING:
+    from rtcprobe.probe.conversing import Conversing
 
 __all__ = ["check_target", "run_probe"]
 
@@ -108,8 +111,8 @@ class _Run:
     def whole(self) -> Result:
         scenario, plan, made_with = self.scenario, self.scenario.call, environment()
         hops = routes(scenario, self.placing.target.routes)
-        conversing = None if scenario.conversation is None else Conversing(scenario, scenario.conversation)
-        lasts_s = plan.duration_s if conversing is None else min(plan.duration_s, MARKERS_S)
+        conversing = _conversing(scenario)
+        lasts_s = plan.duration_s if conversing is None else min(plan.duration_s, conversing.markers_s)
         voices = speak(scenario.sending("audio"), lasts_s, mixed=getattr(self.placing.target, "mixes", False))
         error_s, survived, checked = checked_alone(voices)
         harness = Harness(self.placing.clock, detection_error_s=error_s, survived=survived, checked=checked)
@@ -208,6 +211,14 @@ class _Run:
             parties=talking.report or {party.name: {} for party in self.scenario.parties},
         )
         return scrubbed(result) if self.placing.outside else result
+
+
+def _conversing(scenario: Scenario) -> Conversing | None:
+    if scenario.conversation is None:
+        return None
+    from rtcprobe.probe.conversing import Conversing  # noqa: PLC0415 - 20 modules, of which markers need none
+
+    return Conversing(scenario, scenario.conversation)
 
 
 def _silent(_progress: Progress) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +15,6 @@ from rtcprobe.errors import BadInputError
 from rtcprobe.hearing.pooled import CallAccount, pooled
 from rtcprobe.hearing.speech import Voices
 from rtcprobe.probe import stalls
-from rtcprobe.probe.conversing import Conversing
 from rtcprobe.probe.hearing import hear_call
 from rtcprobe.probe.messaging import Messages
 from rtcprobe.probe.notes import Notes
@@ -25,6 +24,9 @@ from rtcprobe.probe.seeing import Pictures
 from rtcprobe.probe.stalls import Voided
 from rtcprobe.result import Account, Engine, Happening, LinkReport, PlacedCall, Progress
 from rtcprobe.ways import Leg, Way
+
+if TYPE_CHECKING:
+    from rtcprobe.probe.conversing import Conversing
 
 __all__ = ["CALL_ATTEMPTS", "Talking"]
 
