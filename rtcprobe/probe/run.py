@@ -22,7 +22,7 @@ from rtcprobe.probe.messaging import Messages
 from rtcprobe.probe.notes import Listener, Notes
 from rtcprobe.probe.placing import Placing
 from rtcprobe.probe.routes import never_met, nominal_round_trip_s, routes
-from rtcprobe.probe.seeing import Pictures
+from rtcprobe.probe.seeing import NoPictures
 from rtcprobe.probe.setup import call_setup
 from rtcprobe.probe.stalls import Voided
 from rtcprobe.probe.sweeping import unwalked
@@ -40,6 +40,7 @@ from rtcprobe.verdict import judge
 
 if TYPE_CHECKING:
     from rtcprobe.probe.conversing import Conversing
+    from rtcprobe.probe.pictures import Pictures
 
 __all__ = ["check_target", "run_probe"]
 
@@ -118,12 +119,7 @@ class _Run:
         harness = Harness(self.placing.clock, detection_error_s=error_s, survived=survived, checked=checked)
         notes = self.notes = Notes(scenario, self.placing, harness, self.progress)
         self.joining = Joining(notes, Voided("join", plan.joins))
-        pictures = Pictures(
-            scenario,
-            video_dir=self.video_dir,
-            without=self._without("pictures", "measured"),
-            filmed_there=getattr(self.placing.target, "films_there", ()),
-        )
+        pictures = self._pictures()
         messages = Messages(scenario, without=self._without("messages", "exchanged"))
         voided = Voided("call", plan.calls)
         self.talking = Talking(notes, self.engine, voices, pictures, messages, self.wav_dir, voided, conversing)
@@ -151,6 +147,18 @@ class _Run:
                 raise
             notes.warn(f"the run ended early: {error}")  # what was measured before stands
         return self._result(made_with)
+
+    def _pictures(self) -> Pictures | NoPictures:
+        if not self.scenario.sending("video"):
+            return NoPictures()
+        from rtcprobe.probe.pictures import Pictures  # noqa: PLC0415 - 30 modules, of which sound needs none
+
+        return Pictures(
+            self.scenario,
+            video_dir=self.video_dir,
+            without=self._without("pictures", "measured"),
+            filmed_there=getattr(self.placing.target, "films_there", ()),
+        )
 
     def _without(self, what: str, done: str) -> str | None:
         """Return why ``what`` a scenario may have beside sound is not measured; None where it is."""
