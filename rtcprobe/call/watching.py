@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # every call asks who watches; in one of sound nobody has a r
 
 __all__ = ["Watching", "came_video", "first_pictures", "watched_on"]
 
+# Receivers of pictures count whole microseconds (``playout.frames``), as libwebrtc's do.
 _US: Final = 1_000_000
 
 
@@ -102,6 +103,7 @@ class Watching:
             else:
                 self._feedback.ask_key_frame(self._ssrc)
         receiver.requests.clear()
+        # Until the first picture was shown its instant is waited for; after it only what may have to be asked for is.
         self._plan(receiver.asks_us() if self.first_picture.is_set() else receiver.next_us())
 
     def _plan(self, at_us: int | None) -> None:
@@ -133,6 +135,7 @@ def first_pictures(peer: Peer) -> Iterator[asyncio.Event]:
 
 def came_video(peer: Peer, *, forwarded: bool) -> CameVideo | None:
     """Return what came of the other side's picture; None where none was agreed on."""
+    # The first section is the one: a call of two has one picture each way; rooms ask for theirs by section.
     for picture in peer.pictures:
         came = peer.came_video(picture, forwarded=forwarded, there_and_back=False)
         watcher = picture.watcher

@@ -29,6 +29,8 @@ import numpy.typing as npt
 
 from rtcprobe.capture.stream import Capture, Packets, Stream, Wish, clock_of
 from rtcprobe.errors import BadInputError
+from rtcprobe.picture.settings import VIDEO_HZ
+from rtcprobe.units import RTP_CLOCK_HZ
 from rtcprobe.wrapping import counted_on
 
 __all__ = ["is_event_log", "read_event_log"]
@@ -169,9 +171,9 @@ class _Log:
         ).only(np.argsort(at_s, kind="stable"))
         clock_hz = clock_of(packets.at_s, packets.timestamp.astype(np.uint32))
         if ssrc in self.video:
-            clock_hz = 90_000
-        elif ssrc in self.audio and clock_hz in (None, 90_000):
-            clock_hz = 48_000
+            clock_hz = VIDEO_HZ
+        elif ssrc in self.audio and clock_hz in (None, VIDEO_HZ):
+            clock_hz = RTP_CLOCK_HZ
         return Stream(
             ssrc=ssrc,
             count=len(packets),

@@ -21,9 +21,11 @@ from rtcprobe.capture.hearing import Replayed, replayed
 from rtcprobe.capture.network import Network, network_of
 from rtcprobe.capture.parity import Beside, beside, dumped_of
 from rtcprobe.capture.stream import Capture, Stream
-from rtcprobe.capture.video import VIDEO_HZ, SeenStream, retransmissions, seen
+from rtcprobe.capture.video import SeenStream, retransmissions, seen
 from rtcprobe.errors import BadInputError, ExitCode
+from rtcprobe.picture.settings import VIDEO_HZ
 from rtcprobe.quality import Quality, burst_ratio, conversation, listening
+from rtcprobe.units import RTP_CLOCK_HZ
 
 __all__ = ["SCHEMA", "Heard", "HeardStream", "hear"]
 
@@ -269,7 +271,7 @@ def _chosen(capture: Capture, name: str, ssrc: int | None, again: Mapping[int, S
                 f"stream {ssrc} holds the retransmissions of {repeated} alone", f"give --ssrc {repeated}"
             )
         return found[:1]
-    sound = [each for each in capture.streams if each.clock_hz not in (None, 90_000)]
+    sound = [each for each in capture.streams if each.clock_hz not in (None, VIDEO_HZ)]
     video = [
         each for each in capture.streams if each.clock_hz == VIDEO_HZ and all(each is not one for one in again.values())
     ]
@@ -278,7 +280,7 @@ def _chosen(capture: Capture, name: str, ssrc: int | None, again: Mapping[int, S
             f"{name} holds no stream of sound or video with a steady clock",
             "capture ten packets and a second or more of it",
         )
-    opus = [each for each in sound if each.clock_hz == 48_000] or sound
+    opus = [each for each in sound if each.clock_hz == RTP_CLOCK_HZ] or sound
     return [each for kind in (opus, video) for each in _longest(kind)]
 
 

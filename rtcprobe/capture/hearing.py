@@ -30,6 +30,7 @@ from rtcprobe.capture.network import floor_of
 from rtcprobe.capture.programme import PROGRAMME_S, PROGRAMMES, ProgrammeDecoder, frame_payload
 from rtcprobe.capture.stream import Packets, Stream, Wish
 from rtcprobe.errors import BadInputError
+from rtcprobe.picture.settings import VIDEO_HZ
 from rtcprobe.playout.arrivals import Arrival, Coming
 from rtcprobe.playout.base import BLOCK_S, SAMPLE_RATE_HZ, Decoder, Pcm, RtpPacket
 from rtcprobe.playout.neteq import NetEq
@@ -116,7 +117,7 @@ def replayed(stream: Stream, *, from_s: float = 0.0, with_sound: bool = False) -
         BadInputError: no audio clock, too short for ``from_s``, or nothing in it that can be played.
     """
     packets, clock_hz = stream.packets, stream.clock_hz
-    if clock_hz is None or clock_hz == 90_000:
+    if clock_hz is None or clock_hz == VIDEO_HZ:
         what = "the 90 kHz clock of video" if clock_hz else "no steady clock of audio"
         raise BadInputError(f"stream {stream.ssrc} has {what}", "name a stream of sound with --ssrc")
     lasts_s = float(np.ptp(packets.at_s)) if len(packets) else 0.0

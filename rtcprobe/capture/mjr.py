@@ -20,6 +20,7 @@ import numpy as np
 
 from rtcprobe.capture.stream import Capture, Packets, Stream
 from rtcprobe.errors import BadInputError
+from rtcprobe.picture.settings import VIDEO_HZ
 from rtcprobe.wrapping import counted_on
 
 __all__ = ["MJR_HEADS", "read_mjr"]
@@ -59,7 +60,7 @@ def read_mjr(file: BinaryIO, place: str) -> Capture:
         source=f"Janus recording, {codec or medium}",
         count=len(packets),
         duration_s=float(np.ptp(packets.at_s)),
-        clock_hz=90_000 if medium == "video" else _CLOCK_HZ.get(codec),
+        clock_hz=VIDEO_HZ if medium == "video" else _CLOCK_HZ.get(codec),
         payload_type=int(packets.payload_type[0]),
         load=lambda: (packets, 0),
         encrypted=codec != "opus",

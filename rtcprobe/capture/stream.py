@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from rtcprobe.picture.settings import VIDEO_HZ
 from rtcprobe.wrapping import counted_on
 
 __all__ = ["CLOCKS_HZ", "Capture", "Packets", "Stream", "Wish", "clock_of"]
@@ -17,7 +18,7 @@ __all__ = ["CLOCKS_HZ", "Capture", "Packets", "Stream", "Wish", "clock_of"]
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-CLOCKS_HZ: Final = (8_000, 16_000, 32_000, 44_100, 48_000, 90_000)
+CLOCKS_HZ: Final = (8_000, 16_000, 32_000, 44_100, 48_000, VIDEO_HZ)
 """RTP clocks in use. Source: RFC 3551 tables 4 and 5, RFC 7587 §4.1."""
 # Clocks of codecs lie 8 % apart at the least (44.1 and 48 kHz), a sender's own is off by a thousandth at most; over a
 # second of packets.

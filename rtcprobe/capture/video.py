@@ -26,11 +26,11 @@ import numpy as np
 from rtcprobe.capture.network import Network, network_of
 from rtcprobe.capture.stream import Packets, Stream
 from rtcprobe.errors import BadInputError
+from rtcprobe.picture.settings import VIDEO_HZ
 from rtcprobe.playout.frames import FrameReceiver, VideoPacket, make_receiver
 
-__all__ = ["VIDEO_HZ", "SeenStream", "Viewed", "retransmissions", "seen"]
+__all__ = ["SeenStream", "Viewed", "retransmissions", "seen"]
 
-VIDEO_HZ: Final = 90_000
 SKEW_UNKNOWN: Final = (
     "sender reports, which relate its clock to the sound's, are encrypted in a capture, and not read from an event log"
 )

@@ -26,6 +26,7 @@ import numpy as np
 from rtcprobe.capture import read_capture
 from rtcprobe.errors import BadInputError
 from rtcprobe.fit.series import Measured, Series, Way, spaced
+from rtcprobe.picture.settings import VIDEO_HZ
 
 __all__ = ["read_captured", "read_irtt", "read_lens", "read_owamp"]
 
@@ -162,7 +163,7 @@ def read_captured(path: Path | str) -> Measured:
         BadInputError: nothing in it that can be read, or no stream of sound with a clock.
     """
     capture = read_capture(path)
-    sound = [each for each in capture.streams if each.clock_hz not in (None, 90_000)]
+    sound = [each for each in capture.streams if each.clock_hz not in (None, VIDEO_HZ)]
     if not sound:
         raise BadInputError(
             f"{path} holds no stream of sound with a steady clock", "capture a second or more of a call"

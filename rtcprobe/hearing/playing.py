@@ -34,7 +34,6 @@ _LONGEST_DRAIN_S = 12.0  # a playout may hold 10 s (libwebrtc's bound on a targe
 _DRY_S = 0.200  # this long after the last arrival without the sender's sound, there is none left
 # The first sound comes of one of these, or nothing came in order for a third of a second.
 _FIRST_PACKETS = 16
-_CYCLE = 1 << 32
 
 
 def first_audio_s(said: Said, came: Came, *, playout: PlayoutChoice, devices: Devices, phase_s: float) -> float | None:
@@ -42,6 +41,8 @@ def first_audio_s(said: Said, came: Came, *, playout: PlayoutChoice, devices: De
     if came.sound is not None:
         heard_s = first_sound_s(came)
         return None if heard_s is None else heard_s + devices.playback_s
+    # Where nothing can be related the first sound is of whatever came: a mixer's first packet is the first of
+    # the talker.
     found = related(said, came) if came.forwarded else came.arrivals
     known = came.arrivals if found is None else found
     whole = known if found is None else whole_frames(said, came.agreed, known)
@@ -57,6 +58,7 @@ def first_audio_s(said: Said, came: Came, *, playout: PlayoutChoice, devices: De
         _tick_before(first_s, phase_s),
         float(arrivals.at_s.max()) + _LONGEST_DRAIN_S,
         drift=devices.drift,
+        # Until a block is the sender's from end to end: before it come silence and fades of concealment.
         enough=_is_whole,
         each=_nobody,
     )
@@ -106,6 +108,8 @@ def play(
     newest = int(unwrapped(stamps, int(stamps[0]), 32).max())
 
     def at_the_end(block: Block, now_s: float) -> bool:
+        # No more sound of the sender's: asked only after the last arrival, and given the delay that a fixed
+        # playout holds. What ends a call is the last frame, not the first dry spell.
         if block.rtp_timestamp is None:
             return now_s > last_s + _DRY_S + (choice.delay_s or 0.0)
         return block.rtp_timestamp >= newest
@@ -144,6 +148,7 @@ def _target_steps(targets_s: npt.NDArray[np.float64], playback: Playback) -> Map
     if not len(targets_s):
         return {}
     ticks = np.flatnonzero(np.diff(targets_s, prepend=np.nan))
+    # Ticks are those of the loudspeaker's clock, which may run fast: a block lasts 10 ms of its own time.
     since_s = playback.start_s + ticks * (BLOCK_S / (1 + playback.drift))
     steps = TargetSteps(since_s=tuple(since_s.tolist()), target_delay_s=tuple(targets_s[ticks].tolist()))
     return {"target_steps": steps}

@@ -22,6 +22,8 @@ from typing import Final
 
 __all__ = ["CLOUDS", "PINGS"]
 
+# Symmetric by construction, so half of the square is enough to write; a row that lacks a figure does not
+# load.
 _CLOUDS_MS: Final = """
     bangkok
     singapore    30
@@ -91,6 +93,7 @@ _PINGS_MS: Final = """
 
 
 def _triangle(written: str) -> dict[frozenset[str], float]:
+    # Unordered pairs: a round trip is the same both ways. ``strict`` refuses a row that lacks a figure.
     table: dict[frozenset[str], float] = {}
     above: list[str] = []
     for row in written.strip().splitlines():

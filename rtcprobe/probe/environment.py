@@ -21,7 +21,7 @@ _PACKAGES: Final = {
     "pyopenssl": "OpenSSL",
     **{name: name for name in ("cryptography", "pylibsrtp")},
 }
-"""What figures depend on: its name as a package, and as a module."""
+"""What times, encrypts, encodes or computes: its name as a package, and as a module. No other moves a figure."""
 
 _GIT_S: Final = 2.0
 """A repository on a disk that is far away, or a git that asks something, is not waited for."""
@@ -53,6 +53,7 @@ def _commit(folder: Path) -> str | None:
     if not any((each / ".git").exists() for each in (folder, *folder.parents)):
         return None  # without starting a process
     asking = ("git", "--no-optional-locks", "-C", str(folder))
+    # Of the index and the commit alone: untracked files make no difference, and upstream is not compared with.
     asked = ("status", "--porcelain=v2", "--branch", "--no-ahead-behind", "--untracked-files=no", "--no-renames")
     try:
         done = subprocess.run(  # noqa: S603 - fixed

@@ -40,4 +40,5 @@ def spoke_in(call: Call) -> Spoke:
     if edge is not None:
         claims = next((peer.claims.came for peer in call.peers if peer.claims is not None), [])
         return Spoke(said, left_s=edge.left_s, came_s=edge.came_s, claims=claims)
+    # The first live mouth is the user's: parties make theirs in the order written.
     return Spoke(said, mouths[1].talker.said, mouths[1].ear) if len(mouths) > 1 else Spoke(said)

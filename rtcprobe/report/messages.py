@@ -18,6 +18,7 @@ from rtcprobe.ways import Way
 
 __all__ = ["AGAIN", "fates_told", "message_lines", "message_rows", "message_way", "slowest_message", "spans_of"]
 
+# As of ears: two columns of figures with intervals fit 80.
 _COLUMNS = 2
 _NOTHING: Final = "–"
 AGAIN: Final = ("T3-rtx", "fast retransmit", "T1-init", "T1-cookie")
@@ -85,6 +86,7 @@ def message_rows(result: Result) -> list[tuple[str, ...]]:
 
 def slowest_message(accounts: Sequence[Account]) -> str | None:
     """Return what held the slowest message up; None where none waited for more than the network."""
+    # A note names what SCTP did: messages that only travelled have none.
     held = [(each.way, sample) for each in accounts for sample in each.samples if sample.note]
     if not held:
         return None

@@ -21,6 +21,7 @@ from rtcprobe.ways import Way
 
 __all__ = ["first_picture_told", "sight_lines", "sight_rows", "spoken_way"]
 
+# As of ears.
 _COLUMNS = 2
 _NOTHING: Final = "–"
 _OF_SIZE: Final = "frames_of_"
@@ -127,6 +128,7 @@ def first_picture_told(attempts: Sequence[Join]) -> str:
     known = [[at_s for at_s in row if at_s is not None] for row in rows if None not in row]
     if not known:
         return ""
+    # Each step's own median: of one join alone they would be ordered, of medians they are, too, as each row is.
     packet, key_frame, picture = (sorted(column)[len(column) // 2] for column in zip(*known, strict=True))
     slowest = max(row[-1] for row in known)
     told = "first picture p50 {picture} ms (packet {packet}, key frame whole {key}), slowest {slowest}{asked}"

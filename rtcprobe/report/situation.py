@@ -74,6 +74,7 @@ def _ways(scenario: Scenario) -> Table:
         if way.medium != "audio":
             continue  # it takes the path of the sound
         wanted = list(pairwise(_stations(scenario, way)))
+        # What a run would ask its links for, made from the same routes: the command shows no path that no call takes.
         hops = [hop for part in routes(scenario, wanted).values() for hop in part]
         asked = Requested.of(hops)
         delays = (_ms(asked.delay_p50_s), _ms(asked.delay_p95_s))

@@ -65,6 +65,7 @@ class Spread:
     @property
     def spread_s(self) -> float:
         """What lies between the first and the last."""
+        # By means, each over all that its listener heard; ``apart`` is word by word, and in the mean no smaller.
         return self.last_s - self.first_s
 
 

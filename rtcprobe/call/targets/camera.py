@@ -76,6 +76,7 @@ class CameraCall(OutsideEnds):
         """When Chromium was connected (``time.time()``)."""
         self.wall_offset_s = wall_offset_s()
         """What its clock reads less our loop's."""
+        # The scene is the page's own: of a seed this call takes what its two lines draw, and nothing else.
         up, down = seed.spawn(2)
         host = self.host = self.add_host("caller", "caller", up, down)
         watch = PictureWanted(
@@ -137,6 +138,7 @@ class CameraCall(OutsideEnds):
 
     async def leave(self) -> None:
         """Take what Chromium says of its sending."""
+        # A page that failed to connect has nothing to tell, and asking a browser that has died takes its patience.
         if self.failed is None:
             self.told = await self.page.told()
             self.connected_s = await self.page.connected_s()

@@ -80,6 +80,7 @@ def _seen(each: SeenStream, kind: str, name: str) -> dict[str, object]:
     series = each.middle.series
     frozen = np.array([value or 0.0 for value in series["frozen"]], dtype=np.float64)
     waited = np.array([np.nan if value is None else value for value in series["jitter_buffer_ms"]], dtype=np.float64)
+    # A second's figure stands in its middle.
     at_s = np.arange(len(frozen), dtype=np.float64) + 0.5
     known = np.isfinite(waited)
     plots = []

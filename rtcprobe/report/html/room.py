@@ -192,6 +192,7 @@ def _strip(found: Hour) -> Strip:
     rows = []
     for row in found.rows:
         bars = [
+            # A spell shorter than a third of a per cent would be no pixel of a phone's strip.
             Bar(left=share(begin_s), width=round(max(share(end_s) - share(begin_s), 0.3), 2), kind=kind)
             for kind, periods in (("heard", row.heard), ("gap", row.gaps))
             for begin_s, end_s in periods
@@ -208,6 +209,7 @@ def _strip(found: Hour) -> Strip:
         rows.append(
             StripRow(name=group_named(row.name), role=row.role, bars=tuple(bars), marks=tuple(marks), told=told)
         )
+    # Whole seconds and minutes, at most nine of them.
     step_s = next((each for each in (1, 2, 5, 10, 30, 60, 300, 600) if whole_s / each <= 8), 1800)
     ticks = tuple((share(at), f"{at:g}") for at in range(0, int(whole_s) + 1, step_s))
     return Strip(caption=say("The first call, s: who was heard when"), rows=tuple(rows), ticks=ticks)

@@ -32,7 +32,9 @@ __all__ = [
 MOST_COLUMNS = 2
 """As many ways or legs as stand beside each other; of more, each has a row."""
 
+# Figures of ``link.Achieved`` that count packets: no shares.
 _COUNTS = ("offered", "delivered")
+# A row of these says nothing that its absence does not.
 _NO_NEWS = frozenset({NOTHING, "0%"})
 
 _LINK_ROWS = (
@@ -131,6 +133,7 @@ def link_table(result: Result) -> Table | None:
     chance = [by_chance(report) for _, report in reports]
     if any(chance):
         spread = [cell for said in chance for cell in (NOTHING, said or NOTHING)]
+        # Below the loss it is about.
         rows.insert(1, ("is that loss chance? [95 %]", *spread))
     drops = [
         ", ".join(f"{count:,} {say(cause)}" for cause, count in getattr(side, "drops", {}).items()) or NOTHING
@@ -158,6 +161,7 @@ def mapping_table(caption: str, mapping: Mapping[str, Any]) -> Table | None:
 def overview(results: Sequence[Result]) -> Table:
     """Return all results, a row each."""
     rows = []
+    # Results from before environments were kept have no date: then no column of dashes.
     dated = any(_when(each) != NOTHING for each in results)
     for result in results:
         worst = [_worst(result, name) for name in ("p50", "p95")]
@@ -261,6 +265,7 @@ def _flat(mapping: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:
             yield name, "; ".join(str(each) for each in value) or NOTHING
         elif key == "flags":
             yield name, str(value).replace(" --", "\n--")  # a line each: hyphens are where lines else break
+        # Keys carry their units (``records``): what ends in _s is seconds, and told in milliseconds.
         elif key.endswith("_s") and isinstance(value, (int, float)):
             yield f"{path}{spaced(key.removesuffix('_s'))}", f"{milliseconds(value, 2)} ms"
         else:

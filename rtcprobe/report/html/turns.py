@@ -16,7 +16,9 @@ from rtcprobe.units import format_ratio
 
 __all__ = ["Talk", "talk"]
 
+# Strips of who spoke when; turns of all calls are in the table.
 _MOST_CALLS = 4
+# Rows: twenty calls of ten turns.
 _MOST_TURNS = 200
 _ROWS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("you", ("user",), "plain"),
@@ -87,6 +89,7 @@ def _unheard(account: Account) -> str:
     kept = {each.marker for each in account.clips}
     call = account.clips[0].call
     there = {each.marker for each in account.samples if each.call == call}
+    # Missed ones that were spoken: a line that was given up has no sound to keep.
     there |= {each.marker for each in account.missed if each.call == call and each.spoken_s}
     left_out = len(there - kept)
     return f"{left_out} more turns of this call were not kept: the page stays small." if left_out else ""

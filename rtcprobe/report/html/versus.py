@@ -46,6 +46,7 @@ __all__ = ["comparison", "difference_rows"]
 
 Runs = Sequence[tuple[str, Sequence[Result]]]
 
+# Columns of a rank table; of twelve sides 66 pairs stand in full below it.
 MOST_SIDES: Final = 12
 _TONES: Final = {"better": "good", "worse": "bad"}
 _DELAYS: Final[Sequence[tuple[Kind, str, Sequence[Limit]]]] = (
@@ -232,6 +233,7 @@ def _plots(
     scenario = ranking.sides[0].scenario
     held = {label: [each for each in results if each.scenario == scenario] for label, results in runs}
     sides = [(letter, held.get(side.label, [])) for letter, side in zip(letters, ranking.sides, strict=True)]
+    # Without the runs themselves (a comparison read from JSON) there is nothing to draw.
     if len(sides) > MOST_LINES or not all(results for _, results in sides):
         return (), ()
     drawn: list[tuple[str, Markup]] = []

@@ -38,6 +38,7 @@ TONES: Mapping[str, Tone] = {
     "undecided": "warn",
 }
 
+# What needs a look first.
 _ORDER = ("missed", "inconclusive", "undecided", "met")
 
 
@@ -107,6 +108,7 @@ def notes(result: Result) -> tuple[str, ...]:
     """Return what neither the sentence on top nor the budgets say: further reasons, and warnings; each once."""
     told = tuple(each.expression for each in result.budgets)
     said = sentence(result)
+    # A budget's reason stands in its row.
     reasons = [retold(each) for each in result.reasons if not (told and each.startswith(told))]
     reasons = [each for each in reasons if each not in said]
     extra = [say("The call was cut short: {why}", why=retold(result.cut))] if result.cut else []
@@ -181,6 +183,7 @@ def budget_rows(outcomes: Iterable[BudgetOutcome]) -> tuple[BudgetRow, ...]:
     return tuple(
         BudgetRow(
             verdict=say(each.verdict),
+            # Advice that was not taken is no failure, and is not red.
             tone="warn" if each.advisory and each.verdict == "missed" else TONES.get(each.verdict, "plain"),
             expression=each.expression + (say(" (advisory)") if each.advisory else ""),
             value=_value(each),
@@ -201,6 +204,7 @@ def _pair(name: str, summary: Summary | None, count: str) -> Iterator[Tile]:
 def _large(found: Quantile | None) -> str:
     if found is None or found.value is None:
         return say("never") if found is not None and found.needs is None else NOTHING
+    # A decimal below a second; of a join of 2,431 ms it would be noise.
     return f"{milliseconds(found.value, 1 if found.value < 1.0 else 0)} ms"
 
 
