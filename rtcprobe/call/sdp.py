@@ -39,7 +39,7 @@ __all__ = ["Description", "Usable", "read_candidate", "read_description", "usabl
 
 # Fifty sections of a browser's are a tenth of that; and a sentence quotes a line, not a document.
 _LARGEST = 200_000
-_QUOTED = 60
+_QUOTED = 60  # characters: half a line of a terminal
 # ssrc:NUMBER ATTRIBUTE, RFC 5576, section 4.1: the number alone.
 _SSRC = re.compile(r"a=ssrc:(\d{1,10})(?:\s|$)", re.ASCII)
 # candidate:FOUNDATION COMPONENT TRANSPORT PRIORITY ADDRESS PORT typ TYPE, RFC 8839, section 5.1: transport and type.

@@ -92,10 +92,12 @@ class LipSync:
         self.viewing = viewing
         self._playback_ms = round(playback_s * 1e3)
         at_s = np.asarray(sound.arrivals.at_s)
+        # By instant, as the call had them: a recording may hold packets in another order.
         order = np.argsort(at_s, kind="stable")
         self._sound_s, self._stamps = at_s[order], np.asarray(sound.arrivals.timestamps)[order]
         self._clocks = (_Clock(sound.reports), _Clock(viewing.reports))
         self._synchronization = Synchronization()
+        # Nothing judged yet: the first second needs no news beyond there being something of both.
         self._judged: tuple[int, int] | None = None
 
     def act(self, playout: NetEq) -> None:

@@ -198,6 +198,7 @@ class Arrivals(Sequence[Arrival]):
     def _payloads(self) -> Iterator[bytes]:
         likely: Sequence[bytes | None]
         likely, kept, ends = self._likely, self._bytes, self._ends
+        # A ``Looped`` speech works each of its payloads out when asked; a list of all of them is one pass.
         if len(self) > len(likely) // 2:  # to go through all is quicker than to ask for each
             likely = list(likely)
         for where in self._place:
@@ -217,6 +218,7 @@ class Arrivals(Sequence[Arrival]):
         if self._misses >= _PATIENCE or not count or not payload:
             return None
         for step in _STEPS:
+            # Round and round, for a speech may loop.
             place = (self._next + step) % count
             if likely[place] == payload:
                 self._misses = 0

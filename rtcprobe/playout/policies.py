@@ -85,6 +85,7 @@ def make_policy(
     choice: PlayoutChoice, decoder: Decoder, *, payload_type: int, red_payload_type: int | None = None
 ) -> Policy:
     """Return a fresh policy that decodes one stream with ``decoder``; ``red_payload_type`` where RED was agreed on."""
+    # NetEQ has no delay to keep: what stands behind the colon is a wish, and nought is none.
     if choice.policy == "neteq":
         neteq = NetEq(
             decoder,

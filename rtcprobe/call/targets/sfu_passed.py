@@ -26,7 +26,7 @@ __all__ = ["Passed"]
 
 # RTP timestamps (RFC 3550 §5.1): what lies less than half the cycle ahead of another came after it.
 _CYCLE = 1 << 32
-_HALF = 1 << 31
+_HALF = 1 << 31  # RFC 1982 §3.2: what serial numbers of 32 bits can tell before from after by
 
 
 class Passed:
