@@ -24,12 +24,11 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast, runtime_checkable
 
 import numpy as np
 
 from rtcprobe.audio.protection import Protection
-from rtcprobe.call.camera import Camera
 from rtcprobe.call.live import LiveMouth, LiveSpeech
 from rtcprobe.call.mouth_track import Mouth, Speech
 from rtcprobe.call.peer import Peer
@@ -49,6 +48,9 @@ from rtcprobe.scenario.plans import Connection
 from rtcprobe.timeline import Side, Stop, Timer, Wait
 from rtcprobe.ways import Leg as LegName
 from rtcprobe.ways import Way as WayName
+
+if TYPE_CHECKING:  # few calls have one
+    from rtcprobe.call.camera import Camera
 
 __all__ = [
     "ECHO_ROUTES",

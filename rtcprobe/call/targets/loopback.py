@@ -19,7 +19,6 @@ from itertools import combinations, permutations
 
 import numpy as np
 
-from rtcprobe.call.camera import first_pictures
 from rtcprobe.call.channel import Channel, ChannelEnd, drained
 from rtcprobe.call.live import introduce
 from rtcprobe.call.member import Member
@@ -31,6 +30,7 @@ from rtcprobe.call.targets.access import Leg
 from rtcprobe.call.targets.base import CallSetup, Route, Way
 from rtcprobe.call.targets.emulated import EmulatedCall, world
 from rtcprobe.call.targets.endings import said_all
+from rtcprobe.call.watching import first_pictures
 from rtcprobe.errors import BadInputError
 from rtcprobe.messages import CameMessages, SaidMessages
 from rtcprobe.result import Clock
