@@ -81,6 +81,11 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
         finally:
             _HERE.loop = before
 
+    def close(self) -> None:
+        """Close; what is still under way is let go: it holds the hosts, and those this loop, in a circle."""
+        self._events.clear()
+        super().close()
+
     def at(self, when_s: float, call: Callable[..., object], *args: object) -> None:
         """Call ``call`` at ``when_s``: a timer that nobody takes back, in the order of instants and then of asking.
 
