@@ -27,6 +27,7 @@ from rtcprobe.call.targets.course import Course
 from rtcprobe.call.targets.endings import HANG_UP_TIMEOUT_S, OVERTIME_S, all_of, bounded
 from rtcprobe.errors import MeasurementError
 from rtcprobe.link import Link, Path
+from rtcprobe.link.streams import Seed
 from rtcprobe.messages import Due
 from rtcprobe.runtime.egress import Egress
 from rtcprobe.runtime.network import Direction, Host, Network
@@ -68,7 +69,7 @@ def world(
         name: network.add_host(name, "127.0.0.1" if sockets else f"10.0.{place >> 8}.{place & 255}")
         for place, name in enumerate((*setup.speech, *others), 1)
     }
-    for (source, destination), route_seed in zip(routes, network_seed.spawn(len(routes)), strict=True):
+    for (source, destination), route_seed in zip(routes, Seed.of(network_seed).spawn(len(routes)), strict=True):
         specs = setup.routes[source, destination]
         links = [Link(spec, child) for spec, child in zip(specs, route_seed.spawn(len(specs)), strict=True)]
         direction = network.connect(hosts[source], hosts[destination], Path(links))
@@ -235,7 +236,8 @@ def _members(
     chance, count = np.random.Generator(np.random.PCG64(seed)), len(setup.speech)
     mouths, cameras = chance.random(count).tolist(), chance.random(count).tolist()
     out: dict[str, Member] = {}
-    children, chances = seed.spawn(count), seed.spawn(count)
+    spawned = Seed.of(seed).spawn(2 * count)
+    children, chances = spawned[:count], spawned[count:]
     for name, phase, camera, child, writing in zip(setup.speech, mouths, cameras, children, chances, strict=True):
         may = asyncio.Event()
         out[name] = Member(
@@ -251,6 +253,6 @@ def _members(
     return out
 
 
-def _by_rate(setup: CallSetup, name: str, seed: np.random.SeedSequence) -> Sequence[Due]:
+def _by_rate(setup: CallSetup, name: str, seed: Seed) -> Sequence[Due]:
     plan = setup.messages.get(name)
-    return () if plan is None else plan.by_rate(setup.lasts_s, np.random.Generator(np.random.PCG64(seed)))
+    return () if plan is None else plan.by_rate(setup.lasts_s, np.random.Generator(np.random.PCG64(seed.mixed())))
