@@ -41,6 +41,7 @@ def exported(package: str, homes: Mapping[str, Sequence[str]]) -> Callable[[str]
         if name not in home_of:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         value = getattr(import_module(f"{package}.{home_of[name]}"), name)
+        # Kept as an attribute of the package: from the next time on Python finds it without asking here.
         setattr(sys.modules[package], name, value)
         return value
 
@@ -61,5 +62,7 @@ class _Finder(MetaPathFinder):
 
 def lazily() -> None:
     """Have what is named in ``LATER`` loaded when it is first used; what is loaded by now stays."""
+    # Once, in front of Python's own finders: it answers for the few names of ``LATER`` and leaves all others
+    # to them.
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())

@@ -6,12 +6,15 @@ Rule: a number is taken for the one nearest to another that is known; half a cyc
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Unwrapper", "counted_on", "unwrapped"]
+__all__ = ["RTP_CYCLE", "Unwrapper", "counted_on", "unwrapped"]
+
+RTP_CYCLE: Final = 1 << 32
+"""After how many ticks an RTP timestamp is the same again (RFC 3550 §5.1)."""
 
 Ints = npt.NDArray[np.int64]
 Number = TypeVar("Number", int, npt.NDArray[np.int64])
@@ -21,6 +24,8 @@ def unwrapped(value: Number, near: int, bits: int) -> Number:
     """Return the number nearest to ``near`` whose last ``bits`` are those of ``value``; of arrays, each."""
     cycle = 1 << bits
     ahead = (value - near) % cycle
+    # ``ahead`` is 0 to cycle - 1; what is more than half a cycle ahead is nearer behind. Python's % is never
+    # negative, for arrays too.
     return near + ahead - cycle * (ahead > cycle // 2)
 
 
@@ -29,6 +34,8 @@ def counted_on(values: npt.NDArray[np.unsignedinteger], bits: int) -> Ints:
     wide = values.astype(np.int64)
     if not len(wide):
         return wide
+    # Each step is wrapped to the nearest to nought, and the steps are added up: what the loop of an
+    # ``Unwrapper`` does.
     steps: Ints = np.concatenate([wide[:1], unwrapped(np.diff(wide), 0, bits)])
     return np.cumsum(steps)
 

@@ -12,8 +12,9 @@ from rtcprobe.call.peer import Peer
 from rtcprobe.call.transceiver import Media, PictureWanted
 from rtcprobe.call.watching import Watching
 from rtcprobe.hearing.screen import Screen
-from rtcprobe.picture.film import Film, Reel, codec_name
+from rtcprobe.picture.film import Film, Reel
 from rtcprobe.picture.ladder import Ladder
+from rtcprobe.picture.settings import SDP_NAMES
 from rtcprobe.recording import CameVideo
 from rtcprobe.runtime.network import Network
 from rtcprobe.runtime.pacing_seam import PACE_FACTOR
@@ -51,6 +52,8 @@ class Camera:
 
         ``before`` is what it sent over a connection before this one: it goes on where it is by then.
         """
+        # A reel remembers what every frame sent refers back to: whoever watches
+        # over the next connection needs it still.
         reel = before.film if before is not None and isinstance(before.film, Reel) else None
         adapts = None
         if isinstance(self.film, Ladder):
@@ -61,6 +64,7 @@ class Camera:
         elif reel is None:
             reel = Reel(self.film, self.count)
         track = CameraTrack(reel, phase_s=phase * reel.frame_s, network=network, may_show=may_show, before=before)
+        # Of what the encoder was set to: 2.5 times that is what a sender of libwebrtc's with this target would pace at.
         pacing_bps = PACE_FACTOR * self.film.settings.bitrate_bps
         return replace(self.watched(), track=track, media=media, pacing_bps=pacing_bps, adapts=adapts)
 
@@ -79,7 +83,7 @@ class Camera:
         return PictureWanted(
             track=None,
             media="recvonly",
-            codec=codec_name(codec),
+            codec=SDP_NAMES[codec],
             remb=self.remb,
             watch=lambda feedback, network: Watching(
                 self.policy, codec, nack=self.nack, feedback=feedback, network=network
@@ -96,6 +100,7 @@ def first_pictures(peer: Peer) -> Iterator[asyncio.Event]:
 
 def came_video(peer: Peer, *, forwarded: bool) -> CameVideo | None:
     """Return what came of the other side's picture; None where none was agreed on."""
+    # The first section is the one: a call of two has one picture each way; rooms ask for theirs by section.
     for picture in peer.pictures:
         came = peer.came_video(picture, forwarded=forwarded, there_and_back=False)
         watcher = picture.watcher

@@ -77,6 +77,7 @@ class LiveEar:
         self._playout: Playout | None = None
         self._coming: Growing = Growing(sound.arrivals)
         self._start_s = 0.0
+        # A loudspeaker whose clock runs fast plays a block in less than 10 ms of true time.
         self._period_s = BLOCK_S / (1 + devices.drift)
         self._tick = 0
 
@@ -89,8 +90,11 @@ class LiveEar:
         if playout is None:
             return
         coming, start_s, period_s = self._coming, self._start_s, self._period_s
+        # A block pulled at ``tick_s`` sounds after the loudspeaker's delay, and a microphone beside it would deliver it
+        # after its own: that is the clock the talker lives on.
         later_s = self._devices.playback_s + self._devices.capture_s
         until_s, due = now_s + 1e-9, self._tick
+        # Counted up rather than divided: products of whole ticks are the instants that the replay of the call has too.
         while start_s + due * period_s + later_s + BLOCK_S <= until_s:
             due += 1
         coming.look()
@@ -99,6 +103,7 @@ class LiveEar:
             tick_s = start_s + tick * period_s
             if isinstance(playout, Gliding):
                 run = playout.glide(coming, (start_s, period_s, tick), due - tick)
+            # Where nothing has to be decided many ticks go at once; else one at a time, with what came before it.
             if run is None:
                 while coming.at_s <= tick_s:
                     at_s = coming.at_s
@@ -194,6 +199,8 @@ class LiveMouth(Mouth):
             self.cut = f"the conversation was not over after {format_duration(self.speech.longest_s)}"
             return
         payload = self._encoder.encode(talker.speak(number * codec.frame_samples, codec.frame_samples, now_s))
+        # The first packet that says "nothing to hear" is sent, the ones after it are not, as in ``hearing.speech``: the
+        # far side has to learn that a silence begins, and a live mouth must not differ from one encoded beforehand.
         nothing = codec.dtx and is_dtx(payload)
         self.frames.append(None if nothing and self._quiet else payload)
         self._quiet = nothing
@@ -206,6 +213,8 @@ class LiveTrack(MouthTrack):
 
     def __init__(self, mouth: LiveMouth) -> None:
         super().__init__(mouth)
+        # How many there will be is known when the conversation is over: until
+        # then there is always a next one to ask for.
         self._count = sys.maxsize
 
     @property
@@ -230,6 +239,7 @@ def introduce(mouths: Mapping[str, Mouth | None], hears: Mapping[tuple[str, str]
     for party, mouth in mouths.items():
         if not isinstance(mouth, LiveMouth):
             continue
+        # The first alone: a conversation is of two.
         sound = next((each for (one, _), each in hears.items() if one == party), None)
         if sound is not None:
             mouth.listen(sound)

@@ -31,6 +31,7 @@ from rtcprobe.units import format_duration
 
 __all__ = ["NgClient"]
 
+# With a timer of a quarter of a second that doubles these are five questions, the last 1.25 s before the end.
 LIMIT_S: Final = 5.0
 FIRST_AGAIN_S: Final = 0.25
 """How soon a question is asked again, at first: more than a round trip to anywhere. Doubled each time."""
@@ -66,6 +67,7 @@ class NgClient(asyncio.DatagramProtocol):
         Raises:
             MeasurementError: rtpengine refused, said what cannot be read, or did not answer.
         """
+        # Unguessable: whoever can send to our port could otherwise answer in rtpengine's place.
         cookie = secrets.token_hex(8).encode()
         asked = self._open[cookie] = _Question(what, self._network.now_s(), asyncio.get_running_loop().create_future())
         datagram = cookie + b" " + encode(question)

@@ -156,6 +156,7 @@ class Peer(Connecting):
 
     def left_alone(self) -> None:
         """Note that the other side leaves now: what was still under way then is not asked of it."""
+        # From so long before now: what had not been heard yet when the listener left is not lost, it is unasked for.
         self._alone_s.append((self._network.now_s() - UNDER_WAY_S, math.inf))
         if self.channel is not None:
             self.channel.left_alone(UNDER_WAY_S)
@@ -219,4 +220,5 @@ class Peer(Connecting):
 
 def _of(section: Sound | Picture) -> tuple[SenderReport, ...]:
     """Return what the source that was listened to reported."""
+    # Reports of other sources map other timestamps: mixed in, they would bend the clock of the one that is heard.
     return tuple(each for each in section.reports if each.ssrc == section.sources.listened)

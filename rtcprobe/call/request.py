@@ -108,6 +108,7 @@ def redirected(request: Request, exchange: Exchange, location: str | None) -> Re
         raise MeasurementError(f"{exchange}: the server answered {exchange.status}, a redirect that leads nowhere")
     target = joined(exchange, str(request.url), location)
     shown = faults.quoted(target)
+    # 301 and 302 let a client turn a POST into a GET, and all do (RFC 9110 §15.4.2, note); 303 says so outright.
     if exchange.status not in {307, 308} and request.method not in {"GET", "HEAD"}:
         raise MeasurementError(
             f"{exchange}: the server answered {exchange.status}, which would turn the {request.method} into a GET of "

@@ -32,19 +32,14 @@ from rtcprobe.call.picture_section import picture_section
 from rtcprobe.call.section import Candidates, Codecs, Kind, Transport, audio_section, direction_of, speaks_rtp, values
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.errors import MeasurementError
+from rtcprobe.picture.settings import SDP_NAMES
+from rtcprobe.runtime.negotiation import NO_OPUS
 
-__all__ = [
-    "Description",
-    "Usable",
-    "read_candidate",
-    "read_description",
-    "usable_answer",
-    "usable_offer",
-]
+__all__ = ["Description", "Usable", "read_candidate", "read_description", "usable_answer", "usable_offer"]
 
 # Fifty sections of a browser's are a tenth of that; and a sentence quotes a line, not a document.
 _LARGEST = 200_000
-_QUOTED = 60
+_QUOTED = 60  # characters: half a line of a terminal
 # ssrc:NUMBER ATTRIBUTE, RFC 5576, section 4.1: the number alone.
 _SSRC = re.compile(r"a=ssrc:(\d{1,10})(?:\s|$)", re.ASCII)
 # candidate:FOUNDATION COMPONENT TRANSPORT PRIORITY ADDRESS PORT typ TYPE, RFC 8839, section 5.1: transport and type.
@@ -55,7 +50,6 @@ _KINDS = ("audio", "video", "application")
 _SESSION = ("v=0", "o=- 1 2 IN IP4 0.0.0.0", "s=-", "t=0 0")
 _NO_CHANNELS = "m=application 0 UDP/DTLS/SCTP webrtc-datachannel"
 """How an answer turns channels down. Source: RFC 3264 §6."""
-_NO_OPUS = ("the other side takes no Opus", "call one that does: every browser has to (RFC 7874)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +241,7 @@ def _usable(
         raise MeasurementError(f"{where}, puts RTCP on another port", "WebRTC wants rtcp-mux (RFC 8834 §4.5)")
     codecs = Codecs.read(section)
     if codecs is None:
-        raise MeasurementError(*_NO_OPUS)
+        raise MeasurementError(*NO_OPUS)
     candidates = Candidates.read(section if any(True for _ in values(section, "candidate")) else tagged)
     ended = (candidates.ended or bool(candidates.lines)) and not candidates.names and not more_candidates
     session = [*_SESSION, *(["a=ice-lite"] if transport.lite else []), f"a=group:BUNDLE {mid}"]
@@ -292,7 +286,7 @@ def _answered_picture(
     One that does is written as inactive, of what we offered: the stack takes no port 0 in its sections.
     """
     mid = next(values(own, "mid"), "1")
-    codec = next(name for name in ("VP8", "H264") if any(f"{name}/90000" in line for line in own))
+    codec = next(name for name in SDP_NAMES.values() if any(f"{name}/90000" in line for line in own))
     wanted, theirs = direction_of(own, ours.session), direction_of(section, answer.session)
     takes = wanted == "recvonly" or theirs in ("sendrecv", "recvonly")
     sends = wanted == "sendonly" or theirs in ("sendrecv", "sendonly")
@@ -366,7 +360,7 @@ def _why_none(offer: Description, bundle: Sequence[str]) -> NoReturn:
     if not sending:
         direction = direction_of(meant[0], offer.session)
         raise MeasurementError(f"the server's offer sends no audio ({direction})", "is anybody speaking?")
-    raise MeasurementError(*_NO_OPUS)
+    raise MeasurementError(*NO_OPUS)
 
 
 def _tagged(found: Description, section: Sequence[str]) -> Sequence[str]:

@@ -195,6 +195,7 @@ class Sound(Transceiver):
     def _take(self, packet: StackRtpPacket) -> Sequence[int]:
         """Note an arrival; return the sequence numbers to ask for again."""
         arrived_s = self.network.now_s()
+        # The way of nearly every packet: nothing is made for it that is not kept.
         if packet.ssrc == self.sources.listened:
             self.arrivals.add(arrived_s, packet.sequence_number, packet.timestamp, packet.payload, packet.payload_type)
         elif not self._turn_to(packet, arrived_s):

@@ -22,6 +22,7 @@ from rtcprobe.timeline import VIDEO_ORDER
 
 __all__ = ["Watching"]
 
+# Receivers of pictures count whole microseconds (``playout.frames``), as libwebrtc's do.
 _US: Final = 1_000_000
 
 
@@ -93,6 +94,7 @@ class Watching:
             else:
                 self._feedback.ask_key_frame(self._ssrc)
         receiver.requests.clear()
+        # Until the first picture was shown its instant is waited for; after it only what may have to be asked for is.
         self._plan(receiver.asks_us() if self.first_picture.is_set() else receiver.next_us())
 
     def _plan(self, at_us: int | None) -> None:

@@ -145,6 +145,7 @@ class WebSocket:
         self._gone = True
         try:
             async with asyncio.timeout(_GOODBYE_S):
+                # Normal closure (RFC 6455 §7.4.1); the answer to it is not waited for.
                 if self._protocol.state is State.OPEN:
                     self._protocol.send_close(1000)
                     await self._flush()
@@ -180,6 +181,7 @@ class WebSocket:
         for event in self._protocol.events_received():
             if isinstance(event, Response):
                 self._response = event
+            # Text and binary alike, put together over continuation frames (RFC 6455 §5.4): servers of JSON send either.
             elif isinstance(event, Frame) and event.opcode in {Opcode.TEXT, Opcode.BINARY, Opcode.CONT}:
                 self._parts.append(bytes(event.data))
                 if event.fin:

@@ -113,6 +113,7 @@ def beside(capture: Capture, stream: Stream, dump: Dump, *, from_s: float) -> Be
     runs = []
     for way in ways_of(plan, stream):
         played = play(plan, way.pulls(plan, stream), way.decoder(plan), stream.wishes, marks_s=ends_s)
+        # A replay that ran dry before the last poll has no counters at it.
         if len(played.seconds) == len(ends_s):
             runs.append(_between(played.seconds[0], played.seconds[-1]))
     theirs = _between(polls[0][1], polls[-1][1])

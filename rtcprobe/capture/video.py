@@ -26,11 +26,11 @@ import numpy as np
 from rtcprobe.capture.network import Network, network_of
 from rtcprobe.capture.stream import Packets, Stream
 from rtcprobe.errors import BadInputError
+from rtcprobe.picture.settings import VIDEO_HZ
 from rtcprobe.playout.frames import FrameReceiver, VideoPacket, make_receiver
 
-__all__ = ["VIDEO_HZ", "SeenStream", "Viewed", "retransmissions", "seen"]
+__all__ = ["SeenStream", "Viewed", "retransmissions", "seen"]
 
-VIDEO_HZ: Final = 90_000
 SKEW_UNKNOWN: Final = (
     "sender reports, which relate its clock to the sound's, are encrypted in a capture, and not read from an event log"
 )
@@ -38,7 +38,9 @@ _POLICY: Final = "libwebrtc"
 _KEY_TIMES: Final = 4.0
 """A frame this much larger than the median is taken for a key frame: 640x480 at 500 kb/s has 7 to 15 times."""
 _TAGS_BYTES: Final = 20  # SRTP's tag (16, 10 or 4) and, where sent, a payload descriptor: less than any picture
+# RTX bears the times of what it repeats, but for the padding that is sent on it to probe the line.
 _ALIKE: Final = 0.9
+# A second more than the last packet: what waits is released or given up by then, and nothing is frozen for it.
 _DRAIN_US: Final = 1_000_000
 _OURS: Final = frozenset({"nackCount", "pliCount", "keyFramesDecoded", "totalDecodeTime", "bytesReceived"})
 """Counters of our receiver that say nothing of the recording."""
@@ -205,6 +207,7 @@ def _with_resent(packets: Packets, rtx: Stream | None) -> tuple[Packets, int]:
     taken: list[tuple[int, int]] = []
     anchor = int(packets.timestamp[0])
     for place in np.flatnonzero(again.size > _TAGS_BYTES).tolist():
+        # The time of the repeat nearest to the stream's own, for either may count on beyond 32 bits.
         at = anchor + (int(again.timestamp[place]) - anchor + 2**31) % 2**32 - 2**31
         fits = np.flatnonzero(free & (low <= at) & (at <= high))
         if len(fits):
@@ -219,6 +222,7 @@ def _with_resent(packets: Packets, rtx: Stream | None) -> tuple[Packets, int]:
         at_s=np.concatenate([packets.at_s, again.at_s[places]]),
         sequence=np.concatenate([packets.sequence, np.array([number for _, number in taken])]),
         timestamp=np.concatenate([packets.timestamp % 2**32, again.timestamp[places] % 2**32]),
+        # Less two: the original number stands before the payload (RFC 4588 §4).
         size=np.concatenate([packets.size, again.size[places] - 2]),
         payload_type=np.concatenate([packets.payload_type, again.payload_type[places]]),
         marker=np.concatenate([packets.marker, again.marker[places]]),
@@ -233,6 +237,7 @@ def _key_frames(packets: Packets) -> tuple[frozenset[int], frozenset[int]]:
     times, inverse = np.unique(timestamp, return_inverse=True)
     sizes = np.bincount(inverse, weights=packets.size[order].astype(np.float64))
     large = {int(times[place]) for place in np.flatnonzero(sizes >= _KEY_TIMES * np.median(sizes))}
+    # The first frame seen is taken for one that can be shown: what it needs lies before the recording.
     large.add(int(timestamp[0]))
     marker = packets.marker[order]
     behind: set[int] = set()
@@ -262,6 +267,7 @@ def _viewed(packets: Packets, keys: frozenset[int], from_s: float) -> Viewed:
                 sequence=sequence & 0xFFFF,
                 timestamp=timestamp & 0xFFFFFFFF,
                 marker=marker,
+                # Padding has no picture in it; a packet with a marker ends a frame, however small.
                 size_bytes=size if size > _TAGS_BYTES or marker else 0,
                 key=timestamp & 0xFFFFFFFF in keys,
             ),

@@ -37,6 +37,7 @@ from rtcprobe.secrets import scrub
 
 __all__ = ["cli", "main"]
 
+# The shell's convention: 128 and the signal's number is who was ended by one (POSIX, 2.8.2 asks for more than 128).
 _SIGNALLED = 128
 _BROKEN_PIPE = 141  # 128 + SIGPIPE, the shell's convention: no verdict was delivered
 
@@ -68,6 +69,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit the process with its code."""
     with ended_as_by_hand() as told:
         code = _code(arguments)
+    # Only where the signal is what ended it: one that came while results were written changes no verdict.
     if told and code == ExitCode.INTERRUPTED:
         code = _SIGNALLED + told[0]
     sys.exit(int(code or 0))
@@ -76,7 +78,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 def _code(arguments: list[str] | None) -> int:
     """Run the command line, and return its code."""
     try:
+        # Not standalone: click would print its own sentences, and exit with 1, which is a verdict here.
         code: Any = cli.main(args=arguments, prog_name="rtcprobe", standalone_mode=False)
+        # Within the try: a reader that went away is found out here, not by Python at its exit.
         sys.stdout.flush()
     except click.ClickException as error:
         _say(error)
@@ -90,9 +94,11 @@ def _code(arguments: list[str] | None) -> int:
     except SystemExit:  # click and rich leave so when the reader of our output went away, as `head` does
         code = _BROKEN_PIPE
     except BrokenPipeError:
+        # Else Python flushes once more at its exit, and complains on standard error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = _BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 - rule 2 holds for our own faults too, and exit code 1 is a verdict
+        # For whoever is asked to report one.
         if os.environ.get("RTCPROBE_TRACEBACK") == "1":
             click.echo(scrub(traceback.format_exc()), err=True, nl=False)
         fault = " ".join(f"{type(error).__name__}: {error}".split())

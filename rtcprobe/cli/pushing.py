@@ -116,9 +116,12 @@ class Pushing:
             sentence=fault,
         )
         run = run_instruments(scenario, clock, outcome)
+        # A textfile is replaced whole at every scrape: it holds all runs so far, or the first ones would vanish.
         self._runs.append(run)
         arrived = True
         if self.openmetrics_path is not None:
+            # Both are tried, whatever became of the first; neither changes the verdict (exit code 4 only where budgets
+            # were met).
             arrived &= _said(functools.partial(write_whole, textfile(self._runs), self.openmetrics_path))
         if self._gateway is not None:
             arrived &= _said(functools.partial(self._gateway.put, run))

@@ -70,6 +70,7 @@ def run(
     quiet: bool,
 ) -> int:
     """Run SCENARIOs, by name (rtcprobe scenarios lists them) or by path to a YAML file."""
+    # Rule 1 of the package: all scenarios and places are judged before the first is run.
     plans = budgeted(measuring.plans(scenarios), budgets_path)
     outputs.refuse()
     pushing.refuse()
@@ -135,14 +136,18 @@ class _Session:
             complain(f"{scenario.name}: {fault}")
             self.faults.append((scenario.name, fault))
             self.codes.append(ExitCode(error.exit_code))
+            # A fault is handed over, too: a dashboard that only ever hears of good runs goes silent when it matters.
             self._handed(self.pushing.hand_over(scenario, seed=self.seed, clock=self.clock, fault=fault))
             return True
         self.results.append(result)
         self.took_s.append(time.monotonic() - began_s)
         self.codes.append(result.exit_code)
+        # At once, scenario by scenario: what an hour measured must not hang on what the next one does.
         self._written(lambda: self.outputs.append(result))
+        # Rewritten whole with every result, so that it is valid JSON at any time; a pipe gets all of it at the end.
         if self.outputs.json_path not in (None, "-"):
             self._written(self._write_json)
+        # Half a run would stand on a dashboard like a whole one.
         if not result.interrupted:
             self._handed(self.pushing.hand_over(scenario, seed=self.seed, clock=self.clock, result=result))
         if not self.quiet:
@@ -160,6 +165,7 @@ class _Session:
         if self.outputs.json_path == "-" and self.results:
             self._written(self._write_json)
         self._written(self._write_cases)
+        # The gravest first: a run that was broken off outweighs a budget, a budget what could not be handed over.
         return next((code for code in _GRAVEST if code in self.codes), ExitCode.MET)
 
     def _handed(self, arrived: bool) -> None:

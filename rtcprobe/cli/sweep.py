@@ -67,18 +67,22 @@ def run(
         _need_pyarrow()
     jobs = read_grid(grid).tasks()
     book = Book(output)
+    # By their keys: the same grid goes on where it was interrupted, a changed one does only what is new in it.
     todo = [job for job in jobs if job.key not in book.known]
+    # No more processes than jobs: each imports everything before its first.
     count = min(workers or os.cpu_count() or 1, max(1, len(todo)))
     try:
         if scheduler is not None:
             rows = by_dask(todo, scheduler)
         else:
             rows = by_processes(todo, count) if count > 1 else one_by_one(todo)
+        # Row by row, as they come: what is done is on disk before the next is waited for.
         for made in _narrated(rows, jobs, len(jobs) - len(todo), quiet=quiet):
             book.add(made)
         book.finish(jobs)
     finally:
         book.close()
+    # Jobs of this grid alone: the file may hold others'.
     failed = [row for job in jobs if "failed" in (row := book.known[job.key])]
     click.echo(f"{output}: {len(jobs):,} jobs, {len(todo):,} of them now; {len(failed):,} failed")
     if parquet is not None:
@@ -120,6 +124,7 @@ def _limit(written: str, figure: str) -> float:
     from rtcprobe.units import parse_duration, parse_ratio
 
     try:
+        # Limits carry their unit, figures have it in their name.
         if figure.endswith("_ms"):
             return parse_duration(written) * 1e3
         return float(written) if figure == "r" else parse_ratio(written)

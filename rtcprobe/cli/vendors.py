@@ -115,6 +115,7 @@ class _Tour:
     def stop(self, place: _Place, *, seed: int, said: str) -> bool:
         """Measure one vendor on one link, unless nobody could join it there; return whether to go on."""
         vendor, link = place
+        # Measured no more there; other links, and other vendors on this one, go on.
         if self._in_vain(place):
             return True
         if not self.quiet:
@@ -126,6 +127,7 @@ class _Tour:
             self.faults.setdefault(place, []).append(str(error))
             return True
         self.runs.setdefault(place, []).append(result)
+        # What was measured until then is kept, and nothing more begun.
         self.interrupted = result.interrupted
         self._write(lambda: self.outputs.append(result))
         return not result.interrupted
@@ -155,6 +157,7 @@ class _Tour:
         self._write(lambda: self._page(found))
         if self.interrupted:
             return ExitCode.INTERRUPTED
+        # An output that could not be written outweighs a vendor that could not be measured: nobody will find the page.
         if self.unwritten:
             return ExitCode.BAD_INPUT
         return ExitCode.MET if all(each.counted for each in accounts) else ExitCode.NOT_MEASURED
@@ -181,6 +184,7 @@ class _Tour:
 def _turns(names: Sequence[str], links: Sequence[str], runs: int) -> Iterator[tuple[_Place, int]]:
     """Yield who is measured when: every round all links and vendors, and each begins with another vendor."""
     for index in range(runs):
+        # Each round begins with another: whoever is measured first after a pause pays for cold caches and routes.
         first = index % len(names)
         for link in links:
             for vendor in (*names[first:], *names[:first]):
@@ -196,6 +200,7 @@ def _urls(named: Sequence[str]) -> dict[str, str]:
     urls: dict[str, str] = {}
     for each in named:
         name, equals, url = (part.strip() for part in each.partition("="))
+        # A colon parts a vendor from a setting in --set NAME:KEY=VALUE.
         if not (equals and name and url) or ":" in name:
             raise BadInputError(f"vendor {each!r} has no name", "write it like a=whip+whep://HOST/live")
         if name in urls:
@@ -273,6 +278,7 @@ def _plan(
         whose, colon, _ = (part.strip() for part in key.partition(":"))
         if colon and whose not in names:
             raise BadInputError(f"--set {key}: vendor {whose!r} is not known", did_you_mean(whose, names))
+        # A token for all would be shown to every vendor's server; where they seem to be is no secret.
         if not colon and key.strip().startswith("target.") and key.strip() != "target.region":
             raise BadInputError(
                 f"--set {key.strip()} would go to every vendor",
@@ -293,4 +299,5 @@ def _clock(plans: Mapping[_Place, Scenario], asked: Clock) -> Clock:
     """Return the clock that all of them can be called on: the real one as soon as one is a server."""
     from rtcprobe.call.targets.base import find_target
 
+    # One clock for all, or the difference between two clocks would be called one of vendors.
     return asked if all("virtual" in find_target(each.target).clocks for each in plans.values()) else "real"

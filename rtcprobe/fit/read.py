@@ -17,6 +17,7 @@ from rtcprobe.fit.series import Measured
 
 __all__ = ["read_measured"]
 
+# Bounds what a file may cost in memory, where text is held as bytes and as characters at once.
 MOST_BYTES = 256 * 2**20
 _KNOWN = (
     "give irtt's JSON, the output of ping, fping -C, mtr --raw or owping, RIPE Atlas' JSON, a LENS table, "
@@ -52,6 +53,7 @@ def _from_text(text: str, interval_s: float | None) -> Measured | None:
         if value is not None:
             refuse_sums(value)
             return read_irtt(value) or read_atlas(value)
+    # The most particular first: a table's head or owping's words are nothing else's, while ping's pattern fits much.
     return (
         read_lens(text)
         or read_owamp(text)

@@ -16,6 +16,7 @@ __all__ = ["LEAST_PROBES", "Measured", "Series", "Way"]
 Floats = npt.NDArray[np.float64]
 Way = Literal["up", "down", "round trip", "one way"]
 
+# Of fewer the quantiles that shapes are fitted to are single probes, and a share has no interval to speak of.
 LEAST_PROBES: Final = 20
 
 

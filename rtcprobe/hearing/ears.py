@@ -50,6 +50,17 @@ _LOOKED_AT = 500
 """Packets of a strange encoder that tell its mode: 10 s of 20 ms."""
 
 
+# Only a forwarder leaves the frames alone. Behind a mixer nothing that came is ours,
+# and all that follows by packets (unplayed, protection, the E-model) has no meaning: the markers alone tell.
+# Lip sync steers the first playing alone, with the picture played beside it; later ones repeat what it
+# decided.
+# A marker is due where its last sample is in a packet that left: the codec holds its look-ahead back, so as
+# much more must have been said.
+# What a protection bought is told by playing once more without any copy, for as much CPU again; so that is
+# done only where something was negotiated. Stock aiortc, which reads neither RED nor FEC, is given the same
+# arrivals.
+# NetEQ asks a codec to conceal for comfort noise and in-band redundancy alone, the fixed playout at every
+# loss: that is what lets a rehearsed decoder be taken for the real one.
 class Ear:
     """One listening side: plays what arrived, hears the markers, and accounts for every millisecond.
 

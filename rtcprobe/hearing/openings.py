@@ -89,6 +89,8 @@ def first_audio_s(said: Said, came: Came, *, playout: PlayoutChoice, devices: De
     if came.sound is not None:
         heard_s = first_sound_s(came)
         return None if heard_s is None else heard_s + devices.playback_s
+    # Where nothing can be related the first sound is of whatever came: a mixer's first packet is the first of the
+    # talker.
     found = related(said, came) if came.forwarded else came.arrivals
     known = came.arrivals if found is None else found
     whole = known if found is None else whole_frames(said, came.agreed, known)
@@ -125,6 +127,7 @@ def _opened(
         tick_s,
         in_order[-1][0] + LONGEST_DRAIN_S,
         drift=drift,
+        # Until a block is the sender's from end to end: before it come silence and fades of concealment.
         enough=_is_whole,
         each=_nobody,
     )

@@ -68,6 +68,8 @@ def play(
     newest = int(unwrapped(stamps, int(stamps[0]), 32).max())
 
     def at_the_end(block: Block, now_s: float) -> bool:
+        # No more sound of the sender's: asked only after the last arrival, and given the delay that a fixed
+        # playout holds. What ends a call is the last frame, not the first dry spell.
         if block.rtp_timestamp is None:
             return now_s > last_s + _DRY_S + (choice.delay_s or 0.0)
         return block.rtp_timestamp >= newest
@@ -106,6 +108,7 @@ def _target_steps(targets_s: npt.NDArray[np.float64], playback: Playback) -> Map
     if not len(targets_s):
         return {}
     ticks = np.flatnonzero(np.diff(targets_s, prepend=np.nan))
+    # Ticks are those of the loudspeaker's clock, which may run fast: a block lasts 10 ms of its own time.
     since_s = playback.start_s + ticks * (BLOCK_S / (1 + playback.drift))
     steps = TargetSteps(since_s=tuple(since_s.tolist()), target_delay_s=tuple(targets_s[ticks].tolist()))
     return {"target_steps": steps}

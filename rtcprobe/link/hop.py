@@ -76,6 +76,10 @@ _TRACE: Final = Fate((), "trace")
 _CROWDED: Final = Fate((), "slot")
 
 
+# What the class takes for granted. Clocks: all that is timed counts from ``_start_s``, which lies ``into_s``
+# before the call begins. Chains alone fade in a silence (rule 4): independent losses have nothing to forget,
+# and a recording counts packets, not seconds. Of repeated rounds that nobody used, those are gone through
+# that cross traffic remembers, and one more: what lies before shows in nothing.
 class Link:
     """One hop in one direction; equal ``spec``, ``seed`` and offers give equal fates.
 
@@ -145,6 +149,7 @@ class Link:
                 arrival_s = self._keeper.place_last(left_s, released_s)
             elif self._keeps_order:
                 arrival_s = self._keeper.place(left_s, arrival_s)
+        # The usual packet is one copy, whole and unmarked, and makes no draw beyond those above.
         if twice or harm < self._corrupt or self._markable:
             return self._unusual(size_bytes, left_s, arrival_s, harm, twice=twice)
         return Fate((arrival_s,))
@@ -262,6 +267,8 @@ class Link:
         if before is None or spec.aqm != before.aqm:
             queue.manage(spec.aqm.controller(self._random["aqm"]) if spec.aqm else None)
         if before is None or spec.cross_traffic != before.cross_traffic:
+            # Flows of the link as it starts were there before it (rule 1 of ``cross.py``); a scheduled one
+            # begins then.
             begin_s = at_s - REMEMBERED_S if before is None else at_s
             asked = before.cross_traffic if before is not None else ()
             flows = [
@@ -328,10 +335,12 @@ def _onward(link: Link, size_bytes: int, fate: Fate) -> Fate:
     flips = fate.corrupt or (None,) * len(fate.arrivals_s)
     fates = [link.offer(size_bytes, arrival_s) for arrival_s in fate.arrivals_s]
     copies = [
+        # Flipped again by a later hop, one bit of the two is named: a packet is damaged or it is not.
         (arrival_s, new if new is not None else old)
         for old, onward in zip(flips, fates, strict=True)
         for arrival_s, new in zip(onward.arrivals_s, onward.corrupt or (None,) * len(onward.arrivals_s), strict=True)
     ]
+    # All copies were lost: the first one's cause stands for the packet.
     if not copies:
         return fates[0]
     copies.sort(key=lambda copy: copy[0])

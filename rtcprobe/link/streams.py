@@ -38,6 +38,7 @@ COMPONENTS: Final = (
 _FIRST_BLOCK: Final = 64
 """A join is some forty packets a direction; drawing thousands for it would cost more than the join."""
 
+# At 50 packets a second these are 82 s of numbers: a bound on what is drawn and never used.
 _LARGEST_BLOCK: Final = 4096
 
 
@@ -85,6 +86,8 @@ class Children:
         return self._new(COMPONENTS.index(component), place)
 
     def _new(self, *key: int) -> np.random.Generator:
+        # What ``spawn`` does, by numpy's documented key: the n-th child appends n. PCG64 by name, for
+        # ``default_rng`` may become another generator with another numpy.
         child = Seed(self._seed.entropy, (*self._seed.spawn_key, *key))
         return np.random.Generator(np.random.PCG64(child.mixed()))
 

@@ -52,8 +52,9 @@ SMALLEST_BYTES: Final = HEADER_BYTES
 LARGEST_BYTES: Final = 262_144
 """What aiortc says that it takes (``a=max-message-size``, RFC 8841 §6); Chromium says the same."""
 
+# A message each millisecond: every one of them is kept, with each of its pieces.
 MOST_HZ: Final = 1_000.0
-MOST_IN_A_CALL: Final = 100_000
+MOST_IN_A_CALL: Final = 100_000  # of one party: a rate of 1,000 a second for 100 s
 MOST_BYTES_IN_A_CALL: Final = 20_000_000
 """More than one party says in a call of ours; what a channel cannot send at once waits in it whole."""
 _MOST_RETRANSMITS: Final = 65_535
@@ -186,6 +187,7 @@ def parse_due(text: object) -> Due:
         BadInputError: it cannot be read, or is before the call.
     """
     words = text.split() if isinstance(text, str) else []
+    # A size before it and an instant behind: both may be of two words ("200 B at 1.5 s").
     if "at" not in words[1:-1]:
         raise BadInputError(f"message {text!r} cannot be read", "write it like 200B at 1.5s")
     try:

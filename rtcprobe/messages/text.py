@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 __all__ = ["HEADER_BYTES", "MOST_MESSAGES", "OF_ONE", "Read", "number_in", "read_message", "write_message"]
 
+# The letter, 7 digits of the number, 8 of the check.
 HEADER_BYTES: Final = 16
 MOST_MESSAGES: Final = 16**7
 """Seven hexadecimal digits tell so many apart."""

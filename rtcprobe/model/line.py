@@ -39,6 +39,7 @@ class Line:
         self.settle(now_s)
         size_bytes = on_the_wire(size_bytes)
         fate = self.path.offer(size_bytes, now_s)
+        # As a kernel does (RFC 1122 §4.1.3.4): no stack ever sees what came damaged, and it is told as lost.
         if fate.corrupt:
             fate = fate.whole()
         self.tally.add(now_s, size_bytes, fate)
@@ -74,6 +75,8 @@ class Line:
             return
         offer_s = np.concatenate([self._planned_s[begin:end], self._noted_s])
         sizes = np.array([*self._planned_bytes[begin:end], *self._noted_bytes])
+        # Stable: of one instant what was planned (sound) enters before what was
+        # noted (reports), as on the stack's agenda.
         order = np.argsort(offer_s, kind="stable")
         arrival_s = np.empty(len(order))
         arrival_s[order], drops = self.path.offer_many(offer_s[order])

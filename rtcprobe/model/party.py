@@ -28,6 +28,7 @@ from rtcprobe.units import RTP_CLOCK_HZ
 
 __all__ = ["Party", "Voice"]
 
+# ``RTT_ALPHA`` of aiortc's ``rtcrtpsender.py``.
 _SMOOTHING: Final = 0.85
 _REPORT_S: Final = (0.5, 1.5)
 """Between two reports of one kind, uniform. Source: RFC 3550 §6.2 with aiortc's interval of 1 s."""

@@ -41,9 +41,9 @@ SENDER_REPORT_BYTES: Final = 28 + 48 + _SRTCP_BYTES
 RECEIVER_REPORT_BYTES: Final = 32 + _SRTCP_BYTES
 """RFC 3550 §6.4.2 with one report block."""
 
-CHECK_BYTES: Final = 88
-NOMINATION_BYTES: Final = 92
-RESPONSE_BYTES: Final = 64
+CHECK_BYTES: Final = 88  # header 20, USERNAME 16, PRIORITY 8, role 12, integrity 24, fingerprint 8
+NOMINATION_BYTES: Final = 92  # and USE-CANDIDATE 4
+RESPONSE_BYTES: Final = 64  # header 20, XOR-MAPPED-ADDRESS 12, integrity 24, fingerprint 8
 """RFC 8445 §7: USERNAME of 9 bytes, PRIORITY, a role, MESSAGE-INTEGRITY, FINGERPRINT; a nomination adds
 USE-CANDIDATE."""
 

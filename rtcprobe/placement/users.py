@@ -25,9 +25,12 @@ from rtcprobe.units import parse_duration, parse_ratio
 
 __all__ = ["MOST_EDGES", "MOST_GROUPS", "Group", "Question", "read_question"]
 
+# With both at their limits the table of user pairs by edge pairs has 144 million places: more than a gigabyte while it
+# is made.
 MOST_GROUPS: Final = 200
 MOST_EDGES: Final = 60
 _KEYS: Final = ("users", "edges", "choose", "budget", "rtt")
+# Nobody calls a second and more a good call (G.114 says 400 ms): beyond, a time was written in the wrong unit.
 _LONGEST_S: Final = 2.0
 
 

@@ -68,8 +68,11 @@ class Arrivals(Sequence[Arrival]):
         self._sequence = array("H")
         self._timestamp = array("I")
         self._type = array("B")
+        # One number says both where and which: ~n is -1 - n, so even the first payload kept here is below
+        # zero.
         self._place = array("i")  # in likely; below zero: ~place in the payloads kept here
         self._bytes = bytearray()
+        # 64 bits, for 32 would end at 4 GB of payloads.
         self._ends = array("Q", [0])
         self._likely = likely
         self._next = 0
@@ -195,6 +198,7 @@ class Arrivals(Sequence[Arrival]):
     def _payloads(self) -> Iterator[bytes]:
         likely: Sequence[bytes | None]
         likely, kept, ends = self._likely, self._bytes, self._ends
+        # A ``Looped`` speech works each of its payloads out when asked; a list of all of them is one pass.
         if len(self) > len(likely) // 2:  # to go through all is quicker than to ask for each
             likely = list(likely)
         for where in self._place:
@@ -209,12 +213,16 @@ class Arrivals(Sequence[Arrival]):
         """Return where ``payload`` stands in ``likely``, usually behind the last; None where it does not."""
         place: int
         likely, count = self._likely, len(self._likely)
+        # Believed to be a stranger's for good: else each of its packets would be compared with 96 places in
+        # vain.
         if self._misses >= _PATIENCE or not count or not payload:
             return None
         for step in _STEPS:
+            # Round and round, for a speech may loop.
             place = (self._next + step) % count
             if likely[place] == payload:
                 self._misses = 0
+                # A packet that was overtaken does not move the place on: those behind it were met already.
                 if step >= 0:
                     self._next = place + 1
                 return place
@@ -241,6 +249,8 @@ class Coming:
         self._arrivals, self._taken = arrivals, 0
         self._left = in_time(arrivals)
         self._columns: Columns | None = None
+        # Once packets were passed over, the iterator stands behind: from then on the columns are asked, by
+        # place.
         self._skips = False
         self.at_s, self._next = next(self._left, _NO_MORE)
 

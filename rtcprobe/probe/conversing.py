@@ -61,6 +61,7 @@ class Conversing:
             silero()  # where it is not installed, that is said before anybody calls
         self._lines: tuple[Utterance, ...] = spoken_lines(plan)
         takes_s = sum(len(line.sound) for line in self._lines) / SAMPLE_RATE_HZ
+        # Without any pause or answer: what cannot end within the call is refused before it is placed.
         if takes_s >= scenario.call.duration_s:
             raise BadInputError(
                 f"the lines alone take {takes_s:.1f}s to say, and call.duration is {scenario.call.duration_s:g}s",
@@ -106,6 +107,7 @@ class Conversing:
         back = next((each for each in ways if each.came.listener == self._user.name), None)
         if there is None or back is None or there.said.started_s is None:
             return
+        # An echo, or an agent outside, has no mouth of ours: what it said is only heard.
         ours = back is not there
         turns, heard = hear_turns(
             Talk(
@@ -125,9 +127,11 @@ class Conversing:
         )
         self._heard[number] = turns
         self._claims[number] = spoke.claims
+        # Of the first call that was heard: a void or failed one has none.
         if self._plan.keep_sound and not self._clips:
             self._clips = clips_of(number, turns, there.said, heard, self._user.devices)
         if self._plan.intelligibility and ours:
+            # Each side's original beside what the other's ear played of it: both directions are judged alike.
             user_heard = heard.playback.stamps, heard.sound
             user = there.said, spoke.lines, _kept(spoke.agent_ear)
             self._understood[number] = understood(turns, user, (back.said, spoke.answers, user_heard))
@@ -167,6 +171,7 @@ def spoke_in(call: Call) -> Spoke:
     if edge is not None:
         claims = next((peer.claims.came for peer in call.peers if peer.claims is not None), [])
         return Spoke(said, left_s=edge.left_s, came_s=edge.came_s, claims=claims)
+    # The first live mouth is the user's: parties make theirs in the order written.
     return Spoke(said, mouths[1].talker.said, mouths[1].ear) if len(mouths) > 1 else Spoke(said)
 
 

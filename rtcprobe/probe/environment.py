@@ -38,6 +38,8 @@ def _commit(folder: Path) -> str | None:
     """Return the commit checked out in ``folder``, ``-dirty`` where tracked files differ from it; None if none is."""
     if not any((each / ".git").exists() for each in (folder, *folder.parents)):
         return None  # without starting a process
+    # --exclude=* leaves tags out: a commit's number is the same wherever tags were fetched. -dirty needs no untracked
+    # files.
     command = ("git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty")
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_GIT_S, check=False)  # noqa: S603 - fixed
@@ -48,5 +50,6 @@ def _commit(folder: Path) -> str | None:
 
 @cache
 def _versions() -> Mapping[str, str]:
+    # What times, encrypts, encodes or computes; the rest of the tree moves no figure.
     packages = ("aiortc", "aioice", "av", "numpy", "scipy", "pyopenssl", "cryptography", "pylibsrtp")
     return {name: version(name) for name in packages}

@@ -41,6 +41,7 @@ class Joining:
         count = scenario.call.joins
         outside, deadline = notes.placing.outside, notes.placing.deadline
         judged = partial(judge_join, scenario=scenario, round_trip_s=round_trip_s, outside=outside)
+        # All children at once, in order (``probe`` rule 1): a join that is made again has the seed it had.
         for done, child in enumerate(seed.spawn(count)):
             notes.progress(Progress(step="joining", done=done, total=count, unit="joins"))
             if notes.hopeless:

@@ -102,6 +102,7 @@ def left_by(attempt: Attempt, clock: Clock) -> Placed:
 
 def modelled(setup: CallSetup, voices: Voices, seed: np.random.SeedSequence) -> Placed:
     """Return a call of the pure engine; ``seed`` is spent as ``Placing`` spends it on a call of the stack."""
+    # The third child is the phases' in both: equal seeds have equal loudspeakers (``Placing._place`` spawns four).
     chance, call_seed, phase_seed = seed.spawn(3)
     red_copies = setup.protection.red_copies
     from rtcprobe.model import Plan, Voice, place  # noqa: PLC0415 - six modules that a call of the stack does without
@@ -121,6 +122,7 @@ def modelled(setup: CallSetup, voices: Voices, seed: np.random.SeedSequence) -> 
         join_timeout_s=setup.join_timeout_s,
     )
     call = place(plan, call_seed, chance)
+    # One for each party in the order written, as hosts are made by the stack.
     draws = np.random.Generator(np.random.PCG64(phase_seed)).random(len(setup.speech)) * BLOCK_S
     phase_s = dict(zip(setup.speech, draws.tolist(), strict=True))
     return Placed(

@@ -36,6 +36,7 @@ from rtcprobe.result import (
 )
 from rtcprobe.scenario import Scenario
 from rtcprobe.secrets import hiding, scrubbed
+from rtcprobe.shelf import Shelf
 from rtcprobe.verdict import judge
 
 __all__ = ["check_target", "run_probe"]
@@ -110,7 +111,9 @@ class _Run:
         hops = routes(scenario, self.placing.target.routes)
         conversing = None if scenario.conversation is None else Conversing(scenario, scenario.conversation)
         lasts_s = plan.duration_s if conversing is None else min(plan.duration_s, MARKERS_S)
-        voices = speak(scenario.sending("audio"), lasts_s, mixed=getattr(self.placing.target, "mixes", False))
+        mixed = getattr(self.placing.target, "mixes", False)
+        voices = speak(scenario.sending("audio"), lasts_s, mixed=mixed, shelf=Shelf("speech"))
+        # Before any call: an ear that is wrong on this very speech makes all of them void.
         error_s, survived, checked = checked_alone(voices)
         harness = Harness(self.placing.clock, detection_error_s=error_s, survived=survived, checked=checked)
         notes = self.notes = Notes(scenario, self.placing, harness, self.progress)
@@ -124,7 +127,9 @@ class _Run:
         messages = Messages(scenario, without=self._without("messages", "exchanged"))
         voided = Voided("call", plan.calls)
         self.talking = Talking(notes, self.engine, voices, pictures, messages, self.wav_dir, voided, conversing)
+        # Rule 1: two children, whatever is made of them. A run without joins has the calls of one with a hundred.
         joins_seed, calls_seed = np.random.SeedSequence(self.seed).spawn(2)
+        # Only there is a join's CPU part of a time that passes.
         if self.placing.outside:
             harness.first_run_s = warm_up(call_setup(scenario, voices, None, endless=True))
         joining, talking = (
@@ -144,6 +149,8 @@ class _Run:
         except KeyboardInterrupt:
             self.interrupted = True
         except RtcprobeError as error:
+            # A WAV that cannot be written is the user's to mend; of what went wrong out there, what was measured before
+            # stands.
             if isinstance(error, BadInputError) or not self.joining.attempts:
                 raise
             notes.warn(f"the run ended early: {error}")  # what was measured before stands
@@ -207,6 +214,7 @@ class _Run:
             happenings=tuple(talking.happenings),
             parties=talking.report or {party.name: {} for party in self.scenario.parties},
         )
+        # Outside targets report in their own words, tokens among them.
         return scrubbed(result) if self.placing.outside else result
 
 

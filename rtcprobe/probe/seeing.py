@@ -30,13 +30,13 @@ from rtcprobe.hearing.sights import CallSight, sight_account, skew_account, toge
 from rtcprobe.picture.film import Film, Place, Reel
 from rtcprobe.picture.ladder import Ladder, Shot
 from rtcprobe.picture.settings import VideoSettings
-from rtcprobe.picture.shelf import Shelf
 from rtcprobe.picture.show import write_beside
 from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.recording import Came, CameVideo, Filmed, Looked, Said
 from rtcprobe.result import Account, Still
 from rtcprobe.scenario import Scenario
 from rtcprobe.scenario.video import VideoPlan
+from rtcprobe.shelf import Shelf
 from rtcprobe.timeline import VIDEO_ORDER
 from rtcprobe.units import format_rate
 from rtcprobe.ways import Way
@@ -115,10 +115,12 @@ class Pictures:
         """Of the call that is heard now, by the way of the sound."""
         self._encoded: dict[VideoSettings, Film] = {}
         for name, plan in self._plans.items():
+            # A camera that follows the line has a ladder of sizes, made as they are needed; no single film can be made
+            # before.
             if plan.control != "fixed":
                 _ = self._ladders.setdefault(plan.settings, Ladder(plan.settings, SIZES)).content
                 continue
-            film = self._films.setdefault(plan.settings, Film(plan.settings, shelf=Shelf()))
+            film = self._films.setdefault(plan.settings, Film(plan.settings, shelf=Shelf("film")))
             if name not in filmed_there:
                 film.prepare(_frames(scenario.call.duration_s, plan))
                 self._encoded[plan.settings] = film
@@ -207,6 +209,7 @@ class Pictures:
         film, viewer = each.reel.film, _viewer(self._plans, each.way)
         seen = (viewing or _viewing(each, self._scenario)).seen()
         places = {place.number: place for place, _, _ in seen.decoded if place is not None}
+        # Over several connections a call's frames come in several parts; all are of one film.
         _, before = self._places.get((each.way, call), (film, {}))
         self._places[each.way, call] = film, {**before, **places}
         numbers = [frame.number for frame in seen.frames if frame.fate == "seen" and viewer.reads(frame.number)]
@@ -278,11 +281,13 @@ def first_pictures(call: Call, listener: Peer, scenario: Scenario, *, outside: b
         reached_s = (seen.first_packet_s, seen.first_key_frame_s, seen.first_picture_s)
         for name, at_s in zip(VIDEO_ORDER, reached_s, strict=True):
             if at_s is not None:
+                # Of several pictures, whoever is seen last: a viewer of two cameras has joined when both are there.
                 marks[name] = max(at_s, marks.get(name, at_s))
         if isinstance(each, Watched):
             shown_s = math.inf if seen.first_picture_s is None else seen.first_picture_s
             asked["packets"] += round(seen.w3c["nackCount"])
             asked["key_frames"] += round(seen.w3c["pliCount"])
+            # Only what came again before the first picture: later repairs are no part of joining.
             asked["resent"] += sum(one.resent and one.at_s <= shown_s for one in each.came.arrivals)
     return FirstPictures(marks, {name: count for name, count in asked.items() if count})
 
@@ -300,6 +305,7 @@ def _looking(way: CallWay) -> Looking | None:
 def _glimpsed(each: Looking, scenario: Scenario) -> Seen:
     plans = _plans(scenario)
     viewer, camera = _viewer(plans, each.way), plans[each.way.talker]
+    # A browser's own encoder took its time where it was measured: nothing is assumed beside it.
     encode_s = 0.0 if each.filmed.encodes else camera.encode_s
     constants = Constants(capture_s=camera.capture_s, encode_s=encode_s, display_s=viewer.display_s)
     return see_glimpses(each.filmed, each.looked, constants)

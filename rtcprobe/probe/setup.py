@@ -45,6 +45,7 @@ def call_setup(
     """
     sounds = list(scenario.sending("audio").values())
     cues = cues_of(scenario.parties, scenario.script)
+    # Made before the call: encoding within it would cost its time.
     silences = {cue.party: _silence(voices[cue.party].codec) for cue in cues if cue.does == "stop"}
     # Levels cost a pass over the sound: only a server that picks the loudest reads them.
     speech = {

@@ -61,12 +61,16 @@ class Talking:
                 continue
             if self.notes.placing.deadline.passed:
                 return
+            # A server that failed thrice in a row is left alone; ours, and calls that this machine spoilt, are tried
+            # on.
             if self.notes.placing.outside and self.calls and self.calls[-1].void is None:
                 self._leave_out(number + 1)
                 return
 
     def _call(self, number: int, setup: CallSetup, seed: np.random.SeedSequence) -> bool:
         """Place one call, as often as it takes, and hear it; return whether it came about."""
+        # A void try is made again with the seed it had; one that failed, with the next: the same network would fail it
+        # again.
         seeds = iter(seed.spawn(CALL_ATTEMPTS))
         child = next(seeds)
         for tried in range(1, CALL_ATTEMPTS + 1):
@@ -87,6 +91,7 @@ class Talking:
             if failed is None:
                 self._hear(number, placed)
                 return True
+            # What a call agreed on before it failed is told where nothing better comes.
             self._keep(placed, heard=False)
             self.notes.warn(f"{self._called(number)} did not join: {failed}")
             child = next(seeds, child)
@@ -148,6 +153,7 @@ class Talking:
         """Keep what a call says of its links and its target; of one that failed, while there is no other."""
         if heard or not self.heard:
             self.report = placed.report
+            # Legs of calls that were heard, one for each; those of a failed one stand only until then.
             self.legs = [*self.legs[: len(self.heard) - 1], placed.legs] if heard else [placed.legs]
 
     def _tries(self, number: int) -> int:

@@ -10,6 +10,7 @@ from rtcprobe.secrets import WORDS
 
 __all__ = ["Asked", "LinkReport", "LinkSide", "Met"]
 
+# As in ``figures``; counts are floats here, as of several calls they are means.
 _Share = Annotated[float, 0.0, 1.0]
 _Count = Annotated[float, 0.0, 1e15]
 

@@ -39,6 +39,8 @@ class BudgetOutcome:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values: milliseconds where ``unit`` is ``"ms"``."""
+        # Seconds inside, milliseconds outside (``plain`` rule 1): the unit is written with the figure, as it is not in
+        # the key.
         factor = 1e3 if self.unit == "s" else 1.0
         return {
             "expression": self.expression,

@@ -23,6 +23,7 @@ __all__ = ["conversation_of", "conversation_schema", "parse_range"]
 _SAID: Final = ("say", "wav", "backchannel", "noise")
 _CUES: Final = ("after", "barge_in", "during")
 _USUAL: Final = "silent 600ms"
+# For editors; what counts is ``conversation.plan.parse_level``.
 _LEVEL: Final = r"^\s*-?[0-9.]+\s*dBFS\s*$"
 _VOICES: Final = "anna, ben (English), mei, lei (Mandarin, in pinyin with tone digits), or espeak:NAME"
 
@@ -136,6 +137,7 @@ def conversation_of(written: Mapping[str, Any], folder: Path) -> Conversation:
         detector=written["detector"],
         agent=_agent(written["agent"]),
     )
+    # Spoken here once, and forgotten: a word that no voice can say is refused when the scenario is read, not in a call.
     check_voice(plan.voice)
     check_voice(plan.agent.voice)
     for number, line in enumerate(plan.lines):
@@ -169,6 +171,8 @@ def _line(written: Mapping[str, Any], folder: Path) -> Line:
         raise BadInputError(f"{' and '.join(cues)} are given together", "give one of them")
     what, cue = said[0], cues[0] if cues else "after"
     is_turn = what in ("say", "wav")
+    # A turn may wait for silence or barge in; what is no turn needs a place in the agent's speech, and has no usual
+    # one.
     if is_turn == (cue == "during") or (not cues and not is_turn):
         cure = "give after, or barge_in" if is_turn else "give during: 1.5s after onset"
         raise BadInputError(f"{what} does not go with {cue if cues else 'no cue'}", cure)

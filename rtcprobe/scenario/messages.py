@@ -25,6 +25,7 @@ def message_plan(says: Mapping[str, Any]) -> MessagePlan:
     """
     usual = MessagePlan()
     return MessagePlan(
+        # Nothing is filled in by the schema: a scenario without messages keeps its digest when a new key comes.
         rate_hz=parse_frequency(says["rate"]) if "rate" in says else usual.rate_hz,
         size_bytes=parse_bytes(says["size"]) if "size" in says else usual.size_bytes,
         spread=says.get("spread", usual.spread),

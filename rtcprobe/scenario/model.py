@@ -75,6 +75,7 @@ class Scenario:
 
     def __post_init__(self) -> None:
         outside = () if self.target.ours else ("target",)
+        # Who, then where, then when: each refusal may take for granted what was judged before it.
         check_parties(self.parties, (*self.servers, *outside), self.legs, self.script)
         if self.servers:
             check_places(self.parties, self.servers, self.homes, self.legs)
@@ -108,6 +109,7 @@ class Scenario:
         if sound is None or self.parties[1].sent("audio") is None:
             raise BadInputError("a conversation needs two who speak, and one sends nothing", "let both send audio")
         playout = self.parties[0].playout
+        # The user decides by what is heard during the call, and so must play RED then, not afterwards.
         if sound.protection.red_copies and not playout.knows_red:
             raise BadInputError(
                 f"a conversation is not heard through playout {playout} with protection.red", "use playout neteq"
@@ -131,6 +133,7 @@ class Scenario:
         """Refuse a call that is over before somebody has joined, or has said a marker."""
         lasts_s, speakers = self.call.duration_s, len(self.sending("audio"))
         comes = {party.name: party.comes_s for party in self.parties}
+        # A cue of joining takes the place of comes_s (``script`` rule 2).
         comes |= {
             cue.party: cue.at_s for cue in self.script if cue.at_s is not None and comes_by_cue(cue.party, self.script)
         }
@@ -141,6 +144,7 @@ class Scenario:
                     f"{name} comes at {at} and each call lasts {lasts}: it never joins",
                     f"let it come earlier, or give call.duration above {at}",
                 )
+        # More than two speak in turn, a slot each: the last one's first marker must still fit.
         if speakers > len(BOTH_WAYS) and not trains(speakers)[-1].markers(lasts_s):
             raise BadInputError(
                 f"duration {written_time(lasts_s)} is too short for a marker of each of {speakers} who speak in turn",
@@ -220,5 +224,6 @@ class Scenario:
         measured = {key: value for key, value in self.settings.items() if key not in PROSE and key not in aside}
         if "parties" in measured:
             measured["parties"] = list(measured["parties"].items())  # seeds are handed out in their order
+        # Sorted: the order in which keys are written is no other situation. ASCII, so that no locale moves a digest.
         text = json.dumps(measured, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]

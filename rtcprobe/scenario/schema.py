@@ -37,6 +37,7 @@ from rtcprobe.ways import BOTH_LEGS
 
 __all__ = ["PLACES", "scenario_schema"]
 
+# name = ( a-z / 0-9 ) *( a-z / 0-9 / "." / "_" / "-" )
 NAME = r"^[a-z0-9][a-z0-9._-]*$"
 """Names become names of folders (``--wav``): none may lead out of where it is put."""
 
@@ -127,6 +128,7 @@ def scenario_schema() -> dict[str, Any]:
             },
             required=("name",),
         ),
+        # Editors show it; the reader leaves it out, and says with ``_placed`` which place is missing.
         "anyOf": [{"required": ["link"]}, {"required": list(PLACES)}, {"required": ["parties"]}],
     }
 
@@ -278,18 +280,24 @@ def _call() -> dict[str, Any]:
             "calls": {
                 "type": "integer",
                 "minimum": 1,
+                # What a call said is kept until the run ends, and its interval is narrow long before.
                 "maximum": 1_000,
                 "description": "Calls measured, each with a seed of its own: intervals rest on how they differ.",
                 "examples": [5],
+                # From five on an interval closes where one call's stays open (``verdict.budgets`` offers it as the
+                # cure).
                 "default": 5,
             },
+            # Two markers a second: twenty a call and way, a hundred a run.
             "duration": quantity("duration", "How long each of the measured calls lasts.", "10s", default="10s"),
             "joins": {
                 "type": "integer",
                 "minimum": 1,
+                # A join in virtual time takes some ten milliseconds: a quarter of an hour's work.
                 "maximum": 100_000,
                 "description": "Joins made before the calls, so that percentiles of the join mean something.",
                 "examples": [20],
+                # The fewest of which a p95 is told (``verdict.statistics.samples_needed``).
                 "default": 20,
             },
             "join_timeout": quantity("duration", "When a join gives up.", "30s", default="30s"),
@@ -308,6 +316,7 @@ def _dtls() -> dict[str, Any]:
                 "When a lost handshake flight is first sent again: openssl (1 s), libwebrtc (twice the "
                 "ICE round trip, 50 ms to 3 s), or a time.",
                 "libwebrtc",
+                # What aiortc does, as both ends are aiortc's where nothing else is written.
                 default="openssl",
             )
         },

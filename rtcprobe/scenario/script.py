@@ -38,6 +38,7 @@ _COMING_AND_GOING: Final = ("join", "leave")
 # event = "joined" / "was heard" / "fell silent"
 _VERBS: Final[Mapping[str, Does]] = {f"{each}{'es' if each == 'publish' else 's'}": each for each in DOES}
 _HAPPENINGS: Final[Mapping[str, Event]] = {"was heard" if each == "heard" else each: each for each in EVENTS}
+# "ana stops at 8s": party, verb, at, time.
 _LEAST_WORDS: Final = 4
 
 
@@ -172,6 +173,7 @@ def _check_presence(party: Party, cues: Sequence[Cue]) -> None:
             raise BadInputError(f"cue {cue}: {party.name} comes at {written_time(party.comes_s)}", "give a later time")
         if party.leaves_s is not None and at_s >= party.leaves_s:
             there, why = False, f"has left ({written_time(party.leaves_s)})"
+        # Joining is what somebody does who is not there; everything else needs presence.
         if not there and cue.does != "join":
             raise BadInputError(f"cue {cue}: by then {party.name} {why}", "let it join before, or drop the cue")
         if cue.does in _COMING_AND_GOING:
@@ -187,6 +189,7 @@ def _check_waiting(script: Sequence[Cue]) -> None:
     }
     for name in reversed(awaited):
         met = [name]
+        # Follows who waits for whom until nobody waits, or somebody was met before: then those in between are a circle.
         while awaited.get(met[-1]) not in (None, *met):
             met.append(awaited[met[-1]])
         if awaited.get(met[-1]) == name:

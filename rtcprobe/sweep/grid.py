@@ -30,8 +30,9 @@ from rtcprobe.strictyaml import read_yaml
 
 __all__ = ["MOST_JOBS", "Grid", "Task", "read_grid"]
 
+# At 0.12 to 0.15 s of CPU a short call that is four hours of a core; and each is read as a scenario before any runs.
 MOST_JOBS: Final = 100_000
-_MOST_SEEDS: Final = 10_000
+_MOST_SEEDS: Final = 10_000  # a mean's standard error is a hundredth of one call's spread by then
 _KEYS: Final = ("scenario", "set", "axes", "seeds", "engine")
 
 
@@ -176,6 +177,7 @@ def _text(value: Any) -> str:
     """Return a value as a setting writes it."""
     if isinstance(value, bool):
         return "true" if value else "false"
+    # JSON is YAML as well, and ``--set`` reads its values as YAML: lists and numbers come back as they were written.
     return value if isinstance(value, str) else json.dumps(value)
 
 

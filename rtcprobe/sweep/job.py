@@ -26,9 +26,12 @@ def done(task: Task) -> dict[str, Any]:
     """Return the row of ``task``: its place in the grid, its seed, its figures; or the sentence that it failed with."""
     row: dict[str, Any] = {"key": task.key, "point": dict(task.point), "seed": task.seed}
     if task.job.engine != "stack":
+        # Only where it is not the stack: rows of before there were engines stay equal to the byte.
         row["engine"] = task.job.engine
     try:
         result = task.job.run()
+    # A job that cannot be measured is a row all the same: it is not tried
+    # again, and the surface says that it is missing.
     except RtcprobeError as error:
         return row | {"failed": str(error)}
     return row | {"verdict": result.verdict, "figures": _figures(result)}
@@ -61,7 +64,3 @@ def _figures(result: Result) -> Mapping[str, float | None]:
         "concealed": worst([way.concealed for way in ways]),
         "r": worst([way.r for way in ways], least=True),
     }
-
-
-def _number(value: object) -> float | None:
-    return round(float(value), 9) if isinstance(value, int | float) else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +18,6 @@ from rtcprobe.verdict.statistics import mean_interval
 
 __all__ = ["Edge", "Point", "Surface", "frontier", "surface_of"]
 
-MOST_CELLS: Final = 400
 Row = Mapping[str, Any]
 
 
@@ -83,6 +82,7 @@ def surface_of(
         if name is not None and name not in axes:
             raise BadInputError(f"axis {name!r} is not in this sweep", did_you_mean(name, tuple(axes)))
     chosen = _chosen(rows, fixed or {})
+    # The axis with most values lies across, where there is room for it.
     first = x or max(axes, key=lambda axis: len(axes[axis]))
     rest = [axis for axis in axes if axis != first]
     second = y or next((axis for axis in rest if len(axes[axis]) > 1), None)

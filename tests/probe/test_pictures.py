@@ -23,13 +23,6 @@ HOW = ("every 5th", "timestamps")
 WAYS = ("caller_to_callee.video", "callee_to_caller.video")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _shelf(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("RTCPROBE_CACHE", str(tmp_path_factory.mktemp("films")))
-        yield
-
-
 def ran(*settings, seed=1, engine="stack", **more):
     plan = find_scenario("1v1-social", [*BASE, SMALL, *settings])
     return run_probe(plan, seed=seed, clock="virtual", engine=engine, **more)

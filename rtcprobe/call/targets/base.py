@@ -375,6 +375,7 @@ def find_target(plan: TargetPlan) -> Target:
         module, _, name = _BUILT_IN[scheme].partition(":")
         factory = getattr(import_module(module), name)
         return cast("Target", factory(plan))
+    # Ours first: no package can take the place of a scheme that comes with rtcprobe.
     brought = next((each for each in entry_points(group=GROUP) if each.name == scheme), None)
     if brought is None:
         cure = f"{did_you_mean(scheme, target_schemes(), most=2)}"

@@ -87,6 +87,8 @@ class Course(Hooks):
         limit_s = self.setup.join_timeout_s
         begun_s = work_s()
         try:
+            # A limit of its own: a browser that starts, or a name that is looked
+            # up, must not use up the time for the join.
             async with asyncio.timeout(self.preparing_s):
                 await self.prepare()
             self.network.start()  # what it took to build the peers is not part of the call
@@ -94,6 +96,7 @@ class Course(Hooks):
                 peer.timeline.begin(self.network.now_s())
             begun_s = work_s()  # again: what was prepared is no work of the join
             await self.get_there(reached, limit_s)
+            # Only of a join that came about: what a failed one spent waiting says nothing of what a join takes.
             self.cpu_s = work_s() - begun_s
         except TimeoutError:
             self.failed = self.too_late(self._latecomer(reached), limit_s)
@@ -126,9 +129,12 @@ class Course(Hooks):
         # What was agreed on is asked for before anything is closed.
         self.paths = {peer: peer.path() for peer in self.peers}
         begun_s = self.network.now_s()
+        # In this order: the server is told first (it may answer with what it measured), then media paths close, then
+        # the connections that both went over; what is left on the lines is let out last.
         told = [await bounded("leaving", self.leave(), lambda: self.open_since(begun_s))]
         told += await self.close_peers()
         told += await asyncio.gather(*(bounded("closing a connection", each.aclose()) for each in self.clients))
+        # Each sentence once: a server that does not answer says the same of every connection.
         self.warnings += dict.fromkeys([*filter(None, told), *self.complaints()])
         await self.close_network()
 

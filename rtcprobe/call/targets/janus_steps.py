@@ -30,9 +30,11 @@ from rtcprobe.secrets import Secret
 
 __all__ = ["CONNECTION", "MEDIA", "SESSION", "VIDEOROOM", "JanusApi", "JanusSteps", "VideoRoomSteps"]
 
+# Only a label of the report: a server that is slow to tell its name must not make a call longer.
 NAME_TIMEOUT_S: Final = 0.5
 FEED_LIMIT_S: Final = 10.0
 """As long as any exchange may take (``http.Limits``)."""
+# By so much may ``feed_ready`` be late. A room knows a feed within some milliseconds of the talker's path being up.
 FEED_AGAIN_S: Final = 0.1
 
 VIDEOROOM: Final = "janus.plugin.videoroom"
@@ -87,6 +89,7 @@ class JanusSteps(OutsideEnds):
 
     def let_candidates_in(self, handle: JanusHandle, peer: Peer, described: Sdp) -> bool:
         """Hand ``peer`` the candidates that come later, if the description holds none (fact 2); return whether."""
+        # Without ``full_trickle``, Janus' default, all candidates are in the description, and no more are waited for.
         trickles = "a=candidate:" not in described.text
         if trickles:
             handle.deliver_candidates(lambda attribute: self.add_candidate(peer, attribute))

@@ -106,6 +106,7 @@ class LoopbackCall(EmulatedCall):
         super().__init__(setup, world(setup, seed, (SERVER,), routes, sockets=sockets))
         hosts = self.world.hosts
         self._pairs = [self._in_order(*pair) for pair in combinations(self._members.values(), 2)]
+        # Who neither hears nor is heard by another has no connection to it: a mesh is of ways, not of parties.
         self._pairs = [(one, other) for one, other in self._pairs if one.hears(other) or other.hears(one)]
         self._peers: dict[Route, Peer] = {}
         for one, other in self._pairs:
@@ -214,6 +215,8 @@ class LoopbackCall(EmulatedCall):
         way_s = min(self.world.fastest_s(*route) or 0.0 for route in ((one, other), (other, one)))
         caller, callee = (self._peers[route].timeline.marks for route in ((one, other), (other, one)))
         ready_s = max(marks.get("ice_connected", never_s) for marks in (caller, callee))
+        # A check that leaves while the answer is under way is in time if it
+        # arrives after it: hence less the fastest way.
         return {"stun": caller.get("answer_received", never_s) - way_s, "dtls": ready_s - way_s}
 
     async def connect(self) -> None:

@@ -117,6 +117,7 @@ class OutsideCall(OutsideEnds):
             zip(self.sides, phases, cameras, route_seeds.spawn(len(self.sides)), strict=True)
         ):
             up_seed, down_seed, mouth_seed = own_seed.spawn(3)
+            # Of several callees the first keeps the role's name; the others are told apart by a number.
             host = self.add_host(side if place < 2 else f"{side}{place}", side, up_seed, down_seed)
             line = Line(self.network, host.stream_up, host.stream_down, side)
             wanted: list[SoundWanted | PictureWanted] = [self._sound(side, media, phase, mouth_seed)]
@@ -137,6 +138,7 @@ class OutsideCall(OutsideEnds):
         if media == "recvonly" or shown is None:
             return None if watched is None or media == "sendonly" else replace(watched.watched(), remb=True)
         wanted = shown.wanted(self.network, phase, self.may_speak, media)
+        # Who watches nothing sends no REMB; who does tells it, for a stranger's sender may know nothing better.
         return replace(wanted, watch=None) if media == "sendonly" else replace(wanted, remb=True)
 
     @property

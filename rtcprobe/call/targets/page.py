@@ -85,6 +85,7 @@ class PageTarget:
     @property
     def routes(self) -> Sequence[Route]:
         """The ways packets take."""
+        # By how many pages of strangers there are: none, one, two.
         return (OWN_ROUTES, ECHO_ROUTES, TWO_ENDS_ROUTES)[len(self.plans)]
 
     def call(self, setup: CallSetup, seed: np.random.SeedSequence, clock: Clock) -> PageCall:

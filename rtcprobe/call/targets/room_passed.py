@@ -50,6 +50,7 @@ def came_of(first: Came, talker: Attendee, listener: Attendee) -> Came:
     """Return what reached ``listener`` of ``talker`` (rule 1); ``first`` is what came over its first connection."""
     spoke = [said for peer in talker.published if (said := peer.said()).departures]
     heard = [peer for peer in listener.heard[talker.name] if len(peer.arrivals)]
+    # One connection on either side has one time base: nothing has to be shifted.
     if len(heard) < 2 and len(spoke) < 2:
         return first
     base = base_of(spoke[0]) if spoke else 0
@@ -60,6 +61,7 @@ def came_of(first: Came, talker: Attendee, listener: Attendee) -> Came:
         if not own:  # mixed, or decoded in between: packets are the server's own, and so are their timestamps
             arrivals.extend(peer.arrivals)
             continue
+        # A connection may have carried the talker's first and second stay; it is set on the one it overlapped longest.
         said, found = max(own, key=lambda each: _together_s(each[0], each[1]))
         shift = (base - base_of(said)) % CYCLE
         for at_s, packet in found:
@@ -86,6 +88,7 @@ def _windows(talker: Attendee, listener: Attendee, begun_s: float) -> Iterator[t
         until_s = listener.left_s.get(peer, math.inf) - UNDER_WAY_S
         if from_s < until_s:
             windows.append((from_s, until_s))
+    # Where a second connection opened before the first closed, each word is asked of one of them only.
     for (from_s, until_s), (next_s, _) in pairwise([*windows, (math.inf, math.inf)]):
         yield from_s, min(until_s, next_s)
 

@@ -61,6 +61,8 @@ class RoomPerformance:
             while not performing.done():
                 await self._news(performing)
                 self._told_of_broken(course.network.now_s() - begun_s)
+                # Nobody is left, and nobody will come: the script would go on over an
+                # empty room until its last instant.
                 if not (self._watched or performing.done() or self._doing or self._to_come()):
                     return course.reason()
         finally:
@@ -113,6 +115,8 @@ class RoomPerformance:
     def _told_of_broken(self, after_s: float) -> None:
         """Note which paths have broken (rule 4)."""
         for end in [each for each in self._watched if each.done()]:
+            # Its connection had two ends watched (path and server), and the other
+            # one of them was told already in this round.
             if end not in self._watched:
                 continue
             peer, why = self._watched[end], end.result()
@@ -142,6 +146,7 @@ class RoomPerformance:
         """Let a party come, or come back."""
         course = self._course
         who.there = True
+        # Connections that were hung up cannot be opened again: one that comes back has new ones.
         if any(peer in self._left for peer in who.peers):
             course.connect_party(who)
         for peer in who.peers:
@@ -192,6 +197,8 @@ class RoomPerformance:
         others = [each for each in course.attendees.values() if each.there and who.name in each.hearing]
         heard = [(each, each.hearing[who.name]) for each in others if course.apart]
         heard = [(each, peer) for each, peer in heard if peer in self._watched.values()]
+        # Before the first of them closes: a server ends a listener's path by
+        # itself when its talker goes, and that is no fault.
         self._left.update(peer for _, peer in heard)
         self._hang_up(who, peers)
         course.off_air(who)

@@ -107,6 +107,7 @@ def make_target(plan: TargetPlan) -> RtpengineTarget:
     plan.only(OPTIONS)
     place = f"target {plan.shown!r}"
     try:
+        # NG has no URLs of its own: host and port are read as those of HTTP are.
         url = parse_url(f"http{plan.url[len(plan.scheme) :]}")
     except BadInputError as error:
         raise error.within(place) from None
@@ -195,6 +196,7 @@ class RtpengineCall(RoomCall):
     async def leave(self) -> None:
         """Delete the call, whatever came of it."""
         try:
+            # A call is deleted whole by its call-id: one of us says it for all.
             for client in list(self._asking.values())[:1]:
                 await client.ask("delete", {"command": "delete", "delete-delay": 0, **self._call})
         finally:

@@ -67,7 +67,9 @@ OPTIONS: Final = (
 )
 _BODIES: Final[Mapping[str, Body]] = {"sdp": "sdp", "json": "json", "form": "form"}
 _SDP = "application/sdp"
+# Of the ``Server`` header, which a report shows on a line.
 _MOST_OF_A_NAME = 80
+# Bytes, far below what DCEP could carry (its length has 16 bits, RFC 8832 §5.1): names of services are words.
 _MOST_OF_A_LABEL = 255
 _ICE = OUTSIDE_ORDER.index("ice_connected")
 _TRICKLING: Final = (*OUTSIDE_ORDER[:_ICE], "candidates_sent", *OUTSIDE_ORDER[_ICE:])
@@ -172,6 +174,7 @@ class SdpHttpCall(OutsideCall):
             return
         offer, gathered = await self.offered_at_once(caller, client, target.url)
         try:
+            # The session's name is in the answer, so candidates cannot be sent before it has come.
             name = _name_of(await self._described(client, offer))
             await self._send_candidates(client, name, offer, await gathered)
         finally:
@@ -255,7 +258,7 @@ def _name_of(reply: Reply) -> str:
 
 
 def _field(place: str, name: str, value: Any) -> Any:
-    """Return what a field holds, with the secrets that it names (rule 3).
+    """Return what a field holds, with the secrets that it names (rule 4).
 
     Raises:
         BadInputError: a secret that is written out, or cannot be read.
@@ -296,6 +299,7 @@ def _answer_of(reply: Reply) -> str:
         MeasurementError: JSON without one.
     """
     text = reply.text()
+    # Services label JSON as text, and a description as JSON: the first character decides where the label does not.
     if not (reply.media_type.endswith("json") or text.lstrip().startswith("{")):
         return text
     found = reply.json()

@@ -40,6 +40,8 @@ def whole(saids: Sequence[Said]) -> Said:
             stamp = (each.timestamp + shift) % CYCLE
             departures.add(each.at_s, each.sequence, stamp, each.size_bytes, each.ssrc)
     for before, after in pairwise(spoke):
+        # Between two connections nothing left: from the last packet of the one to
+        # the beginning of the first frame of the other.
         gaps.append((before.departures[-1].at_s, after.departures[0].at_s - after.ptime_s))
     finished = any(said.finished for said in spoke)
     return replace(first, departures=departures, gaps_s=tuple(gaps), finished=finished)
@@ -55,6 +57,7 @@ def within(said: Said, windows: Sequence[tuple[float, float]], again: Iterable[D
     departures = Departures()
     for each in sorted((*kept, *again), key=lambda left: left.at_s):
         departures.add(*each)
+    # What is not within any window is a gap: before the first, between two, behind the last.
     ends = [-math.inf, *(instant for window in windows for instant in window), math.inf]
     outside = [(ends[place], ends[place + 1]) for place in range(0, len(ends), 2)]
     gaps = [(left_s, again_s - said.ptime_s) for left_s, again_s in outside if left_s < again_s]

@@ -52,6 +52,7 @@ from rtcprobe.ways import Way as WayName
 
 __all__ = ["WhipWhepCall", "WhipWhepTarget", "make_target"]
 
+# All of them join at once from this one process, at some 10 ms of CPU each: with more, that would be what is timed.
 MOST_LISTENERS = 16
 OPTIONS: Final = (
     *plain.CONNECTION_OPTIONS,
@@ -259,6 +260,7 @@ def _urls(plan: TargetPlan) -> tuple[Address, Address]:
     if choices:
         written = [_BRACES.sub(lambda _, word=word: word, rest) for word in choices[0]]  # type: ignore[misc]
     else:
+        # A query belongs behind the path: ``?stream=7`` must not end up before the appended word.
         path, question, query = rest.partition("?")
         written = [f"{path.rstrip('/')}/{word}{question}{query}" for word in ("whip", "whep")]
     first, second = (_written(f"{scheme}://{each}", "target") for each in written)

@@ -62,6 +62,7 @@ _NOT_YET_S: Final[Mapping[int, float]] = {404: 2.0, 500: 10.0, 503: 10.0}
 """What a server says that does not know a stream yet, and how long it is asked again: a wrong path is 404 for ever."""
 _AGAIN_S = (0.05, 0.5)
 """How soon such a server is asked again, at first and at last."""
+# Characters of what a server calls itself: of a stranger's header no more is kept.
 _MOST_OF_A_NAME = 80
 
 ORDER: Final = tuple(each for milestone in OUTSIDE_ORDER for each in (*_BEFORE.get(milestone, ()), milestone))
@@ -170,7 +171,7 @@ class WhipSteps(OutsideEnds):
             self.meanwhile(self._more(peer, session, offer, servers))
 
     async def _post(self, peer: Peer, client: HttpClient, rights: Rights, offer: str, *, publishing: bool) -> Reply:
-        """Return the server's answer, or its own offer (406); asks again where that may help (rule 2)."""
+        """Return the server's answer, or its own offer (406); asks again where that may help (rule 1)."""
         begun_s, wait_s = self.network.now_s(), _AGAIN_S[0]
         asked = 0
         while True:
@@ -209,6 +210,8 @@ class WhipSteps(OutsideEnds):
     async def _answer(self, peer: Peer, session: Session, offer: str) -> None:
         """Answer the server's own offer."""
         self.mark(peer, "counter_offer")
+        # Our own offer was not taken, and an offer of theirs cannot be set over
+        # it: aiortc has no rollback (RFC 9429 §4.1.10.2).
         await peer.start_over()
         answer = await self.answer(peer, offer)
         await self._patch("WHEP answer", session, answer.text, _SDP)
@@ -233,6 +236,7 @@ class WhipSteps(OutsideEnds):
         self.mark(peer, "candidates_sent")
 
     async def _patch(self, what: str, session: Session, body: str, content_type: str, *more_statuses: int) -> Reply:
+        # RFC 9725 §4.3: a PATCH names the ICE session it is of, and a server refuses one of another (412).
         headers = {} if session.etag is None else {"If-Match": session.etag}
         statuses = (200, 204, *more_statuses)
         return await session.exchange(

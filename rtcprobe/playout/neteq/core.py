@@ -39,6 +39,7 @@ from rtcprobe.playout.neteq.stretch import NEEDED_SAMPLES
 
 __all__ = ["NetEq", "NetEqTrace"]
 
+# Defaults for who plays a capture without its session description; calls say what was negotiated.
 OPUS_PAYLOAD_TYPE: Final = 111
 RED_PAYLOAD_TYPE: Final = 63
 """What Chrome offers for ``opus/48000/2`` and ``red/48000/2``."""
@@ -78,6 +79,9 @@ class NetEqTrace:
     words: tuple[str, ...] = WORDS
 
 
+# Three short ways out of a tick: faded to nothing with nothing to wait for (upstream's muted state, which
+# costs no concealment); enough decoded already, so that whatever was decided waits unless it changes the
+# time; and a new stream, which is played from its first packet on with the target back at 80 ms.
 class NetEq:
     """A receiver's playout with the rules of libwebrtc's NetEQ; satisfies ``Playout``.
 

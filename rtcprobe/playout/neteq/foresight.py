@@ -34,6 +34,7 @@ _AHEAD: Final = 4096
 """So many packets are looked at together: more than a minute, and no more than a stream that is flushed again and again
 would have to look at anew each time."""
 
+# Beyond every instant in samples that 64 bits can hold without overflow when two are subtracted.
 _NEVER: Final = 1 << 62
 _Column = npt.NDArray[np.int64]
 
@@ -68,6 +69,7 @@ class Foresight:
         ``clock`` is what ``Gliding.glide`` is told.
         """
         columns = coming.columns()
+        # Each payload is looked at once, however often it comes: a looped speech has a few hundred of them.
         distinct = set(columns.payloads)
         if columns.payload_type != payload_type or min(map(len, distinct), default=0) <= DTX_BYTES:
             return None
@@ -79,6 +81,8 @@ class Foresight:
         if durations or duration < BLOCK_SAMPLES or any(map(decoder.has_fec, distinct)):
             return None
         stamps = _unwrapped(columns.timestamps)
+        # Frames that do not lie on one grid overlap or leave parts of frames out: of such a stream nothing is
+        # foreseen.
         if np.any((stamps - stamps[0]) % duration):
             return None
         return cls(columns, stamps, duration, _ticks(columns.at_s, *clock), counters)
@@ -159,6 +163,8 @@ def _ticks(at_s: npt.NDArray[np.float64], start_s: float, period_s: float, index
     Instants are compared as whoever asks tick by tick compares them, to the last bit.
     """
     ticks = np.maximum(np.floor((at_s - start_s) / period_s).astype(np.int64) - 1 - index, 0)
+    # Division is off by a rounding at most, so that one step mends it; three are certain, and each is one
+    # comparison.
     for _ in range(3):
         ticks += start_s + (index + ticks) * period_s < at_s
     return ticks

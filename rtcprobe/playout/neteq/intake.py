@@ -73,6 +73,8 @@ class Intake:
         flushed = False
         for block in blocks:
             for frame in self._frames(block, timestamp - block.timestamp_offset, sequence, tick):
+                # Of one RED packet all blocks after the one that overflowed the buffer are of the new
+                # beginning.
                 flushed |= self._buffer.insert(frame)
                 # Its lateness says nothing: the packets that it would be late beside are gone (rule 2).
                 if flushed:

@@ -120,8 +120,10 @@ class Leaper:
         place = foresight.latest + 1
         if place <= foresight.first or decision.was_flushed or self._sound.last_duration != foresight.duration:
             return None
+        # One less than would overflow the packet buffer: a flush is for a tick of its own.
         room = min(_MOST_PACKETS, self._buffer.max_packets - len(waiting) - 1)
         stop = max(place, min(place + room, foresight.calm_until(place)))
+        # What waits must lie before all that comes, or the row has a packet in it that was overtaken.
         if stop > place and waiting[-1].timestamp >= foresight.stamps[place]:
             return None
         frames, decoded_at = self._in_a_row(tick, place, stop)

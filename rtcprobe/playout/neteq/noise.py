@@ -25,6 +25,7 @@ from rtcprobe.playout.neteq.dsp import ENERGY_UNIT, linear_prediction, residual
 
 __all__ = ["WINDOW_SAMPLES", "BackgroundNoise"]
 
+# kVecLen, kMaxLpcOrder and kResidualLength of ``background_noise.h``.
 WINDOW_SAMPLES: Final = 256
 _ORDER: Final = 8
 _RESIDUAL_SAMPLES: Final = 64
