@@ -18,8 +18,6 @@ from rtcprobe.wrapping import RTP_CYCLE
 
 __all__ = ["base_of", "whole", "within"]
 
-"""How many RTP timestamps there are (RFC 3550 §5.1)."""
-
 
 def base_of(said: Said) -> int:
     """Return the RTP timestamp of frame 0 of a speech."""
