@@ -32,6 +32,7 @@ MOST_BYTES: Final = 512 * 10**6
 
 _CRC: Final = struct.Struct("<I")
 _HEAD: Final = struct.Struct("<II")
+# As globs know it: 24 of the 64 hexadecimal digits of a SHA-256, 96 bits, which no two names share by chance.
 _NAME: Final = "[0-9a-f]" * 24
 _OURS: Final = (f"{_NAME}.film", f"{_NAME}.speech", f"{_NAME}.film.npz", ".rtcprobe-*.part")
 """What room is made among, for the folder may hold other things: films of older versions and interrupted writes too."""

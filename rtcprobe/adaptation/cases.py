@@ -176,11 +176,14 @@ def case_of_link(line: str, length_s: float) -> Case:
         source="--link",
         length_s=_length(length_s),
         link=spec,
+        # Feedback that were lost or queued as well would mix two causes; who wants that writes a file with
+        # ``back``.
         back=LinkSpec(delay=spec.delay),
     )
 
 
 def _length(length_s: float) -> float:
+    # Below five seconds no phase is long enough for a figure (``settling``).
     if not 5.0 <= length_s <= LONGEST_S:
         raise BadInputError(f"length {format_duration(length_s)} is impossible", "give 5s to 1h")
     return length_s

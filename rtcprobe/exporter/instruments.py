@@ -270,8 +270,7 @@ class _Family:
 
     def _bucket_heads(self, labels: Mapping[str, str]) -> list[str]:
         """Return the head of each bucket's line: the same labels twenty times and more, but for the bound."""
-        # ``le`` has its place among the labels' names in order, as the client library writes it: tests compare byte for
-        # byte.
+        # ``le`` has its place among the labels' names in order, as the client library writes it.
         written = self._written(labels)
         before = "".join([f"{text}," for name, text in written if name < "le"])
         after = "".join([f",{text}" for name, text in written if name > "le"])

@@ -95,6 +95,7 @@ class Gateway:
 
     def place(self, probe: str) -> str:
         """Return the URL of the group of ``probe``."""
+        # job comes first: the gateway's path begins with it (/metrics/job/…).
         keys = {"job": JOB, "probe": probe, **self.grouping}
         return f"{self.url}/metrics/" + "/".join(_key(name, value) for name, value in keys.items())
 

@@ -29,6 +29,8 @@ def samples(hearing: Hearing, devices: Devices) -> tuple[Sample, ...]:
         Sample(
             marker=each.marker.index,
             spoken_s=each.marker.spoken_s - devices.capture_s,
+            # Instants of the air: our clock knows the sound card's edge, and both devices' delays are
+            # assumed.
             heard_s=each.heard_s + devices.playback_s,
             delay_s=each.heard_s + devices.playback_s - (each.marker.spoken_s - devices.capture_s),
             correlation=each.correlation,

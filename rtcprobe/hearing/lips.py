@@ -92,10 +92,12 @@ class LipSync:
         self.viewing = viewing
         self._playback_ms = round(playback_s * 1e3)
         at_s = np.asarray(sound.arrivals.at_s)
+        # By instant, as the call had them: a recording may hold packets in another order.
         order = np.argsort(at_s, kind="stable")
         self._sound_s, self._stamps = at_s[order], np.asarray(sound.arrivals.timestamps)[order]
         self._clocks = (_Clock(sound.reports), _Clock(viewing.reports))
         self._synchronization = Synchronization()
+        # Nothing judged yet: the first second needs no news beyond there being something of both.
         self._judged: tuple[int, int] | None = None
 
     def act(self, playout: NetEq) -> None:
@@ -117,6 +119,10 @@ class LipSync:
             playout.hold(found.audio_ms / 1e3)
             self.viewing.hold(round(found.video_ms / 1e3 * SECOND))
             self.corrections.append(Correction(at_s, found.audio_ms, found.video_ms))
+
+    def replayed(self) -> Replayed:
+        """Return what holds the sound back as it was held back so far."""
+        return Replayed(self.corrections)
 
     def _relative_ms(self, at_s: float) -> int | None:
         """Return by how much longer the picture is under way; None where that is not known, or nothing new came."""

@@ -24,6 +24,7 @@ __all__ = ["look"]
 def look(came: CameVideo, policy: str, codec: VideoCodec, *, nack: bool) -> Looked:
     """Return what was seen of ``came`` by a receiver of ``policy``."""
     screen, trips = Screen(policy, codec, nack=nack), deque(came.round_trips)
+    # Round trips are told before the packets that came after them, as they were during the call.
     for arrival in came.arrivals:
         while trips and trips[0][0] <= arrival.at_s:
             screen.round_trip(*trips.popleft())

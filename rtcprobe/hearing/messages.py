@@ -180,5 +180,6 @@ def _figures(calls: Sequence[CallMessages]) -> dict[str, float]:
     opened_s = [call.opened_s for call in calls if call.opened_s is not None]
     if opened_s:
         found["channel_open_s"] = math.fsum(opened_s) / len(opened_s)
+    # Told only where there are any: a nought beside every healthy call would say nothing.
     others = {"strangers": sum(call.strangers for call in calls), "copies": sum(call.copies for call in calls)}
     return found | {name: count for name, count in others.items() if count}

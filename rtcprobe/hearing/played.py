@@ -321,6 +321,7 @@ class _Timeline:
         return float(self._at_s[block]) + (sample - float(self._places[block])) / SAMPLE_RATE_HZ
 
 
+# What the output asks for at a time; of a gap between two pulls so much is no lateness.
 _BLOCK_S = 480 / RTP_CLOCK_HZ
 
 

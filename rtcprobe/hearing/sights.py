@@ -82,6 +82,7 @@ def sight_account(way: Way, calls: Mapping[int, CallSight], worst: Still | None 
         samples=tuple(samples),
         missed=tuple(missed),
         stages=_stages(list(calls.values())),
+        # One policy for all calls of a scenario: any call's will do.
         playout=Playout(policy=next(iter(calls.values())).policy, w3c=_sums([each.w3c for each in seen])),
         figures=_figures(list(calls.values())),
         spans=tuple(
@@ -111,6 +112,8 @@ def skew_account(way: Way, sound: Account, calls: Mapping[int, CallSight]) -> Ac
             if at < 0 or marker.spoken_s - filmed_s[at] > _LONGEST_HOLD_S:
                 missed.append(Missed(marker=marker.marker, spoken_s=marker.heard_s, fate="lost", call=number))
                 continue
+            # Both delays include their devices: the skew is that of light and sound before the viewer (rule
+            # 3).
             skew_s = (shown[at].delay_s or 0.0) - marker.delay_s
             agreed += 1
             samples.append(

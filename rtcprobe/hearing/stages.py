@@ -85,7 +85,7 @@ class Stages:
         }
         assert self.delay_s is not None
         # The residual takes what the clockworks do not explain: sound that was stretched within a marker, or
-        # an instant that concealment moved. On a link without loss and jitter it is below a millisecond.
+        # an instant that concealment moved. 1v1-social over ``delay 40ms`` leaves 0.14 and 0.17 ms.
         total_s = self.delay_s
         stages["residual"] = total_s - math.fsum(stages.values())
         return stages

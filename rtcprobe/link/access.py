@@ -93,6 +93,8 @@ _4G_EDGE: Final = _4g(
 
 def _satellite(rate: str) -> LinkSpec:
     # Terminals change satellites everywhere in the same second: a call comes upon the round anywhere, both ends alike.
+    # The round begins within the spike at the start of a cycle: 140 ms of it, calm, and 75 ms at the end (15
+    # - 0.075 s).
     calm, spike = {"delay": "25ms", "loss": "0.3%"}, {"delay": "60ms", "loss": "20%"}
     link = parse_link(
         {

@@ -22,8 +22,6 @@ from typing import Final
 
 __all__ = ["CLOUDS", "PINGS"]
 
-# Symmetric by construction, so half of the square is enough to write; a row that lacks a figure does not
-# load.
 _CLOUDS_MS: Final = """
     bangkok
     singapore    30

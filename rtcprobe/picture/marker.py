@@ -27,8 +27,12 @@ Luma = npt.NDArray[np.uint8]
 # 32 pixels of 640 x 480, two macroblocks each way, and a margin of one cell is left of it and above.
 NUMBERS: Final = 1 << 16
 
+# 32 cells: four corners to compare with, 16 of the number, 12 of its check. More rows would cover more of the
+# picture behind, fewer columns make cells that half a picture's scaling blurs.
 _ROWS, _COLUMNS = 4, 8
 CELLS: Final = _ROWS * _COLUMNS
+# Shares of the picture, and one such margin at the left and above: what a window's frame or a rounded corner
+# hides.
 _CELL_HEIGHT, _CELL_WIDTH = 1 / 15, 1 / 20
 _DARK, _LIGHT = 48, 208
 """Away from black and white, where coders and screens clip."""

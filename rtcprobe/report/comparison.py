@@ -118,6 +118,7 @@ def difference_lines(
     """
     group = None
     for index, each in enumerate(differences):
+        # A rule whenever the kind changes: rows come grouped (``Both.rows``).
         if each.metric.partition(".")[0] != group:
             group = each.metric.partition(".")[0]
             yield rule(_GROUPS.get(group, group), (*titles, "difference"), edges=_EDGES)
@@ -154,6 +155,7 @@ def difference_table(
         sides = [f"{estimate_value(side, each)} {estimate_interval(side, each)}".strip() for side in (each.a, each.b)]
         apart = f"{moved(each)} {signed_bounds(each)}".strip()
         word = words[index][0] if words else verdict_word(each)
+        # Bold is for what needs a look; a pass does not.
         verdict = f"**{word}**" if word in STYLES and word != "pass" else word
         rows.append([full_name(each) + unit_words(each), *sides, apart, could_show(each), verdict])
     head = ["figure", *(plain(each) for each in titles), "difference (95 %)", "could show", "verdict"]

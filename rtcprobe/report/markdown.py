@@ -139,6 +139,7 @@ def _headline(result: Result) -> str:
 
 def _budgets(outcomes: Iterable[BudgetOutcome]) -> str:
     ranked = sorted(outcomes, key=lambda each: (_BUDGET_ORDER.index(each.verdict), each.advisory))
+    # Rule 2: what needs a look is open, what was met behind a summary that says how many.
     rows = {met: [_budget(each) for each in ranked if (each.verdict == "met") == met] for met in (False, True)}
     head = ["verdict", "budget", "is", "95 %", "why"]
     shown = table(head, rows[False]) if rows[False] else ""

@@ -53,6 +53,7 @@ def message_lines(result: Result, page: Page) -> Iterator[Text]:
             yield from waterfall([each.stages for each in accounts], page)
             yield page.row(" " + say("sum"), (each.total_s for each in accounts))
         for name in AGAIN:
+            # A timer that never fired has no row.
             if any(spans_of(each, name) for each in accounts):
                 yield page.cells(
                     " " + say("{name}: times, after", name=name), (_again(each, name) for each in accounts)
@@ -114,6 +115,7 @@ def fates_told(account: Account) -> str:
 
 def _of(sample: Sample) -> str:
     """Return the stages that a message lost most in."""
+    # The two largest: what is left is the way that every message takes.
     stages = sorted((sample.stages or {}).items(), key=lambda each: -each[1])
     told = [
         f"{milliseconds(seconds, 0)} {say(name.replace('_', ' '))}" for name, seconds in stages[:2] if seconds > 0.0

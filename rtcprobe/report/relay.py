@@ -164,6 +164,7 @@ def columns_of(seconds: Seconds, rate_bps_at: Callable[[float], float | None], e
     # The least mean of a second stands for the empty queue: what the line takes by itself is not known to a relay.
     floor_ms = min(means_ms.values(), default=0.0)
     for second in _with_gaps(rows, int(end_s)):
+        # A second without a packet is one of nothing offered, and of no delay at all.
         row = rows.get(second) or Row()
         mean_ms = means_ms.get(second)
         told = (
@@ -207,6 +208,7 @@ def relay_csv(report: RelayReport) -> str:
                 second = int(row[0])
                 late = report.lateness.seconds.get(second)
                 late_ms = "" if late is None else f"{1e3 * late[2]:.3f}"
+                # An empty cell, as spreadsheets take it for no value; "None" would be text.
                 told = ["" if value is None else value for value in row]
                 write([client.client, way, *told, late_ms, "no" if second in invalid else "yes"])
     return out.getvalue()

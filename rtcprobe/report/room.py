@@ -51,6 +51,7 @@ def room_lines(result: Result, page: Page) -> Iterator[Text]:
         return
     heard, seen = matrix(result, most=_MOST), matrix(result, most=_MOST, kind="glass_to_glass")
     watched = any(each.heard for each in result.of_kind("glass_to_glass").values())
+    # Letters are explained once: below the second matrix where both have the same columns.
     yield from _matrix(heard, page, HEARD, named=not watched or heard.columns != seen.columns)
     if watched:
         yield from _matrix(seen, page, SEEN, named=True)
@@ -125,6 +126,7 @@ def _spread(spread_s: float, low_s: float | None, high_s: float | None) -> str:
 
 
 def _comings(room: Room, pictures: Sequence[Waited]) -> Iterator[tuple[str, str]]:
+    # A party that goes on stage in each of eight calls has one line, of all its entrances.
     by_party: dict[str, list[Entrance]] = {}
     for each in room.entrances:
         by_party.setdefault(each.party, []).append(each)

@@ -76,6 +76,7 @@ def panel_sentence(panel: Panel) -> str:
     choice = panel.choice
     winners = dict.fromkeys(each.vendor for each in panel.wins)
     wins = "; ".join(f"{vendor} {_won(vendor, panel)}" for vendor in winners)
+    # In order: somebody to take; a choice of links; nobody to compare; nothing shown.
     if choice is not None:
         return f"Take {choice}: it {_won(choice, panel)}, and no other is shown to be better in anything.{gone}"
     if wins:
@@ -113,6 +114,7 @@ def _matrix_cell(
 ) -> tuple[str, str, bool]:
     places = () if metric is None else metric.places
     place = next((each for each in places if each.label == vendor), None)
+    # Rule 3: the vendor is in the panel, and not in the ranking of this link.
     if metric is None or place is None:
         return _NOT, "", False
     return (*_figure(place.estimate), (vendor, link, full_name(metric)) in best)
@@ -220,6 +222,7 @@ def _won(vendor: str, panel: Panel) -> str:
             found.setdefault(_FIGURES[_family(win.metric)][1], {})[win.link] = None
     said = []
     for what, links in found.items():
+        # With one link measured "on every link" would promise too much: nothing is said of where.
         every = len(links) == len(panel.links)
         where = ("" if len(panel.links) == 1 else " on every link") if every else f" on {' and '.join(links)}"
         said.append(what + where)

@@ -60,6 +60,7 @@ class Spread:
     last_s: float
     low_s: float | None = None
     high_s: float | None = None
+    # None where no word was heard by two, and in results from before it was counted.
     apart: Summary | None = None
 
     @property
@@ -148,6 +149,7 @@ class TalkOver:
     low_s: float | None = None
     high_s: float | None = None
     rate_hz: float
+    # A model's figure beside a measured one: rate_hz is its assumption, and kept with it.
     collision: float
 
 

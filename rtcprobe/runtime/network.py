@@ -58,6 +58,7 @@ MOST_UNDER_WAY_BYTES = 64 << 20
 
 _BESIDE_BYTES = 1024  # what a timer, its arguments and the payload's own header take, measured and rounded up
 
+# Rule 2; a host's IPv6 would be 20 more.
 IPV4_UDP_HEADER_BYTES = 28
 # A signature's length differs by a byte or two from run to run: rounded up, equal seeds stay equal on a line with a
 # rate.

@@ -229,7 +229,7 @@ def percentile(values: _Floats, probability: float) -> _Floats:
     below = math.floor(place)
     share = place - below
     ordered = np.sort(values, axis=-1)  # of a few dozen a row, quicker than their partition
-    # A place that is a whole rank up to rounding (19 × 0.95): the next value is not asked, as it may be one that never
+    # A place that is a whole rank up to rounding (20 × 0.95): the next value is not asked, as it may be one that never
     # came.
     if share < 1e-12:
         return np.asarray(ordered[..., below], dtype=np.float64)

@@ -30,7 +30,7 @@ from rtcprobe.runtime.picture_outgoing_seam import OutgoingPicture
 
 __all__ = ["PictureInlet", "PictureOutlet"]
 
-_US: Final = 1_000_000
+_US: Final = 1_000_000  # of a second: what the receiver counts in (``playout.frames``)
 # ``kMaxNackRetries`` of libwebrtc's ``modules/video_coding/nack_requester.cc`` before it was raised to 100.
 _MOST_TRIES: Final = 10
 

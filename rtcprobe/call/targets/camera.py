@@ -30,8 +30,6 @@ from rtcprobe.ways import Way as WayName
 __all__ = ["CameraCall", "CameraTarget"]
 
 _HERE: Final = "127.0.0.1"
-_LAST_S: Final = 0.5
-"""What was told last comes back within a round trip."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

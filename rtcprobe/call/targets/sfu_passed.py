@@ -25,6 +25,9 @@ from rtcprobe.wrapping import RTP_CYCLE
 
 __all__ = ["Passed"]
 
+# What lies less than half the cycle ahead of another came after it (RFC 1982 §3.2, serial numbers of 32 bits).
+_HALF = RTP_CYCLE // 2
+
 
 class Passed:
     """What was said to whom in a room, and what came of it."""
@@ -154,6 +157,6 @@ def _before(timestamp: int, turns: Sequence[Turn], shifts: Mapping[int, int]) ->
     """Return the timestamp that a packet had when it left its talker, on the time base of the first source."""
     # The latest turn that began at or before this timestamp is the one whose source it is of.
     for turn in reversed(turns):
-        if (timestamp - turn.first) % RTP_CYCLE < RTP_CYCLE // 2:
+        if (timestamp - turn.first) % RTP_CYCLE < _HALF:
             return (timestamp - turn.shift - shifts.get(turn.source, 0)) % RTP_CYCLE
     return timestamp

@@ -90,6 +90,8 @@ class Freezes:
             self._sum_ms -= intervals[0]
         intervals.append(interval_ms)
         self._sum_ms += interval_ms
+        # Kept with each freeze, so that hearing can judge a part of it by the same rule (pauses of the
+        # camera).
         beside_ms = self._sum_ms - interval_ms, len(intervals) - 1
         if is_freeze(interval_ms, *beside_ms):
             self.count += 1

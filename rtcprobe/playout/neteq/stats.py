@@ -146,6 +146,7 @@ class Counters:
         """Book the end of a gap: from 150 ms of concealment on it was an interruption."""
         if not self.playing:
             return
+        # Since the last gap ended: what a merge added belongs to the gap it closed.
         samples = self.concealed - self._concealed_at_event_end
         if samples >= _INTERRUPTION_SAMPLES:
             self.interruptions += 1

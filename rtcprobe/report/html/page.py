@@ -90,6 +90,7 @@ class Section:
 
 def report(results: Sequence[Result], *, title: str | None, dumps: Sequence[Dump]) -> str:
     """Return the page of ``results``; see ``render_report``."""
+    # Before anything is numbered: anchors and the overview's links go by this order.
     results = newest_first(results)
     names = list(dict.fromkeys(each.scenario for each in results))
     # Sections are rendered first, as only their text says how many fit.
@@ -121,6 +122,7 @@ def environment() -> Environment:
     made = Environment(
         loader=PackageLoader("rtcprobe.report.html"),
         autoescape=True,
+        # A name that a template has wrong is a fault that tests meet, not an empty cell that a reader does.
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -231,6 +233,7 @@ def _drawn(ears: Sequence[tuple[Way, Account]]) -> list[tuple[Way, Account]]:
 
 def _heard(direction: Way, ear: Account, moved_s: Mapping[int, float], begins_s: tuple[float, ...]) -> Heard:
     """Return what is drawn of one direction, the time of each call ``moved_s`` later."""
+    # Fixed playout aims at nothing, and old results kept no steps: an empty line of steps, none drawn.
     steps = (ear.playout and ear.playout.target_steps) or TargetSteps(since_s=(), target_delay_s=())
     # Results of one call kept no call with their steps.
     of_calls = steps.call or (0,) * len(steps.since_s)

@@ -20,6 +20,7 @@ __all__ = ["Talk", "talk"]
 _MOST_CALLS = 4
 # Rows: twenty calls of ten turns.
 _MOST_TURNS = 200
+# Name, which spans, and how they look; both at once last, as it is read off the rows above.
 _ROWS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("you", ("user",), "plain"),
     ("uh-huh, noise", ("backchannel", "noise"), "given"),
@@ -28,6 +29,7 @@ _ROWS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("both at once", ("talk-over",), "lost"),
 )
 _TITLES = {"response": "answer", "barge_in": "stop"}
+# Figures of single turns that only some calls have: a column where any turn has one.
 _JUDGED = {CLAIMED: "the agent's claim", "said_estoi": "ESTOI, yours", "estoi": "ESTOI, its"}
 
 
@@ -175,6 +177,7 @@ def _figure(figures: Mapping[str, float], name: str) -> str:
         return f"{figures[name]:.3f}"
     if name == CLAIMED:
         return f"{milliseconds(figures[name])} ms"
+    # Seconds are sums over a call (talk-over); everything else is a share of the turns.
     return f"{milliseconds(figures[name])} ms a call" if name.endswith("_s") else format_ratio(figures[name])
 
 

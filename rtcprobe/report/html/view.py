@@ -67,6 +67,7 @@ def sentence(result: Result) -> str:
     """Return why the verdict is what it is, in one sentence."""
     if result.verdict == "invalid":
         return say("Not to be trusted: {why}.", why=_reason(result))
+    # Before the verdict's own sentence: what is missing was not measured, and is no failure.
     if result.interrupted:
         return say("Interrupted: only what was measured until then is here.")
     binding = [each for each in result.budgets if not each.advisory]
@@ -86,6 +87,7 @@ def sentence(result: Result) -> str:
         return say("{said}.", said=upper(_reason(result)))
     if not result.budgets:
         return say("Measured; there was no budget to judge it by.")
+    # A pass with something undecided must not read like one without.
     undecided = sum(each.verdict == "undecided" for each in binding)
     advisory = sum(each.advisory and each.verdict == "missed" for each in result.budgets)
     if undecided:
@@ -116,6 +118,7 @@ def notes(result: Result) -> tuple[str, ...]:
     far = [upper(each) for each in out_of_reach(goals(result))]
     every = [*(upper(each) for each in reasons if upper(each) not in said), *extra, *warned, *far]
     return tuple(
+        # Twenty calls may warn of the same thing: once, with how often.
         each if (n := every.count(each)) == 1 else say("{said} ({count} times)", said=each, count=n)
         for each in dict.fromkeys(every)
     )
@@ -161,6 +164,7 @@ def _told(result: Result) -> list[tuple[Way, Account]]:
     if len(every) <= MOST_COLUMNS:
         return every
     ranked = sorted(every, key=lambda each: each[1].total_s if each[1].heard else math.inf)
+    # As the screen does (``report.ears``): the soonest and the latest bound all others.
     return [ranked[0], ranked[-1]]
 
 

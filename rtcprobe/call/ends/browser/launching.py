@@ -44,7 +44,7 @@ LAUNCH_TIMEOUT_S: Final = 30.0
 # Two seconds in all: SIGKILL is obeyed within milliseconds, but by a process that
 # waits for a disk, which nobody can help from here.
 _TRIES: Final = 20
-_BETWEEN_S: Final = 0.1
+_BETWEEN_S: Final = 0.1  # from one look to the next
 PREFIX: Final = "rtcprobe-browser-"
 """Of folders that go with a call; the number of the process follows."""
 _LONGEST_PATH: Final = 40
