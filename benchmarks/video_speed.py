@@ -17,10 +17,11 @@ from functools import partial
 
 import numpy as np
 
-from rtcprobe.call.camera import Camera, came_video, watched_on
+from rtcprobe.call.camera import Camera
 from rtcprobe.call.mouth_track import Speech
 from rtcprobe.call.targets.base import CallSetup
 from rtcprobe.call.targets.loopback import ROUTES, LoopbackCall
+from rtcprobe.call.watching import came_video, watched_on
 from rtcprobe.hearing.eyes import Seen, see
 from rtcprobe.link import parse_link
 from rtcprobe.picture.film import Film, Reel

@@ -80,15 +80,15 @@ class Departures(Sequence[Departure]):
     def add_many(
         self,
         at_s: npt.NDArray[np.float64],
-        sequences: Sequence[int],
-        timestamps: Sequence[int],
-        sizes: Sequence[int],
+        sequences: npt.NDArray[np.int64],
+        timestamps: npt.NDArray[np.int64],
+        sizes: npt.NDArray[np.int64],
     ) -> None:
-        """Note packets of no known source in the order they left."""
+        """Note packets of no known source in the order they left: columns of shape (packets,)."""
         self._at_s.frombytes(at_s.tobytes())
-        self._sequence.extend(sequences)
-        self._timestamp.extend(timestamps)
-        self._size.extend(sizes)
+        self._sequence.frombytes(sequences.astype(np.uint16).tobytes())
+        self._timestamp.frombytes(timestamps.astype(np.uint32).tobytes())
+        self._size.frombytes(sizes.astype(np.uint16).tobytes())
         # Zeros: nobody told the source.
         self._ssrc.frombytes(bytes(self._ssrc.itemsize * len(at_s)))
 

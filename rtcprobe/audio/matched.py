@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from functools import cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -97,7 +97,7 @@ class Search:
         products = np.zeros((0, _SEGMENT), dtype=np.complex64)  # beyond the band it stays zero
         for begin in range(0, len(wanted), _TOGETHER):
             spans = [(each, *self._span(each)) for each in wanted[begin : begin + _TOGETHER]]
-            ends = np.cumsum([0, *(end - begin for _, begin, end in spans)]).tolist()
+            ends = list(accumulate((end - begin for _, begin, end in spans), initial=0))
             if ends[-1] > len(products):
                 products = np.zeros((ends[-1], _SEGMENT), dtype=np.complex64)
             for (each, first, last), at in zip(spans, ends, strict=False):

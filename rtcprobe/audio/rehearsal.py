@@ -141,9 +141,9 @@ class Rehearsal:
         # kept.
         if len(self.payloads) < place + self._turn + _LONGEST_GAP:
             return
-        latest, earlier = self._states[-1], self._states[-1 - self._turn // _EVERY]
-        sounds = self._sound[-1], self._sound[-1 - self._turn]
-        if latest == earlier or (not self._conceals and np.array_equal(*sounds) and _decode_alike(latest, earlier)):
+        latest, earlier = self._states[-1], b"".join(self._states[-1 - self._turn // _EVERY])
+        same = np.array_equal(self._sound[-1], self._sound[-1 - self._turn])
+        if same and _alike(latest, earlier, conceals=self._conceals):
             self._again = place
 
     def decoder_before(self, place: int) -> OpusDecoder:
@@ -166,13 +166,12 @@ class Rehearsal:
         """
         if place % _EVERY or place >= len(self.payloads):
             return False
-        same = np.array_equal(self.sound(place - 1), sound)
+        if not np.array_equal(self.sound(place - 1), sound):
+            return False  # as its state is not either: the sound made last is in it
         place = self.folded(place)
         if self._again is not None and place > self._again:
             place -= self._turn
-        kept = self._states[place // _EVERY]
-        state = _in_pieces(decoder.state(), kept)
-        return kept == state or (not conceals and same and _decode_alike(kept, state))
+        return _alike(self._states[place // _EVERY], decoder.state(), conceals=conceals)
 
     def find(self, payload: bytes, place: int) -> int | None:
         """Return where ``payload`` comes next from ``place`` on; None where that would be far away."""
@@ -188,19 +187,15 @@ def _in_pieces(state: bytes, like: _State) -> _State:
     return tuple(old if old == new else new for new, old in zip(pieces, like, strict=True)) if like else tuple(pieces)
 
 
-def _decode_alike(one: _State, other: _State) -> bool:
-    """Return whether two states that are not equal differ in what is for concealment alone (rule 3).
+def _alike(kept: _State, state: bytes, *, conceals: bool) -> bool:
+    """Return whether two states are equal, or will decode alike where nobody ``conceals`` (rule 3).
 
-    That they made the same of the last payload, whoever asks has to know.
+    That both made the same of the last payload, whoever asks has to know.
     """
-    places = [at for at, (a, b) in enumerate(zip(one, other, strict=True)) if a is not b and a != b]
-    if places[-1] - places[0] > 1:
-        return False
-    # Where two pieces differ, they are neighbours.
-    a, b = (np.frombuffer(b"".join(state[places[0] : places[-1] + 1]), dtype=np.uint8) for state in (one, other))
-    # Should more differ, the real decoder goes on: that is slower, never wrong.
-    apart = np.flatnonzero(a != b)
-    return bool(apart[-1] - apart[0] < _SPAN_BYTES)
+    apart = np.frombuffer(b"".join(kept), dtype=np.uint8) != np.frombuffer(state, dtype=np.uint8)
+    first = int(apart.argmax())
+    # Should more differ than lies close together, the real decoder goes on: that is slower, never wrong.
+    return not (apart[first] and (conceals or apart[first + _SPAN_BYTES :].any()))
 
 
 class RehearsedDecoder:
@@ -241,7 +236,7 @@ class RehearsedDecoder:
     def decode_many(self, payloads: Sequence[bytes]) -> tuple[Pcm, int]:
         """Return the samples of packets in a row, up to the first that is empty or damaged, and of how many."""
         rehearsal, at = self._rehearsal, 0
-        parts: list[Pcm] = [np.zeros(0, dtype=np.float32)]
+        parts: list[Pcm] = []
         try:
             while at < len(payloads):
                 if self._real is None and (count := rehearsal.alike(self._place, payloads[at:])):
@@ -253,7 +248,9 @@ class RehearsedDecoder:
                 at += count
         except ValueError:
             pass  # those before it are good
-        return np.concatenate(parts), at
+        if len(parts) == 1:  # as nearly always: a minute of sound is not copied once more
+            return parts[0], at
+        return np.concatenate([np.zeros(0, dtype=np.float32), *parts]), at
 
     def decode_fec(self, payload: bytes, samples: int) -> Pcm:
         """Return the ``samples`` before ``payload`` from its in-band redundancy; without any, concealment.

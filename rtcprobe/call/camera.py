@@ -1,28 +1,24 @@
-"""A camera in a call: the film it shows, and who watches what the other side shows."""
+"""A camera in a call: the film it shows, and how it watches what the other side shows (``watching``)."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rtcprobe.call.camera_track import CameraTrack
-from rtcprobe.call.peer import Peer
 from rtcprobe.call.transceiver import Media, PictureWanted
 from rtcprobe.call.watching import Watching
-from rtcprobe.hearing.screen import Screen
 from rtcprobe.picture.film import Film, Reel
 from rtcprobe.picture.ladder import Ladder
 from rtcprobe.picture.settings import SDP_NAMES
-from rtcprobe.recording import CameVideo
 from rtcprobe.runtime.network import Network
 from rtcprobe.runtime.pacing_seam import PACE_FACTOR
 
 if TYPE_CHECKING:  # an encoder's model and a whole congestion control, which few calls have
     from rtcprobe.call.adaptive import AdaptiveSender
 
-__all__ = ["Camera", "came_video", "first_pictures", "watched_on"]
+__all__ = ["Camera"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,26 +85,3 @@ class Camera:
                 self.policy, codec, nack=self.nack, feedback=feedback, network=network
             ),
         )
-
-
-def first_pictures(peer: Peer) -> Iterator[asyncio.Event]:
-    """Yield what is set when ``peer`` has shown the first picture of each section that somebody watches."""
-    for picture in peer.pictures:
-        if isinstance(picture.watcher, Watching):
-            yield picture.watcher.first_picture
-
-
-def came_video(peer: Peer, *, forwarded: bool) -> CameVideo | None:
-    """Return what came of the other side's picture; None where none was agreed on."""
-    # The first section is the one: a call of two has one picture each way; rooms ask for theirs by section.
-    for picture in peer.pictures:
-        came = peer.came_video(picture, forwarded=forwarded, there_and_back=False)
-        watcher = picture.watcher
-        return replace(came, round_trips=watcher.screen.round_trips) if isinstance(watcher, Watching) else came
-    return None
-
-
-def watched_on(peer: Peer) -> Screen | None:
-    """Return what ``peer`` watched the other side's picture on, once it is over; None where it watched none."""
-    watcher = next((picture.watcher for picture in peer.pictures), None)
-    return watcher.screen if isinstance(watcher, Watching) else None

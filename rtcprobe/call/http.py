@@ -184,6 +184,7 @@ class HttpClient:
             async with asyncio.timeout(limit_s):
                 for _ in range(self.limits.redirects + 1):
                     reply = await self._once(exchange, request)
+                    # A 3xx that was hoped for is an answer: who asks for it wants to see it.
                     if reply.status not in REDIRECTS or reply.status in statuses:
                         return self._judged(reply, request, statuses, media_types)
                     request = redirected(request, exchange, reply.headers.get("location"))

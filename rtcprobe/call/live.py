@@ -19,6 +19,7 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,7 +28,6 @@ from rtcprobe.audio.opus_packet import is_dtx
 from rtcprobe.audio.pcm import Pcm
 from rtcprobe.call.mouth_track import Mouth, MouthTrack, Speech
 from rtcprobe.call.transceiver import Sound
-from rtcprobe.conversation import Talker
 from rtcprobe.errors import RtcprobeError, unforeseen
 from rtcprobe.playout.arrivals import Growing
 from rtcprobe.playout.base import BLOCK_S, BLOCK_SAMPLES, Playout
@@ -36,6 +36,9 @@ from rtcprobe.playout.replay import NO_SOUND, Gliding
 from rtcprobe.runtime.edge import Edge
 from rtcprobe.scenario import Devices
 from rtcprobe.units import format_duration
+
+if TYPE_CHECKING:  # a call of markers talks with nobody
+    from rtcprobe.conversation import Talker
 
 __all__ = ["LiveEar", "LiveMouth", "LiveSpeech", "LiveTrack", "how_it_ended", "introduce"]
 

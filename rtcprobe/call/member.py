@@ -122,6 +122,7 @@ class Member:
         """Close its mouth."""
         if self.mouth is not None:
             self.mouth.close()
+            # The first time alone is an event: who waits for it a second time has been told.
             self.events["fell silent"].set()
 
     def _writes_over(self, peer: Peer, other: str) -> None:

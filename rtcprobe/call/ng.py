@@ -73,6 +73,8 @@ class NgClient(asyncio.DatagramProtocol):
         datagram = cookie + b" " + encode(question)
         again_s, times = FIRST_AGAIN_S, 0
         try:
+            # The same datagram under the same cookie each time: a question carried
+            # out already is answered from memory (fact 2).
             while (left_s := asked.begun_s + LIMIT_S - self._network.now_s()) > 0:
                 self._transport.sendto(datagram)
                 times += 1
@@ -110,6 +112,7 @@ class NgClient(asyncio.DatagramProtocol):
         del addr
         cookie, _, written = data.partition(b" ")
         question = self._open.get(cookie)
+        # Two answers may come of one question that was asked twice: the first is taken.
         if question is not None and not question.answered.done():
             question.answered.set_result(written)
 

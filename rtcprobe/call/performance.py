@@ -138,6 +138,7 @@ class Performance:
 
     async def _broken(self) -> Peer:
         """Return the first peer whose path ends although neither of its sides has left, and that the call ends with."""
+        # All that there will be: in a mesh connections are made before the call, also those of who comes later.
         peers = [peer for member in self._members.values() for peer in member.peers.values()]
         ended: dict[asyncio.Future[bool], Peer] = {asyncio.ensure_future(each.ended.wait()): each for each in peers}
         try:

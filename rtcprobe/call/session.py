@@ -66,6 +66,7 @@ class Session:
         url, warning = _place(reply)
         # Only where something is in fact held back: a session elsewhere that needs no token works as it is.
         if url is not None and rights.at(url)[2]:
+            # Scheme, host and port alone: the path of a session may be a capability by itself.
             shown = quoted(scrub("{}://{}:{}".format(*origin(url))))
             warning = (
                 f"the session is at another origin, {shown}, where the token is not sent: "

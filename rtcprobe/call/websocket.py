@@ -87,6 +87,7 @@ class WebSocket:
         socket = cls(client, exchange, await client.connect(exchange, address), protocol)
         try:
             await socket._shake_hands(request, None if token is None else token.source)
+        # A cancelled join as well: the connection is ours alone until the handshake is over.
         except BaseException:
             await socket.aclose()
             raise
@@ -110,6 +111,7 @@ class WebSocket:
         response = self._response
         exchange.status = response.status_code
         exchange.marks["response_headers"] = self._client.line.network.now_s()
+        # A server that has no WebSocket there answers in HTTP, with a body that says why.
         if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
             raise faults.refusal(exchange, bytes(response.body or b""), token=token)
         if self._protocol.handshake_exc is not None:

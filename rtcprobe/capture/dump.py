@@ -233,6 +233,7 @@ def _of_lines(text: str, place: str) -> Iterator[Mapping[str, Sequence[Report]]]
         # Everything else in it (descriptions, candidates, constraints) is private and tells no figure.
         if len(said) < 3 or said[0] != "getStats" or not isinstance(said[2], dict):
             continue
+        # By connection, as a page may hold several (one that it throws away, one per publisher).
         reports = connections.setdefault(str(said[1]), defaultdict(list))
         for identifier, report in said[2].items():
             at_ms = _number(report.get("timestamp")) if isinstance(report, dict) else None

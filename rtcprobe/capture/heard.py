@@ -112,6 +112,7 @@ class HeardStream:
 
     def _series(self) -> dict[str, list[float | None]]:
         """Return what a page of statistics would have shown, second by second."""
+        # Counters begin at nothing: so the first second is a difference like the others.
         seconds = [dict.fromkeys(self.replayed.middle.w3c, 0.0), *self.replayed.middle.seconds]
         rows = [{name: late[name] - early[name] for name in late} for early, late in pairwise(seconds)]
         return {

@@ -121,6 +121,7 @@ def _name(stream: Stream) -> tuple[int, str, str]:
 
 def _pair(here: Stream, there: Stream, shift_s: float) -> Between | None:
     """Return what became of ``here`` on its way to ``there``, or the other way round; None for different streams."""
+    # Cheap refusals first: a pair is tried for every two streams of both files.
     if here.clock_hz != there.clock_hz or min(here.count, there.count) < LEAST_MATCHING * max(here.count, there.count):
         return None
     a, b = here.packets, there.packets

@@ -28,6 +28,7 @@ from rtcprobe.capture.stream import Packets, Stream
 from rtcprobe.errors import BadInputError
 from rtcprobe.picture.settings import VIDEO_HZ
 from rtcprobe.playout.frames import FrameReceiver, VideoPacket, make_receiver
+from rtcprobe.wrapping import unwrapped
 
 __all__ = ["SeenStream", "Viewed", "retransmissions", "seen"]
 
@@ -135,6 +136,7 @@ def retransmissions(streams: Sequence[Stream]) -> dict[int, Stream]:
     video = [each for each in streams if each.clock_hz == VIDEO_HZ or each.clock_hz is None]
     found: dict[int, Stream] = {}
     for stream in sorted(video, key=lambda each: -each.count):
+        # Longest first: a stream that was found to repeat another is not asked what repeats it.
         if any(stream is each for each in found.values()) or stream.clock_hz != VIDEO_HZ:
             continue
         if stream.rtx_ssrc is not None:
@@ -144,6 +146,7 @@ def retransmissions(streams: Sequence[Stream]) -> dict[int, Stream]:
         for other in video:
             if other is stream or other.count >= stream.count or stream.ssrc in found:
                 continue
+            # RTX goes the way of its stream (one transport, RFC 9143): times that agree elsewhere are chance.
             if (other.source, other.destination) != (stream.source, stream.destination):
                 continue
             asked = np.unique(other.packets.timestamp % 2**32)
@@ -164,6 +167,7 @@ def seen(stream: Stream, rtx: Stream | None = None, *, from_s: float = 0.0) -> S
         )
     packets, repaired = _with_resent(stream.packets, rtx)
     large, behind_holes = _key_frames(packets)
+    # Twice the same packets: as if the picture came back with the next large frame, and with the next whole one.
     middle, best = (_viewed(packets, keys, from_s) for keys in (large, large | behind_holes))
     if not middle.w3c["framesReceived"]:
         raise BadInputError(f"stream {stream.ssrc} has no whole frame in it", "name another with --ssrc")
@@ -208,7 +212,7 @@ def _with_resent(packets: Packets, rtx: Stream | None) -> tuple[Packets, int]:
     anchor = int(packets.timestamp[0])
     for place in np.flatnonzero(again.size > _TAGS_BYTES).tolist():
         # The time of the repeat nearest to the stream's own, for either may count on beyond 32 bits.
-        at = anchor + (int(again.timestamp[place]) - anchor + 2**31) % 2**32 - 2**31
+        at = unwrapped(int(again.timestamp[place]), anchor, 32)
         fits = np.flatnonzero(free & (low <= at) & (at <= high))
         if len(fits):
             # The last of a frame has its marker; of the others the first that is missing was asked for first.
@@ -236,6 +240,7 @@ def _key_frames(packets: Packets) -> tuple[frozenset[int], frozenset[int]]:
     sequence, timestamp = packets.sequence[order], packets.timestamp[order] % 2**32
     times, inverse = np.unique(timestamp, return_inverse=True)
     sizes = np.bincount(inverse, weights=packets.size[order].astype(np.float64))
+    # By size alone, summed over the packets of one RTP time.
     large = {int(times[place]) for place in np.flatnonzero(sizes >= _KEY_TIMES * np.median(sizes))}
     # The first frame seen is taken for one that can be shown: what it needs lies before the recording.
     large.add(int(timestamp[0]))
@@ -259,6 +264,7 @@ def _viewed(packets: Packets, keys: frozenset[int], from_s: float) -> Viewed:
         strict=True,
     )  # fmt: skip
     for now_us, sequence, timestamp, marker, size in rows:
+        # The state at ``from_s``, before the packet that is the first beyond it.
         if before is None and now_us - begin_us >= from_s * 1e6:
             receiver.advance(now_us)
             before = receiver.counters.w3c()

@@ -12,26 +12,14 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from importlib import import_module
 from typing import Any, NoReturn
 
 import click
 
 from rtcprobe import __version__
-from rtcprobe.cli.adapt import adapt
-from rtcprobe.cli.check import check
 from rtcprobe.cli.common import EXIT_CODES, complain
-from rtcprobe.cli.compare import compare
-from rtcprobe.cli.hear import hear
-from rtcprobe.cli.link import link
-from rtcprobe.cli.look import links, scenarios, schema, score, selftest, targets
-from rtcprobe.cli.place import place
-from rtcprobe.cli.relay import relay
-from rtcprobe.cli.report import report
-from rtcprobe.cli.run import run
-from rtcprobe.cli.serve import serve
 from rtcprobe.cli.signals import ended_as_by_hand, heed
-from rtcprobe.cli.sweep import sweep
-from rtcprobe.cli.vendors import vendors
 from rtcprobe.errors import ExitCode, RtcprobeError
 from rtcprobe.secrets import scrub
 
@@ -42,7 +30,26 @@ _SIGNALLED = 128
 _BROKEN_PIPE = 141  # 128 + SIGPIPE, the shell's convention: no verdict was delivered
 
 
-@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+_HOMES = {
+    **{name: name for name in ("run", "serve", "check", "compare", "vendors", "sweep", "relay")},
+    **{name: name for name in ("adapt", "hear", "link", "place", "report")},
+    **dict.fromkeys(("score", "scenarios", "links", "targets", "schema", "selftest"), "look"),
+}
+"""Every command, and the module that has it: one of them is loaded for itself alone, all of them for ``--help``."""
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click calls it
+        return sorted(_HOMES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
+        if cmd_name not in _HOMES:
+            return None
+        command: click.Command = getattr(import_module(f"rtcprobe.cli.{_HOMES[cmd_name]}"), cmd_name)
+        return command
+
+
+@click.group(cls=_Commands, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="rtcprobe", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(context: click.Context) -> None:
@@ -50,12 +57,6 @@ def cli(context: click.Context) -> None:
     heed("SIGTERM")
     if context.invoked_subcommand != "serve":  # which reloads then, and says itself when it can
         heed("SIGHUP")
-
-
-_MEASURING = (run, serve, check, compare, vendors, sweep, relay)
-_LOOKING = (adapt, hear, link, place, report, score, scenarios, links, targets, schema, selftest)
-for _command in (*_MEASURING, *_LOOKING):
-    cli.add_command(_command)
 
 
 def _say(error: click.ClickException) -> None:

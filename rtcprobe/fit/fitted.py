@@ -143,6 +143,7 @@ def fit(measured: Measured, *, way: str | None = None, base_s: float | None = No
         line = "" if trace is None else f"delay_trace {trace}"
     else:
         line = _line(shape, slots, losses, halved=halved, free=series.reordered)
+    # A trace plays one way: half of each round trip, with the losses of both ways in it.
     delays = series.delay_s / 2.0 if halved else series.delay_s
     return Fitted(
         kind=measured.kind,

@@ -48,6 +48,7 @@ def read_measured(path: Path | str, *, interval_s: float | None = None) -> Measu
 
 
 def _from_text(text: str, interval_s: float | None) -> Measured | None:
+    # ``ping -D`` begins its lines with "[" as well: what is no JSON goes on as text.
     if text.lstrip()[:1] in ("{", "["):
         value = parsed(text)
         if value is not None:

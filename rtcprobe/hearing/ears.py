@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,6 @@ from rtcprobe.audio.opus_packet import has_fec, phase_advance_s
 from rtcprobe.audio.pcm import Pcm
 from rtcprobe.hearing import figures
 from rtcprobe.hearing.frames import SentFrames
-from rtcprobe.hearing.lips import LipSync, Replayed
 from rtcprobe.hearing.playing import play, whole_frames
 from rtcprobe.hearing.pooled import CallAccount
 from rtcprobe.hearing.relate import related
@@ -43,6 +42,9 @@ from rtcprobe.recording import Agreed, Came, Said
 from rtcprobe.result import Account, Unprotected
 from rtcprobe.scenario import Devices
 from rtcprobe.ways import Way
+
+if TYPE_CHECKING:  # few sounds have a picture beside them
+    from rtcprobe.hearing.lips import LipSync
 
 __all__ = ["Ear"]
 
@@ -225,7 +227,7 @@ class Ear:
         self, arrivals: Arrivals, decoder: Decoder, listen: Callable[[float], Callable[[Block | Run], object]]
     ) -> tuple[Playback, Mapping[str, Any]]:
         # The first time the picture is played beside it; then it is held back as it was.
-        steering = self._steering or (None if self._lips is None else Replayed(self._lips.corrections))
+        steering = self._steering or (None if self._lips is None else self._lips.replayed())
         self._steering = None
         return play(
             self._choice,

@@ -43,7 +43,7 @@ class Ways:
 
     def mean_waits(self, first: int, last: int) -> tuple[float, float, float, float] | None:
         """Return the mean pacing, network, buffer and block times of frames ``first`` to ``last``; None without any."""
-        begin, end = np.searchsorted(self.places, (first, last + 1)).tolist()
+        begin, end = self.places.searchsorted((first, last + 1)).tolist()
         if begin == end:
             return None
         pacing_s, network_s, buffer_s, block_s = (

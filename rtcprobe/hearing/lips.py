@@ -120,6 +120,10 @@ class LipSync:
             self.viewing.hold(round(found.video_ms / 1e3 * SECOND))
             self.corrections.append(Correction(at_s, found.audio_ms, found.video_ms))
 
+    def replayed(self) -> Replayed:
+        """Return what holds the sound back as it was held back so far."""
+        return Replayed(self.corrections)
+
     def _relative_ms(self, at_s: float) -> int | None:
         """Return by how much longer the picture is under way; None where that is not known, or nothing new came."""
         sound, picture = self._clocks

@@ -26,6 +26,7 @@ from rtcprobe.link.hop import Fate
 __all__ = ["Achieved", "Counted", "Tally", "achieved"]
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,11 +87,11 @@ class Tally:
         self._marked += fate.marked
         self._corrupted += fate.dropped == "corrupt" or any(bit is not None for bit in fate.corrupt)
 
-    def add_many(self, offer_s: Floats, sizes: Sequence[int], arrival_s: Floats, drops: Counter[str]) -> None:
+    def add_many(self, offer_s: Floats, sizes: Ints, arrival_s: Floats, drops: Counter[str]) -> None:
         """Count packets of which at most one whole copy came, NaN where none did; ``drops`` says why."""
         self._offered_s.frombytes(offer_s.tobytes())
         self._arrival_s.frombytes(arrival_s.tobytes())
-        self._bytes.extend(sizes)
+        self._bytes.frombytes(sizes.astype(np.uint32).tobytes())
         self._drops += drops
 
     def delays_s(self) -> npt.NDArray[np.float64]:

@@ -238,6 +238,8 @@ def _pieces(chunks: Iterable[Chunk]) -> dict[int, Sequence[int]]:
         if not chunk.begins or chunk.number is None:
             continue
         pieces = [tsn]
+        # Fragments of one message have TSNs in sequence (RFC 9260 §6.9): where
+        # one is unknown, nothing is said of the message.
         while not known[pieces[-1]].ends and (pieces[-1] + 1) % _CYCLE in known:
             pieces.append((pieces[-1] + 1) % _CYCLE)
         if known[pieces[-1]].ends:

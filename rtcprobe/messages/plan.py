@@ -102,6 +102,7 @@ class MessagePlan:
                 raise BadInputError(
                     f"size {size_bytes}B is impossible", f"give {SMALLEST_BYTES}B to {LARGEST_BYTES // 1024}KiB"
                 )
+        # An OPEN has one word for either, and its type says which it is (RFC 8832 §5.1).
         if self.max_retransmits is not None and self.max_lifetime_s is not None:
             raise BadInputError(
                 f"max_retransmits {self.max_retransmits} and max_lifetime {format_duration(self.max_lifetime_s)} "
@@ -141,6 +142,7 @@ class MessagePlan:
         expected = lasts_s * self.rate_hz
         if self.spread == "even":
             first = float(chance.random())
+            # One more than are expected, for the first may be due at once; what lies beyond the end is cut below.
             instants = (first + np.arange(int(expected) + 1)) / self.rate_hz
         else:
             # Ten standard deviations more than are expected: all that a Poisson process can have in that time.

@@ -54,6 +54,7 @@ def read_message(data: object) -> Read:
         size_bytes = len(data.encode("utf-8", errors="replace"))
     else:
         return Read(None, 0, "malformed")
+    # Wherever it was cut, a message of ours begins with its header: without it there is no number to blame.
     header = _HEADER.match(data)
     if header is None:
         return Read(None, size_bytes, "malformed")
@@ -69,4 +70,5 @@ def number_in(piece: bytes) -> int | None:
 
 
 def _check(number: int, filler: str) -> int:
+    # Of the number as well: a digit that was damaged must not make a message another one.
     return zlib.crc32(f"{number:07x}{filler}".encode("utf-8", errors="replace"))

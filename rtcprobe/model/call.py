@@ -98,8 +98,10 @@ def place(plan: Plan, seed: np.random.SeedSequence, chance: np.random.SeedSequen
     phases = np.random.Generator(np.random.PCG64(phase_seed)).random(len(parties)).tolist()
     phase_of = dict(zip(parties, phases, strict=True))
     met = [two for two in combinations(parties, 2) if plan.heard(*two) or plan.heard(*two[::-1])]
+    # Two for each who meet, by pair: what one connection draws does not depend on how many there are.
     children = iter(chance.spawn(2 * len(met)))
     pairs = [_Pair.of(plan, *two, seeds, phase_of, next(children), next(children)) for two in met]
+    # All pairs shake hands before anybody asks whether one failed: their packets are in the links in any case.
     failed = [why for why in [pair.shake() for pair in pairs] if why is not None]
     if not failed:
         _talk(pairs, patient=plan.protection.nack)
@@ -198,6 +200,7 @@ class _Pair:
         """Let both speak from ``now_s`` on, until they have said all."""
         self.caller.talk(now_s)
         self.callee.talk(now_s)
+        # The end moves: with NACK a mouth's last packet is known only when it has left.
         self.agenda.until(self._said_s)
         for line in (self.there, self.back):
             line.settle(self._said_s())

@@ -134,6 +134,7 @@ def _problem(question: Question, cells: Floats) -> Problem:
     regions, edges = [group.region for group in question.groups], question.edges
     return Problem(
         reach=np.array([[question.round_trip_s(region, edge) / 2 for edge in edges] for region in regions]),
+        # Between an edge and itself nothing is passed, though two hosts of one region have a round trip of their own.
         legs=np.array([[0.0 if a == b else question.round_trip_s(a, b) / 2 for b in edges] for a in edges]),
         weights=np.array([group.share for group in question.groups]),
         cells=cells,

@@ -30,6 +30,8 @@ Floats = npt.NDArray[np.float64]
 
 ROUND_TRIPS_S: Final = (0.010, 0.160)
 """Near and far: what a call takes beside the backbone is asked at both."""
+# Warm signalling and one join, for only what is heard counts; three calls, as the phase of a playout to its packets is
+# chance.
 _CALL: Final = """
 name: placement
 caller: {region: frankfurt, access: ACCESS_A}

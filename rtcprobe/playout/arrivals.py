@@ -82,24 +82,24 @@ class Arrivals(Sequence[Arrival]):
     @classmethod
     def of(
         cls,
-        at_s: Sequence[float],
-        sequences: Sequence[int],
-        timestamps: Sequence[int],
-        payloads: Sequence[int] | Sequence[bytes],
+        at_s: npt.NDArray[np.float64],
+        sequences: npt.NDArray[np.int64],
+        timestamps: npt.NDArray[np.int64],
+        payloads: npt.NDArray[np.int64] | Sequence[bytes],
         payload_type: int,
         *,
         likely: Sequence[bytes | None],
     ) -> Arrivals:
-        """Return packets given as columns, in their order; a payload that is in ``likely`` may be its place there."""
+        """Return packets given as columns, in their order; payloads that are all in ``likely`` may be places there."""
         out = cls(likely=likely)
-        out._at_s.extend(at_s)
-        out._sequence.extend(sequences)
-        out._timestamp.extend(timestamps)
+        out._at_s.frombytes(at_s.tobytes())
+        out._sequence.frombytes(sequences.astype(np.uint16).tobytes())
+        out._timestamp.frombytes(timestamps.astype(np.uint32).tobytes())
         out._type.frombytes(bytes((payload_type,)) * len(at_s))
-        for payload in payloads:
-            if isinstance(payload, int):
-                out._place.append(payload)
-            else:
+        if isinstance(payloads, np.ndarray):
+            out._place.frombytes(payloads.astype(np.int32).tobytes())
+        else:
+            for payload in payloads:
                 out._keep(payload)
         return out
 

@@ -166,18 +166,10 @@ def gaps(trace: NetEqTrace) -> tuple[list[int], list[int]]:
     before the first sound is no gap.
     """
     normal, expand, merge, muted = (trace.words.index(word) for word in ("normal", "expand", "merge", "muted"))
-    late: list[int] = []
-    lost: list[int] = []
-    length, begun = 0, False
-    for operation in trace.operations.tolist():
-        # Before the first sound ``begun`` is nought, and so is what is added: the wait for the first packet
-        # is no gap.
-        if operation in (expand, muted):
-            length += begun
-            continue
-        if length and operation == normal:
-            late.append(length)
-        elif length and operation == merge:
-            lost.append(length)
-        length, begun = 0, True
+    # Between two ticks that played something lies the gap that the later one ended; before the first
+    # that did, the wait for the first packet is none.
+    operations = trace.operations
+    played = np.flatnonzero((operations != expand) & (operations != muted))
+    lengths, ended = np.diff(played) - 1, operations[played[1:]]
+    late, lost = (lengths[(lengths > 0) & (ended == by)].tolist() for by in (normal, merge))
     return late, lost

@@ -42,8 +42,8 @@ from rtcprobe.playout.base import BLOCK_SAMPLES
 from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.probe.beforehand import check_target
 from rtcprobe.probe.harness import LIMIT_S
+from rtcprobe.probe.pictures import Pictures
 from rtcprobe.probe.placing import Attempt, Placing
-from rtcprobe.probe.seeing import Pictures
 from rtcprobe.probe.setup import call_setup
 from rtcprobe.probe.sweeping import unwalked
 from rtcprobe.result import Clock

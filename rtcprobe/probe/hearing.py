@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rtcprobe.audio.opus import SAMPLE_RATE_HZ
 from rtcprobe.audio.wav import wav_file
@@ -12,18 +13,20 @@ from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import Call
 from rtcprobe.call.targets.base import Way as PeerWay
 from rtcprobe.hearing.ears import Ear
-from rtcprobe.hearing.lips import LipSync
 from rtcprobe.hearing.played import PlayedEar, played_ear
 from rtcprobe.hearing.playing import first_audio_s
 from rtcprobe.hearing.pooled import CallAccount
 from rtcprobe.hearing.speech import Voices
 from rtcprobe.probe.placing import Attempt
-from rtcprobe.probe.seeing import first_pictures
+from rtcprobe.probe.seeing import watched
 from rtcprobe.recording import Came, Said
 from rtcprobe.result import Join, Retransmission
 from rtcprobe.scenario import Scenario
 from rtcprobe.timeline import Cost, Stop, phases, price
 from rtcprobe.ways import Way
+
+if TYPE_CHECKING:
+    from rtcprobe.hearing.lips import LipSync
 
 __all__ = ["Joined", "Listened", "RoundTrip", "hear_call", "judge_join"]
 
@@ -170,7 +173,12 @@ def _mark_firsts(
         if heard_s is not None:
             # Of several talkers, whoever was heard first.
             marks[way.listener]["first_audio"] = min(heard_s, marks[way.listener].get("first_audio", heard_s))
-        first = first_pictures(call, way.listener, scenario, outside=outside)
+        seen_on = watched(call, way.listener, outside=outside)
+        if not seen_on:
+            continue
+        from rtcprobe.probe.pictures import first_pictures  # noqa: PLC0415 - 30 modules, of which sound needs none
+
+        first = first_pictures(seen_on, scenario)
         marks[way.listener] |= {name: at_s - way.listener.timeline.begun_s for name, at_s in first.marks_s.items()}
         if way.listener is joiner:
             asked = dict(first.asked)

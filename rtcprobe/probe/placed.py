@@ -13,11 +13,11 @@ from rtcprobe.call.targets.base import CallSetup
 from rtcprobe.hearing.speech import Voices
 from rtcprobe.playout.base import BLOCK_S
 from rtcprobe.probe import stalls
-from rtcprobe.probe.conversing import Spoke, spoke_in
 from rtcprobe.probe.hearing import Listened
 from rtcprobe.probe.messaging import Exchanged, exchanged
 from rtcprobe.probe.placing import Attempt
 from rtcprobe.probe.seeing import Looking, Watched, watched
+from rtcprobe.probe.spoke import Spoke, spoke_in
 from rtcprobe.recording import Said
 from rtcprobe.scenario import Cue
 from rtcprobe.ways import Leg, Way

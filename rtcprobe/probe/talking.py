@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,16 +15,19 @@ from rtcprobe.errors import BadInputError
 from rtcprobe.hearing.pooled import CallAccount, pooled
 from rtcprobe.hearing.speech import Voices
 from rtcprobe.probe import stalls
-from rtcprobe.probe.conversing import Conversing
 from rtcprobe.probe.hearing import hear_call
 from rtcprobe.probe.messaging import Messages
 from rtcprobe.probe.notes import Notes
 from rtcprobe.probe.placed import Placed, modelled, of_stack
 from rtcprobe.probe.placing import Attempt, afresh
-from rtcprobe.probe.seeing import Pictures
+from rtcprobe.probe.seeing import NoPictures
 from rtcprobe.probe.stalls import Voided
 from rtcprobe.result import Account, Engine, Happening, LinkReport, PlacedCall, Progress
 from rtcprobe.ways import Leg, Way
+
+if TYPE_CHECKING:
+    from rtcprobe.probe.conversing import Conversing
+    from rtcprobe.probe.pictures import Pictures
 
 __all__ = ["CALL_ATTEMPTS", "Talking"]
 
@@ -39,7 +42,7 @@ class Talking:
     notes: Notes
     engine: Engine
     voices: Voices
-    pictures: Pictures
+    pictures: Pictures | NoPictures
     messages: Messages
     wav_dir: Path | None
     voided: Voided

@@ -22,9 +22,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from rtcprobe.runtime.dialing import DIALER
 from rtcprobe.runtime.meanwhile import Meanwhile, Rehearsal
 from rtcprobe.runtime.network import HOST
-from rtcprobe.runtime.transports import DIALER
 
 __all__ = ["RealEventLoop", "taking", "work_s"]
 

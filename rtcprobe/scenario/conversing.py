@@ -13,7 +13,6 @@ from typing import Any, Final
 from rtcprobe.audio.detector import DETECTORS
 from rtcprobe.conversation import AgentPlan, Conversation, Line, parse_level, parse_when
 from rtcprobe.conversation.plan import Kind, parse_interruption, parse_noise
-from rtcprobe.conversation.utterances import check_voice, sound_of_words
 from rtcprobe.errors import BadInputError
 from rtcprobe.scenario.keys import quantity, record, text, written
 from rtcprobe.units import parse_duration
@@ -120,6 +119,8 @@ def conversation_of(written: Mapping[str, Any], folder: Path) -> Conversation:
     Raises:
         BadInputError: a line that is none or several, a cue that does not go with it, what cannot be said.
     """
+    from rtcprobe.conversation.utterances import check_voice, sound_of_words  # noqa: PLC0415 - most have none
+
     lines = []
     for number, each in enumerate(written["lines"]):
         try:

@@ -6,10 +6,9 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rtcprobe.audio.marker import SLOT_S, trains
-from rtcprobe.conversation import Conversation
 from rtcprobe.errors import BadInputError
 from rtcprobe.ice import IceSettings
 from rtcprobe.link import Border, LinkSpec, backbone, border_warnings
@@ -22,6 +21,9 @@ from rtcprobe.units import format_duration
 from rtcprobe.verdict.budgets import Budget
 from rtcprobe.verdict.sides import PROSE
 from rtcprobe.ways import BOTH_WAYS, Leg, Medium, Way
+
+if TYPE_CHECKING:
+    from rtcprobe.conversation import Conversation
 
 __all__ = [
     "CallPlan",

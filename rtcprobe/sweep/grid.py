@@ -88,6 +88,8 @@ class Grid:
             settings = (*self.settings, *(f"{axis}={value}" for axis, value in point))
             job = Job(scenario=self.scenario, settings=settings, engine=self.engine)
             try:
+                # Read here as a worker will read it: what cannot be meant is told
+                # before the first call, with its place in the grid.
                 plan = job.plan()
                 _refuse(plan, self.engine)
             except BadInputError as error:

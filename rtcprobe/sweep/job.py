@@ -40,6 +40,7 @@ def done(task: Task) -> dict[str, Any]:
 def _figures(result: Result) -> Mapping[str, float | None]:
     import numpy as np  # noqa: PLC0415 - whoever only hands jobs out need not pay for it
 
+    # A join that heard nothing is counted as failed and is in no percentile: it took no time, it took for ever.
     joins = [each.first_audio_s for each in result.join.attempts]
     heard_s = [each for each in joins if each is not None]
     ways = list(result.mouth_to_ear.values())

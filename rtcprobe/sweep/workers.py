@@ -103,6 +103,7 @@ def _is_done(future: Future[Row]) -> bool:
 
 
 def _leave_interruptions_to_the_client() -> None:
+    # Ctrl-C reaches every process of the terminal's group (termios(3)): the client alone decides what becomes of jobs.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

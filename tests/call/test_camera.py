@@ -9,8 +9,9 @@ import pytest
 from aiortc.rtp import unpack_remb_fci
 from calls import call, setup
 
-from rtcprobe.call.camera import Camera, came_video
+from rtcprobe.call.camera import Camera
 from rtcprobe.call.targets.loopback import ROUTES
+from rtcprobe.call.watching import came_video
 from rtcprobe.hearing.eyes import see
 from rtcprobe.link import Delay, Limit, LinkSpec, LossTrace, Rate
 from rtcprobe.picture.film import Film, Place

@@ -11,7 +11,7 @@ import pytest
 
 from rtcprobe.errors import BadInputError
 from rtcprobe.probe import run_probe
-from rtcprobe.probe.seeing import Pictures
+from rtcprobe.probe.pictures import Pictures
 from rtcprobe.report.html import render_report
 from rtcprobe.result import Result
 from rtcprobe.scenario import find_scenario, parse_scenario

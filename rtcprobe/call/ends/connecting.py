@@ -8,22 +8,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 from aiortc import RTCSessionDescription
 
 from rtcprobe.audio.protection import Protection
 from rtcprobe.call.channel import Carries
-from rtcprobe.call.claims import Claims
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.transceiver import Transceiver
 from rtcprobe.ice import IceServer
 from rtcprobe.runtime import aiortc_seam, dtls_seam, express_seam, ice_seam, media_seam, negotiation
-from rtcprobe.runtime.gathering import Gathering
 from rtcprobe.runtime.network import Host, acting_as
 from rtcprobe.runtime.real import taking
 from rtcprobe.runtime.transport_cc_seam import TransportCc
 from rtcprobe.runtime.wiretap import WireTap
 from rtcprobe.timeline import Side, Timeline, Wait, flight_waits
+
+if TYPE_CHECKING:  # of calls to servers, and to agents, alone
+    from rtcprobe.call.claims import Claims
+    from rtcprobe.runtime.gathering import Gathering
 
 __all__ = ["Connecting"]
 

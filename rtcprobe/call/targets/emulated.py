@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from rtcprobe.call.camera import first_pictures
 from rtcprobe.call.member import Member
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.script import absent, silent
@@ -25,6 +24,7 @@ from rtcprobe.call.targets.base import CallSetup, Route, Trouble, Way
 from rtcprobe.call.targets.blame import by_timers
 from rtcprobe.call.targets.course import Course
 from rtcprobe.call.targets.endings import HANG_UP_TIMEOUT_S, OVERTIME_S, all_of, bounded
+from rtcprobe.call.watching import first_pictures
 from rtcprobe.errors import MeasurementError
 from rtcprobe.link import Link, Path
 from rtcprobe.messages import Due

@@ -183,6 +183,7 @@ def _address(plan: TargetPlan) -> tuple[str, str, int | str | None]:
             raise BadInputError(f"{place} names no plugin we can call", cure)
         # Janus numbers rooms unless it is run with ``string_ids``: then they are names, which a URL may have to escape.
         room = int(last) if last.isascii() and last.isdigit() else unquote(last)
+    # What stands before the plugin is where the API is behind a proxy; else Janus' own place.
     path = "/".join(["", *base]) or (HTTP_BASE if url.scheme.startswith("http") else "/")
     return str(url.copy_with(path=path)), plugin, room
 

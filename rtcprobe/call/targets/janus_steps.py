@@ -76,6 +76,7 @@ class JanusSteps(OutsideEnds):
     async def attach(self, peer: Peer, plugin: str, on_gone: Callable[[str], None]) -> tuple[JanusSession, JanusHandle]:
         """Return a session of ``peer``'s own with a handle of ``plugin``; marks every step."""
         api = self.api
+        # A client of its own for each session, as each is another user's: connections are not shared between them.
         client = self.new_client(peer, ca_file=api.ca_file)
         session = JanusSession(client, api.url, api_secret=api.secret, token=api.token)
         session.on_gone = on_gone
@@ -158,6 +159,7 @@ class VideoRoomSteps(JanusSteps):
             except JanusRefusalError as refusal:
                 if refusal.code != NO_SUCH_FEED or asked_s - begun_s > FEED_LIMIT_S:
                     raise
+                # Kept, though it is asked again: a join that runs out of time meanwhile says what the server answered.
                 self.refused(peer, refusal)
                 await asyncio.sleep(FEED_AGAIN_S)
                 continue

@@ -28,7 +28,6 @@ from typing import Any
 
 import numpy as np
 
-from rtcprobe.call.camera import first_pictures
 from rtcprobe.call.live import LiveTrack
 from rtcprobe.call.peer import Media, Peer
 from rtcprobe.call.targets import access
@@ -37,6 +36,7 @@ from rtcprobe.call.targets.endings import said_all
 from rtcprobe.call.targets.last_words import gone, last_packets
 from rtcprobe.call.targets.outside_ends import OutsideEnds
 from rtcprobe.call.transceiver import PictureWanted, SoundWanted
+from rtcprobe.call.watching import first_pictures
 from rtcprobe.runtime.edge import Edge
 from rtcprobe.runtime.streams import Line
 from rtcprobe.timeline import OUTSIDE_ORDER, Side

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from rtcprobe.call.description import read_description
 from rtcprobe.call.http import tls_context
 from rtcprobe.call.peer import Peer
-from rtcprobe.call.sdp import read_description
 from rtcprobe.call.targets.base import CallSetup, Route
 from rtcprobe.call.targets.endings import HANG_UP_TIMEOUT_S
 from rtcprobe.call.targets.outside_steps import OutsideSteps

@@ -74,6 +74,8 @@ class RoomCall(RoomCourse):
             Way(WayName.of(talker.name, who.name), talker.published[0], who.heard[talker.name][0])
             for talker in self.attendees.values()
             for who in self.attendees.values()
+            # By the first connections there were: ways are told in one order from
+            # beginning to end, whoever comes and goes.
             if talker.published and talker.name in who.heard
         ]
 

@@ -57,6 +57,7 @@ class PageEnds(Course):
         far, signals = ("callee", "server") if own else ("target", "target")
         # Four a page, whether or not its signalling has lines of its own: seeds do not depend on the kind of page.
         seeds = network_seed.spawn(4 * len(names))
+        # Its URL is known when it is served (``page_call.prepare``).
         plans = plans or (PagePlan(url="", hosts=("localhost",), generates=generates),)
         executable = find_chromium(browser)
         self.pages = []

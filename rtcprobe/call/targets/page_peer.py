@@ -15,9 +15,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from rtcprobe.call.camera import Camera, came_video
+from rtcprobe.call.camera import Camera
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.transceiver import PictureWanted, Sound
+from rtcprobe.call.watching import came_video
 from rtcprobe.hearing.looking import look
 from rtcprobe.picture.film import Reel
 from rtcprobe.picture.settings import VideoCodec

@@ -142,6 +142,7 @@ class RoomHooks(OutsideEnds):
 
         One to a mixer can be made whoever talks.
         """
+        # At a mixer the connection of one who waits is made at once, muted: it is the one that it hears over.
         waits = goes_on_stage(who.name, self.setup.cues) and self.apart
         out = [] if who.publishing is None or waits else [who.publishing]
         out += [peer for talker, peer in who.hearing.items() if not self.apart or self.is_talking(talker)]

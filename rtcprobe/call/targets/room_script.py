@@ -127,6 +127,7 @@ class RoomPerformance:
 
     def _to_come(self) -> bool:
         """Return whether somebody may still come, or come back."""
+        # By count and not by name: whoever came twice has two cues for it.
         joined = sum(cue.does == "join" for _, cue in self.happened)
         return joined < sum(cue.does == "join" for cue in self._course.setup.cues)
 

@@ -281,10 +281,13 @@ def _written(offer: Sdp, target: SdpHttpTarget) -> dict[str, Any]:
     """Return the offer as the body of a request."""
     if target.body == "sdp":
         return {"body": offer.text, "content_type": _SDP}
+    # Only here, where the request is made: a result shows the fields as they were written.
     fields = _revealed(target.fields)
     if target.body == "json":
         written = json.dumps({"sdp": offer.text, "type": offer.kind, **fields})
         return {"body": written, "content_type": "application/json"}
+    # OpenAI's form has the description beside a ``session`` of JSON: text
+    # stays text, anything else is JSON of its own type.
     others = {
         name: ("text/plain", value) if isinstance(value, str) else ("application/json", json.dumps(value))
         for name, value in fields.items()

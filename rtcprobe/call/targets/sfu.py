@@ -177,6 +177,7 @@ def make_target(plan: TargetPlan) -> SfuTarget:
         if value not in known:
             raise BadInputError(f"target.{key} {value!r} is not known", did_you_mean(value, list(known)))
     service_s, throttle_s = _duration(plan, "service", 0.0), _duration(plan, "pli_throttle", PICTURE_THROTTLE_S)
+    # Where they are not written, 1 passes the check below; of ``last_n`` it is then left out again.
     workers, last_n = plan.options.get("workers", 1), plan.options.get("last_n", 1)
     for key, count in (("workers", workers), ("last_n", last_n)):
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:

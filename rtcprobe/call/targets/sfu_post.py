@@ -80,6 +80,7 @@ class Post:
 
     def wanted(self, party: str) -> ChannelWanted | None:
         """Return what goes over a new connection of a party; None where nothing does, or it has another for that."""
+        # A second connection beside the first carries no messages (rule 2); one after it does, and counts on.
         found, lines = self._members[party].messages(self._members.values()), self._lines[party]
         if found is None or not lines:
             return found

@@ -76,6 +76,8 @@ class Seat:
 
     def section(self, talker: str) -> Sound:
         """Return where it hears ``talker``: its own section is the first, where it has one."""
+        # Sections stand as ``Member.join`` made them: its own sound, then one
+        # of each talker in the order of ``listens_to``.
         heard = [each for each in self.peer.sections if isinstance(each, Sound)]
         return heard[self.publishes + self.listens_to.index(talker)]
 
@@ -86,6 +88,8 @@ class Seat:
 
     def picture(self, talker: str) -> Picture | None:
         """Return where it sees ``talker``; None where that has no camera."""
+        # By the server's sections, for not every talker has a camera: its outlets
+        # of pictures stand as the party's sections do.
         outlets = [each.talker for each in self.leg.sections if isinstance(each, PictureOutlet)]
         seen = [each for each in self.peer.pictures if each.track is None]
         return dict(zip(outlets, seen, strict=True)).get(talker)

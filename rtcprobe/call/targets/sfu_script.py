@@ -135,6 +135,7 @@ class SfuPerformance:
         member.there = True
         seats = self._seated(member)
         if not seats:
+            # One of the audience listens over this seat; going on stage takes another, where the scenario wants it so.
             later = call.plan.new_connection and goes_on_stage(member.name, call.setup.cues)
             again = call.room.take_seat(member.name, publishes=not later)
             seats = [] if again is None else [again]

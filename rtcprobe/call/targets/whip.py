@@ -263,6 +263,7 @@ def _urls(plan: TargetPlan) -> tuple[Address, Address]:
         # A query belongs behind the path: ``?stream=7`` must not end up before the appended word.
         path, question, query = rest.partition("?")
         written = [f"{path.rstrip('/')}/{word}{question}{query}" for word in ("whip", "whep")]
+    # The scheme without TLS is the target's own word: of a URL's two addresses none can have another.
     first, second = (_written(f"{scheme}://{each}", "target") for each in written)
     return first, second
 

@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from rtcprobe.call import faults
+from rtcprobe.call.description import read_description
 from rtcprobe.call.http import HttpClient, Reply
 from rtcprobe.call.peer import Peer
-from rtcprobe.call.sdp import read_description
 from rtcprobe.call.session import Rights, Session
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.targets import plain
@@ -152,6 +152,8 @@ class WhipSteps(OutsideEnds):
             self.mark(peer, "offer_sent")
             reply = await self._post(peer, client, rights, offer.text, publishing=publishing)
             session = self._keep(peer, client, reply, rights)
+            # A WHEP server may want to make the offer itself
+            # (draft-ietf-wish-whep): it does so in the body of this refusal.
             if reply.status == 406:
                 await self._answer(peer, session, reply.text())
                 return
@@ -195,6 +197,7 @@ class WhipSteps(OutsideEnds):
                 self.said(peer, conflicts=asked)
                 self.refused(peer, refusal)
                 await asyncio.sleep(_retry_s(reply.headers.get("retry-after")))
+            # Asked again while the wait would still be within the patience for that status, each time twice as late.
             elif reply.status in _NOT_YET_S and asked_s + wait_s - begun_s < _NOT_YET_S[reply.status]:
                 self.refused(peer, refusal)
                 await asyncio.sleep(wait_s)
@@ -262,6 +265,7 @@ def candidates_fragment(offer: Sdp, candidates: Sequence[str], *, last: bool = T
     """
     found = read_description(offer.text, "our offer")
     section = found.audio()[0]
+    # A fragment names its section and its ICE session, and nothing else of it (RFC 8840 §9).
     kept = [line for line in section if line.startswith(("a=mid:", "a=ice-ufrag:", "a=ice-pwd:"))]
     group = [line for line in found.session if line.startswith("a=group:BUNDLE")]
     lines = [*group, section[0], *kept, *(f"a={each}" for each in candidates)]

@@ -153,7 +153,7 @@ class UnderrunOptimizer:
         since = self._since_tick
         if since is None:
             return 0
-        count = int(np.searchsorted(ticks, since + _RESAMPLE_MS // TICK_MS, side="right"))
+        count = int(ticks.searchsorted(since + _RESAMPLE_MS // TICK_MS, side="right"))
         if count:
             self._worst_ms = max(self._worst_ms, int(late_ms[:count].max()))
         return count
