@@ -120,6 +120,7 @@ def code(text: str) -> str:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: int | None = None) -> str:
     """Return a table; columns from ``numbers`` on (all after the first where not told) are set flush right."""
+    # GFM's delimiter row (§4.10): "---:" sets a column flush right.
     first = len(head) if numbers is None else numbers
     lines = [head, ["---" if index < first else "---:" for index in range(len(head))], *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
@@ -168,6 +169,7 @@ def _figures(result: Result) -> str:
     parts = [] if not attempts and result.engine == "model" else [joining]
     middle, last = typical(attempts), slowest(attempts)
     if middle is not None and last is not None:
+        # In the order of the typical one; a phase that only the slowest had comes last.
         phases = dict.fromkeys([*middle.phases, *last.phases])
         rows = [[_name(name), *(milliseconds(each.phases.get(name)) for each in (middle, last))] for name in phases]
         rows.append(["**total**", milliseconds(middle.first_audio_s), milliseconds(last.first_audio_s)])
