@@ -14,7 +14,7 @@ from rtcprobe.report.cases import unjudged_reasons
 from rtcprobe.report.ears import latest_ways
 from rtcprobe.report.lead import goal_sentence, lead
 from rtcprobe.report.messages import message_rows, message_way
-from rtcprobe.report.room import facts, figure_rows
+from rtcprobe.report.room import facts, figure_rows, group_named
 from rtcprobe.report.sentences import arrow, attribution, bounds, figure, interval, milliseconds, slowest, typical
 from rtcprobe.report.sights import sight_rows, spoken_way
 from rtcprobe.report.turns import COLUMNS, conversation, turn_rows
@@ -87,11 +87,11 @@ def _room(result: Result) -> list[str]:
         found = matrix(result, most=_MOST_COLUMNS)
         heads = [each.name for each in found.columns]
         rows = [
-            [f"**{plain(row.name)}**", *(_pair(found.cells.get((row.name, head))) for head in heads)]
+            [f"**{plain(group_named(row.name))}**", *(_pair(found.cells.get((row.name, head))) for head in heads)]
             for row in found.rows
         ]
         title = say("speaks ↓, hears →, p50 ms")
-        parts.append(table([title, *map(plain, heads)], rows, numbers=1))
+        parts.append(table([title, *(plain(group_named(head)) for head in heads)], rows, numbers=1))
         parts += [f"- {plain(name)}: {plain(told)}" for name, told in facts(result, result.room)] + [""]
     if result.named:
         heads = [say("In {service}'s words", service=str(result.settings.get("figures", ""))), "", say("definition")]
