@@ -89,7 +89,7 @@ class Spoken:
         spoken: what is not heard here cannot be heard in the call.
         """
         decoder = self.rehearsal.decoder(conceals=False)
-        pcm = np.concatenate([decoder.decode(payload) for payload in self.opening])
+        pcm, _ = decoder.decode_many(list(self.opening))
         markers = self.train.markers(min(len(pcm) / SAMPLE_RATE_HZ, self.duration_s))
         heard = listen(pcm, 0.0, self.train, markers, advance_s=self.advance_s)
         errors = np.abs(heard.delays_s - self.look_ahead_s)
