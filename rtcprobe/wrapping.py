@@ -31,7 +31,7 @@ def unwrapped(value: Number, near: int, bits: int) -> Number:
     return near + ahead - cycle * (ahead > cycle // 2)
 
 
-def counted_on(values: npt.NDArray[np.unsignedinteger], bits: int) -> Ints:
+def counted_on(values: npt.NDArray[np.integer], bits: int) -> Ints:
     """Return counters of ``bits`` bits counted on beyond their wraps, each nearest to the one before; shape kept."""
     wide = values.astype(np.int64)
     if not len(wide):

@@ -28,6 +28,7 @@ from rtcprobe.capture.stream import Packets, Stream
 from rtcprobe.errors import BadInputError
 from rtcprobe.picture.settings import VIDEO_HZ
 from rtcprobe.playout.frames import FrameReceiver, VideoPacket, make_receiver
+from rtcprobe.wrapping import unwrapped
 
 __all__ = ["SeenStream", "Viewed", "retransmissions", "seen"]
 
@@ -211,7 +212,7 @@ def _with_resent(packets: Packets, rtx: Stream | None) -> tuple[Packets, int]:
     anchor = int(packets.timestamp[0])
     for place in np.flatnonzero(again.size > _TAGS_BYTES).tolist():
         # The time of the repeat nearest to the stream's own, for either may count on beyond 32 bits.
-        at = anchor + (int(again.timestamp[place]) - anchor + 2**31) % 2**32 - 2**31
+        at = unwrapped(int(again.timestamp[place]), anchor, 32)
         fits = np.flatnonzero(free & (low <= at) & (at <= high))
         if len(fits):
             # The last of a frame has its marker; of the others the first that is missing was asked for first.

@@ -19,6 +19,7 @@ __all__ = ["EXIT_CODES", "INTERRUPTED", "complain", "console", "language_option"
 
 # Columns below which rich's tables come apart; nobody reads on such a terminal.
 _NARROWEST = 20
+# What a width that is too small, or none at all, stands for.
 _USUAL = 80
 
 INTERRUPTED = "130 interrupted (143 by SIGTERM, 129 by SIGHUP)"

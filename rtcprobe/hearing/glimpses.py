@@ -34,7 +34,7 @@ from rtcprobe.picture.settings import VIDEO_HZ
 from rtcprobe.playout.frames.figures import Freezes
 from rtcprobe.playout.frames.micros import SECOND
 from rtcprobe.recording import Departure, Filmed, Glimpse, Looked
-from rtcprobe.wrapping import RTP_CYCLE
+from rtcprobe.wrapping import RTP_CYCLE, unwrapped
 
 __all__ = ["see_glimpses"]
 
@@ -192,8 +192,7 @@ def _numbers_by_time(filmed: Filmed, sent: Mapping[int, _Sent]) -> dict[int, int
         return {}
     frames = list(sent.values())
     first = frames[0].timestamp
-    # Steps from the first frame, nearest to nought of all that the wrapped numbers allow.
-    ticks = [((each.timestamp - first + (1 << 31)) % RTP_CYCLE - (1 << 31)) / VIDEO_HZ for each in frames]
+    ticks = [unwrapped(each.timestamp - first, 0, 32) / VIDEO_HZ for each in frames]
     stamps_s: npt.NDArray[np.float64] = np.array(ticks)
     before = np.searchsorted(filmed.at_s, [each.first_s for each in frames], side="right") - 1
     # Packets that left before anything was filmed are of what the encoder had held back: no frame of ours.

@@ -22,11 +22,9 @@ from rtcprobe.runtime import media_seam, negotiation
 from rtcprobe.runtime.forwarding_seam import Outgoing
 from rtcprobe.runtime.network import Network
 from rtcprobe.units import RTP_CLOCK_HZ
+from rtcprobe.wrapping import unwrapped
 
 __all__ = ["Booth", "MixingRoom"]
-
-# Half of the 16 bits of a number: what is farther ahead is behind.
-_HALF = 1 << 15
 
 
 class MixingRoom:
@@ -122,9 +120,7 @@ class Booth(Transceiver):
             self._room.mixer.begin(self.party)  # numbers of a new connection say nothing of those of one before
             self._latest = sequence + (1 << 16)  # what was sent before the first that came is no less than nought
             return self._latest
-        # The signed distance from the newest number, within half the circle: a
-        # late packet counts back, a wrap counts on.
-        number = self._latest + (((sequence - self._latest + _HALF) & 0xFFFF) - _HALF)
+        number = unwrapped(sequence, self._latest, 16)
         self._latest = max(self._latest, number)
         return number
 

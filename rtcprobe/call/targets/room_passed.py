@@ -18,10 +18,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from rtcprobe.call.peer import UNDER_WAY_S, Peer
-from rtcprobe.call.targets.stints import CYCLE, base_of, whole, within
+from rtcprobe.call.targets.stints import base_of, whole, within
 from rtcprobe.hearing.relate import related
 from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.recording import Came, Said
+from rtcprobe.wrapping import RTP_CYCLE
 
 if TYPE_CHECKING:
     from rtcprobe.call.targets.room_hooks import Attendee
@@ -63,9 +64,9 @@ def came_of(first: Came, talker: Attendee, listener: Attendee) -> Came:
             continue
         # A connection may have carried the talker's first and second stay; it is set on the one it overlapped longest.
         said, found = max(own, key=lambda each: _together_s(each[0], each[1]))
-        shift = (base - base_of(said)) % CYCLE
+        shift = (base - base_of(said)) % RTP_CYCLE
         for at_s, packet in found:
-            stamp = (packet.timestamp + shift) % CYCLE
+            stamp = (packet.timestamp + shift) % RTP_CYCLE
             arrivals.add(at_s, packet.sequence, stamp, packet.payload, packet.payload_type)
     return replace(first, arrivals=arrivals, agreed=heard[0].negotiated if heard else first.agreed)
 

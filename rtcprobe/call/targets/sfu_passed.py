@@ -21,12 +21,12 @@ from rtcprobe.call.targets.stints import base_of, whole, within
 from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.recording import Came, Departure, Said
 from rtcprobe.runtime.forwarding import Forwarded, Turn
+from rtcprobe.wrapping import RTP_CYCLE
 
 __all__ = ["Passed"]
 
-# RTP timestamps (RFC 3550 §5.1): what lies less than half the cycle ahead of another came after it.
-_CYCLE = 1 << 32
-_HALF = 1 << 31  # RFC 1982 §3.2: what serial numbers of 32 bits can tell before from after by
+# What lies less than half the cycle ahead of another came after it (RFC 1982 §3.2, serial numbers of 32 bits).
+_HALF = RTP_CYCLE // 2
 
 
 class Passed:
@@ -98,7 +98,7 @@ class Passed:
             if said.departures:
                 bases[seat.peer.sound.ssrcs[0]] = base_of(said)
         first = next(iter(bases.values()), 0)
-        return {ssrc: (base - first) % _CYCLE for ssrc, base in bases.items()}
+        return {ssrc: (base - first) % RTP_CYCLE for ssrc, base in bases.items()}
 
     def _whole(self, seats: Sequence[Seat]) -> Said:
         """Return what was said over all of ``seats``, on the time base of the first that spoke."""
@@ -157,6 +157,6 @@ def _before(timestamp: int, turns: Sequence[Turn], shifts: Mapping[int, int]) ->
     """Return the timestamp that a packet had when it left its talker, on the time base of the first source."""
     # The latest turn that began at or before this timestamp is the one whose source it is of.
     for turn in reversed(turns):
-        if (timestamp - turn.first) % _CYCLE < _HALF:
-            return (timestamp - turn.shift - shifts.get(turn.source, 0)) % _CYCLE
+        if (timestamp - turn.first) % RTP_CYCLE < _HALF:
+            return (timestamp - turn.shift - shifts.get(turn.source, 0)) % RTP_CYCLE
     return timestamp

@@ -24,6 +24,7 @@ from rtcprobe.playout.base import BLOCK_SAMPLES, Decoder
 from rtcprobe.playout.neteq.delay import DelayTarget
 from rtcprobe.playout.neteq.history import SAMPLES_PER_MS, TICK_MS, WINDOW_SAMPLES
 from rtcprobe.playout.neteq.stats import Counters
+from rtcprobe.wrapping import counted_on
 
 __all__ = ["DTX_BYTES", "Foresight"]
 
@@ -80,7 +81,7 @@ class Foresight:
         duration = durations.pop()
         if durations or duration < BLOCK_SAMPLES or any(map(decoder.has_fec, distinct)):
             return None
-        stamps = _unwrapped(columns.timestamps)
+        stamps = counted_on(columns.timestamps, 32)
         # Frames that do not lie on one grid overlap or leave parts of frames out: of such a stream nothing is
         # foreseen.
         if np.any((stamps - stamps[0]) % duration):
@@ -148,13 +149,6 @@ class Foresight:
         stamp = self.stamps[place]
         recent = bool(stamp + WINDOW_SAMPLES >= self._newest[place])
         return recent and not bool(np.any(self.stamps[oldest:place] == stamp))
-
-
-def _unwrapped(timestamps: _Column) -> _Column:
-    """Return 32-bit ``timestamps`` counted on, each as near as possible to the one before."""
-    steps = (np.diff(timestamps) + 0x80000000) % (1 << 32) - 0x80000000
-    unwrapped: _Column = np.cumsum(np.concatenate([timestamps[:1], steps]))
-    return unwrapped
 
 
 def _ticks(at_s: npt.NDArray[np.float64], start_s: float, period_s: float, index: int) -> _Column:

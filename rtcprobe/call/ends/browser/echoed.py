@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtcprobe.recording import Departure
+from rtcprobe.wrapping import RTP_CYCLE
 
 __all__ = ["there_and_back_s"]
 
@@ -32,8 +33,6 @@ _RIVAL: Final = 0.8
 """Of the agreement of the best number, what no other may reach: a turn of speech that repeats agrees with the next."""
 _COMPARED: Final = 500
 """Packets: ten seconds of those that came are compared, and as many that left are tried for the first of them."""
-# RTP timestamps have 32 bits (RFC 3550 §5.1), and differences of them are taken modulo that.
-_CYCLE: Final = 1 << 32
 
 
 def there_and_back_s(left: Sequence[Departure], came: Sequence[Departure]) -> npt.NDArray[np.float64]:
@@ -51,7 +50,7 @@ def there_and_back_s(left: Sequence[Departure], came: Sequence[Departure]) -> np
     # wrap within a call, leaving order is another one.
     gone = gone[0][order], gone[1][order], gone[2][order]
     # At most 500 offsets, of 500 packets each, asked once a call: trying them all is cheap enough.
-    scores = {offset: _alike(gone, back, offset) for offset in ((back[0][0] - before) % _CYCLE).tolist()}
+    scores = {offset: _alike(gone, back, offset) for offset in ((back[0][0] - before) % RTP_CYCLE).tolist()}
     best, *others = sorted(scores, key=lambda offset: scores[offset], reverse=True)
     if scores[best] < _ALIKE or (others and scores[others[0]] > _RIVAL * scores[best]):
         return np.zeros(0)
@@ -80,7 +79,7 @@ def _pairs(
     gone: _Columns, stamps: npt.NDArray[np.int64], offset: int
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Return the places of packets that came back, and of those that they were; ``gone`` in the order of timestamps."""
-    wanted = (stamps - offset) % _CYCLE
+    wanted = (stamps - offset) % RTP_CYCLE
     at = np.minimum(np.searchsorted(gone[0], wanted), len(gone[0]) - 1)
     here = np.flatnonzero(gone[0][at] == wanted)
     return here, at[here]

@@ -32,13 +32,12 @@ from rtcprobe.picture.marker import CELLS, NUMBERS, edges, read_cells, word
 from rtcprobe.picture.settings import VideoSettings
 from rtcprobe.recording import Filmed, Glimpse, Looked
 from rtcprobe.runtime.turn_end import TurnEnd
+from rtcprobe.wrapping import RTP_CYCLE
 
 __all__ = ["PagePictures"]
 
 _SPARE_S: Final = 60.0
 """What a camera may have filmed before the call begins: the page's own steps, and those who are waited for."""
-# RTP times have 32 bits (RFC 3550 §5.1); what a page hands over is a number of JavaScript's.
-_CYCLE: Final = 1 << 32
 
 
 @dataclass(slots=True)
@@ -144,13 +143,13 @@ class PagePictures:
     def _look(self, event: Mapping[str, Any]) -> None:
         eye = self._eyes.setdefault((int(event["n"]), int(event["id"])), _Seen())
         for each in event.get("shown", ()):
-            eye.shown_ms[int(each["rtp"]) % _CYCLE] = float(each["at"])
+            eye.shown_ms[int(each["rtp"]) % RTP_CYCLE] = float(each["at"])
         for each in event.get("seen", ()):
             if each.get("rtp") is None:
                 continue  # nobody could say which frame it is
             cells = each["cells"]
             size = f"{int(each['size'][0])}x{int(each['size'][1])}"
-            at_ms, stamp = float(each["at"]), int(each["rtp"]) % _CYCLE
+            at_ms, stamp = float(each["at"]), int(each["rtp"]) % RTP_CYCLE
             # A picture too small for its marker, or one whose planes could not be
             # read, has no cells: it came, and names no frame.
             found = None if cells is None or len(cells) != CELLS else [int(cell) for cell in cells]
