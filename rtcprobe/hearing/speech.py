@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from rtcprobe.audio.ear import MAX_DELAY_S, listen
-from rtcprobe.audio.kept import kept_or_encoded
+from rtcprobe.audio.kept import kept_or_encoded, know_markers
 from rtcprobe.audio.marker import LEAD_S, TWO_PARTIES, MarkerTrain, trains
 from rtcprobe.audio.mouth import SILENCE_DBFS, Mouth, Noise, Programme, Speech
 from rtcprobe.audio.opus import SAMPLE_RATE_HZ, OpusEncoder, OpusSettings
@@ -122,6 +122,8 @@ def speak(
     # Two who hear only each other need no turns; in a mix their markers would fall on one another.
     apart = len(talkers) <= len(TWO_PARTIES) and not mixed
     of_each = TWO_PARTIES if apart else trains(max(1, len(talkers)))
+    if shelf is not None:
+        know_markers(shelf)
     voices: dict[str, Spoken] = {}
     for (name, stream), train in zip(talkers.items(), of_each, strict=False):
         if isinstance(stream.programme.programme, Path):

@@ -365,17 +365,10 @@ def _chain_times(probability: float) -> tuple[_Floats, _Floats]:
     s = np.arange(0.0, 1.0 - step / 2, step)
     density = np.exp(-(t**2) / (1.0 + s)) / (2.0 * math.pi * np.sqrt(1.0 - s**2))
     covariance = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2.0) * step])
-    rhos, correlations = _chains()
-    shares = np.interp(correlations, s, covariance) / (probability * (1.0 - probability))
-    return rhos, 1.0 + 2.0 * np.sum(shares, axis=1)
-
-
-@cache
-def _chains() -> tuple[_Floats, _Floats]:
-    """Return correlations ρ, and of a Gaussian chain with each the correlation at every lag from 1 on."""
     rhos = np.concatenate([np.linspace(0.0, 0.9, 46), np.linspace(0.91, 0.995, 18)])
     lags = np.arange(1, 1500)  # at ρ = 0.995 the last of them adds less than a thousandth
-    return rhos, rhos[:, None] ** lags
+    shares = np.interp(rhos[:, None] ** lags, s, covariance) / (probability * (1.0 - probability))
+    return rhos, 1.0 + 2.0 * np.sum(shares, axis=1)
 
 
 def _series(values: Iterable[float], never: int) -> _Floats:
