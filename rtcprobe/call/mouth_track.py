@@ -17,6 +17,9 @@ from rtcprobe.units import RTP_CLOCK_HZ
 _VOICED = 60
 """Louder than this is called voice: noise as of a room lies below (``audio.mouth``: -80 and -55 dBFS), speech above."""
 
+_AHEAD_FRAMES = 256
+"""Five seconds of 20 ms, as the checks of consent are apart; aiortc's reports, four a second, end runs before."""
+
 __all__ = ["Mouth", "MouthTrack", "Speech"]
 
 
@@ -132,6 +135,16 @@ class MouthTrack(EncodedTrack):
     def frames(self) -> Sequence[bytes | None]:
         """The encoded frames, None where nothing is sent."""
         return self.mouth.speech.frames
+
+    def ahead_s(self) -> float | None:
+        """Return when a frame is due that surely comes, ``_AHEAD_FRAMES`` on or a little more; None near the end."""
+        frames, count = self.mouth.speech.frames, self._count
+        index = self._next + _AHEAD_FRAMES
+        while index < count or self._endless:
+            if frames[index % count] is not None:
+                return self._network.epoch_s + self.due_s(index)
+            index += 1
+        return None
 
     def _begin(self, now_s: float) -> tuple[float, int]:
         return self.mouth.begin(now_s)

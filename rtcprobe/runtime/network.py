@@ -103,7 +103,14 @@ class Direction:
         """Told of each packet's size, its fate, and when it entered."""
         self.egress: Egress | None = None
         """What decides who enters next, where somebody does."""
+        self.coast: object | None = None
+        """What lets packets enter many in a row (``coasting_seam``), where something does: one alone may."""
         self._last_due_s = -math.inf
+
+    @property
+    def watched(self) -> bool:
+        """Whether somebody has to know of each packet, before it enters or once it has."""
+        return self.before is not None or self.noted is not None or self.egress is not None
 
     def in_order(self, due_s: float) -> float:
         """Return ``due_s``, a hair later where it equals the last one: asyncio's heap swaps timers of equal times."""
@@ -197,6 +204,8 @@ class Network:
         """The latest arrival sealed so far: after it, nothing is under way any more."""
         self.arrival_s: float | None = None
         """When the packet was due whose arrival is being handled on the real clock (``tcp``, ``outside``)."""
+        self.laid = 0
+        """Rises with whatever changes where datagrams go."""
         self._at: Callable[..., None] | None = None if sockets else getattr(loop, "at", None)  # ``virtual``'s own
         self._directions: dict[tuple[str, str], Direction] = {}
         self._endpoints: dict[tuple[str, int], EmulatedTransport] = {}
@@ -217,6 +226,7 @@ class Network:
     def connect(self, source: Host, destination: Host, path: Path) -> Direction:
         """Let packets of ``source`` reach ``destination`` through ``path``."""
         direction = self._directions[source.name, destination.name] = Direction(path)
+        self.laid += 1
         return direction
 
     def direction(self, source: Host, destination: Host) -> Direction:
@@ -241,6 +251,7 @@ class Network:
         kind = SocketTransport if self.sockets else EmulatedTransport
         transport = kind(self, host, protocol)
         self._endpoints[transport.address] = transport
+        self.laid += 1
         protocol.connection_made(transport)
         return transport, protocol
 
@@ -259,6 +270,14 @@ class Network:
             self._enter(direction, source, destination, data, now_s)
         else:
             direction.egress.leave(data, lambda: self._enter(direction, source, destination, data, self.now_s()))
+
+    def way(self, source: EmulatedTransport, address: tuple[Any, ...]) -> tuple[EmulatedTransport, Direction] | None:
+        """Return who takes what ``source`` sends to ``address``, and by which way; None where nobody does."""
+        destination = self._endpoints.get((address[0], address[1]))
+        if destination is None or not self._silent.isdisjoint((source.host.name, destination.host.name)):
+            return None
+        direction = self._directions.get((source.host.name, destination.host.name))
+        return None if direction is None or source.closed or destination.closed else (destination, direction)
 
     def _enter(
         self,
@@ -280,10 +299,12 @@ class Network:
     def silence(self, host: Host) -> None:
         """Let the machine of ``host`` be off from now on: nothing leaves it, and nothing that comes is taken."""
         self._silent.add(host.name)
+        self.laid += 1
 
     def forget(self, transport: EmulatedTransport) -> None:
         """Remove a closed endpoint."""
         self._endpoints.pop(transport.address, None)
+        self.laid += 1
 
     def _release(self, source: EmulatedTransport, destination: EmulatedTransport, data: bytes, due_s: float) -> None:
         if self.sockets:
