@@ -1,6 +1,6 @@
 """The part of the seam that coasts: packets of sound in virtual time, many in a row, while nothing else happens.
 
-Known to hold for aiortc 1.16; ``tests/runtime/test_coasting_seam.py`` says so: a call that coasts is, datagram by
+Known to hold for aiortc 1.16; ``tests/call/test_coasting.py`` says so: a call that coasts is, datagram by
 datagram, the call that does not.
 
 Facts:
@@ -22,6 +22,8 @@ Rules:
     3. It runs only while every packet is merely noted. Before each run that is asked again (``holds``), for whatever
        happened since may have changed it: a call that ends, a path that is tapped, a receiver that asks again.
     4. The last frame never coasts: who waits for the end is woken by it.
+    5. Instants closer than the clock's step, a nanosecond, are one to the loop: of one way here, too. Of two ways they
+       are not, but no two mouths begin as close (``Mouth.phase_s`` is drawn).
 """
 
 from __future__ import annotations
@@ -36,8 +38,9 @@ from aiortc import RTCRtpSender
 from aiortc.rtcdtlstransport import State
 
 from rtcprobe.runtime.aiortc_seam import attribute, ntp_time
+from rtcprobe.runtime.direction import IPV4_UDP_HEADER_BYTES, Direction
+from rtcprobe.runtime.endpoints import EmulatedTransport
 from rtcprobe.runtime.express_seam import Lane, Note, Taker, lane_before
-from rtcprobe.runtime.network import IPV4_UDP_HEADER_BYTES, Direction, EmulatedTransport
 from rtcprobe.runtime.srtp_seam import nominated_pair, sealing
 from rtcprobe.runtime.virtual import VirtualEventLoop
 from rtcprobe.runtime.wiretap import WireTap

@@ -33,6 +33,7 @@ from rtcprobe.runtime.srtp_seam import HEADER, opening
 
 __all__ = ["Came", "Lane", "Note", "Taker", "express", "hand_over", "lane_before"]
 
+_FIELDS: Final = HEADER.unpack_from
 _ODD_BITS: Final = 0x2F  # padding, and how many contributing sources
 _EXTENDED: Final = 0x10
 _RTCP_TYPES: Final = range(192, 224)  # with the marker bit. Source: RFC 5761 §4
@@ -135,14 +136,14 @@ class Lane:
         except (pylibsrtp.Error, ValueError) as error:
             self._debug("x SRTP unprotect failed: %s", error)
             return None
+        flags, kind, sequence, timestamp, ssrc = _FIELDS(data)
         begin = HEADER.size
-        if data[0] & _EXTENDED:
-            begin += 4 + 4 * int.from_bytes(data[14:16], "big")
+        if flags & _EXTENDED:
+            begin += 4 + 4 * (data[14] << 8 | data[15])
         head = data[HEADER.size : begin]
         timed = self._known.get(head) or self._reads(data, head)
         if timed is None:
             return None
-        _, kind, sequence, timestamp, ssrc = HEADER.unpack_from(data)
         return Came(sequence, timestamp, ssrc, kind & 0x7F, data[begin:], kind >> 7, head, *timed)
 
     def _stand_before(self, protocol: Any) -> None:

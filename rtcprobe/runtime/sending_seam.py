@@ -139,6 +139,8 @@ class _Sending:
         self._sender, self._track = sender, track
         assert codec.payloadType is not None
         self.payload_type = codec.payloadType
+        self._ssrc: int = attribute(sender, "_ssrc")
+        self._history: dict[int, object] = attribute(sender, "_RTCRtpSender__rtp_history")
         self._kept: int = attribute(aiortc.rtcrtpsender, "RTP_HISTORY_SIZE")
         self._loop = asyncio.get_running_loop()
         paced: Callable[[bytes], None] | None = getattr(sender, "_rtcprobe_paced", None)
@@ -200,8 +202,7 @@ class _Sending:
 
     def packet(self, payload: bytes, frame: EncodedFrame, *, marker: bool) -> bytes:
         """Return the next packet of RTP, with ``payload``; it is kept to be sent again."""
-        sender, sequence = self._sender, self._sequence
-        timestamp = (self._origin + frame.timestamp) & 0xFFFFFFFF
+        sequence, timestamp = self._sequence, (self._origin + frame.timestamp) & 0xFFFFFFFF
         packet: RtpPacket | Left | _Sent
         head = self._extensions.get(frame.level)
         if head is None:
@@ -212,10 +213,10 @@ class _Sending:
                 sent = self._ntp_time() >> 14 & 0x00FFFFFF
             if stamp is not None:
                 head = head[:stamp] + sent.to_bytes(3, "big") + head[stamp + 3 :]
-            kind = self.payload_type | marker << 7
-            data = HEADER.pack(0x90 if head else 0x80, kind, sequence, timestamp, sender._ssrc) + head + payload  # noqa: SLF001
+            kind = self.payload_type | 0x80 if marker else self.payload_type
+            data = HEADER.pack(0x90 if head else 0x80, kind, sequence, timestamp, self._ssrc) + head + payload
             packet = _Sent(sequence, marker, timestamp, payload, self._mid, sent) if again else Left(sequence, data)
-        sender._RTCRtpSender__rtp_history[sequence % self._kept] = packet  # noqa: SLF001
+        self._history[sequence % self._kept] = packet
         self._sequence = (sequence + 1) & 0xFFFF
         return data
 
@@ -250,7 +251,7 @@ class _Sending:
         sender = self._sender
         packet = RtpPacket(
             payload_type=self.payload_type, marker=int(marker), sequence_number=sequence, timestamp=timestamp,
-            ssrc=sender._ssrc, payload=payload,  # noqa: SLF001
+            ssrc=self._ssrc, payload=payload,
         )  # fmt: skip
         packet.extensions.abs_send_time = aiortc.clock.current_ntp_time() >> 14 & 0x00FFFFFF
         packet.extensions.mid = attribute(sender, "_RTCRtpSender__mid")

@@ -231,7 +231,7 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
         until_s = math.nextafter(scheduled[0]._when, math.inf) if scheduled else math.inf  # noqa: SLF001
         if events:
             until_s = min(until_s, events[0][0])
-        begun_ns = last_ns = self._now_ns
+        begun_ns, last_ns = self._now_ns, -1
         for coast in self.coasts:
             if coast.next_s < until_s:
                 self._now_ns = begun_ns

@@ -28,8 +28,9 @@ from rtcprobe.call.targets.endings import HANG_UP_TIMEOUT_S, OVERTIME_S, all_of,
 from rtcprobe.errors import MeasurementError
 from rtcprobe.link import Link, Path
 from rtcprobe.messages import Due
+from rtcprobe.runtime.direction import Direction
 from rtcprobe.runtime.egress import Egress
-from rtcprobe.runtime.network import Direction, Host, Network
+from rtcprobe.runtime.network import Host, Network
 from rtcprobe.timeline import Wait
 
 __all__ = ["EmulatedCall", "World", "world"]
